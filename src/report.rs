@@ -1,0 +1,144 @@
+//! What we tell the caller: where in the JSON, what was found, what is accepted.
+//!
+//! In: JSON paths, problems (input refused) and warnings (input drawn, but not as written).
+//! Not in: HTTP, logging, the rooms' own errors. Imports nothing of ours.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A place in the caller's JSON, written like `pages[0].children[2].fill`; empty for the root.
+/// Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct JsonPath(Arc<str>);
+
+impl JsonPath {
+    /// The whole document.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// This object's member `name`.
+    pub fn key(&self, name: &str) -> Self {
+        if self.0.is_empty() { Self(name.into()) } else { Self(format!("{}.{name}", self.0).into()) }
+    }
+
+    /// This array's entry `index`, from 0.
+    pub fn index(&self, index: usize) -> Self {
+        Self(format!("{}[{index}]", self.0).into())
+    }
+
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for JsonPath {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for JsonPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "(root)" } else { &self.0 })
+    }
+}
+
+impl fmt::Debug for JsonPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for JsonPath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// One thing wrong with the input: the request is refused. `message` says what was found and what is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// Where.
+    pub path: JsonPath,
+    /// What was found, what is accepted, and the limit's name when one decided.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Kinds of warning; the names are part of the API (`code` in JSON).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// Not built yet: drawn without it.
+    NotSupported,
+    /// A value or property that the editor ignores too.
+    Ignored,
+    /// A font was replaced by another.
+    FontSubstituted,
+    /// No font had the character.
+    GlyphMissing,
+    /// An image could not be had and was left out, as asked (`skipImageError`).
+    ImageSkipped,
+    /// An image was reduced to fit a limit.
+    ImageReduced,
+    /// A shape too large or not finite was left out.
+    ShapeSkipped,
+}
+
+/// Drawn, but not exactly as written. Returned to the caller with the picture.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Warning {
+    /// What kind.
+    pub code: WarningCode,
+    /// Where.
+    pub path: JsonPath,
+    /// The element's `id`; empty for a page or the design itself.
+    pub element: Arc<str>,
+    /// One sentence for a person.
+    pub message: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path)?;
+        if !self.element.is_empty() {
+            write!(f, " ({})", self.element)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Where a scene node came from. Painters hand it back untouched when they have something to warn about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The element's place in the JSON.
+    pub path: JsonPath,
+    /// The element's `id`.
+    pub element: Arc<str>,
+}
+
+impl Origin {
+    /// A warning about this element.
+    pub fn warn(&self, code: WarningCode, message: impl Into<String>) -> Warning {
+        Warning { code, path: self.path.clone(), element: self.element.clone(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_reads_like_javascript() {
+        let path = JsonPath::root().key("pages").index(0).key("children").index(2).key("fill");
+        assert_eq!(path.as_str(), "pages[0].children[2].fill");
+        assert_eq!(JsonPath::root().to_string(), "(root)");
+    }
+}

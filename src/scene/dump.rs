@@ -1,0 +1,83 @@
+//! A page as text: the snapshot that tests read and that a bug report carries.
+
+use std::fmt::{self, Write as _};
+
+use super::{GlyphStyle, Group, Node, Page};
+
+impl Page {
+    /// One line a node, indented by depth; numbers rounded to 0.01.
+    pub fn dump(&self) -> String {
+        let mut out = String::new();
+        let Self { size, bleed, root } = self;
+        let _ = writeln!(
+            out,
+            "page {}x{} bleed {} {} {} {}",
+            size.width, size.height, bleed.x0, bleed.y0, bleed.x1, bleed.y1
+        );
+        // Writing to a String cannot fail.
+        let _ = dump_group(&mut out, root, 1);
+        out
+    }
+}
+
+fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
+    write!(out, "{:1$}group", "", depth * 2)?;
+    if let Some(origin) = &group.origin {
+        write!(out, " {}", origin.path)?;
+    }
+    let [a, b, c, d, e, f] = group.transform.as_coeffs();
+    if group.transform != kurbo::Affine::IDENTITY {
+        write!(out, " transform {a:.2} {b:.2} {c:.2} {d:.2} {e:.2} {f:.2}")?;
+    }
+    if let Some(clip) = &group.clip {
+        write!(out, " clip {}", clip.to_svg())?;
+    }
+    if group.opacity.get() < 1.0 {
+        write!(out, " opacity {:.2}", group.opacity.get())?;
+    }
+    writeln!(out)?;
+    group.children.iter().try_for_each(|child| dump_node(out, child, depth + 1))
+}
+
+fn dump_node(out: &mut String, node: &Node, depth: usize) -> fmt::Result {
+    let indent = depth * 2;
+    match node {
+        Node::Group(group) => dump_group(out, group, depth),
+        Node::Path(path) => {
+            write!(out, "{:indent$}path {}", "", path.outline.to_svg())?;
+            if let Some((paint, _)) = &path.fill {
+                write!(out, " fill {:?}", paint.brush)?;
+            }
+            if let Some((paint, stroke)) = &path.stroke {
+                write!(out, " stroke {:.2} {:?}", stroke.width, paint.brush)?;
+            }
+            writeln!(out)
+        }
+        Node::Glyphs(run) => {
+            let style = match run.style {
+                GlyphStyle::Fill => "fill",
+                GlyphStyle::Stroke(_) => "stroke",
+            };
+            let (x, y) = (run.origin.x, run.origin.y);
+            writeln!(out, "{:indent$}glyphs {style} {:.2}px at {x:.2},{y:.2} {:?}", "", run.font_size.0, run.text)
+        }
+        Node::Image(image) => {
+            let (s, d) = (image.source, image.dest);
+            writeln!(
+                out,
+                "{:indent$}image {}x{} source {:.2},{:.2} {:.2}x{:.2} dest {:.2},{:.2} {:.2}x{:.2}",
+                "",
+                image.picture.width,
+                image.picture.height,
+                s.x0,
+                s.y0,
+                s.width(),
+                s.height(),
+                d.x0,
+                d.y0,
+                d.width(),
+                d.height()
+            )
+        }
+    }
+}

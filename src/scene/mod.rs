@@ -1,0 +1,207 @@
+//! Resolved pages: what is on the paper, in paint order, with nothing left to look up.
+//!
+//! In: positions, outlines, glyph ids, decoded pictures, colours — in design px, y down.
+//! Not in: JSON names, URLs, font families, device pixels, anything from `wgpu`.
+//! Imports: `units`, `report` (the opaque `Origin`), kurbo, peniko. Made by `design`, read by `paint`.
+
+mod bounds;
+mod dump;
+
+use std::sync::Arc;
+
+use kurbo::{Affine, BezPath, Insets, Point, Rect, Size, Vec2};
+use peniko::{BlendMode, Blob, Brush, Fill, FontData};
+
+use crate::report::Origin;
+use crate::units::{Opacity, Px};
+
+/// All pages to draw, in design order.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// At least one after `design::resolve`.
+    pub pages: Vec<Page>,
+}
+
+/// One sheet. `root` is in page coordinates: (0, 0) is the top-left of the trim box.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Trim size.
+    pub size: Size,
+    /// What is shown beyond the trim on each side; zero unless bleed was asked for.
+    pub bleed: Insets,
+    /// Everything on the page, background first.
+    pub root: Group,
+}
+
+impl Page {
+    /// Size of the sheet: trim and bleed.
+    pub fn sheet(&self) -> Size {
+        Size::new(self.size.width + self.bleed.x_value(), self.size.height + self.bleed.y_value())
+    }
+}
+
+/// The closed set. A painter is complete when it handles these four.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// Nodes painted together.
+    Group(Box<Group>),
+    /// A filled and stroked outline.
+    Path(Path),
+    /// Shaped text: one font, one size, one baseline.
+    Glyphs(GlyphRun),
+    /// A decoded picture.
+    Image(Image),
+}
+
+/// Painted in this order: children, clip, opacity, blend. Isolated only when opacity or blend ask for it.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Opaque tag set by `design`; painters hand it back in warnings.
+    pub origin: Option<Origin>,
+    /// From this group's coordinates to its parent's.
+    pub transform: Affine,
+    /// In this group's own coordinates; nonzero.
+    pub clip: Option<BezPath>,
+    /// Of the whole group, flattened first. (Element opacity never lands here: rendering.md §3 multiplies it into the parts.)
+    pub opacity: Opacity,
+    /// How the flattened group meets what is below.
+    pub blend: BlendMode,
+    /// First is bottom.
+    pub children: Vec<Node>,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            origin: None,
+            transform: Affine::IDENTITY,
+            clip: None,
+            opacity: Opacity::OPAQUE,
+            blend: BlendMode::default(),
+            children: Vec::new(),
+        }
+    }
+}
+
+/// What colours an area: a solid or a gradient, placed by `transform` (brush space to the node's space).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paint {
+    /// Never `Brush::Image`: pictures are `Node::Image`.
+    pub brush: Brush,
+    /// Identity for solids.
+    pub transform: Affine,
+}
+
+impl<T: Into<Brush>> From<T> for Paint {
+    fn from(brush: T) -> Self {
+        Self { brush: brush.into(), transform: Affine::IDENTITY }
+    }
+}
+
+/// An outline, painted fill first, then stroke, not isolated.
+#[derive(Clone, Debug)]
+pub struct Path {
+    /// In the parent group's coordinates.
+    pub outline: BezPath,
+    /// Inside, by this rule.
+    pub fill: Option<(Paint, Fill)>,
+    /// Along the outline.
+    pub stroke: Option<(Paint, kurbo::Stroke)>,
+}
+
+impl Path {
+    /// A nonzero fill and no stroke.
+    pub fn filled(outline: BezPath, paint: impl Into<Paint>) -> Self {
+        Self { outline, fill: Some((paint.into(), Fill::NonZero)), stroke: None }
+    }
+
+    /// A stroke and no fill.
+    pub fn stroked(outline: BezPath, paint: impl Into<Paint>, stroke: kurbo::Stroke) -> Self {
+        Self { outline, fill: None, stroke: Some((paint.into(), stroke)) }
+    }
+}
+
+/// One font, one size, one baseline. Keeps text and clusters so that a PDF stays searchable.
+#[derive(Clone, Debug)]
+pub struct GlyphRun {
+    /// The face.
+    pub font: FontData,
+    /// Normalised variation coordinates, empty for a static face.
+    pub coords: Arc<[i16]>,
+    /// Em size.
+    pub font_size: Px,
+    /// Where the baseline starts, in the parent group's coordinates.
+    pub origin: Point,
+    /// Synthetic slant: horizontal shift for each unit up (0.25 leans right); 0 for none.
+    pub skew: f64,
+    /// Synthetic weight: outline grown by this much on every side; 0 for none.
+    pub embolden: Px,
+    /// Fill or outline.
+    pub style: GlyphStyle,
+    /// In the parent group's coordinates.
+    pub paint: Paint,
+    /// In visual order, left to right.
+    pub glyphs: Vec<Glyph>,
+    /// The characters these glyphs stand for, in logical order.
+    pub text: Arc<str>,
+}
+
+/// How glyph outlines are painted.
+#[derive(Clone, Debug)]
+pub enum GlyphStyle {
+    /// Colour fonts keep their own colours.
+    Fill,
+    /// Centred on the outline.
+    Stroke(kurbo::Stroke),
+}
+
+/// One glyph of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Glyph {
+    /// Index in the face.
+    pub id: u32,
+    /// From the run's origin; y down.
+    pub offset: Vec2,
+    /// How far the pen moves; only for text extraction.
+    pub advance: Px,
+    /// Byte offset into the run's `text` of the first character it stands for.
+    pub cluster: u32,
+}
+
+/// A decoded picture and where it goes.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Shared with the asset cache.
+    pub picture: Arc<Picture>,
+    /// The part that is shown, in picture px, inside the picture. Its edge pixels are replicated, never its neighbours shown.
+    pub source: Rect,
+    /// Where that part is stretched to, in the parent group's coordinates.
+    pub dest: Rect,
+    /// Of the picture.
+    pub opacity: Opacity,
+}
+
+/// Decoded pixels: premultiplied RGBA8 in sRGB, rows top to bottom without padding.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// `4 * width * height` bytes. `Blob::id` names the content for caches.
+    pub pixels: Blob<u8>,
+    /// Columns, at least 1.
+    pub width: u32,
+    /// Rows, at least 1.
+    pub height: u32,
+    /// Every alpha is 255.
+    pub opaque: bool,
+}
+
+impl Picture {
+    /// `None` unless `pixels.len() == 4 * width * height` and both sides are at least 1.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
+        let bytes = u64::from(width) * u64::from(height) * 4;
+        if bytes == 0 || pixels.len() as u64 != bytes {
+            return None;
+        }
+        let opaque = pixels.chunks_exact(4).all(|p| p[3] == 255);
+        Some(Self { pixels: Blob::from(pixels), width, height, opaque })
+    }
+}

@@ -1,0 +1,122 @@
+//! Lengths, scales and angles as types, where rooms meet.
+//!
+//! In: newtypes that keep design px apart from device px and degrees apart from radians.
+//! Not in: anything that knows what is measured. Imports nothing of ours.
+
+/// Length in design pixels (CSS px), before any scaling. y grows downwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Px(pub f64);
+
+/// Device pixels per design pixel. Finite and > 0, so nothing downstream re-checks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceScale(f64);
+
+impl DeviceScale {
+    /// One device pixel a design pixel.
+    pub const ONE: Self = Self(1.0);
+
+    /// `None` unless `ratio` is finite and greater than zero.
+    pub fn new(ratio: f64) -> Option<Self> {
+        (ratio.is_finite() && ratio > 0.0).then_some(Self(ratio))
+    }
+
+    /// The bare number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// `length` in device px.
+    pub fn to_device(self, length: Px) -> f64 {
+        length.0 * self.0
+    }
+}
+
+/// Width and height of a surface in device pixels, each at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeviceSize {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl DeviceSize {
+    /// The picture of a page: each side times `scale`, rounded half up, at least 1 (rendering.md §2).
+    /// Sides beyond `u32::MAX` saturate; limits are the caller's business.
+    pub fn of_page(size: kurbo::Size, scale: DeviceScale) -> Self {
+        let side = |length: f64| ((length * scale.get() + 0.5).floor().max(1.0)) as u32;
+        Self { width: side(size.width), height: side(size.height) }
+    }
+
+    /// Number of pixels; cannot overflow.
+    pub fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+/// Share of light kept out, `0.0..=1.0`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Opacity(f32);
+
+impl Opacity {
+    /// Nothing shines through.
+    pub const OPAQUE: Self = Self(1.0);
+
+    /// Clamps to `0..=1`; NaN counts as opaque.
+    pub fn new(value: f64) -> Self {
+        if value.is_nan() { Self::OPAQUE } else { Self(value.clamp(0.0, 1.0) as f32) }
+    }
+
+    /// The bare number, `0.0..=1.0`.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+
+    /// True when nothing would be drawn.
+    pub fn is_zero(self) -> bool {
+        self.0 <= 0.0
+    }
+}
+
+impl std::ops::Mul for Opacity {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+}
+
+/// Angle in degrees, clockwise (y grows downwards).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Degrees(pub f64);
+
+impl Degrees {
+    /// For kurbo and friends.
+    pub fn to_radians(self) -> f64 {
+        self.0.to_radians()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_size_rounds_half_up() {
+        // fixtures.md 24
+        let size = |w, h, ratio| {
+            let size = DeviceSize::of_page(kurbo::Size::new(w, h), DeviceScale::new(ratio).expect("positive"));
+            (size.width, size.height)
+        };
+        assert_eq!(size(101.0, 51.0, 0.5), (51, 26));
+        assert_eq!(size(100.5, 50.5, 1.0), (101, 51));
+        assert_eq!(size(99.0, 99.0, 1.5), (149, 149));
+        assert_eq!(size(0.0, 1e300, 1.0), (1, u32::MAX));
+    }
+
+    #[test]
+    fn device_scale_refuses_what_cannot_scale() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(DeviceScale::new(bad), None);
+        }
+    }
+}
