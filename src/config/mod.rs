@@ -48,7 +48,8 @@ pub struct ServerSettings {
     pub request_bytes: usize,
     /// `TENTER_INLINE_MAX_BYTES` — of one answer body (`dataURL` and `file`). Default 5 MiB.
     pub inline_bytes: usize,
-    /// `TENTER_HEADER_TIMEOUT` — for the client to send the request's head. Default 10 s.
+    /// `TENTER_HEADER_TIMEOUT` — from one answer to the end of the next request's head. Default 75 s: load balancers
+    /// keep connections idle for 60 s and must not find them closed.
     pub header_timeout: Duration,
     /// `TENTER_BODY_TIMEOUT` — for the client to send the request's body. Default 30 s.
     pub body_timeout: Duration,
@@ -66,7 +67,7 @@ impl Default for ServerSettings {
             public_url: None,
             request_bytes: 5 << 20,
             inline_bytes: 5 << 20,
-            header_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             connections: 1024,
             stop_grace: Duration::from_secs(60),

@@ -170,7 +170,8 @@ pub static SETTINGS: &[Setting] = {
             Server,
             "TENTER_HEADER_TIMEOUT",
             seconds(1, 300),
-            "How long a client may take to send the head of a request.",
+            "How long a connection may be idle, and how long the head of a request may take. Keep it above the idle time of a \
+             load balancer in front.",
             |s| &mut s.server.header_timeout,
         ),
         row(

@@ -1,7 +1,12 @@
 //! Steps of a request and how long each took.
 
 use std::fmt::Write as _;
+use std::future::Future;
 use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::Error;
 
 /// The steps, in order. The names are part of the log and of `server-timing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +47,7 @@ impl Stage {
 pub struct Timings(Vec<(Stage, Duration)>);
 
 impl Timings {
-    pub(super) fn add(&mut self, stage: Stage, took: Duration) {
+    fn add(&mut self, stage: Stage, took: Duration) {
         match self.0.iter_mut().find(|(it, _)| *it == stage) {
             Some((_, total)) => *total += took,
             None => self.0.push((stage, took)),
@@ -55,7 +60,7 @@ impl Timings {
     }
 
     /// The step that took longest.
-    pub(super) fn slowest(&self) -> Option<(Stage, Duration)> {
+    fn slowest(&self) -> Option<(Stage, Duration)> {
         self.iter().max_by_key(|(_, took)| *took)
     }
 
@@ -68,6 +73,34 @@ impl Timings {
             let _ = write!(text, "{separator}{};dur={:.1}", stage.as_str(), took.as_secs_f64() * 1000.0);
         }
         text
+    }
+}
+
+/// Measures the stages of one request and ends it at its deadline.
+pub(super) struct Stopwatch {
+    timings: Timings,
+    deadline: Instant,
+    limit: Duration,
+}
+
+impl Stopwatch {
+    pub(super) fn new(begun: Instant, limit: Duration) -> Self {
+        Self { timings: Timings::default(), deadline: begun + limit, limit }
+    }
+
+    pub(super) fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// `future`'s result, or `Timeout` when the deadline comes first.
+    pub(super) async fn within<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
+        let begun = Instant::now();
+        let result = timeout_at(self.deadline, future).await;
+        self.timings.add(stage, begun.elapsed());
+        result.map_err(|_| {
+            let (slowest, took) = self.timings.slowest().unwrap_or((stage, Duration::ZERO));
+            Error::Timeout { stage: stage.as_str(), slowest: slowest.as_str(), took, limit: self.limit }
+        })
     }
 }
 
