@@ -85,7 +85,7 @@ impl Pool {
 
 /// Runs `work`; a panic becomes an error with its message. What `work` owned is dropped either way, so no broken
 /// invariant can be seen afterwards.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| PoolError::Panicked(panic_message(payload.as_ref())))
 }
 

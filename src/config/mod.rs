@@ -31,6 +31,8 @@ pub struct Settings {
     pub assets: AssetLimits,
     /// Fonts besides the design's.
     pub fonts: FontSettings,
+    /// Of one page's pixels.
+    pub paint: PaintSettings,
     /// What is written to standard error.
     pub log: LogSettings,
 }
@@ -217,13 +219,11 @@ pub struct DesignLimits {
     pub pages: usize,
     /// `TENTER_MAX_TEXT_CHARS` — characters of one text. Default 100 000.
     pub text_chars: usize,
-    /// `TENTER_MAX_MEGAPIXELS` — of one output page, in millions of device px. Default 100.
-    pub megapixels: f64,
 }
 
 impl Default for DesignLimits {
     fn default() -> Self {
-        Self { json_depth: 100, elements: 20_000, pages: 1000, text_chars: 100_000, megapixels: 100.0 }
+        Self { json_depth: 100, elements: 20_000, pages: 1000, text_chars: 100_000 }
     }
 }
 
@@ -272,4 +272,19 @@ pub struct FontSettings {
     pub google_fonts_url: Option<String>,
     /// Where fonts from that endpoint are kept: `fonts` in `TENTER_DATA_DIR`.
     pub cache_directory: Option<PathBuf>,
+}
+
+/// What one painted page may cost, and what is kept for the next.
+#[derive(Clone, Debug)]
+pub struct PaintSettings {
+    /// `TENTER_MAX_MEGAPIXELS` — of one output page, in millions of device px. Default 100.
+    pub megapixels: f64,
+    /// `TENTER_PICTURE_CACHE_BYTES` — pictures scaled to the size they were last shown at. Default 64 MiB; 0 keeps none.
+    pub picture_cache_bytes: usize,
+}
+
+impl Default for PaintSettings {
+    fn default() -> Self {
+        Self { megapixels: 100.0, picture_cache_bytes: 64 << 20 }
+    }
 }

@@ -257,13 +257,6 @@ pub static SETTINGS: &[Setting] = {
             "For one request from its admission to its answer, waiting included. More is answered with 504.",
             |s| &mut s.render.deadline,
         ),
-        row(
-            Design,
-            "TENTER_MAX_MEGAPIXELS",
-            Accepts::Number(0.01, 10_000.0),
-            "Of one output page, in millions of pixels: width × height × pixelRatio².",
-            |s| &mut s.design.megapixels,
-        ),
         row(Design, "TENTER_MAX_PAGES", Accepts::Whole(1, 1_000_000), "Pages of a design.", |s| &mut s.design.pages),
         row(
             Design,
@@ -282,6 +275,13 @@ pub static SETTINGS: &[Setting] = {
             Accepts::Whole(8, 120),
             "Nesting of arrays and objects in a request.",
             |s| &mut s.design.json_depth,
+        ),
+        row(
+            Design,
+            "TENTER_MAX_MEGAPIXELS",
+            Accepts::Number(0.01, 10_000.0),
+            "Of one output page, in millions of pixels: width × height × pixelRatio².",
+            |s| &mut s.paint.megapixels,
         ),
         row(
             Assets,
@@ -327,6 +327,13 @@ pub static SETTINGS: &[Setting] = {
             Accepts::Bytes(0, 1024 * GIB),
             "Decoded assets kept in memory between requests.",
             |s| &mut s.assets.cache_bytes,
+        ),
+        row(
+            Assets,
+            "TENTER_PICTURE_CACHE_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Pictures scaled to the size they were last shown at, kept in memory. 0 keeps none.",
+            |s| &mut s.paint.picture_cache_bytes,
         ),
         row(
             Assets,

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use super::choice::Pages;
 use super::{Session, Stage};
-use crate::config::Settings;
+use crate::config::{DesignLimits, Settings};
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::Format;
+use crate::paint::{self, CpuRasterizer, PaintError, Rasterizer};
 use crate::pool::Pool;
-use crate::report::Warning;
+use crate::report::{JsonPath, Problem, Warning};
+use crate::scene::Page;
 
 /// What to render.
 pub struct RenderRequest {
@@ -64,16 +66,18 @@ impl RenderRequest {
 
 /// The rooms a render walks through.
 pub(super) struct Rooms {
-    limits: crate::config::DesignLimits,
+    design_limits: DesignLimits,
+    rasterizer: Box<dyn Rasterizer>,
 }
 
 impl Rooms {
-    pub(super) fn new(settings: &Settings, _pool: &Arc<Pool>) -> Result<Self, Error> {
-        Ok(Self { limits: settings.design.clone() })
+    pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
+        let rasterizer = Box::new(CpuRasterizer::new(pool.clone(), &settings.paint));
+        Ok(Self { design_limits: settings.design.clone(), rasterizer })
     }
 
     pub(super) fn rasterizer(&self) -> &'static str {
-        "cpu"
+        self.rasterizer.name()
     }
 }
 
@@ -85,7 +89,7 @@ impl Session {
     pub async fn render(&mut self, request: RenderRequest) -> Result<Rendered, Error> {
         let RenderRequest { design, options, format, pages } = request;
         let rooms = self.engine.0.rooms.clone();
-        let limits = rooms.limits.clone();
+        let limits = rooms.design_limits.clone();
         let design = self
             .work(Stage::Parse, move || super::standin::Design::from_value(&design, &limits))
             .await?
@@ -103,19 +107,43 @@ impl Session {
                 })?]
             }
         };
+        let mut warnings = Vec::new();
         let mut done = Vec::new();
         for index in chosen {
-            let size = crate::units::DeviceSize::of_page(design.pages[index].size, options.pixel_ratio);
-            if size.pixels() as f64 / 1e6 > rooms.limits.megapixels {
-                return Err(Error::invalid(crate::report::Problem {
-                    path: Default::default(),
-                    message: format!("limit is {} megapixels (TENTER_MAX_MEGAPIXELS)", rooms.limits.megapixels),
-                }));
-            }
-            let raster = self.work(Stage::Paint, move || super::standin::paint(size)).await?;
-            let bytes = self.work(Stage::Encode, move || format.write(&raster)).await?.map_err(Error::Internal)?;
+            let page = super::standin::resolve(&design, index);
+            let (bytes, told) = self.draw(page, &options, format).await?;
+            warnings.extend(told);
             done.push(RenderedPage { index, bytes });
         }
-        Ok(Rendered { pages: done, media_type: format.media_type(), warnings: vec![], rasterizer: rooms.rasterizer() })
+        Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer() })
+    }
+
+    /// One page from scene to file.
+    async fn draw(
+        &mut self,
+        page: Page,
+        options: &RenderOptions,
+        format: &'static dyn Format,
+    ) -> Result<(Vec<u8>, Vec<Warning>), Error> {
+        let rooms = self.engine.0.rooms.clone();
+        let (scale, limits) = (options.pixel_ratio, rooms.rasterizer.limits());
+        let mut plan =
+            self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await?.map_err(paint_error)?;
+        let warnings = std::mem::take(&mut plan.warnings);
+        let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
+        let stopped = |_| Error::Internal("the painter stopped".into());
+        let raster = painted.map_err(stopped)?.map_err(paint_error)?;
+        let bytes = self.work(Stage::Encode, move || format.write(&raster)).await?.map_err(Error::Internal)?;
+        Ok((bytes, warnings))
+    }
+}
+
+/// Too large a page and a damaged font are the caller's, the rest is ours.
+fn paint_error(error: PaintError) -> Error {
+    match error {
+        PaintError::TooManyPixels { .. } | PaintError::SideTooLong { .. } | PaintError::Font(_) => {
+            Error::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
+        }
+        PaintError::Internal(message) => Error::Internal(message),
     }
 }

@@ -3,9 +3,7 @@ use serde_json::Value;
 
 use crate::config::DesignLimits;
 use crate::json::{Problems, Reader};
-use crate::raster::{Raster, Straight};
 use crate::report::{JsonPath, Problem};
-use crate::units::DeviceSize;
 
 #[derive(Debug)]
 pub(super) struct Design {
@@ -32,6 +30,12 @@ impl Design {
         if problems.is_empty() { Ok(Self { pages }) } else { Err(problems.into_vec()) }
     }
 }
-pub(super) fn paint(size: DeviceSize) -> Raster<Straight> {
-    Raster::from_pixels(size, vec![200; size.pixels() as usize * 4]).expect("exact length")
+pub(super) fn resolve(design: &Design, index: usize) -> crate::scene::Page {
+    let size = design.pages[index].size;
+    let path = crate::scene::Path::filled(
+        kurbo::Shape::to_path(&size.to_rect(), 0.1),
+        peniko::Color::from_rgb8(200, 200, 200),
+    );
+    let root = crate::scene::Group { children: vec![crate::scene::Node::Path(path)], ..Default::default() };
+    crate::scene::Page { size, bleed: kurbo::Insets::ZERO, root }
 }
