@@ -64,6 +64,11 @@ impl Engine {
         self.0.rooms.rasterizer()
     }
 
+    /// True when the next request would be refused as `Busy`.
+    pub fn is_full(&self) -> bool {
+        self.0.admission.is_full()
+    }
+
     /// Waits for a worker. The deadline runs from here on.
     ///
     /// # Errors
