@@ -8,6 +8,7 @@ pub mod config; // every setting, and the only reader of the environment
 pub mod design; // what the client wrote, and how it becomes a scene
 pub mod error; // the rooms' errors summed, and who can fix them
 pub mod json; // reading untrusted JSON: every problem at once, each with its path
+pub mod sfnt; // font containers unpacked
 pub mod options; // what a caller may ask of a render
 pub mod output; // pixels to file formats
 pub mod paint; // scene to pixels
