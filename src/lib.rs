@@ -8,7 +8,6 @@ pub mod config; // every setting, and the only reader of the environment
 pub mod design; // what the client wrote, and how it becomes a scene
 pub mod error; // the rooms' errors summed, and who can fix them
 pub mod json; // reading untrusted JSON: every problem at once, each with its path
-pub mod sfnt; // font containers unpacked
 pub mod options; // what a caller may ask of a render
 pub mod output; // pixels to file formats
 pub mod paint; // scene to pixels
@@ -18,5 +17,6 @@ pub mod raster; // pixels, and the only place where alpha is converted
 pub mod report; // what we tell the caller: JSON paths, problems, warnings
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod server;
+pub mod sfnt; // font containers unpacked
 pub mod text; // strings to positioned glyph runs
 pub mod units; // design px, device scale, sizes, opacity, degrees // HTTP

@@ -193,7 +193,15 @@ impl TextBlocks {
 impl Block {
     /// Spans without margins, indents or marker.
     pub fn of(spans: Vec<Span>) -> Self {
-        Self { spans, align: None, margin_top: 0.0, margin_bottom: 0.0, indent_left: 0.0, indent_right: 0.0, marker: None }
+        Self {
+            spans,
+            align: None,
+            margin_top: 0.0,
+            margin_bottom: 0.0,
+            indent_left: 0.0,
+            indent_right: 0.0,
+            marker: None,
+        }
     }
 }
 

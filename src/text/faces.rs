@@ -81,14 +81,19 @@ impl Face {
         let font = FontRef::from_index(bytes.as_ref(), index).ok()?;
         let units_per_em = f64::from(font.head().ok()?.units_per_em().max(1));
         let (ascent, descent) = vertical_metrics(&font);
-        let weight_axis =
-            font.axes().iter().find(|axis| axis.tag() == skrifa::Tag::new(b"wght")).map(|axis| axis.min_value()..=axis.max_value());
+        let weight_axis = font
+            .axes()
+            .iter()
+            .find(|axis| axis.tag() == skrifa::Tag::new(b"wght"))
+            .map(|axis| axis.min_value()..=axis.max_value());
         Some(Loaded { font: FontData::new(bytes, index), units_per_em, ascent, descent, weight_axis })
     }
 
     /// True when every character of `text` that needs a glyph of its own has one.
     pub(crate) fn covers(&self, text: &str) -> bool {
-        let Some(font) = self.load().and_then(|loaded| FontRef::from_index(loaded.font.data.as_ref(), loaded.font.index).ok()) else {
+        let Some(font) =
+            self.load().and_then(|loaded| FontRef::from_index(loaded.font.data.as_ref(), loaded.font.index).ok())
+        else {
             return false;
         };
         let charmap = font.charmap();
@@ -160,7 +165,8 @@ pub(crate) fn best_matches(faces: &[Arc<Face>], weight: f32, italic: bool) -> Ve
     let mut ranked: Vec<_> = candidates.map(|face| (rank(face), face)).collect();
     ranked.sort_by(|(a, _), (b, _)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let best = ranked.first().map(|(rank, face)| (*rank, face.style.clone()));
-    let tied = ranked.into_iter().take_while(|(rank, face)| best.as_ref().is_some_and(|(b, s)| b == rank && *s == face.style));
+    let tied =
+        ranked.into_iter().take_while(|(rank, face)| best.as_ref().is_some_and(|(b, s)| b == rank && *s == face.style));
     tied.map(|(_, face)| face.clone()).collect()
 }
 
@@ -178,7 +184,12 @@ mod tests {
 
     #[test]
     fn matching_prefers_slant_then_the_nearest_weight_as_css_does() {
-        let faces = [face(300.0..=300.0, false), face(500.0..=500.0, false), face(700.0..=700.0, false), face(400.0..=400.0, true)];
+        let faces = [
+            face(300.0..=300.0, false),
+            face(500.0..=500.0, false),
+            face(700.0..=700.0, false),
+            face(400.0..=400.0, true),
+        ];
         assert_eq!(*picked(&faces, 400.0, false).weights.start(), 500.0);
         assert_eq!(*picked(&faces, 350.0, false).weights.start(), 300.0);
         assert_eq!(*picked(&faces, 600.0, false).weights.start(), 700.0);

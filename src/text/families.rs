@@ -208,7 +208,9 @@ fn read_folder(path: &Path, families: &mut Families) -> std::io::Result<()> {
             let path = entry?.path();
             if path.is_dir() {
                 queue.push(path);
-            } else if path.extension().and_then(|it| it.to_str()).is_some_and(is_font_extension) && files.len() < MAX_FOLDER_FILES {
+            } else if path.extension().and_then(|it| it.to_str()).is_some_and(is_font_extension)
+                && files.len() < MAX_FOLDER_FILES
+            {
                 files.push(path);
             }
         }

@@ -6,20 +6,23 @@
 //! ours, because the editor's rules (rendering.md §9) are not those of Unicode or CSS.
 
 mod blocks;
-
-
+mod breaks;
 
 mod emoji;
 mod faces;
 mod families;
-
+mod layout;
+mod line;
 
 mod shape;
 mod transform;
 
 pub use blocks::{
-    Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks, VerticalShift,
+    Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
+    VerticalShift,
 };
 pub use faces::{Face, FaceStyle};
-pub use families::{FamilySource, FontLibrary, FontSet, LibraryError};
+pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryError};
+pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
+pub use line::{Line, LineRun};
 pub use transform::{Case, apply as apply_case};

@@ -169,7 +169,9 @@ impl Shaper {
                 from = to;
                 let Some(face) = face else { continue };
                 match pieces.last_mut() {
-                    Some(last) if last.span == index && Arc::ptr_eq(&last.face, &face) && last.range.end == range.start => {
+                    Some(last)
+                        if last.span == index && Arc::ptr_eq(&last.face, &face) && last.range.end == range.start =>
+                    {
                         last.range.end = range.end;
                     }
                     _ => pieces.push(Piece { range, span: index, face }),

@@ -30,12 +30,17 @@ fn capitalize(text: &str) -> String {
     let mut boundary = true;
     for c in text.chars() {
         if c.is_alphanumeric() {
-            if boundary { out.extend(c.to_uppercase()) } else { out.push(c) }
+            if boundary {
+                out.extend(c.to_uppercase())
+            } else {
+                out.push(c)
+            }
             boundary = false;
         } else {
             out.push(c);
             // Combining marks are neither letters nor boundaries.
-            boundary = (boundary || c.is_whitespace() || c.is_ascii_punctuation() || is_punctuation(c)) && !matches!(c, '\'' | '’');
+            boundary = (boundary || c.is_whitespace() || c.is_ascii_punctuation() || is_punctuation(c))
+                && !matches!(c, '\'' | '’');
         }
     }
     out
