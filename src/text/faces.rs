@@ -108,14 +108,6 @@ impl Face {
     }
 }
 
-impl Loaded {
-    /// Ascent and descent at `font_size`, each rounded to a whole px (rendering.md §9.2).
-    pub(crate) fn ascent_descent(&self, font_size: f64) -> (f64, f64) {
-        let scale = font_size / self.units_per_em;
-        ((self.ascent * scale).round(), (self.descent * scale).round())
-    }
-}
-
 /// hhea, or OS/2 typo when USE_TYPO_METRICS is set, or win when hhea is empty (rendering.md §9.2).
 fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
     const USE_TYPO_METRICS: u16 = 1 << 7;

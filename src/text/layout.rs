@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::blocks::{Align, Block, ListMarker, Span, SpanStyle, TextBlocks, VerticalShift};
+use super::blocks::{Align, Block, LineHeight, ListMarker, Span, SpanStyle, TextBlocks};
 use super::breaks::{self, Token};
 use super::families::FontSet;
-use super::line::{self, Line, LineSlice};
+use super::line::{self, Line, LineSlice, Place};
 use super::shape::{ClusterKind, Paragraph, Shaper};
+use std::ops::Range;
 
 /// Lines that come out this much wider than the box still fit (rendering.md §9.4).
 const FIT_TOLERANCE: f64 = 0.02;
@@ -50,6 +51,14 @@ pub(super) struct Strut {
     /// Font units of the element's face over units per em.
     pub ascent_em: f64,
     pub descent_em: f64,
+}
+
+impl Strut {
+    /// Rounded to whole px at the drawn size (rendering.md §9.2).
+    pub(super) fn ascent_descent(&self, factor: f64) -> (f64, f64) {
+        let size = self.style.font_size * factor;
+        ((self.ascent_em * size).round(), (self.descent_em * size).round())
+    }
 }
 
 struct ShapedBlock {
@@ -167,32 +176,131 @@ impl Layouter {
     pub fn lay_out(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
         let LayoutOptions { align, factor, .. } = options;
         let width = options.width.round();
-        let mut out = LaidOut { width, ..LaidOut::default() };
+        let mut lines = text.broken(width, factor);
+        let visible = options.ellipsis_height.map_or(usize::MAX, |height| text.visible_lines(height, factor));
+        let truncated = lines.len() > visible;
+        let mut ellipsis = None;
+        if truncated {
+            let same_block = lines[visible].block == lines[visible - 1].block;
+            lines.truncate(visible);
+            // Where the cut falls between two blocks the editor draws no `…` (rendering.md §9.7).
+            ellipsis = lines.last_mut().filter(|_| same_block).map(|last| {
+                let style = last.shaped.paragraph.styles.last().unwrap_or(&text.strut.style).clone();
+                let dots = self.shaper.shape(&[Span { text: "…".into(), style }]);
+                let room = last.right - last.left - dots.clusters.iter().map(|c| c.advance).sum::<f64>() * factor;
+                last.shorten(room, factor, text.tab);
+                dots
+            });
+        }
+        let count = lines.len();
+        let mut out = LaidOut { width, truncated, ..LaidOut::default() };
         let mut top = 0.0;
-        for block in &text.blocks {
-            let inner = &block.block;
-            top += inner.margin_top * factor;
-            let (left, right) = (inner.indent_left * factor, width - inner.indent_right * factor);
-            for (nth, paragraph) in block.paragraphs.iter().enumerate() {
-                for slice in break_lines(paragraph, (right - left).max(0.0), factor, text.tab) {
-                    let align = inner.align.unwrap_or(align);
-                    let mut line = line::place(&slice, &paragraph.paragraph, &text.strut, align, left, right, factor);
-                    line.move_down(top);
-                    if nth == 0 && out.lines.is_empty() | slice.first {
-                        line.add_marker(inner.marker.as_ref(), block.marker.as_ref(), left, factor, &text.strut);
-                    }
-                    top += line.height;
-                    out.lines.push(line);
-                }
+        for (at, line) in lines.iter().enumerate() {
+            let block = &text.blocks[line.block];
+            if line.first_of_block {
+                top += block.block.margin_top * factor;
             }
-            top += inner.margin_bottom * factor;
+            let dots = ellipsis.as_ref().filter(|_| at + 1 == count);
+            let align = block.block.align.unwrap_or(align);
+            let place = Place {
+                left: line.left,
+                right: line.right,
+                align: if dots.is_some() && align == Align::Justify { Align::Left } else { align },
+                factor,
+            };
+            let slice = LineSlice { suffix: dots.or(line.slice.suffix), ..line.slice.clone() };
+            let mut placed = line::place(&slice, &line.shaped.paragraph, &text.strut, place);
+            placed.move_down(top);
+            if line.first_of_block {
+                placed.add_marker(block.block.marker.as_ref(), block.marker.as_ref(), line.left, factor, &text.strut);
+            }
+            top += placed.height;
+            out.lines.push(placed);
+            if line.last_of_block {
+                top += block.block.margin_bottom * factor;
+            }
         }
         out.height = top;
         out
     }
 }
 
+/// One line of a text, not yet in place.
+struct BrokenLine<'a> {
+    block: usize,
+    first_of_block: bool,
+    last_of_block: bool,
+    shaped: &'a ShapedParagraph,
+    slice: LineSlice<'a>,
+    left: f64,
+    right: f64,
+}
+
+impl BrokenLine<'_> {
+    /// Takes whole words from the end until what is left fits into `room` px.
+    fn shorten(&mut self, room: f64, factor: f64, tab: f64) {
+        let slice = &mut self.slice;
+        slice.suffix = None;
+        let start = slice.clusters.start;
+        let inside = |token: &&Token| token.clusters.start < slice.clusters.end && token.clusters.end > start;
+        let tokens: Vec<_> = self.shaped.tokens.iter().filter(inside).cloned().collect();
+        for token in tokens.iter().rev() {
+            let end = token.clusters.end.min(slice.clusters.end);
+            if !token.space && line_width(self.shaped, start..end, factor, tab * factor) <= room + FIT_TOLERANCE {
+                slice.clusters.end = end;
+                return;
+            }
+        }
+        slice.clusters.end = start;
+    }
+}
+
 impl ShapedText {
+    fn broken(&self, width: f64, factor: f64) -> Vec<BrokenLine<'_>> {
+        let mut lines = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            let (left, right) = (block.block.indent_left * factor, width - block.block.indent_right * factor);
+            let first = lines.len();
+            for shaped in &block.paragraphs {
+                let slices = break_lines(shaped, (right - left).max(0.0), factor, self.tab);
+                let line = |slice| BrokenLine {
+                    block: index,
+                    first_of_block: false,
+                    last_of_block: false,
+                    shaped,
+                    slice,
+                    left,
+                    right,
+                };
+                lines.extend(slices.into_iter().map(line));
+            }
+            if let Some(line) = lines.get_mut(first) {
+                line.first_of_block = true;
+            }
+            if let Some(line) = lines[first..].last_mut() {
+                line.last_of_block = true;
+            }
+        }
+        lines
+    }
+
+    /// Whole lines of the element's own height; at least one (rendering.md §9.7).
+    fn visible_lines(&self, height: f64, factor: f64) -> usize {
+        let style = &self.strut.style;
+        let (ascent, descent) = self.strut.ascent_descent(factor);
+        let line = match style.line_height {
+            LineHeight::Auto => ascent + descent,
+            _ => style.line_height_px(ascent, descent) * factor,
+        };
+        // Heights are stored rounded; a thousandth of a line is no line.
+        if line > 0.0 { ((height / line + 1e-3).floor() as usize).max(1) } else { usize::MAX }
+    }
+
+    /// Of the element, px, before any shrinking.
+    pub fn font_size(&self) -> f64 {
+        self.strut.style.font_size
+    }
+
     /// A height that the text cannot go below at `factor`, px: spares laying out sizes that cannot fit.
     pub(crate) fn least_height(&self, width: f64, factor: f64) -> f64 {
         let width = width.round();
@@ -212,11 +320,7 @@ impl ShapedText {
 fn break_lines<'a>(shaped: &'a ShapedParagraph, width: f64, factor: f64, tab: f64) -> Vec<LineSlice<'a>> {
     let paragraph = &shaped.paragraph;
     let limit = width + FIT_TOLERANCE;
-    let advance = |at: usize| {
-        let cluster = &paragraph.clusters[at];
-        (cluster.advance + if drawn(cluster.kind) { paragraph.styles[cluster.span].letter_spacing } else { 0.0 })
-            * factor
-    };
+    let advance = |at: usize| line::after(0.0, paragraph, at, factor, 0.0);
     let mut lines: Vec<LineSlice<'a>> = Vec::new();
     let mut start = 0; // of the line
     let mut end = 0; // after the last word that is on it
@@ -225,24 +329,12 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, width: f64, factor: f64, tab: f6
         let cluster = end.checked_sub(1).map(|last| &paragraph.clusters[last]);
         let hyphen =
             if hyphen { cluster.and_then(|c| shaped.hyphens.iter().find(|(span, _)| *span == c.span)) } else { None };
-        let first = lines.is_empty();
-        lines.push(LineSlice {
-            clusters: start..end,
-            hyphen: hyphen.map(|(_, p)| p),
-            last: false,
-            first,
-            tab: tab * factor,
-        });
+        lines.push(LineSlice { clusters: start..end, suffix: hyphen.map(|(_, p)| p), last: false, tab: tab * factor });
     };
     let mut soft = false;
     for token in &shaped.tokens {
         if token.space {
-            for at in token.clusters.clone() {
-                pen = match paragraph.clusters[at].kind {
-                    ClusterKind::Tab => next_tab(pen, tab * factor),
-                    _ => pen + advance(at),
-                };
-            }
+            pen = token.clusters.clone().fold(pen, |pen, at| line::after(pen, paragraph, at, factor, tab * factor));
             continue;
         }
         let token_width: f64 = token.clusters.clone().map(advance).sum();
@@ -269,18 +361,14 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, width: f64, factor: f64, tab: f6
     }
     // All spaces are kept at the end of a paragraph.
     let all = paragraph.clusters.len();
-    let first = lines.is_empty();
-    lines.push(LineSlice { clusters: start..all, hyphen: None, last: true, first, tab: tab * factor });
+    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, tab: tab * factor });
     lines
 }
 
-pub(super) fn next_tab(pen: f64, tab: f64) -> f64 {
-    if tab <= 0.0 { pen } else { ((pen / tab).floor() + 1.0) * tab }
-}
-
-/// Soft hyphens and zero-width spaces take no letter spacing.
-pub(super) fn drawn(kind: ClusterKind) -> bool {
-    !matches!(kind, ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace)
+/// Of these clusters on one line, px.
+fn line_width(shaped: &ShapedParagraph, clusters: Range<usize>, factor: f64, tab: f64) -> f64 {
+    let paragraph = &shaped.paragraph;
+    clusters.fold(0.0, |pen, at| line::after(pen, paragraph, at, factor, tab))
 }
 
 /// One list of spans for each line that `\n` and its kin force.
@@ -304,7 +392,7 @@ fn split_lines(spans: &[Span]) -> Vec<Vec<Span>> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::blocks::LineHeight;
+    use super::super::blocks::VerticalShift;
     use super::super::families::FontLibrary;
     use super::*;
     use crate::config::FontSettings;

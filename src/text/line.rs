@@ -7,13 +7,12 @@ use kurbo::{Circle, Point, Vec2};
 use peniko::FontData;
 
 use super::blocks::{Align, ListMarker, SpanStyle, VerticalShift};
-use super::layout::{Strut, drawn, next_tab};
+use super::layout::Strut;
 use super::shape::{ClusterKind, Paragraph};
 use crate::scene;
 use crate::units::Px;
 
-/// Superscript and subscript are this much smaller, raised and lowered (rendering.md §9.9).
-pub(super) const SHIFT_SIZE: f64 = 0.83;
+/// Superscripts are raised and subscripts lowered by this share of the line's largest size (rendering.md §9.9).
 const SUPER_RISE: f64 = 0.40;
 const SUB_DROP: f64 = 0.26;
 
@@ -76,31 +75,34 @@ pub struct LineRun {
 #[derive(Clone, Debug)]
 pub(super) struct LineSlice<'a> {
     pub clusters: Range<usize>,
-    /// Shown at its end.
-    pub hyphen: Option<&'a Paragraph>,
-    /// Of its paragraph.
+    /// Shown at its end: a hyphen or `…`.
+    pub suffix: Option<&'a Paragraph>,
+    /// The last of its paragraph: never justified.
     pub last: bool,
-    /// Of its paragraph.
-    pub first: bool,
     /// Distance of tab stops, px.
     pub tab: f64,
 }
 
+/// Where a line goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// px from the left of the element's box.
+    pub left: f64,
+    /// px from the left of the element's box.
+    pub right: f64,
+    pub align: Align,
+    /// Of every font size.
+    pub factor: f64,
+}
+
 /// Puts a line between `left` and `right`, its top at 0.
-pub(super) fn place(
-    slice: &LineSlice<'_>,
-    paragraph: &Paragraph,
-    strut: &Strut,
-    align: Align,
-    left: f64,
-    right: f64,
-    factor: f64,
-) -> Line {
+pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut, place: Place) -> Line {
+    let Place { left, right, align, factor } = place;
     let mut runs = visual_runs(slice, paragraph, factor);
-    if let Some(hyphen) = slice.hyphen {
+    if let Some(suffix) = slice.suffix {
         let pen = runs.last().map_or(0.0, |run| run.x + run.width);
-        let end = LineSlice { clusters: 0..hyphen.clusters.len(), hyphen: None, ..slice.clone() };
-        runs.extend(visual_runs(&end, hyphen, factor).into_iter().map(|run| LineRun { x: run.x + pen, ..run }));
+        let end = LineSlice { clusters: 0..suffix.clusters.len(), suffix: None, ..slice.clone() };
+        runs.extend(visual_runs(&end, suffix, factor).into_iter().map(|run| LineRun { x: run.x + pen, ..run }));
     }
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
     if align == Align::Justify && !slice.last {
@@ -135,14 +137,13 @@ impl Line {
         strut: &Strut,
     ) {
         if marker == Some(&ListMarker::Bullet) {
-            let ascent = (strut.ascent_em * strut.style.font_size * factor).round();
+            let (ascent, _) = strut.ascent_descent(factor);
             let diameter = ascent / 3.0;
             let right = content_left - BULLET_GAP - diameter;
             self.bullet = Some(Circle::new((right - diameter / 2.0, self.baseline - diameter), diameter / 2.0));
         }
         if let Some(number) = number {
-            let slice =
-                LineSlice { clusters: 0..number.clusters.len(), hyphen: None, last: true, first: true, tab: 0.0 };
+            let slice = LineSlice { clusters: 0..number.clusters.len(), suffix: None, last: true, tab: 0.0 };
             let mut runs = visual_runs(&slice, number, factor);
             // The marker's own trailing space is the gap.
             let width = runs.last().map_or(0.0, |run| run.x + run.width);
@@ -193,16 +194,26 @@ fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, factor: f64) -> Vec
             let cluster = cluster.range.start as u32;
             run.glyphs.push(scene::Glyph { id: glyph.id, offset, advance: Px(glyph.advance * factor), cluster });
         }
-        pen = match cluster.kind {
-            ClusterKind::Tab => next_tab(pen, slice.tab),
-            kind => pen + (cluster.advance + if drawn(kind) { style.letter_spacing } else { 0.0 }) * factor,
-        };
+        pen = after(pen, paragraph, at, factor, slice.tab);
         run.width = pen - run.x;
         let range = &cluster.range;
         bytes = Some(bytes.map_or(range.clone(), |b| b.start.min(range.start)..b.end.max(range.end)));
     }
     close(&mut runs, &mut bytes, paragraph);
     runs
+}
+
+/// Where the pen is after cluster `at`, px from the line's start: tabs reach to the next stop, and letter spacing follows
+/// every character that shows (rendering.md §9.5).
+pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab: f64) -> f64 {
+    let cluster = &paragraph.clusters[at];
+    match cluster.kind {
+        ClusterKind::Tab if tab > 0.0 => ((pen / tab).floor() + 1.0) * tab,
+        ClusterKind::Tab | ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
+        ClusterKind::Text | ClusterKind::Space => {
+            pen + (cluster.advance + paragraph.styles[cluster.span].letter_spacing) * factor
+        }
+    }
 }
 
 /// Gives the last run its text.
@@ -257,8 +268,7 @@ fn justify(runs: &mut [LineRun], room: f64) -> f64 {
 /// Height of the line box and its baseline; sets the runs' baselines (rendering.md §9.2, §9.9).
 fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64) -> (f64, f64) {
     let strut_size = strut.style.font_size * factor;
-    let mut ascent = (strut.ascent_em * strut_size).round();
-    let mut descent = (strut.descent_em * strut_size).round();
+    let (mut ascent, mut descent) = strut.ascent_descent(factor);
     let mut line_height = scaled_line_height(&strut.style, ascent, descent, factor);
     let mut largest = 0.0_f64;
     for run in runs.iter().filter(|run| run.style.shift == VerticalShift::None) {

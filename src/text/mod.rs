@@ -7,10 +7,13 @@
 
 mod blocks;
 mod breaks;
+mod decorate;
+mod draw;
 
 mod emoji;
 mod faces;
 mod families;
+mod fit;
 mod layout;
 mod line;
 
@@ -21,8 +24,10 @@ pub use blocks::{
     Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
     VerticalShift,
 };
+pub use draw::{Background, DrawStyle, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryError};
+pub use fit::{Overflow, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};
 pub use transform::{Case, apply as apply_case};
