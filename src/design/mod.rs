@@ -1,1 +1,3 @@
-//! (being written)
+//! What the client wrote, and how it becomes a scene.
+
+pub mod elements;

@@ -1,0 +1,3 @@
+//! Figures: named shapes stretched to a box.
+
+pub mod outline;
