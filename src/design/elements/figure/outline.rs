@@ -1,9 +1,9 @@
 //! The outlines of figures: 88 named shapes, each stretched to a box.
 //!
-//! In: shape names and their geometry (rendering.md §8.2), drawn by hand on a 1000 × 1000 grid.
+//! In: shape names and their geometry (rendering.md §8.2), written down on a 1000 × 1000 grid.
 //! Not in: JSON, colours, strokes. Imports kurbo only.
 //!
-//! To find a shape, open the table it is in: [`straight`] (polygons), [`curved`] or [`blobs`]. To add one, add a row.
+//! To find a shape, open the table it is in: `straight` (polygons), `curved` or `blobs`. To add one, add a row there.
 
 mod blobs;
 mod construct;
