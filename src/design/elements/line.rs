@@ -3,6 +3,7 @@
 use kurbo::Size;
 use peniko::Color;
 
+use super::line_heads::Head;
 use crate::design::input::Input;
 use crate::design::props::{Common, Effects, Placement};
 
@@ -20,37 +21,10 @@ pub struct Line {
     /// `dash` — in units of the thickness, none negative; empty for a solid line.
     pub dash: Vec<f64>,
     /// `startHead` — at the left end.
-    pub start_head: LineHead,
+    pub start_head: Head,
     /// `endHead` — at the right end.
-    pub end_head: LineHead,
+    pub end_head: Head,
 }
-
-/// What an end of a line looks like (rendering.md §8.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LineHead {
-    /// `""`, `none` — cut square.
-    #[default]
-    None,
-    /// `arrow` — two strokes.
-    Arrow,
-    /// `triangle` — filled.
-    Triangle,
-    /// `circle` — filled.
-    Circle,
-    /// `square` — filled.
-    Square,
-    /// `bar` — one stroke across.
-    Bar,
-}
-
-const HEADS: &[(&str, LineHead)] = &[
-    ("none", LineHead::None),
-    ("arrow", LineHead::Arrow),
-    ("triangle", LineHead::Triangle),
-    ("circle", LineHead::Circle),
-    ("square", LineHead::Square),
-    ("bar", LineHead::Bar),
-];
 
 impl Line {
     pub(super) fn read(mut input: Input<'_>) -> Self {
@@ -61,8 +35,8 @@ impl Line {
             effects: Effects::read(input),
             color: input.color("color", Color::BLACK),
             dash: input.dash(),
-            start_head: input.json.one_of("startHead", HEADS).unwrap_or_default(),
-            end_head: input.json.one_of("endHead", HEADS).unwrap_or_default(),
+            start_head: input.json.one_of("startHead", &Head::NAMES).unwrap_or_default(),
+            end_head: input.json.one_of("endHead", &Head::NAMES).unwrap_or_default(),
         }
     }
 }

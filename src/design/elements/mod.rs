@@ -1,9 +1,11 @@
 //! The kinds of element: one file each, and the list that makes them one type.
 
+pub mod dash;
 pub mod figure;
 pub mod group;
 pub mod image;
 pub mod line;
+pub mod line_heads;
 pub mod media;
 pub mod svg;
 pub mod table;

@@ -1,5 +1,7 @@
 //! `figure` (design-format.md §6.4).
 
+pub mod outline;
+
 use std::sync::Arc;
 
 use peniko::Color;
