@@ -11,6 +11,7 @@ mod data_url;
 pub mod decode;
 mod error;
 mod fetch;
+mod google;
 mod guard;
 mod loader;
 pub mod svg;
@@ -25,6 +26,7 @@ use peniko::Blob;
 use crate::report::JsonPath;
 use crate::scene::Picture;
 pub use error::{AssetError, NetworkProblem, Reason, SetupError};
+pub use google::{FaceWish, GoogleFonts, WebFace};
 pub use guard::{BadNetwork, Refused, UrlProblem};
 pub use loader::{AssetTimeouts, Loader};
 
