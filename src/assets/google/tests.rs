@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::*;
-use crate::assets::testing::{local_limits, serve};
+use crate::assets::testing::{local_limits, serve, tiny_font};
 use crate::config::AssetLimits;
 use crate::pool::Pool;
 
@@ -46,13 +46,6 @@ async fn service() -> (String, Arc<Asked>) {
     let asked = Arc::new(Asked::default());
     let router = Router::new().route("/css2", get(sheet)).route("/f/{name}", get(file)).with_state(asked.clone());
     (format!("http://{}/css2", serve(router).await), asked)
-}
-
-/// The least that passes for a TrueType file here: fonts are understood in `text`.
-fn tiny_font() -> Vec<u8> {
-    let mut font = vec![0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    font.resize(64, 0);
-    font
 }
 
 fn fonts(endpoint: &str, cache_directory: Option<&std::path::Path>) -> GoogleFonts {
