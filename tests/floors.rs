@@ -21,8 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "units", "report", "json", "config", "options", "scene", "raster", "pool", "design", "assets", "text", "paint",
-            "output", "error",
+            "units", "report", "json", "config", "options", "scene", "raster", "pool", "design", "assets", "text",
+            "paint", "output", "error",
         ],
     ),
     ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),

@@ -1,1 +1,4 @@
-//! (being written)
+//! What a design points to: fetched, guarded, decoded.
+
+pub mod decode;
+pub mod svg;
