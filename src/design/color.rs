@@ -9,9 +9,10 @@ const MAX_CHARS: usize = 128;
 /// `None` for everything else. Components are in `0..=1`, alpha is straight.
 pub fn parse(text: &str) -> Option<Color> {
     let text = text.trim();
-    // The parser takes hex digits without `#`, as no browser does.
+    // The parser takes hex digits without `#`, and hsv(), as no browser does.
     let bare_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.len() > MAX_CHARS || bare_hex {
+    let hsv = text.get(..3).is_some_and(|name| name.eq_ignore_ascii_case("hsv"));
+    if text.len() > MAX_CHARS || bare_hex || hsv {
         return None;
     }
     let color = csscolorparser::parse(text).ok()?;
@@ -43,6 +44,7 @@ mod tests {
             ("rgb(300,-5,0)", [255, 0, 0, 255]),
             ("hsl(120, 100%, 50%)", [0, 255, 0, 255]),
             ("hsla(120,100%,50%,.5)", [0, 255, 0, 128]),
+            ("hwb(120 0% 20%)", [0, 204, 0, 255]),
             ("transparent", [0, 0, 0, 0]),
         ] {
             assert_eq!(rgba(text), Some(expected), "{text}");
@@ -63,6 +65,7 @@ mod tests {
             "#ggg",
             "rgb(",
             "rgb(1,2)",
+            "hsv(1, 1%, 1%)",
             "url(#a)",
             "é(é)",
             "http://a/b.png",

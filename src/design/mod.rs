@@ -65,7 +65,7 @@ pub struct Page {
 /// A design that is refused: everything wrong with it, at least one problem.
 #[derive(Clone, Debug)]
 pub struct DesignError {
-    /// In document order within each list of the design; bounded, the last one says how many were left out.
+    /// In the order found; bounded, the last one says how many were left out.
     pub problems: Vec<Problem>,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for DesignError {
         match self.problems.as_slice() {
             [] => f.write_str("the design is refused"),
             [only] => write!(f, "{only}"),
-            [first, rest @ ..] => write!(f, "{first} (and {} more problems)", rest.len()),
+            [first, ..] => write!(f, "{first} (the first of several problems)"),
         }
     }
 }

@@ -115,7 +115,7 @@ fn error_shows_the_first_problem() {
     let error = parse(&json!({"pages": [{"width": 0, "height": 0}]})).expect_err("refused");
     assert_eq!(
         error.to_string(),
-        "pages[0].width: found the number 0; accepted: a number of px greater than 0 (and 1 more problems)"
+        "pages[0].width: found the number 0; accepted: a number of px greater than 0 (the first of several problems)"
     );
 }
 
