@@ -15,6 +15,7 @@ pub mod gradient;
 mod input;
 mod migrate;
 pub mod props;
+pub mod resolve;
 
 use std::fmt;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use peniko::Blob;
 use skrifa::raw::FileRef;
 use skrifa::string::StringId;
 use skrifa::{FontRef, MetadataProvider as _};
@@ -128,6 +129,12 @@ impl FontLibrary {
         let mut all: Vec<_> = folder.chain(bundled).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
+    }
+
+    /// sfnt bytes of the bundled families' faces, then the folder's: for texts that are laid out elsewhere (inside SVG).
+    pub fn files(&self) -> Vec<Blob<u8>> {
+        let faces = self.bundled.values().chain(self.folder.values()).flatten();
+        faces.filter_map(|face| face.load().map(|loaded| loaded.font.data.clone())).collect()
     }
 
     fn find(&self, name: &str) -> Option<(FamilySource, &Vec<Arc<Face>>)> {
