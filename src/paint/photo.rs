@@ -213,7 +213,7 @@ mod tests {
     const SURFACE: DeviceSize = DeviceSize { width: 100, height: 100 };
 
     fn stripes(width: u32, height: u32) -> Picture {
-        let pixel = |x: u32| if x % 2 == 0 { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
+        let pixel = |x: u32| if x.is_multiple_of(2) { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
         let pixels = (0..width * height).flat_map(|at| pixel(at % width)).collect();
         Picture::new(width, height, pixels).expect("as many bytes as pixels")
     }

@@ -321,7 +321,8 @@ fn canvas_paint(paint: &Paint) -> Paint {
 /// True when `outline`, grown by `reach`, stays where painters can count.
 fn reachable(outline: &BezPath, transform: Affine, reach: f64) -> bool {
     let bounds = outline.control_box().inflate(reach, reach);
-    transform.is_finite() && bounds.is_finite() && near(transform.transform_rect_bbox(bounds))
+    // The box alone would not tell: it passes over points that are not numbers.
+    outline.is_finite() && transform.is_finite() && near(transform.transform_rect_bbox(bounds))
 }
 
 fn near(device: Rect) -> bool {
