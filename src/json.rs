@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::report::{JsonPath, Problem};
 
-pub use reader::Reader;
+pub use reader::{Reader, describe};
 
 /// Parses `bytes` (UTF-8, a byte order mark is allowed).
 ///

@@ -183,8 +183,8 @@ fn wrong(found: &Value, accepted: &str) -> String {
     format!("found {}; accepted: {accepted}", describe(found))
 }
 
-/// What a person would call it; long strings are cut.
-fn describe(value: &Value) -> String {
+/// What a person would call `value`, for messages; long strings are cut.
+pub fn describe(value: &Value) -> String {
     const SHOWN: usize = 40;
     match value {
         Value::Null => "null".to_owned(),

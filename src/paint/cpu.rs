@@ -13,6 +13,8 @@ use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
 use crate::raster::{Raster, Straight};
 
+/// vello_cpu counts px in 16 bits, rounds up to whole tiles, and panics at the very end: 255 px are kept clear.
+const MAX_SIDE: u32 = 65_280;
 /// Pages above this many px do not leave their memory to the next page.
 const KEEP_BELOW: u64 = 16_000_000;
 
@@ -31,7 +33,7 @@ pub struct CpuRasterizer {
 impl CpuRasterizer {
     /// Paints on `pool`.
     pub fn new(pool: Arc<Pool>, settings: &PaintSettings) -> Self {
-        let limits = SurfaceLimits { side: u32::from(u16::MAX), megapixels: settings.megapixels };
+        let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
         Self { pool, limits, photos: Arc::new(Photos::new(settings.picture_cache_bytes)) }
     }
 }

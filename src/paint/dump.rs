@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use kurbo::Affine;
-use peniko::BlendMode;
+use peniko::{BlendMode, Brush, GradientKind};
 
 use super::plan::{FramePlan, Glyphs, Op, Step};
 use crate::scene::GlyphStyle;
@@ -54,10 +54,10 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
             writeln!(out)
         }
         Op::Fill { outline, paint, transform, .. } => {
-            writeln!(out, "fill {} {:?}{}", outline.to_svg(), paint.brush, At(transform))
+            writeln!(out, "fill {} {}{}", outline.to_svg(), Colour(&paint.brush), At(transform))
         }
         Op::Stroke { outline, stroke, paint, transform } => {
-            writeln!(out, "stroke {:.2} {} {:?}{}", stroke.width, outline.to_svg(), paint.brush, At(transform))
+            writeln!(out, "stroke {:.2} {} {}{}", stroke.width, outline.to_svg(), Colour(&paint.brush), At(transform))
         }
         Op::Glyphs(run) => write_glyphs(out, run),
         Op::Image { picture, source, dest, opacity, transform } => {
@@ -82,6 +82,35 @@ fn write_glyphs(out: &mut String, run: &Glyphs) -> fmt::Result {
     write!(out, "glyphs {style} {:.2}px{snapped}{}", run.size, At(&run.linear))?;
     run.glyphs.iter().try_for_each(|glyph| write!(out, " {}@{:.2},{:.2}", glyph.id, glyph.at.x, glyph.at.y))?;
     writeln!(out)
+}
+
+/// A solid as eight hex digits, a gradient as its line and stops.
+struct Colour<'a>(&'a Brush);
+
+impl fmt::Display for Colour<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = |f: &mut fmt::Formatter<'_>, color: peniko::Color| {
+            write!(f, "#{:08x}", color.to_rgba8().to_u32().swap_bytes())
+        };
+        match self.0 {
+            Brush::Solid(color) => hex(f, *color),
+            Brush::Gradient(gradient) => {
+                match &gradient.kind {
+                    GradientKind::Linear(line) => {
+                        let (from, to) = (line.start, line.end);
+                        write!(f, "linear {:.2},{:.2} to {:.2},{:.2}", from.x, from.y, to.x, to.y)?;
+                    }
+                    GradientKind::Radial(_) => f.write_str("radial")?,
+                    GradientKind::Sweep(_) => f.write_str("sweep")?,
+                }
+                gradient.stops.iter().try_for_each(|stop| {
+                    write!(f, " {:.2} ", stop.offset)?;
+                    hex(f, stop.color.to_alpha_color())
+                })
+            }
+            Brush::Image(_) => f.write_str("picture"),
+        }
+    }
 }
 
 /// A transform, or nothing when it changes nothing.

@@ -30,7 +30,7 @@ impl Canvas {
         }
     }
 
-    /// Draws `ops` on a transparent surface. `size`: each side at most 65 535, as `SurfaceLimits` makes sure.
+    /// Draws `ops` on a transparent surface. `size`: each side fits 16 bits, as `SurfaceLimits` makes sure.
     pub(super) fn draw(
         &mut self,
         size: DeviceSize,

@@ -17,7 +17,7 @@ use crate::scene::Picture;
 use crate::units::DeviceSize;
 
 /// Longest side of a pixmap.
-const MAX_SIDE: u32 = u16::MAX as u32;
+const MAX_SIDE: f64 = u16::MAX as f64;
 /// Source px kept around what is visible, so that a filter at the surface's edge sees its neighbours.
 const MARGIN: f64 = 2.0;
 /// One picture may take this part of the cache, so that a poster does not push everything else out.
@@ -90,13 +90,13 @@ impl Photos {
         }
         let visible = back.transform_rect_bbox(shown);
         let [a, b, c, d, _, _] = to_device.as_coeffs();
-        let columns = cut((source.x0, source.x1), (visible.x0, visible.x1), a.hypot(b), picture.width);
-        let rows = cut((source.y0, source.y1), (visible.y0, visible.y1), c.hypot(d), picture.height);
+        // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
+        let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
+        let (columns, to_x) = Axis::new(picture.width, step).cut((source.x0, source.x1), (visible.x0, visible.x1));
+        let (rows, to_y) = Axis::new(picture.height, step).cut((source.y0, source.y1), (visible.y0, visible.y1));
         // From pixels of the reduced picture to pixels of the picture.
-        let from_reduced = Affine::translate((
-            columns.origin + f64::from(columns.first) * columns.step,
-            rows.origin + f64::from(rows.first) * rows.step,
-        )) * Affine::scale_non_uniform(columns.step, rows.step);
+        let from_reduced = Affine::scale_non_uniform(to_x, to_y)
+            * Affine::translate((f64::from(columns.first), f64::from(rows.first)));
         let mut key = Key { picture: picture.pixels.id(), columns, rows, samples: None };
         if b.abs() > SAME / f64::from(picture.width) || c.abs() > SAME / f64::from(picture.height) {
             return Some(Prepared { pixmap: self.get(key, picture), place: Place::Sample(to_dest * from_reduced) });
@@ -153,9 +153,7 @@ impl Key {
     }
 
     fn bits(&self) -> impl Iterator<Item = u64> {
-        let reduce = |it: Reduce| {
-            [it.low.into(), it.high.into(), it.origin.to_bits(), it.step.to_bits(), it.first.into(), it.count.into()]
-        };
+        let reduce = |it: Reduce| [it.low.into(), it.high.into(), it.step.to_bits(), it.first.into(), it.count.into()];
         let sample = |it: Sample| [it.start.to_bits(), it.step.to_bits(), it.count.into()];
         let samples = self.samples.into_iter().flat_map(move |(x, y)| [sample(x), sample(y)]).flatten();
         [self.picture].into_iter().chain([reduce(self.columns), reduce(self.rows)].into_iter().flatten()).chain(samples)
@@ -173,24 +171,39 @@ impl Hash for Key {
     }
 }
 
-/// One axis: which source pixels are read, and how far they are reduced. `source`: what is asked for, `visible`: what
-/// can be seen of it, both in picture px; `scale`: device px a picture px; `side`: of the picture.
-fn cut(source: (f64, f64), visible: (f64, f64), scale: f64, side: u32) -> Reduce {
-    let low = (source.0 + SAME).floor().clamp(0.0, f64::from(side - 1)) as u32;
-    let high = (source.1 - SAME).ceil().clamp(f64::from(low + 1), f64::from(side)) as u32;
-    let length = source.1 - source.0;
-    let wanted = (length * scale).round().clamp(1.0, f64::from(MAX_SIDE));
-    let step = length / wanted;
-    if step <= 1.0 {
-        // Shown at its size or larger: only what can be seen is kept.
-        let low = low.max((visible.0 - MARGIN).floor().clamp(0.0, f64::from(high - 1)) as u32);
-        let high = high.min((visible.1 + MARGIN).ceil().clamp(f64::from(low + 1), f64::from(side)) as u32);
-        let count = (high - low).min(MAX_SIDE);
-        return Reduce { low, high, origin: f64::from(low), step: 1.0, first: 0, count };
+/// One side of a picture and how far it is reduced.
+struct Axis {
+    side: u32,
+    reduced: u32,
+    step: f64,
+}
+
+impl Axis {
+    /// `step`: picture px a device px.
+    fn new(side: u32, step: f64) -> Self {
+        if step <= 1.0 + SAME {
+            return Self { side, reduced: side, step: 1.0 };
+        }
+        let reduced = (f64::from(side) / step + SAME).floor().max(1.0) as u32;
+        Self { side, reduced, step }
     }
-    let first = ((visible.0 - source.0) / step - MARGIN).floor().clamp(0.0, wanted - 1.0);
-    let last = ((visible.1 - source.0) / step + MARGIN).ceil().clamp(first + 1.0, wanted);
-    Reduce { low, high, origin: source.0, step, first: first as u32, count: (last - first) as u32 }
+
+    /// Which pixels are read and made, and picture px a reduced px. `source`: what is asked for, `visible`: what can
+    /// be seen of it, both in picture px.
+    fn cut(&self, source: (f64, f64), visible: (f64, f64)) -> (Reduce, f64) {
+        let to_picture = f64::from(self.side) / f64::from(self.reduced);
+        let within = |range: (f64, f64), side: u32, scale: f64| {
+            let low = (range.0 / scale + SAME).floor().clamp(0.0, f64::from(side - 1));
+            (low, (range.1 / scale - SAME).ceil().clamp(low + 1.0, f64::from(side)))
+        };
+        let (low, high) = within(source, self.side, 1.0);
+        let (first, last) = within(source, self.reduced, to_picture);
+        let shown = within(visible, self.reduced, to_picture);
+        let first = first.max(shown.0 - MARGIN).min(last - 1.0);
+        let last = last.min(shown.1 + MARGIN).clamp(first + 1.0, first + MAX_SIDE);
+        let count = (last - first) as u32;
+        (Reduce { low: low as u32, high: high as u32, step: self.step, first: first as u32, count }, to_picture)
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +213,7 @@ mod tests {
     const SURFACE: DeviceSize = DeviceSize { width: 100, height: 100 };
 
     fn stripes(width: u32, height: u32) -> Picture {
-        let pixel = |x: u32| if x % 2 == 0 { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
+        let pixel = |x: u32| if x.is_multiple_of(2) { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
         let pixels = (0..width * height).flat_map(|at| pixel(at % width)).collect();
         Picture::new(width, height, pixels).expect("as many bytes as pixels")
     }
@@ -221,9 +234,9 @@ mod tests {
 
     #[test]
     fn photo_is_reduced_to_what_is_shown() {
-        let prepared = prepare(&Photos::new(0), &stripes(512, 4), Rect::new(0.0, 0.0, 64.0, 4.0), Affine::IDENTITY);
+        let prepared = prepare(&Photos::new(0), &stripes(512, 8), Rect::new(0.0, 0.0, 64.0, 1.0), Affine::IDENTITY);
         let pixmap = prepared.expect("visible").pixmap;
-        assert_eq!((pixmap.width(), pixmap.height()), (64, 4));
+        assert_eq!((pixmap.width(), pixmap.height()), (64, 1));
         assert!(pixmap.data().iter().all(|p| p.r == 128 && p.a == 255));
     }
 
@@ -238,13 +251,13 @@ mod tests {
 
     #[test]
     fn photo_cache_is_bounded() {
-        let (photos, picture) = (Photos::new(4 * 1024), stripes(16, 16));
+        let (photos, picture) = (Photos::new(8 * 1024), stripes(16, 16));
         for shift in 0..20 {
             let dest = Rect::new(0.0, 0.0, 16.0, 16.0) + kurbo::Vec2::new(f64::from(shift) + 0.5, 0.0);
             prepare(&photos, &picture, dest, Affine::IDENTITY);
         }
         let cache = photos.cache.lock().expect("not poisoned");
-        assert!(cache.bytes <= 4 * 1024);
+        assert!(cache.bytes <= 8 * 1024);
         assert_eq!(cache.bytes, cache.entries.iter().map(|(_, it)| it.data_as_u8_slice().len()).sum::<usize>());
         assert!(!cache.entries.is_empty());
     }

@@ -166,7 +166,8 @@ struct Planner {
 /// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
 enum Work<'a> {
     Node(&'a Node, Affine, Option<&'a Origin>),
-    Close(Op),
+    PopClip,
+    PopLayer,
 }
 
 impl Planner {
@@ -175,7 +176,8 @@ impl Planner {
         self.open(root, to_device, None, &mut work);
         while let Some(next) = work.pop() {
             match next {
-                Work::Close(op) => self.ops.push(op),
+                Work::PopClip => self.ops.push(Op::PopClip),
+                Work::PopLayer => self.ops.push(Op::PopLayer),
                 Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
                 Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
                 Work::Node(Node::Glyphs(run), transform, origin) => self.glyphs(run, transform, origin),
@@ -201,10 +203,10 @@ impl Planner {
         if group.opacity.get() < 1.0 || group.blend != BlendMode::default() {
             let (clip, opacity, blend) = (group.clip.clone(), group.opacity, group.blend);
             self.ops.push(Op::PushLayer { clip, transform, opacity, blend });
-            work.push(Work::Close(Op::PopLayer));
+            work.push(Work::PopLayer);
         } else if let Some(outline) = group.clip.clone() {
             self.ops.push(Op::PushClip { outline, transform });
-            work.push(Work::Close(Op::PopClip));
+            work.push(Work::PopClip);
         }
         work.extend(group.children.iter().rev().map(|child| Work::Node(child, transform, origin)));
     }
@@ -319,7 +321,8 @@ fn canvas_paint(paint: &Paint) -> Paint {
 /// True when `outline`, grown by `reach`, stays where painters can count.
 fn reachable(outline: &BezPath, transform: Affine, reach: f64) -> bool {
     let bounds = outline.control_box().inflate(reach, reach);
-    transform.is_finite() && bounds.is_finite() && near(transform.transform_rect_bbox(bounds))
+    // The box alone would not tell: it passes over points that are not numbers.
+    outline.is_finite() && transform.is_finite() && near(transform.transform_rect_bbox(bounds))
 }
 
 fn near(device: Rect) -> bool {

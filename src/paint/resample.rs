@@ -4,16 +4,14 @@
 //! (`image-scaling-quality` of the corpus): a box of whole source pixels downwards, and bilinear weights in
 //! sixteenths upwards. Premultiplied RGBA8 in and out.
 
-/// One axis of a reduction. Output `i` averages the source pixels from `round(origin + (first + i) * step)` on,
-/// `ceil(step)` of them, as far as they lie in `low..high`. With `step` 1 and a whole `origin` this copies.
+/// One axis of a reduction. Output `i` averages the source pixels from `round((first + i) * step)` on, `round(step)` of
+/// them, as far as they lie in `low..high`. With `step` 1 this copies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Reduce {
     /// First source pixel that may be read.
     pub(super) low: u32,
     /// One past the last source pixel that may be read; greater than `low`.
     pub(super) high: u32,
-    /// Source coordinate where output 0 would start.
-    pub(super) origin: f64,
     /// Source pixels an output pixel, at least 1.
     pub(super) step: f64,
     /// Which output comes first; others are not visible.
@@ -24,14 +22,10 @@ pub(super) struct Reduce {
 
 impl Reduce {
     fn window(&self, output: u32) -> (usize, usize) {
-        let start = (self.origin + (f64::from(self.first) + f64::from(output)) * self.step + 0.5).floor();
-        let start = (start.max(0.0) as u32).clamp(self.low, self.high - 1);
-        let end = (f64::from(start) + self.step.ceil()).min(f64::from(self.high)) as u32;
+        let start = ((f64::from(self.first) + f64::from(output)) * self.step + 0.5).floor() as u32;
+        let start = start.clamp(self.low, self.high - 1);
+        let end = (f64::from(start) + (self.step + 0.5).floor()).min(f64::from(self.high)) as u32;
         (start as usize, end as usize)
-    }
-
-    fn copies(&self) -> bool {
-        self.step == 1.0 && self.origin.fract() == 0.0
     }
 }
 
@@ -41,7 +35,7 @@ pub(super) fn reduce(pixels: &[u8], width: u32, columns: &Reduce, rows: &Reduce)
     let mut out = vec![0; columns.count as usize * rows.count as usize * 4];
     let windows: Vec<_> = (0..columns.count).map(|column| columns.window(column)).collect();
     let (left, right) = (columns.low as usize * 4, columns.high as usize * 4);
-    let plain = columns.copies() && rows.copies();
+    let plain = columns.step == 1.0 && rows.step == 1.0;
     let mut sums = vec![0u32; if plain { 0 } else { right - left }];
     for (row, out_row) in out.chunks_exact_mut(columns.count as usize * 4).enumerate() {
         let (top, bottom) = rows.window(row as u32);
@@ -83,7 +77,7 @@ pub(super) struct Sample {
 /// Weights are sixteenths, rounded down, as Skia's software sampler has them.
 const WEIGHTS: u32 = 16;
 /// Positions that are whole but for floating-point noise count as whole.
-const NOISE: f64 = 1e-6;
+const NOISE: f64 = 1e-9;
 
 impl Sample {
     /// The two neighbours and the weight of the second, in sixteenths.
@@ -130,25 +124,36 @@ mod tests {
         pixels.chunks_exact(4).map(|p| p[0]).collect()
     }
 
-    const ONE: Reduce = Reduce { low: 0, high: 1, origin: 0.0, step: 1.0, first: 0, count: 1 };
+    const ONE: Reduce = Reduce { low: 0, high: 1, step: 1.0, first: 0, count: 1 };
 
     #[test]
     fn reduce_averages_whole_pixels() {
-        let pixels = grey(&[0, 100, 200, 40, 60]);
-        let columns = Reduce { low: 0, high: 5, origin: 0.0, step: 2.5, first: 0, count: 2 };
-        // ceil(2.5) = 3 pixels each: 0..3, and from round(2.5) = 3 on only two are left.
-        assert_eq!(reds(&reduce(&pixels, 5, &columns, &ONE)), [100, 50]);
-        let cropped = Reduce { low: 1, high: 4, origin: 1.0, step: 1.0, first: 1, count: 2 };
-        assert_eq!(reds(&reduce(&pixels, 5, &cropped, &ONE)), [200, 40]);
+        let pixels = grey(&[0, 100, 200, 40, 60, 81]);
+        let columns = |step, first, count| Reduce { low: 0, high: 6, step, first, count };
+        let reduced = |columns| reds(&reduce(&pixels, 6, &columns, &ONE));
+        assert_eq!(reduced(columns(2.0, 0, 3)), [50, 120, 71]);
+        // round(2.5) = 3 pixels each: 0..3 and 3..6.
+        assert_eq!(reduced(columns(2.5, 0, 2)), [100, 60]);
+        // Below 1.5 the editor takes single pixels: 0, round(1.4), round(2.8), round(4.2).
+        assert_eq!(reduced(columns(1.4, 0, 4)), [0, 100, 40, 60]);
+        assert_eq!(reduced(columns(1.0, 2, 3)), [200, 40, 60]);
+    }
+
+    #[test]
+    fn reduce_stays_inside_the_crop() {
+        let pixels = grey(&[0, 100, 200, 40]);
+        let columns = Reduce { low: 1, high: 3, step: 2.0, first: 0, count: 2 };
+        assert_eq!(reds(&reduce(&pixels, 4, &columns, &ONE)), [150, 200]);
     }
 
     #[test]
     fn bilinear_weighs_in_sixteenths() {
-        // Row 0 of an 8 x 8 chequerboard in 100 px, as the editor draws it.
+        // Row 0 of an 8 x 8 chequerboard in 100 px, as the editor draws it but for the middle, where single precision
+        // makes it 111.
         let pixels = grey(&[0, 255, 0, 255, 0, 255, 0, 255]);
         let columns = Sample { start: 0.04, step: 0.08, count: 20 };
         let rows = Sample { start: 0.5, step: 1.0, count: 1 };
-        let expected = [0, 0, 0, 0, 0, 0, 0, 15, 31, 63, 79, 95, 111, 143, 159, 175, 207, 223, 239, 255];
+        let expected = [0, 0, 0, 0, 0, 0, 0, 15, 31, 63, 79, 95, 127, 143, 159, 175, 207, 223, 239, 255];
         assert_eq!(reds(&bilinear(&pixels, 8, 1, &columns, &rows)), expected);
     }
 }

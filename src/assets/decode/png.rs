@@ -1,0 +1,100 @@
+//! PNG of every kind. An animated one shows its default image, as `<img>` drawn on a canvas does.
+
+use std::io::Cursor;
+
+use ::png::{BitDepth, ColorType, InterlaceInfo, Limits, Transformations};
+use image::metadata::Orientation;
+
+use super::color::{Samples, ToSrgb};
+use super::{DecodeError, ImageKind, Pixels, check_size};
+use crate::config::AssetLimits;
+
+/// What a profile or another chunk may unpack to, in bytes.
+const CHUNK_BYTES: usize = 16 << 20;
+
+pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, DecodeError> {
+    let broken =
+        |error: ::png::DecodingError| DecodeError::Broken { format: ImageKind::Png, reason: error.to_string() };
+    let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: CHUNK_BYTES });
+    decoder.set_ignore_text_chunk(true);
+    // Palette to RGB, transparent colour to alpha, 1, 2 and 4 bits to 8; 16 bits stay.
+    decoder.set_transformations(Transformations::EXPAND);
+    let info = decoder.read_header_info().map_err(broken)?;
+    let (width, height) = (info.width, info.height);
+    check_size(ImageKind::Png, width, height, limits)?;
+    let mut reader = decoder.read_info().map_err(broken)?;
+    let (color, depth) = reader.output_color_type();
+
+    let stride = width as usize * 4;
+    let mut rgba = vec![0; stride * height as usize];
+    let mut line = vec![0; stride];
+    let mut rows = 0;
+    loop {
+        match reader.next_interlaced_row() {
+            Ok(Some(row)) => {
+                let pixels = to_rgba8(row.data(), color, depth, &mut line);
+                match row.interlace() {
+                    InterlaceInfo::Null(_) => {
+                        if let Some(into) = rgba.chunks_exact_mut(stride).nth(rows) {
+                            into.copy_from_slice(&line);
+                        }
+                    }
+                    InterlaceInfo::Adam7(at) => {
+                        ::png::expand_interlaced_row(&mut rgba, stride, &line[..pixels * 4], at, 32);
+                    }
+                }
+                rows += 1;
+            }
+            Ok(None) => break,
+            // Cut short: show what there is, as browsers do.
+            Err(error) if rows == 0 => return Err(broken(error)),
+            Err(_) => break,
+        }
+    }
+
+    let info = reader.info();
+    if let Some(to_srgb) = to_srgb(info) {
+        to_srgb.apply(&mut rgba);
+    }
+    let orientation =
+        info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    Ok(Pixels { width, height, rgba, orientation })
+}
+
+/// One row of samples as RGBA8 in `line`; returns the number of pixels.
+fn to_rgba8(row: &[u8], color: ColorType, depth: BitDepth, line: &mut [u8]) -> usize {
+    let bytes = if depth == BitDepth::Sixteen { 2 } else { 1 };
+    let channels = color.samples();
+    // 16 bits to the nearest of 8: 65535 is 255.
+    let sample = |pixel: &[u8], channel: usize| match bytes {
+        2 => ((u32::from(u16::from_be_bytes([pixel[channel * 2], pixel[channel * 2 + 1]])) * 255 + 32_895) >> 16) as u8,
+        _ => pixel[channel],
+    };
+    let mut pixels = 0;
+    for (from, to) in row.chunks_exact(channels * bytes).zip(line.chunks_exact_mut(4)) {
+        let (color, alpha) = match channels {
+            1 => ([sample(from, 0); 3], 255),
+            2 => ([sample(from, 0); 3], sample(from, 1)),
+            3 => ([sample(from, 0), sample(from, 1), sample(from, 2)], 255),
+            _ => ([sample(from, 0), sample(from, 1), sample(from, 2)], sample(from, 3)),
+        };
+        to[..3].copy_from_slice(&color);
+        to[3] = alpha;
+        pixels += 1;
+    }
+    pixels
+}
+
+/// An `sRGB` chunk wins, then `iCCP`, then `gAMA` with `cHRM`; `gAMA` alone is ignored, as Chromium does.
+fn to_srgb(info: &::png::Info<'_>) -> Option<ToSrgb> {
+    if info.srgb.is_some() {
+        return None;
+    }
+    if let Some(profile) = &info.icc_profile {
+        let gray = matches!(info.color_type, ColorType::Grayscale | ColorType::GrayscaleAlpha);
+        return ToSrgb::from_icc(profile, if gray { Samples::Gray } else { Samples::Rgba });
+    }
+    let (gamma, chromaticities) = (info.gama_chunk?, info.chrm_chunk?);
+    let xy = [chromaticities.white, chromaticities.red, chromaticities.green, chromaticities.blue];
+    ToSrgb::from_gamma(gamma.into_value(), xy.map(|(x, y)| (x.into_value(), y.into_value())))
+}

@@ -1,0 +1,179 @@
+//! Pictures inside a document: `data:` only, decoded by our own decoder within the limits; nothing else is loaded.
+//!
+//! usvg's tree holds encoded bytes and resvg decodes them without limits, colour profiles or orientation. So the tree
+//! gets plain PNGs made from what we decoded, and a table leads from those bytes back to the pixels.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
+
+use super::{DEFAULT_SIZE, SvgError, budget, source};
+use crate::assets::decode::{self, Decoded};
+use crate::config::AssetLimits;
+use crate::scene::Picture;
+
+/// Documents inside documents: each is usvg once more on the stack.
+const MAX_NESTING: u32 = 3;
+
+/// Sentences kept about what was left out.
+const MAX_SKIPPED: usize = 20;
+
+/// The embedded pictures of one document, and how usvg gets at them.
+pub(super) struct Images {
+    limits: AssetLimits,
+    fonts: Arc<fontdb::Database>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// By the address of the bytes in the tree, which the table keeps alive.
+    pictures: HashMap<usize, (Arc<Vec<u8>>, Arc<Picture>)>,
+    /// By their own bytes: `use` asks for the same picture again and again.
+    seen: HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>>,
+    /// For all pictures of the document together.
+    megapixels_left: f64,
+    nesting: u32,
+    skipped: Vec<String>,
+}
+
+impl Images {
+    pub(super) fn new(limits: &AssetLimits, fonts: Arc<fontdb::Database>) -> Arc<Self> {
+        let state = State {
+            pictures: HashMap::new(),
+            seen: HashMap::new(),
+            megapixels_left: limits.megapixels,
+            nesting: 0,
+            skipped: Vec::new(),
+        };
+        Arc::new(Self { limits: limits.clone(), fonts, state: Mutex::new(state) })
+    }
+
+    /// usvg's tree of a document that passed `budget`.
+    pub(super) fn parse(self: &Arc<Self>, source: &str) -> Result<Tree, SvgError> {
+        let (data, string) = (self.clone(), self.clone());
+        let options = Options {
+            default_size: usvg::Size::from_wh(DEFAULT_SIZE.width as f32, DEFAULT_SIZE.height as f32)
+                .unwrap_or(Options::default().default_size),
+            // A browser's default.
+            font_size: 16.0,
+            fontdb: self.fonts.clone(),
+            image_href_resolver: ImageHrefResolver {
+                resolve_data: Box::new(move |_, bytes, _| data.resolve(bytes)),
+                resolve_string: Box::new(move |href, _| {
+                    let start: String = href.chars().take(80).collect();
+                    string
+                        .skip(format!("an image inside the SVG is not loaded because it is not a data: URL: {start}"));
+                    None
+                }),
+            },
+            ..Options::default()
+        };
+        Tree::from_str(source, &options).map_err(|error| match error {
+            usvg::Error::ElementsLimitReached => SvgError::TooComplex { found: 1_000_000, limit: 1_000_000 },
+            error => SvgError::Unreadable { reason: error.to_string() },
+        })
+    }
+
+    /// The pixels behind bytes of the tree.
+    pub(super) fn picture(&self, bytes: &Arc<Vec<u8>>) -> Option<Arc<Picture>> {
+        self.state().pictures.get(&address(bytes)).map(|(_, picture)| picture.clone())
+    }
+
+    pub(super) fn into_skipped(self: Arc<Self>) -> Vec<String> {
+        std::mem::take(&mut self.state().skipped)
+    }
+
+    fn skip(&self, sentence: String) {
+        let mut state = self.state();
+        if state.skipped.len() < MAX_SKIPPED && !state.skipped.contains(&sentence) {
+            state.skipped.push(sentence);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every write leaves the state whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The media type is not believed: the bytes decide.
+    fn resolve(self: &Arc<Self>, bytes: Arc<Vec<u8>>) -> Option<ImageKind> {
+        if let Some(png) = self.state().seen.get(&bytes) {
+            return Some(ImageKind::PNG(png.clone()));
+        }
+        let megapixels = self.state().megapixels_left;
+        let limits = AssetLimits { megapixels, ..self.limits.clone() };
+        match decode::decode(&bytes, &limits) {
+            Ok(Decoded::Picture(picture)) => self.keep(bytes, picture),
+            Ok(Decoded::Svg(_)) => self.nested(&bytes),
+            Err(error) => {
+                self.skip(format!("an image inside the SVG is left out: {error}"));
+                None
+            }
+        }
+    }
+
+    fn keep(&self, bytes: Arc<Vec<u8>>, picture: Picture) -> Option<ImageKind> {
+        let Some(png) = to_png(&picture) else {
+            self.skip("an image inside the SVG is left out: it cannot be written as PNG".into());
+            return None;
+        };
+        let png = Arc::new(png);
+        let mut state = self.state();
+        state.megapixels_left -= f64::from(picture.width) * f64::from(picture.height) / 1e6;
+        state.pictures.insert(address(&png), (png.clone(), Arc::new(picture)));
+        state.seen.insert(bytes, png.clone());
+        Some(ImageKind::PNG(png))
+    }
+
+    fn nested(self: &Arc<Self>, bytes: &[u8]) -> Option<ImageKind> {
+        {
+            let mut state = self.state();
+            if state.nesting < MAX_NESTING {
+                state.nesting += 1;
+            } else {
+                drop(state);
+                self.skip(format!("an SVG inside the SVG is left out: it is nested deeper than {MAX_NESTING} levels"));
+                return None;
+            }
+        }
+        let tree = source::to_text(bytes).and_then(|text| {
+            let document = source::parse(&text)?;
+            budget::check(&document)?;
+            self.parse(&source::write(&document, &mut |_| None))
+        });
+        self.state().nesting -= 1;
+        match tree {
+            Ok(tree) => Some(ImageKind::SVG(tree)),
+            Err(error) => {
+                self.skip(format!("an SVG inside the SVG is left out: {error}"));
+                None
+            }
+        }
+    }
+}
+
+fn address(bytes: &Arc<Vec<u8>>) -> usize {
+    Arc::as_ptr(bytes) as usize
+}
+
+/// Stored, not compressed: it is read back at once or not at all.
+fn to_png(picture: &Picture) -> Option<Vec<u8>> {
+    let straight: Vec<u8> = picture
+        .pixels
+        .data()
+        .chunks_exact(4)
+        .flat_map(|p| {
+            let alpha = u32::from(p[3]);
+            let divide = |c: u8| (u32::from(c) * 255 + alpha / 2).checked_div(alpha).unwrap_or(0).min(255) as u8;
+            [divide(p[0]), divide(p[1]), divide(p[2]), p[3]]
+        })
+        .collect();
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, picture.width, picture.height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::NoCompression);
+    encoder.write_header().ok()?.write_image_data(&straight).ok()?;
+    Some(out)
+}

@@ -1,0 +1,213 @@
+//! usvg's tree to scene nodes. What a scene cannot hold goes to `raster`, the smallest part of the tree that will do.
+
+use kurbo::{Affine, Rect};
+use peniko::{BlendMode, Compose, Mix};
+
+use super::images::Images;
+use super::paints::{affine, outline, paint, rule, stroke};
+use super::{clips, raster};
+use crate::scene::{Group, Image, Node, Path};
+use crate::units::Opacity;
+
+/// The document clipped to its size, and whether rasterised parts came out coarser than `scale_hint`.
+pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, scale_hint: f64) -> (Vec<Node>, bool) {
+    let size = Rect::new(0.0, 0.0, f64::from(tree.size().width()), f64::from(tree.size().height()));
+    let hint = if scale_hint.is_finite() && scale_hint > 0.0 { scale_hint } else { 1.0 };
+    let mut walk = Walk { images, hint, reduced: false };
+    // A blend meets what the document has drawn so far, never the page below it.
+    let nodes = if has_blend(tree.root()) {
+        walk.rasterize(raster::Part::Tree(tree), Place { transform: Affine::IDENTITY, visible: size })
+    } else {
+        walk.group(tree.root(), Place { transform: Affine::IDENTITY, visible: size })
+    };
+    let reach = rect(tree.root().abs_layer_bounding_box().to_rect());
+    let inside = size.union(reach) == size;
+    let nodes = if inside || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
+    (nodes, walk.reduced)
+}
+
+fn clipped(clip: Rect, children: Vec<Node>) -> Node {
+    Node::Group(Box::new(Group { clip: Some(kurbo::Shape::to_path(&clip, 0.1)), children, ..Group::default() }))
+}
+
+pub(super) fn rect(rect: usvg::Rect) -> Rect {
+    Rect::new(f64::from(rect.left()), f64::from(rect.top()), f64::from(rect.right()), f64::from(rect.bottom()))
+}
+
+fn has_blend(group: &usvg::Group) -> bool {
+    group.children().iter().any(|node| match node {
+        usvg::Node::Group(group) => group.blend_mode() != usvg::BlendMode::Normal || has_blend(group),
+        _ => false,
+    })
+}
+
+/// Where a group's children stand.
+#[derive(Clone, Copy)]
+struct Place {
+    /// To the document's px.
+    transform: Affine,
+    /// What can be seen of it, in its own coordinates.
+    visible: Rect,
+}
+
+impl Place {
+    fn inside(self, transform: Affine) -> Self {
+        // A transform that cannot be undone shows nothing.
+        let visible = if transform.determinant().abs() > 1e-12 {
+            transform.inverse().transform_rect_bbox(self.visible)
+        } else {
+            Rect::ZERO
+        };
+        Self { transform: self.transform * transform, visible }
+    }
+}
+
+struct Walk<'a> {
+    images: &'a Images,
+    /// Device px for each px of the document.
+    hint: f64,
+    reduced: bool,
+}
+
+impl Walk<'_> {
+    fn children(&mut self, group: &usvg::Group, place: Place) -> Vec<Node> {
+        group.children().iter().flat_map(|node| self.node(node, place)).collect()
+    }
+
+    fn node(&mut self, node: &usvg::Node, place: Place) -> Vec<Node> {
+        match node {
+            usvg::Node::Group(group) => self.group_node(group, node, place),
+            usvg::Node::Path(path) => self.path(path, node, place),
+            usvg::Node::Image(image) => self.image(image, node, place),
+            usvg::Node::Text(text) => self.children(text.flattened(), place),
+        }
+    }
+
+    /// The root: never isolated by itself.
+    fn group(&mut self, root: &usvg::Group, place: Place) -> Vec<Node> {
+        let transform = affine(root.transform());
+        let children = self.children(root, place.inside(transform));
+        wrap(Group { transform, children, ..Group::default() })
+    }
+
+    fn group_node(&mut self, group: &usvg::Group, node: &usvg::Node, place: Place) -> Vec<Node> {
+        let clips = match group.clip_path().map(clips::outlines) {
+            None => Vec::new(),
+            Some(Some(clips)) => clips,
+            Some(None) => return self.rasterize(raster::Part::Node(node), place),
+        };
+        if group.mask().is_some() || !group.filters().is_empty() {
+            return self.rasterize(raster::Part::Node(node), place);
+        }
+        let transform = affine(group.transform());
+        let mut children = self.children(group, place.inside(transform));
+        // Clips are in the group's coordinates: inside its transform, innermost last.
+        let mut clips = clips.into_iter();
+        let outermost = clips.next();
+        for clip in clips.rev() {
+            children = wrap(Group { clip: Some(clip), children, ..Group::default() });
+        }
+        let mut opacity = Opacity::new(f64::from(group.opacity().get()));
+        if let [Node::Path(path)] = children.as_mut_slice()
+            && fade(path, opacity)
+        {
+            opacity = Opacity::OPAQUE;
+        }
+        wrap(Group { transform, clip: outermost, opacity, children, ..Group::default() })
+    }
+
+    fn path(&mut self, path: &usvg::Path, node: &usvg::Node, place: Place) -> Vec<Node> {
+        if !path.is_visible() {
+            return Vec::new();
+        }
+        let fill = path.fill().map(|it| (paint(it.paint(), it.opacity().get()), rule(it.rule())));
+        let line = path.stroke().map(|it| (paint(it.paint(), it.opacity().get()), stroke(it)));
+        let (fill, line) = match (fill, line) {
+            (Some((None, _)), _) | (_, Some((None, _))) => return self.rasterize(raster::Part::Node(node), place),
+            (fill, line) => (
+                fill.and_then(|(paint, rule)| Some((paint?, rule))),
+                line.and_then(|(paint, stroke)| Some((paint?, stroke))),
+            ),
+        };
+        let outline = outline(path.data());
+        match (fill, line) {
+            (None, None) => Vec::new(),
+            (fill @ Some(_), stroke @ Some(_)) if path.paint_order() == usvg::PaintOrder::StrokeAndFill => vec![
+                Node::Path(Path { outline: outline.clone(), fill: None, stroke }),
+                Node::Path(Path { outline, fill, stroke: None }),
+            ],
+            (fill, stroke) => vec![Node::Path(Path { outline, fill, stroke })],
+        }
+    }
+
+    fn image(&mut self, image: &usvg::Image, node: &usvg::Node, place: Place) -> Vec<Node> {
+        if !image.is_visible() {
+            return Vec::new();
+        }
+        let dest = Rect::new(0.0, 0.0, f64::from(image.size().width()), f64::from(image.size().height()));
+        // Painters smooth; whoever asks for hard pixels gets them from resvg.
+        let pixelated = matches!(
+            image.rendering_mode(),
+            usvg::ImageRendering::OptimizeSpeed | usvg::ImageRendering::CrispEdges | usvg::ImageRendering::Pixelated
+        );
+        let bytes = match image.kind() {
+            usvg::ImageKind::SVG(tree) if has_blend(tree.root()) => {
+                return self.rasterize(raster::Part::Node(node), place);
+            }
+            usvg::ImageKind::SVG(tree) => {
+                let inner = Place { visible: place.visible.intersect(dest), ..place };
+                let children = self.group(tree.root(), inner);
+                return if children.is_empty() { children } else { vec![clipped(dest, children)] };
+            }
+            usvg::ImageKind::PNG(bytes)
+            | usvg::ImageKind::JPEG(bytes)
+            | usvg::ImageKind::GIF(bytes)
+            | usvg::ImageKind::WEBP(bytes) => bytes,
+        };
+        match self.images.picture(bytes) {
+            Some(picture) if !pixelated => {
+                let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+                vec![Node::Image(Image { picture, source, dest, opacity: Opacity::OPAQUE })]
+            }
+            _ => self.rasterize(raster::Part::Node(node), place),
+        }
+    }
+
+    fn rasterize(&mut self, part: raster::Part<'_>, place: Place) -> Vec<Node> {
+        // How long the document's unit is along this place's axes.
+        let [a, b, c, d, ..] = place.transform.as_coeffs();
+        let scale = [a.hypot(b) * self.hint, c.hypot(d) * self.hint];
+        match raster::part(part, place.visible, scale) {
+            Some(drawn) => {
+                self.reduced |= drawn.reduced;
+                vec![Node::Image(drawn.image)]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// The group, or its children when it does nothing to them.
+fn wrap(group: Group) -> Vec<Node> {
+    let plain = group.transform == Affine::IDENTITY
+        && group.clip.is_none()
+        && group.opacity == Opacity::OPAQUE
+        && group.blend == BlendMode::new(Mix::Normal, Compose::SrcOver);
+    if group.children.is_empty() || group.opacity.is_zero() {
+        Vec::new()
+    } else if plain {
+        group.children
+    } else {
+        vec![Node::Group(Box::new(group))]
+    }
+}
+
+/// Puts `opacity` into the path's paint where that is the same as a layer: with a fill or a stroke alone.
+fn fade(path: &mut Path, opacity: Opacity) -> bool {
+    let paint = match (&mut path.fill, &mut path.stroke) {
+        (Some((paint, _)), None) | (None, Some((paint, _))) => paint,
+        _ => return false,
+    };
+    paint.brush = paint.brush.clone().multiply_alpha(opacity.get());
+    true
+}

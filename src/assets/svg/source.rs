@@ -1,0 +1,238 @@
+//! The document's XML: reading it without surprises, writing it back with parts replaced.
+//!
+//! What is written holds only SVG, XLink and `xml:` names and no entities, so whatever reads it next sees the same
+//! document as the one that was checked.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use kurbo::Size;
+use usvg::roxmltree::{Document, Node, ParsingOptions};
+
+use super::SvgError;
+
+pub(super) const SVG: &str = "http://www.w3.org/2000/svg";
+pub(super) const XLINK: &str = "http://www.w3.org/1999/xlink";
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// XML nodes of one document, texts included: ten times the largest maps seen as SVG.
+const MAX_XML_NODES: u32 = 1_000_000;
+
+/// What all entity references together may expand to, in bytes. Drawing programs use them for namespace names.
+const MAX_ENTITY_BYTES: usize = 4 << 20;
+
+/// A part that can be replaced while writing.
+pub(super) enum Part<'a, 'i> {
+    /// An attribute that is there.
+    Attribute { element: Node<'a, 'i>, name: &'i str, value: &'a str },
+    /// Attributes to add to the root, written as they are.
+    RootAttributes(Node<'a, 'i>),
+    /// The text of a `<style>` element.
+    StyleSheet(&'a str),
+}
+
+/// The text of an SVG file. Accepts what browsers accept and we meet: UTF-8, UTF-16 with a mark, declared Latin-1.
+pub(super) fn to_text(bytes: &[u8]) -> Result<Cow<'_, str>, SvgError> {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
+    };
+    let text: Cow<'_, str> = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest),
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) if declares_latin1(bytes) => bytes.iter().copied().map(char::from).collect::<String>().into(),
+            Err(error) => return Err(SvgError::Unreadable { reason: format!("it is not UTF-8 ({error})") }),
+        },
+    };
+    // A declaration after white space is not well-formed; files in the wild have it.
+    Ok(match text {
+        Cow::Borrowed(text) => text.trim_start().into(),
+        Cow::Owned(text) => text.trim_start().to_owned().into(),
+    })
+}
+
+fn declares_latin1(bytes: &[u8]) -> bool {
+    let head = bytes[..bytes.len().min(200)].to_ascii_lowercase();
+    let declares = |name: &[u8]| head.windows(name.len()).any(|it| it == name);
+    head.starts_with(b"<?xml") && (declares(b"iso-8859-1") || declares(b"windows-1252"))
+}
+
+pub(super) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
+    check_entities(text)?;
+    let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_XML_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text, options)
+        .map_err(|error| SvgError::Unreadable { reason: error.to_string() })?;
+    let root = document.root_element().tag_name();
+    if root.name() != "svg" || !matches!(root.namespace(), None | Some(SVG)) {
+        let reason = format!("its root element is <{}>, not <svg>", root.name());
+        return Err(SvgError::Unreadable { reason });
+    }
+    Ok(document)
+}
+
+/// Entities may not refer to entities, and all references together stay small: the product bounds any expansion.
+fn check_entities(text: &str) -> Result<(), SvgError> {
+    let too_large = SvgError::Entities { limit: MAX_ENTITY_BYTES };
+    let Some(start) = text.find("<!DOCTYPE") else { return Ok(()) };
+    let Some(first) = text.find("<!ENTITY") else { return Ok(()) };
+    // The declarations end with the last of them at the latest.
+    let last = text.rfind("<!ENTITY").unwrap_or(first);
+    let end = text[last..].find('>').map_or(text.len(), |at| last + at);
+    let declarations = &text[start..end];
+    if declarations.match_indices('&').any(|(at, _)| !is_plain_reference(&declarations[at..])) {
+        return Err(too_large);
+    }
+    let references = text[end..].matches('&').count();
+    if declarations.len().saturating_mul(references) > MAX_ENTITY_BYTES { Err(too_large) } else { Ok(()) }
+}
+
+/// A character by number, or one of XML's own five.
+fn is_plain_reference(text: &str) -> bool {
+    ["&#", "&amp;", "&lt;", "&gt;", "&quot;", "&apos;"].iter().any(|it| text.starts_with(it))
+}
+
+/// See `SvgAsset::natural_size`.
+pub(super) fn natural_size(document: &Document<'_>) -> Option<Size> {
+    let root = document.root_element();
+    let view_box = root.attribute("viewBox").and_then(|text| {
+        let mut numbers = text.split([' ', ',', '\t', '\n', '\r']).filter(|it| !it.is_empty()).map(str::parse::<f64>);
+        let (_, _, width, height) =
+            (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        usable(Size::new(width, height))
+    });
+    let length = |name| root.attribute(name).and_then(css_length);
+    let size = match (length("width"), length("height"), view_box) {
+        (Some(width), Some(height), _) => Size::new(width, height),
+        (Some(width), None, Some(view)) => Size::new(width, width * view.height / view.width),
+        (None, Some(height), Some(view)) => Size::new(height * view.width / view.height, height),
+        (None, None, Some(view)) => view,
+        _ => return None,
+    };
+    usable(size)
+}
+
+fn usable(size: Size) -> Option<Size> {
+    (size.is_finite() && size.width > 0.0 && size.height > 0.0).then_some(size)
+}
+
+/// In px; `None` for percentages and units that need a context, which then count as absent.
+fn css_length(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 6] =
+        [("px", 1.0), ("pt", 96.0 / 72.0), ("pc", 16.0), ("mm", 96.0 / 25.4), ("cm", 96.0 / 2.54), ("in", 96.0)];
+    let text = text.trim();
+    let (number, factor) =
+        UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor))).unwrap_or((text, 1.0));
+    number.trim_end().parse::<f64>().ok().map(|number| number * factor)
+}
+
+/// Gives the root this `width` and `height`.
+pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
+    match part {
+        Part::RootAttributes(_) => Some(format!(" width=\"{}\" height=\"{}\"", size.width, size.height)),
+        // Written last wins nothing in XML: the old ones must go.
+        Part::Attribute { element, name: "width" | "height", .. } if is_root(element) => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn is_root(element: Node<'_, '_>) -> bool {
+    element.parent().is_some_and(|parent| parent.is_root())
+}
+
+/// The document as text. `replace` gives a new text for a part, or `None` to keep it; an attribute replaced by an
+/// empty text is left out.
+pub(super) fn write(document: &Document<'_>, replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>) -> String {
+    let mut out = String::with_capacity(document.input_text().len() + 128);
+    // A stack instead of recursion: depth is the input's choice.
+    let mut open = Vec::new();
+    let mut next = Some(document.root_element());
+    while let Some(node) = next {
+        let children = write_start(&mut out, node, replace);
+        next = if let Some(child) = children.then(|| node.first_child()).flatten() {
+            open.push(node);
+            Some(child)
+        } else {
+            if children {
+                write_end(&mut out, node);
+            }
+            let mut at = node;
+            loop {
+                if at.parent().is_some_and(|parent| parent.is_root()) {
+                    break None;
+                }
+                if let Some(sibling) = at.next_sibling() {
+                    break Some(sibling);
+                }
+                let Some(parent) = open.pop() else { break None };
+                write_end(&mut out, parent);
+                at = parent;
+            }
+        };
+    }
+    out
+}
+
+fn write_end(out: &mut String, element: Node<'_, '_>) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "</{}>", element.tag_name().name());
+}
+
+/// Writes a start tag or a text; true when children and an end tag follow.
+fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>) -> bool {
+    if node.is_text() {
+        let text = node.text().unwrap_or_default();
+        let in_style = node.parent().is_some_and(|parent| parent.tag_name().name() == "style");
+        let replaced = if in_style { replace(Part::StyleSheet(text)) } else { None };
+        escape(out, replaced.as_deref().unwrap_or(text));
+        return false;
+    }
+    if !node.is_element()
+        || !matches!(node.tag_name().namespace(), None | Some(SVG))
+        || matches!(node.tag_name().name(), "script" | "foreignObject")
+    {
+        return false;
+    }
+    let _ = write!(out, "<{}", node.tag_name().name());
+    if is_root(node) {
+        let _ = write!(out, " xmlns=\"{SVG}\" xmlns:xlink=\"{XLINK}\"");
+        out.push_str(&replace(Part::RootAttributes(node)).unwrap_or_default());
+    }
+    for attribute in node.attributes() {
+        let prefix = match attribute.namespace() {
+            None => "",
+            Some(XLINK) => "xlink:",
+            Some(XML) => "xml:",
+            Some(_) => continue,
+        };
+        let name = attribute.name();
+        let replaced = replace(Part::Attribute { element: node, name, value: attribute.value() });
+        let value = replaced.as_deref().unwrap_or(attribute.value());
+        if value.is_empty() && replaced.is_some() {
+            continue;
+        }
+        let _ = write!(out, " {prefix}{name}=\"");
+        escape(out, value);
+        out.push('"');
+    }
+    out.push('>');
+    true
+}
+
+fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // Attribute values would lose these to normalisation.
+            '\t' | '\n' | '\r' => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+}
