@@ -6,8 +6,14 @@
 
 use std::time::Duration;
 
+use crate::assets::SetupError;
+use crate::design::DesignError;
+use crate::design::resolve::{FontError, ResolveError};
+use crate::output::OutputError;
+use crate::paint::PaintError;
 use crate::pool::PoolError;
-use crate::report::Problem;
+use crate::report::{JsonPath, Problem};
+use crate::text::LibraryError;
 
 /// Who can fix it. The server maps this to a status, the command line to an exit code, and neither looks further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +101,61 @@ impl Error {
 impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl From<DesignError> for Error {
+    fn from(error: DesignError) -> Self {
+        Self::Invalid(error.problems)
+    }
+}
+
+impl From<FontError> for Error {
+    fn from(error: FontError) -> Self {
+        ResolveError::Font(error).into()
+    }
+}
+
+impl From<ResolveError> for Error {
+    fn from(error: ResolveError) -> Self {
+        Self::Asset(vec![Problem { path: error.at().clone(), message: error.to_string() }])
+    }
+}
+
+/// Settings of an operator: told at start.
+impl From<LibraryError> for Error {
+    fn from(error: LibraryError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Settings of an operator: told at start.
+impl From<SetupError> for Error {
+    fn from(error: SetupError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<PaintError> for Error {
+    fn from(error: PaintError) -> Self {
+        match error {
+            PaintError::TooManyPixels { .. } | PaintError::SideTooLong { .. } => {
+                Self::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
+            }
+            PaintError::Font(_) => Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }]),
+            PaintError::Internal(message) => Self::Internal(message),
+        }
+    }
+}
+
+impl From<OutputError> for Error {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::TooLarge { .. } => {
+                Self::invalid(Problem { path: "exportOptions".into(), message: error.to_string() })
+            }
+            OutputError::Encoder { .. } => Self::Internal(error.to_string()),
+        }
     }
 }
 

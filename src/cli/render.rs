@@ -13,6 +13,7 @@ use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
+use crate::report::{JsonPath, Problem};
 
 /// What stands for standard input and output.
 const STANDARD: &str = "-";
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options) };
 
     let engine = Engine::new(&loaded.settings)?;
-    let request = RenderRequest { design, options, format, pages };
+    let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
     let Rendered { pages, warnings, .. } = start_runtime()?.block_on(engine.render(request))?;
     for warning in &warnings {
         eprintln!("warning: {warning}");
@@ -78,7 +79,7 @@ fn read_options(given: Option<&str>, depth: usize) -> Result<RenderOptions, Fail
 
 const OPTIONS: &str = "--options";
 
-fn in_options(mut problem: crate::report::Problem) -> Error {
+fn in_options(mut problem: Problem) -> Error {
     problem.path = OPTIONS.into();
     Error::invalid(problem)
 }
