@@ -4,6 +4,7 @@
 //! `tests/floors.rs` keeps the imports going down.
 
 pub mod assets; // what a design points to: fetched, guarded, decoded
+pub mod cli; // the command line: wiring, exit codes
 pub mod config; // every setting, and the only reader of the environment
 pub mod design; // what the client wrote, and how it becomes a scene
 pub mod error; // the rooms' errors summed, and who can fix them
@@ -16,7 +17,7 @@ pub mod pool; // the CPU pool
 pub mod raster; // pixels, and the only place where alpha is converted
 pub mod report; // what we tell the caller: JSON paths, problems, warnings
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
-pub mod server;
+pub mod server; // HTTP
 pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
 pub mod text; // strings to positioned glyph runs
-pub mod units; // design px, device scale, sizes, opacity, degrees // HTTP
+pub mod units; // design px, device scale, sizes, opacity, degrees

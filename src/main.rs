@@ -1,1 +1,5 @@
-fn main() {}
+//! The program; see `tenter::cli`.
+
+fn main() -> std::process::ExitCode {
+    tenter::cli::run()
+}

@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("design", &["units", "report", "json", "config", "options", "scene", "assets", "text"]),
     ("paint", &["units", "report", "config", "scene", "raster", "pool"]),
     ("output", &["units", "report", "config", "scene", "raster"]),
-    ("error", &["report", "design", "assets", "text", "paint", "output", "options"]),
+    ("error", &["report", "pool", "design", "assets", "text", "paint", "output", "options"]),
     (
         "pipeline",
         &[
@@ -27,6 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),
+    ("cli", &["report", "json", "config", "options", "paint", "output", "pipeline", "error", "server"]),
 ];
 
 #[test]

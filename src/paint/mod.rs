@@ -7,6 +7,8 @@
 mod cpu;
 mod dump;
 mod glyphs;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 mod ops_cpu;
 mod photo;
 pub mod plan;

@@ -1,0 +1,190 @@
+//! `tenter doctor`: one line a finding, and what to do about it.
+
+use std::path::Path;
+
+use super::flags::SettingFlags;
+use super::{Failure, load};
+use crate::config::{Loaded, Settings};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Ok,
+    Note,
+    Fail,
+}
+
+/// One line.
+struct Finding {
+    mark: Mark,
+    text: String,
+}
+
+fn ok(text: impl Into<String>) -> Finding {
+    Finding { mark: Mark::Ok, text: text.into() }
+}
+
+fn note(text: impl Into<String>) -> Finding {
+    Finding { mark: Mark::Note, text: text.into() }
+}
+
+fn fail(text: impl Into<String>) -> Finding {
+    Finding { mark: Mark::Fail, text: text.into() }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded = load(&arguments.settings)?;
+    let settings = &loaded.settings;
+    let mut findings = vec![cpu(settings)];
+    findings.extend(gpus());
+    findings.push(fonts(settings));
+    findings.push(data_folder(&settings.files.data_dir));
+    findings.extend(attention(&loaded));
+    for Finding { mark, text } in &findings {
+        let mark = match mark {
+            Mark::Ok => "ok  ",
+            Mark::Note => "note",
+            Mark::Fail => "FAIL",
+        };
+        println!("{mark} {text}");
+    }
+    if findings.iter().any(|it| it.mark == Mark::Fail) { Err(Failure::Unhealthy) } else { Ok(()) }
+}
+
+fn cpu(settings: &Settings) -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (wide, features) = cpu_features();
+    let text = format!(
+        "CPU: {}, {cores} cores, {} threads (TENTER_THREADS), {}",
+        std::env::consts::ARCH,
+        settings.render.threads,
+        if features.is_empty() { "no vector units known".to_owned() } else { features.join(" ") }
+    );
+    if settings.render.threads > cores {
+        return note(format!("{text}: more threads than cores only take turns; lower TENTER_THREADS to {cores}"));
+    }
+    if wide {
+        ok(text)
+    } else {
+        note(format!("{text}: painting is slower without wide vector units; use a newer CPU type"))
+    }
+}
+
+/// Whether the painter's fast paths can run, and what there is of vector units.
+fn cpu_features() -> (bool, Vec<&'static str>) {
+    #[cfg(target_arch = "x86_64")]
+    let all = [
+        ("sse4.2", std::arch::is_x86_feature_detected!("sse4.2")),
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let all = [("neon", std::arch::is_aarch64_feature_detected!("neon"))];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let all: [(&str, bool); 0] = [];
+    let present: Vec<_> = all.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect();
+    (present.contains(&"avx2") || present.contains(&"neon"), present)
+}
+
+#[cfg(feature = "gpu")]
+fn gpus() -> Vec<Finding> {
+    let found = crate::paint::gpu::adapters();
+    if found.is_empty() {
+        return vec![ok(
+            "GPU: none seen (no Vulkan driver, or no loader such as libvulkan1); pages are painted on the CPU",
+        )];
+    }
+    let describe = |it: &crate::paint::gpu::Adapter| {
+        let kind = if it.software { ", in software" } else { "" };
+        ok(format!("GPU: {} ({} {}{kind}); not used yet, pages are painted on the CPU", it.name, it.backend, it.driver))
+    };
+    found.iter().map(describe).collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpus() -> Vec<Finding> {
+    vec![ok("GPU: not looked for; this program was built without the feature `gpu`")]
+}
+
+fn fonts(settings: &Settings) -> Finding {
+    let Some(folder) = &settings.fonts.directory else {
+        return match &settings.fonts.google_fonts_url {
+            Some(url) => ok(format!("fonts: the design's, then {url}, then the bundled ones")),
+            None => note(
+                "fonts: only the design's and the bundled ones; set TENTER_FONT_DIR or TENTER_GOOGLE_FONTS_URL if designs \
+                 name other families",
+            ),
+        };
+    };
+    let is_font = |path: &Path| {
+        let ending = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
+        matches!(ending.as_deref(), Some("ttf" | "otf" | "ttc" | "woff" | "woff2"))
+    };
+    match std::fs::read_dir(folder) {
+        Err(error) => fail(format!("fonts: cannot read {} (TENTER_FONT_DIR): {error}", folder.display())),
+        Ok(entries) => match entries.flatten().filter(|it| is_font(&it.path())).count() {
+            0 => note(format!("fonts: no font files in {} (TENTER_FONT_DIR)", folder.display())),
+            count => ok(format!("fonts: {count} files in {} (TENTER_FONT_DIR)", folder.display())),
+        },
+    }
+}
+
+fn data_folder(folder: &Path) -> Finding {
+    let probe = folder.join(format!(".doctor-{}", std::process::id()));
+    let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&probe, b"probe"));
+    match made.and_then(|()| std::fs::remove_file(&probe)) {
+        Ok(()) => ok(format!("data: {} can be written (TENTER_DATA_DIR)", folder.display())),
+        Err(error) => fail(format!(
+            "data: {} cannot be written: {error}; point TENTER_DATA_DIR to a folder this user may write",
+            folder.display()
+        )),
+    }
+}
+
+/// Shorter keys can be guessed over the network in time.
+const SHORT_KEY: usize = 16;
+
+fn attention(loaded: &Loaded) -> Vec<Finding> {
+    let settings = &loaded.settings;
+    let server = &settings.server;
+    let mut findings = Vec::new();
+    if let Err(errors) = settings.check_exposure() {
+        findings.push(fail(format!("settings: {errors}")));
+    } else if server.keys.is_empty() {
+        findings.push(ok("settings: no TENTER_KEYS; only this machine can call"));
+    }
+    for key in server.keys.iter().filter(|it| it.secret.len() < SHORT_KEY) {
+        findings.push(note(format!(
+            "settings: key {} has fewer than {SHORT_KEY} characters (TENTER_KEYS); make one with `openssl rand -hex 24`",
+            key.name
+        )));
+    }
+    if server.public_url.is_none() && !server.listen.ip().is_loopback() {
+        findings.push(note(
+            "settings: links start with http:// and the caller's Host header; behind TLS set TENTER_PUBLIC_URL",
+        ));
+    }
+    if server.stop_grace < settings.render.deadline {
+        findings.push(note(
+            "settings: TENTER_STOP_GRACE is shorter than TENTER_DEADLINE; a stop may cut requests that would have finished",
+        ));
+    }
+    if !settings.assets.allow_addresses.is_empty() {
+        findings.push(note(format!(
+            "settings: designs may fetch from {} (TENTER_ALLOW_ADDRESSES); keep this as narrow as you can",
+            settings.assets.allow_addresses.join(", ")
+        )));
+    }
+    for variable in &loaded.unknown_variables {
+        findings
+            .push(note(format!("settings: {variable} is set, but no setting has this name; see `tenter settings`")));
+    }
+    findings
+}

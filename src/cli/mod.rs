@@ -1,0 +1,145 @@
+//! The command line: what is typed, what is wired together for it, and how it ends.
+//!
+//! In: one file a command; settings as flags; exit codes. Not in: anything a second caller could want.
+//! Imports: everything.
+
+mod doctor;
+mod flags;
+mod render;
+mod serve;
+mod settings;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use self::flags::SettingFlags;
+use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, SettingsErrors};
+use crate::error::{Error, Kind};
+
+/// Renders Polotno designs to PNG and JPEG.
+#[derive(Parser)]
+#[command(
+    name = "tenter",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 refused input, 2 wrong usage or settings, \
+3 a picture or font could not be had, 4 anything else."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Render a design from a file into a file.
+    Render(render::Arguments),
+    /// Answer render calls over HTTP.
+    Serve(serve::Arguments),
+    /// Print every setting: what it does, its bounds, its value and where that came from.
+    Settings(settings::Arguments),
+    /// Look at this machine and these settings, and say what to do about them.
+    Doctor(doctor::Arguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Settings(arguments) => settings::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The command line or the settings are wrong.
+    Usage(String),
+    /// The render's own error.
+    Render(Error),
+    /// The machine: files, sockets.
+    Machine(String),
+    /// `doctor` found something that has to be mended; it has said what.
+    Unhealthy,
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Render(error) => match error.kind() {
+                Kind::Invalid | Kind::NotBuilt => 1,
+                Kind::Asset => 3,
+                Kind::Busy | Kind::Timeout | Kind::Internal => 4,
+            },
+            Self::Machine(_) => 4,
+            Self::Unhealthy => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) | Self::Machine(message) => write!(f, "error: {message}"),
+            Self::Render(error) if error.problems().is_empty() => write!(f, "error: {error}"),
+            Self::Render(error) => {
+                let lines: Vec<_> = error.problems().iter().map(|it| format!("error: {it}")).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Self::Unhealthy => f.write_str("error: see the lines marked FAIL"),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Render(error)
+    }
+}
+
+impl From<SettingsErrors> for Failure {
+    fn from(errors: SettingsErrors) -> Self {
+        Self::Usage(errors.to_string())
+    }
+}
+
+/// Log lines go to standard error; standard output is for results.
+fn start_log(settings: &LogSettings) {
+    let level = settings.level.as_str();
+    // Libraries tell their own story at their own levels: warnings are enough unless everything is asked for.
+    let filter = match settings.level {
+        LogLevel::Error | LogLevel::Warn | LogLevel::Trace => level.to_owned(),
+        LogLevel::Info | LogLevel::Debug => format!("warn,tenter={level}"),
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
+    let started = match settings.format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Only a second start in one process fails, and the first log is as good.
+    drop(started);
+}
+
+/// Socket and timer threads; work runs on the engine's own pool.
+fn start_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Machine(format!("cannot start threads: {error}")))
+}
+
+/// Settings from all sources.
+fn load(flags: &SettingFlags) -> Result<Loaded, Failure> {
+    Ok(crate::config::Settings::load(&flags.given())?)
+}

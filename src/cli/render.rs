@@ -1,0 +1,112 @@
+//! `tenter render`: a design from a file into a file.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::flags::SettingFlags;
+use super::{Failure, load, start_log, start_runtime};
+use crate::config::{LogLevel, Source};
+use crate::error::Error;
+use crate::json::{self, Problems};
+use crate::options::RenderOptions;
+use crate::output::Format;
+use crate::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
+use crate::report::JsonPath;
+
+/// What stands for standard input and output.
+const STANDARD: &str = "-";
+/// What stands for the page's number, from 1.
+const PAGE: &str = "{page}";
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The design's JSON file; - for standard input
+    design: PathBuf,
+    /// The picture to write; - for standard output. Its ending chooses the format unless the options do
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
+    #[arg(long, value_name = "JSON|@FILE")]
+    options: Option<String>,
+    /// All pages, one file each: -o out-{page}.png
+    #[arg(long)]
+    all_pages: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let output = arguments.output.to_string_lossy();
+    if arguments.all_pages && !output.contains(PAGE) {
+        return Err(Failure::Usage(format!("--all-pages needs {PAGE} in the output's name: -o out-{PAGE}.png")));
+    }
+    let mut loaded = load(&arguments.settings)?;
+    if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
+        loaded.settings.log.level = LogLevel::Warn; // one render, one person: warnings are printed below
+    }
+    start_log(&loaded.settings.log);
+    let depth = loaded.settings.design.json_depth;
+
+    let design = json::parse(&read(&arguments.design)?, depth).map_err(Error::invalid)?;
+    let options = read_options(arguments.options.as_deref(), depth)?;
+    let format = choose_format(&options, &arguments.output)?;
+    let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options) };
+
+    let engine = Engine::new(&loaded.settings)?;
+    let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
+    let Rendered { pages, warnings, .. } = start_runtime()?.block_on(engine.render(request))?;
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    for page in &pages {
+        write(&PathBuf::from(output.replace(PAGE, &(page.index + 1).to_string())), &page.bytes)?;
+    }
+    Ok(())
+}
+
+fn read_options(given: Option<&str>, depth: usize) -> Result<RenderOptions, Failure> {
+    let value = match given.map(|it| it.strip_prefix('@').ok_or(it)) {
+        None => Value::Null,
+        Some(Ok(file)) => json::parse(&read(Path::new(file))?, depth).map_err(in_options)?,
+        Some(Err(text)) => json::parse(text.as_bytes(), depth).map_err(in_options)?,
+    };
+    let mut problems = Problems::new();
+    let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
+    if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
+}
+
+const OPTIONS: &str = "--options";
+
+fn in_options(mut problem: crate::report::Problem) -> Error {
+    problem.path = OPTIONS.into();
+    Error::invalid(problem)
+}
+
+/// The options' format, else the file's ending, else PNG.
+fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn Format, Error> {
+    let ending = output.extension().map(|it| it.to_string_lossy().into_owned());
+    let in_options = options.format.is_some() || options.mime_type.is_some();
+    format_for(ending.as_deref().filter(|_| !in_options).map(|it| (it, "--output".into())), options)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let done = if path.as_os_str() == STANDARD {
+        std::io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(path).map(|read| bytes = read)
+    };
+    done.map(|()| bytes).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let done = if path.as_os_str() == STANDARD {
+        let mut output = std::io::stdout().lock();
+        output.write_all(bytes).and_then(|()| output.flush())
+    } else {
+        std::fs::write(path, bytes)
+    };
+    done.map_err(|error| Failure::Machine(format!("cannot write {}: {error}", path.display())))
+}

@@ -1,0 +1,82 @@
+//! `tenter serve`: engine, folder of results, listener and signals wired together.
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::flags::SettingFlags;
+use super::{Failure, load, start_log, start_runtime};
+use crate::config::{Loaded, Settings};
+use crate::pipeline::Engine;
+use crate::server::{self, App, Files, Health};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Loaded { settings, unknown_variables, .. } = load(&arguments.settings)?;
+    settings.check_exposure()?;
+    start_log(&settings.log);
+    for variable in unknown_variables {
+        tracing::warn!(%variable, "no setting has this name; see `tenter settings`");
+    }
+    let files = Files::open(&settings.files, server::system_clock());
+    let files = files.map_err(|error| Failure::Machine(error.to_string()))?;
+    let engine = Engine::new(&settings)?;
+    start_runtime()?.block_on(serve(settings, engine, files))
+}
+
+async fn serve(settings: Settings, engine: Engine, files: Files) -> Result<(), Failure> {
+    let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
+    let listen = settings.server.listen;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| machine(&format!("cannot listen on {listen} (TENTER_LISTEN)"), error))?;
+    let address = listener.local_addr().map_err(|error| machine("the listener has no address", error))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| machine("no signals", error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| machine("no signals", error))?;
+    tracing::info!(
+        %address,
+        rasterizer = engine.rasterizer(),
+        workers = settings.render.workers,
+        queue = settings.render.queue,
+        threads = settings.render.threads,
+        keys = settings.server.keys.iter().count(),
+        "listening"
+    );
+
+    let health = Health::default();
+    let mut failed = None;
+    let stop = async {
+        let asked = async {
+            tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" }
+        };
+        let mut asked = std::pin::pin!(asked);
+        let started = async {
+            match engine.warm_up().await {
+                Ok(()) => {
+                    health.set_ready();
+                    tracing::info!("ready");
+                    std::future::pending().await
+                }
+                Err(error) => error,
+            }
+        };
+        tokio::select! {
+            signal = &mut asked => tracing::info!(signal, "stopping: finishing what is admitted"),
+            error = started => failed = Some(error),
+        }
+    };
+    let app = App::new(engine.clone(), settings.clone(), files.clone(), health.clone());
+    let stopped = tokio::select! {
+        stopped = server::serve(listener, server::router(app), &settings.server, &health, stop) => stopped,
+        () = files.keep_sweeping(settings.files.sweep_interval) => return Ok(()), // never ends by itself
+    };
+    if let Some(error) = failed {
+        tracing::error!(%error, "the first render failed; not starting");
+        return Err(error.into());
+    }
+    tracing::info!(cut = stopped.cut, "stopped");
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! `tenter settings`: the table, printed.
+
+use std::fmt::Write as _;
+
+use super::flags::SettingFlags;
+use super::{Failure, load};
+use crate::config::{Loaded, SETTINGS, Section};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Print docs/settings.md: defaults only, the same on every machine
+    #[arg(long)]
+    markdown: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let text = if arguments.markdown { markdown() } else { text(&load(&arguments.settings)?) };
+    print!("{text}");
+    Ok(())
+}
+
+const SECTIONS: [Section; 7] = [
+    Section::Server,
+    Section::Results,
+    Section::Rendering,
+    Section::Design,
+    Section::Assets,
+    Section::Fonts,
+    Section::Log,
+];
+
+fn text(loaded: &Loaded) -> String {
+    let mut out = String::new();
+    for section in SECTIONS {
+        line(&mut out, section.title());
+        for (setting, source) in SETTINGS.iter().zip(&loaded.sources).filter(|(it, _)| it.section == section) {
+            let value = setting.value_text(&loaded.settings);
+            line(&mut out, &format!("  {} = {value}  ({source})", setting.name));
+            line(&mut out, &format!("      {}", setting.about));
+            line(&mut out, &format!("      Accepts {}. Default: {}.", setting.accepts(), setting.default_text()));
+        }
+        out.push('\n');
+    }
+    for variable in &loaded.unknown_variables {
+        line(&mut out, &format!("{variable} is set in the environment, but no setting has this name."));
+    }
+    out
+}
+
+const INTRODUCTION: &str = "\
+# Settings
+
+<!-- Written by `tenter settings --markdown`; change src/config/table.rs instead. -->
+
+A setting comes from the first of these that has it: a flag, the environment, the file, the default. `TENTER_MAX_PAGES`
+in the environment is `--max-pages` as a flag and `max_pages` in the file. The file is TOML, one `key = value` a line, and
+is named by `--config` or `TENTER_CONFIG`; a key in it that is no setting stops the start. A variable that is set but empty
+counts as not set. Secrets have no flag, because other users can read those. `tenter settings` prints every value and where
+it came from.
+
+Sizes are written `5 MiB`, `300 kB` or in bytes; times `500 ms`, `30 s`, `10 min`, `24 h` or in seconds; lists with commas.
+";
+
+fn markdown() -> String {
+    let mut out = INTRODUCTION.to_owned();
+    for section in SECTIONS {
+        line(
+            &mut out,
+            &format!("\n## {}\n\n| setting | accepts | default | |\n| --- | --- | --- | --- |", section.title()),
+        );
+        for setting in SETTINGS.iter().filter(|it| it.section == section) {
+            let cells = [setting.accepts(), setting.default_text(), setting.about.to_owned()];
+            let cells = cells.map(|it| it.replace('|', "\\|")).join(" | ");
+            line(&mut out, &format!("| `{}` | {cells} |", setting.name));
+        }
+    }
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{text}");
+}

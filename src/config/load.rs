@@ -1,0 +1,365 @@
+//! Where values come from: flags, then the environment, then the file, then the defaults.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{QUEUE_PER_WORKER, SETTINGS, Setting, Settings};
+
+/// Where one setting's value came from. Later ones win over earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// The file named by `--config` or `TENTER_CONFIG`.
+    File(PathBuf),
+    /// A variable of the environment.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment => f.write_str("environment"),
+            Self::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// What was said outside the program.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// From the command line: (`TENTER_…`, value).
+    pub flags: Vec<(&'static str, String)>,
+    /// `--config`; `TENTER_CONFIG` when absent.
+    pub config: Option<PathBuf>,
+    /// Variables that start with `TENTER_`.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Given {
+    /// The process's environment and these flags.
+    pub fn from_process(flags: Vec<(&'static str, String)>, config: Option<PathBuf>) -> Self {
+        let named = |name: &std::ffi::OsString| name.to_str().is_some_and(|it| it.starts_with("TENTER_"));
+        let environment = std::env::vars_os()
+            .filter(|(name, _)| named(name))
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        Self { flags, config, environment }
+    }
+}
+
+/// One setting that cannot be used as given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    /// `TENTER_…`, or a key of the file that we do not know.
+    pub setting: String,
+    /// As given; secrets are not repeated.
+    pub found: String,
+    /// In words.
+    pub accepted: String,
+    /// Who gave it.
+    pub given_by: Source,
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, found, accepted, given_by } = self;
+        write!(f, "{setting}: found {found} ({given_by}); accepted: {accepted}")
+    }
+}
+
+/// Everything wrong with the settings, one line each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(SettingError::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct SettingsErrors(pub Vec<SettingError>);
+
+/// The settings, and where each value came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the rooms get.
+    pub settings: Settings,
+    /// One for each row of [`SETTINGS`], in its order.
+    pub sources: Vec<Source>,
+    /// Variables `TENTER_…` that name no setting. Not an error: orchestrators add such variables for a service of this
+    /// name (`TENTER_SERVICE_HOST`).
+    pub unknown_variables: Vec<String>,
+}
+
+impl Loaded {
+    /// Who set the setting `name`; `Default` for an unknown name.
+    pub fn source(&self, name: &str) -> Source {
+        let row = SETTINGS.iter().position(|it| it.name == name);
+        row.map_or(Source::Default, |row| self.sources[row].clone())
+    }
+}
+
+/// Names the file; a source of settings rather than one itself, therefore not a row of the table.
+const CONFIG: &str = "TENTER_CONFIG";
+
+impl Settings {
+    /// Reads all sources. Collects every error instead of stopping at the first.
+    pub fn load(given: &Given) -> Result<Loaded, SettingsErrors> {
+        let mut errors = Vec::new();
+        let from_environment = || given.environment.get(CONFIG).filter(|it| !it.is_empty()).map(PathBuf::from);
+        let file = given.config.clone().or_else(from_environment);
+        let in_file = file.map_or_else(BTreeMap::new, |path| read_file(&path, &mut errors));
+
+        let mut settings = Settings::default();
+        let mut sources = Vec::with_capacity(SETTINGS.len());
+        for setting in SETTINGS {
+            let (text, source) = pick(setting, given, &in_file);
+            if let Some(text) = text
+                && !setting.read(&mut settings, &text)
+            {
+                errors.push(SettingError {
+                    setting: setting.name.into(),
+                    found: if setting.secret { "a list that cannot be read".into() } else { format!("{text:?}") },
+                    accepted: setting.accepts(),
+                    given_by: source.clone(),
+                });
+            }
+            sources.push(source);
+        }
+        if !errors.is_empty() {
+            return Err(SettingsErrors(errors));
+        }
+
+        let known = |name: &str| name == CONFIG || SETTINGS.iter().any(|it| it.name == name);
+        let unknown_variables = given.environment.keys().filter(|it| !known(it)).cloned().collect();
+        let mut loaded = Loaded { settings, sources, unknown_variables };
+        loaded.derive();
+        Ok(loaded)
+    }
+
+    /// Refuses to be reachable from elsewhere without keys.
+    pub fn check_exposure(&self) -> Result<(), SettingsErrors> {
+        if self.server.listen.ip().is_loopback() || !self.server.keys.is_empty() {
+            return Ok(());
+        }
+        Err(SettingsErrors(vec![SettingError {
+            setting: "TENTER_LISTEN".into(),
+            found: format!("{}, which other machines can reach, and no TENTER_KEYS", self.server.listen),
+            accepted: "a loopback address such as 127.0.0.1:8080, or set TENTER_KEYS as well".into(),
+            given_by: Source::Default,
+        }]))
+    }
+}
+
+impl Loaded {
+    /// Fills what follows from other settings.
+    fn derive(&mut self) {
+        if self.source("TENTER_QUEUE") == Source::Default {
+            self.settings.render.queue = self.settings.render.workers * QUEUE_PER_WORKER;
+        }
+        if self.settings.fonts.google_fonts_url.is_some() {
+            self.settings.fonts.cache_directory = Some(self.settings.files.data_dir.join("fonts"));
+        }
+    }
+}
+
+/// The strongest source that names `setting`. An empty variable counts as not set: compose files pass those on.
+fn pick(setting: &Setting, given: &Given, in_file: &BTreeMap<String, (String, Source)>) -> (Option<String>, Source) {
+    // The last flag wins, as on every command line.
+    if let Some((_, text)) = given.flags.iter().rev().find(|(name, _)| *name == setting.name) {
+        return (Some(text.clone()), Source::Flag);
+    }
+    if let Some(text) = given.environment.get(setting.name).filter(|it| !it.trim().is_empty()) {
+        return (Some(text.clone()), Source::Environment);
+    }
+    match in_file.get(setting.name) {
+        Some((text, source)) => (Some(text.clone()), source.clone()),
+        None => (None, Source::Default),
+    }
+}
+
+/// Setting name to its text. Anything that is no setting is an error: a mistyped limit must not be no limit.
+fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> BTreeMap<String, (String, Source)> {
+    let given_by = Source::File(path.to_owned());
+    let refuse = |found: String, accepted: &str| SettingError {
+        setting: CONFIG.into(),
+        found,
+        accepted: accepted.into(),
+        given_by: given_by.clone(),
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            errors.push(refuse(format!("a file that cannot be read: {error}"), "a readable TOML file"));
+            return BTreeMap::new();
+        }
+    };
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            // The message quotes the line, which may hold a key.
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            errors.push(refuse(format!("line {line}: {}", error.message()), "TOML, one `key = value` a line"));
+            return BTreeMap::new();
+        }
+    };
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let Some(setting) = SETTINGS.iter().find(|it| it.key() == key) else {
+            errors.push(SettingError {
+                setting: key.clone(),
+                found: "an unknown key".into(),
+                accepted: nearest(&key),
+                given_by: given_by.clone(),
+            });
+            continue;
+        };
+        match plain_text(&value) {
+            Some(text) => drop(values.insert(setting.name.to_owned(), (text, given_by.clone()))),
+            None => errors.push(SettingError {
+                setting: setting.name.into(),
+                found: format!("a {}", value.type_str()),
+                accepted: format!("{}, written as a string, a number or a list of strings", setting.accepts()),
+                given_by: given_by.clone(),
+            }),
+        }
+    }
+    values
+}
+
+fn plain_text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Array(entries) => {
+            let entries: Option<Vec<_>> = entries.iter().map(toml::Value::as_str).collect();
+            entries.map(|it| it.join(","))
+        }
+        _ => None,
+    }
+}
+
+/// The key that shares most letter pairs with `key`: enough to catch a slip of the pen.
+fn nearest(key: &str) -> String {
+    let pairs = |text: &str| text.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let wanted = pairs(&key.to_ascii_lowercase());
+    let shared = |it: &Setting| pairs(&it.key()).iter().filter(|pair| wanted.contains(pair)).count();
+    match SETTINGS.iter().max_by_key(|it| shared(it)) {
+        Some(setting) if shared(setting) >= 3 => {
+            format!("`{}`? All keys are listed by `tenter settings`", setting.key())
+        }
+        _ => "a key listed by `tenter settings`".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn given(environment: &[(&str, &str)], file: Option<&str>) -> (Given, Option<tempfile::NamedTempFile>) {
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let file = file.map(|text| {
+            let file = tempfile::NamedTempFile::new().expect("a temporary file");
+            std::fs::write(file.path(), text).expect("written");
+            file
+        });
+        let config = file.as_ref().map(|it| it.path().to_owned());
+        (Given { flags: Vec::new(), config, environment }, file)
+    }
+
+    fn errors(environment: &[(&str, &str)], file: Option<&str>) -> Vec<SettingError> {
+        let (given, _file) = given(environment, file);
+        Settings::load(&given).expect_err("refused").0
+    }
+
+    #[test]
+    fn sources_flag_over_environment_over_file_over_default() {
+        let (mut given, _file) = given(
+            &[("TENTER_MAX_PAGES", "20"), ("TENTER_DEADLINE", "20 s")],
+            Some("max_pages = 10\ndeadline = \"10 s\"\nmax_elements = 10\n"),
+        );
+        given.flags = vec![("TENTER_MAX_PAGES", "29".into()), ("TENTER_MAX_PAGES", "30".into())];
+        let loaded = Settings::load(&given).expect("accepted");
+        assert_eq!(loaded.settings.design.pages, 30);
+        assert_eq!(loaded.settings.render.deadline, Duration::from_secs(20));
+        assert_eq!(loaded.settings.design.elements, 10);
+        assert_eq!(loaded.settings.design.text_chars, 100_000);
+        assert_eq!(loaded.source("TENTER_MAX_PAGES"), Source::Flag);
+        assert_eq!(loaded.source("TENTER_DEADLINE"), Source::Environment);
+        assert!(matches!(loaded.source("TENTER_MAX_ELEMENTS"), Source::File(_)));
+        assert_eq!(loaded.source("TENTER_MAX_TEXT_CHARS"), Source::Default);
+    }
+
+    #[test]
+    fn wrong_values_are_all_named_with_what_is_accepted() {
+        let found = errors(&[("TENTER_MAX_PAGES", "0"), ("TENTER_DEADLINE", "soon")], None);
+        let lines: Vec<_> = found.iter().map(SettingError::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "TENTER_DEADLINE: found \"soon\" (environment); accepted: a time, 1 s to 1 h",
+                "TENTER_MAX_PAGES: found \"0\" (environment); accepted: a whole number, 1 to 1000000",
+            ]
+        );
+    }
+
+    #[test]
+    fn file_unknown_key_is_refused_with_the_nearest() {
+        let found = errors(&[], Some("max_page = 3"));
+        assert_eq!((found[0].setting.as_str(), found[0].found.as_str()), ("max_page", "an unknown key"));
+        assert!(found[0].accepted.starts_with("`max_pages`?"), "{}", found[0].accepted);
+    }
+
+    #[test]
+    fn file_missing_or_broken_or_of_wrong_type_is_refused() {
+        let missing = Given { config: Some("/nonexistent/tenter.toml".into()), ..Given::default() };
+        assert_eq!(Settings::load(&missing).expect_err("no such file").0[0].setting, "TENTER_CONFIG");
+        assert_eq!(errors(&[], Some("a = \n"))[0].setting, "TENTER_CONFIG");
+        assert_eq!(errors(&[], Some("max_pages = true"))[0].found, "a boolean");
+    }
+
+    #[test]
+    fn secrets_are_not_repeated_in_errors() {
+        let found = errors(&[("TENTER_KEYS", "a=hush hush")], None);
+        assert!(!found[0].to_string().contains("hush"), "{}", found[0]);
+        let found = errors(&[], Some("keys = \"hush\nx"));
+        assert!(!found[0].to_string().contains("hush"), "{}", found[0]);
+    }
+
+    #[test]
+    fn lists_come_as_strings_or_arrays() {
+        let (given, _file) = given(&[], Some("keys = [\"shop=aaaa\", \"press=bbbb\"]"));
+        let names: Vec<_> =
+            Settings::load(&given).expect("accepted").settings.server.keys.iter().map(|it| it.name.clone()).collect();
+        assert_eq!(names, ["shop", "press"]);
+    }
+
+    #[test]
+    fn queue_follows_workers_unless_set() {
+        let queue =
+            |environment: &[_]| Settings::load(&given(environment, None).0).expect("accepted").settings.render.queue;
+        assert_eq!(queue(&[("TENTER_WORKERS", "3")]), 12);
+        assert_eq!(queue(&[("TENTER_WORKERS", "3"), ("TENTER_QUEUE", "0")]), 0);
+    }
+
+    #[test]
+    fn environment_empty_is_unset_and_unknown_is_reported() {
+        let environment = [("TENTER_MAX_PAGES", ""), ("TENTER_SERVICE_HOST", "10.0.0.1"), ("TENTER_CONFIG", "")];
+        let loaded = Settings::load(&given(&environment, None).0).expect("accepted");
+        assert_eq!(loaded.source("TENTER_MAX_PAGES"), Source::Default);
+        assert_eq!(loaded.unknown_variables, ["TENTER_SERVICE_HOST"]);
+    }
+
+    #[test]
+    fn exposure_needs_keys_beyond_loopback() {
+        let exposed = |listen, keys| {
+            let environment = [("TENTER_LISTEN", listen), ("TENTER_KEYS", keys)];
+            Settings::load(&given(&environment, None).0).expect("accepted").settings.check_exposure().is_err()
+        };
+        assert!(!exposed("127.0.0.1:1", "") && !exposed("[::1]:1", "") && !exposed("localhost:1", ""));
+        assert!(exposed("0.0.0.0:1", "") && exposed("[::]:1", ""));
+        assert!(!exposed("0.0.0.0:1", "a=b"));
+    }
+}

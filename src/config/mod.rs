@@ -1,0 +1,290 @@
+//! Every setting: name, unit, default, bound; the only reader of the environment.
+//!
+//! In: one settings struct for each room, handed to the room's constructor; the table that drives reading, printing and
+//! `docs/settings.md`. Not in: what the rooms do with them.
+//! Imports: `units`, `report`.
+
+mod load;
+mod table;
+mod value;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use load::{Given, Loaded, SettingError, SettingsErrors, Source};
+pub use table::{SETTINGS, Section, Setting};
+
+/// All settings, one struct for each room.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The HTTP side.
+    pub server: ServerSettings,
+    /// Results behind links.
+    pub files: FileSettings,
+    /// How renders are admitted and where they run.
+    pub render: RenderSettings,
+    /// Of the design.
+    pub design: DesignLimits,
+    /// Of what a design points to.
+    pub assets: AssetLimits,
+    /// Fonts besides the design's.
+    pub fonts: FontSettings,
+    /// Of one page's pixels.
+    pub paint: PaintSettings,
+    /// What is written to standard error.
+    pub log: LogSettings,
+}
+
+/// Who may call, and how much one call may carry.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// `TENTER_LISTEN` — address and port. Default 127.0.0.1:8080. Other than loopback only with keys.
+    pub listen: SocketAddr,
+    /// `TENTER_KEYS` — who may call. Default none: open, and then only on loopback.
+    pub keys: Keys,
+    /// `TENTER_PUBLIC_URL` — what links to results start with, without a final `/`. Default: from the request's `Host`.
+    pub public_url: Option<String>,
+    /// `TENTER_REQUEST_MAX_BYTES` — of one request body. Default 5 MiB.
+    pub request_bytes: usize,
+    /// `TENTER_INLINE_MAX_BYTES` — of one answer body (`dataURL` and `file`). Default 5 MiB.
+    pub inline_bytes: usize,
+    /// `TENTER_HEADER_TIMEOUT` — from one answer to the end of the next request's head. Default 75 s: load balancers
+    /// keep connections idle for 60 s and must not find them closed.
+    pub header_timeout: Duration,
+    /// `TENTER_BODY_TIMEOUT` — for the client to send the request's body. Default 30 s.
+    pub body_timeout: Duration,
+    /// `TENTER_CONNECTIONS` — open at once; further ones wait in the system's backlog. Default 1024.
+    pub connections: usize,
+    /// `TENTER_STOP_GRACE` — after SIGTERM, for admitted requests to finish. Default 60 s.
+    pub stop_grace: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            keys: Keys::default(),
+            public_url: None,
+            request_bytes: 5 << 20,
+            inline_bytes: 5 << 20,
+            header_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            connections: 1024,
+            stop_grace: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The keys that may call, each with the name it is logged by. Neither `Debug` nor a log shows a key.
+#[derive(Clone, Default)]
+pub struct Keys(Vec<Key>);
+
+/// One caller's key.
+#[derive(Clone)]
+pub struct Key {
+    /// For logs.
+    pub name: String,
+    /// Never logged.
+    pub secret: String,
+}
+
+impl Keys {
+    /// In the order given.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+
+    /// True when calls need no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|key| &key.name)).finish()
+    }
+}
+
+/// Where results behind links are kept, and for how long.
+#[derive(Clone, Debug)]
+pub struct FileSettings {
+    /// `TENTER_DATA_DIR` — results (`files`) and downloaded fonts (`fonts`). Default ./tenter-data.
+    pub data_dir: PathBuf,
+    /// `TENTER_LINK_LIFETIME` — of a link to a result. Default 24 h (http-api.md §2).
+    pub link_lifetime: Duration,
+    /// `TENTER_SWEEP_INTERVAL` — between two removals of expired results. Default 10 min.
+    pub sweep_interval: Duration,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./tenter-data"),
+            link_lifetime: Duration::from_secs(24 * 3600),
+            sweep_interval: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What paints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RasterizerChoice {
+    /// The best that is built and present; today the CPU.
+    #[default]
+    Auto,
+    /// The CPU painter.
+    Cpu,
+    /// The GPU painter, or no start.
+    Gpu,
+}
+
+/// Admission, threads and deadlines.
+#[derive(Clone, Debug)]
+pub struct RenderSettings {
+    /// `TENTER_RASTERIZER`. Default auto.
+    pub rasterizer: RasterizerChoice,
+    /// `TENTER_THREADS` — of the CPU pool. Default: CPU cores.
+    pub threads: usize,
+    /// `TENTER_WORKERS` — requests at work at once. Default: CPU cores, at least 2.
+    pub workers: usize,
+    /// `TENTER_QUEUE` — requests waiting before the next is refused with 429. Default: 4 × workers.
+    pub queue: usize,
+    /// `TENTER_DEADLINE` — for one request, waiting included. Default 60 s.
+    pub deadline: Duration,
+}
+
+impl Default for RenderSettings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores.max(2);
+        Self {
+            rasterizer: RasterizerChoice::Auto,
+            threads: cores,
+            workers,
+            queue: workers * QUEUE_PER_WORKER,
+            deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Waiting requests for each one at work: a request then waits for about four others before it starts.
+const QUEUE_PER_WORKER: usize = 4;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least important line that is still written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Failures of the service.
+    Error,
+    /// And what deserves attention.
+    Warn,
+    /// And one line a request.
+    #[default]
+    Info,
+    /// And the steps of a request.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Logging.
+#[derive(Clone, Debug, Default)]
+pub struct LogSettings {
+    /// `TENTER_LOG_FORMAT`. Default text.
+    pub format: LogFormat,
+    /// `TENTER_LOG_LEVEL`. Default info.
+    pub level: LogLevel,
+}
+
+/// What a design may cost before anything is fetched.
+#[derive(Clone, Debug)]
+pub struct DesignLimits {
+    /// `TENTER_MAX_JSON_DEPTH` — nesting of arrays and objects. Default 100. 8 to 120.
+    pub json_depth: usize,
+    /// `TENTER_MAX_ELEMENTS` — elements and table cells of the whole design. Default 20 000.
+    pub elements: usize,
+    /// `TENTER_MAX_PAGES` — pages. Default 1000.
+    pub pages: usize,
+    /// `TENTER_MAX_TEXT_CHARS` — characters of one text. Default 100 000.
+    pub text_chars: usize,
+}
+
+impl Default for DesignLimits {
+    fn default() -> Self {
+        Self { json_depth: 100, elements: 20_000, pages: 1000, text_chars: 100_000 }
+    }
+}
+
+/// What fetching and decoding one asset may cost, and which addresses may be reached.
+#[derive(Clone, Debug)]
+pub struct AssetLimits {
+    /// `TENTER_ASSET_MAX_BYTES` — of one asset, as transferred. Default 50 MiB.
+    pub bytes: u64,
+    /// `TENTER_ASSET_MAX_MEGAPIXELS` — of one source picture. Default 100.
+    pub megapixels: f64,
+    /// `TENTER_ASSET_TIMEOUT` — for one try, in seconds; `assetLoadTimeout` bounds all tries. Default 20 s.
+    pub timeout: Duration,
+    /// `TENTER_ASSET_TRIES` — for network errors and 5xx. Default 3. 1 to 10.
+    pub tries: u32,
+    /// `TENTER_ASSET_REDIRECTS` — followed before giving up. Default 5. 0 to 20.
+    pub redirects: u32,
+    /// `TENTER_ASSET_PARALLEL` — fetches at once for one request. Default 8.
+    pub parallel: usize,
+    /// `TENTER_ALLOW_ADDRESSES` — networks (CIDR) that may be reached although they are private. Default none.
+    pub allow_addresses: Vec<String>,
+    /// `TENTER_ASSET_CACHE_BYTES` — decoded assets kept between requests. Default 256 MiB.
+    pub cache_bytes: usize,
+}
+
+impl Default for AssetLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 50 << 20,
+            megapixels: 100.0,
+            timeout: Duration::from_secs(20),
+            tries: 3,
+            redirects: 5,
+            parallel: 8,
+            allow_addresses: Vec::new(),
+            cache_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Where fonts come from besides the design.
+#[derive(Clone, Debug, Default)]
+pub struct FontSettings {
+    /// `TENTER_FONT_DIR` — the operator's folder, read at start. Default none.
+    pub directory: Option<PathBuf>,
+    /// `TENTER_GOOGLE_FONTS_URL` — a Google-Fonts-compatible CSS endpoint (`…/css2`). Default none: off.
+    pub google_fonts_url: Option<String>,
+    /// Where fonts from that endpoint are kept: `fonts` in `TENTER_DATA_DIR`.
+    pub cache_directory: Option<PathBuf>,
+}
+
+/// What one painted page may cost, and what is kept for the next.
+#[derive(Clone, Debug)]
+pub struct PaintSettings {
+    /// `TENTER_MAX_MEGAPIXELS` — of one output page, in millions of device px. Default 100.
+    pub megapixels: f64,
+    /// `TENTER_PICTURE_CACHE_BYTES` — pictures scaled to the size they were last shown at. Default 64 MiB; 0 keeps none.
+    pub picture_cache_bytes: usize,
+}
+
+impl Default for PaintSettings {
+    fn default() -> Self {
+        Self { megapixels: 100.0, picture_cache_bytes: 64 << 20 }
+    }
+}

@@ -1,0 +1,394 @@
+//! The table: one row a setting. Reading, printing, flags and `docs/settings.md` all walk it.
+
+use std::time::Duration;
+
+use super::value::{Accepts, Field};
+use super::{LogFormat, LogLevel, RasterizerChoice, Settings};
+
+/// Groups of settings, in the order of the docs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// HTTP.
+    Server,
+    /// Results behind links.
+    Results,
+    /// Admission, threads, deadlines.
+    Rendering,
+    /// What one design may cost.
+    Design,
+    /// What a design points to.
+    Assets,
+    /// Fonts.
+    Fonts,
+    /// Logging.
+    Log,
+}
+
+impl Section {
+    /// As a heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Server => "Server",
+            Self::Results => "Results behind links",
+            Self::Rendering => "Rendering",
+            Self::Design => "Limits of a design",
+            Self::Assets => "Pictures and fonts a design points to",
+            Self::Fonts => "Fonts",
+            Self::Log => "Log",
+        }
+    }
+}
+
+/// One setting: how it is called, what it accepts, and which field it fills.
+pub struct Setting {
+    /// In the environment, `TENTER_…`.
+    pub name: &'static str,
+    /// Which group it is printed in.
+    pub section: Section,
+    /// One or two sentences for an operator.
+    pub about: &'static str,
+    /// Replaces the printed default where it depends on the machine.
+    default_words: Option<&'static str>,
+    /// Values are masked wherever they are printed.
+    pub secret: bool,
+    accepts: Accepts,
+    field: fn(&mut Settings) -> &mut dyn Field,
+}
+
+impl Setting {
+    /// In the file: `TENTER_MAX_PAGES` is `max_pages`.
+    pub fn key(&self) -> String {
+        self.name.trim_start_matches("TENTER_").to_ascii_lowercase()
+    }
+
+    /// On the command line, without the dashes: `TENTER_MAX_PAGES` is `max-pages`.
+    pub fn flag(&self) -> String {
+        self.key().replace('_', "-")
+    }
+
+    /// What is accepted, with unit and bounds: `a size, 1 KiB to 1 GiB`.
+    pub fn accepts(&self) -> String {
+        self.accepts.to_string()
+    }
+
+    /// As the docs print it; `none` for an absent one.
+    pub fn default_text(&self) -> String {
+        let shown = || or_none((self.field)(&mut Settings::default()).show(self.accepts));
+        self.default_words.map_or_else(shown, str::to_owned)
+    }
+
+    /// The value in `settings`; secrets masked, `none` for an absent one.
+    pub fn value_text(&self, settings: &Settings) -> String {
+        let mut settings = settings.clone(); // rows hold one accessor, the mutable one
+        let field = (self.field)(&mut settings);
+        or_none(if self.secret { field.masked() } else { field.show(self.accepts) })
+    }
+
+    /// Puts `text` into its field; false when it is not accepted.
+    pub(super) fn read(&self, settings: &mut Settings, text: &str) -> bool {
+        (self.field)(settings).read(text.trim(), self.accepts).is_some()
+    }
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() { "none".into() } else { text }
+}
+
+const fn row(
+    section: Section,
+    name: &'static str,
+    accepts: Accepts,
+    about: &'static str,
+    field: fn(&mut Settings) -> &mut dyn Field,
+) -> Setting {
+    Setting { name, section, about, default_words: None, secret: false, accepts, field }
+}
+
+const fn row_with_default(default: &'static str, row: Setting) -> Setting {
+    Setting { default_words: Some(default), ..row }
+}
+
+const fn secret(row: Setting) -> Setting {
+    Setting { secret: true, ..row }
+}
+
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+
+const fn seconds(least: u64, most: u64) -> Accepts {
+    Accepts::Time(Duration::from_secs(least), Duration::from_secs(most))
+}
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+const URL: Accepts = Accepts::Words("an http or https address without query, or nothing");
+
+/// Every setting there is.
+pub static SETTINGS: &[Setting] = {
+    use Section::{Assets, Design, Fonts, Log, Rendering, Results, Server};
+    &[
+        row(
+            Server,
+            "TENTER_LISTEN",
+            Accepts::Words("address:port, such as 127.0.0.1:8080 or [::]:8080"),
+            "Where the service listens. Anything but loopback needs TENTER_KEYS.",
+            |s| &mut s.server.listen,
+        ),
+        secret(row(
+            Server,
+            "TENTER_KEYS",
+            Accepts::Words("name=key or bare keys of printable ASCII, separated by commas; no name twice"),
+            "Who may call. The name appears in the log, the key never does. None: calls need no key.",
+            |s| &mut s.server.keys,
+        )),
+        row_with_default(
+            "from the request's Host header",
+            row(
+                Server,
+                "TENTER_PUBLIC_URL",
+                URL,
+                "What links to results start with. Set it when a proxy stands in front.",
+                |s| &mut s.server.public_url,
+            ),
+        ),
+        row(
+            Server,
+            "TENTER_REQUEST_MAX_BYTES",
+            Accepts::Bytes(KIB, GIB),
+            "Largest request body. More is answered with 413.",
+            |s| &mut s.server.request_bytes,
+        ),
+        row(
+            Server,
+            "TENTER_INLINE_MAX_BYTES",
+            Accepts::Bytes(KIB, GIB),
+            "Largest answer body for `dataURL` and `file`. More is answered with 413, which names `url` as the way out.",
+            |s| &mut s.server.inline_bytes,
+        ),
+        row(
+            Server,
+            "TENTER_HEADER_TIMEOUT",
+            seconds(1, 300),
+            "How long a connection may be idle, and how long the head of a request may take. Keep it above the idle time of a \
+             load balancer in front.",
+            |s| &mut s.server.header_timeout,
+        ),
+        row(
+            Server,
+            "TENTER_BODY_TIMEOUT",
+            seconds(1, HOUR),
+            "How long a client may take to send the body of a request. More is answered with 408.",
+            |s| &mut s.server.body_timeout,
+        ),
+        row(
+            Server,
+            "TENTER_CONNECTIONS",
+            Accepts::Whole(1, 1_000_000),
+            "Open connections. Further ones wait in the system's backlog.",
+            |s| &mut s.server.connections,
+        ),
+        row(
+            Server,
+            "TENTER_STOP_GRACE",
+            seconds(0, HOUR),
+            "After SIGTERM or SIGINT: how long admitted requests may take to finish. Let the orchestrator wait longer.",
+            |s| &mut s.server.stop_grace,
+        ),
+        row(
+            Results,
+            "TENTER_DATA_DIR",
+            Accepts::Words("a folder"),
+            "Results behind links (`files`) and downloaded fonts (`fonts`). Made when missing; must be writable.",
+            |s| &mut s.files.data_dir,
+        ),
+        row(Results, "TENTER_LINK_LIFETIME", seconds(1, 365 * DAY), "How long a link to a result works.", |s| {
+            &mut s.files.link_lifetime
+        }),
+        row(
+            Results,
+            "TENTER_SWEEP_INTERVAL",
+            seconds(1, DAY),
+            "How often expired results are removed. A link is refused from its expiry on, swept or not.",
+            |s| &mut s.files.sweep_interval,
+        ),
+        row(
+            Rendering,
+            "TENTER_RASTERIZER",
+            Accepts::OneOf(RasterizerChoice::WORDS),
+            "What paints. `gpu` is not built yet and refuses to start.",
+            |s| &mut s.render.rasterizer,
+        ),
+        row_with_default(
+            "CPU cores",
+            row(
+                Rendering,
+                "TENTER_THREADS",
+                Accepts::Whole(1, 1024),
+                "Threads that parse, decode, paint and encode.",
+                |s| &mut s.render.threads,
+            ),
+        ),
+        row_with_default(
+            "CPU cores, at least 2",
+            row(
+                Rendering,
+                "TENTER_WORKERS",
+                Accepts::Whole(1, 4096),
+                "Requests at work at once, those that wait for their pictures included. Each may hold several times \
+                 its output's pixels in memory.",
+                |s| &mut s.render.workers,
+            ),
+        ),
+        row_with_default(
+            "4 × TENTER_WORKERS",
+            row(
+                Rendering,
+                "TENTER_QUEUE",
+                Accepts::Whole(0, 1_000_000),
+                "Requests that may wait for a worker. The next one is answered with 429 and Retry-After.",
+                |s| &mut s.render.queue,
+            ),
+        ),
+        row(
+            Rendering,
+            "TENTER_DEADLINE",
+            seconds(1, HOUR),
+            "For one request from its admission to its answer, waiting included. More is answered with 504.",
+            |s| &mut s.render.deadline,
+        ),
+        row(Design, "TENTER_MAX_PAGES", Accepts::Whole(1, 1_000_000), "Pages of a design.", |s| &mut s.design.pages),
+        row(
+            Design,
+            "TENTER_MAX_ELEMENTS",
+            Accepts::Whole(1, 10_000_000),
+            "Elements and table cells of a whole design.",
+            |s| &mut s.design.elements,
+        ),
+        row(Design, "TENTER_MAX_TEXT_CHARS", Accepts::Whole(1, 100_000_000), "Characters of one text element.", |s| {
+            &mut s.design.text_chars
+        }),
+        row(
+            Design,
+            "TENTER_MAX_JSON_DEPTH",
+            // 120: serde_json itself stops at 128, and its message names no setting.
+            Accepts::Whole(8, 120),
+            "Nesting of arrays and objects in a request.",
+            |s| &mut s.design.json_depth,
+        ),
+        row(
+            Design,
+            "TENTER_MAX_MEGAPIXELS",
+            Accepts::Number(0.01, 10_000.0),
+            "Of one output page, in millions of pixels: width × height × pixelRatio².",
+            |s| &mut s.paint.megapixels,
+        ),
+        row(
+            Assets,
+            "TENTER_ASSET_MAX_BYTES",
+            Accepts::Bytes(KIB, 4 * GIB),
+            "Of one picture or font, as transferred.",
+            |s| &mut s.assets.bytes,
+        ),
+        row(
+            Assets,
+            "TENTER_ASSET_MAX_MEGAPIXELS",
+            Accepts::Number(0.01, 10_000.0),
+            "Of one source picture, in millions of pixels.",
+            |s| &mut s.assets.megapixels,
+        ),
+        row(
+            Assets,
+            "TENTER_ASSET_TIMEOUT",
+            seconds(1, HOUR),
+            "For one try to fetch. `assetLoadTimeout` of the request bounds all tries.",
+            |s| &mut s.assets.timeout,
+        ),
+        row(
+            Assets,
+            "TENTER_ASSET_TRIES",
+            Accepts::Whole(1, 10),
+            "Tries to fetch, for network errors and answers of 500 and above.",
+            |s| &mut s.assets.tries,
+        ),
+        row(
+            Assets,
+            "TENTER_ASSET_REDIRECTS",
+            Accepts::Whole(0, 20),
+            "Redirects followed for one asset; each target is checked like the first.",
+            |s| &mut s.assets.redirects,
+        ),
+        row(Assets, "TENTER_ASSET_PARALLEL", Accepts::Whole(1, 256), "Fetches at once for one request.", |s| {
+            &mut s.assets.parallel
+        }),
+        row(
+            Assets,
+            "TENTER_ASSET_CACHE_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Decoded assets kept in memory between requests.",
+            |s| &mut s.assets.cache_bytes,
+        ),
+        row(
+            Assets,
+            "TENTER_PICTURE_CACHE_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Pictures scaled to the size they were last shown at, kept in memory. 0 keeps none.",
+            |s| &mut s.paint.picture_cache_bytes,
+        ),
+        row(
+            Assets,
+            "TENTER_ALLOW_ADDRESSES",
+            Accepts::Words("networks in CIDR form or single addresses, separated by commas, or nothing"),
+            "Private networks that designs may fetch from all the same, such as 10.1.2.0/24.",
+            |s| &mut s.assets.allow_addresses,
+        ),
+        row(
+            Fonts,
+            "TENTER_FONT_DIR",
+            Accepts::Words("a folder, or nothing"),
+            "Fonts of your own, read once at the start.",
+            |s| &mut s.fonts.directory,
+        ),
+        row(
+            Fonts,
+            "TENTER_GOOGLE_FONTS_URL",
+            URL,
+            "A CSS endpoint that speaks like https://fonts.googleapis.com/css2. None: families that no one brings \
+             are replaced, with a warning.",
+            |s| &mut s.fonts.google_fonts_url,
+        ),
+        row(Log, "TENTER_LOG_FORMAT", Accepts::OneOf(LogFormat::WORDS), "One JSON object a line, or text.", |s| {
+            &mut s.log.format
+        }),
+        row(
+            Log,
+            "TENTER_LOG_LEVEL",
+            Accepts::OneOf(LogLevel::WORDS),
+            "The least important line that is still written. `info` has one line a request.",
+            |s| &mut s.log.level,
+        ),
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_accepted_by_its_own_row() {
+        let defaults = Settings::default();
+        for setting in SETTINGS.iter().filter(|it| !it.secret) {
+            let text = (setting.field)(&mut defaults.clone()).show(setting.accepts);
+            assert!(setting.read(&mut Settings::default(), &text), "{}: {text:?}", setting.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_of_one_form() {
+        let mut names: Vec<_> = SETTINGS.iter().map(|it| it.name).collect();
+        assert!(names.iter().all(|it| it.starts_with("TENTER_")));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len());
+    }
+}

@@ -1,0 +1,329 @@
+//! How one setting's text becomes a value and back: sizes, times, choices, lists.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Key, Keys, LogFormat, LogLevel, RasterizerChoice};
+
+/// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Accepts {
+    /// A whole number, both ends included.
+    Whole(u64, u64),
+    /// A number, both ends included.
+    Number(f64, f64),
+    /// Bytes, both ends included: `5 MiB`, `300kB`, `1048576`.
+    Bytes(u64, u64),
+    /// A length of time, both ends included: `500 ms`, `30 s`, `10 min`, `24 h`; a bare number is seconds.
+    Time(Duration, Duration),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// What the field's own type reads, in words.
+    Words(&'static str),
+}
+
+impl fmt::Display for Accepts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(least, most) => write!(f, "a whole number, {least} to {most}"),
+            Self::Number(least, most) => write!(f, "a number, {least} to {most}"),
+            Self::Bytes(least, most) => write!(f, "a size, {} to {}", show_bytes(*least), show_bytes(*most)),
+            Self::Time(least, most) => write!(f, "a time, {} to {}", show_time(*least), show_time(*most)),
+            Self::OneOf(words) => f.write_str(&words.join(" | ")),
+            Self::Words(words) => f.write_str(words),
+        }
+    }
+}
+
+/// A field of the settings that can be read from text and shown as text.
+pub(super) trait Field {
+    /// `None` leaves the field as it was: the text is not accepted.
+    fn read(&mut self, text: &str, accepts: Accepts) -> Option<()>;
+    /// What `read` would accept, in its shortest exact form; empty for none.
+    fn show(&self, accepts: Accepts) -> String;
+    /// Names only, for what must not be shown.
+    fn masked(&self) -> String {
+        "***".into()
+    }
+}
+
+macro_rules! whole_field {
+    ($($number:ty),+) => {$(
+        impl Field for $number {
+            fn read(&mut self, text: &str, accepts: Accepts) -> Option<()> {
+                let value = match accepts {
+                    Accepts::Bytes(least, most) => read_bytes(text).filter(|it| (least..=most).contains(it))?,
+                    Accepts::Whole(least, most) => {
+                        text.replace('_', "").parse().ok().filter(|it| (least..=most).contains(it))?
+                    }
+                    _ => return None,
+                };
+                *self = value.try_into().ok()?;
+                Some(())
+            }
+            fn show(&self, accepts: Accepts) -> String {
+                match accepts {
+                    Accepts::Bytes(..) => show_bytes(*self as u64),
+                    _ => self.to_string(),
+                }
+            }
+        }
+    )+};
+}
+whole_field!(usize, u32, u64);
+
+impl Field for f64 {
+    fn read(&mut self, text: &str, accepts: Accepts) -> Option<()> {
+        let Accepts::Number(least, most) = accepts else { return None };
+        *self = text.parse().ok().filter(|it| (least..=most).contains(it))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.to_string()
+    }
+}
+
+impl Field for Duration {
+    fn read(&mut self, text: &str, accepts: Accepts) -> Option<()> {
+        let Accepts::Time(least, most) = accepts else { return None };
+        *self = read_time(text).filter(|it| (least..=most).contains(it))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        show_time(*self)
+    }
+}
+
+impl Field for SocketAddr {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        // `localhost` is what people type; other names are refused because they may mean several addresses.
+        *self = text.replacen("localhost:", "127.0.0.1:", 1).parse().ok()?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.to_string()
+    }
+}
+
+impl Field for PathBuf {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        *self = (!text.is_empty()).then(|| PathBuf::from(text))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Field for Option<PathBuf> {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        *self = (!text.is_empty()).then(|| PathBuf::from(text));
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
+/// An http or https address without query and fragment; kept without its final `/`.
+impl Field for Option<String> {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        if text.is_empty() {
+            *self = None;
+            return Some(());
+        }
+        let url = url::Url::parse(text).ok()?;
+        let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if !matches!(url.scheme(), "http" | "https") || !plain {
+            return None;
+        }
+        *self = Some(url.as_str().trim_end_matches('/').to_owned());
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.clone().unwrap_or_default()
+    }
+}
+
+/// Networks in CIDR form, or single addresses, separated by commas.
+impl Field for Vec<String> {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        let networks: Vec<_> = split_list(text).map(str::to_owned).collect();
+        *self = networks.iter().all(|it| is_network(it)).then_some(networks)?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.join(", ")
+    }
+}
+
+/// `name=key` or bare keys, separated by commas. A bare key is logged as `key-1`, `key-2`, … by its place.
+impl Field for Keys {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        let mut keys: Vec<Key> = Vec::new();
+        for (index, entry) in split_list(text).enumerate() {
+            // Base64 keys may end in `=`: only a short plain word before the first `=` is a name.
+            let named =
+                entry.split_once('=').filter(|(name, secret)| is_name(name) && !secret.trim_matches('=').is_empty());
+            let (name, secret) = match named {
+                Some((name, secret)) => (name.to_owned(), secret),
+                None => (format!("key-{}", index + 1), entry),
+            };
+            let sendable = secret.chars().all(|c| c.is_ascii_graphic());
+            if !sendable || keys.iter().any(|key| key.name == name) {
+                return None;
+            }
+            keys.push(Key { name, secret: secret.to_owned() });
+        }
+        *self = Keys(keys);
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.masked()
+    }
+    fn masked(&self) -> String {
+        self.iter().map(|key| format!("{}=***", key.name)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+macro_rules! choice_field {
+    ($choice:ty { $($word:literal => $value:ident),+ }) => {
+        impl $choice {
+            /// The words that choose, in the order of the docs.
+            pub(super) const WORDS: &[&str] = &[$($word),+];
+
+            /// As written in a setting.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $word),+ }
+            }
+        }
+        impl Field for $choice {
+            fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+                *self = match text { $($word => Self::$value,)+ _ => return None };
+                Some(())
+            }
+            fn show(&self, _: Accepts) -> String {
+                self.as_str().into()
+            }
+        }
+    };
+}
+choice_field!(RasterizerChoice { "auto" => Auto, "cpu" => Cpu, "gpu" => Gpu });
+choice_field!(LogFormat { "text" => Text, "json" => Json });
+choice_field!(LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace });
+
+fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|it| !it.is_empty())
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 32
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn is_network(text: &str) -> bool {
+    let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse().is_ok_and(|bits: u8| bits <= most)
+}
+
+/// Longest unit first, so that `show` finds the shortest form.
+const BYTE_UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1000),
+    ("B", 1),
+];
+const TIME_UNITS_MS: [(&str, u64); 4] = [("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+
+/// The number before the unit, and the unit.
+fn split_unit(text: &str) -> (&str, &str) {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    (text[..at].trim(), text[at..].trim())
+}
+
+fn read_bytes(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text);
+    let unit = if unit.is_empty() { "B" } else { unit };
+    let (_, scale) = BYTE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    number.replace('_', "").parse::<u64>().ok()?.checked_mul(*scale)
+}
+
+fn show_bytes(bytes: u64) -> String {
+    let binary = BYTE_UNITS.iter().take(3).find(|(_, scale)| bytes > 0 && bytes.is_multiple_of(*scale));
+    binary.map_or_else(|| format!("{bytes} B"), |(unit, scale)| format!("{} {unit}", bytes / scale))
+}
+
+fn read_time(text: &str) -> Option<Duration> {
+    let (number, unit) = split_unit(text);
+    let unit = if unit.is_empty() { "s" } else { unit };
+    let (_, scale) = TIME_UNITS_MS.iter().find(|(name, _)| *name == unit)?;
+    let number: f64 = number.parse().ok()?;
+    Duration::try_from_secs_f64(number * *scale as f64 / 1000.0).ok()
+}
+
+/// As settings write it: `24 h`, `10 min`, `30 s`, `500 ms`.
+pub(super) fn show_time(time: Duration) -> String {
+    let ms = time.as_millis() as u64;
+    let exact = TIME_UNITS_MS.iter().find(|(_, scale)| ms > 0 && ms.is_multiple_of(*scale));
+    exact.map_or_else(|| "0 s".into(), |(unit, scale)| format!("{} {unit}", ms / scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_take_binary_and_decimal_units() {
+        assert_eq!(read_bytes("5 MiB"), Some(5 << 20));
+        assert_eq!(read_bytes("5mib"), Some(5 << 20));
+        assert_eq!(read_bytes("300kB"), Some(300_000));
+        assert_eq!(read_bytes("1_048_576"), Some(1 << 20));
+        assert_eq!(show_bytes(5 << 20), "5 MiB");
+        assert_eq!(show_bytes(1500), "1500 B");
+        for bad in ["", "MiB", "-1", "1.5 MiB", "5 miles", "99999999999 GiB"] {
+            assert_eq!(read_bytes(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_take_units_and_bare_seconds() {
+        assert_eq!(read_time("24h"), Some(Duration::from_secs(86_400)));
+        assert_eq!(read_time("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(read_time("250 ms"), Some(Duration::from_millis(250)));
+        assert_eq!(show_time(Duration::from_secs(86_400)), "24 h");
+        assert_eq!(show_time(Duration::from_secs(90)), "90 s");
+        for bad in ["", "-1", "nan", "inf", "1 week", "1e400"] {
+            assert_eq!(read_time(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_named_or_numbered_and_never_shown() {
+        let mut keys = Keys::default();
+        let accepts = Accepts::Words("");
+        keys.read("shop=s3cret, c2VjcmV0LXZhbHVl==", accepts).expect("two keys");
+        let read: Vec<_> = keys.iter().map(|key| (key.name.as_str(), key.secret.as_str())).collect();
+        assert_eq!(read, [("shop", "s3cret"), ("key-2", "c2VjcmV0LXZhbHVl==")]);
+        assert_eq!(keys.show(accepts), "shop=***, key-2=***");
+        assert_eq!(format!("{keys:?}"), r#"["shop", "key-2"]"#);
+        assert!(keys.read("a=1,a=2", accepts).is_none(), "two keys of one name cannot be told apart in the log");
+        assert!(keys.read("a=with space", accepts).is_none());
+    }
+
+    #[test]
+    fn networks_are_checked_at_the_start() {
+        assert!(is_network("10.0.0.0/8") && is_network("::1") && is_network("fd00::/8"));
+        assert!(!is_network("10.0.0.0/33") && !is_network("intranet") && !is_network("10.0.0/8"));
+    }
+}

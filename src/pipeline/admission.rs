@@ -1,0 +1,103 @@
+//! Who may work now, who waits, and who is turned away: decided before anything is parsed or fetched.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use crate::error::Error;
+
+/// Two bounds: requests inside (at work or waiting), and requests at work.
+#[derive(Debug)]
+pub(super) struct Admission {
+    inside: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+    working: usize,
+    waiting: usize,
+    /// How long a request holds its worker, smoothed, in ms; 0 before the first.
+    usual_ms: AtomicU64,
+}
+
+/// A place in the queue. Dropping it gives the place back.
+pub(super) struct Place(OwnedSemaphorePermit);
+
+/// A place at work. Shared with the pool work done for the request, so that a worker is free again only when nothing is
+/// computed for its request any more, even if the caller has left.
+#[derive(Debug)]
+pub(super) struct Permit {
+    _worker: OwnedSemaphorePermit,
+    _inside: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    pub(super) fn new(working: usize, waiting: usize) -> Self {
+        let most = Semaphore::MAX_PERMITS;
+        Self {
+            inside: Arc::new(Semaphore::new(working.saturating_add(waiting).min(most))),
+            workers: Arc::new(Semaphore::new(working.min(most))),
+            working,
+            waiting,
+            usual_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// A place in the queue, at once or not at all.
+    pub(super) fn enter(&self) -> Result<Place, Error> {
+        match self.inside.clone().try_acquire_owned() {
+            Ok(permit) => Ok(Place(permit)),
+            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
+                Err(Error::Busy { working: self.working, waiting: self.waiting, retry_after: self.retry_after() })
+            }
+        }
+    }
+
+    /// Waits for a worker, first come first served.
+    pub(super) async fn start(&self, place: Place) -> Result<Permit, Error> {
+        let worker = self.workers.clone().acquire_owned().await;
+        let worker = worker.map_err(|_| Error::Internal("the engine is closed".into()))?;
+        Ok(Permit { _worker: worker, _inside: place.0 })
+    }
+
+    /// Learns how long one request was at work.
+    pub(super) fn learn(&self, took: Duration) {
+        let new = took.as_millis().min(u128::from(u32::MAX)) as u64;
+        let old = self.usual_ms.load(Ordering::Relaxed);
+        // A lost update between load and store costs one sample of an estimate.
+        self.usual_ms.store(if old == 0 { new } else { (old * 7 + new) / 8 }, Ordering::Relaxed);
+    }
+
+    /// When the requests now waiting will have gone through the workers; 1 s to 60 s.
+    fn retry_after(&self) -> Duration {
+        let rounds = (self.waiting / self.working.max(1) + 1) as u64;
+        let seconds = (self.usual_ms.load(Ordering::Relaxed).saturating_mul(rounds)).div_ceil(1000);
+        Duration::from_secs(seconds.clamp(1, 60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admission_refuses_beyond_workers_and_queue() {
+        let admission = Admission::new(1, 1);
+        let at_work = pollster::block_on(admission.start(admission.enter().expect("first"))).expect("a worker");
+        let waiting = admission.enter().expect("second waits");
+        let Err(refused) = admission.enter() else { panic!("third has no place") };
+        assert!(matches!(refused, Error::Busy { working: 1, waiting: 1, .. }), "{refused}");
+        drop(at_work);
+        assert!(admission.enter().is_ok(), "a place is free again");
+        assert!(pollster::block_on(admission.start(waiting)).is_ok());
+    }
+
+    #[test]
+    fn retry_after_follows_what_requests_take() {
+        let admission = Admission::new(2, 8);
+        assert_eq!(admission.retry_after(), Duration::from_secs(1));
+        admission.learn(Duration::from_secs(3));
+        assert_eq!(admission.retry_after(), Duration::from_secs(15));
+        admission.learn(Duration::from_secs(3600));
+        assert_eq!(admission.retry_after(), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,78 @@
+//! The request's body: declared as JSON, of bounded size, within bounded time.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::problem::Refusal;
+use crate::config::ServerSettings;
+
+/// Refuses anything but JSON in UTF-8 (http-api.md §1).
+pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let found = headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+    let mut parts = found.as_deref().unwrap_or_default().split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|it| it.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts.filter(|it| !it.is_empty()).all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            matches!(value.trim().trim_matches('"').to_ascii_lowercase().as_str(), "utf-8" | "utf8")
+        }
+        _ => true,
+    });
+    if !is_json || !is_utf8 {
+        return Err(Refusal::MediaType(match found {
+            Some(found) => format!("found content-type: {found}"),
+            None => "the content-type is missing".into(),
+        }));
+    }
+    match headers.get(header::CONTENT_ENCODING).map(|it| it.as_bytes()) {
+        None | Some(b"identity") => Ok(()),
+        Some(found) => Err(Refusal::MediaType(format!("found content-encoding: {}", String::from_utf8_lossy(found)))),
+    }
+}
+
+/// All bytes, or the limit that was passed first.
+pub(super) async fn read(headers: &HeaderMap, body: Body, settings: &ServerSettings) -> Result<Bytes, Refusal> {
+    let limit = settings.request_bytes;
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > limit as u64) {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    let reading = collect(body, announced.unwrap_or(0) as usize, limit);
+    match tokio::time::timeout(settings.body_timeout, reading).await {
+        Ok(read) => read,
+        Err(_) => Err(Refusal::SlowBody { limit: settings.body_timeout }),
+    }
+}
+
+async fn collect(body: Body, announced: usize, limit: usize) -> Result<Bytes, Refusal> {
+    let mut bytes = BytesMut::with_capacity(announced);
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Refusal::BrokenBody)?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(Refusal::BodyTooLarge { limit });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_type_is_json_in_utf8() {
+        let accepted = |content_type: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, content_type.parse().expect("a header"));
+            check_media_type(&headers).is_ok()
+        };
+        assert!(accepted("application/json"));
+        assert!(accepted("Application/JSON; charset=\"UTF-8\""));
+        assert!(!accepted("application/json; charset=latin1"));
+        assert!(!accepted("text/plain") && !accepted("application/jsonp") && !accepted(""));
+        assert!(check_media_type(&HeaderMap::new()).is_err());
+    }
+}

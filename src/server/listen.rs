@@ -1,0 +1,106 @@
+//! The accept loop: bounded connections, bounded patience with slow heads, and an orderly stop.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Health;
+use crate::config::ServerSettings;
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections that were cut because their requests outlived `TENTER_STOP_GRACE`.
+    pub cut: usize,
+}
+
+/// Rest after the system refused a connection (no file descriptors left, mostly), before asking again.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` is ready; then takes no new connections, lets admitted requests finish within
+/// `TENTER_STOP_GRACE`, and cuts the rest.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: &ServerSettings,
+    health: &Health,
+    stop: impl Future<Output = ()>,
+) -> Stopped {
+    let mut stop = pin!(stop);
+    let slots = Arc::new(Semaphore::new(settings.connections));
+    let stopping = CancellationToken::new();
+    let mut open = JoinSet::new();
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            next = accept(&listener, &slots) => next,
+        };
+        while open.try_join_next().is_some() {} // forget those that ended
+        match next {
+            Ok((stream, slot)) => {
+                let connection = connection(stream, router.clone(), settings.header_timeout, stopping.clone());
+                open.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(AFTER_REFUSAL).await;
+            }
+        }
+    }
+    drop(listener);
+    health.set_stopping();
+    stopping.cancel();
+    let finished = async { while open.join_next().await.is_some() {} };
+    let in_time = tokio::time::timeout(settings.stop_grace, finished).await.is_ok();
+    let cut = if in_time { 0 } else { open.len() };
+    open.shutdown().await;
+    Stopped { cut }
+}
+
+/// A connection and its place among the open ones.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    // Answers are written whole; waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    Ok((stream, slot))
+}
+
+/// Answers requests until the peer closes, is too slow with a head, or the service stops. Dropping it drops the handler
+/// and with it everything the request was doing.
+async fn connection(stream: TcpStream, router: Router, header_timeout: Duration, stopping: CancellationToken) {
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = stopping.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        // Peers vanish and send nonsense all day: not worth more.
+        tracing::debug!(%error, "connection ended");
+    }
+}

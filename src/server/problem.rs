@@ -1,0 +1,142 @@
+//! Why a request is not answered as asked: status, JSON body, headers.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::log::Failure;
+use crate::error::{Error, Kind};
+use crate::report::Problem;
+
+/// Everything but a picture.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// No key, or not one of ours.
+    Key,
+    /// The body is not declared as plain JSON; what was found.
+    MediaType(String),
+    /// The body has more bytes than this.
+    BodyTooLarge {
+        /// `TENTER_REQUEST_MAX_BYTES`.
+        limit: usize,
+    },
+    /// The answer has more bytes than may go inline.
+    AnswerTooLarge {
+        /// Bytes of the answer.
+        found: usize,
+        /// `TENTER_INLINE_MAX_BYTES`.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    SlowBody {
+        /// `TENTER_BODY_TIMEOUT`.
+        limit: Duration,
+    },
+    /// The body broke off; nobody will read the answer.
+    BrokenBody,
+    /// No such route, or no such file, or no longer.
+    NotFound,
+    /// A route, but not with this method.
+    Method,
+    /// The render's own error.
+    Render(Error),
+    /// A bug: the panic's words, for the log.
+    Panicked(String),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Render(error)
+    }
+}
+
+/// The body of every answer that is not a success.
+#[derive(Serialize)]
+struct Body<'a> {
+    error: String,
+    problems: &'a [Problem],
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Key => StatusCode::UNAUTHORIZED,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge { .. } | Self::AnswerTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Render(error) => match error.kind() {
+                Kind::Invalid => StatusCode::BAD_REQUEST,
+                Kind::Asset => StatusCode::UNPROCESSABLE_ENTITY,
+                Kind::NotBuilt => StatusCode::NOT_IMPLEMENTED,
+                Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
+                Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What the caller reads. Bugs are told in the log only.
+    fn message(&self) -> String {
+        match self {
+            Self::Key => "missing or unknown API key; send it as ?KEY=… or as Authorization: Bearer …".into(),
+            Self::MediaType(found) => {
+                format!("{found}; accepted: content-type: application/json, UTF-8, without content-encoding")
+            }
+            Self::BodyTooLarge { limit } => {
+                format!("payload too large: the request body has more than {limit} bytes (TENTER_REQUEST_MAX_BYTES)")
+            }
+            Self::AnswerTooLarge { found, limit } => format!(
+                "payload too large: the answer has {found} bytes, and {limit} may go inline (TENTER_INLINE_MAX_BYTES); \
+                 ask for a link with outputFormat: \"url\""
+            ),
+            Self::SlowBody { limit } => {
+                format!("the request body did not arrive within {} s (TENTER_BODY_TIMEOUT)", limit.as_secs_f64())
+            }
+            Self::BrokenBody => "the request body broke off".into(),
+            Self::NotFound => "not found".into(),
+            Self::Method => "this path does not take this method; see the allow header".into(),
+            Self::Render(error) if error.kind() != Kind::Internal => error.to_string(),
+            Self::Render(_) | Self::Panicked(_) => "internal error; the log has more under this x-request-id".into(),
+        }
+    }
+
+    /// What the log reads.
+    fn detail(&self) -> String {
+        match self {
+            Self::Render(error) => error.to_string(),
+            Self::Panicked(message) => format!("panic: {message}"),
+            _ => self.message(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problems = match &self {
+            Self::Render(error) => error.problems(),
+            _ => &[],
+        };
+        let mut response = (self.status(), Json(Body { error: self.message(), problems })).into_response();
+        let headers = response.headers_mut();
+        match &self {
+            Self::Key => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Render(Error::Busy { retry_after, .. }) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+            }
+            // The rest of the body is not read; the connection cannot be used again.
+            Self::BodyTooLarge { .. } | Self::SlowBody { .. } => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(Failure(self.detail()));
+        response
+    }
+}

@@ -1,0 +1,269 @@
+//! POST /api/render, the classic call (http-api.md §2).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::App;
+use super::body;
+use super::log::RenderNotes;
+use super::problem::Refusal;
+use crate::error::Error;
+use crate::json::{self, Problems, Reader};
+use crate::options::RenderOptions;
+use crate::output::Format;
+use crate::pipeline::{Pages, RenderRequest, Rendered, Session, Stage, format_for};
+use crate::report::{JsonPath, Warning};
+
+/// What painted the answer.
+pub(super) const RENDERED_BY: HeaderName = HeaderName::from_static("x-rendered-by");
+/// How many warnings there are; JSON answers carry them.
+pub(super) const WARNINGS: HeaderName = HeaderName::from_static("x-tenter-warnings");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// `outputFormat`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum OutputFormat {
+    /// The picture in the JSON answer.
+    #[default]
+    DataUrl,
+    /// A link in the JSON answer.
+    Url,
+    /// The picture alone.
+    File,
+}
+
+const OUTPUT_FORMATS: &[(&str, OutputFormat)] =
+    &[("dataURL", OutputFormat::DataUrl), ("url", OutputFormat::Url), ("file", OutputFormat::File)];
+
+/// Options that older documentation places beside `design`; `exportOptions` wins.
+const ALSO_OUTSIDE: &[&str] = &["textVerticalResizeEnabled"];
+
+/// The body of the call.
+struct ClassicCall {
+    design: Value,
+    options: RenderOptions,
+    format: &'static dyn Format,
+    output: OutputFormat,
+}
+
+impl ClassicCall {
+    fn read(bytes: &[u8], json_depth: usize) -> Result<Self, Error> {
+        let mut value = json::parse(bytes, json_depth).map_err(Error::invalid)?;
+        let mut problems = Problems::new();
+        let Some(call) = Self::take(&mut value, &mut problems) else { return Err(Error::Invalid(problems.into_vec())) };
+        let (options, output, format_name) = call;
+        let design = value.get_mut("design").map(Value::take).unwrap_or_default();
+        if !design.is_object() {
+            problems.push("design".into(), "missing or no object; accepted: the design as exported by the editor");
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid(problems.into_vec()));
+        }
+        let format = format_for(format_name.as_deref().map(|name| (name, "format".into())), &options)?;
+        Ok(Self { design, options, format, output })
+    }
+
+    /// Everything beside the design: options, form of the answer, name of the format.
+    fn take(value: &mut Value, problems: &mut Problems) -> Option<(RenderOptions, OutputFormat, Option<String>)> {
+        let mut options = value.get_mut("exportOptions").map(Value::take).unwrap_or_default();
+        let mut body = Reader::new(value, JsonPath::root(), problems)?;
+        let output = body.one_of("outputFormat", OUTPUT_FORMATS).unwrap_or_default();
+        let format = body.string("format").map(str::to_owned);
+        for name in ALSO_OUTSIDE {
+            let Some(outside) = body.get(name).cloned() else { continue };
+            if options.is_null() {
+                options = Value::Object(serde_json::Map::new());
+            }
+            if let Some(inside) = options.as_object_mut()
+                && inside.get(*name).is_none_or(Value::is_null)
+            {
+                inside.insert((*name).into(), outside);
+            }
+        }
+        Some((RenderOptions::read(&options, "exportOptions".into(), problems), output, format))
+    }
+}
+
+/// POST /api/render?KEY=…
+pub(super) async fn classic(State(app): State<App>, request: Request) -> Response {
+    let mut notes = RenderNotes::default();
+    let answered = answer(&app, request, &mut notes).await;
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    let headers = response.headers_mut();
+    if let Ok(timing) = HeaderValue::from_str(&notes.timings.server_timing())
+        && !timing.is_empty()
+    {
+        headers.insert(SERVER_TIMING, timing);
+    }
+    response.extensions_mut().insert(notes);
+    response
+}
+
+/// Cheap refusals first; nothing is read before the key is known, nothing is parsed or fetched before admission.
+async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    notes.caller = app.keys.check(&head.uri, &head.headers)?.map(str::to_owned);
+    body::check_media_type(&head.headers)?;
+    let bytes = body::read(&head.headers, body, &app.settings.server).await?;
+    let mut session = app.engine.admit().await?;
+    let answered = answer_admitted(app, &mut session, &head.headers, bytes, notes).await;
+    notes.timings = session.timings().clone();
+    answered
+}
+
+async fn answer_admitted(
+    app: &App,
+    session: &mut Session,
+    headers: &HeaderMap,
+    bytes: bytes::Bytes,
+    notes: &mut RenderNotes,
+) -> Result<Response, Refusal> {
+    let depth = app.settings.design.json_depth;
+    let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
+    let ClassicCall { design, options, format, output } = call;
+    let pages = Pages::of(&options);
+    let Rendered { mut pages, media_type, warnings, rasterizer } =
+        session.render(RenderRequest { design, at: "design".into(), options, format, pages }).await?;
+    let page = pages.pop().ok_or_else(|| Error::Internal("a render without pages".into()))?;
+    notes.warnings = warnings.len();
+    let mut response = match output {
+        OutputFormat::DataUrl => data_url(app, session, page.bytes, media_type, warnings).await?,
+        OutputFormat::Url => link(app, session, headers, page.bytes, format, warnings).await?,
+        OutputFormat::File => file(app, page.bytes, format)?,
+    };
+    let headers = response.headers_mut();
+    headers.insert(RENDERED_BY, HeaderValue::from_static(rasterizer));
+    headers.insert(WARNINGS, HeaderValue::from(notes.warnings));
+    Ok(response)
+}
+
+/// The JSON answer.
+#[derive(Serialize)]
+struct Answer {
+    url: String,
+    warnings: Vec<Warning>,
+}
+
+async fn data_url(
+    app: &App,
+    session: &mut Session,
+    bytes: Vec<u8>,
+    media_type: &'static str,
+    warnings: Vec<Warning>,
+) -> Result<Response, Refusal> {
+    let limit = app.settings.server.inline_bytes;
+    let least = bytes.len().div_ceil(3) * 4; // of base64
+    check_inline(least, limit)?;
+    let json = session
+        .work(Stage::Answer, move || {
+            let url = format!("data:{media_type};base64,{}", STANDARD.encode(&bytes));
+            serde_json::to_vec(&Answer { url, warnings })
+        })
+        .await?
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    check_inline(json.len(), limit)?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
+}
+
+async fn link(
+    app: &App,
+    session: &mut Session,
+    headers: &HeaderMap,
+    bytes: Vec<u8>,
+    format: &'static dyn Format,
+    warnings: Vec<Warning>,
+) -> Result<Response, Refusal> {
+    let base = link_base(app, headers);
+    let name = session.wait(Stage::Answer, app.files.put(bytes, format.name())).await??;
+    Ok(Json(Answer { url: format!("{base}/files/{name}"), warnings }).into_response())
+}
+
+fn file(app: &App, bytes: Vec<u8>, format: &'static dyn Format) -> Result<Response, Refusal> {
+    check_inline(bytes.len(), app.settings.server.inline_bytes)?;
+    let disposition = format!("inline; filename=\"design.{}\"", format.name());
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    Ok(response)
+}
+
+fn check_inline(found: usize, limit: usize) -> Result<(), Refusal> {
+    if found > limit { Err(Refusal::AnswerTooLarge { found, limit }) } else { Ok(()) }
+}
+
+/// What a link starts with: `TENTER_PUBLIC_URL`, else the host the caller wrote, else the address we listen on.
+///
+/// The caller's `Host` is used only as plain `name:port`, and only in the caller's own answer, which nobody else reads
+/// and no cache keeps (POST): a forged one misleads its forger. `X-Forwarded-*` is not trusted; behind a proxy that
+/// changes scheme or path, set `TENTER_PUBLIC_URL`.
+fn link_base(app: &App, headers: &HeaderMap) -> String {
+    if let Some(url) = &app.settings.server.public_url {
+        return url.clone();
+    }
+    let host = headers.get(header::HOST).and_then(|it| it.to_str().ok()).filter(|it| is_authority(it));
+    host.map_or_else(|| format!("http://{}", app.settings.server.listen), |host| format!("http://{host}"))
+}
+
+fn is_authority(host: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    host.len() <= 255 && host.chars().all(plain) && url::Url::parse(&format!("http://{host}/")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::Problem;
+
+    fn read(body: Value) -> Result<ClassicCall, Vec<String>> {
+        ClassicCall::read(body.to_string().as_bytes(), 100)
+            .map_err(|error| error.problems().iter().map(Problem::to_string).collect())
+    }
+
+    #[test]
+    fn call_defaults_are_png_as_data_url() {
+        let call = read(json!({"design": {"pages": []}})).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!((call.format.name(), call.output), ("png", OutputFormat::DataUrl));
+        assert_eq!(call.options, RenderOptions::default());
+        assert_eq!(call.design, json!({"pages": []}));
+    }
+
+    #[test]
+    fn call_tells_all_problems_at_once() {
+        let problems =
+            read(json!({"outputFormat": "fax", "exportOptions": {"pixelRatio": -1}})).err().unwrap_or_default();
+        let paths: Vec<_> = problems.iter().filter_map(|it| it.split(": ").next()).collect();
+        assert_eq!(paths, ["outputFormat", "exportOptions.pixelRatio", "design"]);
+        assert_eq!(read(json!([])).err().map(|it| it.len()), Some(1));
+    }
+
+    #[test]
+    fn call_options_beside_design_count_unless_inside_too() {
+        let resize = |body| read(body).map(|it| it.options.text_vertical_resize).ok();
+        assert_eq!(resize(json!({"design": {}, "textVerticalResizeEnabled": true})), Some(true));
+        let inside = json!({"textVerticalResizeEnabled": false});
+        assert_eq!(
+            resize(json!({"design": {}, "textVerticalResizeEnabled": true, "exportOptions": inside})),
+            Some(false)
+        );
+    }
+
+    #[test]
+    fn link_host_is_plain_or_not_used() {
+        assert!(is_authority("render.example.com:8443") && is_authority("[::1]:80") && is_authority("localhost"));
+        for bad in ["", "evil.com/path", "user@evil.com", "a b", "evil.com?x", "a:99999"] {
+            assert!(!is_authority(bad), "{bad}");
+        }
+    }
+}
