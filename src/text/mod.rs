@@ -16,7 +16,7 @@ mod families;
 mod fit;
 mod layout;
 mod line;
-
+mod markup;
 mod shape;
 mod transform;
 
@@ -30,4 +30,5 @@ pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryEr
 pub use fit::{Overflow, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};
+pub use markup::parse as parse_markup;
 pub use transform::{Case, apply as apply_case};
