@@ -30,6 +30,8 @@ pub struct Block {
     pub indent_right: f64,
     /// Before the first line.
     pub marker: Option<ListMarker>,
+    /// Least height and baseline of its lines, instead of the element's: from a size or line height set on the block.
+    pub strut: Option<Arc<SpanStyle>>,
 }
 
 /// What stands before a list item.
@@ -179,6 +181,7 @@ impl TextBlocks {
             margin_bottom: block.margin_bottom * factor,
             indent_left: block.indent_left * factor,
             indent_right: block.indent_right * factor,
+            strut: block.strut.as_ref().map(|strut| scale(strut)),
             ..block.clone()
         };
         Self { blocks: self.blocks.iter().map(block).collect(), base: scale(&self.base) }
@@ -201,6 +204,7 @@ impl Block {
             indent_left: 0.0,
             indent_right: 0.0,
             marker: None,
+            strut: None,
         }
     }
 }

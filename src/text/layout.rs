@@ -65,6 +65,8 @@ struct ShapedBlock {
     block: Block,
     paragraphs: Vec<ShapedParagraph>,
     marker: Option<Paragraph>,
+    /// Instead of the text's.
+    strut: Option<Strut>,
 }
 
 struct ShapedParagraph {
@@ -155,8 +157,9 @@ impl Layouter {
             Some(ListMarker::Bullet) | None => None,
         };
         let paragraphs = split_lines(&block.spans).iter().map(|spans| self.shape_paragraph(spans)).collect();
+        let strut = block.strut.as_ref().map(|style| self.strut(style));
         let block = Block { spans: Vec::new(), ..block.clone() };
-        ShapedBlock { block, paragraphs, marker }
+        ShapedBlock { block, paragraphs, marker, strut }
     }
 
     fn shape_paragraph(&mut self, spans: &[Span]) -> ShapedParagraph {
@@ -209,7 +212,8 @@ impl Layouter {
                 factor,
             };
             let slice = LineSlice { suffix: dots.or(line.slice.suffix), ..line.slice.clone() };
-            let mut placed = line::place(&slice, &line.shaped.paragraph, &text.strut, place);
+            let strut = block.strut.as_ref().unwrap_or(&text.strut);
+            let mut placed = line::place(&slice, &line.shaped.paragraph, strut, place);
             placed.move_down(top);
             if line.first_of_block {
                 placed.add_marker(block.block.marker.as_ref(), block.marker.as_ref(), line.left, factor, &text.strut);
@@ -309,10 +313,13 @@ impl ShapedText {
         } else {
             0.0
         };
-        let ascent_descent = (self.strut.ascent_em + self.strut.descent_em - 0.1) * self.strut.style.font_size * factor;
-        let strut = self.strut.style.line_height_px(0.0, 0.0).max(0.0) * factor;
-        let line = if strut > 0.0 { strut } else { ascent_descent };
-        by_width.max(self.forced_lines as f64) * line
+        let least = |strut: &Strut| {
+            let ascent_descent = (strut.ascent_em + strut.descent_em - 0.1) * strut.style.font_size * factor;
+            let line = strut.style.line_height_px(0.0, 0.0).max(0.0) * factor;
+            if line > 0.0 { line } else { ascent_descent }
+        };
+        let lines = self.blocks.iter().map(|block| least(block.strut.as_ref().unwrap_or(&self.strut)));
+        by_width.max(self.forced_lines as f64) * lines.fold(f64::INFINITY, f64::min).min(least(&self.strut))
     }
 }
 

@@ -1,6 +1,59 @@
-use super::blocks::*;
-use super::transform::*;
+//! The rich-text HTML subset to blocks of styled spans (rendering.md §9.9).
+//!
+//! In: which texts are markup at all, the elements and inline styles known, margins, lists, white space.
+//! Not in: line breaking, fonts, anything fetched. Imports: `blocks`, `transform`; html5ever's tokenizer and
+//! csscolorparser.
+//!
+//! Only the tokenizer of html5ever is used: its tree builder takes time quadratic in the depth of a tree, and an editor's
+//! text needs only the few of its repairs that show (`flow`). White space is kept as in `white-space: pre-wrap`, which is
+//! what makes `\n` between two blocks one empty line.
+
+mod elements;
+mod flow;
+mod style;
+mod tokens;
+
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use self::tokens::Token;
+use super::blocks::{SpanStyle, TextBlocks};
+use super::transform::{self, Case};
+
+/// A `text` field as the editor reads it: markup or plain, by its content alone (rendering.md §9.9).
+///
+/// `base`: the element's own style, in px. `case`: the element's `textTransform`; inline `text-transform` beats it.
+/// Takes any text, in time and room linear in its length; elements nested deeper than 512 lend no style.
+/// `TextBlocks::blocks` may be empty: `<p></p>` draws nothing and takes no room.
 pub fn parse(text: &str, base: &Arc<SpanStyle>, case: Case) -> TextBlocks {
-    TextBlocks::plain(apply(case, text), base.clone())
+    if !text.contains(['<', '&']) {
+        return TextBlocks::plain(transform::apply(case, text), base.clone());
+    }
+    let tags = tokens::tags(text);
+    let tokens = tokens::tokenize(text, &tags);
+    if !is_markup(&tokens) {
+        return TextBlocks::plain(transform::apply(case, &tokens::literal(text, &tags)), base.clone());
+    }
+    flow::Flow::new(base, case).run(tokens)
 }
+
+/// Void elements, bare `<span>`s, and unknown elements that nothing closes make no markup: `H<br>H` and `<a@b.com>` are
+/// drawn as typed.
+fn is_markup(tokens: &[Token]) -> bool {
+    let closed: HashSet<&str> = tokens
+        .iter()
+        .filter_map(|token| match token {
+            Token::End(name) => Some(&**name),
+            Token::Start(_) | Token::Text(_) => None,
+        })
+        .collect();
+    tokens.iter().any(|token| match token {
+        Token::Start(tag) if elements::is_void(&tag.name) => false,
+        Token::Start(tag) if &*tag.name == "span" => !tag.attrs.is_empty(),
+        Token::Start(tag) => elements::is_known(&tag.name) || closed.contains(&*tag.name),
+        Token::End(_) | Token::Text(_) => false,
+    })
+}
+
+#[cfg(test)]
+mod tests;

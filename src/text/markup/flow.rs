@@ -1,0 +1,437 @@
+//! From tokens to blocks: which elements are open, where lines and blocks start, margins, indents, lists.
+
+use std::sync::Arc;
+
+use html5ever::LocalName;
+use html5ever::tokenizer::Tag;
+
+use super::elements::{self, Role};
+use super::style::{self, Declaration, Inherited};
+use super::tokens::Token;
+use crate::text::blocks::{Block, ListMarker, Span, SpanStyle, TextBlocks};
+use crate::text::transform::{self, Case};
+
+/// Elements inside one another; Chromium's own bound. Deeper ones are passed over, their text is not.
+const MAX_DEPTH: usize = 512;
+
+/// Indent of a list level and of a `ql-indent` step of a list item, in em of the element (rendering.md §9.9).
+const LIST_INDENT_EM: f64 = 2.1;
+
+/// Indent of a `ql-indent` step of a paragraph, in em of the element (rendering.md §9.9).
+const PARAGRAPH_INDENT_EM: f64 = 0.5;
+
+/// On the left and on the right of a `<blockquote>`, px (rendering.md §9.9).
+const QUOTE_INDENT: f64 = 40.0;
+
+/// The editor has classes `ql-indent-1` to `ql-indent-9`.
+const MAX_INDENT_CLASS: usize = 9;
+
+/// Turns tokens into blocks.
+pub(super) struct Flow<'a> {
+    base: &'a Arc<SpanStyle>,
+    blocks: Vec<Block>,
+    /// The first is the whole text and never closes.
+    open: Vec<Open>,
+    /// Start tags passed over because of `MAX_DEPTH`, still to be closed.
+    passed_over: usize,
+    /// The element whose content is being left out.
+    hidden: Option<LocalName>,
+    /// After `<pre>`, which swallows a line break.
+    skip_line_break: bool,
+    /// Inline content that no block holds yet.
+    line: Vec<Span>,
+    /// Room that has gathered above it, px.
+    space: f64,
+    /// Waits for the first line of its item; lost to that of an item inside if there is no line before.
+    marker: Option<ListMarker>,
+}
+
+/// An element between its tags.
+struct Open {
+    name: LocalName,
+    role: Role,
+    /// `style` and `href`: resolved again when an element around this one ends before it.
+    inline: Vec<Declaration>,
+    href: Option<String>,
+    inherited: Inherited,
+    /// Sums of all around it, px. Of blocks only.
+    indent_left: f64,
+    indent_right: f64,
+    /// Room asked for below its last child, not settled yet: it is one with the next child's. Of blocks only.
+    pending: f64,
+    list: Option<List>,
+}
+
+/// Numbers of one `<ol>` or `<ul>`, the last number of each level.
+struct List {
+    ordered: bool,
+    start: i64,
+    numbers: Vec<Option<i64>>,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(base: &'a Arc<SpanStyle>, case: Case) -> Self {
+        let root = Open {
+            name: LocalName::from(""),
+            role: Role::Block,
+            inline: Vec::new(),
+            href: None,
+            inherited: Inherited { span: base.clone(), case, align: None },
+            indent_left: 0.0,
+            indent_right: 0.0,
+            pending: 0.0,
+            list: Some(List { ordered: false, start: 1, numbers: Vec::new() }),
+        };
+        Self {
+            base,
+            blocks: Vec::new(),
+            open: vec![root],
+            passed_over: 0,
+            hidden: None,
+            skip_line_break: false,
+            line: Vec::new(),
+            space: 0.0,
+            marker: None,
+        }
+    }
+
+    pub(super) fn run(mut self, tokens: Vec<Token>) -> TextBlocks {
+        for token in tokens {
+            match token {
+                Token::Start(tag) if self.hidden.is_none() => self.start(&tag),
+                Token::Text(text) if self.hidden.is_none() => self.text(&text),
+                Token::Start(_) | Token::Text(_) => {}
+                Token::End(name) if self.hidden.is_some() => {
+                    self.hidden = self.hidden.take().filter(|hidden| *hidden != name);
+                }
+                Token::End(name) => self.end(&name),
+            }
+        }
+        self.flush();
+        if self.open.len() > 1 {
+            self.close(1);
+        }
+        // Margins at the edges of the text stay (rendering.md §9.9).
+        let below = self.space + self.innermost_block().pending;
+        if let Some(last) = self.blocks.last_mut() {
+            last.margin_bottom = below;
+        }
+        TextBlocks { blocks: self.blocks, base: self.base.clone() }
+    }
+
+    fn text(&mut self, text: &str) {
+        let skip = std::mem::take(&mut self.skip_line_break);
+        let text = text.strip_prefix('\n').filter(|_| skip).unwrap_or(text);
+        let Inherited { span, case, .. } = self.inherited();
+        let (text, style) = (transform::apply(*case, text), span.clone());
+        self.push(text, style);
+    }
+
+    fn push(&mut self, text: String, style: Arc<SpanStyle>) {
+        match self.line.last_mut() {
+            _ if text.is_empty() => {}
+            Some(last) if Arc::ptr_eq(&last.style, &style) || last.style == style => last.text.push_str(&text),
+            _ => self.line.push(Span { text, style }),
+        }
+    }
+
+    fn start(&mut self, tag: &Tag) {
+        self.skip_line_break = false;
+        let name = &tag.name;
+        let role = elements::role(name);
+        match role {
+            Role::Vanishes => return,
+            Role::Hidden => {
+                self.hidden = Some(name.clone());
+                return;
+            }
+            Role::Inline | Role::Block | Role::ListPart => {}
+        }
+        if &**name == "br" {
+            let style = self.inherited().span.clone();
+            return self.push("\n".to_owned(), style);
+        }
+        self.close_implied(name);
+        if elements::is_void(name) {
+            // An empty block: it ends the line before it.
+            self.flush();
+            return self.settle_pending(0.0);
+        }
+        if self.open.len() >= MAX_DEPTH {
+            self.passed_over += 1;
+            return;
+        }
+        self.skip_line_break = &**name == "pre";
+        if role == Role::Inline { self.open_inline(tag) } else { self.open_block(tag, role) }
+    }
+
+    /// Ends what HTML ends before a start tag.
+    fn close_implied(&mut self, name: &str) {
+        if elements::is_special(name)
+            && let Some(at) = self.position(|open| &*open.name == "p")
+        {
+            self.close(at);
+        }
+        match name {
+            "li" => {
+                let stops = |open: &Open| elements::is_special(&open.name) && !matches!(&*open.name, "div" | "p");
+                if let Some(at) = self.position(stops)
+                    && &*self.open[at].name == "li"
+                {
+                    self.close(at);
+                }
+            }
+            "a" => {
+                if let Some(at) = self.position(|open| &*open.name == "a") {
+                    self.remove(at);
+                }
+            }
+            _ if elements::is_heading(name) => {
+                let last = self.open.len() - 1;
+                if elements::is_heading(&self.open[last].name) {
+                    self.close(last);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, name: &LocalName) {
+        self.skip_line_break = false;
+        match elements::role(name) {
+            Role::Vanishes | Role::Hidden => return,
+            Role::Inline | Role::Block | Role::ListPart => {}
+        }
+        if &**name == "br" {
+            // As browsers do.
+            let style = self.inherited().span.clone();
+            return self.push("\n".to_owned(), style);
+        }
+        if elements::is_void(name) {
+            return;
+        }
+        if self.passed_over > 0 {
+            self.passed_over -= 1;
+            return;
+        }
+        if elements::is_formatting(name) {
+            if let Some(at) = self.position(|open| open.name == *name) {
+                self.remove(at);
+            }
+            return;
+        }
+        let heading = elements::is_heading(name);
+        let special = elements::is_special(name);
+        let found = self.position(|open| match &*open.name {
+            "ul" | "ol" if &**name == "li" => true,
+            other if heading => elements::is_heading(other),
+            other => *other == **name || (!special && elements::is_special(other)),
+        });
+        if let Some(at) = found
+            && (heading || self.open[at].name == *name)
+        {
+            self.close(at);
+        }
+    }
+
+    /// The innermost open element of this kind; never the root.
+    fn position(&self, is: impl Fn(&Open) -> bool) -> Option<usize> {
+        self.open[1..].iter().rposition(is).map(|at| at + 1)
+    }
+
+    fn inherited(&self) -> &Inherited {
+        &self.open[self.open.len() - 1].inherited
+    }
+
+    fn innermost_block(&mut self) -> &mut Open {
+        let at = self.position(|open| open.role != Role::Inline).unwrap_or(0);
+        &mut self.open[at]
+    }
+
+    fn open_inline(&mut self, tag: &Tag) {
+        let open = self.opened(tag, Role::Inline);
+        self.open.push(open);
+    }
+
+    fn open_block(&mut self, tag: &Tag, role: Role) {
+        self.flush();
+        let mut open = self.opened(tag, role);
+        let margin = style::margin_em(&tag.name) * open.inherited.span.font_size;
+        if role == Role::ListPart {
+            open.pending = self.innermost_block().pending.max(margin);
+            self.innermost_block().pending = 0.0;
+        } else {
+            self.settle_pending(margin);
+        }
+        let em = self.base.font_size;
+        let parent = self.innermost_block();
+        (open.indent_left, open.indent_right) = (parent.indent_left, parent.indent_right);
+        match &*tag.name {
+            "ul" | "ol" => {
+                open.indent_left += LIST_INDENT_EM * em;
+                let start = attribute(tag, "start").and_then(integer).unwrap_or(1);
+                open.list = Some(List { ordered: &*tag.name == "ol", start, numbers: Vec::new() });
+            }
+            "li" => {
+                open.indent_left += LIST_INDENT_EM * em * indent_class(tag) as f64;
+                self.marker = Some(self.number(tag));
+            }
+            "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(tag) as f64,
+            "blockquote" => {
+                open.indent_left += QUOTE_INDENT;
+                open.indent_right += QUOTE_INDENT;
+            }
+            _ => {}
+        }
+        self.open.push(open);
+    }
+
+    fn opened(&self, tag: &Tag, role: Role) -> Open {
+        let inline = style::declarations(attribute(tag, "style").unwrap_or_default());
+        let href = attribute(tag, "href").filter(|_| &*tag.name == "a").map(str::to_owned);
+        let inherited = style::resolve(&tag.name, &inline, href.as_deref(), self.inherited());
+        let (indent_left, indent_right) = (0.0, 0.0);
+        Open {
+            name: tag.name.clone(),
+            role,
+            inline,
+            href,
+            inherited,
+            indent_left,
+            indent_right,
+            pending: 0.0,
+            list: None,
+        }
+    }
+
+    /// What stands before a list item. Bullets count for nothing, but any item restarts the levels below its own.
+    fn number(&mut self, tag: &Tag) -> ListMarker {
+        let level = indent_class(tag);
+        let at = self.position(|open| open.list.is_some()).unwrap_or(0);
+        let Some(list) = &mut self.open[at].list else { return ListMarker::Bullet };
+        let ordered = match attribute(tag, "data-list") {
+            Some("ordered") => true,
+            Some("bullet" | "checked" | "unchecked") => false,
+            _ => list.ordered,
+        };
+        list.numbers.resize(level + 1, None);
+        if !ordered {
+            return ListMarker::Bullet;
+        }
+        let first = if level == 0 { list.start } else { 1 };
+        let next = list.numbers[level].map_or(first, |number| number.saturating_add(1));
+        let number = attribute(tag, "value").and_then(integer).unwrap_or(next);
+        list.numbers[level] = Some(number);
+        ListMarker::Number(number)
+    }
+
+    /// Ends the element at `at` and those inside it, but formatting elements go on outside.
+    fn close(&mut self, at: usize) {
+        if self.open[at..].iter().any(|open| open.role != Role::Inline) {
+            self.flush();
+        }
+        let mut go_on = Vec::new();
+        while self.open.len() > at
+            && let Some(open) = self.open.pop()
+        {
+            if open.role != Role::Inline {
+                self.leave(open);
+            } else if self.open.len() > at && elements::is_formatting(&open.name) {
+                go_on.push(open);
+            }
+        }
+        self.reopen(go_on.into_iter().rev());
+    }
+
+    /// Takes the element at `at` away; those inside it stay open.
+    fn remove(&mut self, at: usize) {
+        let inside = self.open.split_off(at + 1);
+        self.open.pop();
+        self.reopen(inside.into_iter());
+    }
+
+    fn reopen(&mut self, elements: impl Iterator<Item = Open>) {
+        for mut open in elements {
+            open.inherited = style::resolve(&open.name, &open.inline, open.href.as_deref(), self.inherited());
+            self.open.push(open);
+        }
+    }
+
+    /// A block has ended, and its inline content is in `blocks`.
+    fn leave(&mut self, mut block: Open) {
+        if &*block.name == "li" && self.marker.is_some() {
+            // An item without content still shows its marker.
+            self.space += std::mem::take(&mut block.pending);
+            self.emit(block.block(Vec::new()));
+        }
+        let margin = style::margin_em(&block.name) * block.inherited.span.font_size;
+        if block.role == Role::ListPart {
+            self.innermost_block().pending = margin.max(block.pending);
+        } else {
+            self.space += block.pending;
+            self.innermost_block().pending = margin;
+        }
+    }
+
+    /// Margins of neighbours are one, the larger; those of parent and child are two, as in the editor's engine.
+    fn settle_pending(&mut self, margin: f64) {
+        let pending = std::mem::take(&mut self.innermost_block().pending);
+        self.space += pending.max(margin);
+    }
+
+    /// Makes a block of the inline content so far, if there is any.
+    fn flush(&mut self) {
+        if self.line.is_empty() {
+            return;
+        }
+        self.settle_pending(0.0);
+        let mut spans = std::mem::take(&mut self.line);
+        // A line break at the end of a block ends its last line rather than adding one.
+        if let Some(last) = spans.last_mut()
+            && last.text.ends_with('\n')
+        {
+            last.text.pop();
+        }
+        let block = self.innermost_block().block(spans);
+        self.emit(block);
+    }
+
+    fn emit(&mut self, block: Block) {
+        let strut = block.strut.filter(|strut| !same_strut(strut, self.base));
+        let (margin_top, marker) = (std::mem::take(&mut self.space), self.marker.take());
+        self.blocks.push(Block { margin_top, marker, strut, ..block });
+    }
+}
+
+impl Open {
+    /// Its inline content `spans`, without margins and marker.
+    fn block(&self, spans: Vec<Span>) -> Block {
+        let Inherited { span, align, .. } = &self.inherited;
+        let (indent_left, indent_right) = (self.indent_left, self.indent_right);
+        Block { align: *align, indent_left, indent_right, strut: Some(span.clone()), ..Block::of(spans) }
+    }
+}
+
+/// True when both give a line the same least height and baseline.
+fn same_strut(one: &SpanStyle, other: &SpanStyle) -> bool {
+    one.font_size == other.font_size
+        && one.line_height == other.line_height
+        && one.family == other.family
+        && one.weight == other.weight
+        && one.italic == other.italic
+}
+
+fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
+    tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| &*attribute.value)
+}
+
+/// N of `ql-indent-N`, else 0.
+fn indent_class(tag: &Tag) -> usize {
+    let classes = attribute(tag, "class").unwrap_or_default().split_ascii_whitespace();
+    let mut steps = classes.filter_map(|class| class.strip_prefix("ql-indent-")?.parse().ok());
+    steps.find(|steps| (1..=MAX_INDENT_CLASS).contains(steps)).unwrap_or(0)
+}
+
+fn integer(value: &str) -> Option<i64> {
+    value.trim().parse().ok()
+}
