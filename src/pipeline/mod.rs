@@ -25,7 +25,6 @@ use self::timings::Stopwatch;
 use crate::config::{RasterizerChoice, Settings};
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::text::FamilySource;
 
 pub use self::choice::{Pages, format_for};
 pub use self::render::{RenderRequest, Rendered, RenderedPage};
@@ -58,11 +57,6 @@ impl Engine {
         let rooms = Arc::new(Rooms::new(settings, &pool)?);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
         Ok(Self(Arc::new(Inner { pool, admission, deadline: settings.render.deadline, rooms })))
-    }
-
-    /// Families that need neither the design nor a font service: bundled, and from the operator's folder.
-    pub fn families(&self) -> Vec<(String, FamilySource)> {
-        self.0.rooms.library.families()
     }
 
     /// What paints: `cpu`.
