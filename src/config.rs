@@ -73,3 +73,18 @@ pub struct FontSettings {
     /// Where fonts from that endpoint are kept: `fonts` in `TENTER_DATA_DIR`.
     pub cache_directory: Option<PathBuf>,
 }
+
+/// What one painted page may cost, and what is kept for the next.
+#[derive(Clone, Debug)]
+pub struct PaintSettings {
+    /// `TENTER_MAX_MEGAPIXELS` — of one output page, in millions of device px. Default 100.
+    pub megapixels: f64,
+    /// `TENTER_PICTURE_CACHE_BYTES` — pictures scaled to the size they were last shown at. Default 64 MiB; 0 keeps none.
+    pub picture_cache_bytes: usize,
+}
+
+impl Default for PaintSettings {
+    fn default() -> Self {
+        Self { megapixels: 100.0, picture_cache_bytes: 64 << 20 }
+    }
+}

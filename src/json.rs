@@ -1,1 +1,118 @@
-//! (being written)
+//! Reading untrusted JSON: every problem at once, each with its path.
+//!
+//! In: the guard before parsing, a reader over one object with coercions, and the list of problems it fills.
+//! Not in: names of fields, what a design or an option means.
+//! Imports: `report`.
+
+mod guard;
+mod reader;
+
+use serde_json::Value;
+
+use crate::report::{JsonPath, Problem};
+
+pub use reader::{Reader, describe};
+
+/// Parses `bytes` (UTF-8, a byte order mark is allowed).
+///
+/// Arrays and objects may nest `max_depth` deep, the outermost counting 1; checked before anything is built, so a body
+/// full of brackets costs one pass over it. Of duplicate keys the last counts; keys keep their order.
+///
+/// # Errors
+/// One problem at the root: too deep (naming `TENTER_MAX_JSON_DEPTH`), too many values, or not JSON, with line and column.
+pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, Problem> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let refused = |message| Problem { path: JsonPath::root(), message };
+    guard::check(bytes, max_depth).map_err(|found| refused(found.to_string()))?;
+    serde_json::from_slice(bytes)
+        .map_err(|error| refused(format!("this is not JSON: {error}; accepted: one JSON object in UTF-8")))
+}
+
+/// Problems in the order found. Keeps the first [`Problems::KEPT`] and counts the rest, so that a hostile body cannot
+/// make its own answer large.
+#[derive(Debug, Default)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    dropped: usize,
+}
+
+impl Problems {
+    /// How many are told one by one.
+    pub const KEPT: usize = 100;
+
+    /// Nothing found yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, path: JsonPath, message: impl Into<String>) {
+        if self.kept.len() < Self::KEPT {
+            self.kept.push(Problem { path, message: message.into() });
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// True when the input can be used.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// All that were kept; when there were more, a last one at the root says how many.
+    pub fn into_vec(mut self) -> Vec<Problem> {
+        if self.dropped > 0 {
+            self.kept.push(Problem { path: JsonPath::root(), message: format!("and {} more", self.dropped) });
+        }
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: &[u8]) -> String {
+        parse(bytes, 10).expect_err("refused").message
+    }
+
+    #[test]
+    fn parse_names_line_and_column() {
+        let message = message(b"{\n  \"a\": ,\n}");
+        assert!(message.contains("line 2 column 8"), "{message}");
+    }
+
+    #[test]
+    fn parse_refuses_what_json_is_not() {
+        for bad in [&b""[..], b"{\"a\":1e999}", b"\"\\ud800\"", b"NaN", b"\xff\xfe", b"{} {}", b"[1,]", b"'a'", b"]"] {
+            assert!(message(bad).contains("this is not JSON"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn parse_takes_byte_order_mark_and_last_duplicate() {
+        let value = parse(b"\xEF\xBB\xBF{\"b\":1,\"a\":2,\"b\":3}", 10).expect("JSON");
+        assert_eq!(value.to_string(), r#"{"b":3,"a":2}"#);
+    }
+
+    #[test]
+    fn parse_limits_depth_and_names_the_setting() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(10).as_bytes(), 10).is_ok());
+        let message = message(nested(11).as_bytes());
+        assert!(message.contains("10 (TENTER_MAX_JSON_DEPTH)"), "{message}");
+        assert!(parse("[".repeat(50_000_000).as_bytes(), 100).is_err());
+        assert!(parse(br#"["[[[[[[[[[[[[[[[\"[[[[[[["]"#, 10).is_ok(), "brackets in strings do not nest");
+    }
+
+    #[test]
+    fn problems_are_bounded() {
+        let mut problems = Problems::new();
+        for index in 0..Problems::KEPT + 7 {
+            problems.push(JsonPath::root().index(index), "wrong");
+        }
+        let all = problems.into_vec();
+        assert_eq!(all.len(), Problems::KEPT + 1);
+        assert_eq!(all[Problems::KEPT].message, "and 7 more");
+    }
+}

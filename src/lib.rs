@@ -17,5 +17,6 @@ pub mod raster; // pixels, and the only place where alpha is converted
 pub mod report; // what we tell the caller: JSON paths, problems, warnings
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod server;
+pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
 pub mod text; // strings to positioned glyph runs
 pub mod units; // design px, device scale, sizes, opacity, degrees // HTTP

@@ -1,1 +1,320 @@
-//! (being written)
+//! What a caller may ask of a render: `exportOptions` of the classic call, flat members of a job (http-api.md §4).
+//!
+//! In: one struct with the documented defaults, read with every problem at once.
+//! Not in: which formats exist, what an option does to a page; names of vendors' options without effect.
+//! Imports: `json`, `report`, `units`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::json::{Problems, Reader};
+use crate::report::JsonPath;
+use crate::units::DeviceScale;
+
+/// One render's options. `Default` is what an empty object means.
+///
+/// Accepted without effect, because the editor's current engine ignores them too: `htmlTextRenderEnabled`,
+/// `richTextEnabled`, `legacyRichTextEnabled`, `textSplitAllowed`, `quickMode`, `unit`, `outputFormat`; like every unknown
+/// option they are not read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenderOptions {
+    /// `format` — name of a file format, as written; the caller judges it.
+    pub format: Option<String>,
+    /// `mimeType` — media type, as written; counts only without `format`.
+    pub mime_type: Option<String>,
+    /// `pixelRatio` — device px per design px. Default 1.
+    pub pixel_ratio: DeviceScale,
+    /// `ignoreBackground` — no page background is painted. Default false.
+    pub ignore_background: bool,
+    /// `includeBleed` — the picture covers page and bleed. Default false.
+    pub include_bleed: bool,
+    /// `textOverflow` — what happens to text taller than its box. Default `change-font-size`.
+    pub text_overflow: TextOverflow,
+    /// `textVerticalResizeEnabled` — a text keeps its stored height and is aligned in it. Default false.
+    pub text_vertical_resize: bool,
+    /// `missingHeight` — the box of a text without a height. Default `fit`, as the editor draws it.
+    pub missing_height: MissingHeight,
+    /// `cssGradients` — gradient lines of backgrounds and figures have the CSS length instead of the editor's
+    /// (rendering.md §7). Default false.
+    pub css_gradients: bool,
+    /// `skipFontError` — a font that cannot be had is replaced. Default false.
+    pub skip_font_error: bool,
+    /// `skipImageError` — an image that cannot be had is left out. Default false.
+    pub skip_image_error: bool,
+    /// `assetLoadTimeout` — for one image, all tries together; in ms. Default 30 000 ms.
+    pub asset_load_timeout: Duration,
+    /// `fontLoadTimeout` — for one font, all tries together; in ms. Default 6000 ms.
+    pub font_load_timeout: Duration,
+    /// `quality` — of lossy formats, 0 to 1. Default: the format's.
+    pub quality: Option<f64>,
+    /// `pageId` — the one page to draw. Default: the first.
+    pub page_id: Option<String>,
+    /// `pageIds` — pages of a format with several, drawn in design order. Default: all.
+    pub page_ids: Option<Vec<String>>,
+    /// `dpi` — design px per inch of paper. `auto` or absent: the design's.
+    pub dpi: Option<f64>,
+    /// `cropMarkSize` — length of crop marks in design px. Default 0: none.
+    pub crop_mark_size: f64,
+    /// `vector` — keep shapes and text as such where the format can. Default false.
+    pub vector: bool,
+    /// `color` — colour space of the file. Default RGB.
+    pub color: ColorSpace,
+    /// `pdfx`, `pdfx1a` — print standard to conform to. Default none.
+    pub pdf_standard: Option<PdfStandard>,
+    /// `fps` — frames per second of animated formats. Default: the format's.
+    pub fps: Option<f64>,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            mime_type: None,
+            pixel_ratio: DeviceScale::ONE,
+            ignore_background: false,
+            include_bleed: false,
+            text_overflow: TextOverflow::default(),
+            text_vertical_resize: false,
+            missing_height: MissingHeight::default(),
+            css_gradients: false,
+            skip_font_error: false,
+            skip_image_error: false,
+            asset_load_timeout: Duration::from_secs(30),
+            font_load_timeout: Duration::from_secs(6),
+            quality: None,
+            page_id: None,
+            page_ids: None,
+            dpi: None,
+            crop_mark_size: 0.0,
+            vector: false,
+            color: ColorSpace::default(),
+            pdf_standard: None,
+            fps: None,
+        }
+    }
+}
+
+/// What happens to text that is taller than its box (rendering.md §9.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextOverflow {
+    /// `change-font-size` — the font shrinks by half pixels until it fits.
+    #[default]
+    ChangeFontSize,
+    /// `resize` — the box grows.
+    Resize,
+    /// `ellipsis` — lines that do not fit are cut, with `…`.
+    Ellipsis,
+}
+
+/// The box of a text whose `height` is absent or below 1 px (rendering.md §9.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingHeight {
+    /// `fit` — as the editor: an absent height is one line, and [`TextOverflow`] fits the text into it; a height of 0
+    /// leaves nothing to see.
+    #[default]
+    Fit,
+    /// `auto` — for designs written by hand: the box is as tall as its text, as with [`TextOverflow::Resize`].
+    Auto,
+}
+
+/// Colour space of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorSpace {
+    /// sRGB.
+    #[default]
+    Rgb,
+    /// Process colours of a press.
+    Cmyk(CmykProfile),
+}
+
+/// Printing conditions that a caller may name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CmykProfile {
+    /// `FOGRA39` — coated paper, Europe.
+    #[default]
+    Fogra39,
+    /// `USWebCoatedSWOP` — web offset, North America.
+    UsWebCoatedSwop,
+}
+
+/// Subsets of PDF made for presses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PdfStandard {
+    /// `pdfx: "x-4"` — PDF/X-4.
+    X4,
+    /// `pdfx1a: true` — PDF/X-1a; wins over `pdfx`, being the stricter.
+    X1a,
+}
+
+/// A day: longer timeouts are cut to it, since clocks overflow and no request lives that long.
+const MAX_TIMEOUT_MS: f64 = 86_400_000.0;
+
+impl RenderOptions {
+    /// Reads the object `value`, which stands at `at`. Wrong values are added to `problems` and count as absent;
+    /// numbers may be written as strings; null counts as absent, also for the whole object.
+    pub fn read(value: &Value, at: JsonPath, problems: &mut Problems) -> Self {
+        let defaults = Self::default();
+        if value.is_null() {
+            return defaults;
+        }
+        let Some(mut json) = Reader::new(value, at, problems) else { return defaults };
+        let json = &mut json;
+        Self {
+            format: json.string("format").map(str::to_owned),
+            mime_type: json.string("mimeType").map(str::to_owned),
+            pixel_ratio: pixel_ratio(json).unwrap_or(defaults.pixel_ratio),
+            ignore_background: json.flag_or("ignoreBackground", false),
+            include_bleed: json.flag_or("includeBleed", false),
+            text_overflow: json.one_of("textOverflow", TEXT_OVERFLOW).unwrap_or_default(),
+            text_vertical_resize: json.flag_or("textVerticalResizeEnabled", false),
+            missing_height: json.one_of("missingHeight", MISSING_HEIGHT).unwrap_or_default(),
+            css_gradients: json.flag_or("cssGradients", false),
+            skip_font_error: json.flag_or("skipFontError", false),
+            skip_image_error: json.flag_or("skipImageError", false),
+            asset_load_timeout: timeout(json, "assetLoadTimeout").unwrap_or(defaults.asset_load_timeout),
+            font_load_timeout: timeout(json, "fontLoadTimeout").unwrap_or(defaults.font_load_timeout),
+            quality: checked(json, "quality", "a number from 0 to 1", |it| (0.0..=1.0).contains(&it)),
+            page_id: json.string("pageId").map(str::to_owned),
+            page_ids: json.strings("pageIds"),
+            dpi: dpi(json),
+            crop_mark_size: checked(json, "cropMarkSize", "a number of at least 0", |it| it >= 0.0).unwrap_or_default(),
+            vector: json.flag_or("vector", false),
+            color: color(json),
+            pdf_standard: pdf_standard(json),
+            fps: checked(json, "fps", "a number greater than 0", |it| it > 0.0),
+        }
+    }
+}
+
+const TEXT_OVERFLOW: &[(&str, TextOverflow)] = &[
+    ("change-font-size", TextOverflow::ChangeFontSize),
+    ("resize", TextOverflow::Resize),
+    ("ellipsis", TextOverflow::Ellipsis),
+];
+
+const MISSING_HEIGHT: &[(&str, MissingHeight)] = &[("fit", MissingHeight::Fit), ("auto", MissingHeight::Auto)];
+
+/// A number for which `accept` holds; any other is a problem.
+fn checked(json: &mut Reader<'_>, key: &str, accepted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
+    let number = json.number(key)?;
+    if accept(number) {
+        return Some(number);
+    }
+    json.problem(key, format!("found the number {number}; accepted: {accepted}"));
+    None
+}
+
+fn pixel_ratio(json: &mut Reader<'_>) -> Option<DeviceScale> {
+    checked(json, "pixelRatio", "a number greater than 0", |it| DeviceScale::new(it).is_some())
+        .and_then(DeviceScale::new)
+}
+
+fn timeout(json: &mut Reader<'_>, key: &str) -> Option<Duration> {
+    let ms = checked(json, key, "a number of milliseconds of at least 0", |it| it >= 0.0)?;
+    Some(Duration::from_secs_f64(ms.min(MAX_TIMEOUT_MS) / 1000.0))
+}
+
+fn dpi(json: &mut Reader<'_>) -> Option<f64> {
+    if json.get("dpi").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case("auto")) {
+        return None;
+    }
+    checked(json, "dpi", "a number greater than 0, or \"auto\"", |it| it > 0.0)
+}
+
+fn color(json: &mut Reader<'_>) -> ColorSpace {
+    let Some(mut color) = json.object("color") else { return ColorSpace::Rgb };
+    let profile = color
+        .one_of("profile", &[("FOGRA39", CmykProfile::Fogra39), ("USWebCoatedSWOP", CmykProfile::UsWebCoatedSwop)]);
+    match color.one_of("space", &[("RGB", false), ("CMYK", true)]) {
+        Some(true) => ColorSpace::Cmyk(profile.unwrap_or_default()),
+        Some(false) | None => ColorSpace::Rgb,
+    }
+}
+
+fn pdf_standard(json: &mut Reader<'_>) -> Option<PdfStandard> {
+    let x4 = json.one_of("pdfx", &[("x-4", PdfStandard::X4)]);
+    if json.flag_or("pdfx1a", false) { Some(PdfStandard::X1a) } else { x4 }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: &Value) -> (RenderOptions, Vec<String>) {
+        let mut problems = Problems::new();
+        let options = RenderOptions::read(value, "exportOptions".into(), &mut problems);
+        (options, problems.into_vec().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn options_empty_null_and_unknown_are_the_defaults() {
+        for value in [json!({}), Value::Null, json!({"parallel": 5, "quickMode": "?", "pixelRatio": null, "color": []})]
+        {
+            assert_eq!(read(&value), (RenderOptions::default(), vec![]), "{value}");
+        }
+        let defaults = RenderOptions::default();
+        assert_eq!(defaults.text_overflow, TextOverflow::ChangeFontSize);
+        assert_eq!(defaults.missing_height, MissingHeight::Fit);
+        assert_eq!((defaults.asset_load_timeout.as_millis(), defaults.font_load_timeout.as_millis()), (30_000, 6000));
+    }
+
+    #[test]
+    fn options_are_read_and_coerced() {
+        let (options, problems) = read(&json!({
+            "format": "png", "mimeType": "image/jpeg", "pixelRatio": "0.5", "ignoreBackground": true, "includeBleed": true,
+            "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
+            "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
+            "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "cropMarkSize": 30, "vector": true,
+            "color": {"space": "CMYK"}, "pdfx": "x-4", "fps": 24,
+        }));
+        assert_eq!(problems, Vec::<String>::new());
+        let expected = RenderOptions {
+            format: Some("png".to_owned()),
+            mime_type: Some("image/jpeg".to_owned()),
+            pixel_ratio: DeviceScale::new(0.5).expect("positive"),
+            ignore_background: true,
+            include_bleed: true,
+            text_overflow: TextOverflow::Ellipsis,
+            text_vertical_resize: true,
+            missing_height: MissingHeight::Auto,
+            css_gradients: true,
+            skip_font_error: true,
+            skip_image_error: true,
+            asset_load_timeout: Duration::from_millis(1500),
+            font_load_timeout: Duration::from_secs(86_400),
+            quality: Some(0.8),
+            page_id: Some("p".to_owned()),
+            page_ids: Some(vec!["a".to_owned(), "b".to_owned()]),
+            dpi: Some(300.0),
+            crop_mark_size: 30.0,
+            vector: true,
+            color: ColorSpace::Cmyk(CmykProfile::Fogra39),
+            pdf_standard: Some(PdfStandard::X4),
+            fps: Some(24.0),
+        };
+        assert_eq!(options, expected);
+        assert_eq!(read(&json!({"dpi": "auto"})).0.dpi, None);
+    }
+
+    #[test]
+    fn options_report_every_invalid_value() {
+        let (options, problems) = read(&json!({
+            "pixelRatio": 0, "ignoreBackground": "yes", "textOverflow": "fit", "quality": 80, "pageIds": [1], "dpi": -1,
+            "assetLoadTimeout": -5, "missingHeight": "grow", "color": {"space": "lab"}, "format": 3,
+        }));
+        assert_eq!(options, RenderOptions { page_ids: Some(vec![]), ..RenderOptions::default() });
+        assert_eq!(problems.len(), 10, "{problems:#?}");
+        assert!(
+            problems.contains(
+                &"exportOptions.pixelRatio: found the number 0; accepted: a number greater than 0".to_owned()
+            )
+        );
+        assert!(problems.contains(
+            &"exportOptions.textOverflow: found \"fit\"; accepted: change-font-size, resize, ellipsis".to_owned()
+        ));
+        assert_eq!(read(&json!(5)).1, ["exportOptions: found the number 5; accepted: an object"]);
+    }
+}

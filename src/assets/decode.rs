@@ -23,6 +23,7 @@ use image::metadata::Orientation;
 use super::svg::{SvgAsset, SvgError};
 use crate::config::AssetLimits;
 use crate::scene::Picture;
+use crate::sfnt::SfntError;
 
 pub use font::unpack_font;
 
@@ -100,24 +101,9 @@ pub enum DecodeError {
     /// The SVG cannot be used.
     #[error(transparent)]
     Svg(#[from] SvgError),
-    /// Not a font format we know.
-    #[error("not a font we read (starts with {magic}); use TTF, OTF, WOFF or WOFF2")]
-    UnknownFont {
-        /// The first bytes, printable.
-        magic: String,
-    },
-    /// Unpacks to more than allowed.
-    #[error("the font unpacks to more than {limit} bytes")]
-    FontTooLarge {
-        /// In bytes.
-        limit: usize,
-    },
-    /// Damaged, or without the tables that drawing needs.
-    #[error("the font is damaged: {reason}")]
-    BrokenFont {
-        /// What is wrong.
-        reason: String,
-    },
+    /// Not a font that can be used.
+    #[error(transparent)]
+    Font(#[from] SfntError),
 }
 
 /// Image formats told apart by their first bytes.

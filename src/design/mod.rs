@@ -1,1 +1,207 @@
-//! (being written)
+//! What the client wrote, and how it becomes a scene.
+//!
+//! In: the design as typed structs — the JSON in snake_case, every default filled in, colours and gradients parsed,
+//! older versions migrated — and, with the files in hand, its resolution into scene nodes.
+//! Not in: fetching, decoding, shaping, pixels.
+//! Imports: `config`, `json`, `report`, `units`, `options`, `scene`, `assets`, `text`.
+//!
+//! Lengths are f64 in design px, y down; a page's (0, 0) is the top-left of its trim box.
+
+pub mod background;
+pub mod color;
+pub mod elements;
+pub mod fonts;
+pub mod gradient;
+mod input;
+mod migrate;
+pub mod props;
+pub mod resolve;
+
+use std::fmt;
+use std::sync::Arc;
+
+use kurbo::{Insets, Size};
+use serde_json::Value;
+
+use self::background::Background;
+use self::elements::Element;
+use self::fonts::FontFace;
+use self::input::Reading;
+use self::migrate::SchemaVersion;
+use crate::config::DesignLimits;
+use crate::json::{self, Problems, Reader, describe};
+use crate::report::{JsonPath, Problem, Warning, WarningCode};
+
+/// A whole design (design-format.md §2), as of schema version 4. Whatever is only for editors, animations or sound is
+/// not kept.
+#[derive(Clone, Debug)]
+pub struct Design {
+    /// `dpi` — design px per inch of paper, greater than 0. Default 72. Never changes px.
+    pub dpi: f64,
+    /// Files of `fonts`, in order.
+    pub fonts: Vec<FontFace>,
+    /// At least one.
+    pub pages: Vec<Page>,
+    /// Values that are drawn otherwise than written.
+    pub warnings: Vec<Warning>,
+}
+
+/// One page (design-format.md §3).
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Its place in the JSON.
+    pub at: JsonPath,
+    /// `id` — made up as `page-0` when absent.
+    pub id: Arc<str>,
+    /// `width`, `height` — trim size, each greater than 0; `auto` is already the design's.
+    pub size: Size,
+    /// `background` — default white.
+    pub background: Background,
+    /// `bleed` and its overrides for single sides, none negative.
+    pub bleed: Insets,
+    /// `children` — first is bottom.
+    pub children: Vec<Element>,
+}
+
+/// A design that is refused: everything wrong with it, at least one problem.
+#[derive(Clone, Debug)]
+pub struct DesignError {
+    /// In the order found; bounded, the last one says how many were left out.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for DesignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.as_slice() {
+            [] => f.write_str("the design is refused"),
+            [only] => write!(f, "{only}"),
+            [first, ..] => write!(f, "{first} (the first of several problems)"),
+        }
+    }
+}
+
+impl std::error::Error for DesignError {}
+
+/// Default `width` and `height` of a design in px.
+const DEFAULT_SIDE: f64 = 1080.0;
+/// Default `dpi`.
+const DEFAULT_DPI: f64 = 72.0;
+
+impl Design {
+    /// Reads a design from JSON text.
+    ///
+    /// # Errors
+    /// All problems at once, each with path, what was found, what is accepted, and the setting when a limit decided.
+    pub fn parse(bytes: &[u8], limits: &DesignLimits) -> Result<Self, DesignError> {
+        let value = json::parse(bytes, limits.json_depth).map_err(|problem| DesignError { problems: vec![problem] })?;
+        Self::from_value(&value, JsonPath::root(), limits)
+    }
+
+    /// Reads a design that is part of a larger document; `at` is its place there. `value` must come from
+    /// [`json::parse`], which bounds its depth.
+    ///
+    /// # Errors
+    /// As [`Design::parse`].
+    pub fn from_value(value: &Value, at: JsonPath, limits: &DesignLimits) -> Result<Self, DesignError> {
+        let mut problems = Problems::new();
+        let design = Reader::new(value, at, &mut problems).map(|json| Self::read(json, Reading::new(value, limits)));
+        match design {
+            Some(design) if problems.is_empty() => Ok(design),
+            _ => Err(DesignError { problems: problems.into_vec() }),
+        }
+    }
+
+    fn read(mut json: Reader<'_>, mut reading: Reading) -> Self {
+        let version = json.number("schemaVersion");
+        reading.version = SchemaVersion::new(version);
+        if reading.version > SchemaVersion::CURRENT {
+            let found = version.unwrap_or_default();
+            reading.warnings.push(Warning {
+                code: WarningCode::Ignored,
+                path: json.at().key("schemaVersion"),
+                element: Arc::default(),
+                message: format!("version {found} is newer than 4, the last one known; drawn as version 4"),
+            });
+        }
+        let size = Size::new(
+            side(&mut json, "width", false).unwrap_or(DEFAULT_SIDE),
+            side(&mut json, "height", false).unwrap_or(DEFAULT_SIDE),
+        );
+        let mut pages = read_pages(&mut json, &mut reading, size);
+        reading.version.legacy_backgrounds(&mut pages);
+        Self {
+            dpi: json.number("dpi").filter(|dpi| *dpi > 0.0).unwrap_or(DEFAULT_DPI),
+            fonts: fonts::read(&mut json),
+            pages,
+            warnings: reading.warnings.into_vec(),
+        }
+    }
+}
+
+fn read_pages(json: &mut Reader<'_>, reading: &mut Reading, size: Size) -> Vec<Page> {
+    let limit = reading.limits.pages;
+    let entries = match json.get("pages") {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let count = entries.iter().filter(|page| !page.is_null()).count();
+    if count == 0 && json.get("pages").is_none_or(Value::is_array) {
+        json.problem("pages", "No page for export: missing or empty; accepted: an array of at least one page");
+    }
+    if count > limit {
+        json.problem("pages", format!("the design has {count} pages; the limit is {limit} (TENTER_MAX_PAGES)"));
+        return Vec::new();
+    }
+    let mut pages = Vec::with_capacity(count);
+    json.objects("pages", |index, page| pages.push(Page::read(page, reading, index, size)));
+    pages
+}
+
+impl Page {
+    /// `auto` is the design's size.
+    fn read(mut json: Reader<'_>, reading: &mut Reading, index: usize, auto: Size) -> Self {
+        let bleed = json.length_or("bleed", 0.0);
+        Self {
+            at: json.at().clone(),
+            id: reading.id(&mut json, || format!("page-{index}")),
+            size: Size::new(
+                side(&mut json, "width", true).unwrap_or(auto.width),
+                side(&mut json, "height", true).unwrap_or(auto.height),
+            ),
+            background: read_background(&mut json),
+            bleed: Insets::new(
+                json.length_or("bleedLeft", bleed),
+                json.length_or("bleedTop", bleed),
+                json.length_or("bleedRight", bleed),
+                json.length_or("bleedBottom", bleed),
+            ),
+            children: Element::read_children(&mut json, reading, &index.to_string()),
+        }
+    }
+}
+
+/// A side of a page in px; `None` when absent or, where `may_be_auto`, `"auto"`.
+fn side(json: &mut Reader<'_>, key: &str, may_be_auto: bool) -> Option<f64> {
+    if may_be_auto && json.get(key).and_then(Value::as_str) == Some("auto") {
+        return None;
+    }
+    let side = json.number(key)?;
+    if side > 0.0 {
+        return Some(side);
+    }
+    json.problem(key, format!("found the number {side}; accepted: a number of px greater than 0"));
+    None
+}
+
+fn read_background(json: &mut Reader<'_>) -> Background {
+    const KEY: &str = "background";
+    let background = json.string(KEY).map_or(Some(Background::Fill(peniko::Color::WHITE.into())), background::parse);
+    background.unwrap_or_else(|| {
+        let found = json.get(KEY).map(describe).unwrap_or_default();
+        json.problem(KEY, format!("found the gradient {found}; accepted: {}", background::ACCEPTED));
+        Background::Fill(peniko::Color::TRANSPARENT.into())
+    })
+}
+
+#[cfg(test)]
+mod tests;

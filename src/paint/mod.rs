@@ -1,1 +1,108 @@
-//! (being written)
+//! Scene to pixels.
+//!
+//! In: planning what to draw in device px (`plan`), and rasterizers that run a plan. Not in: JSON, fetching, decoding,
+//! text layout, file formats. Imports: `units`, `report`, `config`, `scene`, `raster`, `pool`; vello_cpu appears only
+//! here.
+
+mod cpu;
+mod dump;
+mod glyphs;
+mod ops_cpu;
+mod photo;
+pub mod plan;
+mod resample;
+
+use tokio::sync::oneshot;
+
+pub use cpu::CpuRasterizer;
+pub use plan::{FramePlan, plan};
+
+use crate::raster::{Raster, Straight};
+use crate::units::DeviceSize;
+
+/// Largest page a rasterizer takes, in device px. Larger ones are refused before memory is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SurfaceLimits {
+    /// Width and height, each; a property of the painter that no setting raises.
+    pub side: u32,
+    /// Width times height, in millions (`TENTER_MAX_MEGAPIXELS`).
+    pub megapixels: f64,
+}
+
+impl SurfaceLimits {
+    /// An error that says which limit `size` breaks.
+    pub fn check(self, size: DeviceSize) -> Result<(), PaintError> {
+        let DeviceSize { width, height } = size;
+        if width.max(height) > self.side {
+            return Err(PaintError::SideTooLong { width, height, limit: self.side });
+        }
+        let megapixels = size.pixels() as f64 / 1e6;
+        if megapixels > self.megapixels {
+            return Err(PaintError::TooManyPixels { width, height, megapixels, limit: self.megapixels });
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PaintError {
+    /// The page has too many pixels.
+    #[error(
+        "the page would be {width} x {height} px ({megapixels:.1} megapixels); the limit is {limit} megapixels \
+         (TENTER_MAX_MEGAPIXELS): lower pixelRatio or the page size"
+    )]
+    TooManyPixels {
+        /// Columns asked for.
+        width: u32,
+        /// Rows asked for.
+        height: u32,
+        /// Their product, in millions.
+        megapixels: f64,
+        /// The setting, in millions.
+        limit: f64,
+    },
+    /// The page is too wide or too high.
+    #[error(
+        "the page would be {width} x {height} px; neither side may exceed {limit} px (fixed, no setting raises it): \
+         lower pixelRatio or the page size"
+    )]
+    SideTooLong {
+        /// Columns asked for.
+        width: u32,
+        /// Rows asked for.
+        height: u32,
+        /// What the painter can do.
+        limit: u32,
+    },
+    /// A face's tables cannot be read, so its text cannot be drawn.
+    #[error("a font is damaged: {0}; replace the file")]
+    Font(String),
+    /// The painter panicked: a bug of ours.
+    #[error("internal error while painting: {0}")]
+    Internal(String),
+}
+
+/// Runs plans. Dropping the receiver before the work started cancels it.
+pub trait Rasterizer: Send + Sync {
+    /// For logs, metrics and the response header: `cpu`.
+    fn name(&self) -> &'static str;
+    /// What `plan` has to respect.
+    fn limits(&self) -> SurfaceLimits;
+    /// Queues and returns at once.
+    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Raster<Straight>, PaintError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surface_limits_name_what_to_change() {
+        let limits = SurfaceLimits { side: 65_535, megapixels: 1.0 };
+        assert_eq!(limits.check(DeviceSize { width: 1000, height: 1000 }), Ok(()));
+        let message = |width, height| limits.check(DeviceSize { width, height }).expect_err("too large").to_string();
+        assert!(message(1001, 1000).contains("TENTER_MAX_MEGAPIXELS"));
+        assert!(message(70_000, 1).contains("65535"));
+    }
+}

@@ -1,1 +1,35 @@
-//! (being written)
+//! Strings to positioned glyph runs.
+//!
+//! In: families and faces, markup, shaping, line breaking, alignment, decorations.
+//! Not in: where fonts are downloaded from, JSON names, pixels. Imports: `units`, `report`, `config`, `scene`, `sfnt`.
+//! The only room that names parley. parley itemises, orders and shapes; where lines break and where the baseline lies is
+//! ours, because the editor's rules (rendering.md §9) are not those of Unicode or CSS.
+
+mod blocks;
+mod breaks;
+mod decorate;
+mod draw;
+
+mod emoji;
+mod faces;
+mod families;
+mod fit;
+mod layout;
+mod line;
+mod markup;
+
+mod shape;
+mod transform;
+
+pub use blocks::{
+    Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
+    VerticalShift,
+};
+pub use draw::{Background, DrawStyle, draw};
+pub use faces::{Face, FaceStyle};
+pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryError};
+pub use fit::{Overflow, fit};
+pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
+pub use line::{Line, LineRun};
+pub use markup::parse as parse_markup;
+pub use transform::{Case, apply as apply_case};

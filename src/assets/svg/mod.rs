@@ -20,7 +20,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kurbo::Size;
 use peniko::Blob;
@@ -138,9 +138,12 @@ impl SvgAsset {
         Self { source, natural_size: Some(size), ..self.clone() }
     }
 
-    /// The same document with these fonts for its texts; without any, texts are not drawn. See [`font_database`].
-    pub fn with_fonts(&self, fonts: Arc<fontdb::Database>) -> Self {
-        Self { fonts, ..self.clone() }
+    /// The same document with these fonts for its texts, if it has any; without fonts, texts are not drawn.
+    pub fn with_fonts(&self, fonts: &SvgFonts) -> Self {
+        if !self.source.contains("<text") {
+            return self.clone();
+        }
+        Self { fonts: fonts.database(), ..self.clone() }
     }
 
     /// Bytes that this document occupies in a cache.
@@ -179,18 +182,38 @@ pub fn rasterize(asset: &SvgAsset, size: DeviceSize, colors_replace: &[(String, 
     raster::whole(&tree, size, asset.limits.megapixels)
 }
 
-/// Fonts for texts inside SVG documents: sfnt bytes as `decode::unpack_font` gives them.
-///
-/// `default_family` stands in for the generic families and for every family that is missing.
-pub fn font_database(fonts: impl IntoIterator<Item = Blob<u8>>, default_family: &str) -> Arc<fontdb::Database> {
-    let mut database = fontdb::Database::new();
-    for font in fonts {
-        database.load_font_source(fontdb::Source::Binary(font.into_raw_parts().0));
+/// Fonts for texts inside SVG documents, read when the first document with text needs them. Share one.
+pub struct SvgFonts {
+    load: Box<dyn Fn() -> Vec<Blob<u8>> + Send + Sync>,
+    default_family: &'static str,
+    database: OnceLock<Arc<fontdb::Database>>,
+}
+
+impl std::fmt::Debug for SvgFonts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SvgFonts({:?} by default)", self.default_family)
     }
-    database.set_serif_family(default_family);
-    database.set_sans_serif_family(default_family);
-    database.set_cursive_family(default_family);
-    database.set_fantasy_family(default_family);
-    database.set_monospace_family(default_family);
-    Arc::new(database)
+}
+
+impl SvgFonts {
+    /// `load` gives sfnt bytes; `default_family` stands in for the generic families and for every family that is missing.
+    pub fn new(default_family: &'static str, load: impl Fn() -> Vec<Blob<u8>> + Send + Sync + 'static) -> Self {
+        Self { load: Box::new(load), default_family, database: OnceLock::new() }
+    }
+
+    fn database(&self) -> Arc<fontdb::Database> {
+        let read = || {
+            let mut database = fontdb::Database::new();
+            for font in (self.load)() {
+                database.load_font_source(fontdb::Source::Binary(font.into_raw_parts().0));
+            }
+            database.set_serif_family(self.default_family);
+            database.set_sans_serif_family(self.default_family);
+            database.set_cursive_family(self.default_family);
+            database.set_fantasy_family(self.default_family);
+            database.set_monospace_family(self.default_family);
+            Arc::new(database)
+        };
+        self.database.get_or_init(read).clone()
+    }
 }

@@ -1,0 +1,241 @@
+//! Decoded assets kept between requests, and loads shared between requests that want the same at the same time.
+//!
+//! In: an LRU bounded in bytes, keyed by a hash of what was asked for; flights. Not in: fetching, decoding, HTTP freshness
+//! (an entry only holds what `fetch` said about it).
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use super::error::Reason;
+use super::fetch::Freshness;
+use super::{Asset, AssetKind};
+
+/// Counted for each entry besides its contents: key, validators, list nodes.
+const ENTRY_BYTES: usize = 512;
+
+/// SHA-256 of what was asked for and as what. A `data:` URL is its own contents, so equal contents share an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
+
+impl Key {
+    /// Of `url`, decoded as `kind`. Slow for long `data:` URLs (about 1 ms a MB): call it on the pool.
+    pub(super) fn of(kind: AssetKind, url: &str) -> Self {
+        let tag: &[u8] = match kind {
+            AssetKind::Image => b"image ",
+            AssetKind::Font => b"font ",
+        };
+        Self(Sha256::new().chain_update(tag).chain_update(url).finalize().into())
+    }
+}
+
+/// A decoded asset and how long it may be used.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) asset: Asset,
+    /// Bytes it occupies.
+    pub(super) bytes: usize,
+    /// When it came and what the server said then. `None`: fresh for ever, the key is the contents.
+    pub(super) fetched: Option<(Instant, Freshness)>,
+}
+
+impl Entry {
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        self.fetched.as_ref().is_none_or(|(at, freshness)| now.duration_since(*at) < freshness.fresh_for)
+    }
+}
+
+/// Least recently used first out; never holds more than its bound.
+#[derive(Debug)]
+pub(super) struct Cache {
+    bound: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    entries: LruCache<Key, Entry>,
+    bytes: usize,
+}
+
+impl Cache {
+    /// `bound`: `TENTER_ASSET_CACHE_BYTES`; 0 keeps nothing.
+    pub(super) fn new(bound: usize) -> Self {
+        Self { bound, kept: Mutex::new(Kept { entries: LruCache::unbounded(), bytes: 0 }) }
+    }
+
+    /// Fresh or not, and now the most recently used.
+    pub(super) fn get(&self, key: &Key) -> Option<Entry> {
+        self.lock().entries.get(key).cloned()
+    }
+
+    /// Replaces what is there. Evicts first, so that the bound holds at every moment; what is larger than the bound is not kept.
+    pub(super) fn put(&self, key: Key, entry: Entry) {
+        let kept = &mut *self.lock();
+        if let Some(old) = kept.entries.pop(&key) {
+            kept.bytes -= cost(&old);
+        }
+        let cost_of_new = cost(&entry);
+        if cost_of_new > self.bound {
+            return;
+        }
+        while kept.bytes > self.bound - cost_of_new {
+            let Some((_, old)) = kept.entries.pop_lru() else { break };
+            kept.bytes -= cost(&old);
+        }
+        kept.bytes += cost_of_new;
+        kept.entries.put(key, entry);
+    }
+
+    /// Forgets it, if it is there.
+    pub(super) fn remove(&self, key: &Key) {
+        let kept = &mut *self.lock();
+        if let Some(old) = kept.entries.pop(key) {
+            kept.bytes -= cost(&old);
+        }
+    }
+
+    /// Every step leaves the list and the sum in agreement, so a poisoned lock guards nothing broken.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cost(entry: &Entry) -> usize {
+    entry.bytes.saturating_add(ENTRY_BYTES)
+}
+
+/// What a load came to, for all who waited for it.
+pub(super) type Landed = Result<Asset, Reason>;
+
+/// Loads under way. Whoever asks first does the work; when that request is dropped, the next in line starts it anew.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Mutex<HashMap<Key, Weak<OnceCell<Landed>>>>);
+
+impl Flights {
+    /// The outcome of the flight under way for `key`, or else of `load`.
+    pub(super) async fn share(&self, key: Key, load: impl Future<Output = Landed>) -> Landed {
+        let flight = self.join(key);
+        flight.get_or_init(|| load).await.clone()
+    }
+
+    fn join(&self, key: Key) -> Arc<OnceCell<Landed>> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        if let Some(flight) = flights.get(&key).and_then(Weak::upgrade) {
+            return flight;
+        }
+        let flight = Arc::new(OnceCell::new());
+        flights.insert(key, Arc::downgrade(&flight));
+        flight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use peniko::Blob;
+
+    use super::*;
+    use crate::assets::fetch::Validators;
+
+    fn key(name: &str) -> Key {
+        Key::of(AssetKind::Font, name)
+    }
+
+    fn font() -> Asset {
+        Asset::Font(Blob::from(vec![0u8]))
+    }
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { asset: font(), bytes: bytes - ENTRY_BYTES, fetched: None }
+    }
+
+    fn kept(cache: &Cache, names: &[&str]) -> Vec<bool> {
+        names.iter().map(|name| cache.lock().entries.contains(&key(name))).collect()
+    }
+
+    #[test]
+    fn cache_evicts_the_least_recently_used() {
+        let cache = Cache::new(3000);
+        for name in ["a", "b", "c"] {
+            cache.put(key(name), entry(1000));
+        }
+        assert!(cache.get(&key("a")).is_some());
+        cache.put(key("d"), entry(1000));
+        assert_eq!(kept(&cache, &["a", "b", "c", "d"]), [true, false, true, true]);
+        assert_eq!(cache.lock().bytes, 3000);
+    }
+
+    #[test]
+    fn cache_never_passes_its_bound() {
+        let cache = Cache::new(3000);
+        for (name, bytes) in [("a", 1500), ("b", 1500), ("a", 3000), ("c", 600), ("d", 3001), ("c", 700)] {
+            cache.put(key(name), entry(bytes));
+            let kept = cache.lock();
+            assert!(kept.bytes <= 3000);
+            assert_eq!(kept.bytes, kept.entries.iter().map(|(_, entry)| cost(entry)).sum::<usize>());
+        }
+        assert_eq!(kept(&cache, &["a", "b", "c", "d"]), [false, false, true, false]);
+        cache.remove(&key("c"));
+        assert_eq!(cache.lock().bytes, 0);
+        let none = Cache::new(0);
+        none.put(key("a"), entry(ENTRY_BYTES));
+        assert!(none.get(&key("a")).is_none());
+    }
+
+    #[test]
+    fn cache_key_tells_kinds_apart() {
+        assert_ne!(Key::of(AssetKind::Font, "https://x/a"), Key::of(AssetKind::Image, "https://x/a"));
+        assert_eq!(key("https://x/a"), key("https://x/a"));
+    }
+
+    #[test]
+    fn cache_freshness_ends() {
+        let came = Instant::now();
+        let freshness = Freshness { keep: true, fresh_for: Duration::from_secs(10), validators: Validators::default() };
+        let entry = Entry { fetched: Some((came, freshness)), ..entry(1000) };
+        assert!(entry.is_fresh(came + Duration::from_secs(9)));
+        assert!(!entry.is_fresh(came + Duration::from_secs(10)));
+        assert!(self::entry(1000).is_fresh(came + Duration::from_secs(1_000_000)));
+    }
+
+    #[tokio::test]
+    async fn flights_share_one_load() {
+        let flights = Flights::default();
+        let loads = AtomicU32::new(0);
+        let load = || async {
+            loads.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Err(Reason::Status(404))
+        };
+        let (a, b, other) = tokio::join!(
+            flights.share(key("a"), load()),
+            flights.share(key("a"), load()),
+            flights.share(key("b"), load())
+        );
+        assert_eq!(loads.load(Ordering::SeqCst), 2);
+        for landed in [a, b, other] {
+            assert!(matches!(landed, Err(Reason::Status(404))));
+        }
+        assert!(flights.share(key("a"), async { Ok(font()) }).await.is_ok(), "a landed flight is not joined");
+    }
+
+    #[tokio::test]
+    async fn flights_survive_the_first_being_dropped() {
+        let flights = Flights::default();
+        let mut first = Box::pin(flights.share(key("a"), std::future::pending()));
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        let mut second = Box::pin(flights.share(key("a"), async { Ok(font()) }));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        drop(first);
+        assert!(second.await.is_ok());
+    }
+}

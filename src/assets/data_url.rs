@@ -1,0 +1,101 @@
+//! `data:` URLs to bytes: base64 or percent-encoded, as lenient as browsers are. The media type is ignored: it is often
+//! wrong, and contents are sniffed anyway (design-format.md §4).
+
+use std::borrow::Cow;
+
+use data_url::DataUrl;
+use data_url::forgiving_base64::DecodeError;
+
+use super::error::Reason;
+
+/// True for `data:` URLs, whatever the case and with the white space that URL parsers drop.
+pub(super) fn is_data_url(url: &str) -> bool {
+    let kept = url.trim_start_matches(|c| c <= ' ').chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'));
+    kept.take(5).map(|c| c.to_ascii_lowercase()).eq("data:".chars())
+}
+
+/// The bytes in `url`, at most `limit` of them. White space and missing padding in base64 are fine.
+pub(super) fn decode(url: &str, limit: u64) -> Result<Vec<u8>, Reason> {
+    let url = with_markup_in_body(url);
+    let parsed = DataUrl::process(&url).map_err(|error| Reason::DataUrl(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let outcome = parsed.decode(|part| {
+        if bytes.len() as u64 + part.len() as u64 > limit {
+            return Err(());
+        }
+        bytes.extend_from_slice(part);
+        Ok(())
+    });
+    match outcome {
+        Ok(_) => Ok(bytes),
+        Err(DecodeError::WriteError(())) => Err(Reason::TooLarge { found: None, limit }),
+        Err(DecodeError::InvalidBase64(error)) => Err(Reason::DataUrl(error.to_string())),
+    }
+}
+
+/// SVG written into a URL by hand has bare `#` in it (`fill="#f00"`), where the standard ends the contents. A real fragment
+/// never holds a `>`, so whatever has one after the `#` is contents.
+fn with_markup_in_body(url: &str) -> Cow<'_, str> {
+    let body = url.find(',').map_or(url.len(), |comma| comma + 1);
+    let (head, body) = url.split_at(body);
+    match body.split_once('#') {
+        Some((_, fragment)) if fragment.contains('>') => Cow::Owned(format!("{head}{}", body.replace('#', "%23"))),
+        _ => Cow::Borrowed(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(url: &str) -> String {
+        String::from_utf8(decode(url, 1000).expect(url)).expect("UTF-8")
+    }
+
+    #[test]
+    fn data_url_base64_is_lenient() {
+        for url in [
+            "data:image/png;base64,aGVsbG8=",
+            "data:image/png;base64,aGVsbG8",
+            "data:;base64,aGVs bG8=",
+            "data:image/png;base64,aGVs\r\n\tbG8=\n",
+            "data:image/png;base64,aGVsbG8%3D",
+            "DATA:image/png;charset=utf-8;BASE64,aGVsbG8=",
+            " data:font/woff2 ; base64,aGVsbG8=",
+        ] {
+            assert!(is_data_url(url), "{url}");
+            assert_eq!(text(url), "hello", "{url}");
+        }
+    }
+
+    #[test]
+    fn data_url_svg_as_text() {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\"><path fill=\"#f00\"/></svg>";
+        assert_eq!(text(&format!("data:image/svg+xml;utf8,{svg}")), svg);
+        assert_eq!(text(&format!("data:image/svg+xml,{}", svg.replace('#', "%23").replace('<', "%3C"))), svg);
+        assert_eq!(text("data:image/svg+xml,%3Csvg/%3E#view"), "<svg/>");
+        assert_eq!(text("data:,100%"), "100%");
+    }
+
+    #[test]
+    fn data_url_problems_are_named() {
+        let problem = |url| decode(url, 1000).expect_err(url).to_string();
+        assert_eq!(
+            problem("data:image/png;base64"),
+            "not a readable data: URL: data url is missing comma delimiting attributes and body"
+        );
+        assert!(
+            problem("data:;base64,a§b").starts_with("not a readable data: URL: symbol"),
+            "{}",
+            problem("data:;base64,a§b")
+        );
+        assert!(!is_data_url("https://example.com/data:"));
+    }
+
+    #[test]
+    fn data_url_limit_holds_while_decoding() {
+        assert_eq!(decode("data:,0123456789", 10).expect("exactly the limit").len(), 10);
+        let error = decode(&format!("data:;base64,{}", "AAAA".repeat(100)), 299).expect_err("300 bytes");
+        assert_eq!(error.to_string(), "too large; the limit is 299 bytes (TENTER_ASSET_MAX_BYTES)");
+    }
+}

@@ -1,0 +1,258 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::*;
+use crate::assets::testing::{local_limits, serve, serve_raw, tiny_png};
+use crate::assets::{AssetError, AssetRequest};
+use crate::report::JsonPath;
+
+const TIMEOUTS: AssetTimeouts = AssetTimeouts { image: Duration::from_secs(30), font: Duration::from_secs(30) };
+
+fn loader(limits: &AssetLimits) -> Loader {
+    Loader::new(limits, Arc::new(Pool::new(1).expect("a thread"))).expect("a loader")
+}
+
+fn requests<U: AsRef<str>>(urls: &[U]) -> AssetRequests {
+    let mut requests = AssetRequests::default();
+    for (index, url) in urls.iter().enumerate() {
+        requests.push(AssetRequest {
+            url: url.as_ref().into(),
+            kind: AssetKind::Image,
+            at: JsonPath::root().key("children").index(index).key("src"),
+            element: format!("el-{index}").into(),
+        });
+    }
+    requests
+}
+
+fn font(url: &str, family: &str) -> AssetRequest {
+    AssetRequest { url: url.into(), kind: AssetKind::Font, at: JsonPath::root(), element: family.into() }
+}
+
+fn png_url() -> String {
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(tiny_png()))
+}
+
+/// Counts the requests for each path; `/slow…` never answers, `/missing…` is 404, others are a PNG with a `Cache-Control` of
+/// their name.
+async fn images() -> (String, Arc<AtomicU32>) {
+    async fn answer(State(asked): State<Arc<AtomicU32>>, Path(path): Path<String>) -> Response {
+        asked.fetch_add(1, Ordering::SeqCst);
+        match path.split('/').next() {
+            Some("slow") => std::future::pending().await,
+            Some("missing") => StatusCode::NOT_FOUND.into_response(),
+            Some(control) => ([("cache-control", control)], tiny_png()).into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+    let asked = Arc::new(AtomicU32::new(0));
+    let server = serve(Router::new().route("/{*path}", get(answer)).with_state(asked.clone())).await;
+    (format!("http://{server}"), asked)
+}
+
+fn pixels(set: &AssetSet, url: &str) -> Vec<u8> {
+    match set.get(url) {
+        Some(Ok(Asset::Picture(picture))) => picture.pixels.data().to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn load_answers_for_every_url_once() {
+    let (server, asked) = images().await;
+    let good = format!("{server}/public/a.png");
+    let urls = [&good, &png_url(), "file:///etc/passwd", &good, "notacolor", &format!("{server}/missing")];
+    let set = loader(&local_limits()).load(&requests(&urls), &TIMEOUTS).await;
+    for url in [&good, &png_url()] {
+        assert_eq!(pixels(&set, url).len(), 8);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "one for each URL");
+    let told: Vec<String> = set.failures().iter().map(|error| format!("{} {error}", error.at)).collect();
+    assert_eq!(
+        told,
+        [
+            "children[2].src image with id el-2 url: file:///etc/passwd: file: URLs are not requested; \
+ accepted are http:, https:, and data: in the design itself",
+            "children[4].src image with id el-4 url: notacolor: not a URL that can be fetched (relative URL without a base); \
+             write an absolute http:, https: or data: URL",
+            &format!(
+                "children[5].src image with id el-5 url: {server}/missing: the server answered 404; 200 is needed"
+            ),
+        ]
+    );
+    assert!(set.get("https://never.asked/").is_none());
+}
+
+#[tokio::test]
+async fn load_refused_addresses_name_the_setting() {
+    let loader = loader(&AssetLimits::default());
+    let urls = ["http://127.0.0.1/a.png", "http://169.254.169.254/", "http://[::ffff:127.0.0.1]/", "http://localhost/"];
+    let set = loader.load(&requests(&urls), &TIMEOUTS).await;
+    assert_eq!(set.failures().len(), urls.len());
+    for error in set.failures() {
+        assert!(error.to_string().contains("TENTER_ALLOW_ADDRESSES"), "{error}");
+        assert!(error.to_string().starts_with("image with id el-"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn load_tells_each_place_that_asks() {
+    let set = loader(&AssetLimits::default()).load(&requests(&["", ""]), &TIMEOUTS).await;
+    let places: Vec<&str> = set.failures().iter().map(|error| &*error.element).collect();
+    assert_eq!(places, ["el-0", "el-1"]);
+    assert_eq!(set.get("").expect("requested").expect_err("empty").element.as_ref(), "el-0");
+}
+
+#[tokio::test]
+async fn load_timeout_is_told_by_kind() {
+    let (server, _) = images().await;
+    let mut requests = requests(&[format!("{server}/slow/a.png")]);
+    requests.push(font(&format!("{server}/slow/a.ttf"), "Brand"));
+    let timeouts = AssetTimeouts { image: Duration::from_millis(50), font: Duration::from_millis(40) };
+    let set = loader(&local_limits()).load(&requests, &timeouts).await;
+    let told: Vec<String> = set.failures().iter().map(AssetError::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            format!(
+                "Timeout loading asset image with id el-0 url: {server}/slow/a.png: not loaded within 0.05 s (assetLoadTimeout)"
+            ),
+            format!(
+                "Timeout for loading font \"Brand\" url: {server}/slow/a.ttf: not loaded within 0.04 s (fontLoadTimeout)"
+            ),
+        ]
+    );
+    assert!(set.failures().iter().all(AssetError::is_timeout));
+}
+
+#[tokio::test]
+async fn load_slow_one_does_not_hold_up_others() {
+    let (server, _) = images().await;
+    let slow = serve_raw(Vec::new(), Duration::ZERO, false).await;
+    let good = format!("{server}/public/a.png");
+    let mut requests = AssetRequests::default();
+    requests.push(font(&format!("http://{slow}/"), "Brand"));
+    requests.push(AssetRequest { kind: AssetKind::Image, ..font(&good, "el-0") });
+    let timeouts = AssetTimeouts { font: Duration::from_millis(50), ..TIMEOUTS };
+    let set = loader(&local_limits()).load(&requests, &timeouts).await;
+    assert_eq!(set.failures().len(), 1);
+    assert_eq!(pixels(&set, &good).len(), 8);
+}
+
+#[tokio::test]
+async fn load_cache_follows_the_server() {
+    let (server, asked) = images().await;
+    let loader = loader(&local_limits());
+    for (control, times_asked) in [("max-age=100", 1), ("public", 1), ("no-store", 3), ("max-age=0", 3)] {
+        asked.store(0, Ordering::SeqCst);
+        let urls = [format!("{server}/{control}/a.png")];
+        for _ in 0..3 {
+            assert_eq!(pixels(&loader.load(&requests(&urls), &TIMEOUTS).await, &urls[0]).len(), 8);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), times_asked, "{control}");
+    }
+}
+
+#[tokio::test]
+async fn load_failures_are_not_cached() {
+    let (server, asked) = images().await;
+    let loader = loader(&local_limits());
+    for _ in 0..2 {
+        loader.load(&requests(&[format!("{server}/missing")]), &TIMEOUTS).await;
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn load_not_modified_keeps_the_decoded_picture() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let answer = get(move |headers: axum::http::HeaderMap| async move {
+        counter.fetch_add(1, Ordering::SeqCst);
+        match headers.contains_key("if-none-match") {
+            true => StatusCode::NOT_MODIFIED.into_response(),
+            false => ([("cache-control", "no-cache"), ("etag", "\"1\"")], tiny_png()).into_response(),
+        }
+    });
+    let url = format!("http://{}/", serve(Router::new().route("/", answer)).await);
+    let loader = loader(&local_limits());
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let set = loader.load(&requests(&[&url]), &TIMEOUTS).await;
+        let Some(Ok(Asset::Picture(picture))) = set.get(&url) else { panic!("{set:?}") };
+        ids.push(picture.pixels.id());
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert!(ids.iter().all(|id| *id == ids[0]), "decoded once");
+}
+
+#[tokio::test]
+async fn load_equal_data_urls_share_one_picture() {
+    let loader = loader(&AssetLimits::default());
+    let id = async || {
+        let set = loader.load(&requests(&[png_url()]), &TIMEOUTS).await;
+        let Some(Ok(Asset::Picture(picture))) = set.get(&png_url()) else { panic!("{set:?}") };
+        picture.pixels.id()
+    };
+    assert_eq!(id().await, id().await);
+}
+
+#[tokio::test]
+async fn load_image_that_is_none() {
+    let url = "data:image/png;base64,aGVsbG8=";
+    let mut requests = requests(&[url]);
+    requests.push(font(url, "Brand"));
+    let set = loader(&AssetLimits::default()).load(&requests, &TIMEOUTS).await;
+    assert!(matches!(set.failures()[0].reason, Reason::Unreadable(_)), "{:?}", set.failures());
+    let text = set.failures()[0].to_string();
+    assert!(text.starts_with("image with id el-0 url: data:image/png;base64,… (30 characters): "), "{text}");
+    assert!(set.failures()[1].to_string().starts_with("Timeout for loading font \"Brand\""), "{:?}", set.failures());
+}
+
+#[tokio::test]
+async fn load_url_of_two_kinds_is_the_one_it_can_be() {
+    let url = png_url();
+    let mut both = AssetRequests::default();
+    both.push(font(&url, "Brand"));
+    both.push(AssetRequest { kind: AssetKind::Image, ..font(&url, "el-0") });
+    let set = loader(&AssetLimits::default()).load(&both, &TIMEOUTS).await;
+    assert_eq!(pixels(&set, &url).len(), 8);
+    assert_eq!(set.failures().len(), 1);
+    assert_eq!(set.failures()[0].kind, AssetKind::Font);
+}
+
+#[tokio::test]
+async fn load_can_be_dropped_and_shared() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let (server, asked) = images().await;
+    let loader = loader(&local_limits());
+    let slow = requests(&[format!("{server}/slow/a.png")]);
+    let mut dropped = Box::pin(assert_send(loader.load(&slow, &TIMEOUTS)));
+    while asked.load(Ordering::SeqCst) == 0 {
+        assert!(futures_util::poll!(dropped.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(dropped);
+    // Two at once for one URL ask the server once.
+    asked.store(0, Ordering::SeqCst);
+    let wanted = requests(&[format!("{server}/no-store/a.png")]);
+    let (a, b) = tokio::join!(loader.load(&wanted, &TIMEOUTS), loader.load(&wanted, &TIMEOUTS));
+    assert!(a.failures().is_empty() && b.failures().is_empty());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn loader_wrong_network_stops_the_start() {
+    let limits = AssetLimits { allow_addresses: vec!["10/8".to_owned()], ..AssetLimits::default() };
+    let error = Loader::new(&limits, Arc::new(Pool::new(1).expect("a thread"))).expect_err("no network");
+    assert!(error.to_string().starts_with("TENTER_ALLOW_ADDRESSES: \"10/8\""), "{error}");
+}

@@ -1,0 +1,42 @@
+//! `line` (design-format.md §6.5).
+
+use kurbo::Size;
+use peniko::Color;
+
+use super::line_heads::Head;
+use crate::design::input::Input;
+use crate::design::props::{Common, Effects, Placement};
+
+/// A straight line along the middle of its box.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Fields of every kind.
+    pub common: Common,
+    /// The box: width is the length, height the thickness. Default 400 × 10.
+    pub placement: Placement,
+    /// Shadow; effects do nothing to lines (rendering.md §4).
+    pub effects: Effects,
+    /// `color` — default black.
+    pub color: Color,
+    /// `dash` — in units of the thickness, none negative; empty for a solid line.
+    pub dash: Vec<f64>,
+    /// `startHead` — at the left end.
+    pub start_head: Head,
+    /// `endHead` — at the right end.
+    pub end_head: Head,
+}
+
+impl Line {
+    pub(super) fn read(mut input: Input<'_>) -> Self {
+        let input = &mut input;
+        Self {
+            common: Common::read(input),
+            placement: Placement::read(input, Size::new(400.0, 10.0)),
+            effects: Effects::read(input),
+            color: input.color("color", Color::BLACK),
+            dash: input.dash(),
+            start_head: input.json.one_of("startHead", &Head::NAMES).unwrap_or_default(),
+            end_head: input.json.one_of("endHead", &Head::NAMES).unwrap_or_default(),
+        }
+    }
+}

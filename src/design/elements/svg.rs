@@ -1,0 +1,68 @@
+//! `svg` (design-format.md §6.3).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::design::color;
+use crate::design::input::Input;
+use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
+
+/// A vector picture, stretched to the box. Free-hand drawings are of this kind too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Svg {
+    /// Fields of every kind.
+    pub common: Common,
+    /// The box. Default 100 × 100.
+    pub placement: Placement,
+    /// Effects and shadow.
+    pub effects: Effects,
+    /// Source, crop, corners, border. `stretch_enabled` is true by default.
+    pub picture: PictureBox,
+    /// `maskSrc` — address of a picture painted into the shape of the svg.
+    pub mask_src: Option<Arc<str>>,
+    /// `colorsReplace` — colours of the file (by value) and what is drawn instead: CSS colours, in the order written.
+    pub colors_replace: Vec<(String, String)>,
+}
+
+impl Svg {
+    pub(super) fn read(mut input: Input<'_>) -> Self {
+        let input = &mut input;
+        let mut picture = PictureBox::read(input, true);
+        if picture.src.is_empty() {
+            // The name of very old files.
+            picture.src = input.address("svgSource").unwrap_or_default();
+        }
+        Self {
+            common: Common::read(input),
+            placement: Placement::read(input, DEFAULT_BOX),
+            effects: Effects::read(input),
+            picture,
+            mask_src: input.address("maskSrc"),
+            colors_replace: read_colors(input),
+        }
+    }
+}
+
+/// Pairs of which one is no colour are left out, with a warning: they match nothing.
+fn read_colors(input: &mut Input<'_>) -> Vec<(String, String)> {
+    const KEY: &str = "colorsReplace";
+    let (mut colors, mut unread) = (Vec::new(), Vec::new());
+    if let Some(mut json) = input.json.object(KEY) {
+        for (from, to) in json.members() {
+            let Value::String(to) = to else {
+                json.refuse(from, to, "a CSS colour");
+                continue;
+            };
+            if [from, to].iter().all(|it| color::parse(it).is_some()) {
+                colors.push((from.to_owned(), to.to_owned()));
+            } else {
+                unread.push(format!("{from:.40?} → {to:.40?} is no pair of CSS colours; left out"));
+            }
+        }
+    }
+    for message in unread {
+        input.warn(KEY, message);
+    }
+    colors
+}

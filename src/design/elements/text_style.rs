@@ -1,0 +1,239 @@
+//! How characters look and stand: shared by texts, tables and table cells.
+
+use std::sync::Arc;
+
+use peniko::Color;
+use serde_json::Value;
+
+use crate::design::gradient::Fill;
+use crate::design::input::Input;
+
+/// Style of a text, or of a table's cells (design-format.md §6.1, §6.8).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextStyle {
+    /// `fontSize` — px, not negative; 0 draws nothing.
+    pub font_size: f64,
+    /// `fontFamily` — as written.
+    pub font_family: Arc<str>,
+    /// `fontStyle`
+    pub font_style: FontStyle,
+    /// `fontWeight` — 1 to 1000.
+    pub font_weight: u16,
+    /// `textDecoration`
+    pub text_decoration: TextDecoration,
+    /// `textTransform`
+    pub text_transform: TextTransform,
+    /// `fill`
+    pub fill: Fill,
+    /// `align`
+    pub align: Align,
+    /// `verticalAlign` — for texts only with `textVerticalResizeEnabled`.
+    pub vertical_align: VerticalAlign,
+    /// `lineHeight`
+    pub line_height: LineHeight,
+    /// `letterSpacing` — as a fraction of `font_size`; may be negative.
+    pub letter_spacing: f64,
+    /// `strokeWidth` — px, centred on the outline, under the fill; not negative.
+    pub stroke_width: f64,
+    /// `stroke`
+    pub stroke: Fill,
+    /// `strokeLineJoin`
+    pub stroke_line_join: kurbo::Join,
+}
+
+impl Default for TextStyle {
+    /// Of a text element.
+    fn default() -> Self {
+        Self {
+            font_size: 14.0,
+            font_family: "Roboto".into(),
+            font_style: FontStyle::Normal,
+            font_weight: NORMAL_WEIGHT,
+            text_decoration: TextDecoration::default(),
+            text_transform: TextTransform::None,
+            fill: Color::BLACK.into(),
+            align: Align::Center,
+            vertical_align: VerticalAlign::Top,
+            line_height: LineHeight::Times(1.2),
+            letter_spacing: 0.0,
+            stroke_width: 0.0,
+            stroke: Color::BLACK.into(),
+            stroke_line_join: kurbo::Join::Round,
+        }
+    }
+}
+
+impl TextStyle {
+    /// `inherited` — what holds where a field is absent.
+    pub(super) fn read(input: &mut Input<'_>, inherited: &Self) -> Self {
+        Self {
+            font_size: input.json.length_or("fontSize", inherited.font_size),
+            font_family: read_family(input).unwrap_or_else(|| inherited.font_family.clone()),
+            font_style: input.json.one_of("fontStyle", FontStyle::NAMES).unwrap_or(inherited.font_style),
+            font_weight: read_weight(input).unwrap_or(inherited.font_weight),
+            text_decoration: read_decoration(input).unwrap_or(inherited.text_decoration),
+            text_transform: input.json.one_of("textTransform", TRANSFORMS).unwrap_or(inherited.text_transform),
+            fill: input.fill("fill", inherited.fill.clone()),
+            align: input.json.one_of("align", ALIGNS).unwrap_or(inherited.align),
+            vertical_align: input.json.one_of("verticalAlign", VERTICAL_ALIGNS).unwrap_or(inherited.vertical_align),
+            line_height: read_line_height(input).unwrap_or(inherited.line_height),
+            letter_spacing: input.json.number_or("letterSpacing", inherited.letter_spacing),
+            stroke_width: input.json.length_or("strokeWidth", inherited.stroke_width),
+            stroke: input.fill("stroke", inherited.stroke.clone()),
+            stroke_line_join: input.json.one_of("strokeLineJoin", JOINS).unwrap_or(inherited.stroke_line_join),
+        }
+    }
+}
+
+/// Upright or slanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FontStyle {
+    /// Upright.
+    #[default]
+    Normal,
+    /// Italic, or slanted when there is no italic face.
+    Italic,
+}
+
+impl FontStyle {
+    /// `oblique` is asked for like italic: a face is found for both in the same way.
+    pub(crate) const NAMES: &[(&str, Self)] =
+        &[("normal", Self::Normal), ("italic", Self::Italic), ("oblique", Self::Italic)];
+}
+
+/// Lines along a text; any of them together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextDecoration {
+    /// Below the baseline.
+    pub underline: bool,
+    /// Through the letters.
+    pub line_through: bool,
+    /// Above the letters.
+    pub overline: bool,
+}
+
+/// Change of case before anything is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextTransform {
+    /// As written.
+    #[default]
+    None,
+    /// All capitals.
+    Uppercase,
+    /// No capitals.
+    Lowercase,
+    /// First letters of words as capitals.
+    Capitalize,
+}
+
+const TRANSFORMS: &[(&str, TextTransform)] = &[
+    ("none", TextTransform::None),
+    ("uppercase", TextTransform::Uppercase),
+    ("lowercase", TextTransform::Lowercase),
+    ("capitalize", TextTransform::Capitalize),
+];
+
+/// Where lines stand in the box. Left and right are the paper's, whatever the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// `left`, `start`
+    Left,
+    /// `center`
+    Center,
+    /// `right`, `end`
+    Right,
+    /// `justify`
+    Justify,
+}
+
+const ALIGNS: &[(&str, Align)] = &[
+    ("left", Align::Left),
+    ("center", Align::Center),
+    ("right", Align::Right),
+    ("justify", Align::Justify),
+    ("start", Align::Left),
+    ("end", Align::Right),
+];
+
+/// Where all lines together stand in a box that is taller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerticalAlign {
+    /// `top`
+    Top,
+    /// `middle`
+    Middle,
+    /// `bottom`
+    Bottom,
+}
+
+const VERTICAL_ALIGNS: &[(&str, VerticalAlign)] =
+    &[("top", VerticalAlign::Top), ("middle", VerticalAlign::Middle), ("bottom", VerticalAlign::Bottom)];
+
+const JOINS: &[(&str, kurbo::Join)] =
+    &[("round", kurbo::Join::Round), ("bevel", kurbo::Join::Bevel), ("miter", kurbo::Join::Miter)];
+
+/// Distance of baselines.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LineHeight {
+    /// That many font sizes, not negative.
+    Times(f64),
+    /// `auto` — ascent and descent of the font.
+    Auto,
+}
+
+/// `normal`
+const NORMAL_WEIGHT: u16 = 400;
+
+/// A CSS font weight: a name, or a number from 1 to 1000. `bolder` and `lighter` are taken relative to normal.
+pub(crate) fn parse_weight(text: &str) -> Option<u16> {
+    let text = text.trim();
+    let named = [("normal", NORMAL_WEIGHT), ("bold", 700), ("bolder", 700), ("lighter", 100)];
+    if let Some((_, weight)) = named.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+        return Some(*weight);
+    }
+    let number: f64 = text.parse().ok()?;
+    (1.0..=1000.0).contains(&number).then_some(number as u16)
+}
+
+fn read_family(input: &mut Input<'_>) -> Option<Arc<str>> {
+    input.json.string("fontFamily").filter(|name| !name.trim().is_empty()).map(Into::into)
+}
+
+fn read_weight(input: &mut Input<'_>) -> Option<u16> {
+    let value = input.json.get("fontWeight")?;
+    let weight = match value {
+        Value::String(text) if text.trim().is_empty() => return None,
+        Value::String(text) => parse_weight(text),
+        Value::Number(number) => parse_weight(&number.to_string()),
+        _ => None,
+    };
+    if weight.is_none() {
+        input.json.refuse("fontWeight", value, "normal, bold, or 1 to 1000");
+    }
+    weight
+}
+
+/// Words that are no decoration are left out, as CSS does.
+fn read_decoration(input: &mut Input<'_>) -> Option<TextDecoration> {
+    let mut decoration = TextDecoration::default();
+    for word in input.json.string("textDecoration")?.split_ascii_whitespace() {
+        match word.to_ascii_lowercase().as_str() {
+            "underline" => decoration.underline = true,
+            "line-through" => decoration.line_through = true,
+            "overline" => decoration.overline = true,
+            "none" => {}
+            _ => input
+                .warn("textDecoration", format!("{word:.40?} is none of underline, line-through, overline; left out")),
+        }
+    }
+    Some(decoration)
+}
+
+fn read_line_height(input: &mut Input<'_>) -> Option<LineHeight> {
+    let value = input.json.get("lineHeight")?;
+    // `normal` is the CSS word for it.
+    if value.as_str().is_some_and(|it| ["auto", "normal"].iter().any(|name| it.trim().eq_ignore_ascii_case(name))) {
+        return Some(LineHeight::Auto);
+    }
+    input.json.number("lineHeight").map(|times| LineHeight::Times(times.max(0.0)))
+}

@@ -1,0 +1,298 @@
+//! What fills an area: one colour, or `linear-gradient(…)` (rendering.md §7).
+
+use std::sync::Arc;
+
+use peniko::Color;
+
+use super::color;
+use crate::units::Degrees;
+
+/// A parsed fill.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fill {
+    /// One colour everywhere.
+    Solid(Color),
+    /// Colours along a line. Its length depends on what is filled.
+    Linear(LinearGradient),
+}
+
+impl From<Color> for Fill {
+    fn from(color: Color) -> Self {
+        Self::Solid(color)
+    }
+}
+
+/// Colours along a line through the middle of a box.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearGradient {
+    /// Direction in the CSS sense: 0 up, 90 right, 180 down. Finite.
+    pub angle: Degrees,
+    /// At least one, offsets ascending. Colours mix unpremultiplied. Shared, as table cells inherit it by the thousand.
+    pub stops: Arc<[Stop]>,
+}
+
+/// A colour on the line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stop {
+    /// `0.0..=1.0` from start to end.
+    pub offset: f32,
+    /// The colour there.
+    pub color: Color,
+}
+
+/// More stops than this are no gradient: painters keep a table of them.
+const MAX_STOPS: usize = 256;
+
+/// A colour or a `linear-gradient(…)`; `None` for anything else, other gradients included.
+pub fn parse_fill(text: &str) -> Option<Fill> {
+    let text = text.trim();
+    if is_gradient(text) { parse_linear(text).map(Fill::Linear) } else { color::parse(text).map(Fill::Solid) }
+}
+
+/// True for every CSS gradient function, those that cannot be drawn included.
+pub fn is_gradient(text: &str) -> bool {
+    let name = text.trim_start().split('(').next().unwrap_or_default().trim_end();
+    name.len() < text.len() && name.len() <= 32 && name.to_ascii_lowercase().ends_with("-gradient")
+}
+
+/// `linear-gradient(A, colour p%, …)`.
+///
+/// `A`: an angle (`deg`, `grad`, `rad`, `turn`) or `to` and sides; corners count as multiples of 45°. Without it 0°,
+/// upwards, as measured. Positions in percent, one or two a colour; a missing first is 0, a missing last 1, others
+/// spread evenly between their neighbours. What lies outside 0–100 % is cut, with the colour it has at the cut.
+pub fn parse_linear(text: &str) -> Option<LinearGradient> {
+    let (name, rest) = text.trim().split_once('(')?;
+    if !name.trim().eq_ignore_ascii_case("linear-gradient") {
+        return None;
+    }
+    let mut parts = split_outside_parentheses(rest.strip_suffix(')')?, |byte| byte == b',').peekable();
+    let angle = parts.peek().and_then(|first| direction(first));
+    if angle.is_some() {
+        parts.next();
+    }
+    let mut stops = Vec::new();
+    for part in parts {
+        read_stop(part, &mut stops)?;
+        if stops.len() > MAX_STOPS {
+            return None;
+        }
+    }
+    let stops = cut(&spread(&stops)?);
+    (!stops.is_empty()).then_some(LinearGradient { angle: angle.unwrap_or_default(), stops: stops.into() })
+}
+
+/// Pieces of `text` between the bytes (ASCII) for which `is_separator` holds outside parentheses.
+fn split_outside_parentheses(text: &str, is_separator: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut depth = 0_usize;
+        let end = text.bytes().position(|byte| {
+            match byte {
+                b'(' => depth += 1,
+                b')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && is_separator(byte)
+        });
+        rest = end.map(|end| &text[end + 1..]);
+        Some(end.map_or(text, |end| &text[..end]).trim())
+    })
+}
+
+fn direction(text: &str) -> Option<Degrees> {
+    let text = text.to_ascii_lowercase();
+    let mut words = text.split_ascii_whitespace();
+    if words.next() == Some("to") {
+        let (first, second) = (words.next(), words.next());
+        let has = |side| first == Some(side) || second == Some(side);
+        let angle = match (has("top"), has("right"), has("bottom"), has("left")) {
+            (true, false, false, false) => 0.0,
+            (true, true, false, false) => 45.0,
+            (false, true, false, false) => 90.0,
+            (false, true, true, false) => 135.0,
+            (false, false, true, false) => 180.0,
+            (false, false, true, true) => 225.0,
+            (false, false, false, true) => 270.0,
+            (true, false, false, true) => 315.0,
+            _ => return None,
+        };
+        return Some(Degrees(angle));
+    }
+    // Longest unit first: `grad` ends in `rad`.
+    let units = [("turn", 360.0), ("grad", 0.9), ("deg", 1.0), ("rad", 180.0 / std::f64::consts::PI)];
+    let (number, unit) = units.iter().find_map(|(unit, degrees)| Some((text.strip_suffix(unit)?, degrees)))?;
+    let angle = number.trim().parse::<f64>().ok()? * unit;
+    angle.is_finite().then_some(Degrees(angle))
+}
+
+/// A colour and up to two positions (`red 10% 20%` is two stops); a position is `None` when not written.
+fn read_stop(part: &str, stops: &mut Vec<(Option<f32>, Color)>) -> Option<()> {
+    let words: Vec<_> =
+        split_outside_parentheses(part, |byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).collect();
+    let first_position = words.iter().position(|word| percent(word).is_some()).unwrap_or(words.len());
+    let (name, positions) = words.split_at(first_position);
+    // Joined again for `rgb (1, 2, 3)`, which browsers refuse and people write.
+    let color = color::parse(&name.join(" "))?;
+    match positions {
+        [] => stops.push((None, color)),
+        [one] => stops.push((percent(one), color)),
+        [from, to] => stops.extend([(Some(percent(from)?), color), (Some(percent(to)?), color)]),
+        _ => return None,
+    }
+    Some(())
+}
+
+/// `25%` gives 0.25.
+fn percent(word: &str) -> Option<f32> {
+    let number: f32 = word.strip_suffix('%')?.trim().parse().ok()?;
+    number.is_finite().then_some(number / 100.0)
+}
+
+/// Fills in missing positions and makes them ascending, by the rules of CSS Images 3 §3.4.3.
+fn spread(stops: &[(Option<f32>, Color)]) -> Option<Vec<Stop>> {
+    let last = stops.len().checked_sub(1)?;
+    let mut offsets: Vec<_> = stops.iter().map(|(offset, _)| *offset).collect();
+    offsets[0].get_or_insert(0.0);
+    offsets[last].get_or_insert(1.0);
+    let mut largest = f32::NEG_INFINITY;
+    for offset in offsets.iter_mut().flatten() {
+        largest = largest.max(*offset);
+        *offset = largest;
+    }
+    let mut result: Vec<Stop> = Vec::with_capacity(stops.len());
+    for (at, (_, color)) in stops.iter().enumerate() {
+        let offset = offsets[at].or_else(|| {
+            // The neighbour before is already placed, the first and last always are.
+            let before = result.last()?.offset;
+            let (steps, after) = offsets[at..].iter().enumerate().find_map(|(steps, it)| Some((steps, (*it)?)))?;
+            Some(before + (after - before) / (steps + 1) as f32)
+        })?;
+        result.push(Stop { offset, color: *color });
+    }
+    Some(result)
+}
+
+/// Restricts ascending stops to `0..=1`.
+fn cut(stops: &[Stop]) -> Vec<Stop> {
+    let inside = |stop: &&Stop| (0.0..=1.0).contains(&stop.offset);
+    let mut result: Vec<_> = stops.iter().filter(inside).copied().collect();
+    if stops.iter().any(|stop| stop.offset < 0.0) {
+        result.insert(0, Stop { offset: 0.0, color: color_at(stops, 0.0) });
+    }
+    if stops.iter().any(|stop| stop.offset > 1.0) {
+        result.push(Stop { offset: 1.0, color: color_at(stops, 1.0) });
+    }
+    result
+}
+
+/// The colour of ascending, nonempty `stops` at `offset`.
+fn color_at(stops: &[Stop], offset: f32) -> Color {
+    let after = stops.partition_point(|stop| stop.offset <= offset);
+    match (after.checked_sub(1).map(|before| stops[before]), stops.get(after)) {
+        (Some(before), Some(after)) => {
+            let t = (offset - before.offset) / (after.offset - before.offset);
+            let mix = |channel| {
+                let (from, to): (f32, f32) = (before.color.components[channel], after.color.components[channel]);
+                (from + (to - from) * t).clamp(0.0, 1.0)
+            };
+            Color::new([mix(0), mix(1), mix(2), mix(3)])
+        }
+        (Some(only), None) => only.color,
+        (None, only) => only.map_or(Color::TRANSPARENT, |stop| stop.color),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Angle and `offset:#rrggbbaa` of each stop.
+    fn linear(text: &str) -> Option<(f64, String)> {
+        let gradient = parse_linear(text)?;
+        let stop = |stop: &Stop| {
+            let [r, g, b, a] = stop.color.to_rgba8().to_u8_array();
+            format!("{}:{r:02x}{g:02x}{b:02x}{a:02x}", stop.offset)
+        };
+        Some((gradient.angle.0, gradient.stops.iter().map(stop).collect::<Vec<_>>().join(" ")))
+    }
+
+    #[test]
+    fn gradient_as_the_editor_writes_it() {
+        let text = "linear-gradient(45deg, rgba(131,58,180,1) 0%, rgba(253,29,29,0.5) 50%, #fcb045 100%)";
+        assert_eq!(linear(text), Some((45.0, "0:833ab4ff 0.5:fd1d1d80 1:fcb045ff".to_owned())));
+    }
+
+    #[test]
+    fn gradient_without_angle_goes_up() {
+        assert_eq!(linear("linear-gradient(#f00, #00f)"), Some((0.0, "0:ff0000ff 1:0000ffff".to_owned())));
+    }
+
+    #[test]
+    fn gradient_keywords_are_angles() {
+        for (text, angle) in [
+            ("to top", 0.0),
+            ("to right", 90.0),
+            ("TO  Bottom", 180.0),
+            ("to left", 270.0),
+            ("to top right", 45.0),
+            ("to right bottom", 135.0),
+            ("to bottom left", 225.0),
+            ("to left top", 315.0),
+            ("-90deg", -90.0),
+            ("0.25turn", 90.0),
+            ("100grad", 90.0),
+        ] {
+            assert_eq!(linear(&format!("linear-gradient({text}, red, blue)")).map(|it| it.0), Some(angle), "{text}");
+        }
+    }
+
+    #[test]
+    fn gradient_missing_positions_spread_evenly() {
+        let stops = |text: &str| linear(&format!("linear-gradient(0deg, {text})")).expect("a gradient").1;
+        assert_eq!(
+            stops("#000, #111, #222, #333, #444"),
+            "0:000000ff 0.25:111111ff 0.5:222222ff 0.75:333333ff 1:444444ff"
+        );
+        assert_eq!(stops("#000 20%, #111, #222 40%, #333"), "0.2:000000ff 0.3:111111ff 0.4:222222ff 1:333333ff");
+        assert_eq!(stops("#000 50%, #111 20%, #222"), "0.5:000000ff 0.5:111111ff 1:222222ff");
+        assert_eq!(stops("#000 25% 75%, #222"), "0.25:000000ff 0.75:000000ff 1:222222ff");
+    }
+
+    #[test]
+    fn gradient_is_cut_to_its_line() {
+        let stops = |text: &str| linear(&format!("linear-gradient(0deg, {text})")).expect("a gradient").1;
+        assert_eq!(stops("#000000 -100%, #646464 100%"), "0:323232ff 1:646464ff");
+        assert_eq!(stops("#000000 0%, #646464 200%"), "0:000000ff 1:323232ff");
+        assert_eq!(stops("red 150%, blue 200%"), "1:ff0000ff");
+        assert_eq!(stops("red -50%, blue -20%"), "0:0000ffff");
+    }
+
+    #[test]
+    fn gradient_refuses_the_rest() {
+        let many = format!("linear-gradient({})", vec!["red"; MAX_STOPS + 1].join(","));
+        for text in [
+            "linear-gradient()",
+            "linear-gradient(45deg)",
+            "linear-gradient(45deg, nocolor, red)",
+            "linear-gradient(45deg, red 1px, blue)",
+            "linear-gradient(45deg, red, blue",
+            "linear-gradient(to center, red, blue)",
+            "linear-gradient(red 1% 2% 3%, blue)",
+            "radial-gradient(circle, red, blue)",
+            "linear-gradient(é, é)",
+            &many,
+        ] {
+            assert_eq!(parse_fill(text), None, "{text}");
+        }
+        assert!(is_gradient(" Radial-Gradient(circle, red)") && is_gradient("repeating-linear-gradient("));
+        assert!(!is_gradient("linear-gradient") && !is_gradient("https://a/b-gradient.png"));
+    }
+
+    #[test]
+    fn fill_is_a_colour_or_a_gradient() {
+        assert_eq!(parse_fill(" white "), Some(Fill::Solid(Color::WHITE)));
+        assert!(matches!(parse_fill("linear-gradient(90deg, red, blue)"), Some(Fill::Linear(_))));
+        assert_eq!(parse_fill("notacolor"), None);
+    }
+}

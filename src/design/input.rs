@@ -1,0 +1,186 @@
+//! What reading a design carries along: limits, ids, warnings; and one element of it on its way to becoming typed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use peniko::Color;
+use serde_json::Value;
+
+use super::color;
+use super::gradient::{self, Fill};
+use super::migrate::SchemaVersion;
+use crate::config::DesignLimits;
+use crate::json::{Reader, describe};
+use crate::report::{JsonPath, Origin, Warning, WarningCode};
+
+/// Shared by all elements of one design.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(super) limits: DesignLimits,
+    pub(super) version: SchemaVersion,
+    pub(super) warnings: Warnings,
+    /// Ids that must not be made up again: written somewhere in the design, or made up before.
+    ids: HashSet<Arc<str>>,
+    elements: usize,
+}
+
+impl Reading {
+    /// Before anything of the design `value` is read.
+    pub(super) fn new(value: &Value, limits: &DesignLimits) -> Self {
+        let mut ids = HashSet::new();
+        collect_ids(value, &mut ids);
+        Self {
+            limits: limits.clone(),
+            version: SchemaVersion::CURRENT,
+            warnings: Warnings::default(),
+            ids,
+            elements: 0,
+        }
+    }
+
+    /// The member `id`, or one made from `index` (design-format.md §1): the same design always gets the same ids.
+    pub(super) fn id(&mut self, json: &mut Reader<'_>, index: impl FnOnce() -> String) -> Arc<str> {
+        if let Some(id) = json.string("id").filter(|id| !id.is_empty()) {
+            return id.into();
+        }
+        let wanted = index();
+        let mut id: Arc<str> = wanted.as_str().into();
+        let mut suffix = 2_usize;
+        while self.ids.contains(&id) {
+            id = format!("{wanted}_{suffix}").into();
+            suffix += 1;
+        }
+        self.ids.insert(id.clone());
+        id
+    }
+
+    /// Counts `more` elements or cells. False when the design has too many: the first time, that is a problem.
+    pub(super) fn count(&mut self, more: usize, json: &mut Reader<'_>, key: &str) -> bool {
+        let limit = self.limits.elements;
+        let fitted = self.elements <= limit;
+        self.elements = self.elements.saturating_add(more);
+        let fits = self.elements <= limit;
+        if fitted && !fits {
+            let message = format!(
+                "here the design exceeds {limit} elements and table cells; the limit is {limit} (TENTER_MAX_ELEMENTS)"
+            );
+            json.problem(key, message);
+        }
+        fits
+    }
+}
+
+/// Ids of pages, elements and cells as written.
+fn collect_ids(value: &Value, ids: &mut HashSet<Arc<str>>) {
+    if let Some(id) = value.get("id").and_then(Value::as_str) {
+        ids.insert(id.into());
+    }
+    for key in ["pages", "children", "cells"] {
+        for entry in value.get(key).and_then(Value::as_array).into_iter().flatten() {
+            collect_ids(entry, ids);
+        }
+    }
+}
+
+/// Warnings in the order found; the first [`Warnings::KEPT`] are kept, so that a hostile design cannot make its answer
+/// large.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    kept: Vec<Warning>,
+    dropped: usize,
+}
+
+impl Warnings {
+    const KEPT: usize = 200;
+
+    pub(super) fn push(&mut self, warning: Warning) {
+        if self.kept.len() < Self::KEPT { self.kept.push(warning) } else { self.dropped += 1 }
+    }
+
+    pub(super) fn into_vec(mut self) -> Vec<Warning> {
+        if self.dropped > 0 {
+            self.kept.push(Warning {
+                code: WarningCode::Ignored,
+                path: JsonPath::root(),
+                element: Arc::default(),
+                message: format!("and {} more values like these", self.dropped),
+            });
+        }
+        self.kept
+    }
+}
+
+/// One element or cell being read.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    /// Its members.
+    pub(crate) json: Reader<'a>,
+    /// Its place and id.
+    pub(crate) origin: Origin,
+    /// Its place in numbers, `0-2`: page, child, grandchild …
+    pub(crate) index: String,
+    /// What the design's elements share.
+    pub(crate) reading: &'a mut Reading,
+}
+
+impl Input<'_> {
+    /// Tells the caller about member `key`.
+    pub(crate) fn warn(&mut self, key: &str, message: impl Into<String>) {
+        let mut warning = self.origin.warn(WarningCode::Ignored, message);
+        warning.path = self.json.at().key(key);
+        self.reading.warnings.push(warning);
+    }
+
+    /// A CSS colour. An empty string is transparent; what is no colour is drawn black, with a warning, as a browser's
+    /// canvas does (design-format.md §6.4 for figures; for other fields by analogy).
+    pub(crate) fn color(&mut self, key: &str, default: Color) -> Color {
+        self.paint(key, default, color::parse, "CSS colour")
+    }
+
+    /// A CSS colour or linear gradient; otherwise like [`Self::color`].
+    pub(crate) fn fill(&mut self, key: &str, default: Fill) -> Fill {
+        self.paint(key, default, gradient::parse_fill, "CSS colour or linear-gradient(…)")
+    }
+
+    fn paint<T: From<Color>>(&mut self, key: &str, default: T, parse: impl Fn(&str) -> Option<T>, kind: &str) -> T {
+        let Some(text) = self.json.string(key) else { return default };
+        if text.trim().is_empty() {
+            return Color::TRANSPARENT.into();
+        }
+        parse(text).unwrap_or_else(|| {
+            let found = self.json.get(key).map(describe).unwrap_or_default();
+            self.warn(key, format!("{found} is no {kind}; drawn black, as the editor does"));
+            Color::BLACK.into()
+        })
+    }
+
+    /// An address: URL or data URI. `None` when absent or empty.
+    pub(crate) fn address(&mut self, key: &str) -> Option<Arc<str>> {
+        self.json.string(key).map(str::trim).filter(|text| !text.is_empty()).map(Into::into)
+    }
+
+    /// A text to draw, `""` when absent; a problem when longer than allowed.
+    pub(crate) fn text(&mut self, key: &str) -> Arc<str> {
+        let Some(text) = self.json.string(key) else { return Arc::default() };
+        let limit = self.reading.limits.text_chars;
+        // Bytes first: counting characters is needed only for texts near the limit.
+        let chars = if text.len() <= limit { 0 } else { text.chars().count() };
+        if chars > limit {
+            let message = format!("this text has {chars} characters; the limit is {limit} (TENTER_MAX_TEXT_CHARS)");
+            self.json.problem(key, message);
+            return Arc::default();
+        }
+        text.into()
+    }
+
+    /// Lengths of dashes and gaps in units of the line's width; empty for a solid line. A list with a negative number
+    /// is ignored with a warning, one without a positive number draws solid: canvas rules.
+    pub(crate) fn dash(&mut self) -> Vec<f64> {
+        let dash = self.json.numbers("dash").unwrap_or_default();
+        if dash.iter().any(|it| *it < 0.0) {
+            self.warn("dash", "a dash or gap is negative; drawn solid, as the editor does");
+            return Vec::new();
+        }
+        if dash.iter().all(|it| *it == 0.0) { Vec::new() } else { dash }
+    }
+}

@@ -1,0 +1,158 @@
+//! Designs of older schema versions (design-format.md §9), brought to version 4 while they are read.
+
+use super::Page;
+use super::elements::Element;
+use super::elements::text::Text;
+
+/// `schemaVersion` of a design: which of the changes below it lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SchemaVersion(u32);
+
+impl SchemaVersion {
+    /// What today's editor writes.
+    pub(crate) const CURRENT: Self = Self(4);
+
+    /// Absent counts as 0, fractions are cut.
+    pub(crate) fn new(number: Option<f64>) -> Self {
+        // A cast saturates: negative numbers are version 0.
+        Self(number.unwrap_or(0.0) as u32)
+    }
+
+    /// 0→1: spacing was in rem of 16 px, now it is a fraction of the font size (px). Texts only.
+    pub(crate) fn letter_spacing(self, spacing: f64, font_size: f64) -> f64 {
+        let migrated = spacing * 16.0 / font_size;
+        if self < Self(1) && migrated.is_finite() { migrated } else { spacing }
+    }
+
+    /// 1→2: intensities were −100 to 100, except those of the three presets.
+    pub(crate) fn filter_intensity(self, intensity: f64, is_preset: bool) -> f64 {
+        if self < Self(2) && !is_preset { intensity / 100.0 } else { intensity }
+    }
+
+    /// 2→3: when any text has markup, every text with a background keeps the one rectangle it was drawn with.
+    pub(crate) fn legacy_backgrounds(self, pages: &mut [Page]) {
+        if self < Self(3) && pages.iter().any(|page| page.children.iter().any(has_markup)) {
+            for page in pages {
+                each_text(&mut page.children, &mut |text| text.legacy_background |= text.background_enabled);
+            }
+        }
+    }
+}
+
+fn has_markup(element: &Element) -> bool {
+    match element {
+        Element::Text(text) => is_quill_markup(&text.text),
+        Element::Group(group) => group.children.iter().any(has_markup),
+        Element::Table(table) => table.cells.iter().any(|cell| is_quill_markup(&cell.text)),
+        Element::Image(_)
+        | Element::Svg(_)
+        | Element::Figure(_)
+        | Element::Line(_)
+        | Element::Gif(_)
+        | Element::Video(_) => false,
+    }
+}
+
+fn each_text(elements: &mut [Element], change: &mut impl FnMut(&mut Text)) {
+    for element in elements {
+        match element {
+            Element::Text(text) => change(text),
+            Element::Group(group) => each_text(&mut group.children, change),
+            Element::Image(_)
+            | Element::Svg(_)
+            | Element::Figure(_)
+            | Element::Line(_)
+            | Element::Table(_)
+            | Element::Gif(_)
+            | Element::Video(_) => {}
+        }
+    }
+}
+
+/// True when `text` opens a tag that the rich-text editor of that time wrote.
+fn is_quill_markup(text: &str) -> bool {
+    const TAGS: [&str; 8] = ["p", "br", "span", "strong", "em", "ol", "ul", "li"];
+    text.split('<').skip(1).any(|after| {
+        let name = &after[..after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len())];
+        let ends = after[name.len()..].starts_with(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/');
+        ends && TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::design::Design;
+
+    /// The elements of a one-page design.
+    fn children(version: Option<u32>, children: &Value) -> Vec<Element> {
+        let mut design = json!({"pages": [{"id": "p", "children": children}]});
+        if let Some(version) = version {
+            design["schemaVersion"] = version.into();
+        }
+        Design::parse(design.to_string().as_bytes(), &Default::default()).expect("a design").pages.remove(0).children
+    }
+
+    fn letter_spacing(version: Option<u32>, text: Value) -> f64 {
+        match children(version, &json!([text])).remove(0) {
+            Element::Text(text) => text.style.letter_spacing,
+            other => panic!("not a text: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn migrate_letter_spacing_from_rem() {
+        // fixtures.md 36
+        let text = json!({"type": "text", "letterSpacing": 0.5, "fontSize": 60});
+        assert!((letter_spacing(None, text.clone()) - 0.133_33).abs() < 1e-5);
+        assert!((letter_spacing(Some(0), text.clone()) - 0.133_33).abs() < 1e-5);
+        assert_eq!(letter_spacing(Some(1), text.clone()), 0.5);
+        assert_eq!(letter_spacing(Some(9), text), 0.5);
+        assert_eq!(letter_spacing(None, json!({"type": "text", "letterSpacing": 7})), 8.0, "font size 14");
+        assert_eq!(letter_spacing(None, json!({"type": "text", "letterSpacing": 7, "fontSize": 0})), 7.0);
+    }
+
+    #[test]
+    fn migrate_filter_percent() {
+        // fixtures.md 37
+        let intensities = |version| {
+            match children(
+            version,
+            &json!([{"type": "image", "src": "a.png", "filters": {"contrast": {"intensity": 50}, "warm": {"intensity": 0.5}}}]),
+        )
+        .remove(0)
+        {
+            Element::Image(image) => image.effects.filters.iter().map(|it| it.intensity).collect::<Vec<_>>(),
+            other => panic!("not an image: {other:?}"),
+        }
+        };
+        assert_eq!(intensities(Some(1)), [0.5, 0.5]);
+        assert_eq!(intensities(None), [0.5, 0.5]);
+        assert_eq!(intensities(Some(2)), [1.0, 0.5], "clamped to its range");
+    }
+
+    #[test]
+    fn migrate_legacy_background_when_any_text_has_markup() {
+        let legacy = |version, markup: &str, cell: &str| {
+            let elements = children(
+                version,
+                &json!([
+                    {"type": "text", "text": "plain", "backgroundEnabled": true},
+                    {"type": "group", "children": [{"type": "text", "text": markup}, {"type": "text", "backgroundEnabled": true}]},
+                    {"type": "table", "rows": 1, "cols": 1, "cells": [{"text": cell}]},
+                ]),
+            );
+            let mut flags = Vec::new();
+            let mut elements = elements;
+            each_text(&mut elements, &mut |text| flags.push(text.legacy_background));
+            flags
+        };
+        assert_eq!(legacy(Some(2), "<p>a</p>", ""), [true, false, true]);
+        assert_eq!(legacy(None, "a<BR/>b", ""), [true, false, true]);
+        assert_eq!(legacy(Some(2), "", "<li class=\"x\">"), [true, false, true]);
+        assert_eq!(legacy(Some(2), "a < p > <pre> <b>x</b> <p", ""), [false; 3]);
+        assert_eq!(legacy(Some(3), "<p>a</p>", ""), [false; 3]);
+    }
+}

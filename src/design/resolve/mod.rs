@@ -1,0 +1,168 @@
+//! A design, with its files in hand, becomes a scene: pages, z-order, groups, placement; one file for each kind of thing.
+//!
+//! Opacity is multiplied into the parts of an element, never applied to a layer, because the editor does so
+//! (rendering.md §3). What cannot be drawn yet is a warning that names the element.
+
+mod page;
+mod paints;
+mod pictures;
+mod requests;
+mod shapes;
+mod tables;
+mod texts;
+
+use kurbo::Affine;
+
+use super::elements::Element;
+use super::props::{Common, Effects, Placement};
+use super::{Design, Page};
+use crate::assets::svg::SvgFonts;
+use crate::assets::{AssetError, AssetSet};
+use crate::options::RenderOptions;
+use crate::report::{JsonPath, Origin, Warning, WarningCode};
+use crate::scene::{self, Document, Group, Node};
+use crate::text::Layouter;
+use crate::units::Opacity;
+
+pub use requests::{FamilyUse, FontError, asset_requests, font_set, missing_families};
+
+/// A scene, and what the caller should know about it.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The chosen pages, in the order asked for.
+    pub document: Document,
+    /// In document order.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a design cannot become a scene.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// An image could not be had and `skipImageError` is off.
+    #[error("{0}")]
+    Image(AssetError),
+    /// A font could not be had and `skipFontError` is off.
+    #[error(transparent)]
+    Font(#[from] FontError),
+}
+
+impl ResolveError {
+    /// The place in the JSON.
+    pub fn at(&self) -> &JsonPath {
+        match self {
+            Self::Image(error) => &error.at,
+            Self::Font(error) => &error.at,
+        }
+    }
+}
+
+/// Resolves `pages` (indices into `design.pages`, each in range).
+///
+/// # Errors
+/// The first image in document order that failed, unless `skipImageError`.
+pub fn resolve(
+    design: &Design,
+    pages: &[usize],
+    assets: &AssetSet,
+    svg_fonts: &SvgFonts,
+    layouter: &mut Layouter,
+    options: &RenderOptions,
+) -> Result<Resolved, ResolveError> {
+    let mut resolver = Resolver { assets, svg_fonts, layouter, options, warnings: Vec::new() };
+    let pages = pages.iter().filter_map(|index| design.pages.get(*index));
+    let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
+    Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })
+}
+
+/// Everything that resolving an element needs.
+struct Resolver<'a> {
+    assets: &'a AssetSet,
+    svg_fonts: &'a SvgFonts,
+    layouter: &'a mut Layouter,
+    options: &'a RenderOptions,
+    warnings: Vec<Warning>,
+}
+
+impl Resolver<'_> {
+    fn page(&mut self, page: &Page) -> Result<scene::Page, ResolveError> {
+        let bleed = if self.options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
+        let mut children = self.background(page, bleed)?;
+        // Only direct children of the page can be on top (rendering.md §1).
+        let (top, ordinary): (Vec<_>, Vec<_>) = page.children.iter().partition(|child| child.common().always_on_top);
+        for child in ordinary.into_iter().chain(top) {
+            children.extend(self.element(child, Opacity::OPAQUE)?);
+        }
+        Ok(scene::Page { size: page.size, bleed, root: Group { children, ..Group::default() } })
+    }
+
+    /// `inherited`: opacity of the groups around it.
+    fn element(&mut self, element: &Element, inherited: Opacity) -> Result<Option<Node>, ResolveError> {
+        let common = element.common();
+        let opacity = inherited * common.opacity;
+        if !common.is_shown() || opacity.is_zero() {
+            return Ok(None);
+        }
+        let (placement, children) = match element {
+            Element::Group(group) => {
+                let mut children = Vec::new();
+                for child in &group.children {
+                    children.extend(self.element(child, opacity)?);
+                }
+                return Ok(Some(grouped(common, Affine::IDENTITY, children)));
+            }
+            Element::Text(text) => (&text.placement, self.text(text, opacity)),
+            Element::Image(image) | Element::Gif(image) => (&image.placement, self.image(image, opacity)?),
+            Element::Video(video) => (&video.image.placement, self.video(video, opacity)?),
+            Element::Svg(svg) => (&svg.placement, self.svg(svg, opacity)?),
+            Element::Figure(figure) => (&figure.placement, self.figure(figure, opacity)),
+            Element::Line(line) => (&line.placement, self.line(line, opacity)),
+            Element::Table(table) => (&table.placement, self.table(table, opacity)),
+        };
+        let placed = placed(placement);
+        if !placed.is_finite() {
+            self.warn(&common.origin, WarningCode::ShapeSkipped, "its position is beyond all bounds; left out");
+            return Ok(None);
+        }
+        Ok(Some(grouped(common, placed, children)))
+    }
+
+    fn warn(&mut self, origin: &Origin, code: WarningCode, message: impl Into<String>) {
+        self.warnings.push(origin.warn(code, message));
+    }
+
+    /// Names what is left out of an element's effects; `effective` tells which ones the kind has at all.
+    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects, effective: EffectsOf) {
+        let pictures = effective == EffectsOf::Pixels;
+        let missing = [
+            (effects.shadow_enabled, "shadow"),
+            (pictures && effects.blur_enabled && effects.blur_radius > 0.0, "blur"),
+            (pictures && effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
+            (pictures && effects.sepia_enabled, "sepia"),
+            (pictures && effects.grayscale_enabled, "grayscale"),
+            (pictures && effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
+        ];
+        let names: Vec<_> = missing.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        if !names.is_empty() {
+            let message = format!("{} is not built yet; drawn without", names.join(", "));
+            self.warn(origin, WarningCode::NotSupported, message);
+        }
+    }
+}
+
+/// Which effects a kind of element has (rendering.md §4).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EffectsOf {
+    /// Pictures and glyphs: all.
+    Pixels,
+    /// Figures and lines: only the shadow.
+    Shapes,
+}
+
+/// The element's own coordinates to the page's: its top-left corner stays where rotation leaves it (rendering.md §2).
+fn placed(placement: &Placement) -> Affine {
+    Affine::translate((placement.x, placement.y)) * Affine::rotate(placement.rotation.to_radians())
+}
+
+fn grouped(common: &Common, transform: Affine, children: Vec<Node>) -> Node {
+    Node::Group(Box::new(Group { origin: Some(common.origin.clone()), transform, children, ..Group::default() }))
+}

@@ -1,0 +1,35 @@
+//! Page backgrounds (design-format.md §3.1).
+
+use kurbo::{Insets, Rect, Shape as _};
+
+use super::super::Page;
+use super::super::background::Background;
+use super::paints::{is_transparent, paint};
+use super::{ResolveError, Resolver};
+use crate::report::Origin;
+use crate::scene::{Node, Path};
+use crate::units::Opacity;
+
+/// What error messages call the background's picture (http-api.md §6).
+pub(super) const BACKGROUND_ID: &str = "page background";
+
+impl Resolver<'_> {
+    /// Covers the page, and the bleed when it is included.
+    pub(super) fn background(&mut self, page: &Page, bleed: Insets) -> Result<Vec<Node>, ResolveError> {
+        let sheet = Rect::from_origin_size((0.0, 0.0), page.size) + bleed;
+        if self.options.ignore_background {
+            return Ok(Vec::new());
+        }
+        match &page.background {
+            Background::Fill(fill) if is_transparent(fill) => Ok(Vec::new()),
+            Background::Fill(fill) => {
+                let paint = paint(fill, sheet, self.gradient_length(), Opacity::OPAQUE);
+                Ok(vec![Node::Path(Path::filled(sheet.to_path(0.1), paint))])
+            }
+            Background::Image(src) => {
+                let origin = Origin { path: page.at.key("background"), element: BACKGROUND_ID.into() };
+                self.cover(src, sheet, &origin)
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a design needs before it can be resolved: its files, and the fonts made of them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::super::background::Background;
+use super::super::elements::Element;
+use super::super::elements::text_style::{FontStyle, TextStyle};
+use super::super::fonts::{FontFace, family_key};
+use super::super::{Design, Page};
+use super::page::BACKGROUND_ID;
+use crate::assets::{Asset, AssetKind, AssetRequest, AssetRequests, AssetSet, FaceWish, WebFace};
+use crate::options::RenderOptions;
+use crate::report::{JsonPath, Origin, Warning, WarningCode};
+use crate::text::{DEFAULT_FAMILY, Face, FaceStyle, FontLibrary, FontSet};
+
+/// A family that is drawn but cannot be had. The words are the editor's: clients look for them (http-api.md §6).
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "Timeout for loading font \"{family}\": {reason}; give it in the design's fonts or in TENTER_FONT_DIR, or set skipFontError"
+)]
+pub struct FontError {
+    /// The first place that asks for it.
+    pub at: JsonPath,
+    /// As written.
+    pub family: Arc<str>,
+    /// What was tried.
+    pub reason: String,
+}
+
+/// A family that some text is drawn in.
+#[derive(Clone, Debug)]
+pub struct FamilyUse {
+    /// As written.
+    pub family: Arc<str>,
+    /// The first text that uses it.
+    pub origin: Origin,
+    /// Weights and slants that texts ask for.
+    pub faces: Vec<FaceWish>,
+}
+
+/// Every image and font that drawing `pages` takes: backgrounds first, then elements in document order, then fonts.
+pub fn asset_requests(design: &Design, pages: &[usize], options: &RenderOptions) -> AssetRequests {
+    let mut requests = AssetRequests::default();
+    for page in chosen(design, pages) {
+        if let Background::Image(src) = &page.background
+            && !options.ignore_background
+        {
+            let at = page.at.key("background");
+            requests.push(AssetRequest { url: src.clone(), kind: AssetKind::Image, at, element: BACKGROUND_ID.into() });
+        }
+        each_shown(&page.children, &mut |element| {
+            if let Some((picture, common)) = picture_of(element) {
+                let (at, element) = (common.origin.path.clone(), common.origin.element.clone());
+                requests.push(AssetRequest { url: picture.src.clone(), kind: AssetKind::Image, at, element });
+            }
+        });
+    }
+    for face in needed_faces(design, pages) {
+        for source in &face.sources {
+            let (at, element) = (face.at.clone(), face.family.clone());
+            requests.push(AssetRequest { url: source.clone(), kind: AssetKind::Font, at, element });
+        }
+    }
+    requests
+}
+
+/// Families that `pages` draw and that neither the design nor `library` has: to be asked of a font service.
+pub fn missing_families(design: &Design, pages: &[usize], library: &Arc<FontLibrary>) -> Vec<FamilyUse> {
+    let fonts = FontSet::new(library.clone());
+    let declared: HashSet<String> = design.fonts.iter().map(|face| family_key(&face.family)).collect();
+    let known =
+        |family: &str| family.split(',').any(|it| declared.contains(&family_key(it))) || fonts.source(family).is_some();
+    families(design, pages).into_iter().filter(|family| !known(&family.family)).collect()
+}
+
+/// The fonts for `pages`: declared faces whose files were had, then `web` (family and its faces), over `library`.
+///
+/// # Errors
+/// The first family that nobody has, unless `skipFontError`: then it is a warning, and drawn in the default family.
+pub fn font_set(
+    design: &Design,
+    pages: &[usize],
+    assets: &AssetSet,
+    library: &Arc<FontLibrary>,
+    web: &[(Arc<str>, Vec<WebFace>)],
+    options: &RenderOptions,
+) -> Result<(FontSet, Vec<Warning>), FontError> {
+    let mut fonts = FontSet::new(library.clone());
+    let mut failures: Vec<(String, String)> = Vec::new();
+    for face in needed_faces(design, pages) {
+        let loaded = face.sources.iter().find_map(|source| match assets.get(source) {
+            Some(Ok(Asset::Font(bytes))) => Some(bytes.clone()),
+            _ => None,
+        });
+        match loaded {
+            Some(bytes) => fonts.declare(&face.family, Face::from_memory(bytes, 0, face_style(face))),
+            None => {
+                let reason = face.sources.iter().find_map(|source| assets.get(source)?.err());
+                let reason = reason.map_or_else(|| "no source".to_owned(), ToString::to_string);
+                failures.push((family_key(&face.family), reason));
+            }
+        }
+    }
+    for (family, faces) in web {
+        for face in faces {
+            let style = FaceStyle {
+                weights: f32::from(*face.weights.start())..=f32::from(*face.weights.end()),
+                italic: face.italic,
+            };
+            fonts.declare(family, Face::from_memory(face.font.clone(), 0, style));
+        }
+    }
+    let mut warnings = Vec::new();
+    for FamilyUse { family, origin, .. } in families(design, pages) {
+        if fonts.source(&family).is_some() {
+            continue;
+        }
+        let failure = failures.iter().find(|(key, _)| *key == family_key(&family));
+        let reason = failure.map_or_else(|| "nobody has it".to_owned(), |(_, reason)| reason.clone());
+        if !options.skip_font_error {
+            return Err(FontError { at: origin.path, family, reason });
+        }
+        let message = format!("font {family:?} cannot be had ({reason}); drawn in {DEFAULT_FAMILY}");
+        warnings.push(origin.warn(WarningCode::FontSubstituted, message));
+    }
+    Ok((fonts, warnings))
+}
+
+/// A face that declares nothing is regular and upright, as `@font-face` has it: bolder or slanted text is synthesised.
+fn face_style(face: &FontFace) -> FaceStyle {
+    let weights = face
+        .weight
+        .as_ref()
+        .map_or(FaceStyle::REGULAR.weights, |weight| f32::from(*weight.start())..=f32::from(*weight.end()));
+    FaceStyle { weights, italic: face.style == Some(FontStyle::Italic) }
+}
+
+fn chosen<'a>(design: &'a Design, pages: &[usize]) -> impl Iterator<Item = &'a Page> {
+    pages.iter().filter_map(|index| design.pages.get(*index))
+}
+
+/// Faces of families that are drawn; all of them when markup may name any.
+fn needed_faces<'a>(design: &'a Design, pages: &[usize]) -> Vec<&'a FontFace> {
+    let used: HashSet<String> = families(design, pages)
+        .iter()
+        .flat_map(|it| it.family.split(',').map(family_key).collect::<Vec<_>>())
+        .collect();
+    let mut by_markup = false;
+    for page in chosen(design, pages) {
+        each_shown(&page.children, &mut |element| {
+            if let Element::Text(text) = element {
+                by_markup |= text.text.contains("font-family");
+            }
+        });
+    }
+    // A colour font of the design also serves emoji in other families.
+    let wanted = |face: &&FontFace| {
+        let key = family_key(&face.family);
+        by_markup || used.contains(&key) || key.contains("emoji")
+    };
+    design.fonts.iter().filter(wanted).collect()
+}
+
+fn families(design: &Design, pages: &[usize]) -> Vec<FamilyUse> {
+    let mut uses: Vec<FamilyUse> = Vec::new();
+    let mut place = HashMap::new();
+    let mut add = |style: &TextStyle, origin: &Origin| {
+        let at = *place.entry(style.font_family.clone()).or_insert_with(|| {
+            uses.push(FamilyUse { family: style.font_family.clone(), origin: origin.clone(), faces: Vec::new() });
+            uses.len() - 1
+        });
+        let wish = FaceWish { italic: style.font_style == FontStyle::Italic, weight: style.font_weight };
+        if !uses[at].faces.contains(&wish) {
+            uses[at].faces.push(wish);
+        }
+    };
+    for page in chosen(design, pages) {
+        each_shown(&page.children, &mut |element| match element {
+            Element::Text(text) => add(&text.style, &text.common.origin),
+            Element::Table(table) => {
+                table.cells.iter().filter(|cell| !cell.text.is_empty()).for_each(|cell| add(&cell.style, &cell.origin));
+            }
+            _ => {}
+        });
+    }
+    uses
+}
+
+fn each_shown(elements: &[Element], visit: &mut impl FnMut(&Element)) {
+    for element in elements.iter().filter(|element| element.common().is_shown()) {
+        visit(element);
+        if let Element::Group(group) = element {
+            each_shown(&group.children, visit);
+        }
+    }
+}
+
+fn picture_of(element: &Element) -> Option<(&super::super::props::PictureBox, &super::super::props::Common)> {
+    match element {
+        Element::Image(image) | Element::Gif(image) => Some((&image.picture, &image.common)),
+        Element::Video(video) => Some((&video.image.picture, &video.image.common)),
+        Element::Svg(svg) => Some((&svg.picture, &svg.common)),
+        Element::Text(_) | Element::Figure(_) | Element::Line(_) | Element::Group(_) | Element::Table(_) => None,
+    }
+}

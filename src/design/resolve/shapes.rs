@@ -1,0 +1,56 @@
+//! Figures and lines (rendering.md §8).
+
+use kurbo::{Join, Rect, Shape as _, Stroke};
+
+use super::super::elements::dash::dashed;
+use super::super::elements::figure::{Figure, outline};
+use super::super::elements::line::Line;
+use super::super::elements::line_heads::line_parts;
+use super::paints::{GradientLength, is_transparent, paint};
+use super::{EffectsOf, Resolver};
+use crate::scene::{Group, Node, Path};
+use crate::units::Opacity;
+
+/// Lengths of outlines are needed roughly, px.
+const LENGTH_ACCURACY: f64 = 1.0;
+
+impl Resolver<'_> {
+    pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
+        self.warn_of_effects(&figure.common.origin, &figure.effects, EffectsOf::Shapes);
+        let size = figure.placement.size();
+        let area = Rect::from_origin_size((0.0, 0.0), size);
+        let outline = outline::outline(&figure.sub_type, size, figure.corner_radius);
+        let length = self.gradient_length();
+        let mut nodes = Vec::new();
+        if !is_transparent(&figure.fill) {
+            nodes.push(Node::Path(Path::filled(outline.clone(), paint(&figure.fill, area, length, opacity))));
+        }
+        if figure.stroke_width > 0.0 && !is_transparent(&figure.stroke) {
+            // Inside the outline: twice as wide, the outer half cut off (rendering.md §8.1).
+            let stroke = Stroke::new(2.0 * figure.stroke_width).with_join(Join::Miter).with_caps(kurbo::Cap::Butt);
+            let stroke = dashed(stroke, &figure.dash, figure.stroke_width, outline.perimeter(LENGTH_ACCURACY));
+            let stroked = Path::stroked(outline.clone(), paint(&figure.stroke, area, length, opacity), stroke);
+            let inside = Group { clip: Some(outline), children: vec![Node::Path(stroked)], ..Group::default() };
+            nodes.push(Node::Group(Box::new(inside)));
+        }
+        nodes
+    }
+
+    pub(super) fn line(&mut self, line: &Line, opacity: Opacity) -> Vec<Node> {
+        self.warn_of_effects(&line.common.origin, &line.effects, EffectsOf::Shapes);
+        let color = line.color.multiply_alpha(opacity.get());
+        let parts = line_parts(line.placement.size(), &line.dash, line.start_head, line.end_head);
+        let path = |part: crate::design::elements::line_heads::LinePart| {
+            let mut path = Path::stroked(part.outline, color, part.stroke);
+            if part.fill {
+                path.fill = Some((color.into(), peniko::Fill::NonZero));
+            }
+            Node::Path(path)
+        };
+        parts.into_iter().map(path).collect()
+    }
+
+    pub(super) fn gradient_length(&self) -> GradientLength {
+        if self.options.css_gradients { GradientLength::Css } else { GradientLength::Side }
+    }
+}

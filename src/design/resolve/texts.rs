@@ -1,0 +1,168 @@
+//! Text elements: blocks, fitted into their box, with background, stroke and fill (rendering.md §9).
+
+use std::sync::Arc;
+
+use kurbo::{Affine, Rect, Size, Stroke};
+
+use super::super::elements::text::Text;
+use super::super::elements::text_style::{self, FontStyle, TextStyle};
+use super::paints::{GradientLength, is_transparent, paint};
+use super::{EffectsOf, Resolver};
+use crate::options::{MissingHeight, TextOverflow};
+use crate::report::{Origin, WarningCode};
+use crate::scene::{Group, Node};
+use crate::text::{
+    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, LineHeight,
+    Overflow, SpanStyle, TextBlocks, TextWarning, VerticalShift,
+};
+use crate::units::Opacity;
+
+/// A placeholder shows through (rendering.md §9.6).
+const PLACEHOLDER_OPACITY: f64 = 0.6;
+
+/// `lineHeight: "auto"` counts as this many font sizes where a missing height is made up (rendering.md §9.7).
+const AUTO_LINE: f64 = 1.2;
+
+impl Resolver<'_> {
+    pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
+        let origin = &text.common.origin;
+        self.warn_of_effects(origin, &text.effects, EffectsOf::Pixels);
+        if text.curve_enabled {
+            self.warn(origin, WarningCode::NotSupported, "curved text is not built yet; drawn straight");
+        }
+        let (content, opacity) = if text.text.is_empty() {
+            (&text.placeholder, opacity * Opacity::new(PLACEHOLDER_OPACITY))
+        } else {
+            (&text.text, opacity)
+        };
+        if content.is_empty() || text.style.font_size <= 0.0 {
+            return Vec::new();
+        }
+        let blocks = blocks(content, &text.style);
+        let overflow = self.overflow(text);
+        let shaped = self.layouter.shape(&blocks);
+        let fitted = text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), overflow);
+        self.warn_of_glyphs(origin);
+        // The editor draws nothing where not even the smallest letters fit.
+        let Some((laid_out, drawn_size)) = fitted else { return Vec::new() };
+
+        let resizable = self.options.text_vertical_resize;
+        let height = text.height.unwrap_or(0.0);
+        let room = if resizable { (height - laid_out.height).max(0.0) } else { 0.0 };
+        let top = match text.style.vertical_align {
+            text_style::VerticalAlign::Top => 0.0,
+            text_style::VerticalAlign::Middle => room / 2.0,
+            text_style::VerticalAlign::Bottom => room,
+        };
+        let line_height = line_height(&text.style, drawn_size, &laid_out);
+        let whole = text.legacy_background.then(|| {
+            Size::new(text.placement.width, if resizable { height.max(laid_out.height) } else { laid_out.height })
+        });
+        let background = text.background_enabled.then(|| Background {
+            color: text.background_color.multiply_alpha(text.background_opacity.get() * opacity.get()),
+            corner_radius: text.background_corner_radius * line_height / 2.0,
+            padding: text.background_padding * line_height / 2.0,
+            whole,
+        });
+        let style = draw_style(&text.style, text.placement.width, &laid_out, opacity);
+        let children = text::draw(&laid_out, &DrawStyle { background, ..style });
+        moved_down(children, top)
+    }
+
+    /// What to do with lines that are taller than the box.
+    fn overflow(&self, text: &Text) -> Overflow {
+        let one_line = match text.style.line_height {
+            text_style::LineHeight::Times(times) => times * text.style.font_size,
+            text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
+        };
+        let made_up =
+            self.options.missing_height == MissingHeight::Auto && text.height.is_none_or(|height| height < 1.0);
+        let height = text.height.unwrap_or(one_line);
+        match self.options.text_overflow {
+            _ if made_up => Overflow::Grow,
+            TextOverflow::ChangeFontSize => Overflow::Shrink { height },
+            TextOverflow::Resize => Overflow::Grow,
+            TextOverflow::Ellipsis => Overflow::Ellipsis { height },
+        }
+    }
+
+    /// Tells of characters that no font has.
+    pub(super) fn warn_of_glyphs(&mut self, origin: &Origin) {
+        for TextWarning::GlyphMissing { text, family } in self.layouter.take_warnings() {
+            let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
+            let message =
+                format!("no font has {text:?} ({}), wanted in {family:?}; drawn as an empty box", codes.join(" "));
+            self.warn(origin, WarningCode::GlyphMissing, message);
+        }
+    }
+}
+
+/// `text` as markup or plain, in `style`.
+pub(super) fn blocks(text: &str, style: &TextStyle) -> TextBlocks {
+    let case = match style.text_transform {
+        text_style::TextTransform::None => Case::None,
+        text_style::TextTransform::Uppercase => Case::Upper,
+        text_style::TextTransform::Lowercase => Case::Lower,
+        text_style::TextTransform::Capitalize => Case::Capitalize,
+    };
+    text::parse_markup(text, &Arc::new(span_style(style)), case)
+}
+
+fn span_style(style: &TextStyle) -> SpanStyle {
+    let lines = [
+        (style.text_decoration.underline, DecorationLine::Underline),
+        (style.text_decoration.line_through, DecorationLine::LineThrough),
+        (style.text_decoration.overline, DecorationLine::Overline),
+    ];
+    let decoration = |line| Decoration { line, style: DecorationStyle::Solid, color: None };
+    SpanStyle {
+        family: style.font_family.clone(),
+        font_size: style.font_size,
+        weight: f32::from(style.font_weight),
+        italic: style.font_style == FontStyle::Italic,
+        color: None,
+        background: None,
+        decorations: lines.into_iter().filter(|(on, _)| *on).map(|(_, line)| decoration(line)).collect(),
+        letter_spacing: style.letter_spacing * style.font_size,
+        line_height: match style.line_height {
+            text_style::LineHeight::Times(times) => LineHeight::Times(times),
+            text_style::LineHeight::Auto => LineHeight::Auto,
+        },
+        shift: VerticalShift::None,
+        link: None,
+    }
+}
+
+pub(super) fn align(align: text_style::Align) -> Align {
+    match align {
+        text_style::Align::Left => Align::Left,
+        text_style::Align::Center => Align::Center,
+        text_style::Align::Right => Align::Right,
+        text_style::Align::Justify => Align::Justify,
+    }
+}
+
+/// Fill and stroke; gradients run through the element's width and the lines' height (rendering.md §7).
+pub(super) fn draw_style(style: &TextStyle, width: f64, laid_out: &LaidOut, opacity: Opacity) -> DrawStyle {
+    let area = Rect::new(0.0, 0.0, width, laid_out.height);
+    let stroke = (style.stroke_width > 0.0 && !is_transparent(&style.stroke)).then(|| {
+        let stroke = Stroke::new(style.stroke_width).with_join(style.stroke_line_join).with_caps(kurbo::Cap::Butt);
+        (paint(&style.stroke, area, GradientLength::Css, opacity), stroke)
+    });
+    DrawStyle { fill: paint(&style.fill, area, GradientLength::Css, opacity), stroke, background: None, opacity }
+}
+
+/// Of one line at the drawn size, px: measure of background padding and corners (rendering.md §9.6).
+fn line_height(style: &TextStyle, drawn_size: f64, laid_out: &LaidOut) -> f64 {
+    match style.line_height {
+        text_style::LineHeight::Times(times) => times * drawn_size,
+        text_style::LineHeight::Auto => laid_out.lines.first().map_or(0.0, |line| line.height),
+    }
+}
+
+pub(super) fn moved_down(children: Vec<Node>, by: f64) -> Vec<Node> {
+    if by == 0.0 {
+        return children;
+    }
+    vec![Node::Group(Box::new(Group { transform: Affine::translate((0.0, by)), children, ..Group::default() }))]
+}

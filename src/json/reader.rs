@@ -1,0 +1,268 @@
+//! Typed reading of one JSON object (design-format.md §1): null counts as absent, unknown keys are ignored, a numeric
+//! string is its number, every other wrong type is a problem and reads as absent.
+
+use serde_json::{Map, Value};
+
+use super::Problems;
+use crate::report::JsonPath;
+
+/// One object of the input, where it stands, and where problems go.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    object: &'a Map<String, Value>,
+    at: JsonPath,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Reader<'a> {
+    /// Over `value`, which stands at `at`. `None`, with a problem, unless it is an object.
+    pub fn new(value: &'a Value, at: JsonPath, problems: &'a mut Problems) -> Option<Self> {
+        match value {
+            Value::Object(object) => Some(Self { object, at, problems }),
+            other => {
+                problems.push(at, wrong(other, "an object"));
+                None
+            }
+        }
+    }
+
+    /// Where this object stands.
+    pub fn at(&self) -> &JsonPath {
+        &self.at
+    }
+
+    /// The bare value of `key`; `None` when missing or null.
+    pub fn get(&self, key: &str) -> Option<&'a Value> {
+        self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Members that are not null, in the order written.
+    pub fn members(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+        self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Reports a problem with member `key`.
+    pub fn problem(&mut self, key: &str, message: impl Into<String>) {
+        self.problems.push(self.at.key(key), message);
+    }
+
+    /// Reports that `value`, found at `key`, is not what is `accepted`.
+    pub fn refuse(&mut self, key: &str, value: &Value, accepted: &str) {
+        self.problem(key, wrong(value, accepted));
+    }
+
+    /// A finite number, or a string that spells one.
+    pub fn number(&mut self, key: &str) -> Option<f64> {
+        let value = self.get(key)?;
+        let number = as_number(value);
+        if number.is_none() {
+            self.refuse(key, value, "a number");
+        }
+        number
+    }
+
+    /// [`Self::number`], or `default`.
+    pub fn number_or(&mut self, key: &str, default: f64) -> f64 {
+        self.number(key).unwrap_or(default)
+    }
+
+    /// A number that cannot sensibly be negative: below 0 it counts as 0.
+    pub fn length_or(&mut self, key: &str, default: f64) -> f64 {
+        self.number_or(key, default).max(0.0)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &str) -> Option<bool> {
+        let value = self.get(key)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.refuse(key, value, "true or false");
+        }
+        flag
+    }
+
+    /// [`Self::flag`], or `default`.
+    pub fn flag_or(&mut self, key: &str, default: bool) -> bool {
+        self.flag(key).unwrap_or(default)
+    }
+
+    /// A string, as written.
+    pub fn string(&mut self, key: &str) -> Option<&'a str> {
+        let value = self.get(key)?;
+        let string = value.as_str();
+        if string.is_none() {
+            self.refuse(key, value, "a string");
+        }
+        string
+    }
+
+    /// One of the names in `accepted`, in any case. An empty string counts as absent.
+    pub fn one_of<T: Copy>(&mut self, key: &str, accepted: &[(&str, T)]) -> Option<T> {
+        let value = self.get(key)?;
+        let name = value.as_str();
+        if name == Some("") {
+            return None;
+        }
+        let found = name.and_then(|name| accepted.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)));
+        if found.is_none() {
+            let names: Vec<_> = accepted.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
+            self.refuse(key, value, &names.join(", "));
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    /// The object at `key`. An empty array counts as an empty object, as PHP writes it.
+    pub fn object(&mut self, key: &str) -> Option<Reader<'_>> {
+        let value = self.get(key)?;
+        if value.as_array().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        Reader::new(value, self.at.key(key), self.problems)
+    }
+
+    /// Entries of the array at `key` that are not null, each with its index as written. Empty when absent.
+    pub fn array(&mut self, key: &str) -> impl Iterator<Item = (usize, &'a Value)> + use<'a> {
+        let entries: &'a [Value] = match self.get(key) {
+            None => &[],
+            Some(Value::Array(entries)) => entries,
+            Some(other) => {
+                self.refuse(key, other, "an array");
+                &[]
+            }
+        };
+        entries.iter().enumerate().filter(|(_, value)| !value.is_null())
+    }
+
+    /// Calls `each` with every object of the array at `key` and its index as written. Null entries are skipped.
+    pub fn objects(&mut self, key: &str, mut each: impl FnMut(usize, Reader<'_>)) {
+        if self.get(key).is_none() {
+            return;
+        }
+        let array_at = self.at.key(key);
+        for (index, value) in self.array(key) {
+            if let Some(entry) = Reader::new(value, array_at.index(index), self.problems) {
+                each(index, entry);
+            }
+        }
+    }
+
+    /// The numbers of the array at `key`; `None` when absent.
+    pub fn numbers(&mut self, key: &str) -> Option<Vec<f64>> {
+        self.entries(key, "a number", as_number)
+    }
+
+    /// The strings of the array at `key`; `None` when absent.
+    pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
+        self.entries(key, "a string", |value| value.as_str().map(str::to_owned))
+    }
+
+    fn entries<T>(&mut self, key: &str, accepted: &str, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+        self.get(key)?;
+        let mut entries = Vec::new();
+        for (index, value) in self.array(key) {
+            match read(value) {
+                Some(entry) => entries.push(entry),
+                None => self.problems.push(self.at.key(key).index(index), wrong(value, accepted)),
+            }
+        }
+        Some(entries)
+    }
+}
+
+/// A finite number, also when written as a string; no `inf`, no `NaN`.
+fn as_number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|it| it.is_finite())
+}
+
+fn wrong(found: &Value, accepted: &str) -> String {
+    format!("found {}; accepted: {accepted}", describe(found))
+}
+
+/// What a person would call `value`, for messages; long strings are cut.
+pub fn describe(value: &Value) -> String {
+    const SHOWN: usize = 40;
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) => match text.char_indices().nth(SHOWN) {
+            None => format!("{text:?}"),
+            Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
+        },
+        Value::Array(entries) => format!("an array of {}", entries.len()),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Reads `value` with `read`; returns its result and the problems as text.
+    fn reading<T>(value: &Value, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<String>) {
+        let mut problems = Problems::new();
+        let mut reader = Reader::new(value, "pages[0]".into(), &mut problems).expect("an object");
+        let result = read(&mut reader);
+        (result, problems.into_vec().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn number_takes_numeric_strings_and_nothing_infinite() {
+        let value = json!({"a": "100", "b": " -1.5e1 ", "c": 7, "d": null, "e": "NaN", "f": "inf", "g": "1e999", "h": "",
+            "i": [1], "j": true, "k": "10px"});
+        let (numbers, problems) = reading(&value, |r| {
+            ["a", "b", "c", "d", "none", "e", "f", "g", "h", "i", "j", "k"].map(|key| r.number(key))
+        });
+        assert_eq!(numbers[..3], [Some(100.0), Some(-15.0), Some(7.0)]);
+        assert_eq!(numbers[3..], [None; 9]);
+        assert_eq!(problems.len(), 7);
+        assert_eq!(problems[0], "pages[0].e: found \"NaN\"; accepted: a number");
+        assert_eq!(problems[4], "pages[0].i: found an array of 1; accepted: a number");
+    }
+
+    #[test]
+    fn one_of_lists_what_is_accepted() {
+        let accepted = [("", 0), ("arrow", 1), ("bar", 2)];
+        let value = json!({"a": "Arrow", "b": "", "c": "x".repeat(1000), "d": 1});
+        let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.one_of(key, &accepted)));
+        assert_eq!(found, [Some(1), None, None, None]);
+        assert_eq!(problems[0], format!("pages[0].c: found \"{}…\"; accepted: arrow, bar", "x".repeat(40)));
+        assert_eq!(problems[1], "pages[0].d: found the number 1; accepted: arrow, bar");
+    }
+
+    #[test]
+    fn array_drops_null_and_keeps_indices() {
+        let value = json!({"a": [null, {"x": 1}, 5, {"x": "?"}], "b": [1, null, "2", {}], "c": {}});
+        let (found, problems) = reading(&value, |r| {
+            let mut seen = Vec::new();
+            r.objects("a", |index, mut entry| seen.push((index, entry.number("x"))));
+            r.objects("c", |_, _| unreachable!("not an array"));
+            (seen, r.numbers("b"), r.numbers("none"))
+        });
+        assert_eq!(found, (vec![(1, Some(1.0)), (3, None)], Some(vec![1.0, 2.0]), None));
+        assert_eq!(
+            problems,
+            [
+                "pages[0].a[2]: found the number 5; accepted: an object",
+                "pages[0].a[3].x: found \"?\"; accepted: a number",
+                "pages[0].c: found an object; accepted: an array",
+                "pages[0].b[3]: found an object; accepted: a number",
+            ]
+        );
+    }
+
+    #[test]
+    fn object_takes_the_empty_array_of_php() {
+        let value = json!({"a": [], "b": {"x": 1}, "c": [1], "d": null});
+        let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.object(key).is_some()));
+        assert_eq!(found, [false, true, false, false]);
+        assert_eq!(problems, ["pages[0].c: found an array of 1; accepted: an object"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! JPEG: baseline, 4:2:0, white where nothing was drawn (rendering.md §11).
+//!
+//! Feature `turbo` encodes with libjpeg-turbo, three times faster; otherwise jpeg-encoder, which needs no C.
+
+use super::{Format, OutputError, OutputOptions};
+use crate::raster::{Raster, Straight};
+
+/// Of the file format: 16 bits a side.
+const MAX_SIDE: u32 = 65_535;
+/// A browser's, for `canvas.toDataURL('image/jpeg')`.
+const DEFAULT_QUALITY: f64 = 0.92;
+
+/// The photographers' format.
+#[derive(Debug)]
+pub struct Jpeg;
+
+impl Format for Jpeg {
+    fn name(&self) -> &'static str {
+        "jpeg"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "image/jpeg"
+    }
+
+    fn extension(&self) -> &'static str {
+        "jpg"
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &["jpg", "image/jpg"]
+    }
+
+    fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
+        let (width, height) = (raster.size().width, raster.size().height);
+        if width.max(height) > MAX_SIDE {
+            return Err(OutputError::TooLarge { format: self.name(), limit: MAX_SIDE, width, height });
+        }
+        let picture = Picture {
+            rgb: on_white(raster.pixels()),
+            width: width as u16,
+            height: height as u16,
+            quality: quality(options.quality),
+            pixels_per_inch: options.pixels_per_inch.and_then(density),
+        };
+        encode(&picture).map_err(|reason| OutputError::Encoder { format: self.name(), reason })
+    }
+}
+
+struct Picture {
+    rgb: Vec<u8>,
+    width: u16,
+    height: u16,
+    /// 1 to 100.
+    quality: u8,
+    pixels_per_inch: Option<u16>,
+}
+
+/// 0 to 1 becomes 1 to 100. Anything else counts as not given, as in a browser.
+fn quality(asked: Option<f64>) -> u8 {
+    let share = asked.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
+    (share * 100.0).round().max(1.0) as u8
+}
+
+fn density(pixels_per_inch: f64) -> Option<u16> {
+    let rounded = pixels_per_inch.round();
+    (1.0..=f64::from(u16::MAX)).contains(&rounded).then_some(rounded as u16)
+}
+
+fn on_white(pixels: &[u8]) -> Vec<u8> {
+    let mut rgb = vec![0; pixels.len() / 4 * 3];
+    for (rgb, pixel) in rgb.chunks_exact_mut(3).zip(pixels.chunks_exact(4)) {
+        let alpha = u32::from(pixel[3]);
+        for (out, value) in rgb.iter_mut().zip(pixel) {
+            *out = ((u32::from(*value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+    }
+    rgb
+}
+
+#[cfg(not(feature = "turbo"))]
+fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
+    use jpeg_encoder::{ColorType, Encoder, PixelDensity, SamplingFactor};
+    let mut file = Vec::with_capacity(picture.rgb.len() / 8);
+    let mut encoder = Encoder::new(&mut file, picture.quality);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    if let Some(pixels_per_inch) = picture.pixels_per_inch {
+        encoder.set_density(PixelDensity::dpi(pixels_per_inch));
+    }
+    encoder.encode(&picture.rgb, picture.width, picture.height, ColorType::Rgb).map_err(|error| error.to_string())?;
+    Ok(file)
+}
+
+#[cfg(feature = "turbo")]
+fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
+    use turbojpeg::{Image, PixelFormat, Subsamp};
+    let (width, height) = (usize::from(picture.width), usize::from(picture.height));
+    let image = Image { pixels: picture.rgb.as_slice(), width, pitch: width * 3, height, format: PixelFormat::RGB };
+    let file = turbojpeg::compress(image, i32::from(picture.quality), Subsamp::Sub2x2);
+    let mut file = file.map_err(|error| error.to_string())?.to_vec();
+    if let Some(pixels_per_inch) = picture.pixels_per_inch {
+        set_density(&mut file, pixels_per_inch);
+    }
+    Ok(file)
+}
+
+/// libjpeg-turbo's simple interface cannot say it: the JFIF header is the first segment, unit and density 13 bytes in.
+#[cfg(feature = "turbo")]
+fn set_density(file: &mut [u8], pixels_per_inch: u16) {
+    const DOTS_AN_INCH: u8 = 1;
+    if file.get(6..11) == Some(b"JFIF\0")
+        && let Some(header) = file.get_mut(13..18)
+    {
+        let [high, low] = pixels_per_inch.to_be_bytes();
+        header.copy_from_slice(&[DOTS_AN_INCH, high, low, high, low]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::DeviceSize;
+
+    fn write(pixel: [u8; 4], width: u32, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
+        let size = DeviceSize { width, height: 16 };
+        let raster = Raster::from_pixels(size, pixel.repeat(width as usize * 16)).expect("as many as the size says");
+        Jpeg.write(&raster, options)
+    }
+
+    #[test]
+    fn jpeg_is_white_where_nothing_was_drawn() {
+        // fixtures.md 25
+        for (pixel, expected) in [([0, 0, 0, 0], [255, 255, 255]), ([255, 0, 0, 128], [255, 127, 127])] {
+            let file = write(pixel, 16, &OutputOptions::default()).expect("written");
+            let decoded = image::load_from_memory(&file).expect("a JPEG").to_rgb8();
+            for (found, expected) in decoded.get_pixel(8, 8).0.iter().zip(expected) {
+                assert!(found.abs_diff(expected) <= 3, "{:?}", decoded.get_pixel(8, 8));
+            }
+        }
+    }
+
+    #[test]
+    fn jpeg_quality_is_a_share() {
+        assert_eq!([None, Some(0.0), Some(0.005), Some(0.8), Some(1.0)].map(quality), [92, 1, 1, 80, 100]);
+        assert_eq!([Some(80.0), Some(-1.0), Some(f64::NAN)].map(quality), [92, 92, 92]);
+    }
+
+    #[test]
+    fn jpeg_refuses_what_it_cannot_hold() {
+        let error = write([0; 4], 65_536, &OutputOptions::default()).expect_err("too wide").to_string();
+        assert!(error.contains("65535") && error.contains("65536"), "{error}");
+    }
+
+    #[test]
+    fn jpeg_tells_its_printed_size() {
+        let options = OutputOptions { pixels_per_inch: Some(300.0), ..OutputOptions::default() };
+        let file = write([0; 4], 16, &options).expect("written");
+        assert_eq!(file[6..11], *b"JFIF\0");
+        assert_eq!(file[13..18], [1, 1, 44, 1, 44]);
+    }
+}

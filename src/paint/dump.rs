@@ -1,0 +1,127 @@
+//! A plan as text: the snapshot that tests read and that a bug report carries.
+
+use std::fmt::{self, Write as _};
+
+use kurbo::Affine;
+use peniko::{BlendMode, Brush, GradientKind};
+
+use super::plan::{FramePlan, Glyphs, Op, Step};
+use crate::scene::GlyphStyle;
+
+impl FramePlan {
+    /// One line an operation, indented by the open clips and layers; numbers rounded to 0.01.
+    pub fn dump(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        for (index, size) in self.surfaces.iter().enumerate() {
+            writeln!(out, "surface {index}: {}x{}", size.width, size.height)?;
+        }
+        for step in &self.steps {
+            let Step::Draw { into, ops } = step;
+            writeln!(out, "draw into {}", into.0)?;
+            let mut depth = 1;
+            for op in ops {
+                if matches!(op, Op::PopClip | Op::PopLayer) {
+                    depth -= 1;
+                    continue;
+                }
+                write!(out, "{:1$}", "", depth * 2)?;
+                write_op(out, op)?;
+                depth += usize::from(matches!(op, Op::PushClip { .. } | Op::PushLayer { .. }));
+            }
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "warning {warning}"))
+    }
+}
+
+fn write_op(out: &mut String, op: &Op) -> fmt::Result {
+    match op {
+        Op::PopClip | Op::PopLayer => Ok(()),
+        Op::PushClip { outline, transform } => writeln!(out, "clip {}{}", outline.to_svg(), At(transform)),
+        Op::PushLayer { clip, transform, opacity, blend } => {
+            write!(out, "layer opacity {:.2}", opacity.get())?;
+            if *blend != BlendMode::default() {
+                write!(out, " blend {:?}/{:?}", blend.mix, blend.compose)?;
+            }
+            if let Some(clip) = clip {
+                write!(out, " clip {}{}", clip.to_svg(), At(transform))?;
+            }
+            writeln!(out)
+        }
+        Op::Fill { outline, paint, transform, .. } => {
+            writeln!(out, "fill {} {}{}", outline.to_svg(), Colour(&paint.brush), At(transform))
+        }
+        Op::Stroke { outline, stroke, paint, transform } => {
+            writeln!(out, "stroke {:.2} {} {}{}", stroke.width, outline.to_svg(), Colour(&paint.brush), At(transform))
+        }
+        Op::Glyphs(run) => write_glyphs(out, run),
+        Op::Image { picture, source, dest, opacity, transform } => {
+            let (s, d) = (source, dest);
+            write!(
+                out,
+                "image {}x{} source {:.2} {:.2} {:.2} {:.2}",
+                picture.width, picture.height, s.x0, s.y0, s.x1, s.y1
+            )?;
+            write!(out, " dest {:.2} {:.2} {:.2} {:.2} opacity {:.2}", d.x0, d.y0, d.x1, d.y1, opacity.get())?;
+            writeln!(out, "{}", At(transform))
+        }
+    }
+}
+
+fn write_glyphs(out: &mut String, run: &Glyphs) -> fmt::Result {
+    let style = match run.style {
+        GlyphStyle::Fill => "fill",
+        GlyphStyle::Stroke(_) => "stroke",
+    };
+    let snapped = if run.snapped { " snapped" } else { "" };
+    write!(out, "glyphs {style} {:.2}px{snapped}{}", run.size, At(&run.linear))?;
+    run.glyphs.iter().try_for_each(|glyph| write!(out, " {}@{:.2},{:.2}", glyph.id, glyph.at.x, glyph.at.y))?;
+    writeln!(out)
+}
+
+/// A solid as eight hex digits, a gradient as its line and stops.
+struct Colour<'a>(&'a Brush);
+
+impl fmt::Display for Colour<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = |f: &mut fmt::Formatter<'_>, color: peniko::Color| {
+            write!(f, "#{:08x}", color.to_rgba8().to_u32().swap_bytes())
+        };
+        match self.0 {
+            Brush::Solid(color) => hex(f, *color),
+            Brush::Gradient(gradient) => {
+                match &gradient.kind {
+                    GradientKind::Linear(line) => {
+                        let (from, to) = (line.start, line.end);
+                        write!(f, "linear {:.2},{:.2} to {:.2},{:.2}", from.x, from.y, to.x, to.y)?;
+                    }
+                    GradientKind::Radial(_) => f.write_str("radial")?,
+                    GradientKind::Sweep(_) => f.write_str("sweep")?,
+                }
+                gradient.stops.iter().try_for_each(|stop| {
+                    write!(f, " {:.2} ", stop.offset)?;
+                    hex(f, stop.color.to_alpha_color())
+                })
+            }
+            Brush::Image(_) => f.write_str("picture"),
+        }
+    }
+}
+
+/// A transform, or nothing when it changes nothing.
+struct At<'a>(&'a Affine);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self.0 == Affine::IDENTITY {
+            return Ok(());
+        }
+        let [a, b, c, d, x, y] = self.0.as_coeffs();
+        write!(f, " at [{a:.2} {b:.2} {c:.2} {d:.2} {x:.2} {y:.2}]")
+    }
+}

@@ -1,0 +1,263 @@
+//! Plan operations to vello_cpu.
+
+use kurbo::{Affine, BezPath, PathEl, Point, Rect};
+use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
+use vello_cpu::{Glyph, Image, ImageSource, Level, PixmapMut, RenderContext, RenderSettings, Resources};
+
+use super::PaintError;
+use super::glyphs::{Faces, Shape};
+use super::photo::{Photos, Place};
+use super::plan::{Glyphs, Op, PlacedGlyph};
+use crate::raster::{Premultiplied, Raster};
+use crate::scene::{GlyphStyle, Paint, Picture};
+use crate::units::{DeviceSize, Opacity};
+
+/// One thread's drawing tools, reused from page to page.
+pub(super) struct Canvas {
+    context: RenderContext,
+    resources: Resources,
+    faces: Faces,
+}
+
+impl Canvas {
+    pub(super) fn new() -> Self {
+        let level = Level::try_detect().unwrap_or(Level::baseline());
+        Self {
+            // One page a thread: sharing a page between threads gains little (stack.md §3).
+            context: RenderContext::new_with(1, 1, RenderSettings { level, num_threads: 0 }),
+            resources: Resources::new(),
+            faces: Faces::default(),
+        }
+    }
+
+    /// Draws `ops` on a transparent surface. `size`: each side fits 16 bits, as `SurfaceLimits` makes sure.
+    pub(super) fn draw(
+        &mut self,
+        size: DeviceSize,
+        ops: &[Op],
+        photos: &Photos,
+    ) -> Result<Raster<Premultiplied>, PaintError> {
+        let (width, height) = (size.width as u16, size.height as u16);
+        self.context.reset_and_resize(width, height);
+        for op in ops {
+            self.op(op, size, photos)?;
+        }
+        self.context.flush();
+        let mut pixels = vec![0; size.pixels() as usize * 4];
+        let target = PixmapMut::new(width, height, &mut pixels).expect("the buffer was made for this size");
+        self.context.render(target, &mut self.resources);
+        Ok(Raster::from_pixels(size, pixels).expect("the buffer was made for this size"))
+    }
+
+    fn op(&mut self, op: &Op, size: DeviceSize, photos: &Photos) -> Result<(), PaintError> {
+        let context = &mut self.context;
+        match op {
+            Op::PushClip { outline, transform } => {
+                context.set_transform(*transform);
+                context.set_fill_rule(Fill::NonZero);
+                match as_rect(outline) {
+                    Some(rect) => context.push_clip_rect(&rect),
+                    None => context.push_clip_path(outline),
+                }
+            }
+            Op::PopClip => context.pop_clip(),
+            Op::PushLayer { clip, transform, opacity, blend } => {
+                context.set_transform(*transform);
+                context.set_fill_rule(Fill::NonZero);
+                context.push_layer(clip.as_ref(), Some(*blend), Some(opacity.get()), None, None);
+            }
+            Op::PopLayer => context.pop_layer(),
+            Op::Fill { outline, rule, paint, transform } => {
+                set_paint(context, paint, *transform, paint.transform);
+                context.set_fill_rule(*rule);
+                match as_rect(outline) {
+                    Some(rect) => context.fill_rect(&rect),
+                    None => context.fill_path(outline),
+                }
+            }
+            Op::Stroke { outline, stroke, paint, transform } => {
+                set_paint(context, paint, *transform, paint.transform);
+                context.set_stroke(stroke.clone());
+                context.stroke_path(outline);
+            }
+            Op::Image { picture, source, dest, opacity, transform } => {
+                image(
+                    context,
+                    photos,
+                    size,
+                    &Placed { picture, source: *source, dest: *dest, opacity: *opacity, transform: *transform },
+                );
+            }
+            Op::Glyphs(run) => return self.glyphs(run, size, photos),
+        }
+        Ok(())
+    }
+
+    fn glyphs(&mut self, run: &Glyphs, size: DeviceSize, photos: &Photos) -> Result<(), PaintError> {
+        let [a, b, c, d, ..] = run.linear.as_coeffs();
+        let em = run.size * a.hypot(b).max(c.hypot(d));
+        // To the right for each unit up; y grows downwards.
+        let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
+        let mut added = 0;
+        let face = self.faces.get(&run.font, &run.coords)?;
+        let unit = run.size / face.units_per_em;
+        let from_font = slant * Affine::scale_non_uniform(unit, -unit);
+        for glyph in &run.glyphs {
+            let (shape, elements) = face.shape(glyph.id, em, run.size, run.embolden)?;
+            added += elements;
+            let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
+            let context = &mut self.context;
+            match shape {
+                Shape::Blank => {}
+                Shape::Outline(outline) => match &run.style {
+                    GlyphStyle::Fill => {
+                        let transform = to_device * from_font;
+                        set_paint(context, &run.paint, transform, transform.inverse() * run.paint.transform);
+                        context.set_fill_rule(Fill::NonZero);
+                        context.fill_path(&outline);
+                    }
+                    GlyphStyle::Stroke(stroke) => {
+                        set_paint(context, &run.paint, to_device, to_device.inverse() * run.paint.transform);
+                        context.set_stroke(stroke.clone());
+                        // The pen is round in the run's space, not in the slanted one.
+                        context.stroke_path(&(from_font * BezPath::clone(&outline)));
+                    }
+                },
+                // Coloured glyphs have no outline to stroke.
+                Shape::Picture(picture, to_run) => {
+                    if matches!(run.style, GlyphStyle::Fill) {
+                        let whole = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+                        let transform = to_device * slant * to_run;
+                        let opacity = Opacity::new(f64::from(alpha(&run.paint)));
+                        let placed = Placed { picture: &picture, source: whole, dest: whole, opacity, transform };
+                        image(context, photos, size, &placed);
+                    }
+                }
+                Shape::Layers => {
+                    if matches!(run.style, GlyphStyle::Fill) {
+                        layers(context, &mut self.resources, run, *glyph, to_device, slant);
+                    }
+                }
+            }
+        }
+        self.faces.grew(added);
+        Ok(())
+    }
+}
+
+/// A picture with everything that says where.
+struct Placed<'a> {
+    picture: &'a Picture,
+    source: Rect,
+    dest: Rect,
+    opacity: Opacity,
+    transform: Affine,
+}
+
+fn image(context: &mut RenderContext, photos: &Photos, size: DeviceSize, placed: &Placed<'_>) {
+    let Placed { picture, source, dest, opacity, transform } = *placed;
+    let Some(prepared) = photos.prepare(picture, source, dest, transform, size) else { return };
+    let sampler = |quality| ImageSampler { quality, alpha: opacity.get(), ..ImageSampler::default() };
+    let (quality, to_paint, transform, rect) = match prepared.place {
+        Place::Copy(x, y) => {
+            let to_device = Affine::translate((f64::from(x), f64::from(y)));
+            (ImageQuality::Low, to_device, Affine::IDENTITY, transform.transform_rect_bbox(dest))
+        }
+        Place::Sample(to_dest) => (ImageQuality::Medium, to_dest, transform, dest),
+    };
+    context.set_transform(transform);
+    context.set_paint_transform(to_paint);
+    context.set_paint(Image { image: ImageSource::Pixmap(prepared.pixmap), sampler: sampler(quality) });
+    context.set_fill_rule(Fill::NonZero);
+    context.fill_rect(&rect);
+}
+
+/// COLR layers through glifo, at the asked place: no hinting, no atlas, which would round positions.
+fn layers(
+    context: &mut RenderContext,
+    resources: &mut Resources,
+    run: &Glyphs,
+    glyph: PlacedGlyph,
+    to_device: Affine,
+    slant: Affine,
+) {
+    let alpha = alpha(&run.paint);
+    // Text opacity covers the glyph as a whole; its own foreground colour, where layers use it, must not have it twice.
+    let foreground = match &run.paint.brush {
+        Brush::Solid(color) => color.with_alpha(1.0),
+        Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
+    };
+    let blend = BlendMode::new(Mix::Normal, Compose::SrcOver);
+    context.set_transform(to_device);
+    if alpha < 1.0 {
+        context.push_layer(None, Some(blend), Some(alpha), None, None);
+    }
+    context.set_paint(foreground);
+    context.reset_paint_transform();
+    let drawn = context
+        .glyph_run(resources, &run.font)
+        .font_size(run.size as f32)
+        .glyph_transform(slant)
+        .normalized_coords(&run.coords)
+        .hint(false)
+        .atlas_cache(false)
+        .fill_glyphs(std::iter::once(Glyph { id: glyph.id, x: 0.0, y: 0.0 }));
+    debug_assert!(drawn.is_ok(), "only asked for glyphs that have layers");
+    if alpha < 1.0 {
+        context.pop_layer();
+    }
+}
+
+/// Of a solid; gradients carry theirs in the stops and do not reach coloured glyphs.
+fn alpha(paint: &Paint) -> f32 {
+    match &paint.brush {
+        Brush::Solid(color) => color.components[3],
+        Brush::Gradient(_) | Brush::Image(_) => 1.0,
+    }
+}
+
+/// `to_space`: from brush space to the space that `transform` starts from.
+fn set_paint(context: &mut RenderContext, paint: &Paint, transform: Affine, to_space: Affine) {
+    context.set_transform(transform);
+    match &paint.brush {
+        Brush::Solid(color) => context.set_paint(*color),
+        Brush::Gradient(gradient) => {
+            context.set_paint(gradient.clone());
+            context.set_paint_transform(to_space);
+        }
+        Brush::Image(_) => unreachable!("plan() lets no picture brush through"),
+    }
+}
+
+/// The rectangle that `outline` is, if it is one with upright sides: painters are exact and quick on those.
+fn as_rect(outline: &BezPath) -> Option<Rect> {
+    let corner = |element: &PathEl| match element {
+        PathEl::MoveTo(point) | PathEl::LineTo(point) => Some(*point),
+        PathEl::QuadTo(..) | PathEl::CurveTo(..) | PathEl::ClosePath => None,
+    };
+    let [PathEl::MoveTo(first), a, b, c, rest @ ..] = outline.elements() else { return None };
+    let closed = match rest {
+        [PathEl::ClosePath] => true,
+        [PathEl::LineTo(last), PathEl::ClosePath] => last == first,
+        _ => false,
+    };
+    let (first, a, b, c) = (*first, corner(a)?, corner(b)?, corner(c)?);
+    let upright = |p: Point, q: Point, r: Point, s: Point| p.y == q.y && q.x == r.x && r.y == s.y && s.x == p.x;
+    (closed && (upright(first, a, b, c) || upright(c, first, a, b))).then(|| Rect::from_points(first, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use kurbo::Shape as _;
+
+    use super::*;
+
+    #[test]
+    fn rect_outlines_are_recognised() {
+        let rect = Rect::new(1.0, 2.0, 5.0, 4.0);
+        assert_eq!(as_rect(&rect.to_path(0.1)), Some(rect));
+        assert_eq!(as_rect(&BezPath::from_svg("M1 2 V4 H5 V2 H1 Z").expect("a path")), Some(rect));
+        assert_eq!(as_rect(&BezPath::from_svg("M1 2 L5 3 L5 4 L1 4 Z").expect("a path")), None);
+        assert_eq!(as_rect(&kurbo::Circle::new((3.0, 3.0), 2.0).to_path(0.1)), None);
+    }
+}

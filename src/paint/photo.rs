@@ -1,0 +1,264 @@
+//! Pictures, ready to be painted: cropped, reduced to the size they are shown at, and kept for the next page.
+//!
+//! A painter samples a picture at one point a device pixel, which drops most of a large photo; so everything shown
+//! smaller than it is gets reduced first. Upright pictures are sampled here too, to whole device px, and then only
+//! copied by the painter. Nothing outside the source rectangle is ever read.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kurbo::{Affine, Rect};
+use lru::LruCache;
+use peniko::ImageAlphaType;
+use vello_cpu::{PixelMetadata, Pixmap};
+
+use super::resample::{Reduce, Sample, bilinear, reduce};
+use crate::scene::Picture;
+use crate::units::DeviceSize;
+
+/// Longest side of a pixmap.
+const MAX_SIDE: f64 = u16::MAX as f64;
+/// Source px kept around what is visible, so that a filter at the surface's edge sees its neighbours.
+const MARGIN: f64 = 2.0;
+/// One picture may take this part of the cache, so that a poster does not push everything else out.
+const LARGEST_SHARE: usize = 4;
+/// Differences below this, in px, cannot be seen in 8 bits.
+const SAME: f64 = 1e-4;
+
+/// What is to be painted, and where.
+pub(super) struct Prepared {
+    /// Premultiplied.
+    pub(super) pixmap: Arc<Pixmap>,
+    /// How it goes onto the surface.
+    pub(super) place: Place,
+}
+
+/// How a prepared picture goes onto the surface.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Place {
+    /// Pixel for pixel, its top-left at this device px.
+    Copy(u32, u32),
+    /// Sampled through this transform from pixmap px to the space of `dest`.
+    Sample(Affine),
+}
+
+/// Makes prepared pictures and keeps the latest, bounded in bytes.
+pub(super) struct Photos {
+    max_bytes: usize,
+    cache: Mutex<Cache>,
+}
+
+struct Cache {
+    entries: LruCache<Key, Arc<Pixmap>>,
+    bytes: usize,
+}
+
+/// Everything that decides about the pixels.
+#[derive(Clone, Copy, PartialEq)]
+struct Key {
+    picture: u64,
+    columns: Reduce,
+    rows: Reduce,
+    samples: Option<(Sample, Sample)>,
+}
+
+impl Photos {
+    /// `max_bytes`: of pixels kept; 0 keeps none.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, cache: Mutex::new(Cache { entries: LruCache::unbounded(), bytes: 0 }) }
+    }
+
+    /// `source` of `picture` stretched to `dest`, which `transform` leads to device px. `None` when nothing of it can
+    /// be seen on `surface`.
+    pub(super) fn prepare(
+        &self,
+        picture: &Picture,
+        source: Rect,
+        dest: Rect,
+        transform: Affine,
+        surface: DeviceSize,
+    ) -> Option<Prepared> {
+        let to_dest = Affine::translate(dest.origin().to_vec2())
+            * Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height())
+            * Affine::translate(-source.origin().to_vec2());
+        let to_device = transform * to_dest;
+        let page = Rect::new(0.0, 0.0, f64::from(surface.width), f64::from(surface.height));
+        let shown = transform.transform_rect_bbox(dest).intersect(page);
+        let back = to_device.inverse();
+        if shown.is_zero_area() || !back.is_finite() {
+            return None;
+        }
+        let visible = back.transform_rect_bbox(shown);
+        let [a, b, c, d, _, _] = to_device.as_coeffs();
+        // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
+        let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
+        let (columns, to_x) = Axis::new(picture.width, step).cut((source.x0, source.x1), (visible.x0, visible.x1));
+        let (rows, to_y) = Axis::new(picture.height, step).cut((source.y0, source.y1), (visible.y0, visible.y1));
+        // From pixels of the reduced picture to pixels of the picture.
+        let from_reduced = Affine::scale_non_uniform(to_x, to_y)
+            * Affine::translate((f64::from(columns.first), f64::from(rows.first)));
+        let mut key = Key { picture: picture.pixels.id(), columns, rows, samples: None };
+        if b.abs() > SAME / f64::from(picture.width) || c.abs() > SAME / f64::from(picture.height) {
+            return Some(Prepared { pixmap: self.get(key, picture), place: Place::Sample(to_dest * from_reduced) });
+        }
+        let (x0, y0) = (shown.x0.floor(), shown.y0.floor());
+        let [step_x, _, _, step_y, ..] = (to_device * from_reduced).inverse().as_coeffs();
+        let start = (to_device * from_reduced).inverse() * kurbo::Point::new(x0 + 0.5, y0 + 0.5);
+        let columns = Sample { start: start.x, step: step_x, count: (shown.x1.ceil() - x0) as u32 };
+        let rows = Sample { start: start.y, step: step_y, count: (shown.y1.ceil() - y0) as u32 };
+        key.samples = Some((columns, rows));
+        Some(Prepared { pixmap: self.get(key, picture), place: Place::Copy(x0 as u32, y0 as u32) })
+    }
+
+    fn get(&self, key: Key, picture: &Picture) -> Arc<Pixmap> {
+        // A panic while the lock was held cannot leave the map half-written, so its content is good.
+        let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = lock().entries.get(&key) {
+            return found.clone();
+        }
+        let pixmap = Arc::new(key.make(picture));
+        let bytes = pixmap.data_as_u8_slice().len();
+        if bytes <= self.max_bytes / LARGEST_SHARE {
+            let mut cache = lock();
+            if cache.entries.put(key, pixmap.clone()).is_none() {
+                cache.bytes += bytes;
+            }
+            while cache.bytes > self.max_bytes
+                && let Some((_, oldest)) = cache.entries.pop_lru()
+            {
+                cache.bytes -= oldest.data_as_u8_slice().len();
+            }
+        }
+        pixmap
+    }
+}
+
+impl Key {
+    fn make(&self, picture: &Picture) -> Pixmap {
+        let (mut width, mut height) = (self.columns.count, self.rows.count);
+        let mut pixels = reduce(picture.pixels.data(), picture.width, &self.columns, &self.rows);
+        if let Some((columns, rows)) = &self.samples {
+            let identity = |sample: &Sample, side| {
+                (sample.step - 1.0).abs() * f64::from(side) < SAME
+                    && (sample.start - 0.5).abs() < SAME
+                    && sample.count == side
+            };
+            if !(identity(columns, width) && identity(rows, height)) {
+                pixels = bilinear(&pixels, width, height, columns, rows);
+                (width, height) = (columns.count, rows.count);
+            }
+        }
+        let metadata = PixelMetadata::new(ImageAlphaType::AlphaPremultiplied, !picture.opaque);
+        Pixmap::from_parts(pixels, width as u16, height as u16, metadata)
+    }
+
+    fn bits(&self) -> impl Iterator<Item = u64> {
+        let reduce = |it: Reduce| [it.low.into(), it.high.into(), it.step.to_bits(), it.first.into(), it.count.into()];
+        let sample = |it: Sample| [it.start.to_bits(), it.step.to_bits(), it.count.into()];
+        let samples = self.samples.into_iter().flat_map(move |(x, y)| [sample(x), sample(y)]).flatten();
+        [self.picture].into_iter().chain([reduce(self.columns), reduce(self.rows)].into_iter().flatten()).chain(samples)
+    }
+}
+
+/// Never NaN: `prepare` checked the transform.
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut own = DefaultHasher::new();
+        self.bits().for_each(|bits| bits.hash(&mut own));
+        own.finish().hash(state);
+    }
+}
+
+/// One side of a picture and how far it is reduced.
+struct Axis {
+    side: u32,
+    reduced: u32,
+    step: f64,
+}
+
+impl Axis {
+    /// `step`: picture px a device px.
+    fn new(side: u32, step: f64) -> Self {
+        if step <= 1.0 + SAME {
+            return Self { side, reduced: side, step: 1.0 };
+        }
+        let reduced = (f64::from(side) / step + SAME).floor().max(1.0) as u32;
+        Self { side, reduced, step }
+    }
+
+    /// Which pixels are read and made, and picture px a reduced px. `source`: what is asked for, `visible`: what can
+    /// be seen of it, both in picture px.
+    fn cut(&self, source: (f64, f64), visible: (f64, f64)) -> (Reduce, f64) {
+        let to_picture = f64::from(self.side) / f64::from(self.reduced);
+        let within = |range: (f64, f64), side: u32, scale: f64| {
+            let low = (range.0 / scale + SAME).floor().clamp(0.0, f64::from(side - 1));
+            (low, (range.1 / scale - SAME).ceil().clamp(low + 1.0, f64::from(side)))
+        };
+        let (low, high) = within(source, self.side, 1.0);
+        let (first, last) = within(source, self.reduced, to_picture);
+        let shown = within(visible, self.reduced, to_picture);
+        let first = first.max(shown.0 - MARGIN).min(last - 1.0);
+        let last = last.min(shown.1 + MARGIN).clamp(first + 1.0, first + MAX_SIDE);
+        let count = (last - first) as u32;
+        (Reduce { low: low as u32, high: high as u32, step: self.step, first: first as u32, count }, to_picture)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SURFACE: DeviceSize = DeviceSize { width: 100, height: 100 };
+
+    fn stripes(width: u32, height: u32) -> Picture {
+        let pixel = |x: u32| if x.is_multiple_of(2) { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
+        let pixels = (0..width * height).flat_map(|at| pixel(at % width)).collect();
+        Picture::new(width, height, pixels).expect("as many bytes as pixels")
+    }
+
+    fn prepare(photos: &Photos, picture: &Picture, dest: Rect, transform: Affine) -> Option<Prepared> {
+        let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+        photos.prepare(picture, source, dest, transform, SURFACE)
+    }
+
+    #[test]
+    fn photo_at_its_own_size_is_copied() {
+        let picture = stripes(8, 4);
+        let prepared = prepare(&Photos::new(0), &picture, Rect::new(10.0, 20.0, 18.0, 24.0), Affine::IDENTITY);
+        let prepared = prepared.expect("visible");
+        assert_eq!(prepared.place, Place::Copy(10, 20));
+        assert_eq!(prepared.pixmap.data_as_u8_slice(), picture.pixels.data());
+    }
+
+    #[test]
+    fn photo_is_reduced_to_what_is_shown() {
+        let prepared = prepare(&Photos::new(0), &stripes(512, 8), Rect::new(0.0, 0.0, 64.0, 1.0), Affine::IDENTITY);
+        let pixmap = prepared.expect("visible").pixmap;
+        assert_eq!((pixmap.width(), pixmap.height()), (64, 1));
+        assert!(pixmap.data().iter().all(|p| p.r == 128 && p.a == 255));
+    }
+
+    #[test]
+    fn photo_off_the_surface_is_not_made() {
+        let photos = Photos::new(1 << 20);
+        assert!(prepare(&photos, &stripes(4, 4), Rect::new(100.0, 0.0, 104.0, 4.0), Affine::IDENTITY).is_none());
+        let huge = prepare(&photos, &stripes(4, 4), Rect::new(-1e6, -1e6, 1e6, 1e6), Affine::IDENTITY);
+        let pixmap = huge.expect("visible").pixmap;
+        assert_eq!((pixmap.width(), pixmap.height()), (100, 100));
+    }
+
+    #[test]
+    fn photo_cache_is_bounded() {
+        let (photos, picture) = (Photos::new(8 * 1024), stripes(16, 16));
+        for shift in 0..20 {
+            let dest = Rect::new(0.0, 0.0, 16.0, 16.0) + kurbo::Vec2::new(f64::from(shift) + 0.5, 0.0);
+            prepare(&photos, &picture, dest, Affine::IDENTITY);
+        }
+        let cache = photos.cache.lock().expect("not poisoned");
+        assert!(cache.bytes <= 8 * 1024);
+        assert_eq!(cache.bytes, cache.entries.iter().map(|(_, it)| it.data_as_u8_slice().len()).sum::<usize>());
+        assert!(!cache.entries.is_empty());
+    }
+}

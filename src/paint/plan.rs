@@ -1,0 +1,347 @@
+//! A page and a scale become a list of drawing steps in device px.
+//!
+//! Pure: no device, no fonts opened, no pixels. Its text dump (`FramePlan::dump`) is the cheapest test there is.
+//! Everything a painter would have to decide again is decided here: size, snapping of text, which groups need a layer.
+
+use std::sync::Arc;
+
+use kurbo::{Affine, BezPath, Point, Rect, Stroke};
+use peniko::color::ColorSpaceTag;
+use peniko::{BlendMode, Brush, Color, Fill, FontData, InterpolationAlphaSpace};
+
+use super::{PaintError, SurfaceLimits};
+use crate::report::{Origin, Warning, WarningCode};
+use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Picture};
+use crate::units::{DeviceScale, DeviceSize, Opacity};
+
+/// Coordinates beyond this many device px are not drawn: far outside any page, and single precision, which painters
+/// use inside, would no longer tell two pixels apart.
+const FARTHEST: f64 = 1e7;
+/// Dashes of one stroke. More would be finer than any pixel; the stroke is then drawn solid.
+const MAX_DASHES: f64 = 100_000.0;
+/// Text stands on quarters of a device px (rendering.md §9.2).
+const GLYPH_STEPS: f64 = 4.0;
+
+/// What to draw. Surface 0 is the result; a step reads only surfaces that earlier steps wrote.
+#[derive(Clone, Debug)]
+pub struct FramePlan {
+    /// At least one.
+    pub surfaces: Vec<DeviceSize>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// What could not be drawn as asked.
+    pub warnings: Vec<Warning>,
+}
+
+/// Index into `FramePlan::surfaces`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SurfaceId(pub usize);
+
+/// One step of a plan.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Vector work on a surface that is cleared to transparent first.
+    Draw {
+        /// Where.
+        into: SurfaceId,
+        /// Pushes and pops are balanced.
+        ops: Vec<Op>,
+    },
+}
+
+/// One drawing operation. `transform` always leads to device px.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Limits what follows, nonzero, without isolating it.
+    PushClip {
+        /// In the space that `transform` starts from.
+        outline: BezPath,
+        /// To device px.
+        transform: Affine,
+    },
+    /// Ends the latest clip.
+    PopClip,
+    /// What follows is flattened, then composited.
+    PushLayer {
+        /// In the space that `transform` starts from; nonzero.
+        clip: Option<BezPath>,
+        /// To device px.
+        transform: Affine,
+        /// Of the flattened layer.
+        opacity: Opacity,
+        /// How it meets what is below.
+        blend: BlendMode,
+    },
+    /// Ends the latest layer.
+    PopLayer,
+    /// Fills an outline.
+    Fill {
+        /// In the space that `transform` starts from.
+        outline: BezPath,
+        /// Inside, by this rule.
+        rule: Fill,
+        /// Its transform leads from brush space to the outline's space.
+        paint: Paint,
+        /// To device px.
+        transform: Affine,
+    },
+    /// Strokes an outline.
+    Stroke {
+        /// In the space that `transform` starts from.
+        outline: BezPath,
+        /// Width and dashes in the same space.
+        stroke: Stroke,
+        /// Its transform leads from brush space to the outline's space.
+        paint: Paint,
+        /// To device px.
+        transform: Affine,
+    },
+    /// Draws glyphs of one face.
+    Glyphs(Glyphs),
+    /// Draws a part of a picture, stretched to `dest`.
+    Image {
+        /// The pixels.
+        picture: Arc<Picture>,
+        /// In picture px, inside the picture.
+        source: Rect,
+        /// In the space that `transform` starts from.
+        dest: Rect,
+        /// Of the picture.
+        opacity: Opacity,
+        /// To device px.
+        transform: Affine,
+    },
+}
+
+/// Glyphs of one face, each at its final place.
+#[derive(Clone, Debug)]
+pub struct Glyphs {
+    /// The face.
+    pub font: FontData,
+    /// Normalised variation coordinates, empty for a static face.
+    pub coords: Arc<[i16]>,
+    /// Em size before `linear`.
+    pub size: f64,
+    /// Synthetic slant: horizontal shift for each unit up.
+    pub skew: f64,
+    /// Outlines grow by this much on every side, before `linear`.
+    pub embolden: f64,
+    /// Fill or outline.
+    pub style: GlyphStyle,
+    /// Its transform leads from brush space to device px.
+    pub paint: Paint,
+    /// From the run's space to device px, without translation.
+    pub linear: Affine,
+    /// True when positions were put on whole rows and quarter columns.
+    pub snapped: bool,
+    /// In visual order.
+    pub glyphs: Vec<PlacedGlyph>,
+}
+
+/// One glyph at its place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlacedGlyph {
+    /// Index in the face.
+    pub id: u32,
+    /// Its origin on the baseline, in device px.
+    pub at: Point,
+}
+
+/// Plans `page` at `scale`. Fails only when the sheet breaks `limits`.
+pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<FramePlan, PaintError> {
+    let size = DeviceSize::of_page(page.sheet(), scale);
+    limits.check(size)?;
+    let to_device = Affine::scale(scale.get()) * Affine::translate((page.bleed.x0, page.bleed.y0));
+    let mut planner = Planner { ops: Vec::new(), warnings: Vec::new() };
+    planner.walk(&page.root, to_device);
+    let steps = vec![Step::Draw { into: SurfaceId(0), ops: planner.ops }];
+    Ok(FramePlan { surfaces: vec![size], steps, warnings: planner.warnings })
+}
+
+struct Planner {
+    ops: Vec<Op>,
+    warnings: Vec<Warning>,
+}
+
+/// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
+enum Work<'a> {
+    Node(&'a Node, Affine, Option<&'a Origin>),
+    PopClip,
+    PopLayer,
+}
+
+impl Planner {
+    fn walk(&mut self, root: &Group, to_device: Affine) {
+        let mut work = Vec::new();
+        self.open(root, to_device, None, &mut work);
+        while let Some(next) = work.pop() {
+            match next {
+                Work::PopClip => self.ops.push(Op::PopClip),
+                Work::PopLayer => self.ops.push(Op::PopLayer),
+                Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
+                Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
+                Work::Node(Node::Glyphs(run), transform, origin) => self.glyphs(run, transform, origin),
+                Work::Node(Node::Image(image), transform, origin) => self.image(image, transform, origin),
+            }
+        }
+    }
+
+    /// Opens `group` and queues its children. A layer only where opacity or blend need one: a clip alone does not
+    /// isolate, so that blending and translucent edges inside meet the page directly.
+    fn open<'a>(&mut self, group: &'a Group, parent: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
+        let origin = group.origin.as_ref().or(origin);
+        if group.opacity.is_zero() || group.children.is_empty() {
+            return;
+        }
+        let transform = parent * group.transform;
+        if !transform.is_finite() {
+            return self.skip(origin, "its position is not a finite number");
+        }
+        if group.clip.as_ref().is_some_and(|clip| !reachable(clip, transform, 0.0)) {
+            return self.skip(origin, "its clip is too large");
+        }
+        if group.opacity.get() < 1.0 || group.blend != BlendMode::default() {
+            let (clip, opacity, blend) = (group.clip.clone(), group.opacity, group.blend);
+            self.ops.push(Op::PushLayer { clip, transform, opacity, blend });
+            work.push(Work::PopLayer);
+        } else if let Some(outline) = group.clip.clone() {
+            self.ops.push(Op::PushClip { outline, transform });
+            work.push(Work::PopClip);
+        }
+        work.extend(group.children.iter().rev().map(|child| Work::Node(child, transform, origin)));
+    }
+
+    fn path(&mut self, path: &scene::Path, transform: Affine, origin: Option<&Origin>) {
+        if path.outline.elements().is_empty() {
+            return;
+        }
+        let reach = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
+        if !reachable(&path.outline, transform, reach) {
+            return self.skip(origin, "it is too large or its position is not a finite number");
+        }
+        if let Some((paint, rule)) = &path.fill {
+            let (outline, rule, paint) = (path.outline.clone(), *rule, canvas_paint(paint));
+            self.ops.push(Op::Fill { outline, rule, paint, transform });
+        }
+        if let Some((paint, stroke)) = &path.stroke
+            && stroke.width > 0.0
+        {
+            let mut stroke = stroke.clone();
+            if !dashes_are_bounded(&stroke, &path.outline) {
+                self.warn(origin, WarningCode::Ignored, "the dashes are too fine to see; the line is drawn solid");
+                stroke.dash_pattern.clear();
+            }
+            let (outline, paint) = (path.outline.clone(), canvas_paint(paint));
+            self.ops.push(Op::Stroke { outline, stroke, paint, transform });
+        }
+    }
+
+    fn glyphs(&mut self, run: &scene::GlyphRun, transform: Affine, origin: Option<&Origin>) {
+        let [a, b, c, d, _, _] = transform.as_coeffs();
+        let snapped = b == 0.0 && c == 0.0 && a > 0.0 && d > 0.0;
+        let place = |glyph: &scene::Glyph| {
+            let at = transform * (run.origin + glyph.offset);
+            PlacedGlyph { id: glyph.id, at: if snapped { snap(at) } else { at } }
+        };
+        let glyphs: Vec<_> = run.glyphs.iter().map(place).collect();
+        let em = run.font_size.0 * a.hypot(b).max(c.hypot(d));
+        let near = |glyph: &PlacedGlyph| glyph.at.x.abs() < FARTHEST && glyph.at.y.abs() < FARTHEST;
+        // NaN fails every comparison, so this also refuses what is not a number.
+        if !(em > 0.0 && em < FARTHEST && glyphs.iter().all(near)) {
+            if !glyphs.is_empty() && run.font_size.0 != 0.0 {
+                self.skip(origin, "its text is too large or its position is not a finite number");
+            }
+            return;
+        }
+        let mut paint = canvas_paint(&run.paint);
+        paint.transform = transform * paint.transform;
+        self.ops.push(Op::Glyphs(Glyphs {
+            font: run.font.clone(),
+            coords: run.coords.clone(),
+            size: run.font_size.0,
+            skew: run.skew,
+            embolden: run.embolden.0,
+            style: run.style.clone(),
+            paint,
+            linear: Affine::new([a, b, c, d, 0.0, 0.0]),
+            snapped,
+            glyphs,
+        }));
+    }
+
+    fn image(&mut self, image: &scene::Image, transform: Affine, origin: Option<&Origin>) {
+        let dest = image.dest.abs();
+        let whole = Rect::new(0.0, 0.0, f64::from(image.picture.width), f64::from(image.picture.height));
+        let source = image.source.abs().intersect(whole);
+        if !(transform.transform_rect_bbox(dest).inflate(1.0, 1.0).is_finite() && source.is_finite()) {
+            return self.skip(origin, "its position is not a finite number");
+        }
+        // Nothing of the picture, or nowhere to show it: nothing to draw, and nothing to tell.
+        if dest.is_zero_area() || source.is_zero_area() || image.opacity.is_zero() {
+            return;
+        }
+        if !near(transform.transform_rect_bbox(dest)) {
+            return self.skip(origin, "it is too large");
+        }
+        let (picture, opacity) = (image.picture.clone(), image.opacity);
+        self.ops.push(Op::Image { picture, source, dest, opacity, transform });
+    }
+
+    fn skip(&mut self, origin: Option<&Origin>, why: &str) {
+        self.warn(origin, WarningCode::ShapeSkipped, &format!("left out: {why}"));
+    }
+
+    fn warn(&mut self, origin: Option<&Origin>, code: WarningCode, message: &str) {
+        let nowhere = Origin { path: Default::default(), element: "".into() };
+        self.warnings.push(origin.unwrap_or(&nowhere).warn(code, message));
+    }
+}
+
+/// The baseline on a whole row, the pen on a quarter column, both half up (rendering.md §9.2).
+fn snap(at: Point) -> Point {
+    Point::new((at.x * GLYPH_STEPS + 0.5).floor() / GLYPH_STEPS, (at.y + 0.5).floor())
+}
+
+/// Every gradient we draw means a canvas or an SVG one: straight colours, mixed as sRGB numbers (rendering.md §7).
+/// peniko's default is CSS, which mixes premultiplied ones.
+fn canvas_paint(paint: &Paint) -> Paint {
+    let mut paint = paint.clone();
+    match &mut paint.brush {
+        Brush::Solid(_) => {}
+        Brush::Gradient(gradient) => {
+            gradient.interpolation_cs = ColorSpaceTag::Srgb;
+            gradient.interpolation_alpha_space = InterpolationAlphaSpace::Unpremultiplied;
+        }
+        // The scene promises that this does not happen: pictures are nodes of their own.
+        Brush::Image(_) => paint.brush = Brush::Solid(Color::TRANSPARENT),
+    }
+    paint
+}
+
+/// True when `outline`, grown by `reach`, stays where painters can count.
+fn reachable(outline: &BezPath, transform: Affine, reach: f64) -> bool {
+    let bounds = outline.control_box().inflate(reach, reach);
+    // The box alone would not tell: it passes over points that are not numbers.
+    outline.is_finite() && transform.is_finite() && near(transform.transform_rect_bbox(bounds))
+}
+
+fn near(device: Rect) -> bool {
+    [device.x0, device.y0, device.x1, device.y1].iter().all(|side| side.abs() < FARTHEST)
+}
+
+/// False when the dashes would be too many to make, or make no progress at all.
+fn dashes_are_bounded(stroke: &Stroke, outline: &BezPath) -> bool {
+    if stroke.dash_pattern.is_empty() {
+        return true;
+    }
+    let period: f64 = stroke.dash_pattern.iter().sum();
+    let positive = stroke.dash_pattern.iter().all(|dash| *dash >= 0.0);
+    // A rough length, rather too long: the control polygon.
+    let length: f64 = outline.segments().map(|segment| segment.to_cubic()).map(polygon_length).sum();
+    let dashes = length / period * stroke.dash_pattern.len() as f64;
+    positive && stroke.dash_offset.is_finite() && dashes.is_finite() && dashes <= MAX_DASHES
+}
+
+fn polygon_length(cubic: kurbo::CubicBez) -> f64 {
+    cubic.p0.distance(cubic.p1) + cubic.p1.distance(cubic.p2) + cubic.p2.distance(cubic.p3)
+}

@@ -1,0 +1,132 @@
+//! Where a line may end (rendering.md §9.4): at spaces, after hyphens, between CJK characters and emoji; nowhere else.
+
+use std::ops::Range;
+
+use super::emoji;
+use super::shape::{ClusterKind, Paragraph};
+
+/// Clusters that stay on one line when they can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub clusters: Range<usize>,
+    /// Spaces and tabs: dropped where a line wraps.
+    pub space: bool,
+    /// Ends with a soft hyphen that shows when the line ends here.
+    pub soft_hyphen: bool,
+}
+
+/// Closers that stay with the word before them, where they form a run of their own.
+const CLOSERS: &[char] = &[',', '.', ';', ':', '!', '?', ')', ']', '}', '\'', '"', '»', '›', '’', '”'];
+
+/// All clusters of `paragraph`, in logical order, without gaps.
+pub(super) fn tokens(paragraph: &Paragraph) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut word: Option<usize> = None;
+    for (at, cluster) in paragraph.clusters.iter().enumerate() {
+        let text = &paragraph.text[cluster.range.clone()];
+        match cluster.kind {
+            ClusterKind::Space | ClusterKind::Tab => {
+                end_word(&mut tokens, &mut word, at, paragraph);
+                match tokens.last_mut() {
+                    Some(last) if last.space => last.clusters.end = at + 1,
+                    _ => tokens.push(Token { clusters: at..at + 1, space: true, soft_hyphen: false }),
+                }
+            }
+            ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => {
+                word.get_or_insert(at);
+                end_word(&mut tokens, &mut word, at + 1, paragraph);
+                if let Some(last) = tokens.last_mut() {
+                    last.soft_hyphen = cluster.kind == ClusterKind::SoftHyphen;
+                }
+            }
+            ClusterKind::Text if stands_alone(text) => {
+                end_word(&mut tokens, &mut word, at, paragraph);
+                tokens.push(Token { clusters: at..at + 1, space: false, soft_hyphen: false });
+            }
+            ClusterKind::Text => {
+                word.get_or_insert(at);
+                if text == "-" && !between_digits(paragraph, at) && !next_is_hyphen(paragraph, at) {
+                    end_word(&mut tokens, &mut word, at + 1, paragraph);
+                }
+            }
+        }
+    }
+    end_word(&mut tokens, &mut word, paragraph.clusters.len(), paragraph);
+    tokens
+}
+
+fn end_word(tokens: &mut Vec<Token>, word: &mut Option<usize>, end: usize, paragraph: &Paragraph) {
+    let Some(start) = word.take() else { return };
+    if start == end {
+        return;
+    }
+    let text = &paragraph.text[paragraph.clusters[start].range.start..paragraph.clusters[end - 1].range.end];
+    match tokens.last_mut() {
+        Some(last) if !last.space && !last.soft_hyphen && text.chars().all(|c| CLOSERS.contains(&c)) => {
+            last.clusters.end = end
+        }
+        _ => tokens.push(Token { clusters: start..end, space: false, soft_hyphen: false }),
+    }
+}
+
+fn between_digits(paragraph: &Paragraph, at: usize) -> bool {
+    let digit = |index: Option<usize>| {
+        let cluster = index.and_then(|index| paragraph.clusters.get(index));
+        cluster.is_some_and(|cluster| paragraph.text[cluster.range.clone()].starts_with(|c: char| c.is_ascii_digit()))
+    };
+    digit(at.checked_sub(1)) && digit(at.checked_add(1))
+}
+
+fn next_is_hyphen(paragraph: &Paragraph, at: usize) -> bool {
+    paragraph.clusters.get(at + 1).is_some_and(|cluster| &paragraph.text[cluster.range.clone()] == "-")
+}
+
+/// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules.
+fn stands_alone(grapheme: &str) -> bool {
+    let Some(first) = grapheme.chars().next() else { return false };
+    let cjk = matches!(
+        u32::from(first),
+        0x1100..=0x11ff | 0x2e80..=0x303f | 0x3040..=0x30ff | 0x3100..=0x31ff | 0x3200..=0x33ff | 0x3400..=0x4dbf
+        | 0x4e00..=0x9fff | 0xa960..=0xa97f | 0xac00..=0xd7ff | 0xf900..=0xfaff | 0xfe30..=0xfe4f | 0xff00..=0xffef
+        | 0x1b000..=0x1b16f | 0x20000..=0x3ffff
+    );
+    cjk || emoji::wants_colour(grapheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocks::Span;
+    use super::super::layout::tests::{layouter, style};
+    use super::*;
+
+    fn broken(text: &str) -> Vec<String> {
+        let span = Span { text: text.into(), style: style("Roboto", 20.0) };
+        let paragraph = layouter().shaper.shape(&[span]);
+        let part = |token: &Token| {
+            let (first, last) =
+                (&paragraph.clusters[token.clusters.start], &paragraph.clusters[token.clusters.end - 1]);
+            paragraph.text[first.range.start..last.range.end].to_owned()
+        };
+        tokens(&paragraph).iter().map(part).collect()
+    }
+
+    #[test]
+    fn breaks_at_spaces_and_hyphens_but_not_in_numbers_or_paths() {
+        assert_eq!(broken("well-known 1-2  a/b?c"), ["well-", "known", " ", "1-2", "  ", "a/b?c"]);
+    }
+
+    #[test]
+    fn breaks_between_cjk_characters_with_ascii_closers_kept() {
+        assert_eq!(broken("漢字、(a)漢)b漢)"), ["漢", "字", "、", "(a)", "漢", ")b", "漢)"]);
+    }
+
+    #[test]
+    fn breaks_at_zero_width_space_and_soft_hyphen() {
+        assert_eq!(broken("ab\u{200b}cd\u{ad}ef"), ["ab\u{200b}", "cd\u{ad}", "ef"]);
+    }
+
+    #[test]
+    fn breaks_keep_thai_as_one_word() {
+        assert_eq!(broken("สวัสดี ครับ").len(), 3);
+    }
+}

@@ -1,0 +1,203 @@
+//! One face: its bytes, its weights and slant, and the vertical metrics the editor would use.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use peniko::{Blob, FontData};
+use skrifa::raw::TableProvider as _;
+use skrifa::{FontRef, MetadataProvider as _};
+
+use crate::sfnt;
+
+/// What a face declares itself to be, by its `@font-face` or by its own tables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaceStyle {
+    /// CSS weights the face covers, 1 to 1000; more than one value only for a variable face.
+    pub weights: RangeInclusive<f32>,
+    /// Italic or oblique.
+    pub italic: bool,
+}
+
+impl FaceStyle {
+    /// 400, upright: what CSS assumes of a face that declares nothing.
+    pub const REGULAR: Self = Self { weights: 400.0..=400.0, italic: false };
+}
+
+/// One face of a family. Bytes of bundled and folder fonts are read at first use.
+#[derive(Debug)]
+pub struct Face {
+    /// Its place among the family's faces.
+    pub style: FaceStyle,
+    source: Source,
+    loaded: OnceLock<Option<Loaded>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(Blob<u8>, u32),
+    Bundled(&'static [u8]),
+    File(PathBuf, u32),
+}
+
+/// A face whose bytes were read and understood.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub font: FontData,
+    pub units_per_em: f64,
+    /// In font units, up is positive.
+    pub ascent: f64,
+    /// In font units, positive downwards.
+    pub descent: f64,
+    /// Range of the `wght` axis.
+    pub weight_axis: Option<RangeInclusive<f32>>,
+}
+
+impl Face {
+    /// A face from sfnt bytes that were already unpacked. `index` picks one of a collection.
+    pub fn from_memory(bytes: Blob<u8>, index: u32, style: FaceStyle) -> Self {
+        Self { style, source: Source::Memory(bytes, index), loaded: OnceLock::new() }
+    }
+
+    pub(crate) fn bundled(bytes: &'static [u8], style: FaceStyle) -> Self {
+        Self { style, source: Source::Bundled(bytes), loaded: OnceLock::new() }
+    }
+
+    pub(crate) fn from_file(path: PathBuf, index: u32, style: FaceStyle) -> Self {
+        Self { style, source: Source::File(path, index), loaded: OnceLock::new() }
+    }
+
+    /// `None` when the bytes are gone or are no font; then the face is passed over.
+    pub(crate) fn load(&self) -> Option<&Loaded> {
+        self.loaded.get_or_init(|| self.read()).as_ref()
+    }
+
+    fn read(&self) -> Option<Loaded> {
+        let (bytes, index) = match &self.source {
+            Source::Memory(blob, index) => (blob.clone(), *index),
+            Source::Bundled(bytes) => (Blob::from(sfnt::unpack(bytes).ok()?), 0),
+            Source::File(path, index) => (Blob::from(sfnt::unpack(&std::fs::read(path).ok()?).ok()?), *index),
+        };
+        let font = FontRef::from_index(bytes.as_ref(), index).ok()?;
+        let units_per_em = f64::from(font.head().ok()?.units_per_em().max(1));
+        let (ascent, descent) = vertical_metrics(&font);
+        let weight_axis = font
+            .axes()
+            .iter()
+            .find(|axis| axis.tag() == skrifa::Tag::new(b"wght"))
+            .map(|axis| axis.min_value()..=axis.max_value());
+        Some(Loaded { font: FontData::new(bytes, index), units_per_em, ascent, descent, weight_axis })
+    }
+
+    /// True when every character of `text` that needs a glyph of its own has one.
+    pub(crate) fn covers(&self, text: &str) -> bool {
+        let Some(font) =
+            self.load().and_then(|loaded| FontRef::from_index(loaded.font.data.as_ref(), loaded.font.index).ok())
+        else {
+            return false;
+        };
+        let charmap = font.charmap();
+        text.chars().filter(|c| !is_ignorable(*c)).all(|c| charmap.map(c).is_some())
+    }
+
+    /// The `wght` value to draw `wanted` with, when the face has that axis and declares more than one weight.
+    pub(crate) fn weight_variation(&self, wanted: f32) -> Option<f32> {
+        let axis = self.load()?.weight_axis.clone()?;
+        let declared = wanted.clamp(*self.style.weights.start(), *self.style.weights.end());
+        Some(declared.clamp(*axis.start(), *axis.end()))
+    }
+}
+
+/// hhea, or OS/2 typo when USE_TYPO_METRICS is set, or win when hhea is empty (rendering.md §9.2).
+fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
+    const USE_TYPO_METRICS: u16 = 1 << 7;
+    let os2 = font.os2().ok();
+    if let Some(os2) = &os2
+        && os2.fs_selection().bits() & USE_TYPO_METRICS != 0
+    {
+        return (f64::from(os2.s_typo_ascender()), -f64::from(os2.s_typo_descender()));
+    }
+    if let Ok(hhea) = font.hhea() {
+        let (ascent, descent) = (f64::from(hhea.ascender().to_i16()), -f64::from(hhea.descender().to_i16()));
+        if ascent != 0.0 || descent != 0.0 {
+            return (ascent, descent);
+        }
+    }
+    os2.map_or((0.8, 0.2), |os2| (f64::from(os2.us_win_ascent()), f64::from(os2.us_win_descent())))
+}
+
+/// Characters that may lack a glyph without anything being missing: joiners, selectors, marks of direction.
+pub(crate) fn is_ignorable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180e}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Picks from `faces` as CSS Fonts 4 §5.2 does: slant first, then the nearest weight (up to 500: lighter first, above:
+/// heavier first). All faces that tie are returned, in the order declared: a family may be split by characters.
+pub(crate) fn best_matches(faces: &[Arc<Face>], weight: f32, italic: bool) -> Vec<Arc<Face>> {
+    let slanted = faces.iter().any(|face| face.style.italic == italic);
+    let candidates = faces.iter().filter(|face| !slanted || face.style.italic == italic);
+    let rank = |face: &Face| {
+        let (low, high) = (*face.style.weights.start(), *face.style.weights.end());
+        if low <= weight && weight <= high {
+            return (0u8, 0.0);
+        }
+        let (lighter, distance) = if high < weight { (true, weight - high) } else { (false, low - weight) };
+        // 400 and 500 look at each other first.
+        if (400.0..=500.0).contains(&weight) && !lighter && low <= 500.0 {
+            return (1, distance);
+        }
+        let preferred = if weight <= 500.0 { lighter } else { !lighter };
+        (if preferred { 2 } else { 3 }, distance)
+    };
+    let mut ranked: Vec<_> = candidates.map(|face| (rank(face), face)).collect();
+    ranked.sort_by(|(a, _), (b, _)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let best = ranked.first().map(|(rank, face)| (*rank, face.style.clone()));
+    let tied =
+        ranked.into_iter().take_while(|(rank, face)| best.as_ref().is_some_and(|(b, s)| b == rank && *s == face.style));
+    tied.map(|(_, face)| face.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(weights: RangeInclusive<f32>, italic: bool) -> Arc<Face> {
+        Arc::new(Face::from_memory(Blob::from(Vec::new()), 0, FaceStyle { weights, italic }))
+    }
+
+    fn picked(faces: &[Arc<Face>], weight: f32, italic: bool) -> FaceStyle {
+        best_matches(faces, weight, italic)[0].style.clone()
+    }
+
+    #[test]
+    fn matching_prefers_slant_then_the_nearest_weight_as_css_does() {
+        let faces = [
+            face(300.0..=300.0, false),
+            face(500.0..=500.0, false),
+            face(700.0..=700.0, false),
+            face(400.0..=400.0, true),
+        ];
+        assert_eq!(*picked(&faces, 400.0, false).weights.start(), 500.0);
+        assert_eq!(*picked(&faces, 350.0, false).weights.start(), 300.0);
+        assert_eq!(*picked(&faces, 600.0, false).weights.start(), 700.0);
+        assert_eq!(*picked(&faces, 900.0, false).weights.start(), 700.0);
+        assert!(picked(&faces, 900.0, true).italic);
+        assert!(best_matches(&[], 400.0, false).is_empty());
+    }
+
+    #[test]
+    fn matching_keeps_faces_that_share_one_style() {
+        let faces = [face(400.0..=400.0, false), face(400.0..=400.0, false), face(700.0..=700.0, false)];
+        assert_eq!(best_matches(&faces, 400.0, false).len(), 2);
+    }
+
+    #[test]
+    fn face_without_bytes_covers_nothing_and_does_not_panic() {
+        assert!(!face(400.0..=400.0, false).covers("a"));
+    }
+}

@@ -1,0 +1,307 @@
+//! Families: what a design declares, then the operator's folder, then what is bundled, then well-known aliases.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use peniko::Blob;
+use skrifa::raw::FileRef;
+use skrifa::string::StringId;
+use skrifa::{FontRef, MetadataProvider as _};
+
+use super::faces::{Face, FaceStyle};
+use crate::config::FontSettings;
+use crate::sfnt;
+
+/// The family used where nothing else is named or found.
+pub const DEFAULT_FAMILY: &str = "Roboto";
+
+/// Families that are drawn with another one of the same measures (design-format.md §4).
+const ALIASES: &[(&str, &str)] = &[
+    ("arial", "Liberation Sans"),
+    ("helvetica", "Liberation Sans"),
+    ("helvetica neue", "Liberation Sans"),
+    ("times", "Liberation Serif"),
+    ("times new roman", "Liberation Serif"),
+    ("courier", "Liberation Mono"),
+    ("courier new", "Liberation Mono"),
+    ("sans-serif", "Liberation Sans"),
+    ("serif", "Liberation Serif"),
+    ("monospace", "Liberation Mono"),
+];
+
+macro_rules! bundled {
+    ($($family:literal: $regular:literal $bold:literal $italic:literal $bold_italic:literal;)*) => {
+        &[$(($family, [
+            (include_bytes!(concat!("../../assets/fonts/", $regular)), 400.0, false),
+            (include_bytes!(concat!("../../assets/fonts/", $bold)), 700.0, false),
+            (include_bytes!(concat!("../../assets/fonts/", $italic)), 400.0, true),
+            (include_bytes!(concat!("../../assets/fonts/", $bold_italic)), 700.0, true),
+        ])),*]
+    };
+}
+
+/// One bundled face: bytes, weight, italic.
+type Bundled = (&'static [u8], f32, bool);
+
+/// The faces inside the binary; licences in `assets/fonts/`.
+static BUNDLED: &[(&str, [Bundled; 4])] = bundled! {
+    "Roboto": "Roboto-Regular.ttf" "Roboto-Bold.ttf" "Roboto-Italic.ttf" "Roboto-BoldItalic.ttf";
+    "Liberation Sans": "LiberationSans-Regular.woff2" "LiberationSans-Bold.woff2"
+        "LiberationSans-Italic.woff2" "LiberationSans-BoldItalic.woff2";
+    "Liberation Serif": "LiberationSerif-Regular.woff2" "LiberationSerif-Bold.woff2"
+        "LiberationSerif-Italic.woff2" "LiberationSerif-BoldItalic.woff2";
+    "Liberation Mono": "LiberationMono-Regular.woff2" "LiberationMono-Bold.woff2"
+        "LiberationMono-Italic.woff2" "LiberationMono-BoldItalic.woff2";
+};
+
+/// Files looked at in the operator's folder before giving up: a folder, not a file system.
+const MAX_FOLDER_FILES: usize = 20_000;
+
+/// Why the operator's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// Missing, no folder, or not readable.
+    #[error("TENTER_FONT_DIR={path}: {source}; give a folder of TTF, OTF, TTC, WOFF or WOFF2 files", path = path.display())]
+    Unreadable {
+        /// As set.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+type Families = HashMap<String, Vec<Arc<Face>>>;
+
+/// Fonts that every request shares: bundled and from the operator's folder.
+#[derive(Debug)]
+pub struct FontLibrary {
+    folder: Families,
+    bundled: Families,
+    /// Where characters that a family lacks are looked for, in order.
+    fallback: Vec<Arc<Face>>,
+    emoji: Vec<Arc<Face>>,
+}
+
+/// Where a family was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FamilySource {
+    /// In the design.
+    Design,
+    /// In the operator's folder.
+    Folder,
+    /// In the binary.
+    Bundled,
+    /// Under another name.
+    Alias(&'static str),
+}
+
+impl FontLibrary {
+    /// Reads the names of the fonts in the operator's folder; the fonts themselves are read when first used.
+    pub fn new(settings: &FontSettings) -> Result<Self, LibraryError> {
+        let mut bundled = Families::new();
+        for (family, faces) in BUNDLED {
+            let faces = faces.iter().map(|(bytes, weight, italic)| {
+                Arc::new(Face::bundled(bytes, FaceStyle { weights: *weight..=*weight, italic: *italic }))
+            });
+            bundled.insert(normalized(family), faces.collect());
+        }
+        let mut folder = Families::new();
+        if let Some(path) = &settings.directory {
+            read_folder(path, &mut folder).map_err(|source| LibraryError::Unreadable { path: path.clone(), source })?;
+        }
+        let mut names: Vec<_> = folder.keys().cloned().collect();
+        names.sort();
+        // A fixed order, so that a machine with more fonts still draws the same page the same way.
+        let by_name = names.iter().filter_map(|name| folder.get(name));
+        let regular = |faces: &Vec<Arc<Face>>| super::faces::best_matches(faces, 400.0, false);
+        let (emoji_names, _): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.contains("emoji"));
+        let emoji = emoji_names.iter().filter_map(|name| folder.get(*name)).flat_map(regular).collect();
+        let bundled_first = ["roboto", "liberation sans"].into_iter().filter_map(|name| bundled.get(name));
+        let fallback = bundled_first.chain(by_name).flat_map(regular).collect();
+        Ok(Self { folder, bundled, fallback, emoji })
+    }
+
+    /// Families and where they are from, sorted: for `tenter doctor`.
+    pub fn families(&self) -> Vec<(String, FamilySource)> {
+        let folder = self.folder.keys().map(|name| (name.clone(), FamilySource::Folder));
+        let bundled = self.bundled.keys().map(|name| (name.clone(), FamilySource::Bundled));
+        let mut all: Vec<_> = folder.chain(bundled).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// sfnt bytes of the bundled families' faces, then the folder's: for texts that are laid out elsewhere (inside SVG).
+    pub fn files(&self) -> Vec<Blob<u8>> {
+        let faces = self.bundled.values().chain(self.folder.values()).flatten();
+        faces.filter_map(|face| face.load().map(|loaded| loaded.font.data.clone())).collect()
+    }
+
+    fn find(&self, name: &str) -> Option<(FamilySource, &Vec<Arc<Face>>)> {
+        let folder = self.folder.get(name).map(|faces| (FamilySource::Folder, faces));
+        folder.or_else(|| self.bundled.get(name).map(|faces| (FamilySource::Bundled, faces)))
+    }
+}
+
+/// The fonts of one request: what the design declares, over the library.
+#[derive(Clone, Debug)]
+pub struct FontSet {
+    library: Arc<FontLibrary>,
+    design: Families,
+}
+
+impl FontSet {
+    /// Nothing declared yet.
+    pub fn new(library: Arc<FontLibrary>) -> Self {
+        Self { library, design: Families::new() }
+    }
+
+    /// Adds a face that the design (or a font service, on its behalf) brings for `family`.
+    pub fn declare(&mut self, family: &str, face: Face) {
+        self.design.entry(normalized(family)).or_default().push(Arc::new(face));
+    }
+
+    /// Where `family` would come from; `None` when nobody has it.
+    pub fn source(&self, family: &str) -> Option<FamilySource> {
+        self.lookup(family).map(|(source, _)| source)
+    }
+
+    /// The faces of `family`, or of the default family when nobody has it.
+    pub(crate) fn faces(&self, family: &str) -> &[Arc<Face>] {
+        match self.lookup(family) {
+            Some((_, faces)) => faces,
+            None => self.lookup(DEFAULT_FAMILY).map_or(&[], |(_, faces)| faces),
+        }
+    }
+
+    /// Where to look for characters that a family lacks.
+    pub(crate) fn fallback(&self) -> &[Arc<Face>] {
+        &self.library.fallback
+    }
+
+    /// Colour emoji faces, the design's own first.
+    pub(crate) fn emoji(&self) -> impl Iterator<Item = &Arc<Face>> {
+        let mut own: Vec<_> = self.design.iter().filter(|(name, _)| name.contains("emoji")).collect();
+        own.sort_by(|a, b| a.0.cmp(b.0));
+        own.into_iter().flat_map(|(_, faces)| faces).chain(&self.library.emoji)
+    }
+
+    fn lookup(&self, family: &str) -> Option<(FamilySource, &[Arc<Face>])> {
+        // `"Inter", sans-serif` names a list, as in CSS; the first known one counts.
+        family.split(',').map(normalized).find_map(|name| {
+            if let Some(faces) = self.design.get(&name) {
+                return Some((FamilySource::Design, faces.as_slice()));
+            }
+            if let Some((source, faces)) = self.library.find(&name) {
+                return Some((source, faces.as_slice()));
+            }
+            let (_, alias) = ALIASES.iter().find(|(from, _)| *from == name)?;
+            let (_, faces) = self.library.find(&normalized(alias))?;
+            Some((FamilySource::Alias(alias), faces.as_slice()))
+        })
+    }
+}
+
+/// Names are matched without case, quotes and outer space (design-format.md §4).
+fn normalized(family: &str) -> String {
+    family.trim().trim_matches(['"', '\'']).trim().to_lowercase()
+}
+
+fn read_folder(path: &Path, families: &mut Families) -> std::io::Result<()> {
+    let mut queue = vec![path.to_path_buf()];
+    let mut files = Vec::new();
+    while let Some(folder) = queue.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                queue.push(path);
+            } else if path.extension().and_then(|it| it.to_str()).is_some_and(is_font_extension)
+                && files.len() < MAX_FOLDER_FILES
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    for file in files {
+        // A broken file in the folder must not keep the service from starting; `doctor` shows what was found.
+        if let Some(bytes) = std::fs::read(&file).ok().and_then(|bytes| sfnt::unpack(&bytes).ok()) {
+            read_file(&file, &bytes, families);
+        }
+    }
+    Ok(())
+}
+
+fn is_font_extension(extension: &str) -> bool {
+    ["ttf", "otf", "ttc", "otc", "woff", "woff2"].contains(&extension.to_ascii_lowercase().as_str())
+}
+
+fn read_file(path: &Path, bytes: &[u8], families: &mut Families) {
+    let Ok(file) = FileRef::new(bytes) else { return };
+    for (index, font) in file.fonts().enumerate() {
+        let Ok(font) = font else { continue };
+        let style = own_style(&font);
+        for name in [StringId::TYPOGRAPHIC_FAMILY_NAME, StringId::FAMILY_NAME] {
+            let Some(name) = font.localized_strings(name).english_or_first() else { continue };
+            let faces = families.entry(normalized(&name.to_string())).or_default();
+            if !faces.iter().any(|face| face.style == style) {
+                faces.push(Arc::new(Face::from_file(path.to_path_buf(), index as u32, style.clone())));
+            }
+        }
+    }
+}
+
+/// Weight and slant from the face's own tables: for fonts that nobody declares.
+fn own_style(font: &FontRef<'_>) -> FaceStyle {
+    let attributes = font.attributes();
+    let italic = attributes.style != skrifa::attribute::Style::Normal;
+    let axis = font.axes().iter().find(|axis| axis.tag() == skrifa::Tag::new(b"wght"));
+    let weights = match axis {
+        Some(axis) => axis.min_value()..=axis.max_value(),
+        None => attributes.weight.value()..=attributes.weight.value(),
+    };
+    FaceStyle { weights, italic }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set() -> FontSet {
+        FontSet::new(Arc::new(FontLibrary::new(&FontSettings::default()).expect("bundled fonts need no folder")))
+    }
+
+    #[test]
+    fn families_are_found_without_case_and_quotes_and_through_aliases() {
+        let fonts = set();
+        assert_eq!(fonts.source("  'ROBOTO' "), Some(FamilySource::Bundled));
+        assert_eq!(fonts.source("Arial"), Some(FamilySource::Alias("Liberation Sans")));
+        assert_eq!(fonts.source("Nowhere, Georgia, serif"), Some(FamilySource::Alias("Liberation Serif")));
+        assert_eq!(fonts.source("Nowhere"), None);
+    }
+
+    #[test]
+    fn families_of_the_design_beat_all_others() {
+        let mut fonts = set();
+        fonts.declare("Roboto", Face::from_memory(Vec::new().into(), 0, FaceStyle::REGULAR));
+        assert_eq!(fonts.source("roboto"), Some(FamilySource::Design));
+    }
+
+    #[test]
+    fn bundled_faces_are_all_readable() {
+        let fonts = set();
+        for (family, _) in BUNDLED {
+            assert_eq!(fonts.faces(family).len(), 4);
+            for face in fonts.faces(family) {
+                assert!(face.covers("Aé?"), "{family} {:?}", face.style);
+            }
+        }
+    }
+
+    #[test]
+    fn folder_that_is_missing_is_an_error_that_names_the_setting() {
+        let settings = FontSettings { directory: Some("/nowhere/at/all".into()), ..FontSettings::default() };
+        let error = FontLibrary::new(&settings).expect_err("there is no such folder").to_string();
+        assert!(error.contains("TENTER_FONT_DIR=/nowhere/at/all"), "{error}");
+    }
+}

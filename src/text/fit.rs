@@ -1,0 +1,142 @@
+//! Texts that do not fit their box (rendering.md §9.7).
+
+use super::blocks::Align;
+use super::layout::{LaidOut, LayoutOptions, Layouter, ShapedText};
+
+/// What happens when the lines are taller than the box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Overflow {
+    /// The font shrinks by half px steps until the lines fit into this height.
+    Shrink {
+        /// px.
+        height: f64,
+    },
+    /// The box grows.
+    Grow,
+    /// Lines that do not fit into this height are dropped; the last one ends in `…`.
+    Ellipsis {
+        /// px.
+        height: f64,
+    },
+}
+
+/// A step of `Overflow::Shrink`, px of font size.
+const STEP: f64 = 0.5;
+
+/// Sizes tried one after another before the rest is searched by halving: a guard against long texts in huge letters.
+/// The editor tries all; the outcome differs only where a smaller size needs more height than a larger one.
+const LINEAR_TRIES: u32 = 200;
+
+/// Lays `text` out in a box `width` px wide; returns the lines and the font size they were drawn at, or `None` when even
+/// the smallest size does not fit: then nothing is drawn, as in the editor.
+pub fn fit(
+    layouter: &mut Layouter,
+    text: &ShapedText,
+    width: f64,
+    align: Align,
+    overflow: Overflow,
+) -> Option<(LaidOut, f64)> {
+    let font_size = text.font_size();
+    let options = LayoutOptions { width, align, factor: 1.0, ellipsis_height: None };
+    match overflow {
+        Overflow::Grow => Some((layouter.lay_out(text, options), font_size)),
+        Overflow::Ellipsis { height } => {
+            let options = LayoutOptions { ellipsis_height: Some(height), ..options };
+            Some((layouter.lay_out(text, options), font_size))
+        }
+        Overflow::Shrink { height } => shrink(layouter, text, options, height),
+    }
+}
+
+fn shrink(layouter: &mut Layouter, text: &ShapedText, options: LayoutOptions, height: f64) -> Option<(LaidOut, f64)> {
+    let font_size = text.font_size();
+    let size_at = |k: u32| font_size - STEP * f64::from(k);
+    let mut attempt = |k: u32| {
+        let factor = size_at(k) / font_size;
+        let too_tall = text.least_height(options.width, factor) > height;
+        let laid_out = (!too_tall).then(|| layouter.lay_out(text, LayoutOptions { factor, ..options }));
+        laid_out.filter(|it| it.height <= height).map(|it| (it, size_at(k)))
+    };
+    // The last step that leaves a size above zero.
+    let last = ((font_size / STEP).ceil() - 1.0).clamp(0.0, f64::from(u32::MAX / 2)) as u32;
+    let hopeless = |k: u32| text.least_height(options.width, size_at(k) / font_size) > height;
+    let first = if hopeless(0) { first_true(0, last, |k| !hopeless(k))? } else { 0 };
+    for k in first..=last.min(first.saturating_add(LINEAR_TRIES)) {
+        if let Some(fitting) = attempt(k) {
+            return Some(fitting);
+        }
+    }
+    let k = first_true(first.saturating_add(LINEAR_TRIES).min(last), last, |k| attempt(k).is_some())?;
+    attempt(k)
+}
+
+/// The smallest number in `low..=high` for which `holds`, taking it to hold from some number on.
+fn first_true(mut low: u32, mut high: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
+    if !holds(high) {
+        return None;
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    Some(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::blocks::{LineHeight, SpanStyle, TextBlocks};
+    use super::super::layout::tests::{layouter, style};
+    use super::*;
+
+    fn drawn_size(text: &str, font_size: f64, width: f64, height: f64) -> Option<f64> {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain(text, style("Liberation Sans", font_size)));
+        fit(&mut layouter, &shaped, width, Align::Left, Overflow::Shrink { height }).map(|(_, size)| size)
+    }
+
+    #[test]
+    fn shrink_stops_at_the_first_half_px_that_fits_without_tolerance() {
+        // rendering.md §9.7: one line, line height 1.2.
+        for (height, size) in [(120.0, 100.0), (119.9, 99.5), (119.0, 99.0), (110.0, 91.5), (100.0, 83.0)] {
+            assert_eq!(drawn_size("H", 100.0, 400.0, height), Some(size), "height {height}");
+        }
+        assert_eq!(drawn_size("H", 92.3, 400.0, 40.0), Some(33.3));
+    }
+
+    #[test]
+    fn shrink_wraps_anew_at_every_size() {
+        // HH is 144 px at 100 px, so two fit on a line of 200 at 60.8 px; two lines need 2.4 times the size.
+        assert_eq!(drawn_size("HH HH HH HH", 100.0, 200.0, 120.0), Some(50.0));
+    }
+
+    #[test]
+    fn shrink_gives_up_where_nothing_fits() {
+        assert_eq!(drawn_size("H", 100.0, 400.0, 0.0), None);
+        assert_eq!(drawn_size("H\n".repeat(500).as_str(), 1e6, 400.0, 1.0), None);
+    }
+
+    #[test]
+    fn shrink_of_huge_letters_does_not_try_every_size() {
+        let size = drawn_size(&"HH ".repeat(300), 1e5, 300.0, 300.0).expect("fits when small");
+        assert!(size < 40.0 && size > 5.0, "{size}");
+    }
+
+    fn ellipsized(text: &str, width: f64, height: f64) -> Vec<String> {
+        let mut layouter = layouter();
+        let base = SpanStyle { line_height: LineHeight::Times(1.2), ..(*style("Liberation Sans", 40.0)).clone() };
+        let shaped = layouter.shape(&TextBlocks::plain(text, Arc::new(base)));
+        let (out, _) =
+            fit(&mut layouter, &shaped, width, Align::Left, Overflow::Ellipsis { height }).expect("always drawn");
+        out.lines.iter().map(|line| line.runs.iter().map(|run| run.text.as_ref()).collect()).collect()
+    }
+
+    #[test]
+    fn ellipsis_takes_whole_words_or_pieces_of_broken_ones() {
+        // fixtures.md 49, in a narrower face
+        assert_eq!(ellipsized("HH HH HH", 190.0, 48.0), ["HH HH…"]);
+        assert_eq!(ellipsized("HHHHHHHHHHHHHHHH", 200.0, 48.0), ["…"]);
+        assert_eq!(ellipsized("HH HH", 200.0, 48.0), ["HH HH"]);
+    }
+}

@@ -1,0 +1,500 @@
+//! Shaped paragraphs to lines: wrapping, line boxes and baselines, alignment (rendering.md §9.2 to §9.5).
+
+use std::sync::Arc;
+
+use super::blocks::{Align, Block, LineHeight, ListMarker, Span, SpanStyle, TextBlocks};
+use super::breaks::{self, Token};
+use super::families::FontSet;
+use super::line::{self, Line, LineSlice, Place};
+use super::shape::{ClusterKind, Paragraph, Shaper};
+use std::ops::Range;
+
+/// Lines that come out this much wider than the box still fit (rendering.md §9.4).
+const FIT_TOLERANCE: f64 = 0.02;
+
+/// A tab stop every so many spaces of the element's font.
+const TAB_SPACES: f64 = 8.0;
+
+/// Something about a text that the caller should hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextWarning {
+    /// No face has these characters.
+    GlyphMissing {
+        /// One grapheme.
+        text: String,
+        /// The family asked for.
+        family: Arc<str>,
+    },
+}
+
+/// Lays texts out with the fonts of one request. One for each thread at work.
+pub struct Layouter {
+    pub(super) shaper: Shaper,
+}
+
+/// A text whose glyphs and advances are known; may be laid out at several widths and sizes.
+pub struct ShapedText {
+    blocks: Vec<ShapedBlock>,
+    pub(super) strut: Strut,
+    /// Distance of tab stops, px.
+    tab: f64,
+    /// Clusters' advances without spaces, px, and the widest cluster: bounds for shrinking.
+    ink_advance: f64,
+    widest: f64,
+    forced_lines: usize,
+}
+
+/// The line box that every line has at least.
+#[derive(Clone, Debug)]
+pub(super) struct Strut {
+    pub style: Arc<SpanStyle>,
+    /// Font units of the element's face over units per em.
+    pub ascent_em: f64,
+    pub descent_em: f64,
+}
+
+impl Strut {
+    /// Rounded to whole px at the drawn size (rendering.md §9.2).
+    pub(super) fn ascent_descent(&self, factor: f64) -> (f64, f64) {
+        let size = self.style.font_size * factor;
+        ((self.ascent_em * size).round(), (self.descent_em * size).round())
+    }
+}
+
+struct ShapedBlock {
+    block: Block,
+    paragraphs: Vec<ShapedParagraph>,
+    marker: Option<Paragraph>,
+}
+
+struct ShapedParagraph {
+    paragraph: Paragraph,
+    tokens: Vec<Token>,
+    /// `-` in the style of each soft hyphen's span.
+    hyphens: Vec<(usize, Paragraph)>,
+}
+
+/// How to lay out a shaped text.
+#[derive(Clone, Copy, Debug)]
+pub struct LayoutOptions {
+    /// px; rounded to a whole px before use, as the editor does.
+    pub width: f64,
+    /// Unless a block has its own.
+    pub align: Align,
+    /// Of every font size; advances scale with it.
+    pub factor: f64,
+    /// Keep as many lines as fit in this height, the last one ending in `…`.
+    pub ellipsis_height: Option<f64>,
+}
+
+/// Lines in place: (0, 0) is the top-left of the element's box.
+#[derive(Clone, Debug, Default)]
+pub struct LaidOut {
+    /// Top to bottom.
+    pub lines: Vec<Line>,
+    /// Sum of line heights and margins, px.
+    pub height: f64,
+    /// What lines were broken at, px.
+    pub width: f64,
+    /// Lines were left out.
+    pub truncated: bool,
+}
+
+impl Layouter {
+    /// With these fonts.
+    pub fn new(fonts: FontSet) -> Self {
+        Self { shaper: Shaper::new(fonts) }
+    }
+
+    /// The fonts it was made with.
+    pub fn fonts(&self) -> &FontSet {
+        &self.shaper.fonts
+    }
+
+    /// What was noticed since the last call.
+    pub fn take_warnings(&mut self) -> Vec<TextWarning> {
+        let missing = std::mem::take(&mut self.shaper.missing);
+        missing.into_iter().map(|it| TextWarning::GlyphMissing { text: it.text, family: it.family }).collect()
+    }
+
+    /// Shapes all of `text`. Line breaks are `\n`, `\r\n`, `\r`, U+2028 and U+2029.
+    pub fn shape(&mut self, text: &TextBlocks) -> ShapedText {
+        let strut = self.strut(&text.base);
+        let space = self.shaper.shape(&[Span { text: " ".into(), style: text.base.clone() }]);
+        let tab = TAB_SPACES * space.clusters.first().map_or(0.0, |cluster| cluster.advance);
+        let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, &text.base)).collect();
+        let (mut ink_advance, mut widest, mut forced_lines) = (0.0, 0.0_f64, 0);
+        for paragraph in blocks.iter().flat_map(|block| &block.paragraphs) {
+            forced_lines += 1;
+            for cluster in &paragraph.paragraph.clusters {
+                let advance = cluster.advance + paragraph.paragraph.styles[cluster.span].letter_spacing;
+                widest = widest.max(advance);
+                if cluster.kind == ClusterKind::Text {
+                    ink_advance += advance.max(0.0);
+                }
+            }
+        }
+        ShapedText { blocks, strut, tab, ink_advance, widest, forced_lines }
+    }
+
+    fn strut(&mut self, style: &Arc<SpanStyle>) -> Strut {
+        let face = self.shaper.strut(style);
+        let metrics = face.as_ref().and_then(|face| face.load());
+        let (ascent_em, descent_em) =
+            metrics.map_or((0.8, 0.2), |m| (m.ascent / m.units_per_em, m.descent / m.units_per_em));
+        Strut { style: style.clone(), ascent_em, descent_em }
+    }
+
+    fn shape_block(&mut self, block: &Block, base: &Arc<SpanStyle>) -> ShapedBlock {
+        let marker = match block.marker {
+            Some(ListMarker::Number(number)) => {
+                // Normal weight and style in the element's font (rendering.md §9.9).
+                let style = SpanStyle { weight: 400.0, italic: false, decorations: Vec::new(), ..(**base).clone() };
+                Some(self.shaper.shape(&[Span { text: format!("{number}. "), style: Arc::new(style) }]))
+            }
+            Some(ListMarker::Bullet) | None => None,
+        };
+        let paragraphs = split_lines(&block.spans).iter().map(|spans| self.shape_paragraph(spans)).collect();
+        let block = Block { spans: Vec::new(), ..block.clone() };
+        ShapedBlock { block, paragraphs, marker }
+    }
+
+    fn shape_paragraph(&mut self, spans: &[Span]) -> ShapedParagraph {
+        let paragraph = self.shaper.shape(spans);
+        let tokens = breaks::tokens(&paragraph);
+        let mut hyphens: Vec<(usize, Paragraph)> = Vec::new();
+        for cluster in paragraph.clusters.iter().filter(|cluster| cluster.kind == ClusterKind::SoftHyphen) {
+            if !hyphens.iter().any(|(span, _)| *span == cluster.span) {
+                let style = paragraph.styles[cluster.span].clone();
+                hyphens.push((cluster.span, self.shaper.shape(&[Span { text: "-".into(), style }])));
+            }
+        }
+        ShapedParagraph { paragraph, tokens, hyphens }
+    }
+
+    /// Breaks `text` into lines and puts them in place.
+    pub fn lay_out(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
+        let LayoutOptions { align, factor, .. } = options;
+        let width = options.width.round();
+        let mut lines = text.broken(width, factor);
+        let visible = options.ellipsis_height.map_or(usize::MAX, |height| text.visible_lines(height, factor));
+        let truncated = lines.len() > visible;
+        let mut ellipsis = None;
+        if truncated {
+            let same_block = lines[visible].block == lines[visible - 1].block;
+            lines.truncate(visible);
+            // Where the cut falls between two blocks the editor draws no `…` (rendering.md §9.7).
+            ellipsis = lines.last_mut().filter(|_| same_block).map(|last| {
+                let style = last.shaped.paragraph.styles.last().unwrap_or(&text.strut.style).clone();
+                let dots = self.shaper.shape(&[Span { text: "…".into(), style }]);
+                let room = last.right - last.left - dots.clusters.iter().map(|c| c.advance).sum::<f64>() * factor;
+                last.shorten(room, factor, text.tab);
+                dots
+            });
+        }
+        let count = lines.len();
+        let mut out = LaidOut { width, truncated, ..LaidOut::default() };
+        let mut top = 0.0;
+        for (at, line) in lines.iter().enumerate() {
+            let block = &text.blocks[line.block];
+            if line.first_of_block {
+                top += block.block.margin_top * factor;
+            }
+            let dots = ellipsis.as_ref().filter(|_| at + 1 == count);
+            let align = block.block.align.unwrap_or(align);
+            let place = Place {
+                left: line.left,
+                right: line.right,
+                align: if dots.is_some() && align == Align::Justify { Align::Left } else { align },
+                factor,
+            };
+            let slice = LineSlice { suffix: dots.or(line.slice.suffix), ..line.slice.clone() };
+            let mut placed = line::place(&slice, &line.shaped.paragraph, &text.strut, place);
+            placed.move_down(top);
+            if line.first_of_block {
+                placed.add_marker(block.block.marker.as_ref(), block.marker.as_ref(), line.left, factor, &text.strut);
+            }
+            top += placed.height;
+            out.lines.push(placed);
+            if line.last_of_block {
+                top += block.block.margin_bottom * factor;
+            }
+        }
+        out.height = top;
+        out
+    }
+}
+
+/// One line of a text, not yet in place.
+struct BrokenLine<'a> {
+    block: usize,
+    first_of_block: bool,
+    last_of_block: bool,
+    shaped: &'a ShapedParagraph,
+    slice: LineSlice<'a>,
+    left: f64,
+    right: f64,
+}
+
+impl BrokenLine<'_> {
+    /// Takes whole words from the end until what is left fits into `room` px.
+    fn shorten(&mut self, room: f64, factor: f64, tab: f64) {
+        let slice = &mut self.slice;
+        slice.suffix = None;
+        let start = slice.clusters.start;
+        let inside = |token: &&Token| token.clusters.start < slice.clusters.end && token.clusters.end > start;
+        let tokens: Vec<_> = self.shaped.tokens.iter().filter(inside).cloned().collect();
+        for token in tokens.iter().rev() {
+            let end = token.clusters.end.min(slice.clusters.end);
+            if !token.space && line_width(self.shaped, start..end, factor, tab * factor) <= room + FIT_TOLERANCE {
+                slice.clusters.end = end;
+                return;
+            }
+        }
+        slice.clusters.end = start;
+    }
+}
+
+impl ShapedText {
+    fn broken(&self, width: f64, factor: f64) -> Vec<BrokenLine<'_>> {
+        let mut lines = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            let (left, right) = (block.block.indent_left * factor, width - block.block.indent_right * factor);
+            let first = lines.len();
+            for shaped in &block.paragraphs {
+                let slices = break_lines(shaped, (right - left).max(0.0), factor, self.tab);
+                let line = |slice| BrokenLine {
+                    block: index,
+                    first_of_block: false,
+                    last_of_block: false,
+                    shaped,
+                    slice,
+                    left,
+                    right,
+                };
+                lines.extend(slices.into_iter().map(line));
+            }
+            if let Some(line) = lines.get_mut(first) {
+                line.first_of_block = true;
+            }
+            if let Some(line) = lines[first..].last_mut() {
+                line.last_of_block = true;
+            }
+        }
+        lines
+    }
+
+    /// Whole lines of the element's own height; at least one (rendering.md §9.7).
+    fn visible_lines(&self, height: f64, factor: f64) -> usize {
+        let style = &self.strut.style;
+        let (ascent, descent) = self.strut.ascent_descent(factor);
+        let line = match style.line_height {
+            LineHeight::Auto => ascent + descent,
+            _ => style.line_height_px(ascent, descent) * factor,
+        };
+        // Heights are stored rounded; a thousandth of a line is no line.
+        if line > 0.0 { ((height / line + 1e-3).floor() as usize).max(1) } else { usize::MAX }
+    }
+
+    /// Of the element, px, before any shrinking.
+    pub fn font_size(&self) -> f64 {
+        self.strut.style.font_size
+    }
+
+    /// A height that the text cannot go below at `factor`, px: spares laying out sizes that cannot fit.
+    pub(crate) fn least_height(&self, width: f64, factor: f64) -> f64 {
+        let width = width.round();
+        let by_width = if self.widest * factor <= width {
+            (self.ink_advance * factor / (width + FIT_TOLERANCE)).ceil()
+        } else {
+            0.0
+        };
+        let ascent_descent = (self.strut.ascent_em + self.strut.descent_em - 0.1) * self.strut.style.font_size * factor;
+        let strut = self.strut.style.line_height_px(0.0, 0.0).max(0.0) * factor;
+        let line = if strut > 0.0 { strut } else { ascent_descent };
+        by_width.max(self.forced_lines as f64) * line
+    }
+}
+
+/// Greedy: as many tokens as fit; a word wider than the line is broken between clusters.
+fn break_lines<'a>(shaped: &'a ShapedParagraph, width: f64, factor: f64, tab: f64) -> Vec<LineSlice<'a>> {
+    let paragraph = &shaped.paragraph;
+    let limit = width + FIT_TOLERANCE;
+    let advance = |at: usize| line::after(0.0, paragraph, at, factor, 0.0);
+    let mut lines: Vec<LineSlice<'a>> = Vec::new();
+    let mut start = 0; // of the line
+    let mut end = 0; // after the last word that is on it
+    let mut pen = 0.0; // after all that is on it, spaces too
+    let finish = |start: usize, end: usize, hyphen: bool, lines: &mut Vec<LineSlice<'a>>| {
+        let cluster = end.checked_sub(1).map(|last| &paragraph.clusters[last]);
+        let hyphen =
+            if hyphen { cluster.and_then(|c| shaped.hyphens.iter().find(|(span, _)| *span == c.span)) } else { None };
+        lines.push(LineSlice { clusters: start..end, suffix: hyphen.map(|(_, p)| p), last: false, tab: tab * factor });
+    };
+    let mut soft = false;
+    for token in &shaped.tokens {
+        if token.space {
+            pen = token.clusters.clone().fold(pen, |pen, at| line::after(pen, paragraph, at, factor, tab * factor));
+            continue;
+        }
+        let token_width: f64 = token.clusters.clone().map(advance).sum();
+        if pen + token_width > limit && (end > start || pen > 0.0) {
+            // The word starts a new line; spaces between are dropped.
+            finish(start, end.max(start), soft, &mut lines);
+            start = token.clusters.start;
+            pen = 0.0;
+        }
+        if token_width > limit {
+            for at in token.clusters.clone() {
+                if pen + advance(at) > limit && at > start && advance(at) > 0.0 {
+                    finish(start, at, false, &mut lines);
+                    start = at;
+                    pen = 0.0;
+                }
+                pen += advance(at);
+            }
+        } else {
+            pen += token_width;
+        }
+        end = token.clusters.end;
+        soft = token.soft_hyphen;
+    }
+    // All spaces are kept at the end of a paragraph.
+    let all = paragraph.clusters.len();
+    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, tab: tab * factor });
+    lines
+}
+
+/// Of these clusters on one line, px.
+fn line_width(shaped: &ShapedParagraph, clusters: Range<usize>, factor: f64, tab: f64) -> f64 {
+    let paragraph = &shaped.paragraph;
+    clusters.fold(0.0, |pen, at| line::after(pen, paragraph, at, factor, tab))
+}
+
+/// One list of spans for each line that `\n` and its kin force.
+fn split_lines(spans: &[Span]) -> Vec<Vec<Span>> {
+    let mut lines = vec![Vec::new()];
+    for span in spans {
+        let text = span.text.replace("\r\n", "\n");
+        for (nth, part) in text.split(['\n', '\r', '\u{2028}', '\u{2029}']).enumerate() {
+            if nth > 0 {
+                lines.push(Vec::new());
+            }
+            if let Some(line) = lines.last_mut()
+                && !part.is_empty()
+            {
+                line.push(Span { text: part.to_owned(), style: span.style.clone() });
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::blocks::VerticalShift;
+    use super::super::families::FontLibrary;
+    use super::*;
+    use crate::config::FontSettings;
+
+    pub(in super::super) fn layouter() -> Layouter {
+        let library = FontLibrary::new(&FontSettings::default()).expect("bundled fonts need no folder");
+        Layouter::new(FontSet::new(Arc::new(library)))
+    }
+
+    pub(in super::super) fn style(family: &str, font_size: f64) -> Arc<SpanStyle> {
+        Arc::new(SpanStyle {
+            family: family.into(),
+            font_size,
+            weight: 400.0,
+            italic: false,
+            color: None,
+            background: None,
+            decorations: Vec::new(),
+            letter_spacing: 0.0,
+            line_height: LineHeight::Times(1.2),
+            shift: VerticalShift::None,
+            link: None,
+        })
+    }
+
+    fn options(width: f64, align: Align) -> LayoutOptions {
+        LayoutOptions { width, align, factor: 1.0, ellipsis_height: None }
+    }
+
+    fn lines(text: &str, width: f64) -> Vec<String> {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain(text, style("Liberation Sans", 100.0)));
+        let out = layouter.lay_out(&shaped, options(width, Align::Left));
+        out.lines.iter().map(|line| line.runs.iter().map(|run| run.text.as_ref()).collect()).collect()
+    }
+
+    #[test]
+    fn wrapping_is_greedy_and_drops_spaces_only_where_it_wraps() {
+        // H is 72.2 px, a space 27.8 px.
+        assert_eq!(lines("HH  HH H", 250.0), ["HH", "HH H"]);
+        assert_eq!(lines("HH \n H", 250.0), ["HH ", " H"]);
+        assert_eq!(lines("", 250.0), [""]);
+        assert_eq!(lines("H\n\nH", 250.0), ["H", "", "H"]);
+    }
+
+    #[test]
+    fn wrapping_breaks_words_that_are_wider_than_the_line() {
+        assert_eq!(lines("H HHHHH", 220.0), ["H", "HHH", "HH"]);
+        assert_eq!(lines("HHH", 1.0), ["H", "H", "H"]);
+    }
+
+    #[test]
+    fn wrapping_width_is_rounded() {
+        // "HH" in Liberation Sans 100 px is 144.43 px wide.
+        assert_eq!(lines("HH", 144.4), ["H", "H"]);
+        assert_eq!(lines("HH", 144.5), ["HH"]);
+    }
+
+    #[test]
+    fn wrapping_shows_soft_hyphens_where_the_line_ends() {
+        assert_eq!(lines("HH\u{ad}HH", 250.0), ["HH\u{ad}-", "HH"]);
+        assert_eq!(lines("HH\u{ad}HH", 400.0), ["HH\u{ad}HH"]);
+    }
+
+    #[test]
+    fn baseline_is_centred_in_the_line_box_with_rounded_metrics() {
+        // rendering.md §9.2: Liberation Sans 100 px, line height 1.2: H bottom at 95 below the top.
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain("H\nH", style("Liberation Sans", 100.0)));
+        let out = layouter.lay_out(&shaped, options(300.0, Align::Left));
+        assert_eq!(out.lines[0].baseline, 95.0);
+        assert_eq!(out.lines[1].baseline, 215.0);
+        assert_eq!(out.height, 240.0);
+    }
+
+    #[test]
+    fn alignment_counts_trailing_letter_spacing_and_overflowing_lines_start_left() {
+        let mut layouter = layouter();
+        let base = SpanStyle { letter_spacing: 10.0, ..(*style("Liberation Sans", 100.0)).clone() };
+        let shaped = layouter.shape(&TextBlocks::plain("HH", Arc::new(base)));
+        let out = layouter.lay_out(&shaped, options(300.0, Align::Right));
+        assert!((out.lines[0].runs[0].x - (300.0 - 164.43)).abs() < 0.01, "{}", out.lines[0].runs[0].x);
+        let out = layouter.lay_out(&shaped, options(10.0, Align::Right));
+        assert_eq!(out.lines[0].runs[0].x, 0.0);
+    }
+
+    #[test]
+    fn justify_stretches_spaces_but_not_on_the_last_line() {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain("H H H HH", style("Liberation Sans", 100.0)));
+        let out = layouter.lay_out(&shaped, options(300.0, Align::Justify));
+        assert_eq!(out.lines.len(), 2);
+        assert!((out.lines[0].width - 300.0).abs() < 0.01);
+        assert!(out.lines[1].width < 200.0);
+    }
+
+    #[test]
+    fn bidi_lines_run_in_visual_order_but_left_is_left() {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain("אבג ab", style("Liberation Sans", 20.0)));
+        let out = layouter.lay_out(&shaped, options(300.0, Align::Left));
+        assert_eq!(out.lines[0].runs[0].text.trim(), "ab");
+        assert_eq!(out.lines[0].runs[0].x, 0.0);
+    }
+}

@@ -1,0 +1,384 @@
+//! One paragraph, shaped: clusters in logical order with their glyphs, at the sizes the styles ask for.
+//!
+//! The face of every grapheme is chosen here (family, then fallback, colour emoji first where they are meant), so parley
+//! is left with itemising by script and direction, and shaping.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use icu_segmenter::GraphemeClusterSegmenter;
+use kurbo::Vec2;
+use parley::fontique::{Collection, CollectionOptions, FontInfoOverride, SourceCache};
+use parley::setting::Tag;
+use parley::style::{FontFamily, FontFeatures, FontVariations};
+use parley::{FontContext, FontFeature, FontVariation, Layout, LayoutContext, StyleProperty};
+use peniko::FontData;
+use unicode_bidi::{BidiInfo, Level};
+
+use super::blocks::{Span, SpanStyle};
+use super::emoji;
+use super::faces::{self, Face};
+use super::families::FontSet;
+
+/// Characters between two forced breaks.
+#[derive(Debug)]
+pub(super) struct Paragraph {
+    pub text: String,
+    /// Styles by span number.
+    pub styles: Vec<Arc<SpanStyle>>,
+    /// In logical order.
+    pub clusters: Vec<Cluster>,
+    pub runs: Vec<Run>,
+    pub glyphs: Vec<Glyph>,
+    /// Bidi level of each byte of `text`.
+    pub levels: Vec<Level>,
+}
+
+/// One grapheme.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    /// Bytes of the paragraph's text.
+    pub range: Range<usize>,
+    /// px, without letter spacing.
+    pub advance: f64,
+    /// In `Paragraph::glyphs`, in visual order, from the cluster's left edge.
+    pub glyphs: Range<usize>,
+    /// In `Paragraph::runs`.
+    pub run: usize,
+    /// In `Paragraph::styles`.
+    pub span: usize,
+    pub kind: ClusterKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClusterKind {
+    Text,
+    Space,
+    Tab,
+    SoftHyphen,
+    ZeroWidthSpace,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glyph {
+    pub id: u32,
+    /// From the cluster's left edge on the baseline, px, y down.
+    pub offset: Vec2,
+    pub advance: f64,
+}
+
+/// One face at one size.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub font: FontData,
+    pub coords: Arc<[i16]>,
+    pub ascent_units: f64,
+    pub descent_units: f64,
+    pub units_per_em: f64,
+    /// Synthetic weight wanted.
+    pub embolden: bool,
+    /// Synthetic slant wanted.
+    pub slant: bool,
+}
+
+impl Run {
+    /// Ascent and descent at `font_size`, each rounded to a whole px (rendering.md §9.2).
+    pub(super) fn ascent_descent(&self, font_size: f64) -> (f64, f64) {
+        let scale = font_size / self.units_per_em;
+        ((self.ascent_units * scale).round(), (self.descent_units * scale).round())
+    }
+}
+
+/// Characters that no face has: what was asked for, and in which family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct MissingGlyph {
+    pub text: String,
+    pub family: Arc<str>,
+}
+
+/// Shapes paragraphs with the fonts of one request. Not `Sync`: one for each thread at work.
+pub(super) struct Shaper {
+    pub fonts: FontSet,
+    context: FontContext,
+    layouts: LayoutContext<u16>,
+    /// By address: the name a face was registered under.
+    registered: HashMap<usize, Registered>,
+    /// By blob: the face that owns it.
+    by_blob: HashMap<u64, Arc<Face>>,
+    pub missing: Vec<MissingGlyph>,
+}
+
+struct Registered {
+    name: String,
+    /// Keeps the address taken.
+    _face: Arc<Face>,
+}
+
+/// A stretch of text that one face draws in one style.
+struct Piece {
+    range: Range<usize>,
+    span: usize,
+    face: Arc<Face>,
+}
+
+impl Shaper {
+    pub(super) fn new(fonts: FontSet) -> Self {
+        let options = CollectionOptions { shared: false, system_fonts: false };
+        let context = FontContext { collection: Collection::new(options), source_cache: SourceCache::default() };
+        let (registered, by_blob) = (HashMap::new(), HashMap::new());
+        Self { fonts, context, layouts: LayoutContext::new(), registered, by_blob, missing: Vec::new() }
+    }
+
+    /// The best regular match for `style`, without any text: for struts and empty lines.
+    pub(super) fn strut(&self, style: &SpanStyle) -> Option<Arc<Face>> {
+        let matches = faces::best_matches(self.fonts.faces(&style.family), style.weight, style.italic);
+        matches.into_iter().find(|face| face.load().is_some())
+    }
+
+    /// `spans` must not hold line breaks.
+    pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
+        let text: String = spans.iter().map(|span| span.text.as_str()).collect();
+        let levels = bidi_levels(&text);
+        let mut paragraph = Paragraph {
+            styles: spans.iter().map(|span| span.style.clone()).collect(),
+            clusters: Vec::with_capacity(text.len()),
+            runs: Vec::new(),
+            glyphs: Vec::with_capacity(text.len()),
+            levels,
+            text,
+        };
+        if paragraph.text.is_empty() {
+            return paragraph;
+        }
+        let pieces = self.choose_faces(&paragraph.text, spans);
+        let layout = self.lay_out(&paragraph.text, &paragraph.styles, &pieces);
+        self.collect(&layout, &mut paragraph);
+        paragraph
+    }
+
+    fn choose_faces(&mut self, text: &str, spans: &[Span]) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut start_of_span = 0;
+        for (index, span) in spans.iter().enumerate() {
+            let own = faces::best_matches(self.fonts.faces(&span.style.family), span.style.weight, span.style.italic);
+            let mut from = 0;
+            for to in GraphemeClusterSegmenter::new().segment_str(&span.text).skip(1) {
+                let range = start_of_span + from..start_of_span + to;
+                let face = self.face_for(&text[range.clone()], &own, &span.style);
+                from = to;
+                let Some(face) = face else { continue };
+                match pieces.last_mut() {
+                    Some(last)
+                        if last.span == index && Arc::ptr_eq(&last.face, &face) && last.range.end == range.start =>
+                    {
+                        last.range.end = range.end;
+                    }
+                    _ => pieces.push(Piece { range, span: index, face }),
+                }
+            }
+            start_of_span += span.text.len();
+        }
+        pieces
+    }
+
+    /// The family's face when it has the grapheme, else the first fallback that has it, else the family's all the same.
+    fn face_for(&mut self, grapheme: &str, own: &[Arc<Face>], style: &SpanStyle) -> Option<Arc<Face>> {
+        if emoji::wants_colour(grapheme)
+            && let Some(face) = self.fonts.emoji().find(|face| face.covers(grapheme))
+        {
+            return Some(face.clone());
+        }
+        if let Some(face) = own.iter().find(|face| face.covers(grapheme)) {
+            return Some(face.clone());
+        }
+        let mut fallback = self.fonts.fallback().iter().chain(self.fonts.emoji());
+        if let Some(face) = fallback.find(|face| face.covers(grapheme)) {
+            return Some(face.clone());
+        }
+        let missing = MissingGlyph { text: grapheme.to_owned(), family: style.family.clone() };
+        if !self.missing.contains(&missing) {
+            self.missing.push(missing);
+        }
+        own.iter().chain(self.fonts.fallback()).find(|face| face.load().is_some()).cloned()
+    }
+
+    fn register(&mut self, face: &Arc<Face>) -> String {
+        let key = Arc::as_ptr(face).addr();
+        if let Some(known) = self.registered.get(&key) {
+            return known.name.clone();
+        }
+        let name = format!("face-{}", self.registered.len());
+        if let Some(loaded) = face.load() {
+            let family = FontInfoOverride { family_name: Some(&name), ..FontInfoOverride::default() };
+            self.context.collection.register_fonts(loaded.font.data.clone(), Some(family));
+            self.by_blob.insert(loaded.font.data.id(), face.clone());
+        }
+        self.registered.insert(key, Registered { name: name.clone(), _face: face.clone() });
+        name
+    }
+
+    fn lay_out(&mut self, text: &str, styles: &[Arc<SpanStyle>], pieces: &[Piece]) -> Layout<u16> {
+        let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
+        let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
+        for (piece, name) in pieces.iter().zip(&names) {
+            let style = &styles[piece.span];
+            let range = piece.range.clone();
+            builder.push(StyleProperty::FontFamily(FontFamily::named(name)), range.clone());
+            builder.push(StyleProperty::FontSize(style.font_size as f32), range.clone());
+            builder.push(StyleProperty::Brush(piece.span as u16), range.clone());
+            if let Some(weight) = piece.face.weight_variation(style.weight) {
+                let variation = [FontVariation { tag: Tag::new(b"wght"), value: weight }];
+                builder.push(StyleProperty::FontVariations(FontVariations::from(&variation)), range.clone());
+            }
+            if style.letter_spacing != 0.0 {
+                // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
+                builder.push(StyleProperty::FontFeatures(FontFeatures::from(&LIGATURES_OFF)), range);
+            }
+        }
+        let mut layout = builder.build(text);
+        layout.break_all_lines(None);
+        layout
+    }
+
+    fn collect(&self, layout: &Layout<u16>, paragraph: &mut Paragraph) {
+        let mut clusters: Vec<Cluster> = Vec::with_capacity(paragraph.text.len());
+        for run in layout.lines().flat_map(|line| line.runs().collect::<Vec<_>>()) {
+            let Some(face) = self.by_blob.get(&run.font().data.id()) else { continue };
+            let Some(loaded) = face.load() else { continue };
+            let coords: Arc<[i16]> = run.normalized_coords().iter().map(|c| c.to_bits()).collect();
+            let mut of_span: Option<(usize, usize)> = None;
+            for cluster in run.clusters() {
+                let span = usize::from(cluster.style().brush).min(paragraph.styles.len().saturating_sub(1));
+                let run_index = match of_span {
+                    Some((known, index)) if known == span => index,
+                    _ => {
+                        let style = &paragraph.styles[span];
+                        paragraph.runs.push(Run {
+                            font: run.font().clone(),
+                            coords: coords.clone(),
+                            ascent_units: loaded.ascent,
+                            descent_units: loaded.descent,
+                            units_per_em: loaded.units_per_em,
+                            embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0,
+                            slant: style.italic && !face.style.italic,
+                        });
+                        of_span = Some((span, paragraph.runs.len() - 1));
+                        paragraph.runs.len() - 1
+                    }
+                };
+                clusters.push(collect_cluster(&cluster, run_index, span, paragraph));
+            }
+        }
+        clusters.sort_by_key(|cluster| cluster.range.start);
+        paragraph.clusters = clusters;
+    }
+}
+
+const LIGATURES_OFF: [FontFeature; 4] = [
+    FontFeature { tag: Tag::new(b"liga"), value: 0 },
+    FontFeature { tag: Tag::new(b"clig"), value: 0 },
+    FontFeature { tag: Tag::new(b"dlig"), value: 0 },
+    FontFeature { tag: Tag::new(b"hlig"), value: 0 },
+];
+
+fn collect_cluster(cluster: &parley::Cluster<'_, u16>, run: usize, span: usize, paragraph: &mut Paragraph) -> Cluster {
+    let range = cluster.text_range();
+    let kind = match &paragraph.text[range.clone()] {
+        " " => ClusterKind::Space,
+        "\t" => ClusterKind::Tab,
+        "\u{ad}" => ClusterKind::SoftHyphen,
+        "\u{200b}" => ClusterKind::ZeroWidthSpace,
+        _ => ClusterKind::Text,
+    };
+    let first = paragraph.glyphs.len();
+    let mut pen = 0.0;
+    if matches!(kind, ClusterKind::Text | ClusterKind::Space) {
+        for glyph in cluster.glyphs() {
+            let offset = Vec2::new(pen + f64::from(glyph.x), f64::from(glyph.y));
+            paragraph.glyphs.push(Glyph { id: glyph.id, offset, advance: f64::from(glyph.advance) });
+            pen += f64::from(glyph.advance);
+        }
+    }
+    // Tabs get their width from where they stand; a soft hyphen shows only at the end of a line.
+    let advance = match kind {
+        ClusterKind::Text | ClusterKind::Space => f64::from(cluster.advance()),
+        ClusterKind::Tab | ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => 0.0,
+    };
+    Cluster { range, advance, glyphs: first..paragraph.glyphs.len(), run, span, kind }
+}
+
+/// Base direction from the first strong character, whatever the markup says (rendering.md §9.5).
+fn bidi_levels(text: &str) -> Vec<Level> {
+    if text.is_ascii() {
+        return vec![Level::ltr(); text.len()];
+    }
+    BidiInfo::new(text, None).levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocks::{LineHeight, VerticalShift};
+    use super::super::families::FontLibrary;
+    use super::*;
+    use crate::config::FontSettings;
+
+    fn shaper() -> Shaper {
+        let library = FontLibrary::new(&FontSettings::default()).expect("bundled fonts need no folder");
+        Shaper::new(FontSet::new(Arc::new(library)))
+    }
+
+    fn span(text: &str, family: &str, weight: f32) -> Span {
+        let style = SpanStyle {
+            family: family.into(),
+            font_size: 100.0,
+            weight,
+            italic: false,
+            color: None,
+            background: None,
+            decorations: Vec::new(),
+            letter_spacing: 0.0,
+            line_height: LineHeight::Times(1.2),
+            shift: VerticalShift::None,
+            link: None,
+        };
+        Span { text: text.into(), style: Arc::new(style) }
+    }
+
+    #[test]
+    fn shaping_gives_one_cluster_a_grapheme_with_unhinted_advances() {
+        let paragraph = shaper().shape(&[span("HH i", "Liberation Sans", 400.0)]);
+        let advances: Vec<_> = paragraph.clusters.iter().map(|c| (c.advance * 100.0).round() / 100.0).collect();
+        // Liberation Sans: H 1479, space 569, i 455 of 2048 units.
+        assert_eq!(advances, [72.22, 72.22, 27.78, 22.22]);
+        assert_eq!(paragraph.clusters[2].kind, ClusterKind::Space);
+        assert_eq!(paragraph.runs.len(), 1);
+    }
+
+    #[test]
+    fn shaping_knows_which_faces_must_be_emboldened() {
+        let mut shaper = shaper();
+        assert!(!shaper.shape(&[span("a", "Roboto", 700.0)]).runs[0].embolden);
+        let regular = shaper.fonts.faces("Liberation Sans")[0].clone();
+        let bytes = regular.load().expect("bundled").font.data.clone();
+        shaper.fonts.declare("Only", Face::from_memory(bytes, 0, super::super::FaceStyle::REGULAR));
+        assert!(shaper.shape(&[span("a", "Only", 600.0)]).runs[0].embolden);
+    }
+
+    #[test]
+    fn shaping_reports_characters_nobody_has_once() {
+        let mut shaper = shaper();
+        let paragraph = shaper.shape(&[span("a\u{1f9ff}b\u{1f9ff}", "Roboto", 400.0)]);
+        assert_eq!(paragraph.clusters.len(), 4);
+        assert_eq!(shaper.missing.len(), 1);
+        assert_eq!(shaper.missing[0].text, "\u{1f9ff}");
+    }
+
+    #[test]
+    fn shaping_falls_back_by_grapheme() {
+        // Roboto has no Hebrew, Liberation Sans does.
+        let paragraph = shaper().shape(&[span("a\u{5d0}", "Roboto", 400.0)]);
+        assert_eq!(paragraph.runs.len(), 2);
+        assert!(paragraph.levels[1].is_rtl());
+    }
+}

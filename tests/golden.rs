@@ -1,0 +1,142 @@
+//! The reference pictures in `golden/`, and tests of the harness that reads them.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::golden::{Goldens, Tolerance, Verdict};
+use tempfile::TempDir;
+use tenter::raster::{Raster, Straight};
+use tenter::units::DeviceSize;
+
+/// Cases that may differ by more than a level.
+const TOLERANCES: &[Tolerance] = &[];
+
+#[test]
+fn goldens() {
+    Goldens::of_the_repository(TOLERANCES).check(render);
+}
+
+/// A design as the program draws it on the CPU.
+fn render(_design: &str) -> Result<Raster<Straight>, String> {
+    Err("the engine is not connected to the golden tests".into())
+}
+
+/// A "design" `WxH:grey` becomes that picture: enough to test the harness.
+fn flat(design: &str) -> Result<Raster<Straight>, String> {
+    let (size, grey) = design.trim().split_once(':').ok_or("no colour")?;
+    let (width, height) = size.split_once('x').ok_or("no size")?;
+    let size = DeviceSize { width: width.parse().unwrap(), height: height.parse().unwrap() };
+    let grey: u8 = grey.parse().unwrap();
+    Ok(Raster::from_pixels(size, [grey, grey, grey, 255].repeat(size.pixels() as usize)).unwrap())
+}
+
+struct Folder {
+    folder: TempDir,
+    tolerances: &'static [Tolerance],
+}
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let new = Self { folder, tolerances: &[] };
+        files.iter().for_each(|(path, text)| new.write(path, text));
+        new
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Case and verdict, one a line.
+    fn run(&self, bless: &str) -> String {
+        let report = self.root().join("report");
+        let goldens =
+            Goldens { root: self.root().join("golden"), report, bless: bless.into(), tolerances: self.tolerances };
+        let line = |verdict: Verdict| match verdict {
+            Verdict::Failed(message) => message,
+            other => other.name().to_owned(),
+        };
+        let outcomes = goldens.run(flat);
+        outcomes.into_iter().map(|it| format!("{}: {}\n", it.case, line(it.verdict))).collect()
+    }
+}
+
+#[test]
+fn golden_is_written_only_when_blessed() {
+    let folder = Folder::new(&[("golden/a/one.json", "4x4:10"), ("golden/a/two.json", "4x4:20")]);
+    assert_eq!(
+        folder.run(""),
+        "a/one: no reference picture; to accept this one: BLESS=a/one\n\
+         a/two: no reference picture; to accept this one: BLESS=a/two\n"
+    );
+    assert!(!folder.root().join("golden/a/one.png").exists());
+    assert!(folder.run("a/one").starts_with("a/one: written\na/two: no reference"));
+    assert_eq!(folder.run("a/*"), "a/one: written\na/two: written\n");
+    assert_eq!(folder.run(""), "a/one: passed\na/two: passed\n");
+}
+
+#[test]
+fn golden_difference_fails_and_leaves_pictures() {
+    let mut folder = Folder::new(&[("golden/a/one.json", "4x4:10")]);
+    folder.run("*");
+    folder.write("golden/a/one.json", "4x4:11");
+    assert_eq!(folder.run(""), "a/one: passed\n");
+    folder.write("golden/a/one.json", "4x4:30");
+    let differs = "a/one: differs by up to 20 levels (allowed: 1, rounding), 100.00 % of the pixels by more than 8\n";
+    assert_eq!(folder.run(""), differs);
+    for part in ["a/one.expected.png", "a/one.difference.png", "a/one.actual.png", "index.html", "report.json"] {
+        assert!(folder.root().join("report").join(part).exists(), "{part}");
+    }
+    let numbers: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.root().join("report/report.json")).unwrap()).unwrap();
+    assert_eq!(numbers["cases"][0]["max"], 20);
+    folder.tolerances = &[
+        Tolerance { case: "a/one", max: 20, why: "shows that tolerances count" },
+        Tolerance { case: "a/gone", max: 2, why: "shows that stale ones are found" },
+    ];
+    assert_eq!(folder.run(""), "a/one: passed\na/gone: a tolerance for a case that does not exist\n");
+    folder.write("golden/a/one.json", "5x4:10");
+    assert!(folder.run("").starts_with("a/one: the size is 5 x 4, expected 4 x 4\n"));
+}
+
+#[test]
+fn golden_that_nothing_reads_fails() {
+    let folder = Folder::new(&[("golden/a/one.png", "?"), ("golden/fonts/sans.png", "?")]);
+    assert_eq!(folder.run(""), "a/one: a picture that no case reads: remove it or add its .json\n");
+}
+
+#[test]
+fn golden_stays_small() {
+    let folder = Folder::new(&[("golden/a/wide.json", "301x4:10"), ("golden/a/heavy.json", "4x4:10")]);
+    fs::write(folder.root().join("golden/a/heavy.png"), vec![0; 21 * 1024]).unwrap();
+    assert_eq!(
+        folder.run(""),
+        "a/heavy: the picture takes 21504 bytes, at most 20480: use a smaller canvas or less noise\n\
+         a/wide: 301 x 4 px; at most 300 a side, to keep the repository small\n"
+    );
+}
+
+#[test]
+fn golden_failures_name_what_to_do() {
+    let folder = Folder::new(&[("golden/a/one.json", "4x4:10")]);
+    let goldens = Goldens {
+        root: folder.root().join("golden"),
+        report: folder.root().join("report"),
+        bless: String::new(),
+        tolerances: &[],
+    };
+    let failed = std::panic::catch_unwind(|| goldens.check(flat)).unwrap_err();
+    let message = failed.downcast_ref::<String>().unwrap();
+    assert!(message.contains("1 of 1 goldens failed") && message.contains("index.html"), "{message}");
+    assert!(message.contains("BLESS=a/one"), "{message}");
+}

@@ -1,0 +1,129 @@
+use kurbo::{Affine, Stroke, Vec2};
+use tenter::scene::{Glyph, GlyphRun, GlyphStyle, Group, Node, Paint};
+use tenter::units::Px;
+
+use super::square_font::square_font;
+use super::*;
+
+/// One square glyph, 10 px, its lower left corner on the baseline at `x`, `y`.
+fn run(x: f64, y: f64) -> GlyphRun {
+    GlyphRun {
+        font: square_font(),
+        coords: Arc::new([]),
+        font_size: Px(20.0),
+        origin: kurbo::Point::new(x, y),
+        skew: 0.0,
+        embolden: Px(0.0),
+        style: GlyphStyle::Fill,
+        paint: Paint::from(BLACK),
+        glyphs: vec![Glyph { id: 1, offset: Vec2::ZERO, advance: Px(10.0), cluster: 0 }],
+        text: "x".into(),
+    }
+}
+
+fn alphas(raster: &Raster<Straight>, y: u32) -> Vec<u8> {
+    (0..raster.size().width).map(|x| raster.pixel(x, y)[3]).collect()
+}
+
+#[test]
+fn glyph_stands_on_the_baseline() {
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(run(4.0, 15.0))]);
+    assert_eq!(raster.pixel(4, 14), [0, 0, 0, 255]);
+    assert_eq!(raster.pixel(13, 5), [0, 0, 0, 255]);
+    assert_eq!([raster.pixel(3, 14), raster.pixel(14, 14), raster.pixel(4, 15), raster.pixel(4, 4)], [[0; 4]; 4]);
+}
+
+#[test]
+fn glyph_baseline_snaps_to_whole_device_pixels() {
+    // rendering.md §9.2, half up.
+    for (y, expected) in [(14.4, 14), (14.5, 15), (14.75, 15), (15.0, 15)] {
+        let raster = paint(20.0, 20.0, vec![Node::Glyphs(run(4.0, y))]);
+        assert_eq!([raster.pixel(6, expected - 1)[3], raster.pixel(6, expected)[3]], [255, 0], "{y}");
+    }
+    // At 1.5 px a design px: 14.5 is 21.75, drawn on row 22.
+    let raster = try_paint(&page(20.0, 20.0, vec![Node::Glyphs(run(4.0, 14.5))]), 1.5).unwrap();
+    assert_eq!([raster.pixel(10, 21)[3], raster.pixel(10, 22)[3]], [255, 0]);
+}
+
+#[test]
+fn glyph_pen_snaps_to_quarters() {
+    for (x, expected) in [(4.0, 255), (4.1, 255), (4.13, 191), (4.3, 191), (4.6, 128), (4.8, 64)] {
+        let raster = paint(20.0, 20.0, vec![Node::Glyphs(run(x, 15.0))]);
+        assert_near(raster.pixel(4, 10), [0, 0, 0, expected], 1);
+    }
+}
+
+#[test]
+fn glyph_does_not_snap_when_turned() {
+    let transform = Affine::translate((0.0, 0.5)) * Affine::rotate(std::f64::consts::PI * 2.0 - 1e-3);
+    let turned = Group { transform, children: vec![Node::Glyphs(run(4.0, 15.0))], ..Group::default() };
+    let raster = paint(20.0, 20.0, vec![group(turned)]);
+    assert_near(raster.pixel(8, 15), [0, 0, 0, 126], 4);
+}
+
+#[test]
+fn glyph_slants_to_the_right() {
+    let mut slanted = run(2.0, 15.0);
+    slanted.skew = 0.5;
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(slanted)]);
+    assert_eq!(raster.pixel(3, 14)[3], 255);
+    assert_eq!(raster.pixel(3, 6)[3], 0);
+    assert_eq!(raster.pixel(14, 6)[3], 255);
+}
+
+#[test]
+fn glyph_grows_on_every_side_when_emboldened() {
+    let mut bold = run(5.0, 15.0);
+    bold.embolden = Px(1.0);
+    bold.paint = Paint::from(BLACK.with_alpha(0.5));
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(bold)]);
+    let mut expected = vec![0; 20];
+    expected[4..16].fill(128);
+    assert_eq!(alphas(&raster, 10), expected);
+    assert_eq!([4, 15].map(|y| raster.pixel(10, y)[3]), [128, 128]);
+    assert_eq!([3, 16].map(|y| raster.pixel(10, y)[3]), [0, 0]);
+}
+
+#[test]
+fn glyph_stroke_is_centred_on_the_outline() {
+    let mut outlined = run(5.0, 15.0);
+    outlined.style = GlyphStyle::Stroke(Stroke::new(2.0).with_join(kurbo::Join::Miter));
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(outlined)]);
+    let mut expected = vec![0; 20];
+    expected[4..6].fill(255);
+    expected[14..16].fill(255);
+    assert_eq!(alphas(&raster, 10), expected);
+}
+
+#[test]
+fn glyph_gradient_lies_in_the_runs_space() {
+    let gradient = peniko::Gradient::new_linear((0.0, 0.0), (100.0, 0.0)).with_stops([BLACK, WHITE]);
+    let mut shaded = run(45.0, 15.0);
+    shaded.paint = Paint { brush: peniko::Brush::Gradient(gradient), transform: Affine::IDENTITY };
+    for (style, x) in [(GlyphStyle::Fill, 50), (GlyphStyle::Stroke(Stroke::new(2.0)), 45)] {
+        let shaded = GlyphRun { style, ..shaded.clone() };
+        let raster = paint(100.0, 20.0, vec![translated(0.0, 1.0, vec![Node::Glyphs(shaded)])]);
+        let expected = (f64::from(x) * 2.55) as u8;
+        assert_near(raster.pixel(x, 10), [expected, expected, expected, 255], 3);
+    }
+}
+
+#[test]
+fn glyph_that_the_face_lacks_is_blank() {
+    let mut missing = run(4.0, 15.0);
+    missing.glyphs[0].id = 0;
+    missing.glyphs.push(Glyph { id: 60_000, ..missing.glyphs[0] });
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(missing)]);
+    assert!(raster.pixels().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn glyph_that_is_damaged_is_an_error() {
+    let mut damaged = run(4.0, 15.0);
+    damaged.glyphs[0].id = 2;
+    let error = try_paint(&page(20.0, 20.0, vec![Node::Glyphs(damaged)]), 1.0).unwrap_err();
+    assert!(matches!(&error, PaintError::Font(reason) if reason.contains("glyph 2")), "{error}");
+    let mut nothing = run(4.0, 15.0);
+    nothing.font = peniko::FontData::new(peniko::Blob::from(b"no font".to_vec()), 0);
+    assert!(matches!(try_paint(&page(20.0, 20.0, vec![Node::Glyphs(nothing)]), 1.0), Err(PaintError::Font(_))));
+}

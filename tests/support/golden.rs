@@ -1,0 +1,234 @@
+//! Reference pictures: `<topic>/<case>.json`, a design, beside `<topic>/<case>.png`, what it must look like.
+//! `golden/README.md` is for those who add or change one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder, RgbaImage};
+use tenter::raster::{Raster, Straight};
+
+use super::compare::{self, Difference};
+use super::report;
+
+/// Rounding of the last digit: SIMD widths round float sums differently (see `paint::ops_cpu`). Anything more is a
+/// change that someone has to look at.
+pub(crate) const CPU_TOLERANCE: u8 = 1;
+/// The smallest canvas that shows the matter.
+const MAX_SIDE: u32 = 300;
+/// Pictures live in git for ever.
+const MAX_BYTES: u64 = 20 * 1024;
+/// Folders beside the topics that hold what the cases use.
+const NOT_TOPICS: &[&str] = &["assets", "fonts"];
+
+/// A case that may differ by more than [`CPU_TOLERANCE`], and the reason.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tolerance {
+    /// `topic/case`.
+    pub(crate) case: &'static str,
+    /// In levels.
+    pub(crate) max: u8,
+    /// For the reader.
+    pub(crate) why: &'static str,
+}
+
+/// Where cases are and what to do with them.
+pub(crate) struct Goldens {
+    /// The folder with the topics.
+    pub(crate) root: PathBuf,
+    /// Where failures are written.
+    pub(crate) report: PathBuf,
+    /// From `BLESS`: names as `topic/case`, `topic/*` or `*`, with commas between.
+    pub(crate) bless: String,
+    /// Few, each with a reason.
+    pub(crate) tolerances: &'static [Tolerance],
+}
+
+/// What became of one case.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// `topic/case`.
+    pub(crate) case: String,
+    /// Good, written, or failed and why.
+    pub(crate) verdict: Verdict,
+    /// When both pictures were there and of one size.
+    pub(crate) difference: Option<Difference>,
+}
+
+/// Good, written, or failed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// As expected.
+    Passed,
+    /// Accepted because `BLESS` named it.
+    Written,
+    /// What is wrong and what to do.
+    Failed(String),
+}
+
+impl Verdict {
+    /// For the JSON report.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Written => "written",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl Goldens {
+    /// The repository's own: `golden/`, `target/golden/`, `$BLESS`.
+    pub(crate) fn of_the_repository(tolerances: &'static [Tolerance]) -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        Self {
+            root: Path::new(env!("CARGO_MANIFEST_DIR")).join("golden"),
+            report: target.join("golden"),
+            bless: std::env::var("BLESS").unwrap_or_default(),
+            tolerances,
+        }
+    }
+
+    /// Renders every case with `render` (design JSON to picture, or why not), writes the report, and panics with a
+    /// list of what failed.
+    pub(crate) fn check(&self, render: impl Fn(&str) -> Result<Raster<Straight>, String>) {
+        let outcomes = self.run(render);
+        let failed: Vec<String> = outcomes
+            .iter()
+            .filter_map(|outcome| match &outcome.verdict {
+                Verdict::Failed(message) => Some(format!("  {}: {message}", outcome.case)),
+                Verdict::Passed | Verdict::Written => None,
+            })
+            .collect();
+        assert!(
+            failed.is_empty(),
+            "{} of {} goldens failed:\n{}\nlook: {}\naccept: BLESS=topic/case cargo test --test golden",
+            failed.len(),
+            outcomes.len(),
+            failed.join("\n"),
+            self.report.join("index.html").display(),
+        );
+    }
+
+    /// One outcome a case, and one a file that belongs to none.
+    pub(crate) fn run(&self, render: impl Fn(&str) -> Result<Raster<Straight>, String>) -> Vec<Outcome> {
+        // Yesterday's failures must not be taken for today's.
+        let _ = fs::remove_dir_all(&self.report);
+        fs::create_dir_all(&self.report).unwrap();
+        let mut outcomes = Vec::new();
+        let (designs, pictures) = (self.names("json"), self.names("png"));
+        for case in &designs {
+            let (verdict, difference) = match self.case(case, &render) {
+                Ok((verdict, difference)) => (verdict, difference),
+                Err(message) => (Verdict::Failed(message), None),
+            };
+            outcomes.push(Outcome { case: case.clone(), verdict, difference });
+        }
+        let fail = |case: &str, message: &str| Outcome {
+            case: case.to_owned(),
+            verdict: Verdict::Failed(message.to_owned()),
+            difference: None,
+        };
+        let unread = pictures.difference(&designs);
+        outcomes.extend(unread.map(|case| fail(case, "a picture that no case reads: remove it or add its .json")));
+        let unused = self.tolerances.iter().filter(|tolerance| !designs.contains(tolerance.case));
+        outcomes.extend(unused.map(|tolerance| fail(tolerance.case, "a tolerance for a case that does not exist")));
+        report::write(&self.report, &outcomes).unwrap();
+        outcomes
+    }
+
+    fn case(
+        &self,
+        case: &str,
+        render: &impl Fn(&str) -> Result<Raster<Straight>, String>,
+    ) -> Result<(Verdict, Option<Difference>), String> {
+        let design = fs::read_to_string(self.root.join(format!("{case}.json"))).map_err(|error| error.to_string())?;
+        let raster = render(&design).map_err(|error| format!("not rendered: {error}"))?;
+        let size = raster.size();
+        if size.width.max(size.height) > MAX_SIDE {
+            let (width, height) = (size.width, size.height);
+            return Err(format!("{width} x {height} px; at most {MAX_SIDE} a side, to keep the repository small"));
+        }
+        let actual = RgbaImage::from_raw(size.width, size.height, raster.into_pixels()).unwrap();
+        let path = self.root.join(format!("{case}.png"));
+        if self.blesses(case) {
+            return write_small(&path, &actual).map(|()| (Verdict::Written, None));
+        }
+        if !path.exists() {
+            self.keep(case, "actual", &actual);
+            return Err(format!("no reference picture; to accept this one: BLESS={case}"));
+        }
+        check_bytes(&path)?;
+        let expected = image::open(&path).map_err(|error| error.to_string())?.into_rgba8();
+        let difference = compare::compare(&expected, &actual);
+        let tolerance = self.tolerances.iter().find(|it| it.case == case);
+        let (allowed, why) = tolerance.map_or((CPU_TOLERANCE, "rounding"), |it| (it.max, it.why));
+        if difference.as_ref().is_ok_and(|difference| difference.max <= allowed) {
+            return Ok((Verdict::Passed, difference.ok()));
+        }
+        self.keep(case, "expected", &expected);
+        self.keep(case, "difference", &compare::picture(&expected, &actual));
+        self.keep(case, "actual", &actual);
+        let difference = difference?;
+        let message = format!(
+            "differs by up to {} levels (allowed: {allowed}, {why}), {:.2} % of the pixels by more than {}",
+            difference.max,
+            difference.visible_share * 100.0,
+            compare::VISIBLE,
+        );
+        Ok((Verdict::Failed(message), Some(difference)))
+    }
+
+    fn blesses(&self, case: &str) -> bool {
+        let named = |name: &str| match name.trim().strip_suffix('*') {
+            Some(start) => case.starts_with(start),
+            None => name.trim() == case,
+        };
+        !self.bless.is_empty() && self.bless.split(',').any(named)
+    }
+
+    fn keep(&self, case: &str, part: &str, picture: &RgbaImage) {
+        let path = self.report.join(format!("{case}.{part}.png"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(path).unwrap();
+    }
+
+    /// `topic/case` for every file of this kind, sorted.
+    fn names(&self, extension: &str) -> BTreeSet<String> {
+        let topics = entries(&self.root).filter(|it| it.is_dir()).filter(|it| {
+            let name = it.file_name().unwrap().to_string_lossy();
+            !NOT_TOPICS.contains(&name.as_ref())
+        });
+        let files = topics.flat_map(|topic| entries(&topic).collect::<Vec<_>>());
+        let named = files.filter(|it| it.extension().is_some_and(|it| it == extension));
+        named
+            .map(|it| it.with_extension("").strip_prefix(&self.root).unwrap().to_string_lossy().replace('\\', "/"))
+            .collect()
+    }
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn check_bytes(path: &Path) -> Result<(), String> {
+    let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if bytes > MAX_BYTES {
+        return Err(format!(
+            "the picture takes {bytes} bytes, at most {MAX_BYTES}: use a smaller canvas or less noise"
+        ));
+    }
+    Ok(())
+}
+
+fn write_small(path: &Path, picture: &RgbaImage) -> Result<(), String> {
+    let mut file = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut file, CompressionType::Best, FilterType::Adaptive);
+    let (width, height) = picture.dimensions();
+    encoder
+        .write_image(picture.as_raw(), width, height, ExtendedColorType::Rgba8)
+        .map_err(|error| error.to_string())?;
+    fs::write(path, file).map_err(|error| error.to_string())?;
+    check_bytes(path)
+}

@@ -1,0 +1,5 @@
+//! Shared by the tests that look at pictures.
+
+pub(crate) mod compare;
+pub(crate) mod golden;
+pub(crate) mod report;
