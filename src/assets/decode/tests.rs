@@ -389,7 +389,7 @@ fn corpus_decodes() {
 #[test]
 fn font_of_another_kind_is_named() {
     let refused = |bytes: &[u8]| unpack_font(bytes, &limits()).expect_err("refused").to_string();
-    assert_eq!(refused(b"<html>"), r#"not a font we read (starts with "<html>"); use TTF, OTF, WOFF or WOFF2"#);
+    assert_eq!(refused(b"<html>"), "not a font we read (starts with <htm); use TTF, OTF, WOFF or WOFF2");
     assert!(refused(b"\0\x01\0\0").starts_with("the font is damaged"));
     assert!(refused(b"wOF2ttcf").contains("collections"));
 }
@@ -404,7 +404,7 @@ fn font_bomb_is_refused_by_its_directory() {
     woff.extend_from_slice(b"glyf");
     woff.extend([64_u32, 0, u32::MAX, 0].iter().flat_map(|it| it.to_be_bytes()));
     let error = unpack_font(&woff, &limits()).expect_err("refused");
-    assert!(matches!(error, DecodeError::FontTooLarge { .. }), "{error}");
+    assert!(matches!(error, DecodeError::Font(SfntError::TooLarge)), "{error}");
 }
 
 #[test]
