@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::assets::SetupError;
 use crate::design::DesignError;
-use crate::design::resolve::ResolveError;
+use crate::design::resolve::{FontError, ResolveError};
 use crate::output::OutputError;
+use crate::paint::PaintError;
 use crate::pool::PoolError;
-use crate::report::Problem;
+use crate::report::{JsonPath, Problem};
 use crate::text::LibraryError;
 
 /// Who can fix it. The server maps this to a status, the command line to an exit code, and neither looks further.
@@ -97,9 +98,21 @@ impl Error {
     }
 }
 
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
 impl From<DesignError> for Error {
     fn from(error: DesignError) -> Self {
         Self::Invalid(error.problems)
+    }
+}
+
+impl From<FontError> for Error {
+    fn from(error: FontError) -> Self {
+        ResolveError::Font(error).into()
     }
 }
 
@@ -123,6 +136,18 @@ impl From<SetupError> for Error {
     }
 }
 
+impl From<PaintError> for Error {
+    fn from(error: PaintError) -> Self {
+        match error {
+            PaintError::TooManyPixels { .. } | PaintError::SideTooLong { .. } => {
+                Self::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
+            }
+            PaintError::Font(_) => Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }]),
+            PaintError::Internal(message) => Self::Internal(message),
+        }
+    }
+}
+
 impl From<OutputError> for Error {
     fn from(error: OutputError) -> Self {
         match error {
@@ -131,12 +156,6 @@ impl From<OutputError> for Error {
             }
             OutputError::Encoder { .. } => Self::Internal(error.to_string()),
         }
-    }
-}
-
-impl From<PoolError> for Error {
-    fn from(error: PoolError) -> Self {
-        Self::Internal(error.to_string())
     }
 }
 

@@ -30,7 +30,9 @@ fn conformance_every_design_gives_a_picture_of_its_size() {
         .into_iter()
         .map(|folder| {
             let engine = engine.clone();
-            runtime.spawn(async move { render(&engine, &folder).await.map_err(|why| format!("{}: {why}", folder.display())) })
+            runtime.spawn(async move {
+                render(&engine, &folder).await.map_err(|why| format!("{}: {why}", folder.display()))
+            })
         })
         .collect();
     let outcomes = tasks.into_iter().map(|task| runtime.block_on(task).expect("no panic"));
@@ -43,7 +45,8 @@ fn conformance_every_design_gives_a_picture_of_its_size() {
 /// `<set>/<name>`, sorted.
 fn designs(corpus: &Path) -> Vec<PathBuf> {
     let entries = |folder: &Path| {
-        let mut paths: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<_> =
+            fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         paths.sort();
         paths
     };
@@ -72,7 +75,8 @@ async fn render(engine: &Engine, folder: &Path) -> Result<(), String> {
         }
     };
     let picture = rendered.map_err(|error| error.to_string())?.pages.remove(0).bytes;
-    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/conformance").join(last_two(folder)).with_extension("png");
+    let out =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/conformance").join(last_two(folder)).with_extension("png");
     fs::create_dir_all(out.parent().expect("has a set")).map_err(|error| error.to_string())?;
     fs::write(&out, &picture).map_err(|error| error.to_string())?;
     let (ours, theirs) = (size(&picture)?, size(&read(&folder.join("reference.png"))?)?);

@@ -155,7 +155,7 @@ fn attention(loaded: &Loaded) -> Vec<Finding> {
     let settings = &loaded.settings;
     let server = &settings.server;
     let mut findings = Vec::new();
-    if let Err(errors) = settings.check_exposure() {
+    if let Err(errors) = loaded.check_exposure() {
         findings.push(fail(format!("settings: {errors}")));
     } else if server.keys.is_empty() {
         findings.push(ok("settings: no TENTER_KEYS; only this machine can call"));

@@ -13,7 +13,7 @@ use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
-use crate::report::JsonPath;
+use crate::report::{JsonPath, Problem};
 
 /// What stands for standard input and output.
 const STANDARD: &str = "-";
@@ -79,7 +79,7 @@ fn read_options(given: Option<&str>, depth: usize) -> Result<RenderOptions, Fail
 
 const OPTIONS: &str = "--options";
 
-fn in_options(mut problem: crate::report::Problem) -> Error {
+fn in_options(mut problem: Problem) -> Error {
     problem.path = OPTIONS.into();
     Error::invalid(problem)
 }

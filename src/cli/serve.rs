@@ -16,8 +16,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Loaded { settings, unknown_variables, .. } = load(&arguments.settings)?;
-    settings.check_exposure()?;
+    let loaded = load(&arguments.settings)?;
+    loaded.check_exposure()?;
+    let Loaded { settings, unknown_variables, .. } = loaded;
     start_log(&settings.log);
     for variable in unknown_variables {
         tracing::warn!(%variable, "no setting has this name; see `tenter settings`");

@@ -135,22 +135,23 @@ impl Settings {
         loaded.derive();
         Ok(loaded)
     }
+}
 
+impl Loaded {
     /// Refuses to be reachable from elsewhere without keys.
     pub fn check_exposure(&self) -> Result<(), SettingsErrors> {
-        if self.server.listen.ip().is_loopback() || !self.server.keys.is_empty() {
+        let server = &self.settings.server;
+        if server.listen.ip().is_loopback() || !server.keys.is_empty() {
             return Ok(());
         }
         Err(SettingsErrors(vec![SettingError {
             setting: "TENTER_LISTEN".into(),
-            found: format!("{}, which other machines can reach, and no TENTER_KEYS", self.server.listen),
+            found: format!("{}, which other machines can reach, and no TENTER_KEYS", server.listen),
             accepted: "a loopback address such as 127.0.0.1:8080, or set TENTER_KEYS as well".into(),
-            given_by: Source::Default,
+            given_by: self.source("TENTER_LISTEN"),
         }]))
     }
-}
 
-impl Loaded {
     /// Fills what follows from other settings.
     fn derive(&mut self) {
         if self.source("TENTER_QUEUE") == Source::Default {
@@ -356,7 +357,7 @@ mod tests {
     fn exposure_needs_keys_beyond_loopback() {
         let exposed = |listen, keys| {
             let environment = [("TENTER_LISTEN", listen), ("TENTER_KEYS", keys)];
-            Settings::load(&given(&environment, None).0).expect("accepted").settings.check_exposure().is_err()
+            Settings::load(&given(&environment, None).0).expect("accepted").check_exposure().is_err()
         };
         assert!(!exposed("127.0.0.1:1", "") && !exposed("[::1]:1", "") && !exposed("localhost:1", ""));
         assert!(exposed("0.0.0.0:1", "") && exposed("[::]:1", ""));

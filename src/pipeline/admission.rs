@@ -52,6 +52,10 @@ impl Admission {
         }
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.inside.available_permits() == 0
+    }
+
     /// Waits for a worker, first come first served.
     pub(super) async fn start(&self, place: Place) -> Result<Permit, Error> {
         let worker = self.workers.clone().acquire_owned().await;

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::options::RenderOptions;
-use crate::output::{FORMATS, Format};
+use crate::output::{self, FORMATS, Format};
 use crate::report::{JsonPath, Problem};
 
 /// Which pages of a design become pictures.
@@ -21,33 +21,55 @@ impl Pages {
     pub fn of(options: &RenderOptions) -> Self {
         options.page_id.clone().map_or(Self::First, Self::Id)
     }
+
+    /// Their places among `ids`, which is not empty.
+    pub(super) fn choose<'a>(&self, ids: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<Vec<usize>, Error> {
+        match self {
+            Self::First => Ok(vec![0]),
+            Self::All => Ok((0..ids.len()).collect()),
+            Self::Id(wanted) => match ids.clone().position(|id| id == wanted) {
+                Some(index) => Ok(vec![index]),
+                None => {
+                    let known = ids.take(IDS_TOLD).collect::<Vec<_>>().join(", ");
+                    // The editor's words, by which clients know it (http-api.md §6).
+                    let message = format!("No page for export with id {wanted:.80}; the design has {known}");
+                    Err(Error::invalid(Problem { path: JsonPath::from(OPTIONS).key("pageId"), message }))
+                }
+            },
+        }
+    }
 }
+
+/// Ids of pages told to a caller who asked for another.
+const IDS_TOLD: usize = 20;
+
+/// Where render options stand in a call (http-api.md §2).
+const OPTIONS: &str = "exportOptions";
 
 /// Known to the API, but nobody paints them here.
 const ANIMATED: [&str; 2] = ["gif", "mp4"];
 
-/// The format called `name`, else the one of `options` (`format` before `mimeType`), else PNG. `at`: where `name` stands.
+/// The format called `name` (which stands at that path), else the one of `options` (`format` before `mimeType`), else the
+/// first there is, PNG.
 ///
 /// # Errors
 /// `Invalid` for an unknown or animated one, `NotBuilt` for PDF; both say what there is.
 pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Result<&'static dyn Format, Error> {
-    let options_path = JsonPath::from("exportOptions");
     let (asked, at) = match (name, &options.format, &options.mime_type) {
         (Some((name, at)), _, _) => (name, at),
-        (None, Some(name), _) => (name.as_str(), options_path.key("format")),
-        (None, None, Some(media_type)) => (media_type.as_str(), options_path.key("mimeType")),
-        (None, None, None) => ("png", options_path),
+        (None, Some(name), _) => (name.as_str(), JsonPath::from(OPTIONS).key("format")),
+        (None, None, Some(media_type)) => (media_type.as_str(), JsonPath::from(OPTIONS).key("mimeType")),
+        (None, None, None) => return Ok(FORMATS[0]),
     };
-    let asked = asked.to_ascii_lowercase();
-    let asked = if asked == "jpg" { "jpeg" } else { asked.as_str() };
-    if let Some(format) = FORMATS.iter().find(|it| it.name() == asked || it.media_type() == asked) {
-        return Ok(*format);
+    if let Some(format) = output::format(asked) {
+        return Ok(format);
     }
     let accepted = FORMATS.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
-    if matches!(asked, "pdf" | "application/pdf") {
+    let asked = asked.trim().to_ascii_lowercase();
+    if matches!(asked.as_str(), "pdf" | "application/pdf") {
         return Err(Error::NotBuilt(format!("PDF is not built yet; formats: {accepted}")));
     }
-    let why = if ANIMATED.contains(&asked) { "is not supported" } else { "is not a format we know" };
+    let why = if ANIMATED.contains(&asked.as_str()) { "is not supported" } else { "is not a format we know" };
     let message = format!("found {asked:?}, which {why}; accepted: {accepted}");
     Err(Error::invalid(Problem { path: at, message }))
 }
@@ -72,6 +94,16 @@ mod tests {
         assert_eq!(chosen(None, None, Some("image/jpeg")).ok(), Some("jpeg"));
         assert_eq!(chosen(None, Some("png"), Some("image/jpeg")).ok(), Some("png"));
         assert_eq!(chosen(Some("JPG"), Some("png"), None).ok(), Some("jpeg"));
+    }
+
+    #[test]
+    fn pages_are_chosen_by_id_or_place() {
+        let choose = |pages: Pages| pages.choose(["a", "b"].into_iter());
+        assert_eq!(choose(Pages::First).ok(), Some(vec![0]));
+        assert_eq!(choose(Pages::All).ok(), Some(vec![0, 1]));
+        assert_eq!(choose(Pages::Id("b".into())).ok(), Some(vec![1]));
+        let unknown = choose(Pages::Id("c".into())).expect_err("no such page");
+        assert_eq!(unknown.to_string(), "exportOptions.pageId: No page for export with id c; the design has a, b");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod admission;
 mod choice;
 mod render;
+mod rooms;
 mod timings;
 
 use std::future::Future;
@@ -19,11 +20,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::admission::{Admission, Permit};
-use self::render::Rooms;
+use self::rooms::Rooms;
 use self::timings::Stopwatch;
 use crate::config::{RasterizerChoice, Settings};
 use crate::error::Error;
 use crate::pool::Pool;
+use crate::text::FamilySource;
 
 pub use self::choice::{Pages, format_for};
 pub use self::render::{RenderRequest, Rendered, RenderedPage};
@@ -58,9 +60,19 @@ impl Engine {
         Ok(Self(Arc::new(Inner { pool, admission, deadline: settings.render.deadline, rooms })))
     }
 
+    /// Families that need neither the design nor a font service: bundled, and from the operator's folder.
+    pub fn families(&self) -> Vec<(String, FamilySource)> {
+        self.0.rooms.library.families()
+    }
+
     /// What paints: `cpu`.
     pub fn rasterizer(&self) -> &'static str {
-        self.0.rooms.rasterizer()
+        self.0.rooms.rasterizer.name()
+    }
+
+    /// True when the next request would be refused as `Busy`.
+    pub fn is_full(&self) -> bool {
+        self.0.admission.is_full()
     }
 
     /// Waits for a worker. The deadline runs from here on.

@@ -1,29 +1,26 @@
 //! The stages of one render, in order: parse, assets, resolve, paint, encode.
-//!
-//! This file alone calls the rooms; what each call may cost was bounded before it (admission, limits).
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::choice::Pages;
+use super::choice::{Pages, format_for};
+use super::rooms::{Loaded, Rooms, check_images};
 use super::{Session, Stage};
-use crate::assets::svg::SvgFonts;
-use crate::assets::{AssetTimeouts, GoogleFonts, Loader, WebFace};
-use crate::config::{DesignLimits, Settings};
-use crate::design::resolve::ResolveError;
-use crate::design::{self, Design};
+use crate::assets::AssetRequests;
+use crate::design::Design;
+use crate::design::resolve::{self, FamilyUse, FontError};
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::{Format, OutputOptions};
-use crate::paint::{self, CpuRasterizer, PaintError, Rasterizer, SurfaceLimits};
-use crate::pool::Pool;
+use crate::paint;
 use crate::report::{JsonPath, Problem, Warning};
 use crate::scene::Page;
-use crate::text::{FontLibrary, Layouter};
+use crate::text::Layouter;
 use crate::units::DeviceSize;
 
 /// What to render.
+#[derive(Clone, Debug)]
 pub struct RenderRequest {
     /// The design's JSON, as [`crate::json::parse`] gives it.
     pub design: Value,
@@ -60,173 +57,134 @@ pub struct RenderedPage {
 }
 
 impl RenderRequest {
-    /// A page of every kind of thing that starts lazily.
+    /// A page with text and a shape: fonts are opened, the painter's tables are filled.
     pub(super) fn warm_up() -> Result<Self, Error> {
-        let design = serde_json::json!({
+        let design = json!({
             "width": 64, "height": 64,
-            "pages": [{"children": [{"type": "text", "text": "Ready", "width": 64, "height": 20}, {"type": "figure"}]}],
+            "pages": [{"id": "warm-up", "children": [
+                {"id": "text", "type": "text", "text": "Ready", "width": 60, "height": 20, "fontSize": 12},
+                {"id": "star", "type": "figure", "subType": "star", "y": 24, "width": 40, "height": 40},
+            ]}],
         });
         let options = RenderOptions::default();
-        let format = super::choice::format_for(None, &options)?;
+        let format = format_for(None, &options)?;
         Ok(Self { design, at: JsonPath::root(), options, format, pages: Pages::First })
     }
 }
 
-/// The rooms a render walks through.
-pub(super) struct Rooms {
-    design_limits: DesignLimits,
-    rasterizer: Box<dyn Rasterizer>,
-    library: Arc<FontLibrary>,
-    svg_fonts: SvgFonts,
-    loader: Arc<Loader>,
-    font_service: Option<GoogleFonts>,
+/// A design that was accepted, and what it needs.
+struct Prepared {
+    design: Design,
+    /// Indices into `design.pages`, in range.
+    pages: Vec<usize>,
+    requests: AssetRequests,
+    /// To be asked of the font service.
+    families: Vec<FamilyUse>,
 }
-
-impl Rooms {
-    pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
-        let library = Arc::new(FontLibrary::new(&settings.fonts)?);
-        let for_svg = library.clone();
-        let loader = Arc::new(Loader::new(&settings.assets, pool.clone())?);
-        Ok(Self {
-            design_limits: settings.design.clone(),
-            rasterizer: Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)),
-            library,
-            svg_fonts: SvgFonts::new(SVG_FAMILY, move || for_svg.files()),
-            font_service: GoogleFonts::new(&settings.fonts, loader.clone())?,
-            loader,
-        })
-    }
-
-    pub(super) fn rasterizer(&self) -> &'static str {
-        self.rasterizer.name()
-    }
-}
-
-/// What browsers take for `sans-serif`, and for fonts that an SVG names and nobody has.
-const SVG_FAMILY: &str = "Liberation Sans";
 
 impl Session {
-    /// Renders, stage by stage.
+    /// Renders, stage by stage. Pages are resolved, painted and encoded one after the other, so that a design of many
+    /// pages holds the pixels of one.
     ///
     /// # Errors
     /// Whatever the stages refuse; see [`Error`].
     pub async fn render(&mut self, request: RenderRequest) -> Result<Rendered, Error> {
-        let RenderRequest { design, at, options, format, pages } = request;
         let rooms = self.engine.0.rooms.clone();
-        let options = Arc::new(options);
-        let limits = rooms.design_limits.clone();
-        let design = self.work(Stage::Parse, move || Design::from_value(&design, at, &limits)).await??;
-        let design = Arc::new(design);
-        let chosen = choose(&design, &pages)?;
-        for index in &chosen {
-            check_size(&design.pages[*index], &options, rooms.rasterizer.limits())?;
-        }
+        let options = Arc::new(request.options.clone());
+        let format = request.format;
 
-        let requests = design::resolve::asset_requests(&design, &chosen, &options);
-        let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
-        let assets = Arc::new(self.wait(Stage::Assets, rooms.loader.load(&requests, &timeouts)).await?);
-        let web = self.web_fonts(&design, &chosen, &options).await?;
-        let (fonts, told) = design::resolve::font_set(&design, &chosen, &assets, &rooms.library, &web, &options)
-            .map_err(ResolveError::from)?;
-
-        let mut warnings = design.warnings.clone();
-        warnings.extend(told);
-        let mut done = Vec::new();
-        let dpi = design.dpi;
-        // One page after another, so that a long design does not hold all its pages' pixels.
-        for index in chosen {
-            let (design, assets, fonts, shared) = (design.clone(), assets.clone(), fonts.clone(), options.clone());
+        let prepared = self.work(Stage::Parse, {
             let rooms = rooms.clone();
-            let resolve = move || {
-                let mut layouter = Layouter::new(fonts);
-                design::resolve::resolve(&design, &[index], &assets, &rooms.svg_fonts, &mut layouter, &shared)
-            };
-            let resolved = self.work(Stage::Resolve, resolve).await??;
+            move || prepare(&rooms, &request)
+        });
+        let prepared = Arc::new(prepared.await??);
+
+        let loaded = self.wait(Stage::Assets, rooms.load(&prepared.requests, &prepared.families, &options)).await?;
+        check_images(&loaded.assets, &options)?;
+        let loaded = Arc::new(loaded);
+
+        let mut warnings = prepared.design.warnings.clone();
+        let fonts = self.work(Stage::Resolve, {
+            let (rooms, prepared, loaded, options) = (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
+            move || fonts(&rooms, &prepared, &loaded, &options)
+        });
+        let (mut layouter, substituted) = fonts.await??;
+        warnings.extend(substituted);
+
+        let mut done = Vec::with_capacity(prepared.pages.len());
+        for index in prepared.pages.iter().copied() {
+            let resolved = self.work(Stage::Resolve, {
+                let (rooms, prepared, loaded, options) =
+                    (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
+                move || {
+                    let (design, assets) = (&prepared.design, &loaded.assets);
+                    let resolved =
+                        resolve::resolve(design, &[index], assets, &rooms.svg_fonts, &mut layouter, &options);
+                    (layouter, resolved)
+                }
+            });
+            let (used, resolved) = resolved.await?;
+            layouter = used;
+            let resolved = resolved?;
             warnings.extend(resolved.warnings);
-            let dpi = options.dpi.unwrap_or(dpi);
-            let output =
-                OutputOptions { quality: options.quality, pixels_per_inch: Some(dpi * options.pixel_ratio.get()) };
             for page in resolved.document.pages {
-                let (bytes, told) = self.draw(page, &options, format, output).await?;
-                warnings.extend(told);
+                let bytes = self.draw(page, prepared.design.dpi, &options, format, &mut warnings).await?;
                 done.push(RenderedPage { index, bytes });
             }
         }
-        Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: self.engine.rasterizer() })
-    }
-
-    /// Families that neither the design nor the library has, from the font service; without one, none.
-    async fn web_fonts(
-        &mut self,
-        design: &Design,
-        pages: &[usize],
-        options: &RenderOptions,
-    ) -> Result<Vec<(Arc<str>, Vec<WebFace>)>, Error> {
-        let rooms = self.engine.0.rooms.clone();
-        let Some(service) = &rooms.font_service else { return Ok(Vec::new()) };
-        let mut fonts = Vec::new();
-        for missing in design::resolve::missing_families(design, pages, &rooms.library) {
-            let asked = service.family(&missing.family, &missing.faces, options.font_load_timeout);
-            // A family the service does not have is reported with all others that nobody has.
-            if let Ok(faces) = self.wait(Stage::Assets, asked).await? {
-                fonts.push((missing.family, faces));
-            }
-        }
-        Ok(fonts)
+        Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer.name() })
     }
 
     /// One page from scene to file.
     async fn draw(
         &mut self,
         page: Page,
+        dpi: f64,
         options: &RenderOptions,
         format: &'static dyn Format,
-        output: OutputOptions,
-    ) -> Result<(Vec<u8>, Vec<Warning>), Error> {
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<u8>, Error> {
         let rooms = self.engine.0.rooms.clone();
         let (scale, limits) = (options.pixel_ratio, rooms.rasterizer.limits());
-        let mut plan =
-            self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await?.map_err(paint_error)?;
-        let warnings = std::mem::take(&mut plan.warnings);
+        let mut plan = self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await??;
+        warnings.append(&mut plan.warnings);
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
-        let stopped = |_| Error::Internal("the painter stopped".into());
-        let raster = painted.map_err(stopped)?.map_err(paint_error)?;
-        let bytes = self.work(Stage::Encode, move || format.write(&raster, &output)).await??;
-        Ok((bytes, warnings))
+        let raster = painted.map_err(|_| Error::Internal("the painter stopped".into()))??;
+        let dpi = options.dpi.unwrap_or(dpi);
+        let output = OutputOptions { quality: options.quality, pixels_per_inch: Some(dpi * scale.get()) };
+        Ok(self.work(Stage::Encode, move || format.write(&raster, &output)).await??)
     }
 }
 
-/// Indices of the pages asked for.
-fn choose(design: &Design, pages: &Pages) -> Result<Vec<usize>, Error> {
-    match pages {
-        Pages::First => Ok(vec![0]),
-        Pages::All => Ok((0..design.pages.len()).collect()),
-        Pages::Id(id) => {
-            let found = design.pages.iter().position(|page| *page.id == **id);
-            let message = || {
-                let known: Vec<_> = design.pages.iter().take(20).map(|page| page.id.as_ref()).collect();
-                format!("No page for export with id {id:.80}; the design has {}", known.join(", "))
-            };
-            let at = JsonPath::from("exportOptions.pageId");
-            Ok(vec![found.ok_or_else(|| Error::invalid(Problem { path: at, message: message() }))?])
-        }
+/// Reads the design, chooses its pages, holds them against the limits, and lists what they need.
+fn prepare(rooms: &Rooms, request: &RenderRequest) -> Result<Prepared, Error> {
+    let RenderRequest { design, at, options, pages, .. } = request;
+    let design = Design::from_value(design, at.clone(), &rooms.design_limits)?;
+    let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
+    for page in pages.iter().map(|index| &design.pages[*index]) {
+        let bleed = if options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
+        let sheet = (page.size.to_rect() + bleed).size();
+        let checked = rooms.rasterizer.limits().check(DeviceSize::of_page(sheet, options.pixel_ratio));
+        checked.map_err(|error| Error::invalid(Problem { path: page.at.clone(), message: error.to_string() }))?;
     }
+    let requests = resolve::asset_requests(&design, &pages, options);
+    let families = resolve::missing_families(&design, &pages, &rooms.library);
+    Ok(Prepared { design, pages, requests, families })
 }
 
-/// Before anything is fetched for a page that cannot be painted.
-fn check_size(page: &design::Page, options: &RenderOptions, limits: SurfaceLimits) -> Result<(), Error> {
-    let bleed = if options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
-    let sheet = kurbo::Size::new(page.size.width + bleed.x_value(), page.size.height + bleed.y_value());
-    let refused = limits.check(DeviceSize::of_page(sheet, options.pixel_ratio));
-    refused.map_err(|error| Error::invalid(Problem { path: page.at.clone(), message: error.to_string() }))
-}
-
-/// Too large a page and a damaged font are the caller's, the rest is ours.
-fn paint_error(error: PaintError) -> Error {
-    match error {
-        PaintError::TooManyPixels { .. } | PaintError::SideTooLong { .. } | PaintError::Font(_) => {
-            Error::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
-        }
-        PaintError::Internal(message) => Error::Internal(message),
-    }
+/// The fonts of this request, ready to lay texts out, and which were replaced.
+fn fonts(
+    rooms: &Rooms,
+    prepared: &Prepared,
+    loaded: &Loaded,
+    options: &RenderOptions,
+) -> Result<(Layouter, Vec<Warning>), FontError> {
+    let Prepared { design, pages, .. } = prepared;
+    let Loaded { assets, web_faces, web_failures } = loaded;
+    let made = resolve::font_set(design, pages, assets, &rooms.library, web_faces, options);
+    let (fonts, warnings) = made.map_err(|error| match web_failures.get(&error.family) {
+        Some(reason) => FontError { reason: reason.clone(), ..error },
+        None => error,
+    })?;
+    Ok((Layouter::new(fonts), warnings))
 }

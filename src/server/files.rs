@@ -1,6 +1,6 @@
 //! Results behind links: stored under names nobody can guess, served until they expire, then removed.
 //!
-//! A name is `<expiry>-<random>.<format>`: the expiry in hex seconds, 128 random bits in hex, the format's name. Nothing
+//! A name is `<expiry>-<random>.<format>`: the expiry in hex seconds, 128 random bits in hex, the ending of its format. Nothing
 //! else is kept about a result, so links survive a restart and every process on the folder agrees about them.
 
 use std::fmt;
@@ -63,15 +63,15 @@ impl Files {
         Ok(Self { store: Arc::new(store), lifetime: settings.link_lifetime, clock })
     }
 
-    /// Stores `bytes` and returns the name under which they are served. `format`: of [`FORMATS`].
+    /// Stores `bytes` and returns the name under which they are served. `format`: an ending of [`FORMATS`].
     pub(super) async fn put(&self, bytes: Vec<u8>, format: &str) -> Result<String, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| Error::Internal(format!("no randomness for a link: {error}")))?;
-        let known = FORMATS.iter().find(|it| it.name() == format);
+        let known = FORMATS.iter().find(|it| it.extension() == format);
         let known = known.ok_or_else(|| Error::Internal(format!("no format is called {format}")))?;
         let expires = self.now() + self.lifetime.as_secs();
         let random = u128::from_be_bytes(random);
-        let name = Name { expires, random, format: known.name(), media_type: known.media_type() }.to_string();
+        let name = Name { expires, random, format: known.extension(), media_type: known.media_type() }.to_string();
         let stored = self.store.put(&name.as_str().into(), Bytes::from(bytes).into()).await;
         stored.map_err(|error| Error::Internal(format!("cannot store the result in TENTER_DATA_DIR: {error}")))?;
         Ok(name)
@@ -143,11 +143,11 @@ impl Name {
     fn parse(text: &str) -> Option<Self> {
         let (stem, format) = text.split_once('.')?;
         let (expires, random) = stem.split_once('-')?;
-        let format = FORMATS.iter().find(|it| it.name() == format)?;
+        let format = FORMATS.iter().find(|it| it.extension() == format)?;
         let name = Self {
             expires: u64::from_str_radix(expires, 16).ok()?,
             random: u128::from_str_radix(random, 16).ok()?,
-            format: format.name(),
+            format: format.extension(),
             media_type: format.media_type(),
         };
         (name.to_string() == text).then_some(name)

@@ -41,6 +41,9 @@ enum OutputFormat {
 const OUTPUT_FORMATS: &[(&str, OutputFormat)] =
     &[("dataURL", OutputFormat::DataUrl), ("url", OutputFormat::Url), ("file", OutputFormat::File)];
 
+const DESIGN: &str = "design";
+const OPTIONS: &str = "exportOptions";
+
 /// Options that older documentation places beside `design`; `exportOptions` wins.
 const ALSO_OUTSIDE: &[&str] = &["textVerticalResizeEnabled"];
 
@@ -58,9 +61,9 @@ impl ClassicCall {
         let mut problems = Problems::new();
         let Some(call) = Self::take(&mut value, &mut problems) else { return Err(Error::Invalid(problems.into_vec())) };
         let (options, output, format_name) = call;
-        let design = value.get_mut("design").map(Value::take).unwrap_or_default();
+        let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
         if !design.is_object() {
-            problems.push("design".into(), "missing or no object; accepted: the design as exported by the editor");
+            problems.push(DESIGN.into(), "missing or no object; accepted: the design as exported by the editor");
         }
         if !problems.is_empty() {
             return Err(Error::Invalid(problems.into_vec()));
@@ -71,7 +74,7 @@ impl ClassicCall {
 
     /// Everything beside the design: options, form of the answer, name of the format.
     fn take(value: &mut Value, problems: &mut Problems) -> Option<(RenderOptions, OutputFormat, Option<String>)> {
-        let mut options = value.get_mut("exportOptions").map(Value::take).unwrap_or_default();
+        let mut options = value.get_mut(OPTIONS).map(Value::take).unwrap_or_default();
         let mut body = Reader::new(value, JsonPath::root(), problems)?;
         let output = body.one_of("outputFormat", OUTPUT_FORMATS).unwrap_or_default();
         let format = body.string("format").map(str::to_owned);
@@ -86,7 +89,7 @@ impl ClassicCall {
                 inside.insert((*name).into(), outside);
             }
         }
-        Some((RenderOptions::read(&options, "exportOptions".into(), problems), output, format))
+        Some((RenderOptions::read(&options, OPTIONS.into(), problems), output, format))
     }
 }
 
@@ -128,10 +131,11 @@ async fn answer_admitted(
     let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
     let ClassicCall { design, options, format, output } = call;
     let pages = Pages::of(&options);
-    let Rendered { mut pages, media_type, warnings, rasterizer } =
-        session.render(RenderRequest { design, at: "design".into(), options, format, pages }).await?;
+    let Rendered { mut pages, media_type, mut warnings, rasterizer } =
+        session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
     let page = pages.pop().ok_or_else(|| Error::Internal("a render without pages".into()))?;
     notes.warnings = warnings.len();
+    warnings.truncate(MOST_WARNINGS);
     let mut response = match output {
         OutputFormat::DataUrl => data_url(app, session, page.bytes, media_type, warnings).await?,
         OutputFormat::Url => link(app, session, headers, page.bytes, format, warnings).await?,
@@ -142,6 +146,9 @@ async fn answer_admitted(
     headers.insert(WARNINGS, HeaderValue::from(notes.warnings));
     Ok(response)
 }
+
+/// Warnings told one by one; the header counts all. A design of many elements must not make its answer too large.
+const MOST_WARNINGS: usize = 100;
 
 /// The JSON answer.
 #[derive(Serialize)]
@@ -180,13 +187,13 @@ async fn link(
     warnings: Vec<Warning>,
 ) -> Result<Response, Refusal> {
     let base = link_base(app, headers);
-    let name = session.wait(Stage::Answer, app.files.put(bytes, format.name())).await??;
+    let name = session.wait(Stage::Answer, app.files.put(bytes, format.extension())).await??;
     Ok(Json(Answer { url: format!("{base}/files/{name}"), warnings }).into_response())
 }
 
 fn file(app: &App, bytes: Vec<u8>, format: &'static dyn Format) -> Result<Response, Refusal> {
     check_inline(bytes.len(), app.settings.server.inline_bytes)?;
-    let disposition = format!("inline; filename=\"design.{}\"", format.name());
+    let disposition = format!("inline; filename=\"design.{}\"", format.extension());
     let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));

@@ -1,0 +1,111 @@
+//! What requests share of each room: fonts, caches, connections, the painter.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+
+use crate::assets::svg::SvgFonts;
+use crate::assets::{AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, WebFace};
+use crate::config::{DesignLimits, Settings};
+use crate::design::resolve::FamilyUse;
+use crate::error::Error;
+use crate::json::Problems;
+use crate::options::RenderOptions;
+use crate::paint::{CpuRasterizer, Rasterizer};
+use crate::pool::Pool;
+use crate::text::FontLibrary;
+
+/// Fonts, caches, the painter.
+pub(super) struct Rooms {
+    pub(super) design_limits: DesignLimits,
+    pub(super) library: Arc<FontLibrary>,
+    pub(super) svg_fonts: SvgFonts,
+    pub(super) rasterizer: Box<dyn Rasterizer>,
+    loader: Arc<Loader>,
+    web_fonts: Option<GoogleFonts>,
+    /// Families asked of the font service at once, for one request.
+    families_at_once: usize,
+}
+
+/// What came of everything a design points to.
+pub(super) struct Loaded {
+    pub(super) assets: AssetSet,
+    /// Faces from the font service.
+    pub(super) web_faces: Vec<(Arc<str>, Vec<WebFace>)>,
+    /// Why the font service did not give a family.
+    pub(super) web_failures: HashMap<Arc<str>, String>,
+}
+
+/// What browsers take for `sans-serif`, and for fonts that an SVG names and nobody has.
+const SVG_FAMILY: &str = "Liberation Sans";
+
+impl Rooms {
+    pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
+        let library = Arc::new(FontLibrary::new(&settings.fonts)?);
+        let loader = Arc::new(Loader::new(&settings.assets, pool.clone())?);
+        let web_fonts = GoogleFonts::new(&settings.fonts, loader.clone())?;
+        let in_svg = library.clone();
+        Ok(Self {
+            design_limits: settings.design.clone(),
+            svg_fonts: SvgFonts::new(SVG_FAMILY, move || in_svg.files()),
+            library,
+            rasterizer: Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)),
+            loader,
+            web_fonts,
+            families_at_once: settings.assets.parallel.max(1),
+        })
+    }
+
+    /// Fetches and decodes everything, families of the font service beside the rest. Failures are in the result.
+    pub(super) async fn load(
+        &self,
+        requests: &AssetRequests,
+        families: &[FamilyUse],
+        options: &RenderOptions,
+    ) -> Loaded {
+        let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
+        let families = self.load_families(families, options.font_load_timeout);
+        let (assets, (web_faces, web_failures)) = futures_util::join!(self.loader.load(requests, &timeouts), families);
+        Loaded { assets, web_faces, web_failures }
+    }
+
+    async fn load_families(
+        &self,
+        families: &[FamilyUse],
+        timeout: Duration,
+    ) -> (Vec<(Arc<str>, Vec<WebFace>)>, HashMap<Arc<str>, String>) {
+        let (mut faces, mut failures) = (Vec::new(), HashMap::new());
+        let Some(service) = &self.web_fonts else { return (faces, failures) };
+        // Collected and boxed: a stream that maps borrowed items lazily cannot be shown to be `Send`.
+        let loads: Vec<_> = families
+            .iter()
+            .map(|it| async move { (it.family.clone(), service.family(&it.family, &it.faces, timeout).await) }.boxed())
+            .collect();
+        let mut loads = futures_util::stream::iter(loads).buffered(self.families_at_once);
+        while let Some((name, found)) = loads.next().await {
+            match found {
+                Ok(found) => faces.push((name, found)),
+                Err(error) => drop(failures.insert(name, error.reason.to_string())),
+            }
+        }
+        (faces, failures)
+    }
+}
+
+/// Every image that could not be had, in document order, unless the caller wants to go on without (`skipImageError`).
+/// Fonts are judged by family, not by file: a family may have several sources.
+pub(super) fn check_images(assets: &AssetSet, options: &RenderOptions) -> Result<(), Error> {
+    if let Some(bug) = assets.failures().iter().find(|it| it.is_internal()) {
+        return Err(Error::Internal(bug.to_string()));
+    }
+    if options.skip_image_error {
+        return Ok(());
+    }
+    let mut problems = Problems::new();
+    for failure in assets.failures().iter().filter(|it| it.kind == AssetKind::Image) {
+        problems.push(failure.at.clone(), failure.to_string());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Asset(problems.into_vec())) }
+}

@@ -1,0 +1,511 @@
+//! The real router, called without a socket where none is needed: what clients are told, and when.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tenter::config::{Given, Settings};
+use tenter::pipeline::Engine;
+use tenter::server::{App, Clock, Files, Health, router, serve, system_clock};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+/// A service on a folder of its own.
+struct Service {
+    router: Router,
+    engine: Engine,
+    files: Files,
+    health: Health,
+    settings: Settings,
+    folder: tempfile::TempDir,
+}
+
+fn service(environment: &[(&str, &str)]) -> Service {
+    service_at(environment, system_clock())
+}
+
+fn service_at(environment: &[(&str, &str)], clock: Clock) -> Service {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let given = Given { environment, ..Given::default() };
+    let mut settings = Settings::load(&given).expect("settings").settings;
+    settings.files.data_dir = folder.path().to_owned();
+    let engine = Engine::new(&settings).expect("an engine");
+    let files = Files::open(&settings.files, clock).expect("a folder");
+    let health = Health::default();
+    let router = router(App::new(engine.clone(), settings.clone(), files.clone(), health.clone()));
+    Service { router, engine, files, health, settings, folder }
+}
+
+/// An answer, read to its end.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    fn error(&self) -> String {
+        self.json()["error"].as_str().expect("an error").to_owned()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |it| it.to_str().expect("text"))
+    }
+}
+
+impl Service {
+    async fn call(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body");
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    async fn render(&self, body: Value) -> Answer {
+        self.post("/api/render", &body.to_string()).await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.call(post(path, body)).await
+    }
+}
+
+fn post(path: &str, body: &str) -> Request<Body> {
+    let request = Request::post(path).header("content-type", "application/json").header("host", "render.test:8080");
+    request.body(Body::from(body.to_owned())).expect("a request")
+}
+
+/// Two pages of 30 × 20 px.
+fn design() -> Value {
+    json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": []}, {"id": "two", "children": []}]})
+}
+
+fn png_size(bytes: &[u8]) -> (u32, u32) {
+    let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a PNG");
+    (reader.info().width, reader.info().height)
+}
+
+#[tokio::test]
+async fn data_url_is_the_default() {
+    let answer = service(&[]).render(json!({"design": design(), "exportOptions": {"pixelRatio": "2"}})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("x-rendered-by"), "cpu");
+    assert_eq!(answer.header("x-tenter-warnings"), "0");
+    assert!(answer.header("server-timing").contains("paint;dur="), "{}", answer.header("server-timing"));
+    let body = answer.json();
+    assert_eq!(body["warnings"], json!([]));
+    let encoded = body["url"].as_str().expect("url").strip_prefix("data:image/png;base64,").expect("a PNG data URL");
+    assert_eq!(png_size(&STANDARD.decode(encoded).expect("base64")), (60, 40));
+}
+
+#[tokio::test]
+async fn file_is_the_picture_alone() {
+    let service = service(&[]);
+    let answer = service.render(json!({"design": design(), "outputFormat": "file"})).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "image/png");
+    assert_eq!(answer.header("content-disposition"), "inline; filename=\"design.png\"");
+    assert_eq!(answer.header("x-tenter-warnings"), "0");
+    assert_eq!(png_size(&answer.body), (30, 20));
+    let jpeg = service.render(json!({"design": design(), "outputFormat": "file", "format": "jpg"})).await;
+    assert_eq!((jpeg.status, jpeg.header("content-type")), (StatusCode::OK, "image/jpeg"));
+    assert_eq!(jpeg.header("content-disposition"), "inline; filename=\"design.jpeg\"");
+    assert!(jpeg.body.starts_with(&[0xff, 0xd8]));
+}
+
+/// A clock that tests set: seconds after some fixed moment.
+fn test_clock() -> (Arc<AtomicU64>, Clock) {
+    let later = Arc::new(AtomicU64::new(0));
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let clock: Clock = Arc::new({
+        let later = later.clone();
+        move || start + Duration::from_secs(later.load(Ordering::SeqCst))
+    });
+    (later, clock)
+}
+
+#[tokio::test]
+async fn url_works_until_it_expires_and_is_swept() {
+    let (later, clock) = test_clock();
+    let service = service_at(&[], clock);
+    let answer = service.render(json!({"design": design(), "outputFormat": "url"})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let url = answer.json()["url"].as_str().expect("url").to_owned();
+    let path = url.strip_prefix("http://render.test:8080").expect("the caller's host").to_owned();
+
+    later.store(24 * 3600 - 1, Ordering::SeqCst);
+    let file = service.get(&path).await;
+    assert_eq!(file.status, StatusCode::OK);
+    assert_eq!(file.header("content-type"), "image/png");
+    assert_eq!(file.header("content-length"), file.body.len().to_string());
+    assert_eq!(file.header("x-content-type-options"), "nosniff");
+    assert_eq!(file.header("content-security-policy"), "default-src 'none'; sandbox");
+    assert_eq!(file.header("cache-control"), "private, max-age=1, immutable");
+    assert_eq!(png_size(&file.body), (30, 20));
+    let head = service.call(Request::head(&path).body(Body::empty()).expect("a request")).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+    assert_eq!(head.header("content-length"), file.body.len().to_string());
+    assert_eq!(service.files.sweep().await, 0);
+
+    later.store(24 * 3600, Ordering::SeqCst);
+    assert_eq!(service.get(&path).await.status, StatusCode::NOT_FOUND, "refused before the sweep");
+    let kept = service.folder.path().join("files/kept.txt");
+    std::fs::write(&kept, "not ours").expect("written");
+    assert_eq!(service.files.sweep().await, 1);
+    assert_eq!(service.files.sweep().await, 0);
+    assert!(kept.exists(), "the sweeper leaves what it did not write");
+    let left = std::fs::read_dir(service.folder.path().join("files")).expect("a folder").count();
+    assert_eq!(left, 1);
+}
+
+#[tokio::test]
+async fn url_starts_with_the_public_address() {
+    let service = service(&[("TENTER_PUBLIC_URL", "https://cdn.example.com/tenter/")]);
+    let answer = service.render(json!({"design": design(), "outputFormat": "url"})).await;
+    let url = answer.json()["url"].as_str().expect("url").to_owned();
+    assert!(url.starts_with("https://cdn.example.com/tenter/files/"), "{url}");
+}
+
+#[tokio::test]
+async fn url_ignores_a_host_that_is_no_host() {
+    let service = service(&[]);
+    let body = json!({"design": design(), "outputFormat": "url"}).to_string();
+    let mut request = post("/api/render", &body);
+    request.headers_mut().insert("host", "evil.test/path?".parse().expect("a header"));
+    let url = service.call(request).await.json()["url"].as_str().expect("url").to_owned();
+    assert!(url.starts_with("http://127.0.0.1:8080/files/"), "{url}");
+}
+
+#[tokio::test]
+async fn files_of_other_names_are_not_found() {
+    let service = service(&[]);
+    std::fs::write(service.folder.path().join("secret"), "x").expect("written");
+    for path in
+        ["/files/", "/files/x", "/files/..%2fsecret", "/files/%2e%2e%2fsecret", "/files/kept.txt", "/files/a%00b"]
+    {
+        let answer = service.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.json(), json!({"error": "not found", "problems": []}), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn keys_missing_wrong_and_right() {
+    let service = service(&[("TENTER_KEYS", "shop=right-key, other-key+/")]);
+    let body = json!({"design": design(), "outputFormat": "file"}).to_string();
+    for path in ["/api/render", "/api/render?KEY=wrong", "/api/render?KEY=", "/api/render?key=right-key"] {
+        let answer = service.post(path, &body).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(answer.error().contains("?KEY="), "{}", answer.error());
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    for path in ["/api/render?KEY=right-key", "/api/render?a=b&KEY=other-key%2B%2F"] {
+        assert_eq!(service.post(path, &body).await.status, StatusCode::OK, "{path}");
+    }
+    let bearer = async |token: &str| {
+        let mut request = post("/api/render", &body);
+        request.headers_mut().insert("authorization", token.parse().expect("a header"));
+        service.call(request).await.status
+    };
+    assert_eq!(bearer("Bearer right-key").await, StatusCode::OK);
+    assert_eq!(bearer("Bearer wrong").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(bearer("Basic right-key").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(service.get("/health/live").await.status, StatusCode::OK, "health needs no key");
+}
+
+#[tokio::test]
+async fn media_type_other_than_json_is_415() {
+    let service = service(&[]);
+    for content_type in ["text/plain", "application/json; charset=utf-16", "multipart/form-data; boundary=x"] {
+        let request = Request::post("/api/render").header("content-type", content_type);
+        let answer = service.call(request.body(Body::from("{}")).expect("a request")).await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
+        assert!(answer.error().contains("application/json"), "{}", answer.error());
+    }
+    let mut zipped = post("/api/render", "{}");
+    zipped.headers_mut().insert("content-encoding", "gzip".parse().expect("a header"));
+    assert_eq!(service.call(zipped).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let charset = Request::post("/api/render").header("content-type", "application/json; charset=utf-8");
+    let answer = service.call(charset.body(Body::from(json!({"design": design()}).to_string())).expect("a request"));
+    assert_eq!(answer.await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn request_beyond_the_limit_is_413_announced_or_not() {
+    let service = service(&[("TENTER_REQUEST_MAX_BYTES", "1 KiB")]);
+    let body = format!("{{\"design\": \"{}\"}}", "x".repeat(2000));
+    let announced = service.post("/api/render", &body).await;
+    let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(body))]);
+    let request = Request::post("/api/render").header("content-type", "application/json");
+    let streamed = service.call(request.body(Body::from_stream(chunks)).expect("a request")).await;
+    for answer in [announced, streamed] {
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        let error = answer.error();
+        assert!(
+            error.contains("payload too large") && error.contains("1024 bytes (TENTER_REQUEST_MAX_BYTES)"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn answer_beyond_the_limit_is_413_and_names_the_way_out() {
+    let service = service(&[("TENTER_INLINE_MAX_BYTES", "1 KiB")]);
+    let mut request = json!({"design": design(), "exportOptions": {"pixelRatio": 40}});
+    for output in ["dataURL", "file"] {
+        request["outputFormat"] = json!(output);
+        let answer = service.render(request.clone()).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{output}");
+        let error = answer.error();
+        assert!(error.contains("TENTER_INLINE_MAX_BYTES") && error.contains("outputFormat: \"url\""), "{error}");
+    }
+    request["outputFormat"] = json!("url");
+    assert_eq!(service.render(request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn invalid_input_lists_every_problem() {
+    let service = service(&[]);
+    let answer = service
+        .render(
+            json!({"design": design(), "outputFormat": "fax", "exportOptions": {"pixelRatio": 0, "quality": "high"}}),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let body = answer.json();
+    let paths: Vec<_> =
+        body["problems"].as_array().expect("problems").iter().map(|it| it["path"].as_str().expect("path")).collect();
+    assert_eq!(paths, ["outputFormat", "exportOptions.pixelRatio", "exportOptions.quality"]);
+    assert!(body["error"].as_str().expect("error").starts_with("outputFormat: "), "{body}");
+
+    for (bad, path) in [("{", ""), ("[]", ""), ("{}", "design"), (r#"{"design": []}"#, "design")] {
+        let answer = service.post("/api/render", bad).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(answer.json()["problems"][0]["path"], path, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn page_unknown_is_400_in_the_engines_words() {
+    let service = service(&[]);
+    let call = async |id: &str| service.render(json!({"design": design(), "exportOptions": {"pageId": id}})).await;
+    assert_eq!(call("two").await.status, StatusCode::OK);
+    let answer = call("three").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.error().contains("No page for export with id three"), "{}", answer.error());
+}
+
+#[tokio::test]
+async fn pixels_beyond_the_limit_are_400_and_name_the_setting() {
+    let service = service(&[("TENTER_MAX_MEGAPIXELS", "0.01")]);
+    let answer = service.render(json!({"design": design(), "exportOptions": {"pixelRatio": 100}})).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.error().contains("TENTER_MAX_MEGAPIXELS"), "{}", answer.error());
+}
+
+#[tokio::test]
+async fn formats_not_built_and_not_supported() {
+    let service = service(&[]);
+    let pdf = service.render(json!({"design": design(), "format": "pdf"})).await;
+    assert_eq!(pdf.status, StatusCode::NOT_IMPLEMENTED);
+    assert!(pdf.error().contains("PDF is not built yet"), "{}", pdf.error());
+    for format in ["gif", "mp4", "bmp"] {
+        let answer = service.render(json!({"design": design(), "format": format})).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{format}");
+        assert_eq!(answer.json()["problems"][0]["path"], "format");
+    }
+}
+
+#[tokio::test]
+async fn overload_is_429_with_retry_after() {
+    let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "0")]);
+    let at_work = service.engine.admit().await.expect("the only worker");
+    let answer = service.render(json!({"design": design()})).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.header("retry-after"), "1");
+    assert!(answer.error().contains("TENTER_WORKERS") && answer.error().contains("TENTER_QUEUE"), "{}", answer.error());
+    drop(at_work);
+    assert_eq!(service.render(json!({"design": design()})).await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadline_is_504_and_names_the_stage() {
+    let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1"), ("TENTER_DEADLINE", "5 s")]);
+    let _at_work = service.engine.admit().await.expect("the only worker");
+    let answer = service.render(json!({"design": design()})).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    let error = answer.error();
+    assert!(error.contains("5 s (TENTER_DEADLINE)") && error.contains("stopped at queue"), "{error}");
+}
+
+#[tokio::test]
+async fn preflight_allows_what_browsers_send() {
+    let request = Request::options("/api/render?KEY=x")
+        .header("origin", "https://editor.example.com")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type, prefer");
+    let service = service(&[("TENTER_KEYS", "some-key")]);
+    let answer = service.call(request.body(Body::empty()).expect("a request")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let allowed = answer.header("access-control-allow-headers").to_ascii_lowercase();
+    assert!(allowed.contains("content-type") && allowed.contains("prefer"), "{allowed}");
+    let mut request = post("/api/render", "{}");
+    request.headers_mut().insert("origin", "https://editor.example.com".parse().expect("a header"));
+    let refused = service.call(request).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.header("access-control-allow-origin"), "*", "errors can be read by browsers too");
+}
+
+#[tokio::test]
+async fn routes_unknown_and_methods_wrong_are_json() {
+    let service = service(&[]);
+    for method in [Method::GET, Method::POST] {
+        let request = Request::builder().method(method).uri("/api/nothing").body(Body::empty()).expect("a request");
+        let answer = service.call(request).await;
+        assert_eq!((answer.status, answer.error().as_str()), (StatusCode::NOT_FOUND, "not found"));
+    }
+    let answer = service.get("/api/render").await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.header("allow"), "POST");
+    assert!(answer.error().contains("allow header"));
+    let head = service.call(Request::head("/health/live").body(Body::empty()).expect("a request")).await;
+    assert_eq!(head.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn request_ids_are_kept_or_made() {
+    let service = service(&[]);
+    let with_id = |id: &'static str| Request::get("/health/live").header("x-request-id", id).body(Body::empty());
+    assert_eq!(service.call(with_id("abc-1").expect("a request")).await.header("x-request-id"), "abc-1");
+    let made = service.call(with_id("not plain\"").expect("a request")).await;
+    assert_eq!(made.header("x-request-id").len(), 16);
+}
+
+#[tokio::test]
+async fn ready_follows_start_and_stop() {
+    let service = service(&[]);
+    assert_eq!(service.get("/health/ready").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    service.engine.warm_up().await.expect("a first render");
+    service.health.set_ready();
+    assert_eq!(service.get("/health/ready").await.status, StatusCode::OK);
+    service.health.set_stopping();
+    service.health.set_ready();
+    let answer = service.get("/health/ready").await;
+    assert_eq!((answer.status, answer.json()), (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stopping"})));
+    assert_eq!(service.get("/health/live").await.status, StatusCode::OK);
+}
+
+/// A listening service; send on the channel to stop it.
+struct Listening {
+    address: std::net::SocketAddr,
+    stop: tokio::sync::oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<tenter::server::Stopped>,
+}
+
+async fn listen(service: &Service) -> Listening {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (router, settings, health) = (service.router.clone(), service.settings.server.clone(), service.health.clone());
+    let served = tokio::spawn(async move {
+        let stop = async { drop(stopped.await) };
+        serve(listener, router, &settings, &health, stop).await
+    });
+    Listening { address, stop, served }
+}
+
+async fn send(address: std::net::SocketAddr, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let head = format!(
+        "POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream
+}
+
+async fn status_line(stream: &mut TcpStream) -> String {
+    let mut text = [0; 12];
+    stream.read_exact(&mut text).await.expect("an answer");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Until a request sent to the service is refused (or not) for want of a place.
+async fn wait_for_queue(service: &Service, full: bool) {
+    while service.engine.is_full() != full {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn connection_dropped_gives_its_place_back() {
+    let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1")]);
+    let listening = listen(&service).await;
+    let _at_work = service.engine.admit().await.expect("the only worker");
+    let waiting = send(listening.address, &json!({"design": design()}).to_string()).await;
+    wait_for_queue(&service, true).await;
+    drop(waiting);
+    wait_for_queue(&service, false).await;
+}
+
+#[tokio::test]
+async fn stop_finishes_what_is_admitted_and_takes_no_more() {
+    let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1")]);
+    let Listening { address, stop, served } = listen(&service).await;
+    let at_work = service.engine.admit().await.expect("the only worker");
+    let mut waiting = send(address, &json!({"design": design()}).to_string()).await;
+    let mut idle = TcpStream::connect(address).await.expect("a connection");
+    wait_for_queue(&service, true).await;
+    stop.send(()).expect("still serving");
+    assert_eq!(idle.read(&mut [0; 1]).await.expect("closed"), 0, "idle connections are closed at once");
+    assert!(TcpStream::connect(address).await.is_err(), "no new connections");
+    assert_eq!(service.get("/health/ready").await.json(), json!({"status": "stopping"}));
+    drop(at_work);
+    assert_eq!(status_line(&mut waiting).await, "HTTP/1.1 200");
+    drop(waiting);
+    assert_eq!(served.await.expect("served").cut, 0);
+}
+
+#[tokio::test]
+async fn stop_cuts_what_outlives_the_grace() {
+    let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1"), ("TENTER_STOP_GRACE", "0")]);
+    let Listening { address, stop, served } = listen(&service).await;
+    let _at_work = service.engine.admit().await.expect("the only worker");
+    let _waiting = send(address, &json!({"design": design()}).to_string()).await;
+    wait_for_queue(&service, true).await;
+    stop.send(()).expect("still serving");
+    assert_eq!(served.await.expect("served").cut, 1);
+    wait_for_queue(&service, false).await;
+}
+
+#[tokio::test]
+async fn slow_heads_and_bodies_are_not_waited_for() {
+    let service = service(&[("TENTER_HEADER_TIMEOUT", "1 s"), ("TENTER_BODY_TIMEOUT", "1 s")]);
+    let listening = listen(&service).await;
+    let mut slow_head = TcpStream::connect(listening.address).await.expect("a connection");
+    slow_head.write_all(b"GET /health/live HTTP/1.1\r\nx: ").await.expect("sent");
+    let mut slow_body = TcpStream::connect(listening.address).await.expect("a connection");
+    let head = b"POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    slow_body.write_all(head).await.expect("sent");
+    assert_eq!(status_line(&mut slow_body).await, "HTTP/1.1 408");
+    let mut rest = Vec::new();
+    slow_head.read_to_end(&mut rest).await.expect("closed");
+}
