@@ -1,7 +1,7 @@
 //! What a face holds for a glyph: an outline, a little picture, or coloured layers.
 //!
-//! Everything read here comes from files that strangers made, so nothing is trusted: a damaged outline is an error,
-//! a picture is decoded only up to a limit. Outlines are kept in font units, so that one entry serves every size.
+//! Everything read here comes from files that strangers made, so nothing is trusted: what is damaged or too large is an
+//! error that names the glyph. Outlines are kept in font units, so that one entry serves every size.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -120,7 +120,7 @@ impl Face {
         }
         if self.has_pictures
             && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(em as f32), id)
-            && let Some(picture) = self.picture(glyph, &strike)
+            && let Some(picture) = self.picture(glyph, &strike)?
         {
             let placed = self.place(&strike, &picture, size)?;
             return Ok((Shape::Picture(picture, placed), 0));
@@ -151,9 +151,14 @@ impl Face {
         Ok(Some(kurbo::expand_path(&path, Diagonal2::new(weight, weight), Join::Miter, MITER_LIMIT, tolerance)))
     }
 
-    fn picture(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Option<Arc<Picture>> {
+    fn picture(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Result<Option<Arc<Picture>>, PaintError> {
         let key = (glyph, strike.ppem_y.to_bits());
-        self.pictures.entry(key).or_insert_with(|| decode(strike).map(Arc::new)).clone()
+        if let Some(known) = self.pictures.get(&key) {
+            return Ok(known.clone());
+        }
+        let picture = decode(strike).map_err(|error| damaged_glyph(GlyphId::new(glyph), &error))?.map(Arc::new);
+        self.pictures.insert(key, picture.clone());
+        Ok(picture)
     }
 
     /// Bearings as OpenType has them; Apple's own emoji face sits an eighth of an em lower than its tables say
@@ -192,29 +197,28 @@ fn damaged_glyph(glyph: GlyphId, error: &dyn std::fmt::Display) -> PaintError {
     PaintError::Font(format!("glyph {}: {error}", glyph.to_u32()))
 }
 
-/// `None` when the strike's format is not one that colour fonts use, or it is damaged or too large: the outline, if
-/// there is one, is drawn instead.
-fn decode(strike: &BitmapGlyph<'_>) -> Option<Picture> {
+/// `None` when the strike's format is not one that colour fonts use: the outline, if there is one, is drawn instead.
+fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<Picture>, String> {
     match &strike.data {
-        BitmapData::Png(file) => decode_png(file),
+        BitmapData::Png(file) => decode_png(file).map(Some),
         BitmapData::Bgra(pixels) => {
             let pixels = pixels.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0], p[3]]).collect();
-            Picture::new(strike.width, strike.height, pixels)
+            Ok(Picture::new(strike.width, strike.height, pixels))
         }
-        BitmapData::Mask(_) => None,
+        BitmapData::Mask(_) => Ok(None),
     }
 }
 
-fn decode_png(file: &[u8]) -> Option<Picture> {
+fn decode_png(file: &[u8]) -> Result<Picture, String> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
-    let mut reader = decoder.read_info().ok()?;
+    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
     let (width, height) = reader.info().size();
     if width.max(height) > MAX_STRIKE_SIDE {
-        return None;
+        return Err(format!("its picture is {width} x {height} px; at most {MAX_STRIKE_SIDE} a side are read"));
     }
-    let mut pixels = vec![0; reader.output_buffer_size()?];
-    reader.next_frame(&mut pixels).ok()?;
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or("its picture is too large")?];
+    reader.next_frame(&mut pixels).map_err(|error| error.to_string())?;
     if reader.output_color_type().0 == png::ColorType::GrayscaleAlpha {
         pixels = pixels.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect();
     }
@@ -222,7 +226,7 @@ fn decode_png(file: &[u8]) -> Option<Picture> {
         let alpha = u32::from(pixel[3]);
         pixel[..3].iter_mut().for_each(|value| *value = ((u32::from(*value) * alpha + 127) / 255) as u8);
     }
-    Picture::new(width, height, pixels)
+    Picture::new(width, height, pixels).ok_or_else(|| "its picture is empty".into())
 }
 
 struct Pen(BezPath);

@@ -25,6 +25,30 @@ const LARGEST_SHARE: usize = 4;
 /// Differences below this, in px, cannot be seen in 8 bits.
 const SAME: f64 = 1e-4;
 
+/// A picture with everything that says where it goes.
+#[derive(Clone, Copy)]
+pub(super) struct Placed<'a> {
+    /// The pixels.
+    pub(super) picture: &'a Picture,
+    /// In picture px, inside the picture.
+    pub(super) source: Rect,
+    /// Where `source` is stretched to.
+    pub(super) dest: Rect,
+    /// From the space of `dest` to device px.
+    pub(super) transform: Affine,
+    /// How to make it smaller.
+    pub(super) reduction: Reduction,
+}
+
+/// How pictures are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reduction {
+    /// To the very size they are shown at, as the editor does with photos.
+    Exact,
+    /// To the nearest power of two, the rest by sampling, as browsers do with the pictures of colour fonts.
+    Halved,
+}
+
 /// What is to be painted, and where.
 pub(super) struct Prepared {
     /// Premultiplied.
@@ -68,16 +92,9 @@ impl Photos {
         Self { max_bytes, cache: Mutex::new(Cache { entries: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    /// `source` of `picture` stretched to `dest`, which `transform` leads to device px. `None` when nothing of it can
-    /// be seen on `surface`.
-    pub(super) fn prepare(
-        &self,
-        picture: &Picture,
-        source: Rect,
-        dest: Rect,
-        transform: Affine,
-        surface: DeviceSize,
-    ) -> Option<Prepared> {
+    /// `None` when nothing of it can be seen on `surface`.
+    pub(super) fn prepare(&self, placed: &Placed<'_>, surface: DeviceSize) -> Option<Prepared> {
+        let Placed { picture, source, dest, transform, reduction } = *placed;
         let to_dest = Affine::translate(dest.origin().to_vec2())
             * Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height())
             * Affine::translate(-source.origin().to_vec2());
@@ -92,6 +109,10 @@ impl Photos {
         let [a, b, c, d, _, _] = to_device.as_coeffs();
         // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
         let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
+        let step = match reduction {
+            Reduction::Exact => step,
+            Reduction::Halved => step.log2().round().exp2(),
+        };
         let (columns, to_x) = Axis::new(picture.width, step).cut((source.x0, source.x1), (visible.x0, visible.x1));
         let (rows, to_y) = Axis::new(picture.height, step).cut((source.y0, source.y1), (visible.y0, visible.y1));
         // From pixels of the reduced picture to pixels of the picture.
@@ -220,7 +241,7 @@ mod tests {
 
     fn prepare(photos: &Photos, picture: &Picture, dest: Rect, transform: Affine) -> Option<Prepared> {
         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-        photos.prepare(picture, source, dest, transform, SURFACE)
+        photos.prepare(&Placed { picture, source, dest, transform, reduction: Reduction::Exact }, SURFACE)
     }
 
     #[test]
@@ -238,6 +259,16 @@ mod tests {
         let pixmap = prepared.expect("visible").pixmap;
         assert_eq!((pixmap.width(), pixmap.height()), (64, 1));
         assert!(pixmap.data().iter().all(|p| p.r == 128 && p.a == 255));
+    }
+
+    #[test]
+    fn photo_of_a_glyph_is_halved_only() {
+        let picture = stripes(128, 8);
+        let (source, dest) = (Rect::new(0.0, 0.0, 128.0, 8.0), Rect::new(0.0, 0.0, 70.0, 4.4));
+        let placed =
+            Placed { picture: &picture, source, dest, transform: Affine::IDENTITY, reduction: Reduction::Halved };
+        let pixmap = Photos::new(0).prepare(&placed, SURFACE).expect("visible").pixmap;
+        assert!(pixmap.data().iter().all(|p| p.r.abs_diff(128) <= 1));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use kurbo::{Affine, Stroke, Vec2};
 use tenter::scene::{Glyph, GlyphRun, GlyphStyle, Group, Node, Paint};
 use tenter::units::Px;
 
-use super::square_font::square_font;
+use super::square_font::{layered_font, picture_font, square_font};
 use super::*;
 
 /// One square glyph, 10 px, its lower left corner on the baseline at `x`, `y`.
@@ -126,4 +126,43 @@ fn glyph_that_is_damaged_is_an_error() {
     let mut nothing = run(4.0, 15.0);
     nothing.font = peniko::FontData::new(peniko::Blob::from(b"no font".to_vec()), 0);
     assert!(matches!(try_paint(&page(20.0, 20.0, vec![Node::Glyphs(nothing)]), 1.0), Err(PaintError::Font(_))));
+}
+
+fn coloured(font: peniko::FontData, alpha: f32) -> GlyphRun {
+    let mut coloured = run(4.0, 15.0);
+    coloured.font = font;
+    coloured.glyphs[0].id = 0;
+    coloured.paint = Paint::from(RED.with_alpha(alpha));
+    coloured
+}
+
+#[test]
+fn glyph_layers_keep_their_colours() {
+    for (alpha, expected) in [(1.0, 255), (0.5, 128)] {
+        let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(layered_font(false), alpha))]);
+        assert_near(raster.pixel(4, 14), [0, 255, 0, expected], 1);
+        assert_eq!([raster.pixel(3, 14), raster.pixel(4, 15)], [[0; 4]; 2]);
+    }
+    let damaged = page(20.0, 20.0, vec![Node::Glyphs(coloured(layered_font(true), 1.0))]);
+    assert!(matches!(try_paint(&damaged, 1.0), Err(PaintError::Font(_))));
+}
+
+#[test]
+fn glyph_pictures_keep_their_colours() {
+    let png = |side: u32| {
+        let size = tenter::units::DeviceSize { width: side, height: side };
+        let pixels = [0, 0, 255, 255].repeat((side * side) as usize);
+        let raster = Raster::from_pixels(size, pixels).unwrap();
+        tenter::output::format("png").unwrap().write(&raster, &Default::default()).unwrap()
+    };
+    for (alpha, expected) in [(1.0, 255), (0.5, 128)] {
+        let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(picture_font(&png(10)), alpha))]);
+        assert_near(raster.pixel(4, 14), [0, 0, 255, expected], 1);
+        assert_near(raster.pixel(13, 5), [0, 0, 255, expected], 1);
+        assert_eq!([raster.pixel(3, 14), raster.pixel(4, 15), raster.pixel(14, 9)], [[0; 4]; 3]);
+    }
+    for png in [png(1025), png(10)[..40].to_vec()] {
+        let page = page(20.0, 20.0, vec![Node::Glyphs(coloured(picture_font(&png), 1.0))]);
+        assert!(matches!(try_paint(&page, 1.0), Err(PaintError::Font(reason)) if reason.contains("glyph 0")));
+    }
 }

@@ -27,6 +27,9 @@ pub(super) struct ToSrgb {
     samples: DataColorSpace,
 }
 
+/// White, red, green and blue of sRGB (IEC 61966-2-1).
+const SRGB_XY: [(f32, f32); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
+
 /// Largest difference to sRGB, in levels, at which a profile counts as sRGB.
 const SAME: u8 = 1;
 
@@ -50,12 +53,21 @@ impl ToSrgb {
             return None;
         }
         let mut profile = ColorProfile::new_srgb();
-        let [white, red, green, blue] = xy.map(|(x, y)| Chromaticity { x, y });
-        let white = XyY { x: f64::from(white.x), y: f64::from(white.y), yb: 1.0 };
-        profile.update_rgb_colorimetry(white, ColorPrimaries { red, green, blue });
-        let curve = ToneReprCurve::Parametric(vec![1.0 / gamma]);
-        (profile.red_trc, profile.green_trc, profile.blue_trc) =
-            (Some(curve.clone()), Some(curve.clone()), Some(curve));
+        // Whoever writes 1/2.2 means sRGB, whose curve it approximates (PNG 3rd edition, gAMA); likewise its corners.
+        let srgb_curve = (gamma - 1.0 / 2.2).abs() < 0.005;
+        let srgb_corners = xy.iter().zip(SRGB_XY).all(|(a, b)| (a.0 - b.0).abs() < 0.002 && (a.1 - b.1).abs() < 0.002);
+        if srgb_curve && srgb_corners {
+            return None;
+        }
+        if !srgb_corners {
+            let [white, red, green, blue] = xy.map(|(x, y)| Chromaticity { x, y });
+            let white = XyY { x: f64::from(white.x), y: f64::from(white.y), yb: 1.0 };
+            profile.update_rgb_colorimetry(white, ColorPrimaries { red, green, blue });
+        }
+        if !srgb_curve {
+            let curve = Some(ToneReprCurve::Parametric(vec![1.0 / gamma]));
+            (profile.red_trc, profile.green_trc, profile.blue_trc) = (curve.clone(), curve.clone(), curve);
+        }
         profile.cicp = None;
         Self::new(&profile)
     }

@@ -17,20 +17,22 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
         .set_strict_mode(false)
         .set_max_width(MAX_SIDE as usize)
         .set_max_height(MAX_SIDE as usize);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(broken)?;
+    let mut header = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    header.decode_headers().map_err(broken)?;
     let missing = || DecodeError::Broken { format: ImageKind::Jpeg, reason: "it has no frame".into() };
-    let info = decoder.info().ok_or_else(missing)?;
+    let info = header.info().ok_or_else(missing)?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(ImageKind::Jpeg, width, height, limits)?;
 
-    let stored = decoder.input_colorspace().ok_or_else(missing)?;
+    let stored = header.input_colorspace().ok_or_else(missing)?;
     // Four inks come as they are, for the profile; grey and YCbCr straight to RGBA.
     let wanted = match stored {
         ColorSpace::CMYK | ColorSpace::YCCK | ColorSpace::RGB => stored,
         _ => ColorSpace::RGBA,
     };
-    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
+    // The output is chosen for good when a decoder is made, and what is stored is known only after the header.
+    let options = options.jpeg_set_out_colorspace(wanted);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let samples = decoder.decode().map_err(broken)?;
 
     let profile = decoder.icc_profile();
@@ -40,6 +42,8 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
         ColorSpace::YCCK => from_inks(ycck_to_cmyk(samples), to_srgb(Samples::Cmyk)),
         _ => {
             let mut rgba = if stored == ColorSpace::RGB { with_alpha(&samples) } else { samples };
+            // Where a file is cut short the decoder leaves grey, in this channel too.
+            rgba.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
             let samples = if stored == ColorSpace::Luma { Samples::Gray } else { Samples::Rgba };
             if let Some(to_srgb) = to_srgb(samples) {
                 to_srgb.apply(&mut rgba);

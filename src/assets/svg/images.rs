@@ -140,7 +140,7 @@ impl Images {
         let tree = source::to_text(bytes).and_then(|text| {
             let document = source::parse(&text)?;
             budget::check(&document)?;
-            self.parse(&source::write(&document, &mut |_| None))
+            self.parse(&source::clipped(&document))
         });
         self.state().nesting -= 1;
         match tree {

@@ -1,12 +1,12 @@
 //! usvg's tree to scene nodes. What a scene cannot hold goes to `raster`, the smallest part of the tree that will do.
 
 use kurbo::{Affine, Rect};
-use peniko::{BlendMode, Compose, Mix};
+use peniko::{BlendMode, Brush, Compose, Mix};
 
 use super::images::Images;
 use super::paints::{affine, outline, paint, rule, stroke};
 use super::{clips, raster};
-use crate::scene::{Group, Image, Node, Path};
+use crate::scene::{Group, Image, Node, Paint, Path};
 use crate::units::Opacity;
 
 /// The document clipped to its size, and whether rasterised parts came out coarser than `scale_hint`.
@@ -21,8 +21,9 @@ pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, scale_hint: f64) -> 
         walk.group(tree.root(), Place { transform: Affine::IDENTITY, visible: size })
     };
     let reach = rect(tree.root().abs_layer_bounding_box().to_rect());
-    let inside = size.union(reach) == size;
-    let nodes = if inside || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
+    // Curves and f32 reach a hair beyond the edge they end on.
+    let room = size.inflate(size.width() * 1e-4, size.height() * 1e-4);
+    let nodes = if room.union(reach) == room || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
     (nodes, walk.reduced)
 }
 
@@ -130,6 +131,8 @@ impl Walk<'_> {
             ),
         };
         let outline = outline(path.data());
+        let fill = fill.filter(|(paint, _)| shows(paint));
+        let line = line.filter(|(paint, _)| shows(paint));
         match (fill, line) {
             (None, None) => Vec::new(),
             (fill @ Some(_), stroke @ Some(_)) if path.paint_order() == usvg::PaintOrder::StrokeAndFill => vec![
@@ -154,10 +157,9 @@ impl Walk<'_> {
             usvg::ImageKind::SVG(tree) if has_blend(tree.root()) => {
                 return self.rasterize(raster::Part::Node(node), place);
             }
+            // Clips itself: see `source::clipped`.
             usvg::ImageKind::SVG(tree) => {
-                let inner = Place { visible: place.visible.intersect(dest), ..place };
-                let children = self.group(tree.root(), inner);
-                return if children.is_empty() { children } else { vec![clipped(dest, children)] };
+                return self.group(tree.root(), Place { visible: place.visible.intersect(dest), ..place });
             }
             usvg::ImageKind::PNG(bytes)
             | usvg::ImageKind::JPEG(bytes)
@@ -200,6 +202,11 @@ fn wrap(group: Group) -> Vec<Node> {
     } else {
         vec![Node::Group(Box::new(group))]
     }
+}
+
+/// Invisible shapes are common in icons, where they keep the box.
+fn shows(paint: &Paint) -> bool {
+    !matches!(&paint.brush, Brush::Solid(color) if color.components[3] <= 0.0)
 }
 
 /// Puts `opacity` into the path's paint where that is the same as a layer: with a fill or a stroke alone.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use kurbo::Size;
 use usvg::roxmltree::{Document, Node, ParsingOptions};
 
-use super::SvgError;
+use super::{DEFAULT_SIZE, SvgError};
 
 pub(super) const SVG: &str = "http://www.w3.org/2000/svg";
 pub(super) const XLINK: &str = "http://www.w3.org/1999/xlink";
@@ -132,10 +132,19 @@ fn css_length(text: &str) -> Option<f64> {
 pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
     match part {
         Part::RootAttributes(_) => Some(format!(" width=\"{}\" height=\"{}\"", size.width, size.height)),
-        // Written last wins nothing in XML: the old ones must go.
-        Part::Attribute { element, name: "width" | "height", .. } if is_root(element) => Some(String::new()),
+        // A second `width` is not XML, and a root's place means nothing.
+        Part::Attribute { element, name: "width" | "height" | "x" | "y", .. } if is_root(element) => {
+            Some(String::new())
+        }
         _ => None,
     }
+}
+
+/// The document inside one of the same size: resvg does not clip a document drawn as a picture, but an inner `<svg>`.
+pub(super) fn clipped(document: &Document<'_>) -> String {
+    let size = natural_size(document).unwrap_or(DEFAULT_SIZE);
+    let inner = write(document, &mut |part| resize(part, size));
+    format!("<svg xmlns=\"{SVG}\" width=\"{}\" height=\"{}\">{inner}</svg>", size.width, size.height)
 }
 
 fn is_root(element: Node<'_, '_>) -> bool {

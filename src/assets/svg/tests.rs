@@ -1,1 +1,544 @@
+//! Documents to nodes and pixels, by value; then everything a hostile document may try.
 
+use std::fmt::Write as _;
+
+use kurbo::{Rect, Shape};
+use peniko::{Brush, Color};
+
+use super::*;
+use crate::scene::{Group, Image, Path};
+
+fn asset(source: &str) -> SvgAsset {
+    SvgAsset::new(source.as_bytes(), &AssetLimits::default()).unwrap_or_else(|error| panic!("{error}\n{source}"))
+}
+
+fn refused(source: &str) -> SvgError {
+    SvgAsset::new(source.as_bytes(), &AssetLimits::default()).expect_err("refused")
+}
+
+/// An SVG of 100 x 100 px.
+fn svg(inside: &str) -> String {
+    format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='100' height='100'>{inside}</svg>"
+    )
+}
+
+fn nodes(inside: &str) -> Vec<Node> {
+    asset(&svg(inside)).nodes(&[], 1.0).expect("drawn").nodes
+}
+
+/// All paths, with groups unpacked and their transforms applied to the outline.
+fn paths(nodes: &[Node]) -> Vec<Path> {
+    nodes
+        .iter()
+        .flat_map(|node| match node {
+            Node::Group(group) => paths(&group.children)
+                .into_iter()
+                .map(|path| Path { outline: group.transform * path.outline, ..path })
+                .collect(),
+            Node::Path(path) => vec![path.clone()],
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+fn images(nodes: &[Node]) -> Vec<Image> {
+    nodes
+        .iter()
+        .flat_map(|node| match node {
+            Node::Group(group) => images(&group.children),
+            Node::Image(image) => vec![image.clone()],
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+fn groups(nodes: &[Node]) -> Vec<&Group> {
+    nodes
+        .iter()
+        .flat_map(|node| match node {
+            Node::Group(group) => [vec![&**group], groups(&group.children)].concat(),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+fn fill(path: &Path) -> [u8; 4] {
+    match &path.fill.as_ref().expect("filled").0.brush {
+        Brush::Solid(color) => color.to_rgba8().to_u8_array(),
+        other => panic!("not solid: {other:?}"),
+    }
+}
+
+fn pixel(picture: &Picture, x: u32, y: u32) -> [u8; 4] {
+    let at = (y * picture.width + x) as usize * 4;
+    picture.pixels.data()[at..at + 4].try_into().expect("four bytes")
+}
+
+fn drawn(source: &str, width: u32, height: u32) -> Picture {
+    rasterize(&asset(source), DeviceSize { width, height }, &[]).expect("drawn")
+}
+
+/// A data URL of one PNG px of this colour.
+fn png_url(rgba: [u8; 4]) -> String {
+    use base64::Engine;
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, 1, 1);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.write_header().and_then(|mut it| it.write_image_data(&rgba)).expect("written");
+    format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(out))
+}
+
+#[test]
+fn natural_size_follows_css() {
+    let size = |attributes: &str| {
+        let source = format!("<svg xmlns='http://www.w3.org/2000/svg' {attributes}/>");
+        asset(&source).natural_size().map(|it| (it.width, it.height))
+    };
+    assert_eq!(size("width='20' height='10' viewBox='0 0 5 5'"), Some((20.0, 10.0)));
+    assert_eq!(size("width='1in' height=' 48pt '"), Some((96.0, 64.0)));
+    assert_eq!(size("viewBox='-5,-5 60 30'"), Some((60.0, 30.0)));
+    assert_eq!(size("width='100%' height='100%' viewBox='0 0 80 40'"), Some((80.0, 40.0)));
+    assert_eq!(size("width='20' viewBox='0 0 80 40'"), Some((20.0, 10.0)));
+    assert_eq!(size(""), None);
+    assert_eq!(size("width='0' height='10'"), None);
+}
+
+#[test]
+fn size_can_be_given_to_a_document_without_one() {
+    let circle = asset("<svg xmlns='http://www.w3.org/2000/svg' width='100%'><rect width='100%' height='100%'/></svg>");
+    let sized = circle.with_size(Size::new(40.0, 20.0));
+    assert_eq!(sized.natural_size(), Some(Size::new(40.0, 20.0)));
+    let drawn = sized.nodes(&[], 1.0).expect("drawn");
+    assert_eq!(drawn.size, Size::new(40.0, 20.0));
+    assert_eq!(paths(&drawn.nodes)[0].outline.bounding_box(), Rect::new(0.0, 0.0, 40.0, 20.0));
+}
+
+#[test]
+fn encodings_of_browsers_are_read() {
+    let text = svg("<text>é</text>");
+    let utf16: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+    assert_eq!(&*asset(&text).source, &*SvgAsset::new(&utf16, &AssetLimits::default()).expect("read").source);
+    let latin: Vec<u8> =
+        b"<?xml version='1.0' encoding='iso-8859-1'?>".iter().copied().chain(text.chars().map(|c| c as u8)).collect();
+    assert_eq!(&*asset(&text).source, &*SvgAsset::new(&latin, &AssetLimits::default()).expect("read").source);
+    assert!(matches!(SvgAsset::new(b"<svg>\xff</svg>", &AssetLimits::default()), Err(SvgError::Unreadable { .. })));
+}
+
+#[test]
+fn entities_of_drawing_programs_are_resolved() {
+    let source = "<!DOCTYPE svg [<!ENTITY ns_svg \"http://www.w3.org/2000/svg\"><!ENTITY c \"#ff0000\">]>
+        <svg xmlns=\"&ns_svg;\" width=\"10\" height=\"10\"><rect width=\"10\" height=\"10\" fill=\"&c;\"/></svg>";
+    let red = asset(source);
+    assert!(!red.source.contains("ENTITY"));
+    assert_eq!(fill(&paths(&red.nodes(&[], 1.0).expect("drawn").nodes)[0]), [255, 0, 0, 255]);
+}
+
+#[test]
+fn path_has_fill_rule_stroke_and_transform() {
+    let nodes = nodes(
+        "<g transform='translate(10 20) scale(2)'><path d='M0 0H10V10z' fill='red' fill-opacity='.5' fill-rule='evenodd'
+         stroke='#00f' stroke-width='3' stroke-linecap='round' stroke-linejoin='bevel' stroke-dasharray='4 2'
+         stroke-dashoffset='1'/></g>",
+    );
+    let path = &paths(&nodes)[0];
+    assert_eq!(path.outline.bounding_box(), Rect::new(10.0, 20.0, 30.0, 40.0));
+    assert_eq!(fill(path), [255, 0, 0, 128]);
+    assert_eq!(path.fill.as_ref().expect("filled").1, peniko::Fill::EvenOdd);
+    let (paint, stroke) = path.stroke.as_ref().expect("stroked");
+    assert_eq!(paint.brush, Brush::Solid(Color::from_rgb8(0, 0, 255)));
+    assert_eq!((stroke.width, stroke.dash_offset, stroke.dash_pattern.as_slice()), (3.0, 1.0, [4.0, 2.0].as_slice()));
+    assert_eq!((stroke.start_cap, stroke.join), (kurbo::Cap::Round, kurbo::Join::Bevel));
+}
+
+#[test]
+fn paint_order_puts_the_stroke_below() {
+    let nodes = nodes("<rect width='9' height='9' fill='red' stroke='blue' paint-order='stroke'/>");
+    let paths = paths(&nodes);
+    assert!(paths[0].fill.is_none() && paths[0].stroke.is_some());
+    assert!(paths[1].fill.is_some() && paths[1].stroke.is_none());
+}
+
+#[test]
+fn gradient_of_the_box_is_resolved() {
+    let nodes = nodes(
+        "<linearGradient id='g' spreadMethod='reflect' x2='.5'><stop stop-color='red'/>
+         <stop offset='1' stop-color='blue' stop-opacity='.5'/></linearGradient>
+         <rect x='20' y='30' width='40' height='10' fill='url(#g)'/>",
+    );
+    let paint = paths(&nodes)[0].fill.clone().expect("filled").0;
+    let Brush::Gradient(gradient) = &paint.brush else { panic!("not a gradient") };
+    let peniko::GradientKind::Linear(line) = gradient.kind else { panic!("not linear") };
+    assert_eq!(paint.transform * line.start, kurbo::Point::new(20.0, 30.0));
+    assert_eq!(paint.transform * line.end, kurbo::Point::new(40.0, 30.0));
+    assert_eq!(gradient.extend, peniko::Extend::Reflect);
+    assert_eq!(
+        gradient.stops[1].color.to_alpha_color::<peniko::color::Srgb>().to_rgba8().to_u8_array(),
+        [0, 0, 255, 128]
+    );
+}
+
+#[test]
+fn opacity_of_one_shape_needs_no_layer() {
+    let single = nodes("<g opacity='.5'><rect width='9' height='9' fill='red'/></g>");
+    assert_eq!(fill(&paths(&single)[0]), [255, 0, 0, 128]);
+    assert!(groups(&single).iter().all(|group| group.opacity == crate::units::Opacity::OPAQUE));
+    let two = nodes("<g opacity='.5'><rect width='9' height='9'/><rect width='5' height='5' fill='red'/></g>");
+    assert!(groups(&two).iter().any(|group| group.opacity.get() == 0.5));
+}
+
+#[test]
+fn clip_of_one_outline_stays_vector() {
+    let nodes = nodes(
+        "<clipPath id='a'><circle cx='50' cy='50' r='20'/></clipPath>
+         <clipPath id='b' clip-path='url(#a)'><rect width='50' height='100'/></clipPath>
+         <g clip-path='url(#b)'><rect width='100' height='100'/></g>",
+    );
+    let clips: Vec<Rect> =
+        groups(&nodes).iter().filter_map(|group| group.clip.as_ref()).map(Shape::bounding_box).collect();
+    assert_eq!(clips.len(), 2);
+    assert!((clips[0].x0 - 30.0).abs() < 0.01 && (clips[0].x1 - 70.0).abs() < 0.01, "outer clip first: {clips:?}");
+    assert_eq!(clips[1], Rect::new(0.0, 0.0, 50.0, 100.0));
+    assert!(images(&nodes).is_empty());
+}
+
+#[test]
+fn what_nodes_cannot_hold_becomes_an_image() {
+    let shape = "<rect x='20' y='20' width='60' height='60' fill='red'";
+    for inside in [
+        format!("<mask id='m'><rect width='50' height='100' fill='white'/></mask>{shape} mask='url(#m)'/>"),
+        format!("<filter id='f'><feOffset dx='0'/></filter>{shape} filter='url(#f)'/>"),
+        String::from(
+            "<pattern id='p' width='10' height='10' patternUnits='userSpaceOnUse'><rect width='10' height='10' fill='red'/>
+             </pattern><rect x='20' y='20' width='60' height='60' fill='url(#p)'/>"
+        ),
+        format!(
+            "<clipPath id='c'><path clip-rule='evenodd' d='M20 20H80V80H20zM40 40H60V60H40z'/></clipPath>{shape} clip-path='url(#c)'/>"
+        ),
+    ] {
+        let result = asset(&svg(&inside)).nodes(&[], 2.0).expect("drawn");
+        let image = &images(&result.nodes)[0];
+        // Two px for each px, placed where it was.
+        let scale = f64::from(image.picture.width) / image.dest.width();
+        assert!((scale - 2.0).abs() < 1e-9 && !result.reduced, "{inside}");
+        let at = |x: f64, y: f64| {
+            pixel(&image.picture, ((x - image.dest.x0) * 2.0) as u32, ((y - image.dest.y0) * 2.0) as u32)
+        };
+        assert_eq!(at(30.0, 30.0), [255, 0, 0, 255], "{inside}");
+    }
+}
+
+#[test]
+fn rasterised_part_inside_transforms_stays_in_place() {
+    let source = svg("<g transform='translate(50 50) scale(2)'><g transform='rotate(90)'>
+         <filter id='f'><feOffset dx='0'/></filter><rect width='10' height='5' fill='red' filter='url(#f)'/></g></g>");
+    // (0..10, 0..5) turned by 90 degrees is (-5..0, 0..10); doubled and moved: (40..50, 50..70).
+    let result = asset(&source).nodes(&[], 1.0).expect("drawn");
+    let image = &images(&result.nodes)[0];
+    assert_eq!(image.picture.width, (image.dest.width() * 2.0).round() as u32);
+    let mut place = kurbo::Affine::IDENTITY;
+    for group in groups(&result.nodes) {
+        place *= group.transform;
+    }
+    let inside = place.inverse() * kurbo::Point::new(45.0, 60.0);
+    let at = (inside - image.dest.origin()) * 2.0;
+    assert_eq!(pixel(&image.picture, at.x as u32, at.y as u32), [255, 0, 0, 255]);
+}
+
+#[test]
+fn blends_stay_inside_the_document() {
+    let result = asset(&svg("<rect width='100' height='100' fill='#808080'/>
+         <rect width='100' height='100' fill='#808080' style='mix-blend-mode:multiply'/>"))
+    .nodes(&[], 1.0)
+    .expect("drawn");
+    let [Node::Image(image)] = result.nodes.as_slice() else { panic!("{:?}", result.nodes) };
+    assert_eq!(pixel(&image.picture, 50, 50), [64, 64, 64, 255]);
+}
+
+#[test]
+fn content_is_clipped_to_the_viewport() {
+    let inside = nodes("<rect width='100' height='100'/>");
+    assert!(groups(&inside).is_empty(), "{inside:?}");
+    let beyond = nodes("<rect width='200' height='50'/>");
+    assert_eq!(groups(&beyond)[0].clip.as_ref().expect("clipped").bounding_box(), Rect::new(0.0, 0.0, 100.0, 100.0));
+}
+
+#[test]
+fn embedded_picture_becomes_an_image_node() {
+    let href = png_url([200, 100, 0, 128]);
+    let twice = format!("<image id='i' x='10' width='20' height='20' href='{href}'/><use xlink:href='#i' x='30'/>");
+    let nodes = nodes(&twice);
+    let images = images(&nodes);
+    assert_eq!(images.len(), 2);
+    assert_eq!(pixel(&images[0].picture, 0, 0), [100, 50, 0, 128]);
+    assert!(Arc::ptr_eq(&images[0].picture, &images[1].picture), "decoded once");
+    assert_eq!(groups(&nodes)[0].transform.transform_rect_bbox(images[0].dest), Rect::new(10.0, 0.0, 30.0, 20.0));
+}
+
+#[test]
+fn nested_document_is_drawn_and_clipped() {
+    let inner = "%3Csvg xmlns=%22http://www.w3.org/2000/svg%22 width=%2210%22 height=%2210%22%3E%3Crect width=%2220%22 height=%2210%22 fill=%22red%22/%3E%3C/svg%3E";
+    let source = svg(&format!("<image width='50' height='50' href='data:image/svg+xml,{inner}'/>"));
+    let picture = drawn(&source, 100, 100);
+    assert_eq!(pixel(&picture, 25, 25), [255, 0, 0, 255]);
+    assert_eq!(pixel(&picture, 75, 25), [0; 4]);
+    let result = asset(&source).nodes(&[], 1.0).expect("drawn");
+    assert_eq!(fill(&paths(&result.nodes)[0]), [255, 0, 0, 255]);
+}
+
+#[test]
+fn nothing_outside_the_file_is_loaded() {
+    for href in ["file:///etc/hostname", "/etc/hostname", "Cargo.toml", "http://127.0.0.1/a.png", "../a.svg"] {
+        let result = asset(&svg(&format!("<image width='9' height='9' xlink:href='{href}'/>"))).nodes(&[], 1.0);
+        let result = result.expect("drawn without it");
+        assert!(result.nodes.is_empty());
+        assert_eq!(
+            result.skipped,
+            [format!("an image inside the SVG is not loaded because it is not a data: URL: {href}")]
+        );
+    }
+    // XInclude, external entities and style sheets are not even kept.
+    let source = "<?xml-stylesheet href='http://127.0.0.1/a.css'?><svg xmlns='http://www.w3.org/2000/svg'
+        xmlns:xi='http://www.w3.org/2001/XInclude' width='9' height='9'><xi:include href='/etc/hostname' parse='text'/>
+        <script>alert(1)</script><foreignObject><body xmlns='http://www.w3.org/1999/xhtml'>x</body></foreignObject></svg>";
+    let kept = asset(source).source;
+    assert!(!kept.contains("hostname") && !kept.contains("alert") && !kept.contains("body"), "{kept}");
+    let external =
+        "<!DOCTYPE svg [<!ENTITY x SYSTEM 'file:///etc/hostname'>]><svg xmlns='http://www.w3.org/2000/svg'>&x;</svg>";
+    assert!(matches!(refused(external), SvgError::Unreadable { .. }));
+}
+
+#[test]
+fn broken_embedded_picture_is_left_out_and_reported() {
+    let result =
+        asset(&svg("<image width='9' height='9' href='data:image/png;base64,AAAA'/><rect width='9' height='9'/>"))
+            .nodes(&[], 1.0)
+            .expect("drawn");
+    assert_eq!(paths(&result.nodes).len(), 1);
+    assert!(result.skipped[0].starts_with("an image inside the SVG is left out: not an image we read"));
+}
+
+#[test]
+fn colours_are_replaced_by_value() {
+    let source = svg("<style>.a, .b { fill: #f00; stroke:rgb(255,0,0) } .c{fill:blue}</style>
+         <rect class='a' width='9' height='9'/><rect width='9' height='9' style='fill:RED;stroke:none'/>
+         <rect width='9' height='9' fill='rgb(100%,0%,0%)'/><rect class='c' width='9' height='9'/>
+         <rect width='9' height='9' fill='#ff0001'/>");
+    let pairs = [("red".into(), "rgba(0, 255, 0, 0.5)".into()), ("#0000FF".into(), "white".into())];
+    let nodes = asset(&source).nodes(&pairs, 1.0).expect("drawn").nodes;
+    let fills: Vec<_> = paths(&nodes).iter().map(fill).collect();
+    let green = [0, 255, 0, 128];
+    assert_eq!(fills, [green, green, green, [255; 4], [255, 0, 1, 255]]);
+    let stroke = paths(&nodes)[0].stroke.clone().expect("stroked").0.brush;
+    assert!(matches!(stroke, Brush::Solid(color) if color.to_rgba8().to_u8_array() == green));
+}
+
+#[test]
+fn colours_of_gradients_are_replaced() {
+    let source = svg(
+        "<linearGradient id='g'><stop stop-color='#ff5722'/><stop offset='1' style='stop-color:#3f51b5'/></linearGradient>
+         <rect width='9' height='9' fill='url(#g)'/>",
+    );
+    let pairs = [("#FF5722".into(), "#4caf50".into()), ("rgb(63,81,181)".into(), "#000".into())];
+    let nodes = asset(&source).nodes(&pairs, 1.0).expect("drawn").nodes;
+    let Some(Brush::Gradient(gradient)) = paths(&nodes)[0].fill.as_ref().map(|it| it.0.brush.clone()) else {
+        panic!("not a gradient")
+    };
+    let stops: Vec<_> = gradient
+        .stops
+        .iter()
+        .map(|it| it.color.to_alpha_color::<peniko::color::Srgb>().to_rgba8().to_u8_array())
+        .collect();
+    assert_eq!(stops, [[0x4c, 0xaf, 0x50, 255], [0, 0, 0, 255]]);
+}
+
+#[test]
+fn colours_black_means_shapes_without_a_fill() {
+    let source = svg("<rect width='9' height='9'/><rect width='9' height='9' fill='#123456'/>");
+    let nodes = asset(&source).nodes(&[("black".into(), "#fff".into())], 1.0).expect("drawn").nodes;
+    let fills: Vec<_> = paths(&nodes).iter().map(fill).collect();
+    assert_eq!(fills, [[255; 4], [0x12, 0x34, 0x56, 255]]);
+}
+
+#[test]
+fn colours_that_are_none_are_ignored() {
+    let source = svg("<rect width='9' height='9' fill='red' stroke='none'/>");
+    let pairs = [("none".into(), "blue".into()), ("red".into(), "\"/><script>".into()), ("".into(), "".into())];
+    let nodes = asset(&source).nodes(&pairs, 1.0).expect("drawn").nodes;
+    assert_eq!(fill(&paths(&nodes)[0]), [255, 0, 0, 255]);
+}
+
+#[test]
+fn rasterize_stretches_to_the_size() {
+    let source = "<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10' viewBox='0 0 10 10'>
+        <rect width='5' height='10' fill='red'/></svg>";
+    let picture = drawn(source, 40, 20);
+    assert_eq!((picture.width, picture.height), (40, 20));
+    assert_eq!(pixel(&picture, 18, 10), [255, 0, 0, 255]);
+    assert_eq!(pixel(&picture, 21, 10), [0; 4]);
+    let huge = DeviceSize { width: 60_000, height: 60_000 };
+    assert!(matches!(rasterize(&asset(source), huge, &[]), Err(SvgError::TooManyPixels { .. })));
+}
+
+/// `levels` groups, each showing the one before ten times by way of `show`.
+fn explosion(levels: usize, show: impl Fn(usize) -> String) -> String {
+    let mut inside = String::from("<rect id='e0' width='1' height='1'/>");
+    for level in 1..levels {
+        let _ = write!(inside, "<g id='e{level}'>{}</g>", show(level - 1).repeat(10));
+    }
+    svg(&inside)
+}
+
+#[test]
+fn explosions_are_refused_before_they_are_built() {
+    let by_use = explosion(12, |below| format!("<use xlink:href='#e{below}'/>"));
+    assert!(matches!(refused(&by_use), SvgError::TooComplex { .. }));
+
+    let patterns = |paint: &str| {
+        let mut inside = String::from("<pattern id='p0' width='1' height='1'><rect width='1' height='1'/></pattern>");
+        for level in 1..12 {
+            let shapes = paint.replace('#', &format!("#p{}", level - 1));
+            let _ = write!(inside, "<pattern id='p{level}' width='1' height='1'>{shapes}</pattern>");
+        }
+        svg(&format!("{inside}<rect width='9' height='9' fill='url(#p11)'/>"))
+    };
+    let shape = "<rect width='1' height='1'/>".repeat(10);
+    let direct = shape.replace("/>", " fill='url(#)'/>");
+    assert!(matches!(refused(&patterns(&direct)), SvgError::TooComplex { .. }));
+    assert!(matches!(refused(&patterns(&format!("<g fill='url(#)'>{shape}</g>"))), SvgError::TooComplex { .. }));
+    let styled = shape.replace("/>", " style='fill:url(\"#\") none'/>");
+    assert!(matches!(refused(&patterns(&styled)), SvgError::TooComplex { .. }));
+
+    let masks = {
+        let mut inside = String::from("<mask id='m0'><rect width='1' height='1'/></mask>");
+        let mut style = String::new();
+        for level in 1..12 {
+            let _ =
+                write!(inside, "<mask id='m{level}'>{}</mask>", format!("<g class='c{level}'><rect/></g>").repeat(10));
+            let _ = write!(style, ".c{level}{{mask:url(#m{})}}", level - 1);
+        }
+        svg(&format!("<style>{style}</style>{inside}"))
+    };
+    assert!(matches!(refused(&masks), SvgError::TooComplex { .. }), "by a style sheet");
+
+    let vertices = svg(&format!(
+        "<marker id='m'>{}</marker><path marker-mid='url(#m)' d='M0 0{}'/>",
+        "<rect width='1' height='1'/>".repeat(1000),
+        "h1".repeat(20_000)
+    ));
+    assert!(matches!(refused(&vertices), SvgError::TooComplex { .. }));
+}
+
+#[test]
+fn entity_bombs_are_refused() {
+    let mut entities = String::from("<!ENTITY a0 \"lol\">");
+    for level in 1..10 {
+        let _ = write!(entities, "<!ENTITY a{level} \"{}\">", format!("&a{};", level - 1).repeat(10));
+    }
+    let laughs = format!("<!DOCTYPE svg [{entities}]>{}", svg("<text>&a9;</text>"));
+    assert!(matches!(refused(&laughs), SvgError::Entities { .. }));
+    let blowup = format!(
+        "<!DOCTYPE svg [<!ENTITY a \"{}\">]>{}",
+        "x".repeat(100_000),
+        svg(&format!("<text>{}</text>", "&a;".repeat(10_000)))
+    );
+    assert!(matches!(refused(&blowup), SvgError::Entities { .. }));
+}
+
+#[test]
+fn cycles_are_refused() {
+    for inside in [
+        "<g id='a'><use href='#b'/></g><g id='b'><use href='#c'/></g><g id='c'><use href='#a'/></g>",
+        "<pattern id='a'><rect fill='url(#b)'/></pattern><pattern id='b'><rect fill='url(#c)'/></pattern>
+         <pattern id='c'><rect fill='url(#a)'/></pattern><rect fill='url(#a)'/>",
+        "<mask id='a' mask='url(#b)'><rect/></mask><mask id='b' mask='url(#c)'/><mask id='c' mask='url(#a)'/>",
+        "<g fill='url(#a)'><pattern id='a' width='1' height='1'><rect width='1' height='1'/></pattern><rect/></g>",
+        "<filter id='a'><feImage href='#b'/></filter><g id='b' filter='url(#a)'><rect/></g>",
+    ] {
+        assert!(matches!(refused(&svg(inside)), SvgError::Cycle { .. }), "{inside}");
+    }
+}
+
+#[test]
+fn deep_documents_are_refused_and_allowed_ones_fit_the_stack() {
+    let nested = |levels: usize, open: &str, close: &str| {
+        svg(&format!("{}<rect width='1' height='1'/>{}", open.repeat(levels), close.repeat(levels)))
+    };
+    for levels in [1_000, 400_000] {
+        assert!(matches!(refused(&nested(levels, "<g>", "</g>")), SvgError::TooDeep { .. }));
+    }
+    // Threads of the pool have 2 MiB, as test threads do.
+    for (open, close) in [("<g opacity='.9'>", "</g>"), ("<svg width='90' height='90'>", "</svg>")] {
+        let source = nested(120, open, close);
+        assert!(!asset(&source).nodes(&[], 1.0).expect("drawn").nodes.is_empty());
+        drawn(&source, 10, 10);
+    }
+    let mut uses = String::from("<g id='u0'><rect width='1' height='1'/></g>");
+    for level in 1..50 {
+        let _ = write!(uses, "<g id='u{level}'><use href='#u{}'/></g>", level - 1);
+    }
+    assert!(!asset(&svg(&uses)).nodes(&[], 1.0).expect("drawn").nodes.is_empty());
+    let mut patterns = String::from("<pattern id='p0' width='1' height='1'><rect width='1' height='1'/></pattern>");
+    for level in 1..50 {
+        let _ = write!(
+            patterns,
+            "<pattern id='p{level}' width='1' height='1'><rect width='1' height='1' fill='url(#p{})'/></pattern>",
+            level - 1
+        );
+    }
+    let patterns = asset(&svg(&format!("{patterns}<rect width='9' height='9' fill='url(#p49)'/>")));
+    patterns.nodes(&[], 1.0).expect("drawn");
+}
+
+#[test]
+fn style_bombs_are_refused() {
+    let sheet = format!("<style>{} {{ {} }}</style>", "a,".repeat(20_000), "x:y;".repeat(20_000));
+    assert!(matches!(refused(&svg(&sheet)), SvgError::TooComplex { .. }));
+    let rules = format!("<style>{}</style>{}", ".a{x:y}".repeat(3_000), "<g/>".repeat(10_000));
+    assert!(matches!(refused(&svg(&rules)), SvgError::TooComplex { .. }));
+}
+
+#[test]
+fn rasterised_parts_are_reduced_to_fit() {
+    // A hundred thousand px wide at this scale.
+    let mask = svg(
+        "<mask id='m'><rect width='99' height='99' fill='white'/></mask><rect width='99' height='99' mask='url(#m)'/>",
+    );
+    let result = asset(&mask).nodes(&[], 1000.0).expect("drawn");
+    let picture = &images(&result.nodes)[0].picture;
+    assert!(result.reduced && picture.width * picture.height < 20_000_000, "{}x{}", picture.width, picture.height);
+
+    let heavy = svg("<filter id='f'><feTurbulence baseFrequency='.1' numOctaves='1000000000'/></filter>
+         <rect width='99' height='99' filter='url(#f)'/>");
+    assert!(matches!(
+        rasterize(&asset(&heavy), DeviceSize { width: 100, height: 100 }, &[]),
+        Err(SvgError::TooManyPixels { .. })
+    ));
+}
+
+#[test]
+fn text_needs_fonts() {
+    let source = svg("<text x='0' y='50' font-size='40'>A</text>");
+    assert!(asset(&source).nodes(&[], 1.0).expect("drawn").nodes.is_empty());
+}
+
+#[test]
+fn damaged_documents_never_panic() {
+    let source = svg(&format!(
+        "<!DOCTYPE svg [<!ENTITY c '#f00'>]><style>.a{{fill:#f00}}</style><linearGradient id='g'><stop offset='.5'/>
+         <stop offset='1' stop-color='red'/></linearGradient><filter id='f'><feGaussianBlur stdDeviation='2'/></filter>
+         <g transform='rotate(5)' clip-path='url(#c)' filter='url(#f)'><path class='a' d='M1 2C3 4 5 6 7 8z' stroke='url(#g)'
+         stroke-dasharray='1 2'/></g><clipPath id='c'><circle r='9'/></clipPath><image href='{}' width='5' height='5'/>",
+        png_url([1, 2, 3, 4])
+    ));
+    let pairs = [("red".to_owned(), "blue".to_owned())];
+    for at in 0..source.len() {
+        for value in [b'0', b'<', b'-', b'9', b' '] {
+            let mut bytes = source.as_bytes().to_vec();
+            bytes[at] = value;
+            if let Ok(asset) = SvgAsset::new(&bytes, &AssetLimits::default()) {
+                let _ = asset.nodes(&pairs, 0.5);
+            }
+        }
+    }
+}
