@@ -5,7 +5,7 @@ use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler,
 use vello_cpu::{Glyph, Image, ImageSource, Level, PixmapMut, RenderContext, RenderSettings, Resources};
 
 use super::PaintError;
-use super::glyphs::{Faces, Shape};
+use super::glyphs::{Faces, GlyphSize, Shape};
 use super::photo::{Photos, Place, Placed, Reduction};
 use super::plan::{Glyphs, Op, PlacedGlyph};
 use crate::raster::{Premultiplied, Raster};
@@ -97,20 +97,21 @@ impl Canvas {
         let em = run.size * a.hypot(b).max(c.hypot(d));
         // To the right for each unit up; y grows downwards.
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
+        let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
         let mut added = 0;
         let face = self.faces.get(&run.font, &run.coords)?;
-        let unit = run.size / face.units_per_em;
-        let from_font = slant * Affine::scale_non_uniform(unit, -unit);
+        let upright = run.snapped && a == d && run.skew == 0.0;
+        let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
         for glyph in &run.glyphs {
-            let (shape, elements) = face.shape(glyph.id, em, run.size, run.embolden)?;
+            let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
             added += elements;
             let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
             let context = &mut self.context;
             match shape {
                 Shape::Blank => {}
-                Shape::Outline(outline) => match &run.style {
+                Shape::Outline(outline, units) => match &run.style {
                     GlyphStyle::Fill => {
-                        let transform = to_device * from_font;
+                        let transform = to_device * from_font(units);
                         set_paint(context, &run.paint, transform, transform.inverse() * run.paint.transform);
                         context.set_fill_rule(Fill::NonZero);
                         context.fill_path(&outline);
@@ -119,7 +120,7 @@ impl Canvas {
                         set_paint(context, &run.paint, to_device, to_device.inverse() * run.paint.transform);
                         context.set_stroke(stroke.clone());
                         // The pen is round in the run's space, not in the slanted one.
-                        context.stroke_path(&(from_font * BezPath::clone(&outline)));
+                        context.stroke_path(&(from_font(units) * BezPath::clone(&outline)));
                     }
                 },
                 // Coloured glyphs have no outline to stroke.
