@@ -23,6 +23,8 @@ use crate::scene::Picture;
 
 /// Path elements kept a thread, about 50 bytes each; then everything is dropped and made anew.
 const MAX_ELEMENTS: usize = 400_000;
+/// Counted for each outline on top: the entry, and its share of the hinter for its size.
+const OVERHEAD: usize = 20;
 /// Side of a glyph's picture. The largest strikes in use are 160 px.
 const MAX_STRIKE_SIDE: u32 = 1024;
 /// Larger text is drawn from the plain outline, as in browsers.
@@ -158,7 +160,7 @@ impl Face {
             return Ok((shape(known.clone()), 0));
         }
         let outline = self.outline(&open(font)?, id, hinted_em, weight)?.map(Arc::new);
-        let elements = outline.as_ref().map_or(1, |outline| outline.elements().len());
+        let elements = OVERHEAD + outline.as_ref().map_or(0, |outline| outline.elements().len());
         self.outlines.insert(key, outline.clone());
         Ok((shape(outline), elements))
     }

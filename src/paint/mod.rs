@@ -6,6 +6,7 @@
 
 mod cpu;
 mod dump;
+mod edges;
 mod glyphs;
 mod ops_cpu;
 mod photo;
