@@ -69,11 +69,24 @@ pub(super) struct Glyph {
     pub advance: f64,
 }
 
+impl Paragraph {
+    /// The latest run when it is the same face in the same span (words are shaped apart but drawn together), else `run`.
+    fn run_like(&mut self, run: Run) -> usize {
+        let same = |last: &Run| (last.span, &last.font, &last.coords) == (run.span, &run.font, &run.coords);
+        if !self.runs.last().is_some_and(same) {
+            self.runs.push(run);
+        }
+        self.runs.len() - 1
+    }
+}
+
 /// One face at one size.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub font: FontData,
     pub coords: Arc<[i16]>,
+    /// In `Paragraph::styles`.
+    pub span: usize,
     pub ascent_units: f64,
     pub descent_units: f64,
     pub units_per_em: f64,
@@ -141,6 +154,15 @@ impl Shaper {
 
     /// `spans` must not hold line breaks.
     pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
+        self.shape_with(spans, &FEATURES)
+    }
+
+    /// Without kerning and optional ligatures: for glyphs that are placed one by one.
+    pub(super) fn shape_apart(&mut self, spans: &[Span]) -> Paragraph {
+        self.shape_with(spans, &FEATURES_APART)
+    }
+
+    fn shape_with(&mut self, spans: &[Span], features: &'static Features) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         let levels = bidi_levels(&text);
         let mut paragraph = Paragraph {
@@ -155,7 +177,7 @@ impl Shaper {
             return paragraph;
         }
         let pieces = self.choose_faces(&paragraph.text, spans);
-        let layout = self.lay_out(&paragraph.text, &paragraph.styles, &pieces);
+        let layout = self.lay_out(&paragraph.text, &paragraph.styles, &pieces, features);
         self.collect(&layout, &mut paragraph);
         paragraph
     }
@@ -226,7 +248,13 @@ impl Shaper {
         name
     }
 
-    fn lay_out(&mut self, text: &str, styles: &[Arc<SpanStyle>], pieces: &[Piece]) -> Layout<u16> {
+    fn lay_out(
+        &mut self,
+        text: &str,
+        styles: &[Arc<SpanStyle>],
+        pieces: &[Piece],
+        features: &'static Features,
+    ) -> Layout<u16> {
         let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
         for (piece, name) in pieces.iter().zip(&names) {
@@ -241,13 +269,8 @@ impl Shaper {
             }
             // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
             // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
-            let features = match (style.letter_spacing != 0.0, piece.odd) {
-                (false, false) => &FEATURES[..0],
-                (false, true) => &FEATURES[..1],
-                (true, true) => &FEATURES[..],
-                (true, false) => &FEATURES[1..],
-            };
-            builder.push(StyleProperty::FontFeatures(FontFeatures::from(features)), range);
+            let list = features.list(style.letter_spacing != 0.0, piece.odd);
+            builder.push(StyleProperty::FontFeatures(FontFeatures::from(list)), range);
         }
         let mut layout = builder.build(text);
         layout.break_all_lines(None);
@@ -267,17 +290,18 @@ impl Shaper {
                     Some((known, index)) if known == span => index,
                     _ => {
                         let style = &paragraph.styles[span];
-                        paragraph.runs.push(Run {
+                        let index = paragraph.run_like(Run {
                             font: run.font().clone(),
                             coords: coords.clone(),
+                            span,
                             ascent_units: loaded.ascent,
                             descent_units: loaded.descent,
                             units_per_em: loaded.units_per_em,
                             embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0,
                             slant: style.italic && !face.style.italic,
                         });
-                        of_span = Some((span, paragraph.runs.len() - 1));
-                        paragraph.runs.len() - 1
+                        of_span = Some((span, index));
+                        index
                     }
                 };
                 clusters.push(collect_cluster(&cluster, run_index, span, paragraph));
@@ -288,14 +312,38 @@ impl Shaper {
     }
 }
 
-/// Kerning on, then optional ligatures off.
-const FEATURES: [FontFeature; 5] = [
-    FontFeature { tag: Tag::new(b"kern"), value: 1 },
-    FontFeature { tag: Tag::new(b"liga"), value: 0 },
-    FontFeature { tag: Tag::new(b"clig"), value: 0 },
-    FontFeature { tag: Tag::new(b"dlig"), value: 0 },
-    FontFeature { tag: Tag::new(b"hlig"), value: 0 },
-];
+/// Kerning, then optional ligatures off; and which part of that holds for text that is not spaced.
+struct Features {
+    all: [FontFeature; 5],
+    always: bool,
+}
+
+impl Features {
+    /// Two lists that mean the same, for neighbours that shaping must keep apart.
+    fn list(&self, spaced: bool, odd: bool) -> &[FontFeature] {
+        match (self.always, spaced, odd) {
+            // Without kerning nothing passes between neighbours anyway.
+            (true, ..) => &self.all,
+            (false, false, false) => &self.all[..0],
+            (false, false, true) => &self.all[..1],
+            (false, true, true) => &self.all[..],
+            (false, true, false) => &self.all[1..],
+        }
+    }
+}
+
+const fn features(kern: u16) -> [FontFeature; 5] {
+    [
+        FontFeature { tag: Tag::new(b"kern"), value: kern },
+        FontFeature { tag: Tag::new(b"liga"), value: 0 },
+        FontFeature { tag: Tag::new(b"clig"), value: 0 },
+        FontFeature { tag: Tag::new(b"dlig"), value: 0 },
+        FontFeature { tag: Tag::new(b"hlig"), value: 0 },
+    ]
+}
+
+static FEATURES: Features = Features { all: features(1), always: false };
+static FEATURES_APART: Features = Features { all: features(0), always: true };
 
 fn collect_cluster(cluster: &parley::Cluster<'_, u16>, run: usize, span: usize, paragraph: &mut Paragraph) -> Cluster {
     let range = cluster.text_range();
