@@ -3,7 +3,7 @@
 //! The face of every grapheme is chosen here (family, then fallback, colour emoji first where they are meant), so parley
 //! is left with itemising by script and direction, and shaping.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -104,6 +104,9 @@ impl Run {
     }
 }
 
+/// Characters told of one grapheme; a hostile one has as many as its text.
+const SHOWN_CHARS: usize = 16;
+
 /// Characters that no face has: what was asked for, and in which family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct MissingGlyph {
@@ -120,7 +123,32 @@ pub(super) struct Shaper {
     registered: HashMap<usize, Registered>,
     /// By blob: the face that owns it.
     by_blob: HashMap<u64, Arc<Face>>,
-    pub missing: Vec<MissingGlyph>,
+    pub missing: Missing,
+}
+
+/// Each once, in the order met. A text may miss as many as it has characters, so looking one up must not take a walk.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    known: HashSet<MissingGlyph>,
+    /// The first [`Missing::KEPT`].
+    pub first: Vec<MissingGlyph>,
+}
+
+impl Missing {
+    /// Told one by one.
+    pub(super) const KEPT: usize = 20;
+
+    /// How many more there were.
+    pub(super) fn more(&self) -> usize {
+        self.known.len() - self.first.len()
+    }
+
+    fn add(&mut self, missing: MissingGlyph) {
+        if self.first.len() < Self::KEPT && !self.known.contains(&missing) {
+            self.first.push(missing.clone());
+        }
+        self.known.insert(missing);
+    }
 }
 
 struct Registered {
@@ -143,7 +171,7 @@ impl Shaper {
         let options = CollectionOptions { shared: false, system_fonts: false };
         let context = FontContext { collection: Collection::new(options), source_cache: SourceCache::default() };
         let (registered, by_blob) = (HashMap::new(), HashMap::new());
-        Self { fonts, context, layouts: LayoutContext::new(), registered, by_blob, missing: Vec::new() }
+        Self { fonts, context, layouts: LayoutContext::new(), registered, by_blob, missing: Missing::default() }
     }
 
     /// The best regular match for `style`, without any text: for struts and empty lines.
@@ -226,10 +254,8 @@ impl Shaper {
         if let Some(face) = fallback.find(|face| face.covers(grapheme)) {
             return Some(face.clone());
         }
-        let missing = MissingGlyph { text: grapheme.to_owned(), family: style.family.clone() };
-        if !self.missing.contains(&missing) {
-            self.missing.push(missing);
-        }
+        let shown = grapheme.char_indices().nth(SHOWN_CHARS).map_or(grapheme, |(end, _)| &grapheme[..end]);
+        self.missing.add(MissingGlyph { text: shown.to_owned(), family: style.family.clone() });
         own.iter().chain(self.fonts.fallback()).find(|face| face.load().is_some()).cloned()
     }
 
@@ -433,8 +459,18 @@ mod tests {
         let mut shaper = shaper();
         let paragraph = shaper.shape(&[span("a\u{1f9ff}b\u{1f9ff}", "Roboto", 400.0)]);
         assert_eq!(paragraph.clusters.len(), 4);
-        assert_eq!(shaper.missing.len(), 1);
-        assert_eq!(shaper.missing[0].text, "\u{1f9ff}");
+        assert_eq!((shaper.missing.first.len(), shaper.missing.more()), (1, 0));
+        assert_eq!(shaper.missing.first[0].text, "\u{1f9ff}");
+    }
+
+    #[test]
+    fn shaping_counts_missing_characters_beyond_the_first() {
+        let mut shaper = shaper();
+        let rare: String = ('\u{20000}'..).take(3000).collect();
+        let marks = "\u{1f9ff}".to_owned() + &"\u{e0041}".repeat(100);
+        shaper.shape(&[span(&(marks + &rare + &rare), "Roboto", 400.0)]);
+        assert_eq!((shaper.missing.first.len(), shaper.missing.more()), (Missing::KEPT, 3001 - Missing::KEPT));
+        assert!(shaper.missing.first.iter().all(|it| it.text.chars().count() <= SHOWN_CHARS));
     }
 
     #[test]

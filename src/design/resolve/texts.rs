@@ -110,10 +110,15 @@ impl Resolver<'_> {
 
     /// Tells of characters that no font has.
     pub(super) fn warn_of_glyphs(&mut self, origin: &Origin) {
-        for TextWarning::GlyphMissing { text, family } in self.layouter.take_warnings() {
-            let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
-            let message =
-                format!("no font has {text:?} ({}), wanted in {family:?}; drawn as an empty box", codes.join(" "));
+        for warning in self.layouter.take_warnings() {
+            let message = match warning {
+                TextWarning::GlyphMissing { text, family } => {
+                    let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
+                    let codes = codes.join(" ");
+                    format!("no font has {text:?} ({codes}), wanted in {family:?}; drawn as an empty box")
+                }
+                TextWarning::MoreMissing { count } => format!("no font has {count} more characters of this text"),
+            };
             self.warn(origin, WarningCode::GlyphMissing, message);
         }
     }
