@@ -179,7 +179,7 @@ fn serve_refuses_what_is_not_safe_or_not_built() {
     assert!(code == Some(2) && message.contains("TENTER_KEYS"), "{message}");
     let (code, message) = refused(&["--listen", "127.0.0.1:0", "--rasterizer", "gpu"]);
     assert!(
-        code == Some(1) && message.contains("TENTER_RASTERIZER = gpu: the GPU painter is not built yet"),
+        code == Some(2) && message.contains("TENTER_RASTERIZER = gpu: the GPU painter is not built yet"),
         "{message}"
     );
 }

@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),
-    ("cli", &["report", "json", "config", "options", "paint", "output", "pipeline", "error", "server"]),
+    ("cli", &["report", "json", "config", "options", "text", "paint", "output", "pipeline", "error", "server"]),
 ];
 
 #[test]

@@ -126,7 +126,7 @@ async fn file_is_the_picture_alone() {
     assert_eq!(png_size(&answer.body), (30, 20));
     let jpeg = service.render(json!({"design": design(), "outputFormat": "file", "format": "jpg"})).await;
     assert_eq!((jpeg.status, jpeg.header("content-type")), (StatusCode::OK, "image/jpeg"));
-    assert_eq!(jpeg.header("content-disposition"), "inline; filename=\"design.jpeg\"");
+    assert_eq!(jpeg.header("content-disposition"), "inline; filename=\"design.jpg\"");
     assert!(jpeg.body.starts_with(&[0xff, 0xd8]));
 }
 
@@ -310,6 +310,47 @@ async fn page_unknown_is_400_in_the_engines_words() {
     let answer = call("three").await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert!(answer.error().contains("No page for export with id three"), "{}", answer.error());
+}
+
+/// Two pictures nobody may fetch, and a text in a font nobody has.
+fn design_without_assets() -> Value {
+    let image = |id: &str, src: &str| json!({"id": id, "type": "image", "src": src, "width": 9, "height": 9});
+    let text =
+        json!({"id": "t", "type": "text", "text": "a", "fontFamily": "No Such Family", "width": 20, "height": 9});
+    let children = json!([image("p", "http://127.0.0.1:9/p.png"), image("q", "data:image/png;base64,AAAA"), text]);
+    json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": children}]})
+}
+
+#[tokio::test]
+async fn assets_failed_are_422_and_all_named() {
+    let service = service(&[]);
+    let answer = service.render(json!({"design": design_without_assets()})).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problems = answer.json()["problems"].clone();
+    assert_eq!(problems[0]["path"], "design.pages[0].children[0]");
+    assert_eq!(problems[1]["path"], "design.pages[0].children[1]");
+    assert_eq!(problems.as_array().map(Vec::len), Some(2), "{problems}");
+    assert!(answer.error().contains("image with id p url: http://127.0.0.1:9/p.png"), "{}", answer.error());
+
+    let options = json!({"skipImageError": true});
+    let answer = service.render(json!({"design": design_without_assets(), "exportOptions": options})).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.error().contains("Timeout for loading font \"No Such Family\""), "{}", answer.error());
+}
+
+#[tokio::test]
+async fn assets_skipped_are_warnings() {
+    let options = json!({"skipImageError": true, "skipFontError": true});
+    let request = json!({"design": design_without_assets(), "exportOptions": options});
+    let answer = service(&[]).render(request).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    assert_eq!(answer.header("x-tenter-warnings"), "3");
+    let warnings = answer.json()["warnings"].clone();
+    let mut told: Vec<_> =
+        warnings.as_array().expect("warnings").iter().map(|it| (&it["code"], &it["element"])).collect();
+    told.sort_by_key(|(_, element)| element.to_string());
+    let (skipped, substituted) = (json!("image_skipped"), json!("font_substituted"));
+    assert_eq!(told, [(&skipped, &json!("p")), (&skipped, &json!("q")), (&substituted, &json!("t"))]);
 }
 
 #[tokio::test]

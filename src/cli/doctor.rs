@@ -5,6 +5,7 @@ use std::path::Path;
 use super::flags::SettingFlags;
 use super::{Failure, load};
 use crate::config::{Loaded, Settings};
+use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -114,25 +115,23 @@ fn gpus() -> Vec<Finding> {
 }
 
 fn fonts(settings: &Settings) -> Finding {
-    let Some(folder) = &settings.fonts.directory else {
-        return match &settings.fonts.google_fonts_url {
-            Some(url) => ok(format!("fonts: the design's, then {url}, then the bundled ones")),
-            None => note(
-                "fonts: only the design's and the bundled ones; set TENTER_FONT_DIR or TENTER_GOOGLE_FONTS_URL if designs \
-                 name other families",
-            ),
-        };
+    let library = match FontLibrary::new(&settings.fonts) {
+        Ok(library) => library,
+        Err(error) => return fail(format!("fonts: {error}")),
     };
-    let is_font = |path: &Path| {
-        let ending = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
-        matches!(ending.as_deref(), Some("ttf" | "otf" | "ttc" | "woff" | "woff2"))
-    };
-    match std::fs::read_dir(folder) {
-        Err(error) => fail(format!("fonts: cannot read {} (TENTER_FONT_DIR): {error}", folder.display())),
-        Ok(entries) => match entries.flatten().filter(|it| is_font(&it.path())).count() {
-            0 => note(format!("fonts: no font files in {} (TENTER_FONT_DIR)", folder.display())),
-            count => ok(format!("fonts: {count} files in {} (TENTER_FONT_DIR)", folder.display())),
-        },
+    let families = library.families();
+    let in_folder = families.iter().filter(|(_, source)| *source == FamilySource::Folder).count();
+    let bundled = families.len() - in_folder;
+    match (&settings.fonts.directory, &settings.fonts.google_fonts_url) {
+        (Some(folder), _) if in_folder == 0 => {
+            note(format!("fonts: none in {} (TENTER_FONT_DIR), {bundled} families bundled", folder.display()))
+        }
+        (Some(_), _) => ok(format!("fonts: {in_folder} families in TENTER_FONT_DIR, {bundled} bundled")),
+        (None, Some(url)) => ok(format!("fonts: {bundled} families bundled, others from {url}")),
+        (None, None) => note(format!(
+            "fonts: {bundled} families bundled; designs that name others must bring them, or set TENTER_FONT_DIR or \
+             TENTER_GOOGLE_FONTS_URL"
+        )),
     }
 }
 

@@ -16,8 +16,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::flags::SettingFlags;
-use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, SettingsErrors};
+use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, Settings, SettingsErrors};
 use crate::error::{Error, Kind};
+use crate::pipeline::Engine;
 
 /// Renders Polotno designs to PNG and JPEG.
 #[derive(Parser)]
@@ -139,7 +140,12 @@ fn start_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|error| Failure::Machine(format!("cannot start threads: {error}")))
 }
 
+/// An engine that does not start was set up wrongly: a rasterizer that is not built, a folder that cannot be read.
+fn start_engine(settings: &Settings) -> Result<Engine, Failure> {
+    Engine::new(settings).map_err(|error| Failure::Usage(error.to_string()))
+}
+
 /// Settings from all sources.
 fn load(flags: &SettingFlags) -> Result<Loaded, Failure> {
-    Ok(crate::config::Settings::load(&flags.given())?)
+    Ok(Settings::load(&flags.given())?)
 }

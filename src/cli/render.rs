@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::flags::SettingFlags;
-use super::{Failure, load, start_log, start_runtime};
+use super::{Failure, load, start_engine, start_log, start_runtime};
 use crate::config::{LogLevel, Source};
 use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
+use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
 use crate::report::{JsonPath, Problem};
 
 /// What stands for standard input and output.
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let format = choose_format(&options, &arguments.output)?;
     let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options) };
 
-    let engine = Engine::new(&loaded.settings)?;
+    let engine = start_engine(&loaded.settings)?;
     let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
     let Rendered { pages, warnings, .. } = start_runtime()?.block_on(engine.render(request))?;
     for warning in &warnings {

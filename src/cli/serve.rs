@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::SettingFlags;
-use super::{Failure, load, start_log, start_runtime};
+use super::{Failure, load, start_engine, start_log, start_runtime};
 use crate::config::{Loaded, Settings};
 use crate::pipeline::Engine;
 use crate::server::{self, App, Files, Health};
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let files = Files::open(&settings.files, server::system_clock());
     let files = files.map_err(|error| Failure::Machine(error.to_string()))?;
-    let engine = Engine::new(&settings)?;
+    let engine = start_engine(&settings)?;
     start_runtime()?.block_on(serve(settings, engine, files))
 }
 

@@ -353,8 +353,8 @@ pub static SETTINGS: &[Setting] = {
             Fonts,
             "TENTER_GOOGLE_FONTS_URL",
             URL,
-            "A CSS endpoint that speaks like https://fonts.googleapis.com/css2. None: families that no one brings \
-             are replaced, with a warning.",
+            "A CSS endpoint that speaks like https://fonts.googleapis.com/css2, asked for families that neither the \
+             design nor TENTER_FONT_DIR brings. None: such a family is an error, or replaced with `skipFontError`.",
             |s| &mut s.fonts.google_fonts_url,
         ),
         row(Log, "TENTER_LOG_FORMAT", Accepts::OneOf(LogFormat::WORDS), "One JSON object a line, or text.", |s| {

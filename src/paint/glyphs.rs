@@ -11,17 +11,24 @@ use kurbo::{Affine, BezPath, Diagonal2, Join};
 use peniko::FontData;
 use skrifa::bitmap::{BitmapData, BitmapGlyph, Origin};
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
-use skrifa::outline::{DrawSettings, OutlinePen};
+use skrifa::outline::{
+    DrawSettings, Engine, GlyphStyles, HintingInstance, HintingOptions, OutlineGlyphFormat, OutlinePen, SmoothMode,
+    Target,
+};
 use skrifa::raw::TableProvider;
-use skrifa::{FontRef, GlyphId, MetadataProvider};
+use skrifa::{FontRef, GlyphId, MetadataProvider, OutlineGlyphCollection};
 
 use super::PaintError;
 use crate::scene::Picture;
 
 /// Path elements kept a thread, about 50 bytes each; then everything is dropped and made anew.
 const MAX_ELEMENTS: usize = 400_000;
+/// Counted for each outline on top: the entry, and its share of the hinter for its size.
+const OVERHEAD: usize = 20;
 /// Side of a glyph's picture. The largest strikes in use are 160 px.
 const MAX_STRIKE_SIDE: u32 = 1024;
+/// Larger text is drawn from the plain outline, as in browsers.
+const HINTED_EM: f64 = 256.0;
 /// Of synthetic weight, as for Skia's strokes.
 const MITER_LIMIT: f64 = 4.0;
 
@@ -30,12 +37,25 @@ const MITER_LIMIT: f64 = 4.0;
 pub(super) enum Shape {
     /// Nothing to see: a space, or a glyph the face does not have.
     Blank,
-    /// In font units, y up.
-    Outline(Arc<BezPath>),
+    /// y up, in units of which the second number makes an em.
+    Outline(Arc<BezPath>, f64),
     /// A picture and the way from its px to the em square at the run's size, y down.
     Picture(Arc<Picture>, Affine),
     /// COLR: painted by glifo.
     Layers,
+}
+
+/// The size glyphs are wanted in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GlyphSize {
+    /// Em size in the run's units, greater than 0.
+    pub(super) size: f64,
+    /// Em size in device px.
+    pub(super) em: f64,
+    /// Outlines grow by this much on every side, in the run's units.
+    pub(super) embolden: f64,
+    /// Neither turned, slanted nor stretched, so that rows of the outline can be put on rows of px.
+    pub(super) upright: bool,
 }
 
 /// Faces seen by one thread.
@@ -47,16 +67,27 @@ pub(super) struct Faces {
 
 /// One face at one place of its variation space.
 pub(super) struct Face {
-    /// Font units an em.
-    pub(super) units_per_em: f64,
+    units_per_em: f64,
     data: FontData,
-    coords: Vec<NormalizedCoord>,
+    coords: Arc<[NormalizedCoord]>,
     has_layers: bool,
     has_pictures: bool,
-    /// By glyph and by the bits of the synthetic weight, in font units.
-    outlines: HashMap<(u32, u64), Option<Arc<BezPath>>>,
+    outlines: HashMap<OutlineKey, Option<Arc<BezPath>>>,
+    styles: Option<GlyphStyles>,
+    /// By the bits of the em size.
+    hinters: HashMap<u64, HintingInstance>,
     /// By glyph and strike.
     pictures: HashMap<(u32, u32), Option<Arc<Picture>>>,
+}
+
+/// Which outline of a face.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct OutlineKey {
+    glyph: u32,
+    /// Bits of the em that the outline is hinted for, in device px; 0 for font units.
+    em: u64,
+    /// Bits of the synthetic weight, in shares of an em.
+    weight: u64,
 }
 
 impl Faces {
@@ -92,6 +123,8 @@ impl Face {
             has_pictures: !font.bitmap_strikes().is_empty(),
             data: data.clone(),
             outlines: HashMap::new(),
+            styles: None,
+            hinters: HashMap::new(),
             pictures: HashMap::new(),
         };
         if face.has_layers {
@@ -104,51 +137,88 @@ impl Face {
         Ok(face)
     }
 
-    /// What to paint for `glyph`. `em`: its size in device px; `size`: in the run's units; `embolden`: synthetic
-    /// weight in the run's units. The second number tells how many path elements were added.
-    pub(super) fn shape(
-        &mut self,
-        glyph: u32,
-        em: f64,
-        size: f64,
-        embolden: f64,
-    ) -> Result<(Shape, usize), PaintError> {
+    /// What to paint for `glyph` in this size. The second number tells how many path elements were added.
+    pub(super) fn shape(&mut self, glyph: u32, size: &GlyphSize) -> Result<(Shape, usize), PaintError> {
         let font = &self.data.clone();
         let id = GlyphId::new(glyph);
         if self.has_layers && open(font)?.color_glyphs().get(id).is_some() {
             return Ok((Shape::Layers, 0));
         }
         if self.has_pictures
-            && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(em as f32), id)
+            && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(size.em as f32), id)
             && let Some(picture) = self.picture(glyph, &strike)?
         {
-            let placed = self.place(&strike, &picture, size)?;
+            let placed = self.place(&strike, &picture, size.size)?;
             return Ok((Shape::Picture(picture, placed), 0));
         }
-        let weight = embolden * self.units_per_em / size;
-        if let Some(known) = self.outlines.get(&(glyph, weight.to_bits())) {
-            return Ok((known.clone().map_or(Shape::Blank, Shape::Outline), 0));
+        let hinted_em = size.upright.then_some(size.em).filter(|em| *em <= HINTED_EM);
+        let weight = size.embolden / size.size;
+        let key = OutlineKey { glyph, em: hinted_em.unwrap_or(0.0).to_bits(), weight: weight.to_bits() };
+        let units = hinted_em.unwrap_or(self.units_per_em);
+        let shape = |outline: Option<Arc<BezPath>>| outline.map_or(Shape::Blank, |it| Shape::Outline(it, units));
+        if let Some(known) = self.outlines.get(&key) {
+            return Ok((shape(known.clone()), 0));
         }
-        let outline = self.outline(&open(font)?, id, weight)?.map(Arc::new);
-        let elements = outline.as_ref().map_or(1, |outline| outline.elements().len());
-        self.outlines.insert((glyph, weight.to_bits()), outline.clone());
-        Ok((outline.map_or(Shape::Blank, Shape::Outline), elements))
+        let outline = self.outline(&open(font)?, id, hinted_em, weight)?.map(Arc::new);
+        let elements = OVERHEAD + outline.as_ref().map_or(0, |outline| outline.elements().len());
+        self.outlines.insert(key, outline.clone());
+        Ok((shape(outline), elements))
     }
 
-    fn outline(&self, font: &FontRef<'_>, glyph: GlyphId, weight: f64) -> Result<Option<BezPath>, PaintError> {
-        let Some(outline) = font.outline_glyphs().get(glyph) else { return Ok(None) };
-        let mut pen = Pen(BezPath::new());
-        let settings = DrawSettings::unhinted(Size::unscaled(), LocationRef::new(&self.coords));
-        outline.draw(settings, &mut pen).map_err(|error| damaged_glyph(glyph, &error))?;
-        let path = pen.0;
+    fn outline(
+        &mut self,
+        font: &FontRef<'_>,
+        glyph: GlyphId,
+        hinted_em: Option<f64>,
+        weight: f64,
+    ) -> Result<Option<BezPath>, PaintError> {
+        let outlines = font.outline_glyphs();
+        let Some(outline) = outlines.get(glyph) else { return Ok(None) };
+        let coords = self.coords.clone();
+        let hinter = hinted_em.and_then(|em| self.hinter(&outlines, em));
+        let draw = |settings: DrawSettings<'_>| {
+            let mut pen = Pen(BezPath::new());
+            outline.draw(settings, &mut pen).map(|_| pen.0)
+        };
+        let plain = |size| draw(DrawSettings::unhinted(size, LocationRef::new(&coords)));
+        let path = match (hinter, hinted_em) {
+            // Instructions may be broken where the outline is not.
+            (Some(hinter), Some(em)) => {
+                draw(DrawSettings::hinted(hinter, false)).or_else(|_| plain(Size::new(em as f32)))
+            }
+            (None, Some(em)) => plain(Size::new(em as f32)),
+            (_, None) => plain(Size::unscaled()),
+        };
+        let path = path.map_err(|error| damaged_glyph(glyph, &error))?;
         if path.elements().is_empty() {
             return Ok(None);
         }
         if weight == 0.0 {
             return Ok(Some(path));
         }
-        let tolerance = self.units_per_em / 4096.0;
+        let units = hinted_em.unwrap_or(self.units_per_em);
+        let (weight, tolerance) = (weight * units, units / 4096.0);
         Ok(Some(kurbo::expand_path(&path, Diagonal2::new(weight, weight), Join::Miter, MITER_LIMIT, tolerance)))
+    }
+
+    /// Browsers on Linux hint lightly: rows only, by FreeType's automatic hinter for TrueType, by the font's own hints
+    /// for CFF. skrifa has that hinter, and gives the same outlines to the 64th of a pixel (compared with FreeType 2.13).
+    fn hinter(&mut self, outlines: &OutlineGlyphCollection<'_>, em: f64) -> Option<&HintingInstance> {
+        if !self.hinters.contains_key(&em.to_bits()) {
+            let engine = match outlines.format()? {
+                OutlineGlyphFormat::Glyf => {
+                    Engine::Auto(Some(self.styles.get_or_insert_with(|| GlyphStyles::new(outlines)).clone()))
+                }
+                _ => Engine::AutoFallback,
+            };
+            let mode = SmoothMode::Light;
+            let target = Target::Smooth { mode, symmetric_rendering: true, preserve_linear_metrics: true };
+            let coords = self.coords.clone();
+            let options = HintingOptions { engine, target };
+            let hinter = HintingInstance::new(outlines, Size::new(em as f32), LocationRef::new(&coords), options);
+            self.hinters.insert(em.to_bits(), hinter.ok()?);
+        }
+        self.hinters.get(&em.to_bits())
     }
 
     fn picture(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Result<Option<Arc<Picture>>, PaintError> {

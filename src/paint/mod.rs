@@ -6,6 +6,7 @@
 
 mod cpu;
 mod dump;
+mod edges;
 mod glyphs;
 #[cfg(feature = "gpu")]
 pub mod gpu;

@@ -1,16 +1,20 @@
 //! Plan operations to vello_cpu.
 
-use kurbo::{Affine, BezPath, PathEl, Point, Rect};
+use kurbo::{Affine, BezPath, PathEl, Point, Rect, Stroke, StrokeOpts};
 use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
 use vello_cpu::{Glyph, Image, ImageSource, Level, PixmapMut, RenderContext, RenderSettings, Resources};
 
 use super::PaintError;
-use super::glyphs::{Faces, Shape};
+use super::edges::polygons;
+use super::glyphs::{Faces, GlyphSize, Shape};
 use super::photo::{Photos, Place, Placed, Reduction};
 use super::plan::{Glyphs, Op, PlacedGlyph};
 use crate::raster::{Premultiplied, Raster};
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::{DeviceSize, Opacity};
+
+/// How far a stroke's edge may lie off, in device px.
+const STROKE_TOLERANCE: f64 = 0.02;
 
 /// One thread's drawing tools, reused from page to page.
 pub(super) struct Canvas {
@@ -54,33 +58,41 @@ impl Canvas {
     fn op(&mut self, op: &Op, size: DeviceSize, photos: &Photos) -> Result<(), PaintError> {
         let context = &mut self.context;
         match op {
-            Op::PushClip { outline, transform } => {
-                context.set_transform(*transform);
-                context.set_fill_rule(Fill::NonZero);
-                match as_rect(outline) {
-                    Some(rect) => context.push_clip_rect(&rect),
-                    None => context.push_clip_path(outline),
+            Op::PushClip { outline, transform } => match as_rect(outline) {
+                Some(rect) => {
+                    context.set_transform(*transform);
+                    context.push_clip_rect(&rect);
                 }
-            }
+                None => {
+                    context.set_transform(Affine::IDENTITY);
+                    context.set_fill_rule(Fill::NonZero);
+                    context.push_clip_path(&polygons(outline, *transform));
+                }
+            },
             Op::PopClip => context.pop_clip(),
             Op::PushLayer { clip, transform, opacity, blend } => {
-                context.set_transform(*transform);
+                let clip = clip.as_ref().map(|clip| polygons(clip, *transform));
+                context.set_transform(Affine::IDENTITY);
                 context.set_fill_rule(Fill::NonZero);
                 context.push_layer(clip.as_ref(), Some(*blend), Some(opacity.get()), None, None);
             }
             Op::PopLayer => context.pop_layer(),
-            Op::Fill { outline, rule, paint, transform } => {
-                set_paint(context, paint, *transform, paint.transform);
-                context.set_fill_rule(*rule);
-                match as_rect(outline) {
-                    Some(rect) => context.fill_rect(&rect),
-                    None => context.fill_path(outline),
+            Op::Fill { outline, rule, paint, transform } => match as_rect(outline) {
+                Some(rect) => {
+                    set_paint(context, paint, paint.transform);
+                    context.set_transform(*transform);
+                    context.fill_rect(&rect);
                 }
-            }
+                None => {
+                    set_paint(context, paint, *transform * paint.transform);
+                    context.set_transform(Affine::IDENTITY);
+                    context.set_fill_rule(*rule);
+                    context.fill_path(&polygons(outline, *transform));
+                }
+            },
             Op::Stroke { outline, stroke, paint, transform } => {
-                set_paint(context, paint, *transform, paint.transform);
-                context.set_stroke(stroke.clone());
-                context.stroke_path(outline);
+                set_paint(context, paint, *transform * paint.transform);
+                fill_stroke(context, outline, stroke, *transform);
             }
             Op::Image { picture, source, dest, opacity, transform } => {
                 let (source, dest, transform) = (*source, *dest, *transform);
@@ -97,29 +109,30 @@ impl Canvas {
         let em = run.size * a.hypot(b).max(c.hypot(d));
         // To the right for each unit up; y grows downwards.
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
+        let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
         let mut added = 0;
         let face = self.faces.get(&run.font, &run.coords)?;
-        let unit = run.size / face.units_per_em;
-        let from_font = slant * Affine::scale_non_uniform(unit, -unit);
+        let upright = run.snapped && a == d && run.skew == 0.0;
+        let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
         for glyph in &run.glyphs {
-            let (shape, elements) = face.shape(glyph.id, em, run.size, run.embolden)?;
+            let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
             added += elements;
             let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
             let context = &mut self.context;
             match shape {
                 Shape::Blank => {}
-                Shape::Outline(outline) => match &run.style {
+                Shape::Outline(outline, units) => match &run.style {
                     GlyphStyle::Fill => {
-                        let transform = to_device * from_font;
-                        set_paint(context, &run.paint, transform, transform.inverse() * run.paint.transform);
+                        set_paint(context, &run.paint, run.paint.transform);
+                        context.set_transform(Affine::IDENTITY);
                         context.set_fill_rule(Fill::NonZero);
-                        context.fill_path(&outline);
+                        context.fill_path(&polygons(&outline, to_device * from_font(units)));
                     }
                     GlyphStyle::Stroke(stroke) => {
-                        set_paint(context, &run.paint, to_device, to_device.inverse() * run.paint.transform);
-                        context.set_stroke(stroke.clone());
+                        set_paint(context, &run.paint, run.paint.transform);
                         // The pen is round in the run's space, not in the slanted one.
-                        context.stroke_path(&(from_font * BezPath::clone(&outline)));
+                        let outline = from_font(units) * BezPath::clone(&outline);
+                        fill_stroke(context, &outline, stroke, to_device);
                     }
                 },
                 // Coloured glyphs have no outline to stroke.
@@ -208,9 +221,8 @@ fn alpha(paint: &Paint) -> f32 {
     }
 }
 
-/// `to_space`: from brush space to the space that `transform` starts from.
-fn set_paint(context: &mut RenderContext, paint: &Paint, transform: Affine, to_space: Affine) {
-    context.set_transform(transform);
+/// `to_space`: from brush space to the space that the next transform starts from.
+fn set_paint(context: &mut RenderContext, paint: &Paint, to_space: Affine) {
     match &paint.brush {
         Brush::Solid(color) => context.set_paint(*color),
         Brush::Gradient(gradient) => {
@@ -219,6 +231,16 @@ fn set_paint(context: &mut RenderContext, paint: &Paint, transform: Affine, to_s
         }
         Brush::Image(_) => unreachable!("plan() lets no picture brush through"),
     }
+}
+
+/// Strokes in the space of `outline`, so that an uneven `transform` makes an uneven pen.
+fn fill_stroke(context: &mut RenderContext, outline: &BezPath, stroke: &Stroke, transform: Affine) {
+    let [a, b, c, d, ..] = transform.as_coeffs();
+    let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
+    let pen = kurbo::stroke(outline.iter(), stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
+    context.set_transform(Affine::IDENTITY);
+    context.set_fill_rule(Fill::NonZero);
+    context.fill_path(&polygons(&pen, transform));
 }
 
 /// The rectangle that `outline` is, if it is one with upright sides: painters are exact and quick on those.

@@ -25,7 +25,6 @@ use self::timings::Stopwatch;
 use crate::config::{RasterizerChoice, Settings};
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::text::FamilySource;
 
 pub use self::choice::{Pages, format_for};
 pub use self::render::{RenderRequest, Rendered, RenderedPage};
@@ -58,11 +57,6 @@ impl Engine {
         let rooms = Arc::new(Rooms::new(settings, &pool)?);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
         Ok(Self(Arc::new(Inner { pool, admission, deadline: settings.render.deadline, rooms })))
-    }
-
-    /// Families that need neither the design nor a font service: bundled, and from the operator's folder.
-    pub fn families(&self) -> Vec<(String, FamilySource)> {
-        self.0.rooms.library.families()
     }
 
     /// What paints: `cpu`.
@@ -150,5 +144,76 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.engine.0.admission.learn(self.at_work.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::error::Kind;
+
+    fn engine(change: impl FnOnce(&mut Settings)) -> Engine {
+        let mut settings = Settings::default();
+        (settings.render.threads, settings.render.workers, settings.render.queue) = (1, 1, 0);
+        change(&mut settings);
+        Engine::new(&settings).expect("an engine")
+    }
+
+    #[tokio::test]
+    async fn session_panic_is_internal_and_the_engine_lives_on() {
+        let engine = engine(|_| ());
+        let mut session = engine.admit().await.expect("a worker");
+        let number = 7;
+        let failed = session.work(Stage::Paint, move || assert_eq!(number, 8, "seven is not eight")).await;
+        let error = failed.expect_err("a panic");
+        assert_eq!(error.kind(), Kind::Internal);
+        assert!(error.to_string().contains("seven is not eight"), "{error}");
+        drop(session);
+        engine.warm_up().await.expect("a picture");
+    }
+
+    #[tokio::test]
+    async fn session_dropped_keeps_its_place_while_its_work_runs() {
+        let engine = engine(|_| ());
+        let (release, held) = mpsc::channel::<()>();
+        let (started, starts) = tokio::sync::oneshot::channel();
+        let mut session = engine.admit().await.expect("a worker");
+        let working = tokio::spawn(async move {
+            let work = move || {
+                started.send(()).expect("awaited below");
+                held.recv()
+            };
+            session.work(Stage::Paint, work).await
+        });
+        starts.await.expect("the work runs");
+        working.abort();
+        assert!(working.await.is_err_and(|error| error.is_cancelled()));
+        assert!(engine.is_full(), "the thread is still busy for the request");
+        release.send(()).expect("the work waits");
+        while engine.is_full() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn session_deadline_names_the_stage_and_the_slowest() {
+        let engine = engine(|settings| settings.render.deadline = Duration::from_secs(10));
+        let mut session = engine.admit().await.expect("a worker");
+        session.wait(Stage::Parse, tokio::time::sleep(Duration::from_secs(8))).await.expect("in time");
+        let late = session.wait(Stage::Assets, std::future::pending::<()>()).await.expect_err("late");
+        assert!(
+            matches!(late, Error::Timeout { stage: "assets", slowest: "parse", took, .. } if took.as_secs() == 8),
+            "{late}"
+        );
+    }
+
+    #[test]
+    fn engine_without_gpu_says_so() {
+        let mut settings = Settings::default();
+        settings.render.rasterizer = RasterizerChoice::Gpu;
+        let refused = Engine::new(&settings).err().expect("refused");
+        assert_eq!(refused.kind(), Kind::NotBuilt);
     }
 }

@@ -58,20 +58,23 @@ impl Line {
     fn write(&mut self, response: &Response) {
         self.written = true;
         let Self { id, method, path, .. } = self;
-        let status = response.status();
+        let status = response.status().as_u16();
         let error = response.extensions().get::<Failure>().map(|it| it.0.as_str());
         let notes = response.extensions().get::<RenderNotes>().cloned().unwrap_or_default();
         let caller = notes.caller.as_deref();
         let warnings = notes.warnings;
         let stages = stages_text(&notes.timings);
         let total_ms = self.begun.elapsed().as_millis() as u64;
-        let status_code = status.as_u16();
-        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
-            tracing::error!(%id, %method, %path, status = status_code, total_ms, stages, caller, warnings, error, "request");
-        } else if path.starts_with("/health/") {
-            tracing::debug!(%id, %method, %path, status = status_code, total_ms, "request");
-        } else {
-            tracing::info!(%id, %method, %path, status = status_code, total_ms, stages, caller, warnings, error, "request");
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(%id, %method, %path, status, total_ms, stages, caller, warnings, error, "request")
+            };
+        }
+        match response.status() {
+            StatusCode::INTERNAL_SERVER_ERROR => line!(error),
+            StatusCode::GATEWAY_TIMEOUT => line!(warn),
+            _ if path.starts_with("/health/") => line!(debug),
+            _ => line!(info),
         }
     }
 }

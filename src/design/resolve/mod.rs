@@ -111,7 +111,8 @@ impl Resolver<'_> {
                 return Ok(Some(grouped(common, Affine::IDENTITY, children)));
             }
             Element::Text(text) => (&text.placement, self.text(text, opacity)),
-            Element::Image(image) | Element::Gif(image) => (&image.placement, self.image(image, opacity)?),
+            Element::Image(image) => (&image.placement, self.image(image, opacity)?),
+            Element::Gif(gif) => (&gif.placement, self.gif(gif, opacity)?),
             Element::Video(video) => (&video.image.placement, self.video(video, opacity)?),
             Element::Svg(svg) => (&svg.placement, self.svg(svg, opacity)?),
             Element::Figure(figure) => (&figure.placement, self.figure(figure, opacity)),
