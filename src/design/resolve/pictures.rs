@@ -11,7 +11,7 @@ use super::super::elements::svg::Svg;
 use super::super::elements::text_style::TextStyle;
 use super::super::props::PictureBox;
 use super::texts::{blocks, draw_style, moved_down};
-use super::{EffectsOf, ResolveError, Resolver};
+use super::{EffectsOf, ResolveError, Resolver, shadowed};
 use crate::assets::{Asset, svg::SvgAsset};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{self, Group, Node, Path};
@@ -33,7 +33,8 @@ impl Resolver<'_> {
         if image.clip_src.is_some() {
             self.warn(origin, WarningCode::NotSupported, "clipSrc is not built yet; drawn without its mask");
         }
-        self.picture(&image.picture, image.placement.size(), &[], origin, opacity)
+        let nodes = self.picture(&image.picture, image.placement.size(), &[], origin, opacity)?;
+        Ok(shadowed(nodes, &image.effects))
     }
 
     /// The first frame. The editor does not mirror these (`image-gif-first-frame` of the reference corpus).
@@ -53,7 +54,8 @@ impl Resolver<'_> {
         if svg.mask_src.is_some() {
             self.warn(origin, WarningCode::NotSupported, "maskSrc is not built yet; drawn without it");
         }
-        self.picture(&svg.picture, svg.placement.size(), &svg.colors_replace, origin, opacity)
+        let nodes = self.picture(&svg.picture, svg.placement.size(), &svg.colors_replace, origin, opacity)?;
+        Ok(shadowed(nodes, &svg.effects))
     }
 
     /// `src` over `sheet`, cover and centred.
@@ -115,8 +117,8 @@ impl Resolver<'_> {
         let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
         let mut nodes = vec![Node::Path(Path::filled(area.to_path(ARC_TOLERANCE), red))];
         if let Some((laid_out, _)) = fitted {
-            let children = text::draw(&laid_out, &draw_style(&style, area.width(), &laid_out, opacity));
-            nodes.extend(moved_down(children, (area.height() - laid_out.height) / 2.0));
+            let drawn = text::draw(&laid_out, &draw_style(&style, area.width(), &laid_out, opacity));
+            nodes.extend(moved_down(drawn.into_nodes(), (area.height() - laid_out.height) / 2.0));
         }
         nodes
     }
