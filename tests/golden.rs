@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use support::golden::{Goldens, Tolerance, Verdict};
+use support::painter::Painter;
 use tempfile::TempDir;
 use tenter::raster::{Raster, Straight};
 use tenter::units::DeviceSize;
@@ -20,9 +21,9 @@ fn goldens() {
     Goldens::of_the_repository(TOLERANCES).check(render);
 }
 
-/// A design as the program draws it on the CPU.
-fn render(_design: &str) -> Result<Raster<Straight>, String> {
-    Err("the engine is not connected to the golden tests".into())
+/// A case as the program draws it on the CPU.
+fn render(case: &str) -> Result<Raster<Straight>, String> {
+    Painter::shared().paint(serde_json::from_str(case).map_err(|error| error.to_string())?)
 }
 
 /// A "design" `WxH:grey` becomes that picture: enough to test the harness.
