@@ -112,8 +112,18 @@ fn golden_difference_fails_and_leaves_pictures() {
 
 #[test]
 fn golden_that_nothing_reads_fails() {
-    let folder = Folder::new(&[("golden/a/one.png", "?"), ("golden/fonts/sans.png", "?")]);
-    assert_eq!(folder.run(""), "a/one: a picture that no case reads: remove it or add its .json\n");
+    let folder = Folder::new(&[
+        ("golden/a/one.png", "?"),
+        ("golden/assets/map.png", "?"),
+        ("golden/fonts/sans.ttf", "?"),
+        ("golden/fonts/sans.LICENSE.txt", "?"),
+    ]);
+    assert_eq!(
+        folder.run(""),
+        "a/one: a picture that no case reads: remove it or add its .json\n\
+         assets/map.png: a file that no case names: remove it or use it\n\
+         fonts/sans.ttf: a file that no case names: remove it or use it\n"
+    );
 }
 
 #[test]
