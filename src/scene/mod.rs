@@ -10,7 +10,7 @@ mod dump;
 use std::sync::Arc;
 
 use kurbo::{Affine, BezPath, Insets, Point, Rect, Size, Vec2};
-use peniko::{BlendMode, Blob, Brush, Fill, FontData};
+use peniko::{BlendMode, Blob, Brush, Color, Fill, FontData};
 
 use crate::report::Origin;
 use crate::units::{Opacity, Px};
@@ -53,13 +53,18 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, clip, opacity, blend. Isolated only when opacity or blend ask for it.
+/// Painted in this order: children, blur, shadow under them, clip, opacity, blend. Isolated only when one of them asks
+/// for it; a clip alone does not.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Opaque tag set by `design`; painters hand it back in warnings.
     pub origin: Option<Origin>,
     /// From this group's coordinates to its parent's.
     pub transform: Affine,
+    /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
+    pub blur: Px,
+    /// Cast by the flattened, blurred children.
+    pub shadow: Option<Shadow>,
     /// In this group's own coordinates; nonzero.
     pub clip: Option<BezPath>,
     /// Of the whole group, flattened first. (Element opacity never lands here: rendering.md §3 multiplies it into the parts.)
@@ -75,12 +80,25 @@ impl Default for Group {
         Self {
             origin: None,
             transform: Affine::IDENTITY,
+            blur: Px(0.0),
+            shadow: None,
             clip: None,
             opacity: Opacity::OPAQUE,
             blend: BlendMode::default(),
             children: Vec::new(),
         }
     }
+}
+
+/// A shadow as on a canvas: the alpha of what casts it, moved, blurred and tinted (rendering.md §5).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shadow {
+    /// Along the page's axes, however the group is turned; design px.
+    pub offset: Vec2,
+    /// Standard deviation of the Gaussian, design px; not negative.
+    pub sigma: Px,
+    /// Its alpha multiplies with that of what casts it.
+    pub color: Color,
 }
 
 /// What colours an area: a solid or a gradient, placed by `transform` (brush space to the node's space).

@@ -81,6 +81,13 @@ fn next_is_hyphen(paragraph: &Paragraph, at: usize) -> bool {
     paragraph.clusters.get(at + 1).is_some_and(|cluster| &paragraph.text[cluster.range.clone()] == "-")
 }
 
+/// True when nothing passes between these neighbours, neither kerning nor ligatures: the editor measures and places what
+/// stands between spaces on its own, and every CJK character and emoji too.
+pub(super) fn parted(before: &str, after: &str) -> bool {
+    let space = |text: &str| matches!(text, " " | "\t");
+    space(before) != space(after) || stands_alone(before) || stands_alone(after)
+}
+
 /// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules.
 fn stands_alone(grapheme: &str) -> bool {
     let Some(first) = grapheme.chars().next() else { return false };

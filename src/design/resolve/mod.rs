@@ -11,7 +11,7 @@ mod shapes;
 mod tables;
 mod texts;
 
-use kurbo::Affine;
+use kurbo::{Affine, Vec2};
 
 use super::elements::Element;
 use super::props::{Common, Effects, Placement};
@@ -20,9 +20,9 @@ use crate::assets::svg::SvgFonts;
 use crate::assets::{AssetError, AssetSet};
 use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
-use crate::scene::{self, Document, Group, Node};
+use crate::scene::{self, Document, Group, Node, Shadow};
 use crate::text::Layouter;
-use crate::units::Opacity;
+use crate::units::{Opacity, Px};
 
 pub use requests::{FamilyUse, FontError, asset_requests, font_set, missing_families};
 
@@ -111,7 +111,8 @@ impl Resolver<'_> {
                 return Ok(Some(grouped(common, Affine::IDENTITY, children)));
             }
             Element::Text(text) => (&text.placement, self.text(text, opacity)),
-            Element::Image(image) | Element::Gif(image) => (&image.placement, self.image(image, opacity)?),
+            Element::Image(image) => (&image.placement, self.image(image, opacity)?),
+            Element::Gif(gif) => (&gif.placement, self.gif(gif, opacity)?),
             Element::Video(video) => (&video.image.placement, self.video(video, opacity)?),
             Element::Svg(svg) => (&svg.placement, self.svg(svg, opacity)?),
             Element::Figure(figure) => (&figure.placement, self.figure(figure, opacity)),
@@ -134,7 +135,6 @@ impl Resolver<'_> {
     fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects, effective: EffectsOf) {
         let pictures = effective == EffectsOf::Pixels;
         let missing = [
-            (effects.shadow_enabled, "shadow"),
             (pictures && effects.blur_enabled && effects.blur_radius > 0.0, "blur"),
             (pictures && effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
             (pictures && effects.sepia_enabled, "sepia"),
@@ -147,6 +147,20 @@ impl Resolver<'_> {
             self.warn(origin, WarningCode::NotSupported, message);
         }
     }
+}
+
+/// `children` casting the shadow that `effects` ask for.
+fn shadowed(children: Vec<Node>, effects: &Effects) -> Vec<Node> {
+    if !effects.shadow_enabled || children.is_empty() {
+        return children;
+    }
+    let shadow = Shadow {
+        offset: Vec2::new(effects.shadow_offset_x, effects.shadow_offset_y),
+        // As on a canvas: blur is two standard deviations (rendering.md §5).
+        sigma: Px(effects.shadow_blur / 2.0),
+        color: effects.shadow_color.multiply_alpha(effects.shadow_opacity.get()),
+    };
+    vec![Node::Group(Box::new(Group { shadow: Some(shadow), children, ..Group::default() }))]
 }
 
 /// Which effects a kind of element has (rendering.md §4).

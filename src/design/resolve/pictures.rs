@@ -3,16 +3,25 @@
 use std::sync::Arc;
 
 use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke};
+use peniko::Color;
 
 use super::super::elements::image::Image;
 use super::super::elements::media::Video;
 use super::super::elements::svg::Svg;
+use super::super::elements::text_style::TextStyle;
 use super::super::props::PictureBox;
-use super::{EffectsOf, ResolveError, Resolver};
+use super::texts::{blocks, draw_style, moved_down};
+use super::{EffectsOf, ResolveError, Resolver, shadowed};
 use crate::assets::{Asset, svg::SvgAsset};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{self, Group, Node, Path};
+use crate::text::{self, Overflow};
 use crate::units::Opacity;
+
+/// Measured in `skip-image-error` of the reference corpus.
+const STAND_IN_TEXT: &str = "Can not load the image...";
+const STAND_IN_COLOR: Color = Color::from_rgba8(223, 102, 102, 204);
+const STAND_IN_FONT_SIZE: f64 = 30.0;
 
 /// Curves of rounded corners are this close to true arcs, px.
 const ARC_TOLERANCE: f64 = 0.01;
@@ -24,7 +33,14 @@ impl Resolver<'_> {
         if image.clip_src.is_some() {
             self.warn(origin, WarningCode::NotSupported, "clipSrc is not built yet; drawn without its mask");
         }
-        self.picture(&image.picture, image.placement.size(), &[], origin, opacity)
+        let nodes = self.picture(&image.picture, image.placement.size(), &[], origin, opacity)?;
+        Ok(shadowed(nodes, &image.effects))
+    }
+
+    /// The first frame. The editor does not mirror these (`image-gif-first-frame` of the reference corpus).
+    pub(super) fn gif(&mut self, gif: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
+        let picture = PictureBox { flip_x: false, flip_y: false, ..gif.picture.clone() };
+        self.image(&Image { picture, ..gif.clone() }, opacity)
     }
 
     pub(super) fn video(&mut self, video: &Video, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
@@ -38,7 +54,8 @@ impl Resolver<'_> {
         if svg.mask_src.is_some() {
             self.warn(origin, WarningCode::NotSupported, "maskSrc is not built yet; drawn without it");
         }
-        self.picture(&svg.picture, svg.placement.size(), &svg.colors_replace, origin, opacity)
+        let nodes = self.picture(&svg.picture, svg.placement.size(), &svg.colors_replace, origin, opacity)?;
+        Ok(shadowed(nodes, &svg.effects))
     }
 
     /// `src` over `sheet`, cover and centred.
@@ -60,8 +77,8 @@ impl Resolver<'_> {
         origin: &Origin,
         opacity: Opacity,
     ) -> Result<Vec<Node>, ResolveError> {
-        let Some(asset) = self.asset(&picture.src, origin)? else { return Ok(Vec::new()) };
         let area = Rect::from_origin_size((0.0, 0.0), size);
+        let Some(asset) = self.asset(&picture.src, origin)? else { return Ok(self.stand_in(area, opacity)) };
         if area.is_zero_area() {
             return Ok(Vec::new());
         }
@@ -78,6 +95,32 @@ impl Resolver<'_> {
         }
         nodes.extend(border(picture, area, opacity));
         Ok(nodes)
+    }
+
+    /// What the editor shows for a picture that could not be had: a red box that says so (`skip-image-error` of the
+    /// reference corpus).
+    fn stand_in(&mut self, area: Rect, opacity: Opacity) -> Vec<Node> {
+        let style = TextStyle {
+            font_size: STAND_IN_FONT_SIZE,
+            font_family: "Arial".into(),
+            fill: Color::WHITE.into(),
+            ..TextStyle::default()
+        };
+        let shaped = self.layouter.shape(&blocks(STAND_IN_TEXT, &style));
+        let fitted = text::fit(
+            self.layouter,
+            &shaped,
+            area.width(),
+            text::Align::Center,
+            Overflow::Shrink { height: area.height() },
+        );
+        let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
+        let mut nodes = vec![Node::Path(Path::filled(area.to_path(ARC_TOLERANCE), red))];
+        if let Some((laid_out, _)) = fitted {
+            let drawn = text::draw(&laid_out, &draw_style(&style, area.width(), &laid_out, opacity));
+            nodes.extend(moved_down(drawn.into_nodes(), (area.height() - laid_out.height) / 2.0));
+        }
+        nodes
     }
 
     /// `source`, in natural px of the asset, stretched to `dest`.

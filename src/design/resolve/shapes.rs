@@ -7,7 +7,7 @@ use super::super::elements::figure::{Figure, outline};
 use super::super::elements::line::Line;
 use super::super::elements::line_heads::line_parts;
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{EffectsOf, Resolver};
+use super::{EffectsOf, Resolver, shadowed};
 use crate::scene::{Group, Node, Path};
 use crate::units::Opacity;
 
@@ -23,7 +23,9 @@ impl Resolver<'_> {
         let length = self.gradient_length();
         let mut nodes = Vec::new();
         if !is_transparent(&figure.fill) {
-            nodes.push(Node::Path(Path::filled(outline.clone(), paint(&figure.fill, area, length, opacity))));
+            let fill = Node::Path(Path::filled(outline.clone(), paint(&figure.fill, area, length, opacity)));
+            // Only the fill casts a shadow (rendering.md §5).
+            nodes.extend(shadowed(vec![fill], &figure.effects));
         }
         if figure.stroke_width > 0.0 && !is_transparent(&figure.stroke) {
             // Inside the outline: twice as wide, the outer half cut off (rendering.md §8.1).
@@ -47,7 +49,7 @@ impl Resolver<'_> {
             }
             Node::Path(path)
         };
-        parts.into_iter().map(path).collect()
+        shadowed(parts.into_iter().map(path).collect(), &line.effects)
     }
 
     pub(super) fn gradient_length(&self) -> GradientLength {

@@ -7,7 +7,7 @@ use kurbo::{Affine, Rect, Size, Stroke};
 use super::super::elements::text::Text;
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{EffectsOf, Resolver};
+use super::{EffectsOf, Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{Group, Node};
@@ -15,7 +15,7 @@ use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, LineHeight,
     Overflow, SpanStyle, TextBlocks, TextWarning, VerticalShift,
 };
-use crate::units::Opacity;
+use crate::units::{Opacity, Px};
 
 /// A placeholder shows through (rendering.md §9.6).
 const PLACEHOLDER_OPACITY: f64 = 0.6;
@@ -65,7 +65,18 @@ impl Resolver<'_> {
             whole,
         });
         let style = draw_style(&text.style, text.placement.width, &laid_out, opacity);
-        let children = text::draw(&laid_out, &DrawStyle { background, ..style });
+        let drawn = text::draw(&laid_out, &DrawStyle { background, ..style });
+        let mut children = drawn.background;
+        if text.effects.blur_enabled && text.effects.blur_radius > 0.0 {
+            // Effects work on the bitmap of all glyphs; the shadow comes after (rendering.md §4, §5).
+            let glyphs = drawn.strokes.into_iter().chain(drawn.fills).collect();
+            let blurred = Group { blur: Px(text.effects.blur_radius), children: glyphs, ..Group::default() };
+            children.extend(shadowed(vec![Node::Group(Box::new(blurred))], &text.effects));
+        } else {
+            // Stroke and fill cast a shadow each (rendering.md §5).
+            children.extend(shadowed(drawn.strokes, &text.effects));
+            children.extend(shadowed(drawn.fills, &text.effects));
+        }
         moved_down(children, top)
     }
 
