@@ -19,6 +19,8 @@ use crate::units::{DeviceScale, DeviceSize, Opacity};
 const FARTHEST: f64 = 1e7;
 /// Dashes of one stroke. More would be finer than any pixel; the stroke is then drawn solid.
 const MAX_DASHES: f64 = 100_000.0;
+/// Sums of line heights that end on half a px but for floating-point noise count as half a px.
+const NOISE: f64 = 1e-5;
 /// Surfaces for blurs and shadows may take this many times the px of the largest page.
 const SURFACES_BUDGET: f64 = 4.0;
 /// A shadow fades to nothing this many standard deviations out (rendering.md §5).
@@ -473,7 +475,7 @@ impl Planner {
 
 /// The baseline on a whole row, the pen on a quarter column, both half up (rendering.md §9.2).
 fn snap(at: Point) -> Point {
-    Point::new((at.x * GLYPH_STEPS + 0.5).floor() / GLYPH_STEPS, (at.y + 0.5).floor())
+    Point::new((at.x * GLYPH_STEPS + 0.5 + NOISE).floor() / GLYPH_STEPS, (at.y + 0.5 + NOISE).floor())
 }
 
 /// Every gradient we draw means a canvas or an SVG one: straight colours, mixed as sRGB numbers (rendering.md §7).
