@@ -5,6 +5,7 @@
 
 mod doctor;
 mod flags;
+mod memory;
 mod render;
 mod serve;
 mod settings;

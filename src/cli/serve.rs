@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::SettingFlags;
-use super::{Failure, load, start_engine, start_log, start_runtime};
+use super::{Failure, load, memory, start_engine, start_log, start_runtime};
 use crate::config::{Loaded, Settings};
 use crate::pipeline::Engine;
 use crate::server::{self, App, Files, Health};
@@ -72,7 +72,9 @@ async fn serve(settings: Settings, engine: Engine, files: Files) -> Result<(), F
     let app = App::new(engine.clone(), settings.clone(), files.clone(), health.clone());
     let stopped = tokio::select! {
         stopped = server::serve(listener, server::router(app), &settings.server, &health, stop) => stopped,
-        () = files.keep_sweeping(settings.files.sweep_interval) => return Ok(()), // never ends by itself
+        // Neither of these ends by itself.
+        () = files.keep_sweeping(settings.files.sweep_interval) => return Ok(()),
+        never = memory::keep_giving_back() => match never {},
     };
     if let Some(error) = failed {
         tracing::error!(%error, "the first render failed; not starting");
