@@ -83,6 +83,7 @@ impl Verdict {
 
 impl Goldens {
     /// The repository's own: `golden/`, `target/golden/`, `$BLESS`.
+    #[expect(clippy::disallowed_methods, reason = "BLESS is the tester's word to this test, no setting of the program")]
     pub(crate) fn of_the_repository(tolerances: &'static [Tolerance]) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         Self {
