@@ -76,8 +76,8 @@ fn rounded(corners: &[Point], radius: f64) -> BezPath {
     path
 }
 
-/// Boxes behind the runs of a line that have a background of their own. Words are runs by themselves, but the editor
-/// shows no seam between those of one style.
+/// Boxes behind the runs of a line that have a background of their own. A run also ends where the script changes, but
+/// between runs of one style the editor shows no seam.
 pub(super) fn run_backgrounds(line: &Line, opacity: Opacity) -> impl Iterator<Item = Node> + '_ {
     let alike = |a: &LineRun, b: &LineRun| {
         Arc::ptr_eq(&a.style, &b.style) && (a.baseline, a.ascent, a.descent) == (b.baseline, b.ascent, b.descent)
