@@ -8,6 +8,7 @@
 #[path = "../support/painter.rs"]
 mod painter;
 
+mod curves;
 mod design;
 mod pages;
 mod pictures;
@@ -30,6 +31,8 @@ const RED: Rgb = [255, 0, 0];
 const GREEN: Rgb = [0, 255, 0];
 const BLUE: Rgb = [0, 0, 255];
 const YELLOW: Rgb = [255, 255, 0];
+/// The default background of texts.
+const LIME: Rgb = [126, 211, 33];
 
 /// Levels a colour may be off: rounding of blends.
 const LEVELS: u8 = 2;
@@ -137,6 +140,14 @@ impl Picture {
     /// Around everything that is not white, by pixels that count as seen.
     fn bounds(&self) -> Bounds {
         self.bounds_in(0..self.size().1, Ink::Seen)
+    }
+
+    /// Around everything of exactly this colour: how the facts measure backgrounds.
+    fn solid(&self, color: Rgb) -> Bounds {
+        let (width, height) = self.size();
+        let is_row = |y: u32| (0..width).any(|x| is_near(self.rgb(x, y), color));
+        let is_column = |x: u32| (0..height).any(|y| is_near(self.rgb(x, y), color));
+        bounds(around(0..width, is_column), around(0..height, is_row))
     }
 
     /// Rows with ink, as runs: the lines of a text without descenders.
