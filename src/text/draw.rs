@@ -93,7 +93,7 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
     drawn
 }
 
-fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
+pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
     let fill = run_fill(run, style);
     if !run.glyphs.is_empty() {
         if let Some((paint, stroke)) = &style.stroke {
@@ -106,7 +106,7 @@ fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
 }
 
 /// Runs with a colour of their own keep it, also over a gradient (rendering.md §7).
-fn run_fill(run: &LineRun, style: &DrawStyle) -> Paint {
+pub(super) fn run_fill(run: &LineRun, style: &DrawStyle) -> Paint {
     run.style.color.map_or_else(|| style.fill.clone(), |color| faded(color, style.opacity).into())
 }
 

@@ -117,7 +117,8 @@ impl Resolver<'_> {
         let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
         let mut nodes = vec![Node::Path(Path::filled(area.to_path(ARC_TOLERANCE), red))];
         if let Some((laid_out, _)) = fitted {
-            let drawn = text::draw(&laid_out, &draw_style(&style, area.width(), &laid_out, opacity));
+            let drawn =
+                text::draw(&laid_out, &draw_style(&style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity));
             nodes.extend(moved_down(drawn.into_nodes(), (area.height() - laid_out.height) / 2.0));
         }
         nodes
