@@ -186,7 +186,8 @@ impl Walk<'_> {
             }
             Ok(None) => Vec::new(),
             Err(raster::TooMuchWork) => {
-                self.images.skip("a part of the SVG is left out: its filters, masks or patterns take too much work".into());
+                self.images
+                    .skip("a part of the SVG is left out: its filters, masks or patterns take too much work".into());
                 Vec::new()
             }
         }
