@@ -139,11 +139,15 @@ impl From<SetupError> for Error {
 impl From<PaintError> for Error {
     fn from(error: PaintError) -> Self {
         match error {
-            PaintError::TooManyPixels { .. } | PaintError::SideTooLong { .. } => {
+            PaintError::TooManyPixels { .. }
+            | PaintError::SideTooLong { .. }
+            | PaintError::TooMuchWork { .. }
+            | PaintError::TooManyPictures { .. } => {
                 Self::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
             }
             PaintError::Font(_) => Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }]),
             PaintError::Internal(message) => Self::Internal(message),
+            error @ PaintError::Abandoned => Self::Internal(error.to_string()),
         }
     }
 }

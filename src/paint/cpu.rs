@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::ops_cpu::{Canvas, Surfaces};
+use super::ops_cpu::{Canvas, Sources, Surfaces};
 use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Step};
@@ -55,7 +55,8 @@ impl Rasterizer for CpuRasterizer {
             if sender.is_closed() {
                 return;
             }
-            let painted = caught(|| paint(&plan, limits, &photos)).unwrap_or_else(|error| {
+            let abandoned = || sender.is_closed();
+            let painted = caught(|| paint(&plan, limits, &photos, &abandoned)).unwrap_or_else(|error| {
                 let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
                 Err(PaintError::Internal(message))
             });
@@ -66,7 +67,13 @@ impl Rasterizer for CpuRasterizer {
     }
 }
 
-fn paint(plan: &FramePlan, limits: SurfaceLimits, photos: &Photos) -> Result<Raster<Straight>, PaintError> {
+/// `abandoned`: nobody waits for the picture any more; asked between operations.
+fn paint(
+    plan: &FramePlan,
+    limits: SurfaceLimits,
+    photos: &Photos,
+    abandoned: &dyn Fn() -> bool,
+) -> Result<Raster<Straight>, PaintError> {
     let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
     let mut surfaces = Surfaces::new();
     let mut result = None;
@@ -76,13 +83,14 @@ fn paint(plan: &FramePlan, limits: SurfaceLimits, photos: &Photos) -> Result<Ras
                 let size = plan.surfaces[into.0];
                 // The plan may have been made for another painter.
                 limits.check(size)?;
-                let raster = canvas.draw(size, ops, photos, &surfaces)?;
+                let raster = canvas.draw(size, ops, Sources { photos, surfaces: &surfaces }, abandoned)?;
                 if into.0 == 0 {
                     result = Some(raster);
                 } else {
                     surfaces.insert(*into, size, raster.into_pixels());
                 }
             }
+            Step::Filter { .. } if abandoned() => return Err(PaintError::Abandoned),
             Step::Filter { from, into, kernel } => {
                 let size = plan.surfaces[into.0];
                 let source =
@@ -97,4 +105,77 @@ fn paint(plan: &FramePlan, limits: SurfaceLimits, photos: &Photos) -> Result<Ras
     }
     let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
     Ok(result.into_straight())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use kurbo::{Affine, Rect, Shape, Size};
+    use peniko::Color;
+
+    use super::*;
+    use crate::paint::plan;
+    use crate::scene::{Group, Image, Node, Page, Path, Picture};
+    use crate::units::{DeviceScale, Opacity};
+
+    const LIMITS: SurfaceLimits = SurfaceLimits { side: 1000, megapixels: 1.0 };
+
+    fn page(children: Vec<Node>) -> FramePlan {
+        let root = Group { children, ..Group::default() };
+        let page = Page { size: Size::new(40.0, 30.0), bleed: kurbo::Insets::ZERO, root };
+        plan(&page, DeviceScale::ONE, LIMITS).expect("small")
+    }
+
+    fn translucent(at: f64) -> Node {
+        let outline = kurbo::Circle::new((at, at), 9.0).to_path(0.1);
+        Node::Path(Path::filled(outline, Color::from_rgba8(200, 90, 30, 99)))
+    }
+
+    #[test]
+    fn painting_stops_when_nobody_waits() {
+        let plan = page((0..100).map(f64::from).map(translucent).collect());
+        let asked = Cell::new(0);
+        let abandoned = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 3
+        };
+        let photos = Photos::new(0);
+        assert_eq!(paint(&plan, LIMITS, &photos, &abandoned).err(), Some(PaintError::Abandoned));
+        assert_eq!(asked.get(), 4, "asked before each operation");
+    }
+
+    #[test]
+    fn pictures_beyond_the_memory_of_a_surface_are_put_on_it_in_turns() {
+        let pixels: Vec<u8> = (0..16).flat_map(|at: u8| [at * 8, 0, at * 4, at * 8 + 7]).collect();
+        let picture = Arc::new(Picture::new(4, 4, pixels).expect("as many bytes as pixels"));
+        let image = |at: f64| {
+            let (source, dest) = (Rect::new(0.0, 0.0, 4.0, 4.0), Rect::new(at, at, at + 13.3, at + 9.1));
+            Node::Image(Image { picture: picture.clone(), source, dest, opacity: Opacity::new(0.7) })
+        };
+        let inner = |at: f64, opacity: f64| {
+            let children = vec![image(at), translucent(at + 3.0), image(at + 2.3)];
+            let clip = Some(kurbo::Ellipse::new((at + 8.0, at + 8.0), (9.0, 7.0), 0.3).to_path(0.1));
+            let transform = Affine::translate((0.4, 0.0));
+            Node::Group(Box::new(Group {
+                clip,
+                transform,
+                opacity: Opacity::new(opacity),
+                children,
+                ..Group::default()
+            }))
+        };
+        let plan = page(vec![translucent(9.0), inner(1.0, 1.0), image(5.5), inner(6.0, 0.5), inner(9.0, 1.0)]);
+        let Some(Step::Draw { ops, .. }) = plan.steps.first() else { panic!("one surface") };
+        let drawn = |most_held| {
+            let mut canvas = Canvas::new();
+            canvas.most_held = most_held;
+            let (photos, surfaces) = (Photos::new(0), Surfaces::new());
+            let sources = Sources { photos: &photos, surfaces: &surfaces };
+            canvas.draw(plan.surfaces[0], ops, sources, &|| false).expect("drawn").into_pixels()
+        };
+        let whole = drawn(usize::MAX);
+        assert!(whole.chunks_exact(4).any(|pixel| pixel[3] > 200));
+        assert_eq!(drawn(1), whole);
+    }
 }

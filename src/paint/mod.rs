@@ -15,6 +15,7 @@ mod passes;
 mod photo;
 pub mod plan;
 mod resample;
+mod work;
 
 use tokio::sync::oneshot;
 
@@ -48,6 +49,10 @@ impl SurfaceLimits {
     }
 }
 
+/// How often all pixels of the largest page may be painted over. Painting cannot be interrupted while it makes pixels;
+/// this many take some twenty seconds. Large posters stay below a tenth of it.
+const PAINTS_A_PIXEL: f64 = 1000.0;
+
 /// Why there is no picture.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PaintError {
@@ -79,6 +84,31 @@ pub enum PaintError {
         /// What the painter can do.
         limit: u32,
     },
+    /// Too much to draw on one page.
+    #[error(
+        "drawing this page means filling about {found:.0} million px, gradients and pictures counted several times; the limit \
+         is {limit:.0} million ({PAINTS_A_PIXEL} × TENTER_MAX_MEGAPIXELS): draw fewer or smaller elements, or lower pixelRatio"
+    )]
+    TooMuchWork {
+        /// In millions, weighted by what paints them.
+        found: f64,
+        /// In millions.
+        limit: f64,
+    },
+    /// Too much memory inside one layer.
+    #[error(
+        "the pictures inside one translucent or blended group take more than {limit} MiB (fixed; {found} MiB): lower pixelRatio, or \
+         use fewer or smaller pictures there"
+    )]
+    TooManyPictures {
+        /// MiB, when counting stopped.
+        found: usize,
+        /// MiB.
+        limit: usize,
+    },
+    /// Nobody waits for the picture any more, so nobody reads this.
+    #[error("nobody waits for the picture any more")]
+    Abandoned,
     /// A face's tables cannot be read, so its text cannot be drawn.
     #[error("a font is damaged: {0}; replace the file")]
     Font(String),

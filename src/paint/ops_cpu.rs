@@ -7,7 +7,8 @@ use kurbo::{Affine, BezPath, PathEl, Point, Rect, Stroke, StrokeOpts};
 use peniko::ImageAlphaType;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
 use vello_cpu::{
-    Glyph, Image, ImageSource, Level, PixelMetadata, Pixmap, PixmapMut, RenderContext, RenderSettings, Resources,
+    Glyph, Image, ImageSource, Level, PixelMetadata, Pixmap, PixmapMut, RasterizerSettings, RenderContext,
+    RenderSettings, Resources, TargetInit,
 };
 
 use super::PaintError;
@@ -42,11 +43,28 @@ impl Surfaces {
     }
 }
 
+/// What operations draw besides paths: pictures of the scene, and surfaces of earlier steps.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) photos: &'a Photos,
+    pub(super) surfaces: &'a Surfaces,
+}
+
+/// Bytes of pictures made for one surface before what was drawn so far is put on it and they are dropped. A page's
+/// pictures add up, each as large as the page at most: without this, thirty of them on a poster fill the memory.
+const MOST_HELD: usize = 256 << 20;
+/// The same while a layer is open, which cannot be put anywhere before it ends.
+const MOST_HELD_IN_LAYER: usize = 1 << 30;
+
 /// One thread's drawing tools, reused from page to page.
 pub(super) struct Canvas {
     context: RenderContext,
     resources: Resources,
     faces: Faces,
+    /// Bytes of pictures that `context` keeps until its pixels are made.
+    held: usize,
+    /// [`MOST_HELD`], or less in tests.
+    pub(super) most_held: usize,
 }
 
 impl Canvas {
@@ -59,30 +77,68 @@ impl Canvas {
             context: RenderContext::new_with(1, 1, RenderSettings { level, num_threads: 0 }),
             resources: Resources::new(),
             faces: Faces::default(),
+            held: 0,
+            most_held: MOST_HELD,
         }
     }
 
     /// Draws `ops` on a transparent surface. `size`: each side fits 16 bits, as `SurfaceLimits` makes sure.
+    /// `abandoned` is asked before each operation and before the pixels are made, the longest step: `plan` bounds that.
     pub(super) fn draw(
         &mut self,
         size: DeviceSize,
         ops: &[Op],
-        photos: &Photos,
-        surfaces: &Surfaces,
+        sources: Sources<'_>,
+        abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Premultiplied>, PaintError> {
-        let (width, height) = (size.width as u16, size.height as u16);
-        self.context.reset_and_resize(width, height);
+        let go_on = || if abandoned() { Err(PaintError::Abandoned) } else { Ok(()) };
+        let mut pixels = Vec::new();
+        self.begin(size);
+        // Clips and layers that were pushed and not yet popped.
+        let mut open: Vec<&Op> = Vec::new();
         for op in ops {
-            self.op(op, size, photos, surfaces)?;
+            go_on()?;
+            self.op(op, size, sources)?;
+            match op {
+                Op::PushClip { .. } | Op::PushLayer { .. } => open.push(op),
+                Op::PopClip | Op::PopLayer => drop(open.pop()),
+                Op::Fill { .. } | Op::Stroke { .. } | Op::Glyphs(_) | Op::Image { .. } | Op::Surface { .. } => {}
+            }
+            if self.held <= self.most_held {
+                continue;
+            }
+            if !open.iter().any(|it| matches!(it, Op::PushLayer { .. })) {
+                self.put(size, &mut pixels);
+                self.begin(size);
+                open.iter().try_for_each(|it| self.op(it, size, sources))?;
+            } else if self.held > MOST_HELD_IN_LAYER {
+                let (found, limit) = (self.held >> 20, MOST_HELD_IN_LAYER >> 20);
+                return Err(PaintError::TooManyPictures { found, limit });
+            }
         }
-        self.context.flush();
-        let mut pixels = vec![0; size.pixels() as usize * 4];
-        let target = PixmapMut::new(width, height, &mut pixels).expect("the buffer was made for this size");
-        self.context.render(target, &mut self.resources);
+        go_on()?;
+        self.put(size, &mut pixels);
         Ok(Raster::from_pixels(size, pixels).expect("the buffer was made for this size"))
     }
 
-    fn op(&mut self, op: &Op, size: DeviceSize, photos: &Photos, surfaces: &Surfaces) -> Result<(), PaintError> {
+    fn begin(&mut self, size: DeviceSize) {
+        self.context.reset_and_resize(size.width as u16, size.height as u16);
+        self.held = 0;
+    }
+
+    /// What was drawn since `begin` onto `pixels`, which are made when there are none.
+    fn put(&mut self, size: DeviceSize, pixels: &mut Vec<u8>) {
+        let first = pixels.is_empty();
+        pixels.resize(size.pixels() as usize * 4, 0);
+        let target = PixmapMut::new(size.width as u16, size.height as u16, pixels);
+        let target = target.expect("the buffer was made for this size");
+        let target_init = if first { TargetInit::Clear(Color::TRANSPARENT) } else { TargetInit::SrcOver };
+        self.context.flush();
+        self.context.render_with(target, &mut self.resources, RasterizerSettings { target_init, ..Default::default() });
+    }
+
+    fn op(&mut self, op: &Op, size: DeviceSize, sources: Sources<'_>) -> Result<(), PaintError> {
+        let Sources { photos, surfaces } = sources;
         let context = &mut self.context;
         match op {
             Op::PushClip { outline, transform } => match as_rect(outline) {
@@ -124,7 +180,7 @@ impl Canvas {
             Op::Image { picture, source, dest, opacity, transform } => {
                 let (source, dest, transform) = (*source, *dest, *transform);
                 let placed = Placed { picture, source, dest, transform, reduction: Reduction::Exact };
-                image(context, photos, size, &placed, *opacity);
+                self.held += image(context, photos, size, &placed, *opacity);
             }
             Op::Glyphs(run) => return self.glyphs(run, size, photos),
             Op::Surface { surface, at } => {
@@ -177,7 +233,8 @@ impl Canvas {
                         let transform = Affine::translate(at.to_vec2()) * run.linear * slant * to_run;
                         let reduction = Reduction::Halved;
                         let placed = Placed { picture: &picture, source, dest: source, transform, reduction };
-                        image(context, photos, size, &placed, Opacity::new(f64::from(alpha(&run.paint))));
+                        let opacity = Opacity::new(f64::from(alpha(&run.paint)));
+                        self.held += image(context, photos, size, &placed, opacity);
                     }
                 }
                 Shape::Layers => {
@@ -192,9 +249,16 @@ impl Canvas {
     }
 }
 
-fn image(context: &mut RenderContext, photos: &Photos, size: DeviceSize, placed: &Placed<'_>, opacity: Opacity) {
+/// Returns the bytes of pixels made for it.
+fn image(
+    context: &mut RenderContext,
+    photos: &Photos,
+    size: DeviceSize,
+    placed: &Placed<'_>,
+    opacity: Opacity,
+) -> usize {
     let Placed { dest, transform, .. } = *placed;
-    let Some(prepared) = photos.prepare(placed, size) else { return };
+    let Some(prepared) = photos.prepare(placed, size) else { return 0 };
     let sampler = |quality| ImageSampler { quality, alpha: opacity.get(), ..ImageSampler::default() };
     let (quality, to_paint, transform, rect) = match prepared.place {
         Place::Copy(x, y) => {
@@ -208,6 +272,7 @@ fn image(context: &mut RenderContext, photos: &Photos, size: DeviceSize, placed:
     context.set_paint(Image { image: ImageSource::Pixmap(prepared.pixmap), sampler: sampler(quality) });
     context.set_fill_rule(Fill::NonZero);
     context.fill_rect(&rect);
+    prepared.made
 }
 
 /// Pixel for pixel when `at` is whole, else sampled.

@@ -55,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) pixmap: Arc<Pixmap>,
     /// How it goes onto the surface.
     pub(super) place: Place,
+    /// Bytes of `pixmap` when it was made for this call, else 0.
+    pub(super) made: usize,
 }
 
 /// How a prepared picture goes onto the surface.
@@ -120,7 +122,8 @@ impl Photos {
             * Affine::translate((f64::from(columns.first), f64::from(rows.first)));
         let mut key = Key { picture: picture.pixels.id(), columns, rows, samples: None };
         if b.abs() > SAME / f64::from(picture.width) || c.abs() > SAME / f64::from(picture.height) {
-            return Some(Prepared { pixmap: self.get(key, picture), place: Place::Sample(to_dest * from_reduced) });
+            let (pixmap, made) = self.get(key, picture);
+            return Some(Prepared { pixmap, place: Place::Sample(to_dest * from_reduced), made });
         }
         let (x0, y0) = (shown.x0.floor(), shown.y0.floor());
         let [step_x, _, _, step_y, ..] = (to_device * from_reduced).inverse().as_coeffs();
@@ -128,14 +131,16 @@ impl Photos {
         let columns = Sample { start: start.x, step: step_x, count: (shown.x1.ceil() - x0) as u32 };
         let rows = Sample { start: start.y, step: step_y, count: (shown.y1.ceil() - y0) as u32 };
         key.samples = Some((columns, rows));
-        Some(Prepared { pixmap: self.get(key, picture), place: Place::Copy(x0 as u32, y0 as u32) })
+        let (pixmap, made) = self.get(key, picture);
+        Some(Prepared { pixmap, place: Place::Copy(x0 as u32, y0 as u32), made })
     }
 
-    fn get(&self, key: Key, picture: &Picture) -> Arc<Pixmap> {
+    /// And how many bytes were made for it.
+    fn get(&self, key: Key, picture: &Picture) -> (Arc<Pixmap>, usize) {
         // A panic while the lock was held cannot leave the map half-written, so its content is good.
         let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = lock().entries.get(&key) {
-            return found.clone();
+            return (found.clone(), 0);
         }
         let pixmap = Arc::new(key.make(picture));
         let bytes = pixmap.data_as_u8_slice().len();
@@ -150,7 +155,7 @@ impl Photos {
                 cache.bytes -= oldest.data_as_u8_slice().len();
             }
         }
-        pixmap
+        (pixmap, bytes)
     }
 }
 

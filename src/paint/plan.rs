@@ -9,7 +9,7 @@ use kurbo::{Affine, BezPath, Point, Rect, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Fill, FontData, InterpolationAlphaSpace};
 
-use super::{PaintError, SurfaceLimits};
+use super::{PaintError, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
@@ -186,7 +186,7 @@ pub struct PlacedGlyph {
     pub at: Point,
 }
 
-/// Plans `page` at `scale`. Fails only when the sheet breaks `limits`.
+/// Plans `page` at `scale`. Fails only when the sheet breaks `limits` or would take too long to paint.
 pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<FramePlan, PaintError> {
     let size = DeviceSize::of_page(page.sheet(), scale);
     limits.check(size)?;
@@ -204,7 +204,9 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
     planner.walk(&page.root, to_device);
     let Planner { ops, surfaces, mut steps, warnings, .. } = planner;
     steps.push(Step::Draw { into: SurfaceId(0), ops });
-    Ok(FramePlan { surfaces, steps, warnings })
+    let plan = FramePlan { surfaces, steps, warnings };
+    work::check(&plan, limits)?;
+    Ok(plan)
 }
 
 struct Planner {

@@ -5,7 +5,8 @@
 //! Imports: both wings, `assets`, `text`, `options`, `scene`, `raster`, `pool`, `error`.
 //!
 //! Waiting happens on tokio and work on the pool. Every wait is a plain `await` inside the caller's future: dropping that
-//! future gives the place back, stops fetches and skips pool work that has not begun. Nothing is detached.
+//! future gives the place back, stops fetches and skips pool work that has not begun; resolving and painting, which may take
+//! long, ask between elements whether somebody still waits. Nothing is detached.
 
 mod admission;
 mod choice;
@@ -15,6 +16,7 @@ mod timings;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -78,7 +80,8 @@ impl Engine {
         let place = self.0.admission.enter()?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline);
         let permit = stopwatch.within(Stage::Queue, self.0.admission.start(place)).await??;
-        Ok(Session { engine: self.clone(), permit: Arc::new(permit), stopwatch, at_work: Instant::now() })
+        let (permit, at_work) = (Arc::new(permit), Instant::now());
+        Ok(Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default() })
     }
 
     /// [`Self::admit`] and [`Session::render`] in one.
@@ -104,6 +107,8 @@ pub struct Session {
     permit: Arc<Permit>,
     stopwatch: Stopwatch,
     at_work: Instant,
+    /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -143,6 +148,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
         self.engine.0.admission.learn(self.at_work.elapsed());
     }
 }

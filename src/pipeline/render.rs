@@ -1,6 +1,7 @@
 //! The stages of one render, in order: parse, assets, resolve, paint, encode.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
@@ -116,10 +117,13 @@ impl Session {
             let resolved = self.work(Stage::Resolve, {
                 let (rooms, prepared, loaded, options) =
                     (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
+                let abandoned = self.abandoned.clone();
                 move || {
                     let (design, assets) = (&prepared.design, &loaded.assets);
                     let resolved =
-                        resolve::resolve(design, &[index], assets, &rooms.svg_fonts, &mut layouter, &options);
+                        resolve::resolve(design, &[index], assets, &rooms.svg_fonts, &mut layouter, &options, &|| {
+                            abandoned.load(Ordering::Relaxed)
+                        });
                     (layouter, resolved)
                 }
             });

@@ -1,8 +1,8 @@
 //! The accept loop: bounded connections, bounded patience with slow heads, and an orderly stop.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Health;
@@ -66,7 +68,7 @@ pub async fn serve(
     health.set_stopping();
     stopping.cancel();
     let finished = async { while open.join_next().await.is_some() {} };
-    let in_time = tokio::time::timeout(settings.stop_grace, finished).await.is_ok();
+    let in_time = timeout(settings.stop_grace, finished).await.is_ok();
     let cut = if in_time { 0 } else { open.len() };
     open.shutdown().await;
     Stopped { cut }
@@ -87,20 +89,45 @@ async fn accept(
 /// Answers requests until the peer closes, is too slow with a head, or the service stops. Dropping it drops the handler
 /// and with it everything the request was doing.
 async fn connection(stream: TcpStream, router: Router, header_timeout: Duration, stopping: CancellationToken) {
-    let serving = http1::Builder::new()
+    let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        ended = &mut serving => ended,
-        () = stopping.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let mut ended = poll_fn(|cx| serving.poll_without_shutdown(cx));
+    let stopped = tokio::select! {
+        ended = &mut ended => Some(ended),
+        () = stopping.cancelled() => None,
+    };
+    let ended = match stopped {
+        Some(ended) => ended,
+        None => {
+            Pin::new(&mut serving).graceful_shutdown();
+            poll_fn(|cx| serving.poll_without_shutdown(cx)).await
         }
     };
-    if let Err(error) = ended {
+    match ended {
+        Ok(()) => linger(serving.into_parts().io.into_inner(), &stopping).await,
         // Peers vanish and send nonsense all day: not worth more.
-        tracing::debug!(%error, "connection ended");
+        Err(error) => tracing::debug!(%error, "connection ended"),
+    }
+}
+
+/// How long a peer that is still sending is listened to after its last answer, and how long it may pause: nginx's times.
+const LINGER: Duration = Duration::from_secs(30);
+const LINGER_PAUSE: Duration = Duration::from_secs(5);
+
+/// Closes without losing the answer. A socket that is closed while its peer still sends, as after 413, is reset, and the
+/// peer then often sees a broken pipe instead of the answer; so we say that we are done and let the rest run into nothing.
+async fn linger(mut stream: TcpStream, stopping: &CancellationToken) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let rest = async {
+        let mut nothing = [0; 16 << 10];
+        while let Ok(Ok(1..)) = timeout(LINGER_PAUSE, stream.read(&mut nothing)).await {}
+    };
+    tokio::select! {
+        _ = timeout(LINGER, rest) => {}
+        () = stopping.cancelled() => {}
     }
 }

@@ -1,6 +1,6 @@
 use kurbo::{Affine, Insets, Stroke};
 use peniko::{BlendMode, Color, Compose, Gradient, Mix};
-use tenter::paint::PaintError;
+use tenter::paint::{PaintError, SurfaceLimits};
 use tenter::scene::{Group, Node, Paint, Path};
 use tenter::units::Opacity;
 
@@ -44,6 +44,28 @@ fn page_too_large_names_the_limit() {
     assert!(matches!(error, PaintError::TooManyPixels { .. }) && error.to_string().contains("TENTER_MAX_MEGAPIXELS"));
     let error = try_paint(&page(1e300, 1.0, vec![]), 1.0).unwrap_err();
     assert!(matches!(error, PaintError::SideTooLong { limit: 65_280, .. }));
+}
+
+#[test]
+fn page_that_takes_too_long_is_refused_and_names_the_limit() {
+    let limits = SurfaceLimits { side: 1000, megapixels: 0.01 };
+    let planned = |count: usize| {
+        let gradient = Gradient::new_linear((0.0, 0.0), (9.0, 9.0)).with_stops([RED, BLUE]);
+        let full = Node::Path(Path::filled(rect(-1e6, -1e6, 2e6, 2e6), gradient));
+        plan(&page(100.0, 100.0, vec![full; count]), tenter::units::DeviceScale::ONE, limits).map(drop)
+    };
+    assert_eq!(planned(33), Ok(()));
+    let error = planned(34).unwrap_err();
+    assert!(matches!(error, PaintError::TooMuchWork { .. }) && error.to_string().contains("TENTER_MAX_MEGAPIXELS"));
+    // A thin line across the page is no page full of colour.
+    let line = || {
+        let mut line = BezPath::new();
+        line.move_to((0.0, 0.0));
+        line.line_to((100.0, 100.0));
+        Node::Path(Path::stroked(line, RED, kurbo::Stroke::new(0.1)))
+    };
+    let lines = page(100.0, 100.0, (0..20_000).map(|_| line()).collect());
+    assert!(plan(&lines, tenter::units::DeviceScale::ONE, limits).is_ok());
 }
 
 #[test]

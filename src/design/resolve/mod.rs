@@ -56,7 +56,8 @@ impl ResolveError {
     }
 }
 
-/// Resolves `pages` (indices into `design.pages`, each in range).
+/// Resolves `pages` (indices into `design.pages`, each in range). When `abandoned` says that nobody waits for the
+/// outcome any more, the elements that are left are not looked at.
 ///
 /// # Errors
 /// The first image in document order that failed, unless `skipImageError`.
@@ -67,8 +68,9 @@ pub fn resolve(
     svg_fonts: &SvgFonts,
     layouter: &mut Layouter,
     options: &RenderOptions,
+    abandoned: &dyn Fn() -> bool,
 ) -> Result<Resolved, ResolveError> {
-    let mut resolver = Resolver { assets, svg_fonts, layouter, options, warnings: Vec::new() };
+    let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, warnings: Vec::new() };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
     Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })
@@ -80,6 +82,7 @@ struct Resolver<'a> {
     svg_fonts: &'a SvgFonts,
     layouter: &'a mut Layouter,
     options: &'a RenderOptions,
+    abandoned: &'a dyn Fn() -> bool,
     warnings: Vec<Warning>,
 }
 
@@ -99,7 +102,7 @@ impl Resolver<'_> {
     fn element(&mut self, element: &Element, inherited: Opacity) -> Result<Option<Node>, ResolveError> {
         let common = element.common();
         let opacity = inherited * common.opacity;
-        if !common.is_shown() || opacity.is_zero() {
+        if !common.is_shown() || opacity.is_zero() || (self.abandoned)() {
             return Ok(None);
         }
         let (placement, children) = match element {

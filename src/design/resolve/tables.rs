@@ -101,7 +101,7 @@ impl Resolver<'_> {
     }
 
     fn fitted(&mut self, cell: &Cell, area: Rect, overflow: Overflow) -> Option<(LaidOut, f64)> {
-        if cell.text.is_empty() || cell.style.font_size <= 0.0 {
+        if cell.text.is_empty() || cell.style.font_size <= 0.0 || (self.abandoned)() {
             return None;
         }
         let shaped = self.layouter.shape(&blocks(&cell.text, &cell.style));
