@@ -60,7 +60,7 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
             writeln!(out, "stroke {:.2} {} {}{}", stroke.width, outline.to_svg(), Colour(&paint.brush), At(transform))
         }
         Op::Glyphs(run) => write_glyphs(out, run),
-        Op::Image { picture, source, dest, opacity, transform } => {
+        Op::Image { picture, source, dest, passes, opacity, transform } => {
             let (s, d) = (source, dest);
             write!(
                 out,
@@ -68,6 +68,7 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
                 picture.width, picture.height, s.x0, s.y0, s.x1, s.y1
             )?;
             write!(out, " dest {:.2} {:.2} {:.2} {:.2} opacity {:.2}", d.x0, d.y0, d.x1, d.y1, opacity.get())?;
+            passes.iter().try_for_each(|pass| write!(out, " {pass:?}"))?;
             writeln!(out, "{}", At(transform))
         }
     }

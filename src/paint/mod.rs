@@ -11,6 +11,7 @@ mod glyphs;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod ops_cpu;
+mod passes;
 mod photo;
 pub mod plan;
 mod resample;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use kurbo::{Affine, BezPath, Point, Rect, Stroke};
 use peniko::color::ColorSpaceTag;
-use peniko::{BlendMode, Brush, Color, Fill, FontData, InterpolationAlphaSpace};
+use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
 use super::{PaintError, SurfaceLimits};
 use crate::report::{Origin, Warning, WarningCode};
-use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Picture};
+use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
 /// Coordinates beyond this many device px are not drawn: far outside any page, and single precision, which painters
@@ -106,6 +106,8 @@ pub enum Op {
         source: Rect,
         /// In the space that `transform` starts from.
         dest: Rect,
+        /// Applied to the whole picture first, in order.
+        passes: Vec<Pass>,
         /// Of the picture.
         opacity: Opacity,
         /// To device px.
@@ -166,6 +168,8 @@ struct Planner {
 /// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
 enum Work<'a> {
     Node(&'a Node, Affine, Option<&'a Origin>),
+    /// What was drawn since the latest layer stays only where this is.
+    Mask(&'a Group, Affine, Option<&'a Origin>),
     PopClip,
     PopLayer,
 }
@@ -178,6 +182,7 @@ impl Planner {
             match next {
                 Work::PopClip => self.ops.push(Op::PopClip),
                 Work::PopLayer => self.ops.push(Op::PopLayer),
+                Work::Mask(mask, transform, origin) => self.mask(mask, transform, origin, &mut work),
                 Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
                 Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
                 Work::Node(Node::Glyphs(run), transform, origin) => self.glyphs(run, transform, origin),
@@ -186,7 +191,7 @@ impl Planner {
         }
     }
 
-    /// Opens `group` and queues its children. A layer only where opacity or blend need one: a clip alone does not
+    /// Opens `group` and queues its children. A layer only where mask, opacity or blend need one: a clip alone does not
     /// isolate, so that blending and translucent edges inside meet the page directly.
     fn open<'a>(&mut self, group: &'a Group, parent: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
         let origin = group.origin.as_ref().or(origin);
@@ -200,7 +205,7 @@ impl Planner {
         if group.clip.as_ref().is_some_and(|clip| !reachable(clip, transform, 0.0)) {
             return self.skip(origin, "its clip is too large");
         }
-        if group.opacity.get() < 1.0 || group.blend != BlendMode::default() {
+        if group.opacity.get() < 1.0 || group.mask.is_some() || group.blend != BlendMode::default() {
             let (clip, opacity, blend) = (group.clip.clone(), group.opacity, group.blend);
             self.ops.push(Op::PushLayer { clip, transform, opacity, blend });
             work.push(Work::PopLayer);
@@ -208,7 +213,17 @@ impl Planner {
             self.ops.push(Op::PushClip { outline, transform });
             work.push(Work::PopClip);
         }
+        work.extend(group.mask.iter().map(|mask| Work::Mask(mask, transform, origin)));
         work.extend(group.children.iter().rev().map(|child| Work::Node(child, transform, origin)));
+    }
+
+    /// A layer of its own, of which only the alpha counts. It is pushed even when nothing is in it: then nothing of
+    /// what it masks stays.
+    fn mask<'a>(&mut self, mask: &'a Group, transform: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
+        let blend = BlendMode::new(Mix::Normal, Compose::DestIn);
+        self.ops.push(Op::PushLayer { clip: None, transform, opacity: Opacity::OPAQUE, blend });
+        work.push(Work::PopLayer);
+        self.open(mask, transform, origin, work);
     }
 
     fn path(&mut self, path: &scene::Path, transform: Affine, origin: Option<&Origin>) {
@@ -283,8 +298,8 @@ impl Planner {
         if !near(transform.transform_rect_bbox(dest)) {
             return self.skip(origin, "it is too large");
         }
-        let (picture, opacity) = (image.picture.clone(), image.opacity);
-        self.ops.push(Op::Image { picture, source, dest, opacity, transform });
+        let (picture, passes, opacity) = (image.picture.clone(), image.passes.clone(), image.opacity);
+        self.ops.push(Op::Image { picture, source, dest, passes, opacity, transform });
     }
 
     fn skip(&mut self, origin: Option<&Origin>, why: &str) {

@@ -9,6 +9,10 @@ impl Group {
     /// Glyph runs count with a box around their em squares, so it may be larger than the ink, not smaller in practice.
     pub fn layer_bounds(&self) -> Option<Rect> {
         let children = self.children.iter().filter_map(Node::layer_bounds).reduce(|a, b| a.union(b))?;
+        let children = match &self.mask {
+            Some(mask) => Some(children.intersect(mask.layer_bounds()?)).filter(|it| !it.is_zero_area())?,
+            None => children,
+        };
         let clipped = match &self.clip {
             Some(clip) => {
                 let clipped = children.intersect(clip.bounding_box());

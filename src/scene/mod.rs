@@ -6,6 +6,7 @@
 
 mod bounds;
 mod dump;
+mod pass;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use peniko::{BlendMode, Blob, Brush, Fill, FontData};
 
 use crate::report::Origin;
 use crate::units::{Opacity, Px};
+pub use pass::{Pass, Tone};
 
 /// All pages to draw, in design order.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +55,7 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, clip, opacity, blend. Isolated only when opacity or blend ask for it.
+/// Painted in this order: children, mask, clip, opacity, blend. Isolated only when mask, opacity or blend ask for it.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Opaque tag set by `design`; painters hand it back in warnings.
@@ -62,6 +64,8 @@ pub struct Group {
     pub transform: Affine,
     /// In this group's own coordinates; nonzero.
     pub clip: Option<BezPath>,
+    /// Its alpha multiplies into that of the flattened children; its colours do not count. In this group's coordinates.
+    pub mask: Option<Box<Group>>,
     /// Of the whole group, flattened first. (Element opacity never lands here: rendering.md §3 multiplies it into the parts.)
     pub opacity: Opacity,
     /// How the flattened group meets what is below.
@@ -76,6 +80,7 @@ impl Default for Group {
             origin: None,
             transform: Affine::IDENTITY,
             clip: None,
+            mask: None,
             opacity: Opacity::OPAQUE,
             blend: BlendMode::default(),
             children: Vec::new(),
@@ -177,6 +182,9 @@ pub struct Image {
     pub source: Rect,
     /// Where that part is stretched to, in the parent group's coordinates.
     pub dest: Rect,
+    /// Applied in order to the whole picture at its natural size, before anything of it is cut or scaled
+    /// (rendering.md §4).
+    pub passes: Vec<Pass>,
     /// Of the picture.
     pub opacity: Opacity,
 }

@@ -75,7 +75,7 @@ pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Dra
     let dest = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
     let picture = picture(pixmap)?;
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-    let image = Image { picture: Arc::new(picture), source, dest, opacity: Opacity::OPAQUE };
+    let image = Image { picture: Arc::new(picture), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE };
     Some(Drawn { image, reduced: shrink < 1.0 })
 }
 

@@ -3,6 +3,7 @@
 //! Opacity is multiplied into the parts of an element, never applied to a layer, because the editor does so
 //! (rendering.md §3). What cannot be drawn yet is a warning that names the element.
 
+mod drawn;
 mod page;
 mod paints;
 mod pictures;
@@ -150,12 +151,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Which effects a kind of element has (rendering.md §4).
+/// Which effects of a kind of element are still to be told of (rendering.md §4).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EffectsOf {
-    /// Pictures and glyphs: all.
+    /// Glyphs: all.
     Pixels,
-    /// Figures and lines: only the shadow.
+    /// Figures and lines, which have only the shadow, and pictures, which have the rest as passes.
     Shapes,
 }
 
