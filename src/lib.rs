@@ -3,21 +3,21 @@
 //! One line per room, lowest floor first; `ARCHITECTURE.md` tells how a request walks through them and
 //! `tests/floors.rs` keeps the imports going down.
 
-pub mod assets; // what a design points to: fetched, guarded, decoded
-pub mod cli; // the command line: wiring, exit codes
-pub mod config; // every setting, and the only reader of the environment
-pub mod design; // what the client wrote, and how it becomes a scene
-pub mod error; // the rooms' errors summed, and who can fix them
-pub mod json; // reading untrusted JSON: every problem at once, each with its path
-pub mod options; // what a caller may ask of a render
-pub mod output; // pixels to file formats
-pub mod paint; // scene to pixels
-pub mod pipeline; // one request, stage by stage
-pub mod pool; // the CPU pool
-pub mod raster; // pixels, and the only place where alpha is converted
-pub mod report; // what we tell the caller: JSON paths, problems, warnings
-pub mod scene; // resolved pages: what is on the paper, nothing left to look up
-pub mod server; // HTTP
-pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
-pub mod text; // strings to positioned glyph runs
 pub mod units; // design px, device scale, sizes, opacity, degrees
+pub mod report; // what we tell the caller: JSON paths, problems, warnings
+pub mod json; // reading untrusted JSON: every problem at once, each with its path
+pub mod config; // every setting, and the only reader of the environment
+pub mod raster; // pixels, and the only place where alpha is converted
+pub mod scene; // resolved pages: what is on the paper, nothing left to look up
+pub mod pool; // the CPU pool
+pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
+pub mod options; // what a caller may ask of a render
+pub mod assets; // what a design points to: fetched, guarded, decoded
+pub mod text; // strings to positioned glyph runs
+pub mod design; // what the client wrote, and how it becomes a scene
+pub mod paint; // scene to pixels
+pub mod output; // pixels to file formats
+pub mod error; // the rooms' errors summed, and who can fix them
+pub mod pipeline; // one request, stage by stage
+pub mod server; // HTTP
+pub mod cli; // the command line: wiring, exit codes

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
+#[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
 fn tenter(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
     // The tester's own settings must not decide what is tested.

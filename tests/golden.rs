@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use support::golden::{Goldens, Tolerance, Verdict};
+use support::painter::Painter;
 use tempfile::TempDir;
 use tenter::raster::{Raster, Straight};
 use tenter::units::DeviceSize;
@@ -20,9 +21,9 @@ fn goldens() {
     Goldens::of_the_repository(TOLERANCES).check(render);
 }
 
-/// A design as the program draws it on the CPU.
-fn render(_design: &str) -> Result<Raster<Straight>, String> {
-    Err("the engine is not connected to the golden tests".into())
+/// A case as the program draws it on the CPU.
+fn render(case: &str) -> Result<Raster<Straight>, String> {
+    Painter::shared().paint(serde_json::from_str(case).map_err(|error| error.to_string())?)
 }
 
 /// A "design" `WxH:grey` becomes that picture: enough to test the harness.
@@ -111,8 +112,18 @@ fn golden_difference_fails_and_leaves_pictures() {
 
 #[test]
 fn golden_that_nothing_reads_fails() {
-    let folder = Folder::new(&[("golden/a/one.png", "?"), ("golden/fonts/sans.png", "?")]);
-    assert_eq!(folder.run(""), "a/one: a picture that no case reads: remove it or add its .json\n");
+    let folder = Folder::new(&[
+        ("golden/a/one.png", "?"),
+        ("golden/assets/map.png", "?"),
+        ("golden/fonts/sans.ttf", "?"),
+        ("golden/fonts/sans.LICENSE.txt", "?"),
+    ]);
+    assert_eq!(
+        folder.run(""),
+        "a/one: a picture that no case reads: remove it or add its .json\n\
+         assets/map.png: a file that no case names: remove it or use it\n\
+         fonts/sans.ttf: a file that no case names: remove it or use it\n"
+    );
 }
 
 #[test]

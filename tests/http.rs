@@ -362,6 +362,16 @@ async fn pixels_beyond_the_limit_are_400_and_name_the_setting() {
 }
 
 #[tokio::test]
+async fn jobs_are_not_built_and_say_so() {
+    let service = service(&[]);
+    let answers = [service.post("/api/renders", "{}").await, service.get("/api/renders/abc").await];
+    for answer in answers {
+        assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED);
+        assert!(answer.error().contains("POST /api/render "), "{}", answer.error());
+    }
+}
+
+#[tokio::test]
 async fn formats_not_built_and_not_supported() {
     let service = service(&[]);
     let pdf = service.render(json!({"design": design(), "format": "pdf"})).await;

@@ -45,6 +45,7 @@ impl Given {
     /// The process's environment and these flags.
     pub fn from_process(flags: Vec<(&'static str, String)>, config: Option<PathBuf>) -> Self {
         let named = |name: &std::ffi::OsString| name.to_str().is_some_and(|it| it.starts_with("TENTER_"));
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         let environment = std::env::vars_os()
             .filter(|(name, _)| named(name))
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::ops_cpu::Canvas;
+use super::ops_cpu::{Canvas, Surfaces};
+use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Step};
 use super::{PaintError, Rasterizer, SurfaceLimits};
@@ -67,13 +68,29 @@ impl Rasterizer for CpuRasterizer {
 
 fn paint(plan: &FramePlan, limits: SurfaceLimits, photos: &Photos) -> Result<Raster<Straight>, PaintError> {
     let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
+    let mut surfaces = Surfaces::new();
     let mut result = None;
     for step in &plan.steps {
-        let Step::Draw { into, ops } = step;
-        let size = plan.surfaces[into.0];
-        // The plan may have been made for another painter.
-        limits.check(size)?;
-        result = Some(canvas.draw(size, ops, photos)?);
+        match step {
+            Step::Draw { into, ops } => {
+                let size = plan.surfaces[into.0];
+                // The plan may have been made for another painter.
+                limits.check(size)?;
+                let raster = canvas.draw(size, ops, photos, &surfaces)?;
+                if into.0 == 0 {
+                    result = Some(raster);
+                } else {
+                    surfaces.insert(*into, size, raster.into_pixels());
+                }
+            }
+            Step::Filter { from, into, kernel } => {
+                let size = plan.surfaces[into.0];
+                let source =
+                    surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
+                let pixels = passes::run(kernel, source.data_as_u8_slice(), size);
+                surfaces.insert(*into, size, pixels);
+            }
+        }
     }
     if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
         CANVAS.with(|keep| keep.replace(Some(canvas)));

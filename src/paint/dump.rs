@@ -22,7 +22,13 @@ impl FramePlan {
             writeln!(out, "surface {index}: {}x{}", size.width, size.height)?;
         }
         for step in &self.steps {
-            let Step::Draw { into, ops } = step;
+            let (into, ops) = match step {
+                Step::Draw { into, ops } => (into, ops),
+                Step::Filter { from, into, kernel } => {
+                    writeln!(out, "filter {} into {}: {kernel:?}", from.0, into.0)?;
+                    continue;
+                }
+            };
             writeln!(out, "draw into {}", into.0)?;
             let mut depth = 1;
             for op in ops {
@@ -60,6 +66,7 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
             writeln!(out, "stroke {:.2} {} {}{}", stroke.width, outline.to_svg(), Colour(&paint.brush), At(transform))
         }
         Op::Glyphs(run) => write_glyphs(out, run),
+        Op::Surface { surface, at } => writeln!(out, "surface {} at {:.2} {:.2}", surface.0, at.x, at.y),
         Op::Image { picture, source, dest, passes, opacity, transform } => {
             let (s, d) = (source, dest);
             write!(

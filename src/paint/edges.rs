@@ -13,6 +13,8 @@ const ROW_PARTS: f64 = 4.0;
 const TALL_STEP: f64 = 2.0;
 /// How far a curve bends is measured in this part of a pixel.
 const MEASURE: f64 = 256.0;
+/// Measures beyond this count as this: sums of forty of them fit 64 bits, and the number of lines is at its most long before.
+const FARTHEST_MEASURE: f64 = 1e15;
 /// A curve becomes at most `2^MAX_SHIFT` lines.
 const MAX_SHIFT: u32 = 6;
 
@@ -100,7 +102,7 @@ fn lines(curve: PathSeg) -> Vec<Point> {
 
 /// Base 2 logarithm of the number of lines: by how far the middle lies off the chord, each doubling quarters that.
 fn shift(curve: PathSeg) -> u32 {
-    let fixed = |value: f64| (value * MEASURE) as i64;
+    let fixed = |value: f64| (value * MEASURE).clamp(-FARTHEST_MEASURE, FARTHEST_MEASURE) as i64;
     let (dx, dy, least) = match curve {
         PathSeg::Line(_) => return 0,
         PathSeg::Quad(curve) => {
@@ -177,5 +179,15 @@ mod tests {
             let polygons = polygons(&BezPath::from_svg(svg).expect("a path"), Affine::IDENTITY);
             assert!(polygons.is_finite() && polygons.elements().len() < 300, "{svg}");
         }
+    }
+
+    #[test]
+    fn edges_beyond_all_numbers_are_measured_without_overflow() {
+        // Strokes reach farther than the outlines that were held against limits.
+        let mut path = BezPath::new();
+        path.move_to((-1e308, 1e308));
+        path.curve_to((1e308, -1e308), (-1e308, -1e308), (1e308, 1e308));
+        path.quad_to((-1e308, f64::INFINITY), (f64::NAN, 0.0));
+        assert!(polygons(&path, Affine::IDENTITY).elements().len() < 500);
     }
 }

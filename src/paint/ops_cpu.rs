@@ -1,20 +1,46 @@
 //! Plan operations to vello_cpu.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, Stroke, StrokeOpts};
+use peniko::ImageAlphaType;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
-use vello_cpu::{Glyph, Image, ImageSource, Level, PixmapMut, RenderContext, RenderSettings, Resources};
+use vello_cpu::{
+    Glyph, Image, ImageSource, Level, PixelMetadata, Pixmap, PixmapMut, RenderContext, RenderSettings, Resources,
+};
 
 use super::PaintError;
 use super::edges::polygons;
 use super::glyphs::{Faces, GlyphSize, Shape};
 use super::photo::{Photos, Place, Placed, Reduction};
-use super::plan::{Glyphs, Op, PlacedGlyph};
+use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::raster::{Premultiplied, Raster};
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::{DeviceSize, Opacity};
 
 /// How far a stroke's edge may lie off, in device px.
 const STROKE_TOLERANCE: f64 = 0.02;
+
+/// Surfaces that steps of a plan have written so far.
+#[derive(Default)]
+pub(super) struct Surfaces(HashMap<usize, Arc<Pixmap>>);
+
+impl Surfaces {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// `pixels`: premultiplied, `4 * width * height` bytes.
+    pub(super) fn insert(&mut self, id: SurfaceId, size: DeviceSize, pixels: Vec<u8>) {
+        let metadata = PixelMetadata::new(ImageAlphaType::AlphaPremultiplied, true);
+        self.0.insert(id.0, Arc::new(Pixmap::from_parts(pixels, size.width as u16, size.height as u16, metadata)));
+    }
+
+    pub(super) fn get(&self, id: SurfaceId) -> Option<&Arc<Pixmap>> {
+        self.0.get(&id.0)
+    }
+}
 
 /// One thread's drawing tools, reused from page to page.
 pub(super) struct Canvas {
@@ -42,11 +68,12 @@ impl Canvas {
         size: DeviceSize,
         ops: &[Op],
         photos: &Photos,
+        surfaces: &Surfaces,
     ) -> Result<Raster<Premultiplied>, PaintError> {
         let (width, height) = (size.width as u16, size.height as u16);
         self.context.reset_and_resize(width, height);
         for op in ops {
-            self.op(op, size, photos)?;
+            self.op(op, size, photos, surfaces)?;
         }
         self.context.flush();
         let mut pixels = vec![0; size.pixels() as usize * 4];
@@ -55,7 +82,7 @@ impl Canvas {
         Ok(Raster::from_pixels(size, pixels).expect("the buffer was made for this size"))
     }
 
-    fn op(&mut self, op: &Op, size: DeviceSize, photos: &Photos) -> Result<(), PaintError> {
+    fn op(&mut self, op: &Op, size: DeviceSize, photos: &Photos, surfaces: &Surfaces) -> Result<(), PaintError> {
         let context = &mut self.context;
         match op {
             Op::PushClip { outline, transform } => match as_rect(outline) {
@@ -100,6 +127,12 @@ impl Canvas {
                 image(context, photos, size, &placed, *opacity);
             }
             Op::Glyphs(run) => return self.glyphs(run, size, photos),
+            Op::Surface { surface, at } => {
+                let pixmap = surfaces
+                    .get(*surface)
+                    .ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
+                composite(context, pixmap, *at);
+            }
         }
         Ok(())
     }
@@ -174,6 +207,18 @@ fn image(context: &mut RenderContext, photos: &Photos, size: DeviceSize, placed:
     context.set_transform(transform);
     context.set_paint_transform(to_paint);
     context.set_paint(Image { image: ImageSource::Pixmap(prepared.pixmap), sampler: sampler(quality) });
+    context.set_fill_rule(Fill::NonZero);
+    context.fill_rect(&rect);
+}
+
+/// Pixel for pixel when `at` is whole, else sampled.
+fn composite(context: &mut RenderContext, pixmap: &Arc<Pixmap>, at: Point) {
+    let quality = if at == at.round() { ImageQuality::Low } else { ImageQuality::Medium };
+    let rect = Rect::new(0.0, 0.0, f64::from(pixmap.width()), f64::from(pixmap.height()));
+    context.set_transform(Affine::translate(at.to_vec2()));
+    context.set_paint_transform(Affine::IDENTITY);
+    let sampler = ImageSampler { quality, ..ImageSampler::default() };
+    context.set_paint(Image { image: ImageSource::Pixmap(pixmap.clone()), sampler });
     context.set_fill_rule(Fill::NonZero);
     context.fill_rect(&rect);
 }

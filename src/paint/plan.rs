@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, BezPath, Point, Rect, Stroke};
+use kurbo::{Affine, BezPath, Point, Rect, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
@@ -19,6 +19,12 @@ use crate::units::{DeviceScale, DeviceSize, Opacity};
 const FARTHEST: f64 = 1e7;
 /// Dashes of one stroke. More would be finer than any pixel; the stroke is then drawn solid.
 const MAX_DASHES: f64 = 100_000.0;
+/// Sums of line heights that end on half a px but for floating-point noise count as half a px.
+const NOISE: f64 = 1e-5;
+/// Surfaces for blurs and shadows may take this many times the px of the largest page.
+const SURFACES_BUDGET: f64 = 4.0;
+/// A shadow fades to nothing this many standard deviations out (rendering.md §5).
+const SIGMAS: f64 = 3.0;
 /// Text stands on quarters of a device px (rendering.md §9.2).
 const GLYPH_STEPS: f64 = 4.0;
 
@@ -46,6 +52,32 @@ pub enum Step {
         into: SurfaceId,
         /// Pushes and pops are balanced.
         ops: Vec<Op>,
+    },
+    /// One pixel pass over a whole surface; `from` and `into` have the same size.
+    Filter {
+        /// What is read.
+        from: SurfaceId,
+        /// What is written.
+        into: SurfaceId,
+        /// How.
+        kernel: Kernel,
+    },
+}
+
+/// A pixel pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kernel {
+    /// Stack blur of this radius in device px; outside is transparent.
+    Blur {
+        /// At least 1.
+        radius: u32,
+    },
+    /// The alpha of the source, blurred and tinted.
+    Shadow {
+        /// Standard deviation in device px; 0 for a hard shadow.
+        sigma: f64,
+        /// Straight; its alpha multiplies with the source's.
+        color: Color,
     },
 }
 
@@ -113,6 +145,13 @@ pub enum Op {
         /// To device px.
         transform: Affine,
     },
+    /// Composites a surface that an earlier step wrote, pixel for pixel.
+    Surface {
+        /// Which.
+        surface: SurfaceId,
+        /// Its top-left corner in px of the surface drawn on; copied when on whole px, else sampled.
+        at: Point,
+    },
 }
 
 /// Glyphs of one face, each at its final place.
@@ -154,15 +193,45 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
     let size = DeviceSize::of_page(page.sheet(), scale);
     limits.check(size)?;
     let to_device = Affine::scale(scale.get()) * Affine::translate((page.bleed.x0, page.bleed.y0));
-    let mut planner = Planner { ops: Vec::new(), warnings: Vec::new() };
+    let mut planner = Planner {
+        scale,
+        ops: Vec::new(),
+        view: Rect::new(0.0, 0.0, f64::from(size.width), f64::from(size.height)),
+        surfaces: vec![size],
+        steps: Vec::new(),
+        warnings: Vec::new(),
+        pixels_left: (limits.megapixels * 1e6 * SURFACES_BUDGET) as u64,
+        limits,
+    };
     planner.walk(&page.root, to_device);
-    let steps = vec![Step::Draw { into: SurfaceId(0), ops: planner.ops }];
-    Ok(FramePlan { surfaces: vec![size], steps, warnings: planner.warnings })
+    let Planner { ops, surfaces, mut steps, warnings, .. } = planner;
+    steps.push(Step::Draw { into: SurfaceId(0), ops });
+    Ok(FramePlan { surfaces, steps, warnings })
 }
 
 struct Planner {
+    scale: DeviceScale,
+    /// Of the surface that is being drawn on.
     ops: Vec<Op>,
+    /// That surface, in its own px.
+    view: Rect,
+    surfaces: Vec<DeviceSize>,
+    steps: Vec<Step>,
     warnings: Vec<Warning>,
+    /// What surfaces for effects may still take.
+    pixels_left: u64,
+    limits: SurfaceLimits,
+}
+
+/// A group whose effects need a surface of its own, while its children are drawn on that.
+struct Effects<'a> {
+    group: &'a Group,
+    /// From the group's space to the px of the surface around it.
+    transform: Affine,
+    /// What is drawn on: in px of the surface around it, whole numbers.
+    area: Rect,
+    /// The surface around it, with what was drawn there so far.
+    outer: (Vec<Op>, Rect),
 }
 
 /// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
@@ -172,6 +241,16 @@ enum Work<'a> {
     Mask(&'a Group, Affine, Option<&'a Origin>),
     PopClip,
     PopLayer,
+    EndEffects(Box<Effects<'a>>),
+}
+
+/// What came of asking for a surface.
+enum Begun<'a> {
+    Surface(Box<Effects<'a>>),
+    /// Nothing of the group is on the page.
+    Unseen,
+    /// The group is drawn without its effects; the caller was told.
+    Refused,
 }
 
 impl Planner {
@@ -183,6 +262,7 @@ impl Planner {
                 Work::PopClip => self.ops.push(Op::PopClip),
                 Work::PopLayer => self.ops.push(Op::PopLayer),
                 Work::Mask(mask, transform, origin) => self.mask(mask, transform, origin, &mut work),
+                Work::EndEffects(effects) => self.end_effects(*effects),
                 Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
                 Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
                 Work::Node(Node::Glyphs(run), transform, origin) => self.glyphs(run, transform, origin),
@@ -205,16 +285,116 @@ impl Planner {
         if group.clip.as_ref().is_some_and(|clip| !reachable(clip, transform, 0.0)) {
             return self.skip(origin, "its clip is too large");
         }
-        if group.opacity.get() < 1.0 || group.mask.is_some() || group.blend != BlendMode::default() {
+        let mut inner = transform;
+        if group.blur.0 > 0.0 || group.shadow.is_some() {
+            match self.begin_effects(group, transform, origin) {
+                Begun::Surface(effects) => {
+                    inner = Affine::translate(-effects.area.origin().to_vec2()) * transform;
+                    work.push(Work::EndEffects(effects));
+                }
+                Begun::Unseen => return,
+                Begun::Refused => work.extend(self.push_layer(group, transform)),
+            }
+        } else {
+            work.extend(self.push_layer(group, transform));
+        }
+        if let Some(mask) = &group.mask {
+            let blend = BlendMode::default();
+            self.ops.push(Op::PushLayer { clip: None, transform: inner, opacity: Opacity::OPAQUE, blend });
+            work.extend([Work::PopLayer, Work::Mask(mask, inner, origin)]);
+        }
+        work.extend(group.children.iter().rev().map(|child| Work::Node(child, inner, origin)));
+    }
+
+    /// Pushes what clip, opacity and blend of `group` ask for; returns what ends it.
+    fn push_layer<'a>(&mut self, group: &Group, transform: Affine) -> Option<Work<'a>> {
+        if group.opacity.get() < 1.0 || group.blend != BlendMode::default() {
             let (clip, opacity, blend) = (group.clip.clone(), group.opacity, group.blend);
             self.ops.push(Op::PushLayer { clip, transform, opacity, blend });
-            work.push(Work::PopLayer);
-        } else if let Some(outline) = group.clip.clone() {
-            self.ops.push(Op::PushClip { outline, transform });
-            work.push(Work::PopClip);
+            return Some(Work::PopLayer);
         }
-        work.extend(group.mask.iter().map(|mask| Work::Mask(mask, transform, origin)));
-        work.extend(group.children.iter().rev().map(|child| Work::Node(child, transform, origin)));
+        let outline = group.clip.clone()?;
+        self.ops.push(Op::PushClip { outline, transform });
+        Some(Work::PopClip)
+    }
+
+    /// Starts a surface just large enough for what can be seen of `group` and its effects.
+    fn begin_effects<'a>(&mut self, group: &'a Group, transform: Affine, origin: Option<&Origin>) -> Begun<'a> {
+        let Some(content) = group.content_bounds() else { return Begun::Unseen };
+        let content = transform.transform_rect_bbox(content);
+        let (blur, sigma) = (f64::from(self.blur_radius(group)), self.shadow_sigma(group));
+        let reach = blur + SIGMAS * sigma + 1.0;
+        let offset = group.shadow.map_or(Vec2::ZERO, |shadow| shadow.offset * self.scale.get());
+        if !(reach.is_finite() && near(content.inflate(reach, reach)) && offset.hypot() < FARTHEST) {
+            self.skip(origin, "its effects reach too far");
+            return Begun::Refused;
+        }
+        // What is seen itself, or through its shadow.
+        let seen = self.view.union(self.view - offset).inflate(reach, reach);
+        let area = content.intersect(seen);
+        if area.is_zero_area() {
+            return Begun::Unseen;
+        }
+        let area = area.inflate(reach, reach).expand();
+        let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
+        let passes = 1 + u64::from(blur > 0.0) + u64::from(group.shadow.is_some());
+        let within = size.pixels().checked_mul(passes).and_then(|pixels| self.pixels_left.checked_sub(pixels));
+        let Some(left) = within.filter(|_| self.limits.check(size).is_ok()) else {
+            let message = "its blur and shadow take too many pixels (TENTER_MAX_MEGAPIXELS); drawn without";
+            self.warn(origin, WarningCode::ShapeSkipped, message);
+            return Begun::Refused;
+        };
+        self.pixels_left = left;
+        let view = Rect::from_origin_size((0.0, 0.0), area.size());
+        let outer = (std::mem::take(&mut self.ops), std::mem::replace(&mut self.view, view));
+        Begun::Surface(Box::new(Effects { group, transform, area, outer }))
+    }
+
+    /// The children are drawn: runs the passes and composites their outcome, the shadow first.
+    fn end_effects(&mut self, effects: Effects<'_>) {
+        let Effects { group, transform, area, outer } = effects;
+        let ops = std::mem::replace(&mut self.ops, outer.0);
+        let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
+        self.view = outer.1;
+        self.surfaces.push(size);
+        let mut content = SurfaceId(self.surfaces.len() - 1);
+        self.steps.push(Step::Draw { into: content, ops });
+        let radius = self.blur_radius(group);
+        if radius > 0 {
+            content = self.filter(content, size, Kernel::Blur { radius });
+        }
+        let shadow = group.shadow.map(|shadow| {
+            let sigma = self.shadow_sigma(group);
+            let offset = shadow.offset * self.scale.get();
+            (self.filter(content, size, Kernel::Shadow { sigma, color: shadow.color }), offset)
+        });
+        let end = self.push_layer(group, transform);
+        if let Some((surface, offset)) = shadow {
+            self.ops.push(Op::Surface { surface, at: area.origin() + offset });
+        }
+        self.ops.push(Op::Surface { surface: content, at: area.origin() });
+        match end {
+            Some(Work::PopClip) => self.ops.push(Op::PopClip),
+            Some(Work::PopLayer) => self.ops.push(Op::PopLayer),
+            Some(Work::Node(..) | Work::Mask(..) | Work::EndEffects(_)) | None => {}
+        }
+    }
+
+    fn filter(&mut self, from: SurfaceId, size: DeviceSize, kernel: Kernel) -> SurfaceId {
+        self.surfaces.push(size);
+        let into = SurfaceId(self.surfaces.len() - 1);
+        self.steps.push(Step::Filter { from, into, kernel });
+        into
+    }
+
+    /// In device px (rendering.md §4.2).
+    fn blur_radius(&self, group: &Group) -> u32 {
+        self.scale.to_device(group.blur).round().clamp(0.0, f64::from(u16::MAX)) as u32
+    }
+
+    /// In device px (rendering.md §5).
+    fn shadow_sigma(&self, group: &Group) -> f64 {
+        group.shadow.map_or(0.0, |shadow| self.scale.to_device(shadow.sigma).max(0.0))
     }
 
     /// A layer of its own, of which only the alpha counts. It is pushed even when nothing is in it: then nothing of
@@ -314,7 +494,7 @@ impl Planner {
 
 /// The baseline on a whole row, the pen on a quarter column, both half up (rendering.md §9.2).
 fn snap(at: Point) -> Point {
-    Point::new((at.x * GLYPH_STEPS + 0.5).floor() / GLYPH_STEPS, (at.y + 0.5).floor())
+    Point::new((at.x * GLYPH_STEPS + 0.5 + NOISE).floor() / GLYPH_STEPS, (at.y + 0.5 + NOISE).floor())
 }
 
 /// Every gradient we draw means a canvas or an SVG one: straight colours, mixed as sRGB numbers (rendering.md §7).

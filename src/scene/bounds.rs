@@ -8,11 +8,13 @@ impl Group {
     /// `layer_bounds`: what may be touched, strokes included, in the parent's coordinates; `None` when nothing is.
     /// Glyph runs count with a box around their em squares, so it may be larger than the ink, not smaller in practice.
     pub fn layer_bounds(&self) -> Option<Rect> {
-        let children = self.children.iter().filter_map(Node::layer_bounds).reduce(|a, b| a.union(b))?;
-        let children = match &self.mask {
-            Some(mask) => Some(children.intersect(mask.layer_bounds()?)).filter(|it| !it.is_zero_area())?,
-            None => children,
-        };
+        let mut children = self.content_bounds()?;
+        if let Some(shadow) = &self.shadow {
+            // Offsets run along the page; whichever way the group is turned, this covers them.
+            let reach = shadow.offset.hypot() + 3.0 * shadow.sigma.0;
+            children = children.inflate(reach, reach);
+        }
+        children = children.inflate(self.blur.0, self.blur.0);
         let clipped = match &self.clip {
             Some(clip) => {
                 let clipped = children.intersect(clip.bounding_box());
@@ -24,6 +26,13 @@ impl Group {
             None => children,
         };
         Some(self.transform.transform_rect_bbox(clipped))
+    }
+
+    /// What the children may touch, in this group's own coordinates, masked, before clip, blur and shadow.
+    pub fn content_bounds(&self) -> Option<Rect> {
+        let children = self.children.iter().filter_map(Node::layer_bounds).reduce(|a, b| a.union(b))?;
+        let Some(mask) = &self.mask else { return Some(children) };
+        Some(children.intersect(mask.layer_bounds()?)).filter(|both| !both.is_zero_area())
     }
 }
 

@@ -32,6 +32,13 @@ fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
     if let Some(clip) = &group.clip {
         write!(out, " clip {}", clip.to_svg())?;
     }
+    if group.blur.0 > 0.0 {
+        write!(out, " blur {:.2}", group.blur.0)?;
+    }
+    if let Some(shadow) = &group.shadow {
+        let (x, y) = (shadow.offset.x, shadow.offset.y);
+        write!(out, " shadow {x:.2},{y:.2} sigma {:.2} {:?}", shadow.sigma.0, shadow.color)?;
+    }
     if group.opacity.get() < 1.0 {
         write!(out, " opacity {:.2}", group.opacity.get())?;
     }

@@ -11,7 +11,7 @@ mod pass;
 use std::sync::Arc;
 
 use kurbo::{Affine, BezPath, Insets, Point, Rect, Size, Vec2};
-use peniko::{BlendMode, Blob, Brush, Fill, FontData};
+use peniko::{BlendMode, Blob, Brush, Color, Fill, FontData};
 
 use crate::report::Origin;
 use crate::units::{Opacity, Px};
@@ -55,13 +55,18 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, mask, clip, opacity, blend. Isolated only when mask, opacity or blend ask for it.
+/// Painted in this order: children, mask, blur, shadow under them, clip, opacity, blend. Isolated only when one of them
+/// asks for it; a clip alone does not.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Opaque tag set by `design`; painters hand it back in warnings.
     pub origin: Option<Origin>,
     /// From this group's coordinates to its parent's.
     pub transform: Affine,
+    /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
+    pub blur: Px,
+    /// Cast by the flattened, blurred children.
+    pub shadow: Option<Shadow>,
     /// In this group's own coordinates; nonzero.
     pub clip: Option<BezPath>,
     /// Its alpha multiplies into that of the flattened children; its colours do not count. In this group's coordinates.
@@ -79,6 +84,8 @@ impl Default for Group {
         Self {
             origin: None,
             transform: Affine::IDENTITY,
+            blur: Px(0.0),
+            shadow: None,
             clip: None,
             mask: None,
             opacity: Opacity::OPAQUE,
@@ -86,6 +93,17 @@ impl Default for Group {
             children: Vec::new(),
         }
     }
+}
+
+/// A shadow as on a canvas: the alpha of what casts it, moved, blurred and tinted (rendering.md §5).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shadow {
+    /// Along the page's axes, however the group is turned; design px.
+    pub offset: Vec2,
+    /// Standard deviation of the Gaussian, design px; not negative.
+    pub sigma: Px,
+    /// Its alpha multiplies with that of what casts it.
+    pub color: Color,
 }
 
 /// What colours an area: a solid or a gradient, placed by `transform` (brush space to the node's space).

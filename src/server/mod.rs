@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
@@ -29,6 +29,7 @@ use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 use self::auth::KeyRing;
 use self::problem::Refusal;
 use crate::config::Settings;
+use crate::error::Error;
 use crate::pipeline::Engine;
 
 pub use self::files::{Files, FilesError};
@@ -68,6 +69,8 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 pub fn router(app: App) -> Router {
     let routes = Router::new()
         .route("/api/render", post(render::classic))
+        .route("/api/renders", any(jobs))
+        .route("/api/renders/{*rest}", any(jobs))
         .route("/files/{name}", get(files::serve))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -80,6 +83,12 @@ pub fn router(app: App) -> Router {
         .layer(cors())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(log::request))
+}
+
+/// The jobs API (http-api.md §3).
+async fn jobs() -> Refusal {
+    Error::NotBuilt("the jobs API is not built yet; POST /api/render answers with the picture or a link to it".into())
+        .into()
 }
 
 /// Browsers call the API directly (http-api.md §1); the key is in the query or a header, never in a cookie.

@@ -45,50 +45,68 @@ pub struct Background {
     pub whole: Option<Size>,
 }
 
-/// Everything of a text, bottom to top; (0, 0) is the top-left of its box.
-pub fn draw(text: &LaidOut, style: &DrawStyle) -> Vec<Node> {
-    let mut nodes = Vec::new();
-    if let Some(background) = &style.background {
-        nodes.extend(
-            decorate::background(text, background).map(|outline| Node::Path(Path::filled(outline, background.color))),
-        );
+/// A drawn text, bottom to top; (0, 0) is the top-left of its box.
+#[derive(Clone, Debug, Default)]
+pub struct Drawn {
+    /// Behind everything; casts no shadow.
+    pub background: Vec<Node>,
+    /// Outlines of glyphs and bullets, below their fill.
+    pub strokes: Vec<Node>,
+    /// Glyphs, what stands behind single runs, decorations.
+    pub fills: Vec<Node>,
+}
+
+impl Drawn {
+    /// All of it, in paint order.
+    pub fn into_nodes(mut self) -> Vec<Node> {
+        self.background.append(&mut self.strokes);
+        self.background.append(&mut self.fills);
+        self.background
     }
-    let runs = || text.lines.iter().flat_map(|line| &line.runs);
-    for run in runs() {
+}
+
+/// Paints `text`.
+pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
+    let mut drawn = Drawn::default();
+    if let Some(background) = &style.background {
+        let outline = decorate::background(text, background);
+        drawn.background.extend(outline.map(|outline| Node::Path(Path::filled(outline, background.color))));
+    }
+    for run in text.lines.iter().flat_map(|line| &line.runs) {
         if let Some(color) = run.style.background {
             let rect = Rect::new(run.x, run.baseline - run.ascent, run.x + run.width, run.baseline + run.descent);
-            nodes.push(Node::Path(Path::filled(rect.to_path(ARC_TOLERANCE), faded(color, style.opacity))));
+            drawn.background.push(Node::Path(Path::filled(rect.to_path(ARC_TOLERANCE), faded(color, style.opacity))));
         }
     }
     for line in &text.lines {
         if let Some(bullet) = line.bullet {
-            let path = Path {
-                stroke: style.stroke.clone(),
-                ..Path::filled(bullet.to_path(ARC_TOLERANCE), style.fill.clone())
-            };
-            nodes.push(Node::Path(path));
+            let outline = bullet.to_path(ARC_TOLERANCE);
+            if let Some((paint, stroke)) = &style.stroke {
+                drawn.strokes.push(Node::Path(Path::stroked(outline.clone(), paint.clone(), stroke.clone())));
+            }
+            drawn.fills.push(Node::Path(Path::filled(outline, style.fill.clone())));
         }
         for run in line.number.iter().chain(&line.runs) {
-            draw_run(run, style, &mut nodes);
+            draw_run(run, style, &mut drawn);
         }
     }
-    nodes
+    drawn
 }
 
-fn draw_run(run: &LineRun, style: &DrawStyle, nodes: &mut Vec<Node>) {
+pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
     let fill = run_fill(run, style);
     if !run.glyphs.is_empty() {
         if let Some((paint, stroke)) = &style.stroke {
-            nodes.push(Node::Glyphs(glyph_run(run, paint.clone(), GlyphStyle::Stroke(stroke.clone()))));
+            drawn.strokes.push(Node::Glyphs(glyph_run(run, paint.clone(), GlyphStyle::Stroke(stroke.clone()))));
         }
-        nodes.push(Node::Glyphs(glyph_run(run, fill.clone(), GlyphStyle::Fill)));
+        drawn.fills.push(Node::Glyphs(glyph_run(run, fill.clone(), GlyphStyle::Fill)));
     }
     let stroke = style.stroke.as_ref().map(|(paint, stroke)| (paint, stroke.width));
-    decorate::decorations(run, &fill, stroke, style.opacity, nodes);
+    decorate::decorations(run, &fill, stroke, style.opacity, &mut drawn.fills);
 }
 
 /// Runs with a colour of their own keep it, also over a gradient (rendering.md §7).
-fn run_fill(run: &LineRun, style: &DrawStyle) -> Paint {
+pub(super) fn run_fill(run: &LineRun, style: &DrawStyle) -> Paint {
     run.style.color.map_or_else(|| style.fill.clone(), |color| faded(color, style.opacity).into())
 }
 

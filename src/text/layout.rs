@@ -20,10 +20,15 @@ const TAB_SPACES: f64 = 8.0;
 pub enum TextWarning {
     /// No face has these characters.
     GlyphMissing {
-        /// One grapheme.
+        /// One grapheme, cut when it is long.
         text: String,
         /// The family asked for.
         family: Arc<str>,
+    },
+    /// Nor these many others.
+    MoreMissing {
+        /// Graphemes, counted once for each family.
+        count: usize,
     },
 }
 
@@ -116,7 +121,9 @@ impl Layouter {
     /// What was noticed since the last call.
     pub fn take_warnings(&mut self) -> Vec<TextWarning> {
         let missing = std::mem::take(&mut self.shaper.missing);
-        missing.into_iter().map(|it| TextWarning::GlyphMissing { text: it.text, family: it.family }).collect()
+        let more = missing.more();
+        let told = missing.first.into_iter().map(|it| TextWarning::GlyphMissing { text: it.text, family: it.family });
+        told.chain((more > 0).then_some(TextWarning::MoreMissing { count: more })).collect()
     }
 
     /// Shapes all of `text`. Line breaks are `\n`, `\r\n`, `\r`, U+2028 and U+2029.

@@ -157,7 +157,7 @@ impl Line {
 }
 
 /// Runs from left to right, the first at 0, baselines at 0.
-fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, factor: f64) -> Vec<LineRun> {
+pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, factor: f64) -> Vec<LineRun> {
     let mut runs: Vec<LineRun> = Vec::new();
     let mut pen = 0.0;
     let mut last_run = None;
@@ -225,7 +225,7 @@ fn close(runs: &mut [LineRun], bytes: &mut Option<Range<usize>>, paragraph: &Par
 }
 
 /// Cluster numbers from left to right: UAX #9 L2 over the line's levels.
-fn visual_order(slice: &LineSlice<'_>, paragraph: &Paragraph) -> Vec<usize> {
+pub(super) fn visual_order(slice: &LineSlice<'_>, paragraph: &Paragraph) -> Vec<usize> {
     let mut order: Vec<usize> = slice.clusters.clone().collect();
     let level = |at: usize| paragraph.levels[paragraph.clusters[at].range.start].number();
     let Some(highest) = order.iter().map(|at| level(*at)).max() else { return order };

@@ -7,6 +7,7 @@
 
 mod blocks;
 mod breaks;
+mod curve;
 mod decorate;
 mod draw;
 
@@ -25,7 +26,8 @@ pub use blocks::{
     Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
     VerticalShift,
 };
-pub use draw::{Background, DrawStyle, draw};
+pub use curve::{Curved, curve, draw_curved};
+pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryError};
 pub use fit::{Overflow, fit};

@@ -3,7 +3,7 @@
 //! The face of every grapheme is chosen here (family, then fallback, colour emoji first where they are meant), so parley
 //! is left with itemising by script and direction, and shaping.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -69,11 +69,24 @@ pub(super) struct Glyph {
     pub advance: f64,
 }
 
+impl Paragraph {
+    /// The latest run when it is the same face in the same span (words are shaped apart but drawn together), else `run`.
+    fn run_like(&mut self, run: Run) -> usize {
+        let same = |last: &Run| (last.span, &last.font, &last.coords) == (run.span, &run.font, &run.coords);
+        if !self.runs.last().is_some_and(same) {
+            self.runs.push(run);
+        }
+        self.runs.len() - 1
+    }
+}
+
 /// One face at one size.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub font: FontData,
     pub coords: Arc<[i16]>,
+    /// In `Paragraph::styles`.
+    pub span: usize,
     pub ascent_units: f64,
     pub descent_units: f64,
     pub units_per_em: f64,
@@ -91,6 +104,9 @@ impl Run {
     }
 }
 
+/// Characters told of one grapheme; a hostile one has as many as its text.
+const SHOWN_CHARS: usize = 16;
+
 /// Characters that no face has: what was asked for, and in which family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct MissingGlyph {
@@ -107,7 +123,32 @@ pub(super) struct Shaper {
     registered: HashMap<usize, Registered>,
     /// By blob: the face that owns it.
     by_blob: HashMap<u64, Arc<Face>>,
-    pub missing: Vec<MissingGlyph>,
+    pub missing: Missing,
+}
+
+/// Each once, in the order met. A text may miss as many as it has characters, so looking one up must not take a walk.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    known: HashSet<MissingGlyph>,
+    /// The first [`Missing::KEPT`].
+    pub first: Vec<MissingGlyph>,
+}
+
+impl Missing {
+    /// Told one by one.
+    pub(super) const KEPT: usize = 20;
+
+    /// How many more there were.
+    pub(super) fn more(&self) -> usize {
+        self.known.len() - self.first.len()
+    }
+
+    fn add(&mut self, missing: MissingGlyph) {
+        if self.first.len() < Self::KEPT && !self.known.contains(&missing) {
+            self.first.push(missing.clone());
+        }
+        self.known.insert(missing);
+    }
 }
 
 struct Registered {
@@ -130,7 +171,7 @@ impl Shaper {
         let options = CollectionOptions { shared: false, system_fonts: false };
         let context = FontContext { collection: Collection::new(options), source_cache: SourceCache::default() };
         let (registered, by_blob) = (HashMap::new(), HashMap::new());
-        Self { fonts, context, layouts: LayoutContext::new(), registered, by_blob, missing: Vec::new() }
+        Self { fonts, context, layouts: LayoutContext::new(), registered, by_blob, missing: Missing::default() }
     }
 
     /// The best regular match for `style`, without any text: for struts and empty lines.
@@ -141,6 +182,15 @@ impl Shaper {
 
     /// `spans` must not hold line breaks.
     pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
+        self.shape_with(spans, &FEATURES)
+    }
+
+    /// Without kerning and optional ligatures: for glyphs that are placed one by one.
+    pub(super) fn shape_apart(&mut self, spans: &[Span]) -> Paragraph {
+        self.shape_with(spans, &FEATURES_APART)
+    }
+
+    fn shape_with(&mut self, spans: &[Span], features: &'static Features) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         let levels = bidi_levels(&text);
         let mut paragraph = Paragraph {
@@ -155,7 +205,7 @@ impl Shaper {
             return paragraph;
         }
         let pieces = self.choose_faces(&paragraph.text, spans);
-        let layout = self.lay_out(&paragraph.text, &paragraph.styles, &pieces);
+        let layout = self.lay_out(&paragraph.text, &paragraph.styles, &pieces, features);
         self.collect(&layout, &mut paragraph);
         paragraph
     }
@@ -204,10 +254,8 @@ impl Shaper {
         if let Some(face) = fallback.find(|face| face.covers(grapheme)) {
             return Some(face.clone());
         }
-        let missing = MissingGlyph { text: grapheme.to_owned(), family: style.family.clone() };
-        if !self.missing.contains(&missing) {
-            self.missing.push(missing);
-        }
+        let shown = grapheme.char_indices().nth(SHOWN_CHARS).map_or(grapheme, |(end, _)| &grapheme[..end]);
+        self.missing.add(MissingGlyph { text: shown.to_owned(), family: style.family.clone() });
         own.iter().chain(self.fonts.fallback()).find(|face| face.load().is_some()).cloned()
     }
 
@@ -226,7 +274,13 @@ impl Shaper {
         name
     }
 
-    fn lay_out(&mut self, text: &str, styles: &[Arc<SpanStyle>], pieces: &[Piece]) -> Layout<u16> {
+    fn lay_out(
+        &mut self,
+        text: &str,
+        styles: &[Arc<SpanStyle>],
+        pieces: &[Piece],
+        features: &'static Features,
+    ) -> Layout<u16> {
         let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
         for (piece, name) in pieces.iter().zip(&names) {
@@ -241,13 +295,8 @@ impl Shaper {
             }
             // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
             // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
-            let features = match (style.letter_spacing != 0.0, piece.odd) {
-                (false, false) => &FEATURES[..0],
-                (false, true) => &FEATURES[..1],
-                (true, true) => &FEATURES[..],
-                (true, false) => &FEATURES[1..],
-            };
-            builder.push(StyleProperty::FontFeatures(FontFeatures::from(features)), range);
+            let list = features.list(style.letter_spacing != 0.0, piece.odd);
+            builder.push(StyleProperty::FontFeatures(FontFeatures::from(list)), range);
         }
         let mut layout = builder.build(text);
         layout.break_all_lines(None);
@@ -267,17 +316,18 @@ impl Shaper {
                     Some((known, index)) if known == span => index,
                     _ => {
                         let style = &paragraph.styles[span];
-                        paragraph.runs.push(Run {
+                        let index = paragraph.run_like(Run {
                             font: run.font().clone(),
                             coords: coords.clone(),
+                            span,
                             ascent_units: loaded.ascent,
                             descent_units: loaded.descent,
                             units_per_em: loaded.units_per_em,
                             embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0,
                             slant: style.italic && !face.style.italic,
                         });
-                        of_span = Some((span, paragraph.runs.len() - 1));
-                        paragraph.runs.len() - 1
+                        of_span = Some((span, index));
+                        index
                     }
                 };
                 clusters.push(collect_cluster(&cluster, run_index, span, paragraph));
@@ -288,14 +338,38 @@ impl Shaper {
     }
 }
 
-/// Kerning on, then optional ligatures off.
-const FEATURES: [FontFeature; 5] = [
-    FontFeature { tag: Tag::new(b"kern"), value: 1 },
-    FontFeature { tag: Tag::new(b"liga"), value: 0 },
-    FontFeature { tag: Tag::new(b"clig"), value: 0 },
-    FontFeature { tag: Tag::new(b"dlig"), value: 0 },
-    FontFeature { tag: Tag::new(b"hlig"), value: 0 },
-];
+/// Kerning, then optional ligatures off; and which part of that holds for text that is not spaced.
+struct Features {
+    all: [FontFeature; 5],
+    always: bool,
+}
+
+impl Features {
+    /// Two lists that mean the same, for neighbours that shaping must keep apart.
+    fn list(&self, spaced: bool, odd: bool) -> &[FontFeature] {
+        match (self.always, spaced, odd) {
+            // Without kerning nothing passes between neighbours anyway.
+            (true, ..) => &self.all,
+            (false, false, false) => &self.all[..0],
+            (false, false, true) => &self.all[..1],
+            (false, true, true) => &self.all[..],
+            (false, true, false) => &self.all[1..],
+        }
+    }
+}
+
+const fn features(kern: u16) -> [FontFeature; 5] {
+    [
+        FontFeature { tag: Tag::new(b"kern"), value: kern },
+        FontFeature { tag: Tag::new(b"liga"), value: 0 },
+        FontFeature { tag: Tag::new(b"clig"), value: 0 },
+        FontFeature { tag: Tag::new(b"dlig"), value: 0 },
+        FontFeature { tag: Tag::new(b"hlig"), value: 0 },
+    ]
+}
+
+static FEATURES: Features = Features { all: features(1), always: false };
+static FEATURES_APART: Features = Features { all: features(0), always: true };
 
 fn collect_cluster(cluster: &parley::Cluster<'_, u16>, run: usize, span: usize, paragraph: &mut Paragraph) -> Cluster {
     let range = cluster.text_range();
@@ -385,8 +459,18 @@ mod tests {
         let mut shaper = shaper();
         let paragraph = shaper.shape(&[span("a\u{1f9ff}b\u{1f9ff}", "Roboto", 400.0)]);
         assert_eq!(paragraph.clusters.len(), 4);
-        assert_eq!(shaper.missing.len(), 1);
-        assert_eq!(shaper.missing[0].text, "\u{1f9ff}");
+        assert_eq!((shaper.missing.first.len(), shaper.missing.more()), (1, 0));
+        assert_eq!(shaper.missing.first[0].text, "\u{1f9ff}");
+    }
+
+    #[test]
+    fn shaping_counts_missing_characters_beyond_the_first() {
+        let mut shaper = shaper();
+        let rare: String = ('\u{20000}'..).take(3000).collect();
+        let marks = "\u{1f9ff}".to_owned() + &"\u{e0041}".repeat(100);
+        shaper.shape(&[span(&(marks + &rare + &rare), "Roboto", 400.0)]);
+        assert_eq!((shaper.missing.first.len(), shaper.missing.more()), (Missing::KEPT, 3001 - Missing::KEPT));
+        assert!(shaper.missing.first.iter().all(|it| it.text.chars().count() <= SHOWN_CHARS));
     }
 
     #[test]

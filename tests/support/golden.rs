@@ -10,6 +10,7 @@ use image::{ExtendedColorType, ImageEncoder, RgbaImage};
 use tenter::raster::{Raster, Straight};
 
 use super::compare::{self, Difference};
+use super::painter::FILE;
 use super::report;
 
 /// Rounding of the last digit: SIMD widths round float sums differently (see `paint::ops_cpu`). Anything more is a
@@ -19,8 +20,10 @@ pub(crate) const CPU_TOLERANCE: u8 = 1;
 const MAX_SIDE: u32 = 300;
 /// Pictures live in git for ever.
 const MAX_BYTES: u64 = 20 * 1024;
-/// Folders beside the topics that hold what the cases use.
+/// Folders beside the topics that hold what the cases use, as `file:NAME`.
 const NOT_TOPICS: &[&str] = &["assets", "fonts"];
+/// Licences and notes, which no case names.
+const NOTES: &[&str] = &["md", "txt"];
 
 /// A case that may differ by more than [`CPU_TOLERANCE`], and the reason.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,7 @@ impl Verdict {
 
 impl Goldens {
     /// The repository's own: `golden/`, `target/golden/`, `$BLESS`.
+    #[expect(clippy::disallowed_methods, reason = "BLESS is the tester's word to this test, no setting of the program")]
     pub(crate) fn of_the_repository(tolerances: &'static [Tolerance]) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         Self {
@@ -132,6 +136,8 @@ impl Goldens {
         };
         let unread = pictures.difference(&designs);
         outcomes.extend(unread.map(|case| fail(case, "a picture that no case reads: remove it or add its .json")));
+        let unnamed = self.unnamed_files(&designs);
+        outcomes.extend(unnamed.iter().map(|file| fail(file, "a file that no case names: remove it or use it")));
         let unused = self.tolerances.iter().filter(|tolerance| !designs.contains(tolerance.case));
         outcomes.extend(unused.map(|tolerance| fail(tolerance.case, "a tolerance for a case that does not exist")));
         report::write(&self.report, &outcomes).unwrap();
@@ -192,6 +198,21 @@ impl Goldens {
         let path = self.report.join(format!("{case}.{part}.png"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         picture.save(path).unwrap();
+    }
+
+    /// `fonts/NAME` for every file that no case needs.
+    fn unnamed_files(&self, cases: &BTreeSet<String>) -> Vec<String> {
+        let read = |case: &String| fs::read_to_string(self.root.join(format!("{case}.json"))).unwrap_or_default();
+        let cases: String = cases.iter().map(read).collect();
+        let files = NOT_TOPICS
+            .iter()
+            .flat_map(|folder| entries(&self.root.join(folder)).map(|path| (*folder, path)).collect::<Vec<_>>());
+        let used = files.filter(|(_, path)| !path.extension().is_some_and(|it| NOTES.iter().any(|note| it == *note)));
+        let named = used.map(|(folder, path)| (folder, path.file_name().unwrap().to_string_lossy().into_owned()));
+        let unnamed = named.filter(|(_, name)| !cases.contains(&format!("\"{FILE}{name}\"")));
+        let mut unnamed: Vec<_> = unnamed.map(|(folder, name)| format!("{folder}/{name}")).collect();
+        unnamed.sort();
+        unnamed
     }
 
     /// `topic/case` for every file of this kind, sorted.

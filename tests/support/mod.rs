@@ -2,4 +2,5 @@
 
 pub(crate) mod compare;
 pub(crate) mod golden;
+pub(crate) mod painter;
 pub(crate) mod report;

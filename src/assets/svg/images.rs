@@ -84,7 +84,8 @@ impl Images {
         std::mem::take(&mut self.state().skipped)
     }
 
-    fn skip(&self, sentence: String) {
+    /// Tells the caller about something that is left out.
+    pub(super) fn skip(&self, sentence: String) {
         let mut state = self.state();
         if state.skipped.len() < MAX_SKIPPED && !state.skipped.contains(&sentence) {
             state.skipped.push(sentence);

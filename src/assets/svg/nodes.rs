@@ -180,11 +180,16 @@ impl Walk<'_> {
         let [a, b, c, d, ..] = place.transform.as_coeffs();
         let scale = [a.hypot(b) * self.hint, c.hypot(d) * self.hint];
         match raster::part(part, place.visible, scale) {
-            Some(drawn) => {
+            Ok(Some(drawn)) => {
                 self.reduced |= drawn.reduced;
                 vec![Node::Image(drawn.image)]
             }
-            None => Vec::new(),
+            Ok(None) => Vec::new(),
+            Err(raster::TooMuchWork) => {
+                self.images
+                    .skip("a part of the SVG is left out: its filters, masks or patterns take too much work".into());
+                Vec::new()
+            }
         }
     }
 }

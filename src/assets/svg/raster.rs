@@ -39,8 +39,37 @@ pub(super) struct Drawn {
     pub(super) reduced: bool,
 }
 
+/// A part that takes too much work at any resolution.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooMuchWork;
+
+/// Sides are rounded up to whole px, and margins do not shrink: small parts take up to this many times their estimate.
+const ROUNDING: f64 = 2.0;
+
 /// Draws what can be seen of `part` at `scale` px for each unit along x and y; `None` when nothing can.
-pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Drawn> {
+pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Result<Option<Drawn>, TooMuchWork> {
+    match place(part, visible, scale) {
+        Some(placed) if placed.need.alive > MAX_ALIVE * ROUNDING || placed.need.touched > MAX_TOUCHED * ROUNDING => {
+            Err(TooMuchWork)
+        }
+        Some(placed) => Ok(draw(part, &placed)),
+        None => Ok(None),
+    }
+}
+
+/// Where a part's pixels lie.
+struct Placed {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+    scale: [f64; 2],
+    reduced: bool,
+    need: Need,
+}
+
+/// The resolution nearest to `scale` that fits; `None` when nothing of `part` can be seen.
+fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Placed> {
     let reach = match part {
         Part::Tree(_) => visible,
         Part::Node(node) => reach(node)?,
@@ -54,13 +83,21 @@ pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Dra
     if area.is_zero_area() || !area.is_finite() {
         return None;
     }
-    let need = need(part, area, scale);
-    let excess = (area.area() * sx * sy / MAX_PIXELS).max(need.alive / MAX_ALIVE).max(need.touched / MAX_TOUCHED);
+    let full = need(part, area, scale);
+    let excess = (area.area() * sx * sy / MAX_PIXELS).max(full.alive / MAX_ALIVE).max(full.touched / MAX_TOUCHED);
     let shrink = if excess > 1.0 { excess.sqrt().recip() } else { 1.0 };
     let [sx, sy] = [sx * shrink, sy * shrink];
     // Whole px, so that the picture lies on the grid it was drawn on.
     let (left, top) = ((area.x0 * sx).floor(), (area.y0 * sy).floor());
     let (width, height) = (((area.x1 * sx).ceil() - left).max(1.0), ((area.y1 * sy).ceil() - top).max(1.0));
+    // What a pixel takes need not become less with their number: octaves of noise, a matrix.
+    let drawn = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
+    let need = need(part, drawn, [sx, sy]);
+    Some(Placed { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, need })
+}
+
+fn draw(part: Part<'_>, placed: &Placed) -> Option<Drawn> {
+    let Placed { left, top, width, height, scale: [sx, sy], reduced, .. } = *placed;
     let mut pixmap = Pixmap::new(width as u32, height as u32)?;
     let transform = Transform::from_row(sx as f32, 0.0, 0.0, sy as f32, -left as f32, -top as f32);
     match part {
@@ -76,7 +113,7 @@ pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Dra
     let picture = picture(pixmap)?;
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
     let image = Image { picture: Arc::new(picture), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE };
-    Some(Drawn { image, reduced: shrink < 1.0 })
+    Some(Drawn { image, reduced })
 }
 
 /// Draws a document stretched to `size`.

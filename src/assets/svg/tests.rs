@@ -514,6 +514,9 @@ fn rasterised_parts_are_reduced_to_fit() {
         rasterize(&asset(&heavy), DeviceSize { width: 100, height: 100 }, &[]),
         Err(SvgError::TooManyPixels { .. })
     ));
+    // No resolution makes fewer octaves: 1 px would take a minute.
+    let left_out = asset(&heavy).nodes(&[], 1.0).expect("drawn");
+    assert!(left_out.nodes.is_empty() && left_out.skipped[0].contains("too much work"), "{:?}", left_out.skipped);
 }
 
 #[test]

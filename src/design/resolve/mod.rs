@@ -12,7 +12,7 @@ mod shapes;
 mod tables;
 mod texts;
 
-use kurbo::Affine;
+use kurbo::{Affine, Vec2};
 
 use super::elements::Element;
 use super::props::{Common, Effects, Placement};
@@ -21,9 +21,9 @@ use crate::assets::svg::SvgFonts;
 use crate::assets::{AssetError, AssetSet};
 use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
-use crate::scene::{self, Document, Group, Node};
+use crate::scene::{self, Document, Group, Node, Shadow};
 use crate::text::Layouter;
-use crate::units::Opacity;
+use crate::units::{Opacity, Px};
 
 pub use requests::{FamilyUse, FontError, asset_requests, font_set, missing_families};
 
@@ -132,16 +132,15 @@ impl Resolver<'_> {
         self.warnings.push(origin.warn(code, message));
     }
 
-    /// Names what is left out of an element's effects; `effective` tells which ones the kind has at all.
-    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects, effective: EffectsOf) {
-        let pictures = effective == EffectsOf::Pixels;
+    /// Names what is left out of a text's effects: those of pictures are passes, figures and lines have none
+    /// (rendering.md §4).
+    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects) {
         let missing = [
-            (effects.shadow_enabled, "shadow"),
-            (pictures && effects.blur_enabled && effects.blur_radius > 0.0, "blur"),
-            (pictures && effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
-            (pictures && effects.sepia_enabled, "sepia"),
-            (pictures && effects.grayscale_enabled, "grayscale"),
-            (pictures && effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
+            (effects.blur_enabled && effects.blur_radius > 0.0, "blur"),
+            (effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
+            (effects.sepia_enabled, "sepia"),
+            (effects.grayscale_enabled, "grayscale"),
+            (effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
         ];
         let names: Vec<_> = missing.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         if !names.is_empty() {
@@ -151,13 +150,18 @@ impl Resolver<'_> {
     }
 }
 
-/// Which effects of a kind of element are still to be told of (rendering.md §4).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EffectsOf {
-    /// Glyphs: all.
-    Pixels,
-    /// Figures and lines, which have only the shadow, and pictures, which have the rest as passes.
-    Shapes,
+/// `children` casting the shadow that `effects` ask for.
+fn shadowed(children: Vec<Node>, effects: &Effects) -> Vec<Node> {
+    if !effects.shadow_enabled || children.is_empty() {
+        return children;
+    }
+    let shadow = Shadow {
+        offset: Vec2::new(effects.shadow_offset_x, effects.shadow_offset_y),
+        // As on a canvas: blur is two standard deviations (rendering.md §5).
+        sigma: Px(effects.shadow_blur / 2.0),
+        color: effects.shadow_color.multiply_alpha(effects.shadow_opacity.get()),
+    };
+    vec![Node::Group(Box::new(Group { shadow: Some(shadow), children, ..Group::default() }))]
 }
 
 /// The element's own coordinates to the page's: its top-left corner stays where rotation leaves it (rendering.md §2).

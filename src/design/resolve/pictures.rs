@@ -12,7 +12,7 @@ use super::super::elements::text_style::TextStyle;
 use super::super::props::PictureBox;
 use super::drawn::{Look, Stretch, natural_size};
 use super::texts::{blocks, draw_style, moved_down};
-use super::{EffectsOf, ResolveError, Resolver};
+use super::{ResolveError, Resolver, shadowed};
 use crate::assets::Asset;
 use crate::report::{Origin, WarningCode};
 use crate::scene::{Group, Node, Path};
@@ -48,10 +48,10 @@ impl Mask<'_> {
 impl Resolver<'_> {
     pub(super) fn image(&mut self, image: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let origin = &image.common.origin;
-        self.warn_of_effects(origin, &image.effects, EffectsOf::Shapes);
         let look = Look { colors: &[], effects: Some(&image.effects), opacity, origin };
         let mask = image.clip_src.as_ref().map(Mask::Clip);
-        self.picture(&image.picture, image.placement.size(), mask, &look)
+        let nodes = self.picture(&image.picture, image.placement.size(), mask, &look)?;
+        Ok(shadowed(nodes, &image.effects))
     }
 
     /// The first frame. The editor does not mirror these (`image-gif-first-frame` of the reference corpus).
@@ -67,10 +67,10 @@ impl Resolver<'_> {
 
     pub(super) fn svg(&mut self, svg: &Svg, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let origin = &svg.common.origin;
-        self.warn_of_effects(origin, &svg.effects, EffectsOf::Shapes);
         let look = Look { colors: &svg.colors_replace, effects: Some(&svg.effects), opacity, origin };
         let mask = svg.mask_src.as_ref().map(Mask::Fill);
-        self.picture(&svg.picture, svg.placement.size(), mask, &look)
+        let nodes = self.picture(&svg.picture, svg.placement.size(), mask, &look)?;
+        Ok(shadowed(nodes, &svg.effects))
     }
 
     /// `src` over `sheet`, cover and centred.
@@ -161,8 +161,9 @@ impl Resolver<'_> {
         let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
         let mut nodes = vec![Node::Path(Path::filled(area.to_path(ARC_TOLERANCE), red))];
         if let Some((laid_out, _)) = fitted {
-            let children = text::draw(&laid_out, &draw_style(&style, area.width(), &laid_out, opacity));
-            nodes.extend(moved_down(children, (area.height() - laid_out.height) / 2.0));
+            let drawn =
+                text::draw(&laid_out, &draw_style(&style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity));
+            nodes.extend(moved_down(drawn.into_nodes(), (area.height() - laid_out.height) / 2.0));
         }
         nodes
     }

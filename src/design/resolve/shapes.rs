@@ -7,7 +7,7 @@ use super::super::elements::figure::{Figure, outline};
 use super::super::elements::line::Line;
 use super::super::elements::line_heads::line_parts;
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{EffectsOf, Resolver};
+use super::{Resolver, shadowed};
 use crate::scene::{Group, Node, Path};
 use crate::units::Opacity;
 
@@ -16,14 +16,15 @@ const LENGTH_ACCURACY: f64 = 1.0;
 
 impl Resolver<'_> {
     pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
-        self.warn_of_effects(&figure.common.origin, &figure.effects, EffectsOf::Shapes);
         let size = figure.placement.size();
         let area = Rect::from_origin_size((0.0, 0.0), size);
         let outline = outline::outline(&figure.sub_type, size, figure.corner_radius);
         let length = self.gradient_length();
         let mut nodes = Vec::new();
         if !is_transparent(&figure.fill) {
-            nodes.push(Node::Path(Path::filled(outline.clone(), paint(&figure.fill, area, length, opacity))));
+            let fill = Node::Path(Path::filled(outline.clone(), paint(&figure.fill, area, length, opacity)));
+            // Only the fill casts a shadow (rendering.md §5).
+            nodes.extend(shadowed(vec![fill], &figure.effects));
         }
         if figure.stroke_width > 0.0 && !is_transparent(&figure.stroke) {
             // Inside the outline: twice as wide, the outer half cut off (rendering.md §8.1).
@@ -37,7 +38,6 @@ impl Resolver<'_> {
     }
 
     pub(super) fn line(&mut self, line: &Line, opacity: Opacity) -> Vec<Node> {
-        self.warn_of_effects(&line.common.origin, &line.effects, EffectsOf::Shapes);
         let color = line.color.multiply_alpha(opacity.get());
         let parts = line_parts(line.placement.size(), &line.dash, line.start_head, line.end_head);
         let path = |part: crate::design::elements::line_heads::LinePart| {
@@ -47,7 +47,7 @@ impl Resolver<'_> {
             }
             Node::Path(path)
         };
-        parts.into_iter().map(path).collect()
+        shadowed(parts.into_iter().map(path).collect(), &line.effects)
     }
 
     pub(super) fn gradient_length(&self) -> GradientLength {

@@ -90,7 +90,11 @@ impl Resolver<'_> {
             VerticalAlign::Middle => room / 2.0,
             VerticalAlign::Bottom => room,
         };
-        let children = text::draw(&laid_out, &draw_style(&cell.style, area.width(), &laid_out, opacity));
+        let children = text::draw(
+            &laid_out,
+            &draw_style(&cell.style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity),
+        )
+        .into_nodes();
         let transform = Affine::translate((area.x0, area.y0 + top));
         let origin = Some(cell.origin.clone());
         Some(Node::Group(Box::new(Group { origin, transform, children, ..Group::default() })))

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, Size, Stroke};
+use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke};
 
 use super::super::elements::text::Text;
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
+use super::super::props::Effects;
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{EffectsOf, Resolver};
+use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow};
 use crate::report::{Origin, WarningCode};
-use crate::scene::{Group, Node};
+use crate::scene::{Group, Node, Path};
 use crate::text::{
-    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, LineHeight,
+    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
     Overflow, SpanStyle, TextBlocks, TextWarning, VerticalShift,
 };
-use crate::units::Opacity;
+use crate::units::{Opacity, Px};
 
 /// A placeholder shows through (rendering.md §9.6).
 const PLACEHOLDER_OPACITY: f64 = 0.6;
@@ -26,10 +27,7 @@ const AUTO_LINE: f64 = 1.2;
 impl Resolver<'_> {
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
         let origin = &text.common.origin;
-        self.warn_of_effects(origin, &text.effects, EffectsOf::Pixels);
-        if text.curve_enabled {
-            self.warn(origin, WarningCode::NotSupported, "curved text is not built yet; drawn straight");
-        }
+        self.warn_of_effects(origin, &text.effects);
         let (content, opacity) = if text.text.is_empty() {
             (&text.placeholder, opacity * Opacity::new(PLACEHOLDER_OPACITY))
         } else {
@@ -39,6 +37,9 @@ impl Resolver<'_> {
             return Vec::new();
         }
         let blocks = blocks(content, &text.style);
+        if text.curve_enabled {
+            return self.curved(text, &blocks, opacity);
+        }
         let overflow = self.overflow(text);
         let shaped = self.layouter.shape(&blocks);
         let fitted = text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), overflow);
@@ -64,9 +65,30 @@ impl Resolver<'_> {
             padding: text.background_padding * line_height / 2.0,
             whole,
         });
-        let style = draw_style(&text.style, text.placement.width, &laid_out, opacity);
-        let children = text::draw(&laid_out, &DrawStyle { background, ..style });
-        moved_down(children, top)
+        let style = draw_style(&text.style, Rect::new(0.0, 0.0, text.placement.width, laid_out.height), opacity);
+        let drawn = text::draw(&laid_out, &DrawStyle { background, ..style });
+        moved_down(with_effects(drawn, &text.effects), top)
+    }
+
+    /// On an arc: height, vertical alignment and overflow have no say (rendering.md §9.8).
+    fn curved(&mut self, text: &Text, blocks: &TextBlocks, opacity: Opacity) -> Vec<Node> {
+        let curved = text::curve(self.layouter, blocks, text.placement.width, text.curve_power);
+        self.warn_of_glyphs(&text.common.origin);
+        let style = draw_style(&text.style, curved.bounds, opacity);
+        let mut drawn = text::draw_curved(&curved, &style);
+        if text.background_enabled && !curved.bounds.is_zero_area() {
+            let line_height = match text.style.line_height {
+                text_style::LineHeight::Times(times) => times * text.style.font_size,
+                text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
+            };
+            let padding = text.background_padding * line_height / 2.0;
+            let area = curved.bounds.inflate(padding, padding);
+            let radius =
+                (text.background_corner_radius * line_height / 2.0).min(area.width() / 2.0).min(area.height() / 2.0);
+            let color = text.background_color.multiply_alpha(text.background_opacity.get() * opacity.get());
+            drawn.background.push(Node::Path(Path::filled(RoundedRect::from_rect(area, radius).to_path(0.01), color)));
+        }
+        with_effects(drawn, &text.effects)
     }
 
     /// What to do with lines that are taller than the box.
@@ -88,13 +110,34 @@ impl Resolver<'_> {
 
     /// Tells of characters that no font has.
     pub(super) fn warn_of_glyphs(&mut self, origin: &Origin) {
-        for TextWarning::GlyphMissing { text, family } in self.layouter.take_warnings() {
-            let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
-            let message =
-                format!("no font has {text:?} ({}), wanted in {family:?}; drawn as an empty box", codes.join(" "));
+        for warning in self.layouter.take_warnings() {
+            let message = match warning {
+                TextWarning::GlyphMissing { text, family } => {
+                    let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
+                    let codes = codes.join(" ");
+                    format!("no font has {text:?} ({codes}), wanted in {family:?}; drawn as an empty box")
+                }
+                TextWarning::MoreMissing { count } => format!("no font has {count} more characters of this text"),
+            };
             self.warn(origin, WarningCode::GlyphMissing, message);
         }
     }
+}
+
+/// Blur and shadows of what was drawn; the background takes no part (rendering.md §4, §5).
+fn with_effects(drawn: Drawn, effects: &Effects) -> Vec<Node> {
+    let mut children = drawn.background;
+    if effects.blur_enabled && effects.blur_radius > 0.0 {
+        // Effects work on the bitmap of all glyphs; the shadow comes after.
+        let glyphs = drawn.strokes.into_iter().chain(drawn.fills).collect();
+        let blurred = Group { blur: Px(effects.blur_radius), children: glyphs, ..Group::default() };
+        children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
+    } else {
+        // Stroke and fill cast a shadow each.
+        children.extend(shadowed(drawn.strokes, effects));
+        children.extend(shadowed(drawn.fills, effects));
+    }
+    children
 }
 
 /// `text` as markup or plain, in `style`.
@@ -142,9 +185,8 @@ pub(super) fn align(align: text_style::Align) -> Align {
     }
 }
 
-/// Fill and stroke; gradients run through the element's width and the lines' height (rendering.md §7).
-pub(super) fn draw_style(style: &TextStyle, width: f64, laid_out: &LaidOut, opacity: Opacity) -> DrawStyle {
-    let area = Rect::new(0.0, 0.0, width, laid_out.height);
+/// Fill and stroke; gradients run through `area`: the element's width and the lines' height (rendering.md §7).
+pub(super) fn draw_style(style: &TextStyle, area: Rect, opacity: Opacity) -> DrawStyle {
     let stroke = (style.stroke_width > 0.0 && !is_transparent(&style.stroke)).then(|| {
         let stroke = Stroke::new(style.stroke_width).with_join(style.stroke_line_join).with_caps(kurbo::Cap::Butt);
         (paint(&style.stroke, area, GradientLength::Css, opacity), stroke)

@@ -1,16 +1,28 @@
-//! The CPU's machine for each `scene::Pass`: pure functions of pixels and numbers.
+//! Pixel passes on the CPU: pure functions of pixels and numbers, for each `scene::Pass` over a picture and each
+//! `Kernel` over a surface of a plan.
 //!
 //! In: pixels to pixels. Not in: what a filter of a design is made of (`design`), scaling, placing.
-//! Imports: `scene`. A painter on another device is measured against these.
+//! Imports: `scene`, `units`. A painter on another device is measured against these.
 
 mod color_matrix;
+mod shadow;
 mod stack_blur;
 mod tone;
 
+use super::plan::Kernel;
 use crate::scene::{Pass, Picture};
+use crate::units::DeviceSize;
 
 /// Straight red, green and blue, `0.0..=255.0`.
 type Rgb = [f64; 3];
+
+/// Runs one pass over a premultiplied RGBA8 surface of `size`; the outcome has the same size.
+pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
+    match kernel {
+        Kernel::Blur { radius } => stack_blur::blur(source, size.width, *radius),
+        Kernel::Shadow { sigma, color } => shadow::shadow(source, size.width as usize, *sigma, *color),
+    }
+}
 
 /// `picture` after all of `passes`, in order, at its own size.
 pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {

@@ -1,0 +1,107 @@
+//! What is in the dependency graph: one version of the crates whose types cross the rooms, and no licence that binds users.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use spdx::{Expression, LicenseReq, ParseMode};
+
+/// Two versions of one of these would be two sets of types, or two devices.
+const SINGLE: &[&str] = &["kurbo", "peniko", "skrifa", "vello_common", "wgpu"];
+
+/// Licences that ask for no more than to be named. `deny.toml` has the same list.
+const ALLOWED: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "IJG",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Versions as locked: for all platforms and features, used by this build or not.
+#[test]
+fn graph_has_one_version_of_what_crosses_rooms() {
+    let lock: toml::Table = read("Cargo.lock").parse().expect("Cargo.lock is TOML");
+    let packages = lock["package"].as_array().expect("Cargo.lock lists packages");
+    for name in SINGLE {
+        let versions: Vec<_> = packages
+            .iter()
+            .filter(|it| it["name"].as_str() == Some(name))
+            .map(|it| it["version"].to_string())
+            .collect();
+        assert_eq!(versions.len(), 1, "{name} is locked as {versions:?}; cargo tree --invert {name} shows by whom");
+    }
+}
+
+/// Of this platform, since only its packages are sure to be on disk.
+#[test]
+fn licences_are_all_permissive() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("metadata lists packages");
+    assert!(packages.len() > 100, "the graph is larger than {}", packages.len());
+    let refused: Vec<_> = packages.iter().filter_map(refusal).collect();
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
+fn licences_are_judged_as_expressions() {
+    for fine in ["MIT", "MIT/Apache-2.0", "GPL-3.0-only OR MIT", "(MIT OR Apache-2.0) AND IJG"] {
+        assert!(is_allowed(fine), "{fine}");
+    }
+    assert!(is_allowed("Apache-2.0 WITH LLVM-exception OR Apache-2.0"), "one side is enough");
+    for bad in ["GPL-3.0-only", "MIT AND LGPL-2.1-only", "GPL-2.0-only WITH Classpath-exception-2.0", "see LICENSE", ""]
+    {
+        assert!(!is_allowed(bad), "{bad}");
+    }
+}
+
+#[test]
+fn licences_are_the_same_in_deny_toml() {
+    let deny: toml::Table = read("deny.toml").parse().expect("deny.toml is TOML");
+    let listed = deny["licenses"]["allow"].as_array().expect("a list").iter().filter_map(|it| it.as_str());
+    assert_eq!(listed.collect::<BTreeSet<_>>(), ALLOWED.iter().copied().collect());
+}
+
+fn refusal(package: &Value) -> Option<String> {
+    let licence = package["license"].as_str().unwrap_or_default();
+    let name = || format!("{} {}", package["name"], package["version"]);
+    (!is_allowed(licence)).then(|| format!("{}: licence {licence:?} is not in the allowed list", name()))
+}
+
+/// `A/B` is how older manifests write `A OR B`. An exception (`WITH`) is not judged: the licence must be allowed without.
+fn is_allowed(licence: &str) -> bool {
+    let allowed =
+        |it: &LicenseReq| it.addition.is_none() && it.license.id().is_some_and(|id| ALLOWED.contains(&id.name));
+    Expression::parse_mode(licence, ParseMode::LAX).is_ok_and(|it| it.evaluate(allowed))
+}
+
+fn metadata() -> Value {
+    let host = run(&["-vV"]);
+    let host = host.lines().find_map(|it| it.strip_prefix("host: ")).expect("cargo says what it runs on");
+    let printed = run(&["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host]);
+    serde_json::from_str(&printed).expect("cargo metadata prints JSON")
+}
+
+fn run(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo prints UTF-8")
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).expect("a file of this repository")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,184 @@
+//! Facts measured on the editor, each checkable by hand: a small design, and what its picture must hold.
+//!
+//! `fact_NN_…` carries the fact's number in the list of hand-checkable facts. Unless a test says otherwise the page is
+//! 400 × 300 px and white; colours may be 2 levels off.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+
+#[path = "../support/painter.rs"]
+mod painter;
+
+mod design;
+mod pages;
+mod pictures;
+mod rich;
+mod shapes;
+mod text;
+mod text_fit;
+
+use std::ops::Range;
+
+use painter::Painter;
+use serde_json::{Value, json};
+use tenter::raster::{Raster, Straight};
+
+type Rgb = [u8; 3];
+
+const WHITE: Rgb = [255, 255, 255];
+const BLACK: Rgb = [0, 0, 0];
+const RED: Rgb = [255, 0, 0];
+const GREEN: Rgb = [0, 255, 0];
+const BLUE: Rgb = [0, 0, 255];
+const YELLOW: Rgb = [255, 255, 0];
+
+/// Levels a colour may be off: rounding of blends.
+const LEVELS: u8 = 2;
+
+/// A channel below this, on white, is ink. Any value from 196 to 206 agrees with all facts on edges that fall inside a
+/// pixel (29, 30, 45).
+const SEEN: u8 = 200;
+
+/// `base` with the members of `more` set.
+fn with(mut base: Value, more: Value) -> Value {
+    base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    base
+}
+
+/// A white page of 400 × 300 px with these elements, and DejaVu Sans for them.
+fn design(children: Value) -> Value {
+    json!({
+        "schemaVersion": 4, "width": 400, "height": 300,
+        "fonts": [{"fontFamily": "DejaVu Sans", "url": "file:DejaVuSans-subset.ttf"}],
+        "pages": [{"children": children}],
+    })
+}
+
+/// The rectangle F: x 100–200, y 100–150, red.
+fn f(more: Value) -> Value {
+    let base = json!({"type": "figure", "x": 100, "y": 100, "width": 100, "height": 50, "fill": "#ff0000"});
+    with(base, more)
+}
+
+/// A text in DejaVu Sans at (50, 50), left-aligned, in a box large enough for what the fact tells.
+fn text(text: &str, more: Value) -> Value {
+    let base = json!({
+        "type": "text", "x": 50, "y": 50, "width": 340, "height": 240, "text": text,
+        "fontFamily": "DejaVu Sans", "fontSize": 100, "align": "left",
+    });
+    with(base, more)
+}
+
+/// Draws a case: a design with `exportOptions` beside its own members.
+fn draw(case: Value) -> Picture {
+    Picture(Painter::shared().paint(case).unwrap())
+}
+
+/// Draws one element on the usual page.
+fn draw_one(element: Value) -> Picture {
+    draw(design(json!([element])))
+}
+
+/// What was drawn, asked by place.
+struct Picture(Raster<Straight>);
+
+/// Columns `x` and rows `y`, each `[start, end)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bounds {
+    x: Range<u32>,
+    y: Range<u32>,
+}
+
+fn bounds(x: Range<u32>, y: Range<u32>) -> Bounds {
+    Bounds { x, y }
+}
+
+/// How much of a pixel must be covered for it to count.
+#[derive(Clone, Copy)]
+enum Ink {
+    /// A fifth, as the facts were measured: darker than [`SEEN`].
+    Seen,
+    /// Any of it.
+    Any,
+}
+
+impl Picture {
+    fn size(&self) -> (u32, u32) {
+        (self.0.size().width, self.0.size().height)
+    }
+
+    fn rgb(&self, x: u32, y: u32) -> Rgb {
+        let [r, g, b, _] = self.0.pixel(x, y);
+        [r, g, b]
+    }
+
+    /// Fails unless the pixel at (x, y) has this colour.
+    #[track_caller]
+    fn has(&self, x: u32, y: u32, expected: Rgb) {
+        let found = self.rgb(x, y);
+        assert!(is_near(found, expected), "({x}, {y}) is {found:?}, expected {expected:?}");
+    }
+
+    fn is_inked(&self, x: u32, y: u32, ink: Ink) -> bool {
+        let darkest = self.rgb(x, y).into_iter().min().unwrap();
+        match ink {
+            Ink::Seen => darkest < SEEN,
+            Ink::Any => darkest < 255 - LEVELS,
+        }
+    }
+
+    /// Around everything that is not white, rows limited to `rows`.
+    fn bounds_in(&self, rows: Range<u32>, ink: Ink) -> Bounds {
+        let pixels = rows.flat_map(|y| (0..self.size().0).map(move |x| (x, y)));
+        pixels.filter(|(x, y)| self.is_inked(*x, *y, ink)).fold(bounds(u32::MAX..0, u32::MAX..0), |all, (x, y)| {
+            Bounds { x: all.x.start.min(x)..all.x.end.max(x + 1), y: all.y.start.min(y)..all.y.end.max(y + 1) }
+        })
+    }
+
+    /// Around everything that is not white, by pixels that count as seen.
+    fn bounds(&self) -> Bounds {
+        self.bounds_in(0..self.size().1, Ink::Seen)
+    }
+
+    /// Rows with ink, as runs: the lines of a text without descenders.
+    fn lines(&self) -> Vec<Range<u32>> {
+        runs(self.size().1, |y| (0..self.size().0).any(|x| self.is_inked(x, y, Ink::Seen)))
+    }
+
+    /// Rows with ink in the column `x`.
+    fn column(&self, x: u32) -> Vec<Range<u32>> {
+        runs(self.size().1, |y| self.is_inked(x, y, Ink::Seen))
+    }
+
+    /// Columns with ink in the row `y`.
+    fn row(&self, y: u32) -> Vec<Range<u32>> {
+        runs(self.size().0, |x| self.is_inked(x, y, Ink::Seen))
+    }
+
+    /// Fails unless both show the same.
+    #[track_caller]
+    fn is_like(&self, other: &Self) {
+        assert_eq!(self.size(), other.size());
+        let (width, height) = self.size();
+        let differs = |(x, y): &(u32, u32)| !is_near(self.rgb(*x, *y), other.rgb(*x, *y));
+        let different = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).find(differs);
+        if let Some((x, y)) = different {
+            panic!("first difference at ({x}, {y}): {:?}, expected {:?}", self.rgb(x, y), other.rgb(x, y));
+        }
+    }
+}
+
+fn is_near(found: Rgb, expected: Rgb) -> bool {
+    found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= LEVELS)
+}
+
+/// Runs `[start, end)` of the places below `end` for which `is_in`.
+fn runs(end: u32, is_in: impl Fn(u32) -> bool) -> Vec<Range<u32>> {
+    let mut runs: Vec<Range<u32>> = Vec::new();
+    for at in (0..end).filter(|at| is_in(*at)) {
+        match runs.last_mut() {
+            Some(run) if run.end == at => run.end = at + 1,
+            _ => runs.push(at..at + 1),
+        }
+    }
+    runs
+}

@@ -1,0 +1,99 @@
+//! Letters on their baseline: line height, spacing, background, stroke, decorations, gradients.
+
+use serde_json::json;
+
+use super::*;
+
+/// One past the last row of an `H` 100 px tall, whose foot is the baseline.
+fn foot(more: Value) -> u32 {
+    draw_one(text("H", more)).bounds().y.end
+}
+
+#[test]
+fn fact_27_baseline_of_liberation_sans() {
+    let picture = draw_one(text("H", json!({"fontFamily": "Liberation Sans"})));
+    let ink = picture.bounds();
+    assert!(ink.y.end.abs_diff(145) <= 1 && ink.x.start.abs_diff(58) <= 1, "{ink:?}");
+}
+
+#[test]
+fn fact_28_baseline_follows_the_line_height_and_is_rounded() {
+    for (line_height, expected) in [(json!(1), 135), (json!(1.2), 145), (json!(2), 185), (json!("auto"), 143)] {
+        assert_eq!(foot(json!({"lineHeight": line_height})), expected, "line height {line_height}");
+    }
+    for y in [50.25, 50.5, 50.75] {
+        assert_eq!(foot(json!({"y": y})), 145, "y = {y}");
+    }
+}
+
+#[test]
+fn fact_29_letter_spacing_is_a_share_of_the_font_size() {
+    let right = |spacing: f64| draw_one(text("HH", json!({"fontSize": 60, "letterSpacing": spacing}))).bounds().x.end;
+    assert_eq!((right(0.5), right(0.0)), (165, 135));
+}
+
+#[test]
+fn fact_30_letter_spacing_after_the_last_letter_counts() {
+    let spaced = json!({"fontSize": 60, "letterSpacing": 0.5, "align": "right", "width": 300});
+    assert_eq!(draw_one(text("HH", spaced)).bounds().x.end, 315);
+}
+
+#[test]
+fn fact_31_background_is_the_line_and_its_padding() {
+    let background = |more: Value| {
+        let base = json!({"x": 150, "y": 150, "width": 200, "height": 120, "backgroundEnabled": true});
+        draw_one(text("H", with(base, more)))
+    };
+    let picture = background(json!({}));
+    assert_eq!(picture.bounds(), bounds(120..255, 120..300));
+    // Corners of radius 30 meet the diagonal 8.8 px inside.
+    picture.has(127, 127, WHITE);
+    picture.has(130, 130, [126, 211, 33]);
+    let bare = background(json!({"lineHeight": "auto", "backgroundPadding": 0}));
+    assert_eq!(bare.bounds(), bounds(150..225, 150..267));
+}
+
+#[test]
+fn fact_34_vertical_alignment_needs_its_option() {
+    let foot = |align: &str, resizable: bool| {
+        let mut case = design(json!([text("H", json!({"height": 200, "verticalAlign": align}))]));
+        case["exportOptions"] = json!({"textVerticalResizeEnabled": resizable});
+        draw(case).bounds().y.end
+    };
+    assert_eq!((foot("top", true), foot("middle", true), foot("bottom", true)), (145, 185, 225));
+    assert_eq!((foot("middle", false), foot("bottom", false)), (145, 145));
+}
+
+#[test]
+fn fact_47_decorations_are_whole_rows() {
+    for (line, rows) in [("underline", 134..140), ("line-through", 108..114), ("overline", 69..75)] {
+        let picture = draw_one(text("nnn", json!({"fontSize": 60, "lineHeight": 2, "textDecoration": line})));
+        // Left of the first stem there is nothing but the band.
+        assert_eq!(picture.column(51), [rows], "{line}");
+    }
+}
+
+#[test]
+fn fact_48_stroke_and_fill_have_the_opacity_each() {
+    let style = json!({"stroke": "#ff0000", "strokeWidth": 20, "fill": "#0000ff", "opacity": 0.5});
+    let picture = draw_one(text("H", style));
+    // x 59.8 to 69.7 is the left stem; the stroke reaches 10 px beyond.
+    picture.has(64, 100, [127, 63, 191]);
+    picture.has(54, 100, [255, 127, 127]);
+}
+
+#[test]
+fn fact_52_placeholder_is_drawn_faintly() {
+    let picture = draw_one(text("", json!({"placeholder": "H", "fill": "#ff0000"})));
+    picture.has(64, 100, [255, 102, 102]);
+}
+
+#[test]
+fn fact_55_gradient_line_of_a_text_is_that_of_css() {
+    for angle in [45, 90] {
+        let fill = format!("linear-gradient({angle}deg, rgba(0,0,0,1) 0%, rgba(255,255,255,1) 100%)");
+        let element = text("HHHH", json!({"x": 100, "width": 400, "height": 120, "fill": fill}));
+        let picture = draw(with(design(json!([element])), json!({"width": 600})));
+        picture.has(265, 120, [106, 106, 106]);
+    }
+}
