@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use kurbo::{Affine, BezPath, Point, Rect, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
-use peniko::{BlendMode, Brush, Color, Fill, FontData, InterpolationAlphaSpace};
+use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
 use super::{PaintError, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
-use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Picture};
+use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
 /// Coordinates beyond this many device px are not drawn: far outside any page, and single precision, which painters
@@ -138,6 +138,8 @@ pub enum Op {
         source: Rect,
         /// In the space that `transform` starts from.
         dest: Rect,
+        /// Applied to the whole picture first, in order.
+        passes: Vec<Pass>,
         /// Of the picture.
         opacity: Opacity,
         /// To device px.
@@ -237,6 +239,8 @@ struct Effects<'a> {
 /// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
 enum Work<'a> {
     Node(&'a Node, Affine, Option<&'a Origin>),
+    /// What was drawn since the latest layer stays only where this is.
+    Mask(&'a Group, Affine, Option<&'a Origin>),
     PopClip,
     PopLayer,
     EndEffects(Box<Effects<'a>>),
@@ -259,6 +263,7 @@ impl Planner {
             match next {
                 Work::PopClip => self.ops.push(Op::PopClip),
                 Work::PopLayer => self.ops.push(Op::PopLayer),
+                Work::Mask(mask, transform, origin) => self.mask(mask, transform, origin, &mut work),
                 Work::EndEffects(effects) => self.end_effects(*effects),
                 Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
                 Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
@@ -268,7 +273,7 @@ impl Planner {
         }
     }
 
-    /// Opens `group` and queues its children. A layer only where opacity or blend need one: a clip alone does not
+    /// Opens `group` and queues its children. A layer only where mask, opacity or blend need one: a clip alone does not
     /// isolate, so that blending and translucent edges inside meet the page directly.
     fn open<'a>(&mut self, group: &'a Group, parent: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
         let origin = group.origin.as_ref().or(origin);
@@ -294,6 +299,11 @@ impl Planner {
             }
         } else {
             work.extend(self.push_layer(group, transform));
+        }
+        if let Some(mask) = &group.mask {
+            let blend = BlendMode::default();
+            self.ops.push(Op::PushLayer { clip: None, transform: inner, opacity: Opacity::OPAQUE, blend });
+            work.extend([Work::PopLayer, Work::Mask(mask, inner, origin)]);
         }
         work.extend(group.children.iter().rev().map(|child| Work::Node(child, inner, origin)));
     }
@@ -368,7 +378,7 @@ impl Planner {
         match end {
             Some(Work::PopClip) => self.ops.push(Op::PopClip),
             Some(Work::PopLayer) => self.ops.push(Op::PopLayer),
-            Some(Work::Node(..) | Work::EndEffects(_)) | None => {}
+            Some(Work::Node(..) | Work::Mask(..) | Work::EndEffects(_)) | None => {}
         }
     }
 
@@ -387,6 +397,15 @@ impl Planner {
     /// In device px (rendering.md §5).
     fn shadow_sigma(&self, group: &Group) -> f64 {
         group.shadow.map_or(0.0, |shadow| self.scale.to_device(shadow.sigma).max(0.0))
+    }
+
+    /// A layer of its own, of which only the alpha counts. It is pushed even when nothing is in it: then nothing of
+    /// what it masks stays.
+    fn mask<'a>(&mut self, mask: &'a Group, transform: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
+        let blend = BlendMode::new(Mix::Normal, Compose::DestIn);
+        self.ops.push(Op::PushLayer { clip: None, transform, opacity: Opacity::OPAQUE, blend });
+        work.push(Work::PopLayer);
+        self.open(mask, transform, origin, work);
     }
 
     fn path(&mut self, path: &scene::Path, transform: Affine, origin: Option<&Origin>) {
@@ -461,8 +480,8 @@ impl Planner {
         if !near(transform.transform_rect_bbox(dest)) {
             return self.skip(origin, "it is too large");
         }
-        let (picture, opacity) = (image.picture.clone(), image.opacity);
-        self.ops.push(Op::Image { picture, source, dest, opacity, transform });
+        let (picture, passes, opacity) = (image.picture.clone(), image.passes.clone(), image.opacity);
+        self.ops.push(Op::Image { picture, source, dest, passes, opacity, transform });
     }
 
     fn skip(&mut self, origin: Option<&Origin>, why: &str) {
