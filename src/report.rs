@@ -3,6 +3,7 @@
 //! In: JSON paths, problems (input refused) and warnings (input drawn, but not as written).
 //! Not in: HTTP, logging, the rooms' own errors. Imports nothing of ours.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,6 +55,15 @@ impl fmt::Debug for JsonPath {
 impl serde::Serialize for JsonPath {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// `text` as far as a message repeats it: the caller's own words may be megabytes.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    const CHARS: usize = 80;
+    match text.char_indices().nth(CHARS) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
     }
 }
 
@@ -134,6 +144,12 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shown_text_is_cut_between_characters() {
+        assert_eq!(shown("é"), "é");
+        assert_eq!(shown(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
 
     #[test]
     fn path_reads_like_javascript() {

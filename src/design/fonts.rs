@@ -34,7 +34,7 @@ pub fn family_key(name: &str) -> String {
 pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
     let mut faces = Vec::new();
     design.objects("fonts", |_, mut font| {
-        let Some(name) = font.string("fontFamily") else {
+        let Some(name) = font.name("fontFamily") else {
             if font.get("fontFamily").is_none() {
                 font.problem("fontFamily", "missing; accepted: the name of the family");
             }

@@ -40,7 +40,7 @@ impl Reading {
 
     /// The member `id`, or one made from `index` (design-format.md §1): the same design always gets the same ids.
     pub(super) fn id(&mut self, json: &mut Reader<'_>, index: impl FnOnce() -> String) -> Arc<str> {
-        if let Some(id) = json.string("id").filter(|id| !id.is_empty()) {
+        if let Some(id) = json.name("id").filter(|id| !id.is_empty()) {
             return id.into();
         }
         let wanted = index();

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 use super::Problems;
 use crate::report::JsonPath;
 
+/// Longest id, family or other name, in characters: ten times the longest ones met.
+const NAME_CHARS: usize = 1000;
+
 /// One object of the input, where it stands, and where problems go.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -94,6 +97,17 @@ impl<'a> Reader<'a> {
             self.refuse(key, value, "a string");
         }
         string
+    }
+
+    /// A string that names something, as written; messages and warnings repeat it, so a long one is a problem.
+    pub fn name(&mut self, key: &str) -> Option<&'a str> {
+        let name = self.string(key)?;
+        if name.chars().nth(NAME_CHARS).is_some() {
+            let chars = name.chars().count();
+            self.problem(key, format!("this name has {chars} characters; accepted: at most {NAME_CHARS} (fixed)"));
+            return None;
+        }
+        Some(name)
     }
 
     /// One of the names in `accepted`, in any case. An empty string counts as absent.
@@ -254,6 +268,20 @@ mod tests {
                 "pages[0].a[3].x: found \"?\"; accepted: a number",
                 "pages[0].c: found an object; accepted: an array",
                 "pages[0].b[3]: found an object; accepted: a number",
+            ]
+        );
+    }
+
+    #[test]
+    fn name_is_no_longer_than_messages_bear() {
+        let value = json!({"a": "é".repeat(1000), "b": "é".repeat(1001), "c": 5});
+        let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.name(key).map(str::len)));
+        assert_eq!(found, [Some(2000), None, None, None]);
+        assert_eq!(
+            problems,
+            [
+                "pages[0].b: this name has 1001 characters; accepted: at most 1000 (fixed)",
+                "pages[0].c: found the number 5; accepted: a string",
             ]
         );
     }

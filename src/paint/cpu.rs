@@ -101,6 +101,7 @@ fn paint(
         }
     }
     if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
+        canvas.end();
         CANVAS.with(|keep| keep.replace(Some(canvas)));
     }
     let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;

@@ -121,6 +121,11 @@ impl Canvas {
         Ok(Raster::from_pixels(size, pixels).expect("the buffer was made for this size"))
     }
 
+    /// Drops what the context keeps of the surface: its pictures.
+    pub(super) fn end(&mut self) {
+        self.begin(DeviceSize { width: 1, height: 1 });
+    }
+
     fn begin(&mut self, size: DeviceSize) {
         self.context.reset_and_resize(size.width as u16, size.height as u16);
         self.held = 0;

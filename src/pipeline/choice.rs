@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::{self, FORMATS, Format};
-use crate::report::{JsonPath, Problem};
+use crate::report::{JsonPath, Problem, shown};
 
 /// Which pages of a design become pictures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
         return Err(Error::NotBuilt(format!("PDF is not built yet; formats: {accepted}")));
     }
     let why = if ANIMATED.contains(&asked.as_str()) { "is not supported" } else { "is not a format we know" };
-    let message = format!("found {asked:?}, which {why}; accepted: {accepted}");
+    let message = format!("found {:?}, which {why}; accepted: {accepted}", shown(&asked));
     Err(Error::invalid(Problem { path: at, message }))
 }
 

@@ -221,7 +221,7 @@ impl Cell {
             opacity: Opacity::new(input.json.number_or("opacity", 1.0)),
             row_span: read_span(input, "rowSpan", room.0),
             col_span: read_span(input, "colSpan", room.1),
-            merged_into: input.json.string("mergedInto").filter(|id| !id.is_empty()).map(Into::into),
+            merged_into: input.json.name("mergedInto").filter(|id| !id.is_empty()).map(Into::into),
             borders: CellBorders::read(input, inherited.border),
             style: TextStyle::read(input, &inherited.style),
             background: input.color("cellBackground", inherited.background),

@@ -196,7 +196,7 @@ pub(crate) fn parse_weight(text: &str) -> Option<u16> {
 }
 
 fn read_family(input: &mut Input<'_>) -> Option<Arc<str>> {
-    input.json.string("fontFamily").filter(|name| !name.trim().is_empty()).map(Into::into)
+    input.json.name("fontFamily").filter(|name| !name.trim().is_empty()).map(Into::into)
 }
 
 fn read_weight(input: &mut Input<'_>) -> Option<u16> {

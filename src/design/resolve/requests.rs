@@ -87,7 +87,7 @@ pub fn font_set(
     options: &RenderOptions,
 ) -> Result<(FontSet, Vec<Warning>), FontError> {
     let mut fonts = FontSet::new(library.clone());
-    let mut failures: Vec<(String, String)> = Vec::new();
+    let mut failures: HashMap<String, String> = HashMap::new();
     for face in needed_faces(design, pages) {
         let loaded = face.sources.iter().find_map(|source| match assets.get(source) {
             Some(Ok(Asset::Font(bytes))) => Some(bytes.clone()),
@@ -98,7 +98,7 @@ pub fn font_set(
             None => {
                 let reason = face.sources.iter().find_map(|source| assets.get(source)?.err());
                 let reason = reason.map_or_else(|| "no source".to_owned(), ToString::to_string);
-                failures.push((family_key(&face.family), reason));
+                failures.entry(family_key(&face.family)).or_insert(reason);
             }
         }
     }
@@ -116,8 +116,7 @@ pub fn font_set(
         if fonts.source(&family).is_some() {
             continue;
         }
-        let failure = failures.iter().find(|(key, _)| *key == family_key(&family));
-        let reason = failure.map_or_else(|| "nobody has it".to_owned(), |(_, reason)| reason.clone());
+        let reason = failures.get(&family_key(&family)).cloned().unwrap_or_else(|| "nobody has it".to_owned());
         if !options.skip_font_error {
             return Err(FontError { at: origin.path, family, reason });
         }

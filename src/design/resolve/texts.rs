@@ -10,7 +10,7 @@ use super::super::props::Effects;
 use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow};
-use crate::report::{Origin, WarningCode};
+use crate::report::{Origin, WarningCode, shown};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
@@ -115,7 +115,7 @@ impl Resolver<'_> {
                 TextWarning::GlyphMissing { text, family } => {
                     let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
                     let codes = codes.join(" ");
-                    format!("no font has {text:?} ({codes}), wanted in {family:?}; drawn as an empty box")
+                    format!("no font has {text:?} ({codes}), wanted in {:?}; drawn as an empty box", shown(&family))
                 }
                 TextWarning::MoreMissing { count } => format!("no font has {count} more characters of this text"),
             };
