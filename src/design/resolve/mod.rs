@@ -139,7 +139,6 @@ impl Resolver<'_> {
     /// (rendering.md §4).
     fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects) {
         let missing = [
-            (effects.blur_enabled && effects.blur_radius > 0.0, "blur"),
             (effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
             (effects.sepia_enabled, "sepia"),
             (effects.grayscale_enabled, "grayscale"),
@@ -147,7 +146,7 @@ impl Resolver<'_> {
         ];
         let names: Vec<_> = missing.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         if !names.is_empty() {
-            let message = format!("{} is not built yet; drawn without", names.join(", "));
+            let message = format!("{} of texts is not built yet; drawn without", names.join(", "));
             self.warn(origin, WarningCode::NotSupported, message);
         }
     }

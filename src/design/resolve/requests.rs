@@ -12,7 +12,7 @@ use super::page::BACKGROUND_ID;
 use crate::assets::{Asset, AssetKind, AssetRequest, AssetRequests, AssetSet, FaceWish, WebFace};
 use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
-use crate::text::{DEFAULT_FAMILY, Face, FaceStyle, FontLibrary, FontSet};
+use crate::text::{Face, FaceStyle, FontLibrary, FontSet, LAST_RESORT_FAMILY};
 
 /// A family that is drawn but cannot be had. The words are the editor's: clients look for them (http-api.md §6).
 #[derive(Clone, Debug, thiserror::Error)]
@@ -77,7 +77,7 @@ pub fn missing_families(design: &Design, pages: &[usize], library: &Arc<FontLibr
 /// The fonts for `pages`: declared faces whose files were had, then `web` (family and its faces), over `library`.
 ///
 /// # Errors
-/// The first family that nobody has, unless `skipFontError`: then it is a warning, and drawn in the default family.
+/// The first family that nobody has, unless `skipFontError`: then it is a warning, and drawn in the last resort.
 pub fn font_set(
     design: &Design,
     pages: &[usize],
@@ -120,7 +120,7 @@ pub fn font_set(
         if !options.skip_font_error {
             return Err(FontError { at: origin.path, family, reason });
         }
-        let message = format!("font {family:?} cannot be had ({reason}); drawn in {DEFAULT_FAMILY}");
+        let message = format!("font {family:?} cannot be had ({reason}); drawn in {LAST_RESORT_FAMILY}");
         warnings.push(origin.warn(WarningCode::FontSubstituted, message));
     }
     Ok((fonts, warnings))
