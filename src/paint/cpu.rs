@@ -105,7 +105,7 @@ fn paint(
         CANVAS.with(|keep| keep.replace(Some(canvas)));
     }
     let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
-    Ok(result.into_straight())
+    Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
 }
 
 #[cfg(test)]

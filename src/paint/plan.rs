@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, BezPath, Point, Rect, Stroke, Vec2};
+use kurbo::{Affine, BezPath, Point, Rect, Shape as _, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
@@ -37,6 +37,8 @@ pub struct FramePlan {
     pub steps: Vec<Step>,
     /// What could not be drawn as asked.
     pub warnings: Vec<Warning>,
+    /// Something opaque covers the result before anything else: its alphas are 255, whatever 8 bits make of them.
+    pub opaque: bool,
 }
 
 /// Index into `FramePlan::surfaces`.
@@ -204,9 +206,10 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
         limits,
     };
     planner.walk(&page.root, to_device);
-    let Planner { ops, surfaces, mut steps, warnings, .. } = planner;
+    let Planner { ops, view, surfaces, mut steps, warnings, .. } = planner;
+    let opaque = ops.first().is_some_and(|op| covers(op, view));
     steps.push(Step::Draw { into: SurfaceId(0), ops });
-    let plan = FramePlan { surfaces, steps, warnings };
+    let plan = FramePlan { surfaces, steps, warnings, opaque };
     work::check(&plan, limits)?;
     Ok(plan)
 }
@@ -491,6 +494,29 @@ impl Planner {
     fn warn(&mut self, origin: Option<&Origin>, code: WarningCode, message: &str) {
         let nowhere = Origin { path: Default::default(), element: "".into() };
         self.warnings.push(origin.unwrap_or(&nowhere).warn(code, message));
+    }
+}
+
+/// True when `op` alone leaves nothing of `view` translucent.
+fn covers(op: &Op, view: Rect) -> bool {
+    let contains = |outer: Rect| outer.union(view) == outer;
+    let upright = |transform: &Affine| transform.as_coeffs()[1] == 0.0 && transform.as_coeffs()[2] == 0.0;
+    match op {
+        Op::Fill { outline, paint, transform, .. } => {
+            let opaque = match &paint.brush {
+                Brush::Solid(color) => color.components[3] >= 1.0,
+                Brush::Gradient(gradient) => gradient.stops.iter().all(|stop| stop.color.components[3] >= 1.0),
+                Brush::Image(_) => false,
+            };
+            let bounds = outline.bounding_box();
+            let is_rect = outline.elements().len() <= 6 && outline.area().abs() >= bounds.area();
+            opaque && is_rect && upright(transform) && contains(transform.transform_rect_bbox(bounds))
+        }
+        Op::Image { picture, dest, opacity, transform, .. } => {
+            let opaque = picture.opaque && *opacity == Opacity::OPAQUE;
+            opaque && upright(transform) && contains(transform.transform_rect_bbox(*dest))
+        }
+        _ => false,
     }
 }
 
