@@ -58,6 +58,12 @@ impl<Alpha> Raster<Alpha> {
 }
 
 impl Raster<Premultiplied> {
+    /// Takes every pixel for opaque: for rasters known to be, whose alphas rounding may have left a level short.
+    pub fn into_opaque(mut self) -> Raster<Straight> {
+        self.pixels.chunks_exact_mut(4).for_each(|p| p[3] = 255);
+        Raster { size: self.size, pixels: self.pixels, alpha: PhantomData }
+    }
+
     /// Divides by alpha, rounding to nearest; a transparent pixel becomes 0,0,0,0.
     pub fn into_straight(mut self) -> Raster<Straight> {
         for p in self.pixels.chunks_exact_mut(4) {

@@ -1,6 +1,8 @@
 //! Keeps `ARCHITECTURE.md` true: each room imports only rooms on lower floors.
 
-use std::{fs, path::Path};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 /// (room, rooms it may import). A room missing here fails the test.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -9,10 +11,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("json", &["report"]),
     ("config", &["units", "report"]),
     ("raster", &["units"]),
-    ("pool", &[]),
     ("scene", &["units", "report"]),
-    ("options", &["units", "report", "json", "config"]),
+    ("pool", &[]),
     ("sfnt", &[]),
+    ("options", &["units", "report", "json", "config"]),
     ("assets", &["units", "report", "config", "sfnt", "scene", "pool"]),
     ("text", &["units", "report", "config", "sfnt", "scene"]),
     ("design", &["units", "report", "json", "config", "options", "scene", "assets", "text"]),
@@ -29,6 +31,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),
     ("cli", &["report", "json", "config", "options", "text", "paint", "output", "pipeline", "error", "server"]),
 ];
+
+/// What `ARCHITECTURE.md` calls floor 0, and grants to everyone in one sentence.
+const GROUND: &[&str] = &["units", "report", "json", "config"];
 
 #[test]
 fn every_import_goes_down() {
@@ -48,6 +53,32 @@ fn every_import_goes_down() {
         }
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn lib_lists_the_rooms_lowest_floor_first() {
+    let lib = fs::read_to_string("src/lib.rs").expect("source is readable");
+    let listed: Vec<_> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.split_once(';')).map(|(room, _)| room).collect();
+    assert_eq!(listed, MAY_IMPORT.iter().map(|(room, _)| *room).collect::<Vec<_>>());
+    for (at, (room, allowed)) in MAY_IMPORT.iter().enumerate() {
+        let above: Vec<_> = allowed.iter().filter(|it| !listed[..at].contains(it)).collect();
+        assert!(above.is_empty(), "`{room}` may import {above:?}, which src/lib.rs does not list before it");
+    }
+}
+
+#[test]
+fn architecture_table_is_this_list() {
+    let text = fs::read_to_string("ARCHITECTURE.md").expect("readable");
+    let rows = text.lines().filter(|line| line.starts_with('|') && line.contains("| `"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    for (room, allowed) in MAY_IMPORT {
+        let row =
+            rows.iter().find(|row| row[2] == format!("`{room}`")).unwrap_or_else(|| panic!("no row for `{room}`"));
+        let written: BTreeSet<_> = row[4].split('`').skip(1).step_by(2).collect();
+        let above_ground = allowed.iter().copied().filter(|it| !GROUND.contains(it)).collect();
+        assert_eq!(written, above_ground, "`{room}`: the table in ARCHITECTURE.md, and what tests/floors.rs allows");
+    }
 }
 
 /// `scene::Node` gives `scene`; `{scene::Node, units::Px}` gives both.

@@ -10,6 +10,7 @@
 pub mod background;
 pub mod color;
 pub mod elements;
+pub mod filters;
 pub mod fonts;
 pub mod gradient;
 mod input;

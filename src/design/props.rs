@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kurbo::{Rect, Size};
 use peniko::Color;
 
+use super::filters;
 use super::input::Input;
 use crate::report::Origin;
 use crate::units::{Degrees, Opacity};
@@ -142,68 +143,30 @@ impl Effects {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Filter {
     /// Which.
-    pub name: FilterName,
+    pub kind: &'static dyn filters::Filter,
     /// `intensity` — 0 to 1 for presets, else −1 to 1; clamped.
     pub intensity: f64,
 }
 
-/// Filters that the editor knows (rendering.md §4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the format's; what they do is said where they are drawn")]
-pub enum FilterName {
-    Temperature,
-    Contrast,
-    Saturation,
-    Vibrance,
-    Shadows,
-    Black,
-    White,
-    Highlights,
-    Warm,
-    Cold,
-    Natural,
-}
-
-impl FilterName {
-    const NAMES: &[(&str, Self)] = &[
-        ("temperature", Self::Temperature),
-        ("contrast", Self::Contrast),
-        ("saturation", Self::Saturation),
-        ("vibrance", Self::Vibrance),
-        ("shadows", Self::Shadows),
-        ("black", Self::Black),
-        ("white", Self::White),
-        ("highlights", Self::Highlights),
-        ("warm", Self::Warm),
-        ("cold", Self::Cold),
-        ("natural", Self::Natural),
-    ];
-
-    /// Presets have no negative side.
-    pub fn is_preset(self) -> bool {
-        matches!(self, Self::Warm | Self::Cold | Self::Natural)
-    }
-}
-
 fn read_filters(input: &mut Input<'_>) -> Vec<Filter> {
     let version = input.reading.version;
-    let (mut filters, mut unknown) = (Vec::new(), Vec::new());
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
     if let Some(mut json) = input.json.object("filters") {
         for (key, _) in json.members() {
-            let Some((_, name)) = FilterName::NAMES.iter().find(|(name, _)| *name == key) else {
+            let Some(kind) = filters::named(key) else {
                 unknown.push(key.to_owned());
                 continue;
             };
             let Some(mut entry) = json.object(key) else { continue };
-            let intensity = version.filter_intensity(entry.number_or("intensity", 0.0), name.is_preset());
-            let lowest = if name.is_preset() { 0.0 } else { -1.0 };
-            filters.push(Filter { name: *name, intensity: intensity.clamp(lowest, 1.0) });
+            let intensity = version.filter_intensity(entry.number_or("intensity", 0.0), kind.is_preset());
+            let lowest = if kind.is_preset() { 0.0 } else { -1.0 };
+            found.push(Filter { kind, intensity: intensity.clamp(lowest, 1.0) });
         }
     }
     for name in unknown {
         input.warn("filters", format!("there is no filter {name:.40?}; left out, as the editor does"));
     }
-    filters
+    found
 }
 
 /// A picture in a box: images, svg, gif, video (rendering.md §6).

@@ -3,7 +3,6 @@ use serde_json::{Value, json};
 use super::elements::Element;
 use super::elements::text_style::{Align, FontStyle, LineHeight, TextTransform, VerticalAlign};
 use super::gradient::Fill;
-use super::props::FilterName;
 use super::*;
 
 fn parse(design: &Value) -> Result<Design, DesignError> {
@@ -224,9 +223,8 @@ fn effects_and_filters_in_the_order_written() {
     assert!(effects.blur_enabled && !effects.shadow_enabled);
     assert_eq!((effects.blur_radius, effects.brightness, effects.shadow_blur), (10.0, -1.0, 5.0));
     assert_eq!(effects.shadow_color.to_rgba8().to_u8_array(), [0, 0, 255, 128]);
-    let filters: Vec<_> = effects.filters.iter().map(|it| (it.name, it.intensity)).collect();
-    use FilterName::{Black, Contrast, Natural, Warm};
-    assert_eq!(filters, [(Warm, 0.0), (Contrast, 0.5), (Black, -1.0), (Natural, 0.0)]);
+    let filters: Vec<_> = effects.filters.iter().map(|it| (it.kind.name(), it.intensity)).collect();
+    assert_eq!(filters, [("warm", 0.0), ("contrast", 0.5), ("black", -1.0), ("natural", 0.0)]);
     assert_eq!(
         warnings,
         ["pages[0].children[0].filters (i): there is no filter \"sparkle\"; left out, as the editor does"]

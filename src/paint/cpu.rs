@@ -105,7 +105,7 @@ fn paint(
         CANVAS.with(|keep| keep.replace(Some(canvas)));
     }
     let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
-    Ok(result.into_straight())
+    Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
 }
 
 #[cfg(test)]
@@ -152,7 +152,13 @@ mod tests {
         let picture = Arc::new(Picture::new(4, 4, pixels).expect("as many bytes as pixels"));
         let image = |at: f64| {
             let (source, dest) = (Rect::new(0.0, 0.0, 4.0, 4.0), Rect::new(at, at, at + 13.3, at + 9.1));
-            Node::Image(Image { picture: picture.clone(), source, dest, opacity: Opacity::new(0.7) })
+            Node::Image(Image {
+                picture: picture.clone(),
+                source,
+                dest,
+                passes: Vec::new(),
+                opacity: Opacity::new(0.7),
+            })
         };
         let inner = |at: f64, opacity: f64| {
             let children = vec![image(at), translucent(at + 3.0), image(at + 2.3)];

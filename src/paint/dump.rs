@@ -67,7 +67,7 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
         }
         Op::Glyphs(run) => write_glyphs(out, run),
         Op::Surface { surface, at } => writeln!(out, "surface {} at {:.2} {:.2}", surface.0, at.x, at.y),
-        Op::Image { picture, source, dest, opacity, transform } => {
+        Op::Image { picture, source, dest, passes, opacity, transform } => {
             let (s, d) = (source, dest);
             write!(
                 out,
@@ -75,6 +75,7 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
                 picture.width, picture.height, s.x0, s.y0, s.x1, s.y1
             )?;
             write!(out, " dest {:.2} {:.2} {:.2} {:.2} opacity {:.2}", d.x0, d.y0, d.x1, d.y1, opacity.get())?;
+            passes.iter().try_for_each(|pass| write!(out, " {pass:?}"))?;
             writeln!(out, "{}", At(transform))
         }
     }

@@ -182,9 +182,9 @@ impl Canvas {
                 set_paint(context, paint, *transform * paint.transform);
                 fill_stroke(context, outline, stroke, *transform);
             }
-            Op::Image { picture, source, dest, opacity, transform } => {
+            Op::Image { picture, source, dest, passes, opacity, transform } => {
                 let (source, dest, transform) = (*source, *dest, *transform);
-                let placed = Placed { picture, source, dest, transform, reduction: Reduction::Exact };
+                let placed = Placed { picture, passes, source, dest, transform, reduction: Reduction::Exact };
                 self.held += image(context, photos, size, &placed, *opacity);
             }
             Op::Glyphs(run) => return self.glyphs(run, size, photos),
@@ -237,7 +237,8 @@ impl Canvas {
                         let at = if run.snapped { (glyph.at + kurbo::Vec2::new(0.5, 0.5)).floor() } else { glyph.at };
                         let transform = Affine::translate(at.to_vec2()) * run.linear * slant * to_run;
                         let reduction = Reduction::Halved;
-                        let placed = Placed { picture: &picture, source, dest: source, transform, reduction };
+                        let placed =
+                            Placed { picture: &picture, passes: &[], source, dest: source, transform, reduction };
                         let opacity = Opacity::new(f64::from(alpha(&run.paint)));
                         self.held += image(context, photos, size, &placed, opacity);
                     }

@@ -1,4 +1,4 @@
-//! Pictures, ready to be painted: cropped, reduced to the size they are shown at, and kept for the next page.
+//! Pictures, ready to be painted: sent through their passes, cropped, reduced to the size they are shown at, and kept for the next page.
 //!
 //! A painter samples a picture at one point a device pixel, which drops most of a large photo; so everything shown
 //! smaller than it is gets reduced first. Upright pictures are sampled here too, to whole device px, and then only
@@ -12,8 +12,9 @@ use lru::LruCache;
 use peniko::ImageAlphaType;
 use vello_cpu::{PixelMetadata, Pixmap};
 
+use super::passes;
 use super::resample::{Reduce, Sample, bilinear, reduce};
-use crate::scene::Picture;
+use crate::scene::{Pass, Picture};
 use crate::units::DeviceSize;
 
 /// Longest side of a pixmap.
@@ -30,6 +31,8 @@ const SAME: f64 = 1e-4;
 pub(super) struct Placed<'a> {
     /// The pixels.
     pub(super) picture: &'a Picture,
+    /// What happens to all of the picture first.
+    pub(super) passes: &'a [Pass],
     /// In picture px, inside the picture.
     pub(super) source: Rect,
     /// Where `source` is stretched to.
@@ -80,9 +83,10 @@ struct Cache {
 }
 
 /// Everything that decides about the pixels.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Key {
     picture: u64,
+    passes: Vec<Pass>,
     columns: Reduce,
     rows: Reduce,
     samples: Option<(Sample, Sample)>,
@@ -96,7 +100,7 @@ impl Photos {
 
     /// `None` when nothing of it can be seen on `surface`.
     pub(super) fn prepare(&self, placed: &Placed<'_>, surface: DeviceSize) -> Option<Prepared> {
-        let Placed { picture, source, dest, transform, reduction } = *placed;
+        let Placed { picture, passes, source, dest, transform, reduction } = *placed;
         let to_dest = Affine::translate(dest.origin().to_vec2())
             * Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height())
             * Affine::translate(-source.origin().to_vec2());
@@ -120,7 +124,7 @@ impl Photos {
         // From pixels of the reduced picture to pixels of the picture.
         let from_reduced = Affine::scale_non_uniform(to_x, to_y)
             * Affine::translate((f64::from(columns.first), f64::from(rows.first)));
-        let mut key = Key { picture: picture.pixels.id(), columns, rows, samples: None };
+        let mut key = Key { picture: picture.pixels.id(), passes: passes.to_vec(), columns, rows, samples: None };
         if b.abs() > SAME / f64::from(picture.width) || c.abs() > SAME / f64::from(picture.height) {
             let (pixmap, made) = self.get(key, picture);
             return Some(Prepared { pixmap, place: Place::Sample(to_dest * from_reduced), made });
@@ -161,6 +165,10 @@ impl Photos {
 
 impl Key {
     fn make(&self, picture: &Picture) -> Pixmap {
+        if self.passes.is_empty() { self.cut(picture) } else { self.cut(&passes::apply(picture, &self.passes)) }
+    }
+
+    fn cut(&self, picture: &Picture) -> Pixmap {
         let (mut width, mut height) = (self.columns.count, self.rows.count);
         let mut pixels = reduce(picture.pixels.data(), picture.width, &self.columns, &self.rows);
         if let Some((columns, rows)) = &self.samples {
@@ -178,11 +186,13 @@ impl Key {
         Pixmap::from_parts(pixels, width as u16, height as u16, metadata)
     }
 
-    fn bits(&self) -> impl Iterator<Item = u64> {
+    fn bits(&self) -> impl Iterator<Item = u64> + '_ {
         let reduce = |it: Reduce| [it.low.into(), it.high.into(), it.step.to_bits(), it.first.into(), it.count.into()];
         let sample = |it: Sample| [it.start.to_bits(), it.step.to_bits(), it.count.into()];
         let samples = self.samples.into_iter().flat_map(move |(x, y)| [sample(x), sample(y)]).flatten();
-        [self.picture].into_iter().chain([reduce(self.columns), reduce(self.rows)].into_iter().flatten()).chain(samples)
+        let passes = self.passes.iter().flat_map(Pass::bits);
+        let cut = [reduce(self.columns), reduce(self.rows)].into_iter().flatten();
+        [self.picture].into_iter().chain(passes).chain(cut).chain(samples)
     }
 }
 
@@ -246,7 +256,7 @@ mod tests {
 
     fn prepare(photos: &Photos, picture: &Picture, dest: Rect, transform: Affine) -> Option<Prepared> {
         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-        photos.prepare(&Placed { picture, source, dest, transform, reduction: Reduction::Exact }, SURFACE)
+        photos.prepare(&Placed { picture, passes: &[], source, dest, transform, reduction: Reduction::Exact }, SURFACE)
     }
 
     #[test]
@@ -270,8 +280,14 @@ mod tests {
     fn photo_of_a_glyph_is_halved_only() {
         let picture = stripes(128, 8);
         let (source, dest) = (Rect::new(0.0, 0.0, 128.0, 8.0), Rect::new(0.0, 0.0, 70.0, 4.4));
-        let placed =
-            Placed { picture: &picture, source, dest, transform: Affine::IDENTITY, reduction: Reduction::Halved };
+        let placed = Placed {
+            picture: &picture,
+            passes: &[],
+            source,
+            dest,
+            transform: Affine::IDENTITY,
+            reduction: Reduction::Halved,
+        };
         let pixmap = Photos::new(0).prepare(&placed, SURFACE).expect("visible").pixmap;
         assert!(pixmap.data().iter().all(|p| p.r.abs_diff(128) <= 1));
     }

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, BezPath, Point, Rect, Stroke, Vec2};
+use kurbo::{Affine, BezPath, Point, Rect, Shape as _, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
-use peniko::{BlendMode, Brush, Color, Fill, FontData, InterpolationAlphaSpace};
+use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
 use super::{PaintError, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
-use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Picture};
+use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
 /// Coordinates beyond this many device px are not drawn: far outside any page, and single precision, which painters
@@ -37,6 +37,8 @@ pub struct FramePlan {
     pub steps: Vec<Step>,
     /// What could not be drawn as asked.
     pub warnings: Vec<Warning>,
+    /// Something opaque covers the result before anything else: its alphas are 255, whatever 8 bits make of them.
+    pub opaque: bool,
 }
 
 /// Index into `FramePlan::surfaces`.
@@ -138,6 +140,8 @@ pub enum Op {
         source: Rect,
         /// In the space that `transform` starts from.
         dest: Rect,
+        /// Applied to the whole picture first, in order.
+        passes: Vec<Pass>,
         /// Of the picture.
         opacity: Opacity,
         /// To device px.
@@ -202,9 +206,10 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
         limits,
     };
     planner.walk(&page.root, to_device);
-    let Planner { ops, surfaces, mut steps, warnings, .. } = planner;
+    let Planner { ops, view, surfaces, mut steps, warnings, .. } = planner;
+    let opaque = ops.first().is_some_and(|op| covers(op, view));
     steps.push(Step::Draw { into: SurfaceId(0), ops });
-    let plan = FramePlan { surfaces, steps, warnings };
+    let plan = FramePlan { surfaces, steps, warnings, opaque };
     work::check(&plan, limits)?;
     Ok(plan)
 }
@@ -237,6 +242,8 @@ struct Effects<'a> {
 /// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
 enum Work<'a> {
     Node(&'a Node, Affine, Option<&'a Origin>),
+    /// What was drawn since the latest layer stays only where this is.
+    Mask(&'a Group, Affine, Option<&'a Origin>),
     PopClip,
     PopLayer,
     EndEffects(Box<Effects<'a>>),
@@ -259,6 +266,7 @@ impl Planner {
             match next {
                 Work::PopClip => self.ops.push(Op::PopClip),
                 Work::PopLayer => self.ops.push(Op::PopLayer),
+                Work::Mask(mask, transform, origin) => self.mask(mask, transform, origin, &mut work),
                 Work::EndEffects(effects) => self.end_effects(*effects),
                 Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
                 Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
@@ -268,7 +276,7 @@ impl Planner {
         }
     }
 
-    /// Opens `group` and queues its children. A layer only where opacity or blend need one: a clip alone does not
+    /// Opens `group` and queues its children. A layer only where mask, opacity or blend need one: a clip alone does not
     /// isolate, so that blending and translucent edges inside meet the page directly.
     fn open<'a>(&mut self, group: &'a Group, parent: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
         let origin = group.origin.as_ref().or(origin);
@@ -294,6 +302,11 @@ impl Planner {
             }
         } else {
             work.extend(self.push_layer(group, transform));
+        }
+        if let Some(mask) = &group.mask {
+            let blend = BlendMode::default();
+            self.ops.push(Op::PushLayer { clip: None, transform: inner, opacity: Opacity::OPAQUE, blend });
+            work.extend([Work::PopLayer, Work::Mask(mask, inner, origin)]);
         }
         work.extend(group.children.iter().rev().map(|child| Work::Node(child, inner, origin)));
     }
@@ -368,7 +381,7 @@ impl Planner {
         match end {
             Some(Work::PopClip) => self.ops.push(Op::PopClip),
             Some(Work::PopLayer) => self.ops.push(Op::PopLayer),
-            Some(Work::Node(..) | Work::EndEffects(_)) | None => {}
+            Some(Work::Node(..) | Work::Mask(..) | Work::EndEffects(_)) | None => {}
         }
     }
 
@@ -387,6 +400,15 @@ impl Planner {
     /// In device px (rendering.md §5).
     fn shadow_sigma(&self, group: &Group) -> f64 {
         group.shadow.map_or(0.0, |shadow| self.scale.to_device(shadow.sigma).max(0.0))
+    }
+
+    /// A layer of its own, of which only the alpha counts. It is pushed even when nothing is in it: then nothing of
+    /// what it masks stays.
+    fn mask<'a>(&mut self, mask: &'a Group, transform: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
+        let blend = BlendMode::new(Mix::Normal, Compose::DestIn);
+        self.ops.push(Op::PushLayer { clip: None, transform, opacity: Opacity::OPAQUE, blend });
+        work.push(Work::PopLayer);
+        self.open(mask, transform, origin, work);
     }
 
     fn path(&mut self, path: &scene::Path, transform: Affine, origin: Option<&Origin>) {
@@ -461,8 +483,8 @@ impl Planner {
         if !near(transform.transform_rect_bbox(dest)) {
             return self.skip(origin, "it is too large");
         }
-        let (picture, opacity) = (image.picture.clone(), image.opacity);
-        self.ops.push(Op::Image { picture, source, dest, opacity, transform });
+        let (picture, passes, opacity) = (image.picture.clone(), image.passes.clone(), image.opacity);
+        self.ops.push(Op::Image { picture, source, dest, passes, opacity, transform });
     }
 
     fn skip(&mut self, origin: Option<&Origin>, why: &str) {
@@ -472,6 +494,29 @@ impl Planner {
     fn warn(&mut self, origin: Option<&Origin>, code: WarningCode, message: &str) {
         let nowhere = Origin { path: Default::default(), element: "".into() };
         self.warnings.push(origin.unwrap_or(&nowhere).warn(code, message));
+    }
+}
+
+/// True when `op` alone leaves nothing of `view` translucent.
+fn covers(op: &Op, view: Rect) -> bool {
+    let contains = |outer: Rect| outer.union(view) == outer;
+    let upright = |transform: &Affine| transform.as_coeffs()[1] == 0.0 && transform.as_coeffs()[2] == 0.0;
+    match op {
+        Op::Fill { outline, paint, transform, .. } => {
+            let opaque = match &paint.brush {
+                Brush::Solid(color) => color.components[3] >= 1.0,
+                Brush::Gradient(gradient) => gradient.stops.iter().all(|stop| stop.color.components[3] >= 1.0),
+                Brush::Image(_) => false,
+            };
+            let bounds = outline.bounding_box();
+            let is_rect = outline.elements().len() <= 6 && outline.area().abs() >= bounds.area();
+            opaque && is_rect && upright(transform) && contains(transform.transform_rect_bbox(bounds))
+        }
+        Op::Image { picture, dest, opacity, transform, .. } => {
+            let opaque = picture.opaque && *opacity == Opacity::OPAQUE;
+            opaque && upright(transform) && contains(transform.transform_rect_bbox(*dest))
+        }
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the caller chose: which file format, which pages.
 
 use crate::error::Error;
-use crate::options::RenderOptions;
+use crate::options::{ColorSpace, RenderOptions};
 use crate::output::{self, FORMATS, Format};
 use crate::report::{JsonPath, Problem, shown};
 
@@ -62,6 +62,10 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
         (None, None, None) => return Ok(FORMATS[0]),
     };
     if let Some(format) = output::format(asked) {
+        // Only JPEG can hold process colours; for PNG the option has no meaning (http-api.md §4).
+        if format.name() == "jpeg" && options.color != ColorSpace::Rgb {
+            return Err(Error::NotBuilt("CMYK is not built yet; leave out color, or set its space to RGB".into()));
+        }
         return Ok(format);
     }
     let accepted = FORMATS.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
@@ -78,6 +82,15 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
 mod tests {
     use super::*;
     use crate::error::Kind;
+
+    #[test]
+    fn cmyk_is_refused_where_it_would_matter() {
+        let options = RenderOptions { color: ColorSpace::Cmyk(Default::default()), ..RenderOptions::default() };
+        let kind =
+            |name| format_for(Some((name, JsonPath::root())), &options).map(|it| it.name()).map_err(|it| it.kind());
+        assert_eq!(kind("jpeg"), Err(Kind::NotBuilt));
+        assert_eq!(kind("png"), Ok("png"));
+    }
 
     fn chosen(name: Option<&str>, format: Option<&str>, mime_type: Option<&str>) -> Result<&'static str, Error> {
         let options = RenderOptions {

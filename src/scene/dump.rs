@@ -43,7 +43,10 @@ fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
         write!(out, " opacity {:.2}", group.opacity.get())?;
     }
     writeln!(out)?;
-    group.children.iter().try_for_each(|child| dump_node(out, child, depth + 1))
+    group.children.iter().try_for_each(|child| dump_node(out, child, depth + 1))?;
+    let Some(mask) = &group.mask else { return Ok(()) };
+    writeln!(out, "{:1$}mask", "", depth * 2 + 2)?;
+    dump_group(out, mask, depth + 2)
 }
 
 fn dump_node(out: &mut String, node: &Node, depth: usize) -> fmt::Result {
@@ -70,7 +73,7 @@ fn dump_node(out: &mut String, node: &Node, depth: usize) -> fmt::Result {
         }
         Node::Image(image) => {
             let (s, d) = (image.source, image.dest);
-            writeln!(
+            write!(
                 out,
                 "{:indent$}image {}x{} source {:.2},{:.2} {:.2}x{:.2} dest {:.2},{:.2} {:.2}x{:.2}",
                 "",
@@ -84,7 +87,9 @@ fn dump_node(out: &mut String, node: &Node, depth: usize) -> fmt::Result {
                 d.y0,
                 d.width(),
                 d.height()
-            )
+            )?;
+            image.passes.iter().try_for_each(|pass| write!(out, " {pass:?}"))?;
+            writeln!(out)
         }
     }
 }

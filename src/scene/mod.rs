@@ -6,6 +6,7 @@
 
 mod bounds;
 mod dump;
+mod pass;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use peniko::{BlendMode, Blob, Brush, Color, Fill, FontData};
 
 use crate::report::Origin;
 use crate::units::{Opacity, Px};
+pub use pass::{Pass, Tone};
 
 /// All pages to draw, in design order.
 #[derive(Clone, Debug, Default)]
@@ -53,8 +55,8 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, blur, shadow under them, clip, opacity, blend. Isolated only when one of them asks
-/// for it; a clip alone does not.
+/// Painted in this order: children, mask, blur, shadow under them, clip, opacity, blend. Isolated only when one of them
+/// asks for it; a clip alone does not.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Opaque tag set by `design`; painters hand it back in warnings.
@@ -67,6 +69,8 @@ pub struct Group {
     pub shadow: Option<Shadow>,
     /// In this group's own coordinates; nonzero.
     pub clip: Option<BezPath>,
+    /// Its alpha multiplies into that of the flattened children; its colours do not count. In this group's coordinates.
+    pub mask: Option<Box<Group>>,
     /// Of the whole group, flattened first. (Element opacity never lands here: rendering.md §3 multiplies it into the parts.)
     pub opacity: Opacity,
     /// How the flattened group meets what is below.
@@ -83,6 +87,7 @@ impl Default for Group {
             blur: Px(0.0),
             shadow: None,
             clip: None,
+            mask: None,
             opacity: Opacity::OPAQUE,
             blend: BlendMode::default(),
             children: Vec::new(),
@@ -195,6 +200,9 @@ pub struct Image {
     pub source: Rect,
     /// Where that part is stretched to, in the parent group's coordinates.
     pub dest: Rect,
+    /// Applied in order to the whole picture at its natural size, before anything of it is cut or scaled
+    /// (rendering.md §4).
+    pub passes: Vec<Pass>,
     /// Of the picture.
     pub opacity: Opacity,
 }

@@ -1,11 +1,13 @@
 //! What stands behind and beside the glyphs: background shapes, underlines and their kin (rendering.md §9.6).
 
+use std::sync::Arc;
+
 use kurbo::{BezPath, Point, Rect, RoundedRect, Shape as _, Stroke};
 
 use super::blocks::{DecorationLine, DecorationStyle};
 use super::draw::{ARC_TOLERANCE, Background, faded};
 use super::layout::LaidOut;
-use super::line::LineRun;
+use super::line::{Line, LineRun};
 use crate::scene::{Node, Paint, Path};
 use crate::units::Opacity;
 
@@ -72,6 +74,20 @@ fn rounded(corners: &[Point], radius: f64) -> BezPath {
     }
     path.close_path();
     path
+}
+
+/// Boxes behind the runs of a line that have a background of their own. A run also ends where the script changes, but
+/// between runs of one style the editor shows no seam.
+pub(super) fn run_backgrounds(line: &Line, opacity: Opacity) -> impl Iterator<Item = Node> + '_ {
+    let alike = |a: &LineRun, b: &LineRun| {
+        Arc::ptr_eq(&a.style, &b.style) && (a.baseline, a.ascent, a.descent) == (b.baseline, b.ascent, b.descent)
+    };
+    line.runs.chunk_by(alike).filter_map(move |runs| {
+        let (first, last) = (runs.first()?, runs.last()?);
+        let (top, bottom) = (first.baseline - first.ascent, first.baseline + first.descent);
+        let color = first.style.background?;
+        Some(filled(Rect::new(first.x, top, last.x + last.width, bottom), &faded(color, opacity).into()))
+    })
 }
 
 /// Bands of one run, in its own colour or the decoration's.

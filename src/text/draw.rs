@@ -1,7 +1,7 @@
 //! Laid-out text to scene nodes, in the editor's paint order: background, stroke, fill, decorations (rendering.md §9.6).
 //! Nothing is isolated: every part carries the element's opacity itself (§3).
 
-use kurbo::{Rect, Shape as _, Size, Stroke};
+use kurbo::{Shape as _, Size, Stroke};
 use peniko::{Brush, Color};
 
 use super::decorate;
@@ -72,12 +72,7 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
         let outline = decorate::background(text, background);
         drawn.background.extend(outline.map(|outline| Node::Path(Path::filled(outline, background.color))));
     }
-    for run in text.lines.iter().flat_map(|line| &line.runs) {
-        if let Some(color) = run.style.background {
-            let rect = Rect::new(run.x, run.baseline - run.ascent, run.x + run.width, run.baseline + run.descent);
-            drawn.background.push(Node::Path(Path::filled(rect.to_path(ARC_TOLERANCE), faded(color, style.opacity))));
-        }
-    }
+    drawn.background.extend(text.lines.iter().flat_map(|line| decorate::run_backgrounds(line, style.opacity)));
     for line in &text.lines {
         if let Some(bullet) = line.bullet {
             let outline = bullet.to_path(ARC_TOLERANCE);

@@ -13,8 +13,8 @@ use super::faces::{Face, FaceStyle};
 use crate::config::FontSettings;
 use crate::sfnt;
 
-/// The family used where nothing else is named or found.
-pub const DEFAULT_FAMILY: &str = "Roboto";
+/// Stands in for a family that nobody has: what a browser without it shows (`skip-font-error` of the reference corpus).
+pub const LAST_RESORT_FAMILY: &str = "Liberation Serif";
 
 /// Families that are drawn with another one of the same measures (design-format.md §4).
 const ALIASES: &[(&str, &str)] = &[
@@ -166,11 +166,11 @@ impl FontSet {
         self.lookup(family).map(|(source, _)| source)
     }
 
-    /// The faces of `family`, or of the default family when nobody has it.
+    /// The faces of `family`, or of the last resort when nobody has it.
     pub(crate) fn faces(&self, family: &str) -> &[Arc<Face>] {
         match self.lookup(family) {
             Some((_, faces)) => faces,
-            None => self.lookup(DEFAULT_FAMILY).map_or(&[], |(_, faces)| faces),
+            None => self.lookup(LAST_RESORT_FAMILY).map_or(&[], |(_, faces)| faces),
         }
     }
 

@@ -10,7 +10,6 @@ mod breaks;
 mod curve;
 mod decorate;
 mod draw;
-
 mod emoji;
 mod faces;
 mod families;
@@ -18,7 +17,6 @@ mod fit;
 mod layout;
 mod line;
 mod markup;
-
 mod shape;
 mod transform;
 
@@ -29,7 +27,7 @@ pub use blocks::{
 pub use curve::{Curved, curve, draw_curved};
 pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
-pub use families::{DEFAULT_FAMILY, FamilySource, FontLibrary, FontSet, LibraryError};
+pub use families::{FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
 pub use fit::{Overflow, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};

@@ -72,7 +72,8 @@ pub(super) struct Glyph {
 impl Paragraph {
     /// The latest run when it is the same face in the same span (words are shaped apart but drawn together), else `run`.
     fn run_like(&mut self, run: Run) -> usize {
-        let same = |last: &Run| (last.span, &last.font, &last.coords) == (run.span, &run.font, &run.coords);
+        let same =
+            |last: &Run| (last.span, last.rtl, &last.font, &last.coords) == (run.span, run.rtl, &run.font, &run.coords);
         if !self.runs.last().is_some_and(same) {
             self.runs.push(run);
         }
@@ -87,6 +88,8 @@ pub(super) struct Run {
     pub coords: Arc<[i16]>,
     /// In `Paragraph::styles`.
     pub span: usize,
+    /// Read from right to left.
+    pub rtl: bool,
     pub ascent_units: f64,
     pub descent_units: f64,
     pub units_per_em: f64,
@@ -320,6 +323,7 @@ impl Shaper {
                             font: run.font().clone(),
                             coords: coords.clone(),
                             span,
+                            rtl: run.is_rtl(),
                             ascent_units: loaded.ascent,
                             descent_units: loaded.descent,
                             units_per_em: loaded.units_per_em,

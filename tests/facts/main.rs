@@ -8,6 +8,7 @@
 #[path = "../support/painter.rs"]
 mod painter;
 
+mod curves;
 mod design;
 mod pages;
 mod pictures;
@@ -30,6 +31,8 @@ const RED: Rgb = [255, 0, 0];
 const GREEN: Rgb = [0, 255, 0];
 const BLUE: Rgb = [0, 0, 255];
 const YELLOW: Rgb = [255, 255, 0];
+/// The default background of texts.
+const LIME: Rgb = [126, 211, 33];
 
 /// Levels a colour may be off: rounding of blends.
 const LEVELS: u8 = 2;
@@ -128,15 +131,23 @@ impl Picture {
 
     /// Around everything that is not white, rows limited to `rows`.
     fn bounds_in(&self, rows: Range<u32>, ink: Ink) -> Bounds {
-        let pixels = rows.flat_map(|y| (0..self.size().0).map(move |x| (x, y)));
-        pixels.filter(|(x, y)| self.is_inked(*x, *y, ink)).fold(bounds(u32::MAX..0, u32::MAX..0), |all, (x, y)| {
-            Bounds { x: all.x.start.min(x)..all.x.end.max(x + 1), y: all.y.start.min(y)..all.y.end.max(y + 1) }
-        })
+        let width = self.size().0;
+        let is_row = |y: u32| (0..width).any(|x| self.is_inked(x, y, ink));
+        let is_column = |x: u32| rows.clone().any(|y| self.is_inked(x, y, ink));
+        bounds(around(0..width, is_column), around(rows.clone(), is_row))
     }
 
     /// Around everything that is not white, by pixels that count as seen.
     fn bounds(&self) -> Bounds {
         self.bounds_in(0..self.size().1, Ink::Seen)
+    }
+
+    /// Around everything of exactly this colour: how the facts measure backgrounds.
+    fn solid(&self, color: Rgb) -> Bounds {
+        let (width, height) = self.size();
+        let is_row = |y: u32| (0..width).any(|x| is_near(self.rgb(x, y), color));
+        let is_column = |x: u32| (0..height).any(|y| is_near(self.rgb(x, y), color));
+        bounds(around(0..width, is_column), around(0..height, is_row))
     }
 
     /// Rows with ink, as runs: the lines of a text without descenders.
@@ -169,6 +180,13 @@ impl Picture {
 
 fn is_near(found: Rgb, expected: Rgb) -> bool {
     found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= LEVELS)
+}
+
+/// From the first to the last of `places` for which `is_in`.
+fn around(mut places: Range<u32>, is_in: impl Fn(u32) -> bool) -> Range<u32> {
+    let first = places.find(|at| is_in(*at)).unwrap_or(places.end);
+    let last = places.rev().find(|at| is_in(*at)).unwrap_or(first);
+    first..last + 1
 }
 
 /// Runs `[start, end)` of the places below `end` for which `is_in`.

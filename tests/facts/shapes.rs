@@ -50,7 +50,7 @@ fn fact_06_line_dashes_are_multiples_of_its_thickness() {
     let line = json!({"type": "line", "x": 50, "y": 50, "width": 200, "height": 10, "dash": [3, 1]});
     let picture = draw_one(line);
     assert_eq!(picture.row(55), [50..80, 90..120, 130..160, 170..200, 210..240]);
-    assert_eq!(picture.column(60), [50..60]);
+    assert_eq!(picture.bounds(), bounds(50..240, 50..60));
 }
 
 #[test]

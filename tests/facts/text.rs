@@ -45,12 +45,12 @@ fn fact_31_background_is_the_line_and_its_padding() {
         draw_one(text("H", with(base, more)))
     };
     let picture = background(json!({}));
-    assert_eq!(picture.bounds(), bounds(120..255, 120..300));
+    assert_eq!(picture.solid(LIME), bounds(120..255, 120..300));
     // Corners of radius 30 meet the diagonal 8.8 px inside.
     picture.has(127, 127, WHITE);
-    picture.has(130, 130, [126, 211, 33]);
+    picture.has(130, 130, LIME);
     let bare = background(json!({"lineHeight": "auto", "backgroundPadding": 0}));
-    assert_eq!(bare.bounds(), bounds(150..225, 150..267));
+    assert_eq!(bare.solid(LIME), bounds(150..225, 150..267));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
+mod effects;
 mod pictures;
 mod planning;
 mod shapes;

@@ -16,7 +16,7 @@ fn whole(picture: &Picture) -> Rect {
 }
 
 fn shown(picture: &Arc<Picture>, source: Rect, dest: Rect) -> Node {
-    Node::Image(Image { picture: picture.clone(), source, dest, opacity: Opacity::OPAQUE })
+    Node::Image(Image { picture: picture.clone(), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE })
 }
 
 const R: [u8; 4] = [255, 0, 0, 255];
@@ -108,7 +108,13 @@ fn picture_edges_are_covered_by_area() {
 #[test]
 fn picture_opacity_and_alpha_multiply() {
     let half = picture(4, 4, |_, _| [128, 0, 0, 128]);
-    let image = Image { picture: half.clone(), source: whole(&half), dest: whole(&half), opacity: Opacity::new(0.5) };
+    let image = Image {
+        picture: half.clone(),
+        source: whole(&half),
+        dest: whole(&half),
+        passes: Vec::new(),
+        opacity: Opacity::new(0.5),
+    };
     let raster = paint(4.0, 4.0, vec![Node::Image(image)]);
     assert_near(raster.pixel(1, 1), [255, 0, 0, 64], 1);
 }

@@ -64,3 +64,11 @@ fn plan_warns_about_what_it_leaves_out() {
     warning pages[0].children[2] (e2): the dashes are too fine to see; the line is drawn solid
     ");
 }
+
+#[test]
+fn plan_knows_pages_that_something_opaque_covers() {
+    let cover = |side, color| planned(&page(100.0, 100.0, vec![fill(rect(0.0, 0.0, side, side), color)]), 1.0).opaque;
+    assert!(cover(100.0, Color::WHITE));
+    assert!(!cover(99.0, Color::WHITE));
+    assert!(!cover(100.0, Color::from_rgba8(255, 255, 255, 254)));
+}

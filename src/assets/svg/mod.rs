@@ -111,6 +111,15 @@ pub struct SvgNodes {
     pub skipped: Vec<String>,
 }
 
+/// A document as pixels.
+#[derive(Clone, Debug)]
+pub struct SvgPicture {
+    /// Of the size asked for.
+    pub picture: Picture,
+    /// What was left out, as in [`SvgNodes`].
+    pub skipped: Vec<String>,
+}
+
 impl SvgAsset {
     /// Reads UTF-8, UTF-16 with a byte order mark, or Latin-1 that says so, and refuses what would explode.
     pub fn new(bytes: &[u8], limits: &AssetLimits) -> Result<Self, SvgError> {
@@ -176,10 +185,15 @@ impl SvgAsset {
 /// Draws a document to pixels, stretched to `size`. For effects, which work on the bitmap (rendering.md §4).
 ///
 /// `colors_replace` as in [`SvgAsset::nodes`]. At most `TENTER_ASSET_MAX_MEGAPIXELS`.
-pub fn rasterize(asset: &SvgAsset, size: DeviceSize, colors_replace: &[(String, String)]) -> Result<Picture, SvgError> {
+pub fn rasterize(
+    asset: &SvgAsset,
+    size: DeviceSize,
+    colors_replace: &[(String, String)],
+) -> Result<SvgPicture, SvgError> {
     let images = Images::new(&asset.limits, asset.fonts.clone());
     let tree = asset.tree(colors_replace, &images)?;
-    raster::whole(&tree, size, asset.limits.megapixels)
+    let picture = raster::whole(&tree, size, asset.limits.megapixels)?;
+    Ok(SvgPicture { picture, skipped: images.into_skipped() })
 }
 
 /// Fonts for texts inside SVG documents, read when the first document with text needs them. Share one.

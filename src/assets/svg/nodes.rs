@@ -169,7 +169,7 @@ impl Walk<'_> {
         match self.images.picture(bytes) {
             Some(picture) if !pixelated => {
                 let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-                vec![Node::Image(Image { picture, source, dest, opacity: Opacity::OPAQUE })]
+                vec![Node::Image(Image { picture, source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE })]
             }
             _ => self.rasterize(raster::Part::Node(node), place),
         }

@@ -112,7 +112,7 @@ fn draw(part: Part<'_>, placed: &Placed) -> Option<Drawn> {
     let dest = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
     let picture = picture(pixmap)?;
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-    let image = Image { picture: Arc::new(picture), source, dest, opacity: Opacity::OPAQUE };
+    let image = Image { picture: Arc::new(picture), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE };
     Some(Drawn { image, reduced })
 }
 

@@ -3,6 +3,7 @@
 //! Opacity is multiplied into the parts of an element, never applied to a layer, because the editor does so
 //! (rendering.md §3). What cannot be drawn yet is a warning that names the element.
 
+mod drawn;
 mod page;
 mod paints;
 mod pictures;
@@ -134,19 +135,18 @@ impl Resolver<'_> {
         self.warnings.push(origin.warn(code, message));
     }
 
-    /// Names what is left out of an element's effects; `effective` tells which ones the kind has at all.
-    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects, effective: EffectsOf) {
-        let pictures = effective == EffectsOf::Pixels;
+    /// Names what is left out of a text's effects: those of pictures are passes, figures and lines have none
+    /// (rendering.md §4).
+    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects) {
         let missing = [
-            (pictures && effects.blur_enabled && effects.blur_radius > 0.0, "blur"),
-            (pictures && effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
-            (pictures && effects.sepia_enabled, "sepia"),
-            (pictures && effects.grayscale_enabled, "grayscale"),
-            (pictures && effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
+            (effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
+            (effects.sepia_enabled, "sepia"),
+            (effects.grayscale_enabled, "grayscale"),
+            (effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
         ];
         let names: Vec<_> = missing.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         if !names.is_empty() {
-            let message = format!("{} is not built yet; drawn without", names.join(", "));
+            let message = format!("{} of texts is not built yet; drawn without", names.join(", "));
             self.warn(origin, WarningCode::NotSupported, message);
         }
     }
@@ -164,15 +164,6 @@ fn shadowed(children: Vec<Node>, effects: &Effects) -> Vec<Node> {
         color: effects.shadow_color.multiply_alpha(effects.shadow_opacity.get()),
     };
     vec![Node::Group(Box::new(Group { shadow: Some(shadow), children, ..Group::default() }))]
-}
-
-/// Which effects a kind of element has (rendering.md §4).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EffectsOf {
-    /// Pictures and glyphs: all.
-    Pixels,
-    /// Figures and lines: only the shadow.
-    Shapes,
 }
 
 /// The element's own coordinates to the page's: its top-left corner stays where rotation leaves it (rendering.md §2).

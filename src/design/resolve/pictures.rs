@@ -10,11 +10,12 @@ use super::super::elements::media::Video;
 use super::super::elements::svg::Svg;
 use super::super::elements::text_style::TextStyle;
 use super::super::props::PictureBox;
+use super::drawn::{Look, Stretch, natural_size};
 use super::texts::{blocks, draw_style, moved_down};
-use super::{EffectsOf, ResolveError, Resolver, shadowed};
-use crate::assets::{Asset, svg::SvgAsset};
+use super::{ResolveError, Resolver, shadowed};
+use crate::assets::Asset;
 use crate::report::{Origin, WarningCode};
-use crate::scene::{self, Group, Node, Path};
+use crate::scene::{Group, Node, Path};
 use crate::text::{self, Overflow};
 use crate::units::Opacity;
 
@@ -26,14 +27,30 @@ const STAND_IN_FONT_SIZE: f64 = 30.0;
 /// Curves of rounded corners are this close to true arcs, px.
 const ARC_TOLERANCE: f64 = 0.01;
 
+/// A second picture that has a say in the shape or colour of the first (rendering.md §6.2), by its address.
+#[derive(Clone, Copy)]
+enum Mask<'a> {
+    /// `clipSrc`: its alpha multiplies into that of the image.
+    Clip(&'a Arc<str>),
+    /// `maskSrc`: it is seen through the shape of the svg.
+    Fill(&'a Arc<str>),
+}
+
+impl Mask<'_> {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Clip(_) => "clipSrc",
+            Self::Fill(_) => "maskSrc",
+        }
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn image(&mut self, image: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let origin = &image.common.origin;
-        self.warn_of_effects(origin, &image.effects, EffectsOf::Pixels);
-        if image.clip_src.is_some() {
-            self.warn(origin, WarningCode::NotSupported, "clipSrc is not built yet; drawn without its mask");
-        }
-        let nodes = self.picture(&image.picture, image.placement.size(), &[], origin, opacity)?;
+        let look = Look { colors: &[], effects: Some(&image.effects), opacity, origin };
+        let mask = image.clip_src.as_ref().map(Mask::Clip);
+        let nodes = self.picture(&image.picture, image.placement.size(), mask, &look)?;
         Ok(shadowed(nodes, &image.effects))
     }
 
@@ -50,11 +67,9 @@ impl Resolver<'_> {
 
     pub(super) fn svg(&mut self, svg: &Svg, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let origin = &svg.common.origin;
-        self.warn_of_effects(origin, &svg.effects, EffectsOf::Pixels);
-        if svg.mask_src.is_some() {
-            self.warn(origin, WarningCode::NotSupported, "maskSrc is not built yet; drawn without it");
-        }
-        let nodes = self.picture(&svg.picture, svg.placement.size(), &svg.colors_replace, origin, opacity)?;
+        let look = Look { colors: &svg.colors_replace, effects: Some(&svg.effects), opacity, origin };
+        let mask = svg.mask_src.as_ref().map(Mask::Fill);
+        let nodes = self.picture(&svg.picture, svg.placement.size(), mask, &look)?;
         Ok(shadowed(nodes, &svg.effects))
     }
 
@@ -65,20 +80,18 @@ impl Resolver<'_> {
         let scale = (sheet.width() / natural.width).max(sheet.height() / natural.height);
         let shown = Size::new(sheet.width() / scale, sheet.height() / scale);
         let source = Rect::from_center_size(Rect::from_origin_size((0.0, 0.0), natural).center(), shown);
-        let nodes = self.drawn(&asset, natural, source, sheet, &[], origin, Opacity::OPAQUE);
-        Ok(nodes)
+        Ok(self.drawn(&asset, Stretch { natural, source, dest: sheet }, &Look::plain(origin)))
     }
 
     fn picture(
         &mut self,
         picture: &PictureBox,
         size: Size,
-        colors: &[(String, String)],
-        origin: &Origin,
-        opacity: Opacity,
+        mask: Option<Mask<'_>>,
+        look: &Look<'_>,
     ) -> Result<Vec<Node>, ResolveError> {
         let area = Rect::from_origin_size((0.0, 0.0), size);
-        let Some(asset) = self.asset(&picture.src, origin)? else { return Ok(self.stand_in(area, opacity)) };
+        let Some(asset) = self.asset(&picture.src, look.origin)? else { return Ok(self.stand_in(area, look.opacity)) };
         if area.is_zero_area() {
             return Ok(Vec::new());
         }
@@ -86,15 +99,46 @@ impl Resolver<'_> {
         let source = crop(picture, natural, size);
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
-            let content = self.drawn(&asset, natural, source, area, colors, origin, opacity);
+            let content = self.drawn(&asset, Stretch { natural, source, dest: area }, look);
+            let flipped = Group { transform: flip(picture, size), children: content, ..Group::default() };
+            let masked = match mask {
+                Some(mask) => self.masked(flipped, mask, area, look)?,
+                None => flipped,
+            };
             let radius = picture.corner_radius.min(size.width / 2.0).min(size.height / 2.0);
             let clip = (radius > 0.0).then(|| RoundedRect::from_rect(area, radius).to_path(ARC_TOLERANCE));
-            let flipped = Group { transform: flip(picture, size), children: content, ..Group::default() };
-            let children = vec![Node::Group(Box::new(flipped))];
+            let children = vec![Node::Group(Box::new(masked))];
             nodes.push(Node::Group(Box::new(Group { clip, children, ..Group::default() })));
         }
-        nodes.extend(border(picture, area, opacity));
+        nodes.extend(border(picture, area, look.opacity));
         Ok(nodes)
+    }
+
+    /// `content` together with its mask, which belongs to the box: it is stretched to it and not mirrored with the
+    /// content. A mask that cannot be had, where that is allowed, is left out with a warning.
+    fn masked(&mut self, content: Group, mask: Mask<'_>, area: Rect, look: &Look<'_>) -> Result<Group, ResolveError> {
+        let (Mask::Clip(src) | Mask::Fill(src)) = mask;
+        let origin = Origin { path: look.origin.path.key(mask.key()), element: look.origin.element.clone() };
+        let Some(asset) = self.asset(src, &origin)? else { return Ok(content) };
+        let natural = natural_size(&asset, area.size());
+        let whole = Stretch { natural, source: Rect::from_origin_size((0.0, 0.0), natural), dest: area };
+        let mask_look = match mask {
+            Mask::Clip(_) => Look::plain(&origin),
+            // What is seen is the mask: the element's effects are upon it.
+            Mask::Fill(_) => Look { colors: &[], effects: look.effects, opacity: Opacity::OPAQUE, origin: &origin },
+        };
+        let drawn = self.drawn(&asset, whole, &mask_look);
+        if drawn.is_empty() {
+            return Ok(content);
+        }
+        let drawn = Group { children: drawn, ..Group::default() };
+        let (shown, alpha) = match mask {
+            Mask::Clip(_) => (content, drawn),
+            // The content, faded as it is, gives the shape, and so the opacity too.
+            Mask::Fill(_) => (drawn, content),
+        };
+        let children = vec![Node::Group(Box::new(shown))];
+        Ok(Group { mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 
     /// What the editor shows for a picture that could not be had: a red box that says so (`skip-image-error` of the
@@ -124,71 +168,6 @@ impl Resolver<'_> {
         nodes
     }
 
-    /// `source`, in natural px of the asset, stretched to `dest`.
-    #[expect(clippy::too_many_arguments, reason = "one picture, where from, where to, and how")]
-    fn drawn(
-        &mut self,
-        asset: &Asset,
-        natural: Size,
-        source: Rect,
-        dest: Rect,
-        colors: &[(String, String)],
-        origin: &Origin,
-        opacity: Opacity,
-    ) -> Vec<Node> {
-        match asset {
-            Asset::Picture(picture) => {
-                vec![Node::Image(scene::Image { picture: picture.clone(), source, dest, opacity })]
-            }
-            Asset::Svg(svg) => self.svg_nodes(svg, natural, source, dest, colors, origin, opacity),
-            Asset::Font(_) => Vec::new(),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "as `drawn`")]
-    fn svg_nodes(
-        &mut self,
-        svg: &SvgAsset,
-        natural: Size,
-        source: Rect,
-        dest: Rect,
-        colors: &[(String, String)],
-        origin: &Origin,
-        opacity: Opacity,
-    ) -> Vec<Node> {
-        let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
-        let scale_hint = stretch_x.max(stretch_y) * self.options.pixel_ratio.get();
-        let sized = if svg.natural_size().is_some() { svg.clone() } else { svg.with_size(natural) };
-        let drawing = match sized.with_fonts(self.svg_fonts).nodes(colors, scale_hint) {
-            Ok(drawing) => drawing,
-            Err(error) => {
-                self.warn(origin, WarningCode::ImageSkipped, format!("{error}; left out"));
-                return Vec::new();
-            }
-        };
-        for skipped in drawing.skipped {
-            self.warn(origin, WarningCode::ImageSkipped, skipped);
-        }
-        if drawing.reduced {
-            let message = "parts of the SVG are drawn coarser than asked to stay within memory";
-            self.warn(origin, WarningCode::ImageReduced, message);
-        }
-        // The document's own size may differ from the natural one by rounding of its attributes.
-        let to_natural =
-            Affine::scale_non_uniform(natural.width / drawing.size.width, natural.height / drawing.size.height);
-        let to_dest = Affine::translate(dest.origin().to_vec2())
-            * Affine::scale_non_uniform(stretch_x, stretch_y)
-            * Affine::translate(-source.origin().to_vec2());
-        let content = Group { transform: to_dest * to_natural, children: drawing.nodes, ..Group::default() };
-        vec![Node::Group(Box::new(Group {
-            clip: Some(dest.to_path(ARC_TOLERANCE)),
-            // The picture as a whole is faded: its parts may overlap.
-            opacity,
-            children: vec![Node::Group(Box::new(content))],
-            ..Group::default()
-        }))]
-    }
-
     /// `None`, with a warning, when the asset failed and may be skipped.
     fn asset(&mut self, src: &str, origin: &Origin) -> Result<Option<Asset>, ResolveError> {
         match self.assets.get(src) {
@@ -208,17 +187,6 @@ impl Resolver<'_> {
             }
         }
     }
-}
-
-/// px; an SVG without any size has that of the box it is drawn in (rendering.md §6.1).
-fn natural_size(asset: &Asset, of_box: Size) -> Size {
-    let size = match asset {
-        Asset::Picture(picture) => Size::new(f64::from(picture.width), f64::from(picture.height)),
-        Asset::Svg(svg) => svg.natural_size().unwrap_or(of_box),
-        Asset::Font(_) => of_box,
-    };
-    // An SVG may declare a size of nothing.
-    Size::new(size.width.max(1e-3), size.height.max(1e-3))
 }
 
 /// The part of the source that is shown, in natural px: the crop, cut to the aspect of the box at its top-left corner

@@ -12,7 +12,7 @@ use super::page::BACKGROUND_ID;
 use crate::assets::{Asset, AssetKind, AssetRequest, AssetRequests, AssetSet, FaceWish, WebFace};
 use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
-use crate::text::{DEFAULT_FAMILY, Face, FaceStyle, FontLibrary, FontSet};
+use crate::text::{Face, FaceStyle, FontLibrary, FontSet, LAST_RESORT_FAMILY};
 
 /// A family that is drawn but cannot be had. The words are the editor's: clients look for them (http-api.md §6).
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,9 +50,9 @@ pub fn asset_requests(design: &Design, pages: &[usize], options: &RenderOptions)
             requests.push(AssetRequest { url: src.clone(), kind: AssetKind::Image, at, element: BACKGROUND_ID.into() });
         }
         each_shown(&page.children, &mut |element| {
-            if let Some((picture, common)) = picture_of(element) {
-                let (at, element) = (common.origin.path.clone(), common.origin.element.clone());
-                requests.push(AssetRequest { url: picture.src.clone(), kind: AssetKind::Image, at, element });
+            for (url, at) in images_of(element) {
+                let element = element.common().origin.element.clone();
+                requests.push(AssetRequest { url: url.clone(), kind: AssetKind::Image, at, element });
             }
         });
     }
@@ -77,7 +77,7 @@ pub fn missing_families(design: &Design, pages: &[usize], library: &Arc<FontLibr
 /// The fonts for `pages`: declared faces whose files were had, then `web` (family and its faces), over `library`.
 ///
 /// # Errors
-/// The first family that nobody has, unless `skipFontError`: then it is a warning, and drawn in the default family.
+/// The first family that nobody has, unless `skipFontError`: then it is a warning, and drawn in the last resort.
 pub fn font_set(
     design: &Design,
     pages: &[usize],
@@ -120,7 +120,7 @@ pub fn font_set(
         if !options.skip_font_error {
             return Err(FontError { at: origin.path, family, reason });
         }
-        let message = format!("font {family:?} cannot be had ({reason}); drawn in {DEFAULT_FAMILY}");
+        let message = format!("font {family:?} cannot be had ({reason}); drawn in {LAST_RESORT_FAMILY}");
         warnings.push(origin.warn(WarningCode::FontSubstituted, message));
     }
     Ok((fonts, warnings))
@@ -195,11 +195,18 @@ fn each_shown(elements: &[Element], visit: &mut impl FnMut(&Element)) {
     }
 }
 
-fn picture_of(element: &Element) -> Option<(&super::super::props::PictureBox, &super::super::props::Common)> {
-    match element {
-        Element::Image(image) | Element::Gif(image) => Some((&image.picture, &image.common)),
-        Element::Video(video) => Some((&video.image.picture, &video.image.common)),
-        Element::Svg(svg) => Some((&svg.picture, &svg.common)),
-        Element::Text(_) | Element::Figure(_) | Element::Line(_) | Element::Group(_) | Element::Table(_) => None,
-    }
+/// Addresses of the pictures that `element` shows or is masked by, and their places.
+fn images_of(element: &Element) -> Vec<(&Arc<str>, JsonPath)> {
+    let (src, mask) = match element {
+        Element::Image(image) | Element::Gif(image) => {
+            (&image.picture.src, image.clip_src.as_ref().zip(Some("clipSrc")))
+        }
+        Element::Video(video) => (&video.image.picture.src, video.image.clip_src.as_ref().zip(Some("clipSrc"))),
+        Element::Svg(svg) => (&svg.picture.src, svg.mask_src.as_ref().zip(Some("maskSrc"))),
+        Element::Text(_) | Element::Figure(_) | Element::Line(_) | Element::Group(_) | Element::Table(_) => {
+            return vec![];
+        }
+    };
+    let at = &element.common().origin.path;
+    std::iter::once((src, at.clone())).chain(mask.map(|(src, key)| (src, at.key(key)))).collect()
 }

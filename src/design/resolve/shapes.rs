@@ -7,7 +7,7 @@ use super::super::elements::figure::{Figure, outline};
 use super::super::elements::line::Line;
 use super::super::elements::line_heads::line_parts;
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{EffectsOf, Resolver, shadowed};
+use super::{Resolver, shadowed};
 use crate::scene::{Group, Node, Path};
 use crate::units::Opacity;
 
@@ -16,7 +16,6 @@ const LENGTH_ACCURACY: f64 = 1.0;
 
 impl Resolver<'_> {
     pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
-        self.warn_of_effects(&figure.common.origin, &figure.effects, EffectsOf::Shapes);
         let size = figure.placement.size();
         let area = Rect::from_origin_size((0.0, 0.0), size);
         let outline = outline::outline(&figure.sub_type, size, figure.corner_radius);
@@ -39,7 +38,6 @@ impl Resolver<'_> {
     }
 
     pub(super) fn line(&mut self, line: &Line, opacity: Opacity) -> Vec<Node> {
-        self.warn_of_effects(&line.common.origin, &line.effects, EffectsOf::Shapes);
         let color = line.color.multiply_alpha(opacity.get());
         let parts = line_parts(line.placement.size(), &line.dash, line.start_head, line.end_head);
         let path = |part: crate::design::elements::line_heads::LinePart| {

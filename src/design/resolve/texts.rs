@@ -8,7 +8,7 @@ use super::super::elements::text::Text;
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
 use super::super::props::Effects;
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{EffectsOf, Resolver, shadowed};
+use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow};
 use crate::report::{Origin, WarningCode, shown};
 use crate::scene::{Group, Node, Path};
@@ -27,7 +27,7 @@ const AUTO_LINE: f64 = 1.2;
 impl Resolver<'_> {
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
         let origin = &text.common.origin;
-        self.warn_of_effects(origin, &text.effects, EffectsOf::Pixels);
+        self.warn_of_effects(origin, &text.effects);
         let (content, opacity) = if text.text.is_empty() {
             (&text.placeholder, opacity * Opacity::new(PLACEHOLDER_OPACITY))
         } else {

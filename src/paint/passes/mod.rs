@@ -1,14 +1,113 @@
-//! Pixel passes on the CPU: pure functions of pixels and parameters, each the twin of a shader to come.
+//! Pixel passes on the CPU: pure functions of pixels and numbers, for each `scene::Pass` over a picture and each
+//! `Kernel` over a surface of a plan.
+//!
+//! In: pixels to pixels. Not in: what a filter of a design is made of (`design`), scaling, placing.
+//! Imports: `scene`, `units`. A painter on another device is measured against these.
 
+mod color_matrix;
 mod shadow;
+mod stack_blur;
+mod tone;
 
 use super::plan::Kernel;
+use crate::scene::{Pass, Picture};
 use crate::units::DeviceSize;
+
+/// Straight red, green and blue, `0.0..=255.0`.
+type Rgb = [f64; 3];
 
 /// Runs one pass over a premultiplied RGBA8 surface of `size`; the outcome has the same size.
 pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
     match kernel {
-        Kernel::Blur { .. } => source.to_vec(),
+        Kernel::Blur { radius } => stack_blur::blur(source, size.width, *radius),
         Kernel::Shadow { sigma, color } => shadow::shadow(source, size.width as usize, *sigma, *color),
+    }
+}
+
+/// `picture` after all of `passes`, in order, at its own size.
+pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {
+    let mut pixels = picture.pixels.data().to_vec();
+    // Neighbouring colour passes share one trip from premultiplied to straight and back.
+    for run in passes.chunk_by(|a, b| is_colour(a) && is_colour(b)) {
+        match run {
+            [Pass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
+            colours => pixels.chunks_exact_mut(4).for_each(|pixel| recolour(pixel, colours)),
+        }
+    }
+    Picture::new(picture.width, picture.height, pixels).expect("passes keep the number of bytes")
+}
+
+fn is_colour(pass: &Pass) -> bool {
+    match pass {
+        Pass::ColorMatrix(_) | Pass::Tone(_) => true,
+        Pass::Blur { .. } => false,
+    }
+}
+
+/// One premultiplied pixel through colour passes, which work on straight colours and leave alpha alone.
+fn recolour(pixel: &mut [u8], passes: &[Pass]) {
+    let alpha = f64::from(pixel[3]);
+    if alpha == 0.0 {
+        return;
+    }
+    let whole = |value: f64| value.clamp(0.0, 255.0).round_ties_even();
+    let mut rgb: Rgb = [0, 1, 2].map(|channel| whole(f64::from(pixel[channel]) * 255.0 / alpha));
+    for pass in passes {
+        let changed = match pass {
+            Pass::ColorMatrix(rows) => color_matrix::apply(rgb, rows),
+            Pass::Tone(tone) => tone::apply(rgb, *tone),
+            Pass::Blur { .. } => rgb,
+        };
+        rgb = changed.map(whole);
+    }
+    for (byte, channel) in pixel.iter_mut().zip(rgb) {
+        *byte = whole(channel * alpha / 255.0) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Tone;
+
+    const HALVED: Pass = Pass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
+
+    fn after(pixel: [u8; 4], passes: &[Pass]) -> Vec<u8> {
+        let picture = Picture::new(1, 1, pixel.to_vec()).expect("one pixel");
+        apply(&picture, passes).pixels.data().to_vec()
+    }
+
+    #[test]
+    fn passes_round_half_to_even_after_each_step() {
+        // 101 / 2 = 50.5, which is 50 to even, then 25; 102 / 2 / 2 = 25.5 is 26.
+        assert_eq!(after([101, 102, 255, 255], &[HALVED, HALVED]), [25, 26, 64, 255]);
+    }
+
+    #[test]
+    fn passes_clamp_after_each_step() {
+        let brighter = Pass::ColorMatrix([[1.0, 0.0, 0.0, 200.0], [0.0, 1.0, 0.0, 200.0], [0.0, 0.0, 1.0, -200.0]]);
+        assert_eq!(after([100, 0, 100, 255], &[brighter, HALVED]), [128, 100, 0, 255]);
+    }
+
+    #[test]
+    fn passes_work_on_straight_colours_and_keep_alpha() {
+        // Straight (199, 100, 50) at half alpha; halved to (100, 50, 25), then multiplied by it again.
+        assert_eq!(after([100, 50, 25, 128], &[HALVED]), [50, 25, 13, 128]);
+        let brighter = Pass::ColorMatrix([[1.0, 0.0, 0.0, 55.0], [0.0, 1.0, 0.0, 55.0], [0.0, 0.0, 1.0, 55.0]]);
+        assert_eq!(after([0, 0, 0, 0], &[brighter]), [0, 0, 0, 0]);
+        assert_eq!(after([0, 0, 0, 51], &[brighter]), [11, 11, 11, 51]);
+    }
+
+    #[test]
+    fn passes_run_in_order_across_a_blur() {
+        let picture = Picture::new(2, 1, vec![0, 0, 0, 255, 200, 200, 200, 255]).expect("two pixels");
+        let reds = |passes: &[Pass]| -> Vec<u8> {
+            apply(&picture, passes).pixels.data().chunks_exact(4).map(|pixel| pixel[0]).collect()
+        };
+        let (blur, darker) = (Pass::Blur { radius: 1 }, Pass::Tone(Tone::Dark(-1.0)));
+        assert_eq!(reds(&[blur]), [50, 150]);
+        // 50 · (1 − (1 − 50/128)) = 19.5, to even 20.
+        assert_eq!(reds(&[blur, darker]), [20, 150]);
+        assert_eq!(reds(&[darker, blur]), [50, 150]);
     }
 }

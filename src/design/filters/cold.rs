@@ -1,0 +1,21 @@
+//! `cold`: a preset, bluer.
+
+use super::{Filter, plus};
+use crate::scene::Pass;
+
+/// See the module.
+pub(super) struct Cold;
+
+impl Filter for Cold {
+    fn name(&self) -> &'static str {
+        "cold"
+    }
+
+    fn is_preset(&self) -> bool {
+        true
+    }
+
+    fn pass(&self, intensity: f64) -> Pass {
+        plus([-15.0 * intensity, -10.0 * intensity, 15.0 * intensity])
+    }
+}

@@ -1,0 +1,19 @@
+//! `contrast`: away from the middle, 128, above 0; towards it below.
+
+use super::Filter;
+use crate::scene::Pass;
+
+/// See the module.
+pub(super) struct Contrast;
+
+impl Filter for Contrast {
+    fn name(&self) -> &'static str {
+        "contrast"
+    }
+
+    fn pass(&self, intensity: f64) -> Pass {
+        let factor = 259.0 * (100.0 * intensity + 255.0) / (255.0 * (259.0 - 100.0 * intensity));
+        let constant = 128.0 * (1.0 - factor);
+        Pass::ColorMatrix([[factor, 0.0, 0.0, constant], [0.0, factor, 0.0, constant], [0.0, 0.0, factor, constant]])
+    }
+}

@@ -1,0 +1,21 @@
+//! `warm`: a preset, redder and yellower.
+
+use super::{Filter, plus};
+use crate::scene::Pass;
+
+/// See the module.
+pub(super) struct Warm;
+
+impl Filter for Warm {
+    fn name(&self) -> &'static str {
+        "warm"
+    }
+
+    fn is_preset(&self) -> bool {
+        true
+    }
+
+    fn pass(&self, intensity: f64) -> Pass {
+        plus([30.0 * intensity, 15.0 * intensity, 0.0])
+    }
+}

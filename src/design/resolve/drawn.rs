@@ -1,0 +1,151 @@
+//! Assets to nodes: pictures as they are, SVG as shapes, or as pixels where effects ask for them (rendering.md §4).
+
+use std::sync::Arc;
+
+use kurbo::{Affine, Rect, Shape as _, Size};
+
+use super::super::props::Effects;
+use super::Resolver;
+use crate::assets::Asset;
+use crate::assets::svg::{SvgAsset, SvgError, rasterize};
+use crate::report::{Origin, WarningCode};
+use crate::scene::{self, Group, Node, Picture};
+use crate::units::{DeviceScale, DeviceSize, Opacity};
+
+/// Curves are this close to true ones, px.
+const TOLERANCE: f64 = 0.01;
+
+/// How often the sides of an SVG with effects are halved until its pixels are within the limits.
+const MOST_HALVINGS: u32 = 12;
+
+/// Where from and where to.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch {
+    /// Of the whole asset, px.
+    pub(super) natural: Size,
+    /// What is shown of it, natural px.
+    pub(super) source: Rect,
+    /// Where that goes.
+    pub(super) dest: Rect,
+}
+
+/// How an asset is drawn.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// `colorsReplace`, for SVG.
+    pub(super) colors: &'a [(String, String)],
+    /// Happen at the natural size.
+    pub(super) effects: Option<&'a Effects>,
+    /// Of the whole.
+    pub(super) opacity: Opacity,
+    /// For warnings.
+    pub(super) origin: &'a Origin,
+}
+
+impl<'a> Look<'a> {
+    /// As it comes.
+    pub(super) fn plain(origin: &'a Origin) -> Self {
+        Self { colors: &[], effects: None, opacity: Opacity::OPAQUE, origin }
+    }
+}
+
+impl Resolver<'_> {
+    /// Nothing, with a warning, when the asset cannot be drawn.
+    pub(super) fn drawn(&mut self, asset: &Asset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
+        match asset {
+            Asset::Picture(picture) => vec![pixels(picture.clone(), stretch, look)],
+            Asset::Svg(svg) => {
+                let sized = if svg.natural_size().is_some() { (**svg).clone() } else { svg.with_size(stretch.natural) };
+                let svg = sized.with_fonts(self.svg_fonts);
+                if look.effects.is_none_or(Effects::leave_pixels_alone) {
+                    self.svg_nodes(&svg, stretch, look)
+                } else {
+                    let picture = self.svg_picture(&svg, stretch.natural, look);
+                    picture.map(|picture| pixels(picture, stretch, look)).into_iter().collect()
+                }
+            }
+            Asset::Font(_) => Vec::new(),
+        }
+    }
+
+    fn svg_nodes(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
+        let Stretch { natural, source, dest } = stretch;
+        let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
+        let scale_hint = stretch_x.max(stretch_y) * self.options.pixel_ratio.get();
+        let drawing = match svg.nodes(look.colors, scale_hint) {
+            Ok(drawing) => drawing,
+            Err(error) => {
+                self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; left out"));
+                return Vec::new();
+            }
+        };
+        for skipped in drawing.skipped {
+            self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+        }
+        if drawing.reduced {
+            let message = "parts of the SVG are drawn coarser than asked to stay within memory";
+            self.warn(look.origin, WarningCode::ImageReduced, message);
+        }
+        // The document's own size may differ from the natural one by rounding of its attributes.
+        let to_natural =
+            Affine::scale_non_uniform(natural.width / drawing.size.width, natural.height / drawing.size.height);
+        let to_dest = Affine::translate(dest.origin().to_vec2())
+            * Affine::scale_non_uniform(stretch_x, stretch_y)
+            * Affine::translate(-source.origin().to_vec2());
+        let content = Group { transform: to_dest * to_natural, children: drawing.nodes, ..Group::default() };
+        vec![Node::Group(Box::new(Group {
+            clip: Some(dest.to_path(TOLERANCE)),
+            // The picture as a whole is faded: its parts may overlap.
+            opacity: look.opacity,
+            children: vec![Node::Group(Box::new(content))],
+            ..Group::default()
+        }))]
+    }
+
+    /// At its natural size, or at half of it, a quarter, … when that is beyond the limits. A blur, which goes by the
+    /// shorter side, comes out the same.
+    fn svg_picture(&mut self, svg: &SvgAsset, natural: Size, look: &Look<'_>) -> Option<Arc<Picture>> {
+        for halvings in 0..=MOST_HALVINGS {
+            let size = DeviceSize::of_page(natural * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
+            match rasterize(svg, size, look.colors) {
+                Ok(drawing) => {
+                    for skipped in drawing.skipped {
+                        self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+                    }
+                    if halvings > 0 {
+                        let message = "the SVG is drawn coarser than it is, for its effects, to stay within memory";
+                        self.warn(look.origin, WarningCode::ImageReduced, message);
+                    }
+                    return Some(Arc::new(drawing.picture));
+                }
+                Err(SvgError::TooManyPixels { .. }) if halvings < MOST_HALVINGS => {}
+                Err(error) => {
+                    self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; left out"));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// `picture` holds all of the asset, whatever its own size.
+fn pixels(picture: Arc<Picture>, stretch: Stretch, look: &Look<'_>) -> Node {
+    let Stretch { natural, source, dest } = stretch;
+    let size = DeviceSize { width: picture.width, height: picture.height };
+    let (x, y) = (f64::from(size.width) / natural.width, f64::from(size.height) / natural.height);
+    let source = Rect::new(source.x0 * x, source.y0 * y, source.x1 * x, source.y1 * y);
+    let passes = look.effects.map_or_else(Vec::new, |effects| effects.passes(size));
+    Node::Image(scene::Image { picture, source, dest, passes, opacity: look.opacity })
+}
+
+/// px; an SVG without any size has that of the box it is drawn in (rendering.md §6.1).
+pub(super) fn natural_size(asset: &Asset, of_box: Size) -> Size {
+    let size = match asset {
+        Asset::Picture(picture) => Size::new(f64::from(picture.width), f64::from(picture.height)),
+        Asset::Svg(svg) => svg.natural_size().unwrap_or(of_box),
+        Asset::Font(_) => of_box,
+    };
+    // An SVG may declare a size of nothing.
+    Size::new(size.width.max(1e-3), size.height.max(1e-3))
+}
