@@ -75,10 +75,11 @@ pub struct LinePart {
 /// `size`: the element's box in design px; its height is the thickness. The line runs from left to right through its middle.
 /// The heads reach half a thickness beyond the ends and two and a half to the sides, whatever the length of the line.
 /// `dash`: on and off by turns, in thicknesses; only the shaft is dashed.
-/// A box without height, or one whose sides are not finite, has no parts.
+/// A box without height has no parts, nor has one so large that its heads would lie beyond all numbers.
 pub fn line_parts(size: Size, dash: &[f64], start: Head, end: Head) -> Vec<LinePart> {
     let Size { width: length, height: thickness } = size;
-    if !(size.is_finite() && thickness > 0.0) {
+    // Heads reach five thicknesses far; the curves of an infinite circle do not end.
+    if !((size * 10.0).is_finite() && thickness > 0.0) {
         return Vec::new();
     }
     let middle = thickness / 2.0;
@@ -172,6 +173,7 @@ mod tests {
     fn line_of_no_size_does_not_panic() {
         assert!(line_parts(Size::new(200.0, 0.0), &[], Head::Arrow, Head::Arrow).is_empty());
         assert!(line_parts(Size::new(f64::NAN, 10.0), &[], Head::Arrow, Head::Arrow).is_empty());
+        assert!(line_parts(Size::new(200.0, 1e308), &[], Head::Circle, Head::Circle).is_empty());
         assert_eq!(line_parts(Size::new(-3.0, 1e-300), &[1.0], Head::Circle, Head::Square).len(), 3);
     }
 }

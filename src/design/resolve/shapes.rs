@@ -8,6 +8,7 @@ use super::super::elements::line::Line;
 use super::super::elements::line_heads::line_parts;
 use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
+use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path};
 use crate::units::Opacity;
 
@@ -40,6 +41,9 @@ impl Resolver<'_> {
     pub(super) fn line(&mut self, line: &Line, opacity: Opacity) -> Vec<Node> {
         let color = line.color.multiply_alpha(opacity.get());
         let parts = line_parts(line.placement.size(), &line.dash, line.start_head, line.end_head);
+        if parts.is_empty() && line.placement.height > 0.0 {
+            self.warn(&line.common.origin, WarningCode::ShapeSkipped, "left out: it is too large");
+        }
         let path = |part: crate::design::elements::line_heads::LinePart| {
             let mut path = Path::stroked(part.outline, color, part.stroke);
             if part.fill {
