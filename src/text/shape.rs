@@ -127,6 +127,8 @@ pub(super) struct Shaper {
     /// By blob: the face that owns it.
     by_blob: HashMap<u64, Arc<Face>>,
     pub missing: Missing,
+    /// [`MOST_PIECES`], or less in tests.
+    most_pieces: usize,
 }
 
 /// Each once, in the order met. A text may miss as many as it has characters, so looking one up must not take a walk.
@@ -169,12 +171,32 @@ struct Piece {
     odd: bool,
 }
 
+/// A stretch of a paragraph that is laid out at once.
+struct Part {
+    /// Bytes of the paragraph's text.
+    range: Range<usize>,
+    /// The span of its first piece.
+    first_span: usize,
+}
+
+/// Pieces laid out at once: parley numbers styles, and we spans, in 16 bits. Letters on both sides of the border do not
+/// join; nobody writes a paragraph of 60 000 styles.
+const MOST_PIECES: usize = 60_000;
+
 impl Shaper {
     pub(super) fn new(fonts: FontSet) -> Self {
         let options = CollectionOptions { shared: false, system_fonts: false };
         let context = FontContext { collection: Collection::new(options), source_cache: SourceCache::default() };
         let (registered, by_blob) = (HashMap::new(), HashMap::new());
-        Self { fonts, context, layouts: LayoutContext::new(), registered, by_blob, missing: Missing::default() }
+        Self {
+            fonts,
+            context,
+            layouts: LayoutContext::new(),
+            registered,
+            by_blob,
+            missing: Missing::default(),
+            most_pieces: MOST_PIECES,
+        }
     }
 
     /// The best regular match for `style`, without any text: for struts and empty lines.
@@ -208,8 +230,15 @@ impl Shaper {
             return paragraph;
         }
         let pieces = self.choose_faces(&paragraph.text, spans);
-        let layout = self.lay_out(&paragraph.text, &paragraph.styles, &pieces, features);
-        self.collect(&layout, &mut paragraph);
+        let mut start = 0;
+        for pieces in pieces.chunks(self.most_pieces) {
+            let end = pieces.last().map_or(start, |piece| piece.range.end);
+            let part = Part { range: start..end, first_span: pieces[0].span };
+            let layout = self.lay_out(&paragraph, &part, pieces, features);
+            self.collect(&layout, &part, &mut paragraph);
+            start = end;
+        }
+        paragraph.clusters.sort_by_key(|cluster| cluster.range.start);
         paragraph
     }
 
@@ -279,19 +308,20 @@ impl Shaper {
 
     fn lay_out(
         &mut self,
-        text: &str,
-        styles: &[Arc<SpanStyle>],
+        paragraph: &Paragraph,
+        part: &Part,
         pieces: &[Piece],
         features: &'static Features,
     ) -> Layout<u16> {
+        let text = &paragraph.text[part.range.clone()];
         let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
         for (piece, name) in pieces.iter().zip(&names) {
-            let style = &styles[piece.span];
-            let range = piece.range.clone();
+            let style = &paragraph.styles[piece.span];
+            let range = piece.range.start - part.range.start..piece.range.end - part.range.start;
             builder.push(StyleProperty::FontFamily(FontFamily::named(name)), range.clone());
             builder.push(StyleProperty::FontSize(style.font_size as f32), range.clone());
-            builder.push(StyleProperty::Brush(piece.span as u16), range.clone());
+            builder.push(StyleProperty::Brush((piece.span - part.first_span) as u16), range.clone());
             if let Some(weight) = piece.face.weight_variation(style.weight) {
                 let variation = [FontVariation { tag: Tag::new(b"wght"), value: weight }];
                 builder.push(StyleProperty::FontVariations(FontVariations::from(&variation)), range.clone());
@@ -306,15 +336,15 @@ impl Shaper {
         layout
     }
 
-    fn collect(&self, layout: &Layout<u16>, paragraph: &mut Paragraph) {
-        let mut clusters: Vec<Cluster> = Vec::with_capacity(paragraph.text.len());
+    fn collect(&self, layout: &Layout<u16>, part: &Part, paragraph: &mut Paragraph) {
         for run in layout.lines().flat_map(|line| line.runs().collect::<Vec<_>>()) {
             let Some(face) = self.by_blob.get(&run.font().data.id()) else { continue };
             let Some(loaded) = face.load() else { continue };
             let coords: Arc<[i16]> = run.normalized_coords().iter().map(|c| c.to_bits()).collect();
             let mut of_span: Option<(usize, usize)> = None;
             for cluster in run.clusters() {
-                let span = usize::from(cluster.style().brush).min(paragraph.styles.len().saturating_sub(1));
+                let span = part.first_span + usize::from(cluster.style().brush);
+                let span = span.min(paragraph.styles.len().saturating_sub(1));
                 let run_index = match of_span {
                     Some((known, index)) if known == span => index,
                     _ => {
@@ -334,11 +364,10 @@ impl Shaper {
                         index
                     }
                 };
-                clusters.push(collect_cluster(&cluster, run_index, span, paragraph));
+                let cluster = collect_cluster(&cluster, part.range.start, run_index, span, paragraph);
+                paragraph.clusters.push(cluster);
             }
         }
-        clusters.sort_by_key(|cluster| cluster.range.start);
-        paragraph.clusters = clusters;
     }
 }
 
@@ -375,8 +404,16 @@ const fn features(kern: u16) -> [FontFeature; 5] {
 static FEATURES: Features = Features { all: features(1), always: false };
 static FEATURES_APART: Features = Features { all: features(0), always: true };
 
-fn collect_cluster(cluster: &parley::Cluster<'_, u16>, run: usize, span: usize, paragraph: &mut Paragraph) -> Cluster {
+/// `start`: where the layout's text begins in the paragraph's.
+fn collect_cluster(
+    cluster: &parley::Cluster<'_, u16>,
+    start: usize,
+    run: usize,
+    span: usize,
+    paragraph: &mut Paragraph,
+) -> Cluster {
     let range = cluster.text_range();
+    let range = start + range.start..start + range.end;
     let kind = match &paragraph.text[range.clone()] {
         " " => ClusterKind::Space,
         "\t" => ClusterKind::Tab,
@@ -483,5 +520,25 @@ mod tests {
         let paragraph = shaper().shape(&[span("a\u{5d0}", "Roboto", 400.0)]);
         assert_eq!(paragraph.runs.len(), 2);
         assert!(paragraph.levels[1].is_rtl());
+    }
+
+    #[test]
+    fn shaping_takes_more_pieces_than_parley_has_numbers_for() {
+        // Every word is a piece.
+        let paragraph = shaper().shape(&[span(&"\u{5d0} a".repeat(30_000), "Roboto", 400.0)]);
+        assert_eq!(paragraph.clusters.len(), 90_000);
+    }
+
+    #[test]
+    fn shaping_in_parts_gives_the_same_as_at_once() {
+        let spans = [span("a \u{5d0}b", "Roboto", 400.0), span("c d", "Roboto", 700.0), span("e", "Roboto", 400.0)];
+        let shaped = |most_pieces| {
+            let mut shaper = Shaper { most_pieces, ..shaper() };
+            let paragraph = shaper.shape(&spans);
+            let cluster =
+                |it: &Cluster| (it.range.clone(), it.advance, it.span, paragraph.runs[it.run].font.data.len());
+            paragraph.clusters.iter().map(cluster).collect::<Vec<_>>()
+        };
+        assert_eq!(shaped(1), shaped(MOST_PIECES));
     }
 }
