@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Option<Background> {
 }
 
 /// For messages about strings that [`parse`] refuses.
-pub(super) const ACCEPTED: &str = "a CSS colour, linear-gradient(<angle>deg, <colour> <position>%, …), \
+pub(super) const ACCEPTED: &str = "a CSS colour, linear-gradient(<angle>deg, <colour> <position>%, …) of at most 256 colours, \
      or the address of an image";
 
 #[cfg(test)]
