@@ -1,104 +1,26 @@
 //! The real router, called without a socket where none is needed: what clients are told, and when.
 
+#[path = "support/service.rs"]
+mod service;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tenter::config::{Given, Settings};
-use tenter::pipeline::Engine;
-use tenter::server::{App, Clock, Files, Health, router, serve, system_clock};
+use tenter::server::{Clock, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tower::ServiceExt;
 
-/// A service on a folder of its own.
-struct Service {
-    router: Router,
-    engine: Engine,
-    files: Files,
-    health: Health,
-    settings: Settings,
-    folder: tempfile::TempDir,
-}
-
-fn service(environment: &[(&str, &str)]) -> Service {
-    service_at(environment, system_clock())
-}
-
-fn service_at(environment: &[(&str, &str)], clock: Clock) -> Service {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let given = Given { environment, ..Given::default() };
-    let mut settings = Settings::load(&given).expect("settings").settings;
-    settings.files.data_dir = folder.path().to_owned();
-    let engine = Engine::new(&settings).expect("an engine");
-    let files = Files::open(&settings.files, clock).expect("a folder");
-    let health = Health::default();
-    let router = router(App::new(engine.clone(), settings.clone(), files.clone(), health.clone()));
-    Service { router, engine, files, health, settings, folder }
-}
-
-/// An answer, read to its end.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
-    }
-
-    fn error(&self) -> String {
-        self.json()["error"].as_str().expect("an error").to_owned()
-    }
-
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |it| it.to_str().expect("text"))
-    }
-}
-
-impl Service {
-    async fn call(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
-        let (head, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.expect("a body");
-        Answer { status: head.status, headers: head.headers, body }
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.call(Request::get(path).body(Body::empty()).expect("a request")).await
-    }
-
-    async fn render(&self, body: Value) -> Answer {
-        self.post("/api/render", &body.to_string()).await
-    }
-
-    async fn post(&self, path: &str, body: &str) -> Answer {
-        self.call(post(path, body)).await
-    }
-}
-
-fn post(path: &str, body: &str) -> Request<Body> {
-    let request = Request::post(path).header("content-type", "application/json").header("host", "render.test:8080");
-    request.body(Body::from(body.to_owned())).expect("a request")
-}
+use service::{Service, png_size, post, service, service_at};
 
 /// Two pages of 30 × 20 px.
 fn design() -> Value {
     json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": []}, {"id": "two", "children": []}]})
-}
-
-fn png_size(bytes: &[u8]) -> (u32, u32) {
-    let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a PNG");
-    (reader.info().width, reader.info().height)
 }
 
 #[tokio::test]

@@ -1,0 +1,126 @@
+//! SVG documents that explode, include or refer.
+
+use std::fmt::Write as _;
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::*;
+
+fn svg(inside: &str) -> String {
+    document(&format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='9' height='9'>{inside}</svg>"
+    ))
+}
+
+fn document(source: &str) -> String {
+    data_url("image/svg+xml", source.as_bytes())
+}
+
+/// `levels` of `level(i)`, each of which shows the one before.
+fn levels(levels: usize, level: impl Fn(usize) -> String) -> String {
+    (1..levels).fold(level(0), |mut all, at| {
+        let _ = write!(all, "{}", level(at));
+        all
+    })
+}
+
+#[tokio::test]
+async fn documents_that_explode_are_refused() {
+    let laughs = levels(9, |at| match at {
+        0 => "<!ENTITY a0 'lol'>".to_owned(),
+        _ => format!("<!ENTITY a{at} '{}'>", format!("&a{};", at - 1).repeat(10)),
+    });
+    let uses = levels(9, |at| match at {
+        0 => "<g id='a0'><rect width='1' height='1'/></g>".to_owned(),
+        _ => format!("<g id='a{at}'>{}</g>", format!("<use href='#a{}'/>", at - 1).repeat(10)),
+    });
+    let masks = levels(25, |at| {
+        let inner = format!("<rect width='9' height='9' mask='url(#m{})'/>", at.wrapping_sub(1)).repeat(2);
+        format!("<mask id='m{at}'>{inner}</mask>")
+    });
+    let cases = [
+        (
+            document(&format!(
+                "<!DOCTYPE svg [{laughs}]><svg xmlns='http://www.w3.org/2000/svg'><text>&a8;</text></svg>"
+            )),
+            "entities",
+        ),
+        (svg(&format!("<defs>{uses}</defs><use href='#a8'/>")), "too complex"),
+        (svg(&format!("{masks}<rect width='9' height='9' mask='url(#m24)'/>")), "too complex"),
+        (svg(&("<g>".repeat(100_000) + &"</g>".repeat(100_000))), "nest"),
+        (svg("<g id='a'><use href='#b'/></g><g id='b'><use href='#a'/></g>"), "refers to itself"),
+        (svg(&format!("<style>{}</style>{}", "*{fill:red}".repeat(5000), "<rect/>".repeat(5000))), "too complex"),
+        (document("<svg"), "cannot be read"),
+        (document("<html/>"), "cannot be read"),
+        (
+            document(
+                "<!DOCTYPE s [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><svg xmlns='http://www.w3.org/2000/svg'>&x;</svg>",
+            ),
+            "cannot be read",
+        ),
+    ];
+    let service = service(&[]);
+    for (src, word) in cases {
+        let answer = service.element(json!({"id": "s", "type": "svg", "src": src})).await;
+        assert_refused(
+            &answer,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "design.pages[0].children[0]",
+            &["image with id s", word],
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_outside_the_document_is_read() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let here = format!("http://{}/a.png", listener.local_addr().expect("an address"));
+    // Not even where the address may be reached: documents load nothing.
+    let service = service(&[("TENTER_ALLOW_ADDRESSES", "127.0.0.0/8")]);
+    let cases = [
+        "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='HERE' parse='text'/>",
+        "<image href='HERE' width='9' height='9'/>",
+        "<image xlink:href='file:///etc/passwd' width='9' height='9'/>",
+        "<image href='/etc/passwd' width='9' height='9'/>",
+        "<style>@import url(HERE); rect{fill:url(HERE)} @font-face{font-family:x;src:url(HERE)}</style><rect width='9' height='9'/>",
+        "<filter id='f'><feImage href='HERE'/></filter><rect width='9' height='9' filter='url(#f)'/>",
+        "<use href='HERE#a'/>",
+        "<script href='HERE'/><foreignObject><img src='HERE'/></foreignObject>",
+        "<rect width='9' height='9' fill='url(HERE#a)'/>",
+    ];
+    for inside in cases {
+        let src = svg(&inside.replace("HERE", &here));
+        let answer = service.element(json!({"id": "s", "type": "svg", "src": src})).await;
+        assert_drawn(&answer, inside);
+    }
+    let met = listener.accept();
+    assert!(met.is_err(), "a connection was made: {met:?}");
+}
+
+#[tokio::test]
+async fn documents_that_ask_for_too_many_pixels_are_drawn_coarser_or_in_part() {
+    let noise = "<filter id='f'><feTurbulence numOctaves='1000000000' baseFrequency='1'/></filter>";
+    let matrix =
+        format!("<filter id='f'><feConvolveMatrix order='100' kernelMatrix='{}'/></filter>", "1 ".repeat(10_000));
+    let blur =
+        "<filter id='f' x='-1000' y='-1000' width='99999' height='99999'><feGaussianBlur stdDeviation='1e6'/></filter>";
+    let tiles = "<pattern id='p' width='1e-6' height='1e-6' patternUnits='userSpaceOnUse'><rect width='1' height='1'/></pattern>";
+    let filtered = "<rect width='9' height='9' filter='url(#f)'/>";
+    let service = service(&[]);
+    for inside in [
+        format!("{noise}{filtered}"),
+        format!("{matrix}{filtered}"),
+        format!("{blur}{filtered}"),
+        format!("{tiles}<rect width='9' height='9' fill='url(#p)'/>"),
+        "<path d='M0 0L1e9 1e9' stroke='red' stroke-dasharray='1e-6 1e-6'/>".to_owned(),
+        "<text font-size='1e9'>".to_owned() + &"a".repeat(1000) + "</text>",
+        "<rect width='1e30' height='1e30' transform='scale(1e30)'/>".to_owned(),
+    ] {
+        for size in [50.0, 1e6] {
+            let svg = json!({"id": "s", "type": "svg", "src": svg(&inside), "width": size, "height": size});
+            assert_drawn(&service.element(svg).await, &inside);
+        }
+    }
+}
