@@ -93,6 +93,7 @@ async fn what_is_no_web_address_is_refused() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a server of the test's own")]
 async fn redirects_are_checked_like_first_addresses() {
     let behind = TcpListener::bind("127.0.0.1:0").expect("a port");
     behind.set_nonblocking(true).expect("set");

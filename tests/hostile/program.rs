@@ -11,6 +11,7 @@ use super::*;
 
 const MIB: usize = 1 << 20;
 
+#[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
 fn tenter(folder: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
     // The tester's own settings must not decide what is tested.
@@ -42,6 +43,7 @@ impl Drop for Running {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "reads a pipe to its end")]
 fn serve(settings: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut child = tenter(folder.path())
@@ -189,6 +191,7 @@ fn work_ends_when_its_caller_leaves() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "clients")]
 fn crowds_get_pictures_or_429() {
     let service = Arc::new(serve(&[("TENTER_WORKERS", "2"), ("TENTER_QUEUE", "8")]));
     let good = Arc::new(call(json!([text("Hello"), figure(), image(&small_png())])).to_string());
