@@ -93,7 +93,7 @@ fn problems_come_all_at_once() {
         [
             "width: found the number 0; accepted: a number of px greater than 0",
             "pages[0].background: found the gradient \"radial-gradient(circle, red, blue)\"; accepted: a CSS colour, \
-             linear-gradient(<angle>deg, <colour> <position>%, …), or the address of an image",
+             linear-gradient(<angle>deg, <colour> <position>%, …) of at most 256 colours, or the address of an image",
             "pages[0].children[0].visible: found \"yes\"; accepted: true or false",
             "pages[0].children[0].x: found \"left\"; accepted: a number",
             "pages[0].children[0].fill: found the number 5; accepted: a string",
