@@ -8,6 +8,7 @@ mod cpu;
 mod dump;
 mod edges;
 mod glyphs;
+mod hairline;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod ops_cpu;

@@ -14,6 +14,7 @@ use vello_cpu::{
 use super::PaintError;
 use super::edges::polygons;
 use super::glyphs::{Faces, GlyphSize, Shape};
+use super::hairline::{Hairline, hairline};
 use super::photo::{Photos, Place, Placed, Reduction};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::raster::{Premultiplied, Raster};
@@ -178,10 +179,19 @@ impl Canvas {
                     context.fill_path(&polygons(outline, *transform));
                 }
             },
-            Op::Stroke { outline, stroke, paint, transform } => {
-                set_paint(context, paint, *transform * paint.transform);
-                fill_stroke(context, outline, stroke, *transform);
-            }
+            Op::Stroke { outline, stroke, paint, transform } => match hairline(outline, stroke, *transform) {
+                Some(Hairline { pieces, coverage }) => {
+                    let brush = paint.brush.clone().multiply_alpha(coverage as f32);
+                    set_paint(context, &Paint { brush, ..paint.clone() }, *transform * paint.transform);
+                    context.set_transform(Affine::IDENTITY);
+                    context.set_fill_rule(Fill::NonZero);
+                    context.fill_path(&pieces);
+                }
+                None => {
+                    set_paint(context, paint, *transform * paint.transform);
+                    fill_stroke(context, outline, stroke, *transform);
+                }
+            },
             Op::Image { picture, source, dest, passes, opacity, transform } => {
                 let (source, dest, transform) = (*source, *dest, *transform);
                 let placed = Placed { picture, passes, source, dest, transform, reduction: Reduction::Exact };

@@ -101,9 +101,16 @@ impl Photos {
     /// `None` when nothing of it can be seen on `surface`.
     pub(super) fn prepare(&self, placed: &Placed<'_>, surface: DeviceSize) -> Option<Prepared> {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
-        let to_dest = Affine::translate(dest.origin().to_vec2())
-            * Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height())
-            * Affine::translate(-source.origin().to_vec2());
+        let step = reduction.step(transform * stretch(source, dest));
+        let (across, down) = (Axis::new(picture.width, step), Axis::new(picture.height, step));
+        let source = match reduction {
+            Reduction::Exact => {
+                let ((x0, x1), (y0, y1)) = (across.whole(source.x0, source.x1), down.whole(source.y0, source.y1));
+                Rect::new(x0, y0, x1, y1)
+            }
+            Reduction::Halved => source,
+        };
+        let to_dest = stretch(source, dest);
         let to_device = transform * to_dest;
         let page = Rect::new(0.0, 0.0, f64::from(surface.width), f64::from(surface.height));
         let shown = transform.transform_rect_bbox(dest).intersect(page);
@@ -112,15 +119,9 @@ impl Photos {
             return None;
         }
         let visible = back.transform_rect_bbox(shown);
-        let [a, b, c, d, _, _] = to_device.as_coeffs();
-        // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
-        let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
-        let step = match reduction {
-            Reduction::Exact => step,
-            Reduction::Halved => step.log2().round().exp2(),
-        };
-        let (columns, to_x) = Axis::new(picture.width, step).cut((source.x0, source.x1), (visible.x0, visible.x1));
-        let (rows, to_y) = Axis::new(picture.height, step).cut((source.y0, source.y1), (visible.y0, visible.y1));
+        let [_, b, c, ..] = to_device.as_coeffs();
+        let (columns, to_x) = across.cut((source.x0, source.x1), (visible.x0, visible.x1));
+        let (rows, to_y) = down.cut((source.y0, source.y1), (visible.y0, visible.y1));
         // From pixels of the reduced picture to pixels of the picture.
         let from_reduced = Affine::scale_non_uniform(to_x, to_y)
             * Affine::translate((f64::from(columns.first), f64::from(rows.first)));
@@ -207,6 +208,26 @@ impl Hash for Key {
     }
 }
 
+impl Reduction {
+    /// Picture px a px of the reduced picture; at most 1 where it is not reduced. `to_device`: from picture px.
+    fn step(self, to_device: Affine) -> f64 {
+        let [a, b, c, d, _, _] = to_device.as_coeffs();
+        // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
+        let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
+        match self {
+            Self::Exact => step,
+            Self::Halved => step.log2().round().exp2(),
+        }
+    }
+}
+
+/// `source` over `dest`.
+fn stretch(source: Rect, dest: Rect) -> Affine {
+    Affine::translate(dest.origin().to_vec2())
+        * Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height())
+        * Affine::translate(-source.origin().to_vec2())
+}
+
 /// One side of a picture and how far it is reduced.
 struct Axis {
     side: u32,
@@ -222,6 +243,19 @@ impl Axis {
         }
         let reduced = (f64::from(side) / step + SAME).floor().max(1.0) as u32;
         Self { side, reduced, step }
+    }
+
+    /// The editor crops a reduced picture at whole pixels, both position and length rounded down (`weird-image` and
+    /// `svg-without-size` of the corpus's published cases). In and out: picture px.
+    fn whole(&self, low: f64, high: f64) -> (f64, f64) {
+        if self.reduced == self.side {
+            return (low, high);
+        }
+        let to_picture = f64::from(self.side) / f64::from(self.reduced);
+        let floor = |length: f64| (length / self.step + SAME).floor();
+        let first = floor(low).min(f64::from(self.reduced - 1));
+        let count = floor(high - low).clamp(1.0, f64::from(self.reduced) - first);
+        (first * to_picture, (first + count) * to_picture)
     }
 
     /// Which pixels are read and made, and picture px a reduced px. `source`: what is asked for, `visible`: what can

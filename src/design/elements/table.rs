@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kurbo::Size;
 use peniko::Color;
 
-use super::text_style::{TextStyle, VerticalAlign};
+use super::text_style::{TextStyle, TextTransform, VerticalAlign};
 use crate::design::input::{Input, Reading};
 use crate::design::props::{Common, Placement};
 use crate::json::Reader;
@@ -113,7 +113,7 @@ impl Table {
         let input = &mut input;
         let border = Border { color: Color::BLACK, width: 1.0, style: BorderStyle::Solid };
         let inherited = Inherited {
-            style: TextStyle::read(
+            style: read_style(
                 input,
                 &TextStyle { font_size: 30.0, vertical_align: VerticalAlign::Middle, ..TextStyle::default() },
             ),
@@ -136,6 +136,16 @@ impl Table {
 }
 
 /// Rows and columns; 1 × 1 when they are refused. Counts the cells before anything of their number is allocated.
+/// The editor draws the texts of tables as they are written, whatever `textTransform` says (`table-cell-styles` of the
+/// reference corpus).
+fn read_style(input: &mut Input<'_>, inherited: &TextStyle) -> TextStyle {
+    let style = TextStyle::read(input, inherited);
+    if style.text_transform != TextTransform::None {
+        input.warn("textTransform", "has no effect in tables; the text is drawn as written, as the editor does");
+    }
+    TextStyle { text_transform: TextTransform::None, ..style }
+}
+
 fn read_grid(input: &mut Input<'_>) -> (usize, usize) {
     let mut sides = ["rows", "cols"].map(|key| {
         let number = input.json.number_or(key, 3.0);
@@ -223,7 +233,7 @@ impl Cell {
             col_span: read_span(input, "colSpan", room.1),
             merged_into: input.json.name("mergedInto").filter(|id| !id.is_empty()).map(Into::into),
             borders: CellBorders::read(input, inherited.border),
-            style: TextStyle::read(input, &inherited.style),
+            style: read_style(input, &inherited.style),
             background: input.color("cellBackground", inherited.background),
             padding: input.json.length_or("cellPadding", inherited.padding),
         }

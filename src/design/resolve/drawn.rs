@@ -15,6 +15,9 @@ use crate::units::{DeviceScale, DeviceSize, Opacity};
 /// Curves are this close to true ones, px.
 const TOLERANCE: f64 = 0.01;
 
+/// Sizes that are whole but for floating-point noise count as whole, px.
+const SAME: f64 = 1e-4;
+
 /// How often the sides of an SVG with effects are halved until its pixels are within the limits.
 const MOST_HALVINGS: u32 = 12;
 
@@ -38,6 +41,8 @@ pub(super) struct Look<'a> {
     pub(super) effects: Option<&'a Effects>,
     /// Of the whole.
     pub(super) opacity: Opacity,
+    /// An SVG larger than it is shown becomes pixels of its shown size, as the editor's `image` has it.
+    pub(super) as_photo: bool,
     /// For warnings.
     pub(super) origin: &'a Origin,
 }
@@ -45,7 +50,7 @@ pub(super) struct Look<'a> {
 impl<'a> Look<'a> {
     /// As it comes.
     pub(super) fn plain(origin: &'a Origin) -> Self {
-        Self { colors: &[], effects: None, opacity: Opacity::OPAQUE, origin }
+        Self { colors: &[], effects: None, opacity: Opacity::OPAQUE, as_photo: false, origin }
     }
 }
 
@@ -58,7 +63,10 @@ impl Resolver<'_> {
                 let sized = if svg.natural_size().is_some() { (**svg).clone() } else { svg.with_size(stretch.natural) };
                 let svg = sized.with_fonts(self.svg_fonts);
                 if look.effects.is_none_or(Effects::leave_pixels_alone) {
-                    self.svg_nodes(&svg, stretch, look)
+                    match self.svg_photo(&svg, stretch, look) {
+                        Some(photo) => vec![photo],
+                        None => self.svg_nodes(&svg, stretch, look),
+                    }
                 } else {
                     let picture = self.svg_picture(&svg, stretch.natural, look);
                     picture.map(|picture| pixels(picture, stretch, look)).into_iter().collect()
@@ -66,6 +74,29 @@ impl Resolver<'_> {
             }
             Asset::Font(_) => Vec::new(),
         }
+    }
+
+    /// As pixels, cropped at whole ones, which the editor then moves to where the box begins (`svg-without-size` of the
+    /// corpus's published cases). `None` where shapes serve: shown at its own size or larger, for a vector file, or when
+    /// it cannot be had as pixels.
+    fn svg_photo(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Option<Node> {
+        let Stretch { natural, source, dest } = stretch;
+        let step =
+            (source.width() / dest.width()).min(source.height() / dest.height()) / self.options.pixel_ratio.get();
+        if !look.as_photo || self.options.vector || step <= 1.0 + SAME || !step.is_finite() {
+            return None;
+        }
+        let whole = |length: f64| (length / step + SAME).floor();
+        let side = |length: f64| whole(length).clamp(1.0, f64::from(u32::MAX)) as u32;
+        let size = DeviceSize { width: side(natural.width), height: side(natural.height) };
+        let drawing = rasterize(svg, size, look.colors).ok()?;
+        for skipped in drawing.skipped {
+            self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+        }
+        let shown = Size::new(whole(source.width()).max(1.0), whole(source.height()).max(1.0));
+        let source = Rect::from_origin_size((whole(source.x0), whole(source.y0)), shown);
+        let (picture, opacity) = (Arc::new(drawing.picture), look.opacity);
+        Some(Node::Image(scene::Image { picture, source, dest, passes: Vec::new(), opacity }))
     }
 
     fn svg_nodes(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {

@@ -48,7 +48,7 @@ impl Mask<'_> {
 impl Resolver<'_> {
     pub(super) fn image(&mut self, image: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let origin = &image.common.origin;
-        let look = Look { colors: &[], effects: Some(&image.effects), opacity, origin };
+        let look = Look { colors: &[], effects: Some(&image.effects), opacity, as_photo: true, origin };
         let mask = image.clip_src.as_ref().map(Mask::Clip);
         let nodes = self.picture(&image.picture, image.placement.size(), mask, &look)?;
         Ok(shadowed(nodes, &image.effects))
@@ -67,7 +67,7 @@ impl Resolver<'_> {
 
     pub(super) fn svg(&mut self, svg: &Svg, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let origin = &svg.common.origin;
-        let look = Look { colors: &svg.colors_replace, effects: Some(&svg.effects), opacity, origin };
+        let look = Look { colors: &svg.colors_replace, effects: Some(&svg.effects), opacity, as_photo: false, origin };
         let mask = svg.mask_src.as_ref().map(Mask::Fill);
         let nodes = self.picture(&svg.picture, svg.placement.size(), mask, &look)?;
         Ok(shadowed(nodes, &svg.effects))
@@ -125,7 +125,9 @@ impl Resolver<'_> {
         let mask_look = match mask {
             Mask::Clip(_) => Look::plain(&origin),
             // What is seen is the mask: the element's effects are upon it.
-            Mask::Fill(_) => Look { colors: &[], effects: look.effects, opacity: Opacity::OPAQUE, origin: &origin },
+            Mask::Fill(_) => {
+                Look { colors: &[], effects: look.effects, opacity: Opacity::OPAQUE, as_photo: false, origin: &origin }
+            }
         };
         let drawn = self.drawn(&asset, whole, &mask_look);
         if drawn.is_empty() {

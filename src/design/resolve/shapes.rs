@@ -1,6 +1,6 @@
 //! Figures and lines (rendering.md §8).
 
-use kurbo::{Join, Rect, Shape as _, Stroke};
+use kurbo::{Join, Rect, Shape as _, Size, Stroke};
 
 use super::super::elements::dash::dashed;
 use super::super::elements::figure::{Figure, outline};
@@ -15,9 +15,15 @@ use crate::units::Opacity;
 /// Lengths of outlines are needed roughly, px.
 const LENGTH_ACCURACY: f64 = 1.0;
 
+/// A side of 0 is drawn as 1 px (`zero-and-tiny-sizes` of the reference corpus).
+fn at_least_a_px(size: Size) -> Size {
+    let side = |length: f64| if length == 0.0 { 1.0 } else { length };
+    Size::new(side(size.width), side(size.height))
+}
+
 impl Resolver<'_> {
     pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
-        let size = figure.placement.size();
+        let size = at_least_a_px(figure.placement.size());
         let area = Rect::from_origin_size((0.0, 0.0), size);
         let outline = outline::outline(&figure.sub_type, size, figure.corner_radius);
         let length = self.gradient_length();
