@@ -54,6 +54,9 @@ pub struct RenderOptions {
     pub page_ids: Option<Vec<String>>,
     /// `dpi` — design px per inch of paper. `auto` or absent: the design's.
     pub dpi: Option<f64>,
+    /// `minImageDpi` — pictures with fewer of their pixels per inch of paper are a warning; 0: none is. Default: the
+    /// setting `TENTER_MIN_IMAGE_DPI`.
+    pub min_image_dpi: Option<f64>,
     /// `cropMarkSize` — length of crop marks in design px. Default 0: none.
     pub crop_mark_size: f64,
     /// `vector` — keep shapes and text as such where the format can. Default false.
@@ -86,6 +89,7 @@ impl Default for RenderOptions {
             page_id: None,
             page_ids: None,
             dpi: None,
+            min_image_dpi: None,
             crop_mark_size: 0.0,
             vector: false,
             color: ColorSpace::default(),
@@ -178,6 +182,7 @@ impl RenderOptions {
             page_id: json.string("pageId").map(str::to_owned),
             page_ids: json.strings("pageIds"),
             dpi: dpi(json),
+            min_image_dpi: checked(json, "minImageDpi", "a number of at least 0", |it| it >= 0.0),
             crop_mark_size: checked(json, "cropMarkSize", "a number of at least 0", |it| it >= 0.0).unwrap_or_default(),
             vector: json.flag_or("vector", false),
             color: color(json),
@@ -267,7 +272,7 @@ mod tests {
             "format": "png", "mimeType": "image/jpeg", "pixelRatio": "0.5", "ignoreBackground": true, "includeBleed": true,
             "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
             "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
-            "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "cropMarkSize": 30, "vector": true,
+            "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "minImageDpi": 150, "cropMarkSize": 30, "vector": true,
             "color": {"space": "CMYK"}, "pdfx": "x-4", "fps": 24,
         }));
         assert_eq!(problems, Vec::<String>::new());
@@ -289,6 +294,7 @@ mod tests {
             page_id: Some("p".to_owned()),
             page_ids: Some(vec!["a".to_owned(), "b".to_owned()]),
             dpi: Some(300.0),
+            min_image_dpi: Some(150.0),
             crop_mark_size: 30.0,
             vector: true,
             color: ColorSpace::Cmyk(CmykProfile::Fogra39),

@@ -96,6 +96,8 @@ pub enum WarningCode {
     GlyphMissing,
     /// An image could not be had and was left out, as asked (`skipImageError`).
     ImageSkipped,
+    /// An image has fewer pixels per inch than asked for (`minImageDpi`).
+    ImageEnlarged,
     /// An image was reduced to fit a limit.
     ImageReduced,
     /// A shape too large or not finite was left out.

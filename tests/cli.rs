@@ -90,6 +90,8 @@ fn render_prints_warnings_and_succeeds() {
     let output = render(folder.path(), &["design.json", "-o", "a.png"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("warning: schemaVersion: "), "{}", stderr(&output));
+    let unknown = "warning: pages[0].children[0].unknown (shadow): unknown property \"unknown\" of a figure; ignored";
+    assert!(stderr(&output).contains(unknown), "{}", stderr(&output));
 }
 
 #[test]

@@ -275,6 +275,66 @@ async fn assets_skipped_are_warnings() {
     assert_eq!(told, [(&skipped, &json!("p")), (&skipped, &json!("q")), (&substituted, &json!("t"))]);
 }
 
+/// A picture of 8 × 4 px on 80 × 40, a figure with an effect, a member nobody knows, a character no font has.
+fn design_with_warnings() -> Value {
+    let mut png = Vec::new();
+    let encoder = png::Encoder::new(&mut png, 8, 4);
+    encoder.write_header().expect("a header").write_image_data(&[0; 4]).expect("pixels");
+    let src = format!("data:image/png;base64,{}", STANDARD.encode(png));
+    json!({"width": 100, "height": 100, "schemaVersion": 4, "pages": [{"children": [
+        {"id": "photo", "type": "image", "src": src, "width": 80, "height": 40, "stretchEnabled": true},
+        {"id": "box", "type": "figure", "blurEnabled": true, "glow": 3},
+        {"id": "words", "type": "text", "text": "\u{e123}", "width": 90},
+    ]}]})
+}
+
+#[tokio::test]
+async fn warnings_reach_json_and_header_with_path_and_element() {
+    let service = service(&[]);
+    let answer = service.render(json!({"design": design_with_warnings()})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let warnings = answer.json()["warnings"].clone();
+    let mut told: Vec<_> = warnings.as_array().expect("warnings").iter().collect();
+    told.sort_by_key(|it| it["path"].to_string());
+    let told: Vec<_> =
+        told.iter().map(|it| ["code", "path", "element"].map(|key| it[key].as_str().expect("a string"))).collect();
+    assert_eq!(
+        told,
+        [
+            ["image_enlarged", "pages[0].children[0]", "photo"],
+            ["ignored", "pages[0].children[1].blurEnabled", "box"],
+            ["ignored", "pages[0].children[1].glow", "box"],
+            ["glyph_missing", "pages[0].children[2]", "words"],
+        ]
+    );
+
+    let file = service.render(json!({"design": design_with_warnings(), "outputFormat": "file"})).await;
+    assert_eq!(file.header("x-tenter-warnings"), "4");
+    assert_eq!(file.header("content-type"), "image/png");
+}
+
+#[tokio::test]
+async fn images_may_be_enlarged_as_far_as_setting_and_option_say() {
+    let design = || {
+        let mut design = design_with_warnings();
+        let children = design["pages"][0]["children"].as_array_mut().expect("children");
+        children.truncate(1);
+        design
+    };
+    // 8 px on 80 at 72 dpi are 7.2 dpi.
+    for (setting, options, expected) in [
+        ("7", json!({}), "0"),
+        ("8", json!({}), "1"),
+        ("8", json!({"dpi": 100}), "0"),
+        ("0", json!({"minImageDpi": 10}), "1"),
+        ("300", json!({"minImageDpi": 0}), "0"),
+    ] {
+        let service = service(&[("TENTER_MIN_IMAGE_DPI", setting)]);
+        let answer = service.render(json!({"design": design(), "exportOptions": options})).await;
+        assert_eq!(answer.header("x-tenter-warnings"), expected, "{setting} {options}");
+    }
+}
+
 #[tokio::test]
 async fn pixels_beyond_the_limit_are_400_and_name_the_setting() {
     let service = service(&[("TENTER_MAX_MEGAPIXELS", "0.01")]);

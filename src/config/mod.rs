@@ -154,6 +154,8 @@ pub struct RenderSettings {
     pub queue: usize,
     /// `TENTER_DEADLINE` — for one request, waiting included. Default 60 s.
     pub deadline: Duration,
+    /// `TENTER_MIN_IMAGE_DPI` — of pictures; fewer is a warning, 0 turns it off. Default 36.
+    pub min_image_dpi: f64,
 }
 
 impl Default for RenderSettings {
@@ -166,6 +168,8 @@ impl Default for RenderSettings {
             workers,
             queue: workers * QUEUE_PER_WORKER,
             deadline: Duration::from_secs(60),
+            // At the usual 72 dpi: enlarged more than twice.
+            min_image_dpi: 36.0,
         }
     }
 }

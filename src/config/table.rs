@@ -257,6 +257,14 @@ pub static SETTINGS: &[Setting] = {
             "For one request from its admission to its answer, waiting included. More is answered with 504.",
             |s| &mut s.render.deadline,
         ),
+        row(
+            Rendering,
+            "TENTER_MIN_IMAGE_DPI",
+            Accepts::Number(0.0, 10_000.0),
+            "A picture that is drawn with fewer of its pixels per inch (`dpi` of the design or the request) is a warning \
+             `image_enlarged`. A request's `minImageDpi` beats it; 0 turns it off.",
+            |s| &mut s.render.min_image_dpi,
+        ),
         row(Design, "TENTER_MAX_PAGES", Accepts::Whole(1, 1_000_000), "Pages of a design.", |s| &mut s.design.pages),
         row(
             Design,

@@ -74,6 +74,8 @@ pub enum Kernel {
         /// At least 1.
         radius: u32,
     },
+    /// A colour pass on every pixel; never [`Pass::Blur`], whose edges are another matter.
+    Color(Pass),
     /// The alpha of the source, blurred and tinted.
     Shadow {
         /// Standard deviation in device px; 0 for a hard shadow.
@@ -291,7 +293,7 @@ impl Planner {
             return self.skip(origin, "its clip is too large");
         }
         let mut inner = transform;
-        if group.blur.0 > 0.0 || group.shadow.is_some() {
+        if group.blur.0 > 0.0 || !group.passes.is_empty() || group.shadow.is_some() {
             match self.begin_effects(group, transform, origin) {
                 Begun::Surface(effects) => {
                     inner = Affine::translate(-effects.area.origin().to_vec2()) * transform;
@@ -342,7 +344,7 @@ impl Planner {
         }
         let area = area.inflate(reach, reach).expand();
         let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
-        let passes = 1 + u64::from(blur > 0.0) + u64::from(group.shadow.is_some());
+        let passes = 1 + u64::from(blur > 0.0) + group.passes.len() as u64 + u64::from(group.shadow.is_some());
         let within = size.pixels().checked_mul(passes).and_then(|pixels| self.pixels_left.checked_sub(pixels));
         let Some(left) = within.filter(|_| self.limits.check(size).is_ok()) else {
             let message = "its blur and shadow take too many pixels (TENTER_MAX_MEGAPIXELS); drawn without";
@@ -367,6 +369,9 @@ impl Planner {
         let radius = self.blur_radius(group);
         if radius > 0 {
             content = self.filter(content, size, Kernel::Blur { radius });
+        }
+        for pass in &group.passes {
+            content = self.filter(content, size, Kernel::Color(*pass));
         }
         let shadow = group.shadow.map(|shadow| {
             let sigma = self.shadow_sigma(group);

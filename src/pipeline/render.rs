@@ -91,7 +91,8 @@ impl Session {
     /// Whatever the stages refuse; see [`Error`].
     pub async fn render(&mut self, request: RenderRequest) -> Result<Rendered, Error> {
         let rooms = self.engine.0.rooms.clone();
-        let options = Arc::new(request.options.clone());
+        let min_image_dpi = request.options.min_image_dpi.or(Some(rooms.min_image_dpi));
+        let options = Arc::new(RenderOptions { min_image_dpi, ..request.options.clone() });
         let format = request.format;
 
         let prepared = self.work(Stage::Parse, {

@@ -20,6 +20,8 @@ use crate::text::FontLibrary;
 /// Fonts, caches, the painter.
 pub(super) struct Rooms {
     pub(super) design_limits: DesignLimits,
+    /// For requests that do not say.
+    pub(super) min_image_dpi: f64,
     pub(super) library: Arc<FontLibrary>,
     pub(super) svg_fonts: SvgFonts,
     pub(super) rasterizer: Box<dyn Rasterizer>,
@@ -49,6 +51,7 @@ impl Rooms {
         let in_svg = library.clone();
         Ok(Self {
             design_limits: settings.design.clone(),
+            min_image_dpi: settings.render.min_image_dpi,
             svg_fonts: SvgFonts::new(SVG_FAMILY, move || in_svg.files()),
             library,
             rasterizer: Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)),

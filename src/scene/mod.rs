@@ -55,7 +55,7 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, mask, blur, shadow under them, clip, opacity, blend. Isolated only when one of them
+/// Painted in this order: children, mask, blur, passes, shadow under them, clip, opacity, blend. Isolated only when one of them
 /// asks for it; a clip alone does not.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -65,6 +65,8 @@ pub struct Group {
     pub transform: Affine,
     /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
     pub blur: Px,
+    /// Colour passes over the flattened, blurred children, in order; never [`Pass::Blur`].
+    pub passes: Vec<Pass>,
     /// Cast by the flattened, blurred children.
     pub shadow: Option<Shadow>,
     /// In this group's own coordinates; nonzero.
@@ -85,6 +87,7 @@ impl Default for Group {
             origin: None,
             transform: Affine::IDENTITY,
             blur: Px(0.0),
+            passes: Vec::new(),
             shadow: None,
             clip: None,
             mask: None,

@@ -10,6 +10,7 @@ mod painter;
 
 mod curves;
 mod design;
+mod effects;
 mod pages;
 mod pictures;
 mod rich;

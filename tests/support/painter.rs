@@ -12,7 +12,7 @@ use tenter::json::Problems;
 use tenter::options::RenderOptions;
 use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
 use tenter::raster::{Raster, Straight};
-use tenter::report::JsonPath;
+use tenter::report::{JsonPath, Warning};
 use tenter::units::DeviceSize;
 use tokio::runtime::Runtime;
 
@@ -28,12 +28,19 @@ pub(crate) struct Painter {
     runtime: Runtime,
 }
 
+/// The defaults, but that pictures may be enlarged: cases use small ones.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.render.min_image_dpi = 0.0;
+    settings
+}
+
 impl Painter {
     /// The one of this test binary.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Painter> = OnceLock::new();
         SHARED.get_or_init(|| Self {
-            engine: Engine::new(&Settings::default()).expect("the default settings start an engine"),
+            engine: Engine::new(&settings()).expect("the default settings start an engine"),
             runtime: Runtime::new().expect("a runtime"),
         })
     }
@@ -41,7 +48,16 @@ impl Painter {
     /// The first page of `case`: a design, with the options of the render as its member `exportOptions`.
     ///
     /// Whatever is drawn otherwise than written is a failure: a picture of it would show something else than it says.
-    pub(crate) fn encode(&self, mut case: Value) -> Result<Vec<u8>, String> {
+    pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {
+        let (bytes, warnings) = self.render(case)?;
+        match warnings.first() {
+            Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
+            None => Ok(bytes),
+        }
+    }
+
+    /// The same, with what the caller is told.
+    pub(crate) fn render(&self, mut case: Value) -> Result<(Vec<u8>, Vec<Warning>), String> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(&case["exportOptions"], "exportOptions".into(), &mut problems);
         if let Some(problem) = problems.into_vec().first() {
@@ -53,18 +69,20 @@ impl Painter {
         let request = RenderRequest { design: case, at: JsonPath::root(), options, format, pages };
         let rendered = self.runtime.block_on(self.engine.render(request)).map_err(|error| error.to_string())?;
         let Rendered { mut pages, warnings, .. } = rendered;
-        match warnings.first() {
-            Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
-            None => Ok(pages.remove(0).bytes),
-        }
+        Ok((pages.remove(0).bytes, warnings))
     }
 
-    /// The same, read back from the file.
+    /// The picture of [`Self::encode`], read back from the file.
     pub(crate) fn paint(&self, case: Value) -> Result<Raster<Straight>, String> {
-        let picture = image::load_from_memory(&self.encode(case)?).map_err(|error| error.to_string())?.into_rgba8();
-        let size = DeviceSize { width: picture.width(), height: picture.height() };
-        Raster::from_pixels(size, picture.into_raw()).ok_or_else(|| "not 4 bytes a pixel".into())
+        decode(&self.encode(case)?)
     }
+}
+
+/// A file's pixels.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Raster<Straight>, String> {
+    let picture = image::load_from_memory(bytes).map_err(|error| error.to_string())?.into_rgba8();
+    let size = DeviceSize { width: picture.width(), height: picture.height() };
+    Raster::from_pixels(size, picture.into_raw()).ok_or_else(|| "not 4 bytes a pixel".into())
 }
 
 /// Puts files where `file:NAME` stands, so that cases stay small and say what they use.

@@ -11,6 +11,7 @@ pub mod svg;
 pub mod table;
 pub mod text;
 pub mod text_style;
+mod unused;
 
 use super::input::{Input, Reading};
 use super::props::Common;
@@ -87,7 +88,9 @@ impl Element {
             return None;
         };
         let origin = Origin { path: json.at().clone(), element: id };
-        Self::read_kind(kind, Input { json, origin, index, reading })
+        let mut input = Input { json, origin, index, reading };
+        unused::warn(kind, &mut input);
+        Self::read_kind(kind, input)
     }
 }
 

@@ -93,6 +93,12 @@ impl Effects {
             .collect()
     }
 
+    /// What these effects do to the colours of a text: all but the blur, which is in px there.
+    pub fn color_passes(&self) -> Vec<Pass> {
+        let passes = self.passes(DeviceSize { width: 1, height: 1 });
+        passes.into_iter().filter(|pass| !matches!(pass, Pass::Blur { .. })).collect()
+    }
+
     /// True when a picture comes out of these effects as it was. (A blur may still be too small to change one.)
     pub fn leave_pixels_alone(&self) -> bool {
         // Of the largest picture there is: every blur counts.

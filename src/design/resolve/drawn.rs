@@ -58,7 +58,10 @@ impl Resolver<'_> {
     /// Nothing, with a warning, when the asset cannot be drawn.
     pub(super) fn drawn(&mut self, asset: &Asset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
         match asset {
-            Asset::Picture(picture) => vec![pixels(picture.clone(), stretch, look)],
+            Asset::Picture(picture) => {
+                self.warn_of_enlarging(stretch, look);
+                vec![pixels(picture.clone(), stretch, look)]
+            }
             Asset::Svg(svg) => {
                 let sized = if svg.natural_size().is_some() { (**svg).clone() } else { svg.with_size(stretch.natural) };
                 let svg = sized.with_fonts(self.svg_fonts);
@@ -73,6 +76,24 @@ impl Resolver<'_> {
                 }
             }
             Asset::Font(_) => Vec::new(),
+        }
+    }
+
+    /// Tells of a picture with too few pixels for the size it is shown at.
+    fn warn_of_enlarging(&mut self, stretch: Stretch, look: &Look<'_>) {
+        let Stretch { source, dest, .. } = stretch;
+        let found = (source.width() / dest.width()).min(source.height() / dest.height()) * self.dpi;
+        let least = self.options.min_image_dpi.unwrap_or(0.0);
+        if found < least {
+            let message = format!(
+                "the picture is enlarged: {:.0} x {:.0} of its pixels are shown on {:.0} x {:.0} px, which is {found:.0} \
+                 dpi; expected at least {least} (minImageDpi, TENTER_MIN_IMAGE_DPI)",
+                source.width(),
+                source.height(),
+                dest.width(),
+                dest.height(),
+            );
+            self.warn(look.origin, WarningCode::ImageEnlarged, message);
         }
     }
 

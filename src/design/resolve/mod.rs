@@ -71,7 +71,8 @@ pub fn resolve(
     options: &RenderOptions,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Resolved, ResolveError> {
-    let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, warnings: Vec::new() };
+    let dpi = options.dpi.unwrap_or(design.dpi);
+    let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, warnings: Vec::new() };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
     Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })
@@ -84,6 +85,8 @@ struct Resolver<'a> {
     layouter: &'a mut Layouter,
     options: &'a RenderOptions,
     abandoned: &'a dyn Fn() -> bool,
+    /// Design px per inch.
+    dpi: f64,
     warnings: Vec<Warning>,
 }
 
@@ -133,22 +136,6 @@ impl Resolver<'_> {
 
     fn warn(&mut self, origin: &Origin, code: WarningCode, message: impl Into<String>) {
         self.warnings.push(origin.warn(code, message));
-    }
-
-    /// Names what is left out of a text's effects: those of pictures are passes, figures and lines have none
-    /// (rendering.md §4).
-    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects) {
-        let missing = [
-            (effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
-            (effects.sepia_enabled, "sepia"),
-            (effects.grayscale_enabled, "grayscale"),
-            (effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
-        ];
-        let names: Vec<_> = missing.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
-        if !names.is_empty() {
-            let message = format!("{} of texts is not built yet; drawn without", names.join(", "));
-            self.warn(origin, WarningCode::NotSupported, message);
-        }
     }
 }
 

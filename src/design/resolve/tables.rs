@@ -3,7 +3,7 @@
 use kurbo::{Affine, BezPath, Cap, Rect, Shape as _, Stroke};
 
 use super::super::elements::table::{Border, BorderStyle, Cell, Table};
-use super::super::elements::text_style::VerticalAlign;
+use super::super::elements::text_style::{Align, VerticalAlign};
 use super::Resolver;
 use super::texts::{align, blocks, draw_style};
 use crate::options::TextOverflow;
@@ -95,7 +95,15 @@ impl Resolver<'_> {
             &draw_style(&cell.style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity),
         )
         .into_nodes();
-        let transform = Affine::translate((area.x0, area.y0 + top));
+        // Texts are laid out in whole px, tables are not: their lines are aligned in the width that there is
+        // (`table-basic` of the reference corpus).
+        let missing = area.width() - area.width().round();
+        let left = match cell.style.align {
+            Align::Left | Align::Justify => 0.0,
+            Align::Center => missing / 2.0,
+            Align::Right => missing,
+        };
+        let transform = Affine::translate((area.x0 + left, area.y0 + top));
         let origin = Some(cell.origin.clone());
         Some(Node::Group(Box::new(Group { origin, transform, children, ..Group::default() })))
     }

@@ -27,7 +27,6 @@ const AUTO_LINE: f64 = 1.2;
 impl Resolver<'_> {
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
         let origin = &text.common.origin;
-        self.warn_of_effects(origin, &text.effects);
         let (content, opacity) = if text.text.is_empty() {
             (&text.placeholder, opacity * Opacity::new(PLACEHOLDER_OPACITY))
         } else {
@@ -124,14 +123,16 @@ impl Resolver<'_> {
     }
 }
 
-/// Blur and shadows of what was drawn; the background takes no part (rendering.md §4, §5).
+/// Effects and shadows of what was drawn; the background takes no part (rendering.md §4, §5).
 fn with_effects(drawn: Drawn, effects: &Effects) -> Vec<Node> {
     let mut children = drawn.background;
-    if effects.blur_enabled && effects.blur_radius > 0.0 {
+    let blur = Px(if effects.blur_enabled { effects.blur_radius } else { 0.0 });
+    let passes = effects.color_passes();
+    if blur.0 > 0.0 || !passes.is_empty() {
         // Effects work on the bitmap of all glyphs; the shadow comes after.
         let glyphs = drawn.strokes.into_iter().chain(drawn.fills).collect();
-        let blurred = Group { blur: Px(effects.blur_radius), children: glyphs, ..Group::default() };
-        children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
+        let changed = Group { blur, passes, children: glyphs, ..Group::default() };
+        children.extend(shadowed(vec![Node::Group(Box::new(changed))], effects));
     } else {
         // Stroke and fill cast a shadow each.
         children.extend(shadowed(drawn.strokes, effects));
