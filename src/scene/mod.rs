@@ -55,7 +55,7 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, mask, blur, passes, shadow under them, clip, opacity, blend. Isolated only when one of them
+/// Painted in this order: children, mask, blur, colours, shadow under them, clip, opacity, blend. Isolated only when one of them
 /// asks for it; a clip alone does not.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -65,8 +65,9 @@ pub struct Group {
     pub transform: Affine,
     /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
     pub blur: Px,
-    /// Colour passes over the flattened, blurred children, in order; never [`Pass::Blur`].
-    pub passes: Vec<Pass>,
+    /// Changes of colour of the flattened, blurred children, pixel by pixel in device px. [`Pass::Blur`] has no place
+    /// here and does nothing.
+    pub recolor: Vec<Pass>,
     /// Cast by the flattened, blurred children.
     pub shadow: Option<Shadow>,
     /// In this group's own coordinates; nonzero.
@@ -79,6 +80,17 @@ pub struct Group {
     pub blend: BlendMode,
     /// First is bottom.
     pub children: Vec<Node>,
+    /// Areas of the children that lead somewhere when clicked. Pixels know nothing of them: for PDF.
+    pub links: Vec<Link>,
+}
+
+/// Where a click leads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// In the group's own coordinates.
+    pub area: Rect,
+    /// As the caller wrote it: an address of any scheme, absolute or not.
+    pub href: Arc<str>,
 }
 
 impl Default for Group {
@@ -87,13 +99,14 @@ impl Default for Group {
             origin: None,
             transform: Affine::IDENTITY,
             blur: Px(0.0),
-            passes: Vec::new(),
+            recolor: Vec::new(),
             shadow: None,
             clip: None,
             mask: None,
             opacity: Opacity::OPAQUE,
             blend: BlendMode::default(),
             children: Vec::new(),
+            links: Vec::new(),
         }
     }
 }
@@ -168,7 +181,8 @@ pub struct GlyphRun {
     pub paint: Paint,
     /// In visual order, left to right.
     pub glyphs: Vec<Glyph>,
-    /// The characters these glyphs stand for, in logical order.
+    /// The characters these glyphs stand for, in logical order. Runs of a text follow one another line by line, within a
+    /// line from left to right.
     pub text: Arc<str>,
 }
 
@@ -177,7 +191,7 @@ pub struct GlyphRun {
 pub enum GlyphStyle {
     /// Colour fonts keep their own colours.
     Fill,
-    /// Centred on the outline.
+    /// Centred on the outline. The same run follows as a fill: who reads text out counts only that one.
     Stroke(kurbo::Stroke),
 }
 

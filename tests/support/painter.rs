@@ -12,7 +12,7 @@ use tenter::json::Problems;
 use tenter::options::RenderOptions;
 use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
 use tenter::raster::{Raster, Straight};
-use tenter::report::{JsonPath, Warning};
+use tenter::report::{JsonPath, Warning, WarningCode};
 use tenter::units::DeviceSize;
 use tokio::runtime::Runtime;
 
@@ -47,10 +47,12 @@ impl Painter {
 
     /// The first page of `case`: a design, with the options of the render as its member `exportOptions`.
     ///
-    /// Whatever is drawn otherwise than written is a failure: a picture of it would show something else than it says.
+    /// Whatever is drawn otherwise than written, but for texts that shrink, is a failure: a picture of it would show
+    /// something else than it says.
     pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {
         let (bytes, warnings) = self.render(case)?;
-        match warnings.first() {
+        // Texts shrink in the editor too, and what they become is what a case may be about.
+        match warnings.iter().find(|warning| warning.code != WarningCode::TextShrunk) {
             Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
             None => Ok(bytes),
         }

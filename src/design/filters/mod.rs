@@ -84,19 +84,18 @@ impl Effects {
     pub fn passes(&self, size: DeviceSize) -> Vec<Pass> {
         let blur = self.blur_enabled.then(|| Pass::Blur { radius: blur_radius(self.blur_radius, size) });
         let blur = blur.filter(|pass| *pass != Pass::Blur { radius: 0 });
+        blur.into_iter().chain(self.recolor()).collect()
+    }
+
+    /// All but the blur: what these effects do to colours, whatever the size.
+    pub fn recolor(&self) -> Vec<Pass> {
         let bright = (self.brightness_enabled && self.brightness != 0.0).then(|| brightness::pass(self.brightness));
         let sepia = self.sepia_enabled.then(sepia::pass);
         let grayscale = self.grayscale_enabled.then(grayscale::pass);
-        let classic = [blur, bright, sepia, grayscale].into_iter().flatten();
+        let classic = [bright, sepia, grayscale].into_iter().flatten();
         classic
             .chain(self.filters.iter().filter(|it| it.intensity != 0.0).map(|it| it.kind.pass(it.intensity)))
             .collect()
-    }
-
-    /// What these effects do to the colours of a text: all but the blur, which is in px there.
-    pub fn color_passes(&self) -> Vec<Pass> {
-        let passes = self.passes(DeviceSize { width: 1, height: 1 });
-        passes.into_iter().filter(|pass| !matches!(pass, Pass::Blur { .. })).collect()
     }
 
     /// True when a picture comes out of these effects as it was. (A blur may still be too small to change one.)

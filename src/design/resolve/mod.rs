@@ -19,10 +19,10 @@ use super::props::{Common, Effects, Placement};
 use super::{Design, Page};
 use crate::assets::svg::SvgFonts;
 use crate::assets::{AssetError, AssetSet};
-use crate::options::RenderOptions;
+use crate::options::{self, RenderOptions};
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
 use crate::scene::{self, Document, Group, Node, Shadow};
-use crate::text::Layouter;
+use crate::text::{Layouter, LineBreaking};
 use crate::units::{Opacity, Px};
 
 pub use requests::{FamilyUse, FontError, asset_requests, font_set, missing_families};
@@ -71,6 +71,10 @@ pub fn resolve(
     options: &RenderOptions,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Resolved, ResolveError> {
+    layouter.breaking = match options.line_breaking {
+        options::LineBreaking::Editor => LineBreaking::Editor,
+        options::LineBreaking::Unicode => LineBreaking::Unicode,
+    };
     let dpi = options.dpi.unwrap_or(design.dpi);
     let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, warnings: Vec::new() };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
