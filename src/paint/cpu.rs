@@ -9,7 +9,7 @@ use super::ops_cpu::{Canvas, Sources, Surfaces};
 use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Step};
-use super::{PaintError, Rasterizer, SurfaceLimits};
+use super::{PaintError, Painted, Rasterizer, SurfaceLimits};
 use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
 use crate::raster::{Raster, Straight};
@@ -27,41 +27,59 @@ thread_local! {
 /// Paints with vello_cpu. Cheap to share; drawn pictures are cached between pages.
 pub struct CpuRasterizer {
     pool: Arc<Pool>,
-    limits: SurfaceLimits,
-    photos: Arc<Photos>,
+    painter: Arc<CpuPainter>,
 }
 
 impl CpuRasterizer {
+    /// Its name, which every machine knows.
+    pub const NAME: &'static str = "cpu";
+
     /// Paints on `pool`.
     pub fn new(pool: Arc<Pool>, settings: &PaintSettings) -> Self {
+        Self { pool, painter: Arc::new(CpuPainter::new(settings)) }
+    }
+}
+
+/// Paints where it is called: the part that other rasterizers fall back on.
+pub(super) struct CpuPainter {
+    pub(super) limits: SurfaceLimits,
+    pub(super) photos: Photos,
+}
+
+impl CpuPainter {
+    pub(super) fn new(settings: &PaintSettings) -> Self {
         let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
-        Self { pool, limits, photos: Arc::new(Photos::new(settings.picture_cache_bytes)) }
+        Self { limits, photos: Photos::new(settings.picture_cache_bytes) }
+    }
+
+    /// Paints on this thread. A panic comes back as an error; `abandoned` is asked between operations.
+    pub(super) fn paint(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Painted, PaintError> {
+        let painted = caught(|| paint(plan, self.limits, &self.photos, abandoned)).unwrap_or_else(|error| {
+            let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
+            Err(PaintError::Internal(message))
+        });
+        painted.map(|raster| Painted { raster, by: CpuRasterizer::NAME })
     }
 }
 
 impl Rasterizer for CpuRasterizer {
     fn name(&self) -> &'static str {
-        "cpu"
+        Self::NAME
     }
 
     fn limits(&self) -> SurfaceLimits {
-        self.limits
+        self.painter.limits
     }
 
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Raster<Straight>, PaintError>> {
+    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
         let (sender, receiver) = oneshot::channel();
-        let (photos, limits) = (self.photos.clone(), self.limits);
+        let painter = self.painter.clone();
         self.pool.spawn(move || {
-            if sender.is_closed() {
-                return;
+            if !sender.is_closed() {
+                let painted = painter.paint(&plan, &|| sender.is_closed());
+                // A caller that left meanwhile does not need the picture.
+                let _ = sender.send(painted);
             }
-            let abandoned = || sender.is_closed();
-            let painted = caught(|| paint(&plan, limits, &photos, &abandoned)).unwrap_or_else(|error| {
-                let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
-                Err(PaintError::Internal(message))
-            });
-            // A caller that left meanwhile does not need the picture.
-            let _ = sender.send(painted);
         });
         receiver
     }

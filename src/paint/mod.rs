@@ -11,10 +11,12 @@ mod glyphs;
 mod hairline;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod ops;
 mod ops_cpu;
 mod passes;
 mod photo;
 pub mod plan;
+mod report;
 mod resample;
 mod work;
 
@@ -22,6 +24,7 @@ use tokio::sync::oneshot;
 
 pub use cpu::CpuRasterizer;
 pub use plan::{FramePlan, plan};
+pub use report::{GpuReport, Report};
 
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
@@ -118,14 +121,27 @@ pub enum PaintError {
     Internal(String),
 }
 
+/// A picture, and what painted it.
+#[derive(Clone, Debug)]
+pub struct Painted {
+    /// The pixels.
+    pub raster: Raster<Straight>,
+    /// For logs, metrics and the response header: `cpu`, `gpu0`.
+    pub by: &'static str,
+}
+
 /// Runs plans. Dropping the receiver before the work started cancels it.
 pub trait Rasterizer: Send + Sync {
-    /// For logs, metrics and the response header: `cpu`.
+    /// What paints as a rule, for logs: `cpu`, `gpu`. A page may be painted by another: [`Painted::by`].
     fn name(&self) -> &'static str;
     /// What `plan` has to respect.
     fn limits(&self) -> SurfaceLimits;
-    /// Queues and returns at once.
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Raster<Straight>, PaintError>>;
+    /// Queues and returns at once. Any number of plans may be under way.
+    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>>;
+    /// What it did so far and what it runs on, for metrics and readiness.
+    fn report(&self) -> Report {
+        Report::default()
+    }
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ fn fact_17_named_filters_of_an_image() {
 #[test]
 fn fact_18_figure_has_no_effects_and_the_caller_is_told() {
     let figure = f(json!({"fill": "#804020", "brightnessEnabled": true, "brightness": 0.5, "grayscaleEnabled": true}));
-    let (bytes, warnings) = Painter::shared().render(design(json!([figure]))).unwrap();
-    Picture(painter::decode(&bytes).unwrap()).has(150, 125, [128, 64, 32]);
+    let (page, warnings) = Painter::shared().render(design(json!([figure]))).unwrap();
+    Picture(painter::decode(&page.bytes).unwrap()).has(150, 125, [128, 64, 32]);
     let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert_eq!(paths, ["pages[0].children[0].brightnessEnabled", "pages[0].children[0].grayscaleEnabled"]);
 }

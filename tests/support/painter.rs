@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tenter::config::Settings;
+use tenter::config::{RasterizerChoice, Settings};
 use tenter::json::Problems;
 use tenter::options::RenderOptions;
-use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
+use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, RenderedPage, format_for};
 use tenter::raster::{Raster, Straight};
 use tenter::report::{JsonPath, Warning, WarningCode};
 use tenter::units::DeviceSize;
@@ -39,10 +40,33 @@ impl Painter {
     /// The one of this test binary.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Painter> = OnceLock::new();
-        SHARED.get_or_init(|| Self {
-            engine: Engine::new(&settings()).expect("the default settings start an engine"),
-            runtime: Runtime::new().expect("a runtime"),
+        SHARED.get_or_init(|| {
+            let mut settings = settings();
+            settings.render.rasterizer = RasterizerChoice::Cpu;
+            Self::new(&settings).expect("the default settings start an engine")
         })
+    }
+
+    /// On whatever adapter there is, in software too; the error says why there is none.
+    pub(crate) fn on_the_gpu() -> Result<Self, String> {
+        let mut settings = settings();
+        settings.render.rasterizer = RasterizerChoice::Gpu;
+        settings.gpu.allow_software = true;
+        // Adapters in software share the cores with everything else.
+        settings.gpu.timeout = Duration::from_secs(120);
+        settings.render.deadline = Duration::from_secs(240);
+        Self::new(&settings)
+    }
+
+    fn new(settings: &Settings) -> Result<Self, String> {
+        let engine = Engine::new(settings).map_err(|error| error.to_string())?;
+        Ok(Self { engine, runtime: Runtime::new().expect("a runtime") })
+    }
+
+    /// The adapter in use, for reports.
+    pub(crate) fn adapter(&self) -> String {
+        let gpus = self.engine.paint_report().gpus;
+        gpus.iter().map(|it| format!("{} ({})", it.adapter, it.driver)).collect::<Vec<_>>().join(", ")
     }
 
     /// The first page of `case`: a design, with the options of the render as its member `exportOptions`.
@@ -50,16 +74,21 @@ impl Painter {
     /// Whatever is drawn otherwise than written, but for texts that shrink, is a failure: a picture of it would show
     /// something else than it says.
     pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {
-        let (bytes, warnings) = self.render(case)?;
+        self.page(case).map(|page| page.bytes)
+    }
+
+    /// The same, with what painted it.
+    pub(crate) fn page(&self, case: Value) -> Result<RenderedPage, String> {
+        let (page, warnings) = self.render(case)?;
         // Texts shrink in the editor too, and what they become is what a case may be about.
         match warnings.iter().find(|warning| warning.code != WarningCode::TextShrunk) {
             Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
-            None => Ok(bytes),
+            None => Ok(page),
         }
     }
 
     /// The same, with what the caller is told.
-    pub(crate) fn render(&self, mut case: Value) -> Result<(Vec<u8>, Vec<Warning>), String> {
+    pub(crate) fn render(&self, mut case: Value) -> Result<(RenderedPage, Vec<Warning>), String> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(&case["exportOptions"], "exportOptions".into(), &mut problems);
         if let Some(problem) = problems.into_vec().first() {
@@ -71,7 +100,7 @@ impl Painter {
         let request = RenderRequest { design: case, at: JsonPath::root(), options, format, pages };
         let rendered = self.runtime.block_on(self.engine.render(request)).map_err(|error| error.to_string())?;
         let Rendered { mut pages, warnings, .. } = rendered;
-        Ok((pages.remove(0).bytes, warnings))
+        Ok((pages.remove(0), warnings))
     }
 
     /// The picture of [`Self::encode`], read back from the file.

@@ -28,6 +28,29 @@ pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: C
     pixels
 }
 
+/// One step of the blur along one axis: a weight for each neighbour, the first of them `before` px to the left.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::paint) struct Spread {
+    pub(in crate::paint) before: usize,
+    pub(in crate::paint) weights: Vec<f32>,
+}
+
+/// All steps of the blur along one axis, in order, for painters that do it elsewhere.
+#[cfg(feature = "gpu")]
+pub(in crate::paint) fn spreads(sigma: f64) -> Vec<Spread> {
+    if sigma <= 0.0 {
+        return Vec::new();
+    }
+    if sigma < BOX_SIGMA {
+        let side = gaussian(sigma);
+        let weights = side.iter().skip(1).rev().chain(&side).copied().collect();
+        return vec![Spread { before: side.len() - 1, weights }];
+    }
+    let even = |size: usize| vec![(1.0 / size as f64) as f32; size];
+    boxes(sigma).into_iter().map(|(size, before)| Spread { before, weights: even(size) }).collect()
+}
+
 fn transpose(from: &[f32], width: usize, into: &mut [f32]) {
     let height = from.len() / width;
     for (y, row) in from.chunks_exact(width).enumerate() {
