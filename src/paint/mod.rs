@@ -12,6 +12,7 @@ mod glyphs;
 pub mod gpu;
 mod ops_cpu;
 mod passes;
+pub mod pdf;
 mod photo;
 pub mod plan;
 mod resample;

@@ -40,6 +40,11 @@ impl Page {
     pub fn sheet(&self) -> Size {
         Size::new(self.size.width + self.bleed.x_value(), self.size.height + self.bleed.y_value())
     }
+
+    /// The sheet in page coordinates: everything else is cut off.
+    pub fn visible(&self) -> Rect {
+        self.size.to_rect() + self.bleed
+    }
 }
 
 /// The closed set. A painter is complete when it handles these four.
