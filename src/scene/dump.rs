@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{GlyphStyle, Group, Node, Page};
+use super::{GlyphStyle, Group, Link, Node, Page};
 
 impl Page {
     /// One line a node, indented by depth; numbers rounded to 0.01.
@@ -43,6 +43,10 @@ fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
         write!(out, " opacity {:.2}", group.opacity.get())?;
     }
     writeln!(out)?;
+    for Link { area, href } in &group.links {
+        let (x, y, width, height) = (area.x0, area.y0, area.width(), area.height());
+        writeln!(out, "{:1$}link {x:.2},{y:.2} {width:.2}x{height:.2} {href:?}", "", depth * 2 + 2)?;
+    }
     group.children.iter().try_for_each(|child| dump_node(out, child, depth + 1))?;
     let Some(mask) = &group.mask else { return Ok(()) };
     writeln!(out, "{:1$}mask", "", depth * 2 + 2)?;

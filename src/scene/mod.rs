@@ -82,6 +82,17 @@ pub struct Group {
     pub blend: BlendMode,
     /// First is bottom.
     pub children: Vec<Node>,
+    /// Areas of the children that lead somewhere when clicked. Pixels know nothing of them: for PDF.
+    pub links: Vec<Link>,
+}
+
+/// Where a click leads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// In the group's own coordinates.
+    pub area: Rect,
+    /// As the caller wrote it: an address of any scheme, absolute or not.
+    pub href: Arc<str>,
 }
 
 impl Default for Group {
@@ -96,6 +107,7 @@ impl Default for Group {
             opacity: Opacity::OPAQUE,
             blend: BlendMode::default(),
             children: Vec::new(),
+            links: Vec::new(),
         }
     }
 }
@@ -170,7 +182,8 @@ pub struct GlyphRun {
     pub paint: Paint,
     /// In visual order, left to right.
     pub glyphs: Vec<Glyph>,
-    /// The characters these glyphs stand for, in logical order.
+    /// The characters these glyphs stand for, in logical order. Runs of a text follow one another line by line, within a
+    /// line from left to right.
     pub text: Arc<str>,
 }
 
@@ -179,7 +192,7 @@ pub struct GlyphRun {
 pub enum GlyphStyle {
     /// Colour fonts keep their own colours.
     Fill,
-    /// Centred on the outline.
+    /// Centred on the outline. The same run follows as a fill: who reads text out counts only that one.
     Stroke(kurbo::Stroke),
 }
 

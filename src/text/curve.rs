@@ -104,6 +104,7 @@ pub fn draw_curved(text: &Curved, style: &DrawStyle) -> Drawn {
         };
         drawn.strokes.extend(placed(upright.strokes));
         drawn.fills.extend(placed(upright.fills));
+        drawn.links.extend(placed(draw::links(&cell.runs).into_iter().collect()));
     }
     drawn.fills.extend(decorations(text, style));
     drawn

@@ -1,13 +1,13 @@
 //! Laid-out text to scene nodes, in the editor's paint order: background, stroke, fill, decorations (rendering.md §9.6).
 //! Nothing is isolated: every part carries the element's opacity itself (§3).
 
-use kurbo::{Shape as _, Size, Stroke};
+use kurbo::{Rect, Shape as _, Size, Stroke};
 use peniko::{Brush, Color};
 
 use super::decorate;
 use super::layout::LaidOut;
 use super::line::LineRun;
-use crate::scene::{GlyphRun, GlyphStyle, Node, Paint, Path};
+use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path};
 use crate::units::{Opacity, Px};
 
 /// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
@@ -54,6 +54,8 @@ pub struct Drawn {
     pub strokes: Vec<Node>,
     /// Glyphs, what stands behind single runs, decorations.
     pub fills: Vec<Node>,
+    /// Empty groups that carry the areas of links.
+    pub links: Vec<Node>,
 }
 
 impl Drawn {
@@ -61,6 +63,7 @@ impl Drawn {
     pub fn into_nodes(mut self) -> Vec<Node> {
         self.background.append(&mut self.strokes);
         self.background.append(&mut self.fills);
+        self.background.append(&mut self.links);
         self.background
     }
 }
@@ -84,8 +87,22 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
         for run in line.number.iter().chain(&line.runs) {
             draw_run(run, style, &mut drawn);
         }
+        drawn.links.extend(links(&line.runs));
     }
     drawn
+}
+
+/// One area for neighbouring runs of one link, as tall as their letters; nothing without links.
+pub(super) fn links(runs: &[LineRun]) -> Option<Node> {
+    let mut links: Vec<Link> = Vec::new();
+    for same in runs.chunk_by(|a, b| a.style.link == b.style.link) {
+        let Some(href) = same.first().and_then(|run| run.style.link.clone()) else { continue };
+        let boxes = same
+            .iter()
+            .map(|run| Rect::new(run.x, run.baseline - run.ascent, run.x + run.width, run.baseline + run.descent));
+        links.extend(boxes.reduce(|a, b| a.union(b)).map(|area| Link { area, href }));
+    }
+    (!links.is_empty()).then(|| Node::Group(Box::new(Group { links, ..Group::default() })))
 }
 
 pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
@@ -128,5 +145,50 @@ fn glyph_run(run: &LineRun, paint: Paint, style: GlyphStyle) -> GlyphRun {
         paint,
         glyphs,
         text: run.text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::blocks::{Align, TextBlocks};
+    use super::super::layout::LayoutOptions;
+    use super::super::layout::tests::{layouter, style};
+    use super::super::markup;
+    use super::super::transform::Case;
+    use super::*;
+
+    fn drawn(text: &str, width: f64) -> Drawn {
+        let mut layouter = layouter();
+        let base = style("Liberation Sans", 20.0);
+        let blocks: TextBlocks = markup::parse(text, &Arc::clone(&base), Case::None);
+        let shaped = layouter.shape(&blocks);
+        let options = LayoutOptions { width, align: Align::Left, factor: 1.0, ellipsis_height: None };
+        let laid_out = layouter.lay_out(&shaped, options);
+        let style = DrawStyle { fill: Color::BLACK.into(), stroke: None, background: None, opacity: Opacity::OPAQUE };
+        draw(&laid_out, &style)
+    }
+
+    #[test]
+    fn link_areas_cover_all_runs_of_a_link_line_by_line() {
+        let drawn = drawn(r#"<p>I <a href="https://x.org">H<b>H</b> HH</a></p>"#, 50.0);
+        let of_node = |node: &Node| match node {
+            Node::Group(group) => group.links.clone(),
+            Node::Path(_) | Node::Glyphs(_) | Node::Image(_) => Vec::new(),
+        };
+        let links: Vec<_> = drawn.links.iter().flat_map(of_node).collect();
+        assert_eq!(links.len(), 2, "{links:?}");
+        assert!(links.iter().all(|link| &*link.href == "https://x.org"));
+        // H is 14.4 px wide, I and the space 5.6 px each; ascent 18, descent 4 px.
+        let first = links[0].area;
+        assert!((first.x0 - 11.1).abs() < 0.1 && (first.width() - 28.9).abs() < 0.1, "{first:?}");
+        assert_eq!(first.height(), 22.0);
+        assert_eq!((links[1].area.x0, links[1].area.y0 - first.y0), (0.0, 24.0));
+    }
+
+    #[test]
+    fn link_areas_are_absent_without_links() {
+        assert!(drawn("<p>H <a>H</a></p>", 50.0).links.is_empty());
     }
 }

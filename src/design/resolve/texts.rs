@@ -137,6 +137,7 @@ fn with_effects(drawn: Drawn, effects: &Effects) -> Vec<Node> {
         children.extend(shadowed(drawn.strokes, effects));
         children.extend(shadowed(drawn.fills, effects));
     }
+    children.extend(drawn.links);
     children
 }
 

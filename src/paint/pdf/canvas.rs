@@ -4,7 +4,8 @@
 //! here rather than written, so that rounding is the same everywhere and a page without clips has no nesting at all.
 
 use kurbo::{Affine, Rect};
-use pdf_writer::Content;
+use pdf_writer::types::TextRenderingMode;
+use pdf_writer::{Content, Name};
 use peniko::Color;
 
 use super::color::{ColorUse, Pen};
@@ -33,11 +34,13 @@ pub(super) struct Canvas<'a> {
 }
 
 /// Colours and opacity that need no setting again.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Set {
     fill: Option<([f32; 3], ColorUse)>,
     stroke: Option<([f32; 3], ColorUse)>,
     opacity: Option<StateKey>,
+    font: Option<(String, f32)>,
+    text_mode: Option<TextRenderingMode>,
 }
 
 /// A stream that is complete.
@@ -76,13 +79,14 @@ impl<'a> Canvas<'a> {
         match node {
             Node::Group(group) => self.group(group, transform),
             Node::Path(path) => self.path(path, transform),
-            Node::Glyphs(_) | Node::Image(_) => Ok(()),
+            Node::Glyphs(run) => self.glyphs(run, transform),
+            Node::Image(_) => Ok(()),
         }
     }
 
     pub(super) fn save(&mut self) {
         self.content.save_state();
-        self.saved.push(self.set);
+        self.saved.push(self.set.clone());
     }
 
     pub(super) fn restore(&mut self) {
@@ -114,9 +118,24 @@ impl<'a> Canvas<'a> {
             self.set.opacity = Some(wanted);
             let state = self.painter.state(wanted)?;
             let name = self.resources.name(Kind::State, state);
-            self.content.set_parameters(pdf_writer::Name(name.as_bytes()));
+            self.content.set_parameters(Name(name.as_bytes()));
         }
         Ok(())
+    }
+
+    /// `name`: as `resources` has it; `size` in page px.
+    pub(super) fn set_font(&mut self, name: &str, size: f32) {
+        if self.set.font.as_ref().is_none_or(|set| set.0 != name || set.1 != size) {
+            self.set.font = Some((name.to_owned(), size));
+            self.content.set_font(Name(name.as_bytes()), size);
+        }
+    }
+
+    pub(super) fn set_text_mode(&mut self, mode: TextRenderingMode) {
+        if self.set.text_mode.unwrap_or(TextRenderingMode::Fill) != mode {
+            self.set.text_mode = Some(mode);
+            self.content.set_text_rendering_mode(mode);
+        }
     }
 
     /// Tells that the element that is being painted was left out.

@@ -9,9 +9,11 @@
 
 mod canvas;
 mod color;
+mod font;
 mod group;
 mod path;
 mod resources;
+mod text;
 
 use std::collections::HashMap;
 
@@ -26,6 +28,7 @@ use crate::report::Warning;
 use crate::scene::Page;
 use crate::units::DeviceScale;
 use canvas::Canvas;
+use font::Fonts;
 
 /// How pages are written.
 #[derive(Clone, Debug)]
@@ -49,6 +52,14 @@ pub enum PdfError {
     /// The file format numbers its objects with 31 bits.
     #[error("the file would have more than {} objects: render fewer pages at once", i32::MAX)]
     TooManyObjects,
+    /// A face cannot be put into the file.
+    #[error("the font {name} cannot be embedded: {reason}; replace the file")]
+    Font {
+        /// Its PostScript name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Nobody waits for the file any more, so nobody reads this.
     #[error("nobody waits for the file any more")]
     Abandoned,
@@ -65,6 +76,7 @@ pub struct Painter {
     chunk: Chunk,
     /// Graphics states by what they set.
     states: HashMap<resources::StateKey, Ref>,
+    fonts: Fonts,
 }
 
 /// One page.
@@ -94,7 +106,7 @@ pub struct Link {
 impl Painter {
     /// `first_free`: object numbers from here on are the painter's to hand out.
     pub fn new(first_free: Ref, settings: PdfSettings) -> Self {
-        Self { chunk: resources::new_chunk(), settings, next: first_free.get(), states: HashMap::new() }
+        Self { chunk: resources::new_chunk(), settings, next: first_free.get(), states: HashMap::new(), fonts: Fonts::default() }
     }
 
     /// An object number that nobody else has.
@@ -123,7 +135,8 @@ impl Painter {
     ///
     /// # Errors
     /// See [`PdfError`].
-    pub fn finish(self) -> Result<(Chunk, Ref), PdfError> {
+    pub fn finish(mut self) -> Result<(Chunk, Ref), PdfError> {
+        self.write_fonts()?;
         Ok((self.chunk, Ref::new(self.next)))
     }
 }
