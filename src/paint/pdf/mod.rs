@@ -106,7 +106,13 @@ pub struct Link {
 impl Painter {
     /// `first_free`: object numbers from here on are the painter's to hand out.
     pub fn new(first_free: Ref, settings: PdfSettings) -> Self {
-        Self { chunk: resources::new_chunk(), settings, next: first_free.get(), states: HashMap::new(), fonts: Fonts::default() }
+        Self {
+            chunk: resources::new_chunk(),
+            settings,
+            next: first_free.get(),
+            states: HashMap::new(),
+            fonts: Fonts::default(),
+        }
     }
 
     /// An object number that nobody else has.
