@@ -20,7 +20,9 @@ fn vector_templates_are_written() {
         let pages = scenes.pages(&design);
         let document = write(&pages[..1], settings()).unwrap();
         fs::write(out.join(format!("{name}.pdf")), &document.bytes).unwrap();
-        for warning in document.warnings { println!("{name}: {warning}"); }
+        for warning in document.warnings {
+            println!("{name}: {warning}");
+        }
         let picture = scenes.picture(&pages[0], 2.0);
         let png = tenter::output::format("png").unwrap().write(&picture, &Default::default()).unwrap();
         fs::write(out.join(format!("{name}.png")), png).unwrap();
