@@ -7,6 +7,7 @@
 mod cpu;
 mod dump;
 mod edges;
+mod flatten;
 mod glyphs;
 #[cfg(feature = "gpu")]
 pub mod gpu;

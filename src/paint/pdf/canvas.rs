@@ -10,7 +10,7 @@ use peniko::Color;
 
 use super::color::{ColorUse, Pen};
 use super::resources::{Kind, Resources, StateKey};
-use super::{Painter, PdfError};
+use super::{Link, Painter, PdfError};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::Node;
 
@@ -25,6 +25,9 @@ pub(super) struct Canvas<'a> {
     /// What can be seen, in page px.
     pub(super) view: Rect,
     pub(super) warnings: Vec<Warning>,
+    pub(super) links: Vec<Link>,
+    /// Groups around what is being painted.
+    pub(super) depth: usize,
     pub(super) abandoned: &'a dyn Fn() -> bool,
     /// The element that is being painted.
     pub(super) origin: Option<Origin>,
@@ -48,6 +51,7 @@ pub(super) struct Finished {
     pub(super) content: Vec<u8>,
     pub(super) resources: Resources,
     pub(super) warnings: Vec<Warning>,
+    pub(super) links: Vec<Link>,
 }
 
 impl<'a> Canvas<'a> {
@@ -58,6 +62,8 @@ impl<'a> Canvas<'a> {
             resources: Resources::default(),
             view,
             warnings: Vec::new(),
+            links: Vec::new(),
+            depth: 0,
             abandoned,
             origin: None,
             set: Set::default(),
@@ -67,8 +73,14 @@ impl<'a> Canvas<'a> {
 
     pub(super) fn finish(self) -> Finished {
         debug_assert!(self.saved.is_empty(), "every save has its restore");
-        let Self { content, resources, warnings, .. } = self;
-        Finished { content: content.finish().into_vec(), resources, warnings }
+        let Self { content, resources, warnings, links, .. } = self;
+        Finished { content: content.finish().into_vec(), resources, warnings, links }
+    }
+
+    /// A stream of its own, for what is drawn here as one object.
+    pub(super) fn inner(&mut self) -> Canvas<'_> {
+        let (origin, depth) = (self.origin.clone(), self.depth);
+        Canvas { origin, depth, ..Canvas::new(self.painter, self.view, self.abandoned) }
     }
 
     /// Paints `node`; `transform` leads from its coordinates to the page's.
@@ -80,7 +92,7 @@ impl<'a> Canvas<'a> {
             Node::Group(group) => self.group(group, transform),
             Node::Path(path) => self.path(path, transform),
             Node::Glyphs(run) => self.glyphs(run, transform),
-            Node::Image(_) => Ok(()),
+            Node::Image(image) => self.image(image, transform),
         }
     }
 

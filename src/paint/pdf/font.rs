@@ -18,6 +18,7 @@ use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 use subsetter::GlyphRemapper;
 
 use super::{Painter, PdfError};
+use crate::paint::glyphs::{GlyphSize, Shape};
 use crate::scene::GlyphRun;
 
 const IDENTITY: SystemInfo<'static> = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
@@ -98,6 +99,14 @@ impl Painter {
             }
         };
         Ok(&mut self.fonts.faces[index])
+    }
+
+    /// What a face holds for `glyph`, in an em square of 1, for `size` px an em.
+    pub(super) fn glyph_shape(&mut self, run: &GlyphRun, glyph: u32, size: u32) -> Result<Shape, PdfError> {
+        let wanted = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
+        let (shape, elements) = self.faces.get(&run.font, &run.coords)?.shape(glyph, &wanted)?;
+        self.faces.grew(elements);
+        Ok(shape)
     }
 
     /// Writes every face that was shown.

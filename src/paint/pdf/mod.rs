@@ -9,8 +9,12 @@
 
 mod canvas;
 mod color;
+mod drawn;
 mod font;
+mod gradient;
 mod group;
+mod image;
+mod outlined;
 mod path;
 mod resources;
 mod text;
@@ -23,12 +27,15 @@ use pdf_writer::{Chunk, Ref};
 pub use color::{CmykConverter, ColorTarget, ColorUse};
 pub use resources::Resources;
 
+use super::glyphs::Faces;
 use super::{PaintError, SurfaceLimits};
 use crate::report::Warning;
 use crate::scene::Page;
 use crate::units::DeviceScale;
 use canvas::Canvas;
+use drawn::DrawnFonts;
 use font::Fonts;
+use image::Pictures;
 
 /// How pages are written.
 #[derive(Clone, Debug)]
@@ -60,6 +67,9 @@ pub enum PdfError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A bug of ours.
+    #[error("internal error while writing a page: {0}")]
+    Internal(String),
     /// Nobody waits for the file any more, so nobody reads this.
     #[error("nobody waits for the file any more")]
     Abandoned,
@@ -77,6 +87,11 @@ pub struct Painter {
     /// Graphics states by what they set.
     states: HashMap<resources::StateKey, Ref>,
     fonts: Fonts,
+    /// Glyphs that are drawn by the file itself.
+    drawn: DrawnFonts,
+    /// Outlines and pictures of glyphs.
+    faces: Faces,
+    pictures: Pictures,
 }
 
 /// One page.
@@ -112,6 +127,9 @@ impl Painter {
             next: first_free.get(),
             states: HashMap::new(),
             fonts: Fonts::default(),
+            drawn: DrawnFonts::default(),
+            faces: Faces::default(),
+            pictures: Pictures::default(),
         }
     }
 
@@ -132,9 +150,9 @@ impl Painter {
     pub fn page(&mut self, page: &Page, abandoned: &dyn Fn() -> bool) -> Result<PageContent, PdfError> {
         let mut canvas = Canvas::new(self, page.visible(), abandoned);
         canvas.group(&page.root, Affine::IDENTITY)?;
-        let canvas::Finished { content, resources, warnings } = canvas.finish();
+        let canvas::Finished { content, resources, warnings, links } = canvas.finish();
         let objects = std::mem::replace(&mut self.chunk, resources::new_chunk());
-        Ok(PageContent { content, objects, resources, links: Vec::new(), warnings })
+        Ok(PageContent { content, objects, resources, links, warnings })
     }
 
     /// What can be written only when all pages are known, and the first object number that is still free.
@@ -143,6 +161,7 @@ impl Painter {
     /// See [`PdfError`].
     pub fn finish(mut self) -> Result<(Chunk, Ref), PdfError> {
         self.write_fonts()?;
+        self.write_drawn()?;
         Ok((self.chunk, Ref::new(self.next)))
     }
 }

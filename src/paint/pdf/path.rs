@@ -1,6 +1,6 @@
 //! Outlines: filled, stroked, and as clips.
 
-use kurbo::{Affine, BezPath, Cap, Join, PathEl, Stroke};
+use kurbo::{Affine, BezPath, Cap, Join, PathEl, Shape as _, Stroke, StrokeOpts};
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use peniko::{Brush, Fill};
 
@@ -12,6 +12,9 @@ use crate::scene::{Paint, Path};
 
 /// Coordinates beyond this many px are not written: readers count in single precision.
 const FARTHEST: f64 = 1e6;
+
+/// How far the area of a stroke may lie off, in page px.
+const STROKE_TOLERANCE: f64 = 0.005;
 
 impl Canvas<'_> {
     /// Paints fill, then stroke.
@@ -33,7 +36,13 @@ impl Canvas<'_> {
         }
     }
 
-    fn fill(&mut self, outline: &BezPath, rule: Fill, paint: &Paint, transform: Affine) -> Result<(), PdfError> {
+    pub(super) fn fill(
+        &mut self,
+        outline: &BezPath,
+        rule: Fill,
+        paint: &Paint,
+        transform: Affine,
+    ) -> Result<(), PdfError> {
         match &paint.brush {
             Brush::Solid(color) => {
                 self.set_color(*color, Pen::Fill, ColorUse::Area)?;
@@ -44,12 +53,37 @@ impl Canvas<'_> {
                 };
                 Ok(())
             }
-            Brush::Gradient(_) | Brush::Image(_) => Ok(()),
+            Brush::Gradient(gradient) => {
+                self.save();
+                self.outline(outline, transform);
+                match rule {
+                    Fill::NonZero => self.content.clip_nonzero(),
+                    Fill::EvenOdd => self.content.clip_even_odd(),
+                };
+                self.content.end_path();
+                let bounds = transform.transform_rect_bbox(outline.bounding_box());
+                let painted = self.shade(gradient, transform * paint.transform, bounds, ColorUse::Area);
+                self.restore();
+                painted
+            }
+            // The scene promises that this does not happen: pictures are nodes of their own.
+            Brush::Image(_) => Ok(()),
         }
     }
 
-    fn stroke(&mut self, outline: &BezPath, stroke: &Stroke, paint: &Paint, transform: Affine) -> Result<(), PdfError> {
-        let Brush::Solid(color) = &paint.brush else { return Ok(()) };
+    pub(super) fn stroke(
+        &mut self,
+        outline: &BezPath,
+        stroke: &Stroke,
+        paint: &Paint,
+        transform: Affine,
+    ) -> Result<(), PdfError> {
+        let Brush::Solid(color) = &paint.brush else {
+            // The gradient shows through the area of the stroke.
+            let (options, tolerance) = (StrokeOpts::default(), STROKE_TOLERANCE / scale_of(transform));
+            let area = kurbo::stroke(outline, stroke, &options, tolerance);
+            return self.fill(&area, Fill::NonZero, paint, transform);
+        };
         self.set_color(*color, Pen::Stroke, ColorUse::Area)?;
         self.save();
         // A pen stays round only where both axes are scaled alike; else it is turned and stretched with the outline.
@@ -69,7 +103,7 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    fn pen(&mut self, stroke: &Stroke, scale: f64) {
+    pub(super) fn pen(&mut self, stroke: &Stroke, scale: f64) {
         self.content.set_line_width((stroke.width * scale) as f32);
         let cap = match stroke.start_cap {
             Cap::Butt => LineCapStyle::ButtCap,
@@ -172,4 +206,11 @@ fn as_rect(outline: &BezPath, transform: Affine) -> Option<kurbo::Rect> {
         let (from, to) = (transform * p0, transform * p2);
         from.x == rect.x0 && from.y == rect.y0 && to.x == rect.x1 && to.y == rect.y1
     })
+}
+
+/// The larger of the factors by which `transform` stretches, or 1 where it flattens everything.
+pub(super) fn scale_of(transform: Affine) -> f64 {
+    let [a, b, c, d, _, _] = transform.as_coeffs();
+    let scale = a.hypot(b).max(c.hypot(d));
+    if scale > 0.0 { scale } else { 1.0 }
 }

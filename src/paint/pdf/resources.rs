@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pdf_writer::types::BlendMode;
 use pdf_writer::{Chunk, Name, Ref, Settings};
 
 use super::{Painter, PdfError};
@@ -61,6 +62,8 @@ impl Resources {
 pub(super) enum StateKey {
     /// Of fills and strokes alike.
     Opacity(u16),
+    /// How colours meet what is below.
+    Blend(BlendMode),
 }
 
 impl StateKey {
@@ -87,6 +90,7 @@ impl Painter {
                 // Glyphs that overlap show through each other, as on a canvas (rendering.md §3).
                 state.non_stroking_alpha(alpha).stroking_alpha(alpha).text_knockout(false);
             }
+            StateKey::Blend(mode) => drop(state.blend_mode(mode)),
         }
         drop(state);
         self.states.insert(key, id);
