@@ -157,7 +157,10 @@ impl From<OutputError> for Error {
     fn from(error: OutputError) -> Self {
         match error {
             OutputError::Content(PdfError::Paint(error)) => error.into(),
-            OutputError::Content(PdfError::Abandoned) => Self::Internal(error.to_string()),
+            OutputError::Content(PdfError::Font { .. }) => {
+                Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }])
+            }
+            OutputError::Content(PdfError::Abandoned | PdfError::Internal(_)) => Self::Internal(error.to_string()),
             OutputError::Content(PdfError::TooManyObjects)
             | OutputError::TooLarge { .. }
             | OutputError::SheetTooLarge { .. } => {

@@ -1,7 +1,7 @@
 //! Process colours: from sRGB to the inks of a printing condition, through the operator's ICC profiles.
 //!
 //! In: finding, checking and keeping profiles; converting colours and pictures. Not in: file formats, which element gets
-//! which colour. Imports: `config`, `options`; lcms2 appears only here.
+//! which colour. Imports: `config`, `options`.
 //!
 //! Relative colorimetric with black point compensation (pdf.md §6): white stays paper, black becomes the darkest the press
 //! has, and everything between keeps its looks. The profile's own tables bound the amount of ink.
@@ -11,9 +11,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lcms2::{
-    ColorSpaceSignature, DisallowCache, Flags, Intent, PixelFormat, Profile, ProfileClassSignature, ThreadContext,
-    Transform,
+use moxcms::{
+    ColorProfile, DataColorSpace, Layout, ProfileClass, RenderingIntent, TransformExecutor, TransformOptions,
 };
 
 use crate::config::{FileNames, IccSettings};
@@ -133,45 +132,55 @@ impl Condition {
     }
 }
 
-type FromSrgb<Rgb, Cmyk> = Transform<Rgb, Cmyk, ThreadContext, DisallowCache>;
-
 /// A printing condition and the way there from sRGB.
 pub struct Press {
     condition: Condition,
     icc: Vec<u8>,
-    colors: FromSrgb<[u16; 3], [u16; 4]>,
-    pixels: FromSrgb<[u8; 3], [u8; 4]>,
-    /// What the transforms belong to: dropped after them. Behind a lock only to be shared; nobody opens it.
-    _context: Mutex<ThreadContext>,
+    to_inks: Arc<dyn TransformExecutor<u16> + Send + Sync>,
+    /// Luminance of the darkest that the press prints, 0 to 1.
+    black: f32,
+    /// What becomes of each level before it goes to the profile, [`Press::compensated`].
+    curve: [u16; 256],
 }
 
 impl fmt::Debug for Press {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Press").field("condition", &self.condition).finish_non_exhaustive()
+        f.debug_struct("Press").field("condition", &self.condition).field("black", &self.black).finish_non_exhaustive()
     }
 }
 
+/// Full ink or light.
+const MOST: f32 = u16::MAX as f32;
+
 impl Press {
     fn new(condition: Condition, icc: Vec<u8>) -> Result<Self, String> {
-        let context = ThreadContext::new();
-        let profile = Profile::new_icc_context(&context, &icc).map_err(|_| "is not an ICC profile".to_owned())?;
-        if profile.color_space() != ColorSpaceSignature::CmykData {
-            return Err(format!("is a profile for {:?}", profile.color_space()));
+        let profile = ColorProfile::new_from_slice(&icc).map_err(|_| "is not an ICC profile".to_owned())?;
+        if profile.color_space != DataColorSpace::Cmyk {
+            return Err(format!("is a profile for {:?}", profile.color_space));
         }
-        if profile.device_class() != ProfileClassSignature::OutputClass {
-            return Err(format!("is a profile of class {:?}", profile.device_class()));
+        if profile.profile_class != ProfileClass::OutputDevice {
+            return Err(format!("is a profile of class {:?}", profile.profile_class));
         }
-        let srgb = Profile::new_srgb_context(&context);
-        let flags = || Flags::NO_CACHE | Flags::BLACKPOINT_COMPENSATION;
-        let intent = Intent::RelativeColorimetric;
-        let (rgb, cmyk) = (PixelFormat::RGB_16, PixelFormat::CMYK_16);
-        let colors = Transform::new_flags_context(&context, &srgb, rgb, &profile, cmyk, intent, flags());
-        let (rgb, cmyk) = (PixelFormat::RGB_8, PixelFormat::CMYK_8);
-        let pixels = Transform::new_flags_context(&context, &srgb, rgb, &profile, cmyk, intent, flags());
-        let (Ok(colors), Ok(pixels)) = (colors, pixels) else {
-            return Err("has no usable table from colours to inks".to_owned());
+        let srgb = ColorProfile::new_srgb();
+        let options = TransformOptions {
+            rendering_intent: RenderingIntent::RelativeColorimetric,
+            allow_use_cicp_transfer: false,
+            ..TransformOptions::default()
         };
-        Ok(Self { condition, icc, colors, pixels, _context: Mutex::new(context) })
+        // moxcms has four inks in the RGBA layout.
+        let to_inks = srgb.create_transform_16bit(Layout::Rgb, &profile, Layout::Rgba, options);
+        let back = profile.create_transform_16bit(Layout::Rgba, &srgb, Layout::Rgb, options);
+        let (Ok(to_inks), Ok(back)) = (to_inks, back) else {
+            return Err("has no usable tables between colours and inks".to_owned());
+        };
+        let (mut inks, mut seen) = ([0; 4], [0; 3]);
+        let there_and_back = to_inks.transform(&[0; 3], &mut inks).and_then(|()| back.transform(&inks, &mut seen));
+        there_and_back.map_err(|_| "has no usable table for black".to_owned())?;
+        let [red, green, blue] = seen.map(|it: u16| linear(f32::from(it) / MOST));
+        let black = (0.2126 * red + 0.7152 * green + 0.0722 * blue).clamp(0.0, 1.0); // IEC 61966-2-1
+        let mut press = Self { condition, icc, to_inks, black, curve: [0; 256] };
+        press.curve = std::array::from_fn(|level| press.compensated(level as f32 / 255.0));
+        Ok(press)
     }
 
     /// What is printed on what.
@@ -186,20 +195,54 @@ impl Press {
 
     /// One colour, sRGB from 0 to 1; inks from 0 to 1, full ink is 1.
     pub fn color(&self, rgb: [f32; 3]) -> [f32; 4] {
-        const MOST: f32 = u16::MAX as f32;
-        let rgb = rgb.map(|it| (it.clamp(0.0, 1.0) * MOST).round() as u16);
-        let mut inks = [[0; 4]];
-        self.colors.transform_pixels(&[rgb], &mut inks);
-        inks[0].map(|it: u16| f32::from(it) / MOST)
+        let mut inks = [0; 4];
+        if rgb != [1.0; 3] {
+            self.convert(&rgb.map(|it| self.compensated(it.clamp(0.0, 1.0))), &mut inks);
+        }
+        inks.map(|it| f32::from(it) / MOST)
     }
 
     /// Pixels, 3 bytes of sRGB each, to 4 bytes of ink each, 255 for full ink. Bytes beyond whole pixels are left out.
     pub fn pixels(&self, rgb: &[u8]) -> Vec<u8> {
-        let (rgb, _) = rgb.as_chunks::<3>();
-        let mut inks = vec![[0; 4]; rgb.len()];
-        self.pixels.transform_pixels(rgb, &mut inks);
-        inks.into_flattened()
+        // Large enough for SIMD, small enough for the cache.
+        const CHUNK: usize = 4096;
+        let (pixels, _) = rgb.as_chunks::<3>();
+        let mut out = Vec::with_capacity(pixels.len() * 4);
+        let (mut from, mut to) = (Vec::with_capacity(CHUNK * 3), vec![0; CHUNK * 4]);
+        for chunk in pixels.chunks(CHUNK) {
+            from.clear();
+            from.extend(chunk.as_flattened().iter().map(|level| self.curve[usize::from(*level)]));
+            let to = &mut to[..chunk.len() * 4];
+            self.convert(&from, to);
+            for (pixel, inks) in chunk.iter().zip(to.as_chunks::<4>().0) {
+                // Nothing is printed where nothing is: tables leave a trace of ink on white now and then.
+                out.extend(if *pixel == [255; 3] { [0; 4] } else { inks.map(|it| ((u32::from(it) + 128) / 257) as u8) });
+            }
+        }
+        out
     }
+
+    /// `rgb`: compensated, 3 numbers a pixel; `inks`: 4.
+    fn convert(&self, rgb: &[u16], inks: &mut [u16]) {
+        self.to_inks.transform(rgb, inks).expect("both have whole pixels, as many of each");
+    }
+
+    /// Black point compensation of one channel (ISO 18619): light is squeezed between the press's black and white. With sRGB on
+    /// the one side, whose black is none, and a neutral grey on the other, this is the same for each channel of linear sRGB.
+    fn compensated(&self, level: f32) -> u16 {
+        let light = self.black + (1.0 - self.black) * linear(level);
+        (encoded(light) * MOST).round() as u16
+    }
+}
+
+/// sRGB's curve (IEC 61966-2-1), 0 to 1.
+fn linear(level: f32) -> f32 {
+    if level <= 0.040_45 { level / 12.92 } else { ((level + 0.055) / 1.055).powf(2.4) }
+}
+
+/// Back again.
+fn encoded(light: f32) -> f32 {
+    if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
 }
 
 /// A press, and what this request wants of it. Cheap to clone.

@@ -31,5 +31,12 @@ fn profile_missing_or_broken_says_what_was_looked_for() {
     assert!(message.contains("CoatedFOGRA39.icc") && message.contains("is not an ICC profile"), "{message}");
     let screen = moxcms::ColorProfile::new_srgb().encode().expect("a profile");
     let (_folder, profiles) = settings(&[("CoatedFOGRA39.icc", &screen)]);
-    assert!(refused(&profiles).contains("is a profile for RgbData"), "{}", refused(&profiles));
+    assert!(refused(&profiles).contains("is a profile for Rgb"), "{}", refused(&profiles));
+}
+
+#[test]
+fn curves_of_srgb_undo_each_other() {
+    for level in [0.0, 0.02, 0.040_45, 0.5, 1.0] {
+        assert!((encoded(linear(level)) - level).abs() < 1e-5, "{level}");
+    }
 }
