@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use tenter::output::{PictureFormat, Png};
+
 use crate::vector_document::{settings, write};
 use crate::vector_scenes::Scenes;
 
@@ -24,7 +26,7 @@ fn vector_templates_are_written() {
             println!("{name}: {warning}");
         }
         let picture = scenes.picture(&pages[0], 2.0);
-        let png = tenter::output::format("png").unwrap().write(&picture, &Default::default()).unwrap();
+        let png = PictureFormat::write(&Png, &picture, &Default::default()).unwrap();
         fs::write(out.join(format!("{name}.png")), png).unwrap();
         println!("{name}: {} bytes", document.bytes.len());
     }

@@ -172,7 +172,7 @@ impl Writer {
         let mut content = start.finish().to_vec();
         content.push(b'\n');
         content.extend(painted.content);
-        content.extend(b"\nQ\n");
+        content.extend(b"\nQ");
         self.page(Body { sheet, content, resources: Some(&painted.resources), picture: None, links: &links })?;
         Ok(warnings)
     }
@@ -246,6 +246,7 @@ impl Writer {
         let mut marks = Content::new();
         marks::draw(&mut marks, &sheet, self.options.inks.is_some());
         let mut content = content;
+        content.push(b'\n');
         content.extend_from_slice(&marks.finish());
         let contents = self.painter.next_ref()?;
         self.stream(contents, &content);
