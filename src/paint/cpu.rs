@@ -86,7 +86,7 @@ impl Rasterizer for CpuRasterizer {
 }
 
 /// `abandoned`: nobody waits for the picture any more; asked between operations.
-fn paint(
+pub(super) fn paint(
     plan: &FramePlan,
     limits: SurfaceLimits,
     photos: &Photos,

@@ -137,6 +137,11 @@ impl Face {
         Ok(face)
     }
 
+    /// Whether some glyphs may be more than outlines.
+    pub(super) fn has_colour(&self) -> bool {
+        self.has_layers || self.has_pictures
+    }
+
     /// What to paint for `glyph` in this size. The second number tells how many path elements were added.
     pub(super) fn shape(&mut self, glyph: u32, size: &GlyphSize) -> Result<(Shape, usize), PaintError> {
         let font = &self.data.clone();

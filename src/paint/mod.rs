@@ -7,6 +7,7 @@
 mod cpu;
 mod dump;
 mod edges;
+mod flatten;
 mod glyphs;
 mod hairline;
 #[cfg(feature = "gpu")]
@@ -14,6 +15,7 @@ pub mod gpu;
 mod ops;
 mod ops_cpu;
 mod passes;
+pub mod pdf;
 mod photo;
 pub mod plan;
 mod report;

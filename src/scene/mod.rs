@@ -40,6 +40,11 @@ impl Page {
     pub fn sheet(&self) -> Size {
         Size::new(self.size.width + self.bleed.x_value(), self.size.height + self.bleed.y_value())
     }
+
+    /// The sheet in page coordinates: everything else is cut off.
+    pub fn visible(&self) -> Rect {
+        self.size.to_rect() + self.bleed
+    }
 }
 
 /// The closed set. A painter is complete when it handles these four.
@@ -235,6 +240,23 @@ pub struct Picture {
     pub height: u32,
     /// Every alpha is 255.
     pub opaque: bool,
+    /// The file behind the pixels, where it says the same: for file formats that can take it over.
+    pub jpeg: Option<JpegFile>,
+}
+
+/// A JPEG whose decoded, turned pixels are a picture's: grey or YCbCr, 8 bits, sRGB.
+#[derive(Clone, Debug)]
+pub struct JpegFile {
+    /// Without what says nothing about pixels: comments, camera data, profiles.
+    pub bytes: Arc<[u8]>,
+    /// Columns, as stored.
+    pub width: u32,
+    /// Rows, as stored.
+    pub height: u32,
+    /// One channel instead of three.
+    pub grey: bool,
+    /// From the stored picture to the upright one, both as unit squares, y down.
+    pub turn: Affine,
 }
 
 impl Picture {
@@ -245,6 +267,6 @@ impl Picture {
             return None;
         }
         let opaque = pixels.chunks_exact(4).all(|p| p[3] == 255);
-        Some(Self { pixels: Blob::from(pixels), width, height, opaque })
+        Some(Self { pixels: Blob::from(pixels), width, height, opaque, jpeg: None })
     }
 }

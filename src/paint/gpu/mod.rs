@@ -294,7 +294,7 @@ impl Core {
                 if !passes::is_bounded(kernel, surfaces[into.0].pixels()) {
                     return Err(NoList::Refused(Refusal::Effects));
                 }
-                Ok(Step::Filter { from: *from, into: *into, kernel: *kernel })
+                Ok(Step::Filter { from: *from, into: *into, kernel: kernel.clone() })
             }
         };
         steps.iter().map(step).collect()

@@ -49,6 +49,7 @@ struct Pipeline {
 pub(super) fn is_bounded(kernel: &Kernel, pixels: u64) -> bool {
     let reads = match kernel {
         Kernel::Blur { radius } => 4.0 * f64::from(*radius) + 2.0,
+        Kernel::Recolor(passes) => passes.len() as f64,
         Kernel::Shadow { sigma, .. } => passes::spreads(*sigma).iter().map(|it| it.weights.len() as f64 * 2.0).sum(),
     };
     // The weighted sum of a blur must fit 32 bits.
@@ -88,6 +89,10 @@ impl Passes {
     ) -> wgpu::Texture {
         match kernel {
             Kernel::Blur { radius } => self.blurred(recording, source, is_straight, size, *radius),
+            Kernel::Recolor(passes) => {
+                let recoloured = self.in_order(recording, passes, source, is_straight, size);
+                recoloured.expect("a planned change of colour has a pass")
+            }
             Kernel::Shadow { sigma, color } => self.shadowed(recording, source, size, *sigma, *color),
         }
     }
@@ -145,19 +150,47 @@ impl Passes {
     ) -> wgpu::Texture {
         let whole = (recolor.width, recolor.height);
         let recipe = &recolor.recipe;
-        let mut texture = source;
-        for (at, pass) in recipe.passes.iter().enumerate() {
-            let is_color = |at: Option<usize>| {
-                at.and_then(|at| recipe.passes.get(at)).is_some_and(|it| !matches!(it, Pass::Blur { .. }))
-            };
-            let ends = [!is_color(at.checked_sub(1)), !is_color(Some(at + 1))].map(|it| f32::from(u8::from(it)));
+        let texture = match self.in_order(recording, &recipe.passes, &source, false, whole) {
+            Some(texture) => {
+                recording.textures.give(source);
+                texture
+            }
+            None => source,
+        };
+        let reduced = self.reduced(recording, &texture, &recipe.columns, &recipe.rows);
+        recording.textures.give(texture);
+        let Some((columns, rows)) = &recipe.samples else { return reduced };
+        let sampled = self.sampled(recording, &reduced, (recipe.columns.count, recipe.rows.count), columns, rows);
+        recording.textures.give(reduced);
+        sampled
+    }
+
+    /// Runs `passes` one after the other over `size` px of `source`. The outcome is premultiplied; `None` when no pass
+    /// changes anything.
+    fn in_order(
+        &self,
+        recording: &mut Recording<'_>,
+        passes: &[Pass],
+        source: &wgpu::Texture,
+        is_straight: bool,
+        size: (u32, u32),
+    ) -> Option<wgpu::Texture> {
+        let is_color =
+            |at: Option<usize>| at.and_then(|at| passes.get(at)).is_some_and(|it| !matches!(it, Pass::Blur { .. }));
+        let mut made: Option<wgpu::Texture> = None;
+        for (at, pass) in passes.iter().enumerate() {
+            // Neighbouring colour passes share one trip from premultiplied to straight and back.
+            let is_straight = is_straight && made.is_none();
+            let ends = [!(is_straight || is_color(at.checked_sub(1))), !is_color(Some(at + 1))];
+            let ends = ends.map(|it| f32::from(u8::from(it)));
+            let texture = made.as_ref().unwrap_or(source);
             let next = match pass {
                 Pass::Blur { radius: 0 } => continue,
-                Pass::Blur { radius } => self.blurred(recording, &texture, false, whole, *radius),
+                Pass::Blur { radius } => self.blurred(recording, texture, is_straight, size, *radius),
                 Pass::ColorMatrix(rows) => {
                     let mut numbers = ends.to_vec();
                     numbers.extend(rows.iter().flatten().map(|it| *it as f32));
-                    recording.run(&self.color_matrix, &texture, whole, &numbers)
+                    recording.run(&self.color_matrix, texture, size, &numbers)
                 }
                 Pass::Tone(tone) => {
                     let (kind, amount) = match tone {
@@ -166,17 +199,12 @@ impl Passes {
                         Tone::Light(gain) => (2.0, gain),
                         Tone::Natural(amount) => (3.0, amount),
                     };
-                    recording.run(&self.tone, &texture, whole, &[ends[0], ends[1], kind, *amount as f32])
+                    recording.run(&self.tone, texture, size, &[ends[0], ends[1], kind, *amount as f32])
                 }
             };
-            recording.textures.give(std::mem::replace(&mut texture, next));
+            made.replace(next).into_iter().for_each(|old| recording.textures.give(old));
         }
-        let reduced = self.reduced(recording, &texture, &recipe.columns, &recipe.rows);
-        recording.textures.give(texture);
-        let Some((columns, rows)) = &recipe.samples else { return reduced };
-        let sampled = self.sampled(recording, &reduced, (recipe.columns.count, recipe.rows.count), columns, rows);
-        recording.textures.give(reduced);
-        sampled
+        made
     }
 
     fn reduced(

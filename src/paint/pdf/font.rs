@@ -1,0 +1,363 @@
+//! Faces of one file: which glyphs were shown, for which characters, and what a reader needs to draw them.
+//!
+//! A face is written when all pages are known: a subset of it as a CID font (TrueType or CFF outlines; variable faces at
+//! the place that was used). Colour glyphs and faces that must not be embedded are in `drawn`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+use std::sync::Arc;
+
+use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
+use pdf_writer::{Filter, Finish as _, Name, Rect, Ref, Str};
+use peniko::FontData;
+use sha2::{Digest as _, Sha256};
+use skrifa::instance::{LocationRef, NormalizedCoord, Size};
+use skrifa::raw::TableProvider as _;
+use skrifa::string::StringId;
+use skrifa::{FontRef, GlyphId, MetadataProvider as _};
+use subsetter::GlyphRemapper;
+
+use super::{Painter, PdfError};
+use crate::paint::glyphs::{GlyphSize, Shape};
+use crate::scene::GlyphRun;
+
+const IDENTITY: SystemInfo<'static> = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
+/// Units an em has in a PDF.
+const EM: f32 = 1000.0;
+/// Halvings when a place on an axis is looked for: far beyond the 14 bits that it is given in.
+const BISECTIONS: u32 = 40;
+
+/// A face at one place of its variation space.
+pub(super) type FaceKey = (u64, u32, Arc<[i16]>);
+
+/// The key of the face that `run` is set in.
+pub(super) fn key(run: &GlyphRun) -> FaceKey {
+    (run.font.data.id(), run.font.index, run.coords.clone())
+}
+
+/// Faces in the order they were met.
+#[derive(Default)]
+pub(super) struct Fonts {
+    faces: Vec<Face>,
+    by_key: HashMap<FaceKey, usize>,
+}
+
+/// What a face may be used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Embedding {
+    /// A subset of it goes into the file.
+    Subset,
+    /// Only its outlines may be drawn; the reason, for a person.
+    Outlines(String),
+}
+
+/// One face.
+pub(super) struct Face {
+    id: Ref,
+    data: FontData,
+    coords: Arc<[i16]>,
+    name: String,
+    pub(super) embedding: Embedding,
+    /// Told once.
+    pub(super) warned: bool,
+    units_per_em: f32,
+    glyphs: GlyphRemapper,
+    /// By number in the subset: advance width and the characters it was first shown for.
+    shown: BTreeMap<u16, Shown>,
+}
+
+struct Shown {
+    width: f32,
+    text: String,
+}
+
+/// A glyph as a content stream shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Code {
+    /// The font's object.
+    pub(super) font: Ref,
+    /// In the font's own encoding.
+    pub(super) code: u16,
+    /// Two bytes, or one.
+    pub(super) wide: bool,
+    /// Of the pen, in ems, as the file says.
+    pub(super) width: f64,
+}
+
+impl Painter {
+    /// The face of `run`, opened when it is met first.
+    pub(super) fn face(&mut self, run: &GlyphRun) -> Result<&mut Face, PdfError> {
+        let key = key(run);
+        let index = match self.fonts.by_key.get(&key) {
+            Some(index) => *index,
+            None => {
+                let face = Face::open(self.next_ref()?, &run.font, &run.coords)?;
+                self.fonts.faces.push(face);
+                let index = self.fonts.faces.len() - 1;
+                self.fonts.by_key.insert(key, index);
+                index
+            }
+        };
+        Ok(&mut self.fonts.faces[index])
+    }
+
+    /// What a face holds for `glyph`, in an em square of 1, for `size` px an em.
+    pub(super) fn glyph_shape(&mut self, run: &GlyphRun, glyph: u32, size: u32) -> Result<Shape, PdfError> {
+        let wanted = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
+        let (shape, elements) = self.faces.get(&run.font, &run.coords)?.shape(glyph, &wanted)?;
+        self.faces.grew(elements);
+        Ok(shape)
+    }
+
+    /// Writes every face that was shown.
+    pub(super) fn write_fonts(&mut self) -> Result<(), PdfError> {
+        for face in std::mem::take(&mut self.fonts).faces {
+            if !face.shown.is_empty() {
+                face.write(self)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Face {
+    fn open(id: Ref, data: &FontData, coords: &Arc<[i16]>) -> Result<Self, PdfError> {
+        let font = open(data)?;
+        let name = postscript_name(&font);
+        let units_per_em = font.head().map(|head| head.units_per_em()).unwrap_or(0);
+        if units_per_em == 0 {
+            return Err(PdfError::Font { name, reason: "its em square is empty".into() });
+        }
+        Ok(Self {
+            id,
+            data: data.clone(),
+            coords: coords.clone(),
+            embedding: embedding(&font, &name),
+            name,
+            warned: false,
+            units_per_em: f32::from(units_per_em),
+            glyphs: GlyphRemapper::new(),
+            shown: BTreeMap::new(),
+        })
+    }
+
+    /// The code for `glyph` and whether a reader takes it for `text`: one glyph can stand for one text only.
+    pub(super) fn show(&mut self, glyph: u32, text: Option<&str>) -> Result<(Code, bool), PdfError> {
+        // Glyph numbers have 16 bits in every font file; a larger one is nowhere.
+        let glyph = u16::try_from(glyph).unwrap_or(0);
+        let code = self.glyphs.remap(glyph);
+        let shown = match self.shown.entry(code) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                let font = open(&self.data)?;
+                let coords: Vec<_> = self.coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
+                let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::new(&coords));
+                let units = metrics.advance_width(GlyphId::new(glyph.into())).unwrap_or(0.0);
+                new.insert(Shown { width: hundredths(units * EM / self.units_per_em), text: String::new() })
+            }
+        };
+        let code = Code { font: self.id, code, wide: true, width: f64::from(shown.width / EM) };
+        let Some(text) = text else { return Ok((code, true)) };
+        if shown.text.is_empty() {
+            shown.text = text.to_owned();
+        }
+        Ok((code, shown.text == text))
+    }
+
+    fn write(self, painter: &mut Painter) -> Result<(), PdfError> {
+        let font = open(&self.data)?;
+        let failed = |reason: String| PdfError::Font { name: self.name.clone(), reason };
+        let place = self.place(&font);
+        let subset = subsetter::subset_with_variations(self.data.data.data(), self.data.index, &place, &self.glyphs);
+        let subset = subset.map_err(|error| failed(error.to_string()))?;
+        let is_cff = font.cff().is_ok() && font.glyf().is_err();
+        let program = if is_cff {
+            table(&subset, *b"CFF ").ok_or_else(|| failed("its outlines were lost".into()))?
+        } else {
+            &subset
+        };
+        let tag = tag(program);
+        let base = format!("{tag}+{}", self.name);
+
+        let [cid, descriptor, unicode, file] =
+            [painter.next_ref()?, painter.next_ref()?, painter.next_ref()?, painter.next_ref()?];
+        let compress = painter.settings.compress;
+        let chunk = &mut painter.chunk;
+        // CIDs of CFF programs belong to the name, as Adobe's own fonts have it.
+        let full = if is_cff { format!("{base}-Identity-H") } else { base.clone() };
+        chunk
+            .type0_font(self.id)
+            .base_font(Name(full.as_bytes()))
+            .encoding_predefined(Name(b"Identity-H"))
+            .descendant_font(cid)
+            .to_unicode(unicode);
+        self.write_widths(chunk, cid, descriptor, &base, is_cff);
+        self.write_descriptor(chunk, descriptor, file, &base, &font, is_cff);
+        let mut map = UnicodeCmap::<u16>::new(Name(b"Characters"), IDENTITY);
+        for (code, shown) in &self.shown {
+            if !shown.text.is_empty() {
+                map.pair_with_multiple(*code, shown.text.chars());
+            }
+        }
+        let map = packed(&map.finish(), compress);
+        let mut cmap = chunk.stream(unicode, &map);
+        if compress {
+            cmap.filter(Filter::FlateDecode);
+        }
+        cmap.finish();
+        // Nobody reads a font program: it is compressed always.
+        let packed = packed(program, true);
+        let mut stream = chunk.stream(file, &packed);
+        stream.filter(Filter::FlateDecode);
+        if is_cff {
+            stream.pair(Name(b"Subtype"), Name(b"CIDFontType0C"));
+        } else {
+            stream.pair(Name(b"Length1"), program.len() as i32);
+        }
+        Ok(())
+    }
+
+    fn write_widths(&self, chunk: &mut pdf_writer::Chunk, cid: Ref, descriptor: Ref, base: &str, is_cff: bool) {
+        let mut font = chunk.cid_font(cid);
+        font.subtype(if is_cff { CidFontType::Type0 } else { CidFontType::Type2 });
+        font.base_font(Name(base.as_bytes())).system_info(IDENTITY).font_descriptor(descriptor).default_width(0.0);
+        if !is_cff {
+            font.cid_to_gid_map_predefined(Name(b"Identity"));
+        }
+        let mut widths = font.widths();
+        let all: Vec<_> = self.shown.iter().map(|(code, shown)| (*code, shown.width)).collect();
+        for row in all.chunk_by(|a, b| a.0 + 1 == b.0) {
+            widths.consecutive(row[0].0, row.iter().map(|(_, width)| *width));
+        }
+    }
+
+    fn write_descriptor(
+        &self,
+        chunk: &mut pdf_writer::Chunk,
+        id: Ref,
+        file: Ref,
+        base: &str,
+        font: &FontRef<'_>,
+        is_cff: bool,
+    ) {
+        let coords: Vec<_> = self.coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
+        let metrics = font.metrics(Size::unscaled(), LocationRef::new(&coords));
+        let em = |units: f32| (units * EM / self.units_per_em).round();
+        let bounds = metrics.bounds.unwrap_or_default();
+        let attributes = font.attributes();
+        let mut flags = FontFlags::SYMBOLIC;
+        if metrics.is_monospace {
+            flags |= FontFlags::FIXED_PITCH;
+        }
+        if metrics.italic_angle != 0.0 {
+            flags |= FontFlags::ITALIC;
+        }
+        let mut descriptor = chunk.font_descriptor(id);
+        descriptor
+            .name(Name(base.as_bytes()))
+            .flags(flags)
+            .bbox(Rect::new(em(bounds.x_min), em(bounds.y_min), em(bounds.x_max), em(bounds.y_max)))
+            .italic_angle(metrics.italic_angle)
+            .ascent(em(metrics.ascent))
+            .descent(em(metrics.descent))
+            .cap_height(em(metrics.cap_height.unwrap_or(metrics.ascent)))
+            // No table has it; readers use it only to replace the font. As Adobe's own writers guess it from the weight.
+            .stem_v((10.0 + 220.0 * (attributes.weight.value() - 50.0) / 900.0).round());
+        if is_cff {
+            descriptor.font_file3(file);
+        } else {
+            descriptor.font_file2(file);
+        }
+    }
+
+    /// Where the face stands, as its axes count: the scene has it normalised, subsetter wants it as CSS does.
+    fn place(&self, font: &FontRef<'_>) -> Vec<(subsetter::Tag, f32)> {
+        let axes = font.axes();
+        let place = |(index, coord): (usize, &i16)| {
+            let axis = axes.get(index)?;
+            let at = |value: f32| {
+                let location = axes.location([(axis.tag(), value)]);
+                location.coords().get(index).map_or(0, |it| it.to_bits())
+            };
+            let (mut low, mut high) = (axis.min_value(), axis.max_value());
+            let value = [axis.default_value(), low, high].into_iter().find(|value| at(*value) == *coord);
+            let value = value.unwrap_or_else(|| {
+                for _ in 0..BISECTIONS {
+                    let middle = (low + high) / 2.0;
+                    if at(middle) < *coord { low = middle } else { high = middle }
+                }
+                (low + high) / 2.0
+            });
+            Some((subsetter::Tag::new(&axis.tag().into_bytes()), value))
+        };
+        self.coords.iter().enumerate().filter_map(place).collect()
+    }
+}
+
+pub(super) fn open(font: &FontData) -> Result<FontRef<'_>, PdfError> {
+    let failed = |error: skrifa::raw::ReadError| PdfError::Font { name: "(unnamed)".into(), reason: error.to_string() };
+    FontRef::from_index(font.data.data(), font.index).map_err(failed)
+}
+
+/// Letters, digits and hyphens only: a PDF name can hold more, readers' font menus cannot.
+fn postscript_name(font: &FontRef<'_>) -> String {
+    let found = font.localized_strings(StringId::POSTSCRIPT_NAME).english_or_first();
+    let name: String = found
+        .into_iter()
+        .flat_map(|it| it.chars().collect::<Vec<_>>())
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .take(63)
+        .collect();
+    if name.is_empty() { "Unnamed".into() } else { name }
+}
+
+/// What OS/2 `fsType` allows (OpenType, OS/2 table). Where several of its first four bits are set the mildest counts.
+fn embedding(font: &FontRef<'_>, name: &str) -> Embedding {
+    const RESTRICTED: u16 = 0x0002;
+    const LICENCE: u16 = 0x000f;
+    const NO_SUBSETTING: u16 = 0x0100;
+    const BITMAPS_ONLY: u16 = 0x0200;
+    let bits = font.os2().map_or(0, |os2| os2.fs_type());
+    let outlines = |why: &str| Embedding::Outlines(format!("the font {name} {why}; its text is drawn as outlines"));
+    if bits & LICENCE == RESTRICTED {
+        return outlines("must not be embedded (OS/2 fsType 2)");
+    }
+    if bits & NO_SUBSETTING != 0 {
+        return outlines("must not be embedded in parts (OS/2 fsType bit 8)");
+    }
+    if bits & BITMAPS_ONLY != 0 {
+        return outlines("allows no outlines to be embedded (OS/2 fsType bit 9)");
+    }
+    if font.glyf().is_err() && font.cff().is_err() && font.cff2().is_err() {
+        return outlines("has no outlines to embed");
+    }
+    Embedding::Subset
+}
+
+/// A table of a font file of one face.
+fn table(file: &[u8], tag: [u8; 4]) -> Option<&[u8]> {
+    let font = FontRef::new(file).ok()?;
+    font.table_data(skrifa::Tag::new(&tag)).map(|data| data.as_bytes().len()).and_then(|len| {
+        let record = font.table_directory().table_records().iter().find(|it| it.tag() == skrifa::Tag::new(&tag))?;
+        let start = record.offset() as usize;
+        file.get(start..start + len)
+    })
+}
+
+/// Six letters that tell one subset of a face from another.
+fn tag(program: &[u8]) -> String {
+    Sha256::digest(program).iter().take(6).map(|byte| char::from(b'A' + byte % 26)).collect()
+}
+
+fn hundredths(value: f32) -> f32 {
+    (value * 100.0).round() / 100.0
+}
+
+/// `bytes` as the `FlateDecode` filter has them, or as they are.
+pub(super) fn packed(bytes: &[u8], compress: bool) -> Vec<u8> {
+    if !compress {
+        return bytes.to_vec();
+    }
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes all bytes")
+}

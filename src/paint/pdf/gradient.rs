@@ -1,0 +1,240 @@
+//! Gradients: shadings painted through the current clip, their alpha through a soft mask.
+
+use kurbo::{Affine, Point, Rect};
+use pdf_writer::types::{FunctionShadingType, MaskType};
+use pdf_writer::{Name, Ref};
+use peniko::color::Srgb;
+use peniko::{Extend, Gradient, GradientKind};
+
+use super::canvas::{Canvas, matrix};
+use super::color::{ColorTarget, ColorUse, level};
+use super::group::FormKind;
+use super::resources::Kind;
+use super::{Painter, PdfError};
+use crate::report::WarningCode;
+
+/// Inks do not change in step with red, green and blue: between two stops the converter is asked this often.
+const CMYK_STEPS: u32 = 8;
+/// Periods of a repeated gradient that are written; more would be finer than a printer's dots.
+const MAX_PERIODS: f64 = 200.0;
+
+/// A stop: where, and straight sRGB with alpha.
+type Stop = (f64, [f32; 4]);
+
+/// The line or the two circles of a gradient, in its own coordinates, for the stretch from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+enum Geometry {
+    Axial(Point, Point),
+    Radial((Point, f64), (Point, f64)),
+}
+
+/// Which channels of the stops a function gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channels {
+    Colors(ColorUse),
+    Alpha,
+}
+
+impl Canvas<'_> {
+    /// Paints `gradient` wherever the clip lets it through. The caller saved the state and set the clip, which lies within
+    /// `bounds` (page px); `transform` leads from the gradient's coordinates to the page's.
+    pub(super) fn shade(
+        &mut self,
+        gradient: &Gradient,
+        transform: Affine,
+        bounds: Rect,
+        purpose: ColorUse,
+    ) -> Result<(), PdfError> {
+        let stops = stops(gradient);
+        let (Some(first), Some(last)) = (stops.first().copied(), stops.last().copied()) else { return Ok(()) };
+        let inverse = transform.inverse();
+        let geometry = geometry(&gradient.kind).filter(|_| inverse.is_finite());
+        let Some(geometry) = geometry else {
+            // A line without length: everything lies beyond its end. Sweeps are made by nobody.
+            if matches!(gradient.kind, GradientKind::Sweep(_)) {
+                self.warn(WarningCode::NotSupported, "a gradient around a point is written as its last colour");
+            }
+            return self.flat(last, bounds, purpose);
+        };
+        if stops.iter().all(|stop| stop.1 == first.1) {
+            return self.flat(first, bounds, purpose);
+        }
+        let (geometry, stops) = match gradient.extend {
+            Extend::Pad => (geometry, stops),
+            Extend::Repeat | Extend::Reflect => {
+                let local = inverse.transform_rect_bbox(bounds);
+                extended(geometry, &stops, local, gradient.extend == Extend::Reflect)
+            }
+        };
+        let alpha = first.1[3];
+        if stops.iter().all(|stop| stop.1[3] == alpha) {
+            self.set_opacity(alpha)?;
+        } else {
+            let shading = self.painter.shading(geometry, &stops, Channels::Alpha)?;
+            self.fade(shading, transform, bounds)?;
+        }
+        let shading = self.painter.shading(geometry, &stops, Channels::Colors(purpose))?;
+        self.content.transform(matrix(transform));
+        let name = self.resources.name(Kind::Shading, shading);
+        self.content.shading(Name(name.as_bytes()));
+        Ok(())
+    }
+
+    fn flat(&mut self, (_, color): Stop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
+        self.set_color(peniko::Color::new(color), super::color::Pen::Fill, purpose)?;
+        self.rect(bounds.expand());
+        self.content.fill_nonzero();
+        Ok(())
+    }
+
+    /// What follows shows as far as `shading`, in grey, is bright.
+    fn fade(&mut self, shading: Ref, transform: Affine, bounds: Rect) -> Result<(), PdfError> {
+        let mut inner = self.inner();
+        inner.content.transform(matrix(transform));
+        let name = inner.resources.name(Kind::Shading, shading);
+        inner.content.shading(Name(name.as_bytes()));
+        let finished = inner.finish();
+        let form = self.painter.form(finished.content, &finished.resources, bounds, FormKind::Luminosity)?;
+        self.soft_mask(form, MaskType::Luminosity)
+    }
+}
+
+impl Painter {
+    fn shading(&mut self, geometry: Geometry, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
+        let function = self.ramp(stops, channels)?;
+        let id = self.next_ref()?;
+        let (kind, coords) = match geometry {
+            Geometry::Axial(from, to) => (FunctionShadingType::Axial, vec![from.x, from.y, to.x, to.y]),
+            Geometry::Radial((c0, r0), (c1, r1)) => (FunctionShadingType::Radial, vec![c0.x, c0.y, r0, c1.x, c1.y, r1]),
+        };
+        let is_rgb = matches!(self.settings.colors, ColorTarget::Rgb);
+        let mut shading = self.chunk.function_shading(id);
+        shading.shading_type(kind);
+        match channels {
+            Channels::Alpha => shading.color_space().device_gray(),
+            Channels::Colors(_) if is_rgb => shading.color_space().device_rgb(),
+            Channels::Colors(_) => shading.color_space().device_cmyk(),
+        }
+        shading.coords(coords.into_iter().map(|it| it as f32)).function(function).extend([true, true]);
+        Ok(id)
+    }
+
+    /// A function from 0 to 1 to the colours of `stops`.
+    fn ramp(&mut self, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
+        let stops: Vec<(f64, Vec<f32>)> = match (channels, self.settings.colors.clone()) {
+            (Channels::Alpha, _) => stops.iter().map(|(at, color)| (*at, vec![level(color[3])])).collect(),
+            (Channels::Colors(_), ColorTarget::Rgb) => {
+                stops.iter().map(|(at, color)| (*at, color[..3].iter().copied().map(level).collect())).collect()
+            }
+            (Channels::Colors(purpose), ColorTarget::Cmyk(converter)) => subdivided(stops)
+                .into_iter()
+                .map(|(at, [r, g, b, _])| (at, converter.color([r, g, b], purpose).map(level).to_vec()))
+                .collect(),
+        };
+        // Stops at one place make a step: there is nothing between them.
+        let pieces: Vec<_> = stops.windows(2).filter(|pair| pair[1].0 > pair[0].0).collect();
+        let mut functions = Vec::with_capacity(pieces.len());
+        for pair in &pieces {
+            let id = self.next_ref()?;
+            let mut function = self.chunk.exponential_function(id);
+            function.domain([0.0, 1.0]).c0(pair[0].1.iter().copied()).c1(pair[1].1.iter().copied()).n(1.0);
+            functions.push(id);
+        }
+        if let [only] = functions[..] {
+            return Ok(only);
+        }
+        let id = self.next_ref()?;
+        let mut function = self.chunk.stitching_function(id);
+        let count = functions.len();
+        function.domain([0.0, 1.0]).functions(functions);
+        function.bounds(pieces.iter().skip(1).map(|pair| pair[0].0 as f32));
+        function.encode([0.0, 1.0].into_iter().cycle().take(count * 2));
+        Ok(id)
+    }
+}
+
+/// From 0 to 1, offsets never falling, with one at either end.
+fn stops(gradient: &Gradient) -> Vec<Stop> {
+    let mut stops: Vec<Stop> = Vec::with_capacity(gradient.stops.len() + 2);
+    for stop in gradient.stops.iter() {
+        let after = stops.last().map_or(0.0, |last| last.0);
+        let color = stop.color.to_alpha_color::<Srgb>().components.map(|it| it.clamp(0.0, 1.0));
+        stops.push((f64::from(stop.offset).clamp(after, 1.0), color));
+    }
+    if let Some(first) = stops.first().copied().filter(|first| first.0 > 0.0) {
+        stops.insert(0, (0.0, first.1));
+    }
+    if let Some(last) = stops.last().copied().filter(|last| last.0 < 1.0) {
+        stops.push((1.0, last.1));
+    }
+    stops
+}
+
+fn geometry(kind: &GradientKind) -> Option<Geometry> {
+    match kind {
+        GradientKind::Linear(line) => {
+            let has_length = line.start.distance_squared(line.end) > 0.0;
+            (has_length && line.start.is_finite() && line.end.is_finite())
+                .then_some(Geometry::Axial(line.start, line.end))
+        }
+        GradientKind::Radial(radial) => {
+            let (r0, r1) = (f64::from(radial.start_radius), f64::from(radial.end_radius));
+            let usable = r0 >= 0.0 && r1 >= 0.0 && (r0, radial.start_center) != (r1, radial.end_center);
+            usable.then_some(Geometry::Radial((radial.start_center, r0), (radial.end_center, r1)))
+        }
+        GradientKind::Sweep(_) => None,
+    }
+}
+
+/// As many periods as `bounds` (in the gradient's coordinates) shows, as one stretch from 0 to 1.
+fn extended(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: bool) -> (Geometry, Vec<Stop>) {
+    let corners = [(bounds.x0, bounds.y0), (bounds.x1, bounds.y0), (bounds.x1, bounds.y1), (bounds.x0, bounds.y1)];
+    let corners = corners.map(Point::from);
+    let (low, high) = match geometry {
+        Geometry::Axial(from, to) => {
+            let line = to - from;
+            let along = corners.map(|corner| (corner - from).dot(line) / line.hypot2());
+            (along.into_iter().fold(0.0, f64::min), along.into_iter().fold(1.0, f64::max))
+        }
+        Geometry::Radial((c0, r0), (c1, r1)) => {
+            let farthest = corners.into_iter().map(|corner| corner.distance(c0)).fold(0.0, f64::max);
+            // How fast the circles' nearest edge moves outwards.
+            let speed = ((r1 - r0) - c1.distance(c0)).max(1e-3 * r1.max(1e-3));
+            (0.0, ((farthest - r0) / speed).max(1.0))
+        }
+    };
+    let low = low.floor().max(-MAX_PERIODS / 2.0);
+    let high = high.ceil().min(low + MAX_PERIODS);
+    let between = |from: Point, to: Point, at: f64| from + (to - from) * at;
+    let stretched = match geometry {
+        Geometry::Axial(from, to) => Geometry::Axial(between(from, to, low), between(from, to, high)),
+        Geometry::Radial((c0, r0), (c1, r1)) => {
+            let circle = |at: f64| (between(c0, c1, at), (r0 + (r1 - r0) * at).max(0.0));
+            Geometry::Radial(circle(low), circle(high))
+        }
+    };
+    let mut all = Vec::new();
+    for period in low as i64..high as i64 {
+        let at = |offset: f64| (period as f64 + offset - low) / (high - low);
+        if reflect && period.rem_euclid(2) == 1 {
+            all.extend(stops.iter().rev().map(|(offset, color)| (at(1.0 - offset), *color)));
+        } else {
+            all.extend(stops.iter().map(|(offset, color)| (at(*offset), *color)));
+        }
+    }
+    (stretched, all)
+}
+
+/// With steps between the stops.
+fn subdivided(stops: &[Stop]) -> Vec<Stop> {
+    let mut all: Vec<Stop> = stops.first().copied().into_iter().collect();
+    for pair in stops.windows(2) {
+        let ((from, a), (to, b)) = (pair[0], pair[1]);
+        for step in 1..=CMYK_STEPS {
+            let share = f64::from(step) / f64::from(CMYK_STEPS);
+            let mix = |channel: usize| a[channel] + (b[channel] - a[channel]) * share as f32;
+            all.push((from + (to - from) * share, [0, 1, 2, 3].map(mix)));
+        }
+    }
+    all
+}

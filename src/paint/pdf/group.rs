@@ -1,0 +1,333 @@
+//! Groups: clips, masks, opacity, blending as PDF has them; blur and shadows as pictures of that group alone.
+
+use kurbo::{Affine, BezPath, Rect, Shape as _};
+use pdf_writer::types::{BlendMode as PdfBlend, MaskType};
+use pdf_writer::{Filter, Finish as _, Name, Ref};
+use peniko::{BlendMode, Brush, Compose, Fill, Mix};
+
+use super::canvas::{Canvas, Finished, px};
+use super::color::ColorTarget;
+use super::font::packed;
+use super::resources::{Kind, Resources};
+use super::{Link, Painter, PdfError};
+use crate::paint::flatten::{self, Flat};
+use crate::report::WarningCode;
+use crate::scene::{Group, Node, Path, Shadow};
+use crate::units::{Opacity, Px};
+
+/// Groups inside groups that are written as such; deeper ones are flattened: readers' stacks are limited, and so is ours.
+const MAX_DEPTH: usize = 60;
+
+/// What a form is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormKind {
+    /// Flattened by itself, then composited.
+    Layer,
+    /// A mask that counts by how bright it is.
+    Luminosity,
+}
+
+impl Canvas<'_> {
+    /// Paints `group`; `parent` leads from its parent's coordinates to the page's.
+    pub(super) fn group(&mut self, group: &Group, parent: Affine) -> Result<(), PdfError> {
+        if group.children.is_empty() || group.opacity.is_zero() {
+            return Ok(());
+        }
+        let outer = self.origin.clone();
+        if group.origin.is_some() {
+            self.origin.clone_from(&group.origin);
+        }
+        self.depth += 1;
+        let transform = parent * group.transform;
+        let painted = if !transform.is_finite() {
+            self.skip("its position is not a finite number");
+            Ok(())
+        } else if self.depth > MAX_DEPTH {
+            self.flattened(group, transform)
+        } else {
+            self.add_links(group, transform);
+            self.clipped(group, transform)
+        };
+        self.depth -= 1;
+        self.origin = outer;
+        painted
+    }
+
+    fn add_links(&mut self, group: &Group, transform: Affine) {
+        for link in &group.links {
+            let rect = transform.transform_rect_bbox(link.area).intersect(self.view);
+            if !rect.is_zero_area() && rect.is_finite() {
+                self.links.push(Link { rect, url: link.href.to_string() });
+            }
+        }
+    }
+
+    fn clipped(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+        let Some(clip) = &group.clip else { return self.composited(group, transform) };
+        if !self.reachable(clip, transform, 0.0) {
+            self.skip("its clip is too large");
+            return Ok(());
+        }
+        self.save();
+        self.outline(clip, transform);
+        self.content.clip_nonzero().end_path();
+        let painted = self.composited(group, transform);
+        self.restore();
+        painted
+    }
+
+    fn composited(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+        if group.opacity == Opacity::OPAQUE && group.blend == BlendMode::default() {
+            return self.with_effects(group, transform);
+        }
+        let Some(form) = self.layer(reach(group, transform), |inner| inner.with_effects(group, transform))? else {
+            return Ok(());
+        };
+        if group.blend.compose != Compose::SrcOver {
+            self.warn(WarningCode::NotSupported, "it is composited over what is below: PDF has no other way");
+        }
+        self.save();
+        self.set_blend(group.opacity, group.blend.mix)?;
+        self.draw_form(form);
+        self.restore();
+        Ok(())
+    }
+
+    /// Mask, blur, changes of colour and shadow.
+    fn with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+        if group.blur.0 > 0.0 || !group.recolor.is_empty() {
+            return self.flattened(&Group { clip: None, ..own(group) }, transform);
+        }
+        if let Some(shadow) = &group.shadow {
+            self.shadow(group, shadow, transform)?;
+        }
+        match &group.mask {
+            None => self.children(group, transform),
+            Some(mask) => self.masked(group, mask, transform),
+        }
+    }
+
+    fn masked(&mut self, group: &Group, mask: &Group, transform: Affine) -> Result<(), PdfError> {
+        if let Some((outline, rule, to_page)) = as_clip(mask, transform)
+            && self.reachable(outline, to_page, 0.0)
+        {
+            self.save();
+            self.outline(outline, to_page);
+            match rule {
+                Fill::NonZero => self.content.clip_nonzero(),
+                Fill::EvenOdd => self.content.clip_even_odd(),
+            };
+            self.content.end_path();
+            let painted = self.children(group, transform);
+            self.restore();
+            return painted;
+        }
+        let Some(content) = self.layer(reach(group, transform), |inner| inner.children(group, transform))? else {
+            return Ok(());
+        };
+        // Nothing in the mask: nothing stays.
+        let bounds = mask.layer_bounds().map(|bounds| transform.transform_rect_bbox(bounds));
+        let Some(mask) = self.layer(bounds, |inner| inner.group(mask, transform))? else { return Ok(()) };
+        self.save();
+        self.soft_mask(mask, MaskType::Alpha)?;
+        self.draw_form(content);
+        self.restore();
+        Ok(())
+    }
+
+    fn children(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+        let mut children = &group.children[..];
+        while let Some((first, rest)) = children.split_first() {
+            let cells = super::text::cells(children);
+            if cells.len() > 1 {
+                self.curved(&cells, transform)?;
+                children = &children[cells.len()..];
+            } else {
+                self.node(first, transform)?;
+                children = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// What `paint` paints, within `bounds` (page px), as a form of its own; `None` when nothing of it can be seen.
+    fn layer(
+        &mut self,
+        bounds: Option<Rect>,
+        paint: impl FnOnce(&mut Canvas<'_>) -> Result<(), PdfError>,
+    ) -> Result<Option<Ref>, PdfError> {
+        let seen = bounds.map(|bounds| bounds.inflate(1.0, 1.0).intersect(self.view));
+        let Some(bounds) = seen.filter(|seen| !seen.is_zero_area() && seen.is_finite()) else { return Ok(None) };
+        let mut inner = self.inner();
+        paint(&mut inner)?;
+        let Finished { content, resources, warnings, links } = inner.finish();
+        self.warnings.extend(warnings);
+        self.links.extend(links);
+        if content.is_empty() {
+            return Ok(None);
+        }
+        self.painter.form(content, &resources, bounds, FormKind::Layer).map(Some)
+    }
+
+    pub(super) fn draw_form(&mut self, form: Ref) {
+        let name = self.resources.name(Kind::XObject, form);
+        self.content.x_object(Name(name.as_bytes()));
+    }
+
+    /// What follows shows as far as `form` lets it.
+    pub(super) fn soft_mask(&mut self, form: Ref, by: MaskType) -> Result<(), PdfError> {
+        let id = self.painter.next_ref()?;
+        let mut state = self.painter.chunk.ext_graphics(id);
+        state.soft_mask().subtype(by).group(form);
+        drop(state);
+        let name = self.resources.name(Kind::State, id);
+        self.content.set_parameters(Name(name.as_bytes()));
+        Ok(())
+    }
+
+    /// `group` with all that belongs to it as a picture; its text stays readable.
+    fn flattened(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+        let node = Group { transform, ..group.clone() };
+        if let Some(flat) = self.flatten(&node, self.view)? {
+            self.draw_flat(&flat)?;
+        }
+        group.children.iter().try_for_each(|child| self.readable(child, transform))
+    }
+
+    fn shadow(&mut self, group: &Group, shadow: &Shadow, transform: Affine) -> Result<(), PdfError> {
+        let caster = Group { clip: None, shadow: None, transform, ..own(group) };
+        let scale = self.painter.settings.raster_scale;
+        let reach = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
+        let seen = (self.view - shadow.offset).inflate(reach, reach);
+        let Some(flat) = self.flatten(&caster, seen)? else { return Ok(()) };
+        let flat = flatten::shadow(flat, shadow, scale);
+        self.draw_flat(&flat)
+    }
+
+    fn flatten(&mut self, group: &Group, seen: Rect) -> Result<Option<Flat>, PdfError> {
+        let settings = &self.painter.settings;
+        let flat = flatten::flatten(group, seen, settings.raster_scale, settings.limits, self.abandoned)?;
+        let Some((flat, warnings)) = flat else { return Ok(None) };
+        for (code, message) in warnings {
+            self.warn(code, &message);
+        }
+        Ok(Some(flat))
+    }
+
+    /// Text that is in a picture, once more, unseen.
+    pub(super) fn readable(&mut self, node: &Node, transform: Affine) -> Result<(), PdfError> {
+        match node {
+            Node::Group(group) => {
+                let inner = transform * group.transform;
+                if group.opacity.is_zero() || !inner.is_finite() {
+                    return Ok(());
+                }
+                group.children.iter().try_for_each(|child| self.readable(child, inner))
+            }
+            Node::Glyphs(run) => self.unseen(run, transform),
+            Node::Path(_) | Node::Image(_) => Ok(()),
+        }
+    }
+
+    fn set_blend(&mut self, opacity: Opacity, mix: Mix) -> Result<(), PdfError> {
+        self.set_opacity(opacity.get())?;
+        if mix == Mix::Normal {
+            return Ok(());
+        }
+        let state = self.painter.state(super::resources::StateKey::Blend(blend(mix)))?;
+        let name = self.resources.name(Kind::State, state);
+        self.content.set_parameters(Name(name.as_bytes()));
+        Ok(())
+    }
+
+    /// Adds an upright rectangle to the current path.
+    pub(super) fn rect(&mut self, rect: Rect) {
+        self.content.rect(px(rect.x0), px(rect.y0), px(rect.width()), px(rect.height()));
+    }
+}
+
+impl Painter {
+    /// Content as an object that others can draw. `bounds`: of what it may touch, page px.
+    pub(super) fn form(
+        &mut self,
+        content: Vec<u8>,
+        resources: &Resources,
+        bounds: Rect,
+        kind: FormKind,
+    ) -> Result<Ref, PdfError> {
+        let id = self.next_ref()?;
+        let compress = self.settings.compress;
+        let is_rgb = matches!(self.settings.colors, ColorTarget::Rgb);
+        let content = packed(&content, compress);
+        let bounds = bounds.expand();
+        let mut form = self.chunk.form_xobject(id, &content);
+        if compress {
+            form.filter(Filter::FlateDecode);
+        }
+        form.bbox(pdf_writer::Rect::new(px(bounds.x0), px(bounds.y0), px(bounds.x1), px(bounds.y1)));
+        let mut group = form.group();
+        group.transparency().isolated(true);
+        match kind {
+            FormKind::Luminosity => group.color_space().device_gray(),
+            FormKind::Layer if is_rgb => group.color_space().device_rgb(),
+            FormKind::Layer => group.color_space().device_cmyk(),
+        }
+        group.finish();
+        resources.write(&mut form.resources());
+        Ok(id)
+    }
+}
+
+/// What `group` may touch with its effects, in page px; `transform` leads from its own coordinates there.
+fn reach(group: &Group, transform: Affine) -> Option<Rect> {
+    let content = transform.transform_rect_bbox(group.content_bounds()?).inflate(group.blur.0, group.blur.0);
+    let Some(shadow) = &group.shadow else { return Some(content) };
+    let reach = 3.0 * shadow.sigma.0;
+    Some(content.union((content + shadow.offset).inflate(reach, reach)))
+}
+
+/// `group` without what concerns how it meets the page.
+fn own(group: &Group) -> Group {
+    Group { opacity: Opacity::OPAQUE, blend: BlendMode::default(), blur: Px(group.blur.0), ..group.clone() }
+}
+
+/// The one outline that `mask` is, when it is nothing else: opaque and solid, so that its edge is all that counts.
+fn as_clip(mask: &Group, parent: Affine) -> Option<(&BezPath, Fill, Affine)> {
+    let plain = mask.clip.is_none() && mask.mask.is_none() && mask.blur.0 <= 0.0 && mask.recolor.is_empty();
+    let plain = plain && mask.shadow.is_none();
+    if !plain || mask.opacity != Opacity::OPAQUE || mask.blend != BlendMode::default() {
+        return None;
+    }
+    let transform = parent * mask.transform;
+    match &mask.children[..] {
+        [Node::Group(only)] => as_clip(only, transform),
+        [Node::Path(Path { outline, fill: Some((paint, rule)), stroke: None })] => {
+            let Brush::Solid(color) = paint.brush else { return None };
+            // An outline without area would clip nothing in some readers, everything in others.
+            let drawn = color.components[3] >= 1.0 && !outline.bounding_box().is_zero_area();
+            drawn.then_some((outline, *rule, transform))
+        }
+        _ => None,
+    }
+}
+
+fn blend(mix: Mix) -> PdfBlend {
+    match mix {
+        Mix::Normal => PdfBlend::Normal,
+        Mix::Multiply => PdfBlend::Multiply,
+        Mix::Screen => PdfBlend::Screen,
+        Mix::Overlay => PdfBlend::Overlay,
+        Mix::Darken => PdfBlend::Darken,
+        Mix::Lighten => PdfBlend::Lighten,
+        Mix::ColorDodge => PdfBlend::ColorDodge,
+        Mix::ColorBurn => PdfBlend::ColorBurn,
+        Mix::HardLight => PdfBlend::HardLight,
+        Mix::SoftLight => PdfBlend::SoftLight,
+        Mix::Difference => PdfBlend::Difference,
+        Mix::Exclusion => PdfBlend::Exclusion,
+        Mix::Hue => PdfBlend::Hue,
+        Mix::Saturation => PdfBlend::Saturation,
+        Mix::Color => PdfBlend::Color,
+        Mix::Luminosity => PdfBlend::Luminosity,
+    }
+}

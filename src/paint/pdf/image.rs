@@ -1,0 +1,329 @@
+//! Pictures: each once a file, the JPEG itself where nothing changes it, else pixels without loss; alpha as a mask.
+
+use std::collections::HashMap;
+
+use jpeg_encoder::{ColorType, Encoder};
+use kurbo::{Affine, Rect, Shape as _};
+use pdf_writer::types::Predictor;
+use pdf_writer::{Filter, Finish as _, Name, Ref};
+
+use super::canvas::{Canvas, matrix};
+use super::color::ColorTarget;
+use super::resources::Kind;
+use super::{Painter, PdfError};
+use crate::paint::flatten::Flat;
+use crate::paint::passes;
+use crate::paint::resample::{Reduce, reduce};
+use crate::raster::{Premultiplied, Raster};
+use crate::scene::{Image, JpegFile, Picture};
+use crate::units::DeviceSize;
+
+/// Pictures with more than this many px for one px of the target are reduced to it (pdf.md §4).
+const TOO_FINE: f64 = 2.0;
+/// Of JPEGs that had to be changed: 0.92, as elsewhere (pdf.md §3).
+const JPEG_QUALITY: u8 = 92;
+/// Longest side of a JPEG.
+const JPEG_SIDE: u32 = 65_535;
+/// Where this share of the pixels equal their neighbour, the slower compression pays.
+const FLAT_SHARE: f64 = 0.5;
+
+/// Pictures of one file by what they show.
+#[derive(Default)]
+pub(super) struct Pictures(HashMap<Key, Written>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    content: u64,
+    passes: Vec<u64>,
+    /// Columns and rows after reduction.
+    size: (u32, u32),
+}
+
+/// A picture in the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    object: Ref,
+    /// From the unit square of the stored picture to that of the upright one, y down.
+    turn: Affine,
+}
+
+/// Straight pixels to be written.
+struct Pixels {
+    size: DeviceSize,
+    rgba: Vec<u8>,
+    /// They came from a JPEG, so that another one loses nothing that matters.
+    lossy: bool,
+}
+
+impl Canvas<'_> {
+    /// Paints `image`.
+    pub(super) fn image(&mut self, image: &Image, transform: Affine) -> Result<(), PdfError> {
+        let dest = image.dest.abs();
+        let (width, height) = (f64::from(image.picture.width), f64::from(image.picture.height));
+        let whole = Rect::new(0.0, 0.0, width, height);
+        let source = image.source.abs().intersect(whole);
+        if !(transform.transform_rect_bbox(dest).is_finite() && source.is_finite()) {
+            self.skip("its position is not a finite number");
+            return Ok(());
+        }
+        // Nothing of the picture, or nowhere to show it: nothing to draw, and nothing to tell.
+        if dest.is_zero_area() || source.is_zero_area() || image.opacity.is_zero() {
+            return Ok(());
+        }
+        let outline = dest.to_path(0.1);
+        if !self.reachable(&outline, transform, 0.0) {
+            self.skip("it is too large");
+            return Ok(());
+        }
+        if transform.transform_rect_bbox(dest).intersect(self.view).is_zero_area() {
+            return Ok(());
+        }
+        let (x, y) = (dest.width() / source.width(), dest.height() / source.height());
+        let left_top = dest.origin() - (source.x0 * x, source.y0 * y);
+        let to_page =
+            transform * Affine::translate(left_top.to_vec2()) * Affine::scale_non_uniform(width * x, height * y);
+        let written = self.painter.picture(image, to_page)?;
+        self.set_opacity(image.opacity.get())?;
+        self.save();
+        if source != whole {
+            self.outline(&outline, transform);
+            self.content.clip_nonzero().end_path();
+        }
+        self.place(written, to_page);
+        self.restore();
+        Ok(())
+    }
+
+    /// Draws pixels where they belong.
+    pub(super) fn draw_flat(&mut self, flat: &Flat) -> Result<(), PdfError> {
+        let pixels = Pixels { size: flat.raster.size(), rgba: flat.raster.pixels().to_vec(), lossy: false };
+        let Some(object) = self.painter.write_pixels(pixels)? else { return Ok(()) };
+        self.set_opacity(1.0)?;
+        self.save();
+        let to_page = Affine::translate(flat.area.origin().to_vec2())
+            * Affine::scale_non_uniform(flat.area.width(), flat.area.height());
+        self.place(Written { object, turn: Affine::IDENTITY }, to_page);
+        self.restore();
+        Ok(())
+    }
+
+    /// `to_page`: from the unit square, y down.
+    pub(super) fn place(&mut self, written: Written, to_page: Affine) {
+        self.content.transform(matrix(to_page * written.turn * UPRIGHT));
+        let name = self.resources.name(Kind::XObject, written.object);
+        self.content.x_object(Name(name.as_bytes()));
+    }
+}
+
+/// A PDF's pictures stand on the x axis: from its unit square to ours.
+const UPRIGHT: Affine = Affine::new([1.0, 0.0, 0.0, -1.0, 0.0, 1.0]);
+
+impl Painter {
+    /// `image`'s picture after its passes, written when it is met first. `to_page`: from its unit square.
+    fn picture(&mut self, image: &Image, to_page: Affine) -> Result<Written, PdfError> {
+        let picture = &*image.picture;
+        let [a, b, c, d, _, _] = to_page.as_coeffs();
+        let shown = |x: f64, y: f64| x.hypot(y) * self.settings.raster_scale.get();
+        let columns = f64::from(picture.width) / shown(a, b);
+        let rows = f64::from(picture.height) / shown(c, d);
+        // Both axes alike, by the less reduced one, as the editor does it.
+        let step = Some(columns.min(rows)).filter(|step| step.is_finite() && *step > TOO_FINE).unwrap_or(1.0);
+        let side = |side: u32| ((f64::from(side) / step).round() as u32).clamp(1, side);
+        let size = (side(picture.width), side(picture.height));
+        let passes = image.passes.iter().flat_map(|pass| pass.bits()).collect();
+        let key = Key { content: picture.pixels.id(), passes, size };
+        if let Some(known) = self.pictures.0.get(&key) {
+            return Ok(*known);
+        }
+        let untouched = image.passes.is_empty() && step == 1.0;
+        let written = match (&picture.jpeg, &self.settings.colors) {
+            (Some(file), ColorTarget::Rgb) if untouched => Written { object: self.write_jpeg(file)?, turn: file.turn },
+            _ => {
+                let passed = (!image.passes.is_empty()).then(|| passes::apply(picture, &image.passes));
+                let pixels = reduced(passed.as_ref().unwrap_or(picture), size, step);
+                let lossy = picture.jpeg.is_some();
+                // A picture without a visible pixel is still one: its alpha is all that is written.
+                let object = self.write_pixels(Pixels { lossy, ..pixels })?;
+                Written { object: object.map_or_else(|| self.write_nothing(), Ok)?, turn: Affine::IDENTITY }
+            }
+        };
+        self.pictures.0.insert(key, written);
+        Ok(written)
+    }
+
+    /// The picture of a glyph.
+    pub(super) fn glyph_picture(&mut self, picture: &Picture) -> Result<Option<Ref>, PdfError> {
+        let pixels = reduced(picture, (picture.width, picture.height), 1.0);
+        self.write_pixels(pixels)
+    }
+
+    /// Pixels that a flattened glyph became.
+    pub(super) fn flat_picture(&mut self, flat: Flat) -> Result<Option<Ref>, PdfError> {
+        self.write_pixels(Pixels { size: flat.raster.size(), rgba: flat.raster.into_pixels(), lossy: false })
+    }
+
+    fn write_nothing(&mut self) -> Result<Ref, PdfError> {
+        let id = self.next_ref()?;
+        let mut image = self.chunk.image_xobject(id, &[0x80]);
+        // One px of a mask that paints nowhere.
+        image.width(1).height(1).bits_per_component(1).image_mask(true);
+        Ok(id)
+    }
+
+    fn write_jpeg(&mut self, file: &JpegFile) -> Result<Ref, PdfError> {
+        let id = self.next_ref()?;
+        let mut image = self.chunk.image_xobject(id, &file.bytes);
+        image.width(file.width as i32).height(file.height as i32).bits_per_component(8).interpolate(true);
+        image.filter(Filter::DctDecode);
+        match file.grey {
+            true => image.color_space().device_gray(),
+            false => image.color_space().device_rgb(),
+        }
+        Ok(id)
+    }
+
+    /// `None` when every pixel is transparent.
+    fn write_pixels(&mut self, pixels: Pixels) -> Result<Option<Ref>, PdfError> {
+        let Pixels { size, rgba, lossy } = pixels;
+        let mut seen = rgba.chunks_exact(4).filter(|pixel| pixel[3] != 0);
+        let Some(first) = seen.next() else { return Ok(None) };
+        let one_colour = seen.all(|pixel| pixel[..3] == first[..3]);
+        let opaque = rgba.chunks_exact(4).all(|pixel| pixel[3] == 255);
+        let mask = if opaque { None } else { Some(self.write_mask(size, &rgba)?) };
+        // Colour needs no more pixels than it has colours: shadows are all mask.
+        let (size, rgba) = match one_colour {
+            true => (DeviceSize { width: 1, height: 1 }, first.to_vec()),
+            false => (size, rgba),
+        };
+        let grey = rgba.chunks_exact(4).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
+        let inks = match &self.settings.colors {
+            ColorTarget::Rgb => None,
+            ColorTarget::Cmyk(converter) => Some(converter.clone()),
+        };
+        let rgb = || rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect::<Vec<u8>>();
+        let (samples, channels) = match &inks {
+            Some(converter) => (converter.pixels(&rgb()), png::ColorType::Rgba),
+            None if grey => (rgba.chunks_exact(4).map(|pixel| pixel[0]).collect(), png::ColorType::Grayscale),
+            None => (rgb(), png::ColorType::Rgb),
+        };
+        drop(rgba);
+        let jpeg = (lossy && opaque && size.width.max(size.height) <= JPEG_SIDE)
+            .then(|| jpeg(size, &samples, channels))
+            .transpose()?;
+        let id = self.next_ref()?;
+        let data = match jpeg {
+            Some(file) => (file, true),
+            None => (deflated(size, &samples, channels)?, false),
+        };
+        let mut image = self.chunk.image_xobject(id, &data.0);
+        image.width(size.width as i32).height(size.height as i32).bits_per_component(8);
+        match channels {
+            png::ColorType::Grayscale => image.color_space().device_gray(),
+            png::ColorType::Rgba => image.color_space().device_cmyk(),
+            _ => image.color_space().device_rgb(),
+        }
+        if size.pixels() > 1 {
+            image.interpolate(true);
+        }
+        if data.1 {
+            image.filter(Filter::DctDecode);
+            if channels == png::ColorType::Rgba {
+                // The encoder turns inks over, as Adobe's files have them.
+                image.decode([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+            }
+        } else {
+            image.filter(Filter::FlateDecode);
+            predict(image.decode_parms(), size, channels.samples());
+        }
+        if let Some(mask) = mask {
+            image.s_mask(mask);
+        }
+        Ok(Some(id))
+    }
+
+    fn write_mask(&mut self, size: DeviceSize, rgba: &[u8]) -> Result<Ref, PdfError> {
+        let id = self.next_ref()?;
+        let alpha: Vec<u8> = rgba.iter().skip(3).step_by(4).copied().collect();
+        let packed = deflated(size, &alpha, png::ColorType::Grayscale)?;
+        let mut image = self.chunk.image_xobject(id, &packed);
+        image.width(size.width as i32).height(size.height as i32).bits_per_component(8).interpolate(true);
+        image.color_space().device_gray();
+        image.filter(Filter::FlateDecode);
+        predict(image.decode_parms(), size, 1);
+        Ok(id)
+    }
+}
+
+fn predict(mut parms: pdf_writer::writers::DecodeParms<'_>, size: DeviceSize, channels: usize) {
+    // 15: each row says which PNG predictor it uses.
+    parms.predictor(Predictor::PngOptimum).colors(channels as i32).bits_per_component(8).columns(size.width as i32);
+    parms.finish();
+}
+
+/// Straight pixels of `picture`, made smaller by `step` to `size`.
+fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> Pixels {
+    let (columns, rows) = size;
+    let axis = |side: u32, count: u32| Reduce { low: 0, high: side, step, first: 0, count };
+    let pixels = match step > 1.0 {
+        true => {
+            reduce(picture.pixels.data(), picture.width, &axis(picture.width, columns), &axis(picture.height, rows))
+        }
+        false => picture.pixels.data().to_vec(),
+    };
+    let size = DeviceSize { width: columns, height: rows };
+    let raster: Raster<Premultiplied> = Raster::from_pixels(size, pixels).expect("reduced to this size");
+    Pixels { size, rgba: raster.into_straight().into_pixels(), lossy: false }
+}
+
+fn jpeg(size: DeviceSize, samples: &[u8], channels: png::ColorType) -> Result<Vec<u8>, PdfError> {
+    let color = match channels {
+        png::ColorType::Grayscale => ColorType::Luma,
+        png::ColorType::Rgba => ColorType::Cmyk,
+        _ => ColorType::Rgb,
+    };
+    let mut file = Vec::with_capacity(samples.len() / 8);
+    let encoded = Encoder::new(&mut file, JPEG_QUALITY).encode(samples, size.width as u16, size.height as u16, color);
+    encoded.map_err(|error| PdfError::Internal(format!("a JPEG was not written: {error}")))?;
+    Ok(file)
+}
+
+/// Samples with PNG's predictors, compressed: what a PNG file has inside.
+fn deflated(size: DeviceSize, samples: &[u8], channels: png::ColorType) -> Result<Vec<u8>, PdfError> {
+    let failed = |error: png::EncodingError| PdfError::Internal(format!("a picture was not written: {error}"));
+    let mut file = Vec::with_capacity(samples.len() / 4);
+    let mut encoder = png::Encoder::new(&mut file, size.width, size.height);
+    encoder.set_color(channels);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(if is_flat(samples, channels.samples()) {
+        png::Compression::Balanced
+    } else {
+        png::Compression::Fast
+    });
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(samples).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(data_chunks(&file))
+}
+
+/// The bytes of all `IDAT` chunks.
+fn data_chunks(file: &[u8]) -> Vec<u8> {
+    const SIGNATURE: usize = 8;
+    let mut rest = &file[SIGNATURE..];
+    let mut data = Vec::with_capacity(file.len());
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        // Kind, data, checksum.
+        let Some(body) = after.get(4..4 + length) else { break };
+        if after.starts_with(b"IDAT") {
+            data.extend_from_slice(body);
+        }
+        rest = after.get(8 + length..).unwrap_or_default();
+    }
+    data
+}
+
+fn is_flat(samples: &[u8], channels: usize) -> bool {
+    let pixels = samples.len() / channels;
+    let pairs = samples.chunks_exact(channels).zip(samples.chunks_exact(channels).skip(1));
+    pairs.filter(|(a, b)| a == b).count() as f64 >= pixels as f64 * FLAT_SHARE
+}

@@ -1,0 +1,216 @@
+//! Outlines: filled, stroked, and as clips.
+
+use kurbo::{Affine, BezPath, Cap, Join, PathEl, Shape as _, Stroke, StrokeOpts};
+use pdf_writer::types::{LineCapStyle, LineJoinStyle};
+use peniko::{Brush, Fill};
+
+use super::PdfError;
+use super::canvas::{Canvas, matrix, px};
+use super::color::{ColorUse, Pen};
+use crate::report::WarningCode;
+use crate::scene::{Paint, Path};
+
+/// Coordinates beyond this many px are not written: readers count in single precision.
+const FARTHEST: f64 = 1e6;
+
+/// How far the area of a stroke may lie off, in page px.
+const STROKE_TOLERANCE: f64 = 0.005;
+
+impl Canvas<'_> {
+    /// Paints fill, then stroke.
+    pub(super) fn path(&mut self, path: &Path, transform: Affine) -> Result<(), PdfError> {
+        if path.outline.elements().is_empty() {
+            return Ok(());
+        }
+        let reach = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
+        if !self.reachable(&path.outline, transform, reach) {
+            self.skip("it is too large or its position is not a finite number");
+            return Ok(());
+        }
+        if let Some((paint, rule)) = &path.fill {
+            self.fill(&path.outline, *rule, paint, transform)?;
+        }
+        match &path.stroke {
+            Some((paint, stroke)) if stroke.width > 0.0 => self.stroke(&path.outline, stroke, paint, transform),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn fill(
+        &mut self,
+        outline: &BezPath,
+        rule: Fill,
+        paint: &Paint,
+        transform: Affine,
+    ) -> Result<(), PdfError> {
+        match &paint.brush {
+            Brush::Solid(color) => {
+                self.set_color(*color, Pen::Fill, ColorUse::Area)?;
+                self.outline(outline, transform);
+                match rule {
+                    Fill::NonZero => self.content.fill_nonzero(),
+                    Fill::EvenOdd => self.content.fill_even_odd(),
+                };
+                Ok(())
+            }
+            Brush::Gradient(gradient) => {
+                self.save();
+                self.outline(outline, transform);
+                match rule {
+                    Fill::NonZero => self.content.clip_nonzero(),
+                    Fill::EvenOdd => self.content.clip_even_odd(),
+                };
+                self.content.end_path();
+                let bounds = transform.transform_rect_bbox(outline.bounding_box());
+                let painted = self.shade(gradient, transform * paint.transform, bounds, ColorUse::Area);
+                self.restore();
+                painted
+            }
+            // The scene promises that this does not happen: pictures are nodes of their own.
+            Brush::Image(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn stroke(
+        &mut self,
+        outline: &BezPath,
+        stroke: &Stroke,
+        paint: &Paint,
+        transform: Affine,
+    ) -> Result<(), PdfError> {
+        let Brush::Solid(color) = &paint.brush else {
+            // The gradient shows through the area of the stroke.
+            let (options, tolerance) = (StrokeOpts::default(), STROKE_TOLERANCE / scale_of(transform));
+            let area = kurbo::stroke(outline, stroke, &options, tolerance);
+            return self.fill(&area, Fill::NonZero, paint, transform);
+        };
+        self.set_color(*color, Pen::Stroke, ColorUse::Area)?;
+        self.save();
+        // A pen stays round only where both axes are scaled alike; else it is turned and stretched with the outline.
+        match similarity(transform) {
+            Some(scale) => {
+                self.pen(stroke, scale);
+                self.outline(outline, transform);
+            }
+            None => {
+                self.content.transform(matrix(transform));
+                self.pen(stroke, 1.0);
+                self.outline_unrounded(outline);
+            }
+        }
+        self.content.stroke();
+        self.restore();
+        Ok(())
+    }
+
+    pub(super) fn pen(&mut self, stroke: &Stroke, scale: f64) {
+        self.content.set_line_width((stroke.width * scale) as f32);
+        let cap = match stroke.start_cap {
+            Cap::Butt => LineCapStyle::ButtCap,
+            Cap::Round => LineCapStyle::RoundCap,
+            Cap::Square => LineCapStyle::ProjectingSquareCap,
+        };
+        if cap != LineCapStyle::ButtCap {
+            self.content.set_line_cap(cap);
+        }
+        match stroke.join {
+            Join::Miter => {
+                // 10 is what a page starts with.
+                if stroke.miter_limit != 10.0 {
+                    self.content.set_miter_limit(stroke.miter_limit.max(1.0) as f32);
+                }
+            }
+            Join::Round => drop(self.content.set_line_join(LineJoinStyle::RoundJoin)),
+            Join::Bevel => drop(self.content.set_line_join(LineJoinStyle::BevelJoin)),
+        }
+        let dashes: Vec<f32> = stroke.dash_pattern.iter().map(|dash| (dash * scale) as f32).collect();
+        if dashes.is_empty() {
+            return;
+        }
+        if dashes.iter().all(|dash| *dash >= 0.0) && dashes.iter().sum::<f32>() > 0.0 && stroke.dash_offset.is_finite()
+        {
+            self.content.set_dash_pattern(dashes, (stroke.dash_offset * scale) as f32);
+        } else {
+            self.warn(WarningCode::Ignored, "the dashes have no length; the line is drawn solid");
+        }
+    }
+
+    /// Adds `outline` to the current path, in page coordinates.
+    pub(super) fn outline(&mut self, outline: &BezPath, transform: Affine) {
+        if let Some(rect) = as_rect(outline, transform) {
+            self.content.rect(px(rect.x0), px(rect.y0), px(rect.x1) - px(rect.x0), px(rect.y1) - px(rect.y0));
+            return;
+        }
+        self.elements((transform * outline.clone()).elements(), px);
+    }
+
+    fn outline_unrounded(&mut self, outline: &BezPath) {
+        self.elements(outline.elements(), |value| value as f32);
+    }
+
+    fn elements(&mut self, elements: &[PathEl], number: impl Fn(f64) -> f32) {
+        let mut at = kurbo::Point::ZERO;
+        for element in elements {
+            match *element {
+                PathEl::MoveTo(p) => drop(self.content.move_to(number(p.x), number(p.y))),
+                PathEl::LineTo(p) => drop(self.content.line_to(number(p.x), number(p.y))),
+                PathEl::QuadTo(c, p) => {
+                    let cubic = kurbo::QuadBez::new(at, c, p).raise();
+                    self.cubic([cubic.p1, cubic.p2, cubic.p3], &number);
+                }
+                PathEl::CurveTo(a, b, p) => self.cubic([a, b, p], &number),
+                PathEl::ClosePath => drop(self.content.close_path()),
+            }
+            at = element.end_point().unwrap_or(at);
+        }
+    }
+
+    fn cubic(&mut self, [a, b, p]: [kurbo::Point; 3], number: &impl Fn(f64) -> f32) {
+        let number = |value| number(value);
+        self.content.cubic_to(number(a.x), number(a.y), number(b.x), number(b.y), number(p.x), number(p.y));
+    }
+
+    /// True when `outline`, grown by `reach`, stays where readers can count.
+    pub(super) fn reachable(&self, outline: &BezPath, transform: Affine, reach: f64) -> bool {
+        // The box alone would not tell: it passes over points that are not numbers.
+        let bounds = transform.transform_rect_bbox(outline.control_box().inflate(reach, reach));
+        let near = |side: f64| side.abs() < FARTHEST;
+        outline.is_finite()
+            && transform.is_finite()
+            && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].into_iter().all(near)
+    }
+}
+
+/// The factor by which `transform` scales every length, when there is one.
+pub(super) fn similarity(transform: Affine) -> Option<f64> {
+    let [a, b, c, d, _, _] = transform.as_coeffs();
+    let (x, y) = (a.hypot(b), c.hypot(d));
+    let close = |value: f64| value.abs() <= 1e-6 * x * x;
+    (close(a * c + b * d) && close(x * x - y * y)).then_some(x)
+}
+
+/// Upright rectangles have an operator of their own.
+fn as_rect(outline: &BezPath, transform: Affine) -> Option<kurbo::Rect> {
+    let [_, b, c, _, _, _] = transform.as_coeffs();
+    if outline.elements().len() > 6 || b != 0.0 || c != 0.0 {
+        return None;
+    }
+    // Only clockwise from the top-left corner, so that dashes and winding stay.
+    let [PathEl::MoveTo(p0), PathEl::LineTo(p1), PathEl::LineTo(p2), PathEl::LineTo(p3), PathEl::ClosePath] =
+        *outline.elements()
+    else {
+        return None;
+    };
+    let right = p0.y == p1.y && p1.x == p2.x && p2.y == p3.y && p3.x == p0.x;
+    right.then(|| kurbo::Rect::from_points(transform * p0, transform * p2)).filter(|rect| {
+        let (from, to) = (transform * p0, transform * p2);
+        from.x == rect.x0 && from.y == rect.y0 && to.x == rect.x1 && to.y == rect.y1
+    })
+}
+
+/// The larger of the factors by which `transform` stretches, or 1 where it flattens everything.
+pub(super) fn scale_of(transform: Affine) -> f64 {
+    let [a, b, c, d, _, _] = transform.as_coeffs();
+    let scale = a.hypot(b).max(c.hypot(d));
+    if scale > 0.0 { scale } else { 1.0 }
+}

@@ -1,0 +1,1 @@
+//! Small scenes and the content that is written for them.

@@ -1,0 +1,69 @@
+//! Designs to scenes, and to the pictures that the PDF has to match, by the same rooms as the service uses.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tenter::assets::svg::SvgFonts;
+use tenter::assets::{AssetTimeouts, Loader};
+use tenter::config::Settings;
+use tenter::design::{Design, resolve};
+use tenter::json::Problems;
+use tenter::options::RenderOptions;
+use tenter::paint::{self, CpuRasterizer, Rasterizer};
+use tenter::pool::Pool;
+use tenter::raster::{Raster, Straight};
+use tenter::report::JsonPath;
+use tenter::scene::Page;
+use tenter::text::{FontLibrary, Layouter};
+use tenter::units::DeviceScale;
+use tokio::runtime::Runtime;
+
+/// The rooms, once for all designs of a test.
+pub(crate) struct Scenes {
+    settings: Settings,
+    library: Arc<FontLibrary>,
+    svg_fonts: SvgFonts,
+    loader: Arc<Loader>,
+    rasterizer: CpuRasterizer,
+    runtime: Runtime,
+}
+
+impl Scenes {
+    pub(crate) fn new() -> Self {
+        let settings = Settings::default();
+        let pool = Arc::new(Pool::new(2).unwrap());
+        let library = Arc::new(FontLibrary::new(&settings.fonts).unwrap());
+        let in_svg = library.clone();
+        Self {
+            svg_fonts: SvgFonts::new("Liberation Sans", move || in_svg.files()),
+            loader: Arc::new(Loader::new(&settings.assets, pool.clone()).unwrap()),
+            rasterizer: CpuRasterizer::new(pool, &settings.paint),
+            runtime: Runtime::new().unwrap(),
+            library,
+            settings,
+        }
+    }
+
+    /// All pages of `design`, resolved with `exportOptions`, its own member.
+    pub(crate) fn pages(&self, design: &Value) -> Vec<Page> {
+        let mut problems = Problems::new();
+        let options = RenderOptions::read(&design["exportOptions"], "exportOptions".into(), &mut problems);
+        assert!(problems.is_empty(), "{:?}", problems.into_vec());
+        let design = Design::from_value(design, JsonPath::root(), &self.settings.design).unwrap();
+        let pages: Vec<usize> = (0..design.pages.len()).collect();
+        let requests = resolve::asset_requests(&design, &pages, &options);
+        let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
+        let assets = self.runtime.block_on(self.loader.load(&requests, &timeouts));
+        let (fonts, _) = resolve::font_set(&design, &pages, &assets, &self.library, &[], &options).unwrap();
+        let mut layouter = Layouter::new(fonts);
+        let resolved =
+            resolve::resolve(&design, &pages, &assets, &self.svg_fonts, &mut layouter, &options, &|| false).unwrap();
+        resolved.document.pages
+    }
+
+    /// `page` as our PNG shows it.
+    pub(crate) fn picture(&self, page: &Page, scale: f64) -> Raster<Straight> {
+        let plan = paint::plan(page, DeviceScale::new(scale).unwrap(), self.rasterizer.limits()).unwrap();
+        self.runtime.block_on(self.rasterizer.submit(plan)).unwrap().unwrap()
+    }
+}
