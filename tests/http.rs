@@ -279,7 +279,7 @@ async fn assets_skipped_are_warnings() {
 fn design_with_warnings() -> Value {
     let mut png = Vec::new();
     let encoder = png::Encoder::new(&mut png, 8, 4);
-    encoder.write_header().expect("a header").write_image_data(&[0; 4]).expect("pixels");
+    encoder.write_header().expect("a header").write_image_data(&[0; 32]).expect("pixels");
     let src = format!("data:image/png;base64,{}", STANDARD.encode(png));
     json!({"width": 100, "height": 100, "schemaVersion": 4, "pages": [{"children": [
         {"id": "photo", "type": "image", "src": src, "width": 80, "height": 40, "stretchEnabled": true},
