@@ -49,8 +49,8 @@ pub struct ShapedText {
     ink_advance: f64,
     widest: f64,
     forced_lines: usize,
-    /// Sizes do not all shrink alike.
-    rounds: bool,
+    /// The smallest size given in px, which is rounded where the text shrinks; infinite when there is none.
+    least_px_size: f64,
 }
 
 /// The line box that every line has at least.
@@ -167,8 +167,9 @@ impl Layouter {
             }
         }
         let spans = text.blocks.iter().flat_map(|block| block.spans.iter().map(|span| &span.style).chain(&block.strut));
-        let rounds = spans.into_iter().any(|style| style.px_size.is_some());
-        ShapedText { blocks, strut, tab, ink_advance, widest, forced_lines, rounds }
+        let px_sizes = spans.filter_map(|style| style.px_size).filter(|size| *size > 0.0);
+        let least_px_size = px_sizes.fold(f64::INFINITY, f64::min);
+        ShapedText { blocks, strut, tab, ink_advance, widest, forced_lines, least_px_size }
     }
 
     fn strut(&mut self, style: &Arc<SpanStyle>) -> Strut {
@@ -346,11 +347,11 @@ impl ShapedText {
 
     /// A height that the text cannot go below at `factor`, px: spares laying out sizes that cannot fit.
     pub(crate) fn least_height(&self, width: f64, factor: f64) -> f64 {
-        if self.rounds {
-            return 0.0;
-        }
+        // Rounding to whole px makes letters this much larger or smaller.
+        let rounding = 0.5 / self.least_px_size;
+        let (factor, largest) = ((factor - rounding).max(0.0), factor + rounding);
         let width = width.round();
-        let by_width = if self.widest * factor <= width {
+        let by_width = if self.widest * largest <= width {
             (self.ink_advance * factor / (width + FIT_TOLERANCE)).ceil()
         } else {
             0.0
