@@ -238,7 +238,7 @@ async fn page_unknown_is_400_in_the_engines_words() {
 fn design_without_assets() -> Value {
     let image = |id: &str, src: &str| json!({"id": id, "type": "image", "src": src, "width": 9, "height": 9});
     let text =
-        json!({"id": "t", "type": "text", "text": "a", "fontFamily": "No Such Family", "width": 20, "height": 9});
+        json!({"id": "t", "type": "text", "text": "a", "fontFamily": "No Such Family", "width": 20, "height": 20});
     let children = json!([image("p", "http://127.0.0.1:9/p.png"), image("q", "data:image/png;base64,AAAA"), text]);
     json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": children}]})
 }
