@@ -301,10 +301,10 @@ async fn warnings_reach_json_and_header_with_path_and_element() {
     assert_eq!(
         told,
         [
-            ["image_enlarged", "pages[0].children[0]", "photo"],
-            ["ignored", "pages[0].children[1].blurEnabled", "box"],
-            ["ignored", "pages[0].children[1].glow", "box"],
-            ["glyph_missing", "pages[0].children[2]", "words"],
+            ["image_enlarged", "design.pages[0].children[0]", "photo"],
+            ["ignored", "design.pages[0].children[1].blurEnabled", "box"],
+            ["ignored", "design.pages[0].children[1].glow", "box"],
+            ["glyph_missing", "design.pages[0].children[2]", "words"],
         ]
     );
 
