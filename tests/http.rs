@@ -239,7 +239,7 @@ async fn page_unknown_is_400_in_the_engines_words() {
 fn design_without_assets() -> Value {
     let image = |id: &str, src: &str| json!({"id": id, "type": "image", "src": src, "width": 9, "height": 9});
     let text =
-        json!({"id": "t", "type": "text", "text": "a", "fontFamily": "No Such Family", "width": 20, "height": 9});
+        json!({"id": "t", "type": "text", "text": "a", "fontFamily": "No Such Family", "width": 20, "height": 20});
     let children = json!([image("p", "http://127.0.0.1:9/p.png"), image("q", "data:image/png;base64,AAAA"), text]);
     json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": children}]})
 }
@@ -280,7 +280,7 @@ async fn assets_skipped_are_warnings() {
 fn design_with_warnings() -> Value {
     let mut png = Vec::new();
     let encoder = png::Encoder::new(&mut png, 8, 4);
-    encoder.write_header().expect("a header").write_image_data(&[0; 4]).expect("pixels");
+    encoder.write_header().expect("a header").write_image_data(&[0; 32]).expect("pixels");
     let src = format!("data:image/png;base64,{}", STANDARD.encode(png));
     json!({"width": 100, "height": 100, "schemaVersion": 4, "pages": [{"children": [
         {"id": "photo", "type": "image", "src": src, "width": 80, "height": 40, "stretchEnabled": true},
@@ -302,10 +302,10 @@ async fn warnings_reach_json_and_header_with_path_and_element() {
     assert_eq!(
         told,
         [
-            ["image_enlarged", "pages[0].children[0]", "photo"],
-            ["ignored", "pages[0].children[1].blurEnabled", "box"],
-            ["ignored", "pages[0].children[1].glow", "box"],
-            ["glyph_missing", "pages[0].children[2]", "words"],
+            ["image_enlarged", "design.pages[0].children[0]", "photo"],
+            ["ignored", "design.pages[0].children[1].blurEnabled", "box"],
+            ["ignored", "design.pages[0].children[1].glow", "box"],
+            ["glyph_missing", "design.pages[0].children[2]", "words"],
         ]
     );
 
