@@ -5,4 +5,6 @@
 mod vector;
 mod vector_corpus;
 mod vector_document;
+mod vector_pixels;
 mod vector_scenes;
+mod vector_tools;

@@ -239,11 +239,6 @@ impl Canvas<'_> {
         self.content.set_parameters(Name(name.as_bytes()));
         Ok(())
     }
-
-    /// Adds an upright rectangle to the current path.
-    pub(super) fn rect(&mut self, rect: Rect) {
-        self.content.rect(px(rect.x0), px(rect.y0), px(rect.width()), px(rect.height()));
-    }
 }
 
 impl Painter {

@@ -5,7 +5,7 @@ use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use peniko::{Brush, Fill};
 
 use super::PdfError;
-use super::canvas::{Canvas, matrix, px};
+use super::canvas::{Canvas, matrix, px, snapped};
 use super::color::{ColorUse, Pen};
 use crate::report::WarningCode;
 use crate::scene::{Paint, Path};
@@ -138,10 +138,17 @@ impl Canvas<'_> {
     /// Adds `outline` to the current path, in page coordinates.
     pub(super) fn outline(&mut self, outline: &BezPath, transform: Affine) {
         if let Some(rect) = as_rect(outline, transform) {
-            self.content.rect(px(rect.x0), px(rect.y0), px(rect.x1) - px(rect.x0), px(rect.y1) - px(rect.y0));
+            self.rect(rect);
             return;
         }
         self.elements((transform * outline.clone()).elements(), px);
+    }
+
+    /// Adds an upright rectangle to the current path: its sides are where those of a neighbour's are.
+    pub(super) fn rect(&mut self, rect: kurbo::Rect) {
+        let (x, y) = (snapped(rect.x0), snapped(rect.y0));
+        let (width, height) = (snapped(rect.x1) - x, snapped(rect.y1) - y);
+        self.content.rect(px(x), px(y), px(width), px(height));
     }
 
     fn outline_unrounded(&mut self, outline: &BezPath) {
