@@ -52,6 +52,11 @@ pub(crate) fn text(file: &Path) -> String {
     String::from_utf8(run("pdftotext", &["-raw", "-enc", "UTF-8"], file, &["-"]).stdout).unwrap()
 }
 
+/// The text as it stands on the page.
+pub(crate) fn lines(file: &Path) -> String {
+    String::from_utf8(run("pdftotext", &["-enc", "UTF-8"], file, &["-"]).stdout).unwrap()
+}
+
 /// The first page, so many px an inch.
 pub(crate) fn picture(file: &Path, pixels_per_inch: f64) -> RgbaImage {
     let resolution = pixels_per_inch.to_string();

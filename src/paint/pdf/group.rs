@@ -138,7 +138,7 @@ impl Canvas<'_> {
     fn children(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         let mut children = &group.children[..];
         while let Some((first, rest)) = children.split_first() {
-            let cells = super::text::cells(children);
+            let cells = super::curve::cells(children);
             if cells.len() > 1 {
                 self.curved(&cells, transform)?;
                 children = &children[cells.len()..];

@@ -27,11 +27,13 @@ impl Canvas<'_> {
             self.skip("it is too large or its position is not a finite number");
             return Ok(());
         }
-        if let Some((paint, rule)) = &path.fill {
+        if let Some((paint, rule)) = path.fill.as_ref().filter(|(paint, _)| is_visible(paint)) {
             self.fill(&path.outline, *rule, paint, transform)?;
         }
         match &path.stroke {
-            Some((paint, stroke)) if stroke.width > 0.0 => self.stroke(&path.outline, stroke, paint, transform),
+            Some((paint, stroke)) if stroke.width > 0.0 && is_visible(paint) => {
+                self.stroke(&path.outline, stroke, paint, transform)
+            }
             _ => Ok(()),
         }
     }
@@ -186,6 +188,11 @@ impl Canvas<'_> {
             && transform.is_finite()
             && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].into_iter().all(near)
     }
+}
+
+/// False for a solid that nothing would be seen of.
+fn is_visible(paint: &Paint) -> bool {
+    !matches!(paint.brush, Brush::Solid(color) if color.components[3] <= 0.0)
 }
 
 /// The factor by which `transform` scales every length, when there is one.
