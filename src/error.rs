@@ -11,6 +11,7 @@ use crate::design::DesignError;
 use crate::design::resolve::{FontError, ResolveError};
 use crate::output::OutputError;
 use crate::paint::PaintError;
+use crate::paint::pdf::PdfError;
 use crate::pool::PoolError;
 use crate::report::{JsonPath, Problem};
 use crate::text::LibraryError;
@@ -155,7 +156,14 @@ impl From<PaintError> for Error {
 impl From<OutputError> for Error {
     fn from(error: OutputError) -> Self {
         match error {
-            OutputError::TooLarge { .. } => {
+            OutputError::Content(PdfError::Paint(error)) => error.into(),
+            OutputError::Content(PdfError::Font { .. }) => {
+                Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }])
+            }
+            OutputError::Content(PdfError::Abandoned | PdfError::Internal(_)) => Self::Internal(error.to_string()),
+            OutputError::Content(PdfError::TooManyObjects)
+            | OutputError::TooLarge { .. }
+            | OutputError::SheetTooLarge { .. } => {
                 Self::invalid(Problem { path: "exportOptions".into(), message: error.to_string() })
             }
             OutputError::Encoder { .. } => Self::Internal(error.to_string()),

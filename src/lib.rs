@@ -12,11 +12,12 @@ pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod pool; // the CPU pool
 pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
 pub mod options; // what a caller may ask of a render
+pub mod press; // sRGB to the inks of a press, through ICC profiles
 pub mod assets; // what a design points to: fetched, guarded, decoded
 pub mod text; // strings to positioned glyph runs
 pub mod design; // what the client wrote, and how it becomes a scene
 pub mod paint; // scene to pixels
-pub mod output; // pixels to file formats
+pub mod output; // pixels and scenes to file formats
 pub mod error; // the rooms' errors summed, and who can fix them
 pub mod pipeline; // one request, stage by stage
 pub mod server; // HTTP

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::json::{Problems, Reader};
-use crate::report::JsonPath;
+use crate::report::{JsonPath, shown};
 use crate::units::DeviceScale;
 
 /// One render's options. `Default` is what an empty object means.
@@ -58,10 +59,20 @@ pub struct RenderOptions {
     pub crop_mark_size: f64,
     /// `vector` — keep shapes and text as such where the format can. Default false.
     pub vector: bool,
-    /// `color` — colour space of the file. Default RGB.
+    /// `color` — colour space of the file. Default RGB, with a print standard CMYK.
     pub color: ColorSpace,
+    /// `color.blackText` — what becomes of black text in inks. Default black ink alone.
+    pub black_text: BlackText,
     /// `pdfx`, `pdfx1a` — print standard to conform to. Default none.
     pub pdf_standard: Option<PdfStandard>,
+    /// `pdfa` — archive standard, as written; the caller judges it.
+    pub pdf_archive: Option<String>,
+    /// `title` — of a document. Default: the design's `custom.name`.
+    pub title: Option<String>,
+    /// `creationDate` — written into documents. Default: now.
+    pub creation_date: Option<Timestamp>,
+    /// `reproducible` — the same input gives the same bytes: without `creationDate`, documents are of 1970. Default false.
+    pub reproducible: bool,
     /// `fps` — frames per second of animated formats. Default: the format's.
     pub fps: Option<f64>,
 }
@@ -89,7 +100,12 @@ impl Default for RenderOptions {
             crop_mark_size: 0.0,
             vector: false,
             color: ColorSpace::default(),
+            black_text: BlackText::default(),
             pdf_standard: None,
+            pdf_archive: None,
+            title: None,
+            creation_date: None,
+            reproducible: false,
             fps: None,
         }
     }
@@ -129,13 +145,23 @@ pub enum ColorSpace {
 }
 
 /// Printing conditions that a caller may name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CmykProfile {
     /// `FOGRA39` — coated paper, Europe.
     #[default]
     Fogra39,
     /// `USWebCoatedSWOP` — web offset, North America.
     UsWebCoatedSwop,
+}
+
+/// Which inks black text gets. Only where text stays text: pictures of pages know no text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlackText {
+    /// `k` — text of exactly `#000000` gets full black ink and no other, so that inks out of register cannot blur it.
+    #[default]
+    BlackInk,
+    /// `profile` — as the profile says: four inks, darker.
+    Profile,
 }
 
 /// Subsets of PDF made for presses.
@@ -160,6 +186,8 @@ impl RenderOptions {
         }
         let Some(mut json) = Reader::new(value, at, problems) else { return defaults };
         let json = &mut json;
+        let pdf_standard = pdf_standard(json);
+        let (color, black_text) = color(json, pdf_standard);
         Self {
             format: json.string("format").map(str::to_owned),
             mime_type: json.string("mimeType").map(str::to_owned),
@@ -180,8 +208,13 @@ impl RenderOptions {
             dpi: dpi(json),
             crop_mark_size: checked(json, "cropMarkSize", "a number of at least 0", |it| it >= 0.0).unwrap_or_default(),
             vector: json.flag_or("vector", false),
-            color: color(json),
-            pdf_standard: pdf_standard(json),
+            color,
+            black_text,
+            pdf_standard,
+            pdf_archive: json.string("pdfa").map(str::to_owned),
+            title: json.string("title").map(str::to_owned),
+            creation_date: creation_date(json),
+            reproducible: json.flag_or("reproducible", false),
             fps: checked(json, "fps", "a number greater than 0", |it| it > 0.0),
         }
     }
@@ -222,14 +255,47 @@ fn dpi(json: &mut Reader<'_>) -> Option<f64> {
     checked(json, "dpi", "a number greater than 0, or \"auto\"", |it| it > 0.0)
 }
 
-fn color(json: &mut Reader<'_>) -> ColorSpace {
-    let Some(mut color) = json.object("color") else { return ColorSpace::Rgb };
-    let profile = color
-        .one_of("profile", &[("FOGRA39", CmykProfile::Fogra39), ("USWebCoatedSWOP", CmykProfile::UsWebCoatedSwop)]);
-    match color.one_of("space", &[("RGB", false), ("CMYK", true)]) {
+/// With a print standard, whose pages are made of inks (pdf.md §7), CMYK is the default and RGB a contradiction.
+fn color(json: &mut Reader<'_>, standard: Option<PdfStandard>) -> (ColorSpace, BlackText) {
+    let default = match standard {
+        Some(PdfStandard::X4 | PdfStandard::X1a) => ColorSpace::Cmyk(CmykProfile::default()),
+        None => ColorSpace::Rgb,
+    };
+    let Some(mut color) = json.object("color") else { return (default, BlackText::default()) };
+    let profile = color.one_of("profile", PROFILES);
+    let black_text = color.one_of("blackText", BLACK_TEXT).unwrap_or_default();
+    let space = match color.one_of("space", &[("RGB", false), ("CMYK", true)]) {
         Some(true) => ColorSpace::Cmyk(profile.unwrap_or_default()),
-        Some(false) | None => ColorSpace::Rgb,
+        Some(false) if standard.is_some() => {
+            color.problem(
+                "space",
+                "found \"RGB\" beside pdfx or pdfx1a, which are for inks; accepted: CMYK, or no color",
+            );
+            ColorSpace::Rgb
+        }
+        Some(false) => ColorSpace::Rgb,
+        None => match default {
+            ColorSpace::Cmyk(default) => ColorSpace::Cmyk(profile.unwrap_or(default)),
+            ColorSpace::Rgb => ColorSpace::Rgb,
+        },
+    };
+    (space, black_text)
+}
+
+const PROFILES: &[(&str, CmykProfile)] =
+    &[("FOGRA39", CmykProfile::Fogra39), ("USWebCoatedSWOP", CmykProfile::UsWebCoatedSwop)];
+
+const BLACK_TEXT: &[(&str, BlackText)] = &[("k", BlackText::BlackInk), ("profile", BlackText::Profile)];
+
+fn creation_date(json: &mut Reader<'_>) -> Option<Timestamp> {
+    const KEY: &str = "creationDate";
+    let text = json.string(KEY)?;
+    let date = text.parse().ok().filter(|date| *date >= Timestamp::UNIX_EPOCH);
+    if date.is_none() {
+        const ACCEPTED: &str = "a date from 1970 on with time and zone, as 2026-11-23T10:00:00Z";
+        json.problem(KEY, format!("found {:?}; accepted: {ACCEPTED}", shown(text)));
     }
+    date
 }
 
 fn pdf_standard(json: &mut Reader<'_>) -> Option<PdfStandard> {
@@ -268,7 +334,8 @@ mod tests {
             "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
             "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
             "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "cropMarkSize": 30, "vector": true,
-            "color": {"space": "CMYK"}, "pdfx": "x-4", "fps": 24,
+            "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
+            "creationDate": "1970-01-01T01:00:00+01:00", "reproducible": true, "fps": 24,
         }));
         assert_eq!(problems, Vec::<String>::new());
         let expected = RenderOptions {
@@ -292,11 +359,31 @@ mod tests {
             crop_mark_size: 30.0,
             vector: true,
             color: ColorSpace::Cmyk(CmykProfile::Fogra39),
+            black_text: BlackText::Profile,
             pdf_standard: Some(PdfStandard::X4),
+            pdf_archive: None,
+            title: Some("Spring".to_owned()),
+            creation_date: Some(Timestamp::UNIX_EPOCH),
+            reproducible: true,
             fps: Some(24.0),
         };
         assert_eq!(options, expected);
         assert_eq!(read(&json!({"dpi": "auto"})).0.dpi, None);
+    }
+
+    #[test]
+    fn options_of_print_standards_mean_inks() {
+        let color = |value: &Value| {
+            let (options, problems) = read(value);
+            (options.color, problems.len())
+        };
+        let inks = ColorSpace::Cmyk;
+        assert_eq!(color(&json!({"pdfx": "x-4"})), (inks(CmykProfile::Fogra39), 0));
+        let swop = json!({"pdfx1a": true, "color": {"profile": "USWebCoatedSWOP"}});
+        assert_eq!(color(&swop), (inks(CmykProfile::UsWebCoatedSwop), 0));
+        assert_eq!(color(&json!({"color": {"profile": "FOGRA39"}})), (ColorSpace::Rgb, 0));
+        assert_eq!(color(&json!({"pdfx": "x-4", "color": {"space": "RGB"}})), (ColorSpace::Rgb, 1));
+        assert_eq!(read(&json!({"creationDate": "yesterday"})).1.len(), 1);
     }
 
     #[test]

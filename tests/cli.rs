@@ -65,6 +65,24 @@ fn render_all_pages_numbers_them() {
 }
 
 #[test]
+fn render_writes_all_pages_into_one_pdf_or_nothing() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let output = render(folder.path(), &["design.json", "-o", "a.pdf", "--vector", "--reproducible"]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let file = std::fs::read(at("a.pdf")).expect("written");
+    assert!(file.starts_with(b"%PDF-1.7") && file.ends_with(b"%%EOF"), "{file:?}");
+    assert_eq!(render(folder.path(), &["design.json", "-o", "b.pdf", "--pages", "two,three"]).status.code(), Some(1));
+    assert_eq!(render(folder.path(), &["design.json", "-o", "b-{page}.pdf", "--all-pages"]).status.code(), Some(2));
+    assert_eq!(render(folder.path(), &["design.json", "-o", "b.pdf", "--cmyk"]).status.code(), Some(3), "no profile");
+    // Nothing half-written: neither the file nor what it is written beside.
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|it| it.file_name()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["a.pdf", "design.json"]);
+}
+
+#[test]
 fn render_reads_and_writes_standard_streams() {
     let folder = folder();
     let mut child = tenter(folder.path())
@@ -107,7 +125,7 @@ fn exit_codes_tell_who_can_fix_it() {
     let (one, message) = refused("empty.json", "{}");
     assert!(one == Some(1) && message.contains("error: pages: "), "{message}");
     assert_eq!(refused("broken.json", "{").0, Some(1));
-    assert_eq!(code(&["design.json", "-o", "a.pdf"]).0, Some(1));
+    assert_eq!(code(&["design.json", "-o", "a.pdf", "--options", r#"{"pdfa": "2b"}"#]).0, Some(1));
     assert_eq!(code(&["design.json", "-o", "a.png", "--options", r#"{"pageId": "three"}"#]).0, Some(1));
     let (one, message) = code(&["design.json", "-o", "a.png", "--options", r#"{"pixelRatio": 0, "quality": 2}"#]);
     assert!(one == Some(1) && message.lines().count() == 2, "one line a problem: {message}");

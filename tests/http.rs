@@ -296,9 +296,10 @@ async fn jobs_are_not_built_and_say_so() {
 #[tokio::test]
 async fn formats_not_built_and_not_supported() {
     let service = service(&[]);
-    let pdf = service.render(json!({"design": design(), "format": "pdf"})).await;
-    assert_eq!(pdf.status, StatusCode::NOT_IMPLEMENTED);
-    assert!(pdf.error().contains("PDF is not built yet"), "{}", pdf.error());
+    let options = json!({"pdfa": "2b"});
+    let archive = service.render(json!({"design": design(), "format": "pdf", "exportOptions": options})).await;
+    assert_eq!(archive.status, StatusCode::NOT_IMPLEMENTED);
+    assert!(archive.error().contains("PDF/A is not built yet"), "{}", archive.error());
     for format in ["gif", "mp4", "bmp"] {
         let answer = service.render(json!({"design": design(), "format": format})).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{format}");

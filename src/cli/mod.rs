@@ -4,6 +4,7 @@
 //! Imports: everything.
 
 mod doctor;
+mod document;
 mod flags;
 mod memory;
 mod render;
@@ -21,7 +22,7 @@ use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, Settings, Settings
 use crate::error::{Error, Kind};
 use crate::pipeline::Engine;
 
-/// Renders Polotno designs to PNG and JPEG.
+/// Renders Polotno designs to PNG, JPEG and PDF.
 #[derive(Parser)]
 #[command(
     name = "tenter",

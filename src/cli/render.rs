@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::document::DocumentFlags;
 use super::flags::SettingFlags;
 use super::{Failure, load, start_engine, start_log, start_runtime};
 use crate::config::{LogLevel, Source};
 use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::RenderOptions;
-use crate::output::Format;
+use crate::output::{Format, Making};
 use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
 use crate::report::{JsonPath, Problem};
 
@@ -24,15 +25,17 @@ const PAGE: &str = "{page}";
 pub(super) struct Arguments {
     /// The design's JSON file; - for standard input
     design: PathBuf,
-    /// The picture to write; - for standard output. Its ending chooses the format unless the options do
+    /// The picture or PDF to write; - for standard output. Its ending chooses the format unless the options do
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
     #[arg(long, value_name = "JSON|@FILE")]
     options: Option<String>,
-    /// All pages, one file each: -o out-{page}.png
+    /// All pages, one picture each: -o out-{page}.png. A PDF has all pages anyway
     #[arg(long)]
     all_pages: bool,
+    #[command(flatten)]
+    document: DocumentFlags,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -50,9 +53,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let depth = loaded.settings.design.json_depth;
 
     let design = json::parse(&read(&arguments.design)?, depth).map_err(Error::invalid)?;
-    let options = read_options(arguments.options.as_deref(), depth)?;
+    let options = read_options(arguments, depth)?;
     let format = choose_format(&options, &arguments.output)?;
-    let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options) };
+    if arguments.all_pages && matches!(format.making(), Making::Document) {
+        let message = "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file";
+        return Err(Failure::Usage(message.into()));
+    }
+    let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options, format) };
 
     let engine = start_engine(&loaded.settings)?;
     let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
@@ -66,12 +73,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_options(given: Option<&str>, depth: usize) -> Result<RenderOptions, Failure> {
-    let value = match given.map(|it| it.strip_prefix('@').ok_or(it)) {
+fn read_options(arguments: &Arguments, depth: usize) -> Result<RenderOptions, Failure> {
+    let mut value = match arguments.options.as_deref().map(|it| it.strip_prefix('@').ok_or(it)) {
         None => Value::Null,
         Some(Ok(file)) => json::parse(&read(Path::new(file))?, depth).map_err(in_options)?,
         Some(Err(text)) => json::parse(text.as_bytes(), depth).map_err(in_options)?,
     };
+    arguments.document.add_to(&mut value);
     let mut problems = Problems::new();
     let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
     if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
@@ -101,12 +109,24 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     done.map(|()| bytes).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
 }
 
+/// All or nothing: a file of that name is the old one or the new one, never half of it.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let done = if path.as_os_str() == STANDARD {
         let mut output = std::io::stdout().lock();
         output.write_all(bytes).and_then(|()| output.flush())
+    } else if path.metadata().is_ok_and(|it| !it.is_file()) {
+        std::fs::write(path, bytes) // a pipe or a device cannot be replaced
     } else {
-        std::fs::write(path, bytes)
+        replace(path, bytes)
     };
     done.map_err(|error| Failure::Machine(format!("cannot write {}: {error}", path.display())))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Through links: what they point to is what the caller means.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut beside = path.clone().into_os_string();
+    beside.push(format!(".{}.part", std::process::id()));
+    let done = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, &path));
+    done.inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }

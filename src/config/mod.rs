@@ -33,6 +33,8 @@ pub struct Settings {
     pub fonts: FontSettings,
     /// Of one page's pixels.
     pub paint: PaintSettings,
+    /// Colour profiles of presses.
+    pub icc: IccSettings,
     /// What is written to standard error.
     pub log: LogSettings,
 }
@@ -272,6 +274,40 @@ pub struct FontSettings {
     pub google_fonts_url: Option<String>,
     /// Where fonts from that endpoint are kept: `fonts` in `TENTER_DATA_DIR`.
     pub cache_directory: Option<PathBuf>,
+}
+
+/// Where colour profiles of presses come from; none is ours to ship.
+#[derive(Clone, Debug)]
+pub struct IccSettings {
+    /// `TENTER_ICC_DIR` — the operator's folder, read when a profile is first asked for. Default none: no CMYK.
+    pub directory: Option<PathBuf>,
+    /// `TENTER_ICC_FOGRA39` — files there for `FOGRA39`; the first that exists counts.
+    pub fogra39: FileNames,
+    /// `TENTER_ICC_SWOP` — files there for `USWebCoatedSWOP`; the first that exists counts.
+    pub swop: FileNames,
+}
+
+impl Default for IccSettings {
+    /// The names under which ECI, Adobe and Linux distributions hand them out.
+    fn default() -> Self {
+        let names = |names: &[&str]| FileNames(names.iter().map(|it| (*it).to_owned()).collect());
+        Self {
+            directory: None,
+            fogra39: names(&["ISOcoated_v2_eci.icc", "CoatedFOGRA39.icc", "FOGRA39L_coated.icc"]),
+            swop: names(&["USWebCoatedSWOP.icc", "SWOP2006_Coated3v2.icc"]),
+        }
+    }
+}
+
+/// Names of files in a folder, none of which leads out of it; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNames(Vec<String>);
+
+impl FileNames {
+    /// In the order given.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
 }
 
 /// What one painted page may cost, and what is kept for the next.

@@ -20,6 +20,8 @@ pub enum Section {
     Assets,
     /// Fonts.
     Fonts,
+    /// Inks.
+    Color,
     /// Logging.
     Log,
 }
@@ -34,6 +36,7 @@ impl Section {
             Self::Design => "Limits of a design",
             Self::Assets => "Pictures and fonts a design points to",
             Self::Fonts => "Fonts",
+            Self::Color => "Colour profiles of presses",
             Self::Log => "Log",
         }
     }
@@ -124,9 +127,11 @@ const DAY: u64 = 24 * HOUR;
 
 const URL: Accepts = Accepts::Words("an http or https address without query, or nothing");
 
+const FILE_NAMES: Accepts = Accepts::Words("names of files without folders, separated by commas");
+
 /// Every setting there is.
 pub static SETTINGS: &[Setting] = {
-    use Section::{Assets, Design, Fonts, Log, Rendering, Results, Server};
+    use Section::{Assets, Color, Design, Fonts, Log, Rendering, Results, Server};
     &[
         row(
             Server,
@@ -356,6 +361,27 @@ pub static SETTINGS: &[Setting] = {
             "A CSS endpoint that speaks like https://fonts.googleapis.com/css2, asked for families that neither the \
              design nor TENTER_FONT_DIR brings. None: such a family is an error, or replaced with `skipFontError`.",
             |s| &mut s.fonts.google_fonts_url,
+        ),
+        row(
+            Color,
+            "TENTER_ICC_DIR",
+            Accepts::Words("a folder, or nothing"),
+            "ICC profiles for `color.space: \"CMYK\"` and PDF/X. None: asking for inks is an error.",
+            |s| &mut s.icc.directory,
+        ),
+        row(
+            Color,
+            "TENTER_ICC_FOGRA39",
+            FILE_NAMES,
+            "Files in TENTER_ICC_DIR that are the profile `FOGRA39`; the first that exists counts.",
+            |s| &mut s.icc.fogra39,
+        ),
+        row(
+            Color,
+            "TENTER_ICC_SWOP",
+            FILE_NAMES,
+            "Files in TENTER_ICC_DIR that are the profile `USWebCoatedSWOP`; the first that exists counts.",
+            |s| &mut s.icc.swop,
         ),
         row(Log, "TENTER_LOG_FORMAT", Accepts::OneOf(LogFormat::WORDS), "One JSON object a line, or text.", |s| {
             &mut s.log.format

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Key, Keys, LogFormat, LogLevel, RasterizerChoice};
+use super::{FileNames, Key, Keys, LogFormat, LogLevel, RasterizerChoice};
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +156,19 @@ impl Field for Vec<String> {
     }
     fn show(&self, _: Accepts) -> String {
         self.join(", ")
+    }
+}
+
+/// Separated by commas; no name leads out of its folder.
+impl Field for FileNames {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        let names: Vec<_> = split_list(text).map(str::to_owned).collect();
+        let plain = |name: &String| !name.contains(['/', '\\']) && !name.starts_with('.');
+        *self = (!names.is_empty() && names.iter().all(plain)).then_some(FileNames(names))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.0.join(", ")
     }
 }
 

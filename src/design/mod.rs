@@ -39,6 +39,8 @@ use crate::report::{JsonPath, Problem, Warning, WarningCode};
 pub struct Design {
     /// `dpi` — design px per inch of paper, greater than 0. Default 72. Never changes px.
     pub dpi: f64,
+    /// `custom.name` — what the design is called; titles of documents are made of it.
+    pub name: Option<Arc<str>>,
     /// Files of `fonts`, in order.
     pub fonts: Vec<FontFace>,
     /// At least one.
@@ -132,11 +134,18 @@ impl Design {
         reading.version.legacy_backgrounds(&mut pages);
         Self {
             dpi: json.number("dpi").filter(|dpi| *dpi > 0.0).unwrap_or(DEFAULT_DPI),
+            name: custom_name(&json),
             fonts: fonts::read(&mut json),
             pages,
             warnings: reading.warnings.into_vec(),
         }
     }
+}
+
+/// `custom` is the caller's own and may hold anything: what is no text is no name, and no problem either.
+fn custom_name(json: &Reader<'_>) -> Option<Arc<str>> {
+    let name = json.get("custom")?.get("name")?.as_str()?.trim();
+    (!name.is_empty()).then(|| name.into())
 }
 
 fn read_pages(json: &mut Reader<'_>, reading: &mut Reading, size: Size) -> Vec<Page> {

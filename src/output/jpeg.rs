@@ -1,12 +1,16 @@
 //! JPEG: baseline, 4:2:0, white where nothing was drawn (rendering.md §11).
 //!
+//! With inks: four channels, inverted, with Adobe's marker, as every reader of such files expects, and the profile of the press.
+//!
 //! Feature `turbo` encodes with libjpeg-turbo, three times faster; otherwise jpeg-encoder, which needs no C.
 
-use super::{Format, OutputError, OutputOptions};
+use super::{Format, Making, OutputError, OutputOptions, PictureFormat};
+use crate::press::Press;
 use crate::raster::{Raster, Straight};
+use crate::units::DeviceSize;
 
 /// Of the file format: 16 bits a side.
-const MAX_SIDE: u32 = 65_535;
+const MAX_SIDE: u32 = u16::MAX as u32;
 /// A browser's, for `canvas.toDataURL('image/jpeg')`.
 const DEFAULT_QUALITY: f64 = 0.92;
 
@@ -31,29 +35,76 @@ impl Format for Jpeg {
         &["jpg", "image/jpg"]
     }
 
-    fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
-        let (width, height) = (raster.size().width, raster.size().height);
-        if width.max(height) > MAX_SIDE {
-            return Err(OutputError::TooLarge { format: self.name(), limit: MAX_SIDE, width, height });
-        }
-        let picture = Picture {
-            rgb: on_white(raster.pixels()),
-            width: width as u16,
-            height: height as u16,
-            quality: quality(options.quality),
-            pixels_per_inch: options.pixels_per_inch.and_then(density),
-        };
-        encode(&picture).map_err(|reason| OutputError::Encoder { format: self.name(), reason })
+    fn making(&self) -> Making<'_> {
+        Making::Pictures(self)
     }
 }
 
-struct Picture {
-    rgb: Vec<u8>,
-    width: u16,
-    height: u16,
-    /// 1 to 100.
-    quality: u8,
-    pixels_per_inch: Option<u16>,
+impl PictureFormat for Jpeg {
+    fn holds_inks(&self) -> bool {
+        true
+    }
+
+    fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
+        let size = checked(raster.size())?;
+        let samples = on_white(raster.pixels());
+        let pixels_per_inch = options.pixels_per_inch.and_then(density);
+        match &options.inks {
+            None => rgb(Picture { samples, size, quality: options.quality, pixels_per_inch }),
+            Some(inks) => {
+                let samples = inks.press.pixels(&samples);
+                cmyk(Picture { samples, size, quality: options.quality, pixels_per_inch }, Some(&inks.press))
+            }
+        }
+    }
+}
+
+/// What goes into a file.
+pub(super) struct Picture {
+    /// Three or four bytes a pixel.
+    pub(super) samples: Vec<u8>,
+    /// Columns and rows, as [`checked`] gives them.
+    pub(super) size: (u16, u16),
+    /// 0 to 1. `None`: as a browser's.
+    pub(super) quality: Option<f64>,
+    /// `None`: not written.
+    pub(super) pixels_per_inch: Option<u16>,
+}
+
+/// Columns and rows, when the format can hold them.
+pub(super) fn checked(size: DeviceSize) -> Result<(u16, u16), OutputError> {
+    let DeviceSize { width, height } = size;
+    match (u16::try_from(width), u16::try_from(height)) {
+        (Ok(width), Ok(height)) => Ok((width, height)),
+        _ => Err(OutputError::TooLarge { format: Jpeg.name(), limit: MAX_SIDE, width, height }),
+    }
+}
+
+/// A file of sRGB samples, 4:2:0.
+pub(super) fn rgb(picture: Picture) -> Result<Vec<u8>, OutputError> {
+    encode(&picture).map_err(|reason| OutputError::Encoder { format: Jpeg.name(), reason })
+}
+
+/// A file of inks, 255 in `samples` for full ink: YCCK, 4:2:0, inverted, as Adobe writes it. `embed` puts the profile in.
+pub(super) fn cmyk(picture: Picture, embed: Option<&Press>) -> Result<Vec<u8>, OutputError> {
+    use jpeg_encoder::ColorType;
+    let mut file = Vec::with_capacity(picture.samples.len() / 8);
+    let mut encoder = encoder(&mut file, &picture);
+    let profile = embed.map_or(Ok(()), |press| encoder.add_icc_profile(press.icc()));
+    let (width, height) = picture.size;
+    let done = profile.and_then(|()| encoder.encode(&picture.samples, width, height, ColorType::CmykAsYcck));
+    done.map_err(|error| OutputError::Encoder { format: Jpeg.name(), reason: error.to_string() })?;
+    Ok(file)
+}
+
+fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture) -> jpeg_encoder::Encoder<&'a mut Vec<u8>> {
+    use jpeg_encoder::{Encoder, PixelDensity, SamplingFactor};
+    let mut encoder = Encoder::new(file, quality(picture.quality));
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    if let Some(pixels_per_inch) = picture.pixels_per_inch {
+        encoder.set_density(PixelDensity::dpi(pixels_per_inch));
+    }
+    encoder
 }
 
 /// 0 to 1 becomes 1 to 100. Anything else counts as not given, as in a browser.
@@ -67,7 +118,8 @@ fn density(pixels_per_inch: f64) -> Option<u16> {
     (1.0..=f64::from(u16::MAX)).contains(&rounded).then_some(rounded as u16)
 }
 
-fn on_white(pixels: &[u8]) -> Vec<u8> {
+/// Straight RGBA on white paper: three bytes a pixel.
+pub(super) fn on_white(pixels: &[u8]) -> Vec<u8> {
     let mut rgb = vec![0; pixels.len() / 4 * 3];
     for (rgb, pixel) in rgb.chunks_exact_mut(3).zip(pixels.chunks_exact(4)) {
         let alpha = u32::from(pixel[3]);
@@ -80,23 +132,20 @@ fn on_white(pixels: &[u8]) -> Vec<u8> {
 
 #[cfg(not(feature = "turbo"))]
 fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
-    use jpeg_encoder::{ColorType, Encoder, PixelDensity, SamplingFactor};
-    let mut file = Vec::with_capacity(picture.rgb.len() / 8);
-    let mut encoder = Encoder::new(&mut file, picture.quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    if let Some(pixels_per_inch) = picture.pixels_per_inch {
-        encoder.set_density(PixelDensity::dpi(pixels_per_inch));
-    }
-    encoder.encode(&picture.rgb, picture.width, picture.height, ColorType::Rgb).map_err(|error| error.to_string())?;
+    let mut file = Vec::with_capacity(picture.samples.len() / 8);
+    let (width, height) = picture.size;
+    let encoder = encoder(&mut file, picture);
+    let done = encoder.encode(&picture.samples, width, height, jpeg_encoder::ColorType::Rgb);
+    done.map_err(|error| error.to_string())?;
     Ok(file)
 }
 
 #[cfg(feature = "turbo")]
 fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
     use turbojpeg::{Image, PixelFormat, Subsamp};
-    let (width, height) = (usize::from(picture.width), usize::from(picture.height));
-    let image = Image { pixels: picture.rgb.as_slice(), width, pitch: width * 3, height, format: PixelFormat::RGB };
-    let file = turbojpeg::compress(image, i32::from(picture.quality), Subsamp::Sub2x2);
+    let (width, height) = (usize::from(picture.size.0), usize::from(picture.size.1));
+    let image = Image { pixels: picture.samples.as_slice(), width, pitch: width * 3, height, format: PixelFormat::RGB };
+    let file = turbojpeg::compress(image, i32::from(quality(picture.quality)), Subsamp::Sub2x2);
     let mut file = file.map_err(|error| error.to_string())?.to_vec();
     if let Some(pixels_per_inch) = picture.pixels_per_inch {
         set_density(&mut file, pixels_per_inch);
@@ -119,7 +168,6 @@ fn set_density(file: &mut [u8], pixels_per_inch: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::DeviceSize;
 
     fn write(pixel: [u8; 4], width: u32, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         let size = DeviceSize { width, height: 16 };

@@ -1,27 +1,35 @@
-//! File formats: pixels to bytes.
+//! File formats: pixels, and for documents whole scenes, to bytes.
 //!
-//! In: the list of formats and one file each. Not in: painting, HTTP, where files go. Imports: `raster`, `units`.
+//! In: the list of formats and one file or folder each. Not in: painting, HTTP, where files go.
+//! Imports: `raster`, `units`; for documents also `scene`, `options`, `press` and `paint::pdf`, which makes the content of
+//! their pages.
 
 mod jpeg;
+pub mod pdf;
 mod png;
 
 pub use jpeg::Jpeg;
+pub use pdf::Pdf;
 pub use png::Png;
 
+use crate::paint::pdf::PdfError;
+use crate::press::Inks;
 use crate::raster::{Raster, Straight};
 
-/// What a caller may choose about the file.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
+/// What a caller may choose about a picture's file.
+#[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
     /// `0.0..=1.0`, as for a browser's canvas; only formats that lose detail use it. `None`: the format's default.
     pub quality: Option<f64>,
     /// Device pixels an inch, written into the file so that it prints at its size (rendering.md §11): the design's
     /// dpi times the pixel ratio. `None` or not greater than 0: not written.
     pub pixels_per_inch: Option<f64>,
+    /// The file holds inks instead of sRGB; only formats that can use it.
+    pub inks: Option<Inks>,
 }
 
 /// Why there is no file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum OutputError {
     /// The format cannot hold so large a picture.
     #[error(
@@ -37,6 +45,22 @@ pub enum OutputError {
         /// Rows.
         height: u32,
     },
+    /// The sheet is larger than a PDF may be.
+    #[error(
+        "the sheet would be {width:.0} x {height:.0} pt; a PDF holds at most {limit} pt (200 in) a side: raise dpi, or \
+         lower the page size"
+    )]
+    SheetTooLarge {
+        /// In points.
+        width: f64,
+        /// In points.
+        height: f64,
+        /// In points.
+        limit: f64,
+    },
+    /// A page could not become content of a PDF.
+    #[error(transparent)]
+    Content(#[from] PdfError),
     /// The encoder failed: a bug of ours.
     #[error("internal error while writing {format}: {reason}")]
     Encoder {
@@ -57,12 +81,28 @@ pub trait Format: Sync + std::fmt::Debug {
     fn extension(&self) -> &'static str;
     /// Other names that callers use for it; lower case.
     fn aliases(&self) -> &'static [&'static str];
+    /// How its files are made.
+    fn making(&self) -> Making<'_>;
+}
+
+/// How files of a format are made.
+pub enum Making<'a> {
+    /// One file a page, from its pixels.
+    Pictures(&'a dyn PictureFormat),
+    /// One file for all pages, page by page: [`pdf::Writer`].
+    Document,
+}
+
+/// A file format for one picture.
+pub trait PictureFormat: Sync {
     /// The file. Pure; meant for the CPU pool.
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError>;
+    /// Whether files can hold inks; others leave [`OutputOptions::inks`] alone (http-api.md §4).
+    fn holds_inks(&self) -> bool;
 }
 
 /// Every format, the default first.
-pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg];
+pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg, &Pdf];
 
 /// The format of this name, alias or media type, whatever its case; `None` when there is none.
 pub fn format(name: &str) -> Option<&'static dyn Format> {
@@ -83,6 +123,7 @@ mod tests {
         assert_eq!(named("png"), Some("png"));
         assert_eq!(named("image/jpeg"), Some("jpeg"));
         assert_eq!(named(" JPG "), Some("jpeg"));
+        assert_eq!(named("application/pdf"), Some("pdf"));
         assert_eq!(named("gif"), None);
     }
 }

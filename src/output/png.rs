@@ -2,7 +2,7 @@
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, PixelDimensions, Unit};
 
-use super::{Format, OutputError, OutputOptions};
+use super::{Format, Making, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
 const INCHES_A_METRE: f64 = 1.0 / 0.0254;
@@ -26,6 +26,16 @@ impl Format for Png {
 
     fn aliases(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    fn making(&self) -> Making<'_> {
+        Making::Pictures(self)
+    }
+}
+
+impl PictureFormat for Png {
+    fn holds_inks(&self) -> bool {
+        false
     }
 
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {

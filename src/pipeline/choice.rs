@@ -1,8 +1,9 @@
 //! What the caller chose: which file format, which pages.
 
 use crate::error::Error;
-use crate::options::{ColorSpace, RenderOptions};
-use crate::output::{self, FORMATS, Format};
+use crate::json::Problems;
+use crate::options::RenderOptions;
+use crate::output::{self, FORMATS, Format, Making};
 use crate::report::{JsonPath, Problem, shown};
 
 /// Which pages of a design become pictures.
@@ -12,14 +13,19 @@ pub enum Pages {
     First,
     /// The one with this `id`.
     Id(String),
+    /// Those with these ids, in design order, each once.
+    Ids(Vec<String>),
     /// All, in design order.
     All,
 }
 
 impl Pages {
-    /// `pageId`, or the first page (http-api.md §4).
-    pub fn of(options: &RenderOptions) -> Self {
-        options.page_id.clone().map_or(Self::First, Self::Id)
+    /// Of pictures `pageId`, or the first page; of documents `pageIds`, or all (http-api.md §2, §4).
+    pub fn of(options: &RenderOptions, format: &dyn Format) -> Self {
+        match format.making() {
+            Making::Pictures(_) => options.page_id.clone().map_or(Self::First, Self::Id),
+            Making::Document => options.page_ids.clone().map_or(Self::All, Self::Ids),
+        }
     }
 
     /// Their places among `ids`, which is not empty.
@@ -29,22 +35,40 @@ impl Pages {
             Self::All => Ok((0..ids.len()).collect()),
             Self::Id(wanted) => match ids.clone().position(|id| id == wanted) {
                 Some(index) => Ok(vec![index]),
-                None => {
-                    let known = ids.take(IDS_TOLD).collect::<Vec<_>>().join(", ");
-                    // The editor's words, by which clients know it (http-api.md §6).
-                    let message = format!("No page for export with id {wanted:.80}; the design has {known}");
-                    Err(Error::invalid(Problem { path: JsonPath::from(OPTIONS).key("pageId"), message }))
-                }
+                None => Err(Error::invalid(no_page(JsonPath::from(OPTIONS).key("pageId"), wanted, ids))),
             },
+            Self::Ids(wanted) => {
+                let at = JsonPath::from(OPTIONS).key("pageIds");
+                let mut problems = Problems::new();
+                if wanted.is_empty() {
+                    problems.push(at.clone(), "is empty; accepted: at least one id of a page, or no pageIds for all");
+                }
+                for (index, id) in wanted.iter().enumerate() {
+                    if !ids.clone().any(|known| known == id) {
+                        let Problem { path, message } = no_page(at.index(index), id, ids.clone());
+                        problems.push(path, message);
+                    }
+                }
+                if !problems.is_empty() {
+                    return Err(Error::Invalid(problems.into_vec()));
+                }
+                Ok(ids.enumerate().filter(|(_, id)| wanted.iter().any(|it| it == id)).map(|(index, _)| index).collect())
+            }
         }
     }
+}
+
+/// In the editor's words, by which clients know it (http-api.md §6).
+fn no_page<'a>(path: JsonPath, wanted: &str, ids: impl Iterator<Item = &'a str>) -> Problem {
+    let known = ids.take(IDS_TOLD).collect::<Vec<_>>().join(", ");
+    Problem { path, message: format!("No page for export with id {wanted:.80}; the design has {known}") }
 }
 
 /// Ids of pages told to a caller who asked for another.
 const IDS_TOLD: usize = 20;
 
 /// Where render options stand in a call (http-api.md §2).
-const OPTIONS: &str = "exportOptions";
+pub(super) const OPTIONS: &str = "exportOptions";
 
 /// Known to the API, but nobody paints them here.
 const ANIMATED: [&str; 2] = ["gif", "mp4"];
@@ -53,7 +77,7 @@ const ANIMATED: [&str; 2] = ["gif", "mp4"];
 /// first there is, PNG.
 ///
 /// # Errors
-/// `Invalid` for an unknown or animated one, `NotBuilt` for PDF; both say what there is.
+/// `Invalid` for an unknown or animated one; it says what there is.
 pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Result<&'static dyn Format, Error> {
     let (asked, at) = match (name, &options.format, &options.mime_type) {
         (Some((name, at)), _, _) => (name, at),
@@ -62,17 +86,10 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
         (None, None, None) => return Ok(FORMATS[0]),
     };
     if let Some(format) = output::format(asked) {
-        // Only JPEG can hold process colours; for PNG the option has no meaning (http-api.md §4).
-        if format.name() == "jpeg" && options.color != ColorSpace::Rgb {
-            return Err(Error::NotBuilt("CMYK is not built yet; leave out color, or set its space to RGB".into()));
-        }
         return Ok(format);
     }
     let accepted = FORMATS.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
     let asked = asked.trim().to_ascii_lowercase();
-    if matches!(asked.as_str(), "pdf" | "application/pdf") {
-        return Err(Error::NotBuilt(format!("PDF is not built yet; formats: {accepted}")));
-    }
     let why = if ANIMATED.contains(&asked.as_str()) { "is not supported" } else { "is not a format we know" };
     let message = format!("found {:?}, which {why}; accepted: {accepted}", shown(&asked));
     Err(Error::invalid(Problem { path: at, message }))
@@ -82,15 +99,6 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
 mod tests {
     use super::*;
     use crate::error::Kind;
-
-    #[test]
-    fn cmyk_is_refused_where_it_would_matter() {
-        let options = RenderOptions { color: ColorSpace::Cmyk(Default::default()), ..RenderOptions::default() };
-        let kind =
-            |name| format_for(Some((name, JsonPath::root())), &options).map(|it| it.name()).map_err(|it| it.kind());
-        assert_eq!(kind("jpeg"), Err(Kind::NotBuilt));
-        assert_eq!(kind("png"), Ok("png"));
-    }
 
     fn chosen(name: Option<&str>, format: Option<&str>, mime_type: Option<&str>) -> Result<&'static str, Error> {
         let options = RenderOptions {
@@ -120,12 +128,28 @@ mod tests {
     }
 
     #[test]
-    fn format_unknown_animated_and_pdf_differ() {
+    fn pages_of_documents_are_all_or_those_named() {
+        let pages = |page_ids: Option<&[&str]>| {
+            let page_ids = page_ids.map(|ids| ids.iter().map(|it| (*it).to_owned()).collect());
+            let options = RenderOptions { page_ids, page_id: Some("b".into()), ..RenderOptions::default() };
+            Pages::of(&options, output::format("pdf").expect("known")).choose(["a", "b", "c"].into_iter())
+        };
+        assert_eq!(pages(None).ok(), Some(vec![0, 1, 2]));
+        assert_eq!(pages(Some(&["c", "a", "c"])).ok(), Some(vec![0, 2]), "design order, each once");
+        let problems = |ids| pages(Some(ids)).map_err(|error| error.problems().len());
+        assert_eq!((problems(&["a", "x", "y"]), problems(&[])), (Err(2), Err(1)));
+        let unknown = pages(Some(&["a", "x"])).expect_err("no such page").to_string();
+        assert_eq!(unknown, "exportOptions.pageIds[1]: No page for export with id x; the design has a, b, c");
+    }
+
+    #[test]
+    fn format_unknown_and_animated_differ() {
         let refused = |name| chosen(Some(name), None, None).expect_err("refused");
-        assert_eq!(refused("pdf").kind(), Kind::NotBuilt);
         assert_eq!(refused("bmp").kind(), Kind::Invalid);
         assert!(
-            refused("mp4").to_string().contains("format: found \"mp4\", which is not supported; accepted: png, jpeg")
+            refused("mp4")
+                .to_string()
+                .contains("format: found \"mp4\", which is not supported; accepted: png, jpeg, pdf")
         );
     }
 }

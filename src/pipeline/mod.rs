@@ -2,7 +2,7 @@
 //!
 //! In: [`Engine`], which holds what requests share; [`Session`], one admitted request; the order of the stages. Not in:
 //! HTTP and its words, what any stage does, files.
-//! Imports: both wings, `assets`, `text`, `options`, `scene`, `raster`, `pool`, `error`.
+//! Imports: both wings, `assets`, `text`, `options`, `press`, `scene`, `raster`, `pool`, `error`.
 //!
 //! Waiting happens on tokio and work on the pool. Every wait is a plain `await` inside the caller's future: dropping that
 //! future gives the place back, stops fetches and skips pool work that has not begun; resolving and painting, which may take
@@ -10,8 +10,10 @@
 
 mod admission;
 mod choice;
+mod document;
 mod render;
 mod rooms;
+mod sink;
 mod timings;
 
 use std::future::Future;
@@ -81,7 +83,7 @@ impl Engine {
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline);
         let permit = stopwatch.within(Stage::Queue, self.0.admission.start(place)).await??;
         let (permit, at_work) = (Arc::new(permit), Instant::now());
-        Ok(Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default() })
+        Ok(Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default(), progress: None })
     }
 
     /// [`Self::admit`] and [`Session::render`] in one.
@@ -109,9 +111,24 @@ pub struct Session {
     at_work: Instant,
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
+    progress: Option<Progress>,
 }
 
+/// Told after each page: how many are done, and how many there are.
+pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
+
 impl Session {
+    /// `progress` hears about each page of the renders to come; it must return quickly.
+    pub fn on_progress(&mut self, progress: Progress) {
+        self.progress = Some(progress);
+    }
+
+    fn progressed(&self, done: usize, total: usize) {
+        if let Some(progress) = &self.progress {
+            progress(done, total);
+        }
+    }
+
     /// How long each stage took up to now.
     pub fn timings(&self) -> &Timings {
         self.stopwatch.timings()

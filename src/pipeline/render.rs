@@ -1,22 +1,24 @@
-//! The stages of one render, in order: parse, assets, resolve, paint, encode.
+//! The stages of one render, in order: parse, assets, resolve, paint, encode. What becomes of painted pages, one file each or
+//! one for all, is in `sink`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::choice::{Pages, format_for};
+use super::choice::{OPTIONS, Pages, format_for};
+use super::document;
 use super::rooms::{Loaded, Rooms, check_images};
+use super::sink::Sink;
 use super::{Session, Stage};
 use crate::assets::AssetRequests;
 use crate::design::Design;
 use crate::design::resolve::{self, FamilyUse, FontError};
 use crate::error::Error;
-use crate::options::RenderOptions;
-use crate::output::{Format, OutputOptions};
-use crate::paint;
+use crate::options::{ColorSpace, RenderOptions};
+use crate::output::{Format, Making};
+use crate::press::Inks;
 use crate::report::{JsonPath, Problem, Warning};
-use crate::scene::Page;
 use crate::text::Layouter;
 use crate::units::DeviceSize;
 
@@ -35,12 +37,12 @@ pub struct RenderRequest {
     pub pages: Pages,
 }
 
-/// The pictures, and what the caller should know about them.
+/// The files, and what the caller should know about them.
 #[derive(Debug)]
 pub struct Rendered {
-    /// In design order, at least one.
+    /// Pictures: one a page, in design order, at least one. A document: itself, as if it were its first page.
     pub pages: Vec<RenderedPage>,
-    /// Of every page's bytes.
+    /// Of every file's bytes.
     pub media_type: &'static str,
     /// What was drawn otherwise than written.
     pub warnings: Vec<Warning>,
@@ -48,7 +50,7 @@ pub struct Rendered {
     pub rasterizer: &'static str,
 }
 
-/// One picture.
+/// One picture, or a document.
 #[derive(Debug)]
 pub struct RenderedPage {
     /// The page's place in the design, from 0.
@@ -74,8 +76,10 @@ impl RenderRequest {
 }
 
 /// A design that was accepted, and what it needs.
-struct Prepared {
-    design: Design,
+pub(super) struct Prepared {
+    pub(super) design: Design,
+    /// What the file is made of instead of sRGB.
+    pub(super) inks: Option<Inks>,
     /// Indices into `design.pages`, in range.
     pages: Vec<usize>,
     requests: AssetRequests,
@@ -112,8 +116,9 @@ impl Session {
         let (mut layouter, substituted) = fonts.await??;
         warnings.extend(substituted);
 
-        let mut done = Vec::with_capacity(prepared.pages.len());
-        for index in prepared.pages.iter().copied() {
+        let mut sink = Sink::begin(format, &prepared, &options, rooms.rasterizer.limits())?;
+        let total = prepared.pages.len();
+        for (done, index) in prepared.pages.iter().copied().enumerate() {
             let resolved = self.work(Stage::Resolve, {
                 let (rooms, prepared, loaded, options) =
                     (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
@@ -132,48 +137,55 @@ impl Session {
             let resolved = resolved?;
             warnings.extend(resolved.warnings);
             for page in resolved.document.pages {
-                let bytes = self.draw(page, prepared.design.dpi, &options, format, &mut warnings).await?;
-                done.push(RenderedPage { index, bytes });
+                sink = self.page(sink, page, index, &prepared, &mut warnings).await?;
             }
+            self.progressed(done + 1, total);
         }
-        Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer.name() })
-    }
-
-    /// One page from scene to file.
-    async fn draw(
-        &mut self,
-        page: Page,
-        dpi: f64,
-        options: &RenderOptions,
-        format: &'static dyn Format,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Vec<u8>, Error> {
-        let rooms = self.engine.0.rooms.clone();
-        let (scale, limits) = (options.pixel_ratio, rooms.rasterizer.limits());
-        let mut plan = self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await??;
-        warnings.append(&mut plan.warnings);
-        let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
-        let raster = painted.map_err(|_| Error::Internal("the painter stopped".into()))??;
-        let dpi = options.dpi.unwrap_or(dpi);
-        let output = OutputOptions { quality: options.quality, pixels_per_inch: Some(dpi * scale.get()) };
-        Ok(self.work(Stage::Encode, move || format.write(&raster, &output)).await??)
+        let pages = self.finish(sink).await?;
+        Ok(Rendered { pages, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer.name() })
     }
 }
 
 /// Reads the design, chooses its pages, holds them against the limits, and lists what they need.
 fn prepare(rooms: &Rooms, request: &RenderRequest) -> Result<Prepared, Error> {
-    let RenderRequest { design, at, options, pages, .. } = request;
+    let RenderRequest { design, at, options, format, pages } = request;
     let design = Design::from_value(design, at.clone(), &rooms.design_limits)?;
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
+    let is_document = matches!(format.making(), Making::Document);
     for page in pages.iter().map(|index| &design.pages[*index]) {
         let bleed = if options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
-        let sheet = (page.size.to_rect() + bleed).size();
-        let checked = rooms.rasterizer.limits().check(DeviceSize::of_page(sheet, options.pixel_ratio));
-        checked.map_err(|error| Error::invalid(Problem { path: page.at.clone(), message: error.to_string() }))?;
+        let refused = |message: String| Error::invalid(Problem { path: page.at.clone(), message });
+        if !(is_document && options.vector) {
+            let sheet = (page.size.to_rect() + bleed).size();
+            let checked = rooms.rasterizer.limits().check(DeviceSize::of_page(sheet, options.pixel_ratio));
+            checked.map_err(|error| refused(error.to_string()))?;
+        }
+        if is_document {
+            let sheet = document::sheet(page.size, bleed, options, &design)?;
+            sheet.map_err(|error| refused(error.to_string()))?;
+        }
     }
+    let inks = inks(rooms, request)?;
     let requests = resolve::asset_requests(&design, &pages, options);
     let families = resolve::missing_families(&design, &pages, &rooms.library);
-    Ok(Prepared { design, pages, requests, families })
+    Ok(Prepared { design, inks, pages, requests, families })
+}
+
+/// The press that was asked for, where the format can hold inks.
+fn inks(rooms: &Rooms, request: &RenderRequest) -> Result<Option<Inks>, Error> {
+    let holds_inks = match request.format.making() {
+        Making::Pictures(format) => format.holds_inks(),
+        Making::Document => true,
+    };
+    let ColorSpace::Cmyk(profile) = request.options.color else { return Ok(None) };
+    if !holds_inks {
+        return Ok(None);
+    }
+    let press = rooms.profiles.press(profile).map_err(|error| {
+        let path = JsonPath::from(OPTIONS).key("color").key("profile");
+        Error::Asset(vec![Problem { path, message: error.to_string() }])
+    })?;
+    Ok(Some(Inks { press, black_text: request.options.black_text }))
 }
 
 /// The fonts of this request, ready to lay texts out, and which were replaced.

@@ -15,6 +15,7 @@ use crate::json::Problems;
 use crate::options::RenderOptions;
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
+use crate::press::Profiles;
 use crate::text::FontLibrary;
 
 /// Fonts, caches, the painter.
@@ -23,6 +24,7 @@ pub(super) struct Rooms {
     pub(super) library: Arc<FontLibrary>,
     pub(super) svg_fonts: SvgFonts,
     pub(super) rasterizer: Box<dyn Rasterizer>,
+    pub(super) profiles: Profiles,
     loader: Arc<Loader>,
     web_fonts: Option<GoogleFonts>,
     /// Families asked of the font service at once, for one request.
@@ -52,6 +54,7 @@ impl Rooms {
             svg_fonts: SvgFonts::new(SVG_FAMILY, move || in_svg.files()),
             library,
             rasterizer: Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)),
+            profiles: Profiles::new(&settings.icc),
             loader,
             web_fonts,
             families_at_once: settings.assets.parallel.max(1),

@@ -130,7 +130,7 @@ async fn answer_admitted(
     let depth = app.settings.design.json_depth;
     let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
     let ClassicCall { design, options, format, output } = call;
-    let pages = Pages::of(&options);
+    let pages = Pages::of(&options, format);
     let Rendered { mut pages, media_type, mut warnings, rasterizer } =
         session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
     let page = pages.pop().ok_or_else(|| Error::Internal("a render without pages".into()))?;

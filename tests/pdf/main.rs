@@ -2,6 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
+mod calls;
+mod documents;
+mod memory;
+mod print;
+#[path = "../support/service.rs"]
+mod service;
+mod structure;
+mod tools;
 mod vector;
 mod vector_corpus;
 mod vector_document;

@@ -1,0 +1,320 @@
+//! Writes a document page by page; nothing of a page is kept but its bytes and the fonts it uses.
+
+use jiff::Timestamp;
+use kurbo::{Insets, Rect, Size};
+use pdf_writer::types::{ActionType, AnnotationFlags, AnnotationType};
+use pdf_writer::{Content, Filter, Finish, Name, Pdf, Ref, Settings, Str};
+
+use super::super::OutputError;
+use super::boxes::{PaperScale, Sheet, number, rect};
+use super::metadata::{Identity, Metadata};
+use super::{intent, marks, raster, transparency};
+use crate::options::PdfStandard;
+use crate::paint::SurfaceLimits;
+use crate::paint::pdf::{ColorTarget, Link, Painter, PdfError, PdfSettings, Resources};
+use crate::press::Inks;
+use crate::raster::{Raster, Straight};
+use crate::report::{JsonPath, Warning, WarningCode};
+use crate::scene::Page;
+use crate::units::{DeviceScale, Px};
+
+/// What a caller may choose about a document.
+#[derive(Clone, Debug)]
+pub struct DocumentOptions {
+    /// Size of a design px on paper.
+    pub scale: PaperScale,
+    /// Px per design px of pages that are pictures.
+    pub pixel_ratio: DeviceScale,
+    /// Length of crop marks; 0 for none.
+    pub crop_marks: Px,
+    /// 0 to 1, of JPEG. `None`: 0.92.
+    pub quality: Option<f64>,
+    /// Text and shapes stay such.
+    pub vector: bool,
+    /// These instead of sRGB. A print standard needs them.
+    pub inks: Option<Inks>,
+    /// What the file has to conform to.
+    pub standard: Option<PdfStandard>,
+    /// Of the document.
+    pub title: String,
+    /// When it was made; a whole second.
+    pub created: Timestamp,
+    /// How large may be what has to become pixels on vector pages.
+    pub limits: SurfaceLimits,
+    /// Whether streams are compressed; only tests want to read them.
+    pub compress: bool,
+}
+
+/// Resolution of what becomes pixels where vectors were asked for, at least (pdf.md §4, §7).
+const PRINT_PPI: f64 = 300.0;
+
+/// Points an inch.
+const POINTS_AN_INCH: f64 = 72.0;
+
+impl DocumentOptions {
+    /// Px per design px of pixels on vector pages: `pixel_ratio`, or 300 an inch when that is more.
+    fn print_scale(&self) -> DeviceScale {
+        let print = DeviceScale::new(PRINT_PPI * self.scale.get() / POINTS_AN_INCH);
+        print.filter(|it| it.get() > self.pixel_ratio.get()).unwrap_or(self.pixel_ratio)
+    }
+}
+
+/// What a page must be handed over as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Needs {
+    /// Its scene, to [`Writer::scene`].
+    Scene,
+    /// Its pixels at this scale, to [`Writer::pixels`].
+    Pixels(DeviceScale),
+}
+
+/// A document under way: [`Writer::begin`], pages one by one, [`Writer::finish`].
+pub struct Writer {
+    options: DocumentOptions,
+    pdf: Pdf,
+    painter: Painter,
+    objects: Objects,
+    pages: Vec<Ref>,
+}
+
+/// Objects that there is one of; numbered first, written last.
+struct Objects {
+    catalog: Ref,
+    pages: Ref,
+    info: Ref,
+    metadata: Ref,
+    profile: Ref,
+    registration: Ref,
+}
+
+/// One sheet's content and what it needs.
+struct Body<'a> {
+    sheet: Sheet,
+    /// In points.
+    content: Vec<u8>,
+    /// Of the content.
+    resources: Option<&'a Resources>,
+    /// The page's picture.
+    picture: Option<Ref>,
+    links: &'a [Link],
+}
+
+/// The name of a page's picture.
+const PICTURE: Name<'static> = Name(b"Page");
+
+impl Writer {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// None in practice: see [`PdfError`].
+    pub fn begin(options: DocumentOptions) -> Result<Self, OutputError> {
+        let settings = PdfSettings {
+            colors: match &options.inks {
+                None => ColorTarget::Rgb,
+                Some(inks) => ColorTarget::Cmyk(std::sync::Arc::new(inks.clone())),
+            },
+            raster_scale: options.print_scale(),
+            limits: options.limits,
+            compress: options.compress,
+        };
+        let mut painter = Painter::new(Ref::new(1), settings);
+        let objects = Objects {
+            catalog: painter.next_ref()?,
+            pages: painter.next_ref()?,
+            info: painter.next_ref()?,
+            metadata: painter.next_ref()?,
+            profile: painter.next_ref()?,
+            registration: painter.next_ref()?,
+        };
+        let mut pdf = Pdf::with_settings(Settings { pretty: !options.compress });
+        match options.standard {
+            Some(PdfStandard::X1a) => pdf.set_version(1, 4), // 2003's; 2001's knows no Unicode maps of CID fonts
+            Some(PdfStandard::X4) => pdf.set_version(1, 6),
+            None => pdf.set_version(1, 7),
+        }
+        Ok(Self { options, pdf, painter, objects, pages: Vec::new() })
+    }
+
+    /// As what `page` must be handed over.
+    pub fn needs(&self, page: &Page) -> Needs {
+        if !self.options.vector {
+            return Needs::Pixels(self.options.pixel_ratio);
+        }
+        if self.options.standard == Some(PdfStandard::X1a) && transparency::found(page) {
+            return Needs::Pixels(self.options.print_scale());
+        }
+        Needs::Scene
+    }
+
+    /// Adds a page as vectors. `at`: its place in the JSON, for warnings. `abandoned` is asked now and then whether
+    /// anybody still waits.
+    ///
+    /// # Errors
+    /// A sheet too large, or content that cannot be made; see [`PdfError`].
+    pub fn scene(
+        &mut self,
+        page: &Page,
+        at: &JsonPath,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Vec<Warning>, OutputError> {
+        let sheet = self.sheet(page.size, page.bleed)?;
+        let painted = self.painter.page(page, abandoned)?;
+        self.pdf.extend(&painted.objects);
+        let (mut links, mut warnings) = (painted.links, painted.warnings);
+        if self.options.standard.is_some() && !links.is_empty() {
+            links.clear();
+            warnings.push(about(at, WarningCode::NotSupported, "PDF/X forbids links on the page; its texts have none"));
+        }
+        let mut start = Content::new();
+        start.save_state();
+        clip(&mut start, sheet.bleed);
+        start.transform(sheet.from_design().as_coeffs().map(|it| it as f32));
+        let mut content = start.finish().to_vec();
+        content.push(b'\n');
+        content.extend(painted.content);
+        content.extend(b"\nQ");
+        self.page(Body { sheet, content, resources: Some(&painted.resources), picture: None, links: &links })?;
+        Ok(warnings)
+    }
+
+    /// Adds a page as a picture: `raster` covers the trim and the bleed of `page`.
+    ///
+    /// # Errors
+    /// A sheet or picture too large.
+    pub fn pixels(
+        &mut self,
+        page: &Page,
+        raster: &Raster<Straight>,
+        at: &JsonPath,
+    ) -> Result<Vec<Warning>, OutputError> {
+        let sheet = self.sheet(page.size, page.bleed)?;
+        let picture = self.painter.next_ref()?;
+        raster::write(&mut self.pdf, picture, raster, self.options.quality, self.options.inks.as_ref())?;
+        let mut content = Content::new();
+        let Rect { x0, y0, x1, y1 } = sheet.bleed;
+        content.save_state();
+        content.transform([number(x1 - x0), 0.0, 0.0, number(y1 - y0), number(x0), number(y0)]);
+        content.x_object(PICTURE).restore_state();
+        let content = content.finish().to_vec();
+        self.page(Body { sheet, content, resources: None, picture: Some(picture), links: &[] })?;
+        if !self.options.vector {
+            return Ok(Vec::new());
+        }
+        let ppi = self.options.print_scale().get() * POINTS_AN_INCH / self.options.scale.get();
+        let message = format!("PDF/X-1a forbids transparency, so this page became one picture of {ppi:.0} px an inch");
+        Ok(vec![about(at, WarningCode::NotSupported, message)])
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// Fonts that cannot be embedded; see [`PdfError`].
+    pub fn finish(self) -> Result<Vec<u8>, OutputError> {
+        let Self { options, mut pdf, painter, objects, pages } = self;
+        let (shared, _) = painter.finish()?;
+        pdf.extend(&shared);
+        drop(shared);
+        let count = i32::try_from(pages.len()).map_err(|_| PdfError::TooManyObjects)?;
+        pdf.pages(objects.pages).kids(pages).count(count);
+        if let Some(inks) = &options.inks {
+            intent::profile(&mut pdf, objects.profile, &inks.press);
+            if options.crop_marks.0 > 0.0 {
+                marks::registration(&mut pdf, objects.registration);
+            }
+        }
+        let metadata = Metadata { title: options.title, created: options.created, standard: options.standard };
+        metadata.write_info(&mut pdf, objects.info);
+        let identity = Identity::of(pdf.as_bytes());
+        // Not compressed: programs that know no PDF look for the packet in the bytes (XMP part 3, 3).
+        pdf.metadata(objects.metadata, metadata.xmp(identity).as_bytes());
+        pdf.set_file_id((identity.bytes(), identity.bytes()));
+        let mut catalog = pdf.catalog(objects.catalog);
+        catalog.pages(objects.pages).metadata(objects.metadata);
+        if let Some(inks) = &options.inks {
+            intent::write(&mut catalog, &inks.press, objects.profile);
+        }
+        catalog.finish();
+        Ok(pdf.finish())
+    }
+
+    fn sheet(&self, size: Size, bleed: Insets) -> Result<Sheet, OutputError> {
+        Sheet::new(size, bleed, self.options.crop_marks, self.options.scale)
+    }
+
+    fn page(&mut self, body: Body<'_>) -> Result<(), OutputError> {
+        let Body { sheet, content, resources, picture, links } = body;
+        let mut marks = Content::new();
+        marks::draw(&mut marks, &sheet, self.options.inks.is_some());
+        let mut content = content;
+        content.push(b'\n');
+        content.extend_from_slice(&marks.finish());
+        let contents = self.painter.next_ref()?;
+        self.stream(contents, &content);
+        let links = links.iter().map(|link| self.link(&sheet, link)).collect::<Result<Vec<_>, _>>()?;
+
+        let id = self.painter.next_ref()?;
+        self.pages.push(id);
+        let mut page = self.pdf.page(id);
+        page.parent(self.objects.pages).contents(contents);
+        page.media_box(rect(sheet.media)).crop_box(rect(sheet.media));
+        page.bleed_box(rect(sheet.bleed)).trim_box(rect(sheet.trim));
+        if !links.is_empty() {
+            page.annotations(links);
+        }
+        if picture.is_none() && self.options.standard != Some(PdfStandard::X1a) {
+            // What translucent colours are mixed in: the file's own, whatever the reader's window has.
+            let mut group = page.group();
+            group.transparency();
+            match self.options.inks {
+                None => group.color_space().device_rgb(),
+                Some(_) => group.color_space().device_cmyk(),
+            }
+        }
+        let mut all = page.resources();
+        if let Some(resources) = resources {
+            resources.write(&mut all);
+        }
+        if let Some(picture) = picture {
+            all.x_objects().pair(PICTURE, picture);
+        }
+        if self.options.inks.is_some() && self.options.crop_marks.0 > 0.0 {
+            all.color_spaces().pair(marks::REGISTRATION, self.objects.registration);
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, id: Ref, content: &[u8]) {
+        if self.options.compress {
+            let packed = raster::deflate(content);
+            self.pdf.stream(id, &packed).filter(Filter::FlateDecode);
+        } else {
+            self.pdf.stream(id, content);
+        }
+    }
+
+    fn link(&mut self, sheet: &Sheet, link: &Link) -> Result<Ref, OutputError> {
+        let id = self.painter.next_ref()?;
+        let area = sheet.from_design().transform_rect_bbox(link.rect);
+        let mut annotation = self.pdf.annotation(id);
+        annotation.subtype(AnnotationType::Link).rect(rect(area)).flags(AnnotationFlags::PRINT);
+        annotation.border(0.0, 0.0, 0.0, None);
+        annotation.action().action_type(ActionType::Uri).uri(Str(ascii(&link.url).as_bytes()));
+        Ok(id)
+    }
+}
+
+fn clip(content: &mut Content, area: Rect) {
+    let [x0, y0, x1, y1] = [area.x0, area.y0, area.x1, area.y1].map(number);
+    content.rect(x0, y0, x1 - x0, y1 - y0).clip_nonzero().end_path();
+}
+
+/// Addresses in PDF are ASCII (ISO 32000-1, 12.6.4.7): other characters percent-encoded, as browsers do.
+fn ascii(url: &str) -> String {
+    url.bytes()
+        .map(|it| if it.is_ascii_graphic() { char::from(it).to_string() } else { format!("%{it:02X}") })
+        .collect()
+}
+
+fn about(at: &JsonPath, code: WarningCode, message: impl Into<String>) -> Warning {
+    Warning { code, path: at.clone(), element: "".into(), message: message.into() }
+}

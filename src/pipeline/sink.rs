@@ -1,0 +1,121 @@
+//! Where painted pages go: each into a file of its own, or all into one document.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::render::{Prepared, RenderedPage};
+use super::{Session, Stage, document};
+use crate::error::Error;
+use crate::options::RenderOptions;
+use crate::output::pdf::{Needs, Writer};
+use crate::output::{Format, Making, OutputOptions, PictureFormat};
+use crate::paint::{self, SurfaceLimits};
+use crate::raster::{Raster, Straight};
+use crate::report::Warning;
+use crate::scene::Page;
+use crate::units::DeviceScale;
+
+/// Takes pages one after the other.
+pub(super) enum Sink {
+    /// One file a page.
+    Pictures { format: &'static dyn PictureFormat, options: OutputOptions, scale: DeviceScale, done: Vec<RenderedPage> },
+    /// One file for all.
+    Document(Box<Writer>),
+}
+
+impl Sink {
+    pub(super) fn begin(
+        format: &'static dyn Format,
+        prepared: &Prepared,
+        options: &RenderOptions,
+        limits: SurfaceLimits,
+    ) -> Result<Self, Error> {
+        match format.making() {
+            Making::Pictures(format) => {
+                let dpi = options.dpi.unwrap_or(prepared.design.dpi);
+                let scale = options.pixel_ratio;
+                let options = OutputOptions {
+                    quality: options.quality,
+                    pixels_per_inch: Some(dpi * scale.get()),
+                    inks: prepared.inks.clone(),
+                };
+                Ok(Self::Pictures { format, options, scale, done: Vec::new() })
+            }
+            Making::Document => {
+                let writer = Writer::begin(document::options(prepared, options, limits)?)?;
+                Ok(Self::Document(Box::new(writer)))
+            }
+        }
+    }
+}
+
+impl Session {
+    /// One page from scene to its place in `sink`, which is given back. `index`: its place in the design.
+    pub(super) async fn page(
+        &mut self,
+        sink: Sink,
+        page: Page,
+        index: usize,
+        prepared: &Prepared,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Sink, Error> {
+        let page = Arc::new(page);
+        match sink {
+            Sink::Pictures { format, options, scale, mut done } => {
+                let raster = self.raster(&page, scale, warnings).await?;
+                let written = self.work(Stage::Encode, move || (format.write(&raster, &options), options)).await?;
+                let (bytes, options) = written;
+                done.push(RenderedPage { index, bytes: bytes? });
+                Ok(Sink::Pictures { format, options, scale, done })
+            }
+            Sink::Document(mut writer) => {
+                let at = prepared.design.pages[index].at.clone();
+                let (writer, told) = match writer.needs(&page) {
+                    Needs::Pixels(scale) => {
+                        let raster = self.raster(&page, scale, warnings).await?;
+                        self.work(Stage::Encode, move || {
+                            let told = writer.pixels(&page, &raster, &at);
+                            (writer, told)
+                        })
+                        .await?
+                    }
+                    Needs::Scene => {
+                        let abandoned = self.abandoned.clone();
+                        self.work(Stage::Paint, move || {
+                            let told = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));
+                            (writer, told)
+                        })
+                        .await?
+                    }
+                };
+                warnings.extend(told?);
+                Ok(Sink::Document(writer))
+            }
+        }
+    }
+
+    /// The files of all pages taken.
+    pub(super) async fn finish(&mut self, sink: Sink) -> Result<Vec<RenderedPage>, Error> {
+        match sink {
+            Sink::Pictures { done, .. } => Ok(done),
+            Sink::Document(writer) => {
+                let bytes = self.work(Stage::Encode, move || writer.finish()).await??;
+                Ok(vec![RenderedPage { index: 0, bytes }])
+            }
+        }
+    }
+
+    async fn raster(
+        &mut self,
+        page: &Arc<Page>,
+        scale: DeviceScale,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Raster<Straight>, Error> {
+        let rooms = self.engine.0.rooms.clone();
+        let (page, limits) = (page.clone(), rooms.rasterizer.limits());
+        let mut plan = self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await??;
+        warnings.append(&mut plan.warnings);
+        let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
+        Ok(painted.map_err(|_| Error::Internal("the painter stopped".into()))??)
+    }
+}

@@ -1,0 +1,69 @@
+//! Documents as callers get them: through the classic call.
+
+use std::path::PathBuf;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::service::{Answer, Service, service};
+use crate::tools;
+
+/// A profile of a press that ghostscript brings along.
+const PRESS: &str = "/usr/share/color/icc/ghostscript/default_cmyk.icc";
+
+/// A service whose folder of profiles has one press under both names, when there is one.
+pub(crate) fn press_service() -> Option<Service> {
+    let icc = tools::file(PRESS, "libgs-common")?;
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("icc");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["CoatedFOGRA39.icc", "USWebCoatedSWOP.icc"] {
+        std::fs::write(folder.join(name), &icc).expect("written");
+    }
+    Some(service(&[("TENTER_ICC_DIR", folder.to_str().expect("text"))]))
+}
+
+pub(crate) async fn call(service: &Service, design: &Value, options: Value) -> Answer {
+    let body = json!({"design": design, "format": "pdf", "outputFormat": "file", "exportOptions": options});
+    service.render(body).await
+}
+
+/// The document, written where tools can read it; the same `name` is for one test only.
+pub(crate) async fn document(service: &Service, design: &Value, options: Value, name: &str) -> PathBuf {
+    let answer = call(service, design, options).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("content-type"), "application/pdf");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("documents");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join(format!("{name}.pdf"));
+    std::fs::write(&file, &answer.body).expect("written");
+    tools::read_by_all(&file);
+    file
+}
+
+pub(crate) async fn refusal(service: &Service, design: &Value, options: Value) -> (StatusCode, String) {
+    let answer = call(service, design, options).await;
+    (answer.status, answer.error())
+}
+
+/// A card of 400 × 300 px with a bleed of 20: text, a shape that shines through, a gradient.
+pub(crate) fn card() -> Value {
+    let children = json!([
+        {"id": "title", "type": "text", "text": "Aubergine", "x": 40, "y": 40, "width": 300, "height": 40, "fontSize": 30,
+         "fontFamily": "Roboto", "fill": "#000000"},
+        {"id": "star", "type": "figure", "subType": "star", "x": 200, "y": 120, "width": 150, "height": 150,
+         "fill": "rgba(200,30,60,0.5)", "strokeWidth": 0},
+        {"id": "box", "type": "figure", "subType": "rect", "x": -20, "y": 220, "width": 240, "height": 100,
+         "fill": "linear-gradient(90deg, #ff0000 0%, #0000ff 100%)", "strokeWidth": 0},
+    ]);
+    json!({"width": 400, "height": 300, "custom": {"name": "Card"},
+        "pages": [{"id": "front", "bleed": 20, "background": "#fff7e0", "children": children}]})
+}
+
+/// Pages of these sizes, called `a`, `b`, …
+pub(crate) fn pages(sizes: &[(f64, f64)]) -> Value {
+    let page = |(index, (width, height)): (usize, &(f64, f64))| {
+        let id = char::from(b'a' + index as u8).to_string();
+        json!({"id": id, "width": width, "height": height, "children": []})
+    };
+    json!({"width": 100, "height": 100, "pages": sizes.iter().enumerate().map(page).collect::<Vec<_>>()})
+}

@@ -1,0 +1,147 @@
+//! Inks and the print standards.
+
+use std::path::Path;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tenter::config::{Given, Settings};
+use tenter::options::CmykProfile;
+use tenter::press::Profiles;
+
+use crate::calls::{call, card, document, press_service, refusal};
+use crate::service::service;
+use crate::structure::Objects;
+use crate::tools;
+
+#[test]
+fn inks_keep_paper_white_and_black_dark() {
+    let Some(service) = press_service() else { return };
+    let press = Profiles::new(&service.settings.icc).press(CmykProfile::UsWebCoatedSwop).expect("a press");
+    assert_eq!(press.pixels(&[255, 255, 255]), [0, 0, 0, 0]);
+    assert_eq!(press.color([1.0; 3]), [0.0; 4]);
+    assert!(press.color([0.0; 3])[3] > 0.8, "{:?}", press.color([0.0; 3]));
+    let [cyan, magenta, yellow, _] = press.color([1.0, 0.0, 0.0]);
+    assert!(cyan < 0.1 && magenta > 0.85 && yellow > 0.85, "red is magenta and yellow");
+    for (one, many) in press.pixels(&[128; 3]).iter().zip(press.color([128.0 / 255.0; 3])) {
+        assert!((f32::from(*one) / 255.0 - many).abs() < 0.02, "pixels and colours agree");
+    }
+}
+
+/// Dark greys stay apart: without compensation all below the press's black would become one.
+#[test]
+fn inks_compensate_for_the_black_point() {
+    let Some(service) = press_service() else { return };
+    let press = Profiles::new(&service.settings.icc).press(CmykProfile::UsWebCoatedSwop).expect("a press");
+    let ink = |grey: f32| press.color([grey / 255.0; 3]).iter().sum::<f32>();
+    let dark: Vec<_> = [0.0, 12.0, 24.0, 36.0].map(ink).into();
+    assert!(dark.windows(2).all(|pair| pair[0] > pair[1] + 0.01), "{dark:?}");
+}
+
+const PRINT: &str = "the card with bleed, marks and PDF/X-4";
+
+fn for_press(extra: Value) -> Value {
+    let mut options = json!({"includeBleed": true, "cropMarkSize": 20, "reproducible": true});
+    options.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+    options
+}
+
+#[tokio::test]
+async fn x4_has_inks_only_and_says_which_press() {
+    let Some(service) = press_service() else { return };
+    for (vector, name) in [(false, "x4-raster"), (true, "x4-vector")] {
+        let options = for_press(json!({"pdfx": "x-4", "vector": vector}));
+        let file = document(&service, &card(), options, name).await;
+        let Some(objects) = Objects::of(&file) else { return };
+        assert_eq!(objects.version(), "1.6", "{PRINT}");
+        objects.assert_for_press("FOGRA39");
+        let xmp = String::from_utf8(objects.data(&objects.catalog()["/Metadata"])).expect("text");
+        assert!(xmp.contains("<pdfxid:GTS_PDFXVersion>PDF/X-4<"), "{xmp}");
+        let boxes = objects.boxes();
+        assert_eq!((&boxes[0].media, &boxes[0].trim), (&vec![0.0, 0.0, 480.0, 380.0], &vec![40.0, 40.0, 440.0, 340.0]));
+        assert!(objects.operators().contains(&"SCN".into()), "marks are in the registration colour");
+    }
+}
+
+#[tokio::test]
+async fn x1a_is_opaque_and_keeps_what_was_opaque_as_vectors() {
+    let Some(service) = press_service() else { return };
+    let mut design = card();
+    let mut plain = design["pages"][0].clone();
+    plain["id"] = json!("plain");
+    plain["children"].as_array_mut().expect("children").remove(1);
+    design["pages"].as_array_mut().expect("pages").push(plain);
+    let profile = json!({"profile": "USWebCoatedSWOP"});
+    let options = for_press(json!({"pdfx1a": true, "vector": true, "color": profile}));
+    let answer = call(&service, &design, options.clone()).await;
+    assert_eq!(answer.header("x-tenter-warnings"), "1", "the page that became a picture");
+    let file = document(&service, &design, options, "x1a").await;
+    let Some(objects) = Objects::of(&file) else { return };
+    assert_eq!(objects.version(), "1.4");
+    assert_eq!(objects.info()["/GTS_PDFXVersion"], "u:PDF/X-1a:2003");
+    objects.assert_for_press("CGATS TR 001");
+    objects.assert_opaque();
+    let list = tools::text("pdfimages", "poppler-utils", &["-list"], &file).expect("poppler beside qpdf");
+    assert!(list.lines().nth(2).is_some_and(|it| it.contains(" cmyk ") && it.contains(" 300 ")), "{list}");
+    let fonts = tools::text("pdffonts", "poppler-utils", &[], &file).expect("as before");
+    assert!(fonts.contains("Roboto"), "the opaque page has text: {fonts}");
+}
+
+#[tokio::test]
+async fn black_text_is_black_ink_unless_the_profile_decides() {
+    let Some(service) = press_service() else { return };
+    let mut design = card();
+    design["pages"][0]["children"].as_array_mut().expect("children").truncate(1);
+    for (black_text, name, alone) in [("k", "black-k", true), ("profile", "black-profile", false)] {
+        let color = json!({"space": "CMYK", "blackText": black_text});
+        let file = document(&service, &design, json!({"vector": true, "color": color}), name).await;
+        let Some(objects) = Objects::of(&file) else { return };
+        objects.assert_no_rgb();
+        let content = String::from_utf8_lossy(&objects.data(&objects.pages()[0]["/Contents"])).into_owned();
+        assert_eq!(content.contains("0 0 0 1 k"), alone, "{content}");
+    }
+}
+
+#[tokio::test]
+async fn jpeg_holds_inks_and_their_profile() {
+    let Some(service) = press_service() else { return };
+    let options = json!({"color": {"space": "CMYK", "profile": "USWebCoatedSWOP"}});
+    let body = json!({"design": card(), "format": "jpeg", "outputFormat": "file", "exportOptions": options});
+    let answer = service.render(body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let find = |what: &[u8]| answer.body.windows(what.len()).position(|it| it == what);
+    let adobe = find(b"Adobe").expect("Adobe's marker");
+    assert_eq!(answer.body[adobe + 11], 2, "YCCK");
+    assert!(find(b"ICC_PROFILE").is_some());
+    // What a reader makes of it: the background is light, as in RGB.
+    let decoded = image::load_from_memory(&answer.body).expect("a JPEG").to_rgb8();
+    let corner = decoded.get_pixel(390, 10).0;
+    assert!(corner.iter().all(|it| *it > 200), "{corner:?}");
+}
+
+#[tokio::test]
+async fn profiles_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("CoatedFOGRA39.icc"), b"this is a text").expect("written");
+    let service = service(&[("TENTER_ICC_DIR", folder.path().to_str().expect("text"))]);
+    let (status, error) = refusal(&service, &card(), json!({"pdfx": "x-4"})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let expected = "exportOptions.color.profile: the ICC profile for FOGRA39, ";
+    assert!(error.starts_with(expected) && error.contains("is not an ICC profile"), "{error}");
+    let names = [("TENTER_ICC_FOGRA39".to_owned(), "../secret.icc".to_owned())];
+    let given = Given { environment: names.into_iter().collect(), ..Given::default() };
+    assert!(Settings::load(&given).is_err(), "names do not lead out of the folder");
+}
+
+/// The acceptance case, when the reference corpus is there.
+#[tokio::test]
+async fn business_card_is_ready_for_the_press() {
+    let design = Path::new("../shared/corpus/templates/business-card-bleed/design.json");
+    let (Ok(design), Some(service)) = (std::fs::read(design), press_service()) else { return };
+    let design = serde_json::from_slice(&design).expect("JSON");
+    for vector in [false, true] {
+        let options = for_press(json!({"pdfx": "x-4", "vector": vector}));
+        let file = document(&service, &design, options, &format!("business-card-{vector}")).await;
+        let Some(objects) = Objects::of(&file) else { return };
+        objects.assert_for_press("FOGRA39");
+    }
+}
