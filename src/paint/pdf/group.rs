@@ -93,9 +93,9 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// Mask, blur and shadow.
+    /// Mask, blur, changes of colour, shadow.
     fn with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        if group.blur.0 > 0.0 {
+        if group.blur.0 > 0.0 || !group.recolor.is_empty() {
             return self.flattened(&Group { clip: None, ..own(group) }, transform);
         }
         if let Some(shadow) = &group.shadow {
