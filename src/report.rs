@@ -86,6 +86,8 @@ impl fmt::Display for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
+    /// The file asked for cannot hold it as written: left out, or put otherwise.
+    NotSupported,
     /// A value or property that the editor ignores too.
     Ignored,
     /// A font was replaced by another.

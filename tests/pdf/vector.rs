@@ -10,9 +10,9 @@ use tenter::paint::pdf::{CmykConverter, ColorTarget, ColorUse, PdfSettings};
 use tenter::scene::{Group, Image, JpegFile, Node, Page, Paint, Pass, Path, Picture, Shadow};
 use tenter::units::{Opacity, Px};
 
+use crate::tools::read_by_all;
 use crate::vector_document::{settings, write};
 use crate::vector_scenes::Scenes;
-use crate::tools::read_by_all;
 use crate::vector_tools::{fonts, keep, lines, picture, text};
 
 fn page(children: Vec<Node>) -> Page {
@@ -49,10 +49,12 @@ fn shown(name: &str, page: Page, at: &[(f64, f64)]) -> Option<Vec<[u8; 3]>> {
     let file = keep(name, &write(&[page], settings()).unwrap().bytes);
     read_by_all(&file);
     let picture = picture(&file, 144.0)?;
-    Some(at.iter()
-        .map(|(x, y)| picture.get_pixel((x * 2.0) as u32, (y * 2.0) as u32).0)
-        .map(|[r, g, b, _]| [r, g, b])
-        .collect())
+    Some(
+        at.iter()
+            .map(|(x, y)| picture.get_pixel((x * 2.0) as u32, (y * 2.0) as u32).0)
+            .map(|[r, g, b, _]| [r, g, b])
+            .collect(),
+    )
 }
 
 #[track_caller]
@@ -118,7 +120,11 @@ fn vector_group_opacity_is_of_the_flattened_group() {
     let both =
         vec![Node::Path(Path::filled(square(10.0, 40.0), RED)), Node::Path(Path::filled(square(30.0, 40.0), BLUE))];
     let node = group(Group { opacity: Opacity::new(0.5), children: both, ..Group::default() });
-    let Some(found) = shown("group-opacity", page(vec![node]), &[(20.0, 20.0), (40.0, 40.0), (60.0, 60.0), (90.0, 70.0)]) else { return };
+    let Some(found) =
+        shown("group-opacity", page(vec![node]), &[(20.0, 20.0), (40.0, 40.0), (60.0, 60.0), (90.0, 70.0)])
+    else {
+        return;
+    };
     assert_near(found[0], [255, 127, 127]);
     assert_near(found[1], [127, 127, 255]);
     assert_near(found[2], [127, 127, 255]);
@@ -162,7 +168,9 @@ fn vector_gradient_stays_one_with_its_alpha() {
     let node = Node::Path(Path::filled(Rect::new(0.0, 0.0, 100.0, 80.0).to_path(0.1), gradient));
     let file = source(&[page(vec![node.clone()])], readable());
     assert!(file.contains("/ShadingType 2") && file.contains("/Luminosity") && !file.contains("/Image"), "{file}");
-    let Some(found) = shown("gradient-alpha", page(vec![node]), &[(0.0, 40.0), (50.0, 40.0), (99.5, 40.0)]) else { return };
+    let Some(found) = shown("gradient-alpha", page(vec![node]), &[(0.0, 40.0), (50.0, 40.0), (99.5, 40.0)]) else {
+        return;
+    };
     assert_near(found[0], [255, 0, 0]);
     // Straight colours, mixed: half red, half blue, half of it.
     assert_near(found[1], [191, 127, 191]);
@@ -220,7 +228,11 @@ fn quadrants(passes: Vec<Pass>, jpeg: Option<JpegFile>) -> Node {
 
 #[test]
 fn vector_pictures_are_cropped_and_stretched() {
-    let Some(found) = shown("crop", page(vec![quadrants(Vec::new(), None)]), &[(30.0, 20.0), (30.0, 60.0), (5.0, 40.0)]) else { return };
+    let Some(found) =
+        shown("crop", page(vec![quadrants(Vec::new(), None)]), &[(30.0, 20.0), (30.0, 60.0), (5.0, 40.0)])
+    else {
+        return;
+    };
     assert_near(found[0], [0, 255, 0]);
     assert_near(found[1], [255, 255, 0]);
     assert_near(found[2], [255, 255, 255]);

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use image::RgbaImage;
 use serde_json::Value;
 
+use crate::tools::read_by_all;
 use crate::vector_document::{settings, write};
 use crate::vector_pixels::differing_share;
 use crate::vector_scenes::Scenes;
-use crate::tools::read_by_all;
 use crate::vector_tools::{fonts, keep, picture, text};
 
 const CORPUS: &str = "../shared/corpus";

@@ -37,7 +37,11 @@ fn cell(node: &Node) -> Option<Cell<'_>> {
     let Node::Group(group) = node else { return None };
     let Group { origin, transform, blur, recolor, shadow, clip, mask, opacity, blend, children, links } = &**group;
     let plain = origin.is_none() && blur.0 == 0.0 && shadow.is_none() && clip.is_none() && mask.is_none();
-    let plain = plain && recolor.is_empty() && *opacity == Opacity::OPAQUE && *blend == BlendMode::default() && links.is_empty();
+    let plain = plain
+        && recolor.is_empty()
+        && *opacity == Opacity::OPAQUE
+        && *blend == BlendMode::default()
+        && links.is_empty();
     match &children[..] {
         [Node::Glyphs(run)] if plain && matches!(run.style, GlyphStyle::Fill) => {
             Some(Cell { run, transform: *transform })
