@@ -16,7 +16,7 @@ use crate::units::DeviceScale;
 /// One render's options. `Default` is what an empty object means.
 ///
 /// Accepted without effect, because the editor's current engine ignores them too: `htmlTextRenderEnabled`,
-/// `richTextEnabled`, `legacyRichTextEnabled`, `textSplitAllowed`, `quickMode`, `unit`, `outputFormat`; like every unknown
+/// `richTextEnabled`, `legacyRichTextEnabled`, `quickMode`, `unit`, `outputFormat`; like every unknown
 /// option they are not read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenderOptions {
@@ -36,6 +36,13 @@ pub struct RenderOptions {
     pub text_vertical_resize: bool,
     /// `missingHeight` — the box of a text without a height. Default `fit`, as the editor draws it.
     pub missing_height: MissingHeight,
+    /// `textSizing` — whose wishes count for how texts fit their boxes. Default `editor`.
+    pub text_sizing: TextSizing,
+    /// `textSplitAllowed` — with [`TextSizing::Element`]: words wider than the box are broken, as the editor always does.
+    /// Otherwise they make the text shrink, where it may. Default false.
+    pub text_split_allowed: bool,
+    /// `lineBreaking` — where lines may end. Default `editor`.
+    pub line_breaking: LineBreaking,
     /// `cssGradients` — gradient lines of backgrounds and figures have the CSS length instead of the editor's
     /// (rendering.md §7). Default false.
     pub css_gradients: bool,
@@ -88,6 +95,9 @@ impl Default for RenderOptions {
             text_overflow: TextOverflow::default(),
             text_vertical_resize: false,
             missing_height: MissingHeight::default(),
+            text_sizing: TextSizing::default(),
+            text_split_allowed: false,
+            line_breaking: LineBreaking::default(),
             css_gradients: false,
             skip_font_error: false,
             skip_image_error: false,
@@ -132,6 +142,28 @@ pub enum MissingHeight {
     Fit,
     /// `auto` — for designs written by hand: the box is as tall as its text, as with [`TextOverflow::Resize`].
     Auto,
+}
+
+/// Whose wishes count for how texts fit their boxes (rendering.md §9.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextSizing {
+    /// `editor` — the option [`TextOverflow`] alone, as in the editor's SDK 4.4.
+    #[default]
+    Editor,
+    /// `element` — as the editor's newer documentation has it: `textOverflow`, `maxLines`, `minFontSize` and `maxFontSize`
+    /// of a text element count, and words are broken only where `textSplitAllowed` says so.
+    Element,
+}
+
+/// Where lines of text may end (rendering.md §9.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineBreaking {
+    /// `editor` — at spaces and hyphens, and between any two Chinese or Japanese characters.
+    #[default]
+    Editor,
+    /// `unicode` — by Unicode's rules (UAX #14): no closing mark at the start of a line and no opening one at its end,
+    /// and Thai, Lao, Khmer and Burmese words by dictionary.
+    Unicode,
 }
 
 /// Colour space of a file.
@@ -197,6 +229,9 @@ impl RenderOptions {
             text_overflow: json.one_of("textOverflow", TEXT_OVERFLOW).unwrap_or_default(),
             text_vertical_resize: json.flag_or("textVerticalResizeEnabled", false),
             missing_height: json.one_of("missingHeight", MISSING_HEIGHT).unwrap_or_default(),
+            text_sizing: json.one_of("textSizing", TEXT_SIZING).unwrap_or_default(),
+            text_split_allowed: json.flag_or("textSplitAllowed", false),
+            line_breaking: json.one_of("lineBreaking", LINE_BREAKING).unwrap_or_default(),
             css_gradients: json.flag_or("cssGradients", false),
             skip_font_error: json.flag_or("skipFontError", false),
             skip_image_error: json.flag_or("skipImageError", false),
@@ -227,6 +262,10 @@ const TEXT_OVERFLOW: &[(&str, TextOverflow)] = &[
 ];
 
 const MISSING_HEIGHT: &[(&str, MissingHeight)] = &[("fit", MissingHeight::Fit), ("auto", MissingHeight::Auto)];
+
+const TEXT_SIZING: &[(&str, TextSizing)] = &[("editor", TextSizing::Editor), ("element", TextSizing::Element)];
+
+const LINE_BREAKING: &[(&str, LineBreaking)] = &[("editor", LineBreaking::Editor), ("unicode", LineBreaking::Unicode)];
 
 /// A number for which `accept` holds; any other is a problem.
 fn checked(json: &mut Reader<'_>, key: &str, accepted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
@@ -324,6 +363,7 @@ mod tests {
         let defaults = RenderOptions::default();
         assert_eq!(defaults.text_overflow, TextOverflow::ChangeFontSize);
         assert_eq!(defaults.missing_height, MissingHeight::Fit);
+        assert_eq!((defaults.text_sizing, defaults.line_breaking), (TextSizing::Editor, LineBreaking::Editor));
         assert_eq!((defaults.asset_load_timeout.as_millis(), defaults.font_load_timeout.as_millis()), (30_000, 6000));
     }
 
@@ -332,6 +372,7 @@ mod tests {
         let (options, problems) = read(&json!({
             "format": "png", "mimeType": "image/jpeg", "pixelRatio": "0.5", "ignoreBackground": true, "includeBleed": true,
             "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
+            "textSizing": "element", "textSplitAllowed": true, "lineBreaking": "unicode",
             "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
             "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "cropMarkSize": 30, "vector": true,
             "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
@@ -347,6 +388,9 @@ mod tests {
             text_overflow: TextOverflow::Ellipsis,
             text_vertical_resize: true,
             missing_height: MissingHeight::Auto,
+            text_sizing: TextSizing::Element,
+            text_split_allowed: true,
+            line_breaking: LineBreaking::Unicode,
             css_gradients: true,
             skip_font_error: true,
             skip_image_error: true,
@@ -391,9 +435,10 @@ mod tests {
         let (options, problems) = read(&json!({
             "pixelRatio": 0, "ignoreBackground": "yes", "textOverflow": "fit", "quality": 80, "pageIds": [1], "dpi": -1,
             "assetLoadTimeout": -5, "missingHeight": "grow", "color": {"space": "lab"}, "format": 3,
+            "textSizing": "me", "lineBreaking": "css",
         }));
         assert_eq!(options, RenderOptions { page_ids: Some(vec![]), ..RenderOptions::default() });
-        assert_eq!(problems.len(), 10, "{problems:#?}");
+        assert_eq!(problems.len(), 12, "{problems:#?}");
         assert!(
             problems.contains(
                 &"exportOptions.pixelRatio: found the number 0; accepted: a number greater than 0".to_owned()

@@ -86,7 +86,7 @@ impl fmt::Display for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
-    /// Not built yet: drawn without it.
+    /// The file asked for cannot hold it as written: left out, or put otherwise.
     NotSupported,
     /// A value or property that the editor ignores too.
     Ignored,
@@ -94,6 +94,8 @@ pub enum WarningCode {
     FontSubstituted,
     /// No font had the character.
     GlyphMissing,
+    /// A text was drawn smaller than written to fit its box, or not at all.
+    TextShrunk,
     /// An image could not be had and was left out, as asked (`skipImageError`).
     ImageSkipped,
     /// An image was reduced to fit a limit.

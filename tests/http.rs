@@ -276,6 +276,22 @@ async fn assets_skipped_are_warnings() {
 }
 
 #[tokio::test]
+async fn texts_that_shrink_are_warnings_with_both_sizes() {
+    let element =
+        |id: &str, height: f64| json!({"id": id, "type": "text", "text": "H", "fontSize": 48, "height": height});
+    let children = json!([element("fits", 60.0), element("small", 38.0), element("gone", 0.0)]);
+    let design = json!({"schemaVersion": 4, "width": 100, "height": 100, "pages": [{"children": children}]});
+    let answer = service(&[]).render(json!({"design": design})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let told = |at: usize| answer.json()["warnings"][at].clone();
+    assert_eq!(answer.header("x-tenter-warnings"), "2");
+    let message = "text shrunk from 48 to 31.5 px to fit its box";
+    let path = "design.pages[0].children[1]";
+    assert_eq!(told(0), json!({"code": "text_shrunk", "path": path, "element": "small", "message": message}));
+    assert_eq!((&told(1)["code"], &told(1)["element"]), (&json!("text_shrunk"), &json!("gone")));
+}
+
+#[tokio::test]
 async fn pixels_beyond_the_limit_are_400_and_name_the_setting() {
     let service = service(&[("TENTER_MAX_MEGAPIXELS", "0.01")]);
     let answer = service.render(json!({"design": design(), "exportOptions": {"pixelRatio": 100}})).await;

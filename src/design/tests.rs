@@ -264,12 +264,11 @@ fn text_styles_are_read() {
     assert_eq!((style.line_height, style.letter_spacing), (LineHeight::Auto, -0.1));
     assert_eq!(style.stroke_line_join, kurbo::Join::Miter);
     assert!(matches!(style.fill, Fill::Linear(_)));
+    assert_eq!((text.sizing.max_lines, &text.sizing.written), (Some(2), &vec!["maxLines"]));
     assert_eq!(style.stroke, Fill::Solid(peniko::Color::BLACK));
     assert_eq!(
         warnings,
         [
-            "pages[0].children[0].maxLines (t): maxLines of an element has no effect; the option textOverflow applies to \
-             all texts",
             "pages[0].children[0].textDecoration (t): \"blink\" is none of underline, line-through, overline; left out",
             "pages[0].children[0].stroke (t): \"nocolor\" is no CSS colour or linear-gradient(…); drawn black, as the \
              editor does",

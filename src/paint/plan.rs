@@ -67,13 +67,15 @@ pub enum Step {
 }
 
 /// A pixel pass.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
     /// Stack blur of this radius in device px; outside is transparent.
     Blur {
         /// At least 1.
         radius: u32,
     },
+    /// Changes of colour, in order, in one go: premultiplied to straight and back once.
+    Recolor(Arc<[Pass]>),
     /// The alpha of the source, blurred and tinted.
     Shadow {
         /// Standard deviation in device px; 0 for a hard shadow.
@@ -291,7 +293,7 @@ impl Planner {
             return self.skip(origin, "its clip is too large");
         }
         let mut inner = transform;
-        if group.blur.0 > 0.0 || group.shadow.is_some() {
+        if group.blur.0 > 0.0 || !group.recolor.is_empty() || group.shadow.is_some() {
             match self.begin_effects(group, transform, origin) {
                 Begun::Surface(effects) => {
                     inner = Affine::translate(-effects.area.origin().to_vec2()) * transform;
@@ -342,10 +344,11 @@ impl Planner {
         }
         let area = area.inflate(reach, reach).expand();
         let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
-        let passes = 1 + u64::from(blur > 0.0) + u64::from(group.shadow.is_some());
+        let passes = [blur > 0.0, !group.recolor.is_empty(), group.shadow.is_some()];
+        let passes = 1 + passes.into_iter().map(u64::from).sum::<u64>();
         let within = size.pixels().checked_mul(passes).and_then(|pixels| self.pixels_left.checked_sub(pixels));
         let Some(left) = within.filter(|_| self.limits.check(size).is_ok()) else {
-            let message = "its blur and shadow take too many pixels (TENTER_MAX_MEGAPIXELS); drawn without";
+            let message = "its effects and shadow take too many pixels (TENTER_MAX_MEGAPIXELS); drawn without";
             self.warn(origin, WarningCode::ShapeSkipped, message);
             return Begun::Refused;
         };
@@ -367,6 +370,9 @@ impl Planner {
         let radius = self.blur_radius(group);
         if radius > 0 {
             content = self.filter(content, size, Kernel::Blur { radius });
+        }
+        if !group.recolor.is_empty() {
+            content = self.filter(content, size, Kernel::Recolor(group.recolor.as_slice().into()));
         }
         let shadow = group.shadow.map(|shadow| {
             let sigma = self.shadow_sigma(group);

@@ -35,6 +35,7 @@ fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
     if group.blur.0 > 0.0 {
         write!(out, " blur {:.2}", group.blur.0)?;
     }
+    group.recolor.iter().try_for_each(|pass| write!(out, " {pass:?}"))?;
     if let Some(shadow) = &group.shadow {
         let (x, y) = (shadow.offset.x, shadow.offset.y);
         write!(out, " shadow {x:.2},{y:.2} sigma {:.2} {:?}", shadow.sigma.0, shadow.color)?;

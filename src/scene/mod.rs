@@ -60,7 +60,7 @@ pub enum Node {
     Image(Image),
 }
 
-/// Painted in this order: children, mask, blur, shadow under them, clip, opacity, blend. Isolated only when one of them
+/// Painted in this order: children, mask, blur, colours, shadow under them, clip, opacity, blend. Isolated only when one of them
 /// asks for it; a clip alone does not.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -70,6 +70,9 @@ pub struct Group {
     pub transform: Affine,
     /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
     pub blur: Px,
+    /// Changes of colour of the flattened, blurred children, pixel by pixel in device px. [`Pass::Blur`] has no place
+    /// here and does nothing.
+    pub recolor: Vec<Pass>,
     /// Cast by the flattened, blurred children.
     pub shadow: Option<Shadow>,
     /// In this group's own coordinates; nonzero.
@@ -101,6 +104,7 @@ impl Default for Group {
             origin: None,
             transform: Affine::IDENTITY,
             blur: Px(0.0),
+            recolor: Vec::new(),
             shadow: None,
             clip: None,
             mask: None,

@@ -28,8 +28,13 @@ pub struct Block {
     pub indent_left: f64,
     /// Indent on the right, px.
     pub indent_right: f64,
+    /// Lines end only where `\n` says: `<pre>`.
+    pub no_wrap: bool,
     /// Before the first line.
     pub marker: Option<ListMarker>,
+    /// Before the first line too: those of items around this one that have no line before it, and where the content of
+    /// each would begin, px from the left.
+    pub outer_markers: Vec<(ListMarker, f64)>,
     /// Least height and baseline of its lines, instead of the element's: from a size or line height set on the block.
     pub strut: Option<Arc<SpanStyle>>,
 }
@@ -59,6 +64,8 @@ pub struct SpanStyle {
     pub family: Arc<str>,
     /// Em size, px.
     pub font_size: f64,
+    /// The inline size in px that `font_size` is, or is a share of: rounded to whole px where the text shrinks.
+    pub px_size: Option<f64>,
     /// 1 to 1000.
     pub weight: f32,
     /// Italic or slanted.
@@ -181,6 +188,7 @@ impl TextBlocks {
             margin_bottom: block.margin_bottom * factor,
             indent_left: block.indent_left * factor,
             indent_right: block.indent_right * factor,
+            outer_markers: block.outer_markers.iter().map(|(marker, left)| (marker.clone(), left * factor)).collect(),
             strut: block.strut.as_ref().map(|strut| scale(strut)),
             ..block.clone()
         };
@@ -203,13 +211,24 @@ impl Block {
             margin_bottom: 0.0,
             indent_left: 0.0,
             indent_right: 0.0,
+            no_wrap: false,
             marker: None,
+            outer_markers: Vec::new(),
             strut: None,
         }
     }
 }
 
 impl SpanStyle {
+    /// How much larger than laid out it is drawn, where the text as a whole is drawn `factor` as large: the editor
+    /// rounds sizes that markup gives in px (`rich-overflow-shrink` of the corpus).
+    pub(crate) fn drawn_factor(&self, factor: f64) -> f64 {
+        match self.px_size {
+            Some(px) if px > 0.0 && factor != 1.0 => (px * factor).round() / px,
+            _ => factor,
+        }
+    }
+
     /// Line height in px, given the rounded ascent and descent of the face at this size.
     pub(crate) fn line_height_px(&self, ascent: f64, descent: f64) -> f64 {
         match self.line_height {
@@ -217,5 +236,20 @@ impl SpanStyle {
             LineHeight::Px(px) => px,
             LineHeight::Auto => ascent + descent,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::tests::style;
+    use super::*;
+
+    #[test]
+    fn sizes_in_px_are_rounded_where_the_text_shrinks() {
+        let px = SpanStyle { font_size: 41.5, px_size: Some(50.0), ..(*style("Roboto", 50.0)).clone() };
+        // 50 px become 49.04, which is drawn as 49: also what is a share of it.
+        assert_eq!(px.drawn_factor(25.5 / 26.0), 49.0 / 50.0);
+        assert_eq!(px.drawn_factor(1.0), 1.0);
+        assert_eq!(style("Roboto", 50.0).drawn_factor(0.7), 0.7);
     }
 }

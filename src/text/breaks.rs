@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use icu_segmenter::LineSegmenter;
+use icu_segmenter::options::LineBreakOptions;
+
 use super::emoji;
 use super::shape::{ClusterKind, Paragraph};
 
@@ -18,8 +21,50 @@ pub(super) struct Token {
 /// Closers that stay with the word before them, where they form a run of their own.
 const CLOSERS: &[char] = &[',', '.', ';', ':', '!', '?', ')', ']', '}', '\'', '"', '»', '›', '’', '”'];
 
+/// Whose rules say where a line may end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineBreaking {
+    /// The editor's (rendering.md §9.4).
+    #[default]
+    Editor,
+    /// Unicode's (UAX #14), with dictionaries for Thai, Lao, Khmer and Burmese.
+    Unicode,
+}
+
 /// All clusters of `paragraph`, in logical order, without gaps.
-pub(super) fn tokens(paragraph: &Paragraph) -> Vec<Token> {
+pub(super) fn tokens(paragraph: &Paragraph, rules: LineBreaking) -> Vec<Token> {
+    match rules {
+        LineBreaking::Editor => editor_tokens(paragraph),
+        LineBreaking::Unicode => unicode_tokens(paragraph),
+    }
+}
+
+/// What stands between two of Unicode's opportunities is a word and the spaces after it.
+fn unicode_tokens(paragraph: &Paragraph) -> Vec<Token> {
+    let segmenter = LineSegmenter::new_dictionary(LineBreakOptions::default());
+    let mut tokens = Vec::new();
+    let mut start = 0;
+    for end in segmenter.segment_str(&paragraph.text) {
+        let rest = &paragraph.clusters[start..];
+        // An opportunity inside a cluster (a ligature) is none.
+        let count = rest.iter().take_while(|cluster| cluster.range.end <= end).count();
+        let is_space = |at: &usize| matches!(paragraph.clusters[*at].kind, ClusterKind::Space | ClusterKind::Tab);
+        let clusters = start..start + count;
+        let spaces = clusters.clone().rev().take_while(is_space).count();
+        let word = clusters.start..clusters.end - spaces;
+        if !word.is_empty() {
+            let soft_hyphen = paragraph.clusters[word.end - 1].kind == ClusterKind::SoftHyphen;
+            tokens.push(Token { clusters: word.clone(), space: false, soft_hyphen });
+        }
+        if spaces > 0 {
+            tokens.push(Token { clusters: word.end..clusters.end, space: true, soft_hyphen: false });
+        }
+        start = clusters.end;
+    }
+    tokens
+}
+
+fn editor_tokens(paragraph: &Paragraph) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut word: Option<usize> = None;
     for (at, cluster) in paragraph.clusters.iter().enumerate() {
@@ -107,6 +152,10 @@ mod tests {
     use super::*;
 
     fn broken(text: &str) -> Vec<String> {
+        broken_by(text, LineBreaking::Editor)
+    }
+
+    fn broken_by(text: &str, rules: LineBreaking) -> Vec<String> {
         let span = Span { text: text.into(), style: style("Roboto", 20.0) };
         let paragraph = layouter().shaper.shape(&[span]);
         let part = |token: &Token| {
@@ -114,7 +163,7 @@ mod tests {
                 (&paragraph.clusters[token.clusters.start], &paragraph.clusters[token.clusters.end - 1]);
             paragraph.text[first.range.start..last.range.end].to_owned()
         };
-        tokens(&paragraph).iter().map(part).collect()
+        tokens(&paragraph, rules).iter().map(part).collect()
     }
 
     #[test]
@@ -130,6 +179,16 @@ mod tests {
     #[test]
     fn breaks_at_zero_width_space_and_soft_hyphen() {
         assert_eq!(broken("ab\u{200b}cd\u{ad}ef"), ["ab\u{200b}", "cd\u{ad}", "ef"]);
+    }
+
+    #[test]
+    fn breaks_by_unicode_keep_marks_with_their_characters_and_know_thai_words() {
+        let unicode = |text| broken_by(text, LineBreaking::Unicode);
+        assert_eq!(unicode("a  b-c d"), ["a", "  ", "b-", "c", " ", "d"]);
+        assert_eq!(unicode("漢字、「か」"), ["漢", "字、", "「か」"]);
+        assert_eq!(unicode("ภาษาไทย ครับ"), ["ภาษา", "ไทย", " ", "ครับ"]);
+        assert_eq!(unicode("ab\u{ad}cd\u{200b}e"), ["ab\u{ad}", "cd\u{200b}", "e"]);
+        assert!(unicode("").is_empty());
     }
 
     #[test]

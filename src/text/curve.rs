@@ -1,13 +1,14 @@
 //! Text along an arc (rendering.md §9.8): one circle, one line, glyph by glyph, each turned to its chord.
 
 use kurbo::{Affine, BezPath, Point, Rect, Stroke, Vec2};
+use peniko::Brush;
 
 use super::blocks::{DecorationLine, LineHeight, Span, SpanStyle, TextBlocks};
 use super::draw::{self, DrawStyle, Drawn};
 use super::layout::Layouter;
 use super::line::{self, LineRun, LineSlice};
 use super::shape::Paragraph;
-use crate::scene::{Group, Node, Path};
+use crate::scene::{Group, Node, Paint, Path};
 
 /// Flatter arcs are drawn as this one: beyond it no eye sees the bend, and a circle without end has no length.
 const FLATTEST: f64 = 1e-3;
@@ -18,6 +19,8 @@ pub struct Curved {
     cells: Vec<Cell>,
     /// Around all cells: what a background covers.
     pub bounds: Rect,
+    /// All cells before they are bent, from the start of their baseline: what gradients run through.
+    pub straight: Rect,
 }
 
 /// One glyph, or one word of a script whose letters join.
@@ -25,6 +28,8 @@ pub struct Curved {
 struct Cell {
     /// From the cell's space, its baseline starting at (0, 0), to the box.
     place: Affine,
+    /// Where it starts in [`Curved::straight`].
+    along: f64,
     width: f64,
     runs: Vec<LineRun>,
 }
@@ -65,6 +70,7 @@ pub fn curve(layouter: &mut Layouter, text: &TextBlocks, width: f64, power: f64)
     }
     let arc = Arc { centre: Point::new(width / 2.0, 0.0), radius, turn: if power < 0.0 { -1.0 } else { 1.0 } };
     let mut at = ((arc.length() - total) / 2.0).max(0.0);
+    let start = at;
     let mut curved = Curved::default();
     let mut bounds: Option<Rect> = None;
     for unit in units {
@@ -76,10 +82,13 @@ pub fn curve(layouter: &mut Layouter, text: &TextBlocks, width: f64, power: f64)
         let middle = unit.runs.first().map_or(0.0, |run| (run.ascent - run.descent) / 2.0);
         let angle = if chord.hypot() > 0.0 { chord.atan2() } else { 0.0 };
         let place = Affine::translate(from.to_vec2()) * Affine::rotate(angle) * Affine::translate((0.0, middle));
-        let cell = place.transform_rect_bbox(unit.cell_box(base));
+        let upright = unit.cell_box(base);
+        let along = at - start;
+        curved.straight = curved.straight.union(upright + Vec2::new(along, 0.0));
+        let cell = place.transform_rect_bbox(upright);
         bounds = Some(bounds.map_or(cell, |bounds| bounds.union(cell)));
         at += unit.width + unit.letter_spacing;
-        curved.cells.push(Cell { place, width: unit.width, runs: unit.runs });
+        curved.cells.push(Cell { place, along, width: unit.width, runs: unit.runs });
     }
     // The top of all cells is the top of the box.
     let bounds = bounds.unwrap_or_default();
@@ -93,6 +102,7 @@ pub fn curve(layouter: &mut Layouter, text: &TextBlocks, width: f64, power: f64)
 pub fn draw_curved(text: &Curved, style: &DrawStyle) -> Drawn {
     let mut drawn = Drawn::default();
     for cell in &text.cells {
+        let style = &moved(style, -cell.along);
         let mut upright = Drawn::default();
         for run in &cell.runs {
             let plain = SpanStyle { decorations: Vec::new(), ..(*run.style).clone() };
@@ -108,6 +118,19 @@ pub fn draw_curved(text: &Curved, style: &DrawStyle) -> Drawn {
     }
     drawn.fills.extend(decorations(text, style));
     drawn
+}
+
+/// Gradients run along the text, through all of it (rendering.md §7).
+fn moved(style: &DrawStyle, by: f64) -> DrawStyle {
+    let moved = |paint: &Paint| Paint {
+        brush: paint.brush.clone(),
+        transform: match paint.brush {
+            Brush::Solid(_) => paint.transform,
+            Brush::Gradient(_) | Brush::Image(_) => Affine::translate((by, 0.0)) * paint.transform,
+        },
+    };
+    let stroke = style.stroke.as_ref().map(|(paint, stroke)| (moved(paint), stroke.clone()));
+    DrawStyle { fill: moved(&style.fill), stroke, ..style.clone() }
 }
 
 /// Lines that follow the cells from corner to corner.

@@ -77,14 +77,14 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
     }
     drawn.background.extend(text.lines.iter().flat_map(|line| decorate::run_backgrounds(line, style.opacity)));
     for line in &text.lines {
-        if let Some(bullet) = line.bullet {
+        for bullet in &line.bullets {
             let outline = bullet.to_path(ARC_TOLERANCE);
             if let Some((paint, stroke)) = &style.stroke {
                 drawn.strokes.push(Node::Path(Path::stroked(outline.clone(), paint.clone(), stroke.clone())));
             }
             drawn.fills.push(Node::Path(Path::filled(outline, style.fill.clone())));
         }
-        for run in line.number.iter().chain(&line.runs) {
+        for run in line.numbers.iter().chain(&line.runs) {
             draw_run(run, style, &mut drawn);
         }
         drawn.links.extend(links(&line.runs));
@@ -164,7 +164,7 @@ mod tests {
         let base = style("Liberation Sans", 20.0);
         let blocks: TextBlocks = markup::parse(text, &Arc::clone(&base), Case::None);
         let shaped = layouter.shape(&blocks);
-        let options = LayoutOptions { width, align: Align::Left, factor: 1.0, ellipsis_height: None };
+        let options = LayoutOptions::new(width, Align::Left);
         let laid_out = layouter.lay_out(&shaped, options);
         let style = DrawStyle { fill: Color::BLACK.into(), stroke: None, background: None, opacity: Opacity::OPAQUE };
         draw(&laid_out, &style)

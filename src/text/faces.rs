@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
 use peniko::{Blob, FontData};
+use skrifa::instance::{LocationRef, NormalizedCoord, Size};
 use skrifa::raw::TableProvider as _;
-use skrifa::{FontRef, MetadataProvider as _};
+use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
 use crate::sfnt;
 
@@ -102,6 +103,29 @@ impl Face {
         text.chars()
             .filter(|c| !is_ignorable(*c))
             .all(|c| has(c) || in_parts(c).is_some_and(|(a, b)| has(a) && b.is_none_or(has)))
+    }
+
+    /// What to shape instead of `c`, and the glyph that then stands for it: shapers take the vowels AM of Thai and Lao
+    /// apart whatever the face has, and one made for a few words may have the whole but not the ring above.
+    pub(crate) fn undivided(&self, c: char) -> Option<(char, GlyphId)> {
+        let (ring, rest) = match c {
+            '\u{e33}' => ('\u{e4d}', '\u{e32}'),
+            '\u{eb3}' => ('\u{ecd}', '\u{eb2}'),
+            _ => return None,
+        };
+        let font = &self.load()?.font;
+        let charmap = FontRef::from_index(font.data.as_ref(), font.index).ok()?.charmap();
+        let whole = charmap.map(c).filter(|_| charmap.map(ring).is_none())?;
+        charmap.map(rest).map(|_| (rest, whole))
+    }
+
+    /// How far the pen moves after `glyph`, px.
+    pub(crate) fn advance(&self, glyph: GlyphId, font_size: f64, coords: &[i16]) -> Option<f64> {
+        let font = &self.load()?.font;
+        let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
+        let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
+        let metrics = font.glyph_metrics(Size::new(font_size as f32), LocationRef::new(&coords));
+        metrics.advance_width(glyph).map(f64::from)
     }
 
     /// The `wght` value to draw `wanted` with, when the face has that axis and declares more than one weight.

@@ -11,6 +11,15 @@ pub enum Overflow {
         /// px.
         height: f64,
     },
+    /// The largest size between two bounds, by half px steps, at which all lines fit into this height.
+    Fit {
+        /// px.
+        height: f64,
+        /// px, greater than 0: drawn at this size where nothing fits.
+        least: f64,
+        /// px, greater than 0: tried first.
+        most: f64,
+    },
     /// The box grows.
     Grow,
     /// Lines that do not fit into this height are dropped; the last one ends in `…`.
@@ -20,8 +29,29 @@ pub enum Overflow {
     },
 }
 
+/// All about how a text is made to fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sizing {
+    /// Where the lines are taller than the box.
+    pub overflow: Overflow,
+    /// More lines than these are dropped; the last one ends in `…`.
+    pub max_lines: Option<usize>,
+    /// Words wider than the box are broken, as the editor does. Otherwise they make the text smaller where it may be.
+    pub split_words: bool,
+}
+
+impl From<Overflow> for Sizing {
+    /// As the editor has it.
+    fn from(overflow: Overflow) -> Self {
+        Self { overflow, max_lines: None, split_words: true }
+    }
+}
+
 /// A step of `Overflow::Shrink`, px of font size.
 const STEP: f64 = 0.5;
+
+/// Sums of line heights may be this much off, px, by the way floating-point numbers are added.
+const NOISE: f64 = 1e-6;
 
 /// Sizes tried one after another before the rest is searched by halving: a guard against long texts in huge letters.
 /// The editor tries all; the outcome differs only where a smaller size needs more height than a larger one.
@@ -34,32 +64,60 @@ pub fn fit(
     text: &ShapedText,
     width: f64,
     align: Align,
-    overflow: Overflow,
+    sizing: impl Into<Sizing>,
 ) -> Option<(LaidOut, f64)> {
+    let Sizing { overflow, max_lines, split_words } = sizing.into();
     let font_size = text.font_size();
-    let options = LayoutOptions { width, align, factor: 1.0, ellipsis_height: None };
+    let options = LayoutOptions { max_lines, split_words, ..LayoutOptions::new(width, align) };
     match overflow {
         Overflow::Grow => Some((layouter.lay_out(text, options), font_size)),
         Overflow::Ellipsis { height } => {
             let options = LayoutOptions { ellipsis_height: Some(height), ..options };
             Some((layouter.lay_out(text, options), font_size))
         }
-        Overflow::Shrink { height } => shrink(layouter, text, options, height),
+        Overflow::Shrink { height } => {
+            // The last step is the last that leaves a size above zero.
+            let sizes = Sizes { most: font_size, steps: (font_size / STEP).ceil() - 1.0 };
+            largest(layouter, text, options, sizes, |it| it.height <= height + NOISE, height)
+        }
+        Overflow::Fit { height, least, most } => {
+            let sizes = Sizes { most: most.max(least), steps: ((most - least) / STEP).floor() };
+            let fits = |it: &LaidOut| it.height <= height + NOISE && !it.truncated;
+            largest(layouter, text, options, sizes, fits, height).or_else(|| {
+                let options = LayoutOptions { factor: least / font_size, ..options };
+                Some((layouter.lay_out(text, options), least))
+            })
+        }
     }
 }
 
-fn shrink(layouter: &mut Layouter, text: &ShapedText, options: LayoutOptions, height: f64) -> Option<(LaidOut, f64)> {
+/// `most`, and so many steps down.
+struct Sizes {
+    most: f64,
+    steps: f64,
+}
+
+/// The largest of `sizes` at which the text `fits`; `height` is what it cannot be taller than then.
+fn largest(
+    layouter: &mut Layouter,
+    text: &ShapedText,
+    options: LayoutOptions,
+    sizes: Sizes,
+    fits: impl Fn(&LaidOut) -> bool,
+    height: f64,
+) -> Option<(LaidOut, f64)> {
     let font_size = text.font_size();
-    let size_at = |k: u32| font_size - STEP * f64::from(k);
+    let size_at = |k: u32| sizes.most - STEP * f64::from(k);
+    // Lines that are left out take no height.
+    let all_shown = options.max_lines.is_none();
+    let hopeless = |k: u32| all_shown && text.least_height(options.width, size_at(k) / font_size) > height + NOISE;
     let mut attempt = |k: u32| {
         let factor = size_at(k) / font_size;
-        let too_tall = text.least_height(options.width, factor) > height;
-        let laid_out = (!too_tall).then(|| layouter.lay_out(text, LayoutOptions { factor, ..options }));
-        laid_out.filter(|it| it.height <= height).map(|it| (it, size_at(k)))
+        let laid_out = (!hopeless(k)).then(|| layouter.lay_out(text, LayoutOptions { factor, ..options }));
+        let narrow = |it: &LaidOut| options.split_words || !it.is_too_wide();
+        laid_out.filter(|it| fits(it) && narrow(it)).map(|it| (it, size_at(k)))
     };
-    // The last step that leaves a size above zero.
-    let last = ((font_size / STEP).ceil() - 1.0).clamp(0.0, f64::from(u32::MAX / 2)) as u32;
-    let hopeless = |k: u32| text.least_height(options.width, size_at(k) / font_size) > height;
+    let last = sizes.steps.clamp(0.0, f64::from(u32::MAX / 2)) as u32;
     let first = if hopeless(0) { first_true(0, last, |k| !hopeless(k))? } else { 0 };
     for k in first..=last.min(first.saturating_add(LINEAR_TRIES)) {
         if let Some(fitting) = attempt(k) {
@@ -121,6 +179,40 @@ mod tests {
     fn shrink_of_huge_letters_does_not_try_every_size() {
         let size = drawn_size(&"HH ".repeat(300), 1e5, 300.0, 300.0).expect("fits when small");
         assert!(size < 40.0 && size > 5.0, "{size}");
+    }
+
+    fn sized(text: &str, width: f64, sizing: Sizing) -> (Vec<String>, f64) {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain(text, style("Liberation Sans", 40.0)));
+        let (out, size) = fit(&mut layouter, &shaped, width, Align::Left, sizing).expect("always drawn");
+        (out.lines.iter().map(|line| line.runs.iter().map(|run| run.text.as_ref()).collect()).collect(), size)
+    }
+
+    #[test]
+    fn fit_stays_between_its_bounds() {
+        let fit = |least, most| Sizing::from(Overflow::Fit { height: 48.0, least, most });
+        // One line is 48 px high at 40 px. Two lines of 30 px do not fit, but smaller they may not be.
+        assert_eq!(sized("HH", 200.0, fit(1.0, 40.0)).1, 40.0);
+        assert_eq!(sized("HH", 200.0, fit(1.0, 80.0)).1, 40.0);
+        assert_eq!(sized("HH", 200.0, fit(1.0, 30.0)).1, 30.0);
+        assert_eq!(sized("HH HH HH", 100.0, fit(30.0, 40.0)), (["HH HH", "HH"].map(String::from).to_vec(), 30.0));
+    }
+
+    #[test]
+    fn max_lines_cut_with_an_ellipsis_in_every_mode() {
+        for overflow in [Overflow::Grow, Overflow::Shrink { height: 48.0 }, Overflow::Ellipsis { height: 300.0 }] {
+            let sizing = Sizing { max_lines: Some(1), ..overflow.into() };
+            assert_eq!(sized("HH HH HH HH", 190.0, sizing), (vec!["HH HH…".to_owned()], 40.0), "{overflow:?}");
+        }
+    }
+
+    #[test]
+    fn words_that_may_not_be_split_make_the_text_smaller() {
+        let sizing = |overflow| Sizing { split_words: false, ..Sizing::from(overflow) };
+        // HHHH is 115.5 px wide at 40 px.
+        assert_eq!(sized("HHHH", 100.0, sizing(Overflow::Shrink { height: 200.0 })), (vec!["HHHH".to_owned()], 34.5));
+        assert_eq!(sized("HHHH", 100.0, sizing(Overflow::Grow)), (vec!["HHHH".to_owned()], 40.0));
+        assert_eq!(sized("HHHH", 100.0, Overflow::Grow.into()).0, ["HHH", "H"]);
     }
 
     fn ellipsized(text: &str, width: f64, height: f64) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::blocks::{Align, Block, LineHeight, ListMarker, Span, SpanStyle, TextBlocks};
-use super::breaks::{self, Token};
+use super::breaks::{self, LineBreaking, Token};
 use super::families::FontSet;
 use super::line::{self, Line, LineSlice, Place};
 use super::shape::{ClusterKind, Paragraph, Shaper};
@@ -35,6 +35,8 @@ pub enum TextWarning {
 /// Lays texts out with the fonts of one request. One for each thread at work.
 pub struct Layouter {
     pub(super) shaper: Shaper,
+    /// Where lines of texts that are shaped from now on may end. Default: as in the editor.
+    pub breaking: LineBreaking,
 }
 
 /// A text whose glyphs and advances are known; may be laid out at several widths and sizes.
@@ -47,6 +49,8 @@ pub struct ShapedText {
     ink_advance: f64,
     widest: f64,
     forced_lines: usize,
+    /// The smallest size given in px, which is rounded where the text shrinks; infinite when there is none.
+    least_px_size: f64,
 }
 
 /// The line box that every line has at least.
@@ -61,7 +65,7 @@ pub(super) struct Strut {
 impl Strut {
     /// Rounded to whole px at the drawn size (rendering.md §9.2).
     pub(super) fn ascent_descent(&self, factor: f64) -> (f64, f64) {
-        let size = self.style.font_size * factor;
+        let size = self.style.font_size * self.style.drawn_factor(factor);
         ((self.ascent_em * size).round(), (self.descent_em * size).round())
     }
 }
@@ -69,7 +73,8 @@ impl Strut {
 struct ShapedBlock {
     block: Block,
     paragraphs: Vec<ShapedParagraph>,
-    marker: Option<Paragraph>,
+    /// The marker's, and those of the outer ones; `None` for bullets.
+    numbers: Vec<Option<Paragraph>>,
     /// Instead of the text's.
     strut: Option<Strut>,
 }
@@ -92,6 +97,17 @@ pub struct LayoutOptions {
     pub factor: f64,
     /// Keep as many lines as fit in this height, the last one ending in `…`.
     pub ellipsis_height: Option<f64>,
+    /// Keep at most so many lines, likewise.
+    pub max_lines: Option<usize>,
+    /// Break words that are wider than the line; otherwise they stick out.
+    pub split_words: bool,
+}
+
+impl LayoutOptions {
+    /// All lines at the size they were shaped in, over-wide words broken as the editor does.
+    pub fn new(width: f64, align: Align) -> Self {
+        Self { width, align, factor: 1.0, ellipsis_height: None, max_lines: None, split_words: true }
+    }
 }
 
 /// Lines in place: (0, 0) is the top-left of the element's box.
@@ -107,10 +123,17 @@ pub struct LaidOut {
     pub truncated: bool,
 }
 
+impl LaidOut {
+    /// A word that could not be broken sticks out of the box.
+    pub(crate) fn is_too_wide(&self) -> bool {
+        self.lines.iter().any(|line| line.x + line.width > self.width + FIT_TOLERANCE)
+    }
+}
+
 impl Layouter {
     /// With these fonts.
     pub fn new(fonts: FontSet) -> Self {
-        Self { shaper: Shaper::new(fonts) }
+        Self { shaper: Shaper::new(fonts), breaking: LineBreaking::default() }
     }
 
     /// The fonts it was made with.
@@ -143,7 +166,10 @@ impl Layouter {
                 }
             }
         }
-        ShapedText { blocks, strut, tab, ink_advance, widest, forced_lines }
+        let spans = text.blocks.iter().flat_map(|block| block.spans.iter().map(|span| &span.style).chain(&block.strut));
+        let px_sizes = spans.filter_map(|style| style.px_size).filter(|size| *size > 0.0);
+        let least_px_size = px_sizes.fold(f64::INFINITY, f64::min);
+        ShapedText { blocks, strut, tab, ink_advance, widest, forced_lines, least_px_size }
     }
 
     fn strut(&mut self, style: &Arc<SpanStyle>) -> Strut {
@@ -155,23 +181,24 @@ impl Layouter {
     }
 
     fn shape_block(&mut self, block: &Block, base: &Arc<SpanStyle>) -> ShapedBlock {
-        let marker = match block.marker {
-            Some(ListMarker::Number(number)) => {
-                // Normal weight and style in the element's font (rendering.md §9.9).
-                let style = SpanStyle { weight: 400.0, italic: false, decorations: Vec::new(), ..(**base).clone() };
-                Some(self.shaper.shape(&[Span { text: format!("{number}. "), style: Arc::new(style) }]))
-            }
-            Some(ListMarker::Bullet) | None => None,
-        };
+        let markers = block.marker.iter().chain(block.outer_markers.iter().map(|(marker, _)| marker));
+        let numbers = markers.map(|marker| self.shape_marker(marker, base)).collect();
         let paragraphs = split_lines(&block.spans).iter().map(|spans| self.shape_paragraph(spans)).collect();
         let strut = block.strut.as_ref().map(|style| self.strut(style));
         let block = Block { spans: Vec::new(), ..block.clone() };
-        ShapedBlock { block, paragraphs, marker, strut }
+        ShapedBlock { block, paragraphs, numbers, strut }
+    }
+
+    /// Normal weight and style in the element's font (rendering.md §9.9); a bullet is no glyph.
+    fn shape_marker(&mut self, marker: &ListMarker, base: &Arc<SpanStyle>) -> Option<Paragraph> {
+        let ListMarker::Number(number) = marker else { return None };
+        let style = SpanStyle { weight: 400.0, italic: false, decorations: Vec::new(), ..(**base).clone() };
+        Some(self.shaper.shape(&[Span { text: format!("{number}. "), style: Arc::new(style) }]))
     }
 
     fn shape_paragraph(&mut self, spans: &[Span]) -> ShapedParagraph {
         let paragraph = self.shaper.shape(spans);
-        let tokens = breaks::tokens(&paragraph);
+        let tokens = breaks::tokens(&paragraph, self.breaking);
         let mut hyphens: Vec<(usize, Paragraph)> = Vec::new();
         for cluster in paragraph.clusters.iter().filter(|cluster| cluster.kind == ClusterKind::SoftHyphen) {
             if !hyphens.iter().any(|(span, _)| *span == cluster.span) {
@@ -186,8 +213,9 @@ impl Layouter {
     pub fn lay_out(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
         let LayoutOptions { align, factor, .. } = options;
         let width = options.width.round();
-        let mut lines = text.broken(width, factor);
-        let visible = options.ellipsis_height.map_or(usize::MAX, |height| text.visible_lines(height, factor));
+        let mut lines = text.broken(width, factor, options.split_words);
+        let by_height = options.ellipsis_height.map_or(usize::MAX, |height| text.visible_lines(height, factor));
+        let visible = by_height.min(options.max_lines.unwrap_or(usize::MAX)).max(1);
         let truncated = lines.len() > visible;
         let mut ellipsis = None;
         if truncated {
@@ -223,7 +251,11 @@ impl Layouter {
             let mut placed = line::place(&slice, &line.shaped.paragraph, strut, place);
             placed.move_down(top);
             if line.first_of_block {
-                placed.add_marker(block.block.marker.as_ref(), block.marker.as_ref(), line.left, factor, &text.strut);
+                let own = block.block.marker.iter().map(|_| line.left);
+                let lefts = own.chain(block.block.outer_markers.iter().map(|(_, left)| left * factor));
+                for (number, content_left) in block.numbers.iter().zip(lefts) {
+                    placed.add_marker(number.as_ref(), content_left, factor, &text.strut);
+                }
             }
             top += placed.height;
             out.lines.push(placed);
@@ -267,13 +299,14 @@ impl BrokenLine<'_> {
 }
 
 impl ShapedText {
-    fn broken(&self, width: f64, factor: f64) -> Vec<BrokenLine<'_>> {
+    fn broken(&self, width: f64, factor: f64, split_words: bool) -> Vec<BrokenLine<'_>> {
         let mut lines = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
             let (left, right) = (block.block.indent_left * factor, width - block.block.indent_right * factor);
             let first = lines.len();
             for shaped in &block.paragraphs {
-                let slices = break_lines(shaped, (right - left).max(0.0), factor, self.tab);
+                let room = if block.block.no_wrap { f64::INFINITY } else { (right - left).max(0.0) };
+                let slices = break_lines(shaped, Room { width: room, split_words }, factor, self.tab);
                 let line = |slice| BrokenLine {
                     block: index,
                     first_of_block: false,
@@ -314,8 +347,11 @@ impl ShapedText {
 
     /// A height that the text cannot go below at `factor`, px: spares laying out sizes that cannot fit.
     pub(crate) fn least_height(&self, width: f64, factor: f64) -> f64 {
+        // Rounding to whole px makes letters this much larger or smaller.
+        let rounding = 0.5 / self.least_px_size;
+        let (factor, largest) = ((factor - rounding).max(0.0), factor + rounding);
         let width = width.round();
-        let by_width = if self.widest * factor <= width {
+        let by_width = if self.widest * largest <= width {
             (self.ink_advance * factor / (width + FIT_TOLERANCE)).ceil()
         } else {
             0.0
@@ -330,10 +366,19 @@ impl ShapedText {
     }
 }
 
+/// For the words of a line.
+#[derive(Clone, Copy)]
+struct Room {
+    /// px; infinite where lines do not wrap.
+    width: f64,
+    /// See [`LayoutOptions::split_words`].
+    split_words: bool,
+}
+
 /// Greedy: as many tokens as fit; a word wider than the line is broken between clusters.
-fn break_lines<'a>(shaped: &'a ShapedParagraph, width: f64, factor: f64, tab: f64) -> Vec<LineSlice<'a>> {
+fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tab: f64) -> Vec<LineSlice<'a>> {
     let paragraph = &shaped.paragraph;
-    let limit = width + FIT_TOLERANCE;
+    let limit = room.width + FIT_TOLERANCE;
     let advance = |at: usize| line::after(0.0, paragraph, at, factor, 0.0);
     let mut lines: Vec<LineSlice<'a>> = Vec::new();
     let mut start = 0; // of the line
@@ -358,7 +403,7 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, width: f64, factor: f64, tab: f6
             start = token.clusters.start;
             pen = 0.0;
         }
-        if token_width > limit {
+        if token_width > limit && room.split_words {
             for at in token.clusters.clone() {
                 if pen + advance(at) > limit && at > start && advance(at) > 0.0 {
                     finish(start, at, false, &mut lines);
@@ -420,6 +465,7 @@ pub(super) mod tests {
         Arc::new(SpanStyle {
             family: family.into(),
             font_size,
+            px_size: None,
             weight: 400.0,
             italic: false,
             color: None,
@@ -433,7 +479,7 @@ pub(super) mod tests {
     }
 
     fn options(width: f64, align: Align) -> LayoutOptions {
-        LayoutOptions { width, align, factor: 1.0, ellipsis_height: None }
+        LayoutOptions::new(width, align)
     }
 
     fn lines(text: &str, width: f64) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kurbo::{Circle, Point, Vec2};
 use peniko::FontData;
 
-use super::blocks::{Align, ListMarker, SpanStyle, VerticalShift};
+use super::blocks::{Align, SpanStyle, VerticalShift};
 use super::layout::Strut;
 use super::shape::{ClusterKind, Paragraph};
 use crate::scene;
@@ -34,10 +34,10 @@ pub struct Line {
     pub width: f64,
     /// Left to right.
     pub runs: Vec<LineRun>,
-    /// A bullet before the line.
-    pub bullet: Option<Circle>,
-    /// A number before the line.
-    pub number: Vec<LineRun>,
+    /// Bullets before the line: one, or more where items begin together.
+    pub bullets: Vec<Circle>,
+    /// Numbers before the line.
+    pub numbers: Vec<LineRun>,
 }
 
 /// Neighbouring glyphs of one face and one style.
@@ -117,47 +117,40 @@ pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut,
     let x = left + offset.max(0.0);
     runs.iter_mut().for_each(|run| run.x += x);
     let (height, baseline) = vertical(&mut runs, strut, factor);
-    Line { top: 0.0, height, baseline, x, width, runs, bullet: None, number: Vec::new() }
+    Line { top: 0.0, height, baseline, x, width, runs, bullets: Vec::new(), numbers: Vec::new() }
 }
 
 impl Line {
     pub(super) fn move_down(&mut self, by: f64) {
         self.top += by;
         self.baseline += by;
-        self.runs.iter_mut().chain(&mut self.number).for_each(|run| run.baseline += by);
+        self.runs.iter_mut().chain(&mut self.numbers).for_each(|run| run.baseline += by);
     }
 
-    /// Bullets and numbers stand left of the content, wherever alignment moved it (rendering.md §9.9).
-    pub(super) fn add_marker(
-        &mut self,
-        marker: Option<&ListMarker>,
-        number: Option<&Paragraph>,
-        content_left: f64,
-        factor: f64,
-        strut: &Strut,
-    ) {
-        if marker == Some(&ListMarker::Bullet) {
+    /// Bullets and numbers stand left of the content, wherever alignment moved it (rendering.md §9.9). A bullet where
+    /// there is no `number`.
+    pub(super) fn add_marker(&mut self, number: Option<&Paragraph>, content_left: f64, factor: f64, strut: &Strut) {
+        let Some(number) = number else {
             let (ascent, _) = strut.ascent_descent(factor);
             let diameter = ascent / 3.0;
             let right = content_left - BULLET_GAP - diameter;
-            self.bullet = Some(Circle::new((right - diameter / 2.0, self.baseline - diameter), diameter / 2.0));
+            self.bullets.push(Circle::new((right - diameter / 2.0, self.baseline - diameter), diameter / 2.0));
+            return;
+        };
+        let slice = LineSlice { clusters: 0..number.clusters.len(), suffix: None, last: true, tab: 0.0 };
+        let mut runs = visual_runs(&slice, number, factor);
+        // The marker's own trailing space is the gap.
+        let width = runs.last().map_or(0.0, |run| run.x + run.width);
+        for run in &mut runs {
+            run.x += content_left - width;
+            run.baseline = self.baseline;
         }
-        if let Some(number) = number {
-            let slice = LineSlice { clusters: 0..number.clusters.len(), suffix: None, last: true, tab: 0.0 };
-            let mut runs = visual_runs(&slice, number, factor);
-            // The marker's own trailing space is the gap.
-            let width = runs.last().map_or(0.0, |run| run.x + run.width);
-            for run in &mut runs {
-                run.x += content_left - width;
-                run.baseline = self.baseline;
-            }
-            self.number = runs;
-        }
+        self.numbers.extend(runs);
     }
 }
 
 /// Runs from left to right, the first at 0, baselines at 0.
-pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, factor: f64) -> Vec<LineRun> {
+pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f64) -> Vec<LineRun> {
     let mut runs: Vec<LineRun> = Vec::new();
     let mut pen = 0.0;
     let mut last_run = None;
@@ -165,6 +158,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, factor: 
     for at in visual_order(slice, paragraph) {
         let cluster = &paragraph.clusters[at];
         let style = &paragraph.styles[cluster.span];
+        let factor = style.drawn_factor(whole);
         if last_run != Some(cluster.run) {
             close(&mut runs, &mut bytes, paragraph);
             let face = &paragraph.runs[cluster.run];
@@ -194,7 +188,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, factor: 
             let cluster = cluster.range.start as u32;
             run.glyphs.push(scene::Glyph { id: glyph.id, offset, advance: Px(glyph.advance * factor), cluster });
         }
-        pen = after(pen, paragraph, at, factor, slice.tab);
+        pen = after(pen, paragraph, at, whole, slice.tab);
         run.width = pen - run.x;
         let range = &cluster.range;
         bytes = Some(bytes.map_or(range.clone(), |b| b.start.min(range.start)..b.end.max(range.end)));
@@ -211,7 +205,8 @@ pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab
         ClusterKind::Tab if tab > 0.0 => ((pen / tab).floor() + 1.0) * tab,
         ClusterKind::Tab | ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
         ClusterKind::Text | ClusterKind::Space => {
-            pen + (cluster.advance + paragraph.styles[cluster.span].letter_spacing) * factor
+            let style = &paragraph.styles[cluster.span];
+            pen + (cluster.advance + style.letter_spacing) * style.drawn_factor(factor)
         }
     }
 }
@@ -279,7 +274,7 @@ fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64) -> (f64, f64) {
     }
     let largest = if largest > 0.0 { largest } else { strut_size };
     let baseline = (line_height - (ascent + descent)) / 2.0 + ascent;
-    let mut sticks_out = 0.0_f64;
+    let (mut above, mut below) = (0.0_f64, 0.0_f64);
     for run in runs {
         let shift = match run.style.shift {
             VerticalShift::None => 0.0,
@@ -289,16 +284,18 @@ fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64) -> (f64, f64) {
         run.baseline = baseline + shift;
         if run.style.shift != VerticalShift::None {
             let (top, bottom) = (run.baseline - run.ascent, run.baseline + run.descent);
-            sticks_out = sticks_out.max(-top).max(bottom - line_height);
+            above = above.max(-top);
+            below = below.max(bottom - line_height);
         }
     }
-    (line_height + sticks_out, baseline)
+    // What sticks out at the top also goes below: the line's own baseline stays (`rich-sub-sup` of the corpus).
+    (line_height + above + below, baseline)
 }
 
 fn scaled_line_height(style: &SpanStyle, ascent: f64, descent: f64, factor: f64) -> f64 {
     match style.line_height {
         super::blocks::LineHeight::Auto => ascent + descent,
-        _ => style.line_height_px(0.0, 0.0) * factor,
+        _ => style.line_height_px(0.0, 0.0) * style.drawn_factor(factor),
     }
 }
 

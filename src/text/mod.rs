@@ -24,11 +24,12 @@ pub use blocks::{
     Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
     VerticalShift,
 };
+pub use breaks::LineBreaking;
 pub use curve::{Curved, curve, draw_curved};
 pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
-pub use fit::{Overflow, fit};
+pub use fit::{Overflow, Sizing, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};
 pub use markup::parse as parse_markup;

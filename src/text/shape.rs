@@ -3,6 +3,7 @@
 //! The face of every grapheme is chosen here (family, then fallback, colour emoji first where they are meant), so parley
 //! is left with itemising by script and direction, and shaping.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -313,7 +314,7 @@ impl Shaper {
         pieces: &[Piece],
         features: &'static Features,
     ) -> Layout<u16> {
-        let text = &paragraph.text[part.range.clone()];
+        let text = &to_shape(&paragraph.text[part.range.clone()], part.range.start, pieces);
         let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
         for (piece, name) in pieces.iter().zip(&names) {
@@ -364,11 +365,40 @@ impl Shaper {
                         index
                     }
                 };
-                let cluster = collect_cluster(&cluster, part.range.start, run_index, span, paragraph);
+                let mut cluster = collect_cluster(&cluster, part.range.start, run_index, span, paragraph);
+                keep_undivided(&mut cluster, face, paragraph);
                 paragraph.clusters.push(cluster);
             }
         }
     }
+}
+
+/// `text`, which starts at `start` of the paragraph, with other characters of the same length where the shaper would do
+/// what the face cannot: see [`Face::undivided`].
+fn to_shape<'t>(text: &'t str, start: usize, pieces: &[Piece]) -> Cow<'t, str> {
+    if !text.contains(['\u{e33}', '\u{eb3}']) {
+        return text.into();
+    }
+    let shaped = |piece: &Piece| -> String {
+        let text = &text[piece.range.start - start..piece.range.end - start];
+        text.chars().map(|c| piece.face.undivided(c).map_or(c, |(other, _)| other)).collect()
+    };
+    // Characters that no face at all draws belong to no piece.
+    let whole: String = pieces.iter().map(shaped).collect();
+    if whole.len() == text.len() { whole.into() } else { text.into() }
+}
+
+/// Gives a cluster that was shaped as something else its own glyph.
+fn keep_undivided(cluster: &mut Cluster, face: &Face, paragraph: &mut Paragraph) {
+    let mut chars = paragraph.text[cluster.range.clone()].chars();
+    let (Some(c), None) = (chars.next(), chars.next()) else { return };
+    let Some((_, id)) = face.undivided(c) else { return };
+    let (size, coords) = (paragraph.styles[cluster.span].font_size, &paragraph.runs[cluster.run].coords);
+    let Some(advance) = face.advance(id, size, coords) else { return };
+    paragraph.glyphs.truncate(cluster.glyphs.start);
+    paragraph.glyphs.push(Glyph { id: id.to_u32(), offset: Vec2::ZERO, advance });
+    cluster.glyphs.end = paragraph.glyphs.len();
+    cluster.advance = advance;
 }
 
 /// Kerning, then optional ligatures off; and which part of that holds for text that is not spaced.
@@ -462,6 +492,7 @@ mod tests {
         let style = SpanStyle {
             family: family.into(),
             font_size: 100.0,
+            px_size: None,
             weight,
             italic: false,
             color: None,

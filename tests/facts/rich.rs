@@ -34,3 +34,19 @@ fn fact_54_void_elements_alone_are_drawn_as_typed() {
     assert_eq!(draw_one(text("H<br>H", small.clone())).lines().len(), 1);
     assert_eq!(draw_one(text("HH<br>H<sup>H</sup>", small)).lines().len(), 2);
 }
+
+#[test]
+fn sub_and_sup_on_one_line_add_up_below_it() {
+    // `rich-sub-sup` of the reference corpus. H is 46 px wide at 60 px, and its foot the baseline.
+    let foot = |markup: &str| {
+        let picture = draw_one(text(markup, json!({"fontSize": 60})));
+        // Of the letters at the start of the second line alone.
+        let column = |y: &u32| (56..64).any(|x| picture.is_inked(x, *y, Ink::Seen));
+        (0..300).rev().find(column).unwrap()
+    };
+    let plain = foot("<p>H</p><p>H</p>");
+    let (sub, sup) = (foot("<p>H<sub>H</sub></p><p>H</p>"), foot("<p>H<sup>H</sup></p><p>H</p>"));
+    let both = foot("<p>H<sub>H</sub><sup>H</sup></p><p>H</p>");
+    // 12.6 and 13 px, before the baseline is rounded.
+    assert_eq!((sub - plain, sup - plain, both - plain), (13, 13, 26));
+}

@@ -97,3 +97,16 @@ fn fact_55_gradient_line_of_a_text_is_that_of_css() {
         picture.has(265, 120, [106, 106, 106]);
     }
 }
+
+#[test]
+fn effects_of_texts_change_letters_and_not_what_is_behind() {
+    // rendering.md §4 and fixtures.md 16: (40, 80, 160) becomes 79.
+    let behind = json!({"backgroundEnabled": true, "backgroundColor": "#ff0000", "backgroundPadding": 0});
+    let letter = |more| draw_one(text("H", with(with(json!({"fill": "#2850a0"}), behind.clone()), more)));
+    let grey = letter(json!({"grayscaleEnabled": true}));
+    grey.has(64, 100, [79; 3]);
+    grey.has(80, 80, RED);
+    letter(json!({"brightnessEnabled": true, "brightness": 0.25})).has(64, 100, [104, 144, 224]);
+    letter(json!({"filters": {"warm": {"intensity": 1}}})).has(64, 100, [70, 95, 160]);
+    letter(json!({"filters": {"warm": {"intensity": 1}}, "grayscaleEnabled": true})).has(64, 100, [109, 94, 79]);
+}

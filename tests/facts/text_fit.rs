@@ -55,3 +55,16 @@ fn fact_49_ellipsis_follows_the_last_whole_word() {
     shown("HH HH HH").is_like(&shown("HH HH…"));
     shown("HHHHHHHHHHHHHHHH").is_like(&shown("…"));
 }
+
+#[test]
+fn inline_sizes_in_px_are_whole_px_where_a_text_shrinks() {
+    // `rich-overflow-shrink` of the reference corpus: at 25.5 px the inline 50 px are 49, and 58.8 + 2 · 30.6 px are just
+    // the box; at 49.04 px the lines would be too high, and the text would shrink to 25.
+    let markup = "<p>H <span style=\"font-size: 50px\">HH</span></p><p>H</p><p>H</p>";
+    let picture = draw_one(text(markup, json!({"fontSize": 26, "height": 120})));
+    let lines = picture.lines();
+    // Capitals are 0.729 em high, in whole px: 35.7 and 18.6 px (at 48 px they would be 35).
+    let heights: Vec<_> = lines.iter().map(|rows| rows.end - rows.start).collect();
+    assert_eq!(heights, [36, 18, 18]);
+    assert_eq!(lines[2].start - lines[1].start, 31);
+}

@@ -12,7 +12,7 @@ use tenter::json::Problems;
 use tenter::options::RenderOptions;
 use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
 use tenter::raster::{Raster, Straight};
-use tenter::report::JsonPath;
+use tenter::report::{JsonPath, WarningCode};
 use tenter::units::DeviceSize;
 use tokio::runtime::Runtime;
 
@@ -40,7 +40,7 @@ impl Painter {
 
     /// The first page of `case`: a design, with the options of the render as its member `exportOptions`.
     ///
-    /// Whatever is drawn otherwise than written is a failure: a picture of it would show something else than it says.
+    /// Whatever is drawn otherwise than written, but for texts that shrink, is a failure: a picture of it would show something else than it says.
     pub(crate) fn encode(&self, mut case: Value) -> Result<Vec<u8>, String> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(&case["exportOptions"], "exportOptions".into(), &mut problems);
@@ -53,7 +53,8 @@ impl Painter {
         let request = RenderRequest { design: case, at: JsonPath::root(), options, format, pages };
         let rendered = self.runtime.block_on(self.engine.render(request)).map_err(|error| error.to_string())?;
         let Rendered { mut pages, warnings, .. } = rendered;
-        match warnings.first() {
+        // Texts shrink in the editor too, and what they become is what a case may be about.
+        match warnings.iter().find(|warning| warning.code != WarningCode::TextShrunk) {
             Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
             None => Ok(pages.remove(0).bytes),
         }

@@ -39,23 +39,68 @@ pub struct Text {
     pub background_padding: f64,
     /// `legacyBackground` — one rectangle instead of one per line. Also set by migration.
     pub legacy_background: bool,
+    /// Count only where the option `textSizing` says so.
+    pub sizing: ElementSizing,
     /// `curveEnabled` — default false.
     pub curve_enabled: bool,
     /// `curvePower` — −1 to 1. Default 0.5.
     pub curve_power: f64,
 }
 
+/// How a text wishes to fit its box (design-format.md §6.1). Values that make no sense count as absent: the editor ignores
+/// all of these.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ElementSizing {
+    /// `textOverflow` — instead of the option of that name.
+    pub overflow: Option<ElementOverflow>,
+    /// `maxLines` — at most so many lines are drawn, at least 1.
+    pub max_lines: Option<usize>,
+    /// `minFontSize` — px, greater than 0; for [`ElementOverflow::Fit`]. Default 1.
+    pub min_font_size: Option<f64>,
+    /// `maxFontSize` — px, greater than 0; for [`ElementOverflow::Fit`]. Default `fontSize`.
+    pub max_font_size: Option<f64>,
+    /// Those that the caller wrote.
+    pub written: Vec<&'static str>,
+}
+
+/// What happens to a text taller than its box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementOverflow {
+    /// `resize` — the box grows.
+    Resize,
+    /// `ellipsis` — lines that do not fit are cut, with `…`.
+    Ellipsis,
+    /// `fit` — the largest font size between `minFontSize` and `maxFontSize` that fits.
+    Fit,
+}
+
+impl ElementSizing {
+    fn read(input: &Input<'_>) -> Self {
+        let keys = ["textOverflow", "maxLines", "minFontSize", "maxFontSize"];
+        let number = |key: &str| {
+            let value = input.json.get(key)?;
+            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+            (number.is_finite() && number > 0.0).then_some(number)
+        };
+        let overflow = match input.json.get("textOverflow").and_then(|value| value.as_str()) {
+            Some("resize") => Some(ElementOverflow::Resize),
+            Some("ellipsis") => Some(ElementOverflow::Ellipsis),
+            Some("fit") => Some(ElementOverflow::Fit),
+            _ => None,
+        };
+        Self {
+            overflow,
+            max_lines: number("maxLines").filter(|lines| *lines >= 1.0).map(|lines| lines as usize),
+            min_font_size: number("minFontSize"),
+            max_font_size: number("maxFontSize"),
+            written: keys.into_iter().filter(|key| input.json.get(key).is_some()).collect(),
+        }
+    }
+}
+
 impl Text {
     pub(super) fn read(mut input: Input<'_>) -> Self {
         let input = &mut input;
-        for key in ["textOverflow", "maxLines", "minFontSize", "maxFontSize"] {
-            if input.json.get(key).is_some() {
-                input.warn(
-                    key,
-                    format!("{key} of an element has no effect; the option textOverflow applies to all texts"),
-                );
-            }
-        }
         let mut style = TextStyle::read(input, &TextStyle::default());
         style.letter_spacing = input.reading.version.letter_spacing(style.letter_spacing, style.font_size);
         let placement = Placement::read(input, Size::new(100.0, 0.0));
@@ -73,6 +118,7 @@ impl Text {
             background_corner_radius: input.json.length_or("backgroundCornerRadius", 0.5),
             background_padding: input.json.length_or("backgroundPadding", 0.5),
             legacy_background: input.json.flag_or("legacyBackground", false),
+            sizing: ElementSizing::read(input),
             curve_enabled: input.json.flag_or("curveEnabled", false),
             curve_power: input.json.number_or("curvePower", 0.5).clamp(-1.0, 1.0),
         }

@@ -84,10 +84,15 @@ impl Effects {
     pub fn passes(&self, size: DeviceSize) -> Vec<Pass> {
         let blur = self.blur_enabled.then(|| Pass::Blur { radius: blur_radius(self.blur_radius, size) });
         let blur = blur.filter(|pass| *pass != Pass::Blur { radius: 0 });
+        blur.into_iter().chain(self.recolor()).collect()
+    }
+
+    /// All but the blur: what these effects do to colours, whatever the size.
+    pub fn recolor(&self) -> Vec<Pass> {
         let bright = (self.brightness_enabled && self.brightness != 0.0).then(|| brightness::pass(self.brightness));
         let sepia = self.sepia_enabled.then(sepia::pass);
         let grayscale = self.grayscale_enabled.then(grayscale::pass);
-        let classic = [blur, bright, sepia, grayscale].into_iter().flatten();
+        let classic = [bright, sepia, grayscale].into_iter().flatten();
         classic
             .chain(self.filters.iter().filter(|it| it.intensity != 0.0).map(|it| it.kind.pass(it.intensity)))
             .collect()

@@ -19,10 +19,10 @@ use super::props::{Common, Effects, Placement};
 use super::{Design, Page};
 use crate::assets::svg::SvgFonts;
 use crate::assets::{AssetError, AssetSet};
-use crate::options::RenderOptions;
+use crate::options::{self, RenderOptions};
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
 use crate::scene::{self, Document, Group, Node, Shadow};
-use crate::text::Layouter;
+use crate::text::{Layouter, LineBreaking};
 use crate::units::{Opacity, Px};
 
 pub use requests::{FamilyUse, FontError, asset_requests, font_set, missing_families};
@@ -71,6 +71,10 @@ pub fn resolve(
     options: &RenderOptions,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Resolved, ResolveError> {
+    layouter.breaking = match options.line_breaking {
+        options::LineBreaking::Editor => LineBreaking::Editor,
+        options::LineBreaking::Unicode => LineBreaking::Unicode,
+    };
     let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, warnings: Vec::new() };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
@@ -133,22 +137,6 @@ impl Resolver<'_> {
 
     fn warn(&mut self, origin: &Origin, code: WarningCode, message: impl Into<String>) {
         self.warnings.push(origin.warn(code, message));
-    }
-
-    /// Names what is left out of a text's effects: those of pictures are passes, figures and lines have none
-    /// (rendering.md §4).
-    fn warn_of_effects(&mut self, origin: &Origin, effects: &Effects) {
-        let missing = [
-            (effects.brightness_enabled && effects.brightness != 0.0, "brightness"),
-            (effects.sepia_enabled, "sepia"),
-            (effects.grayscale_enabled, "grayscale"),
-            (effects.filters.iter().any(|filter| filter.intensity != 0.0), "filters"),
-        ];
-        let names: Vec<_> = missing.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
-        if !names.is_empty() {
-            let message = format!("{} of texts is not built yet; drawn without", names.join(", "));
-            self.warn(origin, WarningCode::NotSupported, message);
-        }
     }
 }
 

@@ -82,8 +82,12 @@ impl Resolver<'_> {
             TextOverflow::Resize => Overflow::Grow,
             TextOverflow::Ellipsis => Overflow::Ellipsis { height: area.height() },
         };
-        let (laid_out, _) = self.fitted(cell, area, overflow)?;
+        let fitted = self.fitted(cell, area, overflow);
         self.warn_of_glyphs(&cell.origin);
+        if !cell.text.is_empty() && cell.style.font_size > 0.0 && !(self.abandoned)() {
+            self.warn_of_shrinking(&cell.origin, cell.style.font_size, fitted.as_ref());
+        }
+        let (laid_out, _) = fitted?;
         let room = (area.height() - laid_out.height).max(0.0);
         let top = match cell.style.vertical_align {
             VerticalAlign::Top => 0.0,

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke};
 
-use super::super::elements::text::Text;
+use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
 use super::super::props::Effects;
 use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
-use crate::options::{MissingHeight, TextOverflow};
+use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, WarningCode, shown};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
-    Overflow, SpanStyle, TextBlocks, TextWarning, VerticalShift,
+    Overflow, Sizing, SpanStyle, TextBlocks, TextWarning, VerticalShift,
 };
 use crate::units::{Opacity, Px};
 
@@ -27,7 +27,6 @@ const AUTO_LINE: f64 = 1.2;
 impl Resolver<'_> {
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
         let origin = &text.common.origin;
-        self.warn_of_effects(origin, &text.effects);
         let (content, opacity) = if text.text.is_empty() {
             (&text.placeholder, opacity * Opacity::new(PLACEHOLDER_OPACITY))
         } else {
@@ -40,10 +39,11 @@ impl Resolver<'_> {
         if text.curve_enabled {
             return self.curved(text, &blocks, opacity);
         }
-        let overflow = self.overflow(text);
+        let sizing = self.sizing(text);
         let shaped = self.layouter.shape(&blocks);
-        let fitted = text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), overflow);
+        let fitted = text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), sizing);
         self.warn_of_glyphs(origin);
+        self.warn_of_shrinking(origin, text.style.font_size, fitted.as_ref());
         // The editor draws nothing where not even the smallest letters fit.
         let Some((laid_out, drawn_size)) = fitted else { return Vec::new() };
 
@@ -74,7 +74,7 @@ impl Resolver<'_> {
     fn curved(&mut self, text: &Text, blocks: &TextBlocks, opacity: Opacity) -> Vec<Node> {
         let curved = text::curve(self.layouter, blocks, text.placement.width, text.curve_power);
         self.warn_of_glyphs(&text.common.origin);
-        let style = draw_style(&text.style, curved.bounds, opacity);
+        let style = draw_style(&text.style, curved.straight, opacity);
         let mut drawn = text::draw_curved(&curved, &style);
         if text.background_enabled && !curved.bounds.is_zero_area() {
             let line_height = match text.style.line_height {
@@ -91,21 +91,69 @@ impl Resolver<'_> {
         with_effects(drawn, &text.effects)
     }
 
-    /// What to do with lines that are taller than the box.
-    fn overflow(&self, text: &Text) -> Overflow {
+    /// How the text is made to fit: by its own wishes only where the caller asks for them.
+    fn sizing(&mut self, text: &Text) -> Sizing {
+        let (overflow, height) = self.overflow(text);
+        let own = &text.sizing;
+        match self.options.text_sizing {
+            TextSizing::Editor => {
+                for key in &own.written {
+                    let Origin { path, element } = &text.common.origin;
+                    let origin = Origin { path: path.key(key), element: element.clone() };
+                    let message =
+                        format!("{key} of an element has no effect unless the option textSizing is \"element\"");
+                    self.warn(&origin, WarningCode::Ignored, message);
+                }
+                overflow.into()
+            }
+            TextSizing::Element => {
+                let overflow = match own.overflow {
+                    None => overflow,
+                    Some(_) if overflow == Overflow::Grow && self.height_is_made_up(text) => overflow,
+                    Some(ElementOverflow::Resize) => Overflow::Grow,
+                    Some(ElementOverflow::Ellipsis) => Overflow::Ellipsis { height },
+                    Some(ElementOverflow::Fit) => {
+                        let most = own.max_font_size.unwrap_or(text.style.font_size);
+                        Overflow::Fit { height, least: own.min_font_size.unwrap_or(1.0), most }
+                    }
+                };
+                Sizing { overflow, max_lines: own.max_lines, split_words: self.options.text_split_allowed }
+            }
+        }
+    }
+
+    fn height_is_made_up(&self, text: &Text) -> bool {
+        self.options.missing_height == MissingHeight::Auto && text.height.is_none_or(|height| height < 1.0)
+    }
+
+    /// What the options say about lines that are taller than the box, and how tall the box is, px.
+    fn overflow(&self, text: &Text) -> (Overflow, f64) {
         let one_line = match text.style.line_height {
             text_style::LineHeight::Times(times) => times * text.style.font_size,
             text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
         };
-        let made_up =
-            self.options.missing_height == MissingHeight::Auto && text.height.is_none_or(|height| height < 1.0);
         let height = text.height.unwrap_or(one_line);
-        match self.options.text_overflow {
-            _ if made_up => Overflow::Grow,
+        let overflow = match self.options.text_overflow {
+            _ if self.height_is_made_up(text) => Overflow::Grow,
             TextOverflow::ChangeFontSize => Overflow::Shrink { height },
             TextOverflow::Resize => Overflow::Grow,
             TextOverflow::Ellipsis => Overflow::Ellipsis { height },
-        }
+        };
+        (overflow, height)
+    }
+
+    /// Tells of a text that is smaller than written.
+    pub(super) fn warn_of_shrinking(&mut self, origin: &Origin, font_size: f64, fitted: Option<&(LaidOut, f64)>) {
+        let hundredths = |px: f64| (px * 100.0).round() / 100.0;
+        let written = hundredths(font_size);
+        let message = match fitted {
+            Some((_, drawn)) if *drawn < font_size => {
+                format!("text shrunk from {written} to {} px to fit its box", hundredths(*drawn))
+            }
+            Some(_) => return,
+            None => format!("text of {written} px not drawn: its box is too low for letters of any size"),
+        };
+        self.warn(origin, WarningCode::TextShrunk, message);
     }
 
     /// Tells of characters that no font has.
@@ -124,14 +172,15 @@ impl Resolver<'_> {
     }
 }
 
-/// Blur and shadows of what was drawn; the background takes no part (rendering.md §4, §5).
+/// Blur, colours and shadows of what was drawn; the background takes no part (rendering.md §4, §5).
 fn with_effects(drawn: Drawn, effects: &Effects) -> Vec<Node> {
     let mut children = drawn.background;
-    if effects.blur_enabled && effects.blur_radius > 0.0 {
+    let (blur, recolor) = (if effects.blur_enabled { effects.blur_radius } else { 0.0 }, effects.recolor());
+    if blur > 0.0 || !recolor.is_empty() {
         // Effects work on the bitmap of all glyphs; the shadow comes after.
         let glyphs = drawn.strokes.into_iter().chain(drawn.fills).collect();
-        let blurred = Group { blur: Px(effects.blur_radius), children: glyphs, ..Group::default() };
-        children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
+        let changed = Group { blur: Px(blur), recolor, children: glyphs, ..Group::default() };
+        children.extend(shadowed(vec![Node::Group(Box::new(changed))], effects));
     } else {
         // Stroke and fill cast a shadow each.
         children.extend(shadowed(drawn.strokes, effects));
@@ -162,6 +211,7 @@ fn span_style(style: &TextStyle) -> SpanStyle {
     SpanStyle {
         family: style.font_family.clone(),
         font_size: style.font_size,
+        px_size: None,
         weight: f32::from(style.font_weight),
         italic: style.font_style == FontStyle::Italic,
         color: None,

@@ -20,6 +20,11 @@ type Rgb = [f64; 3];
 pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
     match kernel {
         Kernel::Blur { radius } => stack_blur::blur(source, size.width, *radius),
+        Kernel::Recolor(passes) => {
+            let mut pixels = source.to_vec();
+            pixels.chunks_exact_mut(4).for_each(|pixel| recolour(pixel, passes));
+            pixels
+        }
         Kernel::Shadow { sigma, color } => shadow::shadow(source, size.width as usize, *sigma, *color),
     }
 }

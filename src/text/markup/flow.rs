@@ -42,8 +42,12 @@ pub(super) struct Flow<'a> {
     line: Vec<Span>,
     /// Room that has gathered above it, px.
     space: f64,
-    /// Waits for the first line of its item; lost to that of an item inside if there is no line before.
+    /// Waits for the first line of its item.
     marker: Option<ListMarker>,
+    /// Those of items around it that wait for the same line, with the indents of their content.
+    outer_markers: Vec<(ListMarker, f64)>,
+    /// Items of each `<ol reversed>`, in the order of their tags, the next one last.
+    reversed: Vec<i64>,
 }
 
 /// An element between its tags.
@@ -57,6 +61,8 @@ struct Open {
     /// Sums of all around it, px. Of blocks only.
     indent_left: f64,
     indent_right: f64,
+    /// It or a block around it is a `<pre>`. Of blocks only.
+    no_wrap: bool,
     /// Room asked for below its last child, not settled yet: it is one with the next child's. Of blocks only.
     pending: f64,
     list: Option<List>,
@@ -66,6 +72,8 @@ struct Open {
 struct List {
     ordered: bool,
     start: i64,
+    /// From one number to the next: −1 where `reversed`.
+    step: i64,
     numbers: Vec<Option<i64>>,
 }
 
@@ -79,8 +87,9 @@ impl<'a> Flow<'a> {
             inherited: Inherited { span: base.clone(), case, align: None },
             indent_left: 0.0,
             indent_right: 0.0,
+            no_wrap: false,
             pending: 0.0,
-            list: Some(List { ordered: false, start: 1, numbers: Vec::new() }),
+            list: Some(List { ordered: false, start: 1, step: 1, numbers: Vec::new() }),
         };
         Self {
             base,
@@ -92,10 +101,13 @@ impl<'a> Flow<'a> {
             line: Vec::new(),
             space: 0.0,
             marker: None,
+            outer_markers: Vec::new(),
+            reversed: Vec::new(),
         }
     }
 
     pub(super) fn run(mut self, tokens: Vec<Token>) -> TextBlocks {
+        self.reversed = items_of_reversed(&tokens);
         for token in tokens {
             match token {
                 Token::Start(tag) if self.hidden.is_none() => self.start(&tag),
@@ -264,16 +276,23 @@ impl<'a> Flow<'a> {
             self.settle_pending(margin);
         }
         let em = self.base.font_size;
+        // Of the item whose marker still waits, if any.
+        let around = self.position(|open| &*open.name == "li").map_or(0.0, |at| self.open[at].indent_left);
         let parent = self.innermost_block();
         (open.indent_left, open.indent_right) = (parent.indent_left, parent.indent_right);
+        open.no_wrap = parent.no_wrap || &*tag.name == "pre";
         match &*tag.name {
             "ul" | "ol" => {
                 open.indent_left += LIST_INDENT_EM * em;
-                let start = attribute(tag, "start").and_then(integer).unwrap_or(1);
-                open.list = Some(List { ordered: &*tag.name == "ol", start, numbers: Vec::new() });
+                let items = if is_reversed(tag) { self.reversed.pop() } else { None };
+                let start = attribute(tag, "start").and_then(integer).or(items).unwrap_or(1);
+                let step = if items.is_some() { -1 } else { 1 };
+                open.list = Some(List { ordered: &*tag.name == "ol", start, step, numbers: Vec::new() });
             }
             "li" => {
                 open.indent_left += LIST_INDENT_EM * em * indent_class(tag) as f64;
+                let waiting = self.marker.take();
+                self.outer_markers.extend(waiting.map(|marker| (marker, around)));
                 self.marker = Some(self.number(tag));
             }
             "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(tag) as f64,
@@ -299,6 +318,7 @@ impl<'a> Flow<'a> {
             inherited,
             indent_left,
             indent_right,
+            no_wrap: false,
             pending: 0.0,
             list: None,
         }
@@ -319,7 +339,8 @@ impl<'a> Flow<'a> {
             return ListMarker::Bullet;
         }
         let first = if level == 0 { list.start } else { 1 };
-        let next = list.numbers[level].map_or(first, |number| number.saturating_add(1));
+        let step = if level == 0 { list.step } else { 1 };
+        let next = list.numbers[level].map_or(first, |number| number.saturating_add(step));
         let number = attribute(tag, "value").and_then(integer).unwrap_or(next);
         list.numbers[level] = Some(number);
         ListMarker::Number(number)
@@ -399,7 +420,8 @@ impl<'a> Flow<'a> {
     fn emit(&mut self, block: Block) {
         let strut = block.strut.filter(|strut| !same_strut(strut, self.base));
         let (margin_top, marker) = (std::mem::take(&mut self.space), self.marker.take());
-        self.blocks.push(Block { margin_top, marker, strut, ..block });
+        let outer_markers = std::mem::take(&mut self.outer_markers);
+        self.blocks.push(Block { margin_top, marker, outer_markers, strut, ..block });
     }
 }
 
@@ -408,7 +430,14 @@ impl Open {
     fn block(&self, spans: Vec<Span>) -> Block {
         let Inherited { span, align, .. } = &self.inherited;
         let (indent_left, indent_right) = (self.indent_left, self.indent_right);
-        Block { align: *align, indent_left, indent_right, strut: Some(span.clone()), ..Block::of(spans) }
+        Block {
+            align: *align,
+            indent_left,
+            indent_right,
+            no_wrap: self.no_wrap,
+            strut: Some(span.clone()),
+            ..Block::of(spans)
+        }
     }
 }
 
@@ -419,6 +448,36 @@ fn same_strut(one: &SpanStyle, other: &SpanStyle) -> bool {
         && one.family == other.family
         && one.weight == other.weight
         && one.italic == other.italic
+}
+
+fn is_reversed(tag: &Tag) -> bool {
+    &*tag.name == "ol" && attribute(tag, "reversed").is_some()
+}
+
+/// How many items each `<ol reversed>` has, last list first: they are numbered down from that.
+fn items_of_reversed(tokens: &[Token]) -> Vec<i64> {
+    let mut counts = Vec::new();
+    // Of every list that is open: which count is its own.
+    let mut lists: Vec<Option<usize>> = Vec::new();
+    for token in tokens {
+        match token {
+            Token::Start(tag) if matches!(&*tag.name, "ol" | "ul") => {
+                lists.push(is_reversed(tag).then_some(counts.len()));
+                counts.extend(is_reversed(tag).then_some(0));
+            }
+            Token::Start(tag) if &*tag.name == "li" => {
+                if let Some(count) = lists.last().copied().flatten() {
+                    counts[count] += 1;
+                }
+            }
+            Token::End(name) if matches!(&**name, "ol" | "ul") => {
+                lists.pop();
+            }
+            Token::Start(_) | Token::End(_) | Token::Text(_) => {}
+        }
+    }
+    counts.reverse();
+    counts
 }
 
 fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {

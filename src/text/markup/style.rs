@@ -100,6 +100,12 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
     for Declaration { value, .. } in inline.iter().filter(|it| it.property == "font-size") {
         if let Some(size) = length(value, parent.span.font_size).filter(|size| *size >= 0.0) {
             style.span.font_size = size;
+            let unit = value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%');
+            match value[unit.len()..].to_ascii_lowercase().as_str() {
+                "px" => style.span.px_size = Some(size),
+                "em" | "rem" | "%" => {}
+                _ => style.span.px_size = None,
+            }
         }
     }
     for Declaration { property, value } in inline {

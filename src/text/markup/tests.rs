@@ -12,6 +12,7 @@ fn base() -> Arc<SpanStyle> {
     Arc::new(SpanStyle {
         family: "Roboto".into(),
         font_size: 40.0,
+        px_size: None,
         weight: 400.0,
         italic: false,
         color: None,
@@ -134,7 +135,7 @@ fn markup_is_laid_out_at_the_heights_measured() {
     let height = |text: &str| {
         let mut layouter = layouter();
         let shaped = layouter.shape(&parse(text, &laid_out_style("Liberation Sans", 40.0), Case::None));
-        let options = LayoutOptions { width: 400.0, align: Align::Left, factor: 1.0, ellipsis_height: None };
+        let options = LayoutOptions::new(400.0, Align::Left);
         (layouter.lay_out(&shaped, options).height * 10.0).round() / 10.0
     };
     assert_eq!(height("<h1>a</h1><p>b</p>"), 251.2);
@@ -195,6 +196,38 @@ fn lists_indent_each_level_by_2_1_em_of_the_element() {
     let nested = "<ul><li>a<ul><li style='font-size:10px'>b</li></ul></li></ul>c";
     assert_eq!(markers(nested), [(84.0, bullet.clone()), (168.0, bullet.clone()), (0.0, None)]);
     assert_eq!(markers("<ul><li class='ql-indent-2'>a</li></ul>"), [(252.0, bullet)]);
+}
+
+#[test]
+fn list_items_that_begin_together_have_both_markers() {
+    let blocks = blocks("<ul><li><ol><li>a</li><li>b</li></ol></li></ul>");
+    assert_eq!((&blocks[0].marker, blocks[0].indent_left), (&Some(ListMarker::Number(1)), 168.0));
+    assert_eq!(blocks[0].outer_markers, [(ListMarker::Bullet, 84.0)]);
+    assert_eq!((&blocks[1].marker, blocks[1].outer_markers.len()), (&Some(ListMarker::Number(2)), 0));
+}
+
+#[test]
+fn lists_reversed_count_down_to_one_or_from_their_start() {
+    let numbers = |text| -> Vec<_> { markers(text).into_iter().filter_map(|it| it.1).collect() };
+    let down = [3, 2, 1].map(ListMarker::Number);
+    assert_eq!(numbers("<ol reversed><li>a</li><li>b</li><li>c</li></ol>"), down);
+    assert_eq!(numbers("<ol reversed start=9><li>a</li><li>b</li></ol>"), [9, 8].map(ListMarker::Number));
+    let nested = "<ol reversed><li>a<ol><li>b</li></ol></li><li>c</li></ol><ol reversed><li>d</li></ol>";
+    assert_eq!(numbers(nested), [2, 1, 1, 1].map(ListMarker::Number));
+}
+
+#[test]
+fn pre_keeps_lines_as_they_are_written() {
+    let no_wrap: Vec<_> = blocks("<pre>a<p>b</p></pre><p>c</p>").iter().map(|block| block.no_wrap).collect();
+    assert_eq!(no_wrap, [true, true, false]);
+}
+
+#[test]
+fn sizes_in_px_are_known_as_such_and_what_follows_from_them() {
+    let px = |text, of| style(text, of).px_size;
+    assert_eq!(px("<p style='font-size: 50px'>a <sub>b</sub></p>", "a "), Some(50.0));
+    assert_eq!(px("<p style='font-size: 50px'>a <sub>b</sub></p>", "b"), Some(50.0));
+    assert_eq!(px("<p style='font-size: 2em'>a</p>", "a"), None);
 }
 
 #[test]
