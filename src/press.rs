@@ -216,7 +216,11 @@ impl Press {
             self.convert(&from, to);
             for (pixel, inks) in chunk.iter().zip(to.as_chunks::<4>().0) {
                 // Nothing is printed where nothing is: tables leave a trace of ink on white now and then.
-                out.extend(if *pixel == [255; 3] { [0; 4] } else { inks.map(|it| ((u32::from(it) + 128) / 257) as u8) });
+                out.extend(if *pixel == [255; 3] {
+                    [0; 4]
+                } else {
+                    inks.map(|it| ((u32::from(it) + 128) / 257) as u8)
+                });
             }
         }
         out

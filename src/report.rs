@@ -86,7 +86,7 @@ impl fmt::Display for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
-    /// The kind of file asked for cannot hold it: written otherwise.
+    /// The file asked for cannot hold it as written: left out, or put otherwise.
     NotSupported,
     /// A value or property that the editor ignores too.
     Ignored,

@@ -22,7 +22,7 @@ use image::metadata::Orientation;
 
 use super::svg::{SvgAsset, SvgError};
 use crate::config::AssetLimits;
-use crate::scene::Picture;
+use crate::scene::{JpegFile, Picture};
 use crate::sfnt::SfntError;
 
 pub use font::unpack_font;
@@ -220,6 +220,8 @@ struct Pixels {
     rgba: Vec<u8>,
     /// From EXIF.
     orientation: Orientation,
+    /// The file, where its pixels are these.
+    jpeg: Option<JpegFile>,
 }
 
 impl Pixels {
@@ -230,7 +232,8 @@ impl Pixels {
         straight.apply_orientation(self.orientation);
         let mut straight = straight.into_rgba8();
         premultiply(&mut straight);
-        Picture::new(straight.width(), straight.height(), straight.into_raw()).ok_or_else(broken)
+        let picture = Picture::new(straight.width(), straight.height(), straight.into_raw()).ok_or_else(broken)?;
+        Ok(Picture { jpeg: self.jpeg, ..picture })
     }
 }
 

@@ -181,7 +181,7 @@ fn decoded(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> Result<(Asset,
         }
         AssetKind::Image => match decode::decode(body, limits).map_err(unreadable)? {
             Decoded::Picture(picture) => {
-                let bytes = picture.pixels.len();
+                let bytes = picture.pixels.len() + picture.jpeg.as_ref().map_or(0, |file| file.bytes.len());
                 Ok((Asset::Picture(Arc::new(picture)), bytes))
             }
             Decoded::Svg(svg) => {

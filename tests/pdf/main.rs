@@ -13,4 +13,6 @@ mod tools;
 mod vector;
 mod vector_corpus;
 mod vector_document;
+mod vector_pixels;
 mod vector_scenes;
+mod vector_tools;

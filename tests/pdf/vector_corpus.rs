@@ -1,33 +1,167 @@
-//! The templates of the reference corpus, when `../shared/corpus` is there.
+//! The templates of the reference corpus as vector files, when `../shared/corpus` is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use tenter::output::{PictureFormat, Png};
+use image::RgbaImage;
+use serde_json::Value;
 
+use crate::tools::read_by_all;
 use crate::vector_document::{settings, write};
+use crate::vector_pixels::differing_share;
 use crate::vector_scenes::Scenes;
+use crate::vector_tools::{fonts, keep, picture, text};
 
-const TEMPLATES: &str = "../shared/corpus/templates";
+const CORPUS: &str = "../shared/corpus";
+/// As many as there are.
+const TEMPLATES: usize = 19;
+const FEATURES: usize = 101;
+
+struct Written {
+    name: String,
+    design: Value,
+    file: PathBuf,
+    bytes: usize,
+    /// Ours, at 2 px a design px.
+    picture: RgbaImage,
+}
+
+/// Written once for all tests; empty, with a line that says so, where there is no corpus.
+fn templates() -> &'static [Written] {
+    static WRITTEN: OnceLock<Vec<Written>> = OnceLock::new();
+    WRITTEN.get_or_init(|| written("templates", TEMPLATES))
+}
+
+fn written(set: &str, count: usize) -> Vec<Written> {
+    let folder = Path::new(CORPUS).join(set);
+    if !folder.is_dir() {
+        println!("skipped {count} designs: there is no {}", folder.display());
+        return Vec::new();
+    }
+    let mut folders: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    assert_eq!(folders.len(), count, "{} has changed", folder.display());
+    folders.iter().map(|folder| write_first_page(folder)).collect()
+}
+
+fn write_first_page(folder: &Path) -> Written {
+    let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let read = |file: &str| fs::read(folder.join(file)).map(|bytes| tenter::json::parse(&bytes, 100).unwrap());
+    let design = read("design.json").unwrap();
+    let options = read("attrs.json").unwrap_or(Value::Null);
+    let scenes = Scenes::shared();
+    let pages = scenes.pages(&design, &options);
+    let document = write(&pages[..1], settings()).unwrap();
+    assert!(document.warnings.is_empty(), "{name}: {:?}", document.warnings);
+    let raster = scenes.picture(&pages[0], 2.0);
+    let (width, height) = (raster.size().width, raster.size().height);
+    let picture = RgbaImage::from_raw(width, height, raster.into_pixels()).unwrap();
+    Written { file: keep(&name, &document.bytes), name, design, bytes: document.bytes.len(), picture }
+}
+
+/// Names and shares of those that differ by more than `most`; none without Poppler.
+fn apart(written: &[Written], most: f64) -> Vec<(&str, f64)> {
+    let shown = |it: &Written| picture(&it.file, 144.0).map(|picture| differing_share(&it.picture, &picture));
+    let shares = written.iter().filter_map(|it| Some((&*it.name, shown(it)?)));
+    shares.inspect(|(name, share)| println!("{name}: {:.3} % differ", share * 100.0)).filter(|it| it.1 > most).collect()
+}
+
+/// Every reader is content, and every font embedded, cut down and readable. Type 3 fonts hold what was used and nothing
+/// else; `pdffonts` knows no tag to tell that by.
+fn assert_sound(written: &Written) {
+    read_by_all(&written.file);
+    for font in fonts(&written.file).unwrap_or_default() {
+        // Before the object's number and generation.
+        let [embedded, subset, readable] = &font[font.len() - 5..font.len() - 2] else { unreachable!("three") };
+        let drawn = font.join(" ").contains("Type 3");
+        let sound = embedded == "yes" && readable == "yes" && (subset == "yes" || drawn);
+        assert!(sound, "{}: {}", written.name, font.join(" "));
+    }
+}
 
 #[test]
-fn vector_templates_are_written() {
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vector");
-    fs::create_dir_all(&out).unwrap();
-    let scenes = Scenes::new();
-    for entry in fs::read_dir(TEMPLATES).into_iter().flatten().flatten() {
-        let name = entry.file_name().into_string().unwrap();
-        let design = fs::read(entry.path().join("design.json")).unwrap();
-        let design = tenter::json::parse(&design, 100).unwrap();
-        let pages = scenes.pages(&design);
-        let document = write(&pages[..1], settings()).unwrap();
-        fs::write(out.join(format!("{name}.pdf")), &document.bytes).unwrap();
-        for warning in document.warnings {
-            println!("{name}: {warning}");
-        }
-        let picture = scenes.picture(&pages[0], 2.0);
-        let png = PictureFormat::write(&Png, &picture, &Default::default()).unwrap();
-        fs::write(out.join(format!("{name}.png")), png).unwrap();
-        println!("{name}: {} bytes", document.bytes.len());
+fn vector_templates_are_sound_files() {
+    for template in templates() {
+        assert_sound(template);
+        assert!(fonts(&template.file).is_none_or(|it| !it.is_empty()), "{}: text has fonts", template.name);
     }
+}
+
+#[test]
+fn vector_features_are_sound_files_that_look_like_their_pictures() {
+    // One matter each on a small page, so that a share says little about how much of a page it would be.
+    const CLOSE_ENOUGH: f64 = 0.03;
+    let features = written("features", FEATURES);
+    features.iter().for_each(assert_sound);
+    assert_eq!(apart(&features, CLOSE_ENOUGH), []);
+}
+
+#[test]
+fn vector_templates_can_be_read_word_for_word() {
+    // S, A, L and E are four texts beside each other: read as one word.
+    const ONE_WORD: &str = "docs-sale-discount-ad";
+    for template in templates() {
+        let Some(read) = text(&template.file) else { return };
+        let (read, wanted) = (words(&read), words(&shown_texts(&template.design)));
+        if template.name == ONE_WORD {
+            assert_eq!(read.concat(), wanted.concat(), "{}", template.name);
+        } else {
+            assert_eq!(read, wanted, "{}", template.name);
+        }
+    }
+}
+
+#[test]
+fn vector_templates_look_like_their_pictures() {
+    // Text is hinted and put on whole pixels in ours, not in the reader's; photos are scaled by other filters.
+    const CLOSE: f64 = 0.01;
+    const CLOSE_ENOUGH: f64 = 0.03;
+    const NOT_CLOSE: usize = 2;
+    let apart = apart(templates(), CLOSE);
+    assert!(apart.len() <= NOT_CLOSE && apart.iter().all(|(_, share)| *share <= CLOSE_ENOUGH), "{apart:?}");
+}
+
+#[test]
+fn vector_invoice_is_small() {
+    for template in templates().iter().filter(|it| it.name == "invoice") {
+        assert!(template.bytes < 80_000, "{} bytes", template.bytes);
+    }
+}
+
+/// The texts of the first page, but for those that stand below it.
+fn shown_texts(design: &Value) -> String {
+    let on_page = |element: &&Value| element["y"].as_f64() <= design["height"].as_f64();
+    design["pages"][0]["children"].as_array().into_iter().flatten().filter(on_page).map(texts).collect()
+}
+
+/// Every `text` below `value`, in order, without tags.
+fn texts(value: &Value) -> String {
+    match value {
+        Value::Array(entries) => entries.iter().map(texts).collect(),
+        Value::Object(members) => {
+            let own = members.get("text").and_then(Value::as_str).map(without_tags).unwrap_or_default();
+            let inner = members.iter().filter(|(key, _)| *key != "text").map(|(_, value)| texts(value));
+            inner.fold(own + " ", |all, text| all + " " + &text)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => String::new(),
+    }
+}
+
+fn without_tags(text: &str) -> String {
+    let mut plain = String::new();
+    for (at, part) in text.split('<').enumerate() {
+        let shown = if at == 0 { part } else { part.split_once('>').map_or(part, |(_, after)| after) };
+        // The end of a block is the end of a word, the end of a span is not.
+        let ends =
+            part.starts_with("/p") || part.starts_with("br") || part.starts_with("/li") || part.starts_with("/div");
+        plain += if ends { " " } else { "" };
+        plain += shown;
+    }
+    plain.replace("&amp;", "&").replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">")
+}
+
+/// Upper case, for designs write some texts in capitals.
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_uppercase).collect()
 }

@@ -38,7 +38,7 @@ pub(crate) fn write(pages: &[Page], settings: PdfSettings) -> Result<Document, P
         ids.push(id);
         let sheet = page.visible();
         let (width, height) = (sheet.width() as f32, sheet.height() as f32);
-        let mut stream = format!("1 0 0 -1 {} {} cm\n", -sheet.x0, sheet.y1).into_bytes();
+        let mut stream = format!("1 0 0 -1 {} {} cm\n", 0.0 - sheet.x0, sheet.y1).into_bytes();
         stream.extend(painted.content);
         let packed = match compress {
             true => deflated(&stream),

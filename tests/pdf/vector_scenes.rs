@@ -1,6 +1,6 @@
 //! Designs to scenes, and to the pictures that the PDF has to match, by the same rooms as the service uses.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use tenter::assets::svg::SvgFonts;
@@ -29,7 +29,7 @@ pub(crate) struct Scenes {
 }
 
 impl Scenes {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let settings = Settings::default();
         let pool = Arc::new(Pool::new(2).unwrap());
         let library = Arc::new(FontLibrary::new(&settings.fonts).unwrap());
@@ -44,10 +44,16 @@ impl Scenes {
         }
     }
 
-    /// All pages of `design`, resolved with `exportOptions`, its own member.
-    pub(crate) fn pages(&self, design: &Value) -> Vec<Page> {
+    /// The rooms of this test binary.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Scenes> = OnceLock::new();
+        SHARED.get_or_init(Self::new)
+    }
+
+    /// All pages of `design`, resolved with these `exportOptions`.
+    pub(crate) fn pages(&self, design: &Value, options: &Value) -> Vec<Page> {
         let mut problems = Problems::new();
-        let options = RenderOptions::read(&design["exportOptions"], "exportOptions".into(), &mut problems);
+        let options = RenderOptions::read(options, "exportOptions".into(), &mut problems);
         assert!(problems.is_empty(), "{:?}", problems.into_vec());
         let design = Design::from_value(design, JsonPath::root(), &self.settings.design).unwrap();
         let pages: Vec<usize> = (0..design.pages.len()).collect();

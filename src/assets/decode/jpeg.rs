@@ -1,6 +1,7 @@
 //! JPEG: grey, RGB, CMYK and YCCK. A file that is cut short shows what it has.
 
 use image::metadata::Orientation;
+use kurbo::Affine;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -10,6 +11,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::color::{Samples, ToSrgb};
 use super::{DecodeError, ImageKind, MAX_SIDE, Pixels, check_size};
 use crate::config::AssetLimits;
+use crate::scene::JpegFile;
 
 pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, DecodeError> {
     let broken = |error: DecodeErrors| DecodeError::Broken { format: ImageKind::Jpeg, reason: error.to_string() };
@@ -37,6 +39,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
 
     let profile = decoder.icc_profile();
     let to_srgb = |samples| profile.as_deref().and_then(|profile| ToSrgb::from_icc(profile, samples));
+    let mut says_the_same = false;
     let rgba = match stored {
         ColorSpace::CMYK => from_inks(samples, to_srgb(Samples::Cmyk)),
         ColorSpace::YCCK => from_inks(ycck_to_cmyk(samples), to_srgb(Samples::Cmyk)),
@@ -45,15 +48,66 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
             // Where a file is cut short the decoder leaves grey, in this channel too.
             rgba.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
             let samples = if stored == ColorSpace::Luma { Samples::Gray } else { Samples::Rgba };
-            if let Some(to_srgb) = to_srgb(samples) {
-                to_srgb.apply(&mut rgba);
+            match to_srgb(samples) {
+                Some(to_srgb) => to_srgb.apply(&mut rgba),
+                None => says_the_same = matches!(stored, ColorSpace::Luma | ColorSpace::YCbCr),
             }
             rgba
         }
     };
     let orientation =
         decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms);
-    Ok(Pixels { width, height, rgba, orientation })
+    let jpeg = says_the_same.then(|| pixels_only(bytes)).flatten().map(|bytes| JpegFile {
+        bytes: bytes.into(),
+        width,
+        height,
+        grey: stored == ColorSpace::Luma,
+        turn: turn(orientation),
+    });
+    Ok(Pixels { width, height, rgba, orientation, jpeg })
+}
+
+/// The file without what says nothing about pixels: camera data (and where a photo was taken), profiles, comments.
+/// `None` where its segments cannot be followed, or it ends before it should.
+fn pixels_only(file: &[u8]) -> Option<Vec<u8>> {
+    const START: [u8; 2] = [0xff, 0xd8];
+    const END: [u8; 2] = [0xff, 0xd9];
+    const SCAN: u8 = 0xda;
+    let mut rest = file.strip_prefix(&START)?;
+    let mut kept = START.to_vec();
+    loop {
+        // Any number of fill bytes may stand before a marker.
+        let [0xff, marker, after @ ..] = rest else { return None };
+        if *marker == 0xff {
+            rest = &rest[1..];
+            continue;
+        }
+        if *marker == SCAN {
+            kept.extend_from_slice(rest);
+            return kept.ends_with(&END).then_some(kept);
+        }
+        let length = usize::from(u16::from_be_bytes([*after.first()?, *after.get(1)?]));
+        let segment = rest.get(..2 + length)?;
+        // APP0 is JFIF's own, APP14 says how colours are stored; the other APPn and COM go.
+        if !matches!(marker, 0xe1..=0xed | 0xef | 0xfe) {
+            kept.extend_from_slice(segment);
+        }
+        rest = &rest[2 + length..];
+    }
+}
+
+/// From the stored picture to the upright one, both as unit squares, y down.
+fn turn(orientation: Orientation) -> Affine {
+    Affine::new(match orientation {
+        Orientation::NoTransforms => [1.0, 0.0, 0.0, 1.0, 0.0, 0.0],
+        Orientation::FlipHorizontal => [-1.0, 0.0, 0.0, 1.0, 1.0, 0.0],
+        Orientation::Rotate180 => [-1.0, 0.0, 0.0, -1.0, 1.0, 1.0],
+        Orientation::FlipVertical => [1.0, 0.0, 0.0, -1.0, 0.0, 1.0],
+        Orientation::Rotate90FlipH => [0.0, 1.0, 1.0, 0.0, 0.0, 0.0],
+        Orientation::Rotate90 => [0.0, 1.0, -1.0, 0.0, 1.0, 0.0],
+        Orientation::Rotate270FlipH => [0.0, -1.0, -1.0, 0.0, 1.0, 1.0],
+        Orientation::Rotate270 => [0.0, -1.0, 1.0, 0.0, 0.0, 1.0],
+    })
 }
 
 fn with_alpha(rgb: &[u8]) -> Vec<u8> {
@@ -90,4 +144,38 @@ fn ycck_to_cmyk(mut samples: Vec<u8>) -> Vec<u8> {
         }
     }
     samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jpeg_file_keeps_only_what_says_something_about_pixels() {
+        let file = |segments: &[&[u8]], end: &[u8]| [&[0xff, 0xd8], segments.concat().as_slice(), end].concat();
+        let (jfif, exif): (&[u8], &[u8]) = (&[0xff, 0xe0, 0, 3, 9], &[0xff, 0xe1, 0, 4, 7, 7]);
+        let (comment, table): (&[u8], &[u8]) = (&[0xff, 0xfe, 0, 2], &[0xff, 0xff, 0xdb, 0, 3, 1]);
+        let scan: &[u8] = &[0xff, 0xda, 0, 2, 5, 0xff, 0xd9];
+        let table_kept: &[u8] = &[0xff, 0xdb, 0, 3, 1];
+        assert_eq!(pixels_only(&file(&[jfif, exif, comment, table], scan)), Some(file(&[jfif, table_kept], scan)));
+        assert_eq!(pixels_only(&file(&[jfif], &scan[..5])), None, "cut short");
+        assert_eq!(pixels_only(&file(&[&[0xff, 0xe1, 0xff, 0xff]], scan)), None, "a segment beyond the end");
+    }
+
+    #[test]
+    fn jpeg_turns_are_those_of_the_decoded_picture() {
+        // Two px beside or above each other: the first one, turned as the decoder turns it, has to be where `turn` says.
+        for (exif, (width, height)) in (1..=8).flat_map(|exif| [(exif, (2, 1)), (exif, (1, 2))]) {
+            let orientation = Orientation::from_exif(exif).expect("one of eight");
+            let pixels = vec![1, 1, 1, 255, 2, 2, 2, 255];
+            let picture = image::RgbaImage::from_raw(width, height, pixels).expect("two px");
+            let mut picture = image::DynamicImage::ImageRgba8(picture);
+            picture.apply_orientation(orientation);
+            let picture = picture.into_rgba8();
+            let middle = kurbo::Point::new(0.5 / f64::from(width), 0.5 / f64::from(height));
+            let at = turn(orientation) * middle;
+            let (x, y) = ((at.x * f64::from(picture.width())) as u32, (at.y * f64::from(picture.height())) as u32);
+            assert_eq!(picture.get_pixel(x, y).0[0], 1, "orientation {exif} of {width} x {height}");
+        }
+    }
 }

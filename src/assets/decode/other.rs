@@ -38,5 +38,5 @@ fn read(kind: ImageKind, mut decoder: impl ImageDecoder, limits: &AssetLimits) -
     if let Some(to_srgb) = profile.and_then(|profile| ToSrgb::from_icc(&profile, Samples::Rgba)) {
         to_srgb.apply(&mut rgba);
     }
-    Ok(Pixels { width, height, rgba, orientation })
+    Ok(Pixels { width, height, rgba, orientation, jpeg: None })
 }

@@ -58,7 +58,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     }
     let orientation =
         info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
-    Ok(Pixels { width, height, rgba, orientation })
+    Ok(Pixels { width, height, rgba, orientation, jpeg: None })
 }
 
 /// One row of samples as RGBA8 in `line`; returns the number of pixels.

@@ -49,6 +49,8 @@ pub(super) enum Embedding {
     Subset,
     /// Only its outlines may be drawn; the reason, for a person.
     Outlines(String),
+    /// It has none: all of its glyphs are pictures.
+    Pictures,
 }
 
 /// One face.
@@ -329,7 +331,7 @@ fn embedding(font: &FontRef<'_>, name: &str) -> Embedding {
         return outlines("allows no outlines to be embedded (OS/2 fsType bit 9)");
     }
     if font.glyf().is_err() && font.cff().is_err() && font.cff2().is_err() {
-        return outlines("has no outlines to embed");
+        return Embedding::Pictures;
     }
     Embedding::Subset
 }

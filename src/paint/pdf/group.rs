@@ -93,7 +93,7 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// Mask, blur, changes of colour and shadow.
+    /// Mask, blur, changes of colour, shadow.
     fn with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         if group.blur.0 > 0.0 || !group.recolor.is_empty() {
             return self.flattened(&Group { clip: None, ..own(group) }, transform);
@@ -138,7 +138,7 @@ impl Canvas<'_> {
     fn children(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         let mut children = &group.children[..];
         while let Some((first, rest)) = children.split_first() {
-            let cells = super::text::cells(children);
+            let cells = super::curve::cells(children);
             if cells.len() > 1 {
                 self.curved(&cells, transform)?;
                 children = &children[cells.len()..];
@@ -238,11 +238,6 @@ impl Canvas<'_> {
         let name = self.resources.name(Kind::State, state);
         self.content.set_parameters(Name(name.as_bytes()));
         Ok(())
-    }
-
-    /// Adds an upright rectangle to the current path.
-    pub(super) fn rect(&mut self, rect: Rect) {
-        self.content.rect(px(rect.x0), px(rect.y0), px(rect.width()), px(rect.height()));
     }
 }
 

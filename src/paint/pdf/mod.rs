@@ -9,6 +9,8 @@
 
 mod canvas;
 mod color;
+mod coloured;
+mod curve;
 mod drawn;
 mod font;
 mod gradient;
@@ -18,6 +20,7 @@ mod outlined;
 mod path;
 mod resources;
 mod text;
+mod words;
 
 use std::collections::HashMap;
 

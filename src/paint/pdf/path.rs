@@ -5,7 +5,7 @@ use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use peniko::{Brush, Fill};
 
 use super::PdfError;
-use super::canvas::{Canvas, matrix, px};
+use super::canvas::{Canvas, matrix, px, snapped};
 use super::color::{ColorUse, Pen};
 use crate::report::WarningCode;
 use crate::scene::{Paint, Path};
@@ -27,11 +27,13 @@ impl Canvas<'_> {
             self.skip("it is too large or its position is not a finite number");
             return Ok(());
         }
-        if let Some((paint, rule)) = &path.fill {
+        if let Some((paint, rule)) = path.fill.as_ref().filter(|(paint, _)| is_visible(paint)) {
             self.fill(&path.outline, *rule, paint, transform)?;
         }
         match &path.stroke {
-            Some((paint, stroke)) if stroke.width > 0.0 => self.stroke(&path.outline, stroke, paint, transform),
+            Some((paint, stroke)) if stroke.width > 0.0 && is_visible(paint) => {
+                self.stroke(&path.outline, stroke, paint, transform)
+            }
             _ => Ok(()),
         }
     }
@@ -138,10 +140,17 @@ impl Canvas<'_> {
     /// Adds `outline` to the current path, in page coordinates.
     pub(super) fn outline(&mut self, outline: &BezPath, transform: Affine) {
         if let Some(rect) = as_rect(outline, transform) {
-            self.content.rect(px(rect.x0), px(rect.y0), px(rect.x1) - px(rect.x0), px(rect.y1) - px(rect.y0));
+            self.rect(rect);
             return;
         }
         self.elements((transform * outline.clone()).elements(), px);
+    }
+
+    /// Adds an upright rectangle to the current path: its sides are where those of a neighbour's are.
+    pub(super) fn rect(&mut self, rect: kurbo::Rect) {
+        let (x, y) = (snapped(rect.x0), snapped(rect.y0));
+        let (width, height) = (snapped(rect.x1) - x, snapped(rect.y1) - y);
+        self.content.rect(px(x), px(y), px(width), px(height));
     }
 
     fn outline_unrounded(&mut self, outline: &BezPath) {
@@ -179,6 +188,11 @@ impl Canvas<'_> {
             && transform.is_finite()
             && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].into_iter().all(near)
     }
+}
+
+/// False for a solid that nothing would be seen of.
+fn is_visible(paint: &Paint) -> bool {
+    !matches!(paint.brush, Brush::Solid(color) if color.components[3] <= 0.0)
 }
 
 /// The factor by which `transform` scales every length, when there is one.
