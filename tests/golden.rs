@@ -28,7 +28,10 @@ const GPU_EXCEPTIONS: &[Share] = &[];
 /// column is skipped, unless `GPU_COLUMN=required`.
 #[test]
 #[cfg(feature = "gpu")]
-#[expect(clippy::disallowed_methods, reason = "GPU_COLUMN is the checker's word to this test, no setting of the program")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "GPU_COLUMN is the checker's word to this test, no setting of the program"
+)]
 fn goldens_on_the_gpu() {
     let goldens = Goldens::on_the_gpu(GPU_EXCEPTIONS);
     let painter = match Painter::on_the_gpu() {
@@ -90,14 +93,13 @@ impl Folder {
     /// Case and verdict, one a line.
     fn run(&self, bless: &str) -> String {
         let report = self.root().join("report");
-        let goldens =
-            Goldens {
-                root: self.root().join("golden"),
-                report,
-                bless: bless.into(),
-                tolerances: self.tolerances,
-                column: Column::Cpu,
-            };
+        let goldens = Goldens {
+            root: self.root().join("golden"),
+            report,
+            bless: bless.into(),
+            tolerances: self.tolerances,
+            column: Column::Cpu,
+        };
         let line = |verdict: Verdict| match verdict {
             Verdict::Failed(message) => message,
             other => other.name().to_owned(),

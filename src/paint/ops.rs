@@ -37,8 +37,13 @@ pub(super) trait Target {
     /// Draws a picture.
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity);
     /// Draws the COLR layers of one glyph of `run`: `to_device` leads from the glyph's origin, after `slant`.
-    fn color_glyph(&mut self, run: &Glyphs, glyph: PlacedGlyph, to_device: Affine, slant: Affine)
-    -> Result<(), PaintError>;
+    fn color_glyph(
+        &mut self,
+        run: &Glyphs,
+        glyph: PlacedGlyph,
+        to_device: Affine,
+        slant: Affine,
+    ) -> Result<(), PaintError>;
     /// Composites a surface that was drawn before, its top-left corner at `at`.
     fn surface(&mut self, surface: SurfaceId, at: Point) -> Result<(), PaintError>;
 }

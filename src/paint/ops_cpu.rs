@@ -299,4 +299,3 @@ fn set_paint(context: &mut RenderContext, brush: &Brush, to_space: Affine) {
         Brush::Image(_) => unreachable!("plan() lets no picture brush through"),
     }
 }
-

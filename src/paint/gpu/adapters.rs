@@ -41,7 +41,12 @@ impl fmt::Display for Adapter {
         if self.software {
             write!(f, ", in software")?;
         }
-        write!(f, "; textures up to {} px, buffers up to {} MiB)", self.max_texture_side, self.max_storage_binding >> 20)
+        write!(
+            f,
+            "; textures up to {} px, buffers up to {} MiB)",
+            self.max_texture_side,
+            self.max_storage_binding >> 20
+        )
     }
 }
 

@@ -55,7 +55,7 @@ impl Check {
 }
 
 /// Of px with a channel more than [`VISIBLE`] levels apart, premultiplied. 1 when the sizes differ.
-fn visible_share(expected: &Raster<Straight>, found: &Raster<Straight>) -> f64 {
+pub(super) fn visible_share(expected: &Raster<Straight>, found: &Raster<Straight>) -> f64 {
     if expected.size() != found.size() {
         return 1.0;
     }

@@ -87,9 +87,9 @@ pub(super) struct Gpu {
 }
 
 /// A surface of the page under way.
-struct Surface {
-    texture: wgpu::Texture,
-    is_straight: bool,
+pub(super) struct Surface {
+    pub(super) texture: wgpu::Texture,
+    pub(super) is_straight: bool,
 }
 
 impl Gpu {
@@ -156,7 +156,7 @@ impl Gpu {
         Ok(gpu)
     }
 
-    fn wait(&self) -> Result<(), Fault> {
+    pub(super) fn wait(&self) -> Result<(), Fault> {
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
         polled.map_err(|error| Fault::new(Refusal::Hung, error.to_string()))?;
         self.faults.check()
@@ -207,12 +207,7 @@ impl Gpu {
     }
 
     /// One scene onto the top-left corner of `target`.
-    fn draw(
-        &mut self,
-        part: &Part,
-        surfaces: &HashMap<usize, Surface>,
-        target: &wgpu::Texture,
-    ) -> Result<(), Fault> {
+    fn draw(&mut self, part: &Part, surfaces: &HashMap<usize, Surface>, target: &wgpu::Texture) -> Result<(), Fault> {
         let mut made = Vec::with_capacity(part.recolored.len());
         for recolor in &part.recolored {
             let texture = self.recolor(recolor);
@@ -295,21 +290,19 @@ impl Gpu {
         Ok(())
     }
 
-    fn filter(&mut self, kernel: &Kernel, source: &Surface, size: DeviceSize) -> wgpu::Texture {
+    pub(super) fn filter(&mut self, kernel: &Kernel, source: &Surface, size: DeviceSize) -> wgpu::Texture {
         let mut encoder = self.encoder();
-        let mut recording =
-            Recording { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
+        let mut recording = Recording { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
         let size = (size.width, size.height);
         let texture = self.passes.kernel(&mut recording, kernel, &source.texture, source.is_straight, size);
         self.queue.submit([encoder.finish()]);
         texture
     }
 
-    fn recolor(&mut self, recolor: &Recolor) -> wgpu::Texture {
+    pub(super) fn recolor(&mut self, recolor: &Recolor) -> wgpu::Texture {
         let source = self.upload(recolor.pixels.data(), (recolor.width, recolor.height));
         let mut encoder = self.encoder();
-        let mut recording =
-            Recording { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
+        let mut recording = Recording { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
         let texture = self.passes.recolor(&mut recording, recolor, source);
         self.queue.submit([encoder.finish()]);
         texture

@@ -37,7 +37,8 @@ pub(super) const ATLAS_PIXELS: u64 = 8192 * 8192 / 4;
 pub(super) const ATLAS_SIDE: u32 = 4096;
 /// Gradients of one scene: each is a row of a texture.
 const GRADIENTS: u32 = 2048;
-/// Pages larger than this are drawn in parts: vello's coarse pass has 256 bins, 4096 x 4096 px.
+/// Pages larger than this are drawn in parts. The command lists of 4096 x 4096 px take half of [`WORDS`] before anything is
+/// drawn, those of 8192 x 4096 all: of a page of 8192 x 8192 the lower half is missing.
 pub(super) const SIDE: u32 = 4096;
 
 /// Why a page is not painted by the GPU. The names are the labels of `tenter_gpu_fallback_total`.

@@ -82,15 +82,18 @@ pub(super) enum NoList {
     Failed(PaintError),
 }
 
-/// Takes `ops` on a surface of `size` apart. `surfaces`: sizes of all surfaces of the plan.
+/// Takes `ops` on a surface of `size` apart. `surfaces`: sizes of all surfaces of the plan. `unguarded`: see
+/// [`super::scene::Encoder`].
 pub(super) fn record(
     ops: &[Op],
     size: DeviceSize,
     surfaces: &[DeviceSize],
     photos: &Photos,
+    unguarded: bool,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Vec<Command>, NoList> {
-    let mut list = Recorder { commands: Vec::with_capacity(ops.len()), refusal: None, open: Vec::new(), size, surfaces, photos };
+    let mut list =
+        Recorder { commands: Vec::with_capacity(ops.len()), refusal: None, open: Vec::new(), size, surfaces, photos };
     OPS.with(|tools| {
         // Absent while in use, so that a panic cannot leave broken ones behind.
         let mut own = tools.take();
@@ -104,7 +107,7 @@ pub(super) fn record(
         Ok(())
     })
     .map_err(NoList::Failed)?;
-    if let Some(refusal) = list.refusal {
+    if let Some(refusal) = list.refusal.filter(|_| !unguarded) {
         return Err(NoList::Refused(refusal));
     }
     let mut commands = list.commands;
@@ -180,7 +183,16 @@ impl Target for Recorder<'_> {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
         let bounds = transform.transform_rect_bbox(dest);
         let (picture, passes) = (picture.clone(), passes.to_vec());
-        self.commands.push(Command::Photo(Photo { picture, passes, source, dest, transform, reduction, opacity, bounds }));
+        self.commands.push(Command::Photo(Photo {
+            picture,
+            passes,
+            source,
+            dest,
+            transform,
+            reduction,
+            opacity,
+            bounds,
+        }));
     }
 
     /// Painted by the CPU on a surface of its own: the same pixels as there, and no layers for the GPU.
@@ -245,7 +257,9 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
     let mut open: Vec<(usize, Option<Rect>)> = vec![(usize::MAX, None)];
     for at in 0..commands.len() {
         let drawn = match &commands[at] {
-            Command::Fill { bounds, .. } | Command::Pixels { bounds, .. } | Command::Surface { bounds, .. } => Some(*bounds),
+            Command::Fill { bounds, .. } | Command::Pixels { bounds, .. } | Command::Surface { bounds, .. } => {
+                Some(*bounds)
+            }
             Command::Photo(photo) => Some(photo.bounds),
             Command::PushClip { .. } | Command::PushLayer { .. } => {
                 open.push((at, None));

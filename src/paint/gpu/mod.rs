@@ -116,12 +116,7 @@ impl GpuRasterizer {
     ///
     /// # Errors
     /// In words, when none comes up.
-    pub fn new(
-        pool: Arc<Pool>,
-        paint: &PaintSettings,
-        settings: &GpuSettings,
-        chosen: Chosen,
-    ) -> Result<Self, String> {
+    pub fn new(pool: Arc<Pool>, paint: &PaintSettings, settings: &GpuSettings, chosen: Chosen) -> Result<Self, String> {
         let core = Arc::new(Core {
             pool,
             cpu: CpuPainter::new(paint),
@@ -257,7 +252,8 @@ impl Core {
         match steps {
             Ok(steps) => {
                 to.lane.queued.fetch_add(1, Ordering::SeqCst);
-                if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = to.jobs.try_send(Job { order, steps })
+                if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =
+                    to.jobs.try_send(Job { order, steps })
                 {
                     to.lane.queued.fetch_sub(1, Ordering::SeqCst);
                     self.paint_here(job.order, Refusal::Busy);
@@ -286,7 +282,7 @@ impl Core {
                     return Err(NoList::Refused(Refusal::PageSize));
                 }
                 let abandoned = || order.sender.is_closed();
-                let commands = list::record(ops, size, surfaces, &self.cpu.photos, &abandoned)?;
+                let commands = list::record(ops, size, surfaces, &self.cpu.photos, unguarded, &abandoned)?;
                 let parts = encoder.parts(&commands, size).map_err(NoList::Refused)?;
                 Ok(Step::Draw { into: *into, parts })
             }

@@ -19,7 +19,12 @@ pub(super) struct Textures {
 
 impl Textures {
     /// A texture of at least this size.
-    pub(super) fn take(&mut self, device: &wgpu::Device, size: (u32, u32), format: wgpu::TextureFormat) -> wgpu::Texture {
+    pub(super) fn take(
+        &mut self,
+        device: &wgpu::Device,
+        size: (u32, u32),
+        format: wgpu::TextureFormat,
+    ) -> wgpu::Texture {
         let most = device.limits().max_texture_dimension_2d;
         let class = |side: u32| side.max(1).next_multiple_of(STEP).min(most.max(side));
         let (width, height) = (class(size.0), class(size.1));

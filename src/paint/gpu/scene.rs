@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape, Vec2};
 use peniko::{
-    Blob, Brush, Fill, ImageAlphaType, ImageBrush, ImageData, ImageFormat, ImageQuality, ImageSampler,
+    Blob, Brush, Fill, Gradient, GradientKind, ImageAlphaType, ImageBrush, ImageData, ImageFormat, ImageQuality,
+    ImageSampler, LinearGradientPosition,
 };
 use vello::Scene;
 
@@ -90,11 +91,8 @@ impl Encoder<'_> {
         }
         let (mut todo, mut done) = (vec![whole], Vec::new());
         while let Some(area) = todo.pop() {
-            let part = if area.width.max(area.height) > SIDE {
-                Err(Refusal::PageSize)
-            } else {
-                self.part(commands, area)
-            };
+            let part =
+                if area.width.max(area.height) > SIDE { Err(Refusal::PageSize) } else { self.part(commands, area) };
             match part {
                 Ok(part) => done.push(part),
                 Err(refusal) => {
@@ -167,14 +165,16 @@ impl Drawing<'_> {
                     self.meter.draw(self.moved(*bounds));
                     let path = self.cut(path, *bounds);
                     let to_part = Affine::translate(-self.origin.to_vec2()) * *to_device;
-                    let to_part = match brush {
-                        Brush::Solid(_) => None,
-                        Brush::Gradient(_) | Brush::Image(_) => {
+                    let scene = &mut self.part.scene;
+                    match brush {
+                        Brush::Solid(_) => scene.fill(*rule, Affine::IDENTITY, brush, None, &path),
+                        Brush::Gradient(gradient) => {
                             self.meter.gradient();
-                            Some(to_part)
+                            let (gradient, to_part) = led(gradient, to_part);
+                            scene.fill(*rule, Affine::IDENTITY, &gradient, Some(to_part), &path);
                         }
-                    };
-                    self.part.scene.fill(*rule, Affine::IDENTITY, brush, to_part, &path);
+                        Brush::Image(_) => unreachable!("plan() lets no picture brush through"),
+                    }
                 }
             }
             Command::PushClip { path, bounds } => {
@@ -246,7 +246,8 @@ impl Drawing<'_> {
             let image = image(of.pixels.clone(), of.width, of.height, ImageAlphaType::AlphaPremultiplied);
             let (source, dest) = (photo.source, photo.dest);
             let scale = Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height());
-            let to_dest = Affine::translate(dest.origin().to_vec2()) * scale * Affine::translate(-source.origin().to_vec2());
+            let to_dest =
+                Affine::translate(dest.origin().to_vec2()) * scale * Affine::translate(-source.origin().to_vec2());
             let path = placed.transform * dest.to_path(0.1);
             self.image(image, placed.transform * to_dest, path, ImageQuality::Medium, photo.opacity);
             return Ok(());
@@ -298,6 +299,24 @@ impl Drawing<'_> {
     }
 }
 
+/// A gradient and the way to px, so that vello draws it right: it leads the two ends of a linear one there and takes the
+/// line between them for its direction, which a transform that skews or stretches makes another.
+fn led(gradient: &Gradient, to_part: Affine) -> (Gradient, Affine) {
+    let GradientKind::Linear(LinearGradientPosition { start, end }) = gradient.kind else {
+        return (gradient.clone(), to_part);
+    };
+    let along = end - start;
+    let [a, b, c, d, ..] = to_part.inverse().as_coeffs();
+    // How fast the colour changes for each px along x and y.
+    let slope = Vec2::new(a * along.x + b * along.y, c * along.x + d * along.y) / along.hypot2();
+    let start = to_part * start;
+    let end = start + slope / slope.hypot2();
+    if !end.is_finite() {
+        return (gradient.clone(), to_part);
+    }
+    (Gradient { kind: LinearGradientPosition { start, end }.into(), ..gradient.clone() }, Affine::IDENTITY)
+}
+
 /// Polygons, with what lies outside of `near` pressed onto its sides: what is covered inside stays the same, in
 /// coverage and in winding.
 fn cut(polygons: &BezPath, near: Rect) -> BezPath {
@@ -306,7 +325,8 @@ fn cut(polygons: &BezPath, near: Rect) -> BezPath {
     let (mut first, mut last) = (Point::ZERO, Point::ZERO);
     let line = |from: Point, to: Point, out: &mut BezPath| {
         // Where the line crosses a side it bends once it is pressed.
-        let crossing = |from: f64, to: f64, side: f64| Some((side - from) / (to - from)).filter(|t| *t > 0.0 && *t < 1.0);
+        let crossing =
+            |from: f64, to: f64, side: f64| Some((side - from) / (to - from)).filter(|t| *t > 0.0 && *t < 1.0);
         let mut bends = [
             crossing(from.x, to.x, near.x0),
             crossing(from.x, to.x, near.x1),
@@ -358,6 +378,16 @@ mod tests {
         assert_eq!(halves[0], Area { width: 544, ..page });
         assert_eq!(halves[1], Area { x: 544, width: 536, ..page });
         assert_eq!(Area { x: 0, y: 0, width: 255, height: 255 }.halves(), None);
+    }
+
+    #[test]
+    fn gradients_are_led_to_px_across_their_lines_of_one_colour() {
+        // Twice as wide: lines of one colour of the diagonal are steeper in px than across the diagonal there.
+        let (led, to_part) = led(&Gradient::new_linear((0.0, 0.0), (1.0, 1.0)), Affine::scale_non_uniform(2.0, 1.0));
+        let expected = LinearGradientPosition { start: Point::ZERO, end: Point::new(0.8, 1.6) };
+        assert_eq!(to_part, Affine::IDENTITY);
+        let GradientKind::Linear(found) = led.kind else { panic!("{led:?}") };
+        assert!(found.start == expected.start && found.end.distance(expected.end) < 1e-9, "{found:?}");
     }
 
     #[test]

@@ -200,7 +200,11 @@ fn send(gpu: &mut Gpu, order: &Order, steps: &[Step], core: &Core) -> Result<Sen
     core.hooks.before(gpu);
     #[cfg(not(test))]
     let _ = core;
-    let sent = catch_unwind(AssertUnwindSafe(|| gpu.send(steps, &order.plan.surfaces)));
+    let sent = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(test)]
+        core.hooks.panics();
+        gpu.send(steps, &order.plan.surfaces)
+    }));
     let (readbacks, sent) = sent.unwrap_or_else(|_| Err(Fault::new(Refusal::Panic, "a panic while sending")))?;
     let left = Arc::new(AtomicUsize::new(readbacks.len()));
     for readback in &readbacks {
@@ -234,7 +238,7 @@ fn answer(frame: Frame, name: &'static str, core: &Core, unmapped: &mpsc::Sender
 }
 
 /// `None` when a buffer cannot be read: its device is gone.
-fn collect(readbacks: &[Readback], size: DeviceSize, opaque: bool) -> Option<Raster<Straight>> {
+pub(super) fn collect(readbacks: &[Readback], size: DeviceSize, opaque: bool) -> Option<Raster<Straight>> {
     let stride = size.width as usize * 4;
     let mut pixels = vec![0; stride * size.height as usize];
     for Readback { area, buffer, stride: padded } in readbacks {

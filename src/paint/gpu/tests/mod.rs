@@ -1,10 +1,24 @@
-//! The GPU painter on whatever adapter there is, software included.
+//! The GPU painter on whatever adapter there is, in software too. Without any, these tests say so and pass, unless
+//! `GPU_COLUMN=required`.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod faults;
+mod guards;
+mod soak;
+mod twins;
 
-use super::device::{Fault, Gpu};
-use super::guards::Refusal;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use kurbo::{Affine, BezPath, Insets, Rect, Shape, Size};
+use peniko::Color;
+
+use super::device::Gpu;
+use super::*;
+use crate::paint::plan;
+use crate::raster::{Raster, Straight};
+use crate::scene::{Group, Node, Page, Path, Picture};
+use crate::units::DeviceScale;
 
 /// What tests change about a rasterizer.
 #[derive(Default)]
@@ -32,10 +46,128 @@ pub(super) enum Accident {
 
 impl Hooks {
     pub(super) fn before(&self, gpu: &Gpu) {
-        let _ = gpu;
+        match self.take(|it| it != Accident::Destroyed && it != Accident::Panic) {
+            // As the driver's callback would; a software adapter has the machine's memory.
+            Some(Accident::OutOfMemory) => gpu.faults.on_error(&wgpu::Error::OutOfMemory { source: "injected".into() }),
+            Some(Accident::Invalid) => {
+                let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
+                let descriptor = wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false };
+                drop(gpu.device.create_buffer(&descriptor));
+            }
+            Some(Accident::Destroyed | Accident::Panic) | None => {}
+        }
+    }
+
+    pub(super) fn panics(&self) {
+        assert!(self.take(|it| it == Accident::Panic).is_none(), "injected");
     }
 
     pub(super) fn after(&self, gpu: &Gpu) {
-        let _ = (gpu, Fault::new(Refusal::Hung, ""), Ordering::SeqCst);
+        if self.take(|it| it == Accident::Destroyed).is_some() {
+            gpu.device.destroy();
+        }
     }
+
+    fn take(&self, which: impl Fn(Accident) -> bool) -> Option<Accident> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take_if(|it| which(*it))
+    }
+}
+
+/// On the first adapter there is; `None` without any.
+fn rasterizer(change: impl FnOnce(&mut GpuSettings)) -> Option<GpuRasterizer> {
+    let mut settings =
+        GpuSettings { allow_software: true, timeout: Duration::from_secs(120), ..GpuSettings::default() };
+    change(&mut settings);
+    let mut chosen = choose(adapters(), &settings, true);
+    chosen.used.truncate(1);
+    if chosen.used.is_empty() {
+        assert!(!is_required(), "GPU tests are required, and there is no adapter: {:?}", chosen.refused);
+        println!("skipped: there is no adapter");
+        return None;
+    }
+    let pool = Arc::new(Pool::new(2).expect("two threads"));
+    Some(GpuRasterizer::new(pool, &PaintSettings::default(), &settings, chosen).expect("the adapter comes up"))
+}
+
+/// The one of this process, for one test at a time.
+fn shared() -> Option<MutexGuard<'static, GpuRasterizer>> {
+    static SHARED: OnceLock<Option<Mutex<GpuRasterizer>>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| rasterizer(|_| ()).map(Mutex::new)).as_ref()?;
+    Some(shared.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "GPU_COLUMN is the checker's word to these tests, no setting of the program"
+)]
+fn is_required() -> bool {
+    std::env::var("GPU_COLUMN").is_ok_and(|it| it == "required")
+}
+
+impl GpuRasterizer {
+    fn paint(&self, plan: &FramePlan) -> Painted {
+        self.submit(plan.clone()).blocking_recv().expect("an answer").expect("a picture")
+    }
+
+    fn paint_unguarded(&self, plan: &FramePlan) -> Raster<Straight> {
+        self.core.hooks.unguarded.store(true, Ordering::SeqCst);
+        let painted = self.paint(plan);
+        self.core.hooks.unguarded.store(false, Ordering::SeqCst);
+        assert_eq!(painted.by, "gpu0");
+        painted.raster
+    }
+
+    fn paint_on_the_cpu(&self, plan: &FramePlan) -> Raster<Straight> {
+        self.core.cpu.paint(plan, &|| false).expect("a picture").raster
+    }
+
+    fn fallbacks(&self, reason: Refusal) -> u64 {
+        let report = self.report();
+        report.fallbacks.iter().find(|(label, _)| *label == reason.label()).map_or(0, |(_, count)| *count)
+    }
+
+    fn cause(&self, accident: Accident) {
+        *self.core.hooks.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(accident);
+    }
+
+    fn wait_until_up(&self) {
+        while !self.report().gpus.iter().all(|it| it.up) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn planned(width: f64, height: f64, children: Vec<Node>) -> FramePlan {
+    let root = Group { children, ..Group::default() };
+    let page = Page { size: Size::new(width, height), bleed: Insets::ZERO, root };
+    plan::plan(&page, DeviceScale::ONE, SurfaceLimits { side: 65_280, megapixels: 100.0 }).expect("within limits")
+}
+
+fn group(group: Group) -> Node {
+    Node::Group(Box::new(group))
+}
+
+fn rect(x: f64, y: f64, width: f64, height: f64) -> BezPath {
+    Rect::new(x, y, x + width, y + height).to_path(0.1)
+}
+
+fn filled(outline: BezPath, color: Color) -> Node {
+    Node::Path(Path::filled(outline, color))
+}
+
+/// Every px is `color`.
+fn flat(width: u32, height: u32, color: [u8; 4]) -> Arc<Picture> {
+    let pixels = color.repeat(width as usize * height as usize);
+    Arc::new(Picture::new(width, height, pixels).expect("as many bytes as pixels"))
+}
+
+fn shown(picture: &Arc<Picture>, dest: Rect) -> Node {
+    let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+    let (picture, passes) = (picture.clone(), Vec::new());
+    Node::Image(crate::scene::Image { picture, source, dest, passes, opacity: crate::units::Opacity::OPAQUE })
+}
+
+fn turned(node: Node, degrees: f64, around: (f64, f64)) -> Node {
+    let transform = Affine::rotate_about(degrees.to_radians(), around);
+    group(Group { transform, children: vec![node], ..Group::default() })
 }

@@ -1,0 +1,121 @@
+//! Many small pages of all kinds, several at a time, with the device lost on the way.
+
+use std::collections::VecDeque;
+use std::process::Command;
+
+use peniko::{BlendMode, Compose, Gradient, Mix};
+
+use super::*;
+use crate::paint::gpu::check::visible_share;
+use crate::scene::{Image, Pass, Shadow, Tone};
+use crate::units::{Opacity, Px};
+
+const PAGES: usize = 500;
+/// Pages under way at once.
+const AT_ONCE: usize = 8;
+/// The device is lost with these pages.
+const LOST_AT: [usize; 3] = [50, 200, 350];
+/// Pages after which memory may not grow any more.
+const SETTLED: usize = 100;
+/// What it may grow by all the same: measured 0 to 20 MiB, by the heap's fragments and the driver's three new devices.
+const GROWTH_KIB: u64 = 48 << 10;
+/// Share of px that may differ visibly from the CPU's.
+const SHARE: f64 = 0.02;
+const ALONE: &str = "paint::gpu::tests::soak::gpu_soak_alone";
+
+/// Memory is measured for the whole process, so that the pages get one of their own.
+#[test]
+fn gpu_soak_gives_right_answers_and_keeps_its_memory() {
+    let program = std::env::current_exe().expect("a test program knows itself");
+    let run =
+        Command::new(program).args(["--exact", ALONE, "--ignored", "--nocapture"]).output().expect("it runs again");
+    let said = [run.stdout, run.stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat();
+    println!("{said}");
+    assert!(run.status.success() && said.contains("1 passed"), "see above");
+}
+
+#[test]
+#[ignore = "the test above starts it in a process of its own"]
+fn gpu_soak_alone() {
+    let Some(gpu) = rasterizer(|_| ()) else { return };
+    let plans = plans();
+    let expected: Vec<_> = plans.iter().map(|plan| gpu.paint_on_the_cpu(plan)).collect();
+    let mut under_way: VecDeque<(usize, oneshot::Receiver<Result<Painted, PaintError>>)> = VecDeque::new();
+    let (mut settled, mut by_gpu, mut worst) = (0, 0, 0.0f64);
+    for page in 0..PAGES + AT_ONCE {
+        if under_way.len() == AT_ONCE || page >= PAGES {
+            let (kind, receiver) = under_way.pop_front().expect("one is under way");
+            let painted = receiver.blocking_recv().expect("an answer").expect("a picture");
+            let share = visible_share(&expected[kind], &painted.raster);
+            assert!(share <= SHARE, "page {page}, kind {kind}, by {}: {share}", painted.by);
+            (by_gpu, worst) = (by_gpu + usize::from(painted.by == "gpu0"), worst.max(share));
+        }
+        if page < PAGES {
+            if LOST_AT.contains(&page) {
+                gpu.cause(Accident::Destroyed);
+            }
+            // In an order that changes from round to round.
+            let kind = (page * 7 + page / plans.len()) % plans.len();
+            under_way.push_back((kind, gpu.submit(plans[kind].clone())));
+        }
+        if page == SETTLED {
+            settled = resident_kib();
+        }
+    }
+    let report = gpu.report();
+    let grown = resident_kib().saturating_sub(settled);
+    println!("{by_gpu} of {PAGES} by the GPU, worst share {worst:.5}, {settled} KiB, then {grown} more; {report:?}");
+    assert_eq!(report.gpus[0].rebuilds, LOST_AT.len() as u64);
+    assert_eq!(report.pages.iter().map(|(_, count)| count).sum::<u64>(), PAGES as u64, "each answered once");
+    assert!(by_gpu > PAGES / 2, "{by_gpu}");
+    assert!(grown <= GROWTH_KIB, "{grown} KiB more than after {SETTLED} pages");
+}
+
+/// Of this process; 0 where the system does not tell.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|it| it.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// Pages of 64 to 128 px with everything that a plan can hold.
+fn plans() -> Vec<FramePlan> {
+    let colors = [Color::from_rgb8(240, 90, 40), Color::from_rgb8(30, 60, 200), Color::from_rgba8(20, 160, 90, 150)];
+    let circle = |x: f64, y: f64, r: f64| kurbo::Circle::new((x, y), r).to_path(0.1);
+    let pixels = (0..48u32 * 40).flat_map(|at| [(at % 48 * 5) as u8, (at / 48 * 6) as u8, 90, 255]).collect();
+    let picture = Arc::new(Picture::new(48, 40, pixels).expect("as many bytes as pixels"));
+    let image = |dest: Rect, passes: Vec<Pass>| {
+        let source = Rect::new(0.0, 0.0, 48.0, 40.0);
+        Node::Image(Image { picture: picture.clone(), source, dest, passes, opacity: Opacity::new(0.9) })
+    };
+    let within = |node: Node, group_of: Group| group(Group { children: vec![node], ..group_of });
+    let mut plans = Vec::new();
+    for side in [64.0, 96.0, 128.0] {
+        let page = |nodes: Vec<Node>| planned(side, side, nodes);
+        let back = || filled(rect(0.0, 0.0, side, side), Color::from_rgb8(250, 245, 230));
+        let (mid, third) = (side / 2.0, side / 3.0);
+        let gradient = Gradient::new_linear((0.0, 0.0), (side, side)).with_stops(colors.as_slice());
+        let stroke = kurbo::Stroke::new(3.0).with_dashes(0.0, [7.0, 4.0]);
+        let shadow = Shadow { offset: kurbo::Vec2::new(4.0, 3.0), sigma: Px(3.0), color: Color::BLACK };
+        let multiply = BlendMode::new(Mix::Multiply, Compose::SrcOver);
+        plans.push(page(vec![
+            back(),
+            filled(circle(mid, mid, third), colors[0]),
+            filled(circle(third, mid, 9.0), colors[2]),
+        ]));
+        plans.push(page(vec![Node::Path(Path::filled(rect(4.3, 5.1, side - 9.0, side - 11.0), gradient))]));
+        plans.push(page(vec![back(), Node::Path(Path::stroked(circle(mid, mid, third), colors[1], stroke))]));
+        plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), Vec::new())]));
+        plans.push(page(vec![back(), turned(image(Rect::new(9.0, 9.0, mid, mid), Vec::new()), 30.0, (mid, mid))]));
+        let recolored = vec![Pass::Tone(Tone::Vibrance(-0.5)), Pass::Blur { radius: 2 }];
+        plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), recolored)]));
+        let node = || filled(circle(mid, mid, third), colors[1]);
+        plans.push(page(vec![back(), within(node(), Group { blur: Px(4.0), ..Group::default() })]));
+        plans.push(page(vec![back(), within(node(), Group { shadow: Some(shadow), ..Group::default() })]));
+        plans.push(page(vec![back(), within(node(), Group { opacity: Opacity::new(0.4), ..Group::default() })]));
+        plans.push(page(vec![back(), within(node(), Group { blend: multiply, ..Group::default() })]));
+        let clip = Some(circle(third, mid, third));
+        plans.push(page(vec![back(), within(node(), Group { clip, ..Group::default() })]));
+    }
+    plans
+}

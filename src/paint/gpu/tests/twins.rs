@@ -1,0 +1,130 @@
+//! Each WGSL pass against its twin on the CPU, with random pictures and numbers.
+
+use super::*;
+use crate::paint::gpu::device::Surface;
+use crate::paint::gpu::recolor::Recolor;
+use crate::paint::gpu::scene::Area;
+use crate::paint::gpu::thread::collect;
+use crate::paint::passes as on_cpu;
+use crate::paint::photo::{Photos, Placed, Reduction};
+use crate::paint::plan::Kernel;
+use crate::scene::{Pass, Tone};
+use crate::units::DeviceSize;
+
+/// Levels that colours may differ by: sums of three products, in 32 bits and in 64, may fall on two sides of a half.
+const COLOR_LEVELS: u8 = 1;
+/// The same for blurs.
+const BLUR_LEVELS: u8 = 2;
+
+/// Numbers that look random and are the same each time (Knuth's MMIX constants).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as u32) % end
+    }
+
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * f64::from(self.below(10_001)) / 10_000.0
+    }
+
+    /// Premultiplied, of all alphas, 0 and 255 more often.
+    fn picture(&mut self, width: u32, height: u32) -> Vec<u8> {
+        let pixel = |numbers: &mut Self| {
+            let alpha = [0, 255, 255, numbers.below(256)][numbers.below(4) as usize];
+            [numbers.below(alpha + 1), numbers.below(alpha + 1), numbers.below(alpha + 1), alpha].map(|it| it as u8)
+        };
+        (0..width * height).flat_map(|_| pixel(self)).collect()
+    }
+}
+
+impl Gpu {
+    fn download(&mut self, texture: &wgpu::Texture, (width, height): (u32, u32)) -> Vec<u8> {
+        let area = Area { x: 0, y: 0, width, height };
+        let (readback, _) = self.read(area, texture);
+        readback.buffer.map_async(wgpu::MapMode::Read, .., |mapped| mapped.expect("mapped"));
+        self.wait().expect("no fault");
+        collect(&[readback], DeviceSize { width, height }, false).expect("readable").into_pixels()
+    }
+}
+
+fn device() -> Option<Gpu> {
+    let settings = GpuSettings { allow_software: true, ..GpuSettings::default() };
+    let chosen = choose(adapters(), &settings, true);
+    assert!(!chosen.used.is_empty() || !is_required(), "GPU tests are required, and there is no adapter");
+    Some(Gpu::open(chosen.used.first()?, &settings).expect("the adapter comes up"))
+}
+
+fn farthest(expected: &[u8], found: &[u8]) -> u8 {
+    assert_eq!(expected.len(), found.len());
+    expected.iter().zip(found).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+}
+
+#[test]
+fn gpu_kernels_are_twins_of_the_cpus() {
+    let Some(mut gpu) = device() else { return };
+    let mut numbers = Numbers(7);
+    for round in 0..24 {
+        let (width, height) = (1 + numbers.below(90), 1 + numbers.below(70));
+        let size = DeviceSize { width, height };
+        let pixels = numbers.picture(width, height);
+        let color = [0; 4].map(|_: i32| numbers.between(0.0, 1.0) as f32);
+        let kernel = match round % 4 {
+            0 => Kernel::Blur { radius: 1 + numbers.below(12) },
+            1 => Kernel::Blur { radius: 1 + numbers.below(300) },
+            2 => Kernel::Shadow { sigma: numbers.between(0.0, 2.0), color: Color::new(color) },
+            _ => Kernel::Shadow { sigma: numbers.between(2.0, 30.0), color: Color::new(color) },
+        };
+        let expected = on_cpu::run(&kernel, &pixels, size);
+        let texture = gpu.upload(&pixels, (width, height));
+        let result = gpu.filter(&kernel, &Surface { texture, is_straight: false }, size);
+        let found = gpu.download(&result, (width, height));
+        let off = farthest(&expected, &found);
+        assert!(off <= BLUR_LEVELS, "{kernel:?} on {width} x {height}: {off} levels");
+    }
+}
+
+#[test]
+fn gpu_recoloured_pictures_are_twins_of_the_cpus() {
+    let Some(mut gpu) = device() else { return };
+    let mut numbers = Numbers(11);
+    for round in 0..32 {
+        let pass = match round % 8 {
+            0 | 1 => {
+                let row = |numbers: &mut Numbers| {
+                    let factor = |numbers: &mut Numbers| numbers.between(-1.5, 2.0);
+                    [factor(numbers), factor(numbers), factor(numbers), numbers.between(-100.0, 100.0)]
+                };
+                Pass::ColorMatrix([row(&mut numbers), row(&mut numbers), row(&mut numbers)])
+            }
+            2 => Pass::Tone(Tone::Vibrance(numbers.between(0.0, 1.0))),
+            3 => Pass::Tone(Tone::Vibrance(numbers.between(-1.0, 0.0))),
+            4 => Pass::Tone(Tone::Dark(numbers.between(-2.0, 2.0))),
+            5 => Pass::Tone(Tone::Light(numbers.between(-1.0, 1.0))),
+            6 => Pass::Tone(Tone::Natural(numbers.between(0.0, 1.0))),
+            _ => Pass::Blur { radius: numbers.below(9) },
+        };
+        // Exact in 32 bits, so that what the two share of the way to straight colours and back shows.
+        let halved = Pass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
+        let passes = if round < 16 { vec![pass] } else { vec![pass, halved] };
+        let (width, height) = (8 + numbers.below(60), 8 + numbers.below(60));
+        let picture = Picture::new(width, height, numbers.picture(width, height)).expect("as many bytes as pixels");
+        // Smaller, larger, cut, or turned.
+        let scale = numbers.between(0.2, 2.5);
+        let source = Rect::new(0.0, 0.0, f64::from(width), f64::from(height) - numbers.between(0.0, 3.0));
+        let dest = Rect::from_origin_size((numbers.between(-5.0, 20.0), 3.3), source.size() * scale);
+        let transform = if round % 3 == 0 { Affine::rotate(0.2) } else { Affine::IDENTITY };
+        let placed =
+            Placed { picture: &picture, passes: &passes, source, dest, transform, reduction: Reduction::Exact };
+        let surface = DeviceSize { width: 80, height: 80 };
+        let expected = Photos::new(0).prepare(&placed, surface).expect("visible");
+        let recolor = Recolor::of(&placed, surface, 8192).expect("small enough");
+        assert_eq!(recolor.recipe.place, expected.place);
+        let texture = gpu.recolor(&recolor);
+        let found = gpu.download(&texture, recolor.recipe.size());
+        let levels = if passes.iter().any(|it| matches!(it, Pass::Blur { .. })) { BLUR_LEVELS } else { COLOR_LEVELS };
+        let off = farthest(expected.pixmap.data_as_u8_slice(), &found);
+        assert!(off <= levels, "{passes:?} on {width} x {height}, times {scale}: {off} levels");
+    }
+}
