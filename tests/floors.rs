@@ -28,8 +28,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "paint", "output", "error",
         ],
     ),
-    ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),
-    ("cli", &["report", "json", "config", "options", "text", "paint", "output", "pipeline", "error", "server"]),
+    ("jobs", &["units", "report", "json", "config", "options", "assets", "output", "pipeline", "error"]),
+    ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "jobs", "error"]),
+    ("cli", &["report", "json", "config", "options", "text", "paint", "output", "pipeline", "jobs", "error", "server"]),
 ];
 
 /// What `ARCHITECTURE.md` calls floor 0, and grants to everyone in one sentence.
