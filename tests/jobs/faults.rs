@@ -1,6 +1,7 @@
 //! Killed, and started again; disks that are read-only or full; files that are damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -141,6 +142,38 @@ fn receiver_down_for_a_while_is_told_everything_after() {
                 .then_some(())
         });
     }
+}
+
+/// The service dies whenever it renders one of the jobs: three times, then it leaves that one alone. A picture that is asked for
+/// and never sent says when it is rendered.
+#[test]
+fn job_that_kills_is_given_up_and_takes_no_other_along() {
+    let source = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let src = format!("http://{}/a.png", source.local_addr().expect("an address"));
+    let program = Program::new().with("TENTER_ALLOW_ADDRESSES", "127.0.0.1");
+    let mut service = program.start();
+    let image = json!({"type": "image", "src": src, "width": 9, "height": 9});
+    let deadly = json!({"design": {"width": 9, "height": 9, "pages": [{"children": [image]}]}});
+    let deadly = submit(&service, 0, &deadly).expect("accepted");
+    for attempt in 1..=3 {
+        for number in 0..5 {
+            submit(&service, attempt * 10 + number, &small(number)).expect("accepted");
+        }
+        let asked = source.accept().expect("the picture is asked for");
+        service.kill();
+        drop(asked);
+        service = program.start();
+    }
+    let all = until("all end", || {
+        let all = service.all_jobs();
+        all.iter().all(|job| matches!(job["status"].as_str(), Some("done" | "error"))).then_some(all)
+    });
+    assert_eq!(all.len(), 16);
+    for job in &all {
+        assert_eq!(job["status"] == "error", job["id"] == deadly.as_str(), "{job}");
+    }
+    let error = all.iter().find_map(|job| job["error"].as_str().filter(|it| !it.is_empty())).expect("an error");
+    assert_eq!(error, "given up: the service died 3 times while it rendered this (TENTER_JOB_ATTEMPTS)");
 }
 
 /// A stop is no death: what is under way is finished, and what waits goes on afterwards, without a counted attempt.
