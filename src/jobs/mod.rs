@@ -41,7 +41,7 @@ pub use self::results::{Area, ResultError, Results};
 pub use self::sqlite::Sqlite;
 pub use self::store::{
     Accepted, Answer, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome,
-    Owner, Queue, StoreError, Taken, Then, Ticket, Tried,
+    Owner, Queue, Room, StoreError, Taken, Then, Ticket, Tried,
 };
 
 /// The name of the embedded store's file.
