@@ -243,7 +243,7 @@ async fn removed_jobs_leave_their_file_to_the_trash() {
     assert!(!bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store"));
     assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it may be written at this moment");
     bench.pass(Duration::from_secs(120));
-    assert_eq!(bench.store.trash(9).await.expect("a store"), [taken.file.clone()]);
+    assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&taken.file));
     bench.store.removed(&taken.file).await.expect("a store");
     assert!(bench.store.trash(9).await.expect("a store").is_empty());
 }
