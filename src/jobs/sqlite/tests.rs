@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::*;
+use crate::jobs::job::Job;
 use crate::jobs::store::{
     Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Room, Taken, Then,
     Ticket, Tried,
@@ -56,8 +57,6 @@ impl Bench {
         self.store.get(&owner(""), id).await.expect("a store").expect("a job")
     }
 }
-
-use crate::jobs::job::Job;
 
 fn open(
     folder: &tempfile::TempDir,
