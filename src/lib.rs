@@ -20,5 +20,6 @@ pub mod paint; // scene to pixels
 pub mod output; // pixels and scenes to file formats
 pub mod error; // the rooms' errors summed, and who can fix them
 pub mod pipeline; // one request, stage by stage
+pub mod jobs; // renders that outlive their request
 pub mod server; // HTTP
 pub mod cli; // the command line: wiring, exit codes

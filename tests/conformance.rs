@@ -159,7 +159,7 @@ fn options(folder: &Path) -> Result<RenderOptions, String> {
 async fn picture(engine: &Engine, folder: &Path, options: RenderOptions) -> Result<RenderedPage, String> {
     let design = read_json(&folder.join("design.json"))?;
     let format = format_for(None, &RenderOptions::default()).map_err(|error| error.to_string())?;
-    let pages = Pages::of(&options);
+    let pages = Pages::of(&options, format);
     let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
     // All designs are submitted at once: wait for a place as a patient client would.
     let rendered = loop {

@@ -26,6 +26,7 @@ use peniko::Blob;
 use crate::report::JsonPath;
 use crate::scene::Picture;
 pub use error::{AssetError, NetworkProblem, Reason, SetupError};
+pub use fetch::{Messenger, Reply, operators_client};
 pub use google::{FaceWish, GoogleFonts, WebFace};
 pub use guard::{BadNetwork, Refused, UrlProblem};
 pub use loader::{AssetTimeouts, Loader};

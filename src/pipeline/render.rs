@@ -140,7 +140,7 @@ impl Session {
             for page in resolved.document.pages {
                 sink = self.page(sink, page, index, &prepared, &mut warnings).await?;
             }
-            self.progressed(done + 1, total);
+            self.report_pages(done + 1, total);
         }
         let pages = self.finish(sink).await?;
         Ok(Rendered { pages, media_type: format.media_type(), warnings })

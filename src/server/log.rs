@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::limits::Quota;
 use crate::pipeline::Timings;
 
 /// Taken from the caller when it is short and plain, made otherwise, always returned.
@@ -26,6 +27,8 @@ pub(super) struct RenderNotes {
     pub(super) timings: Timings,
     /// How many there were.
     pub(super) warnings: usize,
+    /// What the key has left.
+    pub(super) quota: Quota,
 }
 
 /// The outermost layer.
@@ -71,9 +74,9 @@ impl Line {
             };
         }
         match response.status() {
-            StatusCode::INTERNAL_SERVER_ERROR => line!(error),
-            StatusCode::GATEWAY_TIMEOUT => line!(warn),
             _ if path.starts_with("/health/") => line!(debug),
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => line!(error),
+            StatusCode::GATEWAY_TIMEOUT => line!(warn),
             _ => line!(info),
         }
     }
