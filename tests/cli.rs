@@ -217,3 +217,24 @@ fn serve_listens_logs_and_stops_when_asked() {
     next("stopped");
     assert_eq!(child.wait().expect("ends").code(), Some(0));
 }
+
+#[test]
+fn render_fills_in_variables_from_json_or_a_file() {
+    let folder = folder();
+    let children = json!([{"id": "t", "type": "text", "text": "{who}", "width": 30, "height": 20}]);
+    let design = json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": children}]});
+    std::fs::write(folder.path().join("design.json"), design.to_string()).expect("written");
+    std::fs::write(folder.path().join("ada.json"), r#"{"who": "Ada"}"#).expect("written");
+    for given in [r#"{"who": "Ada"}"#, "ada.json", "@ada.json"] {
+        let output = render(folder.path(), &["design.json", "-o", "a.png", "--variables", given]);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{given}");
+    }
+    let other = render(folder.path(), &["design.json", "-o", "b.png", "--variables", "{}"]);
+    assert!(stderr(&other).contains("no variable is called \"who\""), "{}", stderr(&other));
+    assert_eq!(other.status.code(), Some(0));
+    let pictures = ["a.png", "b.png"].map(|name| std::fs::read(folder.path().join(name)).expect("written"));
+    assert_ne!(pictures[0], pictures[1]);
+    let wrong = render(folder.path(), &["design.json", "-o", "a.png", "--variables", r#"{"who": null, "x": []}"#]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("--variables.x: found"), "{}", stderr(&wrong));
+}

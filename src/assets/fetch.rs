@@ -16,6 +16,7 @@ use reqwest::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATIO
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
+use super::counts::AssetCounts;
 use super::error::{NetworkProblem, Reason, SetupError, shown_url};
 use super::guard::{self, Allowed, Refused, UrlProblem};
 use crate::config::AssetLimits;
@@ -49,6 +50,7 @@ pub(super) struct Fetcher {
     allowed: Allowed,
     limits: AssetLimits,
     back_off: Duration,
+    counts: AssetCounts,
 }
 
 impl Fetcher {
@@ -71,7 +73,12 @@ impl Fetcher {
             .user_agent(concat!("tenter/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SetupError::Client(error.to_string()))?;
-        Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF })
+        Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() })
+    }
+
+    /// Of whoever fetches through this client.
+    pub(super) fn counts(&self) -> &AssetCounts {
+        &self.counts
     }
 
     /// `text` as a URL that `get` takes.
@@ -150,6 +157,7 @@ impl Fetcher {
             if bytes.len() as u64 + chunk.len() as u64 > limit {
                 return Err(Reason::TooLarge { found: None, limit });
             }
+            self.counts.fetched_bytes.inc_by(chunk.len() as u64);
             bytes.extend_from_slice(&chunk);
         }
         Ok(Step::Done(Fetched::Body(bytes, freshness)))
@@ -205,7 +213,10 @@ fn reason_of(error: &reqwest::Error) -> Reason {
 }
 
 /// Mozilla's roots, compiled in: the service needs no certificate store beside it.
-fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
+///
+/// # Errors
+/// `Client` when the cryptography has none of the TLS versions.
+pub fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::SettingFlags;
-use super::{Failure, load, memory, start_engine, start_log, start_runtime};
+use super::{Failure, load, log, memory, start_engine, start_runtime};
 use crate::config::{Loaded, Settings};
 use crate::pipeline::Engine;
 use crate::server::{self, App, Files, Health};
@@ -19,14 +19,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = load(&arguments.settings)?;
     loaded.check_exposure()?;
     let Loaded { settings, unknown_variables, .. } = loaded;
-    start_log(&settings.log);
+    let runtime = start_runtime()?;
+    let traces = log::start_with_traces(&settings.log, runtime.handle())?;
     for variable in unknown_variables {
         tracing::warn!(%variable, "no setting has this name; see `tenter settings`");
     }
     let files = Files::open(&settings.files, server::system_clock());
     let files = files.map_err(|error| Failure::Machine(error.to_string()))?;
     let engine = start_engine(&settings)?;
-    start_runtime()?.block_on(serve(settings, engine, files))
+    let served = runtime.block_on(serve(settings, engine, files));
+    drop(traces); // while there is a runtime to send the last ones
+    served
 }
 
 async fn serve(settings: Settings, engine: Engine, files: Files) -> Result<(), Failure> {

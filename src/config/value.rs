@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Key, Keys, LogFormat, LogLevel, RasterizerChoice};
+use super::{Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Switch};
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +211,8 @@ macro_rules! choice_field {
     };
 }
 choice_field!(RasterizerChoice { "auto" => Auto, "cpu" => Cpu, "gpu" => Gpu });
+choice_field!(MetricsAccess { "key" => Key, "open" => Open, "off" => Off });
+choice_field!(Switch { "on" => On, "off" => Off });
 choice_field!(LogFormat { "text" => Text, "json" => Json });
 choice_field!(LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace });
 

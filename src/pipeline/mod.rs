@@ -10,6 +10,7 @@
 
 mod admission;
 mod choice;
+mod counts;
 mod render;
 mod rooms;
 mod timings;
@@ -24,11 +25,13 @@ use tokio::time::Instant;
 use self::admission::{Admission, Permit};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
+use crate::assets::AssetCounts;
 use crate::config::{RasterizerChoice, Settings};
 use crate::error::Error;
 use crate::pool::Pool;
 
 pub use self::choice::{Pages, format_for};
+pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
 pub use self::render::{RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
 
@@ -42,6 +45,7 @@ struct Inner {
     admission: Admission,
     deadline: Duration,
     rooms: Arc<Rooms>,
+    counts: PipelineCounts,
 }
 
 impl Engine {
@@ -58,12 +62,28 @@ impl Engine {
         let pool = Arc::new(Pool::new(settings.render.threads)?);
         let rooms = Arc::new(Rooms::new(settings, &pool)?);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
-        Ok(Self(Arc::new(Inner { pool, admission, deadline: settings.render.deadline, rooms })))
+        let (deadline, counts) = (settings.render.deadline, PipelineCounts::new());
+        Ok(Self(Arc::new(Inner { pool, admission, deadline, rooms, counts })))
     }
 
     /// What paints: `cpu`.
     pub fn rasterizer(&self) -> &'static str {
         self.0.rooms.rasterizer.name()
+    }
+
+    /// What requests did since the start.
+    pub fn counts(&self) -> &PipelineCounts {
+        &self.0.counts
+    }
+
+    /// What fetching did since the start.
+    pub fn asset_counts(&self) -> &AssetCounts {
+        self.0.rooms.asset_counts()
+    }
+
+    /// How full workers and queue are.
+    pub fn fill(&self) -> Fill {
+        self.0.admission.fill()
     }
 
     /// True when the next request would be refused as `Busy`.
@@ -77,7 +97,9 @@ impl Engine {
     /// `Busy` at once when workers and queue are full; `Timeout` when no worker came free before the deadline.
     pub async fn admit(&self) -> Result<Session, Error> {
         let begun = Instant::now();
-        let place = self.0.admission.enter()?;
+        let place = self.0.admission.enter().inspect_err(|_| {
+            self.0.counts.refused.inc();
+        })?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline);
         let permit = stopwatch.within(Stage::Queue, self.0.admission.start(place)).await??;
         let (permit, at_work) = (Arc::new(permit), Instant::now());
@@ -149,6 +171,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.abandoned.store(true, Ordering::Relaxed);
+        self.engine.0.counts.count(self.stopwatch.timings());
         self.engine.0.admission.learn(self.at_work.elapsed());
     }
 }

@@ -9,8 +9,8 @@ use super::choice::{Pages, format_for};
 use super::rooms::{Loaded, Rooms, check_images};
 use super::{Session, Stage};
 use crate::assets::AssetRequests;
-use crate::design::Design;
 use crate::design::resolve::{self, FamilyUse, FontError};
+use crate::design::{Design, variables};
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::{Format, OutputOptions};
@@ -96,7 +96,7 @@ impl Session {
 
         let prepared = self.work(Stage::Parse, {
             let rooms = rooms.clone();
-            move || prepare(&rooms, &request)
+            move || prepare(&rooms, request)
         });
         let prepared = Arc::new(prepared.await??);
 
@@ -161,9 +161,13 @@ impl Session {
 }
 
 /// Reads the design, chooses its pages, holds them against the limits, and lists what they need.
-fn prepare(rooms: &Rooms, request: &RenderRequest) -> Result<Prepared, Error> {
-    let RenderRequest { design, at, options, pages, .. } = request;
-    let design = Design::from_value(design, at.clone(), &rooms.design_limits)?;
+fn prepare(rooms: &Rooms, request: RenderRequest) -> Result<Prepared, Error> {
+    let RenderRequest { design: mut value, at, options, pages, .. } = request;
+    let options = &options;
+    let limits = &rooms.design_limits;
+    let filled = options.variables.as_ref().map(|it| variables::fill_in(&mut value, &at, it, limits)).transpose()?;
+    let mut design = Design::from_value(&value, at, limits)?;
+    design.warnings.extend(filled.unwrap_or_default());
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
     for page in pages.iter().map(|index| &design.pages[*index]) {
         let bleed = if options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };

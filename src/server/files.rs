@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::{GetResult, ObjectStore, ObjectStoreExt};
 
-use super::problem::Refusal;
+use super::problem::{ErrorBody, Refusal};
 use super::{App, Clock};
 use crate::config::FileSettings;
 use crate::error::Error;
@@ -155,6 +155,17 @@ impl Name {
 }
 
 /// GET and HEAD /files/{name}. Needs no key: the name is one.
+#[utoipa::path(
+    get,
+    path = "/files/{name}",
+    summary = "The file behind a link",
+    params(("name" = String, Path, description = "As the link has it; it cannot be guessed")),
+    responses(
+        (status = 200, description = "The file", content((Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"))),
+        (status = 404, description = "No such file, or no longer", body = ErrorBody),
+        (status = 500, description = "The file cannot be read", body = ErrorBody),
+    ),
+)]
 pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Refusal> {
     let (name, found) = app.files.get(&name).await?;
     let length = found.meta.size;

@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
 
@@ -32,17 +33,38 @@ impl Health {
     }
 }
 
+/// How the service is, in a word.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Word {
+    status: &'static str,
+}
+
 /// 200 as long as anything answers.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    summary = "Does anything answer?",
+    responses((status = 200, description = "As long as anything answers", body = Word)),
+)]
 pub(super) async fn live() -> Response {
-    Json(json!({"status": "ok"})).into_response()
+    Json(Word { status: "ok" }).into_response()
 }
 
 /// 200 when requests are welcome, else 503.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    summary = "Are requests welcome?",
+    responses(
+        (status = 200, description = "Requests are welcome", body = Word),
+        (status = 503, description = "Starting or stopping", body = Word),
+    ),
+)]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let (status, word) = match app.health.0.load(Ordering::SeqCst) {
         READY => (StatusCode::OK, "ready"),
         STARTING => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    (status, Json(json!({"status": word}))).into_response()
+    (status, Json(Word { status: word })).into_response()
 }

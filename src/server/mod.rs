@@ -11,8 +11,12 @@ mod files;
 mod health;
 mod listen;
 mod log;
+mod metrics;
+mod openapi;
+mod pages;
 mod problem;
 mod render;
+mod traces;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -27,8 +31,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use self::auth::KeyRing;
+use self::metrics::Metrics;
 use self::problem::Refusal;
-use crate::config::Settings;
+use crate::config::{Settings, Switch};
 use crate::error::Error;
 use crate::pipeline::Engine;
 
@@ -52,13 +57,15 @@ pub struct App {
     keys: Arc<KeyRing>,
     files: Files,
     health: Health,
+    metrics: Metrics,
 }
 
 impl App {
     /// `health` starts as not ready; the caller says when it is.
     pub fn new(engine: Engine, settings: Settings, files: Files, health: Health) -> Self {
         let keys = Arc::new(KeyRing::new(&settings.server.keys));
-        Self { engine, settings: Arc::new(settings), keys, files, health }
+        let metrics = Metrics::new(&engine);
+        Self { engine, settings: Arc::new(settings), keys, files, health, metrics }
     }
 }
 
@@ -67,11 +74,19 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// All routes and what every request passes.
 pub fn router(app: App) -> Router {
+    let metrics = app.metrics.clone();
+    let pages = match app.settings.server.pages {
+        Switch::On => pages::routes(),
+        Switch::Off => Router::new(),
+    };
     let routes = Router::new()
+        .merge(pages)
         .route("/api/render", post(render::classic))
         .route("/api/renders", any(jobs))
         .route("/api/renders/{*rest}", any(jobs))
         .route("/files/{name}", get(files::serve))
+        .route("/openapi.json", get(openapi::serve))
+        .route("/metrics", get(metrics::serve))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(async || Refusal::NotFound)
@@ -82,6 +97,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(cors())
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(metrics, metrics::count))
         .layer(middleware::from_fn(log::request))
 }
 
