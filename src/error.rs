@@ -55,7 +55,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// The deadline passed.
-    #[error("not done within {} s (TENTER_DEADLINE): stopped at {stage}; the slowest step was {slowest} with {} ms", .limit.as_secs_f64(), .took.as_millis())]
+    #[error("not done within {} s ({setting}): stopped at {stage}; the slowest step was {slowest} with {} ms", .limit.as_secs_f64(), .took.as_millis())]
     Timeout {
         /// The step that was under way.
         stage: &'static str,
@@ -65,6 +65,8 @@ pub enum Error {
         took: Duration,
         /// The deadline.
         limit: Duration,
+        /// The setting that gave it.
+        setting: &'static str,
     },
     /// A bug, or the machine: memory, disk, threads. The text is for the log, not for the caller.
     #[error("{0}")]
@@ -201,6 +203,7 @@ mod tests {
             slowest: "assets",
             took: Duration::from_millis(1400),
             limit: Duration::from_millis(1500),
+            setting: "TENTER_DEADLINE",
         };
         assert_eq!(
             late.to_string(),

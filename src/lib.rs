@@ -19,5 +19,6 @@ pub mod paint; // scene to pixels
 pub mod output; // pixels to file formats
 pub mod error; // the rooms' errors summed, and who can fix them
 pub mod pipeline; // one request, stage by stage
+pub mod jobs; // renders that outlive their request
 pub mod server; // HTTP
 pub mod cli; // the command line: wiring, exit codes

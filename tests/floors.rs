@@ -28,10 +28,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "paint", "output", "error",
         ],
     ),
-    ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),
+    ("jobs", &["units", "report", "json", "config", "options", "assets", "output", "pipeline", "error"]),
+    ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "jobs", "error"]),
     (
         "cli",
-        &["report", "json", "config", "options", "assets", "text", "paint", "output", "pipeline", "error", "server"],
+        &[
+            "report", "json", "config", "options", "assets", "text", "paint", "output", "pipeline", "jobs", "error",
+            "server",
+        ],
     ),
 ];
 

@@ -12,7 +12,8 @@ use axum::http::{Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tenter::server::{Clock, serve};
+use tenter::jobs::Clock;
+use tenter::server::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -281,16 +282,6 @@ async fn pixels_beyond_the_limit_are_400_and_name_the_setting() {
     let answer = service.render(json!({"design": design(), "exportOptions": {"pixelRatio": 100}})).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert!(answer.error().contains("TENTER_MAX_MEGAPIXELS"), "{}", answer.error());
-}
-
-#[tokio::test]
-async fn jobs_are_not_built_and_say_so() {
-    let service = service(&[]);
-    let answers = [service.post("/api/renders", "{}").await, service.get("/api/renders/abc").await];
-    for answer in answers {
-        assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED);
-        assert!(answer.error().contains("POST /api/render "), "{}", answer.error());
-    }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Bytes from http and https URLs, through the guard.
 //!
-//! In: one guarded client for every outgoing GET: addresses checked where they are connected to, redirects followed here and
+//! In: one guarded client for every outgoing GET and POST: addresses checked where they are connected to, redirects followed here and
 //! each checked, limits on size, time and tries. Not in: what the bytes are, caching, `data:` URLs.
 //! The only room that knows reqwest. Imports: `config`.
 
 mod dns;
 mod freshness;
+mod post;
 
 use std::error::Error as _;
 use std::io;
@@ -24,6 +25,7 @@ use dns::{GuardedDns, Lookup, system_lookup};
 pub(super) use freshness::Freshness;
 #[cfg(test)]
 pub(super) use freshness::Validators;
+pub use post::{Messenger, Reply, operators_client};
 
 /// Hosts that do not take the connection in this time are tried again, within `TENTER_ASSET_TIMEOUT`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,18 +63,7 @@ impl Fetcher {
 
     fn with_lookup(limits: &AssetLimits, lookup: Lookup) -> Result<Self, SetupError> {
         let allowed = Allowed::parse(&limits.allow_addresses)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls_config()?)
-            // A proxy would look names up itself, behind the guard's back.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .dns_resolver(GuardedDns { lookup, allowed: allowed.clone() })
-            .connect_timeout(CONNECT_TIMEOUT.min(limits.timeout))
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .user_agent(concat!("tenter/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| SetupError::Client(error.to_string()))?;
+        let client = guarded_client(lookup, &allowed, CONNECT_TIMEOUT.min(limits.timeout))?;
         Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() })
     }
 
@@ -212,11 +203,24 @@ fn reason_of(error: &reqwest::Error) -> Reason {
     }
 }
 
+/// Connects only to addresses that are `allowed`, and goes nowhere by itself.
+fn guarded_client(lookup: Lookup, allowed: &Allowed, connect_timeout: Duration) -> Result<Client, SetupError> {
+    Client::builder()
+        .tls_backend_preconfigured(tls_config()?)
+        // A proxy would look names up itself, behind the guard's back.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .dns_resolver(GuardedDns { lookup, allowed: allowed.clone() })
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .user_agent(concat!("tenter/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| SetupError::Client(error.to_string()))
+}
+
 /// Mozilla's roots, compiled in: the service needs no certificate store beside it.
-///
-/// # Errors
-/// `Client` when the cryptography has none of the TLS versions.
-pub fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
+fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

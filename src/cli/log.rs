@@ -38,12 +38,7 @@ pub(super) fn start_with_traces(settings: &LogSettings, runtime: &Handle) -> Res
         return Ok(None);
     };
     let wrong = |reason: String| Failure::Usage(format!("TENTER_TRACES_URL = {url}: {reason}"));
-    // Checked here as well as by whoever sends: a client without a TLS provider would stop the process.
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(crate::assets::tls_config().map_err(|error| wrong(error.to_string()))?)
-        .timeout(EXPORT_TIMEOUT)
-        .build()
-        .map_err(|error| wrong(error.to_string()))?;
+    let client = crate::assets::operators_client().map_err(|error| wrong(error.to_string()))?;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client)

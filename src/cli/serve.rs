@@ -1,11 +1,14 @@
 //! `tenter serve`: engine, folder of results, listener and signals wired together.
 
+use std::time::Duration;
+
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::SettingFlags;
 use super::{Failure, load, log, memory, start_engine, start_runtime};
 use crate::config::{Loaded, Settings};
+use crate::jobs::{DataFolder, Jobs, Results, system_clock};
 use crate::pipeline::Engine;
 use crate::server::{self, App, Files, Health};
 
@@ -24,15 +27,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for variable in unknown_variables {
         tracing::warn!(%variable, "no setting has this name; see `tenter settings`");
     }
-    let files = Files::open(&settings.files, server::system_clock());
-    let files = files.map_err(|error| Failure::Machine(error.to_string()))?;
+    let folder = DataFolder::open(&settings.files.data_dir).map_err(told)?;
+    let results = Results::open(&settings.files, &folder).map_err(told)?;
     let engine = start_engine(&settings)?;
-    let served = runtime.block_on(serve(settings, engine, files));
+    let jobs = Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(told)?;
+    let served = runtime.block_on(serve(settings, engine, results, jobs));
     drop(traces); // while there is a runtime to send the last ones
     served
 }
 
-async fn serve(settings: Settings, engine: Engine, files: Files) -> Result<(), Failure> {
+fn told(error: impl std::fmt::Display) -> Failure {
+    Failure::Machine(error.to_string())
+}
+
+async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs) -> Result<(), Failure> {
     let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await;
@@ -71,18 +79,39 @@ async fn serve(settings: Settings, engine: Engine, files: Files) -> Result<(), F
             signal = &mut asked => tracing::info!(signal, "stopping: finishing what is admitted"),
             error = started => failed = Some(error),
         }
+        jobs.stop();
     };
-    let app = App::new(engine.clone(), settings.clone(), files.clone(), health.clone());
-    let stopped = tokio::select! {
-        stopped = server::serve(listener, server::router(app), &settings.server, &health, stop) => stopped,
-        // Neither of these ends by itself.
+    if let Err(error) = results.check().await {
+        // Jobs wait for a bucket; an operator should not.
+        tracing::error!(%error, "results cannot be kept where TENTER_RESULTS says");
+    }
+    let files = Files::new(results, &settings.files, system_clock());
+    let app = App::new(engine.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
+    let serving = server::serve(listener, server::router(app), &settings.server, &health, stop);
+    let working = work(&jobs, settings.server.stop_grace);
+    let (stopped, abandoned) = tokio::select! {
+        both = async { tokio::join!(serving, working) } => both,
+        // None of these ends by itself.
         () = files.keep_sweeping(settings.files.sweep_interval) => return Ok(()),
+        never = jobs.keep_sweeping(settings.files.sweep_interval) => match never {},
         never = memory::keep_giving_back() => match never {},
     };
     if let Some(error) = failed {
         tracing::error!(%error, "the first render failed; not starting");
         return Err(error.into());
     }
-    tracing::info!(cut = stopped.cut, "stopped");
+    tracing::info!(cut = stopped.cut, abandoned, "stopped");
     Ok(())
+}
+
+/// Works off jobs until they are stopped; those that outlive `grace` then wait for the next start. Returns how many.
+async fn work(jobs: &Jobs, grace: Duration) -> usize {
+    let grace_over = async {
+        jobs.stopped().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        () = jobs.run() => 0,
+        () = grace_over => jobs.abandon().await,
+    }
 }

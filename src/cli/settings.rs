@@ -21,9 +21,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 9] = [
     Section::Server,
     Section::Results,
+    Section::Jobs,
+    Section::Webhooks,
     Section::Rendering,
     Section::Design,
     Section::Assets,

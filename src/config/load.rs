@@ -119,7 +119,7 @@ impl Settings {
             {
                 errors.push(SettingError {
                     setting: setting.name.into(),
-                    found: if setting.secret { "a list that cannot be read".into() } else { format!("{text:?}") },
+                    found: if setting.secret { "a value that cannot be read".into() } else { format!("{text:?}") },
                     accepted: setting.accepts(),
                     given_by: source.clone(),
                 });
@@ -157,6 +157,9 @@ impl Loaded {
     fn derive(&mut self) {
         if self.source("TENTER_QUEUE") == Source::Default {
             self.settings.render.queue = self.settings.render.workers * QUEUE_PER_WORKER;
+        }
+        if self.source("TENTER_JOB_WORKERS") == Source::Default {
+            self.settings.jobs.workers = self.settings.render.workers;
         }
         if self.settings.fonts.google_fonts_url.is_some() {
             self.settings.fonts.cache_directory = Some(self.settings.files.data_dir.join("fonts"));

@@ -23,6 +23,10 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Results behind links.
     pub files: FileSettings,
+    /// Renders that outlive their request.
+    pub jobs: JobSettings,
+    /// Calls to those who want to know what became of a job.
+    pub webhooks: WebhookSettings,
     /// How renders are admitted and where they run.
     pub render: RenderSettings,
     /// Of the design.
@@ -57,12 +61,16 @@ pub struct ServerSettings {
     pub body_timeout: Duration,
     /// `TENTER_CONNECTIONS` — open at once; further ones wait in the system's backlog. Default 1024.
     pub connections: usize,
-    /// `TENTER_STOP_GRACE` — after SIGTERM, for admitted requests to finish. Default 60 s.
+    /// `TENTER_WRITE_TIMEOUT` — for a client to take the next piece of an answer. Default 30 s.
+    pub write_timeout: Duration,
+    /// `TENTER_STOP_GRACE` — after SIGTERM, for admitted requests and jobs to finish. Default 60 s.
     pub stop_grace: Duration,
     /// `TENTER_METRICS` — who may read `/metrics`. Default: whoever may call.
     pub metrics: MetricsAccess,
     /// `TENTER_PAGES` — whether `/` and `/api` show pages for people. Default on.
     pub pages: Switch,
+    /// What one key may ask for.
+    pub key_limits: KeyLimits,
 }
 
 /// Who may read `/metrics`.
@@ -87,6 +95,17 @@ pub enum Switch {
     Off,
 }
 
+/// What one key may ask for; without keys, what all callers together may. 0 is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyLimits {
+    /// `TENTER_KEY_RATE` — renders and jobs a minute. Default 0.
+    pub rate: u32,
+    /// `TENTER_KEY_CONCURRENCY` — render calls at once. Default 0.
+    pub concurrency: usize,
+    /// `TENTER_KEY_JOBS` — unfinished jobs. Default 0.
+    pub jobs: u64,
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -97,10 +116,12 @@ impl Default for ServerSettings {
             inline_bytes: 5 << 20,
             header_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             connections: 1024,
             stop_grace: Duration::from_secs(60),
             metrics: MetricsAccess::default(),
             pages: Switch::default(),
+            key_limits: KeyLimits::default(),
         }
     }
 }
@@ -139,12 +160,53 @@ impl fmt::Debug for Keys {
 /// Where results behind links are kept, and for how long.
 #[derive(Clone, Debug)]
 pub struct FileSettings {
-    /// `TENTER_DATA_DIR` — results (`files`) and downloaded fonts (`fonts`). Default ./tenter-data.
+    /// `TENTER_DATA_DIR` — the store of jobs (`jobs.db`), results (`files`, `jobs`), downloaded fonts (`fonts`). Default
+    /// ./tenter-data.
     pub data_dir: PathBuf,
     /// `TENTER_LINK_LIFETIME` — of a link to a result. Default 24 h (http-api.md §2).
     pub link_lifetime: Duration,
-    /// `TENTER_SWEEP_INTERVAL` — between two removals of expired results. Default 10 min.
+    /// `TENTER_SWEEP_INTERVAL` — between two removals of expired results and jobs. Default 10 min.
     pub sweep_interval: Duration,
+    /// `TENTER_RESULTS` — the bucket that keeps results. Default none: folders in `data_dir`.
+    pub bucket: Option<Bucket>,
+    /// `TENTER_S3_ENDPOINT` — of an S3-compatible service. Default none: AWS in that region.
+    pub s3_endpoint: Option<String>,
+    /// `TENTER_S3_REGION`. Default us-east-1.
+    pub s3_region: Word,
+    /// `TENTER_S3_ACCESS_KEY_ID`. Default none: the machine's role.
+    pub s3_access_key_id: Secret,
+    /// `TENTER_S3_SECRET_ACCESS_KEY`.
+    pub s3_secret_access_key: Secret,
+}
+
+/// A place in an S3-compatible bucket: `s3://name/prefix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// What keys start with, without slashes at its ends; may be empty.
+    pub prefix: String,
+}
+
+/// One word of letters, digits and `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word(pub String);
+
+/// Something only the service and its peer know. Neither `Debug` nor a log shows it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Option<String>);
+
+impl Secret {
+    /// The secret itself; `None` when it is not set.
+    pub fn reveal(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "***" } else { "none" })
+    }
 }
 
 impl Default for FileSettings {
@@ -153,6 +215,68 @@ impl Default for FileSettings {
             data_dir: PathBuf::from("./tenter-data"),
             link_lifetime: Duration::from_secs(24 * 3600),
             sweep_interval: Duration::from_secs(600),
+            bucket: None,
+            s3_endpoint: None,
+            s3_region: Word("us-east-1".into()),
+            s3_access_key_id: Secret::default(),
+            s3_secret_access_key: Secret::default(),
+        }
+    }
+}
+
+/// Renders that outlive their request.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    /// `TENTER_JOB_WORKERS` — jobs rendered at once; each also takes one of `TENTER_WORKERS`. Default: as many.
+    pub workers: usize,
+    /// `TENTER_JOB_QUEUE` — unfinished jobs before the next is refused with 429. Default 10 000.
+    pub queue: u64,
+    /// `TENTER_JOB_DEADLINE` — for one job, from the moment it has a worker. Default 10 min.
+    pub deadline: Duration,
+    /// `TENTER_JOB_ATTEMPTS` — times a job is begun when the process dies under it. Default 3.
+    pub attempts: u32,
+    /// `TENTER_JOB_LIFETIME` — of a finished job and its file. Default 7 days (http-api.md §3.4).
+    pub lifetime: Duration,
+    /// `TENTER_RESULT_PATIENCE` — how long a result that cannot be stored is tried again. Default 24 h.
+    pub result_patience: Duration,
+    /// `TENTER_PREFER_WAIT` — longest answer to `Prefer: wait`. Default 60 s.
+    pub prefer_wait: Duration,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            workers: RenderSettings::default().workers,
+            queue: 10_000,
+            deadline: Duration::from_secs(600),
+            attempts: 3,
+            lifetime: Duration::from_secs(7 * 24 * 3600),
+            result_patience: Duration::from_secs(24 * 3600),
+            prefer_wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Calls to those who want to know what became of a job (http-api.md §3.5).
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// `TENTER_WEBHOOK_SECRET` — signs what is sent. Default none: unsigned.
+    pub secret: Secret,
+    /// `TENTER_WEBHOOK_RETRIES` — waits before the second, third, … try. Default 1, 5, 30, 120, 600 s.
+    pub retries: Vec<Duration>,
+    /// `TENTER_WEBHOOK_TIMEOUT` — for one try. Default 10 s.
+    pub timeout: Duration,
+    /// `TENTER_WEBHOOK_PARALLEL` — tries at once. Default 32.
+    pub parallel: usize,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            secret: Secret::default(),
+            retries: [1, 5, 30, 120, 600].map(Duration::from_secs).to_vec(),
+            timeout: Duration::from_secs(10),
+            parallel: 32,
         }
     }
 }

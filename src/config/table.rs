@@ -12,6 +12,10 @@ pub enum Section {
     Server,
     /// Results behind links.
     Results,
+    /// Renders that outlive their request.
+    Jobs,
+    /// Calls that tell what became of jobs.
+    Webhooks,
     /// Admission, threads, deadlines.
     Rendering,
     /// What one design may cost.
@@ -30,6 +34,8 @@ impl Section {
         match self {
             Self::Server => "Server",
             Self::Results => "Results behind links",
+            Self::Jobs => "Jobs",
+            Self::Webhooks => "Webhooks",
             Self::Rendering => "Rendering",
             Self::Design => "Limits of a design",
             Self::Assets => "Pictures and fonts a design points to",
@@ -126,7 +132,7 @@ const URL: Accepts = Accepts::Words("an http or https address without query, or 
 
 /// Every setting there is.
 pub static SETTINGS: &[Setting] = {
-    use Section::{Assets, Design, Fonts, Log, Rendering, Results, Server};
+    use Section::{Assets, Design, Fonts, Jobs, Log, Rendering, Results, Server, Webhooks};
     &[
         row(
             Server,
@@ -192,7 +198,8 @@ pub static SETTINGS: &[Setting] = {
             Server,
             "TENTER_STOP_GRACE",
             seconds(0, HOUR),
-            "After SIGTERM or SIGINT: how long admitted requests may take to finish. Let the orchestrator wait longer.",
+            "After SIGTERM or SIGINT: how long admitted requests and begun jobs may take to finish. Let the orchestrator \
+             wait longer.",
             |s| &mut s.server.stop_grace,
         ),
         row(
@@ -211,10 +218,40 @@ pub static SETTINGS: &[Setting] = {
             |s| &mut s.server.pages,
         ),
         row(
+            Server,
+            "TENTER_WRITE_TIMEOUT",
+            seconds(1, HOUR),
+            "How long a client may take none of an answer that is being sent. Then the connection is closed.",
+            |s| &mut s.server.write_timeout,
+        ),
+        row(
+            Server,
+            "TENTER_KEY_RATE",
+            Accepts::Whole(0, 1_000_000),
+            "Renders and jobs that one key may ask for in a minute (all callers together, without keys). More is answered \
+             with 429; RateLimit-* headers tell what is left. 0: no limit.",
+            |s| &mut s.server.key_limits.rate,
+        ),
+        row(
+            Server,
+            "TENTER_KEY_CONCURRENCY",
+            Accepts::Whole(0, 1_000_000),
+            "Render calls of one key at once. More is answered with 429. 0: no limit.",
+            |s| &mut s.server.key_limits.concurrency,
+        ),
+        row(
+            Server,
+            "TENTER_KEY_JOBS",
+            Accepts::Whole(0, 1_000_000_000),
+            "Unfinished jobs of one key. More is answered with 429. 0: no limit.",
+            |s| &mut s.server.key_limits.jobs,
+        ),
+        row(
             Results,
             "TENTER_DATA_DIR",
             Accepts::Words("a folder"),
-            "Results behind links (`files`) and downloaded fonts (`fonts`). Made when missing; must be writable.",
+            "Jobs (`jobs.db`), results behind links (`files`, `jobs`) and downloaded fonts (`fonts`). Made when missing; \
+             must be writable, and belongs to one process at a time.",
             |s| &mut s.files.data_dir,
         ),
         row(Results, "TENTER_LINK_LIFETIME", seconds(1, 365 * DAY), "How long a link to a result works.", |s| {
@@ -224,9 +261,110 @@ pub static SETTINGS: &[Setting] = {
             Results,
             "TENTER_SWEEP_INTERVAL",
             seconds(1, DAY),
-            "How often expired results are removed. A link is refused from its expiry on, swept or not.",
+            "How often expired results and jobs are removed. They are refused from their expiry on, swept or not.",
             |s| &mut s.files.sweep_interval,
         ),
+        row(
+            Results,
+            "TENTER_RESULTS",
+            Accepts::Words("s3://bucket or s3://bucket/prefix, or nothing"),
+            "A bucket that keeps results; links are then presigned ones. None: folders in TENTER_DATA_DIR.",
+            |s| &mut s.files.bucket,
+        ),
+        row(
+            Results,
+            "TENTER_S3_ENDPOINT",
+            URL,
+            "Of an S3-compatible service, as clients of the links reach it too. None: AWS in TENTER_S3_REGION.",
+            |s| &mut s.files.s3_endpoint,
+        ),
+        row(Results, "TENTER_S3_REGION", Accepts::Words("a region's name"), "Region of the bucket.", |s| {
+            &mut s.files.s3_region
+        }),
+        secret(row(
+            Results,
+            "TENTER_S3_ACCESS_KEY_ID",
+            Accepts::Words("printable ASCII, or nothing"),
+            "Key to the bucket. None: the role of the machine, as AWS gives it.",
+            |s| &mut s.files.s3_access_key_id,
+        )),
+        secret(row(
+            Results,
+            "TENTER_S3_SECRET_ACCESS_KEY",
+            Accepts::Words("printable ASCII, or nothing"),
+            "Belongs to TENTER_S3_ACCESS_KEY_ID.",
+            |s| &mut s.files.s3_secret_access_key,
+        )),
+        row_with_default(
+            "as TENTER_WORKERS",
+            row(
+                Jobs,
+                "TENTER_JOB_WORKERS",
+                Accepts::Whole(0, 4096),
+                "Jobs rendered at once; each also takes one of TENTER_WORKERS while it is rendered. 0: jobs are accepted \
+                 and wait.",
+                |s| &mut s.jobs.workers,
+            ),
+        ),
+        row(
+            Jobs,
+            "TENTER_JOB_QUEUE",
+            Accepts::Whole(1, 100_000_000),
+            "Unfinished jobs. The next one is answered with 429 and Retry-After.",
+            |s| &mut s.jobs.queue,
+        ),
+        row(
+            Jobs,
+            "TENTER_JOB_DEADLINE",
+            seconds(1, DAY),
+            "For one job from the moment it has a worker. Then it ends in `error`.",
+            |s| &mut s.jobs.deadline,
+        ),
+        row(
+            Jobs,
+            "TENTER_JOB_ATTEMPTS",
+            Accepts::Whole(1, 100),
+            "How often a job is begun when the process dies under it. Then it ends in `error`.",
+            |s| &mut s.jobs.attempts,
+        ),
+        row(
+            Jobs,
+            "TENTER_JOB_LIFETIME",
+            // 7 days: the longest that a presigned link can live.
+            seconds(1, 7 * DAY),
+            "How long a finished job and its file are kept.",
+            |s| &mut s.jobs.lifetime,
+        ),
+        row(
+            Jobs,
+            "TENTER_RESULT_PATIENCE",
+            seconds(0, 30 * DAY),
+            "How long a job whose result cannot be stored (bucket down, disk full) is tried again. Then it ends in `error`.",
+            |s| &mut s.jobs.result_patience,
+        ),
+        row(Jobs, "TENTER_PREFER_WAIT", seconds(0, HOUR), "Longest time an answer to `Prefer: wait` is held.", |s| {
+            &mut s.jobs.prefer_wait
+        }),
+        secret(row(
+            Webhooks,
+            "TENTER_WEBHOOK_SECRET",
+            Accepts::Words("printable ASCII, or nothing"),
+            "Signs webhooks with HMAC-SHA256 (`x-tenter-signature`). None: they are not signed.",
+            |s| &mut s.webhooks.secret,
+        )),
+        row(
+            Webhooks,
+            "TENTER_WEBHOOK_RETRIES",
+            Accepts::Words("times from 10 ms to 24 h, separated by commas; at most 20"),
+            "Waits before the second, third, … try of a webhook, after network errors, 429 and 5xx.",
+            |s| &mut s.webhooks.retries,
+        ),
+        row(Webhooks, "TENTER_WEBHOOK_TIMEOUT", seconds(1, 300), "For one try to deliver.", |s| {
+            &mut s.webhooks.timeout
+        }),
+        row(Webhooks, "TENTER_WEBHOOK_PARALLEL", Accepts::Whole(1, 4096), "Webhooks under way at once.", |s| {
+            &mut s.webhooks.parallel
+        }),
         row(
             Rendering,
             "TENTER_RASTERIZER",
@@ -361,7 +499,7 @@ pub static SETTINGS: &[Setting] = {
             Assets,
             "TENTER_ALLOW_ADDRESSES",
             Accepts::Words("networks in CIDR form or single addresses, separated by commas, or nothing"),
-            "Private networks that designs may fetch from all the same, such as 10.1.2.0/24.",
+            "Private networks that designs may fetch from, and webhooks go to, all the same; such as 10.1.2.0/24.",
             |s| &mut s.assets.allow_addresses,
         ),
         row(

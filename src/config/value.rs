@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Switch};
+use super::{Bucket, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Switch, Word};
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +188,69 @@ impl Field for Keys {
     }
 }
 
+/// Times separated by commas; each within the bounds of [`RETRY`].
+impl Field for Vec<Duration> {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        let times: Option<Vec<_>> =
+            split_list(text).map(|it| read_time(it).filter(|time| RETRY.contains(time))).collect();
+        *self = times.filter(|it| it.len() <= MOST_RETRIES)?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.iter().map(|it| show_time(*it)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+const RETRY: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+const MOST_RETRIES: usize = 20;
+
+/// Printable ASCII; empty is none.
+impl Field for Secret {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        let sendable = text.chars().all(|c| c.is_ascii_graphic());
+        *self = sendable.then(|| Self((!text.is_empty()).then(|| text.to_owned())))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.masked()
+    }
+    fn masked(&self) -> String {
+        if self.0.is_some() { "***".into() } else { String::new() }
+    }
+}
+
+impl Field for Word {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        *self = is_name(text).then(|| Self(text.to_owned()))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.0.clone()
+    }
+}
+
+/// `s3://bucket` or `s3://bucket/prefix`.
+impl Field for Option<Bucket> {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        if text.is_empty() {
+            *self = None;
+            return Some(());
+        }
+        let (name, prefix) = text.strip_prefix("s3://")?.split_once('/').unwrap_or((&text[5..], ""));
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
+        let prefix = prefix.trim_matches('/');
+        let sound = !name.is_empty() && plain(name) && plain(prefix) && !prefix.split('/').any(|it| it.contains(".."));
+        *self = sound.then(|| Some(Bucket { name: name.to_owned(), prefix: prefix.to_owned() }))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.as_ref().map_or_else(String::new, |it| {
+            let separator = if it.prefix.is_empty() { "" } else { "/" };
+            format!("s3://{}{separator}{}", it.name, it.prefix)
+        })
+    }
+}
+
 macro_rules! choice_field {
     ($choice:ty { $($word:literal => $value:ident),+ }) => {
         impl $choice {
@@ -321,6 +384,41 @@ mod tests {
         assert_eq!(format!("{keys:?}"), r#"["shop", "key-2"]"#);
         assert!(keys.read("a=1,a=2", accepts).is_none(), "two keys of one name cannot be told apart in the log");
         assert!(keys.read("a=with space", accepts).is_none());
+    }
+
+    #[test]
+    fn buckets_have_a_name_and_perhaps_a_prefix() {
+        let read = |text: &str| {
+            let mut bucket: Option<Bucket> = None;
+            bucket.read(text, Accepts::Words("")).map(|()| bucket.show(Accepts::Words("")))
+        };
+        assert_eq!(read("s3://pictures/a/b/").as_deref(), Some("s3://pictures/a/b"));
+        assert_eq!(read("s3://pictures").as_deref(), Some("s3://pictures"));
+        assert_eq!(read("").as_deref(), Some(""));
+        for bad in ["s3://", "s3:///a", "https://pictures", "pictures", "s3://a/../b", "s3://a b"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn retry_times_are_a_list_and_may_be_none() {
+        let read = |text: &str| {
+            let mut times: Vec<Duration> = Vec::new();
+            times.read(text, Accepts::Words("")).map(|()| times.show(Accepts::Words("")))
+        };
+        assert_eq!(read("1, 5 s,2 min").as_deref(), Some("1 s, 5 s, 2 min"));
+        assert_eq!(read("").as_deref(), Some(""));
+        for bad in ["soon", "1 ms", "25 h", &"1,".repeat(21)] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut secret = Secret::default();
+        secret.read("hush", Accepts::Words("")).expect("a secret");
+        assert_eq!((secret.show(Accepts::Words("")), format!("{secret:?}")), ("***".into(), "***".to_owned()));
+        assert_eq!(secret.reveal(), Some("hush"));
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) struct Place(OwnedSemaphorePermit);
 #[derive(Debug)]
 pub(super) struct Permit {
     _worker: OwnedSemaphorePermit,
-    _inside: OwnedSemaphorePermit,
+    /// `None` for work that never stood in the queue and found it full.
+    _inside: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -68,7 +69,16 @@ impl Admission {
     pub(super) async fn start(&self, place: Place) -> Result<Permit, Error> {
         let worker = self.workers.clone().acquire_owned().await;
         let worker = worker.map_err(|_| Error::Internal("the engine is closed".into()))?;
-        Ok(Permit { _worker: worker, _inside: place.0 })
+        Ok(Permit { _worker: worker, _inside: Some(place.0) })
+    }
+
+    /// Waits for a worker without a place in the queue: for work that has a queue of its own. Takes its turn among those
+    /// who wait in this one, and is never refused.
+    pub(super) async fn start_queued_elsewhere(&self) -> Result<Permit, Error> {
+        let worker = self.workers.clone().acquire_owned().await;
+        let worker = worker.map_err(|_| Error::Internal("the engine is closed".into()))?;
+        // At work it counts as inside, so that as many may wait as the setting says; a full queue stays as it is.
+        Ok(Permit { _worker: worker, _inside: self.inside.clone().try_acquire_owned().ok() })
     }
 
     /// Learns how long one request was at work.
@@ -102,6 +112,18 @@ mod tests {
         drop(at_work);
         assert!(admission.enter().is_ok(), "a place is free again");
         assert!(pollster::block_on(admission.start(waiting)).is_ok());
+    }
+
+    #[test]
+    fn work_queued_elsewhere_takes_a_worker_and_no_place_in_the_queue() {
+        let admission = Admission::new(1, 1);
+        let job = pollster::block_on(admission.start_queued_elsewhere()).expect("a worker");
+        let waiting = admission.enter().expect("the one that may wait");
+        assert!(admission.enter().is_err(), "the worker and the queue are taken");
+        drop(job);
+        let _request = pollster::block_on(admission.start(waiting)).expect("a worker");
+        let _next = admission.enter().expect("waits");
+        assert!(admission.is_full());
     }
 
     #[test]

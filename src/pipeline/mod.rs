@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::admission::{Admission, Permit};
@@ -28,7 +29,7 @@ use self::timings::Stopwatch;
 use crate::assets::AssetCounts;
 use crate::config::{RasterizerChoice, Settings};
 use crate::error::Error;
-use crate::pool::Pool;
+use crate::pool::{PARSERS, Pool};
 
 pub use self::choice::{Pages, format_for};
 pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
@@ -81,6 +82,11 @@ impl Engine {
         self.0.rooms.asset_counts()
     }
 
+    /// Threads of parsers that did not come back in time; above 0, plan a restart.
+    pub fn stuck_threads(&self) -> usize {
+        PARSERS.stuck()
+    }
+
     /// How full workers and queue are.
     pub fn fill(&self) -> Fill {
         self.0.admission.fill()
@@ -100,10 +106,33 @@ impl Engine {
         let place = self.0.admission.enter().inspect_err(|_| {
             self.0.counts.refused.inc();
         })?;
-        let mut stopwatch = Stopwatch::new(begun, self.0.deadline);
+        let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
         let permit = stopwatch.within(Stage::Queue, self.0.admission.start(place)).await??;
+        Ok(self.session(permit, stopwatch))
+    }
+
+    /// Waits for a worker as long as it takes: for work that has a queue of its own. `deadline` runs from then on;
+    /// `setting` is what it is called when it passes.
+    ///
+    /// # Errors
+    /// `Internal` when the engine is closed.
+    pub async fn admit_queued_elsewhere(&self, deadline: Duration, setting: &'static str) -> Result<Session, Error> {
+        let permit = self.0.admission.start_queued_elsewhere().await?;
+        Ok(self.session(permit, Stopwatch::new(Instant::now(), deadline, setting)))
+    }
+
+    fn session(&self, permit: Permit, stopwatch: Stopwatch) -> Session {
         let (permit, at_work) = (Arc::new(permit), Instant::now());
-        Ok(Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default() })
+        Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default(), pages: None }
+    }
+
+    /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As many
+    /// run at once as there are threads.
+    ///
+    /// # Errors
+    /// `Internal` when it panicked.
+    pub async fn glance<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        Ok(self.0.pool.run(work).await?)
     }
 
     /// [`Self::admit`] and [`Session::render`] in one.
@@ -131,9 +160,31 @@ pub struct Session {
     at_work: Instant,
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
+    /// Who is told of finished pages.
+    pages: Option<watch::Sender<PagesDone>>,
+}
+
+/// How far a render has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PagesDone {
+    /// Pages that are finished.
+    pub done: usize,
+    /// Pages there will be; 0 before that is known.
+    pub total: usize,
 }
 
 impl Session {
+    /// Tells how far renders of this session have come.
+    pub fn pages_done(&mut self) -> watch::Receiver<PagesDone> {
+        self.pages.get_or_insert_default().subscribe()
+    }
+
+    fn report_pages(&self, done: usize, total: usize) {
+        if let Some(pages) = &self.pages {
+            pages.send_replace(PagesDone { done, total });
+        }
+    }
+
     /// How long each stage took up to now.
     pub fn timings(&self) -> &Timings {
         self.stopwatch.timings()

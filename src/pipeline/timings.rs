@@ -87,11 +87,13 @@ pub(super) struct Stopwatch {
     timings: Timings,
     deadline: Instant,
     limit: Duration,
+    /// Which setting gave the limit.
+    setting: &'static str,
 }
 
 impl Stopwatch {
-    pub(super) fn new(begun: Instant, limit: Duration) -> Self {
-        Self { timings: Timings::default(), deadline: begun + limit, limit }
+    pub(super) fn new(begun: Instant, limit: Duration, setting: &'static str) -> Self {
+        Self { timings: Timings::default(), deadline: begun + limit, limit, setting }
     }
 
     pub(super) fn timings(&self) -> &Timings {
@@ -106,7 +108,8 @@ impl Stopwatch {
         self.timings.add(stage, begun.elapsed());
         result.map_err(|_| {
             let (slowest, took) = self.timings.slowest().unwrap_or((stage, Duration::ZERO));
-            Error::Timeout { stage: stage.as_str(), slowest: slowest.as_str(), took, limit: self.limit }
+            let (limit, setting) = (self.limit, self.setting);
+            Error::Timeout { stage: stage.as_str(), slowest: slowest.as_str(), took, limit, setting }
         })
     }
 }

@@ -1,11 +1,10 @@
 //! Results behind links: stored under names nobody can guess, served until they expire, then removed.
 //!
-//! A name is `<expiry>-<random>.<format>`: the expiry in hex seconds, 128 random bits in hex, the ending of its format. Nothing
-//! else is kept about a result, so links survive a restart and every process on the folder agrees about them.
+//! A name of the classic call is `<expiry>-<random>.<format>`: the expiry in hex seconds, 128 random bits in hex, the ending of its format. Nothing
+//! else is kept about a result, so links survive a restart. A job's result is called `<id>-<random>.<format>`, and the store of
+//! jobs knows until when it is there. In a bucket both have presigned links, which lead there and not here.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -14,29 +13,20 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use object_store::local::LocalFileSystem;
-use object_store::{GetResult, ObjectStore, ObjectStoreExt};
 
+use super::App;
 use super::problem::{ErrorBody, Refusal};
-use super::{App, Clock};
 use crate::config::FileSettings;
 use crate::error::Error;
+use crate::jobs::{Area, Clock, ResultError, Results};
 use crate::output::FORMATS;
 
-/// The folder of results. Cheap to clone.
+/// The results of the classic call. Cheap to clone.
 #[derive(Clone)]
 pub struct Files {
-    store: Arc<LocalFileSystem>,
+    results: Results,
     lifetime: Duration,
     clock: Clock,
-}
-
-/// The folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{folder}: {reason}; TENTER_DATA_DIR must name a folder that can be written")]
-pub struct FilesError {
-    folder: String,
-    reason: String,
 }
 
 /// A parsed name; only these reach the folder, so no name can lead out of it.
@@ -51,20 +41,13 @@ struct Name {
 }
 
 impl Files {
-    /// Makes the folder when it is missing.
-    ///
-    /// # Errors
-    /// When it cannot be made or opened.
-    pub fn open(settings: &FileSettings, clock: Clock) -> Result<Self, FilesError> {
-        let folder: PathBuf = settings.data_dir.join("files");
-        let wrong = |reason: String| FilesError { folder: folder.display().to_string(), reason };
-        std::fs::create_dir_all(&folder).map_err(|error| wrong(error.to_string()))?;
-        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { store: Arc::new(store), lifetime: settings.link_lifetime, clock })
+    /// In `results`.
+    pub fn new(results: Results, settings: &FileSettings, clock: Clock) -> Self {
+        Self { results, lifetime: settings.link_lifetime, clock }
     }
 
-    /// Stores `bytes` and returns the name under which they are served. `format`: an ending of [`FORMATS`].
-    pub(super) async fn put(&self, bytes: Vec<u8>, format: &str) -> Result<String, Error> {
+    /// Stores `bytes` and returns the link to them. `format`: an ending of [`FORMATS`]; `base`: what links start with.
+    pub(super) async fn put(&self, bytes: Vec<u8>, format: &str, base: &str) -> Result<String, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| Error::Internal(format!("no randomness for a link: {error}")))?;
         let known = FORMATS.iter().find(|it| it.extension() == format);
@@ -72,40 +55,32 @@ impl Files {
         let expires = self.now() + self.lifetime.as_secs();
         let random = u128::from_be_bytes(random);
         let name = Name { expires, random, format: known.extension(), media_type: known.media_type() }.to_string();
-        let stored = self.store.put(&name.as_str().into(), Bytes::from(bytes).into()).await;
-        stored.map_err(|error| Error::Internal(format!("cannot store the result in TENTER_DATA_DIR: {error}")))?;
-        Ok(name)
-    }
-
-    /// The result, unless its name is none of ours, it has expired, or it is gone.
-    async fn get(&self, name: &str) -> Result<(Name, GetResult), Refusal> {
-        let parsed = Name::parse(name).filter(|it| self.now() < it.expires).ok_or(Refusal::NotFound)?;
-        match self.store.get(&name.into()).await {
-            Ok(found) => Ok((parsed, found)),
-            Err(object_store::Error::NotFound { .. }) => Err(Refusal::NotFound),
-            Err(error) => Err(Error::Internal(format!("cannot read the result: {error}")).into()),
-        }
+        let stored = self.results.put(Area::Links, &name, Bytes::from(bytes), known.media_type()).await;
+        stored.map_err(|error| {
+            Error::Internal(format!("cannot store the result (TENTER_DATA_DIR or TENTER_RESULTS): {error}"))
+        })?;
+        let link = self.results.link(Area::Links, &name, base, self.lifetime).await;
+        link.map_err(|error| Error::Internal(format!("cannot make a link to the result: {error}")))
     }
 
     /// Removes what has expired, and nothing that is not ours. Returns how many; failures are logged.
     pub async fn sweep(&self) -> usize {
         let now = self.now();
         let mut removed = 0;
-        let mut entries = self.store.list(None);
-        while let Some(entry) = entries.next().await {
-            let location = match entry {
-                Ok(entry) => entry.location,
+        let mut names = std::pin::pin!(self.results.names(Area::Links));
+        while let Some(name) = names.next().await {
+            let name = match name {
+                Ok(name) => name,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot list the results; is TENTER_DATA_DIR readable?");
+                    tracing::warn!(%error, "cannot list the results; can they be read?");
                     break;
                 }
             };
-            if Name::parse(location.as_ref()).is_none_or(|it| now < it.expires) {
+            if Name::parse(&name).is_none_or(|it| now < it.expires) {
                 continue;
             }
-            match self.store.delete(&location).await {
-                // Another process on the same folder may have been faster.
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => removed += 1,
+            match self.results.remove(Area::Links, &name).await {
+                Ok(()) => removed += 1,
                 Err(error) => tracing::warn!(%error, "cannot remove an expired result"),
             }
         }
@@ -154,6 +129,27 @@ impl Name {
     }
 }
 
+/// Where a name leads, and for how many more seconds.
+struct Found {
+    area: Area,
+    media_type: &'static str,
+    left: u64,
+}
+
+/// A result of either call, unless its name is none of ours or it has expired.
+async fn find(app: &App, name: &str) -> Result<Found, Refusal> {
+    let now = app.files.now();
+    if let Some(parsed) = Name::parse(name) {
+        let left = parsed.expires.checked_sub(now).filter(|it| *it > 0).ok_or(Refusal::NotFound)?;
+        return Ok(Found { area: Area::Links, media_type: parsed.media_type, left });
+    }
+    let format = name.rsplit_once('.').and_then(|(_, ending)| FORMATS.iter().find(|it| it.extension() == ending));
+    let format = format.ok_or(Refusal::NotFound)?;
+    let expires = app.jobs.expiry(name).await?.ok_or(Refusal::NotFound)?;
+    let left = u64::try_from(expires.seconds()).unwrap_or(0).saturating_sub(now);
+    Ok(Found { area: Area::Jobs, media_type: format.media_type(), left })
+}
+
 /// GET and HEAD /files/{name}. Needs no key: the name is one.
 #[utoipa::path(
     get,
@@ -167,12 +163,15 @@ impl Name {
     ),
 )]
 pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Refusal> {
-    let (name, found) = app.files.get(&name).await?;
+    let Found { area, media_type, left } = find(&app, &name).await?;
+    let found = app.files.results.get(area, &name).await.map_err(|error| match error {
+        ResultError::NotFound => Refusal::NotFound,
+        ResultError::Failed(reason) => Error::Internal(format!("cannot read the result: {reason}")).into(),
+    })?;
     let length = found.meta.size;
-    let left = name.expires.saturating_sub(app.files.now());
     let mut response = Body::from_stream(found.into_stream()).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(name.media_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CACHE_CONTROL, cache_control(left));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Health;
+use super::patience::Patient;
 use crate::config::ServerSettings;
 
 /// How serving ended.
@@ -52,6 +53,7 @@ pub async fn serve(
         while open.try_join_next().is_some() {} // forget those that ended
         match next {
             Ok((stream, slot)) => {
+                let stream = Patient::new(stream, settings.write_timeout);
                 let connection = connection(stream, router.clone(), settings.header_timeout, stopping.clone());
                 open.spawn(async move {
                     connection.await;
@@ -86,12 +88,19 @@ async fn accept(
     Ok((stream, slot))
 }
 
+/// Headers of one request; more is answered with 431. Browsers behind proxies send about 40.
+const MOST_HEADERS: usize = 100;
+/// Bytes of the head of one request; more is answered with 431. Also what is read ahead of a body.
+const HEAD_BYTES: usize = 64 << 10;
+
 /// Answers requests until the peer closes, is too slow with a head, or the service stops. Dropping it drops the handler
 /// and with it everything the request was doing.
-async fn connection(stream: TcpStream, router: Router, header_timeout: Duration, stopping: CancellationToken) {
+async fn connection(stream: Patient, router: Router, header_timeout: Duration, stopping: CancellationToken) {
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut ended = poll_fn(|cx| serving.poll_without_shutdown(cx));
     let stopped = tokio::select! {
@@ -106,7 +115,7 @@ async fn connection(stream: TcpStream, router: Router, header_timeout: Duration,
         }
     };
     match ended {
-        Ok(()) => linger(serving.into_parts().io.into_inner(), &stopping).await,
+        Ok(()) => linger(serving.into_parts().io.into_inner().into_inner(), &stopping).await,
         // Peers vanish and send nonsense all day: not worth more.
         Err(error) => tracing::debug!(%error, "connection ended"),
     }

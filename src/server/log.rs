@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
+use super::limits::Quota;
 use super::traces;
 use crate::pipeline::Timings;
 
@@ -28,6 +29,8 @@ pub(super) struct RenderNotes {
     pub(super) timings: Timings,
     /// How many there were.
     pub(super) warnings: usize,
+    /// What the key has left.
+    pub(super) quota: Quota,
 }
 
 /// The outermost layer.

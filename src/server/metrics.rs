@@ -25,6 +25,7 @@ use super::App;
 use super::problem::{ErrorBody, Refusal};
 use crate::config::MetricsAccess;
 use crate::error::Error;
+use crate::jobs::Counts;
 use crate::pipeline::{Engine, seconds};
 
 /// Everything that is written out. Cheap to clone.
@@ -34,6 +35,17 @@ pub(super) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
     in_progress: Gauge,
+    jobs: JobGauges,
+}
+
+/// Of the store of jobs, asked at every scrape.
+#[derive(Clone, Debug, Default)]
+struct JobGauges {
+    scheduled: Gauge,
+    progress: Gauge,
+    deliveries: Gauge,
+    /// 1 when the store answered, else 0, and then the others are old.
+    store_up: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,8 +102,13 @@ impl Metrics {
             "Addresses in closed networks that a design asked for",
             assets.refusals.clone(),
         );
+        let jobs = JobGauges::default();
+        registry.register("jobs_scheduled", "Jobs waiting for a worker", jobs.scheduled.clone());
+        registry.register("jobs_progress", "Jobs being rendered", jobs.progress.clone());
+        registry.register("webhooks_waiting", "Webhooks not delivered yet", jobs.deliveries.clone());
+        registry.register("jobs_store_up", "1 when the store of jobs answers, else 0", jobs.store_up.clone());
         registry.register_collector(Box::new(Now(engine.clone())));
-        Self { registry: Arc::new(registry), requests, durations, in_progress }
+        Self { registry: Arc::new(registry), requests, durations, in_progress, jobs }
     }
 }
 
@@ -114,6 +131,11 @@ impl Collector for Now {
             ("renders_waiting_limit", "TENTER_QUEUE", fill.queue as i64),
         ];
         gauges.extend(resident_bytes().map(|it| ("memory_resident_bytes", "Memory of this process", it)));
+        gauges.push((
+            "stuck_threads",
+            "Threads of parsers that did not come back in time",
+            self.0.stuck_threads() as i64,
+        ));
         gauges.extend(open_files().map(|it| ("open_files", "File descriptors of this process", it)));
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
@@ -151,6 +173,20 @@ pub(super) async fn serve(State(app): State<App>, uri: Uri, headers: HeaderMap) 
         MetricsAccess::Off => return Err(Refusal::NotFound),
         MetricsAccess::Key => drop(app.keys.check(&uri, &headers)?),
         MetricsAccess::Open => {}
+    }
+    let gauges = &app.metrics.jobs;
+    match app.jobs.counts().await {
+        Ok(Counts { scheduled, progress, deliveries }) => {
+            let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            gauges.scheduled.set(as_gauge(scheduled));
+            gauges.progress.set(as_gauge(progress));
+            gauges.deliveries.set(as_gauge(deliveries));
+            gauges.store_up.set(1);
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the store of jobs cannot be counted");
+            gauges.store_up.set(0);
+        }
     }
     let mut text = String::new();
     encode(&mut text, &app.metrics.registry).map_err(|error| Error::Internal(format!("metrics: {error}")))?;

@@ -1,53 +1,50 @@
-//! HTTP only: the classic render call, links to results, health.
+//! HTTP only: the classic render call, jobs, links to results, health.
 //!
 //! In: the router and what every request passes (request id, log line, panics, CORS); one file an endpoint or concern.
-//! Not in: what a render is (`pipeline`), settings' names beyond the messages that name them.
-//! Imports: `pipeline`, `output` (the list of formats), `options`, `json`, `report`, `config`, `error`; axum and hyper
+//! Not in: what a render is (`pipeline`), what becomes of a job (`jobs`), settings' names beyond the messages that name them.
+//! Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `json`, `report`, `config`, `error`; axum and hyper
 //! appear only here.
 
 mod auth;
 mod body;
 mod files;
 mod health;
+mod limits;
 mod listen;
 mod log;
 mod metrics;
 mod openapi;
 mod pages;
+mod patience;
+mod prefer;
 mod problem;
 mod render;
+mod renders;
 mod traces;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use self::auth::KeyRing;
+use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Refusal;
 use crate::config::{Settings, Switch};
-use crate::error::Error;
+use crate::jobs::Jobs;
 use crate::pipeline::Engine;
 
-pub use self::files::{Files, FilesError};
+pub use self::files::Files;
 pub use self::health::Health;
 pub use self::listen::{Stopped, serve};
-
-/// What time it is. Tests bring their own.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
-/// The clock of the machine.
-pub fn system_clock() -> Clock {
-    Arc::new(SystemTime::now)
-}
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -55,17 +52,20 @@ pub struct App {
     engine: Engine,
     settings: Arc<Settings>,
     keys: Arc<KeyRing>,
+    limits: Arc<Limits>,
     files: Files,
+    jobs: Jobs,
     health: Health,
     metrics: Metrics,
 }
 
 impl App {
     /// `health` starts as not ready; the caller says when it is.
-    pub fn new(engine: Engine, settings: Settings, files: Files, health: Health) -> Self {
+    pub fn new(engine: Engine, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
         let keys = Arc::new(KeyRing::new(&settings.server.keys));
+        let limits = Arc::new(Limits::new(&settings.server));
         let metrics = Metrics::new(&engine);
-        Self { engine, settings: Arc::new(settings), keys, files, health, metrics }
+        Self { engine, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
     }
 }
 
@@ -82,8 +82,11 @@ pub fn router(app: App) -> Router {
     let routes = Router::new()
         .merge(pages)
         .route("/api/render", post(render::classic))
-        .route("/api/renders", any(jobs))
-        .route("/api/renders/{*rest}", any(jobs))
+        .route("/api/renders", post(renders::create))
+        .route("/api/renders/list", get(renders::list))
+        .route("/api/renders/{id}", get(renders::show).delete(renders::remove))
+        .route("/api/renders/{id}/deliveries", get(renders::deliveries))
+        .route("/api/renders/{id}/deliveries/{delivery}/retry", post(renders::retry))
         .route("/files/{name}", get(files::serve))
         .route("/openapi.json", get(openapi::serve))
         .route("/metrics", get(metrics::serve))
@@ -101,29 +104,29 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn(log::request))
 }
 
-/// The jobs API (http-api.md §3).
-async fn jobs() -> Refusal {
-    Error::NotBuilt("the jobs API is not built yet; POST /api/render answers with the picture or a link to it".into())
-        .into()
-}
-
 /// Browsers call the API directly (http-api.md §1); the key is in the query or a header, never in a cookie.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AnyOrigin)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::OPTIONS])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS])
         .allow_headers([
             header::CONTENT_TYPE,
             header::AUTHORIZATION,
-            HeaderName::from_static("prefer"),
+            prefer::PREFER,
+            renders::IDEMPOTENCY_KEY,
             log::REQUEST_ID,
         ])
         .expose_headers([
             log::REQUEST_ID,
             header::RETRY_AFTER,
             HeaderName::from_static("server-timing"),
+            limits::LIMIT,
+            limits::REMAINING,
+            limits::RESET,
+            prefer::APPLIED,
             render::RENDERED_BY,
             render::WARNINGS,
+            renders::REPLAYED,
         ])
         .max_age(PREFLIGHT_AGE)
 }

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use super::problem::ErrorBody;
-use super::{files, health, metrics, render};
+use super::{files, health, metrics, render, renders};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,7 +23,20 @@ use super::{files, health, metrics, render};
         description = "Renders Polotno designs to files. Paths, fields and answers are those of Polotno's cloud render API \
                        where that is documented; a client changes the host."
     ),
-    paths(render::classic, files::serve, metrics::serve, health::live, health::ready, serve),
+    paths(
+        render::classic,
+        renders::create,
+        renders::list,
+        renders::show,
+        renders::remove,
+        renders::deliveries,
+        renders::retry,
+        files::serve,
+        metrics::serve,
+        health::live,
+        health::ready,
+        serve,
+    ),
     modifiers(&Keys)
 )]
 struct Description;
@@ -86,9 +100,8 @@ pub(super) enum RenderErrors {
 }
 
 /// Body of `POST /api/render`. `null` counts as absent; unknown members are ignored.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes JSON")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ClassicCall {
     design: Design,
     /// Form of the answer: the picture inside JSON, a link to it, or its bytes.
@@ -102,21 +115,50 @@ pub(super) struct ClassicCall {
     variables: Option<BTreeMap<String, Value>>,
 }
 
+/// Body of `POST /api/renders`: the design and, beside it, the options. `null` counts as absent; unknown members are
+/// ignored.
+#[derive(Serialize, ToSchema)]
+pub(super) struct JobCall {
+    design: Design,
+    /// Is told of every change of the job.
+    webhook: Option<String>,
+    #[serde(flatten)]
+    options: Options,
+}
+
+/// Why a call about jobs gives none.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes JSON")]
+pub(super) enum JobErrors {
+    /// A parameter or header cannot be used
+    #[response(status = 400)]
+    Invalid(ErrorBody),
+    /// No key, or an unknown one
+    #[response(status = 401)]
+    Key(ErrorBody),
+    /// No such job, or no longer
+    #[response(status = 404)]
+    NotFound(ErrorBody),
+    /// The store of jobs cannot do its work; `retry-after` says when to come again
+    #[response(status = 503)]
+    Store(ErrorBody),
+}
+
 /// Form of the answer.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[expect(dead_code, reason = "describes JSON")]
 enum OutputFormat {
-    #[schema(rename = "dataURL")]
+    #[serde(rename = "dataURL")]
     DataUrl,
-    #[schema(rename = "url")]
+    #[serde(rename = "url")]
     Url,
-    #[schema(rename = "file")]
+    #[serde(rename = "file")]
     File,
 }
 
 /// Kind of file.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
 enum FileFormat {
     Png,
@@ -125,9 +167,8 @@ enum FileFormat {
 }
 
 /// A design as the editor's `toJSON()` gives it, with all the fields of the format; these are the outermost.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes JSON")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Design {
     /// In px; pages may have their own.
     #[schema(schema_with = number, default = 1080)]
@@ -141,9 +182,8 @@ struct Design {
 }
 
 /// One page of a design.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes JSON")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Page {
     /// Made up when absent.
     id: Option<String>,
@@ -156,13 +196,12 @@ struct Page {
 }
 
 /// One element; more fields by its type.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes JSON")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Element {
     /// Made up when absent.
     id: Option<String>,
-    #[schema(rename = "type")]
+    #[serde(rename = "type")]
     kind: ElementType,
     /// Of the left edge, in px.
     #[schema(schema_with = number, default = 0)]
@@ -179,8 +218,8 @@ struct Element {
 }
 
 /// Kind of an element.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
 enum ElementType {
     Text,
@@ -195,9 +234,8 @@ enum ElementType {
 }
 
 /// What a caller may ask of a render.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes JSON")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Options {
     /// Device px per design px; 0.5 halves both sides.
     #[schema(schema_with = number, default = 1)]
@@ -266,9 +304,8 @@ struct Options {
 }
 
 /// Colour space of the file.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes JSON")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Color {
     /// `RGB` or `CMYK`.
     #[schema(default = "RGB")]

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::log::Failure;
 use crate::error::{Error, Kind};
+use crate::jobs::{JobError, StoreError};
 use crate::report::Problem;
 
 /// Everything but a picture.
@@ -42,6 +43,33 @@ pub(super) enum Refusal {
     NotFound,
     /// A route, but not with this method.
     Method,
+    /// A header that cannot be used: its name, and what is accepted.
+    Header(&'static str, &'static str),
+    /// A parameter of the query that cannot be used: its name, and what is accepted.
+    Query(&'static str, &'static str),
+    /// The idempotency key came before, with another body.
+    OtherBody,
+    /// As many jobs are unfinished as may be: the limit, and its setting.
+    JobsFull {
+        /// The setting's value.
+        limit: u64,
+        /// Its name.
+        setting: &'static str,
+    },
+    /// The key has asked too often.
+    TooOften {
+        /// `TENTER_KEY_RATE`, a minute.
+        limit: u32,
+        /// Whole seconds until the next may come, at least 1.
+        retry_after: u64,
+    },
+    /// The key has as many calls under way as it may.
+    TooManyAtOnce {
+        /// `TENTER_KEY_CONCURRENCY`.
+        limit: usize,
+    },
+    /// The store of jobs cannot do its work; its words are for the log.
+    Store(StoreError),
     /// The render's own error.
     Render(Error),
     /// A bug: the panic's words, for the log.
@@ -53,6 +81,25 @@ impl From<Error> for Refusal {
         Self::Render(error)
     }
 }
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<JobError> for Refusal {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Render(error) => Self::Render(error),
+            JobError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// When to come back after a refusal for a full queue of jobs, or a store that fails: jobs take seconds, mending a disk
+/// minutes, and whoever comes too early is refused again cheaply.
+const COME_BACK_SECONDS: u64 = 10;
 
 /// The body of every answer that is not a success.
 #[derive(Serialize, ToSchema)]
@@ -70,7 +117,10 @@ impl Refusal {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::AnswerTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::BrokenBody | Self::Header(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
+            Self::OtherBody => StatusCode::CONFLICT,
+            Self::JobsFull { .. } | Self::TooOften { .. } | Self::TooManyAtOnce { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Render(error) => match error.kind() {
@@ -105,6 +155,22 @@ impl Refusal {
             Self::BrokenBody => "the request body broke off".into(),
             Self::NotFound => "not found".into(),
             Self::Method => "this path does not take this method; see the allow header".into(),
+            Self::Header(name, accepted) => format!("the header {name} cannot be used; accepted: {accepted}"),
+            Self::Query(name, accepted) => format!("the query parameter {name} cannot be used; accepted: {accepted}"),
+            Self::OtherBody => "this Idempotency-Key came before with another body; use a new key for a new job".into(),
+            Self::JobsFull { limit, setting } => {
+                format!("{limit} jobs are unfinished, and no more may be ({setting}); try again later")
+            }
+            Self::TooOften { limit, retry_after } => {
+                format!("more than {limit} renders and jobs a minute (TENTER_KEY_RATE); try again in {retry_after} s")
+            }
+            Self::TooManyAtOnce { limit } => {
+                format!("{limit} render calls of this key are under way, and no more may be (TENTER_KEY_CONCURRENCY)")
+            }
+            Self::Store(_) => {
+                "jobs cannot be kept at the moment, and nothing was accepted; the log has more under this x-request-id"
+                    .into()
+            }
             Self::Render(error) if error.kind() != Kind::Internal => error.to_string(),
             Self::Render(_) | Self::Panicked(_) => "internal error; the log has more under this x-request-id".into(),
         }
@@ -114,6 +180,7 @@ impl Refusal {
     fn detail(&self) -> String {
         match self {
             Self::Render(error) => error.to_string(),
+            Self::Store(error) => error.to_string(),
             Self::Panicked(message) => format!("panic: {message}"),
             _ => self.message(),
         }
@@ -132,6 +199,15 @@ impl IntoResponse for Refusal {
             Self::Key => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::Render(Error::Busy { retry_after, .. }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+            }
+            Self::TooOften { retry_after, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+            }
+            Self::TooManyAtOnce { .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
+            }
+            Self::JobsFull { .. } | Self::Store(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(COME_BACK_SECONDS));
             }
             // The rest of the body is not read; the connection cannot be used again.
             Self::BodyTooLarge { .. } | Self::SlowBody { .. } => {

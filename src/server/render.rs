@@ -122,6 +122,7 @@ pub(super) async fn classic(State(app): State<App>, request: Request) -> Respons
     let answered = answer(&app, request, &mut notes).await;
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     let headers = response.headers_mut();
+    notes.quota.write(headers);
     if let Ok(timing) = HeaderValue::from_str(&notes.timings.server_timing())
         && !timing.is_empty()
     {
@@ -134,7 +135,9 @@ pub(super) async fn classic(State(app): State<App>, request: Request) -> Respons
 /// Cheap refusals first; nothing is read before the key is known, nothing is parsed or fetched before admission.
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    notes.caller = app.keys.check(&head.uri, &head.headers)?.map(str::to_owned);
+    let caller = app.keys.check(&head.uri, &head.headers)?;
+    notes.caller = caller.map(str::to_owned);
+    let _place = app.limits.enter(caller, &mut notes.quota)?;
     body::check_media_type(&head.headers)?;
     let bytes = body::read(&head.headers, body, &app.settings.server).await?;
     let mut session = app.engine.admit().await?;
@@ -212,8 +215,8 @@ async fn link(
     warnings: Vec<Warning>,
 ) -> Result<Response, Refusal> {
     let base = link_base(app, headers);
-    let name = session.wait(Stage::Answer, app.files.put(bytes, format.extension())).await??;
-    Ok(Json(Answer { url: format!("{base}/files/{name}"), warnings }).into_response())
+    let url = session.wait(Stage::Answer, app.files.put(bytes, format.extension(), &base)).await??;
+    Ok(Json(Answer { url, warnings }).into_response())
 }
 
 fn file(app: &App, bytes: Vec<u8>, format: &'static dyn Format) -> Result<Response, Refusal> {
@@ -238,7 +241,7 @@ fn check_inline(found: usize, limit: usize) -> Result<(), Refusal> {
 /// The caller's `Host` is used only as plain `name:port`, and only in the caller's own answer, which nobody else reads
 /// and no cache keeps (POST): a forged one misleads its forger. `X-Forwarded-*` is not trusted; behind a proxy that
 /// changes scheme or path, set `TENTER_PUBLIC_URL`.
-fn link_base(app: &App, headers: &HeaderMap) -> String {
+pub(super) fn link_base(app: &App, headers: &HeaderMap) -> String {
     if let Some(url) = &app.settings.server.public_url {
         return url.clone();
     }

@@ -7,8 +7,9 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use tenter::config::{Given, Settings};
+use tenter::jobs::{Clock, DataFolder, Jobs, Results, system_clock};
 use tenter::pipeline::Engine;
-use tenter::server::{App, Clock, Files, Health, router, system_clock};
+use tenter::server::{App, Files, Health, router};
 use tower::ServiceExt;
 
 /// A service on a folder of its own.
@@ -16,6 +17,7 @@ pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) engine: Engine,
     pub(crate) files: Files,
+    pub(crate) jobs: Jobs,
     pub(crate) health: Health,
     pub(crate) settings: Settings,
     pub(crate) folder: tempfile::TempDir,
@@ -32,10 +34,13 @@ pub(crate) fn service_at(environment: &[(&str, &str)], clock: Clock) -> Service 
     let mut settings = Settings::load(&given).expect("settings").settings;
     settings.files.data_dir = folder.path().to_owned();
     let engine = Engine::new(&settings).expect("an engine");
-    let files = Files::open(&settings.files, clock).expect("a folder");
+    let data = DataFolder::open(folder.path()).expect("a folder");
+    let results = Results::open(&settings.files, &data).expect("folders in it");
+    let jobs = Jobs::open(&settings, &data, engine.clone(), results.clone(), clock.clone()).expect("a store");
+    let files = Files::new(results, &settings.files, clock);
     let health = Health::default();
-    let router = router(App::new(engine.clone(), settings.clone(), files.clone(), health.clone()));
-    Service { router, engine, files, health, settings, folder }
+    let app = App::new(engine.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
+    Service { router: router(app), engine, files, jobs, health, settings, folder }
 }
 
 /// An answer, read to its end.

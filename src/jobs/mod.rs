@@ -1,0 +1,321 @@
+//! Renders that outlive their request: accepted, kept, worked off, told.
+//!
+//! In: jobs and their life, the store that keeps them and the queue that hands them out (traits, and the embedded one),
+//! finished files and their links, webhooks. Not in: HTTP and its words (`server`), what a render is (`pipeline`).
+//! Imports: `pipeline`, `options`, `output` (the list of formats), `assets` (the guarded client), `error`.
+//!
+//! What was accepted is on the disk; from then on a job is somebody's until it ends: a worker's, whose attempt is on record
+//! before it begins, or the queue's. The name of its result is given with its id, so that a second attempt writes over the
+//! first, and a removed job's file is found and removed after any crash.
+
+mod folder;
+mod job;
+mod moment;
+mod request;
+mod results;
+mod sqlite;
+mod store;
+mod webhook;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use self::request::{JobRequest, WEBHOOK};
+use self::webhook::Postman;
+use self::worker::{UnderWay, Worker};
+use crate::assets::{Messenger, SetupError};
+use crate::config::{JobSettings, Settings};
+use crate::error::Error;
+use crate::pipeline::Engine;
+use crate::report::Problem;
+
+pub use self::folder::DataFolder;
+pub use self::job::{Job, JobId, Listing, Status};
+pub use self::moment::{Clock, Moment, system_clock};
+pub use self::results::{Area, ResultError, Results};
+pub use self::sqlite::Sqlite;
+pub use self::store::{
+    Accepted, Answer, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome,
+    Owner, Queue, StoreError, Taken, Then, Ticket, Tried,
+};
+
+/// The name of the embedded store's file.
+const STORE: &str = "jobs.db";
+
+/// Names of results that are removed in one go.
+const TRASH_BATCH: u64 = 200;
+
+/// Everything about jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    store: Arc<dyn JobStore>,
+    queue: Arc<dyn Queue>,
+    outbox: Arc<dyn Outbox>,
+    results: Results,
+    messenger: Messenger,
+    settings: JobSettings,
+    json_depth: usize,
+    worker: Arc<Worker>,
+    postman: Arc<Postman>,
+    under_way: UnderWay,
+    stopping: CancellationToken,
+}
+
+/// What a caller sent to become a job.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Whose it will be.
+    pub owner: Owner,
+    /// JSON: a design, and options beside it.
+    pub body: Bytes,
+    /// What links start with: `http://host:port`.
+    pub link_base: String,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+}
+
+/// Why there is no job.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The body is wrong, or could not be looked at.
+    #[error(transparent)]
+    Render(#[from] Error),
+    /// The store failed; nothing was accepted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The settings cannot be used, or the store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Of jobs.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client for webhooks.
+    #[error(transparent)]
+    Client(#[from] SetupError),
+}
+
+impl Jobs {
+    /// Opens the embedded store in `folder`. Blocks for as long as the check of its file takes.
+    ///
+    /// # Errors
+    /// In words for an operator: see [`StoreError`].
+    pub fn open(
+        settings: &Settings,
+        folder: &DataFolder,
+        engine: Engine,
+        results: Results,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let file = folder.path().join(STORE);
+        let store = Arc::new(Sqlite::open(&file, &settings.jobs, &settings.server.key_limits, clock.clone())?);
+        let messenger = Messenger::new(&settings.assets)?;
+        let under_way = UnderWay::default();
+        let worker = Arc::new(Worker {
+            engine: engine.clone(),
+            queue: store.clone(),
+            results: results.clone(),
+            settings: settings.jobs.clone(),
+            json_depth: settings.design.json_depth,
+            clock: clock.clone(),
+            under_way: under_way.clone(),
+        });
+        let postman = Arc::new(Postman::new(store.clone(), messenger.clone(), settings.webhooks.clone(), clock));
+        Ok(Self(Arc::new(Inner {
+            engine,
+            store: store.clone(),
+            queue: store.clone(),
+            outbox: store,
+            results,
+            messenger,
+            settings: settings.jobs.clone(),
+            json_depth: settings.design.json_depth,
+            worker,
+            postman,
+            under_way,
+            stopping: CancellationToken::new(),
+        })))
+    }
+
+    /// Works off jobs and sends webhooks until [`Jobs::stop`], then finishes the jobs begun. When it is dropped before,
+    /// call [`Jobs::abandon`].
+    pub async fn run(&self) {
+        let stop = &self.0.stopping;
+        let worker = self.0.worker.clone().run(stop.clone());
+        let postman = self.0.postman.clone().run(stop.clone());
+        futures_util::join!(worker, postman);
+    }
+
+    /// Takes no more jobs, and lets nobody wait for one.
+    pub fn stop(&self) {
+        self.0.stopping.cancel();
+    }
+
+    /// Resolves after [`Jobs::stop`].
+    pub async fn stopped(&self) {
+        self.0.stopping.cancelled().await;
+    }
+
+    /// Gives jobs that were begun and will not be finished to the next process, without counting the attempt.
+    pub async fn abandon(&self) -> usize {
+        let tickets = self.0.under_way.tickets();
+        for ticket in &tickets {
+            let note = "the service was stopped during this attempt".to_owned();
+            let handed = self.0.queue.hand_back(ticket, HandBack { after: Duration::ZERO, counts: false, note }).await;
+            if let Err(error) = handed {
+                tracing::warn!(id = %ticket.id, %error, "cannot give a job back; the next start finds it");
+            }
+        }
+        tickets.len()
+    }
+
+    /// Looks at the body and makes it a job.
+    ///
+    /// # Errors
+    /// `Render` when the body cannot become one.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, JobError> {
+        let Submission { owner, body, link_base, idempotency_key } = submission;
+        let (bytes, depth) = (body.clone(), self.0.json_depth);
+        let looked_at = self.0.engine.glance(move || {
+            let JobRequest { format, webhook, .. } = JobRequest::read(&bytes, depth)?;
+            Ok::<_, Error>((format.extension(), webhook, <[u8; 32]>::from(Sha256::digest(&bytes))))
+        });
+        let (extension, webhook, digest) = looked_at.await??;
+        if let Some(url) = &webhook {
+            let checked = self.0.messenger.check(url);
+            checked.map_err(|error| Error::invalid(Problem { path: WEBHOOK.into(), message: error.to_string() }))?;
+        }
+        let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
+        Ok(self.0.store.accept(NewJob { owner, body, extension, webhook, link_base, idempotency }).await?)
+    }
+
+    /// Waits for a job to end, up to `limit` and `TENTER_PREFER_WAIT`, and returns it as it is then; `None` when it is gone.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn wait(&self, owner: &Owner, id: &JobId, limit: Option<Duration>) -> Result<Option<Job>, StoreError> {
+        let longest = self.0.settings.prefer_wait;
+        tokio::select! {
+            ended = self.0.store.ended(owner, id) => ended?,
+            () = tokio::time::sleep(limit.map_or(longest, |limit| limit.min(longest))) => {}
+            () = self.0.stopping.cancelled() => {}
+        }
+        self.job(owner, id).await
+    }
+
+    /// One of `owner`'s jobs.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn job(&self, owner: &Owner, id: &JobId) -> Result<Option<Job>, StoreError> {
+        self.0.store.get(owner, id).await
+    }
+
+    /// `limit` of `owner`'s jobs after the newest `offset`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(&self, owner: &Owner, offset: u64, limit: u64) -> Result<Listing, StoreError> {
+        self.0.store.list(owner, offset, limit).await
+    }
+
+    /// Cancels a job, or removes it with its result. False when there is none.
+    ///
+    /// # Errors
+    /// When the store fails; the job is then still there.
+    pub async fn remove(&self, owner: &Owner, id: &JobId) -> Result<bool, StoreError> {
+        let removed = self.0.store.remove(owner, id).await?;
+        if removed {
+            self.0.under_way.cancel(id);
+            self.empty_trash().await;
+        }
+        Ok(removed)
+    }
+
+    /// What receivers were told about a job, oldest first; `None` when there is no such job.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn deliveries(&self, owner: &Owner, id: &JobId) -> Result<Option<Vec<DeliveryRecord>>, StoreError> {
+        self.0.outbox.deliveries(owner, id).await
+    }
+
+    /// Begins a delivery again; `None` when there is no such one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn retry(&self, owner: &Owner, id: &JobId, delivery: &str) -> Result<Option<DeliveryRecord>, StoreError> {
+        self.0.outbox.retry(owner, id, delivery).await
+    }
+
+    /// When the result called `file` expires; `None` when it is no result of a finished job.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn expiry(&self, file: &str) -> Result<Option<Moment>, StoreError> {
+        match file.split_once('-').and_then(|(id, _)| JobId::parse(id)) {
+            Some(id) => self.0.store.expiry(&id, file).await,
+            None => Ok(None),
+        }
+    }
+
+    /// For gauges.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        self.0.store.counts().await
+    }
+
+    /// Forgets expired jobs and removes results whose jobs are gone. Failures are logged and tried again next time.
+    pub async fn sweep(&self) -> u64 {
+        let expired = match self.0.store.expire().await {
+            Ok(expired) => expired,
+            Err(error) => {
+                tracing::warn!(%error, "cannot remove expired jobs");
+                0
+            }
+        };
+        self.empty_trash().await;
+        expired
+    }
+
+    /// Sweeps every `interval`, for ever. Stops when dropped.
+    pub async fn keep_sweeping(&self, interval: Duration) -> std::convert::Infallible {
+        loop {
+            let removed = self.sweep().await;
+            if removed > 0 {
+                tracing::info!(removed, "removed expired jobs");
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    async fn empty_trash(&self) {
+        if let Err(error) = self.try_to_empty_trash().await {
+            tracing::warn!(error, "cannot remove results of removed jobs; trying again later");
+        }
+    }
+
+    async fn try_to_empty_trash(&self) -> Result<(), String> {
+        loop {
+            let files = self.0.store.trash(TRASH_BATCH).await.map_err(|error| error.to_string())?;
+            for file in &files {
+                self.0.results.remove(Area::Jobs, file).await.map_err(|error| error.to_string())?;
+                self.0.store.removed(file).await.map_err(|error| error.to_string())?;
+            }
+            if (files.len() as u64) < TRASH_BATCH {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Points in time as jobs keep and tell them: µs since 1970, UTC.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What time it is. Tests bring their own.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// The clock of the machine.
+pub fn system_clock() -> Clock {
+    Arc::new(SystemTime::now)
+}
+
+/// µs since 1970-01-01T00:00Z. Its text is what job objects carry: `2026-11-23T01:02:03.000004+00:00` (http-api.md §3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// Now, by this clock. Times before 1970 read as 1970.
+    pub fn now(clock: &Clock) -> Self {
+        let since = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub(super) fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Later by `time`.
+    pub fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long it is from `earlier` to here; zero when it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Beyond the year 9999 there is no such text; the last one stands for those.
+        let time = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        write!(f, "{}", time.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00"))
+    }
+}
+
+impl serde::Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moment_is_written_with_microseconds_and_offset() {
+        let moment = Moment::from_micros(1_800_000_000_000_004);
+        assert_eq!(moment.to_string(), "2027-01-15T08:00:00.000004+00:00");
+        assert_eq!(Moment::from_micros(i64::MAX).to_string().len(), 32);
+        assert_eq!(moment.plus(Duration::from_secs(1)).since(moment), Duration::from_secs(1));
+        assert_eq!(moment.since(moment.plus(Duration::from_secs(1))), Duration::ZERO);
+    }
+}

@@ -1,0 +1,90 @@
+//! The body of a job: a design and, beside it, flat options (http-api.md §3.1, §4).
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::json::{self, Problems, Reader};
+use crate::options::RenderOptions;
+use crate::output::Format;
+use crate::pipeline::format_for;
+use crate::report::{JsonPath, Problem};
+
+pub(super) const DESIGN: &str = "design";
+pub(super) const WEBHOOK: &str = "webhook";
+/// Where the other rooms believe options to stand.
+const OPTIONS: &str = "exportOptions";
+
+/// A body that can be worked on.
+pub(super) struct JobRequest {
+    pub(super) design: Value,
+    pub(super) options: RenderOptions,
+    pub(super) format: &'static dyn Format,
+    pub(super) webhook: Option<String>,
+}
+
+impl JobRequest {
+    /// Every problem of the options at once; the design's own are found when it is rendered.
+    pub(super) fn read(bytes: &[u8], json_depth: usize) -> Result<Self, Error> {
+        let mut value = json::parse(bytes, json_depth).map_err(Error::invalid)?;
+        let mut problems = Problems::new();
+        let options = RenderOptions::read(&value, JsonPath::root(), &mut problems);
+        let mut webhook = None;
+        if let Some(mut body) =
+            value.is_object().then(|| Reader::new(&value, JsonPath::root(), &mut problems)).flatten()
+        {
+            webhook = body.string(WEBHOOK).filter(|it| !it.is_empty()).map(str::to_owned);
+            if !body.get(DESIGN).is_some_and(Value::is_object) {
+                body.problem(DESIGN, "missing or no object; accepted: the design as exported by the editor");
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid(problems.into_vec()));
+        }
+        let format = format_for(None, &options).map_err(flat)?;
+        let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
+        Ok(Self { design, options, format, webhook })
+    }
+}
+
+/// Options stand at the root here, not in `exportOptions`: the paths of problems follow.
+pub(super) fn flat(error: Error) -> Error {
+    let Error::Invalid(problems) = error else { return error };
+    let at_root = |problem: Problem| {
+        let path = problem.path.as_str();
+        let inside = path.strip_prefix(OPTIONS).map(|rest| rest.trim_start_matches('.'));
+        Problem { path: inside.map_or_else(|| problem.path.clone(), JsonPath::from), ..problem }
+    };
+    Error::Invalid(problems.into_iter().map(at_root).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: &Value) -> Result<JobRequest, Vec<String>> {
+        JobRequest::read(body.to_string().as_bytes(), 100)
+            .map_err(|error| error.problems().iter().map(|it| it.path.as_str().to_owned()).collect())
+    }
+
+    #[test]
+    fn options_stand_beside_the_design() {
+        let body = json!({
+            "design": {"pages": []}, "format": "jpg", "pixelRatio": "0.5", "outputFormat": "url", "webhook": "http://a/b",
+        });
+        let read = read(&body).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!((read.format.name(), read.options.pixel_ratio.get()), ("jpeg", 0.5));
+        assert_eq!(read.webhook.as_deref(), Some("http://a/b"));
+        assert_eq!(read.design, json!({"pages": []}));
+    }
+
+    #[test]
+    fn problems_have_flat_paths() {
+        let problems = |body: Value| read(&body).err().unwrap_or_default();
+        assert_eq!(problems(json!({"pixelRatio": 0, "webhook": 3})), ["pixelRatio", "webhook", "design"]);
+        assert_eq!(problems(json!({"design": {}, "format": "gif"})), ["format"]);
+        assert_eq!(problems(json!({"design": {}, "mimeType": "image/bmp"})), ["mimeType"]);
+        assert_eq!(problems(json!([])), [""]);
+    }
+}

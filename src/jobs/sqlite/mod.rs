@@ -1,0 +1,303 @@
+//! The embedded store: one SQLite file in `TENTER_DATA_DIR`, which belongs to one process.
+//!
+//! In: opening and checking the file, what a restart means for jobs that were under way, and how statements reach it; the
+//! three traits in a file each. Not in: rendering, sending, results.
+//! The only place that knows rusqlite.
+//!
+//! One connection writes and one reads, each used by one call at a time on a blocking thread; readers see the last commit
+//! and never wait for a writer (WAL). Accepting and finishing a job are on the disk before they return (`synchronous=FULL`);
+//! what a restart can find out again (who had taken what, how far it was) is only safe from the death of the process.
+
+mod jobs;
+mod outbox;
+mod queue;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use super::job::{JobId, Status};
+use super::moment::{Clock, Moment};
+use super::store::StoreError;
+use crate::config::{JobSettings, KeyLimits};
+
+/// Raised with every change of the tables below.
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    status TEXT NOT NULL,
+    output TEXT,
+    error TEXT NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    completed_at INTEGER,
+    updated_at INTEGER,
+    expires_at INTEGER,
+    progress REAL NOT NULL DEFAULT 0,
+    logs TEXT NOT NULL DEFAULT '',
+    file TEXT NOT NULL,
+    link_base TEXT NOT NULL,
+    webhook TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before INTEGER NOT NULL DEFAULT 0,
+    idempotency_key TEXT,
+    body_digest BLOB
+) STRICT;
+CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX jobs_by_owner ON jobs (owner, seq);
+CREATE INDEX jobs_unfinished ON jobs (status, owner, seq) WHERE status IN ('scheduled', 'progress');
+CREATE INDEX jobs_by_expiry ON jobs (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE inputs (
+    job INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    url TEXT NOT NULL,
+    body TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    next_at INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL DEFAULT 0,
+    last_at INTEGER,
+    answer INTEGER,
+    error TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX deliveries_by_job ON deliveries (job, seq);
+CREATE INDEX deliveries_pending ON deliveries (next_at) WHERE status = 'pending';
+CREATE TABLE trash (
+    file TEXT PRIMARY KEY,
+    not_before INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// For another process to let go of the file: a backup, or somebody's shell.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes to which the log of changes is cut back after it has grown with a burst.
+const WAL_BYTES: i64 = 64 << 20;
+
+/// Rest before a job is tried again during which the process died, times the attempts up to then.
+const AFTER_DEATH: Duration = Duration::from_secs(1);
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Sqlite {
+    writer: Arc<AsyncMutex<Connection>>,
+    reader: Arc<AsyncMutex<Connection>>,
+    place: Arc<str>,
+    clock: Clock,
+    rules: Rules,
+    signals: Arc<Signals>,
+}
+
+/// What the settings say about jobs, as far as the store applies it.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    /// Unfinished jobs, of all owners.
+    queue: u64,
+    /// Unfinished jobs of one owner; 0 is no limit.
+    of_owner: u64,
+    attempts: u32,
+    lifetime: Duration,
+}
+
+/// Who waits inside this process, and for what.
+#[derive(Default)]
+struct Signals {
+    job: Notify,
+    delivery: Notify,
+    ended: Mutex<HashMap<JobId, Arc<Notify>>>,
+}
+
+impl Signals {
+    fn of(&self, id: &JobId) -> Arc<Notify> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone()
+    }
+
+    fn tell_ended(&self, id: &JobId) {
+        let waiting = self.ended.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(waiting) = waiting {
+            waiting.notify_waiters();
+        }
+    }
+}
+
+impl Sqlite {
+    /// Opens `file`, makes it when it is missing, checks it, and gives back what the last process left under way. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, is damaged, or was written by a newer version.
+    pub fn open(file: &Path, jobs: &JobSettings, keys: &KeyLimits, clock: Clock) -> Result<Self, StoreError> {
+        let place: Arc<str> = file.display().to_string().into();
+        let wrong = |error: rusqlite::Error| told(&place, &error);
+        let mut writer =
+            connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(wrong)?;
+        check(&writer, &place)?;
+        prepare(&mut writer, &place)?;
+        let reader = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(wrong)?;
+        let rules = Rules { queue: jobs.queue, of_owner: keys.jobs, attempts: jobs.attempts, lifetime: jobs.lifetime };
+        recover(&mut writer, &rules, Moment::now(&clock)).map_err(wrong)?;
+        Ok(Self {
+            writer: Arc::new(AsyncMutex::new(writer)),
+            reader: Arc::new(AsyncMutex::new(reader)),
+            place,
+            clock,
+            rules,
+            signals: Arc::default(),
+        })
+    }
+
+    fn now(&self) -> Moment {
+        Moment::now(&self.clock)
+    }
+
+    /// All of `work` or nothing of it, and on the disk.
+    async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, StoreError> {
+        self.transaction("FULL", work).await
+    }
+
+    /// All of `work` or nothing of it. Survives the death of the process, but perhaps not that of the machine.
+    async fn note<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, StoreError> {
+        self.transaction("NORMAL", work).await
+    }
+
+    async fn transaction<T: Send + 'static>(
+        &self,
+        synchronous: &'static str,
+        work: impl Work<T>,
+    ) -> Result<T, StoreError> {
+        self.on(&self.writer, move |connection| {
+            connection.pragma_update(None, "synchronous", synchronous)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+        .await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.on(&self.reader, work).await
+    }
+
+    /// Waiting for the connection costs no thread; using it costs one.
+    async fn on<T: Send + 'static>(
+        &self,
+        connection: &Arc<AsyncMutex<Connection>>,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut held = connection.clone().lock_owned().await;
+        let done = tokio::task::spawn_blocking(move || work(&mut held)).await;
+        match done {
+            Ok(done) => done.map_err(|error| told(&self.place, &error)),
+            Err(error) => Err(StoreError::Failed { place: self.place.to_string(), reason: error.to_string() }),
+        }
+    }
+}
+
+/// Statements of one transaction.
+trait Work<T>: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static {}
+impl<T, F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static> Work<T> for F {}
+
+fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn check(connection: &Connection, place: &str) -> Result<(), StoreError> {
+    let found: rusqlite::Result<String> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match found {
+        Ok(word) if word == "ok" => Ok(()),
+        Ok(reason) => Err(StoreError::Damaged { place: place.to_owned(), reason }),
+        Err(error) => Err(told(place, &error)),
+    }
+}
+
+/// Makes the tables in a new file. A change of the schema adds its steps here.
+fn prepare(connection: &mut Connection, place: &str) -> Result<(), StoreError> {
+    let wrong = |error: rusqlite::Error| told(place, &error);
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrong)?;
+    if version > VERSION {
+        let reason = format!("was written by a newer tenter (its format is {version}, ours {VERSION}); use that one");
+        return Err(StoreError::Failed { place: place.to_owned(), reason });
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES).map_err(wrong)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
+    if version == 0 {
+        transaction.execute_batch(SCHEMA).map_err(wrong)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(wrong)?;
+    }
+    // Also tells at the start when the folder cannot be written or the disk is full.
+    transaction.commit().map_err(wrong)
+}
+
+/// The process before this one died, or was stopped, with jobs under way: they wait again, or, when that happened too often,
+/// end.
+fn recover(connection: &mut Connection, rules: &Rules, now: Moment) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let left: Vec<(i64, String, u32)> = {
+        let mut statement = transaction.prepare("SELECT seq, id, attempts FROM jobs WHERE status = 'progress'")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.collect::<rusqlite::Result<_>>()?
+    };
+    for (seq, id, attempts) in left {
+        if attempts >= rules.attempts {
+            let error =
+                format!("given up: the service died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
+            tracing::error!(%id, attempts, "a job during which the process died too often is given up");
+            rows::end(&transaction, seq, Status::Error, None, &error, &log_line(now, &error), rules.lifetime, now)?;
+        } else {
+            let line = log_line(now, &format!("the service died during attempt {attempts}; waiting for another"));
+            let due = now.plus(AFTER_DEATH * attempts);
+            transaction.execute(
+                "UPDATE jobs SET status = 'scheduled', updated_at = ?2, not_before = ?3, progress = 0, logs = logs || ?4
+                 WHERE seq = ?1",
+                params![seq, now.micros(), due.micros(), line],
+            )?;
+        }
+    }
+    // Whatever was being sent was perhaps not received.
+    transaction.execute("UPDATE deliveries SET leased_until = 0 WHERE status = 'pending'", [])?;
+    transaction.commit()
+}
+
+/// One line of a job's log.
+fn log_line(now: Moment, text: &str) -> String {
+    format!("{now} {text}\n")
+}
+
+/// SQLite's codes in our words.
+fn told(place: &str, error: &rusqlite::Error) -> StoreError {
+    let (place, reason) = (place.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full { place, reason },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly { place, reason }
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { place, reason },
+        _ => StoreError::Failed { place, reason },
+    }
+}

@@ -1,0 +1,132 @@
+//! What receivers are told, kept until they have it.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::rows::{DONE, ERROR, PROGRESS, unreadable};
+use super::{Sqlite, rows};
+use crate::jobs::job::JobId;
+use crate::jobs::moment::Moment;
+use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Then, Tried};
+
+impl Outbox for Sqlite {
+    fn due(&self, limit: usize, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)> {
+        let now = self.now();
+        Box::pin(self.note(move |transaction| {
+            // One at a time of each job, so that its receiver never hears of the end before the beginning.
+            let due = "SELECT seq, id, event, url, body, attempts FROM deliveries AS d
+                       WHERE status = 'pending' AND next_at <= ?1 AND NOT EXISTS
+                         (SELECT 1 FROM deliveries AS o WHERE o.job = d.job AND o.leased_until > ?1)
+                       ORDER BY next_at LIMIT ?2";
+            let due: Vec<(i64, Delivery)> = transaction
+                .prepare_cached(due)?
+                .query_map(params![now.micros(), limit as u64], |row| {
+                    let delivery = Delivery {
+                        id: row.get(1)?,
+                        event: event(row, 2)?,
+                        url: row.get(3)?,
+                        body: row.get(4)?,
+                        attempts: row.get(5)?,
+                    };
+                    Ok((row.get(0)?, delivery))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            let until = now.plus(lease).micros();
+            for (seq, _) in &due {
+                transaction
+                    .prepare_cached("UPDATE deliveries SET leased_until = ?2, next_at = ?2 WHERE seq = ?1")?
+                    .execute(params![seq, until])?;
+            }
+            let next: Option<i64> = transaction
+                .prepare_cached("SELECT min(next_at) FROM deliveries WHERE status = 'pending'")?
+                .query_row([], |row| row.get(0))?;
+            Ok((due.into_iter().map(|(_, it)| it).collect(), next.map(Moment::from_micros)))
+        }))
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.signals.delivery.notified())
+    }
+
+    fn tried<'a>(&'a self, id: &'a str, tried: Tried) -> Answer<'a, ()> {
+        let (id, now) = (id.to_owned(), self.now());
+        Box::pin(async move {
+            self.note(move |transaction| {
+                let (status, next) = match tried.then {
+                    Then::Delivered => ("delivered", now),
+                    Then::Again(after) => ("pending", now.plus(after)),
+                    Then::Failed => ("failed", now),
+                };
+                // One that was superseded meanwhile is not tried again.
+                let sql = "UPDATE deliveries SET attempts = attempts + 1, last_at = ?2, answer = ?3, error = ?4, next_at = ?5,
+                           leased_until = 0, status = iif(status = 'superseded' AND ?6 = 'pending', status, ?6)
+                           WHERE id = ?1";
+                let values = params![id, now.micros(), tried.answer, tried.error, next.micros(), status];
+                transaction.prepare_cached(sql)?.execute(values).map(drop)
+            })
+            .await?;
+            self.signals.delivery.notify_one();
+            Ok(())
+        })
+    }
+
+    fn deliveries<'a>(&'a self, owner: &'a Owner, job: &'a JobId) -> Answer<'a, Option<Vec<DeliveryRecord>>> {
+        let (owner, job, now) = (owner.clone(), job.clone(), self.now());
+        Box::pin(self.read(move |connection| {
+            let Some(seq) = own_job(connection, &owner, &job, now)? else { return Ok(None) };
+            let sql = format!("SELECT {RECORD} FROM deliveries WHERE job = ?1 ORDER BY seq");
+            connection.prepare_cached(&sql)?.query_map([seq], record)?.collect::<rusqlite::Result<_>>().map(Some)
+        }))
+    }
+
+    fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>> {
+        let (owner, job, id, now) = (owner.clone(), job.clone(), id.to_owned(), self.now());
+        Box::pin(async move {
+            let begun = self
+                .note(move |transaction| {
+                    let Some(seq) = own_job(transaction, &owner, &job, now)? else { return Ok(None) };
+                    let sql = format!(
+                        "UPDATE deliveries SET status = 'pending', attempts = 0, next_at = ?3 WHERE id = ?1 AND job = ?2
+                         RETURNING {RECORD}"
+                    );
+                    transaction.prepare_cached(&sql)?.query_row(params![id, seq, now.micros()], record).optional()
+                })
+                .await?;
+            self.signals.delivery.notify_one();
+            Ok(begun)
+        })
+    }
+}
+
+fn own_job(connection: &Connection, owner: &Owner, job: &JobId, now: Moment) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT seq FROM jobs WHERE id = ?1 AND owner = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+    let values = params![job.as_str(), &**owner, now.micros()];
+    connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
+}
+
+/// What [`record`] reads, in its order.
+const RECORD: &str = "id, event, status, attempts, created_at, next_at, last_at, answer, error";
+
+fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
+    let statuses = ["pending", "delivered", "failed", "superseded"];
+    let status = row.get_ref(2)?.as_str()?;
+    let status = statuses.into_iter().find(|it| *it == status).ok_or_else(|| rows::unreadable(2))?;
+    Ok(DeliveryRecord {
+        id: row.get(0)?,
+        event: event(row, 1)?,
+        status,
+        attempts: row.get(3)?,
+        created_at: Moment::from_micros(row.get(4)?),
+        next_at: (status == "pending").then(|| row.get(5).map(Moment::from_micros)).transpose()?,
+        last_at: row.get::<_, Option<i64>>(6)?.map(Moment::from_micros),
+        answer: row.get(7)?,
+        error: row.get(8)?,
+    })
+}
+
+fn event(row: &Row<'_>, column: usize) -> rusqlite::Result<&'static str> {
+    let text = row.get_ref(column)?.as_str()?;
+    [PROGRESS, DONE, ERROR].into_iter().find(|it| *it == text).ok_or_else(|| unreadable(column))
+}

@@ -1,0 +1,282 @@
+//! What a store of jobs must do, whoever keeps it: three traits, one for each who asks.
+//!
+//! All times are the store's own, so that front ends with different clocks agree. Everything returns a future: the embedded
+//! store works on a blocking thread, one in a cluster talks to a server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use super::job::{Job, JobId, Listing};
+use super::moment::Moment;
+
+/// Whose job it is: the name of the key it came with; empty when calls need no key. Nobody sees another's jobs.
+pub type Owner = Arc<str>;
+
+/// What a store answers.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// The store cannot do its work. Nothing was half done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No space left.
+    #[error("{place}: the disk is full ({reason}); free space for TENTER_DATA_DIR")]
+    Full {
+        /// Which file or server.
+        place: String,
+        /// Its words.
+        reason: String,
+    },
+    /// May not be written.
+    #[error("{place}: cannot be written ({reason}); TENTER_DATA_DIR must name a folder that this user may write")]
+    ReadOnly {
+        /// Which file or server.
+        place: String,
+        /// Its words.
+        reason: String,
+    },
+    /// Its contents make no sense.
+    #[error(
+        "{place}: is damaged ({reason}); restore it from a backup, or move it away to begin with an empty store (jobs in it \
+         are lost)"
+    )]
+    Damaged {
+        /// Which file or server.
+        place: String,
+        /// Its words.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("{place}: {reason}")]
+    Failed {
+        /// Which file or server.
+        place: String,
+        /// Its words.
+        reason: String,
+    },
+}
+
+/// A job that is not yet one.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Whose.
+    pub owner: Owner,
+    /// As sent.
+    pub body: Bytes,
+    /// Ending of its result's name.
+    pub extension: &'static str,
+    /// Who is told.
+    pub webhook: Option<String>,
+    /// What the link to its result starts with, when results are in a folder.
+    pub link_base: String,
+    /// To recognise the same call when it comes again.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// `Idempotency-Key` and what came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// As sent, at most 255 characters. Counts for one owner.
+    pub key: String,
+    /// SHA-256 of the body.
+    pub digest: [u8; 32],
+}
+
+/// What became of a [`NewJob`].
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    /// It is a job now, and survives whatever happens to this process.
+    New(Job),
+    /// It was one already: the same key with the same body.
+    Again(Job),
+    /// The key came before, with another body.
+    OtherBody,
+    /// As many jobs are unfinished as may be.
+    QueueFull,
+    /// As many jobs of this owner are unfinished as may be.
+    OwnerFull,
+}
+
+/// The right to work on a job, until it is given back or another attempt began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Which.
+    pub id: JobId,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// A job to work on. Its attempt is on record before anybody gets to see this.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// To report with.
+    pub ticket: Ticket,
+    /// As sent.
+    pub body: Bytes,
+    /// Name of its result: the same for every attempt, so that none leaves a file behind.
+    pub file: String,
+    /// What links start with.
+    pub link_base: String,
+    /// When it was accepted.
+    pub created_at: Moment,
+}
+
+/// What there is to do.
+#[derive(Debug)]
+pub enum Next {
+    /// This.
+    Job(Box<Taken>),
+    /// A job during which the process died before: ask again when nothing else runs, so that it takes nobody along.
+    Alone,
+    /// Nothing before then, unless something comes in.
+    Nothing(Option<Moment>),
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a result, behind this link.
+    Done(String),
+    /// Without, for this reason.
+    Error(String),
+}
+
+/// Why a job is given back.
+#[derive(Clone, Debug)]
+pub struct HandBack {
+    /// Not to be taken again before this time has passed.
+    pub after: Duration,
+    /// Whether the attempt counts.
+    pub counts: bool,
+    /// For its log.
+    pub note: String,
+}
+
+/// How many jobs are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting for a worker.
+    pub scheduled: u64,
+    /// Being rendered.
+    pub progress: u64,
+    /// Webhooks not delivered yet.
+    pub deliveries: u64,
+}
+
+/// Accepting jobs and telling about them: for the server.
+pub trait JobStore: Send + Sync {
+    /// Makes it a job. Durable when this returns.
+    fn accept(&self, job: NewJob) -> Answer<'_, Accepted>;
+    /// One of `owner`'s jobs, unless it has expired.
+    fn get<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, Option<Job>>;
+    /// `limit` of `owner`'s jobs after the newest `offset`.
+    fn list<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, Listing>;
+    /// Forgets a job, finished or not. The name of its result, which may exist, is kept for [`JobStore::trash`].
+    fn remove<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, bool>;
+    /// Resolves once the job has ended or is gone.
+    fn ended<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, ()>;
+    /// When the result called `file` expires; `None` when it is no result of a finished job.
+    fn expiry<'a>(&'a self, id: &'a JobId, file: &'a str) -> Answer<'a, Option<Moment>>;
+    /// Forgets jobs that have expired; how many.
+    fn expire(&self) -> Answer<'_, u64>;
+    /// Names of results whose jobs are gone, at most `limit`.
+    fn trash(&self, limit: u64) -> Answer<'_, Vec<String>>;
+    /// That result is gone too.
+    fn removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
+    /// For gauges.
+    fn counts(&self) -> Answer<'_, Counts>;
+}
+
+/// Handing jobs out and taking their outcome: for workers.
+pub trait Queue: Send + Sync {
+    /// The next job: of the owner with the fewest under way, the oldest that is due. `alone`: nothing else runs.
+    fn take(&self, alone: bool) -> Answer<'_, Next>;
+    /// Resolves when there may be something to take that was not there before.
+    fn ready(&self) -> BoxFuture<'_, ()>;
+    /// How far it is, 0 to 100.
+    fn progress<'a>(&'a self, ticket: &'a Ticket, percent: f64) -> Answer<'a, ()>;
+    /// It ended; `logs` is added to its log. False when the job is no longer ours: removed, or taken by another attempt.
+    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, logs: String) -> Answer<'a, bool>;
+    /// It did not end; somebody should try again.
+    fn hand_back<'a>(&'a self, ticket: &'a Ticket, why: HandBack) -> Answer<'a, ()>;
+}
+
+/// What receivers are told, kept until they have it: for the one who sends.
+pub trait Outbox: Send + Sync {
+    /// At most `limit` deliveries that are due, and when the next one is. They come again after `lease` unless told about.
+    fn due(&self, limit: usize, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)>;
+    /// Resolves when there may be something due that was not there before.
+    fn ready(&self) -> BoxFuture<'_, ()>;
+    /// What a try came to.
+    fn tried<'a>(&'a self, id: &'a str, tried: Tried) -> Answer<'a, ()>;
+    /// Those of one of `owner`'s jobs, oldest first; `None` when there is no such job.
+    fn deliveries<'a>(&'a self, owner: &'a Owner, job: &'a JobId) -> Answer<'a, Option<Vec<DeliveryRecord>>>;
+    /// Begins one again, whatever became of it; `None` when there is no such delivery.
+    fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>>;
+}
+
+/// One call to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The same for every try.
+    pub id: String,
+    /// `job.progress`, `job.done`, `job.error`.
+    pub event: &'static str,
+    /// Where to.
+    pub url: String,
+    /// The job object as it was then.
+    pub body: String,
+    /// Tries before this one.
+    pub attempts: u32,
+}
+
+/// What a try came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The receiver's status, if it had one.
+    pub answer: Option<u16>,
+    /// Why it was not delivered; empty when it was.
+    pub error: String,
+    /// What now.
+    pub then: Then,
+}
+
+/// What follows a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: delivered.
+    Delivered,
+    /// Another try after this time.
+    Again(Duration),
+    /// Nothing: given up.
+    Failed,
+}
+
+/// A delivery as its job's owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeliveryRecord {
+    /// The same for every try.
+    pub id: String,
+    /// `job.progress`, `job.done`, `job.error`.
+    pub event: &'static str,
+    /// `pending`, `delivered`, `failed`, or `superseded`: the job went on before the receiver could be told.
+    pub status: &'static str,
+    /// Tries up to now.
+    pub attempts: u32,
+    /// When the event was.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Moment,
+    /// When it is tried next.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Moment>,
+    /// When it was tried last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_at: Option<Moment>,
+    /// The receiver's last status.
+    pub answer: Option<u16>,
+    /// Why the last try failed; empty when it did not.
+    pub error: String,
+}

@@ -1,0 +1,347 @@
+//! Takes jobs, renders them, stores what came out, and reports.
+//!
+//! A job whose process died during an attempt is rendered alone: should it be the cause, it takes no other job along.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::job::JobId;
+use super::moment::{Clock, Moment};
+use super::request::{DESIGN, JobRequest, flat};
+use super::results::{Area, Results};
+use super::store::{HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
+use crate::config::JobSettings;
+use crate::error::{Error, Kind};
+use crate::output::Format;
+use crate::pipeline::{Engine, Pages, PagesDone, RenderRequest, Stage, Timings};
+use crate::report::Warning;
+
+/// Rest after the store failed, doubled up to the longest.
+const SHORTEST_REST: Duration = Duration::from_millis(500);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// Between two notes of how far a job is: each costs a write.
+const BETWEEN_NOTES: Duration = Duration::from_millis(500);
+
+/// Before a job is tried again whose result could not be stored: the time it has been around, within these.
+const STORE_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// Warnings told one by one in a job's log.
+const MOST_WARNINGS: usize = 100;
+
+/// Renders what the queue hands out.
+pub(super) struct Worker {
+    pub(super) engine: Engine,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) results: Results,
+    pub(super) settings: JobSettings,
+    pub(super) json_depth: usize,
+    pub(super) clock: Clock,
+    pub(super) under_way: UnderWay,
+}
+
+/// Jobs that this process works on, each with what stops it.
+#[derive(Clone, Default)]
+pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, (Ticket, CancellationToken)>>>);
+
+impl UnderWay {
+    fn begin(&self, ticket: &Ticket) -> CancellationToken {
+        let stop = CancellationToken::new();
+        self.lock().insert(ticket.id.clone(), (ticket.clone(), stop.clone()));
+        stop
+    }
+
+    fn end(&self, id: &JobId) {
+        self.lock().remove(id);
+    }
+
+    /// Stops work on a job that nobody wants any more.
+    pub(super) fn cancel(&self, id: &JobId) {
+        if let Some((_, stop)) = self.lock().get(id) {
+            stop.cancel();
+        }
+    }
+
+    pub(super) fn tickets(&self) -> Vec<Ticket> {
+        self.lock().values().map(|(ticket, _)| ticket.clone()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (Ticket, CancellationToken)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A picture that is not stored yet.
+struct Rendered {
+    bytes: Bytes,
+    format: &'static dyn Format,
+    timings: Timings,
+    warnings: Vec<Warning>,
+}
+
+impl Worker {
+    /// Takes jobs until `stop`, then finishes those begun. Dropping it leaves them unfinished.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let slots = Arc::new(Semaphore::new(self.settings.workers));
+        let mut under_way = JoinSet::new();
+        let mut rest = SHORTEST_REST;
+        while let Some(slot) = unless(&stop, self.slots(&slots, 1)).await {
+            let taken = self.next(slot, &slots, &stop).await;
+            while under_way.try_join_next().is_some() {} // forget those that ended
+            match taken {
+                Ok(Some((taken, slot))) => {
+                    rest = SHORTEST_REST;
+                    let worker = self.clone();
+                    under_way.spawn(async move {
+                        worker.work(taken).await;
+                        drop(slot);
+                    });
+                }
+                Ok(None) => rest = SHORTEST_REST,
+                Err(error) => {
+                    tracing::error!(%error, "cannot take jobs");
+                    let _ = unless(&stop, tokio::time::sleep(rest)).await;
+                    rest = (rest * 2).min(LONGEST_REST);
+                }
+            }
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// `count` places at once, or never: nobody closes the semaphore.
+    async fn slots(&self, slots: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermit {
+        match slots.clone().acquire_many_owned(count as u32).await {
+            Ok(slot) if self.settings.workers > 0 => slot,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// A job and the places it needs; `None` after waiting for one.
+    async fn next(
+        &self,
+        slot: OwnedSemaphorePermit,
+        slots: &Arc<Semaphore>,
+        stop: &CancellationToken,
+    ) -> Result<Option<(Taken, OwnedSemaphorePermit)>, StoreError> {
+        let (next, slot) = match self.queue.take(false).await? {
+            Next::Alone => {
+                drop(slot);
+                let Some(all) = unless(stop, self.slots(slots, self.settings.workers)).await else { return Ok(None) };
+                (self.queue.take(true).await?, all)
+            }
+            next => (next, slot),
+        };
+        match next {
+            Next::Job(taken) => return Ok(Some((*taken, slot))),
+            Next::Alone => {} // not when asked for one that may be alone
+            Next::Nothing(due) => {
+                drop(slot);
+                let now = Moment::now(&self.clock);
+                let sleep =
+                    due.map_or(LONGEST_REST, |due| due.since(now).clamp(Duration::from_millis(1), LONGEST_REST));
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.queue.ready() => {}
+                    () = tokio::time::sleep(sleep) => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// One attempt at one job, to its end.
+    async fn work(&self, taken: Taken) {
+        let stop = self.under_way.begin(&taken.ticket);
+        let attempt = AssertUnwindSafe(self.attempt(&taken, &stop)).catch_unwind().await;
+        if attempt.is_err() {
+            // The message is in the log already; the job must not stay behind.
+            let error = Error::Internal("panic beside the CPU pool".into());
+            self.fail(&taken.ticket, &error, String::new()).await;
+        }
+        self.under_way.end(&taken.ticket.id);
+    }
+
+    async fn attempt(&self, taken: &Taken, stop: &CancellationToken) {
+        let Ticket { id, attempt } = &taken.ticket;
+        tracing::debug!(%id, attempt, "job begun");
+        let begun = Instant::now();
+        let Some(rendered) = unless(stop, self.render(taken)).await else {
+            tracing::info!(%id, "job removed while it was rendered");
+            return self.forget(taken).await;
+        };
+        let (rendered, mut logs) = match rendered {
+            Ok(rendered) => {
+                let logs = self.log_of(&rendered);
+                (rendered, logs)
+            }
+            Err((error, timings)) => return self.fail(&taken.ticket, &error, self.stages(&timings)).await,
+        };
+        let storing = Instant::now();
+        let output = match self.store(taken, rendered).await {
+            Ok(output) => output,
+            Err(reason) => return self.not_stored(taken, &reason).await,
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(logs, "{} stored in {:.1} ms", self.now(), ms(storing.elapsed()));
+        if self.finish(&taken.ticket, Outcome::Done(output), logs).await {
+            tracing::info!(%id, attempt, total_ms = begun.elapsed().as_millis() as u64, "job done");
+        } else {
+            self.forget(taken).await;
+        }
+    }
+
+    async fn render(&self, taken: &Taken) -> Result<Rendered, (Error, Timings)> {
+        let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
+        let mut session = admitted.map_err(|error| (error, Timings::default()))?;
+        let pages = session.pages_done();
+        let (body, depth) = (taken.body.clone(), self.json_depth);
+        let rendering = async {
+            let request = session.work(Stage::Parse, move || JobRequest::read(&body, depth)).await??;
+            let JobRequest { design, options, format, .. } = request;
+            let pages = Pages::of(&options);
+            let rendered = session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
+            Ok::<_, Error>((rendered, format))
+        };
+        let rendered = tokio::select! {
+            rendered = rendering => rendered,
+            never = self.note_progress(&taken.ticket, pages) => match never {},
+        };
+        let timings = session.timings().clone();
+        drop(session); // storing needs no worker
+        match rendered {
+            Ok((rendered, format)) => {
+                let warnings = rendered.warnings;
+                match rendered.pages.into_iter().next() {
+                    Some(page) => Ok(Rendered { bytes: page.bytes.into(), format, timings, warnings }),
+                    None => Err((Error::Internal("a render without pages".into()), timings)),
+                }
+            }
+            Err(error) => Err((flat(error), timings)),
+        }
+    }
+
+    /// Writes down how far a job of several pages is, now and then.
+    async fn note_progress(&self, ticket: &Ticket, mut pages: watch::Receiver<PagesDone>) -> std::convert::Infallible {
+        while pages.changed().await.is_ok() {
+            let PagesDone { done, total } = *pages.borrow_and_update();
+            if done < total {
+                let percent = 100.0 * done as f64 / total as f64;
+                if let Err(error) = self.queue.progress(ticket, percent).await {
+                    tracing::warn!(id = %ticket.id, %error, "cannot note how far a job is");
+                }
+            }
+            tokio::time::sleep(BETWEEN_NOTES).await;
+        }
+        std::future::pending().await
+    }
+
+    /// The link to what is stored now.
+    async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<String, String> {
+        let Rendered { bytes, format, .. } = rendered;
+        let (file, lifetime) = (&taken.file, self.settings.lifetime);
+        let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
+        stored.map_err(|error| error.to_string())?;
+        self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await.map_err(|error| error.to_string())
+    }
+
+    /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
+    async fn not_stored(&self, taken: &Taken, reason: &str) {
+        let id = &taken.ticket.id;
+        let age = self.now().since(taken.created_at);
+        if age >= self.settings.result_patience {
+            let hours = self.settings.result_patience.as_secs_f64() / 3600.0;
+            let error = format!("the result could not be stored for {hours:.1} h (TENTER_RESULT_PATIENCE)");
+            tracing::error!(%id, reason, "job given up: its result cannot be stored");
+            self.finish(&taken.ticket, Outcome::Error(error), String::new()).await;
+            return;
+        }
+        let after = age.clamp(*STORE_AGAIN.start(), *STORE_AGAIN.end());
+        tracing::warn!(%id, reason, again_s = after.as_secs(), "the result of a job cannot be stored; trying again later");
+        let note = "the result could not be stored; the job is tried again".to_owned();
+        self.hand_back(&taken.ticket, HandBack { after, counts: false, note }).await;
+    }
+
+    /// The job is gone: what it may have stored goes too. Should this fail, the trash has it.
+    async fn forget(&self, taken: &Taken) {
+        if let Err(error) = self.results.remove(Area::Jobs, &taken.file).await {
+            tracing::warn!(id = %taken.ticket.id, %error, "cannot remove the result of a removed job yet");
+        }
+    }
+
+    async fn fail(&self, ticket: &Ticket, error: &Error, logs: String) {
+        let id = &ticket.id;
+        let told = if error.kind() == Kind::Internal {
+            tracing::error!(%id, %error, "job failed");
+            format!("internal error; the service's log has more under the job {id}")
+        } else {
+            tracing::info!(%id, %error, "job failed");
+            error.to_string()
+        };
+        let logs =
+            error.problems().iter().fold(logs, |logs, problem| logs + &format!("{} error {problem}\n", self.now()));
+        self.finish(ticket, Outcome::Error(told), logs).await;
+    }
+
+    /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
+    async fn finish(&self, ticket: &Ticket, outcome: Outcome, logs: String) -> bool {
+        self.insist("cannot note the end of a job", || self.queue.finish(ticket, outcome.clone(), logs.clone())).await
+    }
+
+    async fn hand_back(&self, ticket: &Ticket, why: HandBack) {
+        self.insist("cannot give a job back", || self.queue.hand_back(ticket, why.clone())).await;
+    }
+
+    async fn insist<'a, T>(&self, what: &str, ask: impl Fn() -> super::store::Answer<'a, T>) -> T {
+        let mut rest = SHORTEST_REST;
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(error) => tracing::error!(%error, "{what}; trying again"),
+            }
+            tokio::time::sleep(rest).await;
+            rest = (rest * 2).min(LONGEST_REST);
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::now(&self.clock)
+    }
+
+    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning.
+    fn log_of(&self, rendered: &Rendered) -> String {
+        let mut text = self.stages(&rendered.timings);
+        let now = self.now();
+        for warning in rendered.warnings.iter().take(MOST_WARNINGS) {
+            let _ = writeln!(text, "{now} warning {warning}");
+        }
+        if let Some(more) = rendered.warnings.len().checked_sub(MOST_WARNINGS).filter(|it| *it > 0) {
+            let _ = writeln!(text, "{now} and {more} more warnings");
+        }
+        text
+    }
+
+    fn stages(&self, timings: &Timings) -> String {
+        let stages: Vec<_> =
+            timings.iter().map(|(stage, took)| format!("{} {:.1} ms", stage.as_str(), ms(took))).collect();
+        if stages.is_empty() { String::new() } else { format!("{} {}\n", self.now(), stages.join(", ")) }
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// `None` when `stop` comes first.
+async fn unless<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
+    stop.run_until_cancelled(future).await
+}

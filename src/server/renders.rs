@@ -1,0 +1,229 @@
+//! /api/renders: jobs (http-api.md §3).
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::log::RenderNotes;
+use super::problem::{ErrorBody, Refusal};
+use super::{App, body, openapi, prefer, render};
+use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Owner, Submission};
+
+/// The same call again is the same job.
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that it was one before.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Longest `Idempotency-Key`, in characters, as with other services that take one.
+const KEY_CHARS: usize = 255;
+
+/// Jobs of a page of the list: the default, and the most.
+const PER_PAGE: u64 = 100;
+
+/// POST /api/renders
+#[utoipa::path(
+    post,
+    path = "/api/renders",
+    summary = "Render a design in the background",
+    params(
+        ("prefer" = Option<String>, Header, description = "`wait`: answer when the job has ended, within bounds"),
+        ("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key and body give the same job"),
+    ),
+    request_body = openapi::JobCall,
+    responses(
+        (status = 200, description = "The job", body = Job),
+        (status = 409, description = "The idempotency key came before, with another body", body = ErrorBody),
+        (status = 503, description = "The store of jobs cannot do its work", body = ErrorBody),
+        openapi::RenderErrors,
+    ),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
+    let mut notes = RenderNotes::default();
+    let answered = answer(&app, request, &mut notes).await;
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    notes.quota.write(response.headers_mut());
+    response.extensions_mut().insert(notes);
+    response
+}
+
+async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let caller = app.keys.check(&head.uri, &head.headers)?;
+    notes.caller = caller.map(str::to_owned);
+    app.limits.count(caller, &mut notes.quota)?;
+    let idempotency_key = idempotency_key(&head.headers)?;
+    body::check_media_type(&head.headers)?;
+    let owner: Owner = caller.unwrap_or_default().into();
+    let link_base = render::link_base(app, &head.headers);
+    let body = body::read(&head.headers, body, &app.settings.server).await?;
+    let submission = Submission { owner: owner.clone(), body, link_base, idempotency_key };
+    let (mut job, replayed) = match app.jobs.submit(submission).await? {
+        Accepted::New(job) => (job, false),
+        Accepted::Again(job) => (job, true),
+        Accepted::OtherBody => return Err(Refusal::OtherBody),
+        Accepted::QueueFull => {
+            return Err(Refusal::JobsFull { limit: app.settings.jobs.queue, setting: "TENTER_JOB_QUEUE" });
+        }
+        Accepted::OwnerFull => {
+            let limit = app.settings.server.key_limits.jobs;
+            return Err(Refusal::JobsFull { limit, setting: "TENTER_KEY_JOBS" });
+        }
+    };
+    let wait = prefer::wait(&head.headers);
+    if let Some(limit) = wait {
+        let id = job.id.clone();
+        // Removed while we waited: gone is an answer too.
+        job = app.jobs.wait(&owner, &id, limit).await?.ok_or(Refusal::NotFound)?;
+    }
+    let mut response = Json(job).into_response();
+    let headers = response.headers_mut();
+    if wait.is_some() {
+        headers.insert(prefer::APPLIED, HeaderValue::from_static("wait"));
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = key.to_str().ok().filter(|it| (1..=KEY_CHARS).contains(&it.len()));
+    key.map(|it| Some(it.to_owned())).ok_or(Refusal::Header("idempotency-key", "1 to 255 printable ASCII characters"))
+}
+
+/// Whose jobs the caller may see, and which one it means.
+fn own(app: &App, uri: &Uri, headers: &HeaderMap, id: &str) -> Result<(Owner, JobId), Refusal> {
+    let owner: Owner = app.keys.check(uri, headers)?.unwrap_or_default().into();
+    Ok((owner, JobId::parse(id).ok_or(Refusal::NotFound)?))
+}
+
+/// GET /api/renders/{id}
+#[utoipa::path(
+    get,
+    path = "/api/renders/{id}",
+    summary = "One job",
+    params(("id" = String, Path, description = "As the job object has it")),
+    responses((status = 200, description = "The job", body = Job), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (owner, id) = own(&app, &uri, &headers, &id)?;
+    let job: Job = app.jobs.job(&owner, &id).await?.ok_or(Refusal::NotFound)?;
+    Ok(fresh(Json(job)))
+}
+
+/// Nobody may keep what changes by the second.
+fn fresh(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
+}
+
+/// GET /api/renders/list?page=1&per_page=100
+#[utoipa::path(
+    get,
+    path = "/api/renders/list",
+    summary = "Jobs, newest first",
+    params(
+        ("page" = Option<u32>, Query, minimum = 1, description = "From 1"),
+        ("per_page" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Default 100"),
+    ),
+    responses((status = 200, description = "Some of the key's jobs", body = Listing), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
+    let owner: Owner = app.keys.check(&uri, &headers)?.unwrap_or_default().into();
+    let (mut page, mut per_page) = (1, PER_PAGE);
+    for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        let number = || value.parse::<u64>().ok().filter(|it| *it > 0);
+        match &*name {
+            "page" => {
+                let most = u64::from(u32::MAX);
+                page = number().filter(|it| *it <= most).ok_or(Refusal::Query("page", "a whole number from 1"))?;
+            }
+            "per_page" => {
+                let accepted = Refusal::Query("per_page", "a whole number from 1 to 100");
+                per_page = number().filter(|it| *it <= PER_PAGE).ok_or(accepted)?;
+            }
+            _ => {}
+        }
+    }
+    let listing: Listing = app.jobs.list(&owner, (page - 1) * per_page, per_page).await?;
+    Ok(fresh(Json(listing)))
+}
+
+/// DELETE /api/renders/{id}
+#[utoipa::path(
+    delete,
+    path = "/api/renders/{id}",
+    summary = "Cancel or remove a job",
+    params(("id" = String, Path, description = "As the job object has it")),
+    responses((status = 204, description = "Gone, and its file"), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn remove(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    let (owner, id) = own(&app, &uri, &headers, &id)?;
+    if app.jobs.remove(&owner, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::NotFound) }
+}
+
+/// What a job's receiver was told.
+#[derive(Serialize, ToSchema)]
+struct Deliveries {
+    deliveries: Vec<DeliveryRecord>,
+}
+
+/// GET /api/renders/{id}/deliveries
+#[utoipa::path(
+    get,
+    path = "/api/renders/{id}/deliveries",
+    summary = "What the job's receiver was told",
+    params(("id" = String, Path, description = "As the job object has it")),
+    responses((status = 200, description = "All deliveries", body = Deliveries), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn deliveries(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (owner, id) = own(&app, &uri, &headers, &id)?;
+    let deliveries = app.jobs.deliveries(&owner, &id).await?.ok_or(Refusal::NotFound)?;
+    Ok(fresh(Json(Deliveries { deliveries })))
+}
+
+/// POST /api/renders/{id}/deliveries/{delivery}/retry
+#[utoipa::path(
+    post,
+    path = "/api/renders/{id}/deliveries/{delivery}/retry",
+    summary = "Tell the receiver again",
+    params(
+        ("id" = String, Path, description = "As the job object has it"),
+        ("delivery" = String, Path, description = "As the delivery has it"),
+    ),
+    responses((status = 200, description = "The delivery, under way again", body = DeliveryRecord), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn retry(
+    State(app): State<App>,
+    Path((id, delivery)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (owner, id) = own(&app, &uri, &headers, &id)?;
+    let begun = app.jobs.retry(&owner, &id, &delivery).await?.ok_or(Refusal::NotFound)?;
+    Ok(fresh(Json(begun)))
+}
