@@ -11,9 +11,14 @@ const named = (name, text = "", className = "") => {
 
 let document_ = null;
 
-/** The schema itself, where `schema` only points to it. */
+const notNull = (schema) => {
+  const choices = (schema?.oneOf ?? []).filter((it) => it.type !== "null");
+  return choices.length === 1 ? choices[0] : schema;
+};
+
+/** The schema itself, where `schema` only points to it, or says "this or null". */
 function resolved(schema) {
-  let found = schema ?? {};
+  let found = notNull(schema) ?? {};
   for (let hops = 0; found.$ref && hops < 10; hops += 1) {
     found = found.$ref.slice(2).split("/").reduce((at, step) => at?.[step], document_) ?? {};
   }
@@ -21,14 +26,16 @@ function resolved(schema) {
 }
 
 /** A type in a few words: `string`, `array of Warning`, `"png" or "jpeg"`. */
-function words(schema) {
+function words(given) {
+  const schema = notNull(given);
+  if (["Number", "Bytes"].includes(schema?.$ref?.split("/").pop())) return words(resolved(schema));
   const name = schema?.$ref?.split("/").pop();
   if (name) return name;
   if (!schema) return "";
   if (schema.enum) return schema.enum.map((it) => JSON.stringify(it)).join(" or ");
   const choices = schema.oneOf ?? schema.anyOf ?? schema.allOf;
   if (choices) return choices.map(words).join(" or ");
-  const types = [schema.type ?? "anything"].flat();
+  const types = [schema.type ?? "anything"].flat().filter((type) => type !== "null");
   return types.map((type) => (type === "array" ? `array of ${words(schema.items)}` : type)).join(" or ");
 }
 
@@ -53,7 +60,7 @@ function members(schema, before = "", depth = 0) {
   return parts.flatMap((part) =>
     Object.entries(part.properties ?? {}).flatMap(([name, member]) => {
       const needed = part.required?.includes(name) ? "required" : "default" in member ? JSON.stringify(member.default) : "";
-      const row = [named("code", before + name), words(member), needed, member.description ?? resolved(member).description ?? ""];
+      const row = [named("code", before + name), words(member), needed, member.description ?? notNull(member).description ?? resolved(member).description ?? ""];
       const inside = depth < 2 && resolved(member).properties ? members(member, `${before}${name}.`, depth + 1) : [];
       return [row, ...inside];
     }),

@@ -101,8 +101,10 @@ struct OnRuntime {
 impl opentelemetry_sdk::trace::SpanExporter for OnRuntime {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let exporter = self.exporter.clone();
+        let spans = batch.len();
         let sent = self.runtime.spawn(async move { exporter.export(batch).await }).await;
-        sent.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())))
+        let sent = sent.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
+        sent.inspect_err(|error| tracing::warn!(%error, spans, "the collector did not take traces (TENTER_TRACES_URL)"))
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

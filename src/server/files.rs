@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::App;
 use super::problem::{ErrorBody, Refusal};
+use super::{App, openapi};
 use crate::config::FileSettings;
 use crate::error::Error;
 use crate::jobs::{Area, Clock, ResultError, Results};
@@ -157,7 +157,7 @@ async fn find(app: &App, name: &str) -> Result<Found, Refusal> {
     summary = "The file behind a link",
     params(("name" = String, Path, description = "As the link has it; it cannot be guessed")),
     responses(
-        (status = 200, description = "The file", content((Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"))),
+        (status = 200, description = "The file", content((openapi::Bytes = "image/png"), (openapi::Bytes = "image/jpeg"))),
         (status = 404, description = "No such file, or no longer", body = ErrorBody),
         (status = 500, description = "The file cannot be read", body = ErrorBody),
     ),

@@ -9,9 +9,10 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa::{IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::problem::ErrorBody;
 use super::{files, health, metrics, render, renders};
@@ -171,11 +172,11 @@ enum FileFormat {
 #[serde(rename_all = "camelCase")]
 struct Design {
     /// In px; pages may have their own.
-    #[schema(schema_with = number, default = 1080)]
-    width: Option<f64>,
+    #[schema(default = 1080)]
+    width: Option<Number>,
     /// In px; pages may have their own.
-    #[schema(schema_with = number, default = 1080)]
-    height: Option<f64>,
+    #[schema(default = 1080)]
+    height: Option<Number>,
     /// At least one.
     #[schema(min_items = 1)]
     pages: Vec<Page>,
@@ -191,7 +192,6 @@ struct Page {
     #[schema(default = "white")]
     background: Option<String>,
     /// Elements, the lowest first.
-    #[schema(no_recursion)]
     children: Option<Vec<Element>>,
 }
 
@@ -204,17 +204,15 @@ struct Element {
     #[serde(rename = "type")]
     kind: ElementType,
     /// Of the left edge, in px.
-    #[schema(schema_with = number, default = 0)]
-    x: Option<f64>,
+    #[schema(default = 0)]
+    x: Option<Number>,
     /// Of the upper edge, in px.
-    #[schema(schema_with = number, default = 0)]
-    y: Option<f64>,
+    #[schema(default = 0)]
+    y: Option<Number>,
     /// In px.
-    #[schema(schema_with = number)]
-    width: Option<f64>,
+    width: Option<Number>,
     /// In px.
-    #[schema(schema_with = number)]
-    height: Option<f64>,
+    height: Option<Number>,
 }
 
 /// Kind of an element.
@@ -238,8 +236,8 @@ enum ElementType {
 #[serde(rename_all = "camelCase")]
 struct Options {
     /// Device px per design px; 0.5 halves both sides.
-    #[schema(schema_with = number, default = 1)]
-    pixel_ratio: Option<f64>,
+    #[schema(default = 1)]
+    pixel_ratio: Option<Number>,
     /// Which page. Default: the first.
     page_id: Option<String>,
     /// Pages of a format with several. Default: all.
@@ -269,24 +267,23 @@ struct Options {
     #[schema(default = false)]
     skip_font_error: Option<bool>,
     /// For one picture, all tries together, in ms.
-    #[schema(schema_with = number, default = 30000)]
-    asset_load_timeout: Option<f64>,
+    #[schema(default = 30000)]
+    asset_load_timeout: Option<Number>,
     /// For one font, in ms.
-    #[schema(schema_with = number, default = 6000)]
-    font_load_timeout: Option<f64>,
+    #[schema(default = 6000)]
+    font_load_timeout: Option<Number>,
     /// Kind of file.
     format: Option<FileFormat>,
     /// Kind of file, as a media type; `format` wins.
     mime_type: Option<String>,
     /// Of JPEG, 0 to 1.
-    #[schema(schema_with = number, default = 0.92)]
-    quality: Option<f64>,
+    #[schema(default = 0.92)]
+    quality: Option<Number>,
     /// Design px per inch of paper, or `auto`: the design's.
-    #[schema(schema_with = number)]
-    dpi: Option<f64>,
+    dpi: Option<Number>,
     /// Length of crop marks in design px.
-    #[schema(schema_with = number, default = 0)]
-    crop_mark_size: Option<f64>,
+    #[schema(default = 0)]
+    crop_mark_size: Option<Number>,
     /// Keep shapes and text as such where the format can.
     #[schema(default = false)]
     vector: Option<bool>,
@@ -297,8 +294,7 @@ struct Options {
     #[schema(default = false)]
     pdfx1a: Option<bool>,
     /// Frames per second of animated formats.
-    #[schema(schema_with = number)]
-    fps: Option<f64>,
+    fps: Option<Number>,
     /// Ours: what placeholders of the design become.
     variables: Option<BTreeMap<String, Value>>,
 }
@@ -316,9 +312,30 @@ struct Color {
 }
 
 /// A number, or a string that spells one.
-fn number() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Number, Type::String, Type::Null]))
+#[derive(Serialize)]
+struct Number(f64);
+
+impl PartialSchema for Number {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Number, Type::String]))
+            .description(Some("A number, or a string that spells one"))
+            .into()
+    }
 }
+
+impl ToSchema for Number {}
+
+/// The bytes of a file.
+pub(super) struct Bytes;
+
+impl PartialSchema for Bytes {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some("The bytes of a file")).into()
+    }
+}
+
+impl ToSchema for Bytes {}
 
 #[cfg(test)]
 mod tests {
@@ -344,7 +361,7 @@ mod tests {
             let told = problems.into_vec().iter().any(|it| it.path.as_str().starts_with(&format!("o.{name}")));
             assert!(told, "{name} is described, but not read");
         }
-        assert!(options["pixelRatio"]["description"].as_str().is_some_and(|it| it.contains("0.5")));
+        assert!(options["pixelRatio"].to_string().contains("0.5 halves both sides"), "{}", options["pixelRatio"]);
     }
 
     #[test]

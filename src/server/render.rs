@@ -106,7 +106,7 @@ impl ClassicCall {
         (
             status = 200,
             description = "The picture",
-            content((Answer = "application/json"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg")),
+            content((Answer = "application/json"), (openapi::Bytes = "image/png"), (openapi::Bytes = "image/jpeg")),
             headers(
                 ("x-rendered-by" = String, description = "What painted"),
                 ("x-tenter-warnings" = String, description = "How many warnings there are"),

@@ -83,8 +83,6 @@ async fn what_is_no_web_address_is_refused() {
         "file:///etc/passwd",
         "/etc/passwd",
         "\\\\localhost\\etc\\passwd",
-        "http://user:secret@127.0.0.1/",
-        "http://example.com@127.0.0.1/",
         "//host/x.png",
         "C:\\x.png",
         "ftp://example.com/x",
@@ -134,6 +132,17 @@ async fn redirects_are_checked_like_first_addresses() {
     answering.join().expect("four requests came");
     let met = behind.accept();
     assert!(met.is_err(), "a connection was made: {met:?}");
+}
+
+#[tokio::test]
+async fn names_and_passwords_in_addresses_are_refused() {
+    let service = service(&[]);
+    for url in
+        ["http://user:secret@127.0.0.1/", "http://example.com@127.0.0.1/", "https://example.com:80@169.254.169.254/"]
+    {
+        let answer = service.element(image(url)).await;
+        assert_refused(&answer, UNPROCESSABLE, ELEMENT, &["image with id i", "the part before @"]);
+    }
 }
 
 /// Whoever may write designs must not learn which ports are open in here.
