@@ -1,5 +1,6 @@
 //! `tenter serve`: engine, folder of results, listener and signals wired together.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -81,11 +82,7 @@ async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs)
         }
         jobs.stop();
     };
-    if let Err(error) = results.check().await {
-        // Jobs wait for a bucket; an operator should not.
-        tracing::error!(%error, "results cannot be kept where TENTER_RESULTS says");
-    }
-    let files = Files::new(results, &settings.files, system_clock());
+    let files = Files::new(results.clone(), &settings.files, system_clock());
     let app = App::new(engine.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
     let serving = server::serve(listener, server::router(app), &settings.server, &health, stop);
     let working = work(&jobs, settings.server.stop_grace);
@@ -94,6 +91,7 @@ async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs)
         // None of these ends by itself.
         () = files.keep_sweeping(settings.files.sweep_interval) => return Ok(()),
         never = jobs.keep_sweeping(settings.files.sweep_interval) => match never {},
+        never = tell_about_bucket(&results) => match never {},
         never = memory::keep_giving_back() => match never {},
     };
     if let Some(error) = failed {
@@ -102,6 +100,14 @@ async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs)
     }
     tracing::info!(cut = stopped.cut, abandoned, "stopped");
     Ok(())
+}
+
+/// Jobs wait for a bucket that is down or refuses us; an operator should not have to.
+async fn tell_about_bucket(results: &Results) -> Infallible {
+    if let Err(error) = results.check().await {
+        tracing::error!(%error, "results cannot be kept where TENTER_RESULTS says");
+    }
+    std::future::pending().await
 }
 
 /// Works off jobs until they are stopped; those that outlive `grace` then wait for the next start. Returns how many.

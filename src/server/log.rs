@@ -78,9 +78,9 @@ impl Line {
             };
         }
         match response.status() {
-            StatusCode::INTERNAL_SERVER_ERROR => line!(error),
-            StatusCode::GATEWAY_TIMEOUT => line!(warn),
             _ if path.starts_with("/health/") => line!(debug),
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => line!(error),
+            StatusCode::GATEWAY_TIMEOUT => line!(warn),
             _ => line!(info),
         }
     }

@@ -75,3 +75,44 @@ impl AsyncWrite for Patient {
         self.bounded(cx, closed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair(limit: Duration) -> (Patient, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        (Patient::new(stream, limit), client)
+    }
+
+    #[tokio::test]
+    async fn peer_that_reads_nothing_is_given_up() {
+        let (mut stream, _client) = pair(Duration::from_millis(50)).await;
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = stream.write_all(&piece).await {
+                break error; // once the system's buffers are full
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("TENTER_WRITE_TIMEOUT"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn peer_that_reads_is_served() {
+        let (mut stream, mut client) = pair(Duration::from_secs(60)).await;
+        let size = 20 << 20; // more than the system's buffers hold
+        let sending = async {
+            stream.write_all(&vec![7; size]).await.expect("sent");
+            stream.shutdown().await.expect("ended");
+        };
+        let mut read = Vec::new();
+        let (_, count) = tokio::join!(sending, client.read_to_end(&mut read));
+        assert_eq!(count.expect("read"), size);
+    }
+}

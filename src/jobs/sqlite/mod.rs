@@ -55,8 +55,8 @@ CREATE TABLE jobs (
     body_digest BLOB
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX jobs_by_owner ON jobs (owner, seq);
-CREATE INDEX jobs_unfinished ON jobs (status, owner, seq) WHERE status IN ('scheduled', 'progress');
+CREATE INDEX jobs_by_owner ON jobs (owner, seq, expires_at);
+CREATE INDEX jobs_by_status ON jobs (status, owner, seq, not_before);
 CREATE INDEX jobs_by_expiry ON jobs (expires_at) WHERE expires_at IS NOT NULL;
 CREATE TABLE inputs (
     job INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,

@@ -87,13 +87,13 @@ fn held(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<Opti
 /// The oldest job that is due, of the owner with the fewest under way.
 fn take(transaction: &Transaction<'_>, alone: bool, now: Moment) -> rusqlite::Result<Next> {
     let mut best: Option<(u64, i64)> = None;
-    let mut owner: Option<String> = None;
+    // Owners one after the other, from the index: there are few, and they may have many jobs.
+    let mut after = (String::new(), ">=");
     loop {
-        // Owners one after the other, from the index: there are few, and they may have many jobs.
-        let next =
-            "SELECT owner FROM jobs WHERE status = 'scheduled' AND (?1 IS NULL OR owner > ?1) ORDER BY owner LIMIT 1";
-        let next: Option<String> =
-            transaction.prepare_cached(next)?.query_row([&owner], |row| row.get(0)).optional()?;
+        let (owner, beyond) = &after;
+        let sql =
+            format!("SELECT owner FROM jobs WHERE status = 'scheduled' AND owner {beyond} ?1 ORDER BY owner LIMIT 1");
+        let next: Option<String> = transaction.prepare_cached(&sql)?.query_row([owner], |row| row.get(0)).optional()?;
         let Some(next) = next else { break };
         let due =
             "SELECT seq FROM jobs WHERE status = 'scheduled' AND owner = ?1 AND not_before <= ?2 ORDER BY seq LIMIT 1";
@@ -104,7 +104,7 @@ fn take(transaction: &Transaction<'_>, alone: bool, now: Moment) -> rusqlite::Re
             let under_way: u64 = transaction.prepare_cached(under_way)?.query_row([&next], |row| row.get(0))?;
             best = Some(best.map_or((under_way, seq), |best| best.min((under_way, seq))));
         }
-        owner = Some(next);
+        after = (next, ">");
     }
     let Some((_, seq)) = best else {
         let sql = "SELECT min(not_before) FROM jobs WHERE status = 'scheduled'";

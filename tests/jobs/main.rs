@@ -1,0 +1,19 @@
+//! Jobs: what callers are told (the real router), and what becomes of accepted jobs when things break (the built program).
+
+mod api;
+mod faults;
+mod limits;
+#[path = "../support/program.rs"]
+mod program;
+mod receiver;
+mod s3;
+#[path = "../support/service.rs"]
+mod service;
+mod webhooks;
+
+use serde_json::{Value, json};
+
+/// Two pages of 30 × 20 px.
+fn design() -> Value {
+    json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": []}, {"id": "two", "children": []}]})
+}
