@@ -4,12 +4,13 @@
 //! Not in: which formats exist, what an option does to a page; names of vendors' options without effect.
 //! Imports: `json`, `report`, `units`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::json::{Problems, Reader};
+use crate::json::{Problems, Reader, describe};
 use crate::report::{JsonPath, shown};
 use crate::units::DeviceScale;
 
@@ -85,6 +86,8 @@ pub struct RenderOptions {
     pub reproducible: bool,
     /// `fps` — frames per second of animated formats. Default: the format's.
     pub fps: Option<f64>,
+    /// `variables` — what placeholders of the design become. Absent: placeholders mean nothing.
+    pub variables: Option<Variables>,
 }
 
 impl Default for RenderOptions {
@@ -121,6 +124,7 @@ impl Default for RenderOptions {
             creation_date: None,
             reproducible: false,
             fps: None,
+            variables: None,
         }
     }
 }
@@ -209,6 +213,45 @@ pub enum PdfStandard {
     X1a,
 }
 
+/// Values by name, for the placeholders of a design (design-format.md §7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    /// Reads an object of strings, numbers, `true` and `false`, which stands at `at`; null counts as absent. `None`, with a
+    /// problem, when it is no object; entries of other types are problems and left out.
+    pub fn read(value: &Value, at: JsonPath, problems: &mut Problems) -> Option<Self> {
+        let mut json = Reader::new(value, at, problems)?;
+        let mut values = BTreeMap::new();
+        for (name, value) in json.members() {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(flag) => flag.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    json.problem(
+                        &shown(name),
+                        format!("found {}; accepted: a string, a number, true, false", describe(value)),
+                    );
+                    continue;
+                }
+            };
+            values.insert(name.to_owned(), text);
+        }
+        Some(Self(values))
+    }
+
+    /// Name and value of the variable called `name`.
+    pub fn get(&self, name: &str) -> Option<(&str, &str)> {
+        self.0.get_key_value(name).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Names in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
 /// A day: longer timeouts are cut to it, since clocks overflow and no request lives that long.
 const MAX_TIMEOUT_MS: f64 = 86_400_000.0;
 
@@ -256,6 +299,7 @@ impl RenderOptions {
             creation_date: creation_date(json),
             reproducible: json.flag_or("reproducible", false),
             fps: checked(json, "fps", "a number greater than 0", |it| it > 0.0),
+            variables: variables(json),
         }
     }
 }
@@ -342,6 +386,12 @@ fn creation_date(json: &mut Reader<'_>) -> Option<Timestamp> {
     date
 }
 
+fn variables(json: &mut Reader<'_>) -> Option<Variables> {
+    let value = json.get("variables")?;
+    let at = json.at().key("variables");
+    Variables::read(value, at, json.problems())
+}
+
 fn pdf_standard(json: &mut Reader<'_>) -> Option<PdfStandard> {
     let x4 = json.one_of("pdfx", &[("x-4", PdfStandard::X4)]);
     if json.flag_or("pdfx1a", false) { Some(PdfStandard::X1a) } else { x4 }
@@ -382,6 +432,7 @@ mod tests {
             "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "minImageDpi": 150, "cropMarkSize": 30, "vector": true,
             "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
             "creationDate": "1970-01-01T01:00:00+01:00", "reproducible": true, "fps": 24,
+            "variables": {"a": "x", "b": 1.5, "c": true, "d": null},
         }));
         assert_eq!(problems, Vec::<String>::new());
         let expected = RenderOptions {
@@ -416,6 +467,9 @@ mod tests {
             creation_date: Some(Timestamp::UNIX_EPOCH),
             reproducible: true,
             fps: Some(24.0),
+            variables: Some(Variables(
+                [("a", "x"), ("b", "1.5"), ("c", "true")].map(|(name, value)| (name.into(), value.into())).into(),
+            )),
         };
         assert_eq!(options, expected);
         assert_eq!(read(&json!({"dpi": "auto"})).0.dpi, None);

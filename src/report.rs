@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+/// Target of the spans that become traces; no log line shows them.
+pub const SPANS: &str = "tenter::spans";
+
 /// A place in the caller's JSON, written like `pages[0].children[2].fill`; empty for the root.
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -68,9 +71,10 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// One thing wrong with the input: the request is refused. `message` says what was found and what is accepted.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// Where.
+    #[schema(value_type = String)]
     pub path: JsonPath,
     /// What was found, what is accepted, and the limit's name when one decided.
     pub message: String,
@@ -83,7 +87,7 @@ impl fmt::Display for Problem {
 }
 
 /// Kinds of warning; the names are part of the API (`code` in JSON).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
     /// The file asked for cannot hold it as written: left out, or put otherwise.
@@ -104,16 +108,22 @@ pub enum WarningCode {
     ImageReduced,
     /// A shape too large or not finite was left out.
     ShapeSkipped,
+    /// No variable fills a placeholder; it is drawn as it is.
+    PlaceholderUnknown,
+    /// A variable was given that the design does not use.
+    VariableUnused,
 }
 
 /// Drawn, but not exactly as written. Returned to the caller with the picture.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Warning {
     /// What kind.
     pub code: WarningCode,
     /// Where.
+    #[schema(value_type = String)]
     pub path: JsonPath,
     /// The element's `id`; empty for a page or the design itself.
+    #[schema(value_type = String)]
     pub element: Arc<str>,
     /// One sentence for a person.
     pub message: String,

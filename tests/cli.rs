@@ -237,3 +237,68 @@ fn serve_listens_logs_and_stops_when_asked() {
     next("stopped");
     assert_eq!(child.wait().expect("ends").code(), Some(0));
 }
+
+#[test]
+fn render_fills_in_variables_from_json_or_a_file() {
+    let folder = folder();
+    let children = json!([{"id": "t", "type": "text", "text": "{who}", "width": 30, "height": 20}]);
+    let design = json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": children}]});
+    std::fs::write(folder.path().join("design.json"), design.to_string()).expect("written");
+    std::fs::write(folder.path().join("ada.json"), r#"{"who": "Ada"}"#).expect("written");
+    for given in [r#"{"who": "Ada"}"#, "ada.json", "@ada.json"] {
+        let output = render(folder.path(), &["design.json", "-o", "a.png", "--variables", given]);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{given}");
+    }
+    let other = render(folder.path(), &["design.json", "-o", "b.png", "--variables", "{}"]);
+    assert!(stderr(&other).contains("no variable is called \"who\""), "{}", stderr(&other));
+    assert_eq!(other.status.code(), Some(0));
+    let pictures = ["a.png", "b.png"].map(|name| std::fs::read(folder.path().join(name)).expect("written"));
+    assert_ne!(pictures[0], pictures[1]);
+    let wrong = render(folder.path(), &["design.json", "-o", "a.png", "--variables", r#"{"who": null, "x": []}"#]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("--variables.x: found"), "{}", stderr(&wrong));
+}
+
+#[test]
+fn serve_sends_the_last_traces_before_it_ends() {
+    let folder = folder();
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1/traces", collector.local_addr().expect("an address"));
+    let mut child = tenter(folder.path())
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--traces-url", &url])
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000") // not before the end
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut next = |message: &str| loop {
+        let line = lines.next().expect("more lines").expect("text");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if line["message"] == message {
+            return line;
+        }
+    };
+    let address = next("listening")["address"].as_str().expect("an address").to_owned();
+    next("ready");
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let head = format!("POST /api/render HTTP/1.1\r\nhost: x\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n");
+    stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).expect("sent");
+    stream.read_to_string(&mut String::new()).expect("an answer");
+    assert!(!next("request").to_string().contains(trace), "lines and traces are apart");
+    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+    assert!(stopped.success());
+
+    let (mut stream, _) = collector.accept().expect("the exporter");
+    let mut request = Vec::new();
+    let ids: Vec<u8> = (0..16).map(|at| u8::from_str_radix(&trace[2 * at..2 * at + 2], 16).expect("hex")).collect();
+    while !request.windows(16).any(|it| it == ids) {
+        let mut part = [0; 4096];
+        let length = stream.read(&mut part).expect("more");
+        assert_ne!(length, 0, "the caller's trace is continued: {:?}", String::from_utf8_lossy(&request));
+        request.extend_from_slice(&part[..length]);
+    }
+    assert!(request.starts_with(b"POST /v1/traces HTTP/1.1\r\n"));
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("answered");
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+}

@@ -551,3 +551,95 @@ async fn slow_heads_and_bodies_are_not_waited_for() {
     let mut rest = Vec::new();
     slow_head.read_to_end(&mut rest).await.expect("closed");
 }
+
+#[tokio::test]
+async fn variables_are_taken_beside_the_design_or_among_the_options() {
+    let text = |text: &str| json!({"id": "t", "type": "text", "text": text, "width": 30, "height": 20});
+    let mut design = design();
+    design["pages"][0]["children"] = json!([text("{who} {where}")]);
+    let service = service(&[]);
+    let beside = service.render(json!({"design": design, "variables": {"who": "Ada"}})).await;
+    assert_eq!(beside.status, StatusCode::OK, "{:?}", beside.body);
+    let warnings = beside.json()["warnings"].clone();
+    assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{warnings}");
+    assert_eq!(warnings[0]["code"], "placeholder_unknown");
+    assert_eq!(warnings[0]["path"], "design.pages[0].children[0].text");
+    assert_eq!(warnings[0]["element"], "t");
+    let inside = json!({"design": design, "exportOptions": {"variables": {"who": "Ada", "where": 7}}});
+    assert_eq!(service.render(inside).await.header("x-tenter-warnings"), "0");
+    let none = service.render(json!({"design": design})).await;
+    assert_eq!(none.header("x-tenter-warnings"), "0", "without variables, braces mean nothing");
+    let wrong = service.render(json!({"design": design, "variables": {"who": []}})).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    assert_eq!(wrong.json()["problems"][0]["path"], "exportOptions.variables.who");
+}
+
+/// The value of the metric's only line that starts so.
+fn metric(text: &str, start: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("no {start} in {text}"));
+    line.trim().parse().expect("a number")
+}
+
+#[tokio::test]
+async fn metrics_tell_requests_stages_caches_and_refusals() {
+    let service = service(&[]);
+    let image = |src: &str| json!({"type": "image", "src": src, "width": 9, "height": 9});
+    let picture = image("data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'/>");
+    let mut good = design();
+    good["pages"][0]["children"] = json!([picture]);
+    for _ in 0..2 {
+        assert_eq!(service.render(json!({"design": good})).await.status, StatusCode::OK);
+    }
+    let mut bad = design();
+    bad["pages"][0]["children"] = json!([image("http://127.0.0.1/secret-path")]);
+    assert_eq!(service.render(json!({"design": bad})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(service.get("/nowhere/secret-path").await.status, StatusCode::NOT_FOUND);
+
+    let answer = service.get("/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    let render =
+        |status| format!("tenter_http_requests_total{{route=\"/api/render\",method=\"POST\",status=\"{status}\"}}");
+    assert_eq!(metric(&text, &render("200")), 2.0);
+    assert_eq!(metric(&text, &render("422")), 1.0);
+    assert_eq!(metric(&text, "tenter_http_requests_total{route=\"none\",method=\"GET\",status=\"404\"}"), 1.0);
+    assert_eq!(metric(&text, "tenter_stage_duration_seconds_count{stage=\"queue\"}"), 3.0);
+    assert_eq!(metric(&text, "tenter_stage_duration_seconds_count{stage=\"paint\"}"), 2.0);
+    assert_eq!(metric(&text, "tenter_asset_cache_misses_total"), 1.0);
+    assert_eq!(metric(&text, "tenter_asset_cache_hits_total"), 1.0);
+    assert_eq!(metric(&text, "tenter_fetch_refusals_total{network=\"loopback\"}"), 1.0);
+    assert_eq!(metric(&text, "tenter_renders_waiting"), 0.0);
+    assert!(metric(&text, "tenter_memory_resident_bytes") > 1e6);
+    assert!(!text.contains("secret-path"), "labels hold nothing that callers write");
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn metrics_are_for_whoever_may_call_unless_set_otherwise() {
+    let key = ("TENTER_KEYS", "ops=0123456789abcdef");
+    let asked = async |settings: &[(&str, &str)], path: &str| service(settings).get(path).await.status;
+    assert_eq!(asked(&[key], "/metrics").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(asked(&[key], "/metrics?KEY=0123456789abcdef").await, StatusCode::OK);
+    assert_eq!(asked(&[key, ("TENTER_METRICS", "open")], "/metrics").await, StatusCode::OK);
+    assert_eq!(asked(&[("TENTER_METRICS", "off")], "/metrics").await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn pages_are_served_with_a_strict_policy_and_can_be_off() {
+    let on = service(&[("TENTER_KEYS", "ops=0123456789abcdef")]);
+    for path in ["/", "/api", "/web/try.js", "/web/style.css", "/web/icon.svg", "/web/examples/social-post.json"] {
+        let answer = on.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    }
+    let page = String::from_utf8(on.get("/").await.body.to_vec()).expect("text");
+    assert!(!page.contains("https://") && !page.contains("style=\"") && !page.contains("onclick"), "all its own");
+    let off = service(&[("TENTER_PAGES", "off")]);
+    for path in ["/", "/api", "/web/try.js"] {
+        assert_eq!(off.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(off.get("/openapi.json").await.status, StatusCode::OK);
+}

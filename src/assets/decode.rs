@@ -2,7 +2,7 @@
 //!
 //! In: sniffing, limits checked on the header before anything is allocated, colour profiles, orientation; one file per
 //! family of formats. Not in: URLs, fetching, caching, JSON paths (the caller adds them to the error), scaling.
-//! Imports: `config`, `scene`, and `svg` for documents.
+//! Imports: `config`, `pool`, `scene`, and `svg` for documents.
 //!
 //! What is drawn of a damaged file follows browsers: a PNG or JPEG that is cut short shows the rows it has; anything
 //! else damaged is an error. Animations show their first frame.
@@ -22,6 +22,7 @@ use image::metadata::Orientation;
 
 use super::svg::{SvgAsset, SvgError};
 use crate::config::AssetLimits;
+use crate::pool::PoolError;
 use crate::scene::{JpegFile, Picture};
 use crate::sfnt::SfntError;
 
@@ -101,6 +102,9 @@ pub enum DecodeError {
     /// The SVG cannot be used.
     #[error(transparent)]
     Svg(#[from] SvgError),
+    /// A parser did not come back, or failed.
+    #[error("the font cannot be read: {0}")]
+    Parser(PoolError),
     /// Not a font that can be used.
     #[error(transparent)]
     Font(#[from] SfntError),

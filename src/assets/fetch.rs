@@ -17,6 +17,7 @@ use reqwest::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATIO
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
+use super::counts::AssetCounts;
 use super::error::{NetworkProblem, Reason, SetupError, shown_url};
 use super::guard::{self, Allowed, Refused, UrlProblem};
 use crate::config::AssetLimits;
@@ -51,6 +52,7 @@ pub(super) struct Fetcher {
     allowed: Allowed,
     limits: AssetLimits,
     back_off: Duration,
+    counts: AssetCounts,
 }
 
 impl Fetcher {
@@ -62,7 +64,12 @@ impl Fetcher {
     fn with_lookup(limits: &AssetLimits, lookup: Lookup) -> Result<Self, SetupError> {
         let allowed = Allowed::parse(&limits.allow_addresses)?;
         let client = guarded_client(lookup, &allowed, CONNECT_TIMEOUT.min(limits.timeout))?;
-        Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF })
+        Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() })
+    }
+
+    /// Of whoever fetches through this client.
+    pub(super) fn counts(&self) -> &AssetCounts {
+        &self.counts
     }
 
     /// `text` as a URL that `get` takes.
@@ -141,6 +148,7 @@ impl Fetcher {
             if bytes.len() as u64 + chunk.len() as u64 > limit {
                 return Err(Reason::TooLarge { found: None, limit });
             }
+            self.counts.fetched_bytes.inc_by(chunk.len() as u64);
             bytes.extend_from_slice(&chunk);
         }
         Ok(Step::Done(Fetched::Body(bytes, freshness)))

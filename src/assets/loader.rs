@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use url::Url;
 
 use super::cache::{Cache, Entry, Flights, Key, Landed};
+use super::counts::AssetCounts;
 use super::decode::{self, Decoded};
 use super::error::{Reason, SetupError};
 use super::fetch::{Fetched, Fetcher, Freshness};
@@ -75,6 +76,9 @@ impl Loader {
         // Decoding counts as part of a load, so that at most this many undecoded files are in memory.
         let mut loads = futures_util::stream::iter(loads).buffer_unordered(self.limits.parallel.max(1));
         while let Some((id, outcome)) = loads.next().await {
+            if let Err(reason) = &outcome {
+                self.counts().count_failure(reason);
+            }
             outcomes.insert(id, outcome);
         }
         AssetSet::new(requests, &outcomes)
@@ -104,8 +108,10 @@ impl Loader {
     pub(super) async fn lasting(&self, key: Key, load: impl Future<Output = Result<(Asset, usize), Reason>>) -> Landed {
         let load = async {
             if let Some(entry) = self.cache.get(&key) {
+                self.counts().cache_hits.inc();
                 return Ok(entry.asset);
             }
+            self.counts().cache_misses.inc();
             let (asset, bytes) = load.await?;
             let entry = Entry { asset: asset.clone(), bytes, fetched: None };
             self.cache.put(key, entry);
@@ -117,8 +123,10 @@ impl Loader {
     async fn load_http(&self, key: Key, kind: AssetKind, url: &Url) -> Landed {
         let kept = self.cache.get(&key);
         if let Some(entry) = kept.as_ref().filter(|entry| entry.is_fresh(Instant::now())) {
+            self.counts().cache_hits.inc();
             return Ok(entry.asset.clone());
         }
+        self.counts().cache_misses.inc();
         let known = kept.as_ref().and_then(|entry| entry.fetched.as_ref()).map(|(_, freshness)| freshness);
         let (asset, bytes, freshness) = match (self.fetcher.get(url, known).await?, &kept) {
             (Fetched::NotModified(freshness), Some(entry)) => (entry.asset.clone(), entry.bytes, freshness),
@@ -139,6 +147,11 @@ impl Loader {
         } else {
             self.cache.remove(&key);
         }
+    }
+
+    /// What loading did since the start.
+    pub fn counts(&self) -> &AssetCounts {
+        self.fetcher.counts()
     }
 
     pub(super) fn fetcher(&self) -> &Fetcher {

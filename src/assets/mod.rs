@@ -7,6 +7,7 @@
 //! `design` lists `AssetRequests`, `Loader::load` turns them into an `AssetSet`, and `design` looks each URL up in it.
 
 mod cache;
+mod counts;
 mod data_url;
 pub mod decode;
 mod error;
@@ -25,6 +26,7 @@ use peniko::Blob;
 
 use crate::report::JsonPath;
 use crate::scene::Picture;
+pub use counts::{AssetCounts, Cause, Network};
 pub use error::{AssetError, NetworkProblem, Reason, SetupError};
 pub use fetch::{Messenger, Reply, operators_client};
 pub use google::{FaceWish, GoogleFonts, WebFace};

@@ -6,6 +6,7 @@
 mod doctor;
 mod document;
 mod flags;
+mod log;
 mod memory;
 mod render;
 mod serve;
@@ -15,10 +16,9 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use self::flags::SettingFlags;
-use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, Settings, SettingsErrors};
+use crate::config::{Loaded, Settings, SettingsErrors};
 use crate::error::{Error, Kind};
 use crate::pipeline::Engine;
 
@@ -117,23 +117,6 @@ impl From<SettingsErrors> for Failure {
     fn from(errors: SettingsErrors) -> Self {
         Self::Usage(errors.to_string())
     }
-}
-
-/// Log lines go to standard error; standard output is for results.
-fn start_log(settings: &LogSettings) {
-    let level = settings.level.as_str();
-    // Libraries tell their own story at their own levels: warnings are enough unless everything is asked for.
-    let filter = match settings.level {
-        LogLevel::Error | LogLevel::Warn | LogLevel::Trace => level.to_owned(),
-        LogLevel::Info | LogLevel::Debug => format!("warn,tenter={level}"),
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
-    let started = match settings.format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
-    // Only a second start in one process fails, and the first log is as good.
-    drop(started);
 }
 
 /// Socket and timer threads; work runs on the engine's own pool.

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::document::DocumentFlags;
 use super::flags::SettingFlags;
-use super::{Failure, load, start_engine, start_log, start_runtime};
+use super::{Failure, load, log, start_engine, start_runtime};
 use crate::config::{LogLevel, Source};
 use crate::error::Error;
 use crate::json::{self, Problems};
-use crate::options::RenderOptions;
+use crate::options::{RenderOptions, Variables};
 use crate::output::{Format, Making};
 use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
 use crate::report::{JsonPath, Problem};
@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// Options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
     #[arg(long, value_name = "JSON|@FILE")]
     options: Option<String>,
+    /// What placeholders of the design become, as `variables` of the HTTP API: JSON, or a file with JSON
+    #[arg(long, value_name = "JSON|FILE")]
+    variables: Option<String>,
     /// All pages, one picture each: -o out-{page}.png. A PDF has all pages anyway
     #[arg(long)]
     all_pages: bool,
@@ -49,11 +52,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
         loaded.settings.log.level = LogLevel::Warn; // one render, one person: warnings are printed below
     }
-    start_log(&loaded.settings.log);
+    log::start(&loaded.settings.log);
     let depth = loaded.settings.design.json_depth;
 
     let design = json::parse(&read(&arguments.design)?, depth).map_err(Error::invalid)?;
-    let options = read_options(arguments, depth)?;
+    let mut options = read_options(arguments, depth)?;
+    if let Some(given) = &arguments.variables {
+        options.variables = Some(read_variables(given, depth)?);
+    }
     let format = choose_format(&options, &arguments.output)?;
     if arguments.all_pages && matches!(format.making(), Making::Document) {
         let message = "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file";
@@ -87,10 +93,25 @@ fn read_options(arguments: &Arguments, depth: usize) -> Result<RenderOptions, Fa
 
 const OPTIONS: &str = "--options";
 
-fn in_options(mut problem: Problem) -> Error {
-    problem.path = OPTIONS.into();
-    Error::invalid(problem)
+fn in_options(problem: Problem) -> Error {
+    Error::invalid(Problem { path: OPTIONS.into(), ..problem })
 }
+
+/// An object in braces, or else the name of a file that holds one.
+fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
+    let value = match given.trim_start().starts_with('{') {
+        true => json::parse(given.as_bytes(), depth),
+        false => json::parse(&read(Path::new(given.strip_prefix('@').unwrap_or(given)))?, depth),
+    };
+    let value = value.map_err(|problem| Error::invalid(Problem { path: VARIABLES.into(), ..problem }))?;
+    let mut problems = Problems::new();
+    match Variables::read(&value, VARIABLES.into(), &mut problems) {
+        Some(variables) if problems.is_empty() => Ok(variables),
+        _ => Err(Error::Invalid(problems.into_vec()).into()),
+    }
+}
+
+const VARIABLES: &str = "--variables";
 
 /// The options' format, else the file's ending, else PNG.
 fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn Format, Error> {

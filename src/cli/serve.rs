@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::SettingFlags;
-use super::{Failure, load, memory, start_engine, start_log, start_runtime};
+use super::{Failure, load, log, memory, start_engine, start_runtime};
 use crate::config::{Loaded, Settings};
 use crate::jobs::{DataFolder, Jobs, Results, system_clock};
 use crate::pipeline::Engine;
@@ -23,7 +23,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = load(&arguments.settings)?;
     loaded.check_exposure()?;
     let Loaded { settings, unknown_variables, .. } = loaded;
-    start_log(&settings.log);
+    let runtime = start_runtime()?;
+    let traces = log::start_with_traces(&settings.log, runtime.handle())?;
     for variable in unknown_variables {
         tracing::warn!(%variable, "no setting has this name; see `tenter settings`");
     }
@@ -31,7 +32,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let results = Results::open(&settings.files, &folder).map_err(told)?;
     let engine = start_engine(&settings)?;
     let jobs = Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(told)?;
-    start_runtime()?.block_on(serve(settings, engine, results, jobs))
+    let served = runtime.block_on(serve(settings, engine, results, jobs));
+    drop(traces); // while there is a runtime to send the last ones
+    served
 }
 
 fn told(error: impl std::fmt::Display) -> Failure {

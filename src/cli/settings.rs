@@ -27,6 +27,7 @@ const SECTIONS: [Section; 11] = [
     Section::Jobs,
     Section::Webhooks,
     Section::Rendering,
+    Section::Gpu,
     Section::Design,
     Section::Assets,
     Section::Fonts,

@@ -69,8 +69,34 @@ pub struct ServerSettings {
     pub write_timeout: Duration,
     /// `TENTER_STOP_GRACE` — after SIGTERM, for admitted requests and jobs to finish. Default 60 s.
     pub stop_grace: Duration,
+    /// `TENTER_METRICS` — who may read `/metrics`. Default: whoever may call.
+    pub metrics: MetricsAccess,
+    /// `TENTER_PAGES` — whether `/` and `/api` show pages for people. Default on.
+    pub pages: Switch,
     /// What one key may ask for.
     pub key_limits: KeyLimits,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Who has one of `TENTER_KEYS`; anyone when there are none.
+    #[default]
+    Key,
+    /// Anyone who reaches the port.
+    Open,
+    /// Nobody.
+    Off,
+}
+
+/// Something that is there or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// It is there.
+    #[default]
+    On,
+    /// It is not.
+    Off,
 }
 
 /// What one key may ask for; without keys, what all callers together may. 0 is no limit.
@@ -97,6 +123,8 @@ impl Default for ServerSettings {
             write_timeout: Duration::from_secs(30),
             connections: 1024,
             stop_grace: Duration::from_secs(60),
+            metrics: MetricsAccess::default(),
+            pages: Switch::default(),
             key_limits: KeyLimits::default(),
         }
     }
@@ -338,6 +366,9 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// `TENTER_LOG_LEVEL`. Default info.
     pub level: LogLevel,
+    /// `TENTER_TRACES_URL` — an OTLP collector that takes protobuf over HTTP, such as `http://127.0.0.1:4318/v1/traces`.
+    /// Default none: no traces.
+    pub traces_url: Option<String>,
 }
 
 /// What a design may cost before anything is fetched.
@@ -351,11 +382,13 @@ pub struct DesignLimits {
     pub pages: usize,
     /// `TENTER_MAX_TEXT_CHARS` — characters of one text. Default 100 000.
     pub text_chars: usize,
+    /// `TENTER_MAX_VARIABLE_BYTES` — what the values of `variables` may add. Default 16 MiB.
+    pub variable_bytes: usize,
 }
 
 impl Default for DesignLimits {
     fn default() -> Self {
-        Self { json_depth: 100, elements: 20_000, pages: 1000, text_chars: 100_000 }
+        Self { json_depth: 100, elements: 20_000, pages: 1000, text_chars: 100_000, variable_bytes: 16 << 20 }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{Accepts, Field};
-use super::{LogFormat, LogLevel, RasterizerChoice, Settings};
+use super::{LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Settings, Switch};
 
 /// Groups of settings, in the order of the docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +209,21 @@ pub static SETTINGS: &[Setting] = {
             "After SIGTERM or SIGINT: how long admitted requests and begun jobs may take to finish. Let the orchestrator \
              wait longer.",
             |s| &mut s.server.stop_grace,
+        ),
+        row(
+            Server,
+            "TENTER_METRICS",
+            Accepts::OneOf(MetricsAccess::WORDS),
+            "Who may read `/metrics`: those with one of TENTER_KEYS (anyone when there are none), anyone, or nobody.",
+            |s| &mut s.server.metrics,
+        ),
+        row(
+            Server,
+            "TENTER_PAGES",
+            Accepts::OneOf(Switch::WORDS),
+            "The pages for people: `/` to try a design, `/api` to read about the calls. They bring no way in that the calls \
+             do not have.",
+            |s| &mut s.server.pages,
         ),
         row(
             Server,
@@ -470,6 +485,13 @@ pub static SETTINGS: &[Setting] = {
         }),
         row(
             Design,
+            "TENTER_MAX_VARIABLE_BYTES",
+            Accepts::Bytes(KIB, GIB),
+            "What the values of `variables` may add to a design, everywhere they are filled in together.",
+            |s| &mut s.design.variable_bytes,
+        ),
+        row(
+            Design,
             "TENTER_MAX_JSON_DEPTH",
             // 120: serde_json itself stops at 128, and its message names no setting.
             Accepts::Whole(8, 120),
@@ -587,6 +609,15 @@ pub static SETTINGS: &[Setting] = {
             Accepts::OneOf(LogLevel::WORDS),
             "The least important line that is still written. `info` has one line a request.",
             |s| &mut s.log.level,
+        ),
+        row(
+            Log,
+            "TENTER_TRACES_URL",
+            URL,
+            "Where OpenTelemetry traces go: a collector's OTLP address for protobuf over HTTP, such as \
+             http://127.0.0.1:4318/v1/traces. A caller's `traceparent` is continued. None: no traces. The SDK's own OTEL_… \
+             variables (sampling, queue, attributes) count too.",
+            |s| &mut s.log.traces_url,
         ),
     ]
 };

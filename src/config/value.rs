@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, RasterizerChoice, Secret, Word,
+    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Switch, Word,
 };
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
@@ -315,6 +315,8 @@ macro_rules! choice_field {
     };
 }
 choice_field!(RasterizerChoice { "auto" => Auto, "cpu" => Cpu, "gpu" => Gpu });
+choice_field!(MetricsAccess { "key" => Key, "open" => Open, "off" => Off });
+choice_field!(Switch { "on" => On, "off" => Off });
 choice_field!(LogFormat { "text" => Text, "json" => Json });
 choice_field!(LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace });
 

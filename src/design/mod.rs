@@ -17,6 +17,7 @@ mod input;
 mod migrate;
 pub mod props;
 pub mod resolve;
+pub mod variables;
 
 use std::fmt;
 use std::sync::Arc;

@@ -163,7 +163,7 @@ fn ids_are_made_from_places() {
 
 #[test]
 fn limits_name_their_settings() {
-    let limits = DesignLimits { json_depth: 10, elements: 4, pages: 2, text_chars: 3 };
+    let limits = DesignLimits { json_depth: 10, elements: 4, pages: 2, text_chars: 3, ..DesignLimits::default() };
     let refused = |design: Value| {
         let error = Design::parse(design.to_string().as_bytes(), &limits).expect_err("refused");
         assert_eq!(error.problems.len(), 1, "{error:?}");

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::moment::Moment;
 
@@ -47,7 +48,7 @@ impl fmt::Display for JobId {
 }
 
 /// Where a job is in its life: `scheduled` → `progress` → `done` or `error`. A job that is tried again is `scheduled` again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Waits for a worker.
@@ -78,10 +79,11 @@ impl Status {
 }
 
 /// The job object: what calls answer and webhooks carry, field for field.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Job {
     /// By which it is asked for.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub id: JobId,
     /// Where it is.
     pub status: Status,
@@ -90,12 +92,16 @@ pub struct Job {
     /// Why it failed; empty when it did not.
     pub error: String,
     /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Moment,
     /// When it was last begun.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub started_at: Option<Moment>,
     /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub completed_at: Option<Moment>,
     /// When it last changed; `None` for a fresh one.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub updated_at: Option<Moment>,
     /// 0 to 100, by pages.
     pub progress: f64,
@@ -108,7 +114,7 @@ fn as_text<S: serde::Serializer>(id: &JobId, serializer: S) -> Result<S::Ok, S::
 }
 
 /// Some of an owner's jobs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Listing {
     /// Newest first.
     pub renders: Vec<Job>,

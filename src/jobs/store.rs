@@ -266,7 +266,7 @@ pub enum Then {
 }
 
 /// A delivery as its job's owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DeliveryRecord {
     /// The same for every try.
     pub id: String,
@@ -277,10 +277,13 @@ pub struct DeliveryRecord {
     /// Tries up to now.
     pub attempts: u32,
     /// When the event was.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Moment,
     /// When it is tried next.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_at: Option<Moment>,
     /// When it was tried last.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_at: Option<Moment>,
     /// The receiver's last status.
     pub answer: Option<u16>,

@@ -44,6 +44,11 @@ impl<'a> Reader<'a> {
         self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Where problems go, for values that are read by others.
+    pub fn problems(&mut self) -> &mut Problems {
+        self.problems
+    }
+
     /// Reports a problem with member `key`.
     pub fn problem(&mut self, key: &str, message: impl Into<String>) {
         self.problems.push(self.at.key(key), message);

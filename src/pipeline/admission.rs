@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
+use super::counts::Fill;
 use crate::error::Error;
 
 /// Two bounds: requests inside (at work or waiting), and requests at work.
@@ -53,6 +54,13 @@ impl Admission {
         }
     }
 
+    /// Read one after the other: at most a request off while others come and go.
+    pub(super) fn fill(&self) -> Fill {
+        let inside = (self.working + self.waiting).saturating_sub(self.inside.available_permits());
+        let working = self.working.saturating_sub(self.workers.available_permits());
+        Fill { working, waiting: inside.saturating_sub(working), workers: self.working, queue: self.waiting }
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.inside.available_permits() == 0
     }
@@ -98,6 +106,7 @@ mod tests {
         let admission = Admission::new(1, 1);
         let at_work = pollster::block_on(admission.start(admission.enter().expect("first"))).expect("a worker");
         let waiting = admission.enter().expect("second waits");
+        assert_eq!(admission.fill(), Fill { working: 1, waiting: 1, workers: 1, queue: 1 });
         let Err(refused) = admission.enter() else { panic!("third has no place") };
         assert!(matches!(refused, Error::Busy { working: 1, waiting: 1, .. }), "{refused}");
         drop(at_work);

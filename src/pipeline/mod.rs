@@ -10,6 +10,7 @@
 
 mod admission;
 mod choice;
+mod counts;
 mod document;
 mod render;
 mod rooms;
@@ -27,11 +28,13 @@ use tokio::time::Instant;
 use self::admission::{Admission, Permit};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
+use crate::assets::AssetCounts;
 use crate::config::Settings;
 use crate::error::Error;
-use crate::pool::Pool;
+use crate::pool::{PARSERS, Pool};
 
 pub use self::choice::{Pages, format_for};
+pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
 pub use self::render::{RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
 pub use crate::paint::{GpuReport, Report as PaintReport};
@@ -46,6 +49,7 @@ struct Inner {
     admission: Admission,
     deadline: Duration,
     rooms: Arc<Rooms>,
+    counts: PipelineCounts,
 }
 
 impl Engine {
@@ -57,7 +61,8 @@ impl Engine {
         let pool = Arc::new(Pool::new(settings.render.threads)?);
         let rooms = Arc::new(Rooms::new(settings, &pool)?);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
-        Ok(Self(Arc::new(Inner { pool, admission, deadline: settings.render.deadline, rooms })))
+        let (deadline, counts) = (settings.render.deadline, PipelineCounts::new());
+        Ok(Self(Arc::new(Inner { pool, admission, deadline, rooms, counts })))
     }
 
     /// What paints as a rule: `cpu`, `gpu`. Each page says what painted it: [`RenderedPage::rasterizer`].
@@ -68,6 +73,26 @@ impl Engine {
     /// What the painter runs on and what it counted: for metrics and readiness.
     pub fn paint_report(&self) -> PaintReport {
         self.0.rooms.rasterizer.report()
+    }
+
+    /// What requests did since the start.
+    pub fn counts(&self) -> &PipelineCounts {
+        &self.0.counts
+    }
+
+    /// What fetching did since the start.
+    pub fn asset_counts(&self) -> &AssetCounts {
+        self.0.rooms.asset_counts()
+    }
+
+    /// Threads of parsers that did not come back in time; above 0, plan a restart.
+    pub fn stuck_threads(&self) -> usize {
+        PARSERS.stuck()
+    }
+
+    /// How full workers and queue are.
+    pub fn fill(&self) -> Fill {
+        self.0.admission.fill()
     }
 
     /// True when the next request would be refused as `Busy`.
@@ -81,7 +106,9 @@ impl Engine {
     /// `Busy` at once when workers and queue are full; `Timeout` when no worker came free before the deadline.
     pub async fn admit(&self) -> Result<Session, Error> {
         let begun = Instant::now();
-        let place = self.0.admission.enter()?;
+        let place = self.0.admission.enter().inspect_err(|_| {
+            self.0.counts.refused.inc();
+        })?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
         let permit = stopwatch.within(Stage::Queue, self.0.admission.start(place)).await??;
         Ok(self.session(permit, stopwatch))
@@ -201,6 +228,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.abandoned.store(true, Ordering::Relaxed);
+        self.engine.0.counts.count(self.stopwatch.timings());
         self.engine.0.admission.learn(self.at_work.elapsed());
     }
 }

@@ -12,8 +12,8 @@ use super::rooms::{Loaded, Rooms, check_images};
 use super::sink::Sink;
 use super::{Session, Stage};
 use crate::assets::AssetRequests;
-use crate::design::Design;
 use crate::design::resolve::{self, FamilyUse, FontError};
+use crate::design::{Design, variables};
 use crate::error::Error;
 use crate::options::{ColorSpace, RenderOptions};
 use crate::output::{Format, Making};
@@ -101,7 +101,7 @@ impl Session {
 
         let prepared = self.work(Stage::Parse, {
             let rooms = rooms.clone();
-            move || prepare(&rooms, &request)
+            move || prepare(&rooms, request)
         });
         let prepared = Arc::new(prepared.await??);
 
@@ -148,9 +148,13 @@ impl Session {
 }
 
 /// Reads the design, chooses its pages, holds them against the limits, and lists what they need.
-fn prepare(rooms: &Rooms, request: &RenderRequest) -> Result<Prepared, Error> {
-    let RenderRequest { design, at, options, format, pages } = request;
-    let design = Design::from_value(design, at.clone(), &rooms.design_limits)?;
+fn prepare(rooms: &Rooms, request: RenderRequest) -> Result<Prepared, Error> {
+    let RenderRequest { design: mut value, at, options, format, pages } = request;
+    let options = &options;
+    let limits = &rooms.design_limits;
+    let filled = options.variables.as_ref().map(|it| variables::fill_in(&mut value, &at, it, limits)).transpose()?;
+    let mut design = Design::from_value(&value, at, limits)?;
+    design.warnings.extend(filled.unwrap_or_default());
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
     let is_document = matches!(format.making(), Making::Document);
     for page in pages.iter().map(|index| &design.pages[*index]) {
@@ -166,19 +170,19 @@ fn prepare(rooms: &Rooms, request: &RenderRequest) -> Result<Prepared, Error> {
             sheet.map_err(|error| refused(error.to_string()))?;
         }
     }
-    let inks = inks(rooms, request)?;
+    let inks = inks(rooms, format, options)?;
     let requests = resolve::asset_requests(&design, &pages, options);
     let families = resolve::missing_families(&design, &pages, &rooms.library);
     Ok(Prepared { design, inks, pages, requests, families })
 }
 
 /// The press that was asked for, where the format can hold inks.
-fn inks(rooms: &Rooms, request: &RenderRequest) -> Result<Option<Inks>, Error> {
-    let holds_inks = match request.format.making() {
+fn inks(rooms: &Rooms, format: &dyn Format, options: &RenderOptions) -> Result<Option<Inks>, Error> {
+    let holds_inks = match format.making() {
         Making::Pictures(format) => format.holds_inks(),
         Making::Document => true,
     };
-    let ColorSpace::Cmyk(profile) = request.options.color else { return Ok(None) };
+    let ColorSpace::Cmyk(profile) = options.color else { return Ok(None) };
     if !holds_inks {
         return Ok(None);
     }
@@ -186,7 +190,7 @@ fn inks(rooms: &Rooms, request: &RenderRequest) -> Result<Option<Inks>, Error> {
         let path = JsonPath::from(OPTIONS).key("color").key("profile");
         Error::Asset(vec![Problem { path, message: error.to_string() }])
     })?;
-    Ok(Some(Inks { press, black_text: request.options.black_text }))
+    Ok(Some(Inks { press, black_text: options.black_text }))
 }
 
 /// The fonts of this request, ready to lay texts out, and which were replaced.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::assets::svg::SvgFonts;
-use crate::assets::{AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, WebFace};
+use crate::assets::{AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, WebFace};
 use crate::config::{DesignLimits, RasterizerChoice, Settings};
 use crate::design::resolve::FamilyUse;
 use crate::error::Error;
@@ -62,6 +62,11 @@ impl Rooms {
             web_fonts,
             families_at_once: settings.assets.parallel.max(1),
         })
+    }
+
+    /// What fetching did since the start.
+    pub(super) fn asset_counts(&self) -> &AssetCounts {
+        self.loader.counts()
     }
 
     /// Fetches and decodes everything, families of the font service beside the rest. Failures are in the result.

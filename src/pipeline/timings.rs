@@ -5,8 +5,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use crate::error::Error;
+use crate::report::SPANS;
 
 /// The steps, in order. The names are part of the log and of `server-timing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,10 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// In the order in which a request takes them.
+    pub const ALL: [Self; 7] =
+        [Self::Queue, Self::Parse, Self::Assets, Self::Resolve, Self::Paint, Self::Encode, Self::Answer];
+
     /// As written in the log.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +103,8 @@ impl Stopwatch {
     /// `future`'s result, or `Timeout` when the deadline comes first.
     pub(super) async fn within<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
         let begun = Instant::now();
-        let result = timeout_at(self.deadline, future).await;
+        let span = tracing::info_span!(target: SPANS, "stage", otel.name = stage.as_str());
+        let result = timeout_at(self.deadline, future.instrument(span)).await;
         self.timings.add(stage, begun.elapsed());
         result.map_err(|_| {
             let (slowest, took) = self.timings.slowest().unwrap_or((stage, Duration::ZERO));

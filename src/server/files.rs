@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::App;
-use super::problem::Refusal;
+use super::problem::{ErrorBody, Refusal};
+use super::{App, openapi};
 use crate::config::FileSettings;
 use crate::error::Error;
 use crate::jobs::{Area, Clock, ResultError, Results};
@@ -151,6 +151,17 @@ async fn find(app: &App, name: &str) -> Result<Found, Refusal> {
 }
 
 /// GET and HEAD /files/{name}. Needs no key: the name is one.
+#[utoipa::path(
+    get,
+    path = "/files/{name}",
+    summary = "The file behind a link",
+    params(("name" = String, Path, description = "As the link has it; it cannot be guessed")),
+    responses(
+        (status = 200, description = "The file", content((openapi::Bytes = "image/png"), (openapi::Bytes = "image/jpeg"))),
+        (status = 404, description = "No such file, or no longer", body = ErrorBody),
+        (status = 500, description = "The file cannot be read", body = ErrorBody),
+    ),
+)]
 pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Refusal> {
     let Found { area, media_type, left } = find(&app, &name).await?;
     let found = app.files.results.get(area, &name).await.map_err(|error| match error {

@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
-use crate::pipeline::GpuReport;
+use crate::pipeline::{GpuReport, PaintReport};
 
 /// Where the service is in its life. Cheap to clone; all clones show the same.
 #[derive(Clone, Default)]
@@ -33,28 +34,91 @@ impl Health {
     }
 }
 
+/// How the service is, in a word.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Word {
+    status: &'static str,
+}
+
+/// The same, and what paints.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Readiness {
+    status: &'static str,
+    /// As a rule; each answer says what painted it.
+    rasterizer: &'static str,
+    gpus: Vec<Gpu>,
+    /// Adapters that are there and not used, each with the reason.
+    refused_adapters: Vec<String>,
+}
+
+/// One graphics processor in use.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Gpu {
+    name: &'static str,
+    adapter: String,
+    driver: String,
+    pci_bus_id: String,
+    /// It computes on the CPU.
+    software: bool,
+    /// In px.
+    max_texture_side: u32,
+    /// False while it is set up anew after a fault.
+    up: bool,
+    /// Pages that wait for it.
+    queued: usize,
+    rebuilds: u64,
+    latest_fault: String,
+}
+
+impl From<GpuReport> for Gpu {
+    fn from(report: GpuReport) -> Self {
+        let GpuReport {
+            name,
+            adapter,
+            driver,
+            pci_bus_id,
+            software,
+            max_texture_side,
+            up,
+            queued,
+            rebuilds,
+            latest_fault,
+        } = report;
+        Self { name, adapter, driver, pci_bus_id, software, max_texture_side, up, queued, rebuilds, latest_fault }
+    }
+}
+
 /// 200 as long as anything answers.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    summary = "Does anything answer?",
+    responses((status = 200, description = "As long as anything answers", body = Word)),
+)]
 pub(super) async fn live() -> Response {
-    Json(json!({"status": "ok"})).into_response()
+    Json(Word { status: "ok" }).into_response()
 }
 
 /// 200 when requests are welcome, else 503. Says what paints, so that a node that lost its GPU is seen.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    summary = "Are requests welcome?",
+    responses(
+        (status = 200, description = "Requests are welcome", body = Readiness),
+        (status = 503, description = "Starting or stopping", body = Readiness),
+    ),
+)]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let (status, word) = match app.health.0.load(Ordering::SeqCst) {
         READY => (StatusCode::OK, "ready"),
         STARTING => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    let report = app.engine.paint_report();
-    let gpu = |it: &GpuReport| {
-        json!({
-            "name": it.name, "adapter": it.adapter, "driver": it.driver, "pciBusId": it.pci_bus_id,
-            "software": it.software, "maxTextureSide": it.max_texture_side, "up": it.up, "queued": it.queued,
-            "rebuilds": it.rebuilds, "latestFault": it.latest_fault,
-        })
-    };
-    let gpus: Vec<_> = report.gpus.iter().map(gpu).collect();
+    let PaintReport { gpus, refused, .. } = app.engine.paint_report();
+    let gpus = gpus.into_iter().map(Gpu::from).collect();
     let rasterizer = app.engine.rasterizer();
-    let answer = json!({"status": word, "rasterizer": rasterizer, "gpus": gpus, "refusedAdapters": report.refused});
-    (status, Json(answer)).into_response()
+    (status, Json(Readiness { status: word, rasterizer, gpus, refused_adapters: refused })).into_response()
 }

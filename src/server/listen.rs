@@ -88,12 +88,19 @@ async fn accept(
     Ok((stream, slot))
 }
 
+/// Headers of one request; more is answered with 431. Browsers behind proxies send about 40.
+const MOST_HEADERS: usize = 100;
+/// Bytes of the head of one request; more is answered with 431. Also what is read ahead of a body.
+const HEAD_BYTES: usize = 64 << 10;
+
 /// Answers requests until the peer closes, is too slow with a head, or the service stops. Dropping it drops the handler
 /// and with it everything the request was doing.
 async fn connection(stream: Patient, router: Router, header_timeout: Duration, stopping: CancellationToken) {
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut ended = poll_fn(|cx| serving.poll_without_shutdown(cx));
     let stopped = tokio::select! {

@@ -7,8 +7,10 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument;
 
 use super::limits::Quota;
+use super::traces;
 use crate::pipeline::Timings;
 
 /// Taken from the caller when it is short and plain, made otherwise, always returned.
@@ -42,7 +44,9 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
         begun: Instant::now(),
         written: false,
     };
-    let mut response = next.run(request).await;
+    let span = traces::begin(&request, &line.id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    traces::end(&span, response.status());
     response.headers_mut().insert(REQUEST_ID, id);
     line.write(&response);
     response

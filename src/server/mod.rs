@@ -12,11 +12,15 @@ mod health;
 mod limits;
 mod listen;
 mod log;
+mod metrics;
+mod openapi;
+mod pages;
 mod patience;
 mod prefer;
 mod problem;
 mod render;
 mod renders;
+mod traces;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -32,8 +36,9 @@ use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use self::auth::KeyRing;
 use self::limits::Limits;
+use self::metrics::Metrics;
 use self::problem::Refusal;
-use crate::config::Settings;
+use crate::config::{Settings, Switch};
 use crate::jobs::Jobs;
 use crate::pipeline::Engine;
 
@@ -51,6 +56,7 @@ pub struct App {
     files: Files,
     jobs: Jobs,
     health: Health,
+    metrics: Metrics,
 }
 
 impl App {
@@ -58,7 +64,8 @@ impl App {
     pub fn new(engine: Engine, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
         let keys = Arc::new(KeyRing::new(&settings.server.keys));
         let limits = Arc::new(Limits::new(&settings.server));
-        Self { engine, settings: Arc::new(settings), keys, limits, files, jobs, health }
+        let metrics = Metrics::new(&engine);
+        Self { engine, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
     }
 }
 
@@ -67,7 +74,13 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// All routes and what every request passes.
 pub fn router(app: App) -> Router {
+    let metrics = app.metrics.clone();
+    let pages = match app.settings.server.pages {
+        Switch::On => pages::routes(),
+        Switch::Off => Router::new(),
+    };
     let routes = Router::new()
+        .merge(pages)
         .route("/api/render", post(render::classic))
         .route("/api/renders", post(renders::create))
         .route("/api/renders/list", get(renders::list))
@@ -75,6 +88,8 @@ pub fn router(app: App) -> Router {
         .route("/api/renders/{id}/deliveries", get(renders::deliveries))
         .route("/api/renders/{id}/deliveries/{delivery}/retry", post(renders::retry))
         .route("/files/{name}", get(files::serve))
+        .route("/openapi.json", get(openapi::serve))
+        .route("/metrics", get(metrics::serve))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(async || Refusal::NotFound)
@@ -85,6 +100,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(cors())
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(metrics, metrics::count))
         .layer(middleware::from_fn(log::request))
 }
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::log::Failure;
 use crate::error::{Error, Kind};
@@ -101,10 +102,12 @@ impl From<JobError> for Refusal {
 const COME_BACK_SECONDS: u64 = 10;
 
 /// The body of every answer that is not a success.
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    /// The first problem in full, and how many there are besides.
     error: String,
-    problems: &'a [Problem],
+    /// Each with its place in the request; empty when the request is not to blame.
+    problems: Vec<Problem>,
 }
 
 impl Refusal {
@@ -187,10 +190,10 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let problems = match &self {
-            Self::Render(error) => error.problems(),
-            _ => &[],
+            Self::Render(error) => error.problems().to_vec(),
+            _ => Vec::new(),
         };
-        let mut response = (self.status(), Json(Body { error: self.message(), problems })).into_response();
+        let mut response = (self.status(), Json(ErrorBody { error: self.message(), problems })).into_response();
         let headers = response.headers_mut();
         match &self {
             Self::Key => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),

@@ -8,10 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::App;
 use super::body;
 use super::log::RenderNotes;
+use super::openapi;
 use super::problem::Refusal;
 use crate::error::Error;
 use crate::json::{self, Problems, Reader};
@@ -46,8 +48,8 @@ const OUTPUT_FORMATS: &[(&str, OutputFormat)] =
 const DESIGN: &str = "design";
 const OPTIONS: &str = "exportOptions";
 
-/// Options that older documentation places beside `design`; `exportOptions` wins.
-const ALSO_OUTSIDE: &[&str] = &["textVerticalResizeEnabled"];
+/// Options that callers write beside `design`, as older documentation has it or as ours may; `exportOptions` wins.
+const ALSO_OUTSIDE: &[&str] = &["textVerticalResizeEnabled", "variables"];
 
 /// The body of the call.
 struct ClassicCall {
@@ -96,6 +98,27 @@ impl ClassicCall {
 }
 
 /// POST /api/render?KEY=…
+#[utoipa::path(
+    post,
+    path = "/api/render",
+    summary = "Render a design and wait for it",
+    description = "Answers with the picture inside JSON, a link to it, or its bytes, as `outputFormat` asks.",
+    request_body = openapi::ClassicCall,
+    responses(
+        (
+            status = 200,
+            description = "The picture",
+            content((Answer = "application/json"), (openapi::Bytes = "image/png"), (openapi::Bytes = "image/jpeg")),
+            headers(
+                ("x-rendered-by" = String, description = "What painted"),
+                ("x-tenter-warnings" = String, description = "How many warnings there are"),
+                ("server-timing" = String, description = "Milliseconds of each stage"),
+            ),
+        ),
+        openapi::RenderErrors,
+    ),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn classic(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
@@ -157,10 +180,12 @@ async fn answer_admitted(
 /// Warnings told one by one; the header counts all. A design of many elements must not make its answer too large.
 const MOST_WARNINGS: usize = 100;
 
-/// The JSON answer.
-#[derive(Serialize)]
-struct Answer {
+/// The answer as JSON.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Answer {
+    /// `data:…`, or a link.
     url: String,
+    /// What was drawn otherwise than written; at most 100 are told one by one.
     warnings: Vec<Warning>,
 }
 

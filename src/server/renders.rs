@@ -5,10 +5,11 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::log::RenderNotes;
-use super::problem::Refusal;
-use super::{App, body, prefer, render};
+use super::problem::{ErrorBody, Refusal};
+use super::{App, body, openapi, prefer, render};
 use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Owner, Submission};
 
 /// The same call again is the same job.
@@ -23,6 +24,23 @@ const KEY_CHARS: usize = 255;
 const PER_PAGE: u64 = 100;
 
 /// POST /api/renders
+#[utoipa::path(
+    post,
+    path = "/api/renders",
+    summary = "Render a design in the background",
+    params(
+        ("prefer" = Option<String>, Header, description = "`wait`: answer when the job has ended, within bounds"),
+        ("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key and body give the same job"),
+    ),
+    request_body = openapi::JobCall,
+    responses(
+        (status = 200, description = "The job", body = Job),
+        (status = 409, description = "The idempotency key came before, with another body", body = ErrorBody),
+        (status = 503, description = "The store of jobs cannot do its work", body = ErrorBody),
+        openapi::RenderErrors,
+    ),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
@@ -85,6 +103,14 @@ fn own(app: &App, uri: &Uri, headers: &HeaderMap, id: &str) -> Result<(Owner, Jo
 }
 
 /// GET /api/renders/{id}
+#[utoipa::path(
+    get,
+    path = "/api/renders/{id}",
+    summary = "One job",
+    params(("id" = String, Path, description = "As the job object has it")),
+    responses((status = 200, description = "The job", body = Job), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -102,6 +128,17 @@ fn fresh(answer: impl IntoResponse) -> Response {
 }
 
 /// GET /api/renders/list?page=1&per_page=100
+#[utoipa::path(
+    get,
+    path = "/api/renders/list",
+    summary = "Jobs, newest first",
+    params(
+        ("page" = Option<u32>, Query, minimum = 1, description = "From 1"),
+        ("per_page" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Default 100"),
+    ),
+    responses((status = 200, description = "Some of the key's jobs", body = Listing), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
     let owner: Owner = app.keys.check(&uri, &headers)?.unwrap_or_default().into();
     let (mut page, mut per_page) = (1, PER_PAGE);
@@ -124,6 +161,14 @@ pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -
 }
 
 /// DELETE /api/renders/{id}
+#[utoipa::path(
+    delete,
+    path = "/api/renders/{id}",
+    summary = "Cancel or remove a job",
+    params(("id" = String, Path, description = "As the job object has it")),
+    responses((status = 204, description = "Gone, and its file"), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn remove(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -135,12 +180,20 @@ pub(super) async fn remove(
 }
 
 /// What a job's receiver was told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Deliveries {
     deliveries: Vec<DeliveryRecord>,
 }
 
 /// GET /api/renders/{id}/deliveries
+#[utoipa::path(
+    get,
+    path = "/api/renders/{id}/deliveries",
+    summary = "What the job's receiver was told",
+    params(("id" = String, Path, description = "As the job object has it")),
+    responses((status = 200, description = "All deliveries", body = Deliveries), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn deliveries(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -153,6 +206,17 @@ pub(super) async fn deliveries(
 }
 
 /// POST /api/renders/{id}/deliveries/{delivery}/retry
+#[utoipa::path(
+    post,
+    path = "/api/renders/{id}/deliveries/{delivery}/retry",
+    summary = "Tell the receiver again",
+    params(
+        ("id" = String, Path, description = "As the job object has it"),
+        ("delivery" = String, Path, description = "As the delivery has it"),
+    ),
+    responses((status = 200, description = "The delivery, under way again", body = DeliveryRecord), openapi::JobErrors),
+    security(("key" = []), ("bearer" = [])),
+)]
 pub(super) async fn retry(
     State(app): State<App>,
     Path((id, delivery)): Path<(String, String)>,

@@ -37,11 +37,17 @@ const CLOSED: &[&str] = &[
     "http://[2002:7f00:1::]:PORT/",
     "http://[fe80::1]:PORT/",
     "http://[fd00::1]:PORT/",
+    "http://[fec0::1]:PORT/",
+    "http://[64:ff9b:1::7f00:1]:PORT/",
+    "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]:PORT/",
+    "http://[2600::5efe:7f00:1]:PORT/",
     "http://169.254.169.254/latest/meta-data/",
+    "HTTP://169.254.169.254/latest/meta-data/",
     "http://10.0.0.1/",
     "http://172.16.0.1/",
     "http://192.168.0.1/",
-    "http://100.64.0.1/",
+    "http://100.64.0.0/",
+    "http://100.127.255.255/",
     "http://224.0.0.1/",
     "http://255.255.255.255/",
 ];
@@ -76,7 +82,7 @@ async fn what_is_no_web_address_is_refused() {
     for url in [
         "file:///etc/passwd",
         "/etc/passwd",
-        "\\\\host\\share",
+        "\\\\localhost\\etc\\passwd",
         "//host/x.png",
         "C:\\x.png",
         "ftp://example.com/x",
@@ -126,4 +132,96 @@ async fn redirects_are_checked_like_first_addresses() {
     answering.join().expect("four requests came");
     let met = behind.accept();
     assert!(met.is_err(), "a connection was made: {met:?}");
+}
+
+#[tokio::test]
+async fn names_and_passwords_in_addresses_are_refused() {
+    let service = service(&[]);
+    for url in
+        ["http://user:secret@127.0.0.1/", "http://example.com@127.0.0.1/", "https://example.com:80@169.254.169.254/"]
+    {
+        let answer = service.element(image(url)).await;
+        assert_refused(&answer, UNPROCESSABLE, ELEMENT, &["image with id i", "the part before @"]);
+    }
+}
+
+/// Whoever may write designs must not learn which ports are open in here.
+#[tokio::test]
+async fn answers_are_the_same_for_open_and_closed_ports() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let open = listener.local_addr().expect("an address").port();
+    let closed = {
+        let gone = TcpListener::bind("127.0.0.1:0").expect("a port");
+        gone.local_addr().expect("an address").port()
+    };
+    let service = service(&[]);
+    let mut told = Vec::new();
+    for port in [open, closed] {
+        let answer = service.element(image(&format!("http://127.0.0.1:{port}/"))).await;
+        told.push((answer.status, answer.error().replace(&port.to_string(), "PORT")));
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn webhooks_reach_no_closed_network() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let port = listener.local_addr().expect("an address").port();
+    let service = service(&[]);
+    let working = tokio::spawn({
+        let jobs = service.jobs.clone();
+        async move { jobs.run().await }
+    });
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"] {
+        let mut body = call(json!([]));
+        body["webhook"] = json!(format!("http://{host}:{port}/hook"));
+        let mut request = service::post("/api/renders", &body.to_string());
+        request.headers_mut().insert("prefer", "wait=20".parse().expect("a header"));
+        let answer = service.call(request).await;
+        if answer.status == StatusCode::OK {
+            assert_eq!(
+                answer.json()["status"],
+                "done",
+                "a webhook that cannot be reached fails no job: {:?}",
+                answer.body
+            );
+        } else {
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{:?}", answer.body);
+        }
+    }
+    working.abort();
+    let met = listener.accept();
+    assert!(met.is_err(), "a connection was made: {met:?}");
+}
+
+#[tokio::test]
+async fn links_lead_nowhere_else() {
+    let service = service(&[]);
+    std::fs::write(service.folder.path().join("secret.png"), b"secret").expect("written");
+    let name = "0000000069-00000000000000000000000000000007.png";
+    for path in [
+        "/files/..%2fsecret.png",
+        "/files/%2e%2e/secret.png",
+        "/files/../secret.png",
+        "/files/..\\secret.png",
+        "/files/%2fetc%2fpasswd",
+        "/files/secret.png%00",
+        "/files/C:%5csecret.png",
+        "/files//secret.png",
+        "/files/secret.png",
+        "/files/.",
+        "/web/..%2f..%2fCargo.toml",
+        "/web/examples/..%2f..%2fstyle.css",
+        "/api/renders/..%2f..%2fetc",
+        "/api/renders/%00",
+        &format!("/files/{name}"),
+        &format!("/files/{name}/.."),
+        &format!("/files/{}.png", "a".repeat(30_000)),
+    ] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty());
+        let Ok(request) = request else { continue }; // no path at all
+        let answer = service.call(request).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {:?}", answer.body);
+    }
 }

@@ -1,8 +1,8 @@
 //! What the internet sends: every request ends in a picture or in a clear refusal, never in a 5xx, and in bounded
 //! memory. No test asserts a time, but a case that takes more than a few seconds is a bug too.
 //!
-//! `json`, `numbers`, `texts`, `files`, `addresses` and `svgs` go through the real router; `program` asks the built
-//! program, where memory and signals matter; `mutants` changes small designs at random and renders them.
+//! `json`, `numbers`, `texts`, `files`, `bombs`, `templates`, `addresses` and `svgs` go through the real router; `program` and
+//! `wire` ask the built program, where memory, signals and sockets matter; `mutants` changes small designs at random and renders them.
 
 #[path = "../support/mutate.rs"]
 mod mutate;
@@ -10,13 +10,16 @@ mod mutate;
 mod service;
 
 mod addresses;
+mod bombs;
 mod files;
 mod json;
 mod mutants;
 mod numbers;
 mod program;
 mod svgs;
+mod templates;
 mod texts;
+mod wire;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

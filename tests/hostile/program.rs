@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 
 #[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
 fn tenter(folder: &std::path::Path) -> Command {
@@ -30,9 +30,9 @@ fn peak(child: &Child) -> Option<usize> {
 }
 
 /// A running service. Killed when dropped.
-struct Running {
+pub(super) struct Running {
     child: Child,
-    address: String,
+    pub(super) address: String,
     _folder: tempfile::TempDir,
 }
 
@@ -44,7 +44,7 @@ impl Drop for Running {
 }
 
 #[expect(clippy::disallowed_methods, reason = "reads a pipe to its end")]
-fn serve(settings: &[(&str, &str)]) -> Running {
+pub(super) fn serve(settings: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut child = tenter(folder.path())
         .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
@@ -69,7 +69,7 @@ fn serve(settings: &[(&str, &str)]) -> Running {
 }
 
 impl Running {
-    fn peak(&self) -> usize {
+    pub(super) fn peak(&self) -> usize {
         peak(&self.child).expect("running")
     }
 
@@ -83,7 +83,7 @@ impl Running {
     }
 
     /// Status and body of the answer.
-    fn call(&self, body: &[u8]) -> (u16, String) {
+    pub(super) fn call(&self, body: &[u8]) -> (u16, String) {
         let mut answer = Vec::new();
         self.send(body).read_to_end(&mut answer).expect("an answer");
         let answer = String::from_utf8_lossy(&answer).into_owned();

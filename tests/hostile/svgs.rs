@@ -39,7 +39,29 @@ async fn documents_that_explode_are_refused() {
         let inner = format!("<rect width='9' height='9' mask='url(#m{})'/>", at.wrapping_sub(1)).repeat(2);
         format!("<mask id='m{at}'>{inner}</mask>")
     });
+    let chain = |name: &str, use_it: &str| {
+        levels(25, |at| {
+            let below = at.wrapping_sub(1);
+            let inner = format!("<rect width='9' height='9' {use_it}='url(#n{below})'/>").repeat(2);
+            format!("<{name} id='n{at}' width='9' height='9' patternUnits='userSpaceOnUse'>{inner}</{name}>")
+        })
+    };
+    let (patterns, clips) = (chain("pattern", "fill"), chain("clipPath", "clip-path"));
+    let markers = levels(25, |at| {
+        let below = at.wrapping_sub(1);
+        let inner = format!("<path d='M0 0 1 1 2 2 3 3' marker-mid='url(#n{below})'/>");
+        format!("<marker id='n{at}'>{inner}</marker>")
+    });
     let cases = [
+        (svg(&format!("{patterns}<rect width='9' height='9' fill='url(#n24)'/>")), "too complex"),
+        (svg(&format!("{clips}<rect width='9' height='9' clip-path='url(#n24)'/>")), "too complex"),
+        (svg(&format!("{markers}<path d='M0 0 1 1 2 2 3 3' marker-mid='url(#n24)'/>")), "too complex"),
+        (
+            svg(
+                "<pattern id='a' width='1' height='1'><rect fill='url(#a)' width='1' height='1'/></pattern><rect fill='url(#a)' width='9' height='9'/>",
+            ),
+            "refers to itself",
+        ),
         (
             document(&format!(
                 "<!DOCTYPE svg [{laughs}]><svg xmlns='http://www.w3.org/2000/svg'><text>&a8;</text></svg>"
@@ -123,4 +145,49 @@ async fn documents_that_ask_for_too_many_pixels_are_drawn_coarser_or_in_part() {
             assert_drawn(&service.element(svg).await, &inside);
         }
     }
+}
+
+#[tokio::test]
+async fn documents_with_outside_declarations_are_read_without_them() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let here = listener.local_addr().expect("an address");
+    let service = service(&[("TENTER_ALLOW_ADDRESSES", "127.0.0.0/8")]);
+    for declaration in [
+        format!("<!DOCTYPE svg SYSTEM 'http://{here}/svg.dtd'>"),
+        format!("<!DOCTYPE svg PUBLIC '-//x//y' 'http://{here}/svg.dtd'>"),
+        format!("<?xml-stylesheet href='http://{here}/a.css' type='text/css'?>"),
+    ] {
+        let source = format!(
+            "{declaration}<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><rect width='9' height='9'/></svg>"
+        );
+        let answer = service.element(json!({"id": "s", "type": "svg", "src": document(&source)})).await;
+        assert!(matches!(answer.status, StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY), "{declaration}");
+    }
+    let met = listener.accept();
+    assert!(met.is_err(), "a connection was made: {met:?}");
+}
+
+/// What a browser would run is never handed on: there is no SVG among the outputs, and whatever is served is boxed in.
+#[tokio::test]
+async fn documents_are_never_echoed() {
+    let service = service(&[]);
+    let script = svg("<script>alert('echo')</script><rect width='9' height='9' onclick='alert(1)' fill='red'/>");
+    let element = json!({"id": "s", "type": "svg", "src": script, "width": 64, "height": 64});
+    for format in ["svg", "html", "image/svg+xml"] {
+        let mut request = call(json!([element]));
+        request["format"] = json!(format);
+        assert_eq!(service.render(request).await.status, StatusCode::BAD_REQUEST, "{format}");
+    }
+    let mut request = call(json!([element]));
+    request["outputFormat"] = json!("url");
+    let answer = service.render(request).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let url = answer.json()["url"].as_str().expect("a link").to_owned();
+    let path = url.find("/files/").map(|at| &url[at..]).expect("a path");
+    let file = service.get(path).await;
+    assert_eq!(file.header("content-type"), "image/png");
+    assert_eq!(file.header("x-content-type-options"), "nosniff");
+    assert_eq!(file.header("content-security-policy"), "default-src 'none'; sandbox");
+    assert!(!file.body.windows(4).any(|it| it == b"echo"));
 }

@@ -3,7 +3,7 @@
 //! In: reading the XML, the walls against explosion, colour replacement, usvg's tree to scene nodes, resvg for what
 //! nodes cannot hold. Not in: where the picture goes and how it is stretched (the caller), fetching: nothing outside
 //! the file is ever loaded, only `data:` images inside it.
-//! Imports: `config`, `scene`, `units`, `assets::decode` for embedded pictures; usvg and resvg appear here only.
+//! Imports: `config`, `pool`, `scene`, `units`, `assets::decode` for embedded pictures; usvg and resvg appear here only.
 //!
 //! `source` reads and writes the XML, `budget` counts what it would grow to, `colours` replaces colours, `images` holds
 //! embedded pictures, `nodes` walks the tree with `paints` and `clips`, `raster` draws the rest to pixels.
@@ -21,6 +21,7 @@ mod source;
 mod tests;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use kurbo::Size;
 use peniko::Blob;
@@ -28,8 +29,13 @@ use usvg::fontdb;
 
 use self::images::Images;
 use crate::config::AssetLimits;
+use crate::pool::{PARSERS, PoolError};
 use crate::scene::{Node, Picture};
 use crate::units::DeviceSize;
+
+/// For usvg to make its tree of a document that passed `budget`, which keeps it far below; against what `budget` does not
+/// foresee, since usvg itself knows no time (its nested references can take for ever).
+const PARSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Natural size of a document that says nothing about its size (CSS 2.2 §10.3.2).
 const DEFAULT_SIZE: Size = Size::new(300.0, 150.0);
@@ -69,6 +75,9 @@ pub enum SvgError {
         /// In the same units.
         limit: u64,
     },
+    /// usvg did not come back, or failed.
+    #[error("the SVG cannot be read: {0}; simplify it")]
+    Parser(PoolError),
     /// Pixels beyond reason.
     #[error(
         "drawing the SVG to {width}x{height} px takes too much memory or work; draw it smaller or simplify its filters, masks and patterns"
@@ -175,10 +184,9 @@ impl SvgAsset {
     }
 
     fn tree(&self, colors_replace: &[(String, String)], images: &Arc<Images>) -> Result<usvg::Tree, SvgError> {
-        match colours::replace(&self.source, colors_replace)? {
-            Some(source) => images.parse(&source),
-            None => images.parse(&self.source),
-        }
+        let source = colours::replace(&self.source, colors_replace)?.map_or_else(|| self.source.clone(), Into::into);
+        let images = images.clone();
+        PARSERS.run(PARSE_LIMIT, move || images.parse(&source)).map_err(SvgError::Parser)?
     }
 }
 

@@ -1,0 +1,260 @@
+//! GET /metrics: what the service did and how it is, for Prometheus (text of OpenMetrics 1.0).
+//!
+//! The rooms count with counters of their own; here they get their names, and what is known only at the moment of asking
+//! (queue, memory) is added. No label holds anything a caller wrote.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::App;
+use super::problem::{ErrorBody, Refusal};
+use crate::config::MetricsAccess;
+use crate::error::Error;
+use crate::jobs::Counts;
+use crate::pipeline::{Engine, seconds};
+
+/// Everything that is written out. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    in_progress: Gauge,
+    jobs: JobGauges,
+}
+
+/// Of the store of jobs, asked at every scrape.
+#[derive(Clone, Debug, Default)]
+struct JobGauges {
+    scheduled: Gauge,
+    progress: Gauge,
+    deliveries: Gauge,
+    /// 1 when the store answered, else 0, and then the others are old.
+    store_up: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    /// Of the answer; `left` when the caller did not wait for it.
+    status: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+impl Metrics {
+    pub(super) fn new(engine: &Engine) -> Self {
+        let durations = Family::<RouteLabel, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
+        let (requests, in_progress) = (Family::default(), Gauge::default());
+        let mut registry = Registry::with_prefix("tenter");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION")), ("rasterizer", engine.rasterizer())]);
+        registry.register("build", "Version and painter of this process", version);
+        registry.register("http_requests", "Answers by route, method and status", Family::clone(&requests));
+        registry.register_with_unit(
+            "http_request_duration",
+            "From the head of a request to the head of its answer",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register("http_requests_in_progress", "Requests not yet answered", Gauge::clone(&in_progress));
+        let pipeline = engine.counts();
+        registry.register_with_unit(
+            "stage_duration",
+            "Time of one render in each stage; queue is the wait for a worker",
+            Unit::Seconds,
+            pipeline.stages.clone(),
+        );
+        registry.register(
+            "renders_refused",
+            "Renders answered with 429 because workers and queue were full",
+            pipeline.refused.clone(),
+        );
+        let assets = engine.asset_counts();
+        registry.register("asset_cache_hits", "Pictures and fonts found in memory", assets.cache_hits.clone());
+        registry.register(
+            "asset_cache_misses",
+            "Pictures and fonts fetched, asked about again, or decoded",
+            assets.cache_misses.clone(),
+        );
+        registry.register("asset_fetched_bytes", "Received from the network for designs", assets.fetched_bytes.clone());
+        registry.register("asset_failures", "Pictures and fonts that could not be had", assets.failures.clone());
+        registry.register(
+            "fetch_refusals",
+            "Addresses in closed networks that a design asked for",
+            assets.refusals.clone(),
+        );
+        let jobs = JobGauges::default();
+        registry.register("jobs_scheduled", "Jobs waiting for a worker", jobs.scheduled.clone());
+        registry.register("jobs_progress", "Jobs being rendered", jobs.progress.clone());
+        registry.register("webhooks_waiting", "Webhooks not delivered yet", jobs.deliveries.clone());
+        registry.register("jobs_store_up", "1 when the store of jobs answers, else 0", jobs.store_up.clone());
+        registry.register_collector(Box::new(Now(engine.clone())));
+        Self { registry: Arc::new(registry), requests, durations, in_progress, jobs }
+    }
+}
+
+/// What is asked for at the moment of the scrape.
+struct Now(Engine);
+
+impl fmt::Debug for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Now")
+    }
+}
+
+impl Collector for Now {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let fill = self.0.fill();
+        let mut gauges = vec![
+            ("renders_working", "Renders at work", fill.working as i64),
+            ("renders_waiting", "Renders waiting for a worker", fill.waiting as i64),
+            ("renders_working_limit", "TENTER_WORKERS", fill.workers as i64),
+            ("renders_waiting_limit", "TENTER_QUEUE", fill.queue as i64),
+        ];
+        gauges.extend(resident_bytes().map(|it| ("memory_resident_bytes", "Memory of this process", it)));
+        gauges.push((
+            "stuck_threads",
+            "Threads of parsers that did not come back in time",
+            self.0.stuck_threads() as i64,
+        ));
+        gauges.extend(open_files().map(|it| ("open_files", "File descriptors of this process", it)));
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let painted = self.0.paint_report();
+        by_label(&mut encoder, "pages_painted", "Pages by what painted them", "rasterizer", &painted.pages)?;
+        let help = "Pages that the CPU painted in place of a GPU";
+        by_label(&mut encoder, "gpu_fallback", help, "reason", &painted.fallbacks)?;
+        let checks = [("same", painted.checked.saturating_sub(painted.differing)), ("different", painted.differing)];
+        by_label(&mut encoder, "gpu_checks", "Pages painted twice (TENTER_GPU_CHECK)", "outcome", &checks)
+    }
+}
+
+/// One counter for each of `counts`, told apart by `label`.
+fn by_label(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    counts: &[(&'static str, u64)],
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (value, count) in counts {
+        ConstCounter::new(*count).encode(family.encode_family(&[(label, *value)])?)?;
+    }
+    Ok(())
+}
+
+/// As the kernel counts it; `None` where there is no `/proc`.
+fn resident_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<i64>().ok()? * 1024)
+}
+
+fn open_files() -> Option<i64> {
+    i64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok()
+}
+
+/// GET /metrics
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    summary = "Counters for Prometheus",
+    responses(
+        (status = 200, description = "OpenMetrics", content((String = "application/openmetrics-text"))),
+        (status = 401, description = "No key, or an unknown one (TENTER_METRICS)", body = ErrorBody),
+        (status = 404, description = "Switched off (TENTER_METRICS)", body = ErrorBody),
+    ),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(super) async fn serve(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
+    match app.settings.server.metrics {
+        MetricsAccess::Off => return Err(Refusal::NotFound),
+        MetricsAccess::Key => drop(app.keys.check(&uri, &headers)?),
+        MetricsAccess::Open => {}
+    }
+    let gauges = &app.metrics.jobs;
+    match app.jobs.counts().await {
+        Ok(Counts { scheduled, progress, deliveries }) => {
+            let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            gauges.scheduled.set(as_gauge(scheduled));
+            gauges.progress.set(as_gauge(progress));
+            gauges.deliveries.set(as_gauge(deliveries));
+            gauges.store_up.set(1);
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the store of jobs cannot be counted");
+            gauges.store_up.set(0);
+        }
+    }
+    let mut text = String::new();
+    encode(&mut text, &app.metrics.registry).map_err(|error| Error::Internal(format!("metrics: {error}")))?;
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// Counts every request that has a route, under the route and not its path; all others count as `none`.
+pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let mut counting =
+        Counting { method: known(request.method()), route, status: None, begun: Instant::now(), metrics };
+    counting.metrics.in_progress.inc();
+    let response = next.run(request).await;
+    counting.status = Some(response.status().as_u16());
+    response
+}
+
+/// Anyone can make up methods; labels are for those with a meaning here.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Counts when dropped: answered, or left by the caller.
+struct Counting {
+    metrics: Metrics,
+    route: String,
+    method: &'static str,
+    status: Option<u16>,
+    begun: Instant,
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        let Self { metrics, method, status, begun, .. } = self;
+        let route = std::mem::take(&mut self.route);
+        metrics.in_progress.dec();
+        let labels = RouteLabel { route: route.clone() };
+        metrics.durations.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+        let status = status.map_or_else(|| "left".to_owned(), |it| it.to_string());
+        metrics.requests.get_or_create(&RequestLabels { route, method: *method, status }).inc();
+    }
+}

@@ -1,0 +1,157 @@
+//! Clients that are slow, flood, or do not speak HTTP.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use super::program::{MIB, Running, serve};
+use super::*;
+
+/// What the service answers to these bytes until it closes, or stays silent for ten seconds.
+fn told(service: &Running, bytes: &[u8]) -> String {
+    let mut stream = connect(service);
+    // It may close before it has read all.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn connect(service: &Running) -> TcpStream {
+    let stream = TcpStream::connect(&service.address).expect("a connection");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("set");
+    stream
+}
+
+#[track_caller]
+fn assert_answers(service: &Running) {
+    assert_eq!(service.call(call(json!([])).to_string().as_bytes()).0, 200, "as if nothing had been");
+}
+
+#[test]
+fn floods_of_headers_are_431() {
+    let service = serve(&[]);
+    let before = service.peak();
+    let many: String = (0..10_000).map(|at| format!("x-{at}: y\r\n")).collect();
+    let long = format!("x-long: {}\r\n", "y".repeat(10 * MIB));
+    let line = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(10 * MIB));
+    for head in [&many, &long] {
+        let answer = told(&service, format!("GET /health/live HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes());
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer:.200}");
+    }
+    let answer = told(&service, line.as_bytes());
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer:.200}");
+    assert_answers(&service);
+    assert!(service.peak() < before + 20 * MIB, "{} MiB", service.peak() / MIB);
+}
+
+#[test]
+fn heads_that_trickle_are_cut_off_while_others_are_served() {
+    let service = serve(&[("TENTER_HEADER_TIMEOUT", "1 s")]);
+    let mut slow: Vec<_> = (0..200)
+        .map(|_| {
+            let mut stream = connect(&service);
+            stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-slow: ").expect("sent");
+            stream
+        })
+        .collect();
+    assert_answers(&service);
+    for stream in &mut slow {
+        let mut answer = Vec::new();
+        // Closed by the service, or else the test's own timeout is an error.
+        stream.read_to_end(&mut answer).expect("the service closes");
+    }
+    assert_answers(&service);
+}
+
+#[test]
+fn bodies_that_trickle_are_408() {
+    let service = serve(&[("TENTER_BODY_TIMEOUT", "1 s")]);
+    let mut stream = connect(&service);
+    let head =
+        "POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("TENTER_BODY_TIMEOUT"), "{answer:.300}");
+    assert_answers(&service);
+}
+
+#[test]
+fn what_is_no_http_is_refused() {
+    let service = serve(&[]);
+    let head = "POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    for bytes in [
+        &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"GET /\r\n x: folded HTTP/1.1\r\n\r\n",
+        b"GET /health/live HTTP/1.1\r\nbad header: x\r\n\r\n",
+        format!("{head}content-length: -1\r\n\r\n").as_bytes(),
+        format!("{head}content-length: 99999999999999999999\r\n\r\n").as_bytes(),
+        format!("{head}content-length: 1\r\ncontent-length: 2\r\n\r\n{{}}").as_bytes(),
+        format!("{head}transfer-encoding: x\r\n\r\n").as_bytes(),
+        format!("{head}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n").as_bytes(),
+        format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").as_bytes(),
+    ] {
+        let mut stream = connect(&service);
+        let _ = stream.write_all(bytes);
+        stream.shutdown(std::net::Shutdown::Write).expect("half closed");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{bytes:?}: {answer:.200}");
+    }
+    assert_answers(&service);
+}
+
+/// A front that believes one length and a service that believes the other would see different requests.
+#[test]
+fn two_lengths_are_never_two_requests() {
+    let service = serve(&[]);
+    let inner = "GET /health/live HTTP/1.1\r\nhost: smuggled\r\n\r\n";
+    let request = format!(
+        "POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         transfer-encoding: chunked\r\n\r\n0\r\n\r\n{inner}",
+        5 + inner.len()
+    );
+    let answer = told(&service, request.as_bytes());
+    assert!(!answer.contains("\"ok\""), "{answer:.400}");
+    assert_answers(&service);
+}
+
+#[test]
+fn connections_without_a_word_do_not_keep_others_out() {
+    let service = serve(&[("TENTER_CONNECTIONS", "50"), ("TENTER_HEADER_TIMEOUT", "1 s")]);
+    let silent: Vec<_> = (0..200).map(|_| connect(&service)).collect();
+    assert_answers(&service);
+    drop(silent);
+    assert_answers(&service);
+}
+
+#[test]
+fn ids_and_hosts_of_callers_forge_nothing() {
+    let service = serve(&[]);
+    let body = with(&call(json!([])), &json!({"outputFormat": "url"})).to_string();
+    for (name, value) in [
+        ("host", "evil.example/x?"),
+        ("host", "a@evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-request-id", "a\" injected=\"1"),
+        ("x-request-id", "\u{7f}"),
+    ] {
+        let host = if name == "host" { "" } else { "host: render.test\r\n" };
+        let request = format!(
+            "POST /api/render HTTP/1.1\r\n{host}{name}: {value}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = told(&service, request.as_bytes());
+        assert!(!answer.contains("evil.example") && !answer.contains("injected"), "{name}: {value}: {answer:.400}");
+    }
+    assert_answers(&service);
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Twice as many requests as the service can take, for a minute: python3 tests/load/load.py PROGRAM [seconds]
+
+Needs `wrk` and `hey` (Debian's packages). Prints the table of docs/operating.md. Not a part of .ci/run: its figures are the
+machine's. Ends with 1 when an answer is neither 2xx nor 429, or one comes too late, or memory grows.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+PROGRAM = os.path.abspath(sys.argv[1])
+SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 60
+WORKERS, QUEUE, DEADLINE = 2, 8, 60
+CLIENTS = 100
+DESIGN = "examples/social-post.json"
+
+
+def serve(folder):
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TENTER_")}
+    settings = {"LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json", "DATA_DIR": folder,
+                "WORKERS": WORKERS, "QUEUE": QUEUE, "DEADLINE": DEADLINE}
+    own |= {f"TENTER_{name}": str(value) for name, value in settings.items()}
+    service = subprocess.Popen([PROGRAM, "serve"], env=own, stderr=subprocess.PIPE, text=True)
+    address = None
+    for line in service.stderr:
+        told = json.loads(line)
+        address = address or told.get("address")
+        if told["message"] == "ready":
+            break
+    threading.Thread(target=lambda: [None for _ in service.stderr], daemon=True).start()
+    return service, f"http://{address}"
+
+
+def metrics(origin):
+    text = urllib.request.urlopen(f"{origin}/metrics").read().decode()
+    return {name: float(value) for name, value in re.findall(r"^(tenter_\S+) (\S+)$", text, re.M)}
+
+
+def capacity(origin, folder, seconds=15):
+    """Renders a second with as many clients as workers: nobody waits, nobody is refused."""
+    script = os.path.join(folder, "post.lua")
+    with open(script, "w") as out:
+        out.write(f'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\n'
+                  f'local f = io.open("{folder}/body.json")\nwrk.body = f:read("*a")\n')
+    told = subprocess.run(["wrk", "-t", "1", "-c", str(WORKERS), "-d", f"{seconds}s", "--timeout", "60s", "-s", script,
+                           f"{origin}/api/render"], capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in told, told
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
+
+
+def flood(origin, folder, rate):
+    """(status, seconds) of every answer when `rate` requests a second are sent."""
+    told = subprocess.run(["hey", "-z", f"{SECONDS}s", "-c", str(CLIENTS), "-q", f"{rate / CLIENTS:.4f}", "-t", "120",
+                           "-m", "POST", "-T", "application/json", "-D", f"{folder}/body.json", "-o", "csv",
+                           f"{origin}/api/render"], capture_output=True, text=True, check=True).stdout
+    rows = csv.DictReader(io.StringIO(told))
+    return [(int(row["status-code"]), float(row["response-time"])) for row in rows]
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="tenter-load-")
+    with open(DESIGN) as design, open(f"{folder}/body.json", "w") as body:
+        json.dump({"design": json.load(design), "outputFormat": "file"}, body)
+    service, origin = serve(folder)
+    try:
+        before = capacity(origin, folder)
+        at_rest = metrics(origin)["tenter_memory_resident_bytes"]
+        seen, ended = [], threading.Event()
+
+        def watch():
+            while not ended.wait(1.0):
+                seen.append(metrics(origin))
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        answers = flood(origin, folder, 2 * before)
+        ended.set()
+        watching.join()
+        begun = time.monotonic()
+        urllib.request.urlopen(urllib.request.Request(f"{origin}/api/render", open(f"{folder}/body.json", "rb").read(),
+                                                      {"content-type": "application/json"})).read()
+        first_after = time.monotonic() - begun
+        after = capacity(origin, folder)
+        finally_ = metrics(origin)["tenter_memory_resident_bytes"]
+    finally:
+        service.terminate()
+        service.wait()
+
+    accepted = [took for status, took in answers if 200 <= status < 300]
+    refused = [took for status, took in answers if status == 429]
+    others = [status for status, _ in answers if not (200 <= status < 300 or status == 429)]
+    # What the last in a full queue waits for: everyone before it, and itself, at the rate of this very minute.
+    bound = (QUEUE + WORKERS) / (len(accepted) / SECONDS)
+    memory = [it["tenter_memory_resident_bytes"] / 2**20 for it in seen]
+    half = len(memory) // 2
+    waiting = max(it["tenter_renders_waiting"] for it in seen)
+    rows = [
+        ("capacity before: renders/s with as many clients as workers", f"{before:.1f}"),
+        (f"offered for {SECONDS} s, requests/s", f"{len(answers) / SECONDS:.1f}"),
+        ("answered 2xx", f"{len(accepted)} ({len(accepted) / SECONDS:.1f}/s)"),
+        ("answered 429", f"{len(refused)}, p99 {percentile(refused, 0.99) * 1000:.0f} ms"),
+        ("answered otherwise, or not", str(len(others))),
+        ("2xx: p50, p99, most", ", ".join(f"{it:.2f} s" for it in
+                                          (percentile(accepted, 0.5), percentile(accepted, 0.99), max(accepted)))),
+        ("queue bound: (TENTER_QUEUE + TENTER_WORKERS) / 2xx a second", f"{bound:.2f} s"),
+        ("p99 of 2xx / queue bound", f"{percentile(accepted, 0.99) / bound:.2f}"),
+        ("most waiting at once", f"{waiting:.0f} of {QUEUE}"),
+        ("memory at rest, most in the first half, most in the second, after",
+         f"{at_rest / 2**20:.0f}, {max(memory[:half]):.0f}, {max(memory[half:]):.0f}, {finally_ / 2**20:.0f} MiB"),
+        ("first render after the flood", f"{first_after * 1000:.0f} ms"),
+        ("capacity after", f"{after:.1f}"),
+    ]
+    print("| | |\n| --- | --- |")
+    for what, value in rows:
+        print(f"| {what} | {value} |")
+    late = [took for _, took in answers if took > DEADLINE]
+    grown = max(memory[half:]) > 1.25 * max(memory[:half])
+    sys.exit(1 if others or late or grown or percentile(accepted, 0.99) > 2 * bound else 0)
+
+
+main()

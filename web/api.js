@@ -1,0 +1,106 @@
+// The page at /api: openapi.json, made readable.
+
+const METHODS = ["get", "post", "put", "patch", "delete", "head", "options"];
+const main = document.getElementById("api");
+const named = (name, text = "", className = "") => {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+};
+
+let document_ = null;
+
+const notNull = (schema) => {
+  const choices = (schema?.oneOf ?? []).filter((it) => it.type !== "null");
+  return choices.length === 1 ? choices[0] : schema;
+};
+
+/** The schema itself, where `schema` only points to it, or says "this or null". */
+function resolved(schema) {
+  let found = notNull(schema) ?? {};
+  for (let hops = 0; found.$ref && hops < 10; hops += 1) {
+    found = found.$ref.slice(2).split("/").reduce((at, step) => at?.[step], document_) ?? {};
+  }
+  return found;
+}
+
+/** A type in a few words: `string`, `array of Warning`, `"png" or "jpeg"`. */
+function words(given) {
+  const schema = notNull(given);
+  if (["Number", "Bytes"].includes(schema?.$ref?.split("/").pop())) return words(resolved(schema));
+  const name = schema?.$ref?.split("/").pop();
+  if (name) return name;
+  if (!schema) return "";
+  if (schema.enum) return schema.enum.map((it) => JSON.stringify(it)).join(" or ");
+  const choices = schema.oneOf ?? schema.anyOf ?? schema.allOf;
+  if (choices) return choices.map(words).join(" or ");
+  const types = [schema.type ?? "anything"].flat().filter((type) => type !== "null");
+  return types.map((type) => (type === "array" ? `array of ${words(schema.items)}` : type)).join(" or ");
+}
+
+function table(heads, rows) {
+  const made = document.createElement("table");
+  const head = made.createTHead().insertRow();
+  for (const text of heads) head.append(named("th", text));
+  const body = made.createTBody();
+  for (const cells of rows) {
+    const row = body.insertRow();
+    for (const cell of cells) row.insertCell().append(cell);
+  }
+  const scroll = named("div", "", "scroll");
+  scroll.append(made);
+  return scroll;
+}
+
+/** The members of an object schema, and of the objects inside it by their path. */
+function members(schema, before = "", depth = 0) {
+  const of = resolved(schema);
+  const parts = (of.allOf ?? [of]).map(resolved);
+  return parts.flatMap((part) =>
+    Object.entries(part.properties ?? {}).flatMap(([name, member]) => {
+      const needed = part.required?.includes(name) ? "required" : "default" in member ? JSON.stringify(member.default) : "";
+      const row = [named("code", before + name), words(member), needed, member.description ?? notNull(member).description ?? resolved(member).description ?? ""];
+      const inside = depth < 2 && resolved(member).properties ? members(member, `${before}${name}.`, depth + 1) : [];
+      return [row, ...inside];
+    }),
+  );
+}
+
+function call(method, path, operation, open) {
+  const made = named("details", "", "call");
+  made.open = open;
+  const summary = document.createElement("summary");
+  summary.append(named("span", method.toUpperCase(), "method"), named("code", path), named("span", operation.summary ?? "", "hint"));
+  const inside = document.createElement("div");
+  if (operation.description) inside.append(named("p", operation.description));
+  if (operation.parameters?.length) {
+    const rows = operation.parameters.map((it) => [named("code", it.name), `${it.in}${it.required ? ", required" : ""}`, words(it.schema), it.description ?? ""]);
+    inside.append(named("h3", "Parameters"), table(["name", "in", "type", "meaning"], rows));
+  }
+  for (const { schema } of Object.values(operation.requestBody?.content ?? {})) {
+    inside.append(named("h3", "Body"), table(["member", "type", "default", "meaning"], members(schema)));
+  }
+  const answers = Object.entries(operation.responses ?? {}).map(([status, answer]) => {
+    const kinds = Object.entries(answer.content ?? {}).map(([type, { schema }]) => `${type}${schema ? `: ${words(schema)}` : ""}`);
+    return [named("code", status), answer.description ?? "", kinds.join("; ")];
+  });
+  inside.append(named("h3", "Answers"), table(["status", "when", "body"], answers));
+  made.append(summary, inside);
+  return made;
+}
+
+try {
+  const response = await fetch("/openapi.json");
+  if (!response.ok) throw new Error(`the service answered ${response.status}`);
+  document_ = await response.json();
+  document.getElementById("about").textContent = document_.info.description ?? "";
+  for (const [path, item] of Object.entries(document_.paths)) {
+    for (const method of METHODS.filter((it) => item[it])) {
+      main.append(call(method, path, item[method], path === "/api/render"));
+    }
+  }
+} catch (error) {
+  main.append(named("p", `openapi.json could not be read: ${error.message}`, "failure"));
+}
+main.removeAttribute("aria-busy");
