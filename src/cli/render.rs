@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_options(given: Option<&str>, depth: usize) -> Result<RenderOptions, Failure> {
+pub(super) fn read_options(given: Option<&str>, depth: usize) -> Result<RenderOptions, Failure> {
     let value = match given.map(|it| it.strip_prefix('@').ok_or(it)) {
         None => Value::Null,
         Some(Ok(file)) => json::parse(&read(Path::new(file))?, depth).map_err(in_options)?,
@@ -91,7 +91,7 @@ fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn 
     format_for(ending.as_deref().filter(|_| !in_options).map(|it| (it, "--output".into())), options)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let done = if path.as_os_str() == STANDARD {
         std::io::stdin().read_to_end(&mut bytes).map(drop)

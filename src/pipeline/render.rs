@@ -150,7 +150,7 @@ impl Session {
     ) -> Result<Vec<u8>, Error> {
         let rooms = self.engine.0.rooms.clone();
         let (scale, limits) = (options.pixel_ratio, rooms.rasterizer.limits());
-        let mut plan = self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await??;
+        let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
         let raster = painted.map_err(|_| Error::Internal("the painter stopped".into()))??;

@@ -19,7 +19,9 @@ pub enum Stage {
     Assets,
     /// Design to scene: layout, outlines, brushes.
     Resolve,
-    /// Scene to pixels.
+    /// Scene to steps for the painter.
+    Plan,
+    /// Steps to pixels.
     Paint,
     /// Pixels to a file.
     Encode,
@@ -35,6 +37,7 @@ impl Stage {
             Self::Parse => "parse",
             Self::Assets => "assets",
             Self::Resolve => "resolve",
+            Self::Plan => "plan",
             Self::Paint => "paint",
             Self::Encode => "encode",
             Self::Answer => "answer",
