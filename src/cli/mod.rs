@@ -6,6 +6,7 @@
 mod bench;
 mod doctor;
 mod flags;
+mod health;
 mod memory;
 mod render;
 mod serve;
@@ -44,6 +45,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Measure how fast designs are rendered here, and where the time goes.
     Bench(bench::Arguments),
+    /// Ask the service on this machine whether it is ready: exit code 0 or 4.
+    Health(health::Arguments),
     /// Print every setting: what it does, its bounds, its value and where that came from.
     Settings(settings::Arguments),
     /// Look at this machine and these settings, and say what to do about them.
@@ -56,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Render(arguments) => render::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };

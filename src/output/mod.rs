@@ -1,13 +1,16 @@
 //! File formats: pixels to bytes.
 //!
-//! In: the list of formats and one file each. Not in: painting, HTTP, where files go. Imports: `raster`, `units`.
+//! In: the list of formats and one file each. Not in: painting, HTTP, where files go. Imports: `raster`, `options`, `units`.
 
 mod jpeg;
 mod png;
+mod webp;
 
 pub use jpeg::Jpeg;
 pub use png::Png;
+pub use webp::WebP;
 
+pub use crate::options::Compression;
 use crate::raster::{Raster, Straight};
 
 /// What a caller may choose about the file.
@@ -18,6 +21,8 @@ pub struct OutputOptions {
     /// Device pixels an inch, written into the file so that it prints at its size (rendering.md §11): the design's
     /// dpi times the pixel ratio. `None` or not greater than 0: not written.
     pub pixels_per_inch: Option<f64>,
+    /// How long to look for a smaller file of the same picture.
+    pub compression: Compression,
 }
 
 /// Why there is no file.
@@ -62,7 +67,7 @@ pub trait Format: Sync + std::fmt::Debug {
 }
 
 /// Every format, the default first.
-pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg];
+pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg, &WebP];
 
 /// The format of this name, alias or media type, whatever its case; `None` when there is none.
 pub fn format(name: &str) -> Option<&'static dyn Format> {
@@ -83,6 +88,7 @@ mod tests {
         assert_eq!(named("png"), Some("png"));
         assert_eq!(named("image/jpeg"), Some("jpeg"));
         assert_eq!(named(" JPG "), Some("jpeg"));
+        assert_eq!(named("image/webp"), Some("webp"));
         assert_eq!(named("gif"), None);
     }
 }

@@ -136,6 +136,7 @@ impl Session {
                 done.push(RenderedPage { index, bytes });
             }
         }
+        rooms.layouters.give_back(layouter);
         Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer.name() })
     }
 
@@ -155,7 +156,8 @@ impl Session {
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
         let raster = painted.map_err(|_| Error::Internal("the painter stopped".into()))??;
         let dpi = options.dpi.unwrap_or(dpi);
-        let output = OutputOptions { quality: options.quality, pixels_per_inch: Some(dpi * scale.get()) };
+        let RenderOptions { quality, compression, .. } = *options;
+        let output = OutputOptions { quality, compression, pixels_per_inch: Some(dpi * scale.get()) };
         Ok(self.work(Stage::Encode, move || format.write(&raster, &output)).await??)
     }
 }
@@ -190,5 +192,5 @@ fn fonts(
         Some(reason) => FontError { reason: reason.clone(), ..error },
         None => error,
     })?;
-    Ok((Layouter::new(fonts), warnings))
+    Ok((rooms.layouters.take(fonts), warnings))
 }

@@ -15,12 +15,13 @@ use crate::json::Problems;
 use crate::options::RenderOptions;
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
-use crate::text::FontLibrary;
+use crate::text::{FontLibrary, Layouters};
 
 /// Fonts, caches, the painter.
 pub(super) struct Rooms {
     pub(super) design_limits: DesignLimits,
     pub(super) library: Arc<FontLibrary>,
+    pub(super) layouters: Layouters,
     pub(super) svg_fonts: SvgFonts,
     pub(super) rasterizer: Box<dyn Rasterizer>,
     loader: Arc<Loader>,
@@ -49,7 +50,8 @@ impl Rooms {
         let in_svg = library.clone();
         Ok(Self {
             design_limits: settings.design.clone(),
-            svg_fonts: SvgFonts::new(SVG_FAMILY, move || in_svg.files()),
+            layouters: Layouters::new(settings.fonts.text_cache_bytes),
+            svg_fonts: SvgFonts::new(SVG_FAMILY, settings.assets.drawing_cache_bytes, move || in_svg.files()),
             library,
             rasterizer: Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)),
             loader,

@@ -7,7 +7,7 @@ use kurbo::{Affine, Rect, Shape as _, Size};
 use super::super::props::Effects;
 use super::Resolver;
 use crate::assets::Asset;
-use crate::assets::svg::{SvgAsset, SvgError, rasterize};
+use crate::assets::svg::{SvgAsset, SvgError};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{self, Group, Node, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
@@ -55,12 +55,10 @@ impl Resolver<'_> {
         match asset {
             Asset::Picture(picture) => vec![pixels(picture.clone(), stretch, look)],
             Asset::Svg(svg) => {
-                let sized = if svg.natural_size().is_some() { (**svg).clone() } else { svg.with_size(stretch.natural) };
-                let svg = sized.with_fonts(self.svg_fonts);
                 if look.effects.is_none_or(Effects::leave_pixels_alone) {
-                    self.svg_nodes(&svg, stretch, look)
+                    self.svg_nodes(svg, stretch, look)
                 } else {
-                    let picture = self.svg_picture(&svg, stretch.natural, look);
+                    let picture = self.svg_picture(svg, stretch.natural, look);
                     picture.map(|picture| pixels(picture, stretch, look)).into_iter().collect()
                 }
             }
@@ -72,15 +70,15 @@ impl Resolver<'_> {
         let Stretch { natural, source, dest } = stretch;
         let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
         let scale_hint = stretch_x.max(stretch_y) * self.options.pixel_ratio.get();
-        let drawing = match svg.nodes(look.colors, scale_hint) {
+        let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), look.colors, scale_hint) {
             Ok(drawing) => drawing,
             Err(error) => {
                 self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; left out"));
                 return Vec::new();
             }
         };
-        for skipped in drawing.skipped {
-            self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+        for skipped in &drawing.skipped {
+            self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
         }
         if drawing.reduced {
             let message = "parts of the SVG are drawn coarser than asked to stay within memory";
@@ -92,7 +90,7 @@ impl Resolver<'_> {
         let to_dest = Affine::translate(dest.origin().to_vec2())
             * Affine::scale_non_uniform(stretch_x, stretch_y)
             * Affine::translate(-source.origin().to_vec2());
-        let content = Group { transform: to_dest * to_natural, children: drawing.nodes, ..Group::default() };
+        let content = Group { transform: to_dest * to_natural, children: drawing.nodes.clone(), ..Group::default() };
         vec![Node::Group(Box::new(Group {
             clip: Some(dest.to_path(TOLERANCE)),
             // The picture as a whole is faded: its parts may overlap.
@@ -107,16 +105,16 @@ impl Resolver<'_> {
     fn svg_picture(&mut self, svg: &SvgAsset, natural: Size, look: &Look<'_>) -> Option<Arc<Picture>> {
         for halvings in 0..=MOST_HALVINGS {
             let size = DeviceSize::of_page(natural * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
-            match rasterize(svg, size, look.colors) {
+            match self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size) {
                 Ok(drawing) => {
-                    for skipped in drawing.skipped {
-                        self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+                    for skipped in &drawing.skipped {
+                        self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
                     }
                     if halvings > 0 {
                         let message = "the SVG is drawn coarser than it is, for its effects, to stay within memory";
                         self.warn(look.origin, WarningCode::ImageReduced, message);
                     }
-                    return Some(Arc::new(drawing.picture));
+                    return Some(drawing.picture.clone());
                 }
                 Err(SvgError::TooManyPixels { .. }) if halvings < MOST_HALVINGS => {}
                 Err(error) => {
@@ -127,6 +125,11 @@ impl Resolver<'_> {
         }
         None
     }
+}
+
+/// For a document without a size, that of its box.
+fn given_size(svg: &SvgAsset, natural: Size) -> Option<Size> {
+    svg.natural_size().is_none().then_some(natural)
 }
 
 /// `picture` holds all of the asset, whatever its own size.
