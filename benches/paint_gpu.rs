@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use tenter::config::RasterizerChoice;
 use tenter::pipeline::{Engine, Pages, RenderRequest, Stage, format_for};
@@ -24,7 +26,7 @@ fn paint_gpu(criterion: &mut Criterion) {
                 let mut session = engine.admit().await.expect("a worker");
                 session.render(request).await.expect("rendered");
                 let stages = session.timings().iter().filter(|(stage, _)| *stage == Stage::Paint);
-                stages.map(|(_, took)| took).sum()
+                stages.map(|(_, took)| took).sum::<Duration>()
             })
         };
         criterion.bench_function(&format!("paint_gpu/{}", subject.name), |it| {

@@ -7,8 +7,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::golden::{Goldens, Tolerance, Verdict};
-use support::painter::Painter;
+use support::golden::{Column, Goldens, Share, Tolerance, Verdict};
+use support::painter::{self, Painter};
 use tempfile::TempDir;
 use tenter::raster::{Raster, Straight};
 use tenter::units::DeviceSize;
@@ -19,6 +19,38 @@ const TOLERANCES: &[Tolerance] = &[];
 #[test]
 fn goldens() {
     Goldens::of_the_repository(TOLERANCES).check(render);
+}
+
+/// Cases that the GPU may paint further off than others.
+const GPU_EXCEPTIONS: &[Share] = &[];
+
+/// Every case on a GPU, or on one that Mesa computes (`mesa-vulkan-drivers`, `libvulkan1`). Without any adapter the
+/// column is skipped, unless `GPU_COLUMN=required`.
+#[test]
+#[cfg(feature = "gpu")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "GPU_COLUMN is the checker's word to this test, no setting of the program"
+)]
+fn goldens_on_the_gpu() {
+    let goldens = Goldens::on_the_gpu(GPU_EXCEPTIONS);
+    let painter = match Painter::on_the_gpu() {
+        Ok(painter) => painter,
+        Err(why) => {
+            let required = std::env::var("GPU_COLUMN").is_ok_and(|it| it == "required");
+            assert!(!required, "the GPU column is required, and {} cases would be skipped: {why}", goldens.count());
+            println!("skipped: {} cases of the GPU column: {why}", goldens.count());
+            return;
+        }
+    };
+    println!("{} cases on {}", goldens.count(), painter.adapter());
+    goldens.check(|case| {
+        let page = painter.render(serde_json::from_str(case).map_err(|error| error.to_string())?)?;
+        if page.rasterizer == "cpu" {
+            return Err("the guards left it to the CPU".into());
+        }
+        painter::read(&page.bytes)
+    });
 }
 
 /// A case as the program draws it on the CPU.
@@ -61,8 +93,13 @@ impl Folder {
     /// Case and verdict, one a line.
     fn run(&self, bless: &str) -> String {
         let report = self.root().join("report");
-        let goldens =
-            Goldens { root: self.root().join("golden"), report, bless: bless.into(), tolerances: self.tolerances };
+        let goldens = Goldens {
+            root: self.root().join("golden"),
+            report,
+            bless: bless.into(),
+            tolerances: self.tolerances,
+            column: Column::Cpu,
+        };
         let line = |verdict: Verdict| match verdict {
             Verdict::Failed(message) => message,
             other => other.name().to_owned(),
@@ -145,6 +182,7 @@ fn golden_failures_name_what_to_do() {
         report: folder.root().join("report"),
         bless: String::new(),
         tolerances: &[],
+        column: Column::Cpu,
     };
     let failed = std::panic::catch_unwind(|| goldens.check(flat)).unwrap_err();
     let message = failed.downcast_ref::<String>().unwrap();

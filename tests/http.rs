@@ -29,6 +29,7 @@ async fn data_url_is_the_default() {
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("x-rendered-by"), "cpu");
+    assert_eq!(answer.header("x-tenter-rasterizer"), "cpu");
     assert_eq!(answer.header("x-tenter-warnings"), "0");
     assert!(answer.header("server-timing").contains("paint;dur="), "{}", answer.header("server-timing"));
     let body = answer.json();
@@ -450,7 +451,7 @@ async fn stop_finishes_what_is_admitted_and_takes_no_more() {
     stop.send(()).expect("still serving");
     assert_eq!(idle.read(&mut [0; 1]).await.expect("closed"), 0, "idle connections are closed at once");
     assert!(TcpStream::connect(address).await.is_err(), "no new connections");
-    assert_eq!(service.get("/health/ready").await.json(), json!({"status": "stopping"}));
+    assert_eq!(service.get("/health/ready").await.json()["status"], "stopping");
     drop(at_work);
     assert_eq!(status_line(&mut waiting).await, "HTTP/1.1 200");
     drop(waiting);

@@ -172,8 +172,9 @@ fn page_of(kind: &str, count: u32) -> Value {
         .map(|at| {
             let (row, column) = ((f64::from(at) / columns).floor(), f64::from(at) % columns);
             let hue = at * 47 % 360;
+            let figure = ["rect", "star", "circle", "heart"][at as usize % 4];
             json!({
-                "id": format!("e{at}"), "type": kind, "subType": ["rect", "star", "circle", "heart"][at as usize % 4],
+                "id": format!("e{at}"), "type": kind, "subType": figure,
                 "x": column * side, "y": row * side, "width": side, "height": side, "fill": format!("hsl({hue}, 60%, 45%)"),
                 "text": format!("Line {at} of words"), "fontSize": (side / 5.0).max(4.0), "fontFamily": "Roboto",
             })

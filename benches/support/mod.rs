@@ -97,7 +97,7 @@ impl Subject {
 
     pub(crate) fn paint(&self, rasterizer: &dyn Rasterizer, plan: FramePlan) -> Raster<Straight> {
         let painted = self.runtime.block_on(rasterizer.submit(plan)).expect("the painter answers");
-        painted.expect("painted")
+        painted.expect("painted").raster
     }
 }
 

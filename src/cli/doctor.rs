@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::flags::SettingFlags;
 use super::{Failure, load};
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, RasterizerChoice, Settings};
 use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = load(&arguments.settings)?;
     let settings = &loaded.settings;
     let mut findings = vec![cpu(settings)];
-    findings.extend(gpus());
+    findings.extend(gpus(settings));
     findings.push(fonts(settings));
     findings.push(data_folder(&settings.files.data_dir));
     findings.extend(attention(&loaded));
@@ -95,22 +95,34 @@ fn cpu_features() -> (bool, Vec<&'static str>) {
 }
 
 #[cfg(feature = "gpu")]
-fn gpus() -> Vec<Finding> {
-    let found = crate::paint::gpu::adapters();
+fn gpus(settings: &Settings) -> Vec<Finding> {
+    use crate::paint::gpu::{adapters, choose};
+
+    let found = adapters();
+    let choice = settings.render.rasterizer;
     if found.is_empty() {
-        return vec![ok(
-            "GPU: none seen (no Vulkan driver, or no loader such as libvulkan1); pages are painted on the CPU",
-        )];
+        let text = "GPU: none seen (no Vulkan driver, or no loader such as libvulkan1)";
+        return vec![match choice {
+            RasterizerChoice::Gpu => fail(format!("{text}, and TENTER_RASTERIZER is gpu: install them, or set auto")),
+            _ => ok(format!("{text}; pages are painted on the CPU")),
+        }];
     }
-    let describe = |it: &crate::paint::gpu::Adapter| {
-        let kind = if it.software { ", in software" } else { "" };
-        ok(format!("GPU: {} ({} {}{kind}); not used yet, pages are painted on the CPU", it.name, it.backend, it.driver))
-    };
-    found.iter().map(describe).collect()
+    if choice == RasterizerChoice::Cpu {
+        let seen = found.iter().map(|it| ok(format!("GPU: {it}; not used, TENTER_RASTERIZER is cpu")));
+        return seen.collect();
+    }
+    let chosen = choose(found, &settings.gpu, choice == RasterizerChoice::Gpu);
+    let mut findings: Vec<_> =
+        chosen.used.iter().enumerate().map(|(at, it)| ok(format!("GPU: {it}; paints as gpu{at}"))).collect();
+    findings.extend(chosen.refused.iter().map(|it| note(format!("GPU: not used: {it}"))));
+    if chosen.used.is_empty() && choice == RasterizerChoice::Gpu {
+        findings.push(fail("GPU: none can be used, and TENTER_RASTERIZER is gpu"));
+    }
+    findings
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpus() -> Vec<Finding> {
+fn gpus(_: &Settings) -> Vec<Finding> {
     vec![ok("GPU: not looked for; this program was built without the feature `gpu`")]
 }
 

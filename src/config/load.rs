@@ -158,6 +158,7 @@ impl Loaded {
         if self.source("TENTER_QUEUE") == Source::Default {
             self.settings.render.queue = self.settings.render.workers * QUEUE_PER_WORKER;
         }
+        self.settings.gpu.cache_directory = Some(self.settings.files.data_dir.join("gpu"));
         if self.settings.fonts.google_fonts_url.is_some() {
             self.settings.fonts.cache_directory = Some(self.settings.files.data_dir.join("fonts"));
         }

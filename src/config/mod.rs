@@ -33,6 +33,8 @@ pub struct Settings {
     pub fonts: FontSettings,
     /// Of one page's pixels.
     pub paint: PaintSettings,
+    /// The graphics processors.
+    pub gpu: GpuSettings,
     /// What is written to standard error.
     pub log: LogSettings,
 }
@@ -132,7 +134,7 @@ impl Default for FileSettings {
 /// What paints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RasterizerChoice {
-    /// The best that is built and present; today the CPU.
+    /// Hardware GPUs where there are any, else the CPU.
     #[default]
     Auto,
     /// The CPU painter.
@@ -298,5 +300,58 @@ pub struct PaintSettings {
 impl Default for PaintSettings {
     fn default() -> Self {
         Self { megapixels: 100.0, picture_cache_bytes: 64 << 20 }
+    }
+}
+
+/// Which graphics processors paint, and how carefully.
+#[derive(Clone, Debug)]
+pub struct GpuSettings {
+    /// `TENTER_GPU_ADAPTERS` — by index, part of the name, or PCI bus id. Default: every hardware adapter.
+    pub adapters: AdapterChoice,
+    /// `TENTER_GPU_ALLOW_SOFTWARE` — adapters that compute on the CPU after all may be used, with `TENTER_RASTERIZER = gpu`.
+    /// Default no: they are some hundred times slower than the CPU painter.
+    pub allow_software: bool,
+    /// `TENTER_GPU_IN_FLIGHT` — pages that one GPU works on before the first is read back. Default 3.
+    pub in_flight: usize,
+    /// `TENTER_GPU_TIMEOUT` — after which a submission counts as hung. Default 20 s.
+    pub timeout: Duration,
+    /// `TENTER_GPU_CHECK` — one in this many pages is painted on the CPU as well and compared. Default 0: none.
+    pub check: u64,
+    /// Where compiled pipelines are kept: `gpu` in `TENTER_DATA_DIR`. None: they are compiled at each start.
+    pub cache_directory: Option<PathBuf>,
+}
+
+impl Default for GpuSettings {
+    fn default() -> Self {
+        Self {
+            adapters: AdapterChoice::default(),
+            allow_software: false,
+            in_flight: 3,
+            timeout: Duration::from_secs(20),
+            check: 0,
+            cache_directory: None,
+        }
+    }
+}
+
+/// Names of adapters, each as an index, a part of the name, or a PCI bus id. Empty: every hardware adapter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdapterChoice(Vec<String>);
+
+impl AdapterChoice {
+    /// In the order given; the first is `gpu0`.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// True when no adapter is named.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<String>> for AdapterChoice {
+    fn from(words: Vec<String>) -> Self {
+        Self(words)
     }
 }

@@ -14,6 +14,8 @@ pub enum Section {
     Results,
     /// Admission, threads, deadlines.
     Rendering,
+    /// Graphics processors.
+    Gpu,
     /// What one design may cost.
     Design,
     /// What a design points to.
@@ -31,6 +33,7 @@ impl Section {
             Self::Server => "Server",
             Self::Results => "Results behind links",
             Self::Rendering => "Rendering",
+            Self::Gpu => "Graphics processors",
             Self::Design => "Limits of a design",
             Self::Assets => "Pictures and fonts a design points to",
             Self::Fonts => "Fonts",
@@ -126,7 +129,7 @@ const URL: Accepts = Accepts::Words("an http or https address without query, or 
 
 /// Every setting there is.
 pub static SETTINGS: &[Setting] = {
-    use Section::{Assets, Design, Fonts, Log, Rendering, Results, Server};
+    use Section::{Assets, Design, Fonts, Gpu, Log, Rendering, Results, Server};
     &[
         row(
             Server,
@@ -216,7 +219,8 @@ pub static SETTINGS: &[Setting] = {
             Rendering,
             "TENTER_RASTERIZER",
             Accepts::OneOf(RasterizerChoice::WORDS),
-            "What paints. `gpu` is not built yet and refuses to start.",
+            "What paints. `auto`: hardware GPUs where there are any, else the CPU. `gpu`: no start without one. Pages that a \
+             GPU cannot paint right are painted on the CPU in any case.",
             |s| &mut s.render.rasterizer,
         ),
         row_with_default(
@@ -256,6 +260,47 @@ pub static SETTINGS: &[Setting] = {
             seconds(1, HOUR),
             "For one request from its admission to its answer, waiting included. More is answered with 504.",
             |s| &mut s.render.deadline,
+        ),
+        row_with_default(
+            "every hardware adapter",
+            row(
+                Gpu,
+                "TENTER_GPU_ADAPTERS",
+                Accepts::Words("adapters by index, part of the name or PCI bus id, separated by commas, or nothing"),
+                "Which adapters paint, one thread each; `tenter doctor` lists them. A name that fits several stands for all of \
+                 them.",
+                |s| &mut s.gpu.adapters,
+            ),
+        ),
+        row(
+            Gpu,
+            "TENTER_GPU_ALLOW_SOFTWARE",
+            Accepts::Words("1 or 0"),
+            "Also take adapters that compute on the CPU (llvmpipe), with `TENTER_RASTERIZER` = gpu. For tests only: some hundred \
+             times slower than the CPU painter.",
+            |s| &mut s.gpu.allow_software,
+        ),
+        row(
+            Gpu,
+            "TENTER_GPU_IN_FLIGHT",
+            Accepts::Whole(1, 16),
+            "Pages that one GPU works on at once. Each takes GPU memory for its pixels.",
+            |s| &mut s.gpu.in_flight,
+        ),
+        row(
+            Gpu,
+            "TENTER_GPU_TIMEOUT",
+            seconds(1, HOUR),
+            "After which a page on a GPU counts as hung: it is painted on the CPU and the GPU is set up anew.",
+            |s| &mut s.gpu.timeout,
+        ),
+        row(
+            Gpu,
+            "TENTER_GPU_CHECK",
+            Accepts::Whole(0, 1_000_000),
+            "One in this many pages of the GPUs is painted on the CPU as well and compared; where they differ, the CPU's is \
+             the answer, and the page is described in the log. 0: none.",
+            |s| &mut s.gpu.check,
         ),
         row(Design, "TENTER_MAX_PAGES", Accepts::Whole(1, 1_000_000), "Pages of a design.", |s| &mut s.design.pages),
         row(

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Key, Keys, LogFormat, LogLevel, RasterizerChoice};
+use super::{AdapterChoice, Key, Keys, LogFormat, LogLevel, RasterizerChoice};
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +156,32 @@ impl Field for Vec<String> {
     }
     fn show(&self, _: Accepts) -> String {
         self.join(", ")
+    }
+}
+
+/// Words for adapters, separated by commas.
+impl Field for AdapterChoice {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        self.0 = split_list(text).map(str::to_owned).collect();
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.0.join(", ")
+    }
+}
+
+/// 1 or 0, as words too.
+impl Field for bool {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        *self = match text {
+            "1" | "true" | "yes" => true,
+            "0" | "false" | "no" => false,
+            _ => return None,
+        };
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        u8::from(*self).to_string()
     }
 }
 

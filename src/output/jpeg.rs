@@ -37,7 +37,7 @@ impl Format for Jpeg {
             return Err(OutputError::TooLarge { format: self.name(), limit: MAX_SIDE, width, height });
         }
         let picture = Picture {
-            rgb: on_white(raster.pixels()),
+            rgb: if raster.is_opaque() { raster.to_rgb() } else { on_white(raster.pixels()) },
             width: width as u16,
             height: height as u16,
             quality: quality(options.quality),

@@ -61,7 +61,7 @@ fn encode(raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>,
         }
         None if raster.is_opaque() => {
             encoder.set_color(ColorType::Rgb);
-            Cow::Owned(without_alpha(raster.pixels()))
+            Cow::Owned(raster.to_rgb())
         }
         None => {
             encoder.set_color(ColorType::Rgba);
@@ -83,14 +83,6 @@ fn set_effort(encoder: &mut Encoder<'_, &mut Vec<u8>>, effort: Effort) {
         Effort::Balanced => encoder.set_deflate_compression(DeflateCompression::Level(BALANCED_LEVEL)),
         Effort::Small => encoder.set_compression(Compression::High),
     }
-}
-
-fn without_alpha(pixels: &[u8]) -> Vec<u8> {
-    let mut rgb = vec![0; pixels.len() / 4 * 3];
-    for (rgb, pixel) in rgb.chunks_exact_mut(3).zip(pixels.chunks_exact(4)) {
-        rgb.copy_from_slice(&pixel[..3]);
-    }
-    rgb
 }
 
 fn physical_size(pixels_per_inch: f64) -> Option<PixelDimensions> {

@@ -8,14 +8,17 @@ use tokio::sync::oneshot;
 use super::ops_cpu::{Canvas, Sources, Surfaces};
 use super::passes;
 use super::photo::Photos;
-use super::plan::{FramePlan, Step};
-use super::{PaintError, Rasterizer, SurfaceLimits};
+use super::plan::{FramePlan, Kernel, Step};
+use super::shadows::Shadows;
+use super::{PaintError, Painted, Rasterizer, SurfaceLimits};
 use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
 use crate::raster::{Raster, Straight};
 
 /// vello_cpu counts px in 16 bits, rounds up to whole tiles, and panics at the very end: 255 px are kept clear.
 const MAX_SIDE: u32 = 65_280;
+/// This part of the pictures kept are shadows.
+const SHARE_OF_SHADOWS: usize = 4;
 /// Pages above this many px do not leave their memory to the next page.
 const KEEP_BELOW: u64 = 16_000_000;
 
@@ -27,85 +30,109 @@ thread_local! {
 /// Paints with vello_cpu. Cheap to share; drawn pictures are cached between pages.
 pub struct CpuRasterizer {
     pool: Arc<Pool>,
-    limits: SurfaceLimits,
-    photos: Arc<Photos>,
+    painter: Arc<CpuPainter>,
 }
 
 impl CpuRasterizer {
+    /// Its name, which every machine knows.
+    pub const NAME: &'static str = "cpu";
+
     /// Paints on `pool`.
     pub fn new(pool: Arc<Pool>, settings: &PaintSettings) -> Self {
+        Self { pool, painter: Arc::new(CpuPainter::new(settings)) }
+    }
+}
+
+/// Paints where it is called: the part that other rasterizers fall back on.
+pub(super) struct CpuPainter {
+    pub(super) limits: SurfaceLimits,
+    pub(super) photos: Photos,
+    shadows: Shadows,
+}
+
+impl CpuPainter {
+    pub(super) fn new(settings: &PaintSettings) -> Self {
         let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
-        Self { pool, limits, photos: Arc::new(Photos::new(settings.picture_cache_bytes)) }
+        let of_shadows = settings.picture_cache_bytes / SHARE_OF_SHADOWS;
+        let photos = Photos::new(settings.picture_cache_bytes - of_shadows);
+        Self { limits, photos, shadows: Shadows::new(of_shadows) }
+    }
+
+    /// Paints on this thread. A panic comes back as an error; `abandoned` is asked between operations.
+    pub(super) fn paint(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Painted, PaintError> {
+        let painted = caught(|| self.surfaces(plan, abandoned)).unwrap_or_else(|error| {
+            let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
+            Err(PaintError::Internal(message))
+        });
+        painted.map(|raster| Painted { raster, by: CpuRasterizer::NAME })
+    }
+}
+
+impl CpuPainter {
+    /// `abandoned`: nobody waits for the picture any more; asked between operations.
+    fn surfaces(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Raster<Straight>, PaintError> {
+        let (limits, photos, shadows) = (self.limits, &self.photos, &self.shadows);
+        let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
+        let mut surfaces = Surfaces::new();
+        let mut result = None;
+        for step in &plan.steps {
+            match step {
+                Step::Draw { into, ops } => {
+                    let size = plan.surfaces[into.0];
+                    // The plan may have been made for another painter.
+                    limits.check(size)?;
+                    let raster = canvas.draw(size, ops, Sources { photos, surfaces: &surfaces }, abandoned)?;
+                    if into.0 == 0 {
+                        result = Some(raster);
+                    } else {
+                        surfaces.insert(*into, size, raster.into_pixels());
+                    }
+                }
+                Step::Filter { .. } if abandoned() => return Err(PaintError::Abandoned),
+                Step::Filter { from, into, kernel } => {
+                    let size = plan.surfaces[into.0];
+                    let source =
+                        surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
+                    let pixels = source.data_as_u8_slice();
+                    match *kernel {
+                        Kernel::Shadow { sigma, color } => {
+                            surfaces.share(*into, shadows.cast(pixels, size, sigma, color))
+                        }
+                        Kernel::Blur { .. } => surfaces.insert(*into, size, passes::run(kernel, pixels, size)),
+                    }
+                }
+            }
+        }
+        if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
+            canvas.end();
+            CANVAS.with(|keep| keep.replace(Some(canvas)));
+        }
+        let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
+        Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
     }
 }
 
 impl Rasterizer for CpuRasterizer {
     fn name(&self) -> &'static str {
-        "cpu"
+        Self::NAME
     }
 
     fn limits(&self) -> SurfaceLimits {
-        self.limits
+        self.painter.limits
     }
 
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Raster<Straight>, PaintError>> {
+    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
         let (sender, receiver) = oneshot::channel();
-        let (photos, limits) = (self.photos.clone(), self.limits);
+        let painter = self.painter.clone();
         self.pool.spawn(move || {
-            if sender.is_closed() {
-                return;
+            if !sender.is_closed() {
+                let painted = painter.paint(&plan, &|| sender.is_closed());
+                // A caller that left meanwhile does not need the picture.
+                let _ = sender.send(painted);
             }
-            let abandoned = || sender.is_closed();
-            let painted = caught(|| paint(&plan, limits, &photos, &abandoned)).unwrap_or_else(|error| {
-                let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
-                Err(PaintError::Internal(message))
-            });
-            // A caller that left meanwhile does not need the picture.
-            let _ = sender.send(painted);
         });
         receiver
     }
-}
-
-/// `abandoned`: nobody waits for the picture any more; asked between operations.
-fn paint(
-    plan: &FramePlan,
-    limits: SurfaceLimits,
-    photos: &Photos,
-    abandoned: &dyn Fn() -> bool,
-) -> Result<Raster<Straight>, PaintError> {
-    let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
-    let mut surfaces = Surfaces::new();
-    let mut result = None;
-    for step in &plan.steps {
-        match step {
-            Step::Draw { into, ops } => {
-                let size = plan.surfaces[into.0];
-                // The plan may have been made for another painter.
-                limits.check(size)?;
-                let raster = canvas.draw(size, ops, Sources { photos, surfaces: &surfaces }, abandoned)?;
-                if into.0 == 0 {
-                    result = Some(raster);
-                } else {
-                    surfaces.insert(*into, size, raster.into_pixels());
-                }
-            }
-            Step::Filter { .. } if abandoned() => return Err(PaintError::Abandoned),
-            Step::Filter { from, into, kernel } => {
-                let size = plan.surfaces[into.0];
-                let source =
-                    surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
-                let pixels = passes::run(kernel, source.data_as_u8_slice(), size);
-                surfaces.insert(*into, size, pixels);
-            }
-        }
-    }
-    if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
-        canvas.end();
-        CANVAS.with(|keep| keep.replace(Some(canvas)));
-    }
-    let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
-    Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
 }
 
 #[cfg(test)]
@@ -141,8 +168,8 @@ mod tests {
             asked.set(asked.get() + 1);
             asked.get() > 3
         };
-        let photos = Photos::new(0);
-        assert_eq!(paint(&plan, LIMITS, &photos, &abandoned).err(), Some(PaintError::Abandoned));
+        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        assert_eq!(painter.surfaces(&plan, &abandoned).err(), Some(PaintError::Abandoned));
         assert_eq!(asked.get(), 4, "asked before each operation");
     }
 

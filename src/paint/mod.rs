@@ -10,17 +10,21 @@ mod edges;
 mod glyphs;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod ops;
 mod ops_cpu;
 mod passes;
 mod photo;
 pub mod plan;
+mod report;
 mod resample;
+mod shadows;
 mod work;
 
 use tokio::sync::oneshot;
 
 pub use cpu::CpuRasterizer;
 pub use plan::{FramePlan, plan};
+pub use report::{GpuReport, Report};
 
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
@@ -117,14 +121,27 @@ pub enum PaintError {
     Internal(String),
 }
 
+/// A picture, and what painted it.
+#[derive(Clone, Debug)]
+pub struct Painted {
+    /// The pixels.
+    pub raster: Raster<Straight>,
+    /// For logs, metrics and the response header: `cpu`, `gpu0`.
+    pub by: &'static str,
+}
+
 /// Runs plans. Dropping the receiver before the work started cancels it.
 pub trait Rasterizer: Send + Sync {
-    /// For logs, metrics and the response header: `cpu`.
+    /// What paints as a rule, for logs: `cpu`, `gpu`. A page may be painted by another: [`Painted::by`].
     fn name(&self) -> &'static str;
     /// What `plan` has to respect.
     fn limits(&self) -> SurfaceLimits;
-    /// Queues and returns at once.
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Raster<Straight>, PaintError>>;
+    /// Queues and returns at once. Any number of plans may be under way.
+    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>>;
+    /// What it did so far and what it runs on, for metrics and readiness.
+    fn report(&self) -> Report {
+        Report::default()
+    }
 }
 
 #[cfg(test)]

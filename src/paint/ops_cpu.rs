@@ -1,9 +1,9 @@
-//! Plan operations to vello_cpu.
+//! What operations come to, painted by vello_cpu.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kurbo::{Affine, BezPath, PathEl, Point, Rect, Stroke, StrokeOpts};
+use kurbo::{Affine, BezPath, Point, Rect};
 use peniko::ImageAlphaType;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
 use vello_cpu::{
@@ -12,16 +12,11 @@ use vello_cpu::{
 };
 
 use super::PaintError;
-use super::edges::polygons;
-use super::glyphs::{Faces, GlyphSize, Shape};
-use super::photo::{Photos, Place, Placed, Reduction};
+use super::ops::{Ops, Target, alpha};
+use super::photo::{Photos, Place, Placed};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::raster::{Premultiplied, Raster};
-use crate::scene::{GlyphStyle, Paint};
 use crate::units::{DeviceSize, Opacity};
-
-/// How far a stroke's edge may lie off, in device px.
-const STROKE_TOLERANCE: f64 = 0.02;
 
 /// Surfaces that steps of a plan have written so far.
 #[derive(Default)]
@@ -36,6 +31,11 @@ impl Surfaces {
     pub(super) fn insert(&mut self, id: SurfaceId, size: DeviceSize, pixels: Vec<u8>) {
         let metadata = PixelMetadata::new(ImageAlphaType::AlphaPremultiplied, true);
         self.0.insert(id.0, Arc::new(Pixmap::from_parts(pixels, size.width as u16, size.height as u16, metadata)));
+    }
+
+    /// One that others use too.
+    pub(super) fn share(&mut self, id: SurfaceId, pixmap: Arc<Pixmap>) {
+        self.0.insert(id.0, pixmap);
     }
 
     pub(super) fn get(&self, id: SurfaceId) -> Option<&Arc<Pixmap>> {
@@ -60,7 +60,7 @@ const MOST_HELD_IN_LAYER: usize = 1 << 30;
 pub(super) struct Canvas {
     context: RenderContext,
     resources: Resources,
-    faces: Faces,
+    ops: Ops,
     /// Bytes of pictures that `context` keeps until its pixels are made.
     held: usize,
     /// [`MOST_HELD`], or less in tests.
@@ -76,7 +76,7 @@ impl Canvas {
             // One page a thread: sharing a page between threads gains little (stack.md §3).
             context: RenderContext::new_with(1, 1, RenderSettings { level, num_threads: 0 }),
             resources: Resources::new(),
-            faces: Faces::default(),
+            ops: Ops::default(),
             held: 0,
             most_held: MOST_HELD,
         }
@@ -143,114 +143,78 @@ impl Canvas {
     }
 
     fn op(&mut self, op: &Op, size: DeviceSize, sources: Sources<'_>) -> Result<(), PaintError> {
-        let Sources { photos, surfaces } = sources;
-        let context = &mut self.context;
-        match op {
-            Op::PushClip { outline, transform } => match as_rect(outline) {
-                Some(rect) => {
-                    context.set_transform(*transform);
-                    context.push_clip_rect(&rect);
-                }
-                None => {
-                    context.set_transform(Affine::IDENTITY);
-                    context.set_fill_rule(Fill::NonZero);
-                    context.push_clip_path(&polygons(outline, *transform));
-                }
-            },
-            Op::PopClip => context.pop_clip(),
-            Op::PushLayer { clip, transform, opacity, blend } => {
-                let clip = clip.as_ref().map(|clip| polygons(clip, *transform));
-                context.set_transform(Affine::IDENTITY);
-                context.set_fill_rule(Fill::NonZero);
-                context.push_layer(clip.as_ref(), Some(*blend), Some(opacity.get()), None, None);
-            }
-            Op::PopLayer => context.pop_layer(),
-            Op::Fill { outline, rule, paint, transform } => match as_rect(outline) {
-                Some(rect) => {
-                    set_paint(context, paint, paint.transform);
-                    context.set_transform(*transform);
-                    context.fill_rect(&rect);
-                }
-                None => {
-                    set_paint(context, paint, *transform * paint.transform);
-                    context.set_transform(Affine::IDENTITY);
-                    context.set_fill_rule(*rule);
-                    context.fill_path(&polygons(outline, *transform));
-                }
-            },
-            Op::Stroke { outline, stroke, paint, transform } => {
-                set_paint(context, paint, *transform * paint.transform);
-                fill_stroke(context, outline, stroke, *transform);
-            }
-            Op::Image { picture, source, dest, passes, opacity, transform } => {
-                let (source, dest, transform) = (*source, *dest, *transform);
-                let placed = Placed { picture, passes, source, dest, transform, reduction: Reduction::Exact };
-                self.held += image(context, photos, size, &placed, *opacity);
-            }
-            Op::Glyphs(run) => return self.glyphs(run, size, photos),
-            Op::Surface { surface, at } => {
-                let pixmap = surfaces
-                    .get(*surface)
-                    .ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
-                composite(context, pixmap, *at);
-            }
-        }
+        let Self { context, resources, ops, held, .. } = self;
+        ops.draw(op, &mut OnContext { context, resources, held, size, sources })
+    }
+}
+
+/// One surface while it is drawn on.
+struct OnContext<'a> {
+    context: &'a mut RenderContext,
+    resources: &'a mut Resources,
+    held: &'a mut usize,
+    size: DeviceSize,
+    sources: Sources<'a>,
+}
+
+impl Target for OnContext<'_> {
+    fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
+        set_paint(self.context, brush, to_device);
+        self.context.set_transform(Affine::IDENTITY);
+        self.context.set_fill_rule(rule);
+        self.context.fill_path(polygons);
+    }
+
+    fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine) {
+        set_paint(self.context, brush, to_rect);
+        self.context.set_transform(transform);
+        self.context.fill_rect(&rect);
+    }
+
+    fn push_clip(&mut self, polygons: &BezPath) {
+        self.context.set_transform(Affine::IDENTITY);
+        self.context.set_fill_rule(Fill::NonZero);
+        self.context.push_clip_path(polygons);
+    }
+
+    fn push_clip_rect(&mut self, rect: Rect, transform: Affine) {
+        self.context.set_transform(transform);
+        self.context.push_clip_rect(&rect);
+    }
+
+    fn pop_clip(&mut self) {
+        self.context.pop_clip();
+    }
+
+    fn push_layer(&mut self, clip: Option<&BezPath>, opacity: Opacity, blend: BlendMode) {
+        self.context.set_transform(Affine::IDENTITY);
+        self.context.set_fill_rule(Fill::NonZero);
+        self.context.push_layer(clip, Some(blend), Some(opacity.get()), None, None);
+    }
+
+    fn pop_layer(&mut self) {
+        self.context.pop_layer();
+    }
+
+    fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
+        *self.held += image(self.context, self.sources.photos, self.size, placed, opacity);
+    }
+
+    fn color_glyph(
+        &mut self,
+        run: &Glyphs,
+        glyph: PlacedGlyph,
+        to_device: Affine,
+        slant: Affine,
+    ) -> Result<(), PaintError> {
+        layers(self.context, self.resources, run, glyph, to_device, slant);
         Ok(())
     }
 
-    fn glyphs(&mut self, run: &Glyphs, size: DeviceSize, photos: &Photos) -> Result<(), PaintError> {
-        let [a, b, c, d, ..] = run.linear.as_coeffs();
-        let em = run.size * a.hypot(b).max(c.hypot(d));
-        // To the right for each unit up; y grows downwards.
-        let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
-        let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
-        let mut added = 0;
-        let face = self.faces.get(&run.font, &run.coords)?;
-        let upright = run.snapped && a == d && run.skew == 0.0;
-        let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
-        for glyph in &run.glyphs {
-            let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
-            added += elements;
-            let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
-            let context = &mut self.context;
-            match shape {
-                Shape::Blank => {}
-                Shape::Outline(outline, units) => match &run.style {
-                    GlyphStyle::Fill => {
-                        set_paint(context, &run.paint, run.paint.transform);
-                        context.set_transform(Affine::IDENTITY);
-                        context.set_fill_rule(Fill::NonZero);
-                        context.fill_path(&polygons(&outline, to_device * from_font(units)));
-                    }
-                    GlyphStyle::Stroke(stroke) => {
-                        set_paint(context, &run.paint, run.paint.transform);
-                        // The pen is round in the run's space, not in the slanted one.
-                        let outline = from_font(units) * BezPath::clone(&outline);
-                        fill_stroke(context, &outline, stroke, to_device);
-                    }
-                },
-                // Coloured glyphs have no outline to stroke.
-                Shape::Picture(picture, to_run) => {
-                    if matches!(run.style, GlyphStyle::Fill) {
-                        let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-                        // Browsers put glyph pictures on whole pixels.
-                        let at = if run.snapped { (glyph.at + kurbo::Vec2::new(0.5, 0.5)).floor() } else { glyph.at };
-                        let transform = Affine::translate(at.to_vec2()) * run.linear * slant * to_run;
-                        let reduction = Reduction::Halved;
-                        let placed =
-                            Placed { picture: &picture, passes: &[], source, dest: source, transform, reduction };
-                        let opacity = Opacity::new(f64::from(alpha(&run.paint)));
-                        self.held += image(context, photos, size, &placed, opacity);
-                    }
-                }
-                Shape::Layers => {
-                    if matches!(run.style, GlyphStyle::Fill) {
-                        layers(context, &mut self.resources, run, *glyph, to_device, slant);
-                    }
-                }
-            }
-        }
-        self.faces.grew(added);
+    fn surface(&mut self, surface: SurfaceId, at: Point) -> Result<(), PaintError> {
+        let pixmap = self.sources.surfaces.get(surface);
+        let pixmap = pixmap.ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
+        composite(self.context, pixmap, at);
         Ok(())
     }
 }
@@ -329,65 +293,14 @@ fn layers(
     }
 }
 
-/// Of a solid; gradients carry theirs in the stops and do not reach coloured glyphs.
-fn alpha(paint: &Paint) -> f32 {
-    match &paint.brush {
-        Brush::Solid(color) => color.components[3],
-        Brush::Gradient(_) | Brush::Image(_) => 1.0,
-    }
-}
-
 /// `to_space`: from brush space to the space that the next transform starts from.
-fn set_paint(context: &mut RenderContext, paint: &Paint, to_space: Affine) {
-    match &paint.brush {
+fn set_paint(context: &mut RenderContext, brush: &Brush, to_space: Affine) {
+    match brush {
         Brush::Solid(color) => context.set_paint(*color),
         Brush::Gradient(gradient) => {
             context.set_paint(gradient.clone());
             context.set_paint_transform(to_space);
         }
         Brush::Image(_) => unreachable!("plan() lets no picture brush through"),
-    }
-}
-
-/// Strokes in the space of `outline`, so that an uneven `transform` makes an uneven pen.
-fn fill_stroke(context: &mut RenderContext, outline: &BezPath, stroke: &Stroke, transform: Affine) {
-    let [a, b, c, d, ..] = transform.as_coeffs();
-    let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
-    let pen = kurbo::stroke(outline.iter(), stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
-    context.set_transform(Affine::IDENTITY);
-    context.set_fill_rule(Fill::NonZero);
-    context.fill_path(&polygons(&pen, transform));
-}
-
-/// The rectangle that `outline` is, if it is one with upright sides: painters are exact and quick on those.
-fn as_rect(outline: &BezPath) -> Option<Rect> {
-    let corner = |element: &PathEl| match element {
-        PathEl::MoveTo(point) | PathEl::LineTo(point) => Some(*point),
-        PathEl::QuadTo(..) | PathEl::CurveTo(..) | PathEl::ClosePath => None,
-    };
-    let [PathEl::MoveTo(first), a, b, c, rest @ ..] = outline.elements() else { return None };
-    let closed = match rest {
-        [PathEl::ClosePath] => true,
-        [PathEl::LineTo(last), PathEl::ClosePath] => last == first,
-        _ => false,
-    };
-    let (first, a, b, c) = (*first, corner(a)?, corner(b)?, corner(c)?);
-    let upright = |p: Point, q: Point, r: Point, s: Point| p.y == q.y && q.x == r.x && r.y == s.y && s.x == p.x;
-    (closed && (upright(first, a, b, c) || upright(c, first, a, b))).then(|| Rect::from_points(first, b))
-}
-
-#[cfg(test)]
-mod tests {
-    use kurbo::Shape as _;
-
-    use super::*;
-
-    #[test]
-    fn rect_outlines_are_recognised() {
-        let rect = Rect::new(1.0, 2.0, 5.0, 4.0);
-        assert_eq!(as_rect(&rect.to_path(0.1)), Some(rect));
-        assert_eq!(as_rect(&BezPath::from_svg("M1 2 V4 H5 V2 H1 Z").expect("a path")), Some(rect));
-        assert_eq!(as_rect(&BezPath::from_svg("M1 2 L5 3 L5 4 L1 4 Z").expect("a path")), None);
-        assert_eq!(as_rect(&kurbo::Circle::new((3.0, 3.0), 2.0).to_path(0.1)), None);
     }
 }

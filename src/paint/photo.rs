@@ -60,6 +60,68 @@ pub(super) struct Prepared {
     pub(super) place: Place,
     /// Bytes of `pixmap` when it was made for this call, else 0.
     pub(super) made: usize,
+    /// The bytes of `pixmap`, with an id that stays theirs as long as they are kept here: for painters that keep uploads.
+    #[cfg(feature = "gpu")]
+    pub(super) pixels: peniko::Blob<u8>,
+}
+
+/// The pixels that [`Prepared`] would hold, not made yet.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug)]
+pub(super) struct Recipe {
+    /// What becomes of all of the picture first.
+    pub(super) passes: Vec<Pass>,
+    /// Then it is reduced and cut.
+    pub(super) columns: Reduce,
+    /// The same for rows.
+    pub(super) rows: Reduce,
+    /// Then sampled to whole device px, columns and rows.
+    pub(super) samples: Option<(Sample, Sample)>,
+    /// How the outcome goes onto the surface.
+    pub(super) place: Place,
+}
+
+#[cfg(feature = "gpu")]
+impl Recipe {
+    /// Columns and rows of the outcome.
+    pub(super) fn size(&self) -> (u32, u32) {
+        match &self.samples {
+            Some((columns, rows)) => (columns.count, rows.count),
+            None => (self.columns.count, self.rows.count),
+        }
+    }
+}
+
+/// A pixmap that a cache entry and its readers share.
+#[derive(Clone)]
+struct Kept {
+    pixmap: Arc<Pixmap>,
+    #[cfg(feature = "gpu")]
+    pixels: peniko::Blob<u8>,
+}
+
+impl Kept {
+    fn new(pixmap: Pixmap) -> Self {
+        let pixmap = Arc::new(pixmap);
+        #[cfg(feature = "gpu")]
+        let pixels = peniko::Blob::new(Arc::new(Bytes(pixmap.clone())));
+        Self {
+            pixmap,
+            #[cfg(feature = "gpu")]
+            pixels,
+        }
+    }
+}
+
+/// A pixmap seen as bytes.
+#[cfg(feature = "gpu")]
+struct Bytes(Arc<Pixmap>);
+
+#[cfg(feature = "gpu")]
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.data_as_u8_slice()
+    }
 }
 
 /// How a prepared picture goes onto the surface.
@@ -78,7 +140,7 @@ pub(super) struct Photos {
 }
 
 struct Cache {
-    entries: LruCache<Key, Arc<Pixmap>>,
+    entries: LruCache<Key, Kept>,
     bytes: usize,
 }
 
@@ -100,6 +162,51 @@ impl Photos {
 
     /// `None` when nothing of it can be seen on `surface`.
     pub(super) fn prepare(&self, placed: &Placed<'_>, surface: DeviceSize) -> Option<Prepared> {
+        let (key, place) = Key::of(placed, surface)?;
+        let (kept, made) = self.get(key, placed.picture);
+        Some(Prepared {
+            pixmap: kept.pixmap,
+            place,
+            made,
+            #[cfg(feature = "gpu")]
+            pixels: kept.pixels,
+        })
+    }
+
+    /// What [`Self::prepare`] would make, for painters that make it themselves.
+    #[cfg(feature = "gpu")]
+    pub(super) fn recipe(placed: &Placed<'_>, surface: DeviceSize) -> Option<Recipe> {
+        let (Key { passes, columns, rows, samples, .. }, place) = Key::of(placed, surface)?;
+        Some(Recipe { passes, columns, rows, samples, place })
+    }
+
+    /// And how many bytes were made for it.
+    fn get(&self, key: Key, picture: &Picture) -> (Kept, usize) {
+        // A panic while the lock was held cannot leave the map half-written, so its content is good.
+        let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = lock().entries.get(&key) {
+            return (found.clone(), 0);
+        }
+        let kept = Kept::new(key.make(picture));
+        let bytes = kept.pixmap.data_as_u8_slice().len();
+        if bytes <= self.max_bytes / LARGEST_SHARE {
+            let mut cache = lock();
+            if cache.entries.put(key, kept.clone()).is_none() {
+                cache.bytes += bytes;
+            }
+            while cache.bytes > self.max_bytes
+                && let Some((_, oldest)) = cache.entries.pop_lru()
+            {
+                cache.bytes -= oldest.pixmap.data_as_u8_slice().len();
+            }
+        }
+        (kept, bytes)
+    }
+}
+
+impl Key {
+    /// What is to be made, and how it goes onto the surface; `None` when nothing of it can be seen there.
+    fn of(placed: &Placed<'_>, surface: DeviceSize) -> Option<(Self, Place)> {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
         let to_dest = Affine::translate(dest.origin().to_vec2())
             * Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height())
@@ -126,8 +233,7 @@ impl Photos {
             * Affine::translate((f64::from(columns.first), f64::from(rows.first)));
         let mut key = Key { picture: picture.pixels.id(), passes: passes.to_vec(), columns, rows, samples: None };
         if b.abs() > SAME / f64::from(picture.width) || c.abs() > SAME / f64::from(picture.height) {
-            let (pixmap, made) = self.get(key, picture);
-            return Some(Prepared { pixmap, place: Place::Sample(to_dest * from_reduced), made });
+            return Some((key, Place::Sample(to_dest * from_reduced)));
         }
         let (x0, y0) = (shown.x0.floor(), shown.y0.floor());
         let [step_x, _, _, step_y, ..] = (to_device * from_reduced).inverse().as_coeffs();
@@ -135,35 +241,9 @@ impl Photos {
         let columns = Sample { start: start.x, step: step_x, count: (shown.x1.ceil() - x0) as u32 };
         let rows = Sample { start: start.y, step: step_y, count: (shown.y1.ceil() - y0) as u32 };
         key.samples = Some((columns, rows));
-        let (pixmap, made) = self.get(key, picture);
-        Some(Prepared { pixmap, place: Place::Copy(x0 as u32, y0 as u32), made })
+        Some((key, Place::Copy(x0 as u32, y0 as u32)))
     }
 
-    /// And how many bytes were made for it.
-    fn get(&self, key: Key, picture: &Picture) -> (Arc<Pixmap>, usize) {
-        // A panic while the lock was held cannot leave the map half-written, so its content is good.
-        let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = lock().entries.get(&key) {
-            return (found.clone(), 0);
-        }
-        let pixmap = Arc::new(key.make(picture));
-        let bytes = pixmap.data_as_u8_slice().len();
-        if bytes <= self.max_bytes / LARGEST_SHARE {
-            let mut cache = lock();
-            if cache.entries.put(key, pixmap.clone()).is_none() {
-                cache.bytes += bytes;
-            }
-            while cache.bytes > self.max_bytes
-                && let Some((_, oldest)) = cache.entries.pop_lru()
-            {
-                cache.bytes -= oldest.data_as_u8_slice().len();
-            }
-        }
-        (pixmap, bytes)
-    }
-}
-
-impl Key {
     fn make(&self, picture: &Picture) -> Pixmap {
         if self.passes.is_empty() { self.cut(picture) } else { self.cut(&passes::apply(picture, &self.passes)) }
     }
@@ -310,7 +390,7 @@ mod tests {
         }
         let cache = photos.cache.lock().expect("not poisoned");
         assert!(cache.bytes <= 8 * 1024);
-        assert_eq!(cache.bytes, cache.entries.iter().map(|(_, it)| it.data_as_u8_slice().len()).sum::<usize>());
+        assert_eq!(cache.bytes, cache.entries.iter().map(|(_, it)| it.pixmap.data_as_u8_slice().len()).sum::<usize>());
         assert!(!cache.entries.is_empty());
     }
 }

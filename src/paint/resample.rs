@@ -21,7 +21,8 @@ pub(super) struct Reduce {
 }
 
 impl Reduce {
-    fn window(&self, output: u32) -> (usize, usize) {
+    /// The source pixels that output `output`, counted from `first`, averages: the first, and one past the last.
+    pub(super) fn window(&self, output: u32) -> (usize, usize) {
         let start = ((f64::from(self.first) + f64::from(output)) * self.step + 0.5).floor() as u32;
         let start = start.clamp(self.low, self.high - 1);
         let end = (f64::from(start) + (self.step + 0.5).floor()).min(f64::from(self.high)) as u32;
@@ -81,7 +82,7 @@ const NOISE: f64 = 1e-9;
 
 impl Sample {
     /// The two neighbours and the weight of the second, in sixteenths.
-    fn taps(&self, output: u32, side: u32) -> (usize, usize, u32) {
+    pub(super) fn taps(&self, output: u32, side: u32) -> (usize, usize, u32) {
         let at = self.start + f64::from(output) * self.step - 0.5 + NOISE;
         let base = at.floor();
         let inside = |pixel: f64| pixel.clamp(0.0, f64::from(side - 1)) as usize;

@@ -24,13 +24,14 @@ use tokio::time::Instant;
 use self::admission::{Admission, Permit};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
-use crate::config::{RasterizerChoice, Settings};
+use crate::config::Settings;
 use crate::error::Error;
 use crate::pool::Pool;
 
 pub use self::choice::{Pages, format_for};
 pub use self::render::{RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
+pub use crate::paint::{GpuReport, Report as PaintReport};
 
 /// What all requests share: threads, fonts, caches, the painter, and the bounds on how much happens at once.
 /// Cheap to clone.
@@ -50,20 +51,20 @@ impl Engine {
     /// # Errors
     /// In words for an operator: a rasterizer that is not built, fonts that cannot be read, a wrong network.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        if settings.render.rasterizer == RasterizerChoice::Gpu {
-            return Err(Error::NotBuilt(
-                "TENTER_RASTERIZER = gpu: the GPU painter is not built yet; accepted: auto, cpu".into(),
-            ));
-        }
         let pool = Arc::new(Pool::new(settings.render.threads)?);
         let rooms = Arc::new(Rooms::new(settings, &pool)?);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
         Ok(Self(Arc::new(Inner { pool, admission, deadline: settings.render.deadline, rooms })))
     }
 
-    /// What paints: `cpu`.
+    /// What paints as a rule: `cpu`, `gpu`. Each page says what painted it: [`RenderedPage::rasterizer`].
     pub fn rasterizer(&self) -> &'static str {
         self.0.rooms.rasterizer.name()
+    }
+
+    /// What the painter runs on and what it counted: for metrics and readiness.
+    pub fn paint_report(&self) -> PaintReport {
+        self.0.rooms.rasterizer.report()
     }
 
     /// True when the next request would be refused as `Busy`.
@@ -158,6 +159,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::config::RasterizerChoice;
     use crate::error::Kind;
 
     fn engine(change: impl FnOnce(&mut Settings)) -> Engine {
@@ -216,10 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn engine_without_gpu_says_so() {
+    fn engine_that_must_have_a_gpu_says_why_it_has_none() {
         let mut settings = Settings::default();
         settings.render.rasterizer = RasterizerChoice::Gpu;
-        let refused = Engine::new(&settings).err().expect("refused");
-        assert_eq!(refused.kind(), Kind::NotBuilt);
+        settings.gpu.adapters = vec!["no such adapter".to_owned()].into();
+        let refused = Engine::new(&settings).err().expect("refused").to_string();
+        assert!(refused.contains("TENTER_RASTERIZER"), "{refused}");
+        #[cfg(feature = "gpu")]
+        assert!(refused.contains("no such adapter: no adapter is called so (TENTER_GPU_ADAPTERS)"), "{refused}");
     }
 }

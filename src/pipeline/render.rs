@@ -14,7 +14,7 @@ use crate::design::resolve::{self, FamilyUse, FontError};
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::{Format, OutputOptions};
-use crate::paint;
+use crate::paint::{self, Painted};
 use crate::report::{JsonPath, Problem, Warning};
 use crate::scene::Page;
 use crate::text::Layouter;
@@ -44,8 +44,6 @@ pub struct Rendered {
     pub media_type: &'static str,
     /// What was drawn otherwise than written.
     pub warnings: Vec<Warning>,
-    /// What painted.
-    pub rasterizer: &'static str,
 }
 
 /// One picture.
@@ -55,6 +53,8 @@ pub struct RenderedPage {
     pub index: usize,
     /// A file of the format asked for.
     pub bytes: Vec<u8>,
+    /// What painted it: `cpu`, `gpu0`.
+    pub rasterizer: &'static str,
 }
 
 impl RenderRequest {
@@ -132,15 +132,15 @@ impl Session {
             let resolved = resolved?;
             warnings.extend(resolved.warnings);
             for page in resolved.document.pages {
-                let bytes = self.draw(page, prepared.design.dpi, &options, format, &mut warnings).await?;
-                done.push(RenderedPage { index, bytes });
+                let (bytes, rasterizer) = self.draw(page, prepared.design.dpi, &options, format, &mut warnings).await?;
+                done.push(RenderedPage { index, bytes, rasterizer });
             }
         }
         rooms.layouters.give_back(layouter);
-        Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer.name() })
+        Ok(Rendered { pages: done, media_type: format.media_type(), warnings })
     }
 
-    /// One page from scene to file.
+    /// One page from scene to file, and what painted it.
     async fn draw(
         &mut self,
         page: Page,
@@ -148,17 +148,18 @@ impl Session {
         options: &RenderOptions,
         format: &'static dyn Format,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<(Vec<u8>, &'static str), Error> {
         let rooms = self.engine.0.rooms.clone();
         let (scale, limits) = (options.pixel_ratio, rooms.rasterizer.limits());
         let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
-        let raster = painted.map_err(|_| Error::Internal("the painter stopped".into()))??;
+        let Painted { raster, by } = painted.map_err(|_| Error::Internal("the painter stopped".into()))??;
         let dpi = options.dpi.unwrap_or(dpi);
         let RenderOptions { quality, compression, .. } = *options;
         let output = OutputOptions { quality, compression, pixels_per_inch: Some(dpi * scale.get()) };
-        Ok(self.work(Stage::Encode, move || format.write(&raster, &output)).await??)
+        let bytes = self.work(Stage::Encode, move || format.write(&raster, &output)).await??;
+        Ok((bytes, by))
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use crate::assets::svg::SvgFonts;
 use crate::assets::{AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, WebFace};
-use crate::config::{DesignLimits, Settings};
+use crate::config::{DesignLimits, RasterizerChoice, Settings};
 use crate::design::resolve::FamilyUse;
 use crate::error::Error;
 use crate::json::Problems;
@@ -53,7 +53,7 @@ impl Rooms {
             layouters: Layouters::new(settings.fonts.text_cache_bytes),
             svg_fonts: SvgFonts::new(SVG_FAMILY, settings.assets.drawing_cache_bytes, move || in_svg.files()),
             library,
-            rasterizer: Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)),
+            rasterizer: rasterizer(settings, pool)?,
             loader,
             web_fonts,
             families_at_once: settings.assets.parallel.max(1),
@@ -93,6 +93,46 @@ impl Rooms {
             }
         }
         (faces, failures)
+    }
+}
+
+/// What paints. `auto` is content with the CPU; `gpu` is not.
+#[cfg(feature = "gpu")]
+fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterizer>, Error> {
+    use crate::paint::gpu::{GpuRasterizer, adapters, choose};
+
+    let cpu = || Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)) as Box<dyn Rasterizer>;
+    let asked_for = match settings.render.rasterizer {
+        RasterizerChoice::Cpu => return Ok(cpu()),
+        RasterizerChoice::Auto => false,
+        RasterizerChoice::Gpu => true,
+    };
+    let chosen = choose(adapters(), &settings.gpu, asked_for);
+    if !asked_for && chosen.used.is_empty() {
+        return Ok(cpu());
+    }
+    match GpuRasterizer::new(pool.clone(), &settings.paint, &settings.gpu, chosen) {
+        Ok(gpu) => Ok(Box::new(gpu)),
+        Err(why) if asked_for => Err(Error::Internal(format!(
+            "TENTER_RASTERIZER = gpu: {why}; see `tenter doctor`, or set TENTER_RASTERIZER to auto or cpu"
+        ))),
+        Err(why) => {
+            tracing::warn!(why, "pages are painted on the CPU");
+            Ok(cpu())
+        }
+    }
+}
+
+/// Built without the GPU painter.
+#[cfg(not(feature = "gpu"))]
+fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterizer>, Error> {
+    match settings.render.rasterizer {
+        RasterizerChoice::Auto | RasterizerChoice::Cpu => {
+            Ok(Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)))
+        }
+        RasterizerChoice::Gpu => Err(Error::NotBuilt(
+            "TENTER_RASTERIZER = gpu: this program was built without the feature `gpu`; accepted: auto, cpu".into(),
+        )),
     }
 }
 

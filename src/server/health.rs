@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::App;
+use crate::pipeline::GpuReport;
 
 /// Where the service is in its life. Cheap to clone; all clones show the same.
 #[derive(Clone, Default)]
@@ -37,12 +38,23 @@ pub(super) async fn live() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-/// 200 when requests are welcome, else 503.
+/// 200 when requests are welcome, else 503. Says what paints, so that a node that lost its GPU is seen.
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let (status, word) = match app.health.0.load(Ordering::SeqCst) {
         READY => (StatusCode::OK, "ready"),
         STARTING => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    (status, Json(json!({"status": word}))).into_response()
+    let report = app.engine.paint_report();
+    let gpu = |it: &GpuReport| {
+        json!({
+            "name": it.name, "adapter": it.adapter, "driver": it.driver, "pciBusId": it.pci_bus_id,
+            "software": it.software, "maxTextureSide": it.max_texture_side, "up": it.up, "queued": it.queued,
+            "rebuilds": it.rebuilds, "latestFault": it.latest_fault,
+        })
+    };
+    let gpus: Vec<_> = report.gpus.iter().map(gpu).collect();
+    let rasterizer = app.engine.rasterizer();
+    let answer = json!({"status": word, "rasterizer": rasterizer, "gpus": gpus, "refusedAdapters": report.refused});
+    (status, Json(answer)).into_response()
 }

@@ -107,6 +107,7 @@ fn cors() -> CorsLayer {
             header::RETRY_AFTER,
             HeaderName::from_static("server-timing"),
             render::RENDERED_BY,
+            render::RASTERIZER,
             render::WARNINGS,
         ])
         .max_age(PREFLIGHT_AGE)

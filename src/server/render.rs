@@ -24,6 +24,8 @@ use crate::report::{JsonPath, Warning};
 pub(super) const RENDERED_BY: HeaderName = HeaderName::from_static("x-rendered-by");
 /// How many warnings there are; JSON answers carry them.
 pub(super) const WARNINGS: HeaderName = HeaderName::from_static("x-tenter-warnings");
+/// The same, for those who count GPU pages.
+pub(super) const RASTERIZER: HeaderName = HeaderName::from_static("x-tenter-rasterizer");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// `outputFormat`.
@@ -131,9 +133,10 @@ async fn answer_admitted(
     let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
     let ClassicCall { design, options, format, output } = call;
     let pages = Pages::of(&options);
-    let Rendered { mut pages, media_type, mut warnings, rasterizer } =
+    let Rendered { mut pages, media_type, mut warnings } =
         session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
     let page = pages.pop().ok_or_else(|| Error::Internal("a render without pages".into()))?;
+    let rasterizer = page.rasterizer;
     notes.warnings = warnings.len();
     warnings.truncate(MOST_WARNINGS);
     let mut response = match output {
@@ -143,6 +146,7 @@ async fn answer_admitted(
     };
     let headers = response.headers_mut();
     headers.insert(RENDERED_BY, HeaderValue::from_static(rasterizer));
+    headers.insert(RASTERIZER, HeaderValue::from_static(rasterizer));
     headers.insert(WARNINGS, HeaderValue::from(notes.warnings));
     Ok(response)
 }

@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tenter::config::Settings;
+use tenter::config::{RasterizerChoice, Settings};
 use tenter::json::Problems;
 use tenter::options::RenderOptions;
-use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, format_for};
+use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, RenderedPage, format_for};
 use tenter::raster::{Raster, Straight};
 use tenter::report::JsonPath;
 use tenter::units::DeviceSize;
@@ -32,16 +33,44 @@ impl Painter {
     /// The one of this test binary.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Painter> = OnceLock::new();
-        SHARED.get_or_init(|| Self {
-            engine: Engine::new(&Settings::default()).expect("the default settings start an engine"),
-            runtime: Runtime::new().expect("a runtime"),
+        SHARED.get_or_init(|| {
+            let mut settings = Settings::default();
+            settings.render.rasterizer = RasterizerChoice::Cpu;
+            Self::new(&settings).expect("the default settings start an engine")
         })
+    }
+
+    /// On whatever adapter there is, in software too; the error says why there is none.
+    pub(crate) fn on_the_gpu() -> Result<Self, String> {
+        let mut settings = Settings::default();
+        settings.render.rasterizer = RasterizerChoice::Gpu;
+        settings.gpu.allow_software = true;
+        // Adapters in software share the cores with everything else.
+        settings.gpu.timeout = Duration::from_secs(120);
+        settings.render.deadline = Duration::from_secs(240);
+        Self::new(&settings)
+    }
+
+    fn new(settings: &Settings) -> Result<Self, String> {
+        let engine = Engine::new(settings).map_err(|error| error.to_string())?;
+        Ok(Self { engine, runtime: Runtime::new().expect("a runtime") })
+    }
+
+    /// The adapter in use, for reports.
+    pub(crate) fn adapter(&self) -> String {
+        let gpus = self.engine.paint_report().gpus;
+        gpus.iter().map(|it| format!("{} ({})", it.adapter, it.driver)).collect::<Vec<_>>().join(", ")
     }
 
     /// The first page of `case`: a design, with the options of the render as its member `exportOptions`.
     ///
     /// Whatever is drawn otherwise than written is a failure: a picture of it would show something else than it says.
-    pub(crate) fn encode(&self, mut case: Value) -> Result<Vec<u8>, String> {
+    pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {
+        self.render(case).map(|page| page.bytes)
+    }
+
+    /// The same, and what painted it.
+    pub(crate) fn render(&self, mut case: Value) -> Result<RenderedPage, String> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(&case["exportOptions"], "exportOptions".into(), &mut problems);
         if let Some(problem) = problems.into_vec().first() {
@@ -55,16 +84,21 @@ impl Painter {
         let Rendered { mut pages, warnings, .. } = rendered;
         match warnings.first() {
             Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
-            None => Ok(pages.remove(0).bytes),
+            None => Ok(pages.remove(0)),
         }
     }
 
     /// The same, read back from the file.
     pub(crate) fn paint(&self, case: Value) -> Result<Raster<Straight>, String> {
-        let picture = image::load_from_memory(&self.encode(case)?).map_err(|error| error.to_string())?.into_rgba8();
-        let size = DeviceSize { width: picture.width(), height: picture.height() };
-        Raster::from_pixels(size, picture.into_raw()).ok_or_else(|| "not 4 bytes a pixel".into())
+        read(&self.encode(case)?)
     }
+}
+
+/// A picture file, as pixels.
+pub(crate) fn read(file: &[u8]) -> Result<Raster<Straight>, String> {
+    let picture = image::load_from_memory(file).map_err(|error| error.to_string())?.into_rgba8();
+    let size = DeviceSize { width: picture.width(), height: picture.height() };
+    Raster::from_pixels(size, picture.into_raw()).ok_or_else(|| "not 4 bytes a pixel".into())
 }
 
 /// Puts files where `file:NAME` stands, so that cases stay small and say what they use.

@@ -30,6 +30,17 @@ pub(super) fn peak_rss_mb() -> Option<f64> {
     Some(kib * 1024.0 / BYTES_A_MB)
 }
 
+/// What all threads of this process that still run have computed, in ms; `None` where the kernel does not tell. Unlike a
+/// clock on the wall it stands still while others have the processor.
+pub(super) fn cpu_ms() -> Option<f64> {
+    let of_thread = |entry: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
+        text.split_ascii_whitespace().next()?.parse::<f64>().ok()
+    };
+    let nanoseconds: f64 = std::fs::read_dir("/proc/self/task").ok()?.filter_map(of_thread).sum();
+    (nanoseconds > 0.0).then_some(nanoseconds / 1e6)
+}
+
 /// Memory in use on all NVIDIA cards together, by whomever, in millions of bytes; `None` without their tool, which comes
 /// with the driver (in a container with `NVIDIA_DRIVER_CAPABILITIES=utility`).
 pub(super) fn gpu_memory_mb() -> Option<f64> {

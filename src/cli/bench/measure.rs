@@ -50,6 +50,11 @@ pub(super) struct Measured {
     pub(super) page_ms: f64,
     pub(super) painting_ms: Option<f64>,
     pub(super) encoding_ms: Option<f64>,
+    /// Computing alone, waiting for the processor left out: means of the same laps.
+    pub(super) page_cpu_ms: Option<f64>,
+    pub(super) encoding_cpu_ms: Option<f64>,
+    /// `page_cpu_ms / encoding_cpu_ms`: what to compare on a machine that does other things too.
+    pub(super) cpu_ratio_to_encoding: Option<f64>,
     /// `page_ms / encoding_ms`; none for `raw`.
     pub(super) ratio_to_encoding: Option<f64>,
     /// `page_ms / painting_ms`.
@@ -67,6 +72,8 @@ pub(super) type Stages = BTreeMap<&'static str, f64>;
 #[derive(Clone, Debug)]
 struct Lap {
     took: Duration,
+    /// Of the whole process meanwhile; measured one at a time only.
+    cpu_ms: Option<f64>,
     stages: Stages,
     pages: usize,
     file_bytes: usize,
@@ -96,7 +103,7 @@ impl Bench {
         let page = kept_page(&engine, subject).await?;
         let (begun, mut laps, mut encodings) = (Instant::now(), Vec::new(), Vec::new());
         while laps.is_empty() || begun.elapsed() < self.time.min(MOST_ALONE) {
-            laps.push(lap(&engine, subject, self.format).await?);
+            laps.push(lap_alone(&engine, subject, self.format).await?);
             encodings.extend(self.encode(&engine, &page).await?);
         }
         let report = self.report(settings, subject, &page, &flight, &laps, &encodings);
@@ -112,7 +119,7 @@ impl Bench {
         let (begun, mut laps, mut encodings) = (Instant::now(), Vec::new(), Vec::new());
         while laps.is_empty() || begun.elapsed() < self.time {
             let engine = Engine::new(&one)?;
-            laps.push(lap(&engine, subject, self.format).await?);
+            laps.push(lap_alone(&engine, subject, self.format).await?);
             encodings.extend(self.encode(&engine, &page).await?);
         }
         let took = laps.iter().map(|it| it.took).sum();
@@ -144,8 +151,8 @@ impl Bench {
         Ok(Flight { took: begun.elapsed(), laps: laps.concat() })
     }
 
-    /// Encoding alone, in ms; none for `raw`, which has nothing to do.
-    async fn encode(&self, engine: &Engine, page: &Arc<sinks::Page>) -> Result<Option<f64>, Error> {
+    /// Encoding alone; none for `raw`, which has nothing to do.
+    async fn encode(&self, engine: &Engine, page: &Arc<sinks::Page>) -> Result<Option<Encoding>, Error> {
         if self.format.name() == sinks::Raw.name() {
             return Ok(None);
         }
@@ -155,7 +162,9 @@ impl Bench {
             let file = format.write(&page.raster, &page.options);
             file.map(|_| ms(begun.elapsed()))
         };
-        Ok(Some(engine.admit().await?.work(Stage::Encode, work).await??))
+        let before = machine::cpu_ms();
+        let took_ms = engine.admit().await?.work(Stage::Encode, work).await??;
+        Ok(Some(Encoding { took_ms, cpu_ms: since(before) }))
     }
 
     fn report(
@@ -165,12 +174,14 @@ impl Bench {
         page: &sinks::Page,
         flight: &Flight,
         alone: &[Lap],
-        encodings: &[f64],
+        encodings: &[Encoding],
     ) -> Measured {
         let size = page.raster.size();
         let page_ms = fastest(alone.iter().map(|it| ms(it.took))).unwrap_or_default();
         let painting_ms = fastest(alone.iter().filter_map(|it| it.stages.get(PAINT).copied()));
-        let encoding_ms = fastest(encodings.iter().copied());
+        let encoding_ms = fastest(encodings.iter().map(|it| it.took_ms));
+        let page_cpu_ms = mean(alone.iter().map(|it| it.cpu_ms));
+        let encoding_cpu_ms = mean(encodings.iter().map(|it| it.cpu_ms));
         let last = flight.laps.last();
         Measured {
             design: subject.name.clone(),
@@ -190,6 +201,9 @@ impl Bench {
             page_ms,
             painting_ms,
             encoding_ms,
+            page_cpu_ms,
+            encoding_cpu_ms,
+            cpu_ratio_to_encoding: page_cpu_ms.zip(encoding_cpu_ms).map(|(page, encoding)| page / encoding),
             ratio_to_encoding: encoding_ms.map(|it| page_ms / it),
             ratio_to_painting: painting_ms.map(|it| page_ms / it),
             file_bytes: last.map_or(0, |it| it.file_bytes),
@@ -197,6 +211,12 @@ impl Bench {
             gpu_memory_mb: None,
         }
     }
+}
+
+/// One encoding of the kept pixels.
+struct Encoding {
+    took_ms: f64,
+    cpu_ms: Option<f64>,
 }
 
 /// Many pages at once.
@@ -247,7 +267,25 @@ async fn lap(engine: &Engine, subject: &Subject, format: &'static dyn Format) ->
         }
     }
     let file_bytes = rendered.pages.iter().map(|it| it.bytes.len()).sum();
-    Ok(Lap { took, stages, pages: rendered.pages.len(), file_bytes, rasterizer: rendered.rasterizer })
+    Ok(Lap {
+        took,
+        cpu_ms: None,
+        stages,
+        pages: rendered.pages.len(),
+        file_bytes,
+        rasterizer: rendered.pages.last().map_or("", |it| it.rasterizer),
+    })
+}
+
+/// [`lap`], with nothing else going on in this process.
+async fn lap_alone(engine: &Engine, subject: &Subject, format: &'static dyn Format) -> Result<Lap, Error> {
+    let before = machine::cpu_ms();
+    let lap = lap(engine, subject, format).await?;
+    Ok(Lap { cpu_ms: since(before), ..lap })
+}
+
+fn since(before: Option<f64>) -> Option<f64> {
+    Some(machine::cpu_ms()? - before?)
 }
 
 /// The pixels that encoding alone is measured with.
@@ -290,6 +328,13 @@ fn means(laps: &[Lap]) -> Stages {
     sums
 }
 
+/// `None` when one of them is not known.
+fn mean(times: impl ExactSizeIterator<Item = Option<f64>>) -> Option<f64> {
+    let count = times.len();
+    let sum: Option<f64> = times.sum();
+    sum.filter(|_| count > 0).map(|sum| sum / count as f64)
+}
+
 /// What other processes take adds to every time: the least is nearest to the work itself.
 fn fastest(times: impl Iterator<Item = f64>) -> Option<f64> {
     times.min_by(f64::total_cmp)
@@ -305,7 +350,7 @@ mod tests {
 
     fn lap(ms: u64, paint: f64) -> Lap {
         let stages = Stages::from([(PAINT, paint)]);
-        Lap { took: Duration::from_millis(ms), stages, pages: 1, file_bytes: 0, rasterizer: "cpu" }
+        Lap { took: Duration::from_millis(ms), cpu_ms: None, stages, pages: 1, file_bytes: 0, rasterizer: "cpu" }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn head(settings: &Settings, bench: &Bench, cold: bool) -> String {
 pub(super) fn table(all: &[Measured]) -> String {
     let mut head = vec!["design", "px", "by", "pages/s", "p50", "p99"];
     head.extend(STAGES);
-    head.extend(["page", "/encoding", "/painting", "kB", "peak RSS", "GPU"]);
+    head.extend(["page", "/encoding", "/painting", "CPU", "/encoding", "kB", "peak RSS", "GPU"]);
     let rows = all.iter().map(|it| {
         let mut row = vec![
             it.design.clone(),
@@ -38,7 +38,8 @@ pub(super) fn table(all: &[Measured]) -> String {
             number(Some(it.p99_ms)),
         ];
         row.extend(STAGES.map(|stage| number(it.stages_ms.get(stage).copied())));
-        row.extend([number(Some(it.page_ms)), number(it.ratio_to_encoding), number(it.ratio_to_painting)]);
+        row.extend([Some(it.page_ms), it.ratio_to_encoding, it.ratio_to_painting].map(number));
+        row.extend([it.page_cpu_ms, it.cpu_ratio_to_encoding].map(number));
         row.push(format!("{:.0}", it.file_bytes as f64 / 1000.0));
         row.extend([it.peak_rss_mb, it.gpu_memory_mb].map(|mb| mb.map_or("-".to_owned(), |mb| format!("{mb:.0}"))));
         row

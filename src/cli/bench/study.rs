@@ -172,11 +172,11 @@ fn mean_of_common(cells: &[&Cell]) -> String {
 
 #[cfg(feature = "gpu")]
 fn adapters() -> Vec<String> {
-    let describe = |it: crate::paint::gpu::Adapter| {
+    let describe = |it: &crate::paint::gpu::Adapter| {
         let kind = if it.software { ", in software" } else { "" };
         format!("{} ({} {}{kind})", it.name, it.backend, it.driver)
     };
-    crate::paint::gpu::adapters().into_iter().map(describe).collect()
+    crate::paint::gpu::adapters().iter().map(describe).collect()
 }
 
 #[cfg(not(feature = "gpu"))]

@@ -13,6 +13,11 @@ use super::plan::Kernel;
 use crate::scene::{Pass, Picture};
 use crate::units::DeviceSize;
 
+#[cfg(feature = "gpu")]
+pub(super) use shadow::spreads;
+#[cfg(feature = "gpu")]
+pub(super) use stack_blur::division as blur_division;
+
 /// Straight red, green and blue, `0.0..=255.0`.
 type Rgb = [f64; 3];
 

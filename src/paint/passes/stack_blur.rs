@@ -72,6 +72,13 @@ struct Mean {
     shift: u32,
 }
 
+/// Factor and shift of that division, for painters that do it elsewhere.
+#[cfg(feature = "gpu")]
+pub(in crate::paint) fn division(radius: u32) -> (u64, u32) {
+    let Mean { factor, shift } = Mean::of(radius);
+    (factor, shift)
+}
+
 impl Mean {
     fn of(radius: u32) -> Self {
         let weights = (u64::from(radius) + 1).pow(2);

@@ -1,0 +1,28 @@
+// Colour passes work on straight colours. Several in a row share one way from premultiplied to straight and back.
+
+@group(0) @binding(2) var result: texture_storage_2d<rgba8unorm, write>;
+
+// 1 for the first and for the last pass of a row.
+const IS_FIRST: u32 = HEADER;
+const IS_LAST: u32 = HEADER + 1u;
+const OWN: u32 = HEADER + 2u;
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let at = id.xy;
+    if any(at >= extent()) {
+        return;
+    }
+    var pixel = levels(at);
+    if numbers[IS_FIRST] == 1.0 {
+        pixel = into_straight(pixel);
+    }
+    // What is not there has no colour to change.
+    if pixel.a > 0.0 {
+        pixel = vec4f(whole(recolored(pixel.rgb)), pixel.a);
+    }
+    if numbers[IS_LAST] == 1.0 {
+        pixel = into_premultiplied(pixel);
+    }
+    textureStore(result, at, pixel / 255.0);
+}

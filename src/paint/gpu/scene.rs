@@ -1,0 +1,378 @@
+//! Commands to vello scenes: one for a surface, or one for each part of it that a GPU can paint at once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape, Vec2};
+use peniko::{Blob, Brush, Fill, ImageAlphaType, ImageBrush, ImageData, ImageFormat, ImageQuality, ImageSampler};
+use vello::Scene;
+
+use super::guards::{Meter, Refusal, SIDE};
+use super::list::{Command, Photo};
+use super::recolor::Recolor;
+use crate::paint::photo::{Photos, Place};
+use crate::paint::plan::SurfaceId;
+use crate::units::{DeviceSize, Opacity};
+
+/// Parts of one surface. More would take longer than the CPU.
+const MOST_PARTS: usize = 64;
+/// Parts are not halved below this many px a side.
+const LEAST_PART: u32 = 128;
+/// Parts begin on whole tiles, so that each pixel sees the same tile as on the whole surface.
+const TILE: u32 = 16;
+/// Outlines are cut this many px outside of a part: far enough not to be seen, near enough for single precision.
+const BEYOND: f64 = 64.0;
+
+/// A rectangle of a surface, in whole px.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Area {
+    pub(super) x: u32,
+    pub(super) y: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Area {
+    fn rect(self) -> Rect {
+        let (x, y) = (f64::from(self.x), f64::from(self.y));
+        Rect::new(x, y, x + f64::from(self.width), y + f64::from(self.height))
+    }
+
+    /// Two halves along the longer side; `None` when they would be too small.
+    fn halves(self) -> Option<[Self; 2]> {
+        let half = |side: u32| (side / 2).next_multiple_of(TILE);
+        if self.width.max(self.height) < 2 * LEAST_PART {
+            return None;
+        }
+        Some(if self.width >= self.height {
+            let left = half(self.width);
+            [Self { width: left, ..self }, Self { x: self.x + left, width: self.width - left, ..self }]
+        } else {
+            let top = half(self.height);
+            [Self { height: top, ..self }, Self { y: self.y + top, height: self.height - top, ..self }]
+        })
+    }
+}
+
+/// One part of a surface, ready for a GPU.
+pub(super) struct Part {
+    pub(super) area: Area,
+    pub(super) scene: Scene,
+    /// Surfaces that the scene shows, by the images that stand for them.
+    pub(super) surfaces: Vec<(SurfaceId, ImageData)>,
+    /// Pictures that the GPU makes first.
+    pub(super) recolored: Vec<Recolor>,
+    /// Px of pictures in the atlas.
+    pub(super) pixels: u64,
+}
+
+/// How scenes are made.
+#[derive(Clone, Copy)]
+pub(super) struct Encoder<'a> {
+    pub(super) photos: &'a Photos,
+    pub(super) surfaces: &'a [DeviceSize],
+    /// For each surface, whether its pixels are premultiplied: what passes wrote is, what vello wrote is not.
+    pub(super) premultiplied: &'a [bool],
+    /// Longest side of a texture.
+    pub(super) max_side: u32,
+    /// Nothing is refused, shrunk or divided. For tests that show why it has to be.
+    pub(super) unguarded: bool,
+}
+
+impl Encoder<'_> {
+    /// Scenes that together make the surface: as few as the guards allow.
+    pub(super) fn parts(&self, commands: &[Command], size: DeviceSize) -> Result<Vec<Part>, Refusal> {
+        let whole = Area { x: 0, y: 0, width: size.width, height: size.height };
+        if self.unguarded {
+            return Ok(vec![self.part(commands, whole)?]);
+        }
+        let (mut todo, mut done) = (vec![whole], Vec::new());
+        while let Some(area) = todo.pop() {
+            let part =
+                if area.width.max(area.height) > SIDE { Err(Refusal::PageSize) } else { self.part(commands, area) };
+            match part {
+                Ok(part) => done.push(part),
+                Err(refusal) => {
+                    let divisible = refusal.tiling_helps() || refusal == Refusal::PageSize;
+                    let halves = area.halves().filter(|_| divisible && done.len() + todo.len() + 2 <= MOST_PARTS);
+                    todo.extend(halves.ok_or(refusal)?);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn part(&self, commands: &[Command], area: Area) -> Result<Part, Refusal> {
+        let mut drawing = Drawing {
+            encoder: *self,
+            area,
+            origin: area.rect().origin(),
+            meter: Meter::new(area.width, area.height),
+            seen: HashSet::new(),
+            part: Part { area, scene: Scene::new(), surfaces: Vec::new(), recolored: Vec::new(), pixels: 0 },
+        };
+        // Clips and layers that do not reach this part: nothing up to their end does.
+        let mut hidden = 0usize;
+        for command in commands {
+            match command {
+                Command::PushClip { .. } | Command::PushLayer { .. } if hidden > 0 => hidden += 1,
+                Command::Pop if hidden > 0 => hidden -= 1,
+                _ if hidden > 0 => {}
+                Command::PushClip { bounds, .. } | Command::PushLayer { bounds, .. } if !drawing.shows(*bounds) => {
+                    hidden = 1;
+                }
+                _ => drawing.draw(command)?,
+            }
+        }
+        if !self.unguarded {
+            drawing.meter.check(&drawing.part.scene)?;
+        }
+        drawing.part.pixels = drawing.meter.pixels();
+        Ok(drawing.part)
+    }
+}
+
+/// One part while it is encoded.
+struct Drawing<'a> {
+    encoder: Encoder<'a>,
+    area: Area,
+    /// Top-left corner of the part on its surface.
+    origin: Point,
+    meter: Meter,
+    /// Pictures that the meter has counted.
+    seen: HashSet<u64>,
+    part: Part,
+}
+
+impl Drawing<'_> {
+    fn shows(&self, bounds: Rect) -> bool {
+        let seen = bounds.intersect(self.area.rect());
+        seen.width() > 0.0 && seen.height() > 0.0
+    }
+
+    /// From the surface to the part.
+    fn moved(&self, bounds: Rect) -> Rect {
+        bounds - self.origin.to_vec2()
+    }
+
+    fn draw(&mut self, command: &Command) -> Result<(), Refusal> {
+        match command {
+            Command::Fill { path, bounds, rule, brush, to_device } => {
+                if self.shows(*bounds) {
+                    self.meter.draw(self.moved(*bounds));
+                    let path = self.cut(path, *bounds);
+                    let to_part = Affine::translate(-self.origin.to_vec2()) * *to_device;
+                    let to_part = match brush {
+                        Brush::Solid(_) => None,
+                        Brush::Gradient(_) | Brush::Image(_) => {
+                            self.meter.gradient();
+                            Some(to_part)
+                        }
+                    };
+                    self.part.scene.fill(*rule, Affine::IDENTITY, brush, to_part, &path);
+                }
+            }
+            Command::PushClip { path, bounds } => {
+                let path = self.cut_to(path, *bounds);
+                self.meter.push(path.control_box());
+                self.part.scene.push_clip_layer(Fill::NonZero, Affine::IDENTITY, &path);
+            }
+            Command::PushLayer { clip, bounds, opacity, blend } => {
+                let path = match clip {
+                    Some(clip) => self.cut_to(clip, *bounds),
+                    None => self.moved(*bounds).to_path(0.1),
+                };
+                self.meter.push(path.control_box());
+                self.part.scene.push_layer(Fill::NonZero, *blend, opacity.get(), Affine::IDENTITY, &path);
+            }
+            Command::Pop => {
+                self.meter.pop();
+                self.part.scene.pop_layer();
+            }
+            Command::Photo(photo) => {
+                if self.shows(photo.bounds) {
+                    self.photo(photo)?;
+                }
+            }
+            Command::Pixels { pixels, width, height, at, bounds } => {
+                if self.shows(*bounds) {
+                    let image = image(pixels.clone(), *width, *height, ImageAlphaType::AlphaPremultiplied);
+                    self.whole(image, *at, *bounds);
+                }
+            }
+            Command::Surface { surface, at, bounds } => {
+                if self.shows(*bounds) {
+                    let size = self.encoder.surfaces[surface.0];
+                    let alpha = match self.encoder.premultiplied[surface.0] {
+                        true => ImageAlphaType::AlphaPremultiplied,
+                        false => ImageAlphaType::Alpha,
+                    };
+                    let image = image(stand_in(), size.width, size.height, alpha);
+                    self.part.surfaces.push((*surface, image.clone()));
+                    self.whole(image, *at, *bounds);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An image as large as it is, at `at` on the surface: copied when that is on whole px, else sampled.
+    fn whole(&mut self, image: ImageData, at: Point, bounds: Rect) {
+        let quality = if at == at.round() { ImageQuality::Low } else { ImageQuality::Medium };
+        let to_part = Affine::translate(at - self.origin);
+        self.image(image, to_part, self.moved(bounds).to_path(0.1), quality, Opacity::OPAQUE);
+    }
+
+    fn image(&mut self, image: ImageData, to_part: Affine, path: BezPath, quality: ImageQuality, opacity: Opacity) {
+        self.meter.draw(path.control_box());
+        if self.seen.insert(image.data.id()) {
+            self.meter.picture(image.width, image.height);
+        }
+        let sampler = ImageSampler { quality, alpha: opacity.get(), ..ImageSampler::default() };
+        let brush = ImageBrush { image, sampler };
+        self.part.scene.fill(Fill::NonZero, Affine::IDENTITY, &brush, Some(to_part), &path);
+    }
+
+    fn photo(&mut self, photo: &Photo) -> Result<(), Refusal> {
+        let size = DeviceSize { width: self.area.width, height: self.area.height };
+        let placed = photo.placed(self.origin);
+        if self.encoder.unguarded {
+            let of = &photo.picture;
+            let image = image(of.pixels.clone(), of.width, of.height, ImageAlphaType::AlphaPremultiplied);
+            let (source, dest) = (photo.source, photo.dest);
+            let scale = Affine::scale_non_uniform(dest.width() / source.width(), dest.height() / source.height());
+            let to_dest =
+                Affine::translate(dest.origin().to_vec2()) * scale * Affine::translate(-source.origin().to_vec2());
+            let path = placed.transform * dest.to_path(0.1);
+            self.image(image, placed.transform * to_dest, path, ImageQuality::Medium, photo.opacity);
+            return Ok(());
+        }
+        let on_gpu = Recolor::of(&placed, size, self.encoder.max_side);
+        let (image, place) = match on_gpu {
+            Some(recolor) => {
+                let (image, place) = (recolor.image.clone(), recolor.recipe.place);
+                self.part.recolored.push(recolor);
+                (image, place)
+            }
+            None => {
+                let Some(prepared) = self.encoder.photos.prepare(&placed, size) else { return Ok(()) };
+                let (width, height) = (prepared.pixmap.width().into(), prepared.pixmap.height().into());
+                (image(prepared.pixels, width, height, ImageAlphaType::AlphaPremultiplied), prepared.place)
+            }
+        };
+        match place {
+            Place::Copy(x, y) => {
+                let to_part = Affine::translate((f64::from(x), f64::from(y)));
+                let path = placed.transform.transform_rect_bbox(placed.dest).to_path(0.1);
+                self.image(image, to_part, path, ImageQuality::Low, photo.opacity);
+            }
+            Place::Sample(to_dest) => {
+                let path = placed.transform * placed.dest.to_path(0.1);
+                self.image(image, placed.transform * to_dest, path, ImageQuality::Medium, photo.opacity);
+            }
+        }
+        Ok(())
+    }
+
+    /// `path` as seen from the part, and not far outside of it.
+    fn cut(&self, path: &BezPath, bounds: Rect) -> BezPath {
+        let near = self.area.rect().inflate(BEYOND, BEYOND);
+        let offset = -self.origin.to_vec2();
+        if self.encoder.unguarded || near.union(bounds) == near {
+            return if offset == Vec2::ZERO { path.clone() } else { Affine::translate(offset) * path };
+        }
+        Affine::translate(offset) * cut(path, near)
+    }
+
+    /// The part of a clip that matters: where something is drawn, in `bounds`, and not far outside of the part.
+    fn cut_to(&self, path: &BezPath, bounds: Rect) -> BezPath {
+        if self.encoder.unguarded {
+            return self.cut(path, path.control_box());
+        }
+        let near = self.area.rect().inflate(BEYOND, BEYOND).intersect(bounds.inflate(1.0, 1.0));
+        Affine::translate(-self.origin.to_vec2()) * cut(path, near)
+    }
+}
+
+/// Polygons, with what lies outside of `near` pressed onto its sides: what is covered inside stays the same, in
+/// coverage and in winding.
+fn cut(polygons: &BezPath, near: Rect) -> BezPath {
+    let press = |p: Point| Point::new(p.x.clamp(near.x0, near.x1), p.y.clamp(near.y0, near.y1));
+    let mut out = BezPath::with_capacity(polygons.elements().len());
+    let (mut first, mut last) = (Point::ZERO, Point::ZERO);
+    let line = |from: Point, to: Point, out: &mut BezPath| {
+        // Where the line crosses a side it bends once it is pressed.
+        let crossing =
+            |from: f64, to: f64, side: f64| Some((side - from) / (to - from)).filter(|t| *t > 0.0 && *t < 1.0);
+        let mut bends = [
+            crossing(from.x, to.x, near.x0),
+            crossing(from.x, to.x, near.x1),
+            crossing(from.y, to.y, near.y0),
+            crossing(from.y, to.y, near.y1),
+        ];
+        bends.sort_by(|a, b| a.unwrap_or(2.0).total_cmp(&b.unwrap_or(2.0)));
+        bends.into_iter().flatten().for_each(|t| out.line_to(press(from.lerp(to, t))));
+        out.line_to(press(to));
+    };
+    for element in polygons.elements() {
+        match *element {
+            PathEl::MoveTo(to) => {
+                out.move_to(press(to));
+                (first, last) = (to, to);
+            }
+            PathEl::LineTo(to) | PathEl::QuadTo(_, to) | PathEl::CurveTo(_, _, to) => {
+                line(last, to, &mut out);
+                last = to;
+            }
+            PathEl::ClosePath => {
+                line(last, first, &mut out);
+                out.close_path();
+                last = first;
+            }
+        }
+    }
+    out
+}
+
+/// An image whose pixels vello reads from a blob, or from the texture that overrides it.
+pub(super) fn image(data: Blob<u8>, width: u32, height: u32, alpha_type: ImageAlphaType) -> ImageData {
+    ImageData { data, format: ImageFormat::Rgba8, alpha_type, width, height }
+}
+
+/// Stands for pixels that only the GPU has.
+pub(super) fn stand_in() -> Blob<u8> {
+    Blob::new(Arc::new([]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_are_halved_on_tiles() {
+        let page = Area { x: 0, y: 0, width: 1080, height: 500 };
+        let halves = page.halves().expect("large enough");
+        assert_eq!(halves[0], Area { width: 544, ..page });
+        assert_eq!(halves[1], Area { x: 544, width: 536, ..page });
+        assert_eq!(Area { x: 0, y: 0, width: 255, height: 255 }.halves(), None);
+    }
+
+    #[test]
+    fn outlines_are_cut_without_changing_what_is_inside() {
+        let near = Rect::new(0.0, 0.0, 100.0, 100.0);
+        for svg in [
+            "M-500 50 L50 -700 L900 40 L60 1000 Z",
+            "M-9000 -9000 L9000 9000 L9000 -9000 Z",
+            "M20 20 L80 20 L80 80 Z",
+            "M-50 -50 L150 -50 L150 150 L-50 150 Z M20 20 L20 80 L80 80 L80 20 Z",
+        ] {
+            let path = BezPath::from_svg(svg).expect("a path");
+            let cut = cut(&path, near);
+            assert!(near.contains_rect(cut.control_box()), "{svg}: {:?}", cut.control_box());
+            for (x, y) in [(5.0, 5.0), (50.0, 50.0), (50.5, 49.0), (95.0, 10.0), (10.0, 95.0), (70.0, 30.0)] {
+                let at = Point::new(x, y);
+                assert_eq!(cut.winding(at), path.winding(at), "{svg} at {at:?}");
+            }
+        }
+    }
+}

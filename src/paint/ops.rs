@@ -1,0 +1,190 @@
+//! Plan operations, taken apart into what every painter can do.
+//!
+//! A painter implements [`Target`]: areas, clips, layers and pictures in device px. Which edges an outline gets, where
+//! glyphs stand and which of a face's pictures is shown is decided here, once, so that painters agree.
+
+use kurbo::{Affine, BezPath, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2};
+use peniko::{BlendMode, Brush, Fill};
+
+use super::PaintError;
+use super::edges::polygons;
+use super::glyphs::{Faces, GlyphSize, Shape};
+use super::photo::{Placed, Reduction};
+use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
+use crate::scene::{GlyphStyle, Paint};
+use crate::units::Opacity;
+
+/// How far a stroke's edge may lie off, in device px.
+const STROKE_TOLERANCE: f64 = 0.02;
+
+/// What a painter can do on one surface.
+pub(super) trait Target {
+    /// Fills `polygons`, in device px. `to_device` leads there from the brush's space.
+    fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine);
+    /// Fills `rect`, which `transform` leads to device px. `to_rect` leads from the brush's space to that of `rect`.
+    fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine);
+    /// Limits what follows to `polygons`, nonzero, in device px, without isolating it.
+    fn push_clip(&mut self, polygons: &BezPath);
+    /// The same for `rect`, which `transform` leads to device px.
+    fn push_clip_rect(&mut self, rect: Rect, transform: Affine);
+    /// Ends the latest clip.
+    fn pop_clip(&mut self);
+    /// What follows is flattened, then composited within `clip`, nonzero, in device px.
+    fn push_layer(&mut self, clip: Option<&BezPath>, opacity: Opacity, blend: BlendMode);
+    /// Ends the latest layer.
+    fn pop_layer(&mut self);
+    /// Draws a picture.
+    fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity);
+    /// Draws the COLR layers of one glyph of `run`: `to_device` leads from the glyph's origin, after `slant`.
+    fn color_glyph(
+        &mut self,
+        run: &Glyphs,
+        glyph: PlacedGlyph,
+        to_device: Affine,
+        slant: Affine,
+    ) -> Result<(), PaintError>;
+    /// Composites a surface that was drawn before, its top-left corner at `at`.
+    fn surface(&mut self, surface: SurfaceId, at: Point) -> Result<(), PaintError>;
+}
+
+/// Takes operations apart. Keeps the faces it has opened, for one thread.
+#[derive(Default)]
+pub(super) struct Ops {
+    faces: Faces,
+}
+
+impl Ops {
+    /// Draws `op` on `target`.
+    pub(super) fn draw(&mut self, op: &Op, target: &mut impl Target) -> Result<(), PaintError> {
+        match op {
+            Op::PushClip { outline, transform } => match as_rect(outline) {
+                Some(rect) => target.push_clip_rect(rect, *transform),
+                None => target.push_clip(&polygons(outline, *transform)),
+            },
+            Op::PopClip => target.pop_clip(),
+            Op::PushLayer { clip, transform, opacity, blend } => {
+                let clip = clip.as_ref().map(|clip| polygons(clip, *transform));
+                target.push_layer(clip.as_ref(), *opacity, *blend);
+            }
+            Op::PopLayer => target.pop_layer(),
+            Op::Fill { outline, rule, paint, transform } => match as_rect(outline) {
+                Some(rect) => target.fill_rect(rect, *transform, &paint.brush, paint.transform),
+                None => {
+                    let polygons = polygons(outline, *transform);
+                    target.fill(&polygons, *rule, &paint.brush, *transform * paint.transform);
+                }
+            },
+            Op::Stroke { outline, stroke, paint, transform } => {
+                let pen = stroked(outline, stroke, *transform);
+                target.fill(&pen, Fill::NonZero, &paint.brush, *transform * paint.transform);
+            }
+            Op::Image { picture, source, dest, passes, opacity, transform } => {
+                let (source, dest, transform) = (*source, *dest, *transform);
+                let placed = Placed { picture, passes, source, dest, transform, reduction: Reduction::Exact };
+                target.picture(&placed, *opacity);
+            }
+            Op::Glyphs(run) => self.glyphs(run, target)?,
+            Op::Surface { surface, at } => target.surface(*surface, *at)?,
+        }
+        Ok(())
+    }
+
+    fn glyphs(&mut self, run: &Glyphs, target: &mut impl Target) -> Result<(), PaintError> {
+        let [a, b, c, d, ..] = run.linear.as_coeffs();
+        let em = run.size * a.hypot(b).max(c.hypot(d));
+        // To the right for each unit up; y grows downwards.
+        let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
+        let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
+        let mut added = 0;
+        let face = self.faces.get(&run.font, &run.coords)?;
+        let upright = run.snapped && a == d && run.skew == 0.0;
+        let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
+        for glyph in &run.glyphs {
+            let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
+            added += elements;
+            let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
+            match shape {
+                Shape::Blank => {}
+                Shape::Outline(outline, units) => {
+                    let outline = match &run.style {
+                        GlyphStyle::Fill => polygons(&outline, to_device * from_font(units)),
+                        // The pen is round in the run's space, not in the slanted one.
+                        GlyphStyle::Stroke(stroke) => {
+                            stroked(&(from_font(units) * BezPath::clone(&outline)), stroke, to_device)
+                        }
+                    };
+                    target.fill(&outline, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                }
+                // Coloured glyphs have no outline to stroke.
+                Shape::Picture(picture, to_run) => {
+                    if matches!(run.style, GlyphStyle::Fill) {
+                        let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+                        // Browsers put glyph pictures on whole pixels.
+                        let at = if run.snapped { (glyph.at + Vec2::new(0.5, 0.5)).floor() } else { glyph.at };
+                        let transform = Affine::translate(at.to_vec2()) * run.linear * slant * to_run;
+                        let reduction = Reduction::Halved;
+                        let placed =
+                            Placed { picture: &picture, passes: &[], source, dest: source, transform, reduction };
+                        target.picture(&placed, Opacity::new(f64::from(alpha(&run.paint))));
+                    }
+                }
+                Shape::Layers => {
+                    if matches!(run.style, GlyphStyle::Fill) {
+                        target.color_glyph(run, *glyph, to_device, slant)?;
+                    }
+                }
+            }
+        }
+        self.faces.grew(added);
+        Ok(())
+    }
+}
+
+/// Of a solid; gradients carry theirs in the stops and do not reach coloured glyphs.
+pub(super) fn alpha(paint: &Paint) -> f32 {
+    match &paint.brush {
+        Brush::Solid(color) => color.components[3],
+        Brush::Gradient(_) | Brush::Image(_) => 1.0,
+    }
+}
+
+/// The area of a stroke, in device px: made in the space of `outline`, so that an uneven `transform` makes an uneven pen.
+fn stroked(outline: &BezPath, stroke: &Stroke, transform: Affine) -> BezPath {
+    let [a, b, c, d, ..] = transform.as_coeffs();
+    let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
+    let pen = kurbo::stroke(outline.iter(), stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
+    polygons(&pen, transform)
+}
+
+/// The rectangle that `outline` is, if it is one with upright sides: painters are exact and quick on those.
+fn as_rect(outline: &BezPath) -> Option<Rect> {
+    let corner = |element: &PathEl| match element {
+        PathEl::MoveTo(point) | PathEl::LineTo(point) => Some(*point),
+        PathEl::QuadTo(..) | PathEl::CurveTo(..) | PathEl::ClosePath => None,
+    };
+    let [PathEl::MoveTo(first), a, b, c, rest @ ..] = outline.elements() else { return None };
+    let closed = match rest {
+        [PathEl::ClosePath] => true,
+        [PathEl::LineTo(last), PathEl::ClosePath] => last == first,
+        _ => false,
+    };
+    let (first, a, b, c) = (*first, corner(a)?, corner(b)?, corner(c)?);
+    let upright = |p: Point, q: Point, r: Point, s: Point| p.y == q.y && q.x == r.x && r.y == s.y && s.x == p.x;
+    (closed && (upright(first, a, b, c) || upright(c, first, a, b))).then(|| Rect::from_points(first, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use kurbo::Shape as _;
+
+    use super::*;
+
+    #[test]
+    fn rect_outlines_are_recognised() {
+        let rect = Rect::new(1.0, 2.0, 5.0, 4.0);
+        assert_eq!(as_rect(&rect.to_path(0.1)), Some(rect));
+        assert_eq!(as_rect(&BezPath::from_svg("M1 2 V4 H5 V2 H1 Z").expect("a path")), Some(rect));
+        assert_eq!(as_rect(&BezPath::from_svg("M1 2 L5 3 L5 4 L1 4 Z").expect("a path")), None);
+        assert_eq!(as_rect(&kurbo::Circle::new((3.0, 3.0), 2.0).to_path(0.1)), None);
+    }
+}
