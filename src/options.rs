@@ -57,6 +57,8 @@ pub struct RenderOptions {
     pub font_load_timeout: Duration,
     /// `quality` — of lossy formats, 0 to 1. Default: the format's.
     pub quality: Option<f64>,
+    /// `compression` — how long to look for a smaller file of the same picture. Default `fast`.
+    pub compression: Compression,
     /// `pageId` — the one page to draw. Default: the first.
     pub page_id: Option<String>,
     /// `pageIds` — pages of a format with several, drawn in design order. Default: all.
@@ -110,6 +112,7 @@ impl Default for RenderOptions {
             asset_load_timeout: Duration::from_secs(30),
             font_load_timeout: Duration::from_secs(6),
             quality: None,
+            compression: Compression::default(),
             page_id: None,
             page_ids: None,
             dpi: None,
@@ -172,6 +175,33 @@ pub enum LineBreaking {
     /// `unicode` — by Unicode's rules (UAX #14): no closing mark at the start of a line and no opening one at its end,
     /// and Thai, Lao, Khmer and Burmese words by dictionary.
     Unicode,
+}
+
+/// How long to look for a smaller file of the same picture; times and sizes are in docs/performance.md.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// `fast` — as many pages a second as the machine can write.
+    #[default]
+    Fast,
+    /// `balanced` — some times longer, for files that are looked at often.
+    Balanced,
+    /// `small` — as long as it takes.
+    Small,
+}
+
+impl Compression {
+    /// From the quickest on.
+    pub const ALL: [Self; 3] = [Self::Fast, Self::Balanced, Self::Small];
+    const NAMES: &[(&str, Self)] = &[("fast", Self::Fast), ("balanced", Self::Balanced), ("small", Self::Small)];
+
+    /// As written in options.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Balanced => "balanced",
+            Self::Small => "small",
+        }
+    }
 }
 
 /// Colour space of a file.
@@ -285,6 +315,7 @@ impl RenderOptions {
             asset_load_timeout: timeout(json, "assetLoadTimeout").unwrap_or(defaults.asset_load_timeout),
             font_load_timeout: timeout(json, "fontLoadTimeout").unwrap_or(defaults.font_load_timeout),
             quality: checked(json, "quality", "a number from 0 to 1", |it| (0.0..=1.0).contains(&it)),
+            compression: json.one_of("compression", Compression::NAMES).unwrap_or_default(),
             page_id: json.string("pageId").map(str::to_owned),
             page_ids: json.strings("pageIds"),
             dpi: dpi(json),
@@ -429,8 +460,8 @@ mod tests {
             "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
             "textSizing": "element", "textSplitAllowed": true, "lineBreaking": "unicode",
             "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
-            "quality": 0.8, "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "minImageDpi": 150, "cropMarkSize": 30, "vector": true,
-            "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
+            "quality": 0.8, "compression": "small", "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "minImageDpi": 150,
+            "cropMarkSize": 30, "vector": true, "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
             "creationDate": "1970-01-01T01:00:00+01:00", "reproducible": true, "fps": 24,
             "variables": {"a": "x", "b": 1.5, "c": true, "d": null},
         }));
@@ -453,6 +484,7 @@ mod tests {
             asset_load_timeout: Duration::from_millis(1500),
             font_load_timeout: Duration::from_secs(86_400),
             quality: Some(0.8),
+            compression: Compression::Small,
             page_id: Some("p".to_owned()),
             page_ids: Some(vec!["a".to_owned(), "b".to_owned()]),
             dpi: Some(300.0),

@@ -52,8 +52,10 @@ impl<Alpha> Raster<Alpha> {
 
     /// True when every alpha is 255.
     pub fn is_opaque(&self) -> bool {
-        // Whole words at a time: this runs on every page before encoding.
-        self.pixels.chunks_exact(4).all(|p| p[3] == 255)
+        // This runs on every page before encoding: many pixels at a time, and an end as soon as one shows.
+        let (blocks, rest) = self.pixels.as_chunks::<64>();
+        let clear = |pixels: &[u8]| pixels.chunks_exact(4).fold(255, |all, pixel| all & pixel[3]) == 255;
+        blocks.iter().all(|block| clear(block)) && clear(rest)
     }
 }
 
@@ -79,6 +81,25 @@ impl Raster<Premultiplied> {
 }
 
 impl Raster<Straight> {
+    /// The bytes without alpha, R G B: for formats that have none, when [`Self::is_opaque`].
+    pub fn to_rgb(&self) -> Vec<u8> {
+        let mut rgb = vec![0; self.pixels.len() / 4 * 3];
+        // Four pixels become three words: a byte at a time takes as long as filtering a PNG.
+        let (fours, rest) = self.pixels.as_chunks::<16>();
+        let (packed, tail) = rgb.split_at_mut(fours.len() * 12);
+        for (from, into) in fours.iter().zip(packed.as_chunks_mut::<12>().0) {
+            let [a, b, c, d] = [0, 4, 8, 12]
+                .map(|at| u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]]) & 0x00ff_ffff);
+            into[..4].copy_from_slice(&(a | b << 24).to_le_bytes());
+            into[4..8].copy_from_slice(&(b >> 8 | c << 16).to_le_bytes());
+            into[8..].copy_from_slice(&(c >> 16 | d << 8).to_le_bytes());
+        }
+        for (from, into) in rest.chunks_exact(4).zip(tail.chunks_exact_mut(3)) {
+            into.copy_from_slice(&from[..3]);
+        }
+        rgb
+    }
+
     /// Multiplies by alpha, rounding to nearest.
     pub fn into_premultiplied(mut self) -> Raster<Premultiplied> {
         for p in self.pixels.chunks_exact_mut(4) {
@@ -103,6 +124,30 @@ mod tests {
         let premultiplied = raster.into_premultiplied();
         assert_eq!(premultiplied.pixels(), [128, 64, 0, 128]);
         assert_eq!(premultiplied.into_straight().pixels(), [255, 128, 0, 128]);
+    }
+
+    #[test]
+    fn rgb_is_every_pixel_without_alpha() {
+        for count in [0, 1, 3, 4, 5, 11, 16, 17] {
+            let pixels: Vec<u8> = (0..count * 4).map(|at| (at * 37 % 251) as u8).collect();
+            let size = DeviceSize { width: count, height: 1 };
+            let raster = Raster::<Straight>::from_pixels(size, pixels.clone()).expect("one row");
+            let expected: Vec<u8> = pixels.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+            assert_eq!(raster.to_rgb(), expected, "{count}");
+        }
+    }
+
+    #[test]
+    fn opacity_is_of_every_pixel() {
+        for (count, clear) in [(1, 0), (16, 15), (17, 16), (40, 3), (40, 39)] {
+            let mut pixels = [1, 2, 3, 255].repeat(count);
+            let size = DeviceSize { width: count as u32, height: 1 };
+            let is_opaque =
+                |pixels: &[u8]| Raster::<Straight>::from_pixels(size, pixels.to_vec()).expect("a row").is_opaque();
+            assert!(is_opaque(&pixels));
+            pixels[clear * 4 + 3] = 254;
+            assert!(!is_opaque(&pixels), "{count} {clear}");
+        }
     }
 
     #[test]

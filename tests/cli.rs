@@ -223,6 +223,9 @@ fn serve_listens_logs_and_stops_when_asked() {
     };
     let address = next("listening")["address"].as_str().expect("an address").to_owned();
     next("ready");
+    let health = tenter(folder.path()).args(["health", "--listen", &address]).output().expect("runs");
+    assert_eq!((health.status.code(), stderr(&health).as_str()), (Some(0), ""));
+    assert!(health.stdout.starts_with(br#"{"status":"ready""#));
     let mut stream = std::net::TcpStream::connect(address).expect("a connection");
     let request = b"POST /api/render?KEY=hush HTTP/1.1\r\nhost: x\r\nx-request-id: r-1\r\nconnection: close\r\n\r\n";
     stream.write_all(request).expect("sent");
@@ -301,4 +304,85 @@ fn serve_sends_the_last_traces_before_it_ends() {
     assert!(request.starts_with(b"POST /v1/traces HTTP/1.1\r\n"));
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("answered");
     assert_eq!(child.wait().expect("ends").code(), Some(0));
+}
+
+fn bench(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = tenter(folder);
+    command.args(["bench", "design.json"]).args(arguments);
+    if !arguments.contains(&"--seconds") {
+        command.args(["--seconds", "0.05"]);
+    }
+    command.output().expect("runs")
+}
+
+#[test]
+fn bench_tells_json_by_design() {
+    let folder = folder();
+    let measured = |arguments: &[&str]| {
+        let output = bench(folder.path(), arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let line = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(line.lines().count(), 1, "{line}");
+        serde_json::from_str::<serde_json::Value>(&line).expect("JSON")
+    };
+    let warm = measured(&["--json", "--in-flight", "3"]);
+    let number = |key: &str| warm[key].as_f64().unwrap_or_else(|| panic!("{key}: {warm}"));
+    assert_eq!(
+        (warm["width"].as_u64(), warm["height"].as_u64(), warm["in_flight"].as_u64()),
+        (Some(30), Some(20), Some(3))
+    );
+    assert!(number("pages") >= 3.0 && number("pages_per_second") > 0.0);
+    assert!(number("p50_ms") > 0.0 && number("p50_ms") <= number("p99_ms"));
+    for (ratio, part) in [("ratio_to_encoding", "encoding_ms"), ("ratio_to_painting", "painting_ms")] {
+        assert!((number(ratio) * number(part) / number("page_ms") - 1.0).abs() < 1e-9, "{ratio}: {warm}");
+    }
+    for stage in ["parse", "assets", "text", "plan", "paint", "encode"] {
+        assert!(warm["stages_ms"][stage].as_f64().is_some_and(|ms| ms >= 0.0), "{stage}: {warm}");
+    }
+    assert!(number("file_bytes") > 50.0);
+
+    let cold = measured(&["--json", "--cold", "--format", "jpeg"]);
+    assert_eq!(
+        (cold["cold"].as_bool(), cold["format"].as_str(), cold["threads"].as_u64()),
+        (Some(true), Some("jpeg"), Some(1))
+    );
+    let raw = measured(&["--json", "--format", "raw"]);
+    assert_eq!((raw["file_bytes"].as_u64(), raw["ratio_to_encoding"].is_null()), (Some(0), true));
+}
+
+#[test]
+fn bench_prints_tables() {
+    let folder = folder();
+    let text = |arguments: &[&str]| {
+        let output = bench(folder.path(), arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let table = text(&[]);
+    assert!(
+        table.contains("pages/s") && table.lines().any(|it| it.starts_with("design ") && it.contains("30x20")),
+        "{table}"
+    );
+    let study = text(&["--study", "--seconds", "0.01"]);
+    for format in ["raw", "jpeg", "png"] {
+        assert!(study.contains(&format!("### {format}: ")), "{study}");
+    }
+    assert!(study.contains("| design | 30×20 | cpu | "), "{study}");
+}
+
+#[test]
+fn bench_refuses_what_it_cannot_measure() {
+    let folder = folder();
+    let code = |arguments: &[&str]| bench(folder.path(), arguments).status.code();
+    assert_eq!(code(&["--seconds", "0"]), Some(2));
+    assert_eq!(code(&["--cold", "--in-flight", "2"]), Some(2));
+    assert_eq!(code(&["--format", "bmp"]), Some(1));
+}
+
+#[test]
+fn health_without_a_service_says_where_it_looked() {
+    let folder = folder();
+    let output = tenter(folder.path()).args(["health", "--listen", "127.0.0.1:9"]).output().expect("runs");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("nothing answers on 127.0.0.1:9 (TENTER_LISTEN)"), "{}", stderr(&output));
 }

@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "report", "json", "config", "options", "press", "assets", "text", "paint", "output", "pipeline", "jobs", "error",
+            "report", "json", "config", "options", "raster", "press", "assets", "text", "paint", "output", "pipeline", "jobs", "error",
             "server",
         ],
     ),

@@ -5,8 +5,9 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use support::golden::{Column, Goldens, Share, Tolerance, Verdict};
 use support::painter::{self, Painter};
 use tempfile::TempDir;
@@ -51,6 +52,36 @@ fn goldens_on_the_gpu() {
         }
         painter::decode(&page.bytes)
     });
+}
+
+/// Caches never change a picture: an engine that keeps nothing, one that has seen nothing, and the same one when it has seen
+/// everything.
+#[test]
+fn warm_pages_are_cold_pages_byte_for_byte() {
+    let cases = cases();
+    assert!(cases.len() > 50, "{} cases", cases.len());
+    let (cold, warm) = (Painter::without_caches(), Painter::shared());
+    let encode = |painter: &Painter, path: &Path| {
+        let case: Value = serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON");
+        painter.encode(case).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let expected: Vec<_> = cases.iter().map(|path| encode(&cold, path)).collect();
+    // The second time backwards: each finds what others left.
+    let (once, again) = (cases.iter().zip(&expected), cases.iter().zip(&expected).rev());
+    for (path, expected) in once.chain(again) {
+        assert!(encode(warm, path) == *expected, "{} comes out differently", path.display());
+    }
+}
+
+/// Designs of `golden/*/` and `examples/`.
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = fs::read_dir(root.join("golden")).expect("golden/").map(|it| it.expect("an entry").path());
+    let folders = folders.filter(|it| it.is_dir()).chain([root.join("examples")]);
+    let files = folders.flat_map(|it| fs::read_dir(it).expect("a folder")).map(|it| it.expect("an entry").path());
+    let mut cases: Vec<_> = files.filter(|it| it.extension().is_some_and(|it| it == "json")).collect();
+    cases.sort();
+    cases
 }
 
 /// A case as the program draws it on the CPU.

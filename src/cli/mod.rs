@@ -3,9 +3,11 @@
 //! In: one file a command; settings as flags; exit codes. Not in: anything a second caller could want.
 //! Imports: everything.
 
+mod bench;
 mod doctor;
 mod document;
 mod flags;
+mod health;
 mod log;
 mod memory;
 mod render;
@@ -42,6 +44,10 @@ enum Command {
     Render(render::Arguments),
     /// Answer render calls over HTTP.
     Serve(serve::Arguments),
+    /// Measure how fast designs are rendered here, and where the time goes.
+    Bench(bench::Arguments),
+    /// Ask the service on this machine whether it is ready: exit code 0 or 4.
+    Health(health::Arguments),
     /// Print every setting: what it does, its bounds, its value and where that came from.
     Settings(settings::Arguments),
     /// Look at this machine and these settings, and say what to do about them.
@@ -53,6 +59,8 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render(arguments) => render::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };

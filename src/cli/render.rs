@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let depth = loaded.settings.design.json_depth;
 
     let design = json::parse(&read(&arguments.design)?, depth).map_err(Error::invalid)?;
-    let mut options = read_options(arguments, depth)?;
+    let mut options = read_options(arguments.options.as_deref(), Some(&arguments.document), depth)?;
     if let Some(given) = &arguments.variables {
         options.variables = Some(read_variables(given, depth)?);
     }
@@ -79,13 +79,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_options(arguments: &Arguments, depth: usize) -> Result<RenderOptions, Failure> {
-    let mut value = match arguments.options.as_deref().map(|it| it.strip_prefix('@').ok_or(it)) {
+/// `given`: JSON, or `@` and a file with JSON. Flags of `document` beat it.
+pub(super) fn read_options(
+    given: Option<&str>,
+    document: Option<&DocumentFlags>,
+    depth: usize,
+) -> Result<RenderOptions, Failure> {
+    let mut value = match given.map(|it| it.strip_prefix('@').ok_or(it)) {
         None => Value::Null,
         Some(Ok(file)) => json::parse(&read(Path::new(file))?, depth).map_err(in_options)?,
         Some(Err(text)) => json::parse(text.as_bytes(), depth).map_err(in_options)?,
     };
-    arguments.document.add_to(&mut value);
+    if let Some(document) = document {
+        document.add_to(&mut value);
+    }
     let mut problems = Problems::new();
     let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
     if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
@@ -120,7 +127,7 @@ fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn 
     format_for(ending.as_deref().filter(|_| !in_options).map(|it| (it, "--output".into())), options)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let done = if path.as_os_str() == STANDARD {
         std::io::stdin().read_to_end(&mut bytes).map(drop)

@@ -392,7 +392,7 @@ impl Default for DesignLimits {
     }
 }
 
-/// What fetching and decoding one asset may cost, and which addresses may be reached.
+/// What fetching and decoding one asset may cost, what is kept of it, and which addresses may be reached.
 #[derive(Clone, Debug)]
 pub struct AssetLimits {
     /// `TENTER_ASSET_MAX_BYTES` — of one asset, as transferred. Default 50 MiB.
@@ -411,6 +411,8 @@ pub struct AssetLimits {
     pub allow_addresses: Vec<String>,
     /// `TENTER_ASSET_CACHE_BYTES` — decoded assets kept between requests. Default 256 MiB.
     pub cache_bytes: usize,
+    /// `TENTER_DRAWING_CACHE_BYTES` — SVG documents made into shapes, kept between requests. Default 32 MiB; 0 keeps none.
+    pub drawing_cache_bytes: usize,
 }
 
 impl Default for AssetLimits {
@@ -424,12 +426,13 @@ impl Default for AssetLimits {
             parallel: 8,
             allow_addresses: Vec::new(),
             cache_bytes: 256 << 20,
+            drawing_cache_bytes: 32 << 20,
         }
     }
 }
 
-/// Where fonts come from besides the design.
-#[derive(Clone, Debug, Default)]
+/// Where fonts come from besides the design, and what of them is kept.
+#[derive(Clone, Debug)]
 pub struct FontSettings {
     /// `TENTER_FONT_DIR` — the operator's folder, read at start. Default none.
     pub directory: Option<PathBuf>,
@@ -437,6 +440,15 @@ pub struct FontSettings {
     pub google_fonts_url: Option<String>,
     /// Where fonts from that endpoint are kept: `fonts` in `TENTER_DATA_DIR`.
     pub cache_directory: Option<PathBuf>,
+    /// `TENTER_TEXT_CACHE_BYTES` — fonts of designs opened, and texts shaped, kept for the next request. Default 32 MiB;
+    /// 0 keeps none.
+    pub text_cache_bytes: usize,
+}
+
+impl Default for FontSettings {
+    fn default() -> Self {
+        Self { directory: None, google_fonts_url: None, cache_directory: None, text_cache_bytes: 32 << 20 }
+    }
 }
 
 /// Where colour profiles of presses come from; none is ours to ship.

@@ -559,10 +559,24 @@ pub static SETTINGS: &[Setting] = {
         ),
         row(
             Assets,
+            "TENTER_DRAWING_CACHE_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "SVG documents made into shapes, kept in memory between requests. 0 keeps none.",
+            |s| &mut s.assets.drawing_cache_bytes,
+        ),
+        row(
+            Assets,
             "TENTER_ALLOW_ADDRESSES",
             Accepts::Words("networks in CIDR form or single addresses, separated by commas, or nothing"),
             "Private networks that designs may fetch from, and webhooks go to, all the same; such as 10.1.2.0/24.",
             |s| &mut s.assets.allow_addresses,
+        ),
+        row(
+            Fonts,
+            "TENTER_TEXT_CACHE_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Fonts of designs opened, and texts shaped, kept in memory between requests. 0 keeps none.",
+            |s| &mut s.fonts.text_cache_bytes,
         ),
         row(
             Fonts,

@@ -47,7 +47,7 @@ impl PictureFormat for Jpeg {
 
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         let size = checked(raster.size())?;
-        let samples = on_white(raster.pixels());
+        let samples = if raster.is_opaque() { raster.to_rgb() } else { on_white(raster.pixels()) };
         let pixels_per_inch = options.pixels_per_inch.and_then(density);
         match &options.inks {
             None => rgb(Picture { samples, size, quality: options.quality, pixels_per_inch }),

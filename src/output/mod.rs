@@ -7,11 +7,14 @@
 mod jpeg;
 pub mod pdf;
 mod png;
+mod webp;
 
 pub use jpeg::Jpeg;
 pub use pdf::Pdf;
 pub use png::Png;
+pub use webp::WebP;
 
+pub use crate::options::Compression;
 use crate::paint::pdf::PdfError;
 use crate::press::Inks;
 use crate::raster::{Raster, Straight};
@@ -26,6 +29,8 @@ pub struct OutputOptions {
     pub pixels_per_inch: Option<f64>,
     /// The file holds inks instead of sRGB; only formats that can use it.
     pub inks: Option<Inks>,
+    /// How long to look for a smaller file of the same picture.
+    pub compression: Compression,
 }
 
 /// Why there is no file.
@@ -102,7 +107,7 @@ pub trait PictureFormat: Sync {
 }
 
 /// Every format, the default first.
-pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg, &Pdf];
+pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg, &WebP, &Pdf];
 
 /// The format of this name, alias or media type, whatever its case; `None` when there is none.
 pub fn format(name: &str) -> Option<&'static dyn Format> {
@@ -124,6 +129,7 @@ mod tests {
         assert_eq!(named("image/jpeg"), Some("jpeg"));
         assert_eq!(named(" JPG "), Some("jpeg"));
         assert_eq!(named("application/pdf"), Some("pdf"));
+        assert_eq!(named("image/webp"), Some("webp"));
         assert_eq!(named("gif"), None);
     }
 }

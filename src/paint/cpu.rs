@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use super::ops_cpu::{Canvas, Sources, Surfaces};
 use super::passes;
 use super::photo::Photos;
-use super::plan::{FramePlan, Step};
+use super::plan::{FramePlan, Kernel, Step};
+use super::shadows::Shadows;
 use super::{PaintError, Painted, Rasterizer, SurfaceLimits};
 use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
@@ -16,6 +17,8 @@ use crate::raster::{Raster, Straight};
 
 /// vello_cpu counts px in 16 bits, rounds up to whole tiles, and panics at the very end: 255 px are kept clear.
 const MAX_SIDE: u32 = 65_280;
+/// This part of the pictures kept are shadows.
+const SHARE_OF_SHADOWS: usize = 4;
 /// Pages above this many px do not leave their memory to the next page.
 const KEEP_BELOW: u64 = 16_000_000;
 
@@ -44,21 +47,68 @@ impl CpuRasterizer {
 pub(super) struct CpuPainter {
     pub(super) limits: SurfaceLimits,
     pub(super) photos: Photos,
+    shadows: Shadows,
 }
 
 impl CpuPainter {
     pub(super) fn new(settings: &PaintSettings) -> Self {
         let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
-        Self { limits, photos: Photos::new(settings.picture_cache_bytes) }
+        let of_shadows = settings.picture_cache_bytes / SHARE_OF_SHADOWS;
+        let photos = Photos::new(settings.picture_cache_bytes - of_shadows);
+        Self { limits, photos, shadows: Shadows::new(of_shadows) }
     }
 
     /// Paints on this thread. A panic comes back as an error; `abandoned` is asked between operations.
     pub(super) fn paint(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Painted, PaintError> {
-        let painted = caught(|| paint(plan, self.limits, &self.photos, abandoned)).unwrap_or_else(|error| {
+        let painted = caught(|| self.surfaces(plan, abandoned)).unwrap_or_else(|error| {
             let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
             Err(PaintError::Internal(message))
         });
         painted.map(|raster| Painted { raster, by: CpuRasterizer::NAME })
+    }
+}
+
+impl CpuPainter {
+    /// `abandoned`: nobody waits for the picture any more; asked between operations.
+    fn surfaces(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Raster<Straight>, PaintError> {
+        let (limits, photos, shadows) = (self.limits, &self.photos, &self.shadows);
+        let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
+        let mut surfaces = Surfaces::new();
+        let mut result = None;
+        for step in &plan.steps {
+            match step {
+                Step::Draw { into, ops } => {
+                    let size = plan.surfaces[into.0];
+                    // The plan may have been made for another painter.
+                    limits.check(size)?;
+                    let raster = canvas.draw(size, ops, Sources { photos, surfaces: &surfaces }, abandoned)?;
+                    if into.0 == 0 {
+                        result = Some(raster);
+                    } else {
+                        surfaces.insert(*into, size, raster.into_pixels());
+                    }
+                }
+                Step::Filter { .. } if abandoned() => return Err(PaintError::Abandoned),
+                Step::Filter { from, into, kernel } => {
+                    let size = plan.surfaces[into.0];
+                    let source =
+                        surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
+                    let pixels = source.data_as_u8_slice();
+                    match *kernel {
+                        Kernel::Shadow { sigma, color } => {
+                            surfaces.share(*into, shadows.cast(pixels, size, sigma, color))
+                        }
+                        Kernel::Blur { .. } | Kernel::Recolor(_) => surfaces.insert(*into, size, passes::run(kernel, pixels, size)),
+                    }
+                }
+            }
+        }
+        if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
+            canvas.end();
+            CANVAS.with(|keep| keep.replace(Some(canvas)));
+        }
+        let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
+        Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
     }
 }
 
@@ -83,47 +133,6 @@ impl Rasterizer for CpuRasterizer {
         });
         receiver
     }
-}
-
-/// `abandoned`: nobody waits for the picture any more; asked between operations.
-pub(super) fn paint(
-    plan: &FramePlan,
-    limits: SurfaceLimits,
-    photos: &Photos,
-    abandoned: &dyn Fn() -> bool,
-) -> Result<Raster<Straight>, PaintError> {
-    let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
-    let mut surfaces = Surfaces::new();
-    let mut result = None;
-    for step in &plan.steps {
-        match step {
-            Step::Draw { into, ops } => {
-                let size = plan.surfaces[into.0];
-                // The plan may have been made for another painter.
-                limits.check(size)?;
-                let raster = canvas.draw(size, ops, Sources { photos, surfaces: &surfaces }, abandoned)?;
-                if into.0 == 0 {
-                    result = Some(raster);
-                } else {
-                    surfaces.insert(*into, size, raster.into_pixels());
-                }
-            }
-            Step::Filter { .. } if abandoned() => return Err(PaintError::Abandoned),
-            Step::Filter { from, into, kernel } => {
-                let size = plan.surfaces[into.0];
-                let source =
-                    surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
-                let pixels = passes::run(kernel, source.data_as_u8_slice(), size);
-                surfaces.insert(*into, size, pixels);
-            }
-        }
-    }
-    if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
-        canvas.end();
-        CANVAS.with(|keep| keep.replace(Some(canvas)));
-    }
-    let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
-    Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
 }
 
 #[cfg(test)]
@@ -159,8 +168,8 @@ mod tests {
             asked.set(asked.get() + 1);
             asked.get() > 3
         };
-        let photos = Photos::new(0);
-        assert_eq!(paint(&plan, LIMITS, &photos, &abandoned).err(), Some(PaintError::Abandoned));
+        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        assert_eq!(painter.surfaces(&plan, &abandoned).err(), Some(PaintError::Abandoned));
         assert_eq!(asked.get(), 4, "asked before each operation");
     }
 

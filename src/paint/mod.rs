@@ -20,6 +20,7 @@ mod photo;
 pub mod plan;
 mod report;
 mod resample;
+mod shadows;
 mod work;
 
 use tokio::sync::oneshot;

@@ -33,6 +33,11 @@ impl Surfaces {
         self.0.insert(id.0, Arc::new(Pixmap::from_parts(pixels, size.width as u16, size.height as u16, metadata)));
     }
 
+    /// One that others use too.
+    pub(super) fn share(&mut self, id: SurfaceId, pixmap: Arc<Pixmap>) {
+        self.0.insert(id.0, pixmap);
+    }
+
     pub(super) fn get(&self, id: SurfaceId) -> Option<&Arc<Pixmap>> {
         self.0.get(&id.0)
     }

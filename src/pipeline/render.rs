@@ -142,6 +142,7 @@ impl Session {
             }
             self.report_pages(done + 1, total);
         }
+        rooms.layouters.give_back(layouter);
         let pages = self.finish(sink).await?;
         Ok(Rendered { pages, media_type: format.media_type(), warnings })
     }
@@ -207,5 +208,5 @@ fn fonts(
         Some(reason) => FontError { reason: reason.clone(), ..error },
         None => error,
     })?;
-    Ok((Layouter::new(fonts), warnings))
+    Ok((rooms.layouters.take(fonts), warnings))
 }

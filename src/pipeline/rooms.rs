@@ -16,7 +16,7 @@ use crate::options::RenderOptions;
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
 use crate::press::Profiles;
-use crate::text::FontLibrary;
+use crate::text::{FontLibrary, Layouters};
 
 /// Fonts, caches, the painter.
 pub(super) struct Rooms {
@@ -24,6 +24,7 @@ pub(super) struct Rooms {
     /// For requests that do not say.
     pub(super) min_image_dpi: f64,
     pub(super) library: Arc<FontLibrary>,
+    pub(super) layouters: Layouters,
     pub(super) svg_fonts: SvgFonts,
     pub(super) rasterizer: Box<dyn Rasterizer>,
     pub(super) profiles: Profiles,
@@ -53,8 +54,9 @@ impl Rooms {
         let in_svg = library.clone();
         Ok(Self {
             design_limits: settings.design.clone(),
+            layouters: Layouters::new(settings.fonts.text_cache_bytes),
             min_image_dpi: settings.render.min_image_dpi,
-            svg_fonts: SvgFonts::new(SVG_FAMILY, move || in_svg.files()),
+            svg_fonts: SvgFonts::new(SVG_FAMILY, settings.assets.drawing_cache_bytes, move || in_svg.files()),
             library,
             rasterizer: rasterizer(settings, pool)?,
             profiles: Profiles::new(&settings.icc),

@@ -38,6 +38,7 @@ impl Sink {
                 let scale = options.pixel_ratio;
                 let options = OutputOptions {
                     quality: options.quality,
+                    compression: options.compression,
                     pixels_per_inch: Some(dpi * scale.get()),
                     inks: prepared.inks.clone(),
                 };
@@ -116,7 +117,7 @@ impl Session {
     ) -> Result<Painted, Error> {
         let rooms = self.engine.0.rooms.clone();
         let (page, limits) = (page.clone(), rooms.rasterizer.limits());
-        let mut plan = self.work(Stage::Paint, move || paint::plan(&page, scale, limits)).await??;
+        let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
         Ok(painted.map_err(|_| Error::Internal("the painter stopped".into()))??)

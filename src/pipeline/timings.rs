@@ -21,7 +21,9 @@ pub enum Stage {
     Assets,
     /// Design to scene: layout, outlines, brushes.
     Resolve,
-    /// Scene to pixels.
+    /// Scene to steps for the painter.
+    Plan,
+    /// Steps to pixels.
     Paint,
     /// Pixels to a file.
     Encode,
@@ -41,6 +43,7 @@ impl Stage {
             Self::Parse => "parse",
             Self::Assets => "assets",
             Self::Resolve => "resolve",
+            Self::Plan => "plan",
             Self::Paint => "paint",
             Self::Encode => "encode",
             Self::Answer => "answer",

@@ -61,6 +61,26 @@ impl Face {
         Self { style, source: Source::Memory(bytes, index), loaded: OnceLock::new() }
     }
 
+    /// Whether this is the same file (the same copy in memory), declared alike.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same_file = match (&self.source, &other.source) {
+            (Source::Memory(bytes, index), Source::Memory(others, other)) => {
+                (bytes.id(), index) == (others.id(), other)
+            }
+            // Shared by all requests.
+            _ => std::ptr::eq(self, other),
+        };
+        same_file && self.style == other.style
+    }
+
+    /// Of the file, where it is nobody else's.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match &self.source {
+            Source::Memory(bytes, _) => bytes.len(),
+            Source::Bundled(_) | Source::File(..) => 0,
+        }
+    }
+
     pub(crate) fn bundled(bytes: &'static [u8], style: FaceStyle) -> Self {
         Self { style, source: Source::Bundled(bytes), loaded: OnceLock::new() }
     }

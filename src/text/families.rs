@@ -161,6 +161,22 @@ impl FontSet {
         self.design.entry(normalized(family)).or_default().push(Arc::new(face));
     }
 
+    /// Whether texts come out the same with `other`: the same library, and the same files declared in the same order.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same_faces = |name: &String, faces: &[Arc<Face>]| {
+            let others = other.design.get(name).map_or(&[][..], Vec::as_slice);
+            faces.len() == others.len() && faces.iter().zip(others).all(|(a, b)| a.is_same(b))
+        };
+        Arc::ptr_eq(&self.library, &other.library)
+            && self.design.len() == other.design.len()
+            && self.design.iter().all(|(name, faces)| same_faces(name, faces))
+    }
+
+    /// Bytes of the files that the design brings.
+    pub(super) fn design_bytes(&self) -> usize {
+        self.design.values().flatten().map(|face| face.memory_bytes()).sum()
+    }
+
     /// Where `family` would come from; `None` when nobody has it.
     pub fn source(&self, family: &str) -> Option<FamilySource> {
         self.lookup(family).map(|(source, _)| source)

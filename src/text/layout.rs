@@ -7,6 +7,7 @@ use super::breaks::{self, LineBreaking, Token};
 use super::families::FontSet;
 use super::line::{self, Line, LineSlice, Place};
 use super::shape::{ClusterKind, Paragraph, Shaper};
+use super::shapes::{self, Shapes};
 use std::ops::Range;
 
 /// Lines that come out this much wider than the box still fit (rendering.md §9.4).
@@ -37,7 +38,13 @@ pub struct Layouter {
     pub(super) shaper: Shaper,
     /// Where lines of texts that are shaped from now on may end. Default: as in the editor.
     pub breaking: LineBreaking,
+    shapes: Shapes,
+    /// Bytes of the longest text so far.
+    longest: usize,
 }
+
+/// What shaping a text longer than this leaves behind is not worth keeping, in bytes of text.
+const SWOLLEN: usize = 50_000;
 
 /// A text whose glyphs and advances are known; may be laid out at several widths and sizes.
 pub struct ShapedText {
@@ -133,7 +140,17 @@ impl LaidOut {
 impl Layouter {
     /// With these fonts.
     pub fn new(fonts: FontSet) -> Self {
-        Self { shaper: Shaper::new(fonts), breaking: LineBreaking::default() }
+        Self { shaper: Shaper::new(fonts), breaking: LineBreaking::default(), shapes: Shapes::new(), longest: 0 }
+    }
+
+    /// Bytes of the texts it keeps shaped, about.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.shapes.bytes()
+    }
+
+    /// True when its lists have grown for a text so long that most texts never use them again.
+    pub(super) fn is_swollen(&self) -> bool {
+        self.longest > SWOLLEN
     }
 
     /// The fonts it was made with.
@@ -149,8 +166,22 @@ impl Layouter {
         told.chain((more > 0).then_some(TextWarning::MoreMissing { count: more })).collect()
     }
 
-    /// Shapes all of `text`. Line breaks are `\n`, `\r\n`, `\r`, U+2028 and U+2029.
-    pub fn shape(&mut self, text: &TextBlocks) -> ShapedText {
+    /// Shapes all of `text`, or finds it shaped. Line breaks are `\n`, `\r\n`, `\r`, U+2028 and U+2029.
+    pub fn shape(&mut self, text: &TextBlocks) -> Arc<ShapedText> {
+        let key = match self.shapes.get(text, self.breaking) {
+            Ok(shaped) => return shaped,
+            Err(key) => key,
+        };
+        self.longest = self.longest.max(shapes::length(text));
+        let shaped = Arc::new(self.shape_anew(text));
+        // A text with something missing is told of each time, and so shaped each time.
+        if self.shaper.missing.is_empty() {
+            self.shapes.put(key, (text, self.breaking), &shaped);
+        }
+        shaped
+    }
+
+    fn shape_anew(&mut self, text: &TextBlocks) -> ShapedText {
         let strut = self.strut(&text.base);
         let space = self.shaper.shape(&[Span { text: " ".into(), style: text.base.clone() }]);
         let tab = TAB_SPACES * space.clusters.first().map_or(0.0, |cluster| cluster.advance);

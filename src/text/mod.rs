@@ -17,7 +17,9 @@ mod fit;
 mod layout;
 mod line;
 mod markup;
+mod reuse;
 mod shape;
+mod shapes;
 mod transform;
 
 pub use blocks::{
@@ -33,4 +35,5 @@ pub use fit::{Overflow, Sizing, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};
 pub use markup::parse as parse_markup;
+pub use reuse::Layouters;
 pub use transform::{Case, apply as apply_case};

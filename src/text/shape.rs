@@ -149,6 +149,10 @@ impl Missing {
         self.known.len() - self.first.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     fn add(&mut self, missing: MissingGlyph) {
         if self.first.len() < Self::KEPT && !self.known.contains(&missing) {
             self.first.push(missing.clone());

@@ -58,6 +58,17 @@ impl Painter {
         Self::new(&settings)
     }
 
+    /// On the CPU, keeping nothing from one page to the next.
+    pub(crate) fn without_caches() -> Self {
+        let mut settings = Settings::default();
+        settings.render.rasterizer = RasterizerChoice::Cpu;
+        settings.assets.cache_bytes = 0;
+        settings.assets.drawing_cache_bytes = 0;
+        settings.fonts.text_cache_bytes = 0;
+        settings.paint.picture_cache_bytes = 0;
+        Self::new(&settings).expect("the default settings start an engine")
+    }
+
     fn new(settings: &Settings) -> Result<Self, String> {
         let engine = Engine::new(settings).map_err(|error| error.to_string())?;
         Ok(Self { engine, runtime: Runtime::new().expect("a runtime") })

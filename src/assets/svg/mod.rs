@@ -5,13 +5,14 @@
 //! the file is ever loaded, only `data:` images inside it.
 //! Imports: `config`, `pool`, `scene`, `units`, `assets::decode` for embedded pictures; usvg and resvg appear here only.
 //!
-//! `source` reads and writes the XML, `budget` counts what it would grow to, `colours` replaces colours, `images` holds
+//! `drawings` keeps what was made; `source` reads and writes the XML, `budget` counts what it would grow to, `colours` replaces colours, `images` holds
 //! embedded pictures, `nodes` walks the tree with `paints` and `clips`, `raster` draws the rest to pixels.
 
 mod budget;
 mod clips;
 mod colours;
 mod css;
+mod drawings;
 mod images;
 mod nodes;
 mod paints;
@@ -27,6 +28,7 @@ use kurbo::Size;
 use peniko::Blob;
 use usvg::fontdb;
 
+use self::drawings::{Drawing, Drawings, Key};
 use self::images::Images;
 use crate::config::AssetLimits;
 use crate::pool::{PARSERS, PoolError};
@@ -124,7 +126,7 @@ pub struct SvgNodes {
 #[derive(Clone, Debug)]
 pub struct SvgPicture {
     /// Of the size asked for.
-    pub picture: Picture,
+    pub picture: Arc<Picture>,
     /// What was left out, as in [`SvgNodes`].
     pub skipped: Vec<String>,
 }
@@ -201,14 +203,16 @@ pub fn rasterize(
     let images = Images::new(&asset.limits, asset.fonts.clone());
     let tree = asset.tree(colors_replace, &images)?;
     let picture = raster::whole(&tree, size, asset.limits.megapixels)?;
-    Ok(SvgPicture { picture, skipped: images.into_skipped() })
+    Ok(SvgPicture { picture: Arc::new(picture), skipped: images.into_skipped() })
 }
 
-/// Fonts for texts inside SVG documents, read when the first document with text needs them. Share one.
+/// Fonts for texts inside SVG documents, read when the first document with text needs them, and what was drawn with them.
+/// Share one.
 pub struct SvgFonts {
     load: Box<dyn Fn() -> Vec<Blob<u8>> + Send + Sync>,
     default_family: &'static str,
     database: OnceLock<Arc<fontdb::Database>>,
+    drawings: Drawings,
 }
 
 impl std::fmt::Debug for SvgFonts {
@@ -219,8 +223,53 @@ impl std::fmt::Debug for SvgFonts {
 
 impl SvgFonts {
     /// `load` gives sfnt bytes; `default_family` stands in for the generic families and for every family that is missing.
-    pub fn new(default_family: &'static str, load: impl Fn() -> Vec<Blob<u8>> + Send + Sync + 'static) -> Self {
-        Self { load: Box::new(load), default_family, database: OnceLock::new() }
+    /// `drawing_bytes`: of drawings kept (`TENTER_DRAWING_CACHE_BYTES`); 0 keeps none.
+    pub fn new(
+        default_family: &'static str,
+        drawing_bytes: usize,
+        load: impl Fn() -> Vec<Blob<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        let drawings = Drawings::new(drawing_bytes);
+        Self { load: Box::new(load), default_family, database: OnceLock::new(), drawings }
+    }
+
+    /// [`SvgAsset::nodes`] of `svg` with these fonts, from the latest drawings when it is there. `given`: the natural size
+    /// of a document that has none.
+    pub fn nodes(
+        &self,
+        svg: &SvgAsset,
+        given: Option<Size>,
+        colors_replace: &[(String, String)],
+        scale_hint: f64,
+    ) -> Result<Arc<SvgNodes>, SvgError> {
+        let key = Key::nodes(&svg.source, given, colors_replace, scale_hint);
+        if let Some(Drawing::Nodes(known)) = self.drawings.get(&key) {
+            return Ok(known);
+        }
+        let nodes = Arc::new(self.prepared(svg, given).nodes(colors_replace, scale_hint)?);
+        self.drawings.put(key, &svg.source, &Drawing::Nodes(nodes.clone()));
+        Ok(nodes)
+    }
+
+    /// [`rasterize`] of `svg` with these fonts, from the latest drawings when it is there. `given` as for [`Self::nodes`].
+    pub fn pixels(
+        &self,
+        svg: &SvgAsset,
+        given: Option<Size>,
+        colors_replace: &[(String, String)],
+        size: DeviceSize,
+    ) -> Result<Arc<SvgPicture>, SvgError> {
+        let key = Key::pixels(&svg.source, given, colors_replace, size);
+        if let Some(Drawing::Pixels(known)) = self.drawings.get(&key) {
+            return Ok(known);
+        }
+        let picture = Arc::new(rasterize(&self.prepared(svg, given), size, colors_replace)?);
+        self.drawings.put(key, &svg.source, &Drawing::Pixels(picture.clone()));
+        Ok(picture)
+    }
+
+    fn prepared(&self, svg: &SvgAsset, given: Option<Size>) -> SvgAsset {
+        given.map_or_else(|| svg.clone(), |size| svg.with_size(size)).with_fonts(self)
     }
 
     fn database(&self) -> Arc<fontdb::Database> {

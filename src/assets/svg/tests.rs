@@ -76,7 +76,7 @@ fn pixel(picture: &Picture, x: u32, y: u32) -> [u8; 4] {
 }
 
 fn drawn(source: &str, width: u32, height: u32) -> Picture {
-    rasterize(&asset(source), DeviceSize { width, height }, &[]).expect("drawn").picture
+    Arc::unwrap_or_clone(rasterize(&asset(source), DeviceSize { width, height }, &[]).expect("drawn").picture)
 }
 
 /// A data URL of one PNG px of this colour.

@@ -7,7 +7,7 @@ use kurbo::{Affine, Rect, Shape as _, Size};
 use super::super::props::Effects;
 use super::Resolver;
 use crate::assets::Asset;
-use crate::assets::svg::{SvgAsset, SvgError, rasterize};
+use crate::assets::svg::{SvgAsset, SvgError};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{self, Group, Node, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
@@ -63,15 +63,13 @@ impl Resolver<'_> {
                 vec![pixels(picture.clone(), stretch, look)]
             }
             Asset::Svg(svg) => {
-                let sized = if svg.natural_size().is_some() { (**svg).clone() } else { svg.with_size(stretch.natural) };
-                let svg = sized.with_fonts(self.svg_fonts);
                 if look.effects.is_none_or(Effects::leave_pixels_alone) {
-                    match self.svg_photo(&svg, stretch, look) {
+                    match self.svg_photo(svg, stretch, look) {
                         Some(photo) => vec![photo],
-                        None => self.svg_nodes(&svg, stretch, look),
+                        None => self.svg_nodes(svg, stretch, look),
                     }
                 } else {
-                    let picture = self.svg_picture(&svg, stretch.natural, look);
+                    let picture = self.svg_picture(svg, stretch.natural, look);
                     picture.map(|picture| pixels(picture, stretch, look)).into_iter().collect()
                 }
             }
@@ -110,13 +108,13 @@ impl Resolver<'_> {
         let whole = |length: f64| (length / step + SAME).floor();
         let side = |length: f64| whole(length).clamp(1.0, f64::from(u32::MAX)) as u32;
         let size = DeviceSize { width: side(natural.width), height: side(natural.height) };
-        let drawing = rasterize(svg, size, look.colors).ok()?;
-        for skipped in drawing.skipped {
-            self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+        let drawing = self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size).ok()?;
+        for skipped in &drawing.skipped {
+            self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
         }
         let shown = Size::new(whole(source.width()).max(1.0), whole(source.height()).max(1.0));
         let source = Rect::from_origin_size((whole(source.x0), whole(source.y0)), shown);
-        let (picture, opacity) = (Arc::new(drawing.picture), look.opacity);
+        let (picture, opacity) = (drawing.picture.clone(), look.opacity);
         Some(Node::Image(scene::Image { picture, source, dest, passes: Vec::new(), opacity }))
     }
 
@@ -124,15 +122,15 @@ impl Resolver<'_> {
         let Stretch { natural, source, dest } = stretch;
         let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
         let scale_hint = stretch_x.max(stretch_y) * self.options.pixel_ratio.get();
-        let drawing = match svg.nodes(look.colors, scale_hint) {
+        let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), look.colors, scale_hint) {
             Ok(drawing) => drawing,
             Err(error) => {
                 self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; left out"));
                 return Vec::new();
             }
         };
-        for skipped in drawing.skipped {
-            self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+        for skipped in &drawing.skipped {
+            self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
         }
         if drawing.reduced {
             let message = "parts of the SVG are drawn coarser than asked to stay within memory";
@@ -144,7 +142,7 @@ impl Resolver<'_> {
         let to_dest = Affine::translate(dest.origin().to_vec2())
             * Affine::scale_non_uniform(stretch_x, stretch_y)
             * Affine::translate(-source.origin().to_vec2());
-        let content = Group { transform: to_dest * to_natural, children: drawing.nodes, ..Group::default() };
+        let content = Group { transform: to_dest * to_natural, children: drawing.nodes.clone(), ..Group::default() };
         vec![Node::Group(Box::new(Group {
             clip: Some(dest.to_path(TOLERANCE)),
             // The picture as a whole is faded: its parts may overlap.
@@ -159,16 +157,16 @@ impl Resolver<'_> {
     fn svg_picture(&mut self, svg: &SvgAsset, natural: Size, look: &Look<'_>) -> Option<Arc<Picture>> {
         for halvings in 0..=MOST_HALVINGS {
             let size = DeviceSize::of_page(natural * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
-            match rasterize(svg, size, look.colors) {
+            match self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size) {
                 Ok(drawing) => {
-                    for skipped in drawing.skipped {
-                        self.warn(look.origin, WarningCode::ImageSkipped, skipped);
+                    for skipped in &drawing.skipped {
+                        self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
                     }
                     if halvings > 0 {
                         let message = "the SVG is drawn coarser than it is, for its effects, to stay within memory";
                         self.warn(look.origin, WarningCode::ImageReduced, message);
                     }
-                    return Some(Arc::new(drawing.picture));
+                    return Some(drawing.picture.clone());
                 }
                 Err(SvgError::TooManyPixels { .. }) if halvings < MOST_HALVINGS => {}
                 Err(error) => {
@@ -179,6 +177,11 @@ impl Resolver<'_> {
         }
         None
     }
+}
+
+/// For a document without a size, that of its box.
+fn given_size(svg: &SvgAsset, natural: Size) -> Option<Size> {
+    svg.natural_size().is_none().then_some(natural)
 }
 
 /// `picture` holds all of the asset, whatever its own size.

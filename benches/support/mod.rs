@@ -1,0 +1,110 @@
+//! What the benchmarks render: the examples, which are complete in themselves, taken apart at every seam of the pipeline.
+
+#![allow(dead_code, reason = "each benchmark uses a part")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tenter::assets::svg::SvgFonts;
+use tenter::assets::{AssetSet, AssetTimeouts, Loader};
+use tenter::config::Settings;
+use tenter::design::Design;
+use tenter::design::resolve::{self, Resolved};
+use tenter::json;
+use tenter::options::RenderOptions;
+use tenter::paint::{CpuRasterizer, FramePlan, Rasterizer, plan};
+use tenter::pool::Pool;
+use tenter::raster::{Raster, Straight};
+use tenter::report::JsonPath;
+use tenter::scene::Page;
+use tenter::text::{FontLibrary, Layouter};
+use tenter::units::DeviceScale;
+use tokio::runtime::Runtime;
+
+/// Designs of `examples/`: vector tiles with text, a ticket, a photo-heavy billboard.
+pub(crate) const EXAMPLES: [&str; 3] = ["social-post", "event-ticket", "product-billboard"];
+
+/// One design, with everything loaded that it points to.
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) settings: Settings,
+    pub(crate) options: RenderOptions,
+    pub(crate) assets: AssetSet,
+    pub(crate) library: Arc<FontLibrary>,
+    pub(crate) svg_fonts: SvgFonts,
+    pub(crate) runtime: Runtime,
+    pub(crate) pool: Arc<Pool>,
+}
+
+pub(crate) fn subjects() -> impl Iterator<Item = Subject> {
+    EXAMPLES.into_iter().map(Subject::load)
+}
+
+impl Subject {
+    fn load(name: &'static str) -> Self {
+        let settings = Settings::default();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).with_extension("json");
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let pool = Arc::new(Pool::new(1).expect("a thread"));
+        let runtime = Runtime::new().expect("a runtime");
+        let options = RenderOptions::default();
+        let design = read(&parse(&bytes, &settings), &settings);
+        let loader = Loader::new(&settings.assets, pool.clone()).expect("no networks to get wrong");
+        let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
+        let assets = runtime.block_on(loader.load(&resolve::asset_requests(&design, &[0], &options), &timeouts));
+        assert!(assets.failures().is_empty(), "{name}: {:?}", assets.failures());
+        let library = Arc::new(FontLibrary::new(&settings.fonts).expect("bundled fonts"));
+        let in_svg = library.clone();
+        let svg_fonts = SvgFonts::new("Liberation Sans", settings.assets.drawing_cache_bytes, move || in_svg.files());
+        Self { name, bytes, settings, options, assets, library, svg_fonts, runtime, pool }
+    }
+
+    pub(crate) fn parse(&self) -> Value {
+        parse(&self.bytes, &self.settings)
+    }
+
+    pub(crate) fn design(&self, value: &Value) -> Design {
+        read(value, &self.settings)
+    }
+
+    pub(crate) fn layouter(&self, design: &Design) -> Layouter {
+        let made = resolve::font_set(design, &[0], &self.assets, &self.library, &[], &self.options);
+        let (fonts, _) = made.expect("every family is there");
+        Layouter::new(fonts)
+    }
+
+    pub(crate) fn resolve(&self, design: &Design, layouter: &mut Layouter) -> Resolved {
+        resolve::resolve(design, &[0], &self.assets, &self.svg_fonts, layouter, &self.options, &|| false)
+            .expect("resolved")
+    }
+
+    /// The first page's scene.
+    pub(crate) fn page(&self) -> Page {
+        let design = self.design(&self.parse());
+        let mut layouter = self.layouter(&design);
+        self.resolve(&design, &mut layouter).document.pages.swap_remove(0)
+    }
+
+    pub(crate) fn cpu(&self) -> CpuRasterizer {
+        CpuRasterizer::new(self.pool.clone(), &self.settings.paint)
+    }
+
+    pub(crate) fn plan(&self, page: &Page, rasterizer: &dyn Rasterizer) -> FramePlan {
+        plan(page, DeviceScale::ONE, rasterizer.limits()).expect("within the limits")
+    }
+
+    pub(crate) fn paint(&self, rasterizer: &dyn Rasterizer, plan: FramePlan) -> Raster<Straight> {
+        let painted = self.runtime.block_on(rasterizer.submit(plan)).expect("the painter answers");
+        painted.expect("painted").raster
+    }
+}
+
+fn parse(bytes: &[u8], settings: &Settings) -> Value {
+    json::parse(bytes, settings.design.json_depth).expect("JSON")
+}
+
+fn read(value: &Value, settings: &Settings) -> Design {
+    Design::from_value(value, JsonPath::root(), &settings.design).expect("a design")
+}

@@ -1,0 +1,105 @@
+//! A picture of few colours as numbers of colours.
+
+/// Slots of the table of colours met: a power of two, four times what a palette holds, so that searches stay short.
+const SLOTS: usize = 1024;
+/// What a palette holds.
+const MOST: usize = 256;
+/// Spreads colours that differ in one channel only (Knuth's multiplicative hashing).
+const SPREAD: u32 = 0x9e37_79b1;
+
+/// A palette and a picture of its numbers.
+pub(super) struct Indexed {
+    /// R G B, in the order first met.
+    pub(super) colours: Vec<u8>,
+    /// One for each colour; empty when all are opaque.
+    pub(super) alphas: Vec<u8>,
+    /// One for each pixel.
+    pub(super) indices: Vec<u8>,
+}
+
+impl Indexed {
+    /// `None` for more than 256 colours; a photo is found out after its first few hundred pixels.
+    ///
+    /// `pixels`: R G B A.
+    pub(super) fn of(pixels: &[u8]) -> Option<Self> {
+        // A colour's number plus one; 0 is a free slot.
+        let mut slots = [(0u32, 0u16); SLOTS];
+        let mut colours: Vec<[u8; 4]> = Vec::with_capacity(MOST);
+        let mut indices = Vec::with_capacity(if few_in_sample(pixels) { pixels.len() / 4 } else { return None });
+        let mut last = None;
+        for pixel in pixels.chunks_exact(4) {
+            let rgba = [pixel[0], pixel[1], pixel[2], pixel[3]];
+            let colour = u32::from_le_bytes(rgba);
+            // Most pixels are like their neighbour.
+            if let Some((known, number)) = last
+                && known == colour
+            {
+                indices.push(number);
+                continue;
+            }
+            let mut at = (colour.wrapping_mul(SPREAD) >> 22) as usize;
+            let number = loop {
+                match slots[at] {
+                    (_, 0) if colours.len() == MOST => return None,
+                    (_, 0) => {
+                        colours.push(rgba);
+                        slots[at] = (colour, colours.len() as u16);
+                        break (colours.len() - 1) as u8;
+                    }
+                    (known, number) if known == colour => break (number - 1) as u8,
+                    _ => at = (at + 1) % SLOTS,
+                }
+            };
+            last = Some((colour, number));
+            indices.push(number);
+        }
+        let opaque = colours.iter().all(|colour| colour[3] == 255);
+        let alphas = if opaque { Vec::new() } else { colours.iter().map(|colour| colour[3]).collect() };
+        Some(Self { colours: colours.iter().flat_map(|it| [it[0], it[1], it[2]]).collect(), alphas, indices })
+    }
+}
+
+/// Pixels looked at beforehand, spread over the picture.
+const SAMPLE: usize = 2048;
+
+/// Whether a sample has no more colours than a palette: a page of plain paper above a photo is found out before all of the
+/// paper is read.
+fn few_in_sample(pixels: &[u8]) -> bool {
+    let count = pixels.len() / 4;
+    // Odd, so that it does not stay in one column of pages whose width is a power of two.
+    let step = (count / SAMPLE) | 1;
+    let mut colours: Vec<u32> =
+        pixels.chunks_exact(4).step_by(step).map(|it| u32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
+    colours.sort_unstable();
+    colours.dedup();
+    colours.len() <= MOST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn palette_lists_colours_as_first_met() {
+        let pixels = [[9, 8, 7, 255], [1, 2, 3, 255], [9, 8, 7, 255], [9, 8, 7, 255]].concat();
+        let indexed = Indexed::of(&pixels).expect("two colours");
+        assert_eq!((indexed.colours, indexed.alphas.len()), (vec![9, 8, 7, 1, 2, 3], 0));
+        assert_eq!(indexed.indices, [0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn palette_tells_colours_of_equal_hash_apart() {
+        // More colours than could keep to their own slots.
+        let pixels: Vec<u8> = (0..256u32).flat_map(|at| (at << 10).to_le_bytes()).collect();
+        let indexed = Indexed::of(&pixels).expect("256 colours");
+        assert_eq!(indexed.indices, (0..=255).collect::<Vec<u8>>());
+        assert_eq!(indexed.alphas.len(), 256);
+    }
+
+    #[test]
+    fn palette_of_a_photo_is_none() {
+        let pixels: Vec<u8> = (0..100_000u32).flat_map(|at| (at / 389 * 7).to_le_bytes()).collect();
+        assert!(Indexed::of(&pixels).is_none(), "257 colours");
+        assert!(!few_in_sample(&pixels));
+    }
+}

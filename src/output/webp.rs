@@ -1,0 +1,139 @@
+//! WebP through libwebp: lossy as a browser's canvas writes it, lossless at quality 1.
+
+use ::webp::{Encoder, PixelLayout, WebPConfig};
+
+use super::{Compression, Format, Making, OutputError, OutputOptions, PictureFormat};
+use crate::raster::{Raster, Straight};
+
+/// Of the file format: 14 bits a side.
+const MAX_SIDE: u32 = 16_383;
+/// A browser's, for `canvas.toDataURL('image/webp')`.
+const DEFAULT_QUALITY: f64 = 0.8;
+
+/// The web's format, with transparency.
+#[derive(Debug)]
+pub struct WebP;
+
+impl Format for WebP {
+    fn name(&self) -> &'static str {
+        "webp"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "image/webp"
+    }
+
+    fn extension(&self) -> &'static str {
+        "webp"
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn making(&self) -> Making<'_> {
+        Making::Pictures(self)
+    }
+}
+
+impl PictureFormat for WebP {
+    fn holds_inks(&self) -> bool {
+        false
+    }
+
+    fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
+        let (width, height) = (raster.size().width, raster.size().height);
+        if width.max(height) > MAX_SIDE {
+            return Err(OutputError::TooLarge { format: self.name(), limit: MAX_SIDE, width, height });
+        }
+        let encoder = |reason| OutputError::Encoder { format: self.name(), reason };
+        let config = config(options).map_err(encoder)?;
+        let file = Encoder::new(raster.pixels(), PixelLayout::Rgba, width, height).encode_advanced(&config);
+        file.map(|file| file.to_vec()).map_err(|error| encoder(format!("{error:?}")))
+    }
+}
+
+/// libwebp's own scale of effort is 0 to 6; its default, 4, takes three times as long as 1 for a twentieth less.
+fn config(options: &OutputOptions) -> Result<WebPConfig, String> {
+    let mut config = WebPConfig::new().map_err(|()| "libwebp of another version".to_owned())?;
+    let quality = options.quality.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
+    config.method = match options.compression {
+        Compression::Fast => 1,
+        Compression::Balanced => 4,
+        Compression::Small => 6,
+    };
+    if quality == 1.0 {
+        // Here quality is effort too.
+        config.lossless = 1;
+        config.quality = match options.compression {
+            Compression::Fast => 0.0,
+            Compression::Balanced => 50.0,
+            Compression::Small => 100.0,
+        };
+        if options.compression == Compression::Fast {
+            config.method = 0;
+        }
+        // Colours under full transparency are part of the picture.
+        config.exact = 1;
+    } else {
+        config.quality = (quality * 100.0) as f32;
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::DeviceSize;
+
+    const SIZE: DeviceSize = DeviceSize { width: 32, height: 16 };
+
+    fn written(pixel: impl Fn(u32) -> [u8; 4], options: &OutputOptions) -> (Vec<u8>, Vec<u8>) {
+        let pixels: Vec<u8> = (0..SIZE.width * SIZE.height).flat_map(pixel).collect();
+        let raster = Raster::from_pixels(SIZE, pixels.clone()).expect("as many as the size says");
+        (WebP.write(&raster, options).expect("written"), pixels)
+    }
+
+    fn noise(at: u32) -> [u8; 4] {
+        at.wrapping_mul(2_654_435_761).to_le_bytes()
+    }
+
+    #[test]
+    fn webp_is_lossless_at_quality_1_whatever_the_effort() {
+        for compression in Compression::ALL {
+            let (file, pixels) =
+                written(noise, &OutputOptions { quality: Some(1.0), compression, ..Default::default() });
+            assert_eq!(
+                image::load_from_memory(&file).expect("a WebP").into_rgba8().into_raw(),
+                pixels,
+                "{compression:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn webp_keeps_transparency_and_loses_little() {
+        let (file, _) = written(|at| if at % 32 < 16 { [200, 30, 90, 255] } else { [0; 4] }, &OutputOptions::default());
+        let decoded = image::load_from_memory(&file).expect("a WebP").into_rgba8();
+        assert!(
+            decoded.get_pixel(4, 8).0.iter().zip([200, 30, 90, 255]).all(|(a, b)| a.abs_diff(b) <= 6),
+            "{:?}",
+            decoded.get_pixel(4, 8)
+        );
+        assert_eq!(decoded.get_pixel(28, 8).0[3], 0);
+    }
+
+    #[test]
+    fn webp_quality_decides_about_size() {
+        let size = |quality| written(noise, &OutputOptions { quality: Some(quality), ..Default::default() }).0.len();
+        assert!(size(0.1) < size(0.9) && size(0.9) < size(1.0));
+    }
+
+    #[test]
+    fn webp_refuses_what_it_cannot_hold() {
+        let size = DeviceSize { width: 16_384, height: 1 };
+        let raster = Raster::from_pixels(size, vec![0; 65_536]).expect("a row");
+        let error = WebP.write(&raster, &OutputOptions::default()).expect_err("too wide").to_string();
+        assert!(error.contains("16383") && error.contains("16384"), "{error}");
+    }
+}
