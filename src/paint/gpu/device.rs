@@ -12,7 +12,7 @@ use super::guards::{ATLAS_PIXELS, Refusal};
 use super::passes::{Passes, Recording};
 use super::recolor::Recolor;
 use super::ring::{Buffers, Textures, stride};
-use super::scene::{Area, Part};
+use super::scene::{Area, Part, blank};
 use super::thread::Step;
 use crate::config::GpuSettings;
 use crate::paint::plan::{Kernel, SurfaceId};
@@ -256,7 +256,7 @@ impl Gpu {
 
     fn empty_scene(&mut self) -> Result<(), Fault> {
         let target = self.take((EMPTY, EMPTY));
-        self.render(&Scene::new(), &target, (EMPTY, EMPTY))?;
+        self.render(&blank(), &target, (EMPTY, EMPTY))?;
         self.textures.give(target);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Commands to vello scenes: one for a surface, or one for each part of it that a GPU can paint at once.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape, Vec2};
 use peniko::{
@@ -112,7 +112,13 @@ impl Encoder<'_> {
             origin: area.rect().origin(),
             meter: Meter::new(area.width, area.height),
             seen: HashSet::new(),
-            part: Part { area, scene: Scene::new(), surfaces: Vec::new(), recolored: Vec::new(), pixels: 0 },
+            part: Part {
+                area,
+                scene: if self.unguarded { Scene::new() } else { blank() },
+                surfaces: Vec::new(),
+                recolored: Vec::new(),
+                pixels: 0,
+            },
         };
         // Clips and layers that do not reach this part: nothing up to their end does.
         let mut hidden = 0usize;
@@ -355,6 +361,18 @@ fn cut(polygons: &BezPath, near: Rect) -> BezPath {
         }
     }
     out
+}
+
+/// A scene that shows nothing but one transparent px.
+///
+/// Every scene begins so: one without any resource makes vello 0.11 drop its atlas, while it still takes the pictures in it
+/// for uploaded, and later pages show other pixels in their place.
+pub(super) fn blank() -> Scene {
+    static NOTHING: OnceLock<ImageData> = OnceLock::new();
+    let nothing = NOTHING.get_or_init(|| image(Blob::new(Arc::new([0; 4])), 1, 1, ImageAlphaType::AlphaPremultiplied));
+    let mut scene = Scene::new();
+    scene.draw_image(&ImageBrush::new(nothing.clone()), Affine::IDENTITY);
+    scene
 }
 
 /// An image whose pixels vello reads from a blob, or from the texture that overrides it.

@@ -69,6 +69,19 @@ fn gpu_pictures_beyond_the_atlas_together_are_shrunk_to_what_is_shown() {
 }
 
 #[test]
+fn gpu_pictures_are_still_there_after_a_page_without_any() {
+    let Some(gpu) = shared() else { return };
+    let picture = flat(40, 40, PAINTED_RED);
+    let with = planned(64.0, 64.0, vec![turned(shown(&picture, Rect::new(0.0, 0.0, 64.0, 64.0)), 1e-3, (32.0, 32.0))]);
+    let without = planned(64.0, 64.0, vec![filled(rect(0.0, 0.0, 64.0, 64.0), BLUE)]);
+    let again = |paint: &dyn Fn(&FramePlan) -> Raster<Straight>| {
+        [&with, &without, &with].map(|plan| paint(plan).pixel(32, 32))[2]
+    };
+    assert_ne!(again(&|plan| gpu.paint_unguarded(plan)), PAINTED_RED, "vello drops its atlas on the way");
+    assert_eq!(again(&|plan| gpu.paint(plan).raster), PAINTED_RED);
+}
+
+#[test]
 fn gpu_pages_beyond_the_limit_are_painted_in_parts() {
     // One of its own: the textures take hundreds of MiB.
     let Some(gpu) = rasterizer(|_| ()) else { return };
@@ -84,7 +97,7 @@ fn gpu_pages_beyond_the_limit_are_painted_in_parts() {
 }
 
 #[test]
-fn gpu_pages_of_too_many_areas_are_painted_by_the_cpu() {
+fn gpu_pages_of_too_many_areas_are_painted_in_parts() {
     let Some(gpu) = shared() else { return };
     // Boxes of 256 tiles each: 2.3 million of the 2 million that vello can hold. Next to nothing is filled in them.
     let corners = BezPath::from_svg("M0 0 h1 v1 h-1 z M255 255 h1 v1 h-1 z").expect("a path");
@@ -92,10 +105,20 @@ fn gpu_pages_of_too_many_areas_are_painted_by_the_cpu() {
     nodes.push(filled(rect(0.0, 0.0, 256.0, 256.0), RED));
     let plan = planned(256.0, 256.0, nodes);
     assert_ne!(gpu.paint_unguarded(&plan).pixel(128, 128), PAINTED_RED, "the last area is missing without the guard");
+    let painted = gpu.paint(&plan);
+    assert_eq!((painted.by, painted.raster.pixel(128, 128)), ("gpu0", PAINTED_RED));
+}
+
+#[test]
+fn gpu_pages_of_too_many_areas_for_parts_are_painted_by_the_cpu() {
+    let Some(gpu) = shared() else { return };
+    let mut nodes = vec![filled(rect(0.0, 0.0, 16.0, 16.0), BLUE); 250_000];
+    nodes.push(filled(rect(0.0, 0.0, 64.0, 64.0), RED));
+    let plan = planned(64.0, 64.0, nodes);
     let before = gpu.fallbacks(Refusal::Paths);
     let painted = gpu.paint(&plan);
     assert_eq!((painted.by, gpu.fallbacks(Refusal::Paths) - before), ("cpu", 1));
-    assert_eq!(painted.raster.pixel(128, 128), PAINTED_RED);
+    assert_eq!(painted.raster.pixel(32, 32), PAINTED_RED);
 }
 
 #[test]
