@@ -30,7 +30,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "error"]),
-    ("cli", &["report", "json", "config", "options", "text", "paint", "output", "pipeline", "error", "server"]),
+    (
+        "cli",
+        &["report", "json", "config", "options", "press", "text", "paint", "output", "pipeline", "error", "server"],
+    ),
 ];
 
 /// What `ARCHITECTURE.md` calls floor 0, and grants to everyone in one sentence.

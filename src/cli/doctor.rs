@@ -5,6 +5,8 @@ use std::path::Path;
 use super::flags::SettingFlags;
 use super::{Failure, load};
 use crate::config::{Loaded, Settings};
+use crate::options::CmykProfile;
+use crate::press::Profiles;
 use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
@@ -45,6 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut findings = vec![cpu(settings)];
     findings.extend(gpus());
     findings.push(fonts(settings));
+    findings.extend(presses(settings));
     findings.push(data_folder(&settings.files.data_dir));
     findings.extend(attention(&loaded));
     for Finding { mark, text } in &findings {
@@ -133,6 +136,19 @@ fn fonts(settings: &Settings) -> Finding {
              TENTER_GOOGLE_FONTS_URL"
         )),
     }
+}
+
+/// What CMYK and PDF/X need.
+fn presses(settings: &Settings) -> Vec<Finding> {
+    if settings.icc.directory.is_none() {
+        return vec![ok("print: no TENTER_ICC_DIR; CMYK and PDF/X are refused")];
+    }
+    let profiles = Profiles::new(&settings.icc);
+    let found = |profile| match profiles.press(profile) {
+        Ok(press) => ok(format!("print: {} has its ICC profile", press.condition().name)),
+        Err(error) => note(format!("print: {error}")),
+    };
+    [CmykProfile::Fogra39, CmykProfile::UsWebCoatedSwop].map(found).into()
 }
 
 fn data_folder(folder: &Path) -> Finding {

@@ -21,13 +21,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     Section::Server,
     Section::Results,
     Section::Rendering,
     Section::Design,
     Section::Assets,
     Section::Fonts,
+    Section::Color,
     Section::Log,
 ];
 

@@ -1,6 +1,7 @@
 //! Documents as callers get them: through the classic call.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -13,12 +14,18 @@ const PRESS: &str = "/usr/share/color/icc/ghostscript/default_cmyk.icc";
 
 /// A service whose folder of profiles has one press under both names, when there is one.
 pub(crate) fn press_service() -> Option<Service> {
-    let icc = tools::file(PRESS, "libgs-common")?;
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("icc");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for name in ["CoatedFOGRA39.icc", "USWebCoatedSWOP.icc"] {
-        std::fs::write(folder.join(name), &icc).expect("written");
-    }
+    // Once: another test may be reading it.
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let icc = tools::file(PRESS, "libgs-common")?;
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("icc");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for name in ["CoatedFOGRA39.icc", "USWebCoatedSWOP.icc"] {
+            std::fs::write(folder.join(name), &icc).expect("written");
+        }
+        Some(folder)
+    });
+    let folder = folder.as_ref()?;
     Some(service(&[("TENTER_ICC_DIR", folder.to_str().expect("text"))]))
 }
 

@@ -37,12 +37,22 @@ async fn pages_have_their_own_sizes_and_are_chosen_in_design_order() {
 #[tokio::test]
 async fn raster_pages_are_one_picture_of_the_ratio_asked() {
     let service = service(&[]);
+    // Two gradients across each other make more colours than a lossless picture is meant for.
+    let layer = |id: &str, fill: &str| json!({"id": id, "type": "figure", "subType": "rect", "width": 400, "height": 300, "fill": fill, "strokeWidth": 0});
+    let mut design = card();
+    design["pages"][0]["children"] = json!([
+        layer("across", "linear-gradient(90deg, #ff0000 0%, #0000ff 100%)"),
+        layer("down", "linear-gradient(180deg, rgba(0,255,0,0) 0%, rgba(0,255,0,1) 100%)"),
+    ]);
     let options = json!({"includeBleed": true, "pixelRatio": 2, "quality": 0.5});
-    let file = document(&service, &card(), options, "raster").await;
+    let file = document(&service, &design, options, "raster").await;
     let Some(list) = tools::text("pdfimages", "poppler-utils", &["-list"], &file) else { return };
     let line = list.lines().nth(2).expect("one picture").split_whitespace().collect::<Vec<_>>();
     assert_eq!((list.lines().count(), &line[3..6]), (3, ["880", "680", "rgb"].as_slice()), "{list}");
     assert_eq!((line[8], line[12]), ("jpeg", "144"), "{list}");
+    let some = document(&service, &card(), json!({}), "raster-some").await;
+    let list = tools::text("pdfimages", "poppler-utils", &["-list"], &some).expect("as before");
+    assert!(list.contains(" rgb ") && !list.contains("jpeg"), "a drawing is kept as it is: {list}");
     let few = document(&service, &pages(&[(40.0, 40.0)]), json!({}), "raster-few").await;
     let list = tools::text("pdfimages", "poppler-utils", &["-list"], &few).expect("as before");
     assert!(list.contains("index") && !list.contains("jpeg"), "{list}");

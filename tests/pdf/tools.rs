@@ -62,6 +62,8 @@ pub(crate) fn read_by_all(file: &Path) {
         if let Some(output) = run(program, package, arguments, file) {
             let told =
                 format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            // Debian's own mutool is built without, and says so whenever it meets colours.
+            let told = told.replace("warning: ICC support is not available\n", "");
             assert!(output.status.success() && told.trim().is_empty(), "{program}: {told}");
         }
     };

@@ -5,24 +5,29 @@ use skrifa::raw::TableProvider;
 
 use crate::scene::{GlyphRun, Group, Image, Node, Page, Paint, Path};
 
+/// Groups inside groups that vector pages keep; what is deeper they turn into pictures with holes.
+const DEEP: usize = 50;
+
 /// True when anything on `page` lets through what is below it. Says so rather once too often: text in fonts with colours
-/// of their own counts, since some of their glyphs are pictures with holes.
+/// of their own counts, since some of their glyphs are pictures with holes, and so does what vector pages hold as pictures.
 pub(super) fn found(page: &Page) -> bool {
-    group(&page.root)
+    group(&page.root, 0)
 }
 
-fn group(group: &Group) -> bool {
+fn group(group: &Group, depth: usize) -> bool {
     group.opacity.get() < 1.0
         || group.blend != BlendMode::default()
         || group.shadow.is_some()
         || group.blur.0 > 0.0
+        || !group.recolor.is_empty()
         || group.mask.is_some()
-        || group.children.iter().any(node)
+        || depth > DEEP
+        || group.children.iter().any(|it| node(it, depth + 1))
 }
 
-fn node(node: &Node) -> bool {
+fn node(node: &Node, depth: usize) -> bool {
     match node {
-        Node::Group(it) => group(it),
+        Node::Group(it) => group(it, depth),
         Node::Path(it) => path(it),
         Node::Glyphs(it) => glyphs(it),
         Node::Image(it) => image(it),
@@ -82,6 +87,8 @@ mod tests {
         let translucent = square(BLACK.multiply_alpha(0.5));
         let inner = Group { children: vec![translucent], ..Group::default() };
         assert!(found(&page(Group { children: vec![Node::Group(Box::new(inner))], ..Group::default() })));
-        assert!(found(&page(Group { opacity: Opacity::new(0.5), ..opaque })));
+        assert!(found(&page(Group { opacity: Opacity::new(0.5), ..opaque.clone() })));
+        let nested = |inner: Group, _| Group { children: vec![Node::Group(Box::new(inner))], ..Group::default() };
+        assert!(found(&page((0..=DEEP).fold(opaque, nested))), "too deep for vectors");
     }
 }
