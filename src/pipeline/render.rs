@@ -118,6 +118,7 @@ impl Session {
         warnings.extend(substituted);
 
         let mut sink = Sink::begin(format, &prepared, &options, rooms.rasterizer.limits())?;
+        let options = Arc::new(RenderOptions { pixel_ratio: sink.detail(), ..(*options).clone() });
         let total = prepared.pages.len();
         for (done, index) in prepared.pages.iter().copied().enumerate() {
             let resolved = self.work(Stage::Resolve, {

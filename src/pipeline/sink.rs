@@ -50,6 +50,14 @@ impl Sink {
             }
         }
     }
+
+    /// Px a design px of the pictures that resolving makes.
+    pub(super) fn detail(&self) -> DeviceScale {
+        match self {
+            Self::Pictures { scale, .. } => *scale,
+            Self::Document(writer) => writer.detail(),
+        }
+    }
 }
 
 impl Session {

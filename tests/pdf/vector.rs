@@ -104,7 +104,35 @@ fn vector_paths_keep_their_operators() {
             ..Group::default()
         }),
     ];
-    insta::assert_snapshot!(content(page(children)), @"");
+    insta::assert_snapshot!(content(page(children)), @r"
+    1 0 0 -1 0 80 cm
+    1 0 0 rg
+    10 10 20 20 re
+    f
+    0 0 1 RG
+    q
+    3 w
+    1 j
+    [6 2] 1 d
+    10 10 20 20 re
+    S
+    Q
+    1 2 m
+    3 2 4 3 4 5 c
+    h
+    f*
+    q
+    50 10 8 8 re
+    W
+    n
+    /g3 gs
+    0 0 1 rg
+    52 14 m
+    56 14 58 16 58 20 c
+    h
+    f
+    Q
+    ");
 }
 
 #[test]

@@ -151,12 +151,13 @@ impl Bench {
         Ok(Flight { took: begun.elapsed(), laps: laps.concat() })
     }
 
-    /// Encoding alone; none for `raw`, which has nothing to do.
+    /// Encoding alone; none for `raw`, which has nothing to do, and for documents, which are written while they are made.
     async fn encode(&self, engine: &Engine, page: &Arc<sinks::Page>) -> Result<Option<Encoding>, Error> {
+        let Making::Pictures(format) = self.format.making() else { return Ok(None) };
         if self.format.name() == sinks::Raw.name() {
             return Ok(None);
         }
-        let (format, page) = (self.format, page.clone());
+        let page = page.clone();
         let work = move || {
             let begun = Instant::now();
             let file = format.write(&page.raster, &page.options);

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::output::{Format, OutputError, OutputOptions};
+use crate::output::{Format, Making, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
 /// No file: the page ends with its pixels in memory.
@@ -49,6 +49,16 @@ impl Format for Raw {
         &[]
     }
 
+    fn making(&self) -> Making<'_> {
+        Making::Pictures(self)
+    }
+}
+
+impl PictureFormat for Raw {
+    fn holds_inks(&self) -> bool {
+        true
+    }
+
     fn write(&self, _: &Raster<Straight>, _: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         Ok(Vec::new())
     }
@@ -71,8 +81,18 @@ impl Format for Kept {
         &[]
     }
 
+    fn making(&self) -> Making<'_> {
+        Making::Pictures(self)
+    }
+}
+
+impl PictureFormat for Kept {
+    fn holds_inks(&self) -> bool {
+        true
+    }
+
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
-        let page = Page { raster: raster.clone(), options: *options };
+        let page = Page { raster: raster.clone(), options: options.clone() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         Ok(Vec::new())
     }

@@ -135,6 +135,12 @@ impl Writer {
         Ok(Self { options, pdf, painter, objects, pages: Vec::new() })
     }
 
+    /// Px a design px of pictures that are made for these pages before they are handed over: of what an SVG has that is no
+    /// outline.
+    pub fn detail(&self) -> DeviceScale {
+        if self.options.vector { self.options.print_scale() } else { self.options.pixel_ratio }
+    }
+
     /// As what `page` must be handed over.
     pub fn needs(&self, page: &Page) -> Needs {
         if !self.options.vector {

@@ -30,7 +30,7 @@ pub(super) enum FormKind {
 impl Canvas<'_> {
     /// Paints `group`; `parent` leads from its parent's coordinates to the page's.
     pub(super) fn group(&mut self, group: &Group, parent: Affine) -> Result<(), PdfError> {
-        if group.children.is_empty() || group.opacity.is_zero() {
+        if group.opacity.is_zero() || group.children.is_empty() && group.links.is_empty() {
             return Ok(());
         }
         let outer = self.origin.clone();

@@ -4,14 +4,14 @@
 use kurbo::{Affine, Join, Point, Rect, Stroke, Vec2};
 use pdf_writer::types::TextRenderingMode;
 use pdf_writer::{Name, Str, TextStr};
-use peniko::{Brush, Color};
+use peniko::Brush;
 
 use super::PdfError;
 use super::canvas::{Canvas, px};
 use super::color::{ColorUse, Pen};
 use super::drawn::Look;
 use super::font::{Code, Embedding};
-use super::path::{scale_of, similarity};
+use super::path::scale_of;
 use super::resources::Kind;
 use super::words::{Piece, clusters, joined, shares};
 use crate::report::WarningCode;
@@ -90,9 +90,8 @@ impl Canvas<'_> {
         }
         let plain = embedded && run.embolden.0 == 0.0;
         match (&run.style, &run.paint.brush) {
-            (GlyphStyle::Stroke(stroke), Brush::Solid(color)) if plain && similarity(transform).is_some() => {
-                self.stroked(run, stroke, *color, (&places, shape), transform)
-            }
+            // The same run follows as a fill. Shown as text twice it would be read twice: not every reader heeds what a
+            // file says to leave out.
             (GlyphStyle::Stroke(_), _) => self.outlined(run, transform),
             (GlyphStyle::Fill, Brush::Solid(color)) if embedded => {
                 self.set_color(*color, Pen::Fill, ColorUse::Text)?;
@@ -157,32 +156,6 @@ impl Canvas<'_> {
             self.skip("its text is too large or its position is not a finite number");
         }
         shape.map(|shape| (places, shape))
-    }
-
-    /// Along the outlines, before the same run is filled: only that one is read.
-    fn stroked(
-        &mut self,
-        run: &GlyphRun,
-        stroke: &Stroke,
-        color: Color,
-        (places, shape): (&[Point], Shape),
-        transform: Affine,
-    ) -> Result<(), PdfError> {
-        let (placed, pieces) = self.pieces(run, places, shape, Seen::Yes)?;
-        // Coloured glyphs have no outline to stroke.
-        let pieces: Vec<Piece<'_>> = pieces
-            .into_iter()
-            .filter(|piece| placed[piece.glyphs.start].code.wide)
-            .map(|piece| Piece { literal: true, ..piece })
-            .collect();
-        self.save();
-        self.set_color(color, Pen::Stroke, ColorUse::Text)?;
-        self.pen(stroke, scale_of(transform));
-        self.begin_said("");
-        let shown = self.show(&placed, &pieces, shape, TextRenderingMode::Stroke);
-        self.content.end_marked_content();
-        self.restore();
-        shown
     }
 
     pub(super) fn begin_said(&mut self, text: &str) {
