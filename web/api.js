@@ -28,9 +28,10 @@ function resolved(schema) {
 /** A type in a few words: `string`, `array of Warning`, `"png" or "jpeg"`. */
 function words(given) {
   const schema = notNull(given);
-  if (["Number", "Bytes"].includes(schema?.$ref?.split("/").pop())) return words(resolved(schema));
-  const name = schema?.$ref?.split("/").pop();
-  if (name) return name;
+  if (schema?.$ref) {
+    const to = resolved(schema);
+    return to.properties || to.allOf ? schema.$ref.split("/").pop() : words(to);
+  }
   if (!schema) return "";
   if (schema.enum) return schema.enum.map((it) => JSON.stringify(it)).join(" or ");
   const choices = schema.oneOf ?? schema.anyOf ?? schema.allOf;
