@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::document::DocumentFlags;
 use super::flags::SettingFlags;
 use super::{Failure, load, log, start_engine, start_runtime};
-use crate::config::{LogLevel, Source};
+use crate::config::{LogLevel, RasterizerChoice, Source};
 use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::{RenderOptions, Variables};
@@ -51,6 +51,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut loaded = load(&arguments.settings)?;
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
         loaded.settings.log.level = LogLevel::Warn; // one render, one person: warnings are printed below
+    }
+    if loaded.source("TENTER_RASTERIZER") == Source::Default {
+        loaded.settings.render.rasterizer = RasterizerChoice::Cpu; // painted before a GPU would have started
     }
     log::start(&loaded.settings.log);
     let depth = loaded.settings.design.json_depth;

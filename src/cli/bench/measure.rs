@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Subject, machine, sinks};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::output::Format;
+use crate::output::{Format, Making};
 use crate::pipeline::{Engine, Stage};
 
 /// One page at a time never takes longer than this.
