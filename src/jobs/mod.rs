@@ -18,6 +18,7 @@ mod store;
 mod webhook;
 mod worker;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -290,7 +291,7 @@ impl Jobs {
     }
 
     /// Sweeps every `interval`, for ever. Stops when dropped.
-    pub async fn keep_sweeping(&self, interval: Duration) -> std::convert::Infallible {
+    pub async fn keep_sweeping(&self, interval: Duration) -> Infallible {
         loop {
             let removed = self.sweep().await;
             if removed > 0 {

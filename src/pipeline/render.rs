@@ -141,7 +141,7 @@ impl Session {
             for page in resolved.document.pages {
                 sink = self.page(sink, page, index, &prepared, &mut warnings).await?;
             }
-            self.report_pages(done + 1, total);
+            self.progressed(done + 1, total);
         }
         rooms.layouters.give_back(layouter);
         let pages = self.finish(sink).await?;
