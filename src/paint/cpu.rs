@@ -58,6 +58,11 @@ impl CpuPainter {
         Self { limits, photos, shadows: Shadows::new(of_shadows) }
     }
 
+    /// For one picture.
+    pub(super) fn without_caches(limits: SurfaceLimits) -> Self {
+        Self { limits, photos: Photos::new(0), shadows: Shadows::new(0) }
+    }
+
     /// Paints on this thread. A panic comes back as an error; `abandoned` is asked between operations.
     pub(super) fn paint(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Painted, PaintError> {
         let painted = caught(|| self.surfaces(plan, abandoned)).unwrap_or_else(|error| {
@@ -66,11 +71,9 @@ impl CpuPainter {
         });
         painted.map(|raster| Painted { raster, by: CpuRasterizer::NAME })
     }
-}
 
-impl CpuPainter {
     /// `abandoned`: nobody waits for the picture any more; asked between operations.
-    fn surfaces(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Raster<Straight>, PaintError> {
+    pub(super) fn surfaces(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Raster<Straight>, PaintError> {
         let (limits, photos, shadows) = (self.limits, &self.photos, &self.shadows);
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let mut surfaces = Surfaces::new();

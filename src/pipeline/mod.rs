@@ -168,9 +168,6 @@ pub struct Session {
 /// Told after each page: how many are done, and how many there are.
 pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
 
-/// Told after each page: how many are done, and how many there are.
-pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
-
 impl Session {
     /// `progress` hears about each page of the renders to come; it must return quickly.
     pub fn on_progress(&mut self, progress: Progress) {

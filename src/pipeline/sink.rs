@@ -55,7 +55,7 @@ impl Sink {
     pub(super) fn detail(&self) -> DeviceScale {
         match self {
             Self::Pictures { scale, .. } => *scale,
-            Self::Document(writer) => writer.detail(),
+            Self::Document(writer, _) => writer.detail(),
         }
     }
 }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use self::measure::{Bench, Measured};
 use super::flags::SettingFlags;
 use super::render::{read, read_options};
-use super::{Failure, load, start_log, start_runtime};
+use super::{Failure, load, log, start_runtime};
 use crate::config::{LogLevel, Settings, Source};
 use crate::error::Error;
 use crate::json;
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
         loaded.settings.log.level = LogLevel::Warn; // a line a request would be measured too
     }
-    start_log(&loaded.settings.log);
+    log::start(&loaded.settings.log);
     let depth = loaded.settings.design.json_depth;
     let options = read_options(arguments.options.as_deref(), None, depth)?;
     let subjects: Result<Vec<_>, _> =
@@ -158,7 +158,7 @@ impl Subject {
 
     fn request(&self, design: Value, format: &'static dyn Format) -> RenderRequest {
         let options = RenderOptions::clone(&self.options);
-        let pages = Pages::of(&options);
+        let pages = Pages::of(&options, format);
         RenderRequest { design, at: JsonPath::root(), options, format, pages }
     }
 }
