@@ -4,8 +4,7 @@
 
 use kurbo::{Affine, Insets, Rect, Size, Vec2};
 
-use super::cpu;
-use super::photo::Photos;
+use super::cpu::CpuPainter;
 use super::plan::{Kernel, plan};
 use super::{PaintError, SurfaceLimits, passes};
 use crate::raster::{Raster, Straight};
