@@ -43,9 +43,12 @@ impl Fault {
 pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
 
 impl Faults {
-    /// Keeps the first: what follows is mostly its consequence.
+    /// Keeps the first: what follows is mostly its consequence. That a device is lost is told late, and is the cause.
     pub(super) fn set(&self, fault: Fault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none() || fault.kind == Refusal::DeviceLost {
+            *kept = Some(fault);
+        }
     }
 
     pub(super) fn get(&self) -> Option<Fault> {

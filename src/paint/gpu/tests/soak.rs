@@ -58,6 +58,10 @@ fn gpu_soak_alone() {
             let kind = (page * 7 + page / plans.len()) % plans.len();
             under_way.push_back((kind, gpu.submit(plans[kind].clone())));
         }
+        // The CPU would have answered all the rest before the GPU is back.
+        if LOST_AT.iter().any(|lost| lost + 2 * AT_ONCE == page) {
+            gpu.wait_until_up();
+        }
         if page == SETTLED {
             settled = resident_kib();
         }
@@ -67,7 +71,7 @@ fn gpu_soak_alone() {
     println!("{by_gpu} of {PAGES} by the GPU, worst share {worst:.5}, {settled} KiB, then {grown} more; {report:?}");
     assert_eq!(report.gpus[0].rebuilds, LOST_AT.len() as u64);
     assert_eq!(report.pages.iter().map(|(_, count)| count).sum::<u64>(), PAGES as u64, "each answered once");
-    assert!(by_gpu > PAGES / 2, "{by_gpu}");
+    assert!(by_gpu >= PAGES - LOST_AT.len() * 4 * AT_ONCE, "{by_gpu}");
     assert!(grown <= GROWTH_KIB, "{grown} KiB more than after {SETTLED} pages");
 }
 
