@@ -362,9 +362,13 @@ pub static SETTINGS: &[Setting] = {
         row(Webhooks, "TENTER_WEBHOOK_TIMEOUT", seconds(1, 300), "For one try to deliver.", |s| {
             &mut s.webhooks.timeout
         }),
-        row(Webhooks, "TENTER_WEBHOOK_PARALLEL", Accepts::Whole(1, 4096), "Webhooks under way at once.", |s| {
-            &mut s.webhooks.parallel
-        }),
+        row(
+            Webhooks,
+            "TENTER_WEBHOOK_PARALLEL",
+            Accepts::Whole(1, 4096),
+            "Webhooks under way at once; one receiver (host and port) has at most a quarter of them.",
+            |s| &mut s.webhooks.parallel,
+        ),
         row(
             Rendering,
             "TENTER_RASTERIZER",

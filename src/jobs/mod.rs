@@ -18,6 +18,7 @@ mod store;
 mod webhook;
 mod worker;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub use self::results::{Area, ResultError, Results};
 pub use self::sqlite::Sqlite;
 pub use self::store::{
     Accepted, Answer, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome,
-    Owner, Queue, StoreError, Taken, Then, Ticket, Tried,
+    Owner, Queue, Room, StoreError, Taken, Then, Ticket, Tried,
 };
 
 /// The name of the embedded store's file.
@@ -290,7 +291,7 @@ impl Jobs {
     }
 
     /// Sweeps every `interval`, for ever. Stops when dropped.
-    pub async fn keep_sweeping(&self, interval: Duration) -> std::convert::Infallible {
+    pub async fn keep_sweeping(&self, interval: Duration) -> Infallible {
         loop {
             let removed = self.sweep().await;
             if removed > 0 {

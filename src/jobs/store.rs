@@ -206,8 +206,9 @@ pub trait Queue: Send + Sync {
 
 /// What receivers are told, kept until they have it: for the one who sends.
 pub trait Outbox: Send + Sync {
-    /// At most `limit` deliveries that are due, and when the next one is. They come again after `lease` unless told about.
-    fn due(&self, limit: usize, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)>;
+    /// Deliveries that are due, as far as there is room, and when others will be. They come again after `lease` unless told
+    /// about.
+    fn due(&self, room: Room, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)>;
     /// Resolves when there may be something due that was not there before.
     fn ready(&self) -> BoxFuture<'_, ()>;
     /// What a try came to.
@@ -216,6 +217,15 @@ pub trait Outbox: Send + Sync {
     fn deliveries<'a>(&'a self, owner: &'a Owner, job: &'a JobId) -> Answer<'a, Option<Vec<DeliveryRecord>>>;
     /// Begins one again, whatever became of it; `None` when there is no such delivery.
     fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>>;
+}
+
+/// For how many calls there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// In all, now.
+    pub of_all: usize,
+    /// To one receiver (host and port), those under way included.
+    pub of_receiver: usize,
 }
 
 /// One call to make.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::moment::{Clock, Moment};
-use super::store::{Delivery, Outbox, Then, Tried};
+use super::store::{Delivery, Outbox, Room, Then, Tried};
 use crate::assets::{Messenger, Reason, Reply};
 use crate::config::WebhookSettings;
 
@@ -25,10 +25,13 @@ const EVENT: &str = "x-tenter-event";
 /// Longest wait that a receiver may ask for with `retry-after`.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// Between two looks into the outbox, when what is due must wait for an earlier call to end.
-const SHORTEST_REST: Duration = Duration::from_millis(100);
+/// Between two looks into the outbox.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
 /// After the store failed, and between looks when nothing is known to become due.
 const REST: Duration = Duration::from_secs(5);
+
+/// One receiver gets at most this part of the calls under way: while it is down, each of its calls takes its full time.
+const SHARE: usize = 4;
 
 /// How long a try is left alone before it counts as lost with its process: its timeout and this.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -73,10 +76,11 @@ impl Postman {
         free: &Arc<Semaphore>,
         under_way: &mut JoinSet<()>,
     ) -> Result<Duration, super::StoreError> {
-        let room = free.available_permits();
-        if room == 0 {
+        let of_all = free.available_permits();
+        if of_all == 0 {
             return Ok(REST);
         }
+        let room = Room { of_all, of_receiver: self.settings.parallel.div_ceil(SHARE) };
         let (due, next) = self.outbox.due(room, self.settings.timeout + LEASE_MARGIN).await?;
         for delivery in due {
             let Ok(place) = free.clone().try_acquire_owned() else { break };

@@ -3,6 +3,7 @@
 //! A job whose process died during an attempt is rendered alone: should it be the cause, it takes no other job along.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ use super::store::{HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
-use crate::pipeline::{Engine, Pages, PagesDone, RenderRequest, Stage, Timings};
+use crate::pipeline::{Engine, Pages, RenderRequest, Stage, Timings};
 use crate::report::Warning;
 
 /// Rest after the store failed, doubled up to the longest.
@@ -203,7 +204,10 @@ impl Worker {
     async fn render(&self, taken: &Taken) -> Result<Rendered, (Error, Timings)> {
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
         let mut session = admitted.map_err(|error| (error, Timings::default()))?;
-        let pages = session.pages_done();
+        let (tell, told) = watch::channel((0, 0));
+        session.on_progress(Arc::new(move |done, total| {
+            tell.send_replace((done, total));
+        }));
         let (body, depth) = (taken.body.clone(), self.json_depth);
         let rendering = async {
             let request = session.work(Stage::Parse, move || JobRequest::read(&body, depth)).await??;
@@ -214,7 +218,7 @@ impl Worker {
         };
         let rendered = tokio::select! {
             rendered = rendering => rendered,
-            never = self.note_progress(&taken.ticket, pages) => match never {},
+            never = self.note_progress(&taken.ticket, told) => match never {},
         };
         let timings = session.timings().clone();
         drop(session); // storing needs no worker
@@ -230,10 +234,10 @@ impl Worker {
         }
     }
 
-    /// Writes down how far a job of several pages is, now and then.
-    async fn note_progress(&self, ticket: &Ticket, mut pages: watch::Receiver<PagesDone>) -> std::convert::Infallible {
+    /// Writes down how far a job of several pages is, now and then: (pages done, pages in all).
+    async fn note_progress(&self, ticket: &Ticket, mut pages: watch::Receiver<(usize, usize)>) -> Infallible {
         while pages.changed().await.is_ok() {
-            let PagesDone { done, total } = *pages.borrow_and_update();
+            let (done, total) = *pages.borrow_and_update();
             if done < total {
                 let percent = 100.0 * done as f64 / total as f64;
                 if let Err(error) = self.queue.progress(ticket, percent).await {

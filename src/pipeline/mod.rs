@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::admission::{Admission, Permit};
@@ -123,7 +122,7 @@ impl Engine {
 
     fn session(&self, permit: Permit, stopwatch: Stopwatch) -> Session {
         let (permit, at_work) = (Arc::new(permit), Instant::now());
-        Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default(), pages: None }
+        Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default(), progress: None }
     }
 
     /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As many
@@ -160,28 +159,21 @@ pub struct Session {
     at_work: Instant,
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
-    /// Who is told of finished pages.
-    pages: Option<watch::Sender<PagesDone>>,
+    progress: Option<Progress>,
 }
 
-/// How far a render has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PagesDone {
-    /// Pages that are finished.
-    pub done: usize,
-    /// Pages there will be; 0 before that is known.
-    pub total: usize,
-}
+/// Told after each page: how many are done, and how many there are.
+pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
 
 impl Session {
-    /// Tells how far renders of this session have come.
-    pub fn pages_done(&mut self) -> watch::Receiver<PagesDone> {
-        self.pages.get_or_insert_default().subscribe()
+    /// `progress` hears about each page of the renders to come; it must return quickly.
+    pub fn on_progress(&mut self, progress: Progress) {
+        self.progress = Some(progress);
     }
 
-    fn report_pages(&self, done: usize, total: usize) {
-        if let Some(pages) = &self.pages {
-            pages.send_replace(PagesDone { done, total });
+    fn progressed(&self, done: usize, total: usize) {
+        if let Some(progress) = &self.progress {
+            progress(done, total);
         }
     }
 

@@ -135,7 +135,7 @@ impl Session {
                 let bytes = self.draw(page, prepared.design.dpi, &options, format, &mut warnings).await?;
                 done.push(RenderedPage { index, bytes });
             }
-            self.report_pages(done.len(), prepared.pages.len());
+            self.progressed(done.len(), prepared.pages.len());
         }
         Ok(Rendered { pages: done, media_type: format.media_type(), warnings, rasterizer: rooms.rasterizer.name() })
     }

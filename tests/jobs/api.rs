@@ -1,7 +1,7 @@
 //! The calls, one by one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -235,7 +235,11 @@ async fn progress_follows_pages() {
     // All pages in one file come with formats of several pages; the pipeline tells pages for any.
     let service = service(&[]);
     let mut session = service.engine.admit().await.expect("a worker");
-    let told = session.pages_done();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    session.on_progress(Arc::new({
+        let told = told.clone();
+        move |done, total| told.lock().expect("no panic").push((done, total))
+    }));
     let request = tenter::pipeline::RenderRequest {
         design: design(),
         at: "design".into(),
@@ -244,7 +248,7 @@ async fn progress_follows_pages() {
         pages: tenter::pipeline::Pages::All,
     };
     session.render(request).await.expect("pictures");
-    assert_eq!(*told.borrow(), tenter::pipeline::PagesDone { done: 2, total: 2 });
+    assert_eq!(*told.lock().expect("no panic"), [(1, 2), (2, 2)]);
 }
 
 #[tokio::test]

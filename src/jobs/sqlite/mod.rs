@@ -68,6 +68,7 @@ CREATE TABLE deliveries (
     job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
     event TEXT NOT NULL,
     url TEXT NOT NULL,
+    receiver TEXT NOT NULL,
     body TEXT NOT NULL,
     status TEXT NOT NULL DEFAULT 'pending',
     attempts INTEGER NOT NULL DEFAULT 0,
@@ -79,7 +80,8 @@ CREATE TABLE deliveries (
     error TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX deliveries_by_job ON deliveries (job, seq);
-CREATE INDEX deliveries_pending ON deliveries (next_at) WHERE status = 'pending';
+CREATE INDEX deliveries_pending ON deliveries (receiver, next_at) WHERE status = 'pending';
+CREATE INDEX deliveries_leased ON deliveries (receiver, leased_until);
 CREATE TABLE trash (
     file TEXT PRIMARY KEY,
     not_before INTEGER NOT NULL
@@ -98,8 +100,9 @@ const AFTER_DEATH: Duration = Duration::from_secs(1);
 /// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct Sqlite {
-    writer: Arc<AsyncMutex<Connection>>,
+    // Closed in this order: the last to close folds the log of changes into the file, and must be able to write.
     reader: Arc<AsyncMutex<Connection>>,
+    writer: Arc<AsyncMutex<Connection>>,
     place: Arc<str>,
     clock: Clock,
     rules: Rules,
@@ -154,8 +157,8 @@ impl Sqlite {
         let rules = Rules { queue: jobs.queue, of_owner: keys.jobs, attempts: jobs.attempts, lifetime: jobs.lifetime };
         recover(&mut writer, &rules, Moment::now(&clock)).map_err(wrong)?;
         Ok(Self {
-            writer: Arc::new(AsyncMutex::new(writer)),
             reader: Arc::new(AsyncMutex::new(reader)),
+            writer: Arc::new(AsyncMutex::new(writer)),
             place,
             clock,
             rules,

@@ -3,47 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rows::{DONE, ERROR, PROGRESS, unreadable};
 use super::{Sqlite, rows};
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
-use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Then, Tried};
+use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, Then, Tried};
 
 impl Outbox for Sqlite {
-    fn due(&self, limit: usize, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)> {
+    fn due(&self, room: Room, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)> {
         let now = self.now();
-        Box::pin(self.note(move |transaction| {
-            // One at a time of each job, so that its receiver never hears of the end before the beginning.
-            let due = "SELECT seq, id, event, url, body, attempts FROM deliveries AS d
-                       WHERE status = 'pending' AND next_at <= ?1 AND NOT EXISTS
-                         (SELECT 1 FROM deliveries AS o WHERE o.job = d.job AND o.leased_until > ?1)
-                       ORDER BY next_at LIMIT ?2";
-            let due: Vec<(i64, Delivery)> = transaction
-                .prepare_cached(due)?
-                .query_map(params![now.micros(), limit as u64], |row| {
-                    let delivery = Delivery {
-                        id: row.get(1)?,
-                        event: event(row, 2)?,
-                        url: row.get(3)?,
-                        body: row.get(4)?,
-                        attempts: row.get(5)?,
-                    };
-                    Ok((row.get(0)?, delivery))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            let until = now.plus(lease).micros();
-            for (seq, _) in &due {
-                transaction
-                    .prepare_cached("UPDATE deliveries SET leased_until = ?2, next_at = ?2 WHERE seq = ?1")?
-                    .execute(params![seq, until])?;
-            }
-            let next: Option<i64> = transaction
-                .prepare_cached("SELECT min(next_at) FROM deliveries WHERE status = 'pending'")?
-                .query_row([], |row| row.get(0))?;
-            Ok((due.into_iter().map(|(_, it)| it).collect(), next.map(Moment::from_micros)))
-        }))
+        Box::pin(self.note(move |transaction| due(transaction, room, lease, now)))
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {
@@ -98,6 +69,76 @@ impl Outbox for Sqlite {
             Ok(begun)
         })
     }
+}
+
+/// Receivers one after the other, from the index: there are few, and they may have many calls waiting.
+fn due(
+    transaction: &Transaction<'_>,
+    room: Room,
+    lease: Duration,
+    now: Moment,
+) -> rusqlite::Result<(Vec<Delivery>, Option<Moment>)> {
+    let (mut chosen, mut next) = (Vec::new(), None);
+    let mut after = (String::new(), ">=");
+    loop {
+        let (receiver, beyond) = &after;
+        let sql = format!(
+            "SELECT receiver FROM deliveries WHERE status = 'pending' AND receiver {beyond} ?1 ORDER BY receiver LIMIT 1"
+        );
+        let found: Option<String> =
+            transaction.prepare_cached(&sql)?.query_row([receiver], |row| row.get(0)).optional()?;
+        let Some(receiver) = found else { break };
+        chosen.extend(due_at(transaction, &receiver, room.of_receiver, now)?);
+        let later = "SELECT next_at FROM deliveries WHERE status = 'pending' AND receiver = ?1 AND next_at > ?2
+                     ORDER BY next_at LIMIT 1";
+        let later: Option<i64> = transaction
+            .prepare_cached(later)?
+            .query_row(params![receiver, now.micros()], |row| row.get(0))
+            .optional()?;
+        next = [next, later].into_iter().flatten().min();
+        after = (receiver, ">");
+    }
+    chosen.sort_by_key(|(due, ..)| *due);
+    chosen.truncate(room.of_all);
+    let until = now.plus(lease).micros();
+    for (_, seq, _) in &chosen {
+        transaction
+            .prepare_cached("UPDATE deliveries SET leased_until = ?2, next_at = ?2 WHERE seq = ?1")?
+            .execute(params![seq, until])?;
+    }
+    if !chosen.is_empty() {
+        next = [next, Some(until)].into_iter().flatten().min();
+    }
+    Ok((chosen.into_iter().map(|(.., it)| it).collect(), next.map(Moment::from_micros)))
+}
+
+/// What is due at one receiver, as far as it has room: when, which, what.
+fn due_at(
+    transaction: &Transaction<'_>,
+    receiver: &str,
+    room: usize,
+    now: Moment,
+) -> rusqlite::Result<Vec<(i64, i64, Delivery)>> {
+    let under_way = "SELECT count(*) FROM deliveries WHERE receiver = ?1 AND leased_until > ?2";
+    let under_way: usize =
+        transaction.prepare_cached(under_way)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
+    // One at a time of each job, so that its receiver never hears of the end before the beginning.
+    let sql = "SELECT next_at, seq, id, event, url, body, attempts FROM deliveries AS d
+               WHERE status = 'pending' AND receiver = ?1 AND next_at <= ?2 AND NOT EXISTS
+                 (SELECT 1 FROM deliveries AS o WHERE o.job = d.job AND o.leased_until > ?2)
+               ORDER BY next_at LIMIT ?3";
+    let read = |row: &Row<'_>| {
+        let delivery = Delivery {
+            id: row.get(2)?,
+            event: event(row, 3)?,
+            url: row.get(4)?,
+            body: row.get(5)?,
+            attempts: row.get(6)?,
+        };
+        Ok((row.get(0)?, row.get(1)?, delivery))
+    };
+    let values = params![receiver, now.micros(), room.saturating_sub(under_way)];
+    transaction.prepare_cached(sql)?.query_map(values, read)?.collect()
 }
 
 fn own_job(connection: &Connection, owner: &Owner, job: &JobId, now: Moment) -> rusqlite::Result<Option<i64>> {

@@ -108,10 +108,18 @@ pub(super) fn announce(transaction: &Transaction<'_>, seq: i64, now: Moment) -> 
         .execute([seq])?;
     transaction
         .prepare_cached(
-            "INSERT INTO deliveries (id, job, event, url, body, created_at, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            "INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
         )?
-        .execute(params![uuid::Uuid::new_v4().to_string(), seq, event, url, body, now.micros()])?;
+        .execute(params![uuid::Uuid::new_v4().to_string(), seq, event, url, receiver(&url), body, now.micros()])?;
     Ok(())
+}
+
+/// Host and port: one that is down holds up its own calls and no others.
+fn receiver(url: &str) -> String {
+    let parsed = url::Url::parse(url).ok();
+    let authority = parsed.and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
+    authority.unwrap_or_default()
 }
 
 pub(super) const PROGRESS: &str = "job.progress";

@@ -6,10 +6,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::*;
+use crate::jobs::job::Job;
 use crate::jobs::store::{
-    Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Taken, Then,
+    Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Room, Taken, Then,
     Ticket, Tried,
 };
+
+const ROOM: Room = Room { of_all: 9, of_receiver: 9 };
 
 struct Bench {
     store: Sqlite,
@@ -54,8 +57,6 @@ impl Bench {
         self.store.get(&owner(""), id).await.expect("a store").expect("a job")
     }
 }
-
-use crate::jobs::job::Job;
 
 fn open(
     folder: &tempfile::TempDir,
@@ -241,7 +242,7 @@ async fn removed_jobs_leave_their_file_to_the_trash() {
     assert!(!bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store"));
     assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it may be written at this moment");
     bench.pass(Duration::from_secs(120));
-    assert_eq!(bench.store.trash(9).await.expect("a store"), [taken.file.clone()]);
+    assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&taken.file));
     bench.store.removed(&taken.file).await.expect("a store");
     assert!(bench.store.trash(9).await.expect("a store").is_empty());
 }
@@ -270,15 +271,15 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     let bench = bench();
     let id = bench.accept(with_webhook()).await.id;
     let lease = Duration::from_secs(15);
-    assert!(bench.store.due(9, lease).await.expect("a store").0.is_empty(), "nothing happened yet");
+    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "nothing happened yet");
     let taken = bench.take().await;
-    let (due, _) = bench.store.due(9, lease).await.expect("a store");
+    let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
     bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
-    assert!(bench.store.due(9, lease).await.expect("a store").0.is_empty(), "the first call is still under way");
+    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "the first call is still under way");
     let failed = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(1)) };
     bench.store.tried(&due[0].id, failed).await.expect("a store");
-    let (due, _) = bench.store.due(9, lease).await.expect("a store");
+    let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| it.event).collect::<Vec<_>>(), ["job.done"], "the end replaces the beginning");
     let body: serde_json::Value = serde_json::from_str(&due[0].body).expect("JSON");
     assert_eq!((&body["id"], &body["status"]), (&id.as_str().into(), &"done".into()));
@@ -296,21 +297,43 @@ async fn deliveries_come_again_after_a_death_and_on_demand() {
     let taken = bench.take().await;
     bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
     let lease = Duration::from_secs(15);
-    let (due, next) = bench.store.due(9, lease).await.expect("a store");
+    let (due, next) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(next, Some(taken.created_at.plus(lease)));
     bench.pass(lease);
-    let (again, _) = bench.store.due(9, lease).await.expect("a store");
+    let (again, _) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(again, due, "its lease ended without a word");
     bench.restart();
     bench.pass(lease);
     let failed = Tried { answer: None, error: "gone".into(), then: Then::Failed };
     bench.store.tried(&due[0].id, failed).await.expect("a store");
-    assert!(bench.store.due(9, lease).await.expect("a store").0.is_empty());
+    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty());
     let begun = bench.store.retry(&owner(""), &id, &due[0].id).await.expect("a store").expect("a delivery");
     assert_eq!((begun.status, begun.attempts, begun.next_at.is_some()), ("pending", 0, true));
-    assert_eq!(bench.store.due(9, lease).await.expect("a store").0.len(), 1);
+    assert_eq!(bench.store.due(ROOM, lease).await.expect("a store").0.len(), 1);
     assert_eq!(bench.store.retry(&owner("x"), &id, &due[0].id).await.expect("a store"), None);
     assert_eq!(bench.store.counts().await.expect("a store"), Counts { deliveries: 1, ..Counts::default() });
+}
+
+#[tokio::test]
+async fn receiver_that_is_down_holds_up_no_other() {
+    let bench = bench();
+    let to = |url: &str| NewJob { webhook: Some(url.into()), ..new_job("") };
+    for _ in 0..5 {
+        bench.accept(to("http://down.test/a")).await;
+    }
+    bench.accept(to("http://well.test:8080/a")).await;
+    for _ in 0..6 {
+        bench.take().await;
+    }
+    let room = Room { of_all: 9, of_receiver: 2 };
+    let lease = Duration::from_secs(15);
+    let urls = async || -> Vec<String> {
+        bench.store.due(room, lease).await.expect("a store").0.into_iter().map(|it| it.url).collect()
+    };
+    assert_eq!(urls().await, ["http://down.test/a", "http://down.test/a", "http://well.test:8080/a"]);
+    assert!(urls().await.is_empty(), "its two calls are still under way");
+    bench.pass(lease);
+    assert_eq!(urls().await.len(), 3);
 }
 
 #[tokio::test]
