@@ -9,6 +9,13 @@ const named = (name, text = "", className = "") => {
   return made;
 };
 
+/** Text whose `marked` parts are code. */
+function prose(text) {
+  const made = document.createElement("span");
+  made.append(...text.split("`").map((part, index) => (index % 2 ? named("code", part) : part)));
+  return made;
+}
+
 let document_ = null;
 
 const notNull = (schema) => {
@@ -61,7 +68,7 @@ function members(schema, before = "", depth = 0) {
   return parts.flatMap((part) =>
     Object.entries(part.properties ?? {}).flatMap(([name, member]) => {
       const needed = part.required?.includes(name) ? "required" : "default" in member ? JSON.stringify(member.default) : "";
-      const row = [named("code", before + name), words(member), needed, member.description ?? notNull(member).description ?? resolved(member).description ?? ""];
+      const row = [named("code", before + name), words(member), needed, prose(member.description ?? notNull(member).description ?? resolved(member).description ?? "")];
       const inside = depth < 2 && resolved(member).properties ? members(member, `${before}${name}.`, depth + 1) : [];
       return [row, ...inside];
     }),
@@ -74,9 +81,9 @@ function call(method, path, operation, open) {
   const summary = document.createElement("summary");
   summary.append(named("span", method.toUpperCase(), "method"), named("code", path), named("span", operation.summary ?? "", "hint"));
   const inside = document.createElement("div");
-  if (operation.description) inside.append(named("p", operation.description));
+  if (operation.description) inside.append(prose(operation.description));
   if (operation.parameters?.length) {
-    const rows = operation.parameters.map((it) => [named("code", it.name), `${it.in}${it.required ? ", required" : ""}`, words(it.schema), it.description ?? ""]);
+    const rows = operation.parameters.map((it) => [named("code", it.name), `${it.in}${it.required ? ", required" : ""}`, words(it.schema), prose(it.description ?? "")]);
     inside.append(named("h3", "Parameters"), table(["name", "in", "type", "meaning"], rows));
   }
   for (const { schema } of Object.values(operation.requestBody?.content ?? {})) {
@@ -84,7 +91,7 @@ function call(method, path, operation, open) {
   }
   const answers = Object.entries(operation.responses ?? {}).map(([status, answer]) => {
     const kinds = Object.entries(answer.content ?? {}).map(([type, { schema }]) => `${type}${schema ? `: ${words(schema)}` : ""}`);
-    return [named("code", status), answer.description ?? "", kinds.join("; ")];
+    return [named("code", status), prose(answer.description ?? ""), kinds.join("; ")];
   });
   inside.append(named("h3", "Answers"), table(["status", "when", "body"], answers));
   made.append(summary, inside);

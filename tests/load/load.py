@@ -20,7 +20,7 @@ import urllib.request
 PROGRAM = os.path.abspath(sys.argv[1])
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 WORKERS, QUEUE, DEADLINE = 2, 8, 60
-CLIENTS = 100
+CLIENTS, SENDERS = 100, 25
 DESIGN = "examples/social-post.json"
 
 
@@ -58,11 +58,19 @@ def capacity(origin, folder, seconds=15):
 
 
 def flood(origin, folder, rate):
-    """(status, seconds) of every answer when `rate` requests a second are sent."""
-    told = subprocess.run(["hey", "-z", f"{SECONDS}s", "-c", str(CLIENTS), "-q", f"{rate / CLIENTS:.4f}", "-t", "120",
-                           "-m", "POST", "-T", "application/json", "-D", f"{folder}/body.json", "-o", "csv",
-                           f"{origin}/api/render"], capture_output=True, text=True, check=True).stdout
-    rows = csv.DictReader(io.StringIO(told))
+    """(status, seconds) of every answer when `rate` requests a second are sent.
+
+    The clients of one `hey` send in step, so that there would be bursts and rests: many start one after the other.
+    """
+    senders = []
+    for _ in range(SENDERS):
+        each = CLIENTS // SENDERS
+        command = ["hey", "-z", f"{SECONDS}s", "-c", str(each), "-q", f"{rate / CLIENTS:.4f}", "-t", "120", "-m", "POST",
+                   "-T", "application/json", "-D", f"{folder}/body.json", "-o", "csv", f"{origin}/api/render"]
+        senders.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        time.sleep(CLIENTS / rate / SENDERS)
+    told = [sender.communicate()[0] for sender in senders]
+    rows = [row for one in told for row in csv.DictReader(io.StringIO(one))]
     return [(int(row["status-code"]), float(row["response-time"])) for row in rows]
 
 
