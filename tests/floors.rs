@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &["units", "report", "config", "sfnt", "scene"]),
     ("design", &["units", "report", "json", "config", "options", "scene", "assets", "text"]),
     ("paint", &["units", "report", "config", "scene", "raster", "pool"]),
-    ("output", &["units", "report", "config", "scene", "raster"]),
+    ("output", &["units", "report", "config", "scene", "raster", "options"]),
     ("error", &["report", "pool", "design", "assets", "text", "paint", "output", "options"]),
     (
         "pipeline",
