@@ -177,7 +177,7 @@ pub enum LineBreaking {
     Unicode,
 }
 
-/// How long to look for a smaller file of the same picture; times and sizes are in docs/performance.md.
+/// How long to look for a smaller file of the same picture; times and sizes are in docs/http-api.md.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// `fast` — as many pages a second as the machine can write.
