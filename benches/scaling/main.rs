@@ -223,6 +223,7 @@ fn formats() -> String {
     let kinds = [("png", None), ("jpeg", None), ("jpeg", Some(0.8)), ("webp", None), ("webp", Some(1.0))];
     for (format, quality) in kinds {
         let writer = format_for(Some((format, JsonPath::root())), &RenderOptions::default()).expect("a format");
+        let Making::Pictures(writer) = writer.making() else { unreachable!("pictures only") };
         for compression in Compression::ALL {
             let options = OutputOptions { quality, compression, ..OutputOptions::default() };
             let mut row = vec![

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Switch, Word,
+    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Switch,
+    Word,
 };
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.

@@ -73,7 +73,11 @@ impl CpuPainter {
     }
 
     /// `abandoned`: nobody waits for the picture any more; asked between operations.
-    pub(super) fn surfaces(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Raster<Straight>, PaintError> {
+    pub(super) fn surfaces(
+        &self,
+        plan: &FramePlan,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Raster<Straight>, PaintError> {
         let (limits, photos, shadows) = (self.limits, &self.photos, &self.shadows);
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let mut surfaces = Surfaces::new();
@@ -101,7 +105,9 @@ impl CpuPainter {
                         Kernel::Shadow { sigma, color } => {
                             surfaces.share(*into, shadows.cast(pixels, size, sigma, color))
                         }
-                        Kernel::Blur { .. } | Kernel::Recolor(_) => surfaces.insert(*into, size, passes::run(kernel, pixels, size)),
+                        Kernel::Blur { .. } | Kernel::Recolor(_) => {
+                            surfaces.insert(*into, size, passes::run(kernel, pixels, size))
+                        }
                     }
                 }
             }

@@ -217,6 +217,6 @@ fn dropped_receivers_cancel_and_the_next_page_is_clean() {
     let page = page(4.0, 4.0, vec![fill(rect(0.0, 0.0, 4.0, 4.0), RED)]);
     let planned = tenter::paint::plan(&page, tenter::units::DeviceScale::ONE, rasterizer.limits()).unwrap();
     drop(rasterizer.submit(planned.clone()));
-    let raster = rasterizer.submit(planned).blocking_recv().unwrap().unwrap();
-    assert_eq!(raster.raster.pixel(0, 0), [255, 0, 0, 255]);
+    let raster = rasterizer.submit(planned).blocking_recv().unwrap().unwrap().raster;
+    assert_eq!(raster.pixel(0, 0), [255, 0, 0, 255]);
 }

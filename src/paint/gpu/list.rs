@@ -10,6 +10,7 @@ use kurbo::{Affine, BezPath, Point, Rect, Shape};
 use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 
 use super::guards::Refusal;
+use super::scene::cut;
 use crate::paint::PaintError;
 use crate::paint::ops::{Ops, Target};
 use crate::paint::ops_cpu::{Canvas, Sources, Surfaces};
@@ -28,7 +29,7 @@ thread_local! {
     static CANVAS: RefCell<Option<Canvas>> = const { RefCell::new(None) };
 }
 
-/// One command. Boxes are in device px, clipped to the surface by nobody yet.
+/// One command. Boxes are in device px. Upright pictures and surfaces are shown only within theirs.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Fills polygons.
@@ -118,24 +119,58 @@ pub(super) fn record(
 struct Recorder<'a> {
     commands: Vec<Command>,
     refusal: Option<Refusal>,
-    /// True for each layer, false for each clip that is open.
-    open: Vec<bool>,
+    open: Vec<Open>,
     size: DeviceSize,
     surfaces: &'a [DeviceSize],
     photos: &'a Photos,
 }
 
+/// A clip or layer that is open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Open {
+    /// Flattened first; what is clipped around it stays clipped.
+    Layer,
+    /// A clip of so many commands.
+    Clip(usize),
+    /// An upright clip, no command at all: what is drawn inside is cut. So does vello_cpu with rectangles, whose edges
+    /// then count once, not squared where a picture ends with its clip.
+    Box(Rect),
+}
+
 impl Recorder<'_> {
+    /// The upright clip that what is drawn now has to be cut with.
+    fn cut(&self) -> Option<Rect> {
+        let innermost = self.open.iter().rev().find(|it| **it != Open::Layer);
+        innermost.and_then(|it| if let Open::Box(rect) = it { Some(*rect) } else { None })
+    }
+
     fn fill(&mut self, path: BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
         if path.elements().is_empty() {
             return;
         }
         let bounds = path.control_box();
-        self.commands.push(Command::Fill { path, bounds, rule, brush: brush.clone(), to_device });
+        let fill = |path: BezPath, bounds| Command::Fill { path, bounds, rule, brush: brush.clone(), to_device };
+        match self.cut().filter(|cut| cut.union(bounds) != *cut) {
+            None => self.commands.push(fill(path, bounds)),
+            Some(clip) if clip == clip.round() => {
+                self.commands.push(fill(cut(&path, clip), bounds.intersect(clip)));
+            }
+            // Edges on parts of a px multiply, as in vello_cpu.
+            Some(clip) => self.clipped(clip, fill(path, bounds)),
+        }
     }
 
+    /// `command` inside of a clip of its own.
+    fn clipped(&mut self, clip: Rect, command: Command) {
+        self.commands.extend([Command::PushClip { path: clip.to_path(0.1), bounds: clip }, command, Command::Pop]);
+    }
+
+    /// A clip of another shape. The upright one around it, if there is one, goes with it.
     fn clip(&mut self, path: BezPath) {
-        self.open.push(false);
+        let around = self.cut();
+        let around = around.map(|clip| Command::PushClip { path: clip.to_path(0.1), bounds: clip });
+        self.open.push(Open::Clip(1 + usize::from(around.is_some())));
+        self.commands.extend(around);
         let bounds = path.control_box();
         self.commands.push(Command::PushClip { path, bounds });
     }
@@ -147,7 +182,14 @@ impl Target for Recorder<'_> {
     }
 
     fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine) {
-        Recorder::fill(self, transform * rect.to_path(0.1), Fill::NonZero, brush, transform * to_rect);
+        let path = match self.cut().filter(|_| is_upright(transform)) {
+            Some(cut) => {
+                let rect = transform.transform_rect_bbox(rect).intersect(cut);
+                if rect.is_zero_area() { BezPath::new() } else { rect.to_path(0.1) }
+            }
+            None => transform * rect.to_path(0.1),
+        };
+        Recorder::fill(self, path, Fill::NonZero, brush, transform * to_rect);
     }
 
     fn push_clip(&mut self, polygons: &BezPath) {
@@ -155,22 +197,31 @@ impl Target for Recorder<'_> {
     }
 
     fn push_clip_rect(&mut self, rect: Rect, transform: Affine) {
-        self.clip(transform * rect.to_path(0.1));
+        let in_shape = matches!(self.open.iter().rev().find(|it| **it != Open::Layer), Some(Open::Clip(_)));
+        if in_shape || !is_upright(transform) {
+            return self.clip(transform * rect.to_path(0.1));
+        }
+        let rect = transform.transform_rect_bbox(rect);
+        self.open.push(Open::Box(self.cut().map_or(rect, |around| around.intersect(rect))));
     }
 
     fn pop_clip(&mut self) {
-        self.open.pop();
-        self.commands.push(Command::Pop);
+        let commands = match self.open.pop() {
+            Some(Open::Clip(commands)) => commands,
+            Some(Open::Layer) => 1,
+            Some(Open::Box(_)) | None => 0,
+        };
+        self.commands.extend((0..commands).map(|_| Command::Pop));
     }
 
     fn push_layer(&mut self, clip: Option<&BezPath>, opacity: Opacity, blend: BlendMode) {
         // vello isolates what a clip holds, so that a blend inside would not see the page (its issue 1198); and a
         // destructive blend is right only where its layer covers all of what it may destroy.
-        let in_clip = self.open.last() == Some(&false);
+        let in_clip = self.open.iter().rev().take_while(|it| **it != Open::Layer).any(|it| matches!(it, Open::Clip(_)));
         if (blend != BlendMode::default() && in_clip) || (destroys(blend) && clip.is_some()) {
             self.refusal.get_or_insert(Refusal::Blend);
         }
-        self.open.push(true);
+        self.open.push(Open::Layer);
         let bounds = clip.map_or(Rect::ZERO, Shape::bounding_box);
         self.commands.push(Command::PushLayer { clip: clip.cloned(), bounds, opacity, blend });
     }
@@ -182,17 +233,15 @@ impl Target for Recorder<'_> {
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
         let bounds = transform.transform_rect_bbox(dest);
+        let cut = self.cut().filter(|cut| cut.union(bounds) != *cut);
         let (picture, passes) = (picture.clone(), passes.to_vec());
-        self.commands.push(Command::Photo(Photo {
-            picture,
-            passes,
-            source,
-            dest,
-            transform,
-            reduction,
-            opacity,
-            bounds,
-        }));
+        let photo =
+            |bounds| Command::Photo(Photo { picture, passes, source, dest, transform, reduction, opacity, bounds });
+        match cut {
+            Some(cut) if is_upright(transform) => self.commands.push(photo(bounds.intersect(cut))),
+            Some(cut) => self.clipped(cut, photo(bounds)),
+            None => self.commands.push(photo(bounds)),
+        }
     }
 
     /// Painted by the CPU on a surface of its own: the same pixels as there, and no layers for the GPU.
@@ -222,7 +271,8 @@ impl Target for Recorder<'_> {
         CANVAS.with(|keep| keep.replace(Some(canvas)));
         let (width, height, at) = (size.width, size.height, area.origin());
         let pixels = Blob::new(Arc::new(raster.into_pixels()));
-        self.commands.push(Command::Pixels { pixels, width, height, at, bounds: area });
+        let bounds = self.cut().map_or(area, |cut| area.intersect(cut));
+        self.commands.push(Command::Pixels { pixels, width, height, at, bounds });
         Ok(())
     }
 
@@ -230,9 +280,16 @@ impl Target for Recorder<'_> {
         let size = self.surfaces.get(surface.0);
         let size = size.ok_or_else(|| PaintError::Internal("a surface that the plan does not have".into()))?;
         let bounds = Rect::from_origin_size(at, (f64::from(size.width), f64::from(size.height)));
+        let bounds = self.cut().map_or(bounds, |cut| bounds.intersect(cut));
         self.commands.push(Command::Surface { surface, at, bounds });
         Ok(())
     }
+}
+
+/// Neither turned nor skewed.
+fn is_upright(transform: Affine) -> bool {
+    let [_, b, c, ..] = transform.as_coeffs();
+    b == 0.0 && c == 0.0
 }
 
 /// Nothing drawn in such a layer erases what is below.

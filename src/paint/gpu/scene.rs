@@ -274,7 +274,7 @@ impl Drawing<'_> {
         match place {
             Place::Copy(x, y) => {
                 let to_part = Affine::translate((f64::from(x), f64::from(y)));
-                let path = placed.transform.transform_rect_bbox(placed.dest).to_path(0.1);
+                let path = self.moved(photo.bounds).to_path(0.1);
                 self.image(image, to_part, path, ImageQuality::Low, photo.opacity);
             }
             Place::Sample(to_dest) => {
@@ -325,7 +325,7 @@ fn led(gradient: &Gradient, to_part: Affine) -> (Gradient, Affine) {
 
 /// Polygons, with what lies outside of `near` pressed onto its sides: what is covered inside stays the same, in
 /// coverage and in winding.
-fn cut(polygons: &BezPath, near: Rect) -> BezPath {
+pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
     let press = |p: Point| Point::new(p.x.clamp(near.x0, near.x1), p.y.clamp(near.y0, near.y1));
     let mut out = BezPath::with_capacity(polygons.elements().len());
     let (mut first, mut last) = (Point::ZERO, Point::ZERO);
