@@ -46,7 +46,7 @@ fn is_layout(c: char) -> bool {
 /// many as there are; else there is no telling.
 pub(super) fn shares(text: &str, count: usize) -> Option<Vec<Range<usize>>> {
     if count == 1 && !text.is_empty() {
-        return Some(vec![0..text.len()]);
+        return Some(std::iter::once(0..text.len()).collect());
     }
     let mut shares: Vec<_> = text.char_indices().map(|(at, c)| at..at + c.len_utf8()).collect();
     if text.chars().any(is_rtl) {
