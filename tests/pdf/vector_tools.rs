@@ -46,3 +46,12 @@ pub(crate) fn picture(file: &Path, pixels_per_inch: f64) -> Option<RgbaImage> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(image::load_from_memory(&output.stdout).unwrap().into_rgba8())
 }
+
+/// The same by MuPDF.
+pub(crate) fn picture_by_mupdf(file: &Path, pixels_per_inch: f64) -> Option<RgbaImage> {
+    let (resolution, out) = (pixels_per_inch.to_string(), file.with_extension("mupdf.png"));
+    let arguments = ["draw", "-q", "-r", &resolution, "-o", out.to_str().unwrap()];
+    let output = tools::run("mutool", "mupdf-tools", &arguments, file)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(image::load_from_memory(&fs::read(out).unwrap()).unwrap().into_rgba8())
+}

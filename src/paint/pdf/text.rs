@@ -110,8 +110,7 @@ impl Canvas<'_> {
             }
             (GlyphStyle::Fill, Brush::Gradient(gradient)) if plain => {
                 let (placed, pieces) = self.pieces(run, &places, shape, Seen::Yes)?;
-                let (outlines, pictures): (Vec<_>, Vec<_>) =
-                    pieces.into_iter().partition(|piece| placed[piece.glyphs.start].code.wide);
+                let (outlines, pictures) = split(pieces, &placed);
                 if !outlines.is_empty() {
                     self.save();
                     self.show(&placed, &outlines, shape, TextRenderingMode::Clip)?;
@@ -127,7 +126,12 @@ impl Canvas<'_> {
             }
             (GlyphStyle::Fill, Brush::Solid(_) | Brush::Gradient(_)) => {
                 self.outlined(run, transform)?;
-                self.unseen(run, transform)
+                let (placed, pieces) = self.pieces(run, &places, shape, Seen::Yes)?;
+                let (outlines, drawn) = split(pieces, &placed);
+                self.show(&placed, &outlines, shape, TextRenderingMode::Invisible)?;
+                let alpha = if let Brush::Solid(color) = &run.paint.brush { color.components[3] } else { 1.0 };
+                self.set_opacity(alpha)?;
+                self.show(&placed, &drawn, shape, TextRenderingMode::Fill)
             }
             // The scene promises that this does not happen.
             (GlyphStyle::Fill, Brush::Image(_)) => Ok(()),
@@ -271,4 +275,9 @@ impl Canvas<'_> {
             items.show(Str(&codes));
         }
     }
+}
+
+/// What is shown with the face itself, and what the file draws.
+fn split<'t>(pieces: Vec<Piece<'t>>, placed: &[Placed]) -> (Vec<Piece<'t>>, Vec<Piece<'t>>) {
+    pieces.into_iter().partition(|piece| placed[piece.glyphs.start].code.wide)
 }
