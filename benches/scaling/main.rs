@@ -12,7 +12,7 @@ use std::time::Instant;
 use plot::{Plot, Series};
 use serde_json::{Value, json};
 use tenter::options::RenderOptions;
-use tenter::output::{Compression, OutputOptions};
+use tenter::output::{Compression, Making, OutputOptions};
 use tenter::pipeline::{Engine, Pages, RenderRequest, format_for};
 use tenter::raster::{Raster, Straight};
 use tenter::report::JsonPath;

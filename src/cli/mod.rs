@@ -41,7 +41,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Render a design from a file into a file.
-    Render(render::Arguments),
+    Render(Box<render::Arguments>),
     /// Answer render calls over HTTP.
     Serve(serve::Arguments),
     /// Measure how fast designs are rendered here, and where the time goes.
