@@ -35,7 +35,7 @@ impl Scenes {
         let library = Arc::new(FontLibrary::new(&settings.fonts).unwrap());
         let in_svg = library.clone();
         Self {
-            svg_fonts: SvgFonts::new("Liberation Sans", move || in_svg.files()),
+            svg_fonts: SvgFonts::new("Liberation Sans", 0, move || in_svg.files()),
             loader: Arc::new(Loader::new(&settings.assets, pool.clone()).unwrap()),
             rasterizer: CpuRasterizer::new(pool, &settings.paint),
             runtime: Runtime::new().unwrap(),
@@ -70,6 +70,6 @@ impl Scenes {
     /// `page` as our PNG shows it.
     pub(crate) fn picture(&self, page: &Page, scale: f64) -> Raster<Straight> {
         let plan = paint::plan(page, DeviceScale::new(scale).unwrap(), self.rasterizer.limits()).unwrap();
-        self.runtime.block_on(self.rasterizer.submit(plan)).unwrap().unwrap()
+        self.runtime.block_on(self.rasterizer.submit(plan)).unwrap().unwrap().raster
     }
 }

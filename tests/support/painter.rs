@@ -1,5 +1,7 @@
 //! The real engine, called as the service calls it: a case's JSON in, a picture out.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
