@@ -63,7 +63,7 @@ impl Sheet {
     }
 
     /// To points from design px, y down, (0, 0) at the top-left of the trim box.
-    pub(super) fn to_points(&self) -> Affine {
+    pub(super) fn to_points(self) -> Affine {
         let scale = self.scale.0;
         Affine::new([scale, 0.0, 0.0, -scale, self.trim.x0, self.trim.y1])
     }
