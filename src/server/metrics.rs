@@ -234,6 +234,6 @@ impl Drop for Counting {
         let labels = RouteLabel { route: route.clone() };
         metrics.durations.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
         let status = status.map_or_else(|| "left".to_owned(), |it| it.to_string());
-        metrics.requests.get_or_create(&RequestLabels { route, method: *method, status }).inc();
+        metrics.requests.get_or_create(&RequestLabels { route, method, status }).inc();
     }
 }
