@@ -214,11 +214,7 @@ mod tests {
         let held = Arc::new(std::sync::Mutex::new(held));
         for count in 1..=MOST_STUCK {
             let held = held.clone();
-<<<<<<< HEAD
-            let hang = move || held.lock().expect("not poisoned").recv().unwrap_or(());
-=======
             let hang = move || assert!(held.lock().expect("not poisoned").recv().is_err(), "released by dropping");
->>>>>>> operate
             assert_eq!(OWN.run(limit, hang), Err(PoolError::Stuck { limit }));
             assert_eq!(OWN.stuck(), count);
         }
