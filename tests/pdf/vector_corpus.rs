@@ -122,6 +122,21 @@ fn vector_templates_can_be_read_word_for_word() {
 }
 
 #[test]
+fn vector_marks_stay_with_their_letters() {
+    for name in ["text-thai", "text-devanagari", "text-emoji", "text-letter-spacing", "font-otf-cff"] {
+        let folder = Path::new(CORPUS).join("features").join(name);
+        if !folder.is_dir() {
+            println!("skipped 1 design: there is no {}", folder.display());
+            continue;
+        }
+        let feature = write_first_page(&folder);
+        let Some(read) = text(&feature.file) else { return };
+        // Lines end inside words where a script knows no spaces.
+        assert_eq!(words(&read).concat(), words(&shown_texts(&feature.design)).concat(), "{name}");
+    }
+}
+
+#[test]
 fn vector_templates_look_like_their_pictures() {
     // Text is hinted and put on whole pixels in ours, not in the reader's; photos are scaled by other filters.
     const CLOSE: f64 = 0.01;

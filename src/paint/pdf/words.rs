@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use kurbo::Vec2;
+
 use super::text::{Placed, Shape};
 use crate::scene::GlyphRun;
 
@@ -63,12 +65,20 @@ pub(super) fn is_rtl(c: char) -> bool {
 /// Pieces put together to what is written as one: where readers would see gaps inside a word, its characters are said.
 pub(super) fn joined<'t>(pieces: &[Piece<'t>], placed: &[Placed], shape: Shape) -> Vec<Piece<'t>> {
     let is_space = |piece: &Piece<'_>| piece.text.chars().all(char::is_whitespace);
-    let gap = |pair: &[Piece<'_>]| {
-        let (last, next) = (placed[pair[0].glyphs.end - 1], placed[pair[1].glyphs.start]);
-        shape.to_text(next.at - last.at).x / shape.size - last.code.width
+    // From where the pen is to where it should be: along the baseline and up, in ems.
+    let jump = |pair: &[Placed]| {
+        let ahead = shape.to_text(pair[1].at - pair[0].at) / shape.size;
+        Vec2::new(ahead.x - pair[0].code.width, ahead.y)
+    };
+    let inner = |piece: &[Piece<'_>]| {
+        let range = piece.first().map_or(0, |it| it.glyphs.start)..piece.last().map_or(0, |it| it.glyphs.end);
+        placed[range].windows(2).map(jump)
     };
     // Where glyphs overlap, spaces are too narrow for readers to see: they are said with the words.
-    let tight = pieces.windows(2).any(|pair| gap(pair) < -SPLITS);
+    let tight = pieces.windows(2).any(|pair| {
+        let (last, next) = (placed[pair[0].glyphs.end - 1], placed[pair[1].glyphs.start]);
+        jump(&[last, next]).x < -SPLITS && (is_space(&pair[0]) || is_space(&pair[1]))
+    });
     let together = |piece: &Piece<'_>| tight || !is_space(piece);
     let mut words: Vec<Piece<'t>> = Vec::new();
     // Pictures of glyphs may be missing from between.
@@ -77,7 +87,8 @@ pub(super) fn joined<'t>(pieces: &[Piece<'t>], placed: &[Placed], shape: Shape) 
         let text = || word.iter().map(|piece| &*piece.text).collect::<String>();
         let (Some(first), Some(last)) = (word.first(), word.last()) else { continue };
         // Said characters are taken in the order written; readers turn those of right-to-left scripts around once more.
-        let spaced = word.windows(2).any(|pair| gap(pair).abs() > SPLITS);
+        // Marks above and below are moved back over their letters.
+        let spaced = inner(word).any(|jump| jump.x.abs() > SPLITS || jump.y.abs() > SPLITS / 2.0);
         if spaced && !text().chars().any(is_rtl) {
             words.push(Piece { glyphs: first.glyphs.start..last.glyphs.end, text: text().into(), literal: false });
             continue;
