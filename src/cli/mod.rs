@@ -23,7 +23,7 @@ use crate::config::{Loaded, LogFormat, LogLevel, LogSettings, Settings, Settings
 use crate::error::{Error, Kind};
 use crate::pipeline::Engine;
 
-/// Renders Polotno designs to PNG and JPEG.
+/// Renders Polotno designs to PNG, JPEG and WebP.
 #[derive(Parser)]
 #[command(
     name = "tenter",
