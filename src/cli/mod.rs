@@ -24,7 +24,11 @@ use crate::config::{Loaded, Settings, SettingsErrors};
 use crate::error::{Error, Kind};
 use crate::pipeline::Engine;
 
+<<<<<<< HEAD
 /// Renders Polotno designs to PNG, JPEG and PDF.
+=======
+/// Renders Polotno designs to PNG, JPEG and WebP.
+>>>>>>> bench
 #[derive(Parser)]
 #[command(
     name = "tenter",
