@@ -24,11 +24,7 @@ use crate::config::{Loaded, Settings, SettingsErrors};
 use crate::error::{Error, Kind};
 use crate::pipeline::Engine;
 
-<<<<<<< HEAD
-/// Renders Polotno designs to PNG, JPEG and PDF.
-=======
-/// Renders Polotno designs to PNG, JPEG and WebP.
->>>>>>> bench
+/// Renders Polotno designs to PNG, JPEG, WebP and PDF.
 #[derive(Parser)]
 #[command(
     name = "tenter",

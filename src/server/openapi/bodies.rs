@@ -114,6 +114,8 @@ enum FileFormat {
     Png,
     Jpeg,
     Jpg,
+    Webp,
+    Pdf,
 }
 
 /// A design as the editor's `toJSON()` gives it, with all the fields of the format; these are the outermost.
