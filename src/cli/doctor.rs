@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::flags::SettingFlags;
 use super::{Failure, load};
-use crate::config::{Loaded, RasterizerChoice, Settings};
+use crate::config::{Loaded, Settings};
 use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
@@ -96,6 +96,7 @@ fn cpu_features() -> (bool, Vec<&'static str>) {
 
 #[cfg(feature = "gpu")]
 fn gpus(settings: &Settings) -> Vec<Finding> {
+    use crate::config::RasterizerChoice;
     use crate::paint::gpu::{adapters, choose};
 
     let found = adapters();

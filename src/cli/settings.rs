@@ -21,10 +21,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     Section::Server,
     Section::Results,
     Section::Rendering,
+    Section::Gpu,
     Section::Design,
     Section::Assets,
     Section::Fonts,
