@@ -99,6 +99,7 @@ fn cpu_features() -> (bool, Vec<&'static str>) {
 
 #[cfg(feature = "gpu")]
 fn gpus(settings: &Settings) -> Vec<Finding> {
+    use crate::config::RasterizerChoice;
     use crate::paint::gpu::{adapters, choose};
 
     let found = adapters();

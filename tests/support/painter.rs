@@ -50,6 +50,8 @@ impl Painter {
     }
 
     /// On whatever adapter there is, in software too; the error says why there is none.
+    #[cfg(feature = "gpu")]
+    #[allow(dead_code, reason = "one test program of several asks for it")]
     pub(crate) fn on_the_gpu() -> Result<Self, String> {
         let mut settings = settings();
         settings.render.rasterizer = RasterizerChoice::Gpu;
@@ -77,6 +79,8 @@ impl Painter {
     }
 
     /// The adapter in use, for reports.
+    #[cfg(feature = "gpu")]
+    #[allow(dead_code, reason = "one test program of several asks for it")]
     pub(crate) fn adapter(&self) -> String {
         let gpus = self.engine.paint_report().gpus;
         gpus.iter().map(|it| format!("{} ({})", it.adapter, it.driver)).collect::<Vec<_>>().join(", ")

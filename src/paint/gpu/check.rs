@@ -10,7 +10,7 @@ use crate::raster::{Raster, Straight};
 /// Differences of this many levels are not seen side by side.
 const VISIBLE: u8 = 8;
 /// Share of px beyond it that passes. vello rounds coverage and colours elsewhere than vello_cpu: on the templates at
-/// half size, up to 0.2 % of the px differ visibly. A page that is blank or incomplete differs in whole areas.
+/// half size, up to 0.12 % of the px differ visibly, by up to 13 levels. A page that is blank or incomplete differs in whole areas.
 const MOST_SHARE: f64 = 0.02;
 /// Characters of a plan's description in the log.
 const MOST_DESCRIBED: usize = 16_384;

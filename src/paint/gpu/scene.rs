@@ -305,9 +305,11 @@ impl Drawing<'_> {
     }
 }
 
-/// A gradient and the way to px, so that vello draws it right: it leads the two ends of a linear one there and takes the
-/// line between them for its direction, which a transform that skews or stretches makes another.
+/// A gradient and the way to px, so that vello draws it right: it takes the colour at the corner of a px, not in its middle;
+/// and it leads the two ends of a linear one to px and takes the line between them for its direction, which a transform
+/// that skews or stretches makes another.
 fn led(gradient: &Gradient, to_part: Affine) -> (Gradient, Affine) {
+    let to_part = Affine::translate((-0.5, -0.5)) * to_part;
     let GradientKind::Linear(LinearGradientPosition { start, end }) = gradient.kind else {
         return (gradient.clone(), to_part);
     };
@@ -402,7 +404,7 @@ mod tests {
     fn gradients_are_led_to_px_across_their_lines_of_one_colour() {
         // Twice as wide: lines of one colour of the diagonal are steeper in px than across the diagonal there.
         let (led, to_part) = led(&Gradient::new_linear((0.0, 0.0), (1.0, 1.0)), Affine::scale_non_uniform(2.0, 1.0));
-        let expected = LinearGradientPosition { start: Point::ZERO, end: Point::new(0.8, 1.6) };
+        let expected = LinearGradientPosition { start: Point::new(-0.5, -0.5), end: Point::new(0.3, 1.1) };
         assert_eq!(to_part, Affine::IDENTITY);
         let GradientKind::Linear(found) = led.kind else { panic!("{led:?}") };
         assert!(found.start == expected.start && found.end.distance(expected.end) < 1e-9, "{found:?}");
