@@ -407,7 +407,7 @@ fn vector_text_in_bold_made_from_regular_is_heavier() {
 }
 
 /// Roboto as a data URL, changed by `edit`.
-fn roboto(edit: impl FnOnce(&mut Vec<u8>)) -> String {
+fn roboto(edit: impl FnOnce(&mut [u8])) -> String {
     use base64::Engine as _;
     let mut font = std::fs::read("assets/fonts/Roboto-Regular.ttf").unwrap();
     edit(&mut font);
