@@ -64,7 +64,7 @@ async fn render(engine: &Engine, folder: &Path) -> Result<(), String> {
         assert!(problems.is_empty(), "{}: {:?}", attributes.display(), problems.into_vec());
     }
     let format = format_for(None, &RenderOptions::default()).map_err(|error| error.to_string())?;
-    let pages = Pages::of(&options);
+    let pages = Pages::of(&options, format);
     let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
     // All designs are submitted at once: wait for a place as a patient client would.
     let rendered = loop {

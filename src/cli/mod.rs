@@ -39,7 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Render a design from a file into a file.
-    Render(render::Arguments),
+    Render(Box<render::Arguments>),
     /// Answer render calls over HTTP.
     Serve(serve::Arguments),
     /// Print every setting: what it does, its bounds, its value and where that came from.

@@ -153,7 +153,7 @@ fn glyph_pictures_keep_their_colours() {
         let size = tenter::units::DeviceSize { width: side, height: side };
         let pixels = [0, 0, 255, 255].repeat((side * side) as usize);
         let raster = Raster::from_pixels(size, pixels).unwrap();
-        tenter::output::format("png").unwrap().write(&raster, &Default::default()).unwrap()
+        tenter::output::PictureFormat::write(&tenter::output::Png, &raster, &Default::default()).unwrap()
     };
     for (alpha, expected) in [(1.0, 255), (0.5, 128)] {
         let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(picture_font(&png(10)), alpha))]);

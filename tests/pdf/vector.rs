@@ -407,7 +407,7 @@ fn vector_text_in_bold_made_from_regular_is_heavier() {
 }
 
 /// Roboto as a data URL, changed by `edit`.
-fn roboto(edit: impl FnOnce(&mut Vec<u8>)) -> String {
+fn roboto(edit: impl FnOnce(&mut [u8])) -> String {
     use base64::Engine as _;
     let mut font = std::fs::read("assets/fonts/Roboto-Regular.ttf").unwrap();
     edit(&mut font);
@@ -415,7 +415,7 @@ fn roboto(edit: impl FnOnce(&mut Vec<u8>)) -> String {
 }
 
 /// Sets OS/2 `fsType`.
-fn restrict(font: &mut Vec<u8>) {
+fn restrict(font: &mut [u8]) {
     let count = usize::from(u16::from_be_bytes([font[4], font[5]]));
     let record = (0..count).map(|at| 12 + at * 16).find(|at| &font[*at..at + 4] == b"OS/2").unwrap();
     let table = u32::from_be_bytes(font[record + 8..record + 12].try_into().unwrap()) as usize;

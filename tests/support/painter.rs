@@ -49,7 +49,7 @@ impl Painter {
         }
         embed_files(&mut case)?;
         let format = format_for(None, &options).map_err(|error| error.to_string())?;
-        let pages = Pages::of(&options);
+        let pages = Pages::of(&options, format);
         let request = RenderRequest { design: case, at: JsonPath::root(), options, format, pages };
         let rendered = self.runtime.block_on(self.engine.render(request)).map_err(|error| error.to_string())?;
         let Rendered { mut pages, warnings, .. } = rendered;

@@ -54,15 +54,16 @@ impl Sheet {
         let media = Rect::new(0.0, 0.0, bleed.x1 + marks.0, bleed.y1 + marks.0);
         let points = |it: f64| it * scale.0;
         let (width, height) = (points(media.x1), points(media.y1));
-        if !(width.max(height) <= LARGEST_SIDE) {
+        let fits = |side: f64| side.is_finite() && side <= LARGEST_SIDE;
+        if !fits(width) || !fits(height) {
             return Err(OutputError::SheetTooLarge { width, height, limit: LARGEST_SIDE });
         }
         let up = |it: Rect| Rect::new(points(it.x0), height - points(it.y1), points(it.x1), height - points(it.y0));
         Ok(Self { media: up(media), bleed: up(bleed), trim: up(trim), scale })
     }
 
-    /// From design px, y down, (0, 0) at the top-left of the trim box, to points.
-    pub(super) fn from_design(&self) -> Affine {
+    /// To points from design px, y down, (0, 0) at the top-left of the trim box.
+    pub(super) fn to_points(self) -> Affine {
         let scale = self.scale.0;
         Affine::new([scale, 0.0, 0.0, -scale, self.trim.x0, self.trim.y1])
     }
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(sheet.media, Rect::new(0.0, 0.0, 424.0, 326.0));
         assert_eq!(sheet.bleed, Rect::new(10.0, 10.0, 414.0, 316.0));
         assert_eq!(sheet.trim, Rect::new(11.0, 14.0, 411.0, 314.0), "y runs up: the bottom bleed is below");
-        assert_eq!(sheet.from_design() * kurbo::Point::ORIGIN, kurbo::Point::new(11.0, 314.0));
+        assert_eq!(sheet.to_points() * kurbo::Point::ORIGIN, kurbo::Point::new(11.0, 314.0));
     }
 
     #[test]

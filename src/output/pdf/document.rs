@@ -174,7 +174,7 @@ impl Writer {
         let mut start = Content::new();
         start.save_state();
         clip(&mut start, sheet.bleed);
-        start.transform(sheet.from_design().as_coeffs().map(|it| it as f32));
+        start.transform(sheet.to_points().as_coeffs().map(|it| it as f32));
         let mut content = start.finish().to_vec();
         content.push(b'\n');
         content.extend(painted.content);
@@ -300,7 +300,7 @@ impl Writer {
 
     fn link(&mut self, sheet: &Sheet, link: &Link) -> Result<Ref, OutputError> {
         let id = self.painter.next_ref()?;
-        let area = sheet.from_design().transform_rect_bbox(link.rect);
+        let area = sheet.to_points().transform_rect_bbox(link.rect);
         let mut annotation = self.pdf.annotation(id);
         annotation.subtype(AnnotationType::Link).rect(rect(area)).flags(AnnotationFlags::PRINT);
         annotation.border(0.0, 0.0, 0.0, None);
