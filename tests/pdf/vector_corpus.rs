@@ -42,10 +42,11 @@ fn written(set: &str, count: usize) -> Vec<Written> {
     let mut folders: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     assert_eq!(folders.len(), count, "{} has changed", folder.display());
-    folders.iter().map(|folder| write_first_page(folder)).collect()
+    folders.iter().map(|folder| write_first_page(folder, set)).collect()
 }
 
-fn write_first_page(folder: &Path) -> Written {
+/// `kept`: in front of the file's name; tests run beside each other.
+fn write_first_page(folder: &Path, kept: &str) -> Written {
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
     let read = |file: &str| fs::read(folder.join(file)).map(|bytes| tenter::json::parse(&bytes, 100).unwrap());
     let design = read("design.json").unwrap();
@@ -57,7 +58,13 @@ fn write_first_page(folder: &Path) -> Written {
     let raster = scenes.picture(&pages[0], 2.0);
     let (width, height) = (raster.size().width, raster.size().height);
     let picture = RgbaImage::from_raw(width, height, raster.into_pixels()).unwrap();
-    Written { file: keep(&name, &document.bytes), name, design, bytes: document.bytes.len(), picture }
+    Written {
+        file: keep(&format!("{kept}-{name}"), &document.bytes),
+        name,
+        design,
+        bytes: document.bytes.len(),
+        picture,
+    }
 }
 
 /// Shows the first page of a file at so many px an inch; `None` without the program.
@@ -129,7 +136,7 @@ fn vector_marks_stay_with_their_letters() {
             println!("skipped 1 design: there is no {}", folder.display());
             continue;
         }
-        let feature = write_first_page(&folder);
+        let feature = write_first_page(&folder, "marks");
         let Some(read) = text(&feature.file) else { return };
         // Lines end inside words where a script knows no spaces.
         assert_eq!(words(&read).concat(), words(&shown_texts(&feature.design)).concat(), "{name}");
