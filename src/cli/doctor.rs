@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::flags::SettingFlags;
 use super::{Failure, load};
-use crate::config::{Loaded, RasterizerChoice, Settings};
+use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
 use crate::press::Profiles;
 use crate::text::{FamilySource, FontLibrary};
