@@ -451,7 +451,10 @@ async fn ready_follows_start_and_stop() {
     service.health.set_stopping();
     service.health.set_ready();
     let answer = service.get("/health/ready").await;
-    assert_eq!((answer.status, answer.json()), (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stopping"})));
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let said = answer.json();
+    assert_eq!((&said["status"], &said["rasterizer"]), (&json!("stopping"), &json!(service.engine.rasterizer())));
+    assert!(said["gpus"].is_array() && said["refusedAdapters"].is_array(), "{said}");
     assert_eq!(service.get("/health/live").await.status, StatusCode::OK);
 }
 
@@ -554,7 +557,7 @@ async fn slow_heads_and_bodies_are_not_waited_for() {
 
 #[tokio::test]
 async fn variables_are_taken_beside_the_design_or_among_the_options() {
-    let text = |text: &str| json!({"id": "t", "type": "text", "text": text, "width": 30, "height": 20});
+    let text = |text: &str| json!({"id": "t", "type": "text", "text": text, "fontSize": 4, "width": 30, "height": 20});
     let mut design = design();
     design["pages"][0]["children"] = json!([text("{who} {where}")]);
     let service = service(&[]);
@@ -637,7 +640,7 @@ async fn pages_are_served_with_a_strict_policy_and_can_be_off() {
     }
     let page = String::from_utf8(on.get("/").await.body.to_vec()).expect("text");
     assert!(!page.contains("https://") && !page.contains("style=\"") && !page.contains("onclick"), "all its own");
-    let off = service(&[("TENTER_PAGES", "off")]);
+    let off = service(&[("TENTER_WEB_PAGES", "off")]);
     for path in ["/", "/api", "/web/try.js"] {
         assert_eq!(off.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }

@@ -71,7 +71,7 @@ pub struct ServerSettings {
     pub stop_grace: Duration,
     /// `TENTER_METRICS` — who may read `/metrics`. Default: whoever may call.
     pub metrics: MetricsAccess,
-    /// `TENTER_PAGES` — whether `/` and `/api` show pages for people. Default on.
+    /// `TENTER_WEB_PAGES` — whether `/` and `/api` show pages for people. Default on.
     pub pages: Switch,
     /// What one key may ask for.
     pub key_limits: KeyLimits,

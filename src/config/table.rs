@@ -219,7 +219,7 @@ pub static SETTINGS: &[Setting] = {
         ),
         row(
             Server,
-            "TENTER_PAGES",
+            "TENTER_WEB_PAGES",
             Accepts::OneOf(Switch::WORDS),
             "The pages for people: `/` to try a design, `/api` to read about the calls. They bring no way in that the calls \
              do not have.",

@@ -203,7 +203,10 @@ mod tests {
                     let painter = CpuPainter::new(&PaintSettings::default());
                     painter.surfaces(plan, &|| false).expect("painted").into_pixels()
                 };
-                assert!(pixels(&plain) == pixels(&painted), "{dest} {opacity}");
+                let (plain, painted) = (pixels(&plain), pixels(&painted));
+                // A clip rounds the coverage of edges once more.
+                let farthest = plain.iter().zip(&painted).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(farthest <= Some(1), "{dest} {opacity}: {farthest:?}");
             }
         }
     }

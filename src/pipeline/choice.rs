@@ -149,7 +149,7 @@ mod tests {
         assert!(
             refused("mp4")
                 .to_string()
-                .contains("format: found \"mp4\", which is not supported; accepted: png, jpeg, pdf")
+                .contains("format: found \"mp4\", which is not supported; accepted: png, jpeg, webp, pdf")
         );
     }
 }

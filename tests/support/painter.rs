@@ -64,7 +64,7 @@ impl Painter {
 
     /// On the CPU, keeping nothing from one page to the next.
     pub(crate) fn without_caches() -> Self {
-        let mut settings = Settings::default();
+        let mut settings = settings();
         settings.render.rasterizer = RasterizerChoice::Cpu;
         settings.assets.cache_bytes = 0;
         settings.assets.drawing_cache_bytes = 0;

@@ -60,8 +60,8 @@ mod tests {
     fn machine_peak_memory_follows_what_is_touched() {
         reset_peak_rss();
         let before = peak_rss_mb().expect("a number");
-        let block = vec![1u8; 64 << 20];
-        assert_eq!(block.iter().map(|it| u64::from(*it)).sum::<u64>(), 64 << 20);
+        let block = vec![1u8; 256 << 20];
+        assert_eq!(block.iter().map(|it| u64::from(*it)).sum::<u64>(), 256 << 20);
         let grown = peak_rss_mb().expect("a number") - before;
         assert!(grown > 30.0, "{grown} MB"); // other tests may have given back memory meanwhile
     }

@@ -301,7 +301,7 @@ mod tests {
             _ => 0,
         };
         let source: Vec<u8> = (0..45).flat_map(|y| (0..61).flat_map(move |x| [9, 9, 9, alpha(x, y)])).collect();
-        for sigma in [0.0, 0.4, 1.3, 1.99, 2.0, 2.7, 5.0, 9.6, 40.0] {
+        for sigma in [0.4, 1.3, 1.99, 2.0, 2.7, 5.0, 9.6, 40.0] {
             assert!(shadow(&source, 61, sigma, color) == slow(&source, 61, sigma, color), "sigma {sigma}");
         }
     }
