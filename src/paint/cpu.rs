@@ -204,9 +204,9 @@ mod tests {
                     painter.surfaces(plan, &|| false).expect("painted").into_pixels()
                 };
                 let (plain, painted) = (pixels(&plain), pixels(&painted));
-                // A clip rounds the coverage of edges once more.
+                // A clip rounds the coverage of edges once more, and so does a photo's own edge.
                 let farthest = plain.iter().zip(&painted).map(|(a, b)| a.abs_diff(*b)).max();
-                assert!(farthest <= Some(1), "{dest} {opacity}: {farthest:?}");
+                assert!(farthest <= Some(2), "{dest} {opacity}: {farthest:?}");
             }
         }
     }

@@ -61,6 +61,8 @@ impl Program {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENTER_")) {
             command.env_remove(name);
         }
+        // Mesa's layer that chooses among adapters writes to standard error by itself.
+        command.env("NODEVICE_SELECT", "1");
         command.arg("serve").current_dir(self.folder.path()).stderr(Stdio::piped());
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).spawn().expect("runs")
     }
