@@ -19,6 +19,8 @@ fn tenter(folder: &std::path::Path) -> Command {
         command.env_remove(name);
     }
     command.current_dir(folder);
+    // Mesa's layer that chooses among adapters writes to standard error by itself.
+    command.env("NODEVICE_SELECT", "1");
     command
 }
 

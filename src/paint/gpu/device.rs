@@ -43,12 +43,14 @@ impl Fault {
 pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
 
 impl Faults {
-    /// Keeps the first: what follows is mostly its consequence. That a device is lost is told late, and is the cause.
+    /// Keeps the first: what follows is mostly its consequence.
     pub(super) fn set(&self, fault: Fault) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.is_none() || fault.kind == Refusal::DeviceLost {
-            *kept = Some(fault);
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+    }
+
+    /// That a device is lost is told late, and is the cause of what came before.
+    fn set_cause(&self, fault: Fault) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
     }
 
     pub(super) fn get(&self) -> Option<Fault> {
@@ -124,7 +126,7 @@ impl Gpu {
         let faults = Faults::default();
         device.set_device_lost_callback({
             let faults = faults.clone();
-            move |reason, message| faults.set(Fault::new(Refusal::DeviceLost, format!("{reason:?}: {message}")))
+            move |reason, message| faults.set_cause(Fault::new(Refusal::DeviceLost, format!("{reason:?}: {message}")))
         });
         device.on_uncaptured_error({
             let faults = faults.clone();

@@ -84,8 +84,13 @@ pub(super) fn run(
             End::Fault(fault, orders) => (fault, orders),
         };
         // Calls on a lost device are called invalid before anybody says that it is lost.
-        let _ = gpu.device.poll(wgpu::PollType::Poll);
-        let fault = gpu.faults.get().unwrap_or(fault);
+        let fault = match fault.kind {
+            Refusal::Validation => {
+                let _ = gpu.device.poll(wgpu::PollType::Poll);
+                gpu.faults.get().unwrap_or(fault)
+            }
+            _ => fault,
+        };
         tracing::error!(gpu = lane.name, %adapter, reason = fault.kind.label(), message = %fault.message, "GPU fault");
         lane.set_down(&fault);
         orders.into_iter().for_each(|order| core.paint_on_cpu(order, fault.kind));

@@ -58,7 +58,7 @@ fn gpu_submission_that_hangs() {
         assert_eq!((painted.by, painted.raster.pixel(40, 20)), ("cpu", GREEN));
     }
     gpu.core.hooks.hangs.store(false, Ordering::SeqCst);
-    assert!(gpu.fallbacks(Refusal::Hung) >= 1);
+    assert!(gpu.fallbacks(Refusal::Hung) >= 1, "{:?}", gpu.report());
     assert_eq!(gpu.report().pages[0], ("cpu", 4));
 }
 
