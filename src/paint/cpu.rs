@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
@@ -10,7 +11,7 @@ use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Kernel, Step};
 use super::shadows::Shadows;
-use super::{PaintError, Painted, Rasterizer, SurfaceLimits};
+use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
 use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
 use crate::raster::{Raster, Straight};
@@ -31,6 +32,9 @@ thread_local! {
 pub struct CpuRasterizer {
     pool: Arc<Pool>,
     painter: Arc<CpuPainter>,
+    pages: Arc<AtomicU64>,
+    /// Why no GPU paints, in words.
+    refused: Vec<String>,
 }
 
 impl CpuRasterizer {
@@ -39,7 +43,14 @@ impl CpuRasterizer {
 
     /// Paints on `pool`.
     pub fn new(pool: Arc<Pool>, settings: &PaintSettings) -> Self {
-        Self { pool, painter: Arc::new(CpuPainter::new(settings)) }
+        Self { pool, painter: Arc::new(CpuPainter::new(settings)), pages: Arc::default(), refused: Vec::new() }
+    }
+
+    /// The same, where GPUs were looked for: `refused` says of each why it does not paint, for [`Report::refused`].
+    #[must_use]
+    pub fn in_place_of(mut self, refused: Vec<String>) -> Self {
+        self.refused = refused;
+        self
     }
 }
 
@@ -132,15 +143,21 @@ impl Rasterizer for CpuRasterizer {
 
     fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
         let (sender, receiver) = oneshot::channel();
-        let painter = self.painter.clone();
+        let (painter, pages) = (self.painter.clone(), self.pages.clone());
         self.pool.spawn(move || {
             if !sender.is_closed() {
                 let painted = painter.paint(&plan, &|| sender.is_closed());
+                pages.fetch_add(u64::from(painted.is_ok()), Ordering::Relaxed);
                 // A caller that left meanwhile does not need the picture.
                 let _ = sender.send(painted);
             }
         });
         receiver
+    }
+
+    fn report(&self) -> Report {
+        let pages = vec![(Self::NAME, self.pages.load(Ordering::Relaxed))];
+        Report { pages, refused: self.refused.clone(), ..Report::default() }
     }
 }
 

@@ -112,15 +112,17 @@ impl Rooms {
 fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterizer>, Error> {
     use crate::paint::gpu::{GpuRasterizer, adapters, choose};
 
-    let cpu = || Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)) as Box<dyn Rasterizer>;
+    let cpu = |refused| {
+        Box::new(CpuRasterizer::new(pool.clone(), &settings.paint).in_place_of(refused)) as Box<dyn Rasterizer>
+    };
     let asked_for = match settings.render.rasterizer {
-        RasterizerChoice::Cpu => return Ok(cpu()),
+        RasterizerChoice::Cpu => return Ok(cpu(Vec::new())),
         RasterizerChoice::Auto => false,
         RasterizerChoice::Gpu => true,
     };
     let chosen = choose(adapters(), &settings.gpu, asked_for);
     if !asked_for && chosen.used.is_empty() {
-        return Ok(cpu());
+        return Ok(cpu(chosen.refused));
     }
     match GpuRasterizer::new(pool.clone(), &settings.paint, &settings.gpu, chosen) {
         Ok(gpu) => Ok(Box::new(gpu)),
@@ -128,8 +130,8 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
             "TENTER_RASTERIZER = gpu: {why}; see `tenter doctor`, or set TENTER_RASTERIZER to auto or cpu"
         ))),
         Err(why) => {
-            tracing::warn!(why, "pages are painted on the CPU");
-            Ok(cpu())
+            tracing::warn!(%why, "pages are painted on the CPU");
+            Ok(cpu(vec![why]))
         }
     }
 }
