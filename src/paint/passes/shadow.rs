@@ -262,6 +262,9 @@ mod tests {
             let at = |row: &[f32], x: usize, by: isize| {
                 x.checked_add_signed(by).and_then(|x| row.get(x)).copied().unwrap_or(0.0)
             };
+            if sigma == 0.0 {
+                return row.to_vec();
+            }
             if sigma < BOX_SIGMA {
                 let kernel = gaussian(sigma);
                 let sides = |x: usize| {
