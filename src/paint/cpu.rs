@@ -200,35 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn photo_below_everything_is_copied_and_comes_out_the_same() {
-        let pixels: Vec<u8> = (0..40 * 30u32).flat_map(|at| [at as u8, (at / 7) as u8, 90, 255]).collect();
-        let picture = Arc::new(Picture::new(40, 30, pixels).expect("as many bytes as pixels"));
-        let photo = |dest: Rect, opacity: f64| {
-            let source = Rect::new(0.0, 0.0, 40.0, 30.0);
-            let (picture, opacity) = (picture.clone(), Opacity::new(opacity));
-            Node::Image(Image { picture, source, dest, passes: Vec::new(), opacity })
-        };
-        let sheet = Rect::new(0.0, 0.0, 40.0, 30.0);
-        let clipped =
-            |children| Node::Group(Box::new(Group { clip: Some(sheet.to_path(0.1)), children, ..Group::default() }));
-        for dest in [sheet, Rect::new(-8.0, -3.5, 61.0, 44.0), Rect::new(0.0, 0.0, 40.0, 29.9)] {
-            for opacity in [1.0, 0.9] {
-                let children = || vec![translucent(5.0), photo(dest, opacity), translucent(20.0), translucent(29.5)];
-                // Nothing is copied inside of a clip.
-                let (plain, painted) = (page(children()), page(vec![clipped(children())]));
-                let pixels = |plan: &FramePlan| {
-                    let painter = CpuPainter::new(&PaintSettings::default());
-                    painter.surfaces(plan, &|| false).expect("painted").into_pixels()
-                };
-                let (plain, painted) = (pixels(&plain), pixels(&painted));
-                // A clip rounds the coverage of edges once more, and so does a photo's own edge.
-                let farthest = plain.iter().zip(&painted).map(|(a, b)| a.abs_diff(*b)).max();
-                assert!(farthest <= Some(2), "{dest} {opacity}: {farthest:?}");
-            }
-        }
-    }
-
-    #[test]
     fn pictures_beyond_the_memory_of_a_surface_are_put_on_it_in_turns() {
         let pixels: Vec<u8> = (0..16).flat_map(|at: u8| [at * 8, 0, at * 4, at * 8 + 7]).collect();
         let picture = Arc::new(Picture::new(4, 4, pixels).expect("as many bytes as pixels"));

@@ -13,10 +13,9 @@ use vello_cpu::{
 
 use super::PaintError;
 use super::ops::{Ops, Target, alpha};
-use super::photo::{Photos, Place, Placed, Reduction};
+use super::photo::{Photos, Place, Placed};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::raster::{Premultiplied, Raster};
-use crate::scene::Pass;
 use crate::units::{DeviceSize, Opacity};
 
 /// Surfaces that steps of a plan have written so far.
@@ -93,11 +92,11 @@ impl Canvas {
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Premultiplied>, PaintError> {
         let go_on = || if abandoned() { Err(PaintError::Abandoned) } else { Ok(()) };
-        let (hidden, mut pixels) = photo_below(ops, size, sources.photos).unwrap_or_default();
+        let mut pixels = Vec::new();
         self.begin(size);
         // Clips and layers that were pushed and not yet popped.
         let mut open: Vec<&Op> = Vec::new();
-        for op in &ops[hidden..] {
+        for op in ops {
             go_on()?;
             self.op(op, size, sources)?;
             match op {
@@ -218,30 +217,6 @@ impl Target for OnContext<'_> {
         composite(self.context, pixmap, at);
         Ok(())
     }
-}
-
-/// A photo that covers the whole surface, and all that lies below it, need not be painted: how many operations that are,
-/// the photo's own included, and its pixels. Copying them is what painting them would come to.
-fn photo_below(ops: &[Op], size: DeviceSize, photos: &Photos) -> Option<(usize, Vec<u8>)> {
-    let unlimited = ops.iter().take_while(|op| !matches!(op, Op::PushClip { .. } | Op::PushLayer { .. }));
-    let page = Rect::new(0.0, 0.0, f64::from(size.width), f64::from(size.height));
-    let hides = |op: &Op| match op {
-        Op::Image { picture, dest, passes, opacity, transform, .. } => {
-            let shown = transform.transform_rect_bbox(*dest);
-            // A blur lets its edges through.
-            let keeps_alpha = !passes.iter().any(|pass| matches!(pass, Pass::Blur { .. }));
-            picture.opaque && *opacity == Opacity::OPAQUE && keeps_alpha && shown.union(page) == shown
-        }
-        _ => false,
-    };
-    let (at, op) = unlimited.enumerate().filter(|it| hides(it.1)).last()?;
-    let Op::Image { picture, source, dest, passes, transform, .. } = op else { return None };
-    let (source, dest, transform) = (*source, *dest, *transform);
-    let placed = Placed { picture, passes, source, dest, transform, reduction: Reduction::Exact };
-    let prepared = photos.prepare(&placed, size)?;
-    let (width, height) = (u32::from(prepared.pixmap.width()), u32::from(prepared.pixmap.height()));
-    let whole = prepared.place == Place::Copy(0, 0) && (width, height) == (size.width, size.height);
-    whole.then(|| (at + 1, prepared.pixmap.data_as_u8_slice().to_vec()))
 }
 
 /// Returns the bytes of pixels made for it.
