@@ -4,7 +4,6 @@
 
 mod plot;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
