@@ -18,7 +18,7 @@ fi
 stage=$(awk '/^FROM /{ text = "" } { text = text $0 "\n" } END { printf "%s", text }' Dockerfile.gpu)
 release=$(sed -n 's/^FROM debian:\([a-z]*\)-slim$/\1/p' <<<"$stage")
 packages=$(awk '/apt-get install/{ on = 1; next } on && /&&/{ exit } on { sub(/\\$/, ""); print $1 }' <<<"$stage" | paste -sd,)
-environment=$(sed -n '/^ENV /,/[^\\]$/p' <<<"$stage" | sed 's/^ENV //; s/\\$//' | xargs -n1)
+environment=$(awk '/^ENV /{ on = 1; sub(/^ENV /, "") } on { more = sub(/\\$/, ""); print; on = more }' <<<"$stage" | xargs -n1)
 user=$(sed -n 's/^USER //p' <<<"$stage")
 [ -n "$release" ] && [ -n "$packages" ] && [ -n "$user" ]
 echo "root: $release with $packages; as $user"
