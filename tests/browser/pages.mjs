@@ -16,7 +16,8 @@ const FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-co
 async function serve() {
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TENTER_")));
   const service = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir", folder], {
-    env: environment,
+    // Mesa's layer that chooses among adapters writes to standard error by itself.
+    env: { ...environment, NODEVICE_SELECT: "1" },
     stdio: ["ignore", "ignore", "pipe"],
   });
   let origin = null;
