@@ -84,7 +84,7 @@ const tests = {
     assert.ok((await colours(page)) > 50, "a picture of many colours");
     assert.equal(await page.getAttribute("[data-example=social-post]", "aria-pressed"), "true");
     const stages = await page.$$eval("#stages dt", (names) => names.map((it) => it.textContent));
-    assert.deepEqual(stages, ["queue", "parse", "assets", "resolve", "paint", "encode", "answer"]);
+    assert.deepEqual(stages, ["queue", "parse", "assets", "resolve", "plan", "paint", "encode", "answer"]);
     assert.match(await page.textContent("#status"), /\d+ × \d+ px, \d+ kB, \d+ ms/);
     await shot(page, "picture");
     const width = () => page.$eval("#picture", (it) => it.naturalWidth);
