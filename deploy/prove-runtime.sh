@@ -33,29 +33,27 @@ install -D -m 644 deploy/nvidia-egl.json "$root/usr/local/share/tenter/nvidia-eg
 install -d -o "${user%:*}" -g "${user#*:}" "$root/var/lib/tenter" "$root/tmp/proof"
 install -m 644 examples/social-post.json "$root/tmp/proof/"
 
-inside() {
-    # shellcheck disable=SC2086 # one variable a line, none with spaces
-    chroot --userspec="$user" "$root" env -i PATH=/usr/local/bin:/usr/bin HOME=/var/lib/tenter $environment "$@"
-}
+# shellcheck disable=SC2206 # one variable a line, none with spaces
+inside=(chroot --userspec="$user" "$root" env -i PATH=/usr/local/bin:/usr/bin HOME=/var/lib/tenter $environment)
 
 echo "== what the program links"
-inside ldd /usr/local/bin/tenter
+"${inside[@]}" ldd /usr/local/bin/tenter
 echo "== tenter doctor"
-inside TENTER_KEYS=proof=0123456789abcdef0123456789abcdef tenter doctor
+"${inside[@]}" TENTER_KEYS=proof=0123456789abcdef0123456789abcdef tenter doctor
 echo "== tenter render"
-inside tenter render /tmp/proof/social-post.json -o /tmp/proof/social-post.png
-inside tenter render /tmp/proof/social-post.json -o /tmp/proof/social-post.jpg
+"${inside[@]}" tenter render /tmp/proof/social-post.json -o /tmp/proof/social-post.png
+"${inside[@]}" tenter render /tmp/proof/social-post.json -o /tmp/proof/social-post.jpg
 cmp "$root/tmp/proof/social-post.png" <("$program" render examples/social-post.json -o - --options '{"format": "png"}')
 echo "the same bytes inside and outside: $(wc -c <"$root/tmp/proof/social-post.png") bytes of PNG"
 echo "== tenter serve, health, stop"
 listen=TENTER_LISTEN=127.0.0.1:18080
-inside $listen tenter serve &
+"${inside[@]}" $listen tenter serve &
 server=$!
 for _ in $(seq 100); do
-    inside $listen tenter health 2>/dev/null && break
+    "${inside[@]}" $listen tenter health 2>/dev/null && break
     sleep 0.1
 done
-inside $listen tenter health
+"${inside[@]}" $listen tenter health
 kill -TERM "$server"
 wait "$server"
 echo "proved"
