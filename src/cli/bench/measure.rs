@@ -126,7 +126,10 @@ impl Bench {
         let flight = Flight { took, laps: laps.clone() };
         let bench = Self { in_flight: 1, ..*self };
         let report = bench.report(&one, subject, &page, &flight, &laps, &encodings);
-        Ok(Measured { cold: true, peak_rss_mb: machine::peak_rss_mb(), ..report })
+        // Threads end with their engine, and what they computed is no longer counted.
+        let (page_cpu_ms, encoding_cpu_ms, cpu_ratio_to_encoding) = (None, None, None);
+        let peak_rss_mb = machine::peak_rss_mb();
+        Ok(Measured { cold: true, peak_rss_mb, page_cpu_ms, encoding_cpu_ms, cpu_ratio_to_encoding, ..report })
     }
 
     /// Renders with `in_flight` at once until the time is over.
