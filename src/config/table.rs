@@ -401,8 +401,8 @@ pub static SETTINGS: &[Setting] = {
                 Rendering,
                 "TENTER_WORKERS",
                 Accepts::Whole(1, 4096),
-                "Requests at work at once, those that wait for their pictures included. Each may hold several times \
-                 its output's pixels in memory.",
+                "Requests at work at once. Each may hold several times its output's pixels in memory. One that waits for \
+                 its pictures leaves its worker to others, and so does one of many pages after each of them.",
                 |s| &mut s.render.workers,
             ),
         ),
@@ -412,7 +412,8 @@ pub static SETTINGS: &[Setting] = {
                 Rendering,
                 "TENTER_QUEUE",
                 Accepts::Whole(0, 1_000_000),
-                "Requests that may wait for a worker. The next one is answered with 429 and Retry-After.",
+                "Requests that may wait: for a worker, or for their pictures. The next one is answered with 429 and \
+                 Retry-After.",
                 |s| &mut s.render.queue,
             ),
         ),

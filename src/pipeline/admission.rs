@@ -1,7 +1,11 @@
 //! Who may work now, who waits, and who is turned away: decided before anything is parsed or fetched.
+//!
+//! A request has its [`Place`] from its acceptance to its end, and a [`Turn`] only while something is computed for it: it
+//! steps aside while it waits for the network, and between pages when others wait, so that neither a slow server nor a
+//! document of 500 pages keeps a thumbnail from being made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -16,20 +20,38 @@ pub(super) struct Admission {
     workers: Arc<Semaphore>,
     working: usize,
     waiting: usize,
+    /// Requests that would work if there were a worker.
+    held_up: AtomicUsize,
     /// How long a request holds its worker, smoothed, in ms; 0 before the first.
     usual_ms: AtomicU64,
 }
 
-/// A place in the queue. Dropping it gives the place back.
-pub(super) struct Place(OwnedSemaphorePermit);
-
-/// A place at work. Shared with the pool work done for the request, so that a worker is free again only when nothing is
-/// computed for its request any more, even if the caller has left.
+/// A place inside. Shared with the pool work done for the request, so that it is free again only when nothing is computed
+/// for the request any more, even if the caller has left.
 #[derive(Debug)]
-pub(super) struct Permit {
-    _worker: OwnedSemaphorePermit,
+pub(super) struct Place {
     /// `None` for work that never stood in the queue and found it full.
     _inside: Option<OwnedSemaphorePermit>,
+}
+
+/// A worker. Shared with pool work as [`Place`] is.
+#[derive(Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+/// Counts one who waits, until dropped.
+struct HeldUp<'a>(&'a AtomicUsize);
+
+impl<'a> HeldUp<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for HeldUp<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Admission {
@@ -40,6 +62,7 @@ impl Admission {
             workers: Arc::new(Semaphore::new(working.min(most))),
             working,
             waiting,
+            held_up: AtomicUsize::new(0),
             usual_ms: AtomicU64::new(0),
         }
     }
@@ -47,7 +70,7 @@ impl Admission {
     /// A place in the queue, at once or not at all.
     pub(super) fn enter(&self) -> Result<Place, Error> {
         match self.inside.clone().try_acquire_owned() {
-            Ok(permit) => Ok(Place(permit)),
+            Ok(permit) => Ok(Place { _inside: Some(permit) }),
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
                 Err(Error::Busy { working: self.working, waiting: self.waiting, retry_after: self.retry_after() })
             }
@@ -65,20 +88,23 @@ impl Admission {
         self.inside.available_permits() == 0
     }
 
-    /// Waits for a worker, first come first served.
-    pub(super) async fn start(&self, place: Place) -> Result<Permit, Error> {
-        let worker = self.workers.clone().acquire_owned().await;
-        let worker = worker.map_err(|_| Error::Internal("the engine is closed".into()))?;
-        Ok(Permit { _worker: worker, _inside: Some(place.0) })
+    /// A place for work that has a queue of its own: never refused. At work it counts as inside, so that as many may wait as
+    /// the setting says; a full queue stays as it is.
+    pub(super) fn enter_queued_elsewhere(&self) -> Place {
+        Place { _inside: self.inside.clone().try_acquire_owned().ok() }
     }
 
-    /// Waits for a worker without a place in the queue: for work that has a queue of its own. Takes its turn among those
-    /// who wait in this one, and is never refused.
-    pub(super) async fn start_queued_elsewhere(&self) -> Result<Permit, Error> {
+    /// Waits for a worker, first come first served.
+    pub(super) async fn turn(&self) -> Result<Turn, Error> {
+        let held_up = HeldUp::new(&self.held_up);
         let worker = self.workers.clone().acquire_owned().await;
-        let worker = worker.map_err(|_| Error::Internal("the engine is closed".into()))?;
-        // At work it counts as inside, so that as many may wait as the setting says; a full queue stays as it is.
-        Ok(Permit { _worker: worker, _inside: self.inside.clone().try_acquire_owned().ok() })
+        drop(held_up);
+        worker.map(Turn).map_err(|_| Error::Internal("the engine is closed".into()))
+    }
+
+    /// True when somebody waits for a worker.
+    pub(super) fn holds_up_others(&self) -> bool {
+        self.held_up.load(Ordering::Relaxed) > 0
     }
 
     /// Learns how long one request was at work.
@@ -104,26 +130,42 @@ mod tests {
     #[test]
     fn admission_refuses_beyond_workers_and_queue() {
         let admission = Admission::new(1, 1);
-        let at_work = pollster::block_on(admission.start(admission.enter().expect("first"))).expect("a worker");
+        let at_work = (admission.enter().expect("first"), pollster::block_on(admission.turn()).expect("a worker"));
         let waiting = admission.enter().expect("second waits");
         assert_eq!(admission.fill(), Fill { working: 1, waiting: 1, workers: 1, queue: 1 });
         let Err(refused) = admission.enter() else { panic!("third has no place") };
         assert!(matches!(refused, Error::Busy { working: 1, waiting: 1, .. }), "{refused}");
         drop(at_work);
         assert!(admission.enter().is_ok(), "a place is free again");
-        assert!(pollster::block_on(admission.start(waiting)).is_ok());
+        assert!(pollster::block_on(admission.turn()).is_ok());
+        drop(waiting);
     }
 
     #[test]
     fn work_queued_elsewhere_takes_a_worker_and_no_place_in_the_queue() {
         let admission = Admission::new(1, 1);
-        let job = pollster::block_on(admission.start_queued_elsewhere()).expect("a worker");
-        let waiting = admission.enter().expect("the one that may wait");
+        let job = (pollster::block_on(admission.turn()).expect("a worker"), admission.enter_queued_elsewhere());
+        let _waiting = admission.enter().expect("the one that may wait");
         assert!(admission.enter().is_err(), "the worker and the queue are taken");
         drop(job);
-        let _request = pollster::block_on(admission.start(waiting)).expect("a worker");
+        let _request = pollster::block_on(admission.turn()).expect("a worker");
         let _next = admission.enter().expect("waits");
         assert!(admission.is_full());
+    }
+
+    #[tokio::test]
+    async fn turns_are_taken_in_order_and_those_who_left_hold_up_nobody() {
+        let admission = Admission::new(1, 2);
+        let first = admission.turn().await.expect("a worker");
+        assert!(!admission.holds_up_others());
+        let (mut second, mut third) = (Box::pin(admission.turn()), Box::pin(admission.turn()));
+        assert!(futures_util::poll!(&mut second).is_pending() && futures_util::poll!(&mut third).is_pending());
+        assert!(admission.holds_up_others());
+        drop(first);
+        assert!(futures_util::poll!(&mut third).is_pending(), "it is the second's turn");
+        drop(third);
+        let _second = second.await.expect("a worker");
+        assert!(!admission.holds_up_others());
     }
 
     #[test]

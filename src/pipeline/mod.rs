@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use self::admission::{Admission, Permit};
+use self::admission::{Admission, Place, Turn};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
 use crate::assets::AssetCounts;
@@ -109,8 +109,8 @@ impl Engine {
             self.0.counts.refused.inc();
         })?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
-        let permit = stopwatch.within(Stage::Queue, self.0.admission.start(place)).await??;
-        Ok(self.session(permit, stopwatch))
+        let turn = stopwatch.within(Stage::Queue, self.0.admission.turn()).await??;
+        Ok(self.session(place, turn, stopwatch))
     }
 
     /// Waits for a worker as long as it takes: for work that has a queue of its own. `deadline` runs from then on;
@@ -119,13 +119,22 @@ impl Engine {
     /// # Errors
     /// `Internal` when the engine is closed.
     pub async fn admit_queued_elsewhere(&self, deadline: Duration, setting: &'static str) -> Result<Session, Error> {
-        let permit = self.0.admission.start_queued_elsewhere().await?;
-        Ok(self.session(permit, Stopwatch::new(Instant::now(), deadline, setting)))
+        let turn = self.0.admission.turn().await?;
+        let place = self.0.admission.enter_queued_elsewhere();
+        Ok(self.session(place, turn, Stopwatch::new(Instant::now(), deadline, setting)))
     }
 
-    fn session(&self, permit: Permit, stopwatch: Stopwatch) -> Session {
-        let (permit, at_work) = (Arc::new(permit), Instant::now());
-        Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default(), progress: None }
+    fn session(&self, place: Place, turn: Turn, stopwatch: Stopwatch) -> Session {
+        Session {
+            engine: self.clone(),
+            place: Arc::new(place),
+            turn: Some(Arc::new(turn)),
+            stopwatch,
+            turn_began: Instant::now(),
+            at_work: Duration::ZERO,
+            abandoned: Arc::default(),
+            progress: None,
+        }
     }
 
     /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As many
@@ -154,12 +163,20 @@ impl Engine {
     }
 }
 
+/// How long a request keeps its worker while it waits for the network: most of what it asks for is at hand, and giving up a
+/// worker means to stand in line for one again.
+const KEEPS_TURN: Duration = Duration::from_millis(5);
+
 /// One admitted request. Dropping it gives its place to the next.
 pub struct Session {
     engine: Engine,
-    permit: Arc<Permit>,
+    place: Arc<Place>,
+    /// `None` only inside [`Session::wait_aside`] and [`Session::let_others`].
+    turn: Option<Arc<Turn>>,
     stopwatch: Stopwatch,
-    at_work: Instant,
+    turn_began: Instant,
+    /// In turns before this one.
+    at_work: Duration,
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
@@ -195,10 +212,10 @@ impl Session {
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        let permit = self.permit.clone();
+        let held = (self.place.clone(), self.turn.clone());
         let running = self.engine.0.pool.run(move || {
             let result = work();
-            drop(permit);
+            drop(held);
             result
         });
         let result = self.stopwatch.within(stage, running).await?;
@@ -212,18 +229,59 @@ impl Session {
     pub async fn wait<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
         self.stopwatch.within(stage, future).await
     }
+
+    /// [`Self::wait`], and while it takes long, another request has the worker.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    async fn wait_aside<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
+        let mut future = std::pin::pin!(future);
+        if let Ok(soon) = self.wait(stage, timeout(KEEPS_TURN, &mut future)).await? {
+            return Ok(soon);
+        }
+        self.step_aside();
+        let late = self.wait(stage, future).await?;
+        self.take_turn().await?;
+        Ok(late)
+    }
+
+    /// Between two pages: whoever waits for a worker has this one first.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    async fn let_others(&mut self) -> Result<(), Error> {
+        if !self.engine.0.admission.holds_up_others() {
+            return Ok(());
+        }
+        self.step_aside();
+        self.take_turn().await
+    }
+
+    fn step_aside(&mut self) {
+        if self.turn.take().is_some() {
+            self.at_work += self.turn_began.elapsed();
+        }
+    }
+
+    async fn take_turn(&mut self) -> Result<(), Error> {
+        let turn = self.stopwatch.within(Stage::Queue, self.engine.0.admission.turn()).await??;
+        (self.turn, self.turn_began) = (Some(Arc::new(turn)), Instant::now());
+        Ok(())
+    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.step_aside();
         self.abandoned.store(true, Ordering::Relaxed);
         self.engine.0.counts.count(self.stopwatch.timings());
-        self.engine.0.admission.learn(self.at_work.elapsed());
+        self.engine.0.admission.learn(self.at_work);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     use super::*;
@@ -271,6 +329,57 @@ mod tests {
         while engine.is_full() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// `count` empty pages.
+    fn pages(count: usize) -> RenderRequest {
+        let page = serde_json::json!({"id": "", "children": []});
+        let pages: Vec<_> = (0..count)
+            .map(|at| {
+                let mut page = page.clone();
+                page["id"] = at.to_string().into();
+                page
+            })
+            .collect();
+        let warm_up = RenderRequest::warm_up().expect("a request");
+        let design = serde_json::json!({"width": 8, "height": 8, "pages": pages});
+        RenderRequest { design, pages: Pages::All, ..warm_up }
+    }
+
+    #[tokio::test]
+    async fn session_of_many_pages_lets_others_go_between_them() {
+        let engine = engine(|settings| settings.render.queue = 1);
+        let mut long = engine.admit().await.expect("a worker");
+        let done = Arc::new(AtomicUsize::new(0));
+        long.on_progress({
+            let done = done.clone();
+            Arc::new(move |pages, _| done.store(pages, Ordering::Relaxed))
+        });
+        let mut short = Box::pin(engine.render(pages(1)));
+        assert!(futures_util::poll!(&mut short).is_pending(), "the only worker is taken");
+        let short = async {
+            short.await.expect("a picture");
+            done.load(Ordering::Relaxed)
+        };
+        let (before, long) = futures_util::join!(short, long.render(pages(5)));
+        assert_eq!((before, long.expect("pictures").pages.len()), (1, 5), "it went after the first page");
+    }
+
+    #[tokio::test]
+    async fn session_that_waits_for_the_network_leaves_its_worker_to_others() {
+        let engine = engine(|settings| settings.render.queue = 1);
+        let mut slow = engine.admit().await.expect("a worker");
+        let (answer, answered) = tokio::sync::oneshot::channel::<u8>();
+        let waiting = slow.wait_aside(Stage::Assets, answered);
+        let other = async {
+            engine.render(pages(1)).await.expect("a picture meanwhile");
+            answer.send(7).expect("it is waited for");
+        };
+        let (got, ()) = futures_util::join!(waiting, other);
+        assert_eq!(got.expect("in time"), Ok(7));
+        assert_eq!(engine.fill().working, 1, "it has a worker again");
+        drop(slow);
+        assert_eq!(engine.fill().working, 0);
     }
 
     #[tokio::test(start_paused = true)]

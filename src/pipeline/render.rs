@@ -105,7 +105,8 @@ impl Session {
         });
         let prepared = Arc::new(prepared.await??);
 
-        let loaded = self.wait(Stage::Assets, rooms.load(&prepared.requests, &prepared.families, &options)).await?;
+        let loaded =
+            self.wait_aside(Stage::Assets, rooms.load(&prepared.requests, &prepared.families, &options)).await?;
         check_images(&loaded.assets, &options)?;
         let loaded = Arc::new(loaded);
 
@@ -121,6 +122,9 @@ impl Session {
         let options = Arc::new(RenderOptions { pixel_ratio: sink.detail(), ..(*options).clone() });
         let total = prepared.pages.len();
         for (done, index) in prepared.pages.iter().copied().enumerate() {
+            if done > 0 {
+                self.let_others().await?;
+            }
             let resolved = self.work(Stage::Resolve, {
                 let (rooms, prepared, loaded, options) =
                     (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
