@@ -4,6 +4,8 @@
 //!
 //! Feature `turbo` encodes with libjpeg-turbo, three times faster; otherwise jpeg-encoder, which needs no C.
 
+use std::borrow::Cow;
+
 use super::{Format, Making, OutputError, OutputOptions, PictureFormat};
 use crate::press::Press;
 use crate::raster::{Raster, Straight};
@@ -47,28 +49,39 @@ impl PictureFormat for Jpeg {
 
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         let size = checked(raster.size())?;
-        let samples = if raster.is_opaque() { raster.to_rgb() } else { on_white(raster.pixels()) };
         let pixels_per_inch = options.pixels_per_inch.and_then(density);
+        let picture = |samples| Picture { samples, size, quality: options.quality, pixels_per_inch };
+        let opaque = raster.is_opaque();
         match &options.inks {
-            None => rgb(Picture { samples, size, quality: options.quality, pixels_per_inch }),
+            None if opaque => encode(&picture(raster.pixels().into()), Layout::Rgbx),
+            None => encode(&picture(on_white(raster.pixels()).into()), Layout::Rgb),
             Some(inks) => {
-                let samples = inks.press.pixels(&samples);
-                cmyk(Picture { samples, size, quality: options.quality, pixels_per_inch }, Some(&inks.press))
+                let rgb = if opaque { raster.to_rgb() } else { on_white(raster.pixels()) };
+                cmyk(&picture(inks.press.pixels(&rgb).into()), Some(&inks.press))
             }
         }
     }
 }
 
 /// What goes into a file.
-pub(super) struct Picture {
-    /// Three or four bytes a pixel.
-    pub(super) samples: Vec<u8>,
+pub(super) struct Picture<'a> {
+    /// Bytes a pixel: three of RGB, or four of inks or of [`Layout::Rgbx`].
+    pub(super) samples: Cow<'a, [u8]>,
     /// Columns and rows, as [`checked`] gives them.
     pub(super) size: (u16, u16),
     /// 0 to 1. `None`: as a browser's.
     pub(super) quality: Option<f64>,
     /// `None`: not written.
     pub(super) pixels_per_inch: Option<u16>,
+}
+
+/// What a pixel of a [`Picture`] without inks is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// R G B.
+    Rgb,
+    /// R G B and a byte that is not looked at: a raster as it is.
+    Rgbx,
 }
 
 /// Columns and rows, when the format can hold them.
@@ -81,15 +94,19 @@ pub(super) fn checked(size: DeviceSize) -> Result<(u16, u16), OutputError> {
 }
 
 /// A file of sRGB samples, 4:2:0.
-pub(super) fn rgb(picture: Picture) -> Result<Vec<u8>, OutputError> {
-    encode(&picture).map_err(|reason| OutputError::Encoder { format: Jpeg.name(), reason })
+pub(super) fn rgb(picture: &Picture<'_>) -> Result<Vec<u8>, OutputError> {
+    encode(picture, Layout::Rgb)
+}
+
+fn encode(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, OutputError> {
+    encoded(picture, layout).map_err(|reason| OutputError::Encoder { format: Jpeg.name(), reason })
 }
 
 /// A file of inks, 255 in `samples` for full ink: YCCK, 4:2:0, inverted, as Adobe writes it. `embed` puts the profile in.
-pub(super) fn cmyk(picture: Picture, embed: Option<&Press>) -> Result<Vec<u8>, OutputError> {
+pub(super) fn cmyk(picture: &Picture<'_>, embed: Option<&Press>) -> Result<Vec<u8>, OutputError> {
     use jpeg_encoder::ColorType;
     let mut file = Vec::with_capacity(picture.samples.len() / 8);
-    let mut encoder = encoder(&mut file, &picture);
+    let mut encoder = encoder(&mut file, picture);
     let profile = embed.map_or(Ok(()), |press| encoder.add_icc_profile(press.icc()));
     let (width, height) = picture.size;
     let done = profile.and_then(|()| encoder.encode(&picture.samples, width, height, ColorType::CmykAsYcck));
@@ -97,7 +114,7 @@ pub(super) fn cmyk(picture: Picture, embed: Option<&Press>) -> Result<Vec<u8>, O
     Ok(file)
 }
 
-fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture) -> jpeg_encoder::Encoder<&'a mut Vec<u8>> {
+fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture<'_>) -> jpeg_encoder::Encoder<&'a mut Vec<u8>> {
     use jpeg_encoder::{Encoder, PixelDensity, SamplingFactor};
     let mut encoder = Encoder::new(file, quality(picture.quality));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
@@ -131,20 +148,28 @@ pub(super) fn on_white(pixels: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(not(feature = "turbo"))]
-fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
+fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
+    use jpeg_encoder::ColorType;
     let mut file = Vec::with_capacity(picture.samples.len() / 8);
     let (width, height) = picture.size;
-    let encoder = encoder(&mut file, picture);
-    let done = encoder.encode(&picture.samples, width, height, jpeg_encoder::ColorType::Rgb);
+    let layout = match layout {
+        Layout::Rgb => ColorType::Rgb,
+        Layout::Rgbx => ColorType::Rgba,
+    };
+    let done = encoder(&mut file, picture).encode(&picture.samples, width, height, layout);
     done.map_err(|error| error.to_string())?;
     Ok(file)
 }
 
 #[cfg(feature = "turbo")]
-fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
+fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
     use turbojpeg::{Image, PixelFormat, Subsamp};
     let (width, height) = (usize::from(picture.size.0), usize::from(picture.size.1));
-    let image = Image { pixels: picture.samples.as_slice(), width, pitch: width * 3, height, format: PixelFormat::RGB };
+    let (format, bytes) = match layout {
+        Layout::Rgb => (PixelFormat::RGB, 3),
+        Layout::Rgbx => (PixelFormat::RGBX, 4),
+    };
+    let image = Image { pixels: &*picture.samples, width, pitch: width * bytes, height, format };
     let file = turbojpeg::compress(image, i32::from(quality(picture.quality)), Subsamp::Sub2x2);
     let mut file = file.map_err(|error| error.to_string())?.to_vec();
     if let Some(pixels_per_inch) = picture.pixels_per_inch {
@@ -185,6 +210,15 @@ mod tests {
                 assert!(found.abs_diff(expected) <= 3, "{:?}", decoded.get_pixel(8, 8));
             }
         }
+    }
+
+    #[test]
+    fn jpeg_of_an_opaque_raster_is_that_of_its_rgb() {
+        let pixels: Vec<u8> = (0..16 * 16u32).flat_map(|at| [at as u8, (at * 7) as u8, (at * 13) as u8, 255]).collect();
+        let raster = Raster::from_pixels(DeviceSize { width: 16, height: 16 }, pixels).expect("a square");
+        let picture = |samples| Picture { samples, size: (16, 16), quality: None, pixels_per_inch: None };
+        let packed = encode(&picture(raster.to_rgb().into()), Layout::Rgb).expect("written");
+        assert_eq!(encode(&picture(raster.pixels().into()), Layout::Rgbx).expect("written"), packed);
     }
 
     #[test]

@@ -51,9 +51,9 @@ pub(super) fn write(
         }
         None => {
             let samples = if inks.is_some() { samples(&rgb) } else { rgb };
-            let picture = Picture { samples, size, quality, pixels_per_inch: None };
+            let picture = Picture { samples: samples.into(), size, quality, pixels_per_inch: None };
             // The file's output intent says what the inks are.
-            let file = if inks.is_some() { jpeg::cmyk(picture, None)? } else { jpeg::rgb(picture)? };
+            let file = if inks.is_some() { jpeg::cmyk(&picture, None)? } else { jpeg::rgb(&picture)? };
             let mut object = image.start(chunk, id, &file, 8, Filter::DctDecode);
             object.color_space_name(space);
             if inks.is_some() {
