@@ -17,27 +17,13 @@ import threading
 import time
 import urllib.request
 
+from service import serve
+
 PROGRAM = os.path.abspath(sys.argv[1])
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 WORKERS, QUEUE, DEADLINE = 2, 8, 60
 CLIENTS, SENDERS = 100, 25
 DESIGN = "examples/social-post.json"
-
-
-def serve(folder):
-    own = {name: value for name, value in os.environ.items() if not name.startswith("TENTER_")}
-    settings = {"LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json", "DATA_DIR": folder,
-                "WORKERS": WORKERS, "QUEUE": QUEUE, "DEADLINE": DEADLINE}
-    own |= {f"TENTER_{name}": str(value) for name, value in settings.items()}
-    service = subprocess.Popen([PROGRAM, "serve"], env=own, stderr=subprocess.PIPE, text=True)
-    address = None
-    for line in service.stderr:
-        told = json.loads(line)
-        address = address or told.get("address")
-        if told["message"] == "ready":
-            break
-    threading.Thread(target=lambda: [None for _ in service.stderr], daemon=True).start()
-    return service, f"http://{address}"
 
 
 def metrics(origin):
@@ -83,7 +69,8 @@ def main():
     folder = tempfile.mkdtemp(prefix="tenter-load-")
     with open(DESIGN) as design, open(f"{folder}/body.json", "w") as body:
         json.dump({"design": json.load(design), "outputFormat": "file"}, body)
-    service, origin = serve(folder)
+    service, address = serve(PROGRAM, folder, {"WORKERS": WORKERS, "QUEUE": QUEUE, "DEADLINE": DEADLINE})
+    origin = f"http://{address}"
     try:
         before = capacity(origin, folder)
         at_rest = metrics(origin)["tenter_memory_resident_bytes"]

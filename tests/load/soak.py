@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Ten thousand renders, and a thumbnail among documents: python3 tests/load/soak.py PROGRAM [renders] [DESIGN.json...]
+
+Needs nothing but Python. Without designs: those in examples/. Not a part of .ci/run: its figures are the machine's. Prints what
+docs/performance.md quotes:
+
+- memory of the service while eight clients send the designs in turn, at the start, at every tenth, and after it has rested;
+- how long a thumbnail takes alone, and while as many documents of 500 pages as there are workers are being made.
+
+Ends with 1 when a request fails, or memory in the last half is above that of the first by more than a tenth.
+"""
+
+import glob
+import http.client
+import itertools
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+
+from service import serve
+
+PROGRAM = os.path.abspath(sys.argv[1])
+RENDERS = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
+DESIGNS = sys.argv[3:] or sorted(glob.glob("examples/*.json"))
+CLIENTS, WORKERS, PAGES = 8, 2, 500
+THUMBNAIL = {"width": 200, "height": 200, "pages": [{"id": "a", "background": "white", "children": [
+    {"id": "t", "type": "text", "text": "Small", "fontSize": 40, "width": 200, "fontFamily": "Roboto"}]}]}
+
+
+def status(service, name):
+    """A line of /proc/PID/status in MB."""
+    with open(f"/proc/{service.pid}/status") as lines:
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
+
+
+def body(design, **options):
+    return json.dumps({"design": design, **options}).encode()
+
+
+class Client:
+    def __init__(self, address):
+        self.connection = http.client.HTTPConnection(address, timeout=600)
+
+    def render(self, sent):
+        """Seconds until all of the picture is here."""
+        begun = time.monotonic()
+        self.connection.request("POST", "/api/render", sent, {"content-type": "application/json"})
+        answer = self.connection.getresponse()
+        told = answer.read()
+        if answer.status != 200:
+            sys.exit(f"{answer.status}: {told[:500]}")
+        return time.monotonic() - begun
+
+
+def flatness(service, address):
+    bodies = itertools.cycle([body(json.load(open(path))) for path in DESIGNS])
+    left, lock = iter(range(RENDERS)), threading.Lock()
+    marks, failed = [], []
+
+    def client():
+        own = Client(address)
+        while True:
+            with lock:
+                at, sent = next(left, None), next(bodies)
+                if at is None:
+                    return
+                if at % (RENDERS // 10) == 0:
+                    marks.append(status(service, "VmRSS:"))
+            try:
+                own.render(sent)
+            except BaseException as error:  # a thread's exit would be lost
+                failed.append(error)
+                return
+
+    begun = time.monotonic()
+    clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    [it.start() for it in clients]
+    [it.join() for it in clients]
+    took = time.monotonic() - begun
+    if failed:
+        sys.exit(f"failed: {failed[0]}")
+    peak = status(service, "VmHWM:")
+    time.sleep(15)  # free memory goes back every 10 s
+    print(f"{RENDERS} renders of {len(DESIGNS)} designs, {CLIENTS} clients: {RENDERS / took:.1f}/s")
+    print("resident, MB: " + ", ".join(f"{it:.0f}" for it in marks) + f"; peak {peak:.0f}; "
+          f"after a rest {status(service, 'VmRSS:'):.0f}")
+    warm = marks[1:]  # the first is before anything was rendered
+    half = len(warm) // 2
+    return max(warm[half:]) <= max(warm[:half]) * 1.1
+
+
+def fairness(address):
+    small = body(THUMBNAIL)
+    alone = [Client(address).render(small) for _ in range(30)]
+    with open("examples/social-post.json") as example:
+        source = json.load(example)
+    pages = [{**source["pages"][0], "id": f"page-{at}"} for at in range(PAGES)]
+    document = body({**source, "pages": pages}, format="pdf")
+    took = []
+    makers = [threading.Thread(target=lambda: took.append(Client(address).render(document))) for _ in range(WORKERS)]
+    [it.start() for it in makers]
+    time.sleep(1)
+    among = []
+    while not took:
+        among.append(Client(address).render(small))
+        time.sleep(0.05)
+    [it.join() for it in makers]
+    middle = lambda values: statistics.median(values) * 1000
+    print(f"thumbnail alone: {middle(alone):.0f} ms; among {WORKERS} documents of {PAGES} pages: {middle(among):.0f} ms, "
+          f"at most {max(among) * 1000:.0f} ms ({len(among)} thumbnails); the documents took {max(took):.1f} s")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        service, address = serve(PROGRAM, folder, {"WORKERS": WORKERS, "QUEUE": 64, "DEADLINE": 600, "LOG": "warn,tenter=info"})
+        try:
+            flat = flatness(service, address)
+            fairness(address)
+        finally:
+            service.terminate()
+            service.wait()
+    if not flat:
+        sys.exit("memory grows")
+
+
+main()
