@@ -2,11 +2,13 @@
 //!
 //! With inks: four channels, inverted, with Adobe's marker, as every reader of such files expects, and the profile of the press.
 //!
+//! `compression: small` writes the same coefficients progressively, with tables of the picture's own.
+//!
 //! Feature `turbo` encodes with libjpeg-turbo, three times faster; otherwise jpeg-encoder, which needs no C.
 
 use std::borrow::Cow;
 
-use super::{Format, Making, OutputError, OutputOptions, PictureFormat};
+use super::{Compression as Effort, Format, Making, OutputError, OutputOptions, PictureFormat};
 use crate::press::Press;
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
@@ -50,7 +52,8 @@ impl PictureFormat for Jpeg {
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         let size = checked(raster.size())?;
         let pixels_per_inch = options.pixels_per_inch.and_then(density);
-        let picture = |samples| Picture { samples, size, quality: options.quality, pixels_per_inch };
+        let (quality, effort) = (options.quality, options.compression);
+        let picture = |samples| Picture { samples, size, quality, effort, pixels_per_inch };
         let opaque = raster.is_opaque();
         match &options.inks {
             None if opaque => encode(&picture(raster.pixels().into()), Layout::Rgbx),
@@ -71,6 +74,8 @@ pub(super) struct Picture<'a> {
     pub(super) size: (u16, u16),
     /// 0 to 1. `None`: as a browser's.
     pub(super) quality: Option<f64>,
+    /// What is spent on a smaller file of the same pixels.
+    pub(super) effort: Effort,
     /// `None`: not written.
     pub(super) pixels_per_inch: Option<u16>,
 }
@@ -118,6 +123,9 @@ fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture<'_>) -> jpeg_encoder::En
     use jpeg_encoder::{Encoder, PixelDensity, SamplingFactor};
     let mut encoder = Encoder::new(file, quality(picture.quality));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    // Tables of its own without that would mean a scan a channel, which not every reader puts together again.
+    encoder.set_progressive(picture.effort == Effort::Small);
+    encoder.set_optimized_huffman_tables(picture.effort == Effort::Small);
     if let Some(pixels_per_inch) = picture.pixels_per_inch {
         encoder.set_density(PixelDensity::dpi(pixels_per_inch));
     }
@@ -163,14 +171,19 @@ fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
 
 #[cfg(feature = "turbo")]
 fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
-    use turbojpeg::{Image, PixelFormat, Subsamp};
+    use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
     let (width, height) = (usize::from(picture.size.0), usize::from(picture.size.1));
     let (format, bytes) = match layout {
         Layout::Rgb => (PixelFormat::RGB, 3),
         Layout::Rgbx => (PixelFormat::RGBX, 4),
     };
     let image = Image { pixels: &*picture.samples, width, pitch: width * bytes, height, format };
-    let file = turbojpeg::compress(image, i32::from(quality(picture.quality)), Subsamp::Sub2x2);
+    let file = Compressor::new().and_then(|mut compressor| {
+        compressor.set_quality(i32::from(quality(picture.quality)))?;
+        compressor.set_subsamp(Subsamp::Sub2x2)?;
+        compressor.set_progressive(picture.effort == Effort::Small)?;
+        compressor.compress_to_owned(image)
+    });
     let mut file = file.map_err(|error| error.to_string())?.to_vec();
     if let Some(pixels_per_inch) = picture.pixels_per_inch {
         set_density(&mut file, pixels_per_inch);
@@ -216,9 +229,28 @@ mod tests {
     fn jpeg_of_an_opaque_raster_is_that_of_its_rgb() {
         let pixels: Vec<u8> = (0..16 * 16u32).flat_map(|at| [at as u8, (at * 7) as u8, (at * 13) as u8, 255]).collect();
         let raster = Raster::from_pixels(DeviceSize { width: 16, height: 16 }, pixels).expect("a square");
-        let picture = |samples| Picture { samples, size: (16, 16), quality: None, pixels_per_inch: None };
+        let picture = |samples| Picture {
+            samples,
+            size: (16, 16),
+            quality: None,
+            effort: Effort::default(),
+            pixels_per_inch: None,
+        };
         let packed = encode(&picture(raster.to_rgb().into()), Layout::Rgb).expect("written");
         assert_eq!(encode(&picture(raster.pixels().into()), Layout::Rgbx).expect("written"), packed);
+    }
+
+    #[test]
+    fn jpeg_is_the_same_picture_at_every_effort() {
+        let pixels: Vec<u8> = (0..64 * 64u32).flat_map(|at| [at as u8, (at / 9) as u8, (at / 64) as u8, 255]).collect();
+        let raster = Raster::from_pixels(DeviceSize { width: 64, height: 64 }, pixels).expect("a square");
+        let files = Effort::ALL.map(|compression| {
+            Jpeg.write(&raster, &OutputOptions { compression, ..OutputOptions::default() }).expect("written")
+        });
+        let pictures = files.each_ref().map(|it| image::load_from_memory(it).expect("a JPEG").into_rgb8());
+        let most = |a: &image::RgbImage, b: &image::RgbImage| a.iter().zip(b.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert_eq!([most(&pictures[0], &pictures[1]), most(&pictures[0], &pictures[2])], [Some(0); 2]);
+        assert!(files[0].len() > files[2].len(), "{:?}", files.map(|it| it.len()));
     }
 
     #[test]

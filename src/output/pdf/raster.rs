@@ -9,6 +9,7 @@ use pdf_writer::writers::ImageXObject;
 use pdf_writer::{Chunk, Filter, Name, Ref};
 
 use super::super::OutputError;
+use super::super::Compression as Effort;
 use super::super::jpeg::{self, Picture};
 use crate::press::Inks;
 use crate::raster::{Raster, Straight};
@@ -51,7 +52,8 @@ pub(super) fn write(
         }
         None => {
             let samples = if inks.is_some() { samples(&rgb) } else { rgb };
-            let picture = Picture { samples: samples.into(), size, quality, pixels_per_inch: None };
+            let effort = Effort::default();
+            let picture = Picture { samples: samples.into(), size, quality, effort, pixels_per_inch: None };
             // The file's output intent says what the inks are.
             let file = if inks.is_some() { jpeg::cmyk(&picture, None)? } else { jpeg::rgb(&picture)? };
             let mut object = image.start(chunk, id, &file, 8, Filter::DctDecode);
