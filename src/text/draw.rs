@@ -13,8 +13,9 @@ use crate::units::{Opacity, Px};
 /// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
 const SKEW: f64 = 0.25;
 
-/// Synthetic weight: how much wider strokes become, as a share of the font size. Measured on the browser's engine.
-const EMBOLDEN: f64 = 1.0 / 24.0;
+/// Synthetic weight: how much wider strokes become, as a share of the font size: this at small sizes, that at large ones, px.
+/// The browser's engine (Skia) fills an outline and draws a line of that width around it.
+const BOLDNESS: [(f64, f64); 2] = [(9.0, 1.0 / 24.0), (36.0, 1.0 / 32.0)];
 
 /// Curves of rounded boxes and bullets are this close to the true arc, px.
 pub(super) const ARC_TOLERANCE: f64 = 0.01;
@@ -127,23 +128,30 @@ pub(super) fn faded(color: Color, opacity: Opacity) -> Brush {
     Brush::Solid(color.multiply_alpha(opacity.get()))
 }
 
+/// [`BOLDNESS`] at this size, between the two in a straight line.
+fn boldness(font_size: f64) -> f64 {
+    let [(small, most), (large, least)] = BOLDNESS;
+    let along = ((font_size - small) / (large - small)).clamp(0.0, 1.0);
+    most + (least - most) * along
+}
+
 fn glyph_run(run: &LineRun, paint: Paint, style: GlyphStyle) -> GlyphRun {
-    // The font engine grows an outline to the right and up only, so that its left edge and baseline stay.
-    let grow = if run.embolden { run.font_size * EMBOLDEN / 2.0 } else { 0.0 };
-    let mut glyphs = run.glyphs.clone();
-    if grow > 0.0 {
-        glyphs.iter_mut().for_each(|glyph| glyph.offset += kurbo::Vec2::new(grow, -grow));
-    }
+    let extra = if run.embolden { run.font_size * boldness(run.font_size) } else { 0.0 };
+    let (style, embolden) = match style {
+        GlyphStyle::Fill => (GlyphStyle::Fill, extra / 2.0),
+        // The line itself becomes wider, around the outline as it is.
+        GlyphStyle::Stroke(stroke) => (GlyphStyle::Stroke(Stroke { width: stroke.width + extra, ..stroke }), 0.0),
+    };
     GlyphRun {
         font: run.font.clone(),
         coords: run.coords.clone(),
         font_size: Px(run.font_size),
         origin: run.origin(),
         skew: if run.slant { SKEW } else { 0.0 },
-        embolden: Px(grow),
+        embolden: Px(embolden),
         style,
         paint,
-        glyphs,
+        glyphs: run.glyphs.clone(),
         text: run.text.clone(),
     }
 }
@@ -168,6 +176,25 @@ mod tests {
         let laid_out = layouter.lay_out(&shaped, options);
         let style = DrawStyle { fill: Color::BLACK.into(), stroke: None, background: None, opacity: Opacity::OPAQUE };
         draw(&laid_out, &style)
+    }
+
+    #[test]
+    fn synthetic_weight_is_lighter_in_large_letters() {
+        assert_eq!([1.0, 9.0, 36.0, 500.0].map(boldness), [1.0 / 24.0, 1.0 / 24.0, 1.0 / 32.0, 1.0 / 32.0]);
+        assert!((boldness(22.5) - 7.0 / 192.0).abs() < 1e-12, "half way");
+    }
+
+    #[test]
+    fn synthetic_weight_widens_fill_and_stroke_alike() {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&markup::parse("H", &style("Liberation Sans", 36.0), Case::None));
+        let mut run = layouter.lay_out(&shaped, LayoutOptions::new(100.0, Align::Left)).lines[0].runs[0].clone();
+        run.embolden = true;
+        let fill = glyph_run(&run, Color::BLACK.into(), GlyphStyle::Fill);
+        assert_eq!(fill.embolden.0, 36.0 / 64.0, "on each side");
+        let stroke = glyph_run(&run, Color::BLACK.into(), GlyphStyle::Stroke(Stroke::new(2.0)));
+        assert_eq!(stroke.embolden.0, 0.0);
+        assert!(matches!(stroke.style, GlyphStyle::Stroke(it) if it.width == 2.0 + 36.0 / 32.0));
     }
 
     #[test]
