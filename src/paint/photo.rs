@@ -5,15 +5,15 @@
 //! copied by the painter. Nothing outside the source rectangle is ever read.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use kurbo::{Affine, Rect};
-use lru::LruCache;
 use peniko::ImageAlphaType;
 use vello_cpu::{PixelMetadata, Pixmap};
 
 use super::passes;
 use super::resample::{Reduce, Sample, bilinear, reduce};
+use crate::kept::Shared;
 use crate::scene::{Pass, Picture};
 use crate::units::DeviceSize;
 
@@ -134,15 +134,7 @@ pub(super) enum Place {
 }
 
 /// Makes prepared pictures and keeps the latest, bounded in bytes.
-pub(super) struct Photos {
-    max_bytes: usize,
-    cache: Mutex<Cache>,
-}
-
-struct Cache {
-    entries: LruCache<Key, Kept>,
-    bytes: usize,
-}
+pub(super) struct Photos(Shared<Key, Kept>);
 
 /// Everything that decides about the pixels.
 #[derive(Clone, PartialEq)]
@@ -157,7 +149,7 @@ struct Key {
 impl Photos {
     /// `max_bytes`: of pixels kept; 0 keeps none.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, cache: Mutex::new(Cache { entries: LruCache::unbounded(), bytes: 0 }) }
+        Self(Shared::new(max_bytes, LARGEST_SHARE))
     }
 
     /// `None` when nothing of it can be seen on `surface`.
@@ -182,24 +174,12 @@ impl Photos {
 
     /// And how many bytes were made for it.
     fn get(&self, key: Key, picture: &Picture) -> (Kept, usize) {
-        // A panic while the lock was held cannot leave the map half-written, so its content is good.
-        let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = lock().entries.get(&key) {
-            return (found.clone(), 0);
+        if let Some(found) = self.0.get(&key) {
+            return (found, 0);
         }
         let kept = Kept::new(key.make(picture));
         let bytes = kept.pixmap.data_as_u8_slice().len();
-        if bytes <= self.max_bytes / LARGEST_SHARE {
-            let mut cache = lock();
-            if cache.entries.put(key, kept.clone()).is_none() {
-                cache.bytes += bytes;
-            }
-            while cache.bytes > self.max_bytes
-                && let Some((_, oldest)) = cache.entries.pop_lru()
-            {
-                cache.bytes -= oldest.pixmap.data_as_u8_slice().len();
-            }
-        }
+        self.0.put(key, kept.clone(), bytes);
         (kept, bytes)
     }
 }
@@ -422,9 +402,7 @@ mod tests {
             let dest = Rect::new(0.0, 0.0, 16.0, 16.0) + kurbo::Vec2::new(f64::from(shift) + 0.5, 0.0);
             prepare(&photos, &picture, dest, Affine::IDENTITY);
         }
-        let cache = photos.cache.lock().expect("not poisoned");
-        assert!(cache.bytes <= 8 * 1024);
-        assert_eq!(cache.bytes, cache.entries.iter().map(|(_, it)| it.pixmap.data_as_u8_slice().len()).sum::<usize>());
-        assert!(!cache.entries.is_empty());
+        assert!(photos.0.bytes() <= 8 * 1024);
+        assert!(photos.0.count() > 0);
     }
 }

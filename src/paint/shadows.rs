@@ -4,14 +4,14 @@
 //! keys that are new in every process (SipHash), so that nobody can make two that are taken for each other.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use lru::LruCache;
 use peniko::{Color, ImageAlphaType};
 use vello_cpu::{PixelMetadata, Pixmap};
 
 use super::passes;
 use super::plan::Kernel;
+use crate::kept::Shared;
 use crate::units::DeviceSize;
 
 /// One shadow may take this part of the cache.
@@ -21,14 +21,8 @@ const BLOCK: usize = 4096;
 
 /// Makes shadows and keeps the latest, bounded in bytes.
 pub(super) struct Shadows {
-    most_bytes: usize,
     hashes: RandomState,
-    kept: Mutex<Kept>,
-}
-
-struct Kept {
-    entries: LruCache<Key, Arc<Pixmap>>,
-    bytes: usize,
+    kept: Shared<Key, Arc<Pixmap>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,8 +36,7 @@ struct Key {
 impl Shadows {
     /// `most_bytes`: of pixels kept; 0 keeps none.
     pub(super) fn new(most_bytes: usize) -> Self {
-        let kept = Mutex::new(Kept { entries: LruCache::unbounded(), bytes: 0 });
-        Self { most_bytes, hashes: RandomState::new(), kept }
+        Self { hashes: RandomState::new(), kept: Shared::new(most_bytes, LARGEST_SHARE) }
     }
 
     /// The shadow of `source`, premultiplied RGBA8 of `size`; of the same size.
@@ -53,24 +46,15 @@ impl Shadows {
             let metadata = PixelMetadata::new(ImageAlphaType::AlphaPremultiplied, true);
             Arc::new(Pixmap::from_parts(pixels, size.width as u16, size.height as u16, metadata))
         };
-        if source.len() > self.most_bytes / LARGEST_SHARE {
+        if !self.kept.takes(source.len()) {
             return make();
         }
         let key = self.key(source, size, sigma, color);
-        // A list and its sum are never half changed, so a poisoned lock guards nothing broken.
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().entries.get(&key) {
-            return known.clone();
+        if let Some(known) = self.kept.get(&key) {
+            return known;
         }
         let made = make();
-        let kept = &mut *lock();
-        kept.bytes += source.len();
-        kept.bytes -= kept.entries.put(key, made.clone()).map_or(0, |old| old.data_as_u8_slice().len());
-        while kept.bytes > self.most_bytes
-            && let Some((_, oldest)) = kept.entries.pop_lru()
-        {
-            kept.bytes -= oldest.data_as_u8_slice().len();
-        }
+        self.kept.put(key, made.clone(), source.len());
         made
     }
 
@@ -116,11 +100,10 @@ mod tests {
         let shadows = Shadows::new(one * 3);
         for alpha in 0..20 {
             shadows.cast(&source(alpha), SIZE, 1.0, Color::BLACK);
-            let kept = shadows.kept.lock().expect("not poisoned");
-            assert!(kept.bytes <= one * 3 && kept.bytes == kept.entries.len() * one);
+            assert!(shadows.kept.bytes() <= one * 3 && shadows.kept.bytes() == shadows.kept.count() * one);
         }
         let none = Shadows::new(0);
         none.cast(&source(9), SIZE, 1.0, Color::BLACK);
-        assert_eq!(none.kept.lock().expect("not poisoned").entries.len(), 0);
+        assert_eq!(none.kept.count(), 0);
     }
 }

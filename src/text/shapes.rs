@@ -3,63 +3,50 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use lru::LruCache;
-
 use super::blocks::TextBlocks;
 use super::breaks::LineBreaking;
 use super::layout::ShapedText;
+use crate::kept::Kept;
 
 /// Of all texts of one layouter.
 const MOST_BYTES: usize = 4 << 20;
+/// One text may take this part of it.
+const LARGEST_SHARE: usize = 4;
 /// Estimates: what a byte of text becomes (clusters, glyphs, tokens, levels), and what each text has besides.
 const BYTES_A_BYTE: usize = 300;
 const BYTES_A_TEXT: usize = 2048;
 
 /// The latest, least recently used first out.
-pub(super) struct Shapes {
-    entries: LruCache<u64, Entry>,
-    bytes: usize,
-}
+pub(super) struct Shapes(Kept<u64, Entry>);
 
 struct Entry {
     text: TextBlocks,
     breaking: LineBreaking,
     shaped: Arc<ShapedText>,
-    bytes: usize,
 }
 
 impl Shapes {
     pub(super) fn new() -> Self {
-        Self { entries: LruCache::unbounded(), bytes: 0 }
+        Self(Kept::new(MOST_BYTES, LARGEST_SHARE))
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.0.bytes()
     }
 
     /// What became of an equal text, and the key to keep it by when there was none.
     pub(super) fn get(&mut self, text: &TextBlocks, breaking: LineBreaking) -> Result<Arc<ShapedText>, u64> {
         let key = key(text);
-        match self.entries.get(&key) {
+        match self.0.get(&key) {
             Some(entry) if entry.text == *text && entry.breaking == breaking => Ok(entry.shaped.clone()),
             _ => Err(key),
         }
     }
 
-    /// Keeps `shaped`; one that is large does not push everything else out.
+    /// Keeps `shaped`.
     pub(super) fn put(&mut self, key: u64, (text, breaking): (&TextBlocks, LineBreaking), shaped: &Arc<ShapedText>) {
         let bytes = BYTES_A_TEXT + length(text) * BYTES_A_BYTE;
-        if bytes > MOST_BYTES / 4 {
-            return;
-        }
-        let entry = Entry { text: text.clone(), breaking, shaped: shaped.clone(), bytes };
-        self.bytes += bytes;
-        self.bytes -= self.entries.put(key, entry).map_or(0, |old| old.bytes);
-        while self.bytes > MOST_BYTES
-            && let Some((_, oldest)) = self.entries.pop_lru()
-        {
-            self.bytes -= oldest.bytes;
-        }
+        self.0.put(key, Entry { text: text.clone(), breaking, shaped: shaped.clone() }, bytes);
     }
 }
 
@@ -110,7 +97,7 @@ mod tests {
             shapes.put(key, (&text, LineBreaking::Editor), &shaped);
             assert!(shapes.bytes() <= MOST_BYTES);
         }
-        assert_eq!(shapes.bytes(), shapes.entries.iter().map(|(_, it)| it.bytes).sum::<usize>());
+        assert!(shapes.0.count() > 10);
         let huge = blocks(&"a".repeat(MOST_BYTES));
         let key = shapes.get(&huge, LineBreaking::Editor).err().expect("new");
         let before = shapes.bytes();

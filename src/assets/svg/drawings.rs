@@ -1,12 +1,12 @@
 //! Documents made into shapes or pixels, kept for the next page that shows them the same way.
 
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use kurbo::Size;
-use lru::LruCache;
 
 use super::{SvgNodes, SvgPicture};
+use crate::kept::Shared;
 use crate::scene::{Group, Node};
 use crate::units::DeviceSize;
 
@@ -76,54 +76,28 @@ pub(super) enum Drawing {
 
 /// The latest drawings, least recently used first out.
 #[derive(Debug)]
-pub(super) struct Drawings {
-    most_bytes: usize,
-    kept: Mutex<Kept>,
-}
+pub(super) struct Drawings(Shared<Key, Entry>);
 
-#[derive(Debug)]
-struct Kept {
-    entries: LruCache<Key, Entry>,
-    bytes: usize,
-}
-
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     /// Keeps the address taken that the key names.
     _document: Arc<str>,
     drawing: Drawing,
-    bytes: usize,
 }
 
 impl Drawings {
     /// `most_bytes`: 0 keeps nothing.
     pub(super) fn new(most_bytes: usize) -> Self {
-        Self { most_bytes, kept: Mutex::new(Kept { entries: LruCache::unbounded(), bytes: 0 }) }
+        Self(Shared::new(most_bytes, LARGEST_SHARE))
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Drawing> {
-        self.lock().entries.get(key).map(|entry| entry.drawing.clone())
+        self.0.get(key).map(|entry| entry.drawing)
     }
 
     pub(super) fn put(&self, key: Key, document: &Arc<str>, drawing: &Drawing) {
         let bytes = cost(drawing) + document.len() + ENTRY_BYTES;
-        if bytes > self.most_bytes / LARGEST_SHARE {
-            return;
-        }
-        let entry = Entry { _document: document.clone(), drawing: drawing.clone(), bytes };
-        let kept = &mut *self.lock();
-        kept.bytes += bytes;
-        kept.bytes -= kept.entries.put(key, entry).map_or(0, |old| old.bytes);
-        while kept.bytes > self.most_bytes
-            && let Some((_, oldest)) = kept.entries.pop_lru()
-        {
-            kept.bytes -= oldest.bytes;
-        }
-    }
-
-    /// Every step leaves the list and the sum in agreement, so a poisoned lock guards nothing broken.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.put(key, Entry { _document: document.clone(), drawing: drawing.clone() }, bytes);
     }
 }
 

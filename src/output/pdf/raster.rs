@@ -8,8 +8,8 @@ use flate2::write::ZlibEncoder;
 use pdf_writer::writers::ImageXObject;
 use pdf_writer::{Chunk, Filter, Name, Ref};
 
-use super::super::OutputError;
 use super::super::Compression as Effort;
+use super::super::OutputError;
 use super::super::jpeg::{self, Picture};
 use crate::press::Inks;
 use crate::raster::{Raster, Straight};
