@@ -8,6 +8,7 @@
 //! before it begins, or the queue's. The name of its result is given with its id, so that a second attempt writes over the
 //! first, and a removed job's file is found and removed after any crash.
 
+mod batch;
 mod folder;
 mod job;
 mod moment;
@@ -35,14 +36,16 @@ use crate::error::Error;
 use crate::pipeline::Engine;
 use crate::report::Problem;
 
+pub use self::batch::{Batch, BatchId, BatchListing, Item, ItemListing, RowCounts};
 pub use self::folder::DataFolder;
 pub use self::job::{Job, JobId, Listing, Status};
 pub use self::moment::{Clock, Moment, system_clock};
 pub use self::results::{Area, ResultError, Results};
 pub use self::sqlite::Sqlite;
 pub use self::store::{
-    Accepted, Answer, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome,
-    Owner, Queue, Room, StoreError, Taken, Then, Ticket, Tried,
+    Accepted, AcceptedBatch, Answer, BatchStore, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, ItemQuery,
+    JobStore, NewBatch, NewJob, NewRow, Next, Outbox, Outcome, Owner, Pin, Queue, Report, Room, StoreError, StoredFile,
+    StoredItems, Taken, Template, Then, Ticket, Tried, Work,
 };
 
 /// The name of the embedded store's file.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
-use super::store::{HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
+use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
@@ -85,6 +86,7 @@ impl UnderWay {
 /// A picture that is not stored yet.
 struct Rendered {
     bytes: Bytes,
+    sha256: [u8; 32],
     format: &'static dyn Format,
     timings: Timings,
     warnings: Vec<Warning>,
@@ -167,7 +169,7 @@ impl Worker {
         if attempt.is_err() {
             // The message is in the log already; the job must not stay behind.
             let error = Error::Internal("panic beside the CPU pool".into());
-            self.fail(&taken.ticket, &error, String::new()).await;
+            self.fail(&taken.ticket, &error, Report::default()).await;
         }
         self.under_way.end(&taken.ticket.id);
     }
@@ -180,21 +182,23 @@ impl Worker {
             tracing::info!(%id, "job removed while it was rendered");
             return self.forget(taken).await;
         };
-        let (rendered, mut logs) = match rendered {
-            Ok(rendered) => {
-                let logs = self.log_of(&rendered);
-                (rendered, logs)
+        let (rendered, mut report) = match rendered {
+            Ok(mut rendered) => {
+                let report = self.report_of(&mut rendered);
+                (rendered, report)
             }
             Err((error, timings)) => return self.fail(&taken.ticket, &error, self.stages(&timings)).await,
         };
         let storing = Instant::now();
-        let output = match self.store(taken, rendered).await {
-            Ok(output) => output,
+        let file = match self.store(taken, rendered).await {
+            Ok(file) => file,
             Err(reason) => return self.not_stored(taken, &reason).await,
         };
+        let stored_ms = ms(storing.elapsed());
         // Writing to a string cannot fail.
-        let _ = writeln!(logs, "{} stored in {:.1} ms", self.now(), ms(storing.elapsed()));
-        if self.finish(&taken.ticket, Outcome::Done(output), logs).await {
+        let _ = writeln!(report.logs, "{} stored in {stored_ms:.1} ms", self.now());
+        report.timings.push(("store", stored_ms));
+        if self.finish(&taken.ticket, Outcome::Done(file), report).await {
             tracing::info!(%id, attempt, total_ms = begun.elapsed().as_millis() as u64, "job done");
         } else {
             self.forget(taken).await;
@@ -208,7 +212,10 @@ impl Worker {
         session.on_progress(Arc::new(move |done, total| {
             tell.send_replace((done, total));
         }));
-        let (body, depth) = (taken.body.clone(), self.json_depth);
+        let Work::Job(body) = taken.work.clone() else {
+            return Err((Error::Internal("no store hands out rows yet".into()), Timings::default()));
+        };
+        let depth = self.json_depth;
         let rendering = async {
             let request = session.work(Stage::Parse, move || JobRequest::read(&body, depth)).await??;
             let JobRequest { design, options, format, .. } = request;
@@ -226,7 +233,10 @@ impl Worker {
             Ok((rendered, format)) => {
                 let warnings = rendered.warnings;
                 match rendered.pages.into_iter().next() {
-                    Some(page) => Ok(Rendered { bytes: page.bytes.into(), format, timings, warnings }),
+                    Some(page) => {
+                        let sha256 = Sha256::digest(&page.bytes).into();
+                        Ok(Rendered { bytes: page.bytes.into(), sha256, format, timings, warnings })
+                    }
                     None => Err((Error::Internal("a render without pages".into()), timings)),
                 }
             }
@@ -250,12 +260,13 @@ impl Worker {
     }
 
     /// The link to what is stored now.
-    async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<String, String> {
-        let Rendered { bytes, format, .. } = rendered;
-        let (file, lifetime) = (&taken.file, self.settings.lifetime);
+    async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
+        let Rendered { bytes, sha256, format, .. } = rendered;
+        let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
         let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
         stored.map_err(|error| error.to_string())?;
-        self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await.map_err(|error| error.to_string())
+        let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
+        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256 })
     }
 
     /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
@@ -266,7 +277,7 @@ impl Worker {
             let hours = self.settings.result_patience.as_secs_f64() / 3600.0;
             let error = format!("the result could not be stored for {hours:.1} h (TENTER_RESULT_PATIENCE)");
             tracing::error!(%id, reason, "job given up: its result cannot be stored");
-            self.finish(&taken.ticket, Outcome::Error(error), String::new()).await;
+            self.finish(&taken.ticket, Outcome::Error(error), Report::default()).await;
             return;
         }
         let after = age.clamp(*STORE_AGAIN.start(), *STORE_AGAIN.end());
@@ -282,7 +293,7 @@ impl Worker {
         }
     }
 
-    async fn fail(&self, ticket: &Ticket, error: &Error, logs: String) {
+    async fn fail(&self, ticket: &Ticket, error: &Error, mut report: Report) {
         let id = &ticket.id;
         let told = if error.kind() == Kind::Internal {
             tracing::error!(%id, %error, "job failed");
@@ -291,14 +302,15 @@ impl Worker {
             tracing::info!(%id, %error, "job failed");
             error.to_string()
         };
-        let logs =
-            error.problems().iter().fold(logs, |logs, problem| logs + &format!("{} error {problem}\n", self.now()));
-        self.finish(ticket, Outcome::Error(told), logs).await;
+        for problem in error.problems() {
+            let _ = writeln!(report.logs, "{} error {problem}", self.now());
+        }
+        self.finish(ticket, Outcome::Error(told), report).await;
     }
 
     /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
-    async fn finish(&self, ticket: &Ticket, outcome: Outcome, logs: String) -> bool {
-        self.insist("cannot note the end of a job", || self.queue.finish(ticket, outcome.clone(), logs.clone())).await
+    async fn finish(&self, ticket: &Ticket, outcome: Outcome, report: Report) -> bool {
+        self.insist("cannot note the end of a job", || self.queue.finish(ticket, outcome.clone(), report.clone())).await
     }
 
     async fn hand_back(&self, ticket: &Ticket, why: HandBack) {
@@ -321,23 +333,27 @@ impl Worker {
         Moment::now(&self.clock)
     }
 
-    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning.
-    fn log_of(&self, rendered: &Rendered) -> String {
-        let mut text = self.stages(&rendered.timings);
+    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning; the warnings are taken out of `rendered`.
+    fn report_of(&self, rendered: &mut Rendered) -> Report {
+        let mut report = self.stages(&rendered.timings);
         let now = self.now();
-        for warning in rendered.warnings.iter().take(MOST_WARNINGS) {
-            let _ = writeln!(text, "{now} warning {warning}");
+        report.warnings = std::mem::take(&mut rendered.warnings);
+        let more = report.warnings.len().saturating_sub(MOST_WARNINGS);
+        report.warnings.truncate(MOST_WARNINGS);
+        for warning in &report.warnings {
+            let _ = writeln!(report.logs, "{now} warning {warning}");
         }
-        if let Some(more) = rendered.warnings.len().checked_sub(MOST_WARNINGS).filter(|it| *it > 0) {
-            let _ = writeln!(text, "{now} and {more} more warnings");
+        if more > 0 {
+            let _ = writeln!(report.logs, "{now} and {more} more warnings");
         }
-        text
+        report
     }
 
-    fn stages(&self, timings: &Timings) -> String {
-        let stages: Vec<_> =
-            timings.iter().map(|(stage, took)| format!("{} {:.1} ms", stage.as_str(), ms(took))).collect();
-        if stages.is_empty() { String::new() } else { format!("{} {}\n", self.now(), stages.join(", ")) }
+    fn stages(&self, timings: &Timings) -> Report {
+        let timings: Vec<_> = timings.iter().map(|(stage, took)| (stage.as_str(), ms(took))).collect();
+        let words: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
+        let logs = if words.is_empty() { String::new() } else { format!("{} {}\n", self.now(), words.join(", ")) };
+        Report { logs, warnings: Vec::new(), timings }
     }
 }
 

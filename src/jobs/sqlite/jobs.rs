@@ -165,6 +165,8 @@ impl JobStore for Sqlite {
                 scheduled: count("SELECT count(*) FROM jobs WHERE status = 'scheduled'")?,
                 progress: count("SELECT count(*) FROM jobs WHERE status = 'progress'")?,
                 deliveries: count("SELECT count(*) FROM deliveries WHERE status = 'pending'")?,
+                rows_scheduled: 0,
+                rows_progress: 0,
             })
         }))
     }

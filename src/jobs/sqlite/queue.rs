@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Sqlite, log_line, rows};
 use crate::jobs::job::Status;
 use crate::jobs::moment::Moment;
-use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
+use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, Report, StoreError, Taken, Ticket, Work};
 
 impl Queue for Sqlite {
     fn take(&self, alone: bool) -> Answer<'_, Next> {
@@ -34,17 +34,17 @@ impl Queue for Sqlite {
         }))
     }
 
-    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, logs: String) -> Answer<'a, bool> {
+    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, report: Report) -> Answer<'a, bool> {
         let (mine, now, lifetime) = (ticket.clone(), self.now(), self.rules.lifetime);
         Box::pin(async move {
             let finished = self
                 .write(move |transaction| {
                     let Some(seq) = held(transaction, &mine)? else { return Ok(false) };
                     let (status, output, error) = match &outcome {
-                        Outcome::Done(output) => (Status::Done, Some(output.as_str()), ""),
+                        Outcome::Done(file) => (Status::Done, Some(file.link.as_str()), ""),
                         Outcome::Error(error) => (Status::Error, None, error.as_str()),
                     };
-                    rows::end(transaction, seq, status, output, error, &logs, lifetime, now)?;
+                    rows::end(transaction, seq, status, output, error, &report.logs, lifetime, now)?;
                     Ok(true)
                 })
                 .await?;
@@ -135,7 +135,7 @@ fn begin(transaction: &Transaction<'_>, seq: i64, attempt: u32, now: Moment) -> 
         .query_row([seq], |row| {
             Ok(Taken {
                 ticket: Ticket { id: rows::job_id(row, 0)?, attempt },
-                body: row.get::<_, Vec<u8>>(1)?.into(),
+                work: Work::Job(row.get::<_, Vec<u8>>(1)?.into()),
                 file: row.get(2)?,
                 link_base: row.get(3)?,
                 created_at: Moment::from_micros(row.get(4)?),
