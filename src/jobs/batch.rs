@@ -142,8 +142,11 @@ pub struct Item {
     pub warnings: Vec<Value>,
     /// ms by stage, of the last attempt.
     pub timings: BTreeMap<String, f64>,
-    /// Why there is no file; empty when there is none to tell.
+    /// Why there is no file: the first problem in full; empty when there is none to tell.
     pub error: String,
+    /// All problems with their places.
+    #[schema(value_type = Vec<crate::report::Problem>)]
+    pub problems: Vec<Value>,
 }
 
 /// Some rows of a batch.

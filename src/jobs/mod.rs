@@ -43,7 +43,7 @@ pub use self::moment::{Clock, Moment, system_clock};
 pub use self::results::{Area, ResultError, Results};
 pub use self::sqlite::Sqlite;
 pub use self::store::{
-    Accepted, AcceptedBatch, Answer, BatchStore, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, ItemQuery,
+    Accepted, AcceptedBatch, Answer, BadRow, BatchStore, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, ItemQuery,
     JobStore, NewBatch, NewJob, NewRow, Next, Outbox, Outcome, Owner, Pin, Queue, Report, Room, StoreError, StoredFile,
     StoredItems, Taken, Template, Then, Ticket, Tried, Work,
 };

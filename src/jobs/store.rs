@@ -15,9 +15,9 @@ use serde::Serialize;
 use super::batch::BatchId;
 use super::job::{Job, JobId, Listing};
 use super::moment::Moment;
-use crate::report::Warning;
+use crate::report::{Problem, Warning};
 
-pub use self::batches::{AcceptedBatch, BatchStore, ItemQuery, NewBatch, NewRow, Pin, StoredItems, Template};
+pub use self::batches::{AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, StoredItems, Template};
 
 /// Whose job it is: the name of the key it came with; empty when calls need no key. Nobody sees another's jobs.
 pub type Owner = Arc<str>;
@@ -186,6 +186,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// Stages and their ms.
     pub timings: Vec<(&'static str, f64)>,
+    /// What was wrong, each with its place; empty when it is done.
+    pub problems: Vec<Problem>,
 }
 
 /// Why a job is given back.

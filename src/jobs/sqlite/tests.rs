@@ -376,7 +376,7 @@ fn file_that_is_no_store_is_refused_with_advice() {
     std::fs::remove_file(folder.path().join("jobs.db")).expect("removed");
     drop(open(&folder, &settings, &KeyLimits::default(), &Arc::default()).expect("a new one"));
     let other = Connection::open(folder.path().join("jobs.db")).expect("a database");
-    other.pragma_update(None, "user_version", VERSION + 1).expect("written");
+    other.pragma_update(None, "user_version", schema::VERSION + 1).expect("written");
     assert!(refused(&settings).to_string().contains("newer tenter"));
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{Answer, Idempotency, Owner};
 use crate::jobs::batch::{Batch, BatchId, BatchListing, ItemListing};
 use crate::jobs::job::Status;
+use crate::report::Problem;
 
 /// A batch that is not yet one.
 #[derive(Clone, Debug)]
@@ -47,9 +48,17 @@ pub struct Template {
 pub struct NewRow {
     /// Its file's name in the archive, with an ending; unique in its batch, safe as the name of a file.
     pub name: String,
-    /// What it fills in, as JSON; or why it cannot be read, and then it is an item that has ended in `error` from the
-    /// beginning, which no retry begins again.
-    pub values: Result<Bytes, String>,
+    /// What it fills in, as JSON.
+    pub values: Result<Bytes, BadRow>,
+}
+
+/// A row that cannot be read: an item that has ended in `error` from the beginning, which no retry begins again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRow {
+    /// In one sentence.
+    pub error: String,
+    /// What is wrong, each with its place.
+    pub problems: Vec<Problem>,
 }
 
 /// What became of a [`NewBatch`].
@@ -63,6 +72,8 @@ pub enum AcceptedBatch {
     OtherBody,
     /// Its rows and those that are unfinished are more than may be (`TENTER_BATCH_QUEUE`).
     QueueFull,
+    /// Its rows and those of this owner that are unfinished are more than may be (`TENTER_KEY_ROWS`).
+    RowsFull,
     /// As many jobs and batches of this owner are unfinished as may be (`TENTER_KEY_JOBS`); a batch counts as one.
     OwnerFull,
 }
@@ -109,8 +120,8 @@ pub trait BatchStore: Send + Sync {
     fn batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<Batch>>;
     /// `limit` of `owner`'s batches after the newest `offset`.
     fn batches<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, BatchListing>;
-    /// Rows of one of `owner`'s batches, with the names of their files instead of links
-    /// ([`ItemListing::items`]`.url`): links are made when they are read. `None` when there is no such batch.
+    /// Rows of one of `owner`'s batches, without their links, which are made when they are read. `None` when there is no such
+    /// batch.
     fn items<'a>(&'a self, owner: &'a Owner, id: &'a BatchId, which: ItemQuery) -> Answer<'a, Option<StoredItems>>;
     /// Rows that ended in `error` wait again, with no attempt counted; how many. Those whose values could not be read stay as
     /// they are. `None` when there is no such batch.
