@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("scene", &["units", "report"]),
     ("pool", &[]),
     ("sfnt", &[]),
+    ("rows", &["report", "json", "config"]),
     ("options", &["units", "report", "json", "config"]),
     ("press", &["config", "options"]),
     ("assets", &["units", "report", "config", "sfnt", "scene", "pool"]),

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::AssetKind;
 use super::decode::DecodeError;
 use super::guard::{Refused, UrlProblem};
+use super::{AssetKind, ContentHash};
 use crate::report::JsonPath;
 
 /// Longest URL shown in full; longer ones lose their end.
@@ -118,6 +118,17 @@ pub enum Reason {
     /// The font service has no such family, or its style sheet is of no use.
     #[error("font service: {0}")]
     FontService(String),
+    /// Other contents than the rows before were made of.
+    #[error(
+        "the file has changed since the batch began: it had SHA-256 {pinned}, now {found}; give it back its contents, begin \
+         the batch anew, or raise TENTER_PIN_BYTES"
+    )]
+    Changed {
+        /// Of what the batch is made of.
+        pinned: ContentHash,
+        /// Of what is there now.
+        found: ContentHash,
+    },
     /// Not the caller's fault.
     #[error("{0}")]
     Internal(String),

@@ -14,6 +14,8 @@ pub enum Section {
     Results,
     /// Renders that outlive their request.
     Jobs,
+    /// Many rows of one design.
+    Batches,
     /// Calls that tell what became of jobs.
     Webhooks,
     /// Admission, threads, deadlines.
@@ -39,6 +41,7 @@ impl Section {
             Self::Server => "Server",
             Self::Results => "Results behind links",
             Self::Jobs => "Jobs",
+            Self::Batches => "Batches",
             Self::Webhooks => "Webhooks",
             Self::Rendering => "Rendering",
             Self::Gpu => "Graphics processors",
@@ -140,7 +143,7 @@ const FILE_NAMES: Accepts = Accepts::Words("names of files without folders, sepa
 
 /// Every setting there is.
 pub static SETTINGS: &[Setting] = {
-    use Section::{Assets, Color, Design, Fonts, Gpu, Jobs, Log, Rendering, Results, Server, Webhooks};
+    use Section::{Assets, Batches, Color, Design, Fonts, Gpu, Jobs, Log, Rendering, Results, Server, Webhooks};
     &[
         row(
             Server,
@@ -353,6 +356,16 @@ pub static SETTINGS: &[Setting] = {
         row(Jobs, "TENTER_PREFER_WAIT", seconds(0, HOUR), "Longest time an answer to `Prefer: wait` is held.", |s| {
             &mut s.jobs.prefer_wait
         }),
+        row(Batches, "TENTER_BATCH_MAX_ROWS", Accepts::Whole(1, 10_000_000), "Rows of one batch.", |s| {
+            &mut s.batches.rows
+        }),
+        row(
+            Batches,
+            "TENTER_BATCH_MAX_ROW_BYTES",
+            Accepts::Bytes(KIB, GIB),
+            "Bytes of one row as written. A longer one is an item with an error.",
+            |s| &mut s.batches.row_bytes,
+        ),
         secret(row(
             Webhooks,
             "TENTER_WEBHOOK_SECRET",
@@ -556,6 +569,14 @@ pub static SETTINGS: &[Setting] = {
             Accepts::Bytes(0, 1024 * GIB),
             "Pictures scaled to the size they were last shown at, kept in memory. 0 keeps none.",
             |s| &mut s.paint.picture_cache_bytes,
+        ),
+        row(
+            Assets,
+            "TENTER_PIN_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Decoded assets that one batch holds on to, so that all its rows are made of the same. What came after these is \
+             known by its hash: a row for which it has changed fails.",
+            |s| &mut s.assets.pin_bytes,
         ),
         row(
             Assets,

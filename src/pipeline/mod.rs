@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use self::admission::{Admission, Permit};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
-use crate::assets::AssetCounts;
+use crate::assets::{AssetCounts, Pins};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::pool::{PARSERS, Pool};
@@ -125,7 +125,15 @@ impl Engine {
 
     fn session(&self, permit: Permit, stopwatch: Stopwatch) -> Session {
         let (permit, at_work) = (Arc::new(permit), Instant::now());
-        Session { engine: self.clone(), permit, stopwatch, at_work, abandoned: Arc::default(), progress: None }
+        Session {
+            engine: self.clone(),
+            permit,
+            stopwatch,
+            at_work,
+            abandoned: Arc::default(),
+            progress: None,
+            pins: None,
+        }
     }
 
     /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As many
@@ -163,6 +171,7 @@ pub struct Session {
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
+    pins: Option<Arc<Pins>>,
 }
 
 /// Told after each page: how many are done, and how many there are.
@@ -172,6 +181,11 @@ impl Session {
     /// `progress` hears about each page of the renders to come; it must return quickly.
     pub fn on_progress(&mut self, progress: Progress) {
         self.progress = Some(progress);
+    }
+
+    /// The renders to come are rows of a batch, which are all made of the same files: those of `pins`.
+    pub fn pin(&mut self, pins: Arc<Pins>) {
+        self.pins = Some(pins);
     }
 
     fn progressed(&self, done: usize, total: usize) {
