@@ -98,8 +98,9 @@ impl Loader {
         url.set_fragment(None);
         let key = Key::of(kind, url.as_str());
         let load = self.flights.share(key, self.load_http(key, kind, &url));
-        match pins {
-            Some(pins) => pins.hold(key, kind, &url, load).await,
+        match pins.map(|pins| (pins, pins.keeper())) {
+            Some((pins, Some(keeper))) => pins.hold(key, kind, &url, self.load_kept(keeper, kind, &url)).await,
+            Some((pins, None)) => pins.hold(key, kind, &url, load).await,
             None => load.await,
         }
     }

@@ -15,9 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::AssetKind;
 use super::cache::{Contents, Key, Landed};
 use super::error::Reason;
+use super::{AssetKind, Keeper};
 
 /// SHA-256 of a file as it was fetched.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,6 +100,7 @@ pub struct Pinned {
 #[derive(Debug)]
 pub struct Pins {
     bound: usize,
+    keeper: Option<Arc<dyn Keeper>>,
     known: Mutex<Known>,
 }
 
@@ -128,7 +129,16 @@ impl Pins {
     pub fn new(bound: usize, known: impl IntoIterator<Item = Pinned>) -> Self {
         let pin = |Pinned { kind, url, sha256 }| (Key::of(kind, &url), Arc::new(Pin::new(State::Hashed(sha256))));
         let pins = known.into_iter().map(pin).collect();
-        Self { bound, known: Mutex::new(Known { pins, ..Known::default() }) }
+        Self { bound, keeper: None, known: Mutex::new(Known { pins, ..Known::default() }) }
+    }
+
+    /// Those of a batch whose files `keeper` keeps: what came after the bound is read from there again, and never fetched.
+    pub fn kept(bound: usize, keeper: Arc<dyn Keeper>) -> Self {
+        Self { keeper: Some(keeper), ..Self::new(bound, []) }
+    }
+
+    pub(super) fn keeper(&self) -> Option<&dyn Keeper> {
+        self.keeper.as_deref()
     }
 
     /// What was pinned since the last call, or since the start.
@@ -157,7 +167,7 @@ impl Pins {
             return Err(Reason::Changed { pinned, found });
         }
         let mut known = self.lock();
-        if pinned.is_none() {
+        if pinned.is_none() && self.keeper.is_none() {
             known.new.push(Pinned { kind, url: url.to_string(), sha256: found });
         }
         let held = known.held.saturating_add(contents.bytes);

@@ -108,8 +108,10 @@ pub struct KeyLimits {
     pub rate: u32,
     /// `TENTER_KEY_CONCURRENCY` — render calls at once. Default 0.
     pub concurrency: usize,
-    /// `TENTER_KEY_JOBS` — unfinished jobs. Default 0.
+    /// `TENTER_KEY_JOBS` — unfinished jobs and batches. Default 0.
     pub jobs: u64,
+    /// `TENTER_KEY_ROWS` — unfinished rows of batches. Default 0.
+    pub rows: u64,
 }
 
 impl Default for ServerSettings {
@@ -294,11 +296,13 @@ pub struct BatchSettings {
     pub rows: u64,
     /// `TENTER_BATCH_MAX_ROW_BYTES` — of one row as written. Default 1 MiB.
     pub row_bytes: usize,
+    /// `TENTER_BATCH_QUEUE` — unfinished rows of all batches before the next batch is refused with 429. Default 100 000.
+    pub queue: u64,
 }
 
 impl Default for BatchSettings {
     fn default() -> Self {
-        Self { rows: 10_000, row_bytes: 1 << 20 }
+        Self { rows: 10_000, row_bytes: 1 << 20, queue: 100_000 }
     }
 }
 

@@ -254,8 +254,15 @@ pub static SETTINGS: &[Setting] = {
             Server,
             "TENTER_KEY_JOBS",
             Accepts::Whole(0, 1_000_000_000),
-            "Unfinished jobs of one key. More is answered with 429. 0: no limit.",
+            "Unfinished jobs of one key; a batch counts as one. More is answered with 429. 0: no limit.",
             |s| &mut s.server.key_limits.jobs,
+        ),
+        row(
+            Server,
+            "TENTER_KEY_ROWS",
+            Accepts::Whole(0, 1_000_000_000),
+            "Unfinished rows of one key's batches. A batch that would bring more is answered with 429. 0: no limit.",
+            |s| &mut s.server.key_limits.rows,
         ),
         row(
             Results,
@@ -365,6 +372,14 @@ pub static SETTINGS: &[Setting] = {
             Accepts::Bytes(KIB, GIB),
             "Bytes of one row as written. A longer one is an item with an error.",
             |s| &mut s.batches.row_bytes,
+        ),
+        row(
+            Batches,
+            "TENTER_BATCH_QUEUE",
+            Accepts::Whole(1, 100_000_000),
+            "Unfinished rows of all batches in the service. A batch that would bring more is answered with 429 and \
+             Retry-After. Rows do not count as jobs (TENTER_JOB_QUEUE).",
+            |s| &mut s.batches.queue,
         ),
         secret(row(
             Webhooks,

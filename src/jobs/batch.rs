@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::job::{JobId, Status};
 use super::moment::Moment;
+use crate::report::{Problem, Warning};
 
 /// Nine letters and digits, as a job's. Unique among the batches of its store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -138,15 +138,13 @@ pub struct Item {
     /// Of its file, in hex.
     pub sha256: Option<String>,
     /// What was drawn otherwise than written.
-    #[schema(value_type = Vec<crate::report::Warning>)]
-    pub warnings: Vec<Value>,
+    pub warnings: Vec<Warning>,
     /// ms by stage, of the last attempt.
     pub timings: BTreeMap<String, f64>,
     /// Why there is no file: the first problem in full; empty when there is none to tell.
     pub error: String,
     /// All problems with their places.
-    #[schema(value_type = Vec<crate::report::Problem>)]
-    pub problems: Vec<Value>,
+    pub problems: Vec<Problem>,
 }
 
 /// Some rows of a batch.

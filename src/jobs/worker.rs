@@ -17,11 +17,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::BatchId;
 use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
 use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
+use super::template::{NoTemplate, RowTemplate, Templates, check_filled};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
@@ -45,6 +47,7 @@ const MOST_WARNINGS: usize = 100;
 pub(super) struct Worker {
     pub(super) engine: Engine,
     pub(super) queue: Arc<dyn Queue>,
+    pub(super) templates: Templates,
     pub(super) results: Results,
     pub(super) settings: JobSettings,
     pub(super) json_depth: usize,
@@ -54,12 +57,24 @@ pub(super) struct Worker {
 
 /// Jobs that this process works on, each with what stops it.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, (Ticket, CancellationToken)>>>);
+pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, Begun>>>);
+
+struct Begun {
+    ticket: Ticket,
+    /// Whose row it is, if it is one.
+    batch: Option<BatchId>,
+    stop: CancellationToken,
+}
 
 impl UnderWay {
-    fn begin(&self, ticket: &Ticket) -> CancellationToken {
+    fn begin(&self, taken: &Taken) -> CancellationToken {
         let stop = CancellationToken::new();
-        self.lock().insert(ticket.id.clone(), (ticket.clone(), stop.clone()));
+        let batch = match &taken.work {
+            Work::Row { batch, .. } => Some(batch.clone()),
+            Work::Job(_) => None,
+        };
+        let ticket = taken.ticket.clone();
+        self.lock().insert(ticket.id.clone(), Begun { ticket, batch, stop: stop.clone() });
         stop
     }
 
@@ -69,16 +84,23 @@ impl UnderWay {
 
     /// Stops work on a job that nobody wants any more.
     pub(super) fn cancel(&self, id: &JobId) {
-        if let Some((_, stop)) = self.lock().get(id) {
-            stop.cancel();
+        if let Some(begun) = self.lock().get(id) {
+            begun.stop.cancel();
+        }
+    }
+
+    /// Stops work on the rows of a batch that nobody wants any more.
+    pub(super) fn cancel_batch(&self, id: &BatchId) {
+        for begun in self.lock().values().filter(|it| it.batch.as_ref() == Some(id)) {
+            begun.stop.cancel();
         }
     }
 
     pub(super) fn tickets(&self) -> Vec<Ticket> {
-        self.lock().values().map(|(ticket, _)| ticket.clone()).collect()
+        self.lock().values().map(|begun| begun.ticket.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (Ticket, CancellationToken)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Begun>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,6 +112,39 @@ struct Rendered {
     format: &'static dyn Format,
     timings: Timings,
     warnings: Vec<Warning>,
+}
+
+/// Why there is no picture.
+enum Failure {
+    /// Ends the job. With the stages up to then.
+    Error(Error, Timings),
+    /// Store or results failed; the job waits for them.
+    Later(String),
+    /// Nobody wants it any more.
+    Gone,
+}
+
+impl From<NoTemplate> for Failure {
+    fn from(none: NoTemplate) -> Self {
+        match none {
+            NoTemplate::Store(error) => Self::Later(error.to_string()),
+            NoTemplate::Gone => Self::Gone,
+            NoTemplate::Unreadable(error) => Self::Error(error, Timings::default()),
+        }
+    }
+}
+
+/// What to ask of the pipeline. `template`: that of a row's batch.
+fn request(work: &Work, template: Option<&RowTemplate>, json_depth: usize) -> Result<RenderRequest, Error> {
+    match (work, template) {
+        (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
+        (Work::Row { .. }, None) => Err(Error::Internal("a row without its template".into())),
+        (Work::Job(body), _) => {
+            let JobRequest { design, options, format, .. } = JobRequest::read(body, json_depth)?;
+            let pages = Pages::of(&options, format);
+            Ok(RenderRequest { design, at: DESIGN.into(), options, format, pages })
+        }
+    }
 }
 
 impl Worker {
@@ -149,6 +204,7 @@ impl Worker {
             Next::Alone => {} // not when asked for one that may be alone
             Next::Nothing(due) => {
                 drop(slot);
+                self.templates.clear();
                 let now = Moment::now(&self.clock);
                 let sleep =
                     due.map_or(LONGEST_REST, |due| due.since(now).clamp(Duration::from_millis(1), LONGEST_REST));
@@ -164,7 +220,7 @@ impl Worker {
 
     /// One attempt at one job, to its end.
     async fn work(&self, taken: Taken) {
-        let stop = self.under_way.begin(&taken.ticket);
+        let stop = self.under_way.begin(&taken);
         let attempt = AssertUnwindSafe(self.attempt(&taken, &stop)).catch_unwind().await;
         if attempt.is_err() {
             // The message is in the log already; the job must not stay behind.
@@ -187,7 +243,11 @@ impl Worker {
                 let report = self.report_of(&mut rendered);
                 (rendered, report)
             }
-            Err((error, timings)) => return self.fail(&taken.ticket, &error, self.stages(&timings)).await,
+            Err(Failure::Later(reason)) => return self.not_stored(taken, &reason).await,
+            Err(Failure::Gone) => return self.forget(taken).await,
+            Err(Failure::Error(error, timings)) => {
+                return self.fail(&taken.ticket, &error, self.stages(&timings)).await;
+            }
         };
         let storing = Instant::now();
         let file = match self.store(taken, rendered).await {
@@ -205,22 +265,28 @@ impl Worker {
         }
     }
 
-    async fn render(&self, taken: &Taken) -> Result<Rendered, (Error, Timings)> {
+    async fn render(&self, taken: &Taken) -> Result<Rendered, Failure> {
+        let template = match &taken.work {
+            Work::Job(_) => None,
+            Work::Row { batch, .. } => Some(self.templates.of(batch).await?),
+        };
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
-        let mut session = admitted.map_err(|error| (error, Timings::default()))?;
+        let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
+        if let Some(template) = &template {
+            session.pin(template.pins.clone());
+        }
         let (tell, told) = watch::channel((0, 0));
         session.on_progress(Arc::new(move |done, total| {
             tell.send_replace((done, total));
         }));
-        let Work::Job(body) = taken.work.clone() else {
-            return Err((Error::Internal("no store hands out rows yet".into()), Timings::default()));
-        };
-        let depth = self.json_depth;
+        let (work, filled_in, depth) = (taken.work.clone(), template.clone(), self.json_depth);
         let rendering = async {
-            let request = session.work(Stage::Parse, move || JobRequest::read(&body, depth)).await??;
-            let JobRequest { design, options, format, .. } = request;
-            let pages = Pages::of(&options, format);
-            let rendered = session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
+            let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), depth)).await??;
+            let format = request.format;
+            let rendered = session.render(request).await?;
+            if template.is_some() {
+                check_filled(&rendered.warnings)?;
+            }
             Ok::<_, Error>((rendered, format))
         };
         let rendered = tokio::select! {
@@ -237,10 +303,13 @@ impl Worker {
                         let sha256 = Sha256::digest(&page.bytes).into();
                         Ok(Rendered { bytes: page.bytes.into(), sha256, format, timings, warnings })
                     }
-                    None => Err((Error::Internal("a render without pages".into()), timings)),
+                    None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
             }
-            Err(error) => Err((flat(error), timings)),
+            Err(error) => match template.and_then(|it| it.files.take_trouble()) {
+                Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
+                _ => Err(Failure::Error(flat(error), timings)),
+            },
         }
     }
 
@@ -302,6 +371,7 @@ impl Worker {
             tracing::info!(%id, %error, "job failed");
             error.to_string()
         };
+        report.problems = error.problems().to_vec();
         for problem in error.problems() {
             let _ = writeln!(report.logs, "{} error {problem}", self.now());
         }
@@ -353,7 +423,7 @@ impl Worker {
         let timings: Vec<_> = timings.iter().map(|(stage, took)| (stage.as_str(), ms(took))).collect();
         let words: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
         let logs = if words.is_empty() { String::new() } else { format!("{} {}\n", self.now(), words.join(", ")) };
-        Report { logs, warnings: Vec::new(), timings }
+        Report { logs, timings, ..Report::default() }
     }
 }
 

@@ -160,10 +160,10 @@ impl BatchStore for Sqlite {
     fn template<'a>(&'a self, id: &'a BatchId) -> Answer<'a, Option<Template>> {
         let id = id.clone();
         Box::pin(self.read(move |connection| {
-            let sql = "SELECT body, design_sha256 FROM batches JOIN templates ON templates.batch = batches.seq WHERE id = ?1";
-            let read = |row: &Row<'_>| {
-                Ok(Template { body: row.get::<_, Vec<u8>>(0)?.into(), design_sha256: row.get(1)? })
-            };
+            let sql =
+                "SELECT body, design_sha256 FROM batches JOIN templates ON templates.batch = batches.seq WHERE id = ?1";
+            let read =
+                |row: &Row<'_>| Ok(Template { body: row.get::<_, Vec<u8>>(0)?.into(), design_sha256: row.get(1)? });
             connection.prepare_cached(sql)?.query_row([id.as_str()], read).optional()
         }))
     }

@@ -62,7 +62,8 @@ pub(super) fn due(transaction: &Transaction<'_>, owner: &str, now: Moment) -> ru
 
 /// When the next row is due, if nothing is now.
 pub(super) fn next_due(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT min(jobs.not_before) FROM batches JOIN jobs ON jobs.batch = batches.seq AND jobs.status = 'scheduled'
+    let sql =
+        "SELECT min(jobs.not_before) FROM batches JOIN jobs ON jobs.batch = batches.seq AND jobs.status = 'scheduled'
                WHERE batches.completed_at IS NULL";
     transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
@@ -89,14 +90,8 @@ pub(super) fn end(
     };
     let timings: serde_json::Map<_, _> =
         report.timings.iter().map(|(stage, ms)| ((*stage).to_owned(), (*ms).into())).collect();
-    let values = params![
-        seq,
-        bytes,
-        sha256,
-        to_json(&report.warnings)?,
-        to_json(&timings)?,
-        to_json(&report.problems)?
-    ];
+    let values =
+        params![seq, bytes, sha256, to_json(&report.warnings)?, to_json(&timings)?, to_json(&report.problems)?];
     transaction
         .prepare_cached(
             "UPDATE items SET bytes = ?2, sha256 = ?3, warnings = ?4, timings = ?5, problems = ?6 WHERE job = ?1",

@@ -220,7 +220,8 @@ pub(super) fn owner_is_full(transaction: &Transaction<'_>, owner: &Owner, rules:
     if rules.of_owner == 0 {
         return Ok(false);
     }
-    let sql = "SELECT (SELECT count(*) FROM jobs WHERE status IN ('scheduled', 'progress') AND batch IS NULL AND owner = ?1)
+    let sql =
+        "SELECT (SELECT count(*) FROM jobs WHERE status IN ('scheduled', 'progress') AND batch IS NULL AND owner = ?1)
                + (SELECT count(*) FROM batches WHERE completed_at IS NULL AND owner = ?1)";
     let theirs: u64 = transaction.prepare_cached(sql)?.query_row([&**owner], |row| row.get(0))?;
     Ok(theirs >= rules.of_owner)

@@ -169,5 +169,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
 
 fn event(row: &Row<'_>, column: usize) -> rusqlite::Result<&'static str> {
     let text = row.get_ref(column)?.as_str()?;
-    [PROGRESS, DONE, ERROR, ITEM_DONE, ITEM_ERROR, COMPLETED].into_iter().find(|it| *it == text).ok_or_else(|| unreadable(column))
+    [PROGRESS, DONE, ERROR, ITEM_DONE, ITEM_ERROR, COMPLETED]
+        .into_iter()
+        .find(|it| *it == text)
+        .ok_or_else(|| unreadable(column))
 }

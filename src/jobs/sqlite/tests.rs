@@ -67,7 +67,8 @@ fn open(
     let later = later.clone();
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let clock: Clock = Arc::new(move || start + Duration::from_micros(later.load(Ordering::SeqCst)));
-    Sqlite::open(&folder.path().join("jobs.db"), jobs, keys, clock)
+    let limits = StoreLimits { jobs, batches: &BatchSettings::default(), keys };
+    Sqlite::open(&folder.path().join("jobs.db"), &limits, clock)
 }
 
 fn bench() -> Bench {

@@ -97,7 +97,7 @@ pub struct ItemQuery {
 pub struct Pin {
     /// What it was fetched for and from, in the words of `assets`: at most some KiB.
     pub key: String,
-    /// SHA-256 of its bytes, which are among the results, in the batch's own folder ([`crate::jobs::Area::Pins`]).
+    /// SHA-256 of its bytes, which are among the results, in the batch's own folder ([`crate::jobs::Results::get_pin`]).
     pub sha256: [u8; 32],
 }
 

@@ -5,7 +5,7 @@ use super::*;
 const DEPTH: usize = 100;
 
 fn limits() -> BatchSettings {
-    BatchSettings { rows: 100, row_bytes: 60 }
+    BatchSettings { rows: 100, row_bytes: 60, ..BatchSettings::default() }
 }
 
 /// Rows as JSON, broken ones as text; `Err` with the words of an error that ended it.
