@@ -87,9 +87,8 @@ impl BatchRequest {
         let (design, rows) = (taken(&mut call, DESIGN), taken(&mut call, ROWS));
         let mut problems = Problems::new();
         let options = RenderOptions::read(&call, JsonPath::root(), &mut problems);
-        let Some(mut json) = Reader::new(&call, JsonPath::root(), &mut problems) else {
-            return Err(Error::Invalid(problems.into_vec()));
-        };
+        let reader = call.is_object().then(|| Reader::new(&call, JsonPath::root(), &mut problems)).flatten();
+        let Some(mut json) = reader else { return Err(Error::Invalid(problems.into_vec())) };
         let design = design_source(&mut json, design);
         let (rows_url, rows_format) = (url(&mut json, ROWS_URL), json.one_of(ROWS_FORMAT, ROW_FORMATS));
         let rows = match (rows_beside, rows_url) {
@@ -328,8 +327,8 @@ mod tests {
         assert_eq!(rows(json!({}), people.clone()), Ok(["1.png", "2.png", "!3.png"].map(String::from).to_vec()));
         let named = json!({"fileName": "{who}", "format": "pdf"});
         assert_eq!(rows(named, people), Ok(["Ada.pdf", "ada (row 2).pdf", "!3.pdf"].map(String::from).to_vec()));
-        let traversal = rows(json!({"fileName": "{who}"}), json!([{"who": "../../etc/passwd"}]));
-        assert_eq!(traversal, Ok(vec!["_._.._etc_passwd.png".to_owned()]));
+        let traversal = rows(json!({"fileName": "{who}"}), json!([{"who": "a/../b\\c"}]));
+        assert_eq!(traversal, Ok(vec!["a_.._b_c.png".to_owned()]));
         let text = rows(json!({"rowsFormat": "csv", "fileName": "{who}"}), json!("who\nAda\n\"\"\n"));
         assert_eq!(text, Ok(["Ada.png", "!2.png"].map(String::from).to_vec()));
     }

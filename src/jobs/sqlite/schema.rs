@@ -12,7 +12,7 @@ const STEPS: [&str; 2] = [JOBS, BATCHES];
 pub(super) const VERSION: usize = STEPS.len();
 
 /// Jobs, and what receivers are told of them.
-const JOBS: &str = "
+pub(super) const JOBS: &str = "
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,

@@ -1,4 +1,6 @@
-//! The three traits on a real file: what is promised to callers, workers and senders.
+//! The traits on a real file: what is promised to callers, workers and senders.
+
+mod batches;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -6,10 +8,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::job::Job;
+use crate::jobs::job::{Job, Status};
 use crate::jobs::store::{
     Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Report, Room,
-    StoredFile, Taken, Then, Ticket, Tried,
+    StoredFile, Taken, Then, Ticket, Tried, Work,
 };
 
 const ROOM: Room = Room { of_all: 9, of_receiver: 9 };
