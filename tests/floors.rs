@@ -35,8 +35,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "report", "json", "config", "options", "raster", "press", "assets", "text", "paint", "output", "pipeline",
-            "jobs", "error", "server",
+            "report", "json", "config", "rows", "options", "raster", "press", "assets", "text", "paint", "output",
+            "pipeline", "jobs", "error", "server",
         ],
     ),
 ];

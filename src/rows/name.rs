@@ -150,8 +150,10 @@ fn is_plain(c: char) -> bool {
 
 /// One name of a path: no `.` or `..`, not hidden, no device, nothing that Windows would cut off.
 fn component(name: &str) -> String {
-    let shown = name.trim_start_matches('.');
-    let mut name = format!("{}{shown}", "_".repeat(name.len() - shown.len()));
+    let mut name = match name.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None => name.to_owned(),
+    };
     let kept = name.trim_end_matches(['.', ' ']).len();
     let cut = name.len() - kept;
     name.truncate(kept);
