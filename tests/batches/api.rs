@@ -119,8 +119,7 @@ async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
         .route("/rows.csv", axum::routing::get(async || "name\nC\nD\n"));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let _files =
-        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move { axum::serve(listener, files).await }));
+    tokio::spawn(async move { axum::serve(listener, files).await }); // ends with the test's runtime
 
     let query = format!(
         "designUrl=http%3A%2F%2F{address}%2Fdesign.json&pixelRatio=2&ignoreBackground=true&fileName=%7Bname%7D"

@@ -69,7 +69,7 @@ pub(crate) fn unzipped(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
             let mut entry = archive.by_index(index).expect("an entry");
             let mut contents = Vec::new();
             entry.read_to_end(&mut contents).expect("whole, with the right checksum");
-            (entry.name().to_owned(), contents)
+            (entry.name().expect("UTF-8").into_owned(), contents)
         })
         .collect()
 }

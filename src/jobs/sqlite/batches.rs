@@ -392,8 +392,8 @@ fn retry(transaction: &Transaction<'_>, seq: i64, now: Moment) -> rusqlite::Resu
         transaction.prepare_cached(sql)?.execute([job])?;
     }
     if !failed.is_empty() {
-        let sql = "UPDATE batches SET failed = failed - ?2, started_at = NULL, completed_at = NULL, expires_at = NULL
-                   WHERE seq = ?1";
+        let sql = "UPDATE batches SET failed = failed - ?2, started_at = iif(completed_at IS NULL, started_at, NULL),
+                   completed_at = NULL, expires_at = NULL WHERE seq = ?1";
         transaction.execute(sql, params![seq, failed.len()])?;
     }
     Ok(failed.len() as u64)
