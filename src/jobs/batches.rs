@@ -174,7 +174,7 @@ impl Jobs {
         &self.0.results
     }
 
-    /// Cancels a batch, or removes it with its files. False when there is none.
+    /// Cancels a batch, or removes it; its files go with the next sweep, which begins at once. False when there is none.
     ///
     /// # Errors
     /// When the store fails; the batch is then still there.
@@ -182,7 +182,7 @@ impl Jobs {
         let removed = self.0.batches.remove_batch(owner, id).await?;
         if removed {
             self.0.under_way.cancel_batch(id);
-            self.empty_trash().await;
+            self.0.sweep_now.notify_one(); // ten thousand files: nobody should wait for that
         }
         Ok(removed)
     }

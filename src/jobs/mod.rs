@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::request::{JobRequest, WEBHOOK};
@@ -82,6 +83,8 @@ struct Inner {
     worker: Arc<Worker>,
     postman: Arc<Postman>,
     under_way: UnderWay,
+    /// There is much to sweep.
+    sweep_now: Notify,
     stopping: CancellationToken,
 }
 
@@ -166,6 +169,7 @@ impl Jobs {
             worker,
             postman,
             under_way,
+            sweep_now: Notify::new(),
             stopping: CancellationToken::new(),
         })))
     }
@@ -313,14 +317,17 @@ impl Jobs {
         expired
     }
 
-    /// Sweeps every `interval`, for ever. Stops when dropped.
+    /// Sweeps every `interval`, and when a batch was removed, for ever. Stops when dropped.
     pub async fn keep_sweeping(&self, interval: Duration) -> Infallible {
         loop {
             let removed = self.sweep().await;
             if removed > 0 {
                 tracing::info!(removed, "removed expired jobs");
             }
-            tokio::time::sleep(interval).await;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.0.sweep_now.notified() => {}
+            }
         }
     }
 

@@ -194,6 +194,7 @@ async fn removed_batch_is_gone_with_its_files() {
             assert_eq!(service.get(&path(batch, rest)).await.status, StatusCode::NOT_FOUND, "{rest}");
         }
     }
+    assert_eq!(service.jobs.sweep().await, 0, "nothing has expired");
     assert_eq!((files("jobs"), files("pins")), (0, 0));
     let next = create(&service, &json!({"design": design(), "rows": rows(1)})).await;
     assert_eq!(finished(&service, &next).await["counts"]["done"], 1);

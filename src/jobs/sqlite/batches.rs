@@ -101,7 +101,7 @@ impl BatchStore for Sqlite {
             let snapshot = connection.transaction()?;
             let Some(seq) = own(&snapshot, &owner, &id, now)? else { return Ok(None) };
             let sql = format!("SELECT {BATCH} FROM batches WHERE seq = ?1");
-            let found = snapshot.prepare_cached(&sql)?.query_row([seq], |row| batch(row))?;
+            let found = snapshot.prepare_cached(&sql)?.query_row([seq], batch)?;
             with_rate(&snapshot, seq, found, now).map(Some)
         }))
     }
@@ -241,7 +241,7 @@ fn accept(
     }
     items::complete(transaction, seq, rules.lifetime, now)?; // when no row could be read
     let sql = format!("SELECT {BATCH} FROM batches WHERE seq = ?1");
-    Ok(AcceptedBatch::New(transaction.prepare_cached(&sql)?.query_row([seq], |row| self::batch(row))?))
+    Ok(AcceptedBatch::New(transaction.prepare_cached(&sql)?.query_row([seq], self::batch)?))
 }
 
 fn insert(transaction: &Transaction<'_>, batch: &NewBatch, now: Moment) -> rusqlite::Result<i64> {

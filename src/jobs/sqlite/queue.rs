@@ -56,7 +56,7 @@ impl Queue for Sqlite {
                 let Some(seq) = held(transaction, &ticket)? else { return Ok(()) };
                 let sql =
                     "UPDATE jobs SET status = 'scheduled', not_before = ?2, attempts = attempts - ?3, progress = 0,
-                           updated_at = ?4, logs = logs || ?5 WHERE seq = ?1";
+                           updated_at = ?4, logs = logs || iif(batch IS NULL, ?5, '') WHERE seq = ?1";
                 let (due, uncounted) = (now.plus(why.after), u32::from(!why.counts));
                 let line = log_line(now, &why.note);
                 transaction
