@@ -17,7 +17,7 @@ use url::Url;
 
 use super::AssetKind;
 use super::cache::{Contents, Key, Landed};
-use super::error::Reason;
+use super::error::{Changed, Reason};
 
 /// SHA-256 of a file as it was fetched.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -154,7 +154,7 @@ impl Pins {
         let contents = load.await?;
         let found = contents.hash;
         if let Some(pinned) = pinned.filter(|it| *it != found) {
-            return Err(Reason::Changed { pinned, found });
+            return Err(Reason::Changed(Box::new(Changed { pinned, found })));
         }
         let mut known = self.lock();
         if pinned.is_none() {
