@@ -119,19 +119,24 @@ pub enum Reason {
     #[error("font service: {0}")]
     FontService(String),
     /// Other contents than the rows before were made of.
-    #[error(
-        "the file has changed since the batch began: it had SHA-256 {pinned}, now {found}; give it back its contents, begin \
-         the batch anew, or raise TENTER_PIN_BYTES"
-    )]
-    Changed {
-        /// Of what the batch is made of.
-        pinned: ContentHash,
-        /// Of what is there now.
-        found: ContentHash,
-    },
+    #[error("{0}")]
+    Changed(Box<Changed>),
     /// Not the caller's fault.
     #[error("{0}")]
     Internal(String),
+}
+
+/// A file that is not what a batch is made of.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the file has changed since the batch began: it had SHA-256 {pinned}, now {found}; give it back its contents, begin the \
+     batch anew, or raise TENTER_PIN_BYTES"
+)]
+pub struct Changed {
+    /// Of what the batch is made of.
+    pub pinned: ContentHash,
+    /// Of what is there now.
+    pub found: ContentHash,
 }
 
 impl Reason {

@@ -29,7 +29,7 @@ use peniko::Blob;
 use crate::report::JsonPath;
 use crate::scene::Picture;
 pub use counts::{AssetCounts, Cause, Network};
-pub use error::{AssetError, NetworkProblem, Reason, SetupError};
+pub use error::{AssetError, Changed, NetworkProblem, Reason, SetupError};
 pub use fetch::{Downloader, Messenger, Reply, operators_client};
 pub use google::{FaceWish, GoogleFonts, WebFace};
 pub use guard::{BadNetwork, Refused, UrlProblem};

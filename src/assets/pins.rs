@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::cache::{Contents, Key, Landed};
-use super::error::Reason;
+use super::error::{Changed, Reason};
 use super::{AssetKind, Keeper};
 
 /// SHA-256 of a file as it was fetched.
@@ -164,7 +164,7 @@ impl Pins {
         let contents = load.await?;
         let found = contents.hash;
         if let Some(pinned) = pinned.filter(|it| *it != found) {
-            return Err(Reason::Changed { pinned, found });
+            return Err(Reason::Changed(Box::new(Changed { pinned, found })));
         }
         let mut known = self.lock();
         if pinned.is_none() && self.keeper.is_none() {

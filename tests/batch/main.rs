@@ -16,11 +16,9 @@ struct Folder(tempfile::TempDir);
 impl Folder {
     fn new() -> Self {
         let folder = Self(tempfile::tempdir().expect("a temporary folder"));
-        folder.write(
-            "card.json",
-            &card(json!({"type": "image", "name": "photo", "id": "photo", "src": BLUE,
-            "x": 60, "y": 0, "width": 20, "height": 20})),
-        );
+        let photo = json!({"type": "image", "name": "photo", "id": "photo", "src": BLUE, "x": 60, "y": 0,
+            "width": 20, "height": 20});
+        folder.write("card.json", card(photo));
         folder
     }
 
