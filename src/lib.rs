@@ -12,6 +12,7 @@ pub mod raster; // pixels, and the only place where alpha is converted
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod pool; // the CPU pool
 pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
+pub mod rows; // rows of a batch: read, named, reported
 pub mod options; // what a caller may ask of a render
 pub mod press; // sRGB to the inks of a press, through ICC profiles
 pub mod assets; // what a design points to: fetched, guarded, decoded

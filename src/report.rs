@@ -61,6 +61,12 @@ impl serde::Serialize for JsonPath {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for JsonPath {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(serde::Deserialize::deserialize(deserializer)?))
+    }
+}
+
 /// `text` as far as a message repeats it: the caller's own words may be megabytes.
 pub fn shown(text: &str) -> Cow<'_, str> {
     const CHARS: usize = 80;
@@ -71,7 +77,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// One thing wrong with the input: the request is refused. `message` says what was found and what is accepted.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// Where.
     #[schema(value_type = String)]
@@ -87,7 +93,7 @@ impl fmt::Display for Problem {
 }
 
 /// Kinds of warning; the names are part of the API (`code` in JSON).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
     /// The file asked for cannot hold it as written: left out, or put otherwise.
@@ -115,7 +121,7 @@ pub enum WarningCode {
 }
 
 /// Drawn, but not exactly as written. Returned to the caller with the picture.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Warning {
     /// What kind.
     pub code: WarningCode,

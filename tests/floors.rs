@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("scene", &["units", "report"]),
     ("pool", &[]),
     ("sfnt", &[]),
+    ("rows", &["report", "json", "config"]),
     ("options", &["units", "report", "json", "config"]),
     ("press", &["config", "options"]),
     ("assets", &["units", "report", "config", "kept", "sfnt", "scene", "pool"]),
@@ -35,8 +36,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "report", "json", "config", "options", "raster", "press", "assets", "text", "paint", "output", "pipeline",
-            "jobs", "error", "server",
+            "report", "json", "config", "rows", "options", "raster", "press", "assets", "text", "paint", "output",
+            "pipeline", "jobs", "error", "server",
         ],
     ),
 ];

@@ -53,7 +53,7 @@ impl Subject {
         let design = read(&parse(&bytes, &settings), &settings);
         let loader = Loader::new(&settings.assets, pool.clone()).expect("no networks to get wrong");
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
-        let assets = runtime.block_on(loader.load(&resolve::asset_requests(&design, &[0], &options), &timeouts));
+        let assets = runtime.block_on(loader.load(&resolve::asset_requests(&design, &[0], &options), &timeouts, None));
         assert!(assets.failures().is_empty(), "{name}: {:?}", assets.failures());
         let library = Arc::new(FontLibrary::new(&settings.fonts).expect("bundled fonts"));
         let in_svg = library.clone();

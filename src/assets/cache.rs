@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::error::Reason;
 use super::fetch::Freshness;
-use super::{Asset, AssetKind};
+use super::{Asset, AssetKind, ContentHash};
 
 /// Counted for each entry besides its contents: key, validators, list nodes.
 const ENTRY_BYTES: usize = 512;
@@ -34,12 +34,20 @@ impl Key {
     }
 }
 
-/// A decoded asset and how long it may be used.
+/// A decoded asset.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct Contents {
     pub(super) asset: Asset,
     /// Bytes it occupies.
     pub(super) bytes: usize,
+    /// Of the file it was decoded from.
+    pub(super) hash: ContentHash,
+}
+
+/// A decoded asset and how long it may be used.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) contents: Contents,
     /// When it came and what the server said then. `None`: fresh for ever, the key is the contents.
     pub(super) fetched: Option<(Instant, Freshness)>,
 }
@@ -107,11 +115,11 @@ impl Cache {
 }
 
 fn cost(entry: &Entry) -> usize {
-    entry.bytes.saturating_add(ENTRY_BYTES)
+    entry.contents.bytes.saturating_add(ENTRY_BYTES)
 }
 
 /// What a load came to, for all who waited for it.
-pub(super) type Landed = Result<Asset, Reason>;
+pub(super) type Landed = Result<Contents, Reason>;
 
 /// Loads under way. Whoever asks first does the work; when that request is dropped, the next in line starts it anew.
 #[derive(Debug, Default)]
@@ -150,12 +158,12 @@ mod tests {
         Key::of(AssetKind::Font, name)
     }
 
-    fn font() -> Asset {
-        Asset::Font(Blob::from(vec![0u8]))
+    fn font(bytes: usize) -> Contents {
+        Contents { asset: Asset::Font(Blob::from(vec![0u8])), bytes, hash: ContentHash::of(&[0]) }
     }
 
     fn entry(bytes: usize) -> Entry {
-        Entry { asset: font(), bytes: bytes - ENTRY_BYTES, fetched: None }
+        Entry { contents: font(bytes - ENTRY_BYTES), fetched: None }
     }
 
     fn kept(cache: &Cache, names: &[&str]) -> Vec<bool> {
@@ -225,7 +233,7 @@ mod tests {
         for landed in [a, b, other] {
             assert!(matches!(landed, Err(Reason::Status(404))));
         }
-        assert!(flights.share(key("a"), async { Ok(font()) }).await.is_ok(), "a landed flight is not joined");
+        assert!(flights.share(key("a"), async { Ok(font(1)) }).await.is_ok(), "a landed flight is not joined");
     }
 
     #[tokio::test]
@@ -233,7 +241,7 @@ mod tests {
         let flights = Flights::default();
         let mut first = Box::pin(flights.share(key("a"), std::future::pending()));
         assert!(futures_util::poll!(first.as_mut()).is_pending());
-        let mut second = Box::pin(flights.share(key("a"), async { Ok(font()) }));
+        let mut second = Box::pin(flights.share(key("a"), async { Ok(font(1)) }));
         assert!(futures_util::poll!(second.as_mut()).is_pending());
         drop(first);
         assert!(second.await.is_ok());

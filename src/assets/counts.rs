@@ -51,6 +51,7 @@ impl AssetCounts {
             Reason::Network(_) => "network",
             Reason::Unreadable(_) => "unreadable",
             Reason::FontService(_) => "font_service",
+            Reason::Changed(_) => "changed",
             Reason::Internal(_) => "internal",
         };
         self.failures.get_or_create(&Cause { cause }).inc();

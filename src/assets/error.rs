@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::AssetKind;
 use super::decode::DecodeError;
 use super::guard::{Refused, UrlProblem};
+use super::{AssetKind, ContentHash};
 use crate::report::JsonPath;
 
 /// Longest URL shown in full; longer ones lose their end.
@@ -118,9 +118,25 @@ pub enum Reason {
     /// The font service has no such family, or its style sheet is of no use.
     #[error("font service: {0}")]
     FontService(String),
+    /// Other contents than the rows before were made of.
+    #[error("{0}")]
+    Changed(Box<Changed>),
     /// Not the caller's fault.
     #[error("{0}")]
     Internal(String),
+}
+
+/// A file that is not what a batch is made of.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the file has changed since the batch began: it had SHA-256 {pinned}, now {found}; give it back its contents, begin the \
+     batch anew, or raise TENTER_PIN_BYTES"
+)]
+pub struct Changed {
+    /// Of what the batch is made of.
+    pub pinned: ContentHash,
+    /// Of what is there now.
+    pub found: ContentHash,
 }
 
 impl Reason {

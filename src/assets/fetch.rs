@@ -5,6 +5,7 @@
 //! The only room that knows reqwest. Imports: `config`.
 
 mod dns;
+mod download;
 mod freshness;
 mod post;
 
@@ -22,6 +23,7 @@ use super::error::{NetworkProblem, Reason, SetupError, shown_url};
 use super::guard::{self, Allowed, Refused, UrlProblem};
 use crate::config::AssetLimits;
 use dns::{GuardedDns, Lookup, system_lookup};
+pub use download::Downloader;
 pub(super) use freshness::Freshness;
 #[cfg(test)]
 pub(super) use freshness::Validators;

@@ -200,7 +200,7 @@ impl GoogleFonts {
             self.disk.write(url.as_str(), bytes).await;
             Ok(decoded)
         };
-        self.loader.lasting(Key::of(AssetKind::Font, url.as_str()), load).await
+        Ok(self.loader.lasting(Key::of(AssetKind::Font, url.as_str()), load).await?.asset)
     }
 
     async fn body(&self, url: &Url) -> Result<Bytes, Reason> {

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use url::Url;
 
-use super::cache::{Cache, Entry, Flights, Key, Landed};
+use super::cache::{Cache, Contents, Entry, Flights, Key, Landed};
 use super::counts::AssetCounts;
 use super::decode::{self, Decoded};
 use super::error::{Reason, SetupError};
 use super::fetch::{Fetched, Fetcher, Freshness};
+use super::pins::{ContentHash, Pins};
 use super::{Asset, AssetKind, AssetRequests, AssetSet, data_url};
 use crate::config::AssetLimits;
 use crate::pool::Pool;
@@ -60,7 +61,8 @@ impl Loader {
 
     /// Loads every URL in `requests` once, at most `TENTER_ASSET_PARALLEL` at a time. Never fails as a whole: each failure is
     /// in the set. Dropping the future gives up what is under way; whoever else waits for the same starts it anew.
-    pub async fn load(&self, requests: &AssetRequests, timeouts: &AssetTimeouts) -> AssetSet {
+    /// `pins`: of the batch that this is a row of.
+    pub async fn load(&self, requests: &AssetRequests, timeouts: &AssetTimeouts, pins: Option<&Pins>) -> AssetSet {
         let mut outcomes = HashMap::new();
         let mut wanted = Vec::new();
         for request in requests.iter() {
@@ -70,8 +72,8 @@ impl Loader {
             }
         }
         let loads = wanted.into_iter().map(|(kind, url)| async move {
-            let outcome = within(timeouts.of(kind), self.load_one(kind, &url)).await;
-            ((kind, url), outcome)
+            let outcome = within(timeouts.of(kind), self.load_one(kind, &url, pins)).await;
+            ((kind, url), outcome.map(|it| it.asset))
         });
         // Decoding counts as part of a load, so that at most this many undecoded files are in memory.
         let mut loads = futures_util::stream::iter(loads).buffer_unordered(self.limits.parallel.max(1));
@@ -84,7 +86,7 @@ impl Loader {
         AssetSet::new(requests, &outcomes)
     }
 
-    async fn load_one(&self, kind: AssetKind, url: &Arc<str>) -> Landed {
+    async fn load_one(&self, kind: AssetKind, url: &Arc<str>, pins: Option<&Pins>) -> Landed {
         if data_url::is_data_url(url) {
             let key = {
                 let url = url.clone();
@@ -95,7 +97,12 @@ impl Loader {
         let mut url = self.fetcher.parse(url)?;
         url.set_fragment(None);
         let key = Key::of(kind, url.as_str());
-        self.flights.share(key, self.load_http(key, kind, &url)).await
+        let load = self.flights.share(key, self.load_http(key, kind, &url));
+        match pins.map(|pins| (pins, pins.keeper())) {
+            Some((pins, Some(keeper))) => pins.hold(key, kind, &url, self.load_kept(keeper, kind, &url)).await,
+            Some((pins, None)) => pins.hold(key, kind, &url, load).await,
+            None => load.await,
+        }
     }
 
     async fn load_data_url(&self, key: Key, kind: AssetKind, url: Arc<str>) -> Landed {
@@ -104,18 +111,17 @@ impl Loader {
         self.lasting(key, self.on_pool(work)).await
     }
 
-    /// An asset whose contents never change under `key`: from the cache, else from `load` (the asset and its bytes).
-    pub(super) async fn lasting(&self, key: Key, load: impl Future<Output = Result<(Asset, usize), Reason>>) -> Landed {
+    /// An asset whose contents never change under `key`: from the cache, else from `load`.
+    pub(super) async fn lasting(&self, key: Key, load: impl Future<Output = Landed>) -> Landed {
         let load = async {
             if let Some(entry) = self.cache.get(&key) {
                 self.counts().cache_hits.inc();
-                return Ok(entry.asset);
+                return Ok(entry.contents);
             }
             self.counts().cache_misses.inc();
-            let (asset, bytes) = load.await?;
-            let entry = Entry { asset: asset.clone(), bytes, fetched: None };
-            self.cache.put(key, entry);
-            Ok(asset)
+            let contents = load.await?;
+            self.cache.put(key, Entry { contents: contents.clone(), fetched: None });
+            Ok(contents)
         };
         self.flights.share(key, load).await
     }
@@ -124,26 +130,23 @@ impl Loader {
         let kept = self.cache.get(&key);
         if let Some(entry) = kept.as_ref().filter(|entry| entry.is_fresh(Instant::now())) {
             self.counts().cache_hits.inc();
-            return Ok(entry.asset.clone());
+            return Ok(entry.contents.clone());
         }
         self.counts().cache_misses.inc();
         let known = kept.as_ref().and_then(|entry| entry.fetched.as_ref()).map(|(_, freshness)| freshness);
-        let (asset, bytes, freshness) = match (self.fetcher.get(url, known).await?, &kept) {
-            (Fetched::NotModified(freshness), Some(entry)) => (entry.asset.clone(), entry.bytes, freshness),
+        let (contents, freshness) = match (self.fetcher.get(url, known).await?, &kept) {
+            (Fetched::NotModified(freshness), Some(entry)) => (entry.contents.clone(), freshness),
             (Fetched::NotModified(_), None) => return Err(Reason::Status(304)),
-            (Fetched::Body(body, freshness), _) => {
-                let (asset, bytes) = self.decode(kind, body.into()).await?;
-                (asset, bytes, freshness)
-            }
+            (Fetched::Body(body, freshness), _) => (self.decode(kind, body.into()).await?, freshness),
         };
-        self.keep(key, asset.clone(), bytes, freshness);
-        Ok(asset)
+        self.keep(key, contents.clone(), freshness);
+        Ok(contents)
     }
 
-    fn keep(&self, key: Key, asset: Asset, bytes: usize, freshness: Freshness) {
+    fn keep(&self, key: Key, contents: Contents, freshness: Freshness) {
         let useful = !freshness.fresh_for.is_zero() || !freshness.validators.is_empty();
         if freshness.keep && useful {
-            self.cache.put(key, Entry { asset, bytes, fetched: Some((Instant::now(), freshness)) });
+            self.cache.put(key, Entry { contents, fetched: Some((Instant::now(), freshness)) });
         } else {
             self.cache.remove(&key);
         }
@@ -162,7 +165,7 @@ impl Loader {
         &self.limits
     }
 
-    pub(super) async fn decode(&self, kind: AssetKind, body: Bytes) -> Result<(Asset, usize), Reason> {
+    pub(super) async fn decode(&self, kind: AssetKind, body: Bytes) -> Landed {
         let limits = self.limits.clone();
         self.on_pool(move || decoded(kind, &body, &limits)).await
     }
@@ -183,26 +186,27 @@ pub(super) async fn within<T>(
     tokio::time::timeout(after, load).await.unwrap_or(Err(Reason::Timeout { after, setting }))
 }
 
-/// The asset and the bytes it occupies.
-fn decoded(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> Result<(Asset, usize), Reason> {
+fn decoded(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> Landed {
+    let hash = ContentHash::of(body);
     let unreadable = |error| Reason::Unreadable(Arc::new(error));
-    match kind {
+    let (asset, bytes) = match kind {
         AssetKind::Font => {
             let font = decode::unpack_font(body, limits).map_err(unreadable)?;
             let bytes = font.len();
-            Ok((Asset::Font(font), bytes))
+            (Asset::Font(font), bytes)
         }
         AssetKind::Image => match decode::decode(body, limits).map_err(unreadable)? {
             Decoded::Picture(picture) => {
                 let bytes = picture.pixels.len() + picture.jpeg.as_ref().map_or(0, |file| file.bytes.len());
-                Ok((Asset::Picture(Arc::new(picture)), bytes))
+                (Asset::Picture(Arc::new(picture)), bytes)
             }
             Decoded::Svg(svg) => {
                 let bytes = svg.cost();
-                Ok((Asset::Svg(Arc::new(svg)), bytes))
+                (Asset::Svg(Arc::new(svg)), bytes)
             }
         },
-    }
+    };
+    Ok(Contents { asset, bytes, hash })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a design points to: fetched, guarded, decoded.
 //!
 //! In: images and fonts by URL, from the network, `data:` URLs and a font service; which addresses may be reached; the cache
-//! of decoded assets. Not in: which elements need what (`design` lists it), drawing, picking faces.
+//! of decoded assets; what a batch holds on to. Not in: which elements need what (`design` lists it), drawing, picking faces.
 //! Imports: `config`, `report`, `scene` (the decoded picture), `pool`, `units`.
 //!
 //! `design` lists `AssetRequests`, `Loader::load` turns them into an `AssetSet`, and `design` looks each URL up in it.
@@ -14,7 +14,9 @@ mod error;
 mod fetch;
 mod google;
 mod guard;
+mod keeper;
 mod loader;
+mod pins;
 pub mod svg;
 #[cfg(test)]
 mod testing;
@@ -27,14 +29,17 @@ use peniko::Blob;
 use crate::report::JsonPath;
 use crate::scene::Picture;
 pub use counts::{AssetCounts, Cause, Network};
-pub use error::{AssetError, NetworkProblem, Reason, SetupError};
-pub use fetch::{Messenger, Reply, operators_client};
+pub use error::{AssetError, Changed, NetworkProblem, Reason, SetupError};
+pub use fetch::{Downloader, Messenger, Reply, operators_client};
 pub use google::{FaceWish, GoogleFonts, WebFace};
 pub use guard::{BadNetwork, Refused, UrlProblem};
+pub use keeper::Keeper;
 pub use loader::{AssetTimeouts, Loader};
+pub use pins::{ContentHash, Pinned, Pins};
 
 /// What an asset is decoded as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AssetKind {
     /// A picture or an SVG.
     Image,

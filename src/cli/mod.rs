@@ -3,6 +3,7 @@
 //! In: one file a command; settings as flags; exit codes. Not in: anything a second caller could want.
 //! Imports: everything.
 
+mod batch;
 mod bench;
 mod doctor;
 mod document;
@@ -31,7 +32,7 @@ use crate::pipeline::Engine;
     version,
     about,
     after_help = "Exit codes: 0 done, 1 refused input, 2 wrong usage or settings, \
-3 a picture or font could not be had, 4 anything else."
+3 a picture or font could not be had, 4 anything else, 5 some rows of a batch failed."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Render a design from a file into a file.
     Render(Box<render::Arguments>),
+    /// Render a design once for each row of a file.
+    Batch(Box<batch::Arguments>),
     /// Answer render calls over HTTP.
     Serve(serve::Arguments),
     /// Measure how fast designs are rendered here, and where the time goes.
@@ -59,6 +62,7 @@ pub fn run() -> ExitCode {
     memory::keep_for_the_next_page();
     let done = match Cli::parse().command {
         Command::Render(arguments) => render::run(&arguments),
+        Command::Batch(arguments) => batch::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
@@ -85,6 +89,13 @@ enum Failure {
     Machine(String),
     /// `doctor` found something that has to be mended; it has said what.
     Unhealthy,
+    /// A batch went to its end, and some of its rows could not be made.
+    Rows {
+        /// How many.
+        failed: u64,
+        /// The path of the file that says why.
+        manifest: String,
+    },
 }
 
 impl Failure {
@@ -98,6 +109,7 @@ impl Failure {
             },
             Self::Machine(_) => 4,
             Self::Unhealthy => 1,
+            Self::Rows { .. } => 5,
         }
     }
 }
@@ -112,6 +124,9 @@ impl fmt::Display for Failure {
                 f.write_str(&lines.join("\n"))
             }
             Self::Unhealthy => f.write_str("error: see the lines marked FAIL"),
+            Self::Rows { failed, manifest } => {
+                write!(f, "error: {failed} rows failed; {manifest} says why, and --resume tries them again")
+            }
         }
     }
 }

@@ -88,6 +88,18 @@ pub(super) fn read_options(
     document: Option<&DocumentFlags>,
     depth: usize,
 ) -> Result<RenderOptions, Failure> {
+    let value = options_json(given, document, depth)?;
+    let mut problems = Problems::new();
+    let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
+    if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
+}
+
+/// What [`read_options`] reads; null when nothing is given.
+pub(super) fn options_json(
+    given: Option<&str>,
+    document: Option<&DocumentFlags>,
+    depth: usize,
+) -> Result<Value, Failure> {
     let mut value = match given.map(|it| it.strip_prefix('@').ok_or(it)) {
         None => Value::Null,
         Some(Ok(file)) => json::parse(&read(Path::new(file))?, depth).map_err(in_options)?,
@@ -96,9 +108,7 @@ pub(super) fn read_options(
     if let Some(document) = document {
         document.add_to(&mut value);
     }
-    let mut problems = Problems::new();
-    let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
-    if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
+    Ok(value)
 }
 
 const OPTIONS: &str = "--options";
@@ -109,11 +119,7 @@ fn in_options(problem: Problem) -> Error {
 
 /// An object in braces, or else the name of a file that holds one.
 fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
-    let value = match given.trim_start().starts_with('{') {
-        true => json::parse(given.as_bytes(), depth),
-        false => json::parse(&read(Path::new(given.strip_prefix('@').unwrap_or(given)))?, depth),
-    };
-    let value = value.map_err(|problem| Error::invalid(Problem { path: VARIABLES.into(), ..problem }))?;
+    let value = variables_json(given, depth)?;
     let mut problems = Problems::new();
     match Variables::read(&value, VARIABLES.into(), &mut problems) {
         Some(variables) if problems.is_empty() => Ok(variables),
@@ -121,10 +127,19 @@ fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
     }
 }
 
+/// What [`read_variables`] reads.
+pub(super) fn variables_json(given: &str, depth: usize) -> Result<Value, Failure> {
+    let value = match given.trim_start().starts_with('{') {
+        true => json::parse(given.as_bytes(), depth),
+        false => json::parse(&read(Path::new(given.strip_prefix('@').unwrap_or(given)))?, depth),
+    };
+    Ok(value.map_err(|problem| Error::invalid(Problem { path: VARIABLES.into(), ..problem }))?)
+}
+
 const VARIABLES: &str = "--variables";
 
 /// The options' format, else the file's ending, else PNG.
-fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn Format, Error> {
+pub(super) fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn Format, Error> {
     let ending = output.extension().map(|it| it.to_string_lossy().into_owned());
     let in_options = options.format.is_some() || options.mime_type.is_some();
     format_for(ending.as_deref().filter(|_| !in_options).map(|it| (it, "--output".into())), options)

@@ -21,10 +21,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     Section::Server,
     Section::Results,
     Section::Jobs,
+    Section::Batches,
     Section::Webhooks,
     Section::Rendering,
     Section::Gpu,

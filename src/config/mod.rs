@@ -27,6 +27,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// Calls to those who want to know what became of a job.
     pub webhooks: WebhookSettings,
+    /// Many rows of one design.
+    pub batches: BatchSettings,
     /// How renders are admitted and where they run.
     pub render: RenderSettings,
     /// Of the design.
@@ -106,8 +108,10 @@ pub struct KeyLimits {
     pub rate: u32,
     /// `TENTER_KEY_CONCURRENCY` — render calls at once. Default 0.
     pub concurrency: usize,
-    /// `TENTER_KEY_JOBS` — unfinished jobs. Default 0.
+    /// `TENTER_KEY_JOBS` — unfinished jobs and batches. Default 0.
     pub jobs: u64,
+    /// `TENTER_KEY_ROWS` — unfinished rows of batches. Default 0.
+    pub rows: u64,
 }
 
 impl Default for ServerSettings {
@@ -285,6 +289,23 @@ impl Default for WebhookSettings {
     }
 }
 
+/// Many rows of one design.
+#[derive(Clone, Debug)]
+pub struct BatchSettings {
+    /// `TENTER_BATCH_MAX_ROWS` — of one batch. Default 10 000.
+    pub rows: u64,
+    /// `TENTER_BATCH_MAX_ROW_BYTES` — of one row as written. Default 1 MiB.
+    pub row_bytes: usize,
+    /// `TENTER_BATCH_QUEUE` — unfinished rows of all batches before the next batch is refused with 429. Default 100 000.
+    pub queue: u64,
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        Self { rows: 10_000, row_bytes: 1 << 20, queue: 100_000 }
+    }
+}
+
 /// What paints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RasterizerChoice {
@@ -411,6 +432,8 @@ pub struct AssetLimits {
     pub allow_addresses: Vec<String>,
     /// `TENTER_ASSET_CACHE_BYTES` — decoded assets kept between requests. Default 256 MiB.
     pub cache_bytes: usize,
+    /// `TENTER_PIN_BYTES` — decoded assets that one batch holds on to. Default 128 MiB.
+    pub pin_bytes: usize,
     /// `TENTER_DRAWING_CACHE_BYTES` — SVG documents made into shapes, kept between requests. Default 32 MiB; 0 keeps none.
     pub drawing_cache_bytes: usize,
 }
@@ -426,6 +449,7 @@ impl Default for AssetLimits {
             parallel: 8,
             allow_addresses: Vec::new(),
             cache_bytes: 256 << 20,
+            pin_bytes: 128 << 20,
             drawing_cache_bytes: 32 << 20,
         }
     }

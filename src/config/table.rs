@@ -14,6 +14,8 @@ pub enum Section {
     Results,
     /// Renders that outlive their request.
     Jobs,
+    /// Many rows of one design.
+    Batches,
     /// Calls that tell what became of jobs.
     Webhooks,
     /// Admission, threads, deadlines.
@@ -39,6 +41,7 @@ impl Section {
             Self::Server => "Server",
             Self::Results => "Results behind links",
             Self::Jobs => "Jobs",
+            Self::Batches => "Batches",
             Self::Webhooks => "Webhooks",
             Self::Rendering => "Rendering",
             Self::Gpu => "Graphics processors",
@@ -140,7 +143,7 @@ const FILE_NAMES: Accepts = Accepts::Words("names of files without folders, sepa
 
 /// Every setting there is.
 pub static SETTINGS: &[Setting] = {
-    use Section::{Assets, Color, Design, Fonts, Gpu, Jobs, Log, Rendering, Results, Server, Webhooks};
+    use Section::{Assets, Batches, Color, Design, Fonts, Gpu, Jobs, Log, Rendering, Results, Server, Webhooks};
     &[
         row(
             Server,
@@ -251,8 +254,15 @@ pub static SETTINGS: &[Setting] = {
             Server,
             "TENTER_KEY_JOBS",
             Accepts::Whole(0, 1_000_000_000),
-            "Unfinished jobs of one key. More is answered with 429. 0: no limit.",
+            "Unfinished jobs of one key; a batch counts as one. More is answered with 429. 0: no limit.",
             |s| &mut s.server.key_limits.jobs,
+        ),
+        row(
+            Server,
+            "TENTER_KEY_ROWS",
+            Accepts::Whole(0, 1_000_000_000),
+            "Unfinished rows of one key's batches. A batch that would bring more is answered with 429. 0: no limit.",
+            |s| &mut s.server.key_limits.rows,
         ),
         row(
             Results,
@@ -353,6 +363,24 @@ pub static SETTINGS: &[Setting] = {
         row(Jobs, "TENTER_PREFER_WAIT", seconds(0, HOUR), "Longest time an answer to `Prefer: wait` is held.", |s| {
             &mut s.jobs.prefer_wait
         }),
+        row(Batches, "TENTER_BATCH_MAX_ROWS", Accepts::Whole(1, 10_000_000), "Rows of one batch.", |s| {
+            &mut s.batches.rows
+        }),
+        row(
+            Batches,
+            "TENTER_BATCH_MAX_ROW_BYTES",
+            Accepts::Bytes(KIB, GIB),
+            "Bytes of one row as written. A longer one is an item with an error.",
+            |s| &mut s.batches.row_bytes,
+        ),
+        row(
+            Batches,
+            "TENTER_BATCH_QUEUE",
+            Accepts::Whole(1, 100_000_000),
+            "Unfinished rows of all batches in the service. A batch that would bring more is answered with 429 and \
+             Retry-After. Rows do not count as jobs (TENTER_JOB_QUEUE).",
+            |s| &mut s.batches.queue,
+        ),
         secret(row(
             Webhooks,
             "TENTER_WEBHOOK_SECRET",
@@ -557,6 +585,14 @@ pub static SETTINGS: &[Setting] = {
             Accepts::Bytes(0, 1024 * GIB),
             "Pictures scaled to the size they were last shown at, kept in memory. 0 keeps none.",
             |s| &mut s.paint.picture_cache_bytes,
+        ),
+        row(
+            Assets,
+            "TENTER_PIN_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Decoded assets that one batch holds on to, so that all its rows are made of the same. What came after these is \
+             known by its hash: a row for which it has changed fails.",
+            |s| &mut s.assets.pin_bytes,
         ),
         row(
             Assets,

@@ -1,13 +1,17 @@
 //! Renders that outlive their request: accepted, kept, worked off, told.
 //!
-//! In: jobs and their life, the store that keeps them and the queue that hands them out (traits, and the embedded one),
+//! In: jobs and their life, batches of them, the store that keeps them and the queue that hands them out (traits, and the embedded one),
 //! finished files and their links, webhooks. Not in: HTTP and its words (`server`), what a render is (`pipeline`).
-//! Imports: `pipeline`, `options`, `output` (the list of formats), `assets` (the guarded client), `error`.
+//! Imports: `pipeline`, `options`, `output` (the list of formats), `assets` (the guarded client, pins), `rows`, `error`.
 //!
 //! What was accepted is on the disk; from then on a job is somebody's until it ends: a worker's, whose attempt is on record
 //! before it begins, or the queue's. The name of its result is given with its id, so that a second attempt writes over the
 //! first, and a removed job's file is found and removed after any crash.
 
+mod batch;
+mod batch_request;
+mod batches;
+mod files;
 mod folder;
 mod job;
 mod moment;
@@ -15,6 +19,7 @@ mod request;
 mod results;
 mod sqlite;
 mod store;
+mod template;
 mod webhook;
 mod worker;
 
@@ -24,29 +29,37 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::request::{JobRequest, WEBHOOK};
+use self::template::Templates;
 use self::webhook::Postman;
 use self::worker::{UnderWay, Worker};
-use crate::assets::{Messenger, SetupError};
-use crate::config::{JobSettings, Settings};
+use crate::assets::{Downloader, Messenger, SetupError};
+use crate::config::{BatchSettings, JobSettings, Settings};
 use crate::error::Error;
 use crate::pipeline::Engine;
 use crate::report::Problem;
 
+pub use self::batch::{Batch, BatchId, BatchListing, Item, ItemListing, RowCounts};
+pub use self::batches::{BatchCall, BatchSubmission, FoundItems};
 pub use self::folder::DataFolder;
 pub use self::job::{Job, JobId, Listing, Status};
 pub use self::moment::{Clock, Moment, system_clock};
 pub use self::results::{Area, ResultError, Results};
-pub use self::sqlite::Sqlite;
+pub use self::sqlite::{Sqlite, StoreLimits};
 pub use self::store::{
-    Accepted, Answer, Counts, Delivery, DeliveryRecord, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome,
-    Owner, Queue, Room, StoreError, Taken, Then, Ticket, Tried,
+    Accepted, AcceptedBatch, Answer, BadRow, BatchStore, Counts, Delivery, DeliveryRecord, HandBack, Idempotency,
+    ItemQuery, JobStore, NewBatch, NewJob, NewRow, Next, Outbox, Outcome, Owner, Pin, Queue, Report, Room, StoreError,
+    StoredFile, StoredItems, Taken, Template, Then, Ticket, Tried, Work,
 };
 
 /// The name of the embedded store's file.
 const STORE: &str = "jobs.db";
+
+/// What the trash calls all files that a batch was made of: its id and this.
+const PINS: &str = ".pins";
 
 /// Names of results that are removed in one go.
 const TRASH_BATCH: u64 = 200;
@@ -58,15 +71,20 @@ pub struct Jobs(Arc<Inner>);
 struct Inner {
     engine: Engine,
     store: Arc<dyn JobStore>,
+    batches: Arc<dyn BatchStore>,
     queue: Arc<dyn Queue>,
     outbox: Arc<dyn Outbox>,
     results: Results,
     messenger: Messenger,
+    downloader: Downloader,
     settings: JobSettings,
+    batch_settings: BatchSettings,
     json_depth: usize,
     worker: Arc<Worker>,
     postman: Arc<Postman>,
     under_way: UnderWay,
+    /// There is much to sweep.
+    sweep_now: Notify,
     stopping: CancellationToken,
 }
 
@@ -118,15 +136,20 @@ impl Jobs {
         clock: Clock,
     ) -> Result<Self, OpenError> {
         let file = folder.path().join(STORE);
-        let store = Arc::new(Sqlite::open(&file, &settings.jobs, &settings.server.key_limits, clock.clone())?);
+        let limits =
+            StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
+        let store = Arc::new(Sqlite::open(&file, &limits, clock.clone())?);
         let messenger = Messenger::new(&settings.assets)?;
+        let json_depth = settings.design.json_depth;
+        let templates = Templates::new(store.clone(), results.clone(), settings.assets.pin_bytes, json_depth);
         let under_way = UnderWay::default();
         let worker = Arc::new(Worker {
             engine: engine.clone(),
             queue: store.clone(),
+            templates,
             results: results.clone(),
             settings: settings.jobs.clone(),
-            json_depth: settings.design.json_depth,
+            json_depth,
             clock: clock.clone(),
             under_way: under_way.clone(),
         });
@@ -134,15 +157,19 @@ impl Jobs {
         Ok(Self(Arc::new(Inner {
             engine,
             store: store.clone(),
+            batches: store.clone(),
             queue: store.clone(),
             outbox: store,
             results,
             messenger,
+            downloader: Downloader::new(&settings.assets)?,
             settings: settings.jobs.clone(),
-            json_depth: settings.design.json_depth,
+            batch_settings: settings.batches.clone(),
+            json_depth,
             worker,
             postman,
             under_way,
+            sweep_now: Notify::new(),
             stopping: CancellationToken::new(),
         })))
     }
@@ -290,14 +317,17 @@ impl Jobs {
         expired
     }
 
-    /// Sweeps every `interval`, for ever. Stops when dropped.
+    /// Sweeps every `interval`, and when a batch was removed, for ever. Stops when dropped.
     pub async fn keep_sweeping(&self, interval: Duration) -> Infallible {
         loop {
             let removed = self.sweep().await;
             if removed > 0 {
                 tracing::info!(removed, "removed expired jobs");
             }
-            tokio::time::sleep(interval).await;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.0.sweep_now.notified() => {}
+            }
         }
     }
 
@@ -311,7 +341,11 @@ impl Jobs {
         loop {
             let files = self.0.store.trash(TRASH_BATCH).await.map_err(|error| error.to_string())?;
             for file in &files {
-                self.0.results.remove(Area::Jobs, file).await.map_err(|error| error.to_string())?;
+                let removed = match file.strip_suffix(PINS).and_then(BatchId::parse) {
+                    Some(batch) => self.0.results.remove_pins(&batch).await,
+                    None => self.0.results.remove(Area::Jobs, file).await,
+                };
+                removed.map_err(|error| error.to_string())?;
                 self.0.store.removed(file).await.map_err(|error| error.to_string())?;
             }
             if (files.len() as u64) < TRASH_BATCH {

@@ -18,6 +18,7 @@ use object_store::{
     PutPayload, RetryConfig,
 };
 
+use super::batch::BatchId;
 use super::folder::DataFolder;
 use super::store::StoreError;
 use crate::assets::operators_client;
@@ -28,7 +29,7 @@ use crate::config::{Bucket, FileSettings};
 pub enum Area {
     /// Of the classic call.
     Links,
-    /// Of jobs.
+    /// Of jobs, and of rows of batches.
     Jobs,
 }
 
@@ -41,10 +42,15 @@ impl Area {
     }
 }
 
+/// Where the files that batches are made of are.
+const PINS: &str = "pins";
+
 /// Where results are. Cheap to clone.
 #[derive(Clone)]
 pub struct Results {
     store: Arc<dyn ObjectStore>,
+    /// Of files that batches are made of, a folder a batch.
+    pins: Arc<dyn ObjectStore>,
     bucket: Option<Signing>,
 }
 
@@ -110,9 +116,18 @@ impl Results {
         for area in [Area::Links, Area::Jobs] {
             folder.subfolder(area.folder()).map_err(|error| wrong(error.to_string()))?;
         }
-        let store = LocalFileSystem::new_with_prefix(folder.path()).map_err(|error| wrong(chain(&error)))?;
+        let pins = folder.subfolder(PINS).map_err(|error| wrong(error.to_string()))?;
+        for batch in std::fs::read_dir(&pins).map_err(|error| wrong(error.to_string()))?.flatten() {
+            let name = format!("{PINS}/{}", batch.file_name().to_string_lossy());
+            folder.subfolder(&name).map_err(|error| wrong(error.to_string()))?;
+        }
+        let open =
+            |path: &std::path::Path| LocalFileSystem::new_with_prefix(path).map_err(|error| wrong(chain(&error)));
         // Written elsewhere, on the disk, then renamed: a result is whole or not there.
-        Ok(Self { store: Arc::new(store.with_fsync(true)), bucket: None })
+        let store = open(folder.path())?.with_fsync(true);
+        // The folder of a batch goes with its last file.
+        let pins = open(&pins)?.with_fsync(true).with_automatic_cleanup(true);
+        Ok(Self { store: Arc::new(store), pins: Arc::new(pins), bucket: None })
     }
 
     fn in_bucket(settings: &FileSettings, bucket: &Bucket) -> Result<Self, String> {
@@ -133,7 +148,11 @@ impl Results {
             _ => return Err("set both TENTER_S3_ACCESS_KEY_ID and TENTER_S3_SECRET_ACCESS_KEY, or neither".into()),
         }
         let store = Arc::new(builder.build().map_err(|error| chain(&error))?);
-        Ok(Self { store: store.clone(), bucket: Some(Signing { store, prefix: bucket.prefix.as_str().into() }) })
+        Ok(Self {
+            store: store.clone(),
+            pins: store.clone(),
+            bucket: Some(Signing { store, prefix: bucket.prefix.as_str().into() }),
+        })
     }
 
     /// Stores `bytes` whole, over whatever had that name.
@@ -185,6 +204,36 @@ impl Results {
                 self.names(Area::Jobs).take(1).collect::<Vec<_>>().await.into_iter().try_for_each(|it| it.map(drop))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Stores a file that `batch` is made of, under its digest in hex; the same again changes nothing.
+    pub async fn put_pin(&self, batch: &BatchId, digest: &str, bytes: Bytes) -> Result<(), ResultError> {
+        self.pins.put(&self.pins_of(batch).join(digest), PutPayload::from(bytes)).await?;
+        Ok(())
+    }
+
+    /// That file.
+    pub async fn get_pin(&self, batch: &BatchId, digest: &str) -> Result<Bytes, ResultError> {
+        Ok(self.pins.get(&self.pins_of(batch).join(digest)).await?.bytes().await?)
+    }
+
+    /// Removes all files that `batch` was made of; gone already is as good.
+    pub async fn remove_pins(&self, batch: &BatchId) -> Result<(), ResultError> {
+        let mut files = self.pins.list(Some(&self.pins_of(batch)));
+        while let Some(file) = files.next().await {
+            match self.pins.delete(&file?.location).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn pins_of(&self, batch: &BatchId) -> Path {
+        match &self.bucket {
+            Some(bucket) => Path::from(format!("{}/{PINS}/{batch}", bucket.prefix)),
+            None => Path::from(batch.as_str()),
         }
     }
 

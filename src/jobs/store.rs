@@ -1,7 +1,9 @@
-//! What a store of jobs must do, whoever keeps it: three traits, one for each who asks.
+//! What a store of jobs must do, whoever keeps it: four traits, one for each who asks.
 //!
 //! All times are the store's own, so that front ends with different clocks agree. Everything returns a future: the embedded
 //! store works on a blocking thread, one in a cluster talks to a server.
+
+mod batches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,12 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+use super::batch::BatchId;
 use super::job::{Job, JobId, Listing};
 use super::moment::Moment;
+use crate::report::{Problem, Warning};
+
+pub use self::batches::{AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, StoredItems, Template};
 
 /// Whose job it is: the name of the key it came with; empty when calls need no key. Nobody sees another's jobs.
 pub type Owner = Arc<str>;
@@ -114,8 +120,8 @@ pub struct Ticket {
 pub struct Taken {
     /// To report with.
     pub ticket: Ticket,
-    /// As sent.
-    pub body: Bytes,
+    /// What to render.
+    pub work: Work,
     /// Name of its result: the same for every attempt, so that none leaves a file behind.
     pub file: String,
     /// What links start with.
@@ -135,13 +141,53 @@ pub enum Next {
     Nothing(Option<Moment>),
 }
 
+/// What a worker is to render.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A job: its body, as sent.
+    Job(Bytes),
+    /// A row of a batch.
+    Row {
+        /// Whose template it fills.
+        batch: BatchId,
+        /// From 1.
+        row: u64,
+        /// Its values, as [`NewRow`] had them.
+        values: Bytes,
+    },
+}
+
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// With a result, behind this link.
-    Done(String),
+    /// With a result.
+    Done(StoredFile),
     /// Without, for this reason.
     Error(String),
+}
+
+/// A result that is where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// What its caller follows.
+    pub link: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// Of its bytes.
+    pub sha256: [u8; 32],
+}
+
+/// What there is to say about the last attempt at a job besides how it ended. A store keeps `logs` of jobs, the rest of rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// For its log: whole lines.
+    pub logs: String,
+    /// What was drawn otherwise than written; bounded by whoever made the list.
+    pub warnings: Vec<Warning>,
+    /// Stages and their ms.
+    pub timings: Vec<(&'static str, f64)>,
+    /// What was wrong, each with its place; empty when it is done.
+    pub problems: Vec<Problem>,
 }
 
 /// Why a job is given back.
@@ -164,6 +210,10 @@ pub struct Counts {
     pub progress: u64,
     /// Webhooks not delivered yet.
     pub deliveries: u64,
+    /// Rows of batches that wait for a worker. Neither these nor the next are among the jobs.
+    pub rows_scheduled: u64,
+    /// Rows of batches being rendered.
+    pub rows_progress: u64,
 }
 
 /// Accepting jobs and telling about them: for the server.
@@ -178,11 +228,12 @@ pub trait JobStore: Send + Sync {
     fn remove<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, bool>;
     /// Resolves once the job has ended or is gone.
     fn ended<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, ()>;
-    /// When the result called `file` expires; `None` when it is no result of a finished job.
+    /// When the result called `file` expires; `None` when it is no result of a finished job, or of a row that is done. Such a
+    /// row lives as long as its batch; before that has completed, it expires when it would if it completed now.
     fn expiry<'a>(&'a self, id: &'a JobId, file: &'a str) -> Answer<'a, Option<Moment>>;
-    /// Forgets jobs that have expired; how many.
+    /// Forgets jobs and batches that have expired; how many.
     fn expire(&self) -> Answer<'_, u64>;
-    /// Names of results whose jobs are gone, at most `limit`.
+    /// Names of results whose jobs or batches are gone, at most `limit`.
     fn trash(&self, limit: u64) -> Answer<'_, Vec<String>>;
     /// That result is gone too.
     fn removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
@@ -190,7 +241,7 @@ pub trait JobStore: Send + Sync {
     fn counts(&self) -> Answer<'_, Counts>;
 }
 
-/// Handing jobs out and taking their outcome: for workers.
+/// Handing jobs out, and rows of batches ([`BatchStore`] says in which order), and taking their outcome: for workers.
 pub trait Queue: Send + Sync {
     /// The next job: of the owner with the fewest under way, the oldest that is due. `alone`: nothing else runs.
     fn take(&self, alone: bool) -> Answer<'_, Next>;
@@ -198,8 +249,8 @@ pub trait Queue: Send + Sync {
     fn ready(&self) -> BoxFuture<'_, ()>;
     /// How far it is, 0 to 100.
     fn progress<'a>(&'a self, ticket: &'a Ticket, percent: f64) -> Answer<'a, ()>;
-    /// It ended; `logs` is added to its log. False when the job is no longer ours: removed, or taken by another attempt.
-    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, logs: String) -> Answer<'a, bool>;
+    /// It ended. False when the job is no longer ours: removed, or taken by another attempt.
+    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, report: Report) -> Answer<'a, bool>;
     /// It did not end; somebody should try again.
     fn hand_back<'a>(&'a self, ticket: &'a Ticket, why: HandBack) -> Answer<'a, ()>;
 }
@@ -233,11 +284,11 @@ pub struct Room {
 pub struct Delivery {
     /// The same for every try.
     pub id: String,
-    /// `job.progress`, `job.done`, `job.error`.
+    /// `job.progress`, `job.done`, `job.error`, `item.done`, `item.error`, `batch.completed`.
     pub event: &'static str,
     /// Where to.
     pub url: String,
-    /// The job object as it was then.
+    /// The job object as it was then; the batch object; or the item with its batch's id as `batch`.
     pub body: String,
     /// Tries before this one.
     pub attempts: u32,

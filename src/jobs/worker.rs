@@ -11,16 +11,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::BatchId;
 use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
-use super::store::{HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
+use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
+use super::template::{NoTemplate, RowTemplate, Templates, check_filled};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
@@ -44,6 +47,7 @@ const MOST_WARNINGS: usize = 100;
 pub(super) struct Worker {
     pub(super) engine: Engine,
     pub(super) queue: Arc<dyn Queue>,
+    pub(super) templates: Templates,
     pub(super) results: Results,
     pub(super) settings: JobSettings,
     pub(super) json_depth: usize,
@@ -53,12 +57,24 @@ pub(super) struct Worker {
 
 /// Jobs that this process works on, each with what stops it.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, (Ticket, CancellationToken)>>>);
+pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, Begun>>>);
+
+struct Begun {
+    ticket: Ticket,
+    /// Whose row it is, if it is one.
+    batch: Option<BatchId>,
+    stop: CancellationToken,
+}
 
 impl UnderWay {
-    fn begin(&self, ticket: &Ticket) -> CancellationToken {
+    fn begin(&self, taken: &Taken) -> CancellationToken {
         let stop = CancellationToken::new();
-        self.lock().insert(ticket.id.clone(), (ticket.clone(), stop.clone()));
+        let batch = match &taken.work {
+            Work::Row { batch, .. } => Some(batch.clone()),
+            Work::Job(_) => None,
+        };
+        let ticket = taken.ticket.clone();
+        self.lock().insert(ticket.id.clone(), Begun { ticket, batch, stop: stop.clone() });
         stop
     }
 
@@ -68,16 +84,23 @@ impl UnderWay {
 
     /// Stops work on a job that nobody wants any more.
     pub(super) fn cancel(&self, id: &JobId) {
-        if let Some((_, stop)) = self.lock().get(id) {
-            stop.cancel();
+        if let Some(begun) = self.lock().get(id) {
+            begun.stop.cancel();
+        }
+    }
+
+    /// Stops work on the rows of a batch that nobody wants any more.
+    pub(super) fn cancel_batch(&self, id: &BatchId) {
+        for begun in self.lock().values().filter(|it| it.batch.as_ref() == Some(id)) {
+            begun.stop.cancel();
         }
     }
 
     pub(super) fn tickets(&self) -> Vec<Ticket> {
-        self.lock().values().map(|(ticket, _)| ticket.clone()).collect()
+        self.lock().values().map(|begun| begun.ticket.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (Ticket, CancellationToken)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Begun>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,9 +108,43 @@ impl UnderWay {
 /// A picture that is not stored yet.
 struct Rendered {
     bytes: Bytes,
+    sha256: [u8; 32],
     format: &'static dyn Format,
     timings: Timings,
     warnings: Vec<Warning>,
+}
+
+/// Why there is no picture.
+enum Failure {
+    /// Ends the job. With the stages up to then.
+    Error(Error, Timings),
+    /// Store or results failed; the job waits for them.
+    Later(String),
+    /// Nobody wants it any more.
+    Gone,
+}
+
+impl From<NoTemplate> for Failure {
+    fn from(none: NoTemplate) -> Self {
+        match none {
+            NoTemplate::Store(error) => Self::Later(error.to_string()),
+            NoTemplate::Gone => Self::Gone,
+            NoTemplate::Unreadable(error) => Self::Error(error, Timings::default()),
+        }
+    }
+}
+
+/// What to ask of the pipeline. `template`: that of a row's batch.
+fn request(work: &Work, template: Option<&RowTemplate>, json_depth: usize) -> Result<RenderRequest, Error> {
+    match (work, template) {
+        (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
+        (Work::Row { .. }, None) => Err(Error::Internal("a row without its template".into())),
+        (Work::Job(body), _) => {
+            let JobRequest { design, options, format, .. } = JobRequest::read(body, json_depth)?;
+            let pages = Pages::of(&options, format);
+            Ok(RenderRequest { design, at: DESIGN.into(), options, format, pages })
+        }
+    }
 }
 
 impl Worker {
@@ -147,6 +204,7 @@ impl Worker {
             Next::Alone => {} // not when asked for one that may be alone
             Next::Nothing(due) => {
                 drop(slot);
+                self.templates.clear();
                 let now = Moment::now(&self.clock);
                 let sleep =
                     due.map_or(LONGEST_REST, |due| due.since(now).clamp(Duration::from_millis(1), LONGEST_REST));
@@ -162,12 +220,12 @@ impl Worker {
 
     /// One attempt at one job, to its end.
     async fn work(&self, taken: Taken) {
-        let stop = self.under_way.begin(&taken.ticket);
+        let stop = self.under_way.begin(&taken);
         let attempt = AssertUnwindSafe(self.attempt(&taken, &stop)).catch_unwind().await;
         if attempt.is_err() {
             // The message is in the log already; the job must not stay behind.
             let error = Error::Internal("panic beside the CPU pool".into());
-            self.fail(&taken.ticket, &error, String::new()).await;
+            self.fail(&taken.ticket, &error, Report::default()).await;
         }
         self.under_way.end(&taken.ticket.id);
     }
@@ -180,40 +238,55 @@ impl Worker {
             tracing::info!(%id, "job removed while it was rendered");
             return self.forget(taken).await;
         };
-        let (rendered, mut logs) = match rendered {
-            Ok(rendered) => {
-                let logs = self.log_of(&rendered);
-                (rendered, logs)
+        let (rendered, mut report) = match rendered {
+            Ok(mut rendered) => {
+                let report = self.report_of(&mut rendered);
+                (rendered, report)
             }
-            Err((error, timings)) => return self.fail(&taken.ticket, &error, self.stages(&timings)).await,
+            Err(Failure::Later(reason)) => return self.not_stored(taken, &reason).await,
+            Err(Failure::Gone) => return self.forget(taken).await,
+            Err(Failure::Error(error, timings)) => {
+                return self.fail(&taken.ticket, &error, self.stages(&timings)).await;
+            }
         };
         let storing = Instant::now();
-        let output = match self.store(taken, rendered).await {
-            Ok(output) => output,
+        let file = match self.store(taken, rendered).await {
+            Ok(file) => file,
             Err(reason) => return self.not_stored(taken, &reason).await,
         };
+        let stored_ms = ms(storing.elapsed());
         // Writing to a string cannot fail.
-        let _ = writeln!(logs, "{} stored in {:.1} ms", self.now(), ms(storing.elapsed()));
-        if self.finish(&taken.ticket, Outcome::Done(output), logs).await {
+        let _ = writeln!(report.logs, "{} stored in {stored_ms:.1} ms", self.now());
+        report.timings.push(("store", stored_ms));
+        if self.finish(&taken.ticket, Outcome::Done(file), report).await {
             tracing::info!(%id, attempt, total_ms = begun.elapsed().as_millis() as u64, "job done");
         } else {
             self.forget(taken).await;
         }
     }
 
-    async fn render(&self, taken: &Taken) -> Result<Rendered, (Error, Timings)> {
+    async fn render(&self, taken: &Taken) -> Result<Rendered, Failure> {
+        let template = match &taken.work {
+            Work::Job(_) => None,
+            Work::Row { batch, .. } => Some(self.templates.of(batch).await?),
+        };
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
-        let mut session = admitted.map_err(|error| (error, Timings::default()))?;
+        let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
+        if let Some(template) = &template {
+            session.pin(template.pins.clone());
+        }
         let (tell, told) = watch::channel((0, 0));
         session.on_progress(Arc::new(move |done, total| {
             tell.send_replace((done, total));
         }));
-        let (body, depth) = (taken.body.clone(), self.json_depth);
+        let (work, filled_in, depth) = (taken.work.clone(), template.clone(), self.json_depth);
         let rendering = async {
-            let request = session.work(Stage::Parse, move || JobRequest::read(&body, depth)).await??;
-            let JobRequest { design, options, format, .. } = request;
-            let pages = Pages::of(&options, format);
-            let rendered = session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
+            let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), depth)).await??;
+            let format = request.format;
+            let rendered = session.render(request).await?;
+            if template.is_some() {
+                check_filled(&rendered.warnings)?;
+            }
             Ok::<_, Error>((rendered, format))
         };
         let rendered = tokio::select! {
@@ -226,11 +299,17 @@ impl Worker {
             Ok((rendered, format)) => {
                 let warnings = rendered.warnings;
                 match rendered.pages.into_iter().next() {
-                    Some(page) => Ok(Rendered { bytes: page.bytes.into(), format, timings, warnings }),
-                    None => Err((Error::Internal("a render without pages".into()), timings)),
+                    Some(page) => {
+                        let sha256 = Sha256::digest(&page.bytes).into();
+                        Ok(Rendered { bytes: page.bytes.into(), sha256, format, timings, warnings })
+                    }
+                    None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
             }
-            Err(error) => Err((flat(error), timings)),
+            Err(error) => match template.and_then(|it| it.files.take_trouble()) {
+                Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
+                _ => Err(Failure::Error(flat(error), timings)),
+            },
         }
     }
 
@@ -250,12 +329,13 @@ impl Worker {
     }
 
     /// The link to what is stored now.
-    async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<String, String> {
-        let Rendered { bytes, format, .. } = rendered;
-        let (file, lifetime) = (&taken.file, self.settings.lifetime);
+    async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
+        let Rendered { bytes, sha256, format, .. } = rendered;
+        let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
         let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
         stored.map_err(|error| error.to_string())?;
-        self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await.map_err(|error| error.to_string())
+        let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
+        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256 })
     }
 
     /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
@@ -266,7 +346,7 @@ impl Worker {
             let hours = self.settings.result_patience.as_secs_f64() / 3600.0;
             let error = format!("the result could not be stored for {hours:.1} h (TENTER_RESULT_PATIENCE)");
             tracing::error!(%id, reason, "job given up: its result cannot be stored");
-            self.finish(&taken.ticket, Outcome::Error(error), String::new()).await;
+            self.finish(&taken.ticket, Outcome::Error(error), Report::default()).await;
             return;
         }
         let after = age.clamp(*STORE_AGAIN.start(), *STORE_AGAIN.end());
@@ -282,7 +362,7 @@ impl Worker {
         }
     }
 
-    async fn fail(&self, ticket: &Ticket, error: &Error, logs: String) {
+    async fn fail(&self, ticket: &Ticket, error: &Error, mut report: Report) {
         let id = &ticket.id;
         let told = if error.kind() == Kind::Internal {
             tracing::error!(%id, %error, "job failed");
@@ -291,14 +371,16 @@ impl Worker {
             tracing::info!(%id, %error, "job failed");
             error.to_string()
         };
-        let logs =
-            error.problems().iter().fold(logs, |logs, problem| logs + &format!("{} error {problem}\n", self.now()));
-        self.finish(ticket, Outcome::Error(told), logs).await;
+        report.problems = error.problems().to_vec();
+        for problem in error.problems() {
+            let _ = writeln!(report.logs, "{} error {problem}", self.now());
+        }
+        self.finish(ticket, Outcome::Error(told), report).await;
     }
 
     /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
-    async fn finish(&self, ticket: &Ticket, outcome: Outcome, logs: String) -> bool {
-        self.insist("cannot note the end of a job", || self.queue.finish(ticket, outcome.clone(), logs.clone())).await
+    async fn finish(&self, ticket: &Ticket, outcome: Outcome, report: Report) -> bool {
+        self.insist("cannot note the end of a job", || self.queue.finish(ticket, outcome.clone(), report.clone())).await
     }
 
     async fn hand_back(&self, ticket: &Ticket, why: HandBack) {
@@ -321,23 +403,27 @@ impl Worker {
         Moment::now(&self.clock)
     }
 
-    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning.
-    fn log_of(&self, rendered: &Rendered) -> String {
-        let mut text = self.stages(&rendered.timings);
+    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning; the warnings are taken out of `rendered`.
+    fn report_of(&self, rendered: &mut Rendered) -> Report {
+        let mut report = self.stages(&rendered.timings);
         let now = self.now();
-        for warning in rendered.warnings.iter().take(MOST_WARNINGS) {
-            let _ = writeln!(text, "{now} warning {warning}");
+        report.warnings = std::mem::take(&mut rendered.warnings);
+        let more = report.warnings.len().saturating_sub(MOST_WARNINGS);
+        report.warnings.truncate(MOST_WARNINGS);
+        for warning in &report.warnings {
+            let _ = writeln!(report.logs, "{now} warning {warning}");
         }
-        if let Some(more) = rendered.warnings.len().checked_sub(MOST_WARNINGS).filter(|it| *it > 0) {
-            let _ = writeln!(text, "{now} and {more} more warnings");
+        if more > 0 {
+            let _ = writeln!(report.logs, "{now} and {more} more warnings");
         }
-        text
+        report
     }
 
-    fn stages(&self, timings: &Timings) -> String {
-        let stages: Vec<_> =
-            timings.iter().map(|(stage, took)| format!("{} {:.1} ms", stage.as_str(), ms(took))).collect();
-        if stages.is_empty() { String::new() } else { format!("{} {}\n", self.now(), stages.join(", ")) }
+    fn stages(&self, timings: &Timings) -> Report {
+        let timings: Vec<_> = timings.iter().map(|(stage, took)| (stage.as_str(), ms(took))).collect();
+        let words: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
+        let logs = if words.is_empty() { String::new() } else { format!("{} {}\n", self.now(), words.join(", ")) };
+        Report { logs, timings, ..Report::default() }
     }
 }
 

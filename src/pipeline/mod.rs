@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout};
 use self::admission::{Admission, Place, Turn};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
-use crate::assets::AssetCounts;
+use crate::assets::{AssetCounts, Pins};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::pool::{PARSERS, Pool};
@@ -134,6 +134,7 @@ impl Engine {
             at_work: Duration::ZERO,
             abandoned: Arc::default(),
             progress: None,
+            pins: None,
         }
     }
 
@@ -180,6 +181,7 @@ pub struct Session {
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
+    pins: Option<Arc<Pins>>,
 }
 
 /// Told after each page: how many are done, and how many there are.
@@ -189,6 +191,11 @@ impl Session {
     /// `progress` hears about each page of the renders to come; it must return quickly.
     pub fn on_progress(&mut self, progress: Progress) {
         self.progress = Some(progress);
+    }
+
+    /// The renders to come are rows of a batch, which are all made of the same files: those of `pins`.
+    pub fn pin(&mut self, pins: Arc<Pins>) {
+        self.pins = Some(pins);
     }
 
     fn progressed(&self, done: usize, total: usize) {

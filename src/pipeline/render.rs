@@ -105,8 +105,9 @@ impl Session {
         });
         let prepared = Arc::new(prepared.await??);
 
-        let loaded =
-            self.wait_aside(Stage::Assets, rooms.load(&prepared.requests, &prepared.families, &options)).await?;
+        let pins = self.pins.clone();
+        let loaded = rooms.load(&prepared.requests, &prepared.families, &options, pins.as_deref());
+        let loaded = self.wait_aside(Stage::Assets, loaded).await?;
         check_images(&loaded.assets, &options)?;
         let loaded = Arc::new(loaded);
 

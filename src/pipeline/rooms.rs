@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::assets::svg::SvgFonts;
-use crate::assets::{AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, WebFace};
+use crate::assets::{
+    AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, Pins, WebFace,
+};
 use crate::config::{DesignLimits, RasterizerChoice, Settings};
 use crate::design::resolve::FamilyUse;
 use crate::error::Error;
@@ -77,10 +79,12 @@ impl Rooms {
         requests: &AssetRequests,
         families: &[FamilyUse],
         options: &RenderOptions,
+        pins: Option<&Pins>,
     ) -> Loaded {
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
         let families = self.load_families(families, options.font_load_timeout);
-        let (assets, (web_faces, web_failures)) = futures_util::join!(self.loader.load(requests, &timeouts), families);
+        let assets = self.loader.load(requests, &timeouts, pins);
+        let (assets, (web_faces, web_failures)) = futures_util::join!(assets, families);
         Loaded { assets, web_faces, web_failures }
     }
 

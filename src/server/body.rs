@@ -10,24 +10,37 @@ use crate::config::ServerSettings;
 
 /// Refuses anything but JSON in UTF-8 (http-api.md §1).
 pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    media_type(headers, JSON, |found| found.eq_ignore_ascii_case(JSON).then_some(()))
+}
+
+const JSON: &str = "application/json";
+
+/// What `known` makes of the media type, which comes without parameters; the body must be in UTF-8 and not packed.
+/// `accepted`: for the message.
+pub(super) fn media_type<T>(
+    headers: &HeaderMap,
+    accepted: &'static str,
+    known: impl Fn(&str) -> Option<T>,
+) -> Result<T, Refusal> {
+    let refused = |found| Refusal::MediaType { found, accepted };
     let found = headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
     let mut parts = found.as_deref().unwrap_or_default().split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|it| it.eq_ignore_ascii_case("application/json"));
+    let kind = parts.next().and_then(known);
     let is_utf8 = parts.filter(|it| !it.is_empty()).all(|parameter| match parameter.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
             matches!(value.trim().trim_matches('"').to_ascii_lowercase().as_str(), "utf-8" | "utf8")
         }
         _ => true,
     });
-    if !is_json || !is_utf8 {
-        return Err(Refusal::MediaType(match found {
+    let Some(kind) = kind.filter(|_| is_utf8) else {
+        return Err(refused(match found {
             Some(found) => format!("found content-type: {found}"),
             None => "the content-type is missing".into(),
         }));
-    }
+    };
     match headers.get(header::CONTENT_ENCODING).map(|it| it.as_bytes()) {
-        None | Some(b"identity") => Ok(()),
-        Some(found) => Err(Refusal::MediaType(format!("found content-encoding: {}", String::from_utf8_lossy(found)))),
+        None | Some(b"identity") => Ok(kind),
+        Some(found) => Err(refused(format!("found content-encoding: {}", String::from_utf8_lossy(found)))),
     }
 }
 

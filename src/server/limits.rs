@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn limits(rate: u32, concurrency: usize) -> Limits {
-        let key_limits = KeyLimits { rate, concurrency, jobs: 0 };
+        let key_limits = KeyLimits { rate, concurrency, ..KeyLimits::default() };
         Limits::new(&ServerSettings { key_limits, ..ServerSettings::default() })
     }
 

@@ -45,6 +45,8 @@ struct JobGauges {
     scheduled: Gauge,
     progress: Gauge,
     deliveries: Gauge,
+    rows_scheduled: Gauge,
+    rows_progress: Gauge,
     /// 1 when the store answered, else 0, and then the others are old.
     store_up: Gauge,
 }
@@ -106,6 +108,8 @@ impl Metrics {
         let jobs = JobGauges::default();
         registry.register("jobs_scheduled", "Jobs waiting for a worker", jobs.scheduled.clone());
         registry.register("jobs_progress", "Jobs being rendered", jobs.progress.clone());
+        registry.register("rows_scheduled", "Rows of batches that wait for a worker", jobs.rows_scheduled.clone());
+        registry.register("rows_progress", "Rows of batches being rendered", jobs.rows_progress.clone());
         registry.register("webhooks_waiting", "Webhooks not delivered yet", jobs.deliveries.clone());
         registry.register("jobs_store_up", "1 when the store of jobs answers, else 0", jobs.store_up.clone());
         registry.register_collector(Box::new(Now(engine.clone())));
@@ -197,11 +201,13 @@ pub(super) async fn serve(State(app): State<App>, uri: Uri, headers: HeaderMap) 
     }
     let gauges = &app.metrics.jobs;
     match app.jobs.counts().await {
-        Ok(Counts { scheduled, progress, deliveries }) => {
+        Ok(Counts { scheduled, progress, deliveries, rows_scheduled, rows_progress }) => {
             let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
             gauges.scheduled.set(as_gauge(scheduled));
             gauges.progress.set(as_gauge(progress));
             gauges.deliveries.set(as_gauge(deliveries));
+            gauges.rows_scheduled.set(as_gauge(rows_scheduled));
+            gauges.rows_progress.set(as_gauge(rows_progress));
             gauges.store_up.set(1);
         }
         Err(error) => {

@@ -1,11 +1,12 @@
-//! HTTP only: the classic render call, jobs, links to results, health.
+//! HTTP only: the classic render call, jobs, batches, links to results, health.
 //!
 //! In: the router and what every request passes (request id, log line, panics, CORS); one file an endpoint or concern.
 //! Not in: what a render is (`pipeline`), what becomes of a job (`jobs`), settings' names beyond the messages that name them.
-//! Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `json`, `report`, `config`, `error`; axum and hyper
+//! Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `rows` (how they are written), `json`, `report`, `config`, `error`; axum and hyper
 //! appear only here.
 
 mod auth;
+mod batches;
 mod body;
 mod files;
 mod health;
@@ -87,6 +88,12 @@ pub fn router(app: App) -> Router {
         .route("/api/renders/{id}", get(renders::show).delete(renders::remove))
         .route("/api/renders/{id}/deliveries", get(renders::deliveries))
         .route("/api/renders/{id}/deliveries/{delivery}/retry", post(renders::retry))
+        .route("/api/batches", post(batches::create).get(batches::list))
+        .route("/api/batches/{id}", get(batches::show).delete(batches::remove))
+        .route("/api/batches/{id}/items", get(batches::items))
+        .route("/api/batches/{id}/manifest", get(batches::manifest))
+        .route("/api/batches/{id}/archive", get(batches::archive))
+        .route("/api/batches/{id}/retry", post(batches::retry))
         .route("/files/{name}", get(files::serve))
         .route("/openapi.json", get(openapi::serve))
         .route("/metrics", get(metrics::serve))

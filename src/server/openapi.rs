@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-pub(super) use self::bodies::{Bytes, ClassicCall, JobCall, JobErrors, RenderErrors};
-use super::{files, health, metrics, render, renders};
+pub(super) use self::bodies::{BatchBody, Bytes, ClassicCall, JobCall, JobErrors, RenderErrors};
+use super::{batches, files, health, metrics, render, renders};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,14 @@ use super::{files, health, metrics, render, renders};
         renders::remove,
         renders::deliveries,
         renders::retry,
+        batches::create,
+        batches::list,
+        batches::show,
+        batches::items,
+        batches::manifest,
+        batches::archive,
+        batches::retry,
+        batches::remove,
         files::serve,
         metrics::serve,
         health::live,

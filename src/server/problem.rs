@@ -18,8 +18,13 @@ use crate::report::Problem;
 pub(super) enum Refusal {
     /// No key, or not one of ours.
     Key,
-    /// The body is not declared as plain JSON; what was found.
-    MediaType(String),
+    /// The body is not declared as what is read here.
+    MediaType {
+        /// What it is declared as.
+        found: String,
+        /// Media types.
+        accepted: &'static str,
+    },
     /// The body has more bytes than this.
     BodyTooLarge {
         /// `TENTER_REQUEST_MAX_BYTES`.
@@ -51,6 +56,13 @@ pub(super) enum Refusal {
     OtherBody,
     /// As many jobs are unfinished as may be: the limit, and its setting.
     JobsFull {
+        /// The setting's value.
+        limit: u64,
+        /// Its name.
+        setting: &'static str,
+    },
+    /// Rows of batches are unfinished, and with these they would be more than may be.
+    RowsFull {
         /// The setting's value.
         limit: u64,
         /// Its name.
@@ -114,12 +126,14 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Key => StatusCode::UNAUTHORIZED,
-            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::AnswerTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody | Self::Header(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
             Self::OtherBody => StatusCode::CONFLICT,
-            Self::JobsFull { .. } | Self::TooOften { .. } | Self::TooManyAtOnce { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::JobsFull { .. } | Self::RowsFull { .. } | Self::TooOften { .. } | Self::TooManyAtOnce { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -139,8 +153,8 @@ impl Refusal {
     fn message(&self) -> String {
         match self {
             Self::Key => "missing or unknown API key; send it as ?KEY=… or as Authorization: Bearer …".into(),
-            Self::MediaType(found) => {
-                format!("{found}; accepted: content-type: application/json, UTF-8, without content-encoding")
+            Self::MediaType { found, accepted } => {
+                format!("{found}; accepted: content-type: {accepted}, UTF-8, without content-encoding")
             }
             Self::BodyTooLarge { limit } => {
                 format!("payload too large: the request body has more than {limit} bytes (TENTER_REQUEST_MAX_BYTES)")
@@ -157,9 +171,16 @@ impl Refusal {
             Self::Method => "this path does not take this method; see the allow header".into(),
             Self::Header(name, accepted) => format!("the header {name} cannot be used; accepted: {accepted}"),
             Self::Query(name, accepted) => format!("the query parameter {name} cannot be used; accepted: {accepted}"),
-            Self::OtherBody => "this Idempotency-Key came before with another body; use a new key for a new job".into(),
+            Self::OtherBody => {
+                "this Idempotency-Key came before with another body; use a new key for a new job or batch".into()
+            }
             Self::JobsFull { limit, setting } => {
                 format!("{limit} jobs are unfinished, and no more may be ({setting}); try again later")
+            }
+            Self::RowsFull { limit, setting } => {
+                format!(
+                    "with these rows more than {limit} would be unfinished ({setting}); try again later, or send fewer"
+                )
             }
             Self::TooOften { limit, retry_after } => {
                 format!("more than {limit} renders and jobs a minute (TENTER_KEY_RATE); try again in {retry_after} s")
@@ -206,7 +227,7 @@ impl IntoResponse for Refusal {
             Self::TooManyAtOnce { .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
-            Self::JobsFull { .. } | Self::Store(_) => {
+            Self::JobsFull { .. } | Self::RowsFull { .. } | Self::Store(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(COME_BACK_SECONDS));
             }
             // The rest of the body is not read; the connection cannot be used again.

@@ -21,7 +21,7 @@ pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 const KEY_CHARS: usize = 255;
 
 /// Jobs of a page of the list: the default, and the most.
-const PER_PAGE: u64 = 100;
+pub(super) const PER_PAGE: u64 = 100;
 
 /// POST /api/renders
 #[utoipa::path(
@@ -90,7 +90,7 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     Ok(response)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = key.to_str().ok().filter(|it| (1..=KEY_CHARS).contains(&it.len()));
     key.map(|it| Some(it.to_owned())).ok_or(Refusal::Header("idempotency-key", "1 to 255 printable ASCII characters"))
@@ -123,7 +123,7 @@ pub(super) async fn show(
 }
 
 /// Nobody may keep what changes by the second.
-fn fresh(answer: impl IntoResponse) -> Response {
+pub(super) fn fresh(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
 }
 
@@ -141,23 +141,29 @@ fn fresh(answer: impl IntoResponse) -> Response {
 )]
 pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
     let owner: Owner = app.keys.check(&uri, &headers)?.unwrap_or_default().into();
-    let (mut page, mut per_page) = (1, PER_PAGE);
+    let (offset, limit) = paging(&uri, PER_PAGE)?;
+    let listing: Listing = app.jobs.list(&owner, offset, limit).await?;
+    Ok(fresh(Json(listing)))
+}
+
+/// How many entries of a list to leave out, and how many to tell: `page` (from 1) and `per_page` (up to `most`).
+pub(super) fn paging(uri: &Uri, most: u64) -> Result<(u64, u64), Refusal> {
+    let (mut page, mut per_page) = (1, most);
     for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         let number = || value.parse::<u64>().ok().filter(|it| *it > 0);
         match &*name {
             "page" => {
-                let most = u64::from(u32::MAX);
-                page = number().filter(|it| *it <= most).ok_or(Refusal::Query("page", "a whole number from 1"))?;
+                let last = u64::from(u32::MAX);
+                page = number().filter(|it| *it <= last).ok_or(Refusal::Query("page", "a whole number from 1"))?;
             }
             "per_page" => {
                 let accepted = Refusal::Query("per_page", "a whole number from 1 to 100");
-                per_page = number().filter(|it| *it <= PER_PAGE).ok_or(accepted)?;
+                per_page = number().filter(|it| *it <= most).ok_or(accepted)?;
             }
             _ => {}
         }
     }
-    let listing: Listing = app.jobs.list(&owner, (page - 1) * per_page, per_page).await?;
-    Ok(fresh(Json(listing)))
+    Ok(((page - 1) * per_page, per_page))
 }
 
 /// DELETE /api/renders/{id}

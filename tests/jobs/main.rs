@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 #[path = "../support/program.rs"]
 mod program;
+#[path = "../support/receiver.rs"]
 mod receiver;
 mod s3;
 #[path = "../support/service.rs"]

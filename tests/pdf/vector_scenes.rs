@@ -59,7 +59,7 @@ impl Scenes {
         let pages: Vec<usize> = (0..design.pages.len()).collect();
         let requests = resolve::asset_requests(&design, &pages, &options);
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
-        let assets = self.runtime.block_on(self.loader.load(&requests, &timeouts));
+        let assets = self.runtime.block_on(self.loader.load(&requests, &timeouts, None));
         let (fonts, _) = resolve::font_set(&design, &pages, &assets, &self.library, &[], &options).unwrap();
         let mut layouter = Layouter::new(fonts);
         let resolved =

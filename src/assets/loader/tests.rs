@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::*;
 use crate::assets::testing::{local_limits, serve, serve_raw, tiny_png};
-use crate::assets::{AssetError, AssetRequest};
+use crate::assets::{AssetError, AssetRequest, Pinned};
 use crate::report::JsonPath;
 
 const TIMEOUTS: AssetTimeouts = AssetTimeouts { image: Duration::from_secs(30), font: Duration::from_secs(30) };
@@ -69,7 +69,7 @@ async fn load_answers_for_every_url_once() {
     let (server, asked) = images().await;
     let good = format!("{server}/public/a.png");
     let urls = [&good, &png_url(), "file:///etc/passwd", &good, "notacolor", &format!("{server}/missing")];
-    let set = loader(&local_limits()).load(&requests(&urls), &TIMEOUTS).await;
+    let set = loader(&local_limits()).load(&requests(&urls), &TIMEOUTS, None).await;
     for url in [&good, &png_url()] {
         assert_eq!(pixels(&set, url).len(), 8);
     }
@@ -94,7 +94,7 @@ async fn load_answers_for_every_url_once() {
 async fn load_refused_addresses_name_the_setting() {
     let loader = loader(&AssetLimits::default());
     let urls = ["http://127.0.0.1/a.png", "http://169.254.169.254/", "http://[::ffff:127.0.0.1]/", "http://localhost/"];
-    let set = loader.load(&requests(&urls), &TIMEOUTS).await;
+    let set = loader.load(&requests(&urls), &TIMEOUTS, None).await;
     assert_eq!(set.failures().len(), urls.len());
     for error in set.failures() {
         assert!(error.to_string().contains("TENTER_ALLOW_ADDRESSES"), "{error}");
@@ -104,7 +104,7 @@ async fn load_refused_addresses_name_the_setting() {
 
 #[tokio::test]
 async fn load_tells_each_place_that_asks() {
-    let set = loader(&AssetLimits::default()).load(&requests(&["", ""]), &TIMEOUTS).await;
+    let set = loader(&AssetLimits::default()).load(&requests(&["", ""]), &TIMEOUTS, None).await;
     let places: Vec<&str> = set.failures().iter().map(|error| &*error.element).collect();
     assert_eq!(places, ["el-0", "el-1"]);
     assert_eq!(set.get("").expect("requested").expect_err("empty").element.as_ref(), "el-0");
@@ -116,7 +116,7 @@ async fn load_timeout_is_told_by_kind() {
     let mut requests = requests(&[format!("{server}/slow/a.png")]);
     requests.push(font(&format!("{server}/slow/a.ttf"), "Brand"));
     let timeouts = AssetTimeouts { image: Duration::from_millis(50), font: Duration::from_millis(40) };
-    let set = loader(&local_limits()).load(&requests, &timeouts).await;
+    let set = loader(&local_limits()).load(&requests, &timeouts, None).await;
     let told: Vec<String> = set.failures().iter().map(AssetError::to_string).collect();
     assert_eq!(
         told,
@@ -141,7 +141,7 @@ async fn load_slow_one_does_not_hold_up_others() {
     requests.push(font(&format!("http://{slow}/"), "Brand"));
     requests.push(AssetRequest { kind: AssetKind::Image, ..font(&good, "el-0") });
     let timeouts = AssetTimeouts { font: Duration::from_millis(50), ..TIMEOUTS };
-    let set = loader(&local_limits()).load(&requests, &timeouts).await;
+    let set = loader(&local_limits()).load(&requests, &timeouts, None).await;
     assert_eq!(set.failures().len(), 1);
     assert_eq!(pixels(&set, &good).len(), 8);
 }
@@ -154,7 +154,7 @@ async fn load_cache_follows_the_server() {
         asked.store(0, Ordering::SeqCst);
         let urls = [format!("{server}/{control}/a.png")];
         for _ in 0..3 {
-            assert_eq!(pixels(&loader.load(&requests(&urls), &TIMEOUTS).await, &urls[0]).len(), 8);
+            assert_eq!(pixels(&loader.load(&requests(&urls), &TIMEOUTS, None).await, &urls[0]).len(), 8);
         }
         assert_eq!(asked.load(Ordering::SeqCst), times_asked, "{control}");
     }
@@ -165,7 +165,7 @@ async fn load_failures_are_not_cached() {
     let (server, asked) = images().await;
     let loader = loader(&local_limits());
     for _ in 0..2 {
-        loader.load(&requests(&[format!("{server}/missing")]), &TIMEOUTS).await;
+        loader.load(&requests(&[format!("{server}/missing")]), &TIMEOUTS, None).await;
     }
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
@@ -185,7 +185,7 @@ async fn load_not_modified_keeps_the_decoded_picture() {
     let loader = loader(&local_limits());
     let mut ids = Vec::new();
     for _ in 0..3 {
-        let set = loader.load(&requests(&[&url]), &TIMEOUTS).await;
+        let set = loader.load(&requests(&[&url]), &TIMEOUTS, None).await;
         let Some(Ok(Asset::Picture(picture))) = set.get(&url) else { panic!("{set:?}") };
         ids.push(picture.pixels.id());
     }
@@ -197,7 +197,7 @@ async fn load_not_modified_keeps_the_decoded_picture() {
 async fn load_equal_data_urls_share_one_picture() {
     let loader = loader(&AssetLimits::default());
     let id = async || {
-        let set = loader.load(&requests(&[png_url()]), &TIMEOUTS).await;
+        let set = loader.load(&requests(&[png_url()]), &TIMEOUTS, None).await;
         let Some(Ok(Asset::Picture(picture))) = set.get(&png_url()) else { panic!("{set:?}") };
         picture.pixels.id()
     };
@@ -209,7 +209,7 @@ async fn load_image_that_is_none() {
     let url = "data:image/png;base64,aGVsbG8=";
     let mut requests = requests(&[url]);
     requests.push(font(url, "Brand"));
-    let set = loader(&AssetLimits::default()).load(&requests, &TIMEOUTS).await;
+    let set = loader(&AssetLimits::default()).load(&requests, &TIMEOUTS, None).await;
     assert!(matches!(set.failures()[0].reason, Reason::Unreadable(_)), "{:?}", set.failures());
     let text = set.failures()[0].to_string();
     assert!(text.starts_with("image with id el-0 url: data:image/png;base64,… (30 characters): "), "{text}");
@@ -222,7 +222,7 @@ async fn load_url_of_two_kinds_is_the_one_it_can_be() {
     let mut both = AssetRequests::default();
     both.push(font(&url, "Brand"));
     both.push(AssetRequest { kind: AssetKind::Image, ..font(&url, "el-0") });
-    let set = loader(&AssetLimits::default()).load(&both, &TIMEOUTS).await;
+    let set = loader(&AssetLimits::default()).load(&both, &TIMEOUTS, None).await;
     assert_eq!(pixels(&set, &url).len(), 8);
     assert_eq!(set.failures().len(), 1);
     assert_eq!(set.failures()[0].kind, AssetKind::Font);
@@ -236,7 +236,7 @@ async fn load_can_be_dropped_and_shared() {
     let (server, asked) = images().await;
     let loader = loader(&local_limits());
     let slow = requests(&[format!("{server}/slow/a.png")]);
-    let mut dropped = Box::pin(assert_send(loader.load(&slow, &TIMEOUTS)));
+    let mut dropped = Box::pin(assert_send(loader.load(&slow, &TIMEOUTS, None)));
     while asked.load(Ordering::SeqCst) == 0 {
         assert!(futures_util::poll!(dropped.as_mut()).is_pending());
         tokio::task::yield_now().await;
@@ -245,7 +245,7 @@ async fn load_can_be_dropped_and_shared() {
     // Two at once for one URL ask the server once.
     asked.store(0, Ordering::SeqCst);
     let wanted = requests(&[format!("{server}/no-store/a.png")]);
-    let (a, b) = tokio::join!(loader.load(&wanted, &TIMEOUTS), loader.load(&wanted, &TIMEOUTS));
+    let (a, b) = tokio::join!(loader.load(&wanted, &TIMEOUTS, None), loader.load(&wanted, &TIMEOUTS, None));
     assert!(a.failures().is_empty() && b.failures().is_empty());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
@@ -255,4 +255,23 @@ fn loader_wrong_network_stops_the_start() {
     let limits = AssetLimits { allow_addresses: vec!["10/8".to_owned()], ..AssetLimits::default() };
     let error = Loader::new(&limits, Arc::new(Pool::new(1).expect("a thread"))).expect_err("no network");
     assert!(error.to_string().starts_with("TENTER_ALLOW_ADDRESSES: \"10/8\""), "{error}");
+}
+
+#[tokio::test]
+async fn load_for_a_batch_asks_once_whatever_the_server_allows() {
+    let (server, asked) = images().await;
+    let loader = loader(&local_limits());
+    let wanted = requests(&[format!("{server}/no-store/a.png#x")]);
+    let pins = Pins::new(1 << 20, []);
+    for _ in 0..3 {
+        assert_eq!(loader.load(&wanted, &TIMEOUTS, Some(&pins)).await.failures().len(), 0);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let pinned = pins.take_new();
+    assert_eq!((pinned.len(), &*pinned[0].url), (1, &*format!("{server}/no-store/a.png")));
+    assert_eq!(pinned[0].sha256, ContentHash::of(&tiny_png()));
+
+    let other = Pinned { sha256: ContentHash::of(b"another picture"), ..pinned[0].clone() };
+    let set = loader.load(&wanted, &TIMEOUTS, Some(&Pins::new(1 << 20, [other]))).await;
+    assert!(set.failures()[0].to_string().contains("has changed since the batch began"), "{}", set.failures()[0]);
 }

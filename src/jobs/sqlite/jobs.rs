@@ -11,7 +11,7 @@ use crate::jobs::moment::Moment;
 use crate::jobs::store::{Accepted, Answer, Counts, Idempotency, JobStore, NewJob, Owner};
 
 /// A worker that lost its job may still be storing the result: it is looked for after this time, when it must be there.
-const STORING: Duration = Duration::from_secs(120);
+pub(super) const STORING: Duration = Duration::from_secs(120);
 
 /// Jobs that expire in one transaction.
 const BATCH: u64 = 500;
@@ -35,7 +35,8 @@ impl JobStore for Sqlite {
         let (owner, id, now) = (owner.clone(), id.clone(), self.now());
         Box::pin(self.read(move |connection| {
             let sql = format!(
-                "SELECT {JOB} FROM jobs WHERE id = ?1 AND owner = ?2 AND (expires_at IS NULL OR expires_at > ?3)"
+                "SELECT {JOB} FROM jobs
+                 WHERE id = ?1 AND owner = ?2 AND batch IS NULL AND (expires_at IS NULL OR expires_at > ?3)"
             );
             connection
                 .prepare_cached(&sql)?
@@ -47,7 +48,7 @@ impl JobStore for Sqlite {
     fn list<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, Listing> {
         let (owner, now) = (owner.clone(), self.now());
         Box::pin(self.read(move |connection| {
-            let alive = "owner = ?1 AND (expires_at IS NULL OR expires_at > ?2)";
+            let alive = "owner = ?1 AND batch IS NULL AND (expires_at IS NULL OR expires_at > ?2)";
             let snapshot = connection.transaction()?; // page and total of one moment
             let total = snapshot
                 .prepare_cached(&format!("SELECT count(*) FROM jobs WHERE {alive}"))?
@@ -68,7 +69,7 @@ impl JobStore for Sqlite {
             let removed = self
                 .write(move |transaction| {
                     let sql = "SELECT seq, status, attempts FROM jobs
-                               WHERE id = ?1 AND owner = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+                               WHERE id = ?1 AND owner = ?2 AND batch IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
                     let found = transaction
                         .query_row(sql, params![gone.as_str(), &*owner, now.micros()], |row| {
                             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?))
@@ -107,13 +108,16 @@ impl JobStore for Sqlite {
 
     fn expiry<'a>(&'a self, id: &'a JobId, file: &'a str) -> Answer<'a, Option<Moment>> {
         let (id, file, now) = (id.clone(), file.to_owned(), self.now());
+        let if_it_ended_now = now.plus(self.rules.lifetime).micros();
         Box::pin(self.read(move |connection| {
-            let sql = "SELECT expires_at FROM jobs WHERE id = ?1 AND file = ?2 AND status = 'done' AND expires_at > ?3";
-            let found = connection
+            let sql = "SELECT coalesce(jobs.expires_at, batches.expires_at, ?3)
+                       FROM jobs LEFT JOIN batches ON batches.seq = jobs.batch
+                       WHERE jobs.id = ?1 AND jobs.file = ?2 AND jobs.status = 'done'";
+            let found: Option<i64> = connection
                 .prepare_cached(sql)?
-                .query_row(params![id.as_str(), file, now.micros()], |row| row.get(0))
+                .query_row(params![id.as_str(), file, if_it_ended_now], |row| row.get(0))
                 .optional()?;
-            Ok(found.map(Moment::from_micros))
+            Ok(found.filter(|expires| *expires > now.micros()).map(Moment::from_micros))
         }))
     }
 
@@ -135,7 +139,7 @@ impl JobStore for Sqlite {
                     .await?;
                 expired += batch;
                 if batch < BATCH {
-                    return Ok(expired);
+                    return Ok(expired + self.expire_batches().await?);
                 }
             }
         })
@@ -161,10 +165,15 @@ impl JobStore for Sqlite {
     fn counts(&self) -> Answer<'_, Counts> {
         Box::pin(self.read(|connection| {
             let count = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get(0));
+            let rows_progress = count("SELECT count(*) FROM jobs WHERE status = 'progress' AND batch IS NOT NULL")?;
+            let rows_open: u64 =
+                count("SELECT coalesce(sum(rows - done - failed), 0) FROM batches WHERE completed_at IS NULL")?;
             Ok(Counts {
-                scheduled: count("SELECT count(*) FROM jobs WHERE status = 'scheduled'")?,
-                progress: count("SELECT count(*) FROM jobs WHERE status = 'progress'")?,
+                scheduled: count("SELECT count(*) FROM jobs WHERE status = 'scheduled' AND batch IS NULL")?,
+                progress: count("SELECT count(*) FROM jobs WHERE status = 'progress' AND batch IS NULL")?,
                 deliveries: count("SELECT count(*) FROM deliveries WHERE status = 'pending'")?,
+                rows_scheduled: rows_open.saturating_sub(rows_progress),
+                rows_progress,
             })
         }))
     }
@@ -175,20 +184,16 @@ fn accept(transaction: &Transaction<'_>, job: &NewJob, rules: &Rules, now: Momen
     {
         return Ok(before);
     }
-    let unfinished = "SELECT count(*) FROM jobs WHERE status IN ('scheduled', 'progress')";
+    let unfinished = "SELECT count(*) FROM jobs WHERE status IN ('scheduled', 'progress') AND batch IS NULL";
     let all: u64 = transaction.prepare_cached(unfinished)?.query_row([], |row| row.get(0))?;
     if all >= rules.queue {
         return Ok(Accepted::QueueFull);
     }
-    if rules.of_owner > 0 {
-        let sql = format!("{unfinished} AND owner = ?1");
-        let theirs: u64 = transaction.prepare_cached(&sql)?.query_row([&*job.owner], |row| row.get(0))?;
-        if theirs >= rules.of_owner {
-            return Ok(Accepted::OwnerFull);
-        }
+    if owner_is_full(transaction, &job.owner, rules)? {
+        return Ok(Accepted::OwnerFull);
     }
     let id = new_id(transaction)?;
-    let file = format!("{id}-{}.{}", hex(&random()?), job.extension);
+    let file = new_file(&id, job.extension)?;
     transaction
         .prepare_cached(
             "INSERT INTO jobs (id, owner, status, created_at, file, link_base, webhook, idempotency_key, body_digest)
@@ -208,6 +213,18 @@ fn accept(transaction: &Transaction<'_>, job: &NewJob, rules: &Rules, now: Momen
     transaction.prepare_cached("INSERT INTO inputs (job, body) VALUES (?1, ?2)")?.execute(params![seq, &*job.body])?;
     let sql = format!("SELECT {JOB} FROM jobs WHERE seq = ?1");
     Ok(Accepted::New(transaction.prepare_cached(&sql)?.query_row([seq], rows::job)?))
+}
+
+/// Whether this owner has as many jobs and batches that are unfinished as may be.
+pub(super) fn owner_is_full(transaction: &Transaction<'_>, owner: &Owner, rules: &Rules) -> rusqlite::Result<bool> {
+    if rules.of_owner == 0 {
+        return Ok(false);
+    }
+    let sql =
+        "SELECT (SELECT count(*) FROM jobs WHERE status IN ('scheduled', 'progress') AND batch IS NULL AND owner = ?1)
+               + (SELECT count(*) FROM batches WHERE completed_at IS NULL AND owner = ?1)";
+    let theirs: u64 = transaction.prepare_cached(sql)?.query_row([&**owner], |row| row.get(0))?;
+    Ok(theirs >= rules.of_owner)
 }
 
 /// What an earlier call with this key came to. A job that has expired frees its key.
@@ -232,8 +249,8 @@ fn same_call(
     Ok(Some(if digest == call.digest { Accepted::Again(before) } else { Accepted::OtherBody }))
 }
 
-/// One that no job has.
-fn new_id(transaction: &Transaction<'_>) -> rusqlite::Result<JobId> {
+/// One that no job and no row has.
+pub(super) fn new_id(transaction: &Transaction<'_>) -> rusqlite::Result<JobId> {
     loop {
         let id = JobId::random().map_err(no_randomness)?;
         let mut taken = transaction.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?;
@@ -243,16 +260,13 @@ fn new_id(transaction: &Transaction<'_>) -> rusqlite::Result<JobId> {
     }
 }
 
-fn random() -> rusqlite::Result<[u8; RANDOM_BYTES]> {
+/// A name for a result, which nobody guesses.
+pub(super) fn new_file(id: &JobId, extension: &str) -> rusqlite::Result<String> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(no_randomness)?;
-    Ok(bytes)
+    Ok(format!("{id}-{:032x}.{extension}", u128::from_be_bytes(bytes)))
 }
 
-fn no_randomness(error: getrandom::Error) -> rusqlite::Error {
+pub(super) fn no_randomness(error: getrandom::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(error.to_string().into())
-}
-
-fn hex(bytes: &[u8; RANDOM_BYTES]) -> String {
-    format!("{:032x}", u128::from_be_bytes(*bytes))
 }

@@ -1,17 +1,20 @@
 //! The embedded store: one SQLite file in `TENTER_DATA_DIR`, which belongs to one process.
 //!
 //! In: opening and checking the file, what a restart means for jobs that were under way, and how statements reach it; the
-//! three traits in a file each. Not in: rendering, sending, results.
+//! four traits in a file each. Not in: rendering, sending, results.
 //! The only place that knows rusqlite.
 //!
 //! One connection writes and one reads, each used by one call at a time on a blocking thread; readers see the last commit
 //! and never wait for a writer (WAL). Accepting and finishing a job are on the disk before they return (`synchronous=FULL`);
 //! what a restart can find out again (who had taken what, how far it was) is only safe from the death of the process.
 
+mod batches;
+mod items;
 mod jobs;
 mod outbox;
 mod queue;
 mod rows;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -23,70 +26,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
-use super::job::{JobId, Status};
+use super::job::JobId;
 use super::moment::{Clock, Moment};
-use super::store::StoreError;
-use crate::config::{JobSettings, KeyLimits};
-
-/// Raised with every change of the tables below.
-const VERSION: i64 = 1;
-
-const SCHEMA: &str = "
-CREATE TABLE jobs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    owner TEXT NOT NULL,
-    status TEXT NOT NULL,
-    output TEXT,
-    error TEXT NOT NULL DEFAULT '',
-    created_at INTEGER NOT NULL,
-    started_at INTEGER,
-    completed_at INTEGER,
-    updated_at INTEGER,
-    expires_at INTEGER,
-    progress REAL NOT NULL DEFAULT 0,
-    logs TEXT NOT NULL DEFAULT '',
-    file TEXT NOT NULL,
-    link_base TEXT NOT NULL,
-    webhook TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    not_before INTEGER NOT NULL DEFAULT 0,
-    idempotency_key TEXT,
-    body_digest BLOB
-) STRICT;
-CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX jobs_by_owner ON jobs (owner, seq, expires_at);
-CREATE INDEX jobs_by_status ON jobs (status, owner, seq, not_before);
-CREATE INDEX jobs_by_expiry ON jobs (expires_at) WHERE expires_at IS NOT NULL;
-CREATE TABLE inputs (
-    job INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,
-    body BLOB NOT NULL
-) STRICT;
-CREATE TABLE deliveries (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
-    event TEXT NOT NULL,
-    url TEXT NOT NULL,
-    receiver TEXT NOT NULL,
-    body TEXT NOT NULL,
-    status TEXT NOT NULL DEFAULT 'pending',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    created_at INTEGER NOT NULL,
-    next_at INTEGER NOT NULL,
-    leased_until INTEGER NOT NULL DEFAULT 0,
-    last_at INTEGER,
-    answer INTEGER,
-    error TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE INDEX deliveries_by_job ON deliveries (job, seq);
-CREATE INDEX deliveries_pending ON deliveries (receiver, next_at) WHERE status = 'pending';
-CREATE INDEX deliveries_leased ON deliveries (receiver, leased_until);
-CREATE TABLE trash (
-    file TEXT PRIMARY KEY,
-    not_before INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-";
+use super::store::{Outcome, Report, StoreError};
+use crate::config::{BatchSettings, JobSettings, KeyLimits};
 
 /// For another process to let go of the file: a backup, or somebody's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,13 +52,28 @@ pub struct Sqlite {
     signals: Arc<Signals>,
 }
 
+/// The settings that a store applies.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits<'a> {
+    /// Of jobs, rows of batches included.
+    pub jobs: &'a JobSettings,
+    /// Of batches.
+    pub batches: &'a BatchSettings,
+    /// Of one owner.
+    pub keys: &'a KeyLimits,
+}
+
 /// What the settings say about jobs, as far as the store applies it.
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     /// Unfinished jobs, of all owners.
     queue: u64,
-    /// Unfinished jobs of one owner; 0 is no limit.
+    /// Unfinished jobs and batches of one owner; 0 is no limit.
     of_owner: u64,
+    /// Unfinished rows of batches, of all owners.
+    rows: u64,
+    /// Unfinished rows of one owner's batches; 0 is no limit.
+    rows_of_owner: u64,
     attempts: u32,
     lifetime: Duration,
 }
@@ -146,15 +104,23 @@ impl Sqlite {
     ///
     /// # Errors
     /// When it cannot be read or written, is damaged, or was written by a newer version.
-    pub fn open(file: &Path, jobs: &JobSettings, keys: &KeyLimits, clock: Clock) -> Result<Self, StoreError> {
+    pub fn open(file: &Path, limits: &StoreLimits<'_>, clock: Clock) -> Result<Self, StoreError> {
         let place: Arc<str> = file.display().to_string().into();
         let wrong = |error: rusqlite::Error| told(&place, &error);
         let mut writer =
             connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(wrong)?;
         check(&writer, &place)?;
-        prepare(&mut writer, &place)?;
+        schema::prepare(&mut writer, &place)?;
         let reader = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(wrong)?;
-        let rules = Rules { queue: jobs.queue, of_owner: keys.jobs, attempts: jobs.attempts, lifetime: jobs.lifetime };
+        let StoreLimits { jobs, batches, keys } = limits;
+        let rules = Rules {
+            queue: jobs.queue,
+            of_owner: keys.jobs,
+            rows: batches.queue,
+            rows_of_owner: keys.rows,
+            attempts: jobs.attempts,
+            lifetime: jobs.lifetime,
+        };
         recover(&mut writer, &rules, Moment::now(&clock)).map_err(wrong)?;
         Ok(Self {
             reader: Arc::new(AsyncMutex::new(reader)),
@@ -238,25 +204,6 @@ fn check(connection: &Connection, place: &str) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the tables in a new file. A change of the schema adds its steps here.
-fn prepare(connection: &mut Connection, place: &str) -> Result<(), StoreError> {
-    let wrong = |error: rusqlite::Error| told(place, &error);
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrong)?;
-    if version > VERSION {
-        let reason = format!("was written by a newer tenter (its format is {version}, ours {VERSION}); use that one");
-        return Err(StoreError::Failed { place: place.to_owned(), reason });
-    }
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
-    connection.pragma_update(None, "journal_size_limit", WAL_BYTES).map_err(wrong)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
-    if version == 0 {
-        transaction.execute_batch(SCHEMA).map_err(wrong)?;
-        transaction.pragma_update(None, "user_version", VERSION).map_err(wrong)?;
-    }
-    // Also tells at the start when the folder cannot be written or the disk is full.
-    transaction.commit().map_err(wrong)
-}
-
 /// The process before this one died, or was stopped, with jobs under way: they wait again, or, when that happened too often,
 /// end.
 fn recover(connection: &mut Connection, rules: &Rules, now: Moment) -> rusqlite::Result<()> {
@@ -271,7 +218,8 @@ fn recover(connection: &mut Connection, rules: &Rules, now: Moment) -> rusqlite:
             let error =
                 format!("given up: the service died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
             tracing::error!(%id, attempts, "a job during which the process died too often is given up");
-            rows::end(&transaction, seq, Status::Error, None, &error, &log_line(now, &error), rules.lifetime, now)?;
+            let report = Report { logs: log_line(now, &error), ..Report::default() };
+            rows::end(&transaction, seq, &Outcome::Error(error), &report, rules.lifetime, now)?;
         } else {
             let line = log_line(now, &format!("the service died during attempt {attempts}; waiting for another"));
             let due = now.plus(AFTER_DEATH * attempts);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::rows::{DONE, ERROR, PROGRESS, unreadable};
+use super::rows::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS, unreadable};
 use super::{Sqlite, rows};
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
@@ -142,7 +142,7 @@ fn due_at(
 }
 
 fn own_job(connection: &Connection, owner: &Owner, job: &JobId, now: Moment) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT seq FROM jobs WHERE id = ?1 AND owner = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+    let sql = "SELECT seq FROM jobs WHERE id = ?1 AND owner = ?2 AND batch IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
     let values = params![job.as_str(), &**owner, now.micros()];
     connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
 }
@@ -169,5 +169,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
 
 fn event(row: &Row<'_>, column: usize) -> rusqlite::Result<&'static str> {
     let text = row.get_ref(column)?.as_str()?;
-    [PROGRESS, DONE, ERROR].into_iter().find(|it| *it == text).ok_or_else(|| unreadable(column))
+    [PROGRESS, DONE, ERROR, ITEM_DONE, ITEM_ERROR, COMPLETED]
+        .into_iter()
+        .find(|it| *it == text)
+        .ok_or_else(|| unreadable(column))
 }

@@ -3,10 +3,9 @@
 use futures_util::future::BoxFuture;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Sqlite, log_line, rows};
-use crate::jobs::job::Status;
+use super::{Sqlite, items, log_line, rows};
 use crate::jobs::moment::Moment;
-use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
+use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, Report, StoreError, Taken, Ticket, Work};
 
 impl Queue for Sqlite {
     fn take(&self, alone: bool) -> Answer<'_, Next> {
@@ -34,17 +33,13 @@ impl Queue for Sqlite {
         }))
     }
 
-    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, logs: String) -> Answer<'a, bool> {
+    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, report: Report) -> Answer<'a, bool> {
         let (mine, now, lifetime) = (ticket.clone(), self.now(), self.rules.lifetime);
         Box::pin(async move {
             let finished = self
                 .write(move |transaction| {
                     let Some(seq) = held(transaction, &mine)? else { return Ok(false) };
-                    let (status, output, error) = match &outcome {
-                        Outcome::Done(output) => (Status::Done, Some(output.as_str()), ""),
-                        Outcome::Error(error) => (Status::Error, None, error.as_str()),
-                    };
-                    rows::end(transaction, seq, status, output, error, &logs, lifetime, now)?;
+                    rows::end(transaction, seq, &outcome, &report, lifetime, now)?;
                     Ok(true)
                 })
                 .await?;
@@ -61,7 +56,7 @@ impl Queue for Sqlite {
                 let Some(seq) = held(transaction, &ticket)? else { return Ok(()) };
                 let sql =
                     "UPDATE jobs SET status = 'scheduled', not_before = ?2, attempts = attempts - ?3, progress = 0,
-                           updated_at = ?4, logs = logs || ?5 WHERE seq = ?1";
+                           updated_at = ?4, logs = logs || iif(batch IS NULL, ?5, '') WHERE seq = ?1";
                 let (due, uncounted) = (now.plus(why.after), u32::from(!why.counts));
                 let line = log_line(now, &why.note);
                 transaction
@@ -84,31 +79,56 @@ fn held(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<Opti
         .optional()
 }
 
-/// The oldest job that is due, of the owner with the fewest under way.
+/// What could be begun next, in the order in which it should be.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    /// Work of its owner that is under way.
+    under_way: u64,
+    /// Rows come after single jobs.
+    is_row: bool,
+    /// Of a row, when one of its batch was last begun: batches take turns.
+    turn: i64,
+    /// Which, and how old.
+    seq: i64,
+}
+
+/// What is due and comes first: of the owner with the fewest under way, single jobs before rows, the oldest job, the batch
+/// that has waited longest for its turn.
 fn take(transaction: &Transaction<'_>, alone: bool, now: Moment) -> rusqlite::Result<Next> {
-    let mut best: Option<(u64, i64)> = None;
-    // Owners one after the other, from the index: there are few, and they may have many jobs.
+    let mut best: Option<Candidate> = None;
+    // Owners one after the other, from the indices: there are few, and they may have many jobs.
     let mut after = (String::new(), ">=");
     loop {
         let (owner, beyond) = &after;
-        let sql =
-            format!("SELECT owner FROM jobs WHERE status = 'scheduled' AND owner {beyond} ?1 ORDER BY owner LIMIT 1");
-        let next: Option<String> = transaction.prepare_cached(&sql)?.query_row([owner], |row| row.get(0)).optional()?;
+        let sql = format!(
+            "SELECT min(owner) FROM (
+                 SELECT * FROM (SELECT owner FROM jobs WHERE status = 'scheduled' AND batch IS NULL AND owner {beyond} ?1
+                                ORDER BY owner LIMIT 1)
+                 UNION ALL
+                 SELECT * FROM (SELECT owner FROM batches WHERE completed_at IS NULL AND owner {beyond} ?1
+                                ORDER BY owner LIMIT 1))"
+        );
+        let next: Option<String> = transaction.prepare_cached(&sql)?.query_row([owner], |row| row.get(0))?;
         let Some(next) = next else { break };
-        let due =
-            "SELECT seq FROM jobs WHERE status = 'scheduled' AND owner = ?1 AND not_before <= ?2 ORDER BY seq LIMIT 1";
-        let due: Option<i64> =
-            transaction.prepare_cached(due)?.query_row(params![next, now.micros()], |row| row.get(0)).optional()?;
-        if let Some(seq) = due {
+        let due = match due_job(transaction, &next, now)? {
+            Some(seq) => Some((false, 0, seq)),
+            None => items::due(transaction, &next, now)?.map(|(turn, seq)| (true, turn, seq)),
+        };
+        if let Some((is_row, turn, seq)) = due {
             let under_way = "SELECT count(*) FROM jobs WHERE status = 'progress' AND owner = ?1";
             let under_way: u64 = transaction.prepare_cached(under_way)?.query_row([&next], |row| row.get(0))?;
-            best = Some(best.map_or((under_way, seq), |best| best.min((under_way, seq))));
+            let candidate = Candidate { under_way, is_row, turn, seq };
+            best = Some(match best {
+                Some(best) => best.min(candidate),
+                None => candidate,
+            });
         }
         after = (next, ">");
     }
-    let Some((_, seq)) = best else {
-        let sql = "SELECT min(not_before) FROM jobs WHERE status = 'scheduled'";
-        let due: Option<i64> = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let Some(Candidate { seq, .. }) = best else {
+        let sql = "SELECT min(not_before) FROM jobs WHERE status = 'scheduled' AND batch IS NULL";
+        let job: Option<i64> = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        let due = [job, items::next_due(transaction)?].into_iter().flatten().min();
         return Ok(Next::Nothing(due.map(Moment::from_micros)));
     };
     let attempts: u32 =
@@ -119,23 +139,39 @@ fn take(transaction: &Transaction<'_>, alone: bool, now: Moment) -> rusqlite::Re
     begin(transaction, seq, attempts + 1, now).map(|taken| Next::Job(Box::new(taken)))
 }
 
+fn due_job(transaction: &Transaction<'_>, owner: &str, now: Moment) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT seq FROM jobs WHERE status = 'scheduled' AND batch IS NULL AND owner = ?1 AND not_before <= ?2
+               ORDER BY seq LIMIT 1";
+    transaction.prepare_cached(sql)?.query_row(params![owner, now.micros()], |row| row.get(0)).optional()
+}
+
 fn begin(transaction: &Transaction<'_>, seq: i64, attempt: u32, now: Moment) -> rusqlite::Result<Taken> {
     let line = log_line(now, &format!("attempt {attempt} began"));
-    transaction
+    let batch: Option<i64> = transaction
         .prepare_cached(
-            "UPDATE jobs SET status = 'progress', attempts = ?2, started_at = ?3, updated_at = ?3, logs = logs || ?4
-             WHERE seq = ?1",
+            "UPDATE jobs SET status = 'progress', attempts = ?2, started_at = ?3, updated_at = ?3,
+             logs = logs || iif(batch IS NULL, ?4, '') WHERE seq = ?1 RETURNING batch",
         )?
-        .execute(params![seq, attempt, now.micros(), line])?;
-    rows::announce(transaction, seq, now)?;
+        .query_row(params![seq, attempt, now.micros(), line], |row| row.get(0))?;
+    match batch {
+        Some(batch) => items::begun(transaction, batch, now)?,
+        None => rows::announce(transaction, seq, now)?,
+    }
     transaction
         .prepare_cached(
-            "SELECT id, body, file, link_base, created_at FROM jobs JOIN inputs ON inputs.job = jobs.seq WHERE seq = ?1",
+            "SELECT jobs.id, inputs.body, jobs.file, jobs.link_base, jobs.created_at, jobs.row, batches.id
+             FROM jobs JOIN inputs ON inputs.job = jobs.seq LEFT JOIN batches ON batches.seq = jobs.batch
+             WHERE jobs.seq = ?1",
         )?
         .query_row([seq], |row| {
+            let body = row.get::<_, Vec<u8>>(1)?.into();
+            let work = match batch {
+                Some(_) => Work::Row { batch: items::batch_id(row, 6)?, row: row.get(5)?, values: body },
+                None => Work::Job(body),
+            };
             Ok(Taken {
                 ticket: Ticket { id: rows::job_id(row, 0)?, attempt },
-                body: row.get::<_, Vec<u8>>(1)?.into(),
+                work,
                 file: row.get(2)?,
                 link_base: row.get(3)?,
                 created_at: Moment::from_micros(row.get(4)?),

@@ -5,8 +5,10 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{Row, Transaction, params};
 
+use super::items;
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::moment::Moment;
+use crate::jobs::store::{Outcome, Report};
 
 /// What [`job`] reads, in its order.
 pub(super) const JOB: &str =
@@ -33,7 +35,7 @@ pub(super) fn job_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
     JobId::parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column))
 }
 
-fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
+pub(super) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
     let all = [Status::Scheduled, Status::Progress, Status::Done, Status::Error];
     let text = row.get_ref(column)?.as_str()?;
     all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| unreadable(column))
@@ -44,39 +46,51 @@ pub(super) fn unreadable(column: usize) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "not a value that this program writes".into())
 }
 
-/// Ends job `seq`: its input is dropped, its receiver is to be told, its expiry begins. A result that an attempt may have
-/// left goes to the trash unless the job is done.
-#[expect(clippy::too_many_arguments, reason = "the columns that an end fills, at the one place that fills them")]
+/// Ends job `seq`, be it a row of a batch or not: its input is dropped (that of a row stays while it may be tried again), its
+/// receiver is to be told, its expiry begins (that of a row with its batch's). A result that an attempt may have left goes to
+/// the trash unless the job is done.
 pub(super) fn end(
     transaction: &Transaction<'_>,
     seq: i64,
-    status: Status,
-    output: Option<&str>,
-    error: &str,
-    logs: &str,
+    outcome: &Outcome,
+    report: &Report,
     lifetime: Duration,
     now: Moment,
 ) -> rusqlite::Result<()> {
+    let (status, output, error) = match outcome {
+        Outcome::Done(file) => (Status::Done, Some(&*file.link), ""),
+        Outcome::Error(error) => (Status::Error, None, &**error),
+    };
     let progress = if status == Status::Done { Some(100.0) } else { None };
-    transaction.prepare_cached(
-        "UPDATE jobs SET status = ?2, output = ?3, error = ?4, logs = logs || ?5, completed_at = ?6, updated_at = ?6,
-         expires_at = ?7, progress = coalesce(?8, progress) WHERE seq = ?1",
-    )?
-    .execute(params![
-        seq,
-        status.as_str(),
-        output,
-        error,
-        logs,
-        now.micros(),
-        now.plus(lifetime).micros(),
-        progress
-    ])?;
-    transaction.prepare_cached("DELETE FROM inputs WHERE job = ?1")?.execute([seq])?;
+    let batch: Option<i64> = transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = ?2, output = ?3, error = ?4, logs = logs || iif(batch IS NULL, ?5, ''),
+             completed_at = ?6, updated_at = ?6, expires_at = iif(batch IS NULL, ?7, NULL),
+             progress = coalesce(?8, progress) WHERE seq = ?1 RETURNING batch",
+        )?
+        .query_row(
+            params![
+                seq,
+                status.as_str(),
+                output,
+                error,
+                report.logs,
+                now.micros(),
+                now.plus(lifetime).micros(),
+                progress
+            ],
+            |row| row.get(0),
+        )?;
     if status == Status::Error {
         throw_away(transaction, "seq = ?1", seq, now)?;
     }
-    announce(transaction, seq, now)
+    if batch.is_none() || status == Status::Done {
+        transaction.prepare_cached("DELETE FROM inputs WHERE job = ?1")?.execute([seq])?;
+    }
+    match batch {
+        Some(batch) => items::end(transaction, batch, seq, outcome, report, lifetime, now),
+        None => announce(transaction, seq, now),
+    }
 }
 
 /// Remembers that the result of the one job for which `condition` holds, with ?1 = `seq`, is to be removed from `after` on.
@@ -102,17 +116,41 @@ pub(super) fn announce(transaction: &Transaction<'_>, seq: i64, now: Moment) -> 
         Status::Done => DONE,
         Status::Error => ERROR,
     };
-    let body = serde_json::to_string(&job).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let body = to_json(&job)?;
     transaction
         .prepare_cached("UPDATE deliveries SET status = 'superseded' WHERE job = ?1 AND status = 'pending'")?
         .execute([seq])?;
+    tell(transaction, About { job: Some(seq), batch: None }, event, &url, &body, now)
+}
+
+/// What a delivery is of. Those of one job go out one after the other, and die with it.
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) job: Option<i64>,
+    pub(super) batch: Option<i64>,
+}
+
+/// Puts an event into the outbox.
+pub(super) fn tell(
+    transaction: &Transaction<'_>,
+    about: About,
+    event: &str,
+    url: &str,
+    body: &str,
+    now: Moment,
+) -> rusqlite::Result<()> {
+    let id = uuid::Uuid::new_v4().to_string();
     transaction
         .prepare_cached(
-            "INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+            "INSERT INTO deliveries (id, job, batch, event, url, receiver, body, created_at, next_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
         )?
-        .execute(params![uuid::Uuid::new_v4().to_string(), seq, event, url, receiver(&url), body, now.micros()])?;
-    Ok(())
+        .execute(params![id, about.job, about.batch, event, url, receiver(url), body, now.micros()])
+        .map(drop)
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Host and port: one that is down holds up its own calls and no others.
@@ -125,3 +163,6 @@ fn receiver(url: &str) -> String {
 pub(super) const PROGRESS: &str = "job.progress";
 pub(super) const DONE: &str = "job.done";
 pub(super) const ERROR: &str = "job.error";
+pub(super) const ITEM_DONE: &str = "item.done";
+pub(super) const ITEM_ERROR: &str = "item.error";
+pub(super) const COMPLETED: &str = "batch.completed";

@@ -1,4 +1,6 @@
-//! The three traits on a real file: what is promised to callers, workers and senders.
+//! The traits on a real file: what is promised to callers, workers and senders.
+
+mod batches;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -6,10 +8,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::job::Job;
+use crate::jobs::job::{Job, Status};
 use crate::jobs::store::{
-    Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Room, Taken, Then,
-    Ticket, Tried,
+    Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Report, Room,
+    StoredFile, Taken, Then, Ticket, Tried, Work,
 };
 
 const ROOM: Room = Room { of_all: 9, of_receiver: 9 };
@@ -67,7 +69,8 @@ fn open(
     let later = later.clone();
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let clock: Clock = Arc::new(move || start + Duration::from_micros(later.load(Ordering::SeqCst)));
-    Sqlite::open(&folder.path().join("jobs.db"), jobs, keys, clock)
+    let limits = StoreLimits { jobs, batches: &BatchSettings::default(), keys };
+    Sqlite::open(&folder.path().join("jobs.db"), &limits, clock)
 }
 
 fn bench() -> Bench {
@@ -94,7 +97,7 @@ fn with_webhook() -> NewJob {
 }
 
 fn done() -> Outcome {
-    Outcome::Done("http://here/files/a.png".into())
+    Outcome::Done(StoredFile { link: "http://here/files/a.png".into(), bytes: 3, sha256: [7; 32] })
 }
 
 #[tokio::test]
@@ -105,20 +108,26 @@ async fn job_goes_from_scheduled_over_progress_to_done() {
     assert_eq!((fresh.started_at, fresh.updated_at, fresh.completed_at), (None, None, None));
     bench.pass(Duration::from_secs(1));
     let taken = bench.take().await;
-    assert_eq!((&taken.ticket.id, taken.ticket.attempt, &*taken.body), (&fresh.id, 1, &b"{}"[..]));
+    assert_eq!((&taken.ticket.id, taken.ticket.attempt, &taken.work), (&fresh.id, 1, &Work::Job("{}".into())));
     assert!(taken.file.starts_with(&format!("{}-", fresh.id)) && taken.file.ends_with(".png"), "{}", taken.file);
     bench.store.progress(&taken.ticket, 50.0).await.expect("noted");
     let begun = bench.job(&fresh.id).await;
     assert_eq!((begun.status, begun.progress), (Status::Progress, 50.0));
     assert_eq!(begun.started_at, Some(fresh.created_at.plus(Duration::from_secs(1))));
     bench.pass(Duration::from_secs(1));
-    assert!(bench.store.finish(&taken.ticket, done(), "paint 1 ms\n".into()).await.expect("a store"));
+    assert!(
+        bench
+            .store
+            .finish(&taken.ticket, done(), Report { logs: "paint 1 ms\n".into(), ..Report::default() })
+            .await
+            .expect("a store")
+    );
     let ended = bench.job(&fresh.id).await;
     assert_eq!((ended.status, ended.progress), (Status::Done, 100.0));
     assert_eq!(ended.output.as_deref(), Some("http://here/files/a.png"));
     assert_eq!(ended.completed_at, Some(fresh.created_at.plus(Duration::from_secs(2))));
     assert_eq!(ended.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
-    assert!(!bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store"), "once");
+    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"), "once");
     assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))));
 }
 
@@ -152,7 +161,7 @@ async fn idempotency_key_gives_the_same_job_until_it_expires() {
     assert!(matches!(bench.store.accept(call(2, "")).await, Ok(Accepted::OtherBody)));
     assert_ne!(bench.accept(call(2, "other")).await.id, first.id, "keys are each owner's own");
     let taken = bench.take().await;
-    bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
+    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     bench.pass(bench.jobs.lifetime);
     assert_ne!(bench.accept(call(2, "")).await.id, first.id);
 }
@@ -179,7 +188,7 @@ async fn limits_count_unfinished_jobs() {
     assert!(matches!(bench.store.accept(new_job("b")).await, Ok(Accepted::QueueFull)));
     let taken = bench.take().await;
     assert!(matches!(bench.store.accept(new_job("b")).await, Ok(Accepted::QueueFull)), "under way is unfinished too");
-    bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
+    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     bench.accept(new_job("b")).await;
 }
 
@@ -196,7 +205,10 @@ async fn restart_gives_the_job_out_again_alone_and_then_gives_up() {
             break;
         }
         assert_eq!(bench.job(&id).await.status, Status::Scheduled);
-        assert!(!bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store"), "no longer its job");
+        assert!(
+            !bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"),
+            "no longer its job"
+        );
         let Ok(Next::Job(other)) = bench.store.take(false).await else { panic!("the fresh one is not held up") };
         assert_eq!(other.ticket.id, fresh);
         let why = HandBack { after: Duration::ZERO, counts: false, note: "stopped".into() };
@@ -239,7 +251,7 @@ async fn removed_jobs_leave_their_file_to_the_trash() {
     let id = bench.accept(new_job("")).await.id;
     let taken = bench.take().await;
     bench.store.remove(&owner(""), &id).await.expect("a store");
-    assert!(!bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store"));
+    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"));
     assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it may be written at this moment");
     bench.pass(Duration::from_secs(120));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&taken.file));
@@ -253,7 +265,7 @@ async fn finished_jobs_expire_with_their_file() {
     let id = bench.accept(new_job("")).await.id;
     let taken = bench.take().await;
     assert_eq!(bench.store.expiry(&id, &taken.file).await.expect("a store"), None, "no result yet");
-    bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
+    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     let week = Duration::from_secs(7 * 24 * 3600);
     assert_eq!(bench.store.expiry(&id, &taken.file).await.expect("a store"), Some(taken.created_at.plus(week)));
     assert_eq!(bench.store.expiry(&id, "other.png").await.expect("a store"), None);
@@ -275,7 +287,7 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     let taken = bench.take().await;
     let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
-    bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
+    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "the first call is still under way");
     let failed = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(1)) };
     bench.store.tried(&due[0].id, failed).await.expect("a store");
@@ -295,7 +307,7 @@ async fn deliveries_come_again_after_a_death_and_on_demand() {
     let mut bench = bench();
     let id = bench.accept(with_webhook()).await.id;
     let taken = bench.take().await;
-    bench.store.finish(&taken.ticket, done(), String::new()).await.expect("a store");
+    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     let lease = Duration::from_secs(15);
     let (due, next) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(next, Some(taken.created_at.plus(lease)));
@@ -345,7 +357,7 @@ async fn waiting_ends_with_the_job() {
     let waiting = bench.store.ended(&nobody, &id);
     let finishing = async {
         tokio::task::yield_now().await;
-        bench.store.finish(&taken.ticket, done(), String::new()).await
+        bench.store.finish(&taken.ticket, done(), Report::default()).await
     };
     let (waited, finished) = futures_util::join!(waiting, finishing);
     assert!(waited.is_ok() && finished.expect("a store"));
@@ -367,7 +379,7 @@ fn file_that_is_no_store_is_refused_with_advice() {
     std::fs::remove_file(folder.path().join("jobs.db")).expect("removed");
     drop(open(&folder, &settings, &KeyLimits::default(), &Arc::default()).expect("a new one"));
     let other = Connection::open(folder.path().join("jobs.db")).expect("a database");
-    other.pragma_update(None, "user_version", VERSION + 1).expect("written");
+    other.pragma_update(None, "user_version", schema::VERSION + 1).expect("written");
     assert!(refused(&settings).to_string().contains("newer tenter"));
 }
 

@@ -76,6 +76,59 @@ pub(in crate::server) struct JobCall {
     options: Options,
 }
 
+/// Body of `POST /api/batches` in JSON: the design, its rows and, beside them, the options of every row. `null` counts as
+/// absent; unknown members are ignored.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
+    {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "format": "png",
+    "rows": [{"who": "Ada"}, {"who": "Zoë"}], "fileName": "{who}"}))]
+pub(in crate::server) struct BatchBody {
+    /// The design; or `designUrl`.
+    design: Option<Design>,
+    /// Where the design is.
+    design_url: Option<String>,
+    /// What each row fills in; or `rowsUrl`.
+    rows: Option<RowsBody>,
+    /// Where the rows are: CSV, NDJSON or JSON, by the ending of its path or `rowsFormat`.
+    rows_url: Option<String>,
+    /// How rows as text or behind `rowsUrl` are written.
+    rows_format: Option<RowsFormat>,
+    /// Names of files in the archive, without their ending: `{row}` and variables. Default: the row's number.
+    file_name: Option<String>,
+    /// Is told when the last row has ended.
+    webhook: Option<String>,
+    /// The webhook is also told of each row that ends.
+    #[schema(default = false)]
+    webhook_items: Option<bool>,
+    #[serde(flatten)]
+    options: Options,
+}
+
+/// Rows: an array of them, or text with `rowsFormat`.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes JSON")]
+enum RowsBody {
+    Objects(Vec<RowBody>),
+    Text(String),
+}
+
+/// The variables of a row; or an object with `variables`, `options` of this row alone, and the `name` of its file.
+#[derive(Serialize, ToSchema)]
+#[serde(transparent)]
+struct RowBody(BTreeMap<String, VariableValue>);
+
+/// How rows are written.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes JSON")]
+enum RowsFormat {
+    Csv,
+    Json,
+    Ndjson,
+}
+
 /// Why a call about jobs gives none.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes JSON")]

@@ -1,0 +1,212 @@
+//! Rows to renders to files, as many at once as there are places, until they end or somebody says stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::super::Failure;
+use super::plan::{OPTIONS, Plan};
+use super::progress::Progress;
+use super::state::{Done, State};
+use super::write::{self, Ended, Made, MadeFile};
+use crate::assets::Pins;
+use crate::error::Error;
+use crate::json::Problems;
+use crate::options::RenderOptions;
+use crate::pipeline::{Engine, Pages, RenderRequest, Rendered, Stage, Timings};
+use crate::report::{JsonPath, Warning, WarningCode};
+use crate::rows::{BrokenRow, Record, Row};
+
+/// A row as it was read.
+type Item = Result<Row, BrokenRow>;
+
+/// Options that a row cannot have of its own: the file's ending would say something else.
+const FOR_ALL_ROWS: [&str; 2] = ["format", "mimeType"];
+
+/// Makes what is missing. `at_once`: renders under way, at least 1; `deadline`: `TENTER_DEADLINE`.
+pub(super) async fn run(
+    plan: Arc<Plan>,
+    state: State,
+    engine: Engine,
+    at_once: usize,
+    deadline: Duration,
+) -> Result<(), Failure> {
+    let State { done, pins, journal } = state;
+    let manifest = journal.path().display().to_string();
+    let mut signals = Signals::new()?;
+    let progress = Progress::begin(plan.total, done.count());
+    let (row_sender, mut rows) = mpsc::channel(at_once);
+    let (end_sender, ended) = mpsc::channel(at_once);
+    let reading = spawn_blocking({
+        let plan = plan.clone();
+        move || read(&plan, &done, &row_sender)
+    });
+    let writing = spawn_blocking({
+        let pins = pins.clone();
+        move || write::run(journal, &pins, progress, ended)
+    });
+
+    let renderer = Arc::new(Renderer { plan, engine, pins, deadline });
+    let mut under_way = JoinSet::new();
+    let (mut stopped, mut all_read, mut broken) = (None, false, None);
+    while !(under_way.is_empty() && (all_read || stopped.is_some())) {
+        let wanted = under_way.len() < at_once && !all_read && stopped.is_none();
+        tokio::select! {
+            biased;
+            signal = signals.next() => match stopped {
+                None => {
+                    stopped = Some(signal);
+                    eprintln!("{signal}: finishing {} rows under way; once more to drop them", under_way.len());
+                }
+                Some(_) => break,
+            },
+            Some(joined) = under_way.join_next() => match joined {
+                Ok(true) => {}
+                Ok(false) => break, // the writer has stopped, and says why below
+                Err(error) => {
+                    broken = Some(Failure::Machine(format!("a render broke off: {error}")));
+                    break;
+                }
+            },
+            item = rows.recv(), if wanted => match item {
+                Some(item) => {
+                    let (renderer, end_sender) = (renderer.clone(), end_sender.clone());
+                    under_way.spawn(async move { end_sender.send(renderer.row(item).await).await.is_ok() });
+                }
+                None => all_read = true,
+            },
+        }
+    }
+    // What is dropped here has no line in the manifest, and is made by the next run.
+    under_way.shutdown().await;
+    drop((rows, end_sender));
+    let panicked = |error| Failure::Machine(format!("a thread broke off: {error}"));
+    let read = reading.await.map_err(panicked)?;
+    let progress = writing.await.map_err(panicked)??;
+    eprintln!("{}; manifest: {manifest}", progress.end());
+    read?;
+    match (broken, stopped) {
+        (Some(failure), _) => Err(failure),
+        (None, Some(signal)) => Err(Failure::Machine(format!("stopped by {signal}; --resume goes on"))),
+        (None, None) if progress.failures() > 0 => Err(Failure::Rows { failed: progress.failures(), manifest }),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Hands out the rows that are not done, until they end or nobody takes them. Blocks.
+fn read(plan: &Plan, done: &Done, rows: &Sender<Item>) -> Result<(), Failure> {
+    let wrong = |error| plan.rows.failure(&error);
+    let (read, hash) = plan.rows.rows().map_err(wrong)?;
+    for item in read {
+        let item = item.map_err(wrong)?;
+        let number = item.as_ref().map_or_else(|broken| broken.number, |row| row.number);
+        if !done.has(number) && rows.blocking_send(item).is_err() {
+            return Ok(());
+        }
+    }
+    if hash.get() != plan.digests.rows {
+        let path = plan.rows.path.display();
+        return Err(Failure::Machine(format!("{path} has changed under way; remove the manifest and begin anew")));
+    }
+    Ok(())
+}
+
+/// What all rows are rendered with.
+struct Renderer {
+    plan: Arc<Plan>,
+    engine: Engine,
+    pins: Arc<Pins>,
+    deadline: Duration,
+}
+
+impl Renderer {
+    async fn row(&self, item: Item) -> Ended {
+        let row = match item {
+            Ok(row) => row,
+            Err(broken) => return Ended::Failed(Record::from(&broken)),
+        };
+        match self.render(&row).await {
+            Ok((rendered, timings)) => self.made(&row, rendered, timings),
+            Err(error) => {
+                let number = row.number;
+                Ended::Failed(Record::failed(number, format!("row {number}: {error}"), error.problems()))
+            }
+        }
+    }
+
+    async fn render(&self, row: &Row) -> Result<(Rendered, BTreeMap<String, f64>), Error> {
+        let Plan { template, format, all_pages, .. } = &*self.plan;
+        let options = self.options(row)?;
+        let pages = if *all_pages { Pages::All } else { Pages::of(&options, *format) };
+        let mut session = self.engine.admit_queued_elsewhere(self.deadline, "TENTER_DEADLINE").await?;
+        session.pin(self.pins.clone());
+        let design = session
+            .work(Stage::Parse, {
+                let template = template.clone();
+                move || serde_json::Value::clone(&template)
+            })
+            .await?;
+        let request = RenderRequest { design, at: JsonPath::root(), options, format: *format, pages };
+        let rendered = session.render(request).await?;
+        Ok((rendered, in_ms(session.timings())))
+    }
+
+    fn options(&self, row: &Row) -> Result<RenderOptions, Error> {
+        let mut problems = Problems::new();
+        for name in FOR_ALL_ROWS.iter().filter(|name| row.options.contains_key(**name)) {
+            let message = "is the same for all rows of a run; accepted: the ending of --output, or --options";
+            problems.push(JsonPath::from(OPTIONS).key(name), message);
+        }
+        let options = RenderOptions::read(&row.options_over(&self.plan.options), OPTIONS.into(), &mut problems);
+        if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec())) }
+    }
+
+    fn made(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> Ended {
+        let Rendered { pages, mut warnings, .. } = rendered;
+        warnings.retain(|warning| !self.is_of_a_name(warning));
+        let mut files = Vec::with_capacity(pages.len());
+        for page in pages {
+            match self.plan.names.fill_in(row, page.index + 1) {
+                Ok(name) => files.push(MadeFile { name, page: page.index + 1, bytes: page.bytes }),
+                Err(broken) => return Ended::Failed(Record::from(&broken)),
+            }
+        }
+        Ended::Made(Made { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })
+    }
+
+    /// A variable that no element uses, but the names of files do.
+    fn is_of_a_name(&self, warning: &Warning) -> bool {
+        warning.code == WarningCode::VariableUnused
+            && self.plan.names.variables().any(|name| warning.path == JsonPath::from("variables").key(name))
+    }
+}
+
+/// To the µs.
+fn in_ms(timings: &Timings) -> BTreeMap<String, f64> {
+    let in_ms = |took: Duration| took.as_micros() as f64 / 1000.0;
+    timings.iter().map(|(stage, took)| (stage.as_str().to_owned(), in_ms(took))).collect()
+}
+
+/// What asks a run to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Machine(format!("no signals: {error}")));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

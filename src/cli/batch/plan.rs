@@ -1,0 +1,191 @@
+//! What a run is to make, checked before anything is made.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::super::Failure;
+use super::super::render::{choose_format, options_json, read, variables_json};
+use super::Arguments;
+use super::survey::{Survey, survey};
+use crate::assets::ContentHash;
+use crate::config::{BatchSettings, Settings};
+use crate::error::Error;
+use crate::json::{self, Problems};
+use crate::options::RenderOptions;
+use crate::output::{Format, Making};
+use crate::report::{JsonPath, Problem};
+use crate::rows::{NamePattern, RowFormat, Rows, RowsError};
+
+/// What options are called in problems.
+pub(super) const OPTIONS: &str = "options";
+const MANIFEST: &str = "manifest.ndjson";
+
+/// Everything that is the same for each row.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) template: Arc<Value>,
+    /// Of all rows: an object or null, accepted as they are.
+    pub(super) options: Value,
+    pub(super) format: &'static dyn Format,
+    pub(super) all_pages: bool,
+    pub(super) names: NamePattern,
+    pub(super) rows: RowsFile,
+    /// How many rows there are, broken ones included.
+    pub(super) total: u64,
+    pub(super) manifest: PathBuf,
+    pub(super) digests: Digests,
+}
+
+/// What two runs must have in common for one to go on with the other.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Digests {
+    pub(super) template: ContentHash,
+    pub(super) rows: ContentHash,
+    /// Flags that change what is drawn included.
+    pub(super) options: ContentHash,
+    pub(super) output: String,
+}
+
+impl Plan {
+    /// Reads the template once and looks through all rows once.
+    pub(super) fn read(arguments: &Arguments, settings: &Settings) -> Result<Self, Failure> {
+        let depth = settings.design.json_depth;
+        let names =
+            NamePattern::parse(&arguments.output).map_err(|error| Failure::Usage(format!("--output: {error}")))?;
+        let mut options = options_json(arguments.options.as_deref(), Some(&arguments.document), depth)?;
+        if let Some(given) = &arguments.variables {
+            let variables = variables_json(given, depth)?;
+            match &mut options {
+                Value::Null => options = serde_json::json!({ "variables": variables }),
+                Value::Object(options) => drop(options.insert("variables".into(), variables)),
+                _ => {} // refused below
+            }
+        }
+        let accepted = accepted(&options)?;
+        let format = choose_format(&accepted, Path::new(&arguments.output))?;
+        check_name(&names, &arguments.output, arguments.all_pages, format)?;
+
+        let bytes = read(&arguments.template)?;
+        let template_hash = ContentHash::of(&bytes);
+        let template = json::parse(&bytes, depth).map_err(Error::invalid)?;
+        let pages = template.get("pages").and_then(Value::as_array).map_or(1, Vec::len);
+        let rows = RowsFile::open(&arguments.rows, arguments.rows_format.as_deref(), settings)?;
+        let in_name = if arguments.all_pages { pages } else { 1 };
+        let Survey { total, hash } = survey(&rows, &names, &arguments.output, in_name)?;
+        let how = serde_json::json!([&options, format.name(), arguments.all_pages]).to_string();
+        let digests = Digests {
+            template: template_hash,
+            rows: hash,
+            options: ContentHash::of(how.as_bytes()),
+            output: arguments.output.clone(),
+        };
+        let manifest = arguments.manifest.clone().unwrap_or_else(|| Path::new(names.folder()).join(MANIFEST));
+        let template = Arc::new(template);
+        Ok(Self { template, options, format, all_pages: arguments.all_pages, names, rows, total, manifest, digests })
+    }
+}
+
+/// `options` as they are for a row without any of its own.
+fn accepted(options: &Value) -> Result<RenderOptions, Failure> {
+    let mut problems = Problems::new();
+    let read = RenderOptions::read(options, OPTIONS.into(), &mut problems);
+    if problems.is_empty() { Ok(read) } else { Err(Error::Invalid(problems.into_vec()).into()) }
+}
+
+fn check_name(names: &NamePattern, output: &str, all_pages: bool, format: &dyn Format) -> Result<(), Failure> {
+    let is_document = matches!(format.making(), Making::Document);
+    let wrong = if names.is_constant() && is_document {
+        format!(
+            "all rows would be written to {output}; put {{row}} or a variable into the name, for a PDF each. One PDF of all \
+                 rows is not built yet"
+        )
+    } else if names.is_constant() {
+        format!("all rows would be written to {output}; put {{row}} or a variable into the name: -o out/{{row}}.png")
+    } else if all_pages && is_document {
+        "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file".into()
+    } else if all_pages && !names.has_page() {
+        "--all-pages needs {page} in the output's name: -o out/{row}-{page}.png".into()
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(wrong))
+}
+
+/// The rows' file, which is read twice: to look through it, and to render.
+#[derive(Clone, Debug)]
+pub(super) struct RowsFile {
+    pub(super) path: PathBuf,
+    file: Arc<File>,
+    format: RowFormat,
+    limits: BatchSettings,
+    json_depth: usize,
+}
+
+/// Rows of a file, and what was read up to now.
+pub(super) type HashedRows = (Rows<BufReader<Hashed>>, RowsHash);
+
+impl RowsFile {
+    fn open(path: &Path, format: Option<&str>, settings: &Settings) -> Result<Self, Failure> {
+        let usage = |reason: String| Failure::Usage(format!("{}: {reason}", path.display()));
+        let ending = path.extension().map(|it| it.to_string_lossy());
+        let named = format.or(ending.as_deref());
+        let format = named.and_then(RowFormat::of_ending).ok_or_else(|| {
+            usage("rows are in csv, json or ndjson; the file's ending says which, or else --rows-format".into())
+        })?;
+        let file = File::open(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
+        if !file.metadata().is_ok_and(|it| it.is_file()) {
+            return Err(usage("is no file that can be read twice; save the rows into one".into()));
+        }
+        let (limits, json_depth) = (settings.batches.clone(), settings.design.json_depth);
+        Ok(Self { path: path.into(), file: Arc::new(file), format, limits, json_depth })
+    }
+
+    /// From the first row on. One reader at a time: they share their place in the file.
+    pub(super) fn rows(&self) -> Result<HashedRows, RowsError> {
+        (&*self.file).seek(SeekFrom::Start(0))?;
+        let hash = RowsHash::default();
+        let input = BufReader::new(Hashed { file: self.file.clone(), hash: hash.clone() });
+        Ok((Rows::new(input, self.format, &self.limits, self.json_depth)?, hash))
+    }
+
+    pub(super) fn failure(&self, error: &RowsError) -> Failure {
+        match error {
+            RowsError::Read(_) => Failure::Machine(format!("{}: {error}", self.path.display())),
+            RowsError::Form(_) | RowsError::TooMany { .. } => {
+                let path = JsonPath::from(&*self.path.to_string_lossy());
+                Error::invalid(Problem { path, message: error.to_string() }).into()
+            }
+        }
+    }
+}
+
+/// Of all bytes read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowsHash(Arc<Mutex<Sha256>>);
+
+impl RowsHash {
+    /// Up to now; of the whole file once its rows have ended.
+    pub(super) fn get(&self) -> ContentHash {
+        ContentHash::from(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// Hashes what is read.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    file: Arc<File>,
+    hash: RowsHash,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = (&*self.file).read(buffer)?;
+        self.hash.0.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..read]);
+        Ok(read)
+    }
+}

@@ -1,0 +1,83 @@
+//! All rows looked through before the first is rendered: how many, whether they have what names need, whether two would be
+//! written to one file.
+
+use super::super::Failure;
+use super::plan::RowsFile;
+use crate::assets::ContentHash;
+use crate::report::shown;
+use crate::rows::{NamePattern, NamesTaken};
+
+/// What was found.
+pub(super) struct Survey {
+    /// Broken rows included.
+    pub(super) total: u64,
+    /// Of the file.
+    pub(super) hash: ContentHash,
+}
+
+/// Names told when one is unknown.
+const MOST_NAMES: usize = 20;
+
+/// `pages`: how many names each row gets. Rows that are broken are left for the run to tell.
+pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: usize) -> Result<Survey, Failure> {
+    let (mut rows, hash) = file.rows().map_err(|error| file.failure(&error))?;
+    let columns = rows.columns().map(<[String]>::to_vec);
+    let mut unknown: Vec<&str> = match &columns {
+        Some(columns) => names.variables().filter(|it| !columns.iter().any(|name| name == it)).collect(),
+        None => names.variables().collect(),
+    };
+    let from_rows = columns.is_none();
+    if !from_rows && !unknown.is_empty() {
+        return Err(unknown_placeholder(unknown[0], output, columns.iter().flatten().map(String::as_str)));
+    }
+    let (mut total, mut taken, mut some_names) = (0, NamesTaken::default(), None);
+    for item in &mut rows {
+        total += 1;
+        let Ok(row) = item.map_err(|error| file.failure(&error))? else { continue };
+        unknown.retain(|name| !row.has(name));
+        some_names.get_or_insert_with(|| row.variables.keys().cloned().collect::<Vec<_>>());
+        for page in 1..=pages {
+            let Ok(name) = names.fill_in(&row, page) else { break };
+            if let Err(first) = taken.take(&name, row.number) {
+                return Err(Failure::Usage(format!(
+                    "rows {first} and {} would both be written to {name}; put {{row}} into the name: -o {}",
+                    row.number,
+                    with_row(output),
+                )));
+            }
+        }
+    }
+    match (unknown.first(), some_names) {
+        (Some(name), Some(known)) => Err(unknown_placeholder(name, output, known.iter().map(String::as_str))),
+        _ => Ok(Survey { total, hash: hash.get() }),
+    }
+}
+
+fn unknown_placeholder<'a>(name: &str, output: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+    let mut known: Vec<_> = known.map(|it| format!("{{{}}}", shown(it))).collect();
+    let more = known.len().saturating_sub(MOST_NAMES);
+    known.truncate(MOST_NAMES);
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Failure::Usage(format!(
+        "no row has a variable called \"{}\", which the name {output} holds; accepted: {{row}}, {{page}}, {}{and_more}",
+        shown(name),
+        known.join(", ")
+    ))
+}
+
+/// `out/{name}.png` as `out/{name}-{row}.png`.
+fn with_row(output: &str) -> String {
+    let dot = output.rfind('.').filter(|dot| !output[*dot..].contains(['/', '}'])).unwrap_or(output.len());
+    format!("{}-{{row}}{}", &output[..dot], &output[dot..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_goes_before_the_ending() {
+        assert_eq!(with_row("out/{name}.png"), "out/{name}-{row}.png");
+        assert_eq!(with_row("out.d/{a.b}"), "out.d/{a.b}-{row}");
+    }
+}

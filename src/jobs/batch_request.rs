@@ -1,0 +1,357 @@
+//! What a caller sends to become a batch: one call, in JSON or as rows with the rest in the query, and then its rows.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::request::{DESIGN, WEBHOOK, flat};
+use super::store::{BadRow, NewRow, Template};
+use crate::config::BatchSettings;
+use crate::error::Error;
+use crate::json::{self, Problems, Reader, describe};
+use crate::options::RenderOptions;
+use crate::output::Format;
+use crate::pipeline::format_for;
+use crate::report::{JsonPath, Problem};
+use crate::rows::{BrokenRow, NamePattern, NamesTaken, Row, RowFormat, Rows};
+
+pub(super) const DESIGN_URL: &str = "designUrl";
+pub(super) const ROWS: &str = "rows";
+pub(super) const ROWS_URL: &str = "rowsUrl";
+const ROWS_FORMAT: &str = "rowsFormat";
+const WEBHOOK_ITEMS: &str = "webhookItems";
+const FILE_NAME: &str = "fileName";
+const MERGE: &str = "merge";
+
+/// What the call says about itself and not about each render.
+const OF_THE_BATCH: [&str; 9] =
+    [DESIGN, DESIGN_URL, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, FILE_NAME, MERGE];
+
+/// A call that can become a batch once what it points to is here.
+pub(super) struct BatchRequest {
+    pub(super) design: Source<Value>,
+    pub(super) rows: Source<RowsSent>,
+    /// How rows behind a URL are written, if the call says so.
+    pub(super) rows_format: Option<RowFormat>,
+    /// Of every row, flat.
+    options: Map<String, Value>,
+    pub(super) format: &'static dyn Format,
+    pub(super) webhook: Option<String>,
+    pub(super) webhook_items: bool,
+    /// Names of files without their ending; `None`: numbers.
+    file_name: Option<NamePattern>,
+    json_depth: usize,
+}
+
+/// Here, or where a URL leads.
+pub(super) enum Source<T> {
+    Here(T),
+    Url(String),
+}
+
+/// Rows as they came.
+pub(super) enum RowsSent {
+    Values(Vec<Value>),
+    Text(Bytes, RowFormat),
+}
+
+const ROW_FORMATS: &[(&str, RowFormat)] =
+    &[("csv", RowFormat::Csv), ("json", RowFormat::Json), ("ndjson", RowFormat::Ndjson)];
+
+impl BatchRequest {
+    /// Reads a call in JSON. Every problem of the call and of the options at once; the design's own, and those of rows, are
+    /// found when rows are rendered.
+    pub(super) fn read(body: &[u8], json_depth: usize) -> Result<Self, Error> {
+        Self::of(json::parse(body, json_depth).map_err(Error::invalid)?, None, json_depth)
+    }
+
+    /// Reads a call whose body is its rows and whose query, decoded, is the rest. `true` and `false` are read as such.
+    pub(super) fn of_rows(
+        rows: Bytes,
+        format: RowFormat,
+        query: &[(String, String)],
+        json_depth: usize,
+    ) -> Result<Self, Error> {
+        let value = |text: &str| match text {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            text => text.into(),
+        };
+        let call: Map<_, _> = query.iter().map(|(name, text)| (name.clone(), value(text))).collect();
+        Self::of(Value::Object(call), Some(RowsSent::Text(rows, format)), json_depth)
+    }
+
+    fn of(mut call: Value, rows_beside: Option<RowsSent>, json_depth: usize) -> Result<Self, Error> {
+        let taken = |call: &mut Value, key: &str| call.get_mut(key).map(Value::take).filter(|it| !it.is_null());
+        // The two large ones move out, so that nothing holds them twice.
+        let (design, rows) = (taken(&mut call, DESIGN), taken(&mut call, ROWS));
+        let mut problems = Problems::new();
+        let options = RenderOptions::read(&call, JsonPath::root(), &mut problems);
+        let reader = call.is_object().then(|| Reader::new(&call, JsonPath::root(), &mut problems)).flatten();
+        let Some(mut json) = reader else { return Err(Error::Invalid(problems.into_vec())) };
+        let design = design_source(&mut json, design);
+        let (rows_url, rows_format) = (url(&mut json, ROWS_URL), json.one_of(ROWS_FORMAT, ROW_FORMATS));
+        let rows = match (rows_beside, rows_url) {
+            (Some(_), Some(_)) => problem(&mut json, ROWS_URL, "the body has the rows already; accepted: one of both"),
+            (Some(_), None) if rows.is_some() => {
+                problem(&mut json, ROWS, "the body has the rows already; accepted: one of both")
+            }
+            (Some(beside), None) => Some(Source::Here(beside)),
+            (None, Some(url)) if rows.is_none() => Some(Source::Url(url)),
+            (None, Some(_)) => problem(&mut json, ROWS_URL, "stands beside rows; accepted: one of both"),
+            (None, None) => rows_here(&mut json, rows, rows_format),
+        };
+        let webhook = url(&mut json, WEBHOOK);
+        let webhook_items = json.flag_or(WEBHOOK_ITEMS, false);
+        if webhook_items && webhook.is_none() {
+            json.problem(WEBHOOK_ITEMS, format!("there is no {WEBHOOK} that could be told"));
+        }
+        let file_name = file_name(&mut json);
+        let merged = json.get(MERGE).is_some_and(|it| !matches!(it, Value::Null | Value::Bool(false)));
+        let (Some(design), Some(rows), true) = (design, rows, problems.is_empty()) else {
+            return Err(Error::Invalid(problems.into_vec()));
+        };
+        if merged {
+            let message = format!("{MERGE}: one document of all rows is not built; each row becomes a file of its own");
+            return Err(Error::NotBuilt(message));
+        }
+        let format = format_for(None, &options).map_err(flat)?;
+        let Value::Object(mut options) = call else { unreachable_object()? };
+        options.retain(|key, _| !OF_THE_BATCH.contains(&key.as_str()));
+        Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, file_name, json_depth })
+    }
+
+    /// What all rows have in common, and the rows, once nothing is behind a URL any more.
+    pub(super) fn finish(mut self, limits: &BatchSettings) -> Result<(Template, Vec<NewRow>), Error> {
+        let elsewhere = || Error::Internal("a batch whose parts were not fetched".into());
+        let Source::Here(design) = std::mem::replace(&mut self.design, Source::Url(String::new())) else {
+            return Err(elsewhere());
+        };
+        let Source::Here(sent) = std::mem::replace(&mut self.rows, Source::Url(String::new())) else {
+            return Err(elsewhere());
+        };
+        if !design.is_object() {
+            let message = "found no object there; accepted: the design as exported by the editor".to_owned();
+            return Err(Error::invalid(Problem { path: DESIGN_URL.into(), message }));
+        }
+        Ok((self.template(design)?, self.rows(sent, limits)?))
+    }
+
+    fn template(&self, design: Value) -> Result<Template, Error> {
+        let written = |value: &Value| serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()));
+        let design_sha256 = Sha256::digest(written(&design)?).into();
+        let mut body = self.options.clone();
+        body.insert(DESIGN.into(), design);
+        Ok(Template { body: written(&Value::Object(body))?.into(), design_sha256 })
+    }
+
+    /// The rows, one after the other out of what was sent, each with the name of its file.
+    fn rows(&self, sent: RowsSent, limits: &BatchSettings) -> Result<Vec<NewRow>, Error> {
+        let refused = |message: String| Error::invalid(Problem { path: ROWS.into(), message });
+        let mut names = Names {
+            pattern: self.file_name.as_ref(),
+            extension: self.format.extension(),
+            digits: 0,
+            taken: NamesTaken::default(),
+        };
+        let mut read = Vec::new();
+        match sent {
+            RowsSent::Values(values) => {
+                if values.len() as u64 > limits.rows {
+                    let (found, limit) = (values.len(), limits.rows);
+                    return Err(refused(format!("found {found} rows; the limit is {limit} (TENTER_BATCH_MAX_ROWS)")));
+                }
+                for (value, number) in values.into_iter().zip(1..) {
+                    read.push(Row::read(number, value));
+                }
+            }
+            RowsSent::Text(text, format) => {
+                let rows = Rows::new(&*text, format, limits, self.json_depth);
+                for row in rows.map_err(|error| refused(error.to_string()))? {
+                    read.push(row.map_err(|error| refused(error.to_string()))?);
+                }
+            }
+        }
+        if read.is_empty() {
+            return Err(refused("found no rows; accepted: at least one".into()));
+        }
+        names.digits = read.len().to_string().len();
+        read.into_iter().zip(1..).map(|(row, number)| names.name(row, number)).collect()
+    }
+}
+
+/// `call` was read as an object before.
+fn unreachable_object<T>() -> Result<T, Error> {
+    Err(Error::Internal("a call that was an object is none".into()))
+}
+
+fn problem<T>(json: &mut Reader<'_>, key: &str, message: &str) -> Option<T> {
+    json.problem(key, message);
+    None
+}
+
+/// An empty text is none.
+fn url(json: &mut Reader<'_>, key: &str) -> Option<String> {
+    json.string(key).filter(|it| !it.is_empty()).map(str::to_owned)
+}
+
+fn design_source(json: &mut Reader<'_>, design: Option<Value>) -> Option<Source<Value>> {
+    match (design, url(json, DESIGN_URL)) {
+        (Some(_), Some(_)) => problem(json, DESIGN_URL, "stands beside design; accepted: one of both"),
+        (Some(design), None) if design.is_object() => Some(Source::Here(design)),
+        (None, Some(url)) => Some(Source::Url(url)),
+        _ => {
+            problem(json, DESIGN, "missing or no object; accepted: the design as exported by the editor, or designUrl")
+        }
+    }
+}
+
+fn rows_here(json: &mut Reader<'_>, rows: Option<Value>, format: Option<RowFormat>) -> Option<Source<RowsSent>> {
+    match (rows, format) {
+        (Some(Value::Array(values)), None) => Some(Source::Here(RowsSent::Values(values))),
+        (Some(Value::Array(_)), Some(_)) => problem(json, ROWS_FORMAT, "rows are an array; accepted: only beside text"),
+        (Some(Value::String(text)), Some(format)) => Some(Source::Here(RowsSent::Text(text.into(), format))),
+        (Some(Value::String(_)), None) => {
+            problem(json, ROWS_FORMAT, "missing beside rows as text; accepted: csv, ndjson, json")
+        }
+        (Some(other), _) => {
+            let message = format!("found {}; accepted: an array of rows, or text with rowsFormat", describe(&other));
+            problem(json, ROWS, &message)
+        }
+        (None, _) => problem(json, ROWS, "missing; accepted: an array of rows, text with rowsFormat, or rowsUrl"),
+    }
+}
+
+fn file_name(json: &mut Reader<'_>) -> Option<NamePattern> {
+    let text = json.string(FILE_NAME).filter(|it| !it.is_empty())?;
+    if text.contains(['/', '\\']) {
+        return problem(json, FILE_NAME, "has a slash; accepted: a name without folders, such as {name}-{row}");
+    }
+    match NamePattern::parse(text) {
+        Ok(pattern) if pattern.has_page() => {
+            problem(json, FILE_NAME, "has {page}, and each row is one file; accepted: {row} and variables")
+        }
+        Ok(pattern) => Some(pattern),
+        Err(error) => problem(json, FILE_NAME, &error.to_string()),
+    }
+}
+
+impl Source<RowsSent> {
+    /// How rows behind this URL are written: by the ending of its path.
+    pub(super) fn format_of(url: &str) -> Option<RowFormat> {
+        let parsed = url::Url::parse(url).ok()?;
+        let (_, ending) = parsed.path().rsplit_once('.')?;
+        RowFormat::of_ending(ending)
+    }
+}
+
+/// Gives rows the names of their files.
+struct Names<'a> {
+    pattern: Option<&'a NamePattern>,
+    extension: &'static str,
+    /// Of the highest row.
+    digits: usize,
+    taken: NamesTaken,
+}
+
+impl Names<'_> {
+    fn name(&mut self, row: Result<Row, BrokenRow>, number: u64) -> Result<NewRow, Error> {
+        let (extension, digits) = (self.extension, self.digits);
+        let by_number = format!("{number:0digits$}.{extension}");
+        let named = row.and_then(|row| {
+            let name = match self.pattern {
+                Some(pattern) => format!("{}.{extension}", pattern.fill_in(&row, 1)?),
+                None => by_number.clone(),
+            };
+            Ok((row, name))
+        });
+        match named {
+            Ok((row, mut name)) => {
+                if self.taken.take(&name, number).is_err() {
+                    // Nobody else ends like this: numbers are given once.
+                    let stem = name.strip_suffix(&format!(".{extension}")).unwrap_or(&name);
+                    name = format!("{stem} (row {number}).{extension}");
+                    let _ = self.taken.take(&name, number);
+                }
+                let values = serde_json::to_vec(&row.to_json()).map_err(|error| Error::Internal(error.to_string()))?;
+                Ok(NewRow { name, values: Ok(values.into()) })
+            }
+            Err(broken) => {
+                let bad = BadRow { error: broken.to_string(), problems: broken.problems };
+                Ok(NewRow { name: by_number, values: Err(bad) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMITS: BatchSettings = BatchSettings { rows: 3, row_bytes: 1000, queue: 9 };
+
+    fn problems(call: Value) -> Vec<String> {
+        match BatchRequest::of(call, None, 100) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.problems().iter().map(|it| it.path.as_str().to_owned()).collect(),
+        }
+    }
+
+    /// Names, and `!` for those that cannot be read.
+    fn rows(mut call: Value, rows: Value) -> Result<Vec<String>, String> {
+        call["design"] = json!({});
+        call["rows"] = rows;
+        let request = BatchRequest::of(call, None, 100).map_err(|error| error.to_string())?;
+        let (_, rows) = request.finish(&LIMITS).map_err(|error| error.to_string())?;
+        Ok(rows.into_iter().map(|it| if it.values.is_ok() { it.name } else { format!("!{}", it.name) }).collect())
+    }
+
+    #[test]
+    fn call_problems_are_told_together() {
+        let call = json!({"pixelRatio": 0, "rowsFormat": "xml", "webhookItems": true, "fileName": "a/b"});
+        assert_eq!(problems(call), ["pixelRatio", "design", "rowsFormat", "rows", "webhookItems", "fileName"]);
+        assert_eq!(problems(json!({"design": {}, "rows": "a\n1"})), ["rowsFormat"]);
+        assert_eq!(problems(json!({"design": {}, "rows": [], "rowsUrl": "http://a/b.csv"})), ["rowsUrl"]);
+        assert_eq!(problems(json!([])), [""]);
+        assert!(matches!(
+            BatchRequest::of(json!({"design": {}, "rows": [{}], "merge": "pdf"}), None, 100),
+            Err(Error::NotBuilt(_))
+        ));
+    }
+
+    #[test]
+    fn rows_have_names_of_their_own() {
+        let people = json!([{"who": "Ada"}, {"who": "ada"}, {"who": [1]}]);
+        assert_eq!(rows(json!({}), people.clone()), Ok(["1.png", "2.png", "!3.png"].map(String::from).to_vec()));
+        let named = json!({"fileName": "{who}", "format": "pdf"});
+        assert_eq!(rows(named, people), Ok(["Ada.pdf", "ada (row 2).pdf", "!3.pdf"].map(String::from).to_vec()));
+        let traversal = rows(json!({"fileName": "{who}"}), json!([{"who": "a/../b\\c"}]));
+        assert_eq!(traversal, Ok(vec!["a_.._b_c.png".to_owned()]));
+        let text = rows(json!({"rowsFormat": "csv", "fileName": "{who}"}), json!("who\nAda\n\"\"\n"));
+        assert_eq!(text, Ok(["Ada.png", "!2.png"].map(String::from).to_vec()));
+    }
+
+    #[test]
+    fn rows_are_some_and_not_too_many() {
+        assert!(rows(json!({}), json!([])).is_err_and(|it| it.contains("found no rows")));
+        let four = rows(json!({}), json!([{}, {}, {}, {}]));
+        assert!(four.is_err_and(|it| it.contains("found 4 rows; the limit is 3 (TENTER_BATCH_MAX_ROWS)")));
+        let four = rows(json!({"rowsFormat": "ndjson"}), json!("{}\n{}\n{}\n{}\n"));
+        assert!(four.is_err_and(|it| it.contains("TENTER_BATCH_MAX_ROWS")));
+    }
+
+    #[test]
+    fn template_is_the_design_and_the_options() {
+        let call = json!({
+            "design": {"pages": []}, "rows": [{}], "pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}",
+            "webhook": "http://a/", "webhookItems": true,
+        });
+        let request = BatchRequest::of(call, None, 100).unwrap_or_else(|error| panic!("{error}"));
+        let (template, _) = request.finish(&LIMITS).expect("a template");
+        let body: Value = serde_json::from_slice(&template.body).expect("JSON");
+        assert_eq!(body, json!({"pixelRatio": "2", "variables": {"a": 1}, "design": {"pages": []}}));
+        assert_eq!(template.design_sha256, <[u8; 32]>::from(Sha256::digest(b"{\"pages\":[]}")));
+    }
+}

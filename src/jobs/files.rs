@@ -1,0 +1,100 @@
+//! The files that a batch is made of, among the results: each as it was first fetched, until the batch is forgotten.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
+
+use super::batch::BatchId;
+use super::results::{ResultError, Results};
+use super::store::{BatchStore, Pin};
+use crate::assets::{AssetKind, Keeper};
+
+/// One batch's.
+pub(super) struct BatchFiles {
+    batch: BatchId,
+    store: Arc<dyn BatchStore>,
+    results: Results,
+    trouble: Mutex<Option<String>>,
+}
+
+impl BatchFiles {
+    pub(super) fn new(batch: BatchId, store: Arc<dyn BatchStore>, results: Results) -> Self {
+        Self { batch, store, results, trouble: Mutex::default() }
+    }
+
+    /// Why store or results failed since this was last asked, if they did: a row that ended in an error meanwhile may do better
+    /// when they are well.
+    pub(super) fn take_trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn find_file(&self, key: &str) -> Result<Option<Bytes>, String> {
+        let pinned = self.store.pinned(&self.batch, key).await.map_err(|error| error.to_string())?;
+        match pinned {
+            Some(digest) => self.file(digest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn file(&self, digest: [u8; 32]) -> Result<Bytes, String> {
+        let name = hex(&digest);
+        let file = self.results.get_pin(&self.batch, &name).await.map_err(|error| match error {
+            ResultError::NotFound => format!("the file {name} that the batch {} is made of is missing", self.batch),
+            ResultError::Failed(reason) => reason,
+        })?;
+        if <[u8; 32]>::from(Sha256::digest(&file)) != digest {
+            return Err(format!("the file {name} that the batch {} is made of has been changed", self.batch));
+        }
+        Ok(file)
+    }
+
+    async fn keep_file(&self, key: String, file: Bytes) -> Result<Option<Bytes>, String> {
+        let sha256: [u8; 32] = Sha256::digest(&file).into();
+        // The file first: whoever sees the pin finds it.
+        self.results.put_pin(&self.batch, &hex(&sha256), file).await.map_err(|error| error.to_string())?;
+        let standing = self.store.pin(&self.batch, Pin { key, sha256 }).await.map_err(|error| error.to_string())?;
+        match standing {
+            Some(before) if before != sha256 => self.file(before).await.map(Some),
+            // Of a batch that is gone nobody wants to know any more.
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn note<T>(&self, result: Result<T, String>) -> Result<T, String> {
+        if let Err(reason) = &result {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        }
+        result
+    }
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The same address may be a picture here and a font there.
+fn key(kind: AssetKind, url: &str) -> String {
+    match kind {
+        AssetKind::Image => format!("image {url}"),
+        AssetKind::Font => format!("font {url}"),
+    }
+}
+
+impl Keeper for BatchFiles {
+    fn find<'a>(&'a self, kind: AssetKind, url: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
+        Box::pin(async move { self.note(self.find_file(&key(kind, url)).await) })
+    }
+
+    fn keep<'a>(&'a self, kind: AssetKind, url: &'a str, file: Bytes) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
+        Box::pin(async move { self.note(self.keep_file(key(kind, url), file).await) })
+    }
+}
+
+impl fmt::Debug for BatchFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchFiles").field("batch", &self.batch).finish_non_exhaustive()
+    }
+}

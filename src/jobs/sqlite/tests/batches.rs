@@ -1,0 +1,355 @@
+//! Batches and their rows.
+
+use super::*;
+use crate::jobs::batch::{Batch, BatchId, Item, RowCounts};
+use crate::jobs::store::{AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, StoredItems, Template};
+use crate::report::Problem;
+
+const ALL: ItemQuery = ItemQuery { status: None, after_row: 0, offset: 0, limit: 100 };
+
+fn row(number: u64) -> NewRow {
+    NewRow { name: format!("{number}.png"), values: Ok(format!("{{\"variables\":{{\"n\":{number}}}}}").into()) }
+}
+
+fn bad_row() -> NewRow {
+    let problems = vec![Problem { path: "a".into(), message: "is broken".into() }];
+    NewRow { name: "bad.png".into(), values: Err(BadRow { error: "row 1: a: is broken".into(), problems }) }
+}
+
+fn new_batch(owner: &str, rows: u64) -> NewBatch {
+    NewBatch {
+        owner: owner.into(),
+        template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
+        rows: (1..=rows).map(row).collect(),
+        format: "png",
+        extension: "png",
+        webhook: None,
+        webhook_items: false,
+        link_base: "http://here".into(),
+        idempotency: None,
+    }
+}
+
+fn failed() -> Outcome {
+    Outcome::Error("no picture".into())
+}
+
+impl Bench {
+    async fn accept_batch(&self, batch: NewBatch) -> Batch {
+        match self.store.accept_batch(batch).await.expect("a store") {
+            AcceptedBatch::New(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn batch(&self, id: &BatchId) -> Batch {
+        self.store.batch(&owner(""), id).await.expect("a store").expect("a batch")
+    }
+
+    async fn items(&self, id: &BatchId, which: ItemQuery) -> StoredItems {
+        self.store.items(&owner(""), id, which).await.expect("a store").expect("a batch")
+    }
+
+    async fn finish(&self, taken: &Taken, outcome: Outcome) {
+        assert!(self.store.finish(&taken.ticket, outcome, Report::default()).await.expect("a store"));
+    }
+
+    /// Events in the outbox, and what they carry.
+    async fn told(&self) -> Vec<(&'static str, serde_json::Value)> {
+        let due = self.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
+        due.into_iter().map(|it| (it.event, serde_json::from_str(&it.body).expect("JSON"))).collect()
+    }
+}
+
+fn number(taken: &Taken) -> u64 {
+    match &taken.work {
+        Work::Row { row, .. } => *row,
+        Work::Job(_) => panic!("a job"),
+    }
+}
+
+#[tokio::test]
+async fn batch_goes_from_scheduled_over_progress_to_done() {
+    let bench = bench();
+    let fresh = bench.accept_batch(new_batch("", 2)).await;
+    assert_eq!((fresh.status, fresh.rows, fresh.counts.scheduled, fresh.rate), (Status::Scheduled, 2, 2, None));
+    assert_eq!(fresh.design_sha256, "03".repeat(32));
+    let taken = bench.take().await;
+    let values = Bytes::from_static(b"{\"variables\":{\"n\":1}}");
+    assert_eq!(taken.work, Work::Row { batch: fresh.id.clone(), row: 1, values });
+    assert_eq!(bench.batch(&fresh.id).await.counts, RowCounts { scheduled: 1, progress: 1, ..RowCounts::default() });
+    bench.pass(Duration::from_secs(4));
+    let warning = crate::report::Warning {
+        code: crate::report::WarningCode::TextShrunk,
+        path: "p".into(),
+        element: "e".into(),
+        message: "m".into(),
+    };
+    let report = Report { timings: vec![("paint", 1.5)], warnings: vec![warning.clone()], ..Report::default() };
+    assert!(bench.store.finish(&taken.ticket, done(), report).await.expect("a store"));
+    let half = bench.batch(&fresh.id).await;
+    assert_eq!((half.status, half.rate, half.time_left), (Status::Progress, Some(0.25), Some(4.0)));
+    bench.finish(&bench.take().await, failed()).await;
+    let whole = bench.batch(&fresh.id).await;
+    assert_eq!((whole.status, whole.rate), (Status::Done, None), "a failed row ends no batch in an error");
+    assert_eq!(whole.counts, RowCounts { done: 1, error: 1, ..RowCounts::default() });
+    assert!(whole.expires_at.is_some());
+
+    let StoredItems { listing, files, .. } = bench.items(&fresh.id, ALL).await;
+    let Item { bytes, sha256, warnings, timings, .. } = &listing.items[0];
+    assert_eq!((*bytes, sha256.as_deref()), (Some(3), Some(&*"07".repeat(32))));
+    assert_eq!((&warnings[..], timings["paint"]), (&[warning][..], 1.5));
+    assert_eq!(files[0], taken.file);
+    let errors = bench.items(&fresh.id, ItemQuery { status: Some(Status::Error), ..ALL }).await.listing;
+    assert_eq!((errors.total, errors.items[0].row, &*errors.items[0].error), (1, 2, "no picture"));
+    let second = bench.items(&fresh.id, ItemQuery { after_row: 1, ..ALL }).await.listing;
+    assert_eq!(second.items.iter().map(|it| it.row).collect::<Vec<_>>(), [2]);
+    assert!(bench.store.expiry(&taken.ticket.id, &taken.file).await.expect("a store").is_some());
+}
+
+#[tokio::test]
+async fn rows_are_no_jobs_and_nobody_elses() {
+    let bench = bench();
+    let id = bench.accept_batch(new_batch("a", 1)).await.id;
+    let taken = bench.take().await;
+    for name in ["a", "b"] {
+        assert!(bench.store.get(&owner(name), &taken.ticket.id).await.expect("a store").is_none());
+        assert_eq!(bench.store.list(&owner(name), 0, 9).await.expect("a store").total, 0);
+        assert!(!bench.store.remove(&owner(name), &taken.ticket.id).await.expect("a store"));
+    }
+    let other = owner("b");
+    assert!(bench.store.batch(&other, &id).await.expect("a store").is_none());
+    assert!(bench.store.items(&other, &id, ALL).await.expect("a store").is_none());
+    assert_eq!(bench.store.retry_rows(&other, &id).await.expect("a store"), None);
+    assert!(!bench.store.remove_batch(&other, &id).await.expect("a store"));
+    assert_eq!(bench.store.batches(&other, 0, 9).await.expect("a store").total, 0);
+    assert_eq!(bench.store.batches(&owner("a"), 0, 9).await.expect("a store").batches[0].id, id);
+    let counts = bench.store.counts().await.expect("a store");
+    assert_eq!(counts, Counts { rows_progress: 1, ..Counts::default() });
+}
+
+/// One worker: whatever is taken is finished before the next.
+#[tokio::test]
+async fn batch_holds_up_neither_others_nor_single_jobs() {
+    let bench = bench();
+    let large = bench.accept_batch(new_batch("a", 50)).await.id;
+    let small = bench.accept_batch(new_batch("a", 2)).await.id;
+    let others = bench.accept_batch(new_batch("b", 2)).await.id;
+    let mut order = Vec::new();
+    for step in 0..8 {
+        if step == 1 {
+            bench.accept(new_job("a")).await;
+            bench.accept(new_job("b")).await;
+        }
+        let taken = bench.take().await;
+        order.push(match &taken.work {
+            Work::Job(_) => "job",
+            Work::Row { batch, .. } if *batch == large => "large",
+            Work::Row { batch, .. } if *batch == small => "small",
+            Work::Row { batch, .. } if *batch == others => "others",
+            Work::Row { .. } => panic!("another"),
+        });
+        bench.pass(Duration::from_millis(1));
+        bench.finish(&taken, done()).await;
+    }
+    assert_eq!(order, ["large", "job", "job", "small", "others", "large", "small", "others"]);
+    // Two workers: whoever has nothing under way comes first.
+    let first = bench.take().await;
+    bench.accept_batch(new_batch("b", 1)).await;
+    bench.accept(new_job("a")).await;
+    let second = bench.take().await;
+    assert_eq!((number(&first), number(&second)), (3, 1));
+}
+
+#[tokio::test]
+async fn batch_is_bounded_by_rows_and_keys() {
+    let keys = KeyLimits { jobs: 1, rows: 5, ..KeyLimits::default() };
+    let bench = Bench::new(JobSettings::default(), keys);
+    let accept = async |owner, rows| bench.store.accept_batch(new_batch(owner, rows)).await.expect("a store");
+    assert!(matches!(accept("a", 6).await, AcceptedBatch::RowsFull));
+    assert!(matches!(accept("a", 4).await, AcceptedBatch::New(_)));
+    assert!(matches!(accept("a", 2).await, AcceptedBatch::RowsFull));
+    assert!(matches!(accept("a", 1).await, AcceptedBatch::OwnerFull), "a batch counts as a job");
+    assert!(matches!(bench.store.accept(new_job("a")).await, Ok(Accepted::OwnerFull)));
+    assert!(matches!(bench.store.accept(new_job("b")).await, Ok(Accepted::New(_))));
+    let bench = super::bench();
+    let most = BatchSettings::default().queue;
+    let refused = bench.store.accept_batch(new_batch("", most + 1)).await.expect("a store");
+    assert!(matches!(refused, AcceptedBatch::QueueFull));
+    assert_eq!(bench.store.batches(&owner(""), 0, 9).await.expect("a store").total, 0, "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn batch_with_the_same_key_is_the_same_batch() {
+    let bench = bench();
+    let with_key = |digest| NewBatch {
+        idempotency: Some(Idempotency { key: "k".into(), digest: [digest; 32] }),
+        ..new_batch("", 1)
+    };
+    let first = bench.accept_batch(with_key(1)).await;
+    let again = bench.store.accept_batch(with_key(1)).await.expect("a store");
+    assert!(matches!(again, AcceptedBatch::Again(batch) if batch.id == first.id));
+    assert!(matches!(bench.store.accept_batch(with_key(2)).await, Ok(AcceptedBatch::OtherBody)));
+    let job = NewJob { idempotency: with_key(2).idempotency, ..new_job("") };
+    assert!(matches!(bench.store.accept(job).await, Ok(Accepted::New(_))), "jobs have keys of their own");
+}
+
+#[tokio::test]
+async fn row_that_cannot_be_read_has_ended_before_it_began() {
+    let bench = bench();
+    let rows = vec![bad_row(), row(2)];
+    let webhook = Some("http://hook.test/".to_owned());
+    let batch = NewBatch { rows, webhook: webhook.clone(), webhook_items: true, ..new_batch("", 0) };
+    let id = bench.accept_batch(batch).await.id;
+    let items = bench.items(&id, ALL).await.listing.items;
+    assert_eq!((items[0].status, &*items[0].error), (Status::Error, "row 1: a: is broken"));
+    assert_eq!((items[0].problems.len(), items[1].status), (1, Status::Scheduled));
+    assert_eq!(bench.told().await[0].0, "item.error");
+    bench.finish(&bench.take().await, failed()).await;
+    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1), "and not the first");
+
+    let batch = NewBatch { rows: vec![bad_row()], webhook, ..new_batch("", 0) };
+    let whole = bench.accept_batch(batch).await;
+    assert_eq!((whole.status, whole.counts.error), (Status::Done, 1));
+}
+
+#[tokio::test]
+async fn retry_renders_failed_rows_under_new_names() {
+    let bench = bench();
+    let webhook = Some("http://hook.test/".to_owned());
+    let id = bench.accept_batch(NewBatch { webhook, ..new_batch("", 2) }).await.id;
+    let failing = bench.take().await;
+    bench.finish(&failing, failed()).await;
+    bench.finish(&bench.take().await, done()).await;
+    let told = bench.told().await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        (told[0].0, &told[0].1),
+        ("batch.completed", &serde_json::to_value(bench.batch(&id).await).expect("JSON"))
+    );
+    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1));
+    let waiting = bench.batch(&id).await;
+    assert_eq!((waiting.status, waiting.counts.scheduled, waiting.counts.done), (Status::Scheduled, 1, 1));
+    assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
+    let again = bench.take().await;
+    assert_eq!((&again.ticket.id, again.ticket.attempt), (&failing.ticket.id, 1));
+    assert_ne!(again.file, failing.file, "the old name is in the trash");
+    assert_eq!(bench.store.trash(9).await.expect("a store"), [failing.file]);
+    bench.finish(&again, done()).await;
+    assert_eq!(bench.batch(&id).await.counts.done, 2);
+    bench.pass(Duration::from_secs(2));
+    let told = bench.told().await.iter().filter(|(event, _)| *event == "batch.completed").count();
+    assert_eq!(told, 2, "one for each time that it completes; neither is tried yet");
+    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(0));
+    assert_eq!(bench.batch(&id).await.status, Status::Done, "nothing to do");
+}
+
+#[tokio::test]
+async fn receiver_of_items_is_told_of_each_end() {
+    let bench = bench();
+    let webhook = Some("http://hook.test/".to_owned());
+    let id = bench.accept_batch(NewBatch { webhook, webhook_items: true, ..new_batch("", 2) }).await.id;
+    bench.finish(&bench.take().await, done()).await;
+    bench.finish(&bench.take().await, failed()).await;
+    let told = bench.told().await;
+    assert_eq!(told.iter().map(|it| it.0).collect::<Vec<_>>(), ["item.done", "item.error", "batch.completed"]);
+    assert_eq!((&told[0].1["batch"], &told[0].1["row"]), (&id.as_str().into(), &1.into()));
+    assert_eq!(told[0].1["url"], "http://here/files/a.png");
+}
+
+#[tokio::test]
+async fn removed_batch_leaves_its_files_to_the_trash() {
+    let bench = bench();
+    let id = bench.accept_batch(new_batch("", 3)).await.id;
+    let finished = bench.take().await;
+    bench.finish(&finished, done()).await;
+    let under_way = bench.take().await;
+    assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
+    assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
+    assert!(matches!(bench.store.take(true).await.expect("a store"), Next::Nothing(None)), "what waited is not begun");
+    assert!(!bench.store.finish(&under_way.ticket, done(), Report::default()).await.expect("a store"));
+    assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&finished.file));
+    bench.pass(Duration::from_secs(200));
+    let mut trash = bench.store.trash(9).await.expect("a store");
+    let mut expected = vec![finished.file, under_way.file, format!("{id}.pins")];
+    trash.sort();
+    expected.sort();
+    assert_eq!(trash, expected, "what may still be written comes later");
+    assert_eq!(bench.store.counts().await.expect("a store"), Counts::default());
+}
+
+#[tokio::test]
+async fn batch_expires_as_a_whole() {
+    let bench = bench();
+    let id = bench.accept_batch(new_batch("", 2)).await.id;
+    let early = bench.take().await;
+    bench.finish(&early, done()).await;
+    bench.pass(JobSettings::default().lifetime * 2);
+    assert_eq!(bench.store.expire().await.expect("a store"), 0, "rows live as long as their batch");
+    assert!(bench.store.expiry(&early.ticket.id, &early.file).await.expect("a store").is_some());
+    bench.finish(&bench.take().await, done()).await;
+    bench.pass(JobSettings::default().lifetime);
+    assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none(), "before the sweep");
+    assert!(bench.store.expiry(&early.ticket.id, &early.file).await.expect("a store").is_none());
+    assert_eq!(bench.store.expire().await.expect("a store"), 1);
+    assert_eq!(bench.store.trash(9).await.expect("a store").len(), 3);
+}
+
+#[tokio::test]
+async fn rows_survive_the_death_of_the_process() {
+    let mut bench = bench();
+    let id = bench.accept_batch(new_batch("", 2)).await.id;
+    for attempt in 1..=3 {
+        let taken = bench.take().await;
+        assert_eq!((number(&taken), taken.ticket.attempt), (1, attempt));
+        bench.restart();
+        if attempt < 3 {
+            // While the first rests the second would be next.
+            bench.pass(Duration::from_secs(10));
+            assert!(matches!(bench.store.take(false).await.expect("a store"), Next::Alone));
+        }
+    }
+    let items = bench.items(&id, ALL).await.listing.items;
+    assert_eq!((items[0].status, items[1].status), (Status::Error, Status::Scheduled));
+    assert!(items[0].error.contains("TENTER_JOB_ATTEMPTS"), "{}", items[0].error);
+    bench.finish(&bench.take().await, done()).await;
+    assert_eq!(bench.batch(&id).await.counts, RowCounts { done: 1, error: 1, ..RowCounts::default() });
+}
+
+#[tokio::test]
+async fn pin_of_the_first_stands() {
+    let mut bench = bench();
+    let id = bench.accept_batch(new_batch("", 1)).await.id;
+    assert_eq!(bench.store.pinned(&id, "image u").await.expect("a store"), None);
+    let pin = |digest| Pin { key: "image u".into(), sha256: [digest; 32] };
+    assert_eq!(bench.store.pin(&id, pin(1)).await.expect("a store"), Some([1; 32]));
+    assert_eq!(bench.store.pin(&id, pin(2)).await.expect("a store"), Some([1; 32]));
+    bench.restart();
+    assert_eq!(bench.store.pinned(&id, "image u").await.expect("a store"), Some([1; 32]));
+    assert_eq!(bench.store.template(&id).await.expect("a store").map(|it| it.design_sha256), Some([3; 32]));
+    bench.store.remove_batch(&owner(""), &id).await.expect("a store");
+    assert_eq!(bench.store.pin(&id, pin(1)).await.expect("a store"), None);
+    assert_eq!(bench.store.template(&id).await.expect("a store"), None);
+}
+
+#[tokio::test]
+async fn file_of_an_older_program_is_read_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let older = Connection::open(folder.path().join("jobs.db")).expect("a database");
+    older.execute_batch(schema::JOBS).expect("its tables");
+    older
+        .execute_batch(
+            "PRAGMA user_version = 1;
+             INSERT INTO jobs (id, owner, status, created_at, file, link_base) VALUES ('abcabcabc', '', 'scheduled', 5, 'f', '');
+             INSERT INTO inputs (job, body) VALUES (1, x'7b7d');
+             INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
+                 VALUES ('d', 1, 'job.progress', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);",
+        )
+        .expect("a job");
+    drop(older);
+    let store = open(&folder, &JobSettings::default(), &KeyLimits::default(), &Arc::default()).expect("a store");
+    let id = JobId::parse("abcabcabc").expect("an id");
+    assert_eq!(store.deliveries(&owner(""), &id).await.expect("a store").map(|it| it.len()), Some(1));
+    let Next::Job(taken) = store.take(true).await.expect("a store") else { panic!("a job") };
+    assert_eq!((taken.ticket.id, taken.work), (id, Work::Job("{}".into())));
+}

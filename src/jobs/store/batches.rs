@@ -1,0 +1,150 @@
+//! What a store of batches must do, whoever keeps it.
+//!
+//! A batch is one design and many rows. Each row is an item: a job of its own for the queue, with a ticket, attempts and a
+//! file, that [`super::JobStore`] does not know. What is the same for all rows, the template, is kept once, and so is every
+//! asset that a row was made of (pins).
+
+use bytes::Bytes;
+
+use super::{Answer, Idempotency, Owner};
+use crate::jobs::batch::{Batch, BatchId, BatchListing, ItemListing};
+use crate::jobs::job::Status;
+use crate::report::Problem;
+
+/// A batch that is not yet one.
+#[derive(Clone, Debug)]
+pub struct NewBatch {
+    /// Whose.
+    pub owner: Owner,
+    /// What all rows have in common.
+    pub template: Template,
+    /// At least one, in order; row 1 is the first.
+    pub rows: Vec<NewRow>,
+    /// Name of the files' format: `png`, …
+    pub format: &'static str,
+    /// Ending of the files' names.
+    pub extension: &'static str,
+    /// Who is told when the last row has ended.
+    pub webhook: Option<String>,
+    /// Whether that receiver is also told of each row that ends.
+    pub webhook_items: bool,
+    /// What links to results start with, when results are in a folder.
+    pub link_base: String,
+    /// To recognise the same call when it comes again. Its keys are not those of jobs.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What the rows of a batch have in common. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// JSON: `{"design": …}` and flat options beside it, as the body of a job.
+    pub body: Bytes,
+    /// SHA-256 of the design alone.
+    pub design_sha256: [u8; 32],
+}
+
+/// One row that is not yet an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRow {
+    /// Its file's name in the archive, with an ending; unique in its batch, safe as the name of a file.
+    pub name: String,
+    /// What it fills in, as JSON.
+    pub values: Result<Bytes, BadRow>,
+}
+
+/// A row that cannot be read: an item that has ended in `error` from the beginning, which no retry begins again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRow {
+    /// In one sentence.
+    pub error: String,
+    /// What is wrong, each with its place.
+    pub problems: Vec<Problem>,
+}
+
+/// What became of a [`NewBatch`].
+#[derive(Clone, Debug)]
+pub enum AcceptedBatch {
+    /// It is a batch now, with all its rows, and survives whatever happens to this process.
+    New(Batch),
+    /// It was one already: the same key with the same digest.
+    Again(Batch),
+    /// The key came before, with another digest.
+    OtherBody,
+    /// Its rows and those that are unfinished are more than may be (`TENTER_BATCH_QUEUE`).
+    QueueFull,
+    /// Its rows and those of this owner that are unfinished are more than may be (`TENTER_KEY_ROWS`).
+    RowsFull,
+    /// As many jobs and batches of this owner are unfinished as may be (`TENTER_KEY_JOBS`); a batch counts as one.
+    OwnerFull,
+}
+
+/// Which rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemQuery {
+    /// Only those. `None`: all.
+    pub status: Option<Status>,
+    /// Rows with a number above this; 0 for all. Pages that are read one after the other go on from the last row they had, so
+    /// that none is left out or told twice while rows change their status.
+    pub after_row: u64,
+    /// Of these, so many are left out.
+    pub offset: u64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// An asset as the rows of a batch use it: the first bytes that a URL had, for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// What it was fetched for and from, in the words of `assets`: at most some KiB.
+    pub key: String,
+    /// SHA-256 of its bytes, which are among the results, in the batch's own folder ([`crate::jobs::Results::get_pin`]).
+    pub sha256: [u8; 32],
+}
+
+/// Accepting batches and telling about them, for the server; what their rows share, for workers.
+///
+/// What a batch costs the others. The queue hands out work of the owner with the fewest under way; of that owner's, single jobs
+/// before rows, and rows of its batches in turn (of the batch that has waited longest since one of its rows was begun, the
+/// lowest row that is due). So a batch of any size never holds up another owner nor a single picture for longer than the
+/// row that is being rendered.
+///
+/// When the last row ends, in the same step: `completed_at` and `expires_at` are set, and `batch.completed` is in the
+/// outbox. So it is told once for each time that a batch completes: once, and once more after each retry.
+///
+/// Expired batches are forgotten by [`super::JobStore::expire`], files of theirs are told by [`super::JobStore::trash`] like
+/// those of jobs (`<item id>-<random>.<extension>`), their pins as `<batch id>.pins`: all that is in that batch's folder.
+pub trait BatchStore: Send + Sync {
+    /// Makes it a batch, with all of its rows or not at all. Durable when this returns.
+    fn accept_batch(&self, batch: NewBatch) -> Answer<'_, AcceptedBatch>;
+    /// One of `owner`'s batches, unless it has expired.
+    fn batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<Batch>>;
+    /// `limit` of `owner`'s batches after the newest `offset`.
+    fn batches<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, BatchListing>;
+    /// Rows of one of `owner`'s batches, without their links, which are made when they are read. `None` when there is no such
+    /// batch.
+    fn items<'a>(&'a self, owner: &'a Owner, id: &'a BatchId, which: ItemQuery) -> Answer<'a, Option<StoredItems>>;
+    /// Rows that ended in `error` wait again, with no attempt counted; how many. Those whose values could not be read stay as
+    /// they are. `None` when there is no such batch.
+    fn retry_rows<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<u64>>;
+    /// Forgets a batch with its rows, finished or not; rows under way are then nobody's. Names of files are kept for
+    /// [`super::JobStore::trash`].
+    fn remove_batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, bool>;
+    /// For a worker that has one of its rows; `None` when the batch is gone.
+    fn template<'a>(&'a self, id: &'a BatchId) -> Answer<'a, Option<Template>>;
+    /// The digest under which `key` is pinned for this batch.
+    fn pinned<'a>(&'a self, id: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
+    /// Pins, unless the key has a pin already; what stands then, for everybody. The bytes are stored before this is called.
+    /// `None` when the batch is gone.
+    fn pin<'a>(&'a self, id: &'a BatchId, pin: Pin) -> Answer<'a, Option<[u8; 32]>>;
+}
+
+/// Rows as the store has them.
+#[derive(Clone, Debug)]
+pub struct StoredItems {
+    /// `url` is absent in all of them.
+    pub listing: ItemListing,
+    /// Of each item in `listing`, the name of its result: there is such a file when the item is done.
+    pub files: Vec<String>,
+    /// What links start with.
+    pub link_base: String,
+}

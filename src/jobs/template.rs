@@ -1,0 +1,135 @@
+//! What the rows of a batch share while they are rendered, and one row put into it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use lru::LruCache;
+use serde_json::{Map, Value};
+
+use super::batch::BatchId;
+use super::files::BatchFiles;
+use super::request::{DESIGN, flat};
+use super::results::Results;
+use super::store::{BatchStore, StoreError};
+use crate::assets::Pins;
+use crate::error::Error;
+use crate::json::{self, Problems};
+use crate::options::RenderOptions;
+use crate::output::Format;
+use crate::pipeline::{Pages, RenderRequest, format_for};
+use crate::report::{JsonPath, Problem, Warning, WarningCode};
+use crate::rows::Row;
+
+/// Batches whose template is at hand at once: each may hold `TENTER_PIN_BYTES`. Batches take turns, and with more of them under
+/// way than this templates are read anew.
+const AT_HAND: NonZeroUsize = NonZeroUsize::new(4).expect("four");
+
+/// The templates at hand.
+pub(super) struct Templates {
+    store: Arc<dyn BatchStore>,
+    results: Results,
+    pin_bytes: usize,
+    json_depth: usize,
+    at_hand: Mutex<LruCache<BatchId, Arc<RowTemplate>>>,
+}
+
+/// A batch's design and options, and the files that its rows are made of.
+pub(super) struct RowTemplate {
+    design: Value,
+    options: Value,
+    pub(super) format: &'static dyn Format,
+    pub(super) pins: Arc<Pins>,
+    /// Where `pins` come from.
+    pub(super) files: Arc<BatchFiles>,
+    json_depth: usize,
+}
+
+/// Why there is no template.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoTemplate {
+    /// The store failed: another try may do better.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The batch is gone, and its rows with it.
+    #[error("the batch is gone")]
+    Gone,
+    /// It was read before it was accepted, and cannot be read now.
+    #[error(transparent)]
+    Unreadable(Error),
+}
+
+impl Templates {
+    pub(super) fn new(store: Arc<dyn BatchStore>, results: Results, pin_bytes: usize, json_depth: usize) -> Self {
+        Self { store, results, pin_bytes, json_depth, at_hand: Mutex::new(LruCache::new(AT_HAND)) }
+    }
+
+    /// That of `batch`.
+    pub(super) async fn of(&self, batch: &BatchId) -> Result<Arc<RowTemplate>, NoTemplate> {
+        if let Some(template) = self.lock().get(batch) {
+            return Ok(template.clone());
+        }
+        let stored = self.store.template(batch).await?.ok_or(NoTemplate::Gone)?;
+        let read = self.read(batch, &stored.body).map_err(NoTemplate::Unreadable)?;
+        // Of two who read it at once, the first counts, so that there is one list of pins.
+        Ok(self.lock().get_or_insert(batch.clone(), || Arc::new(read)).clone())
+    }
+
+    fn read(&self, batch: &BatchId, body: &[u8]) -> Result<RowTemplate, Error> {
+        let mut value = json::parse(body, self.json_depth).map_err(Error::invalid)?;
+        let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
+        let mut options = match value {
+            Value::Object(options) => options,
+            _ => Map::new(),
+        };
+        options.remove(DESIGN);
+        let options = Value::Object(options);
+        let format = format_for(None, &RenderOptions::read(&options, JsonPath::root(), &mut Problems::new()))?;
+        let files = Arc::new(BatchFiles::new(batch.clone(), self.store.clone(), self.results.clone()));
+        let pins = Arc::new(Pins::kept(self.pin_bytes, files.clone()));
+        Ok(RowTemplate { design, options, format, pins, files, json_depth: self.json_depth })
+    }
+
+    /// Lets go of all: nothing is to be rendered now.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<BatchId, Arc<RowTemplate>>> {
+        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RowTemplate {
+    /// Row number `row`, ready to be rendered.
+    ///
+    /// # Errors
+    /// `Invalid` when its values or options are wrong.
+    pub(super) fn fill_in(&self, row: u64, values: &Bytes) -> Result<RenderRequest, Error> {
+        let value = json::parse(values, self.json_depth).map_err(Error::invalid)?;
+        let row = Row::read(row, value).map_err(|broken| Error::Invalid(broken.problems))?;
+        let mut problems = Problems::new();
+        let options = RenderOptions::read(&row.options_over(&self.options), JsonPath::root(), &mut problems);
+        if !problems.is_empty() {
+            return Err(Error::Invalid(problems.into_vec()));
+        }
+        let format = format_for(None, &options).map_err(flat)?;
+        if format.name() != self.format.name() {
+            let message =
+                format!("found {}; all files of a batch are of one format, here {}", format.name(), self.format.name());
+            return Err(Error::invalid(Problem { path: "format".into(), message }));
+        }
+        let pages = Pages::of(&options, format);
+        Ok(RenderRequest { design: self.design.clone(), at: DESIGN.into(), options, format, pages })
+    }
+}
+
+/// In a batch a placeholder that nothing fills is an error: nobody looks at ten thousand pictures for a `{name}`.
+pub(super) fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
+    let mut problems = Problems::new();
+    for warning in warnings.iter().filter(|it| it.code == WarningCode::PlaceholderUnknown) {
+        let message = format!("{}, and a row of a batch must fill every placeholder", warning.message);
+        problems.push(warning.path.clone(), message);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_vec())) }
+}

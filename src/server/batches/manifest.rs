@@ -1,0 +1,100 @@
+//! GET /api/batches/{id}/manifest: what became of each row, a line each.
+
+use std::io;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::own;
+use crate::jobs::{BatchId, FoundItems, ItemQuery, Jobs, Owner, Status, StoreError};
+use crate::rows::Record;
+use crate::server::problem::Refusal;
+use crate::server::{App, openapi};
+
+/// Rows that are read at once.
+const ROWS: u64 = 500;
+
+/// GET /api/batches/{id}/manifest
+#[utoipa::path(
+    get,
+    path = "/api/batches/{id}/manifest",
+    summary = "What became of each row",
+    params(("id" = String, Path, description = "As the batch object has it")),
+    responses(
+        (status = 200, description = "Lines of JSON, one a row that has ended, in the order of rows",
+            content((Record = "application/x-ndjson"))),
+        openapi::JobErrors,
+    ),
+    security(("key" = []), ("bearer" = [])),
+)]
+pub(in crate::server) async fn manifest(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (owner, id) = own(&app, &uri, &headers, &id)?;
+    let mut reading = Reading::begin(app.jobs, owner, id, None).await?.ok_or(Refusal::NotFound)?;
+    let first = reading.next().await?;
+    let rest = stream::unfold((first, reading), async |(page, mut reading)| {
+        let page = page?;
+        let lines = lines_of(page);
+        // What breaks off here breaks the answer off: half a manifest must not look like a whole one.
+        match reading.next().await {
+            Ok(next) => Some((lines, (next, reading))),
+            Err(error) => Some((Err(io::Error::other(error)), (None, reading))),
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::from_stream(rest)).into_response())
+}
+
+/// Those of the rows that have ended.
+pub(super) fn lines_of(page: FoundItems) -> io::Result<Bytes> {
+    let mut lines = Vec::new();
+    for record in page.listing.items.into_iter().filter_map(|item| item.record()) {
+        serde_json::to_writer(&mut lines, &record)?;
+        lines.push(b'\n');
+    }
+    Ok(lines.into())
+}
+
+/// Reads a batch's items page by page, going on from the last row it had.
+pub(super) struct Reading {
+    jobs: Jobs,
+    owner: Owner,
+    id: BatchId,
+    status: Option<Status>,
+    ready: Option<FoundItems>,
+}
+
+impl Reading {
+    /// `None` when there is no such batch. `status`: of the rows wanted.
+    pub(super) async fn begin(
+        jobs: Jobs,
+        owner: Owner,
+        id: BatchId,
+        status: Option<Status>,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut reading = Self { jobs, owner, id, status, ready: None };
+        reading.ready = reading.read(0).await?;
+        Ok(reading.ready.is_some().then_some(reading))
+    }
+
+    /// The next page; `None` after the last, and when the batch has been removed meanwhile.
+    pub(super) async fn next(&mut self) -> Result<Option<FoundItems>, StoreError> {
+        let Some(page) = self.ready.take() else { return Ok(None) };
+        let Some(last) = page.listing.items.last() else { return Ok(None) };
+        self.ready = self.read(last.row).await?;
+        Ok(Some(page))
+    }
+
+    async fn read(&self, after_row: u64) -> Result<Option<FoundItems>, StoreError> {
+        let query = ItemQuery { status: self.status, after_row, offset: 0, limit: ROWS };
+        self.jobs.items(&self.owner, &self.id, query).await
+    }
+}

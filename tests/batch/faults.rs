@@ -1,0 +1,170 @@
+//! Rows that fail, runs that are killed or stopped, files that change.
+
+use std::process::{Child, Command};
+
+use serde_json::json;
+
+use super::pictures::Pictures;
+use super::{Folder, card, read, wait};
+
+const OUTPUT: [&str; 4] = ["card.json", "rows.csv", "-o", "out/{name}.png"];
+
+fn resuming() -> Vec<&'static str> {
+    [&OUTPUT[..], &["--resume"]].concat()
+}
+
+/// Started, and stopped by its pictures: `rows` rows are in the manifest and no more come.
+fn started(folder: &Folder, rows: usize) -> Child {
+    let child = folder.command(&[&OUTPUT[..], &["--concurrency", "3"]].concat()).spawn().expect("runs");
+    let lines = || std::fs::read_to_string(folder.path("out/manifest.ndjson")).map_or(0, |it| it.lines().count());
+    wait("rows in the manifest", || lines() == rows);
+    child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_fail_leave_the_others_alone() {
+    let folder = Folder::new();
+    let pictures = Pictures::serve(u64::MAX, false).await;
+    pictures.lose(&[3, 4, 5]);
+    let mut rows = pictures.rows(20);
+    rows += "too few\nrow 22,file:///etc/passwd\n";
+    rows += &format!(",{}\n", pictures.url(1));
+    folder.write("rows.csv", rows);
+    let ended = folder.batch(&OUTPUT);
+    ended.expect(5, "17 of 23 rows done, 6 failed");
+    ended.expect(5, "error: 6 rows failed; out/manifest.ndjson says why, and --resume tries them again");
+    let manifest = folder.manifest();
+    let error = |row: u64| manifest[&row]["error"].as_str().unwrap_or_default().to_owned();
+    let missing = format!(
+        "row 4: pages[0].children[1]: image with id photo url: {}: the server answered 404; 200 is needed",
+        pictures.url(4)
+    );
+    assert_eq!(error(4), missing);
+    assert!(ended.said.contains(&missing), "{}", ended.said);
+    assert_eq!(manifest[&4]["problems"][0]["path"], "pages[0].children[1]");
+    assert_eq!(error(21), "row 21 (line 22): has 1 values; the first line has 2 names");
+    assert!(error(22).contains("file: URLs are not requested"), "{}", error(22));
+    assert_eq!(error(23), "row 23: name: is empty, and the file is named after it");
+    assert_eq!((manifest.len(), folder.out().len()), (23, 17 + 2));
+
+    // The server is mended: only what failed is made, and what cannot be mended fails again.
+    pictures.lose(&[]);
+    pictures.take_asked();
+    folder.batch(&resuming()).expect(5, "20 of 23 rows done (17 of them before), 3 failed");
+    assert_eq!(pictures.take_asked().into_keys().collect::<Vec<_>>(), [1, 3, 4, 5]);
+    assert_eq!(folder.manifest().len(), 23);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_that_is_killed_goes_on() {
+    let folder = Folder::new();
+    let pictures = Pictures::serve(20, false).await;
+    folder.write("rows.csv", pictures.rows(60));
+    let mut child = started(&folder, 20);
+    child.kill().expect("running");
+    child.wait().expect("ends");
+
+    // As a kill in the middle of a line, of a file, and between a file and its line would leave it.
+    let torn = read(&folder.path("out/manifest.ndjson"));
+    std::fs::write(folder.path("out/manifest.ndjson"), &torn[..torn.len() - 9]).expect("written");
+    std::fs::write(folder.path("out/manifest.run.ndjson"), {
+        let mut run = read(&folder.path("out/manifest.run.ndjson"));
+        run.extend_from_slice(b"{\"kind\":\"ima");
+        run
+    })
+    .expect("written");
+    std::fs::write(folder.path("out/row 40.png.part"), "half").expect("written");
+    let lost = folder.manifest_of(&torn, 7);
+    std::fs::remove_file(folder.path(&lost)).expect("there");
+    let damaged = folder.manifest_of(&torn, 8);
+    std::fs::write(folder.path(&damaged), "not a picture").expect("written");
+
+    pictures.release(u64::MAX);
+    pictures.take_asked();
+    folder.batch(&resuming()).expect(0, "60 of 60 rows done (17 of them before), 0 failed");
+    folder.assert_whole(60);
+    let asked = pictures.take_asked();
+    assert_eq!(asked.len(), 43, "what was whole is not made again: {asked:?}");
+    folder.batch(&resuming()).expect(0, "60 of 60 rows done (60 of them before), 0 failed");
+    assert_eq!(pictures.take_asked().len(), 0);
+}
+
+impl Folder {
+    /// The file in line `at` of a manifest.
+    fn manifest_of(&self, manifest: &[u8], at: usize) -> String {
+        let line = manifest.split(|byte| *byte == b'\n').nth(at).expect("a line");
+        let line: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+        line["file"].as_str().expect("a file").to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_that_is_stopped_finishes_what_it_began() {
+    let folder = Folder::new();
+    let pictures = Pictures::serve(5, false).await;
+    folder.write("rows.csv", pictures.rows(30));
+    let child = started(&folder, 5);
+    wait("three rows under way", || (6..=8).all(|row| pictures.has_asked(row)));
+    let busy = folder.batch(&resuming());
+    busy.expect(2, "another tenter is at this run");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("runs").success());
+    // The signal is heard before a picture comes: nothing else is begun then.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    pictures.release(u64::MAX);
+    let ended = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("SIGINT: finishing 3 rows under way"), "{said}");
+    assert!(said.contains("8 of 30 rows done") && said.contains("stopped by SIGINT; --resume goes on"), "{said}");
+    folder.batch(&resuming()).expect(0, "30 of 30 rows done (8 of them before)");
+    folder.assert_whole(30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_goes_on_with_the_same_or_not_at_all() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name\nAda\nBob\n");
+    folder.batch(&OUTPUT).expect(0, "2 of 2 rows done");
+    let before = read(&folder.path("out/manifest.ndjson"));
+    folder.batch(&OUTPUT).expect(2, "out/manifest.ndjson is of an earlier run: --resume goes on with it");
+    folder.write("other.json", card(json!({"type": "figure", "width": 9, "height": 9})));
+    folder.write("other.csv", "name\nAda\nBob\nEve\n");
+    for (arguments, what) in [
+        (vec!["other.json", "rows.csv", "-o", "out/{name}.png"], "the template"),
+        (vec!["card.json", "other.csv", "-o", "out/{name}.png"], "the rows' file"),
+        (vec!["card.json", "rows.csv", "-o", "out/{name}.png", "--options", r#"{"dpi": 300}"#], "the options"),
+        (vec!["card.json", "rows.csv", "-o", "out/{row}.png"], "the output's name"),
+    ] {
+        let resumed = folder.batch(&[&arguments[..], &["--resume"]].concat());
+        resumed.expect(2, &format!("other than then: {what}. "));
+    }
+    assert!(read(&folder.path("out/manifest.ndjson")) == before);
+    std::fs::remove_file(folder.path("out/manifest.run.ndjson")).expect("there");
+    folder.batch(&resuming()).expect(2, "out/manifest.run.ndjson is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_made_of_the_same_pictures() {
+    let folder = Folder::new();
+    let pictures = Pictures::serve(u64::MAX, true).await;
+    folder.write(
+        "card.json",
+        card(json!({"type": "image", "id": "logo", "src": pictures.url(1), "x": 60, "y": 0,
+        "width": 20, "height": 20})),
+    );
+    let rows = |names: &str| {
+        json!(names.chars().map(|it| json!({"name": "same", "file": it.to_string()})).collect::<Vec<_>>())
+    };
+    folder.write("rows.json", rows("abcdefgh"));
+    let arguments = ["card.json", "rows.json", "-o", "out/{file}.png"];
+    folder.batch(&arguments).expect(0, "8 of 8 rows done");
+    let first = read(&folder.path("out/a.png"));
+    assert!("bcdefgh".chars().all(|it| read(&folder.path(&format!("out/{it}.png"))) == first));
+    assert_eq!(pictures.take_asked(), [(1, 1)].into());
+
+    // Another picture came to stand at the address: no row is made of that.
+    std::fs::remove_file(folder.path("out/b.png")).expect("there");
+    let changed = folder.batch(&[&arguments[..], &["--resume"]].concat());
+    changed.expect(5, "row 2: pages[0].children[1]: image with id logo");
+    changed.expect(5, "the file has changed since the batch began");
+}

@@ -1,0 +1,128 @@
+//! What rows become, and what is refused before anything is made.
+
+use serde_json::{Value, json};
+
+use super::{Folder, read};
+
+#[test]
+fn rows_in_every_format_give_the_same_pictures() {
+    let folder = Folder::new();
+    folder.write("a.csv", "\u{FEFF}name,age\nAda,36\n\"Zoë \"\"Z\"\"\",7\n");
+    folder.write("b.json", json!([{"name": "Ada", "age": 36}, {"variables": {"name": "Zoë \"Z\"", "age": 7}}]));
+    folder.write("c.ndjson", "{\"name\":\"Ada\",\"age\":36}\n\n{\"name\":\"Zoë \\\"Z\\\"\",\"age\":7}\n");
+    for rows in ["a.csv", "b.json", "c.ndjson"] {
+        let output = format!("{rows}.out/{{name}}-{{age}}-{{row}}.png");
+        let ended = folder.batch(&["card.json", rows, "-o", &output]);
+        ended.expect(0, "2 of 2 rows done, 0 failed");
+    }
+    for name in ["Ada-36-1.png", "Zoë _Z_-7-2.png"] {
+        let csv = read(&folder.path("a.csv.out").join(name));
+        assert!(csv.starts_with(b"\x89PNG"));
+        for rows in ["b.json.out", "c.ndjson.out"] {
+            assert!(read(&folder.path(rows).join(name)) == csv, "{rows}/{name}");
+        }
+    }
+    let [ada, zoe] = ["Ada-36-1.png", "Zoë _Z_-7-2.png"].map(|name| read(&folder.path("a.csv.out").join(name)));
+    assert!(ada != zoe);
+}
+
+#[test]
+fn rows_are_drawn_as_render_draws_them() {
+    let folder = Folder::new();
+    folder.write("rows.json", json!([{"variables": {"name": "Ada"}, "options": {"pixelRatio": 2}}, {"name": "Bob"}]));
+    folder.batch(&["card.json", "rows.json", "-o", "out/{name}.jpg", "--options", r#"{"quality": 0.5}"#]).expect(0, "");
+    for (name, options) in [("Ada", r#"{"quality": 0.5, "pixelRatio": 2}"#), ("Bob", r#"{"quality": 0.5}"#)] {
+        let variables = json!({ "name": name }).to_string();
+        let arguments = ["card.json", "-o", "one.jpg", "--options", options, "--variables", &variables];
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenter"));
+        let rendered = command.arg("render").args(arguments).current_dir(folder.0.path()).output().expect("runs");
+        assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+        assert!(read(&folder.path("one.jpg")) == read(&folder.path(&format!("out/{name}.jpg"))), "{name}");
+    }
+}
+
+#[test]
+fn rows_may_have_pages_and_pdfs() {
+    let folder = Folder::new();
+    let design = json!({"width": 30, "height": 20, "pages": [{"id": "one"}, {"id": "two", "background": "red"}]});
+    folder.write("card.json", design);
+    folder.write("rows.csv", "sku\na\nb\n");
+    folder.batch(&["card.json", "rows.csv", "-o", "out/{sku}/{page}.png", "--all-pages"]).expect(0, "2 of 2 rows done");
+    for row in ["a", "b"] {
+        assert!(read(&folder.path(&format!("out/{row}/1.png"))) != read(&folder.path(&format!("out/{row}/2.png"))));
+    }
+    let pages = &folder.manifest()[&1]["pages"];
+    assert_eq!((pages[1]["page"].as_u64(), pages[1]["file"].as_str()), (Some(2), Some("out/a/2.png")));
+    folder.batch(&["card.json", "rows.csv", "-o", "pdf/{sku}.pdf", "--vector"]).expect(0, "2 of 2 rows done");
+    assert!(read(&folder.path("pdf/b.pdf")).starts_with(b"%PDF"));
+    folder.batch(&["card.json", "rows.csv", "-o", "x/{sku}.png", "--all-pages"]).expect(2, "--all-pages needs {page}");
+    folder.batch(&["card.json", "rows.csv", "-o", "all.pdf"]).expect(2, "One PDF of all rows is not built yet");
+}
+
+#[test]
+fn variables_that_nothing_uses_are_a_warning() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name,sku,note\nAda,a-1,x\n");
+    folder.batch(&["card.json", "rows.csv", "-o", "out/{sku}.png"]).expect(0, "1 of 1 rows done, 1 with warnings");
+    let warnings = &folder.manifest()[&1]["warnings"];
+    assert_eq!(warnings.as_array().map(Vec::len), Some(1), "names of files use variables too: {warnings}");
+    assert_eq!((&warnings[0]["code"], &warnings[0]["path"]), (&json!("variable_unused"), &json!("variables.note")));
+}
+
+#[test]
+fn names_stay_in_their_folder() {
+    let folder = Folder::new();
+    folder.write("rows.json", json!([{"name": "../../evil"}, {"name": "/etc/x"}, {"name": "con"}, {"name": ".."}]));
+    folder.batch(&["card.json", "rows.json", "-o", "out/{name}.png"]).expect(0, "4 of 4 rows done");
+    let expected = ["_..png", "_._.._evil.png", "_etc_x.png", "con_.png", "manifest.ndjson", "manifest.run.ndjson"];
+    assert_eq!(folder.out(), expected);
+}
+
+#[test]
+fn names_are_judged_before_anything_is_made() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name,age\nAda,1\nBob,2\nada,3\n");
+    folder.write("rows.json", json!([{"name": "Ada"}, {"name": "Bob", "age": 3}]));
+    let refused = |rows: &str, output: &str, words: &str| {
+        folder.batch(&["card.json", rows, "-o", output]).expect(2, words);
+        assert_eq!(folder.out(), Vec::<String>::new(), "{words}");
+    };
+    let unknown = "no row has a variable called \"sku\", which the name out/{sku}.png holds; accepted: {row}, {page}, \
+                   {name}";
+    refused("rows.csv", "out/{sku}.png", &format!("{unknown}, {{age}}"));
+    refused("rows.json", "out/{sku}.png", unknown);
+    let twice = "rows 1 and 3 would both be written to out/ada.png; put {row} into the name: -o out/{name}-{row}.png";
+    refused("rows.csv", "out/{name}.png", twice);
+    refused("rows.csv", "out/all.png", "all rows would be written to out/all.png");
+    refused("rows.csv", "out/{name.png", "a brace without its partner");
+    // A row that lacks what another has fails alone.
+    folder.batch(&["card.json", "rows.json", "-o", "out/{age}.png"]).expect(5, "row 1: age: is missing");
+    assert_eq!(folder.manifest()[&2]["file"], "out/3.png");
+}
+
+#[test]
+fn files_that_hold_no_rows_are_refused() {
+    let folder = Folder::new();
+    for (name, contents, code, words) in [
+        ("a.csv", "a,b,a\n", 1, "a.csv: two columns are called \"a\""),
+        ("a.json", "{\"rows\": []}", 1, "a.json: this is one JSON object"),
+        ("b.json", "[{\"a\":1}", 1, "ends at line 1 before the array does"),
+        ("a.txt", "a\n", 2, "rows are in csv, json or ndjson"),
+    ] {
+        folder.write(name, contents);
+        folder.batch(&["card.json", name, "-o", "out/{row}.png"]).expect(code, words);
+    }
+    folder.write("many.csv", "a\n1\n2\n3\n");
+    let arguments = ["card.json", "many.csv", "-o", "out/{row}.png", "--batch-max-rows", "2"];
+    folder.batch(&arguments).expect(1, "more than 2 rows; the limit is 2 (TENTER_BATCH_MAX_ROWS)");
+    folder.batch(&["card.json", ".", "-o", "out/{row}.png", "--rows-format", "csv"]).expect(2, "is no file");
+    assert_eq!(folder.out(), Vec::<String>::new());
+}
+
+#[test]
+fn rows_of_no_file_are_none() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name\n");
+    folder.batch(&["card.json", "rows.csv", "-o", "out/{name}.png"]).expect(0, "0 of 0 rows done");
+    assert_eq!(folder.manifest().values().collect::<Vec<_>>(), Vec::<&Value>::new());
+}

@@ -1,0 +1,256 @@
+//! The calls, one by one.
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::calls::{create, create_of, finished, lines as lines_of, manifest, path, request, unzipped};
+use super::pictures::Pictures;
+use super::service::{png_size, service};
+use super::{design, rows};
+
+const LOCAL: (&str, &str) = ("TENTER_ALLOW_ADDRESSES", "127.0.0.1");
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The acceptance case: 10 of 500 are bad, and 4 of those become good.
+#[tokio::test]
+async fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
+    let service = service(&[LOCAL]);
+    let pictures = Pictures::start();
+    pictures.set_broken(true);
+    let mut rows = rows(500);
+    for (row, missing) in [7, 77, 177, 277].into_iter().zip(0..) {
+        rows[row - 1]["photo"] = pictures.url(&format!("{missing}.png")).into();
+    }
+    for row in [8, 88, 188] {
+        rows[row - 1]["name"] = json!(["broken"]);
+    }
+    for row in [9, 99, 199] {
+        rows[row - 1] = json!({"nmae": "misspelt"});
+    }
+    let batch = create(&service, &json!({"design": design(), "rows": rows, "fileName": "{row}"})).await;
+    assert_eq!(
+        (&batch["rows"], &batch["counts"]["error"]),
+        (&json!(500), &json!(3)),
+        "broken values are known at once"
+    );
+    let done = finished(&service, &batch).await;
+    assert_eq!(done["counts"], json!({"scheduled": 0, "progress": 0, "done": 490, "error": 10}));
+
+    let errors = service.get(&path(&batch, "/items?status=error")).await.json();
+    assert_eq!(errors["total"], 10);
+    let told: Vec<_> = errors["items"].as_array().expect("items").iter().map(|it| (&it["row"], &it["error"])).collect();
+    for (row, words) in [
+        (7, "0.png: the server answered 404"),
+        (8, "row 8: name: found an array of 1; accepted: a string, a number, true, false"),
+        (
+            9,
+            "no variable is called \"name\"; {name} is drawn as it is, and a row of a batch must fill every placeholder",
+        ),
+    ] {
+        let error = told.iter().find(|it| *it.0 == row).expect("told").1.as_str().expect("text");
+        assert!(error.contains(words), "{error}");
+    }
+    let lines = manifest(&service, &batch).await;
+    assert_eq!(lines.iter().map(|it| it["row"].as_u64()).collect::<Vec<_>>(), (1..=500).map(Some).collect::<Vec<_>>());
+    assert_eq!(lines.iter().filter(|it| it["status"] == "done").count(), 490);
+    let first = &lines[0];
+    let file = service.get(first["url"].as_str().expect("a link").trim_start_matches("http://render.test:8080")).await;
+    assert_eq!((file.status, png_size(&file.body)), (StatusCode::OK, (30, 20)));
+    assert_eq!((&first["bytes"], &first["sha256"]), (&json!(file.body.len()), &json!(hex(&file.body))));
+    assert!(first["timings"]["paint"].is_number() && first["file"] == "1.png", "{first}");
+
+    pictures.set_broken(false);
+    let waiting = service.call(request(Method::POST, &path(&batch, "/retry"))).await.json();
+    assert_eq!((&waiting["status"], &waiting["counts"]["scheduled"]), (&json!("scheduled"), &json!(7)));
+    let done = finished(&service, &batch).await;
+    assert_eq!(done["counts"], json!({"scheduled": 0, "progress": 0, "done": 494, "error": 6}));
+
+    let answer = service.get(&path(&batch, "/archive")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/zip"));
+    let entries = unzipped(&answer.body);
+    assert_eq!(entries.len(), 495, "every row that is done, and the manifest");
+    assert_eq!(entries["1.png"], file.body);
+    for line in lines_of(&entries["manifest.ndjson"]).iter().filter(|it| it["status"] == "done") {
+        let name = line["file"].as_str().expect("a name");
+        assert_eq!(line["sha256"], hex(&entries[name]), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn calls_with_problems_are_refused_with_all_of_them() {
+    let service = service(&[("TENTER_BATCH_MAX_ROWS", "3")]);
+    let refused = async |body: Value| service.post("/api/batches", &body.to_string()).await;
+    let answer = refused(json!({"pixelRatio": 0, "fileName": "{"})).await;
+    let paths: Vec<_> =
+        answer.json()["problems"].as_array().expect("a list").iter().map(|it| it["path"].clone()).collect();
+    assert_eq!(
+        (answer.status, paths),
+        (StatusCode::BAD_REQUEST, vec!["pixelRatio".into(), "design".into(), "rows".into(), "fileName".into()])
+    );
+    let many = refused(json!({"design": design(), "rows": rows(4)})).await;
+    assert!(
+        many.status == StatusCode::BAD_REQUEST && many.error().contains("TENTER_BATCH_MAX_ROWS"),
+        "{}",
+        many.error()
+    );
+    let merged = refused(json!({"design": design(), "rows": rows(1), "merge": "pdf"})).await;
+    assert_eq!(merged.status, StatusCode::NOT_IMPLEMENTED);
+    let closed = refused(json!({"designUrl": "http://127.0.0.1:1/d.json", "rows": rows(1)})).await;
+    assert_eq!(
+        (closed.status, &closed.json()["problems"][0]["path"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("designUrl"))
+    );
+    let nowhere = refused(json!({"design": design(), "rowsUrl": "http://a.test/rows"})).await;
+    assert!(nowhere.error().contains("rowsFormat"), "{}", nowhere.error());
+    let text = create_of(&service, "text/plain", "", "a").await;
+    assert!(text.status == StatusCode::UNSUPPORTED_MEDIA_TYPE && text.error().contains("text/csv"), "{}", text.error());
+    assert_eq!(service.get("/api/batches").await.json()["total"], 0);
+}
+
+#[tokio::test]
+async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
+    let service = service(&[LOCAL]);
+    let files = axum::Router::new()
+        .route("/design.json", axum::routing::get(async || design().to_string()))
+        .route("/rows.csv", axum::routing::get(async || "name\nC\nD\n"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, files).await }); // ends with the test's runtime
+
+    let query = format!(
+        "designUrl=http%3A%2F%2F{address}%2Fdesign.json&pixelRatio=2&ignoreBackground=true&fileName=%7Bname%7D"
+    );
+    let csv = create_of(&service, "text/csv; charset=utf-8", &query, "name\nA\nB\n").await.json();
+    let ndjson = create_of(&service, "application/x-ndjson", &query, "{\"name\": \"A\"}\n{\"name\": ]\n").await.json();
+    let elsewhere =
+        create(&service, &json!({"design": design(), "rowsUrl": format!("http://{address}/rows.csv")})).await;
+    let text = create(&service, &json!({"design": design(), "rows": "name\nE\n", "rowsFormat": "csv"})).await;
+    for (batch, done, error) in [(&csv, 2, 0), (&ndjson, 1, 1), (&elsewhere, 2, 0), (&text, 1, 0)] {
+        let counts = finished(&service, batch).await["counts"].clone();
+        assert_eq!(counts, json!({"scheduled": 0, "progress": 0, "done": done, "error": error}), "{batch}");
+    }
+    let lines = manifest(&service, &csv).await;
+    assert_eq!((&lines[0]["file"], &lines[1]["file"]), (&json!("A.png"), &json!("B.png")));
+    let file =
+        service.get(lines[0]["url"].as_str().expect("a link").trim_start_matches("http://render.test:8080")).await;
+    assert_eq!(png_size(&file.body), (60, 40), "options stand in the query");
+    assert_eq!(csv["design_sha256"], ndjson["design_sha256"]);
+}
+
+#[tokio::test]
+async fn rows_may_have_options_of_their_own_but_no_format() {
+    let service = service(&[]);
+    let rows = json!([
+        {"variables": {"name": "a"}, "options": {"pixelRatio": 3}},
+        {"variables": {"name": "b"}, "options": {"format": "jpeg"}},
+        {"variables": {"name": "c"}},
+    ]);
+    let body = json!({"design": design(), "rows": rows, "variables": {"name": "unused"}, "pixelRatio": 2});
+    let batch = create(&service, &body).await;
+    finished(&service, &batch).await;
+    let lines = manifest(&service, &batch).await;
+    let size = async |line: &Value| {
+        let link = line["url"].as_str().expect("a link").trim_start_matches("http://render.test:8080").to_owned();
+        png_size(&service.get(&link).await.body)
+    };
+    assert_eq!((size(&lines[0]).await, size(&lines[2]).await), ((90, 60), (60, 40)));
+    assert!(lines[1]["error"].as_str().expect("text").starts_with("format: found jpeg; all files"), "{}", lines[1]);
+}
+
+#[tokio::test]
+async fn key_gives_the_same_batch_or_409() {
+    let service = service(&[]);
+    let create = async |body: Value| {
+        let mut request = super::service::post("/api/batches", &body.to_string());
+        request.headers_mut().insert("idempotency-key", "order 7".parse().expect("a header"));
+        service.call(request).await
+    };
+    let first = create(json!({"design": design(), "rows": rows(2)})).await;
+    let again = create(json!({"design": design(), "rows": rows(2)})).await;
+    assert_eq!(first.json()["id"], again.json()["id"]);
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!(create(json!({"design": design(), "rows": rows(3)})).await.status, StatusCode::CONFLICT);
+    assert_eq!(service.get("/api/batches").await.json()["total"], 1);
+}
+
+#[tokio::test]
+async fn removed_batch_is_gone_with_its_files() {
+    let service = service(&[LOCAL]);
+    let pictures = Pictures::start();
+    let mut some = rows(3);
+    some[0]["photo"] = pictures.url("a.png").into();
+    let batch = create(&service, &json!({"design": design(), "rows": some})).await;
+    finished(&service, &batch).await;
+    let waiting = create(&service, &json!({"design": design(), "rows": rows(9)})).await;
+    let files = |name: &str| std::fs::read_dir(service.folder.path().join(name)).expect("a folder").count();
+    assert_eq!((files("jobs"), files("pins")), (3, 1));
+    for batch in [&batch, &waiting] {
+        assert_eq!(service.call(request(Method::DELETE, &path(batch, ""))).await.status, StatusCode::NO_CONTENT);
+        for rest in ["", "/items", "/manifest", "/archive"] {
+            assert_eq!(service.get(&path(batch, rest)).await.status, StatusCode::NOT_FOUND, "{rest}");
+        }
+    }
+    assert_eq!(service.jobs.sweep().await, 0, "nothing has expired");
+    assert_eq!((files("jobs"), files("pins")), (0, 0));
+    let next = create(&service, &json!({"design": design(), "rows": rows(1)})).await;
+    assert_eq!(finished(&service, &next).await["counts"]["done"], 1);
+    assert_eq!(files("jobs"), 1, "rows that waited were not begun");
+}
+
+#[tokio::test]
+async fn batches_are_their_owners() {
+    let service = service(&[("TENTER_KEYS", "a=first,b=second"), ("TENTER_KEY_ROWS", "4")]);
+    let body = json!({"design": design(), "rows": rows(3)}).to_string();
+    let batch = service.post("/api/batches?KEY=first", &body).await.json();
+    for rest in ["", "/items", "/manifest", "/archive"] {
+        let status = async |key: &str| service.get(&format!("{}?KEY={key}", path(&batch, rest))).await.status;
+        assert_eq!((status("first").await, status("second").await), (StatusCode::OK, StatusCode::NOT_FOUND), "{rest}");
+        assert_eq!(service.get(&path(&batch, rest)).await.status, StatusCode::UNAUTHORIZED, "{rest}");
+    }
+    for (method, rest) in [(Method::DELETE, ""), (Method::POST, "/retry")] {
+        let status = service.call(request(method, &format!("{}?KEY=second", path(&batch, rest)))).await.status;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(service.get("/api/batches?KEY=second").await.json(), json!({"batches": [], "total": 0}));
+    let full = service.post("/api/batches?KEY=first", &body).await;
+    assert_eq!((full.status, full.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "10"));
+    assert!(full.error().contains("TENTER_KEY_ROWS"), "{}", full.error());
+    assert_eq!(service.post("/api/batches?KEY=second", &body).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn items_are_paged_and_chosen_by_status() {
+    let service = service(&[]);
+    let batch = create(&service, &json!({"design": design(), "rows": rows(5)})).await;
+    let page = async |query: &str| service.get(&path(&batch, &format!("/items{query}"))).await;
+    let second = page("?page=2&per_page=2&status=scheduled").await.json();
+    let rows: Vec<_> = second["items"].as_array().expect("items").iter().map(|it| it["row"].clone()).collect();
+    assert_eq!((rows, &second["total"]), (vec![json!(3), json!(4)], &json!(5)));
+    assert_eq!(second["items"][0]["name"], "3.png");
+    assert_eq!(page("?status=done").await.json()["total"], 0);
+    for wrong in ["?status=lost", "?page=0", "?per_page=101"] {
+        assert_eq!(page(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert!(manifest(&service, &batch).await.is_empty(), "no row has ended");
+    assert_eq!(unzipped(&service.get(&path(&batch, "/archive")).await.body).len(), 1);
+    let metrics = service.get("/metrics").await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    assert!(metrics.contains("tenter_rows_scheduled 5") && metrics.contains("tenter_jobs_scheduled 0"), "{metrics}");
+}
+
+/// The server has another picture for each call.
+#[tokio::test]
+async fn rows_are_made_of_the_same_files() {
+    let service = service(&[LOCAL, ("TENTER_PIN_BYTES", "0")]);
+    let pictures = Pictures::start();
+    let same: Vec<_> = (0..6).map(|_| json!({"name": "same", "photo": pictures.url("a.png")})).collect();
+    let batch = create(&service, &json!({"design": design(), "rows": same})).await;
+    finished(&service, &batch).await;
+    let lines = manifest(&service, &batch).await;
+    assert!(lines.iter().all(|it| it["sha256"].is_string() && it["sha256"] == lines[0]["sha256"]), "{lines:?}");
+    assert_eq!(pictures.asked(), 1, "memory holds nothing, and nobody is asked twice");
+}

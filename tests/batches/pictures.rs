@@ -1,0 +1,83 @@
+//! A server of pictures: another one at each call, or none until it is mended.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Listens until dropped.
+pub(crate) struct Pictures {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    asked: AtomicUsize,
+    broken: AtomicBool,
+    over: AtomicBool,
+}
+
+impl Pictures {
+    #[expect(clippy::disallowed_methods, reason = "a server beside the one tested")]
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared::default());
+        let serving = shared.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if serving.over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let _ = answer(&serving, stream);
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("http://{}/{name}", self.address)
+    }
+
+    pub(crate) fn set_broken(&self, broken: bool) {
+        self.shared.broken.store(broken, Ordering::SeqCst);
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.address)); // wakes the listener, which then ends
+    }
+}
+
+fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream.try_clone()?);
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+    }
+    let number = shared.asked.fetch_add(1, Ordering::SeqCst);
+    let (status, body) = if shared.broken.load(Ordering::SeqCst) { (404, Vec::new()) } else { (200, picture(number)) };
+    write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
+    stream.write_all(&body)
+}
+
+/// One pixel, of another grey each time.
+fn picture(number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&[(number * 40 % 256) as u8]).expect("a pixel");
+    writer.finish().expect("an end");
+    bytes
+}
