@@ -24,7 +24,7 @@ use super::store::{HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
-use crate::pipeline::{Engine, Pages, RenderRequest, Stage, Timings};
+use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
 use crate::report::Warning;
 
 /// Rest after the store failed, doubled up to the longest.
@@ -86,6 +86,8 @@ impl UnderWay {
 struct Rendered {
     bytes: Bytes,
     format: &'static dyn Format,
+    /// What it was made of, by what, and whether now.
+    origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
 }
@@ -224,9 +226,13 @@ impl Worker {
         drop(session); // storing needs no worker
         match rendered {
             Ok((rendered, format)) => {
-                let warnings = rendered.warnings;
+                let (warnings, cache) = (rendered.warnings, rendered.cache);
                 match rendered.pages.into_iter().next() {
-                    Some(page) => Ok(Rendered { bytes: page.bytes.into(), format, timings, warnings }),
+                    Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
+                        let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
+                        let origin = format!("fingerprint {fingerprint}, {when} by {rasterizer}");
+                        Ok(Rendered { bytes, format, origin, timings, warnings })
+                    }
                     None => Err((Error::Internal("a render without pages".into()), timings)),
                 }
             }
@@ -325,6 +331,7 @@ impl Worker {
     fn log_of(&self, rendered: &Rendered) -> String {
         let mut text = self.stages(&rendered.timings);
         let now = self.now();
+        let _ = writeln!(text, "{now} {}", rendered.origin);
         for warning in rendered.warnings.iter().take(MOST_WARNINGS) {
             let _ = writeln!(text, "{now} warning {warning}");
         }
