@@ -1,9 +1,11 @@
 //! Reading untrusted JSON: every problem at once, each with its path.
 //!
-//! In: the guard before parsing, a reader over one object with coercions, and the list of problems it fills.
+//! In: the guard before parsing, a reader over one object with coercions, the list of problems it fills, and a digest of
+//! what a value says.
 //! Not in: names of fields, what a design or an option means.
 //! Imports: `report`.
 
+mod digest;
 mod guard;
 mod reader;
 
@@ -11,6 +13,7 @@ use serde_json::Value;
 
 use crate::report::{JsonPath, Problem};
 
+pub use digest::{Canon, digest};
 pub use reader::{Reader, describe};
 
 /// Parses `bytes` (UTF-8, a byte order mark is allowed).

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use moxcms::{
     ColorProfile, DataColorSpace, Layout, ProfileClass, RenderingIntent, TransformExecutor, TransformOptions,
 };
+use sha2::{Digest, Sha256};
 
 use crate::config::{FileNames, IccSettings};
 use crate::options::{BlackText, CmykProfile};
@@ -136,6 +137,7 @@ impl Condition {
 pub struct Press {
     condition: Condition,
     icc: Vec<u8>,
+    digest: [u8; 32],
     to_inks: Arc<dyn TransformExecutor<u16> + Send + Sync>,
     /// Luminance of the darkest that the press prints, 0 to 1.
     black: f32,
@@ -178,7 +180,8 @@ impl Press {
         there_and_back.map_err(|_| "has no usable table for black".to_owned())?;
         let [red, green, blue] = seen.map(|it: u16| linear(f32::from(it) / MOST));
         let black = (0.2126 * red + 0.7152 * green + 0.0722 * blue).clamp(0.0, 1.0); // IEC 61966-2-1
-        let mut press = Self { condition, icc, to_inks, black, curve: [0; 256] };
+        let digest = Sha256::digest(&icc).into();
+        let mut press = Self { condition, icc, digest, to_inks, black, curve: [0; 256] };
         press.curve = std::array::from_fn(|level| press.compensated(level as f32 / 255.0));
         Ok(press)
     }
@@ -191,6 +194,11 @@ impl Press {
     /// The profile, to be embedded.
     pub fn icc(&self) -> &[u8] {
         &self.icc
+    }
+
+    /// SHA-256 of the profile.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     /// One colour, sRGB from 0 to 1; inks from 0 to 1, full ink is 1.

@@ -27,8 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "units", "report", "json", "config", "options", "scene", "raster", "pool", "press", "design", "assets",
-            "text", "paint", "output", "error",
+            "units", "report", "json", "config", "kept", "options", "scene", "raster", "pool", "press", "design",
+            "assets", "text", "paint", "output", "error",
         ],
     ),
     ("jobs", &["units", "report", "json", "config", "options", "assets", "output", "pipeline", "error"]),

@@ -1,21 +1,23 @@
 //! Decoded assets kept between requests, and loads shared between requests that want the same at the same time.
 //!
-//! In: an LRU bounded in bytes, keyed by a hash of what was asked for; flights. Not in: fetching, decoding, HTTP freshness
+//! In: a list bounded in bytes, keyed by a hash of what was asked for; flights. Not in: fetching, decoding, HTTP freshness
 //! (an entry only holds what `fetch` said about it).
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use lru::LruCache;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::error::Reason;
 use super::fetch::Freshness;
 use super::{Asset, AssetKind, ContentHash};
+use crate::kept::Shared;
 
+/// One asset may be as large as all that is kept.
+const LARGEST_SHARE: usize = 1;
 /// Counted for each entry besides its contents: key, validators, list nodes.
 const ENTRY_BYTES: usize = 512;
 
@@ -58,59 +60,30 @@ impl Entry {
     }
 }
 
-/// Least recently used first out; never holds more than its bound.
+/// Bounded in bytes.
 #[derive(Debug)]
-pub(super) struct Cache {
-    bound: usize,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    entries: LruCache<Key, Entry>,
-    bytes: usize,
-}
+pub(super) struct Cache(Shared<Key, Entry>);
 
 impl Cache {
     /// `bound`: `TENTER_ASSET_CACHE_BYTES`; 0 keeps nothing.
     pub(super) fn new(bound: usize) -> Self {
-        Self { bound, kept: Mutex::new(Kept { entries: LruCache::unbounded(), bytes: 0 }) }
+        Self(Shared::new(bound, LARGEST_SHARE))
     }
 
     /// Fresh or not, and now the most recently used.
     pub(super) fn get(&self, key: &Key) -> Option<Entry> {
-        self.lock().entries.get(key).cloned()
+        self.0.get(key)
     }
 
-    /// Replaces what is there. Evicts first, so that the bound holds at every moment; what is larger than the bound is not kept.
+    /// Replaces what is there.
     pub(super) fn put(&self, key: Key, entry: Entry) {
-        let kept = &mut *self.lock();
-        if let Some(old) = kept.entries.pop(&key) {
-            kept.bytes -= cost(&old);
-        }
-        let cost_of_new = cost(&entry);
-        if cost_of_new > self.bound {
-            return;
-        }
-        while kept.bytes > self.bound - cost_of_new {
-            let Some((_, old)) = kept.entries.pop_lru() else { break };
-            kept.bytes -= cost(&old);
-        }
-        kept.bytes += cost_of_new;
-        kept.entries.put(key, entry);
+        let bytes = cost(&entry);
+        self.0.put(key, entry, bytes);
     }
 
     /// Forgets it, if it is there.
     pub(super) fn remove(&self, key: &Key) {
-        let kept = &mut *self.lock();
-        if let Some(old) = kept.entries.pop(key) {
-            kept.bytes -= cost(&old);
-        }
-    }
-
-    /// Every step leaves the list and the sum in agreement, so a poisoned lock guards nothing broken.
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.remove(key);
     }
 }
 
@@ -167,7 +140,7 @@ mod tests {
     }
 
     fn kept(cache: &Cache, names: &[&str]) -> Vec<bool> {
-        names.iter().map(|name| cache.lock().entries.contains(&key(name))).collect()
+        names.iter().map(|name| cache.get(&key(name)).is_some()).collect()
     }
 
     #[test]
@@ -179,7 +152,7 @@ mod tests {
         assert!(cache.get(&key("a")).is_some());
         cache.put(key("d"), entry(1000));
         assert_eq!(kept(&cache, &["a", "b", "c", "d"]), [true, false, true, true]);
-        assert_eq!(cache.lock().bytes, 3000);
+        assert_eq!(cache.0.bytes(), 3000);
     }
 
     #[test]
@@ -187,13 +160,11 @@ mod tests {
         let cache = Cache::new(3000);
         for (name, bytes) in [("a", 1500), ("b", 1500), ("a", 3000), ("c", 600), ("d", 3001), ("c", 700)] {
             cache.put(key(name), entry(bytes));
-            let kept = cache.lock();
-            assert!(kept.bytes <= 3000);
-            assert_eq!(kept.bytes, kept.entries.iter().map(|(_, entry)| cost(entry)).sum::<usize>());
+            assert!(cache.0.bytes() <= 3000);
         }
         assert_eq!(kept(&cache, &["a", "b", "c", "d"]), [false, false, true, false]);
         cache.remove(&key("c"));
-        assert_eq!(cache.lock().bytes, 0);
+        assert_eq!(cache.0.bytes(), 0);
         let none = Cache::new(0);
         none.put(key("a"), entry(ENTRY_BYTES));
         assert!(none.get(&key("a")).is_none());

@@ -18,11 +18,11 @@ use lru::LruCache;
 use peniko::Blob;
 use url::Url;
 
-use super::cache::Key;
+use super::cache::{Contents, Key, Landed};
 use super::error::{AssetError, Reason, SetupError, shown_url};
 use super::fetch::Fetched;
 use super::loader::within;
-use super::{Asset, AssetKind, Loader};
+use super::{Asset, AssetKind, ContentHash, Loader};
 use crate::config::FontSettings;
 use crate::report::JsonPath;
 use css::FaceRule;
@@ -59,6 +59,8 @@ pub struct WebFace {
     pub italic: bool,
     /// TrueType or OpenType, unpacked.
     pub font: Blob<u8>,
+    /// Of the file as the service has it.
+    pub hash: ContentHash,
 }
 
 /// The font service.
@@ -108,8 +110,9 @@ impl GoogleFonts {
     async fn faces(&self, family: &str, wishes: &[FaceWish]) -> Result<Vec<WebFace>, Reason> {
         let rules = self.rules(family, wishes).await?;
         let loads = rules.into_iter().map(|rule| async move {
-            match self.file(&rule.url).await? {
-                Asset::Font(font) => Ok(WebFace { weights: rule.weights, italic: rule.italic, font }),
+            let Contents { asset, hash, .. } = self.file(&rule.url).await?;
+            match asset {
+                Asset::Font(font) => Ok(WebFace { weights: rule.weights, italic: rule.italic, font, hash }),
                 Asset::Picture(_) | Asset::Svg(_) => Err(Reason::Internal("a font was decoded as an image".to_owned())),
             }
         });
@@ -185,7 +188,7 @@ impl GoogleFonts {
     }
 
     /// One font file, from the cache in memory, from disk or the service. Such URLs carry a version: contents never change.
-    async fn file(&self, url: &Url) -> Result<Asset, Reason> {
+    async fn file(&self, url: &Url) -> Landed {
         let load = async {
             let kept = self.disk.read(url.as_str(), self.loader.limits().bytes).await;
             // What the disk spoilt is downloaded anew.
@@ -200,7 +203,7 @@ impl GoogleFonts {
             self.disk.write(url.as_str(), bytes).await;
             Ok(decoded)
         };
-        Ok(self.loader.lasting(Key::of(AssetKind::Font, url.as_str()), load).await?.asset)
+        self.loader.lasting(Key::of(AssetKind::Font, url.as_str()), load).await
     }
 
     async fn body(&self, url: &Url) -> Result<Bytes, Reason> {

@@ -73,7 +73,7 @@ impl Loader {
         }
         let loads = wanted.into_iter().map(|(kind, url)| async move {
             let outcome = within(timeouts.of(kind), self.load_one(kind, &url, pins)).await;
-            ((kind, url), outcome.map(|it| it.asset))
+            ((kind, url), outcome)
         });
         // Decoding counts as part of a load, so that at most this many undecoded files are in memory.
         let mut loads = futures_util::stream::iter(loads).buffer_unordered(self.limits.parallel.max(1));

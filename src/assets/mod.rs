@@ -28,6 +28,7 @@ use peniko::Blob;
 
 use crate::report::JsonPath;
 use crate::scene::Picture;
+use cache::Landed;
 pub use counts::{AssetCounts, Cause, Network};
 pub use error::{AssetError, Changed, NetworkProblem, Reason, SetupError};
 pub use fetch::{Downloader, Messenger, Reply, operators_client};
@@ -93,6 +94,7 @@ pub enum Asset {
 pub struct AssetSet {
     by_url: HashMap<Arc<str>, Result<Asset, AssetError>>,
     failures: Vec<AssetError>,
+    hashes: Vec<Option<ContentHash>>,
 }
 
 impl AssetSet {
@@ -109,12 +111,18 @@ impl AssetSet {
         &self.failures
     }
 
+    /// Of the file behind each request, in their order; `None` for one that failed.
+    pub fn hashes(&self) -> &[Option<ContentHash>] {
+        &self.hashes
+    }
+
     /// `outcomes`: of every URL and kind in `requests`. One left out is a broken promise of the loader.
-    fn new(requests: &AssetRequests, outcomes: &HashMap<(AssetKind, Arc<str>), Result<Asset, Reason>>) -> Self {
+    fn new(requests: &AssetRequests, outcomes: &HashMap<(AssetKind, Arc<str>), Landed>) -> Self {
         let mut set = Self::default();
         for AssetRequest { url, kind, at, element } in requests.iter() {
             let outcome = outcomes.get(&(*kind, url.clone())).expect("the loader answers for every request");
-            let outcome = outcome.clone().map_err(|reason| AssetError {
+            set.hashes.push(outcome.as_ref().ok().map(|contents| contents.hash));
+            let outcome = outcome.clone().map(|contents| contents.asset).map_err(|reason| AssetError {
                 at: at.clone(),
                 element: element.clone(),
                 kind: *kind,

@@ -333,6 +333,8 @@ pub struct RenderSettings {
     pub deadline: Duration,
     /// `TENTER_MIN_IMAGE_DPI` — of pictures; fewer is a warning, 0 turns it off. Default 36.
     pub min_image_dpi: f64,
+    /// `TENTER_RESULT_CACHE_BYTES` — of finished files, kept to answer repeats. Default 0: none.
+    pub result_cache_bytes: usize,
 }
 
 impl Default for RenderSettings {
@@ -347,6 +349,7 @@ impl Default for RenderSettings {
             deadline: Duration::from_secs(60),
             // At the usual 72 dpi: enlarged more than twice.
             min_image_dpi: 36.0,
+            result_cache_bytes: 0,
         }
     }
 }

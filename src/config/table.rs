@@ -460,6 +460,14 @@ pub static SETTINGS: &[Setting] = {
              `image_enlarged`. A request's `minImageDpi` beats it; 0 turns it off.",
             |s| &mut s.render.min_image_dpi,
         ),
+        row(
+            Rendering,
+            "TENTER_RESULT_CACHE_BYTES",
+            Accepts::Bytes(0, 1024 * GIB),
+            "Finished files kept in memory, to answer the same request again without painting; pictures and fonts are \
+             looked at each time. 0 keeps none.",
+            |s| &mut s.render.result_cache_bytes,
+        ),
         row_with_default(
             "every hardware adapter",
             row(

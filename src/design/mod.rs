@@ -91,6 +91,10 @@ const DEFAULT_SIDE: f64 = 1080.0;
 /// Default `dpi`.
 const DEFAULT_DPI: f64 = 72.0;
 
+/// Members that are objects in which the order of members means something: filters are applied, and colours replaced, as
+/// written. Anywhere else it means nothing.
+pub const ORDERED_MEMBERS: &[&str] = &["filters", "colorsReplace"];
+
 impl Design {
     /// Reads a design from JSON text.
     ///

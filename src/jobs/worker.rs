@@ -27,7 +27,7 @@ use super::template::{NoTemplate, RowTemplate, Templates, check_filled};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
-use crate::pipeline::{Engine, Pages, RenderRequest, Stage, Timings};
+use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
 use crate::report::Warning;
 
 /// Rest after the store failed, doubled up to the longest.
@@ -110,6 +110,8 @@ struct Rendered {
     bytes: Bytes,
     sha256: [u8; 32],
     format: &'static dyn Format,
+    /// What it was made of, by what, and whether now.
+    origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
 }
@@ -297,11 +299,13 @@ impl Worker {
         drop(session); // storing needs no worker
         match rendered {
             Ok((rendered, format)) => {
-                let warnings = rendered.warnings;
+                let (warnings, cache) = (rendered.warnings, rendered.cache);
                 match rendered.pages.into_iter().next() {
-                    Some(page) => {
-                        let sha256 = Sha256::digest(&page.bytes).into();
-                        Ok(Rendered { bytes: page.bytes.into(), sha256, format, timings, warnings })
+                    Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
+                        let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
+                        let origin = format!("fingerprint {fingerprint}, {when} by {rasterizer}");
+                        let sha256 = Sha256::digest(&bytes).into();
+                        Ok(Rendered { bytes, sha256, format, origin, timings, warnings })
                     }
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
@@ -407,6 +411,7 @@ impl Worker {
     fn report_of(&self, rendered: &mut Rendered) -> Report {
         let mut report = self.stages(&rendered.timings);
         let now = self.now();
+        let _ = writeln!(report.logs, "{now} {}", rendered.origin);
         report.warnings = std::mem::take(&mut rendered.warnings);
         let more = report.warnings.len().saturating_sub(MOST_WARNINGS);
         report.warnings.truncate(MOST_WARNINGS);

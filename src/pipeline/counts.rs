@@ -22,6 +22,10 @@ pub struct PipelineCounts {
     pub stages: Family<StageLabel, Histogram, fn() -> Histogram>,
     /// Requests turned away because workers and queue were full.
     pub refused: Counter,
+    /// Renders answered from the result cache.
+    pub result_hits: Counter,
+    /// Renders that the result cache could not answer; none while it is off.
+    pub result_misses: Counter,
 }
 
 /// Which stage.
@@ -51,7 +55,8 @@ impl PipelineCounts {
         for stage in Stage::ALL {
             drop(stages.get_or_create(&StageLabel { stage: stage.as_str() }));
         }
-        Self { stages, refused: Counter::default() }
+        let zero = Counter::default;
+        Self { stages, refused: zero(), result_hits: zero(), result_misses: zero() }
     }
 
     pub(super) fn count(&self, timings: &Timings) {

@@ -1,7 +1,8 @@
 //! One request, stage by stage: admission, deadline, cancellation, timings.
 //!
-//! In: [`Engine`], which holds what requests share; [`Session`], one admitted request; the order of the stages. Not in:
-//! HTTP and its words, what any stage does, files.
+//! In: [`Engine`], which holds what requests share; [`Session`], one admitted request; the order of the stages; what a
+//! finished file was made of ([`Fingerprint`]), and files kept for repeats. Not in: HTTP and its words, what any stage does,
+//! where files go.
 //! Imports: both wings, `assets`, `text`, `options`, `press`, `scene`, `raster`, `pool`, `error`.
 //!
 //! Waiting happens on tokio and work on the pool. Every wait is a plain `await` inside the caller's future: dropping that
@@ -12,6 +13,8 @@ mod admission;
 mod choice;
 mod counts;
 mod document;
+mod fingerprint;
+mod results;
 mod render;
 mod rooms;
 mod sink;
@@ -34,7 +37,8 @@ use crate::pool::{PARSERS, Pool};
 
 pub use self::choice::{Pages, format_for};
 pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
-pub use self::render::{RenderRequest, Rendered, RenderedPage};
+pub use self::fingerprint::Fingerprint;
+pub use self::render::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
 pub use crate::paint::{GpuReport, Report as PaintReport};
 
@@ -77,6 +81,11 @@ impl Engine {
     /// What requests did since the start.
     pub fn counts(&self) -> &PipelineCounts {
         &self.0.counts
+    }
+
+    /// Bytes that kept results take at this moment (`TENTER_RESULT_CACHE_BYTES`).
+    pub fn result_cache_bytes(&self) -> usize {
+        self.0.rooms.results.bytes()
     }
 
     /// What fetching did since the start.

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::choice::{OPTIONS, Pages, format_for};
 use super::document;
+use super::fingerprint::{self, Fingerprint, Ingredients};
+use super::results::Question;
 use super::rooms::{Loaded, Rooms, check_images};
 use super::sink::Sink;
 use super::{Session, Stage};
@@ -38,7 +41,7 @@ pub struct RenderRequest {
 }
 
 /// The files, and what the caller should know about them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rendered {
     /// Pictures: one a page, in design order, at least one. A document: itself, as if it were its first page.
     pub pages: Vec<RenderedPage>,
@@ -46,17 +49,43 @@ pub struct Rendered {
     pub media_type: &'static str,
     /// What was drawn otherwise than written.
     pub warnings: Vec<Warning>,
+    /// Whether anything was painted.
+    pub cache: CacheUse,
+}
+
+/// What the result cache had to do with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheUse {
+    /// There is none: `TENTER_RESULT_CACHE_BYTES` is 0.
+    Off,
+    /// The files were made before.
+    Hit,
+    /// The files were made now.
+    Miss,
+}
+
+impl CacheUse {
+    /// As answers say it; `None` without a cache.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Hit => Some("hit"),
+            Self::Miss => Some("miss"),
+        }
+    }
 }
 
 /// One picture, or a document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RenderedPage {
     /// The page's place in the design, from 0.
     pub index: usize,
-    /// A file of the format asked for.
-    pub bytes: Vec<u8>,
+    /// A file of the format asked for. Cheap to clone.
+    pub bytes: Bytes,
     /// What painted it: `cpu`, `gpu0`; `pdf` when it needed no pixels; of a document of pictures, its last page.
     pub rasterizer: &'static str,
+    /// What it was made of.
+    pub fingerprint: Fingerprint,
 }
 
 impl RenderRequest {
@@ -80,11 +109,21 @@ pub(super) struct Prepared {
     pub(super) design: Design,
     /// What the file is made of instead of sRGB.
     pub(super) inks: Option<Inks>,
+    /// What the design says, [`fingerprint::of_design`].
+    pub(super) digest: [u8; 32],
     /// Indices into `design.pages`, in range.
-    pages: Vec<usize>,
+    pub(super) pages: Vec<usize>,
     requests: AssetRequests,
     /// To be asked of the font service.
     families: Vec<FamilyUse>,
+}
+
+/// A request whose files are in hand.
+enum Asked {
+    /// It was answered before.
+    Before(Arc<Rendered>),
+    /// It has to be painted: with these fonts, and under this name for the next who asks.
+    New { fonts: Result<(Layouter, Vec<Warning>), FontError>, ingredients: Ingredients, question: Option<Question> },
 }
 
 impl Session {
@@ -99,6 +138,7 @@ impl Session {
         let options = Arc::new(RenderOptions { min_image_dpi, ..request.options.clone() });
         let format = request.format;
 
+        let at = request.at.clone();
         let prepared = self.work(Stage::Parse, {
             let rooms = rooms.clone();
             move || prepare(&rooms, request)
@@ -111,17 +151,29 @@ impl Session {
         check_images(&loaded.assets, &options)?;
         let loaded = Arc::new(loaded);
 
-        let mut warnings = prepared.design.warnings.clone();
-        let fonts = self.work(Stage::Resolve, {
+        let asked = self.work(Stage::Resolve, {
             let (rooms, prepared, loaded, options) = (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
-            move || fonts(&rooms, &prepared, &loaded, &options)
+            move || ask(&rooms, &prepared, &loaded, &options, format, &at)
         });
-        let (mut layouter, substituted) = fonts.await??;
+        let total = prepared.pages.len();
+        let (fonts, ingredients, question) = match asked.await? {
+            Asked::Before(answer) => {
+                self.engine.0.counts.result_hits.inc();
+                self.progressed(total, total);
+                return Ok(Rendered { cache: CacheUse::Hit, ..(*answer).clone() });
+            }
+            Asked::New { fonts, ingredients, question } => (fonts, ingredients, question),
+        };
+        let cache = if rooms.results.is_on() { CacheUse::Miss } else { CacheUse::Off };
+        if cache == CacheUse::Miss {
+            self.engine.0.counts.result_misses.inc();
+        }
+        let mut warnings = prepared.design.warnings.clone();
+        let (mut layouter, substituted) = fonts?;
         warnings.extend(substituted);
 
-        let mut sink = Sink::begin(format, &prepared, &options, rooms.rasterizer.limits())?;
+        let mut sink = Sink::begin(format, &prepared, &options, rooms.rasterizer.limits(), ingredients)?;
         let options = Arc::new(RenderOptions { pixel_ratio: sink.detail(), ..(*options).clone() });
-        let total = prepared.pages.len();
         for (done, index) in prepared.pages.iter().copied().enumerate() {
             if done > 0 {
                 self.let_others().await?;
@@ -150,7 +202,11 @@ impl Session {
         }
         rooms.layouters.give_back(layouter);
         let pages = self.finish(sink).await?;
-        Ok(Rendered { pages, media_type: format.media_type(), warnings })
+        let rendered = Rendered { pages, media_type: format.media_type(), warnings, cache };
+        if let Some(question) = question {
+            rooms.results.put(question, Arc::new(rendered.clone()));
+        }
+        Ok(rendered)
     }
 }
 
@@ -180,7 +236,27 @@ fn prepare(rooms: &Rooms, request: RenderRequest) -> Result<Prepared, Error> {
     let inks = inks(rooms, format, options)?;
     let requests = resolve::asset_requests(&design, &pages, options);
     let families = resolve::missing_families(&design, &pages, &rooms.library);
-    Ok(Prepared { design, inks, pages, requests, families })
+    let digest = fingerprint::of_design(&value, &requests);
+    Ok(Prepared { design, inks, digest, pages, requests, families })
+}
+
+/// Looks for an answer given before, and makes everything ready for a new one. What is answered without all its files is not
+/// kept: the next may have them.
+fn ask(
+    rooms: &Rooms,
+    prepared: &Prepared,
+    loaded: &Loaded,
+    options: &RenderOptions,
+    format: &dyn Format,
+    at: &JsonPath,
+) -> Asked {
+    let ingredients = Ingredients::new(rooms, prepared, loaded, options, format);
+    let is_whole = loaded.assets.failures().is_empty() && loaded.web_failures.is_empty();
+    let question = (rooms.results.is_on() && is_whole).then(|| ingredients.question(options, at));
+    if let Some(answer) = question.and_then(|question| rooms.results.get(&question)) {
+        return Asked::Before(answer);
+    }
+    Asked::New { fonts: fonts(rooms, prepared, loaded, options), ingredients, question }
 }
 
 /// The press that was asked for, where the format can hold inks.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 
+use super::results::ResultCache;
 use crate::assets::svg::SvgFonts;
 use crate::assets::{
     AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, Pins, WebFace,
@@ -30,6 +31,9 @@ pub(super) struct Rooms {
     pub(super) svg_fonts: SvgFonts,
     pub(super) rasterizer: Box<dyn Rasterizer>,
     pub(super) profiles: Profiles,
+    pub(super) results: ResultCache,
+    /// GPUs by their names, [`crate::paint::Painted::by`]; device and driver.
+    gpus: HashMap<&'static str, String>,
     loader: Arc<Loader>,
     web_fonts: Option<GoogleFonts>,
     /// Families asked of the font service at once, for one request.
@@ -54,18 +58,28 @@ impl Rooms {
         let loader = Arc::new(Loader::new(&settings.assets, pool.clone())?);
         let web_fonts = GoogleFonts::new(&settings.fonts, loader.clone())?;
         let in_svg = library.clone();
+        let rasterizer = rasterizer(settings, pool)?;
+        let gpus = rasterizer.report().gpus.into_iter();
         Ok(Self {
             design_limits: settings.design.clone(),
             layouters: Layouters::new(settings.fonts.text_cache_bytes),
             min_image_dpi: settings.render.min_image_dpi,
             svg_fonts: SvgFonts::new(SVG_FAMILY, settings.assets.drawing_cache_bytes, move || in_svg.files()),
             library,
-            rasterizer: rasterizer(settings, pool)?,
+            rasterizer,
             profiles: Profiles::new(&settings.icc),
+            results: ResultCache::new(settings.render.result_cache_bytes),
+            gpus: gpus.map(|gpu| (gpu.name, format!("gpu {} {}", gpu.adapter, gpu.driver))).collect(),
             loader,
             web_fonts,
             families_at_once: settings.assets.parallel.max(1),
         })
+    }
+
+    /// What is called `by`, so that painters which give other bytes have other names: which of several GPUs of a kind it was
+    /// does not matter, which kind and driver does.
+    pub(super) fn painter(&self, by: &'static str) -> &str {
+        self.gpus.get(by).map_or(by, String::as_str)
     }
 
     /// What fetching did since the start.

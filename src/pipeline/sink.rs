@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
+
+use super::fingerprint::Ingredients;
 use super::render::{Prepared, RenderedPage};
 use super::{Session, Stage, document};
 use crate::error::Error;
@@ -20,9 +23,23 @@ const VECTOR: &str = "pdf";
 /// Takes pages one after the other.
 pub(super) enum Sink {
     /// One file a page.
-    Pictures { format: &'static dyn PictureFormat, options: OutputOptions, scale: DeviceScale, done: Vec<RenderedPage> },
-    /// One file for all, and what painted its pixels so far.
-    Document(Box<Writer>, &'static str),
+    Pictures {
+        format: &'static dyn PictureFormat,
+        options: OutputOptions,
+        scale: DeviceScale,
+        ingredients: Ingredients,
+        done: Vec<RenderedPage>,
+    },
+    /// One file for all.
+    Document(Box<Writer>, Provenance),
+}
+
+/// Where a document comes from.
+pub(super) struct Provenance {
+    ingredients: Ingredients,
+    created: Timestamp,
+    /// Of each page so far: what painted its pixels, or [`VECTOR`].
+    painters: Vec<&'static str>,
 }
 
 impl Sink {
@@ -31,6 +48,7 @@ impl Sink {
         prepared: &Prepared,
         options: &RenderOptions,
         limits: SurfaceLimits,
+        ingredients: Ingredients,
     ) -> Result<Self, Error> {
         match format.making() {
             Making::Pictures(format) => {
@@ -42,11 +60,12 @@ impl Sink {
                     pixels_per_inch: Some(dpi * scale.get()),
                     inks: prepared.inks.clone(),
                 };
-                Ok(Self::Pictures { format, options, scale, done: Vec::new() })
+                Ok(Self::Pictures { format, options, scale, ingredients, done: Vec::new() })
             }
             Making::Document => {
-                let writer = Writer::begin(document::options(prepared, options, limits)?)?;
-                Ok(Self::Document(Box::new(writer), VECTOR))
+                let options = document::options(prepared, options, limits)?;
+                let provenance = Provenance { ingredients, created: options.created, painters: Vec::new() };
+                Ok(Self::Document(Box::new(Writer::begin(options)?), provenance))
             }
         }
     }
@@ -72,19 +91,20 @@ impl Session {
     ) -> Result<Sink, Error> {
         let page = Arc::new(page);
         match sink {
-            Sink::Pictures { format, options, scale, mut done } => {
+            Sink::Pictures { format, options, scale, ingredients, mut done } => {
                 let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
                 let written = self.work(Stage::Encode, move || (format.write(&raster, &options), options)).await?;
                 let (bytes, options) = written;
-                done.push(RenderedPage { index, bytes: bytes?, rasterizer: by });
-                Ok(Sink::Pictures { format, options, scale, done })
+                let fingerprint = ingredients.picture(index, self.engine.0.rooms.painter(by));
+                done.push(RenderedPage { index, bytes: bytes?.into(), rasterizer: by, fingerprint });
+                Ok(Sink::Pictures { format, options, scale, ingredients, done })
             }
-            Sink::Document(mut writer, mut painted_by) => {
+            Sink::Document(mut writer, mut provenance) => {
                 let at = prepared.design.pages[index].at.clone();
                 let (writer, told) = match writer.needs(&page) {
                     Needs::Pixels(scale) => {
                         let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
-                        painted_by = by;
+                        provenance.painters.push(by);
                         self.work(Stage::Encode, move || {
                             let told = writer.pixels(&page, &raster, &at);
                             (writer, told)
@@ -92,6 +112,7 @@ impl Session {
                         .await?
                     }
                     Needs::Scene => {
+                        provenance.painters.push(VECTOR);
                         let abandoned = self.abandoned.clone();
                         self.work(Stage::Paint, move || {
                             let told = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));
@@ -101,7 +122,7 @@ impl Session {
                     }
                 };
                 warnings.extend(told?);
-                Ok(Sink::Document(writer, painted_by))
+                Ok(Sink::Document(writer, provenance))
             }
         }
     }
@@ -110,9 +131,12 @@ impl Session {
     pub(super) async fn finish(&mut self, sink: Sink) -> Result<Vec<RenderedPage>, Error> {
         match sink {
             Sink::Pictures { done, .. } => Ok(done),
-            Sink::Document(writer, rasterizer) => {
-                let bytes = self.work(Stage::Encode, move || writer.finish()).await??;
-                Ok(vec![RenderedPage { index: 0, bytes, rasterizer }])
+            Sink::Document(writer, Provenance { ingredients, created, painters }) => {
+                let bytes = self.work(Stage::Encode, move || writer.finish()).await??.into();
+                let rooms = &self.engine.0.rooms;
+                let fingerprint = ingredients.document(created, painters.iter().map(|it| rooms.painter(it)));
+                let rasterizer = painters.iter().rfind(|it| **it != VECTOR).unwrap_or(&VECTOR);
+                Ok(vec![RenderedPage { index: 0, bytes, rasterizer, fingerprint }])
             }
         }
     }

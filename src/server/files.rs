@@ -47,7 +47,7 @@ impl Files {
     }
 
     /// Stores `bytes` and returns the link to them. `format`: an ending of [`FORMATS`]; `base`: what links start with.
-    pub(super) async fn put(&self, bytes: Vec<u8>, format: &str, base: &str) -> Result<String, Error> {
+    pub(super) async fn put(&self, bytes: Bytes, format: &str, base: &str) -> Result<String, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| Error::Internal(format!("no randomness for a link: {error}")))?;
         let known = FORMATS.iter().find(|it| it.extension() == format);
@@ -55,7 +55,7 @@ impl Files {
         let expires = self.now() + self.lifetime.as_secs();
         let random = u128::from_be_bytes(random);
         let name = Name { expires, random, format: known.extension(), media_type: known.media_type() }.to_string();
-        let stored = self.results.put(Area::Links, &name, Bytes::from(bytes), known.media_type()).await;
+        let stored = self.results.put(Area::Links, &name, bytes, known.media_type()).await;
         stored.map_err(|error| {
             Error::Internal(format!("cannot store the result (TENTER_DATA_DIR or TENTER_RESULTS): {error}"))
         })?;

@@ -91,6 +91,12 @@ impl Metrics {
             "Renders answered with 429 because workers and queue were full",
             pipeline.refused.clone(),
         );
+        registry.register("result_cache_hits", "Renders answered with files made before", pipeline.result_hits.clone());
+        registry.register(
+            "result_cache_misses",
+            "Renders that the result cache could not answer",
+            pipeline.result_misses.clone(),
+        );
         let assets = engine.asset_counts();
         registry.register("asset_cache_hits", "Pictures and fonts found in memory", assets.cache_hits.clone());
         registry.register(
@@ -134,6 +140,7 @@ impl Collector for Now {
             ("renders_waiting", "Renders waiting for a worker", fill.waiting as i64),
             ("renders_working_limit", "TENTER_WORKERS", fill.workers as i64),
             ("renders_waiting_limit", "TENTER_QUEUE", fill.queue as i64),
+            ("result_cache_bytes", "Files kept to answer repeats", self.0.result_cache_bytes() as i64),
         ];
         gauges.extend(resident_bytes().map(|it| ("memory_resident_bytes", "Memory of this process", it)));
         gauges.push((

@@ -134,6 +134,8 @@ fn cors() -> CorsLayer {
             render::RENDERED_BY,
             render::RASTERIZER,
             render::WARNINGS,
+            render::FINGERPRINT,
+            render::CACHE,
             renders::REPLAYED,
         ])
         .max_age(PREFLIGHT_AGE)

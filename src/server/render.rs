@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::json::{self, Problems, Reader};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::pipeline::{Pages, RenderRequest, Rendered, Session, Stage, format_for};
+use crate::pipeline::{Pages, RenderRequest, Rendered, RenderedPage, Session, Stage, format_for};
 use crate::report::{JsonPath, Warning};
 
 /// What painted the answer.
@@ -28,6 +29,10 @@ pub(super) const RENDERED_BY: HeaderName = HeaderName::from_static("x-rendered-b
 pub(super) const WARNINGS: HeaderName = HeaderName::from_static("x-tenter-warnings");
 /// The same, for those who count GPU pages.
 pub(super) const RASTERIZER: HeaderName = HeaderName::from_static("x-tenter-rasterizer");
+/// What the file was made of.
+pub(super) const FINGERPRINT: HeaderName = HeaderName::from_static("x-tenter-fingerprint");
+/// Whether it was made before: `hit`, `miss`; absent without a result cache.
+pub(super) const CACHE: HeaderName = HeaderName::from_static("x-tenter-cache");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// `outputFormat`.
@@ -112,6 +117,8 @@ impl ClassicCall {
             headers(
                 ("x-rendered-by" = String, description = "What painted"),
                 ("x-tenter-warnings" = String, description = "How many warnings there are"),
+                ("x-tenter-fingerprint" = String, description = "SHA-256 of all that the file was made of, in hex"),
+                ("x-tenter-cache" = Option<String>, description = "With a result cache: `hit` or `miss`"),
                 ("server-timing" = String, description = "Milliseconds of each stage"),
             ),
         ),
@@ -152,28 +159,34 @@ async fn answer_admitted(
     app: &App,
     session: &mut Session,
     headers: &HeaderMap,
-    bytes: bytes::Bytes,
+    bytes: Bytes,
     notes: &mut RenderNotes,
 ) -> Result<Response, Refusal> {
     let depth = app.settings.design.json_depth;
     let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
     let ClassicCall { design, options, format, output } = call;
     let pages = Pages::of(&options, format);
-    let Rendered { mut pages, media_type, mut warnings } =
+    let Rendered { mut pages, media_type, mut warnings, cache } =
         session.render(RenderRequest { design, at: DESIGN.into(), options, format, pages }).await?;
     let page = pages.pop().ok_or_else(|| Error::Internal("a render without pages".into()))?;
-    let rasterizer = page.rasterizer;
+    let RenderedPage { bytes, rasterizer, fingerprint, .. } = page;
     notes.warnings = warnings.len();
     warnings.truncate(MOST_WARNINGS);
     let mut response = match output {
-        OutputFormat::DataUrl => data_url(app, session, page.bytes, media_type, warnings).await?,
-        OutputFormat::Url => link(app, session, headers, page.bytes, format, warnings).await?,
-        OutputFormat::File => file(app, page.bytes, format)?,
+        OutputFormat::DataUrl => data_url(app, session, bytes, media_type, warnings).await?,
+        OutputFormat::Url => link(app, session, headers, bytes, format, warnings).await?,
+        OutputFormat::File => file(app, bytes, format)?,
     };
     let headers = response.headers_mut();
     headers.insert(RENDERED_BY, HeaderValue::from_static(rasterizer));
     headers.insert(RASTERIZER, HeaderValue::from_static(rasterizer));
     headers.insert(WARNINGS, HeaderValue::from(notes.warnings));
+    if let Ok(fingerprint) = HeaderValue::from_str(&fingerprint.to_string()) {
+        headers.insert(FINGERPRINT, fingerprint);
+    }
+    if let Some(cache) = cache.as_str() {
+        headers.insert(CACHE, HeaderValue::from_static(cache));
+    }
     Ok(response)
 }
 
@@ -192,7 +205,7 @@ pub(super) struct Answer {
 async fn data_url(
     app: &App,
     session: &mut Session,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     media_type: &'static str,
     warnings: Vec<Warning>,
 ) -> Result<Response, Refusal> {
@@ -214,7 +227,7 @@ async fn link(
     app: &App,
     session: &mut Session,
     headers: &HeaderMap,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     format: &'static dyn Format,
     warnings: Vec<Warning>,
 ) -> Result<Response, Refusal> {
@@ -223,7 +236,7 @@ async fn link(
     Ok(Json(Answer { url, warnings }).into_response())
 }
 
-fn file(app: &App, bytes: Vec<u8>, format: &'static dyn Format) -> Result<Response, Refusal> {
+fn file(app: &App, bytes: Bytes, format: &'static dyn Format) -> Result<Response, Refusal> {
     check_inline(bytes.len(), app.settings.server.inline_bytes)?;
     let disposition = format!("inline; filename=\"design.{}\"", format.extension());
     let mut response = bytes.into_response();

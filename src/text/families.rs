@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use peniko::Blob;
+use sha2::{Digest, Sha256};
 use skrifa::raw::FileRef;
 use skrifa::string::StringId;
 use skrifa::{FontRef, MetadataProvider as _};
@@ -77,6 +78,7 @@ type Families = HashMap<String, Vec<Arc<Face>>>;
 #[derive(Debug)]
 pub struct FontLibrary {
     folder: Families,
+    folder_digest: [u8; 32],
     bundled: Families,
     /// Where characters that a family lacks are looked for, in order.
     fallback: Vec<Arc<Face>>,
@@ -106,9 +108,10 @@ impl FontLibrary {
             });
             bundled.insert(normalized(family), faces.collect());
         }
-        let mut folder = Families::new();
+        let (mut folder, mut digest) = (Families::new(), Sha256::new());
         if let Some(path) = &settings.directory {
-            read_folder(path, &mut folder).map_err(|source| LibraryError::Unreadable { path: path.clone(), source })?;
+            read_folder(path, &mut folder, &mut digest)
+                .map_err(|source| LibraryError::Unreadable { path: path.clone(), source })?;
         }
         let mut names: Vec<_> = folder.keys().cloned().collect();
         names.sort();
@@ -119,7 +122,7 @@ impl FontLibrary {
         let emoji = emoji_names.iter().filter_map(|name| folder.get(*name)).flat_map(regular).collect();
         let bundled_first = ["roboto", "liberation sans"].into_iter().filter_map(|name| bundled.get(name));
         let fallback = bundled_first.chain(by_name).flat_map(regular).collect();
-        Ok(Self { folder, bundled, fallback, emoji })
+        Ok(Self { folder, folder_digest: digest.finalize().into(), bundled, fallback, emoji })
     }
 
     /// Families and where they are from, sorted: for `tenter doctor`.
@@ -131,9 +134,20 @@ impl FontLibrary {
         all
     }
 
-    /// sfnt bytes of the bundled families' faces, then the folder's: for texts that are laid out elsewhere (inside SVG).
+    /// SHA-256 of the files in the operator's folder. Any of them may draw a character that the design's fonts lack.
+    pub fn folder_digest(&self) -> &[u8; 32] {
+        &self.folder_digest
+    }
+
+    /// sfnt bytes of the bundled families' faces, then the folder's, each by name: for texts that are laid out elsewhere
+    /// (inside SVG), where the order decides who draws what others lack.
     pub fn files(&self) -> Vec<Blob<u8>> {
-        let faces = self.bundled.values().chain(self.folder.values()).flatten();
+        let by_name = |families: &Families| {
+            let mut names: Vec<_> = families.iter().collect();
+            names.sort_unstable_by_key(|(name, _)| *name);
+            names.into_iter().flat_map(|(_, faces)| faces.clone()).collect::<Vec<_>>()
+        };
+        let faces = by_name(&self.bundled).into_iter().chain(by_name(&self.folder));
         faces.filter_map(|face| face.load().map(|loaded| loaded.font.data.clone())).collect()
     }
 
@@ -223,7 +237,8 @@ fn normalized(family: &str) -> String {
     family.trim().trim_matches(['"', '\'']).trim().to_lowercase()
 }
 
-fn read_folder(path: &Path, families: &mut Families) -> std::io::Result<()> {
+/// Adds what is in the folder to `families`, and every file's bytes to `digest`, in the order in which they count.
+fn read_folder(path: &Path, families: &mut Families, digest: &mut Sha256) -> std::io::Result<()> {
     let mut queue = vec![path.to_path_buf()];
     let mut files = Vec::new();
     while let Some(folder) = queue.pop() {
@@ -241,7 +256,10 @@ fn read_folder(path: &Path, families: &mut Families) -> std::io::Result<()> {
     files.sort();
     for file in files {
         // A broken file in the folder must not keep the service from starting; `doctor` shows what was found.
-        if let Some(bytes) = std::fs::read(&file).ok().and_then(|bytes| sfnt::unpack(&bytes).ok()) {
+        let Ok(bytes) = std::fs::read(&file) else { continue };
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(&bytes);
+        if let Ok(bytes) = sfnt::unpack(&bytes) {
             read_file(&file, &bytes, families);
         }
     }

@@ -91,7 +91,7 @@ impl Painter {
     /// Whatever is drawn otherwise than written, but for texts that shrink, is a failure: a picture of it would show
     /// something else than it says.
     pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {
-        self.page(case).map(|page| page.bytes)
+        self.page(case).map(|page| page.bytes.into())
     }
 
     /// The same, with what painted it.

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 
 use super::super::Failure;
@@ -41,7 +42,7 @@ pub(super) struct MadeFile {
     pub(super) name: String,
     /// From 1.
     pub(super) page: usize,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
 }
 
 /// Writes until all senders are gone. Blocks.

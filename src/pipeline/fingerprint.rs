@@ -1,0 +1,317 @@
+//! What a file was made of, as one number.
+//!
+//! Two files with the same fingerprint that the CPU painted are the same bytes. The number is SHA-256 over everything that a
+//! byte can depend on: the design with its variables filled in, what was fetched for it, the options, fonts and colour
+//! profiles of the service, limits that a plan respects, this program and what kind of machine it runs on, and what painted.
+//! Left out is what no byte depends on: caches, threads, timeouts, where the design stood in its request, ids of pages
+//! (their places count), and what only warnings depend on.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::render::Prepared;
+use super::rooms::{Loaded, Rooms};
+use crate::assets::AssetRequests;
+use crate::design::ORDERED_MEMBERS;
+use crate::json::{self, Canon};
+use crate::options::RenderOptions;
+use crate::output::Format;
+use crate::press::Inks;
+use crate::report::JsonPath;
+
+/// Raised whenever the same ingredients are written down differently.
+const SCHEME: &str = "tenter fingerprint 1";
+
+/// Shorter `data:` URLs are hashed where they stand: looking them up would cost as much.
+const LONG_URL: usize = 4096;
+
+/// Which file this is: 32 bytes, written as 64 hexadecimal digits. See the module.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+#[cfg(test)]
+impl Fingerprint {
+    /// One, for tests of what carries them.
+    pub(super) fn of_test() -> Self {
+        Self([7; 32])
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+/// Digest of a design with its variables filled in. A long `data:` URL that is among `requests` is not read again: the
+/// assets room hashes what was asked for, and [`Ingredients`] has that.
+pub(super) fn of_design(design: &Value, requests: &AssetRequests) -> [u8; 32] {
+    let mut long = HashMap::new();
+    for (place, request) in requests.iter().enumerate().filter(|(_, it)| is_long_data_url(&it.url)) {
+        long.entry(sample(&request.url)).or_insert((place, &*request.url));
+    }
+    let elsewhere = |text: &str| {
+        let (place, url) = long.get(&sample(Some(text).filter(|it| is_long_data_url(it))?))?;
+        (*url == text).then_some(*place)
+    };
+    json::digest(design, &Canon { ordered: ORDERED_MEMBERS, elsewhere: &elsewhere })
+}
+
+fn is_long_data_url(text: &str) -> bool {
+    text.len() >= LONG_URL && text.starts_with("data:")
+}
+
+/// Tells long URLs apart as a rule, without reading them: length, and bytes from the middle. Those it does not tell apart
+/// are hashed where they stand.
+fn sample(url: &str) -> (usize, [u8; 32]) {
+    let (middle, mut bytes) = (url.len() / 2, [0; 32]);
+    bytes.iter_mut().zip(&url.as_bytes()[middle..]).for_each(|(to, from)| *to = *from);
+    (url.len(), bytes)
+}
+
+/// Everything but what differs between the files of one request and who painted them.
+#[derive(Clone)]
+pub(super) struct Ingredients(Sha256);
+
+impl Ingredients {
+    /// `options`: as the caller gave them.
+    pub(super) fn new(
+        rooms: &Rooms,
+        prepared: &Prepared,
+        loaded: &Loaded,
+        options: &RenderOptions,
+        format: &dyn Format,
+    ) -> Self {
+        let mut list = Self(Sha256::new());
+        list.text(SCHEME);
+        list.text(&program());
+        list.text(format.name());
+        list.options(options);
+        list.bytes(&prepared.digest);
+        list.count(prepared.pages.len());
+        prepared.pages.iter().for_each(|page| list.count(*page));
+        list.assets(loaded);
+        list.bytes(rooms.library.folder_digest());
+        if let Some(Inks { press, .. }) = &prepared.inks {
+            list.bytes(press.digest());
+        }
+        let limits = rooms.rasterizer.limits();
+        list.debug(&(limits.side, limits.megapixels));
+        list
+    }
+
+    /// Of the picture of the page at `index` in the design. `painter`: [`Rooms::painter`].
+    pub(super) fn picture(&self, index: usize, painter: &str) -> Fingerprint {
+        let mut list = self.clone();
+        list.count(index);
+        list.text(painter);
+        list.fingerprint()
+    }
+
+    /// Of a document that says it was `created` then, in seconds. `painters`: of its pages, in order.
+    pub(super) fn document<'a>(&self, created: Timestamp, painters: impl Iterator<Item = &'a str>) -> Fingerprint {
+        let mut list = self.clone();
+        list.bytes(&created.as_second().to_le_bytes());
+        painters.for_each(|painter| list.text(painter));
+        list.fingerprint()
+    }
+
+    /// What was asked for, to the letter: also what changes no byte and only warnings, or whether there is an answer at all.
+    /// Not in it: who will paint, and when.
+    pub(super) fn question(&self, options: &RenderOptions, at: &JsonPath) -> [u8; 32] {
+        let mut list = self.clone();
+        list.debug(options);
+        list.text(&at.to_string());
+        list.0.finalize().into()
+    }
+
+    /// Every option has to say here whether bytes depend on it.
+    fn options(&mut self, options: &RenderOptions) {
+        let RenderOptions {
+            pixel_ratio,
+            ignore_background,
+            include_bleed,
+            text_overflow,
+            text_vertical_resize,
+            missing_height,
+            text_sizing,
+            text_split_allowed,
+            line_breaking,
+            css_gradients,
+            quality,
+            compression,
+            dpi,
+            crop_mark_size,
+            vector,
+            color,
+            black_text,
+            pdf_standard,
+            pdf_archive,
+            title,
+            fps,
+            // the format and pages that came of them count
+            format: _,
+            mime_type: _,
+            page_id: _,
+            page_ids: _,
+            // what became of the files counts
+            skip_font_error: _,
+            skip_image_error: _,
+            asset_load_timeout: _,
+            font_load_timeout: _,
+            // for warnings
+            min_image_dpi: _,
+            // the date that came of them counts
+            creation_date: _,
+            reproducible: _,
+            // in the design by now
+            variables: _,
+        } = options;
+        self.debug(&(pixel_ratio, ignore_background, include_bleed, text_overflow, text_vertical_resize));
+        self.debug(&(missing_height, text_sizing, text_split_allowed, line_breaking, css_gradients));
+        self.debug(&(quality, compression, dpi, crop_mark_size, vector, color, black_text));
+        self.debug(&(pdf_standard, pdf_archive, title, fps));
+    }
+
+    fn assets(&mut self, loaded: &Loaded) {
+        let hashes = loaded.assets.hashes();
+        self.count(hashes.len());
+        for hash in hashes {
+            match hash {
+                Some(hash) => self.bytes(hash.as_bytes()),
+                None => self.text("could not be had"),
+            }
+        }
+        self.count(loaded.web_faces.len());
+        for (family, faces) in &loaded.web_faces {
+            self.text(family);
+            self.count(faces.len());
+            for face in faces {
+                self.debug(&(&face.weights, face.italic));
+                self.bytes(face.hash.as_bytes());
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.bytes(text.as_bytes());
+    }
+
+    /// `Debug` of numbers gives back exactly the number, and of words their names.
+    fn debug(&mut self, value: &dyn fmt::Debug) {
+        // Neither hashing nor `Debug` of plain values fails.
+        let _ = writeln!(self, "{value:?}");
+    }
+
+    fn count(&mut self, number: usize) {
+        self.bytes(&(number as u64).to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn fingerprint(self) -> Fingerprint {
+        Fingerprint(self.0.finalize().into())
+    }
+}
+
+impl fmt::Write for Ingredients {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// This program, as far as it decides about bytes: its version (with the fonts inside), libraries chosen when it was built,
+/// and the arithmetic of the machine. Processors without fused multiply-add round some edges otherwise (see `ops_cpu`).
+fn program() -> String {
+    let turbo = if cfg!(feature = "turbo") { "turbo" } else { "" };
+    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("{} {turbo} {system} {processor} {}", env!("CARGO_PKG_VERSION"), if is_fused() { "fma" } else { "" })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_fused() -> bool {
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+}
+
+/// All that we build for have it.
+#[cfg(not(target_arch = "x86_64"))]
+fn is_fused() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::assets::{AssetKind, AssetRequest};
+
+    fn requests(urls: &[&str]) -> AssetRequests {
+        let mut requests = AssetRequests::default();
+        for url in urls {
+            requests.push(AssetRequest {
+                url: (*url).into(),
+                kind: AssetKind::Image,
+                at: JsonPath::root(),
+                element: Arc::default(),
+            });
+        }
+        requests
+    }
+
+    #[test]
+    fn fingerprint_is_64_digits() {
+        let fingerprint = Ingredients(Sha256::new()).picture(0, "cpu").to_string();
+        assert_eq!(fingerprint.len(), 64);
+        assert!(fingerprint.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it)), "{fingerprint}");
+    }
+
+    #[test]
+    fn fingerprint_of_a_document_has_its_date_and_every_painter() {
+        let list = Ingredients(Sha256::new());
+        let of = |second: i64, painters: &[&str]| {
+            list.document(Timestamp::from_second(second).expect("in range"), painters.iter().copied())
+        };
+        assert_eq!(of(5, &["cpu", "pdf"]), of(5, &["cpu", "pdf"]));
+        for other in [of(6, &["cpu", "pdf"]), of(5, &["pdf", "cpu"]), of(5, &["cpu"]), of(5, &["cpupdf"])] {
+            assert_ne!(of(5, &["cpu", "pdf"]), other);
+        }
+    }
+
+    /// A long `data:` URL is told by its place among the requests, and a string like it that is none by its own letters.
+    #[test]
+    fn fingerprint_of_a_design_knows_long_urls_by_their_place() {
+        let url = |middle: &str| format!("data:,{}{middle}{}", "a".repeat(LONG_URL), "a".repeat(LONG_URL));
+        let (one, two) = (url("1"), url("2"));
+        let of = |src: &str, list: &[&str]| of_design(&json!({"src": src, "text": &two}), &requests(list));
+        assert_eq!(of(&one, &["http://x/", &one]), of(&one, &["http://x/", &one]));
+        assert_eq!(of(&one, &["", &one]), of(&url("3"), &["", &url("3")]), "what it holds, the assets' digests tell");
+        assert_ne!(of(&one, &["", &one]), of(&one, &[&one]), "another asset");
+        assert_ne!(of(&one, &["", &one]), of(&one, &[]), "no asset at all");
+        // The same length and middle: the second is not taken for the first.
+        let like = format!("{}b", &one[..one.len() - 1]);
+        assert_ne!(of(&like, &["", &one]), of(&one, &["", &one]));
+    }
+
+    #[test]
+    fn program_is_named_with_its_version() {
+        assert!(program().starts_with(env!("CARGO_PKG_VERSION")), "{}", program());
+        assert_eq!(program().contains("turbo"), cfg!(feature = "turbo"));
+    }
+}
