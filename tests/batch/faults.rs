@@ -1,5 +1,6 @@
 //! Rows that fail, runs that are killed or stopped, files that change.
 
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command};
 
 use serde_json::json;
@@ -103,19 +104,20 @@ async fn run_that_is_stopped_finishes_what_it_began() {
     let folder = Folder::new();
     let pictures = Pictures::serve(5, false).await;
     folder.write("rows.csv", pictures.rows(30));
-    let child = started(&folder, 5);
+    let mut child = started(&folder, 5);
     wait("three rows under way", || (6..=8).all(|row| pictures.has_asked(row)));
     let busy = folder.batch(&resuming());
     busy.expect(2, "another tenter is at this run");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("runs").success());
-    // The signal is heard before a picture comes: nothing else is begun then.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("text");
+    assert_eq!(line, "SIGINT: finishing 3 rows under way; once more to drop them\n");
     pictures.release(u64::MAX);
-    let ended = child.wait_with_output().expect("ends");
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert_eq!(ended.status.code(), Some(4), "{said}");
-    assert!(said.contains("SIGINT: finishing 3 rows under way"), "{said}");
-    assert!(said.contains("8 of 30 rows done") && said.contains("stopped by SIGINT; --resume goes on"), "{said}");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("ends").code(), Some(4), "{rest}");
+    assert!(rest.contains("8 of 30 rows done") && rest.contains("stopped by SIGINT; --resume goes on"), "{rest}");
     folder.batch(&resuming()).expect(0, "30 of 30 rows done (8 of them before)");
     folder.assert_whole(30);
 }

@@ -88,23 +88,33 @@ impl State {
             )));
         }
         let mut run = hold(&run_path)?;
-        let known = if resume { read_run(&mut run, &run_path)? } else { None };
-        let Some((earlier, pinned)) = known else {
-            let wrong = |error| cannot_write(&run_path, &error);
-            run.set_len(0).and_then(|()| run.rewind()).map_err(wrong)?;
-            let begun = Run { tenter: env!("CARGO_PKG_VERSION").into(), digests: plan.digests.clone() };
-            append(&mut run, &begun).map_err(wrong)?;
-            let file = File::options().create_new(true).append(true).open(manifest);
-            let file = file.map_err(|error| cannot_write(manifest, &error))?;
-            let journal = Journal { path: manifest.clone(), manifest: file, run };
-            return Ok(Self { done: Done::none_of(plan.total), pins: Arc::new(Pins::new(pin_bytes, [])), journal });
-        };
-        check(&earlier, plan)?;
-        let mut done = Done::none_of(plan.total);
-        let file = keep_done(manifest, &mut done)?;
-        let journal = Journal { path: manifest.clone(), manifest: file, run };
-        Ok(Self { done, pins: Arc::new(Pins::new(pin_bytes, pinned)), journal })
+        let earlier = if resume { read_run(&mut run, &run_path)? } else { None };
+        match earlier {
+            Some((earlier, pinned)) => {
+                check(&earlier, plan)?;
+                let mut done = Done::none_of(plan.total);
+                let file = keep_done(manifest, &mut done)?;
+                Ok(Self::new(plan, done, Pins::new(pin_bytes, pinned), file, run))
+            }
+            None => {
+                let file = begin(plan, &mut run, &run_path)?;
+                Ok(Self::new(plan, Done::none_of(plan.total), Pins::new(pin_bytes, []), file, run))
+            }
+        }
     }
+
+    fn new(plan: &Plan, done: Done, pins: Pins, manifest: File, run: File) -> Self {
+        Self { done, pins: Arc::new(pins), journal: Journal { path: plan.manifest.clone(), manifest, run } }
+    }
+}
+
+/// Writes what a later run must know, and then an empty manifest, which is returned.
+fn begin(plan: &Plan, run: &mut File, run_path: &Path) -> Result<File, Failure> {
+    let begun = Run { tenter: env!("CARGO_PKG_VERSION").into(), digests: plan.digests.clone() };
+    let written = run.set_len(0).and_then(|()| run.rewind()).and_then(|()| append(run, &begun));
+    written.map_err(|error| cannot_write(run_path, &error))?;
+    let file = File::options().create_new(true).append(true).open(&plan.manifest);
+    file.map_err(|error| cannot_write(&plan.manifest, &error))
 }
 
 /// The file, made when it is missing, for this process alone.
@@ -149,7 +159,8 @@ fn check(earlier: &Run, plan: &Plan) -> Result<(), Failure> {
     let changed: Vec<_> = changed.iter().filter(|(changed, _)| *changed).map(|(_, what)| *what).collect();
     if !changed.is_empty() {
         return Err(Failure::Usage(format!(
-            "cannot go on with the run of {}: other than then: {}. Give it what it had, or remove the manifest to begin anew",
+            "cannot go on with the run of {}: other than then: {}. Give it what it had; or, to begin anew, remove the \
+             manifest and leave out --resume",
             plan.manifest.display(),
             changed.join(", ")
         )));

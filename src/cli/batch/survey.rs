@@ -21,21 +21,19 @@ const MOST_NAMES: usize = 20;
 /// `pages`: how many names each row gets. Rows that are broken are left for the run to tell.
 pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: usize) -> Result<Survey, Failure> {
     let (mut rows, hash) = file.rows().map_err(|error| file.failure(&error))?;
-    let columns = rows.columns().map(<[String]>::to_vec);
-    let mut unknown: Vec<&str> = match &columns {
-        Some(columns) => names.variables().filter(|it| !columns.iter().any(|name| name == it)).collect(),
-        None => names.variables().collect(),
-    };
-    let from_rows = columns.is_none();
-    if !from_rows && !unknown.is_empty() {
-        return Err(unknown_placeholder(unknown[0], output, columns.iter().flatten().map(String::as_str)));
+    let mut unknown: Vec<&str> = names.variables().collect();
+    if let Some(columns) = rows.columns() {
+        unknown.retain(|name| !columns.iter().any(|column| column == name));
+        if let Some(name) = unknown.first() {
+            return Err(unknown_placeholder(name, output, columns.iter().map(String::as_str)));
+        }
     }
-    let (mut total, mut taken, mut some_names) = (0, NamesTaken::default(), None);
+    let (mut total, mut taken, mut first_names) = (0, NamesTaken::default(), None);
     for item in &mut rows {
         total += 1;
         let Ok(row) = item.map_err(|error| file.failure(&error))? else { continue };
         unknown.retain(|name| !row.has(name));
-        some_names.get_or_insert_with(|| row.variables.keys().cloned().collect::<Vec<_>>());
+        first_names.get_or_insert_with(|| row.variables.keys().cloned().collect::<Vec<_>>());
         for page in 1..=pages {
             let Ok(name) = names.fill_in(&row, page) else { break };
             if let Err(first) = taken.take(&name, row.number) {
@@ -47,7 +45,7 @@ pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: 
             }
         }
     }
-    match (unknown.first(), some_names) {
+    match (unknown.first(), first_names) {
         (Some(name), Some(known)) => Err(unknown_placeholder(name, output, known.iter().map(String::as_str))),
         _ => Ok(Survey { total, hash: hash.get() }),
     }
