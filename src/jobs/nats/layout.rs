@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
-use async_nats::jetstream::kv::{self, Store};
+use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
 use super::Rules;
@@ -65,14 +65,8 @@ impl Layout {
         let hooks = stream_of(context, hooks).await?;
         let worker = consumer(&work, "workers", settings.ack_wait, DELIVERIES, of_queue).await?;
         let postman = consumer(&hooks, "postmen", settings.ack_wait, -1, UNACKNOWLEDGED_HOOKS).await?;
-        let bucket = |name: &str, description: &str| kv::Config {
-            bucket: format!("{prefix}-{name}"),
-            description: description.to_owned(),
-            history: 1,
-            num_replicas: replicas,
-            ..kv::Config::default()
-        };
-        let clock = kv::Config {
+        let bucket = |name: &str, description: &str| bucket(&prefix, name, description, replicas);
+        let clock = Config {
             max_age: CLOCK_AGE,
             storage: StorageType::Memory,
             ..bucket("clock", "what time the servers say it is")
@@ -129,10 +123,32 @@ async fn stream_of(context: &Context, config: Config) -> Result<Stream, String> 
     context.get_stream(&name).await.map_err(|error| format!("cannot open the stream {name}: {}", with_causes(&error)))
 }
 
-async fn bucket_of(context: &Context, config: kv::Config) -> Result<Store, String> {
-    let name = config.bucket.clone();
-    let made = context.create_or_update_key_value(config).await;
-    made.map_err(|error| format!("cannot make the bucket {name}: {}", with_causes(&error)))
+/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, of which the latest message counts. Made by hand: the client
+/// asks an account for more than servers of 2.9 tell, and forbids to delete messages, which is how we leave no markers behind.
+fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Config {
+    let bucket = format!("{prefix}-{name}");
+    Config {
+        name: format!("KV_{bucket}"),
+        description: Some(description.to_owned()),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        max_messages_per_subject: 1,
+        max_messages: -1,
+        max_bytes: -1,
+        max_consumers: -1,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        duplicate_window: DUPLICATES,
+        allow_rollup: true,
+        allow_direct: true,
+        ..Config::default()
+    }
+}
+
+async fn bucket_of(context: &Context, config: Config) -> Result<Store, String> {
+    let name = config.name.trim_start_matches("KV_").to_owned();
+    stream_of(context, config).await?;
+    context.get_key_value(&name).await.map_err(|error| format!("cannot open the bucket {name}: {}", with_causes(&error)))
 }
 
 async fn consumer(

@@ -27,8 +27,6 @@ mod pull;
 mod queue;
 mod record;
 mod records;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

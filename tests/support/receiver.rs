@@ -1,5 +1,7 @@
 //! A receiver of webhooks that answers as told.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
