@@ -151,7 +151,10 @@ impl JobStore for Nats {
 
     fn expire(&self) -> Answer<'_, u64> {
         Box::pin(async move {
-            self.complete()?;
+            if !self.0.index.is_complete() {
+                // What is not known yet expires next time, and nothing is thrown away that may be needed.
+                return Ok(0);
+            }
             let expired = self.0.index.expired(self.now());
             let expiring = expired.iter().map(|id| async move {
                 let Some(Found { record, revision }) = self.find(id).await? else { return Ok(0) };

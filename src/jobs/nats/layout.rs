@@ -36,6 +36,7 @@ pub(super) struct Layout {
     pub(super) keys: Store,
     pub(super) trash: Store,
     pub(super) clock: Store,
+    consumers: [(Stream, pull::Config); 2],
 }
 
 impl Layout {
@@ -63,8 +64,12 @@ impl Layout {
         };
         let work = stream_of(context, work).await?;
         let hooks = stream_of(context, hooks).await?;
-        let worker = consumer(&work, "workers", settings.ack_wait, DELIVERIES, of_queue).await?;
-        let postman = consumer(&hooks, "postmen", settings.ack_wait, -1, UNACKNOWLEDGED_HOOKS).await?;
+        let consumers = [
+            (work.clone(), consuming("workers", settings.ack_wait, DELIVERIES, of_queue)),
+            (hooks.clone(), consuming("postmen", settings.ack_wait, -1, UNACKNOWLEDGED_HOOKS)),
+        ];
+        let worker = consumer(&work, consumers[0].1.clone()).await?;
+        let postman = consumer(&hooks, consumers[1].1.clone()).await?;
         let bucket = |name: &str, description: &str| bucket(&prefix, name, description, replicas);
         let clock = Config {
             max_age: CLOCK_AGE,
@@ -81,7 +86,17 @@ impl Layout {
             hooks,
             worker,
             postman,
+            consumers,
         })
+    }
+
+    /// Makes consumers that a server forgot when it was killed. Messages are not forgotten with them: the new one begins with all
+    /// that are there.
+    pub(super) async fn keep_consumers(&self) -> Result<(), String> {
+        for (stream, config) in &self.consumers {
+            consumer(stream, config.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Where an owner's jobs go. Names of owners are anything; subjects are not.
@@ -116,11 +131,30 @@ fn stream(name: String, replicas: usize) -> Config {
     }
 }
 
+/// Opens the stream, made or changed only where it is not as it should be: a server of 2.9 that is killed while it writes what a
+/// stream or consumer is like forgets it.
 async fn stream_of(context: &Context, config: Config) -> Result<Stream, String> {
     let name = config.name.clone();
+    if let Ok(stream) = context.get_stream(&name).await
+        && is_like(&stream.cached_info().config, &config)
+    {
+        return Ok(stream);
+    }
     let made = context.create_or_update_stream(config).await;
     made.map_err(|error| format!("cannot make the stream {name}: {}", with_causes(&error)))?;
     context.get_stream(&name).await.map_err(|error| format!("cannot open the stream {name}: {}", with_causes(&error)))
+}
+
+/// In all that settings decide, and that a version of ours may change.
+fn is_like(there: &Config, wanted: &Config) -> bool {
+    let parts = |it: &Config| {
+        (
+            (it.subjects.clone(), it.retention, it.discard, it.discard_new_per_subject),
+            (it.max_messages, it.max_messages_per_subject, it.max_age, it.num_replicas),
+            (it.allow_direct, it.deny_delete, it.duplicate_window),
+        )
+    };
+    parts(there) == parts(wanted)
 }
 
 /// A key-value bucket is a stream (NATS's ADR-8): a subject a key, of which the latest message counts. Made by hand: the client
@@ -151,23 +185,30 @@ async fn bucket_of(context: &Context, config: Config) -> Result<Store, String> {
     context.get_key_value(&name).await.map_err(|error| format!("cannot open the bucket {name}: {}", with_causes(&error)))
 }
 
-async fn consumer(
-    stream: &Stream,
-    name: &str,
-    ack_wait: Duration,
-    max_deliver: i64,
-    max_ack_pending: i64,
-) -> Result<Consumer<pull::Config>, String> {
-    let config = pull::Config {
+/// The consumer called `name`, made or changed only where it is not as it should be.
+async fn consumer(stream: &Stream, config: pull::Config) -> Result<Consumer<pull::Config>, String> {
+    let name = config.durable_name.clone().unwrap_or_default();
+    if let Ok(there) = stream.get_consumer::<pull::Config>(&name).await {
+        let is = &there.cached_info().config;
+        let same = (is.ack_wait, is.max_deliver, is.max_ack_pending)
+            == (config.ack_wait, config.max_deliver, config.max_ack_pending);
+        if same {
+            return Ok(there);
+        }
+    }
+    let made = stream.create_consumer(config).await;
+    made.map_err(|error| format!("cannot make the consumer {name}: {}", with_causes(&error)))
+}
+
+fn consuming(name: &str, ack_wait: Duration, max_deliver: i64, max_ack_pending: i64) -> pull::Config {
+    pull::Config {
         durable_name: Some(name.to_owned()),
         ack_policy: AckPolicy::Explicit,
         ack_wait,
         max_deliver,
         max_ack_pending,
         ..pull::Config::default()
-    };
-    let made = stream.create_consumer(config).await;
-    made.map_err(|error| format!("cannot make the consumer {name}: {}", with_causes(&error)))
+    }
 }
 
 /// The message and those of its causes: the top one alone says little.

@@ -33,6 +33,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::clock::ServerClock;
@@ -52,6 +54,8 @@ const ANSWER: Duration = Duration::from_secs(4);
 const FIRST_CONNECTION: Duration = Duration::from_secs(30);
 /// Between two tries to connect, the first time and after a break.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Between two looks whether consumers are there; each costs two requests.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
 /// The store. Cheap to clone.
 #[derive(Clone)]
@@ -74,6 +78,13 @@ struct Inner {
     /// Names this process in records.
     holder: String,
     place: String,
+    keeping: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.keeping.abort();
+    }
 }
 
 /// What the settings say about jobs, as far as the store applies it.
@@ -104,11 +115,24 @@ impl Nats {
         let nats = &settings.nats;
         let place = format!("NATS at {} (TENTER_NATS_URL)", nats.servers.iter().collect::<Vec<_>>().join(", "));
         let failed = |reason: String| StoreError::Failed { place: place.clone(), reason };
-        let client = connect(nats).await.map_err(failed)?;
+        let (rules, begun) = (Rules::new(&settings.jobs, &settings.server.key_limits), Instant::now());
+        let connected = Arc::new(Notify::new());
+        let client = connect(nats, connected.clone()).await.map_err(failed)?;
         let context = ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
-        let rules = Rules::new(&settings.jobs, &settings.server.key_limits);
-        let layout = Layout::make(&context, nats, &rules).await.map_err(failed)?;
-        let clock = ServerClock::start(&layout.clock).await.map_err(failed)?;
+        let (layout, clock) = loop {
+            let made = async {
+                let layout = Layout::make(&context, nats, &rules).await?;
+                let clock = ServerClock::start(&layout.clock).await?;
+                Ok((layout, clock))
+            };
+            match made.await {
+                Ok(made) => break made,
+                Err(reason) if begun.elapsed() > FIRST_CONNECTION => return Err(failed(reason)),
+                Err(reason) => tracing::warn!(reason, "NATS is not ready for us yet; trying again"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        };
+        let keeping = tokio::spawn(keep_consumers(layout.clone(), connected)).abort_handle();
         let work = Puller::new(layout.worker.clone(), nats.ack_wait);
         let hooks = Puller::new(layout.postman.clone(), nats.ack_wait);
         let holder = uuid::Uuid::new_v4().simple().to_string();
@@ -126,6 +150,7 @@ impl Nats {
             rules,
             holder,
             place,
+            keeping,
         })))
     }
 
@@ -153,18 +178,34 @@ impl Nats {
     }
 }
 
-async fn connect(settings: &NatsSettings) -> Result<Client, String> {
+/// After each new connection, and now and again: whether what hands messages out is there.
+async fn keep_consumers(layout: Layout, connected: Arc<Notify>) {
+    loop {
+        // Woken or not: both are a reason to look.
+        let _ = tokio::time::timeout(BETWEEN_LOOKS, connected.notified()).await;
+        while let Err(reason) = layout.keep_consumers().await {
+            tracing::warn!(reason, "what hands out jobs is missing; trying again");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> Result<Client, String> {
     let mut options = ConnectOptions::new()
         .name("tenter")
         .connection_timeout(ANSWER)
         .request_timeout(Some(ANSWER))
         .reconnect_delay_callback(|tries| AGAIN * u32::try_from(tries.min(4)).unwrap_or(4))
-        .event_callback(|event| async move {
+        .event_callback(move |event| {
             match event {
-                Event::Connected => tracing::info!("connected to NATS"),
+                Event::Connected => {
+                    tracing::info!("connected to NATS");
+                    connected.notify_one();
+                }
                 Event::Disconnected => tracing::warn!("the connection to NATS is lost; trying again"),
                 event => tracing::debug!(%event, "NATS"),
             }
+            std::future::ready(())
         });
     match (settings.user.reveal(), settings.password.reveal()) {
         (Some(user), Some(password)) => options = options.user_and_password(user.to_owned(), password.to_owned()),
