@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::batch::BatchId;
 use super::job::JobId;
@@ -24,6 +25,7 @@ use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
 use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
 use super::template::{NoTemplate, RowTemplate, Templates, check_filled};
+use super::trace;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
@@ -223,7 +225,8 @@ impl Worker {
     /// One attempt at one job, to its end.
     async fn work(&self, taken: Taken) {
         let stop = self.under_way.begin(&taken);
-        let attempt = AssertUnwindSafe(self.attempt(&taken, &stop)).catch_unwind().await;
+        let attempt = self.attempt(&taken, &stop).instrument(trace::begin(&taken));
+        let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         if attempt.is_err() {
             // The message is in the log already; the job must not stay behind.
             let error = Error::Internal("panic beside the CPU pool".into());

@@ -134,6 +134,7 @@ impl Refusal {
             Self::JobsFull { .. } | Self::RowsFull { .. } | Self::TooOften { .. } | Self::TooManyAtOnce { .. } => {
                 StatusCode::TOO_MANY_REQUESTS
             }
+            Self::Store(StoreError::Unsupported { .. }) => StatusCode::NOT_IMPLEMENTED,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -188,6 +189,7 @@ impl Refusal {
             Self::TooManyAtOnce { limit } => {
                 format!("{limit} render calls of this key are under way, and no more may be (TENTER_KEY_CONCURRENCY)")
             }
+            Self::Store(StoreError::Unsupported { reason, .. }) => reason.clone(),
             Self::Store(_) => {
                 "jobs cannot be kept at the moment, and nothing was accepted; the log has more under this x-request-id"
                     .into()
@@ -227,6 +229,7 @@ impl IntoResponse for Refusal {
             Self::TooManyAtOnce { .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
+            Self::Store(StoreError::Unsupported { .. }) => {}
             Self::JobsFull { .. } | Self::RowsFull { .. } | Self::Store(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(COME_BACK_SECONDS));
             }

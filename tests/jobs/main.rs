@@ -1,6 +1,8 @@
 //! Jobs: what callers are told (the real router), and what becomes of accepted jobs when things break (the built program).
 
 mod api;
+#[path = "../support/bucket.rs"]
+mod bucket;
 mod faults;
 mod limits;
 #[path = "../support/program.rs"]

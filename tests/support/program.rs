@@ -13,6 +13,7 @@ use serde_json::Value;
 
 /// Settings of a service, and its folder, which outlives its processes.
 pub(crate) struct Program {
+    command: &'static str,
     folder: Arc<tempfile::TempDir>,
     settings: Vec<(String, String)>,
 }
@@ -41,8 +42,15 @@ impl Answer {
 
 impl Program {
     pub(crate) fn new() -> Self {
+        Self::of("serve")
+    }
+
+    /// `tenter <command>`.
+    pub(crate) fn of(command: &'static str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        Self { folder, settings: Vec::new() }.with("TENTER_LISTEN", "127.0.0.1:0").with("TENTER_LOG_FORMAT", "json")
+        Self { command, folder, settings: Vec::new() }
+            .with("TENTER_LISTEN", "127.0.0.1:0")
+            .with("TENTER_LOG_FORMAT", "json")
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -63,7 +71,7 @@ impl Program {
         }
         // Mesa's layer that chooses among adapters writes to standard error by itself.
         command.env("NODEVICE_SELECT", "1");
-        command.arg("serve").current_dir(self.folder.path()).stderr(Stdio::piped());
+        command.arg(self.command).current_dir(self.folder.path()).stderr(Stdio::piped());
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).spawn().expect("runs")
     }
 
@@ -97,6 +105,7 @@ impl Program {
         let address = loop {
             let line = lines.next().expect("more").expect("text");
             let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            log.lock().expect("no panic").push_str(&format!("{line}\n"));
             if value["message"] == "listening" {
                 break value["address"].as_str().expect("an address").to_owned();
             }

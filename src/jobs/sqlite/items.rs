@@ -5,10 +5,11 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::batches::{self, BATCH};
-use super::rows::{self, About, COMPLETED, ITEM_DONE, ITEM_ERROR, to_json};
+use super::rows::{self, About, to_json};
 use crate::jobs::batch::{BatchId, Item};
 use crate::jobs::job::Status;
 use crate::jobs::moment::Moment;
+use crate::jobs::names::{COMPLETED, ITEM_DONE, ITEM_ERROR};
 use crate::jobs::store::{Outcome, Report};
 
 /// The columns that [`item`] reads, in its order, of `jobs` and `items`.

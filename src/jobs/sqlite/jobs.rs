@@ -8,6 +8,7 @@ use super::rows::{self, JOB};
 use super::{Rules, Sqlite};
 use crate::jobs::job::{Job, JobId, Listing};
 use crate::jobs::moment::Moment;
+use crate::jobs::names::result_stem;
 use crate::jobs::store::{Accepted, Answer, Counts, Idempotency, JobStore, NewJob, Owner};
 
 /// A worker that lost its job may still be storing the result: it is looked for after this time, when it must be there.
@@ -15,9 +16,6 @@ pub(super) const STORING: Duration = Duration::from_secs(120);
 
 /// Jobs that expire in one transaction.
 const BATCH: u64 = 500;
-
-/// For a name that nobody guesses.
-const RANDOM_BYTES: usize = 16;
 
 impl JobStore for Sqlite {
     fn accept(&self, job: NewJob) -> Answer<'_, Accepted> {
@@ -262,9 +260,7 @@ pub(super) fn new_id(transaction: &Transaction<'_>) -> rusqlite::Result<JobId> {
 
 /// A name for a result, which nobody guesses.
 pub(super) fn new_file(id: &JobId, extension: &str) -> rusqlite::Result<String> {
-    let mut bytes = [0; RANDOM_BYTES];
-    getrandom::fill(&mut bytes).map_err(no_randomness)?;
-    Ok(format!("{id}-{:032x}.{extension}", u128::from_be_bytes(bytes)))
+    Ok(format!("{}.{extension}", result_stem(id).map_err(no_randomness)?))
 }
 
 pub(super) fn no_randomness(error: getrandom::Error) -> rusqlite::Error {

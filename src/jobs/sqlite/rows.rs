@@ -8,6 +8,7 @@ use rusqlite::{Row, Transaction, params};
 use super::items;
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::moment::Moment;
+use crate::jobs::names::{DONE, ERROR, PROGRESS, receiver};
 use crate::jobs::store::{Outcome, Report};
 
 /// What [`job`] reads, in its order.
@@ -152,17 +153,3 @@ pub(super) fn tell(
 pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
-
-/// Host and port: one that is down holds up its own calls and no others.
-fn receiver(url: &str) -> String {
-    let parsed = url::Url::parse(url).ok();
-    let authority = parsed.and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
-    authority.unwrap_or_default()
-}
-
-pub(super) const PROGRESS: &str = "job.progress";
-pub(super) const DONE: &str = "job.done";
-pub(super) const ERROR: &str = "job.error";
-pub(super) const ITEM_DONE: &str = "item.done";
-pub(super) const ITEM_ERROR: &str = "item.error";
-pub(super) const COMPLETED: &str = "batch.completed";

@@ -1,0 +1,155 @@
+//! What a job costs besides its render: `cargo bench --bench queue` accepts 200 jobs a second at a steady pace and works them off without
+//! painting, with the embedded store and, where there is a nats-server, with NATS. Prints a table.
+//!
+//! A job's overhead is the time that its calls to the store take: accept, take, finish. What passes between them is waiting.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tenter::config::{Given, Settings};
+use tenter::jobs::{
+    Accepted, JobStore, NewJob, Next, Outcome, Queue, Report, Sqlite, StoreLimits, StoredFile, system_clock,
+};
+use tokio::sync::Semaphore;
+
+/// Jobs a second.
+const RATE: u32 = 200;
+const SECONDS: u32 = 10;
+/// Who take jobs at once.
+const TAKERS: usize = 4;
+
+fn main() {
+    // `cargo test --benches` and the like only ask whether it starts.
+    if !std::env::args().any(|it| it == "--bench") {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    println!("{RATE} jobs/s for {SECONDS} s, {TAKERS} takers; ms a job, median and 95th percentile");
+    println!("| store | accept | take | finish | sum of medians |");
+    println!("| --- | --- | --- | --- | --- |");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let settings = settings(&[]);
+    let file = folder.path().join("jobs.db");
+    let limits = StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
+    let store = Sqlite::open(&file, &limits, system_clock()).expect("a store");
+    runtime.block_on(measure("embedded (SQLite)", Arc::new(store)));
+    #[cfg(feature = "cluster")]
+    on_nats(&runtime);
+}
+
+fn settings(environment: &[(&str, &str)]) -> Settings {
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Settings::load(&Given { environment, ..Given::default() }).expect("settings").settings
+}
+
+#[cfg(feature = "cluster")]
+fn on_nats(runtime: &tokio::runtime::Runtime) {
+    use tenter::jobs::{Nats, Results};
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let Some(mut server) = serve(address, folder.path()) else {
+        println!("there is no nats-server here (apt-get install nats-server)");
+        return;
+    };
+    while TcpStream::connect(address).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Small bodies stay in the record: no bucket is asked.
+    let url = format!("nats://{address}");
+    let settings = settings(&[("TENTER_NATS_URL", &url), ("TENTER_RESULTS", "s3://nowhere")]);
+    let results = Results::shared(&settings.files).expect("settings of a bucket");
+    let store = runtime.block_on(Nats::connect(&settings, results)).expect("a server");
+    runtime.block_on(measure("NATS JetStream, one server", Arc::new(store)));
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
+fn serve(address: SocketAddr, folder: &std::path::Path) -> Option<Child> {
+    let port = address.port().to_string();
+    let start = |program: &str| {
+        let mut command = Command::new(program);
+        command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(folder);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    };
+    // Debian has it where only root looks.
+    start("nats-server").or_else(|_| start("/usr/sbin/nats-server")).ok()
+}
+
+async fn measure<S: JobStore + Queue + 'static>(name: &str, store: Arc<S>) {
+    let jobs = RATE * SECONDS;
+    let left = Arc::new(Semaphore::new(jobs as usize));
+    let takers: Vec<_> = (0..TAKERS).map(|_| tokio::spawn(work(store.clone(), left.clone()))).collect();
+    let begun = Instant::now();
+    let mut accepting = Vec::new();
+    for number in 0..jobs {
+        tokio::time::sleep_until((begun + Duration::from_secs(1) / RATE * number).into()).await;
+        let store = store.clone();
+        accepting.push(tokio::spawn(async move {
+            let job = NewJob {
+                owner: "".into(),
+                body: Bytes::from_static(br#"{"design":{"width":9,"height":9,"pages":[{"background":"tomato"}]}}"#),
+                extension: "png",
+                webhook: None,
+                link_base: String::new(),
+                idempotency: None,
+                traceparent: None,
+            };
+            let asked = Instant::now();
+            let accepted = store.accept(job).await.expect("a store");
+            assert!(matches!(accepted, Accepted::New(_)), "{accepted:?}");
+            asked.elapsed()
+        }));
+    }
+    let mut accept = Vec::new();
+    for call in accepting {
+        accept.push(call.await.expect("no panic"));
+    }
+    let (mut take, mut finish) = (Vec::new(), Vec::new());
+    for taker in takers {
+        let (of_take, of_finish) = taker.await.expect("no panic");
+        take.extend(of_take);
+        finish.extend(of_finish);
+    }
+    assert_eq!(finish.len(), jobs as usize, "every job once");
+    let columns = [accept, take, finish].map(quantiles);
+    let sum: f64 = columns.iter().map(|it| it.0).sum();
+    let shown = columns.map(|(median, most)| format!("{median:.2}, {most:.2}"));
+    println!("| {name} | {} | {} | {} | {sum:.2} |", shown[0], shown[1], shown[2]);
+}
+
+type Times = Vec<Duration>;
+
+/// Takes jobs and ends them at once, until all there are were taken.
+async fn work<S: Queue>(store: Arc<S>, left: Arc<Semaphore>) -> (Times, Times) {
+    let (mut take, mut finish) = (Vec::new(), Vec::new());
+    while left.available_permits() > 0 {
+        let asked = Instant::now();
+        match store.take(true).await.expect("a store") {
+            Next::Job(taken) => {
+                take.push(asked.elapsed());
+                left.try_acquire().expect("as many as there are").forget();
+                let asked = Instant::now();
+                let file = StoredFile { link: "link".into(), bytes: 4, sha256: [0; 32] };
+                let done = store.finish(&taken.ticket, Outcome::Done(file), Report::default()).await;
+                assert!(done.expect("a store"));
+                finish.push(asked.elapsed());
+            }
+            Next::Alone => unreachable!("asked for one that may be alone"),
+            Next::Nothing(_) => {
+                let _ = tokio::time::timeout(Duration::from_millis(100), store.ready()).await;
+            }
+        }
+    }
+    (take, finish)
+}
+
+/// Median and 95th percentile, in ms.
+fn quantiles(mut times: Times) -> (f64, f64) {
+    times.sort();
+    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
+    (at(0.5), at(0.95))
+}

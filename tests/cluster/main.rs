@@ -1,0 +1,147 @@
+//! A cluster: real NATS servers, a real S3 server, front ends and workers as processes, and what becomes of jobs when any of
+//! them breaks.
+#![cfg(feature = "cluster")]
+
+#[path = "../support/bucket.rs"]
+mod bucket;
+mod calls;
+mod faults;
+mod poison;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/receiver.rs"]
+mod receiver;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use self::bucket::Bucket;
+use self::program::{Program, Running, until};
+
+/// The server, which keeps its streams over a restart.
+struct Nats {
+    server: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Nats {
+    /// `None`, said aloud, on a machine without nats-server. `.ci/run` installs it and insists.
+    #[expect(clippy::disallowed_methods, reason = "whether this run may go without is no setting of the program")]
+    fn start() -> Option<Self> {
+        let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let server = match serve(address, &folder) {
+            Ok(server) => server,
+            Err(error) => {
+                assert!(std::env::var_os("CI_TESTS").is_none(), "nats-server: {error}");
+                eprintln!("skipped: there is no nats-server here (apt-get install nats-server)");
+                return None;
+            }
+        };
+        let nats = Self { server, address, folder };
+        nats.listens();
+        Some(nats)
+    }
+
+    fn listens(&self) {
+        until("the server listens", || TcpStream::connect(self.address).ok());
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        self.server.kill().expect("running");
+        self.server.wait().expect("ends");
+    }
+
+    /// Where it was, with what it had.
+    fn start_again(&mut self) {
+        self.server = serve(self.address, &self.folder).expect("runs");
+        self.listens();
+    }
+
+    fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+}
+
+fn serve(address: SocketAddr, folder: &tempfile::TempDir) -> std::io::Result<Child> {
+    let start = |program: &str| {
+        Command::new(program)
+            .args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-js", "-sd"])
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    };
+    // Debian has it where only root looks.
+    start("nats-server").or_else(|_| start("/usr/sbin/nats-server"))
+}
+
+/// Everything that front ends and workers are told; `None` where a server is missing.
+struct Cluster {
+    nats: Nats,
+    bucket: Bucket,
+}
+
+impl Cluster {
+    fn start() -> Option<Self> {
+        Some(Self { nats: Nats::start()?, bucket: bucket::bucket()? })
+    }
+
+    fn program(&self, command: &'static str) -> Program {
+        self.program_through(command, &self.nats.url(), &self.bucket.endpoint())
+    }
+
+    fn program_through(&self, command: &'static str, nats: &str, bucket: &str) -> Program {
+        Program::of(command)
+            .with("TENTER_QUEUE", nats)
+            .with("TENTER_NATS_ACK_WAIT", "2 s")
+            .with("TENTER_RESULTS", "s3://pictures/tenter/test")
+            .with("TENTER_S3_ENDPOINT", bucket)
+            .with("TENTER_S3_ACCESS_KEY_ID", "somebody")
+            .with("TENTER_S3_SECRET_ACCESS_KEY", "hush-hush")
+            .with("TENTER_ALLOW_ADDRESSES", "127.0.0.1")
+            .with("TENTER_RASTERIZER", "cpu")
+            .with("TENTER_WORKERS", "2")
+            .with(
+                "TENTER_WEBHOOK_RETRIES",
+                "200 ms, 500 ms, 1 s, 1 s, 2 s, 2 s, 5 s, 5 s, 5 s, 5 s, 5 s, 5 s, 5 s, 5 s, 5 s, 5 s",
+            )
+    }
+}
+
+/// A page whose width says which it is.
+fn small(number: usize) -> Value {
+    json!({"design": {"width": 20 + number % 7, "height": 20, "pages": [{"background": "tomato"}]}})
+}
+
+/// As a client does that may not hear an answer: the key makes it one job.
+fn submit(front: &Running, key: &str, body: &Value) -> Option<String> {
+    let answer = front.try_call("POST", "/api/renders", &format!("idempotency-key: {key}\r\n"), &body.to_string())?;
+    match answer.status {
+        200 => Some(answer.json()["id"].as_str().expect("an id").to_owned()),
+        503 => {
+            assert!(answer.head.contains("retry-after:"), "{}", answer.head);
+            None
+        }
+        status => panic!("{status}: {}", String::from_utf8_lossy(&answer.body)),
+    }
+}
+
+fn ended(front: &Running, id: &str) -> Value {
+    let path = format!("/api/renders/{id}");
+    until("a job ends", || {
+        let job = front.try_call("GET", &path, "", "").filter(|it| it.status == 200)?.json();
+        matches!(job["status"].as_str(), Some("done" | "error")).then_some(job)
+    })
+}
