@@ -14,6 +14,7 @@ mod memory;
 mod render;
 mod serve;
 mod settings;
+mod worker;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -45,8 +46,10 @@ enum Command {
     Render(Box<render::Arguments>),
     /// Render a design once for each row of a file.
     Batch(Box<batch::Arguments>),
-    /// Answer render calls over HTTP.
+    /// Answer render calls over HTTP. With --queue nats://… jobs go to workers.
     Serve(serve::Arguments),
+    /// Take jobs from a cluster (--queue nats://…) and render them.
+    Worker(worker::Arguments),
     /// Measure how fast designs are rendered here, and where the time goes.
     Bench(bench::Arguments),
     /// Ask the service on this machine whether it is ready: exit code 0 or 4.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Render(arguments) => render::run(&arguments),
         Command::Batch(arguments) => batch::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Worker(arguments) => worker::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),

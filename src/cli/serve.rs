@@ -1,14 +1,15 @@
-//! `tenter serve`: engine, folder of results, listener and signals wired together.
+//! `tenter serve`: engine, results, jobs, listener and signals wired together.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::SettingFlags;
 use super::{Failure, load, log, memory, start_engine, start_runtime};
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, Settings, Source};
 use crate::jobs::{DataFolder, Jobs, Results, system_clock};
 use crate::pipeline::Engine;
 use crate::server::{self, App, Files, Health};
@@ -19,29 +20,76 @@ pub(super) struct Arguments {
     settings: SettingFlags,
 }
 
+/// What a process of the service is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Answers calls; renders jobs as well unless they are in a cluster.
+    FrontEnd,
+    /// Takes jobs from a cluster, and answers only how it is.
+    Worker,
+}
+
+/// What a process consists of.
+struct Parts {
+    settings: Settings,
+    engine: Engine,
+    results: Results,
+    jobs: Jobs,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = load(&arguments.settings)?;
+    let mut loaded = load(&arguments.settings)?;
     loaded.check_exposure()?;
+    loaded.check_cluster()?;
+    if !loaded.settings.nats.servers.is_empty() && loaded.source("TENTER_JOB_WORKERS") == Source::Default {
+        // Workers are started for that.
+        loaded.settings.jobs.workers = 0;
+    }
+    start(loaded, Role::FrontEnd)
+}
+
+/// Runs until a signal, as `role`.
+pub(super) fn start(loaded: Loaded, role: Role) -> Result<(), Failure> {
     let Loaded { settings, unknown_variables, .. } = loaded;
     let runtime = start_runtime()?;
     let traces = log::start_with_traces(&settings.log, runtime.handle())?;
     for variable in unknown_variables {
         tracing::warn!(%variable, "no setting has this name; see `tenter settings`");
     }
+    let parts = if settings.nats.servers.is_empty() { embedded(settings)? } else { clustered(&runtime, settings)? };
+    let served = runtime.block_on(serve(parts, role));
+    drop(traces); // while there is a runtime to send the last ones
+    served
+}
+
+fn embedded(settings: Settings) -> Result<Parts, Failure> {
     let folder = DataFolder::open(&settings.files.data_dir).map_err(told)?;
     let results = Results::open(&settings.files, &folder).map_err(told)?;
     let engine = start_engine(&settings)?;
     let jobs = Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(told)?;
-    let served = runtime.block_on(serve(settings, engine, results, jobs));
-    drop(traces); // while there is a runtime to send the last ones
-    served
+    Ok(Parts { settings, engine, results, jobs })
+}
+
+#[cfg(feature = "cluster")]
+fn clustered(runtime: &Runtime, settings: Settings) -> Result<Parts, Failure> {
+    let results = Results::shared(&settings.files).map_err(told)?;
+    let engine = start_engine(&settings)?;
+    let jobs = runtime.block_on(Jobs::join(&settings, engine.clone(), results.clone())).map_err(told)?;
+    Ok(Parts { settings, engine, results, jobs })
+}
+
+#[cfg(not(feature = "cluster"))]
+fn clustered(_: &Runtime, _: Settings) -> Result<Parts, Failure> {
+    let reason = "TENTER_NATS_URL: this program was built without the feature `cluster`";
+    Err(Failure::Usage(reason.into()))
 }
 
 fn told(error: impl std::fmt::Display) -> Failure {
     Failure::Machine(error.to_string())
 }
 
-async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs) -> Result<(), Failure> {
+async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
+    let Parts { settings, engine, results, jobs } = parts;
     let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await;
@@ -53,6 +101,7 @@ async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs)
         %address,
         rasterizer = engine.rasterizer(),
         workers = settings.render.workers,
+        job_workers = settings.jobs.workers,
         queue = settings.render.queue,
         threads = settings.render.threads,
         keys = settings.server.keys.iter().count(),
@@ -84,13 +133,30 @@ async fn serve(settings: Settings, engine: Engine, results: Results, jobs: Jobs)
     };
     let files = Files::new(results.clone(), &settings.files, system_clock());
     let app = App::new(engine.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
-    let serving = server::serve(listener, server::router(app), &settings.server, &health, stop);
+    let router = match role {
+        Role::FrontEnd => server::router(app),
+        Role::Worker => server::worker_router(app),
+    };
+    let serving = server::serve(listener, router, &settings.server, &health, stop);
     let working = work(&jobs, settings.server.stop_grace);
+    // Of a cluster, front ends do this for all.
+    let caring = async {
+        match role {
+            Role::FrontEnd => {
+                let sweep = settings.files.sweep_interval;
+                tokio::select! {
+                    () = files.keep_sweeping(sweep) => std::future::pending().await,
+                    never = jobs.keep_sweeping(sweep) => never,
+                    never = jobs.keep_tending() => never,
+                }
+            }
+            Role::Worker => std::future::pending().await,
+        }
+    };
     let (stopped, abandoned) = tokio::select! {
         both = async { tokio::join!(serving, working) } => both,
         // None of these ends by itself.
-        () = files.keep_sweeping(settings.files.sweep_interval) => return Ok(()),
-        never = jobs.keep_sweeping(settings.files.sweep_interval) => match never {},
+        never = caring => match never {},
         never = tell_about_bucket(&results) => match never {},
         never = memory::keep_giving_back() => match never {},
     };

@@ -153,6 +153,20 @@ impl Loaded {
         }]))
     }
 
+    /// Refuses a cluster that could not share results.
+    pub fn check_cluster(&self) -> Result<(), SettingsErrors> {
+        let Settings { nats, files, .. } = &self.settings;
+        if nats.servers.is_empty() || files.bucket.is_some() {
+            return Ok(());
+        }
+        Err(SettingsErrors(vec![SettingError {
+            setting: "TENTER_RESULTS".into(),
+            found: format!("nothing, while jobs are on {}", nats.servers.iter().collect::<Vec<_>>().join(", ")),
+            accepted: "s3://bucket or s3://bucket/prefix: front ends and workers share results in a bucket".into(),
+            given_by: self.source("TENTER_RESULTS"),
+        }]))
+    }
+
     /// Fills what follows from other settings.
     fn derive(&mut self) {
         if self.source("TENTER_QUEUE") == Source::Default {
@@ -168,16 +182,32 @@ impl Loaded {
     }
 }
 
+/// The one name with two meanings: how many requests may wait, or, when it is an address, where jobs wait.
+const QUEUE: &str = "TENTER_QUEUE";
+const NATS_URL: &str = "TENTER_NATS_URL";
+
+/// Whether `text`, given as `name`, is meant for `setting`.
+fn means(setting: &Setting, name: &str, text: &str) -> bool {
+    let address = || text.trim_start().starts_with("nats://") || text.trim_start().starts_with("tls://");
+    match (name, setting.name) {
+        (QUEUE, NATS_URL) => address(),
+        (QUEUE, QUEUE) => !address(),
+        _ => name == setting.name,
+    }
+}
+
 /// The strongest source that names `setting`. An empty variable counts as not set: compose files pass those on.
 fn pick(setting: &Setting, given: &Given, in_file: &BTreeMap<String, (String, Source)>) -> (Option<String>, Source) {
     // The last flag wins, as on every command line.
-    if let Some((_, text)) = given.flags.iter().rev().find(|(name, _)| *name == setting.name) {
+    if let Some((_, text)) = given.flags.iter().rev().find(|(name, text)| means(setting, name, text)) {
         return (Some(text.clone()), Source::Flag);
     }
-    if let Some(text) = given.environment.get(setting.name).filter(|it| !it.trim().is_empty()) {
+    let set = |name: &str| given.environment.get(name).filter(|it| !it.trim().is_empty() && means(setting, name, it));
+    if let Some(text) = set(setting.name).or_else(|| set(QUEUE)) {
         return (Some(text.clone()), Source::Environment);
     }
-    match in_file.get(setting.name) {
+    let in_file = |name: &str| in_file.get(name).filter(|(text, _)| means(setting, name, text));
+    match in_file(setting.name).or_else(|| in_file(QUEUE)) {
         Some((text, source)) => (Some(text.clone()), source.clone()),
         None => (None, Source::Default),
     }
@@ -348,6 +378,24 @@ mod tests {
             |environment: &[_]| Settings::load(&given(environment, None).0).expect("accepted").settings.render.queue;
         assert_eq!(queue(&[("TENTER_WORKERS", "3")]), 12);
         assert_eq!(queue(&[("TENTER_WORKERS", "3"), ("TENTER_QUEUE", "0")]), 0);
+    }
+
+    #[test]
+    fn queue_that_is_an_address_is_where_jobs_wait() {
+        let (mut given, _file) = given(&[("TENTER_QUEUE", "tls://a:4222, nats://b:4222")], None);
+        let loaded = Settings::load(&given).expect("accepted");
+        assert_eq!(loaded.settings.nats.servers.iter().collect::<Vec<_>>(), ["tls://a:4222", "nats://b:4222"]);
+        assert_eq!((loaded.source("TENTER_QUEUE"), loaded.source("TENTER_NATS_URL")), (Source::Default, Source::Environment));
+        let refused = loaded.check_cluster().expect_err("no bucket").to_string();
+        assert!(refused.starts_with("TENTER_RESULTS: found nothing, while jobs are on tls://a:4222"), "{refused}");
+        given.flags = vec![("TENTER_QUEUE", "7".into()), ("TENTER_QUEUE", "nats://c".into())];
+        given.environment.insert("TENTER_RESULTS".into(), "s3://pictures".into());
+        let loaded = Settings::load(&given).expect("accepted");
+        assert_eq!((loaded.settings.render.queue, loaded.settings.nats.servers.iter().next()), (7, Some("nats://c")));
+        assert!(loaded.check_cluster().is_ok());
+        for bad in ["nats://me:secret@host", "nats://host/path", "http://host"] {
+            assert!(errors(&[("TENTER_NATS_URL", bad)], None)[0].accepted.starts_with("nats://host:port"), "{bad}");
+        }
     }
 
     #[test]

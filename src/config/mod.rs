@@ -25,6 +25,8 @@ pub struct Settings {
     pub files: FileSettings,
     /// Renders that outlive their request.
     pub jobs: JobSettings,
+    /// Jobs on several machines.
+    pub nats: NatsSettings,
     /// Calls to those who want to know what became of a job.
     pub webhooks: WebhookSettings,
     /// Many rows of one design.
@@ -259,6 +261,67 @@ impl Default for JobSettings {
             lifetime: Duration::from_secs(7 * 24 * 3600),
             result_patience: Duration::from_secs(24 * 3600),
             prefer_wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Jobs on several machines: where their NATS servers are, and how they are spoken to.
+#[derive(Clone, Debug)]
+pub struct NatsSettings {
+    /// `TENTER_NATS_URL`, or `TENTER_QUEUE` when that is such an address. Default none: jobs are kept in `data_dir`.
+    pub servers: Servers,
+    /// `TENTER_NATS_USER` and `TENTER_NATS_PASSWORD`. Default none.
+    pub user: Secret,
+    /// Belongs to `user`.
+    pub password: Secret,
+    /// `TENTER_NATS_TOKEN`. Default none.
+    pub token: Secret,
+    /// `TENTER_NATS_CREDS` — a file with a JWT and its seed. Default none.
+    pub credentials: Option<PathBuf>,
+    /// `TENTER_NATS_TLS_CA` — certificates in PEM that sign the servers'. Default none: those of the system.
+    pub tls_ca: Option<PathBuf>,
+    /// `TENTER_NATS_TLS_CERT` — our own certificate, PEM. Default none.
+    pub tls_certificate: Option<PathBuf>,
+    /// `TENTER_NATS_TLS_KEY` — its key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// `TENTER_NATS_PREFIX` — what names of streams and buckets start with. Default tenter.
+    pub prefix: Word,
+    /// `TENTER_NATS_REPLICAS` — servers that keep each message. Default 1.
+    pub replicas: usize,
+    /// `TENTER_NATS_ACK_WAIT` — a worker that is silent for so long is taken for dead. Default 30 s.
+    pub ack_wait: Duration,
+}
+
+/// Addresses of one cluster of NATS servers, `nats://host:port` or `tls://host:port`; may be none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers(Vec<String>);
+
+impl Servers {
+    /// In the order given.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// True when there is no cluster.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Default for NatsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Servers::default(),
+            user: Secret::default(),
+            password: Secret::default(),
+            token: Secret::default(),
+            credentials: None,
+            tls_ca: None,
+            tls_certificate: None,
+            tls_key: None,
+            prefix: Word("tenter".into()),
+            replicas: 1,
+            ack_wait: Duration::from_secs(30),
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Section {
     Jobs,
     /// Many rows of one design.
     Batches,
+    /// Jobs on several machines.
+    Cluster,
     /// Calls that tell what became of jobs.
     Webhooks,
     /// Admission, threads, deadlines.
@@ -42,6 +44,7 @@ impl Section {
             Self::Results => "Results behind links",
             Self::Jobs => "Jobs",
             Self::Batches => "Batches",
+            Self::Cluster => "Jobs on several machines",
             Self::Webhooks => "Webhooks",
             Self::Rendering => "Rendering",
             Self::Gpu => "Graphics processors",
@@ -143,7 +146,9 @@ const FILE_NAMES: Accepts = Accepts::Words("names of files without folders, sepa
 
 /// Every setting there is.
 pub static SETTINGS: &[Setting] = {
-    use Section::{Assets, Batches, Color, Design, Fonts, Gpu, Jobs, Log, Rendering, Results, Server, Webhooks};
+    use Section::{
+        Assets, Batches, Cluster, Color, Design, Fonts, Gpu, Jobs, Log, Rendering, Results, Server, Webhooks,
+    };
     &[
         row(
             Server,
@@ -366,6 +371,85 @@ pub static SETTINGS: &[Setting] = {
             "Bytes of one row as written. A longer one is an item with an error.",
             |s| &mut s.batches.row_bytes,
         ),
+        row(
+            Cluster,
+            "TENTER_NATS_URL",
+            Accepts::Words("nats://host:port or tls://host:port, several separated by commas, or nothing"),
+            "NATS servers (2.9 or later, with JetStream) that keep jobs for front ends and workers. `--queue nats://…` and \
+             TENTER_QUEUE=nats://… say the same. Needs a bucket (TENTER_RESULTS). None: jobs are kept in TENTER_DATA_DIR.",
+            |s| &mut s.nats.servers,
+        ),
+        secret(row(
+            Cluster,
+            "TENTER_NATS_USER",
+            Accepts::Words("printable ASCII, or nothing"),
+            "User for the NATS servers.",
+            |s| &mut s.nats.user,
+        )),
+        secret(row(
+            Cluster,
+            "TENTER_NATS_PASSWORD",
+            Accepts::Words("printable ASCII, or nothing"),
+            "Belongs to TENTER_NATS_USER.",
+            |s| &mut s.nats.password,
+        )),
+        secret(row(
+            Cluster,
+            "TENTER_NATS_TOKEN",
+            Accepts::Words("printable ASCII, or nothing"),
+            "Token for the NATS servers.",
+            |s| &mut s.nats.token,
+        )),
+        row(
+            Cluster,
+            "TENTER_NATS_CREDS",
+            Accepts::Words("a file, or nothing"),
+            "Credentials for the NATS servers: a JWT and its seed, as `nsc` writes them.",
+            |s| &mut s.nats.credentials,
+        ),
+        row(
+            Cluster,
+            "TENTER_NATS_TLS_CA",
+            Accepts::Words("a file, or nothing"),
+            "PEM certificates that sign the NATS servers'. None: those of the system.",
+            |s| &mut s.nats.tls_ca,
+        ),
+        row(
+            Cluster,
+            "TENTER_NATS_TLS_CERT",
+            Accepts::Words("a file, or nothing"),
+            "PEM certificate of this process, for NATS servers that ask for one.",
+            |s| &mut s.nats.tls_certificate,
+        ),
+        row(
+            Cluster,
+            "TENTER_NATS_TLS_KEY",
+            Accepts::Words("a file, or nothing"),
+            "PEM key of TENTER_NATS_TLS_CERT.",
+            |s| &mut s.nats.tls_key,
+        ),
+        row(
+            Cluster,
+            "TENTER_NATS_PREFIX",
+            Accepts::Words("up to 32 letters, digits and `-`"),
+            "What names of streams and buckets start with; clusters that share servers need different ones.",
+            |s| &mut s.nats.prefix,
+        ),
+        row(
+            Cluster,
+            "TENTER_NATS_REPLICAS",
+            Accepts::Whole(1, 5),
+            "NATS servers that keep each message and record. 3 survives the loss of one.",
+            |s| &mut s.nats.replicas,
+        ),
+        row(
+            Cluster,
+            "TENTER_NATS_ACK_WAIT",
+            seconds(1, 600),
+            "A worker that is silent for so long is taken for dead, and its jobs go to others. Workers that live speak three \
+             times as often.",
+            |s| &mut s.nats.ack_wait,
+        ),
         secret(row(
             Webhooks,
             "TENTER_WEBHOOK_SECRET",
@@ -425,7 +509,8 @@ pub static SETTINGS: &[Setting] = {
                 Rendering,
                 "TENTER_QUEUE",
                 Accepts::Whole(0, 1_000_000),
-                "Requests that may wait for a worker. The next one is answered with 429 and Retry-After.",
+                "Requests that may wait for a worker. The next one is answered with 429 and Retry-After. An address \
+                 (nats://…) is taken for TENTER_NATS_URL.",
                 |s| &mut s.render.queue,
             ),
         ),

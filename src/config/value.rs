@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Switch,
-    Word,
+    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Servers,
+    Switch, Word,
 };
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
@@ -290,6 +290,25 @@ impl Field for Option<Bucket> {
             let separator = if it.prefix.is_empty() { "" } else { "/" };
             format!("s3://{}{separator}{}", it.name, it.prefix)
         })
+    }
+}
+
+/// Addresses of servers; who we are stands in settings of its own, since addresses are logged.
+impl Field for Servers {
+    fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
+        let servers: Vec<_> = split_list(text).map(|it| it.trim_end_matches('/').to_owned()).collect();
+        let sound = |text: &String| {
+            url::Url::parse(text).is_ok_and(|url| {
+                let plain = url.query().is_none() && url.fragment().is_none() && matches!(url.path(), "" | "/");
+                let anonymous = url.username().is_empty() && url.password().is_none();
+                matches!(url.scheme(), "nats" | "tls") && url.host_str().is_some() && plain && anonymous
+            })
+        };
+        *self = servers.iter().all(sound).then_some(Self(servers))?;
+        Some(())
+    }
+    fn show(&self, _: Accepts) -> String {
+        self.0.join(", ")
     }
 }
 

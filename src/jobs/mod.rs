@@ -11,10 +11,14 @@
 mod folder;
 mod job;
 mod moment;
+mod names;
+#[cfg(feature = "cluster")]
+mod nats;
 mod request;
 mod results;
 mod sqlite;
 mod store;
+mod trace;
 mod webhook;
 mod worker;
 
@@ -38,6 +42,8 @@ use crate::report::Problem;
 pub use self::folder::DataFolder;
 pub use self::job::{Job, JobId, Listing, Status};
 pub use self::moment::{Clock, Moment, system_clock};
+#[cfg(feature = "cluster")]
+pub use self::nats::Nats;
 pub use self::results::{Area, ResultError, Results};
 pub use self::sqlite::Sqlite;
 pub use self::store::{
@@ -119,6 +125,28 @@ impl Jobs {
     ) -> Result<Self, OpenError> {
         let file = folder.path().join(STORE);
         let store = Arc::new(Sqlite::open(&file, &settings.jobs, &settings.server.key_limits, clock.clone())?);
+        Self::on(settings, store, engine, results, clock)
+    }
+
+    /// Opens the store of a cluster: the NATS servers that the settings name. `results` must be a bucket. How many jobs this
+    /// process renders at once is `settings.jobs.workers`; a front end that only accepts has 0.
+    ///
+    /// # Errors
+    /// In words for an operator: see [`StoreError`].
+    #[cfg(feature = "cluster")]
+    pub async fn join(settings: &Settings, engine: Engine, results: Results) -> Result<Self, OpenError> {
+        let store = Arc::new(Nats::connect(settings, results.clone()).await?);
+        let clock = store.clock();
+        Self::on(settings, store, engine, results, clock)
+    }
+
+    fn on<S: JobStore + Queue + Outbox + 'static>(
+        settings: &Settings,
+        store: Arc<S>,
+        engine: Engine,
+        results: Results,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
         let messenger = Messenger::new(&settings.assets)?;
         let under_way = UnderWay::default();
         let worker = Arc::new(Worker {
@@ -154,6 +182,21 @@ impl Jobs {
         let worker = self.0.worker.clone().run(stop.clone());
         let postman = self.0.postman.clone().run(stop.clone());
         futures_util::join!(worker, postman);
+        self.0.queue.leave().await;
+    }
+
+    /// Does what the store needs for accepting jobs and telling about them, for ever. Stops when dropped.
+    pub async fn keep_tending(&self) -> Infallible {
+        self.0.store.tend().await;
+        std::future::pending().await
+    }
+
+    /// Whether a job could be accepted now, as far as is known without asking.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub fn reachable(&self) -> Result<(), StoreError> {
+        self.0.store.reachable()
     }
 
     /// Takes no more jobs, and lets nobody wait for one.
@@ -173,9 +216,10 @@ impl Jobs {
             let note = "the service was stopped during this attempt".to_owned();
             let handed = self.0.queue.hand_back(ticket, HandBack { after: Duration::ZERO, counts: false, note }).await;
             if let Err(error) = handed {
-                tracing::warn!(id = %ticket.id, %error, "cannot give a job back; the next start finds it");
+                tracing::warn!(id = %ticket.id, %error, "cannot give a job back; it is found by whoever works next");
             }
         }
+        self.0.queue.leave().await;
         tickets.len()
     }
 
@@ -196,7 +240,9 @@ impl Jobs {
             checked.map_err(|error| Error::invalid(Problem { path: WEBHOOK.into(), message: error.to_string() }))?;
         }
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
-        Ok(self.0.store.accept(NewJob { owner, body, extension, webhook, link_base, idempotency }).await?)
+        let traceparent = trace::parent_of(&tracing::Span::current());
+        let job = NewJob { owner, body, extension, webhook, link_base, idempotency, traceparent };
+        Ok(self.0.store.accept(job).await?)
     }
 
     /// Waits for a job to end, up to `limit` and `TENTER_PREFER_WAIT`, and returns it as it is then; `None` when it is gone.

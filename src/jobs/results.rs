@@ -4,7 +4,7 @@
 //! The only place that knows `object_store`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -24,12 +24,16 @@ use crate::assets::operators_client;
 use crate::config::{Bucket, FileSettings};
 
 /// Which results: they have names and lives of different kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
     /// Of the classic call.
     Links,
     /// Of jobs.
     Jobs,
+    /// What jobs were sent, for workers elsewhere, by digest.
+    Designs,
+    /// Pictures and fonts that stood inside designs, by digest.
+    Blobs,
 }
 
 impl Area {
@@ -37,6 +41,8 @@ impl Area {
         match self {
             Self::Links => "files",
             Self::Jobs => "jobs",
+            Self::Designs => "designs",
+            Self::Blobs => "blobs",
         }
     }
 }
@@ -99,11 +105,8 @@ impl Results {
     /// # Errors
     /// When a folder cannot be made, or the settings of the bucket cannot be used.
     pub fn open(settings: &FileSettings, folder: &DataFolder) -> Result<Self, StoreError> {
-        if let Some(bucket) = &settings.bucket {
-            return Self::in_bucket(settings, bucket).map_err(|reason| StoreError::Failed {
-                place: format!("the bucket {} (TENTER_RESULTS)", bucket.name),
-                reason,
-            });
+        if settings.bucket.is_some() {
+            return Self::shared(settings);
         }
         let place = || folder.path().display().to_string();
         let wrong = |reason: String| StoreError::ReadOnly { place: place(), reason };
@@ -113,6 +116,19 @@ impl Results {
         let store = LocalFileSystem::new_with_prefix(folder.path()).map_err(|error| wrong(chain(&error)))?;
         // Written elsewhere, on the disk, then renamed: a result is whole or not there.
         Ok(Self { store: Arc::new(store.with_fsync(true)), bucket: None })
+    }
+
+    /// Opens the bucket that the settings name; it needs no folder.
+    ///
+    /// # Errors
+    /// When there is none, or its settings cannot be used.
+    pub fn shared(settings: &FileSettings) -> Result<Self, StoreError> {
+        let wrong = |place: String, reason: String| StoreError::Failed { place, reason };
+        match &settings.bucket {
+            Some(bucket) => Self::in_bucket(settings, bucket)
+                .map_err(|reason| wrong(format!("the bucket {} (TENTER_RESULTS)", bucket.name), reason)),
+            None => Err(wrong("results".into(), "several machines share them in a bucket (TENTER_RESULTS)".into())),
+        }
     }
 
     fn in_bucket(settings: &FileSettings, bucket: &Bucket) -> Result<Self, String> {
@@ -160,6 +176,24 @@ impl Results {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// When what has that name was stored, by the bucket's clock; `None` when there is none.
+    pub(super) async fn stored_at(&self, area: Area, name: &str) -> Result<Option<SystemTime>, ResultError> {
+        match self.store.head(&self.path(area, name)).await {
+            Ok(meta) => Ok(Some(meta.last_modified.into())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All names, each with when it was stored.
+    pub(super) fn stored(&self, area: Area) -> impl Stream<Item = Result<(String, SystemTime), ResultError>> + '_ {
+        let all = self.store.list(Some(&self.folder(area)));
+        all.map(|entry| {
+            let entry = entry?;
+            Ok((entry.location.filename().unwrap_or_default().to_owned(), entry.last_modified.into()))
+        })
     }
 
     /// All names, in no order.

@@ -74,6 +74,8 @@ pub struct NewJob {
     pub link_base: String,
     /// To recognise the same call when it comes again.
     pub idempotency: Option<Idempotency>,
+    /// Of the request's span (W3C Trace Context), when spans are collected. A store on one machine need not keep it.
+    pub traceparent: Option<String>,
 }
 
 /// `Idempotency-Key` and what came with it.
@@ -116,12 +118,15 @@ pub struct Taken {
     pub ticket: Ticket,
     /// As sent.
     pub body: Bytes,
-    /// Name of its result: the same for every attempt, so that none leaves a file behind.
+    /// Name of its result. Where attempts may overlap, each has its own, so that none writes over or removes another's;
+    /// where they cannot, it is always the same. The store knows all of them, so that none leaves a file behind.
     pub file: String,
     /// What links start with.
     pub link_base: String,
     /// When it was accepted.
     pub created_at: Moment,
+    /// Of the request that it came with.
+    pub traceparent: Option<String>,
 }
 
 /// What there is to do.
@@ -188,6 +193,14 @@ pub trait JobStore: Send + Sync {
     fn removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
     /// For gauges.
     fn counts(&self) -> Answer<'_, Counts>;
+    /// Whether it could take a job now, as far as is known without asking.
+    fn reachable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// What the store has to do all the time for jobs to be accepted and told about; until dropped.
+    fn tend(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Handing jobs out and taking their outcome: for workers.
@@ -202,6 +215,10 @@ pub trait Queue: Send + Sync {
     fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, logs: String) -> Answer<'a, bool>;
     /// It did not end; somebody should try again.
     fn hand_back<'a>(&'a self, ticket: &'a Ticket, why: HandBack) -> Answer<'a, ()>;
+    /// Nothing more will be taken: what was fetched ahead goes back at once.
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What receivers are told, kept until they have it: for the one who sends.

@@ -15,11 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
+use super::trace;
 use super::store::{HandBack, Next, Outcome, Queue, StoreError, Taken, Ticket};
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
@@ -165,7 +167,8 @@ impl Worker {
     /// One attempt at one job, to its end.
     async fn work(&self, taken: Taken) {
         let stop = self.under_way.begin(&taken.ticket);
-        let attempt = AssertUnwindSafe(self.attempt(&taken, &stop)).catch_unwind().await;
+        let attempt = self.attempt(&taken, &stop).instrument(trace::begin(&taken));
+        let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         if attempt.is_err() {
             // The message is in the log already; the job must not stay behind.
             let error = Error::Internal("panic beside the CPU pool".into());

@@ -108,11 +108,12 @@ pub(super) async fn live() -> Response {
     summary = "Are requests welcome?",
     responses(
         (status = 200, description = "Requests are welcome", body = Readiness),
-        (status = 503, description = "Starting or stopping", body = Readiness),
+        (status = 503, description = "Starting, stopping, or without its queue", body = Readiness),
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let (status, word) = match app.health.0.load(Ordering::SeqCst) {
+        READY if app.jobs.reachable().is_err() => (StatusCode::SERVICE_UNAVAILABLE, "queue unreachable"),
         READY => (StatusCode::OK, "ready"),
         STARTING => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),

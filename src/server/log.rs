@@ -78,7 +78,7 @@ impl Line {
             };
         }
         match response.status() {
-            _ if path.starts_with("/health/") => line!(debug),
+            _ if path.starts_with("/health/") || matches!(path.as_str(), "/livez" | "/readyz") => line!(debug),
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => line!(error),
             StatusCode::GATEWAY_TIMEOUT => line!(warn),
             _ => line!(info),

@@ -72,6 +72,21 @@ impl App {
 /// How long a browser may remember a preflight answer.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 
+/// What a worker answers, which takes its work from a queue: whether it lives, and counts.
+pub fn worker_router(app: App) -> Router {
+    let metrics = app.metrics.clone();
+    let routes = Router::new()
+        .route("/metrics", get(metrics::serve))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(async || Refusal::NotFound)
+        .method_not_allowed_fallback(async || Refusal::Method)
+        .with_state(app);
+    passed(routes, metrics)
+}
+
 /// All routes and what every request passes.
 pub fn router(app: App) -> Router {
     let metrics = app.metrics.clone();
@@ -92,9 +107,16 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(metrics::serve))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::Method)
         .with_state(app);
+    passed(routes, metrics)
+}
+
+/// What every request passes on its way to a route.
+fn passed(routes: Router, metrics: Metrics) -> Router {
     routes
         // `body::read` has its own limit, whose answer names the setting.
         .layer(DefaultBodyLimit::disable())

@@ -15,7 +15,7 @@ use crate::report::SPANS;
 /// The span of `request`, which the log knows as `id`.
 pub(super) fn begin(request: &Request, id: &str) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    if route.starts_with("/health/") || route == "/metrics" {
+    if route.starts_with("/health/") || matches!(route, "/metrics" | "/livez" | "/readyz") {
         return Span::none(); // asked for all day, by machines
     }
     let method = request.method();

@@ -8,6 +8,7 @@ use super::rows::{self, JOB};
 use super::{Rules, Sqlite};
 use crate::jobs::job::{Job, JobId, Listing};
 use crate::jobs::moment::Moment;
+use crate::jobs::names::result_stem;
 use crate::jobs::store::{Accepted, Answer, Counts, Idempotency, JobStore, NewJob, Owner};
 
 /// A worker that lost its job may still be storing the result: it is looked for after this time, when it must be there.
@@ -15,9 +16,6 @@ const STORING: Duration = Duration::from_secs(120);
 
 /// Jobs that expire in one transaction.
 const BATCH: u64 = 500;
-
-/// For a name that nobody guesses.
-const RANDOM_BYTES: usize = 16;
 
 impl JobStore for Sqlite {
     fn accept(&self, job: NewJob) -> Answer<'_, Accepted> {
@@ -188,7 +186,7 @@ fn accept(transaction: &Transaction<'_>, job: &NewJob, rules: &Rules, now: Momen
         }
     }
     let id = new_id(transaction)?;
-    let file = format!("{id}-{}.{}", hex(&random()?), job.extension);
+    let file = format!("{}.{}", result_stem(&id).map_err(no_randomness)?, job.extension);
     transaction
         .prepare_cached(
             "INSERT INTO jobs (id, owner, status, created_at, file, link_base, webhook, idempotency_key, body_digest)
@@ -243,16 +241,6 @@ fn new_id(transaction: &Transaction<'_>) -> rusqlite::Result<JobId> {
     }
 }
 
-fn random() -> rusqlite::Result<[u8; RANDOM_BYTES]> {
-    let mut bytes = [0; RANDOM_BYTES];
-    getrandom::fill(&mut bytes).map_err(no_randomness)?;
-    Ok(bytes)
-}
-
 fn no_randomness(error: getrandom::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(error.to_string().into())
-}
-
-fn hex(bytes: &[u8; RANDOM_BYTES]) -> String {
-    format!("{:032x}", u128::from_be_bytes(*bytes))
 }

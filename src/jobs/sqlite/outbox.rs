@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::rows::{DONE, ERROR, PROGRESS, unreadable};
+use super::rows::unreadable;
 use super::{Sqlite, rows};
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
+use crate::jobs::names::{DONE, ERROR, PROGRESS};
 use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, Then, Tried};
 
 impl Outbox for Sqlite {

@@ -139,6 +139,7 @@ fn begin(transaction: &Transaction<'_>, seq: i64, attempt: u32, now: Moment) -> 
                 file: row.get(2)?,
                 link_base: row.get(3)?,
                 created_at: Moment::from_micros(row.get(4)?),
+                traceparent: None,
             })
         })
 }

@@ -7,6 +7,7 @@ use rusqlite::{Row, Transaction, params};
 
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::moment::Moment;
+use crate::jobs::names::{DONE, ERROR, PROGRESS, receiver};
 
 /// What [`job`] reads, in its order.
 pub(super) const JOB: &str =
@@ -114,14 +115,3 @@ pub(super) fn announce(transaction: &Transaction<'_>, seq: i64, now: Moment) -> 
         .execute(params![uuid::Uuid::new_v4().to_string(), seq, event, url, receiver(&url), body, now.micros()])?;
     Ok(())
 }
-
-/// Host and port: one that is down holds up its own calls and no others.
-fn receiver(url: &str) -> String {
-    let parsed = url::Url::parse(url).ok();
-    let authority = parsed.and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
-    authority.unwrap_or_default()
-}
-
-pub(super) const PROGRESS: &str = "job.progress";
-pub(super) const DONE: &str = "job.done";
-pub(super) const ERROR: &str = "job.error";

@@ -86,6 +86,7 @@ fn new_job(owner: &str) -> NewJob {
         webhook: None,
         link_base: "http://here".into(),
         idempotency: None,
+        traceparent: None,
     }
 }
 

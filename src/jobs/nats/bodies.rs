@@ -1,0 +1,305 @@
+//! What jobs were sent, on its way from a front end to a worker: small ones inside the record, others in the bucket.
+//!
+//! Pictures and fonts that stand in a design as `data:` URLs are taken out and stored once for all jobs that have them. Both kinds
+//! are stored under the SHA-256 of what they are, compressed with zstd. They go into the bucket and not into JetStream's object
+//! store: there a second writer of the same name removes the chunks under the first one's readers, here it writes the same
+//! object again, whole; and NATS, which keeps every message on each of its servers, holds small ones only.
+//!
+//! What comes out are the bytes that went in, or an error: the whole is held against its digest.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::jobs::results::{Area, ResultError, Results};
+
+/// From this size on a `data:` URL is stored apart: below, a request to the bucket costs more than it saves.
+const BLOB_BYTES: usize = 16 << 10;
+/// `data:` URLs of one body that are stored apart; the record names each.
+const MOST_BLOBS: usize = 256;
+/// Up to this size, compressed, the rest stands in the job's record, which is written some four times.
+const INLINE_BYTES: usize = 8 << 10;
+/// zstd's own default: on JSON the next steps cost several times as much for some percent.
+const LEVEL: i32 = 3;
+/// Largest body that any setting lets in; what claims to be larger is not read.
+const MOST_BYTES: u64 = 1 << 30;
+/// Requests to the bucket at once, for one body.
+const PARALLEL: usize = 8;
+/// What is stored and younger than this need not be stored again: [`KEPT`] is far longer.
+const FRESH: Duration = Duration::from_secs(20 * 60);
+/// What is younger than this may belong to a job that is not on record yet.
+pub(super) const KEPT: Duration = Duration::from_secs(3600);
+
+const MEDIA_TYPE: &str = "application/zstd";
+
+/// Where a body is, and what it is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BodyRef {
+    /// SHA-256 of the body, in hex.
+    pub(super) digest: String,
+    /// In the order of the body.
+    pieces: Vec<Piece>,
+    text: TextRef,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Piece {
+    /// So many bytes of the text.
+    #[serde(rename = "t")]
+    Text(u64),
+    /// A `data:` URL: its digest, and how many bytes it has.
+    #[serde(rename = "b")]
+    Blob(String, u64),
+}
+
+/// The body without its blobs, compressed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum TextRef {
+    /// In Base64.
+    #[serde(rename = "i")]
+    Inline(String),
+    /// Its digest.
+    #[serde(rename = "s")]
+    Stored(String),
+}
+
+impl BodyRef {
+    /// Names of the blobs, and of the text when it is stored.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (Area, &str)> {
+        let text = match &self.text {
+            TextRef::Stored(digest) => Some((Area::Designs, digest.as_str())),
+            TextRef::Inline(_) => None,
+        };
+        let blobs = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Blob(digest, _) => Some((Area::Blobs, digest.as_str())),
+            Piece::Text(_) => None,
+        });
+        blobs.chain(text)
+    }
+}
+
+/// A body could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// Another try may do better.
+    #[error(transparent)]
+    Bucket(#[from] ResultError),
+    /// It is not what was stored.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+/// A body in parts, each under its name.
+struct Packed {
+    body: BodyRef,
+    parts: Vec<(Area, String, Bytes)>,
+}
+
+/// Stores what has to be stored. All of it is there when this returns.
+pub(super) async fn store(results: &Results, body: Bytes) -> Result<BodyRef, BodyError> {
+    let Packed { body, parts } = on_a_thread(move || pack(&body)).await??;
+    let storing = parts.into_iter().map(|(area, name, bytes)| async move {
+        let stored_at = results.stored_at(area, &name).await?;
+        let fresh = |at: SystemTime| SystemTime::now().duration_since(at).unwrap_or_default() < FRESH;
+        if stored_at.is_some_and(fresh) {
+            return Ok(());
+        }
+        results.put(area, &name, bytes, MEDIA_TYPE).await
+    });
+    stream::iter(storing.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+    Ok(body)
+}
+
+/// The body as it was sent.
+pub(super) async fn load(results: &Results, body: &BodyRef) -> Result<Bytes, BodyError> {
+    let reading = body.stored().map(|(area, name)| (area, name.to_owned())).collect::<Vec<_>>();
+    let reading = reading.into_iter().map(|(area, name)| async move {
+        let found = results.get(area, &name).await;
+        let found = found.map_err(|error| match error {
+            ResultError::NotFound => BodyError::Damaged(format!("{name} is no longer in the bucket")),
+            error => error.into(),
+        })?;
+        let bytes = found.bytes().await.map_err(|error| BodyError::Bucket(error.into()))?;
+        Ok::<_, BodyError>(bytes)
+    });
+    let stored: Vec<Bytes> = stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
+    let body = body.clone();
+    on_a_thread(move || unpack(&body, &stored)).await?
+}
+
+/// Compressing and hashing megabytes is nothing for the threads that hold sockets.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BodyError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| BodyError::Damaged(error.to_string()))
+}
+
+fn pack(body: &Bytes) -> Result<Packed, BodyError> {
+    let unpackable = |error: std::io::Error| BodyError::Damaged(format!("cannot be compressed: {error}"));
+    let (mut pieces, mut parts) = (Vec::new(), Vec::<(Area, String, Bytes)>::new());
+    let mut text = Vec::new();
+    let mut from = 0;
+    for url in data_urls(body).take(MOST_BLOBS) {
+        let bytes = &body[url.clone()];
+        let digest = digest(bytes);
+        pieces.push(Piece::Text((url.start - from) as u64));
+        text.extend_from_slice(&body[from..url.start]);
+        pieces.push(Piece::Blob(digest.clone(), url.len() as u64));
+        if !parts.iter().any(|(_, name, _)| *name == digest) {
+            parts.push((Area::Blobs, digest, zstd::bulk::compress(bytes, LEVEL).map_err(unpackable)?.into()));
+        }
+        from = url.end;
+    }
+    pieces.push(Piece::Text((body.len() - from) as u64));
+    text.extend_from_slice(&body[from..]);
+    let compressed = zstd::bulk::compress(&text, LEVEL).map_err(unpackable)?;
+    let text = if compressed.len() <= INLINE_BYTES {
+        TextRef::Inline(STANDARD.encode(&compressed))
+    } else {
+        let digest = digest(&text);
+        parts.push((Area::Designs, digest.clone(), compressed.into()));
+        TextRef::Stored(digest)
+    };
+    Ok(Packed { body: BodyRef { digest: digest(body), pieces, text }, parts })
+}
+
+/// `stored` has what [`BodyRef::stored`] names, in its order.
+fn unpack(body: &BodyRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
+    let damaged = |what: &str| BodyError::Damaged(format!("the body {} is not what was stored: {what}", body.digest));
+    let length = |piece: &Piece| match piece {
+        Piece::Text(length) | Piece::Blob(_, length) => *length,
+    };
+    let whole = body.pieces.iter().try_fold(0_u64, |sum, piece| sum.checked_add(length(piece)));
+    let whole = whole.filter(|it| *it <= MOST_BYTES).ok_or_else(|| damaged("it claims to be too long"))?;
+    let of_text = body.pieces.iter().filter(|it| matches!(it, Piece::Text(_))).map(length).sum::<u64>();
+    let plain = |compressed: &[u8], length: u64| {
+        let plain = zstd::bulk::decompress(compressed, length as usize).map_err(|error| damaged(&error.to_string()))?;
+        if plain.len() as u64 == length { Ok(plain) } else { Err(damaged("a part is too short")) }
+    };
+    let mut stored = stored.iter();
+    let mut blobs = Vec::new();
+    for piece in &body.pieces {
+        if let Piece::Blob(_, length) = piece {
+            blobs.push(plain(stored.next().ok_or_else(|| damaged("a part is missing"))?, *length)?);
+        }
+    }
+    let text = match &body.text {
+        TextRef::Inline(text) => {
+            let compressed = STANDARD.decode(text).map_err(|error| damaged(&error.to_string()))?;
+            plain(&compressed, of_text)?
+        }
+        TextRef::Stored(_) => plain(stored.next().ok_or_else(|| damaged("a part is missing"))?, of_text)?,
+    };
+    let mut bytes = Vec::with_capacity(whole as usize);
+    let (mut text, mut blobs) = (text.as_slice(), blobs.into_iter());
+    for piece in &body.pieces {
+        match piece {
+            Piece::Text(length) => {
+                let (now, later) = text.split_at(*length as usize);
+                bytes.extend_from_slice(now);
+                text = later;
+            }
+            Piece::Blob(..) => bytes.extend(blobs.next().unwrap_or_default()),
+        }
+    }
+    if digest(&bytes) == body.digest { Ok(bytes.into()) } else { Err(damaged("its digest is another one")) }
+}
+
+/// Where long `data:` URLs stand: what is between the quotes of a JSON string that begins so. Where a quote is escaped, this is
+/// shorter than the string, which does not matter: bytes are put back where they were.
+fn data_urls(body: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
+    const BEGINNING: &[u8] = b"\"data:";
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let quote = from + body[from..].windows(BEGINNING.len()).position(|it| it == BEGINNING)?;
+            let start = quote + 1;
+            let end = start + body[start..].iter().position(|byte| *byte == b'"')?;
+            from = end;
+            if end - start >= BLOB_BYTES {
+                return Some(start..end);
+            }
+        }
+    })
+}
+
+/// SHA-256 in hex.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    hex(&<[u8; 32]>::from(Sha256::digest(bytes)))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(letter: char, length: usize) -> String {
+        format!("data:image/png;base64,{}", letter.to_string().repeat(length))
+    }
+
+    fn round_trip(body: &str) -> Packed {
+        let packed = pack(&Bytes::from(body.to_owned())).expect("packed");
+        let stored: Vec<Bytes> = packed
+            .body
+            .stored()
+            .map(|(area, name)| {
+                let part = packed.parts.iter().find(|it| (it.0, it.1.as_str()) == (area, name));
+                part.expect("what is named is stored").2.clone()
+            })
+            .collect();
+        assert_eq!(unpack(&packed.body, &stored).expect("unpacked"), body.as_bytes());
+        packed
+    }
+
+    #[test]
+    fn body_comes_out_as_it_went_in() {
+        let (a, b) = (url('a', 30_000), url('b', 30_000));
+        for body in [
+            String::new(),
+            "{}".into(),
+            format!(r#"{{"src":"{a}"}}"#),
+            format!(r#"["{a}","{b}","{a}", "data:,short", "data:"#),
+            format!(r#"{{"src":"{a}\"{b}\\","x":"data:{b}"#),
+            format!("\"{a}\"\u{fffd}\0\"{b}\""),
+        ] {
+            round_trip(&body);
+        }
+    }
+
+    #[test]
+    fn long_data_urls_are_stored_once_under_their_digest() {
+        let (a, b) = (url('a', BLOB_BYTES), url('b', BLOB_BYTES));
+        let packed = round_trip(&format!(r#"{{"one":"{a}","two":"{b}","three":"{a}","small":"data:,x"}}"#));
+        let names: Vec<_> = packed.parts.iter().map(|it| (it.0, it.1.clone())).collect();
+        assert_eq!(names, [(Area::Blobs, digest(a.as_bytes())), (Area::Blobs, digest(b.as_bytes()))]);
+        assert!(matches!(packed.body.text, TextRef::Inline(_)), "the rest is small");
+    }
+
+    #[test]
+    fn long_text_goes_to_the_bucket_and_short_stays() {
+        let noise: String = (0..40_000_u64).map(|it| format!("{:x}", it.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let packed = round_trip(&noise);
+        assert_eq!(packed.parts.len(), 1);
+        assert_eq!((packed.parts[0].0, &packed.parts[0].1), (Area::Designs, &digest(noise.as_bytes())));
+        assert!(round_trip(&"a".repeat(40_000)).parts.is_empty());
+    }
+
+    #[test]
+    fn damaged_parts_are_an_error() {
+        let body = Bytes::from(format!(r#"{{"src":"{}"}}"#, url('a', 30_000)));
+        let packed = pack(&body).expect("packed");
+        let other = zstd::bulk::compress(url('b', 30_000).as_bytes(), LEVEL).expect("compressed");
+        for stored in [vec![], vec![Bytes::from_static(b"nonsense")], vec![other.into()]] {
+            assert!(matches!(unpack(&packed.body, &stored), Err(BodyError::Damaged(_))), "{} parts", stored.len());
+        }
+        let mut claims = packed.body.clone();
+        claims.pieces.push(Piece::Text(u64::MAX));
+        assert!(unpack(&claims, &[]).is_err());
+    }
+}

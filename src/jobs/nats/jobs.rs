@@ -1,0 +1,419 @@
+//! Accepting jobs and telling about them.
+
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{CreateErrorKind, Operation};
+use async_nats::jetstream::message::PublishMessage;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::Nats;
+use super::bodies::{self, hex};
+use super::layout::with_causes;
+use super::queue::{Note, UNRECORDED};
+use super::record::{Birth, Record};
+use super::records::{Change, Found};
+use crate::jobs::job::{Job, JobId, Listing, Status};
+use crate::jobs::moment::Moment;
+use crate::jobs::names::result_stem;
+use crate::jobs::store::{Accepted, Answer, Counts, Idempotency, JobStore, NewJob, Owner, StoreError};
+
+/// A worker that lost its job may still be storing the result: it is looked for after this time, when it must be there.
+pub(super) const STORING: Duration = Duration::from_secs(120);
+/// Requests to the servers at once, for one page of a list or one sweep.
+pub(super) const PARALLEL: usize = 16;
+/// Tries to write the record of a job whose message is sent. Each takes its time while servers are away, and all together
+/// stay below [`UNRECORDED`].
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// A job's end is told by the bucket; should that be late, it is looked up.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// What a full stream says, of all messages and of those of one subject.
+const FULL: &str = "maximum messages exceeded";
+const OWNER_FULL: &str = "maximum messages per subject exceeded";
+
+/// What stands under an idempotency key. Everything about the job that is chosen at random is chosen here, so that two front
+/// ends with the same call make the same job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KeyEntry {
+    id: String,
+    stem: String,
+    /// SHA-256 of the body, in hex.
+    digest: String,
+}
+
+/// A job that gets its message and its record now.
+struct Place {
+    id: JobId,
+    stem: String,
+    key: Option<String>,
+    /// Whether nobody else may be making the same job.
+    alone: bool,
+}
+
+/// How a message was taken in.
+enum Sent {
+    Sequence(u64),
+    QueueFull,
+    OwnerFull,
+}
+
+impl JobStore for Nats {
+    fn accept(&self, job: NewJob) -> Answer<'_, Accepted> {
+        Box::pin(async move {
+            self.connected()?;
+            let place = match &job.idempotency {
+                Some(call) => match self.place_of(&job.owner, call).await? {
+                    Ok(place) => place,
+                    Err(before) => return Ok(before),
+                },
+                None => self.new_place(None)?,
+            };
+            let body = bodies::store(&self.0.results, job.body.clone()).await;
+            let body = body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?;
+            let note = Note {
+                id: place.id.to_string(),
+                digest: body.digest.clone(),
+                format: job.extension.to_owned(),
+                traceparent: job.traceparent.clone(),
+            };
+            let full = match self.send(&job.owner, &note, place.id.as_str()).await? {
+                Sent::Sequence(sequence) => return self.record(&job, place, body, sequence).await,
+                Sent::QueueFull => Accepted::QueueFull,
+                Sent::OwnerFull => Accepted::OwnerFull,
+            };
+            // The key stays for whoever comes next with it, unless it was made for this call.
+            if let Some(key) = place.key.filter(|_| place.alone) {
+                self.drop_key(&key, &place.id).await?;
+            }
+            Ok(full)
+        })
+    }
+
+    fn get<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, Option<Job>> {
+        Box::pin(async move {
+            let found = self.own(owner, id).await?;
+            Ok(found.and_then(|it| it.record.job()))
+        })
+    }
+
+    fn list<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, Listing> {
+        Box::pin(async move {
+            self.complete()?;
+            let page = self.0.index.page(owner, offset, limit, self.now());
+            let reading = page.ids.iter().map(|id| self.get(owner, id));
+            let found: Vec<Option<Job>> = stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
+            Ok(Listing { renders: found.into_iter().flatten().collect(), total: page.total })
+        })
+    }
+
+    fn remove<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, bool> {
+        Box::pin(async move {
+            loop {
+                let Some(Found { record, revision }) = self.own(owner, id).await? else { return Ok(false) };
+                let under_way = record.status == Status::Progress;
+                if self.clear(&record, revision, if under_way { STORING } else { Duration::ZERO }).await? {
+                    if !record.status.is_end() {
+                        // Should it stay, whoever gets it finds no job.
+                        let gone = self.0.layout.work.delete_message(record.sequence).await;
+                        gone.map(drop).unwrap_or_else(|error| tracing::debug!(%id, %error, "a message stays for now"));
+                    }
+                    return Ok(true);
+                }
+            }
+        })
+    }
+
+    fn ended<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, ()> {
+        Box::pin(async move {
+            loop {
+                let signal = self.0.index.of(id);
+                let mut told = std::pin::pin!(signal.notified());
+                // From here on an end is not missed; before, it is on record.
+                told.as_mut().enable();
+                if self.get(owner, id).await?.is_none_or(|job| job.status.is_end()) {
+                    self.0.index.tell_ended(id);
+                    return Ok(());
+                }
+                let _ = tokio::time::timeout(LOOK_AGAIN, told).await;
+            }
+        })
+    }
+
+    fn expiry<'a>(&'a self, id: &'a JobId, file: &'a str) -> Answer<'a, Option<Moment>> {
+        Box::pin(async move {
+            let Some(Found { record, .. }) = self.find(id).await? else { return Ok(None) };
+            let there = record.file.as_deref() == Some(file) && !record.has_expired(self.now());
+            Ok(record.expires.filter(|_| there).map(Moment::from_micros))
+        })
+    }
+
+    fn expire(&self) -> Answer<'_, u64> {
+        Box::pin(async move {
+            self.complete()?;
+            let expired = self.0.index.expired(self.now());
+            let expiring = expired.iter().map(|id| async move {
+                let Some(Found { record, revision }) = self.find(id).await? else { return Ok(0) };
+                if !record.has_expired(self.now()) {
+                    return Ok(0);
+                }
+                Ok::<_, StoreError>(u64::from(self.clear(&record, revision, Duration::ZERO).await?))
+            });
+            let removed = stream::iter(expiring.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
+            let removed = removed.try_fold(0, async |sum, one| Ok(sum + one)).await?;
+            self.sweep_markers().await;
+            self.sweep_bodies().await?;
+            Ok(removed)
+        })
+    }
+
+    fn trash(&self, limit: u64) -> Answer<'_, Vec<String>> {
+        Box::pin(async move {
+            self.connected()?;
+            let failed = |error: &dyn std::error::Error| self.failed("cannot list results to remove", with_causes(error));
+            let now = self.now();
+            let mut names = self.0.layout.trash.keys().await.map_err(|error| failed(&error))?;
+            let mut due = Vec::new();
+            while let Some(name) = names.next().await {
+                let name = name.map_err(|error| failed(&error))?;
+                let since = self.0.layout.trash.get(&name).await.map_err(|error| failed(&error))?;
+                let since = since.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
+                if since.is_some_and(|since: i64| since <= now.micros()) {
+                    due.push(name);
+                }
+                if due.len() as u64 >= limit {
+                    break;
+                }
+            }
+            Ok(due)
+        })
+    }
+
+    fn removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.connected()?;
+            let trash = &self.0.layout.trash;
+            let entry = trash.entry(file).await;
+            let entry = entry.map_err(|error| self.failed("cannot read what is to be removed", with_causes(&error)))?;
+            if let Some(entry) = entry {
+                // The message itself goes, and leaves no marker. Gone already is as good.
+                let _ = trash.stream.delete_message(entry.revision).await;
+            }
+            Ok(())
+        })
+    }
+
+    fn counts(&self) -> Answer<'_, Counts> {
+        Box::pin(async move {
+            self.connected()?;
+            let failed = |error: &dyn std::error::Error| self.failed("cannot count jobs", with_causes(error));
+            let workers = self.0.work.consumer().get_info().await.map_err(|error| failed(&error))?;
+            let hooks = self.0.layout.hooks.get_info().await.map_err(|error| failed(&error))?;
+            Ok(Counts {
+                scheduled: workers.num_pending,
+                progress: workers.num_ack_pending as u64,
+                deliveries: hooks.state.messages,
+            })
+        })
+    }
+
+    fn reachable(&self) -> Result<(), StoreError> {
+        self.connected()
+    }
+
+    fn tend(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.tend_all())
+    }
+}
+
+impl Nats {
+    /// One of `owner`'s jobs, unless it has expired.
+    pub(super) async fn own(&self, owner: &Owner, id: &JobId) -> Result<Option<Found>, StoreError> {
+        let now = self.now();
+        Ok(self.find(id).await?.filter(|it| it.record.owner == **owner && !it.record.has_expired(now)))
+    }
+
+    fn complete(&self) -> Result<(), StoreError> {
+        match self.0.index.is_complete() {
+            true => Ok(()),
+            false => Err(self.failed("not all jobs are known yet", "this front end has just been started")),
+        }
+    }
+
+    fn new_place(&self, key: Option<String>) -> Result<Place, StoreError> {
+        let failed = |error: getrandom::Error| self.failed("no randomness for an id", error);
+        let id = JobId::random().map_err(failed)?;
+        let stem = result_stem(&id).map_err(failed)?;
+        Ok(Place { id, stem, key, alone: true })
+    }
+
+    /// The job that this call makes, or what an earlier call with its key came to. A job that has expired frees its key.
+    async fn place_of(&self, owner: &Owner, call: &Idempotency) -> Result<Result<Place, Accepted>, StoreError> {
+        let key = bodies::digest(format!("{owner}\0{}", call.key).as_bytes());
+        let digest = hex(&call.digest);
+        let keys = &self.0.layout.keys;
+        let failed = |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));
+        loop {
+            self.connected()?;
+            let entry = keys.entry(&key).await.map_err(|error| failed(&error))?;
+            let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else {
+                let place = self.new_place(Some(key.clone()))?;
+                let text = KeyEntry { id: place.id.to_string(), stem: place.stem.clone(), digest: digest.clone() };
+                let text = serde_json::to_vec(&text).map_err(|error| failed(&error))?;
+                match keys.create(&key, text.into()).await {
+                    Ok(_) => return Ok(Ok(place)),
+                    Err(error) if error.kind() == CreateErrorKind::AlreadyExists => continue,
+                    Err(error) => return Err(failed(&error)),
+                }
+            };
+            let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
+            let id = JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
+            let found = self.find(&id).await?;
+            let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
+            let same = before.digest == digest;
+            let made = Moment::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
+            let abandoned = found.is_none() && !same && self.now().since(made) > UNRECORDED;
+            if expired || abandoned {
+                // Exactly this entry: another call may have made its own meanwhile.
+                let _ = keys.stream.delete_message(entry.revision).await;
+                continue;
+            }
+            return Ok(match found.and_then(|it| it.record.job()) {
+                Some(job) if same => Err(Accepted::Again(job)),
+                // Somebody began to make this very job, and may have died: who is first with the record has made it.
+                None if same => Ok(Place { id, stem: before.stem, key: Some(key), alone: false }),
+                _ => Err(Accepted::OtherBody),
+            });
+        }
+    }
+
+    async fn drop_key(&self, key: &str, id: &JobId) -> Result<(), StoreError> {
+        self.connected()?;
+        let keys = &self.0.layout.keys;
+        let entry = keys.entry(key).await;
+        let entry = entry.map_err(|error| self.failed("cannot look up an idempotency key", with_causes(&error)))?;
+        let Some(entry) = entry else { return Ok(()) };
+        let theirs: Option<KeyEntry> = serde_json::from_slice(&entry.value).ok();
+        if theirs.is_some_and(|it| it.id == id.as_str()) {
+            let _ = keys.stream.delete_message(entry.revision).await;
+        }
+        Ok(())
+    }
+
+    /// Puts a message into the stream of work. `name`: two of the same within two minutes are one.
+    async fn send(&self, owner: &str, note: &Note, name: &str) -> Result<Sent, StoreError> {
+        self.connected()?;
+        let text = serde_json::to_vec(note).map_err(|error| self.failed("cannot write a message", error))?;
+        let message = PublishMessage::build().payload(text.into()).message_id(name);
+        let sending = self.0.context.send_publish(self.0.layout.work_subject(owner), message).await;
+        let sent = match sending {
+            Ok(answer) => answer.await,
+            Err(error) => Err(error),
+        };
+        match sent.map_err(|error| with_causes(&error)) {
+            Ok(answer) => Ok(Sent::Sequence(answer.sequence)),
+            Err(reason) if reason.contains(OWNER_FULL) => Ok(Sent::OwnerFull),
+            Err(reason) if reason.contains(FULL) => Ok(Sent::QueueFull),
+            Err(reason) => Err(self.failed("cannot put a job into the queue", reason)),
+        }
+    }
+
+    /// The last step: from here on it is a job.
+    async fn record(
+        &self,
+        job: &NewJob,
+        place: Place,
+        body: bodies::BodyRef,
+        sequence: u64,
+    ) -> Result<Accepted, StoreError> {
+        let Place { id, stem, key, .. } = place;
+        let record = Record::new(job, Birth { id: &id, stem, key, body, sequence, now: self.now() });
+        let mut tries = 0;
+        let made = loop {
+            match self.make(&record).await {
+                Ok(made) => break made,
+                Err(error) => {
+                    tries += 1;
+                    if tries == TRIES {
+                        // Its message is dropped by whoever finds no record for it.
+                        return Err(error);
+                    }
+                    tracing::warn!(%id, %error, "cannot write the record of a job yet; trying again");
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+            }
+        };
+        if made {
+            return record.job().map(Accepted::New).ok_or_else(|| self.failed("a record is no job", &id));
+        }
+        // By the same call at another front end, or by ourselves, in a try whose answer was lost.
+        let Some(Found { record: theirs, .. }) = self.find(&id).await? else {
+            return Err(self.failed("a job was removed while it was accepted", &id));
+        };
+        let ours = theirs.sequence == sequence && theirs.created == record.created;
+        match theirs.job() {
+            Some(job) if ours => Ok(Accepted::New(job)),
+            Some(job) if theirs.key.is_some() && theirs.key == record.key => Ok(Accepted::Again(job)),
+            _ => Err(self.failed("another job has this id", &id)),
+        }
+    }
+
+    /// Sends the message of a job anew, and notes it. False when the job needs none any more, or there is no room.
+    pub(super) async fn send_anew(&self, found: &Found) -> Result<bool, StoreError> {
+        let record = &found.record;
+        let Some(body) = &record.body else { return Ok(false) };
+        let note = Note {
+            id: record.id.clone(),
+            digest: body.digest.clone(),
+            format: record.file_of(1).rsplit('.').next().unwrap_or_default().to_owned(),
+            traceparent: record.traceparent.clone(),
+        };
+        // Front ends that find the same at the same time send one.
+        let name = format!("{}-{}", record.id, found.revision);
+        let Sent::Sequence(sequence) = self.send(&record.owner, &note, &name).await? else { return Ok(false) };
+        let mut changed = record.clone();
+        changed.sequence = sequence;
+        self.replace(&changed, found.revision).await
+    }
+
+    /// Removes a job with everything that belongs to it. False when it has changed meanwhile.
+    async fn clear(&self, record: &Record, revision: u64, after: Duration) -> Result<bool, StoreError> {
+        let Some(id) = JobId::parse(&record.id) else { return Ok(false) };
+        let from = self.now().plus(after);
+        // Before the record, which is the only one to know of them.
+        for file in record.leftovers(true) {
+            self.throw_away(&file, from).await?;
+        }
+        if let Some(key) = &record.key {
+            self.drop_key(key, &id).await?;
+        }
+        self.forget(&id, revision).await
+    }
+
+    /// Remembers that a result is to be removed from `from` on.
+    pub(super) async fn throw_away(&self, file: &str, from: Moment) -> Result<(), StoreError> {
+        self.connected()?;
+        let noted = self.0.layout.trash.put(file, from.micros().to_string().into()).await;
+        noted.map(drop).map_err(|error| self.failed("cannot note what to remove", with_causes(&error)))
+    }
+
+    /// Changes a job of `owner`.
+    pub(super) async fn change_own<T>(
+        &self,
+        owner: &Owner,
+        id: &JobId,
+        mut change: impl FnMut(&mut Record) -> Change<Option<T>> + Send,
+    ) -> Result<Option<(Record, T)>, StoreError> {
+        let now = self.now();
+        let changed = self
+            .change(id, |record| {
+                if record.owner != **owner || record.has_expired(now) {
+                    return Change::Leave(None);
+                }
+                change(record)
+            })
+            .await?;
+        Ok(changed.and_then(|(record, answer)| Some((record, answer?))))
+    }
+}

@@ -1,0 +1,206 @@
+//! Jobs for several machines, on NATS JetStream: front ends accept, workers work, each started as often as needed.
+//!
+//! In: what is kept where on the servers, how a job goes from record to message and back, what is mended after a crash between
+//! two steps. Not in: rendering, sending, and what a result is; bodies of jobs go through `results` into the bucket.
+//! The only place that knows async-nats. Nothing is asked of a server that 2.9 does not have.
+//!
+//! | on the servers | what |
+//! | --- | --- |
+//! | stream `…-work` | one message an unfinished job, below 4 kB; removed when the job ends; full means: nothing is accepted |
+//! | stream `…-hooks` | one message an undelivered webhook |
+//! | bucket `…-jobs` | one record a job, its deliveries included; every change is compare-and-set |
+//! | bucket `…-keys` | idempotency keys |
+//! | bucket `…-trash` | names of results whose jobs are gone |
+//! | bucket `…-clock` | to ask the servers what time it is |
+//!
+//! The message comes first, the record second, the answer third: a message without a record is nobody's job and is dropped after
+//! a while, a record without a message gets another (`mend`).
+
+mod bodies;
+mod clock;
+mod index;
+mod jobs;
+mod layout;
+mod mend;
+mod outbox;
+mod pull;
+mod queue;
+mod record;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::{Context, ContextBuilder};
+use async_nats::{Client, ConnectOptions, Event};
+use tokio::time::Instant;
+
+use self::clock::ServerClock;
+use self::index::Index;
+use self::layout::Layout;
+use self::outbox::Sending;
+use self::pull::Puller;
+use self::queue::UnderWay;
+use crate::config::{JobSettings, KeyLimits, NatsSettings, Settings};
+use crate::jobs::moment::{Clock, Moment};
+use crate::jobs::results::Results;
+use crate::jobs::store::StoreError;
+
+/// For one answer of the servers.
+const ANSWER: Duration = Duration::from_secs(4);
+/// For the first connection: servers and we may be started in any order.
+const FIRST_CONNECTION: Duration = Duration::from_secs(30);
+/// Between two tries to connect, the first time and after a break.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Nats(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    context: Context,
+    layout: Layout,
+    clock: ServerClock,
+    index: Index,
+    /// Jobs for this process.
+    work: Puller,
+    under_way: UnderWay,
+    /// Webhooks for this process.
+    hooks: Puller,
+    sending: Sending,
+    results: Results,
+    rules: Rules,
+    /// Names this process in records.
+    holder: String,
+    place: String,
+}
+
+/// What the settings say about jobs, as far as the store applies it.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    /// Unfinished jobs, of all owners.
+    queue: u64,
+    /// Unfinished jobs of one owner; 0 is no limit.
+    of_owner: u64,
+    attempts: u32,
+    lifetime: Duration,
+    result_patience: Duration,
+}
+
+impl Rules {
+    fn new(jobs: &JobSettings, keys: &KeyLimits) -> Self {
+        let JobSettings { queue, attempts, lifetime, result_patience, .. } = *jobs;
+        Self { queue, of_owner: keys.jobs, attempts, lifetime, result_patience }
+    }
+}
+
+impl Nats {
+    /// Connects, makes what is missing on the servers, and asks them what time it is. `results`: the bucket, for bodies of jobs.
+    ///
+    /// # Errors
+    /// When no server can be reached within half a minute, refuses us, or has no JetStream.
+    pub async fn connect(settings: &Settings, results: Results) -> Result<Self, StoreError> {
+        let nats = &settings.nats;
+        let place = format!("NATS at {} (TENTER_NATS_URL)", nats.servers.iter().collect::<Vec<_>>().join(", "));
+        let failed = |reason: String| StoreError::Failed { place: place.clone(), reason };
+        let client = connect(nats).await.map_err(failed)?;
+        let context = ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
+        let rules = Rules::new(&settings.jobs, &settings.server.key_limits);
+        let layout = Layout::make(&context, nats, &rules).await.map_err(failed)?;
+        let clock = ServerClock::start(&layout.clock).await.map_err(failed)?;
+        let work = Puller::new(layout.worker.clone(), nats.ack_wait);
+        let hooks = Puller::new(layout.postman.clone(), nats.ack_wait);
+        let holder = uuid::Uuid::new_v4().simple().to_string();
+        Ok(Self(Arc::new(Inner {
+            client,
+            context,
+            layout,
+            clock,
+            index: Index::default(),
+            work,
+            under_way: UnderWay::default(),
+            hooks,
+            sending: Sending::default(),
+            results,
+            rules,
+            holder,
+            place,
+        })))
+    }
+
+    /// The servers' clock: the one by which all processes of a cluster tell times.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.as_clock()
+    }
+
+    fn now(&self) -> Moment {
+        Moment::now(&self.0.clock.as_clock())
+    }
+
+    fn failed(&self, what: &str, error: impl std::fmt::Display) -> StoreError {
+        StoreError::Failed { place: self.0.place.clone(), reason: format!("{what}: {error}") }
+    }
+
+    /// Refuses at once while there is no connection: the client would hold what is sent back until there is one, and say so
+    /// only after its time is over.
+    fn connected(&self) -> Result<(), StoreError> {
+        use async_nats::connection::State;
+        match self.0.client.connection_state() {
+            State::Connected => Ok(()),
+            State::Pending | State::Disconnected => Err(self.failed("not connected", "the client tries again by itself")),
+        }
+    }
+}
+
+async fn connect(settings: &NatsSettings) -> Result<Client, String> {
+    let mut options = ConnectOptions::new()
+        .name("tenter")
+        .connection_timeout(ANSWER)
+        .request_timeout(Some(ANSWER))
+        .reconnect_delay_callback(|tries| AGAIN * u32::try_from(tries.min(4)).unwrap_or(4))
+        .event_callback(|event| async move {
+            match event {
+                Event::Connected => tracing::info!("connected to NATS"),
+                Event::Disconnected => tracing::warn!("the connection to NATS is lost; trying again"),
+                event => tracing::debug!(%event, "NATS"),
+            }
+        });
+    match (settings.user.reveal(), settings.password.reveal()) {
+        (Some(user), Some(password)) => options = options.user_and_password(user.to_owned(), password.to_owned()),
+        (None, None) => {}
+        _ => return Err("set both TENTER_NATS_USER and TENTER_NATS_PASSWORD, or neither".into()),
+    }
+    if let Some(token) = settings.token.reveal() {
+        options = options.token(token.to_owned());
+    }
+    if let Some(file) = &settings.credentials {
+        let read = options.credentials_file(file).await;
+        options = read.map_err(|error| format!("{} (TENTER_NATS_CREDS): {error}", file.display()))?;
+    }
+    if let Some(file) = &settings.tls_ca {
+        options = options.add_root_certificates(file.clone());
+    }
+    match (&settings.tls_certificate, &settings.tls_key) {
+        (Some(certificate), Some(key)) => options = options.add_client_certificate(certificate.clone(), key.clone()),
+        (None, None) => {}
+        _ => return Err("set both TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY, or neither".into()),
+    }
+    let servers: Vec<_> = settings.servers.iter().map(str::to_owned).collect();
+    let begun = Instant::now();
+    loop {
+        let error = match options.clone().connect(&servers[..]).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse, Tls};
+        let lasting = matches!(error.kind(), Authentication | AuthorizationViolation | ServerParse | Tls);
+        if lasting || begun.elapsed() > FIRST_CONNECTION {
+            return Err(error.to_string());
+        }
+        tracing::warn!(%error, "cannot connect to NATS yet; trying again");
+        tokio::time::sleep(AGAIN).await;
+    }
+}

@@ -1,0 +1,124 @@
+//! What may happen to a job, in whatever order its workers are heard of.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::jobs::moment::Moment;
+
+const LIFETIME: Duration = Duration::from_secs(100);
+const REST: Duration = Duration::from_secs(1);
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
+}
+
+fn record() -> Record {
+    let id = JobId::parse("fp1f2rtva").expect("an id");
+    let job = NewJob {
+        owner: "shop".into(),
+        body: Bytes::new(),
+        extension: "png",
+        webhook: Some("http://hook.test/".into()),
+        link_base: "http://here".into(),
+        idempotency: None,
+        traceparent: None,
+    };
+    let body = serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}}));
+    let birth = Birth { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: body.expect("one"), sequence: 3, now: at(0) };
+    Record::new(&job, birth)
+}
+
+fn done() -> Outcome {
+    Outcome::Done("http://bucket/a.png".into())
+}
+
+fn events(record: &Record) -> Vec<(&'static str, &'static str)> {
+    record.deliveries.iter().map(|it| (it.event.as_str(), it.status.as_str())).collect()
+}
+
+#[test]
+fn job_is_begun_and_done_and_its_receiver_told() {
+    let mut record = record();
+    let ticket = record.begin("one", at(1));
+    assert_eq!((record.status, record.attempts, record.file_of(1).as_str()), (Status::Progress, 1, "fp1f2rtva-7-1.png"));
+    assert!(record.set_progress(&ticket, 50.0, at(2)));
+    assert!(record.finish(&ticket, done(), "paint 1 ms\n", LIFETIME, at(3)));
+    let job = record.job().expect("a job");
+    assert_eq!((job.status, job.progress, job.output.as_deref()), (Status::Done, 100.0, Some("http://bucket/a.png")));
+    assert_eq!(job.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
+    assert_eq!((record.file.as_deref(), record.body.is_none()), (Some("fp1f2rtva-7-1.png"), true));
+    assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
+    assert!(!record.has_expired(at(102)) && record.has_expired(at(103)));
+    assert!(record.finish(&ticket, done(), "", LIFETIME, at(4)), "said again, because the answer was lost");
+}
+
+#[test]
+fn first_result_counts_whoever_brings_it() {
+    let mut record = record();
+    let dead = record.begin("one", at(1));
+    record.lost(3, REST, LIFETIME, at(30));
+    assert_eq!((record.status, record.due), (Status::Scheduled, at(31).micros()));
+    let second = record.begin("two", at(31));
+    assert!(!record.clone().finish(&dead, Outcome::Error("no network".into()), "", LIFETIME, at(32)), "cut off");
+    assert!(record.finish(&dead, done(), "", LIFETIME, at(32)), "it lived after all");
+    assert!(!record.finish(&second, done(), "", LIFETIME, at(33)));
+    assert_eq!(record.file.as_deref(), Some("fp1f2rtva-7-1.png"));
+    assert_eq!(record.leftovers(false), ["fp1f2rtva-7-2.png"], "the loser's file goes");
+    assert_eq!(record.leftovers(true).len(), 2);
+}
+
+#[test]
+fn job_whose_workers_die_is_given_up_after_three() {
+    let mut record = record();
+    for attempt in 1..=3 {
+        assert_eq!(record.begin("one", at(attempt)).attempt, attempt as u32);
+        record.lost(3, REST, LIFETIME, at(attempt));
+    }
+    assert_eq!(record.status, Status::Error);
+    let job = record.job().expect("a job");
+    assert_eq!(job.error, "given up: its worker died 3 times while it rendered this (TENTER_JOB_ATTEMPTS)");
+    assert_eq!(events(&record).last(), Some(&("job.error", "pending")));
+    assert_eq!(record.leftovers(false).len(), 3);
+}
+
+#[test]
+fn handed_back_uncounted_is_like_new_and_its_file_is_still_known() {
+    let mut record = record();
+    let ticket = record.begin("one", at(1));
+    let why = HandBack { after: Duration::from_secs(5), counts: false, note: "bucket down".into() };
+    assert!(record.hand_back(&ticket, &why, at(2)));
+    assert_eq!((record.status, record.attempts, record.due), (Status::Scheduled, 0, at(7).micros()));
+    assert!(!record.hand_back(&ticket, &why, at(2)), "once");
+    assert_eq!(record.leftovers(true), ["fp1f2rtva-7-1.png"]);
+}
+
+#[test]
+fn record_stays_small_whatever_is_logged() {
+    let mut record = record();
+    for attempt in 0..30 {
+        let ticket = record.begin("one", at(attempt));
+        let why = HandBack { after: Duration::ZERO, counts: false, note: "x".repeat(5000) };
+        assert!(record.hand_back(&ticket, &why, at(attempt)));
+    }
+    let ticket = record.begin("one", at(99));
+    record.finish(&ticket, Outcome::Error("é".repeat(40_000)), "", LIFETIME, at(100));
+    let bytes = serde_json::to_vec(&record).expect("JSON").len();
+    assert!(bytes < 900_000, "{bytes} bytes, and NATS takes 1 MB");
+    assert!(record.job().expect("a job").logs.ends_with("… the log is cut here\n"));
+}
+
+#[test]
+fn webhook_follows_its_schedule_and_a_superseded_one_does_not_come_back() {
+    let mut record = record();
+    record.begin("one", at(1));
+    let again = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(5)) };
+    record.deliveries[0].tried(&again, at(2));
+    assert_eq!((record.deliveries[0].next, record.deliveries[0].attempts), (at(7).micros(), 1));
+    record.finish(&record.ticket(), done(), "", LIFETIME, at(3));
+    record.deliveries[0].tried(&again, at(4));
+    assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
+    record.deliveries[1].tried(&Tried { answer: Some(200), error: String::new(), then: Then::Delivered }, at(5));
+    assert!(record.pending().is_none());
+    record.deliveries[1].again(at(6));
+    assert_eq!(record.pending().map(|it| it.attempts), Some(0));
+}
