@@ -52,7 +52,9 @@ fn value(yaml: &YamlOwned, file: &str) -> Value {
                 assert_eq!(before, None, "{file}: {name} stands there twice");
             }
             if let Some(Value::Object(base)) = object.remove("<<") {
-                base.into_iter().for_each(|(name, member)| drop(object.entry(name).or_insert(member)));
+                for (name, member) in base {
+                    object.entry(name).or_insert(member);
+                }
             }
             Value::Object(object)
         }
