@@ -1,23 +1,15 @@
 //! The built program: what it prints, what it writes, and how it ends.
 
+#[path = "support/command.rs"]
+mod command;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
-#[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
-fn tenter(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
-    // The tester's own settings must not decide what is tested.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENTER_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(folder);
-    // Mesa's layer that chooses among adapters writes to standard error by itself.
-    command.env("NODEVICE_SELECT", "1");
-    command
-}
+use command::tenter;
 
 /// A folder with `design.json`: two pages of 30 × 20 px.
 fn folder() -> tempfile::TempDir {

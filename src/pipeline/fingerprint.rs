@@ -257,10 +257,18 @@ fn is_fused() -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use serde_json::json;
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::assets::{AssetKind, AssetRequest};
+    use crate::config::{RasterizerChoice, Settings};
+    use crate::options::RenderOptions;
+    use crate::paint::{CpuRasterizer, FramePlan, GpuReport, PaintError, Painted, Rasterizer, Report, SurfaceLimits};
+    use crate::pipeline::{Engine, Pages, RenderRequest, RenderedPage, format_for};
+    use crate::pool::Pool;
 
     fn requests(urls: &[&str]) -> AssetRequests {
         let mut requests = AssetRequests::default();
@@ -307,6 +315,71 @@ mod tests {
         // The same length and middle: the second is not taken for the first.
         let like = format!("{}b", &one[..one.len() - 1]);
         assert_ne!(of(&like, &["", &one]), of(&one, &["", &one]));
+    }
+
+    /// A GPU that loses every other page: the CPU paints those, and as it is the CPU all the same, the others too.
+    struct Faulty {
+        cpu: CpuRasterizer,
+        pages: AtomicUsize,
+    }
+
+    impl Rasterizer for Faulty {
+        fn name(&self) -> &'static str {
+            "gpu"
+        }
+
+        fn limits(&self) -> SurfaceLimits {
+            self.cpu.limits()
+        }
+
+        fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
+            let painted = self.cpu.submit(plan);
+            if self.pages.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+                return painted;
+            }
+            let (tell, told) = oneshot::channel();
+            tokio::spawn(async move {
+                let painted = painted.await.expect("an answer").map(|painted| Painted { by: "gpu0", ..painted });
+                tell.send(painted).expect("somebody waits");
+            });
+            told
+        }
+
+        fn report(&self) -> Report {
+            let gpu = GpuReport { name: "gpu0", adapter: "NVIDIA H100".into(), ..GpuReport::default() };
+            Report { gpus: vec![gpu], ..Report::default() }
+        }
+    }
+
+    async fn page(engine: &Engine, format: &str) -> RenderedPage {
+        let options = RenderOptions { reproducible: true, format: Some(format.into()), ..RenderOptions::default() };
+        let format = format_for(None, &options).expect("known");
+        let design = json!({"width": 20, "height": 10, "pages": [{"background": "tomato"}, {"background": "teal"}]});
+        let pages = Pages::of(&options, format);
+        let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
+        engine.render(request).await.expect("a file").pages.remove(0)
+    }
+
+    #[tokio::test]
+    async fn fingerprint_names_who_painted_and_not_who_should_have() {
+        let mut settings = Settings::default();
+        settings.render.rasterizer = RasterizerChoice::Cpu;
+        let plain = Engine::new(&settings).expect("an engine");
+        let pool = Arc::new(Pool::new(1).expect("a thread"));
+        let faulty = Faulty { cpu: CpuRasterizer::new(pool.clone(), &settings.paint), pages: AtomicUsize::new(0) };
+        let rooms = Rooms::painted_by(Box::new(faulty), &settings, &pool).expect("rooms");
+        let faulty = Engine::in_rooms(rooms, &settings, pool);
+
+        let of_cpu = page(&plain, "png").await;
+        let (lost, painted) = (page(&faulty, "png").await, page(&faulty, "png").await);
+        assert_eq!((lost.rasterizer, painted.rasterizer), ("cpu", "gpu0"));
+        assert_eq!((lost.fingerprint, lost.bytes), (of_cpu.fingerprint, of_cpu.bytes));
+        assert_ne!(painted.fingerprint, of_cpu.fingerprint);
+        // The first page of each document is lost, the second painted.
+        let (of_cpu, mixed) = (page(&plain, "pdf").await, page(&faulty, "pdf").await);
+        assert_eq!((of_cpu.rasterizer, mixed.rasterizer), ("cpu", "gpu0"));
+        assert_ne!(mixed.fingerprint, of_cpu.fingerprint);
+        assert_eq!(page(&faulty, "pdf").await.fingerprint, mixed.fingerprint);
     }
 
     #[test]

@@ -62,10 +62,15 @@ impl Engine {
     /// In words for an operator: a rasterizer that is not built, fonts that cannot be read, a wrong network.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(settings.render.threads)?);
-        let rooms = Arc::new(Rooms::new(settings, &pool)?);
+        let rooms = Rooms::new(settings, &pool)?;
+        Ok(Self::in_rooms(rooms, settings, pool))
+    }
+
+    fn in_rooms(rooms: Rooms, settings: &Settings, pool: Arc<Pool>) -> Self {
+        let rooms = Arc::new(rooms);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
         let (deadline, counts) = (settings.render.deadline, PipelineCounts::new());
-        Ok(Self(Arc::new(Inner { pool, admission, deadline, rooms, counts })))
+        Self(Arc::new(Inner { pool, admission, deadline, rooms, counts }))
     }
 
     /// What paints as a rule: `cpu`, `gpu`. Each page says what painted it: [`RenderedPage::rasterizer`].

@@ -54,11 +54,18 @@ const SVG_FAMILY: &str = "Liberation Sans";
 
 impl Rooms {
     pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
+        Self::painted_by(rasterizer(settings, pool)?, settings, pool)
+    }
+
+    pub(super) fn painted_by(
+        rasterizer: Box<dyn Rasterizer>,
+        settings: &Settings,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, Error> {
         let library = Arc::new(FontLibrary::new(&settings.fonts)?);
         let loader = Arc::new(Loader::new(&settings.assets, pool.clone())?);
         let web_fonts = GoogleFonts::new(&settings.fonts, loader.clone())?;
         let in_svg = library.clone();
-        let rasterizer = rasterizer(settings, pool)?;
         let gpus = rasterizer.report().gpus.into_iter();
         Ok(Self {
             design_limits: settings.design.clone(),

@@ -4,6 +4,8 @@
 //! `json`, `numbers`, `texts`, `files`, `bombs`, `templates`, `addresses` and `svgs` go through the real router; `program` and
 //! `wire` ask the built program, where memory, signals and sockets matter; `mutants` changes small designs at random and renders them.
 
+#[path = "../support/command.rs"]
+mod command;
 #[path = "../support/mutate.rs"]
 mod mutate;
 #[path = "../support/service.rs"]

@@ -2,27 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::command::tenter;
 use super::*;
 
 pub(super) const MIB: usize = 1 << 20;
-
-#[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
-fn tenter(folder: &std::path::Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
-    // The tester's own settings must not decide what is tested.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENTER_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(folder);
-    // Mesa's layer that chooses among adapters writes to standard error by itself.
-    command.env("NODEVICE_SELECT", "1");
-    command
-}
 
 /// The most memory that `child` had up to now, in bytes; `None` once it has ended.
 fn peak(child: &Child) -> Option<usize> {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+#[path = "command.rs"]
+mod command;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -10,6 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use command::tenter;
 
 /// Settings of a service, and its folder, which outlives its processes.
 pub(crate) struct Program {
@@ -62,16 +67,9 @@ impl Program {
         self.folder.path()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
     fn spawn(&self) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
-        // The tester's own settings must not decide what is tested.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENTER_")) {
-            command.env_remove(name);
-        }
-        // Mesa's layer that chooses among adapters writes to standard error by itself.
-        command.env("NODEVICE_SELECT", "1");
-        command.arg(self.command).current_dir(self.folder.path()).stderr(Stdio::piped());
+        let mut command = tenter(self.folder());
+        command.arg(self.command).stderr(Stdio::piped());
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).spawn().expect("runs")
     }
 

@@ -1,0 +1,239 @@
+//! What `deploy/` says agrees with the program: settings and their values, arguments, ports, addresses of probes, times of stops.
+
+#[path = "support/command.rs"]
+mod command;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use saphyr::{LoadableYamlNode as _, ScalarOwned, YamlOwned};
+use serde_json::{Map, Value};
+
+/// Where the program says that it lives and that it is ready.
+const HEALTH: [&str; 4] = ["/livez", "/readyz", "/health/live", "/health/ready"];
+
+/// Every document of every file below `deploy/`, with the file's name.
+fn documents() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for folder in ["deploy", "deploy/kubernetes"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder's entry").path()).collect();
+        files.retain(|path| path.extension().is_some_and(|it| it == "yaml"));
+        files.sort();
+        for path in files {
+            let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).expect("UTF-8");
+            let parsed = YamlOwned::load_from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(!parsed.is_empty(), "{name} is empty");
+            found.extend(parsed.iter().map(|document| (name.clone(), value(document, &name))));
+        }
+    }
+    found
+}
+
+/// As JSON; `<<` takes in what the member's own do not have, as compose files mean it.
+fn value(yaml: &YamlOwned, file: &str) -> Value {
+    match yaml {
+        YamlOwned::Value(scalar) => match scalar {
+            ScalarOwned::Null => Value::Null,
+            ScalarOwned::Boolean(flag) => (*flag).into(),
+            ScalarOwned::Integer(number) => (*number).into(),
+            ScalarOwned::FloatingPoint(number) => number.into_inner().into(),
+            ScalarOwned::String(text) => text.as_str().into(),
+        },
+        YamlOwned::Sequence(entries) => entries.iter().map(|entry| value(entry, file)).collect(),
+        YamlOwned::Mapping(members) => {
+            let mut object = Map::new();
+            for (name, member) in members {
+                let Value::String(name) = value(name, file) else { panic!("{file}: a name that is no text") };
+                let before = object.insert(name.clone(), value(member, file));
+                assert_eq!(before, None, "{file}: {name} stands there twice");
+            }
+            if let Some(Value::Object(base)) = object.remove("<<") {
+                for (name, member) in base {
+                    object.entry(name).or_insert(member);
+                }
+            }
+            Value::Object(object)
+        }
+        other => panic!("{file}: cannot read {other:?}"),
+    }
+}
+
+/// One container that runs our program.
+struct Ours {
+    file: String,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+    /// Until it is killed.
+    grace_s: f64,
+    /// Kubernetes' own description.
+    container: Option<Value>,
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().expect("a list").iter().map(|it| it.as_str().expect("text").to_owned()).collect()
+}
+
+fn of_pairs(members: &Value) -> BTreeMap<String, String> {
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    members.as_object().expect("an object").iter().map(|(name, it)| (name.clone(), text(it))).collect()
+}
+
+fn ours() -> Vec<Ours> {
+    let documents = documents();
+    let mut shared = BTreeMap::new();
+    for (_, document) in documents.iter().filter(|(_, it)| it["metadata"]["name"] == "tenter") {
+        match document["kind"].as_str() {
+            Some("ConfigMap") => shared.extend(of_pairs(&document["data"])),
+            Some("Secret") => shared.extend(of_pairs(&document["stringData"])),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for (file, document) in &documents {
+        let pod = &document["spec"]["template"]["spec"];
+        for container in pod["containers"].as_array().into_iter().flatten().filter(|it| it["name"] == "tenter") {
+            let mut environment = shared.clone();
+            for entry in container["env"].as_array().into_iter().flatten() {
+                let text = |key: &str| entry[key].as_str().unwrap_or_else(|| panic!("{file}: {entry}")).to_owned();
+                environment.insert(text("name"), text("value"));
+            }
+            found.push(Ours {
+                file: file.clone(),
+                arguments: texts(&container["args"]),
+                environment,
+                grace_s: pod["terminationGracePeriodSeconds"].as_f64().expect("a time"),
+                container: Some(container.clone()),
+            });
+        }
+        for service in document["services"].as_object().into_iter().flat_map(Map::values) {
+            if service["image"].as_str().is_some_and(|image| image.starts_with("tenter")) {
+                let grace = service["stop_grace_period"].as_str().expect("a time").trim_end_matches('s');
+                found.push(Ours {
+                    file: file.clone(),
+                    arguments: texts(&service["command"]),
+                    environment: of_pairs(&service["environment"]),
+                    grace_s: grace.parse().expect("seconds"),
+                    container: None,
+                });
+            }
+        }
+    }
+    assert_eq!(found.len(), 5, "front end and two kinds of workers in Kubernetes, front end and worker in compose");
+    found
+}
+
+/// The program with these settings and no others, in a folder that has nothing.
+fn with(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    command::tenter(folder.path()).envs(environment).args(arguments).output().expect("runs")
+}
+
+#[test]
+fn manifests_name_settings_that_exist_with_values_that_are_accepted() {
+    for Ours { file, environment, .. } in ours() {
+        let known: Vec<_> = tenter::config::SETTINGS.iter().map(|it| it.name).collect();
+        for name in environment.keys().filter(|name| name.starts_with("TENTER_")) {
+            assert!(known.contains(&name.as_str()), "{file}: no setting is called {name}");
+        }
+        let output = with(&environment, &["settings"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{file}: {told}");
+    }
+}
+
+/// With `--help` at the end, nothing is started, and what stands before it is read all the same.
+#[test]
+fn manifests_pass_arguments_that_are_accepted() {
+    let wrong = with(&BTreeMap::new(), &["serve", "--no-such-flag", "--help"]);
+    assert_eq!(wrong.status.code(), Some(2), "wrong arguments are found this way");
+    for Ours { file, arguments, environment, .. } in ours() {
+        let [role, flag, url] = &arguments[..] else { panic!("{file}: {arguments:?}") };
+        let output = with(&environment, &[role, flag, url, "--help"]);
+        assert!(output.status.success(), "{file}: {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(["serve", "worker"].contains(&role.as_str()) && flag == "--queue", "{file}: {arguments:?}");
+        assert_eq!(Some(url), environment.get("TENTER_NATS_URL"), "{file}: two addresses of one queue");
+    }
+}
+
+#[test]
+fn manifests_let_stops_take_their_time() {
+    for Ours { file, environment, grace_s, .. } in ours() {
+        let stop_grace = environment["TENTER_STOP_GRACE"].trim_end_matches(" s").parse::<f64>().expect("seconds");
+        assert!(grace_s > stop_grace, "{file}: killed after {grace_s} s, and stops for up to {stop_grace} s");
+    }
+}
+
+#[test]
+fn manifests_probe_what_listens() {
+    for Ours { file, environment, container, .. } in ours() {
+        let Some(container) = container else { continue };
+        let port = environment["TENTER_LISTEN"].rsplit(':').next().expect("a port").parse::<u64>().expect("a number");
+        let ports = container["ports"].as_array().expect("a list");
+        let named: BTreeMap<_, _> =
+            ports.iter().map(|it| (it["name"].as_str(), it["containerPort"].as_u64())).collect();
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            let call = &container[probe]["httpGet"];
+            assert!(HEALTH.contains(&call["path"].as_str().expect("a path")), "{file}: {probe}");
+            assert_eq!(named.get(&call["port"].as_str()), Some(&Some(port)), "{file}: {probe}");
+        }
+    }
+    // Services lead to ports that some container of ours, or NATS, has.
+    let documents = documents();
+    for (file, service) in documents.iter().filter(|(_, it)| it["kind"] == "Service") {
+        let app = &service["spec"]["selector"]["app"];
+        let pods = documents.iter().filter(|(_, it)| it["spec"]["template"]["metadata"]["labels"]["app"] == *app);
+        let containers = pods.flat_map(|(_, it)| it["spec"]["template"]["spec"]["containers"].as_array()).flatten();
+        let names: Vec<_> = containers.flat_map(|it| it["ports"].as_array()).flatten().map(|it| &it["name"]).collect();
+        for port in service["spec"]["ports"].as_array().expect("a list") {
+            assert!(names.contains(&&port["targetPort"]), "{file}: {port}");
+        }
+    }
+}
+
+#[test]
+fn manifests_run_as_nobody_on_what_cannot_be_written() {
+    let documents = documents();
+    let mut seen = 0;
+    for (file, document) in &documents {
+        let pod = &document["spec"]["template"]["spec"];
+        for container in pod["containers"].as_array().into_iter().flatten() {
+            seen += 1;
+            let context = &container["securityContext"];
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{file}");
+            assert!(pod["securityContext"]["runAsUser"].as_u64().is_some_and(|user| user > 0), "{file}");
+            assert_eq!(context["readOnlyRootFilesystem"], true, "{file}");
+            assert_eq!(context["allowPrivilegeEscalation"], false, "{file}");
+            assert_eq!(context["capabilities"]["drop"][0], "ALL", "{file}");
+            assert!(container["resources"]["limits"]["memory"].is_string(), "{file}");
+        }
+    }
+    assert_eq!(seen, 4, "front end, two kinds of workers, NATS");
+}
+
+#[test]
+fn manifests_scale_workers_by_the_stream_that_they_work_on() {
+    let documents = documents();
+    let of_kind = |kind: &str| documents.iter().map(|(_, it)| it).filter(|it| it["kind"] == kind).collect::<Vec<_>>();
+    let names: Vec<_> = of_kind("Deployment").iter().map(|it| it["metadata"]["name"].clone()).collect();
+    let scalers = of_kind("ScaledObject");
+    assert_eq!(scalers.len(), 2);
+    for scaler in scalers {
+        assert!(names.contains(&scaler["spec"]["scaleTargetRef"]["name"]), "{scaler}");
+        let trigger = &scaler["spec"]["triggers"][0]["metadata"];
+        // jobs/nats/layout.rs, with TENTER_NATS_PREFIX as it is by default
+        assert_eq!((&trigger["stream"], &trigger["consumer"]), (&"tenter-work".into(), &"workers".into()));
+        let threshold = trigger["lagThreshold"].as_str().expect("KEDA wants text").parse::<u64>();
+        assert!(threshold.expect("a number") > 0);
+    }
+    let budgets: Vec<_> =
+        of_kind("PodDisruptionBudget").iter().map(|it| it["spec"]["selector"]["matchLabels"]["app"].clone()).collect();
+    for kind in ["Deployment", "StatefulSet"] {
+        for workload in of_kind(kind) {
+            assert!(budgets.contains(&workload["spec"]["selector"]["matchLabels"]["app"]), "{}", workload["metadata"]);
+        }
+    }
+}
