@@ -31,8 +31,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "assets", "text", "paint", "output", "error",
         ],
     ),
-    ("jobs", &["units", "report", "json", "config", "options", "assets", "output", "pipeline", "error"]),
-    ("server", &["units", "report", "json", "config", "options", "output", "pipeline", "jobs", "error"]),
+    ("jobs", &["units", "report", "json", "config", "rows", "options", "assets", "output", "pipeline", "error"]),
+    ("server", &["units", "report", "json", "config", "rows", "options", "output", "pipeline", "jobs", "error"]),
     (
         "cli",
         &[
