@@ -122,8 +122,16 @@ pub(super) struct Prepared {
 enum Asked {
     /// It was answered before.
     Before(Arc<Rendered>),
-    /// It has to be painted: with these fonts, and under this name for the next who asks.
-    New { fonts: Result<(Layouter, Vec<Warning>), FontError>, ingredients: Ingredients, question: Option<Question> },
+    /// It has to be painted.
+    New(Box<New>),
+}
+
+/// What painting an answer begins with.
+struct New {
+    fonts: Result<(Layouter, Vec<Warning>), FontError>,
+    ingredients: Ingredients,
+    /// Under which the answer is kept; `None` when it is not.
+    question: Option<Question>,
 }
 
 impl Session {
@@ -156,13 +164,13 @@ impl Session {
             move || ask(&rooms, &prepared, &loaded, &options, format, &at)
         });
         let total = prepared.pages.len();
-        let (fonts, ingredients, question) = match asked.await? {
+        let New { fonts, ingredients, question } = match asked.await? {
             Asked::Before(answer) => {
                 self.engine.0.counts.result_hits.inc();
                 self.progressed(total, total);
                 return Ok(Rendered { cache: CacheUse::Hit, ..(*answer).clone() });
             }
-            Asked::New { fonts, ingredients, question } => (fonts, ingredients, question),
+            Asked::New(new) => *new,
         };
         let cache = if rooms.results.is_on() { CacheUse::Miss } else { CacheUse::Off };
         if cache == CacheUse::Miss {
@@ -256,7 +264,7 @@ fn ask(
     if let Some(answer) = question.and_then(|question| rooms.results.get(&question)) {
         return Asked::Before(answer);
     }
-    Asked::New { fonts: fonts(rooms, prepared, loaded, options), ingredients, question }
+    Asked::New(Box::new(New { fonts: fonts(rooms, prepared, loaded, options), ingredients, question }))
 }
 
 /// The press that was asked for, where the format can hold inks.
