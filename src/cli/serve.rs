@@ -35,6 +35,8 @@ struct Parts {
     engine: Engine,
     results: Results,
     jobs: Jobs,
+    /// Held as long as anything is written there; `None` where nothing is.
+    folder: Option<DataFolder>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -67,7 +69,7 @@ fn embedded(settings: Settings) -> Result<Parts, Failure> {
     let results = Results::open(&settings.files, &folder).map_err(told)?;
     let engine = start_engine(&settings)?;
     let jobs = Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(told)?;
-    Ok(Parts { settings, engine, results, jobs })
+    Ok(Parts { settings, engine, results, jobs, folder: Some(folder) })
 }
 
 #[cfg(feature = "cluster")]
@@ -75,7 +77,7 @@ fn clustered(runtime: &Runtime, settings: Settings) -> Result<Parts, Failure> {
     let results = Results::shared(&settings.files).map_err(told)?;
     let engine = start_engine(&settings)?;
     let jobs = runtime.block_on(Jobs::join(&settings, engine.clone(), results.clone())).map_err(told)?;
-    Ok(Parts { settings, engine, results, jobs })
+    Ok(Parts { settings, engine, results, jobs, folder: None })
 }
 
 #[cfg(not(feature = "cluster"))]
@@ -89,7 +91,7 @@ fn told(error: impl std::fmt::Display) -> Failure {
 }
 
 async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
-    let Parts { settings, engine, results, jobs } = parts;
+    let Parts { settings, engine, results, jobs, folder: _held } = parts;
     let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await;
