@@ -15,7 +15,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = load(&arguments.settings)?;
     loaded.check_cluster()?;
     if loaded.settings.nats.servers.is_empty() {
-        let reason = "a worker takes jobs from a cluster: name its servers with --queue nats://host:4222 (TENTER_NATS_URL)";
+        let reason =
+            "a worker takes jobs from a cluster: name its servers with --queue nats://host:4222 (TENTER_NATS_URL)";
         return Err(Failure::Usage(reason.into()));
     }
     if loaded.settings.jobs.workers == 0 {

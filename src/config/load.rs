@@ -385,7 +385,10 @@ mod tests {
         let (mut given, _file) = given(&[("TENTER_QUEUE", "tls://a:4222, nats://b:4222")], None);
         let loaded = Settings::load(&given).expect("accepted");
         assert_eq!(loaded.settings.nats.servers.iter().collect::<Vec<_>>(), ["tls://a:4222", "nats://b:4222"]);
-        assert_eq!((loaded.source("TENTER_QUEUE"), loaded.source("TENTER_NATS_URL")), (Source::Default, Source::Environment));
+        assert_eq!(
+            (loaded.source("TENTER_QUEUE"), loaded.source("TENTER_NATS_URL")),
+            (Source::Default, Source::Environment)
+        );
         let refused = loaded.check_cluster().expect_err("no bucket").to_string();
         assert!(refused.starts_with("TENTER_RESULTS: found nothing, while jobs are on tls://a:4222"), "{refused}");
         given.flags = vec![("TENTER_QUEUE", "7".into()), ("TENTER_QUEUE", "nats://c".into())];

@@ -34,7 +34,8 @@ fn job_is_accepted_here_rendered_there_and_told_everywhere() {
     assert_eq!(told.job(), job, "field for field");
     let on_record = until("the delivery is on record", || {
         let listed = fronts[1].get(&format!("/api/renders/{id}/deliveries")).json();
-        listed["deliveries"].as_array()?.iter().find(|it| it["status"] == "delivered").cloned()
+        let done = listed["deliveries"].as_array()?.iter().find(|it| it["event"] == "job.done").cloned();
+        done.filter(|it| it["status"] == "delivered")
     });
     assert_eq!(on_record["id"], told.header("x-tenter-delivery"));
     for path in ["/livez", "/readyz", "/metrics"] {
@@ -50,8 +51,14 @@ fn same_key_at_two_front_ends_makes_one_job() {
     let Some(cluster) = Cluster::start() else { return };
     let fronts = [cluster.program("serve").start(), cluster.program("serve").start()];
     let ids: BTreeSet<String> = std::thread::scope(|scope| {
-        let calls: Vec<_> =
-            (0..16).map(|at| scope.spawn({ let front = &fronts[at % 2]; move || submit(front, "storm", &small(1)) })).collect();
+        let calls: Vec<_> = (0..16)
+            .map(|at| {
+                scope.spawn({
+                    let front = &fronts[at % 2];
+                    move || submit(front, "storm", &small(1))
+                })
+            })
+            .collect();
         calls.into_iter().map(|it| it.join().expect("no panic").expect("accepted")).collect()
     });
     assert_eq!(ids.len(), 1);
@@ -66,7 +73,14 @@ fn same_key_at_two_front_ends_makes_one_job() {
 #[test]
 fn limits_hold_over_all_front_ends() {
     let Some(cluster) = Cluster::start() else { return };
-    let front = || cluster.program("serve").with("TENTER_JOB_QUEUE", "5").with("TENTER_KEY_JOBS", "3").with("TENTER_KEYS", "a=one,b=two").start();
+    let front = || {
+        cluster
+            .program("serve")
+            .with("TENTER_JOB_QUEUE", "5")
+            .with("TENTER_KEY_JOBS", "3")
+            .with("TENTER_KEYS", "a=one,b=two")
+            .start()
+    };
     let fronts = [front(), front()];
     let create = |at: usize, key: &str| {
         let headers = format!("authorization: Bearer {key}\r\n");
@@ -78,10 +92,17 @@ fn limits_hold_over_all_front_ends() {
     }
     let refused = create(3, "one");
     assert_eq!(refused.status, 429);
-    assert!(refused.head.contains("retry-after:") && refused.json()["error"].as_str().is_some_and(|it| it.contains("TENTER_KEY_JOBS")));
+    assert!(
+        refused.head.contains("retry-after:")
+            && refused.json()["error"].as_str().is_some_and(|it| it.contains("TENTER_KEY_JOBS"))
+    );
     assert_eq!((create(0, "two").status, create(1, "two").status), (200, 200));
     let refused = create(2, "two");
-    assert!(refused.status == 429 && refused.json()["error"].as_str().is_some_and(|it| it.contains("TENTER_JOB_QUEUE")), "{}", refused.json());
+    assert!(
+        refused.status == 429 && refused.json()["error"].as_str().is_some_and(|it| it.contains("TENTER_JOB_QUEUE")),
+        "{}",
+        refused.json()
+    );
     // What ends makes room.
     let _worker = cluster.program("worker").start();
     until("there is room", || (create(0, "one").status == 200).then_some(()));
@@ -96,9 +117,17 @@ fn pictures_inside_designs_go_through_the_bucket_and_come_out_whole() {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 128, 128);
     encoder.set_color(png::ColorType::Rgb);
-    let noise: Vec<u8> = (0..128 * 128 * 3_u64).map(|it| (it.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 56) as u8
+    };
+    let noise: Vec<u8> = (0..128 * 128 * 3).map(|_| random()).collect();
     encoder.write_header().and_then(|mut it| it.write_image_data(&noise)).expect("a picture");
-    let src = format!("data:image/png;base64,{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &bytes));
+    let src =
+        format!("data:image/png;base64,{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &bytes));
     assert!(src.len() > 16 << 10, "{}", src.len());
     let image = json!({"type": "image", "src": src, "width": 128, "height": 128});
     let body = json!({"design": {"width": 128, "height": 128, "pages": [{"children": [image]}]}});
@@ -111,7 +140,8 @@ fn pictures_inside_designs_go_through_the_bucket_and_come_out_whole() {
         let (_, there) = follow(job["output"].as_str().expect("a link"));
         assert!(there == here.body, "the same picture, {} and {} bytes", there.len(), here.body.len());
     }
-    let request = "GET /pictures?list-type=2&prefix=tenter/test/blobs/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request =
+        "GET /pictures?list-type=2&prefix=tenter/test/blobs/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let listed = String::from_utf8_lossy(&exchange(cluster.bucket.server_address, request)).into_owned();
     assert_eq!(listed.matches("<Key>").count(), 1, "one blob for both: {listed}");
 }
@@ -121,10 +151,14 @@ fn servers_away_are_503_until_they_are_back_and_jobs_are_still_there() {
     let Some(mut cluster) = Cluster::start() else { return };
     let front = cluster.program("serve").start();
     let worker = cluster.program("worker").with("TENTER_JOB_WORKERS", "1").start();
-    until("all are ready", || (front.get("/readyz").status == 200 && worker.get("/readyz").status == 200).then_some(()));
+    until("all are ready", || {
+        (front.get("/readyz").status == 200 && worker.get("/readyz").status == 200).then_some(())
+    });
     let ids: Vec<_> = (0..20).map(|at| submit(&front, &format!("{at}"), &small(at)).expect("accepted")).collect();
     cluster.nats.kill();
-    until("readiness says so", || (front.get("/readyz").status == 503 && worker.get("/readyz").status == 503).then_some(()));
+    until("readiness says so", || {
+        (front.get("/readyz").status == 503 && worker.get("/readyz").status == 503).then_some(())
+    });
     let refused = front.post("/api/renders", &small(0));
     assert!(refused.status == 503 && refused.head.contains("retry-after:"), "{}", refused.head);
     assert_eq!(front.get("/livez").status, 200, "nobody is to start it anew for that");
@@ -133,7 +167,9 @@ fn servers_away_are_503_until_they_are_back_and_jobs_are_still_there() {
     for id in &ids {
         assert_eq!(ended(&front, id)["status"], "done");
     }
-    until("all are ready", || (front.get("/readyz").status == 200 && worker.get("/readyz").status == 200).then_some(()));
+    until("all are ready", || {
+        (front.get("/readyz").status == 200 && worker.get("/readyz").status == 200).then_some(())
+    });
 }
 
 #[test]

@@ -48,7 +48,9 @@ impl Program {
     /// `tenter <command>`.
     pub(crate) fn of(command: &'static str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        Self { command, folder, settings: Vec::new() }.with("TENTER_LISTEN", "127.0.0.1:0").with("TENTER_LOG_FORMAT", "json")
+        Self { command, folder, settings: Vec::new() }
+            .with("TENTER_LISTEN", "127.0.0.1:0")
+            .with("TENTER_LOG_FORMAT", "json")
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {

@@ -103,7 +103,8 @@ impl JobStore for Nats {
             self.complete()?;
             let page = self.0.index.page(owner, offset, limit, self.now());
             let reading = page.ids.iter().map(|id| self.get(owner, id));
-            let found: Vec<Option<Job>> = stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
+            let found: Vec<Option<Job>> =
+                stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
             Ok(Listing { renders: found.into_iter().flatten().collect(), total: page.total })
         })
     }
@@ -174,7 +175,8 @@ impl JobStore for Nats {
     fn trash(&self, limit: u64) -> Answer<'_, Vec<String>> {
         Box::pin(async move {
             self.connected()?;
-            let failed = |error: &dyn std::error::Error| self.failed("cannot list results to remove", with_causes(error));
+            let failed =
+                |error: &dyn std::error::Error| self.failed("cannot list results to remove", with_causes(error));
             let now = self.now();
             let mut names = self.0.layout.trash.keys().await.map_err(|error| failed(&error))?;
             let mut due = Vec::new();
@@ -212,11 +214,11 @@ impl JobStore for Nats {
             self.connected()?;
             let failed = |error: &dyn std::error::Error| self.failed("cannot count jobs", with_causes(error));
             let workers = self.0.work.consumer().get_info().await.map_err(|error| failed(&error))?;
-            let hooks = self.0.layout.hooks.get_info().await.map_err(|error| failed(&error))?;
+            let hooks = self.0.hooks.consumer().get_info().await.map_err(|error| failed(&error))?;
             Ok(Counts {
                 scheduled: workers.num_pending,
                 progress: workers.num_ack_pending as u64,
-                deliveries: hooks.state.messages,
+                deliveries: hooks.num_pending + hooks.num_ack_pending as u64,
             })
         })
     }
@@ -256,7 +258,8 @@ impl Nats {
         let key = bodies::digest(format!("{owner}\0{}", call.key).as_bytes());
         let digest = hex(&call.digest);
         let keys = &self.0.layout.keys;
-        let failed = |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));
+        let failed =
+            |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));
         loop {
             self.connected()?;
             let entry = keys.entry(&key).await.map_err(|error| failed(&error))?;
@@ -271,7 +274,8 @@ impl Nats {
                 }
             };
             let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
-            let id = JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
+            let id =
+                JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
             let found = self.find(&id).await?;
             let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
             let same = before.digest == digest;

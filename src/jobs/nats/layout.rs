@@ -182,7 +182,10 @@ fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Confi
 async fn bucket_of(context: &Context, config: Config) -> Result<Store, String> {
     let name = config.name.trim_start_matches("KV_").to_owned();
     stream_of(context, config).await?;
-    context.get_key_value(&name).await.map_err(|error| format!("cannot open the bucket {name}: {}", with_causes(&error)))
+    context
+        .get_key_value(&name)
+        .await
+        .map_err(|error| format!("cannot open the bucket {name}: {}", with_causes(&error)))
 }
 
 /// The consumer called `name`, made or changed only where it is not as it should be.

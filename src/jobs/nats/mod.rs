@@ -173,7 +173,9 @@ impl Nats {
         use async_nats::connection::State;
         match self.0.client.connection_state() {
             State::Connected => Ok(()),
-            State::Pending | State::Disconnected => Err(self.failed("not connected", "the client tries again by itself")),
+            State::Pending | State::Disconnected => {
+                Err(self.failed("not connected", "the client tries again by itself"))
+            }
         }
     }
 }

@@ -194,7 +194,8 @@ impl Record {
     pub(super) fn lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
         let attempts = self.attempts;
         if attempts >= limit {
-            let error = format!("given up: its worker died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
+            let error =
+                format!("given up: its worker died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
             self.log(now, &error);
             return self.end(Outcome::Error(error), None, "", lifetime, now);
         }
@@ -210,7 +211,14 @@ impl Record {
     ///
     /// The first result counts, also that of an attempt which was taken for dead: whoever comes later finds the job done. An
     /// error counts from the latest attempt only: a machine that is cut off fails at everything.
-    pub(super) fn finish(&mut self, ticket: &Ticket, outcome: Outcome, logs: &str, lifetime: Duration, now: Moment) -> bool {
+    pub(super) fn finish(
+        &mut self,
+        ticket: &Ticket,
+        outcome: Outcome,
+        logs: &str,
+        lifetime: Duration,
+        now: Moment,
+    ) -> bool {
         let mine = self.file_of(ticket.attempt);
         let current = self.status == Status::Progress && self.attempts == ticket.attempt;
         match (&outcome, self.status.is_end()) {

@@ -35,7 +35,8 @@ impl Nats {
     }
 
     pub(super) fn read(&self, entry: &Entry) -> Result<Found, StoreError> {
-        let damaged = |reason: String| StoreError::Damaged { place: format!("{}, job {}", self.0.place, entry.key), reason };
+        let damaged =
+            |reason: String| StoreError::Damaged { place: format!("{}, job {}", self.0.place, entry.key), reason };
         let record: Record = serde_json::from_slice(&entry.value).map_err(|error| damaged(error.to_string()))?;
         if record.id != entry.key || JobId::parse(&record.id).is_none() {
             return Err(damaged(format!("it stands under another name: {}", record.id)));

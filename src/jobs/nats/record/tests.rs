@@ -24,7 +24,8 @@ fn record() -> Record {
         traceparent: None,
     };
     let body = serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}}));
-    let birth = Birth { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: body.expect("one"), sequence: 3, now: at(0) };
+    let birth =
+        Birth { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: body.expect("one"), sequence: 3, now: at(0) };
     Record::new(&job, birth)
 }
 
@@ -40,7 +41,10 @@ fn events(record: &Record) -> Vec<(&'static str, &'static str)> {
 fn job_is_begun_and_done_and_its_receiver_told() {
     let mut record = record();
     let ticket = record.begin("one", at(1));
-    assert_eq!((record.status, record.attempts, record.file_of(1).as_str()), (Status::Progress, 1, "fp1f2rtva-7-1.png"));
+    assert_eq!(
+        (record.status, record.attempts, record.file_of(1).as_str()),
+        (Status::Progress, 1, "fp1f2rtva-7-1.png")
+    );
     assert!(record.set_progress(&ticket, 50.0, at(2)));
     assert!(record.finish(&ticket, done(), "paint 1 ms\n", LIFETIME, at(3)));
     let job = record.job().expect("a job");
