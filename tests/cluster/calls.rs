@@ -34,7 +34,8 @@ fn job_is_accepted_here_rendered_there_and_told_everywhere() {
     assert_eq!(told.job(), job, "field for field");
     let on_record = until("the delivery is on record", || {
         let listed = fronts[1].get(&format!("/api/renders/{id}/deliveries")).json();
-        listed["deliveries"].as_array()?.iter().find(|it| it["status"] == "delivered").cloned()
+        let done = listed["deliveries"].as_array()?.iter().find(|it| it["event"] == "job.done").cloned();
+        done.filter(|it| it["status"] == "delivered")
     });
     assert_eq!(on_record["id"], told.header("x-tenter-delivery"));
     for path in ["/livez", "/readyz", "/metrics"] {
@@ -116,8 +117,14 @@ fn pictures_inside_designs_go_through_the_bucket_and_come_out_whole() {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 128, 128);
     encoder.set_color(png::ColorType::Rgb);
-    let noise: Vec<u8> =
-        (0..128 * 128 * 3_u64).map(|it| (it.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 56) as u8
+    };
+    let noise: Vec<u8> = (0..128 * 128 * 3).map(|_| random()).collect();
     encoder.write_header().and_then(|mut it| it.write_image_data(&noise)).expect("a picture");
     let src =
         format!("data:image/png;base64,{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &bytes));

@@ -40,6 +40,11 @@ fn within<T>(minutes: u32, what: &str, mut found: impl FnMut() -> Option<T>) -> 
     panic!("not within {minutes} minutes: {what}");
 }
 
+fn waiting(front: &Running) -> String {
+    let metrics = String::from_utf8_lossy(&front.get("/metrics").body).into_owned();
+    metrics.lines().filter(|line| line.starts_with("tenter_webhooks_waiting")).collect()
+}
+
 #[test]
 fn thousand_jobs_survive_kills_restarts_and_cuts() {
     let Some(mut cluster) = Cluster::start() else { return };
@@ -131,7 +136,23 @@ fn thousand_jobs_survive_kills_restarts_and_cuts() {
         }
         told
     };
-    let told = within(5, "no webhook is missing", || Some(told()).filter(|told| told.len() >= JOBS));
+    let missing = || {
+        let told = told();
+        let missing: Vec<_> = ids.iter().filter(|id| !told.contains_key(*id)).take(3).collect();
+        missing
+            .iter()
+            .map(|id| fronts[0].get(&format!("/api/renders/{id}/deliveries")).json().to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut seen = String::new();
+    let told = within(5, "no webhook is missing", || {
+        let now = missing().join("\n");
+        if now != seen {
+            println!("not told yet, and what is on record about it:\n{now}\n{}", waiting(&fronts[0]));
+            seen = now;
+        }
+        Some(told()).filter(|told| told.len() >= JOBS)
+    });
     assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), ids);
     assert!(told.values().all(|deliveries| deliveries.len() == 1), "one end a job, whoever tells it how often");
     let second = until("both front ends know the same", || Some(fronts[1].all_jobs()).filter(|it| it.len() == JOBS));

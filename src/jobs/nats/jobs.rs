@@ -214,11 +214,11 @@ impl JobStore for Nats {
             self.connected()?;
             let failed = |error: &dyn std::error::Error| self.failed("cannot count jobs", with_causes(error));
             let workers = self.0.work.consumer().get_info().await.map_err(|error| failed(&error))?;
-            let hooks = self.0.layout.hooks.get_info().await.map_err(|error| failed(&error))?;
+            let hooks = self.0.hooks.consumer().get_info().await.map_err(|error| failed(&error))?;
             Ok(Counts {
                 scheduled: workers.num_pending,
                 progress: workers.num_ack_pending as u64,
-                deliveries: hooks.state.messages,
+                deliveries: hooks.num_pending + hooks.num_ack_pending as u64,
                 ..Counts::default()
             })
         })

@@ -4,6 +4,7 @@
 //! sent under the same name, and happens once.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::kv::Operation;
@@ -26,6 +27,10 @@ use crate::jobs::store::StoreError;
 const BETWEEN_COUNTS: Duration = Duration::from_secs(15);
 /// Looks after which every unfinished job's message is looked up, whatever the counts say.
 const COUNTS_BEFORE_ALL: u32 = 40;
+/// Looks after which every overdue webhook's record is looked up: one message that nobody gets hides the lack of another.
+const COUNTS_BEFORE_HOOKS: u32 = 4;
+/// A watch that says nothing for so long is asked whether there was nothing to say.
+const SILENCE: Duration = Duration::from_secs(20);
 /// After the watch ended, before the next.
 const REST: Duration = Duration::from_secs(1);
 /// What deleted records leave is kept until every front end must have seen it.
@@ -46,14 +51,13 @@ impl Nats {
     /// Keeps the index, for ever.
     async fn watch(&self) {
         loop {
-            if let Err(error) = self.watch_once().await {
-                tracing::warn!(error, "cannot watch the records of jobs; trying again");
-            }
+            let Err(error) = self.watch_once().await;
+            tracing::warn!(error, "cannot watch the records of jobs; trying again");
             tokio::time::sleep(REST).await;
         }
     }
 
-    async fn watch_once(&self) -> Result<(), String> {
+    async fn watch_once(&self) -> Result<Infallible, String> {
         let records = &self.0.layout.records;
         let reached = self.0.index.reached();
         let mut news = match reached {
@@ -70,8 +74,16 @@ impl Nats {
                 next.map_err(|error| with_causes(&error))?
             }
         };
-        while let Some(entry) = news.next().await {
-            let entry = entry.map_err(|error| with_causes(&error))?;
+        loop {
+            let Ok(entry) = tokio::time::timeout(SILENCE, news.next()).await else {
+                // Nothing happened, or nobody told us.
+                let status = records.status().await.map_err(|error| with_causes(&error))?;
+                if status.info.state.last_sequence > self.0.index.reached() {
+                    return Err("it fell silent while jobs went on".into());
+                }
+                continue;
+            };
+            let entry = entry.ok_or("it ended")?.map_err(|error| with_causes(&error))?;
             if entry.operation == Operation::Put {
                 match self.read(&entry) {
                     Ok(Found { record, revision }) => self.0.index.saw(&record, revision),
@@ -83,7 +95,6 @@ impl Nats {
             }
             self.0.index.watched(entry.revision);
         }
-        Err("the watch ended".into())
     }
 
     /// Sends messages anew that are missing, for ever.
@@ -96,7 +107,7 @@ impl Nats {
             if let Err(error) = self.mend_jobs(round.is_multiple_of(COUNTS_BEFORE_ALL)).await {
                 tracing::warn!(%error, "cannot look for jobs without a message; trying again");
             }
-            if let Err(error) = self.mend_hooks().await {
+            if let Err(error) = self.mend_hooks(round.is_multiple_of(COUNTS_BEFORE_HOOKS)).await {
                 tracing::warn!(%error, "cannot look for webhooks without a message; trying again");
             }
         }
@@ -143,14 +154,14 @@ impl Nats {
         Ok(u64::from(self.send_anew(&found).await?))
     }
 
-    async fn mend_hooks(&self) -> Result<(), StoreError> {
+    async fn mend_hooks(&self, all: bool) -> Result<(), StoreError> {
         let telling = self.0.index.telling();
         if telling.is_empty() {
             return Ok(());
         }
         let there = self.0.layout.hooks.get_info().await;
         let there = there.map_err(|error| self.failed("cannot look into the stream", with_causes(&error)))?;
-        if there.state.messages >= telling.len() as u64 {
+        if !all && there.state.messages >= telling.len() as u64 {
             return Ok(());
         }
         for id in telling {
