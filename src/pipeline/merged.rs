@@ -21,6 +21,7 @@ use crate::assets::ContentHash;
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::pdf::{DocumentOptions, PaperScale, Writer};
+use crate::output::{Format, Pdf};
 use crate::report::{JsonPath, Problem, Warning};
 
 /// A document under way, which [`Session::add_to`] adds to and [`Session::finish_merged`] ends.
@@ -142,8 +143,8 @@ impl Session {
     /// is as it was, unless it is `Internal` from then on: a panic in the middle of a page leaves none that could be trusted.
     pub async fn add_to(&mut self, document: &mut Merged, request: RenderRequest) -> Result<Added, Error> {
         let rooms = self.engine.0.rooms.clone();
-        let format = request.format;
-        let mut ready = self.ready(request).await?;
+        let format: &'static dyn Format = &Pdf;
+        let mut ready = self.ready(RenderRequest { format, ..request }).await?;
         let begun = document.begin(self, &ready)?;
         let asked = self.work(Stage::Resolve, {
             let (rooms, prepared, loaded, options) =
