@@ -55,7 +55,26 @@ pub(super) fn options(
     })
 }
 
-fn scale(options: &RenderOptions, design: &Design) -> Result<PaperScale, Error> {
+/// What is of a whole document, by name in `exportOptions`: the first in which `part` differs from `all`. Which pages, and
+/// how they are drawn, may differ.
+pub(super) fn differing(all: &RenderOptions, part: &RenderOptions) -> Option<&'static str> {
+    let alike = [
+        ("pixelRatio", all.pixel_ratio == part.pixel_ratio),
+        ("quality", all.quality == part.quality),
+        ("dpi", all.dpi == part.dpi),
+        ("cropMarkSize", all.crop_mark_size == part.crop_mark_size),
+        ("vector", all.vector == part.vector),
+        ("color", all.color == part.color && all.black_text == part.black_text),
+        ("pdfx", all.pdf_standard == part.pdf_standard),
+        ("pdfa", all.pdf_archive == part.pdf_archive),
+        ("title", all.title == part.title),
+        ("creationDate", all.creation_date == part.creation_date),
+        ("reproducible", all.reproducible == part.reproducible),
+    ];
+    alike.iter().find(|(_, alike)| !alike).map(|(name, _)| *name)
+}
+
+pub(super) fn scale(options: &RenderOptions, design: &Design) -> Result<PaperScale, Error> {
     let dpi = options.dpi.unwrap_or(design.dpi);
     PaperScale::from_dpi(dpi).ok_or_else(|| {
         let message = format!("found the number {dpi}; accepted: px an inch that paper can have, such as 72 or 300");

@@ -126,6 +126,26 @@ impl Ingredients {
         list.fingerprint()
     }
 
+    /// For a document of many requests: of none yet.
+    pub(super) fn of_parts() -> Self {
+        let mut list = Self(Sha256::new());
+        list.text(SCHEME);
+        list.text("parts");
+        list
+    }
+
+    /// The pages of one more request follow, made of `part`. `painters`: of its pages, in order.
+    pub(super) fn add_part<'a>(&mut self, part: &Self, painters: impl ExactSizeIterator<Item = &'a str>) {
+        self.bytes(&part.0.clone().finalize());
+        self.count(painters.len());
+        painters.for_each(|painter| self.text(painter));
+    }
+
+    /// Something else that bytes depend on.
+    pub(super) fn add(&mut self, what: &str) {
+        self.text(what);
+    }
+
     /// What was asked for, to the letter: also what changes no byte and only warnings, or whether there is an answer at all.
     /// Not in it: who will paint, and when.
     pub(super) fn question(&self, options: &RenderOptions, at: &JsonPath) -> [u8; 32] {
@@ -300,6 +320,29 @@ mod tests {
         for other in [of(6, &["cpu", "pdf"]), of(5, &["pdf", "cpu"]), of(5, &["cpu"]), of(5, &["cpupdf"])] {
             assert_ne!(of(5, &["cpu", "pdf"]), other);
         }
+    }
+
+    #[test]
+    fn fingerprint_of_parts_knows_their_order_and_whose_pages_they_are() {
+        let part = |name: &str| {
+            let mut list = Ingredients(Sha256::new());
+            list.text(name);
+            list
+        };
+        let of = |parts: &[(&str, &[&str])]| {
+            let mut all = Ingredients::of_parts();
+            parts.iter().for_each(|(name, painters)| all.add_part(&part(name), painters.iter().copied()));
+            all.document(Timestamp::UNIX_EPOCH, std::iter::empty())
+        };
+        let list: &[(&str, &[&str])] = &[("a", &["cpu", "pdf"]), ("b", &["pdf"])];
+        assert_eq!(of(list), of(list));
+        let others: [&[(&str, &[&str])]; 4] = [
+            &[("b", &["pdf"]), ("a", &["cpu", "pdf"])],
+            &[("a", &["cpu"]), ("b", &["pdf", "pdf"])],
+            &[("a", &["cpu", "pdf"])],
+            &[("a", &["cpu", "pdf"]), ("b", &["pdf"]), ("b", &["pdf"])],
+        ];
+        others.iter().for_each(|other| assert_ne!(of(list), of(other)));
     }
 
     /// A long `data:` URL is told by its place among the requests, and a string like it that is none by its own letters.

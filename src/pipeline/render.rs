@@ -22,8 +22,9 @@ use crate::options::{ColorSpace, RenderOptions};
 use crate::output::{Format, Making};
 use crate::press::Inks;
 use crate::report::{JsonPath, Problem, Warning};
+use crate::scene::Page;
 use crate::text::Layouter;
-use crate::units::DeviceSize;
+use crate::units::{DeviceScale, DeviceSize};
 
 /// What to render.
 #[derive(Clone, Debug)]
@@ -118,9 +119,17 @@ pub(super) struct Prepared {
     families: Vec<FamilyUse>,
 }
 
-/// A request whose files are in hand.
+/// A request that was accepted and whose files are in hand.
+pub(super) struct Ready {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) loaded: Arc<Loaded>,
+    /// What the service decides where the caller does not is filled in.
+    pub(super) options: Arc<RenderOptions>,
+}
+
+/// What became of looking for an answer.
 enum Asked {
-    /// It was answered before.
+    /// It was given before.
     Before(Arc<Rendered>),
     /// It has to be painted.
     New(Box<New>),
@@ -128,11 +137,14 @@ enum Asked {
 
 /// What painting an answer begins with.
 struct New {
-    fonts: Result<(Layouter, Vec<Warning>), FontError>,
+    fonts: Fonts,
     ingredients: Ingredients,
     /// Under which the answer is kept; `None` when it is not.
     question: Option<Question>,
 }
+
+/// The fonts of a request, ready to lay texts out, and which were replaced.
+pub(super) type Fonts = Result<(Layouter, Vec<Warning>), FontError>;
 
 impl Session {
     /// Renders, stage by stage. Pages are resolved, painted and encoded one after the other, so that a design of many
@@ -142,22 +154,9 @@ impl Session {
     /// Whatever the stages refuse; see [`Error`].
     pub async fn render(&mut self, request: RenderRequest) -> Result<Rendered, Error> {
         let rooms = self.engine.0.rooms.clone();
-        let min_image_dpi = request.options.min_image_dpi.or(Some(rooms.min_image_dpi));
-        let options = Arc::new(RenderOptions { min_image_dpi, ..request.options.clone() });
-        let format = request.format;
-
-        let at = request.at.clone();
-        let prepared = self.work(Stage::Parse, {
-            let rooms = rooms.clone();
-            move || prepare(&rooms, request)
-        });
-        let prepared = Arc::new(prepared.await??);
-
-        let pins = self.pins.clone();
-        let loaded = rooms.load(&prepared.requests, &prepared.families, &options, pins.as_deref());
-        let loaded = self.wait_aside(Stage::Assets, loaded).await?;
-        check_images(&loaded.assets, &options)?;
-        let loaded = Arc::new(loaded);
+        let (format, at) = (request.format, request.at.clone());
+        let mut ready = self.ready(request).await?;
+        let Ready { prepared, loaded, options } = &ready;
 
         let asked = self.work(Stage::Resolve, {
             let (rooms, prepared, loaded, options) = (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
@@ -180,31 +179,16 @@ impl Session {
         let (mut layouter, substituted) = fonts?;
         warnings.extend(substituted);
 
-        let mut sink = Sink::begin(format, &prepared, &options, rooms.rasterizer.limits(), ingredients)?;
-        let options = Arc::new(RenderOptions { pixel_ratio: sink.detail(), ..(*options).clone() });
-        for (done, index) in prepared.pages.iter().copied().enumerate() {
+        let mut sink = Sink::begin(format, prepared, options, rooms.rasterizer.limits(), ingredients)?;
+        ready.show_at(sink.detail());
+        for (done, index) in ready.prepared.pages.iter().copied().enumerate() {
             if done > 0 {
                 self.let_others().await?;
             }
-            let resolved = self.work(Stage::Resolve, {
-                let (rooms, prepared, loaded, options) =
-                    (rooms.clone(), prepared.clone(), loaded.clone(), options.clone());
-                let abandoned = self.abandoned.clone();
-                move || {
-                    let (design, assets) = (&prepared.design, &loaded.assets);
-                    let resolved =
-                        resolve::resolve(design, &[index], assets, &rooms.svg_fonts, &mut layouter, &options, &|| {
-                            abandoned.load(Ordering::Relaxed)
-                        });
-                    (layouter, resolved)
-                }
-            });
-            let (used, resolved) = resolved.await?;
+            let (used, pages) = self.resolved(&ready, index, layouter, &mut warnings).await?;
             layouter = used;
-            let resolved = resolved?;
-            warnings.extend(resolved.warnings);
-            for page in resolved.document.pages {
-                sink = self.page(sink, page, index, &prepared, &mut warnings).await?;
+            for page in pages {
+                sink = self.page(sink, page, index, &ready.prepared, &mut warnings).await?;
             }
             self.progressed(done + 1, total);
         }
@@ -215,6 +199,65 @@ impl Session {
             rooms.results.put(question, Arc::new(rendered.clone()));
         }
         Ok(rendered)
+    }
+
+    /// The first stages: the design read, everything that it points to fetched.
+    ///
+    /// # Errors
+    /// Those of these stages.
+    pub(super) async fn ready(&mut self, request: RenderRequest) -> Result<Ready, Error> {
+        let rooms = self.engine.0.rooms.clone();
+        let min_image_dpi = request.options.min_image_dpi.or(Some(rooms.min_image_dpi));
+        let options = Arc::new(RenderOptions { min_image_dpi, ..request.options.clone() });
+
+        let prepared = self.work(Stage::Parse, {
+            let rooms = rooms.clone();
+            move || prepare(&rooms, request)
+        });
+        let prepared = Arc::new(prepared.await??);
+
+        let pins = self.pins.clone();
+        let loaded = rooms.load(&prepared.requests, &prepared.families, &options, pins.as_deref());
+        let loaded = self.wait_aside(Stage::Assets, loaded).await?;
+        check_images(&loaded.assets, &options)?;
+        Ok(Ready { prepared, loaded: Arc::new(loaded), options })
+    }
+
+    /// The page at `index` of the design as a scene, and the layouter back.
+    ///
+    /// # Errors
+    /// Those of resolving.
+    pub(super) async fn resolved(
+        &mut self,
+        ready: &Ready,
+        index: usize,
+        mut layouter: Layouter,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(Layouter, Vec<Page>), Error> {
+        let resolved = self.work(Stage::Resolve, {
+            let rooms = self.engine.0.rooms.clone();
+            let (prepared, loaded, options) = (ready.prepared.clone(), ready.loaded.clone(), ready.options.clone());
+            let abandoned = self.abandoned.clone();
+            move || {
+                let (design, assets) = (&prepared.design, &loaded.assets);
+                let resolved =
+                    resolve::resolve(design, &[index], assets, &rooms.svg_fonts, &mut layouter, &options, &|| {
+                        abandoned.load(Ordering::Relaxed)
+                    });
+                (layouter, resolved)
+            }
+        });
+        let (layouter, resolved) = resolved.await?;
+        let resolved = resolved?;
+        warnings.extend(resolved.warnings);
+        Ok((layouter, resolved.document.pages))
+    }
+}
+
+impl Ready {
+    /// `detail`: px a design px of the pictures that resolving makes.
+    pub(super) fn show_at(&mut self, detail: DeviceScale) {
+        self.options = Arc::new(RenderOptions { pixel_ratio: detail, ..(*self.options).clone() });
     }
 }
 
@@ -284,13 +327,8 @@ fn inks(rooms: &Rooms, format: &dyn Format, options: &RenderOptions) -> Result<O
     Ok(Some(Inks { press, black_text: options.black_text }))
 }
 
-/// The fonts of this request, ready to lay texts out, and which were replaced.
-fn fonts(
-    rooms: &Rooms,
-    prepared: &Prepared,
-    loaded: &Loaded,
-    options: &RenderOptions,
-) -> Result<(Layouter, Vec<Warning>), FontError> {
+/// Those of this request.
+pub(super) fn fonts(rooms: &Rooms, prepared: &Prepared, loaded: &Loaded, options: &RenderOptions) -> Fonts {
     let Prepared { design, pages, .. } = prepared;
     let Loaded { assets, web_faces, web_failures } = loaded;
     let made = resolve::font_set(design, pages, assets, &rooms.library, web_faces, options);

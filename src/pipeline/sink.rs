@@ -1,5 +1,6 @@
 //! Where painted pages go: each into a file of its own, or all into one document.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +14,7 @@ use crate::options::RenderOptions;
 use crate::output::pdf::{Needs, Writer};
 use crate::output::{Format, Making, OutputOptions, PictureFormat};
 use crate::paint::{self, Painted, SurfaceLimits};
-use crate::report::Warning;
+use crate::report::{JsonPath, Warning};
 use crate::scene::Page;
 use crate::units::DeviceScale;
 
@@ -79,6 +80,11 @@ impl Sink {
     }
 }
 
+/// What is told of a document whose pages `painters` painted: who made the last of its pictures, if it has any.
+pub(super) fn painter_told(painters: &[&'static str]) -> &'static str {
+    painters.iter().rfind(|it| **it != VECTOR).unwrap_or(&VECTOR)
+}
+
 impl Session {
     /// One page from scene to its place in `sink`, which is given back. `index`: its place in the design.
     pub(super) async fn page(
@@ -99,32 +105,49 @@ impl Session {
                 done.push(RenderedPage { index, bytes: bytes?.into(), rasterizer: by, fingerprint });
                 Ok(Sink::Pictures { format, options, scale, ingredients, done })
             }
-            Sink::Document(mut writer, mut provenance) => {
+            Sink::Document(writer, mut provenance) => {
                 let at = prepared.design.pages[index].at.clone();
-                let (writer, told) = match writer.needs(&page) {
-                    Needs::Pixels(scale) => {
-                        let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
-                        provenance.painters.push(by);
-                        self.work(Stage::Encode, move || {
-                            let told = writer.pixels(&page, &raster, &at);
-                            (writer, told)
-                        })
-                        .await?
-                    }
-                    Needs::Scene => {
-                        provenance.painters.push(VECTOR);
-                        let abandoned = self.abandoned.clone();
-                        self.work(Stage::Paint, move || {
-                            let told = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));
-                            (writer, told)
-                        })
-                        .await?
-                    }
-                };
-                warnings.extend(told?);
+                let (writer, painter) = self.document_page(writer, page, at, warnings).await?;
+                provenance.painters.push(painter);
                 Ok(Sink::Document(writer, provenance))
             }
         }
+    }
+
+    /// One page from scene to its place in the document of `writer`, which is given back with what painted it. `at`: the
+    /// page's place in the JSON.
+    pub(super) async fn document_page<W>(
+        &mut self,
+        mut writer: W,
+        page: Arc<Page>,
+        at: JsonPath,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(W, &'static str), Error>
+    where
+        W: DerefMut<Target = Writer> + Send + 'static,
+    {
+        let (writer, told, painter) = match writer.needs(&page) {
+            Needs::Pixels(scale) => {
+                let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
+                let written = self.work(Stage::Encode, move || {
+                    let told = writer.pixels(&page, &raster, &at);
+                    (writer, told)
+                });
+                let (writer, told) = written.await?;
+                (writer, told, by)
+            }
+            Needs::Scene => {
+                let abandoned = self.abandoned.clone();
+                let written = self.work(Stage::Paint, move || {
+                    let told = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));
+                    (writer, told)
+                });
+                let (writer, told) = written.await?;
+                (writer, told, VECTOR)
+            }
+        };
+        warnings.extend(told?);
+        Ok((writer, painter))
     }
 
     /// The files of all pages taken.
@@ -135,7 +158,7 @@ impl Session {
                 let bytes = self.work(Stage::Encode, move || writer.finish()).await??.into();
                 let rooms = &self.engine.0.rooms;
                 let fingerprint = ingredients.document(created, painters.iter().map(|it| rooms.painter(it)));
-                let rasterizer = painters.iter().rfind(|it| **it != VECTOR).unwrap_or(&VECTOR);
+                let rasterizer = painter_told(&painters);
                 Ok(vec![RenderedPage { index: 0, bytes, rasterizer, fingerprint }])
             }
         }

@@ -42,6 +42,12 @@ pub struct Record {
     /// Instead of `file`, `bytes` and `sha256` when every page became a file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<PageRecord>,
+    /// Where its pages begin in `file`, from 1, when that has the pages of all rows.
+    #[serde(default, rename = "firstPage", skip_serializing_if = "Option::is_none")]
+    pub first_page: Option<usize>,
+    /// How many pages of that file are its own.
+    #[serde(default, rename = "pageCount", skip_serializing_if = "Option::is_none")]
+    pub page_count: Option<usize>,
     /// What was drawn otherwise than written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
@@ -81,6 +87,8 @@ impl Record {
             bytes: None,
             sha256: None,
             pages: Vec::new(),
+            first_page: None,
+            page_count: None,
             warnings: Vec::new(),
             timings: BTreeMap::new(),
             error: None,

@@ -1,8 +1,11 @@
 //! `tenter batch`, as a user runs it: rows to files, broken rows, kills, and runs that go on.
 
 mod faults;
+mod merged;
 mod pictures;
 mod rows;
+#[path = "../support/tools.rs"]
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,10 +5,12 @@
 mod calls;
 mod documents;
 mod memory;
+mod merged;
 mod print;
 #[path = "../support/service.rs"]
 mod service;
 mod structure;
+#[path = "../support/tools.rs"]
 mod tools;
 mod vector;
 mod vector_corpus;

@@ -9,23 +9,18 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::super::Failure;
-use super::plan::{OPTIONS, Plan};
+use super::plan::Plan;
 use super::progress::Progress;
+use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Done, State};
 use super::write::{self, Ended, Made, MadeFile};
-use crate::assets::Pins;
 use crate::error::Error;
-use crate::json::Problems;
-use crate::options::RenderOptions;
-use crate::pipeline::{Engine, Pages, RenderRequest, Rendered, Stage, Timings};
+use crate::pipeline::{Engine, Rendered};
 use crate::report::{JsonPath, Warning, WarningCode};
 use crate::rows::{BrokenRow, Record, Row};
 
 /// A row as it was read.
-type Item = Result<Row, BrokenRow>;
-
-/// Options that a row cannot have of its own: the file's ending would say something else.
-const FOR_ALL_ROWS: [&str; 2] = ["format", "mimeType"];
+pub(super) type Item = Result<Row, BrokenRow>;
 
 /// Makes what is missing. `at_once`: renders under way, at least 1; `deadline`: `TENTER_DEADLINE`.
 pub(super) async fn run(
@@ -98,7 +93,7 @@ pub(super) async fn run(
 }
 
 /// Hands out the rows that are not done, until they end or nobody takes them. Blocks.
-fn read(plan: &Plan, done: &Done, rows: &Sender<Item>) -> Result<(), Failure> {
+pub(super) fn read(plan: &Plan, done: &Done, rows: &Sender<Item>) -> Result<(), Failure> {
     let wrong = |error| plan.rows.failure(&error);
     let (read, hash) = plan.rows.rows().map_err(wrong)?;
     for item in read {
@@ -115,14 +110,6 @@ fn read(plan: &Plan, done: &Done, rows: &Sender<Item>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What all rows are rendered with.
-struct Renderer {
-    plan: Arc<Plan>,
-    engine: Engine,
-    pins: Arc<Pins>,
-    deadline: Duration,
-}
-
 impl Renderer {
     async fn row(&self, item: Item) -> Ended {
         let row = match item {
@@ -131,38 +118,14 @@ impl Renderer {
         };
         match self.render(&row).await {
             Ok((rendered, timings)) => self.made(&row, rendered, timings),
-            Err(error) => {
-                let number = row.number;
-                Ended::Failed(Record::failed(number, format!("row {number}: {error}"), error.problems()))
-            }
+            Err(error) => Ended::Failed(failed(&row, &error)),
         }
     }
 
     async fn render(&self, row: &Row) -> Result<(Rendered, BTreeMap<String, f64>), Error> {
-        let Plan { template, format, all_pages, .. } = &*self.plan;
-        let options = self.options(row)?;
-        let pages = if *all_pages { Pages::All } else { Pages::of(&options, *format) };
-        let mut session = self.engine.admit_queued_elsewhere(self.deadline, "TENTER_DEADLINE").await?;
-        session.pin(self.pins.clone());
-        let design = session
-            .work(Stage::Parse, {
-                let template = template.clone();
-                move || serde_json::Value::clone(&template)
-            })
-            .await?;
-        let request = RenderRequest { design, at: JsonPath::root(), options, format: *format, pages };
+        let (mut session, request) = self.begin(row).await?;
         let rendered = session.render(request).await?;
         Ok((rendered, in_ms(session.timings())))
-    }
-
-    fn options(&self, row: &Row) -> Result<RenderOptions, Error> {
-        let mut problems = Problems::new();
-        for name in FOR_ALL_ROWS.iter().filter(|name| row.options.contains_key(**name)) {
-            let message = "is the same for all rows of a run; accepted: the ending of --output, or --options";
-            problems.push(JsonPath::from(OPTIONS).key(name), message);
-        }
-        let options = RenderOptions::read(&row.options_over(&self.plan.options), OPTIONS.into(), &mut problems);
-        if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec())) }
     }
 
     fn made(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> Ended {
@@ -185,25 +148,19 @@ impl Renderer {
     }
 }
 
-/// To the µs.
-fn in_ms(timings: &Timings) -> BTreeMap<String, f64> {
-    let in_ms = |took: Duration| took.as_micros() as f64 / 1000.0;
-    timings.iter().map(|(stage, took)| (stage.as_str().to_owned(), in_ms(took))).collect()
-}
-
 /// What asks a run to stop.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    pub(super) fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::Machine(format!("no signals: {error}")));
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",

@@ -4,12 +4,14 @@
 //! Not in: how rows are read and named (`rows`), anything that makes a row differ from a served render.
 //! Imports: as `cli`.
 //!
-//! Rows go from one thread that reads them, over as many renders as there are places, to one thread that writes: nobody
+//! Rows with files of their own go from one thread that reads them, over as many renders as there are places, to one thread that writes: nobody
 //! waits for a disk while a page could be painted, and no more rows are in memory than are under way.
 
 mod drive;
+mod merge;
 mod plan;
 mod progress;
+mod renderer;
 mod state;
 mod survey;
 mod write;
@@ -27,7 +29,8 @@ use crate::config::{LogLevel, Source};
 #[derive(clap::Args)]
 #[command(
     after_help = "Placeholders in the output's name: {row} (from 1), {page} (from 1, with --all-pages), and every \
-variable of the rows: -o 'out/{name}-{row}.png'. Values are made safe as names of files.
+variable of the rows: -o 'out/{name}-{row}.png'. Values are made safe as names of files. A PDF's name without any is one \
+document of all rows: -o out/all.pdf.
 
 The manifest is a line of JSON for each row: what became of it, its file, bytes and SHA-256, warnings, timings, errors. A row \
 that fails never ends the run; --resume makes what is missing or failed, after a kill too."
@@ -49,10 +52,10 @@ pub(super) struct Arguments {
     /// All pages of each row, one picture each: {page} in the output's name. A PDF has all pages anyway
     #[arg(long)]
     all_pages: bool,
-    /// Go on with an earlier run: make what its manifest does not have
+    /// Go on with an earlier run: make what its manifest does not have; one document of all rows is made anew
     #[arg(long)]
     resume: bool,
-    /// Rows rendered at once [default: one more than threads]
+    /// Rows rendered at once [default: one more than threads; one document takes one after the other]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
     /// Where the manifest goes [default: manifest.ndjson in the folder of the output]
@@ -77,12 +80,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let plan = Arc::new(Plan::read(arguments, &settings)?);
     // While one row is between two stages another one can use its thread.
-    let at_once = arguments.concurrency.map_or(settings.render.threads + 1, usize::from);
+    let mut at_once = arguments.concurrency.map_or(settings.render.threads + 1, usize::from);
+    if plan.one_document.is_some() {
+        at_once = 1;
+    }
     settings.render.workers = settings.render.workers.max(at_once);
     let engine = start_engine(&settings)?;
     let state = State::open(&plan, arguments.resume, settings.assets.pin_bytes)?;
     start_runtime()?.block_on(async {
-        let driving = drive::run(plan, state, engine, at_once, settings.render.deadline);
+        let deadline = settings.render.deadline;
+        let driving = async {
+            match &plan.one_document {
+                Some(document) => merge::run(plan.clone(), document, state, engine, deadline).await,
+                None => drive::run(plan.clone(), state, engine, at_once, deadline).await,
+            }
+        };
         tokio::select! {
             ended = driving => ended,
             never = super::memory::keep_giving_back() => match never {},

@@ -34,11 +34,21 @@ pub(super) struct Plan {
     pub(super) format: &'static dyn Format,
     pub(super) all_pages: bool,
     pub(super) names: NamePattern,
+    /// Instead of files for each row.
+    pub(super) one_document: Option<OneDocument>,
     pub(super) rows: RowsFile,
     /// How many rows there are, broken ones included.
     pub(super) total: u64,
     pub(super) manifest: PathBuf,
     pub(super) digests: Digests,
+}
+
+/// Where all rows go together.
+#[derive(Debug)]
+pub(super) struct OneDocument {
+    pub(super) path: PathBuf,
+    /// Of all rows.
+    pub(super) options: RenderOptions,
 }
 
 /// What two runs must have in common for one to go on with the other.
@@ -69,13 +79,23 @@ impl Plan {
         let accepted = accepted(&options)?;
         let format = choose_format(&accepted, Path::new(&arguments.output))?;
         check_name(&names, &arguments.output, arguments.all_pages, format)?;
+        let one_document =
+            names.is_constant().then(|| OneDocument { path: arguments.output.clone().into(), options: accepted });
+        if one_document.is_some() && arguments.concurrency.is_some_and(|it| it > 1) {
+            let message = "--concurrency is for files of each row: one document takes its rows one after the other";
+            return Err(Failure::Usage(message.into()));
+        }
 
         let bytes = read(&arguments.template)?;
         let template_hash = ContentHash::of(&bytes);
         let template = json::parse(&bytes, depth).map_err(Error::invalid)?;
         let pages = template.get("pages").and_then(Value::as_array).map_or(1, Vec::len);
         let rows = RowsFile::open(&arguments.rows, arguments.rows_format.as_deref(), settings)?;
-        let in_name = if arguments.all_pages { pages } else { 1 };
+        let in_name = match (&one_document, arguments.all_pages) {
+            (Some(_), _) => 0,
+            (None, true) => pages,
+            (None, false) => 1,
+        };
         let Survey { total, hash } = survey(&rows, &names, &arguments.output, in_name)?;
         let how = serde_json::json!([&options, format.name(), arguments.all_pages]).to_string();
         let digests = Digests {
@@ -86,7 +106,8 @@ impl Plan {
         };
         let manifest = arguments.manifest.clone().unwrap_or_else(|| Path::new(names.folder()).join(MANIFEST));
         let template = Arc::new(template);
-        Ok(Self { template, options, format, all_pages: arguments.all_pages, names, rows, total, manifest, digests })
+        let all_pages = arguments.all_pages;
+        Ok(Self { template, options, format, all_pages, names, one_document, rows, total, manifest, digests })
     }
 }
 
@@ -99,13 +120,10 @@ fn accepted(options: &Value) -> Result<RenderOptions, Failure> {
 
 fn check_name(names: &NamePattern, output: &str, all_pages: bool, format: &dyn Format) -> Result<(), Failure> {
     let is_document = matches!(format.making(), Making::Document);
-    let wrong = if names.is_constant() && is_document {
-        format!(
-            "all rows would be written to {output}; put {{row}} or a variable into the name, for a PDF each. One PDF of all \
-                 rows is not built yet"
-        )
-    } else if names.is_constant() {
+    let wrong = if names.is_constant() && !is_document {
         format!("all rows would be written to {output}; put {{row}} or a variable into the name: -o out/{{row}}.png")
+    } else if names.is_constant() && names.has_page() {
+        "{page} is for pictures: one PDF of all rows has a name without it, and a PDF for each row has {row}".into()
     } else if all_pages && is_document {
         "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file".into()
     } else if all_pages && !names.has_page() {

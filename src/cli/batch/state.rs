@@ -93,7 +93,13 @@ impl State {
             Some((earlier, pinned)) => {
                 check(&earlier, plan)?;
                 let mut done = Done::none_of(plan.total);
-                let file = keep_done(manifest, &mut done)?;
+                let file = match &plan.one_document {
+                    None => keep_done(manifest, &mut done)?,
+                    Some(document) => {
+                        eprintln!("{}: one document of all rows is made anew", document.path.display());
+                        emptied(manifest)?
+                    }
+                };
                 Ok(Self::new(plan, done, Pins::new(pin_bytes, pinned), file, run))
             }
             None => {
@@ -193,6 +199,13 @@ fn keep_done(path: &Path, done: &mut Done) -> Result<File, Failure> {
     let kept = kept.into_inner().map_err(|error| wrong(error.into_error()))?;
     kept.sync_all().and_then(|()| std::fs::rename(&beside, path)).map_err(wrong)?;
     File::options().append(true).open(path).map_err(wrong)
+}
+
+/// The manifest without a line, for appending.
+fn emptied(path: &Path) -> Result<File, Failure> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.and_then(|file| file.set_len(0).map(|()| file));
+    file.map_err(|error| cannot_write(path, &error))
 }
 
 /// Whether all files of a row are what was written.

@@ -18,7 +18,7 @@ pub(super) struct Survey {
 /// Names told when one is unknown.
 const MOST_NAMES: usize = 20;
 
-/// `pages`: how many names each row gets. Rows that are broken are left for the run to tell.
+/// `pages`: how many names each row gets of its own. Rows that are broken are left for the run to tell.
 pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: usize) -> Result<Survey, Failure> {
     let (mut rows, hash) = file.rows().map_err(|error| file.failure(&error))?;
     let mut unknown: Vec<&str> = names.variables().collect();

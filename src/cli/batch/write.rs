@@ -94,7 +94,7 @@ fn is_names_fault(error: &io::Error) -> bool {
 }
 
 /// Under another name first: a file of this name is whole, whenever the process dies.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = part_of(path);
     let file = File::create(&part).or_else(|error| match path.parent() {
         Some(folder) if error.kind() == ErrorKind::NotFound => {

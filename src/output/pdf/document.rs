@@ -211,6 +211,22 @@ impl Writer {
         Ok(vec![about(at, WarningCode::NotSupported, message)])
     }
 
+    /// Pages up to now.
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Whether there is no page yet.
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// Takes back all pages but the first `count`. What was written of them stays among the bytes, and nothing leads there:
+    /// pictures and fonts that they brought may be in use by pages to come.
+    pub fn truncate(&mut self, count: usize) {
+        self.pages.truncate(count);
+    }
+
     /// The file.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Programs that read PDF, each from a Debian package.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -49,6 +51,15 @@ pub(crate) fn text(program: &str, package: &str, arguments: &[&str], file: &Path
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {}: {printed}{told}", file.display());
     Some(printed)
+}
+
+/// The words on each page, in reading order, with single spaces between them; `None` without poppler.
+pub(crate) fn words_by_page(file: &Path) -> Option<Vec<String>> {
+    let name = file.to_str().expect("text");
+    // Its output file stands behind the document.
+    let text = text("pdftotext", "poppler-utils", &["-raw", name], Path::new("-"))?;
+    let pages = text.strip_suffix('\u{C}').unwrap_or(&text).split('\u{C}');
+    Some(pages.map(|page| page.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
 }
 
 /// Has every reader look at `file`; none may have anything to say.

@@ -1,0 +1,135 @@
+//! All rows into one document, one after the other. It is written when the last row is in it, and the manifest after it:
+//! a run that ends earlier leaves what was there before.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::super::Failure;
+use super::drive::{Item, Signals, read};
+use super::plan::{OneDocument, Plan};
+use super::progress::Progress;
+use super::renderer::{Renderer, failed, in_ms};
+use super::state::{Journal, State, cannot_write};
+use super::write;
+use crate::assets::{ContentHash, Pins};
+use crate::error::Error;
+use crate::pipeline::{Added, Engine, Merged};
+use crate::rows::{Record, Row, RowStatus};
+
+/// Makes `document` of all rows. `deadline`: `TENTER_DEADLINE`, for each row.
+pub(super) async fn run(
+    plan: Arc<Plan>,
+    document: &OneDocument,
+    state: State,
+    engine: Engine,
+    deadline: Duration,
+) -> Result<(), Failure> {
+    let State { done, pins, journal } = state;
+    let manifest = journal.path().display().to_string();
+    let mut signals = Signals::new()?;
+    let mut progress = Progress::begin(plan.total, done.count());
+    let (row_sender, mut rows) = mpsc::channel(1);
+    let reading = spawn_blocking({
+        let plan = plan.clone();
+        move || read(&plan, &done, &row_sender)
+    });
+
+    let renderer = Renderer { plan: plan.clone(), engine, pins: pins.clone(), deadline };
+    let mut merged = Merged::new(document.options.clone());
+    let mut records = Vec::new();
+    while let Some(item) = rows.recv().await {
+        let record = tokio::select! {
+            biased;
+            signal = signals.next() => {
+                let path = document.path.display();
+                return Err(Failure::Machine(format!(
+                    "stopped by {signal} after {} of {} rows; {path} is written when all are in it, so it was not; --resume \
+                     begins anew",
+                    records.len(),
+                    plan.total
+                )));
+            }
+            record = renderer.add(item, &mut merged) => record,
+        };
+        match &record.error {
+            Some(error) => progress.failed(error),
+            None => progress.done(!record.warnings.is_empty()),
+        }
+        records.push(record);
+    }
+    let panicked = |error| Failure::Machine(format!("a thread broke off: {error}"));
+    reading.await.map_err(panicked)??;
+
+    let pages = merged.pages();
+    let bytes = renderer.finish(merged).await?;
+    let path = document.path.clone();
+    let storing = spawn_blocking(move || store(&path, bytes.as_ref(), records, journal, &pins));
+    storing.await.map_err(panicked)??;
+    let path = document.path.display();
+    let made = if pages == 0 { format!("no pages, so no {path}") } else { format!("{pages} pages in {path}") };
+    eprintln!("{}; {made}; manifest: {manifest}", progress.end());
+    match progress.failures() {
+        0 => Ok(()),
+        failed => Err(Failure::Rows { failed, manifest }),
+    }
+}
+
+impl Renderer {
+    async fn add(&self, item: Item, document: &mut Merged) -> Record {
+        let row = match item {
+            Ok(row) => row,
+            Err(broken) => return Record::from(&broken),
+        };
+        self.add_row(&row, document).await.unwrap_or_else(|error| failed(&row, &error))
+    }
+
+    async fn add_row(&self, row: &Row, document: &mut Merged) -> Result<Record, Error> {
+        let (mut session, request) = self.begin(row).await?;
+        let Added { first, count, warnings } = session.add_to(document, request).await?;
+        Ok(Record {
+            first_page: Some(first + 1),
+            page_count: Some(count),
+            warnings,
+            timings: in_ms(session.timings()),
+            ..Record::new(row.number, RowStatus::Done)
+        })
+    }
+
+    /// The file; `None` without a page. It has as long as its rows had together.
+    async fn finish(&self, document: Merged) -> Result<Option<Bytes>, Error> {
+        let rows = u32::try_from(self.plan.total).unwrap_or(u32::MAX).max(1);
+        let deadline = self.deadline.saturating_mul(rows);
+        let mut session = self.engine.admit_queued_elsewhere(deadline, "TENTER_DEADLINE for each row").await?;
+        Ok(session.finish_merged(document).await?.map(|page| page.bytes))
+    }
+}
+
+/// The document first, the lines of its rows after it. Blocks.
+fn store(
+    path: &Path,
+    bytes: Option<&Bytes>,
+    records: Vec<Record>,
+    mut journal: Journal,
+    pins: &Pins,
+) -> Result<(), Failure> {
+    let file = path.to_string_lossy();
+    let mut hash = String::new();
+    if let Some(bytes) = bytes {
+        write::write(path, bytes).map_err(|error| cannot_write(path, &error))?;
+        hash = ContentHash::of(bytes).to_string();
+    }
+    for mut record in records {
+        if let (RowStatus::Done, Some(bytes)) = (record.status, bytes) {
+            record.file = Some(file.clone().into_owned());
+            record.bytes = Some(bytes.len() as u64);
+            record.sha256 = Some(hash.clone());
+        }
+        journal.note(&record, pins)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! A row to what the pipeline is asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::{OPTIONS, Plan};
+use crate::assets::Pins;
+use crate::error::Error;
+use crate::json::Problems;
+use crate::options::RenderOptions;
+use crate::pipeline::{Engine, Pages, RenderRequest, Session, Stage, Timings};
+use crate::report::JsonPath;
+use crate::rows::{Record, Row};
+
+/// Options that a row cannot have of its own: the file's ending would say something else.
+const FOR_ALL_ROWS: [&str; 2] = ["format", "mimeType"];
+
+/// What all rows are rendered with.
+pub(super) struct Renderer {
+    pub(super) plan: Arc<Plan>,
+    pub(super) engine: Engine,
+    pub(super) pins: Arc<Pins>,
+    pub(super) deadline: Duration,
+}
+
+impl Renderer {
+    /// A worker for `row`, and what to ask of it.
+    pub(super) async fn begin(&self, row: &Row) -> Result<(Session, RenderRequest), Error> {
+        let Plan { template, format, all_pages, .. } = &*self.plan;
+        let options = self.options(row)?;
+        let pages = if *all_pages { Pages::All } else { Pages::of(&options, *format) };
+        let mut session = self.engine.admit_queued_elsewhere(self.deadline, "TENTER_DEADLINE").await?;
+        session.pin(self.pins.clone());
+        let design = session
+            .work(Stage::Parse, {
+                let template = template.clone();
+                move || serde_json::Value::clone(&template)
+            })
+            .await?;
+        Ok((session, RenderRequest { design, at: JsonPath::root(), options, format: *format, pages }))
+    }
+
+    fn options(&self, row: &Row) -> Result<RenderOptions, Error> {
+        let mut problems = Problems::new();
+        for name in FOR_ALL_ROWS.iter().filter(|name| row.options.contains_key(**name)) {
+            let message = "is the same for all rows of a run; accepted: the ending of --output, or --options";
+            problems.push(JsonPath::from(OPTIONS).key(name), message);
+        }
+        let options = RenderOptions::read(&row.options_over(&self.plan.options), OPTIONS.into(), &mut problems);
+        if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec())) }
+    }
+}
+
+/// The manifest's line for `row`.
+pub(super) fn failed(row: &Row, error: &Error) -> Record {
+    let number = row.number;
+    Record::failed(number, format!("row {number}: {error}"), error.problems())
+}
+
+/// To the µs.
+pub(super) fn in_ms(timings: &Timings) -> BTreeMap<String, f64> {
+    let in_ms = |took: Duration| took.as_micros() as f64 / 1000.0;
+    timings.iter().map(|(stage, took)| (stage.as_str().to_owned(), in_ms(took))).collect()
+}

@@ -1,0 +1,125 @@
+//! All rows into one PDF.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::pictures::Pictures;
+use super::{Folder, read, tools, wait};
+
+const OUTPUT: [&str; 5] = ["card.json", "rows.csv", "-o", "out/all.pdf", "--vector"];
+
+fn resuming() -> Vec<&'static str> {
+    [&OUTPUT[..], &["--resume"]].concat()
+}
+
+impl Folder {
+    /// The document is whole, the manifest tells each row's place in it, and these are the words of its pages.
+    #[track_caller]
+    fn assert_document(&self, words: &[&str]) {
+        let path = self.path("out/all.pdf");
+        tools::read_by_all(&path);
+        if let Some(found) = tools::words_by_page(&path) {
+            assert_eq!(found, words);
+        }
+        let file = read(&path);
+        let mut next = 1;
+        for (row, line) in self.manifest() {
+            if line["status"] != "done" {
+                assert_eq!((&line["firstPage"], &line["file"]), (&Value::Null, &Value::Null), "row {row}");
+                continue;
+            }
+            assert_eq!((&line["file"], &line["bytes"]), (&json!("out/all.pdf"), &json!(file.len())), "row {row}");
+            assert_eq!(line["sha256"], tenter::assets::ContentHash::of(&file).to_string(), "row {row}");
+            assert_eq!(line["firstPage"], next, "row {row}");
+            next += line["pageCount"].as_u64().expect("a number");
+        }
+        assert_eq!(next, words.len() as u64 + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_become_one_document_without_those_that_fail() {
+    let folder = Folder::new();
+    let pictures = Pictures::serve(u64::MAX, false).await;
+    pictures.lose(&[2]);
+    folder.write("rows.csv", pictures.rows(4) + "too few\n");
+    let ended = folder.batch(&OUTPUT);
+    ended.expect(5, "3 of 5 rows done, 2 failed");
+    ended.expect(5, "3 pages in out/all.pdf; manifest: out/manifest.ndjson");
+    folder.assert_document(&["row 1", "row 3", "row 4"]);
+    let manifest = folder.manifest();
+    assert!(
+        manifest[&2]["error"].as_str().is_some_and(|it| it.contains("the server answered 404")),
+        "{}",
+        manifest[&2]
+    );
+    assert_eq!(manifest[&5]["error"], "row 5 (line 6): has 1 values; the first line has 2 names");
+
+    // The server is mended: the document is made anew, in order.
+    pictures.lose(&[]);
+    let resumed = folder.batch(&resuming());
+    resumed.expect(5, "out/all.pdf: one document of all rows is made anew");
+    resumed.expect(5, "4 of 5 rows done, 1 failed");
+    folder.assert_document(&["row 1", "row 2", "row 3", "row 4"]);
+    folder.batch(&OUTPUT).expect(2, "out/manifest.ndjson is of an earlier run");
+}
+
+#[test]
+fn rows_of_several_pages_follow_each_other() {
+    let folder = Folder::new();
+    let page = |id: &str| {
+        let text = json!({"type": "text", "text": format!("{{name}} {id}"), "width": 60, "height": 20, "fontSize": 12});
+        json!({"id": id, "children": [text]})
+    };
+    folder.write("card.json", json!({"width": 80, "height": 20, "pages": [page("A"), page("B"), page("C")]}));
+    let rows = [json!({"name": "Ada"}), json!({"variables": {"name": "Bob"}, "options": {"pageIds": ["B"]}})];
+    folder.write("rows.json", json!([rows[0], rows[1], {"variables": {"name": "Eve"}, "options": {"dpi": 300}}]));
+    let ended = folder.batch(&["card.json", "rows.json", "-o", "out/all.pdf", "--vector", "--pages", "A,C"]);
+    ended.expect(5, "row 3: exportOptions.dpi: is of the document as a whole");
+    folder.assert_document(&["Ada A", "Ada C", "Bob B"]);
+    let place =
+        |row: u64| folder.manifest()[&row].as_object().map(|it| (it["firstPage"].clone(), it["pageCount"].clone()));
+    assert_eq!((place(1), place(2)), (Some((json!(1), json!(2))), Some((json!(3), json!(1)))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn document_is_there_at_the_end_or_not_at_all() {
+    let folder = Folder::new();
+    let pictures = Pictures::serve(2, false).await;
+    folder.write("rows.csv", pictures.rows(4));
+    let child = folder.command(&OUTPUT).spawn().expect("runs");
+    wait("the third row under way", || pictures.has_asked(3));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("runs").success());
+    let ended = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(4) && said.contains("stopped by SIGINT after 2 of 4 rows"), "{said}");
+    assert_eq!(folder.out(), ["manifest.ndjson", "manifest.run.ndjson"]);
+    assert!(folder.manifest().is_empty());
+    pictures.release(u64::MAX);
+    folder.batch(&resuming()).expect(0, "4 of 4 rows done, 0 failed");
+    folder.assert_document(&["row 1", "row 2", "row 3", "row 4"]);
+
+    // No row, no page: what is there stays.
+    let before = read(&folder.path("out/all.pdf"));
+    folder.write("none.csv", "name,photo\n,file:///etc/passwd\n");
+    let none = ["card.json", "none.csv", "-o", "out/all.pdf", "--manifest", "out/none.ndjson"];
+    folder.batch(&none).expect(5, "0 of 1 rows done, 1 failed");
+    assert!(read(&folder.path("out/all.pdf")) == before);
+}
+
+#[test]
+fn one_document_is_no_matter_of_concurrency_or_pictures() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name\nAda\n");
+    let refused = |more: &[&str], words: &str| {
+        folder.batch(&[&["card.json", "rows.csv"], more].concat()).expect(2, words);
+        assert_eq!(folder.out(), Vec::<String>::new(), "{words}");
+    };
+    refused(&["-o", "out/all.pdf", "--concurrency", "2"], "--concurrency is for files of each row");
+    refused(&["-o", "out/all-{page}.pdf"], "{page} is for pictures");
+    refused(&["-o", "out/all.pdf", "--all-pages"], "--all-pages is for pictures");
+    folder
+        .batch(&["card.json", "rows.csv", "-o", "out/all.pdf", "--concurrency", "1"])
+        .expect(0, "1 pages in out/all.pdf");
+}
