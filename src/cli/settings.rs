@@ -21,24 +21,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-const SECTIONS: [Section; 12] = [
-    Section::Server,
-    Section::Results,
-    Section::Jobs,
-    Section::Batches,
-    Section::Webhooks,
-    Section::Rendering,
-    Section::Gpu,
-    Section::Design,
-    Section::Assets,
-    Section::Fonts,
-    Section::Color,
-    Section::Log,
-];
+/// In the order of the table, each once.
+fn sections() -> Vec<Section> {
+    let mut sections = Vec::new();
+    for setting in SETTINGS {
+        if !sections.contains(&setting.section) {
+            sections.push(setting.section);
+        }
+    }
+    sections
+}
 
 fn text(loaded: &Loaded) -> String {
     let mut out = String::new();
-    for section in SECTIONS {
+    for section in sections() {
         line(&mut out, section.title());
         for (setting, source) in SETTINGS.iter().zip(&loaded.sources).filter(|(it, _)| it.section == section) {
             let value = setting.value_text(&loaded.settings);
@@ -70,7 +66,7 @@ Sizes are written `5 MiB`, `300 kB` or in bytes; times `500 ms`, `30 s`, `10 min
 
 fn markdown() -> String {
     let mut out = INTRODUCTION.to_owned();
-    for section in SECTIONS {
+    for section in sections() {
         line(
             &mut out,
             &format!("\n## {}\n\n| setting | accepts | default | |\n| --- | --- | --- | --- |", section.title()),

@@ -60,8 +60,8 @@ fn thousand_jobs_survive_kills_restarts_and_cuts() {
     // A tenth of the jobs comes with each fault, so that none of them strikes an idle cluster.
     let stage = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for at in 0..fronts.len() {
-            let (front, accepted, stage, url) = (&fronts[at], &accepted, &stage, receiver.url());
+        for (at, front) in fronts.iter().enumerate() {
+            let (accepted, stage, url) = (&accepted, &stage, receiver.url());
             scope.spawn(move || {
                 for number in (at..JOBS).step_by(2) {
                     while number >= stage.load(Ordering::SeqCst) * (JOBS / KILLS) {
