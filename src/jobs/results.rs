@@ -4,7 +4,9 @@
 //! The only place that knows `object_store`.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+#[cfg(feature = "cluster")]
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -198,6 +200,7 @@ impl Results {
     }
 
     /// When what has that name was stored, by the bucket's clock; `None` when there is none.
+    #[cfg(feature = "cluster")]
     pub(super) async fn stored_at(&self, area: Area, name: &str) -> Result<Option<SystemTime>, ResultError> {
         match self.store.head(&self.path(area, name)).await {
             Ok(meta) => Ok(Some(meta.last_modified.into())),
@@ -207,6 +210,7 @@ impl Results {
     }
 
     /// All names, each with when it was stored.
+    #[cfg(feature = "cluster")]
     pub(super) fn stored(&self, area: Area) -> impl Stream<Item = Result<(String, SystemTime), ResultError>> + '_ {
         let all = self.store.list(Some(&self.folder(area)));
         all.map(|entry| {
