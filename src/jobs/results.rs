@@ -25,6 +25,7 @@ use super::folder::DataFolder;
 use super::store::StoreError;
 use crate::assets::operators_client;
 use crate::config::{Bucket, FileSettings};
+use crate::report::with_causes;
 
 /// Which results: they have names and lives of different kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,23 +85,9 @@ impl From<object_store::Error> for ResultError {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound,
-            error => Self::Failed(chain(&error)),
+            error => Self::Failed(with_causes(&error)),
         }
     }
-}
-
-/// The message and those of its causes: the top one alone says little.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// Tries of one call to a bucket, within this time; whoever called then decides what next.
@@ -127,7 +114,7 @@ impl Results {
             folder.subfolder(&name).map_err(|error| wrong(error.to_string()))?;
         }
         let open =
-            |path: &std::path::Path| LocalFileSystem::new_with_prefix(path).map_err(|error| wrong(chain(&error)));
+            |path: &std::path::Path| LocalFileSystem::new_with_prefix(path).map_err(|error| wrong(with_causes(&error)));
         // Written elsewhere, on the disk, then renamed: a result is whole or not there.
         let store = open(folder.path())?.with_fsync(true);
         // The folder of a batch goes with its last file.
@@ -165,7 +152,7 @@ impl Results {
             (None, None) => {}
             _ => return Err("set both TENTER_S3_ACCESS_KEY_ID and TENTER_S3_SECRET_ACCESS_KEY, or neither".into()),
         }
-        let store = Arc::new(builder.build().map_err(|error| chain(&error))?);
+        let store = Arc::new(builder.build().map_err(|error| with_causes(&error))?);
         Ok(Self {
             store: store.clone(),
             pins: store.clone(),

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::log::RenderNotes;
 use super::problem::{ErrorBody, Refusal};
-use super::renders::{PER_PAGE, REPLAYED, fresh, idempotency_key, paging};
-use super::{App, body, openapi, render};
+use super::renders::{Caller, PER_PAGE, REPLAYED, fresh, paging};
+use super::{App, body, openapi};
 use crate::jobs::{
     AcceptedBatch, Batch, BatchCall, BatchId, BatchListing, BatchSubmission, ItemListing, ItemQuery, Owner, Status,
 };
@@ -48,21 +48,13 @@ const KEY: &str = "KEY";
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-    notes.quota.write(response.headers_mut());
-    response.extensions_mut().insert(notes);
-    response
+    notes.onto(answered)
 }
 
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let caller = app.keys.check(&head.uri, &head.headers)?;
-    notes.caller = caller.map(str::to_owned);
-    app.limits.count(caller, &mut notes.quota)?;
-    let idempotency_key = idempotency_key(&head.headers)?;
+    let Caller { owner, idempotency_key, link_base } = Caller::admit(app, &head, notes)?;
     let format = body::media_type(&head.headers, BODIES, RowFormat::of_media_type)?;
-    let owner: Owner = caller.unwrap_or_default().into();
-    let link_base = render::link_base(app, &head.headers);
     let body = body::read(&head.headers, body, &app.settings.server).await?;
     let call = match format {
         RowFormat::Json => BatchCall::Json(body),

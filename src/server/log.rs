@@ -6,10 +6,11 @@ use std::time::Instant;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::limits::Quota;
+use super::problem::Refusal;
 use super::traces;
 use crate::pipeline::Timings;
 
@@ -31,6 +32,16 @@ pub(super) struct RenderNotes {
     pub(super) warnings: usize,
     /// What the key has left.
     pub(super) quota: Quota,
+}
+
+impl RenderNotes {
+    /// The answer, with what the key has left, and with these notes for the log.
+    pub(super) fn onto(self, answered: Result<Response, Refusal>) -> Response {
+        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+        self.quota.write(response.headers_mut());
+        response.extensions_mut().insert(self);
+        response
+    }
 }
 
 /// The outermost layer.

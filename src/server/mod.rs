@@ -75,22 +75,11 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a worker answers, which takes its work from a queue: whether it lives, and counts.
 pub fn worker_router(app: App) -> Router {
-    let metrics = app.metrics.clone();
-    let routes = Router::new()
-        .route("/metrics", get(metrics::serve))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .fallback(async || Refusal::NotFound)
-        .method_not_allowed_fallback(async || Refusal::Method)
-        .with_state(app);
-    passed(routes, metrics)
+    complete(Router::new(), app)
 }
 
 /// All routes and what every request passes.
 pub fn router(app: App) -> Router {
-    let metrics = app.metrics.clone();
     let pages = match app.settings.server.pages {
         Switch::On => pages::routes(),
         Switch::Off => Router::new(),
@@ -110,7 +99,14 @@ pub fn router(app: App) -> Router {
         .route("/api/batches/{id}/archive", get(batches::archive))
         .route("/api/batches/{id}/retry", post(batches::retry))
         .route("/files/{name}", get(files::serve))
-        .route("/openapi.json", get(openapi::serve))
+        .route("/openapi.json", get(openapi::serve));
+    complete(routes, app)
+}
+
+/// With the routes that every process has, and what every request passes on its way.
+fn complete(routes: Router<App>, app: App) -> Router {
+    let metrics = app.metrics.clone();
+    routes
         .route("/metrics", get(metrics::serve))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -118,13 +114,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::Method)
-        .with_state(app);
-    passed(routes, metrics)
-}
-
-/// What every request passes on its way to a route.
-fn passed(routes: Router, metrics: Metrics) -> Router {
-    routes
+        .with_state(app)
         // `body::read` has its own limit, whose answer names the setting.
         .layer(DefaultBodyLimit::disable())
         .layer(cors())

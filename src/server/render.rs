@@ -129,15 +129,11 @@ impl ClassicCall {
 pub(super) async fn classic(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-    let headers = response.headers_mut();
-    notes.quota.write(headers);
-    if let Ok(timing) = HeaderValue::from_str(&notes.timings.server_timing())
-        && !timing.is_empty()
-    {
-        headers.insert(SERVER_TIMING, timing);
+    let timing = HeaderValue::from_str(&notes.timings.server_timing()).ok();
+    let mut response = notes.onto(answered);
+    if let Some(timing) = timing.filter(|it| !it.is_empty()) {
+        response.headers_mut().insert(SERVER_TIMING, timing);
     }
-    response.extensions_mut().insert(notes);
     response
 }
 

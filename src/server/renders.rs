@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -44,21 +45,13 @@ pub(super) const PER_PAGE: u64 = 100;
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-    notes.quota.write(response.headers_mut());
-    response.extensions_mut().insert(notes);
-    response
+    notes.onto(answered)
 }
 
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let caller = app.keys.check(&head.uri, &head.headers)?;
-    notes.caller = caller.map(str::to_owned);
-    app.limits.count(caller, &mut notes.quota)?;
-    let idempotency_key = idempotency_key(&head.headers)?;
+    let Caller { owner, idempotency_key, link_base } = Caller::admit(app, &head, notes)?;
     body::check_media_type(&head.headers)?;
-    let owner: Owner = caller.unwrap_or_default().into();
-    let link_base = render::link_base(app, &head.headers);
     let body = body::read(&head.headers, body, &app.settings.server).await?;
     let submission = Submission { owner: owner.clone(), body, link_base, idempotency_key };
     let (mut job, replayed) = match app.jobs.submit(submission).await? {
@@ -90,7 +83,27 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     Ok(response)
 }
 
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+/// Who asks for something that outlives the call.
+pub(super) struct Caller {
+    pub(super) owner: Owner,
+    pub(super) idempotency_key: Option<String>,
+    /// What links start with, as this caller sees us.
+    pub(super) link_base: String,
+}
+
+impl Caller {
+    /// Checks the key, and counts the call against what it may.
+    pub(super) fn admit(app: &App, head: &Parts, notes: &mut RenderNotes) -> Result<Self, Refusal> {
+        let caller = app.keys.check(&head.uri, &head.headers)?;
+        notes.caller = caller.map(str::to_owned);
+        app.limits.count(caller, &mut notes.quota)?;
+        let idempotency_key = idempotency_key(&head.headers)?;
+        let owner = caller.unwrap_or_default().into();
+        Ok(Self { owner, idempotency_key, link_base: render::link_base(app, &head.headers) })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = key.to_str().ok().filter(|it| (1..=KEY_CHARS).contains(&it.len()));
     key.map(|it| Some(it.to_owned())).ok_or(Refusal::Header("idempotency-key", "1 to 255 printable ASCII characters"))

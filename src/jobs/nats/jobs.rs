@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies::{self, hex};
-use super::layout::with_causes;
 use super::queue::{Note, UNRECORDED};
 use super::record::{Birth, Record};
 use super::records::{Change, Found};
@@ -18,6 +17,7 @@ use crate::jobs::job::{Job, JobId, Listing, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{Accepted, Answer, Counts, Idempotency, JobStore, NewJob, Owner, StoreError};
+use crate::report::with_causes;
 
 /// A worker that lost its job may still be storing the result: it is looked for after this time, when it must be there.
 pub(super) const STORING: Duration = Duration::from_secs(120);

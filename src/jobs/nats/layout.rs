@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use super::Rules;
 use super::bodies;
 use crate::config::NatsSettings;
+use crate::report::with_causes;
 
 /// A message that was sent twice within this time is one.
 const DUPLICATES: Duration = Duration::from_secs(120);
@@ -212,18 +213,4 @@ fn consuming(name: &str, ack_wait: Duration, max_deliver: i64, max_ack_pending: 
         max_ack_pending,
         ..pull::Config::default()
     }
-}
-
-/// The message and those of its causes: the top one alone says little.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -15,13 +15,13 @@ use serde::Deserialize;
 use super::Nats;
 use super::bodies::KEPT;
 use super::jobs::PARALLEL;
-use super::layout::with_causes;
 use super::queue::{Note, UNRECORDED};
 use super::records::Found;
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
 use crate::jobs::results::{Area, ResultError};
 use crate::jobs::store::StoreError;
+use crate::report::with_causes;
 
 /// Between two looks whether messages are missing: two requests.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(15);

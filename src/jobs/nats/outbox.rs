@@ -10,13 +10,13 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
-use super::layout::with_causes;
 use super::pull::Held;
 use super::record::{HookStatus, Record};
 use super::records::{Change, Found};
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, StoreError, Then, Tried};
+use crate::report::with_causes;
 
 /// Before a delivery is looked at again that waits for another one: of its job, or to its receiver.
 const SOON: Duration = Duration::from_millis(300);

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies::{self, BodyError};
-use super::layout::with_causes;
 use super::pull::Held;
 use super::record::Record;
 use super::records::{Change, Found};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, Report, StoreError, Taken, Ticket, Work};
+use crate::report::with_causes;
 
 /// How long a message without a record is somebody's who may still write one: a front end gives up far earlier.
 pub(super) const UNRECORDED: Duration = Duration::from_secs(60);

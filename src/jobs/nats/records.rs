@@ -3,10 +3,10 @@
 use async_nats::jetstream::kv::{CreateErrorKind, Entry, Operation, UpdateErrorKind};
 
 use super::Nats;
-use super::layout::with_causes;
 use super::record::Record;
 use crate::jobs::job::JobId;
 use crate::jobs::store::StoreError;
+use crate::report::with_causes;
 
 /// What a look at a record leads to.
 pub(super) enum Change<T> {
