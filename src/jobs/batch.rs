@@ -147,6 +147,14 @@ pub struct Item {
     pub problems: Vec<Problem>,
 }
 
+/// What receivers of items get: the item, and whose it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct ToldItem {
+    pub(super) batch: BatchId,
+    #[serde(flatten)]
+    pub(super) item: Item,
+}
+
 /// Some rows of a batch.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ItemListing {

@@ -42,6 +42,9 @@ const BETWEEN_NOTES: Duration = Duration::from_millis(500);
 /// Before a job is tried again whose result could not be stored: the time it has been around, within these.
 const STORE_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
+/// Before a row is looked at again whose batch is gone, should it still be there.
+const GONE: Duration = Duration::from_secs(5);
+
 /// Warnings told one by one in a job's log.
 const MOST_WARNINGS: usize = 100;
 
@@ -367,6 +370,9 @@ impl Worker {
         if let Err(error) = self.results.remove(Area::Jobs, &taken.file).await {
             tracing::warn!(id = %taken.ticket.id, %error, "cannot remove the result of a removed job yet");
         }
+        // The queue may hold something for it.
+        let note = "nobody wants it any more".to_owned();
+        self.hand_back(&taken.ticket, HandBack { after: GONE, counts: true, note }).await;
     }
 
     async fn fail(&self, ticket: &Ticket, error: &Error, mut report: Report) {

@@ -3,6 +3,7 @@
 mod api;
 mod calls;
 mod faults;
+#[path = "../support/pictures.rs"]
 mod pictures;
 #[path = "../support/program.rs"]
 mod program;

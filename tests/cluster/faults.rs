@@ -18,10 +18,15 @@ const KILLS: usize = 10;
 const BUCKET_AWAY: Duration = Duration::from_secs(10);
 
 /// Numbers that look random and are the same each time (xorshift).
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    /// `seed`: not 0.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -30,7 +35,7 @@ impl Dice {
 }
 
 /// Asks for up to `minutes`, which are far more than it takes.
-fn within<T>(minutes: u32, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn within<T>(minutes: u32, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     for _ in 0..minutes * 60 * 2 {
         if let Some(found) = found() {
             return found;
@@ -74,7 +79,7 @@ fn thousand_jobs_survive_kills_restarts_and_cuts() {
                 }
             });
         }
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::new(0x9e37_79b9_7f4a_7c15);
         for kill in 0..KILLS {
             stage.store(kill + 1, Ordering::SeqCst);
             match kill {

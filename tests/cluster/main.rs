@@ -2,10 +2,13 @@
 //! them breaks.
 #![cfg(feature = "cluster")]
 
+mod batches;
 #[path = "../support/bucket.rs"]
 mod bucket;
 mod calls;
 mod faults;
+#[path = "../support/pictures.rs"]
+mod pictures;
 mod poison;
 #[path = "../support/program.rs"]
 mod program;

@@ -1,19 +1,31 @@
-//! What a front end knows of all jobs without asking: who has which, which are unfinished, when they expire. Some hundred bytes a
-//! job, told by the bucket itself; a moment behind it. Decisions are made on records, never on this.
+//! What a front end knows of all jobs and batches without asking: who has which, which are unfinished, when they expire. Some
+//! hundred bytes a job, told by the bucket itself; a moment behind it. Decisions are made on records, never on this.
+
+mod batches;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use self::batches::Batches;
+use super::head::{Head, Tally};
+use super::key::Key;
 use super::record::Record;
-use crate::jobs::job::JobId;
+use crate::jobs::batch::BatchId;
+use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::results::Area;
+
+pub(super) use self::batches::{Care, SeenRow};
 
 #[derive(Default)]
 pub(super) struct Index {
     all: Mutex<All>,
+    /// Told when there may be something to do for a batch.
+    batches_changed: Notify,
+    /// Told when watching came to another revision.
+    watched: Notify,
     /// Who waits for which job to end.
     waiting: Mutex<HashMap<JobId, Arc<Notify>>>,
 }
@@ -27,6 +39,7 @@ struct All {
     unfinished: HashSet<JobId>,
     /// Jobs with a webhook that waits.
     telling: HashSet<JobId>,
+    batches: Batches,
     /// Latest revision of the bucket that was seen by watching it.
     watched: u64,
     /// Everything up to here was there when watching began.
@@ -55,26 +68,61 @@ pub(super) struct Page {
 impl Index {
     /// A record as it is at `revision`; older news is ignored.
     pub(super) fn saw(&self, record: &Record, revision: u64) {
-        let Some(id) = JobId::parse(&record.id) else { return };
-        if self.lock().saw(&id, record, revision) && record.status.is_end() {
-            self.tell_ended(&id);
+        match record.key() {
+            Some(Key::Job(id)) => {
+                let is_news = self.lock().saw(&id, record, revision);
+                if is_news && record.status.is_end() {
+                    self.tell_ended(&id);
+                }
+            }
+            Some(Key::Row(batch, id)) => {
+                let is_news = self.lock().batches.saw_row(&batch, &id, record, revision);
+                if is_news {
+                    self.batches_changed.notify_one();
+                }
+            }
+            _ => {}
         }
     }
 
-    /// The job is gone.
-    pub(super) fn forget(&self, id: &JobId) {
-        self.lock().forget(id);
-        self.tell_ended(id);
+    /// The head of a batch as it is at `revision`; older news is ignored.
+    pub(super) fn saw_head(&self, head: &Head, revision: u64) {
+        if let Some(id) = BatchId::parse(&head.id)
+            && self.lock().batches.saw_head(&id, head, revision)
+        {
+            self.batches_changed.notify_one();
+        }
     }
 
-    /// A job was removed: `revision` is what that left in the bucket.
-    pub(super) fn saw_removal(&self, id: &JobId, revision: u64, at: Moment) {
+    /// There is something below a batch.
+    pub(super) fn saw_pin(&self, batch: &BatchId) {
+        self.lock().batches.saw_pin(batch);
+    }
+
+    /// It is gone; a batch with all that is below it.
+    pub(super) fn forget(&self, key: &Key) {
+        match key {
+            Key::Job(id) => {
+                self.lock().forget(id);
+                self.tell_ended(id);
+            }
+            Key::Batch(id) => self.lock().batches.forget(id),
+            Key::Row(..) | Key::Pin(..) => {}
+        }
+    }
+
+    /// It was removed: `revision` is what that left in the bucket.
+    pub(super) fn saw_removal(&self, key: &Key, revision: u64, at: Moment) {
         let mut all = self.lock();
         all.markers.insert((at.micros(), revision));
-        if all.jobs.get(id).is_none_or(|known| known.revision < revision) {
-            all.forget(id);
-            drop(all);
-            self.tell_ended(id);
+        match key {
+            Key::Job(id) if all.jobs.get(id).is_none_or(|known| known.revision < revision) => {
+                all.forget(id);
+                drop(all);
+                self.tell_ended(id);
+            }
+            Key::Batch(id) => all.batches.saw_removal(id, revision),
+            _ => {}
         }
     }
 
@@ -85,8 +133,23 @@ impl Index {
 
     /// Watching came to `revision`.
     pub(super) fn watched(&self, revision: u64) {
-        let mut all = self.lock();
-        all.watched = all.watched.max(revision);
+        {
+            let mut all = self.lock();
+            all.watched = all.watched.max(revision);
+        }
+        self.watched.notify_waiters();
+    }
+
+    /// Resolves when everything up to `revision` has been seen by watching.
+    pub(super) async fn has_watched(&self, revision: u64) {
+        loop {
+            let mut told = std::pin::pin!(self.watched.notified());
+            told.as_mut().enable();
+            if self.reached() >= revision {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// The latest revision that was seen by watching.
@@ -123,18 +186,99 @@ impl Index {
         all.by_expiry.iter().take_while(|(at, _)| *at <= now.micros()).map(|(_, id)| id.clone()).collect()
     }
 
-    pub(super) fn unfinished(&self) -> Vec<JobId> {
-        self.lock().unfinished.iter().cloned().collect()
+    /// Jobs that have a message, or should.
+    pub(super) fn unfinished(&self) -> Vec<Key> {
+        self.lock().unfinished.iter().cloned().map(Key::Job).collect()
     }
 
-    pub(super) fn telling(&self) -> Vec<JobId> {
-        self.lock().telling.iter().cloned().collect()
+    /// Rows that have a message, or should.
+    pub(super) fn sent_rows(&self) -> Vec<Key> {
+        self.lock().batches.sent().map(|(batch, id)| Key::Row(batch.clone(), id.clone())).collect()
     }
 
-    /// What unfinished jobs need of the bucket.
+    /// How many jobs and batches of `owner` are unfinished: nothing is looked up while there are no batches.
+    pub(super) fn unfinished_of(&self, owner: &str) -> (u64, u64) {
+        let all = self.lock();
+        let (_, batches) = all.batches.unfinished(Some(owner));
+        let theirs = all.by_owner.get(owner).into_iter().flatten();
+        let jobs = theirs.filter(|(_, id)| all.unfinished.contains(id)).count();
+        (jobs as u64, batches)
+    }
+
+    /// How many rows are unfinished, of `owner` or of all.
+    pub(super) fn unfinished_rows(&self, owner: Option<&str>) -> u64 {
+        self.lock().batches.unfinished(owner).0
+    }
+
+    /// Rows that are being rendered.
+    pub(super) fn rows_under_way(&self) -> u64 {
+        self.lock().batches.under_way()
+    }
+
+    /// What has a webhook that waits.
+    pub(super) fn telling(&self) -> Vec<Key> {
+        let all = self.lock();
+        let (batches, rows) = all.batches.telling();
+        let jobs = all.telling.iter().cloned().map(Key::Job);
+        let rows = rows.into_iter().map(|(batch, id)| Key::Row(batch, id));
+        jobs.chain(batches.into_iter().map(Key::Batch)).chain(rows).collect()
+    }
+
+    /// What unfinished jobs, and batches, need of the bucket.
     pub(super) fn needed(&self) -> HashSet<(Area, String)> {
         let all = self.lock();
-        all.unfinished.iter().filter_map(|id| all.jobs.get(id)).flat_map(|known| known.needs.iter().cloned()).collect()
+        let jobs = all.unfinished.iter().filter_map(|id| all.jobs.get(id)).flat_map(|known| &known.needs);
+        jobs.chain(all.batches.needed()).cloned().collect()
+    }
+
+    /// Resolves when there may be something to do for a batch that was not there before.
+    pub(super) async fn batches_changed(&self) {
+        self.batches_changed.notified().await;
+    }
+
+    /// Batches whose rows have not all ended.
+    pub(super) fn open_batches(&self) -> Vec<BatchId> {
+        self.lock().batches.open()
+    }
+
+    /// What there is to do for a batch.
+    pub(super) fn care(&self, batch: &BatchId) -> Option<Care> {
+        self.lock().batches.care(batch)
+    }
+
+    /// The first `limit` rows that should be put into the queue.
+    pub(super) fn next_rows(&self, batch: &BatchId, limit: u64) -> Vec<SeenRow> {
+        self.lock().batches.next(batch, limit)
+    }
+
+    /// Rows of a batch above `after`, in order, of one status or all.
+    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<SeenRow> {
+        self.lock().batches.rows(batch, status, after)
+    }
+
+    /// Rows of a batch that have a record.
+    pub(super) fn recorded_rows(&self, batch: &BatchId) -> Vec<JobId> {
+        self.lock().batches.recorded(batch)
+    }
+
+    /// Numbers and ids of rows that a retry may begin again.
+    pub(super) fn failed_rows(&self, batch: &BatchId) -> Vec<(u64, JobId)> {
+        self.lock().batches.failed(batch)
+    }
+
+    /// What the rows of a batch are like.
+    pub(super) fn tally(&self, batch: &BatchId, now: Moment) -> Tally {
+        self.lock().batches.tally(batch, now)
+    }
+
+    /// Newest first: ids of a page of `owner`'s batches, and how many there are.
+    pub(super) fn batches_page(&self, owner: &str, offset: u64, limit: u64, now: Moment) -> (Vec<BatchId>, u64) {
+        self.lock().batches.page(owner, offset, limit, now)
+    }
+
+    /// Batches of which everything is to be cleared away.
+    pub(super) fn batches_to_clear(&self, now: Moment) -> Vec<BatchId> {
+        self.lock().batches.to_clear(now)
     }
 
     /// Revisions that removals before `moment` left in the bucket; each is told once.

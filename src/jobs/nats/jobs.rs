@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies::{self, hex};
+use super::key::Key;
 use super::queue::{Note, UNRECORDED};
 use super::record::{Birth, Record};
-use super::records::{Change, Found};
+use super::records::{Change, Found, Kept};
 use crate::jobs::job::{Job, JobId, Listing, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
@@ -43,17 +44,25 @@ struct KeyEntry {
     digest: String,
 }
 
-/// A job that gets its message and its record now.
-struct Place {
-    id: JobId,
+/// A job that gets its message and its record now, or a batch.
+pub(super) struct Place {
+    pub(super) id: JobId,
     stem: String,
-    key: Option<String>,
-    /// Whether nobody else may be making the same job.
+    pub(super) key: Option<String>,
+    /// Whether nobody else may be making the same.
     alone: bool,
 }
 
+/// What an earlier call with the same key came to.
+pub(super) enum Earlier<R> {
+    /// It was the same.
+    Same(R),
+    /// It was another.
+    Other,
+}
+
 /// How a message was taken in.
-enum Sent {
+pub(super) enum Sent {
     Sequence(u64),
     QueueFull,
     OwnerFull,
@@ -64,29 +73,33 @@ impl JobStore for Nats {
         Box::pin(async move {
             self.connected()?;
             let place = match &job.idempotency {
-                Some(call) => match self.place_of(&job.owner, call).await? {
+                Some(call) => match self.place_of::<Record>("", &job.owner, call).await? {
                     Ok(place) => place,
-                    Err(before) => return Ok(before),
+                    Err(Earlier::Same(before)) => return self.as_job(&before).map(Accepted::Again),
+                    Err(Earlier::Other) => return Ok(Accepted::OtherBody),
                 },
                 None => self.new_place(None)?,
             };
+            if self.has_too_many(&job.owner) {
+                self.give_up_place(place).await?;
+                return Ok(Accepted::OwnerFull);
+            }
             let body = bodies::store(&self.0.results, job.body.clone()).await;
             let body = body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?;
             let note = Note {
                 id: place.id.to_string(),
                 digest: body.digest.clone(),
                 format: job.extension.to_owned(),
+                batch: None,
                 traceparent: job.traceparent.clone(),
             };
-            let full = match self.send(&job.owner, &note, place.id.as_str()).await? {
+            let subject = self.0.layout.work_subject(&job.owner);
+            let full = match self.send(subject, &note, place.id.as_str()).await? {
                 Sent::Sequence(sequence) => return self.record(&job, place, body, sequence).await,
                 Sent::QueueFull => Accepted::QueueFull,
                 Sent::OwnerFull => Accepted::OwnerFull,
             };
-            // The key stays for whoever comes next with it, unless it was made for this call.
-            if let Some(key) = place.key.filter(|_| place.alone) {
-                self.drop_key(&key, &place.id).await?;
-            }
+            self.give_up_place(place).await?;
             Ok(full)
         })
     }
@@ -144,7 +157,7 @@ impl JobStore for Nats {
 
     fn expiry<'a>(&'a self, id: &'a JobId, file: &'a str) -> Answer<'a, Option<Moment>> {
         Box::pin(async move {
-            let Some(Found { record, .. }) = self.find(id).await? else { return Ok(None) };
+            let Some(Found { record, .. }) = self.find(&Key::Job(id.clone())).await? else { return Ok(None) };
             let there = record.file.as_deref() == Some(file) && !record.has_expired(self.now());
             Ok(record.expires.filter(|_| there).map(Moment::from_micros))
         })
@@ -158,7 +171,7 @@ impl JobStore for Nats {
             }
             let expired = self.0.index.expired(self.now());
             let expiring = expired.iter().map(|id| async move {
-                let Some(Found { record, revision }) = self.find(id).await? else { return Ok(0) };
+                let Some(Found { record, revision }) = self.find(&Key::Job(id.clone())).await? else { return Ok(0) };
                 if !record.has_expired(self.now()) {
                     return Ok(0);
                 }
@@ -166,6 +179,7 @@ impl JobStore for Nats {
             });
             let removed = stream::iter(expiring.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
             let removed = removed.try_fold(0, async |sum, one| Ok(sum + one)).await?;
+            let removed = removed + self.clear_batches().await?;
             self.sweep_markers().await;
             self.sweep_bodies().await?;
             Ok(removed)
@@ -177,17 +191,20 @@ impl JobStore for Nats {
             self.connected()?;
             let failed =
                 |error: &dyn std::error::Error| self.failed("cannot list results to remove", with_causes(error));
-            let now = self.now();
-            let mut names = self.0.layout.trash.keys().await.map_err(|error| failed(&error))?;
+            let (now, trash) = (self.now(), &self.0.layout.trash);
             let mut due = Vec::new();
-            while let Some(name) = names.next().await {
-                let name = name.map_err(|error| failed(&error))?;
-                let since = self.0.layout.trash.get(&name).await.map_err(|error| failed(&error))?;
-                let since = since.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
-                if since.is_some_and(|since: i64| since <= now.micros()) {
-                    due.push(name);
+            // Who watches an empty bucket waits.
+            if trash.status().await.map_err(|error| failed(&error))?.values() == 0 {
+                return Ok(due);
+            }
+            let mut all = trash.watch_with_history(">").await.map_err(|error| failed(&error))?;
+            while let Some(entry) = all.next().await {
+                let entry = entry.map_err(|error| failed(&error))?;
+                let since = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse::<i64>().ok());
+                if since.is_some_and(|since| since <= now.micros()) {
+                    due.push(entry.key);
                 }
-                if due.len() as u64 >= limit {
+                if due.len() as u64 >= limit || entry.delta == 0 {
                     break;
                 }
             }
@@ -214,12 +231,22 @@ impl JobStore for Nats {
             self.connected()?;
             let failed = |error: &dyn std::error::Error| self.failed("cannot count jobs", with_causes(error));
             let workers = self.0.work.consumer().get_info().await.map_err(|error| failed(&error))?;
+            let rows = self.0.rows.consumer().get_info().await.map_err(|error| failed(&error))?;
             let hooks = self.0.hooks.consumer().get_info().await.map_err(|error| failed(&error))?;
+            // A front end knows of rows that are not in the queue yet.
+            let (rows_scheduled, rows_progress) = match self.0.index.is_complete() {
+                true => {
+                    let (unfinished, under_way) = (self.0.index.unfinished_rows(None), self.0.index.rows_under_way());
+                    (unfinished.saturating_sub(under_way), under_way)
+                }
+                false => (rows.num_pending, rows.num_ack_pending as u64),
+            };
             Ok(Counts {
                 scheduled: workers.num_pending,
                 progress: workers.num_ack_pending as u64,
                 deliveries: hooks.num_pending + hooks.num_ack_pending as u64,
-                ..Counts::default()
+                rows_scheduled,
+                rows_progress,
             })
         })
     }
@@ -237,26 +264,46 @@ impl Nats {
     /// One of `owner`'s jobs, unless it has expired.
     pub(super) async fn own(&self, owner: &Owner, id: &JobId) -> Result<Option<Found>, StoreError> {
         let now = self.now();
-        Ok(self.find(id).await?.filter(|it| it.record.owner == **owner && !it.record.has_expired(now)))
+        Ok(self
+            .find(&Key::Job(id.clone()))
+            .await?
+            .filter(|it| it.record.owner == **owner && !it.record.has_expired(now)))
     }
 
-    fn complete(&self) -> Result<(), StoreError> {
+    pub(super) fn complete(&self) -> Result<(), StoreError> {
         match self.0.index.is_complete() {
             true => Ok(()),
             false => Err(self.failed("not all jobs are known yet", "this front end has just been started")),
         }
     }
 
-    fn new_place(&self, key: Option<String>) -> Result<Place, StoreError> {
+    pub(super) fn new_place(&self, key: Option<String>) -> Result<Place, StoreError> {
         let failed = |error: getrandom::Error| self.failed("no randomness for an id", error);
         let id = JobId::random().map_err(failed)?;
         let stem = result_stem(&id).map_err(failed)?;
         Ok(Place { id, stem, key, alone: true })
     }
 
-    /// The job that this call makes, or what an earlier call with its key came to. A job that has expired frees its key.
-    async fn place_of(&self, owner: &Owner, call: &Idempotency) -> Result<Result<Place, Accepted>, StoreError> {
-        let key = bodies::digest(format!("{owner}\0{}", call.key).as_bytes());
+    /// Batches count among jobs, and have no message beside theirs, by which the server counts.
+    fn has_too_many(&self, owner: &str) -> bool {
+        let limit = self.0.rules.of_owner;
+        let (jobs, batches) = if limit > 0 { self.0.index.unfinished_of(owner) } else { (0, 0) };
+        batches > 0 && jobs + batches >= limit
+    }
+
+    fn as_job(&self, record: &Record) -> Result<Job, StoreError> {
+        record.job().ok_or_else(|| self.failed("a record is no job", &record.id))
+    }
+
+    /// What this call makes, or what an earlier call with its key came to. What has expired frees its key. `kind`: keys of
+    /// different kinds have nothing to do with each other.
+    pub(super) async fn place_of<R: Kept>(
+        &self,
+        kind: &str,
+        owner: &Owner,
+        call: &Idempotency,
+    ) -> Result<Result<Place, Earlier<R>>, StoreError> {
+        let key = bodies::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
         let digest = hex(&call.digest);
         let keys = &self.0.layout.keys;
         let failed =
@@ -277,7 +324,10 @@ impl Nats {
             let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
             let id =
                 JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
-            let found = self.find(&id).await?;
+            let found = match R::place(&id) {
+                Some(place) => self.look_up::<R>(&place).await?,
+                None => None,
+            };
             let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
             let same = before.digest == digest;
             let made = Moment::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
@@ -287,16 +337,24 @@ impl Nats {
                 let _ = keys.stream.delete_message(entry.revision).await;
                 continue;
             }
-            return Ok(match found.and_then(|it| it.record.job()) {
-                Some(job) if same => Err(Accepted::Again(job)),
-                // Somebody began to make this very job, and may have died: who is first with the record has made it.
+            return Ok(match found {
+                Some(Found { record, .. }) if same => Err(Earlier::Same(record)),
+                // Somebody began to make this very thing, and may have died: who is first with the record has made it.
                 None if same => Ok(Place { id, stem: before.stem, key: Some(key), alone: false }),
-                _ => Err(Accepted::OtherBody),
+                _ => Err(Earlier::Other),
             });
         }
     }
 
-    async fn drop_key(&self, key: &str, id: &JobId) -> Result<(), StoreError> {
+    /// Nothing is made there: the key stays for whoever comes next with it, unless it was made for this call.
+    pub(super) async fn give_up_place(&self, place: Place) -> Result<(), StoreError> {
+        match place.key.filter(|_| place.alone) {
+            Some(key) => self.drop_key(&key, &place.id).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn drop_key(&self, key: &str, id: &JobId) -> Result<(), StoreError> {
         self.connected()?;
         let keys = &self.0.layout.keys;
         let entry = keys.entry(key).await;
@@ -309,12 +367,12 @@ impl Nats {
         Ok(())
     }
 
-    /// Puts a message into the stream of work. `name`: two of the same within two minutes are one.
-    async fn send(&self, owner: &str, note: &Note, name: &str) -> Result<Sent, StoreError> {
+    /// Puts a message into the stream that has `subject`. `name`: two of the same within two minutes are one.
+    pub(super) async fn send(&self, subject: String, note: &Note, name: &str) -> Result<Sent, StoreError> {
         self.connected()?;
         let text = serde_json::to_vec(note).map_err(|error| self.failed("cannot write a message", error))?;
         let message = PublishMessage::build().payload(text.into()).message_id(name);
-        let sending = self.0.context.send_publish(self.0.layout.work_subject(owner), message).await;
+        let sending = self.0.context.send_publish(subject, message).await;
         let sent = match sending {
             Ok(answer) => answer.await,
             Err(error) => Err(error),
@@ -336,27 +394,13 @@ impl Nats {
         sequence: u64,
     ) -> Result<Accepted, StoreError> {
         let Place { id, stem, key, .. } = place;
-        let record = Record::new(job, Birth { id: &id, stem, key, body, sequence, now: self.now() });
-        let mut tries = 0;
-        let made = loop {
-            match self.make(&record).await {
-                Ok(made) => break made,
-                Err(error) => {
-                    tries += 1;
-                    if tries == TRIES {
-                        // Its message is dropped by whoever finds no record for it.
-                        return Err(error);
-                    }
-                    tracing::warn!(%id, %error, "cannot write the record of a job yet; trying again");
-                    tokio::time::sleep(BETWEEN_TRIES).await;
-                }
-            }
-        };
-        if made {
-            return record.job().map(Accepted::New).ok_or_else(|| self.failed("a record is no job", &id));
+        let record = Record::new(job, Birth { id: &id, stem, key, body: Some(body), sequence, now: self.now() });
+        // Should it fail, its message is dropped by whoever finds no record for it.
+        if self.make_surely(&record, &id).await? {
+            return self.as_job(&record).map(Accepted::New);
         }
         // By the same call at another front end, or by ourselves, in a try whose answer was lost.
-        let Some(Found { record: theirs, .. }) = self.find(&id).await? else {
+        let Some(Found { record: theirs, .. }) = self.find(&Key::Job(id.clone())).await? else {
             return Err(self.failed("a job was removed while it was accepted", &id));
         };
         let ours = theirs.sequence == sequence && theirs.created == record.created;
@@ -367,22 +411,45 @@ impl Nats {
         }
     }
 
-    /// Sends the message of a job anew, and notes it. False when the job needs none any more, or there is no room.
+    /// Makes a record, trying again while there is time. False when there is one of that name.
+    pub(super) async fn make_surely<R: Kept>(&self, record: &R, id: &JobId) -> Result<bool, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.make(record).await {
+                Ok(made) => return Ok(made.is_some()),
+                Err(error) => {
+                    tries += 1;
+                    if tries == TRIES {
+                        return Err(error);
+                    }
+                    tracing::warn!(%id, %error, "cannot write a record yet; trying again");
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+            }
+        }
+    }
+
+    /// Sends the message of a job or a row anew, and notes it. False when it needs none any more, or there is no room.
     pub(super) async fn send_anew(&self, found: &Found) -> Result<bool, StoreError> {
         let record = &found.record;
         let Some(body) = &record.body else { return Ok(false) };
         let note = Note {
             id: record.id.clone(),
             digest: body.digest.clone(),
-            format: record.file_of(1).rsplit('.').next().unwrap_or_default().to_owned(),
+            format: record.extension.clone(),
+            batch: record.row.as_ref().and_then(|row| row.batch()).map(|it| it.to_string()),
             traceparent: record.traceparent.clone(),
+        };
+        let subject = match record.row.as_ref().and_then(|row| row.batch()) {
+            Some(batch) => self.0.layout.rows_subject(&batch),
+            None => self.0.layout.work_subject(&record.owner),
         };
         // Front ends that find the same at the same time send one.
         let name = format!("{}-{}", record.id, found.revision);
-        let Sent::Sequence(sequence) = self.send(&record.owner, &note, &name).await? else { return Ok(false) };
+        let Sent::Sequence(sequence) = self.send(subject, &note, &name).await? else { return Ok(false) };
         let mut changed = record.clone();
         changed.sequence = sequence;
-        self.replace(&changed, found.revision).await
+        Ok(self.replace(&changed, found.revision).await?.is_some())
     }
 
     /// Removes a job with everything that belongs to it. False when it has changed meanwhile.
@@ -396,7 +463,7 @@ impl Nats {
         if let Some(key) = &record.key {
             self.drop_key(key, &id).await?;
         }
-        self.forget(&id, revision).await
+        self.forget(&Key::Job(id), revision).await
     }
 
     /// Remembers that a result is to be removed from `from` on.
@@ -406,22 +473,22 @@ impl Nats {
         noted.map(drop).map_err(|error| self.failed("cannot note what to remove", with_causes(&error)))
     }
 
-    /// Changes a job of `owner`.
-    pub(super) async fn change_own<T>(
+    /// Changes a job or batch of `owner`.
+    pub(super) async fn change_own<R: Kept, T>(
         &self,
         owner: &Owner,
-        id: &JobId,
-        mut change: impl FnMut(&mut Record) -> Change<Option<T>> + Send,
-    ) -> Result<Option<(Record, T)>, StoreError> {
+        key: &Key,
+        mut change: impl FnMut(&mut R) -> Change<Option<T>> + Send,
+    ) -> Result<Option<(Found<R>, T)>, StoreError> {
         let now = self.now();
         let changed = self
-            .change(id, |record| {
-                if record.owner != **owner || record.has_expired(now) {
+            .change(key, |record: &mut R| {
+                if record.owner() != &**owner || record.has_expired(now) {
                     return Change::Leave(None);
                 }
                 change(record)
             })
             .await?;
-        Ok(changed.and_then(|(record, answer)| Some((record, answer?))))
+        Ok(changed.and_then(|(found, answer)| Some((found, answer?))))
     }
 }

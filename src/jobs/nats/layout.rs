@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use super::Rules;
 use super::bodies;
 use crate::config::NatsSettings;
+use crate::jobs::batch::BatchId;
 use crate::report::with_causes;
 
 /// A message that was sent twice within this time is one.
@@ -18,6 +19,9 @@ const DUPLICATES: Duration = Duration::from_secs(120);
 /// Deliveries of one message before the server gives it up, and we look into it. Attempts are counted in the record and stop far
 /// earlier; this also counts every time that a job was given back because the bucket was down.
 const DELIVERIES: i64 = 1000;
+
+/// Those who take work.
+const WORKERS: &str = "workers";
 
 /// Webhooks that wait: their naks with delay count as unacknowledged.
 const UNACKNOWLEDGED_HOOKS: i64 = 1_000_000;
@@ -30,14 +34,16 @@ const CLOCK_AGE: Duration = Duration::from_secs(3600);
 pub(super) struct Layout {
     prefix: String,
     pub(super) work: Stream,
+    pub(super) rows: Stream,
     pub(super) hooks: Stream,
     pub(super) worker: Consumer<pull::Config>,
+    pub(super) row_worker: Consumer<pull::Config>,
     pub(super) postman: Consumer<pull::Config>,
     pub(super) records: Store,
     pub(super) keys: Store,
     pub(super) trash: Store,
     pub(super) clock: Store,
-    consumers: [(Stream, pull::Config); 2],
+    consumers: [(Stream, pull::Config); 3],
 }
 
 impl Layout {
@@ -49,6 +55,7 @@ impl Layout {
         }
         let replicas = settings.replicas;
         let of_queue = i64::try_from(rules.queue).unwrap_or(i64::MAX);
+        let of_rows = i64::try_from(rules.rows).unwrap_or(i64::MAX);
         let work = Config {
             description: Some("unfinished jobs of tenter, a message each".into()),
             subjects: vec![format!("{prefix}.work.*")],
@@ -58,34 +65,44 @@ impl Layout {
             discard_new_per_subject: rules.of_owner > 0,
             ..stream(format!("{prefix}-work"), replicas)
         };
+        let rows = Config {
+            description: Some("rows of batches of tenter that are to be rendered soon, a message each".into()),
+            subjects: vec![format!("{prefix}.rows.*")],
+            ..stream(format!("{prefix}-rows"), replicas)
+        };
         let hooks = Config {
             description: Some("webhooks of tenter that are not delivered yet, a message each".into()),
             subjects: vec![format!("{prefix}.hooks")],
             ..stream(format!("{prefix}-hooks"), replicas)
         };
         let work = stream_of(context, work).await?;
+        let rows = stream_of(context, rows).await?;
         let hooks = stream_of(context, hooks).await?;
         let consumers = [
-            (work.clone(), consuming("workers", settings.ack_wait, DELIVERIES, of_queue)),
+            (work.clone(), consuming(WORKERS, settings.ack_wait, DELIVERIES, of_queue)),
+            (rows.clone(), consuming(WORKERS, settings.ack_wait, DELIVERIES, of_rows)),
             (hooks.clone(), consuming("postmen", settings.ack_wait, -1, UNACKNOWLEDGED_HOOKS)),
         ];
         let worker = consumer(&work, consumers[0].1.clone()).await?;
-        let postman = consumer(&hooks, consumers[1].1.clone()).await?;
+        let row_worker = consumer(&rows, consumers[1].1.clone()).await?;
+        let postman = consumer(&hooks, consumers[2].1.clone()).await?;
         let bucket = |name: &str, description: &str| bucket(&prefix, name, description, replicas);
         let clock = Config {
             max_age: CLOCK_AGE,
             storage: StorageType::Memory,
-            ..bucket("clock", "what time the servers say it is")
+            ..bucket("clock", "what time the servers say it is, and who feeds batches")
         };
         Ok(Self {
-            records: bucket_of(context, bucket("jobs", "jobs of tenter")).await?,
+            records: bucket_of(context, bucket("jobs", "jobs and batches of tenter")).await?,
             keys: bucket_of(context, bucket("keys", "idempotency keys of tenter")).await?,
             trash: bucket_of(context, bucket("trash", "results to remove")).await?,
             clock: bucket_of(context, clock).await?,
             prefix,
             work,
+            rows,
             hooks,
             worker,
+            row_worker,
             postman,
             consumers,
         })
@@ -105,13 +122,18 @@ impl Layout {
         format!("{}.work.{}", self.prefix, &bodies::digest(owner.as_bytes())[..32])
     }
 
+    /// Where a batch's rows go.
+    pub(super) fn rows_subject(&self, batch: &BatchId) -> String {
+        format!("{}.rows.{batch}", self.prefix)
+    }
+
     pub(super) fn hooks_subject(&self) -> String {
         format!("{}.hooks", self.prefix)
     }
 
-    /// What the server says when it gives up a message.
-    pub(super) fn given_up_subject(&self) -> String {
-        format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{}-work.workers", self.prefix)
+    /// What the server says when it gives up a message of this stream.
+    pub(super) fn given_up_subject(stream: &Stream) -> String {
+        format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{}.{WORKERS}", stream.cached_info().config.name)
     }
 }
 

@@ -7,17 +7,22 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::kv::Operation;
-use async_nats::jetstream::stream::RawMessageErrorKind;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use async_nats::jetstream::kv::{Entry, Operation};
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use super::Nats;
 use super::bodies::KEPT;
+use super::head::Head;
+use super::hook::HookStatus;
 use super::jobs::PARALLEL;
+use super::key::Key;
+use super::layout::Layout;
+use super::pull::Puller;
 use super::queue::{Note, UNRECORDED};
-use super::records::Found;
-use crate::jobs::job::JobId;
+use super::record::Record;
+use super::records::{Found, Kept};
 use crate::jobs::moment::Moment;
 use crate::jobs::results::{Area, ResultError};
 use crate::jobs::store::StoreError;
@@ -45,7 +50,14 @@ struct GivenUp {
 
 impl Nats {
     pub(super) async fn tend_all(&self) {
-        futures_util::join!(self.watch(), self.mend(), self.hear_of_given_up());
+        let layout = &self.0.layout;
+        futures_util::join!(
+            self.watch(),
+            self.mend(),
+            self.tend_batches(),
+            self.hear_of_given_up(&layout.work),
+            self.hear_of_given_up(&layout.rows),
+        );
     }
 
     /// Keeps the index, for ever.
@@ -84,16 +96,24 @@ impl Nats {
                 continue;
             };
             let entry = entry.ok_or("it ended")?.map_err(|error| with_causes(&error))?;
-            if entry.operation == Operation::Put {
-                match self.read(&entry) {
-                    Ok(Found { record, revision }) => self.0.index.saw(&record, revision),
-                    Err(error) => tracing::error!(%error, "a record makes no sense"),
+            match Key::parse(&entry.key) {
+                Some(key) if entry.operation != Operation::Put => {
+                    let at = i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0);
+                    self.0.index.saw_removal(&key, entry.revision, Moment::from_micros(at));
                 }
-            } else if let Some(id) = JobId::parse(&entry.key) {
-                let at = i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0);
-                self.0.index.saw_removal(&id, entry.revision, Moment::from_micros(at));
+                Some(Key::Pin(batch, _)) => self.0.index.saw_pin(&batch),
+                Some(Key::Batch(_)) => self.show::<Head>(&entry),
+                Some(Key::Job(_) | Key::Row(..)) => self.show::<Record>(&entry),
+                None => tracing::error!(key = entry.key, "a record has no name of ours"),
             }
             self.0.index.watched(entry.revision);
+        }
+    }
+
+    fn show<R: Kept>(&self, entry: &Entry) {
+        match self.read::<R>(entry) {
+            Ok(Found { record, revision }) => record.show(&self.0.index, revision),
+            Err(error) => tracing::error!(%error, "a record makes no sense"),
         }
     }
 
@@ -104,8 +124,14 @@ impl Nats {
             if !self.0.index.is_complete() || self.connected().is_err() {
                 continue;
             }
-            if let Err(error) = self.mend_jobs(round.is_multiple_of(COUNTS_BEFORE_ALL)).await {
-                tracing::warn!(%error, "cannot look for jobs without a message; trying again");
+            let all = round.is_multiple_of(COUNTS_BEFORE_ALL);
+            let (layout, index) = (&self.0.layout, &self.0.index);
+            let jobs = self.mend_messages(&layout.work, &self.0.work, index.unfinished(), all);
+            let rows = self.mend_messages(&layout.rows, &self.0.rows, index.sent_rows(), all);
+            for mended in [jobs.await, rows.await] {
+                if let Err(error) = mended {
+                    tracing::warn!(%error, "cannot look for jobs without a message; trying again");
+                }
             }
             if let Err(error) = self.mend_hooks(round.is_multiple_of(COUNTS_BEFORE_HOOKS)).await {
                 tracing::warn!(%error, "cannot look for webhooks without a message; trying again");
@@ -113,18 +139,23 @@ impl Nats {
         }
     }
 
-    /// Jobs whose message is gone, or will not be handed out any more, get another. Counts tell whether to look at each.
-    async fn mend_jobs(&self, all: bool) -> Result<u64, StoreError> {
+    /// Jobs or rows whose message is gone, or will not be handed out any more, get another. Counts tell whether to look at each.
+    async fn mend_messages(
+        &self,
+        stream: &Stream,
+        puller: &Puller,
+        unfinished: Vec<Key>,
+        all: bool,
+    ) -> Result<u64, StoreError> {
         let failed = |error: &dyn std::error::Error| self.failed("cannot look into the stream", with_causes(error));
-        let unfinished = self.0.index.unfinished();
-        let there = self.0.layout.work.get_info().await.map_err(|error| failed(&error))?.state.messages;
+        let there = stream.get_info().await.map_err(|error| failed(&error))?.state.messages;
         if !all && there >= unfinished.len() as u64 {
             return Ok(0);
         }
-        let workers = self.0.work.consumer().get_info().await.map_err(|error| failed(&error))?;
+        let workers = puller.consumer().get_info().await.map_err(|error| failed(&error))?;
         let floor = workers.ack_floor.stream_sequence;
-        let mending = unfinished.iter().map(|id| self.mend_job(id, floor));
-        let mended = stream::iter(mending.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
+        let mending = unfinished.iter().map(|key| self.mend_message(stream, key, floor));
+        let mended = futures_util::stream::iter(mending.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
         let mended = mended.try_fold(0, async |sum, it| Ok(sum + it)).await?;
         if mended > 0 {
             tracing::warn!(jobs = mended, "jobs without a message were put into the queue again");
@@ -132,25 +163,24 @@ impl Nats {
         Ok(mended)
     }
 
-    async fn mend_job(&self, id: &JobId, floor: u64) -> Result<u64, StoreError> {
-        let Some(found) = self.find(id).await? else { return Ok(0) };
+    async fn mend_message(&self, stream: &Stream, key: &Key, floor: u64) -> Result<u64, StoreError> {
+        let Some(found) = self.find(key).await? else { return Ok(0) };
         let record = &found.record;
         let now = self.now();
         // What changed a moment ago is somebody's.
         let touched = Moment::from_micros(record.touched());
-        if record.status.is_end() || now.since(touched) < UNRECORDED {
+        if record.status.is_end() || record.sequence == 0 || now.since(touched) < UNRECORDED {
             return Ok(0);
         }
-        let work = &self.0.layout.work;
-        match work.get_raw_message(record.sequence).await {
+        match stream.get_raw_message(record.sequence).await {
             Ok(_) if record.sequence > floor => return Ok(0),
             // Nobody will get it: the server counts it as dealt with.
-            Ok(_) => drop(work.delete_message(record.sequence).await),
+            Ok(_) => drop(stream.delete_message(record.sequence).await),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
             Err(error) if with_causes(&error).contains("no message found") => {}
             Err(error) => return Err(self.failed("cannot look up a message", with_causes(&error))),
         }
-        tracing::warn!(%id, "the message of a job is gone; sending another");
+        tracing::warn!(%key, "the message of a job is gone; sending another");
         Ok(u64::from(self.send_anew(&found).await?))
     }
 
@@ -164,30 +194,40 @@ impl Nats {
         if !all && there.state.messages >= telling.len() as u64 {
             return Ok(());
         }
-        for id in telling {
-            let Some(Found { record, revision }) = self.find(&id).await? else { continue };
-            let now = self.now();
-            let overdue = |at: i64| now.since(Moment::from_micros(at)) > UNRECORDED;
-            if let Some(hook) = record.pending().filter(|it| overdue(it.next) && overdue(it.leased_until)) {
-                let posted = self.post_hook(&record, &hook.id, &format!("{}-{revision}", hook.id)).await;
+        for key in telling {
+            match &key {
+                Key::Batch(_) => self.mend_hooks_of::<Head>(&key).await?,
+                _ => self.mend_hooks_of::<Record>(&key).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn mend_hooks_of<R: Kept>(&self, key: &Key) -> Result<(), StoreError> {
+        let Some(Found { mut record, revision }) = self.look_up::<R>(key).await? else { return Ok(()) };
+        let now = self.now();
+        let overdue = |at: i64| now.since(Moment::from_micros(at)) > UNRECORDED;
+        for hook in record.deliveries().iter().filter(|it| it.status == HookStatus::Pending) {
+            if overdue(hook.next) && overdue(hook.leased_until) {
+                let posted = self.post_hook(key, &hook.id, &format!("{}-{revision}", hook.id)).await;
                 posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;
-                tracing::warn!(%id, delivery = hook.id, "the message of a webhook is gone; another was sent");
+                tracing::warn!(%key, delivery = hook.id, "the message of a webhook is gone; another was sent");
             }
         }
         Ok(())
     }
 
     /// A message that the server gives up stays in the stream, where nobody gets it. It is removed; a job whose attempts are used
-    /// up ends, any other gets a new message from [`Nats::mend_jobs`].
-    async fn hear_of_given_up(&self) {
-        let subject = self.0.layout.given_up_subject();
+    /// up ends, any other gets a new message from [`Nats::mend_messages`].
+    async fn hear_of_given_up(&self, stream: &Stream) {
+        let subject = Layout::given_up_subject(stream);
         loop {
             // Each is told to one front end.
             match self.0.client.queue_subscribe(subject.clone(), "tenter".to_owned()).await {
                 Ok(mut advisories) => {
                     while let Some(advisory) = advisories.next().await {
                         if let Ok(GivenUp { stream_seq, deliveries }) = serde_json::from_slice(&advisory.payload)
-                            && let Err(error) = self.given_up(stream_seq, deliveries).await
+                            && let Err(error) = self.given_up(stream, stream_seq, deliveries).await
                         {
                             tracing::warn!(%error, "cannot look into a message that the server gave up; later");
                         }
@@ -199,24 +239,23 @@ impl Nats {
         }
     }
 
-    async fn given_up(&self, sequence: u64, deliveries: u64) -> Result<(), StoreError> {
-        let work = &self.0.layout.work;
-        let Ok(message) = work.get_raw_message(sequence).await else { return Ok(()) };
+    async fn given_up(&self, stream: &Stream, sequence: u64, deliveries: u64) -> Result<(), StoreError> {
+        let Ok(message) = stream.get_raw_message(sequence).await else { return Ok(()) };
         let note: Option<Note> = serde_json::from_slice(&message.payload).ok();
-        if let Some(id) = note.and_then(|note| JobId::parse(&note.id))
-            && let Some(Found { mut record, revision }) = self.find(&id).await?
+        if let Some(key) = note.and_then(|note| note.key())
+            && let Some(Found { mut record, revision }) = self.find(&key).await?
             && !record.status.is_end()
             && record.sequence == sequence
             && record.attempts >= self.0.rules.attempts
         {
-            tracing::error!(%id, deliveries, "a job whose message came back too often is given up");
+            tracing::error!(%key, deliveries, "a job whose message came back too often is given up");
             let error = format!("given up: begun {} times and never finished (TENTER_JOB_ATTEMPTS)", record.attempts);
             record.give_up(error, self.0.rules.lifetime, self.now());
-            if self.replace(&record, revision).await? {
+            if self.replace(&record, revision).await?.is_some() {
                 self.ended(&record).await;
             }
         }
-        let deleted = work.delete_message(sequence).await;
+        let deleted = stream.delete_message(sequence).await;
         deleted.map(drop).map_err(|error| self.failed("cannot remove a message", with_causes(&error)))
     }
 

@@ -7,11 +7,12 @@
 //! | on the servers | what |
 //! | --- | --- |
 //! | stream `…-work` | one message an unfinished job, below 4 kB; removed when the job ends; full means: nothing is accepted |
+//! | stream `…-rows` | one message for each of the rows that come next, of all batches: some four for each under way |
 //! | stream `…-hooks` | one message an undelivered webhook |
-//! | bucket `…-jobs` | one record a job, its deliveries included; every change is compare-and-set |
+//! | bucket `…-jobs` | one record a job, a batch, a row that was in the queue; deliveries included; every change is compare-and-set |
 //! | bucket `…-keys` | idempotency keys |
 //! | bucket `…-trash` | names of results whose jobs are gone |
-//! | bucket `…-clock` | to ask the servers what time it is |
+//! | bucket `…-clock` | to ask the servers what time it is; who feeds batches |
 //!
 //! The message comes first, the record second, the answer third: a message without a record is nobody's job and is dropped after
 //! a while, a record without a message gets another (`mend`).
@@ -19,15 +20,21 @@
 mod batches;
 mod bodies;
 mod clock;
+mod feed;
+mod head;
+mod hook;
 mod index;
 mod jobs;
+mod key;
 mod layout;
+mod list;
 mod mend;
 mod outbox;
 mod pull;
 mod queue;
 mod record;
 mod records;
+mod row;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,16 +45,20 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::batches::LISTS_BYTES;
 use self::clock::ServerClock;
+use self::feed::Leasing;
 use self::index::Index;
 use self::layout::Layout;
+use self::list::RowList;
 use self::outbox::Sending;
 use self::pull::Puller;
 use self::queue::UnderWay;
-use crate::config::{JobSettings, KeyLimits, NatsSettings, Settings};
+use crate::config::{BatchSettings, JobSettings, KeyLimits, NatsSettings, Settings};
 use crate::jobs::moment::{Clock, Moment};
 use crate::jobs::results::Results;
 use crate::jobs::store::StoreError;
+use crate::kept::Shared;
 
 /// For one answer of the servers.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -70,10 +81,15 @@ struct Inner {
     index: Index,
     /// Jobs for this process.
     work: Puller,
+    /// Rows for this process.
+    rows: Puller,
     under_way: UnderWay,
     /// Webhooks for this process.
     hooks: Puller,
     sending: Sending,
+    leasing: Leasing,
+    /// Rows as they were sent, by digest.
+    lists: Shared<String, Arc<RowList>>,
     results: Results,
     rules: Rules,
     /// Names this process in records.
@@ -93,17 +109,22 @@ impl Drop for Inner {
 struct Rules {
     /// Unfinished jobs, of all owners.
     queue: u64,
-    /// Unfinished jobs of one owner; 0 is no limit.
+    /// Unfinished jobs of one owner, a batch being one; 0 is no limit.
     of_owner: u64,
+    /// Unfinished rows, of all owners.
+    rows: u64,
+    /// Unfinished rows of one owner; 0 is no limit.
+    rows_of_owner: u64,
     attempts: u32,
     lifetime: Duration,
     result_patience: Duration,
 }
 
 impl Rules {
-    fn new(jobs: &JobSettings, keys: &KeyLimits) -> Self {
+    fn new(jobs: &JobSettings, batches: &BatchSettings, keys: &KeyLimits) -> Self {
         let JobSettings { queue, attempts, lifetime, result_patience, .. } = *jobs;
-        Self { queue, of_owner: keys.jobs, attempts, lifetime, result_patience }
+        let (of_owner, rows, rows_of_owner) = (keys.jobs, batches.queue, keys.rows);
+        Self { queue, of_owner, rows, rows_of_owner, attempts, lifetime, result_patience }
     }
 }
 
@@ -116,7 +137,8 @@ impl Nats {
         let nats = &settings.nats;
         let place = format!("NATS at {} (TENTER_NATS_URL)", nats.servers.iter().collect::<Vec<_>>().join(", "));
         let failed = |reason: String| StoreError::Failed { place: place.clone(), reason };
-        let (rules, begun) = (Rules::new(&settings.jobs, &settings.server.key_limits), Instant::now());
+        let (rules, begun) =
+            (Rules::new(&settings.jobs, &settings.batches, &settings.server.key_limits), Instant::now());
         let connected = Arc::new(Notify::new());
         let client = connect(nats, connected.clone()).await.map_err(failed)?;
         let context = ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
@@ -135,6 +157,7 @@ impl Nats {
         };
         let keeping = tokio::spawn(keep_consumers(layout.clone(), connected)).abort_handle();
         let work = Puller::new(layout.worker.clone(), nats.ack_wait);
+        let rows = Puller::new(layout.row_worker.clone(), nats.ack_wait);
         let hooks = Puller::new(layout.postman.clone(), nats.ack_wait);
         let holder = uuid::Uuid::new_v4().simple().to_string();
         Ok(Self(Arc::new(Inner {
@@ -144,9 +167,12 @@ impl Nats {
             clock,
             index: Index::default(),
             work,
+            rows,
             under_way: UnderWay::default(),
             hooks,
             sending: Sending::default(),
+            leasing: Leasing::default(),
+            lists: Shared::new(LISTS_BYTES, 1),
             results,
             rules,
             holder,

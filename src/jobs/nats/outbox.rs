@@ -10,9 +10,12 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
+use super::head::Head;
+use super::hook::HookStatus;
+use super::key::Key;
 use super::pull::Held;
-use super::record::{HookStatus, Record};
-use super::records::{Change, Found};
+use super::record::Record;
+use super::records::{Change, Found, Kept};
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, StoreError, Then, Tried};
@@ -26,6 +29,7 @@ const MOST_LOOKS: usize = 32;
 /// What stands in the stream of webhooks.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
+    /// Where the record stands.
     job: String,
     delivery: String,
 }
@@ -35,7 +39,7 @@ struct Note {
 pub(super) struct Sending(Mutex<HashMap<String, Call>>);
 
 struct Call {
-    job: JobId,
+    key: Key,
     receiver: String,
     held: Held,
 }
@@ -75,17 +79,17 @@ impl Outbox for Nats {
             let mut due = Vec::new();
             for held in pulled {
                 // A failure leaves its message to come again.
-                let (job, verdict) = match self.judge_hook(&held, room, lease).await {
+                let (key, verdict) = match self.judge_hook(&held, room, lease).await {
                     Ok(judged) => judged,
                     Err(error) => {
                         tracing::warn!(%error, "cannot look up a webhook; it comes again");
                         continue;
                     }
                 };
-                match (job, verdict) {
-                    (Some(job), Verdict::Send(found)) => {
+                match (key, verdict) {
+                    (Some(key), Verdict::Send(found)) => {
                         let (delivery, receiver) = *found;
-                        self.0.sending.begin(&delivery.id, Call { job, receiver, held });
+                        self.0.sending.begin(&delivery.id, Call { key, receiver, held });
                         due.push(delivery);
                     }
                     (_, Verdict::Later(after)) => held.later(after).await,
@@ -102,19 +106,13 @@ impl Outbox for Nats {
 
     fn tried<'a>(&'a self, id: &'a str, tried: Tried) -> Answer<'a, ()> {
         Box::pin(async move {
-            let Some(Call { job, held, .. }) = self.0.sending.end(id) else { return Ok(()) };
-            let now = self.now();
-            let changed = self
-                .change(&job, |record| match record.deliveries.iter_mut().find(|it| it.id == id) {
-                    Some(hook) => {
-                        hook.tried(&tried, now);
-                        Change::Write(hook.status == HookStatus::Pending)
-                    }
-                    None => Change::Leave(false),
-                })
-                .await?;
-            match (changed, tried.then) {
-                (Some((_, true)), Then::Again(after)) => held.later(after).await,
+            let Some(Call { key, held, .. }) = self.0.sending.end(id) else { return Ok(()) };
+            let waits = match &key {
+                Key::Batch(_) => self.note_try::<Head>(&key, id, &tried).await?,
+                _ => self.note_try::<Record>(&key, id, &tried).await?,
+            };
+            match (waits, tried.then) {
+                (true, Then::Again(after)) => held.later(after).await,
                 _ => held.done().await,
             }
             Ok(())
@@ -132,17 +130,19 @@ impl Outbox for Nats {
         Box::pin(async move {
             let now = self.now();
             let changed = self
-                .change_own(owner, job, |record| match record.deliveries.iter_mut().find(|it| it.id == id) {
-                    Some(hook) => {
-                        hook.again(now);
-                        Change::Write(Some(hook.record()))
+                .change_own(owner, &Key::Job(job.clone()), |record: &mut Record| {
+                    match record.deliveries.iter_mut().find(|it| it.id == id) {
+                        Some(hook) => {
+                            hook.again(now);
+                            Change::Write(Some(hook.record()))
+                        }
+                        None => Change::Leave(None),
                     }
-                    None => Change::Leave(None),
                 })
                 .await?;
-            let Some((record, begun)) = changed else { return Ok(None) };
+            let Some((_, begun)) = changed else { return Ok(None) };
             let name = format!("{id}-{}", now.micros());
-            let posted = self.post_hook(&record, id, &name).await;
+            let posted = self.post_hook(&Key::Job(job.clone()), id, &name).await;
             posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;
             Ok(Some(begun))
         })
@@ -151,23 +151,31 @@ impl Outbox for Nats {
 
 impl Nats {
     /// What to do about a message; when that is to send, the call is on record as under way.
-    async fn judge_hook(
+    async fn judge_hook(&self, held: &Held, room: Room, lease: Duration) -> Result<(Option<Key>, Verdict), StoreError> {
+        let note: Option<Note> = serde_json::from_slice(&held.payload).ok();
+        let named = note.and_then(|note| Some((Key::parse(&note.job)?, note.delivery)));
+        match named {
+            Some((key @ Key::Batch(_), delivery)) => self.judge_hook_of::<Head>(key, &delivery, room, lease).await,
+            Some((key, delivery)) => self.judge_hook_of::<Record>(key, &delivery, room, lease).await,
+            None => Ok((None, Verdict::Done)),
+        }
+    }
+
+    async fn judge_hook_of<R: Kept>(
         &self,
-        held: &Held,
+        key: Key,
+        delivery: &str,
         room: Room,
         lease: Duration,
-    ) -> Result<(Option<JobId>, Verdict), StoreError> {
-        let note: Option<Note> = serde_json::from_slice(&held.payload).ok();
-        let named = note.and_then(|note| Some((JobId::parse(&note.job)?, note.delivery)));
-        let Some((job, delivery)) = named else { return Ok((None, Verdict::Done)) };
+    ) -> Result<(Option<Key>, Verdict), StoreError> {
         loop {
-            let Some(Found { mut record, revision }) = self.find(&job).await? else {
+            let Some(Found { mut record, revision }) = self.look_up::<R>(&key).await? else {
                 return Ok((None, Verdict::Done));
             };
             let now = self.now();
             // One at a time of each job, so that its receiver never hears of the end before the beginning.
-            let busy = record.deliveries.iter().any(|it| it.leased_until > now.micros());
-            let hook = record.deliveries.iter_mut().find(|it| it.id == delivery && it.status == HookStatus::Pending);
+            let busy = record.deliveries().iter().any(|it| it.leased_until > now.micros());
+            let hook = record.deliveries().iter_mut().find(|it| it.id == delivery && it.status == HookStatus::Pending);
             let Some(hook) = hook else { return Ok((None, Verdict::Done)) };
             let wait = Moment::from_micros(hook.next).since(now);
             let receiver = hook.receiver();
@@ -179,15 +187,28 @@ impl Nats {
             }
             hook.leased_until = now.plus(lease).micros();
             let found = Verdict::Send(Box::new((hook.delivery(), receiver)));
-            if self.replace(&record, revision).await? {
-                return Ok((Some(job), found));
+            if self.replace(&record, revision).await?.is_some() {
+                return Ok((Some(key), found));
             }
         }
     }
 
-    /// Sends word of a delivery. `name`: two of the same within two minutes are one.
-    pub(super) async fn post_hook(&self, record: &Record, delivery: &str, name: &str) -> Result<(), PublishError> {
-        let note = Note { job: record.id.clone(), delivery: delivery.to_owned() };
+    /// Whether it is tried again.
+    async fn note_try<R: Kept>(&self, key: &Key, id: &str, tried: &Tried) -> Result<bool, StoreError> {
+        let now = self.now();
+        let changed = self.change(key, |record: &mut R| match record.deliveries().iter_mut().find(|it| it.id == id) {
+            Some(hook) => {
+                hook.tried(tried, now);
+                Change::Write(hook.status == HookStatus::Pending)
+            }
+            None => Change::Leave(false),
+        });
+        Ok(changed.await?.is_some_and(|(_, waits)| waits))
+    }
+
+    /// Sends word of a delivery of the record that stands there. `name`: two of the same within two minutes are one.
+    pub(super) async fn post_hook(&self, place: &Key, delivery: &str, name: &str) -> Result<(), PublishError> {
+        let note = Note { job: place.to_string(), delivery: delivery.to_owned() };
         let text = serde_json::to_vec(&note).unwrap_or_default();
         let message = PublishMessage::build().payload(text.into()).message_id(name);
         self.0.context.send_publish(self.0.layout.hooks_subject(), message).await?.await.map(drop)

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies::{self, BodyError};
-use super::pull::Held;
+use super::key::Key;
+use super::pull::{Held, Puller};
 use super::record::Record;
 use super::records::{Change, Found};
+use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, Report, StoreError, Taken, Ticket, Work};
@@ -40,33 +42,57 @@ pub(super) struct Note {
     pub(super) digest: String,
     /// Ending of its result's name.
     pub(super) format: String,
+    /// Of a row, its batch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) batch: Option<String>,
     /// W3C Trace Context.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) traceparent: Option<String>,
 }
 
-/// Messages of the jobs that this process works on.
+impl Note {
+    pub(super) fn of_row(batch: &BatchId, id: &JobId, digest: &str, format: &str) -> Self {
+        let batch = Some(batch.to_string());
+        Self { id: id.to_string(), digest: digest.to_owned(), format: format.to_owned(), batch, traceparent: None }
+    }
+
+    /// Where the record stands; `None` when this is no note of ours.
+    pub(super) fn key(&self) -> Option<Key> {
+        let id = JobId::parse(&self.id)?;
+        match &self.batch {
+            Some(batch) => Some(Key::Row(BatchId::parse(batch)?, id)),
+            None => Some(Key::Job(id)),
+        }
+    }
+}
+
+/// What this process works on: the attempt, where its record stands, its message.
 #[derive(Default)]
-pub(super) struct UnderWay(Mutex<HashMap<JobId, (u32, Held)>>);
+pub(super) struct UnderWay(Mutex<HashMap<JobId, (u32, Key, Held)>>);
 
 impl UnderWay {
-    fn begin(&self, ticket: &Ticket, held: Held) {
-        self.lock().insert(ticket.id.clone(), (ticket.attempt, held));
+    fn begin(&self, ticket: &Ticket, key: Key, held: Held) {
+        self.lock().insert(ticket.id.clone(), (ticket.attempt, key, held));
     }
 
     fn has(&self, ticket: &Ticket) -> bool {
-        self.lock().get(&ticket.id).is_some_and(|(attempt, _)| *attempt == ticket.attempt)
+        self.lock().get(&ticket.id).is_some_and(|(attempt, ..)| *attempt == ticket.attempt)
+    }
+
+    /// Where the record of what was handed out stands.
+    fn key(&self, ticket: &Ticket) -> Key {
+        self.lock().get(&ticket.id).map_or_else(|| Key::Job(ticket.id.clone()), |(_, key, _)| key.clone())
     }
 
     fn end(&self, ticket: &Ticket) -> Option<Held> {
         let mut all = self.lock();
         match all.get(&ticket.id) {
-            Some((attempt, _)) if *attempt == ticket.attempt => all.remove(&ticket.id).map(|(_, held)| held),
+            Some((attempt, ..)) if *attempt == ticket.attempt => all.remove(&ticket.id).map(|(.., held)| held),
             _ => None,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (u32, Held)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (u32, Key, Held)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,15 +113,20 @@ impl Queue for Nats {
         Box::pin(async move {
             for _ in 0..MOST_LOOKS {
                 self.connected()?;
-                let pulled = self.0.work.now(1).await.map_err(|error| self.failed("cannot fetch a job", error))?;
-                let Some(held) = pulled.into_iter().next() else { return Ok(Next::Nothing(None)) };
-                match self.judge(&held, alone).await {
+                let Some((source, held)) = self.fetch().await? else { return Ok(Next::Nothing(None)) };
+                let note: Result<Note, _> = serde_json::from_slice(&held.payload);
+                let Some(key) = note.ok().and_then(|note| note.key()) else {
+                    tracing::error!(sequence = held.sequence, "a message in the queue is none of ours; it is removed");
+                    held.done().await;
+                    continue;
+                };
+                match self.judge(&key, &held, alone).await {
                     Ok(Verdict::Take(taken)) => {
-                        self.0.under_way.begin(&taken.ticket, held);
+                        self.0.under_way.begin(&taken.ticket, key, held);
                         return Ok(Next::Job(taken));
                     }
                     Ok(Verdict::Alone) => {
-                        self.0.work.put_back(held);
+                        source.put_back(held);
                         return Ok(Next::Alone);
                     }
                     Ok(Verdict::Done) => held.done().await,
@@ -103,7 +134,7 @@ impl Queue for Nats {
                     Ok(Verdict::Ours) => drop(held),
                     Err(error) => {
                         // Perhaps the attempt is on record as ours: whoever looks again is told.
-                        self.0.work.put_back(held);
+                        source.put_back(held);
                         return Err(error);
                     }
                 }
@@ -113,15 +144,22 @@ impl Queue for Nats {
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.work.arrival())
+        Box::pin(async move {
+            tokio::select! {
+                () = self.0.work.arrival() => {}
+                () = self.0.rows.arrival() => {}
+            }
+        })
     }
 
     fn progress<'a>(&'a self, ticket: &'a Ticket, percent: f64) -> Answer<'a, ()> {
         Box::pin(async move {
             let now = self.now();
-            self.change(&ticket.id, |record| match record.set_progress(ticket, percent, now) {
-                true => Change::Write(()),
-                false => Change::Leave(()),
+            self.change(&self.0.under_way.key(ticket), |record: &mut Record| {
+                match record.set_progress(ticket, percent, now) {
+                    true => Change::Write(()),
+                    false => Change::Leave(()),
+                }
             })
             .await
             .map(drop)
@@ -132,16 +170,16 @@ impl Queue for Nats {
         Box::pin(async move {
             let (now, lifetime) = (self.now(), self.0.rules.lifetime);
             let changed = self
-                .change(&ticket.id, |record| {
+                .change(&self.0.under_way.key(ticket), |record: &mut Record| {
                     let ended = record.status.is_end();
-                    match record.finish(ticket, outcome.clone(), &report.logs, lifetime, now) {
+                    match record.finish(ticket, outcome.clone(), &report, lifetime, now) {
                         true if !ended => Change::Write(true),
                         answer => Change::Leave(answer),
                     }
                 })
                 .await?;
             let finished = match &changed {
-                Some((record, finished)) => {
+                Some((Found { record, .. }, finished)) => {
                     if *finished {
                         self.ended(record).await;
                     }
@@ -152,7 +190,7 @@ impl Queue for Nats {
             let held = self.0.under_way.end(ticket);
             // While the job goes on without us, the message is another's: an answer of ours would count as theirs.
             if let Some(held) = held
-                && changed.is_none_or(|(record, _)| record.status.is_end())
+                && changed.is_none_or(|(found, _)| found.record.status.is_end())
             {
                 held.done().await;
             }
@@ -164,9 +202,11 @@ impl Queue for Nats {
         Box::pin(async move {
             let now = self.now();
             let changed = self
-                .change(&ticket.id, |record| match record.hand_back(ticket, &why, now) {
-                    true => Change::Write(true),
-                    false => Change::Leave(false),
+                .change(&self.0.under_way.key(ticket), |record: &mut Record| {
+                    match record.hand_back(ticket, &why, now) {
+                        true => Change::Write(true),
+                        false => Change::Leave(false),
+                    }
                 })
                 .await?;
             match (self.0.under_way.end(ticket), changed) {
@@ -181,6 +221,8 @@ impl Queue for Nats {
     fn leave(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.0.work.leave().await;
+            self.0.rows.leave().await;
+            self.give_back_lease().await;
             // Words that are on their way have to leave before the process does.
             if self.connected().is_ok()
                 && let Err(error) = self.0.client.flush().await
@@ -192,15 +234,21 @@ impl Queue for Nats {
 }
 
 impl Nats {
+    /// The next message, and where it is from: single jobs before rows.
+    async fn fetch(&self) -> Result<Option<(&Puller, Held)>, StoreError> {
+        for source in [&self.0.work, &self.0.rows] {
+            let pulled = source.now(1).await.map_err(|error| self.failed("cannot fetch a job", error))?;
+            if let Some(held) = pulled.into_iter().next() {
+                return Ok(Some((source, held)));
+            }
+        }
+        Ok(None)
+    }
+
     /// What to do about a message; when that is to work, the attempt is on record.
-    async fn judge(&self, held: &Held, alone: bool) -> Result<Verdict, StoreError> {
-        let note: Result<Note, _> = serde_json::from_slice(&held.payload);
-        let Some(id) = note.ok().and_then(|note| JobId::parse(&note.id)) else {
-            tracing::error!(sequence = held.sequence, "a message in the stream of work is none of ours; it is removed");
-            return Ok(Verdict::Done);
-        };
+    async fn judge(&self, key: &Key, held: &Held, alone: bool) -> Result<Verdict, StoreError> {
         loop {
-            let Some(Found { mut record, revision }) = self.find_soon(&id).await? else {
+            let Some(Found { mut record, revision }) = self.find_soon(key).await? else {
                 let age = self.now().since(held.published);
                 return Ok(if age > UNRECORDED { Verdict::Done } else { Verdict::Later(SOON) });
             };
@@ -219,7 +267,7 @@ impl Nats {
                         return Ok(Verdict::Ours);
                     }
                     // We began, and were not told that it was noted.
-                    return self.hand_out(&record).await;
+                    return self.hand_out(key, &record).await;
                 }
                 match self.lost(record, revision, now).await? {
                     Some(verdict) => return Ok(verdict),
@@ -241,17 +289,17 @@ impl Nats {
                 },
             };
             let ticket = record.begin(&self.0.holder, now);
-            if self.replace(&record, revision).await? {
+            if self.replace(&record, revision).await?.is_some() {
                 self.announce(&record).await;
-                return Ok(Verdict::Take(Box::new(taken(&record, ticket, body))));
+                return Ok(Verdict::Take(Box::new(taken(key, &record, ticket, body))));
             }
         }
     }
 
     /// The record comes after its message, as a rule before the message is here.
-    async fn find_soon(&self, id: &JobId) -> Result<Option<Found>, StoreError> {
+    async fn find_soon(&self, key: &Key) -> Result<Option<Found>, StoreError> {
         for _ in 0..LOOKS {
-            if let Some(found) = self.find(id).await? {
+            if let Some(found) = self.find(key).await? {
                 return Ok(Some(found));
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -263,7 +311,7 @@ impl Nats {
     async fn lost(&self, mut record: Record, revision: u64, now: Moment) -> Result<Option<Verdict>, StoreError> {
         let (attempts, holder) = (record.attempts, record.holder.clone());
         record.lost(self.0.rules.attempts, AFTER_DEATH, self.0.rules.lifetime, now);
-        if !self.replace(&record, revision).await? {
+        if self.replace(&record, revision).await?.is_none() {
             return Ok(None);
         }
         let id = &record.id;
@@ -276,9 +324,9 @@ impl Nats {
         Ok(Some(Verdict::Later(AFTER_DEATH * attempts)))
     }
 
-    async fn hand_out(&self, record: &Record) -> Result<Verdict, StoreError> {
+    async fn hand_out(&self, key: &Key, record: &Record) -> Result<Verdict, StoreError> {
         match self.body_of(record).await {
-            Ok(body) => Ok(Verdict::Take(Box::new(taken(record, record.ticket(), body)))),
+            Ok(body) => Ok(Verdict::Take(Box::new(taken(key, record, record.ticket(), body)))),
             Err(error) => {
                 tracing::warn!(id = record.id, %error, "cannot read what a job was sent");
                 let note = "what was sent could not be read; the job is tried again".to_owned();
@@ -323,7 +371,7 @@ impl Nats {
         };
         tracing::error!(id = record.id, %error, "job given up: what was sent cannot be read");
         record.give_up(told, self.0.rules.lifetime, now);
-        if !self.replace(&record, revision).await? {
+        if self.replace(&record, revision).await?.is_none() {
             return Ok(None);
         }
         self.ended(&record).await;
@@ -344,18 +392,22 @@ impl Nats {
     /// Sends word to those who send webhooks; the webhook itself is on record.
     pub(super) async fn announce(&self, record: &Record) {
         if let Some(hook) = record.pending()
-            && let Err(error) = self.post_hook(record, &hook.id, &hook.id).await
+            && let Some(place) = record.key()
+            && let Err(error) = self.post_hook(&place, &hook.id, &hook.id).await
         {
             tracing::warn!(id = record.id, error = with_causes(&error), "a webhook is not sent yet; it is found later");
         }
     }
 }
 
-fn taken(record: &Record, ticket: Ticket, body: bytes::Bytes) -> Taken {
+fn taken(key: &Key, record: &Record, ticket: Ticket, body: bytes::Bytes) -> Taken {
     Taken {
         file: record.file_of(ticket.attempt),
         ticket,
-        work: Work::Job(body),
+        work: match (key, &record.row) {
+            (Key::Row(batch, _), Some(row)) => Work::Row { batch: batch.clone(), row: row.number, values: body },
+            _ => Work::Job(body),
+        },
         link_base: record.link_base.clone(),
         created_at: Moment::from_micros(record.created),
         traceparent: record.traceparent.clone(),

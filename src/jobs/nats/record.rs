@@ -1,4 +1,4 @@
-//! One job as the key-value bucket keeps it, and what may happen to it. Pure: each change is made to a copy, which then replaces
+//! One job, or one row of a batch, as the key-value bucket keeps it, and what may happen to it. Pure: each change is made to a copy, which then replaces
 //! the record if nobody else was faster.
 
 use std::time::Duration;
@@ -6,42 +6,44 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::bodies::BodyRef;
+use super::hook::{Event, Hook, HookStatus};
+use super::key::Key;
+use super::row::RowPart;
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::moment::Moment;
-use crate::jobs::names::{DONE, ERROR, PROGRESS, receiver};
-use crate::jobs::store::{Delivery, DeliveryRecord, HandBack, NewJob, Outcome, Then, Ticket, Tried};
+use crate::jobs::store::{HandBack, NewJob, Outcome, Report, Ticket};
 
 /// Longest log of a job, in bytes: a record has to stay far below NATS's largest message (1 MB), several deliveries included.
 const LOG_BYTES: usize = 24 << 10;
 /// Deliveries of one job that are remembered; older ones were superseded long ago.
 const MOST_DELIVERIES: usize = 12;
 
-/// What is kept about a job.
+/// What is kept about a job or a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) id: String,
     pub(super) owner: String,
     pub(super) status: Status,
-    output: Option<String>,
-    error: String,
+    pub(super) output: Option<String>,
+    pub(super) error: String,
     pub(super) created: i64,
-    started: Option<i64>,
-    completed: Option<i64>,
-    updated: Option<i64>,
+    pub(super) started: Option<i64>,
+    pub(super) completed: Option<i64>,
+    pub(super) updated: Option<i64>,
     pub(super) expires: Option<i64>,
     progress: f64,
     logs: String,
     /// What the names of its results start with, and end with.
-    stem: String,
-    extension: String,
+    pub(super) stem: String,
+    pub(super) extension: String,
     /// The result, once done.
     pub(super) file: Option<String>,
     pub(super) link_base: String,
-    webhook: Option<String>,
+    pub(super) webhook: Option<String>,
     /// How often it was begun; written before work begins.
     pub(super) attempts: u32,
     /// The highest that `attempts` ever was: so many names of results may be in use.
-    begun: u32,
+    pub(super) begun: u32,
     /// Which process works on it.
     pub(super) holder: Option<String>,
     /// Not to be begun before.
@@ -54,41 +56,10 @@ pub(super) struct Record {
     pub(super) sequence: u64,
     #[serde(default)]
     pub(super) traceparent: Option<String>,
+    /// What only a row of a batch has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) row: Option<RowPart>,
     pub(super) deliveries: Vec<Hook>,
-}
-
-/// One thing that a receiver is to be told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Hook {
-    pub(super) id: String,
-    event: Event,
-    url: String,
-    body: String,
-    pub(super) status: HookStatus,
-    attempts: u32,
-    created: i64,
-    pub(super) next: i64,
-    pub(super) leased_until: i64,
-    last: Option<i64>,
-    answer: Option<u16>,
-    error: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum HookStatus {
-    Pending,
-    Delivered,
-    Failed,
-    Superseded,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Event {
-    Progress,
-    Done,
-    Error,
 }
 
 /// What every record starts with besides what was sent.
@@ -96,7 +67,7 @@ pub(super) struct Birth<'a> {
     pub(super) id: &'a JobId,
     pub(super) stem: String,
     pub(super) key: Option<String>,
-    pub(super) body: BodyRef,
+    pub(super) body: Option<BodyRef>,
     pub(super) sequence: u64,
     pub(super) now: Moment,
 }
@@ -127,14 +98,24 @@ impl Record {
             holder: None,
             due: now.micros(),
             key,
-            body: Some(body),
+            body,
             sequence,
             traceparent: job.traceparent.clone(),
+            row: None,
             deliveries: Vec::new(),
         }
     }
 
-    /// As callers see it; `None` when the record makes no sense.
+    /// Where it stands; `None` when it makes no sense.
+    pub(super) fn key(&self) -> Option<Key> {
+        let id = JobId::parse(&self.id)?;
+        match &self.row {
+            Some(row) => Some(Key::Row(row.batch()?, id)),
+            None => Some(Key::Job(id)),
+        }
+    }
+
+    /// As callers see a job; `None` when the record makes no sense.
     pub(super) fn job(&self) -> Option<Job> {
         let moment = Moment::from_micros;
         Some(Job {
@@ -197,7 +178,7 @@ impl Record {
             let error =
                 format!("given up: its worker died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
             self.log(now, &error);
-            return self.end(Outcome::Error(error), None, "", lifetime, now);
+            return self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
         }
         self.status = Status::Scheduled;
         self.holder = None;
@@ -215,7 +196,7 @@ impl Record {
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
-        logs: &str,
+        report: &Report,
         lifetime: Duration,
         now: Moment,
     ) -> bool {
@@ -232,11 +213,14 @@ impl Record {
             (Outcome::Error(_), false) if !current => return false,
             _ => {}
         }
-        self.end(outcome, Some(ticket.attempt), logs, lifetime, now);
+        self.end(outcome, Some(ticket.attempt), report, lifetime, now);
         true
     }
 
-    fn end(&mut self, outcome: Outcome, attempt: Option<u32>, logs: &str, lifetime: Duration, now: Moment) {
+    fn end(&mut self, outcome: Outcome, attempt: Option<u32>, report: &Report, lifetime: Duration, now: Moment) {
+        if let Some(row) = &mut self.row {
+            row.end(&outcome, report);
+        }
         match outcome {
             Outcome::Done(output) => {
                 self.status = Status::Done;
@@ -249,19 +233,20 @@ impl Record {
                 self.error = bounded(error, LOG_BYTES);
             }
         }
-        self.add_log(logs);
+        self.add_log(&report.logs);
         self.holder = None;
         self.body = None;
         self.completed = Some(now.micros());
         self.updated = Some(now.micros());
-        self.expires = Some(now.plus(lifetime).micros());
+        // A row lives as long as its batch.
+        self.expires = self.row.is_none().then(|| now.plus(lifetime).micros());
         self.announce(now);
     }
 
     /// Ends a job that no attempt is under way for.
     pub(super) fn give_up(&mut self, error: String, lifetime: Duration, now: Moment) {
         self.log(now, &error);
-        self.end(Outcome::Error(error), None, "", lifetime, now);
+        self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
     }
 
     /// False when the attempt is not the current one.
@@ -295,7 +280,8 @@ impl Record {
 
     fn add_log(&mut self, text: &str) {
         const CUT: &str = "… the log is cut here\n";
-        if self.logs.ends_with(CUT) {
+        // Nobody is shown the log of a row.
+        if self.row.is_some() || self.logs.ends_with(CUT) {
             return;
         }
         self.logs.push_str(text);
@@ -307,35 +293,27 @@ impl Record {
 
     /// Puts the job as it is now into the outbox, when it has a receiver. What the receiver was to be told earlier and has not
     /// been is no longer of interest.
-    fn announce(&mut self, now: Moment) {
+    pub(super) fn announce(&mut self, now: Moment) {
         let Some(url) = self.webhook.clone() else { return };
-        let event = match self.status {
-            Status::Scheduled => return,
-            Status::Progress => Event::Progress,
-            Status::Done => Event::Done,
-            Status::Error => Event::Error,
+        let event = match (self.status, &self.row) {
+            (Status::Scheduled, _) | (Status::Progress, Some(_)) => return,
+            (Status::Progress, None) => Event::Progress,
+            (Status::Done, None) => Event::Done,
+            (Status::Error, None) => Event::Error,
+            (Status::Done, Some(_)) => Event::ItemDone,
+            (Status::Error, Some(_)) => Event::ItemError,
         };
+        let body = match &self.row {
+            Some(_) => self.told().map(|told| serde_json::to_string(&told)),
+            None => self.job().map(|job| serde_json::to_string(&job)),
+        };
+        let body = body.and_then(Result::ok).expect("a record is a job or an item, and these are JSON");
         for hook in self.deliveries.iter_mut().filter(|it| it.status == HookStatus::Pending) {
             hook.status = HookStatus::Superseded;
         }
         let excess = (self.deliveries.len() + 1).saturating_sub(MOST_DELIVERIES);
         self.deliveries.drain(..excess);
-        let job = self.job().map(|job| serde_json::to_string(&job));
-        let body = job.and_then(Result::ok).expect("a record is a job, and a job is JSON");
-        self.deliveries.push(Hook {
-            id: uuid::Uuid::new_v4().to_string(),
-            event,
-            url,
-            body,
-            status: HookStatus::Pending,
-            attempts: 0,
-            created: now.micros(),
-            next: now.micros(),
-            leased_until: 0,
-            last: None,
-            answer: None,
-            error: String::new(),
-        });
+        self.deliveries.push(Hook::new(event, url, body, now));
     }
 
     /// What waits to be told: at most one at a time.
@@ -344,79 +322,8 @@ impl Record {
     }
 }
 
-impl Hook {
-    pub(super) fn receiver(&self) -> String {
-        receiver(&self.url)
-    }
-
-    pub(super) fn delivery(&self) -> Delivery {
-        Delivery {
-            id: self.id.clone(),
-            event: self.event.as_str(),
-            url: self.url.clone(),
-            body: self.body.clone(),
-            attempts: self.attempts,
-        }
-    }
-
-    pub(super) fn tried(&mut self, tried: &Tried, now: Moment) {
-        self.attempts += 1;
-        self.last = Some(now.micros());
-        self.answer = tried.answer;
-        self.error = tried.error.clone();
-        self.leased_until = 0;
-        match tried.then {
-            Then::Delivered => self.status = HookStatus::Delivered,
-            Then::Failed => self.status = HookStatus::Failed,
-            // One that was superseded meanwhile is not tried again.
-            Then::Again(after) => self.next = now.plus(after).micros(),
-        }
-    }
-
-    pub(super) fn again(&mut self, now: Moment) {
-        self.status = HookStatus::Pending;
-        self.attempts = 0;
-        self.next = now.micros();
-    }
-
-    pub(super) fn record(&self) -> DeliveryRecord {
-        DeliveryRecord {
-            id: self.id.clone(),
-            event: self.event.as_str(),
-            status: self.status.as_str(),
-            attempts: self.attempts,
-            created_at: Moment::from_micros(self.created),
-            next_at: (self.status == HookStatus::Pending).then(|| Moment::from_micros(self.next)),
-            last_at: self.last.map(Moment::from_micros),
-            answer: self.answer,
-            error: self.error.clone(),
-        }
-    }
-}
-
-impl Event {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Progress => PROGRESS,
-            Self::Done => DONE,
-            Self::Error => ERROR,
-        }
-    }
-}
-
-impl HookStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Superseded => "superseded",
-        }
-    }
-}
-
 /// At most `limit` bytes of `text`.
-fn bounded(mut text: String, limit: usize) -> String {
+pub(super) fn bounded(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::batches::{self, BATCH};
 use super::rows::{self, About, to_json};
-use crate::jobs::batch::{BatchId, Item};
+use crate::jobs::batch::{BatchId, Item, ToldItem};
 use crate::jobs::job::Status;
 use crate::jobs::moment::Moment;
 use crate::jobs::names::{COMPLETED, ITEM_DONE, ITEM_ERROR};
@@ -107,14 +107,6 @@ pub(super) fn end(
     complete(transaction, batch, lifetime, now)
 }
 
-/// What receivers of items get: the item, and whose it is.
-#[derive(serde::Serialize)]
-struct Told {
-    batch: BatchId,
-    #[serde(flatten)]
-    item: Item,
-}
-
 /// Tells the batch's receiver of a row that has ended, if it wants to know.
 pub(super) fn announce(transaction: &Transaction<'_>, batch: i64, seq: i64, now: Moment) -> rusqlite::Result<()> {
     let sql = "SELECT webhook, id FROM batches WHERE seq = ?1 AND webhook_items AND webhook IS NOT NULL";
@@ -127,7 +119,14 @@ pub(super) fn announce(transaction: &Transaction<'_>, batch: i64, seq: i64, now:
     let item =
         transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(10)?, ..item(row)? }))?;
     let event = if item.status == Status::Done { ITEM_DONE } else { ITEM_ERROR };
-    rows::tell(transaction, About { job: Some(seq), batch: None }, event, &url, &to_json(&Told { batch, item })?, now)
+    rows::tell(
+        transaction,
+        About { job: Some(seq), batch: None },
+        event,
+        &url,
+        &to_json(&ToldItem { batch, item })?,
+        now,
+    )
 }
 
 /// Completes a batch whose last row has ended: its expiry begins, its receiver is to be told.

@@ -53,7 +53,7 @@ pub struct NewRow {
 }
 
 /// A row that cannot be read: an item that has ended in `error` from the beginning, which no retry begins again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BadRow {
     /// In one sentence.
     pub error: String,

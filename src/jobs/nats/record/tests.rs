@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::jobs::moment::Moment;
-use crate::jobs::store::StoredFile;
+use crate::jobs::store::{StoredFile, Then, Tried};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 const REST: Duration = Duration::from_secs(1);
@@ -25,13 +25,23 @@ fn record() -> Record {
         traceparent: None,
     };
     let body = serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}}));
-    let birth =
-        Birth { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: body.expect("one"), sequence: 3, now: at(0) };
+    let birth = Birth {
+        id: &id,
+        stem: "fp1f2rtva-7".into(),
+        key: None,
+        body: Some(body.expect("one")),
+        sequence: 3,
+        now: at(0),
+    };
     Record::new(&job, birth)
 }
 
 fn done() -> Outcome {
     Outcome::Done(StoredFile { link: "http://bucket/a.png".into(), bytes: 3, sha256: [7; 32] })
+}
+
+fn logs(text: &str) -> Report {
+    Report { logs: text.into(), ..Report::default() }
 }
 
 fn events(record: &Record) -> Vec<(&'static str, &'static str)> {
@@ -47,14 +57,14 @@ fn job_is_begun_and_done_and_its_receiver_told() {
         (Status::Progress, 1, "fp1f2rtva-7-1.png")
     );
     assert!(record.set_progress(&ticket, 50.0, at(2)));
-    assert!(record.finish(&ticket, done(), "paint 1 ms\n", LIFETIME, at(3)));
+    assert!(record.finish(&ticket, done(), &logs("paint 1 ms\n"), LIFETIME, at(3)));
     let job = record.job().expect("a job");
     assert_eq!((job.status, job.progress, job.output.as_deref()), (Status::Done, 100.0, Some("http://bucket/a.png")));
     assert_eq!(job.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
     assert_eq!((record.file.as_deref(), record.body.is_none()), (Some("fp1f2rtva-7-1.png"), true));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
     assert!(!record.has_expired(at(102)) && record.has_expired(at(103)));
-    assert!(record.finish(&ticket, done(), "", LIFETIME, at(4)), "said again, because the answer was lost");
+    assert!(record.finish(&ticket, done(), &logs(""), LIFETIME, at(4)), "said again, because the answer was lost");
 }
 
 #[test]
@@ -64,9 +74,9 @@ fn first_result_counts_whoever_brings_it() {
     record.lost(3, REST, LIFETIME, at(30));
     assert_eq!((record.status, record.due), (Status::Scheduled, at(31).micros()));
     let second = record.begin("two", at(31));
-    assert!(!record.clone().finish(&dead, Outcome::Error("no network".into()), "", LIFETIME, at(32)), "cut off");
-    assert!(record.finish(&dead, done(), "", LIFETIME, at(32)), "it lived after all");
-    assert!(!record.finish(&second, done(), "", LIFETIME, at(33)));
+    assert!(!record.clone().finish(&dead, Outcome::Error("no network".into()), &logs(""), LIFETIME, at(32)), "cut off");
+    assert!(record.finish(&dead, done(), &logs(""), LIFETIME, at(32)), "it lived after all");
+    assert!(!record.finish(&second, done(), &logs(""), LIFETIME, at(33)));
     assert_eq!(record.file.as_deref(), Some("fp1f2rtva-7-1.png"));
     assert_eq!(record.leftovers(false), ["fp1f2rtva-7-2.png"], "the loser's file goes");
     assert_eq!(record.leftovers(true).len(), 2);
@@ -106,7 +116,7 @@ fn record_stays_small_whatever_is_logged() {
         assert!(record.hand_back(&ticket, &why, at(attempt)));
     }
     let ticket = record.begin("one", at(99));
-    record.finish(&ticket, Outcome::Error("é".repeat(40_000)), "", LIFETIME, at(100));
+    record.finish(&ticket, Outcome::Error("é".repeat(40_000)), &logs(""), LIFETIME, at(100));
     let bytes = serde_json::to_vec(&record).expect("JSON").len();
     assert!(bytes < 900_000, "{bytes} bytes, and NATS takes 1 MB");
     assert!(record.job().expect("a job").logs.ends_with("… the log is cut here\n"));
@@ -119,7 +129,7 @@ fn webhook_follows_its_schedule_and_a_superseded_one_does_not_come_back() {
     let again = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(5)) };
     record.deliveries[0].tried(&again, at(2));
     assert_eq!((record.deliveries[0].next, record.deliveries[0].attempts), (at(7).micros(), 1));
-    record.finish(&record.ticket(), done(), "", LIFETIME, at(3));
+    record.finish(&record.ticket(), done(), &logs(""), LIFETIME, at(3));
     record.deliveries[0].tried(&again, at(4));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
     record.deliveries[1].tried(&Tried { answer: Some(200), error: String::new(), then: Then::Delivered }, at(5));

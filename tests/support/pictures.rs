@@ -1,5 +1,7 @@
 //! A server of pictures: another one at each call, or none until it is mended.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

@@ -1,0 +1,90 @@
+//! The rows of a batch as they were sent, kept in the bucket in one piece: a line of JSON each, in order.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::jobs::job::JobId;
+use crate::jobs::store::{BadRow, NewRow};
+
+/// One row as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Listed {
+    /// The id that it gets.
+    pub(super) id: String,
+    /// Its file's name in the archive.
+    pub(super) name: String,
+    /// As JSON; `None` when they could not be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) values: Option<String>,
+    /// Why they could not be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) bad: Option<BadRow>,
+}
+
+/// All rows of a batch.
+pub(super) struct RowList {
+    text: Bytes,
+    /// Where lines end.
+    ends: Vec<usize>,
+}
+
+impl RowList {
+    /// Ids are given by `id`.
+    pub(super) fn write<E>(rows: &[NewRow], mut id: impl FnMut() -> Result<JobId, E>) -> Result<Bytes, E> {
+        let mut text = Vec::new();
+        for NewRow { name, values } in rows {
+            let id = id()?.to_string();
+            let (values, bad) = match values {
+                Ok(values) => (Some(String::from_utf8_lossy(values).into_owned()), None),
+                Err(bad) => (None, Some(bad.clone())),
+            };
+            let line = Listed { id, name: name.clone(), values, bad };
+            text.extend(serde_json::to_vec(&line).expect("texts are JSON"));
+            text.push(b'\n');
+        }
+        Ok(text.into())
+    }
+
+    pub(super) fn new(text: Bytes) -> Self {
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
+        Self { text, ends }
+    }
+
+    /// Row `number`, from 1; `None` when there is none.
+    pub(super) fn row(&self, number: u64) -> Option<Listed> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        let start = if index == 0 { 0 } else { self.ends.get(index - 1)? + 1 };
+        serde_json::from_slice(&self.text[start..*self.ends.get(index)?]).ok()
+    }
+
+    /// What it occupies, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.text.len() + self.ends.len() * size_of::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::report::Problem;
+
+    #[test]
+    fn rows_come_back_as_they_were_sent() {
+        let problems = vec![Problem { path: "a".into(), message: "b".into() }];
+        let rows = [
+            NewRow { name: "Ada.png".into(), values: Ok(r#"{"who":"a\nb"}"#.into()) },
+            NewRow { name: "2.png".into(), values: Err(BadRow { error: "no row".into(), problems: problems.clone() }) },
+        ];
+        let mut ids = ["aaaaaaaaa", "bbbbbbbbb"].into_iter();
+        let id = || Ok::<_, Infallible>(JobId::parse(ids.next().expect("one each")).expect("an id"));
+        let Ok(text) = RowList::write(&rows, id);
+        let list = RowList::new(text);
+        let first = list.row(1).expect("the first");
+        assert_eq!((first.id.as_str(), first.values.as_deref()), ("aaaaaaaaa", Some(r#"{"who":"a\nb"}"#)));
+        let second = list.row(2).expect("the second");
+        assert_eq!(second.bad, Some(BadRow { error: "no row".into(), problems }));
+        assert!(list.row(0).is_none() && list.row(3).is_none());
+    }
+}
