@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,9 @@ const STORE: &str = "jobs.db";
 /// What the trash calls all files that a batch was made of: its id and this.
 const PINS: &str = ".pins";
 
-/// Names of results that are removed in one go.
+/// Names of results that are removed in one go, and how many of them at a time: a bucket takes its time for each.
 const TRASH_BATCH: u64 = 200;
+const REMOVED_AT_ONCE: usize = 16;
 
 /// Everything about jobs. Cheap to clone.
 #[derive(Clone)]
@@ -386,17 +388,20 @@ impl Jobs {
     async fn try_to_empty_trash(&self) -> Result<(), String> {
         loop {
             let files = self.0.store.trash(TRASH_BATCH).await.map_err(|error| error.to_string())?;
-            for file in &files {
-                let removed = match file.strip_suffix(PINS).and_then(BatchId::parse) {
-                    Some(batch) => self.0.results.remove_pins(&batch).await,
-                    None => self.0.results.remove(Area::Jobs, file).await,
-                };
-                removed.map_err(|error| error.to_string())?;
-                self.0.store.removed(file).await.map_err(|error| error.to_string())?;
-            }
+            let removing = files.iter().map(|file| self.remove_for_good(file)).collect::<Vec<_>>();
+            stream::iter(removing).buffer_unordered(REMOVED_AT_ONCE).try_collect::<()>().await?;
             if (files.len() as u64) < TRASH_BATCH {
                 return Ok(());
             }
         }
+    }
+
+    async fn remove_for_good(&self, file: &str) -> Result<(), String> {
+        let removed = match file.strip_suffix(PINS).and_then(BatchId::parse) {
+            Some(batch) => self.0.results.remove_pins(&batch).await,
+            None => self.0.results.remove(Area::Jobs, file).await,
+        };
+        removed.map_err(|error| error.to_string())?;
+        self.0.store.removed(file).await.map_err(|error| error.to_string())
     }
 }

@@ -194,7 +194,7 @@ impl JobStore for Nats {
             let (now, trash) = (self.now(), &self.0.layout.trash);
             let mut due = Vec::new();
             // Who watches an empty bucket waits.
-            if trash.status().await.map_err(|error| failed(&error))?.values() == 0 {
+            if trash.stream.get_info().await.map_err(|error| failed(&error))?.state.messages == 0 {
                 return Ok(due);
             }
             let mut all = trash.watch_with_history(">").await.map_err(|error| failed(&error))?;

@@ -158,13 +158,14 @@ fn stream(name: String, replicas: usize) -> Config {
 /// stream or consumer is like forgets it.
 async fn stream_of(context: &Context, config: Config) -> Result<Stream, String> {
     let name = config.name.clone();
-    if let Ok(stream) = context.get_stream(&name).await
-        && is_like(&stream.cached_info().config, &config)
-    {
-        return Ok(stream);
-    }
-    let made = context.create_or_update_stream(config).await;
-    made.map_err(|error| format!("cannot make the stream {name}: {}", with_causes(&error)))?;
+    let made = match context.get_stream(&name).await {
+        Ok(stream) if is_like(&stream.cached_info().config, &config) => return Ok(stream),
+        Ok(_) => context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
+        // Not "create or update": a server of 2.9 dies of an update to what another front end is just having made. Two who make
+        // the same have both made it.
+        Err(_) => context.create_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
+    };
+    made.map_err(|error| format!("cannot make the stream {name}: {error}"))?;
     context.get_stream(&name).await.map_err(|error| format!("cannot open the stream {name}: {}", with_causes(&error)))
 }
 

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::kv::{Entry, Operation};
-use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use async_nats::jetstream::kv::{Entry, Operation, Store};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
@@ -48,6 +48,17 @@ struct GivenUp {
     deliveries: u64,
 }
 
+/// The latest revision that is there; 0 in an empty bucket. The stream's own last sequence may be that of a message which is
+/// gone, and the client's "status" is of the moment when the bucket was opened.
+async fn latest_of(bucket: &Store) -> Result<u64, String> {
+    match bucket.stream.get_last_raw_message_by_subject(&format!("{}>", bucket.prefix)).await {
+        Ok(message) => Ok(message.sequence),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+        Err(error) if with_causes(&error).contains("no message found") => Ok(0),
+        Err(error) => Err(with_causes(&error)),
+    }
+}
+
 impl Nats {
     pub(super) async fn tend_all(&self) {
         let layout = &self.0.layout;
@@ -74,11 +85,9 @@ impl Nats {
         let reached = self.0.index.reached();
         let mut news = match reached {
             0 => {
-                let status = records.status().await.map_err(|error| with_causes(&error))?;
+                let latest = latest_of(records).await?;
                 let news = records.watch_with_history(">").await.map_err(|error| with_causes(&error))?;
-                // An empty bucket has nothing to tell.
-                let target = if status.values() == 0 { 0 } else { status.info.state.last_sequence };
-                self.0.index.begin(target);
+                self.0.index.begin(latest);
                 news
             }
             reached => {
@@ -89,9 +98,13 @@ impl Nats {
         loop {
             let Ok(entry) = tokio::time::timeout(SILENCE, news.next()).await else {
                 // Nothing happened, or nobody told us.
-                let status = records.status().await.map_err(|error| with_causes(&error))?;
-                if status.info.state.last_sequence > self.0.index.reached() {
+                let latest = latest_of(records).await?;
+                if latest > self.0.index.reached() {
                     return Err("it fell silent while jobs went on".into());
+                }
+                // What this began with may have been removed before it was told.
+                if !self.0.index.is_complete() {
+                    self.0.index.begin(latest);
                 }
                 continue;
             };
