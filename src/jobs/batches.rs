@@ -202,6 +202,7 @@ impl Item {
             url: self.url,
             bytes: self.bytes,
             sha256: self.sha256,
+            fingerprint: self.fingerprint,
             warnings: self.warnings,
             timings: self.timings,
             error: Some(self.error).filter(|it| !it.is_empty()),

@@ -188,6 +188,8 @@ pub struct StoredFile {
     pub bytes: u64,
     /// Of its bytes.
     pub sha256: [u8; 32],
+    /// What it was made of: [`crate::pipeline::Fingerprint`], in hex.
+    pub fingerprint: String,
 }
 
 /// What there is to say about the last attempt at a job besides how it ended. A store keeps `logs` of jobs, the rest of rows.

@@ -111,8 +111,9 @@ impl UnderWay {
 struct Rendered {
     bytes: Bytes,
     sha256: [u8; 32],
+    fingerprint: String,
     format: &'static dyn Format,
-    /// What it was made of, by what, and whether now.
+    /// By what it was made of that, and whether now.
     origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
@@ -306,9 +307,10 @@ impl Worker {
                 match rendered.pages.into_iter().next() {
                     Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
                         let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
+                        let fingerprint = fingerprint.to_string();
                         let origin = format!("fingerprint {fingerprint}, {when} by {rasterizer}");
                         let sha256 = Sha256::digest(&bytes).into();
-                        Ok(Rendered { bytes, sha256, format, origin, timings, warnings })
+                        Ok(Rendered { bytes, sha256, fingerprint, format, origin, timings, warnings })
                     }
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
@@ -337,12 +339,13 @@ impl Worker {
 
     /// The link to what is stored now.
     async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
-        let Rendered { bytes, sha256, format, .. } = rendered;
+        let Rendered { bytes, sha256, fingerprint, format, .. } = rendered;
         let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
         let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
         stored.map_err(|error| error.to_string())?;
         let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
-        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256 })
+        let link = link.map_err(|error| error.to_string())?;
+        Ok(StoredFile { link, bytes: length, sha256, fingerprint })
     }
 
     /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.

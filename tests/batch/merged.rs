@@ -23,7 +23,7 @@ impl Folder {
             assert_eq!(found, words);
         }
         let file = read(&path);
-        let mut next = 1;
+        let (mut next, mut made_of) = (1, None);
         for (row, line) in self.manifest() {
             if line["status"] != "done" {
                 assert_eq!((&line["firstPage"], &line["file"]), (&Value::Null, &Value::Null), "row {row}");
@@ -31,6 +31,8 @@ impl Folder {
             }
             assert_eq!((&line["file"], &line["bytes"]), (&json!("out/all.pdf"), &json!(file.len())), "row {row}");
             assert_eq!(line["sha256"], tenter::assets::ContentHash::of(&file).to_string(), "row {row}");
+            let fingerprint = line["fingerprint"].as_str().expect("of the document");
+            assert_eq!((fingerprint.len(), made_of.get_or_insert(fingerprint.to_owned()).as_str()), (64, fingerprint));
             assert_eq!(line["firstPage"], next, "row {row}");
             next += line["pageCount"].as_u64().expect("a number");
         }

@@ -42,6 +42,21 @@ fn rows_are_drawn_as_render_draws_them() {
 }
 
 #[test]
+fn rows_tell_what_they_were_made_of() {
+    let folder = Folder::new();
+    let small = json!({"variables": {"name": "Ada"}, "options": {"pixelRatio": 0.5}});
+    folder.write("rows.json", json!([{"name": "Ada"}, {"name": "Ada"}, small, {"name": "Bob"}, {"name": ["broken"]}]));
+    folder.batch(&["card.json", "rows.json", "-o", "out/{row}.png"]).expect(5, "4 of 5 rows done, 1 failed");
+    let manifest = folder.manifest();
+    let made = |row: u64| (manifest[&row]["fingerprint"].clone(), manifest[&row]["sha256"].clone());
+    assert!(made(1).0.as_str().is_some_and(|it| it.len() == 64), "{:?}", made(1));
+    assert_eq!(made(1), made(2), "the same row");
+    assert_ne!(made(1).0, made(3).0, "another option");
+    assert_ne!(made(1).0, made(4).0, "another value");
+    assert_eq!(made(5).0, Value::Null, "nothing was made");
+}
+
+#[test]
 fn rows_may_have_pages_and_pdfs() {
     let folder = Folder::new();
     let design = json!({"width": 30, "height": 20, "pages": [{"id": "one"}, {"id": "two", "background": "red"}]});
@@ -53,6 +68,8 @@ fn rows_may_have_pages_and_pdfs() {
     }
     let pages = &folder.manifest()[&1]["pages"];
     assert_eq!((pages[1]["page"].as_u64(), pages[1]["file"].as_str()), (Some(2), Some("out/a/2.png")));
+    assert!(pages[0]["fingerprint"].is_string() && pages[0]["fingerprint"] != pages[1]["fingerprint"], "{pages}");
+    assert_eq!(folder.manifest()[&1]["fingerprint"], Value::Null, "each page is a file of its own");
     folder.batch(&["card.json", "rows.csv", "-o", "pdf/{sku}.pdf", "--vector"]).expect(0, "2 of 2 rows done");
     assert!(read(&folder.path("pdf/b.pdf")).starts_with(b"%PDF"));
     folder.batch(&["card.json", "rows.csv", "-o", "x/{sku}.png", "--all-pages"]).expect(2, "--all-pages needs {page}");

@@ -242,6 +242,33 @@ async fn items_are_paged_and_chosen_by_status() {
     assert!(metrics.contains("tenter_rows_scheduled 5") && metrics.contains("tenter_jobs_scheduled 0"), "{metrics}");
 }
 
+/// By the same rule as everywhere: a row has the fingerprint that its design has with its values and options.
+#[tokio::test]
+async fn rows_tell_what_they_were_made_of() {
+    let service = service(&[("TENTER_RASTERIZER", "cpu")]);
+    let small = json!({"variables": {"name": "Ada"}, "options": {"pixelRatio": 0.5}});
+    let rows = json!([{"name": "Ada"}, {"name": "Ada"}, small, {"name": "Bob"}, {"name": ["broken"]}]);
+    let batch = create(&service, &json!({"design": design(), "rows": rows, "compression": "small"})).await;
+    let fresh = service.get(&path(&batch, "/items")).await.json();
+    assert_eq!(fresh["items"][0]["fingerprint"], Value::Null, "nothing is made yet");
+    finished(&service, &batch).await;
+    let lines = manifest(&service, &batch).await;
+    let made = |row: usize| (lines[row - 1]["fingerprint"].clone(), lines[row - 1]["sha256"].clone());
+    assert_eq!(made(1), made(2), "the same row");
+    assert_ne!(made(1).0, made(3).0, "another option");
+    assert_ne!(made(1).0, made(4).0, "another value");
+    assert_eq!(made(5).0, Value::Null, "no file");
+    let items = service.get(&path(&batch, "/items")).await.json();
+    assert_eq!(items["items"][0]["fingerprint"], made(1).0);
+    for (row, name, pixel_ratio) in [(1, "Ada", 1.0), (3, "Ada", 0.5), (4, "Bob", 1.0)] {
+        let options = json!({"variables": {"name": name}, "compression": "small", "pixelRatio": pixel_ratio});
+        let call = json!({"design": design(), "outputFormat": "file", "exportOptions": options});
+        let alone = service.render(call).await;
+        let found = (json!(alone.header("x-tenter-fingerprint")), json!(hex(&alone.body)));
+        assert_eq!(found, made(row), "row {row}");
+    }
+}
+
 /// The server has another picture for each call.
 #[tokio::test]
 async fn rows_are_made_of_the_same_files() {

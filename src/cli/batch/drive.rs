@@ -15,7 +15,7 @@ use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Done, State};
 use super::write::{self, Ended, Made, MadeFile};
 use crate::error::Error;
-use crate::pipeline::{Engine, Rendered};
+use crate::pipeline::{Engine, Rendered, RenderedPage};
 use crate::report::{JsonPath, Warning, WarningCode};
 use crate::rows::{BrokenRow, Record, Row};
 
@@ -134,7 +134,10 @@ impl Renderer {
         let mut files = Vec::with_capacity(pages.len());
         for page in pages {
             match self.plan.names.fill_in(row, page.index + 1) {
-                Ok(name) => files.push(MadeFile { name, page: page.index + 1, bytes: page.bytes }),
+                Ok(name) => {
+                    let RenderedPage { index, bytes, fingerprint, .. } = page;
+                    files.push(MadeFile { name, page: index + 1, bytes, fingerprint });
+                }
                 Err(broken) => return Ended::Failed(Record::from(&broken)),
             }
         }

@@ -366,7 +366,7 @@ fn read_items(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::
     );
     let found: Vec<_> = connection
         .prepare_cached(&sql)?
-        .query_map(params![seq, after_row, status, limit, offset], |row| Ok((items::item(row)?, row.get(10)?)))?
+        .query_map(params![seq, after_row, status, limit, offset], |row| Ok((items::item(row)?, row.get(11)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let (items, files) = found.into_iter().unzip();
     Ok(StoredItems { listing: ItemListing { items, total }, files, link_base })

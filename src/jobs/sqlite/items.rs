@@ -14,7 +14,7 @@ use crate::jobs::store::{Outcome, Report};
 
 /// The columns that [`item`] reads, in its order, of `jobs` and `items`.
 pub(super) const ITEM: &str = "jobs.row, jobs.id, items.name, jobs.status, items.bytes, items.sha256, items.warnings, \
-                               items.timings, jobs.error, items.problems";
+                               items.timings, jobs.error, items.problems, jobs.fingerprint";
 
 /// The first columns of `row` are [`ITEM`].
 pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
@@ -30,6 +30,7 @@ pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         timings: from_json(row, 7)?,
         error: row.get(8)?,
         problems: from_json(row, 9)?,
+        fingerprint: row.get(10)?,
     })
 }
 
@@ -125,7 +126,7 @@ pub(super) fn announce(transaction: &Transaction<'_>, batch: i64, seq: i64, now:
     let Some((url, batch)) = found else { return Ok(()) };
     let sql = format!("SELECT {ITEM}, jobs.output FROM jobs JOIN items ON items.job = jobs.seq WHERE jobs.seq = ?1");
     let item =
-        transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(10)?, ..item(row)? }))?;
+        transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(11)?, ..item(row)? }))?;
     let event = if item.status == Status::Done { ITEM_DONE } else { ITEM_ERROR };
     rows::tell(transaction, About { job: Some(seq), batch: None }, event, &url, &to_json(&Told { batch, item })?, now)
 }

@@ -6,7 +6,7 @@ use super::{WAL_BYTES, told};
 use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as it is.
-const STEPS: [&str; 2] = [JOBS, BATCHES];
+const STEPS: [&str; 3] = [JOBS, BATCHES, FINGERPRINTS];
 
 /// What a file written by this program has.
 pub(super) const VERSION: usize = STEPS.len();
@@ -155,6 +155,9 @@ CREATE INDEX deliveries_by_batch ON deliveries (batch, seq) WHERE batch IS NOT N
 CREATE INDEX deliveries_pending ON deliveries (receiver, next_at) WHERE status = 'pending';
 CREATE INDEX deliveries_leased ON deliveries (receiver, leased_until);
 ";
+
+/// What results were made of, also those of rows. Jobs that ended before have none.
+const FINGERPRINTS: &str = "ALTER TABLE jobs ADD COLUMN fingerprint TEXT;";
 
 /// Makes the tables in a new file, and those that an older one does not have.
 pub(super) fn prepare(connection: &mut Connection, place: &str) -> Result<(), StoreError> {

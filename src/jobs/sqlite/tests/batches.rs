@@ -96,7 +96,8 @@ async fn batch_goes_from_scheduled_over_progress_to_done() {
     assert!(whole.expires_at.is_some());
 
     let StoredItems { listing, files, .. } = bench.items(&fresh.id, ALL).await;
-    let Item { bytes, sha256, warnings, timings, .. } = &listing.items[0];
+    let Item { bytes, sha256, fingerprint, warnings, timings, .. } = &listing.items[0];
+    assert_eq!((fingerprint.as_deref(), &listing.items[1].fingerprint), (Some("f1"), &None));
     assert_eq!((*bytes, sha256.as_deref()), (Some(3), Some(&*"07".repeat(32))));
     assert_eq!((&warnings[..], timings["paint"]), (&[warning][..], 1.5));
     assert_eq!(files[0], taken.file);
@@ -341,6 +342,8 @@ async fn file_of_an_older_program_is_read_on() {
         .execute_batch(
             "PRAGMA user_version = 1;
              INSERT INTO jobs (id, owner, status, created_at, file, link_base) VALUES ('abcabcabc', '', 'scheduled', 5, 'f', '');
+             INSERT INTO jobs (id, owner, status, created_at, completed_at, expires_at, file, link_base, output)
+                 VALUES ('dedededed', '', 'done', 5, 5, 9000000000000000, 'g', '', 'http://here/g');
              INSERT INTO inputs (job, body) VALUES (1, x'7b7d');
              INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
                  VALUES ('d', 1, 'job.progress', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);",
@@ -350,6 +353,9 @@ async fn file_of_an_older_program_is_read_on() {
     let store = open(&folder, &JobSettings::default(), &KeyLimits::default(), &Arc::default()).expect("a store");
     let id = JobId::parse("abcabcabc").expect("an id");
     assert_eq!(store.deliveries(&owner(""), &id).await.expect("a store").map(|it| it.len()), Some(1));
+    let ended = JobId::parse("dedededed").expect("an id");
+    let ended = store.get(&owner(""), &ended).await.expect("a store").expect("a job");
+    assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
     let Next::Job(taken) = store.take(true).await.expect("a store") else { panic!("a job") };
     assert_eq!((taken.ticket.id, taken.work), (id, Work::Job("{}".into())));
 }
