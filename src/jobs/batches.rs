@@ -8,7 +8,10 @@ use super::batch_request::{BatchRequest, DESIGN_URL, ROWS_URL, RowsSent, Source}
 use super::job::Status;
 use super::request::WEBHOOK;
 use super::results::{Area, Results};
-use super::store::{AcceptedBatch, Idempotency, ItemQuery, NewBatch, NewRow, Owner, StoreError, Template};
+use super::store::{
+    AcceptedBatch, BatchDelivery, DeliveryListing, DeliveryQuery, Idempotency, ItemQuery, NewBatch, NewRow, Owner,
+    StoreError, Template,
+};
 use super::{JobError, Jobs};
 use crate::error::Error;
 use crate::json;
@@ -167,6 +170,32 @@ impl Jobs {
     /// When the store fails.
     pub async fn retry_rows(&self, owner: &Owner, id: &BatchId) -> Result<Option<u64>, StoreError> {
         self.0.batches.retry_rows(owner, id).await
+    }
+
+    /// What the receiver of one of `owner`'s batches was told; `None` when there is no such batch.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn batch_deliveries(
+        &self,
+        owner: &Owner,
+        id: &BatchId,
+        which: DeliveryQuery,
+    ) -> Result<Option<DeliveryListing>, StoreError> {
+        self.0.outbox.batch_deliveries(owner, id, which).await
+    }
+
+    /// Begins a delivery of a batch again; `None` when there is no such one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn retry_of_batch(
+        &self,
+        owner: &Owner,
+        id: &BatchId,
+        delivery: &str,
+    ) -> Result<Option<BatchDelivery>, StoreError> {
+        self.0.outbox.retry_of_batch(owner, id, delivery).await
     }
 
     /// Where the files of jobs and rows are.

@@ -190,7 +190,7 @@ async fn removed_batch_is_gone_with_its_files() {
     assert_eq!((files("jobs"), files("pins")), (3, 1));
     for batch in [&batch, &waiting] {
         assert_eq!(service.call(request(Method::DELETE, &path(batch, ""))).await.status, StatusCode::NO_CONTENT);
-        for rest in ["", "/items", "/manifest", "/archive"] {
+        for rest in ["", "/items", "/manifest", "/archive", "/deliveries"] {
             assert_eq!(service.get(&path(batch, rest)).await.status, StatusCode::NOT_FOUND, "{rest}");
         }
     }
@@ -206,12 +206,12 @@ async fn batches_are_their_owners() {
     let service = service(&[("TENTER_KEYS", "a=first,b=second"), ("TENTER_KEY_ROWS", "4")]);
     let body = json!({"design": design(), "rows": rows(3)}).to_string();
     let batch = service.post("/api/batches?KEY=first", &body).await.json();
-    for rest in ["", "/items", "/manifest", "/archive"] {
+    for rest in ["", "/items", "/manifest", "/archive", "/deliveries"] {
         let status = async |key: &str| service.get(&format!("{}?KEY={key}", path(&batch, rest))).await.status;
         assert_eq!((status("first").await, status("second").await), (StatusCode::OK, StatusCode::NOT_FOUND), "{rest}");
         assert_eq!(service.get(&path(&batch, rest)).await.status, StatusCode::UNAUTHORIZED, "{rest}");
     }
-    for (method, rest) in [(Method::DELETE, ""), (Method::POST, "/retry")] {
+    for (method, rest) in [(Method::DELETE, ""), (Method::POST, "/retry"), (Method::POST, "/deliveries/d/retry")] {
         let status = service.call(request(method, &format!("{}?KEY=second", path(&batch, rest)))).await.status;
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
@@ -234,7 +234,11 @@ async fn items_are_paged_and_chosen_by_status() {
     assert_eq!(page("?status=done").await.json()["total"], 0);
     for wrong in ["?status=lost", "?page=0", "?per_page=101"] {
         assert_eq!(page(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let deliveries = service.get(&path(&batch, &format!("/deliveries{wrong}"))).await;
+        assert_eq!(deliveries.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
+    let nobody = service.get(&path(&batch, "/deliveries?status=failed")).await.json();
+    assert_eq!(nobody, json!({"deliveries": [], "total": 0}));
     assert!(manifest(&service, &batch).await.is_empty(), "no row has ended");
     assert_eq!(unzipped(&service.get(&path(&batch, "/archive")).await.body).len(), 1);
     let metrics = service.get("/metrics").await;

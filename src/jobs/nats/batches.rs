@@ -6,7 +6,7 @@ use crate::jobs::store::{
     AcceptedBatch, Answer, BatchStore, ItemQuery, NewBatch, Owner, Pin, StoreError, StoredItems, Template,
 };
 
-fn refused<'a, T: Send + 'a>() -> Answer<'a, T> {
+pub(super) fn refused<'a, T: Send + 'a>() -> Answer<'a, T> {
     Box::pin(std::future::ready(Err(StoreError::Unsupported {
         place: "jobs on NATS (TENTER_NATS_URL)".to_owned(),
         reason:

@@ -10,12 +10,17 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
+use super::batches::refused;
 use super::pull::Held;
 use super::record::{HookStatus, Record};
 use super::records::{Change, Found};
+use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
-use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, StoreError, Then, Tried};
+use crate::jobs::store::{
+    Answer, BatchDelivery, Delivery, DeliveryListing, DeliveryQuery, DeliveryRecord, Outbox, Owner, Room, StoreError,
+    Then, Tried,
+};
 use crate::report::with_causes;
 
 /// Before a delivery is looked at again that waits for another one: of its job, or to its receiver.
@@ -146,6 +151,19 @@ impl Outbox for Nats {
             posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;
             Ok(Some(begun))
         })
+    }
+
+    fn batch_deliveries<'a>(
+        &'a self,
+        _: &'a Owner,
+        _: &'a BatchId,
+        _: DeliveryQuery,
+    ) -> Answer<'a, Option<DeliveryListing>> {
+        refused()
+    }
+
+    fn retry_of_batch<'a>(&'a self, _: &'a Owner, _: &'a BatchId, _: &'a str) -> Answer<'a, Option<BatchDelivery>> {
+        refused()
     }
 }
 

@@ -76,7 +76,7 @@ fn with_rate(connection: &Connection, seq: i64, batch: Batch, now: Moment) -> ru
 }
 
 /// Its number, unless it is another's, gone, or none.
-fn own(connection: &Connection, owner: &Owner, id: &BatchId, now: Moment) -> rusqlite::Result<Option<i64>> {
+pub(super) fn own(connection: &Connection, owner: &Owner, id: &BatchId, now: Moment) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT seq FROM batches WHERE id = ?1 AND owner = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
     let values = params![id.as_str(), &**owner, now.micros()];
     connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()

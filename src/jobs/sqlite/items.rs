@@ -123,12 +123,13 @@ pub(super) fn announce(transaction: &Transaction<'_>, batch: i64, seq: i64, now:
         .prepare_cached(sql)?
         .query_row([batch], |row| Ok((row.get::<_, String>(0)?, batch_id(row, 1)?)))
         .optional()?;
-    let Some((url, batch)) = found else { return Ok(()) };
+    let Some((url, id)) = found else { return Ok(()) };
     let sql = format!("SELECT {ITEM}, jobs.output FROM jobs JOIN items ON items.job = jobs.seq WHERE jobs.seq = ?1");
     let item =
         transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(11)?, ..item(row)? }))?;
     let event = if item.status == Status::Done { ITEM_DONE } else { ITEM_ERROR };
-    rows::tell(transaction, About { job: Some(seq), batch: None }, event, &url, &to_json(&Told { batch, item })?, now)
+    let body = to_json(&Told { batch: id, item })?;
+    rows::tell(transaction, About { job: Some(seq), batch: Some(batch) }, event, &url, &body, now)
 }
 
 /// Completes a batch whose last row has ended: its expiry begins, its receiver is to be told.

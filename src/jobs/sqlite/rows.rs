@@ -126,7 +126,8 @@ pub(super) fn announce(transaction: &Transaction<'_>, seq: i64, now: Moment) -> 
     tell(transaction, About { job: Some(seq), batch: None }, event, &url, &body, now)
 }
 
-/// What a delivery is of. Those of one job go out one after the other, and die with it.
+/// What a delivery is of: a job, a row and its batch, or a batch alone. It dies with them, and the next of the same waits for
+/// it.
 #[derive(Clone, Copy)]
 pub(super) struct About {
     pub(super) job: Option<i64>,
