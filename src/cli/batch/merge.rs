@@ -18,6 +18,7 @@ use super::write;
 use crate::assets::{ContentHash, Pins};
 use crate::error::Error;
 use crate::pipeline::{Added, Engine, Merged, RenderedPage};
+use crate::report::counted;
 use crate::rows::{Record, Row, RowStatus};
 
 /// Makes `document` of all rows. `deadline`: `TENTER_DEADLINE`, for each row.
@@ -70,7 +71,11 @@ pub(super) async fn run(
     let storing = spawn_blocking(move || store(&path, made.as_ref(), records, journal, &pins));
     storing.await.map_err(panicked)??;
     let path = document.path.display();
-    let told = if pages == 0 { format!("no pages, so no {path}") } else { format!("{pages} pages in {path}") };
+    let told = if pages == 0 {
+        format!("no pages, so no {path}")
+    } else {
+        format!("{} in {path}", counted(pages as u64, "page"))
+    };
     eprintln!("{}; {told}; manifest: {manifest}", progress.end());
     match progress.failures() {
         0 => Ok(()),
