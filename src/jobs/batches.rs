@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use super::batch_request::{BatchRequest, DESIGN_URL, ROWS_URL, RowsSent, Source};
 use super::job::Status;
-use super::request::WEBHOOK;
+use super::request::{DESIGN, WEBHOOK};
 use super::results::{Area, Results};
 use super::store::{
     AcceptedBatch, BatchDelivery, DeliveryListing, DeliveryQuery, Idempotency, ItemQuery, NewBatch, NewRow, Owner,
@@ -112,8 +112,15 @@ impl Jobs {
             let body = self.download(ROWS_URL, url).await?;
             request.rows = Source::Here(RowsSent::Text(body, format));
         }
-        let (limits, format) = (self.0.batch_settings.clone(), request.format);
-        let read = self.0.engine.glance(move || request.finish(&limits));
+        let (limits, format, engine) = (self.0.batch_settings.clone(), request.format, self.0.engine.clone());
+        let read = self.0.engine.glance(move || {
+            if let Source::Here(design) = &request.design
+                && design.is_object()
+            {
+                engine.check_template(design.clone(), DESIGN.into())?;
+            }
+            request.finish(&limits)
+        });
         let (template, rows): (Template, Vec<NewRow>) = read.await??;
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
         let (format, extension) = (format.name(), format.extension());

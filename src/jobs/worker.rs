@@ -24,13 +24,13 @@ use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
 use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
-use super::template::{NoTemplate, RowTemplate, Templates, check_filled};
+use super::template::{NoTemplate, RowTemplate, Templates};
 use super::trace;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
 use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
-use crate::report::Warning;
+use crate::report::{Warning, counted};
 
 /// Rest after the store failed, doubled up to the longest.
 const SHORTEST_REST: Duration = Duration::from_millis(500);
@@ -289,9 +289,9 @@ impl Worker {
         let rendering = async {
             let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), depth)).await??;
             let format = request.format;
-            let rendered = session.render(request).await?;
-            if template.is_some() {
-                check_filled(&rendered.warnings)?;
+            let mut rendered = session.render(request).await?;
+            if let Some(template) = &template {
+                rendered.warnings.retain(|warning| !template.explains(warning));
             }
             Ok::<_, Error>((rendered, format))
         };
@@ -425,7 +425,7 @@ impl Worker {
             let _ = writeln!(report.logs, "{now} warning {warning}");
         }
         if more > 0 {
-            let _ = writeln!(report.logs, "{now} and {more} more warnings");
+            let _ = writeln!(report.logs, "{now} and {}", counted(more as u64, "more warning"));
         }
         report
     }

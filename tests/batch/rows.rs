@@ -86,6 +86,34 @@ fn variables_that_nothing_uses_are_a_warning() {
 }
 
 #[test]
+fn rows_fill_every_placeholder() {
+    let folder = Folder::new();
+    folder.write("rows.json", json!([{"name": "Ada"}, {"nmae": "Bob"}]));
+    let ended = folder.batch(&["card.json", "rows.json", "-o", "out/{row}.png"]);
+    ended.expect(5, "1 of 2 rows done, 1 failed");
+    ended.expect(5, "error: 1 row failed; out/manifest.ndjson says why, and --resume tries it again");
+    let words = "row 2: pages[0].children[0].text: no variable is called \"name\"; {name} is drawn as it is, and a row of a \
+                 batch must fill every placeholder";
+    assert_eq!(folder.manifest()[&2]["error"], words);
+    assert_eq!(folder.manifest()[&2]["problems"][0]["path"], "pages[0].children[0].text");
+    assert_eq!(folder.out(), ["1.png", "manifest.ndjson", "manifest.run.ndjson"]);
+}
+
+#[test]
+fn designs_that_no_row_mends_are_refused() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name\nAda\n");
+    for (design, words) in [
+        (json!({"pages": {"one": 1}}), "error: pages: found an object"),
+        (json!({"pages": [{"children": [{"type": "hologram"}]}]}), "Unknown element type: \"hologram\""),
+    ] {
+        folder.write("broken.json", design);
+        folder.batch(&["broken.json", "rows.csv", "-o", "out/{row}.png"]).expect(1, words);
+        assert_eq!(folder.out(), Vec::<String>::new(), "{words}");
+    }
+}
+
+#[test]
 fn names_stay_in_their_folder() {
     let folder = Folder::new();
     folder.write("rows.json", json!([{"name": "../../evil"}, {"name": "/etc/x"}, {"name": "con"}, {"name": ".."}]));

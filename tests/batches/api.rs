@@ -111,6 +111,50 @@ async fn calls_with_problems_are_refused_with_all_of_them() {
     assert_eq!(service.get("/api/batches").await.json()["total"], 0);
 }
 
+/// Values change texts with placeholders and addresses of pictures: what is wrong elsewhere is wrong for each row.
+#[tokio::test]
+async fn design_that_no_row_mends_is_refused_with_all_its_problems() {
+    let service = service(&[]);
+    let create = async |design: Value| {
+        let body = json!({"design": design, "rows": rows(1)});
+        service.post("/api/batches", &body.to_string()).await
+    };
+    let broken = json!({"width": "wide", "pages": [{"children": [{"type": "hologram"}, {"type": "image", "src": 5}]}]});
+    let answer = create(broken).await;
+    let problems = answer.json()["problems"].clone();
+    let paths: Vec<_> = problems.as_array().expect("a list").iter().map(|it| it["path"].clone()).collect();
+    let children = "design.pages[0].children";
+    let expected = vec!["design.width".into(), format!("{children}[0].type"), format!("{children}[1].src")];
+    assert_eq!((answer.status, paths), (StatusCode::BAD_REQUEST, expected.into_iter().map(Value::from).collect()));
+    let answer = create(json!({"pages": {}})).await;
+    assert_eq!(
+        (answer.status, &answer.json()["problems"][0]["path"]),
+        (StatusCode::BAD_REQUEST, &json!("design.pages"))
+    );
+    assert_eq!(service.get("/api/batches").await.json()["total"], 0);
+
+    let mut mended = design();
+    mended["pages"][0]["children"][1]["src"] = 5.into();
+    let with_photo = json!([{"name": "Ada", "photo": super::WHITE}, {"name": "Bob"}]);
+    let batch = super::calls::create(&service, &json!({"design": mended, "rows": with_photo})).await;
+    assert_eq!(
+        finished(&service, &batch).await["counts"],
+        json!({"scheduled": 0, "progress": 0, "done": 1, "error": 1})
+    );
+}
+
+#[tokio::test]
+async fn variables_that_only_names_of_files_use_are_no_warning() {
+    let service = service(&[("TENTER_MIN_IMAGE_DPI", "0")]);
+    let rows = json!([{"name": "Ada", "sku": "a-1", "note": "x"}]);
+    let batch = create(&service, &json!({"design": design(), "rows": rows, "fileName": "{sku}"})).await;
+    finished(&service, &batch).await;
+    let line = &manifest(&service, &batch).await[0];
+    assert_eq!(line["file"], "a-1.png");
+    let told: Vec<_> = line["warnings"].as_array().expect("one").iter().map(|it| (&it["code"], &it["path"])).collect();
+    assert_eq!(told, [(&json!("variable_unused"), &json!("variables.note"))]);
+}
+
 #[tokio::test]
 async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
     let service = service(&[LOCAL]);

@@ -16,7 +16,7 @@ use super::state::{Done, State};
 use super::write::{self, Ended, Made, MadeFile};
 use crate::error::Error;
 use crate::pipeline::{Engine, Rendered, RenderedPage};
-use crate::report::{JsonPath, Warning, WarningCode};
+use crate::report::counted;
 use crate::rows::{BrokenRow, Record, Row};
 
 /// A row as it was read.
@@ -55,7 +55,8 @@ pub(super) async fn run(
             signal = signals.next() => match stopped {
                 None => {
                     stopped = Some(signal);
-                    eprintln!("{signal}: finishing {} rows under way; once more to drop them", under_way.len());
+                    let rows = counted(under_way.len() as u64, "row");
+                    eprintln!("{signal}: finishing {rows} under way; once more to drop what is not done");
                 }
                 Some(_) => break,
             },
@@ -130,7 +131,7 @@ impl Renderer {
 
     fn made(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> Ended {
         let Rendered { pages, mut warnings, .. } = rendered;
-        warnings.retain(|warning| !self.is_of_a_name(warning));
+        warnings.retain(|warning| !self.plan.names.explains(warning));
         let mut files = Vec::with_capacity(pages.len());
         for page in pages {
             match self.plan.names.fill_in(row, page.index + 1) {
@@ -142,12 +143,6 @@ impl Renderer {
             }
         }
         Ended::Made(Made { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })
-    }
-
-    /// A variable that no element uses, but the names of files do.
-    fn is_of_a_name(&self, warning: &Warning) -> bool {
-        warning.code == WarningCode::VariableUnused
-            && self.plan.names.variables().any(|name| warning.path == JsonPath::from("variables").key(name))
     }
 }
 
