@@ -76,6 +76,12 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// `number` of them, in a message: `1 row`, `2 rows`. `thing`: its name, which takes an s.
+pub fn counted(number: u64, thing: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{s}")
+}
+
 /// One thing wrong with the input: the request is refused. `message` says what was found and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Problem {
@@ -183,6 +189,11 @@ mod tests {
     fn shown_text_is_cut_between_characters() {
         assert_eq!(shown("é"), "é");
         assert_eq!(shown(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
+
+    #[test]
+    fn counted_things_have_their_plural() {
+        assert_eq!([0, 1, 2].map(|it| counted(it, "row")), ["0 rows", "1 row", "2 rows"]);
     }
 
     #[test]

@@ -283,7 +283,7 @@ async fn job_says_what_it_was_made_of() {
     let (mut head, body) = request.into_parts();
     head.headers.insert("prefer", "wait".parse().expect("a header"));
     let job = service.call(axum::http::Request::from_parts(head, body)).await.json();
-    assert_eq!(job["status"], "done", "{job}");
+    assert_eq!((&job["status"], &job["fingerprint"]), (&json!("done"), &json!(of)), "{job}");
     let logs = job["logs"].as_str().expect("text");
     assert!(logs.contains(&format!("fingerprint {of}, painted by cpu\n")), "{logs}");
     running.abort();

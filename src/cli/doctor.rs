@@ -7,6 +7,7 @@ use super::{Failure, load};
 use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
 use crate::press::Profiles;
+use crate::report::counted;
 use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
@@ -65,9 +66,10 @@ fn cpu(settings: &Settings) -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (wide, features) = cpu_features();
     let text = format!(
-        "CPU: {}, {cores} cores, {} threads (TENTER_THREADS), {}",
+        "CPU: {}, {}, {} (TENTER_THREADS), {}",
         std::env::consts::ARCH,
-        settings.render.threads,
+        counted(cores as u64, "core"),
+        counted(settings.render.threads as u64, "thread"),
         if features.is_empty() { "no vector units known".to_owned() } else { features.join(" ") }
     );
     if settings.render.threads > cores {

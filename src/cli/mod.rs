@@ -25,6 +25,7 @@ use self::flags::SettingFlags;
 use crate::config::{Loaded, Settings, SettingsErrors};
 use crate::error::{Error, Kind};
 use crate::pipeline::Engine;
+use crate::report::counted;
 
 /// Renders Polotno designs to PNG, JPEG, WebP and PDF.
 #[derive(Parser)]
@@ -129,7 +130,8 @@ impl fmt::Display for Failure {
             }
             Self::Unhealthy => f.write_str("error: see the lines marked FAIL"),
             Self::Rows { failed, manifest } => {
-                write!(f, "error: {failed} rows failed; {manifest} says why, and --resume tries them again")
+                let (rows, them) = (counted(*failed, "row"), if *failed == 1 { "it" } else { "them" });
+                write!(f, "error: {rows} failed; {manifest} says why, and --resume tries {them} again")
             }
         }
     }

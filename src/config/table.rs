@@ -273,8 +273,8 @@ pub static SETTINGS: &[Setting] = {
             Results,
             "TENTER_DATA_DIR",
             Accepts::Words("a folder"),
-            "Jobs (`jobs.db`), results behind links (`files`, `jobs`) and downloaded fonts (`fonts`). Made when missing; \
-             must be writable, and belongs to one process at a time.",
+            "Jobs (`jobs.db`), results behind links (`files`, `jobs`), what batches are made of (`pins`) and downloaded fonts \
+             (`fonts`). Made when missing; must be writable, and belongs to one process at a time.",
             |s| &mut s.files.data_dir,
         ),
         row(Results, "TENTER_LINK_LIFETIME", seconds(1, 365 * DAY), "How long a link to a result works.", |s| {

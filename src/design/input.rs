@@ -11,7 +11,7 @@ use super::gradient::{self, Fill};
 use super::migrate::SchemaVersion;
 use crate::config::DesignLimits;
 use crate::json::{Reader, describe};
-use crate::report::{JsonPath, Origin, Warning, WarningCode};
+use crate::report::{JsonPath, Origin, Warning, WarningCode, counted};
 
 /// Shared by all elements of one design.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Warnings {
                 code: WarningCode::Ignored,
                 path: JsonPath::root(),
                 element: Arc::default(),
-                message: format!("and {} more values like these", self.dropped),
+                message: format!("and {} like these", counted(self.dropped as u64, "more value")),
             });
         }
         self.kept

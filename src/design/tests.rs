@@ -345,7 +345,7 @@ fn table_cells_inherit() {
     assert_eq!((table.cells[3].style.font_size, &*table.cells[3].text), (30.0, ""));
     assert_eq!(
         warnings,
-        ["pages[0].children[0].rowHeights (t): found 1 fractions adding up to 1, for 2; drawn as equal ones"]
+        ["pages[0].children[0].rowHeights (t): found 1 fraction adding up to 1, for 2; drawn as equal ones"]
     );
     let (_, warnings) = read_as!(Table, {"type": "table", "rows": 1, "cols": 1, "cells": [{}, {}, {}]});
     assert!(warnings[0].contains("2 cells more than the 1 × 1"));

@@ -61,6 +61,45 @@ pub fn fill_in(
     Ok(filling.warnings.into_vec())
 }
 
+/// Puts the value that is easiest to accept wherever some variable may put one: an empty text for one with a placeholder, an
+/// address for a picture that a variable can name. What is wrong with `design` then, no values mend, because values reach
+/// nothing else and a text is never refused for being shorter.
+pub fn make_fillable(design: &mut Value) {
+    entries(design, "pages").for_each(make_children_fillable);
+}
+
+/// As deep as the JSON, which `json::parse` bounds.
+fn make_children_fillable(parent: &mut Value) {
+    for element in entries(parent, "children") {
+        match element.get("type").and_then(Value::as_str) {
+            Some("text") => make_text_fillable(element),
+            Some("group") => make_children_fillable(element),
+            Some("table") => entries(element, "cells").for_each(make_text_fillable),
+            Some(kind) if WITH_SOURCE.contains(&kind) => {
+                if names_of(element).next().is_some()
+                    && let Some(element) = element.as_object_mut()
+                {
+                    element.insert("src".into(), "data:,".into());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn make_text_fillable(holder: &mut Value) {
+    if let Some(text) = holder.get_mut("text").filter(|it| it.as_str().is_some_and(|text| text.contains('{'))) {
+        *text = "".into();
+    }
+}
+
+/// By which a variable can be the address of `element`: its mark, then its name.
+fn names_of(element: &Value) -> impl Iterator<Item = &str> {
+    let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
+    let named = element.get("name").and_then(Value::as_str);
+    [marked, named].into_iter().flatten()
+}
+
 /// The array `key` of an object; empty when it is none.
 fn entries<'a>(value: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> + use<'a> {
     value.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
@@ -143,10 +182,9 @@ impl<'a> Filling<'a> {
 
     /// The member `src`.
     fn source(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
-        let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
-        let named = element.get("name").and_then(Value::as_str);
-        let found = [marked, named].into_iter().flatten().find_map(|name| self.variables.get(name));
+        let found = names_of(element).find_map(|name| self.variables.get(name));
         let Some((name, value)) = found else {
+            let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
             if let Some(marked) = marked.map(|it| shown(it).into_owned()) {
                 let message = format!("no variable is called \"{marked}\"; the design's own picture is drawn");
                 self.warn(element, &at.key("custom.variable"), message);
@@ -279,6 +317,34 @@ mod tests {
         assert!(fill(children.clone(), json!({"a": "<<"}), 18).is_ok());
         let refused = fill(children, json!({"a": "<<"}), 17).expect_err("18 bytes");
         assert!(refused.starts_with("pages[0].children[1]: ") && refused.contains("17 bytes"), "{refused}");
+    }
+
+    #[test]
+    fn variables_cannot_mend_what_they_do_not_reach() {
+        let wrong = |children: Value| {
+            let mut design = json!({"pages": [{"children": children}]});
+            make_fillable(&mut design);
+            let limits = DesignLimits { text_chars: 5, ..DesignLimits::default() };
+            let read = crate::design::Design::from_value(&design, JsonPath::root(), &limits);
+            read.err().map(|error| error.to_string())
+        };
+        let mended = json!([
+            {"type": "text", "text": "Dear {first name}"},
+            {"type": "group", "children": [{"type": "table", "rows": 1, "cols": 1, "cells": [{"text": "Dear {name}"}]}]},
+            {"type": "image", "name": "photo", "src": 5},
+            {"type": "svg", "custom": {"variable": "logo"}},
+        ]);
+        assert_eq!(wrong(mended), None);
+        for (children, words) in [
+            (json!([{"type": "text", "text": "Dear all"}]), "pages[0].children[0].text: this text has 8 characters"),
+            (json!([{"type": "text", "text": {"{a}": 1}}]), "pages[0].children[0].text: found an object"),
+            (json!([{"type": "text", "text": "{a}", "width": "{w}"}]), "pages[0].children[0].width: found"),
+            (json!([{"type": "image", "src": 5}]), "pages[0].children[0].src: found the number 5"),
+            (json!([{"type": "{kind}"}]), "pages[0].children[0]"),
+        ] {
+            let error = wrong(children).expect(words);
+            assert!(error.starts_with(words), "{error}");
+        }
     }
 
     #[test]

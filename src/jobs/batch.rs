@@ -137,6 +137,8 @@ pub struct Item {
     pub bytes: Option<u64>,
     /// Of its file, in hex.
     pub sha256: Option<String>,
+    /// What its file was made of, SHA-256 in hex: the same one painted by the CPU means the same bytes.
+    pub fingerprint: Option<String>,
     /// What was drawn otherwise than written.
     pub warnings: Vec<Warning>,
     /// ms by stage, of the last attempt.

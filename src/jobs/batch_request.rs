@@ -20,12 +20,12 @@ pub(super) const ROWS: &str = "rows";
 pub(super) const ROWS_URL: &str = "rowsUrl";
 const ROWS_FORMAT: &str = "rowsFormat";
 const WEBHOOK_ITEMS: &str = "webhookItems";
-const FILE_NAME: &str = "fileName";
+pub(super) const FILE_NAME: &str = "fileName";
 const MERGE: &str = "merge";
 
-/// What the call says about itself and not about each render.
-const OF_THE_BATCH: [&str; 9] =
-    [DESIGN, DESIGN_URL, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, FILE_NAME, MERGE];
+/// What the call says about itself and not about each render. The names of files are of both: variables that only they use
+/// are not unused.
+const OF_THE_BATCH: [&str; 8] = [DESIGN, DESIGN_URL, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, MERGE];
 
 /// A call that can become a batch once what it points to is here.
 pub(super) struct BatchRequest {
@@ -351,7 +351,8 @@ mod tests {
         let request = BatchRequest::of(call, None, 100).unwrap_or_else(|error| panic!("{error}"));
         let (template, _) = request.finish(&LIMITS).expect("a template");
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
-        assert_eq!(body, json!({"pixelRatio": "2", "variables": {"a": 1}, "design": {"pages": []}}));
+        let expected = json!({"pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}", "design": {"pages": []}});
+        assert_eq!(body, expected);
         assert_eq!(template.design_sha256, <[u8; 32]>::from(Sha256::digest(b"{\"pages\":[]}")));
     }
 }

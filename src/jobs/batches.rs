@@ -6,9 +6,12 @@ use sha2::{Digest, Sha256};
 use super::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use super::batch_request::{BatchRequest, DESIGN_URL, ROWS_URL, RowsSent, Source};
 use super::job::Status;
-use super::request::WEBHOOK;
+use super::request::{DESIGN, WEBHOOK};
 use super::results::{Area, Results};
-use super::store::{AcceptedBatch, Idempotency, ItemQuery, NewBatch, NewRow, Owner, StoreError, Template};
+use super::store::{
+    AcceptedBatch, BatchDelivery, DeliveryListing, DeliveryQuery, Idempotency, ItemQuery, NewBatch, NewRow, Owner,
+    StoreError, Template,
+};
 use super::{JobError, Jobs};
 use crate::error::Error;
 use crate::json;
@@ -109,8 +112,15 @@ impl Jobs {
             let body = self.download(ROWS_URL, url).await?;
             request.rows = Source::Here(RowsSent::Text(body, format));
         }
-        let (limits, format) = (self.0.batch_settings.clone(), request.format);
-        let read = self.0.engine.glance(move || request.finish(&limits));
+        let (limits, format, engine) = (self.0.batch_settings.clone(), request.format, self.0.engine.clone());
+        let read = self.0.engine.glance(move || {
+            if let Source::Here(design) = &request.design
+                && design.is_object()
+            {
+                engine.check_template(design.clone(), DESIGN.into())?;
+            }
+            request.finish(&limits)
+        });
         let (template, rows): (Template, Vec<NewRow>) = read.await??;
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
         let (format, extension) = (format.name(), format.extension());
@@ -169,6 +179,32 @@ impl Jobs {
         self.0.batches.retry_rows(owner, id).await
     }
 
+    /// What the receiver of one of `owner`'s batches was told; `None` when there is no such batch.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn batch_deliveries(
+        &self,
+        owner: &Owner,
+        id: &BatchId,
+        which: DeliveryQuery,
+    ) -> Result<Option<DeliveryListing>, StoreError> {
+        self.0.outbox.batch_deliveries(owner, id, which).await
+    }
+
+    /// Begins a delivery of a batch again; `None` when there is no such one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn retry_of_batch(
+        &self,
+        owner: &Owner,
+        id: &BatchId,
+        delivery: &str,
+    ) -> Result<Option<BatchDelivery>, StoreError> {
+        self.0.outbox.retry_of_batch(owner, id, delivery).await
+    }
+
     /// Where the files of jobs and rows are.
     pub fn results(&self) -> &Results {
         &self.0.results
@@ -202,6 +238,7 @@ impl Item {
             url: self.url,
             bytes: self.bytes,
             sha256: self.sha256,
+            fingerprint: self.fingerprint,
             warnings: self.warnings,
             timings: self.timings,
             error: Some(self.error).filter(|it| !it.is_empty()),

@@ -89,6 +89,9 @@ pub struct Job {
     pub status: Status,
     /// A link to the result, once done.
     pub output: Option<String>,
+    /// What the result was made of, SHA-256 in hex, once done: the same one painted by the CPU means the same bytes. Null when
+    /// the job ended before this was kept.
+    pub fingerprint: Option<String>,
     /// Why it failed; empty when it did not.
     pub error: String,
     /// When it was accepted.
@@ -144,6 +147,7 @@ mod tests {
             id: JobId::parse("fp1f2rtva").expect("an id"),
             status: Status::Scheduled,
             output: None,
+            fingerprint: None,
             error: String::new(),
             created_at: Moment::from_micros(1_800_000_000_000_000),
             started_at: None,
@@ -153,7 +157,7 @@ mod tests {
             logs: String::new(),
         };
         let expected = json!({
-            "id": "fp1f2rtva", "status": "scheduled", "output": null, "error": "",
+            "id": "fp1f2rtva", "status": "scheduled", "output": null, "fingerprint": null, "error": "",
             "created_at": "2027-01-15T08:00:00.000000+00:00", "started_at": null, "completed_at": null,
             "updated_at": null, "progress": 0.0, "logs": "",
         });

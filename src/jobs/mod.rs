@@ -57,9 +57,10 @@ pub use self::nats::Nats;
 pub use self::results::{Area, ResultError, Results};
 pub use self::sqlite::{Sqlite, StoreLimits};
 pub use self::store::{
-    Accepted, AcceptedBatch, Answer, BadRow, BatchStore, Counts, Delivery, DeliveryRecord, HandBack, Idempotency,
-    ItemQuery, JobStore, NewBatch, NewJob, NewRow, Next, Outbox, Outcome, Owner, Pin, Queue, Report, Room, StoreError,
-    StoredFile, StoredItems, Taken, Template, Then, Ticket, Tried, Work,
+    Accepted, AcceptedBatch, Answer, BadRow, BatchDelivery, BatchStore, Counts, Delivery, DeliveryListing,
+    DeliveryQuery, DeliveryRecord, HandBack, Idempotency, ItemQuery, JobStore, NewBatch, NewJob, NewRow, Next, Outbox,
+    Outcome, Owner, Pin, Queue, Report, Room, StoreError, StoredFile, StoredItems, Taken, Template, Then, Ticket,
+    Tried, Work,
 };
 
 /// The name of the embedded store's file.

@@ -188,6 +188,8 @@ pub struct StoredFile {
     pub bytes: u64,
     /// Of its bytes.
     pub sha256: [u8; 32],
+    /// What it was made of: [`crate::pipeline::Fingerprint`], in hex.
+    pub fingerprint: String,
 }
 
 /// What there is to say about the last attempt at a job besides how it ended. A store keeps `logs` of jobs, the rest of rows.
@@ -293,6 +295,20 @@ pub trait Outbox: Send + Sync {
     fn deliveries<'a>(&'a self, owner: &'a Owner, job: &'a JobId) -> Answer<'a, Option<Vec<DeliveryRecord>>>;
     /// Begins one again, whatever became of it; `None` when there is no such delivery.
     fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>>;
+    /// Those of one of `owner`'s batches and of its rows, oldest first; `None` when there is no such batch.
+    fn batch_deliveries<'a>(
+        &'a self,
+        owner: &'a Owner,
+        batch: &'a BatchId,
+        which: DeliveryQuery,
+    ) -> Answer<'a, Option<DeliveryListing>>;
+    /// Begins one of those again, whatever became of it; `None` when there is no such delivery.
+    fn retry_of_batch<'a>(
+        &'a self,
+        owner: &'a Owner,
+        batch: &'a BatchId,
+        id: &'a str,
+    ) -> Answer<'a, Option<BatchDelivery>>;
 }
 
 /// For how many calls there is room.
@@ -341,12 +357,12 @@ pub enum Then {
     Failed,
 }
 
-/// A delivery as its job's owner sees it.
+/// A delivery as the owner of its job or batch sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DeliveryRecord {
     /// The same for every try.
     pub id: String,
-    /// `job.progress`, `job.done`, `job.error`.
+    /// `job.progress`, `job.done`, `job.error`; `item.done`, `item.error`, `batch.completed`.
     pub event: &'static str,
     /// `pending`, `delivered`, `failed`, or `superseded`: the job went on before the receiver could be told.
     pub status: &'static str,
@@ -365,4 +381,39 @@ pub struct DeliveryRecord {
     pub answer: Option<u16>,
     /// Why the last try failed; empty when it did not.
     pub error: String,
+}
+
+impl DeliveryRecord {
+    /// Every `status` there is.
+    pub const STATUSES: [&'static str; 4] = ["pending", "delivered", "failed", "superseded"];
+}
+
+/// A delivery of a batch: of its end, or of one of its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct BatchDelivery {
+    /// Of which row, from 1; null when it is of the end.
+    pub row: Option<u64>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub delivery: DeliveryRecord,
+}
+
+/// Which deliveries of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryQuery {
+    /// One of [`DeliveryRecord::STATUSES`]: only those. `None`: all.
+    pub status: Option<&'static str>,
+    /// Of these, so many are left out.
+    pub offset: u64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// Some deliveries of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeliveryListing {
+    /// Oldest first.
+    pub deliveries: Vec<BatchDelivery>,
+    /// How many there are in all, of the status asked for.
+    pub total: u64,
 }

@@ -8,6 +8,7 @@ use lru::LruCache;
 use serde_json::{Map, Value};
 
 use super::batch::BatchId;
+use super::batch_request::FILE_NAME;
 use super::files::BatchFiles;
 use super::request::{DESIGN, flat};
 use super::results::Results;
@@ -18,8 +19,8 @@ use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::{Pages, RenderRequest, format_for};
-use crate::report::{JsonPath, Problem, Warning, WarningCode};
-use crate::rows::Row;
+use crate::report::{JsonPath, Problem, Warning};
+use crate::rows::{NamePattern, Row};
 
 /// Batches whose template is at hand at once: each may hold `TENTER_PIN_BYTES`. Batches take turns, and with more of them under
 /// way than this templates are read anew.
@@ -38,6 +39,8 @@ pub(super) struct Templates {
 pub(super) struct RowTemplate {
     design: Value,
     options: Value,
+    /// Of files in the archive, where the call gave them any.
+    names: Option<NamePattern>,
     pub(super) format: &'static dyn Format,
     pub(super) pins: Arc<Pins>,
     /// Where `pins` come from.
@@ -83,11 +86,13 @@ impl Templates {
             _ => Map::new(),
         };
         options.remove(DESIGN);
+        let names = options.remove(FILE_NAME);
+        let names = names.as_ref().and_then(Value::as_str).and_then(|text| NamePattern::parse(text).ok());
         let options = Value::Object(options);
         let format = format_for(None, &RenderOptions::read(&options, JsonPath::root(), &mut Problems::new()))?;
         let files = Arc::new(BatchFiles::new(batch.clone(), self.store.clone(), self.results.clone()));
         let pins = Arc::new(Pins::kept(self.pin_bytes, files.clone()));
-        Ok(RowTemplate { design, options, format, pins, files, json_depth: self.json_depth })
+        Ok(RowTemplate { design, options, names, format, pins, files, json_depth: self.json_depth })
     }
 
     /// Lets go of all: nothing is to be rendered now.
@@ -122,14 +127,9 @@ impl RowTemplate {
         let pages = Pages::of(&options, format);
         Ok(RenderRequest { design: self.design.clone(), at: DESIGN.into(), options, format, pages })
     }
-}
 
-/// In a batch a placeholder that nothing fills is an error: nobody looks at ten thousand pictures for a `{name}`.
-pub(super) fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
-    let mut problems = Problems::new();
-    for warning in warnings.iter().filter(|it| it.code == WarningCode::PlaceholderUnknown) {
-        let message = format!("{}, and a row of a batch must fill every placeholder", warning.message);
-        problems.push(warning.path.clone(), message);
+    /// Whether `warning` is none for a row: of a variable that names of files use.
+    pub(super) fn explains(&self, warning: &Warning) -> bool {
+        self.names.as_ref().is_some_and(|names| names.explains(warning))
     }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_vec())) }
 }

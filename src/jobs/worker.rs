@@ -24,13 +24,13 @@ use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
 use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
-use super::template::{NoTemplate, RowTemplate, Templates, check_filled};
+use super::template::{NoTemplate, RowTemplate, Templates};
 use super::trace;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::output::Format;
 use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
-use crate::report::Warning;
+use crate::report::{Warning, counted};
 
 /// Rest after the store failed, doubled up to the longest.
 const SHORTEST_REST: Duration = Duration::from_millis(500);
@@ -114,8 +114,9 @@ impl UnderWay {
 struct Rendered {
     bytes: Bytes,
     sha256: [u8; 32],
+    fingerprint: String,
     format: &'static dyn Format,
-    /// What it was made of, by what, and whether now.
+    /// By what it was made of that, and whether now.
     origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
@@ -291,9 +292,9 @@ impl Worker {
         let rendering = async {
             let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), depth)).await??;
             let format = request.format;
-            let rendered = session.render(request).await?;
-            if template.is_some() {
-                check_filled(&rendered.warnings)?;
+            let mut rendered = session.render(request).await?;
+            if let Some(template) = &template {
+                rendered.warnings.retain(|warning| !template.explains(warning));
             }
             Ok::<_, Error>((rendered, format))
         };
@@ -309,9 +310,10 @@ impl Worker {
                 match rendered.pages.into_iter().next() {
                     Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
                         let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
+                        let fingerprint = fingerprint.to_string();
                         let origin = format!("fingerprint {fingerprint}, {when} by {rasterizer}");
                         let sha256 = Sha256::digest(&bytes).into();
-                        Ok(Rendered { bytes, sha256, format, origin, timings, warnings })
+                        Ok(Rendered { bytes, sha256, fingerprint, format, origin, timings, warnings })
                     }
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
@@ -340,12 +342,13 @@ impl Worker {
 
     /// The link to what is stored now.
     async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
-        let Rendered { bytes, sha256, format, .. } = rendered;
+        let Rendered { bytes, sha256, fingerprint, format, .. } = rendered;
         let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
         let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
         stored.map_err(|error| error.to_string())?;
         let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
-        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256 })
+        let link = link.map_err(|error| error.to_string())?;
+        Ok(StoredFile { link, bytes: length, sha256, fingerprint })
     }
 
     /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
@@ -428,7 +431,7 @@ impl Worker {
             let _ = writeln!(report.logs, "{now} warning {warning}");
         }
         if more > 0 {
-            let _ = writeln!(report.logs, "{now} and {more} more warnings");
+            let _ = writeln!(report.logs, "{now} and {}", counted(more as u64, "more warning"));
         }
         report
     }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use self::admission::{Admission, Place, Turn};
@@ -33,8 +34,10 @@ use self::rooms::Rooms;
 use self::timings::Stopwatch;
 use crate::assets::{AssetCounts, Pins};
 use crate::config::Settings;
+use crate::design::{Design, variables};
 use crate::error::Error;
 use crate::pool::{PARSERS, Pool};
+use crate::report::JsonPath;
 
 pub use self::choice::{Pages, format_for};
 pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
@@ -163,6 +166,16 @@ impl Engine {
         Ok(self.0.pool.run(work).await?)
     }
 
+    /// Reads a design that every row of a batch fills in. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// `Invalid`, with every problem that no values of variables can mend: no row would be rendered.
+    pub fn check_template(&self, mut design: Value, at: JsonPath) -> Result<(), Error> {
+        variables::make_fillable(&mut design);
+        Design::from_value(&design, at, &self.0.rooms.design_limits)?;
+        Ok(())
+    }
+
     /// [`Self::admit`] and [`Session::render`] in one.
     ///
     /// # Errors
@@ -209,7 +222,8 @@ impl Session {
         self.progress = Some(progress);
     }
 
-    /// The renders to come are rows of a batch, which are all made of the same files: those of `pins`.
+    /// The renders to come are rows of a batch: all are made of the same files, those of `pins`, and one that leaves a
+    /// placeholder unfilled is refused (`Invalid`) instead of warned of. Nobody looks at ten thousand pictures for a `{name}`.
     pub fn pin(&mut self, pins: Arc<Pins>) {
         self.pins = Some(pins);
     }

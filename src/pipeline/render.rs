@@ -18,10 +18,11 @@ use crate::assets::AssetRequests;
 use crate::design::resolve::{self, FamilyUse, FontError};
 use crate::design::{Design, variables};
 use crate::error::Error;
+use crate::json::Problems;
 use crate::options::{ColorSpace, RenderOptions};
 use crate::output::{Format, Making};
 use crate::press::Inks;
-use crate::report::{JsonPath, Problem, Warning};
+use crate::report::{JsonPath, Problem, Warning, WarningCode};
 use crate::scene::Page;
 use crate::text::Layouter;
 use crate::units::{DeviceScale, DeviceSize};
@@ -211,8 +212,11 @@ impl Session {
         let options = Arc::new(RenderOptions { min_image_dpi, ..request.options.clone() });
 
         let prepared = self.work(Stage::Parse, {
-            let rooms = rooms.clone();
-            move || prepare(&rooms, request)
+            let (rooms, is_row) = (rooms.clone(), self.pins.is_some());
+            move || {
+                let prepared = prepare(&rooms, request)?;
+                if is_row { check_filled(&prepared.design.warnings).map(|()| prepared) } else { Ok(prepared) }
+            }
         });
         let prepared = Arc::new(prepared.await??);
 
@@ -289,6 +293,16 @@ fn prepare(rooms: &Rooms, request: RenderRequest) -> Result<Prepared, Error> {
     let families = resolve::missing_families(&design, &pages, &rooms.library);
     let digest = fingerprint::of_design(&value, &requests);
     Ok(Prepared { design, inks, digest, pages, requests, families })
+}
+
+/// What a row of a batch must be besides: filled in everywhere.
+fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
+    let mut problems = Problems::new();
+    for warning in warnings.iter().filter(|it| it.code == WarningCode::PlaceholderUnknown) {
+        let message = format!("{}, and a row of a batch must fill every placeholder", warning.message);
+        problems.push(warning.path.clone(), message);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_vec())) }
 }
 
 /// Looks for an answer given before, and makes everything ready for a new one. What is answered without all its files is not

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::read::too_long;
 use super::{BrokenRow, Row, RowsError};
-use crate::report::shown;
+use crate::report::{counted, shown};
 
 /// A row that goes on for so many times its limit never ends: a quote was not closed. Shorter ones are passed over.
 const ENDLESS: usize = 8;
@@ -67,7 +67,11 @@ impl<R: BufRead> Table<R> {
             };
             return broken(
                 "",
-                format!("has {} values; the first line has {} names{quote}", record.len(), columns.len()),
+                format!(
+                    "has {}; the first line has {}{quote}",
+                    counted(record.len() as u64, "value"),
+                    counted(columns.len() as u64, "name")
+                ),
             );
         }
         let mut variables = Map::new();

@@ -39,7 +39,10 @@ pub struct Record {
     /// Of its file, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Instead of `file`, `bytes` and `sha256` when every page became a file.
+    /// What its file was made of, SHA-256 in hex: the same one painted by the CPU means the same bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Instead of `file`, `bytes`, `sha256` and `fingerprint` when every page became a file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<PageRecord>,
     /// Where its pages begin in `file`, from 1, when that has the pages of all rows.
@@ -73,6 +76,9 @@ pub struct PageRecord {
     pub bytes: u64,
     /// Of its contents, in hex.
     pub sha256: String,
+    /// What it was made of, SHA-256 in hex. Null in a manifest of a version that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 impl Record {
@@ -86,6 +92,7 @@ impl Record {
             url: None,
             bytes: None,
             sha256: None,
+            fingerprint: None,
             pages: Vec::new(),
             first_page: None,
             page_count: None,
@@ -119,15 +126,18 @@ mod tests {
             file: Some("out/a.png".into()),
             bytes: Some(3),
             sha256: Some("ab".into()),
+            fingerprint: Some("cd".into()),
             timings: BTreeMap::from([("paint".to_owned(), 1.5)]),
             ..Record::new(4, RowStatus::Done)
         };
         let line = serde_json::to_string(&record).expect("JSON");
         assert_eq!(
             line,
-            r#"{"row":4,"status":"done","file":"out/a.png","bytes":3,"sha256":"ab","timings":{"paint":1.5}}"#
+            r#"{"row":4,"status":"done","file":"out/a.png","bytes":3,"sha256":"ab","fingerprint":"cd","timings":{"paint":1.5}}"#
         );
         assert_eq!(serde_json::from_str::<Record>(&line).expect("a record"), record);
+        let older = line.replace(r#","fingerprint":"cd""#, "");
+        assert_eq!(serde_json::from_str::<Record>(&older).expect("a record").fingerprint, None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::{BrokenRow, Row};
-use crate::report::shown;
+use crate::report::{JsonPath, Warning, WarningCode, shown};
 
 const ROW: &str = "row";
 const PAGE: &str = "page";
@@ -88,6 +88,12 @@ impl NamePattern {
             Part::Value(name) => Some(name.as_str()),
             Part::Text(_) | Part::Row | Part::Page => None,
         })
+    }
+
+    /// Whether `warning` is of a variable that nothing in the design uses, and names of files do.
+    pub fn explains(&self, warning: &Warning) -> bool {
+        warning.code == WarningCode::VariableUnused
+            && self.variables().any(|name| warning.path == JsonPath::from("variables").key(name))
     }
 
     /// The text before the first placeholder, up to and with its last `/`: the folder all files are in, or nothing.

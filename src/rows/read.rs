@@ -6,6 +6,7 @@ use super::json::Elements;
 use super::lines::Lines;
 use super::{BrokenRow, Row, csv};
 use crate::config::BatchSettings;
+use crate::report::counted;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub enum RowsError {
     #[error("{0}")]
     Form(String),
     /// More rows than allowed.
-    #[error("more than {limit} rows; the limit is {limit} (TENTER_BATCH_MAX_ROWS)")]
+    #[error("more than {}; the limit is {limit} (TENTER_BATCH_MAX_ROWS)", counted(*limit, "row"))]
     TooMany {
         /// How many are accepted.
         limit: u64,

@@ -1,6 +1,7 @@
 //! /api/batches: one design, many rows.
 
 mod archive;
+mod deliveries;
 mod manifest;
 
 use axum::Json;
@@ -18,6 +19,7 @@ use crate::jobs::{
 use crate::rows::RowFormat;
 
 pub(super) use self::archive::{__path_archive, archive};
+pub(super) use self::deliveries::{__path_deliveries, __path_retry_delivery, deliveries, retry_delivery};
 pub(super) use self::manifest::{__path_manifest, manifest};
 
 /// Accepted as bodies of POST /api/batches.
@@ -153,18 +155,25 @@ pub(super) async fn items(
 ) -> Result<Response, Refusal> {
     let (owner, id) = own(&app, &uri, &headers, &id)?;
     let (offset, limit) = paging(&uri, PER_PAGE)?;
-    let query = ItemQuery { status: status(&uri)?, after_row: 0, offset, limit };
+    let all = [Status::Scheduled, Status::Progress, Status::Done, Status::Error];
+    let status = status(&uri, &all, Status::as_str, "scheduled, progress, done, error")?;
+    let query = ItemQuery { status, after_row: 0, offset, limit };
     let found = app.jobs.items(&owner, &id, query).await?.ok_or(Refusal::NotFound)?;
     let listing: ItemListing = found.listing;
     Ok(fresh(Json(listing)))
 }
 
-fn status(uri: &Uri) -> Result<Option<Status>, Refusal> {
+/// The one of `all` that the query's `status` says, if it has one; `accepted` are their words.
+fn status<T: Copy>(
+    uri: &Uri,
+    all: &[T],
+    word: fn(T) -> &'static str,
+    accepted: &'static str,
+) -> Result<Option<T>, Refusal> {
     let mut pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let Some((_, asked)) = pairs.find(|(name, _)| name == "status") else { return Ok(None) };
-    let all = [Status::Scheduled, Status::Progress, Status::Done, Status::Error];
-    let found = all.into_iter().find(|it| it.as_str() == asked);
-    found.map(Some).ok_or(Refusal::Query("status", "scheduled, progress, done, error"))
+    let found = all.iter().copied().find(|it| word(*it) == asked);
+    found.map(Some).ok_or(Refusal::Query("status", accepted))
 }
 
 /// POST /api/batches/{id}/retry

@@ -98,6 +98,8 @@ pub fn router(app: App) -> Router {
         .route("/api/batches/{id}/manifest", get(batches::manifest))
         .route("/api/batches/{id}/archive", get(batches::archive))
         .route("/api/batches/{id}/retry", post(batches::retry))
+        .route("/api/batches/{id}/deliveries", get(batches::deliveries))
+        .route("/api/batches/{id}/deliveries/{delivery}/retry", post(batches::retry_delivery))
         .route("/files/{name}", get(files::serve))
         .route("/openapi.json", get(openapi::serve));
     complete(routes, app)

@@ -35,6 +35,8 @@ use super::{batches, files, health, metrics, render, renders};
         batches::manifest,
         batches::archive,
         batches::retry,
+        batches::deliveries,
+        batches::retry_delivery,
         batches::remove,
         files::serve,
         metrics::serve,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::log::Failure;
 use crate::error::{Error, Kind};
 use crate::jobs::{JobError, StoreError};
-use crate::report::Problem;
+use crate::report::{Problem, counted};
 
 /// Everything but a picture.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Refusal {
                 "this Idempotency-Key came before with another body; use a new key for a new job or batch".into()
             }
             Self::JobsFull { limit, setting } => {
-                format!("{limit} jobs are unfinished, and no more may be ({setting}); try again later")
+                format!("no more than {} may be unfinished ({setting}); try again later", counted(*limit, "job"))
             }
             Self::RowsFull { limit, setting } => {
                 format!(
@@ -187,7 +187,8 @@ impl Refusal {
                 format!("more than {limit} renders and jobs a minute (TENTER_KEY_RATE); try again in {retry_after} s")
             }
             Self::TooManyAtOnce { limit } => {
-                format!("{limit} render calls of this key are under way, and no more may be (TENTER_KEY_CONCURRENCY)")
+                let calls = counted(*limit as u64, "render call");
+                format!("no more than {calls} of this key may be under way (TENTER_KEY_CONCURRENCY)")
             }
             Self::Store(StoreError::Unsupported { reason, .. }) => reason.clone(),
             Self::Store(_) => {

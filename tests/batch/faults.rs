@@ -43,7 +43,7 @@ async fn rows_that_fail_leave_the_others_alone() {
     assert_eq!(error(4), missing);
     assert!(ended.said.contains(&missing), "{}", ended.said);
     assert_eq!(manifest[&4]["problems"][0]["path"], "pages[0].children[1]");
-    assert_eq!(error(21), "row 21 (line 22): has 1 values; the first line has 2 names");
+    assert_eq!(error(21), "row 21 (line 22): has 1 value; the first line has 2 names");
     assert!(error(22).contains("file: URLs are not requested"), "{}", error(22));
     assert_eq!(error(23), "row 23: name: is empty, and the file is named after it");
     assert_eq!((manifest.len(), folder.out().len()), (23, 17 + 2));
@@ -112,7 +112,7 @@ async fn run_that_is_stopped_finishes_what_it_began() {
     let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
     said.read_line(&mut line).expect("text");
-    assert_eq!(line, "SIGINT: finishing 3 rows under way; once more to drop them\n");
+    assert_eq!(line, "SIGINT: finishing 3 rows under way; once more to drop what is not done\n");
     pictures.release(u64::MAX);
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("text");

@@ -23,7 +23,7 @@ impl Folder {
             assert_eq!(found, words);
         }
         let file = read(&path);
-        let mut next = 1;
+        let (mut next, mut made_of) = (1, None);
         for (row, line) in self.manifest() {
             if line["status"] != "done" {
                 assert_eq!((&line["firstPage"], &line["file"]), (&Value::Null, &Value::Null), "row {row}");
@@ -31,6 +31,8 @@ impl Folder {
             }
             assert_eq!((&line["file"], &line["bytes"]), (&json!("out/all.pdf"), &json!(file.len())), "row {row}");
             assert_eq!(line["sha256"], tenter::assets::ContentHash::of(&file).to_string(), "row {row}");
+            let fingerprint = line["fingerprint"].as_str().expect("of the document");
+            assert_eq!((fingerprint.len(), made_of.get_or_insert(fingerprint.to_owned()).as_str()), (64, fingerprint));
             assert_eq!(line["firstPage"], next, "row {row}");
             next += line["pageCount"].as_u64().expect("a number");
         }
@@ -54,7 +56,7 @@ async fn rows_become_one_document_without_those_that_fail() {
         "{}",
         manifest[&2]
     );
-    assert_eq!(manifest[&5]["error"], "row 5 (line 6): has 1 values; the first line has 2 names");
+    assert_eq!(manifest[&5]["error"], "row 5 (line 6): has 1 value; the first line has 2 names");
 
     // The server is mended: the document is made anew, in order.
     pictures.lose(&[]);
@@ -109,6 +111,16 @@ async fn document_is_there_at_the_end_or_not_at_all() {
 }
 
 #[test]
+fn rows_that_leave_a_placeholder_unfilled_are_not_in_the_document() {
+    let folder = Folder::new();
+    folder.write("rows.json", json!([{"nmae": "Bob"}, {"name": "Ada"}]));
+    let ended = folder.batch(&["card.json", "rows.json", "-o", "out/all.pdf", "--vector"]);
+    ended.expect(5, "a row of a batch must fill every placeholder");
+    ended.expect(5, "1 page in out/all.pdf");
+    folder.assert_document(&["Ada"]);
+}
+
+#[test]
 fn one_document_is_no_matter_of_concurrency_or_pictures() {
     let folder = Folder::new();
     folder.write("rows.csv", "name\nAda\n");
@@ -121,5 +133,5 @@ fn one_document_is_no_matter_of_concurrency_or_pictures() {
     refused(&["-o", "out/all.pdf", "--all-pages"], "--all-pages is for pictures");
     folder
         .batch(&["card.json", "rows.csv", "-o", "out/all.pdf", "--concurrency", "1"])
-        .expect(0, "1 pages in out/all.pdf");
+        .expect(0, "1 page in out/all.pdf");
 }

@@ -42,6 +42,21 @@ fn rows_are_drawn_as_render_draws_them() {
 }
 
 #[test]
+fn rows_tell_what_they_were_made_of() {
+    let folder = Folder::new();
+    let small = json!({"variables": {"name": "Ada"}, "options": {"pixelRatio": 0.5}});
+    folder.write("rows.json", json!([{"name": "Ada"}, {"name": "Ada"}, small, {"name": "Bob"}, {"name": ["broken"]}]));
+    folder.batch(&["card.json", "rows.json", "-o", "out/{row}.png"]).expect(5, "4 of 5 rows done, 1 failed");
+    let manifest = folder.manifest();
+    let made = |row: u64| (manifest[&row]["fingerprint"].clone(), manifest[&row]["sha256"].clone());
+    assert!(made(1).0.as_str().is_some_and(|it| it.len() == 64), "{:?}", made(1));
+    assert_eq!(made(1), made(2), "the same row");
+    assert_ne!(made(1).0, made(3).0, "another option");
+    assert_ne!(made(1).0, made(4).0, "another value");
+    assert_eq!(made(5).0, Value::Null, "nothing was made");
+}
+
+#[test]
 fn rows_may_have_pages_and_pdfs() {
     let folder = Folder::new();
     let design = json!({"width": 30, "height": 20, "pages": [{"id": "one"}, {"id": "two", "background": "red"}]});
@@ -53,6 +68,8 @@ fn rows_may_have_pages_and_pdfs() {
     }
     let pages = &folder.manifest()[&1]["pages"];
     assert_eq!((pages[1]["page"].as_u64(), pages[1]["file"].as_str()), (Some(2), Some("out/a/2.png")));
+    assert!(pages[0]["fingerprint"].is_string() && pages[0]["fingerprint"] != pages[1]["fingerprint"], "{pages}");
+    assert_eq!(folder.manifest()[&1]["fingerprint"], Value::Null, "each page is a file of its own");
     folder.batch(&["card.json", "rows.csv", "-o", "pdf/{sku}.pdf", "--vector"]).expect(0, "2 of 2 rows done");
     assert!(read(&folder.path("pdf/b.pdf")).starts_with(b"%PDF"));
     folder.batch(&["card.json", "rows.csv", "-o", "x/{sku}.png", "--all-pages"]).expect(2, "--all-pages needs {page}");
@@ -66,6 +83,34 @@ fn variables_that_nothing_uses_are_a_warning() {
     let warnings = &folder.manifest()[&1]["warnings"];
     assert_eq!(warnings.as_array().map(Vec::len), Some(1), "names of files use variables too: {warnings}");
     assert_eq!((&warnings[0]["code"], &warnings[0]["path"]), (&json!("variable_unused"), &json!("variables.note")));
+}
+
+#[test]
+fn rows_fill_every_placeholder() {
+    let folder = Folder::new();
+    folder.write("rows.json", json!([{"name": "Ada"}, {"nmae": "Bob"}]));
+    let ended = folder.batch(&["card.json", "rows.json", "-o", "out/{row}.png"]);
+    ended.expect(5, "1 of 2 rows done, 1 failed");
+    ended.expect(5, "error: 1 row failed; out/manifest.ndjson says why, and --resume tries it again");
+    let words = "row 2: pages[0].children[0].text: no variable is called \"name\"; {name} is drawn as it is, and a row of a \
+                 batch must fill every placeholder";
+    assert_eq!(folder.manifest()[&2]["error"], words);
+    assert_eq!(folder.manifest()[&2]["problems"][0]["path"], "pages[0].children[0].text");
+    assert_eq!(folder.out(), ["1.png", "manifest.ndjson", "manifest.run.ndjson"]);
+}
+
+#[test]
+fn designs_that_no_row_mends_are_refused() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "name\nAda\n");
+    for (design, words) in [
+        (json!({"pages": {"one": 1}}), "error: pages: found an object"),
+        (json!({"pages": [{"children": [{"type": "hologram"}]}]}), "Unknown element type: \"hologram\""),
+    ] {
+        folder.write("broken.json", design);
+        folder.batch(&["broken.json", "rows.csv", "-o", "out/{row}.png"]).expect(1, words);
+        assert_eq!(folder.out(), Vec::<String>::new(), "{words}");
+    }
 }
 
 #[test]

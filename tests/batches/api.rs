@@ -111,6 +111,50 @@ async fn calls_with_problems_are_refused_with_all_of_them() {
     assert_eq!(service.get("/api/batches").await.json()["total"], 0);
 }
 
+/// Values change texts with placeholders and addresses of pictures: what is wrong elsewhere is wrong for each row.
+#[tokio::test]
+async fn design_that_no_row_mends_is_refused_with_all_its_problems() {
+    let service = service(&[]);
+    let create = async |design: Value| {
+        let body = json!({"design": design, "rows": rows(1)});
+        service.post("/api/batches", &body.to_string()).await
+    };
+    let broken = json!({"width": "wide", "pages": [{"children": [{"type": "hologram"}, {"type": "image", "src": 5}]}]});
+    let answer = create(broken).await;
+    let problems = answer.json()["problems"].clone();
+    let paths: Vec<_> = problems.as_array().expect("a list").iter().map(|it| it["path"].clone()).collect();
+    let children = "design.pages[0].children";
+    let expected = vec!["design.width".into(), format!("{children}[0].type"), format!("{children}[1].src")];
+    assert_eq!((answer.status, paths), (StatusCode::BAD_REQUEST, expected.into_iter().map(Value::from).collect()));
+    let answer = create(json!({"pages": {}})).await;
+    assert_eq!(
+        (answer.status, &answer.json()["problems"][0]["path"]),
+        (StatusCode::BAD_REQUEST, &json!("design.pages"))
+    );
+    assert_eq!(service.get("/api/batches").await.json()["total"], 0);
+
+    let mut mended = design();
+    mended["pages"][0]["children"][1]["src"] = 5.into();
+    let with_photo = json!([{"name": "Ada", "photo": super::WHITE}, {"name": "Bob"}]);
+    let batch = super::calls::create(&service, &json!({"design": mended, "rows": with_photo})).await;
+    assert_eq!(
+        finished(&service, &batch).await["counts"],
+        json!({"scheduled": 0, "progress": 0, "done": 1, "error": 1})
+    );
+}
+
+#[tokio::test]
+async fn variables_that_only_names_of_files_use_are_no_warning() {
+    let service = service(&[("TENTER_MIN_IMAGE_DPI", "0")]);
+    let rows = json!([{"name": "Ada", "sku": "a-1", "note": "x"}]);
+    let batch = create(&service, &json!({"design": design(), "rows": rows, "fileName": "{sku}"})).await;
+    finished(&service, &batch).await;
+    let line = &manifest(&service, &batch).await[0];
+    assert_eq!(line["file"], "a-1.png");
+    let told: Vec<_> = line["warnings"].as_array().expect("one").iter().map(|it| (&it["code"], &it["path"])).collect();
+    assert_eq!(told, [(&json!("variable_unused"), &json!("variables.note"))]);
+}
+
 #[tokio::test]
 async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
     let service = service(&[LOCAL]);
@@ -190,7 +234,7 @@ async fn removed_batch_is_gone_with_its_files() {
     assert_eq!((files("jobs"), files("pins")), (3, 1));
     for batch in [&batch, &waiting] {
         assert_eq!(service.call(request(Method::DELETE, &path(batch, ""))).await.status, StatusCode::NO_CONTENT);
-        for rest in ["", "/items", "/manifest", "/archive"] {
+        for rest in ["", "/items", "/manifest", "/archive", "/deliveries"] {
             assert_eq!(service.get(&path(batch, rest)).await.status, StatusCode::NOT_FOUND, "{rest}");
         }
     }
@@ -206,12 +250,12 @@ async fn batches_are_their_owners() {
     let service = service(&[("TENTER_KEYS", "a=first,b=second"), ("TENTER_KEY_ROWS", "4")]);
     let body = json!({"design": design(), "rows": rows(3)}).to_string();
     let batch = service.post("/api/batches?KEY=first", &body).await.json();
-    for rest in ["", "/items", "/manifest", "/archive"] {
+    for rest in ["", "/items", "/manifest", "/archive", "/deliveries"] {
         let status = async |key: &str| service.get(&format!("{}?KEY={key}", path(&batch, rest))).await.status;
         assert_eq!((status("first").await, status("second").await), (StatusCode::OK, StatusCode::NOT_FOUND), "{rest}");
         assert_eq!(service.get(&path(&batch, rest)).await.status, StatusCode::UNAUTHORIZED, "{rest}");
     }
-    for (method, rest) in [(Method::DELETE, ""), (Method::POST, "/retry")] {
+    for (method, rest) in [(Method::DELETE, ""), (Method::POST, "/retry"), (Method::POST, "/deliveries/d/retry")] {
         let status = service.call(request(method, &format!("{}?KEY=second", path(&batch, rest)))).await.status;
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
@@ -234,12 +278,43 @@ async fn items_are_paged_and_chosen_by_status() {
     assert_eq!(page("?status=done").await.json()["total"], 0);
     for wrong in ["?status=lost", "?page=0", "?per_page=101"] {
         assert_eq!(page(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let deliveries = service.get(&path(&batch, &format!("/deliveries{wrong}"))).await;
+        assert_eq!(deliveries.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
+    let nobody = service.get(&path(&batch, "/deliveries?status=failed")).await.json();
+    assert_eq!(nobody, json!({"deliveries": [], "total": 0}));
     assert!(manifest(&service, &batch).await.is_empty(), "no row has ended");
     assert_eq!(unzipped(&service.get(&path(&batch, "/archive")).await.body).len(), 1);
     let metrics = service.get("/metrics").await;
     let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
     assert!(metrics.contains("tenter_rows_scheduled 5") && metrics.contains("tenter_jobs_scheduled 0"), "{metrics}");
+}
+
+/// By the same rule as everywhere: a row has the fingerprint that its design has with its values and options.
+#[tokio::test]
+async fn rows_tell_what_they_were_made_of() {
+    let service = service(&[("TENTER_RASTERIZER", "cpu")]);
+    let small = json!({"variables": {"name": "Ada"}, "options": {"pixelRatio": 0.5}});
+    let rows = json!([{"name": "Ada"}, {"name": "Ada"}, small, {"name": "Bob"}, {"name": ["broken"]}]);
+    let batch = create(&service, &json!({"design": design(), "rows": rows, "compression": "small"})).await;
+    let fresh = service.get(&path(&batch, "/items")).await.json();
+    assert_eq!(fresh["items"][0]["fingerprint"], Value::Null, "nothing is made yet");
+    finished(&service, &batch).await;
+    let lines = manifest(&service, &batch).await;
+    let made = |row: usize| (lines[row - 1]["fingerprint"].clone(), lines[row - 1]["sha256"].clone());
+    assert_eq!(made(1), made(2), "the same row");
+    assert_ne!(made(1).0, made(3).0, "another option");
+    assert_ne!(made(1).0, made(4).0, "another value");
+    assert_eq!(made(5).0, Value::Null, "no file");
+    let items = service.get(&path(&batch, "/items")).await.json();
+    assert_eq!(items["items"][0]["fingerprint"], made(1).0);
+    for (row, name, pixel_ratio) in [(1, "Ada", 1.0), (3, "Ada", 0.5), (4, "Bob", 1.0)] {
+        let options = json!({"variables": {"name": name}, "compression": "small", "pixelRatio": pixel_ratio});
+        let call = json!({"design": design(), "outputFormat": "file", "exportOptions": options});
+        let alone = service.render(call).await;
+        let found = (json!(alone.header("x-tenter-fingerprint")), json!(hex(&alone.body)));
+        assert_eq!(found, made(row), "row {row}");
+    }
 }
 
 /// The server has another picture for each call.

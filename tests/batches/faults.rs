@@ -75,6 +75,26 @@ fn receiver_is_told_of_items_when_asked_and_of_the_end_once() {
     assert!(completed.header("x-tenter-signature").starts_with("t="));
     let item = calls.iter().find(|it| it.header("x-tenter-event") == "item.error").expect("told").job();
     assert_eq!((&item["row"], &item["batch"], &item["url"]), (&json!(2), &whole["id"], &Value::Null));
+    let made = calls.iter().find(|it| it.header("x-tenter-event") == "item.done").expect("told").job();
+    assert_eq!(made["fingerprint"].as_str().map(str::len), Some(64), "{made}");
+
+    let told = until("all are on record", || {
+        Some(service.get(&format!("{batch}/deliveries?status=delivered")).json()).filter(|it| it["total"] == 4)
+    });
+    let failed = &told["deliveries"][0];
+    assert_eq!((&failed["event"], &failed["row"], &failed["answer"]), (&json!("item.error"), &json!(2), &json!(204)));
+    let page = service.get(&format!("{batch}/deliveries?page=2&per_page=3")).json();
+    assert_eq!((page["deliveries"].as_array().map(Vec::len), &page["total"]), (Some(1), &json!(4)));
+    assert_eq!(
+        (&page["deliveries"][0]["event"], &page["deliveries"][0]["row"]),
+        (&json!("batch.completed"), &Value::Null)
+    );
+    let id = failed["id"].as_str().expect("an id");
+    let begun = service.call("POST", &format!("{batch}/deliveries/{id}/retry"), "");
+    assert_eq!((begun.status, begun.json()["status"].clone()), (200, json!("pending")));
+    let again = until("it is told again", || receiver.calls().get(4).cloned());
+    assert_eq!((again.header("x-tenter-delivery"), again.header("x-tenter-event")), (id, "item.error"));
+    assert_eq!(service.call("POST", &format!("{batch}/deliveries/nothing/retry"), "").status, 404);
 }
 
 /// Two workers and a long batch: a single picture does not wait for its end.

@@ -46,7 +46,7 @@ async fn job_is_scheduled_then_done_and_its_file_is_served() {
     let fresh = answer.json();
     let id = fresh["id"].as_str().expect("an id").to_owned();
     let expected = json!({
-        "id": id, "status": "scheduled", "output": null, "error": "", "created_at": fresh["created_at"], "started_at": null,
+        "id": id, "status": "scheduled", "output": null, "fingerprint": null, "error": "", "created_at": fresh["created_at"], "started_at": null,
         "completed_at": null, "updated_at": null, "progress": 0.0, "logs": "",
     });
     assert_eq!(fresh, expected);

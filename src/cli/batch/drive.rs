@@ -15,8 +15,8 @@ use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Done, State};
 use super::write::{self, Ended, Made, MadeFile};
 use crate::error::Error;
-use crate::pipeline::{Engine, Rendered};
-use crate::report::{JsonPath, Warning, WarningCode};
+use crate::pipeline::{Engine, Rendered, RenderedPage};
+use crate::report::counted;
 use crate::rows::{BrokenRow, Record, Row};
 
 /// A row as it was read.
@@ -55,7 +55,8 @@ pub(super) async fn run(
             signal = signals.next() => match stopped {
                 None => {
                     stopped = Some(signal);
-                    eprintln!("{signal}: finishing {} rows under way; once more to drop them", under_way.len());
+                    let rows = counted(under_way.len() as u64, "row");
+                    eprintln!("{signal}: finishing {rows} under way; once more to drop what is not done");
                 }
                 Some(_) => break,
             },
@@ -130,21 +131,18 @@ impl Renderer {
 
     fn made(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> Ended {
         let Rendered { pages, mut warnings, .. } = rendered;
-        warnings.retain(|warning| !self.is_of_a_name(warning));
+        warnings.retain(|warning| !self.plan.names.explains(warning));
         let mut files = Vec::with_capacity(pages.len());
         for page in pages {
             match self.plan.names.fill_in(row, page.index + 1) {
-                Ok(name) => files.push(MadeFile { name, page: page.index + 1, bytes: page.bytes }),
+                Ok(name) => {
+                    let RenderedPage { index, bytes, fingerprint, .. } = page;
+                    files.push(MadeFile { name, page: index + 1, bytes, fingerprint });
+                }
                 Err(broken) => return Ended::Failed(Record::from(&broken)),
             }
         }
         Ended::Made(Made { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })
-    }
-
-    /// A variable that no element uses, but the names of files do.
-    fn is_of_a_name(&self, warning: &Warning) -> bool {
-        warning.code == WarningCode::VariableUnused
-            && self.plan.names.variables().any(|name| warning.path == JsonPath::from("variables").key(name))
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
@@ -18,7 +17,8 @@ use super::state::{Journal, State, cannot_write};
 use super::write;
 use crate::assets::{ContentHash, Pins};
 use crate::error::Error;
-use crate::pipeline::{Added, Engine, Merged};
+use crate::pipeline::{Added, Engine, Merged, RenderedPage};
+use crate::report::counted;
 use crate::rows::{Record, Row, RowStatus};
 
 /// Makes `document` of all rows. `deadline`: `TENTER_DEADLINE`, for each row.
@@ -66,13 +66,17 @@ pub(super) async fn run(
     reading.await.map_err(panicked)??;
 
     let pages = merged.pages();
-    let bytes = renderer.finish(merged).await?;
+    let made = renderer.finish(merged).await?;
     let path = document.path.clone();
-    let storing = spawn_blocking(move || store(&path, bytes.as_ref(), records, journal, &pins));
+    let storing = spawn_blocking(move || store(&path, made.as_ref(), records, journal, &pins));
     storing.await.map_err(panicked)??;
     let path = document.path.display();
-    let made = if pages == 0 { format!("no pages, so no {path}") } else { format!("{pages} pages in {path}") };
-    eprintln!("{}; {made}; manifest: {manifest}", progress.end());
+    let told = if pages == 0 {
+        format!("no pages, so no {path}")
+    } else {
+        format!("{} in {path}", counted(pages as u64, "page"))
+    };
+    eprintln!("{}; {told}; manifest: {manifest}", progress.end());
     match progress.failures() {
         0 => Ok(()),
         failed => Err(Failure::Rows { failed, manifest }),
@@ -101,33 +105,34 @@ impl Renderer {
     }
 
     /// The file; `None` without a page. It has as long as its rows had together.
-    async fn finish(&self, document: Merged) -> Result<Option<Bytes>, Error> {
+    async fn finish(&self, document: Merged) -> Result<Option<RenderedPage>, Error> {
         let rows = u32::try_from(self.plan.total).unwrap_or(u32::MAX).max(1);
         let deadline = self.deadline.saturating_mul(rows);
         let mut session = self.engine.admit_queued_elsewhere(deadline, "TENTER_DEADLINE for each row").await?;
-        Ok(session.finish_merged(document).await?.map(|page| page.bytes))
+        session.finish_merged(document).await
     }
 }
 
 /// The document first, the lines of its rows after it. Blocks.
 fn store(
     path: &Path,
-    bytes: Option<&Bytes>,
+    made: Option<&RenderedPage>,
     records: Vec<Record>,
     mut journal: Journal,
     pins: &Pins,
 ) -> Result<(), Failure> {
     let file = path.to_string_lossy();
     let mut hash = String::new();
-    if let Some(bytes) = bytes {
+    if let Some(RenderedPage { bytes, .. }) = made {
         write::write(path, bytes).map_err(|error| cannot_write(path, &error))?;
         hash = ContentHash::of(bytes).to_string();
     }
     for mut record in records {
-        if let (RowStatus::Done, Some(bytes)) = (record.status, bytes) {
+        if let (RowStatus::Done, Some(RenderedPage { bytes, fingerprint, .. })) = (record.status, made) {
             record.file = Some(file.clone().into_owned());
             record.bytes = Some(bytes.len() as u64);
             record.sha256 = Some(hash.clone());
+            record.fingerprint = Some(fingerprint.to_string());
         }
         journal.note(&record, pins)?;
     }

@@ -19,12 +19,15 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use self::plan::Plan;
 use self::state::State;
 use super::document::DocumentFlags;
 use super::flags::SettingFlags;
 use super::{Failure, load, log, start_engine, start_runtime};
 use crate::config::{LogLevel, Source};
+use crate::report::JsonPath;
 
 #[derive(clap::Args)]
 #[command(
@@ -86,6 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     settings.render.workers = settings.render.workers.max(at_once);
     let engine = start_engine(&settings)?;
+    engine.check_template(Value::clone(&plan.template), JsonPath::root())?;
     let state = State::open(&plan, arguments.resume, settings.assets.pin_bytes)?;
     start_runtime()?.block_on(async {
         let deadline = settings.render.deadline;

@@ -13,6 +13,7 @@ use super::super::Failure;
 use super::progress::Progress;
 use super::state::{Journal, cannot_write, part_of};
 use crate::assets::{ContentHash, Pins};
+use crate::pipeline::Fingerprint;
 use crate::report::Warning;
 use crate::rows::{PageRecord, Record, RowStatus};
 
@@ -43,6 +44,7 @@ pub(super) struct MadeFile {
     /// From 1.
     pub(super) page: usize,
     pub(super) bytes: Bytes,
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// Writes until all senders are gone. Blocks.
@@ -70,7 +72,7 @@ pub(super) fn run(
 fn store(made: Made) -> Result<Record, Failure> {
     let Made { row, files, all_pages, warnings, timings } = made;
     let mut record = Record { warnings, timings, ..Record::new(row, RowStatus::Done) };
-    for MadeFile { name, page, bytes } in files {
+    for MadeFile { name, page, bytes, fingerprint } in files {
         match write(Path::new(&name), &bytes) {
             Ok(()) => {}
             Err(error) if is_names_fault(&error) => {
@@ -79,10 +81,11 @@ fn store(made: Made) -> Result<Record, Failure> {
             Err(error) => return Err(cannot_write(Path::new(&name), &error)),
         }
         let (length, sha256) = (bytes.len() as u64, ContentHash::of(&bytes).to_string());
+        let fingerprint = Some(fingerprint.to_string());
         if all_pages {
-            record.pages.push(PageRecord { page, file: name, bytes: length, sha256 });
+            record.pages.push(PageRecord { page, file: name, bytes: length, sha256, fingerprint });
         } else {
-            record = Record { file: Some(name), bytes: Some(length), sha256: Some(sha256), ..record };
+            record = Record { file: Some(name), bytes: Some(length), sha256: Some(sha256), fingerprint, ..record };
         }
     }
     Ok(record)

@@ -9,7 +9,7 @@ use super::text_style::{TextStyle, TextTransform, VerticalAlign};
 use crate::design::input::{Input, Reading};
 use crate::design::props::{Common, Placement};
 use crate::json::Reader;
-use crate::report::Origin;
+use crate::report::{Origin, counted};
 use crate::units::Opacity;
 
 /// A grid of texts.
@@ -172,7 +172,10 @@ fn read_fractions(input: &mut Input<'_>, key: &str, count: usize) -> Vec<f64> {
     if !fractions.is_empty() {
         input.warn(
             key,
-            format!("found {} fractions adding up to {sum}, for {count}; drawn as equal ones", fractions.len()),
+            format!(
+                "found {} adding up to {sum}, for {count}; drawn as equal ones",
+                counted(fractions.len() as u64, "fraction")
+            ),
         );
     }
     vec![1.0 / count as f64; count]
@@ -194,7 +197,8 @@ fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &Inher
         }
     });
     if beyond > 0 {
-        input.warn("cells", format!("{beyond} cells more than the {rows} × {cols} of the table; left out"));
+        let cells = counted(beyond as u64, "cell");
+        input.warn("cells", format!("{cells} more than the {rows} × {cols} of the table; left out"));
     }
     while cells.len() < expected {
         cells.push(Cell {

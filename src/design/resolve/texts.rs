@@ -10,7 +10,7 @@ use super::super::props::Effects;
 use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow, TextSizing};
-use crate::report::{Origin, WarningCode, shown};
+use crate::report::{Origin, WarningCode, counted, shown};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
@@ -165,7 +165,9 @@ impl Resolver<'_> {
                     let codes = codes.join(" ");
                     format!("no font has {text:?} ({codes}), wanted in {:?}; drawn as an empty box", shown(&family))
                 }
-                TextWarning::MoreMissing { count } => format!("no font has {count} more characters of this text"),
+                TextWarning::MoreMissing { count } => {
+                    format!("no font has {} of this text", counted(count as u64, "more character"))
+                }
             };
             self.warn(origin, WarningCode::GlyphMissing, message);
         }

@@ -67,9 +67,8 @@ impl BatchStore for Nats {
 
     fn batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<Batch>> {
         Box::pin(async move {
-            let Some(Found { record, revision }) = self.own_batch(owner, id).await? else { return Ok(None) };
-            self.caught_up(revision).await?;
-            self.as_seen(&record).map(Some)
+            let found = self.own_batch_seen(owner, id).await?;
+            found.map(|it| self.as_seen(&it.record)).transpose()
         })
     }
 
@@ -86,8 +85,7 @@ impl BatchStore for Nats {
 
     fn items<'a>(&'a self, owner: &'a Owner, id: &'a BatchId, which: ItemQuery) -> Answer<'a, Option<StoredItems>> {
         Box::pin(async move {
-            let Some(Found { record: head, revision }) = self.own_batch(owner, id).await? else { return Ok(None) };
-            self.caught_up(revision).await?;
+            let Some(Found { record: head, .. }) = self.own_batch_seen(owner, id).await? else { return Ok(None) };
             let ItemQuery { status, after_row, offset, limit } = which;
             let rows = self.0.index.rows(id, status, after_row);
             let total = rows.len() as u64;
@@ -118,8 +116,9 @@ impl BatchStore for Nats {
 
     fn retry_rows<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<u64>> {
         Box::pin(async move {
-            let Some(Found { revision, .. }) = self.own_batch(owner, id).await? else { return Ok(None) };
-            self.caught_up(revision).await?;
+            if self.own_batch_seen(owner, id).await?.is_none() {
+                return Ok(None);
+            }
             if self.0.index.failed_rows(id).is_empty() {
                 return Ok(Some(0));
             }
@@ -206,6 +205,7 @@ fn as_sent(list: &RowList, number: u64) -> Option<Item> {
         url: None,
         bytes: None,
         sha256: None,
+        fingerprint: None,
         warnings: Vec::new(),
         timings: Default::default(),
         error: String::new(),
@@ -214,11 +214,15 @@ fn as_sent(list: &RowList, number: u64) -> Option<Item> {
 }
 
 impl Nats {
-    /// One of `owner`'s batches, unless it has expired.
-    async fn own_batch(&self, owner: &Owner, id: &BatchId) -> Result<Option<Found<Head>>, StoreError> {
+    /// One of `owner`'s batches, unless it has expired; the index has seen its rows as they were then.
+    pub(super) async fn own_batch_seen(&self, owner: &Owner, id: &BatchId) -> Result<Option<Found<Head>>, StoreError> {
         self.complete()?;
         let (found, now) = (self.look_up::<Head>(&Key::Batch(id.clone())).await?, self.now());
-        Ok(found.filter(|it| it.record.owner == **owner && !it.record.has_expired(now)))
+        let found = found.filter(|it| it.record.owner == **owner && !it.record.has_expired(now));
+        if let Some(found) = &found {
+            self.caught_up(found.revision).await?;
+        }
+        Ok(found)
     }
 
     /// Resolves when the index has seen all that was on record at `revision`.

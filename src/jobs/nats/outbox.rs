@@ -7,18 +7,24 @@ use std::time::Duration;
 use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::head::Head;
 use super::hook::HookStatus;
+use super::jobs::PARALLEL;
 use super::key::Key;
 use super::pull::Held;
 use super::record::Record;
 use super::records::{Change, Found, Kept};
+use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
-use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, StoreError, Then, Tried};
+use crate::jobs::store::{
+    Answer, BatchDelivery, Delivery, DeliveryListing, DeliveryQuery, DeliveryRecord, Outbox, Owner, Room, StoreError,
+    Then, Tried,
+};
 use crate::report::with_causes;
 
 /// Before a delivery is looked at again that waits for another one: of its job, or to its receiver.
@@ -128,28 +134,86 @@ impl Outbox for Nats {
 
     fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>> {
         Box::pin(async move {
-            let now = self.now();
-            let changed = self
-                .change_own(owner, &Key::Job(job.clone()), |record: &mut Record| {
-                    match record.deliveries.iter_mut().find(|it| it.id == id) {
-                        Some(hook) => {
-                            hook.again(now);
-                            Change::Write(Some(hook.record()))
-                        }
-                        None => Change::Leave(None),
-                    }
-                })
-                .await?;
-            let Some((_, begun)) = changed else { return Ok(None) };
-            let name = format!("{id}-{}", now.micros());
-            let posted = self.post_hook(&Key::Job(job.clone()), id, &name).await;
-            posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;
-            Ok(Some(begun))
+            match self.own(owner, job).await? {
+                Some(_) => self.begin_again::<Record>(&Key::Job(job.clone()), id).await,
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn batch_deliveries<'a>(
+        &'a self,
+        owner: &'a Owner,
+        batch: &'a BatchId,
+        which: DeliveryQuery,
+    ) -> Answer<'a, Option<DeliveryListing>> {
+        Box::pin(async move {
+            let Some(Found { record: head, .. }) = self.own_batch_seen(owner, batch).await? else { return Ok(None) };
+            let of_end = head.deliveries.iter().map(|hook| BatchDelivery { row: None, delivery: hook.record() });
+            let mut all: Vec<_> = of_end.collect();
+            for row in self.told_of_rows(&head, batch).await? {
+                let number = row.row.as_ref().map(|it| it.number);
+                all.extend(row.deliveries.iter().map(|it| BatchDelivery { row: number, delivery: it.record() }));
+            }
+            all.retain(|it| which.status.is_none_or(|status| it.delivery.status == status));
+            all.sort_by_key(|it| it.delivery.created_at);
+            let total = all.len() as u64;
+            let skipped = all.into_iter().skip(usize::try_from(which.offset).unwrap_or(usize::MAX));
+            let deliveries = skipped.take(usize::try_from(which.limit).unwrap_or(usize::MAX)).collect();
+            Ok(Some(DeliveryListing { deliveries, total }))
+        })
+    }
+
+    fn retry_of_batch<'a>(
+        &'a self,
+        owner: &'a Owner,
+        batch: &'a BatchId,
+        id: &'a str,
+    ) -> Answer<'a, Option<BatchDelivery>> {
+        Box::pin(async move {
+            let Some(Found { record: head, .. }) = self.own_batch_seen(owner, batch).await? else { return Ok(None) };
+            if head.deliveries.iter().any(|it| it.id == id) {
+                let begun = self.begin_again::<Head>(&Key::Batch(batch.clone()), id).await?;
+                return Ok(begun.map(|delivery| BatchDelivery { row: None, delivery }));
+            }
+            let rows = self.told_of_rows(&head, batch).await?;
+            let row = rows.iter().find(|row| row.deliveries.iter().any(|it| it.id == id));
+            let Some((Some(key), Some(part))) = row.map(|row| (row.key(), &row.row)) else { return Ok(None) };
+            let begun = self.begin_again::<Record>(&key, id).await?;
+            Ok(begun.map(|delivery| BatchDelivery { row: Some(part.number), delivery }))
         })
     }
 }
 
 impl Nats {
+    /// Rows of a batch whose receiver is told of each.
+    async fn told_of_rows(&self, head: &Head, batch: &BatchId) -> Result<Vec<Record>, StoreError> {
+        if !head.webhook_items {
+            return Ok(Vec::new());
+        }
+        let rows = self.0.index.recorded_rows(batch).into_iter();
+        let reading = rows.map(|id| async move { self.find(&Key::Row(batch.clone(), id)).await });
+        let found: Vec<Option<Found>> =
+            stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
+        Ok(found.into_iter().flatten().map(|it| it.record).collect())
+    }
+
+    /// A delivery of what stands there, whatever became of it.
+    async fn begin_again<R: Kept>(&self, key: &Key, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
+        let now = self.now();
+        let changed = self.change(key, |record: &mut R| match record.deliveries().iter_mut().find(|it| it.id == id) {
+            Some(hook) => {
+                hook.again(now);
+                Change::Write(Some(hook.record()))
+            }
+            None => Change::Leave(None),
+        });
+        let Some((_, Some(begun))) = changed.await? else { return Ok(None) };
+        let posted = self.post_hook(key, id, &format!("{id}-{}", now.micros())).await;
+        posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;
+        Ok(Some(begun))
+    }
+
     /// What to do about a message; when that is to send, the call is on record as under way.
     async fn judge_hook(&self, held: &Held, room: Room, lease: Duration) -> Result<(Option<Key>, Verdict), StoreError> {
         let note: Option<Note> = serde_json::from_slice(&held.payload).ok();

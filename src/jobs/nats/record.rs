@@ -25,6 +25,8 @@ pub(super) struct Record {
     pub(super) owner: String,
     pub(super) status: Status,
     pub(super) output: Option<String>,
+    #[serde(default)]
+    pub(super) fingerprint: Option<String>,
     pub(super) error: String,
     pub(super) created: i64,
     pub(super) started: Option<i64>,
@@ -80,6 +82,7 @@ impl Record {
             owner: job.owner.to_string(),
             status: Status::Scheduled,
             output: None,
+            fingerprint: None,
             error: String::new(),
             created: now.micros(),
             started: None,
@@ -122,6 +125,7 @@ impl Record {
             id: JobId::parse(&self.id)?,
             status: self.status,
             output: self.output.clone(),
+            fingerprint: self.fingerprint.clone(),
             error: self.error.clone(),
             created_at: moment(self.created),
             started_at: self.started.map(moment),
@@ -225,6 +229,7 @@ impl Record {
             Outcome::Done(output) => {
                 self.status = Status::Done;
                 self.output = Some(output.link);
+                self.fingerprint = Some(output.fingerprint);
                 self.progress = 100.0;
                 self.file = attempt.map(|it| self.file_of(it));
             }

@@ -114,6 +114,7 @@ impl Record {
             url: None,
             bytes: row.bytes,
             sha256: row.sha256,
+            fingerprint: self.fingerprint.clone(),
             warnings: row.warnings,
             timings: row.timings,
             error: self.error.clone(),

@@ -76,7 +76,7 @@ fn with_rate(connection: &Connection, seq: i64, batch: Batch, now: Moment) -> ru
 }
 
 /// Its number, unless it is another's, gone, or none.
-fn own(connection: &Connection, owner: &Owner, id: &BatchId, now: Moment) -> rusqlite::Result<Option<i64>> {
+pub(super) fn own(connection: &Connection, owner: &Owner, id: &BatchId, now: Moment) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT seq FROM batches WHERE id = ?1 AND owner = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
     let values = params![id.as_str(), &**owner, now.micros()];
     connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
@@ -366,7 +366,7 @@ fn read_items(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::
     );
     let found: Vec<_> = connection
         .prepare_cached(&sql)?
-        .query_map(params![seq, after_row, status, limit, offset], |row| Ok((items::item(row)?, row.get(10)?)))?
+        .query_map(params![seq, after_row, status, limit, offset], |row| Ok((items::item(row)?, row.get(11)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let (items, files) = found.into_iter().unzip();
     Ok(StoredItems { listing: ItemListing { items, total }, files, link_base })

@@ -14,7 +14,7 @@ use crate::jobs::store::{Outcome, Report};
 
 /// The columns that [`item`] reads, in its order, of `jobs` and `items`.
 pub(super) const ITEM: &str = "jobs.row, jobs.id, items.name, jobs.status, items.bytes, items.sha256, items.warnings, \
-                               items.timings, jobs.error, items.problems";
+                               items.timings, jobs.error, items.problems, jobs.fingerprint";
 
 /// The first columns of `row` are [`ITEM`].
 pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
@@ -30,6 +30,7 @@ pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         timings: from_json(row, 7)?,
         error: row.get(8)?,
         problems: from_json(row, 9)?,
+        fingerprint: row.get(10)?,
     })
 }
 
@@ -114,19 +115,13 @@ pub(super) fn announce(transaction: &Transaction<'_>, batch: i64, seq: i64, now:
         .prepare_cached(sql)?
         .query_row([batch], |row| Ok((row.get::<_, String>(0)?, batch_id(row, 1)?)))
         .optional()?;
-    let Some((url, batch)) = found else { return Ok(()) };
+    let Some((url, id)) = found else { return Ok(()) };
     let sql = format!("SELECT {ITEM}, jobs.output FROM jobs JOIN items ON items.job = jobs.seq WHERE jobs.seq = ?1");
     let item =
-        transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(10)?, ..item(row)? }))?;
+        transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(11)?, ..item(row)? }))?;
     let event = if item.status == Status::Done { ITEM_DONE } else { ITEM_ERROR };
-    rows::tell(
-        transaction,
-        About { job: Some(seq), batch: None },
-        event,
-        &url,
-        &to_json(&ToldItem { batch, item })?,
-        now,
-    )
+    let body = to_json(&ToldItem { batch: id, item })?;
+    rows::tell(transaction, About { job: Some(seq), batch: Some(batch) }, event, &url, &body, now)
 }
 
 /// Completes a batch whose last row has ended: its expiry begins, its receiver is to be told.

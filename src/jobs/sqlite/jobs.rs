@@ -236,7 +236,7 @@ fn same_call(
     let found = transaction
         .prepare_cached(&sql)?
         .query_row(params![&*job.owner, call.key], |row| {
-            Ok((rows::job(row)?, row.get::<_, [u8; 32]>(10)?, row.get::<_, i64>(11)?, row.get::<_, Option<i64>>(12)?))
+            Ok((rows::job(row)?, row.get::<_, [u8; 32]>(11)?, row.get::<_, i64>(12)?, row.get::<_, Option<i64>>(13)?))
         })
         .optional()?;
     let Some((before, digest, seq, expires)) = found else { return Ok(None) };

@@ -30,6 +30,7 @@ use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::store::{Outcome, Report, StoreError};
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
+use crate::report::counted;
 
 /// For another process to let go of the file: a backup, or somebody's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -215,8 +216,8 @@ fn recover(connection: &mut Connection, rules: &Rules, now: Moment) -> rusqlite:
     };
     for (seq, id, attempts) in left {
         if attempts >= rules.attempts {
-            let error =
-                format!("given up: the service died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
+            let times = counted(attempts.into(), "time");
+            let error = format!("given up: the service died {times} while it rendered this (TENTER_JOB_ATTEMPTS)");
             tracing::error!(%id, attempts, "a job during which the process died too often is given up");
             let report = Report { logs: log_line(now, &error), ..Report::default() };
             rows::end(&transaction, seq, &Outcome::Error(error), &report, rules.lifetime, now)?;

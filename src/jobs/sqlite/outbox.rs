@@ -6,11 +6,14 @@ use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rows::unreadable;
-use super::{Sqlite, rows};
+use super::{Sqlite, batches, rows};
+use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::moment::Moment;
 use crate::jobs::names::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS};
-use crate::jobs::store::{Answer, Delivery, DeliveryRecord, Outbox, Owner, Room, Then, Tried};
+use crate::jobs::store::{
+    Answer, BatchDelivery, Delivery, DeliveryListing, DeliveryQuery, DeliveryRecord, Outbox, Owner, Room, Then, Tried,
+};
 
 impl Outbox for Sqlite {
     fn due(&self, room: Room, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)> {
@@ -49,7 +52,9 @@ impl Outbox for Sqlite {
         Box::pin(self.read(move |connection| {
             let Some(seq) = own_job(connection, &owner, &job, now)? else { return Ok(None) };
             let sql = format!("SELECT {RECORD} FROM deliveries WHERE job = ?1 ORDER BY seq");
-            connection.prepare_cached(&sql)?.query_map([seq], record)?.collect::<rusqlite::Result<_>>().map(Some)
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_map([seq], |row| Ok(record(row)?.delivery))?;
+            found.collect::<rusqlite::Result<_>>().map(Some)
         }))
     }
 
@@ -57,19 +62,78 @@ impl Outbox for Sqlite {
         let (owner, job, id, now) = (owner.clone(), job.clone(), id.to_owned(), self.now());
         Box::pin(async move {
             let begun = self
-                .note(move |transaction| {
-                    let Some(seq) = own_job(transaction, &owner, &job, now)? else { return Ok(None) };
-                    let sql = format!(
-                        "UPDATE deliveries SET status = 'pending', attempts = 0, next_at = ?3 WHERE id = ?1 AND job = ?2
-                         RETURNING {RECORD}"
-                    );
-                    transaction.prepare_cached(&sql)?.query_row(params![id, seq, now.micros()], record).optional()
+                .note(move |transaction| match own_job(transaction, &owner, &job, now)? {
+                    Some(seq) => again(transaction, &id, "job", seq, now),
+                    None => Ok(None),
+                })
+                .await?;
+            self.signals.delivery.notify_one();
+            Ok(begun.map(|it| it.delivery))
+        })
+    }
+
+    fn batch_deliveries<'a>(
+        &'a self,
+        owner: &'a Owner,
+        batch: &'a BatchId,
+        which: DeliveryQuery,
+    ) -> Answer<'a, Option<DeliveryListing>> {
+        let (owner, batch, now) = (owner.clone(), batch.clone(), self.now());
+        Box::pin(self.read(move |connection| {
+            let snapshot = connection.transaction()?; // page and total of one moment
+            match batches::own(&snapshot, &owner, &batch, now)? {
+                Some(seq) => of_batch(&snapshot, seq, which).map(Some),
+                None => Ok(None),
+            }
+        }))
+    }
+
+    fn retry_of_batch<'a>(
+        &'a self,
+        owner: &'a Owner,
+        batch: &'a BatchId,
+        id: &'a str,
+    ) -> Answer<'a, Option<BatchDelivery>> {
+        let (owner, batch, id, now) = (owner.clone(), batch.clone(), id.to_owned(), self.now());
+        Box::pin(async move {
+            let begun = self
+                .note(move |transaction| match batches::own(transaction, &owner, &batch, now)? {
+                    Some(seq) => again(transaction, &id, "batch", seq, now),
+                    None => Ok(None),
                 })
                 .await?;
             self.signals.delivery.notify_one();
             Ok(begun)
         })
     }
+}
+
+/// Begins a delivery again whose `column` (`job`, `batch`) is `seq`.
+fn again(
+    transaction: &Transaction<'_>,
+    id: &str,
+    column: &str,
+    seq: i64,
+    now: Moment,
+) -> rusqlite::Result<Option<BatchDelivery>> {
+    let sql = format!(
+        "UPDATE deliveries SET status = 'pending', attempts = 0, next_at = ?3 WHERE id = ?1 AND {column} = ?2
+         RETURNING {RECORD}"
+    );
+    transaction.prepare_cached(&sql)?.query_row(params![id, seq, now.micros()], record).optional()
+}
+
+fn of_batch(connection: &Connection, seq: i64, which: DeliveryQuery) -> rusqlite::Result<DeliveryListing> {
+    let DeliveryQuery { status, offset, limit } = which;
+    // Without a status every value of the column is: the two take different indices.
+    let of_status = if status.is_some() { "AND status = ?2" } else { "AND ?2 IS NULL" };
+    let total = connection
+        .prepare_cached(&format!("SELECT count(*) FROM deliveries WHERE batch = ?1 {of_status}"))?
+        .query_row(params![seq, status], |row| row.get(0))?;
+    let sql = format!("SELECT {RECORD} FROM deliveries WHERE batch = ?1 {of_status} ORDER BY seq LIMIT ?3 OFFSET ?4");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found: rusqlite::Result<_> = statement.query_map(params![seq, status, limit, offset], record)?.collect();
+    Ok(DeliveryListing { deliveries: found?, total })
 }
 
 /// Receivers one after the other, from the index: there are few, and they may have many calls waiting.
@@ -123,10 +187,15 @@ fn due_at(
     let under_way = "SELECT count(*) FROM deliveries WHERE receiver = ?1 AND leased_until > ?2";
     let under_way: usize =
         transaction.prepare_cached(under_way)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
-    // One at a time of each job, so that its receiver never hears of the end before the beginning.
+    // One at a time of each job, row and batch, the oldest first, so that its receiver never hears of the end before the
+    // beginning, nor of a failure after the retry that mended it.
     let sql = "SELECT next_at, seq, id, event, url, body, attempts FROM deliveries AS d
                WHERE status = 'pending' AND receiver = ?1 AND next_at <= ?2 AND NOT EXISTS
-                 (SELECT 1 FROM deliveries AS o WHERE o.job = d.job AND o.leased_until > ?2)
+                 (SELECT 1 FROM deliveries AS o
+                  WHERE o.job = d.job AND (o.leased_until > ?2 OR o.status = 'pending' AND o.seq < d.seq))
+               AND (d.job IS NOT NULL OR NOT EXISTS
+                 (SELECT 1 FROM deliveries AS o
+                  WHERE o.batch = d.batch AND o.status = 'pending' AND o.seq < d.seq AND o.job IS NULL))
                ORDER BY next_at LIMIT ?3";
     let read = |row: &Row<'_>| {
         let delivery = Delivery {
@@ -148,14 +217,14 @@ fn own_job(connection: &Connection, owner: &Owner, job: &JobId, now: Moment) -> 
     connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
 }
 
-/// What [`record`] reads, in its order.
-const RECORD: &str = "id, event, status, attempts, created_at, next_at, last_at, answer, error";
+/// What [`record`] reads, in its order, of `deliveries`.
+const RECORD: &str = "id, event, status, attempts, created_at, next_at, last_at, answer, error,
+    (SELECT jobs.row FROM jobs WHERE jobs.seq = deliveries.job)";
 
-fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
-    let statuses = ["pending", "delivered", "failed", "superseded"];
+fn record(row: &Row<'_>) -> rusqlite::Result<BatchDelivery> {
     let status = row.get_ref(2)?.as_str()?;
-    let status = statuses.into_iter().find(|it| *it == status).ok_or_else(|| rows::unreadable(2))?;
-    Ok(DeliveryRecord {
+    let status = DeliveryRecord::STATUSES.into_iter().find(|it| *it == status).ok_or_else(|| rows::unreadable(2))?;
+    let delivery = DeliveryRecord {
         id: row.get(0)?,
         event: event(row, 1)?,
         status,
@@ -165,7 +234,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
         last_at: row.get::<_, Option<i64>>(6)?.map(Moment::from_micros),
         answer: row.get(7)?,
         error: row.get(8)?,
-    })
+    };
+    Ok(BatchDelivery { row: row.get(9)?, delivery })
 }
 
 fn event(row: &Row<'_>, column: usize) -> rusqlite::Result<&'static str> {

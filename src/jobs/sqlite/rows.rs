@@ -13,7 +13,7 @@ use crate::jobs::store::{Outcome, Report};
 
 /// What [`job`] reads, in its order.
 pub(super) const JOB: &str =
-    "id, status, output, error, created_at, started_at, completed_at, updated_at, progress, logs";
+    "id, status, output, error, created_at, started_at, completed_at, updated_at, progress, logs, fingerprint";
 
 /// The first columns of `row` are [`JOB`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -22,6 +22,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         id: job_id(row, 0)?,
         status: status(row, 1)?,
         output: row.get(2)?,
+        fingerprint: row.get(10)?,
         error: row.get(3)?,
         created_at: Moment::from_micros(row.get(4)?),
         started_at: moment(5)?,
@@ -58,16 +59,16 @@ pub(super) fn end(
     lifetime: Duration,
     now: Moment,
 ) -> rusqlite::Result<()> {
-    let (status, output, error) = match outcome {
-        Outcome::Done(file) => (Status::Done, Some(&*file.link), ""),
-        Outcome::Error(error) => (Status::Error, None, &**error),
+    let (status, output, fingerprint, error) = match outcome {
+        Outcome::Done(file) => (Status::Done, Some(&*file.link), Some(&*file.fingerprint), ""),
+        Outcome::Error(error) => (Status::Error, None, None, &**error),
     };
     let progress = if status == Status::Done { Some(100.0) } else { None };
     let batch: Option<i64> = transaction
         .prepare_cached(
             "UPDATE jobs SET status = ?2, output = ?3, error = ?4, logs = logs || iif(batch IS NULL, ?5, ''),
              completed_at = ?6, updated_at = ?6, expires_at = iif(batch IS NULL, ?7, NULL),
-             progress = coalesce(?8, progress) WHERE seq = ?1 RETURNING batch",
+             progress = coalesce(?8, progress), fingerprint = ?9 WHERE seq = ?1 RETURNING batch",
         )?
         .query_row(
             params![
@@ -78,7 +79,8 @@ pub(super) fn end(
                 report.logs,
                 now.micros(),
                 now.plus(lifetime).micros(),
-                progress
+                progress,
+                fingerprint
             ],
             |row| row.get(0),
         )?;
@@ -109,7 +111,7 @@ pub(super) fn throw_away(
 /// been is no longer of interest.
 pub(super) fn announce(transaction: &Transaction<'_>, seq: i64, now: Moment) -> rusqlite::Result<()> {
     let sql = format!("SELECT {JOB}, webhook FROM jobs WHERE seq = ?1");
-    let found = transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok((job(row)?, row.get(10)?)));
+    let found = transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok((job(row)?, row.get(11)?)));
     let (job, Some(url)): (Job, Option<String>) = found? else { return Ok(()) };
     let event = match job.status {
         Status::Scheduled => return Ok(()),
@@ -124,7 +126,8 @@ pub(super) fn announce(transaction: &Transaction<'_>, seq: i64, now: Moment) -> 
     tell(transaction, About { job: Some(seq), batch: None }, event, &url, &body, now)
 }
 
-/// What a delivery is of. Those of one job go out one after the other, and die with it.
+/// What a delivery is of: a job, a row and its batch, or a batch alone. It dies with them, and the next of the same waits for
+/// it.
 #[derive(Clone, Copy)]
 pub(super) struct About {
     pub(super) job: Option<i64>,

@@ -6,7 +6,7 @@ use super::{WAL_BYTES, told};
 use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as it is.
-const STEPS: [&str; 2] = [JOBS, BATCHES];
+const STEPS: [&str; 4] = [JOBS, BATCHES, FINGERPRINTS, DELIVERIES];
 
 /// What a file written by this program has.
 pub(super) const VERSION: usize = STEPS.len();
@@ -71,7 +71,7 @@ CREATE TABLE trash (
 
 /// Batches. A row of a batch is a job whose `batch` is set; what only rows have stands in `items`. Indices that serve single jobs
 /// leave rows out, and the other way round, so that neither pays for the other's number.
-const BATCHES: &str = "
+pub(super) const BATCHES: &str = "
 CREATE TABLE batches (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -154,6 +154,16 @@ CREATE INDEX deliveries_by_job ON deliveries (job, seq);
 CREATE INDEX deliveries_by_batch ON deliveries (batch, seq) WHERE batch IS NOT NULL;
 CREATE INDEX deliveries_pending ON deliveries (receiver, next_at) WHERE status = 'pending';
 CREATE INDEX deliveries_leased ON deliveries (receiver, leased_until);
+";
+
+/// What results were made of, also those of rows. Jobs that ended before have none.
+const FINGERPRINTS: &str = "ALTER TABLE jobs ADD COLUMN fingerprint TEXT;";
+
+/// A delivery of a row is one of its batch too, so that a batch has a list of all of them.
+const DELIVERIES: &str = "
+UPDATE deliveries SET batch = (SELECT jobs.batch FROM jobs WHERE jobs.seq = deliveries.job)
+    WHERE job IN (SELECT seq FROM jobs WHERE batch IS NOT NULL);
+CREATE INDEX deliveries_by_status ON deliveries (batch, status, seq, job) WHERE batch IS NOT NULL;
 ";
 
 /// Makes the tables in a new file, and those that an older one does not have.

@@ -98,7 +98,8 @@ fn with_webhook() -> NewJob {
 }
 
 fn done() -> Outcome {
-    Outcome::Done(StoredFile { link: "http://here/files/a.png".into(), bytes: 3, sha256: [7; 32] })
+    let fingerprint = "f1".into();
+    Outcome::Done(StoredFile { link: "http://here/files/a.png".into(), bytes: 3, sha256: [7; 32], fingerprint })
 }
 
 #[tokio::test]
@@ -125,6 +126,7 @@ async fn job_goes_from_scheduled_over_progress_to_done() {
     );
     let ended = bench.job(&fresh.id).await;
     assert_eq!((ended.status, ended.progress), (Status::Done, 100.0));
+    assert_eq!((begun.fingerprint, ended.fingerprint.as_deref()), (None, Some("f1")));
     assert_eq!(ended.output.as_deref(), Some("http://here/files/a.png"));
     assert_eq!(ended.completed_at, Some(fresh.created_at.plus(Duration::from_secs(2))));
     assert_eq!(ended.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");

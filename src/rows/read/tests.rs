@@ -97,7 +97,7 @@ fn csv_rows_that_are_broken_end_nothing() {
     assert_eq!(
         told,
         [
-            "row 2 (line 3): has 1 values; the first line has 2 names",
+            "row 2 (line 3): has 1 value; the first line has 2 names",
             "row 3 (line 4): b: is not UTF-8; save the file as UTF-8",
             "row 4 (line 5): longer than 60 bytes; that is the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)",
             "row 6 (line 8): has 3 values; the first line has 2 names; a value goes over several lines: is a quote not \

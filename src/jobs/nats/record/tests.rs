@@ -37,7 +37,12 @@ fn record() -> Record {
 }
 
 fn done() -> Outcome {
-    Outcome::Done(StoredFile { link: "http://bucket/a.png".into(), bytes: 3, sha256: [7; 32] })
+    Outcome::Done(StoredFile {
+        link: "http://bucket/a.png".into(),
+        bytes: 3,
+        sha256: [7; 32],
+        fingerprint: "f1".into(),
+    })
 }
 
 fn logs(text: &str) -> Report {
@@ -60,6 +65,7 @@ fn job_is_begun_and_done_and_its_receiver_told() {
     assert!(record.finish(&ticket, done(), &logs("paint 1 ms\n"), LIFETIME, at(3)));
     let job = record.job().expect("a job");
     assert_eq!((job.status, job.progress, job.output.as_deref()), (Status::Done, 100.0, Some("http://bucket/a.png")));
+    assert_eq!(job.fingerprint.as_deref(), Some("f1"));
     assert_eq!(job.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
     assert_eq!((record.file.as_deref(), record.body.is_none()), (Some("fp1f2rtva-7-1.png"), true));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);

@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::jobs::batch::{Batch, BatchId, Item, RowCounts};
-use crate::jobs::store::{AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, StoredItems, Template};
+use crate::jobs::store::{
+    AcceptedBatch, BadRow, BatchStore, Delivery, DeliveryListing, DeliveryQuery, ItemQuery, NewBatch, NewRow, Pin,
+    StoredItems, Template,
+};
 use crate::report::Problem;
 
+const EVERY: DeliveryQuery = DeliveryQuery { status: None, offset: 0, limit: 100 };
 const ALL: ItemQuery = ItemQuery { status: None, after_row: 0, offset: 0, limit: 100 };
 
 fn row(number: u64) -> NewRow {
@@ -54,6 +58,10 @@ impl Bench {
         assert!(self.store.finish(&taken.ticket, outcome, Report::default()).await.expect("a store"));
     }
 
+    async fn deliveries(&self, id: &BatchId, which: DeliveryQuery) -> DeliveryListing {
+        self.store.batch_deliveries(&owner(""), id, which).await.expect("a store").expect("a batch")
+    }
+
     /// Events in the outbox, and what they carry.
     async fn told(&self) -> Vec<(&'static str, serde_json::Value)> {
         let due = self.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
@@ -96,7 +104,8 @@ async fn batch_goes_from_scheduled_over_progress_to_done() {
     assert!(whole.expires_at.is_some());
 
     let StoredItems { listing, files, .. } = bench.items(&fresh.id, ALL).await;
-    let Item { bytes, sha256, warnings, timings, .. } = &listing.items[0];
+    let Item { bytes, sha256, fingerprint, warnings, timings, .. } = &listing.items[0];
+    assert_eq!((fingerprint.as_deref(), &listing.items[1].fingerprint), (Some("f1"), &None));
     assert_eq!((*bytes, sha256.as_deref()), (Some(3), Some(&*"07".repeat(32))));
     assert_eq!((&warnings[..], timings["paint"]), (&[warning][..], 1.5));
     assert_eq!(files[0], taken.file);
@@ -237,9 +246,9 @@ async fn retry_renders_failed_rows_under_new_names() {
     assert_eq!(bench.store.trash(9).await.expect("a store"), [failing.file]);
     bench.finish(&again, done()).await;
     assert_eq!(bench.batch(&id).await.counts.done, 2);
-    bench.pass(Duration::from_secs(2));
-    let told = bench.told().await.iter().filter(|(event, _)| *event == "batch.completed").count();
-    assert_eq!(told, 2, "one for each time that it completes; neither is tried yet");
+    let told = bench.deliveries(&id, EVERY).await.deliveries;
+    let told: Vec<_> = told.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
+    assert_eq!(told, [(None, "batch.completed", "pending"); 2], "one for each time that it completes");
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(0));
     assert_eq!(bench.batch(&id).await.status, Status::Done, "nothing to do");
 }
@@ -255,6 +264,92 @@ async fn receiver_of_items_is_told_of_each_end() {
     assert_eq!(told.iter().map(|it| it.0).collect::<Vec<_>>(), ["item.done", "item.error", "batch.completed"]);
     assert_eq!((&told[0].1["batch"], &told[0].1["row"]), (&id.as_str().into(), &1.into()));
     assert_eq!(told[0].1["url"], "http://here/files/a.png");
+}
+
+/// It was away while a row failed and was mended: what comes late would otherwise be the last that it hears.
+#[tokio::test]
+async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
+    let bench = bench();
+    let webhook = Some("http://hook.test/".to_owned());
+    let id = bench.accept_batch(NewBatch { webhook, webhook_items: true, ..new_batch("", 1) }).await.id;
+    let due = async || bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
+    let tried = async |due: Vec<Delivery>, then: Then| {
+        for delivery in &due {
+            let tried = Tried { answer: None, error: String::new(), then };
+            bench.store.tried(&delivery.id, tried).await.expect("a store");
+        }
+        due.iter().map(|it| it.event).collect::<Vec<_>>()
+    };
+    bench.finish(&bench.take().await, failed()).await;
+    let first = tried(due().await, Then::Again(Duration::from_secs(60))).await;
+    assert_eq!(first, ["item.error", "batch.completed"]);
+    bench.store.retry_rows(&owner(""), &id).await.expect("a store");
+    bench.finish(&bench.take().await, done()).await;
+    assert_eq!(due().await, [], "the failure is told first");
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(tried(due().await, Then::Delivered).await, ["item.error", "batch.completed"]);
+    assert_eq!(tried(due().await, Then::Delivered).await, ["item.done", "batch.completed"]);
+    assert_eq!(due().await, []);
+}
+
+#[tokio::test]
+async fn deliveries_of_a_batch_are_paged_and_begun_again() {
+    let bench = bench();
+    let webhook = Some("http://hook.test/".to_owned());
+    let batch = |owner: &str| NewBatch { webhook: webhook.clone(), webhook_items: true, ..new_batch(owner, 2) };
+    let id = bench.accept_batch(batch("")).await.id;
+    for _ in 0..2 {
+        bench.finish(&bench.take().await, done()).await;
+    }
+    let other = bench.accept_batch(batch("b")).await.id;
+    bench.finish(&bench.take().await, done()).await;
+    let due = bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
+    let gone = Tried { answer: Some(410), error: "gone".into(), then: Then::Failed };
+    bench.store.tried(&due[1].id, gone).await.expect("a store");
+
+    let all = bench.deliveries(&id, EVERY).await;
+    let told: Vec<_> = all.deliveries.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
+    let expected =
+        [(Some(1), "item.done", "pending"), (Some(2), "item.done", "failed"), (None, "batch.completed", "pending")];
+    assert_eq!((told, all.total), (expected.to_vec(), 3), "and none of another batch");
+    let second = bench.deliveries(&id, DeliveryQuery { offset: 1, limit: 1, ..EVERY }).await;
+    assert_eq!((&second.deliveries[..], second.total), (&all.deliveries[1..2], 3));
+    let failed = bench.deliveries(&id, DeliveryQuery { status: Some("failed"), ..EVERY }).await;
+    assert_eq!((&failed.deliveries[..], failed.total), (&all.deliveries[1..2], 1));
+
+    let delivery = &all.deliveries[1].delivery.id;
+    let again = async |name: &str, batch: &BatchId| {
+        bench.store.retry_of_batch(&owner(name), batch, delivery).await.expect("a store")
+    };
+    assert_eq!((again("b", &id).await, again("b", &other).await), (None, None), "another's");
+    let begun = again("", &id).await.expect("a delivery");
+    assert_eq!((begun.row, begun.delivery.status, begun.delivery.attempts), (Some(2), "pending", 0));
+    let due = bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
+    assert_eq!(due.iter().map(|it| &it.id).collect::<Vec<_>>(), [delivery]);
+    assert!(bench.store.batch_deliveries(&owner("b"), &id, EVERY).await.expect("a store").is_none());
+}
+
+#[tokio::test]
+async fn deliveries_of_rows_in_an_older_file_are_their_batchs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let older = Connection::open(folder.path().join("jobs.db")).expect("a database");
+    older.execute_batch(schema::JOBS).and_then(|()| older.execute_batch(schema::BATCHES)).expect("its tables");
+    older
+        .execute_batch(
+            "PRAGMA user_version = 2;
+             INSERT INTO batches (id, owner, rows, format, extension, design_sha256, link_base, webhook_items, created_at)
+                 VALUES ('bcbcbcbcb', '', 1, 'png', 'png', zeroblob(32), '', 1, 5);
+             INSERT INTO jobs (id, owner, status, created_at, file, link_base, batch, row)
+                 VALUES ('abcabcabc', '', 'error', 5, 'f', '', 1, 1);
+             INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
+                 VALUES ('d', 1, 'item.error', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);",
+        )
+        .expect("a batch");
+    drop(older);
+    let store = open(&folder, &JobSettings::default(), &KeyLimits::default(), &Arc::default()).expect("a store");
+    let id = BatchId::parse("bcbcbcbcb").expect("an id");
+    let told = store.batch_deliveries(&owner(""), &id, EVERY).await.expect("a store").expect("a batch");
+    assert_eq!((told.total, told.deliveries[0].row), (1, Some(1)));
 }
 
 #[tokio::test]
@@ -341,6 +436,8 @@ async fn file_of_an_older_program_is_read_on() {
         .execute_batch(
             "PRAGMA user_version = 1;
              INSERT INTO jobs (id, owner, status, created_at, file, link_base) VALUES ('abcabcabc', '', 'scheduled', 5, 'f', '');
+             INSERT INTO jobs (id, owner, status, created_at, completed_at, expires_at, file, link_base, output)
+                 VALUES ('dedededed', '', 'done', 5, 5, 9000000000000000, 'g', '', 'http://here/g');
              INSERT INTO inputs (job, body) VALUES (1, x'7b7d');
              INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
                  VALUES ('d', 1, 'job.progress', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);",
@@ -350,6 +447,9 @@ async fn file_of_an_older_program_is_read_on() {
     let store = open(&folder, &JobSettings::default(), &KeyLimits::default(), &Arc::default()).expect("a store");
     let id = JobId::parse("abcabcabc").expect("an id");
     assert_eq!(store.deliveries(&owner(""), &id).await.expect("a store").map(|it| it.len()), Some(1));
+    let ended = JobId::parse("dedededed").expect("an id");
+    let ended = store.get(&owner(""), &ended).await.expect("a store").expect("a job");
+    assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
     let Next::Job(taken) = store.take(true).await.expect("a store") else { panic!("a job") };
     assert_eq!((taken.ticket.id, taken.work), (id, Work::Job("{}".into())));
 }
