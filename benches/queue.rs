@@ -133,7 +133,7 @@ async fn work<S: Queue>(store: Arc<S>, left: Arc<Semaphore>) -> (Times, Times) {
                 take.push(asked.elapsed());
                 left.try_acquire().expect("as many as there are").forget();
                 let asked = Instant::now();
-                let file = StoredFile { link: "link".into(), bytes: 4, sha256: [0; 32] };
+                let file = StoredFile { link: "link".into(), bytes: 4, sha256: [0; 32], fingerprint: String::new() };
                 let done = store.finish(&taken.ticket, Outcome::Done(file), Report::default()).await;
                 assert!(done.expect("a store"));
                 finish.push(asked.elapsed());

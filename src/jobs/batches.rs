@@ -114,8 +114,18 @@ impl Jobs {
         let (template, rows): (Template, Vec<NewRow>) = read.await??;
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
         let (format, extension) = (format.name(), format.extension());
-        let batch =
-            NewBatch { owner, template, rows, format, extension, webhook, webhook_items, link_base, idempotency };
+        let batch = NewBatch {
+            owner,
+            template,
+            rows,
+            document: None,
+            format,
+            extension,
+            webhook,
+            webhook_items,
+            link_base,
+            idempotency,
+        };
         Ok(self.0.batches.accept_batch(batch).await?)
     }
 
@@ -202,6 +212,8 @@ impl Item {
             url: self.url,
             bytes: self.bytes,
             sha256: self.sha256,
+            first_page: self.first_page.and_then(|it| it.try_into().ok()),
+            page_count: self.page_count.and_then(|it| it.try_into().ok()),
             warnings: self.warnings,
             timings: self.timings,
             error: Some(self.error).filter(|it| !it.is_empty()),

@@ -72,7 +72,7 @@ impl UnderWay {
     fn begin(&self, taken: &Taken) -> CancellationToken {
         let stop = CancellationToken::new();
         let batch = match &taken.work {
-            Work::Row { batch, .. } => Some(batch.clone()),
+            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(batch.clone()),
             Work::Job(_) => None,
         };
         let ticket = taken.ticket.clone();
@@ -112,7 +112,9 @@ struct Rendered {
     bytes: Bytes,
     sha256: [u8; 32],
     format: &'static dyn Format,
-    /// What it was made of, by what, and whether now.
+    /// What it was made of, in hex.
+    fingerprint: String,
+    /// By what, and whether now.
     origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
@@ -142,6 +144,7 @@ impl From<NoTemplate> for Failure {
 fn request(work: &Work, template: Option<&RowTemplate>, json_depth: usize) -> Result<RenderRequest, Error> {
     match (work, template) {
         (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
+        (Work::Document { .. }, _) => Err(Error::NotBuilt("one document of all rows".into())),
         (Work::Row { .. }, None) => Err(Error::Internal("a row without its template".into())),
         (Work::Job(body), _) => {
             let JobRequest { design, options, format, .. } = JobRequest::read(body, json_depth)?;
@@ -273,7 +276,7 @@ impl Worker {
     async fn render(&self, taken: &Taken) -> Result<Rendered, Failure> {
         let template = match &taken.work {
             Work::Job(_) => None,
-            Work::Row { batch, .. } => Some(self.templates.of(batch).await?),
+            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.of(batch).await?),
         };
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
         let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
@@ -306,9 +309,9 @@ impl Worker {
                 match rendered.pages.into_iter().next() {
                     Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
                         let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
-                        let origin = format!("fingerprint {fingerprint}, {when} by {rasterizer}");
+                        let (fingerprint, origin) = (fingerprint.to_string(), format!("{when} by {rasterizer}"));
                         let sha256 = Sha256::digest(&bytes).into();
-                        Ok(Rendered { bytes, sha256, format, origin, timings, warnings })
+                        Ok(Rendered { bytes, sha256, format, fingerprint, origin, timings, warnings })
                     }
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
@@ -337,12 +340,12 @@ impl Worker {
 
     /// The link to what is stored now.
     async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
-        let Rendered { bytes, sha256, format, .. } = rendered;
+        let Rendered { bytes, sha256, format, fingerprint, .. } = rendered;
         let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
         let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
         stored.map_err(|error| error.to_string())?;
         let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
-        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256 })
+        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256, fingerprint })
     }
 
     /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
@@ -414,7 +417,7 @@ impl Worker {
     fn report_of(&self, rendered: &mut Rendered) -> Report {
         let mut report = self.stages(&rendered.timings);
         let now = self.now();
-        let _ = writeln!(report.logs, "{now} {}", rendered.origin);
+        let _ = writeln!(report.logs, "{now} fingerprint {}, {}", rendered.fingerprint, rendered.origin);
         report.warnings = std::mem::take(&mut rendered.warnings);
         let more = report.warnings.len().saturating_sub(MOST_WARNINGS);
         report.warnings.truncate(MOST_WARNINGS);

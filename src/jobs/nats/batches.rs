@@ -3,7 +3,7 @@
 use super::Nats;
 use crate::jobs::batch::{Batch, BatchId, BatchListing};
 use crate::jobs::store::{
-    AcceptedBatch, Answer, BatchStore, ItemQuery, NewBatch, Owner, Pin, StoreError, StoredItems, Template,
+    AcceptedBatch, Answer, BatchStore, ItemQuery, NewBatch, Owner, Pin, StoreError, StoredItems, StoredRow, Template,
 };
 
 fn refused<'a, T: Send + 'a>() -> Answer<'a, T> {
@@ -42,6 +42,10 @@ impl BatchStore for Nats {
     }
 
     fn template<'a>(&'a self, _: &'a BatchId) -> Answer<'a, Option<Template>> {
+        refused()
+    }
+
+    fn row_values<'a>(&'a self, _: &'a BatchId, _: u64, _: u64) -> Answer<'a, Option<Vec<StoredRow>>> {
         refused()
     }
 

@@ -13,7 +13,7 @@ use crate::jobs::job::Status;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{
     AcceptedBatch, Answer, BatchStore, Idempotency, ItemQuery, NewBatch, NewRow, Owner, Pin, StoreError, StoredItems,
-    Template,
+    StoredRow, Template,
 };
 
 /// Over which the rate of a batch is measured.
@@ -49,6 +49,7 @@ pub(super) fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
         rate: None,
         time_left: None,
         format: row.get(6)?,
+        document: None,
         design_sha256: hex(&row.get(7)?),
         created_at: Moment::from_micros(row.get(8)?),
         started_at,
@@ -85,6 +86,11 @@ fn own(connection: &Connection, owner: &Owner, id: &BatchId, now: Moment) -> rus
 impl BatchStore for Sqlite {
     fn accept_batch(&self, batch: NewBatch) -> Answer<'_, AcceptedBatch> {
         let (rules, now) = (self.rules, self.now());
+        if batch.document.is_some() {
+            let reason = "one document of all rows is not built here".to_owned();
+            let refused = StoreError::Unsupported { place: self.place.to_string(), reason };
+            return Box::pin(std::future::ready(Err(refused)));
+        }
         Box::pin(async move {
             let accepted = self.write(move |transaction| accept(transaction, &batch, &rules, now)).await?;
             if matches!(accepted, AcceptedBatch::New(_)) {
@@ -165,6 +171,17 @@ impl BatchStore for Sqlite {
             let read =
                 |row: &Row<'_>| Ok(Template { body: row.get::<_, Vec<u8>>(0)?.into(), design_sha256: row.get(1)? });
             connection.prepare_cached(sql)?.query_row([id.as_str()], read).optional()
+        }))
+    }
+
+    fn row_values<'a>(&'a self, id: &'a BatchId, after_row: u64, limit: u64) -> Answer<'a, Option<Vec<StoredRow>>> {
+        let id = id.clone();
+        Box::pin(self.read(move |connection| {
+            let snapshot = connection.transaction()?;
+            let sql = "SELECT seq FROM batches WHERE id = ?1";
+            let seq: Option<i64> =
+                snapshot.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            seq.map(|seq| items::values(&snapshot, seq, after_row, limit)).transpose()
         }))
     }
 

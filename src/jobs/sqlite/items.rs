@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::batches::{self, BATCH};
 use super::rows::{self, About, to_json};
@@ -10,7 +10,7 @@ use crate::jobs::batch::{BatchId, Item};
 use crate::jobs::job::Status;
 use crate::jobs::moment::Moment;
 use crate::jobs::names::{COMPLETED, ITEM_DONE, ITEM_ERROR};
-use crate::jobs::store::{Outcome, Report};
+use crate::jobs::store::{BadRow, Outcome, Report, StoredRow};
 
 /// The columns that [`item`] reads, in its order, of `jobs` and `items`.
 pub(super) const ITEM: &str = "jobs.row, jobs.id, items.name, jobs.status, items.bytes, items.sha256, items.warnings, \
@@ -26,6 +26,8 @@ pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         url: None,
         bytes: row.get(4)?,
         sha256: row.get::<_, Option<[u8; 32]>>(5)?.map(|digest| batches::hex(&digest)),
+        first_page: None,
+        page_count: None,
         warnings: from_json(row, 6)?,
         timings: from_json(row, 7)?,
         error: row.get(8)?,
@@ -39,6 +41,26 @@ fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> ru
 
 pub(super) fn batch_id(row: &Row<'_>, column: usize) -> rusqlite::Result<BatchId> {
     BatchId::parse(row.get_ref(column)?.as_str()?).ok_or_else(|| rows::unreadable(column))
+}
+
+/// What rows of a batch fill in, as it was sent.
+pub(super) fn values(
+    connection: &Connection,
+    batch: i64,
+    after_row: u64,
+    limit: u64,
+) -> rusqlite::Result<Vec<StoredRow>> {
+    let sql = "SELECT jobs.row, inputs.body, jobs.error, items.problems
+               FROM jobs JOIN items ON items.job = jobs.seq LEFT JOIN inputs ON inputs.job = jobs.seq
+               WHERE batch = ?1 AND row > ?2 ORDER BY row LIMIT ?3";
+    let read = |row: &Row<'_>| {
+        let values = match row.get::<_, Option<Vec<u8>>>(1)? {
+            Some(body) => Ok(body.into()),
+            None => Err(BadRow { error: row.get(2)?, problems: from_json(row, 3)? }),
+        };
+        Ok(StoredRow { row: row.get(0)?, values })
+    };
+    connection.prepare_cached(sql)?.query_map(params![batch, after_row, limit], read)?.collect()
 }
 
 /// Of an owner's batches, the one whose turn it is: when it last was, and the first row that is due.

@@ -98,7 +98,12 @@ fn with_webhook() -> NewJob {
 }
 
 fn done() -> Outcome {
-    Outcome::Done(StoredFile { link: "http://here/files/a.png".into(), bytes: 3, sha256: [7; 32] })
+    Outcome::Done(StoredFile {
+        link: "http://here/files/a.png".into(),
+        bytes: 3,
+        sha256: [7; 32],
+        fingerprint: "f1".into(),
+    })
 }
 
 #[tokio::test]

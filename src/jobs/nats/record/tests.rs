@@ -31,7 +31,12 @@ fn record() -> Record {
 }
 
 fn done() -> Outcome {
-    Outcome::Done(StoredFile { link: "http://bucket/a.png".into(), bytes: 3, sha256: [7; 32] })
+    Outcome::Done(StoredFile {
+        link: "http://bucket/a.png".into(),
+        bytes: 3,
+        sha256: [7; 32],
+        fingerprint: "f1".into(),
+    })
 }
 
 fn events(record: &Record) -> Vec<(&'static str, &'static str)> {

@@ -21,6 +21,7 @@ fn new_batch(owner: &str, rows: u64) -> NewBatch {
         owner: owner.into(),
         template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
         rows: (1..=rows).map(row).collect(),
+        document: None,
         format: "png",
         extension: "png",
         webhook: None,
@@ -64,7 +65,7 @@ impl Bench {
 fn number(taken: &Taken) -> u64 {
     match &taken.work {
         Work::Row { row, .. } => *row,
-        Work::Job(_) => panic!("a job"),
+        Work::Job(_) | Work::Document { .. } => panic!("no row"),
     }
 }
 
@@ -147,7 +148,7 @@ async fn batch_holds_up_neither_others_nor_single_jobs() {
             Work::Row { batch, .. } if *batch == large => "large",
             Work::Row { batch, .. } if *batch == small => "small",
             Work::Row { batch, .. } if *batch == others => "others",
-            Work::Row { .. } => panic!("another"),
+            Work::Row { .. } | Work::Document { .. } => panic!("another"),
         });
         bench.pass(Duration::from_millis(1));
         bench.finish(&taken, done()).await;
