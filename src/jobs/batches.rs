@@ -109,7 +109,7 @@ impl Jobs {
             let body = self.download(ROWS_URL, url).await?;
             request.rows = Source::Here(RowsSent::Text(body, format));
         }
-        let (limits, format) = (self.0.batch_settings.clone(), request.format);
+        let (limits, format, document) = (self.0.batch_settings.clone(), request.format, request.document.clone());
         let read = self.0.engine.glance(move || request.finish(&limits));
         let (template, rows): (Template, Vec<NewRow>) = read.await??;
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
@@ -118,7 +118,7 @@ impl Jobs {
             owner,
             template,
             rows,
-            document: None,
+            document,
             format,
             extension,
             webhook,
@@ -126,7 +126,10 @@ impl Jobs {
             link_base,
             idempotency,
         };
-        Ok(self.0.batches.accept_batch(batch).await?)
+        Ok(match self.0.batches.accept_batch(batch).await? {
+            AcceptedBatch::Again(batch) => AcceptedBatch::Again(self.linked(batch).await?),
+            other => other,
+        })
     }
 
     async fn download(&self, member: &str, url: &str) -> Result<Bytes, Error> {
@@ -140,17 +143,37 @@ impl Jobs {
     /// One of `owner`'s batches.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or a link cannot be made.
     pub async fn batch(&self, owner: &Owner, id: &BatchId) -> Result<Option<Batch>, StoreError> {
-        self.0.batches.batch(owner, id).await
+        match self.0.batches.batch(owner, id).await? {
+            Some(batch) => self.linked(batch).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// `limit` of `owner`'s batches after the newest `offset`.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or a link cannot be made.
     pub async fn batches(&self, owner: &Owner, offset: u64, limit: u64) -> Result<BatchListing, StoreError> {
-        self.0.batches.batches(owner, offset, limit).await
+        let mut listing = self.0.batches.batches(owner, offset, limit).await?;
+        for batch in &mut listing.batches {
+            *batch = self.linked(batch.clone()).await?;
+        }
+        Ok(listing)
+    }
+
+    /// `batch` with a link to its document that is as old as the answer: those to a bucket end.
+    async fn linked(&self, mut batch: Batch) -> Result<Batch, StoreError> {
+        if let Some(document) = &mut batch.document {
+            document.url = self.link(&document.file, &document.link_base).await?;
+        }
+        Ok(batch)
+    }
+
+    async fn link(&self, file: &str, base: &str) -> Result<String, StoreError> {
+        let link = self.0.results.link(Area::Jobs, file, base, self.0.settings.lifetime).await;
+        link.map_err(|error| StoreError::Failed { place: "a link to a result".into(), reason: error.to_string() })
     }
 
     /// Rows of one of `owner`'s batches, with links; `None` when there is no such batch.
@@ -159,13 +182,10 @@ impl Jobs {
     /// When the store fails, or a link cannot be made.
     pub async fn items(&self, owner: &Owner, id: &BatchId, which: ItemQuery) -> Result<Option<FoundItems>, StoreError> {
         let Some(mut found) = self.0.batches.items(owner, id, which).await? else { return Ok(None) };
-        let lifetime = self.0.settings.lifetime;
         for (item, file) in found.listing.items.iter_mut().zip(&found.files) {
             if item.status == Status::Done {
                 // Links to a bucket end: one is as old as the answer, and not as the picture.
-                let link = self.0.results.link(Area::Jobs, file, &found.link_base, lifetime).await;
-                let failed = |reason: String| StoreError::Failed { place: "a link to a result".into(), reason };
-                item.url = Some(link.map_err(|error| failed(error.to_string()))?);
+                item.url = Some(self.link(file, &found.link_base).await?);
             }
         }
         Ok(Some(FoundItems { listing: found.listing, files: found.files }))

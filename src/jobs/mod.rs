@@ -174,6 +174,7 @@ impl Jobs {
         let worker = Arc::new(Worker {
             engine: engine.clone(),
             queue: store.clone(),
+            batches: store.clone(),
             templates,
             results: results.clone(),
             settings: settings.jobs.clone(),

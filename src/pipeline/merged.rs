@@ -28,9 +28,13 @@ use crate::report::{JsonPath, Problem, Warning};
 pub struct Merged {
     /// Of all requests.
     options: RenderOptions,
+    accepts: Accepts,
     /// `None` until the first request has come as far as its pages.
     begun: Option<Begun>,
 }
+
+/// Looks at what filling in variables and reading a design have to tell.
+type Accepts = fn(&[Warning]) -> Result<(), Error>;
 
 struct Begun {
     /// `None` after a panic in the middle of a page: nobody knows what is written.
@@ -64,7 +68,13 @@ struct Held(OwnedMutexGuard<Option<Writer>>);
 impl Merged {
     /// Of no request yet. `options`: of all requests; what is of the document as a whole counts.
     pub fn new(options: RenderOptions) -> Self {
-        Self { options, begun: None }
+        Self { options, accepts: |_| Ok(()), begun: None }
+    }
+
+    /// Asks `accepts` about each request before anything of it is painted: its warnings up to then, those about placeholders
+    /// among them. An error is that request's.
+    pub fn accepting(self, accepts: Accepts) -> Self {
+        Self { accepts, ..self }
     }
 
     /// Pages up to now.
@@ -145,6 +155,7 @@ impl Session {
         let rooms = self.engine.0.rooms.clone();
         let format: &'static dyn Format = &Pdf;
         let mut ready = self.ready(RenderRequest { format, ..request }).await?;
+        (document.accepts)(&ready.prepared.design.warnings)?;
         let begun = document.begin(self, &ready)?;
         let asked = self.work(Stage::Resolve, {
             let (rooms, prepared, loaded, options) =

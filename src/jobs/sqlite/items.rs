@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::batches::{self, BATCH};
+use super::batches::{self, BATCH, BATCHES};
 use super::rows::{self, About, to_json};
 use crate::jobs::batch::{BatchId, Item};
 use crate::jobs::job::Status;
@@ -14,7 +14,7 @@ use crate::jobs::store::{BadRow, Outcome, Report, StoredRow};
 
 /// The columns that [`item`] reads, in its order, of `jobs` and `items`.
 pub(super) const ITEM: &str = "jobs.row, jobs.id, items.name, jobs.status, items.bytes, items.sha256, items.warnings, \
-                               items.timings, jobs.error, items.problems";
+                               items.timings, jobs.error, items.problems, items.first_page, items.page_count";
 
 /// The first columns of `row` are [`ITEM`].
 pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
@@ -26,8 +26,8 @@ pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         url: None,
         bytes: row.get(4)?,
         sha256: row.get::<_, Option<[u8; 32]>>(5)?.map(|digest| batches::hex(&digest)),
-        first_page: None,
-        page_count: None,
+        first_page: row.get(10)?,
+        page_count: row.get(11)?,
         warnings: from_json(row, 6)?,
         timings: from_json(row, 7)?,
         error: row.get(8)?,
@@ -63,19 +63,27 @@ pub(super) fn values(
     connection.prepare_cached(sql)?.query_map(params![batch, after_row, limit], read)?.collect()
 }
 
-/// Of an owner's batches, the one whose turn it is: when it last was, and the first row that is due.
+/// Of an owner's batches, the one whose turn it is: when it last was, and the first row that is due; or, where rows go into a
+/// document, that.
 pub(super) fn due(transaction: &Transaction<'_>, owner: &str, now: Moment) -> rusqlite::Result<Option<(i64, i64)>> {
     // Nearly always the first has one; those passed over have only rows that are under way or rest.
-    let sql = "SELECT seq, taken_at FROM batches WHERE completed_at IS NULL AND owner = ?1 ORDER BY taken_at, seq";
+    let sql =
+        "SELECT batches.seq, taken_at, documents.job FROM batches LEFT JOIN documents ON documents.batch = batches.seq
+               WHERE completed_at IS NULL AND owner = ?1 ORDER BY taken_at, batches.seq";
     let mut open = transaction.prepare_cached(sql)?;
     let mut open = open.query([owner])?;
     while let Some(batch) = open.next()? {
-        let sql = "SELECT seq FROM jobs WHERE batch = ?1 AND status = 'scheduled' AND not_before <= ?2
-                   ORDER BY row LIMIT 1";
-        let seq: Option<i64> = transaction
-            .prepare_cached(sql)?
-            .query_row(params![batch.get::<_, i64>(0)?, now.micros()], |row| row.get(0))
-            .optional()?;
+        let document: Option<i64> = batch.get(2)?;
+        let sql = match document {
+            Some(_) => "SELECT seq FROM jobs WHERE seq = ?1 AND status = 'scheduled' AND not_before <= ?2",
+            None => {
+                "SELECT seq FROM jobs WHERE batch = ?1 AND status = 'scheduled' AND not_before <= ?2
+                 ORDER BY row LIMIT 1"
+            }
+        };
+        let of = document.map_or_else(|| batch.get(0), Ok)?;
+        let seq: Option<i64> =
+            transaction.prepare_cached(sql)?.query_row(params![of, now.micros()], |row| row.get(0)).optional()?;
         if let Some(seq) = seq {
             return Ok(Some((batch.get(1)?, seq)));
         }
@@ -83,11 +91,18 @@ pub(super) fn due(transaction: &Transaction<'_>, owner: &str, now: Moment) -> ru
     Ok(None)
 }
 
-/// When the next row is due, if nothing is now.
+/// When the next row or document is due, if nothing is now.
 pub(super) fn next_due(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
-    let sql =
-        "SELECT min(jobs.not_before) FROM batches JOIN jobs ON jobs.batch = batches.seq AND jobs.status = 'scheduled'
-               WHERE batches.completed_at IS NULL";
+    let sql = "SELECT min(due) FROM (
+                   SELECT min(jobs.not_before) AS due
+                   FROM batches JOIN jobs ON jobs.batch = batches.seq AND jobs.status = 'scheduled'
+                   WHERE batches.completed_at IS NULL
+                       AND NOT EXISTS (SELECT 1 FROM documents WHERE documents.batch = batches.seq)
+                   UNION ALL
+                   SELECT min(jobs.not_before)
+                   FROM batches JOIN documents ON documents.batch = batches.seq
+                       JOIN jobs ON jobs.seq = documents.job AND jobs.status = 'scheduled'
+                   WHERE batches.completed_at IS NULL)";
     transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
@@ -111,12 +126,8 @@ pub(super) fn end(
         Outcome::Done(file) => (1, Some(file.bytes), Some(file.sha256)),
         Outcome::Error(_) => (0, None, None),
     };
-    // To the µs: what is below is noise, and takes room in ten thousand lines.
-    let to_micros = |ms: f64| (ms * 1000.0).round() / 1000.0;
-    let timings: serde_json::Map<_, _> =
-        report.timings.iter().map(|(stage, ms)| ((*stage).to_owned(), to_micros(*ms).into())).collect();
-    let values =
-        params![seq, bytes, sha256, to_json(&report.warnings)?, to_json(&timings)?, to_json(&report.problems)?];
+    let (warnings, problems) = (to_json(&report.warnings)?, to_json(&report.problems)?);
+    let values = params![seq, bytes, sha256, warnings, timings_json(&report.timings)?, problems];
     transaction
         .prepare_cached(
             "UPDATE items SET bytes = ?2, sha256 = ?3, warnings = ?4, timings = ?5, problems = ?6 WHERE job = ?1",
@@ -127,6 +138,15 @@ pub(super) fn end(
         .execute(params![batch, done])?;
     announce(transaction, batch, seq, now)?;
     complete(transaction, batch, lifetime, now)
+}
+
+/// Stages and their ms, as items have them.
+pub(super) fn timings_json(timings: &[(&'static str, f64)]) -> rusqlite::Result<String> {
+    // To the µs: what is below is noise, and takes room in ten thousand lines.
+    let to_micros = |ms: f64| (ms * 1000.0).round() / 1000.0;
+    let timings: serde_json::Map<_, _> =
+        timings.iter().map(|(stage, ms)| ((*stage).to_owned(), to_micros(*ms).into())).collect();
+    to_json(&timings)
 }
 
 /// What receivers of items get: the item, and whose it is.
@@ -147,7 +167,7 @@ pub(super) fn announce(transaction: &Transaction<'_>, batch: i64, seq: i64, now:
     let Some((url, batch)) = found else { return Ok(()) };
     let sql = format!("SELECT {ITEM}, jobs.output FROM jobs JOIN items ON items.job = jobs.seq WHERE jobs.seq = ?1");
     let item =
-        transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(10)?, ..item(row)? }))?;
+        transaction.prepare_cached(&sql)?.query_row([seq], |row| Ok(Item { url: row.get(12)?, ..item(row)? }))?;
     let event = if item.status == Status::Done { ITEM_DONE } else { ITEM_ERROR };
     rows::tell(transaction, About { job: Some(seq), batch: None }, event, &url, &to_json(&Told { batch, item })?, now)
 }
@@ -166,7 +186,7 @@ pub(super) fn complete(
         .query_row(params![batch, now.micros(), now.plus(lifetime).micros()], |row| row.get(0))
         .optional()?;
     let Some(Some(url)) = completed else { return Ok(()) };
-    let sql = format!("SELECT {BATCH} FROM batches WHERE seq = ?1");
+    let sql = format!("SELECT {BATCH} FROM {BATCHES} WHERE batches.seq = ?1");
     let told = transaction.prepare_cached(&sql)?.query_row(params![batch], batches::batch)?;
     rows::tell(transaction, About { job: None, batch: Some(batch) }, COMPLETED, &url, &to_json(&told)?, now)
 }

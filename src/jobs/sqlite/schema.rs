@@ -6,7 +6,7 @@ use super::{WAL_BYTES, told};
 use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as it is.
-const STEPS: [&str; 2] = [JOBS, BATCHES];
+const STEPS: [&str; 3] = [JOBS, BATCHES, DOCUMENTS];
 
 /// What a file written by this program has.
 pub(super) const VERSION: usize = STEPS.len();
@@ -154,6 +154,21 @@ CREATE INDEX deliveries_by_job ON deliveries (job, seq);
 CREATE INDEX deliveries_by_batch ON deliveries (batch, seq) WHERE batch IS NOT NULL;
 CREATE INDEX deliveries_pending ON deliveries (receiver, next_at) WHERE status = 'pending';
 CREATE INDEX deliveries_leased ON deliveries (receiver, leased_until);
+";
+
+/// Documents of all rows of a batch, each a job of that batch with the row 0; and where the pages of rows are in them.
+const DOCUMENTS: &str = "
+CREATE TABLE documents (
+    batch INTEGER PRIMARY KEY REFERENCES batches (seq) ON DELETE CASCADE,
+    job INTEGER NOT NULL UNIQUE REFERENCES jobs (seq) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    bytes INTEGER,
+    sha256 BLOB,
+    pages INTEGER,
+    fingerprint TEXT
+) STRICT;
+ALTER TABLE items ADD COLUMN first_page INTEGER;
+ALTER TABLE items ADD COLUMN page_count INTEGER;
 ";
 
 /// Makes the tables in a new file, and those that an older one does not have.
