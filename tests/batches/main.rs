@@ -2,6 +2,7 @@
 
 mod api;
 mod calls;
+mod documents;
 mod faults;
 mod pictures;
 #[path = "../support/program.rs"]
@@ -10,6 +11,8 @@ mod program;
 mod receiver;
 #[path = "../support/service.rs"]
 mod service;
+#[path = "../support/tools.rs"]
+mod tools;
 
 use serde_json::{Value, json};
 

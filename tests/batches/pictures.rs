@@ -1,9 +1,10 @@
-//! A server of pictures: another one at each call, or none until it is mended.
+//! A server of pictures: another one at each call, or none until it is mended, or, of `held.png`, none until it is let go.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Listens until dropped.
 pub(crate) struct Pictures {
@@ -15,6 +16,7 @@ pub(crate) struct Pictures {
 struct Shared {
     asked: AtomicUsize,
     broken: AtomicBool,
+    held: AtomicBool,
     over: AtomicBool,
 }
 
@@ -30,7 +32,8 @@ impl Pictures {
                 if serving.over.load(Ordering::SeqCst) {
                     break;
                 }
-                let _ = answer(&serving, stream);
+                let shared = serving.clone();
+                std::thread::spawn(move || answer(&shared, stream));
             }
         });
         Self { address, shared }
@@ -42,6 +45,11 @@ impl Pictures {
 
     pub(crate) fn set_broken(&self, broken: bool) {
         self.shared.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Calls for `held.png` wait for their answers.
+    pub(crate) fn set_held(&self, held: bool) {
+        self.shared.held.store(held, Ordering::SeqCst);
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -59,6 +67,8 @@ impl Drop for Pictures {
 fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone()?);
+    reader.read_line(&mut line)?;
+    let is_held = line.contains("/held.png");
     while line != "\r\n" {
         line.clear();
         if reader.read_line(&mut line)? == 0 {
@@ -66,6 +76,9 @@ fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
         }
     }
     let number = shared.asked.fetch_add(1, Ordering::SeqCst);
+    while is_held && shared.held.load(Ordering::SeqCst) && !shared.over.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let (status, body) = if shared.broken.load(Ordering::SeqCst) { (404, Vec::new()) } else { (200, picture(number)) };
     write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
     stream.write_all(&body)
