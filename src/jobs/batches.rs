@@ -191,12 +191,17 @@ impl Jobs {
         Ok(Some(FoundItems { listing: found.listing, files: found.files }))
     }
 
-    /// Has the failed rows of a batch rendered again; how many. `None` when there is no such batch.
+    /// Has the failed rows of a batch rendered again; how many wait for that, which is all of them in a document. `None` when
+    /// there is no such batch.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn retry_rows(&self, owner: &Owner, id: &BatchId) -> Result<Option<u64>, StoreError> {
-        self.0.batches.retry_rows(owner, id).await
+        let waiting = self.0.batches.retry_rows(owner, id).await?;
+        if waiting.is_some_and(|it| it > 0) {
+            self.0.sweep_now.notify_one(); // a document that is made anew may be large
+        }
+        Ok(waiting)
     }
 
     /// Where the files of jobs and rows are.
