@@ -340,7 +340,7 @@ pub static SETTINGS: &[Setting] = {
             Jobs,
             "TENTER_JOB_DEADLINE",
             seconds(1, DAY),
-            "For one job from the moment it has a worker. Then it ends in `error`.",
+            "For one job, or one row of a merged batch, from the moment it has a worker. Then it ends in `error`.",
             |s| &mut s.jobs.deadline,
         ),
         row(

@@ -77,12 +77,16 @@ pub struct Batch {
     pub rows: u64,
     /// In which state they are.
     pub counts: RowCounts,
-    /// Rows that ended in a second, over the last minute; null while nothing is known, and once it is done.
+    /// Rows that ended in a second, over the last minute; null while nothing is known, and once it is done. Of a document: rows
+    /// that went into it since it was begun.
     pub rate: Option<f64>,
     /// Seconds until the last row ends, at that rate; null without one.
     pub time_left: Option<f64>,
     /// Of its files: `png`, `jpeg`, `webp`, `pdf`.
     pub format: String,
+    /// The one document of all rows, once done; null before, and where each row becomes a file of its own.
+    #[schema(required)]
+    pub document: Option<Document>,
     /// SHA-256 of the design that every row is made of.
     pub design_sha256: String,
     /// When it was accepted.
@@ -97,6 +101,29 @@ pub struct Batch {
     /// When it is forgotten, with its files; null while it has rows that have not ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub expires_at: Option<Moment>,
+}
+
+/// One file of the rows of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Document {
+    /// Its name in the archive, with an ending.
+    pub name: String,
+    /// A link to it.
+    pub url: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// Of its bytes, in hex.
+    pub sha256: String,
+    /// How many it has, of all rows together.
+    pub pages: u64,
+    /// What it was made of and by what, in hex: the same says that the bytes are, when the CPU painted them.
+    pub fingerprint: String,
+    /// Its name among the results.
+    #[serde(skip)]
+    pub file: String,
+    /// What its link starts with, when results are in a folder.
+    #[serde(skip)]
+    pub link_base: String,
 }
 
 /// Where a batch is in its life.
@@ -127,7 +154,7 @@ pub struct Item {
     #[serde(serialize_with = "super::job::as_text")]
     #[schema(value_type = String)]
     pub id: JobId,
-    /// Its file's name in the archive, with an ending; unique in its batch.
+    /// Its file's name in the archive, with an ending; unique in its batch, but where all rows are in one document.
     pub name: String,
     /// Where it is.
     pub status: Status,
@@ -139,6 +166,12 @@ pub struct Item {
     pub sha256: Option<String>,
     /// What its file was made of, SHA-256 in hex: the same one painted by the CPU means the same bytes.
     pub fingerprint: Option<String>,
+    /// Where its pages begin, from 1, in the document of all rows; null where it has a file of its own.
+    #[schema(required)]
+    pub first_page: Option<u64>,
+    /// How many pages of that document are its own.
+    #[schema(required)]
+    pub page_count: Option<u64>,
     /// What was drawn otherwise than written.
     pub warnings: Vec<Warning>,
     /// ms by stage, of the last attempt.

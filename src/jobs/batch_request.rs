@@ -10,7 +10,7 @@ use crate::config::BatchSettings;
 use crate::error::Error;
 use crate::json::{self, Problems, Reader, describe};
 use crate::options::RenderOptions;
-use crate::output::Format;
+use crate::output::{Format, Pdf};
 use crate::pipeline::format_for;
 use crate::report::{JsonPath, Problem};
 use crate::rows::{BrokenRow, NamePattern, NamesTaken, Row, RowFormat, Rows};
@@ -22,6 +22,11 @@ const ROWS_FORMAT: &str = "rowsFormat";
 const WEBHOOK_ITEMS: &str = "webhookItems";
 pub(super) const FILE_NAME: &str = "fileName";
 const MERGE: &str = "merge";
+const FORMAT: &str = "format";
+const MIME_TYPE: &str = "mimeType";
+
+/// What the one document of all rows is called, without its ending, unless the call says so.
+const DOCUMENT: &str = "document";
 
 /// What the call says about itself and not about each render. The names of files are of both: variables that only they use
 /// are not unused.
@@ -38,6 +43,8 @@ pub(super) struct BatchRequest {
     pub(super) format: &'static dyn Format,
     pub(super) webhook: Option<String>,
     pub(super) webhook_items: bool,
+    /// Name of the one document of all rows, with its ending; `None`: each row becomes a file.
+    pub(super) document: Option<String>,
     /// Names of files without their ending; `None`: numbers.
     file_name: Option<NamePattern>,
     json_depth: usize,
@@ -107,18 +114,21 @@ impl BatchRequest {
             json.problem(WEBHOOK_ITEMS, format!("there is no {WEBHOOK} that could be told"));
         }
         let file_name = file_name(&mut json);
-        let merged = json.get(MERGE).is_some_and(|it| !matches!(it, Value::Null | Value::Bool(false)));
+        let merged = merged(&mut json);
+        let document = merged.and_then(|format| document(&mut json, format, &options, file_name.as_ref()));
         let (Some(design), Some(rows), true) = (design, rows, problems.is_empty()) else {
             return Err(Error::Invalid(problems.into_vec()));
         };
-        if merged {
-            let message = format!("{MERGE}: one document of all rows is not built; each row becomes a file of its own");
-            return Err(Error::NotBuilt(message));
-        }
-        let format = format_for(None, &options).map_err(flat)?;
+        let format = match merged {
+            Some(format) => format,
+            None => format_for(None, &options).map_err(flat)?,
+        };
         let Value::Object(mut options) = call else { unreachable_object()? };
         options.retain(|key, _| !OF_THE_BATCH.contains(&key.as_str()));
-        Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, file_name, json_depth })
+        if merged.is_some() {
+            options.insert(FORMAT.into(), format.name().into());
+        }
+        Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, document, file_name, json_depth })
     }
 
     /// What all rows have in common, and the rows, once nothing is behind a URL any more.
@@ -176,6 +186,9 @@ impl BatchRequest {
             return Err(refused("found no rows; accepted: at least one".into()));
         }
         names.digits = read.len().to_string().len();
+        if let Some(document) = &self.document {
+            return read.into_iter().map(|row| new_row(document.clone(), row)).collect();
+        }
         read.into_iter().zip(1..).map(|(row, number)| names.name(row, number)).collect()
     }
 }
@@ -236,6 +249,64 @@ fn file_name(json: &mut Reader<'_>) -> Option<NamePattern> {
     }
 }
 
+/// The format of the one document of all rows, if the call wants one.
+fn merged(json: &mut Reader<'_>) -> Option<&'static dyn Format> {
+    match json.get(MERGE)? {
+        Value::Bool(false) => None,
+        Value::String(name) if name.is_empty() => None,
+        Value::String(name) if name.eq_ignore_ascii_case(Pdf.name()) => Some(&Pdf),
+        other => {
+            let found = describe(other);
+            problem(json, MERGE, &format!("found {found}; accepted: pdf, or nothing for a file for each row"))
+        }
+    }
+}
+
+/// What one document of all rows, in `format`, is called, with its ending. What else the call says must fit it.
+fn document(
+    json: &mut Reader<'_>,
+    format: &'static dyn Format,
+    options: &RenderOptions,
+    file_name: Option<&NamePattern>,
+) -> Option<String> {
+    if json.flag_or(WEBHOOK_ITEMS, false) {
+        json.problem(
+            WEBHOOK_ITEMS,
+            format!("rows of one document ({MERGE}) end with it; accepted: {WEBHOOK}, which is told of its end"),
+        );
+    }
+    let asked = options.format.as_ref().map(|_| FORMAT).or(options.mime_type.as_ref().map(|_| MIME_TYPE));
+    if let Some(asked) = asked
+        && format_for(None, options).is_ok_and(|other| other.name() != format.name())
+    {
+        let (found, accepted) = (json.get(asked).map(describe).unwrap_or_default(), format.name());
+        json.problem(asked, format!("found {found}; accepted beside {MERGE}: {accepted}, or nothing"));
+    }
+    let name = match file_name {
+        None => DOCUMENT.to_owned(),
+        Some(pattern) if !pattern.is_constant() => {
+            let message = format!("has placeholders, and {MERGE} makes one file; accepted: a name without");
+            return problem(json, FILE_NAME, &message);
+        }
+        Some(pattern) => match pattern.fill_in(&Row::default(), 1) {
+            Ok(name) => name,
+            Err(broken) => {
+                let message = broken.problems.first().map(|it| it.message.clone()).unwrap_or_default();
+                return problem(json, FILE_NAME, &message);
+            }
+        },
+    };
+    Some(format!("{name}.{}", format.extension()))
+}
+
+fn new_row(name: String, row: Result<Row, BrokenRow>) -> Result<NewRow, Error> {
+    let values = match row {
+        Ok(row) => Ok(serde_json::to_vec(&row.to_json()).map_err(|error| Error::Internal(error.to_string()))?.into()),
+        Err(broken) => Err(BadRow { error: broken.to_string(), problems: broken.problems }),
+    };
+    Ok(NewRow { name, values })
+}
+
 impl Source<RowsSent> {
     /// How rows behind this URL are written: by the ending of its path.
     pub(super) fn format_of(url: &str) -> Option<RowFormat> {
@@ -273,13 +344,9 @@ impl Names<'_> {
                     name = format!("{stem} (row {number}).{extension}");
                     let _ = self.taken.take(&name, number);
                 }
-                let values = serde_json::to_vec(&row.to_json()).map_err(|error| Error::Internal(error.to_string()))?;
-                Ok(NewRow { name, values: Ok(values.into()) })
+                new_row(name, Ok(row))
             }
-            Err(broken) => {
-                let bad = BadRow { error: broken.to_string(), problems: broken.problems };
-                Ok(NewRow { name: by_number, values: Err(bad) })
-            }
+            Err(broken) => new_row(by_number, Err(broken)),
         }
     }
 }
@@ -315,10 +382,37 @@ mod tests {
         assert_eq!(problems(json!({"design": {}, "rows": "a\n1"})), ["rowsFormat"]);
         assert_eq!(problems(json!({"design": {}, "rows": [], "rowsUrl": "http://a/b.csv"})), ["rowsUrl"]);
         assert_eq!(problems(json!([])), [""]);
-        assert!(matches!(
-            BatchRequest::of(json!({"design": {}, "rows": [{}], "merge": "pdf"}), None, 100),
-            Err(Error::NotBuilt(_))
-        ));
+    }
+
+    #[test]
+    fn merged_rows_have_the_name_of_their_document() -> Result<(), String> {
+        let some = json!([{"who": "Ada"}, {"who": [1]}]);
+        let named = |call: Value| rows(call, some.clone());
+        let both = |name: &str| Ok(vec![name.to_owned(), format!("!{name}")]);
+        assert_eq!(named(json!({"merge": "pdf"})), both("document.pdf"));
+        assert_eq!(named(json!({"merge": "PDF", "fileName": "all", "format": "pdf"})), both("all.pdf"));
+        for no in [json!(null), json!(false), json!("")] {
+            assert_eq!(named(json!({"merge": no}))?[0], "1.png", "{no}");
+        }
+        let call = |merge: Value| json!({"design": {}, "rows": [{}], "merge": merge});
+        assert_eq!(problems(call(json!(true))), ["merge"]);
+        assert_eq!(problems(call(json!("zip"))), ["merge"]);
+        let with = |name: &str, value: Value| {
+            let mut call = call(json!("pdf"));
+            (call["webhook"], call[name]) = ("http://a/".into(), value);
+            problems(call)
+        };
+        assert_eq!(with("format", json!("png")), ["format"]);
+        assert_eq!(with("mimeType", json!("image/jpeg")), ["mimeType"]);
+        assert_eq!(with("webhookItems", json!(true)), ["webhookItems"]);
+        assert_eq!(with("fileName", json!("{who}")), ["fileName"]);
+        assert_eq!(with("fileName", json!("x".repeat(300))), ["fileName"]);
+        assert!(with("mimeType", json!("application/pdf")).is_empty());
+        let request = BatchRequest::of(call(json!("pdf")), None, 100).map_err(|error| error.to_string())?;
+        let (template, _) = request.finish(&LIMITS).map_err(|error| error.to_string())?;
+        let body: Value = serde_json::from_slice(&template.body).expect("JSON");
+        assert_eq!(body, json!({"format": "pdf", "design": {}}), "as if the call had said so");
+        Ok(())
     }
 
     #[test]

@@ -112,7 +112,8 @@ impl Jobs {
             let body = self.download(ROWS_URL, url).await?;
             request.rows = Source::Here(RowsSent::Text(body, format));
         }
-        let (limits, format, engine) = (self.0.batch_settings.clone(), request.format, self.0.engine.clone());
+        let (limits, format, document) = (self.0.batch_settings.clone(), request.format, request.document.clone());
+        let engine = self.0.engine.clone();
         let read = self.0.engine.glance(move || {
             if let Source::Here(design) = &request.design
                 && design.is_object()
@@ -124,9 +125,22 @@ impl Jobs {
         let (template, rows): (Template, Vec<NewRow>) = read.await??;
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
         let (format, extension) = (format.name(), format.extension());
-        let batch =
-            NewBatch { owner, template, rows, format, extension, webhook, webhook_items, link_base, idempotency };
-        Ok(self.0.batches.accept_batch(batch).await?)
+        let batch = NewBatch {
+            owner,
+            template,
+            rows,
+            document,
+            format,
+            extension,
+            webhook,
+            webhook_items,
+            link_base,
+            idempotency,
+        };
+        Ok(match self.0.batches.accept_batch(batch).await? {
+            AcceptedBatch::Again(batch) => AcceptedBatch::Again(self.linked(batch).await?),
+            other => other,
+        })
     }
 
     async fn download(&self, member: &str, url: &str) -> Result<Bytes, Error> {
@@ -140,17 +154,37 @@ impl Jobs {
     /// One of `owner`'s batches.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or a link cannot be made.
     pub async fn batch(&self, owner: &Owner, id: &BatchId) -> Result<Option<Batch>, StoreError> {
-        self.0.batches.batch(owner, id).await
+        match self.0.batches.batch(owner, id).await? {
+            Some(batch) => self.linked(batch).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// `limit` of `owner`'s batches after the newest `offset`.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or a link cannot be made.
     pub async fn batches(&self, owner: &Owner, offset: u64, limit: u64) -> Result<BatchListing, StoreError> {
-        self.0.batches.batches(owner, offset, limit).await
+        let mut listing = self.0.batches.batches(owner, offset, limit).await?;
+        for batch in &mut listing.batches {
+            *batch = self.linked(batch.clone()).await?;
+        }
+        Ok(listing)
+    }
+
+    /// `batch` with a link to its document that is as old as the answer: those to a bucket end.
+    async fn linked(&self, mut batch: Batch) -> Result<Batch, StoreError> {
+        if let Some(document) = &mut batch.document {
+            document.url = self.link(&document.file, &document.link_base).await?;
+        }
+        Ok(batch)
+    }
+
+    async fn link(&self, file: &str, base: &str) -> Result<String, StoreError> {
+        let link = self.0.results.link(Area::Jobs, file, base, self.0.settings.lifetime).await;
+        link.map_err(|error| StoreError::Failed { place: "a link to a result".into(), reason: error.to_string() })
     }
 
     /// Rows of one of `owner`'s batches, with links; `None` when there is no such batch.
@@ -159,24 +193,26 @@ impl Jobs {
     /// When the store fails, or a link cannot be made.
     pub async fn items(&self, owner: &Owner, id: &BatchId, which: ItemQuery) -> Result<Option<FoundItems>, StoreError> {
         let Some(mut found) = self.0.batches.items(owner, id, which).await? else { return Ok(None) };
-        let lifetime = self.0.settings.lifetime;
         for (item, file) in found.listing.items.iter_mut().zip(&found.files) {
             if item.status == Status::Done {
                 // Links to a bucket end: one is as old as the answer, and not as the picture.
-                let link = self.0.results.link(Area::Jobs, file, &found.link_base, lifetime).await;
-                let failed = |reason: String| StoreError::Failed { place: "a link to a result".into(), reason };
-                item.url = Some(link.map_err(|error| failed(error.to_string()))?);
+                item.url = Some(self.link(file, &found.link_base).await?);
             }
         }
         Ok(Some(FoundItems { listing: found.listing, files: found.files }))
     }
 
-    /// Has the failed rows of a batch rendered again; how many. `None` when there is no such batch.
+    /// Has the failed rows of a batch rendered again; how many wait for that, which is all of them in a document. `None` when
+    /// there is no such batch.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn retry_rows(&self, owner: &Owner, id: &BatchId) -> Result<Option<u64>, StoreError> {
-        self.0.batches.retry_rows(owner, id).await
+        let waiting = self.0.batches.retry_rows(owner, id).await?;
+        if waiting.is_some_and(|it| it > 0) {
+            self.0.sweep_now.notify_one(); // a document that is made anew may be large
+        }
+        Ok(waiting)
     }
 
     /// What the receiver of one of `owner`'s batches was told; `None` when there is no such batch.
@@ -239,6 +275,8 @@ impl Item {
             bytes: self.bytes,
             sha256: self.sha256,
             fingerprint: self.fingerprint,
+            first_page: self.first_page.and_then(|it| it.try_into().ok()),
+            page_count: self.page_count.and_then(|it| it.try_into().ok()),
             warnings: self.warnings,
             timings: self.timings,
             error: Some(self.error).filter(|it| !it.is_empty()),

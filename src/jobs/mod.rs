@@ -47,7 +47,7 @@ use crate::error::Error;
 use crate::pipeline::Engine;
 use crate::report::Problem;
 
-pub use self::batch::{Batch, BatchId, BatchListing, Item, ItemListing, RowCounts};
+pub use self::batch::{Batch, BatchId, BatchListing, Document, Item, ItemListing, RowCounts};
 pub use self::batches::{BatchCall, BatchSubmission, FoundItems};
 pub use self::folder::DataFolder;
 pub use self::job::{Job, JobId, Listing, Status};
@@ -59,8 +59,8 @@ pub use self::sqlite::{Sqlite, StoreLimits};
 pub use self::store::{
     Accepted, AcceptedBatch, Answer, BadRow, BatchDelivery, BatchStore, Counts, Delivery, DeliveryListing,
     DeliveryQuery, DeliveryRecord, HandBack, Idempotency, ItemQuery, JobStore, NewBatch, NewJob, NewRow, Next, Outbox,
-    Outcome, Owner, Pin, Queue, Report, Room, StoreError, StoredFile, StoredItems, Taken, Template, Then, Ticket,
-    Tried, Work,
+    Outcome, Owner, Pin, Queue, Report, Room, RowEnd, RowPages, StoreError, StoredFile, StoredItems, StoredRow, Taken,
+    Template, Then, Ticket, Tried, Work,
 };
 
 /// The name of the embedded store's file.
@@ -177,6 +177,7 @@ impl Jobs {
         let worker = Arc::new(Worker {
             engine: engine.clone(),
             queue: store.clone(),
+            batches: store.clone(),
             templates,
             results: results.clone(),
             settings: settings.jobs.clone(),

@@ -17,7 +17,10 @@ use super::job::{Job, JobId, Listing};
 use super::moment::Moment;
 use crate::report::{Problem, Warning};
 
-pub use self::batches::{AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, StoredItems, Template};
+pub use self::batches::{
+    AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, RowEnd, RowPages, StoredItems, StoredRow,
+    Template,
+};
 
 /// Whose job it is: the name of the key it came with; empty when calls need no key. Nobody sees another's jobs.
 pub type Owner = Arc<str>;
@@ -168,6 +171,13 @@ pub enum Work {
         /// Its values, as [`NewRow`] had them.
         values: Bytes,
     },
+    /// All rows of a batch into one document, from the first: [`BatchStore::row_values`] has them.
+    Document {
+        /// Whose template they fill.
+        batch: BatchId,
+        /// How many there are, those that cannot be read included.
+        rows: u64,
+    },
 }
 
 /// How a job ended.
@@ -188,7 +198,7 @@ pub struct StoredFile {
     pub bytes: u64,
     /// Of its bytes.
     pub sha256: [u8; 32],
-    /// What it was made of: [`crate::pipeline::Fingerprint`], in hex.
+    /// What it was made of and by what, in hex ([`crate::pipeline::Fingerprint`]).
     pub fingerprint: String,
 }
 
@@ -203,6 +213,9 @@ pub struct Report {
     pub timings: Vec<(&'static str, f64)>,
     /// What was wrong, each with its place; empty when it is done.
     pub problems: Vec<Problem>,
+    /// Of a document what became of each row, in order, but for those that could not be read: they have ended before. Empty
+    /// for everything else, and when it failed before any row was looked at.
+    pub rows: Vec<RowEnd>,
 }
 
 /// Why a job is given back.
@@ -272,7 +285,9 @@ pub trait Queue: Send + Sync {
     fn ready(&self) -> BoxFuture<'_, ()>;
     /// How far it is, 0 to 100.
     fn progress<'a>(&'a self, ticket: &'a Ticket, percent: f64) -> Answer<'a, ()>;
-    /// It ended. False when the job is no longer ours: removed, or taken by another attempt.
+    /// It ended. False when the job is no longer ours: removed, or taken by another attempt. With a document end its rows, in
+    /// the same step: as `report.rows` says; and those that have no file, because it says nothing of them or the document
+    /// failed, for the reason of the outcome.
     fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, report: Report) -> Answer<'a, bool>;
     /// It did not end; somebody should try again.
     fn hand_back<'a>(&'a self, ticket: &'a Ticket, why: HandBack) -> Answer<'a, ()>;

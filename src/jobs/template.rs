@@ -106,6 +106,16 @@ impl Templates {
 }
 
 impl RowTemplate {
+    /// Of a row that has none of its own, without its variables.
+    ///
+    /// # Errors
+    /// `Invalid` when they are wrong, which they were not when the batch was accepted.
+    pub(super) fn options(&self) -> Result<RenderOptions, Error> {
+        let mut problems = Problems::new();
+        let options = RenderOptions::read(&self.options, JsonPath::root(), &mut problems);
+        if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec())) }
+    }
+
     /// Row number `row`, ready to be rendered.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! A job whose process died during an attempt is rendered alone: should it be the cause, it takes no other job along.
 
+mod document;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -23,7 +25,9 @@ use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
-use super::store::{HandBack, Next, Outcome, Queue, Report, StoreError, StoredFile, Taken, Ticket, Work};
+use super::store::{
+    BatchStore, HandBack, Next, Outcome, Queue, Report, RowEnd, StoreError, StoredFile, Taken, Ticket, Work,
+};
 use super::template::{NoTemplate, RowTemplate, Templates};
 use super::trace;
 use crate::config::JobSettings;
@@ -52,6 +56,7 @@ const MOST_WARNINGS: usize = 100;
 pub(super) struct Worker {
     pub(super) engine: Engine,
     pub(super) queue: Arc<dyn Queue>,
+    pub(super) batches: Arc<dyn BatchStore>,
     pub(super) templates: Templates,
     pub(super) results: Results,
     pub(super) settings: JobSettings,
@@ -66,8 +71,9 @@ pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, Begun>>>);
 
 struct Begun {
     ticket: Ticket,
-    /// Whose row it is, if it is one.
+    /// Whose row or document it is, if it is one.
     batch: Option<BatchId>,
+    is_document: bool,
     stop: CancellationToken,
 }
 
@@ -75,11 +81,11 @@ impl UnderWay {
     fn begin(&self, taken: &Taken) -> CancellationToken {
         let stop = CancellationToken::new();
         let batch = match &taken.work {
-            Work::Row { batch, .. } => Some(batch.clone()),
+            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(batch.clone()),
             Work::Job(_) => None,
         };
-        let ticket = taken.ticket.clone();
-        self.lock().insert(ticket.id.clone(), Begun { ticket, batch, stop: stop.clone() });
+        let (ticket, is_document) = (taken.ticket.clone(), matches!(taken.work, Work::Document { .. }));
+        self.lock().insert(ticket.id.clone(), Begun { ticket, batch, is_document, stop: stop.clone() });
         stop
     }
 
@@ -92,6 +98,10 @@ impl UnderWay {
         if let Some(begun) = self.lock().get(id) {
             begun.stop.cancel();
         }
+    }
+
+    fn documents(&self) -> usize {
+        self.lock().values().filter(|it| it.is_document).count()
     }
 
     /// Stops work on the rows of a batch that nobody wants any more.
@@ -116,16 +126,20 @@ struct Rendered {
     sha256: [u8; 32],
     fingerprint: String,
     format: &'static dyn Format,
-    /// By what it was made of that, and whether now.
+    /// By what, and whether now.
     origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
+    /// Of a document.
+    rows: Vec<RowEnd>,
 }
 
 /// Why there is no picture.
 enum Failure {
     /// Ends the job. With the stages up to then.
     Error(Error, Timings),
+    /// Ends a document. With what became of its rows.
+    Document(Error, Vec<RowEnd>),
     /// Store or results failed; the job waits for them.
     Later(String),
     /// Nobody wants it any more.
@@ -146,6 +160,7 @@ impl From<NoTemplate> for Failure {
 fn request(work: &Work, template: Option<&RowTemplate>, json_depth: usize) -> Result<RenderRequest, Error> {
     match (work, template) {
         (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
+        (Work::Document { .. }, _) => Err(Error::Internal("a document rendered as one request".into())),
         (Work::Row { .. }, None) => Err(Error::Internal("a row without its template".into())),
         (Work::Job(body), _) => {
             let JobRequest { design, options, format, .. } = JobRequest::read(body, json_depth)?;
@@ -168,10 +183,7 @@ impl Worker {
                 Ok(Some((taken, slot))) => {
                     rest = SHORTEST_REST;
                     let worker = self.clone();
-                    under_way.spawn(async move {
-                        worker.work(taken).await;
-                        drop(slot);
-                    });
+                    under_way.spawn(async move { worker.work(taken, slot).await });
                 }
                 Ok(None) => rest = SHORTEST_REST,
                 Err(error) => {
@@ -226,10 +238,10 @@ impl Worker {
         Ok(None)
     }
 
-    /// One attempt at one job, to its end.
-    async fn work(&self, taken: Taken) {
+    /// One attempt at one job, to its end, in `slot`.
+    async fn work(&self, taken: Taken, mut slot: OwnedSemaphorePermit) {
         let stop = self.under_way.begin(&taken);
-        let attempt = self.attempt(&taken, &stop).instrument(trace::begin(&taken));
+        let attempt = self.attempt(&taken, &mut slot, &stop).instrument(trace::begin(&taken));
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         if attempt.is_err() {
             // The message is in the log already; the job must not stay behind.
@@ -239,11 +251,17 @@ impl Worker {
         self.under_way.end(&taken.ticket.id);
     }
 
-    async fn attempt(&self, taken: &Taken, stop: &CancellationToken) {
+    async fn attempt(&self, taken: &Taken, slot: &mut OwnedSemaphorePermit, stop: &CancellationToken) {
         let Ticket { id, attempt } = &taken.ticket;
         tracing::debug!(%id, attempt, "job begun");
         let begun = Instant::now();
-        let Some(rendered) = unless(stop, self.render(taken)).await else {
+        let rendering = async {
+            match &taken.work {
+                Work::Job(_) | Work::Row { .. } => self.render(taken).await,
+                Work::Document { batch, rows } => self.document(&taken.ticket, batch, *rows, slot).await,
+            }
+        };
+        let Some(rendered) = unless(stop, rendering).await else {
             tracing::info!(%id, "job removed while it was rendered");
             return self.forget(taken).await;
         };
@@ -256,6 +274,9 @@ impl Worker {
             Err(Failure::Gone) => return self.forget(taken).await,
             Err(Failure::Error(error, timings)) => {
                 return self.fail(&taken.ticket, &error, self.stages(&timings)).await;
+            }
+            Err(Failure::Document(error, rows)) => {
+                return self.fail(&taken.ticket, &error, Report { rows, ..Report::default() }).await;
             }
         };
         let storing = Instant::now();
@@ -277,7 +298,7 @@ impl Worker {
     async fn render(&self, taken: &Taken) -> Result<Rendered, Failure> {
         let template = match &taken.work {
             Work::Job(_) => None,
-            Work::Row { batch, .. } => Some(self.templates.of(batch).await?),
+            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.of(batch).await?),
         };
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
         let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
@@ -310,10 +331,9 @@ impl Worker {
                 match rendered.pages.into_iter().next() {
                     Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
                         let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
-                        let fingerprint = fingerprint.to_string();
-                        let origin = format!("fingerprint {fingerprint}, {when} by {rasterizer}");
+                        let (fingerprint, origin) = (fingerprint.to_string(), format!("{when} by {rasterizer}"));
                         let sha256 = Sha256::digest(&bytes).into();
-                        Ok(Rendered { bytes, sha256, fingerprint, format, origin, timings, warnings })
+                        Ok(Rendered { bytes, sha256, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
                     }
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
@@ -342,13 +362,12 @@ impl Worker {
 
     /// The link to what is stored now.
     async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
-        let Rendered { bytes, sha256, fingerprint, format, .. } = rendered;
+        let Rendered { bytes, sha256, format, fingerprint, .. } = rendered;
         let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
         let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
         stored.map_err(|error| error.to_string())?;
         let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
-        let link = link.map_err(|error| error.to_string())?;
-        Ok(StoredFile { link, bytes: length, sha256, fingerprint })
+        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256, fingerprint })
     }
 
     /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
@@ -380,18 +399,16 @@ impl Worker {
 
     async fn fail(&self, ticket: &Ticket, error: &Error, mut report: Report) {
         let id = &ticket.id;
-        let told = if error.kind() == Kind::Internal {
+        if error.kind() == Kind::Internal {
             tracing::error!(%id, %error, "job failed");
-            format!("internal error; the service's log has more under the job {id}")
         } else {
             tracing::info!(%id, %error, "job failed");
-            error.to_string()
-        };
+        }
         report.problems = error.problems().to_vec();
         for problem in error.problems() {
             let _ = writeln!(report.logs, "{} error {problem}", self.now());
         }
-        self.finish(ticket, Outcome::Error(told), report).await;
+        self.finish(ticket, Outcome::Error(told(error, id)), report).await;
     }
 
     /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
@@ -419,11 +436,12 @@ impl Worker {
         Moment::now(&self.clock)
     }
 
-    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning; the warnings are taken out of `rendered`.
+    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning; warnings and rows are taken out of `rendered`.
     fn report_of(&self, rendered: &mut Rendered) -> Report {
         let mut report = self.stages(&rendered.timings);
+        report.rows = std::mem::take(&mut rendered.rows);
         let now = self.now();
-        let _ = writeln!(report.logs, "{now} {}", rendered.origin);
+        let _ = writeln!(report.logs, "{now} fingerprint {}, {}", rendered.fingerprint, rendered.origin);
         report.warnings = std::mem::take(&mut rendered.warnings);
         let more = report.warnings.len().saturating_sub(MOST_WARNINGS);
         report.warnings.truncate(MOST_WARNINGS);
@@ -437,11 +455,23 @@ impl Worker {
     }
 
     fn stages(&self, timings: &Timings) -> Report {
-        let timings: Vec<_> = timings.iter().map(|(stage, took)| (stage.as_str(), ms(took))).collect();
+        let timings = in_ms(timings);
         let words: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
         let logs = if words.is_empty() { String::new() } else { format!("{} {}\n", self.now(), words.join(", ")) };
         Report { logs, timings, ..Report::default() }
     }
+}
+
+/// Why `id` failed, for its caller.
+fn told(error: &Error, id: &JobId) -> String {
+    match error.kind() {
+        Kind::Internal => format!("internal error; the service's log has more under the job {id}"),
+        _ => error.to_string(),
+    }
+}
+
+fn in_ms(timings: &Timings) -> Vec<(&'static str, f64)> {
+    timings.iter().map(|(stage, took)| (stage.as_str(), ms(took))).collect()
 }
 
 fn ms(time: Duration) -> f64 {

@@ -11,7 +11,7 @@ use super::{design, rows};
 
 const LOCAL: (&str, &str) = ("TENTER_ALLOW_ADDRESSES", "127.0.0.1");
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -97,8 +97,6 @@ async fn calls_with_problems_are_refused_with_all_of_them() {
         "{}",
         many.error()
     );
-    let merged = refused(json!({"design": design(), "rows": rows(1), "merge": "pdf"})).await;
-    assert_eq!(merged.status, StatusCode::NOT_IMPLEMENTED);
     let closed = refused(json!({"designUrl": "http://127.0.0.1:1/d.json", "rows": rows(1)})).await;
     assert_eq!(
         (closed.status, &closed.json()["problems"][0]["path"]),

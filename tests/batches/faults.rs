@@ -10,13 +10,13 @@ use super::program::{Program, Running, until};
 use super::receiver::Receiver;
 use super::{design, rows};
 
-fn create(service: &Running, body: &Value) -> String {
+pub(crate) fn create(service: &Running, body: &Value) -> String {
     let created = service.post("/api/batches", body);
     assert_eq!(created.status, 200, "{}", created.json());
     format!("/api/batches/{}", created.json()["id"].as_str().expect("an id"))
 }
 
-fn done(service: &Running, batch: &str) -> Value {
+pub(crate) fn done(service: &Running, batch: &str) -> Value {
     until("the batch is done", || Some(service.get(batch).json()).filter(|it| it["status"] == "done"))
 }
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod calls;
+mod documents;
 mod faults;
 #[path = "../support/pictures.rs"]
 mod pictures;
@@ -11,6 +12,8 @@ mod program;
 mod receiver;
 #[path = "../support/service.rs"]
 mod service;
+#[path = "../support/tools.rs"]
+mod tools;
 
 use serde_json::{Value, json};
 

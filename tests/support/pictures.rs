@@ -1,4 +1,4 @@
-//! A server of pictures: another one at each call, or none until it is mended.
+//! A server of pictures: another one at each call, or none until it is mended, or, of `held.png`, none until it is let go.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Listens until dropped.
 pub(crate) struct Pictures {
@@ -17,6 +18,7 @@ pub(crate) struct Pictures {
 struct Shared {
     asked: AtomicUsize,
     broken: AtomicBool,
+    held: AtomicBool,
     over: AtomicBool,
 }
 
@@ -32,7 +34,8 @@ impl Pictures {
                 if serving.over.load(Ordering::SeqCst) {
                     break;
                 }
-                let _ = answer(&serving, stream);
+                let shared = serving.clone();
+                std::thread::spawn(move || answer(&shared, stream));
             }
         });
         Self { address, shared }
@@ -44,6 +47,11 @@ impl Pictures {
 
     pub(crate) fn set_broken(&self, broken: bool) {
         self.shared.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Calls for `held.png` wait for their answers.
+    pub(crate) fn set_held(&self, held: bool) {
+        self.shared.held.store(held, Ordering::SeqCst);
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -61,6 +69,8 @@ impl Drop for Pictures {
 fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone()?);
+    reader.read_line(&mut line)?;
+    let is_held = line.contains("/held.png");
     while line != "\r\n" {
         line.clear();
         if reader.read_line(&mut line)? == 0 {
@@ -68,6 +78,9 @@ fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
         }
     }
     let number = shared.asked.fetch_add(1, Ordering::SeqCst);
+    while is_held && shared.held.load(Ordering::SeqCst) && !shared.over.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let (status, body) = if shared.broken.load(Ordering::SeqCst) { (404, Vec::new()) } else { (200, picture(number)) };
     write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
     stream.write_all(&body)

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Nats;
 use super::bodies::{self, BodyError, BodyRef, hex};
+use super::document::{self, Ended, RowEnds};
 use super::head::{BatchBirth, Head};
 use super::jobs::{Earlier, PARALLEL, Place};
 use super::key::Key;
@@ -21,7 +22,8 @@ use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{
-    AcceptedBatch, Answer, BatchStore, ItemQuery, NewBatch, Owner, Pin, StoreError, StoredItems, Template,
+    AcceptedBatch, Answer, BatchStore, ItemQuery, NewBatch, Outcome, Owner, Pin, Report, StoreError, StoredItems,
+    StoredRow, Template,
 };
 use crate::report::with_causes;
 
@@ -86,6 +88,9 @@ impl BatchStore for Nats {
     fn items<'a>(&'a self, owner: &'a Owner, id: &'a BatchId, which: ItemQuery) -> Answer<'a, Option<StoredItems>> {
         Box::pin(async move {
             let Some(Found { record: head, .. }) = self.own_batch_seen(owner, id).await? else { return Ok(None) };
+            if head.document.is_some() {
+                return self.items_of_document(&head, id, which).await.map(Some);
+            }
             let ItemQuery { status, after_row, offset, limit } = which;
             let rows = self.0.index.rows(id, status, after_row);
             let total = rows.len() as u64;
@@ -165,6 +170,25 @@ impl BatchStore for Nats {
         })
     }
 
+    fn row_values<'a>(&'a self, id: &'a BatchId, after_row: u64, limit: u64) -> Answer<'a, Option<Vec<StoredRow>>> {
+        Box::pin(async move {
+            let found = self.look_up::<Head>(&Key::Batch(id.clone())).await?;
+            let Some(Found { record: head, .. }) = found.filter(|it| !it.record.gone) else { return Ok(None) };
+            let list = self.list(&head).await?;
+            let last = after_row.saturating_add(limit).min(head.rows);
+            let rows = (after_row + 1..=last).map(|row| {
+                let sent = list.row(row).ok_or_else(|| self.failed("a batch has lost a row", row))?;
+                let values = match (sent.values, sent.bad) {
+                    (Some(values), _) => Ok(values.into()),
+                    (None, Some(bad)) => Err(bad),
+                    (None, None) => return Err(self.failed("a batch has lost a row", row)),
+                };
+                Ok(StoredRow { row, values })
+            });
+            rows.collect::<Result<_, _>>().map(Some)
+        })
+    }
+
     fn pinned<'a>(&'a self, id: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>> {
         Box::pin(self.standing_pin(id, key))
     }
@@ -206,6 +230,8 @@ fn as_sent(list: &RowList, number: u64) -> Option<Item> {
         bytes: None,
         sha256: None,
         fingerprint: None,
+        first_page: None,
+        page_count: None,
         warnings: Vec::new(),
         timings: Default::default(),
         error: String::new(),
@@ -237,7 +263,7 @@ impl Nats {
             Some(id) => self.0.index.tally(&id, now),
             None => Default::default(),
         };
-        head.batch(&tally, now).ok_or_else(|| self.failed("a record is no batch", &head.id))
+        head.batch(&tally).ok_or_else(|| self.failed("a record is no batch", &head.id))
     }
 
     fn as_accepted(&self, head: &Head, how: fn(Batch) -> AcceptedBatch) -> Result<AcceptedBatch, StoreError> {
@@ -264,7 +290,10 @@ impl Nats {
         let failed = |error: BodyError| self.failed("cannot store what was sent (TENTER_RESULTS)", error);
         let list = bodies::store(&self.0.results, list).await.map_err(failed)?;
         let template = bodies::store(&self.0.results, batch.template.body.clone()).await.map_err(failed)?;
-        let birth = BatchBirth { id: batch_id(place)?, key: place.key.clone(), template, list, now: self.now() };
+        let document = id().map_err(|error| self.failed("no randomness for an id", error))?;
+        let document = batch.document.is_some().then_some(document);
+        let (id, key, now) = (batch_id(place)?, place.key.clone(), self.now());
+        let birth = BatchBirth { id, key, template, list, document, now };
         Ok(Head::new(batch, birth))
     }
 
@@ -288,6 +317,53 @@ impl Nats {
     async fn recorded_item(&self, batch: &BatchId, id: JobId) -> Result<Option<(Item, String)>, StoreError> {
         let found = self.find(&Key::Row(batch.clone(), id)).await?;
         Ok(found.and_then(|it| Some((it.record.item()?, it.record.file.unwrap_or_default()))))
+    }
+
+    /// Rows of a document have no records: they are what was sent, and what became of it.
+    async fn items_of_document(&self, head: &Head, id: &BatchId, which: ItemQuery) -> Result<StoredItems, StoreError> {
+        let wanted = head.document.as_ref().and_then(|it| JobId::parse(&it.id));
+        let record = match wanted {
+            Some(document) => self.find(&Key::Row(id.clone(), document)).await?.map(|it| it.record),
+            None => None,
+        };
+        let ended = record.as_ref().and_then(|it| it.row.as_ref()?.ended.as_ref());
+        let ends = match ended {
+            Some(ended) => Some(self.ends(&ended.ends).await?),
+            None => None,
+        };
+        let list = self.list(head).await?;
+        let mut items = Vec::new();
+        let mut total = 0;
+        for item in document::items(&list, head.rows, record.as_ref(), ends.as_deref()) {
+            let item = item.ok_or_else(|| self.failed("a batch has lost a row", id))?;
+            if item.row > which.after_row && which.status.is_none_or(|status| status == item.status) {
+                if total >= which.offset && (items.len() as u64) < which.limit {
+                    items.push(item);
+                }
+                total += 1;
+            }
+        }
+        let file = record.and_then(|it| it.file).unwrap_or_default();
+        let files = vec![file; items.len()];
+        Ok(StoredItems { listing: ItemListing { items, total }, files, link_base: head.link_base.clone() })
+    }
+
+    /// What became of the rows of a document.
+    async fn ends(&self, stored: &BodyRef) -> Result<Arc<RowEnds>, StoreError> {
+        if let Some(ends) = self.0.ends.get(&stored.digest) {
+            return Ok(ends);
+        }
+        let ends = RowEnds::read(&self.stored(stored).await?);
+        let ends = Arc::new(ends.ok_or_else(|| self.failed("what became of rows makes no sense", &stored.digest))?);
+        self.0.ends.put(stored.digest.clone(), ends.clone(), ends.size());
+        Ok(ends)
+    }
+
+    /// Stores what became of the rows of a document that has ended.
+    pub(super) async fn store_ends(&self, outcome: &Outcome, report: &Report) -> Result<Ended, StoreError> {
+        let ends = bodies::store(&self.0.results, RowEnds::write(&report.rows)).await;
+        let ends = ends.map_err(|error| self.failed("cannot store what became of rows (TENTER_RESULTS)", error))?;
+        Ok(Ended::new(&report.rows, matches!(outcome, Outcome::Done(_)), ends))
     }
 
     /// Makes the failed rows of a batch wait again, and says so in its head, at which this was noted to begin; how many.
@@ -318,21 +394,31 @@ impl Nats {
         number: u64,
         id: &JobId,
     ) -> Result<u64, StoreError> {
-        let values = list.row(number).and_then(|row| row.values);
-        let values = values.ok_or_else(|| self.failed("a batch has lost a row", number))?;
-        let values = bodies::store(&self.0.results, values.into()).await;
-        let values = values.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?;
+        let values = if number == document::ROW {
+            None
+        } else {
+            let values = list.row(number).and_then(|row| row.values);
+            let values = values.ok_or_else(|| self.failed("a batch has lost a row", number))?;
+            let values = bodies::store(&self.0.results, values.into()).await;
+            Some(values.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?)
+        };
         let stem = result_stem(id).map_err(|error| self.failed("no randomness for a name", error))?;
         let now = self.now();
         let place = Key::Row(batch.clone(), id.clone());
         let changed = self.change(&place, |record: &mut Record| {
             if !record.is_to_retry(head.retried) {
-                return Change::Leave(0);
+                return Change::Leave(None);
             }
+            let before = record.file.clone();
             record.retry(stem.clone(), values.clone(), now);
-            Change::Write(1)
+            Change::Write(Some(before))
         });
-        Ok(changed.await?.map_or(0, |(_, retried)| retried))
+        let Some((_, Some(before))) = changed.await? else { return Ok(0) };
+        if let Some(file) = before {
+            self.throw_away(&file, now).await?;
+        }
+        // A document is made anew of all rows.
+        Ok(if number == document::ROW { head.rows - head.bad } else { 1 })
     }
 
     async fn standing_pin(&self, batch: &BatchId, key: &str) -> Result<Option<[u8; 32]>, StoreError> {

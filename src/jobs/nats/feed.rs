@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies;
-use super::head::Head;
+use super::head::{Head, Wanted};
 use super::index::{Care, SeenRow};
 use super::jobs::{PARALLEL, STORING, Sent};
 use super::key::Key;
-use super::list::RowList;
+use super::list::{Listed, RowList};
 use super::queue::Note;
 use super::record::{Birth, Record};
 use super::records::Found;
@@ -172,7 +172,11 @@ impl Nats {
         let Some(Found { record: mut head, .. }) = found.filter(|it| it.revision == revision) else { return Ok(()) };
         let now = self.now();
         let tally = self.0.index.tally(batch, now);
-        if head.complete(&tally, self.0.rules.lifetime, now) && self.replace(&head, revision).await?.is_some() {
+        let made = match head.document.as_ref().and_then(|it| JobId::parse(&it.id)) {
+            Some(id) => self.find(&Key::Row(batch.clone(), id)).await?.and_then(|it| it.record.made()),
+            None => None,
+        };
+        if head.complete(&tally, made, self.0.rules.lifetime, now) && self.replace(&head, revision).await?.is_some() {
             tracing::info!(%batch, done = tally.done, failed = tally.error, "batch completed");
             self.announce_batch(&head).await;
         }
@@ -211,20 +215,25 @@ impl Nats {
                 None => Ok(()),
             };
         }
-        let sent = list.row(row.number).ok_or_else(lost)?;
+        let sent = match &head.document {
+            Some(Wanted { id, name }) => Listed { id: id.clone(), name: name.clone(), values: None, bad: None },
+            None => list.row(row.number).ok_or_else(lost)?,
+        };
         let id = JobId::parse(&sent.id).ok_or_else(lost)?;
         let stem = result_stem(&id).map_err(|error| self.failed("no randomness for a name", error))?;
         let mut birth = Birth { id: &id, stem, key: None, body: None, sequence: 0, now: self.now() };
         if let Some(values) = &sent.values {
             let body = bodies::store(&self.0.results, values.clone().into()).await;
-            let body = body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?;
-            let note = Note::of_row(batch, &id, &body.digest, &head.extension);
+            birth.body = Some(body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?);
+        }
+        if sent.bad.is_none() {
+            let digest = birth.body.as_ref().map_or(&head.list.digest, |body| &body.digest);
+            let note = Note::of_row(batch, &id, digest, &head.extension);
             // The message first, as for jobs. Who feeds the same row sends the same.
             match self.send(self.0.layout.rows_subject(batch), &note, id.as_str()).await? {
                 Sent::Sequence(sequence) => birth.sequence = sequence,
                 Sent::QueueFull | Sent::OwnerFull => return Err(self.failed("the queue of rows", "is full")),
             }
-            birth.body = Some(body);
         }
         let record = Record::of_row(head, row.number, sent, birth);
         match self.make(&record).await? {

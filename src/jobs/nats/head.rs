@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::bodies::{BodyRef, hex};
+use super::document::Made;
 use super::hook::{Event, Hook, HookStatus};
 use crate::jobs::batch::{Batch, BatchId, RowCounts};
-use crate::jobs::job::Status;
+use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::NewBatch;
 
@@ -43,6 +44,13 @@ pub(super) struct Head {
     pub(super) expires: Option<i64>,
     done: u64,
     failed: u64,
+    /// Rows that cannot be read: they have ended in `error` from the beginning.
+    pub(super) bad: u64,
+    /// All rows become one document.
+    pub(super) document: Option<Wanted>,
+    /// That, as it was when it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<Made>,
     /// Failed rows are being made to wait again.
     pub(super) retrying: bool,
     /// Removed by its owner; what belongs to it is being cleared away.
@@ -57,7 +65,7 @@ pub(super) struct Head {
 }
 
 /// What rows of a batch are like, as a front end has seen them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     /// Being rendered.
     pub(super) progress: u64,
@@ -65,8 +73,17 @@ pub(super) struct Tally {
     pub(super) error: u64,
     /// When the first was begun, of those begun since the batch was accepted or tried again.
     pub(super) started: Option<i64>,
-    /// How many ended within [`RATE_WINDOW`], or since the first was begun.
-    pub(super) lately: u64,
+    /// Rows that ended in a second, over [`RATE_WINDOW`], or since the first was begun. Of a document: that went into it.
+    pub(super) rate: Option<f64>,
+    /// Rows that will still end, or go into the document.
+    pub(super) left: f64,
+}
+
+/// A document that is to be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 /// What a batch starts with besides what was sent.
@@ -75,12 +92,15 @@ pub(super) struct BatchBirth {
     pub(super) key: Option<String>,
     pub(super) template: BodyRef,
     pub(super) list: BodyRef,
+    /// The id of the document, if there is to be one.
+    pub(super) document: Option<JobId>,
     pub(super) now: Moment,
 }
 
 impl Head {
     pub(super) fn new(batch: &NewBatch, birth: BatchBirth) -> Self {
-        let BatchBirth { id, key, template, list, now } = birth;
+        let BatchBirth { id, key, template, list, document, now } = birth;
+        let wanted = batch.document.clone().zip(document);
         Self {
             id: id.to_string(),
             owner: batch.owner.to_string(),
@@ -99,6 +119,9 @@ impl Head {
             expires: None,
             done: 0,
             failed: 0,
+            bad: batch.rows.iter().filter(|row| row.values.is_err()).count() as u64,
+            document: wanted.map(|(name, id)| Wanted { id: id.to_string(), name }),
+            made: None,
             retrying: false,
             gone: false,
             key,
@@ -118,7 +141,7 @@ impl Head {
     }
 
     /// As callers see it; `None` when the record makes no sense.
-    pub(super) fn batch(&self, tally: &Tally, now: Moment) -> Option<Batch> {
+    pub(super) fn batch(&self, tally: &Tally) -> Option<Batch> {
         let moment = Moment::from_micros;
         let (done, error, progress, started) = match self.completed {
             Some(_) => (self.done, self.failed, 0, self.started),
@@ -130,17 +153,16 @@ impl Head {
             (Some(_), None) => Status::Progress,
             (None, None) => Status::Scheduled,
         };
-        let window = started.map(|it| now.since(moment(it)).min(RATE_WINDOW).as_secs_f64());
-        let rate = window.filter(|it| *it > 0.0 && tally.lately > 0 && self.completed.is_none());
-        let rate = rate.map(|seconds| tally.lately as f64 / seconds);
+        let rate = tally.rate.filter(|it| *it > 0.0 && self.completed.is_none());
         Some(Batch {
             id: BatchId::parse(&self.id)?,
             status,
             rows: self.rows,
             counts,
             rate,
-            time_left: rate.map(|rate| counts.unfinished() as f64 / rate),
+            time_left: rate.map(|rate| tally.left / rate),
             format: self.format.clone(),
+            document: self.made.as_ref().map(|made| made.document(&self.link_base)),
             design_sha256: self.design_sha256.clone(),
             created_at: moment(self.created),
             started_at: started.map(moment),
@@ -149,17 +171,17 @@ impl Head {
         })
     }
 
-    /// Its last row has ended: its expiry begins, its receiver is to be told. False when it had completed before, or is not
-    /// as it was when its rows were counted.
-    pub(super) fn complete(&mut self, tally: &Tally, lifetime: Duration, now: Moment) -> bool {
+    /// Its last row has ended: its expiry begins, its receiver is to be told. `made`: its document. False when it had completed
+    /// before, or is not as it was when its rows were counted.
+    pub(super) fn complete(&mut self, tally: &Tally, made: Option<Made>, lifetime: Duration, now: Moment) -> bool {
         let over = !self.retrying && !self.gone && self.completed.is_none() && tally.done + tally.error == self.rows;
         if !over {
             return false;
         }
         (self.completed, self.expires) = (Some(now.micros()), Some(now.plus(lifetime).micros()));
-        (self.done, self.failed, self.started) = (tally.done, tally.error, tally.started);
+        (self.done, self.failed, self.started, self.made) = (tally.done, tally.error, tally.started, made);
         if let Some(url) = self.webhook.clone() {
-            let told = self.batch(tally, now).map(|batch| serde_json::to_string(&batch));
+            let told = self.batch(tally).map(|batch| serde_json::to_string(&batch));
             let body = told.and_then(Result::ok).expect("a record is a batch, and a batch is JSON");
             let excess = (self.deliveries.len() + 1).saturating_sub(MOST_DELIVERIES);
             self.deliveries.drain(..excess);
@@ -178,7 +200,7 @@ impl Head {
         if self.completed.is_some() {
             self.since = now.micros();
         }
-        (self.completed, self.expires) = (None, None);
+        (self.completed, self.expires, self.made) = (None, None, None);
         true
     }
 
@@ -202,6 +224,7 @@ mod tests {
             owner: "shop".into(),
             template: Template { body: bytes::Bytes::new(), design_sha256: [7; 32] },
             rows: Vec::new(),
+            document: None,
             format: "jpeg",
             extension: "jpg",
             webhook: Some("http://hook.test/".into()),
@@ -212,7 +235,7 @@ mod tests {
         let id = BatchId::parse("fp1f2rtva").expect("an id");
         let body: BodyRef = serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}}))
             .expect("a body");
-        let birth = BatchBirth { id, key: None, template: body.clone(), list: body, now: at(0) };
+        let birth = BatchBirth { id, key: None, template: body.clone(), list: body, document: None, now: at(0) };
         Head { rows: 10, ..Head::new(&batch, birth) }
     }
 
@@ -220,10 +243,11 @@ mod tests {
     fn batch_tells_how_far_it_is() {
         let head = head();
         assert_eq!(head.design_sha256(), Some([7; 32]));
-        let waiting = head.batch(&Tally::default(), at(1)).expect("a batch");
+        let waiting = head.batch(&Tally::default()).expect("a batch");
         assert_eq!((waiting.status, waiting.counts.scheduled, waiting.rate), (Status::Scheduled, 10, None));
-        let tally = Tally { progress: 2, done: 3, error: 1, started: Some(at(10).micros()), lately: 4 };
-        let half = head.batch(&tally, at(12)).expect("a batch");
+        let started = Some(at(10).micros());
+        let tally = Tally { progress: 2, done: 3, error: 1, started, rate: Some(2.0), left: 6.0 };
+        let half = head.batch(&tally).expect("a batch");
         assert_eq!((half.status, half.counts.scheduled, half.counts.unfinished()), (Status::Progress, 4, 6));
         assert_eq!((half.rate, half.time_left), (Some(2.0), Some(3.0)));
     }
@@ -231,20 +255,20 @@ mod tests {
     #[test]
     fn batch_completes_once_and_again_after_a_retry() {
         let mut head = head();
-        let all = Tally { done: 9, error: 1, started: Some(at(1).micros()), lately: 10, progress: 0 };
-        assert!(!head.complete(&Tally { done: 8, ..all }, Duration::from_secs(60), at(2)), "a row is missing");
-        assert!(head.complete(&all, Duration::from_secs(60), at(2)));
-        assert!(!head.complete(&all, Duration::from_secs(60), at(3)), "once");
+        let all = Tally { done: 9, error: 1, started: Some(at(1).micros()), ..Tally::default() };
+        assert!(!head.complete(&Tally { done: 8, ..all }, None, Duration::from_secs(60), at(2)), "a row is missing");
+        assert!(head.complete(&all, None, Duration::from_secs(60), at(2)));
+        assert!(!head.complete(&all, None, Duration::from_secs(60), at(3)), "once");
         assert!(!head.has_expired(at(61)) && head.has_expired(at(62)));
-        let told = head.batch(&Tally::default(), at(4)).expect("a batch");
+        let told = head.batch(&Tally::default()).expect("a batch");
         assert_eq!((told.status, told.counts.done, told.counts.error, told.rate), (Status::Done, 9, 1, None));
 
         assert!(head.begin_retry(at(5)) && !head.begin_retry(at(5)), "one at a time");
-        assert!(!head.complete(&all, Duration::from_secs(60), at(6)), "rows are being made to wait");
+        assert!(!head.complete(&all, None, Duration::from_secs(60), at(6)), "rows are being made to wait");
         head.retrying = false;
-        let again = head.batch(&Tally { done: 9, ..Tally::default() }, at(6)).expect("a batch");
+        let again = head.batch(&Tally { done: 9, ..Tally::default() }).expect("a batch");
         assert_eq!((again.status, again.counts.scheduled, again.expires_at), (Status::Scheduled, 1, None));
-        assert!(head.complete(&all, Duration::from_secs(60), at(7)));
+        assert!(head.complete(&all, None, Duration::from_secs(60), at(7)));
         let events: Vec<_> = head.pending().map(|it| it.event.as_str()).collect();
         assert_eq!(events, ["batch.completed", "batch.completed"]);
     }

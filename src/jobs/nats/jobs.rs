@@ -432,10 +432,12 @@ impl Nats {
     /// Sends the message of a job or a row anew, and notes it. False when it needs none any more, or there is no room.
     pub(super) async fn send_anew(&self, found: &Found) -> Result<bool, StoreError> {
         let record = &found.record;
-        let Some(body) = &record.body else { return Ok(false) };
+        if record.status.is_end() {
+            return Ok(false);
+        }
         let note = Note {
             id: record.id.clone(),
-            digest: body.digest.clone(),
+            digest: record.body.as_ref().map(|body| body.digest.clone()).unwrap_or_default(),
             format: record.extension.clone(),
             batch: record.row.as_ref().and_then(|row| row.batch()).map(|it| it.to_string()),
             traceparent: record.traceparent.clone(),

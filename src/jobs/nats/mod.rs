@@ -20,6 +20,7 @@
 mod batches;
 mod bodies;
 mod clock;
+mod document;
 mod feed;
 mod head;
 mod hook;
@@ -47,6 +48,7 @@ use tokio::time::Instant;
 
 use self::batches::LISTS_BYTES;
 use self::clock::ServerClock;
+use self::document::RowEnds;
 use self::feed::Leasing;
 use self::index::Index;
 use self::layout::Layout;
@@ -88,8 +90,9 @@ struct Inner {
     hooks: Puller,
     sending: Sending,
     leasing: Leasing,
-    /// Rows as they were sent, by digest.
+    /// Rows as they were sent, and what became of those of documents, by digest.
     lists: Shared<String, Arc<RowList>>,
+    ends: Shared<String, Arc<RowEnds>>,
     results: Results,
     rules: Rules,
     /// Names this process in records.
@@ -173,6 +176,7 @@ impl Nats {
             sending: Sending::default(),
             leasing: Leasing::default(),
             lists: Shared::new(LISTS_BYTES, 1),
+            ends: Shared::new(LISTS_BYTES, 1),
             results,
             rules,
             holder,

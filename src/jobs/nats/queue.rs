@@ -169,11 +169,21 @@ impl Queue for Nats {
     fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, report: Report) -> Answer<'a, bool> {
         Box::pin(async move {
             let (now, lifetime) = (self.now(), self.0.rules.lifetime);
+            // What became of rows is there before anybody may ask for it.
+            let rows = match report.rows.is_empty() {
+                true => None,
+                false => Some(self.store_ends(&outcome, &report).await?),
+            };
             let changed = self
                 .change(&self.0.under_way.key(ticket), |record: &mut Record| {
                     let ended = record.status.is_end();
                     match record.finish(ticket, outcome.clone(), &report, lifetime, now) {
-                        true if !ended => Change::Write(true),
+                        true if !ended => {
+                            if let Some(row) = record.row.as_mut().filter(|_| rows.is_some()) {
+                                row.ended = rows.clone();
+                            }
+                            Change::Write(true)
+                        }
                         answer => Change::Leave(answer),
                     }
                 })
@@ -339,6 +349,8 @@ impl Nats {
 
     async fn body_of(&self, record: &Record) -> Result<bytes::Bytes, BodyError> {
         match &record.body {
+            // Of all rows.
+            None if record.is_document() => Ok(bytes::Bytes::new()),
             Some(body) => bodies::load(&self.0.results, body).await,
             None => Err(BodyError::Damaged("the record has no body".into())),
         }
@@ -405,7 +417,10 @@ fn taken(key: &Key, record: &Record, ticket: Ticket, body: bytes::Bytes) -> Take
         file: record.file_of(ticket.attempt),
         ticket,
         work: match (key, &record.row) {
-            (Key::Row(batch, _), Some(row)) => Work::Row { batch: batch.clone(), row: row.number, values: body },
+            (Key::Row(batch, _), Some(row)) => match row.of {
+                Some(rows) => Work::Document { batch: batch.clone(), rows },
+                None => Work::Row { batch: batch.clone(), row: row.number, values: body },
+            },
             _ => Work::Job(body),
         },
         link_base: record.link_base.clone(),

@@ -33,7 +33,7 @@ pub(super) struct Record {
     pub(super) completed: Option<i64>,
     pub(super) updated: Option<i64>,
     pub(super) expires: Option<i64>,
-    progress: f64,
+    pub(super) progress: f64,
     logs: String,
     /// What the names of its results start with, and end with.
     pub(super) stem: String,

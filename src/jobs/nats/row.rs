@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bodies::BodyRef;
+use super::document::{self, Ended};
 use super::head::Head;
 use super::list::Listed;
 use super::record::{Birth, Record, bounded};
@@ -22,15 +23,22 @@ const NOTES_BYTES: usize = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowPart {
     batch: String,
+    /// 0 for the document of all rows ([`super::document`]).
     pub(super) number: u64,
-    name: String,
+    pub(super) name: String,
     /// Its values could not be read: it has ended from the beginning, and no retry begins it again.
     bad: bool,
-    bytes: Option<u64>,
-    sha256: Option<String>,
+    pub(super) bytes: Option<u64>,
+    pub(super) sha256: Option<String>,
     warnings: Vec<Warning>,
     timings: BTreeMap<String, f64>,
     problems: Vec<Problem>,
+    /// How many rows the batch has; of a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<u64>,
+    /// How a document ended for its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Ended>,
 }
 
 impl RowPart {
@@ -44,12 +52,24 @@ impl RowPart {
             Outcome::Done(file) => (Some(file.bytes), Some(super::bodies::hex(&file.sha256))),
             Outcome::Error(_) => (None, None),
         };
-        // To the µs: what is below is noise, and takes room in ten thousand lines.
-        let to_micros = |ms: f64| (ms * 1000.0).round() / 1000.0;
-        self.timings = report.timings.iter().map(|(stage, ms)| ((*stage).to_owned(), to_micros(*ms))).collect();
-        self.warnings = fitting(report.warnings.clone(), |it| it.message.len() + it.path.as_str().len());
-        self.problems = fitting(report.problems.clone(), |it| it.message.len() + it.path.as_str().len());
+        self.timings = timings_of(&report.timings);
+        self.warnings = fitting_warnings(report.warnings.clone());
+        self.problems = fitting_problems(report.problems.clone());
     }
+}
+
+/// Stages and their ms, to the µs: what is below is noise, and takes room in ten thousand lines.
+pub(super) fn timings_of(timings: &[(&'static str, f64)]) -> BTreeMap<String, f64> {
+    let to_micros = |ms: f64| (ms * 1000.0).round() / 1000.0;
+    timings.iter().map(|(stage, ms)| ((*stage).to_owned(), to_micros(*ms))).collect()
+}
+
+pub(super) fn fitting_warnings(warnings: Vec<Warning>) -> Vec<Warning> {
+    fitting(warnings, |it| it.message.len() + it.path.as_str().len())
+}
+
+pub(super) fn fitting_problems(problems: Vec<Problem>) -> Vec<Problem> {
+    fitting(problems, |it| it.message.len() + it.path.as_str().len())
 }
 
 /// The first of them, as many as a record has room for.
@@ -88,6 +108,8 @@ impl Record {
             warnings: Vec::new(),
             timings: BTreeMap::new(),
             problems: Vec::new(),
+            of: (number == document::ROW).then_some(head.rows),
+            ended: None,
         };
         let mut record = Self::new(&job, birth);
         (record.row, record.extension) = (Some(part), head.extension.clone());
@@ -96,7 +118,7 @@ impl Record {
             record.error = bounded(error, NOTES_BYTES);
             record.completed = Some(now.micros());
             if let Some(row) = &mut record.row {
-                row.problems = fitting(problems, |it| it.message.len() + it.path.as_str().len());
+                row.problems = fitting_problems(problems);
             }
             record.announce(now);
         }
@@ -115,6 +137,8 @@ impl Record {
             bytes: row.bytes,
             sha256: row.sha256,
             fingerprint: self.fingerprint.clone(),
+            first_page: None,
+            page_count: None,
             warnings: row.warnings,
             timings: row.timings,
             error: self.error.clone(),
@@ -128,24 +152,31 @@ impl Record {
         Some(ToldItem { batch, item: Item { url: self.output.clone(), ..self.item()? } })
     }
 
-    /// Whether a retry that began at `since` begins this row again.
+    /// Whether a retry that began at `since` begins this row again, or the document, some rows of which failed.
     pub(super) fn is_to_retry(&self, since: i64) -> bool {
-        let readable = self.row.as_ref().is_some_and(|row| !row.bad);
-        readable && self.status == Status::Error && self.completed.is_some_and(|it| it <= since)
+        let Some(row) = &self.row else { return false };
+        let failed = match (self.status, row.of, &row.ended) {
+            (Status::Error, ..) => !row.bad,
+            (Status::Done, Some(rows), Some(ended)) => ended.done < rows,
+            _ => false,
+        };
+        failed && self.completed.is_some_and(|it| it <= since)
     }
 
     /// A failed row waits again, with no attempt counted and without a message. `stem`: new, because what has the old names may
     /// be in the trash.
-    pub(super) fn retry(&mut self, stem: String, values: BodyRef, now: Moment) {
+    pub(super) fn retry(&mut self, stem: String, values: Option<BodyRef>, now: Moment) {
         self.status = Status::Scheduled;
         self.error.clear();
         self.completed = None;
         self.updated = Some(now.micros());
         self.due = now.micros();
         (self.attempts, self.begun) = (0, 0);
-        (self.stem, self.body, self.sequence) = (stem, Some(values), 0);
+        (self.stem, self.body, self.sequence) = (stem, values, 0);
+        (self.output, self.fingerprint, self.file, self.progress) = (None, None, None, 0.0);
         if let Some(row) = &mut self.row {
             (row.warnings, row.timings, row.problems) = (Vec::new(), BTreeMap::new(), Vec::new());
+            (row.bytes, row.sha256, row.ended) = (None, None, None);
         }
     }
 }

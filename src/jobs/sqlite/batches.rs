@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::documents::{self, Pace};
 use super::items::{self, ITEM};
 use super::jobs::{STORING, new_file, new_id, no_randomness, owner_is_full};
 use super::rows::{self, to_json};
 use super::{Rules, Sqlite};
-use crate::jobs::batch::{Batch, BatchId, BatchListing, ItemListing, RowCounts};
+use crate::jobs::batch::{Batch, BatchId, BatchListing, Document, Item, ItemListing, RowCounts};
 use crate::jobs::job::Status;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{
     AcceptedBatch, Answer, BatchStore, Idempotency, ItemQuery, NewBatch, NewRow, Owner, Pin, StoreError, StoredItems,
-    Template,
+    StoredRow, Template,
 };
 
 /// Over which the rate of a batch is measured.
@@ -22,10 +24,19 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Ending of the name by which the trash knows all pins of a batch.
 const PINS: &str = "pins";
 
-/// The columns that [`batch`] reads, in its order, of `batches`.
-pub(super) const BATCH: &str = "batches.seq, id, rows, done, failed,
+/// The columns that [`batch`] reads, in its order, of [`BATCHES`].
+pub(super) const BATCH: &str = "batches.seq, batches.id, batches.rows, batches.done, batches.failed,
     (SELECT count(*) FROM jobs WHERE jobs.batch = batches.seq AND jobs.status = 'progress'),
-    format, design_sha256, created_at, started_at, completed_at, expires_at";
+    batches.format, batches.design_sha256, batches.created_at, batches.started_at, batches.completed_at,
+    batches.expires_at, documents.name, documents.bytes, documents.sha256, documents.pages, documents.fingerprint,
+    made.output, made.file, made.link_base";
+
+/// How many those are.
+const BATCH_COLUMNS: usize = 20;
+
+/// Batches, and the document of each that has one.
+pub(super) const BATCHES: &str = "batches LEFT JOIN documents ON documents.batch = batches.seq
+    LEFT JOIN jobs AS made ON made.seq = documents.job";
 
 /// Of rows that ended since ?2 the number, for [`rate`].
 const ENDED_SINCE: &str = "SELECT count(*) FROM jobs WHERE batch = ?1 AND completed_at > ?2";
@@ -34,7 +45,11 @@ const ENDED_SINCE: &str = "SELECT count(*) FROM jobs WHERE batch = ?1 AND comple
 pub(super) fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
     let moment = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Moment::from_micros));
     let (all, done, error, progress): (u64, u64, u64, u64) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
-    let counts = RowCounts { scheduled: all.saturating_sub(done + error + progress), progress, done, error };
+    let unfinished = all.saturating_sub(done + error);
+    // Rows of a document are under way together: there is one job for all of them.
+    let has_document = row.get_ref(12)? != ValueRef::Null;
+    let progress = if has_document && progress > 0 { unfinished } else { progress };
+    let counts = RowCounts { scheduled: unfinished.saturating_sub(progress), progress, done, error };
     let (started_at, completed_at) = (moment(9)?, moment(10)?);
     let status = match (started_at, completed_at) {
         (_, Some(_)) => Status::Done,
@@ -49,12 +64,28 @@ pub(super) fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
         rate: None,
         time_left: None,
         format: row.get(6)?,
+        document: document(row)?,
         design_sha256: hex(&row.get(7)?),
         created_at: Moment::from_micros(row.get(8)?),
         started_at,
         completed_at,
         expires_at: moment(11)?,
     })
+}
+
+/// The one of all rows, once it is there.
+fn document(row: &Row<'_>) -> rusqlite::Result<Option<Document>> {
+    let Some(bytes) = row.get(13)? else { return Ok(None) };
+    Ok(Some(Document {
+        name: row.get(12)?,
+        url: row.get(17)?,
+        bytes,
+        sha256: hex(&row.get(14)?),
+        pages: row.get(15)?,
+        fingerprint: row.get(16)?,
+        file: row.get(18)?,
+        link_base: row.get(19)?,
+    }))
 }
 
 pub(super) fn hex(digest: &[u8; 32]) -> String {
@@ -64,15 +95,26 @@ pub(super) fn hex(digest: &[u8; 32]) -> String {
 /// The batch with its rate and the time it has left, while it is under way.
 fn with_rate(connection: &Connection, seq: i64, batch: Batch, now: Moment) -> rusqlite::Result<Batch> {
     let (Some(started), None) = (batch.started_at, batch.completed_at) else { return Ok(batch) };
-    let window = now.since(started).min(RATE_WINDOW);
-    let since = now.micros().saturating_sub(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
-    let ended: u64 = connection.prepare_cached(ENDED_SINCE)?.query_row(params![seq, since], |row| row.get(0))?;
-    if ended == 0 || window.is_zero() {
+    let (ended, window, left) = match documents::pace(connection, seq)? {
+        Some(Pace { made: None }) => return Ok(batch), // it waits for another attempt
+        Some(Pace { made: Some((percent, begun)) }) => {
+            let all = batch.rows as f64;
+            let ended = all * percent / 100.0;
+            (ended, now.since(begun), all - ended)
+        }
+        None => {
+            let window = now.since(started).min(RATE_WINDOW);
+            let since = now.micros().saturating_sub(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
+            let ended: u64 =
+                connection.prepare_cached(ENDED_SINCE)?.query_row(params![seq, since], |row| row.get(0))?;
+            (ended as f64, window, batch.counts.unfinished() as f64)
+        }
+    };
+    if ended <= 0.0 || window.is_zero() {
         return Ok(batch);
     }
-    let rate = ended as f64 / window.as_secs_f64();
-    let time_left = batch.counts.unfinished() as f64 / rate;
-    Ok(Batch { rate: Some(rate), time_left: Some(time_left), ..batch })
+    let rate = ended / window.as_secs_f64();
+    Ok(Batch { rate: Some(rate), time_left: Some(left / rate), ..batch })
 }
 
 /// Its number, unless it is another's, gone, or none.
@@ -100,7 +142,7 @@ impl BatchStore for Sqlite {
         Box::pin(self.read(move |connection| {
             let snapshot = connection.transaction()?;
             let Some(seq) = own(&snapshot, &owner, &id, now)? else { return Ok(None) };
-            let sql = format!("SELECT {BATCH} FROM batches WHERE seq = ?1");
+            let sql = format!("SELECT {BATCH} FROM {BATCHES} WHERE batches.seq = ?1");
             let found = snapshot.prepare_cached(&sql)?.query_row([seq], batch)?;
             with_rate(&snapshot, seq, found, now).map(Some)
         }))
@@ -109,12 +151,13 @@ impl BatchStore for Sqlite {
     fn batches<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, BatchListing> {
         let (owner, now) = (owner.clone(), self.now());
         Box::pin(self.read(move |connection| {
-            let alive = "owner = ?1 AND (expires_at IS NULL OR expires_at > ?2)";
+            let alive = "batches.owner = ?1 AND (batches.expires_at IS NULL OR batches.expires_at > ?2)";
             let snapshot = connection.transaction()?; // page and total of one moment
             let total = snapshot
                 .prepare_cached(&format!("SELECT count(*) FROM batches WHERE {alive}"))?
                 .query_row(params![&*owner, now.micros()], |row| row.get(0))?;
-            let sql = format!("SELECT {BATCH} FROM batches WHERE {alive} ORDER BY seq DESC LIMIT ?3 OFFSET ?4");
+            let sql =
+                format!("SELECT {BATCH} FROM {BATCHES} WHERE {alive} ORDER BY batches.seq DESC LIMIT ?3 OFFSET ?4");
             let found = snapshot
                 .prepare_cached(&sql)?
                 .query_map(params![&*owner, now.micros(), limit, offset], |row| Ok((row.get(0)?, batch(row)?)))?
@@ -165,6 +208,17 @@ impl BatchStore for Sqlite {
             let read =
                 |row: &Row<'_>| Ok(Template { body: row.get::<_, Vec<u8>>(0)?.into(), design_sha256: row.get(1)? });
             connection.prepare_cached(sql)?.query_row([id.as_str()], read).optional()
+        }))
+    }
+
+    fn row_values<'a>(&'a self, id: &'a BatchId, after_row: u64, limit: u64) -> Answer<'a, Option<Vec<StoredRow>>> {
+        let id = id.clone();
+        Box::pin(self.read(move |connection| {
+            let snapshot = connection.transaction()?;
+            let sql = "SELECT seq FROM batches WHERE id = ?1";
+            let seq: Option<i64> =
+                snapshot.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            seq.map(|seq| items::values(&snapshot, seq, after_row, limit)).transpose()
         }))
     }
 
@@ -239,8 +293,13 @@ fn accept(
     for (row, number) in batch.rows.iter().zip(1..) {
         insert_row(transaction, batch, seq, row, number, now)?;
     }
+    if let Some(name) = &batch.document
+        && batch.rows.iter().any(|row| row.values.is_ok())
+    {
+        documents::insert(transaction, batch, seq, name, now)?;
+    }
     items::complete(transaction, seq, rules.lifetime, now)?; // when no row could be read
-    let sql = format!("SELECT {BATCH} FROM batches WHERE seq = ?1");
+    let sql = format!("SELECT {BATCH} FROM {BATCHES} WHERE batches.seq = ?1");
     Ok(AcceptedBatch::New(transaction.prepare_cached(&sql)?.query_row([seq], self::batch)?))
 }
 
@@ -289,6 +348,7 @@ fn insert_row(
     now: Moment,
 ) -> rusqlite::Result<()> {
     let id = new_id(transaction)?;
+    let file = if batch.document.is_some() { String::new() } else { new_file(&id, batch.extension)? };
     let (status, error, ended) = match &row.values {
         Ok(_) => (Status::Scheduled, "", None),
         Err(bad) => (Status::Error, &*bad.error, Some(now.micros())),
@@ -305,7 +365,7 @@ fn insert_row(
             error,
             now.micros(),
             ended,
-            new_file(&id, batch.extension)?,
+            file,
             batch.link_base,
             seq,
             number,
@@ -335,11 +395,13 @@ fn same_call(
     call: &Idempotency,
     now: Moment,
 ) -> rusqlite::Result<Option<AcceptedBatch>> {
-    let sql = format!("SELECT {BATCH}, body_digest FROM batches WHERE owner = ?1 AND idempotency_key = ?2");
+    let sql = format!(
+        "SELECT {BATCH}, batches.body_digest FROM {BATCHES} WHERE batches.owner = ?1 AND batches.idempotency_key = ?2"
+    );
     let found = transaction
         .prepare_cached(&sql)?
         .query_row(params![&**owner, call.key], |row| {
-            Ok((row.get::<_, i64>(0)?, batch(row)?, row.get::<_, [u8; 32]>(12)?))
+            Ok((row.get::<_, i64>(0)?, batch(row)?, row.get::<_, [u8; 32]>(BATCH_COLUMNS)?))
         })
         .optional()?;
     let Some((seq, before, digest)) = found else { return Ok(None) };
@@ -356,7 +418,14 @@ fn read_items(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::
     let link_base = connection.prepare_cached(link_base)?.query_row([seq], |row| row.get(0))?;
     // Without a status every value of the column is: the two take different indices.
     let of_status = if status.is_some() { "AND status = ?3" } else { "AND ?3 IS NULL" };
-    let status = status.map(Status::as_str);
+    // While a document is made its rows are in progress, and wait in the table.
+    let is_made = documents::pace(connection, seq)?.is_some_and(|it| it.made.is_some());
+    let swapped = |status: Status| match status {
+        Status::Scheduled if is_made => Status::Progress,
+        Status::Progress if is_made => Status::Scheduled,
+        other => other,
+    };
+    let status = status.map(swapped).map(Status::as_str);
     let chosen = format!("batch = ?1 AND row > ?2 {of_status}");
     let total = connection
         .prepare_cached(&format!("SELECT count(*) FROM jobs WHERE {chosen}"))?
@@ -366,13 +435,16 @@ fn read_items(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::
     );
     let found: Vec<_> = connection
         .prepare_cached(&sql)?
-        .query_map(params![seq, after_row, status, limit, offset], |row| Ok((items::item(row)?, row.get(11)?)))?
+        .query_map(params![seq, after_row, status, limit, offset], |row| {
+            let item = items::item(row)?;
+            Ok((Item { status: swapped(item.status), ..item }, row.get(13)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     let (items, files) = found.into_iter().unzip();
     Ok(StoredItems { listing: ItemListing { items, total }, files, link_base })
 }
 
-/// Failed rows that can be read wait again, under new names: the old ones may be in the trash.
+/// Failed rows that can be read wait again; in a document, all that can be read.
 fn retry(transaction: &Transaction<'_>, seq: i64, now: Moment) -> rusqlite::Result<u64> {
     let extension: String =
         transaction.query_row("SELECT extension FROM batches WHERE seq = ?1", [seq], |row| row.get(0))?;
@@ -383,19 +455,20 @@ fn retry(transaction: &Transaction<'_>, seq: i64, now: Moment) -> rusqlite::Resu
         let rows = statement.query_map([seq], |row| Ok((row.get::<_, i64>(0)?, rows::job_id(row, 1)?)))?;
         rows.collect::<rusqlite::Result<_>>()?
     };
+    if failed.is_empty() {
+        return Ok(0);
+    }
+    if let Some(waiting) = documents::retry(transaction, seq, &extension, now)? {
+        return Ok(waiting);
+    }
     for (job, id) in &failed {
-        let sql = "UPDATE jobs SET status = 'scheduled', error = '', attempts = 0, not_before = 0, progress = 0,
-                   completed_at = NULL, updated_at = ?2, file = ?3 WHERE seq = ?1";
-        let values = params![job, now.micros(), new_file(id, &extension)?];
-        transaction.prepare_cached(sql)?.execute(values)?;
+        rows::wait_again(transaction, *job, &new_file(id, &extension)?, now)?;
         let sql = "UPDATE items SET warnings = '[]', timings = '{}', problems = '[]' WHERE job = ?1";
         transaction.prepare_cached(sql)?.execute([job])?;
     }
-    if !failed.is_empty() {
-        let sql = "UPDATE batches SET failed = failed - ?2, started_at = iif(completed_at IS NULL, started_at, NULL),
-                   completed_at = NULL, expires_at = NULL WHERE seq = ?1";
-        transaction.execute(sql, params![seq, failed.len()])?;
-    }
+    let sql = "UPDATE batches SET failed = failed - ?2, started_at = iif(completed_at IS NULL, started_at, NULL),
+               completed_at = NULL, expires_at = NULL WHERE seq = ?1";
+    transaction.execute(sql, params![seq, failed.len()])?;
     Ok(failed.len() as u64)
 }
 

@@ -9,6 +9,7 @@
 //! what a restart can find out again (who had taken what, how far it was) is only safe from the death of the process.
 
 mod batches;
+mod documents;
 mod items;
 mod jobs;
 mod outbox;

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Sqlite, items, log_line, rows};
+use super::{Sqlite, documents, items, log_line, rows};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, Report, StoreError, Taken, Ticket, Work};
 
@@ -84,7 +84,7 @@ fn held(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<Opti
 struct Candidate {
     /// Work of its owner that is under way.
     under_way: u64,
-    /// Rows come after single jobs.
+    /// Rows, and documents of them, come after single jobs.
     is_row: bool,
     /// Of a row, when one of its batch was last begun: batches take turns.
     turn: i64,
@@ -159,15 +159,21 @@ fn begin(transaction: &Transaction<'_>, seq: i64, attempt: u32, now: Moment) -> 
     }
     transaction
         .prepare_cached(
-            "SELECT jobs.id, inputs.body, jobs.file, jobs.link_base, jobs.created_at, jobs.row, batches.id
-             FROM jobs JOIN inputs ON inputs.job = jobs.seq LEFT JOIN batches ON batches.seq = jobs.batch
+            "SELECT jobs.id, inputs.body, jobs.file, jobs.link_base, jobs.created_at, jobs.row, batches.id, batches.rows
+             FROM jobs LEFT JOIN inputs ON inputs.job = jobs.seq LEFT JOIN batches ON batches.seq = jobs.batch
              WHERE jobs.seq = ?1",
         )?
         .query_row([seq], |row| {
-            let body = row.get::<_, Vec<u8>>(1)?.into();
-            let work = match batch {
-                Some(_) => Work::Row { batch: items::batch_id(row, 6)?, row: row.get(5)?, values: body },
-                None => Work::Job(body),
+            let body = || row.get::<_, Vec<u8>>(1).map(Into::into);
+            let work = match (batch, row.get(5)?) {
+                (Some(_), Some(documents::ROW)) => {
+                    Work::Document { batch: items::batch_id(row, 6)?, rows: row.get(7)? }
+                }
+                (Some(_), Some(number)) => {
+                    Work::Row { batch: items::batch_id(row, 6)?, row: number, values: body()? }
+                }
+                (None, _) => Work::Job(body()?),
+                (Some(_), None) => return Err(rows::unreadable(5)),
             };
             Ok(Taken {
                 ticket: Ticket { id: rows::job_id(row, 0)?, attempt },

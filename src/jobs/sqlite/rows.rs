@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{Row, Transaction, params};
 
-use super::items;
+use super::{documents, items};
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::names::{DONE, ERROR, PROGRESS, receiver};
@@ -48,7 +48,7 @@ pub(super) fn unreadable(column: usize) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "not a value that this program writes".into())
 }
 
-/// Ends job `seq`, be it a row of a batch or not: its input is dropped (that of a row stays while it may be tried again), its
+/// Ends job `seq`, be it a row of a batch, a document of rows or neither: its input is dropped (that of a row stays while it may be tried again), its
 /// receiver is to be told, its expiry begins (that of a row with its batch's). A result that an attempt may have left goes to
 /// the trash unless the job is done.
 pub(super) fn end(
@@ -64,11 +64,11 @@ pub(super) fn end(
         Outcome::Error(error) => (Status::Error, None, None, &**error),
     };
     let progress = if status == Status::Done { Some(100.0) } else { None };
-    let batch: Option<i64> = transaction
+    let (batch, row): (Option<i64>, Option<u64>) = transaction
         .prepare_cached(
             "UPDATE jobs SET status = ?2, output = ?3, error = ?4, logs = logs || iif(batch IS NULL, ?5, ''),
              completed_at = ?6, updated_at = ?6, expires_at = iif(batch IS NULL, ?7, NULL),
-             progress = coalesce(?8, progress), fingerprint = ?9 WHERE seq = ?1 RETURNING batch",
+             progress = coalesce(?8, progress), fingerprint = ?9 WHERE seq = ?1 RETURNING batch, row",
         )?
         .query_row(
             params![
@@ -82,7 +82,7 @@ pub(super) fn end(
                 progress,
                 fingerprint
             ],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
     if status == Status::Error {
         throw_away(transaction, "seq = ?1", seq, now)?;
@@ -91,9 +91,21 @@ pub(super) fn end(
         transaction.prepare_cached("DELETE FROM inputs WHERE job = ?1")?.execute([seq])?;
     }
     match batch {
+        Some(batch) if row == Some(documents::ROW) => {
+            documents::end(transaction, batch, seq, outcome, report, lifetime, now)
+        }
         Some(batch) => items::end(transaction, batch, seq, outcome, report, lifetime, now),
         None => announce(transaction, seq, now),
     }
+}
+
+/// Job `seq` of a batch, which has ended, waits as if it had never been begun. `file`: another name for its result, since
+/// the old one may be in the trash.
+pub(super) fn wait_again(transaction: &Transaction<'_>, seq: i64, file: &str, now: Moment) -> rusqlite::Result<()> {
+    let sql =
+        "UPDATE jobs SET status = 'scheduled', output = NULL, error = '', attempts = 0, not_before = 0, progress = 0,
+               completed_at = NULL, updated_at = ?2, file = ?3 WHERE seq = ?1";
+    transaction.prepare_cached(sql)?.execute(params![seq, now.micros(), file]).map(drop)
 }
 
 /// Remembers that the result of the one job for which `condition` holds, with ?1 = `seq`, is to be removed from `after` on.

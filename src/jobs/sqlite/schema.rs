@@ -6,7 +6,7 @@ use super::{WAL_BYTES, told};
 use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as it is.
-const STEPS: [&str; 4] = [JOBS, BATCHES, FINGERPRINTS, DELIVERIES];
+const STEPS: [&str; 5] = [JOBS, BATCHES, FINGERPRINTS, DELIVERIES, DOCUMENTS];
 
 /// What a file written by this program has.
 pub(super) const VERSION: usize = STEPS.len();
@@ -164,6 +164,21 @@ const DELIVERIES: &str = "
 UPDATE deliveries SET batch = (SELECT jobs.batch FROM jobs WHERE jobs.seq = deliveries.job)
     WHERE job IN (SELECT seq FROM jobs WHERE batch IS NOT NULL);
 CREATE INDEX deliveries_by_status ON deliveries (batch, status, seq, job) WHERE batch IS NOT NULL;
+";
+
+/// Documents of all rows of a batch, each a job of that batch with the row 0; and where the pages of rows are in them.
+const DOCUMENTS: &str = "
+CREATE TABLE documents (
+    batch INTEGER PRIMARY KEY REFERENCES batches (seq) ON DELETE CASCADE,
+    job INTEGER NOT NULL UNIQUE REFERENCES jobs (seq) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    bytes INTEGER,
+    sha256 BLOB,
+    pages INTEGER,
+    fingerprint TEXT
+) STRICT;
+ALTER TABLE items ADD COLUMN first_page INTEGER;
+ALTER TABLE items ADD COLUMN page_count INTEGER;
 ";
 
 /// Makes the tables in a new file, and those that an older one does not have.

@@ -1,6 +1,7 @@
 //! The traits on a real file: what is promised to callers, workers and senders.
 
 mod batches;
+mod documents;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;

@@ -3,13 +3,16 @@
 //! A batch is one design and many rows. Each row is an item: a job of its own for the queue, with a ticket, attempts and a
 //! file, that [`super::JobStore`] does not know. What is the same for all rows, the template, is kept once, and so is every
 //! asset that a row was made of (pins).
+//!
+//! Or all rows go into one document. That is then the one job for the queue, with ticket, attempts and file; its rows are
+//! items without either, which end together with it.
 
 use bytes::Bytes;
 
 use super::{Answer, Idempotency, Owner};
 use crate::jobs::batch::{Batch, BatchId, BatchListing, ItemListing};
 use crate::jobs::job::Status;
-use crate::report::Problem;
+use crate::report::{Problem, Warning};
 
 /// A batch that is not yet one.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct NewBatch {
     pub template: Template,
     /// At least one, in order; row 1 is the first.
     pub rows: Vec<NewRow>,
+    /// What the one document of all rows is called, with an ending. `None`: each row becomes a file of its own.
+    pub document: Option<String>,
     /// Name of the files' format: `png`, …
     pub format: &'static str,
     /// Ending of the files' names.
@@ -46,13 +51,15 @@ pub struct Template {
 /// One row that is not yet an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRow {
-    /// Its file's name in the archive, with an ending; unique in its batch, safe as the name of a file.
+    /// Its file's name in the archive, with an ending; unique in its batch, safe as the name of a file. Where all rows go into
+    /// one document, that one's.
     pub name: String,
     /// What it fills in, as JSON.
     pub values: Result<Bytes, BadRow>,
 }
 
-/// A row that cannot be read: an item that has ended in `error` from the beginning, which no retry begins again.
+/// What is wrong with a row. One that cannot be read is an item that has ended in `error` from the beginning, which no retry
+/// begins again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BadRow {
     /// In one sentence.
@@ -101,12 +108,46 @@ pub struct Pin {
     pub sha256: [u8; 32],
 }
 
+/// A row as a document takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// From 1.
+    pub row: u64,
+    /// As [`NewRow`] had them; an error when that could not be read.
+    pub values: Result<Bytes, BadRow>,
+}
+
+/// What became of one row of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowEnd {
+    /// From 1.
+    pub row: u64,
+    /// Its pages, or why there are none.
+    pub end: Result<RowPages, BadRow>,
+}
+
+/// The pages of one row in its document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowPages {
+    /// Where they begin, from 1.
+    pub first_page: u64,
+    /// How many there are; at least one.
+    pub page_count: u64,
+    /// What was drawn otherwise than written; bounded by whoever made the list.
+    pub warnings: Vec<Warning>,
+    /// Stages and their ms.
+    pub timings: Vec<(&'static str, f64)>,
+}
+
 /// Accepting batches and telling about them, for the server; what their rows share, for workers.
 ///
 /// What a batch costs the others. The queue hands out work of the owner with the fewest under way; of that owner's, single jobs
 /// before rows, and rows of its batches in turn (of the batch that has waited longest since one of its rows was begun, the
 /// lowest row that is due). So a batch of any size never holds up another owner nor a single picture for longer than the
-/// row that is being rendered.
+/// row that is being rendered. A document is to the queue one such row.
+///
+/// Of a batch that becomes one document, rows are `scheduled` until it is begun, `progress` while it is made, and end with it
+/// ([`super::Queue::finish`]). A batch none of whose rows can be read has none to make.
 ///
 /// When the last row ends, in the same step: `completed_at` and `expires_at` are set, and `batch.completed` is in the
 /// outbox. So it is told once for each time that a batch completes: once, and once more after each retry.
@@ -124,13 +165,17 @@ pub trait BatchStore: Send + Sync {
     /// batch.
     fn items<'a>(&'a self, owner: &'a Owner, id: &'a BatchId, which: ItemQuery) -> Answer<'a, Option<StoredItems>>;
     /// Rows that ended in `error` wait again, with no attempt counted; how many. Those whose values could not be read stay as
-    /// they are. `None` when there is no such batch.
+    /// they are. Where such rows are of a document, it is made anew, under another name, and all of its rows wait with them:
+    /// what it was goes into the trash. `None` when there is no such batch.
     fn retry_rows<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<u64>>;
     /// Forgets a batch with its rows, finished or not; rows under way are then nobody's. Names of files are kept for
     /// [`super::JobStore::trash`].
     fn remove_batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, bool>;
     /// For a worker that has one of its rows; `None` when the batch is gone.
     fn template<'a>(&'a self, id: &'a BatchId) -> Answer<'a, Option<Template>>;
+    /// Rows of a batch with a number above `after_row` (0: all), at most `limit`, in order: for a worker that makes a document
+    /// of them. `None` when the batch is gone.
+    fn row_values<'a>(&'a self, id: &'a BatchId, after_row: u64, limit: u64) -> Answer<'a, Option<Vec<StoredRow>>>;
     /// The digest under which `key` is pinned for this batch.
     fn pinned<'a>(&'a self, id: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
     /// Pins, unless the key has a pin already; what stands then, for everybody. The bytes are stored before this is called.
@@ -143,7 +188,8 @@ pub trait BatchStore: Send + Sync {
 pub struct StoredItems {
     /// `url` is absent in all of them.
     pub listing: ItemListing,
-    /// Of each item in `listing`, the name of its result: there is such a file when the item is done.
+    /// Of each item in `listing`, the name of its result: there is such a file when the item is done. Rows of a document all
+    /// have that one's.
     pub files: Vec<String>,
     /// What links start with.
     pub link_base: String,

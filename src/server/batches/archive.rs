@@ -113,15 +113,20 @@ impl Write for Written {
 async fn write(jobs: &Jobs, mut done: Reading, mut all: Reading, pieces: &Pieces) -> io::Result<()> {
     let written = Written::default();
     let mut zip = ZipWriter::new_stream(written.clone());
+    let mut before = None;
     while let Some(page) = done.next().await.map_err(io::Error::other)? {
-        for (item, file) in page.listing.items.iter().zip(&page.files) {
+        for (item, file) in page.listing.items.iter().zip(page.files) {
+            if before.as_ref() == Some(&file) {
+                continue; // all rows are in one document
+            }
             begin(&mut zip, &item.name, item.bytes.unwrap_or(0))?;
-            let found = jobs.results().get(Area::Jobs, file).await.map_err(io::Error::other)?;
+            let found = jobs.results().get(Area::Jobs, &file).await.map_err(io::Error::other)?;
             let mut contents = found.into_stream();
             while let Some(piece) = contents.next().await {
                 zip.write_all(&piece?)?;
                 written.send(pieces).await?;
             }
+            before = Some(file);
         }
     }
     begin(&mut zip, MANIFEST, 0)?;

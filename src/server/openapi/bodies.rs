@@ -94,11 +94,14 @@ pub(in crate::server) struct BatchBody {
     rows_url: Option<String>,
     /// How rows as text or behind `rowsUrl` are written.
     rows_format: Option<RowsFormat>,
-    /// Names of files in the archive, without their ending: `{row}` and variables. Default: the row's number.
+    /// Names of files in the archive, without their ending: `{row}` and variables. Default: the row's number. Beside `merge`
+    /// the document's, without placeholders; default: `document`.
     file_name: Option<String>,
+    /// One document of all rows, instead of a file for each. Then `format` is `pdf` or absent.
+    merge: Option<Merge>,
     /// Is told when the last row has ended.
     webhook: Option<String>,
-    /// The webhook is also told of each row that ends.
+    /// The webhook is also told of each row that ends. Not beside `merge`.
     #[schema(default = false)]
     webhook_items: Option<bool>,
     #[serde(flatten)]
@@ -118,6 +121,14 @@ enum RowsBody {
 #[derive(Serialize, ToSchema)]
 #[serde(transparent)]
 struct RowBody(BTreeMap<String, VariableValue>);
+
+/// What all rows become together.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes JSON")]
+enum Merge {
+    Pdf,
+}
 
 /// How rows are written.
 #[derive(Serialize, ToSchema)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
+use crate::jobs::nats::document;
 use crate::jobs::nats::head::{Head, RATE_WINDOW, Tally};
 use crate::jobs::nats::record::Record;
 use crate::jobs::results::Area;
@@ -45,6 +46,9 @@ struct KnownHead {
     revision: u64,
     owner: Arc<str>,
     rows: u64,
+    bad: u64,
+    /// Its rows become one document, which is the only one with a record.
+    is_document: bool,
     created: i64,
     since: i64,
     expires: Option<i64>,
@@ -64,6 +68,9 @@ struct KnownRow {
     started: Option<i64>,
     completed: Option<i64>,
     to_retry: bool,
+    /// Of a document: how far it is, 0 to 100, and how many rows went into it.
+    percent: f64,
+    went_in: Option<u64>,
     telling: bool,
     needs: Vec<(Area, String)>,
 }
@@ -101,8 +108,24 @@ impl KnownBatch {
         *count = if add { *count + 1 } else { count.saturating_sub(1) };
     }
 
+    /// Rows that are under way, done, and failed.
+    fn counts(&self) -> (u64, u64, u64) {
+        let Some(head) = self.head.as_ref().filter(|head| head.is_document) else {
+            return (self.progress, self.done, self.error);
+        };
+        match self.rows.get(&document::ROW).map(|it| (it.status, it.went_in)) {
+            None | Some((Status::Scheduled, _)) => (0, 0, head.bad),
+            Some((Status::Progress, _)) => (head.rows.saturating_sub(head.bad), 0, head.bad),
+            Some((Status::Done | Status::Error, went_in)) => {
+                let done = went_in.unwrap_or(0);
+                (0, done, head.rows.saturating_sub(done))
+            }
+        }
+    }
+
     fn unfinished(&self) -> u64 {
-        self.head.as_ref().map_or(0, |head| head.rows.saturating_sub(self.done + self.error))
+        let (_, done, error) = self.counts();
+        self.head.as_ref().map_or(0, |head| head.rows.saturating_sub(done + error))
     }
 }
 
@@ -115,7 +138,9 @@ impl Batches {
             return false;
         }
         let unfinished = !record.status.is_end();
-        let stored = record.body.iter().filter(|_| unfinished).flat_map(|body| body.stored());
+        let values = record.body.iter().filter(|_| unfinished);
+        let ended = part.ended.as_ref();
+        let stored = values.chain(ended.map(|it| &it.ends)).flat_map(|body| body.stored());
         let row = KnownRow {
             id: id.clone(),
             revision,
@@ -124,6 +149,8 @@ impl Batches {
             started: record.started,
             completed: record.completed,
             to_retry: record.is_to_retry(i64::MAX),
+            percent: record.progress,
+            went_in: ended.map(|it| it.done),
             telling: record.pending().is_some(),
             needs: stored.map(|(area, name)| (area, name.to_owned())).collect(),
         };
@@ -156,6 +183,8 @@ impl Batches {
             revision,
             owner,
             rows: head.rows,
+            bad: head.bad,
+            is_document: head.document.is_some(),
             created: head.created,
             since: head.since,
             expires: head.expires,
@@ -207,7 +236,7 @@ impl Batches {
         Some(Care {
             revision: head.revision,
             room,
-            over: known.done + known.error == head.rows,
+            over: known.unfinished() == 0,
             retrying: head.retrying.map(Moment::from_micros),
         })
     }
@@ -223,7 +252,11 @@ impl Batches {
             let row = known.rows.get(number)?;
             Some(SeenRow { number: *number, id: Some(row.id.clone()) })
         });
-        let missing = (known.fed + 1..=rows).filter(|number| !known.rows.contains_key(number));
+        let numbers = match known.head.as_ref().is_some_and(|head| head.is_document) {
+            true => document::ROW..=document::ROW,
+            false => known.fed + 1..=rows,
+        };
+        let missing = numbers.filter(|number| !known.rows.contains_key(number));
         let missing = missing.map(|number| SeenRow { number, id: None });
         unsent.chain(missing).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
     }
@@ -257,9 +290,21 @@ impl Batches {
         let started = known.rows.values().filter_map(|row| row.started).filter(|it| *it >= since).min();
         let recently = now.micros() - RATE_WINDOW.as_micros() as i64;
         let from = started.unwrap_or(since).max(recently);
-        let lately = known.rows.values().filter(|row| row.completed.is_some_and(|it| it >= from)).count();
-        let (progress, done, error) = (known.progress, known.done, known.error);
-        Tally { progress, done, error, started, lately: lately as u64 }
+        let (progress, done, error) = known.counts();
+        let seconds = |from: i64| now.since(Moment::from_micros(from)).as_secs_f64();
+        let of_document = known.rows.get(&document::ROW).filter(|it| it.status == Status::Progress);
+        let (ended, over, left) = match of_document {
+            Some(document) => {
+                let went_in = progress as f64 * document.percent / 100.0;
+                (went_in, document.started.map(seconds), progress as f64 - went_in)
+            }
+            None => {
+                let lately = known.rows.values().filter(|row| row.completed.is_some_and(|it| it >= from)).count();
+                (lately as f64, started.map(|_| seconds(from)), known.unfinished() as f64)
+            }
+        };
+        let rate = over.filter(|it| *it > 0.0).map(|seconds| ended / seconds).filter(|it| *it > 0.0);
+        Tally { progress, done, error, started, rate, left }
     }
 
     /// Newest first: ids of a page, and how many there are.

@@ -9,22 +9,23 @@ use crate::jobs::store::{
 use crate::report::Problem;
 
 const EVERY: DeliveryQuery = DeliveryQuery { status: None, offset: 0, limit: 100 };
-const ALL: ItemQuery = ItemQuery { status: None, after_row: 0, offset: 0, limit: 100 };
+pub(super) const ALL: ItemQuery = ItemQuery { status: None, after_row: 0, offset: 0, limit: 100 };
 
 fn row(number: u64) -> NewRow {
     NewRow { name: format!("{number}.png"), values: Ok(format!("{{\"variables\":{{\"n\":{number}}}}}").into()) }
 }
 
-fn bad_row() -> NewRow {
+pub(super) fn bad_row() -> NewRow {
     let problems = vec![Problem { path: "a".into(), message: "is broken".into() }];
     NewRow { name: "bad.png".into(), values: Err(BadRow { error: "row 1: a: is broken".into(), problems }) }
 }
 
-fn new_batch(owner: &str, rows: u64) -> NewBatch {
+pub(super) fn new_batch(owner: &str, rows: u64) -> NewBatch {
     NewBatch {
         owner: owner.into(),
         template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
         rows: (1..=rows).map(row).collect(),
+        document: None,
         format: "png",
         extension: "png",
         webhook: None,
@@ -39,18 +40,18 @@ fn failed() -> Outcome {
 }
 
 impl Bench {
-    async fn accept_batch(&self, batch: NewBatch) -> Batch {
+    pub(super) async fn accept_batch(&self, batch: NewBatch) -> Batch {
         match self.store.accept_batch(batch).await.expect("a store") {
             AcceptedBatch::New(batch) => batch,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn batch(&self, id: &BatchId) -> Batch {
+    pub(super) async fn batch(&self, id: &BatchId) -> Batch {
         self.store.batch(&owner(""), id).await.expect("a store").expect("a batch")
     }
 
-    async fn items(&self, id: &BatchId, which: ItemQuery) -> StoredItems {
+    pub(super) async fn items(&self, id: &BatchId, which: ItemQuery) -> StoredItems {
         self.store.items(&owner(""), id, which).await.expect("a store").expect("a batch")
     }
 
@@ -63,7 +64,7 @@ impl Bench {
     }
 
     /// Events in the outbox, and what they carry.
-    async fn told(&self) -> Vec<(&'static str, serde_json::Value)> {
+    pub(super) async fn told(&self) -> Vec<(&'static str, serde_json::Value)> {
         let due = self.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         due.into_iter().map(|it| (it.event, serde_json::from_str(&it.body).expect("JSON"))).collect()
     }
@@ -72,7 +73,7 @@ impl Bench {
 fn number(taken: &Taken) -> u64 {
     match &taken.work {
         Work::Row { row, .. } => *row,
-        Work::Job(_) => panic!("a job"),
+        Work::Job(_) | Work::Document { .. } => panic!("no row"),
     }
 }
 
@@ -156,7 +157,7 @@ async fn batch_holds_up_neither_others_nor_single_jobs() {
             Work::Row { batch, .. } if *batch == large => "large",
             Work::Row { batch, .. } if *batch == small => "small",
             Work::Row { batch, .. } if *batch == others => "others",
-            Work::Row { .. } => panic!("another"),
+            Work::Row { .. } | Work::Document { .. } => panic!("another"),
         });
         bench.pass(Duration::from_millis(1));
         bench.finish(&taken, done()).await;

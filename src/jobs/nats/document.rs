@@ -1,0 +1,201 @@
+//! The one document of all rows of a batch: the row number 0 of its batch, the only one with a record and a message. What became
+//! of the others is written down when it ends, and kept in the bucket in one piece.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::bodies::BodyRef;
+use super::list::{Listed, RowList};
+use super::record::Record;
+use super::row::{RowPart, fitting_problems, fitting_warnings, timings_of};
+use crate::jobs::batch::{Document, Item};
+use crate::jobs::job::{JobId, Status};
+use crate::jobs::store::{BadRow, RowEnd, RowPages};
+use crate::report::Warning;
+
+/// Its number among the rows of its batch, which begin with 1.
+pub(super) const ROW: u64 = 0;
+
+/// Why a row has no pages in a document that is there. No worker of ours says so little.
+const UNTOLD: &str = "the document was made without this row";
+
+/// How a document ended for its rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// Rows with pages in it.
+    pub(super) done: u64,
+    /// Pages of all.
+    pages: u64,
+    /// What became of each row that could be read.
+    pub(super) ends: BodyRef,
+}
+
+/// A document that is there, as the head of its batch has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Made {
+    name: String,
+    url: String,
+    bytes: u64,
+    sha256: String,
+    pages: u64,
+    fingerprint: String,
+    file: String,
+}
+
+impl Made {
+    /// As callers see it.
+    pub(super) fn document(&self, link_base: &str) -> Document {
+        let Self { name, url, bytes, sha256, pages, fingerprint, file } = self.clone();
+        Document { name, url, bytes, sha256, pages, fingerprint, file, link_base: link_base.to_owned() }
+    }
+}
+
+/// A line of what became of rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct EndedRow {
+    row: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bad: Option<BadRow>,
+    #[serde(default)]
+    first_page: u64,
+    #[serde(default)]
+    page_count: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    timings: BTreeMap<String, f64>,
+}
+
+/// What became of the rows of a document that could be read.
+pub(super) struct RowEnds {
+    rows: BTreeMap<u64, EndedRow>,
+    size: usize,
+}
+
+impl RowEnds {
+    /// As they are kept.
+    pub(super) fn write(rows: &[RowEnd]) -> Bytes {
+        let mut text = Vec::new();
+        for RowEnd { row, end } in rows {
+            let nothing = EndedRow {
+                row: *row,
+                bad: None,
+                first_page: 0,
+                page_count: 0,
+                warnings: Vec::new(),
+                timings: BTreeMap::new(),
+            };
+            let line = match end {
+                Ok(RowPages { first_page, page_count, warnings, timings }) => EndedRow {
+                    first_page: *first_page,
+                    page_count: *page_count,
+                    warnings: fitting_warnings(warnings.clone()),
+                    timings: timings_of(timings),
+                    ..nothing
+                },
+                Err(BadRow { error, problems }) => {
+                    let bad = BadRow { error: error.clone(), problems: fitting_problems(problems.clone()) };
+                    EndedRow { bad: Some(bad), ..nothing }
+                }
+            };
+            text.extend(serde_json::to_vec(&line).expect("texts and numbers are JSON"));
+            text.push(b'\n');
+        }
+        text.into()
+    }
+
+    /// `None` when it makes no sense.
+    pub(super) fn read(text: &[u8]) -> Option<Self> {
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let rows = lines.map(|line| serde_json::from_slice::<EndedRow>(line).map(|row| (row.row, row)));
+        Some(Self { rows: rows.collect::<Result<_, _>>().ok()?, size: text.len() })
+    }
+
+    /// What it occupies, about, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.size * 2
+    }
+}
+
+impl Ended {
+    pub(super) fn new(rows: &[RowEnd], is_done: bool, ends: BodyRef) -> Self {
+        let pages = || rows.iter().filter(|_| is_done).filter_map(|it| it.end.as_ref().ok());
+        Self { done: pages().count() as u64, pages: pages().map(|it| it.page_count).sum(), ends }
+    }
+}
+
+impl Record {
+    pub(super) fn is_document(&self) -> bool {
+        self.row.as_ref().is_some_and(|row| row.number == ROW)
+    }
+
+    /// The document, once done.
+    pub(super) fn made(&self) -> Option<Made> {
+        let row = self.row.as_ref()?;
+        Some(Made {
+            name: row.name.clone(),
+            url: self.output.clone()?,
+            bytes: row.bytes?,
+            sha256: row.sha256.clone()?,
+            pages: row.ended.as_ref()?.pages,
+            fingerprint: self.fingerprint.clone().unwrap_or_default(),
+            file: self.file.clone()?,
+        })
+    }
+}
+
+/// All rows of a batch that becomes a document. `document`: its record, if it has one; `ends`: if that has ended and told.
+pub(super) fn items(
+    list: &RowList,
+    rows: u64,
+    document: Option<&Record>,
+    ends: Option<&RowEnds>,
+) -> impl Iterator<Item = Option<Item>> {
+    (1..=rows).map(move |number| Some(item(list.row(number)?, number, document, ends)?))
+}
+
+fn item(sent: Listed, number: u64, document: Option<&Record>, ends: Option<&RowEnds>) -> Option<Item> {
+    let part: Option<&RowPart> = document.and_then(|it| it.row.as_ref());
+    let blank = Item {
+        row: number,
+        id: JobId::parse(&sent.id)?,
+        name: sent.name,
+        status: document.map_or(Status::Scheduled, |it| it.status),
+        url: None,
+        bytes: None,
+        sha256: None,
+        fingerprint: None,
+        first_page: None,
+        page_count: None,
+        warnings: Vec::new(),
+        timings: BTreeMap::new(),
+        error: String::new(),
+        problems: Vec::new(),
+    };
+    let failed = |BadRow { error, problems }| Item { status: Status::Error, error, problems, ..blank.clone() };
+    if let Some(bad) = sent.bad {
+        return Some(failed(bad));
+    }
+    let end = ends.and_then(|ends| ends.rows.get(&number));
+    Some(match (blank.status, end) {
+        (Status::Scheduled | Status::Progress, _) => blank,
+        (_, Some(EndedRow { bad: Some(bad), .. })) => failed(bad.clone()),
+        (Status::Done, Some(row)) => Item {
+            bytes: part.and_then(|it| it.bytes),
+            sha256: part.and_then(|it| it.sha256.clone()),
+            fingerprint: document.and_then(|it| it.fingerprint.clone()),
+            first_page: Some(row.first_page),
+            page_count: Some(row.page_count),
+            warnings: row.warnings.clone(),
+            timings: row.timings.clone(),
+            ..blank
+        },
+        (Status::Done, None) => failed(BadRow { error: UNTOLD.to_owned(), problems: Vec::new() }),
+        (Status::Error, _) => {
+            let error = document.map(|it| it.error.clone()).unwrap_or_default();
+            failed(BadRow { error, problems: Vec::new() })
+        }
+    })
+}

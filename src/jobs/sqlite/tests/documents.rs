@@ -1,0 +1,226 @@
+//! Batches that become one document.
+
+use super::batches::{ALL, bad_row, new_batch};
+use super::*;
+use crate::jobs::batch::{BatchId, Document, RowCounts};
+use crate::jobs::store::{BadRow, BatchStore, ItemQuery, NewBatch, RowEnd, RowPages, StoredRow};
+
+/// Rows that can be read, and where `bad` says so one after them that cannot.
+fn merged(rows: u64, bad: bool) -> NewBatch {
+    let batch = new_batch("", rows);
+    let rows = batch.rows.into_iter().chain(bad.then(bad_row)).collect();
+    let webhook = Some("http://hook.test/".to_owned());
+    NewBatch { rows, document: Some("all.pdf".into()), format: "pdf", extension: "pdf", webhook, ..batch }
+}
+
+fn pages(row: u64, first_page: u64) -> RowEnd {
+    let timings = vec![("paint", 1.5)];
+    RowEnd { row, end: Ok(RowPages { first_page, page_count: 2, warnings: Vec::new(), timings }) }
+}
+
+fn no_picture(row: u64) -> RowEnd {
+    RowEnd { row, end: Err(BadRow { error: "no picture".into(), problems: Vec::new() }) }
+}
+
+impl Bench {
+    async fn end(&self, taken: &Taken, outcome: Outcome, rows: Vec<RowEnd>) {
+        let report = Report { rows, ..Report::default() };
+        assert!(self.store.finish(&taken.ticket, outcome, report).await.expect("a store"));
+    }
+
+    async fn statuses(&self, id: &BatchId) -> Vec<(u64, Status, String)> {
+        let items = self.items(id, ALL).await.listing.items;
+        items.into_iter().map(|it| (it.row, it.status, it.error)).collect()
+    }
+
+    async fn of_status(&self, id: &BatchId, status: Status) -> u64 {
+        self.items(id, ItemQuery { status: Some(status), ..ALL }).await.listing.total
+    }
+}
+
+#[tokio::test]
+async fn document_is_one_job_and_its_rows_end_with_it() {
+    let bench = bench();
+    let fresh = bench.accept_batch(merged(3, true)).await;
+    assert_eq!(fresh.counts, RowCounts { scheduled: 3, error: 1, ..RowCounts::default() });
+    assert_eq!((fresh.status, &fresh.document), (Status::Scheduled, &None));
+    let taken = bench.take().await;
+    assert_eq!(taken.work, Work::Document { batch: fresh.id.clone(), rows: 4 });
+    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))), "rows are not handed out");
+    let begun = bench.batch(&fresh.id).await;
+    assert_eq!((begun.status, begun.rate), (Status::Progress, None));
+    assert_eq!(begun.counts, RowCounts { progress: 3, error: 1, ..RowCounts::default() });
+    assert_eq!(bench.of_status(&fresh.id, Status::Progress).await, 3);
+    assert_eq!(bench.of_status(&fresh.id, Status::Scheduled).await, 0);
+    assert_eq!(bench.statuses(&fresh.id).await[0].1, Status::Progress);
+    let counts = bench.store.counts().await.expect("a store");
+    assert_eq!((counts.rows_progress, counts.rows_scheduled, counts.progress), (1, 2, 0));
+
+    bench.pass(Duration::from_secs(4));
+    bench.store.progress(&taken.ticket, 25.0).await.expect("a store");
+    let half = bench.batch(&fresh.id).await;
+    assert_eq!((half.rate, half.time_left), (Some(0.25), Some(12.0)), "one of four rows in 4 s");
+
+    bench.end(&taken, done(), vec![pages(1, 1), no_picture(2), pages(3, 3)]).await;
+    let whole = bench.batch(&fresh.id).await;
+    assert_eq!((whole.status, whole.rate), (Status::Done, None));
+    assert_eq!(whole.counts, RowCounts { done: 2, error: 2, ..RowCounts::default() });
+    let document = Document {
+        name: "all.pdf".into(),
+        url: "http://here/files/a.png".into(),
+        bytes: 3,
+        sha256: "07".repeat(32),
+        pages: 4,
+        fingerprint: "f1".into(),
+        file: taken.file.clone(),
+        link_base: "http://here".into(),
+    };
+    assert_eq!(whole.document, Some(document));
+    let told = bench.told().await;
+    assert_eq!((told.len(), told[0].0), (1, "batch.completed"));
+    assert_eq!(told[0].1, serde_json::to_value(&whole).expect("JSON"));
+    assert_eq!(told[0].1["document"].as_object().map(|it| it.len()), Some(6), "names inside the service are not told");
+
+    let found = bench.items(&fresh.id, ALL).await;
+    let places: Vec<_> = found.listing.items.iter().map(|it| (it.first_page, it.page_count, it.bytes)).collect();
+    assert_eq!(
+        places,
+        [(Some(1), Some(2), Some(3)), (None, None, None), (Some(3), Some(2), Some(3)), (None, None, None)]
+    );
+    assert_eq!([&found.files[0], &found.files[2]], [&taken.file, &taken.file]);
+    assert_eq!(found.listing.items[0].timings["paint"], 1.5);
+    let errors: Vec<_> = bench.statuses(&fresh.id).await.into_iter().map(|it| it.2).collect();
+    assert_eq!(errors, ["", "no picture", "", "row 1: a: is broken"]);
+    assert!(bench.store.expiry(&taken.ticket.id, &taken.file).await.expect("a store").is_some());
+}
+
+#[tokio::test]
+async fn document_that_fails_takes_its_rows_along() {
+    let bench = bench();
+    let id = bench.accept_batch(merged(3, true)).await.id;
+    let taken = bench.take().await;
+    bench.end(&taken, Outcome::Error("no ink".into()), vec![pages(1, 1), no_picture(2)]).await;
+    let errors: Vec<_> = bench.statuses(&id).await.into_iter().map(|it| it.2).collect();
+    assert_eq!(errors, ["no ink", "no picture", "no ink", "row 1: a: is broken"]);
+    let whole = bench.batch(&id).await;
+    assert_eq!((whole.status, whole.counts.error, whole.document), (Status::Done, 4, None));
+    assert_eq!(bench.store.trash(9).await.expect("a store"), [taken.file]);
+}
+
+#[tokio::test]
+async fn document_of_no_readable_row_is_none() {
+    let bench = bench();
+    let whole = bench.accept_batch(merged(0, true)).await;
+    assert_eq!((whole.status, whole.counts.error, whole.document), (Status::Done, 1, None));
+    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))));
+    assert_eq!(bench.store.retry_rows(&owner(""), &whole.id).await.expect("a store"), Some(0));
+}
+
+#[tokio::test]
+async fn document_is_made_anew_of_all_rows() {
+    let bench = bench();
+    let id = bench.accept_batch(merged(2, true)).await.id;
+    let first = bench.take().await;
+    bench.end(&first, done(), vec![pages(1, 1), no_picture(2)]).await;
+    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(2), "the good one waits too");
+    let waiting = bench.batch(&id).await;
+    assert_eq!((waiting.status, &waiting.document), (Status::Scheduled, &None));
+    assert_eq!(waiting.counts, RowCounts { scheduled: 2, error: 1, ..RowCounts::default() });
+    assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
+    let items = bench.items(&id, ALL).await.listing.items;
+    assert_eq!((items[0].first_page, items[0].bytes, &*items[1].error), (None, None, ""));
+    assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&first.file));
+
+    let again = bench.take().await;
+    assert_eq!((&again.ticket.id, again.ticket.attempt), (&first.ticket.id, 1));
+    assert_ne!(again.file, first.file);
+    let values = bench.store.row_values(&id, 0, 9).await.expect("a store").expect("a batch");
+    assert_eq!(values.len(), 3);
+    assert_eq!(values[0], StoredRow { row: 1, values: Ok("{\"variables\":{\"n\":1}}".into()) });
+    assert!(values[2].values.as_ref().is_err_and(|it| it.error.contains("is broken")));
+    assert_eq!(bench.store.row_values(&id, 1, 1).await.expect("a store").map(|it| it[0].row), Some(2));
+    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(0), "it is being made");
+    bench.end(&again, done(), vec![pages(1, 1), pages(2, 3)]).await;
+    let whole = bench.batch(&id).await;
+    assert_eq!((whole.counts.done, whole.document.map(|it| (it.pages, it.file))), (2, Some((4, again.file))));
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.told().await.len(), 2, "once for each time that it completes");
+}
+
+#[tokio::test]
+async fn document_survives_the_death_of_the_process_and_then_is_given_up() {
+    let mut bench = bench();
+    let id = bench.accept_batch(merged(2, false)).await.id;
+    for attempt in 1..=3 {
+        let taken = bench.take().await;
+        assert_eq!(taken.ticket.attempt, attempt);
+        bench.store.progress(&taken.ticket, 50.0).await.expect("a store");
+        bench.restart();
+        if attempt < 3 {
+            let waiting = bench.batch(&id).await;
+            assert_eq!((waiting.counts.scheduled, waiting.rate), (2, None));
+            let due = taken.created_at.plus(Duration::from_secs(10 * u64::from(attempt - 1) + u64::from(attempt)));
+            assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(Some(at))) if at == due));
+            bench.pass(Duration::from_secs(10));
+            assert!(matches!(bench.store.take(false).await, Ok(Next::Alone)));
+        }
+    }
+    let whole = bench.batch(&id).await;
+    assert_eq!((whole.status, whole.counts.error), (Status::Done, 2));
+    for (_, _, error) in bench.statuses(&id).await {
+        assert!(error.contains("TENTER_JOB_ATTEMPTS"), "{error}");
+    }
+    assert_eq!(bench.told().await.len(), 1);
+    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(2));
+    assert_eq!(bench.take().await.ticket.attempt, 1);
+}
+
+#[tokio::test]
+async fn document_takes_turns_as_a_row() {
+    let bench = bench();
+    let document = bench.accept_batch(merged(9, false)).await.id;
+    let rows = bench.accept_batch(new_batch("", 2)).await.id;
+    bench.accept(new_job("")).await;
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let taken = bench.take().await;
+        order.push(match taken.work {
+            Work::Job(_) => "job",
+            Work::Document { batch, .. } if batch == document => "document",
+            Work::Row { batch, .. } if batch == rows => "row",
+            other => panic!("{other:?}"),
+        });
+        bench.pass(Duration::from_millis(1));
+    }
+    assert_eq!(order, ["job", "document", "row", "row"]);
+}
+
+#[tokio::test]
+async fn removed_document_leaves_its_file_to_the_trash() {
+    let bench = bench();
+    let id = bench.accept_batch(merged(2, false)).await.id;
+    let taken = bench.take().await;
+    assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
+    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"));
+    assert_eq!(bench.store.row_values(&id, 0, 9).await.expect("a store"), None);
+    bench.pass(Duration::from_secs(200));
+    let mut trash = bench.store.trash(9).await.expect("a store");
+    let mut expected = [taken.file, format!("{id}.pins")];
+    trash.sort();
+    expected.sort();
+    assert_eq!(trash, expected);
+    assert_eq!(bench.store.counts().await.expect("a store"), Counts::default());
+}
+
+#[tokio::test]
+async fn document_expires_with_its_batch() {
+    let bench = bench();
+    let id = bench.accept_batch(merged(1, false)).await.id;
+    let taken = bench.take().await;
+    bench.end(&taken, done(), vec![pages(1, 1)]).await;
+    bench.pass(JobSettings::default().lifetime);
+    assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
+    assert!(bench.store.expiry(&taken.ticket.id, &taken.file).await.expect("a store").is_none());
+    assert_eq!(bench.store.expire().await.expect("a store"), 1);
+    assert!(bench.store.trash(9).await.expect("a store").contains(&taken.file));
+}
