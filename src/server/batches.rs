@@ -5,16 +5,17 @@ mod deliveries;
 mod manifest;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::log::RenderNotes;
+use super::own::{Mine, Own};
 use super::problem::{ErrorBody, Refusal};
 use super::renders::{Caller, PER_PAGE, REPLAYED, fresh, paging};
 use super::{App, body, openapi};
 use crate::jobs::{
-    AcceptedBatch, Batch, BatchCall, BatchId, BatchListing, BatchSubmission, ItemListing, ItemQuery, Owner, Status,
+    AcceptedBatch, Batch, BatchCall, BatchId, BatchListing, BatchSubmission, ItemListing, ItemQuery, Status,
 };
 use crate::rows::RowFormat;
 
@@ -88,12 +89,6 @@ fn members(uri: &Uri) -> Vec<(String, String)> {
     pairs.filter(|(name, _)| name != KEY).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
-/// Whose batches the caller may see, and which one it means.
-fn own(app: &App, uri: &Uri, headers: &HeaderMap, id: &str) -> Result<(Owner, BatchId), Refusal> {
-    let owner: Owner = app.keys.check(uri, headers)?.unwrap_or_default().into();
-    Ok((owner, BatchId::parse(id).ok_or(Refusal::NotFound)?))
-}
-
 /// GET /api/batches?page=1&per_page=100
 #[utoipa::path(
     get,
@@ -106,8 +101,7 @@ fn own(app: &App, uri: &Uri, headers: &HeaderMap, id: &str) -> Result<(Owner, Ba
     responses((status = 200, description = "Some of the key's batches", body = BatchListing), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    let owner: Owner = app.keys.check(&uri, &headers)?.unwrap_or_default().into();
+pub(super) async fn list(State(app): State<App>, Mine(owner): Mine, uri: Uri) -> Result<Response, Refusal> {
     let (offset, limit) = paging(&uri, PER_PAGE)?;
     let listing: BatchListing = app.jobs.batches(&owner, offset, limit).await?;
     Ok(fresh(Json(listing)))
@@ -122,13 +116,7 @@ pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -
     responses((status = 200, description = "The batch", body = Batch), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn show(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
+pub(super) async fn show(State(app): State<App>, Own { owner, id }: Own<BatchId>) -> Result<Response, Refusal> {
     let batch: Batch = app.jobs.batch(&owner, &id).await?.ok_or(Refusal::NotFound)?;
     Ok(fresh(Json(batch)))
 }
@@ -149,11 +137,9 @@ pub(super) async fn show(
 )]
 pub(super) async fn items(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Own { owner, id }: Own<BatchId>,
     uri: Uri,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
     let (offset, limit) = paging(&uri, PER_PAGE)?;
     let all = [Status::Scheduled, Status::Progress, Status::Done, Status::Error];
     let status = status(&uri, &all, Status::as_str, "scheduled, progress, done, error")?;
@@ -185,13 +171,7 @@ fn status<T: Copy>(
     responses((status = 200, description = "The batch, with those rows waiting again", body = Batch), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn retry(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
+pub(super) async fn retry(State(app): State<App>, Own { owner, id }: Own<BatchId>) -> Result<Response, Refusal> {
     app.jobs.retry_rows(&owner, &id).await?.ok_or(Refusal::NotFound)?;
     let batch: Batch = app.jobs.batch(&owner, &id).await?.ok_or(Refusal::NotFound)?;
     Ok(fresh(Json(batch)))
@@ -206,12 +186,6 @@ pub(super) async fn retry(
     responses((status = 204, description = "Gone, and its files; rows that waited are not begun"), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn remove(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<StatusCode, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
+pub(super) async fn remove(State(app): State<App>, Own { owner, id }: Own<BatchId>) -> Result<StatusCode, Refusal> {
     if app.jobs.remove_batch(&owner, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::NotFound) }
 }

@@ -15,6 +15,7 @@ mod listen;
 mod log;
 mod metrics;
 mod openapi;
+mod own;
 mod pages;
 mod patience;
 mod prefer;

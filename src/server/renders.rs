@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::log::RenderNotes;
+use super::own::{Mine, NamedDelivery, Own};
 use super::problem::{ErrorBody, Refusal};
 use super::{App, body, openapi, prefer, render};
 use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Owner, Submission};
@@ -109,12 +110,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     key.map(|it| Some(it.to_owned())).ok_or(Refusal::Header("idempotency-key", "1 to 255 printable ASCII characters"))
 }
 
-/// Whose jobs the caller may see, and which one it means.
-fn own(app: &App, uri: &Uri, headers: &HeaderMap, id: &str) -> Result<(Owner, JobId), Refusal> {
-    let owner: Owner = app.keys.check(uri, headers)?.unwrap_or_default().into();
-    Ok((owner, JobId::parse(id).ok_or(Refusal::NotFound)?))
-}
-
 /// GET /api/renders/{id}
 #[utoipa::path(
     get,
@@ -124,13 +119,7 @@ fn own(app: &App, uri: &Uri, headers: &HeaderMap, id: &str) -> Result<(Owner, Jo
     responses((status = 200, description = "The job", body = Job), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn show(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
+pub(super) async fn show(State(app): State<App>, Own { owner, id }: Own<JobId>) -> Result<Response, Refusal> {
     let job: Job = app.jobs.job(&owner, &id).await?.ok_or(Refusal::NotFound)?;
     Ok(fresh(Json(job)))
 }
@@ -152,8 +141,7 @@ pub(super) fn fresh(answer: impl IntoResponse) -> Response {
     responses((status = 200, description = "Some of the key's jobs", body = Listing), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    let owner: Owner = app.keys.check(&uri, &headers)?.unwrap_or_default().into();
+pub(super) async fn list(State(app): State<App>, Mine(owner): Mine, uri: Uri) -> Result<Response, Refusal> {
     let (offset, limit) = paging(&uri, PER_PAGE)?;
     let listing: Listing = app.jobs.list(&owner, offset, limit).await?;
     Ok(fresh(Json(listing)))
@@ -188,13 +176,7 @@ pub(super) fn paging(uri: &Uri, most: u64) -> Result<(u64, u64), Refusal> {
     responses((status = 204, description = "Gone, and its file"), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn remove(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<StatusCode, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
+pub(super) async fn remove(State(app): State<App>, Own { owner, id }: Own<JobId>) -> Result<StatusCode, Refusal> {
     if app.jobs.remove(&owner, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::NotFound) }
 }
 
@@ -213,13 +195,7 @@ struct Deliveries {
     responses((status = 200, description = "All deliveries", body = Deliveries), openapi::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn deliveries(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
+pub(super) async fn deliveries(State(app): State<App>, Own { owner, id }: Own<JobId>) -> Result<Response, Refusal> {
     let deliveries = app.jobs.deliveries(&owner, &id).await?.ok_or(Refusal::NotFound)?;
     Ok(fresh(Json(Deliveries { deliveries })))
 }
@@ -238,11 +214,9 @@ pub(super) async fn deliveries(
 )]
 pub(super) async fn retry(
     State(app): State<App>,
-    Path((id, delivery)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    Own { owner, id }: Own<JobId>,
+    Path(NamedDelivery { delivery }): Path<NamedDelivery>,
 ) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
     let begun = app.jobs.retry(&owner, &id, &delivery).await?.ok_or(Refusal::NotFound)?;
     Ok(fresh(Json(begun)))
 }

@@ -257,6 +257,14 @@ async fn batches_are_their_owners() {
         let status = service.call(request(method, &format!("{}?KEY=second", path(&batch, rest)))).await.status;
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
+    for id in ["nothing", "%FF", "abcabcabc"] {
+        let status = async |key: &str| service.get(&format!("/api/batches/{id}{key}")).await.status;
+        assert_eq!(
+            (status("?KEY=first").await, status("").await),
+            (StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED),
+            "{id}"
+        );
+    }
     assert_eq!(service.get("/api/batches?KEY=second").await.json(), json!({"batches": [], "total": 0}));
     let full = service.post("/api/batches?KEY=first", &body).await;
     assert_eq!((full.status, full.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "10"));

@@ -115,11 +115,11 @@ impl Renderer {
     async fn row(&self, item: Item) -> Ended {
         let row = match item {
             Ok(row) => row,
-            Err(broken) => return Ended::Failed(Record::from(&broken)),
+            Err(broken) => return Ended::Failed(Box::new(Record::from(&broken))),
         };
         match self.render(&row).await {
             Ok((rendered, timings)) => self.made(&row, rendered, timings),
-            Err(error) => Ended::Failed(failed(&row, &error)),
+            Err(error) => Ended::Failed(Box::new(failed(&row, &error))),
         }
     }
 
@@ -139,7 +139,7 @@ impl Renderer {
                     let RenderedPage { index, bytes, fingerprint, .. } = page;
                     files.push(MadeFile { name, page: index + 1, bytes, fingerprint });
                 }
-                Err(broken) => return Ended::Failed(Record::from(&broken)),
+                Err(broken) => return Ended::Failed(Box::new(Record::from(&broken))),
             }
         }
         Ended::Made(Made { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })

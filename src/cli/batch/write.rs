@@ -21,7 +21,7 @@ use crate::rows::{PageRecord, Record, RowStatus};
 #[derive(Debug)]
 pub(super) enum Ended {
     Made(Made),
-    Failed(Record),
+    Failed(Box<Record>),
 }
 
 /// A row's files, not yet written.
@@ -57,7 +57,7 @@ pub(super) fn run(
     while let Some(ended) = ended.blocking_recv() {
         let record = match ended {
             Ended::Made(made) => store(made)?,
-            Ended::Failed(record) => record,
+            Ended::Failed(record) => *record,
         };
         journal.note(&record, pins)?;
         match &record.error {

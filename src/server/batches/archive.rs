@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -17,8 +17,8 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
 use super::manifest::{Reading, lines_of};
-use super::own;
-use crate::jobs::{Area, Jobs, Status};
+use crate::jobs::{Area, BatchId, Jobs, Status};
+use crate::server::own::Own;
 use crate::server::problem::Refusal;
 use crate::server::{App, openapi};
 
@@ -43,11 +43,8 @@ const AHEAD: usize = 2;
 )]
 pub(in crate::server) async fn archive(
     State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    Own { owner, id }: Own<BatchId>,
 ) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
     let begin = |status| Reading::begin(app.jobs.clone(), owner.clone(), id.clone(), status);
     let (done, all) = (begin(Some(Status::Done)).await?, begin(None).await?);
     let (Some(done), Some(all)) = (done, all) else { return Err(Refusal::NotFound) };

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 
-use super::{own, status};
-use crate::jobs::{BatchDelivery, DeliveryListing, DeliveryQuery, DeliveryRecord};
+use super::status;
+use crate::jobs::{BatchDelivery, BatchId, DeliveryListing, DeliveryQuery, DeliveryRecord};
+use crate::server::own::{NamedDelivery, Own};
 use crate::server::problem::Refusal;
 use crate::server::renders::{PER_PAGE, fresh, paging};
 use crate::server::{App, openapi};
@@ -27,11 +28,9 @@ use crate::server::{App, openapi};
 )]
 pub(in crate::server) async fn deliveries(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Own { owner, id }: Own<BatchId>,
     uri: Uri,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
     let (offset, limit) = paging(&uri, PER_PAGE)?;
     let status = status(&uri, &DeliveryRecord::STATUSES, |it| it, "pending, delivered, failed, superseded")?;
     let query = DeliveryQuery { status, offset, limit };
@@ -53,11 +52,9 @@ pub(in crate::server) async fn deliveries(
 )]
 pub(in crate::server) async fn retry_delivery(
     State(app): State<App>,
-    Path((id, delivery)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    Own { owner, id }: Own<BatchId>,
+    Path(NamedDelivery { delivery }): Path<NamedDelivery>,
 ) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
     let begun: BatchDelivery = app.jobs.retry_of_batch(&owner, &id, &delivery).await?.ok_or(Refusal::NotFound)?;
     Ok(fresh(Json(begun)))
 }

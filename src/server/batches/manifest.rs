@@ -3,15 +3,15 @@
 use std::io;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 
-use super::own;
 use crate::jobs::{BatchId, FoundItems, ItemQuery, Jobs, Owner, Status, StoreError};
 use crate::rows::Record;
+use crate::server::own::Own;
 use crate::server::problem::Refusal;
 use crate::server::{App, openapi};
 
@@ -33,11 +33,8 @@ const ROWS: u64 = 500;
 )]
 pub(in crate::server) async fn manifest(
     State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    Own { owner, id }: Own<BatchId>,
 ) -> Result<Response, Refusal> {
-    let (owner, id) = own(&app, &uri, &headers, &id)?;
     let mut reading = Reading::begin(app.jobs, owner, id, None).await?.ok_or(Refusal::NotFound)?;
     let first = reading.next().await?;
     let rest = stream::unfold((first, reading), async |(page, mut reading)| {
