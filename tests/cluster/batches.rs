@@ -131,6 +131,15 @@ fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
     let (head, picture) = follow(lines[6]["url"].as_str().expect("a link"));
     assert!(head.starts_with("http/1.1 200") && picture.starts_with(b"\x89PNG"), "{head}");
     assert_eq!((&lines[6]["file"], &lines[6]["bytes"]), (&json!("7.png"), &json!(picture.len())));
+    until("all are on record", || {
+        Some(get(&fronts[1], &batch, "/deliveries?status=pending")?.json()).filter(|it| it["total"] == 0)
+    });
+    let page = get(&fronts[1], &batch, "/deliveries?page=2&per_page=60").expect("an answer").json();
+    assert_eq!(
+        page["deliveries"].as_array().map(Vec::len),
+        Some(43),
+        "102 of rows, of which two failed first, and ends: {page}"
+    );
     until("the second end is told", || (told(&receiver, "batch.completed").count() == 2).then_some(()));
     let archive = get(&fronts[0], &batch, "/archive").expect("an answer");
     assert_eq!(zip::ZipArchive::new(std::io::Cursor::new(&archive.body)).expect("a zip").len(), 99);
@@ -246,4 +255,59 @@ fn batch_survives_kills_of_workers_front_ends_and_servers() {
         .map(|it| it.header("x-tenter-delivery").to_owned())
         .collect();
     assert_eq!(ends.len(), 1, "a batch completes once");
+}
+
+#[test]
+fn document_of_all_rows_outlives_its_workers_and_is_made_anew_by_a_retry() {
+    let Some(cluster) = Cluster::start() else { return };
+    let fronts = [cluster.program("serve").start(), cluster.program("serve").start()];
+    let (receiver, pictures) = (Receiver::start(), Pictures::start());
+    pictures.set_broken(true);
+    let mut all = rows(300);
+    all[6]["photo"] = pictures.url("7.png").into();
+    all[7]["name"] = json!(["broken"]);
+    let body = json!({
+        "design": design(), "rows": all, "merge": "pdf", "fileName": "cards", "webhook": receiver.url(),
+    });
+    let batch = create(&fronts[0], "document", &body).expect("accepted");
+    assert_eq!((&batch["format"], &batch["document"]), (&json!("pdf"), &Value::Null));
+    let program = cluster.program("worker");
+    let worker = program.start();
+    let counts = until("it is begun", || {
+        let batch = get(&fronts[1], &batch, "")?.json();
+        (batch["status"] == "progress").then(|| batch["counts"].clone())
+    });
+    assert_eq!((&counts["progress"], &counts["error"]), (&json!(299), &json!(1)));
+    worker.kill();
+    let _workers = [program.start(), program.start()];
+    let finished = done(&fronts[1], &batch);
+    assert_eq!(finished["counts"], json!({"scheduled": 0, "progress": 0, "done": 298, "error": 2}));
+    let document = &finished["document"];
+    assert_eq!((&document["name"], &document["pages"]), (&json!("cards.pdf"), &json!(298)));
+    let (_, first) = follow(document["url"].as_str().expect("a link"));
+    assert!(first.starts_with(b"%PDF") && document["bytes"] == first.len(), "{document}");
+
+    let errors = get(&fronts[0], &batch, "/items?status=error").expect("an answer").json();
+    let errors: Vec<_> = errors["items"].as_array().expect("items").iter().map(|it| it["row"].as_u64()).collect();
+    assert_eq!(errors, [Some(7), Some(8)]);
+    let lines = manifest(&fronts[0], &batch);
+    let pages: Vec<_> = lines.iter().filter_map(|it| it["firstPage"].as_u64()).collect();
+    assert_eq!((lines.len(), pages), (300, (1..=298).collect()), "in the order of rows");
+
+    pictures.set_broken(false);
+    let retried = fronts[0].call("POST", &path(&batch, "/retry"), "").json();
+    assert_eq!((&retried["counts"]["error"], &retried["document"]), (&json!(1), &Value::Null));
+    let finished = done(&fronts[1], &batch);
+    assert_eq!((&finished["counts"]["done"], &finished["document"]["pages"]), (&json!(299), &json!(299)));
+    assert_ne!(finished["document"]["url"], document["url"]);
+    let told = until("both ends are told", || {
+        let told: Vec<Value> = told(&receiver, "batch.completed").collect();
+        (told.len() == 2).then_some(told)
+    });
+    assert_eq!(told[1]["document"]["sha256"], finished["document"]["sha256"]);
+    let listed = get(&fronts[0], &batch, "/deliveries").expect("an answer").json();
+    assert_eq!((&listed["total"], &listed["deliveries"][0]["event"]), (&json!(2), &json!("batch.completed")));
+    until("the first document is gone", || (objects(&cluster, "jobs/") == 1).then_some(()));
+    assert_eq!(fronts[1].call("DELETE", &path(&batch, ""), "").status, 204);
+    until("the second one, too", || (objects(&cluster, "jobs/") + objects(&cluster, "pins/") == 0).then_some(()));
 }

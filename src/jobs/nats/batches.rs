@@ -4,7 +4,6 @@
 //! (`feed`), so that ten thousand of them hold nobody up. Counts are what the index has seen.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -30,14 +29,11 @@ use crate::report::with_causes;
 /// Lists of rows that are at hand, in bytes: whoever asks how far a batch is asks again and again.
 pub(super) const LISTS_BYTES: usize = 64 << 20;
 
-/// For the index to see what is on record: it is some ms behind, unless the watch is being mended.
-const CATCHING_UP: Duration = Duration::from_secs(4);
-
 impl BatchStore for Nats {
     fn accept_batch(&self, batch: NewBatch) -> Answer<'_, AcceptedBatch> {
         Box::pin(async move {
             self.connected()?;
-            self.complete()?;
+            self.complete().await?;
             let place = match &batch.idempotency {
                 Some(call) => match self.place_of::<Head>("batch\0", &batch.owner, call).await? {
                     Ok(place) => place,
@@ -76,7 +72,7 @@ impl BatchStore for Nats {
 
     fn batches<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, BatchListing> {
         Box::pin(async move {
-            self.complete()?;
+            self.complete().await?;
             let (ids, total) = self.0.index.batches_page(owner, offset, limit, self.now());
             let reading = ids.iter().map(|id| self.batch(owner, id));
             let found: Vec<Option<Batch>> =
@@ -242,19 +238,13 @@ fn as_sent(list: &RowList, number: u64) -> Option<Item> {
 impl Nats {
     /// One of `owner`'s batches, unless it has expired; the index has seen its rows as they were then.
     pub(super) async fn own_batch_seen(&self, owner: &Owner, id: &BatchId) -> Result<Option<Found<Head>>, StoreError> {
-        self.complete()?;
+        self.complete().await?;
         let (found, now) = (self.look_up::<Head>(&Key::Batch(id.clone())).await?, self.now());
         let found = found.filter(|it| it.record.owner == **owner && !it.record.has_expired(now));
         if let Some(found) = &found {
             self.caught_up(found.revision).await?;
         }
         Ok(found)
-    }
-
-    /// Resolves when the index has seen all that was on record at `revision`.
-    pub(super) async fn caught_up(&self, revision: u64) -> Result<(), StoreError> {
-        let watched = tokio::time::timeout(CATCHING_UP, self.0.index.has_watched(revision)).await;
-        watched.map_err(|_| self.failed("not all rows are known yet", "watching the records is being mended"))
     }
 
     fn as_seen(&self, head: &Head) -> Result<Batch, StoreError> {

@@ -129,6 +129,7 @@ impl Index {
     /// Watching begins: what is up to `target` is being told.
     pub(super) fn begin(&self, target: u64) {
         self.lock().target = Some(target);
+        self.watched.notify_waiters();
     }
 
     /// Watching came to `revision`.
@@ -142,10 +143,19 @@ impl Index {
 
     /// Resolves when everything up to `revision` has been seen by watching.
     pub(super) async fn has_watched(&self, revision: u64) {
+        self.until(|| self.reached() >= revision).await;
+    }
+
+    /// Resolves when all jobs are known that there were when this process began.
+    pub(super) async fn completed(&self) {
+        self.until(|| self.is_complete()).await;
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let mut told = std::pin::pin!(self.watched.notified());
             told.as_mut().enable();
-            if self.reached() >= revision {
+            if is_so() {
                 return;
             }
             told.await;

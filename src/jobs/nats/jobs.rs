@@ -30,6 +30,8 @@ const TRIES: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 /// A job's end is told by the bucket; should that be late, it is looked up.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// For the index to see what is on record: it is some ms behind, unless the watch is being mended, or has just begun.
+const CATCHING_UP: Duration = Duration::from_secs(4);
 /// What a full stream says, of all messages and of those of one subject.
 const FULL: &str = "maximum messages exceeded";
 const OWNER_FULL: &str = "maximum messages per subject exceeded";
@@ -113,7 +115,7 @@ impl JobStore for Nats {
 
     fn list<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, Listing> {
         Box::pin(async move {
-            self.complete()?;
+            self.complete().await?;
             let page = self.0.index.page(owner, offset, limit, self.now());
             let reading = page.ids.iter().map(|id| self.get(owner, id));
             let found: Vec<Option<Job>> =
@@ -270,11 +272,16 @@ impl Nats {
             .filter(|it| it.record.owner == **owner && !it.record.has_expired(now)))
     }
 
-    pub(super) fn complete(&self) -> Result<(), StoreError> {
-        match self.0.index.is_complete() {
-            true => Ok(()),
-            false => Err(self.failed("not all jobs are known yet", "this front end has just been started")),
-        }
+    /// Resolves when all jobs are known that there were when this process began.
+    pub(super) async fn complete(&self) -> Result<(), StoreError> {
+        let complete = tokio::time::timeout(CATCHING_UP, self.0.index.completed()).await;
+        complete.map_err(|_| self.failed("not all jobs are known yet", "this front end has just been started"))
+    }
+
+    /// Resolves when the index has seen all that was on record at `revision`.
+    pub(super) async fn caught_up(&self, revision: u64) -> Result<(), StoreError> {
+        let watched = tokio::time::timeout(CATCHING_UP, self.0.index.has_watched(revision)).await;
+        watched.map_err(|_| self.failed("not all rows are known yet", "watching the records is being mended"))
     }
 
     pub(super) fn new_place(&self, key: Option<String>) -> Result<Place, StoreError> {
