@@ -188,14 +188,15 @@ fn due_at(
     let under_way: usize =
         transaction.prepare_cached(under_way)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
     // One at a time of each job, row and batch, the oldest first, so that its receiver never hears of the end before the
-    // beginning, nor of a failure after the retry that mended it.
+    // beginning, nor of a failure after the retry that mended it. The index is named because SQLite would go through all that
+    // is pending of the batch instead: measured with 10 000 rows, 3 ms a call instead of 0.03.
     let sql = "SELECT next_at, seq, id, event, url, body, attempts FROM deliveries AS d
                WHERE status = 'pending' AND receiver = ?1 AND next_at <= ?2 AND NOT EXISTS
                  (SELECT 1 FROM deliveries AS o
                   WHERE o.job = d.job AND (o.leased_until > ?2 OR o.status = 'pending' AND o.seq < d.seq))
                AND (d.job IS NOT NULL OR NOT EXISTS
-                 (SELECT 1 FROM deliveries AS o
-                  WHERE o.batch = d.batch AND o.status = 'pending' AND o.seq < d.seq AND o.job IS NULL))
+                 (SELECT 1 FROM deliveries AS o INDEXED BY deliveries_of_ends
+                  WHERE o.job IS NULL AND o.batch = d.batch AND o.seq < d.seq AND o.status = 'pending'))
                ORDER BY next_at LIMIT ?3";
     let read = |row: &Row<'_>| {
         let delivery = Delivery {

@@ -163,7 +163,8 @@ const FINGERPRINTS: &str = "ALTER TABLE jobs ADD COLUMN fingerprint TEXT;";
 const DELIVERIES: &str = "
 UPDATE deliveries SET batch = (SELECT jobs.batch FROM jobs WHERE jobs.seq = deliveries.job)
     WHERE job IN (SELECT seq FROM jobs WHERE batch IS NOT NULL);
-CREATE INDEX deliveries_by_status ON deliveries (batch, status, seq, job) WHERE batch IS NOT NULL;
+CREATE INDEX deliveries_by_status ON deliveries (batch, status, seq) WHERE batch IS NOT NULL;
+CREATE INDEX deliveries_of_ends ON deliveries (batch, seq) WHERE job IS NULL;
 ";
 
 /// Documents of all rows of a batch, each a job of that batch with the row 0; and where the pages of rows are in them.
