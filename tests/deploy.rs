@@ -223,11 +223,13 @@ fn manifests_scale_workers_by_the_stream_that_they_work_on() {
     assert_eq!(scalers.len(), 2);
     for scaler in scalers {
         assert!(names.contains(&scaler["spec"]["scaleTargetRef"]["name"]), "{scaler}");
-        let trigger = &scaler["spec"]["triggers"][0]["metadata"];
         // jobs/nats/layout.rs, with TENTER_NATS_PREFIX as it is by default
-        assert_eq!((&trigger["stream"], &trigger["consumer"]), (&"tenter-work".into(), &"workers".into()));
-        let threshold = trigger["lagThreshold"].as_str().expect("KEDA wants text").parse::<u64>();
-        assert!(threshold.expect("a number") > 0);
+        for (at, stream) in ["tenter-work", "tenter-rows"].into_iter().enumerate() {
+            let trigger = &scaler["spec"]["triggers"][at]["metadata"];
+            assert_eq!((&trigger["stream"], &trigger["consumer"]), (&stream.into(), &"workers".into()));
+            let threshold = trigger["lagThreshold"].as_str().expect("KEDA wants text").parse::<u64>();
+            assert!(threshold.expect("a number") > 0);
+        }
     }
     let budgets: Vec<_> =
         of_kind("PodDisruptionBudget").iter().map(|it| it["spec"]["selector"]["matchLabels"]["app"].clone()).collect();

@@ -153,7 +153,7 @@ pub(super) fn items(
     document: Option<&Record>,
     ends: Option<&RowEnds>,
 ) -> impl Iterator<Item = Option<Item>> {
-    (1..=rows).map(move |number| Some(item(list.row(number)?, number, document, ends)?))
+    (1..=rows).map(move |number| item(list.row(number)?, number, document, ends))
 }
 
 fn item(sent: Listed, number: u64, document: Option<&Record>, ends: Option<&RowEnds>) -> Option<Item> {

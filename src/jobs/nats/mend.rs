@@ -26,7 +26,7 @@ use super::records::{Found, Kept};
 use crate::jobs::moment::Moment;
 use crate::jobs::results::{Area, ResultError};
 use crate::jobs::store::StoreError;
-use crate::report::with_causes;
+use crate::report::{counted, with_causes};
 
 /// Between two looks whether messages are missing: two requests.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(15);
@@ -262,7 +262,8 @@ impl Nats {
             && record.attempts >= self.0.rules.attempts
         {
             tracing::error!(%key, deliveries, "a job whose message came back too often is given up");
-            let error = format!("given up: begun {} times and never finished (TENTER_JOB_ATTEMPTS)", record.attempts);
+            let times = counted(record.attempts.into(), "time");
+            let error = format!("given up: begun {times} and never finished (TENTER_JOB_ATTEMPTS)");
             record.give_up(error, self.0.rules.lifetime, self.now());
             if self.replace(&record, revision).await?.is_some() {
                 self.ended(&record).await;

@@ -31,6 +31,7 @@ mod layout;
 mod list;
 mod mend;
 mod outbox;
+mod places;
 mod pull;
 mod queue;
 mod record;

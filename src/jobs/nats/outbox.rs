@@ -239,6 +239,9 @@ impl Nats {
             let now = self.now();
             // One at a time of each job, so that its receiver never hears of the end before the beginning.
             let busy = record.deliveries().iter().any(|it| it.leased_until > now.micros());
+            // And in their order.
+            let mut waiting = record.deliveries().iter().filter(|it| it.status == HookStatus::Pending);
+            let busy = busy || waiting.next().is_some_and(|it| it.id != delivery);
             let hook = record.deliveries().iter_mut().find(|it| it.id == delivery && it.status == HookStatus::Pending);
             let Some(hook) = hook else { return Ok((None, Verdict::Done)) };
             let wait = Moment::from_micros(hook.next).since(now);

@@ -12,6 +12,7 @@ use super::row::RowPart;
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{HandBack, NewJob, Outcome, Report, Ticket};
+use crate::report::counted;
 
 /// Longest log of a job, in bytes: a record has to stay far below NATS's largest message (1 MB), several deliveries included.
 const LOG_BYTES: usize = 24 << 10;
@@ -179,8 +180,8 @@ impl Record {
     pub(super) fn lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
         let attempts = self.attempts;
         if attempts >= limit {
-            let error =
-                format!("given up: its worker died {attempts} times while it rendered this (TENTER_JOB_ATTEMPTS)");
+            let times = counted(attempts.into(), "time");
+            let error = format!("given up: its worker died {times} while it rendered this (TENTER_JOB_ATTEMPTS)");
             self.log(now, &error);
             return self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
         }

@@ -1,0 +1,122 @@
+//! Ids of what is about to be made, and the idempotency keys under which they stand.
+
+use async_nats::jetstream::kv::{CreateErrorKind, Operation};
+use serde::{Deserialize, Serialize};
+
+use super::Nats;
+use super::bodies::{self, hex};
+use super::queue::UNRECORDED;
+use super::records::{Found, Kept};
+use crate::jobs::job::JobId;
+use crate::jobs::moment::Moment;
+use crate::jobs::names::result_stem;
+use crate::jobs::store::{Idempotency, Owner, StoreError};
+use crate::report::with_causes;
+
+/// What stands under an idempotency key. Everything about the job that is chosen at random is chosen here, so that two front
+/// ends with the same call make the same job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KeyEntry {
+    id: String,
+    pub(super) stem: String,
+    /// SHA-256 of the body, in hex.
+    digest: String,
+}
+
+/// A job that gets its message and its record now, or a batch.
+pub(super) struct Place {
+    pub(super) id: JobId,
+    pub(super) stem: String,
+    pub(super) key: Option<String>,
+    /// Whether nobody else may be making the same.
+    alone: bool,
+}
+
+/// What an earlier call with the same key came to.
+pub(super) enum Earlier<R> {
+    /// It was the same.
+    Same(R),
+    /// It was another.
+    Other,
+}
+
+impl Nats {
+    pub(super) fn new_place(&self, key: Option<String>) -> Result<Place, StoreError> {
+        let failed = |error: getrandom::Error| self.failed("no randomness for an id", error);
+        let id = JobId::random().map_err(failed)?;
+        let stem = result_stem(&id).map_err(failed)?;
+        Ok(Place { id, stem, key, alone: true })
+    }
+
+    /// What this call makes, or what an earlier call with its key came to. What has expired frees its key. `kind`: keys of
+    /// different kinds have nothing to do with each other.
+    pub(super) async fn place_of<R: Kept>(
+        &self,
+        kind: &str,
+        owner: &Owner,
+        call: &Idempotency,
+    ) -> Result<Result<Place, Earlier<R>>, StoreError> {
+        let key = bodies::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
+        let digest = hex(&call.digest);
+        let keys = &self.0.layout.keys;
+        let failed =
+            |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));
+        loop {
+            self.connected()?;
+            let entry = keys.entry(&key).await.map_err(|error| failed(&error))?;
+            let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else {
+                let place = self.new_place(Some(key.clone()))?;
+                let text = KeyEntry { id: place.id.to_string(), stem: place.stem.clone(), digest: digest.clone() };
+                let text = serde_json::to_vec(&text).map_err(|error| failed(&error))?;
+                match keys.create(&key, text.into()).await {
+                    Ok(_) => return Ok(Ok(place)),
+                    Err(error) if error.kind() == CreateErrorKind::AlreadyExists => continue,
+                    Err(error) => return Err(failed(&error)),
+                }
+            };
+            let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
+            let id =
+                JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
+            let found = match R::place(&id) {
+                Some(place) => self.look_up::<R>(&place).await?,
+                None => None,
+            };
+            let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
+            let same = before.digest == digest;
+            let made = Moment::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
+            let abandoned = found.is_none() && !same && self.now().since(made) > UNRECORDED;
+            if expired || abandoned {
+                // Exactly this entry: another call may have made its own meanwhile.
+                let _ = keys.stream.delete_message(entry.revision).await;
+                continue;
+            }
+            return Ok(match found {
+                Some(Found { record, .. }) if same => Err(Earlier::Same(record)),
+                // Somebody began to make this very thing, and may have died: who is first with the record has made it.
+                None if same => Ok(Place { id, stem: before.stem, key: Some(key), alone: false }),
+                _ => Err(Earlier::Other),
+            });
+        }
+    }
+
+    /// Nothing is made there: the key stays for whoever comes next with it, unless it was made for this call.
+    pub(super) async fn give_up_place(&self, place: Place) -> Result<(), StoreError> {
+        match place.key.filter(|_| place.alone) {
+            Some(key) => self.drop_key(&key, &place.id).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn drop_key(&self, key: &str, id: &JobId) -> Result<(), StoreError> {
+        self.connected()?;
+        let keys = &self.0.layout.keys;
+        let entry = keys.entry(key).await;
+        let entry = entry.map_err(|error| self.failed("cannot look up an idempotency key", with_causes(&error)))?;
+        let Some(entry) = entry else { return Ok(()) };
+        let theirs: Option<KeyEntry> = serde_json::from_slice(&entry.value).ok();
+        if theirs.is_some_and(|it| it.id == id.as_str()) {
+            let _ = keys.stream.delete_message(entry.revision).await;
+        }
+        Ok(())
+    }
+}
