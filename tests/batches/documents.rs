@@ -223,8 +223,8 @@ fn cancelled_document_leaves_nothing() {
 fn others_go_on_between_the_rows_of_a_document() {
     let program = Program::new().with("TENTER_JOB_WORKERS", "1");
     let service = program.start();
-    let mut long = call(&rows(400));
-    (long["vector"], long["pixelRatio"]) = (false.into(), 10.into());
+    let mut long = call(&rows(150));
+    (long["vector"], long["pixelRatio"]) = (false.into(), 30.into());
     let long = create_at(&service, &long);
     until("it is begun", || (service.get(&long).json()["status"] == "progress").then_some(()));
     let job = json!({"design": {"width": 9, "height": 9, "pages": [{}]}}).to_string();
@@ -234,5 +234,5 @@ fn others_go_on_between_the_rows_of_a_document() {
     done(&service, &short);
     let found = service.get(&long).json();
     assert_eq!(found["status"], "progress", "{found}");
-    assert_eq!(done(&service, &long)["document"]["pages"], 400);
+    assert_eq!(done(&service, &long)["document"]["pages"], 150);
 }
