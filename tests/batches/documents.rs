@@ -88,6 +88,7 @@ async fn document_has_every_row_but_those_that_fail() {
     let last = &lines_told[28];
     assert_eq!((&last["row"], &last["firstPage"], &last["pageCount"]), (&json!(29), &json!(27), &json!(1)));
     assert_eq!((&last["file"], &last["url"]), (&json!("cards.pdf"), &document["url"]));
+    assert_eq!(last["fingerprint"], document["fingerprint"]);
     assert!(last["timings"]["resolve"].is_number(), "{last}");
     let entries = unzipped(&service.get(&path(&batch, "/archive")).await.body);
     assert_eq!(entries.keys().collect::<Vec<_>>(), ["cards.pdf", "manifest.ndjson"]);

@@ -137,8 +137,8 @@ fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
     let page = get(&fronts[1], &batch, "/deliveries?page=2&per_page=60").expect("an answer").json();
     assert_eq!(
         page["deliveries"].as_array().map(Vec::len),
-        Some(43),
-        "102 of rows, of which two failed first, and ends: {page}"
+        Some(45),
+        "103 of rows, three of them tried again, and two ends"
     );
     until("the second end is told", || (told(&receiver, "batch.completed").count() == 2).then_some(()));
     let archive = get(&fronts[0], &batch, "/archive").expect("an answer");
@@ -293,6 +293,7 @@ fn document_of_all_rows_outlives_its_workers_and_is_made_anew_by_a_retry() {
     let lines = manifest(&fronts[0], &batch);
     let pages: Vec<_> = lines.iter().filter_map(|it| it["firstPage"].as_u64()).collect();
     assert_eq!((lines.len(), pages), (300, (1..=298).collect()), "in the order of rows");
+    assert_eq!((&lines[0]["fingerprint"], &lines[0]["sha256"]), (&document["fingerprint"], &document["sha256"]));
 
     pictures.set_broken(false);
     let retried = fronts[0].call("POST", &path(&batch, "/retry"), "").json();

@@ -103,7 +103,7 @@ pub(super) fn end(
         let done = "SELECT seq FROM jobs WHERE batch = ?1 AND status = 'done' AND row > 0";
         let sql = format!("UPDATE items SET bytes = ?2, sha256 = ?3 WHERE job IN ({done})");
         transaction.prepare_cached(&sql)?.execute(params![batch, file.bytes, file.sha256])?;
-        let sql = "UPDATE jobs SET file = (SELECT file FROM jobs WHERE seq = ?2)
+        let sql = "UPDATE jobs SET (file, fingerprint) = (SELECT file, fingerprint FROM jobs WHERE seq = ?2)
                    WHERE batch = ?1 AND status = 'done' AND row > 0";
         transaction.prepare_cached(sql)?.execute(params![batch, seq])?;
     }
@@ -172,8 +172,8 @@ pub(super) fn retry(
     transaction.prepare_cached(sql)?.execute([batch])?;
     let readable = "SELECT jobs.seq FROM jobs JOIN inputs ON inputs.job = jobs.seq WHERE batch = ?1";
     let sql = format!(
-        "UPDATE jobs SET status = 'scheduled', error = '', completed_at = NULL, updated_at = ?2, file = ''
-         WHERE seq IN ({readable})"
+        "UPDATE jobs SET status = 'scheduled', error = '', completed_at = NULL, updated_at = ?2, file = '',
+             fingerprint = NULL WHERE seq IN ({readable})"
     );
     let waiting = transaction.prepare_cached(&sql)?.execute(params![batch, now.micros()])?;
     let sql = format!(

@@ -85,6 +85,7 @@ impl Worker {
         };
         match adding.await {
             Ok(Added { first, count, mut warnings }) => {
+                warnings.retain(|warning| !template.explains(warning));
                 warnings.truncate(MOST_WARNINGS);
                 let timings = in_ms(session.timings());
                 Ok(Ok(RowPages { first_page: first as u64 + 1, page_count: count as u64, warnings, timings }))
