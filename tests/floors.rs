@@ -31,7 +31,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "assets", "text", "paint", "output", "error",
         ],
     ),
-    ("jobs", &["units", "report", "json", "config", "rows", "options", "assets", "output", "pipeline", "error"]),
+    (
+        "jobs",
+        &["units", "report", "json", "config", "kept", "rows", "options", "assets", "output", "pipeline", "error"],
+    ),
     ("server", &["units", "report", "json", "config", "rows", "options", "output", "pipeline", "jobs", "error"]),
     (
         "cli",

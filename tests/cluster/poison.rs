@@ -9,13 +9,14 @@ use serde_json::json;
 use super::program::{Program, Running};
 use super::{Cluster, ended, small, submit};
 
-/// Whether the process has the socket at `port` on its side (Linux).
-fn owns(process: u32, port: u16) -> bool {
+/// Whether the process has the socket at `port` that leads to `to` (Linux). A port may be used for several peers at once.
+fn owns(process: u32, port: u16, to: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
     let inode = table.lines().skip(1).find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let local = fields.get(1)?.rsplit(':').next()?;
-        (u16::from_str_radix(local, 16).ok()? == port).then(|| fields.get(9).map(|it| (*it).to_owned()))?
+        let port_in = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
+        let is_it = port_in(fields.get(1)?)? == port && port_in(fields.get(2)?)? == to;
+        is_it.then(|| fields.get(9).map(|it| (*it).to_owned()))?
     });
     let Some(inode) = inode else { return false };
     let sockets = std::fs::read_dir(Path::new("/proc").join(process.to_string()).join("fd")).expect("alive");
@@ -30,7 +31,8 @@ fn job_that_kills_its_workers_is_given_up_and_the_others_flow() {
     let programs: Vec<Program> = (0..2).map(|_| cluster.program("worker")).collect();
     let mut workers: Vec<Option<Running>> = programs.iter().map(|it| Some(it.start())).collect();
     let source = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let src = format!("http://{}/a.png", source.local_addr().expect("an address"));
+    let address = source.local_addr().expect("an address");
+    let src = format!("http://{address}/a.png");
     let image = json!({"type": "image", "src": src, "width": 9, "height": 9});
     let deadly = json!({"design": {"width": 9, "height": 9, "pages": [{"children": [image]}]}});
     let deadly = submit(&front, "deadly", &deadly).expect("accepted");
@@ -38,7 +40,8 @@ fn job_that_kills_its_workers_is_given_up_and_the_others_flow() {
     for attempt in 0..3 {
         others.extend((0..10).map(|at| submit(&front, &format!("{attempt}-{at}"), &small(at)).expect("accepted")));
         let (asked, peer): (_, SocketAddr) = source.accept().expect("the picture is asked for");
-        let victim = workers.iter().position(|it| it.as_ref().is_some_and(|it| owns(it.pid(), peer.port())));
+        let victim =
+            workers.iter().position(|it| it.as_ref().is_some_and(|it| owns(it.pid(), peer.port(), address.port())));
         let victim = victim.expect("one of the workers asked");
         workers[victim].take().expect("running").kill();
         drop(asked);
