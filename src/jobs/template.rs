@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::pipeline::{Pages, RenderRequest, format_for};
+use crate::pipeline::{Pages, RenderRequest, Series, format_for};
 use crate::report::{JsonPath, Problem, Warning};
 use crate::rows::{NamePattern, Row};
 
@@ -43,6 +43,8 @@ pub(super) struct RowTemplate {
     names: Option<NamePattern>,
     pub(super) format: &'static dyn Format,
     pub(super) pins: Arc<Pins>,
+    /// What pages of its rows begin with.
+    pub(super) series: Arc<Series>,
     /// Where `pins` come from.
     pub(super) files: Arc<BatchFiles>,
     json_depth: usize,
@@ -92,7 +94,16 @@ impl Templates {
         let format = format_for(None, &RenderOptions::read(&options, JsonPath::root(), &mut Problems::new()))?;
         let files = Arc::new(BatchFiles::new(batch.clone(), self.store.clone(), self.results.clone()));
         let pins = Arc::new(Pins::kept(self.pin_bytes, files.clone()));
-        Ok(RowTemplate { design, options, names, format, pins, files, json_depth: self.json_depth })
+        Ok(RowTemplate {
+            design,
+            options,
+            names,
+            format,
+            pins,
+            series: Arc::default(),
+            files,
+            json_depth: self.json_depth,
+        })
     }
 
     /// Lets go of all: nothing is to be rendered now.

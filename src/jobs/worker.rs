@@ -304,6 +304,7 @@ impl Worker {
         let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
         if let Some(template) = &template {
             session.pin(template.pins.clone());
+            session.begin_alike(template.series.clone());
         }
         let (tell, told) = watch::channel((0, 0));
         session.on_progress(Arc::new(move |done, total| {

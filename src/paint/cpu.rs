@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::ops_cpu::{Canvas, Sources, Surfaces};
+use super::ops_cpu::{Canvas, Sources, Surfaces, Turns};
 use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Kernel, Step};
+use super::series::{self, Turn};
 use super::shadows::Shadows;
 use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
 use crate::config::PaintSettings;
@@ -93,18 +94,33 @@ impl CpuPainter {
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let mut surfaces = Surfaces::new();
         let mut result = None;
-        for step in &plan.steps {
+        let turn = plan.series.as_ref().map_or(Turn::Whole, |(series, page)| series.turn(*page, plan));
+        let needed = match &turn {
+            Turn::Onto(beginning) => series::needed(plan, beginning.ops),
+            Turn::Whole | Turn::Note(_) => vec![true; plan.steps.len()],
+        };
+        for step in plan.steps.iter().zip(needed).filter(|(_, needed)| *needed).map(|(step, _)| step) {
             match step {
                 Step::Draw { into, ops } => {
                     let size = plan.surfaces[into.0];
                     // The plan may have been made for another painter.
                     limits.check(size)?;
-                    let raster = canvas.draw(size, ops, Sources { photos, surfaces: &surfaces }, abandoned)?;
-                    if into.0 == 0 {
-                        result = Some(raster);
-                    } else {
+                    let sources = Sources { photos, surfaces: &surfaces };
+                    if into.0 != 0 {
+                        let raster = canvas.draw(size, ops, sources, abandoned)?;
                         surfaces.insert(*into, size, raster.into_pixels());
+                        continue;
                     }
+                    let turns = match &turn {
+                        Turn::Whole => Turns::default(),
+                        Turn::Onto(it) => Turns { onto: Some((it.ops, &it.pixels)), note: None },
+                        Turn::Note(ops) => Turns { onto: None, note: Some(*ops) },
+                    };
+                    let (raster, noted) = canvas.draw_turns(size, ops, sources, turns, abandoned)?;
+                    if let (Some(pixels), Turn::Note(ops), Some((series, page))) = (noted, &turn, &plan.series) {
+                        series.note(*page, plan, *ops, pixels);
+                    }
+                    result = Some(raster);
                 }
                 Step::Filter { .. } if abandoned() => return Err(PaintError::Abandoned),
                 Step::Filter { from, into, kernel } => {
@@ -166,12 +182,13 @@ mod tests {
     use std::cell::Cell;
 
     use kurbo::{Affine, Rect, Shape, Size};
-    use peniko::Color;
+    use peniko::{BlendMode, Color};
 
     use super::*;
+    use crate::paint::Series;
     use crate::paint::plan;
-    use crate::scene::{Group, Image, Node, Page, Path, Picture};
-    use crate::units::{DeviceScale, Opacity};
+    use crate::scene::{Group, Image, Node, Page, Path, Picture, Shadow};
+    use crate::units::{DeviceScale, Opacity, Px};
 
     const LIMITS: SurfaceLimits = SurfaceLimits { side: 1000, megapixels: 1.0 };
 
@@ -237,5 +254,48 @@ mod tests {
         let whole = drawn(usize::MAX);
         assert!(whole.chunks_exact(4).any(|pixel| pixel[3] > 200));
         assert_eq!(drawn(1), whole);
+    }
+
+    /// A row: what stays, one thing that differs, and something over it.
+    fn row(at: f64, blend: BlendMode) -> Vec<Node> {
+        let below = || Group { children: vec![translucent(14.0)], ..Group::default() };
+        let shadow =
+            Shadow { offset: kurbo::Vec2::new(2.0, 1.0), sigma: Px(1.5), color: Color::from_rgba8(0, 0, 0, 150) };
+        let shadowed = Group { shadow: Some(shadow), ..below() };
+        let veiled = Group { opacity: Opacity::new(0.6), ..below() };
+        let mixed = Group { blend, children: vec![translucent(20.0)], ..Group::default() };
+        let group = |group| Node::Group(Box::new(group));
+        vec![translucent(9.0), group(shadowed), group(veiled), translucent(at), translucent(17.0), group(mixed)]
+    }
+
+    #[test]
+    fn pages_that_begin_alike_are_the_same_as_alone() {
+        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        let painted = |plan: &FramePlan| painter.surfaces(plan, &|| false).expect("painted").into_pixels();
+        let series = Arc::new(Series::default());
+        let mut begun = Vec::new();
+        for at in [5.0, 6.0, 6.0, 7.5, 8.0] {
+            let plan = page(row(at, BlendMode::default()));
+            let alone = painted(&plan);
+            let plan = FramePlan { series: Some((series.clone(), 0)), ..plan };
+            assert!(painted(&plan) == alone, "{at}");
+            begun.push(series.begun(0));
+        }
+        // A path; a surface and its shadow; a layer with a path in it.
+        assert_eq!(begun, [None, Some(6), Some(6), Some(6), Some(6)]);
+    }
+
+    #[test]
+    fn pages_are_painted_whole_where_later_operations_mix_with_what_is_below() {
+        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        let painted = |plan: &FramePlan| painter.surfaces(plan, &|| false).expect("painted").into_pixels();
+        let (series, multiply) = (Arc::new(Series::default()), BlendMode::from(peniko::Mix::Multiply));
+        for at in [5.0, 6.0, 7.0] {
+            let plan = page(row(at, multiply));
+            let alone = painted(&plan);
+            let plan = FramePlan { series: Some((series.clone(), 0)), ..plan };
+            assert!(painted(&plan) == alone, "{at}");
+            assert_eq!(series.begun(0), None);
+        }
     }
 }

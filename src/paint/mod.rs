@@ -20,6 +20,7 @@ mod photo;
 pub mod plan;
 mod report;
 mod resample;
+mod series;
 mod shadows;
 mod work;
 
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 pub use cpu::CpuRasterizer;
 pub use plan::{FramePlan, plan};
 pub use report::{GpuReport, Report};
+pub use series::Series;
 
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;

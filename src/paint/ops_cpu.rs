@@ -56,6 +56,15 @@ const MOST_HELD: usize = 256 << 20;
 /// The same while a layer is open, which cannot be put anywhere before it ends.
 const MOST_HELD_IN_LAYER: usize = 1 << 30;
 
+/// How the operations of one surface are drawn. Between two turns no layer may be open.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Turns<'a> {
+    /// So many are drawn: these pixels are what they came to.
+    pub(super) onto: Option<(usize, &'a [u8])>,
+    /// After so many, the pixels are asked for.
+    pub(super) note: Option<usize>,
+}
+
 /// One thread's drawing tools, reused from page to page.
 pub(super) struct Canvas {
     context: RenderContext,
@@ -91,14 +100,38 @@ impl Canvas {
         sources: Sources<'_>,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Premultiplied>, PaintError> {
+        self.draw_turns(size, ops, sources, Turns::default(), abandoned).map(|(raster, _)| raster)
+    }
+
+    /// The same in turns; also returns the pixels that `turns` asks for.
+    pub(super) fn draw_turns(
+        &mut self,
+        size: DeviceSize,
+        ops: &[Op],
+        sources: Sources<'_>,
+        turns: Turns<'_>,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<(Raster<Premultiplied>, Option<Vec<u8>>), PaintError> {
         let go_on = || if abandoned() { Err(PaintError::Abandoned) } else { Ok(()) };
-        let mut pixels = Vec::new();
+        let (first, mut pixels) = turns.onto.map_or((0, Vec::new()), |(first, pixels)| (first, pixels.to_vec()));
+        let mut noted = None;
         self.begin(size);
         // Clips and layers that were pushed and not yet popped.
         let mut open: Vec<&Op> = Vec::new();
-        for op in ops {
+        for (at, op) in ops.iter().enumerate() {
             go_on()?;
-            self.op(op, size, sources)?;
+            if at == first && at > 0 {
+                open.iter().try_for_each(|it| self.op(it, size, sources))?;
+            }
+            if turns.note == Some(at) {
+                self.put(size, &mut pixels);
+                noted = Some(pixels.clone());
+                self.begin(size);
+                open.iter().try_for_each(|it| self.op(it, size, sources))?;
+            }
+            if at >= first {
+                self.op(op, size, sources)?;
+            }
             match op {
                 Op::PushClip { .. } | Op::PushLayer { .. } => open.push(op),
                 Op::PopClip | Op::PopLayer => drop(open.pop()),
@@ -118,7 +151,10 @@ impl Canvas {
         }
         go_on()?;
         self.put(size, &mut pixels);
-        Ok(Raster::from_pixels(size, pixels).expect("the buffer was made for this size"))
+        if turns.note == Some(ops.len()) {
+            noted = Some(pixels.clone());
+        }
+        Ok((Raster::from_pixels(size, pixels).expect("the buffer was made for this size"), noted))
     }
 
     /// Drops what the context keeps of the surface: its pictures.

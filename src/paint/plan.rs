@@ -9,7 +9,7 @@ use kurbo::{Affine, BezPath, Point, Rect, Shape as _, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
-use super::{PaintError, SurfaceLimits, work};
+use super::{PaintError, Series, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
@@ -39,6 +39,8 @@ pub struct FramePlan {
     pub warnings: Vec<Warning>,
     /// Something opaque covers the result before anything else: its alphas are 255, whatever 8 bits make of them.
     pub opaque: bool,
+    /// Pages that may begin like this one, and its place in their design. [`plan`] knows none.
+    pub series: Option<(Arc<Series>, usize)>,
 }
 
 /// Index into `FramePlan::surfaces`.
@@ -86,7 +88,7 @@ pub enum Kernel {
 }
 
 /// One drawing operation. `transform` always leads to device px.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Limits what follows, nonzero, without isolating it.
     PushClip {
@@ -159,7 +161,7 @@ pub enum Op {
 }
 
 /// Glyphs of one face, each at its final place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Glyphs {
     /// The face.
     pub font: FontData,
@@ -211,7 +213,7 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
     let Planner { ops, view, surfaces, mut steps, warnings, .. } = planner;
     let opaque = ops.first().is_some_and(|op| covers(op, view));
     steps.push(Step::Draw { into: SurfaceId(0), ops });
-    let plan = FramePlan { surfaces, steps, warnings, opaque };
+    let plan = FramePlan { surfaces, steps, warnings, opaque, series: None };
     work::check(&plan, limits)?;
     Ok(plan)
 }

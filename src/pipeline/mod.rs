@@ -45,7 +45,7 @@ pub use self::fingerprint::Fingerprint;
 pub use self::merged::{Added, Merged};
 pub use self::render::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
-pub use crate::paint::{GpuReport, Report as PaintReport};
+pub use crate::paint::{GpuReport, Report as PaintReport, Series};
 
 /// What all requests share: threads, fonts, caches, the painter, and the bounds on how much happens at once.
 /// Cheap to clone.
@@ -154,6 +154,8 @@ impl Engine {
             abandoned: Arc::default(),
             progress: None,
             pins: None,
+            series: None,
+            rasters: 0,
         }
     }
 
@@ -211,6 +213,9 @@ pub struct Session {
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
     pins: Option<Arc<Pins>>,
+    series: Option<Arc<Series>>,
+    /// Pages given to the rasterizer.
+    rasters: usize,
 }
 
 /// Told after each page: how many are done, and how many there are.
@@ -226,6 +231,12 @@ impl Session {
     /// placeholder unfilled is refused (`Invalid`) instead of warned of. Nobody looks at ten thousand pictures for a `{name}`.
     pub fn pin(&mut self, pins: Arc<Pins>) {
         self.pins = Some(pins);
+    }
+
+    /// The renders to come are of one design with others that have the same `series`: what their pages begin with is painted
+    /// once. Their bytes are what they would be without.
+    pub fn begin_alike(&mut self, series: Arc<Series>) {
+        self.series = Some(series);
     }
 
     fn progressed(&self, done: usize, total: usize) {

@@ -174,6 +174,8 @@ impl Session {
         let (page, limits) = (page.clone(), rooms.rasterizer.limits());
         let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
+        plan.series = self.series.clone().map(|series| (series, self.rasters));
+        self.rasters += 1;
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
         Ok(painted.map_err(|_| Error::Internal("the painter stopped".into()))??)
     }

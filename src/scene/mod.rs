@@ -192,7 +192,7 @@ pub struct GlyphRun {
 }
 
 /// How glyph outlines are painted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum GlyphStyle {
     /// Colour fonts keep their own colours.
     Fill,
@@ -257,6 +257,13 @@ pub struct JpegFile {
     pub grey: bool,
     /// From the stored picture to the upright one, both as unit squares, y down.
     pub turn: Affine,
+}
+
+/// The same pixels in memory: those of equal files that were decoded twice differ.
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        self.pixels.id() == other.pixels.id() && (self.width, self.height) == (other.width, other.height)
+    }
 }
 
 impl Picture {

@@ -39,7 +39,7 @@ pub(super) async fn run(
         move || read(&plan, &done, &row_sender)
     });
 
-    let renderer = Renderer { plan: plan.clone(), engine, pins: pins.clone(), deadline };
+    let renderer = Renderer { plan: plan.clone(), engine, pins: pins.clone(), series: Arc::default(), deadline };
     let mut merged = Merged::new(document.options.clone());
     let mut records = Vec::new();
     while let Some(item) = rows.recv().await {
