@@ -11,8 +11,14 @@ use super::moment::Moment;
 use crate::report::{Problem, Warning};
 
 /// Nine letters and digits, as a job's. Unique among the batches of its store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(JobId);
+
+impl From<JobId> for BatchId {
+    fn from(id: JobId) -> Self {
+        Self(id)
+    }
+}
 
 impl BatchId {
     /// Another one. Whoever stores it makes sure that it is new.

@@ -17,7 +17,7 @@ use super::key::Key;
 use super::list::RowList;
 use super::places::{Earlier, Place};
 use super::record::Record;
-use super::records::{Change, Found};
+use super::records::{Change, Found, Kept};
 use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::names::result_stem;
@@ -52,7 +52,7 @@ impl BatchStore for Nats {
                 return self.as_accepted(&head, AcceptedBatch::New);
             }
             // By the same call at another front end, or by ourselves, in a try whose answer was lost.
-            match self.look_up::<Head>(&Key::Batch(batch_id(&place)?)).await? {
+            match self.look_up::<Head>(&Head::place(&place.id)).await? {
                 Some(Found { record: theirs, .. }) if theirs.list == head.list => {
                     self.as_accepted(&theirs, AcceptedBatch::New)
                 }
@@ -210,11 +210,6 @@ fn pin_key(batch: &BatchId, key: &str) -> Key {
     Key::Pin(batch.clone(), bodies::digest(key.as_bytes()))
 }
 
-fn batch_id(place: &Place) -> Result<BatchId, StoreError> {
-    BatchId::parse(place.id.as_str())
-        .ok_or_else(|| StoreError::Failed { place: "NATS".into(), reason: format!("{} is no id", place.id) })
-}
-
 /// A row that has no record yet.
 fn as_sent(list: &RowList, number: u64) -> Option<Item> {
     let row = list.row(number)?;
@@ -283,7 +278,7 @@ impl Nats {
         let template = bodies::store(&self.0.results, batch.template.body.clone()).await.map_err(failed)?;
         let document = id().map_err(|error| self.failed("no randomness for an id", error))?;
         let document = batch.document.is_some().then_some(document);
-        let (id, key, now) = (batch_id(place)?, place.key.clone(), self.now());
+        let (id, key, now) = (place.id.clone().into(), place.key.clone(), self.now());
         let birth = BatchBirth { id, key, template, list, document, now };
         Ok(Head::new(batch, birth))
     }

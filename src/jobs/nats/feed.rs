@@ -4,8 +4,9 @@
 //! One front end at a time does it for all; should it die, another begins within seconds. Correctness does not need that there is
 //! one only: what is done is compare-and-set, or sent under the same name, and happens once.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv::{CreateErrorKind, Operation, UpdateErrorKind};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -37,6 +38,8 @@ const LEASE_KEY: &str = "feeder";
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// News come in hundreds; each look is at all batches.
 const NEWS: Duration = Duration::from_millis(5);
+/// Before a batch is looked at again that could not be gone on with: its rows cannot be read from the bucket, say.
+const REST: Duration = Duration::from_secs(1);
 /// After a retry has not come to its end for so long, whoever began it is dead.
 const RETRYING: Duration = Duration::from_secs(30);
 
@@ -46,23 +49,34 @@ struct Lease {
     until: i64,
 }
 
+/// The lease as it was when this process last asked.
+#[derive(Clone)]
+struct Seen {
+    lease: Lease,
+    revision: u64,
+    at: Instant,
+}
+
 /// What this process knows of the lease.
 #[derive(Default)]
-pub(super) struct Leasing(Mutex<Option<(Lease, u64)>>);
+pub(super) struct Leasing(Mutex<Option<Seen>>);
 
 impl Leasing {
-    fn latest(&self) -> Option<(Lease, u64)> {
+    fn latest(&self) -> Option<Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, lease: Option<(Lease, u64)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lease;
+        let seen = lease.map(|(lease, revision)| Seen { lease, revision, at: Instant::now() });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 }
 
 impl Nats {
     /// For ever.
     pub(super) async fn tend_batches(&self) {
+        // Batches that failed are left alone for a while, and hold up no others.
+        let mut resting: HashMap<BatchId, Instant> = HashMap::new();
         loop {
             let _ = tokio::time::timeout(BETWEEN_LOOKS, self.0.index.batches_changed()).await;
             tokio::time::sleep(NEWS).await;
@@ -78,10 +92,14 @@ impl Nats {
                     continue;
                 }
             }
+            resting.retain(|_, since| since.elapsed() < REST);
             for batch in self.0.index.open_batches() {
+                if resting.contains_key(&batch) {
+                    continue;
+                }
                 if let Err(error) = self.tend_batch(&batch).await {
-                    tracing::warn!(%batch, %error, "cannot put rows into the queue; trying again");
-                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                    tracing::warn!(%batch, %error, "cannot go on with a batch; trying again");
+                    resting.insert(batch, Instant::now());
                 }
             }
         }
@@ -91,12 +109,13 @@ impl Nats {
     async fn holds_lease(&self) -> Result<bool, StoreError> {
         let now = self.now();
         let left = |lease: &Lease| Moment::from_micros(lease.until).since(now);
-        if let Some((lease, _)) = self.0.leasing.latest() {
-            let ours = lease.holder == self.0.holder;
-            // Another's may be given back early, and is asked for again before it ends.
-            if left(&lease) > if ours { LEASE / 2 } else { LEASE - BETWEEN_LOOKS } {
-                return Ok(ours);
+        match self.0.leasing.latest() {
+            Some(Seen { lease, .. }) if lease.holder == self.0.holder && left(&lease) > LEASE / 2 => return Ok(true),
+            // Another's may be given back early.
+            Some(Seen { lease, at, .. }) if lease.holder != self.0.holder && at.elapsed() < BETWEEN_LOOKS => {
+                return Ok(false);
             }
+            _ => {}
         }
         let failed = |error: &dyn std::error::Error| self.failed("cannot ask who feeds batches", with_causes(error));
         let entry = self.0.layout.clock.entry(LEASE_KEY).await.map_err(|error| failed(&error))?;
@@ -130,7 +149,7 @@ impl Nats {
 
     /// So that another front end need not wait for the lease to end.
     pub(super) async fn give_back_lease(&self) {
-        if let Some((lease, revision)) = self.0.leasing.latest()
+        if let Some(Seen { lease, revision, .. }) = self.0.leasing.latest()
             && lease.holder == self.0.holder
         {
             self.0.leasing.note(None);
@@ -249,12 +268,15 @@ impl Nats {
     }
 
     /// Clears away batches that are over; how many.
-    pub(super) async fn clear_batches(&self) -> Result<u64, StoreError> {
+    pub(super) async fn clear_batches(&self) -> u64 {
         let mut cleared = 0;
         for batch in self.0.index.batches_to_clear(self.now()) {
-            cleared += u64::from(self.clear_batch(&batch).await?);
+            match self.clear_batch(&batch).await {
+                Ok(is_cleared) => cleared += u64::from(is_cleared),
+                Err(error) => tracing::warn!(%batch, %error, "cannot clear a batch away; trying again later"),
+            }
         }
-        Ok(cleared)
+        cleared
     }
 
     /// Removes a batch that was removed or has expired, with everything that belongs to it. What its files are called is known to

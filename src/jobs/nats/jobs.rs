@@ -152,7 +152,7 @@ impl JobStore for Nats {
             });
             let removed = stream::iter(expiring.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
             let removed = removed.try_fold(0, async |sum, one| Ok(sum + one)).await?;
-            let removed = removed + self.clear_batches().await?;
+            let removed = removed + self.clear_batches().await;
             self.sweep_markers().await;
             self.sweep_bodies().await?;
             Ok(removed)

@@ -77,10 +77,7 @@ impl Nats {
             let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
             let id =
                 JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
-            let found = match R::place(&id) {
-                Some(place) => self.look_up::<R>(&place).await?,
-                None => None,
-            };
+            let found = self.look_up::<R>(&R::place(&id)).await?;
             let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
             let same = before.digest == digest;
             let made = Moment::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));

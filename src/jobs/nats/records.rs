@@ -33,7 +33,7 @@ pub(super) struct Found<R = Record> {
 /// A kind of record.
 pub(super) trait Kept: Serialize + DeserializeOwned + Send + Sync {
     /// Where one stands of which a caller knows the id.
-    fn place(id: &JobId) -> Option<Key>;
+    fn place(id: &JobId) -> Key;
     /// Where it stands; `None` when it makes no sense.
     fn key(&self) -> Option<Key>;
     /// Whose it is.
@@ -47,8 +47,8 @@ pub(super) trait Kept: Serialize + DeserializeOwned + Send + Sync {
 }
 
 impl Kept for Record {
-    fn place(id: &JobId) -> Option<Key> {
-        Some(Key::Job(id.clone()))
+    fn place(id: &JobId) -> Key {
+        Key::Job(id.clone())
     }
 
     fn key(&self) -> Option<Key> {
@@ -73,8 +73,8 @@ impl Kept for Record {
 }
 
 impl Kept for Head {
-    fn place(id: &JobId) -> Option<Key> {
-        BatchId::parse(id.as_str()).map(Key::Batch)
+    fn place(id: &JobId) -> Key {
+        Key::Batch(id.clone().into())
     }
 
     fn key(&self) -> Option<Key> {

@@ -21,7 +21,7 @@ const LEAST_QUEUED: u64 = 32;
 pub(super) struct Batches {
     all: HashMap<BatchId, KnownBatch>,
     /// Of one owner, oldest first.
-    by_owner: HashMap<Arc<str>, BTreeSet<(i64, JobId)>>,
+    by_owner: HashMap<Arc<str>, BTreeSet<(i64, BatchId)>>,
 }
 
 /// Rows may be known before their head, which is written again after them.
@@ -175,9 +175,7 @@ impl Batches {
             Some((owner, _)) => owner.clone(),
             None => head.owner.as_str().into(),
         };
-        if let Some(id) = JobId::parse(batch.as_str()) {
-            self.by_owner.entry(owner.clone()).or_default().insert((head.created, id));
-        }
+        self.by_owner.entry(owner.clone()).or_default().insert((head.created, batch.clone()));
         let stored = head.template.stored().chain(head.list.stored());
         known.head = Some(KnownHead {
             revision,
@@ -205,8 +203,8 @@ impl Batches {
     /// Forgets a batch with all that is below it.
     pub(super) fn forget(&mut self, batch: &BatchId) {
         let Some(KnownBatch { head: Some(head), .. }) = self.all.remove(batch) else { return };
-        if let (Some(theirs), Some(id)) = (self.by_owner.get_mut(&head.owner), JobId::parse(batch.as_str())) {
-            theirs.remove(&(head.created, id));
+        if let Some(theirs) = self.by_owner.get_mut(&head.owner) {
+            theirs.remove(&(head.created, batch.clone()));
             if theirs.is_empty() {
                 self.by_owner.remove(&head.owner);
             }
@@ -314,8 +312,7 @@ impl Batches {
             let head = self.all.get(id).and_then(|known| known.head.as_ref());
             head.is_some_and(|head| !head.gone && head.expires.is_none_or(|it| it > now.micros()))
         };
-        let newest = theirs.iter().rev().filter_map(|(_, id)| BatchId::parse(id.as_str())).filter(alive);
-        let all: Vec<_> = newest.collect();
+        let all: Vec<_> = theirs.iter().rev().map(|(_, id)| id.clone()).filter(alive).collect();
         let total = all.len() as u64;
         let skipped = all.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
         (skipped.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(), total)
@@ -370,3 +367,6 @@ impl Batches {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

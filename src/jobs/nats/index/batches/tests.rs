@@ -1,0 +1,170 @@
+//! What a front end makes of what it sees, in whatever order it sees it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::jobs::nats::bodies::BodyRef;
+use crate::jobs::nats::document::Ended;
+use crate::jobs::nats::head::BatchBirth;
+use crate::jobs::nats::list::Listed;
+use crate::jobs::nats::record::Birth;
+use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, StoredFile, Template};
+
+const LIFETIME: Duration = Duration::from_secs(100);
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
+}
+
+fn batch_id() -> BatchId {
+    BatchId::parse("batch0000").expect("an id")
+}
+
+fn row_id(number: u64) -> JobId {
+    JobId::parse(&format!("row{number:06}")).expect("an id")
+}
+
+fn body() -> BodyRef {
+    serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}})).expect("a body")
+}
+
+fn head(rows: usize, bad: usize, document: Option<&str>) -> Head {
+    let unreadable = || Err(BadRow { error: "no row".into(), problems: Vec::new() });
+    let rows = (0..rows).map(|row| NewRow {
+        name: format!("{row}.png"),
+        values: if row < bad { unreadable() } else { Ok(Bytes::from_static(b"{}")) },
+    });
+    let batch = NewBatch {
+        owner: "shop".into(),
+        template: Template { body: Bytes::new(), design_sha256: [7; 32] },
+        rows: rows.collect(),
+        document: document.map(str::to_owned),
+        format: "png",
+        extension: "png",
+        webhook: None,
+        webhook_items: false,
+        link_base: "http://here".into(),
+        idempotency: None,
+    };
+    let document = document.map(|_| row_id(0));
+    let birth = BatchBirth { id: batch_id(), key: None, template: body(), list: body(), document, now: at(0) };
+    Head::new(&batch, birth)
+}
+
+/// As it is when it has just got its message.
+fn row(head: &Head, number: u64) -> Record {
+    let id = row_id(number);
+    let sent = Listed { id: id.to_string(), name: format!("{number}.png"), values: None, bad: None };
+    let birth =
+        Birth { id: &id, stem: id.to_string(), key: None, body: Some(body()), sequence: number + 1, now: at(0) };
+    Record::of_row(head, number, sent, birth)
+}
+
+fn done() -> Outcome {
+    Outcome::Done(StoredFile { link: "link".into(), bytes: 3, sha256: [7; 32], fingerprint: "f1".into() })
+}
+
+/// Sees things one after the other.
+#[derive(Default)]
+struct Front {
+    batches: Batches,
+    revision: u64,
+}
+
+impl Front {
+    fn sees(&mut self, record: &Record) {
+        self.revision += 1;
+        let id = JobId::parse(&record.id).expect("an id");
+        assert!(self.batches.saw_row(&batch_id(), &id, record, self.revision));
+    }
+
+    fn sees_head(&mut self, head: &Head) {
+        self.revision += 1;
+        assert!(self.batches.saw_head(&batch_id(), head, self.revision));
+    }
+
+    fn care(&self) -> Care {
+        self.batches.care(&batch_id()).expect("a batch")
+    }
+
+    fn next(&mut self, limit: u64) -> Vec<u64> {
+        self.batches.next(&batch_id(), limit).into_iter().map(|row| row.number).collect()
+    }
+}
+
+#[test]
+fn rows_are_fed_as_there_is_room_and_in_order() {
+    let (mut front, head) = (Front::default(), head(100, 0, None));
+    front.sees_head(&head);
+    assert_eq!((front.care().room, front.next(32)), (32, (1..=32).collect()));
+    let mut rows: Vec<_> = (1..=32).map(|number| row(&head, number)).collect();
+    rows.iter().for_each(|row| front.sees(row));
+    assert_eq!(front.care().room, 0, "enough for those who ask");
+    for row in &mut rows[..20] {
+        row.begin("one", at(1));
+        front.sees(row);
+    }
+    // Four for each of 20, of which 12 are there.
+    assert_eq!((front.care().room, front.next(68)), (68, (33..=100).collect()));
+    assert_eq!(front.batches.unfinished(Some("shop")), (100, 1));
+    assert_eq!(front.batches.unfinished(Some("other")), (0, 0));
+}
+
+#[test]
+fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
+    let (mut front, mut head) = (Front::default(), head(3, 0, None));
+    let mut rows: Vec<_> = (1..=3).map(|number| row(&head, number)).collect();
+    // The head is written again after its rows, and may be seen after them.
+    for row in &mut rows {
+        let ticket = row.begin("one", at(1));
+        let outcome = if ticket.id == row_id(2) { Outcome::Error("no picture".into()) } else { done() };
+        assert!(row.finish(&ticket, outcome, &Report::default(), LIFETIME, at(2)));
+        front.sees(row);
+    }
+    assert_eq!(front.batches.care(&batch_id()), None, "without its head nobody knows");
+    assert_eq!(front.batches.to_clear(at(0)), [batch_id()], "to be looked into");
+    front.sees_head(&head);
+    assert!(front.care().over && front.batches.to_clear(at(0)).is_empty());
+    let tally = front.batches.tally(&batch_id(), at(3));
+    assert_eq!((tally.done, tally.error, tally.started, tally.rate), (2, 1, Some(at(1).micros()), Some(1.5)));
+    assert_eq!(front.batches.failed(&batch_id()), [(2, row_id(2))]);
+    assert!(!front.batches.saw_row(&batch_id(), &row_id(1), &rows[0], 1), "old news");
+
+    assert!(head.begin_retry(at(4)));
+    front.sees_head(&head);
+    assert_eq!(front.care().retrying, Some(at(4)));
+    rows[1].retry("again".into(), Some(body()), at(4));
+    front.sees(&rows[1]);
+    assert!(!front.care().over);
+    let next = front.batches.next(&batch_id(), 9);
+    assert_eq!(next, [SeenRow { number: 2, id: Some(row_id(2)) }]);
+    assert_eq!(front.batches.rows(&batch_id(), Some(Status::Scheduled), 0), next);
+}
+
+#[test]
+fn rows_of_a_document_end_with_it() {
+    let (mut front, head) = (Front::default(), head(10, 1, Some("all.pdf")));
+    front.sees_head(&head);
+    assert_eq!(front.next(9), [0], "the document is all there is to feed");
+    let counts = |front: &Front| {
+        let tally = front.batches.tally(&batch_id(), at(11));
+        (tally.progress, tally.done, tally.error)
+    };
+    assert_eq!(counts(&front), (0, 0, 1));
+    let mut document = row(&head, 0);
+    let ticket = document.begin("one", at(1));
+    document.set_progress(&ticket, 50.0, at(10));
+    front.sees(&document);
+    assert_eq!(counts(&front), (9, 0, 1));
+    let tally = front.batches.tally(&batch_id(), at(11));
+    assert_eq!((tally.rate, tally.left), (Some(0.45), 4.5));
+    assert!(document.finish(&ticket, done(), &Report::default(), LIFETIME, at(20)));
+    if let Some(row) = &mut document.row {
+        row.ended = Some(Ended::new(&[], true, body()));
+    }
+    front.sees(&document);
+    assert_eq!((counts(&front), front.care().over), ((0, 0, 10), true), "it was made without any");
+    assert_eq!(front.batches.failed(&batch_id()), [(0, row_id(0))]);
+}
