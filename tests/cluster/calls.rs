@@ -1,13 +1,16 @@
 //! What callers see of a cluster while all goes well, and while servers are away.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
 
 use serde_json::json;
 
 use super::bucket::{exchange, follow};
+use super::faults::within;
 use super::program::until;
 use super::receiver::Receiver;
-use super::{Cluster, Program, ended, small, submit};
+use super::{Cluster, Nats, Program, bucket, ended, small, submit};
 
 #[test]
 fn job_is_accepted_here_rendered_there_and_told_everywhere() {
@@ -194,4 +197,40 @@ fn settings_that_cannot_work_are_told_at_the_start() {
     assert!(refused.contains("TENTER_RESULTS: found nothing, while jobs are on nats://127.0.0.1:1"), "{refused}");
     let refused = Program::of("worker").refuses();
     assert!(refused.contains("--queue nats://host:4222"), "{refused}");
+}
+
+/// What a server says of a message that came back too often, said by the test: a thousand times take too long.
+#[test]
+fn message_that_the_server_gives_up_is_replaced() {
+    let Some(cluster) = Cluster::start() else { return };
+    let front = cluster.program("serve").start();
+    let id = submit(&front, "one", &small(1)).expect("accepted");
+    let advisory =
+        json!({"stream": "tenter-work", "consumer": "workers", "stream_seq": 1, "deliveries": 1000}).to_string();
+    let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.tenter-work.workers";
+    let spoken = format!("CONNECT {{\"verbose\":false}}\r\nPUB {subject} {}\r\n{advisory}\r\nPING\r\n", advisory.len());
+    let mut line = TcpStream::connect(cluster.nats.address).expect("the server listens");
+    line.write_all(spoken.as_bytes()).expect("it reads");
+    within(3, "the job gets another message", || front.log().contains("the message of a job is gone").then_some(()));
+    let _worker = cluster.program("worker").start();
+    assert_eq!(ended(&front, &id)["status"], "done");
+}
+
+#[test]
+fn servers_that_ask_who_we_are_are_told_and_refusals_name_the_settings() {
+    let Some(nats) = Nats::start_with(&["--user", "tenter", "--pass", "hush-hush"]) else { return };
+    let Some(bucket) = bucket::bucket() else { return };
+    let cluster = Cluster { nats, bucket };
+    let refused = cluster.program("serve").refuses();
+    assert!(refused.contains("TENTER_NATS_URL") && refused.contains("authorization violation"), "{refused}");
+    let named = |password: &str| {
+        let program = cluster.program("serve").with("TENTER_NATS_USER", "tenter");
+        program.with("TENTER_NATS_PASSWORD", password)
+    };
+    let refused = named("hush").refuses();
+    assert!(refused.contains("authorization violation") && !refused.contains("hush"), "{refused}");
+    let half = cluster.program("serve").with("TENTER_NATS_USER", "tenter").refuses();
+    assert!(half.contains("TENTER_NATS_PASSWORD"), "{half}");
+    let front = named("hush-hush").start();
+    assert!(submit(&front, "one", &small(1)).is_some());
 }

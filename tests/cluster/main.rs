@@ -28,6 +28,8 @@ struct Nats {
     server: Child,
     address: SocketAddr,
     folder: tempfile::TempDir,
+    /// Arguments besides the usual ones.
+    more: &'static [&'static str],
 }
 
 impl Drop for Nats {
@@ -38,12 +40,16 @@ impl Drop for Nats {
 }
 
 impl Nats {
+    fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
     /// `None`, said aloud, on a machine without nats-server. `.ci/run` installs it and insists.
     #[expect(clippy::disallowed_methods, reason = "whether this run may go without is no setting of the program")]
-    fn start() -> Option<Self> {
+    fn start_with(more: &'static [&'static str]) -> Option<Self> {
         let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = match serve(address, &folder) {
+        let server = match serve(address, &folder, more) {
             Ok(server) => server,
             Err(error) => {
                 assert!(std::env::var_os("CI_TESTS").is_none(), "nats-server: {error}");
@@ -51,7 +57,7 @@ impl Nats {
                 return None;
             }
         };
-        let nats = Self { server, address, folder };
+        let nats = Self { server, address, folder, more };
         nats.listens();
         Some(nats)
     }
@@ -68,7 +74,7 @@ impl Nats {
 
     /// Where it was, with what it had.
     fn start_again(&mut self) {
-        self.server = serve(self.address, &self.folder).expect("runs");
+        self.server = serve(self.address, &self.folder, self.more).expect("runs");
         self.listens();
     }
 
@@ -77,11 +83,12 @@ impl Nats {
     }
 }
 
-fn serve(address: SocketAddr, folder: &tempfile::TempDir) -> std::io::Result<Child> {
+fn serve(address: SocketAddr, folder: &tempfile::TempDir, more: &[&str]) -> std::io::Result<Child> {
     let start = |program: &str| {
         Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-js", "-sd"])
             .arg(folder.path())
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
