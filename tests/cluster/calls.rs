@@ -10,7 +10,7 @@ use super::bucket::{exchange, follow};
 use super::faults::within;
 use super::program::until;
 use super::receiver::Receiver;
-use super::{Cluster, Nats, Program, bucket, ended, small, submit};
+use super::{Cluster, Program, ended, small, submit};
 
 #[test]
 fn job_is_accepted_here_rendered_there_and_told_everywhere() {
@@ -214,23 +214,4 @@ fn message_that_the_server_gives_up_is_replaced() {
     within(3, "the job gets another message", || front.log().contains("the message of a job is gone").then_some(()));
     let _worker = cluster.program("worker").start();
     assert_eq!(ended(&front, &id)["status"], "done");
-}
-
-#[test]
-fn servers_that_ask_who_we_are_are_told_and_refusals_name_the_settings() {
-    let Some(nats) = Nats::start_with(&["--user", "tenter", "--pass", "hush-hush"]) else { return };
-    let Some(bucket) = bucket::bucket() else { return };
-    let cluster = Cluster { nats, bucket };
-    let refused = cluster.program("serve").refuses();
-    assert!(refused.contains("TENTER_NATS_URL") && refused.contains("authorization violation"), "{refused}");
-    let named = |password: &str| {
-        let program = cluster.program("serve").with("TENTER_NATS_USER", "tenter");
-        program.with("TENTER_NATS_PASSWORD", password)
-    };
-    let refused = named("hush").refuses();
-    assert!(refused.contains("authorization violation") && !refused.contains("hush"), "{refused}");
-    let half = cluster.program("serve").with("TENTER_NATS_USER", "tenter").refuses();
-    assert!(half.contains("TENTER_NATS_PASSWORD"), "{half}");
-    let front = named("hush-hush").start();
-    assert!(submit(&front, "one", &small(1)).is_some());
 }

@@ -7,6 +7,7 @@ mod batches;
 mod bucket;
 mod calls;
 mod faults;
+mod logins;
 #[path = "../support/pictures.rs"]
 mod pictures;
 mod poison;
@@ -29,7 +30,7 @@ struct Nats {
     address: SocketAddr,
     folder: tempfile::TempDir,
     /// Arguments besides the usual ones.
-    more: &'static [&'static str],
+    more: Vec<String>,
 }
 
 impl Drop for Nats {
@@ -46,7 +47,7 @@ impl Nats {
 
     /// `None`, said aloud, on a machine without nats-server. `.ci/run` installs it and insists.
     #[expect(clippy::disallowed_methods, reason = "whether this run may go without is no setting of the program")]
-    fn start_with(more: &'static [&'static str]) -> Option<Self> {
+    fn start_with(more: &[String]) -> Option<Self> {
         let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let server = match serve(address, &folder, more) {
@@ -57,7 +58,7 @@ impl Nats {
                 return None;
             }
         };
-        let nats = Self { server, address, folder, more };
+        let nats = Self { server, address, folder, more: more.to_vec() };
         nats.listens();
         Some(nats)
     }
@@ -74,7 +75,7 @@ impl Nats {
 
     /// Where it was, with what it had.
     fn start_again(&mut self) {
-        self.server = serve(self.address, &self.folder, self.more).expect("runs");
+        self.server = serve(self.address, &self.folder, &self.more).expect("runs");
         self.listens();
     }
 
@@ -83,7 +84,7 @@ impl Nats {
     }
 }
 
-fn serve(address: SocketAddr, folder: &tempfile::TempDir, more: &[&str]) -> std::io::Result<Child> {
+fn serve(address: SocketAddr, folder: &tempfile::TempDir, more: &[String]) -> std::io::Result<Child> {
     let start = |program: &str| {
         Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-js", "-sd"])

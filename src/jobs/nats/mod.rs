@@ -20,6 +20,7 @@
 mod batches;
 mod bodies;
 mod clock;
+mod connect;
 mod document;
 mod feed;
 mod head;
@@ -41,14 +42,15 @@ mod row;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::{Context, ContextBuilder};
-use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::batches::LISTS_BYTES;
 use self::clock::ServerClock;
+use self::connect::connect;
 use self::document::RowEnds;
 use self::feed::Leasing;
 use self::index::Index;
@@ -57,7 +59,7 @@ use self::list::RowList;
 use self::outbox::Sending;
 use self::pull::Puller;
 use self::queue::UnderWay;
-use crate::config::{BatchSettings, JobSettings, KeyLimits, NatsSettings, Settings};
+use crate::config::{BatchSettings, JobSettings, KeyLimits, Settings};
 use crate::jobs::moment::{Clock, Moment};
 use crate::jobs::results::Results;
 use crate::jobs::store::StoreError;
@@ -221,59 +223,5 @@ async fn keep_consumers(layout: Layout, connected: Arc<Notify>) {
             tracing::warn!(reason, "what hands out jobs is missing; trying again");
             tokio::time::sleep(AGAIN).await;
         }
-    }
-}
-
-async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> Result<Client, String> {
-    let mut options = ConnectOptions::new()
-        .name("tenter")
-        .connection_timeout(ANSWER)
-        .request_timeout(Some(ANSWER))
-        .reconnect_delay_callback(|tries| AGAIN * u32::try_from(tries.min(4)).unwrap_or(4))
-        .event_callback(move |event| {
-            match event {
-                Event::Connected => {
-                    tracing::info!("connected to NATS");
-                    connected.notify_one();
-                }
-                Event::Disconnected => tracing::warn!("the connection to NATS is lost; trying again"),
-                event => tracing::debug!(%event, "NATS"),
-            }
-            std::future::ready(())
-        });
-    match (settings.user.reveal(), settings.password.reveal()) {
-        (Some(user), Some(password)) => options = options.user_and_password(user.to_owned(), password.to_owned()),
-        (None, None) => {}
-        _ => return Err("set both TENTER_NATS_USER and TENTER_NATS_PASSWORD, or neither".into()),
-    }
-    if let Some(token) = settings.token.reveal() {
-        options = options.token(token.to_owned());
-    }
-    if let Some(file) = &settings.credentials {
-        let read = options.credentials_file(file).await;
-        options = read.map_err(|error| format!("{} (TENTER_NATS_CREDS): {error}", file.display()))?;
-    }
-    if let Some(file) = &settings.tls_ca {
-        options = options.add_root_certificates(file.clone());
-    }
-    match (&settings.tls_certificate, &settings.tls_key) {
-        (Some(certificate), Some(key)) => options = options.add_client_certificate(certificate.clone(), key.clone()),
-        (None, None) => {}
-        _ => return Err("set both TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY, or neither".into()),
-    }
-    let servers: Vec<_> = settings.servers.iter().map(str::to_owned).collect();
-    let begun = Instant::now();
-    loop {
-        let error = match options.clone().connect(&servers[..]).await {
-            Ok(client) => return Ok(client),
-            Err(error) => error,
-        };
-        use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse, Tls};
-        let lasting = matches!(error.kind(), Authentication | AuthorizationViolation | ServerParse | Tls);
-        if lasting || begun.elapsed() > FIRST_CONNECTION {
-            return Err(error.to_string());
-        }
-        tracing::warn!(%error, "cannot connect to NATS yet; trying again");
-        tokio::time::sleep(AGAIN).await;
     }
 }
