@@ -1,7 +1,7 @@
 //! The files that a batch is made of, among the results: each as it was first fetched, until the batch is forgotten.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -12,12 +12,19 @@ use super::results::{ResultError, Results};
 use super::store::{BatchStore, Pin};
 use crate::assets::{AssetKind, Keeper};
 
+/// How often store or results failed, and why the last time.
+#[derive(Default)]
+struct Trouble {
+    times: u64,
+    latest: String,
+}
+
 /// One batch's.
 pub(super) struct BatchFiles {
     batch: BatchId,
     store: Arc<dyn BatchStore>,
     results: Results,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Trouble>,
 }
 
 impl BatchFiles {
@@ -25,10 +32,20 @@ impl BatchFiles {
         Self { batch, store, results, trouble: Mutex::default() }
     }
 
-    /// Why store or results failed since this was last asked, if they did: a row that ended in an error meanwhile may do better
+    /// How often store or results failed up to now, for whichever row.
+    pub(super) fn troubles(&self) -> u64 {
+        self.trouble().times
+    }
+
+    /// Why they failed since there were so many `troubles`, if they did: each row that ended in an error meanwhile may do better
     /// when they are well.
-    pub(super) fn take_trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn trouble_since(&self, troubles: u64) -> Option<String> {
+        let trouble = self.trouble();
+        (trouble.times > troubles).then(|| trouble.latest.clone())
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn find_file(&self, key: &str) -> Result<Option<Bytes>, String> {
@@ -65,7 +82,9 @@ impl BatchFiles {
 
     fn note<T>(&self, result: Result<T, String>) -> Result<T, String> {
         if let Err(reason) = &result {
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+            let mut trouble = self.trouble();
+            trouble.times += 1;
+            trouble.latest.clone_from(reason);
         }
         result
     }

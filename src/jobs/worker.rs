@@ -48,6 +48,8 @@ const STORE_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..
 
 /// Before a row is looked at again whose batch is gone, should it still be there.
 const GONE: Duration = Duration::from_secs(5);
+/// Rest of a document while as many others are under way as may be.
+const OTHER_DOCUMENTS: Duration = Duration::from_secs(5);
 
 /// Warnings told one by one in a job's log.
 const MOST_WARNINGS: usize = 100;
@@ -241,6 +243,13 @@ impl Worker {
     /// One attempt at one job, to its end, in `slot`.
     async fn work(&self, taken: Taken, mut slot: OwnedSemaphorePermit) {
         let stop = self.under_way.begin(&taken);
+        if matches!(taken.work, Work::Document { .. }) && self.under_way.documents() > self.settings.workers + 1 {
+            // Each holds its file in memory while others have its slot; one more than there are slots, so that a short one need
+            // not wait for a long one.
+            let note = "other documents are made first".to_owned();
+            self.hand_back(&taken.ticket, HandBack { after: OTHER_DOCUMENTS, counts: false, note }).await;
+            return self.under_way.end(&taken.ticket.id);
+        }
         let attempt = self.attempt(&taken, &mut slot, &stop).instrument(trace::begin(&taken));
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         if attempt.is_err() {
@@ -300,6 +309,7 @@ impl Worker {
             Work::Job(_) => None,
             Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.of(batch).await?),
         };
+        let troubles = template.as_ref().map_or(0, |it| it.files.troubles());
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
         let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
         if let Some(template) = &template {
@@ -339,7 +349,7 @@ impl Worker {
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
             }
-            Err(error) => match template.and_then(|it| it.files.take_trouble()) {
+            Err(error) => match template.and_then(|it| it.files.trouble_since(troubles)) {
                 Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
                 _ => Err(Failure::Error(flat(error), timings)),
             },

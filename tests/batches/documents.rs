@@ -237,3 +237,22 @@ fn others_go_on_between_the_rows_of_a_document() {
     assert_eq!(found["status"], "progress", "{found}");
     assert_eq!(done(&service, &long)["document"]["pages"], 150);
 }
+
+/// One worker and three long documents: two of them take turns, the third waits, and a single picture waits for none.
+#[test]
+fn single_jobs_go_on_however_many_documents_there_are() {
+    let program = Program::new().with("TENTER_JOB_WORKERS", "1");
+    let service = program.start();
+    let mut long = call(&rows(150));
+    (long["vector"], long["pixelRatio"]) = (false.into(), 30.into());
+    let documents: Vec<_> = (0..3).map(|_| create_at(&service, &long)).collect();
+    let under_way = || documents.iter().filter(|it| service.get(it).json()["status"] == "progress").count();
+    until("two are begun", || (under_way() == 2).then_some(()));
+    let job = json!({"design": {"width": 9, "height": 9, "pages": [{}]}}).to_string();
+    let answer = service.try_call("POST", "/api/renders", "prefer: wait\r\n", &job).expect("an answer").json();
+    assert_eq!((answer["status"].as_str(), under_way()), (Some("done"), 2));
+    for cancelled in &documents[..2] {
+        assert_eq!(service.call("DELETE", cancelled, "").status, 204);
+    }
+    until("the third has its turn", || (service.get(&documents[2]).json()["status"] == "progress").then_some(()));
+}

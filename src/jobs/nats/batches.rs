@@ -318,20 +318,14 @@ impl Nats {
             None => None,
         };
         let list = self.list(head).await?;
-        let mut items = Vec::new();
-        let mut total = 0;
-        for item in document::items(&list, head.rows, record.as_ref(), ends.as_deref()) {
-            let item = item.ok_or_else(|| self.failed("a batch has lost a row", id))?;
-            if item.row > which.after_row && which.status.is_none_or(|status| status == item.status) {
-                if total >= which.offset && (items.len() as u64) < which.limit {
-                    items.push(item);
-                }
-                total += 1;
-            }
-        }
-        let file = record.and_then(|it| it.file).unwrap_or_default();
-        let files = vec![file; items.len()];
-        Ok(StoredItems { listing: ItemListing { items, total }, files, link_base: head.link_base.clone() })
+        let (rows, file) = (head.rows, record.as_ref().and_then(|it| it.file.clone()).unwrap_or_default());
+        // Ten thousand rows are read for one page of those that failed.
+        let reading =
+            tokio::task::spawn_blocking(move || document::items(&list, rows, which, record.as_ref(), ends.as_deref()));
+        let listing = reading.await.map_err(|error| self.failed("cannot list rows", error))?;
+        let listing = listing.ok_or_else(|| self.failed("a batch has lost a row", id))?;
+        let files = vec![file; listing.items.len()];
+        Ok(StoredItems { listing, files, link_base: head.link_base.clone() })
     }
 
     /// What became of the rows of a document.

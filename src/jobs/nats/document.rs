@@ -10,9 +10,9 @@ use super::bodies::BodyRef;
 use super::list::{Listed, RowList};
 use super::record::Record;
 use super::row::{RowPart, fitting_problems, fitting_warnings, timings_of};
-use crate::jobs::batch::{Document, Item};
+use crate::jobs::batch::{Document, Item, ItemListing};
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::store::{BadRow, RowEnd, RowPages};
+use crate::jobs::store::{BadRow, ItemQuery, RowEnd, RowPages};
 use crate::report::Warning;
 
 /// Its number among the rows of its batch, which begin with 1.
@@ -26,6 +26,9 @@ const UNTOLD: &str = "the document was made without this row";
 pub(super) struct Ended {
     /// Rows with pages in it.
     pub(super) done: u64,
+    /// Rows that could be read and are not in it.
+    #[serde(default)]
+    pub(super) failed: u64,
     /// Pages of all.
     pages: u64,
     /// What became of each row that could be read.
@@ -122,7 +125,8 @@ impl RowEnds {
 impl Ended {
     pub(super) fn new(rows: &[RowEnd], is_done: bool, ends: BodyRef) -> Self {
         let pages = || rows.iter().filter(|_| is_done).filter_map(|it| it.end.as_ref().ok());
-        Self { done: pages().count() as u64, pages: pages().map(|it| it.page_count).sum(), ends }
+        let done = pages().count() as u64;
+        Self { done, failed: rows.len() as u64 - done, pages: pages().map(|it| it.page_count).sum(), ends }
     }
 }
 
@@ -146,14 +150,34 @@ impl Record {
     }
 }
 
-/// All rows of a batch that becomes a document. `document`: its record, if it has one; `ends`: if that has ended and told.
+/// Some of the `rows` of a batch that becomes a document. `document`: its record, if it has one; `ends`: if that has ended and
+/// told. `None` when a row is missing.
 pub(super) fn items(
     list: &RowList,
     rows: u64,
+    which: ItemQuery,
     document: Option<&Record>,
     ends: Option<&RowEnds>,
-) -> impl Iterator<Item = Option<Item>> {
-    (1..=rows).map(move |number| item(list.row(number)?, number, document, ends))
+) -> Option<ItemListing> {
+    let ItemQuery { status, after_row, offset, limit } = which;
+    let read = |number| item(list.row(number)?, number, document, ends);
+    let Some(status) = status else {
+        let first = after_row.saturating_add(offset).saturating_add(1);
+        let last = first.saturating_add(limit).saturating_sub(1).min(rows);
+        let items = (first..=last).map(read).collect::<Option<_>>()?;
+        return Some(ItemListing { items, total: rows.saturating_sub(after_row) });
+    };
+    let mut listing = ItemListing { items: Vec::new(), total: 0 };
+    for number in after_row.saturating_add(1)..=rows {
+        let item = read(number)?;
+        if item.status == status {
+            if listing.total >= offset && (listing.items.len() as u64) < limit {
+                listing.items.push(item);
+            }
+            listing.total += 1;
+        }
+    }
+    Some(listing)
 }
 
 fn item(sent: Listed, number: u64, document: Option<&Record>, ends: Option<&RowEnds>) -> Option<Item> {
@@ -198,4 +222,38 @@ fn item(sent: Listed, number: u64, document: Option<&Record>, ends: Option<&RowE
             failed(BadRow { error, problems: Vec::new() })
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::jobs::store::NewRow;
+
+    #[test]
+    fn rows_of_a_document_are_read_page_by_page() {
+        let bad = || BadRow { error: "no row".into(), problems: Vec::new() };
+        let rows = (1..=5)
+            .map(|row| NewRow { name: String::new(), values: if row % 2 == 0 { Err(bad()) } else { Ok("{}".into()) } });
+        let mut next = 0;
+        let id = || {
+            next += 1;
+            Ok::<_, Infallible>(JobId::parse(&format!("row{next:06}")).expect("an id"))
+        };
+        let Ok(text) = RowList::write(&rows.collect::<Vec<_>>(), id);
+        let list = RowList::new(text);
+        let page = |status, after_row, offset, limit| {
+            let which = ItemQuery { status, after_row, offset, limit };
+            let listing = items(&list, 5, which, None, None).expect("no row is missing");
+            (listing.items.iter().map(|it| it.row).collect::<Vec<_>>(), listing.total)
+        };
+        assert_eq!(page(None, 0, 0, 2), (vec![1, 2], 5));
+        assert_eq!(page(None, 0, 4, 2), (vec![5], 5));
+        assert_eq!(page(None, 3, 1, 9), (vec![5], 2));
+        assert_eq!(page(None, 9, u64::MAX, u64::MAX), (vec![], 0));
+        assert_eq!(page(Some(Status::Error), 0, 1, 1), (vec![4], 2));
+        assert_eq!(page(Some(Status::Scheduled), 1, 0, 1), (vec![3], 2));
+        assert!(items(&list, 6, ItemQuery { status: None, after_row: 5, offset: 0, limit: 1 }, None, None).is_none());
+    }
 }

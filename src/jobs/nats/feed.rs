@@ -192,7 +192,11 @@ impl Nats {
         let now = self.now();
         let tally = self.0.index.tally(batch, now);
         let made = match head.document.as_ref().and_then(|it| JobId::parse(&it.id)) {
-            Some(id) => self.find(&Key::Row(batch.clone(), id)).await?.and_then(|it| it.record.made()),
+            // A server that is behind tells what was: a look later it knows.
+            Some(id) => match self.find(&Key::Row(batch.clone(), id)).await? {
+                Some(found) if found.record.status.is_end() => found.record.made(),
+                _ => return Ok(()),
+            },
             None => None,
         };
         if head.complete(&tally, made, self.0.rules.lifetime, now) && self.replace(&head, revision).await?.is_some() {

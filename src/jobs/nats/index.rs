@@ -126,6 +126,11 @@ impl Index {
         }
     }
 
+    /// Forgets everything, to be told it all again.
+    pub(super) fn begin_anew(&self) {
+        *self.lock() = All::default();
+    }
+
     /// Watching begins: what is up to `target` is being told.
     pub(super) fn begin(&self, target: u64) {
         self.lock().target = Some(target);

@@ -156,9 +156,13 @@ fn stream(name: String, replicas: usize) -> Config {
 
 /// Opens the stream, made or changed only where it is not as it should be: a server of 2.9 that is killed while it writes what a
 /// stream or consumer is like forgets it.
-async fn stream_of(context: &Context, config: Config) -> Result<Stream, String> {
+async fn stream_of(context: &Context, mut config: Config) -> Result<Stream, String> {
     let name = config.name.clone();
-    let made = match context.get_stream(&name).await {
+    let there = context.get_stream(&name).await;
+    if let Ok(there) = &there {
+        config.num_replicas = replicas(&name, there.cached_info().config.num_replicas, config.num_replicas);
+    }
+    let made = match there {
         Ok(stream) if is_like(&stream.cached_info().config, &config) => return Ok(stream),
         Ok(_) => context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
         // Not "create or update": a server of 2.9 dies of an update to what another front end is just having made. Two who make
@@ -167,6 +171,14 @@ async fn stream_of(context: &Context, config: Config) -> Result<Stream, String> 
     };
     made.map_err(|error| format!("cannot make the stream {name}: {error}"))?;
     context.get_stream(&name).await.map_err(|error| format!("cannot open the stream {name}: {}", with_causes(&error)))
+}
+
+/// More where more are asked for; never fewer, or one process that was not told would take from all what survives a lost server.
+fn replicas(stream: &str, found: usize, wanted: usize) -> usize {
+    if found > wanted {
+        tracing::warn!(stream, found, wanted, "has more replicas than TENTER_NATS_REPLICAS; they stay");
+    }
+    found.max(wanted)
 }
 
 /// In all that settings decide, and that a version of ours may change.

@@ -73,15 +73,22 @@ impl Nats {
 
     /// Keeps the index, for ever.
     async fn watch(&self) {
+        let mut heard = self.now();
         loop {
-            let Err(error) = self.watch_once().await;
+            let Err(error) = self.watch_once(&mut heard).await;
             tracing::warn!(error, "cannot watch the records of jobs; trying again");
             tokio::time::sleep(REST).await;
         }
     }
 
-    async fn watch_once(&self) -> Result<Infallible, String> {
+    /// `heard`: when the servers last said what there is.
+    async fn watch_once(&self, heard: &mut Moment) -> Result<Infallible, String> {
         let records = &self.0.layout.records;
+        if self.now().since(*heard) > MARKERS_KEPT / 2 {
+            // What was removed meanwhile may have left nothing that tells.
+            tracing::warn!("out of touch with the servers for minutes; reading anew what there is");
+            self.0.index.begin_anew();
+        }
         let reached = self.0.index.reached();
         let mut news = match reached {
             0 => {
@@ -99,6 +106,7 @@ impl Nats {
             let Ok(entry) = tokio::time::timeout(SILENCE, news.next()).await else {
                 // Nothing happened, or nobody told us.
                 let latest = latest_of(records).await?;
+                *heard = self.now();
                 if latest > self.0.index.reached() {
                     return Err("it fell silent while jobs went on".into());
                 }
@@ -120,6 +128,7 @@ impl Nats {
                 None => tracing::error!(key = entry.key, "a record has no name of ours"),
             }
             self.0.index.watched(entry.revision);
+            *heard = self.now();
         }
     }
 
@@ -296,8 +305,12 @@ impl Nats {
         let mut stored = std::pin::pin!(self.0.results.stored(area));
         while let Some(entry) = stored.next().await {
             let (name, at) = entry?;
-            let old = SystemTime::now().duration_since(at).unwrap_or_default() > KEPT;
-            if old && !needed.contains(&(area, name.clone())) {
+            let old = |at: SystemTime| SystemTime::now().duration_since(at).unwrap_or_default() > KEPT;
+            // A list is read page by page, and what it names may have been stored again since.
+            if old(at)
+                && !needed.contains(&(area, name.clone()))
+                && self.0.results.stored_at(area, &name).await?.is_some_and(old)
+            {
                 self.0.results.remove(area, &name).await?;
             }
         }

@@ -59,6 +59,9 @@ pub(super) struct Record {
     pub(super) sequence: u64,
     #[serde(default)]
     pub(super) traceparent: Option<String>,
+    /// Attempts before the latest retry: a worker that was cut off since then is not taken for one of now.
+    #[serde(default)]
+    pub(super) earlier: u32,
     /// What only a row of a batch has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) row: Option<RowPart>,
@@ -99,6 +102,7 @@ impl Record {
             webhook: job.webhook.clone(),
             attempts: 0,
             begun: 0,
+            earlier: 0,
             holder: None,
             due: now.micros(),
             key,
@@ -153,7 +157,7 @@ impl Record {
 
     /// Names of what attempts may have left besides the result; all of them when the job is to go.
     pub(super) fn leftovers(&self, with_result: bool) -> Vec<String> {
-        let all = (1..=self.begun).map(|attempt| self.file_of(attempt));
+        let all = (1..=self.begun).map(|attempt| self.file_of(self.earlier + attempt));
         all.filter(|name| with_result || self.file.as_ref() != Some(name)).collect()
     }
 
@@ -173,7 +177,11 @@ impl Record {
     /// The right to the attempt that is under way.
     pub(super) fn ticket(&self) -> Ticket {
         let id = JobId::parse(&self.id).expect("a record is made for an id, and found by it");
-        Ticket { id, attempt: self.attempts }
+        Ticket { id, attempt: self.earlier + self.attempts }
+    }
+
+    fn is_under_way(&self, ticket: &Ticket) -> bool {
+        self.status == Status::Progress && self.ticket() == *ticket
     }
 
     /// The worker of the latest attempt is silent: another attempt after a rest, or, after too many, the end.
@@ -196,7 +204,8 @@ impl Record {
     /// What an attempt came to. True when the job has this attempt's end, false when it has another or none.
     ///
     /// The first result counts, also that of an attempt which was taken for dead: whoever comes later finds the job done. An
-    /// error counts from the latest attempt only: a machine that is cut off fails at everything.
+    /// error counts from the latest attempt only: a machine that is cut off fails at everything. Nothing counts from before a
+    /// retry, since what that stored is in the trash.
     pub(super) fn finish(
         &mut self,
         ticket: &Ticket,
@@ -205,17 +214,19 @@ impl Record {
         lifetime: Duration,
         now: Moment,
     ) -> bool {
+        if ticket.attempt <= self.earlier {
+            return false;
+        }
         let mine = self.file_of(ticket.attempt);
-        let current = self.status == Status::Progress && self.attempts == ticket.attempt;
         match (&outcome, self.status.is_end()) {
             (_, true) => {
                 // Our own words, whose answer was lost, or somebody else's.
                 return match outcome {
                     Outcome::Done(_) => self.file.as_ref() == Some(&mine),
-                    Outcome::Error(error) => self.error == error && self.attempts == ticket.attempt,
+                    Outcome::Error(error) => self.error == error && self.ticket() == *ticket,
                 };
             }
-            (Outcome::Error(_), false) if !current => return false,
+            (Outcome::Error(_), false) if !self.is_under_way(ticket) => return false,
             _ => {}
         }
         self.end(outcome, Some(ticket.attempt), report, lifetime, now);
@@ -257,7 +268,7 @@ impl Record {
 
     /// False when the attempt is not the current one.
     pub(super) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Moment) -> bool {
-        if self.status != Status::Progress || self.attempts != ticket.attempt {
+        if !self.is_under_way(ticket) {
             return false;
         }
         self.status = Status::Scheduled;
@@ -272,7 +283,7 @@ impl Record {
 
     /// False when the attempt is not the current one.
     pub(super) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Moment) -> bool {
-        let current = self.status == Status::Progress && self.attempts == ticket.attempt;
+        let current = self.is_under_way(ticket);
         if current {
             self.progress = percent;
             self.updated = Some(now.micros());

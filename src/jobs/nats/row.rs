@@ -155,9 +155,9 @@ impl Record {
     /// Whether a retry that began at `since` begins this row again, or the document, some rows of which failed.
     pub(super) fn is_to_retry(&self, since: i64) -> bool {
         let Some(row) = &self.row else { return false };
-        let failed = match (self.status, row.of, &row.ended) {
-            (Status::Error, ..) => !row.bad,
-            (Status::Done, Some(rows), Some(ended)) => ended.done < rows,
+        let failed = match (self.status, &row.ended) {
+            (Status::Error, _) => !row.bad,
+            (Status::Done, Some(ended)) => ended.failed > 0,
             _ => false,
         };
         failed && self.completed.is_some_and(|it| it <= since)
@@ -171,6 +171,9 @@ impl Record {
         self.completed = None;
         self.updated = Some(now.micros());
         self.due = now.micros();
+        // Its patience with a bucket that is away, and its attempts, begin anew; the numbers of attempts do not.
+        self.created = now.micros();
+        self.earlier += self.begun;
         (self.attempts, self.begun) = (0, 0);
         (self.stem, self.body, self.sequence) = (stem, values, 0);
         (self.output, self.fingerprint, self.file, self.progress) = (None, None, None, 0.0);

@@ -99,12 +99,12 @@ pub(super) fn end(
     }
 }
 
-/// Job `seq` of a batch, which has ended, waits as if it had never been begun. `file`: another name for its result, since
+/// Job `seq` of a batch, which has ended, waits as if it had been sent just now. `file`: another name for its result, since
 /// the old one may be in the trash.
 pub(super) fn wait_again(transaction: &Transaction<'_>, seq: i64, file: &str, now: Moment) -> rusqlite::Result<()> {
     let sql =
         "UPDATE jobs SET status = 'scheduled', output = NULL, error = '', attempts = 0, not_before = 0, progress = 0,
-               completed_at = NULL, updated_at = ?2, file = ?3 WHERE seq = ?1";
+               created_at = ?2, completed_at = NULL, updated_at = ?2, file = ?3 WHERE seq = ?1";
     transaction.prepare_cached(sql)?.execute(params![seq, now.micros(), file]).map(drop)
 }
 

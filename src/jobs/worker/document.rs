@@ -76,6 +76,7 @@ impl Worker {
         row: u64,
         values: Bytes,
     ) -> Result<Result<RowPages, BadRow>, Failure> {
+        let troubles = template.files.troubles();
         let mut session = self.session(self.settings.deadline, DEADLINE).await?;
         session.pin(template.pins.clone());
         session.begin_alike(template.series.clone());
@@ -91,7 +92,7 @@ impl Worker {
                 let timings = in_ms(session.timings());
                 Ok(Ok(RowPages { first_page: first as u64 + 1, page_count: count as u64, warnings, timings }))
             }
-            Err(error) => match template.files.take_trouble() {
+            Err(error) => match template.files.trouble_since(troubles) {
                 Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
                 _ => {
                     let (error, id) = (flat(error), &ticket.id);
@@ -140,12 +141,8 @@ impl Worker {
         }
     }
 
-    /// A document may take hours, and there may be one slot: whoever waits for it goes first. Each document that is under way
-    /// holds its file in memory, so only one more of them is begun than there are slots.
+    /// A document may take hours, and there may be one slot: whoever waits for it goes first.
     async fn let_others(&self, slot: &mut OwnedSemaphorePermit) {
-        if self.under_way.documents() > self.settings.workers {
-            return;
-        }
         let (places, slots) = (slot.num_permits(), slot.semaphore().clone());
         drop(slot.split(places));
         slot.merge(self.slots(&slots, places).await);

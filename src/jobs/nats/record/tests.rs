@@ -114,6 +114,29 @@ fn handed_back_uncounted_is_like_new_and_its_file_is_still_known() {
 }
 
 #[test]
+fn nothing_from_before_a_retry_counts() {
+    let mut record = record();
+    let cut_off = record.begin("one", at(1));
+    record.lost(3, REST, LIFETIME, at(2));
+    let second = record.begin("two", at(3));
+    assert!(record.finish(&second, Outcome::Error("no".into()), &Report::default(), LIFETIME, at(4)));
+    record.retry("fp1f2rtva-8".into(), None, at(5));
+    assert_eq!((record.created, record.attempts), (at(5).micros(), 0));
+    assert!(record.leftovers(true).is_empty());
+    assert!(!record.finish(&cut_off, done(), &Report::default(), LIFETIME, at(6)), "its file is in the trash");
+    assert_eq!(record.status, Status::Scheduled);
+    let third = record.begin("three", at(7));
+    assert!(third != cut_off && third != second);
+    for late in [&cut_off, &second] {
+        assert!(!record.finish(late, Outcome::Error("late".into()), &Report::default(), LIFETIME, at(8)));
+        assert!(!record.finish(late, done(), &Report::default(), LIFETIME, at(8)));
+    }
+    assert!(record.finish(&third, done(), &Report::default(), LIFETIME, at(9)));
+    assert_eq!(record.file, Some(record.file_of(third.attempt)));
+    assert!(record.leftovers(true).contains(&record.file_of(third.attempt)) && record.leftovers(false).is_empty());
+}
+
+#[test]
 fn record_stays_small_whatever_is_logged() {
     let mut record = record();
     for attempt in 0..30 {

@@ -10,7 +10,7 @@ use crate::jobs::nats::document::Ended;
 use crate::jobs::nats::head::BatchBirth;
 use crate::jobs::nats::list::Listed;
 use crate::jobs::nats::record::Birth;
-use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, StoredFile, Template};
+use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages, StoredFile, Template};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 
@@ -161,10 +161,23 @@ fn rows_of_a_document_end_with_it() {
     let tally = front.batches.tally(&batch_id(), at(11));
     assert_eq!((tally.rate, tally.left), (Some(0.45), 4.5));
     assert!(document.finish(&ticket, done(), &Report::default(), LIFETIME, at(20)));
-    if let Some(row) = &mut document.row {
-        row.ended = Some(Ended::new(&[], true, body()));
-    }
-    front.sees(&document);
-    assert_eq!((counts(&front), front.care().over), ((0, 0, 10), true), "it was made without any");
+    let mut ends_with = |front: &mut Front, ends: &[RowEnd]| {
+        if let Some(row) = &mut document.row {
+            row.ended = Some(Ended::new(ends, true, body()));
+        }
+        document.updated = document.updated.map(|it| it + 1);
+        front.sees(&document);
+    };
+    let in_it = |row: u64| {
+        let end = RowPages { first_page: row - 1, page_count: 1, warnings: Vec::new(), timings: Vec::new() };
+        RowEnd { row, end: Ok(end) }
+    };
+    let all: Vec<_> = (2..=10).map(in_it).collect();
+    ends_with(&mut front, &all);
+    assert_eq!((counts(&front), front.care().over), ((0, 9, 1), true));
+    assert!(front.batches.failed(&batch_id()).is_empty(), "what cannot be read is no reason to make it anew");
+    let failed = RowEnd { row: 2, end: Err(BadRow { error: "no picture".into(), problems: Vec::new() }) };
+    ends_with(&mut front, &[&[failed], &all[1..]].concat());
+    assert_eq!(counts(&front), (0, 8, 2));
     assert_eq!(front.batches.failed(&batch_id()), [(0, row_id(0))]);
 }
