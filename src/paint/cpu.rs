@@ -96,7 +96,7 @@ impl CpuPainter {
         let mut result = None;
         let turn = plan.series.as_ref().map_or(Turn::Whole, |(series, page)| series.turn(*page, plan));
         let needed = match &turn {
-            Turn::Onto(beginning) => series::needed(plan, beginning.ops),
+            Turn::Onto(beginning) => series::needed(plan, beginning.ops..),
             Turn::Whole | Turn::Note(_) => vec![true; plan.steps.len()],
         };
         for step in plan.steps.iter().zip(needed).filter(|(_, needed)| *needed).map(|(step, _)| step) {

@@ -7,6 +7,7 @@
 //! The common beginning is what the first two pages share, and becomes shorter when a page has less of it; never longer, so that
 //! rows which happen to be equal cost little. Only the CPU paints so: a GPU has its pages elsewhere.
 
+use std::slice::SliceIndex;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use peniko::BlendMode;
@@ -98,7 +99,7 @@ impl Series {
 
     /// `pixels`: what was there after `ops` operations of this page, as [`Turn::Note`] asks.
     pub(super) fn note(&self, page: usize, plan: &FramePlan, ops: usize, pixels: Vec<u8>) {
-        self.set(page, State::Begun(Arc::new(Beginning { drawn: Drawn::of(plan), ops, pixels })));
+        self.set(page, State::Begun(Arc::new(Beginning { drawn: Drawn::beginning(plan, ops), ops, pixels })));
     }
 
     /// How many operations pages number `page` begin with.
@@ -126,6 +127,17 @@ impl Series {
 impl Drawn {
     fn of(plan: &FramePlan) -> Self {
         Self { surfaces: plan.surfaces.clone(), steps: plan.steps.clone() }
+    }
+
+    /// What the first `ops` operations of the result need, and no more: a page's own pictures may be large.
+    fn beginning(plan: &FramePlan, ops: usize) -> Self {
+        let needed = needed(plan, ..ops);
+        let mut steps: Vec<_> =
+            plan.steps.iter().zip(needed).filter(|(_, needed)| *needed).map(|(step, _)| step.clone()).collect();
+        if let Some(Step::Draw { ops: all, .. }) = steps.last_mut() {
+            all.truncate(ops);
+        }
+        Self { surfaces: plan.surfaces.clone(), steps }
     }
 
     /// How many operations of the result are the same.
@@ -197,8 +209,8 @@ fn split(ops: &[Op], common: usize) -> usize {
     found
 }
 
-/// Which steps are needed for the operations of the result from `first` on; the last one is.
-pub(super) fn needed(plan: &FramePlan, first: usize) -> Vec<bool> {
+/// Which steps are needed for some operations of the result; the last one is.
+pub(super) fn needed(plan: &FramePlan, of: impl SliceIndex<[Op], Output = [Op]> + Clone) -> Vec<bool> {
     let mut surfaces = vec![false; plan.surfaces.len()];
     let mut steps = vec![false; plan.steps.len()];
     let ask = |ops: &[Op], surfaces: &mut Vec<bool>| {
@@ -214,7 +226,7 @@ pub(super) fn needed(plan: &FramePlan, first: usize) -> Vec<bool> {
     for (at, step) in plan.steps.iter().enumerate().rev() {
         match step {
             Step::Draw { ops, .. } if at == last => {
-                ask(ops.get(first..).unwrap_or_default(), &mut surfaces);
+                ask(ops.get(of.clone()).unwrap_or_default(), &mut surfaces);
                 steps[at] = true;
             }
             Step::Draw { into, ops } if surfaces.get(into.0) == Some(&true) => {
