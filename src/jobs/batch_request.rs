@@ -13,7 +13,7 @@ use crate::options::RenderOptions;
 use crate::output::{Format, Pdf};
 use crate::pipeline::format_for;
 use crate::report::{JsonPath, Problem};
-use crate::rows::{BrokenRow, NamePattern, NamesTaken, Row, RowFormat, Rows};
+use crate::rows::{BrokenRow, NamePattern, NamesTaken, Row, RowFormat, Rows, read_value};
 
 pub(super) const DESIGN_URL: &str = "designUrl";
 pub(super) const ROWS: &str = "rows";
@@ -172,7 +172,7 @@ impl BatchRequest {
                     return Err(refused(format!("found {found} rows; the limit is {limit} (TENTER_BATCH_MAX_ROWS)")));
                 }
                 for (value, number) in values.into_iter().zip(1..) {
-                    read.push(Row::read(number, value));
+                    read.push(read_value(number, value, limits));
                 }
             }
             RowsSent::Text(text, format) => {
@@ -413,6 +413,15 @@ mod tests {
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
         assert_eq!(body, json!({"format": "pdf", "design": {}}), "as if the call had said so");
         Ok(())
+    }
+
+    #[test]
+    fn rows_of_an_array_may_be_as_long_as_others() {
+        let of_length = |bytes: usize| json!({"who": "x".repeat(bytes - r#"{"who":""}"#.len())});
+        assert_eq!(
+            rows(json!({}), json!([of_length(1000), of_length(1001), {}])).expect("read"),
+            ["1.png", "!2.png", "3.png"]
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<R: BufRead> Table<R> {
             return Err(RowsError::form("is empty; accepted: a line of names, and a line of values for each row"));
         }
         if record.as_slice().len() > row_bytes {
-            return Err(RowsError::form(too_long(0, 1, row_bytes).problems.swap_remove(0).message));
+            return Err(RowsError::form(too_long(0, Some(1), row_bytes).problems.swap_remove(0).message));
         }
         Ok(Self { reader, columns: names(&record)?, row_bytes, record })
     }
@@ -58,7 +58,7 @@ impl<R: BufRead> Table<R> {
         let broken = |path: &str, message: String| Err(BrokenRow::new(number, Some(line), path, message));
         let Self { columns, record, .. } = self;
         if record.as_slice().len() > self.row_bytes {
-            return Err(too_long(number, line, self.row_bytes));
+            return Err(too_long(number, Some(line), self.row_bytes));
         }
         if record.len() != columns.len() {
             let quote = match record.iter().any(|value| value.contains(&b'\n')) {

@@ -16,5 +16,5 @@ mod row;
 
 pub use manifest::{PageRecord, Record, RowStatus};
 pub use name::{NamePattern, NameProblem, NamesTaken};
-pub use read::{RowFormat, Rows, RowsError};
+pub use read::{RowFormat, Rows, RowsError, read_value};
 pub use row::{BrokenRow, Row};

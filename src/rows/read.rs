@@ -1,6 +1,8 @@
 //! Rows one after the other, from whatever they are written in.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write};
+
+use serde_json::Value;
 
 use super::json::Elements;
 use super::lines::Lines;
@@ -124,7 +126,7 @@ impl<R: BufRead> Rows<R> {
         };
         Ok(piece.map(|piece| match piece {
             Piece::Whole(bytes, line) => parse(number, line, bytes, self.json_depth),
-            Piece::TooLong(line) => Err(too_long(number, line, self.limits.row_bytes)),
+            Piece::TooLong(line) => Err(too_long(number, Some(line), self.limits.row_bytes)),
         }))
     }
 }
@@ -156,9 +158,35 @@ fn parse(number: u64, line: u64, bytes: &[u8], json_depth: usize) -> Result<Row,
     Row::read(number, value).map_err(|broken| BrokenRow { line: Some(line), ..broken })
 }
 
-pub(super) fn too_long(number: u64, line: u64, limit: usize) -> BrokenRow {
+/// Reads a row that is a value already; its length is that of its shortest text.
+///
+/// # Errors
+/// As of [`Row::read`], and one that is too long.
+pub fn read_value(number: u64, value: Value, limits: &BatchSettings) -> Result<Row, BrokenRow> {
+    let mut length = Length(0);
+    match serde_json::to_writer(&mut length, &value) {
+        Ok(()) if length.0 <= limits.row_bytes => Row::read(number, value),
+        _ => Err(too_long(number, None, limits.row_bytes)),
+    }
+}
+
+/// Counts the bytes that are written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) fn too_long(number: u64, line: Option<u64>, limit: usize) -> BrokenRow {
     let message = format!("longer than {limit} bytes; that is the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)");
-    BrokenRow::new(number, Some(line), "", message)
+    BrokenRow::new(number, line, "", message)
 }
 
 /// The byte order mark of UTF-8 means nothing; that of UTF-16 is another encoding.
