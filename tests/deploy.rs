@@ -71,6 +71,8 @@ struct Ours {
     grace_s: f64,
     /// Kubernetes' own description.
     container: Option<Value>,
+    /// Prometheus comes to read.
+    scraped: bool,
 }
 
 fn texts(list: &Value) -> Vec<String> {
@@ -107,6 +109,7 @@ fn ours() -> Vec<Ours> {
                 environment,
                 grace_s: pod["terminationGracePeriodSeconds"].as_f64().expect("a time"),
                 container: Some(container.clone()),
+                scraped: document["spec"]["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true",
             });
         }
         for service in document["services"].as_object().into_iter().flat_map(Map::values) {
@@ -118,6 +121,7 @@ fn ours() -> Vec<Ours> {
                     environment: of_pairs(&service["environment"]),
                     grace_s: grace.parse().expect("seconds"),
                     container: None,
+                    scraped: false,
                 });
             }
         }
@@ -162,8 +166,20 @@ fn manifests_pass_arguments_that_are_accepted() {
 #[test]
 fn manifests_let_stops_take_their_time() {
     for Ours { file, environment, grace_s, .. } in ours() {
-        let stop_grace = environment["TENTER_STOP_GRACE"].trim_end_matches(" s").parse::<f64>().expect("seconds");
-        assert!(grace_s > stop_grace, "{file}: killed after {grace_s} s, and stops for up to {stop_grace} s");
+        let seconds = |text: &str| text.trim_end_matches(" s").parse::<f64>().expect("seconds");
+        let delay = environment.get("TENTER_STOP_DELAY").map_or(0.0, |it| seconds(it));
+        let stop = delay + seconds(&environment["TENTER_STOP_GRACE"]);
+        assert!(grace_s > stop, "{file}: killed after {grace_s} s, and stops for up to {stop} s");
+    }
+}
+
+/// There are keys, and Prometheus is not given one by what stands on a pod.
+#[test]
+fn manifests_send_prometheus_where_it_may_read() {
+    let scraped: Vec<_> = ours().into_iter().filter(|it| it.scraped).collect();
+    assert_eq!(scraped.len(), 2, "workers of both kinds");
+    for Ours { file, environment, .. } in scraped {
+        assert_eq!(environment.get("TENTER_METRICS").map(String::as_str), Some("open"), "{file}");
     }
 }
 

@@ -530,6 +530,21 @@ async fn stop_finishes_what_is_admitted_and_takes_no_more() {
 }
 
 #[tokio::test]
+async fn stop_leaves_balancers_time_to_look_elsewhere() {
+    let service = service(&[("TENTER_STOP_DELAY", "2 s")]);
+    let Listening { address, stop, served } = listen(&service).await;
+    stop.send(()).expect("still serving");
+    while service.get("/health/ready").await.json()["status"] != "stopping" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut late = send(address, &json!({"design": design()}).to_string()).await;
+    assert_eq!(status_line(&mut late).await, "HTTP/1.1 200");
+    drop(late);
+    assert_eq!(served.await.expect("served").cut, 0);
+    assert!(TcpStream::connect(address).await.is_err(), "no new connections");
+}
+
+#[tokio::test]
 async fn stop_cuts_what_outlives_the_grace() {
     let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1"), ("TENTER_STOP_GRACE", "0")]);
     let Listening { address, stop, served } = listen(&service).await;

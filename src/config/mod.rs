@@ -71,6 +71,8 @@ pub struct ServerSettings {
     pub connections: usize,
     /// `TENTER_WRITE_TIMEOUT` — for a client to take the next piece of an answer. Default 30 s.
     pub write_timeout: Duration,
+    /// `TENTER_STOP_DELAY` — after SIGTERM, for balancers to look elsewhere, before new connections are refused. Default 0 s.
+    pub stop_delay: Duration,
     /// `TENTER_STOP_GRACE` — after SIGTERM, for admitted requests and jobs to finish. Default 60 s.
     pub stop_grace: Duration,
     /// `TENTER_METRICS` — who may read `/metrics`. Default: whoever may call.
@@ -128,6 +130,7 @@ impl Default for ServerSettings {
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             connections: 1024,
+            stop_delay: Duration::ZERO,
             stop_grace: Duration::from_secs(60),
             metrics: MetricsAccess::default(),
             pages: Switch::default(),

@@ -212,6 +212,14 @@ pub static SETTINGS: &[Setting] = {
         ),
         row(
             Server,
+            "TENTER_STOP_DELAY",
+            seconds(0, HOUR),
+            "After SIGTERM or SIGINT: how long new connections are still taken, while `/readyz` already says 503, so that \
+             balancers look elsewhere. TENTER_STOP_GRACE follows.",
+            |s| &mut s.server.stop_delay,
+        ),
+        row(
+            Server,
             "TENTER_STOP_GRACE",
             seconds(0, HOUR),
             "After SIGTERM or SIGINT: how long admitted requests and begun jobs may take to finish. Let the orchestrator \
@@ -325,7 +333,7 @@ pub static SETTINGS: &[Setting] = {
                 "TENTER_JOB_WORKERS",
                 Accepts::Whole(0, 4096),
                 "Jobs rendered at once; each also takes one of TENTER_WORKERS while it is rendered. 0: jobs are accepted \
-                 and wait.",
+                 and wait; so is the default of `tenter serve` with NATS, where workers render.",
                 |s| &mut s.jobs.workers,
             ),
         ),
@@ -375,7 +383,8 @@ pub static SETTINGS: &[Setting] = {
             Batches,
             "TENTER_BATCH_MAX_ROW_BYTES",
             Accepts::Bytes(KIB, GIB),
-            "Bytes of one row as written. A longer one is an item with an error.",
+            "Bytes of one row as written, or as the shortest JSON where the rows stand in a call as an array. A longer one is an \
+             item with an error.",
             |s| &mut s.batches.row_bytes,
         ),
         row(
@@ -682,8 +691,8 @@ pub static SETTINGS: &[Setting] = {
             Assets,
             "TENTER_PIN_BYTES",
             Accepts::Bytes(0, 1024 * GIB),
-            "Decoded assets that one batch holds on to, so that all its rows are made of the same. What came after these is \
-             known by its hash: a row for which it has changed fails.",
+            "Decoded assets that one batch holds on to, so that all its rows are made of the same. Over HTTP \
+             others are read again from what is kept; `tenter batch` fetches them again, and a row for which one has changed fails.",
             |s| &mut s.assets.pin_bytes,
         ),
         row(

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use crate::config::RasterizerChoice;
 use crate::pipeline::{GpuReport, PaintReport};
 
 /// Where the service is in its life. Cheap to clone; all clones show the same.
@@ -101,25 +102,51 @@ pub(super) async fn live() -> Response {
     Json(Word { status: "ok" }).into_response()
 }
 
-/// 200 when requests are welcome, else 503. Says what paints, so that a node that lost its GPU is seen.
+/// 200 when requests are welcome, else 503. Says what paints, so that a node that lost its GPU is seen; one that must have a GPU
+/// (`TENTER_RASTERIZER=gpu`) is not ready while none is up.
 #[utoipa::path(
     get,
     path = "/health/ready",
     summary = "Are requests welcome?",
     responses(
         (status = 200, description = "Requests are welcome", body = Readiness),
-        (status = 503, description = "Starting, stopping, or without its queue", body = Readiness),
+        (status = 503, description = "Starting, stopping, without its queue, or without the GPU it must have", body = Readiness),
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let (status, word) = match app.health.0.load(Ordering::SeqCst) {
-        READY if app.jobs.reachable().is_err() => (StatusCode::SERVICE_UNAVAILABLE, "queue unreachable"),
-        READY => (StatusCode::OK, "ready"),
-        STARTING => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-    };
     let PaintReport { gpus, refused, .. } = app.engine.paint_report();
+    let has_gpu = app.settings.render.rasterizer != RasterizerChoice::Gpu || gpus.iter().any(|gpu| gpu.up);
+    let (status, word) = readiness(app.health.0.load(Ordering::SeqCst), app.jobs.reachable().is_ok(), has_gpu);
     let gpus = gpus.into_iter().map(Gpu::from).collect();
     let rasterizer = app.engine.rasterizer();
     (status, Json(Readiness { status: word, rasterizer, gpus, refused_adapters: refused })).into_response()
+}
+
+/// `has_gpu`: or need not have one.
+fn readiness(state: u8, reaches_queue: bool, has_gpu: bool) -> (StatusCode, &'static str) {
+    match (state, reaches_queue, has_gpu) {
+        (READY, true, true) => (StatusCode::OK, "ready"),
+        (READY, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "queue unreachable"),
+        (READY, true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no GPU"),
+        (STARTING, ..) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_who_was_started_and_has_all_it_must_have() {
+        let words = |state| {
+            [(true, true), (true, false), (false, true), (false, false)]
+                .map(|(queue, gpu)| readiness(state, queue, gpu).1)
+        };
+        assert_eq!(words(READY), ["ready", "no GPU", "queue unreachable", "queue unreachable"]);
+        assert_eq!(words(STARTING), ["starting"; 4]);
+        assert_eq!(words(STOPPING), ["stopping"; 4]);
+        assert_eq!(readiness(READY, true, true).0, StatusCode::OK);
+        assert_eq!(readiness(READY, true, false).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

@@ -31,8 +31,8 @@ pub struct Stopped {
 /// Rest after the system refused a connection (no file descriptors left, mostly), before asking again.
 const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` is ready; then takes no new connections, lets admitted requests finish within
-/// `TENTER_STOP_GRACE`, and cuts the rest.
+/// Serves until `stop` is ready; is unready from then on, takes no new connections after `TENTER_STOP_DELAY`, lets admitted
+/// requests finish within `TENTER_STOP_GRACE`, and cuts the rest.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -40,6 +40,13 @@ pub async fn serve(
     health: &Health,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
+    let stop = async {
+        stop.await;
+        health.set_stopping();
+        if !settings.stop_delay.is_zero() {
+            tokio::time::sleep(settings.stop_delay).await;
+        }
+    };
     let mut stop = pin!(stop);
     let slots = Arc::new(Semaphore::new(settings.connections));
     let stopping = CancellationToken::new();
@@ -67,7 +74,6 @@ pub async fn serve(
         }
     }
     drop(listener);
-    health.set_stopping();
     stopping.cancel();
     let finished = async { while open.join_next().await.is_some() {} };
     let in_time = timeout(settings.stop_grace, finished).await.is_ok();
