@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::pipeline::{Pages, RenderRequest, Series, format_for};
+use crate::pipeline::{Pages, RenderRequest, Series, Session, format_for};
 use crate::report::{JsonPath, Problem, Warning};
 use crate::rows::{NamePattern, Row};
 
@@ -42,9 +42,9 @@ pub(super) struct RowTemplate {
     /// Of files in the archive, where the call gave them any.
     names: Option<NamePattern>,
     pub(super) format: &'static dyn Format,
-    pub(super) pins: Arc<Pins>,
+    pins: Arc<Pins>,
     /// What pages of its rows begin with.
-    pub(super) series: Arc<Series>,
+    series: Arc<Series>,
     /// Where `pins` come from.
     pub(super) files: Arc<BatchFiles>,
     json_depth: usize,
@@ -117,6 +117,12 @@ impl Templates {
 }
 
 impl RowTemplate {
+    /// A row is rendered in `session`: with what its batch has at hand.
+    pub(super) fn lend_to(&self, session: &mut Session) {
+        session.pin(self.pins.clone());
+        session.begin_alike(self.series.clone());
+    }
+
     /// Of a row that has none of its own, without its variables.
     ///
     /// # Errors

@@ -313,8 +313,7 @@ impl Worker {
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
         let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
         if let Some(template) = &template {
-            session.pin(template.pins.clone());
-            session.begin_alike(template.series.clone());
+            template.lend_to(&mut session);
         }
         let (tell, told) = watch::channel((0, 0));
         session.on_progress(Arc::new(move |done, total| {

@@ -96,7 +96,7 @@ impl CpuPainter {
         let mut result = None;
         let turn = plan.series.as_ref().map_or(Turn::Whole, |(series, page)| series.turn(*page, plan));
         let needed = match &turn {
-            Turn::Onto(beginning) => series::needed(plan, beginning.ops..),
+            Turn::Onto(beginning) => series::needed(plan, beginning.ops()..),
             Turn::Whole | Turn::Note(_) => vec![true; plan.steps.len()],
         };
         for step in plan.steps.iter().zip(needed).filter(|(_, needed)| *needed).map(|(step, _)| step) {
@@ -113,7 +113,7 @@ impl CpuPainter {
                     }
                     let turns = match &turn {
                         Turn::Whole => Turns::default(),
-                        Turn::Onto(it) => Turns { onto: Some((it.ops, &it.pixels)), note: None },
+                        Turn::Onto(it) => Turns { onto: Some((it.ops(), &it.pixels)), note: None },
                         Turn::Note(ops) => Turns { onto: None, note: Some(*ops) },
                     };
                     let (raster, noted) = canvas.draw_turns(size, ops, sources, turns, abandoned)?;

@@ -49,10 +49,9 @@ struct Drawn {
 /// The pixels that pages begin with.
 #[derive(Debug)]
 pub(super) struct Beginning {
+    /// What they were drawn with, and nothing else.
     drawn: Drawn,
-    /// How many operations of the result they are.
-    pub(super) ops: usize,
-    /// Of the result after these; premultiplied.
+    /// Of the result after that; premultiplied.
     pub(super) pixels: Vec<u8>,
 }
 
@@ -73,40 +72,35 @@ impl Series {
         if plan.surfaces.first().is_none_or(|size| size.pixels() * 4 * PAGES as u64 > MOST_BYTES) {
             return Turn::Whole;
         }
-        let common = match state {
+        let (common, beginning) = match state {
             State::Different => return Turn::Whole,
             State::Fresh => {
                 self.set(page, State::Seen(Arc::new(Drawn::of(plan))));
                 return Turn::Whole;
             }
-            State::Seen(before) => before.common(plan),
-            State::Begun(beginning) => {
-                let common = beginning.drawn.common(plan).min(beginning.ops);
-                if common == beginning.ops && split(result_of(&plan.steps), common) == common {
-                    return Turn::Onto(beginning);
-                }
-                common
-            }
+            State::Seen(before) => (before.common(plan), None),
+            State::Begun(beginning) => (beginning.drawn.common(plan), Some(beginning)),
         };
-        match split(result_of(&plan.steps), common) {
-            0 => {
+        match (split(result_of(&plan.steps), common), beginning) {
+            (0, _) => {
                 self.set(page, State::Different);
                 Turn::Whole
             }
-            ops => Turn::Note(ops),
+            (ops, Some(beginning)) if ops == beginning.ops() => Turn::Onto(beginning),
+            (ops, _) => Turn::Note(ops),
         }
     }
 
     /// `pixels`: what was there after `ops` operations of this page, as [`Turn::Note`] asks.
     pub(super) fn note(&self, page: usize, plan: &FramePlan, ops: usize, pixels: Vec<u8>) {
-        self.set(page, State::Begun(Arc::new(Beginning { drawn: Drawn::beginning(plan, ops), ops, pixels })));
+        self.set(page, State::Begun(Arc::new(Beginning { drawn: Drawn::beginning(plan, ops), pixels })));
     }
 
     /// How many operations pages number `page` begin with.
     #[cfg(test)]
     pub(super) fn begun(&self, page: usize) -> Option<usize> {
         match self.lock().get(page) {
-            Some(State::Begun(beginning)) => Some(beginning.ops),
+            Some(State::Begun(beginning)) => Some(beginning.ops()),
             _ => None,
         }
     }
@@ -121,6 +115,13 @@ impl Series {
 
     fn lock(&self) -> MutexGuard<'_, [State; PAGES]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Beginning {
+    /// How many operations of the result it is.
+    pub(super) fn ops(&self) -> usize {
+        result_of(&self.drawn.steps).len()
     }
 }
 

@@ -213,29 +213,17 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::nats::samples::{at, body};
     use crate::jobs::store::Template;
-
-    fn at(seconds: u64) -> Moment {
-        Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
-    }
 
     fn head() -> Head {
         let batch = NewBatch {
-            owner: "shop".into(),
             template: Template { body: bytes::Bytes::new(), design_sha256: [7; 32] },
-            rows: Vec::new(),
-            document: None,
-            format: "jpeg",
-            extension: "jpg",
             webhook: Some("http://hook.test/".into()),
-            webhook_items: false,
-            link_base: "http://here".into(),
-            idempotency: None,
+            ..NewBatch::sample(Vec::new())
         };
         let id = BatchId::parse("fp1f2rtva").expect("an id");
-        let body: BodyRef = serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}}))
-            .expect("a body");
-        let birth = BatchBirth { id, key: None, template: body.clone(), list: body, document: None, now: at(0) };
+        let birth = BatchBirth { id, key: None, template: body(), list: body(), document: None, now: at(0) };
         Head { rows: 10, ..Head::new(&batch, birth) }
     }
 

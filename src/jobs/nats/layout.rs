@@ -158,13 +158,15 @@ fn stream(name: String, replicas: usize) -> Config {
 /// stream or consumer is like forgets it.
 async fn stream_of(context: &Context, mut config: Config) -> Result<Stream, String> {
     let name = config.name.clone();
-    let there = context.get_stream(&name).await;
-    if let Ok(there) = &there {
-        config.num_replicas = replicas(&name, there.cached_info().config.num_replicas, config.num_replicas);
-    }
-    let made = match there {
-        Ok(stream) if is_like(&stream.cached_info().config, &config) => return Ok(stream),
-        Ok(_) => context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
+    let made = match context.get_stream(&name).await {
+        Ok(stream) => {
+            let there = &stream.cached_info().config;
+            config.num_replicas = replicas(&name, there.num_replicas, config.num_replicas);
+            if is_like(there, &config) {
+                return Ok(stream);
+            }
+            context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error))
+        }
         // Not "create or update": a server of 2.9 dies of an update to what another front end is just having made. Two who make
         // the same have both made it.
         Err(_) => context.create_stream(config).await.map(drop).map_err(|error| with_causes(&error)),

@@ -38,6 +38,8 @@ mod queue;
 mod record;
 mod records;
 mod row;
+#[cfg(test)]
+mod samples;
 
 use std::sync::Arc;
 use std::time::Duration;

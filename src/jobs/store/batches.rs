@@ -39,6 +39,25 @@ pub struct NewBatch {
     pub idempotency: Option<Idempotency>,
 }
 
+#[cfg(test)]
+impl NewBatch {
+    /// Of `rows` that become PNGs; nobody is told.
+    pub(in crate::jobs) fn sample(rows: Vec<NewRow>) -> Self {
+        Self {
+            owner: "shop".into(),
+            template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
+            rows,
+            document: None,
+            format: "png",
+            extension: "png",
+            webhook: None,
+            webhook_items: false,
+            link_base: "http://here".into(),
+            idempotency: None,
+        }
+    }
+}
+
 /// What the rows of a batch have in common. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {

@@ -78,8 +78,7 @@ impl Worker {
     ) -> Result<Result<RowPages, BadRow>, Failure> {
         let troubles = template.files.troubles();
         let mut session = self.session(self.settings.deadline, DEADLINE).await?;
-        session.pin(template.pins.clone());
-        session.begin_alike(template.series.clone());
+        template.lend_to(&mut session);
         let filled_in = template.clone();
         let adding = async {
             let request = session.work(Stage::Parse, move || filled_in.fill_in(row, &values)).await??;

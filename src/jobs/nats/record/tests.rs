@@ -3,15 +3,11 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::moment::Moment;
-use crate::jobs::store::{StoredFile, Then, Tried};
+use crate::jobs::nats::samples::{at, body, done};
+use crate::jobs::store::{Then, Tried};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 const REST: Duration = Duration::from_secs(1);
-
-fn at(seconds: u64) -> Moment {
-    Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
-}
 
 fn record() -> Record {
     let id = JobId::parse("fp1f2rtva").expect("an id");
@@ -24,25 +20,8 @@ fn record() -> Record {
         idempotency: None,
         traceparent: None,
     };
-    let body = serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}}));
-    let birth = Birth {
-        id: &id,
-        stem: "fp1f2rtva-7".into(),
-        key: None,
-        body: Some(body.expect("one")),
-        sequence: 3,
-        now: at(0),
-    };
+    let birth = Birth { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: Some(body()), sequence: 3, now: at(0) };
     Record::new(&job, birth)
-}
-
-fn done() -> Outcome {
-    Outcome::Done(StoredFile {
-        link: "http://bucket/a.png".into(),
-        bytes: 3,
-        sha256: [7; 32],
-        fingerprint: "f1".into(),
-    })
 }
 
 fn logs(text: &str) -> Report {

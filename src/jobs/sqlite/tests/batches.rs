@@ -4,7 +4,7 @@ use super::*;
 use crate::jobs::batch::{Batch, BatchId, Item, RowCounts};
 use crate::jobs::store::{
     AcceptedBatch, BadRow, BatchStore, Delivery, DeliveryListing, DeliveryQuery, ItemQuery, NewBatch, NewRow, Pin,
-    StoredItems, Template,
+    StoredItems,
 };
 use crate::report::Problem;
 
@@ -21,18 +21,7 @@ pub(super) fn bad_row() -> NewRow {
 }
 
 pub(super) fn new_batch(owner: &str, rows: u64) -> NewBatch {
-    NewBatch {
-        owner: owner.into(),
-        template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
-        rows: (1..=rows).map(row).collect(),
-        document: None,
-        format: "png",
-        extension: "png",
-        webhook: None,
-        webhook_items: false,
-        link_base: "http://here".into(),
-        idempotency: None,
-    }
+    NewBatch { owner: owner.into(), ..NewBatch::sample((1..=rows).map(row).collect()) }
 }
 
 fn failed() -> Outcome {

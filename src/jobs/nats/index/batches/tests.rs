@@ -5,18 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::nats::bodies::BodyRef;
 use crate::jobs::nats::document::Ended;
 use crate::jobs::nats::head::BatchBirth;
 use crate::jobs::nats::list::Listed;
 use crate::jobs::nats::record::Birth;
-use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages, StoredFile, Template};
+use crate::jobs::nats::samples::{at, body, done};
+use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages};
 
 const LIFETIME: Duration = Duration::from_secs(100);
-
-fn at(seconds: u64) -> Moment {
-    Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
-}
 
 fn batch_id() -> BatchId {
     BatchId::parse("batch0000").expect("an id")
@@ -26,28 +22,13 @@ fn row_id(number: u64) -> JobId {
     JobId::parse(&format!("row{number:06}")).expect("an id")
 }
 
-fn body() -> BodyRef {
-    serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}})).expect("a body")
-}
-
 fn head(rows: usize, bad: usize, document: Option<&str>) -> Head {
     let unreadable = || Err(BadRow { error: "no row".into(), problems: Vec::new() });
     let rows = (0..rows).map(|row| NewRow {
         name: format!("{row}.png"),
         values: if row < bad { unreadable() } else { Ok(Bytes::from_static(b"{}")) },
     });
-    let batch = NewBatch {
-        owner: "shop".into(),
-        template: Template { body: Bytes::new(), design_sha256: [7; 32] },
-        rows: rows.collect(),
-        document: document.map(str::to_owned),
-        format: "png",
-        extension: "png",
-        webhook: None,
-        webhook_items: false,
-        link_base: "http://here".into(),
-        idempotency: None,
-    };
+    let batch = NewBatch { document: document.map(str::to_owned), ..NewBatch::sample(rows.collect()) };
     let document = document.map(|_| row_id(0));
     let birth = BatchBirth { id: batch_id(), key: None, template: body(), list: body(), document, now: at(0) };
     Head::new(&batch, birth)
@@ -60,10 +41,6 @@ fn row(head: &Head, number: u64) -> Record {
     let birth =
         Birth { id: &id, stem: id.to_string(), key: None, body: Some(body()), sequence: number + 1, now: at(0) };
     Record::of_row(head, number, sent, birth)
-}
-
-fn done() -> Outcome {
-    Outcome::Done(StoredFile { link: "link".into(), bytes: 3, sha256: [7; 32], fingerprint: "f1".into() })
 }
 
 /// Sees things one after the other.
