@@ -20,7 +20,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / '../shared/corpus'
 COMPARE = ROOT / '../shared/tools/compare.py'
-OURS = ROOT / 'target/conformance'
+OURS = ROOT / 'target/wild/corpus'
 PICTURES = ROOT / 'docs/pictures'
 NOTES = json.loads((ROOT / 'docs/fidelity-notes.json').read_text())
 WORST = 10
@@ -106,7 +106,7 @@ def picture(row):
 
 def main():
     if '--no-render' not in sys.argv:
-        subprocess.run(['cargo', 'test', '--locked', '--test', 'conformance'], cwd=ROOT, check=True)
+        subprocess.run(['cargo', 'test', '--locked', '--test', 'wild'], cwd=ROOT, check=True)
     rows = compare(CORPUS)
     published = compare_published()
     out = [NOTES['intro'], '', '## By set', '', HEAD.format('set')]

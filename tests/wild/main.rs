@@ -1,0 +1,115 @@
+//! Renders every design of `../shared/corpus` and `../shared/wild` and measures the distance to the editor's own pictures.
+//!
+//! Single designs may differ; what must hold is the share of each set that is close, [`FLOORS`]. A failure names the ten
+//! designs that differ most and leaves `target/wild/index.html`, which shows reference, ours and difference, worst first.
+//! The GPU painter draws the same designs at half size and is compared with the CPU painter.
+//!
+//! `WILD=rich,00158 cargo test --test wild -- --nocapture` renders the designs whose `<set>/<name>` contains one of these
+//! words, prints their distances, and checks no floors.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "WILD and GPU_COLUMN address this test; they are no settings of the program"
+)]
+
+mod designs;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod metric;
+mod report;
+
+#[cfg(feature = "gpu")]
+#[path = "../support/compare.rs"]
+#[allow(dead_code, reason = "this program needs the numbers and not the picture")]
+mod compare;
+
+use std::fs;
+use std::path::Path;
+
+use designs::Design;
+use report::Outcome;
+use tenter::config::{RasterizerChoice, Settings};
+use tenter::pipeline::Engine;
+
+/// The least share of a set's designs that must be close to their references.
+struct Floor {
+    /// Name of the set, the folder below `corpus` or `wild`.
+    set: &'static str,
+    /// Share with at most 0.5 % of all pixels different.
+    diff: f64,
+    /// Share with at most 1 % of the drawn pixels different.
+    ink_1: f64,
+    /// Share with at most 5 % of the drawn pixels different.
+    ink_5: f64,
+}
+
+/// Today's measured shares, rounded down to whole percents. Raise them when they get better.
+const FLOORS: &[Floor] = &[
+    Floor { set: "features", diff: 1.0, ink_1: 0.96, ink_5: 1.0 },
+    Floor { set: "peer", diff: 1.0, ink_1: 0.88, ink_5: 1.0 },
+    Floor { set: "templates", diff: 1.0, ink_1: 0.94, ink_5: 1.0 },
+    Floor { set: "cases", diff: 0.13, ink_1: 0.03, ink_5: 0.12 },
+    Floor { set: "random", diff: 0.68, ink_1: 0.54, ink_5: 0.67 },
+    Floor { set: "pages", diff: 0.78, ink_1: 0.64, ink_5: 0.78 },
+];
+
+#[test]
+fn wild_pictures_are_close_to_the_editors() {
+    let designs = designs::chosen();
+    if designs.is_empty() {
+        println!("skipped: no designs under {}", designs::ROOT);
+        return;
+    }
+    let mut settings = Settings::default();
+    settings.render.rasterizer = RasterizerChoice::Cpu;
+    let engine = Engine::new(&settings).expect("the default settings start an engine");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let tasks: Vec<_> = designs
+        .into_iter()
+        .map(|design| {
+            let engine = engine.clone();
+            runtime.spawn(async move {
+                let rendered = design.render(&engine, 1.0).await.map(|page| page.bytes);
+                tokio::task::spawn_blocking(move || Outcome::of(design, rendered)).await.expect("no panic")
+            })
+        })
+        .collect();
+    let mut outcomes: Vec<_> = tasks.into_iter().map(|task| runtime.block_on(task).expect("no panic")).collect();
+    outcomes.sort_by(|a, b| b.ink.total_cmp(&a.ink));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/wild");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("scores.tsv"), report::scores(&outcomes)).expect("written");
+    fs::write(folder.join("index.html"), report::page(&outcomes)).expect("written");
+
+    if designs::selection().is_some() {
+        print!("{}", report::scores(&outcomes));
+        return;
+    }
+    let mut below = Vec::new();
+    for floor in FLOORS {
+        let set: Vec<_> = outcomes.iter().filter(|it| it.design.set == floor.set).collect();
+        let share = |close: &dyn Fn(&Outcome) -> bool| {
+            set.iter().filter(|it| close(it)).count() as f64 / set.len().max(1) as f64
+        };
+        let found = [
+            ("diff <= 0.5 %", share(&|it| it.diff <= 0.005), floor.diff),
+            ("ink <= 1 %", share(&|it| it.ink <= 0.01), floor.ink_1),
+            ("ink <= 5 %", share(&|it| it.ink <= 0.05), floor.ink_5),
+        ];
+        let shares: Vec<_> = found.iter().map(|(what, share, _)| format!("{what}: {:.1} %", 100.0 * share)).collect();
+        println!("{}: {} designs; {}", floor.set, set.len(), shares.join(", "));
+        for (what, share, least) in found {
+            if !set.is_empty() && share < least {
+                below.push(format!(
+                    "{}: {what} for {:.1} %, at least {:.0} %",
+                    floor.set,
+                    100.0 * share,
+                    100.0 * least
+                ));
+            }
+        }
+    }
+    let worst: Vec<_> = outcomes.iter().take(10).map(ToString::to_string).collect();
+    println!("the ten designs that differ most:\n{}", worst.join("\n"));
+    assert!(below.is_empty(), "{}\nsee {}/index.html", below.join("\n"), folder.display());
+}
