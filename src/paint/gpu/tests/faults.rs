@@ -1,6 +1,7 @@
 //! Devices that are lost, full, misused or stuck: the page in flight is answered once and right, and the GPU comes back.
 
 use super::*;
+use crate::paint::gpu::check::visible_share;
 
 const GREEN: [u8; 4] = [0, 128, 0, 255];
 
@@ -89,4 +90,19 @@ fn gpu_check_answers_with_the_cpus_picture_when_they_differ() {
     let painted = gpu.paint(&planned(256.0, 256.0, vec![node]));
     assert_eq!((painted.by, gpu.report().checked, gpu.report().differing), ("cpu", 2, 1));
     assert!(painted.raster.pixel(128, 128)[3] > 230);
+}
+
+#[test]
+fn gpu_check_finds_gradients_that_vello_stretches() {
+    let Some(gpu) = rasterizer(|settings| settings.check = 1) else { return };
+    let plan = gradient_inside_its_line(256.0);
+    let expected = gpu.paint_on_the_cpu(&plan);
+    let painted = gpu.paint(&plan);
+    assert_eq!((painted.by, gpu.report().checked, gpu.report().differing), ("gpu0", 1, 0));
+    assert!(visible_share(&expected, &painted.raster) <= 0.001);
+    // As vello does it by itself.
+    gpu.core.hooks.unguarded.store(true, Ordering::SeqCst);
+    let painted = gpu.paint(&plan);
+    assert_eq!((painted.by, gpu.report().checked, gpu.report().differing), ("cpu", 2, 1));
+    assert_eq!(visible_share(&expected, &painted.raster), 0.0, "the CPU's picture is the answer");
 }

@@ -155,6 +155,13 @@ fn filled(outline: BezPath, color: Color) -> Node {
     Node::Path(Path::filled(outline, color))
 }
 
+/// The page that vello painted up to 27 levels off: its gradient has nothing at either end.
+fn gradient_inside_its_line(side: f64) -> FramePlan {
+    let stops = [(0.2, Color::from_rgb8(0x3b, 0x53, 0x2a)), (0.94, Color::from_rgb8(0xb2, 0x9a, 0xa6))];
+    let gradient = peniko::Gradient::new_linear((0.0, 0.0), (side, 0.0)).with_stops(stops);
+    planned(side, side, vec![Node::Path(Path::filled(rect(0.0, 0.0, side, side), gradient))])
+}
+
 /// Every px is `color`.
 fn flat(width: u32, height: u32, color: [u8; 4]) -> Arc<Picture> {
     let pixels = color.repeat(width as usize * height as usize);

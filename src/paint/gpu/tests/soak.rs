@@ -21,6 +21,8 @@ const SETTLED: usize = 100;
 const GROWTH_KIB: u64 = 48 << 10;
 /// Share of px that may differ visibly from the CPU's.
 const SHARE: f64 = 0.02;
+/// One in so many of the GPU's pages is compared by the service itself as well, as with `TENTER_GPU_CHECK`.
+const CHECKED: u64 = 5;
 const ALONE: &str = "paint::gpu::tests::soak::gpu_soak_alone";
 
 /// Memory is measured for the whole process, so that the pages get one of their own.
@@ -37,7 +39,7 @@ fn gpu_soak_gives_right_answers_and_keeps_its_memory() {
 #[test]
 #[ignore = "the test above starts it in a process of its own"]
 fn gpu_soak_alone() {
-    let Some(gpu) = rasterizer(|_| ()) else { return };
+    let Some(gpu) = rasterizer(|settings| settings.check = CHECKED) else { return };
     let plans = plans();
     let expected: Vec<_> = plans.iter().map(|plan| gpu.paint_on_the_cpu(plan)).collect();
     let mut under_way: VecDeque<(usize, oneshot::Receiver<Result<Painted, PaintError>>)> = VecDeque::new();
@@ -71,6 +73,8 @@ fn gpu_soak_alone() {
     println!("{by_gpu} of {PAGES} by the GPU, worst share {worst:.5}, {settled} KiB, then {grown} more; {report:?}");
     assert_eq!(report.gpus[0].rebuilds, LOST_AT.len() as u64);
     assert_eq!(report.pages.iter().map(|(_, count)| count).sum::<u64>(), PAGES as u64, "each answered once");
+    assert!(report.checked >= by_gpu as u64 / CHECKED, "{} checked of {by_gpu}", report.checked);
+    assert_eq!(report.differing, 0);
     assert!(by_gpu >= PAGES - LOST_AT.len() * 4 * AT_ONCE, "{by_gpu}");
     assert!(grown <= GROWTH_KIB, "{grown} KiB more than after {SETTLED} pages");
 }
@@ -108,6 +112,7 @@ fn plans() -> Vec<FramePlan> {
             filled(circle(third, mid, 9.0), colors[2]),
         ]));
         plans.push(page(vec![Node::Path(Path::filled(rect(4.3, 5.1, side - 9.0, side - 11.0), gradient))]));
+        plans.push(gradient_inside_its_line(side));
         plans.push(page(vec![back(), Node::Path(Path::stroked(circle(mid, mid, third), colors[1], stroke))]));
         plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), Vec::new())]));
         plans.push(page(vec![back(), turned(image(Rect::new(9.0, 9.0, mid, mid), Vec::new()), 30.0, (mid, mid))]));

@@ -1,6 +1,7 @@
 //! Each WGSL pass against its twin on the CPU, with random pictures and numbers.
 
 use super::*;
+use crate::paint::gpu::check::visible_share;
 use crate::paint::gpu::device::Surface;
 use crate::paint::gpu::recolor::Recolor;
 use crate::paint::gpu::scene::Area;
@@ -126,5 +127,35 @@ fn gpu_recoloured_pictures_are_twins_of_the_cpus() {
         let levels = if passes.iter().any(|it| matches!(it, Pass::Blur { .. })) { BLUR_LEVELS } else { COLOR_LEVELS };
         let off = farthest(expected.pixmap.data_as_u8_slice(), &found);
         assert!(off <= levels, "{passes:?} on {width} x {height}, times {scale}: {off} levels");
+    }
+}
+
+/// vello's ramps have 512 colours, so that an edge between two may lie 1/1022 of the line off. Of a line of 256 px that is a
+/// quarter of a px: less than this share of the px for each of at most three edges.
+const EDGE_SHARE: f64 = 0.005;
+
+#[test]
+fn gpu_gradients_with_any_stops_are_the_cpus() {
+    let Some(gpu) = shared() else { return };
+    let mut numbers = Numbers(7);
+    for round in 0..60 {
+        let count = 2 + numbers.below(4);
+        let mut offsets: Vec<f32> = (0..count).map(|_| numbers.below(101) as f32 / 100.0).collect();
+        offsets.sort_by(f32::total_cmp);
+        let mut level = || numbers.below(256) as u8;
+        let stops = offsets.iter().map(|at| (*at, Color::from_rgba8(level(), level(), level(), level().max(128))));
+        let stops: Vec<_> = stops.map(peniko::ColorStop::from).collect();
+        let angle = kurbo::Vec2::from_angle(numbers.between(0.0, std::f64::consts::TAU));
+        let middle = kurbo::Point::new(128.0, 128.0);
+        let mut gradient = peniko::Gradient::new_linear(middle - angle * 128.0, middle + angle * 128.0);
+        gradient.stops = peniko::ColorStops::from(stops.as_slice());
+        gradient.interpolation_alpha_space = peniko::InterpolationAlphaSpace::Unpremultiplied;
+        let whole = rect(0.0, 0.0, 256.0, 256.0);
+        let plan = planned(256.0, 256.0, vec![Node::Path(Path::filled(whole, gradient))]);
+        let painted = gpu.paint(&plan);
+        assert_eq!(painted.by, "gpu0");
+        let edges = offsets.windows(2).filter(|pair| pair[1] - pair[0] < 0.04).count();
+        let share = visible_share(&gpu.paint_on_the_cpu(&plan), &painted.raster);
+        assert!(share <= EDGE_SHARE * edges as f64, "round {round}: {share} with stops at {offsets:?}");
     }
 }
