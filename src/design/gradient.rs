@@ -149,17 +149,13 @@ fn percent(word: &str) -> Option<f32> {
     number.is_finite().then_some(number / 100.0)
 }
 
-/// Fills in missing positions and makes them ascending, by the rules of CSS Images 3 §3.4.3.
+/// Fills in missing positions by the rules of CSS Images 3 §3.4.3, and sorts by position: the editor hands the stops to a
+/// canvas, which sorts them, where CSS would move a stop that comes too early to the one before.
 fn spread(stops: &[(Option<f32>, Color)]) -> Option<Vec<Stop>> {
     let last = stops.len().checked_sub(1)?;
     let mut offsets: Vec<_> = stops.iter().map(|(offset, _)| *offset).collect();
     offsets[0].get_or_insert(0.0);
     offsets[last].get_or_insert(1.0);
-    let mut largest = f32::NEG_INFINITY;
-    for offset in offsets.iter_mut().flatten() {
-        largest = largest.max(*offset);
-        *offset = largest;
-    }
     let mut result: Vec<Stop> = Vec::with_capacity(stops.len());
     for (at, (_, color)) in stops.iter().enumerate() {
         let offset = offsets[at].or_else(|| {
@@ -170,6 +166,8 @@ fn spread(stops: &[(Option<f32>, Color)]) -> Option<Vec<Stop>> {
         })?;
         result.push(Stop { offset, color: *color });
     }
+    // Stable: of stops at one position the first written is the first of the step.
+    result.sort_by(|a, b| a.offset.total_cmp(&b.offset));
     Some(result)
 }
 
@@ -255,8 +253,16 @@ mod tests {
             "0:000000ff 0.25:111111ff 0.5:222222ff 0.75:333333ff 1:444444ff"
         );
         assert_eq!(stops("#000 20%, #111, #222 40%, #333"), "0.2:000000ff 0.3:111111ff 0.4:222222ff 1:333333ff");
-        assert_eq!(stops("#000 50%, #111 20%, #222"), "0.5:000000ff 0.5:111111ff 1:222222ff");
+        assert_eq!(stops("#000 50%, #111, #222 100%, #333"), "0.5:000000ff 0.75:111111ff 1:222222ff 1:333333ff");
         assert_eq!(stops("#000 25% 75%, #222"), "0.25:000000ff 0.75:000000ff 1:222222ff");
+    }
+
+    #[test]
+    fn gradient_stops_are_sorted_by_position() {
+        let stops = |text: &str| linear(&format!("linear-gradient(90deg, {text})")).expect("a gradient").1;
+        assert_eq!(stops("red 80%, blue 20%"), "0.2:0000ffff 0.8:ff0000ff");
+        assert_eq!(stops("#f00 60%, #0f0 20%, #00f 90%"), "0.2:00ff00ff 0.6:ff0000ff 0.9:0000ffff");
+        assert_eq!(stops("#000 50%, #111 20%, #222"), "0.2:111111ff 0.5:000000ff 1:222222ff");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Rect, Size};
+use kurbo::{Affine, Rect, Size};
 use peniko::Color;
 
 use super::filters;
@@ -74,6 +74,20 @@ impl Placement {
             side.max(0.0)
         };
         let (width, height) = (side("width", default.width), side("height", default.height));
+        Self::read_around(input, Size::new(width, height))
+    }
+
+    /// As [`Placement::read`] for what is drawn at its absolute size when a side is negative, on the other side of its corner:
+    /// the box, and what mirrors its content there.
+    pub(crate) fn read_mirrored(input: &mut Input<'_>, default: Size) -> (Self, Affine) {
+        let width = input.json.number_or("width", default.width);
+        let height = input.json.number_or("height", default.height);
+        let sign = |side: f64| if side < 0.0 { -1.0 } else { 1.0 };
+        let mirror = Affine::scale_non_uniform(sign(width), sign(height));
+        (Self::read_around(input, Size::new(width.abs(), height.abs())), mirror)
+    }
+
+    fn read_around(input: &mut Input<'_>, Size { width, height }: Size) -> Self {
         let json = &mut input.json;
         Self {
             x: json.number_or("x", 0.0),

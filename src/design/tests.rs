@@ -206,12 +206,16 @@ fn common_fields_are_coerced_and_clamped() {
     let (line, warnings) = read_as!(Line, {"type": "line", "id": "l", "x": "100", "y": -5, "width": -1, "height": "8", "rotation": "45",
         "opacity": 7, "visible": false, "showInExport": false, "alwaysOnTop": true});
     let place = line.placement;
-    assert_eq!((place.x, place.y, place.width, place.height, place.rotation.0), (100.0, -5.0, 0.0, 8.0, 45.0));
+    assert_eq!((place.x, place.y, place.width, place.height, place.rotation.0), (100.0, -5.0, 1.0, 8.0, 45.0));
+    assert_eq!(line.mirror, kurbo::Affine::scale_non_uniform(-1.0, 1.0), "to the other side of the corner");
     assert_eq!(line.common.opacity, crate::units::Opacity::OPAQUE);
     assert!(
         !line.common.visible && !line.common.show_in_export && line.common.always_on_top && !line.common.is_shown()
     );
-    assert_eq!(warnings, ["pages[0].children[0].width (l): -1 is negative; drawn as 0"]);
+    assert_eq!(warnings, [""; 0]);
+    let (image, warnings) = read_as!(Image, {"type": "image", "id": "i", "src": "a.png", "width": -1});
+    assert_eq!((image.placement.width, image.placement.height), (0.0, 100.0));
+    assert_eq!(warnings, ["pages[0].children[0].width (i): -1 is negative; drawn as 0"]);
 }
 
 #[test]

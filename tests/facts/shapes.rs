@@ -46,6 +46,81 @@ fn fact_05_dashes_are_multiples_of_the_stroke() {
 }
 
 #[test]
+fn figures_are_stroked_in_units_of_their_outline() {
+    // corrections.md F1: a bookmark of 199 x 238 units in a box of 115 x 90, stroked 8: 8 * 115 / 199 = 4.6 px at the left.
+    let bookmark = json!({
+        "type": "figure", "subType": "bookmark", "x": 10, "y": 10, "width": 115, "height": 90,
+        "fill": "#ff0000", "stroke": "#0000ff", "strokeWidth": 8,
+    });
+    let picture = draw_one(bookmark);
+    picture.has(13, 50, BLUE);
+    picture.has(15, 50, RED);
+    // At the top 8 * 90 / 238 = 3.03 px.
+    picture.has(60, 12, BLUE);
+    picture.has(60, 14, RED);
+}
+
+#[test]
+fn figures_have_gradients_in_units_of_their_outline() {
+    // A line as long as the box is wide, but in units of the outline: 115 * 115 / 191 = 69.2 px from the left.
+    let home = json!({
+        "type": "figure", "subType": "home", "x": 0, "y": 0, "width": 115, "height": 90,
+        "fill": "linear-gradient(90deg, #000000 0%, #ffffff 100%)",
+    });
+    let picture = draw_one(home);
+    picture.has(34, 70, [127; 3]);
+    picture.has(70, 70, WHITE);
+    picture.has(113, 70, WHITE);
+}
+
+#[test]
+fn figures_cast_shadows_in_units_of_their_outline() {
+    let teewee = json!({
+        "type": "figure", "subType": "teewee", "x": 20, "y": 20, "width": 80, "height": 60, "fill": "#ff0000",
+        "shadowEnabled": true, "shadowBlur": 0, "shadowOffsetX": 20, "shadowOffsetY": 10, "shadowColor": "#0000ff",
+    });
+    // 20 * 80 / 207 = 7.7 px to the right, 10 * 60 / 138 = 4.3 px down.
+    let picture = draw_one(teewee);
+    picture.has(106, 78, BLUE);
+    picture.has(109, 78, WHITE);
+    picture.has(60, 83, BLUE);
+    picture.has(60, 85, WHITE);
+}
+
+#[test]
+fn arrows_are_stroked_in_px() {
+    let picture = draw_one(f(json!({"subType": "upArrow", "stroke": "#0000ff", "strokeWidth": 10})));
+    picture.has(150, 148, BLUE);
+    picture.has(150, 143, BLUE);
+    picture.has(150, 138, RED);
+}
+
+#[test]
+fn gradient_stops_count_in_order_of_their_positions() {
+    let picture = draw_one(f(json!({"fill": "linear-gradient(90deg, #ff0000 80%, #0000ff 20%)"})));
+    picture.has(110, 125, BLUE);
+    picture.has(190, 125, RED);
+    picture.has(149, 125, [127, 0, 128]);
+}
+
+#[test]
+fn figures_of_negative_size_lie_on_the_other_side() {
+    let picture = draw_one(f(json!({"x": 200, "width": -100})));
+    picture.is_like(&draw_one(f(json!({}))));
+}
+
+#[test]
+fn line_heads_cast_no_shadow() {
+    let line = json!({
+        "type": "line", "x": 100, "y": 50, "width": 200, "height": 4, "color": "#ff0000", "endHead": "circle",
+        "shadowEnabled": true, "shadowBlur": 0, "shadowOffsetY": 40, "shadowColor": "#0000ff",
+    });
+    let picture = draw_one(line);
+    picture.has(290, 44, RED);
+    assert_eq!(picture.bounds_in(80..130, Ink::Any), bounds(100..300, 90..94));
+}
+
+#[test]
 fn fact_06_line_dashes_are_multiples_of_its_thickness() {
     let line = json!({"type": "line", "x": 50, "y": 50, "width": 200, "height": 10, "dash": [3, 1]});
     let picture = draw_one(line);

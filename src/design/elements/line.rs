@@ -1,6 +1,6 @@
 //! `line` (design-format.md §6.5).
 
-use kurbo::Size;
+use kurbo::{Affine, Size};
 use peniko::Color;
 
 use super::line_heads::Head;
@@ -14,6 +14,8 @@ pub struct Line {
     pub common: Common,
     /// The box: width is the length, height the thickness. Default 400 × 10.
     pub placement: Placement,
+    /// Mirrors the line to the other side of its corner where `width` is negative.
+    pub mirror: Affine,
     /// Shadow; effects do nothing to lines (rendering.md §4).
     pub effects: Effects,
     /// `color` — default black.
@@ -29,9 +31,12 @@ pub struct Line {
 impl Line {
     pub(super) fn read(mut input: Input<'_>) -> Self {
         let input = &mut input;
+        let common = Common::read(input);
+        let (placement, mirror) = Placement::read_mirrored(input, Size::new(400.0, 10.0));
         Self {
-            common: Common::read(input),
-            placement: Placement::read(input, Size::new(400.0, 10.0)),
+            common,
+            placement,
+            mirror,
             effects: Effects::read(input),
             color: input.color("color", Color::BLACK),
             dash: input.dash(),

@@ -15,6 +15,7 @@ mod texts;
 use kurbo::{Affine, Vec2};
 
 use super::elements::Element;
+use super::elements::figure::FigureUnits;
 use super::props::{Common, Effects, Placement};
 use super::{Design, Page};
 use crate::assets::svg::SvgFonts;
@@ -76,7 +77,9 @@ pub fn resolve(
         options::LineBreaking::Unicode => LineBreaking::Unicode,
     };
     let dpi = options.dpi.unwrap_or(design.dpi);
-    let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, warnings: Vec::new() };
+    let figure_units = FigureUnits::default();
+    let mut resolver =
+        Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, figure_units, warnings: Vec::new() };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
     Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })
@@ -91,6 +94,7 @@ struct Resolver<'a> {
     abandoned: &'a dyn Fn() -> bool,
     /// Design px per inch.
     dpi: f64,
+    figure_units: FigureUnits,
     warnings: Vec<Warning>,
 }
 
@@ -145,13 +149,19 @@ impl Resolver<'_> {
 
 /// `children` casting the shadow that `effects` ask for.
 fn shadowed(children: Vec<Node>, effects: &Effects) -> Vec<Node> {
+    shadowed_in(children, effects, Vec2::new(1.0, 1.0))
+}
+
+/// The same for a shadow in units of which each is `unit` design px wide and high. As a canvas has only one blur for both
+/// axes, it is that of the shorter side of a unit.
+fn shadowed_in(children: Vec<Node>, effects: &Effects, unit: Vec2) -> Vec<Node> {
     if !effects.shadow_enabled || children.is_empty() {
         return children;
     }
     let shadow = Shadow {
-        offset: Vec2::new(effects.shadow_offset_x, effects.shadow_offset_y),
+        offset: Vec2::new(effects.shadow_offset_x * unit.x, effects.shadow_offset_y * unit.y),
         // As on a canvas: blur is two standard deviations (rendering.md §5).
-        sigma: Px(effects.shadow_blur / 2.0),
+        sigma: Px(effects.shadow_blur / 2.0 * unit.x.min(unit.y)),
         color: effects.shadow_color.multiply_alpha(effects.shadow_opacity.get()),
     };
     vec![Node::Group(Box::new(Group { shadow: Some(shadow), children, ..Group::default() }))]

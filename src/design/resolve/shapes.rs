@@ -1,13 +1,14 @@
 //! Figures and lines (rendering.md §8).
 
-use kurbo::{Join, Rect, Shape as _, Size, Stroke};
+use kurbo::{Affine, Join, Rect, Shape as _, Size, Stroke, Vec2};
+use peniko::Brush;
 
 use super::super::elements::dash::dashed;
 use super::super::elements::figure::{Figure, outline};
 use super::super::elements::line::Line;
 use super::super::elements::line_heads::line_parts;
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{Resolver, shadowed};
+use super::{Resolver, shadowed, shadowed_in};
 use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path};
 use crate::units::Opacity;
@@ -21,27 +22,48 @@ fn at_least_a_px(size: Size) -> Size {
     Size::new(side(size.width), side(size.height))
 }
 
+fn mirrored(nodes: Vec<Node>, mirror: Affine) -> Vec<Node> {
+    if mirror == Affine::IDENTITY {
+        return nodes;
+    }
+    vec![Node::Group(Box::new(Group { transform: mirror, children: nodes, ..Group::default() }))]
+}
+
 impl Resolver<'_> {
+    /// The outline is stretched to the box, and with it whatever is measured in its own units: stroke, dashes, shadow, and
+    /// the gradient, whose line is laid through an area as large as the box, but in these units (corrections.md F1).
     pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
         let size = at_least_a_px(figure.placement.size());
+        let own_size = self.figure_units.outline_size(&figure.sub_type, size);
+        let stretch = Vec2::new(size.width / own_size.width, size.height / own_size.height);
+        let to_box = Affine::scale_non_uniform(stretch.x, stretch.y);
         let area = Rect::from_origin_size((0.0, 0.0), size);
-        let outline = outline::outline(&figure.sub_type, size, figure.corner_radius);
         let length = self.gradient_length();
         let mut nodes = Vec::new();
         if !is_transparent(&figure.fill) {
-            let fill = Node::Path(Path::filled(outline.clone(), paint(&figure.fill, area, length, opacity)));
+            let outline = outline::outline(&figure.sub_type, size, figure.corner_radius);
+            let mut paint = paint(&figure.fill, area, length, opacity);
+            if matches!(paint.brush, Brush::Gradient(_)) {
+                paint.transform = to_box;
+            }
             // Only the fill casts a shadow (rendering.md §5).
-            nodes.extend(shadowed(vec![fill], &figure.effects));
+            nodes.extend(shadowed_in(vec![Node::Path(Path::filled(outline, paint))], &figure.effects, stretch));
         }
         if figure.stroke_width > 0.0 && !is_transparent(&figure.stroke) {
+            let outline = outline::outline(&figure.sub_type, own_size, figure.corner_radius);
             // Inside the outline: twice as wide, the outer half cut off (rendering.md §8.1).
             let stroke = Stroke::new(2.0 * figure.stroke_width).with_join(Join::Miter).with_caps(kurbo::Cap::Butt);
             let stroke = dashed(stroke, &figure.dash, figure.stroke_width, outline.perimeter(LENGTH_ACCURACY));
             let stroked = Path::stroked(outline.clone(), paint(&figure.stroke, area, length, opacity), stroke);
-            let inside = Group { clip: Some(outline), children: vec![Node::Path(stroked)], ..Group::default() };
+            let inside = Group {
+                transform: to_box,
+                clip: Some(outline),
+                children: vec![Node::Path(stroked)],
+                ..Group::default()
+            };
             nodes.push(Node::Group(Box::new(inside)));
         }
-        nodes
+        mirrored(nodes, figure.mirror)
     }
 
     pub(super) fn line(&mut self, line: &Line, opacity: Opacity) -> Vec<Node> {
@@ -57,7 +79,11 @@ impl Resolver<'_> {
             }
             Node::Path(path)
         };
-        shadowed(parts.into_iter().map(path).collect(), &line.effects)
+        let mut parts = parts.into_iter().map(path);
+        // Heads cast no shadow (corrections.md F3).
+        let mut nodes = shadowed(parts.next().into_iter().collect(), &line.effects);
+        nodes.extend(parts);
+        mirrored(nodes, line.mirror)
     }
 
     pub(super) fn gradient_length(&self) -> GradientLength {

@@ -4,11 +4,33 @@ pub mod outline;
 
 use std::sync::Arc;
 
+use kurbo::{Affine, Size};
 use peniko::Color;
 
 use crate::design::gradient::Fill;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Effects, Placement};
+
+/// In which units the stroke, dashes, gradient and shadow of outlines with a natural size are measured. The editor changed
+/// that with SDK 4.6. Outlines without one are drawn in design px by every version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FigureUnits {
+    /// In the outline's own units, stretched to the box with the outline: the editor up to SDK 4.5.
+    #[default]
+    Outline,
+    /// In design px, whatever the box: the editor from SDK 4.6 on.
+    Page,
+}
+
+impl FigureUnits {
+    /// Size in these units of the outline of `subtype`, which is stretched to a box of `size` px.
+    pub fn outline_size(self, subtype: &str, size: Size) -> Size {
+        match self {
+            Self::Outline => outline::natural_size(subtype).unwrap_or(size),
+            Self::Page => size,
+        }
+    }
+}
 
 /// A shape, stretched to the box.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +39,8 @@ pub struct Figure {
     pub common: Common,
     /// The box. Default 100 × 100.
     pub placement: Placement,
+    /// Mirrors the box to the other side of its corner where `width` or `height` is negative.
+    pub mirror: Affine,
     /// Shadow; effects do nothing to figures (rendering.md §4).
     pub effects: Effects,
     /// `subType` — name of the shape, as written; a name that is not known is drawn as `rect`. Default `rect`.
@@ -25,7 +49,7 @@ pub struct Figure {
     pub fill: Fill,
     /// `stroke` — default `rgba(98, 197, 255, 1)`.
     pub stroke: Fill,
-    /// `strokeWidth` — px, inside the outline. Default 0, not negative.
+    /// `strokeWidth` — units of the outline, inside of it. Default 0, not negative.
     pub stroke_width: f64,
     /// `dash` — in units of `stroke_width`, none negative; empty for a solid stroke.
     pub dash: Vec<f64>,
@@ -36,9 +60,12 @@ pub struct Figure {
 impl Figure {
     pub(super) fn read(mut input: Input<'_>) -> Self {
         let input = &mut input;
+        let common = Common::read(input);
+        let (placement, mirror) = Placement::read_mirrored(input, DEFAULT_BOX);
         Self {
-            common: Common::read(input),
-            placement: Placement::read(input, DEFAULT_BOX),
+            common,
+            placement,
+            mirror,
             effects: Effects::read(input),
             sub_type: input.json.string("subType").unwrap_or("rect").into(),
             fill: input.fill("fill", Color::from_rgb8(0, 161, 255).into()),
@@ -47,5 +74,18 @@ impl Figure {
             dash: input.dash(),
             corner_radius: input.json.length_or("cornerRadius", 0.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figure_units_are_the_outlines_or_the_pages() {
+        let size = Size::new(115.0, 90.0);
+        let of = |units: FigureUnits, name| units.outline_size(name, size);
+        assert_eq!(of(FigureUnits::Outline, "bookmark"), Size::new(199.0, 238.0));
+        assert_eq!([of(FigureUnits::Outline, "star"), of(FigureUnits::Page, "bookmark")], [size; 2]);
     }
 }

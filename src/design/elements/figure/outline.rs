@@ -45,7 +45,17 @@ enum Shape {
     Spline(&'static [(i16, i16)]),
 }
 
-type Table = &'static [(&'static str, Shape)];
+/// In which units what belongs to an outline (stroke, dashes, gradient, shadow) is measured: corrections.md F1.
+#[derive(Clone, Copy, Debug)]
+enum Units {
+    /// In design px: the outline is made as large as the box.
+    InBox,
+    /// In units of an outline this wide and high, which is stretched to the box with all that belongs to it. Measured on the
+    /// editor's pictures to ±1 (figure-natural-sizes.json).
+    Own(u16, u16),
+}
+
+type Table = &'static [(&'static str, Units, Shape)];
 
 const TABLES: [Table; 3] = [straight::TABLE, curved::TABLE, blobs::TABLE];
 
@@ -64,7 +74,8 @@ pub const SUBTYPES: &[&str] = &{
     names
 };
 
-/// The closed outline of the figure `subtype` in a box from (0, 0) to `size`, clockwise; names we do not know give `rect`.
+/// The closed outline of the figure `subtype` in a box from (0, 0) to `size`, clockwise but for `door` and `flag`; names we do
+/// not know give `rect`.
 ///
 /// `size`: design px; a side that is negative or not finite counts as 0.
 /// `corner_radius`: design px, for `rect` only; at most half the shorter side is used, 0 and less mean sharp corners
@@ -75,8 +86,7 @@ pub const SUBTYPES: &[&str] = &{
 pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
     let side = |length: f64| if length.is_finite() { length.max(0.0) } else { 0.0 };
     let size = Size::new(side(size.width), side(size.height));
-    let known = TABLES.into_iter().flatten().find(|(name, _)| *name == subtype);
-    let on_grid = match known.map_or(Shape::Rect, |(_, shape)| *shape) {
+    let on_grid = match row(subtype).map_or(Shape::Rect, |(_, _, shape)| *shape) {
         Shape::Rect => return rounded_rect(size, corner_radius),
         Shape::Ellipse => return ellipse(size),
         Shape::Path(data) => construct::path(data),
@@ -86,6 +96,19 @@ pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
         Shape::Spline(controls) => construct::closed_spline(controls),
     };
     Affine::scale_non_uniform(size.width / GRID, size.height / GRID) * on_grid
+}
+
+/// Width and height of the outline of `subtype` in its own units; `None` where these are design px, as they are for 14 of
+/// the names and for those that we do not know.
+pub fn natural_size(subtype: &str) -> Option<Size> {
+    match row(subtype)? {
+        (_, Units::InBox, _) => None,
+        (_, Units::Own(width, height), _) => Some(Size::new(f64::from(*width), f64::from(*height))),
+    }
+}
+
+fn row(subtype: &str) -> Option<&'static (&'static str, Units, Shape)> {
+    TABLES.into_iter().flatten().find(|(name, ..)| *name == subtype)
 }
 
 /// Clockwise from the left end of the top edge, with circular corners.
@@ -145,6 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn outline_has_units_of_its_own_but_for_14() {
+        let mut in_box: Vec<_> = SUBTYPES.iter().copied().filter(|name| natural_size(name).is_none()).collect();
+        in_box.sort_unstable();
+        let expected = [
+            ["circle", "cross", "diamond", "downArrow", "hexagon", "leftArrow", "pentagon"],
+            ["rect", "rightArrow", "rightTriangle", "speechBubble", "star", "triangle", "upArrow"],
+        ];
+        assert_eq!(in_box, expected.concat());
+        assert_eq!(natural_size("bookmark"), Some(Size::new(199.0, 238.0)));
+        assert_eq!(natural_size("no such shape"), None);
+    }
+
+    #[test]
     fn outline_of_every_subtype_is_one_closed_path() {
         for name in SUBTYPES {
             let path = outline(name, Size::new(200.0, 100.0), 0.0);
@@ -156,11 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn outline_runs_clockwise_and_stays_in_the_box() {
+    fn outline_runs_clockwise_but_for_two_and_stays_in_the_box() {
         let clockwise = Rect::new(0.0, 0.0, 1.0, 1.0).to_path(0.1).area();
         for name in SUBTYPES {
             let path = outline(name, Size::new(200.0, 100.0), 0.0);
-            assert!(path.area() * clockwise > 0.0, "{name} runs anticlockwise");
+            let expected = if ["door", "flag"].contains(name) { -clockwise } else { clockwise };
+            assert!(path.area() * expected > 0.0, "{name} runs the other way round");
             let bounds = path.bounding_box();
             // The blobs' control points are whole thousandths, so their bulges may miss the edge by one or two.
             let allowed = Rect::new(0.0, 0.0, 200.0, 100.0).inset(0.3);
