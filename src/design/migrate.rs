@@ -29,27 +29,13 @@ impl SchemaVersion {
         if self < Self(2) && !is_preset { intensity / 100.0 } else { intensity }
     }
 
-    /// 2→3: when any text has markup, every text with a background keeps the one rectangle it was drawn with.
+    /// 2→3: every text with a background keeps the one rectangle it was drawn with.
     pub(crate) fn legacy_backgrounds(self, pages: &mut [Page]) {
-        if self < Self(3) && pages.iter().any(|page| page.children.iter().any(has_markup)) {
+        if self < Self(3) {
             for page in pages {
                 each_text(&mut page.children, &mut |text| text.legacy_background |= text.background_enabled);
             }
         }
-    }
-}
-
-fn has_markup(element: &Element) -> bool {
-    match element {
-        Element::Text(text) => is_quill_markup(&text.text),
-        Element::Group(group) => group.children.iter().any(has_markup),
-        Element::Table(table) => table.cells.iter().any(|cell| is_quill_markup(&cell.text)),
-        Element::Image(_)
-        | Element::Svg(_)
-        | Element::Figure(_)
-        | Element::Line(_)
-        | Element::Gif(_)
-        | Element::Video(_) => false,
     }
 }
 
@@ -67,16 +53,6 @@ fn each_text(elements: &mut [Element], change: &mut impl FnMut(&mut Text)) {
             | Element::Video(_) => {}
         }
     }
-}
-
-/// True when `text` opens a tag that the rich-text editor of that time wrote.
-fn is_quill_markup(text: &str) -> bool {
-    const TAGS: [&str; 8] = ["p", "br", "span", "strong", "em", "ol", "ul", "li"];
-    text.split('<').skip(1).any(|after| {
-        let name = &after[..after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len())];
-        let ends = after[name.len()..].starts_with(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/');
-        ends && TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(name))
-    })
 }
 
 #[cfg(test)]
@@ -134,25 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn migrate_legacy_background_when_any_text_has_markup() {
-        let legacy = |version, markup: &str, cell: &str| {
-            let elements = children(
-                version,
-                &json!([
-                    {"type": "text", "text": "plain", "backgroundEnabled": true},
-                    {"type": "group", "children": [{"type": "text", "text": markup}, {"type": "text", "backgroundEnabled": true}]},
-                    {"type": "table", "rows": 1, "cols": 1, "cells": [{"text": cell}]},
-                ]),
-            );
+    fn migrate_legacy_background_of_every_text_that_has_one() {
+        let legacy = |version| {
+            let elements = json!([
+                {"type": "text", "text": "plain", "backgroundEnabled": true},
+                {"type": "group", "children": [{"type": "text", "text": "<p>a</p>"}, {"type": "text", "backgroundEnabled": true}]},
+            ]);
             let mut flags = Vec::new();
-            let mut elements = elements;
-            each_text(&mut elements, &mut |text| flags.push(text.legacy_background));
+            each_text(&mut children(version, &elements), &mut |text| flags.push(text.legacy_background));
             flags
         };
-        assert_eq!(legacy(Some(2), "<p>a</p>", ""), [true, false, true]);
-        assert_eq!(legacy(None, "a<BR/>b", ""), [true, false, true]);
-        assert_eq!(legacy(Some(2), "", "<li class=\"x\">"), [true, false, true]);
-        assert_eq!(legacy(Some(2), "a < p > <pre> <b>x</b> <p", ""), [false; 3]);
-        assert_eq!(legacy(Some(3), "<p>a</p>", ""), [false; 3]);
+        assert_eq!(legacy(Some(2)), [true, false, true]);
+        assert_eq!(legacy(None), [true, false, true]);
+        assert_eq!(legacy(Some(3)), [false; 3]);
     }
 }

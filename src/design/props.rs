@@ -35,7 +35,8 @@ impl Common {
         let json = &mut input.json;
         Self {
             origin: input.origin.clone(),
-            opacity: Opacity::new(json.number_or("opacity", 1.0)),
+            // A canvas ignores an alpha below 0, and so is at 1.
+            opacity: Opacity::new(Some(json.number_or("opacity", 1.0)).filter(|it| *it >= 0.0).unwrap_or(1.0)),
             visible: json.flag_or("visible", true),
             show_in_export: json.flag_or("showInExport", true),
             always_on_top: json.flag_or("alwaysOnTop", false),

@@ -73,7 +73,7 @@ impl TextStyle {
             font_weight: read_weight(input).unwrap_or(inherited.font_weight),
             text_decoration: read_decoration(input).unwrap_or(inherited.text_decoration),
             text_transform: input.json.one_of("textTransform", TRANSFORMS).unwrap_or(inherited.text_transform),
-            fill: input.fill("fill", inherited.fill.clone()),
+            fill: read_fill(input).unwrap_or_else(|| input.fill("fill", inherited.fill.clone())),
             align: input.json.one_of("align", ALIGNS).unwrap_or(inherited.align),
             vertical_align: input.json.one_of("verticalAlign", VERTICAL_ALIGNS).unwrap_or(inherited.vertical_align),
             line_height: read_line_height(input).unwrap_or(inherited.line_height),
@@ -227,6 +227,12 @@ fn read_decoration(input: &mut Input<'_>) -> Option<TextDecoration> {
         }
     }
     Some(decoration)
+}
+
+/// Letters of an empty colour are black: it is none that a canvas would take.
+fn read_fill(input: &mut Input<'_>) -> Option<Fill> {
+    let empty = input.json.get("fill")?.as_str()?.trim().is_empty();
+    empty.then(|| Color::BLACK.into())
 }
 
 fn read_line_height(input: &mut Input<'_>) -> Option<LineHeight> {
