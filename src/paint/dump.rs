@@ -66,7 +66,14 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
             writeln!(out, "stroke {:.2} {} {}{}", stroke.width, outline.to_svg(), Colour(&paint.brush), At(transform))
         }
         Op::Glyphs(run) => write_glyphs(out, run),
-        Op::Surface { surface, at } => writeln!(out, "surface {} at {:.2} {:.2}", surface.0, at.x, at.y),
+        Op::Surface { surface, transform } => {
+            let [a, b, c, d, x, y] = transform.as_coeffs();
+            write!(out, "surface {} at {x:.2} {y:.2}", surface.0)?;
+            if [a, b, c, d] != [1.0, 0.0, 0.0, 1.0] {
+                write!(out, " linear {a:.2} {b:.2} {c:.2} {d:.2}")?;
+            }
+            writeln!(out)
+        }
         Op::Image { picture, source, dest, passes, opacity, transform } => {
             let (s, d) = (source, dest);
             write!(

@@ -44,8 +44,39 @@ pub(super) trait Target {
         to_device: Affine,
         slant: Affine,
     ) -> Result<(), PaintError>;
-    /// Composites a surface that was drawn before, its top-left corner at `at`.
-    fn surface(&mut self, surface: SurfaceId, at: Point) -> Result<(), PaintError>;
+    /// Composites a surface that was drawn before.
+    fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError>;
+}
+
+/// Where a surface goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Placement {
+    /// Copied, its top-left corner at this whole px.
+    Copied(Point),
+    /// Sampled, with its top-left corner here. It covers the px whose centres it covers, each wholly, as on a canvas.
+    Moved(Point),
+    /// Sampled; the transform leads from its px to those of the surface drawn on.
+    Turned(Affine),
+}
+
+impl Placement {
+    fn of(transform: Affine) -> Self {
+        let [a, b, c, d, x, y] = transform.as_coeffs();
+        // Scaled up and down again, a length differs in its last bits.
+        let unit = |it: f64| (it - 1.0).abs() < 1e-9;
+        let at = Point::new(x, y);
+        match unit(a) && unit(d) && b == 0.0 && c == 0.0 {
+            true if at.distance(at.round()) < 1e-6 => Self::Copied(at.round()),
+            true => Self::Moved(at),
+            false => Self::Turned(transform),
+        }
+    }
+
+    /// The px that a surface of this size covers, where it is not turned.
+    pub(super) fn covered(at: Point, width: f64, height: f64) -> Rect {
+        let corner = (at + Vec2::new(0.5, 0.5)).floor();
+        Rect::from_origin_size(corner, (width, height))
+    }
 }
 
 /// Takes operations apart. Keeps the faces it has opened, for one thread.
@@ -93,7 +124,7 @@ impl Ops {
                 target.picture(&placed, *opacity);
             }
             Op::Glyphs(run) => self.glyphs(run, target)?,
-            Op::Surface { surface, at } => target.surface(*surface, *at)?,
+            Op::Surface { surface, transform } => target.surface(*surface, Placement::of(*transform))?,
         }
         Ok(())
     }
@@ -187,6 +218,15 @@ mod tests {
     use kurbo::Shape as _;
 
     use super::*;
+
+    #[test]
+    fn surfaces_between_px_cover_whole_px() {
+        assert_eq!(Placement::of(Affine::translate((3.0, -2.0))), Placement::Copied(Point::new(3.0, -2.0)));
+        assert_eq!(Placement::of(Affine::translate((3.0, 0.25))), Placement::Moved(Point::new(3.0, 0.25)));
+        assert_eq!(Placement::of(Affine::rotate(1.0)), Placement::Turned(Affine::rotate(1.0)));
+        // Chromium draws a bitmap of 8 rows at 52.5 on rows 53 to 60.
+        assert_eq!(Placement::covered(Point::new(7.0, 52.5), 6.0, 8.0), Rect::new(7.0, 53.0, 13.0, 61.0));
+    }
 
     #[test]
     fn rect_outlines_are_recognised() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kurbo::{Affine, BezPath, Point, Rect};
+use kurbo::{Affine, BezPath, Rect};
 use peniko::ImageAlphaType;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
 use vello_cpu::{
@@ -12,7 +12,7 @@ use vello_cpu::{
 };
 
 use super::PaintError;
-use super::ops::{Ops, Target, alpha};
+use super::ops::{Ops, Placement, Target, alpha};
 use super::photo::{Photos, Place, Placed};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::raster::{Premultiplied, Raster};
@@ -247,10 +247,10 @@ impl Target for OnContext<'_> {
         Ok(())
     }
 
-    fn surface(&mut self, surface: SurfaceId, at: Point) -> Result<(), PaintError> {
+    fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let pixmap = self.sources.surfaces.get(surface);
         let pixmap = pixmap.ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
-        composite(self.context, pixmap, at);
+        composite(self.context, pixmap, place);
         Ok(())
     }
 }
@@ -281,12 +281,19 @@ fn image(
     prepared.made
 }
 
-/// Pixel for pixel when `at` is whole, else sampled.
-fn composite(context: &mut RenderContext, pixmap: &Arc<Pixmap>, at: Point) {
-    let quality = if at == at.round() { ImageQuality::Low } else { ImageQuality::Medium };
-    let rect = Rect::new(0.0, 0.0, f64::from(pixmap.width()), f64::from(pixmap.height()));
-    context.set_transform(Affine::translate(at.to_vec2()));
-    context.set_paint_transform(Affine::IDENTITY);
+fn composite(context: &mut RenderContext, pixmap: &Arc<Pixmap>, place: Placement) {
+    let (width, height) = (f64::from(pixmap.width()), f64::from(pixmap.height()));
+    let whole = Rect::new(0.0, 0.0, width, height);
+    let (quality, transform, rect, to_rect) = match place {
+        Placement::Copied(at) => (ImageQuality::Low, Affine::translate(at.to_vec2()), whole, Affine::IDENTITY),
+        Placement::Moved(at) => {
+            let covered = Placement::covered(at, width, height);
+            (ImageQuality::Medium, Affine::IDENTITY, covered, Affine::translate(at.to_vec2()))
+        }
+        Placement::Turned(transform) => (ImageQuality::Medium, transform, whole, Affine::IDENTITY),
+    };
+    context.set_transform(transform);
+    context.set_paint_transform(to_rect);
     let sampler = ImageSampler { quality, ..ImageSampler::default() };
     context.set_paint(Image { image: ImageSource::Pixmap(pixmap.clone()), sampler });
     context.set_fill_rule(Fill::NonZero);

@@ -151,12 +151,12 @@ pub enum Op {
         /// To device px.
         transform: Affine,
     },
-    /// Composites a surface that an earlier step wrote, pixel for pixel.
+    /// Composites a surface that an earlier step wrote.
     Surface {
         /// Which.
         surface: SurfaceId,
-        /// Its top-left corner in px of the surface drawn on; copied when on whole px, else sampled.
-        at: Point,
+        /// From its px to those of the surface drawn on; copied when that moves it by whole px, else sampled.
+        transform: Affine,
     },
 }
 
@@ -237,10 +237,24 @@ struct Effects<'a> {
     group: &'a Group,
     /// From the group's space to the px of the surface around it.
     transform: Affine,
-    /// What is drawn on: in px of the surface around it, whole numbers.
-    area: Rect,
+    /// Of what is drawn on.
+    size: DeviceSize,
+    /// From the group's space to the px of what is drawn on.
+    inner: Affine,
+    /// From the px of what is drawn on to those of the surface around it.
+    place: Affine,
     /// The surface around it, with what was drawn there so far.
     outer: (Vec<Op>, Rect),
+}
+
+/// The px in which a group with effects is flattened.
+struct Grid {
+    /// From the group's space.
+    to_grid: Affine,
+    /// To the px of the surface around the group.
+    to_outer: Affine,
+    /// All there is of the grid; `None` where it has no end.
+    whole: Option<Rect>,
 }
 
 /// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
@@ -295,10 +309,11 @@ impl Planner {
             return self.skip(origin, "its clip is too large");
         }
         let mut inner = transform;
-        if group.blur.0 > 0.0 || !group.recolor.is_empty() || group.shadow.is_some() {
+        let apart = group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() || group.shadow.is_some();
+        if apart {
             match self.begin_effects(group, transform, origin) {
                 Begun::Surface(effects) => {
-                    inner = Affine::translate(-effects.area.origin().to_vec2()) * transform;
+                    inner = effects.inner;
                     work.push(Work::EndEffects(effects));
                 }
                 Begun::Unseen => return,
@@ -330,7 +345,11 @@ impl Planner {
     /// Starts a surface just large enough for what can be seen of `group` and its effects.
     fn begin_effects<'a>(&mut self, group: &'a Group, transform: Affine, origin: Option<&Origin>) -> Begun<'a> {
         let Some(content) = group.content_bounds() else { return Begun::Unseen };
-        let content = transform.transform_rect_bbox(content);
+        let Grid { to_grid, to_outer, whole } = self.grid(group, transform);
+        if to_outer.determinant() == 0.0 {
+            return Begun::Unseen;
+        }
+        let content = to_grid.transform_rect_bbox(content);
         let (blur, sigma) = (f64::from(self.blur_radius(group)), self.shadow_sigma(group));
         let reach = blur + SIGMAS * sigma + 1.0;
         let offset = group.shadow.map_or(Vec2::ZERO, |shadow| shadow.offset * self.scale.get());
@@ -339,12 +358,14 @@ impl Planner {
             return Begun::Refused;
         }
         // What is seen itself, or through its shadow.
-        let seen = self.view.union(self.view - offset).inflate(reach, reach);
+        let seen = self.view.union(self.view - offset);
+        let seen = to_outer.inverse().transform_rect_bbox(seen).inflate(reach, reach);
         let area = content.intersect(seen);
         if area.is_zero_area() {
             return Begun::Unseen;
         }
         let area = area.inflate(reach, reach).expand();
+        let area = whole.map_or(area, |whole| area.intersect(whole));
         let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
         let passes = [blur > 0.0, !group.recolor.is_empty(), group.shadow.is_some()];
         let passes = 1 + passes.into_iter().map(u64::from).sum::<u64>();
@@ -357,14 +378,28 @@ impl Planner {
         self.pixels_left = left;
         let view = Rect::from_origin_size((0.0, 0.0), area.size());
         let outer = (std::mem::take(&mut self.ops), std::mem::replace(&mut self.view, view));
-        Begun::Surface(Box::new(Effects { group, transform, area, outer }))
+        let inner = Affine::translate(-area.origin().to_vec2()) * to_grid;
+        let place = to_outer * Affine::translate(area.origin().to_vec2());
+        Begun::Surface(Box::new(Effects { group, transform, size, inner, place, outer }))
+    }
+
+    /// The px in which `group` is flattened: those of the surface around it, or of its own bitmap.
+    fn grid(&self, group: &Group, transform: Affine) -> Grid {
+        let Some(area) = group.bitmap else {
+            return Grid { to_grid: transform, to_outer: Affine::IDENTITY, whole: None };
+        };
+        let (scale, origin) = (self.scale.get(), area.origin().to_vec2());
+        Grid {
+            to_grid: Affine::scale(scale) * Affine::translate(-origin),
+            to_outer: transform * Affine::translate(origin) * Affine::scale(1.0 / scale),
+            whole: Some(Rect::from_origin_size((0.0, 0.0), area.size() * scale).expand()),
+        }
     }
 
     /// The children are drawn: runs the passes and composites their outcome, the shadow first.
     fn end_effects(&mut self, effects: Effects<'_>) {
-        let Effects { group, transform, area, outer } = effects;
+        let Effects { group, transform, size, place, outer, .. } = effects;
         let ops = std::mem::replace(&mut self.ops, outer.0);
-        let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
         self.view = outer.1;
         self.surfaces.push(size);
         let mut content = SurfaceId(self.surfaces.len() - 1);
@@ -383,9 +418,9 @@ impl Planner {
         });
         let end = self.push_layer(group, transform);
         if let Some((surface, offset)) = shadow {
-            self.ops.push(Op::Surface { surface, at: area.origin() + offset });
+            self.ops.push(Op::Surface { surface, transform: place.then_translate(offset) });
         }
-        self.ops.push(Op::Surface { surface: content, at: area.origin() });
+        self.ops.push(Op::Surface { surface: content, transform: place });
         match end {
             Some(Work::PopClip) => self.ops.push(Op::PopClip),
             Some(Work::PopLayer) => self.ops.push(Op::PopLayer),

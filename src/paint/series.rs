@@ -152,8 +152,8 @@ impl Drawn {
 
     fn same_op(&self, ours: &Op, plan: &FramePlan, theirs: &Op, depth: usize) -> bool {
         match (ours, theirs) {
-            (Op::Surface { surface: ours, at }, Op::Surface { surface: theirs, at: there }) => {
-                at == there && self.same_surface(*ours, plan, *theirs, depth + 1)
+            (Op::Surface { surface: ours, transform }, Op::Surface { surface: theirs, transform: there }) => {
+                transform == there && self.same_surface(*ours, plan, *theirs, depth + 1)
             }
             _ => ours == theirs,
         }

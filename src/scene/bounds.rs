@@ -28,9 +28,13 @@ impl Group {
         Some(self.transform.transform_rect_bbox(clipped))
     }
 
-    /// What the children may touch, in this group's own coordinates, masked, before clip, blur and shadow.
+    /// What the children may touch, in this group's own coordinates, masked and cut to its bitmap, before clip, blur and shadow.
     pub fn content_bounds(&self) -> Option<Rect> {
         let children = self.children.iter().filter_map(Node::layer_bounds).reduce(|a, b| a.union(b))?;
+        let children = match self.bitmap {
+            Some(area) => Some(children.intersect(area)).filter(|both| !both.is_zero_area())?,
+            None => children,
+        };
         let Some(mask) = &self.mask else { return Some(children) };
         Some(children.intersect(mask.layer_bounds()?)).filter(|both| !both.is_zero_area())
     }

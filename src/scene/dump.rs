@@ -32,6 +32,9 @@ fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
     if let Some(clip) = &group.clip {
         write!(out, " clip {}", clip.to_svg())?;
     }
+    if let Some(area) = &group.bitmap {
+        write!(out, " bitmap {:.2},{:.2} {:.2}x{:.2}", area.x0, area.y0, area.width(), area.height())?;
+    }
     if group.blur.0 > 0.0 {
         write!(out, " blur {:.2}", group.blur.0)?;
     }

@@ -68,6 +68,9 @@ pub struct Group {
     pub origin: Option<Origin>,
     /// From this group's coordinates to its parent's.
     pub transform: Affine,
+    /// The children are drawn upright into a bitmap of this area, in this group's coordinates, and what reaches beyond it
+    /// is cut off. Text is put on whole px of the bitmap, and the changed bitmap is then sampled at its place.
+    pub bitmap: Option<Rect>,
     /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
     pub blur: Px,
     /// Changes of colour of the flattened, blurred children, pixel by pixel in device px. [`Pass::Blur`] has no place
@@ -103,6 +106,7 @@ impl Default for Group {
         Self {
             origin: None,
             transform: Affine::IDENTITY,
+            bitmap: None,
             blur: Px(0.0),
             recolor: Vec::new(),
             shadow: None,

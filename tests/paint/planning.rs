@@ -1,8 +1,8 @@
-use kurbo::{Affine, Insets, Stroke};
+use kurbo::{Affine, Insets, Rect, Stroke};
 use tenter::paint::{FramePlan, SurfaceLimits};
 use tenter::report::Origin;
 use tenter::scene::{Group, Node, Path};
-use tenter::units::Opacity;
+use tenter::units::{Opacity, Px};
 
 use super::*;
 
@@ -62,6 +62,35 @@ fn plan_warns_about_what_it_leaves_out() {
       stroke 1.00 M0,0 L9,0 L9,9 L0,9 Z #ff0000ff
     warning pages[0].children[2] (e2): left out: it is too large or its position is not a finite number
     warning pages[0].children[2] (e2): the dashes are too fine to see; the line is drawn solid
+    ");
+}
+
+#[test]
+fn plan_draws_bitmaps_upright_and_places_them_between_px() {
+    let of = |transform| Group {
+        transform,
+        bitmap: Some(Rect::new(-1.0, 0.0, 3.0, 4.0)),
+        blur: Px(1.0),
+        children: vec![fill(rect(0.0, 0.0, 9.0, 2.0), RED)],
+        ..Group::default()
+    };
+    let turned = of(Affine::translate((5.0, 5.0)) * Affine::rotate(std::f64::consts::FRAC_PI_2));
+    let page = page(10.0, 10.0, vec![group(of(Affine::translate((2.0, 1.25)))), group(turned)]);
+    insta::assert_snapshot!(planned(&page, 2.0).dump(), @r"
+    surface 0: 20x20
+    surface 1: 8x7
+    surface 2: 8x7
+    surface 3: 8x7
+    surface 4: 8x7
+    draw into 1
+      fill M0,0 L9,0 L9,2 L0,2 Z #ff0000ff at [2.00 0.00 0.00 2.00 2.00 0.00]
+    filter 1 into 2: Blur { radius: 2 }
+    draw into 3
+      fill M0,0 L9,0 L9,2 L0,2 Z #ff0000ff at [2.00 0.00 0.00 2.00 2.00 0.00]
+    filter 3 into 4: Blur { radius: 2 }
+    draw into 0
+      surface 2 at 2.00 2.50
+      surface 4 at 10.00 8.00 linear 0.00 1.00 -1.00 0.00
     ");
 }
 

@@ -12,7 +12,7 @@ use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 use super::guards::Refusal;
 use super::scene::cut;
 use crate::paint::PaintError;
-use crate::paint::ops::{Ops, Target};
+use crate::paint::ops::{Ops, Placement, Target};
 use crate::paint::ops_cpu::{Canvas, Sources, Surfaces};
 use crate::paint::photo::{Photos, Placed, Reduction};
 use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
@@ -45,7 +45,7 @@ pub(super) enum Command {
     /// Pixels made here, copied to whole px.
     Pixels { pixels: Blob<u8>, width: u32, height: u32, at: Point, bounds: Rect },
     /// A surface drawn before.
-    Surface { surface: SurfaceId, at: Point, bounds: Rect },
+    Surface { surface: SurfaceId, place: Placement, bounds: Rect },
 }
 
 /// A [`Placed`] that owns its picture.
@@ -276,12 +276,17 @@ impl Target for Recorder<'_> {
         Ok(())
     }
 
-    fn surface(&mut self, surface: SurfaceId, at: Point) -> Result<(), PaintError> {
+    fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let size = self.surfaces.get(surface.0);
         let size = size.ok_or_else(|| PaintError::Internal("a surface that the plan does not have".into()))?;
-        let bounds = Rect::from_origin_size(at, (f64::from(size.width), f64::from(size.height)));
+        let (width, height) = (f64::from(size.width), f64::from(size.height));
+        let bounds = match place {
+            Placement::Copied(at) => Rect::from_origin_size(at, (width, height)),
+            Placement::Moved(at) => Placement::covered(at, width, height),
+            Placement::Turned(transform) => transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height)),
+        };
         let bounds = self.cut().map_or(bounds, |cut| bounds.intersect(cut));
-        self.commands.push(Command::Surface { surface, at, bounds });
+        self.commands.push(Command::Surface { surface, place, bounds });
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use vello::Scene;
 use super::guards::{Meter, Refusal, SIDE};
 use super::list::{Command, Photo};
 use super::recolor::Recolor;
+use crate::paint::ops::Placement;
 use crate::paint::photo::{Photos, Place};
 use crate::paint::plan::SurfaceId;
 use crate::units::{DeviceSize, Opacity};
@@ -214,7 +215,7 @@ impl Drawing<'_> {
                     self.whole(image, *at, *bounds);
                 }
             }
-            Command::Surface { surface, at, bounds } => {
+            Command::Surface { surface, place, bounds } => {
                 if self.shows(*bounds) {
                     let size = self.encoder.surfaces[surface.0];
                     let alpha = match self.encoder.premultiplied[surface.0] {
@@ -223,7 +224,16 @@ impl Drawing<'_> {
                     };
                     let image = image(stand_in(), size.width, size.height, alpha);
                     self.part.surfaces.push((*surface, image.clone()));
-                    self.whole(image, *at, *bounds);
+                    match *place {
+                        Placement::Copied(at) | Placement::Moved(at) => self.whole(image, at, *bounds),
+                        Placement::Turned(transform) => {
+                            let (width, height) = (f64::from(size.width), f64::from(size.height));
+                            let path = transform * Rect::new(0.0, 0.0, width, height).to_path(0.1);
+                            let path = self.cut(&path, *bounds);
+                            let to_part = Affine::translate(-self.origin.to_vec2()) * transform;
+                            self.image(image, to_part, path, ImageQuality::Medium, Opacity::OPAQUE);
+                        }
+                    }
                 }
             }
         }

@@ -35,9 +35,11 @@ pub(super) fn cells(nodes: &[Node]) -> Vec<Cell<'_>> {
 
 fn cell(node: &Node) -> Option<Cell<'_>> {
     let Node::Group(group) = node else { return None };
-    let Group { origin, transform, blur, recolor, shadow, clip, mask, opacity, blend, children, links } = &**group;
+    let Group { origin, transform, bitmap, blur, recolor, shadow, clip, mask, opacity, blend, children, links } =
+        &**group;
     let plain = origin.is_none() && blur.0 == 0.0 && shadow.is_none() && clip.is_none() && mask.is_none();
     let plain = plain
+        && bitmap.is_none()
         && recolor.is_empty()
         && *opacity == Opacity::OPAQUE
         && *blend == BlendMode::default()

@@ -95,7 +95,7 @@ impl Canvas<'_> {
 
     /// Mask, blur, changes of colour, shadow.
     fn with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        if group.blur.0 > 0.0 || !group.recolor.is_empty() {
+        if group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() {
             return self.flattened(&Group { clip: None, ..own(group) }, transform);
         }
         if let Some(shadow) = &group.shadow {
