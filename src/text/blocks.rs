@@ -195,6 +195,16 @@ impl TextBlocks {
         Self { blocks: self.blocks.iter().map(block).collect(), base: scale(&self.base) }
     }
 
+    /// True for what [`TextBlocks::plain`] makes.
+    pub(super) fn is_plain(&self) -> bool {
+        let [block] = &self.blocks[..] else { return false };
+        let [span] = &block.spans[..] else { return false };
+        Arc::ptr_eq(&span.style, &self.base)
+            && block.margin_top == 0.0
+            && block.margin_bottom == 0.0
+            && block.strut.is_none()
+    }
+
     /// True when there is nothing to draw.
     pub fn is_empty(&self) -> bool {
         self.blocks.iter().all(|block| block.spans.iter().all(|span| span.text.is_empty()))

@@ -134,7 +134,7 @@ pub(super) fn parted(before: &str, after: &str) -> bool {
 }
 
 /// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules.
-fn stands_alone(grapheme: &str) -> bool {
+pub(super) fn stands_alone(grapheme: &str) -> bool {
     let Some(first) = grapheme.chars().next() else { return false };
     let cjk = matches!(
         u32::from(first),

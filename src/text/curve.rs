@@ -6,7 +6,7 @@ use peniko::Brush;
 use super::blocks::{DecorationLine, LineHeight, Span, SpanStyle, TextBlocks};
 use super::draw::{self, DrawStyle, Drawn};
 use super::layout::Layouter;
-use super::line::{self, LineRun, LineSlice};
+use super::line::{self, LineRun, LineSlice, TabStops};
 use super::shape::Paragraph;
 use crate::scene::{Group, Node, Paint, Path};
 
@@ -114,6 +114,7 @@ pub fn draw_curved(text: &Curved, style: &DrawStyle) -> Drawn {
         };
         drawn.strokes.extend(placed(upright.strokes));
         drawn.fills.extend(placed(upright.fills));
+        drawn.ends.push((drawn.strokes.len(), drawn.fills.len()));
         drawn.links.extend(placed(draw::links(&cell.runs).into_iter().collect()));
     }
     drawn.fills.extend(decorations(text, style));
@@ -197,7 +198,7 @@ impl Unit {
 }
 
 fn units(paragraph: &Paragraph) -> Vec<Unit> {
-    let all = LineSlice { clusters: 0..paragraph.clusters.len(), suffix: None, last: true, tab: 0.0 };
+    let all = LineSlice { clusters: 0..paragraph.clusters.len(), suffix: None, last: true, tabs: TabStops::default() };
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let joins = |at: usize| paragraph.text[paragraph.clusters[at].range.clone()].chars().any(joining);
     for at in line::visual_order(&all, paragraph) {

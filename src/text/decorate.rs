@@ -40,9 +40,11 @@ fn staircase(boxes: &[Rect]) -> Vec<Point> {
         for pair in boxes.windows(2) {
             let (upper, lower) = (&pair[0], &pair[1]);
             let (from, to) = (edge(upper), edge(lower));
+            // Where they are alike there is a corner too, a straight one, which limits how far others are rounded.
+            let y = if wider(from, to) { upper.y1 } else { lower.y0 };
+            corners.push(Point::new(from, y));
             if from != to {
-                let y = if wider(to, from) { lower.y0.min(upper.y1) } else { upper.y1.max(lower.y0) };
-                corners.extend([Point::new(from, y), Point::new(to, y)]);
+                corners.push(Point::new(to, y));
             }
         }
         let last = &boxes[boxes.len() - 1];
@@ -103,14 +105,19 @@ pub(super) fn decorations(
     }
     for decoration in &run.style.decorations {
         let thickness = (run.font_size / 10.0).floor().max(1.0);
-        let top = band_top(run, decoration.line, thickness);
+        let centre = band_centre(run, decoration.line, thickness);
+        let top = band_top(centre, thickness);
         let paint = decoration.color.map_or_else(|| fill.clone(), |color| faded(color, opacity).into());
         if let Some((stroke, width)) = stroke.filter(|_| decoration.style == DecorationStyle::Solid) {
-            // The stroke surrounds the band by half its width, and eats as much of it (rendering.md §9.6).
-            let band = Rect::new(run.x, top, run.x + run.width, top + thickness);
-            nodes.push(filled(band.inflate(0.0, width / 2.0), stroke));
+            // The stroke surrounds the band by half its width, and eats as much of it (rendering.md §9.6). Each of the two
+            // bands is put on whole px by itself.
+            let band = |thickness: f64| {
+                let top = band_top(centre, thickness);
+                Rect::new(run.x, top, run.x + run.width, top + thickness)
+            };
+            nodes.push(filled(band(thickness + width), stroke));
             if thickness > width {
-                nodes.push(filled(band.inflate(0.0, -width / 2.0), &paint));
+                nodes.push(filled(band(thickness - width), &paint));
             }
             continue;
         }
@@ -118,14 +125,18 @@ pub(super) fn decorations(
     }
 }
 
-/// Whole px (rendering.md §9.6, measured at 20, 32, 60 and 100 px).
-fn band_top(run: &LineRun, line: DecorationLine, thickness: f64) -> f64 {
-    let centred = |centre: f64| (centre - thickness / 2.0).round();
+/// Middle of a band (rendering.md §9.6, measured at 20, 32, 60 and 100 px).
+fn band_centre(run: &LineRun, line: DecorationLine, thickness: f64) -> f64 {
     match line {
-        DecorationLine::Underline => centred(run.baseline + 0.105 * run.font_size - 0.2),
-        DecorationLine::LineThrough => centred(run.baseline - 0.33 * run.font_size),
-        DecorationLine::Overline => (run.baseline - run.ascent).floor() - thickness,
+        DecorationLine::Underline => run.baseline + 0.105 * run.font_size - 0.2,
+        DecorationLine::LineThrough => run.baseline - 0.33 * run.font_size,
+        DecorationLine::Overline => (run.baseline - run.ascent).floor() - thickness / 2.0,
     }
+}
+
+/// The upper edge of a band around `centre`, on a whole px.
+fn band_top(centre: f64, thickness: f64) -> f64 {
+    (centre - thickness / 2.0).round()
 }
 
 fn draw_band(run: &LineRun, style: DecorationStyle, top: f64, thickness: f64, paint: &Paint, nodes: &mut Vec<Node>) {
@@ -192,6 +203,17 @@ mod tests {
             (10.0, 0.0),
         ];
         assert_eq!(corners, expected.map(Point::from));
+    }
+
+    #[test]
+    fn staircase_leaves_empty_lines_to_the_wider_line_above_or_to_neither() {
+        // Nothing between 30 and 50: the wider box below begins where it begins, the wider one above ends where it ends.
+        let sides =
+            |upper: Rect, lower: Rect| staircase(&[upper, lower]).iter().map(|it| (it.x, it.y)).collect::<Vec<_>>();
+        let (narrow, wide) = (Rect::new(0.0, 0.0, 50.0, 30.0), Rect::new(0.0, 50.0, 60.0, 80.0));
+        let left = [(0.0, 80.0), (0.0, 50.0), (0.0, 0.0)];
+        let right = [(50.0, 0.0), (50.0, 50.0), (60.0, 50.0), (60.0, 80.0)];
+        assert_eq!(sides(narrow, wide), [&right[..], &left].concat());
     }
 
     #[test]

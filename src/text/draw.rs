@@ -31,6 +31,8 @@ pub struct DrawStyle {
     pub background: Option<Background>,
     /// For runs that bring a colour of their own.
     pub opacity: Opacity,
+    /// Every word becomes a node of its own, even where its stroke covers no other: for shadows that do.
+    pub word_by_word: bool,
 }
 
 /// The box behind a text: one for each line, joined.
@@ -55,6 +57,9 @@ pub struct Drawn {
     pub strokes: Vec<Node>,
     /// Glyphs, what stands behind single runs, decorations.
     pub fills: Vec<Node>,
+    /// How many strokes and fills there were after each word. Words are painted one after another, so that the stroke of
+    /// one may cover a part of the word before it.
+    pub ends: Vec<(usize, usize)>,
     /// Empty groups that carry the areas of links.
     pub links: Vec<Node>,
 }
@@ -62,10 +67,25 @@ pub struct Drawn {
 impl Drawn {
     /// All of it, in paint order.
     pub fn into_nodes(mut self) -> Vec<Node> {
-        self.background.append(&mut self.strokes);
-        self.background.append(&mut self.fills);
+        let letters = self.take_letters();
+        self.background.extend(letters);
         self.background.append(&mut self.links);
         self.background
+    }
+
+    /// Takes strokes and fills out, word by word.
+    pub fn take_letters(&mut self) -> Vec<Node> {
+        let (mut strokes, mut fills) = (self.strokes.drain(..), self.fills.drain(..));
+        let mut letters = Vec::with_capacity(strokes.len() + fills.len());
+        let (mut strokes_before, mut fills_before) = (0, 0);
+        for (strokes_after, fills_after) in self.ends.drain(..) {
+            letters.extend(strokes.by_ref().take(strokes_after - strokes_before));
+            letters.extend(fills.by_ref().take(fills_after - fills_before));
+            (strokes_before, fills_before) = (strokes_after, fills_after);
+        }
+        letters.extend(strokes);
+        letters.extend(fills);
+        letters
     }
 }
 
@@ -86,7 +106,14 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
             drawn.fills.push(Node::Path(Path::filled(outline, style.fill.clone())));
         }
         for run in line.numbers.iter().chain(&line.runs) {
-            draw_run(run, style, &mut drawn);
+            if style.stroke.is_some() || style.word_by_word {
+                for word in run.words() {
+                    draw_run(&word, style, &mut drawn);
+                    drawn.ends.push((drawn.strokes.len(), drawn.fills.len()));
+                }
+            } else {
+                draw_run(run, style, &mut drawn);
+            }
         }
         drawn.links.extend(links(&line.runs));
     }
@@ -114,8 +141,14 @@ pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
         }
         drawn.fills.push(Node::Glyphs(glyph_run(run, fill.clone(), GlyphStyle::Fill)));
     }
+    if run.style.decorations.is_empty() {
+        return;
+    }
     let stroke = style.stroke.as_ref().map(|(paint, stroke)| (paint, stroke.width));
-    decorate::decorations(run, &fill, stroke, style.opacity, &mut drawn.fills);
+    // The editor decorates word by word: where two bands meet inside a px there is a faint seam.
+    for word in run.words() {
+        decorate::decorations(&word, &fill, stroke, style.opacity, &mut drawn.fills);
+    }
 }
 
 /// Runs with a colour of their own keep it, also over a gradient (rendering.md §7).
@@ -174,7 +207,13 @@ mod tests {
         let shaped = layouter.shape(&blocks);
         let options = LayoutOptions::new(width, Align::Left);
         let laid_out = layouter.lay_out(&shaped, options);
-        let style = DrawStyle { fill: Color::BLACK.into(), stroke: None, background: None, opacity: Opacity::OPAQUE };
+        let style = DrawStyle {
+            fill: Color::BLACK.into(),
+            stroke: None,
+            background: None,
+            opacity: Opacity::OPAQUE,
+            word_by_word: false,
+        };
         draw(&laid_out, &style)
     }
 
@@ -195,6 +234,30 @@ mod tests {
         let stroke = glyph_run(&run, Color::BLACK.into(), GlyphStyle::Stroke(Stroke::new(2.0)));
         assert_eq!(stroke.embolden.0, 0.0);
         assert!(matches!(stroke.style, GlyphStyle::Stroke(it) if it.width == 2.0 + 36.0 / 32.0));
+    }
+
+    #[test]
+    fn strokes_are_painted_word_by_word() {
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&markup::parse("HH I", &style("Liberation Sans", 20.0), Case::None));
+        let laid_out = layouter.lay_out(&shaped, LayoutOptions::new(200.0, Align::Left));
+        let stroke = Some((Color::WHITE.into(), Stroke::new(2.0)));
+        let style = DrawStyle {
+            fill: Color::BLACK.into(),
+            stroke,
+            background: None,
+            opacity: Opacity::OPAQUE,
+            word_by_word: false,
+        };
+        let letters = draw(&laid_out, &style).take_letters();
+        let of_node = |node: &Node| match node {
+            Node::Glyphs(run) => (run.text.to_string(), run.style == GlyphStyle::Fill, run.origin.x.round()),
+            Node::Group(_) | Node::Path(_) | Node::Image(_) => unreachable!("only glyphs"),
+        };
+        let word = |text: &str, x| [(text.to_owned(), false, x), (text.to_owned(), true, x)];
+        // H is 14.44 px wide, the space 5.56.
+        let expected = [word("HH", 0.0), word(" ", 29.0), word("I", 34.0)].concat();
+        assert_eq!(letters.iter().map(of_node).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -50,8 +50,11 @@ impl From<Overflow> for Sizing {
 /// A step of `Overflow::Shrink`, px of font size.
 const STEP: f64 = 0.5;
 
-/// Sums of line heights may be this much off, px, by the way floating-point numbers are added.
+/// Sums of unlike line heights may be this much off, px, by the way floating-point numbers are added.
 const NOISE: f64 = 1e-6;
+
+/// A browser writes font sizes with so many digits behind the first, and the editor reads them again.
+const DIGITS: usize = 5;
 
 /// Sizes tried one after another before the rest is searched by halving: a guard against long texts in huge letters.
 /// The editor tries all; the outcome differs only where a smaller size needs more height than a larger one.
@@ -78,12 +81,11 @@ pub fn fit(
         Overflow::Shrink { height } => {
             // The last step is the last that leaves a size above zero.
             let sizes = Sizes { most: font_size, steps: (font_size / STEP).ceil() - 1.0 };
-            largest(layouter, text, options, sizes, |it| it.height <= height + NOISE, height)
+            largest(layouter, text, options, sizes, |_| true, height)
         }
         Overflow::Fit { height, least, most } => {
             let sizes = Sizes { most: most.max(least), steps: ((most - least) / STEP).floor() };
-            let fits = |it: &LaidOut| it.height <= height + NOISE && !it.truncated;
-            largest(layouter, text, options, sizes, fits, height).or_else(|| {
+            largest(layouter, text, options, sizes, |it| !it.truncated, height).or_else(|| {
                 let options = LayoutOptions { factor: least / font_size, ..options };
                 Some((layouter.lay_out(text, options), least))
             })
@@ -97,7 +99,7 @@ struct Sizes {
     steps: f64,
 }
 
-/// The largest of `sizes` at which the text `fits`; `height` is what it cannot be taller than then.
+/// The largest of `sizes` at which the text is no taller than `height` and `fits`.
 fn largest(
     layouter: &mut Layouter,
     text: &ShapedText,
@@ -115,7 +117,8 @@ fn largest(
         let factor = size_at(k) / font_size;
         let laid_out = (!hopeless(k)).then(|| layouter.lay_out(text, LayoutOptions { factor, ..options }));
         let narrow = |it: &LaidOut| options.split_words || !it.is_too_wide();
-        laid_out.filter(|it| fits(it) && narrow(it)).map(|it| (it, size_at(k)))
+        let low = |it: &LaidOut| lines_fit(text, it, size_at(k), height);
+        laid_out.filter(|it| low(it) && fits(it) && narrow(it)).map(|it| (it, size_at(k)))
     };
     let last = sizes.steps.clamp(0.0, f64::from(u32::MAX / 2)) as u32;
     let first = if hopeless(0) { first_true(0, last, |k| !hopeless(k))? } else { 0 };
@@ -126,6 +129,20 @@ fn largest(
     }
     let k = first_true(first.saturating_add(LINEAR_TRIES).min(last), last, |k| attempt(k).is_some())?;
     attempt(k)
+}
+
+/// True when all lines fit into `height`. Lines that are alike are added up as the editor does, to the last bit: it stores
+/// the height of a text that it has laid out, and compares with that exactly.
+fn lines_fit(text: &ShapedText, laid_out: &LaidOut, font_size: f64, height: f64) -> bool {
+    let Some(times) = text.even_line_height() else { return laid_out.height <= height + NOISE };
+    let line = six_digits(font_size) * times;
+    let bottom = laid_out.lines.iter().fold(0.0, |top, _| top + (top + line - top));
+    bottom <= height
+}
+
+/// As a browser writes font sizes.
+fn six_digits(font_size: f64) -> f64 {
+    format!("{font_size:.DIGITS$e}").parse().unwrap_or(font_size)
 }
 
 /// The smallest number in `low..=high` for which `holds`, taking it to hold from some number on.
@@ -179,6 +196,15 @@ mod tests {
     fn shrink_of_huge_letters_does_not_try_every_size() {
         let size = drawn_size(&"HH ".repeat(300), 1e5, 300.0, 300.0).expect("fits when small");
         assert!(size < 40.0 && size > 5.0, "{size}");
+    }
+
+    #[test]
+    fn shrink_compares_exactly_with_six_digits_of_the_size() {
+        // `public--text-fit-six-digits`: 59.0838 × 1.2 is 70.900_56; 33 × 1.2 is 39.6.
+        assert_eq!(drawn_size("H", 59.083_789_187_900_66, 480.0, 70.900_547_025_480_79), Some(58.583_789_187_900_66));
+        assert_eq!(drawn_size("H", 33.0, 480.0, 39.599_999_999_999_994), Some(32.5));
+        assert_eq!(drawn_size("H", 33.0, 480.0, 39.6), Some(33.0));
+        assert_eq!([59.083_789_187_900_66, 0.1, 14.0].map(six_digits), [59.0838, 0.1, 14.0]);
     }
 
     fn sized(text: &str, width: f64, sizing: Sizing) -> (Vec<String>, f64) {

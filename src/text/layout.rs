@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::blocks::{Align, Block, LineHeight, ListMarker, Span, SpanStyle, TextBlocks};
 use super::breaks::{self, LineBreaking, Token};
 use super::families::FontSet;
-use super::line::{self, Line, LineSlice, Place};
+use super::line::{self, Line, LineSlice, Place, TabStops};
 use super::shape::{ClusterKind, Paragraph, Shaper};
 use super::shapes::{self, Shapes};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use std::ops::Range;
 /// Lines that come out this much wider than the box still fit (rendering.md §9.4).
 const FIT_TOLERANCE: f64 = 0.02;
 
-/// A tab stop every so many spaces of the element's font.
+/// A tab stop every so many spaces of the element's font, each with its letter spacing.
 const TAB_SPACES: f64 = 8.0;
 
 /// Something about a text that the caller should hear.
@@ -50,12 +50,13 @@ const SWOLLEN: usize = 50_000;
 pub struct ShapedText {
     blocks: Vec<ShapedBlock>,
     pub(super) strut: Strut,
-    /// Distance of tab stops, px.
-    tab: f64,
+    tabs: TabStops,
     /// Clusters' advances without spaces, px, and the widest cluster: bounds for shrinking.
     ink_advance: f64,
     widest: f64,
     forced_lines: usize,
+    /// One block, all in the element's style.
+    is_plain: bool,
     /// The smallest size given in px, which is rounded where the text shrinks; infinite when there is none.
     least_px_size: f64,
 }
@@ -166,7 +167,7 @@ impl Layouter {
         told.chain((more > 0).then_some(TextWarning::MoreMissing { count: more })).collect()
     }
 
-    /// Shapes all of `text`, or finds it shaped. Line breaks are `\n`, `\r\n`, `\r`, U+2028 and U+2029.
+    /// Shapes all of `text`, or finds it shaped. Line breaks are `\n` and `\r`, so that `\r\n` is two.
     pub fn shape(&mut self, text: &TextBlocks) -> Arc<ShapedText> {
         let key = match self.shapes.get(text, self.breaking) {
             Ok(shaped) => return shaped,
@@ -184,7 +185,9 @@ impl Layouter {
     fn shape_anew(&mut self, text: &TextBlocks) -> ShapedText {
         let strut = self.strut(&text.base);
         let space = self.shaper.shape(&[Span { text: " ".into(), style: text.base.clone() }]);
-        let tab = TAB_SPACES * space.clusters.first().map_or(0.0, |cluster| cluster.advance);
+        let space = space.clusters.first().map_or(0.0, |cluster| cluster.advance);
+        let every = TAB_SPACES * (space + text.base.letter_spacing);
+        let tabs = TabStops { every: every.max(0.0), least: space / 2.0 };
         let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, &text.base)).collect();
         let (mut ink_advance, mut widest, mut forced_lines) = (0.0, 0.0_f64, 0);
         for paragraph in blocks.iter().flat_map(|block| &block.paragraphs) {
@@ -200,7 +203,7 @@ impl Layouter {
         let spans = text.blocks.iter().flat_map(|block| block.spans.iter().map(|span| &span.style).chain(&block.strut));
         let px_sizes = spans.filter_map(|style| style.px_size).filter(|size| *size > 0.0);
         let least_px_size = px_sizes.fold(f64::INFINITY, f64::min);
-        ShapedText { blocks, strut, tab, ink_advance, widest, forced_lines, least_px_size }
+        ShapedText { blocks, strut, tabs, ink_advance, widest, forced_lines, is_plain: text.is_plain(), least_px_size }
     }
 
     fn strut(&mut self, style: &Arc<SpanStyle>) -> Strut {
@@ -254,11 +257,19 @@ impl Layouter {
             lines.truncate(visible);
             // Where the cut falls between two blocks the editor draws no `…` (rendering.md §9.7).
             ellipsis = lines.last_mut().filter(|_| same_block).map(|last| {
-                let style = last.shaped.paragraph.styles.last().unwrap_or(&text.strut.style).clone();
-                let dots = self.shaper.shape(&[Span { text: "…".into(), style }]);
-                let room = last.right - last.left - dots.clusters.iter().map(|c| c.advance).sum::<f64>() * factor;
-                last.shorten(room, factor, text.tab);
-                dots
+                // The style of what remains decides how wide the `…` is, and that decides what remains.
+                let mut style = last.end_style(&text.strut.style);
+                loop {
+                    let dots = self.shaper.shape(&[Span { text: "…".into(), style: style.clone() }]);
+                    let width = dots.clusters.iter().map(|c| c.advance + style.letter_spacing).sum::<f64>();
+                    let room = last.right - last.left - width * style.drawn_factor(factor);
+                    last.shorten(room, factor, text.tabs);
+                    let remaining = last.end_style(&text.strut.style);
+                    if Arc::ptr_eq(&remaining, &style) || last.slice.clusters.is_empty() {
+                        break dots;
+                    }
+                    style = remaining;
+                }
             });
         }
         let count = lines.len();
@@ -311,8 +322,15 @@ struct BrokenLine<'a> {
 }
 
 impl BrokenLine<'_> {
+    /// Style of the line's last character; `empty` where there is none.
+    fn end_style(&self, empty: &Arc<SpanStyle>) -> Arc<SpanStyle> {
+        let paragraph = &self.shaped.paragraph;
+        let last = paragraph.clusters[self.slice.clusters.clone()].last();
+        last.map_or(empty, |cluster| &paragraph.styles[cluster.span]).clone()
+    }
+
     /// Takes whole words from the end until what is left fits into `room` px.
-    fn shorten(&mut self, room: f64, factor: f64, tab: f64) {
+    fn shorten(&mut self, room: f64, factor: f64, tabs: TabStops) {
         let slice = &mut self.slice;
         slice.suffix = None;
         let start = slice.clusters.start;
@@ -320,7 +338,8 @@ impl BrokenLine<'_> {
         let tokens: Vec<_> = self.shaped.tokens.iter().filter(inside).cloned().collect();
         for token in tokens.iter().rev() {
             let end = token.clusters.end.min(slice.clusters.end);
-            if !token.space && line_width(self.shaped, start..end, factor, tab * factor) <= room + FIT_TOLERANCE {
+            if !token.space && line_width(self.shaped, start..end, factor, tabs.scaled(factor)) <= room + FIT_TOLERANCE
+            {
                 slice.clusters.end = end;
                 return;
             }
@@ -337,7 +356,7 @@ impl ShapedText {
             let first = lines.len();
             for shaped in &block.paragraphs {
                 let room = if block.block.no_wrap { f64::INFINITY } else { (right - left).max(0.0) };
-                let slices = break_lines(shaped, Room { width: room, split_words }, factor, self.tab);
+                let slices = break_lines(shaped, Room { width: room, split_words }, factor, self.tabs.scaled(factor));
                 let line = |slice| BrokenLine {
                     block: index,
                     first_of_block: false,
@@ -369,6 +388,12 @@ impl ShapedText {
         };
         // Heights are stored rounded; a thousandth of a line is no line.
         if line > 0.0 { ((height / line + 1e-3).floor() as usize).max(1) } else { usize::MAX }
+    }
+
+    /// The line height of all lines, as a multiple of the font size, where no markup makes them differ.
+    pub(super) fn even_line_height(&self) -> Option<f64> {
+        let LineHeight::Times(times) = self.strut.style.line_height else { return None };
+        self.is_plain.then_some(times)
     }
 
     /// Of the element, px, before any shrinking.
@@ -407,10 +432,10 @@ struct Room {
 }
 
 /// Greedy: as many tokens as fit; a word wider than the line is broken between clusters.
-fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tab: f64) -> Vec<LineSlice<'a>> {
+fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tabs: TabStops) -> Vec<LineSlice<'a>> {
     let paragraph = &shaped.paragraph;
     let limit = room.width + FIT_TOLERANCE;
-    let advance = |at: usize| line::after(0.0, paragraph, at, factor, 0.0);
+    let advance = |at: usize| line::after(0.0, paragraph, at, factor, TabStops::default());
     let mut lines: Vec<LineSlice<'a>> = Vec::new();
     let mut start = 0; // of the line
     let mut end = 0; // after the last word that is on it
@@ -419,12 +444,12 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tab: f6
         let cluster = end.checked_sub(1).map(|last| &paragraph.clusters[last]);
         let hyphen =
             if hyphen { cluster.and_then(|c| shaped.hyphens.iter().find(|(span, _)| *span == c.span)) } else { None };
-        lines.push(LineSlice { clusters: start..end, suffix: hyphen.map(|(_, p)| p), last: false, tab: tab * factor });
+        lines.push(LineSlice { clusters: start..end, suffix: hyphen.map(|(_, p)| p), last: false, tabs });
     };
     let mut soft = false;
     for token in &shaped.tokens {
         if token.space {
-            pen = token.clusters.clone().fold(pen, |pen, at| line::after(pen, paragraph, at, factor, tab * factor));
+            pen = token.clusters.clone().fold(pen, |pen, at| line::after(pen, paragraph, at, factor, tabs));
             continue;
         }
         let token_width: f64 = token.clusters.clone().map(advance).sum();
@@ -451,22 +476,26 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tab: f6
     }
     // All spaces are kept at the end of a paragraph.
     let all = paragraph.clusters.len();
-    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, tab: tab * factor });
+    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, tabs });
     lines
 }
 
 /// Of these clusters on one line, px.
-fn line_width(shaped: &ShapedParagraph, clusters: Range<usize>, factor: f64, tab: f64) -> f64 {
+fn line_width(shaped: &ShapedParagraph, clusters: Range<usize>, factor: f64, tabs: TabStops) -> f64 {
     let paragraph = &shaped.paragraph;
-    clusters.fold(0.0, |pen, at| line::after(pen, paragraph, at, factor, tab))
+    clusters.fold(0.0, |pen, at| line::after(pen, paragraph, at, factor, tabs))
 }
 
-/// One list of spans for each line that `\n` and its kin force.
+/// As wide as a space, but no place to break a line or to stretch it.
+const UNBROKEN_SPACE: &str = "\u{a0}";
+
+/// One list of spans for each line that `\n` and `\r` force. Vertical tabs and Unicode's separators of lines and
+/// paragraphs are drawn as spaces, as the editor does.
 fn split_lines(spans: &[Span]) -> Vec<Vec<Span>> {
     let mut lines = vec![Vec::new()];
     for span in spans {
-        let text = span.text.replace("\r\n", "\n");
-        for (nth, part) in text.split(['\n', '\r', '\u{2028}', '\u{2029}']).enumerate() {
+        let text = span.text.replace(['\u{b}', '\u{2028}', '\u{2029}'], UNBROKEN_SPACE);
+        for (nth, part) in text.split(['\n', '\r']).enumerate() {
             if nth > 0 {
                 lines.push(Vec::new());
             }

@@ -7,6 +7,7 @@ use kurbo::{Circle, Point, Vec2};
 use peniko::FontData;
 
 use super::blocks::{Align, SpanStyle, VerticalShift};
+use super::breaks;
 use super::layout::Strut;
 use super::shape::{ClusterKind, Paragraph};
 use crate::scene;
@@ -79,8 +80,32 @@ pub(super) struct LineSlice<'a> {
     pub suffix: Option<&'a Paragraph>,
     /// The last of its paragraph: never justified.
     pub last: bool,
-    /// Distance of tab stops, px.
-    pub tab: f64,
+    pub tabs: TabStops,
+}
+
+/// Where tabs end on a line, px from the line's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct TabStops {
+    /// Distance from stop to stop; 0 makes tabs take no room.
+    pub every: f64,
+    /// A stop that is nearer than this is passed over, as in the browser's engine.
+    pub least: f64,
+}
+
+impl TabStops {
+    /// The same for letters that are `factor` as large.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        Self { every: self.every * factor, least: self.least * factor }
+    }
+
+    /// The stop that a tab at `pen` leads to.
+    fn after(self, pen: f64) -> f64 {
+        if self.every <= 0.0 {
+            return pen;
+        }
+        let next = ((pen / self.every).floor() + 1.0) * self.every;
+        if next - pen < self.least { next + self.every } else { next }
+    }
 }
 
 /// Where a line goes.
@@ -137,7 +162,8 @@ impl Line {
             self.bullets.push(Circle::new((right - diameter / 2.0, self.baseline - diameter), diameter / 2.0));
             return;
         };
-        let slice = LineSlice { clusters: 0..number.clusters.len(), suffix: None, last: true, tab: 0.0 };
+        let slice =
+            LineSlice { clusters: 0..number.clusters.len(), suffix: None, last: true, tabs: TabStops::default() };
         let mut runs = visual_runs(&slice, number, factor);
         // The marker's own trailing space is the gap.
         let width = runs.last().map_or(0.0, |run| run.x + run.width);
@@ -188,7 +214,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
             let cluster = cluster.range.start as u32;
             run.glyphs.push(scene::Glyph { id: glyph.id, offset, advance: Px(glyph.advance * factor), cluster });
         }
-        pen = after(pen, paragraph, at, whole, slice.tab);
+        pen = after(pen, paragraph, at, whole, slice.tabs);
         run.width = pen - run.x;
         let range = &cluster.range;
         bytes = Some(bytes.map_or(range.clone(), |b| b.start.min(range.start)..b.end.max(range.end)));
@@ -199,11 +225,11 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
 
 /// Where the pen is after cluster `at`, px from the line's start: tabs reach to the next stop, and letter spacing follows
 /// every character that shows (rendering.md §9.5).
-pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab: f64) -> f64 {
+pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tabs: TabStops) -> f64 {
     let cluster = &paragraph.clusters[at];
     match cluster.kind {
-        ClusterKind::Tab if tab > 0.0 => ((pen / tab).floor() + 1.0) * tab,
-        ClusterKind::Tab | ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
+        ClusterKind::Tab => tabs.after(pen),
+        ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
         ClusterKind::Text | ClusterKind::Space => {
             let style = &paragraph.styles[cluster.span];
             pen + (cluster.advance + style.letter_spacing) * style.drawn_factor(factor)
@@ -300,6 +326,47 @@ fn scaled_line_height(style: &SpanStyle, ascent: f64, descent: f64, factor: f64)
 }
 
 impl LineRun {
+    /// Its words, and what is between them: the stretches that the editor measures and paints one by one. A run that reads
+    /// from right to left is one stretch.
+    pub(super) fn words(&self) -> Vec<Self> {
+        let kind = |glyph: &scene::Glyph| {
+            let rest = self.text.get(glyph.cluster as usize..).unwrap_or_default();
+            (rest.starts_with(' '), breaks::stands_alone(rest))
+        };
+        let starts_word = |before: &scene::Glyph, glyph: &scene::Glyph| {
+            let (kind, (is_space, alone)) = (kind(before), kind(glyph));
+            let between = self.text.get(before.cluster as usize..glyph.cluster as usize).unwrap_or_default();
+            let may_break = between.contains(['\u{ad}', '\u{200b}']);
+            before.cluster != glyph.cluster && (kind != (is_space, alone) || alone || may_break)
+        };
+        let rightward = self.glyphs.windows(2).all(|pair| pair[0].cluster <= pair[1].cluster);
+        let parts: Vec<_> = self.glyphs.chunk_by(|a, b| !starts_word(a, b)).collect();
+        if !rightward || parts.len() < 2 {
+            return vec![self.clone()];
+        }
+        let from = |at: usize| if at == 0 { 0.0 } else { parts.get(at).map_or(self.width, |part| part[0].offset.x) };
+        let byte = |at: usize| match parts.get(at) {
+            _ if at == 0 => 0,
+            Some(part) => part[0].cluster as usize,
+            None => self.text.len(),
+        };
+        let word = |(at, part): (usize, &&[scene::Glyph])| {
+            let moved = |glyph: &scene::Glyph| scene::Glyph {
+                offset: glyph.offset - Vec2::new(from(at), 0.0),
+                cluster: glyph.cluster - byte(at) as u32,
+                ..*glyph
+            };
+            Self {
+                x: self.x + from(at),
+                width: from(at + 1) - from(at),
+                glyphs: part.iter().map(moved).collect(),
+                text: self.text[byte(at)..byte(at + 1)].into(),
+                ..self.clone()
+            }
+        };
+        parts.iter().enumerate().map(word).collect()
+    }
+
     /// Where its baseline starts.
     pub fn origin(&self) -> Point {
         Point::new(self.x, self.baseline)

@@ -405,9 +405,9 @@ fn keep_undivided(cluster: &mut Cluster, face: &Face, paragraph: &mut Paragraph)
     cluster.advance = advance;
 }
 
-/// Kerning, then optional ligatures off; and which part of that holds for text that is not spaced.
+/// Kerning, then optional ligatures and contextual forms off; and which part of that holds for text that is not spaced.
 struct Features {
-    all: [FontFeature; 5],
+    all: [FontFeature; 6],
     always: bool,
 }
 
@@ -425,13 +425,15 @@ impl Features {
     }
 }
 
-const fn features(kern: u16) -> [FontFeature; 5] {
+const fn features(kern: u16) -> [FontFeature; 6] {
     [
         FontFeature { tag: Tag::new(b"kern"), value: kern },
         FontFeature { tag: Tag::new(b"liga"), value: 0 },
         FontFeature { tag: Tag::new(b"clig"), value: 0 },
         FontFeature { tag: Tag::new(b"dlig"), value: 0 },
         FontFeature { tag: Tag::new(b"hlig"), value: 0 },
+        // Chromium takes these for ligatures too: spaced letters keep the forms they have alone.
+        FontFeature { tag: Tag::new(b"calt"), value: 0 },
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke};
+use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke, Vec2};
 
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
@@ -23,6 +23,9 @@ const PLACEHOLDER_OPACITY: f64 = 0.6;
 
 /// `lineHeight: "auto"` counts as this many font sizes where a missing height is made up (rendering.md §9.7).
 const AUTO_LINE: f64 = 1.2;
+
+/// Shadows of one text. Every one is a surface and two passes.
+const MOST_SHADOWS: usize = 500;
 
 impl Resolver<'_> {
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
@@ -66,8 +69,11 @@ impl Resolver<'_> {
             whole,
         });
         let style = draw_style(&text.style, Rect::new(0.0, 0.0, text.placement.width, laid_out.height), opacity);
-        let drawn = text::draw(&laid_out, &DrawStyle { background, ..style });
-        moved_down(with_effects(drawn, &text.effects), top)
+        let word_by_word = text.effects.shadow_enabled;
+        let drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, ..style });
+        let box_height = if resizable { height.max(laid_out.height) } else { laid_out.height };
+        let area = Rect::new(0.0, 0.0, text.placement.width, box_height);
+        moved_down(with_effects(drawn, &text.effects, area), top)
     }
 
     /// On an arc: height, vertical alignment and overflow have no say (rendering.md §9.8).
@@ -88,7 +94,7 @@ impl Resolver<'_> {
             let color = text.background_color.multiply_alpha(text.background_opacity.get() * opacity.get());
             drawn.background.push(Node::Path(Path::filled(RoundedRect::from_rect(area, radius).to_path(0.01), color)));
         }
-        with_effects(drawn, &text.effects)
+        with_effects(drawn, &text.effects, curved.bounds)
     }
 
     /// How the text is made to fit: by its own wishes only where the caller asks for them.
@@ -174,22 +180,46 @@ impl Resolver<'_> {
     }
 }
 
-/// Blur, colours and shadows of what was drawn; the background takes no part (rendering.md §4, §5).
-fn with_effects(drawn: Drawn, effects: &Effects) -> Vec<Node> {
-    let mut children = drawn.background;
-    let (blur, recolor) = (if effects.blur_enabled { effects.blur_radius } else { 0.0 }, effects.recolor());
-    if blur > 0.0 || !recolor.is_empty() {
-        // Effects work on the bitmap of all glyphs; the shadow comes after.
-        let glyphs = drawn.strokes.into_iter().chain(drawn.fills).collect();
-        let changed = Group { blur: Px(blur), recolor, children: glyphs, ..Group::default() };
-        children.extend(shadowed(vec![Node::Group(Box::new(changed))], effects));
+/// Blur, colours and shadows of what was drawn in a box of `area`; the background takes no part (rendering.md §4, §5).
+fn with_effects(mut drawn: Drawn, effects: &Effects, area: Rect) -> Vec<Node> {
+    let mut children = std::mem::take(&mut drawn.background);
+    let (blur, recolor) = (Px(if effects.blur_enabled { effects.blur_radius } else { 0.0 }), effects.recolor());
+    if !recolor.is_empty() {
+        // Colours change on one bitmap, with the shadow in it.
+        let bitmap = Some(bitmap_area(area, effects));
+        let letters = each_shadowed(drawn.take_letters(), effects);
+        children.push(Node::Group(Box::new(Group { bitmap, blur, recolor, children: letters, ..Group::default() })));
+    } else if blur.0 > 0.0 {
+        // The bitmap of all glyphs is blurred; the shadow comes after.
+        let bitmap = Some(bitmap_area(area, &Effects { shadow_enabled: false, ..effects.clone() }));
+        let blurred = Group { bitmap, blur, children: drawn.take_letters(), ..Group::default() };
+        children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
     } else {
-        // Stroke and fill cast a shadow each.
-        children.extend(shadowed(drawn.strokes, effects));
-        children.extend(shadowed(drawn.fills, effects));
+        children.extend(each_shadowed(drawn.take_letters(), effects));
     }
     children.extend(drawn.links);
     children
+}
+
+/// Each of `letters` casts a shadow of its own, on those before it: the stroke, the fill and the lines of every word. Where
+/// there are very many, they cast one together.
+fn each_shadowed(letters: Vec<Node>, effects: &Effects) -> Vec<Node> {
+    if letters.len() > MOST_SHADOWS || !effects.shadow_enabled {
+        return shadowed(letters, effects);
+    }
+    letters.into_iter().flat_map(|node| shadowed(vec![node], effects)).collect()
+}
+
+/// The bitmap on which effects of a text in a box of `area` work: whole px, with room for a shadow of twice its standard
+/// deviation.
+fn bitmap_area(area: Rect, effects: &Effects) -> Rect {
+    if !effects.shadow_enabled {
+        return area.expand();
+    }
+    let (x, y) = (effects.shadow_offset_x, effects.shadow_offset_y);
+    let cast = area + Vec2::new(x, y);
+    let blur = effects.shadow_blur.max(0.0);
+    area.union(cast).inflate(blur, blur).expand()
 }
 
 /// `text` as markup or plain, in `style`.
@@ -244,7 +274,13 @@ pub(super) fn draw_style(style: &TextStyle, area: Rect, opacity: Opacity) -> Dra
         let stroke = Stroke::new(style.stroke_width).with_join(style.stroke_line_join).with_caps(kurbo::Cap::Butt);
         (paint(&style.stroke, area, GradientLength::Css, opacity), stroke)
     });
-    DrawStyle { fill: paint(&style.fill, area, GradientLength::Css, opacity), stroke, background: None, opacity }
+    DrawStyle {
+        fill: paint(&style.fill, area, GradientLength::Css, opacity),
+        stroke,
+        background: None,
+        opacity,
+        word_by_word: false,
+    }
 }
 
 /// Of one line at the drawn size, px: measure of background padding and corners (rendering.md §9.6).
