@@ -68,13 +68,25 @@ struct Open {
     list: Option<List>,
 }
 
-/// Numbers of one `<ol>` or `<ul>`, the last number of each level.
+/// Levels and numbers of one `<ol>` or `<ul>`, the last number of each level.
 struct List {
     ordered: bool,
     start: i64,
     /// From one number to the next: −1 where `reversed`.
     step: i64,
     numbers: Vec<Option<i64>>,
+    /// Of its latest item; `None` before the first.
+    level: Option<usize>,
+}
+
+impl List {
+    /// The level of its next item, which asks for `level`: the first item stands at level 0, and any other at most one
+    /// level deeper than the item before it.
+    fn enter(&mut self, level: usize) -> usize {
+        let level = level.min(self.level.map_or(0, |before| before + 1));
+        self.level = Some(level);
+        level
+    }
 }
 
 impl<'a> Flow<'a> {
@@ -84,12 +96,12 @@ impl<'a> Flow<'a> {
             role: Role::Block,
             inline: Vec::new(),
             href: None,
-            inherited: Inherited { span: base.clone(), case, align: None },
+            inherited: Inherited { span: base.clone(), case, align: None, em: base.font_size },
             indent_left: 0.0,
             indent_right: 0.0,
             no_wrap: false,
             pending: 0.0,
-            list: Some(List { ordered: false, start: 1, step: 1, numbers: Vec::new() }),
+            list: Some(List { ordered: false, start: 1, step: 1, numbers: Vec::new(), level: None }),
         };
         Self {
             base,
@@ -287,13 +299,15 @@ impl<'a> Flow<'a> {
                 let items = if is_reversed(tag) { self.reversed.pop() } else { None };
                 let start = attribute(tag, "start").and_then(integer).or(items).unwrap_or(1);
                 let step = if items.is_some() { -1 } else { 1 };
-                open.list = Some(List { ordered: &*tag.name == "ol", start, step, numbers: Vec::new() });
+                let ordered = &*tag.name == "ol";
+                open.list = Some(List { ordered, start, step, numbers: Vec::new(), level: None });
             }
             "li" => {
-                open.indent_left += LIST_INDENT_EM * em * indent_class(tag) as f64;
+                let (level, marker) = self.item(tag);
+                open.indent_left += LIST_INDENT_EM * em * level as f64;
                 let waiting = self.marker.take();
                 self.outer_markers.extend(waiting.map(|marker| (marker, around)));
-                self.marker = Some(self.number(tag));
+                self.marker = Some(marker);
             }
             "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(tag) as f64,
             "blockquote" => {
@@ -324,11 +338,12 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// What stands before a list item. Bullets count for nothing, but any item restarts the levels below its own.
-    fn number(&mut self, tag: &Tag) -> ListMarker {
-        let level = indent_class(tag);
+    /// The level of a list item, and what stands before it. Bullets count for nothing, but any item restarts the levels
+    /// below its own.
+    fn item(&mut self, tag: &Tag) -> (usize, ListMarker) {
         let at = self.position(|open| open.list.is_some()).unwrap_or(0);
-        let Some(list) = &mut self.open[at].list else { return ListMarker::Bullet };
+        let Some(list) = &mut self.open[at].list else { return (0, ListMarker::Bullet) };
+        let level = list.enter(indent_class(tag));
         let ordered = match attribute(tag, "data-list") {
             Some("ordered") => true,
             Some("bullet" | "checked" | "unchecked") => false,
@@ -336,14 +351,14 @@ impl<'a> Flow<'a> {
         };
         list.numbers.resize(level + 1, None);
         if !ordered {
-            return ListMarker::Bullet;
+            return (level, ListMarker::Bullet);
         }
         let first = if level == 0 { list.start } else { 1 };
         let step = if level == 0 { list.step } else { 1 };
         let next = list.numbers[level].map_or(first, |number| number.saturating_add(step));
         let number = attribute(tag, "value").and_then(integer).unwrap_or(next);
         list.numbers[level] = Some(number);
-        ListMarker::Number(number)
+        (level, ListMarker::Number(number))
     }
 
     /// Ends the element at `at` and those inside it, but formatting elements go on outside.

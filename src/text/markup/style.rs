@@ -54,6 +54,9 @@ pub(super) struct Inherited {
     pub case: Case,
     /// From `text-align`; counts on blocks only.
     pub align: Option<Align>,
+    /// What `em`, `rem` and `%` of a font size are of, px: the size outside of `<sub>` and `<sup>`, which reduce only text
+    /// without a size of its own.
+    pub em: f64,
 }
 
 /// Room above and below a block, in em of its own size.
@@ -96,10 +99,15 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
     if let Some(href) = href.map(str::trim).filter(|href| !href.is_empty()) {
         style.span.link = Some(href.into());
     }
+    let mut em = match style.span.shift {
+        VerticalShift::None => style.span.font_size,
+        VerticalShift::Super | VerticalShift::Sub => parent.em,
+    };
     // Lengths in em of all other properties need the element's own size, wherever that stands.
     for Declaration { value, .. } in inline.iter().filter(|it| it.property == "font-size") {
-        if let Some(size) = length(value, parent.span.font_size).filter(|size| *size >= 0.0) {
+        if let Some(size) = length(value, parent.em).filter(|size| *size >= 0.0) {
             style.span.font_size = size;
+            em = size;
             let unit = value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%');
             match value[unit.len()..].to_ascii_lowercase().as_str() {
                 "px" => style.span.px_size = Some(size),
@@ -114,7 +122,7 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
     style.decorate();
     // Sharing tells that nothing changed, and saves room.
     let span = if style.span == *parent.span { parent.span.clone() } else { Arc::new(style.span) };
-    Inherited { span, case: style.case, align: style.align }
+    Inherited { span, case: style.case, align: style.align, em }
 }
 
 struct Resolving {

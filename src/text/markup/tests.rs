@@ -195,7 +195,18 @@ fn lists_indent_each_level_by_2_1_em_of_the_element() {
     assert_eq!(markers("<ul><li>H</li></ul>"), [(84.0, bullet.clone())]);
     let nested = "<ul><li>a<ul><li style='font-size:10px'>b</li></ul></li></ul>c";
     assert_eq!(markers(nested), [(84.0, bullet.clone()), (168.0, bullet.clone()), (0.0, None)]);
-    assert_eq!(markers("<ul><li class='ql-indent-2'>a</li></ul>"), [(252.0, bullet)]);
+}
+
+#[test]
+fn list_items_stand_at_most_one_level_deeper_than_the_item_before() {
+    let lefts = |levels: &[usize]| -> Vec<f64> {
+        let items = levels.iter().map(|level| format!("<li class='ql-indent-{level}'>x</li>"));
+        let found = markers(&format!("<ul>{}</ul>", items.collect::<String>()));
+        found.into_iter().map(|(left, _)| left / 84.0 - 1.0).collect()
+    };
+    assert_eq!(lefts(&[0, 2, 1, 3]), [0.0, 1.0, 1.0, 2.0]);
+    assert_eq!(lefts(&[2, 2, 9]), [0.0, 1.0, 2.0]);
+    assert_eq!(numbers("<ul><li class='ql-indent-1'>a</li></ul><ol><li class='ql-indent-1'>b<li>c</ol>"), [1, 2]);
 }
 
 #[test]
@@ -280,6 +291,9 @@ fn sub_and_sup_are_smaller_and_shifted() {
     assert_eq!((sup.shift, sup.font_size), (VerticalShift::Super, 40.0 * 0.83));
     assert_eq!(style("<p>x<sub>2</sub></p>", "2").shift, VerticalShift::Sub);
     assert_eq!(style("<p>x<sub style='font-size:10px'>2</sub></p>", "2").font_size, 10.0);
+    // A share inside them is of the size outside, and is not reduced again.
+    let share = |size: &str| style(&format!("<sub>x<span style='font-size:{size}'>2</span></sub>"), "2").font_size;
+    assert_eq!([share("0.75em"), share("150%"), share("10px")], [30.0, 60.0, 10.0]);
 }
 
 #[test]
