@@ -134,13 +134,7 @@ pub(super) fn links(runs: &[LineRun]) -> Option<Node> {
 }
 
 pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
-    let fill = run_fill(run, style);
-    if !run.glyphs.is_empty() {
-        if let Some((paint, stroke)) = &style.stroke {
-            drawn.strokes.push(Node::Glyphs(glyph_run(run, paint.clone(), GlyphStyle::Stroke(stroke.clone()))));
-        }
-        drawn.fills.push(Node::Glyphs(glyph_run(run, fill.clone(), GlyphStyle::Fill)));
-    }
+    let fill = draw_glyphs(run, style, drawn);
     if run.style.decorations.is_empty() {
         return;
     }
@@ -149,6 +143,18 @@ pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
     for word in run.words() {
         decorate::decorations(&word, &fill, stroke, style.opacity, &mut drawn.fills);
     }
+}
+
+/// The glyphs of a run, without decorations; returns what they are filled with.
+pub(super) fn draw_glyphs(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) -> Paint {
+    let fill = run_fill(run, style);
+    if !run.glyphs.is_empty() {
+        if let Some((paint, stroke)) = &style.stroke {
+            drawn.strokes.push(Node::Glyphs(glyph_run(run, paint.clone(), GlyphStyle::Stroke(stroke.clone()))));
+        }
+        drawn.fills.push(Node::Glyphs(glyph_run(run, fill.clone(), GlyphStyle::Fill)));
+    }
+    fill
 }
 
 /// Runs with a colour of their own keep it, also over a gradient (rendering.md §7).

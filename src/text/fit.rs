@@ -48,7 +48,7 @@ impl From<Overflow> for Sizing {
 }
 
 /// A step of `Overflow::Shrink`, px of font size.
-const STEP: f64 = 0.5;
+pub(super) const STEP: f64 = 0.5;
 
 /// Sums of unlike line heights may be this much off, px, by the way floating-point numbers are added.
 const NOISE: f64 = 1e-6;
@@ -58,7 +58,7 @@ const DIGITS: usize = 5;
 
 /// Sizes tried one after another before the rest is searched by halving: a guard against long texts in huge letters.
 /// The editor tries all; the outcome differs only where a smaller size needs more height than a larger one.
-const LINEAR_TRIES: u32 = 200;
+pub(super) const LINEAR_TRIES: u32 = 200;
 
 /// Lays `text` out in a box `width` px wide; returns the lines and the font size they were drawn at, or `None` when even
 /// the smallest size does not fit: then nothing is drawn, as in the editor.
@@ -146,7 +146,7 @@ fn six_digits(font_size: f64) -> f64 {
 }
 
 /// The smallest number in `low..=high` for which `holds`, taking it to hold from some number on.
-fn first_true(mut low: u32, mut high: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
+pub(super) fn first_true(mut low: u32, mut high: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
     if !holds(high) {
         return None;
     }

@@ -349,6 +349,11 @@ impl BrokenLine<'_> {
 }
 
 impl ShapedText {
+    /// Characters between forced breaks, of all blocks in reading order.
+    pub(super) fn paragraphs(&self) -> impl Iterator<Item = &Paragraph> {
+        self.blocks.iter().flat_map(|block| &block.paragraphs).map(|shaped| &shaped.paragraph)
+    }
+
     fn broken(&self, width: f64, factor: f64, split_words: bool) -> Vec<BrokenLine<'_>> {
         let mut lines = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {

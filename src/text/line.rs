@@ -264,7 +264,7 @@ pub(super) fn visual_order(slice: &LineSlice<'_>, paragraph: &Paragraph) -> Vec<
 }
 
 /// Spreads `room` over the spaces; returns what was used.
-fn justify(runs: &mut [LineRun], room: f64) -> f64 {
+pub(super) fn justify(runs: &mut [LineRun], room: f64) -> f64 {
     let spaces: usize = runs.iter().map(|run| run.text.matches(' ').count()).sum();
     if spaces == 0 || room <= 0.0 {
         return 0.0;

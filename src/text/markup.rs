@@ -13,6 +13,7 @@ mod flow;
 mod style;
 mod tokens;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -35,6 +36,31 @@ pub fn parse(text: &str, base: &Arc<SpanStyle>, case: Case) -> TextBlocks {
         return TextBlocks::plain(transform::apply(case, &tokens::literal(text, &tags)), base.clone());
     }
     flow::Flow::new(base, case).run(tokens)
+}
+
+/// The characters of `text` without its tags, entities decoded. A line ends between a `</p>` and what follows it; nothing
+/// stands for other tags, so that `a<br>b` is `ab`.
+pub(super) fn text_content(text: &str) -> Cow<'_, str> {
+    if !text.contains(['<', '&']) {
+        return Cow::Borrowed(text);
+    }
+    let tokens = tokens::tokenize(text, &tokens::tags(text));
+    let mut content = String::new();
+    let mut paragraph_ended = false;
+    for token in tokens {
+        match token {
+            Token::Text(text) => {
+                if paragraph_ended {
+                    content.push('\n');
+                }
+                paragraph_ended = false;
+                content.push_str(&text);
+            }
+            Token::End(name) => paragraph_ended |= &*name == "p",
+            Token::Start(_) => {}
+        }
+    }
+    Cow::Owned(content)
 }
 
 /// Void elements, bare `<span>`s, and unknown elements that nothing closes make no markup: `H<br>H` and `<a@b.com>` are

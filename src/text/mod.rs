@@ -7,6 +7,7 @@
 
 mod blocks;
 mod breaks;
+mod cell;
 mod curve;
 mod decorate;
 mod draw;
@@ -27,6 +28,7 @@ pub use blocks::{
     VerticalShift,
 };
 pub use breaks::LineBreaking;
+pub use cell::{CellText, draw_cell, lay_out_cell};
 pub use curve::{Curved, curve, draw_curved};
 pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};

@@ -24,7 +24,7 @@ use super::faces::{self, Face};
 use super::families::FontSet;
 
 /// Characters between two forced breaks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Paragraph {
     pub text: String,
     /// Styles by span number.

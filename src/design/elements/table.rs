@@ -268,6 +268,11 @@ impl CellBorders {
 }
 
 impl Border {
+    /// px; 0 for a border that is not drawn.
+    pub fn drawn_width(&self) -> f64 {
+        if self.style == BorderStyle::None { 0.0 } else { self.width }
+    }
+
     fn read(input: &mut Input<'_>, [color, width, style]: [&str; 3], inherited: Self) -> Self {
         Self {
             color: input.color(color, inherited.color),

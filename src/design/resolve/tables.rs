@@ -1,14 +1,16 @@
 //! Tables: cell backgrounds, then edges, then text over both (rendering.md §10).
 
+use std::sync::Arc;
+
 use kurbo::{Affine, BezPath, Cap, Rect, Shape as _, Stroke};
 
 use super::super::elements::table::{Border, BorderStyle, Cell, Table};
-use super::super::elements::text_style::{Align, VerticalAlign};
+use super::super::elements::text_style::VerticalAlign;
 use super::Resolver;
-use super::texts::{align, blocks, draw_style};
+use super::texts::{align, draw_style, span_style};
 use crate::options::TextOverflow;
 use crate::scene::{Group, Node, Path};
-use crate::text::{self, LaidOut, Overflow};
+use crate::text::{self, CellText, Overflow};
 use crate::units::Opacity;
 
 /// Where columns and rows begin and end, px: one more than there are columns or rows.
@@ -65,7 +67,7 @@ impl Resolver<'_> {
     fn grow_rows(&mut self, table: &Table, cells: &[Placed<'_>], grid: &mut Grid) {
         for placed in cells {
             let area = grid.text_area(table, placed);
-            let Some((laid_out, _)) = self.fitted(placed.cell, area, Overflow::Grow) else { continue };
+            let Some(laid_out) = self.fitted(placed.cell, area, Overflow::Grow) else { continue };
             let missing = laid_out.height - area.height();
             if missing > 0.0 {
                 grid.ys[placed.last_row() + 1..].iter_mut().for_each(|y| *y += missing);
@@ -85,39 +87,29 @@ impl Resolver<'_> {
         let fitted = self.fitted(cell, area, overflow);
         self.warn_of_glyphs(&cell.origin);
         if !cell.text.is_empty() && cell.style.font_size > 0.0 && !(self.abandoned)() {
-            self.warn_of_shrinking(&cell.origin, cell.style.font_size, fitted.as_ref());
+            let drawn_size = fitted.as_ref().map(|laid_out| laid_out.font_size);
+            self.warn_of_shrinking(&cell.origin, cell.style.font_size, drawn_size);
         }
-        let (laid_out, _) = fitted?;
-        let room = (area.height() - laid_out.height).max(0.0);
+        let laid_out = fitted?;
+        let room = area.height() - laid_out.height;
         let top = match cell.style.vertical_align {
             VerticalAlign::Top => 0.0,
             VerticalAlign::Middle => room / 2.0,
             VerticalAlign::Bottom => room,
         };
-        let children = text::draw(
-            &laid_out,
-            &draw_style(&cell.style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity),
-        )
-        .into_nodes();
-        // Texts are laid out in whole px, tables are not: their lines are aligned in the width that there is
-        // (`table-basic` of the reference corpus).
-        let missing = area.width() - area.width().round();
-        let left = match cell.style.align {
-            Align::Left | Align::Justify => 0.0,
-            Align::Center => missing / 2.0,
-            Align::Right => missing,
-        };
-        let transform = Affine::translate((area.x0 + left, area.y0 + top));
+        let style = draw_style(&cell.style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity);
+        let children = text::draw_cell(&laid_out, &style);
+        let transform = Affine::translate((area.x0, area.y0 + top));
         let origin = Some(cell.origin.clone());
         Some(Node::Group(Box::new(Group { origin, transform, children, ..Group::default() })))
     }
 
-    fn fitted(&mut self, cell: &Cell, area: Rect, overflow: Overflow) -> Option<(LaidOut, f64)> {
+    fn fitted(&mut self, cell: &Cell, area: Rect, overflow: Overflow) -> Option<CellText> {
         if cell.text.is_empty() || cell.style.font_size <= 0.0 || (self.abandoned)() {
             return None;
         }
-        let shaped = self.layouter.shape(&blocks(&cell.text, &cell.style));
-        text::fit(self.layouter, &shaped, area.width(), align(cell.style.align), overflow)
+        let style = Arc::new(span_style(&cell.style));
+        text::lay_out_cell(self.layouter, &cell.text, &style, area.size(), align(cell.style.align), overflow)
     }
 }
 
@@ -144,10 +136,13 @@ impl Grid {
         Rect::new(self.xs[placed.col], self.ys[placed.row], right, bottom)
     }
 
-    /// Inside the borders (outer ones whole, inner ones by half) and the padding.
+    /// Inside the cell's own borders (outer ones whole, inner ones by half) and the padding. The editor takes the width
+    /// of the cell's own left and top border also where the neighbour's is the one that is drawn.
     fn text_area(&self, table: &Table, placed: &Placed<'_>) -> Rect {
         let area = self.area(placed);
-        let widths = Widths::of(table, placed);
+        let own = &placed.cell.borders;
+        let widths = [own.left, own.top, own.right, own.bottom].map(|border| border.drawn_width());
+        let widths = Widths { left: widths[0], top: widths[1], right: widths[2], bottom: widths[3] };
         let share = |outer: bool, width: f64| if outer { width } else { width / 2.0 };
         let padding = placed.cell.padding;
         let left = area.x0 + share(placed.col == 0, widths.left) + padding;
@@ -170,12 +165,13 @@ impl Widths {
     fn of(table: &Table, placed: &Placed<'_>) -> Self {
         let neighbour = |row: usize, col: usize| &table.cells[row * table.cols + col].borders;
         let own = &placed.cell.borders;
-        let width = |border: &Border| if border.style == BorderStyle::None { 0.0 } else { border.width };
+        let left = if placed.col == 0 { &own.left } else { &neighbour(placed.row, placed.col - 1).right };
+        let top = if placed.row == 0 { &own.top } else { &neighbour(placed.row - 1, placed.col).bottom };
         Self {
-            left: width(if placed.col == 0 { &own.left } else { &neighbour(placed.row, placed.col - 1).right }),
-            top: width(if placed.row == 0 { &own.top } else { &neighbour(placed.row - 1, placed.col).bottom }),
-            right: width(&own.right),
-            bottom: width(&own.bottom),
+            left: left.drawn_width(),
+            top: top.drawn_width(),
+            right: own.right.drawn_width(),
+            bottom: own.bottom.drawn_width(),
         }
     }
 }

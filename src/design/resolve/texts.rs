@@ -46,7 +46,7 @@ impl Resolver<'_> {
         let shaped = self.layouter.shape(&blocks);
         let fitted = text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), sizing);
         self.warn_of_glyphs(origin);
-        self.warn_of_shrinking(origin, text.style.font_size, fitted.as_ref());
+        self.warn_of_shrinking(origin, text.style.font_size, fitted.as_ref().map(|(_, drawn)| *drawn));
         // The editor draws nothing where not even the smallest letters fit.
         let Some((laid_out, drawn_size)) = fitted else { return Vec::new() };
 
@@ -148,13 +148,13 @@ impl Resolver<'_> {
         (overflow, height)
     }
 
-    /// Tells of a text that is smaller than written.
-    pub(super) fn warn_of_shrinking(&mut self, origin: &Origin, font_size: f64, fitted: Option<&(LaidOut, f64)>) {
+    /// Warns of a text that is smaller than written; `drawn` is `None` where it is not drawn at all.
+    pub(super) fn warn_of_shrinking(&mut self, origin: &Origin, font_size: f64, drawn: Option<f64>) {
         let hundredths = |px: f64| (px * 100.0).round() / 100.0;
         let written = hundredths(font_size);
-        let message = match fitted {
-            Some((_, drawn)) if *drawn < font_size => {
-                format!("text shrunk from {written} to {} px to fit its box", hundredths(*drawn))
+        let message = match drawn {
+            Some(drawn) if drawn < font_size => {
+                format!("text shrunk from {written} to {} px to fit its box", hundredths(drawn))
             }
             Some(_) => return,
             None => format!("text of {written} px not drawn: its box is too low for letters of any size"),
@@ -233,7 +233,7 @@ pub(super) fn blocks(text: &str, style: &TextStyle) -> TextBlocks {
     text::parse_markup(text, &Arc::new(span_style(style)), case)
 }
 
-fn span_style(style: &TextStyle) -> SpanStyle {
+pub(super) fn span_style(style: &TextStyle) -> SpanStyle {
     let lines = [
         (style.text_decoration.underline, DecorationLine::Underline),
         (style.text_decoration.line_through, DecorationLine::LineThrough),

@@ -1,0 +1,172 @@
+//! Texts of table cells: plain text in one style, laid out, fitted and decorated by rules of its own.
+//!
+//! The editor draws cells with the text shape of its canvas library and not with its rich-text engine, so that markup is
+//! stripped, lines break at spaces and hyphens only, alignment is not clamped to the box, and decorations are stroked
+//! lines at unrounded places. In: line breaking (`lines`), the size at which a text fits, painting (`draw`). Not in:
+//! choice of faces and shaping, which all texts share. Imports: `blocks`, `layout`, `line`, `shape`, `draw`, `markup`.
+
+mod draw;
+mod lines;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use kurbo::Size;
+
+pub use self::draw::draw_cell;
+use self::lines::CellLine;
+use super::blocks::{Align, LineHeight, SpanStyle, TextBlocks};
+use super::fit::{LINEAR_TRIES, Overflow, STEP, first_true};
+use super::layout::{Layouter, Strut};
+use super::line::Line;
+use super::markup;
+use super::shape::Paragraph;
+
+/// A cell's text in place: (0, 0) is the top-left of the room that the cell leaves it.
+#[derive(Clone, Debug)]
+pub struct CellText {
+    /// Lines with their glyphs, top to bottom. They may be wider than the room.
+    pub lines: Vec<Line>,
+    /// Number of lines times the line height, px.
+    pub height: f64,
+    /// Em size drawn, px: the one written, or smaller where the text had to shrink.
+    pub font_size: f64,
+    /// Length of each line's decorations, px: the line's advance width, or the room's width where it is justified.
+    decorated: Vec<f64>,
+}
+
+/// A cell's text with advances known, before a size is chosen.
+struct ShapedCell<'a> {
+    paragraphs: Vec<Cow<'a, Paragraph>>,
+    style: &'a Arc<SpanStyle>,
+    strut: &'a Strut,
+    align: Align,
+}
+
+impl ShapedCell<'_> {
+    fn line_height(&self, font_size: f64) -> f64 {
+        let factor = font_size / self.style.font_size;
+        match self.style.line_height {
+            LineHeight::Times(times) => times * font_size,
+            LineHeight::Px(px) => px * factor,
+            LineHeight::Auto => {
+                let (ascent, descent) = self.strut.ascent_descent(factor);
+                ascent + descent
+            }
+        }
+    }
+
+    /// Lines at `font_size`, broken at `width` px.
+    fn broken(&self, width: f64, font_size: f64) -> Vec<CellLine> {
+        let factor = font_size / self.style.font_size;
+        let justified = self.align == Align::Justify;
+        let of = |(nth, paragraph): (usize, &Cow<'_, Paragraph>)| {
+            lines::break_paragraph(nth, paragraph, width / factor, justified)
+        };
+        self.paragraphs.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Advance width of all that is not white space at the size written, px.
+    fn ink_advance(&self) -> f64 {
+        self.paragraphs.iter().map(|paragraph| lines::ink_advance(paragraph)).sum()
+    }
+
+    /// Advance width of the widest word at the size written, px.
+    fn longest_word(&self) -> f64 {
+        self.paragraphs.iter().map(|paragraph| lines::longest_word(paragraph)).fold(0.0, f64::max)
+    }
+
+    /// The size written, or the first of those half a px apart below it at which all lines fit into `room` and no word
+    /// is wider than it; `None` where there is none above 0.
+    fn fitting_size(&self, room: Size) -> Option<f64> {
+        let written = self.style.font_size;
+        let (longest, ink) = (self.longest_word(), self.ink_advance());
+        let size_at = |k: u32| written - STEP * f64::from(k);
+        // Cheap bounds first: most sizes of a text that is much too large need no line breaking.
+        let hopeless = |k: u32| {
+            let size = size_at(k);
+            let least_lines = (ink * size / written / room.width).floor().max(self.paragraphs.len() as f64);
+            longest * size / written > room.width || self.line_height(size) * least_lines > room.height
+        };
+        let fits = |k: u32| {
+            let size = size_at(k);
+            !hopeless(k) && self.line_height(size) * self.broken(room.width, size).len() as f64 <= room.height
+        };
+        // The last step is the last that leaves a size above 0.
+        let last = ((written / STEP).ceil() - 1.0).clamp(0.0, f64::from(u32::MAX / 2)) as u32;
+        let first = if hopeless(0) { first_true(0, last, |k| !hopeless(k))? } else { 0 };
+        let linear = last.min(first.saturating_add(LINEAR_TRIES));
+        let k = (first..=linear).find(|k| fits(*k)).or_else(|| first_true(linear, last, fits))?;
+        Some(size_at(k))
+    }
+}
+
+/// Lays `text` out in a room of this size. Markup is stripped and entities are decoded, as in the editor.
+///
+/// `style.decorations` are drawn by [`draw_cell`] except overlines, which the editor leaves out. With `Overflow::Grow`
+/// the height of the room does not matter, with `Overflow::Shrink` the font becomes smaller until every line and every
+/// word fits. Returns `None` where there is nothing to draw, or where no size above 0 fits.
+pub fn lay_out_cell(
+    layouter: &mut Layouter,
+    text: &str,
+    style: &Arc<SpanStyle>,
+    room: Size,
+    align: Align,
+    overflow: Overflow,
+) -> Option<CellText> {
+    let content = as_one_line_each(&markup::text_content(text));
+    if content.is_empty() || style.font_size <= 0.0 {
+        return None;
+    }
+    let blocks = TextBlocks::plain(content, style.clone());
+    let shaped = layouter.shape(&blocks);
+    let apart = style.letter_spacing != 0.0 || align == Align::Justify;
+    let paragraphs = if apart {
+        let spans = blocks.blocks.iter().flat_map(|block| &block.spans);
+        let lines: Vec<_> = spans.flat_map(|span| span.text.split('\n')).collect();
+        lines.into_iter().map(|line| Cow::Owned(lines::shape_apart(layouter, line, style))).collect()
+    } else {
+        shaped.paragraphs().map(lines::left_to_right).collect()
+    };
+    let cell = ShapedCell { paragraphs, style, strut: &shaped.strut, align };
+    let font_size = match overflow {
+        Overflow::Shrink { height } => cell.fitting_size(Size::new(room.width, height))?,
+        Overflow::Fit { .. } | Overflow::Grow | Overflow::Ellipsis { .. } => style.font_size,
+    };
+    let mut lines = cell.broken(room.width, font_size);
+    let line_height = cell.line_height(font_size);
+    let mut suffix = None;
+    if let Overflow::Ellipsis { height } = overflow {
+        let visible = ((height / line_height).floor() as usize).max(1);
+        if lines.len() > visible {
+            lines.truncate(visible);
+            let dots = lines::shape_dots(layouter, style);
+            if let Some(last) = lines.last_mut() {
+                last.shorten(&cell.paragraphs[last.paragraph], room.width - lines::width_of(&dots));
+            }
+            suffix = Some(dots);
+        }
+    }
+    let placing = lines::Placing { width: room.width, factor: font_size / style.font_size, line_height, align };
+    let count = lines.len();
+    let mut placed =
+        CellText { lines: Vec::new(), height: count as f64 * line_height, font_size, decorated: Vec::new() };
+    for (nth, line) in lines.iter().enumerate() {
+        let dots = suffix.as_ref().filter(|_| nth + 1 == count);
+        let mut drawn = lines::place(line, &cell.paragraphs[line.paragraph], dots, cell.strut, placing);
+        drawn.move_down(nth as f64 * line_height);
+        let stretched = align == Align::Justify && !line.last && dots.is_none();
+        placed.decorated.push(if stretched { room.width } else { drawn.width });
+        placed.lines.push(drawn);
+    }
+    Some(placed)
+}
+
+/// `text` with forced breaks as `\n` and other white space that a canvas does not know as spaces.
+fn as_one_line_each(text: &str) -> String {
+    let space = |c: char| matches!(c, '\t' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}');
+    text.replace("\r\n", "\n").replace('\r', "\n").replace(space, " ")
+}
+
+#[cfg(test)]
+mod tests;
