@@ -4,7 +4,7 @@
 //! bytes came from (`assets`). Imports nothing of ours.
 
 use skrifa::raw::{FileRef, TableProvider};
-use skrifa::{FontRef, MetadataProvider};
+use skrifa::{FontRef, MetadataProvider, Tag};
 
 /// What a compressed font may unpack to, in bytes: four times the largest CJK faces in use.
 pub const MAX_UNPACKED_BYTES: usize = 64 << 20;
@@ -31,7 +31,8 @@ pub enum SfntError {
 
 /// Sniffs TTF, OTF, TTC, WOFF and WOFF2 by their bytes and unpacks the last two; CFF outlines are kept as they are.
 ///
-/// Every face has `head`, `hhea`, `hmtx`, `maxp`, `cmap` that can be read.
+/// Every face has the tables that browsers require ([`REQUIRED`]), all tables lie within the file, and at least one
+/// character maps to a glyph. Browsers refuse other files and draw in their serif font.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, SfntError> {
     let broken = |error: wuff::WuffErr| SfntError::Broken { reason: format!("it does not unpack ({error:?})") };
     let unpacked = match bytes.get(..4).unwrap_or_default() {
@@ -79,8 +80,25 @@ fn check_font(bytes: &[u8]) -> Result<(), SfntError> {
     }
     fonts.into_iter().try_for_each(|font| {
         let font = font.map_err(|error| broken(error.to_string()))?;
-        check_face(&font).map_err(|error| broken(error.to_string()))
+        check_face(&font).map_err(|error| broken(error.to_string()))?;
+        missing_table(&font).map_or(Ok(()), |reason| Err(broken(reason)))
     })
+}
+
+/// Tables without which the OpenType sanitiser of browsers refuses a file.
+const REQUIRED: [&[u8; 4]; 8] = [b"cmap", b"head", b"hhea", b"hmtx", b"maxp", b"name", b"OS/2", b"post"];
+
+/// What is missing or cut off in a face, in words; `None` when all is there.
+fn missing_table(font: &FontRef<'_>) -> Option<String> {
+    let data = |tag: Tag| font.table_data(tag);
+    if let Some(tag) = REQUIRED.into_iter().find(|tag| data(Tag::new(tag)).is_none()) {
+        return Some(format!("it has no {} table", tag.escape_ascii()));
+    }
+    let cut_off = font.table_directory().table_records().iter().find(|record| data(record.tag()).is_none());
+    if let Some(record) = cut_off {
+        return Some(format!("its {} table lies beyond the end of the file", record.tag()));
+    }
+    font.charmap().mappings().next().is_none().then(|| "its cmap table maps no Unicode character".to_owned())
 }
 
 fn check_face(font: &FontRef<'_>) -> Result<(), skrifa::raw::ReadError> {
@@ -89,7 +107,51 @@ fn check_face(font: &FontRef<'_>) -> Result<(), skrifa::raw::ReadError> {
     font.hmtx()?;
     font.maxp()?;
     font.cmap()?;
-    // Reads names, axes and metrics once, as layout will.
-    let _ = (font.axes().len(), font.charmap().mappings().next());
+    // Reads axes once, as layout will.
+    let _ = font.axes().len();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROBOTO: &[u8] = include_bytes!("../assets/fonts/Roboto-Regular.ttf");
+
+    /// Where the record of table `tag` stands in the directory of Roboto.
+    fn record(tag: &[u8; 4]) -> usize {
+        (12..).step_by(16).find(|at| ROBOTO[*at..*at + 4] == *tag).expect("Roboto has the table")
+    }
+
+    fn reason(bytes: &[u8]) -> String {
+        unpack(bytes).expect_err("refused, as by browsers").to_string()
+    }
+
+    #[test]
+    fn font_without_a_required_table_is_refused() {
+        for tag in [b"name", b"OS/2", b"post"] {
+            let mut bytes = ROBOTO.to_vec();
+            bytes[record(tag)..record(tag) + 4].copy_from_slice(b"none");
+            assert_eq!(reason(&bytes), format!("the font is damaged: it has no {} table", tag.escape_ascii()));
+        }
+    }
+
+    #[test]
+    fn font_cut_short_is_refused() {
+        assert!(unpack(ROBOTO).is_ok());
+        assert!(reason(&ROBOTO[..ROBOTO.len() / 2]).starts_with("the font is damaged: "));
+    }
+
+    #[test]
+    fn font_without_unicode_characters_is_refused() {
+        let mut bytes = ROBOTO.to_vec();
+        let at = record(b"cmap") + 8;
+        let cmap = u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+        let subtables = usize::from(u16::from_be_bytes([bytes[cmap + 2], bytes[cmap + 3]]));
+        for nth in 0..subtables {
+            // Platform 1 is the Macintosh, encoding 0 its Roman characters.
+            bytes[cmap + 4 + 8 * nth..cmap + 8 + 8 * nth].copy_from_slice(&[0, 1, 0, 0]);
+        }
+        assert_eq!(reason(&bytes), "the font is damaged: its cmap table maps no Unicode character");
+    }
 }

@@ -29,8 +29,8 @@ pub fn family_key(name: &str) -> String {
     trim_quotes(name).to_lowercase()
 }
 
-/// Reads `fonts`. A family without any file is provided elsewhere and gives no face. Of a family with `styles` and
-/// `url`, the faces of `styles` come first.
+/// Reads `fonts`. A family without any file is provided elsewhere and gives no face. Of a family with files in `styles`
+/// the editor does not use the `url`.
 pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
     let mut faces = Vec::new();
     design.objects("fonts", |_, mut font| {
@@ -44,6 +44,7 @@ pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
         if family.is_empty() {
             return font.problem("fontFamily", "empty; accepted: the name of the family");
         }
+        let before = faces.len();
         font.objects("styles", |_, mut style| {
             let sources = style.string("src").map(sources).unwrap_or_default();
             let face = FontFace {
@@ -56,7 +57,7 @@ pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
             faces.extend(Some(face).filter(|face| !face.sources.is_empty()));
         });
         let sources = font.string("url").map(sources).unwrap_or_default();
-        if !sources.is_empty() {
+        if !sources.is_empty() && faces.len() == before {
             faces.push(FontFace { at: font.at().clone(), family, sources, style: None, weight: None });
         }
     });
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn font_styles_come_before_url() {
+    fn font_url_is_unused_beside_styles() {
         let (faces, problems) = faces(json!([{"fontFamily": "A", "url": "u", "styles": [
             {"src": "url(\"b\")", "fontStyle": "italic", "fontWeight": "bold"},
             {"src": "c", "fontStyle": "normal", "fontWeight": 300},
@@ -194,7 +195,6 @@ mod tests {
                 ("c", Some(FontStyle::Normal), Some(300..=300)),
                 ("d", None, Some(200..=900)),
                 ("e", None, None),
-                ("u", None, None),
             ]
         );
     }

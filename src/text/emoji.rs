@@ -3,10 +3,17 @@
 use icu_properties::CodePointSetData;
 use icu_properties::props::{Emoji, EmojiPresentation};
 
+/// Asks for a glyph without colour.
+const TEXT: char = '\u{fe0e}';
+
+/// True when `cluster` (one grapheme) asks for a glyph without colour.
+pub(super) fn wants_text(cluster: &str) -> bool {
+    cluster.contains(TEXT)
+}
+
 /// True when a browser would draw `cluster` (one grapheme) as a colour picture: emoji by default, or asked for with
 /// U+FE0F, keycaps and flags included; false when U+FE0E asks for text.
 pub(super) fn wants_colour(cluster: &str) -> bool {
-    const TEXT: char = '\u{fe0e}';
     const COLOUR: char = '\u{fe0f}';
     let Some(first) = cluster.chars().next() else { return false };
     if first.is_ascii() && !cluster.contains(COLOUR) || cluster.contains(TEXT) {

@@ -53,6 +53,14 @@ pub(crate) struct Loaded {
     pub descent: f64,
     /// Range of the `wght` axis.
     pub weight_axis: Option<RangeInclusive<f32>>,
+    /// Range of the `opsz` axis, whose values are font sizes in px.
+    pub optical_axis: Option<RangeInclusive<f32>>,
+    /// The file says by itself that it is of weight 600 or more: it is never made bolder.
+    pub bold: bool,
+    /// The file says by itself that it is italic or oblique: it is never slanted.
+    pub slanted: bool,
+    /// Has glyphs in colour: layers, bitmaps or SVG.
+    pub coloured: bool,
 }
 
 impl Face {
@@ -103,12 +111,27 @@ impl Face {
         let font = FontRef::from_index(bytes.as_ref(), index).ok()?;
         let units_per_em = f64::from(font.head().ok()?.units_per_em().max(1));
         let (ascent, descent) = vertical_metrics(&font);
-        let weight_axis = font
-            .axes()
-            .iter()
-            .find(|axis| axis.tag() == skrifa::Tag::new(b"wght"))
-            .map(|axis| axis.min_value()..=axis.max_value());
-        Some(Loaded { font: FontData::new(bytes, index), units_per_em, ascent, descent, weight_axis })
+        let axis = |tag: &[u8; 4]| {
+            let axis = font.axes().iter().find(|axis| axis.tag() == skrifa::Tag::new(tag))?;
+            Some(axis.min_value()..=axis.max_value())
+        };
+        let (weight_axis, optical_axis) = (axis(b"wght"), axis(b"opsz"));
+        let attributes = font.attributes();
+        let (bold, slanted) =
+            (attributes.weight.value() >= 600.0, attributes.style != skrifa::attribute::Style::Normal);
+        let coloured =
+            [b"COLR", b"CBDT", b"sbix", b"SVG "].iter().any(|tag| font.table_data(skrifa::Tag::new(tag)).is_some());
+        Some(Loaded {
+            font: FontData::new(bytes, index),
+            units_per_em,
+            ascent,
+            descent,
+            weight_axis,
+            optical_axis,
+            bold,
+            slanted,
+            coloured,
+        })
     }
 
     /// True when every character of `text` that needs a glyph of its own has one.
@@ -148,6 +171,18 @@ impl Face {
         metrics.advance_width(glyph).map(f64::from)
     }
 
+    /// The `opsz` value for text of `font_size` px, when the face has that axis: browsers set it by themselves
+    /// (`font-optical-sizing: auto`).
+    pub(crate) fn optical_variation(&self, font_size: f64) -> Option<f32> {
+        let axis = self.load()?.optical_axis.clone()?;
+        Some((font_size as f32).clamp(*axis.start(), *axis.end()))
+    }
+
+    /// Whether the face has glyphs in colour.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.load().is_some_and(|loaded| loaded.coloured)
+    }
+
     /// The `wght` value to draw `wanted` with, when the face has that axis and declares more than one weight.
     pub(crate) fn weight_variation(&self, wanted: f32) -> Option<f32> {
         let axis = self.load()?.weight_axis.clone()?;
@@ -156,7 +191,7 @@ impl Face {
     }
 }
 
-/// hhea, or OS/2 typo when USE_TYPO_METRICS is set, or win when hhea is empty (rendering.md §9.2).
+/// hhea, or OS/2 typo when USE_TYPO_METRICS is set or hhea is empty, or win when those are empty too (rendering.md §9.2).
 fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
     const USE_TYPO_METRICS: u16 = 1 << 7;
     let os2 = font.os2().ok();
@@ -171,7 +206,10 @@ fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
             return (ascent, descent);
         }
     }
-    os2.map_or((0.8, 0.2), |os2| (f64::from(os2.us_win_ascent()), f64::from(os2.us_win_descent())))
+    os2.map_or((0.8, 0.2), |os2| match (os2.s_typo_ascender(), os2.s_typo_descender()) {
+        (0, 0) => (f64::from(os2.us_win_ascent()), f64::from(os2.us_win_descent())),
+        (ascender, descender) => (f64::from(ascender), -f64::from(descender)),
+    })
 }
 
 /// What a shaper draws a character as when the face lacks it: its canonical parts, and the vowels that Thai and Lao
@@ -200,7 +238,8 @@ pub(crate) fn is_ignorable(c: char) -> bool {
 }
 
 /// Picks from `faces` as CSS Fonts 4 §5.2 does: slant first, then the nearest weight (up to 500: lighter first, above:
-/// heavier first). All faces that tie are returned, in the order declared: a family may be split by characters.
+/// heavier first). All faces that tie are returned, the last declared first: it wins where several have a character, and a
+/// family may be split by characters.
 pub(crate) fn best_matches(faces: &[Arc<Face>], weight: f32, italic: bool) -> Vec<Arc<Face>> {
     let slanted = faces.iter().any(|face| face.style.italic == italic);
     let candidates = faces.iter().filter(|face| !slanted || face.style.italic == italic);
@@ -217,7 +256,7 @@ pub(crate) fn best_matches(faces: &[Arc<Face>], weight: f32, italic: bool) -> Ve
         let preferred = if weight <= 500.0 { lighter } else { !lighter };
         (if preferred { 2 } else { 3 }, distance)
     };
-    let mut ranked: Vec<_> = candidates.map(|face| (rank(face), face)).collect();
+    let mut ranked: Vec<_> = candidates.rev().map(|face| (rank(face), face)).collect();
     ranked.sort_by(|(a, _), (b, _)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let best = ranked.first().map(|(rank, face)| (*rank, face.style.clone()));
     let tied =
@@ -256,7 +295,41 @@ mod tests {
     #[test]
     fn matching_keeps_faces_that_share_one_style() {
         let faces = [face(400.0..=400.0, false), face(400.0..=400.0, false), face(700.0..=700.0, false)];
-        assert_eq!(best_matches(&faces, 400.0, false).len(), 2);
+        let matches = best_matches(&faces, 400.0, false);
+        assert_eq!(matches.len(), 2);
+        assert!(Arc::ptr_eq(&matches[0], &faces[1]), "the later one wins");
+    }
+
+    const ROBOTO: &[u8] = include_bytes!("../../assets/fonts/Roboto-Regular.ttf");
+
+    /// Roboto with bytes of one of its tables replaced.
+    fn changed(tag: &[u8; 4], at: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut file = ROBOTO.to_vec();
+        let record = (12..).step_by(16).find(|at| file[*at..*at + 4] == *tag).expect("Roboto has the table");
+        let table = u32::from_be_bytes(file[record + 8..record + 12].try_into().expect("four bytes")) as usize;
+        file[table + at..table + at + bytes.len()].copy_from_slice(bytes);
+        file
+    }
+
+    fn loaded(file: Vec<u8>) -> Face {
+        let face = Face::from_memory(Blob::from(file), 0, FaceStyle::REGULAR);
+        assert!(face.load().is_some());
+        face
+    }
+
+    #[test]
+    fn metrics_of_an_empty_hhea_are_the_typographic_ones() {
+        let of = |face: &Face| face.load().map(|it| (it.ascent, it.descent));
+        assert_eq!(of(&loaded(ROBOTO.to_vec())), Some((1900.0, 500.0)));
+        let empty = loaded(changed(b"hhea", 4, &[0; 4]));
+        assert_eq!(of(&empty), Some((2146.0, 555.0)));
+    }
+
+    #[test]
+    fn face_knows_the_weight_that_its_file_says() {
+        let bold = |weight: u16| loaded(changed(b"OS/2", 4, &weight.to_be_bytes())).load().is_some_and(|it| it.bold);
+        assert_eq!([400, 599, 600, 900].map(bold), [false, false, true, true]);
+        assert_eq!(loaded(ROBOTO.to_vec()).optical_variation(20.0), None, "no such axis");
     }
 
     #[test]

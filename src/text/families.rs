@@ -200,8 +200,13 @@ impl FontSet {
     pub(crate) fn faces(&self, family: &str) -> &[Arc<Face>] {
         match self.lookup(family) {
             Some((_, faces)) => faces,
-            None => self.lookup(LAST_RESORT_FAMILY).map_or(&[], |(_, faces)| faces),
+            None => self.last_resort(),
         }
+    }
+
+    /// The faces of the standard serif family, which browsers ask next for characters that a family lacks.
+    pub(crate) fn last_resort(&self) -> &[Arc<Face>] {
+        self.lookup(LAST_RESORT_FAMILY).map_or(&[], |(_, faces)| faces)
     }
 
     /// Where to look for characters that a family lacks.

@@ -277,23 +277,31 @@ impl Shaper {
         pieces
     }
 
-    /// The family's face when it has the grapheme, else the first fallback that has it, else the family's all the same.
+    /// The family's face when it has the grapheme, else the standard serif face of browsers, else the first fallback that
+    /// has it; if no face has it, the serif face all the same. Where U+FE0E asks for text, faces without colour are asked
+    /// first.
     fn face_for(&mut self, grapheme: &str, own: &[Arc<Face>], style: &SpanStyle) -> Option<Arc<Face>> {
         if emoji::wants_colour(grapheme)
             && let Some(face) = self.fonts.emoji().find(|face| face.covers(grapheme))
         {
             return Some(face.clone());
         }
-        if let Some(face) = own.iter().find(|face| face.covers(grapheme)) {
+        let wants_text = emoji::wants_text(grapheme);
+        if let Some(face) = own.iter().find(|face| face.covers(grapheme) && !(wants_text && face.is_coloured())) {
             return Some(face.clone());
         }
-        let mut fallback = self.fonts.fallback().iter().chain(self.fonts.emoji());
-        if let Some(face) = fallback.find(|face| face.covers(grapheme)) {
+        let standard = faces::best_matches(self.fonts.last_resort(), style.weight, style.italic);
+        let mut others = standard.iter().chain(self.fonts.fallback());
+        if let Some(face) = others.find(|face| face.covers(grapheme) && !(wants_text && face.is_coloured())) {
+            return Some(face.clone());
+        }
+        let mut coloured = own.iter().filter(|_| wants_text).chain(self.fonts.emoji());
+        if let Some(face) = coloured.find(|face| face.covers(grapheme)) {
             return Some(face.clone());
         }
         let shown = grapheme.char_indices().nth(SHOWN_CHARS).map_or(grapheme, |(end, _)| &grapheme[..end]);
         self.missing.add(MissingGlyph { text: shown.to_owned(), family: style.family.clone() });
-        own.iter().chain(self.fonts.fallback()).find(|face| face.load().is_some()).cloned()
+        standard.iter().chain(own).chain(self.fonts.fallback()).find(|face| face.load().is_some()).cloned()
     }
 
     fn register(&mut self, face: &Arc<Face>) -> String {
@@ -327,9 +335,13 @@ impl Shaper {
             builder.push(StyleProperty::FontFamily(FontFamily::named(name)), range.clone());
             builder.push(StyleProperty::FontSize(style.font_size as f32), range.clone());
             builder.push(StyleProperty::Brush((piece.span - part.first_span) as u16), range.clone());
-            if let Some(weight) = piece.face.weight_variation(style.weight) {
-                let variation = [FontVariation { tag: Tag::new(b"wght"), value: weight }];
-                builder.push(StyleProperty::FontVariations(FontVariations::from(&variation)), range.clone());
+            let weight = piece.face.weight_variation(style.weight).map(|value| (Tag::new(b"wght"), value));
+            let optical = piece.face.optical_variation(style.font_size).map(|value| (Tag::new(b"opsz"), value));
+            let axes = weight.into_iter().chain(optical);
+            let variations: Vec<_> = axes.map(|(tag, value)| FontVariation { tag, value }).collect();
+            if !variations.is_empty() {
+                let variations = FontVariations::from(variations.as_slice());
+                builder.push(StyleProperty::FontVariations(variations), range.clone());
             }
             // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
             // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
@@ -362,8 +374,8 @@ impl Shaper {
                             ascent_units: loaded.ascent,
                             descent_units: loaded.descent,
                             units_per_em: loaded.units_per_em,
-                            embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0,
-                            slant: style.italic && !face.style.italic,
+                            embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0 && !loaded.bold,
+                            slant: style.italic && !face.style.italic && !loaded.slanted,
                         });
                         of_span = Some((span, index));
                         index
@@ -557,6 +569,16 @@ mod tests {
         let paragraph = shaper().shape(&[span("a\u{5d0}", "Roboto", 400.0)]);
         assert_eq!(paragraph.runs.len(), 2);
         assert!(paragraph.levels[1].is_rtl());
+    }
+
+    #[test]
+    fn shaping_falls_back_to_the_serif_face_first() {
+        // Roboto has no Hebrew; Liberation Serif and Liberation Sans do.
+        let mut shaper = shaper();
+        let serif = shaper.shape(&[span("\u{5d0}", "Liberation Serif", 400.0)]).runs[0].font.clone();
+        assert_eq!(shaper.shape(&[span("\u{5d0}", "Roboto", 400.0)]).runs[0].font, serif);
+        // Nobody has this one.
+        assert_eq!(shaper.shape(&[span("\u{1f9ff}", "Roboto", 400.0)]).runs[0].font, serif);
     }
 
     #[test]
