@@ -11,6 +11,8 @@ pub struct TextBlocks {
     pub blocks: Vec<Block>,
     /// Of the element: gives every line its least height (the strut), and tab stops.
     pub base: Arc<SpanStyle>,
+    /// Every paragraph is read from right to left, whatever letter it begins with; otherwise the first letter decides.
+    pub rtl: bool,
 }
 
 /// A paragraph: lines are broken inside it, at `\n` and where the width runs out.
@@ -165,7 +167,7 @@ impl TextBlocks {
     /// Plain text: one block, drawn literally.
     pub fn plain(text: impl Into<String>, base: Arc<SpanStyle>) -> Self {
         let span = Span { text: text.into(), style: base.clone() };
-        Self { blocks: vec![Block::of(vec![span])], base }
+        Self { blocks: vec![Block::of(vec![span])], base, rtl: false }
     }
 
     /// The same text with every length that belongs to the font multiplied by `factor`: for shrinking to a box.
@@ -192,7 +194,7 @@ impl TextBlocks {
             strut: block.strut.as_ref().map(|strut| scale(strut)),
             ..block.clone()
         };
-        Self { blocks: self.blocks.iter().map(block).collect(), base: scale(&self.base) }
+        Self { blocks: self.blocks.iter().map(block).collect(), base: scale(&self.base), rtl: self.rtl }
     }
 
     /// True for what [`TextBlocks::plain`] makes.

@@ -188,12 +188,12 @@ impl Layouter {
         let space = space.clusters.first().map_or(0.0, |cluster| cluster.advance);
         let every = TAB_SPACES * (space + text.base.letter_spacing);
         let tabs = TabStops { every: every.max(0.0), least: space / 2.0 };
-        let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, &text.base)).collect();
+        let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, text)).collect();
         let (mut ink_advance, mut widest, mut forced_lines) = (0.0, 0.0_f64, 0);
         for paragraph in blocks.iter().flat_map(|block| &block.paragraphs) {
             forced_lines += 1;
             for cluster in &paragraph.paragraph.clusters {
-                let advance = cluster.advance + paragraph.paragraph.styles[cluster.span].letter_spacing;
+                let advance = cluster.advance + paragraph.paragraph.letter_spacing(cluster);
                 widest = widest.max(advance);
                 if cluster.kind == ClusterKind::Text {
                     ink_advance += advance.max(0.0);
@@ -214,10 +214,11 @@ impl Layouter {
         Strut { style: style.clone(), ascent_em, descent_em }
     }
 
-    fn shape_block(&mut self, block: &Block, base: &Arc<SpanStyle>) -> ShapedBlock {
+    fn shape_block(&mut self, block: &Block, text: &TextBlocks) -> ShapedBlock {
         let markers = block.marker.iter().chain(block.outer_markers.iter().map(|(marker, _)| marker));
-        let numbers = markers.map(|marker| self.shape_marker(marker, base)).collect();
-        let paragraphs = split_lines(&block.spans).iter().map(|spans| self.shape_paragraph(spans)).collect();
+        let numbers = markers.map(|marker| self.shape_marker(marker, &text.base)).collect();
+        let lines = split_lines(&block.spans);
+        let paragraphs = lines.iter().map(|spans| self.shape_paragraph(spans, text.rtl)).collect();
         let strut = block.strut.as_ref().map(|style| self.strut(style));
         let block = Block { spans: Vec::new(), ..block.clone() };
         ShapedBlock { block, paragraphs, numbers, strut }
@@ -230,8 +231,8 @@ impl Layouter {
         Some(self.shaper.shape(&[Span { text: format!("{number}. "), style: Arc::new(style) }]))
     }
 
-    fn shape_paragraph(&mut self, spans: &[Span]) -> ShapedParagraph {
-        let paragraph = self.shaper.shape(spans);
+    fn shape_paragraph(&mut self, spans: &[Span], rtl: bool) -> ShapedParagraph {
+        let paragraph = self.shaper.shape_towards(spans, rtl);
         let tokens = breaks::tokens(&paragraph, self.breaking);
         let mut hyphens: Vec<(usize, Paragraph)> = Vec::new();
         for cluster in paragraph.clusters.iter().filter(|cluster| cluster.kind == ClusterKind::SoftHyphen) {

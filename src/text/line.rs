@@ -134,6 +134,8 @@ pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut,
         width += justify(&mut runs, right - left - width);
     }
     let offset = match align {
+        // Lines that justification leaves short start at the side where their text begins.
+        Align::Justify if paragraph.rtl => right - left - width,
         Align::Left | Align::Justify => 0.0,
         Align::Center => (right - left - width) / 2.0,
         Align::Right => right - left - width,
@@ -224,7 +226,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
 }
 
 /// Where the pen is after cluster `at`, px from the line's start: tabs reach to the next stop, and letter spacing follows
-/// every character that shows (rendering.md §9.5).
+/// every character that shows (rendering.md §9.5) and is not joined to its successor.
 pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tabs: TabStops) -> f64 {
     let cluster = &paragraph.clusters[at];
     match cluster.kind {
@@ -232,7 +234,7 @@ pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab
         ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
         ClusterKind::Text | ClusterKind::Space => {
             let style = &paragraph.styles[cluster.span];
-            pen + (cluster.advance + style.letter_spacing) * style.drawn_factor(factor)
+            pen + (cluster.advance + paragraph.letter_spacing(cluster)) * style.drawn_factor(factor)
         }
     }
 }

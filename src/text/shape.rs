@@ -15,7 +15,7 @@ use parley::setting::Tag;
 use parley::style::{FontFamily, FontFeatures, FontVariations};
 use parley::{FontContext, FontFeature, FontVariation, Layout, LayoutContext, StyleProperty};
 use peniko::FontData;
-use unicode_bidi::{BidiInfo, Level};
+use unicode_bidi::{BidiClass, BidiInfo, Level, bidi_class};
 
 use super::blocks::{Span, SpanStyle};
 use super::breaks;
@@ -35,6 +35,8 @@ pub(super) struct Paragraph {
     pub glyphs: Vec<Glyph>,
     /// Bidi level of each byte of `text`.
     pub levels: Vec<Level>,
+    /// Its base direction is right to left.
+    pub rtl: bool,
 }
 
 /// One grapheme.
@@ -51,6 +53,8 @@ pub(super) struct Cluster {
     /// In `Paragraph::styles`.
     pub span: usize,
     pub kind: ClusterKind,
+    /// A letter of a joined script that another one follows: no letter spacing comes between them.
+    pub joined: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,19 @@ pub(super) struct Glyph {
 }
 
 impl Paragraph {
+    /// After `cluster`, px.
+    pub(super) fn letter_spacing(&self, cluster: &Cluster) -> f64 {
+        if cluster.joined { 0.0 } else { self.styles[cluster.span].letter_spacing }
+    }
+
+    /// Finds the clusters that are joined to their successors.
+    fn find_joined(&mut self) {
+        let cursive = |cluster: &Cluster| self.text[cluster.range.clone()].chars().any(is_cursive);
+        let joined = |pair: &[Cluster]| cursive(&pair[0]) && cursive(&pair[1]);
+        let found: Vec<bool> = self.clusters.windows(2).map(joined).collect();
+        self.clusters.iter_mut().zip(found).for_each(|(cluster, joined)| cluster.joined = joined);
+    }
+
     /// The latest run when it is the same face in the same span (words are shaped apart but drawn together), else `run`.
     fn run_like(&mut self, run: Run) -> usize {
         let same =
@@ -212,23 +229,29 @@ impl Shaper {
 
     /// `spans` must not hold line breaks.
     pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, &FEATURES)
+        self.shape_with(spans, &FEATURES, false)
+    }
+
+    /// As [`Self::shape`], but read from right to left throughout where `rtl`.
+    pub(super) fn shape_towards(&mut self, spans: &[Span], rtl: bool) -> Paragraph {
+        self.shape_with(spans, &FEATURES, rtl)
     }
 
     /// Without kerning and optional ligatures: for glyphs that are placed one by one.
     pub(super) fn shape_apart(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, &FEATURES_APART)
+        self.shape_with(spans, &FEATURES_APART, false)
     }
 
-    fn shape_with(&mut self, spans: &[Span], features: &'static Features) -> Paragraph {
+    fn shape_with(&mut self, spans: &[Span], features: &'static Features, rtl: bool) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
-        let levels = bidi_levels(&text);
+        let (levels, rtl) = bidi_levels(&text, rtl);
         let mut paragraph = Paragraph {
             styles: spans.iter().map(|span| span.style.clone()).collect(),
             clusters: Vec::with_capacity(text.len()),
             runs: Vec::new(),
             glyphs: Vec::with_capacity(text.len()),
             levels,
+            rtl,
             text,
         };
         if paragraph.text.is_empty() {
@@ -244,6 +267,9 @@ impl Shaper {
             start = end;
         }
         paragraph.clusters.sort_by_key(|cluster| cluster.range.start);
+        if paragraph.text.contains(is_cursive) {
+            paragraph.find_joined();
+        }
         paragraph
     }
 
@@ -483,15 +509,29 @@ fn collect_cluster(
         ClusterKind::Text | ClusterKind::Space => f64::from(cluster.advance()),
         ClusterKind::Tab | ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => 0.0,
     };
-    Cluster { range, advance, glyphs: first..paragraph.glyphs.len(), run, span, kind }
+    Cluster { range, advance, glyphs: first..paragraph.glyphs.len(), run, span, kind, joined: false }
 }
 
-/// Base direction from the first strong character, whatever the markup says (rendering.md §9.5).
-fn bidi_levels(text: &str) -> Vec<Level> {
-    if text.is_ascii() {
-        return vec![Level::ltr(); text.len()];
+/// The level of each byte, and whether the base direction is right to left: where `rtl`, or where the first strong
+/// character says so (rendering.md §9.5).
+fn bidi_levels(text: &str, rtl: bool) -> (Vec<Level>, bool) {
+    if text.is_ascii() && !rtl {
+        return (vec![Level::ltr(); text.len()], false);
     }
-    BidiInfo::new(text, None).levels
+    let info = BidiInfo::new(text, rtl.then(Level::rtl));
+    let rtl = info.paragraphs.first().map_or(rtl, |paragraph| paragraph.level.is_rtl());
+    (info.levels, rtl)
+}
+
+/// True when `text` holds a letter that is written from right to left.
+pub(super) fn has_rtl_letter(text: &str) -> bool {
+    !text.is_ascii() && text.chars().any(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL))
+}
+
+/// Letters and marks of scripts whose letters join: Arabic, Syriac, N'Ko, Mandaic, Mongolian.
+pub(super) fn is_cursive(c: char) -> bool {
+    let in_block = matches!(u32::from(c), 0x600..=0x77f | 0x7c0..=0x7ff | 0x840..=0x8ff | 0x1800..=0x18af | 0xfb50..=0xfdff | 0xfe70..=0xfefc);
+    in_block && !matches!(bidi_class(c), BidiClass::AN | BidiClass::EN | BidiClass::CS | BidiClass::ET | BidiClass::ON)
 }
 
 #[cfg(test)]
@@ -599,5 +639,22 @@ mod tests {
             paragraph.clusters.iter().map(cluster).collect::<Vec<_>>()
         };
         assert_eq!(shaped(1), shaped(MOST_PIECES));
+    }
+
+    #[test]
+    fn base_direction_is_the_first_letters_unless_it_is_given() {
+        let base = |text: &str, rtl: bool| shaper().shape_towards(&[span(text, "Roboto", 400.0)], rtl).rtl;
+        assert_eq!([base("x \u{5d0}", false), base("\u{5d0} x", false), base("x", false)], [false, true, false]);
+        assert_eq!([base("x \u{5d0}", true), base("x", true)], [true, true]);
+        assert!(has_rtl_letter("x \u{5d0}") && has_rtl_letter("\u{628}") && !has_rtl_letter("x \u{e9} \u{661}"));
+    }
+
+    #[test]
+    fn letter_spacing_stands_at_the_ends_of_joined_words_only() {
+        let mut spaced = span("\u{628}\u{62a} \u{628}x\u{5d0}\u{5d1}", "Roboto", 400.0);
+        spaced.style = SpanStyle { letter_spacing: 10.0, ..(*spaced.style).clone() }.into();
+        let paragraph = shaper().shape(&[spaced]);
+        let spacing: Vec<f64> = paragraph.clusters.iter().map(|cluster| paragraph.letter_spacing(cluster)).collect();
+        assert_eq!(spacing, [0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0]);
     }
 }

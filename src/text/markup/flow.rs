@@ -9,6 +9,7 @@ use super::elements::{self, Role};
 use super::style::{self, Declaration, Inherited};
 use super::tokens::Token;
 use crate::text::blocks::{Block, ListMarker, Span, SpanStyle, TextBlocks};
+use crate::text::shape;
 use crate::text::transform::{self, Case};
 
 /// Elements inside one another; Chromium's own bound. Deeper ones are passed over, their text is not.
@@ -140,7 +141,8 @@ impl<'a> Flow<'a> {
         if let Some(last) = self.blocks.last_mut() {
             last.margin_bottom = below;
         }
-        TextBlocks { blocks: self.blocks, base: self.base.clone() }
+        let rtl = self.blocks.iter().flat_map(|block| &block.spans).any(|span| shape::has_rtl_letter(&span.text));
+        TextBlocks { blocks: self.blocks, base: self.base.clone(), rtl }
     }
 
     fn text(&mut self, text: &str) {
