@@ -189,8 +189,8 @@ fn read_filters(input: &mut Input<'_>) -> Vec<Filter> {
 pub struct PictureBox {
     /// `src` — URL or data URI; empty when absent, which is an image that cannot be had.
     pub src: Arc<str>,
-    /// `cropX`, `cropY`, `cropWidth`, `cropHeight` — as fractions of the source, inside (0, 0)–(1, 1); may be empty when
-    /// the crop lies outside. A width or height of 0 or less is the whole.
+    /// `cropX`, `cropY`, `cropWidth`, `cropHeight` — as fractions of the source, whose own area is (0, 0)–(1, 1). The crop
+    /// may reach beyond it. A width or height of 0 or less is 1.
     pub crop: Rect,
     /// `stretchEnabled` — the crop is stretched to the box instead of cut to its aspect.
     pub stretch_enabled: bool,
@@ -211,12 +211,12 @@ impl PictureBox {
     pub(crate) fn read(input: &mut Input<'_>, stretch: bool) -> Self {
         let json = &mut input.json;
         let crop = Rect::from_origin_size(
-            (json.number_or("cropX", 0.0).clamp(0.0, 1.0), json.number_or("cropY", 0.0).clamp(0.0, 1.0)),
+            (crop_origin(json.number("cropX")), crop_origin(json.number("cropY"))),
             (whole_unless_positive(json.number("cropWidth")), whole_unless_positive(json.number("cropHeight"))),
         );
         Self {
             src: input.address("src").unwrap_or_default(),
-            crop: crop.intersect(Rect::new(0.0, 0.0, 1.0, 1.0)),
+            crop,
             stretch_enabled: input.json.flag_or("stretchEnabled", stretch),
             corner_radius: input.json.length_or("cornerRadius", 0.0),
             flip_x: input.json.flag_or("flipX", false),
@@ -227,6 +227,13 @@ impl PictureBox {
     }
 }
 
+/// Farthest that a crop reaches, in sides of the picture: beyond, a picture is smaller than one pixel or not seen.
+const FARTHEST_CROP: f64 = 1e6;
+
+fn crop_origin(fraction: Option<f64>) -> f64 {
+    fraction.unwrap_or(0.0).clamp(-FARTHEST_CROP, FARTHEST_CROP)
+}
+
 fn whole_unless_positive(fraction: Option<f64>) -> f64 {
-    fraction.filter(|it| *it > 0.0).unwrap_or(1.0)
+    fraction.filter(|it| *it > 0.0).unwrap_or(1.0).min(FARTHEST_CROP)
 }

@@ -311,7 +311,7 @@ fn figure_paint_that_cannot_be_read_is_black() {
 fn picture_fields_and_their_defaults() {
     let (image, _) = read_as!(Image, {"type": "image", "src": " a.png ", "cropX": 0.5, "cropWidth": 0.75, "cropHeight": 0, "clipSrc": ""});
     assert_eq!((&*image.picture.src, image.clip_src), ("a.png", None));
-    assert_eq!(image.picture.crop, kurbo::Rect::new(0.5, 0.0, 1.0, 1.0));
+    assert_eq!(image.picture.crop, kurbo::Rect::new(0.5, 0.0, 1.25, 1.0));
     assert!(!image.picture.stretch_enabled);
     let (svg, warnings) = read_as!(Svg, {"type": "svg", "svgSource": "b.svg", "maskSrc": "m.png",
         "colorsReplace": {"red": "#00ff0080", "url(#a)": "blue", "blue": null}});

@@ -119,9 +119,9 @@ impl Ops {
                 }
             }
             Op::Image { picture, source, dest, passes, opacity, transform } => {
-                let (source, dest, transform) = (*source, *dest, *transform);
-                let placed = Placed { picture, passes, source, dest, transform, reduction: Reduction::Exact };
-                target.picture(&placed, *opacity);
+                if let Some(placed) = Placed::cropped(picture, passes, *source, *dest, *transform) {
+                    target.picture(&placed, *opacity);
+                }
             }
             Op::Glyphs(run) => self.glyphs(run, target)?,
             Op::Surface { surface, transform } => target.surface(*surface, Placement::of(*transform))?,

@@ -2,7 +2,7 @@
 //!
 //! A painter samples a picture at one point a device pixel, which drops most of a large photo; so everything shown
 //! smaller than it is gets reduced first. Upright pictures are sampled here too, to whole device px, and then only
-//! copied by the painter. Nothing outside the source rectangle is ever read.
+//! copied by the painter. Of the reduced picture nothing outside the source rectangle is ever read.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use vello_cpu::{PixelMetadata, Pixmap};
 use super::passes;
 use super::resample::{Reduce, Sample, bilinear, reduce};
 use crate::kept::Shared;
-use crate::scene::{Pass, Picture};
+use crate::scene::{Pass, Picture, clip_axis};
 use crate::units::DeviceSize;
 
 /// Longest side of a pixmap.
@@ -33,7 +33,7 @@ pub(super) struct Placed<'a> {
     pub(super) picture: &'a Picture,
     /// What happens to all of the picture first.
     pub(super) passes: &'a [Pass],
-    /// In picture px, inside the picture.
+    /// In picture px, inside the picture; mirrored as in [`crate::scene::Image::source`].
     pub(super) source: Rect,
     /// Where `source` is stretched to.
     pub(super) dest: Rect,
@@ -46,10 +46,38 @@ pub(super) struct Placed<'a> {
 /// How pictures are made smaller.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Reduction {
-    /// To the very size they are shown at, as the editor does with photos.
-    Exact,
+    /// To the size they are shown at, as the editor does with photos: one px of the reduced picture for every `step` px of
+    /// the picture, rounded down to whole px. At most 1 where the picture is not reduced.
+    Shown {
+        /// Picture px a device px, of the less reduced axis.
+        step: f64,
+    },
     /// To the nearest power of two, the rest by sampling, as browsers do with the pictures of colour fonts.
     Halved,
+}
+
+impl<'a> Placed<'a> {
+    /// A picture of the scene, of which `source` is stretched to `dest`. `None` where nothing of the picture is shown.
+    pub(super) fn cropped(
+        picture: &'a Picture,
+        passes: &'a [Pass],
+        source: Rect,
+        dest: Rect,
+        transform: Affine,
+    ) -> Option<Self> {
+        let [a, b, c, d, _, _] = (transform * stretch(source, dest)).as_coeffs();
+        // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
+        let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
+        let crop = |side: u32, source: (f64, f64), dest: (f64, f64)| {
+            let whole = Axis::new(side, step).whole(source);
+            clip_axis(whole, f64::from(side), dest)
+        };
+        let (x, across) = crop(picture.width, (source.x0, source.x1), (dest.x0, dest.x1));
+        let (y, down) = crop(picture.height, (source.y0, source.y1), (dest.y0, dest.y1));
+        let (source, dest) = (Rect::new(x.0, y.0, x.1, y.1), Rect::new(across.0, down.0, across.1, down.1));
+        let reduction = Reduction::Shown { step };
+        (!source.is_zero_area()).then_some(Self { picture, passes, source, dest, transform, reduction })
+    }
 }
 
 /// What is to be painted, and where.
@@ -189,14 +217,11 @@ impl Key {
     fn of(placed: &Placed<'_>, surface: DeviceSize) -> Option<(Self, Place)> {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
         let step = reduction.step(transform * stretch(source, dest));
-        let (across, down) = (Axis::new(picture.width, step), Axis::new(picture.height, step));
-        let source = match reduction {
-            Reduction::Exact => {
-                let ((x0, x1), (y0, y1)) = (across.whole(source.x0, source.x1), down.whole(source.y0, source.y1));
-                Rect::new(x0, y0, x1, y1)
-            }
-            Reduction::Halved => source,
-        };
+        let across = Axis { mirrored: source.x1 < source.x0, ..Axis::new(picture.width, step) };
+        let down = Axis { mirrored: source.y1 < source.y0, ..Axis::new(picture.height, step) };
+        // From here on in px of the mirrored picture.
+        let (x, y) = (across.unmirrored((source.x0, source.x1)), down.unmirrored((source.y0, source.y1)));
+        let source = Rect::new(x.0, y.0, x.1, y.1);
         let to_dest = stretch(source, dest);
         let to_device = transform * to_dest;
         let page = Rect::new(0.0, 0.0, f64::from(surface.width), f64::from(surface.height));
@@ -248,7 +273,8 @@ impl Key {
     }
 
     fn bits(&self) -> impl Iterator<Item = u64> + '_ {
-        let reduce = |it: Reduce| [it.low.into(), it.high.into(), it.step.to_bits(), it.first.into(), it.count.into()];
+        let reduce =
+            |it: Reduce| [it.side.into(), it.mirrored.into(), it.step.to_bits(), it.first.into(), it.count.into()];
         let sample = |it: Sample| [it.start.to_bits(), it.step.to_bits(), it.count.into()];
         let samples = self.samples.into_iter().flat_map(move |(x, y)| [sample(x), sample(y)]).flatten();
         let passes = self.passes.iter().flat_map(Pass::bits);
@@ -269,14 +295,14 @@ impl Hash for Key {
 }
 
 impl Reduction {
-    /// Picture px a px of the reduced picture; at most 1 where it is not reduced. `to_device`: from picture px.
+    /// Picture px a device px; at most 1 where the picture is not reduced. `to_device`: from picture px.
     fn step(self, to_device: Affine) -> f64 {
-        let [a, b, c, d, _, _] = to_device.as_coeffs();
-        // Both axes by the less reduced one, as the editor does it; the rest is left to sampling.
-        let step = (1.0 / a.hypot(b)).min(1.0 / c.hypot(d));
         match self {
-            Self::Exact => step,
-            Self::Halved => step.log2().round().exp2(),
+            Self::Shown { step } => step,
+            Self::Halved => {
+                let [a, b, c, d, _, _] = to_device.as_coeffs();
+                (1.0 / a.hypot(b)).min(1.0 / c.hypot(d)).log2().round().exp2()
+            }
         }
     }
 }
@@ -292,47 +318,60 @@ fn stretch(source: Rect, dest: Rect) -> Affine {
 struct Axis {
     side: u32,
     reduced: u32,
+    /// As asked for. The reduced picture has whole px, so that one of them stands for a little more.
     step: f64,
+    mirrored: bool,
 }
 
 impl Axis {
     /// `step`: picture px a device px.
     fn new(side: u32, step: f64) -> Self {
         if step <= 1.0 + SAME {
-            return Self { side, reduced: side, step: 1.0 };
+            return Self { side, reduced: side, step: 1.0, mirrored: false };
         }
         let reduced = (f64::from(side) / step + SAME).floor().max(1.0) as u32;
-        Self { side, reduced, step }
+        Self { side, reduced, step, mirrored: false }
     }
 
-    /// The editor crops a reduced picture at whole pixels, both position and length rounded down (`weird-image` and
-    /// `svg-without-size` of the corpus's published cases). In and out: picture px.
-    fn whole(&self, low: f64, high: f64) -> (f64, f64) {
+    /// The editor mirrors a picture, then reduces it, then crops it at whole pixels, both position and length rounded
+    /// down (`weird-image` and `svg-without-size` of the corpus's published cases, `crop-of-slightly-reduced-image` and
+    /// `flip-crop-side` of the others). `source` and the outcome: picture px, the end first where mirrored.
+    fn whole(&self, source: (f64, f64)) -> (f64, f64) {
         if self.reduced == self.side {
-            return (low, high);
+            return source;
         }
-        let to_picture = f64::from(self.side) / f64::from(self.reduced);
+        let axis = Self { mirrored: source.1 < source.0, ..*self };
+        let (low, high) = axis.unmirrored(source);
         let floor = |length: f64| (length / self.step + SAME).floor();
-        let first = floor(low).min(f64::from(self.reduced - 1));
-        let count = floor(high - low).clamp(1.0, f64::from(self.reduced) - first);
-        (first * to_picture, (first + count) * to_picture)
+        let (first, count) = (floor(low), floor(high - low).max(1.0));
+        axis.unmirrored((first * self.to_picture(), (first + count) * self.to_picture()))
     }
 
-    /// Which pixels are read and made, and picture px a reduced px. `source`: what is asked for, `visible`: what can
-    /// be seen of it, both in picture px.
+    /// From px of the picture to those of the mirrored picture, or back.
+    fn unmirrored(&self, range: (f64, f64)) -> (f64, f64) {
+        let side = f64::from(self.side);
+        if self.mirrored { (side - range.0, side - range.1) } else { range }
+    }
+
+    /// Picture px a px of the reduced picture.
+    fn to_picture(&self) -> f64 {
+        f64::from(self.side) / f64::from(self.reduced)
+    }
+
+    /// Which pixels are made, and picture px a reduced px. `source`: what is asked for, `visible`: what can be seen of
+    /// it, both in px of the mirrored picture.
     fn cut(&self, source: (f64, f64), visible: (f64, f64)) -> (Reduce, f64) {
-        let to_picture = f64::from(self.side) / f64::from(self.reduced);
-        let within = |range: (f64, f64), side: u32, scale: f64| {
-            let low = (range.0 / scale + SAME).floor().clamp(0.0, f64::from(side - 1));
-            (low, (range.1 / scale - SAME).ceil().clamp(low + 1.0, f64::from(side)))
+        let to_picture = self.to_picture();
+        let within = |range: (f64, f64)| {
+            let low = (range.0 / to_picture + SAME).floor().clamp(0.0, f64::from(self.reduced - 1));
+            (low, (range.1 / to_picture - SAME).ceil().clamp(low + 1.0, f64::from(self.reduced)))
         };
-        let (low, high) = within(source, self.side, 1.0);
-        let (first, last) = within(source, self.reduced, to_picture);
-        let shown = within(visible, self.reduced, to_picture);
+        let ((first, last), shown) = (within(source), within(visible));
         let first = first.max(shown.0 - MARGIN).min(last - 1.0);
         let last = last.min(shown.1 + MARGIN).clamp(first + 1.0, first + MAX_SIDE);
         let count = (last - first) as u32;
-        (Reduce { low: low as u32, high: high as u32, step: self.step, first: first as u32, count }, to_picture)
+        let (side, mirrored) = (self.side, self.mirrored);
+        (Reduce { side, step: to_picture, mirrored, first: first as u32, count }, to_picture)
     }
 }
 
@@ -350,7 +389,7 @@ mod tests {
 
     fn prepare(photos: &Photos, picture: &Picture, dest: Rect, transform: Affine) -> Option<Prepared> {
         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-        photos.prepare(&Placed { picture, passes: &[], source, dest, transform, reduction: Reduction::Exact }, SURFACE)
+        photos.prepare(&Placed::cropped(picture, &[], source, dest, transform)?, SURFACE)
     }
 
     #[test]
@@ -384,6 +423,32 @@ mod tests {
         };
         let pixmap = Photos::new(0).prepare(&placed, SURFACE).expect("visible").pixmap;
         assert!(pixmap.data().iter().all(|p| p.r.abs_diff(128) <= 1));
+    }
+
+    #[test]
+    fn photo_is_cropped_at_whole_px_of_the_reduced_picture() {
+        let picture = stripes(480, 320);
+        let dest = Rect::new(0.0, 0.0, 220.0, 220.0);
+        let cut = |source: Rect, dest: Rect| {
+            let placed = Placed::cropped(&picture, &[], source, dest, Affine::IDENTITY).expect("visible");
+            let surface = DeviceSize { width: 300, height: 300 };
+            let (key, _) = Key::of(&placed, surface).expect("visible");
+            let cut = |it: Reduce| (it.step, it.mirrored, it.first, it.count);
+            (cut(key.columns), cut(key.rows), placed.dest)
+        };
+        // 272 px in 220: reduced to floor(480 / 1.236) x floor(320 / 1.236); 96 / 1.236 = 77.6.
+        let (across, down) = (480.0 / 388.0, 320.0 / 258.0);
+        let found = cut(Rect::new(96.0, 0.0, 368.0, 272.0), dest);
+        assert_eq!(found, ((across, false, 77, 220), (down, false, 0, 220), dest));
+        // The same of the mirrored picture.
+        let found = cut(Rect::new(384.0, 0.0, 112.0, 272.0), dest);
+        assert_eq!(found, ((across, true, 77, 220), (down, false, 0, 220), dest));
+        // Beyond the picture: 300 / 1.236 = 242.6, of which 388 - 242 = 146 px are there.
+        let found = cut(Rect::new(300.0, 0.0, 572.0, 272.0), dest);
+        assert_eq!((found.0, found.1), ((across, false, 242, 146), (down, false, 0, 220)));
+        assert!((found.2.x1 - 146.0).abs() < 1e-9 && found.2.y1 == 220.0);
+        let nothing = Rect::new(480.0, 0.0, 752.0, 272.0);
+        assert!(Placed::cropped(&picture, &[], nothing, dest, Affine::IDENTITY).is_none());
     }
 
     #[test]

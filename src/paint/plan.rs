@@ -140,7 +140,7 @@ pub enum Op {
     Image {
         /// The pixels.
         picture: Arc<Picture>,
-        /// In picture px, inside the picture.
+        /// In picture px, mirrored and beyond the picture as in [`scene::Image::source`].
         source: Rect,
         /// In the space that `transform` starts from.
         dest: Rect,
@@ -513,14 +513,12 @@ impl Planner {
     }
 
     fn image(&mut self, image: &scene::Image, transform: Affine, origin: Option<&Origin>) {
-        let dest = image.dest.abs();
-        let whole = Rect::new(0.0, 0.0, f64::from(image.picture.width), f64::from(image.picture.height));
-        let source = image.source.abs().intersect(whole);
+        let (source, dest) = (image.source, image.dest.abs());
         if !(transform.transform_rect_bbox(dest).inflate(1.0, 1.0).is_finite() && source.is_finite()) {
             return self.skip(origin, "its position is not a finite number");
         }
         // Nothing of the picture, or nowhere to show it: nothing to draw, and nothing to tell.
-        if dest.is_zero_area() || source.is_zero_area() || image.opacity.is_zero() {
+        if dest.is_zero_area() || image.visible().0.is_zero_area() || image.opacity.is_zero() {
             return;
         }
         if !near(transform.transform_rect_bbox(dest)) {
@@ -555,8 +553,9 @@ fn covers(op: &Op, view: Rect) -> bool {
             let is_rect = outline.elements().len() <= 6 && outline.area().abs() >= bounds.area();
             opaque && is_rect && upright(transform) && contains(transform.transform_rect_bbox(bounds))
         }
-        Op::Image { picture, dest, opacity, transform, .. } => {
-            let opaque = picture.opaque && *opacity == Opacity::OPAQUE;
+        Op::Image { picture, source, dest, opacity, transform, .. } => {
+            let pixels = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+            let opaque = picture.opaque && *opacity == Opacity::OPAQUE && pixels.union(source.abs()) == pixels;
             opaque && upright(transform) && contains(transform.transform_rect_bbox(*dest))
         }
         _ => false,

@@ -5,15 +5,15 @@
 //! sixteenths upwards. Premultiplied RGBA8 in and out.
 
 /// One axis of a reduction. Output `i` averages the source pixels from `round((first + i) * step)` on, `round(step)` of
-/// them, as far as they lie in `low..high`. With `step` 1 this copies.
+/// them, counted from the far end when the axis is mirrored. With `step` 1 this copies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Reduce {
-    /// First source pixel that may be read.
-    pub(super) low: u32,
-    /// One past the last source pixel that may be read; greater than `low`.
-    pub(super) high: u32,
+    /// Source pixels along the axis, at least 1.
+    pub(super) side: u32,
     /// Source pixels an output pixel, at least 1.
     pub(super) step: f64,
+    /// The picture is mirrored along this axis before it is reduced.
+    pub(super) mirrored: bool,
     /// Which output comes first; others are not visible.
     pub(super) first: u32,
     /// How many outputs, at least 1.
@@ -24,9 +24,15 @@ impl Reduce {
     /// The source pixels that output `output`, counted from `first`, averages: the first, and one past the last.
     pub(super) fn window(&self, output: u32) -> (usize, usize) {
         let start = ((f64::from(self.first) + f64::from(output)) * self.step + 0.5).floor() as u32;
-        let start = start.clamp(self.low, self.high - 1);
-        let end = (f64::from(start) + (self.step + 0.5).floor()).min(f64::from(self.high)) as u32;
+        let start = start.min(self.side - 1);
+        let end = (f64::from(start) + (self.step + 0.5).floor()).min(f64::from(self.side)) as u32;
+        let (start, end) = if self.mirrored { (self.side - end, self.side - start) } else { (start, end) };
         (start as usize, end as usize)
+    }
+
+    /// True when every output pixel is one source pixel, in the same order.
+    fn is_copy(&self) -> bool {
+        self.step == 1.0 && !self.mirrored
     }
 }
 
@@ -35,8 +41,9 @@ pub(super) fn reduce(pixels: &[u8], width: u32, columns: &Reduce, rows: &Reduce)
     let stride = width as usize * 4;
     let mut out = vec![0; columns.count as usize * rows.count as usize * 4];
     let windows: Vec<_> = (0..columns.count).map(|column| columns.window(column)).collect();
-    let (left, right) = (columns.low as usize * 4, columns.high as usize * 4);
-    let plain = columns.step == 1.0 && rows.step == 1.0;
+    let left = windows.iter().map(|window| window.0).min().unwrap_or_default() * 4;
+    let right = windows.iter().map(|window| window.1).max().unwrap_or_default() * 4;
+    let plain = columns.is_copy() && rows.is_copy();
     let mut sums = vec![0u32; if plain { 0 } else { right - left }];
     for (row, out_row) in out.chunks_exact_mut(columns.count as usize * 4).enumerate() {
         let (top, bottom) = rows.window(row as u32);
@@ -125,12 +132,12 @@ mod tests {
         pixels.chunks_exact(4).map(|p| p[0]).collect()
     }
 
-    const ONE: Reduce = Reduce { low: 0, high: 1, step: 1.0, first: 0, count: 1 };
+    const ONE: Reduce = Reduce { side: 1, step: 1.0, mirrored: false, first: 0, count: 1 };
 
     #[test]
     fn reduce_averages_whole_pixels() {
         let pixels = grey(&[0, 100, 200, 40, 60, 81]);
-        let columns = |step, first, count| Reduce { low: 0, high: 6, step, first, count };
+        let columns = |step, first, count| Reduce { side: 6, step, mirrored: false, first, count };
         let reduced = |columns| reds(&reduce(&pixels, 6, &columns, &ONE));
         assert_eq!(reduced(columns(2.0, 0, 3)), [50, 120, 71]);
         // round(2.5) = 3 pixels each: 0..3 and 3..6.
@@ -141,10 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn reduce_stays_inside_the_crop() {
-        let pixels = grey(&[0, 100, 200, 40]);
-        let columns = Reduce { low: 1, high: 3, step: 2.0, first: 0, count: 2 };
-        assert_eq!(reds(&reduce(&pixels, 4, &columns, &ONE)), [150, 200]);
+    fn reduce_takes_a_mirrored_picture_from_its_far_end() {
+        let pixels = grey(&[0, 100, 200, 40, 60]);
+        let columns = |step, first, count| Reduce { side: 5, step, mirrored: true, first, count };
+        let reduced = |columns| reds(&reduce(&pixels, 5, &columns, &ONE));
+        assert_eq!(reduced(columns(1.0, 0, 5)), [60, 40, 200, 100, 0]);
+        assert_eq!(reduced(columns(1.0, 1, 2)), [40, 200]);
+        // Mirrored pixels 0 and 1, then from round(2.5) = 3 on: 0..3 and 3..5 of 60, 40, 200, 100, 0.
+        assert_eq!(reduced(columns(2.5, 0, 2)), [100, 50]);
+        // 5 px to 4: mirrored pixels 0, round(1.25), round(2.5), round(3.75).
+        assert_eq!(reduced(columns(1.25, 0, 4)), [60, 40, 100, 0]);
     }
 
     #[test]

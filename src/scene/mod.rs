@@ -222,9 +222,11 @@ pub struct Glyph {
 pub struct Image {
     /// Shared with the asset cache.
     pub picture: Arc<Picture>,
-    /// The part that is shown, in picture px, inside the picture. Its edge pixels are replicated, never its neighbours shown.
+    /// The part that is shown, in picture px. Where `x0` is greater than `x1` the picture is mirrored left to right, where
+    /// `y0` is greater than `y1` top to bottom. What lies beyond the picture is empty; the edge pixels of the rest are
+    /// replicated, never its neighbours shown.
     pub source: Rect,
-    /// Where that part is stretched to, in the parent group's coordinates.
+    /// Where `source` is stretched to, in the parent group's coordinates.
     pub dest: Rect,
     /// Applied in order to the whole picture at its natural size, before anything of it is cut or scaled
     /// (rendering.md §4).
@@ -268,6 +270,30 @@ impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
         self.pixels.id() == other.pixels.id() && (self.width, self.height) == (other.width, other.height)
     }
+}
+
+impl Image {
+    /// The part of `source` that lies inside the picture, mirrored as `source` is, and the upright part of `dest` that it
+    /// is stretched to. Both have no area where nothing of the picture is shown.
+    pub fn visible(&self) -> (Rect, Rect) {
+        let (source, dest) = (self.source, self.dest.abs());
+        let (x, across) = clip_axis((source.x0, source.x1), f64::from(self.picture.width), (dest.x0, dest.x1));
+        let (y, down) = clip_axis((source.y0, source.y1), f64::from(self.picture.height), (dest.y0, dest.y1));
+        (Rect::new(x.0, y.0, x.1, y.1), Rect::new(across.0, down.0, across.1, down.1))
+    }
+}
+
+/// Clips one axis of a stretched picture to its pixels, `0.0..=side`. `source` is a range in picture px, the end first
+/// where the picture is mirrored; `dest` is the range that it is stretched to. Returns both, clipped.
+pub fn clip_axis(source: (f64, f64), side: f64, dest: (f64, f64)) -> ((f64, f64), (f64, f64)) {
+    let inside = |at: f64| (0.0..=side).contains(&at);
+    if inside(source.0) && inside(source.1) {
+        return (source, dest);
+    }
+    let clipped = (source.0.clamp(0.0, side), source.1.clamp(0.0, side));
+    let scale = (dest.1 - dest.0) / (source.1 - source.0);
+    let to_dest = |at: f64| dest.0 + (at - source.0) * scale;
+    (clipped, (to_dest(clipped.0), to_dest(clipped.1)))
 }
 
 impl Picture {

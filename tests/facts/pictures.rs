@@ -61,3 +61,46 @@ fn fact_15_image_border_lies_inside_and_takes_half_its_width_off_the_corners() {
     picture.has(71, 90, RED);
     picture.has(100, 71, RED);
 }
+
+#[test]
+fn image_flip_comes_before_the_crop() {
+    let picture = draw_one(quadrants(json!({"flipX": true})));
+    // What is kept is the left of the mirrored picture.
+    for x in [55, 100, 145] {
+        picture.has(x, 60, GREEN);
+        picture.has(x, 140, YELLOW);
+    }
+    let picture = draw_one(quadrants(json!({"width": 200, "height": 50, "flipY": true})));
+    picture.has(60, 75, BLUE);
+    picture.has(240, 75, YELLOW);
+    let picture = draw_one(quadrants(json!({"flipX": true, "cropX": 0.5, "cropWidth": 0.5})));
+    picture.has(100, 60, RED);
+}
+
+#[test]
+fn image_crop_beyond_the_picture_keeps_its_scale() {
+    let beyond = json!({"width": 200, "stretchEnabled": true, "cropX": 0.5, "cropWidth": 1});
+    let picture = draw_one(quadrants(beyond.clone()));
+    assert_eq!(picture.bounds_in(0..300, Ink::Any), bounds(50..150, 50..150));
+    picture.has(145, 60, GREEN);
+    let picture = draw_one(with(quadrants(beyond), json!({"flipX": true})));
+    assert_eq!(picture.bounds_in(0..300, Ink::Any), bounds(50..150, 50..150));
+    picture.has(145, 60, RED);
+    let before = json!({"width": 200, "stretchEnabled": true, "cropX": -0.5, "cropWidth": 1});
+    assert_eq!(draw_one(quadrants(before)).bounds_in(0..300, Ink::Any), bounds(150..250, 50..150));
+}
+
+#[test]
+fn image_border_casts_no_shadow() {
+    let square = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='100' height='100'>\
+                  <rect x='40' y='40' width='20' height='20' fill='red'/></svg>";
+    let picture = draw_one(json!({
+        "type": "svg", "src": square, "x": 50, "y": 50, "width": 100, "height": 100, "borderSize": 10,
+        "borderColor": "#00ff00", "shadowEnabled": true, "shadowBlur": 0, "shadowOffsetX": 20, "shadowColor": "black",
+    }));
+    picture.has(100, 100, RED);
+    picture.has(120, 100, BLACK);
+    // The border's own would be at 70 to 80.
+    picture.has(75, 100, WHITE);
+    picture.has(160, 100, WHITE);
+}

@@ -26,7 +26,7 @@ const MOST_HALVINGS: u32 = 12;
 pub(super) struct Stretch {
     /// Of the whole asset, px.
     pub(super) natural: Size,
-    /// What is shown of it, natural px.
+    /// What is shown of it, natural px; mirrored and beyond the asset as in [`scene::Image::source`].
     pub(super) source: Rect,
     /// Where that goes.
     pub(super) dest: Rect,
@@ -80,6 +80,7 @@ impl Resolver<'_> {
     /// Tells of a picture with too few pixels for the size it is shown at.
     fn warn_of_enlarging(&mut self, stretch: Stretch, look: &Look<'_>) {
         let Stretch { source, dest, .. } = stretch;
+        let source = source.abs();
         let found = (source.width() / dest.width()).min(source.height() / dest.height()) * self.dpi;
         let least = self.options.min_image_dpi.unwrap_or(0.0);
         if found < least {
@@ -100,20 +101,29 @@ impl Resolver<'_> {
     /// it cannot be had as pixels.
     fn svg_photo(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Option<Node> {
         let Stretch { natural, source, dest } = stretch;
-        let step =
-            (source.width() / dest.width()).min(source.height() / dest.height()) / self.options.pixel_ratio.get();
+        let size = source.abs().size();
+        let step = (size.width / dest.width()).min(size.height / dest.height()) / self.options.pixel_ratio.get();
         if !look.as_photo || self.options.vector || step <= 1.0 + SAME || !step.is_finite() {
             return None;
         }
         let whole = |length: f64| (length / step + SAME).floor();
         let side = |length: f64| whole(length).clamp(1.0, f64::from(u32::MAX)) as u32;
         let size = DeviceSize { width: side(natural.width), height: side(natural.height) };
+        // Position and length are rounded in the mirrored picture.
+        let crop = |from: f64, to: f64, natural: f64, side: u32| match from <= to {
+            true => (whole(from), whole(from) + whole(to - from).max(1.0)),
+            false => {
+                let first = f64::from(side) - whole(natural - from);
+                (first, first - whole(from - to).max(1.0))
+            }
+        };
         let drawing = self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size).ok()?;
         for skipped in &drawing.skipped {
             self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
         }
-        let shown = Size::new(whole(source.width()).max(1.0), whole(source.height()).max(1.0));
-        let source = Rect::from_origin_size((whole(source.x0), whole(source.y0)), shown);
+        let (x0, x1) = crop(source.x0, source.x1, natural.width, size.width);
+        let (y0, y1) = crop(source.y0, source.y1, natural.height, size.height);
+        let source = Rect::new(x0, y0, x1, y1);
         let (picture, opacity) = (drawing.picture.clone(), look.opacity);
         Some(Node::Image(scene::Image { picture, source, dest, passes: Vec::new(), opacity }))
     }
@@ -121,7 +131,7 @@ impl Resolver<'_> {
     fn svg_nodes(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
         let Stretch { natural, source, dest } = stretch;
         let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
-        let scale_hint = stretch_x.max(stretch_y) * self.options.pixel_ratio.get();
+        let scale_hint = stretch_x.abs().max(stretch_y.abs()) * self.options.pixel_ratio.get();
         let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), look.colors, scale_hint) {
             Ok(drawing) => drawing,
             Err(error) => {

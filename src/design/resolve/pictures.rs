@@ -8,10 +8,10 @@ use peniko::Color;
 use super::super::elements::image::Image;
 use super::super::elements::media::Video;
 use super::super::elements::svg::Svg;
-use super::super::elements::text_style::TextStyle;
-use super::super::props::PictureBox;
+use super::super::elements::text_style::{LineHeight, TextStyle};
+use super::super::props::{Effects, PictureBox};
 use super::drawn::{Look, Stretch, natural_size};
-use super::texts::{blocks, draw_style, moved_down};
+use super::texts::{blocks, draw_style};
 use super::{ResolveError, Resolver, shadowed};
 use crate::assets::Asset;
 use crate::report::{Origin, WarningCode};
@@ -22,7 +22,11 @@ use crate::units::Opacity;
 /// Measured in `skip-image-error` of the reference corpus.
 const STAND_IN_TEXT: &str = "Can not load the image...";
 const STAND_IN_COLOR: Color = Color::from_rgba8(223, 102, 102, 204);
-const STAND_IN_FONT_SIZE: f64 = 30.0;
+/// The font size of a stand-in is its width divided by this, px, within [`STAND_IN_FONT_SIZES`].
+const STAND_IN_WIDTH_PER_FONT_SIZE: f64 = 25.0;
+const STAND_IN_FONT_SIZES: (f64, f64) = (10.0, 30.0);
+/// Left free on each side of a stand-in's text, px.
+const STAND_IN_PADDING: f64 = 5.0;
 
 /// Curves of rounded corners are this close to true arcs, px.
 const ARC_TOLERANCE: f64 = 0.01;
@@ -50,8 +54,7 @@ impl Resolver<'_> {
         let origin = &image.common.origin;
         let look = Look { colors: &[], effects: Some(&image.effects), opacity, as_photo: true, origin };
         let mask = image.clip_src.as_ref().map(Mask::Clip);
-        let nodes = self.picture(&image.picture, image.placement.size(), mask, &look)?;
-        Ok(shadowed(nodes, &image.effects))
+        self.picture(&image.picture, image.placement.size(), mask, &look, &image.effects)
     }
 
     /// The first frame. The editor does not mirror these (`image-gif-first-frame` of the reference corpus).
@@ -69,8 +72,7 @@ impl Resolver<'_> {
         let origin = &svg.common.origin;
         let look = Look { colors: &svg.colors_replace, effects: Some(&svg.effects), opacity, as_photo: false, origin };
         let mask = svg.mask_src.as_ref().map(Mask::Fill);
-        let nodes = self.picture(&svg.picture, svg.placement.size(), mask, &look)?;
-        Ok(shadowed(nodes, &svg.effects))
+        self.picture(&svg.picture, svg.placement.size(), mask, &look, &svg.effects)
     }
 
     /// `src` over `sheet`, cover and centred.
@@ -89,9 +91,12 @@ impl Resolver<'_> {
         size: Size,
         mask: Option<Mask<'_>>,
         look: &Look<'_>,
+        effects: &Effects,
     ) -> Result<Vec<Node>, ResolveError> {
         let area = Rect::from_origin_size((0.0, 0.0), size);
-        let Some(asset) = self.asset(&picture.src, look.origin)? else { return Ok(self.stand_in(area, look.opacity)) };
+        let Some(asset) = self.asset(&picture.src, look.origin)? else {
+            return Ok(shadowed(self.stand_in(area, look.opacity), effects));
+        };
         if area.is_zero_area() {
             return Ok(Vec::new());
         }
@@ -99,17 +104,19 @@ impl Resolver<'_> {
         let source = crop(picture, natural, size);
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
-            let content = self.drawn(&asset, Stretch { natural, source, dest: area }, look);
-            let flipped = Group { transform: flip(picture, size), children: content, ..Group::default() };
+            let children = self.drawn(&asset, Stretch { natural, source, dest: area }, look);
+            let content = Group { children, ..Group::default() };
             let masked = match mask {
-                Some(mask) => self.masked(flipped, mask, area, look)?,
-                None => flipped,
+                Some(mask) => self.masked(content, mask, area, look)?,
+                None => content,
             };
             let radius = picture.corner_radius.min(size.width / 2.0).min(size.height / 2.0);
             let clip = (radius > 0.0).then(|| RoundedRect::from_rect(area, radius).to_path(ARC_TOLERANCE));
             let children = vec![Node::Group(Box::new(masked))];
             nodes.push(Node::Group(Box::new(Group { clip, children, ..Group::default() })));
         }
+        // The picture casts the shadow, its border does not (`svg-border-shadow` of the reference designs).
+        let mut nodes = shadowed(nodes, effects);
         nodes.extend(border(picture, area, look.opacity));
         Ok(nodes)
     }
@@ -146,26 +153,28 @@ impl Resolver<'_> {
     /// What the editor shows for a picture that could not be had: a red box that says so (`skip-image-error` of the
     /// reference corpus).
     fn stand_in(&mut self, area: Rect, opacity: Opacity) -> Vec<Node> {
+        let (least, most) = STAND_IN_FONT_SIZES;
+        let font_size = (area.width() / STAND_IN_WIDTH_PER_FONT_SIZE).clamp(least, most);
         let style = TextStyle {
-            font_size: STAND_IN_FONT_SIZE,
+            font_size,
+            line_height: LineHeight::Times(1.0),
             font_family: "Arial".into(),
             fill: Color::WHITE.into(),
             ..TextStyle::default()
         };
         let shaped = self.layouter.shape(&blocks(STAND_IN_TEXT, &style));
-        let fitted = text::fit(
-            self.layouter,
-            &shaped,
-            area.width(),
-            text::Align::Center,
-            Overflow::Shrink { height: area.height() },
-        );
+        let room = area.size() - Size::new(2.0 * STAND_IN_PADDING, 2.0 * STAND_IN_PADDING);
+        let fitted = text::fit(self.layouter, &shaped, room.width.max(0.0), text::Align::Center, Overflow::Grow);
         let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
         let mut nodes = vec![Node::Path(Path::filled(area.to_path(ARC_TOLERANCE), red))];
-        if let Some((laid_out, _)) = fitted {
-            let drawn =
-                text::draw(&laid_out, &draw_style(&style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity));
-            nodes.extend(moved_down(drawn.into_nodes(), (area.height() - laid_out.height) / 2.0));
+        if let Some((mut laid_out, _)) = fitted {
+            // Lines that do not fit are left out.
+            laid_out.lines.truncate((room.height.max(0.0) / font_size) as usize);
+            laid_out.height = laid_out.lines.len() as f64 * font_size;
+            let lines = Rect::from_origin_size((0.0, 0.0), (laid_out.width, laid_out.height));
+            let drawn = text::draw(&laid_out, &draw_style(&style, lines, opacity));
+            let transform = Affine::translate((STAND_IN_PADDING, (area.height() - laid_out.height) / 2.0));
+            nodes.push(Node::Group(Box::new(Group { transform, children: drawn.into_nodes(), ..Group::default() })));
         }
         nodes
     }
@@ -192,7 +201,8 @@ impl Resolver<'_> {
 }
 
 /// The part of the source that is shown, in natural px: the crop, cut to the aspect of the box at its top-left corner
-/// unless it is stretched (rendering.md §6.1).
+/// unless it is stretched (rendering.md §6.1). A flipped picture is mirrored first, so that the crop, and the corner that
+/// is kept, are those of the mirrored picture (`flip-crop-side` of the reference designs).
 fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     let crop = picture.crop;
     let origin = (crop.x0 * natural.width, crop.y0 * natural.height);
@@ -201,14 +211,10 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
         let aspect = of_box.width / of_box.height;
         if width / height > aspect { width = height * aspect } else { height = width / aspect }
     }
-    Rect::from_origin_size(origin, (width, height))
-}
-
-/// Mirrors inside the box, about its middle.
-fn flip(picture: &PictureBox, size: Size) -> Affine {
-    let x = if picture.flip_x { Affine::new([-1.0, 0.0, 0.0, 1.0, size.width, 0.0]) } else { Affine::IDENTITY };
-    let y = if picture.flip_y { Affine::new([1.0, 0.0, 0.0, -1.0, 0.0, size.height]) } else { Affine::IDENTITY };
-    x * y
+    let Rect { x0, y0, x1, y1 } = Rect::from_origin_size(origin, (width, height));
+    let (x0, x1) = if picture.flip_x { (natural.width - x0, natural.width - x1) } else { (x0, x1) };
+    let (y0, y1) = if picture.flip_y { (natural.height - y0, natural.height - y1) } else { (y0, y1) };
+    Rect::new(x0, y0, x1, y1)
 }
 
 /// A stroke inside the box; its centre line has the corner radius less the border (rendering.md §6.2).

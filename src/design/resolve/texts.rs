@@ -291,7 +291,7 @@ fn line_height(style: &TextStyle, drawn_size: f64, laid_out: &LaidOut) -> f64 {
     }
 }
 
-pub(super) fn moved_down(children: Vec<Node>, by: f64) -> Vec<Node> {
+fn moved_down(children: Vec<Node>, by: f64) -> Vec<Node> {
     if by == 0.0 {
         return children;
     }

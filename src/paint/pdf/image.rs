@@ -58,10 +58,9 @@ struct Pixels {
 impl Canvas<'_> {
     /// Paints `image`.
     pub(super) fn image(&mut self, image: &Image, transform: Affine) -> Result<(), PdfError> {
-        let dest = image.dest.abs();
         let (width, height) = (f64::from(image.picture.width), f64::from(image.picture.height));
         let whole = Rect::new(0.0, 0.0, width, height);
-        let source = image.source.abs().intersect(whole);
+        let (source, dest) = image.visible();
         if !(transform.transform_rect_bbox(dest).is_finite() && source.is_finite()) {
             self.skip("its position is not a finite number");
             return Ok(());
@@ -85,7 +84,7 @@ impl Canvas<'_> {
         let written = self.painter.picture(image, to_page)?;
         self.set_opacity(image.opacity.get())?;
         self.save();
-        if source != whole {
+        if source.abs() != whole {
             self.outline(&outline, transform);
             self.content.clip_nonzero().end_path();
         }
@@ -263,7 +262,10 @@ fn predict(mut parms: pdf_writer::writers::DecodeParms<'_>, size: DeviceSize, ch
 /// Straight pixels of `picture`, made smaller by `step` to `size`.
 fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> Pixels {
     let (columns, rows) = size;
-    let axis = |side: u32, count: u32| Reduce { low: 0, high: side, step, first: 0, count };
+    let axis = |side: u32, count: u32| {
+        let step = f64::from(side) / f64::from(count);
+        Reduce { side, step, mirrored: false, first: 0, count }
+    };
     let pixels = match step > 1.0 {
         true => {
             reduce(picture.pixels.data(), picture.width, &axis(picture.width, columns), &axis(picture.height, rows))

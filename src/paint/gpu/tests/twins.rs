@@ -7,7 +7,7 @@ use crate::paint::gpu::recolor::Recolor;
 use crate::paint::gpu::scene::Area;
 use crate::paint::gpu::thread::collect;
 use crate::paint::passes as on_cpu;
-use crate::paint::photo::{Photos, Placed, Reduction};
+use crate::paint::photo::{Photos, Placed};
 use crate::paint::plan::Kernel;
 use crate::scene::{Pass, Tone};
 use crate::units::DeviceSize;
@@ -115,9 +115,9 @@ fn gpu_recoloured_pictures_are_twins_of_the_cpus() {
         let scale = numbers.between(0.2, 2.5);
         let source = Rect::new(0.0, 0.0, f64::from(width), f64::from(height) - numbers.between(0.0, 3.0));
         let dest = Rect::from_origin_size((numbers.between(-5.0, 20.0), 3.3), source.size() * scale);
+        let source = if round % 2 == 1 { Rect::new(source.x1, source.y0, source.x0, source.y1) } else { source };
         let transform = if round % 3 == 0 { Affine::rotate(0.2) } else { Affine::IDENTITY };
-        let placed =
-            Placed { picture: &picture, passes: &passes, source, dest, transform, reduction: Reduction::Exact };
+        let placed = Placed::cropped(&picture, &passes, source, dest, transform).expect("visible");
         let surface = DeviceSize { width: 80, height: 80 };
         let expected = Photos::new(0).prepare(&placed, surface).expect("visible");
         let recolor = Recolor::of(&placed, surface, 8192).expect("small enough");
