@@ -164,7 +164,7 @@ impl Resolver<'_> {
 
     /// At its natural size, or at half of it, a quarter, … when that is beyond the limits. A blur, which goes by the
     /// shorter side, comes out the same.
-    fn svg_picture(&mut self, svg: &SvgAsset, natural: Size, look: &Look<'_>) -> Option<Arc<Picture>> {
+    pub(super) fn svg_picture(&mut self, svg: &SvgAsset, natural: Size, look: &Look<'_>) -> Option<Arc<Picture>> {
         for halvings in 0..=MOST_HALVINGS {
             let size = DeviceSize::of_page(natural * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
             match self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size) {

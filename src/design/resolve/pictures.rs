@@ -14,8 +14,9 @@ use super::drawn::{Look, Stretch, natural_size};
 use super::texts::{blocks, draw_style};
 use super::{ResolveError, Resolver, shadowed};
 use crate::assets::Asset;
+use crate::assets::svg::SvgAsset;
 use crate::report::{Origin, WarningCode};
-use crate::scene::{Group, Node, Path};
+use crate::scene::{Group, Node, Path, Picture};
 use crate::text::{self, Overflow};
 use crate::units::Opacity;
 
@@ -101,6 +102,14 @@ impl Resolver<'_> {
             return Ok(Vec::new());
         }
         let natural = natural_size(&asset, size);
+        let whole = picture.crop == Rect::new(0.0, 0.0, 1.0, 1.0) && effects.leave_pixels_alone();
+        let (asset, mask) = match (mask, &asset) {
+            (Some(Mask::Fill(src)), Asset::Svg(svg)) if !whole => {
+                let filled = self.filled(svg, src, natural, look)?;
+                (filled.map_or(asset, Asset::Picture), None)
+            }
+            _ => (asset, mask),
+        };
         let source = crop(picture, natural, size);
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
@@ -148,6 +157,27 @@ impl Resolver<'_> {
         };
         let children = vec![Node::Group(Box::new(shown))];
         Ok(Group { mask: Some(Box::new(alpha)), children, ..Group::default() })
+    }
+
+    /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect` of the reference designs): drawn
+    /// at its natural size, the mask seen through its shape; crop and effects are then those of the whole. `None`, with a
+    /// warning, when one of the two cannot be had as pixels.
+    fn filled(
+        &mut self,
+        svg: &SvgAsset,
+        mask: &Arc<str>,
+        natural: Size,
+        look: &Look<'_>,
+    ) -> Result<Option<Arc<Picture>>, ResolveError> {
+        let origin = Origin { path: look.origin.path.key("maskSrc"), element: look.origin.element.clone() };
+        let Some(asset) = self.asset(mask, &origin)? else { return Ok(None) };
+        let mask = match &asset {
+            Asset::Picture(picture) => Some(picture.clone()),
+            Asset::Svg(svg) => self.svg_picture(svg, natural_size(&asset, natural), &Look::plain(&origin)),
+            Asset::Font(_) => None,
+        };
+        let shape = self.svg_picture(svg, natural, look);
+        Ok(mask.zip(shape).and_then(|(mask, shape)| seen_through(&mask, &shape)).map(Arc::new))
     }
 
     /// What the editor shows for a picture that could not be had: a red box that says so (`skip-image-error` of the
@@ -215,6 +245,35 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     let (x0, x1) = if picture.flip_x { (natural.width - x0, natural.width - x1) } else { (x0, x1) };
     let (y0, y1) = if picture.flip_y { (natural.height - y0, natural.height - y1) } else { (y0, y1) };
     Rect::new(x0, y0, x1, y1)
+}
+
+/// `mask`, covering `shape` and centred on it, with its alpha multiplied by that of `shape`. Bilinear.
+fn seen_through(mask: &Picture, shape: &Picture) -> Option<Picture> {
+    let (width, height) = (f64::from(shape.width), f64::from(shape.height));
+    let (mask_width, mask_height) = (f64::from(mask.width), f64::from(mask.height));
+    let scale = (width / mask_width).max(height / mask_height);
+    // The two neighbours of output `at` along one axis, and the weight of the second.
+    let taps = |at: u32, side: f64, mask_side: f64| {
+        let position = ((f64::from(at) + 0.5 - side / 2.0) / scale + mask_side / 2.0 - 0.5).clamp(0.0, mask_side - 1.0);
+        let low = position.floor();
+        (low as usize, (low + 1.0).min(mask_side - 1.0) as usize, position - low)
+    };
+    let columns: Vec<_> = (0..shape.width).map(|x| taps(x, width, mask_width)).collect();
+    let (pixels, stride) = (mask.pixels.data(), mask.width as usize * 4);
+    let mut out = Vec::with_capacity(shape.pixels.data().len());
+    for (y, row) in (0..).zip(shape.pixels.data().chunks_exact(shape.width as usize * 4)) {
+        let (top, bottom, down) = taps(y, height, mask_height);
+        for (&(left, right, across), shape) in columns.iter().zip(row.chunks_exact(4)) {
+            for channel in 0..4 {
+                let at = |column: usize, row: usize| f64::from(pixels[row * stride + column * 4 + channel]);
+                let upper = at(left, top) * (1.0 - across) + at(right, top) * across;
+                let lower = at(left, bottom) * (1.0 - across) + at(right, bottom) * across;
+                let value = (upper * (1.0 - down) + lower * down) * f64::from(shape[3]) / 255.0;
+                out.push(value.round() as u8);
+            }
+        }
+    }
+    Picture::new(shape.width, shape.height, out)
 }
 
 /// A stroke inside the box; its centre line has the corner radius less the border (rendering.md §6.2).
