@@ -269,7 +269,10 @@ fn image(
     let (quality, to_paint, transform, rect) = match prepared.place {
         Place::Copy(x, y) => {
             let to_device = Affine::translate((f64::from(x), f64::from(y)));
-            (ImageQuality::Low, to_device, Affine::IDENTITY, transform.transform_rect_bbox(dest))
+            (ImageQuality::Low, to_device, Affine::IDENTITY, placed.bounds())
+        }
+        Place::Sample(to_dest) if placed.has_sharp_edges() => {
+            (ImageQuality::Medium, transform * to_dest, Affine::IDENTITY, placed.bounds())
         }
         Place::Sample(to_dest) => (ImageQuality::Medium, to_dest, transform, dest),
     };

@@ -25,6 +25,8 @@ const MARGIN: f64 = 2.0;
 const LARGEST_SHARE: usize = 4;
 /// Differences below this, in px, cannot be seen in 8 bits.
 const SAME: f64 = 1e-4;
+/// Sines and cosines below this are floating-point noise of quarter turns.
+const NO_TURN: f64 = 1e-9;
 
 /// A picture with everything that says where it goes.
 #[derive(Clone, Copy)]
@@ -77,6 +79,25 @@ impl<'a> Placed<'a> {
         let (source, dest) = (Rect::new(x.0, y.0, x.1, y.1), Rect::new(across.0, down.0, across.1, down.1));
         let reduction = Reduction::Shown { step };
         (!source.is_zero_area()).then_some(Self { picture, passes, source, dest, transform, reduction })
+    }
+
+    /// True when the picture has sharp edges: a picture of the scene that stands upright, or is turned by quarters, fills
+    /// the pixels whose middles it covers, as on the editor's canvas (`public--design-photo-downscaled` of the reference
+    /// designs).
+    pub(super) fn has_sharp_edges(&self) -> bool {
+        let [a, b, c, d, ..] = self.transform.as_coeffs();
+        let none = |first: f64, second: f64| first.abs().max(second.abs()) < NO_TURN;
+        matches!(self.reduction, Reduction::Shown { .. }) && (none(b, c) || none(a, d))
+    }
+
+    /// The device px that the picture covers, or lies within where it is turned.
+    pub(super) fn bounds(&self) -> Rect {
+        let bounds = self.transform.transform_rect_bbox(self.dest);
+        if !self.has_sharp_edges() {
+            return bounds;
+        }
+        let nearest = |edge: f64| (edge + 0.5 + SAME).floor();
+        Rect::new(nearest(bounds.x0), nearest(bounds.y0), nearest(bounds.x1), nearest(bounds.y1))
     }
 }
 

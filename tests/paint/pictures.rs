@@ -96,13 +96,24 @@ fn picture_flipped_and_turned_lands_where_it_should() {
 }
 
 #[test]
-fn picture_edges_are_covered_by_area() {
+fn picture_edges_are_sharp_unless_it_is_slanted() {
     let red = picture(10, 10, |_, _| R);
     let raster = paint(20.0, 20.0, vec![shown(&red, whole(&red), Rect::new(2.25, 2.0, 12.25, 12.0))]);
-    assert_near(raster.pixel(2, 5), [255, 0, 0, 191], 1);
-    assert_near(raster.pixel(12, 5), [255, 0, 0, 64], 1);
-    assert_eq!(raster.pixel(13, 5), [0; 4]);
+    let alphas = |raster: &Raster<Straight>, columns: [u32; 4]| columns.map(|x| raster.pixel(x, 5)[3]);
+    assert_eq!(alphas(&raster, [1, 2, 11, 12]), [0, 255, 255, 0]);
     assert_eq!(raster.pixel(7, 12), [0; 4]);
+    // An edge in the middle of a pixel: the pixel right of it has it.
+    let raster = paint(20.0, 20.0, vec![shown(&red, whole(&red), Rect::new(2.5, 2.0, 12.5, 12.0))]);
+    assert_eq!(alphas(&raster, [2, 3, 12, 13]), [0, 255, 255, 0]);
+    let children = vec![shown(&red, whole(&red), Rect::new(0.0, 0.0, 10.0, 10.0))];
+    let turned = |x: f64, angle: f64| {
+        let transform = Affine::translate((x, 2.0)) * Affine::rotate(angle);
+        paint(20.0, 20.0, vec![group(Group { transform, children: children.clone(), ..Group::default() })])
+    };
+    assert_eq!(alphas(&turned(12.25, std::f64::consts::FRAC_PI_2), [1, 2, 11, 12]), [0, 255, 255, 0]);
+    let turned = turned(2.25, 1e-4);
+    assert_near(turned.pixel(2, 5), [255, 0, 0, 191], 1);
+    assert_near(turned.pixel(12, 5), [255, 0, 0, 64], 1);
 }
 
 #[test]

@@ -232,7 +232,7 @@ impl Target for Recorder<'_> {
 
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
-        let bounds = transform.transform_rect_bbox(dest);
+        let bounds = placed.bounds();
         let cut = self.cut().filter(|cut| cut.union(bounds) != *cut);
         let (picture, passes) = (picture.clone(), passes.to_vec());
         let photo =

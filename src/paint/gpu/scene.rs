@@ -291,7 +291,10 @@ impl Drawing<'_> {
                 self.image(image, to_part, path, ImageQuality::Low, photo.opacity);
             }
             Place::Sample(to_dest) => {
-                let path = placed.transform * placed.dest.to_path(0.1);
+                let path = match placed.has_sharp_edges() {
+                    true => placed.bounds().to_path(0.1),
+                    false => placed.transform * placed.dest.to_path(0.1),
+                };
                 self.image(image, placed.transform * to_dest, path, ImageQuality::Medium, photo.opacity);
             }
         }
