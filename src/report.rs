@@ -118,6 +118,8 @@ pub enum WarningCode {
     ImageEnlarged,
     /// An image was reduced to fit a limit.
     ImageReduced,
+    /// An image's file ends before its last row; the missing pixels are transparent.
+    ImageCutShort,
     /// A shape too large or not finite was left out.
     ShapeSkipped,
     /// No variable fills a placeholder; it is drawn as it is.

@@ -4,8 +4,8 @@
 //! family of formats. Not in: URLs, fetching, caching, JSON paths (the caller adds them to the error), scaling.
 //! Imports: `config`, `pool`, `scene`, and `svg` for documents.
 //!
-//! What is drawn of a damaged file follows browsers: a PNG or JPEG that is cut short shows the rows it has; anything
-//! else damaged is an error. Animations show their first frame.
+//! What is drawn of a damaged file follows browsers: a PNG, JPEG, GIF or BMP that is cut short shows the rows it has, the
+//! others are transparent; anything else damaged is an error. Animations show their first frame.
 
 mod color;
 mod font;
@@ -226,6 +226,8 @@ struct Pixels {
     orientation: Orientation,
     /// The file, where its pixels are these.
     jpeg: Option<JpegFile>,
+    /// The file ended before its last pixel; the missing ones are transparent.
+    cut_short: bool,
 }
 
 impl Pixels {
@@ -237,7 +239,7 @@ impl Pixels {
         let mut straight = straight.into_rgba8();
         premultiply(&mut straight);
         let picture = Picture::new(straight.width(), straight.height(), straight.into_raw()).ok_or_else(broken)?;
-        Ok(Picture { jpeg: self.jpeg, ..picture })
+        Ok(Picture { jpeg: self.jpeg, cut_short: self.cut_short, ..picture })
     }
 }
 

@@ -248,6 +248,8 @@ pub struct Picture {
     pub opaque: bool,
     /// The file behind the pixels, where it says the same: for file formats that can take it over.
     pub jpeg: Option<JpegFile>,
+    /// The file ended before the picture did: the pixels that it does not have are transparent.
+    pub cut_short: bool,
 }
 
 /// A JPEG whose decoded, turned pixels are a picture's: grey or YCbCr, 8 bits, sRGB.
@@ -304,6 +306,6 @@ impl Picture {
             return None;
         }
         let opaque = pixels.chunks_exact(4).all(|p| p[3] == 255);
-        Some(Self { pixels: Blob::from(pixels), width, height, opaque, jpeg: None })
+        Some(Self { pixels: Blob::from(pixels), width, height, opaque, jpeg: None, cut_short: false })
     }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use moxcms::{
-    Chromaticity, ColorPrimaries, ColorProfile, DataColorSpace, Layout, RenderingIntent, ToneReprCurve,
-    TransformExecutor, TransformOptions, XyY,
+    Chromaticity, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
+    RenderingIntent, ToneReprCurve, TransformExecutor, TransformOptions, XyY,
 };
 
 /// What a picture's samples are.
@@ -28,7 +28,7 @@ pub(super) struct ToSrgb {
 }
 
 /// White, red, green and blue of sRGB (IEC 61966-2-1).
-const SRGB_XY: [(f32, f32); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
+pub(super) const SRGB_XY: [(f32, f32); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
 
 /// Largest difference to sRGB, in levels, at which a profile counts as sRGB.
 const SAME: u8 = 1;
@@ -43,6 +43,18 @@ impl ToSrgb {
             | (Samples::Cmyk, DataColorSpace::Cmyk) => Self::new(&profile),
             _ => None,
         }
+    }
+
+    /// From the numbers of ITU-T H.273 for primaries and transfer characteristics; `None` when they are unknown or change
+    /// nothing.
+    pub(super) fn from_cicp(primaries: u8, transfer: u8) -> Option<Self> {
+        let points = CicpProfile {
+            color_primaries: primaries.try_into().ok()?,
+            transfer_characteristics: transfer.try_into().ok()?,
+            matrix_coefficients: MatrixCoefficients::Identity,
+            full_range: true,
+        };
+        Self::new(&ColorProfile::new_from_cicp(points))
     }
 
     /// From a PNG's `gAMA` and `cHRM`: `gamma` as stored (1/2.2 for most screens), `xy` white, red, green, blue.

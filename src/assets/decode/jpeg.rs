@@ -26,10 +26,18 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(ImageKind::Jpeg, width, height, limits)?;
 
-    let stored = header.input_colorspace().ok_or_else(missing)?;
+    // Until the frame is decoded, three channels may be named after formats of four.
+    let read_as = match header.input_colorspace().ok_or_else(missing)? {
+        ColorSpace::CMYK if info.components == 3 => ColorSpace::RGB,
+        ColorSpace::YCCK if info.components == 3 => ColorSpace::YCbCr,
+        other => other,
+    };
+    let stored = if info.components == 3 { three_channels(bytes, read_as) } else { read_as };
     // Four inks come as they are, for the profile; grey and YCbCr straight to RGBA.
     let wanted = match stored {
-        ColorSpace::CMYK | ColorSpace::YCCK | ColorSpace::RGB => stored,
+        ColorSpace::CMYK | ColorSpace::YCCK | ColorSpace::RGB => read_as,
+        // Taken for RGB: the channels come as they are.
+        _ if read_as == ColorSpace::RGB => read_as,
         _ => ColorSpace::RGBA,
     };
     // The output is chosen for good when a decoder is made, and what is stored is known only after the header.
@@ -40,17 +48,28 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     let profile = decoder.icc_profile();
     let to_srgb = |samples| profile.as_deref().and_then(|profile| ToSrgb::from_icc(profile, samples));
     let mut says_the_same = false;
+    let mut cut_short = false;
     let rgba = match stored {
         ColorSpace::CMYK => from_inks(samples, to_srgb(Samples::Cmyk)),
         ColorSpace::YCCK => from_inks(ycck_to_cmyk(samples), to_srgb(Samples::Cmyk)),
         _ => {
-            let mut rgba = if stored == ColorSpace::RGB { with_alpha(&samples) } else { samples };
+            let mut rgba = match (wanted, stored) {
+                (ColorSpace::RGBA, _) => samples,
+                (_, ColorSpace::YCbCr) => from_ycc(&samples),
+                _ => with_alpha(&samples),
+            };
             // Where a file is cut short the decoder leaves grey, in this channel too.
-            rgba.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
+            for pixel in rgba.chunks_exact_mut(4).filter(|pixel| pixel[3] != 255) {
+                pixel.fill(0);
+                cut_short = true;
+            }
             let samples = if stored == ColorSpace::Luma { Samples::Gray } else { Samples::Rgba };
             match to_srgb(samples) {
                 Some(to_srgb) => to_srgb.apply(&mut rgba),
-                None => says_the_same = matches!(stored, ColorSpace::Luma | ColorSpace::YCbCr),
+                None => {
+                    let decoded_alike = wanted == ColorSpace::RGBA && !cut_short;
+                    says_the_same = decoded_alike && matches!(stored, ColorSpace::Luma | ColorSpace::YCbCr);
+                }
             }
             rgba
         }
@@ -64,7 +83,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
         grey: stored == ColorSpace::Luma,
         turn: turn(orientation),
     });
-    Ok(Pixels { width, height, rgba, orientation, jpeg })
+    Ok(Pixels { width, height, rgba, orientation, jpeg, cut_short })
 }
 
 /// The file without what says nothing about pixels: camera data (and where a photo was taken), profiles, comments.
@@ -110,6 +129,52 @@ fn turn(orientation: Orientation) -> Affine {
     })
 }
 
+/// What three channels are: YCbCr where the file has a JFIF marker, else RGB where Adobe's marker says 0 or 2, else as the
+/// decoder takes them (`read_as`).
+fn three_channels(file: &[u8], read_as: ColorSpace) -> ColorSpace {
+    const SCAN: u8 = 0xda;
+    let (mut jfif, mut adobe) = (false, None);
+    let mut rest = file.get(2..).unwrap_or_default();
+    while let [0xff, marker, after @ ..] = rest {
+        if *marker == 0xff {
+            rest = &rest[1..];
+            continue;
+        }
+        let [high, low, ..] = after else { break };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some(segment) = after.get(2..length).filter(|_| *marker != SCAN) else { break };
+        match marker {
+            0xe0 if segment.starts_with(b"JFIF\0") => jfif = true,
+            // Name, version, two words of flags, then the transform.
+            0xee if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied(),
+            _ => {}
+        }
+        rest = &after[length..];
+    }
+    match adobe {
+        _ if jfif => ColorSpace::YCbCr,
+        Some(0 | 2) => ColorSpace::RGB,
+        _ => read_as,
+    }
+}
+
+/// YCbCr, three bytes a pixel, to RGBA by JFIF's matrix.
+fn from_ycc(samples: &[u8]) -> Vec<u8> {
+    samples
+        .chunks_exact(3)
+        .flat_map(|p| {
+            let [r, g, b] = ycc_to_rgb(p[0], p[1], p[2]);
+            [r, g, b, 255]
+        })
+        .collect()
+}
+
+fn ycc_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+    rgb.map(|value| value.round().clamp(0.0, 255.0) as u8)
+}
+
 fn with_alpha(rgb: &[u8]) -> Vec<u8> {
     rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect()
 }
@@ -137,10 +202,9 @@ fn from_inks(mut cmyk: Vec<u8>, to_srgb: Option<ToSrgb>) -> Vec<u8> {
 /// YCC is the complement of CMY (JFIF's matrix); K is left alone.
 fn ycck_to_cmyk(mut samples: Vec<u8>) -> Vec<u8> {
     for pixel in samples.chunks_exact_mut(4) {
-        let (y, cb, cr) = (f32::from(pixel[0]), f32::from(pixel[1]) - 128.0, f32::from(pixel[2]) - 128.0);
-        let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+        let rgb = ycc_to_rgb(pixel[0], pixel[1], pixel[2]);
         for (to, value) in pixel.iter_mut().zip(rgb) {
-            *to = 255 - value.round().clamp(0.0, 255.0) as u8;
+            *to = 255 - value;
         }
     }
     samples

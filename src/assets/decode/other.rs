@@ -1,10 +1,11 @@
-//! WebP, GIF, BMP and ICO through the `image` crate: first frame, on its canvas.
+//! WebP, GIF, BMP and ICO through the `image` crate: first frame, on its canvas. The EXIF orientation of a WebP is not
+//! applied, as browsers do it.
 
 use std::io::Cursor;
 
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, ico::IcoDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 
 use super::color::{Samples, ToSrgb};
 use super::{DecodeError, ImageKind, MAX_SIDE, Pixels, check_size};
@@ -14,8 +15,14 @@ pub(super) fn decode(kind: ImageKind, bytes: &[u8], limits: &AssetLimits) -> Res
     let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.to_string() };
     let reader = Cursor::new(bytes);
     match kind {
-        ImageKind::Gif => read(kind, GifDecoder::new(reader).map_err(broken)?, limits),
-        ImageKind::Bmp => read(kind, BmpDecoder::new(reader).map_err(broken)?, limits),
+        ImageKind::Gif => {
+            let open = || GifDecoder::new(Cursor::new(bytes)).map_err(broken);
+            read(kind, open()?, limits).or_else(|error| read_cut_short(kind, open, limits).ok_or(error))
+        }
+        ImageKind::Bmp => {
+            let open = || BmpDecoder::new(Cursor::new(bytes)).map_err(broken);
+            read(kind, open()?, limits).or_else(|error| read_cut_short(kind, open, limits).ok_or(error))
+        }
         ImageKind::Ico => read(kind, IcoDecoder::new(reader).map_err(broken)?, limits),
         _ => read(kind, WebPDecoder::new(reader).map_err(broken)?, limits),
     }
@@ -31,12 +38,47 @@ fn read(kind: ImageKind, mut decoder: impl ImageDecoder, limits: &AssetLimits) -
     // The picture and one working copy.
     allowed.max_alloc = Some(u64::from(width) * u64::from(height) * 8 + (4 << 20));
     decoder.set_limits(allowed).map_err(broken)?;
-    // Both only decorate: what cannot be read is as good as absent.
+    // A profile that cannot be read is as good as absent.
     let profile = decoder.icc_profile().unwrap_or_default();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut rgba = DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgba8().into_raw();
     if let Some(to_srgb) = profile.and_then(|profile| ToSrgb::from_icc(&profile, Samples::Rgba)) {
         to_srgb.apply(&mut rgba);
     }
-    Ok(Pixels { width, height, rgba, orientation, jpeg: None })
+    Ok(Pixels { width, height, rgba, orientation: Orientation::NoTransforms, jpeg: None, cut_short: false })
+}
+
+/// What a file that ends too early has of its picture. Decoded twice over different bytes: pixels that come out differently
+/// were never written, and are transparent. `None` when the size is not allowed, or nothing was written.
+fn read_cut_short<D: ImageDecoder>(
+    kind: ImageKind,
+    open: impl Fn() -> Result<D, DecodeError>,
+    limits: &AssetLimits,
+) -> Option<Pixels> {
+    let read = |fill: u8| {
+        let decoder = open().ok()?;
+        let (width, height) = decoder.dimensions();
+        check_size(kind, width, height, limits).ok()?;
+        let channels = match decoder.color_type() {
+            ColorType::Rgb8 => 3,
+            ColorType::Rgba8 => 4,
+            _ => return None,
+        };
+        let mut samples = vec![fill; usize::try_from(decoder.total_bytes()).ok()?];
+        // The error is the one that is already known.
+        let _ = decoder.read_image(&mut samples);
+        Some((width, height, channels, samples))
+    };
+    let ((width, height, channels, first), (.., second)) = (read(0)?, read(u8::MAX)?);
+    let mut rgba = vec![0; width as usize * height as usize * 4];
+    let mut written = 0;
+    let samples = first.chunks_exact(channels).zip(second.chunks_exact(channels));
+    for (pixel, (first, second)) in rgba.chunks_exact_mut(4).zip(samples) {
+        if first == second {
+            pixel[3] = u8::MAX;
+            pixel[..channels].copy_from_slice(first);
+            written += 1;
+        }
+    }
+    let orientation = Orientation::NoTransforms;
+    (written > 0).then_some(Pixels { width, height, rgba, orientation, jpeg: None, cut_short: true })
 }

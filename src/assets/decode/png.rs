@@ -5,7 +5,7 @@ use std::io::Cursor;
 use ::png::{BitDepth, ColorType, InterlaceInfo, Limits, Transformations};
 use image::metadata::Orientation;
 
-use super::color::{Samples, ToSrgb};
+use super::color::{SRGB_XY, Samples, ToSrgb};
 use super::{DecodeError, ImageKind, Pixels, check_size};
 use crate::config::AssetLimits;
 
@@ -29,6 +29,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     let mut rgba = vec![0; stride * height as usize];
     let mut line = vec![0; stride];
     let mut rows = 0;
+    let mut cut_short = false;
     loop {
         match reader.next_interlaced_row() {
             Ok(Some(row)) => {
@@ -48,7 +49,10 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
             Ok(None) => break,
             // Cut short: show what there is, as browsers do.
             Err(error) if rows == 0 => return Err(broken(error)),
-            Err(_) => break,
+            Err(_) => {
+                cut_short = true;
+                break;
+            }
         }
     }
 
@@ -58,7 +62,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     }
     let orientation =
         info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
-    Ok(Pixels { width, height, rgba, orientation, jpeg: None })
+    Ok(Pixels { width, height, rgba, orientation, jpeg: None, cut_short })
 }
 
 /// One row of samples as RGBA8 in `line`; returns the number of pixels.
@@ -85,8 +89,12 @@ fn to_rgba8(row: &[u8], color: ColorType, depth: BitDepth, line: &mut [u8]) -> u
     pixels
 }
 
-/// An `sRGB` chunk wins, then `iCCP`, then `gAMA` with `cHRM`; `gAMA` alone is ignored, as Chromium does.
+/// `cICP` wins, then `sRGB`, then `iCCP`, then `gAMA`, whose primaries are those of sRGB where `cHRM` gives no others, as
+/// in Chromium.
 fn to_srgb(info: &::png::Info<'_>) -> Option<ToSrgb> {
+    if let Some(points) = &info.coding_independent_code_points {
+        return ToSrgb::from_cicp(points.color_primaries, points.transfer_function);
+    }
     if info.srgb.is_some() {
         return None;
     }
@@ -94,7 +102,7 @@ fn to_srgb(info: &::png::Info<'_>) -> Option<ToSrgb> {
         let gray = matches!(info.color_type, ColorType::Grayscale | ColorType::GrayscaleAlpha);
         return ToSrgb::from_icc(profile, if gray { Samples::Gray } else { Samples::Rgba });
     }
-    let (gamma, chromaticities) = (info.gama_chunk?, info.chrm_chunk?);
-    let xy = [chromaticities.white, chromaticities.red, chromaticities.green, chromaticities.blue];
-    ToSrgb::from_gamma(gamma.into_value(), xy.map(|(x, y)| (x.into_value(), y.into_value())))
+    let xy = info.chrm_chunk.map(|it| [it.white, it.red, it.green, it.blue]);
+    let xy = xy.map(|xy| xy.map(|(x, y)| (x.into_value(), y.into_value())));
+    ToSrgb::from_gamma(info.gama_chunk?.into_value(), xy.unwrap_or(SRGB_XY))
 }

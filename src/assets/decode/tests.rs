@@ -137,7 +137,7 @@ fn png_gamma_with_chromaticities_is_applied() {
     // Half of the light is level 188.
     assert_near(pixel(&picture(&linear), 0, 0), [188, 188, 188, 255], 1);
     let alone = with_chunk(&png, b"gAMA", &100_000_u32.to_be_bytes());
-    assert_eq!(pixel(&picture(&alone), 0, 0), [128, 128, 128, 255], "gAMA alone is ignored");
+    assert_near(pixel(&picture(&alone), 0, 0), [188, 188, 188, 255], 1);
     let usual = with_chunk(&with_chunk(&png, b"cHRM", &chrm), b"gAMA", &45_455_u32.to_be_bytes());
     assert_eq!(pixel(&picture(&usual), 0, 0), [128, 128, 128, 255]);
 }
@@ -165,6 +165,7 @@ fn png_cut_short_shows_the_rows_it_has() {
     let half = picture(&png[..png.len() / 2]);
     assert_eq!(pixel(&half, 5, 2), pixel(&picture(&png), 5, 2));
     assert_eq!(pixel(&half, 5, 63), [0; 4]);
+    assert!(half.cut_short && !picture(&png).cut_short);
     assert!(message(&png[..40]).starts_with("the PNG image is damaged"));
 }
 
@@ -234,12 +235,47 @@ fn exif_orientation_turns_the_picture_upright() {
 }
 
 #[test]
-fn jpeg_cut_short_is_grey_below() {
+fn jpeg_cut_short_shows_the_rows_it_has() {
     let data: Vec<u8> = (0..64 * 64 * 3_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let file = jpeg_file(64, 64, jpeg_encoder::ColorType::Rgb, &data);
     let half = picture(&file[..file.len() / 2]);
     assert_eq!(pixel(&half, 5, 2), pixel(&picture(&file), 5, 2));
-    assert_eq!(pixel(&half, 5, 63), [128, 128, 128, 255]);
+    assert_eq!(pixel(&half, 5, 63), [0; 4]);
+    assert!(half.cut_short && !half.opaque && !picture(&file).cut_short);
+}
+
+#[test]
+fn jpeg_channels_are_what_the_markers_say() {
+    // Three channels of 200, 100, 50; the encoder stores them as they come, with the marker of its own taken out.
+    let file = jpeg_file(8, 8, jpeg_encoder::ColorType::Ycbcr, &[200, 100, 50].repeat(64));
+    let scan = |name: &[u8], data: &[u8], marker: u8| {
+        let length = (2 + name.len() + data.len()) as u16;
+        [[0xff, marker].as_slice(), &length.to_be_bytes(), name, data].concat()
+    };
+    // After the start and the encoder's JFIF marker, which has 16 bytes.
+    let tables = &file[20..];
+    let jfif = &file[2..20];
+    let adobe = |transform: u8| scan(b"Adobe", &[0, 100, 0, 0, 0, 0, transform], 0xee);
+    let shown = |markers: &[u8]| pixel(&picture(&[[0xff, 0xd8].as_slice(), markers, tables].concat()), 3, 3);
+    let (as_rgb, as_ycc) = ([200, 100, 50, 255], [91, 255, 150, 255]);
+    assert_near(shown(&adobe(0)), as_rgb, 2);
+    assert_near(shown(&adobe(2)), as_rgb, 2);
+    assert_near(shown(&adobe(1)), as_ycc, 2);
+    assert_near(shown(&[]), as_ycc, 2);
+    assert_near(shown(&[adobe(0).as_slice(), jfif].concat()), as_ycc, 2);
+}
+
+#[test]
+fn bmp_cut_short_shows_the_rows_it_has() {
+    let mut file = std::io::Cursor::new(Vec::new());
+    let red = image::RgbImage::from_pixel(4, 8, image::Rgb([255, 0, 0]));
+    red.write_to(&mut file, image::ImageFormat::Bmp).expect("a file");
+    let file = file.into_inner();
+    // Rows of 12 bytes, the lowest first: three are missing.
+    let cut = picture(&file[..file.len() - 36]);
+    assert_eq!([2, 3].map(|y| pixel(&cut, 1, y)), [[0; 4], [255, 0, 0, 255]]);
+    assert!(cut.cut_short);
+    assert!(message(&file[..30]).starts_with("the BMP image is damaged"));
 }
 
 #[test]

@@ -212,7 +212,13 @@ impl Resolver<'_> {
     /// `None`, with a warning, when the asset failed and may be skipped.
     fn asset(&mut self, src: &str, origin: &Origin) -> Result<Option<Asset>, ResolveError> {
         match self.assets.get(src) {
-            Some(Ok(asset)) => Ok(Some(asset.clone())),
+            Some(Ok(asset)) => {
+                if matches!(asset, Asset::Picture(picture) if picture.cut_short) {
+                    let message = "the file ends before its picture does; what is missing is left transparent";
+                    self.warn(origin, WarningCode::ImageCutShort, message);
+                }
+                Ok(Some(asset.clone()))
+            }
             Some(Err(error)) if self.options.skip_image_error => {
                 self.warn(origin, WarningCode::ImageSkipped, format!("{error}; left out"));
                 Ok(None)
