@@ -341,8 +341,8 @@ fn gradient_for_vello(gradient: &Gradient, to_part: Affine) -> (Gradient, Affine
     (Gradient { kind: LinearGradientPosition { start, end }.into(), ..gradient.clone() }, Affine::IDENTITY)
 }
 
-/// Gives the gradient a stop at 0. vello 0.11 (`make_ramp`) takes the first stop for one at 0, wherever it is, and mixes from
-/// there to the second: `#3b532a 20%, #b29aa6 94%` is up to 27 levels off.
+/// Gives the gradient a stop at 0. vello 0.11 (`make_ramp`) takes the first stop for one at 0, wherever it is, and mixes
+/// from there to the second: `#3b532a 20%, #b29aa6 94%` is up to 27 levels off.
 fn begin_at_zero(gradient: &mut Gradient) {
     let stops = &mut gradient.stops.0;
     if let Some(first) = stops.first().copied().filter(|first| first.offset > 0.0) {
@@ -370,9 +370,16 @@ pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
         bends.into_iter().flatten().for_each(|t| out.line_to(press(from.lerp(to, t))));
         out.line_to(press(to));
     };
+    // The line back of a polygon that is filled without being closed bends too.
+    let close = |first: Point, last: Point, out: &mut BezPath| {
+        if last != first {
+            line(last, first, out);
+        }
+    };
     for element in polygons.elements() {
         match *element {
             PathEl::MoveTo(to) => {
+                close(first, last, &mut out);
                 out.move_to(press(to));
                 (first, last) = (to, to);
             }
@@ -387,6 +394,7 @@ pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
             }
         }
     }
+    close(first, last, &mut out);
     out
 }
 
@@ -463,6 +471,21 @@ mod tests {
             for (x, y) in [(5.0, 5.0), (50.0, 50.0), (50.5, 49.0), (95.0, 10.0), (10.0, 95.0), (70.0, 30.0)] {
                 let at = Point::new(x, y);
                 assert_eq!(cut.winding(at), path.winding(at), "{svg} at {at:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn open_outlines_are_cut_as_if_they_were_closed() {
+        let near = Rect::new(0.0, 0.0, 100.0, 100.0);
+        let cut_of = |svg: &str| cut(&BezPath::from_svg(svg).expect("a path"), near);
+        // `svg-without-size` of the reference corpus: a line that is filled too, and a wedge if the way back does not bend.
+        assert!(cut_of("M10 5 L700 1100").area().abs() < 1e-9);
+        for open in ["M20 20 L900 400 L20 80", "M-50 30 L400 -700 L60 900"] {
+            let closed = BezPath::from_svg(&format!("{open} Z")).expect("a path");
+            for (x, y) in [(5.0, 5.0), (50.0, 50.0), (30.0, 40.0), (95.0, 60.0), (10.0, 95.0), (70.0, 30.0)] {
+                let at = Point::new(x, y);
+                assert_eq!(cut_of(open).winding(at), closed.winding(at), "{open} at {at:?}");
             }
         }
     }
