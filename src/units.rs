@@ -43,8 +43,16 @@ pub struct DeviceSize {
 impl DeviceSize {
     /// The picture of a page: each side times `scale`, rounded half up, at least 1 (rendering.md §2).
     /// Sides beyond `u32::MAX` saturate; limits are the caller's business.
+    ///
+    /// As the editor computes it: the rounded side is divided by `scale`, multiplied by it again and cut to an integer.
+    /// Where the product falls short of the integer by rounding of f64, the picture is one pixel smaller: 302 px at
+    /// 1.3333 are 403 / 1.3333 × 1.3333 = 402.99999999999994, so 402.
     pub fn of_page(size: kurbo::Size, scale: DeviceScale) -> Self {
-        let side = |length: f64| ((length * scale.get() + 0.5).floor().max(1.0)) as u32;
+        let ratio = scale.get();
+        let side = |length: f64| {
+            let rounded = (length * ratio + 0.5).floor();
+            (rounded / ratio * ratio).floor().max(1.0) as u32
+        };
         Self { width: side(size.width), height: side(size.height) }
     }
 
@@ -111,6 +119,24 @@ mod tests {
         assert_eq!(size(100.5, 50.5, 1.0), (101, 51));
         assert_eq!(size(99.0, 99.0, 1.5), (149, 149));
         assert_eq!(size(0.0, 1e300, 1.0), (1, u32::MAX));
+    }
+
+    #[test]
+    fn page_size_falls_short_where_division_by_the_scale_does() {
+        // Measured on SDK 4.4.0; 302 and 350 would be 403 and 467 if they were only rounded.
+        let sides = [
+            (1.3333, &[(302, 402), (350, 466), (301, 401), (303, 404), (482, 643), (488, 651), (492, 656)][..]),
+            (1.1, &[(485, 534), (438, 482), (431, 474), (383, 421)]),
+            (0.75, &[(323, 242), (483, 362)]),
+            (0.5, &[(495, 248), (309, 155)]),
+        ];
+        for (ratio, sides) in sides {
+            let scale = DeviceScale::new(ratio).expect("positive");
+            for &(side, expected) in sides {
+                let size = DeviceSize::of_page(kurbo::Size::new(f64::from(side), 100.0), scale);
+                assert_eq!(size.width, expected, "{side} px at {ratio}");
+            }
+        }
     }
 
     #[test]

@@ -26,7 +26,6 @@ mod compare;
 use std::fs;
 use std::path::Path;
 
-use designs::Design;
 use report::Outcome;
 use tenter::config::{RasterizerChoice, Settings};
 use tenter::pipeline::Engine;
