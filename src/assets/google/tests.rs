@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::*;
-use crate::assets::testing::{local_limits, serve, tiny_font};
+use crate::assets::testing::{FONT, local_limits, serve};
 use crate::config::AssetLimits;
 use crate::pool::Pool;
 
@@ -41,7 +41,7 @@ async fn service() -> (String, Arc<Asked>) {
     }
     async fn file(State(asked): State<Arc<Asked>>) -> Vec<u8> {
         asked.files.fetch_add(1, Ordering::SeqCst);
-        tiny_font()
+        FONT.to_vec()
     }
     let asked = Arc::new(Asked::default());
     let router = Router::new().route("/css2", get(sheet)).route("/f/{name}", get(file)).with_state(asked.clone());
@@ -152,7 +152,7 @@ async fn google_spoilt_file_is_downloaded_anew() {
     let (endpoint, asked) = service().await;
     weights(&fonts(&endpoint, Some(folder.path())), "Half", &[]).await;
     for entry in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
-        let font = std::fs::read(entry.path()).expect("readable") == tiny_font();
+        let font = std::fs::read(entry.path()).expect("readable") == FONT;
         if font {
             std::fs::write(entry.path(), "spoilt").expect("written");
         }
