@@ -5,6 +5,7 @@
 //! here.
 
 mod cpu;
+mod cut;
 mod dump;
 mod edges;
 mod flatten;

@@ -9,6 +9,7 @@ use kurbo::{Affine, BezPath, Point, Rect, Shape as _, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
+use super::cut::parts_near;
 use super::{PaintError, Series, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
@@ -17,6 +18,8 @@ use crate::units::{DeviceScale, DeviceSize, Opacity};
 /// Coordinates beyond this many device px are not drawn: far outside any page, and single precision, which painters
 /// use inside, would no longer tell two pixels apart.
 const FARTHEST: f64 = 1e7;
+/// Areas that reach farther are cut this many px outside of their surface.
+const BEYOND: f64 = 64.0;
 /// Dashes of one stroke. More would be finer than any pixel; the stroke is then drawn solid.
 const MAX_DASHES: f64 = 100_000.0;
 /// Sums of line heights that end on half a px but for floating-point noise count as half a px.
@@ -460,7 +463,10 @@ impl Planner {
         }
         let reach = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
         if !reachable(&path.outline, transform, reach) {
-            return self.skip(origin, "it is too large or its position is not a finite number");
+            return match parts_near(path, transform, self.view.inflate(BEYOND, BEYOND)) {
+                Some(parts) => parts.iter().for_each(|part| self.path(part, Affine::IDENTITY, origin)),
+                None => self.skip(origin, "it is too large or its position is not a finite number"),
+            };
         }
         if let Some((paint, rule)) = &path.fill {
             let (outline, rule, paint) = (path.outline.clone(), *rule, canvas_paint(paint));

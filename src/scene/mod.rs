@@ -10,12 +10,20 @@ mod pass;
 
 use std::sync::Arc;
 
-use kurbo::{Affine, BezPath, Insets, Point, Rect, Size, Vec2};
+use kurbo::{Affine, BezPath, Insets, Point, Rect, Shape, Size, Vec2};
 use peniko::{BlendMode, Blob, Brush, Color, Fill, FontData};
 
 use crate::report::Origin;
 use crate::units::{Opacity, Px};
 pub use pass::{Pass, Tone};
+
+/// The outline of a `shape` with round parts, no more than 0.01 px, or a millionth of its longer side, off the true arc. Its curves
+/// grow in number with the sixth root of size over tolerance, without end where the tolerance does not grow with the size.
+pub fn outline_of(shape: &impl Shape) -> BezPath {
+    const TOLERANCE: f64 = 0.01;
+    const RELATIVE: f64 = 1e-6;
+    shape.to_path((shape.bounding_box().size().max_side() * RELATIVE).max(TOLERANCE))
+}
 
 /// All pages to draw, in design order.
 #[derive(Clone, Debug, Default)]

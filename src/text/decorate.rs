@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use kurbo::{BezPath, Point, Rect, RoundedRect, Shape as _, Stroke};
+use kurbo::{BezPath, Point, Rect, RoundedRect, Stroke};
 
 use super::blocks::{DecorationLine, DecorationStyle};
-use super::draw::{ARC_TOLERANCE, Background, faded};
+use super::draw::{Background, faded};
 use super::layout::LaidOut;
 use super::line::{Line, LineRun};
-use crate::scene::{Node, Paint, Path};
+use crate::scene::{Node, Paint, Path, outline_of};
 use crate::units::Opacity;
 
 /// Control points of a quarter circle lie this far along its tangents.
@@ -20,7 +20,7 @@ pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> 
     if let Some(size) = style.whole {
         let rect = Rect::from_origin_size(Point::ORIGIN, size).inflate(pad, pad);
         let radius = style.corner_radius.min(rect.width() / 2.0).min(rect.height() / 2.0);
-        return Some(RoundedRect::from_rect(rect, radius.max(0.0)).to_path(ARC_TOLERANCE));
+        return Some(outline_of(&RoundedRect::from_rect(rect, radius.max(0.0))));
     }
     let lines = text.lines.iter().filter(|line| line.width > 0.0);
     let boxes: Vec<Rect> = lines
@@ -181,11 +181,13 @@ fn wave(left: f64, right: f64, y: f64, amplitude: f64) -> BezPath {
 }
 
 fn filled(rect: Rect, paint: &Paint) -> Node {
-    Node::Path(Path::filled(rect.to_path(ARC_TOLERANCE), paint.clone()))
+    Node::Path(Path::filled(outline_of(&rect), paint.clone()))
 }
 
 #[cfg(test)]
 mod tests {
+    use kurbo::Shape as _;
+
     use super::*;
 
     #[test]

@@ -1,13 +1,13 @@
 //! Laid-out text to scene nodes, in the editor's paint order: background, stroke, fill, decorations (rendering.md §9.6).
 //! Nothing is isolated: every part carries the element's opacity itself (§3).
 
-use kurbo::{Rect, Shape as _, Size, Stroke};
+use kurbo::{Rect, Size, Stroke};
 use peniko::{Brush, Color};
 
 use super::decorate;
 use super::layout::LaidOut;
 use super::line::LineRun;
-use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path};
+use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path, outline_of};
 use crate::units::{Opacity, Px};
 
 /// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
@@ -16,9 +16,6 @@ const SKEW: f64 = 0.25;
 /// Synthetic weight: how much wider strokes become, as a share of the font size: this at small sizes, that at large ones, px.
 /// The browser's engine (Skia) fills an outline and draws a line of that width around it.
 const BOLDNESS: [(f64, f64); 2] = [(9.0, 1.0 / 24.0), (36.0, 1.0 / 32.0)];
-
-/// Curves of rounded boxes and bullets are this close to the true arc, px.
-pub(super) const ARC_TOLERANCE: f64 = 0.01;
 
 /// How a laid-out text is painted.
 #[derive(Clone, Debug)]
@@ -99,7 +96,7 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
     drawn.background.extend(text.lines.iter().flat_map(|line| decorate::run_backgrounds(line, style.opacity)));
     for line in &text.lines {
         for bullet in &line.bullets {
-            let outline = bullet.to_path(ARC_TOLERANCE);
+            let outline = outline_of(bullet);
             if let Some((paint, stroke)) = &style.stroke {
                 drawn.strokes.push(Node::Path(Path::stroked(outline.clone(), paint.clone(), stroke.clone())));
             }

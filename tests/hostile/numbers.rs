@@ -96,11 +96,22 @@ async fn every_number_at_every_extreme_is_drawn_or_warned_of() {
 #[tokio::test]
 async fn shapes_left_out_are_told() {
     let service = service(&[]);
-    for (member, value) in [("x", 1e308), ("width", 1e9), ("height", 1e300)] {
+    for (member, value) in [("x", 1e308), ("width", 1e13), ("height", 1e300)] {
         let answer = service.element(with(&figure(), &json!({ member: value }))).await;
         assert_drawn(&answer, member);
         assert_eq!(answer.header("x-tenter-warnings"), "1", "{member} {value}");
     }
+}
+
+#[tokio::test]
+async fn shapes_that_reach_far_are_drawn_as_far_as_the_page() {
+    let service = service(&[]);
+    let band = json!({"id": "b", "type": "figure", "x": -1e9, "y": 16, "width": 2e9, "height": 16, "fill": "red"});
+    let answer = service.element(band).await;
+    assert_drawn(&answer, "a band");
+    assert_eq!(answer.header("x-tenter-warnings"), "0");
+    let picture = image::load_from_memory(&answer.body).expect("a picture").into_rgba8();
+    assert_eq!([8, 24, 40].map(|y| picture.get_pixel(30, y).0[1]), [255, 0, 255]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke};
+use kurbo::{Affine, Rect, RoundedRect, Size, Stroke};
 use peniko::Color;
 
 use super::super::elements::image::Image;
@@ -16,7 +16,7 @@ use super::{ResolveError, Resolver, shadowed};
 use crate::assets::Asset;
 use crate::assets::svg::SvgAsset;
 use crate::report::{Origin, WarningCode};
-use crate::scene::{Group, Node, Path, Picture};
+use crate::scene::{Group, Node, Path, Picture, outline_of};
 use crate::text::{self, Overflow};
 use crate::units::Opacity;
 
@@ -28,9 +28,6 @@ const STAND_IN_WIDTH_PER_FONT_SIZE: f64 = 25.0;
 const STAND_IN_FONT_SIZES: (f64, f64) = (10.0, 30.0);
 /// Left free on each side of a stand-in's text, px.
 const STAND_IN_PADDING: f64 = 5.0;
-
-/// Curves of rounded corners are this close to true arcs, px.
-const ARC_TOLERANCE: f64 = 0.01;
 
 /// A second picture that has a say in the shape or colour of the first (rendering.md §6.2), by its address.
 #[derive(Clone, Copy)]
@@ -120,7 +117,7 @@ impl Resolver<'_> {
                 None => content,
             };
             let radius = picture.corner_radius.min(size.width / 2.0).min(size.height / 2.0);
-            let clip = (radius > 0.0).then(|| RoundedRect::from_rect(area, radius).to_path(ARC_TOLERANCE));
+            let clip = (radius > 0.0).then(|| outline_of(&RoundedRect::from_rect(area, radius)));
             let children = vec![Node::Group(Box::new(masked))];
             nodes.push(Node::Group(Box::new(Group { clip, children, ..Group::default() })));
         }
@@ -196,7 +193,7 @@ impl Resolver<'_> {
         let room = area.size() - Size::new(2.0 * STAND_IN_PADDING, 2.0 * STAND_IN_PADDING);
         let fitted = text::fit(self.layouter, &shaped, room.width.max(0.0), text::Align::Center, Overflow::Grow);
         let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
-        let mut nodes = vec![Node::Path(Path::filled(area.to_path(ARC_TOLERANCE), red))];
+        let mut nodes = vec![Node::Path(Path::filled(outline_of(&area), red))];
         if let Some((mut laid_out, _)) = fitted {
             // Lines that do not fit are left out.
             laid_out.lines.truncate((room.height.max(0.0) / font_size) as usize);
@@ -292,6 +289,6 @@ fn border(picture: &PictureBox, area: Rect, opacity: Opacity) -> Option<Node> {
     let radius = (picture.corner_radius - picture.border_size).max(0.0);
     let radius = radius.min(centre.width() / 2.0).min(centre.height() / 2.0);
     let color = picture.border_color.multiply_alpha(opacity.get());
-    let outline = RoundedRect::from_rect(centre, radius).to_path(ARC_TOLERANCE);
+    let outline = outline_of(&RoundedRect::from_rect(centre, radius));
     Some(Node::Path(Path::stroked(outline, color, Stroke::new(width).with_join(kurbo::Join::Miter))))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, RoundedRect, Shape as _, Size, Stroke, Vec2};
+use kurbo::{Affine, Rect, RoundedRect, Size, Stroke, Vec2};
 
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
@@ -11,7 +11,7 @@ use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, WarningCode, counted, shown};
-use crate::scene::{Group, Node, Path};
+use crate::scene::{Group, Node, Path, outline_of};
 use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
     Overflow, Sizing, SpanStyle, TextBlocks, TextWarning, VerticalShift,
@@ -92,7 +92,7 @@ impl Resolver<'_> {
             let radius =
                 (text.background_corner_radius * line_height / 2.0).min(area.width() / 2.0).min(area.height() / 2.0);
             let color = text.background_color.multiply_alpha(text.background_opacity.get() * opacity.get());
-            drawn.background.push(Node::Path(Path::filled(RoundedRect::from_rect(area, radius).to_path(0.01), color)));
+            drawn.background.push(Node::Path(Path::filled(outline_of(&RoundedRect::from_rect(area, radius)), color)));
         }
         with_effects(drawn, &text.effects, curved.bounds)
     }

@@ -10,8 +10,8 @@ use kurbo::{Affine, BezPath, Point, Rect, Shape};
 use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 
 use super::guards::Refusal;
-use super::scene::cut;
 use crate::paint::PaintError;
+use crate::paint::cut::cut;
 use crate::paint::ops::{Ops, Placement, Target};
 use crate::paint::ops_cpu::{Canvas, Sources, Surfaces};
 use crate::paint::photo::{Photos, Placed, Reduction};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape, Vec2};
+use kurbo::{Affine, BezPath, Point, Rect, Shape, Vec2};
 use peniko::{
     Blob, Brush, ColorStop, Fill, Gradient, GradientKind, ImageAlphaType, ImageBrush, ImageData, ImageFormat,
     ImageQuality, ImageSampler, LinearGradientPosition,
@@ -13,6 +13,7 @@ use vello::Scene;
 use super::guards::{Meter, Refusal, SIDE};
 use super::list::{Command, Photo};
 use super::recolor::Recolor;
+use crate::paint::cut::cut;
 use crate::paint::ops::Placement;
 use crate::paint::photo::{Photos, Place};
 use crate::paint::plan::SurfaceId;
@@ -350,54 +351,6 @@ fn begin_at_zero(gradient: &mut Gradient) {
     }
 }
 
-/// Polygons, with what lies outside of `near` pressed onto its sides: what is covered inside stays the same, in
-/// coverage and in winding.
-pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
-    let press = |p: Point| Point::new(p.x.clamp(near.x0, near.x1), p.y.clamp(near.y0, near.y1));
-    let mut out = BezPath::with_capacity(polygons.elements().len());
-    let (mut first, mut last) = (Point::ZERO, Point::ZERO);
-    let line = |from: Point, to: Point, out: &mut BezPath| {
-        // Where the line crosses a side it bends once it is pressed.
-        let crossing =
-            |from: f64, to: f64, side: f64| Some((side - from) / (to - from)).filter(|t| *t > 0.0 && *t < 1.0);
-        let mut bends = [
-            crossing(from.x, to.x, near.x0),
-            crossing(from.x, to.x, near.x1),
-            crossing(from.y, to.y, near.y0),
-            crossing(from.y, to.y, near.y1),
-        ];
-        bends.sort_by(|a, b| a.unwrap_or(2.0).total_cmp(&b.unwrap_or(2.0)));
-        bends.into_iter().flatten().for_each(|t| out.line_to(press(from.lerp(to, t))));
-        out.line_to(press(to));
-    };
-    // The line back of a polygon that is filled without being closed bends too.
-    let close = |first: Point, last: Point, out: &mut BezPath| {
-        if last != first {
-            line(last, first, out);
-        }
-    };
-    for element in polygons.elements() {
-        match *element {
-            PathEl::MoveTo(to) => {
-                close(first, last, &mut out);
-                out.move_to(press(to));
-                (first, last) = (to, to);
-            }
-            PathEl::LineTo(to) | PathEl::QuadTo(_, to) | PathEl::CurveTo(_, _, to) => {
-                line(last, to, &mut out);
-                last = to;
-            }
-            PathEl::ClosePath => {
-                line(last, first, &mut out);
-                out.close_path();
-                last = first;
-            }
-        }
-    }
-    close(first, last, &mut out);
-    out
-}
-
 /// A scene that shows nothing but one transparent px.
 ///
 /// Every scene begins so: one without any resource makes vello 0.11 drop its atlas, while it still takes the pictures in it
@@ -454,39 +407,5 @@ mod tests {
         };
         assert_eq!(offsets([0.2, 0.9]), [0.0, 0.2, 0.9]);
         assert_eq!(offsets([0.0, 0.9]), [0.0, 0.9]);
-    }
-
-    #[test]
-    fn outlines_are_cut_without_changing_what_is_inside() {
-        let near = Rect::new(0.0, 0.0, 100.0, 100.0);
-        for svg in [
-            "M-500 50 L50 -700 L900 40 L60 1000 Z",
-            "M-9000 -9000 L9000 9000 L9000 -9000 Z",
-            "M20 20 L80 20 L80 80 Z",
-            "M-50 -50 L150 -50 L150 150 L-50 150 Z M20 20 L20 80 L80 80 L80 20 Z",
-        ] {
-            let path = BezPath::from_svg(svg).expect("a path");
-            let cut = cut(&path, near);
-            assert!(near.contains_rect(cut.control_box()), "{svg}: {:?}", cut.control_box());
-            for (x, y) in [(5.0, 5.0), (50.0, 50.0), (50.5, 49.0), (95.0, 10.0), (10.0, 95.0), (70.0, 30.0)] {
-                let at = Point::new(x, y);
-                assert_eq!(cut.winding(at), path.winding(at), "{svg} at {at:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn open_outlines_are_cut_as_if_they_were_closed() {
-        let near = Rect::new(0.0, 0.0, 100.0, 100.0);
-        let cut_of = |svg: &str| cut(&BezPath::from_svg(svg).expect("a path"), near);
-        // `svg-without-size` of the reference corpus: a line that is filled too, and a wedge if the way back does not bend.
-        assert!(cut_of("M10 5 L700 1100").area().abs() < 1e-9);
-        for open in ["M20 20 L900 400 L20 80", "M-50 30 L400 -700 L60 900"] {
-            let closed = BezPath::from_svg(&format!("{open} Z")).expect("a path");
-            for (x, y) in [(5.0, 5.0), (50.0, 50.0), (30.0, 40.0), (95.0, 60.0), (10.0, 95.0), (70.0, 30.0)] {
-                let at = Point::new(x, y);
-                assert_eq!(cut_of(open).winding(at), closed.winding(at), "{open} at {at:?}");
-            }
-        }
     }
 }

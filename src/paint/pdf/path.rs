@@ -1,17 +1,21 @@
 //! Outlines: filled, stroked, and as clips.
 
-use kurbo::{Affine, BezPath, Cap, Join, PathEl, Shape as _, Stroke, StrokeOpts};
+use kurbo::{Affine, BezPath, Cap, Join, PathEl, Rect, Shape as _, Stroke, StrokeOpts};
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use peniko::{Brush, Fill};
 
 use super::PdfError;
 use super::canvas::{Canvas, matrix, px, snapped};
 use super::color::{ColorUse, Pen};
+use crate::paint::cut::parts_near;
 use crate::report::WarningCode;
 use crate::scene::{Paint, Path};
 
 /// Coordinates beyond this many px are not written: readers count in single precision.
 const FARTHEST: f64 = 1e6;
+
+/// Areas that reach farther are cut here, outside of any page, in px.
+const CUT_AT: f64 = FARTHEST / 2.0;
 
 /// How far the area of a stroke may lie off, in page px.
 const STROKE_TOLERANCE: f64 = 0.005;
@@ -24,8 +28,12 @@ impl Canvas<'_> {
         }
         let reach = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
         if !self.reachable(&path.outline, transform, reach) {
-            self.skip("it is too large or its position is not a finite number");
-            return Ok(());
+            let near = Rect::new(-CUT_AT, -CUT_AT, CUT_AT, CUT_AT);
+            let Some(parts) = parts_near(path, transform, near) else {
+                self.skip("it is too large or its position is not a finite number");
+                return Ok(());
+            };
+            return parts.iter().try_for_each(|part| self.path(part, Affine::IDENTITY));
         }
         if let Some((paint, rule)) = path.fill.as_ref().filter(|(paint, _)| is_visible(paint)) {
             self.fill(&path.outline, *rule, paint, transform)?;
@@ -204,7 +212,7 @@ pub(super) fn similarity(transform: Affine) -> Option<f64> {
 }
 
 /// Upright rectangles have an operator of their own.
-fn as_rect(outline: &BezPath, transform: Affine) -> Option<kurbo::Rect> {
+fn as_rect(outline: &BezPath, transform: Affine) -> Option<Rect> {
     let [_, b, c, _, _, _] = transform.as_coeffs();
     if outline.elements().len() > 6 || b != 0.0 || c != 0.0 {
         return None;
