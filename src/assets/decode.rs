@@ -9,6 +9,7 @@
 
 mod color;
 mod font;
+mod gif;
 mod jpeg;
 mod other;
 mod png;
@@ -187,7 +188,8 @@ pub fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError
     let pixels = match kind {
         ImageKind::Png => png::decode(bytes, limits)?,
         ImageKind::Jpeg => jpeg::decode(bytes, limits)?,
-        ImageKind::WebP | ImageKind::Gif | ImageKind::Bmp | ImageKind::Ico => other::decode(kind, bytes, limits)?,
+        ImageKind::Gif => gif::decode(bytes, limits)?,
+        ImageKind::WebP | ImageKind::Bmp | ImageKind::Ico => other::decode(kind, bytes, limits)?,
         ImageKind::Avif => return Err(DecodeError::Unsupported { format: kind }),
         ImageKind::Svg => return Ok(Decoded::Svg(SvgAsset::new(bytes, limits)?)),
     };

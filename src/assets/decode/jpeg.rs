@@ -1,5 +1,7 @@
 //! JPEG: grey, RGB, CMYK and YCCK. A file that is cut short shows what it has.
 
+mod rows;
+
 use image::metadata::Orientation;
 use kurbo::Affine;
 use zune_jpeg::JpegDecoder;
@@ -44,12 +46,13 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     let options = options.jpeg_set_out_colorspace(wanted);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let samples = decoder.decode().map_err(broken)?;
+    let whole_rows = rows::whole(bytes, options, samples.len());
 
     let profile = decoder.icc_profile();
     let to_srgb = |samples| profile.as_deref().and_then(|profile| ToSrgb::from_icc(profile, samples));
     let mut says_the_same = false;
-    let mut cut_short = false;
-    let rgba = match stored {
+    let mut cut_short = whole_rows.is_some();
+    let mut rgba = match stored {
         ColorSpace::CMYK => from_inks(samples, to_srgb(Samples::Cmyk)),
         ColorSpace::YCCK => from_inks(ycck_to_cmyk(samples), to_srgb(Samples::Cmyk)),
         _ => {
@@ -58,7 +61,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
                 (_, ColorSpace::YCbCr) => from_ycc(&samples),
                 _ => with_alpha(&samples),
             };
-            // Where a file is cut short the decoder leaves grey, in this channel too.
+            // Where blocks are missing the decoder leaves grey, in this channel too.
             for pixel in rgba.chunks_exact_mut(4).filter(|pixel| pixel[3] != 255) {
                 pixel.fill(0);
                 cut_short = true;
@@ -74,6 +77,9 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
             rgba
         }
     };
+    if let Some(rows) = whole_rows {
+        rgba.chunks_exact_mut(width as usize * 4).skip(rows).for_each(|row| row.fill(0));
+    }
     let orientation =
         decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms);
     let jpeg = says_the_same.then(|| pixels_only(bytes)).flatten().map(|bytes| JpegFile {
@@ -89,30 +95,20 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
 /// The file without what says nothing about pixels: camera data (and where a photo was taken), profiles, comments.
 /// `None` where its segments cannot be followed, or it ends before it should.
 fn pixels_only(file: &[u8]) -> Option<Vec<u8>> {
-    const START: [u8; 2] = [0xff, 0xd8];
-    const END: [u8; 2] = [0xff, 0xd9];
-    const SCAN: u8 = 0xda;
-    let mut rest = file.strip_prefix(&START)?;
-    let mut kept = START.to_vec();
-    loop {
-        // Any number of fill bytes may stand before a marker.
-        let [0xff, marker, after @ ..] = rest else { return None };
-        if *marker == 0xff {
-            rest = &rest[1..];
-            continue;
-        }
-        if *marker == SCAN {
-            kept.extend_from_slice(rest);
-            return kept.ends_with(&END).then_some(kept);
-        }
-        let length = usize::from(u16::from_be_bytes([*after.first()?, *after.get(1)?]));
-        let segment = rest.get(..2 + length)?;
+    let mut kept = vec![0xff, 0xd8];
+    for Segment { marker, body, rest } in segments(file) {
         // APP0 is JFIF's own, APP14 says how colours are stored; the other APPn and COM go.
         if !matches!(marker, 0xe1..=0xed | 0xef | 0xfe) {
-            kept.extend_from_slice(segment);
+            kept.extend_from_slice(&[0xff, marker]);
+            kept.extend_from_slice(&(body.len() as u16 + 2).to_be_bytes());
+            kept.extend_from_slice(body);
         }
-        rest = &rest[2 + length..];
+        if marker == SCAN {
+            kept.extend_from_slice(rest);
+            return kept.ends_with(&[0xff, 0xd9]).then_some(kept);
+        }
     }
+    None
 }
 
 /// From the stored picture to the upright one, both as unit squares, y down.
@@ -129,27 +125,43 @@ fn turn(orientation: Orientation) -> Affine {
     })
 }
 
+/// A piece of the head of a file.
+struct Segment<'a> {
+    marker: u8,
+    /// After marker and length.
+    body: &'a [u8],
+    /// Everything after the segment.
+    rest: &'a [u8],
+}
+
+/// Start of a scan: pixels follow its segment.
+const SCAN: u8 = 0xda;
+
+/// Segments from the start of `file` to its first scan, that one included; fewer where they cannot be followed.
+fn segments(file: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+    let mut left = file.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
+    std::iter::from_fn(move || {
+        // Any number of fill bytes may stand before a marker.
+        let fill = left.iter().take_while(|byte| **byte == 0xff).count();
+        let [marker, high, low, ..] = left.get(fill..).filter(|_| fill > 0)? else { return None };
+        let end = fill + 1 + usize::from(u16::from_be_bytes([*high, *low]));
+        let (body, rest) = (left.get(fill + 3..end)?, left.get(end..)?);
+        left = if *marker == SCAN { &[] } else { rest };
+        Some(Segment { marker: *marker, body, rest })
+    })
+}
+
 /// What three channels are: YCbCr where the file has a JFIF marker, else RGB where Adobe's marker says 0 or 2, else as the
 /// decoder takes them (`read_as`).
 fn three_channels(file: &[u8], read_as: ColorSpace) -> ColorSpace {
-    const SCAN: u8 = 0xda;
     let (mut jfif, mut adobe) = (false, None);
-    let mut rest = file.get(2..).unwrap_or_default();
-    while let [0xff, marker, after @ ..] = rest {
-        if *marker == 0xff {
-            rest = &rest[1..];
-            continue;
-        }
-        let [high, low, ..] = after else { break };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let Some(segment) = after.get(2..length).filter(|_| *marker != SCAN) else { break };
+    for Segment { marker, body, .. } in segments(file) {
         match marker {
-            0xe0 if segment.starts_with(b"JFIF\0") => jfif = true,
+            0xe0 if body.starts_with(b"JFIF\0") => jfif = true,
             // Name, version, two words of flags, then the transform.
-            0xee if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied(),
+            0xee if body.starts_with(b"Adobe") => adobe = body.get(11).copied(),
             _ => {}
         }
-        rest = &after[length..];
     }
     match adobe {
         _ if jfif => ColorSpace::YCbCr,

@@ -1,9 +1,9 @@
-//! WebP, GIF, BMP and ICO through the `image` crate: first frame, on its canvas. The EXIF orientation of a WebP is not
+//! WebP, BMP and ICO through the `image` crate: first frame, on its canvas. The EXIF orientation of a WebP is not
 //! applied, as browsers do it.
 
 use std::io::Cursor;
 
-use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, ico::IcoDecoder, webp::WebPDecoder};
+use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 
@@ -15,20 +15,21 @@ pub(super) fn decode(kind: ImageKind, bytes: &[u8], limits: &AssetLimits) -> Res
     let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.to_string() };
     let reader = Cursor::new(bytes);
     match kind {
-        ImageKind::Gif => {
-            let open = || GifDecoder::new(Cursor::new(bytes)).map_err(broken);
-            read(kind, open()?, limits).or_else(|error| read_cut_short(kind, open, limits).ok_or(error))
-        }
         ImageKind::Bmp => {
             let open = || BmpDecoder::new(Cursor::new(bytes)).map_err(broken);
-            read(kind, open()?, limits).or_else(|error| read_cut_short(kind, open, limits).ok_or(error))
+            read(kind, open()?, limits)
+                .or_else(|error| read_cut_short(kind, open, limits).map(|(it, _)| it).ok_or(error))
         }
         ImageKind::Ico => read(kind, IcoDecoder::new(reader).map_err(broken)?, limits),
         _ => read(kind, WebPDecoder::new(reader).map_err(broken)?, limits),
     }
 }
 
-fn read(kind: ImageKind, mut decoder: impl ImageDecoder, limits: &AssetLimits) -> Result<Pixels, DecodeError> {
+pub(super) fn read(
+    kind: ImageKind,
+    mut decoder: impl ImageDecoder,
+    limits: &AssetLimits,
+) -> Result<Pixels, DecodeError> {
     let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.to_string() };
     let (width, height) = decoder.dimensions();
     check_size(kind, width, height, limits)?;
@@ -47,13 +48,14 @@ fn read(kind: ImageKind, mut decoder: impl ImageDecoder, limits: &AssetLimits) -
     Ok(Pixels { width, height, rgba, orientation: Orientation::NoTransforms, jpeg: None, cut_short: false })
 }
 
-/// What a file that ends too early has of its picture. Decoded twice over different bytes: pixels that come out differently
-/// were never written, and are transparent. `None` when the size is not allowed, or nothing was written.
-fn read_cut_short<D: ImageDecoder>(
+/// What a file that ends too early has of its picture, and of which rows. Decoded twice over different bytes: where the
+/// outcomes differ nothing was written, and a row that is not whole is transparent. `None` when the size is not allowed, or
+/// no row is whole.
+pub(super) fn read_cut_short<D: ImageDecoder>(
     kind: ImageKind,
     open: impl Fn() -> Result<D, DecodeError>,
     limits: &AssetLimits,
-) -> Option<Pixels> {
+) -> Option<(Pixels, Vec<bool>)> {
     let read = |fill: u8| {
         let decoder = open().ok()?;
         let (width, height) = decoder.dimensions();
@@ -69,16 +71,19 @@ fn read_cut_short<D: ImageDecoder>(
         Some((width, height, channels, samples))
     };
     let ((width, height, channels, first), (.., second)) = (read(0)?, read(u8::MAX)?);
+    let row_samples = width as usize * channels;
     let mut rgba = vec![0; width as usize * height as usize * 4];
-    let mut written = 0;
-    let samples = first.chunks_exact(channels).zip(second.chunks_exact(channels));
-    for (pixel, (first, second)) in rgba.chunks_exact_mut(4).zip(samples) {
+    let mut are_whole = Vec::with_capacity(height as usize);
+    let samples = first.chunks_exact(row_samples).zip(second.chunks_exact(row_samples));
+    for (row, (first, second)) in rgba.chunks_exact_mut(width as usize * 4).zip(samples) {
+        are_whole.push(first == second);
         if first == second {
-            pixel[3] = u8::MAX;
-            pixel[..channels].copy_from_slice(first);
-            written += 1;
+            for (pixel, samples) in row.chunks_exact_mut(4).zip(first.chunks_exact(channels)) {
+                pixel[3] = u8::MAX;
+                pixel[..channels].copy_from_slice(samples);
+            }
         }
     }
-    let orientation = Orientation::NoTransforms;
-    (written > 0).then_some(Pixels { width, height, rgba, orientation, jpeg: None, cut_short: true })
+    let pixels = Pixels { width, height, rgba, orientation: Orientation::NoTransforms, jpeg: None, cut_short: true };
+    are_whole.contains(&true).then_some((pixels, are_whole))
 }

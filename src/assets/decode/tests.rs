@@ -237,11 +237,23 @@ fn exif_orientation_turns_the_picture_upright() {
 #[test]
 fn jpeg_cut_short_shows_the_rows_it_has() {
     let data: Vec<u8> = (0..64 * 64 * 3_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let file = jpeg_file(64, 64, jpeg_encoder::ColorType::Rgb, &data);
-    let half = picture(&file[..file.len() / 2]);
-    assert_eq!(pixel(&half, 5, 2), pixel(&picture(&file), 5, 2));
-    assert_eq!(pixel(&half, 5, 63), [0; 4]);
-    assert!(half.cut_short && !half.opaque && !picture(&file).cut_short);
+    let file = |sampling| {
+        jpeg_with(64, 64, jpeg_encoder::ColorType::Rgb, &data, |encoder| encoder.set_sampling_factor(sampling))
+    };
+    // Whole rows of blocks: of 8 px, or of 16 without the two that are made with the colours of the next ones.
+    let factors = [jpeg_encoder::SamplingFactor::F_1_1, jpeg_encoder::SamplingFactor::F_2_2];
+    for (sampling, heights) in factors.into_iter().zip([[24, 32], [14, 30]]) {
+        let file = file(sampling);
+        let half = picture(&file[..file.len() / 2]);
+        let shown = (0..64).take_while(|y| pixel(&half, 5, *y)[3] == 255).count();
+        assert!(heights.contains(&shown), "{sampling:?}: {shown} rows");
+        assert_eq!(pixel(&half, 5, 2), pixel(&picture(&file), 5, 2));
+        assert_eq!(pixel(&half, 5, 63), [0; 4]);
+        assert!(half.cut_short && !half.opaque && !picture(&file).cut_short);
+        // Without its end marker alone a file lacks its last row of blocks.
+        let endless = picture(&file[..file.len() - 2]);
+        assert!(endless.cut_short && pixel(&endless, 5, 60)[3] == 0 && pixel(&endless, 5, 45)[3] == 255);
+    }
 }
 
 #[test]
@@ -292,6 +304,40 @@ fn gif_shows_its_first_frame_on_its_canvas() {
     assert_eq!((picture.width, picture.height), (3, 2));
     assert_eq!(pixel(&picture, 1, 1), [255, 0, 0, 255]);
     assert_eq!(pixel(&picture, 0, 0), [0; 4]);
+}
+
+/// An interlaced GIF of 64 × 64 px of noise; `screen` is the side of the canvas that it claims.
+fn interlaced_gif(screen: u16) -> Vec<u8> {
+    let mut file = Vec::new();
+    let palette = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
+    let mut encoder = ::gif::Encoder::new(&mut file, screen, screen, &palette).expect("a header");
+    let pixels: Vec<u8> = (0..64 * 64_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 30) as u8).collect();
+    let frame = ::gif::Frame { interlaced: true, ..::gif::Frame::from_indexed_pixels(64, 64, pixels, None) };
+    encoder.write_frame(&frame).expect("a frame");
+    drop(encoder);
+    file
+}
+
+#[test]
+fn gif_has_a_canvas_as_large_as_its_first_frame() {
+    for (screen, expected) in [(0, 64), (63, 64), (80, 80)] {
+        let picture = picture(&interlaced_gif(screen));
+        assert_eq!((picture.width, picture.height), (expected, expected));
+        assert_eq!(pixel(&picture, 63, 63)[3], 255);
+    }
+}
+
+#[test]
+fn gif_cut_short_repeats_the_rows_of_its_passes() {
+    let file = interlaced_gif(64);
+    let (whole, cut) = (picture(&file), picture(&file[..file.len() / 3]));
+    assert!(cut.cut_short && !whole.cut_short);
+    let row = |picture: &Picture, y: u32| (0..64).map(|x| pixel(picture, x, y)).collect::<Vec<_>>();
+    // Of a third of the file the first pass is there, and a part of the second.
+    let source = |y: u32| [y, y & !3, y & !7].into_iter().find(|from| row(&cut, y) == row(&whole, *from));
+    let sources: Vec<_> = (0..64).map(source).collect();
+    assert!(sources.iter().all(Option::is_some), "{sources:?}");
+    assert_eq!([0, 1, 4, 7, 60, 63].map(|y| sources[y]), [0, 0, 4, 4, 56, 56].map(Some));
 }
 
 #[test]
