@@ -4,6 +4,7 @@
 //! Not in: which formats exist, what an option does to a page; names of vendors' options without effect.
 //! Imports: `json`, `report`, `units`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -298,8 +299,8 @@ impl RenderOptions {
         let pdf_standard = pdf_standard(json);
         let (color, black_text) = color(json, pdf_standard);
         Self {
-            format: json.string("format").map(str::to_owned),
-            mime_type: json.string("mimeType").map(str::to_owned),
+            format: json.string("format").map(Cow::into_owned),
+            mime_type: json.string("mimeType").map(Cow::into_owned),
             pixel_ratio: pixel_ratio(json).unwrap_or(defaults.pixel_ratio),
             ignore_background: json.flag_or("ignoreBackground", false),
             include_bleed: json.flag_or("includeBleed", false),
@@ -316,7 +317,7 @@ impl RenderOptions {
             font_load_timeout: timeout(json, "fontLoadTimeout").unwrap_or(defaults.font_load_timeout),
             quality: checked(json, "quality", "a number from 0 to 1", |it| (0.0..=1.0).contains(&it)),
             compression: json.one_of("compression", Compression::NAMES).unwrap_or_default(),
-            page_id: json.string("pageId").map(str::to_owned),
+            page_id: json.string("pageId").map(Cow::into_owned),
             page_ids: json.strings("pageIds"),
             dpi: dpi(json),
             min_image_dpi: checked(json, "minImageDpi", "a number of at least 0", |it| it >= 0.0),
@@ -325,8 +326,8 @@ impl RenderOptions {
             color,
             black_text,
             pdf_standard,
-            pdf_archive: json.string("pdfa").map(str::to_owned),
-            title: json.string("title").map(str::to_owned),
+            pdf_archive: json.string("pdfa").map(Cow::into_owned),
+            title: json.string("title").map(Cow::into_owned),
             creation_date: creation_date(json),
             reproducible: json.flag_or("reproducible", false),
             fps: checked(json, "fps", "a number greater than 0", |it| it > 0.0),
@@ -412,7 +413,7 @@ fn creation_date(json: &mut Reader<'_>) -> Option<Timestamp> {
     let date = text.parse().ok().filter(|date| *date >= Timestamp::UNIX_EPOCH);
     if date.is_none() {
         const ACCEPTED: &str = "a date from 1970 on with time and zone, as 2026-11-23T10:00:00Z";
-        json.problem(KEY, format!("found {:?}; accepted: {ACCEPTED}", shown(text)));
+        json.problem(KEY, format!("found {:?}; accepted: {ACCEPTED}", shown(&text)));
     }
     date
 }

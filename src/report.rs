@@ -31,6 +31,12 @@ impl JsonPath {
         Self(format!("{}[{index}]", self.0).into())
     }
 
+    /// This place and those around it, innermost first, without the root.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.as_str()), |place| place.rfind(['.', '[']).map(|end| &place[..end]))
+            .filter(|place| !place.is_empty())
+    }
+
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -186,6 +192,13 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn path_has_ancestors() {
+        let path = JsonPath::root().key("pages").index(0).key("x");
+        assert_eq!(path.ancestors().collect::<Vec<_>>(), ["pages[0].x", "pages[0]", "pages"]);
+        assert_eq!(JsonPath::root().ancestors().count(), 0);
+    }
 
     #[test]
     fn shown_text_is_cut_between_characters() {

@@ -34,19 +34,15 @@ pub fn family_key(name: &str) -> String {
 pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
     let mut faces = Vec::new();
     design.objects("fonts", |_, mut font| {
-        let Some(name) = font.name("fontFamily") else {
-            if font.get("fontFamily").is_none() {
-                font.problem("fontFamily", "missing; accepted: the name of the family");
-            }
-            return;
-        };
-        let family: Arc<str> = trim_quotes(name).into();
+        let name = font.name("fontFamily").unwrap_or_default();
+        let family: Arc<str> = trim_quotes(&name).into();
         if family.is_empty() {
-            return font.problem("fontFamily", "empty; accepted: the name of the family");
+            let found = font.get("fontFamily").unwrap_or(&Value::Null);
+            return font.replace("fontFamily", found, "the name of the family", "the entry is left out");
         }
         let before = faces.len();
         font.objects("styles", |_, mut style| {
-            let sources = style.string("src").map(sources).unwrap_or_default();
+            let sources = style.string("src").map(|src| sources(&src)).unwrap_or_default();
             let face = FontFace {
                 at: style.at().clone(),
                 family: family.clone(),
@@ -56,7 +52,7 @@ pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
             };
             faces.extend(Some(face).filter(|face| !face.sources.is_empty()));
         });
-        let sources = font.string("url").map(sources).unwrap_or_default();
+        let sources = font.string("url").map(|url| sources(&url)).unwrap_or_default();
         if !sources.is_empty() && faces.len() == before {
             faces.push(FontFace { at: font.at().clone(), family, sources, style: None, weight: None });
         }
@@ -155,10 +151,11 @@ mod tests {
     use crate::json::Problems;
 
     fn faces(fonts: Value) -> (Vec<FontFace>, Vec<String>) {
-        let mut problems = Problems::new();
+        let mut problems = Problems::forgiving();
         let design = json!({"fonts": fonts});
         let faces = Reader::new(&design, JsonPath::root(), &mut problems).map(|mut it| read(&mut it));
-        (faces.expect("an object"), problems.into_vec().iter().map(ToString::to_string).collect())
+        let (refused, replaced) = problems.into_refused_and_replaced();
+        (faces.expect("an object"), refused.iter().chain(&replaced).map(ToString::to_string).collect())
     }
 
     #[test]
@@ -205,20 +202,19 @@ mod tests {
             {"url": "a"},
             {"fontFamily": 5, "url": "a"},
             {"fontFamily": " '' ", "url": "a"},
-            {"fontFamily": "A", "styles": [{"src": "a", "fontWeight": "heavy", "fontStyle": "tilted"}, "b"], "url": 7},
+            {"fontFamily": "A", "styles": [{"src": "a", "fontWeight": "heavy", "fontStyle": "tilted"}, "b"], "url": {}},
         ]));
-        assert_eq!(faces.len(), 1);
+        assert_eq!(faces.iter().map(|face| &*face.family).collect::<Vec<_>>(), ["5", "A"]);
         assert_eq!(
             problems,
             [
-                "fonts[0].fontFamily: missing; accepted: the name of the family",
-                "fonts[1].fontFamily: found the number 5; accepted: a string",
-                "fonts[2].fontFamily: empty; accepted: the name of the family",
-                "fonts[3].styles[0].fontStyle: found \"tilted\"; accepted: normal, italic, oblique",
-                "fonts[3].styles[0].fontWeight: found \"heavy\"; accepted: normal, bold, 1 to 1000, \
-                 or a range like \"200 900\"",
                 "fonts[3].styles[1]: found \"b\"; accepted: an object",
-                "fonts[3].url: found the number 7; accepted: a string",
+                "fonts[0].fontFamily: found null; accepted: the name of the family; the entry is left out",
+                "fonts[2].fontFamily: found \" '' \"; accepted: the name of the family; the entry is left out",
+                "fonts[3].styles[0].fontStyle: found \"tilted\"; accepted: normal, italic, oblique; the default is used",
+                "fonts[3].styles[0].fontWeight: found \"heavy\"; accepted: normal, bold, 1 to 1000, \
+                 or a range like \"200 900\"; the default is used",
+                "fonts[3].url: found an object; accepted: a string; the default is used",
             ]
         );
     }

@@ -72,8 +72,11 @@ impl Reading {
 
 /// Ids of pages, elements and cells as written.
 fn collect_ids(value: &Value, ids: &mut HashSet<Arc<str>>) {
-    if let Some(id) = value.get("id").and_then(Value::as_str) {
-        ids.insert(id.into());
+    // As `Reader::name` reads them.
+    match value.get("id") {
+        Some(Value::String(id)) => drop(ids.insert(id.as_str().into())),
+        Some(id @ (Value::Number(_) | Value::Bool(_))) => drop(ids.insert(id.to_string().into())),
+        _ => {}
     }
     for key in ["pages", "children", "cells"] {
         for entry in value.get(key).and_then(Value::as_array).into_iter().flatten() {
@@ -147,7 +150,7 @@ impl Input<'_> {
         if text.trim().is_empty() {
             return Color::TRANSPARENT.into();
         }
-        parse(text).unwrap_or_else(|| {
+        parse(&text).unwrap_or_else(|| {
             let found = self.json.get(key).map(describe).unwrap_or_default();
             self.warn(key, format!("{found} is no {kind}; drawn black, as the editor does"));
             Color::BLACK.into()
@@ -156,7 +159,7 @@ impl Input<'_> {
 
     /// An address: URL or data URI. `None` when absent or empty.
     pub(crate) fn address(&mut self, key: &str) -> Option<Arc<str>> {
-        self.json.string(key).map(str::trim).filter(|text| !text.is_empty()).map(Into::into)
+        self.json.string(key).map(|text| text.trim().into()).filter(|text: &Arc<str>| !text.is_empty())
     }
 
     /// A text to draw, `""` when absent; a problem when longer than allowed.
@@ -169,6 +172,9 @@ impl Input<'_> {
             let message = format!("this text has {chars} characters; the limit is {limit} (TENTER_MAX_TEXT_CHARS)");
             self.json.problem(key, message);
             return Arc::default();
+        }
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.warn(key, "has U+FFFD in it: a character was lost before, such as half of a surrogate pair");
         }
         text.into()
     }

@@ -19,6 +19,7 @@ pub mod props;
 pub mod resolve;
 pub mod variables;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use self::fonts::FontFace;
 use self::input::Reading;
 use self::migrate::SchemaVersion;
 use crate::config::DesignLimits;
-use crate::json::{self, Problems, Reader, describe};
+use crate::json::{self, Problems, Reader};
 use crate::report::{JsonPath, Problem, Warning, WarningCode};
 
 /// A whole design (design-format.md §2), as of schema version 4. Whatever is only for editors, animations or sound is
@@ -111,12 +112,27 @@ impl Design {
     /// # Errors
     /// As [`Design::parse`].
     pub fn from_value(value: &Value, at: JsonPath, limits: &DesignLimits) -> Result<Self, DesignError> {
-        let mut problems = Problems::new();
-        let design = Reader::new(value, at, &mut problems).map(|json| Self::read(json, Reading::new(value, limits)));
+        let mut found = Problems::forgiving();
+        let design = Reader::new(value, at, &mut found).map(|json| Self::read(json, Reading::new(value, limits)));
+        let (problems, replaced) = found.into_refused_and_replaced();
         match design {
-            Some(design) if problems.is_empty() => Ok(design),
-            _ => Err(DesignError { problems: problems.into_vec() }),
+            Some(design) if problems.is_empty() => Ok(design.warn_of(replaced)),
+            _ => Err(DesignError { problems }),
         }
+    }
+
+    /// Adds warnings of values that were `replaced`. Each is of the innermost element around its place.
+    fn warn_of(mut self, replaced: Vec<Problem>) -> Self {
+        if replaced.is_empty() {
+            return self;
+        }
+        let mut elements = HashMap::new();
+        self.pages.iter().for_each(|page| collect_origins(&page.children, &mut elements));
+        self.warnings.extend(replaced.into_iter().map(|Problem { path, message }| {
+            let around = path.ancestors().find_map(|place| elements.get(place)).cloned();
+            Warning { code: WarningCode::Ignored, element: around.unwrap_or_default(), path, message }
+        }));
+        self
     }
 
     fn read(mut json: Reader<'_>, mut reading: Reading) -> Self {
@@ -143,6 +159,17 @@ impl Design {
             fonts: fonts::read(&mut json),
             pages,
             warnings: reading.warnings.into_vec(),
+        }
+    }
+}
+
+/// Ids of `elements`, by their places.
+fn collect_origins<'a>(elements: &'a [Element], ids: &mut HashMap<&'a str, Arc<str>>) {
+    for element in elements {
+        let origin = &element.common().origin;
+        ids.insert(origin.path.as_str(), origin.element.clone());
+        if let Element::Group(group) = element {
+            collect_origins(&group.children, ids);
         }
     }
 }
@@ -200,7 +227,7 @@ fn side(json: &mut Reader<'_>, key: &str, may_be_auto: bool) -> Option<f64> {
     if may_be_auto && json.get(key).and_then(Value::as_str) == Some("auto") {
         return None;
     }
-    let side = json.number(key)?;
+    let side = json.exact_number(key)?;
     if side > 0.0 {
         return Some(side);
     }
@@ -210,11 +237,16 @@ fn side(json: &mut Reader<'_>, key: &str, may_be_auto: bool) -> Option<f64> {
 
 fn read_background(json: &mut Reader<'_>) -> Background {
     const KEY: &str = "background";
-    let background = json.string(KEY).map_or(Some(Background::Fill(peniko::Color::WHITE.into())), background::parse);
-    background.unwrap_or_else(|| {
-        let found = json.get(KEY).map(describe).unwrap_or_default();
-        json.problem(KEY, format!("found the gradient {found}; accepted: {}", background::ACCEPTED));
-        Background::Fill(peniko::Color::TRANSPARENT.into())
+    let transparent = Background::Fill(peniko::Color::TRANSPARENT.into());
+    if json.is_null(KEY) {
+        return transparent;
+    }
+    let Some(text) = json.string(KEY) else { return Background::Fill(peniko::Color::WHITE.into()) };
+    background::parse(&text).unwrap_or_else(|| {
+        if let Some(found) = json.get(KEY) {
+            json.replace(KEY, found, background::ACCEPTED, "drawn transparent, as the editor does");
+        }
+        transparent
     })
 }
 

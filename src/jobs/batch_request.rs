@@ -1,5 +1,7 @@
 //! What a caller sends to become a batch: one call, in JSON or as rows with the rest in the query, and then its rows.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -205,7 +207,7 @@ fn problem<T>(json: &mut Reader<'_>, key: &str, message: &str) -> Option<T> {
 
 /// An empty text is none.
 fn url(json: &mut Reader<'_>, key: &str) -> Option<String> {
-    json.string(key).filter(|it| !it.is_empty()).map(str::to_owned)
+    json.string(key).filter(|it| !it.is_empty()).map(Cow::into_owned)
 }
 
 fn design_source(json: &mut Reader<'_>, design: Option<Value>) -> Option<Source<Value>> {
@@ -240,7 +242,7 @@ fn file_name(json: &mut Reader<'_>) -> Option<NamePattern> {
     if text.contains(['/', '\\']) {
         return problem(json, FILE_NAME, "has a slash; accepted: a name without folders, such as {name}-{row}");
     }
-    match NamePattern::parse(text) {
+    match NamePattern::parse(&text) {
         Ok(pattern) if pattern.has_page() => {
             problem(json, FILE_NAME, "has {page}, and each row is one file; accepted: {row} and variables")
         }

@@ -1,5 +1,7 @@
 //! The body of a job: a design and, beside it, flat options (http-api.md §3.1, §4).
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::error::Error;
@@ -32,7 +34,7 @@ impl JobRequest {
         if let Some(mut body) =
             value.is_object().then(|| Reader::new(&value, JsonPath::root(), &mut problems)).flatten()
         {
-            webhook = body.string(WEBHOOK).filter(|it| !it.is_empty()).map(str::to_owned);
+            webhook = body.string(WEBHOOK).filter(|it| !it.is_empty()).map(Cow::into_owned);
             if !body.get(DESIGN).is_some_and(Value::is_object) {
                 body.problem(DESIGN, "missing or no object; accepted: the design as exported by the editor");
             }

@@ -1,13 +1,20 @@
 //! Typed reading of one JSON object (design-format.md §1): null counts as absent, unknown keys are ignored, a numeric
-//! string is its number, every other wrong type is a problem and reads as absent.
+//! string is its number, every other wrong type is a problem and reads as absent. Where values are forgiven
+//! ([`Problems::forgiving`]) numbers and flags are also texts, anything is a flag as JavaScript sees it, and what is left
+//! is replaced by its default.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json::{Map, Number, Value};
 
 use super::Problems;
 use crate::report::JsonPath;
 
 /// Longest id, family or other name, in characters: ten times the longest ones met.
 const NAME_CHARS: usize = 1000;
+
+/// What happens to a value that is forgiven.
+const DEFAULT: &str = "the default is used";
 
 /// One object of the input, where it stands, and where problems go.
 #[derive(Debug)]
@@ -39,6 +46,11 @@ impl<'a> Reader<'a> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
+    /// True when `key` is there and null.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(Value::is_null)
+    }
+
     /// Members that are not null, in the order written.
     pub fn members(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
         self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.as_str(), value))
@@ -54,9 +66,14 @@ impl<'a> Reader<'a> {
         self.problems.push(self.at.key(key), message);
     }
 
-    /// Reports that `value`, found at `key`, is not what is `accepted`.
+    /// Reports that `value`, found at `key`, is not what is `accepted`, so that the default counts.
     pub fn refuse(&mut self, key: &str, value: &Value, accepted: &str) {
-        self.problem(key, wrong(value, accepted));
+        self.replace(key, value, accepted, DEFAULT);
+    }
+
+    /// [`Self::refuse`], where `replacement` says what counts instead.
+    pub fn replace(&mut self, key: &str, value: &Value, accepted: &str, replacement: &str) {
+        self.problems.push_value(self.at.key(key), wrong(value, accepted), replacement);
     }
 
     /// A finite number, or a string that spells one.
@@ -65,6 +82,16 @@ impl<'a> Reader<'a> {
         let number = as_number(value);
         if number.is_none() {
             self.refuse(key, value, "a number");
+        }
+        number
+    }
+
+    /// [`Self::number`] that nothing can stand in for: a wrong value is a problem even where values are forgiven.
+    pub fn exact_number(&mut self, key: &str) -> Option<f64> {
+        let value = self.get(key)?;
+        let number = as_number(value);
+        if number.is_none() {
+            self.problem(key, wrong(value, "a number"));
         }
         number
     }
@@ -81,12 +108,20 @@ impl<'a> Reader<'a> {
 
     /// `true` or `false`.
     pub fn flag(&mut self, key: &str) -> Option<bool> {
+        const ACCEPTED: &str = "true or false";
         let value = self.get(key)?;
-        let flag = value.as_bool();
-        if flag.is_none() {
-            self.refuse(key, value, "true or false");
+        if let Value::Bool(flag) = value {
+            return Some(*flag);
         }
-        flag
+        if !self.problems.is_forgiving() {
+            self.refuse(key, value, ACCEPTED);
+            return None;
+        }
+        let flag = is_true_in_javascript(value);
+        let replacement =
+            if flag { "taken for true, as the editor does" } else { "taken for false, as the editor does" };
+        self.replace(key, value, ACCEPTED, replacement);
+        Some(flag)
     }
 
     /// [`Self::flag`], or `default`.
@@ -94,18 +129,21 @@ impl<'a> Reader<'a> {
         self.flag(key).unwrap_or(default)
     }
 
-    /// A string, as written.
-    pub fn string(&mut self, key: &str) -> Option<&'a str> {
-        let value = self.get(key)?;
-        let string = value.as_str();
-        if string.is_none() {
-            self.refuse(key, value, "a string");
+    /// A string, as written. Where values are forgiven, a number or flag is the text that JavaScript makes of it.
+    pub fn string(&mut self, key: &str) -> Option<Cow<'a, str>> {
+        match self.get(key)? {
+            Value::String(string) => Some(string.into()),
+            Value::Bool(flag) if self.problems.is_forgiving() => Some(flag.to_string().into()),
+            Value::Number(number) if self.problems.is_forgiving() => Some(in_javascript(number).into()),
+            value => {
+                self.refuse(key, value, "a string");
+                None
+            }
         }
-        string
     }
 
     /// A string that names something, as written; messages and warnings repeat it, so a long one is a problem.
-    pub fn name(&mut self, key: &str) -> Option<&'a str> {
+    pub fn name(&mut self, key: &str) -> Option<Cow<'a, str>> {
         let name = self.string(key)?;
         if name.chars().nth(NAME_CHARS).is_some() {
             let chars = name.chars().count();
@@ -117,6 +155,11 @@ impl<'a> Reader<'a> {
 
     /// One of the names in `accepted`, in any case. An empty string counts as absent.
     pub fn one_of<T: Copy>(&mut self, key: &str, accepted: &[(&str, T)]) -> Option<T> {
+        self.one_of_or(key, accepted, DEFAULT)
+    }
+
+    /// [`Self::one_of`], where `replacement` says what counts instead of any other value.
+    pub fn one_of_or<T: Copy>(&mut self, key: &str, accepted: &[(&str, T)], replacement: &str) -> Option<T> {
         let value = self.get(key)?;
         let name = value.as_str();
         if name == Some("") {
@@ -125,27 +168,31 @@ impl<'a> Reader<'a> {
         let found = name.and_then(|name| accepted.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)));
         if found.is_none() {
             let names: Vec<_> = accepted.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
-            self.refuse(key, value, &names.join(", "));
+            self.replace(key, value, &names.join(", "), replacement);
         }
         found.map(|(_, meaning)| *meaning)
     }
 
     /// The object at `key`. An empty array counts as an empty object, as PHP writes it.
     pub fn object(&mut self, key: &str) -> Option<Reader<'_>> {
-        let value = self.get(key)?;
-        if value.as_array().is_some_and(Vec::is_empty) {
-            return None;
+        match self.get(key)? {
+            Value::Object(object) => Some(Reader { object, at: self.at.key(key), problems: self.problems }),
+            Value::Array(entries) if entries.is_empty() => None,
+            value => {
+                self.refuse(key, value, "an object");
+                None
+            }
         }
-        Reader::new(value, self.at.key(key), self.problems)
     }
 
-    /// Entries of the array at `key` that are not null, each with its index as written. Empty when absent.
+    /// Entries of the array at `key` that are not null, each with its index as written. Empty when absent; anything but an
+    /// array is a problem even where values are forgiven.
     pub fn array(&mut self, key: &str) -> impl Iterator<Item = (usize, &'a Value)> + use<'a> {
         let entries: &'a [Value] = match self.get(key) {
             None => &[],
             Some(Value::Array(entries)) => entries,
             Some(other) => {
-                self.refuse(key, other, "an array");
+                self.problem(key, wrong(other, "an array"));
                 &[]
             }
         };
@@ -176,12 +223,19 @@ impl<'a> Reader<'a> {
     }
 
     fn entries<T>(&mut self, key: &str, accepted: &str, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-        self.get(key)?;
+        let value = self.get(key)?;
+        if !value.is_array() {
+            self.refuse(key, value, "an array");
+            return None;
+        }
         let mut entries = Vec::new();
         for (index, value) in self.array(key) {
             match read(value) {
                 Some(entry) => entries.push(entry),
-                None => self.problems.push(self.at.key(key).index(index), wrong(value, accepted)),
+                None => {
+                    let at = self.at.key(key).index(index);
+                    self.problems.push_value(at, wrong(value, accepted), "left out");
+                }
             }
         }
         Some(entries)
@@ -196,6 +250,26 @@ fn as_number(value: &Value) -> Option<f64> {
         _ => None,
     };
     number.filter(|it| it.is_finite())
+}
+
+/// What JavaScript takes `value` for where it asks for a flag.
+fn is_true_in_javascript(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// `number` as text, without the `.0` of a whole number.
+fn in_javascript(number: &Number) -> String {
+    match number.as_f64() {
+        // Whole numbers of that size are exact.
+        Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < 1e15 => format!("{whole:.0}"),
+        _ => number.to_string(),
+    }
 }
 
 fn wrong(found: &Value, accepted: &str) -> String {
@@ -230,6 +304,43 @@ mod tests {
         let mut reader = Reader::new(value, "pages[0]".into(), &mut problems).expect("an object");
         let result = read(&mut reader);
         (result, problems.into_vec().iter().map(ToString::to_string).collect())
+    }
+
+    /// As [`reading`], where values are forgiven: the second list is of values that were replaced.
+    fn forgiving<T>(value: &Value, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<String>) {
+        let mut problems = Problems::forgiving();
+        let result = read(&mut Reader::new(value, JsonPath::root(), &mut problems).expect("an object"));
+        let (refused, replaced) = problems.into_refused_and_replaced();
+        assert_eq!(refused, []);
+        (result, replaced.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn values_are_forgiven() {
+        let value = json!({"a": "150%", "b": "false", "c": 0, "d": 5, "e": 2.0, "f": true, "g": "fish", "h": 7, "i": [4, "x"],
+            "j": {}});
+        let (found, replaced) = forgiving(&value, |r| {
+            let accepted = [("arrow", 1), ("bar", 2)];
+            let flags = [r.flag("b"), r.flag("c"), r.flag("f")];
+            let texts = ["d", "e", "f", "j"].map(|key| r.string(key).map(Cow::into_owned));
+            (r.number("a"), flags, texts, r.one_of("g", &accepted), r.object("h").is_some(), r.numbers("i"))
+        });
+        let texts = ["5", "2", "true"].map(|text| Some(text.to_owned()));
+        let texts: Vec<_> = texts.into_iter().chain([None]).collect();
+        assert_eq!((found.0, found.1), (None, [Some(true), Some(false), Some(true)]));
+        assert_eq!((found.2.to_vec(), found.3, found.4, found.5), (texts, None, false, Some(vec![4.0])));
+        assert_eq!(
+            replaced,
+            [
+                "b: found \"false\"; accepted: true or false; taken for true, as the editor does",
+                "c: found the number 0; accepted: true or false; taken for false, as the editor does",
+                "j: found an object; accepted: a string; the default is used",
+                "a: found \"150%\"; accepted: a number; the default is used",
+                "g: found \"fish\"; accepted: arrow, bar; the default is used",
+                "h: found the number 7; accepted: an object; the default is used",
+                "i[1]: found \"x\"; accepted: a number; left out",
+            ]
+        );
     }
 
     #[test]
@@ -280,7 +391,7 @@ mod tests {
     #[test]
     fn name_is_no_longer_than_messages_bear() {
         let value = json!({"a": "é".repeat(1000), "b": "é".repeat(1001), "c": 5});
-        let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.name(key).map(str::len)));
+        let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.name(key).map(|name| name.len())));
         assert_eq!(found, [Some(2000), None, None, None]);
         assert_eq!(
             problems,

@@ -1,5 +1,6 @@
 //! One row, whatever it was written in.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -54,7 +55,7 @@ impl Row {
             );
             json.problem(&shown(stranger), message);
         }
-        let name = json.name(NAME).map(str::to_owned);
+        let name = json.name(NAME).map(Cow::into_owned);
         let options = json.object(OPTIONS).map(|mut options| {
             if options.get(VARIABLES).is_some() {
                 options.problem(VARIABLES, format!("stands inside {OPTIONS}; accepted: {VARIABLES} beside {OPTIONS}"));

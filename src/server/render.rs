@@ -1,5 +1,7 @@
 //! POST /api/render, the classic call (http-api.md §2).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -86,7 +88,7 @@ impl ClassicCall {
         let mut options = value.get_mut(OPTIONS).map(Value::take).unwrap_or_default();
         let mut body = Reader::new(value, JsonPath::root(), problems)?;
         let output = body.one_of("outputFormat", OUTPUT_FORMATS).unwrap_or_default();
-        let format = body.string("format").map(str::to_owned);
+        let format = body.string("format").map(Cow::into_owned);
         for name in ALSO_OUTSIDE {
             let Some(outside) = body.get(name).cloned() else { continue };
             if options.is_null() {

@@ -117,12 +117,12 @@ async fn design_that_no_row_mends_is_refused_with_all_its_problems() {
         let body = json!({"design": design, "rows": rows(1)});
         service.post("/api/batches", &body.to_string()).await
     };
-    let broken = json!({"width": "wide", "pages": [{"children": [{"type": "hologram"}, {"type": "image", "src": 5}]}]});
+    let broken = json!({"width": "wide", "pages": [{"children": [{"type": "hologram"}, {"type": "group", "children": 5}]}]});
     let answer = create(broken).await;
     let problems = answer.json()["problems"].clone();
     let paths: Vec<_> = problems.as_array().expect("a list").iter().map(|it| it["path"].clone()).collect();
     let children = "design.pages[0].children";
-    let expected = vec!["design.width".into(), format!("{children}[0].type"), format!("{children}[1].src")];
+    let expected = vec!["design.width".into(), format!("{children}[0].type"), format!("{children}[1].children")];
     assert_eq!((answer.status, paths), (StatusCode::BAD_REQUEST, expected.into_iter().map(Value::from).collect()));
     let answer = create(json!({"pages": {}})).await;
     assert_eq!(

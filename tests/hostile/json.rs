@@ -13,7 +13,7 @@ async fn body_that_is_not_json_is_told_where() {
     for (body, word) in [
         ("{", "line 1 column 1"),
         ("\u{0}", "this is not JSON"),
-        (r#"{"design": {"pages": [{"id": "\ud800 lone"}]}}"#, "hex escape"),
+        (r#"{"design": {"pages": [{"id": "\ud80 short"}]}}"#, "escape"),
         (r#"{"design": {"width": NaN}}"#, "this is not JSON"),
         (r#"{"design": {"width": 1e999}}"#, "out of range"),
     ] {
@@ -23,7 +23,7 @@ async fn body_that_is_not_json_is_told_where() {
 
 #[tokio::test]
 async fn wrong_types_are_told_all_at_once_with_their_places() {
-    let bad = json!({"id": 5, "type": "text", "text": 7, "x": "a", "width": {}, "fontSize": "big", "opacity": [1]});
+    let bad = json!({"type": "group", "children": "none"});
     let mut request = call(json!([bad, {"type": "hologram"}, 5]));
     request["exportOptions"] = json!({"pixelRatio": "x", "quality": [1]});
     let options = service(&[]).render(request.clone()).await;
@@ -35,11 +35,21 @@ async fn wrong_types_are_told_all_at_once_with_their_places() {
     let mut found: Vec<_> = problems.iter().map(|it| it["path"].as_str().expect("a path")).collect();
     found.sort_unstable();
     let child = |rest: &str| format!("design.pages[0].children{rest}");
-    let mut expected =
-        ["[0].id", "[0].text", "[0].x", "[0].width", "[0].fontSize", "[0].opacity", "[1].type", "[2]"].map(child);
+    let mut expected = ["[0].children", "[1].type", "[2]"].map(child);
     expected.sort_unstable();
     assert_eq!(found, expected);
     assert!(problems.iter().all(|it| it["message"].as_str().is_some_and(|it| it.contains("accepted: "))), "{body}");
+}
+
+#[tokio::test]
+async fn wrong_values_are_drawn_with_the_default_and_a_warning_each() {
+    let bad = json!({"id": 5, "type": "text", "text": "a\u{fffd}b", "x": "a", "width": {}, "fontSize": "big", "opacity": [1],
+        "visible": "false", "align": 3, "filters": 7, "textDecoration": {}});
+    let answer = service(&[]).element(bad).await;
+    assert_drawn(&answer, "wrong values");
+    assert_eq!(answer.header("x-tenter-warnings"), "9");
+    let lone = r#"{"design": {"width": 64, "height": 64, "pages": [{"id": "\ud800 lone"}]}, "outputFormat": "file"}"#;
+    assert_drawn(&service(&[]).post("/api/render", lone).await, "half of a surrogate pair");
 }
 
 #[tokio::test]
@@ -119,8 +129,8 @@ async fn names_of_megabytes_are_refused_and_not_repeated() {
 
 #[tokio::test]
 async fn problems_by_the_thousand_are_told_in_part() {
-    let bad = json!({"id": "x", "type": "figure", "x": "w".repeat(100)});
+    let bad = json!({"id": "x", "type": "hologram"});
     let answer = service(&[]).render(call(json!(vec![bad; 5000]))).await;
-    assert_refused(&answer, BAD, "design.pages[0].children[0].x", &[]);
+    assert_refused(&answer, BAD, "design.pages[0].children[0].type", &[]);
     assert_eq!(answer.json()["problems"][100]["message"], "and 4900 more");
 }

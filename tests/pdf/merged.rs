@@ -104,7 +104,7 @@ async fn merged_document_is_as_it_was_when_a_request_is_refused() {
     let mut document = Merged::new(options(true));
     add(&engine, &mut document, request("Ada", 1, options(true))).await.unwrap();
     let mut broken = request("Bob", 1, options(true));
-    broken.design["pages"][0]["children"][0]["width"] = json!("wide");
+    broken.design["pages"][0]["width"] = json!("wide");
     assert_eq!(add(&engine, &mut document, broken).await.unwrap_err().kind(), Kind::Invalid);
     let other = add(&engine, &mut document, request("Bob", 1, options(false))).await.unwrap_err();
     assert!(other.to_string().starts_with("exportOptions.vector: is of the document as a whole"), "{other}");

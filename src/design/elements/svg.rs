@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::design::color;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
+use crate::json::describe;
 
 /// A vector picture, stretched to the box. Free-hand drawings are of this kind too.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +49,10 @@ impl Svg {
 fn read_colors(input: &mut Input<'_>) -> Vec<(String, String)> {
     const KEY: &str = "colorsReplace";
     let (mut colors, mut unread) = (Vec::new(), Vec::new());
-    if let Some(mut json) = input.json.object(KEY) {
+    if let Some(json) = input.json.object(KEY) {
         for (from, to) in json.members() {
             let Value::String(to) = to else {
-                json.refuse(from, to, "a CSS colour");
+                unread.push(format!("{from:.40?}: found {}; accepted: a CSS colour; left out", describe(to)));
                 continue;
             };
             if [from, to].iter().all(|it| color::parse(it).is_some()) {

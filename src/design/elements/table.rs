@@ -135,7 +135,6 @@ impl Table {
     }
 }
 
-/// Rows and columns; 1 × 1 when they are refused. Counts the cells before anything of their number is allocated.
 /// The editor draws the texts of tables as they are written, whatever `textTransform` says (`table-cell-styles` of the
 /// reference corpus).
 fn read_style(input: &mut Input<'_>, inherited: &TextStyle) -> TextStyle {
@@ -146,14 +145,18 @@ fn read_style(input: &mut Input<'_>, inherited: &TextStyle) -> TextStyle {
     TextStyle { text_transform: TextTransform::None, ..style }
 }
 
+/// Rows and columns; 1 × 1 when they are too many. Counts the cells before anything of their number is allocated.
 fn read_grid(input: &mut Input<'_>) -> (usize, usize) {
     let mut sides = ["rows", "cols"].map(|key| {
-        let number = input.json.number_or(key, 3.0);
+        const DEFAULT: usize = 3;
+        let number = input.json.number_or(key, DEFAULT as f64);
         if number.fract() == 0.0 && number >= 1.0 {
             return number as usize; // saturates
         }
-        input.json.problem(key, format!("found the number {number}; accepted: a whole number from 1"));
-        1
+        if let Some(value) = input.json.get(key) {
+            input.json.refuse(key, value, "a whole number from 1");
+        }
+        DEFAULT
     });
     let cells = sides[0].saturating_mul(sides[1]);
     if !input.reading.count(cells, &mut input.json, "cells") {

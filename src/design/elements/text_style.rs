@@ -74,7 +74,7 @@ impl TextStyle {
             text_decoration: read_decoration(input).unwrap_or(inherited.text_decoration),
             text_transform: input.json.one_of("textTransform", TRANSFORMS).unwrap_or(inherited.text_transform),
             fill: read_fill(input).unwrap_or_else(|| input.fill("fill", inherited.fill.clone())),
-            align: input.json.one_of("align", ALIGNS).unwrap_or(inherited.align),
+            align: read_align(input).unwrap_or(inherited.align),
             vertical_align: input.json.one_of("verticalAlign", VERTICAL_ALIGNS).unwrap_or(inherited.vertical_align),
             line_height: read_line_height(input).unwrap_or(inherited.line_height),
             letter_spacing: input.json.number_or("letterSpacing", inherited.letter_spacing),
@@ -216,7 +216,8 @@ fn read_weight(input: &mut Input<'_>) -> Option<u16> {
 /// Words that are no decoration are left out, as CSS does.
 fn read_decoration(input: &mut Input<'_>) -> Option<TextDecoration> {
     let mut decoration = TextDecoration::default();
-    for word in input.json.string("textDecoration")?.split_ascii_whitespace() {
+    let words = input.json.string("textDecoration")?;
+    for word in words.split_ascii_whitespace() {
         match word.to_ascii_lowercase().as_str() {
             "underline" => decoration.underline = true,
             "line-through" => decoration.line_through = true,
@@ -233,6 +234,14 @@ fn read_decoration(input: &mut Input<'_>) -> Option<TextDecoration> {
 fn read_fill(input: &mut Input<'_>) -> Option<Fill> {
     let empty = input.json.get("fill")?.as_str()?.trim().is_empty();
     empty.then(|| Color::BLACK.into())
+}
+
+/// A word that is none is left: a canvas keeps its own default then, not the format's.
+fn read_align(input: &mut Input<'_>) -> Option<Align> {
+    const KEY: &str = "align";
+    let found = input.json.one_of_or(KEY, ALIGNS, "drawn from the left, as the editor does");
+    let is_written = input.json.get(KEY).is_some_and(|value| value != "");
+    found.or(is_written.then_some(Align::Left))
 }
 
 fn read_line_height(input: &mut Input<'_>) -> Option<LineHeight> {

@@ -67,7 +67,7 @@ impl Figure {
             placement,
             mirror,
             effects: Effects::read(input),
-            sub_type: input.json.string("subType").unwrap_or("rect").into(),
+            sub_type: input.json.string("subType").map_or_else(|| "rect".into(), Into::into),
             fill: input.fill("fill", Color::from_rgb8(0, 161, 255).into()),
             stroke: input.fill("stroke", Color::from_rgb8(98, 197, 255).into()),
             stroke_width: input.json.length_or("strokeWidth", 0.0),
