@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::config::EditorVersion;
 use crate::json::{Problems, Reader, describe};
 use crate::report::{JsonPath, shown};
 use crate::units::DeviceScale;
@@ -32,14 +33,16 @@ pub struct RenderOptions {
     pub ignore_background: bool,
     /// `includeBleed` — the picture covers page and bleed. Default false.
     pub include_bleed: bool,
+    /// `sdk` — the editor's version that the design is drawn as. Default: the setting `TENTER_SDK`.
+    pub sdk: Option<EditorVersion>,
     /// `textOverflow` — what happens to text taller than its box. Default `change-font-size`.
     pub text_overflow: TextOverflow,
     /// `textVerticalResizeEnabled` — a text keeps its stored height and is aligned in it. Default false.
     pub text_vertical_resize: bool,
     /// `missingHeight` — the box of a text without a height. Default `fit`, as the editor draws it.
     pub missing_height: MissingHeight,
-    /// `textSizing` — whose wishes count for how texts fit their boxes. Default `editor`.
-    pub text_sizing: TextSizing,
+    /// `textSizing` — whose wishes count for how texts fit their boxes. Default: as the editor's version has it.
+    pub text_sizing: Option<TextSizing>,
     /// `textSplitAllowed` — with [`TextSizing::Element`]: words wider than the box are broken, as the editor always does.
     /// Otherwise they make the text shrink, where it may. Default false.
     pub text_split_allowed: bool,
@@ -101,10 +104,11 @@ impl Default for RenderOptions {
             pixel_ratio: DeviceScale::ONE,
             ignore_background: false,
             include_bleed: false,
+            sdk: None,
             text_overflow: TextOverflow::default(),
             text_vertical_resize: false,
             missing_height: MissingHeight::default(),
-            text_sizing: TextSizing::default(),
+            text_sizing: None,
             text_split_allowed: false,
             line_breaking: LineBreaking::default(),
             css_gradients: false,
@@ -157,10 +161,9 @@ pub enum MissingHeight {
 }
 
 /// Whose wishes count for how texts fit their boxes (rendering.md §9.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextSizing {
     /// `editor` — the option [`TextOverflow`] alone, as in the editor's SDK 4.4.
-    #[default]
     Editor,
     /// `element` — as the editor's newer documentation has it: `textOverflow`, `maxLines`, `minFontSize` and `maxFontSize`
     /// of a text element count, and words are broken only where `textSplitAllowed` says so.
@@ -304,10 +307,11 @@ impl RenderOptions {
             pixel_ratio: pixel_ratio(json).unwrap_or(defaults.pixel_ratio),
             ignore_background: json.flag_or("ignoreBackground", false),
             include_bleed: json.flag_or("includeBleed", false),
+            sdk: json.one_of("sdk", &EditorVersion::ALL.map(|it| (it.as_str(), it))),
             text_overflow: json.one_of("textOverflow", TEXT_OVERFLOW).unwrap_or_default(),
             text_vertical_resize: json.flag_or("textVerticalResizeEnabled", false),
             missing_height: json.one_of("missingHeight", MISSING_HEIGHT).unwrap_or_default(),
-            text_sizing: json.one_of("textSizing", TEXT_SIZING).unwrap_or_default(),
+            text_sizing: json.one_of("textSizing", TEXT_SIZING),
             text_split_allowed: json.flag_or("textSplitAllowed", false),
             line_breaking: json.one_of("lineBreaking", LINE_BREAKING).unwrap_or_default(),
             css_gradients: json.flag_or("cssGradients", false),
@@ -450,7 +454,7 @@ mod tests {
         let defaults = RenderOptions::default();
         assert_eq!(defaults.text_overflow, TextOverflow::ChangeFontSize);
         assert_eq!(defaults.missing_height, MissingHeight::Fit);
-        assert_eq!((defaults.text_sizing, defaults.line_breaking), (TextSizing::Editor, LineBreaking::Editor));
+        assert_eq!((defaults.text_sizing, defaults.line_breaking), (None, LineBreaking::Editor));
         assert_eq!((defaults.asset_load_timeout.as_millis(), defaults.font_load_timeout.as_millis()), (30_000, 6000));
     }
 
@@ -459,7 +463,7 @@ mod tests {
         let (options, problems) = read(&json!({
             "format": "png", "mimeType": "image/jpeg", "pixelRatio": "0.5", "ignoreBackground": true, "includeBleed": true,
             "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
-            "textSizing": "element", "textSplitAllowed": true, "lineBreaking": "unicode",
+            "sdk": "4.4", "textSizing": "element", "textSplitAllowed": true, "lineBreaking": "unicode",
             "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
             "quality": 0.8, "compression": "small", "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "minImageDpi": 150,
             "cropMarkSize": 30, "vector": true, "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
@@ -476,7 +480,8 @@ mod tests {
             text_overflow: TextOverflow::Ellipsis,
             text_vertical_resize: true,
             missing_height: MissingHeight::Auto,
-            text_sizing: TextSizing::Element,
+            sdk: Some(EditorVersion::V4_4),
+            text_sizing: Some(TextSizing::Element),
             text_split_allowed: true,
             line_breaking: LineBreaking::Unicode,
             css_gradients: true,

@@ -384,6 +384,19 @@ pub enum RasterizerChoice {
     Gpu,
 }
 
+/// Releases of the editor's SDK whose pictures differ, each named after the first one that draws so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EditorVersion {
+    /// `4.4`
+    #[default]
+    V4_4,
+}
+
+impl EditorVersion {
+    /// From the oldest on.
+    pub const ALL: [Self; 1] = [Self::V4_4];
+}
+
 /// Admission, threads and deadlines.
 #[derive(Clone, Debug)]
 pub struct RenderSettings {
@@ -397,6 +410,8 @@ pub struct RenderSettings {
     pub queue: usize,
     /// `TENTER_DEADLINE` — for one request, waiting included. Default 60 s.
     pub deadline: Duration,
+    /// `TENTER_SDK` — the editor's version that designs are drawn as. Default 4.4.
+    pub sdk: EditorVersion,
     /// `TENTER_MIN_IMAGE_DPI` — of pictures; fewer is a warning, 0 turns it off. Default 36.
     pub min_image_dpi: f64,
     /// `TENTER_RESULT_CACHE_BYTES` — of finished files, kept to answer repeats. Default 0: none.
@@ -413,6 +428,7 @@ impl Default for RenderSettings {
             workers,
             queue: workers * QUEUE_PER_WORKER,
             deadline: Duration::from_secs(60),
+            sdk: EditorVersion::default(),
             // At the usual 72 dpi: enlarged more than twice.
             min_image_dpi: 36.0,
             result_cache_bytes: 0,

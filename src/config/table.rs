@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{Accepts, Field};
-use super::{LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Settings, Switch};
+use super::{EditorVersion, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Settings, Switch};
 
 /// Groups of settings, in the order of the docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -544,6 +544,13 @@ pub static SETTINGS: &[Setting] = {
             seconds(1, HOUR),
             "For one request from its admission to its answer, waiting included. More is answered with 504.",
             |s| &mut s.render.deadline,
+        ),
+        row(
+            Rendering,
+            "TENTER_SDK",
+            Accepts::OneOf(EditorVersion::WORDS),
+            "The version of the editor's SDK that designs are drawn as, for requests without the option `sdk`.",
+            |s| &mut s.render.sdk,
         ),
         row(
             Rendering,

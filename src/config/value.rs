@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AdapterChoice, Bucket, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice, Secret, Servers,
-    Switch, Word,
+    AdapterChoice, Bucket, EditorVersion, FileNames, Key, Keys, LogFormat, LogLevel, MetricsAccess, RasterizerChoice,
+    Secret, Servers, Switch, Word,
 };
 
 /// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
@@ -334,6 +334,7 @@ macro_rules! choice_field {
         }
     };
 }
+choice_field!(EditorVersion { "4.4" => V4_4 });
 choice_field!(RasterizerChoice { "auto" => Auto, "cpu" => Cpu, "gpu" => Gpu });
 choice_field!(MetricsAccess { "key" => Key, "open" => Open, "off" => Off });
 choice_field!(Switch { "on" => On, "off" => Off });

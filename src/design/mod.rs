@@ -18,6 +18,7 @@ mod migrate;
 pub mod props;
 pub mod resolve;
 pub mod variables;
+pub mod version;
 
 use std::collections::HashMap;
 use std::fmt;

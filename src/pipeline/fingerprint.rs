@@ -97,6 +97,7 @@ impl Ingredients {
         list.text(&program());
         list.text(format.name());
         list.options(options);
+        list.text(options.sdk.unwrap_or(rooms.sdk).as_str());
         list.bytes(&prepared.digest);
         list.count(prepared.pages.len());
         prepared.pages.iter().for_each(|page| list.count(*page));
@@ -189,6 +190,8 @@ impl Ingredients {
             skip_image_error: _,
             asset_load_timeout: _,
             font_load_timeout: _,
+            // that or the service's own counts
+            sdk: _,
             // for warnings
             min_image_dpi: _,
             // the date that came of them counts

@@ -209,7 +209,8 @@ impl Session {
     pub(super) async fn ready(&mut self, request: RenderRequest) -> Result<Ready, Error> {
         let rooms = self.engine.0.rooms.clone();
         let min_image_dpi = request.options.min_image_dpi.or(Some(rooms.min_image_dpi));
-        let options = Arc::new(RenderOptions { min_image_dpi, ..request.options.clone() });
+        let sdk = request.options.sdk.or(Some(rooms.sdk));
+        let options = Arc::new(RenderOptions { min_image_dpi, sdk, ..request.options.clone() });
 
         let prepared = self.work(Stage::Parse, {
             let (rooms, is_row) = (rooms.clone(), self.pins.is_some());

@@ -11,7 +11,7 @@ use crate::assets::svg::SvgFonts;
 use crate::assets::{
     AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, Pins, WebFace,
 };
-use crate::config::{DesignLimits, RasterizerChoice, Settings};
+use crate::config::{DesignLimits, EditorVersion, RasterizerChoice, Settings};
 use crate::design::resolve::FamilyUse;
 use crate::error::Error;
 use crate::json::Problems;
@@ -25,6 +25,8 @@ use crate::text::{FontLibrary, Layouters};
 pub(super) struct Rooms {
     pub(super) design_limits: DesignLimits,
     /// For requests that do not say.
+    pub(super) sdk: EditorVersion,
+    /// Likewise.
     pub(super) min_image_dpi: f64,
     pub(super) library: Arc<FontLibrary>,
     pub(super) layouters: Layouters,
@@ -70,6 +72,7 @@ impl Rooms {
         Ok(Self {
             design_limits: settings.design.clone(),
             layouters: Layouters::new(settings.fonts.text_cache_bytes),
+            sdk: settings.render.sdk,
             min_image_dpi: settings.render.min_image_dpi,
             svg_fonts: SvgFonts::new(SVG_FAMILY, settings.assets.drawing_cache_bytes, move || in_svg.files()),
             library,

@@ -86,6 +86,7 @@ const OPTIONS: &[&str] = &[
     "textVerticalResizeEnabled",
     "cssGradients",
     "quality",
+    "sdk",
     "pageId",
     "dpi",
     "skipImageError",

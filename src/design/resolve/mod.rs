@@ -15,8 +15,8 @@ mod texts;
 use kurbo::{Affine, Vec2};
 
 use super::elements::Element;
-use super::elements::figure::FigureUnits;
 use super::props::{Common, Effects, Placement};
+use super::version::Rules;
 use super::{Design, Page};
 use crate::assets::svg::SvgFonts;
 use crate::assets::{AssetError, AssetSet};
@@ -77,9 +77,8 @@ pub fn resolve(
         options::LineBreaking::Unicode => LineBreaking::Unicode,
     };
     let dpi = options.dpi.unwrap_or(design.dpi);
-    let figure_units = FigureUnits::default();
-    let mut resolver =
-        Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, figure_units, warnings: Vec::new() };
+    let rules = Rules::of(options.sdk.unwrap_or_default());
+    let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, rules, warnings: Vec::new() };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
     Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })
@@ -94,7 +93,7 @@ struct Resolver<'a> {
     abandoned: &'a dyn Fn() -> bool,
     /// Design px per inch.
     dpi: f64,
-    figure_units: FigureUnits,
+    rules: Rules,
     warnings: Vec<Warning>,
 }
 

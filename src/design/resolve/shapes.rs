@@ -34,7 +34,7 @@ impl Resolver<'_> {
     /// the gradient, whose line is laid through an area as large as the box, but in these units (corrections.md F1).
     pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
         let size = at_least_a_px(figure.placement.size());
-        let own_size = self.figure_units.outline_size(&figure.sub_type, size);
+        let own_size = self.rules.figure_units.outline_size(&figure.sub_type, size);
         let stretch = Vec2::new(size.width / own_size.width, size.height / own_size.height);
         let to_box = Affine::scale_non_uniform(stretch.x, stretch.y);
         let area = Rect::from_origin_size((0.0, 0.0), size);

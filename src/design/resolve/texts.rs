@@ -101,7 +101,7 @@ impl Resolver<'_> {
     fn sizing(&mut self, text: &Text) -> Sizing {
         let (overflow, height) = self.overflow(text);
         let own = &text.sizing;
-        match self.options.text_sizing {
+        match self.options.text_sizing.unwrap_or(self.rules.text_sizing) {
             TextSizing::Editor => {
                 for key in &own.written {
                     let Origin { path, element } = &text.common.origin;

@@ -263,6 +263,8 @@ struct Options {
     /// The picture covers the bleed too.
     #[schema(default = false)]
     include_bleed: Option<bool>,
+    /// Ours: the version of the editor's SDK that the design is drawn as. Default: `TENTER_SDK` of the service.
+    sdk: Option<EditorVersion>,
     /// What happens to text taller than its box: `change-font-size`, `resize` or `ellipsis`.
     #[schema(default = "change-font-size")]
     text_overflow: Option<TextOverflow>,
@@ -375,6 +377,14 @@ enum TextOverflow {
     ChangeFontSize,
     Resize,
     Ellipsis,
+}
+
+/// A version of the editor's SDK.
+#[derive(Serialize, ToSchema)]
+#[expect(dead_code, reason = "describes JSON")]
+enum EditorVersion {
+    #[serde(rename = "4.4")]
+    V4_4,
 }
 
 /// The box of a text without height.

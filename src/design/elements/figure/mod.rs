@@ -13,10 +13,9 @@ use crate::design::props::{Common, DEFAULT_BOX, Effects, Placement};
 
 /// In which units the stroke, dashes, gradient and shadow of outlines with a natural size are measured. The editor changed
 /// that with SDK 4.6. Outlines without one are drawn in design px by every version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FigureUnits {
     /// In the outline's own units, stretched to the box with the outline: the editor up to SDK 4.5.
-    #[default]
     Outline,
     /// In design px, whatever the box: the editor from SDK 4.6 on.
     Page,
