@@ -6,6 +6,9 @@ mod calls;
 mod documents;
 mod memory;
 mod merged;
+#[path = "../support/metric.rs"]
+#[allow(dead_code, reason = "this program needs one of the distances")]
+mod metric;
 mod print;
 #[path = "../support/service.rs"]
 mod service;
@@ -15,6 +18,5 @@ mod tools;
 mod vector;
 mod vector_corpus;
 mod vector_document;
-mod vector_pixels;
 mod vector_scenes;
 mod vector_tools;

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 use image::RgbaImage;
 use serde_json::Value;
 
+use crate::metric;
 use crate::tools::read_by_all;
 use crate::vector_document::{settings, write};
-use crate::vector_pixels::differing_share;
 use crate::vector_scenes::Scenes;
 use crate::vector_tools::{fonts, keep, picture, picture_by_mupdf, text};
 
@@ -195,4 +195,13 @@ fn without_tags(text: &str) -> String {
 /// Upper case, for designs write some texts in capitals.
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_uppercase).collect()
+}
+
+/// Share of pixels that differ to the eye. The pictures are of one size but for a row or column at the end: readers round
+/// the size of a page up.
+fn differing_share(a: &RgbaImage, b: &RgbaImage) -> f64 {
+    let (width, height) = (a.width().min(b.width()), a.height().min(b.height()));
+    assert!(a.width().max(b.width()) <= width + 1 && a.height().max(b.height()) <= height + 1, "sizes differ");
+    let [a, b] = [a, b].map(|it| image::imageops::crop_imm(it, 0, 0, width, height).to_image());
+    metric::distance(&a, &b).expect("of one size").diff
 }

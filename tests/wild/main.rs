@@ -15,8 +15,10 @@
 mod designs;
 #[cfg(feature = "gpu")]
 mod gpu;
-mod metric;
 mod report;
+
+#[path = "../support/metric.rs"]
+mod metric;
 
 #[cfg(feature = "gpu")]
 #[path = "../support/compare.rs"]

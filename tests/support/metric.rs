@@ -125,9 +125,31 @@ fn metric_counts_moved_pixels_and_not_equal_ones() {
     let white = image::Rgba([255, 255, 255, 255]);
     let mut reference = RgbaImage::from_pixel(20, 20, white);
     (5..9).for_each(|y| (5..9).for_each(|x| reference.put_pixel(x, y, image::Rgba([0, 0, 0, 255]))));
-    let same = distance(&reference, &reference).unwrap();
+    let same = distance(&reference, &reference).expect("of one size");
     assert_eq!((same.diff, same.ink), (0.0, 0.0));
-    let empty = distance(&RgbaImage::from_pixel(20, 20, white), &reference).unwrap();
+    let empty = distance(&RgbaImage::from_pixel(20, 20, white), &reference).expect("of one size");
     assert_eq!((empty.diff, empty.ink), (16.0 / 400.0, 1.0));
     assert!(distance(&RgbaImage::new(20, 19), &reference).is_none());
+}
+
+#[test]
+fn metric_does_not_count_edges() {
+    let share = |a: &RgbaImage, b: &RgbaImage| distance(a, b).expect("of one size").diff;
+    let grey = |level: u8| image::Rgba([level, level, level, 255]);
+    // An edge from black to white in column 4, softened; the other picture has it softened differently.
+    let edge = |middle: u8| {
+        RgbaImage::from_fn(9, 9, |x, _| {
+            grey(match x {
+                0..4 => 0,
+                4 => middle,
+                _ => 255,
+            })
+        })
+    };
+    assert_eq!(share(&edge(60), &edge(190)), 0.0);
+    let moved = RgbaImage::from_fn(9, 9, |x, _| grey(if x < 6 { 0 } else { 255 }));
+    assert!((share(&edge(60), &moved) - 9.0 / 81.0).abs() < 0.13);
+    let (white, black) = (RgbaImage::from_pixel(4, 4, grey(255)), RgbaImage::from_pixel(4, 4, grey(0)));
+    assert_eq!(share(&white, &black), 1.0);
+    assert_eq!(share(&white, &RgbaImage::new(4, 4)), 0.0, "transparent is white");
 }
