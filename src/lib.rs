@@ -8,6 +8,7 @@ pub mod report; // what we tell the caller: JSON paths, problems, warnings
 pub mod json; // reading untrusted JSON: every problem at once, each with its path
 pub mod config; // every setting, and the only reader of the environment
 pub mod kept; // what was made before, bounded in bytes
+pub mod css_color; // CSS colours, read as browsers read them
 pub mod raster; // pixels, and the only place where alpha is converted
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod pool; // the CPU pool
