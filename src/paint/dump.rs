@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use kurbo::Affine;
 use peniko::{BlendMode, Brush, GradientKind};
 
-use super::plan::{FramePlan, Glyphs, Op, Step};
+use super::plan::{FramePlan, Glyphs, Op, Snap, Step};
 use crate::scene::GlyphStyle;
 
 impl FramePlan {
@@ -93,7 +93,11 @@ fn write_glyphs(out: &mut String, run: &Glyphs) -> fmt::Result {
         GlyphStyle::Fill => "fill",
         GlyphStyle::Stroke(_) => "stroke",
     };
-    let snapped = if run.snapped { " snapped" } else { "" };
+    let snapped = match run.snap {
+        Snap::Rows => " snapped",
+        Snap::Columns => " snapped to columns",
+        Snap::Quarters => "",
+    };
     write!(out, "glyphs {style} {:.2}px{snapped}{}", run.size, At(&run.linear))?;
     run.glyphs.iter().try_for_each(|glyph| write!(out, " {}@{:.2},{:.2}", glyph.id, glyph.at.x, glyph.at.y))?;
     writeln!(out)

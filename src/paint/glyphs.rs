@@ -54,7 +54,8 @@ pub(super) struct GlyphSize {
     pub(super) em: f64,
     /// Outlines grow by this much on every side, in the run's units.
     pub(super) embolden: f64,
-    /// Neither turned, slanted nor stretched, so that rows of the outline can be put on rows of px.
+    /// Neither slanted nor stretched, and turned by quarters only, so that rows of the outline can be put on rows or columns
+    /// of px.
     pub(super) upright: bool,
 }
 

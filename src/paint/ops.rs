@@ -11,7 +11,7 @@ use super::edges::polygons;
 use super::glyphs::{Faces, GlyphSize, Shape};
 use super::hairline::{Hairline, hairline};
 use super::photo::{Placed, Reduction};
-use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
+use super::plan::{Glyphs, Op, PlacedGlyph, Snap, SurfaceId};
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::Opacity;
 
@@ -137,7 +137,8 @@ impl Ops {
         let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
         let mut added = 0;
         let face = self.faces.get(&run.font, &run.coords)?;
-        let upright = run.snapped && a == d && run.skew == 0.0;
+        let even = (a.hypot(b) - c.hypot(d)).abs() < 1e-9 * em;
+        let upright = run.snap != Snap::Quarters && even && run.skew == 0.0;
         let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
         for glyph in &run.glyphs {
             let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
@@ -159,9 +160,7 @@ impl Ops {
                 Shape::Picture(picture, to_run) => {
                     if matches!(run.style, GlyphStyle::Fill) {
                         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-                        // Browsers put glyph pictures on whole pixels.
-                        let at = if run.snapped { (glyph.at + Vec2::new(0.5, 0.5)).floor() } else { glyph.at };
-                        let transform = Affine::translate(at.to_vec2()) * run.linear * slant * to_run;
+                        let transform = to_device * slant * to_run;
                         let reduction = Reduction::Halved;
                         let placed =
                             Placed { picture: &picture, passes: &[], source, dest: source, transform, reduction };

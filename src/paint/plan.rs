@@ -28,6 +28,8 @@ const NOISE: f64 = 1e-5;
 const SURFACES_BUDGET: f64 = 4.0;
 /// A shadow fades to nothing this many standard deviations out (rendering.md §5).
 const SIGMAS: f64 = 3.0;
+/// Chromium rounds sines and cosines of text to 1/1024: less than half of that is none.
+const STRAIGHT: f64 = 1.0 / 2048.0;
 /// Text stands on quarters of a device px (rendering.md §9.2).
 const GLYPH_STEPS: f64 = 4.0;
 
@@ -182,10 +184,45 @@ pub struct Glyphs {
     pub paint: Paint,
     /// From the run's space to device px, without translation.
     pub linear: Affine,
-    /// True when positions were put on whole rows and quarter columns.
-    pub snapped: bool,
+    /// What positions were put on.
+    pub snap: Snap,
     /// In visual order.
     pub glyphs: Vec<PlacedGlyph>,
+}
+
+/// The grid that glyphs stand on. Chromium makes every glyph a bitmap for a place on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snap {
+    /// Whole rows and quarter columns: text that stands upright or on its head.
+    Rows,
+    /// Whole columns and quarter rows: text that runs up or down.
+    Columns,
+    /// Quarters of both: text at any other angle.
+    Quarters,
+}
+
+impl Snap {
+    /// For text that `transform` leads to device px.
+    fn of(transform: Affine) -> Self {
+        let [a, b, c, d, ..] = transform.as_coeffs();
+        let none = |x: f64| x.abs() < STRAIGHT * a.hypot(b).max(c.hypot(d));
+        match (none(b) && none(c), none(a) && none(d)) {
+            (true, _) => Self::Rows,
+            (false, true) => Self::Columns,
+            (false, false) => Self::Quarters,
+        }
+    }
+
+    /// The place on the grid that is nearest to `at`, half up (rendering.md §9.2).
+    fn place(self, at: Point) -> Point {
+        let quarter = |it: f64| (it * GLYPH_STEPS + 0.5 + NOISE).floor() / GLYPH_STEPS;
+        let whole = |it: f64| (it + 0.5 + NOISE).floor();
+        match self {
+            Self::Rows => Point::new(quarter(at.x), whole(at.y)),
+            Self::Columns => Point::new(whole(at.x), quarter(at.y)),
+            Self::Quarters => Point::new(quarter(at.x), quarter(at.y)),
+        }
+    }
 }
 
 /// One glyph at its place.
@@ -487,10 +524,10 @@ impl Planner {
 
     fn glyphs(&mut self, run: &scene::GlyphRun, transform: Affine, origin: Option<&Origin>) {
         let [a, b, c, d, _, _] = transform.as_coeffs();
-        let snapped = b == 0.0 && c == 0.0 && a > 0.0 && d > 0.0;
+        let snap = Snap::of(transform);
         let place = |glyph: &scene::Glyph| {
             let at = transform * (run.origin + glyph.offset);
-            PlacedGlyph { id: glyph.id, at: if snapped { snap(at) } else { at } }
+            PlacedGlyph { id: glyph.id, at: snap.place(at) }
         };
         let glyphs: Vec<_> = run.glyphs.iter().map(place).collect();
         let em = run.font_size.0 * a.hypot(b).max(c.hypot(d));
@@ -513,7 +550,7 @@ impl Planner {
             style: run.style.clone(),
             paint,
             linear: Affine::new([a, b, c, d, 0.0, 0.0]),
-            snapped,
+            snap,
             glyphs,
         }));
     }
@@ -566,11 +603,6 @@ fn covers(op: &Op, view: Rect) -> bool {
         }
         _ => false,
     }
-}
-
-/// The baseline on a whole row, the pen on a quarter column, both half up (rendering.md §9.2).
-fn snap(at: Point) -> Point {
-    Point::new((at.x * GLYPH_STEPS + 0.5 + NOISE).floor() / GLYPH_STEPS, (at.y + 0.5 + NOISE).floor())
 }
 
 /// Every gradient we draw means a canvas or an SVG one: straight colours, mixed as sRGB numbers (rendering.md §7).

@@ -20,6 +20,8 @@ pub struct TextBlocks {
 pub struct Block {
     /// In reading order.
     pub spans: Vec<Span>,
+    /// A line break ended it, which is not in `spans`: it adds no line.
+    pub ends_with_break: bool,
     /// Instead of the element's, from an inline `text-align`.
     pub align: Option<Align>,
     /// Room above, px.
@@ -30,15 +32,26 @@ pub struct Block {
     pub indent_left: f64,
     /// Indent on the right, px.
     pub indent_right: f64,
+    /// Further indent, of lists: on the right where the text reads from right to left, else on the left, px.
+    pub indent_list: f64,
     /// Lines end only where `\n` says: `<pre>`.
     pub no_wrap: bool,
     /// Before the first line.
-    pub marker: Option<ListMarker>,
-    /// Before the first line too: those of items around this one that have no line before it, and where the content of
-    /// each would begin, px from the left.
-    pub outer_markers: Vec<(ListMarker, f64)>,
+    pub marker: Option<Marker>,
+    /// Before the first line too: those of items around this one that have no line before it, and the list indent of the
+    /// content of each, px.
+    pub outer_markers: Vec<(Marker, f64)>,
     /// Least height and baseline of its lines, instead of the element's: from a size or line height set on the block.
     pub strut: Option<Arc<SpanStyle>>,
+}
+
+/// What stands before a list item, and how it looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marker {
+    /// What it is.
+    pub kind: ListMarker,
+    /// Of the item.
+    pub style: Arc<SpanStyle>,
 }
 
 /// What stands before a list item.
@@ -75,11 +88,13 @@ pub struct SpanStyle {
     /// Instead of the element's fill.
     pub color: Option<Color>,
     /// Behind the run.
-    pub background: Option<Color>,
+    pub background: Option<Arc<Highlight>>,
     /// Lines through or beside the run.
     pub decorations: Vec<Decoration>,
     /// Added after every character, px.
     pub letter_spacing: f64,
+    /// Letter spacing stays where the text shrinks: markup gave it in px.
+    pub spacing_in_px: bool,
     /// Of lines that hold this run.
     pub line_height: LineHeight,
     /// Raised or lowered.
@@ -88,12 +103,23 @@ pub struct SpanStyle {
     pub link: Option<Arc<str>>,
 }
 
+/// The box behind an inline element that has a background.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Highlight {
+    /// Of the box.
+    pub color: Color,
+    /// Of the element: its font says how high the box is, also around letters of other sizes. Has no background itself.
+    pub style: Arc<SpanStyle>,
+}
+
 /// Height of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LineHeight {
     /// Multiple of the font size.
     Times(f64),
-    /// In px.
+    /// In px of the text at its full size.
+    Length(f64),
+    /// In px that stay where the text shrinks.
     Px(f64),
     /// The font's own ascent and descent.
     Auto,
@@ -172,26 +198,33 @@ impl TextBlocks {
 
     /// The same text with every length that belongs to the font multiplied by `factor`: for shrinking to a box.
     pub fn scaled(&self, factor: f64) -> Self {
-        let scale = |style: &SpanStyle| {
+        fn scale(style: &SpanStyle, factor: f64) -> Arc<SpanStyle> {
             let line_height = match style.line_height {
-                LineHeight::Px(px) => LineHeight::Px(px * factor),
+                LineHeight::Length(px) => LineHeight::Length(px * factor),
                 other => other,
             };
+            let highlight =
+                |it: &Arc<Highlight>| Arc::new(Highlight { color: it.color, style: scale(&it.style, factor) });
             Arc::new(SpanStyle {
                 font_size: style.font_size * factor,
-                letter_spacing: style.letter_spacing * factor,
+                letter_spacing: if style.spacing_in_px { style.letter_spacing } else { style.letter_spacing * factor },
                 line_height,
+                background: style.background.as_ref().map(highlight),
                 ..style.clone()
             })
-        };
+        }
+        let scale = |style: &Arc<SpanStyle>| scale(style, factor);
+        let scale_marker = |marker: &Marker| Marker { style: scale(&marker.style), kind: marker.kind.clone() };
         let block = |block: &Block| Block {
             spans: block.spans.iter().map(|span| Span { text: span.text.clone(), style: scale(&span.style) }).collect(),
             margin_top: block.margin_top * factor,
             margin_bottom: block.margin_bottom * factor,
             indent_left: block.indent_left * factor,
             indent_right: block.indent_right * factor,
-            outer_markers: block.outer_markers.iter().map(|(marker, left)| (marker.clone(), left * factor)).collect(),
-            strut: block.strut.as_ref().map(|strut| scale(strut)),
+            indent_list: block.indent_list * factor,
+            marker: block.marker.as_ref().map(scale_marker),
+            outer_markers: block.outer_markers.iter().map(|(it, indent)| (scale_marker(it), indent * factor)).collect(),
+            strut: block.strut.as_ref().map(scale),
             ..block.clone()
         };
         Self { blocks: self.blocks.iter().map(block).collect(), base: scale(&self.base), rtl: self.rtl }
@@ -214,15 +247,24 @@ impl TextBlocks {
 }
 
 impl Block {
+    /// A line break at the end of a block ends its last line rather than adding one.
+    pub(super) fn take_last_break(&mut self) {
+        let last = self.spans.last_mut().map(|span| &mut span.text).filter(|text| text.ends_with('\n'));
+        self.ends_with_break = last.is_some();
+        last.map(String::pop);
+    }
+
     /// Spans without margins, indents or marker.
     pub fn of(spans: Vec<Span>) -> Self {
         Self {
             spans,
+            ends_with_break: false,
             align: None,
             margin_top: 0.0,
             margin_bottom: 0.0,
             indent_left: 0.0,
             indent_right: 0.0,
+            indent_list: 0.0,
             no_wrap: false,
             marker: None,
             outer_markers: Vec::new(),
@@ -232,6 +274,18 @@ impl Block {
 }
 
 impl SpanStyle {
+    /// True when the editor draws neighbours in the two styles as one string: links and shifts do not count.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || (self.family == other.family
+                && self.font_size == other.font_size
+                && self.weight == other.weight
+                && self.italic == other.italic
+                && self.color == other.color
+                && self.background.as_ref().map(|it| it.color) == other.background.as_ref().map(|it| it.color)
+                && self.decorations == other.decorations)
+    }
+
     /// How much larger than laid out it is drawn, where the text as a whole is drawn `factor` as large: the editor
     /// rounds sizes that markup gives in px (`rich-overflow-shrink` of the corpus).
     pub(crate) fn drawn_factor(&self, factor: f64) -> f64 {
@@ -245,7 +299,7 @@ impl SpanStyle {
     pub(crate) fn line_height_px(&self, ascent: f64, descent: f64) -> f64 {
         match self.line_height {
             LineHeight::Times(times) => times * self.font_size,
-            LineHeight::Px(px) => px,
+            LineHeight::Length(px) | LineHeight::Px(px) => px,
             LineHeight::Auto => ascent + descent,
         }
     }

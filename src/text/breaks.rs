@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::ExtendedPictographic;
 use icu_segmenter::LineSegmenter;
 use icu_segmenter::options::LineBreakOptions;
 
-use super::emoji;
 use super::shape::{ClusterKind, Paragraph};
 
 /// Clusters that stay on one line when they can.
@@ -133,16 +134,17 @@ pub(super) fn parted(before: &str, after: &str) -> bool {
     space(before) != space(after) || stands_alone(before) || stands_alone(after)
 }
 
-/// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules.
+/// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules. The lists
+/// are the editor's: jamo, bopomofo and compatibility ideographs, pictures below U+1F000 without U+FE0F, and flags are not
+/// in them.
 pub(super) fn stands_alone(grapheme: &str) -> bool {
     let Some(first) = grapheme.chars().next() else { return false };
     let cjk = matches!(
         u32::from(first),
-        0x1100..=0x11ff | 0x2e80..=0x303f | 0x3040..=0x30ff | 0x3100..=0x31ff | 0x3200..=0x33ff | 0x3400..=0x4dbf
-        | 0x4e00..=0x9fff | 0xa960..=0xa97f | 0xac00..=0xd7ff | 0xf900..=0xfaff | 0xfe30..=0xfe4f | 0xff00..=0xffef
-        | 0x1b000..=0x1b16f | 0x20000..=0x3ffff
+        0x3000..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xac00..=0xd7af | 0xff00..=0xffef | 0x20000..=0x2a6df
     );
-    cjk || emoji::wants_colour(grapheme)
+    let pictographic = || grapheme.chars().any(|c| CodePointSetData::new::<ExtendedPictographic>().contains(c));
+    cjk || (grapheme.chars().any(|c| c >= '\u{1f000}' || matches!(c, '\u{200d}' | '\u{fe0f}')) && pictographic())
 }
 
 #[cfg(test)]

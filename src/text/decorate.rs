@@ -11,6 +11,9 @@ use super::line::{Line, LineRun};
 use crate::scene::{Node, Paint, Path, outline_of};
 use crate::units::Opacity;
 
+/// Waves of one decorated word: more are beyond any page.
+const MOST_WAVES: f64 = 100_000.0;
+
 /// Control points of a quarter circle lie this far along its tangents.
 const QUARTER_ARC: f64 = 0.552_284_749_830_793_6;
 
@@ -18,9 +21,7 @@ const QUARTER_ARC: f64 = 0.552_284_749_830_793_6;
 pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> {
     let pad = style.padding;
     if let Some(size) = style.whole {
-        let rect = Rect::from_origin_size(Point::ORIGIN, size).inflate(pad, pad);
-        let radius = style.corner_radius.min(rect.width() / 2.0).min(rect.height() / 2.0);
-        return Some(outline_of(&RoundedRect::from_rect(rect, radius.max(0.0))));
+        return rounded_rect(Rect::from_origin_size(Point::ORIGIN, size).inflate(pad, pad), style.corner_radius);
     }
     let lines = text.lines.iter().filter(|line| line.width > 0.0);
     let boxes: Vec<Rect> = lines
@@ -30,6 +31,13 @@ pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> 
         return None;
     }
     Some(rounded(&staircase(&boxes), style.corner_radius))
+}
+
+/// `rect` with corners rounded by `radius`, or as much as its sides allow; `None` where it is beyond all numbers.
+pub fn rounded_rect(rect: Rect, radius: f64) -> Option<BezPath> {
+    let radius = radius.min(rect.width() / 2.0).min(rect.height() / 2.0).max(0.0);
+    // A tolerance that does not grow would make a huge corner of countless curves.
+    (rect.is_finite() && radius.is_finite()).then(|| outline_of(&RoundedRect::from_rect(rect, radius)))
 }
 
 /// Corners of the outline around boxes stacked from top to bottom, clockwise from the top left.
@@ -78,21 +86,25 @@ fn rounded(corners: &[Point], radius: f64) -> BezPath {
     path
 }
 
-/// Boxes behind the runs of a line that have a background of their own. A run also ends where the script changes, but
-/// between runs of one style the editor shows no seam.
+/// Boxes behind the inline elements of a line that have a background: on the line's baseline, also behind sub- and
+/// superscripts, and as high as the element's own font. Spaces alone have none.
 pub(super) fn run_backgrounds(line: &Line, opacity: Opacity) -> impl Iterator<Item = Node> + '_ {
-    let alike = |a: &LineRun, b: &LineRun| {
-        Arc::ptr_eq(&a.style, &b.style) && (a.baseline, a.ascent, a.descent) == (b.baseline, b.ascent, b.descent)
+    let alike = |a: &LineRun, b: &LineRun| match (&a.style.background, &b.style.background) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (a, b) => a.is_none() && b.is_none(),
     };
     line.runs.chunk_by(alike).filter_map(move |runs| {
         let (first, last) = (runs.first()?, runs.last()?);
-        let (top, bottom) = (first.baseline - first.ascent, first.baseline + first.descent);
-        let color = first.style.background?;
-        Some(filled(Rect::new(first.x, top, last.x + last.width, bottom), &faded(color, opacity).into()))
+        let background = first.style.background.as_ref()?;
+        let (ascent, descent) = first.highlight;
+        let area = Rect::new(first.x, line.baseline - ascent, last.x + last.width, line.baseline + descent);
+        let shows = runs.iter().any(|run| run.text.contains(|c| !matches!(c, ' ' | '\t')));
+        shows.then(|| filled(area, &faded(background.color, opacity).into()))
     })
 }
 
-/// Bands of one run, in its own colour or the decoration's.
+/// Bands of one run. Lines that no inline element with a colour asked for have the element's `fill`, whatever the colour
+/// of the run.
 pub(super) fn decorations(
     run: &LineRun,
     fill: &Paint,
@@ -103,26 +115,27 @@ pub(super) fn decorations(
     if run.width <= 0.0 {
         return;
     }
+    let across = (run.x, run.x + run.width);
     for decoration in &run.style.decorations {
-        let thickness = (run.font_size / 10.0).floor().max(1.0);
+        let thickness = thickness(run.font_size);
         let centre = band_centre(run, decoration.line, thickness);
-        let top = band_top(centre, thickness);
         let paint = decoration.color.map_or_else(|| fill.clone(), |color| faded(color, opacity).into());
-        if let Some((stroke, width)) = stroke.filter(|_| decoration.style == DecorationStyle::Solid) {
+        if let Some((stroke, width)) = stroke {
             // The stroke surrounds the band by half its width, and eats as much of it (rendering.md §9.6). Each of the two
             // bands is put on whole px by itself.
-            let band = |thickness: f64| {
-                let top = band_top(centre, thickness);
-                Rect::new(run.x, top, run.x + run.width, top + thickness)
-            };
-            nodes.push(filled(band(thickness + width), stroke));
+            line(across, centre, thickness + width, decoration.style, stroke, nodes);
             if thickness > width {
-                nodes.push(filled(band(thickness - width), &paint));
+                line(across, centre, thickness - width, decoration.style, &paint, nodes);
             }
             continue;
         }
-        draw_band(run, decoration.style, top, thickness, &paint, nodes);
+        line(across, centre, thickness, decoration.style, &paint, nodes);
     }
+}
+
+/// Of a decoration at this font size, px.
+pub(super) fn thickness(font_size: f64) -> f64 {
+    (font_size / 10.0).floor().max(1.0)
 }
 
 /// Middle of a band (rendering.md §9.6, measured at 20, 32, 60 and 100 px).
@@ -134,48 +147,54 @@ fn band_centre(run: &LineRun, line: DecorationLine, thickness: f64) -> f64 {
     }
 }
 
-/// The upper edge of a band around `centre`, on a whole px.
-fn band_top(centre: f64, thickness: f64) -> f64 {
-    (centre - thickness / 2.0).round()
+/// `stroke` with the gaps of a dotted or dashed line.
+pub(super) fn dashed(stroke: Stroke, style: DecorationStyle, thickness: f64) -> Stroke {
+    match style {
+        DecorationStyle::Dotted => stroke.with_dashes(0.0, [thickness, 2.0 * thickness]),
+        DecorationStyle::Dashed => stroke.with_dashes(0.0, [3.0 * thickness, 2.0 * thickness]),
+        DecorationStyle::Solid | DecorationStyle::Double | DecorationStyle::Wavy => stroke,
+    }
 }
 
-fn draw_band(run: &LineRun, style: DecorationStyle, top: f64, thickness: f64, paint: &Paint, nodes: &mut Vec<Node>) {
-    let (left, right) = (run.x, run.x + run.width);
-    let dashes = |on: f64, off: f64| {
-        let mut line = BezPath::new();
-        line.move_to((left, top + thickness / 2.0));
-        line.line_to((right, top + thickness / 2.0));
-        let stroke =
-            Stroke::new(thickness).with_caps(kurbo::Cap::Butt).with_dashes(0.0, [on * thickness, off * thickness]);
-        Node::Path(Path::stroked(line, paint.clone(), stroke))
-    };
+/// A decoration from left to right around `centre`; the edges of a band of this thickness lie on whole px.
+pub(super) fn line(
+    (left, right): (f64, f64),
+    centre: f64,
+    thickness: f64,
+    style: DecorationStyle,
+    paint: &Paint,
+    nodes: &mut Vec<Node>,
+) {
+    let y = (centre - thickness / 2.0 + 0.5).floor() + thickness / 2.0;
+    let band = |y: f64, thickness: f64| filled(Rect::new(left, y - thickness / 2.0, right, y + thickness / 2.0), paint);
     match style {
-        DecorationStyle::Solid => nodes.push(filled(Rect::new(left, top, right, top + thickness), paint)),
+        DecorationStyle::Solid => nodes.push(band(y, thickness)),
         DecorationStyle::Double => {
-            let (half, gap) = (thickness / 2.0, thickness.max(2.0));
-            nodes.push(filled(Rect::new(left, top, right, top + half), paint));
-            nodes.push(filled(Rect::new(left, top + half + gap, right, top + thickness + gap), paint));
+            let (each, apart) = ((thickness / 2.0).max(0.5), thickness.max(2.0) / 2.0);
+            nodes.extend([band(y - apart, each), band(y + apart, each)]);
         }
-        DecorationStyle::Dotted => nodes.push(dashes(1.0, 2.0)),
-        DecorationStyle::Dashed => nodes.push(dashes(3.0, 2.0)),
+        DecorationStyle::Dotted | DecorationStyle::Dashed => {
+            let mut line = BezPath::new();
+            line.move_to((left, y));
+            line.line_to((right, y));
+            let stroke = dashed(Stroke::new(thickness).with_caps(kurbo::Cap::Butt), style, thickness);
+            nodes.push(Node::Path(Path::stroked(line, paint.clone(), stroke)));
+        }
         DecorationStyle::Wavy => {
-            let wave = wave(left, right, top + thickness / 2.0, thickness.max(1.5));
-            nodes.push(Node::Path(Path::stroked(wave, paint.clone(), Stroke::new(thickness))));
+            let stroke = Stroke::new(thickness).with_caps(kurbo::Cap::Butt).with_join(kurbo::Join::Miter);
+            nodes.push(Node::Path(Path::stroked(wave(left, right, y, thickness.max(1.5)), paint.clone(), stroke)));
         }
     }
 }
 
-/// A sine-like wave of wavelength four amplitudes.
+/// Whole waves of wavelength four amplitudes, up first; the last one may reach beyond `right`.
 fn wave(left: f64, right: f64, y: f64, amplitude: f64) -> BezPath {
     let mut path = BezPath::new();
     path.move_to((left, y));
-    let half = 2.0 * amplitude;
-    let (mut x, mut up) = (left, true);
-    while x < right && half > 0.0 {
-        let peak = if up { y - 2.0 * amplitude } else { y + 2.0 * amplitude };
-        path.quad_to((x + half / 2.0, peak), (x + half, y));
-        x += half;
-        up = !up;
+    let waves = ((right - left) / (4.0 * amplitude)).ceil().clamp(0.0, MOST_WAVES) as u32;
+    for x in (0..waves).map(|nth| left + 4.0 * amplitude * f64::from(nth)) {
+        path.quad_to((x + amplitude, y - amplitude), (x + 2.0 * amplitude, y));
+        path.quad_to((x + 3.0 * amplitude, y + amplitude), (x + 4.0 * amplitude, y));
     }
     path
 }

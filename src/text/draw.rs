@@ -4,10 +4,11 @@
 use kurbo::{Rect, Size, Stroke};
 use peniko::{Brush, Color};
 
+use super::blocks::SpanStyle;
 use super::decorate;
 use super::layout::LaidOut;
 use super::line::LineRun;
-use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path, outline_of};
+use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path};
 use crate::units::{Opacity, Px};
 
 /// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
@@ -93,16 +94,11 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
         let outline = decorate::background(text, background);
         drawn.background.extend(outline.map(|outline| Node::Path(Path::filled(outline, background.color))));
     }
-    drawn.background.extend(text.lines.iter().flat_map(|line| decorate::run_backgrounds(line, style.opacity)));
     for line in &text.lines {
-        for bullet in &line.bullets {
-            let outline = outline_of(bullet);
-            if let Some((paint, stroke)) = &style.stroke {
-                drawn.strokes.push(Node::Path(Path::stroked(outline.clone(), paint.clone(), stroke.clone())));
-            }
-            drawn.fills.push(Node::Path(Path::filled(outline, style.fill.clone())));
-        }
-        for run in line.numbers.iter().chain(&line.runs) {
+        let boxes = decorate::run_backgrounds(line, style.opacity);
+        drawn.fills.extend(boxes);
+        drawn.ends.push((drawn.strokes.len(), drawn.fills.len()));
+        for run in line.markers.iter().chain(&line.runs) {
             if style.stroke.is_some() || style.word_by_word {
                 for word in run.words() {
                     draw_run(&word, style, &mut drawn);
@@ -131,32 +127,30 @@ pub(super) fn links(runs: &[LineRun]) -> Option<Node> {
 }
 
 pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
-    let fill = draw_glyphs(run, style, drawn);
+    draw_glyphs(run, style, drawn);
     if run.style.decorations.is_empty() {
         return;
     }
     let stroke = style.stroke.as_ref().map(|(paint, stroke)| (paint, stroke.width));
     // The editor decorates word by word: where two bands meet inside a px there is a faint seam.
     for word in run.words() {
-        decorate::decorations(&word, &fill, stroke, style.opacity, &mut drawn.fills);
+        decorate::decorations(&word, &style.fill, stroke, style.opacity, &mut drawn.fills);
     }
 }
 
-/// The glyphs of a run, without decorations; returns what they are filled with.
-pub(super) fn draw_glyphs(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) -> Paint {
-    let fill = run_fill(run, style);
+/// The glyphs of a run, without decorations.
+pub(super) fn draw_glyphs(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
     if !run.glyphs.is_empty() {
         if let Some((paint, stroke)) = &style.stroke {
             drawn.strokes.push(Node::Glyphs(glyph_run(run, paint.clone(), GlyphStyle::Stroke(stroke.clone()))));
         }
-        drawn.fills.push(Node::Glyphs(glyph_run(run, fill.clone(), GlyphStyle::Fill)));
+        drawn.fills.push(Node::Glyphs(glyph_run(run, style_fill(&run.style, style), GlyphStyle::Fill)));
     }
-    fill
 }
 
 /// Runs with a colour of their own keep it, also over a gradient (rendering.md §7).
-pub(super) fn run_fill(run: &LineRun, style: &DrawStyle) -> Paint {
-    run.style.color.map_or_else(|| style.fill.clone(), |color| faded(color, style.opacity).into())
+fn style_fill(of: &SpanStyle, style: &DrawStyle) -> Paint {
+    of.color.map_or_else(|| style.fill.clone(), |color| faded(color, style.opacity).into())
 }
 
 /// `color` with its alpha multiplied by `opacity`.

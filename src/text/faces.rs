@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
+use kurbo::BezPath;
 use peniko::{Blob, FontData};
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
+use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::raw::TableProvider as _;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
@@ -188,6 +190,38 @@ impl Face {
         let axis = self.load()?.weight_axis.clone()?;
         let declared = wanted.clamp(*self.style.weights.start(), *self.style.weights.end());
         Some(declared.clamp(*axis.start(), *axis.end()))
+    }
+}
+
+/// The outline of a glyph at `size` px, y down, unhinted; `None` where the face has none.
+pub(crate) fn outline(font: &FontData, coords: &[i16], glyph: u32, size: f64) -> Option<BezPath> {
+    let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
+    let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
+    let mut pen = Pen(BezPath::new());
+    let settings = DrawSettings::unhinted(Size::new(size as f32), LocationRef::new(&coords));
+    font.outline_glyphs().get(GlyphId::new(glyph))?.draw(settings, &mut pen).ok()?;
+    Some(pen.0)
+}
+
+/// Collects an outline, turned y down.
+struct Pen(BezPath);
+
+impl OutlinePen for Pen {
+    fn move_to(&mut self, x: f32, y: f32) {
+        self.0.move_to((f64::from(x), -f64::from(y)));
+    }
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.0.line_to((f64::from(x), -f64::from(y)));
+    }
+    fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
+        self.0.quad_to((f64::from(cx), -f64::from(cy)), (f64::from(x), -f64::from(y)));
+    }
+    fn curve_to(&mut self, cx0: f32, cy0: f32, cx1: f32, cy1: f32, x: f32, y: f32) {
+        let point = |x, y| (f64::from(x), -f64::from(y));
+        self.0.curve_to(point(cx0, cy0), point(cx1, cy1), point(x, y));
+    }
+    fn close(&mut self) {
+        self.0.close_path();
     }
 }
 

@@ -50,6 +50,9 @@ impl From<Overflow> for Sizing {
 /// A step of `Overflow::Shrink`, px of font size.
 pub(super) const STEP: f64 = 0.5;
 
+/// The editor stops shrinking at the first size that is not above this, px.
+const LEAST: f64 = 1.0;
+
 /// Sums of unlike line heights may be this much off, px, by the way floating-point numbers are added.
 const NOISE: f64 = 1e-6;
 
@@ -60,35 +63,38 @@ const DIGITS: usize = 5;
 /// The editor tries all; the outcome differs only where a smaller size needs more height than a larger one.
 pub(super) const LINEAR_TRIES: u32 = 200;
 
-/// Lays `text` out in a box `width` px wide; returns the lines and the font size they were drawn at, or `None` when even
-/// the smallest size does not fit: then nothing is drawn, as in the editor.
+/// Lays `text` out in a box `width` px wide; returns the lines and the font size they are drawn at. Where not even the
+/// smallest size fits, they are drawn in it, as the editor does.
 pub fn fit(
     layouter: &mut Layouter,
     text: &ShapedText,
     width: f64,
     align: Align,
     sizing: impl Into<Sizing>,
-) -> Option<(LaidOut, f64)> {
+) -> (LaidOut, f64) {
     let Sizing { overflow, max_lines, split_words } = sizing.into();
     let font_size = text.font_size();
     let options = LayoutOptions { max_lines, split_words, ..LayoutOptions::new(width, align) };
+    let at = |layouter: &mut Layouter, size: f64| {
+        (layouter.lay_out(text, LayoutOptions { factor: size / font_size, ..options }), size)
+    };
     match overflow {
-        Overflow::Grow => Some((layouter.lay_out(text, options), font_size)),
+        Overflow::Grow => (layouter.lay_out(text, options), font_size),
         Overflow::Ellipsis { height } => {
             let options = LayoutOptions { ellipsis_height: Some(height), ..options };
-            Some((layouter.lay_out(text, options), font_size))
+            (layouter.lay_out(text, options), font_size)
         }
         Overflow::Shrink { height } => {
-            // The last step is the last that leaves a size above zero.
-            let sizes = Sizes { most: font_size, steps: (font_size / STEP).ceil() - 1.0 };
-            largest(layouter, text, options, sizes, |_| true, height)
+            let sizes = Sizes { most: font_size, steps: ((font_size - LEAST) / STEP).ceil().max(0.0) };
+            let least = font_size - STEP * sizes.steps;
+            // Of huge sizes no half px is left.
+            let least = if least > 0.0 && least <= LEAST { least } else { font_size.min(LEAST) };
+            largest(layouter, text, options, sizes, |_| true, height).unwrap_or_else(|| at(layouter, least))
         }
         Overflow::Fit { height, least, most } => {
             let sizes = Sizes { most: most.max(least), steps: ((most - least) / STEP).floor() };
-            largest(layouter, text, options, sizes, |it| !it.truncated, height).or_else(|| {
-                let options = LayoutOptions { factor: least / font_size, ..options };
-                Some((layouter.lay_out(text, options), least))
-            })
+            let fits = |it: &LaidOut| !it.truncated;
+            largest(layouter, text, options, sizes, fits, height).unwrap_or_else(|| at(layouter, least))
         }
     }
 }
@@ -165,52 +171,54 @@ mod tests {
     use super::super::layout::tests::{layouter, style};
     use super::*;
 
-    fn drawn_size(text: &str, font_size: f64, width: f64, height: f64) -> Option<f64> {
+    fn drawn_size(text: &str, font_size: f64, width: f64, height: f64) -> f64 {
         let mut layouter = layouter();
         let shaped = layouter.shape(&TextBlocks::plain(text, style("Liberation Sans", font_size)));
-        fit(&mut layouter, &shaped, width, Align::Left, Overflow::Shrink { height }).map(|(_, size)| size)
+        fit(&mut layouter, &shaped, width, Align::Left, Overflow::Shrink { height }).1
     }
 
     #[test]
     fn shrink_stops_at_the_first_half_px_that_fits_without_tolerance() {
         // rendering.md §9.7: one line, line height 1.2.
         for (height, size) in [(120.0, 100.0), (119.9, 99.5), (119.0, 99.0), (110.0, 91.5), (100.0, 83.0)] {
-            assert_eq!(drawn_size("H", 100.0, 400.0, height), Some(size), "height {height}");
+            assert_eq!(drawn_size("H", 100.0, 400.0, height), size, "height {height}");
         }
-        assert_eq!(drawn_size("H", 92.3, 400.0, 40.0), Some(33.3));
+        assert_eq!(drawn_size("H", 92.3, 400.0, 40.0), 33.3);
     }
 
     #[test]
     fn shrink_wraps_anew_at_every_size() {
         // HH is 144 px at 100 px, so two fit on a line of 200 at 60.8 px; two lines need 2.4 times the size.
-        assert_eq!(drawn_size("HH HH HH HH", 100.0, 200.0, 120.0), Some(50.0));
+        assert_eq!(drawn_size("HH HH HH HH", 100.0, 200.0, 120.0), 50.0);
     }
 
     #[test]
-    fn shrink_gives_up_where_nothing_fits() {
-        assert_eq!(drawn_size("H", 100.0, 400.0, 0.0), None);
-        assert_eq!(drawn_size("H\n".repeat(500).as_str(), 1e6, 400.0, 1.0), None);
+    fn shrink_ends_at_one_px_where_nothing_fits() {
+        assert_eq!(drawn_size("H", 100.0, 400.0, 0.0), 1.0);
+        assert_eq!(drawn_size("H", 33.3, 400.0, 0.0), 33.3 - 65.0 * STEP);
+        assert_eq!(drawn_size("H", 0.75, 400.0, 0.0), 0.75);
+        assert_eq!(drawn_size("H\n".repeat(500).as_str(), 1e6, 400.0, 1.0), 1.0);
     }
 
     #[test]
     fn shrink_of_huge_letters_does_not_try_every_size() {
-        let size = drawn_size(&"HH ".repeat(300), 1e5, 300.0, 300.0).expect("fits when small");
+        let size = drawn_size(&"HH ".repeat(300), 1e5, 300.0, 300.0);
         assert!(size < 40.0 && size > 5.0, "{size}");
     }
 
     #[test]
     fn shrink_compares_exactly_with_six_digits_of_the_size() {
         // `public--text-fit-six-digits`: 59.0838 × 1.2 is 70.900_56; 33 × 1.2 is 39.6.
-        assert_eq!(drawn_size("H", 59.083_789_187_900_66, 480.0, 70.900_547_025_480_79), Some(58.583_789_187_900_66));
-        assert_eq!(drawn_size("H", 33.0, 480.0, 39.599_999_999_999_994), Some(32.5));
-        assert_eq!(drawn_size("H", 33.0, 480.0, 39.6), Some(33.0));
+        assert_eq!(drawn_size("H", 59.083_789_187_900_66, 480.0, 70.900_547_025_480_79), 58.583_789_187_900_66);
+        assert_eq!(drawn_size("H", 33.0, 480.0, 39.599_999_999_999_994), 32.5);
+        assert_eq!(drawn_size("H", 33.0, 480.0, 39.6), 33.0);
         assert_eq!([59.083_789_187_900_66, 0.1, 14.0].map(six_digits), [59.0838, 0.1, 14.0]);
     }
 
     fn sized(text: &str, width: f64, sizing: Sizing) -> (Vec<String>, f64) {
         let mut layouter = layouter();
         let shaped = layouter.shape(&TextBlocks::plain(text, style("Liberation Sans", 40.0)));
-        let (out, size) = fit(&mut layouter, &shaped, width, Align::Left, sizing).expect("always drawn");
+        let (out, size) = fit(&mut layouter, &shaped, width, Align::Left, sizing);
         (out.lines.iter().map(|line| line.runs.iter().map(|run| run.text.as_ref()).collect()).collect(), size)
     }
 
@@ -245,8 +253,7 @@ mod tests {
         let mut layouter = layouter();
         let base = SpanStyle { line_height: LineHeight::Times(1.2), ..(*style("Liberation Sans", 40.0)).clone() };
         let shaped = layouter.shape(&TextBlocks::plain(text, Arc::new(base)));
-        let (out, _) =
-            fit(&mut layouter, &shaped, width, Align::Left, Overflow::Ellipsis { height }).expect("always drawn");
+        let (out, _) = fit(&mut layouter, &shaped, width, Align::Left, Overflow::Ellipsis { height });
         out.lines.iter().map(|line| line.runs.iter().map(|run| run.text.as_ref()).collect()).collect()
     }
 

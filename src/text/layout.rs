@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::blocks::{Align, Block, LineHeight, ListMarker, Span, SpanStyle, TextBlocks};
+use kurbo::Rect;
+
+use super::blocks::{Align, Block, LineHeight, ListMarker, Marker, Span, SpanStyle, TextBlocks};
 use super::breaks::{self, LineBreaking, Token};
 use super::families::FontSet;
 use super::line::{self, Line, LineSlice, Place, TabStops};
-use super::shape::{ClusterKind, Paragraph, Shaper};
+use super::shape::{ClusterKind, LineMetrics, Paragraph, Shaper};
 use super::shapes::{self, Shapes};
 use std::ops::Range;
 
@@ -57,6 +59,8 @@ pub struct ShapedText {
     forced_lines: usize,
     /// One block, all in the element's style.
     is_plain: bool,
+    /// All of it reads from right to left.
+    rtl: bool,
     /// The smallest size given in px, which is rounded where the text shrinks; infinite when there is none.
     least_px_size: f64,
 }
@@ -65,26 +69,38 @@ pub struct ShapedText {
 #[derive(Clone, Debug)]
 pub(super) struct Strut {
     pub style: Arc<SpanStyle>,
-    /// Font units of the element's face over units per em.
-    pub ascent_em: f64,
-    pub descent_em: f64,
+    /// Of the style's own face.
+    pub metrics: LineMetrics,
 }
 
 impl Strut {
     /// Rounded to whole px at the drawn size (rendering.md §9.2).
     pub(super) fn ascent_descent(&self, factor: f64) -> (f64, f64) {
-        let size = self.style.font_size * self.style.drawn_factor(factor);
-        ((self.ascent_em * size).round(), (self.descent_em * size).round())
+        self.metrics.ascent_descent(self.style.font_size * self.style.drawn_factor(factor))
     }
 }
 
 struct ShapedBlock {
     block: Block,
     paragraphs: Vec<ShapedParagraph>,
-    /// The marker's, and those of the outer ones; `None` for bullets.
-    numbers: Vec<Option<Paragraph>>,
+    /// The block's own, and the outer ones.
+    markers: Vec<ShapedMarker>,
     /// Instead of the text's.
     strut: Option<Strut>,
+}
+
+/// What stands before a list item.
+pub(super) struct ShapedMarker {
+    /// In the item's style, but of normal weight, upright and without decorations.
+    pub drawn: Paragraph,
+    /// Advance width in the item's style, px.
+    pub width: f64,
+    /// Advance width of the space after it, px.
+    pub gap: f64,
+    /// Of a bullet: what its glyph covers in the item's style, px, y down; `None` for a number.
+    pub bullet: Option<Rect>,
+    /// Of the item.
+    pub strut: Strut,
 }
 
 struct ShapedParagraph {
@@ -193,7 +209,10 @@ impl Layouter {
         for paragraph in blocks.iter().flat_map(|block| &block.paragraphs) {
             forced_lines += 1;
             for cluster in &paragraph.paragraph.clusters {
-                let advance = cluster.advance + paragraph.paragraph.letter_spacing(cluster);
+                let spacing = paragraph.paragraph.letter_spacing(cluster, 1.0);
+                // Spacing in px does not shrink: as a bound it must not count for less than it is.
+                let fixed = paragraph.paragraph.styles[cluster.span].spacing_in_px && spacing < 0.0;
+                let advance = if fixed { 0.0 } else { cluster.advance + spacing };
                 widest = widest.max(advance);
                 if cluster.kind == ClusterKind::Text {
                     ink_advance += advance.max(0.0);
@@ -203,32 +222,63 @@ impl Layouter {
         let spans = text.blocks.iter().flat_map(|block| block.spans.iter().map(|span| &span.style).chain(&block.strut));
         let px_sizes = spans.filter_map(|style| style.px_size).filter(|size| *size > 0.0);
         let least_px_size = px_sizes.fold(f64::INFINITY, f64::min);
-        ShapedText { blocks, strut, tabs, ink_advance, widest, forced_lines, is_plain: text.is_plain(), least_px_size }
+        ShapedText {
+            blocks,
+            strut,
+            tabs,
+            ink_advance,
+            widest,
+            forced_lines,
+            is_plain: text.is_plain(),
+            rtl: text.rtl,
+            least_px_size,
+        }
     }
 
-    fn strut(&mut self, style: &Arc<SpanStyle>) -> Strut {
-        let face = self.shaper.strut(style);
-        let metrics = face.as_ref().and_then(|face| face.load());
-        let (ascent_em, descent_em) =
-            metrics.map_or((0.8, 0.2), |m| (m.ascent / m.units_per_em, m.descent / m.units_per_em));
-        Strut { style: style.clone(), ascent_em, descent_em }
+    fn strut(&self, style: &Arc<SpanStyle>) -> Strut {
+        Strut { style: style.clone(), metrics: self.shaper.metrics(style) }
     }
 
     fn shape_block(&mut self, block: &Block, text: &TextBlocks) -> ShapedBlock {
         let markers = block.marker.iter().chain(block.outer_markers.iter().map(|(marker, _)| marker));
-        let numbers = markers.map(|marker| self.shape_marker(marker, &text.base)).collect();
+        let last = text.blocks.iter().rev().find_map(|block| block.spans.last()).map(|span| span.style.letter_spacing);
+        let markers = markers.map(|marker| self.shape_marker(marker, text.rtl, last.unwrap_or(0.0))).collect();
         let lines = split_lines(&block.spans);
         let paragraphs = lines.iter().map(|spans| self.shape_paragraph(spans, text.rtl)).collect();
         let strut = block.strut.as_ref().map(|style| self.strut(style));
         let block = Block { spans: Vec::new(), ..block.clone() };
-        ShapedBlock { block, paragraphs, numbers, strut }
+        ShapedBlock { block, paragraphs, markers, strut }
     }
 
-    /// Normal weight and style in the element's font (rendering.md §9.9); a bullet is no glyph.
-    fn shape_marker(&mut self, marker: &ListMarker, base: &Arc<SpanStyle>) -> Option<Paragraph> {
-        let ListMarker::Number(number) = marker else { return None };
-        let style = SpanStyle { weight: 400.0, italic: false, decorations: Vec::new(), ..(**base).clone() };
-        Some(self.shaper.shape(&[Span { text: format!("{number}. "), style: Arc::new(style) }]))
+    /// The editor measures a marker in the item's style and draws it in a plain one. It measures with the letter spacing
+    /// that it used last, which is `spacing`.
+    fn shape_marker(&mut self, marker: &Marker, rtl: bool, spacing: f64) -> ShapedMarker {
+        let of_item = SpanStyle { letter_spacing: spacing, spacing_in_px: false, ..(*marker.style).clone() };
+        let plain = SpanStyle {
+            weight: 400.0,
+            italic: false,
+            decorations: Vec::new(),
+            px_size: None,
+            ..(*marker.style).clone()
+        };
+        let text = match marker.kind {
+            ListMarker::Number(number) => format!("{number}."),
+            ListMarker::Bullet => "•".to_owned(),
+        };
+        let of_item = Arc::new(of_item);
+        let measured = self.shaper.shape(&[Span { text: text.clone(), style: of_item.clone() }]);
+        let space = self.shaper.shape(&[Span { text: " ".into(), style: of_item }]);
+        let width = |paragraph: &Paragraph| {
+            (0..paragraph.clusters.len()).fold(0.0, |pen, at| line::after(pen, paragraph, at, 1.0, TabStops::default()))
+        };
+        let bullet = measured.ink().filter(|ink| marker.kind == ListMarker::Bullet && ink.height() > 0.0);
+        ShapedMarker {
+            width: width(&measured),
+            gap: width(&space),
+            bullet,
+            drawn: self.shaper.shape_towards(&[Span { text, style: plain.into() }], rtl),
+            strut: self.strut(&marker.style),
+        }
     }
 
     fn shape_paragraph(&mut self, spans: &[Span], rtl: bool) -> ShapedParagraph {
@@ -294,10 +344,11 @@ impl Layouter {
             let mut placed = line::place(&slice, &line.shaped.paragraph, strut, place);
             placed.move_down(top);
             if line.first_of_block {
-                let own = block.block.marker.iter().map(|_| line.left);
-                let lefts = own.chain(block.block.outer_markers.iter().map(|(_, left)| left * factor));
-                for (number, content_left) in block.numbers.iter().zip(lefts) {
-                    placed.add_marker(number.as_ref(), content_left, factor, &text.strut);
+                let own = block.block.marker.iter().map(|_| if text.rtl { line.right } else { line.left });
+                let edge = |indent: f64| if text.rtl { width - indent * factor } else { indent * factor };
+                let edges = own.chain(block.block.outer_markers.iter().map(|(_, indent)| edge(*indent)));
+                for (marker, content_edge) in block.markers.iter().zip(edges) {
+                    placed.add_marker(marker, content_edge, factor, text.rtl);
                 }
             }
             top += placed.height;
@@ -358,7 +409,12 @@ impl ShapedText {
     fn broken(&self, width: f64, factor: f64, split_words: bool) -> Vec<BrokenLine<'_>> {
         let mut lines = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
-            let (left, right) = (block.block.indent_left * factor, width - block.block.indent_right * factor);
+            let (mut left, mut right) = (block.block.indent_left * factor, width - block.block.indent_right * factor);
+            if self.rtl {
+                right -= block.block.indent_list * factor;
+            } else {
+                left += block.block.indent_list * factor;
+            }
             let first = lines.len();
             for shaped in &block.paragraphs {
                 let room = if block.block.no_wrap { f64::INFINITY } else { (right - left).max(0.0) };
@@ -419,12 +475,29 @@ impl ShapedText {
             0.0
         };
         let least = |strut: &Strut| {
-            let ascent_descent = (strut.ascent_em + strut.descent_em - 0.1) * strut.style.font_size * factor;
+            let ascent_descent =
+                (strut.metrics.ascent_em + strut.metrics.descent_em - 0.1) * strut.style.font_size * factor;
             let line = strut.style.line_height_px(0.0, 0.0).max(0.0) * factor;
             if line > 0.0 { line } else { ascent_descent }
         };
         let lines = self.blocks.iter().map(|block| least(block.strut.as_ref().unwrap_or(&self.strut)));
         by_width.max(self.forced_lines as f64) * lines.fold(f64::INFINITY, f64::min).min(least(&self.strut))
+    }
+}
+
+impl ShapedParagraph {
+    /// The `-` of the style that ends before cluster `end`.
+    fn hyphen(&self, end: usize) -> Option<&Paragraph> {
+        let span = self.paragraph.clusters.get(end.checked_sub(1)?)?.span;
+        self.hyphens.iter().find(|(of, _)| *of == span).map(|(_, hyphen)| hyphen)
+    }
+
+    /// Its advance width, px.
+    fn hyphen_width(&self, end: usize, factor: f64) -> f64 {
+        let width = |hyphen: &Paragraph| {
+            (0..hyphen.clusters.len()).fold(0.0, |pen, at| line::after(pen, hyphen, at, factor, TabStops::default()))
+        };
+        self.hyphen(end).map_or(0.0, width)
     }
 }
 
@@ -447,10 +520,8 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tabs: T
     let mut end = 0; // after the last word that is on it
     let mut pen = 0.0; // after all that is on it, spaces too
     let finish = |start: usize, end: usize, hyphen: bool, lines: &mut Vec<LineSlice<'a>>| {
-        let cluster = end.checked_sub(1).map(|last| &paragraph.clusters[last]);
-        let hyphen =
-            if hyphen { cluster.and_then(|c| shaped.hyphens.iter().find(|(span, _)| *span == c.span)) } else { None };
-        lines.push(LineSlice { clusters: start..end, suffix: hyphen.map(|(_, p)| p), last: false, tabs });
+        let suffix = if hyphen { shaped.hyphen(end) } else { None };
+        lines.push(LineSlice { clusters: start..end, suffix, last: false, tabs });
     };
     let mut soft = false;
     for token in &shaped.tokens {
@@ -459,7 +530,9 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tabs: T
             continue;
         }
         let token_width: f64 = token.clusters.clone().map(advance).sum();
-        if pen + token_width > limit && (end > start || pen > 0.0) {
+        // A word may end at a soft hyphen only where the hyphen has room, also when it then does not end there.
+        let hyphen = if token.soft_hyphen { shaped.hyphen_width(token.clusters.end, factor) } else { 0.0 };
+        if pen + token_width + hyphen > limit && (end > start || pen > 0.0) {
             // The word starts a new line; spaces between are dropped.
             finish(start, end.max(start), soft, &mut lines);
             start = token.clusters.start;
@@ -538,6 +611,7 @@ pub(super) mod tests {
             background: None,
             decorations: Vec::new(),
             letter_spacing: 0.0,
+            spacing_in_px: false,
             line_height: LineHeight::Times(1.2),
             shift: VerticalShift::None,
             link: None,

@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kurbo::{Circle, Point, Vec2};
+use icu_segmenter::GraphemeClusterSegmenter;
+use kurbo::{Point, Vec2};
 use peniko::FontData;
+use unicode_bidi::{BidiInfo, Level};
 
-use super::blocks::{Align, SpanStyle, VerticalShift};
+use super::blocks::{Align, LineHeight, SpanStyle, VerticalShift};
 use super::breaks;
-use super::layout::Strut;
+use super::layout::{ShapedMarker, Strut};
 use super::shape::{ClusterKind, Paragraph};
 use crate::scene;
 use crate::units::Px;
@@ -35,10 +37,8 @@ pub struct Line {
     pub width: f64,
     /// Left to right.
     pub runs: Vec<LineRun>,
-    /// Bullets before the line: one, or more where items begin together.
-    pub bullets: Vec<Circle>,
-    /// Numbers before the line.
-    pub numbers: Vec<LineRun>,
+    /// Bullets and numbers before the line: one, or more where items begin together.
+    pub markers: Vec<LineRun>,
 }
 
 /// Neighbouring glyphs of one face and one style.
@@ -66,6 +66,8 @@ pub struct LineRun {
     pub ascent: f64,
     /// Rounded, px.
     pub descent: f64,
+    /// Ascent and descent of the box behind it, rounded, px; where it has none, its own.
+    pub highlight: (f64, f64),
     /// Offsets from (x, baseline).
     pub glyphs: Vec<scene::Glyph>,
     /// In logical order.
@@ -123,14 +125,15 @@ pub(super) struct Place {
 /// Puts a line between `left` and `right`, its top at 0.
 pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut, place: Place) -> Line {
     let Place { left, right, align, factor } = place;
-    let mut runs = visual_runs(slice, paragraph, factor);
+    let justified = align == Align::Justify && !slice.last;
+    let mut runs = visual_runs(slice, paragraph, factor, justified);
     if let Some(suffix) = slice.suffix {
         let pen = runs.last().map_or(0.0, |run| run.x + run.width);
         let end = LineSlice { clusters: 0..suffix.clusters.len(), suffix: None, ..slice.clone() };
-        runs.extend(visual_runs(&end, suffix, factor).into_iter().map(|run| LineRun { x: run.x + pen, ..run }));
+        runs.extend(visual_runs(&end, suffix, factor, false).into_iter().map(|run| LineRun { x: run.x + pen, ..run }));
     }
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
-    if align == Align::Justify && !slice.last {
+    if justified {
         width += justify(&mut runs, right - left - width);
     }
     let offset = match align {
@@ -143,47 +146,58 @@ pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut,
     // A line that could not be broken to fit starts at the left edge (rendering.md §9.5).
     let x = left + offset.max(0.0);
     runs.iter_mut().for_each(|run| run.x += x);
-    let (height, baseline) = vertical(&mut runs, strut, factor);
-    Line { top: 0.0, height, baseline, x, width, runs, bullets: Vec::new(), numbers: Vec::new() }
+    let (height, baseline) = vertical(&mut runs, strut, factor, paragraph.rtl);
+    Line { top: 0.0, height, baseline, x, width, runs, markers: Vec::new() }
 }
 
 impl Line {
     pub(super) fn move_down(&mut self, by: f64) {
         self.top += by;
         self.baseline += by;
-        self.runs.iter_mut().chain(&mut self.numbers).for_each(|run| run.baseline += by);
+        self.runs.iter_mut().chain(&mut self.markers).for_each(|run| run.baseline += by);
     }
 
-    /// Bullets and numbers stand left of the content, wherever alignment moved it (rendering.md §9.9). A bullet where
-    /// there is no `number`.
-    pub(super) fn add_marker(&mut self, number: Option<&Paragraph>, content_left: f64, factor: f64, strut: &Strut) {
-        let Some(number) = number else {
-            let (ascent, _) = strut.ascent_descent(factor);
+    /// Bullets and numbers stand left of the content, right of it where `rtl`, wherever alignment moved it, and on the
+    /// baseline that a line of the item's own style would have (rendering.md §9.9).
+    pub(super) fn add_marker(&mut self, marker: &ShapedMarker, content_edge: f64, factor: f64, rtl: bool) {
+        let (ascent, descent) = marker.strut.ascent_descent(factor);
+        let line_height = scaled_line_height(&marker.strut.style, ascent, descent, factor);
+        let mut baseline = self.top + (ascent - descent) / 2.0 + line_height / 2.0;
+        let (mut scale, mut gap, mut width) = (factor, marker.gap * factor, marker.width * factor);
+        if let Some(ink) = marker.bullet.map(|ink| ink.scale_from_origin(factor).expand()) {
+            // The glyph is drawn as large as the dot of browsers: a third of the ascent, that far from the content and 7 px
+            // more, its middle that far above the baseline. It is measured in whole px.
             let diameter = ascent / 3.0;
-            let right = content_left - BULLET_GAP - diameter;
-            self.bullets.push(Circle::new((right - diameter / 2.0, self.baseline - diameter), diameter / 2.0));
-            return;
-        };
-        let slice =
-            LineSlice { clusters: 0..number.clusters.len(), suffix: None, last: true, tabs: TabStops::default() };
-        let mut runs = visual_runs(&slice, number, factor);
-        // The marker's own trailing space is the gap.
-        let width = runs.last().map_or(0.0, |run| run.x + run.width);
-        for run in &mut runs {
-            run.x += content_left - width;
-            run.baseline = self.baseline;
+            let magnified = diameter / ink.height();
+            scale = factor * magnified;
+            gap = BULLET_GAP + diameter;
+            width = if rtl { -ink.x0 * magnified } else { ink.x1 * magnified };
+            baseline += -diameter - ink.center().y * magnified;
         }
-        self.numbers.extend(runs);
+        let slice =
+            LineSlice { clusters: 0..marker.drawn.clusters.len(), suffix: None, last: true, tabs: TabStops::default() };
+        let mut runs = visual_runs(&slice, &marker.drawn, scale, false);
+        let drawn_width = runs.last().map_or(0.0, |run| run.x + run.width);
+        let left = match (rtl, marker.bullet) {
+            (false, _) => content_edge - gap - width,
+            (true, Some(_)) => content_edge + gap + width,
+            (true, None) => content_edge + gap + width - drawn_width,
+        };
+        for run in &mut runs {
+            run.x += left;
+            run.baseline = baseline;
+        }
+        self.markers.extend(runs);
     }
 }
 
-/// Runs from left to right, the first at 0, baselines at 0.
-pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f64) -> Vec<LineRun> {
+/// Runs from left to right, the first at 0, baselines at 0. `by_words`: see [`visual_order`].
+pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f64, by_words: bool) -> Vec<LineRun> {
     let mut runs: Vec<LineRun> = Vec::new();
     let mut pen = 0.0;
     let mut last_run = None;
     let mut bytes: Option<Range<usize>> = None;
-    for at in visual_order(slice, paragraph) {
+    for at in visual_order(slice, paragraph, by_words) {
         let cluster = &paragraph.clusters[at];
         let style = &paragraph.styles[cluster.span];
         let factor = style.drawn_factor(whole);
@@ -191,7 +205,11 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
             close(&mut runs, &mut bytes, paragraph);
             let face = &paragraph.runs[cluster.run];
             let font_size = style.font_size * factor;
-            let (ascent, descent) = face.ascent_descent(font_size);
+            let (ascent, descent) = paragraph.metrics[cluster.span].ascent_descent(font_size);
+            let highlight = style.background.as_ref().zip(paragraph.highlights[cluster.span]);
+            let highlight = highlight.map_or((ascent, descent), |(it, metrics)| {
+                metrics.ascent_descent(it.style.font_size * it.style.drawn_factor(whole))
+            });
             runs.push(LineRun {
                 style: style.clone(),
                 font: face.font.clone(),
@@ -204,6 +222,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
                 baseline: 0.0,
                 ascent,
                 descent,
+                highlight,
                 glyphs: Vec::new(),
                 text: "".into(),
             });
@@ -233,8 +252,8 @@ pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab
         ClusterKind::Tab => tabs.after(pen),
         ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
         ClusterKind::Text | ClusterKind::Space => {
-            let style = &paragraph.styles[cluster.span];
-            pen + (cluster.advance + paragraph.letter_spacing(cluster)) * style.drawn_factor(factor)
+            let factor = paragraph.styles[cluster.span].drawn_factor(factor);
+            pen + cluster.advance * factor + paragraph.letter_spacing(cluster, factor)
         }
     }
 }
@@ -248,9 +267,32 @@ fn close(runs: &mut [LineRun], bytes: &mut Option<Range<usize>>, paragraph: &Par
 }
 
 /// Cluster numbers from left to right: UAX #9 L2 over the line's levels.
-pub(super) fn visual_order(slice: &LineSlice<'_>, paragraph: &Paragraph) -> Vec<usize> {
-    let mut order: Vec<usize> = slice.clusters.clone().collect();
-    let level = |at: usize| paragraph.levels[paragraph.clusters[at].range.start].number();
+///
+/// A paragraph that reads from right to left is put together of its styles: each stretch of one style is ordered by itself,
+/// and they stand from right to left. Where `by_words`, every word and every space is a stretch.
+fn visual_order(slice: &LineSlice<'_>, paragraph: &Paragraph, by_words: bool) -> Vec<usize> {
+    let logical: Vec<usize> = slice.clusters.clone().collect();
+    let start = |at: usize| paragraph.clusters[at].range.start;
+    let is_space = |at: usize| paragraph.clusters[at].kind == ClusterKind::Space;
+    let style = |at: usize| &paragraph.styles[paragraph.clusters[at].span];
+    let together =
+        |a: &usize, b: &usize| style(*a).looks_like(style(*b)) && !(by_words && (is_space(*a) || is_space(*b)));
+    let stretches: Vec<&[usize]> = if paragraph.rtl { logical.chunk_by(together).collect() } else { Vec::new() };
+    if stretches.len() < 2 {
+        return in_order_of_levels(logical, |at| paragraph.levels[start(at)]);
+    }
+    let mut order = Vec::with_capacity(logical.len());
+    for stretch in stretches.into_iter().rev() {
+        let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
+        let bytes = start(*first)..paragraph.clusters[*last].range.end;
+        let levels = BidiInfo::new(&paragraph.text[bytes.clone()], Some(Level::rtl())).levels;
+        order.extend(in_order_of_levels(stretch.to_vec(), |at| levels[start(at) - bytes.start]));
+    }
+    order
+}
+
+fn in_order_of_levels(mut order: Vec<usize>, level: impl Fn(usize) -> Level) -> Vec<usize> {
+    let level = |at: usize| level(at).number();
     let Some(highest) = order.iter().map(|at| level(*at)).max() else { return order };
     let lowest_odd = order.iter().map(|at| level(*at)).filter(|it| it % 2 == 1).min();
     let Some(lowest_odd) = lowest_odd else { return order };
@@ -288,30 +330,33 @@ pub(super) fn justify(runs: &mut [LineRun], room: f64) -> f64 {
     shift
 }
 
-/// Height of the line box and its baseline; sets the runs' baselines (rendering.md §9.2, §9.9).
-fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64) -> (f64, f64) {
-    let strut_size = strut.style.font_size * factor;
+/// Height of the line box and its baseline; sets the runs' baselines (rendering.md §9.2, §9.9). Where `rtl`, sub- and
+/// superscripts make room for themselves but stay on the baseline, as in the editor.
+fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64, rtl: bool) -> (f64, f64) {
     let (mut ascent, mut descent) = strut.ascent_descent(factor);
     let mut line_height = scaled_line_height(&strut.style, ascent, descent, factor);
     let mut largest = 0.0_f64;
-    for run in runs.iter().filter(|run| run.style.shift == VerticalShift::None) {
+    for run in runs.iter() {
         line_height = line_height.max(scaled_line_height(&run.style, run.ascent, run.descent, factor));
-        ascent = ascent.max(run.ascent);
-        descent = descent.max(run.descent);
-        largest = largest.max(run.font_size);
+        if run.style.shift == VerticalShift::None {
+            ascent = ascent.max(run.ascent);
+            descent = descent.max(run.descent);
+            largest = largest.max(run.font_size);
+        }
     }
-    let largest = if largest > 0.0 { largest } else { strut_size };
     let baseline = (line_height - (ascent + descent)) / 2.0 + ascent;
     let (mut above, mut below) = (0.0_f64, 0.0_f64);
     for run in runs {
+        // Alone on a line they are measured by their own size, and the line does not grow.
+        let size = if largest > 0.0 { largest } else { run.font_size };
         let shift = match run.style.shift {
             VerticalShift::None => 0.0,
-            VerticalShift::Super => -SUPER_RISE * largest,
-            VerticalShift::Sub => SUB_DROP * largest,
+            VerticalShift::Super => -SUPER_RISE * size,
+            VerticalShift::Sub => SUB_DROP * size,
         };
-        run.baseline = baseline + shift;
-        if run.style.shift != VerticalShift::None {
-            let (top, bottom) = (run.baseline - run.ascent, run.baseline + run.descent);
+        run.baseline = baseline + if rtl { 0.0 } else { shift };
+        if run.style.shift != VerticalShift::None && largest > 0.0 {
+            let (top, bottom) = (baseline + shift - run.ascent, baseline + shift + run.descent);
             above = above.max(-top);
             below = below.max(bottom - line_height);
         }
@@ -322,8 +367,9 @@ fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64) -> (f64, f64) {
 
 fn scaled_line_height(style: &SpanStyle, ascent: f64, descent: f64, factor: f64) -> f64 {
     match style.line_height {
-        super::blocks::LineHeight::Auto => ascent + descent,
-        _ => style.line_height_px(0.0, 0.0) * style.drawn_factor(factor),
+        LineHeight::Auto => ascent + descent,
+        LineHeight::Px(px) => px,
+        LineHeight::Times(_) | LineHeight::Length(_) => style.line_height_px(0.0, 0.0) * style.drawn_factor(factor),
     }
 }
 
@@ -333,7 +379,8 @@ impl LineRun {
     pub(super) fn words(&self) -> Vec<Self> {
         let kind = |glyph: &scene::Glyph| {
             let rest = self.text.get(glyph.cluster as usize..).unwrap_or_default();
-            (rest.starts_with(' '), breaks::stands_alone(rest))
+            let end = GraphemeClusterSegmenter::new().segment_str(rest).nth(1).unwrap_or(rest.len());
+            (rest.starts_with(' '), breaks::stands_alone(&rest[..end]))
         };
         let starts_word = |before: &scene::Glyph, glyph: &scene::Glyph| {
             let (kind, (is_space, alone)) = (kind(before), kind(glyph));

@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use self::tokens::Token;
-use super::blocks::{SpanStyle, TextBlocks};
+use super::blocks::{Block, SpanStyle, TextBlocks};
 use super::transform::{self, Case};
 
 /// A `text` field as the editor reads it: markup or plain, by its content alone (rendering.md §9.9).
@@ -27,15 +27,33 @@ use super::transform::{self, Case};
 /// Takes any text, in time and room linear in its length; elements nested deeper than 512 lend no style.
 /// `TextBlocks::blocks` may be empty: `<p></p>` draws nothing and takes no room.
 pub fn parse(text: &str, base: &Arc<SpanStyle>, case: Case) -> TextBlocks {
+    read(text, base, Some(case))
+}
+
+/// As [`parse`], but no letter changes its case, not even where markup asks for it: on curves the editor draws texts as they
+/// are written.
+pub fn parse_as_written(text: &str, base: &Arc<SpanStyle>) -> TextBlocks {
+    read(text, base, None)
+}
+
+/// `case`: `None` where letters keep theirs.
+fn read(text: &str, base: &Arc<SpanStyle>, case: Option<Case>) -> TextBlocks {
+    let own_case = case.unwrap_or(Case::None);
     if !text.contains(['<', '&']) {
-        return TextBlocks::plain(transform::apply(case, text), base.clone());
+        return plain(transform::apply(own_case, text), base);
     }
     let tags = tokens::tags(text);
     let tokens = tokens::tokenize(text, &tags);
     if !is_markup(&tokens) {
-        return TextBlocks::plain(transform::apply(case, &tokens::literal(text, &tags)), base.clone());
+        return plain(transform::apply(own_case, &tokens::literal(text, &tags)), base);
     }
     flow::Flow::new(base, case).run(tokens)
+}
+
+fn plain(text: String, base: &Arc<SpanStyle>) -> TextBlocks {
+    let mut blocks = TextBlocks::plain(text, base.clone());
+    blocks.blocks.iter_mut().for_each(Block::take_last_break);
+    blocks
 }
 
 /// The characters of `text` without its tags, entities decoded. A line ends between a `</p>` and what follows it; nothing

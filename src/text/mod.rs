@@ -24,18 +24,19 @@ mod shapes;
 mod transform;
 
 pub use blocks::{
-    Align, Block, Decoration, DecorationLine, DecorationStyle, LineHeight, ListMarker, Span, SpanStyle, TextBlocks,
-    VerticalShift,
+    Align, Block, Decoration, DecorationLine, DecorationStyle, Highlight, LineHeight, ListMarker, Marker, Span,
+    SpanStyle, TextBlocks, VerticalShift,
 };
 pub use breaks::LineBreaking;
 pub use cell::{CellText, draw_cell, lay_out_cell};
 pub use curve::{Curved, curve, draw_curved};
+pub use decorate::rounded_rect;
 pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
 pub use fit::{Overflow, Sizing, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};
-pub use markup::parse as parse_markup;
+pub use markup::{parse as parse_markup, parse_as_written as parse_markup_as_written};
 pub use reuse::Layouters;
 pub use transform::{Case, apply as apply_case};

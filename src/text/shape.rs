@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use icu_segmenter::GraphemeClusterSegmenter;
-use kurbo::Vec2;
+use kurbo::{Rect, Shape as _, Vec2};
 use parley::fontique::{Collection, CollectionOptions, FontInfoOverride, SourceCache};
 use parley::setting::Tag;
 use parley::style::{FontFamily, FontFeatures, FontVariations};
@@ -29,6 +29,10 @@ pub(super) struct Paragraph {
     pub text: String,
     /// Styles by span number.
     pub styles: Vec<Arc<SpanStyle>>,
+    /// Line metrics by span number.
+    pub metrics: Vec<LineMetrics>,
+    /// Of the backgrounds of styles, likewise.
+    pub highlights: Vec<Option<LineMetrics>>,
     /// In logical order.
     pub clusters: Vec<Cluster>,
     pub runs: Vec<Run>,
@@ -75,9 +79,29 @@ pub(super) struct Glyph {
 }
 
 impl Paragraph {
-    /// After `cluster`, px.
-    pub(super) fn letter_spacing(&self, cluster: &Cluster) -> f64 {
-        if cluster.joined { 0.0 } else { self.styles[cluster.span].letter_spacing }
+    /// After `cluster`, px, where its font is drawn `factor` as large.
+    pub(super) fn letter_spacing(&self, cluster: &Cluster, factor: f64) -> f64 {
+        let style = &self.styles[cluster.span];
+        match (cluster.joined, style.spacing_in_px) {
+            (true, _) => 0.0,
+            (false, true) => style.letter_spacing,
+            (false, false) => style.letter_spacing * factor,
+        }
+    }
+
+    /// What the outlines of all glyphs cover, from the left edge on the baseline, px, y down; `None` without any.
+    pub(super) fn ink(&self) -> Option<Rect> {
+        let (mut pen, mut ink) = (0.0, None::<Rect>);
+        for cluster in &self.clusters {
+            let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size);
+            for glyph in &self.glyphs[cluster.glyphs.clone()] {
+                let outline = faces::outline(&run.font, &run.coords, glyph.id, size).filter(|it| !it.is_empty());
+                let covered = outline.map(|it| it.bounding_box() + glyph.offset + Vec2::new(pen, 0.0));
+                ink = covered.map(|it| ink.map_or(it, |ink| ink.union(it))).or(ink);
+            }
+            pen += cluster.advance;
+        }
+        ink
     }
 
     /// Finds the clusters that are joined to their successors.
@@ -99,6 +123,22 @@ impl Paragraph {
     }
 }
 
+/// Ascent and descent of a style's family, as shares of the font size. They hold for all of its text, also for characters
+/// that come from another face, as browsers have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LineMetrics {
+    pub ascent_em: f64,
+    /// Positive downwards.
+    pub descent_em: f64,
+}
+
+impl LineMetrics {
+    /// Ascent and descent at `font_size`, each rounded to a whole px (rendering.md §9.2).
+    pub(super) fn ascent_descent(&self, font_size: f64) -> (f64, f64) {
+        ((self.ascent_em * font_size).round(), (self.descent_em * font_size).round())
+    }
+}
+
 /// One face at one size.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -108,21 +148,10 @@ pub(super) struct Run {
     pub span: usize,
     /// Read from right to left.
     pub rtl: bool,
-    pub ascent_units: f64,
-    pub descent_units: f64,
-    pub units_per_em: f64,
     /// Synthetic weight wanted.
     pub embolden: bool,
     /// Synthetic slant wanted.
     pub slant: bool,
-}
-
-impl Run {
-    /// Ascent and descent at `font_size`, each rounded to a whole px (rendering.md §9.2).
-    pub(super) fn ascent_descent(&self, font_size: f64) -> (f64, f64) {
-        let scale = font_size / self.units_per_em;
-        ((self.ascent_units * scale).round(), (self.descent_units * scale).round())
-    }
 }
 
 /// Characters told of one grapheme; a hostile one has as many as its text.
@@ -191,6 +220,7 @@ struct Piece {
     face: Arc<Face>,
     /// Changes where shaping must not look across (see [`breaks::parted`]).
     odd: bool,
+    features: &'static Features,
 }
 
 /// A stretch of a paragraph that is laid out at once.
@@ -227,26 +257,45 @@ impl Shaper {
         matches.into_iter().find(|face| face.load().is_some())
     }
 
+    /// Line metrics of `style`: of the face that [`Self::strut`] gives.
+    pub(super) fn metrics(&self, style: &SpanStyle) -> LineMetrics {
+        let face = self.strut(style);
+        let (ascent_em, descent_em) = face
+            .as_ref()
+            .and_then(|face| face.load())
+            .map_or((0.8, 0.2), |it| (it.ascent / it.units_per_em, it.descent / it.units_per_em));
+        LineMetrics { ascent_em, descent_em }
+    }
+
     /// `spans` must not hold line breaks.
     pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, &FEATURES, false)
+        self.shape_with(spans, |_| &FEATURES, false)
     }
 
     /// As [`Self::shape`], but read from right to left throughout where `rtl`.
     pub(super) fn shape_towards(&mut self, spans: &[Span], rtl: bool) -> Paragraph {
-        self.shape_with(spans, &FEATURES, rtl)
+        self.shape_with(spans, |_| &FEATURES, rtl)
     }
 
     /// Without kerning and optional ligatures: for glyphs that are placed one by one.
     pub(super) fn shape_apart(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, &FEATURES_APART, false)
+        self.shape_with(spans, |_| &FEATURES_APART, false)
     }
 
-    fn shape_with(&mut self, spans: &[Span], features: &'static Features, rtl: bool) -> Paragraph {
+    /// As [`Self::shape_apart`], but runs of scripts for which [`is_shaped_as_run`] holds are shaped as wholes, with kerning
+    /// and ligatures.
+    pub(super) fn shape_on_path(&mut self, spans: &[Span]) -> Paragraph {
+        self.shape_with(spans, |it| if is_shaped_as_run(it) { &FEATURES } else { &FEATURES_APART }, false)
+    }
+
+    /// `features`: of one grapheme.
+    fn shape_with(&mut self, spans: &[Span], features: fn(&str) -> &'static Features, rtl: bool) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         let (levels, rtl) = bidi_levels(&text, rtl);
         let mut paragraph = Paragraph {
             styles: spans.iter().map(|span| span.style.clone()).collect(),
+            metrics: spans.iter().map(|span| self.metrics(&span.style)).collect(),
+            highlights: spans.iter().map(|span| Some(self.metrics(&span.style.background.as_ref()?.style))).collect(),
             clusters: Vec::with_capacity(text.len()),
             runs: Vec::new(),
             glyphs: Vec::with_capacity(text.len()),
@@ -257,12 +306,12 @@ impl Shaper {
         if paragraph.text.is_empty() {
             return paragraph;
         }
-        let pieces = self.choose_faces(&paragraph.text, spans);
+        let pieces = self.choose_faces(&paragraph.text, spans, features);
         let mut start = 0;
         for pieces in pieces.chunks(self.most_pieces) {
             let end = pieces.last().map_or(start, |piece| piece.range.end);
             let part = Part { range: start..end, first_span: pieces[0].span };
-            let layout = self.lay_out(&paragraph, &part, pieces, features);
+            let layout = self.lay_out(&paragraph, &part, pieces);
             self.collect(&layout, &part, &mut paragraph);
             start = end;
         }
@@ -273,7 +322,7 @@ impl Shaper {
         paragraph
     }
 
-    fn choose_faces(&mut self, text: &str, spans: &[Span]) -> Vec<Piece> {
+    fn choose_faces(&mut self, text: &str, spans: &[Span], features: fn(&str) -> &'static Features) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut start_of_span = 0;
         let (mut previous, mut odd) = ("", false);
@@ -286,16 +335,18 @@ impl Shaper {
                 odd ^= breaks::parted(previous, grapheme);
                 previous = grapheme;
                 let face = self.face_for(grapheme, &own, &span.style);
+                let features = features(grapheme);
                 from = to;
                 let Some(face) = face else { continue };
                 match pieces.last_mut() {
                     Some(last)
                         if (last.span, last.odd, last.range.end) == (index, odd, range.start)
-                            && Arc::ptr_eq(&last.face, &face) =>
+                            && Arc::ptr_eq(&last.face, &face)
+                            && std::ptr::eq(last.features, features) =>
                     {
                         last.range.end = range.end;
                     }
-                    _ => pieces.push(Piece { range, span: index, face, odd }),
+                    _ => pieces.push(Piece { range, span: index, face, odd, features }),
                 }
             }
             start_of_span += span.text.len();
@@ -345,13 +396,7 @@ impl Shaper {
         name
     }
 
-    fn lay_out(
-        &mut self,
-        paragraph: &Paragraph,
-        part: &Part,
-        pieces: &[Piece],
-        features: &'static Features,
-    ) -> Layout<u16> {
+    fn lay_out(&mut self, paragraph: &Paragraph, part: &Part, pieces: &[Piece]) -> Layout<u16> {
         let text = &to_shape(&paragraph.text[part.range.clone()], part.range.start, pieces);
         let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
@@ -371,7 +416,7 @@ impl Shaper {
             }
             // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
             // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
-            let list = features.list(style.letter_spacing != 0.0, piece.odd);
+            let list = piece.features.list(style.letter_spacing != 0.0, piece.odd);
             builder.push(StyleProperty::FontFeatures(FontFeatures::from(list)), range);
         }
         let mut layout = builder.build(text);
@@ -397,9 +442,6 @@ impl Shaper {
                             coords: coords.clone(),
                             span,
                             rtl: run.is_rtl(),
-                            ascent_units: loaded.ascent,
-                            descent_units: loaded.descent,
-                            units_per_em: loaded.units_per_em,
                             embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0 && !loaded.bold,
                             slant: style.italic && !face.style.italic && !loaded.slanted,
                         });
@@ -528,6 +570,13 @@ pub(super) fn has_rtl_letter(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL))
 }
 
+/// Whether the editor shapes `grapheme` together with its neighbours on a curve: scripts that join, reorder or stack.
+pub(super) fn is_shaped_as_run(grapheme: &str) -> bool {
+    grapheme.chars().any(|c| {
+        matches!(u32::from(c), 0x590..=0x86f | 0x8a0..=0x109f | 0x1780..=0x18af | 0xfb1d..=0xfdff | 0xfe70..=0xfeff)
+    })
+}
+
 /// Letters and marks of scripts whose letters join: Arabic, Syriac, N'Ko, Mandaic, Mongolian.
 pub(super) fn is_cursive(c: char) -> bool {
     let in_block = matches!(u32::from(c), 0x600..=0x77f | 0x7c0..=0x7ff | 0x840..=0x8ff | 0x1800..=0x18af | 0xfb50..=0xfdff | 0xfe70..=0xfefc);
@@ -557,6 +606,7 @@ mod tests {
             background: None,
             decorations: Vec::new(),
             letter_spacing: 0.0,
+            spacing_in_px: false,
             line_height: LineHeight::Times(1.2),
             shift: VerticalShift::None,
             link: None,
@@ -654,7 +704,8 @@ mod tests {
         let mut spaced = span("\u{628}\u{62a} \u{628}x\u{5d0}\u{5d1}", "Roboto", 400.0);
         spaced.style = SpanStyle { letter_spacing: 10.0, ..(*spaced.style).clone() }.into();
         let paragraph = shaper().shape(&[spaced]);
-        let spacing: Vec<f64> = paragraph.clusters.iter().map(|cluster| paragraph.letter_spacing(cluster)).collect();
+        let spacing: Vec<f64> =
+            paragraph.clusters.iter().map(|cluster| paragraph.letter_spacing(cluster, 1.0)).collect();
         assert_eq!(spacing, [0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0]);
     }
 }

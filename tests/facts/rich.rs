@@ -50,3 +50,41 @@ fn sub_and_sup_on_one_line_add_up_below_it() {
     // 12.6 and 13 px, before the baseline is rounded.
     assert_eq!((sub - plain, sup - plain, both - plain), (13, 13, 26));
 }
+
+#[test]
+fn lines_asked_for_by_the_element_have_its_colour() {
+    // 00249 of the random set: the underline is of the element's colour, whatever the colour of the letters.
+    let underlined = |markup: &str, more: Value| draw_one(text(markup, with(json!({"fontSize": 40}), more)));
+    let red = "<span style='color: #ff0000'>HHHH</span>";
+    let of_element = underlined(&format!("<u>{red}</u>"), json!({"fill": "#0000ff"})).solid(BLUE);
+    assert_eq!(of_element.y.end - of_element.y.start, 4);
+    let of_span = underlined("<span style='color: #ff0000'><u>HHHH</u></span>", json!({"fill": "#0000ff"}));
+    assert_eq!(of_span.solid(BLUE).x.start, 400, "none");
+}
+
+#[test]
+fn box_of_a_span_is_as_high_as_its_own_font() {
+    // `<span>` of 20 px around a letter of 40 px: ascent 19 and descent 5 px around the baseline.
+    let markup =
+        "<p>H <span style='background-color: #00ff00; font-size: 20px'>a<b style='font-size: 40px'> a</b></span></p>";
+    let green = draw_one(text(markup, json!({"fontSize": 40, "fill": "#00000000"}))).solid(GREEN).y;
+    assert_eq!(green.end - green.start, 24);
+}
+
+#[test]
+fn boxes_of_spans_change_their_colour_with_the_text() {
+    // 00288 of the random set.
+    let markup = "<p><span style='background-color: #ff0000'>HH</span></p>";
+    let gray = draw_one(text(markup, json!({"fontSize": 40, "grayscaleEnabled": true})));
+    assert_eq!(gray.solid(RED).x.start, 400, "no red is left");
+}
+
+#[test]
+fn lists_from_right_to_left_hang_on_the_right() {
+    // Two levels of 2.1 em, the bullet 7 px and its own width right of the content.
+    let picture = draw_one(text("<ul><li>\u{5d0}</li></ul>", json!({"fontSize": 40, "align": "right"})));
+    let columns = runs(400, |x| (0..300).any(|y| picture.is_inked(x, y, Ink::Seen)));
+    let bullet = columns.last().unwrap();
+    // The content ends at 390 - 84 = 306.
+    assert!(bullet.start.abs_diff(306 + 7 + 12) <= 1 && columns[0].end <= 306, "{columns:?}");
+}

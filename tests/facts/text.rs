@@ -110,3 +110,39 @@ fn effects_of_texts_change_letters_and_not_what_is_behind() {
     letter(json!({"filters": {"warm": {"intensity": 1}}})).has(64, 100, [70, 95, 160]);
     letter(json!({"filters": {"warm": {"intensity": 1}}, "grayscaleEnabled": true})).has(64, 100, [109, 94, 79]);
 }
+
+#[test]
+fn last_line_break_of_a_text_adds_no_line() {
+    // 00266 of the random set, by its gradient.
+    let shown = |content: &str| {
+        let look = json!({"fontSize": 40, "fill": "linear-gradient(180deg, #ff0000 0%, #0000ff 100%)"});
+        draw_one(text(content, look))
+    };
+    shown("H\nH\n").is_like(&shown("H\nH"));
+    // A pixel of the first letter, a fifth or a third of the way down.
+    assert_ne!(shown("H\nH\n\n").rgb(56, 80), shown("H\nH").rgb(56, 80));
+}
+
+#[test]
+fn glyphs_that_are_turned_stand_on_quarters_of_a_px() {
+    // `text-rotation` of the corpus. A step of a sixteenth is none, one of a quarter is seen.
+    let at = |x: f64| draw_one(text("H", json!({"x": 150.0 + x, "rotation": 30})));
+    at(0.0).is_like(&at(1.0 / 16.0));
+    let moved = at(0.25);
+    assert!((0..300).any(|y| (0..400).any(|x| at(0.0).rgb(x, y) != moved.rgb(x, y))));
+    // Turned by a right angle, on whole columns.
+    let down = |x: f64| draw_one(text("H", json!({"x": 200.0 + x, "rotation": 90})));
+    down(0.1).is_like(&down(0.2));
+}
+
+#[test]
+fn blur_of_no_radius_makes_a_bitmap_too() {
+    // 00319 of the random set: the baseline is put on a whole px inside the bitmap, not on the page.
+    let at = |blur: bool| {
+        let element =
+            text("H", json!({"y": 50.94, "fontSize": 20, "lineHeight": 1.25, "blurEnabled": blur, "blurRadius": 0}));
+        draw_one(element).bounds_in(0..300, Ink::Seen).y
+    };
+    // Ascent 19 and descent 5 px in 25 px: the baseline is 19.5 px below the top.
+    assert_eq!((at(false).end, at(true).end), (70, 71));
+}

@@ -68,3 +68,38 @@ fn inline_sizes_in_px_are_whole_px_where_a_text_shrinks() {
     assert_eq!(heights, [36, 18, 18]);
     assert_eq!(lines[2].start - lines[1].start, 31);
 }
+
+#[test]
+fn strokes_and_shadows_shrink_with_the_letters() {
+    // 00246 and 00273 of the random set. The text shrinks from 100 to 50 px.
+    let shown = |size: f64, factor: f64| {
+        let effects = json!({
+            "fontSize": size, "width": 200, "height": 120, "stroke": "#ff0000", "strokeWidth": 8.0 * factor,
+            "shadowEnabled": true, "shadowBlur": 4.0 * factor, "shadowOffsetX": 20.0 * factor, "shadowColor": "#0000ff",
+        });
+        draw_one(text("HH HH HH HH", effects))
+    };
+    shown(100.0, 1.0).is_like(&shown(50.0, 0.5));
+}
+
+#[test]
+fn texts_that_fit_at_no_size_are_one_px_high() {
+    // `text-no-height-shrinks` of the corpus: `height: 0`. Eight letters are 6 px wide at 1 px.
+    let ink = draw_one(text("HHHHHHHH", json!({"height": 0}))).bounds_in(0..300, Ink::Any);
+    assert!(ink.x.start == 50 && (56..=57).contains(&ink.x.end), "{ink:?}");
+}
+
+#[test]
+fn line_heights_in_px_do_not_shrink() {
+    // 00218 of the random set. Lines of 60 px leave 60 px of 120 for another two, which take 1.2 sizes each.
+    let shown = |unit: &str| {
+        let markup = format!("<p style=\"line-height: 60{unit}\">H</p><p>H</p><p>H</p>");
+        draw_one(text(&markup, json!({"fontSize": 40, "height": 120}))).lines()
+    };
+    let lines = shown("px");
+    assert_eq!((lines.len(), lines[2].start - lines[1].start), (3, 30));
+    // 60 % of 40 px is 24 px at that size.
+    let shrunk = draw_one(text("<p style='line-height: 60%'>H</p><p>H</p>", json!({"fontSize": 80, "height": 72})));
+    let full = draw_one(text("<p style='line-height: 24px'>H</p><p>H</p>", json!({"fontSize": 40, "height": 72})));
+    shrunk.is_like(&full);
+}

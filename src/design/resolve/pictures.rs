@@ -191,18 +191,17 @@ impl Resolver<'_> {
         };
         let shaped = self.layouter.shape(&blocks(STAND_IN_TEXT, &style));
         let room = area.size() - Size::new(2.0 * STAND_IN_PADDING, 2.0 * STAND_IN_PADDING);
-        let fitted = text::fit(self.layouter, &shaped, room.width.max(0.0), text::Align::Center, Overflow::Grow);
+        let (mut laid_out, _) =
+            text::fit(self.layouter, &shaped, room.width.max(0.0), text::Align::Center, Overflow::Grow);
         let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
         let mut nodes = vec![Node::Path(Path::filled(outline_of(&area), red))];
-        if let Some((mut laid_out, _)) = fitted {
-            // Lines that do not fit are left out.
-            laid_out.lines.truncate((room.height.max(0.0) / font_size) as usize);
-            laid_out.height = laid_out.lines.len() as f64 * font_size;
-            let lines = Rect::from_origin_size((0.0, 0.0), (laid_out.width, laid_out.height));
-            let drawn = text::draw(&laid_out, &draw_style(&style, lines, opacity));
-            let transform = Affine::translate((STAND_IN_PADDING, (area.height() - laid_out.height) / 2.0));
-            nodes.push(Node::Group(Box::new(Group { transform, children: drawn.into_nodes(), ..Group::default() })));
-        }
+        // Lines that do not fit are left out.
+        laid_out.lines.truncate((room.height.max(0.0) / font_size) as usize);
+        laid_out.height = laid_out.lines.len() as f64 * font_size;
+        let lines = Rect::from_origin_size((0.0, 0.0), (laid_out.width, laid_out.height));
+        let drawn = text::draw(&laid_out, &draw_style(&style, lines, opacity));
+        let transform = Affine::translate((STAND_IN_PADDING, (area.height() - laid_out.height) / 2.0));
+        nodes.push(Node::Group(Box::new(Group { transform, children: drawn.into_nodes(), ..Group::default() })));
         nodes
     }
 

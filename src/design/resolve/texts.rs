@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, RoundedRect, Size, Stroke, Vec2};
+use kurbo::{Affine, Rect, Size, Stroke, Vec2};
 
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
@@ -11,7 +11,7 @@ use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, WarningCode, counted, shown};
-use crate::scene::{Group, Node, Path, outline_of};
+use crate::scene::{Group, Node, Path};
 use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
     Overflow, Sizing, SpanStyle, TextBlocks, TextWarning, VerticalShift,
@@ -38,17 +38,17 @@ impl Resolver<'_> {
         if content.is_empty() || text.style.font_size <= 0.0 {
             return Vec::new();
         }
-        let blocks = blocks(content, &text.style);
         if text.curve_enabled {
+            let blocks = text::parse_markup_as_written(content, &Arc::new(span_style(&text.style)));
             return self.curved(text, &blocks, opacity);
         }
+        let blocks = blocks(content, &text.style);
         let sizing = self.sizing(text);
         let shaped = self.layouter.shape(&blocks);
-        let fitted = text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), sizing);
+        let (laid_out, drawn_size) =
+            text::fit(self.layouter, &shaped, text.placement.width, align(text.style.align), sizing);
         self.warn_of_glyphs(origin);
-        self.warn_of_shrinking(origin, text.style.font_size, fitted.as_ref().map(|(_, drawn)| *drawn));
-        // The editor draws nothing where not even the smallest letters fit.
-        let Some((laid_out, drawn_size)) = fitted else { return Vec::new() };
+        self.warn_of_shrinking(origin, text.style.font_size, Some(drawn_size));
 
         let resizable = self.options.text_vertical_resize;
         let height = text.height.unwrap_or(0.0);
@@ -69,30 +69,38 @@ impl Resolver<'_> {
             whole,
         });
         let style = draw_style(&text.style, Rect::new(0.0, 0.0, text.placement.width, laid_out.height), opacity);
-        let word_by_word = text.effects.shadow_enabled;
+        // Strokes and shadows shrink with the letters.
+        let factor = drawn_size / text.style.font_size;
+        let stroke = style.stroke.map(|(paint, stroke)| (paint, Stroke { width: stroke.width * factor, ..stroke }));
+        let style = DrawStyle { stroke, ..style };
+        let effects = &shrunk(&text.effects, factor);
+        let word_by_word = effects.shadow_enabled;
         let drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, ..style });
         let box_height = if resizable { height.max(laid_out.height) } else { laid_out.height };
         let area = Rect::new(0.0, 0.0, text.placement.width, box_height);
-        moved_down(with_effects(drawn, &text.effects, area), top)
+        moved_down(with_effects(drawn, effects, area), top)
     }
 
     /// On an arc: height, vertical alignment and overflow have no say (rendering.md §9.8).
     fn curved(&mut self, text: &Text, blocks: &TextBlocks, opacity: Opacity) -> Vec<Node> {
         let curved = text::curve(self.layouter, blocks, text.placement.width, text.curve_power);
         self.warn_of_glyphs(&text.common.origin);
-        let style = draw_style(&text.style, curved.straight, opacity);
-        let mut drawn = text::draw_curved(&curved, &style);
+        let mut drawn = text::draw_curved(&curved, |area| draw_style(&text.style, area, opacity));
         if text.background_enabled && !curved.bounds.is_zero_area() {
             let line_height = match text.style.line_height {
                 text_style::LineHeight::Times(times) => times * text.style.font_size,
                 text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
             };
             let padding = text.background_padding * line_height / 2.0;
-            let area = curved.bounds.inflate(padding, padding);
-            let radius =
-                (text.background_corner_radius * line_height / 2.0).min(area.width() / 2.0).min(area.height() / 2.0);
+            let mut area = curved.bounds;
+            if self.options.text_vertical_resize {
+                area.y1 = area.y1.max(area.y0 + text.height.unwrap_or(0.0));
+            }
+            let area = area.inflate(padding, padding);
             let color = text.background_color.multiply_alpha(text.background_opacity.get() * opacity.get());
-            drawn.background.push(Node::Path(Path::filled(outline_of(&RoundedRect::from_rect(area, radius)), color)));
+            if let Some(outline) = text::rounded_rect(area, text.background_corner_radius * line_height / 2.0) {
+                drawn.background.insert(0, Node::Path(Path::filled(outline, color)));
+            }
         }
         with_effects(drawn, &text.effects, curved.bounds)
     }
@@ -180,6 +188,16 @@ impl Resolver<'_> {
     }
 }
 
+/// The same for letters that are `factor` as large.
+fn shrunk(effects: &Effects, factor: f64) -> Effects {
+    Effects {
+        shadow_blur: effects.shadow_blur * factor,
+        shadow_offset_x: effects.shadow_offset_x * factor,
+        shadow_offset_y: effects.shadow_offset_y * factor,
+        ..effects.clone()
+    }
+}
+
 /// Blur, colours and shadows of what was drawn in a box of `area`; the background takes no part (rendering.md §4, §5).
 fn with_effects(mut drawn: Drawn, effects: &Effects, area: Rect) -> Vec<Node> {
     let mut children = std::mem::take(&mut drawn.background);
@@ -189,8 +207,8 @@ fn with_effects(mut drawn: Drawn, effects: &Effects, area: Rect) -> Vec<Node> {
         let bitmap = Some(bitmap_area(area, effects));
         let letters = each_shadowed(drawn.take_letters(), effects);
         children.push(Node::Group(Box::new(Group { bitmap, blur, recolor, children: letters, ..Group::default() })));
-    } else if blur.0 > 0.0 {
-        // The bitmap of all glyphs is blurred; the shadow comes after.
+    } else if effects.blur_enabled {
+        // The bitmap of all glyphs is blurred, also by nothing; the shadow comes after.
         let bitmap = Some(bitmap_area(area, &Effects { shadow_enabled: false, ..effects.clone() }));
         let blurred = Group { bitmap, blur, children: drawn.take_letters(), ..Group::default() };
         children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
@@ -250,6 +268,7 @@ pub(super) fn span_style(style: &TextStyle) -> SpanStyle {
         background: None,
         decorations: lines.into_iter().filter(|(on, _)| *on).map(|(_, line)| decoration(line)).collect(),
         letter_spacing: style.letter_spacing * style.font_size,
+        spacing_in_px: false,
         line_height: match style.line_height {
             text_style::LineHeight::Times(times) => LineHeight::Times(times),
             text_style::LineHeight::Auto => LineHeight::Auto,

@@ -168,10 +168,10 @@ pub(super) fn place(
 ) -> Line {
     let Placing { width: room, factor, line_height, align } = placing;
     let slice = |clusters| LineSlice { clusters, suffix: None, last: line.last, tabs: TabStops::default() };
-    let mut runs = line::visual_runs(&slice(line.clusters.clone()), paragraph, factor);
+    let mut runs = line::visual_runs(&slice(line.clusters.clone()), paragraph, factor, false);
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
     if let Some(dots) = dots {
-        let end = line::visual_runs(&slice(0..dots.clusters.len()), dots, factor);
+        let end = line::visual_runs(&slice(0..dots.clusters.len()), dots, factor, false);
         runs.extend(end.into_iter().map(|run| line::LineRun { x: run.x + width, ..run }));
         width = runs.last().map_or(0.0, |run| run.x + run.width);
     }
@@ -189,5 +189,5 @@ pub(super) fn place(
         run.x += x;
         run.baseline = baseline;
     }
-    Line { top: 0.0, height: line_height, baseline, x, width, runs, bullets: Vec::new(), numbers: Vec::new() }
+    Line { top: 0.0, height: line_height, baseline, x, width, runs, markers: Vec::new() }
 }

@@ -48,7 +48,8 @@ impl ShapedCell<'_> {
         let factor = font_size / self.style.font_size;
         match self.style.line_height {
             LineHeight::Times(times) => times * font_size,
-            LineHeight::Px(px) => px * factor,
+            LineHeight::Length(px) => px * factor,
+            LineHeight::Px(px) => px,
             LineHeight::Auto => {
                 let (ascent, descent) = self.strut.ascent_descent(factor);
                 ascent + descent

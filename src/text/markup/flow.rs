@@ -8,7 +8,7 @@ use html5ever::tokenizer::Tag;
 use super::elements::{self, Role};
 use super::style::{self, Declaration, Inherited};
 use super::tokens::Token;
-use crate::text::blocks::{Block, ListMarker, Span, SpanStyle, TextBlocks};
+use crate::text::blocks::{Block, ListMarker, Marker, Span, SpanStyle, TextBlocks};
 use crate::text::shape;
 use crate::text::transform::{self, Case};
 
@@ -30,6 +30,8 @@ const MAX_INDENT_CLASS: usize = 9;
 /// Turns tokens into blocks.
 pub(super) struct Flow<'a> {
     base: &'a Arc<SpanStyle>,
+    /// `text-transform` counts.
+    transforms: bool,
     blocks: Vec<Block>,
     /// The first is the whole text and never closes.
     open: Vec<Open>,
@@ -44,9 +46,9 @@ pub(super) struct Flow<'a> {
     /// Room that has gathered above it, px.
     space: f64,
     /// Waits for the first line of its item.
-    marker: Option<ListMarker>,
-    /// Those of items around it that wait for the same line, with the indents of their content.
-    outer_markers: Vec<(ListMarker, f64)>,
+    marker: Option<Marker>,
+    /// Those of items around it that wait for the same line, with the list indents of their content.
+    outer_markers: Vec<(Marker, f64)>,
     /// Items of each `<ol reversed>`, in the order of their tags, the next one last.
     reversed: Vec<i64>,
 }
@@ -62,6 +64,7 @@ struct Open {
     /// Sums of all around it, px. Of blocks only.
     indent_left: f64,
     indent_right: f64,
+    indent_list: f64,
     /// It or a block around it is a `<pre>`. Of blocks only.
     no_wrap: bool,
     /// Room asked for below its last child, not settled yet: it is one with the next child's. Of blocks only.
@@ -69,43 +72,53 @@ struct Open {
     list: Option<List>,
 }
 
-/// Levels and numbers of one `<ol>` or `<ul>`, the last number of each level.
+/// Levels and numbers of one `<ol>` or `<ul>`.
 struct List {
     ordered: bool,
     start: i64,
     /// From one number to the next: −1 where `reversed`.
     step: i64,
-    numbers: Vec<Option<i64>>,
-    /// Of its latest item; `None` before the first.
-    level: Option<usize>,
+    /// Of its latest item and the items around it: the level asked for, and the last number there.
+    nested: Vec<(usize, Option<i64>)>,
 }
 
 impl List {
-    /// The level of its next item, which asks for `level`: the first item stands at level 0, and any other at most one
-    /// level deeper than the item before it.
-    fn enter(&mut self, level: usize) -> usize {
-        let level = level.min(self.level.map_or(0, |before| before + 1));
-        self.level = Some(level);
-        level
+    /// The level of its next item, which asks for `level`, and the last number there. A list opens inside the latest item
+    /// where the next one asks for a deeper level, whichever, and closes where one asks for less than it did.
+    fn enter(&mut self, level: usize) -> (usize, &mut Option<i64>) {
+        while self.nested.pop_if(|(open, _)| *open > level).is_some() {}
+        if self.nested.last().is_none_or(|(open, _)| *open < level) {
+            self.nested.push((level, None));
+        }
+        let at = self.nested.len() - 1;
+        (at, &mut self.nested[at].1)
     }
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(base: &'a Arc<SpanStyle>, case: Case) -> Self {
+    /// `case`: `None` where letters keep the case they are written in.
+    pub(super) fn new(base: &'a Arc<SpanStyle>, case: Option<Case>) -> Self {
         let root = Open {
             name: LocalName::from(""),
             role: Role::Block,
             inline: Vec::new(),
             href: None,
-            inherited: Inherited { span: base.clone(), case, align: None, em: base.font_size },
+            inherited: Inherited {
+                span: base.clone(),
+                case: case.unwrap_or(Case::None),
+                align: None,
+                em: base.font_size,
+            },
             indent_left: 0.0,
             indent_right: 0.0,
+            indent_list: 0.0,
             no_wrap: false,
             pending: 0.0,
-            list: Some(List { ordered: false, start: 1, step: 1, numbers: Vec::new(), level: None }),
+            list: Some(List { ordered: false, start: 1, step: 1, nested: Vec::new() }),
         };
         Self {
             base,
+            transforms: case.is_some(),
             blocks: Vec::new(),
             open: vec![root],
             passed_over: 0,
@@ -149,7 +162,8 @@ impl<'a> Flow<'a> {
         let skip = std::mem::take(&mut self.skip_line_break);
         let text = text.strip_prefix('\n').filter(|_| skip).unwrap_or(text);
         let Inherited { span, case, .. } = self.inherited();
-        let (text, style) = (transform::apply(*case, text), span.clone());
+        let case = if self.transforms { *case } else { Case::None };
+        let (text, style) = (transform::apply(case, text), span.clone());
         self.push(text, style);
     }
 
@@ -291,25 +305,26 @@ impl<'a> Flow<'a> {
         }
         let em = self.base.font_size;
         // Of the item whose marker still waits, if any.
-        let around = self.position(|open| &*open.name == "li").map_or(0.0, |at| self.open[at].indent_left);
+        let around = self.position(|open| &*open.name == "li").map_or(0.0, |at| self.open[at].indent_list);
         let parent = self.innermost_block();
         (open.indent_left, open.indent_right) = (parent.indent_left, parent.indent_right);
+        open.indent_list = parent.indent_list;
         open.no_wrap = parent.no_wrap || &*tag.name == "pre";
         match &*tag.name {
             "ul" | "ol" => {
-                open.indent_left += LIST_INDENT_EM * em;
+                open.indent_list += LIST_INDENT_EM * em;
                 let items = if is_reversed(tag) { self.reversed.pop() } else { None };
                 let start = attribute(tag, "start").and_then(integer).or(items).unwrap_or(1);
                 let step = if items.is_some() { -1 } else { 1 };
                 let ordered = &*tag.name == "ol";
-                open.list = Some(List { ordered, start, step, numbers: Vec::new(), level: None });
+                open.list = Some(List { ordered, start, step, nested: Vec::new() });
             }
             "li" => {
-                let (level, marker) = self.item(tag);
-                open.indent_left += LIST_INDENT_EM * em * level as f64;
+                let (level, kind) = self.item(tag);
+                open.indent_list += LIST_INDENT_EM * em * level as f64;
                 let waiting = self.marker.take();
                 self.outer_markers.extend(waiting.map(|marker| (marker, around)));
-                self.marker = Some(marker);
+                self.marker = Some(Marker { kind, style: open.inherited.span.clone() });
             }
             "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(tag) as f64,
             "blockquote" => {
@@ -334,6 +349,7 @@ impl<'a> Flow<'a> {
             inherited,
             indent_left,
             indent_right,
+            indent_list: 0.0,
             no_wrap: false,
             pending: 0.0,
             list: None,
@@ -345,21 +361,20 @@ impl<'a> Flow<'a> {
     fn item(&mut self, tag: &Tag) -> (usize, ListMarker) {
         let at = self.position(|open| open.list.is_some()).unwrap_or(0);
         let Some(list) = &mut self.open[at].list else { return (0, ListMarker::Bullet) };
-        let level = list.enter(indent_class(tag));
         let ordered = match attribute(tag, "data-list") {
             Some("ordered") => true,
             Some("bullet" | "checked" | "unchecked") => false,
             _ => list.ordered,
         };
-        list.numbers.resize(level + 1, None);
+        let (start, step) = (list.start, list.step);
+        let (level, last) = list.enter(indent_class(tag));
         if !ordered {
             return (level, ListMarker::Bullet);
         }
-        let first = if level == 0 { list.start } else { 1 };
-        let step = if level == 0 { list.step } else { 1 };
-        let next = list.numbers[level].map_or(first, |number| number.saturating_add(step));
+        let (first, step) = if level == 0 { (start, step) } else { (1, 1) };
+        let next = last.map_or(first, |number| number.saturating_add(step));
         let number = attribute(tag, "value").and_then(integer).unwrap_or(next);
-        list.numbers[level] = Some(number);
+        *last = Some(number);
         (level, ListMarker::Number(number))
     }
 
@@ -423,14 +438,9 @@ impl<'a> Flow<'a> {
             return;
         }
         self.settle_pending(0.0);
-        let mut spans = std::mem::take(&mut self.line);
-        // A line break at the end of a block ends its last line rather than adding one.
-        if let Some(last) = spans.last_mut()
-            && last.text.ends_with('\n')
-        {
-            last.text.pop();
-        }
-        let block = self.innermost_block().block(spans);
+        let mut block = self.innermost_block().block(Vec::new());
+        block.spans = std::mem::take(&mut self.line);
+        block.take_last_break();
         self.emit(block);
     }
 
@@ -451,6 +461,7 @@ impl Open {
             align: *align,
             indent_left,
             indent_right,
+            indent_list: self.indent_list,
             no_wrap: self.no_wrap,
             strut: Some(span.clone()),
             ..Block::of(spans)

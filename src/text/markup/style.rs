@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use peniko::Color;
 
-use crate::text::blocks::{Align, Decoration, DecorationLine, DecorationStyle, LineHeight, SpanStyle, VerticalShift};
+use crate::text::blocks::{
+    Align, Decoration, DecorationLine, DecorationStyle, Highlight, LineHeight, SpanStyle, VerticalShift,
+};
 use crate::text::transform::Case;
 
 /// Chromium's own bound for font sizes, px; lengths beyond it are cut down to it.
@@ -91,6 +93,7 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
         span: (*parent.span).clone(),
         case: parent.case,
         align: parent.align,
+        background: None,
         lines: Vec::new(),
         line_style: DecorationStyle::Solid,
         line_color: None,
@@ -120,6 +123,11 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
         style.apply(property, value);
     }
     style.decorate();
+    // A clear background is none: what an element around it has shows instead.
+    if let Some(color) = style.background.filter(|color| color.components[3] > 0.0) {
+        let own = SpanStyle { background: None, ..style.span.clone() };
+        style.span.background = Some(Arc::new(Highlight { color, style: own.into() }));
+    }
     // Sharing tells that nothing changed, and saves room.
     let span = if style.span == *parent.span { parent.span.clone() } else { Arc::new(style.span) };
     Inherited { span, case: style.case, align: style.align, em }
@@ -129,6 +137,7 @@ struct Resolving {
     span: SpanStyle,
     case: Case,
     align: Option<Align>,
+    background: Option<Color>,
     /// The element's own: not inherited, but drawn on all it holds.
     lines: Vec<DecorationLine>,
     line_style: DecorationStyle,
@@ -163,7 +172,7 @@ impl Resolving {
         let em = self.span.font_size;
         match property {
             "color" => self.span.color = color(value).or(self.span.color),
-            "background-color" => self.span.background = color(value).or(self.span.background),
+            "background-color" => self.background = color(value).or(self.background),
             "font-family" if !matches!(keyword, "inherit" | "initial") => self.span.family = value.into(),
             "font-weight" => self.span.weight = weight(keyword, self.span.weight).unwrap_or(self.span.weight),
             "font-style" => match keyword.split_ascii_whitespace().next() {
@@ -171,8 +180,14 @@ impl Resolving {
                 Some("normal") => self.span.italic = false,
                 _ => {}
             },
-            "letter-spacing" if keyword == "normal" => self.span.letter_spacing = 0.0,
-            "letter-spacing" => self.span.letter_spacing = length(value, em).unwrap_or(self.span.letter_spacing),
+            "letter-spacing" if keyword == "normal" => {
+                (self.span.letter_spacing, self.span.spacing_in_px) = (0.0, false);
+            }
+            "letter-spacing" => {
+                if let Some(spacing) = length(value, em) {
+                    (self.span.letter_spacing, self.span.spacing_in_px) = (spacing, !is_of_font(value));
+                }
+            }
             "line-height" => self.span.line_height = line_height(keyword, em).unwrap_or(self.span.line_height),
             "text-align" => self.align = align(keyword).or(self.align),
             "text-transform" => self.case = case(keyword).unwrap_or(self.case),
@@ -276,15 +291,22 @@ fn length(value: &str, em: f64) -> Option<f64> {
     Some(px.clamp(-MAX_LENGTH, MAX_LENGTH))
 }
 
+/// True for lengths that are shares of a font size.
+fn is_of_font(value: &str) -> bool {
+    let value = value.trim().to_ascii_lowercase();
+    value.ends_with("em") || value.ends_with('%')
+}
+
 fn line_height(value: &str, em: f64) -> Option<LineHeight> {
     if value == "normal" {
         return Some(LineHeight::Auto);
     }
     let height = match value.parse::<f64>() {
         Ok(times) if times.is_finite() => LineHeight::Times(times.min(MAX_LENGTH)),
+        _ if is_of_font(value) => LineHeight::Length(length(value, em)?),
         _ => LineHeight::Px(length(value, em)?),
     };
-    let (LineHeight::Times(size) | LineHeight::Px(size)) = height else { return None };
+    let (LineHeight::Times(size) | LineHeight::Length(size) | LineHeight::Px(size)) = height else { return None };
     (size >= 0.0).then_some(height)
 }
 

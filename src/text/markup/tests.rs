@@ -18,6 +18,7 @@ fn base() -> Arc<SpanStyle> {
         color: None,
         background: None,
         decorations: Vec::new(),
+        spacing_in_px: false,
         letter_spacing: 0.0,
         line_height: LineHeight::Times(1.2),
         shift: VerticalShift::None,
@@ -46,11 +47,11 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn markers(text: &str) -> Vec<(f64, Option<ListMarker>)> {
-    blocks(text).into_iter().map(|block| (block.indent_left, block.marker)).collect()
+    blocks(text).into_iter().map(|block| (block.indent_list, block.marker.map(|it| it.kind))).collect()
 }
 
 fn numbers(text: &str) -> Vec<i64> {
-    let number = |block: Block| match block.marker {
+    let number = |block: Block| match block.marker.map(|it| it.kind) {
         Some(ListMarker::Number(number)) => Some(number),
         _ => None,
     };
@@ -184,7 +185,7 @@ fn line_height_is_honoured_on_paragraphs_and_spans() {
     assert_eq!(block.strut.as_ref().map(|strut| strut.line_height), Some(LineHeight::Times(0.8)));
     let height = |css: &str| style(&format!("<p><span style='line-height: {css}'>a</span></p>"), "a").line_height;
     assert_eq!(height("30px"), LineHeight::Px(30.0));
-    assert_eq!(height("150%"), LineHeight::Px(60.0));
+    assert_eq!(height("150%"), LineHeight::Length(60.0));
     assert_eq!(height("normal"), LineHeight::Auto);
     assert_eq!(height("-1"), LineHeight::Times(1.2));
 }
@@ -205,16 +206,18 @@ fn list_items_stand_at_most_one_level_deeper_than_the_item_before() {
         found.into_iter().map(|(left, _)| left / 84.0 - 1.0).collect()
     };
     assert_eq!(lefts(&[0, 2, 1, 3]), [0.0, 1.0, 1.0, 2.0]);
-    assert_eq!(lefts(&[2, 2, 9]), [0.0, 1.0, 2.0]);
-    assert_eq!(numbers("<ul><li class='ql-indent-1'>a</li></ul><ol><li class='ql-indent-1'>b<li>c</ol>"), [1, 2]);
+    assert_eq!(lefts(&[2, 2, 9]), [0.0, 0.0, 1.0]);
+    assert_eq!(numbers("<ul><li class='ql-indent-1'>a</li></ul><ol><li class='ql-indent-1'>b<li>c</ol>"), [1, 1]);
 }
 
 #[test]
 fn list_items_that_begin_together_have_both_markers() {
     let blocks = blocks("<ul><li><ol><li>a</li><li>b</li></ol></li></ul>");
-    assert_eq!((&blocks[0].marker, blocks[0].indent_left), (&Some(ListMarker::Number(1)), 168.0));
-    assert_eq!(blocks[0].outer_markers, [(ListMarker::Bullet, 84.0)]);
-    assert_eq!((&blocks[1].marker, blocks[1].outer_markers.len()), (&Some(ListMarker::Number(2)), 0));
+    let kind = |block: &Block| block.marker.as_ref().map(|it| it.kind.clone());
+    assert_eq!((kind(&blocks[0]), blocks[0].indent_list), (Some(ListMarker::Number(1)), 168.0));
+    let outer: Vec<_> = blocks[0].outer_markers.iter().map(|(it, indent)| (it.kind.clone(), *indent)).collect();
+    assert_eq!(outer, [(ListMarker::Bullet, 84.0)]);
+    assert_eq!((kind(&blocks[1]), blocks[1].outer_markers.len()), (Some(ListMarker::Number(2)), 0));
 }
 
 #[test]
@@ -271,8 +274,9 @@ fn list_numbers_count_by_level_and_restart_below_a_shallower_item() {
 
 #[test]
 fn paragraphs_indent_half_an_em_a_step() {
-    assert_eq!(markers("<p class='a ql-indent-3'>a</p>"), [(60.0, None)]);
-    assert_eq!(markers("<p class='ql-indent-10'>a</p>"), [(0.0, None)]);
+    let left = |text| blocks(text)[0].indent_left;
+    assert_eq!(left("<p class='a ql-indent-3'>a</p>"), 60.0);
+    assert_eq!(left("<p class='ql-indent-10'>a</p>"), 0.0);
 }
 
 #[test]
@@ -350,7 +354,7 @@ fn inline_style_sets_face_and_colours() {
                font-style:oblique; letter-spacing: -2px";
     let found = style(&format!("<p><span style='{css}'>a</span></p>"), "a");
     assert_eq!(found.color, Some(Color::from_rgb8(255, 0, 0)));
-    assert_eq!(found.background, Some(Color::from_rgb8(0, 0, 255)));
+    assert_eq!(found.background.as_ref().map(|it| it.color), Some(Color::from_rgb8(0, 0, 255)));
     assert_eq!(&*found.family, "\"Open; Sans\", serif");
     assert_eq!((found.weight, found.italic, found.letter_spacing), (300.0, true, -2.0));
     let undone = "<b><i><span style='font-weight:normal;font-style:normal;color:nonsense'>a</span></i></b>";
@@ -428,4 +432,24 @@ fn markup_of_any_width_is_read() {
     assert_eq!(texts(&nested), ["x"]);
     assert_eq!(texts(&"<".repeat(100_000)), ["<".repeat(100_000)]);
     assert_eq!(texts(&format!("<b>x</b>{}", "&".repeat(100_000)))[0].len(), 100_001);
+}
+
+#[test]
+fn lists_open_anew_after_a_deeper_item() {
+    // `list-wrap-width`: a first item that asks for a deeper level stands alone in its list.
+    assert_eq!(numbers("<ol><li class='ql-indent-1'>e</li><li>f</li><li>g</li></ol>"), [1, 1, 2]);
+    // `list-indent-jump`: level 2, then 1, are two lists at the same place.
+    let text = "<ol><li>a<li class='ql-indent-2'>b<li class='ql-indent-1'>c<li class='ql-indent-1'>d</ol>";
+    assert_eq!(numbers(text), [1, 1, 1, 2]);
+}
+
+#[test]
+fn letter_spacing_in_px_is_known_as_such() {
+    let spacing = |value: &str| {
+        let found = style(&format!("<p style='letter-spacing: {value}'>x</p>"), "x");
+        (found.letter_spacing, found.spacing_in_px)
+    };
+    assert_eq!(spacing("5px"), (5.0, true));
+    assert_eq!(spacing("0.5em"), (20.0, false));
+    assert_eq!(spacing("normal"), (0.0, false));
 }
