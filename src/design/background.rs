@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::color;
 use super::gradient::{self, Fill};
+use crate::css_color;
 
 /// What lies under a page's elements.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Option<Background> {
     if gradient::is_gradient(trimmed) {
         return gradient::parse_linear(trimmed).map(|linear| Background::Fill(Fill::Linear(linear)));
     }
-    Some(match color::parse(trimmed) {
+    Some(match css_color::parse(trimmed) {
         Some(color) => Background::Fill(color.into()),
         None => Background::Image(trimmed.into()),
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use peniko::Color;
 
-use super::color;
+use crate::css_color;
 use crate::units::Degrees;
 
 /// A parsed fill.
@@ -46,7 +46,7 @@ const MAX_STOPS: usize = 256;
 /// A colour or a `linear-gradient(…)`; `None` for anything else, other gradients included.
 pub fn parse_fill(text: &str) -> Option<Fill> {
     let text = text.trim();
-    if is_gradient(text) { parse_linear(text).map(Fill::Linear) } else { color::parse(text).map(Fill::Solid) }
+    if is_gradient(text) { parse_linear(text).map(Fill::Linear) } else { css_color::parse(text).map(Fill::Solid) }
 }
 
 /// True for every CSS gradient function, those that cannot be drawn included.
@@ -133,7 +133,7 @@ fn read_stop(part: &str, stops: &mut Vec<(Option<f32>, Color)>) -> Option<()> {
     let first_position = words.iter().position(|word| percent(word).is_some()).unwrap_or(words.len());
     let (name, positions) = words.split_at(first_position);
     // Joined again for `rgb (1, 2, 3)`, which browsers refuse and people write.
-    let color = color::parse(&name.join(" "))?;
+    let color = css_color::parse(&name.join(" "))?;
     match positions {
         [] => stops.push((None, color)),
         [one] => stops.push((percent(one), color)),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use peniko::Color;
 use serde_json::Value;
 
-use super::color;
 use super::gradient::{self, Fill};
 use super::migrate::SchemaVersion;
 use crate::config::DesignLimits;
+use crate::css_color;
 use crate::json::{Reader, describe};
 use crate::report::{JsonPath, Origin, Warning, WarningCode, counted};
 
@@ -137,7 +137,7 @@ impl Input<'_> {
     /// A CSS colour. An empty string is transparent; what is no colour is drawn black, with a warning, as a browser's
     /// canvas does (design-format.md §6.4 for figures; for other fields by analogy).
     pub(crate) fn color(&mut self, key: &str, default: Color) -> Color {
-        self.paint(key, default, color::parse, "CSS colour")
+        self.paint(key, default, css_color::parse, "CSS colour")
     }
 
     /// A CSS colour or linear gradient; otherwise like [`Self::color`].

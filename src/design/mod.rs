@@ -3,12 +3,11 @@
 //! In: the design as typed structs — the JSON in snake_case, every default filled in, colours and gradients parsed,
 //! older versions migrated — and, with the files in hand, its resolution into scene nodes.
 //! Not in: fetching, decoding, shaping, pixels.
-//! Imports: `config`, `json`, `report`, `units`, `options`, `scene`, `assets`, `text`.
+//! Imports: `config`, `json`, `report`, `units`, `css_color`, `options`, `scene`, `assets`, `text`.
 //!
 //! Lengths are f64 in design px, y down; a page's (0, 0) is the top-left of its trim box.
 
 pub mod background;
-pub mod color;
 pub mod elements;
 pub mod filters;
 pub mod fonts;

@@ -1,8 +1,7 @@
 //! The rich-text HTML subset to blocks of styled spans (rendering.md §9.9).
 //!
 //! In: which texts are markup at all, the elements and inline styles known, margins, lists, white space.
-//! Not in: line breaking, fonts, anything fetched. Imports: `blocks`, `transform`; html5ever's tokenizer and
-//! csscolorparser.
+//! Not in: line breaking, fonts, anything fetched. Imports: `blocks`, `transform`, `css_color`; html5ever's tokenizer.
 //!
 //! Only the tokenizer of html5ever is used: its tree builder takes time quadratic in the depth of a tree, and an editor's
 //! text needs only the few of its repairs that show (`flow`). White space is kept as in `white-space: pre-wrap`, which is

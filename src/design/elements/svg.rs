@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::design::color;
+use crate::css_color;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
 use crate::json::describe;
@@ -55,7 +55,7 @@ fn read_colors(input: &mut Input<'_>) -> Vec<(String, String)> {
                 unread.push(format!("{from:.40?}: found {}; accepted: a CSS colour; left out", describe(to)));
                 continue;
             };
-            if [from, to].iter().all(|it| color::parse(it).is_some()) {
+            if [from, to].iter().all(|it| css_color::parse(it).is_some()) {
                 colors.push((from.to_owned(), to.to_owned()));
             } else {
                 unread.push(format!("{from:.40?} → {to:.40?} is no pair of CSS colours; left out"));

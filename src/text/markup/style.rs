@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use peniko::Color;
 
+use crate::css_color;
 use crate::text::blocks::{
     Align, Decoration, DecorationLine, DecorationStyle, Highlight, LineHeight, SpanStyle, VerticalShift,
 };
@@ -171,8 +172,8 @@ impl Resolving {
         let keyword = keyword.as_str();
         let em = self.span.font_size;
         match property {
-            "color" => self.span.color = color(value).or(self.span.color),
-            "background-color" => self.background = color(value).or(self.background),
+            "color" => self.span.color = css_color::parse(value).or(self.span.color),
+            "background-color" => self.background = css_color::parse(value).or(self.background),
             "font-family" if !matches!(keyword, "inherit" | "initial") => self.span.family = value.into(),
             "font-weight" => self.span.weight = weight(keyword, self.span.weight).unwrap_or(self.span.weight),
             "font-style" => match keyword.split_ascii_whitespace().next() {
@@ -217,7 +218,7 @@ impl Resolving {
             "dotted" => self.line_style = DecorationStyle::Dotted,
             "dashed" => self.line_style = DecorationStyle::Dashed,
             "wavy" => self.line_style = DecorationStyle::Wavy,
-            _ => self.line_color = color(part).or(self.line_color),
+            _ => self.line_color = css_color::parse(part).or(self.line_color),
         }
     }
 
@@ -268,11 +269,6 @@ fn split(text: &str, separator: impl Fn(char) -> bool) -> impl Iterator<Item = &
         }
         false
     })
-}
-
-fn color(value: &str) -> Option<Color> {
-    let color = csscolorparser::parse(value).ok()?;
-    Some(Color::new([color.r, color.g, color.b, color.a]))
 }
 
 /// A length in px. `em`: what em, rem and % are of (the editor's engine reads rem as em).
