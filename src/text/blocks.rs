@@ -274,13 +274,19 @@ impl Block {
 }
 
 impl SpanStyle {
-    /// True when the editor draws neighbours in the two styles as one string: links and shifts do not count.
-    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+    /// True when both are drawn with the same face at the same size.
+    pub(crate) fn has_font_of(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
             || (self.family == other.family
                 && self.font_size == other.font_size
                 && self.weight == other.weight
-                && self.italic == other.italic
+                && self.italic == other.italic)
+    }
+
+    /// True when the editor draws neighbours in the two styles as one string: links and shifts do not count.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || (self.has_font_of(other)
                 && self.color == other.color
                 && self.background.as_ref().map(|it| it.color) == other.background.as_ref().map(|it| it.color)
                 && self.decorations == other.decorations)

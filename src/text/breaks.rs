@@ -128,10 +128,11 @@ fn next_is_hyphen(paragraph: &Paragraph, at: usize) -> bool {
 }
 
 /// True when nothing passes between these neighbours, neither kerning nor ligatures: the editor measures and places what
-/// stands between spaces on its own, and every CJK character and emoji too.
+/// stands between spaces, soft hyphens and zero-width spaces on its own, and every CJK character and emoji too.
 pub(super) fn parted(before: &str, after: &str) -> bool {
     let space = |text: &str| matches!(text, " " | "\t");
-    space(before) != space(after) || stands_alone(before) || stands_alone(after)
+    let alone = |text: &str| matches!(text, "\u{ad}" | "\u{200b}") || stands_alone(text);
+    space(before) != space(after) || alone(before) || alone(after)
 }
 
 /// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules. The lists

@@ -319,7 +319,13 @@ fn line_height(style: &SpanStyle) -> f64 {
 /// Glyph by glyph, or run by run where scripts are shaped as wholes; not yet in place. Where `rtl`, those of a span stand in
 /// reverse order.
 fn cells(paragraph: &Paragraph, rtl: bool) -> Vec<Cell> {
-    let all = LineSlice { clusters: 0..paragraph.clusters.len(), suffix: None, last: true, tabs: TabStops::default() };
+    let all = LineSlice {
+        clusters: 0..paragraph.clusters.len(),
+        suffix: None,
+        last: true,
+        apart: false,
+        tabs: TabStops::default(),
+    };
     let text = |at: usize| &paragraph.text[paragraph.clusters[at].range.clone()];
     let joins = |a: &usize, b: &usize| {
         let same = paragraph.clusters[*a].span == paragraph.clusters[*b].span;

@@ -8,7 +8,9 @@ use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
 use kurbo::BezPath;
 use peniko::{Blob, FontData};
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
-use skrifa::outline::{DrawSettings, OutlinePen};
+use skrifa::outline::{
+    DrawSettings, Engine, HintingInstance, HintingOptions, OutlineGlyphFormat, OutlinePen, SmoothMode, Target,
+};
 use skrifa::raw::TableProvider as _;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
@@ -166,11 +168,7 @@ impl Face {
 
     /// How far the pen moves after `glyph`, px.
     pub(crate) fn advance(&self, glyph: GlyphId, font_size: f64, coords: &[i16]) -> Option<f64> {
-        let font = &self.load()?.font;
-        let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
-        let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
-        let metrics = font.glyph_metrics(Size::new(font_size as f32), LocationRef::new(&coords));
-        metrics.advance_width(glyph).map(f64::from)
+        advance(&self.load()?.font, coords, glyph.to_u32(), font_size)
     }
 
     /// The `opsz` value for text of `font_size` px, when the face has that axis: browsers set it by themselves
@@ -193,13 +191,32 @@ impl Face {
     }
 }
 
-/// The outline of a glyph at `size` px, y down, unhinted; `None` where the face has none.
-pub(crate) fn outline(font: &FontData, coords: &[i16], glyph: u32, size: f64) -> Option<BezPath> {
+/// How far the pen moves after a glyph at `size` px, px.
+pub(crate) fn advance(font: &FontData, coords: &[i16], glyph: u32, size: f64) -> Option<f64> {
     let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
     let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
+    let metrics = font.glyph_metrics(Size::new(size as f32), LocationRef::new(&coords));
+    metrics.advance_width(GlyphId::new(glyph)).map(f64::from)
+}
+
+/// The outline of a glyph at `size` px, y down, hinted lightly as in browsers on Linux; `None` where the face has none.
+pub(crate) fn hinted_outline(font: &FontData, coords: &[i16], glyph: u32, size: f64) -> Option<BezPath> {
+    let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
+    let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
+    let (outlines, at, em) = (font.outline_glyphs(), LocationRef::new(&coords), Size::new(size as f32));
+    let outline = outlines.get(GlyphId::new(glyph))?;
+    let engine = match outlines.format()? {
+        OutlineGlyphFormat::Glyf => Engine::Auto(None),
+        _ => Engine::AutoFallback,
+    };
+    let target = Target::Smooth { mode: SmoothMode::Light, symmetric_rendering: true, preserve_linear_metrics: true };
     let mut pen = Pen(BezPath::new());
-    let settings = DrawSettings::unhinted(Size::new(size as f32), LocationRef::new(&coords));
-    font.outline_glyphs().get(GlyphId::new(glyph))?.draw(settings, &mut pen).ok()?;
+    let hinter = HintingInstance::new(&outlines, em, at, HintingOptions { engine, target }).ok();
+    let hinted = hinter.is_some_and(|it| outline.draw(DrawSettings::hinted(&it, false), &mut pen).is_ok());
+    if !hinted {
+        pen = Pen(BezPath::new());
+        outline.draw(DrawSettings::unhinted(em, at), &mut pen).ok()?;
+    }
     Some(pen.0)
 }
 

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use kurbo::Rect;
-
 use super::blocks::{Align, Block, LineHeight, ListMarker, Marker, Span, SpanStyle, TextBlocks};
 use super::breaks::{self, LineBreaking, Token};
 use super::families::FontSet;
 use super::line::{self, Line, LineSlice, Place, TabStops};
-use super::shape::{ClusterKind, LineMetrics, Paragraph, Shaper};
+use super::shape::{self, Cluster, ClusterKind, LineMetrics, Paragraph, Shaper};
 use super::shapes::{self, Shapes};
 use std::ops::Range;
 
-/// Lines that come out this much wider than the box still fit (rendering.md §9.4).
+/// Lines that come out this much wider than the box still fit, where they are measured as a whole (rendering.md §9.4).
 const FIT_TOLERANCE: f64 = 0.02;
+
+/// The editor measures a line as a whole where its words together are too wide by less than this, px.
+const REMEASURED: f64 = 1.0;
 
 /// A tab stop every so many spaces of the element's font, each with its letter spacing.
 const TAB_SPACES: f64 = 8.0;
@@ -97,8 +98,8 @@ pub(super) struct ShapedMarker {
     pub width: f64,
     /// Advance width of the space after it, px.
     pub gap: f64,
-    /// Of a bullet: what its glyph covers in the item's style, px, y down; `None` for a number.
-    pub bullet: Option<Rect>,
+    /// Of a bullet: its glyph in the item's style; `None` for a number.
+    pub bullet: Option<Paragraph>,
     /// Of the item.
     pub strut: Strut,
 }
@@ -271,11 +272,10 @@ impl Layouter {
         let width = |paragraph: &Paragraph| {
             (0..paragraph.clusters.len()).fold(0.0, |pen, at| line::after(pen, paragraph, at, 1.0, TabStops::default()))
         };
-        let bullet = measured.ink().filter(|ink| marker.kind == ListMarker::Bullet && ink.height() > 0.0);
         ShapedMarker {
             width: width(&measured),
             gap: width(&space),
-            bullet,
+            bullet: (marker.kind == ListMarker::Bullet).then_some(measured),
             drawn: self.shaper.shape_towards(&[Span { text, style: plain.into() }], rtl),
             strut: self.strut(&marker.style),
         }
@@ -298,7 +298,7 @@ impl Layouter {
     pub fn lay_out(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
         let LayoutOptions { align, factor, .. } = options;
         let width = options.width.round();
-        let mut lines = text.broken(width, factor, options.split_words);
+        let mut lines = text.broken(width, factor, options.split_words, &mut self.shaper);
         let by_height = options.ellipsis_height.map_or(usize::MAX, |height| text.visible_lines(height, factor));
         let visible = by_height.min(options.max_lines.unwrap_or(usize::MAX)).max(1);
         let truncated = lines.len() > visible;
@@ -339,9 +339,13 @@ impl Layouter {
                 align: if dots.is_some() && align == Align::Justify { Align::Left } else { align },
                 factor,
             };
-            let slice = LineSlice { suffix: dots.or(line.slice.suffix), ..line.slice.clone() };
+            let mut slice = LineSlice { suffix: dots.or(line.slice.suffix), ..line.slice.clone() };
             let strut = block.strut.as_ref().unwrap_or(&text.strut);
-            let mut placed = line::place(&slice, &line.shaped.paragraph, strut, place);
+            let alone = line.alone(&mut self.shaper);
+            if let Some(alone) = &alone {
+                slice.clusters = 0..alone.clusters.len();
+            }
+            let mut placed = line::place(&slice, alone.as_ref().unwrap_or(&line.shaped.paragraph), strut, place);
             placed.move_down(top);
             if line.first_of_block {
                 let own = block.block.marker.iter().map(|_| if text.rtl { line.right } else { line.left });
@@ -374,6 +378,13 @@ struct BrokenLine<'a> {
 }
 
 impl BrokenLine<'_> {
+    /// What stands on it, shaped without what comes before and after, where that makes a difference.
+    fn alone(&self, shaper: &mut Shaper) -> Option<Paragraph> {
+        let spans = self.slice.apart.then(|| self.shaped.spans(self.slice.clusters.clone()))?;
+        // The levels of letters from right to left are those of the whole paragraph.
+        (!spans.iter().any(|span| shape::has_rtl_letter(&span.text))).then(|| shaper.shape(&spans))
+    }
+
     /// Style of the line's last character; `empty` where there is none.
     fn end_style(&self, empty: &Arc<SpanStyle>) -> Arc<SpanStyle> {
         let paragraph = &self.shaped.paragraph;
@@ -406,7 +417,7 @@ impl ShapedText {
         self.blocks.iter().flat_map(|block| &block.paragraphs).map(|shaped| &shaped.paragraph)
     }
 
-    fn broken(&self, width: f64, factor: f64, split_words: bool) -> Vec<BrokenLine<'_>> {
+    fn broken(&self, width: f64, factor: f64, split_words: bool, shaper: &mut Shaper) -> Vec<BrokenLine<'_>> {
         let mut lines = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
             let (mut left, mut right) = (block.block.indent_left * factor, width - block.block.indent_right * factor);
@@ -418,7 +429,8 @@ impl ShapedText {
             let first = lines.len();
             for shaped in &block.paragraphs {
                 let room = if block.block.no_wrap { f64::INFINITY } else { (right - left).max(0.0) };
-                let slices = break_lines(shaped, Room { width: room, split_words }, factor, self.tabs.scaled(factor));
+                let room = Room { width: room, split_words };
+                let slices = break_lines(shaped, room, factor, self.tabs.scaled(factor), shaper);
                 let line = |slice| BrokenLine {
                     block: index,
                     first_of_block: false,
@@ -470,7 +482,7 @@ impl ShapedText {
         let (factor, largest) = ((factor - rounding).max(0.0), factor + rounding);
         let width = width.round();
         let by_width = if self.widest * largest <= width {
-            (self.ink_advance * factor / (width + FIT_TOLERANCE)).ceil()
+            (self.ink_advance * factor / (width + REMEASURED)).ceil()
         } else {
             0.0
         };
@@ -486,10 +498,49 @@ impl ShapedText {
 }
 
 impl ShapedParagraph {
+    /// Whether a break before cluster `at` tears apart what was shaped together.
+    fn is_inside_word(&self, at: usize) -> bool {
+        let (Some(before), Some(after)) =
+            (at.checked_sub(1).and_then(|at| self.paragraph.clusters.get(at)), self.paragraph.clusters.get(at))
+        else {
+            return false;
+        };
+        let text = |cluster: &Cluster| &self.paragraph.text[cluster.range.clone()];
+        before.span == after.span && !breaks::parted(text(before), text(after))
+    }
+
+    /// What stands in `clusters`, element by element.
+    fn spans(&self, clusters: Range<usize>) -> Vec<Span> {
+        let of_line = self.paragraph.clusters.get(clusters).unwrap_or_default();
+        let span = |clusters: &[Cluster]| {
+            let (first, last) = (clusters.first()?, clusters.last()?);
+            let text = self.paragraph.text[first.range.start..last.range.end].to_owned();
+            Some(Span { text, style: self.paragraph.styles[first.span].clone() })
+        };
+        of_line.chunk_by(|a, b| a.span == b.span).filter_map(span).collect()
+    }
+
     /// The `-` of the style that ends before cluster `end`.
     fn hyphen(&self, end: usize) -> Option<&Paragraph> {
         let span = self.paragraph.clusters.get(end.checked_sub(1)?)?.span;
         self.hyphens.iter().find(|(of, _)| *of == span).map(|(_, hyphen)| hyphen)
+    }
+
+    /// Whether `clusters` fit on a line when they are measured as one string, kerned also with spaces. The editor looks once
+    /// more where the sum of words is a little too wide, if all of them are of one font.
+    fn fits_as_whole(&self, clusters: Range<usize>, hyphen: f64, room: Room, factor: f64, shaper: &mut Shaper) -> bool {
+        let paragraph = &self.paragraph;
+        let Some(of_line) = paragraph.clusters.get(clusters) else { return false };
+        let (Some(first), Some(last)) = (of_line.first(), of_line.last()) else { return false };
+        let style = &paragraph.styles[first.span];
+        let one_font = of_line.iter().all(|cluster| paragraph.styles[cluster.span].has_font_of(style));
+        let text = &paragraph.text[first.range.start..last.range.end];
+        if !one_font || text.contains('\t') {
+            return false;
+        }
+        let text = text.replace(['\u{ad}', '\u{200b}'], "");
+        let whole = shaper.width_of_whole(&[Span { text, style: style.clone() }]) * style.drawn_factor(factor);
+        whole + hyphen <= room.width + FIT_TOLERANCE
     }
 
     /// Its advance width, px.
@@ -511,17 +562,34 @@ struct Room {
 }
 
 /// Greedy: as many tokens as fit; a word wider than the line is broken between clusters.
-fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tabs: TabStops) -> Vec<LineSlice<'a>> {
+fn break_lines<'a>(
+    shaped: &'a ShapedParagraph,
+    room: Room,
+    factor: f64,
+    tabs: TabStops,
+    shaper: &mut Shaper,
+) -> Vec<LineSlice<'a>> {
     let paragraph = &shaped.paragraph;
-    let limit = room.width + FIT_TOLERANCE;
     let advance = |at: usize| line::after(0.0, paragraph, at, factor, TabStops::default());
+    // At a break nothing is kerned: by how much that makes the cluster before it wider, px.
+    let widened = |at: usize| {
+        let (Some(cluster), Some(next)) = (paragraph.clusters.get(at), paragraph.clusters.get(at + 1)) else {
+            return 0.0;
+        };
+        // Letters of a ligature share its advance.
+        let whole = |it: &Cluster| it.kind == ClusterKind::Text && !it.glyphs.is_empty();
+        let more =
+            if whole(cluster) && whole(next) { paragraph.advance_at_end(cluster) - cluster.advance } else { 0.0 };
+        more * paragraph.styles[cluster.span].drawn_factor(factor)
+    };
     let mut lines: Vec<LineSlice<'a>> = Vec::new();
     let mut start = 0; // of the line
     let mut end = 0; // after the last word that is on it
     let mut pen = 0.0; // after all that is on it, spaces too
     let finish = |start: usize, end: usize, hyphen: bool, lines: &mut Vec<LineSlice<'a>>| {
         let suffix = if hyphen { shaped.hyphen(end) } else { None };
-        lines.push(LineSlice { clusters: start..end, suffix, last: false, tabs });
+        let apart = shaped.is_inside_word(start) || shaped.is_inside_word(end);
+        lines.push(LineSlice { clusters: start..end, suffix, last: false, apart, tabs });
     };
     let mut soft = false;
     for token in &shaped.tokens {
@@ -530,32 +598,47 @@ fn break_lines<'a>(shaped: &'a ShapedParagraph, room: Room, factor: f64, tabs: T
             continue;
         }
         let token_width: f64 = token.clusters.clone().map(advance).sum();
-        // A word may end at a soft hyphen only where the hyphen has room, also when it then does not end there.
-        let hyphen = if token.soft_hyphen { shaped.hyphen_width(token.clusters.end, factor) } else { 0.0 };
-        if pen + token_width + hyphen > limit && (end > start || pen > 0.0) {
-            // The word starts a new line; spaces between are dropped.
-            finish(start, end.max(start), soft, &mut lines);
-            start = token.clusters.start;
-            pen = 0.0;
-        }
-        if token_width > limit && room.split_words {
+        // A word wider than the line is cut into pieces that fill lines, which then flow like words.
+        let mut pieces = vec![token.clusters.clone()];
+        if token_width > room.width && room.split_words {
+            let (mut from, mut width) = (token.clusters.start, 0.0);
             for at in token.clusters.clone() {
-                if pen + advance(at) > limit && at > start && advance(at) > 0.0 {
-                    finish(start, at, false, &mut lines);
-                    start = at;
-                    pen = 0.0;
+                if at > from && advance(at) > 0.0 && width + advance(at) + widened(at) > room.width {
+                    pieces.insert(pieces.len() - 1, from..at);
+                    (from, width) = (at, 0.0);
                 }
-                pen += advance(at);
+                width += advance(at);
             }
-        } else {
-            pen += token_width;
+            if let Some(last) = pieces.last_mut() {
+                last.start = from;
+            }
         }
-        end = token.clusters.end;
-        soft = token.soft_hyphen;
+        let count = pieces.len();
+        for (nth, piece) in pieces.into_iter().enumerate() {
+            let last = nth + 1 == count;
+            let more = if last { 0.0 } else { widened(piece.end - 1) };
+            let width: f64 = piece.clone().map(advance).sum::<f64>() + more;
+            // A word may end at a soft hyphen only where the hyphen has room, also when it then does not end there.
+            let hyphen = if last && token.soft_hyphen { shaped.hyphen_width(piece.end, factor) } else { 0.0 };
+            let over = pen + width + hyphen - room.width;
+            if over > 0.0
+                && (end > start || pen > 0.0)
+                && !(over < REMEASURED && shaped.fits_as_whole(start..piece.end, hyphen, room, factor, shaper))
+            {
+                // The word starts a new line; spaces between are dropped.
+                finish(start, end.max(start), soft, &mut lines);
+                start = piece.start;
+                pen = 0.0;
+            }
+            pen += width;
+            end = piece.end;
+            soft = last && token.soft_hyphen;
+        }
     }
     // All spaces are kept at the end of a paragraph.
     let all = paragraph.clusters.len();
-    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, tabs });
+    let apart = shaped.is_inside_word(start);
+    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, apart, tabs });
     lines
 }
 
@@ -649,6 +732,72 @@ pub(super) mod tests {
         // "HH" in Liberation Sans 100 px is 144.43 px wide.
         assert_eq!(lines("HH", 144.4), ["H", "H"]);
         assert_eq!(lines("HH", 144.5), ["HH"]);
+    }
+
+    #[test]
+    fn wrapping_looks_at_lines_as_wholes_where_their_words_are_a_little_too_wide() {
+        // Liberation Sans kerns `A` and the space by 5.57 px at 100 px: words add up to 66.7 + 27.8 + 66.7 = 161.2 px.
+        let whole =
+            layouter().shaper.width_of_whole(&[Span { text: "A A".into(), style: style("Liberation Sans", 100.0) }]);
+        assert!((150.0..150.5).contains(&whole), "{whole}");
+        // At 10 px, 16.1 and 15.0 px: a line of 16 px is less than 1 px too narrow.
+        let lines = |text: &str, size: f64| {
+            let mut layouter = layouter();
+            let shaped = layouter.shape(&TextBlocks::plain(text, style("Liberation Sans", size)));
+            layouter.lay_out(&shaped, options(16.0, Align::Left)).lines.len()
+        };
+        assert_eq!((lines("A A", 10.0), lines("H H", 10.0)), (1, 2));
+    }
+
+    #[test]
+    fn words_are_not_kerned_where_they_are_broken() {
+        // A and V overlap by 7.4 px at 100 px: alone, A is 66.7 px wide.
+        let mut layouter = layouter();
+        let shaped = layouter.shape(&TextBlocks::plain("AV", style("Liberation Sans", 100.0)));
+        let out = layouter.lay_out(&shaped, options(100.0, Align::Left));
+        assert_eq!(out.lines.len(), 2);
+        assert!((out.lines[0].width - 66.7).abs() < 0.05, "{}", out.lines[0].width);
+        // Together they are 126 px.
+        assert_eq!(layouter.lay_out(&shaped, options(127.0, Align::Left)).lines.len(), 1);
+    }
+
+    #[test]
+    fn pieces_of_wide_words_flow_like_words() {
+        // At 100 px, H is 72.2, i 22.2 and the hyphen 33.3 px wide. It is left over of `iHHH-`, and three H fit behind it.
+        assert_eq!(lines("iHHH-HHHH", 260.0), ["iHHH", "-HHH", "H"]);
+    }
+
+    #[test]
+    fn soft_hyphens_need_room_where_a_word_may_end() {
+        // H is 72.2 px wide, the hyphen 33.3 px: the second H would fit, with a hyphen it does not.
+        assert_eq!(lines("H\u{ad}H\u{ad}i", 150.0), ["H\u{ad}-", "H\u{ad}i"]);
+    }
+
+    #[test]
+    fn stretches_of_one_style_stand_from_right_to_left() {
+        let mut layouter = layouter();
+        let (base, bold) = (style("Liberation Sans", 20.0), style("Liberation Serif", 20.0));
+        let span = |text: &str, style: &Arc<SpanStyle>| Span { text: text.into(), style: style.clone() };
+        let block = Block::of(vec![span("ab ", &base), span("cd ", &bold), span("\u{5d0}", &base)]);
+        let text = TextBlocks { blocks: vec![block], base: base.clone(), rtl: true };
+        let shaped = layouter.shape(&text);
+        let out = layouter.lay_out(&shaped, options(300.0, Align::Left));
+        let texts: Vec<_> = out.lines[0].runs.iter().map(|run| run.text.trim().to_owned()).collect();
+        let words: Vec<_> = texts.iter().filter(|it| !it.is_empty()).map(String::as_str).collect();
+        assert_eq!(words, ["\u{5d0}", "cd", "ab"]);
+    }
+
+    #[test]
+    fn lines_are_as_high_as_the_font_asked_for() {
+        // Roboto has no Hebrew: the letters come from Liberation Serif, the metrics do not.
+        let mut layouter = layouter();
+        let mut line = |text: &str| {
+            let base = SpanStyle { line_height: LineHeight::Auto, ..(*style("Roboto", 100.0)).clone() };
+            let shaped = layouter.shape(&TextBlocks::plain(text, Arc::new(base)));
+            let out = layouter.lay_out(&shaped, options(300.0, Align::Left));
+            (out.lines[0].height, out.lines[0].baseline)
+        };
+        assert_eq!(line("a"), line("\u{5d0}"));
     }
 
     #[test]

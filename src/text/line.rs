@@ -82,6 +82,8 @@ pub(super) struct LineSlice<'a> {
     pub suffix: Option<&'a Paragraph>,
     /// The last of its paragraph: never justified.
     pub last: bool,
+    /// It begins or ends inside a word: what the editor draws there was shaped without the rest.
+    pub apart: bool,
     pub tabs: TabStops,
 }
 
@@ -129,7 +131,7 @@ pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut,
     let mut runs = visual_runs(slice, paragraph, factor, justified);
     if let Some(suffix) = slice.suffix {
         let pen = runs.last().map_or(0.0, |run| run.x + run.width);
-        let end = LineSlice { clusters: 0..suffix.clusters.len(), suffix: None, ..slice.clone() };
+        let end = LineSlice { clusters: 0..suffix.clusters.len(), suffix: None, apart: false, ..slice.clone() };
         runs.extend(visual_runs(&end, suffix, factor, false).into_iter().map(|run| LineRun { x: run.x + pen, ..run }));
     }
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
@@ -164,7 +166,8 @@ impl Line {
         let line_height = scaled_line_height(&marker.strut.style, ascent, descent, factor);
         let mut baseline = self.top + (ascent - descent) / 2.0 + line_height / 2.0;
         let (mut scale, mut gap, mut width) = (factor, marker.gap * factor, marker.width * factor);
-        if let Some(ink) = marker.bullet.map(|ink| ink.scale_from_origin(factor).expand()) {
+        let ink = marker.bullet.as_ref().and_then(|bullet| bullet.ink(factor)).filter(|ink| ink.height() > 0.0);
+        if let Some(ink) = ink {
             // The glyph is drawn as large as the dot of browsers: a third of the ascent, that far from the content and 7 px
             // more, its middle that far above the baseline. It is measured in whole px.
             let diameter = ascent / 3.0;
@@ -174,11 +177,16 @@ impl Line {
             width = if rtl { -ink.x0 * magnified } else { ink.x1 * magnified };
             baseline += -diameter - ink.center().y * magnified;
         }
-        let slice =
-            LineSlice { clusters: 0..marker.drawn.clusters.len(), suffix: None, last: true, tabs: TabStops::default() };
+        let slice = LineSlice {
+            clusters: 0..marker.drawn.clusters.len(),
+            suffix: None,
+            last: true,
+            apart: false,
+            tabs: TabStops::default(),
+        };
         let mut runs = visual_runs(&slice, &marker.drawn, scale, false);
         let drawn_width = runs.last().map_or(0.0, |run| run.x + run.width);
-        let left = match (rtl, marker.bullet) {
+        let left = match (rtl, ink) {
             (false, _) => content_edge - gap - width,
             (true, Some(_)) => content_edge + gap + width,
             (true, None) => content_edge + gap + width - drawn_width,

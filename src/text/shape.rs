@@ -89,19 +89,21 @@ impl Paragraph {
         }
     }
 
-    /// What the outlines of all glyphs cover, from the left edge on the baseline, px, y down; `None` without any.
-    pub(super) fn ink(&self) -> Option<Rect> {
-        let (mut pen, mut ink) = (0.0, None::<Rect>);
-        for cluster in &self.clusters {
-            let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size);
-            for glyph in &self.glyphs[cluster.glyphs.clone()] {
-                let outline = faces::outline(&run.font, &run.coords, glyph.id, size).filter(|it| !it.is_empty());
-                let covered = outline.map(|it| it.bounding_box() + glyph.offset + Vec2::new(pen, 0.0));
-                ink = covered.map(|it| ink.map_or(it, |ink| ink.union(it))).or(ink);
-            }
-            pen += cluster.advance;
-        }
-        ink
+    /// How wide `cluster` is where nothing follows it, px: its advance without kerning.
+    pub(super) fn advance_at_end(&self, cluster: &Cluster) -> f64 {
+        let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size);
+        let advance = |glyph: &Glyph| faces::advance(&run.font, &run.coords, glyph.id, size).unwrap_or(glyph.advance);
+        self.glyphs[cluster.glyphs.clone()].iter().map(advance).sum()
+    }
+
+    /// The whole px that a browser says the first glyph covers, where its font is drawn `factor` as large: from its origin, y
+    /// down. `None` where it has no outline.
+    pub(super) fn ink(&self, factor: f64) -> Option<Rect> {
+        let cluster = self.clusters.first()?;
+        let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size * factor);
+        let glyph = self.glyphs.get(cluster.glyphs.start)?;
+        let outline = faces::hinted_outline(&run.font, &run.coords, glyph.id, size)?;
+        (!outline.is_empty()).then(|| outline.bounding_box().expand())
     }
 
     /// Finds the clusters that are joined to their successors.
@@ -288,8 +290,26 @@ impl Shaper {
         self.shape_with(spans, |it| if is_shaped_as_run(it) { &FEATURES } else { &FEATURES_APART }, false)
     }
 
+    /// Advance width of `spans` as one string, px, letter spacing included.
+    pub(super) fn width_of_whole(&mut self, spans: &[Span]) -> f64 {
+        let paragraph = self.shape_all(spans, |_| &FEATURES, false, false);
+        let of = |cluster: &Cluster| cluster.advance + paragraph.letter_spacing(cluster, 1.0);
+        paragraph.clusters.iter().map(of).sum()
+    }
+
     /// `features`: of one grapheme.
     fn shape_with(&mut self, spans: &[Span], features: fn(&str) -> &'static Features, rtl: bool) -> Paragraph {
+        self.shape_all(spans, features, rtl, true)
+    }
+
+    /// `apart`: see [`Self::choose_faces`].
+    fn shape_all(
+        &mut self,
+        spans: &[Span],
+        features: fn(&str) -> &'static Features,
+        rtl: bool,
+        apart: bool,
+    ) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         let (levels, rtl) = bidi_levels(&text, rtl);
         let mut paragraph = Paragraph {
@@ -306,7 +326,7 @@ impl Shaper {
         if paragraph.text.is_empty() {
             return paragraph;
         }
-        let pieces = self.choose_faces(&paragraph.text, spans, features);
+        let pieces = self.choose_faces(&paragraph.text, spans, features, apart);
         let mut start = 0;
         for pieces in pieces.chunks(self.most_pieces) {
             let end = pieces.last().map_or(start, |piece| piece.range.end);
@@ -322,7 +342,14 @@ impl Shaper {
         paragraph
     }
 
-    fn choose_faces(&mut self, text: &str, spans: &[Span], features: fn(&str) -> &'static Features) -> Vec<Piece> {
+    /// `apart`: words and elements are shaped by themselves.
+    fn choose_faces(
+        &mut self,
+        text: &str,
+        spans: &[Span],
+        features: fn(&str) -> &'static Features,
+        apart: bool,
+    ) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut start_of_span = 0;
         let (mut previous, mut odd) = ("", false);
@@ -332,7 +359,8 @@ impl Shaper {
             for to in GraphemeClusterSegmenter::new().segment_str(&span.text).skip(1) {
                 let range = start_of_span + from..start_of_span + to;
                 let grapheme = &text[range.clone()];
-                odd ^= breaks::parted(previous, grapheme);
+                // Nothing passes from one element to the next either.
+                odd ^= apart && (from == 0 || breaks::parted(previous, grapheme));
                 previous = grapheme;
                 let face = self.face_for(grapheme, &own, &span.style);
                 let features = features(grapheme);
@@ -632,6 +660,36 @@ mod tests {
         let bytes = regular.load().expect("bundled").font.data.clone();
         shaper.fonts.declare("Only", Face::from_memory(bytes, 0, super::super::FaceStyle::REGULAR));
         assert!(shaper.shape(&[span("a", "Only", 600.0)]).runs[0].embolden);
+    }
+
+    #[test]
+    fn shaping_does_not_kern_across_elements_and_soft_hyphens() {
+        let width = |spans: &[Span]| shaper().shape(spans).clusters.iter().map(|it| it.advance).sum::<f64>();
+        let of = |text: &str| span(text, "Liberation Sans", 400.0);
+        let apart = width(&[of("A")]) + width(&[of("V")]);
+        assert!(width(&[of("AV")]) < apart - 5.0, "kerned");
+        // The style is another one, the face is not.
+        let mut other = of("V");
+        other.style = SpanStyle { color: Some(peniko::Color::BLACK), ..(*other.style).clone() }.into();
+        for spans in [vec![of("A"), other], vec![of("A\u{ad}V")], vec![of("A\u{200b}V")]] {
+            assert!((width(&spans) - apart).abs() < 1e-3, "{spans:?}");
+        }
+    }
+
+    #[test]
+    fn bullets_are_measured_in_whole_px_as_they_are_hinted() {
+        // Measured in Chromium: ascent, descent, left and right of the glyph in Roboto.
+        let ink = |size: f64, weight: f32| {
+            let mut bullet = span("\u{2022}", "Roboto", weight);
+            bullet.style = SpanStyle { font_size: size, ..(*bullet.style).clone() }.into();
+            let ink = shaper().shape(&[bullet]).ink(1.0).expect("an outline");
+            [-ink.y0, ink.y1, ink.x0, ink.x1]
+        };
+        assert_eq!(ink(24.0, 400.0), [12.0, -6.0, 1.0, 7.0]);
+        assert_eq!(ink(20.0, 400.0), [10.0, -5.0, 1.0, 6.0]);
+        assert_eq!(ink(48.0, 400.0), [24.0, -13.0, 3.0, 13.0]);
+        assert_eq!(ink(27.77, 400.0), [13.0, -7.0, 1.0, 8.0]);
+        assert_eq!(ink(27.77, 700.0), [14.0, -7.0, 1.0, 9.0]);
     }
 
     #[test]

@@ -167,7 +167,8 @@ pub(super) fn place(
     placing: Placing,
 ) -> Line {
     let Placing { width: room, factor, line_height, align } = placing;
-    let slice = |clusters| LineSlice { clusters, suffix: None, last: line.last, tabs: TabStops::default() };
+    let slice =
+        |clusters| LineSlice { clusters, suffix: None, last: line.last, apart: false, tabs: TabStops::default() };
     let mut runs = line::visual_runs(&slice(line.clusters.clone()), paragraph, factor, false);
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
     if let Some(dots) = dots {
