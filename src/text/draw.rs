@@ -12,7 +12,7 @@ use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path};
 use crate::units::{Opacity, Px};
 
 /// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
-const SKEW: f64 = 0.25;
+pub(super) const SKEW: f64 = 0.25;
 
 /// Synthetic weight: how much wider strokes become, as a share of the font size: this at small sizes, that at large ones, px.
 /// The browser's engine (Skia) fills an outline and draws a line of that width around it.
@@ -159,7 +159,7 @@ pub(super) fn faded(color: Color, opacity: Opacity) -> Brush {
 }
 
 /// [`BOLDNESS`] at this size, between the two in a straight line.
-fn boldness(font_size: f64) -> f64 {
+pub(super) fn boldness(font_size: f64) -> f64 {
     let [(small, most), (large, least)] = BOLDNESS;
     let along = ((font_size - small) / (large - small)).clamp(0.0, 1.0);
     most + (least - most) * along

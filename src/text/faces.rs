@@ -199,8 +199,9 @@ pub(crate) fn advance(font: &FontData, coords: &[i16], glyph: u32, size: f64) ->
     metrics.advance_width(GlyphId::new(glyph)).map(f64::from)
 }
 
-/// The outline of a glyph at `size` px, y down, hinted lightly as in browsers on Linux; `None` where the face has none.
-pub(crate) fn hinted_outline(font: &FontData, coords: &[i16], glyph: u32, size: f64) -> Option<BezPath> {
+/// The outline of a glyph at `size` px, y down, where `hinted` lightly so as in browsers on Linux; `None` where the face has
+/// none.
+pub(crate) fn outline(font: &FontData, coords: &[i16], glyph: u32, size: f64, hinted: bool) -> Option<BezPath> {
     let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
     let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
     let (outlines, at, em) = (font.outline_glyphs(), LocationRef::new(&coords), Size::new(size as f32));
@@ -211,8 +212,8 @@ pub(crate) fn hinted_outline(font: &FontData, coords: &[i16], glyph: u32, size: 
     };
     let target = Target::Smooth { mode: SmoothMode::Light, symmetric_rendering: true, preserve_linear_metrics: true };
     let mut pen = Pen(BezPath::new());
-    let hinter = HintingInstance::new(&outlines, em, at, HintingOptions { engine, target }).ok();
-    let hinted = hinter.is_some_and(|it| outline.draw(DrawSettings::hinted(&it, false), &mut pen).is_ok());
+    let hinter = hinted.then(|| HintingInstance::new(&outlines, em, at, HintingOptions { engine, target }).ok());
+    let hinted = hinter.flatten().is_some_and(|it| outline.draw(DrawSettings::hinted(&it, false), &mut pen).is_ok());
     if !hinted {
         pen = Pen(BezPath::new());
         outline.draw(DrawSettings::unhinted(em, at), &mut pen).ok()?;

@@ -657,16 +657,24 @@ fn split_lines(spans: &[Span]) -> Vec<Vec<Span>> {
     let mut lines = vec![Vec::new()];
     for span in spans {
         let text = span.text.replace(['\u{b}', '\u{2028}', '\u{2029}'], UNBROKEN_SPACE);
-        for (nth, part) in text.split(['\n', '\r']).enumerate() {
+        let part = |text: &str| Span { text: text.to_owned(), style: span.style.clone() };
+        for (nth, text) in text.split(['\n', '\r']).enumerate() {
             if nth > 0 {
+                // A line without anything is as high as the break that ends it.
+                if let Some(line) = lines.last_mut().filter(|line| line.is_empty()) {
+                    line.push(part(""));
+                }
                 lines.push(Vec::new());
             }
             if let Some(line) = lines.last_mut()
-                && !part.is_empty()
+                && !text.is_empty()
             {
-                line.push(Span { text: part.to_owned(), style: span.style.clone() });
+                line.push(part(text));
             }
         }
+    }
+    if let (Some(line), Some(span)) = (lines.last_mut().filter(|line| line.is_empty()), spans.last()) {
+        line.push(Span { text: String::new(), style: span.style.clone() });
     }
     lines
 }
@@ -759,6 +767,17 @@ pub(super) mod tests {
         assert!((out.lines[0].width - 66.7).abs() < 0.05, "{}", out.lines[0].width);
         // Together they are 126 px.
         assert_eq!(layouter.lay_out(&shaped, options(127.0, Align::Left)).lines.len(), 1);
+    }
+
+    #[test]
+    fn empty_lines_are_as_high_as_the_break_that_ends_them() {
+        let mut layouter = layouter();
+        let (base, large) = (style("Liberation Sans", 20.0), style("Liberation Sans", 40.0));
+        let span = |text: &str, style: &Arc<SpanStyle>| Span { text: text.into(), style: style.clone() };
+        let block = Block::of(vec![span("\n\n", &large), span("a", &base)]);
+        let shaped = layouter.shape(&TextBlocks { blocks: vec![block], base: base.clone(), rtl: false });
+        let out = layouter.lay_out(&shaped, options(300.0, Align::Left));
+        assert_eq!(out.lines.iter().map(|line| line.height).collect::<Vec<_>>(), [48.0, 48.0, 24.0]);
     }
 
     #[test]

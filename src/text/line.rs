@@ -148,7 +148,13 @@ pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut,
     // A line that could not be broken to fit starts at the left edge (rendering.md §9.5).
     let x = left + offset.max(0.0);
     runs.iter_mut().for_each(|run| run.x += x);
-    let (height, baseline) = vertical(&mut runs, strut, factor, paragraph.rtl);
+    let (mut height, baseline) = vertical(&mut runs, strut, factor, paragraph.rtl);
+    if let Some((style, metrics)) = paragraph.styles.first().zip(paragraph.metrics.first())
+        && paragraph.clusters.is_empty()
+    {
+        let (ascent, descent) = metrics.ascent_descent(style.font_size * style.drawn_factor(factor));
+        height = height.max(scaled_line_height(style, ascent, descent, factor));
+    }
     Line { top: 0.0, height, baseline, x, width, runs, markers: Vec::new() }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use icu_segmenter::GraphemeClusterSegmenter;
-use kurbo::{Rect, Shape as _, Vec2};
+use kurbo::{Affine, Rect, Shape as _, Vec2};
 use parley::fontique::{Collection, CollectionOptions, FontInfoOverride, SourceCache};
 use parley::setting::Tag;
 use parley::style::{FontFamily, FontFeatures, FontVariations};
@@ -19,6 +19,7 @@ use unicode_bidi::{BidiClass, BidiInfo, Level, bidi_class};
 
 use super::blocks::{Span, SpanStyle};
 use super::breaks;
+use super::draw::{SKEW, boldness};
 use super::emoji;
 use super::faces::{self, Face};
 use super::families::FontSet;
@@ -102,8 +103,12 @@ impl Paragraph {
         let cluster = self.clusters.first()?;
         let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size * factor);
         let glyph = self.glyphs.get(cluster.glyphs.start)?;
-        let outline = faces::hinted_outline(&run.font, &run.coords, glyph.id, size)?;
-        (!outline.is_empty()).then(|| outline.bounding_box().expand())
+        let mut outline = faces::outline(&run.font, &run.coords, glyph.id, size, !run.slant)?;
+        if run.slant {
+            outline.apply_affine(Affine::new([1.0, 0.0, -SKEW, 1.0, 0.0, 0.0]));
+        }
+        let bolder = if run.embolden { size * boldness(size) / 2.0 } else { 0.0 };
+        (!outline.is_empty()).then(|| outline.bounding_box().inflate(bolder, bolder).expand())
     }
 
     /// Finds the clusters that are joined to their successors.
@@ -222,7 +227,17 @@ struct Piece {
     face: Arc<Face>,
     /// Changes where shaping must not look across (see [`breaks::parted`]).
     odd: bool,
-    features: &'static Features,
+}
+
+/// What is shaped without its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Apart {
+    /// Nothing: all is one string.
+    Nothing,
+    /// Words and elements, as lines are drawn.
+    Words,
+    /// Graphemes and elements, as curves are drawn.
+    Graphemes,
 }
 
 /// A stretch of a paragraph that is laid out at once.
@@ -271,45 +286,33 @@ impl Shaper {
 
     /// `spans` must not hold line breaks.
     pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, |_| &FEATURES, false)
+        self.shape_all(spans, &FEATURES, false, Apart::Words)
     }
 
     /// As [`Self::shape`], but read from right to left throughout where `rtl`.
     pub(super) fn shape_towards(&mut self, spans: &[Span], rtl: bool) -> Paragraph {
-        self.shape_with(spans, |_| &FEATURES, rtl)
+        self.shape_all(spans, &FEATURES, rtl, Apart::Words)
     }
 
     /// Without kerning and optional ligatures: for glyphs that are placed one by one.
     pub(super) fn shape_apart(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, |_| &FEATURES_APART, false)
+        self.shape_all(spans, &FEATURES_APART, false, Apart::Words)
     }
 
-    /// As [`Self::shape_apart`], but runs of scripts for which [`is_shaped_as_run`] holds are shaped as wholes, with kerning
-    /// and ligatures.
+    /// Every grapheme by itself, in the form that it has alone, but runs of scripts for which [`is_shaped_as_run`] holds as
+    /// wholes.
     pub(super) fn shape_on_path(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_with(spans, |it| if is_shaped_as_run(it) { &FEATURES } else { &FEATURES_APART }, false)
+        self.shape_all(spans, &FEATURES, false, Apart::Graphemes)
     }
 
     /// Advance width of `spans` as one string, px, letter spacing included.
     pub(super) fn width_of_whole(&mut self, spans: &[Span]) -> f64 {
-        let paragraph = self.shape_all(spans, |_| &FEATURES, false, false);
+        let paragraph = self.shape_all(spans, &FEATURES, false, Apart::Nothing);
         let of = |cluster: &Cluster| cluster.advance + paragraph.letter_spacing(cluster, 1.0);
         paragraph.clusters.iter().map(of).sum()
     }
 
-    /// `features`: of one grapheme.
-    fn shape_with(&mut self, spans: &[Span], features: fn(&str) -> &'static Features, rtl: bool) -> Paragraph {
-        self.shape_all(spans, features, rtl, true)
-    }
-
-    /// `apart`: see [`Self::choose_faces`].
-    fn shape_all(
-        &mut self,
-        spans: &[Span],
-        features: fn(&str) -> &'static Features,
-        rtl: bool,
-        apart: bool,
-    ) -> Paragraph {
+    fn shape_all(&mut self, spans: &[Span], features: &'static Features, rtl: bool, apart: Apart) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         let (levels, rtl) = bidi_levels(&text, rtl);
         let mut paragraph = Paragraph {
@@ -326,12 +329,12 @@ impl Shaper {
         if paragraph.text.is_empty() {
             return paragraph;
         }
-        let pieces = self.choose_faces(&paragraph.text, spans, features, apart);
+        let pieces = self.choose_faces(&paragraph.text, spans, apart);
         let mut start = 0;
         for pieces in pieces.chunks(self.most_pieces) {
             let end = pieces.last().map_or(start, |piece| piece.range.end);
             let part = Part { range: start..end, first_span: pieces[0].span };
-            let layout = self.lay_out(&paragraph, &part, pieces);
+            let layout = self.lay_out(&paragraph, &part, pieces, features);
             self.collect(&layout, &part, &mut paragraph);
             start = end;
         }
@@ -342,14 +345,7 @@ impl Shaper {
         paragraph
     }
 
-    /// `apart`: words and elements are shaped by themselves.
-    fn choose_faces(
-        &mut self,
-        text: &str,
-        spans: &[Span],
-        features: fn(&str) -> &'static Features,
-        apart: bool,
-    ) -> Vec<Piece> {
+    fn choose_faces(&mut self, text: &str, spans: &[Span], apart: Apart) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut start_of_span = 0;
         let (mut previous, mut odd) = ("", false);
@@ -359,22 +355,24 @@ impl Shaper {
             for to in GraphemeClusterSegmenter::new().segment_str(&span.text).skip(1) {
                 let range = start_of_span + from..start_of_span + to;
                 let grapheme = &text[range.clone()];
-                // Nothing passes from one element to the next either.
-                odd ^= apart && (from == 0 || breaks::parted(previous, grapheme));
+                odd ^= match apart {
+                    Apart::Nothing => false,
+                    // Nothing passes from one element to the next either.
+                    Apart::Words => from == 0 || breaks::parted(previous, grapheme),
+                    Apart::Graphemes => from == 0 || !(is_shaped_as_run(previous) && is_shaped_as_run(grapheme)),
+                };
                 previous = grapheme;
                 let face = self.face_for(grapheme, &own, &span.style);
-                let features = features(grapheme);
                 from = to;
                 let Some(face) = face else { continue };
                 match pieces.last_mut() {
                     Some(last)
                         if (last.span, last.odd, last.range.end) == (index, odd, range.start)
-                            && Arc::ptr_eq(&last.face, &face)
-                            && std::ptr::eq(last.features, features) =>
+                            && Arc::ptr_eq(&last.face, &face) =>
                     {
                         last.range.end = range.end;
                     }
-                    _ => pieces.push(Piece { range, span: index, face, odd, features }),
+                    _ => pieces.push(Piece { range, span: index, face, odd }),
                 }
             }
             start_of_span += span.text.len();
@@ -424,7 +422,13 @@ impl Shaper {
         name
     }
 
-    fn lay_out(&mut self, paragraph: &Paragraph, part: &Part, pieces: &[Piece]) -> Layout<u16> {
+    fn lay_out(
+        &mut self,
+        paragraph: &Paragraph,
+        part: &Part,
+        pieces: &[Piece],
+        features: &'static Features,
+    ) -> Layout<u16> {
         let text = &to_shape(&paragraph.text[part.range.clone()], part.range.start, pieces);
         let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
@@ -444,7 +448,7 @@ impl Shaper {
             }
             // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
             // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
-            let list = piece.features.list(style.letter_spacing != 0.0, piece.odd);
+            let list = features.list(style.letter_spacing != 0.0, piece.odd);
             builder.push(StyleProperty::FontFeatures(FontFeatures::from(list)), range);
         }
         let mut layout = builder.build(text);
@@ -674,6 +678,21 @@ mod tests {
         for spans in [vec![of("A"), other], vec![of("A\u{ad}V")], vec![of("A\u{200b}V")]] {
             assert!((width(&spans) - apart).abs() < 1e-3, "{spans:?}");
         }
+    }
+
+    #[test]
+    fn shaping_for_curves_takes_graphemes_apart_but_not_runs_of_joined_scripts() {
+        let widths = |text: &str| -> Vec<f64> {
+            let spans = [span(text, "Liberation Sans", 400.0)];
+            shaper().shape_on_path(&spans).clusters.iter().map(|it| it.advance).collect()
+        };
+        // A and V are kerned in a word, alone they are not.
+        assert_eq!(widths("AV"), [widths("A"), widths("V")].concat());
+        let joined = |shape: fn(&mut Shaper, &[Span]) -> Paragraph| -> Vec<u32> {
+            let spans = [span("\u{628}\u{628}", "Liberation Serif", 400.0)];
+            shape(&mut shaper(), &spans).glyphs.iter().map(|it| it.id).collect()
+        };
+        assert_eq!(joined(Shaper::shape_on_path), joined(Shaper::shape));
     }
 
     #[test]

@@ -38,16 +38,18 @@ fn capitalize(text: &str) -> String {
             boundary = false;
         } else {
             out.push(c);
-            // Combining marks are neither letters nor boundaries.
-            boundary = (boundary || c.is_whitespace() || c.is_ascii_punctuation() || is_punctuation(c))
-                && !matches!(c, '\'' | '’');
+            // Symbols and combining marks are neither letters nor boundaries.
+            boundary = c.is_whitespace() || (is_punctuation(c) && !matches!(c, '\'' | '’'));
         }
     }
     out
 }
 
+/// General category P, of the characters that texts have; ASCII has symbols besides.
 fn is_punctuation(c: char) -> bool {
-    matches!(c, '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}')
+    let symbol = matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~');
+    (c.is_ascii_punctuation() && !symbol)
+        || matches!(c, '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}')
 }
 
 #[cfg(test)]
@@ -57,6 +59,11 @@ mod tests {
     #[test]
     fn capitalize_knows_apostrophes_hyphens_and_brackets() {
         assert_eq!(apply(Case::Capitalize, "o'clock x-ray (abc) don’t"), "O'clock X-Ray (Abc) Don’t");
+    }
+
+    #[test]
+    fn capitalize_takes_no_symbol_for_punctuation() {
+        assert_eq!(apply(Case::Capitalize, "a/b?c=d $e #f 1g"), "A/B?C=d $e #F 1g");
     }
 
     #[test]

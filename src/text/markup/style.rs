@@ -225,11 +225,9 @@ impl Resolving {
     /// Lines keep the colour of the element that asked for them, whatever the colour of a run inside.
     fn decorate(&mut self) {
         let color = self.line_color.or(self.span.color);
+        // Also one like that of an element around it is drawn, which shows where it lets something through.
         for line in std::mem::take(&mut self.lines) {
-            let decoration = Decoration { line, style: self.line_style, color };
-            if !self.span.decorations.contains(&decoration) {
-                self.span.decorations.push(decoration);
-            }
+            self.span.decorations.push(Decoration { line, style: self.line_style, color });
         }
         let surplus = self.span.decorations.len().saturating_sub(MAX_DECORATIONS);
         self.span.decorations.drain(..surplus);

@@ -372,6 +372,9 @@ fn text_decoration_knows_lines_styles_and_colours() {
     // A line keeps the colour of the element that has it.
     let inner = style("<p><u style='color:red'><s><span style='color:blue'>a</span></s></u></p>", "a");
     assert_eq!(inner.decorations.iter().map(|it| it.color).collect::<Vec<_>>(), [red, red]);
+    // Lines that are alike are both drawn.
+    let twice = line(DecorationLine::Underline);
+    assert_eq!(style("<p><u><u>a</u></u></p>", "a").decorations, [twice, twice]);
     let none = style("<p><u style='text-decoration:none'>a</u></p>", "a");
     assert_eq!(none.decorations, []);
 }
