@@ -3,7 +3,9 @@
 //! A painter implements [`Target`]: areas, clips, layers and pictures in device px. Which edges an outline gets, where
 //! glyphs stand and which of a face's pictures is shown is decided here, once, so that painters agree.
 
-use kurbo::{Affine, BezPath, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2};
+use std::borrow::Cow;
+
+use kurbo::{Affine, BezPath, Cap, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2};
 use peniko::{BlendMode, Brush, Fill};
 
 use super::PaintError;
@@ -17,6 +19,12 @@ use crate::units::Opacity;
 
 /// How far a stroke's edge may lie off, in device px.
 const STROKE_TOLERANCE: f64 = 0.02;
+
+/// How long a dot of a stroke is, in device px: long enough to have a direction, too short to be seen.
+pub(super) const DOT: f64 = 0.01;
+
+/// Dots less than this share of their width apart are a line: there may be no end of them.
+const SOLID: f64 = 0.25;
 
 /// What a painter can do on one surface.
 pub(super) trait Target {
@@ -191,8 +199,55 @@ pub(super) fn alpha(paint: &Paint) -> f32 {
 fn stroked(outline: &BezPath, stroke: &Stroke, transform: Affine) -> BezPath {
     let [a, b, c, d, ..] = transform.as_coeffs();
     let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
-    let pen = kurbo::stroke(outline.iter(), stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
+    let (outline, stroke) = with_dots(outline, stroke, DOT / scale);
+    let pen = kurbo::stroke(outline.iter(), &stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
     polygons(&pen, transform)
+}
+
+/// Where a stroke has caps, dashes and subpaths without a length are dots of its width (SVG 2 §13.5.4), which kurbo leaves
+/// out: they get the length `dot`, subpaths along x.
+pub(super) fn with_dots<'a>(outline: &'a BezPath, stroke: &'a Stroke, dot: f64) -> (Cow<'a, BezPath>, Cow<'a, Stroke>) {
+    if stroke.start_cap == Cap::Butt && stroke.end_cap == Cap::Butt {
+        return (Cow::Borrowed(outline), Cow::Borrowed(stroke));
+    }
+    let mut stroke = Cow::Borrowed(stroke);
+    let has_dots = stroke.dash_pattern.iter().step_by(2).any(|dash| *dash == 0.0);
+    if has_dots && stroke.dash_pattern.iter().sum::<f64>() < stroke.width * SOLID {
+        stroke.to_mut().dash_pattern.clear();
+    }
+    for at in (0..stroke.dash_pattern.len()).step_by(2).filter(|at| stroke.dash_pattern[*at] == 0.0).collect::<Vec<_>>()
+    {
+        stroke.to_mut().dash_pattern[at] = dot;
+    }
+    (with_lengths(outline, dot).map_or(Cow::Borrowed(outline), Cow::Owned), stroke)
+}
+
+/// `outline` with a length for subpaths that have none; `None` when all have one. A point alone is no subpath.
+fn with_lengths(outline: &BezPath, dot: f64) -> Option<BezPath> {
+    let elements = outline.elements();
+    let starts = || elements.iter().enumerate().filter(|(_, it)| matches!(it, PathEl::MoveTo(_))).map(|(at, _)| at);
+    let mut dots = Vec::new();
+    for (start, end) in starts().zip(starts().skip(1).chain([elements.len()])) {
+        let PathEl::MoveTo(point) = elements[start] else { continue };
+        let stays = |it: &PathEl| match *it {
+            PathEl::MoveTo(_) | PathEl::ClosePath => true,
+            PathEl::LineTo(to) => to == point,
+            PathEl::QuadTo(a, to) => a == point && to == point,
+            PathEl::CurveTo(a, b, to) => a == point && b == point && to == point,
+        };
+        if end - start > 1 && elements[start + 1..end].iter().all(stays) {
+            dots.push(point);
+        }
+    }
+    if dots.is_empty() {
+        return None;
+    }
+    let mut longer = outline.clone();
+    for point in dots {
+        longer.move_to(point);
+        longer.line_to(point + Vec2::new(dot, 0.0));
+    }
+    Some(longer)
 }
 
 /// The rectangle that `outline` is, if it is one with upright sides: painters are exact and quick on those.
@@ -217,6 +272,38 @@ mod tests {
     use kurbo::Shape as _;
 
     use super::*;
+
+    /// Area and box of a stroke 4 px wide.
+    fn stroke_of(path: &str, cap: Cap, dashes: &[f64]) -> (f64, Rect) {
+        let outline = BezPath::from_svg(path).expect("a path");
+        let pen = Stroke::new(4.0).with_caps(cap).with_dashes(0.0, dashes.iter().copied());
+        let area = stroked(&outline, &pen, Affine::scale(2.0));
+        (area.area().abs(), area.bounding_box())
+    }
+
+    #[test]
+    fn subpaths_without_a_length_are_dots_where_there_are_caps() {
+        for path in ["M10 10L10 10", "M10 10z", "M10 10C10 10 10 10 10 10"] {
+            let (area, bounds) = stroke_of(path, Cap::Round, &[]);
+            assert!((area - 16.0 * std::f64::consts::PI).abs() < 2.0, "{path}: {area}");
+            assert!((bounds.center() - Point::new(20.0, 20.0)).hypot() < 0.1, "{path}: {bounds:?}");
+            let (area, _) = stroke_of(path, Cap::Square, &[]);
+            assert!((area - 64.0).abs() < 1.0, "{path}: {area}");
+            assert_eq!(stroke_of(path, Cap::Butt, &[]).0, 0.0);
+        }
+        assert_eq!(stroke_of("M10 10", Cap::Round, &[]).0, 0.0, "a point alone");
+    }
+
+    #[test]
+    fn dashes_without_a_length_are_dots_where_there_are_caps() {
+        // At 0, 10, 20 and 30 of a line 35 long.
+        let (area, _) = stroke_of("M0 10H35", Cap::Round, &[0.0, 10.0]);
+        assert!((area - 4.0 * 16.0 * std::f64::consts::PI).abs() < 8.0, "{area}");
+        // Without gaps they are a line, and not a million of dots.
+        let (area, _) = stroke_of("M0 10H1000", Cap::Round, &[0.0, 0.001]);
+        assert!((area - (16.0 * std::f64::consts::PI + 2000.0 * 8.0)).abs() < 8.0, "{area}");
+        assert_eq!(stroke_of("M0 10H35", Cap::Butt, &[0.0, 10.0]).0, 0.0);
+    }
 
     #[test]
     fn surfaces_between_px_cover_whole_px() {

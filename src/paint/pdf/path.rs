@@ -4,6 +4,7 @@ use kurbo::{Affine, BezPath, Cap, Join, PathEl, Rect, Shape as _, Stroke, Stroke
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use peniko::{Brush, Fill};
 
+use super::super::ops::{DOT, with_dots};
 use super::PdfError;
 use super::canvas::{Canvas, matrix, px, snapped};
 use super::color::{ColorUse, Pen};
@@ -91,7 +92,8 @@ impl Canvas<'_> {
         let Brush::Solid(color) = &paint.brush else {
             // The gradient shows through the area of the stroke.
             let (options, tolerance) = (StrokeOpts::default(), STROKE_TOLERANCE / scale_of(transform));
-            let area = kurbo::stroke(outline, stroke, &options, tolerance);
+            let (outline, stroke) = with_dots(outline, stroke, DOT / scale_of(transform));
+            let area = kurbo::stroke(outline.iter(), &stroke, &options, tolerance);
             return self.fill(&area, Fill::NonZero, paint, transform);
         };
         self.set_color(*color, Pen::Stroke, ColorUse::Area)?;
