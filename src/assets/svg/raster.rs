@@ -98,19 +98,22 @@ fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Placed> {
 
 fn draw(part: Part<'_>, placed: &Placed) -> Option<Drawn> {
     let Placed { left, top, width, height, scale: [sx, sy], reduced, .. } = *placed;
-    let mut pixmap = Pixmap::new(width as u32, height as u32)?;
     let transform = Transform::from_row(sx as f32, 0.0, 0.0, sy as f32, -left as f32, -top as f32);
-    match part {
-        Part::Tree(tree) => resvg::render(tree, transform, &mut pixmap.as_mut()),
-        Part::Node(node) => {
-            // `render_node` moves the node's absolute box to the origin; we place it ourselves.
-            let absolute = node.abs_layer_bounding_box()?;
-            let transform = transform.pre_translate(absolute.x(), absolute.y());
-            resvg::render_node(node, transform, &mut pixmap.as_mut())?;
+    let size = DeviceSize { width: width as u32, height: height as u32 };
+    let picture = with_whole_tiles(part, size, [sx, sy], &mut |pixmap, finer| {
+        let transform = transform.post_scale(finer[0], finer[1]);
+        match part {
+            Part::Tree(tree) => resvg::render(tree, transform, &mut pixmap.as_mut()),
+            Part::Node(node) => {
+                // `render_node` moves the node's absolute box to the origin; we place it ourselves.
+                let absolute = node.abs_layer_bounding_box()?;
+                let transform = transform.pre_translate(absolute.x(), absolute.y());
+                resvg::render_node(node, transform, &mut pixmap.as_mut())?;
+            }
         }
-    }
+        Some(())
+    })?;
     let dest = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
-    let picture = picture(pixmap)?;
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
     let image = Image { picture: Arc::new(picture), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE };
     Some(Drawn { image, reduced })
@@ -125,14 +128,99 @@ pub(super) fn whole(tree: &usvg::Tree, size: DeviceSize, megapixels: f64) -> Res
     if size.pixels() as f64 > megapixels * 1e6 || need.alive > MAX_ALIVE || need.touched > MAX_TOUCHED {
         return Err(refused);
     }
-    let mut pixmap = Pixmap::new(size.width, size.height).ok_or_else(|| refused.clone())?;
-    resvg::render(tree, Transform::from_scale(scale[0] as f32, scale[1] as f32), &mut pixmap.as_mut());
-    picture(pixmap).ok_or(refused)
+    let picture = with_whole_tiles(Part::Tree(tree), size, scale, &mut |pixmap, finer| {
+        let transform = Transform::from_scale(scale[0] as f32 * finer[0], scale[1] as f32 * finer[1]);
+        resvg::render(tree, transform, &mut pixmap.as_mut());
+        Some(())
+    });
+    picture.ok_or(refused)
 }
 
-fn picture(pixmap: Pixmap) -> Option<Picture> {
-    let (width, height) = (pixmap.width(), pixmap.height());
-    Picture::new(width, height, pixmap.take())
+/// What `draw` draws on `size`. resvg rounds the tiles of patterns to whole pixels, which moves the last of many by as many
+/// half pixels: where that matters the picture is drawn so much finer that the tiles have whole pixels, then reduced.
+/// `draw` is told how much finer along x and y.
+fn with_whole_tiles(
+    part: Part<'_>,
+    size: DeviceSize,
+    scale: [f64; 2],
+    draw: &mut dyn FnMut(&mut Pixmap, [f32; 2]) -> Option<()>,
+) -> Option<Picture> {
+    let tile = match part {
+        Part::Tree(tree) => tile(tree.root(), Transform::identity()),
+        Part::Node(node) => tile_of(node, Transform::identity()),
+    };
+    let finer = tile.map_or([1.0, 1.0], |tile| [finer(tile[0] * scale[0]), finer(tile[1] * scale[1])]);
+    let (width, height) = (f64::from(size.width) * finer[0], f64::from(size.height) * finer[1]);
+    if finer == [1.0, 1.0] || width * height > MAX_PIXELS {
+        let mut pixmap = Pixmap::new(size.width, size.height)?;
+        draw(&mut pixmap, [1.0, 1.0])?;
+        return Picture::new(size.width, size.height, pixmap.take());
+    }
+    let mut pixmap = Pixmap::new(width.ceil() as u32, height.ceil() as u32)?;
+    draw(&mut pixmap, finer.map(|it| it as f32))?;
+    Picture::new(size.width, size.height, averaged(&pixmap, size, finer))
+}
+
+/// How much finer a side of a tile is drawn, to have whole pixels: twice to three times, or not at all.
+fn finer(pixels: f64) -> f64 {
+    let is_whole = (pixels - pixels.round()).abs() < 1e-3;
+    if is_whole || pixels < 1.0 { 1.0 } else { (2.0 * pixels).ceil() / pixels }
+}
+
+/// The sides of the first pattern's tile, in the units of `group`'s parent.
+fn tile(group: &usvg::Group, outer: Transform) -> Option<[f64; 2]> {
+    let transform = outer.pre_concat(group.transform());
+    group.children().iter().find_map(|child| tile_of(child, transform))
+}
+
+fn tile_of(node: &usvg::Node, transform: Transform) -> Option<[f64; 2]> {
+    match node {
+        usvg::Node::Group(group) => tile(group, transform),
+        usvg::Node::Path(path) => {
+            let paints = [path.fill().map(usvg::Fill::paint), path.stroke().map(usvg::Stroke::paint)];
+            paints.into_iter().flatten().find_map(|paint| match paint {
+                usvg::Paint::Pattern(pattern) => {
+                    let (sx, sy) = transform.pre_concat(pattern.transform()).get_scale();
+                    let rect = pattern.rect();
+                    Some([f64::from(rect.width() * sx), f64::from(rect.height() * sy)])
+                }
+                _ => None,
+            })
+        }
+        usvg::Node::Text(text) => tile(text.flattened(), transform),
+        usvg::Node::Image(_) => None,
+    }
+}
+
+/// Each pixel of `size` the mean of the `finer[0]` by `finer[1]` ones that it covers, premultiplied.
+fn averaged(pixmap: &Pixmap, size: DeviceSize, finer: [f64; 2]) -> Vec<u8> {
+    /// First pixel, and the share of each from there on, summing up to 1.
+    fn shares(at: u32, finer: f64, side: u32) -> (usize, Vec<f32>) {
+        let (from, to) = (f64::from(at) * finer, (f64::from(at + 1) * finer).min(f64::from(side)));
+        let first = from.floor();
+        let pixels = (first as usize)..(to.ceil() as usize).max(first as usize + 1);
+        let covered = |pixel: usize| (to.min(pixel as f64 + 1.0) - from.max(pixel as f64)).max(0.0) / (to - from);
+        (first as usize, pixels.map(|pixel| covered(pixel) as f32).collect())
+    }
+    let (width, height, data) = (pixmap.width() as usize, pixmap.height(), pixmap.data());
+    let columns: Vec<_> = (0..size.width).map(|x| shares(x, finer[0], pixmap.width())).collect();
+    let mut out = Vec::with_capacity(size.width as usize * size.height as usize * 4);
+    for y in 0..size.height {
+        let (top, rows) = shares(y, finer[1], height);
+        for (left, shares) in &columns {
+            let mut sum = [0.0_f32; 4];
+            for (row, down) in (top..).zip(&rows) {
+                for (column, across) in (*left..).zip(shares) {
+                    let at = (row * width + column) * 4;
+                    for (sum, value) in sum.iter_mut().zip(&data[at..at + 4]) {
+                        *sum += f32::from(*value) * down * across;
+                    }
+                }
+            }
+            out.extend(sum.map(|it| (it + 0.5) as u8));
+        }
+    }
+    out
 }
 
 /// What a node may touch, in its parent's coordinates.
