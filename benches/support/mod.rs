@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tenter::assets::svg::SvgFonts;
+use tenter::assets::svg::{SvgFamilies, SvgFonts};
 use tenter::assets::{AssetSet, AssetTimeouts, Loader};
 use tenter::config::Settings;
 use tenter::design::Design;
@@ -57,7 +57,7 @@ impl Subject {
         assert!(assets.failures().is_empty(), "{name}: {:?}", assets.failures());
         let library = Arc::new(FontLibrary::new(&settings.fonts).expect("bundled fonts"));
         let in_svg = library.clone();
-        let svg_fonts = SvgFonts::new("Liberation Sans", settings.assets.drawing_cache_bytes, move || in_svg.files());
+        let svg_fonts = SvgFonts::new(SVG_FAMILIES, settings.assets.drawing_cache_bytes, move || in_svg.files());
         Self { name, bytes, settings, options, assets, library, svg_fonts, runtime, pool }
     }
 
@@ -108,3 +108,10 @@ fn parse(bytes: &[u8], settings: &Settings) -> Value {
 fn read(value: &Value, settings: &Settings) -> Design {
     Design::from_value(value, JsonPath::root(), &settings.design).expect("a design")
 }
+
+const SVG_FAMILIES: SvgFamilies = SvgFamilies {
+    serif: "Liberation Serif",
+    sans_serif: "Liberation Sans",
+    monospace: "Liberation Mono",
+    aliases: tenter::text::FAMILY_ALIASES,
+};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 
 use super::results::ResultCache;
-use crate::assets::svg::SvgFonts;
+use crate::assets::svg::{SvgFamilies, SvgFonts};
 use crate::assets::{
     AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, Pins, WebFace,
 };
@@ -19,7 +19,7 @@ use crate::options::RenderOptions;
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
 use crate::press::Profiles;
-use crate::text::{FontLibrary, Layouters};
+use crate::text::{FAMILY_ALIASES, FontLibrary, LAST_RESORT_FAMILY, Layouters};
 
 /// Fonts, caches, the painter.
 pub(super) struct Rooms {
@@ -51,8 +51,13 @@ pub(super) struct Loaded {
     pub(super) web_failures: HashMap<Arc<str>, String>,
 }
 
-/// What browsers take for `sans-serif`, and for fonts that an SVG names and nobody has.
-const SVG_FAMILY: &str = "Liberation Sans";
+/// What browsers take for the families of CSS inside SVG, and for fonts that an SVG names and nobody has.
+const SVG_FAMILIES: SvgFamilies = SvgFamilies {
+    serif: LAST_RESORT_FAMILY,
+    sans_serif: "Liberation Sans",
+    monospace: "Liberation Mono",
+    aliases: FAMILY_ALIASES,
+};
 
 impl Rooms {
     pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
@@ -74,7 +79,7 @@ impl Rooms {
             layouters: Layouters::new(settings.fonts.text_cache_bytes),
             sdk: settings.render.sdk,
             min_image_dpi: settings.render.min_image_dpi,
-            svg_fonts: SvgFonts::new(SVG_FAMILY, settings.assets.drawing_cache_bytes, move || in_svg.files()),
+            svg_fonts: SvgFonts::new(SVG_FAMILIES, settings.assets.drawing_cache_bytes, move || in_svg.files()),
             library,
             rasterizer,
             profiles: Profiles::new(&settings.icc),

@@ -18,7 +18,7 @@ use crate::sfnt;
 pub const LAST_RESORT_FAMILY: &str = "Liberation Serif";
 
 /// Families that are drawn with another one of the same measures (design-format.md §4).
-const ALIASES: &[(&str, &str)] = &[
+pub const FAMILY_ALIASES: &[(&str, &str)] = &[
     ("arial", "Liberation Sans"),
     ("helvetica", "Liberation Sans"),
     ("helvetica neue", "Liberation Sans"),
@@ -230,7 +230,7 @@ impl FontSet {
             if let Some((source, faces)) = self.library.find(&name) {
                 return Some((source, faces.as_slice()));
             }
-            let (_, alias) = ALIASES.iter().find(|(from, _)| *from == name)?;
+            let (_, alias) = FAMILY_ALIASES.iter().find(|(from, _)| *from == name)?;
             let (_, faces) = self.library.find(&normalized(alias))?;
             Some((FamilySource::Alias(alias), faces.as_slice()))
         })

@@ -33,7 +33,7 @@ pub use curve::{Curved, curve, draw_curved};
 pub use decorate::rounded_rect;
 pub use draw::{Background, DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
-pub use families::{FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
+pub use families::{FAMILY_ALIASES, FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
 pub use fit::{Overflow, Sizing, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
 pub use line::{Line, LineRun};

@@ -117,7 +117,8 @@ async fn design_that_no_row_mends_is_refused_with_all_its_problems() {
         let body = json!({"design": design, "rows": rows(1)});
         service.post("/api/batches", &body.to_string()).await
     };
-    let broken = json!({"width": "wide", "pages": [{"children": [{"type": "hologram"}, {"type": "group", "children": 5}]}]});
+    let broken =
+        json!({"width": "wide", "pages": [{"children": [{"type": "hologram"}, {"type": "group", "children": 5}]}]});
     let answer = create(broken).await;
     let problems = answer.json()["problems"].clone();
     let paths: Vec<_> = problems.as_array().expect("a list").iter().map(|it| it["path"].clone()).collect();

@@ -104,3 +104,57 @@ fn image_border_casts_no_shadow() {
     picture.has(75, 100, WHITE);
     picture.has(160, 100, WHITE);
 }
+
+/// An SVG that fills its 100 × 100 px, in a box of 100 × 200 px, seen through as `quadrants.png`.
+fn masked(more: Value) -> Value {
+    let full = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='100' height='100'>\
+                <rect width='100' height='100'/></svg>";
+    let base = json!({"type": "svg", "src": full, "x": 50, "y": 20, "width": 100, "height": 200,
+        "maskSrc": "file:quadrants.png"});
+    with(base, more)
+}
+
+#[test]
+fn svg_mask_covers_the_box_and_is_not_mirrored() {
+    // 400 × 200 px over 100 × 200: 50 px on each side of the middle of red, green over blue, yellow.
+    for more in [json!({}), json!({"flipX": true, "flipY": true}), json!({"flipX": true, "brightnessEnabled": true})] {
+        let picture = draw_one(masked(more));
+        picture.has(55, 40, RED);
+        picture.has(145, 40, GREEN);
+        picture.has(55, 200, BLUE);
+        picture.has(145, 200, YELLOW);
+    }
+}
+
+#[test]
+fn svg_mask_is_laid_on_before_the_crop() {
+    // The upper half of what the box would show without a crop, twice as high.
+    let picture = draw_one(masked(json!({"cropHeight": 0.5})));
+    picture.has(55, 200, RED);
+    picture.has(145, 200, GREEN);
+    // Reduced to the aspect of the box: the left half of the masked box, which is half of red and green.
+    let picture = draw_one(masked(json!({"stretchEnabled": false})));
+    for x in [55, 145] {
+        picture.has(x, 40, RED);
+        picture.has(x, 200, BLUE);
+    }
+}
+
+/// A rectangle of 50 × 50 px in a document with these attributes.
+fn sized(attributes: &str, more: Value) -> Value {
+    let src = format!(
+        "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' {attributes}><rect width='50' height='50' fill='red'/></svg>"
+    );
+    with(json!({"type": "svg", "src": src, "x": 50, "y": 50, "width": 100, "height": 100}), more)
+}
+
+/// `public--svg-sizes` of the reference designs.
+#[test]
+fn svg_without_a_size_has_that_of_its_view_box_or_of_the_page() {
+    let red = |attributes: &str| draw_one(sized(attributes, json!({}))).bounds_in(0..300, Ink::Any);
+    assert_eq!(red("viewBox='0 0 200 100'"), bounds(50..75, 50..100));
+    // 100 × 50 px: the middle of the height, which is doubled.
+    assert_eq!(red("width='100' viewBox='0 0 200 50'"), bounds(50..75, 75..125));
+    // The page is 400 × 300 px: a quarter and a third of the rectangle's sides.
+    assert_eq!(red(""), bounds(50..63, 50..67));
+}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
-use tenter::assets::svg::SvgFonts;
+use tenter::assets::svg::{SvgFamilies, SvgFonts};
 use tenter::assets::{AssetTimeouts, Loader};
 use tenter::config::Settings;
 use tenter::design::{Design, resolve};
@@ -35,7 +35,7 @@ impl Scenes {
         let library = Arc::new(FontLibrary::new(&settings.fonts).unwrap());
         let in_svg = library.clone();
         Self {
-            svg_fonts: SvgFonts::new("Liberation Sans", 0, move || in_svg.files()),
+            svg_fonts: SvgFonts::new(SVG_FAMILIES, 0, move || in_svg.files()),
             loader: Arc::new(Loader::new(&settings.assets, pool.clone()).unwrap()),
             rasterizer: CpuRasterizer::new(pool, &settings.paint),
             runtime: Runtime::new().unwrap(),
@@ -73,3 +73,10 @@ impl Scenes {
         self.runtime.block_on(self.rasterizer.submit(plan)).unwrap().unwrap().raster
     }
 }
+
+const SVG_FAMILIES: SvgFamilies = SvgFamilies {
+    serif: "Liberation Serif",
+    sans_serif: "Liberation Sans",
+    monospace: "Liberation Mono",
+    aliases: tenter::text::FAMILY_ALIASES,
+};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
 
-use super::{DEFAULT_SIZE, SvgError, budget, source};
+use super::{DEFAULT_SIZE, Readable, SvgError, fonts, source};
 use crate::assets::decode::{self, Decoded};
 use crate::config::AssetLimits;
 use crate::scene::Picture;
@@ -58,6 +58,8 @@ impl Images {
             // A browser's default.
             font_size: 16.0,
             fontdb: self.fonts.clone(),
+            font_family: "serif".into(),
+            font_resolver: fonts::resolver(),
             image_href_resolver: ImageHrefResolver {
                 resolve_data: Box::new(move |_, bytes, _| data.resolve(bytes)),
                 resolve_string: Box::new(move |href, _| {
@@ -138,10 +140,9 @@ impl Images {
                 return None;
             }
         }
-        let tree = source::to_text(bytes).and_then(|text| {
-            let document = source::parse(&text)?;
-            budget::check(&document)?;
-            self.parse(&source::clipped(&document))
+        let tree = Readable::new(bytes).and_then(|readable| {
+            readable.notes.into_iter().for_each(|note| self.skip(note));
+            self.parse(&source::clipped(&source::parse(&readable.source)?))
         });
         self.state().nesting -= 1;
         match tree {

@@ -3,23 +3,28 @@
 //! In: reading the XML, the walls against explosion, colour replacement, usvg's tree to scene nodes, resvg for what
 //! nodes cannot hold. Not in: where the picture goes and how it is stretched (the caller), fetching: nothing outside
 //! the file is ever loaded, only `data:` images inside it.
-//! Imports: `config`, `pool`, `scene`, `units`, `assets::decode` for embedded pictures; usvg and resvg appear here only.
+//! Imports: `config`, `css_color`, `pool`, `scene`, `units`, `assets::decode` and `assets::data_url` for embedded pictures and
+//! fonts; usvg, resvg and selectors appear here only.
 //!
-//! `drawings` keeps what was made; `source` reads and writes the XML, `budget` counts what it would grow to, `colours` replaces colours, `images` holds
-//! embedded pictures, `nodes` walks the tree with `paints` and `clips`, `raster` draws the rest to pixels.
+//! `source` reads and writes the XML, `style` makes attributes of style sheets and `values` writes them in words that usvg
+//! knows, `budget` counts what the document would grow to. `drawings` keeps what was made, `colours` replaces colours,
+//! `fonts` finds the fonts of texts, `images` holds embedded pictures, `nodes` walks the tree with `paints` and `clips`,
+//! `raster` draws the rest to pixels.
 
 mod budget;
 mod clips;
 mod colours;
-mod css;
 mod drawings;
+mod fonts;
 mod images;
 mod nodes;
 mod paints;
 mod raster;
 mod source;
+mod style;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,7 +34,10 @@ use peniko::Blob;
 use usvg::fontdb;
 
 use self::drawings::{Drawing, Drawings, Key};
+use self::fonts::EmbeddedFace;
+pub use self::fonts::SvgFamilies;
 use self::images::Images;
+use self::source::Sizing;
 use crate::config::AssetLimits;
 use crate::pool::{PARSERS, PoolError};
 use crate::scene::{Node, Picture};
@@ -63,11 +71,13 @@ pub enum SvgError {
         /// In levels.
         limit: u32,
     },
-    /// An element that is drawn as a part of itself.
-    #[error("the SVG element \"{id}\" refers to itself")]
+    /// More references that lead back to themselves than are taken out one by one.
+    #[error("the SVG refers to itself in more than {limit} places, one of them in the element \"{id}\"")]
     Cycle {
-        /// Its `id`.
+        /// The element's `id`.
         id: String,
+        /// In references.
+        limit: usize,
     },
     /// Too many elements once `use`, patterns, masks and markers are counted as often as they are drawn.
     #[error("the SVG is too complex: about {found} units of work, references included; the limit is {limit}")]
@@ -75,6 +85,16 @@ pub enum SvgError {
         /// The estimate, saturating.
         found: u64,
         /// In the same units.
+        limit: u64,
+    },
+    /// Style sheets that would take too long, or make the document too large.
+    #[error("the SVG's style sheets are too complex: {found} {what}; the limit is {limit}")]
+    Styles {
+        /// What there is too much of.
+        what: &'static str,
+        /// As many.
+        found: u64,
+        /// As many as are allowed.
         limit: u64,
     },
     /// usvg did not come back, or failed.
@@ -97,15 +117,37 @@ pub enum SvgError {
 pub struct SvgAsset {
     /// Well-formed, without entities, comments, scripts and foreign elements.
     source: Arc<str>,
-    natural_size: Option<Size>,
+    sizing: Sizing,
+    /// Fonts that it brings.
+    faces: Arc<[EmbeddedFace]>,
+    /// What was left out while it was read, a sentence each.
+    notes: Arc<[String]>,
     fonts: Arc<fontdb::Database>,
     limits: Arc<AssetLimits>,
 }
 
 impl std::fmt::Debug for SvgAsset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SvgAsset({:?}, {} bytes)", self.natural_size, self.source.len())
+        write!(f, "SvgAsset({:?}, {} bytes)", self.sizing, self.source.len())
     }
+}
+
+/// What shows a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SvgRole {
+    /// An element: the editor gives its document the `viewBox`'s width and height where it has none.
+    Element,
+    /// A background or a mask.
+    Picture,
+}
+
+/// How large a document is. The two differ where it does not say so itself, as in browsers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SvgSizes {
+    /// As a script is told; crops are shares of it.
+    pub natural: Size,
+    /// As it is drawn on a canvas; crops are taken at px of it.
+    pub drawn: Size,
 }
 
 /// A document as scene nodes.
@@ -132,30 +174,41 @@ pub struct SvgPicture {
 }
 
 impl SvgAsset {
-    /// Reads UTF-8, UTF-16 with a byte order mark, or Latin-1 that says so, and refuses what would explode.
+    /// Reads UTF-8, UTF-16 with a byte order mark, or Latin-1 that says so, and refuses what would explode. Bytes that are
+    /// none of them become replacement characters.
     pub fn new(bytes: &[u8], limits: &AssetLimits) -> Result<Self, SvgError> {
-        let text = source::to_text(bytes)?;
-        let document = source::parse(&text)?;
-        budget::check(&document)?;
+        let Readable { source, sizing, faces, mut notes } = Readable::new(bytes)?;
+        let faces = fonts::embedded(&faces, limits, &mut |note| notes.push(note));
         Ok(Self {
-            natural_size: source::natural_size(&document),
-            source: source::write(&document, &mut |_| None).into(),
+            sizing,
+            source: source.into(),
+            faces,
+            notes: notes.into(),
             fonts: Arc::default(),
             limits: Arc::new(limits.clone()),
         })
     }
 
-    /// In CSS px: `width` and `height`, a missing one by the `viewBox`'s ratio, without both the `viewBox`'s size;
-    /// `None` when the document has neither.
-    pub fn natural_size(&self) -> Option<Size> {
-        self.natural_size
+    /// The sizes of the document on a canvas of this size, in CSS px. `role`: what shows it.
+    pub fn sizes(&self, canvas: Size, role: SvgRole) -> SvgSizes {
+        let sizing = match role {
+            SvgRole::Element => self.sizing.with_sides_of_view_box(),
+            SvgRole::Picture => self.sizing,
+        };
+        SvgSizes { natural: sizing.within(DEFAULT_SIZE), drawn: sizing.within(canvas) }
     }
 
-    /// The same document with this natural size: for one without a size, which then fills the caller's box.
+    /// `width` and `height` in CSS px, when the document has both.
+    pub fn absolute_size(&self) -> Option<Size> {
+        self.sizing.absolute()
+    }
+
+    /// The same document with this size.
     pub fn with_size(&self, size: Size) -> Self {
         let sized = |document: &_| source::write(document, &mut |part| source::resize(part, size));
         let source = source::parse(&self.source).map_or_else(|_| self.source.clone(), |it| sized(&it).into());
-        Self { source, natural_size: Some(size), ..self.clone() }
+        let sizing = source::parse(&source).map_or(self.sizing, |it| Sizing::of(it.root_element()));
+        Self { source, sizing, ..self.clone() }
     }
 
     /// The same document with these fonts for its texts, if it has any; without fonts, texts are not drawn.
@@ -163,12 +216,12 @@ impl SvgAsset {
         if !self.source.contains("<text") {
             return self.clone();
         }
-        Self { fonts: fonts.database(), ..self.clone() }
+        Self { fonts: fonts::with_embedded(&fonts.database(), &self.faces), ..self.clone() }
     }
 
     /// Bytes that this document occupies in a cache.
     pub fn cost(&self) -> usize {
-        self.source.len()
+        self.source.len() + self.faces.iter().map(EmbeddedFace::cost).sum::<usize>()
     }
 
     /// Scene nodes of the document.
@@ -182,13 +235,50 @@ impl SvgAsset {
         let tree = self.tree(colors_replace, &images)?;
         let (nodes, reduced) = nodes::from_tree(&tree, &images, scale_hint);
         let size = Size::new(f64::from(tree.size().width()), f64::from(tree.size().height()));
-        Ok(SvgNodes { size, nodes, reduced, skipped: images.into_skipped() })
+        Ok(SvgNodes { size, nodes, reduced, skipped: self.skipped(images) })
+    }
+
+    fn skipped(&self, images: Arc<Images>) -> Vec<String> {
+        self.notes.iter().cloned().chain(images.into_skipped()).collect()
     }
 
     fn tree(&self, colors_replace: &[(String, String)], images: &Arc<Images>) -> Result<usvg::Tree, SvgError> {
         let source = colours::replace(&self.source, colors_replace)?.map_or_else(|| self.source.clone(), Into::into);
         let images = images.clone();
         PARSERS.run(PARSE_LIMIT, move || images.parse(&source)).map_err(SvgError::Parser)?
+    }
+}
+
+/// A document in words that usvg knows: style sheets resolved, values as browsers read them, nothing that explodes.
+struct Readable {
+    source: String,
+    sizing: Sizing,
+    faces: Vec<style::FontFace>,
+    /// What was left out, a sentence each.
+    notes: Vec<String>,
+}
+
+impl Readable {
+    fn new(bytes: &[u8]) -> Result<Self, SvgError> {
+        let text = source::to_text(bytes);
+        let document = source::parse(&text)?;
+        let mut notes = Vec::new();
+        if source::has_html(&document) {
+            notes.push("HTML inside the SVG (foreignObject) is left out".to_owned());
+        }
+        let viewport = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
+        let mut styles = style::resolve(&document, viewport)?;
+        let faces = std::mem::take(&mut styles.faces);
+        let source = source::write(&document, &mut |part| styles.part(part));
+        let document = source::parse(&source)?;
+        let sizing = Sizing::of(document.root_element());
+        let dropped = budget::check(&document)?;
+        if dropped.is_empty() {
+            return Ok(Self { sizing, faces, notes, source });
+        }
+        notes.push("a part of the SVG that refers to itself is left out there".to_owned());
+        let source = source::write(&document, &mut |part| dropped.part(part));
+        Ok(Self { sizing, faces, notes, source })
     }
 }
 
@@ -203,34 +293,34 @@ pub fn rasterize(
     let images = Images::new(&asset.limits, asset.fonts.clone());
     let tree = asset.tree(colors_replace, &images)?;
     let picture = raster::whole(&tree, size, asset.limits.megapixels)?;
-    Ok(SvgPicture { picture: Arc::new(picture), skipped: images.into_skipped() })
+    Ok(SvgPicture { picture: Arc::new(picture), skipped: asset.skipped(images) })
 }
 
 /// Fonts for texts inside SVG documents, read when the first document with text needs them, and what was drawn with them.
 /// Share one.
 pub struct SvgFonts {
     load: Box<dyn Fn() -> Vec<Blob<u8>> + Send + Sync>,
-    default_family: &'static str,
+    families: SvgFamilies,
     database: OnceLock<Arc<fontdb::Database>>,
     drawings: Drawings,
 }
 
 impl std::fmt::Debug for SvgFonts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SvgFonts({:?} by default)", self.default_family)
+        write!(f, "SvgFonts({:?} by default)", self.families.serif)
     }
 }
 
 impl SvgFonts {
-    /// `load` gives sfnt bytes; `default_family` stands in for the generic families and for every family that is missing.
+    /// `load` gives sfnt bytes.
     /// `drawing_bytes`: of drawings kept (`TENTER_DRAWING_CACHE_BYTES`); 0 keeps none.
     pub fn new(
-        default_family: &'static str,
+        families: SvgFamilies,
         drawing_bytes: usize,
         load: impl Fn() -> Vec<Blob<u8>> + Send + Sync + 'static,
     ) -> Self {
         let drawings = Drawings::new(drawing_bytes);
-        Self { load: Box::new(load), default_family, database: OnceLock::new(), drawings }
+        Self { load: Box::new(load), families, database: OnceLock::new(), drawings }
     }
 
     /// [`SvgAsset::nodes`] of `svg` with these fonts, from the latest drawings when it is there. `given`: the natural size
@@ -273,18 +363,7 @@ impl SvgFonts {
     }
 
     fn database(&self) -> Arc<fontdb::Database> {
-        let read = || {
-            let mut database = fontdb::Database::new();
-            for font in (self.load)() {
-                database.load_font_source(fontdb::Source::Binary(font.into_raw_parts().0));
-            }
-            database.set_serif_family(self.default_family);
-            database.set_sans_serif_family(self.default_family);
-            database.set_cursive_family(self.default_family);
-            database.set_fantasy_family(self.default_family);
-            database.set_monospace_family(self.default_family);
-            Arc::new(database)
-        };
+        let read = || Arc::new(fonts::database(self.families, (self.load)()));
         self.database.get_or_init(read).clone()
     }
 }

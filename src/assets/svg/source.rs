@@ -25,14 +25,16 @@ const MAX_ENTITY_BYTES: usize = 4 << 20;
 pub(super) enum Part<'a, 'i> {
     /// An attribute that is there.
     Attribute { element: Node<'a, 'i>, name: &'i str, value: &'a str },
-    /// Attributes to add to the root, written as they are.
-    RootAttributes(Node<'a, 'i>),
-    /// The text of a `<style>` element.
-    StyleSheet(&'a str),
+    /// Attributes to add to an element, written as they are.
+    MoreAttributes(Node<'a, 'i>),
+    /// Elements to add at the beginning of the root, written as they are.
+    FirstChildren,
 }
 
-/// The text of an SVG file. Accepts what browsers accept and we meet: UTF-8, UTF-16 with a mark, declared Latin-1.
-pub(super) fn to_text(bytes: &[u8]) -> Result<Cow<'_, str>, SvgError> {
+/// The text of an SVG file. Accepts what browsers accept and we meet: UTF-8, UTF-16 with a mark, declared Latin-1. What is
+/// none of them is read as UTF-8 with replacement characters, as a script reads it (`public--svg-latin1-undeclared` of the
+/// reference designs).
+pub(super) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
         char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
@@ -44,14 +46,14 @@ pub(super) fn to_text(bytes: &[u8]) -> Result<Cow<'_, str>, SvgError> {
         _ => match std::str::from_utf8(bytes) {
             Ok(text) => text.into(),
             Err(_) if declares_latin1(bytes) => bytes.iter().copied().map(char::from).collect::<String>().into(),
-            Err(error) => return Err(SvgError::Unreadable { reason: format!("it is not UTF-8 ({error})") }),
+            Err(_) => String::from_utf8_lossy(bytes),
         },
     };
     // A declaration after white space is not well-formed; files in the wild have it.
-    Ok(match text {
+    match text {
         Cow::Borrowed(text) => text.trim_start().into(),
         Cow::Owned(text) => text.trim_start().to_owned().into(),
-    })
+    }
 }
 
 fn declares_latin1(bytes: &[u8]) -> bool {
@@ -94,44 +96,127 @@ fn is_plain_reference(text: &str) -> bool {
     ["&#", "&amp;", "&lt;", "&gt;", "&quot;", "&apos;"].iter().any(|it| text.starts_with(it))
 }
 
-/// See `SvgAsset::natural_size`.
-pub(super) fn natural_size(document: &Document<'_>) -> Option<Size> {
-    let root = document.root_element();
-    let view_box = root.attribute("viewBox").and_then(|text| {
-        let mut numbers = text.split([' ', ',', '\t', '\n', '\r']).filter(|it| !it.is_empty()).map(str::parse::<f64>);
-        let (_, _, width, height) =
-            (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-        usable(Size::new(width, height))
-    });
-    let length = |name| root.attribute(name).and_then(css_length);
-    let size = match (length("width"), length("height"), view_box) {
-        (Some(width), Some(height), _) => Size::new(width, height),
-        (Some(width), None, Some(view)) => Size::new(width, width * view.height / view.width),
-        (None, Some(height), Some(view)) => Size::new(height * view.width / view.height, height),
-        (None, None, Some(view)) => view,
-        _ => return None,
-    };
-    usable(size)
+/// What a document's root says of its size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sizing {
+    width: Side,
+    height: Side,
+    view_box: Option<Size>,
+}
+
+/// `width` or `height`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Side {
+    Missing,
+    /// A percentage, or no length at all.
+    Auto,
+    /// px.
+    Length(f64),
+}
+
+impl Side {
+    fn length(self) -> Option<f64> {
+        if let Self::Length(length) = self { Some(length) } else { None }
+    }
+}
+
+impl Sizing {
+    pub(super) fn of(root: Node<'_, '_>) -> Self {
+        let side = |name| match root.attribute(name) {
+            Some(text) => css_length(text).map_or(Side::Auto, Side::Length),
+            None => Side::Missing,
+        };
+        Self { width: side("width"), height: side("height"), view_box: view_box(root) }
+    }
+
+    /// The same with the `viewBox`'s width and height in place of those that are missing.
+    pub(super) fn with_sides_of_view_box(self) -> Self {
+        let Some(view_box) = self.view_box else { return self };
+        let or = |side, other| if side == Side::Missing { Side::Length(other) } else { side };
+        Self { width: or(self.width, view_box.width), height: or(self.height, view_box.height), ..self }
+    }
+
+    /// Both sides, where they are lengths.
+    pub(super) fn absolute(self) -> Option<Size> {
+        Some(Size::new(self.width.length()?, self.height.length()?))
+    }
+
+    /// CSS Images 3 §5.3: sides that are not there follow from the ratio of the `viewBox`, or else are those of `around`;
+    /// without sides the largest size of the ratio that fits `around`.
+    pub(super) fn within(self, around: Size) -> Size {
+        match (self.width.length(), self.height.length(), self.view_box) {
+            (Some(width), Some(height), _) => Size::new(width, height),
+            (Some(width), None, Some(view)) => Size::new(width, width * view.height / view.width),
+            (None, Some(height), Some(view)) => Size::new(height * view.width / view.height, height),
+            (None, None, Some(view)) if view.width * around.height > view.height * around.width => {
+                Size::new(around.width, around.width * view.height / view.width)
+            }
+            (None, None, Some(view)) => Size::new(around.height * view.width / view.height, around.height),
+            (Some(width), None, None) => Size::new(width, around.height),
+            (None, Some(height), None) => Size::new(around.width, height),
+            (None, None, None) => around,
+        }
+    }
+}
+
+/// The size of an `<svg>` element's `viewBox`.
+pub(super) fn view_box(element: Node<'_, '_>) -> Option<Size> {
+    let text = element.attribute("viewBox")?;
+    let mut numbers = text.split([' ', ',', '\t', '\n', '\r']).filter(|it| !it.is_empty()).map(str::parse::<f64>);
+    let (_, _, width, height) =
+        (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    usable(Size::new(width, height))
 }
 
 fn usable(size: Size) -> Option<Size> {
     (size.is_finite() && size.width > 0.0 && size.height > 0.0).then_some(size)
 }
 
-/// In px; `None` for percentages and units that need a context, which then count as absent.
+/// In px, at least 0; `None` for percentages and what is no length. The viewport of a document that is a picture has no
+/// size while its own is asked for, so a share of it is 0.
 fn css_length(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 6] =
-        [("px", 1.0), ("pt", 96.0 / 72.0), ("pc", 16.0), ("mm", 96.0 / 25.4), ("cm", 96.0 / 2.54), ("in", 96.0)];
-    let text = text.trim();
+    const UNITS: [(&str, f64); 16] = [
+        ("px", 1.0),
+        ("pt", 96.0 / 72.0),
+        ("pc", 16.0),
+        ("mm", 96.0 / 25.4),
+        ("cm", 96.0 / 2.54),
+        ("in", 96.0),
+        ("q", 96.0 / 101.6),
+        ("rem", 16.0),
+        ("em", 16.0),
+        ("ex", 8.0),
+        ("vw", 0.0),
+        ("vh", 0.0),
+        ("vmin", 0.0),
+        ("vmax", 0.0),
+        ("vi", 0.0),
+        ("vb", 0.0),
+    ];
+    let text = text.trim().to_ascii_lowercase();
     let (number, factor) =
-        UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor))).unwrap_or((text, 1.0));
-    number.trim_end().parse::<f64>().ok().map(|number| number * factor)
+        UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor))).unwrap_or((&text, 1.0));
+    let length = number.parse::<f64>().ok().filter(|it| it.is_finite())? * factor;
+    Some(length.max(0.0))
+}
+
+/// True when a `foreignObject` would show something: not one for a program (Illustrator's `requiredExtensions`), nor an
+/// empty one.
+pub(super) fn has_html(document: &Document<'_>) -> bool {
+    let is_foreign = |it: &Node<'_, '_>| it.has_tag_name("foreignObject") || it.has_tag_name((SVG, "foreignObject"));
+    document.descendants().filter(is_foreign).any(|it| {
+        let is_empty =
+            !it.children().any(|child| child.is_element() || child.text().is_some_and(|it| !it.trim().is_empty()));
+        !is_empty && it.attribute("requiredExtensions").is_none_or(str::is_empty)
+    })
 }
 
 /// Gives the root this `width` and `height`.
 pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
     match part {
-        Part::RootAttributes(_) => Some(format!(" width=\"{}\" height=\"{}\"", size.width, size.height)),
+        Part::MoreAttributes(element) if is_root(element) => {
+            Some(format!(" width=\"{}\" height=\"{}\"", size.width, size.height))
+        }
         // A second `width` is not XML, and a root's place means nothing.
         Part::Attribute { element, name: "width" | "height" | "x" | "y", .. } if is_root(element) => {
             Some(String::new())
@@ -142,12 +227,12 @@ pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
 
 /// The document inside one of the same size: resvg does not clip a document drawn as a picture, but an inner `<svg>`.
 pub(super) fn clipped(document: &Document<'_>) -> String {
-    let size = natural_size(document).unwrap_or(DEFAULT_SIZE);
+    let size = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
     let inner = write(document, &mut |part| resize(part, size));
     format!("<svg xmlns=\"{SVG}\" width=\"{}\" height=\"{}\">{inner}</svg>", size.width, size.height)
 }
 
-fn is_root(element: Node<'_, '_>) -> bool {
+pub(super) fn is_root(element: Node<'_, '_>) -> bool {
     element.parent().is_some_and(|parent| parent.is_root())
 }
 
@@ -192,23 +277,20 @@ fn write_end(out: &mut String, element: Node<'_, '_>) {
 /// Writes a start tag or a text; true when children and an end tag follow.
 fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>) -> bool {
     if node.is_text() {
-        let text = node.text().unwrap_or_default();
-        let in_style = node.parent().is_some_and(|parent| parent.tag_name().name() == "style");
-        let replaced = if in_style { replace(Part::StyleSheet(text)) } else { None };
-        escape(out, replaced.as_deref().unwrap_or(text));
+        escape(out, node.text().unwrap_or_default());
         return false;
     }
     if !node.is_element()
         || !matches!(node.tag_name().namespace(), None | Some(SVG))
-        || matches!(node.tag_name().name(), "script" | "foreignObject")
+        || matches!(node.tag_name().name(), "script" | "style" | "foreignObject")
     {
         return false;
     }
     let _ = write!(out, "<{}", node.tag_name().name());
     if is_root(node) {
         let _ = write!(out, " xmlns=\"{SVG}\" xmlns:xlink=\"{XLINK}\"");
-        out.push_str(&replace(Part::RootAttributes(node)).unwrap_or_default());
     }
+    out.push_str(&replace(Part::MoreAttributes(node)).unwrap_or_default());
     for attribute in node.attributes() {
         let prefix = match attribute.namespace() {
             None => "",
@@ -227,10 +309,13 @@ fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Par
         out.push('"');
     }
     out.push('>');
+    if is_root(node) {
+        out.push_str(&replace(Part::FirstChildren).unwrap_or_default());
+    }
     true
 }
 
-fn escape(out: &mut String, text: &str) {
+pub(super) fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),

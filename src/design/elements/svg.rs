@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::css_color;
+use crate::design::gradient::parse_fill;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
 use crate::json::describe;
@@ -45,7 +46,7 @@ impl Svg {
     }
 }
 
-/// Pairs of which one is no colour are left out, with a warning: they match nothing.
+/// Pairs of a colour and a colour or gradient; others are left out, with a warning: they match nothing.
 fn read_colors(input: &mut Input<'_>) -> Vec<(String, String)> {
     const KEY: &str = "colorsReplace";
     let (mut colors, mut unread) = (Vec::new(), Vec::new());
@@ -55,10 +56,12 @@ fn read_colors(input: &mut Input<'_>) -> Vec<(String, String)> {
                 unread.push(format!("{from:.40?}: found {}; accepted: a CSS colour; left out", describe(to)));
                 continue;
             };
-            if [from, to].iter().all(|it| css_color::parse(it).is_some()) {
+            if css_color::parse(from).is_some() && parse_fill(to).is_some() {
                 colors.push((from.to_owned(), to.to_owned()));
             } else {
-                unread.push(format!("{from:.40?} → {to:.40?} is no pair of CSS colours; left out"));
+                unread.push(format!(
+                    "{from:.40?} → {to:.40?} is no pair of CSS colours, nor of a colour and a linear-gradient(); left out"
+                ));
             }
         }
     }

@@ -7,7 +7,7 @@ use kurbo::{Affine, Rect, Shape as _, Size};
 use super::super::props::Effects;
 use super::Resolver;
 use crate::assets::Asset;
-use crate::assets::svg::{SvgAsset, SvgError};
+use crate::assets::svg::{SvgAsset, SvgError, SvgRole, SvgSizes};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{self, Group, Node, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
@@ -24,9 +24,9 @@ const MOST_HALVINGS: u32 = 12;
 /// Where from and where to.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch {
-    /// Of the whole asset, px.
+    /// Of the whole asset as it is drawn, px.
     pub(super) natural: Size,
-    /// What is shown of it, natural px; mirrored and beyond the asset as in [`scene::Image::source`].
+    /// What is shown of it, px of the same; mirrored and beyond the asset as in [`scene::Image::source`].
     pub(super) source: Rect,
     /// Where that goes.
     pub(super) dest: Rect,
@@ -69,7 +69,7 @@ impl Resolver<'_> {
                         None => self.svg_nodes(svg, stretch, look),
                     }
                 } else {
-                    let picture = self.svg_picture(svg, stretch.natural, look);
+                    let picture = self.svg_picture(svg, stretch.natural, stretch.natural, look);
                     picture.map(|picture| pixels(picture, stretch, look)).into_iter().collect()
                 }
             }
@@ -162,11 +162,17 @@ impl Resolver<'_> {
         }))]
     }
 
-    /// At its natural size, or at half of it, a quarter, … when that is beyond the limits. A blur, which goes by the
+    /// Stretched to `size`, or to half of it, a quarter, … when that is beyond the limits. A blur, which goes by the
     /// shorter side, comes out the same.
-    pub(super) fn svg_picture(&mut self, svg: &SvgAsset, natural: Size, look: &Look<'_>) -> Option<Arc<Picture>> {
+    pub(super) fn svg_picture(
+        &mut self,
+        svg: &SvgAsset,
+        natural: Size,
+        size: Size,
+        look: &Look<'_>,
+    ) -> Option<Arc<Picture>> {
         for halvings in 0..=MOST_HALVINGS {
-            let size = DeviceSize::of_page(natural * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
+            let size = DeviceSize::of_page(size * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
             match self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size) {
                 Ok(drawing) => {
                     for skipped in &drawing.skipped {
@@ -189,9 +195,9 @@ impl Resolver<'_> {
     }
 }
 
-/// For a document without a size, that of its box.
-fn given_size(svg: &SvgAsset, natural: Size) -> Option<Size> {
-    svg.natural_size().is_none().then_some(natural)
+/// For a document that does not say how large it is drawn.
+fn given_size(svg: &SvgAsset, drawn: Size) -> Option<Size> {
+    (svg.absolute_size() != Some(drawn)).then_some(drawn)
 }
 
 /// `picture` holds all of the asset, whatever its own size.
@@ -204,13 +210,14 @@ fn pixels(picture: Arc<Picture>, stretch: Stretch, look: &Look<'_>) -> Node {
     Node::Image(scene::Image { picture, source, dest, passes, opacity: look.opacity })
 }
 
-/// px; an SVG without any size has that of the box it is drawn in (rendering.md §6.1).
-pub(super) fn natural_size(asset: &Asset, of_box: Size) -> Size {
-    let size = match asset {
-        Asset::Picture(picture) => Size::new(f64::from(picture.width), f64::from(picture.height)),
-        Asset::Svg(svg) => svg.natural_size().unwrap_or(of_box),
-        Asset::Font(_) => of_box,
-    };
-    // An SVG may declare a size of nothing.
-    Size::new(size.width.max(1e-3), size.height.max(1e-3))
+/// The sizes of an asset; those of an SVG that does not say how large it is depend on the canvas, which is `sheet`.
+pub(super) fn sizes(asset: &Asset, sheet: Size, role: SvgRole) -> SvgSizes {
+    match asset {
+        Asset::Picture(picture) => {
+            let size = Size::new(f64::from(picture.width), f64::from(picture.height));
+            SvgSizes { natural: size, drawn: size }
+        }
+        Asset::Svg(svg) => svg.sizes(sheet, role),
+        Asset::Font(_) => SvgSizes { natural: Size::ZERO, drawn: Size::ZERO },
+    }
 }

@@ -12,7 +12,7 @@ mod shapes;
 mod tables;
 mod texts;
 
-use kurbo::{Affine, Vec2};
+use kurbo::{Affine, Rect, Size, Vec2};
 
 use super::elements::Element;
 use super::props::{Common, Effects, Placement};
@@ -78,7 +78,17 @@ pub fn resolve(
     };
     let dpi = options.dpi.unwrap_or(design.dpi);
     let rules = Rules::of(options.sdk.unwrap_or_default());
-    let mut resolver = Resolver { assets, svg_fonts, layouter, options, abandoned, dpi, rules, warnings: Vec::new() };
+    let mut resolver = Resolver {
+        assets,
+        svg_fonts,
+        layouter,
+        options,
+        abandoned,
+        dpi,
+        sheet: Size::ZERO,
+        rules,
+        warnings: Vec::new(),
+    };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
     Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })
@@ -94,12 +104,15 @@ struct Resolver<'a> {
     /// Design px per inch.
     dpi: f64,
     rules: Rules,
+    /// Of the page being resolved, px, with its bleed when that is included.
+    sheet: Size,
     warnings: Vec<Warning>,
 }
 
 impl Resolver<'_> {
     fn page(&mut self, page: &Page) -> Result<scene::Page, ResolveError> {
         let bleed = if self.options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
+        self.sheet = (Rect::from_origin_size((0.0, 0.0), page.size) + bleed).size();
         let mut children = self.background(page, bleed)?;
         // Only direct children of the page can be on top (rendering.md §1).
         let (top, ordinary): (Vec<_>, Vec<_>) = page.children.iter().partition(|child| child.common().always_on_top);

@@ -10,11 +10,11 @@ use super::super::elements::media::Video;
 use super::super::elements::svg::Svg;
 use super::super::elements::text_style::{LineHeight, TextStyle};
 use super::super::props::{Effects, PictureBox};
-use super::drawn::{Look, Stretch, natural_size};
+use super::drawn::{Look, Stretch, sizes};
 use super::texts::{blocks, draw_style};
 use super::{ResolveError, Resolver, shadowed};
 use crate::assets::Asset;
-use crate::assets::svg::SvgAsset;
+use crate::assets::svg::{SvgAsset, SvgRole, SvgSizes};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{Group, Node, Path, Picture, outline_of};
 use crate::text::{self, Overflow};
@@ -28,6 +28,9 @@ const STAND_IN_WIDTH_PER_FONT_SIZE: f64 = 25.0;
 const STAND_IN_FONT_SIZES: (f64, f64) = (10.0, 30.0);
 /// Left free on each side of a stand-in's text, px.
 const STAND_IN_PADDING: f64 = 5.0;
+
+/// The crop that leaves nothing out.
+const WHOLE: Rect = Rect::new(0.0, 0.0, 1.0, 1.0);
 
 /// A second picture that has a say in the shape or colour of the first (rendering.md §6.2), by its address.
 #[derive(Clone, Copy)]
@@ -76,11 +79,14 @@ impl Resolver<'_> {
     /// `src` over `sheet`, cover and centred.
     pub(super) fn cover(&mut self, src: &Arc<str>, sheet: Rect, origin: &Origin) -> Result<Vec<Node>, ResolveError> {
         let Some(asset) = self.asset(src, origin)? else { return Ok(Vec::new()) };
-        let natural = natural_size(&asset, sheet.size());
+        let SvgSizes { natural, drawn } = sizes(&asset, sheet.size(), SvgRole::Picture);
+        if !self.has_size(natural, drawn, origin) {
+            return Ok(Vec::new());
+        }
         let scale = (sheet.width() / natural.width).max(sheet.height() / natural.height);
         let shown = Size::new(sheet.width() / scale, sheet.height() / scale);
         let source = Rect::from_center_size(Rect::from_origin_size((0.0, 0.0), natural).center(), shown);
-        Ok(self.drawn(&asset, Stretch { natural, source, dest: sheet }, &Look::plain(origin)))
+        Ok(self.drawn(&asset, Stretch { natural: drawn, source, dest: sheet }, &Look::plain(origin)))
     }
 
     fn picture(
@@ -98,19 +104,36 @@ impl Resolver<'_> {
         if area.is_zero_area() {
             return Ok(Vec::new());
         }
-        let natural = natural_size(&asset, size);
-        let whole = picture.crop == Rect::new(0.0, 0.0, 1.0, 1.0) && effects.leave_pixels_alone();
-        let (asset, mask) = match (mask, &asset) {
-            (Some(Mask::Fill(src)), Asset::Svg(svg)) if !whole => {
-                let filled = self.filled(svg, src, natural, look)?;
-                (filled.map_or(asset, Asset::Picture), None)
+        let SvgSizes { natural, drawn } = sizes(&asset, self.sheet, SvgRole::Element);
+        if !self.has_size(natural, drawn, look.origin) {
+            return Ok(border(picture, area, look.opacity).into_iter().collect());
+        }
+        let is_whole = picture.crop == WHOLE;
+        let has_aspect_of_box = (natural.width * size.height - natural.height * size.width).abs() < 1e-6;
+        let is_stretched = is_whole && (picture.stretch_enabled || has_aspect_of_box);
+        let filled = match (mask, &asset) {
+            (Some(Mask::Fill(src)), Asset::Svg(svg)) if !is_stretched || !effects.leave_pixels_alone() => {
+                self.filled(svg, src, drawn, size, (picture.flip_x, picture.flip_y), look)?
             }
-            _ => (asset, mask),
+            _ => None,
         };
-        let source = crop(picture, natural, size);
+        let (asset, mask, drawn, source) = match filled {
+            Some(filled) => {
+                let unmirrored = PictureBox { flip_x: false, flip_y: false, ..picture.clone() };
+                let source = crop(&unmirrored, natural, size);
+                let (x, y) = (size.width / natural.width, size.height / natural.height);
+                let source = Rect::new(source.x0 * x, source.y0 * y, source.x1 * x, source.y1 * y);
+                (Asset::Picture(filled), None, size, source)
+            }
+            // All of it is stretched to the box, a part of it is taken at px of what is drawn.
+            None => {
+                let of = if is_whole && picture.stretch_enabled { drawn } else { natural };
+                (asset, mask, drawn, crop(picture, of, size))
+            }
+        };
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
-            let children = self.drawn(&asset, Stretch { natural, source, dest: area }, look);
+            let children = self.drawn(&asset, Stretch { natural: drawn, source, dest: area }, look);
             let content = Group { children, ..Group::default() };
             let masked = match mask {
                 Some(mask) => self.masked(content, mask, area, look)?,
@@ -127,14 +150,25 @@ impl Resolver<'_> {
         Ok(nodes)
     }
 
-    /// `content` together with its mask, which belongs to the box: it is stretched to it and not mirrored with the
-    /// content. A mask that cannot be had, where that is allowed, is left out with a warning.
+    /// `content` together with its mask, which belongs to the box and is not mirrored with the content: `clipSrc` is
+    /// stretched to it, `maskSrc` covers it and is centred (`vertical-align` of the corpus's published cases). A mask that cannot be had, where that is allowed, is left out with a warning.
     fn masked(&mut self, content: Group, mask: Mask<'_>, area: Rect, look: &Look<'_>) -> Result<Group, ResolveError> {
         let (Mask::Clip(src) | Mask::Fill(src)) = mask;
         let origin = Origin { path: look.origin.path.key(mask.key()), element: look.origin.element.clone() };
         let Some(asset) = self.asset(src, &origin)? else { return Ok(content) };
-        let natural = natural_size(&asset, area.size());
-        let whole = Stretch { natural, source: Rect::from_origin_size((0.0, 0.0), natural), dest: area };
+        let SvgSizes { natural, drawn } = sizes(&asset, self.sheet, SvgRole::Picture);
+        if !self.has_size(natural, drawn, &origin) {
+            return Ok(content);
+        }
+        let all = Rect::from_origin_size((0.0, 0.0), drawn);
+        let source = match mask {
+            Mask::Clip(_) => all,
+            Mask::Fill(_) => {
+                let scale = (area.width() / drawn.width).max(area.height() / drawn.height);
+                Rect::from_center_size(all.center(), area.size() / scale)
+            }
+        };
+        let whole = Stretch { natural: drawn, source, dest: area };
         let mask_look = match mask {
             Mask::Clip(_) => Look::plain(&origin),
             // What is seen is the mask: the element's effects are upon it.
@@ -156,25 +190,44 @@ impl Resolver<'_> {
         Ok(Group { mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 
-    /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect` of the reference designs): drawn
-    /// at its natural size, the mask seen through its shape; crop and effects are then those of the whole. `None`, with a
-    /// warning, when one of the two cannot be had as pixels.
+    /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect`, `00207-svg` and `00286-svg` of the
+    /// reference designs): all of it stretched to pixels of its box and mirrored, the mask seen through its shape, covering
+    /// the box and not mirrored; crop and effects are then those of the whole. `drawn`: the size of the document. `None`,
+    /// with a warning, when one of the two cannot be had as pixels.
     fn filled(
         &mut self,
         svg: &SvgAsset,
         mask: &Arc<str>,
-        natural: Size,
+        drawn: Size,
+        size: Size,
+        mirrored: (bool, bool),
         look: &Look<'_>,
     ) -> Result<Option<Arc<Picture>>, ResolveError> {
         let origin = Origin { path: look.origin.path.key("maskSrc"), element: look.origin.element.clone() };
         let Some(asset) = self.asset(mask, &origin)? else { return Ok(None) };
         let mask = match &asset {
             Asset::Picture(picture) => Some(picture.clone()),
-            Asset::Svg(svg) => self.svg_picture(svg, natural_size(&asset, natural), &Look::plain(&origin)),
+            Asset::Svg(svg) => {
+                let SvgSizes { natural, drawn } = sizes(&asset, self.sheet, SvgRole::Picture);
+                if !self.has_size(natural, drawn, &origin) {
+                    return Ok(None);
+                }
+                self.svg_picture(svg, drawn, drawn, &Look::plain(&origin))
+            }
             Asset::Font(_) => None,
         };
-        let shape = self.svg_picture(svg, natural, look);
-        Ok(mask.zip(shape).and_then(|(mask, shape)| seen_through(&mask, &shape)).map(Arc::new))
+        let shape = self.svg_picture(svg, drawn, size, look);
+        Ok(mask.zip(shape).and_then(|(mask, shape)| seen_through(&mask, &shape, mirrored)).map(Arc::new))
+    }
+
+    /// False, with a warning, for an SVG that says it is 0 px wide or high: browsers draw nothing of it.
+    fn has_size(&mut self, natural: Size, drawn: Size, origin: &Origin) -> bool {
+        let has_size = [natural, drawn].iter().all(|it| it.width > 0.0 && it.height > 0.0);
+        if !has_size {
+            let message = "the SVG says that it is 0 px wide or high; nothing of it is drawn";
+            self.warn(origin, WarningCode::ImageSkipped, message);
+        }
+        has_size
     }
 
     /// What the editor shows for a picture that could not be had: a red box that says so (`skip-image-error` of the
@@ -249,8 +302,9 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     Rect::new(x0, y0, x1, y1)
 }
 
-/// `mask`, covering `shape` and centred on it, with its alpha multiplied by that of `shape`. Bilinear.
-fn seen_through(mask: &Picture, shape: &Picture) -> Option<Picture> {
+/// `mask`, covering `shape` and centred on it, with its alpha multiplied by that of `shape`, or of the mirrored shape.
+/// Bilinear.
+fn seen_through(mask: &Picture, shape: &Picture, mirrored: (bool, bool)) -> Option<Picture> {
     let (width, height) = (f64::from(shape.width), f64::from(shape.height));
     let (mask_width, mask_height) = (f64::from(mask.width), f64::from(mask.height));
     let scale = (width / mask_width).max(height / mask_height);
@@ -260,18 +314,22 @@ fn seen_through(mask: &Picture, shape: &Picture) -> Option<Picture> {
         let low = position.floor();
         (low as usize, (low + 1.0).min(mask_side - 1.0) as usize, position - low)
     };
-    let columns: Vec<_> = (0..shape.width).map(|x| taps(x, width, mask_width)).collect();
+    let at = |at: u32, side: u32, mirrored: bool| if mirrored { (side - 1 - at) as usize } else { at as usize };
+    let columns: Vec<_> =
+        (0..shape.width).map(|x| (at(x, shape.width, mirrored.0), taps(x, width, mask_width))).collect();
     let (pixels, stride) = (mask.pixels.data(), mask.width as usize * 4);
-    let mut out = Vec::with_capacity(shape.pixels.data().len());
-    for (y, row) in (0..).zip(shape.pixels.data().chunks_exact(shape.width as usize * 4)) {
+    let rows = shape.pixels.data();
+    let mut out = Vec::with_capacity(rows.len());
+    for y in 0..shape.height {
         let (top, bottom, down) = taps(y, height, mask_height);
-        for (&(left, right, across), shape) in columns.iter().zip(row.chunks_exact(4)) {
+        let row = at(y, shape.height, mirrored.1) * shape.width as usize * 4;
+        for &(column, (left, right, across)) in &columns {
+            let alpha = f64::from(rows[row + column * 4 + 3]) / 255.0;
             for channel in 0..4 {
                 let at = |column: usize, row: usize| f64::from(pixels[row * stride + column * 4 + channel]);
                 let upper = at(left, top) * (1.0 - across) + at(right, top) * across;
                 let lower = at(left, bottom) * (1.0 - across) + at(right, bottom) * across;
-                let value = (upper * (1.0 - down) + lower * down) * f64::from(shape[3]) / 255.0;
-                out.push(value.round() as u8);
+                out.push(((upper * (1.0 - down) + lower * down) * alpha).round() as u8);
             }
         }
     }

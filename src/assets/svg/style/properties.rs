@@ -1,0 +1,425 @@
+//! The properties of SVG: which there are, and their values in words that usvg knows.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use cssparser::{ParseError, Parser, Token};
+
+use crate::assets::svg::values;
+
+/// What a declaration sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// `--name`, with its dashes.
+    Custom(Rc<str>),
+    /// A property whose value has a `var()`: what it says is known only on an element.
+    Pending(Rc<str>),
+    /// One of [`PROPERTIES`].
+    Known(&'static str),
+}
+
+/// How a property's values are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Paint,
+    Color,
+    /// One length; a number only where SVG 1.1 had the property.
+    Length {
+        plain: bool,
+    },
+    /// Lengths, with commas or spaces.
+    Lengths,
+    /// Keywords and numbers; case does not matter.
+    Words,
+    /// Anything, with references in it.
+    Text,
+    /// `path("…")`.
+    PathData,
+}
+
+/// Name, values, and what the property is where nothing says so, for those that elements inherit.
+const PROPERTIES: &[(&str, Kind, Option<&str>)] = &[
+    ("alignment-baseline", Kind::Words, None),
+    ("background-color", Kind::Color, None),
+    ("baseline-shift", Kind::Length { plain: true }, None),
+    ("clip-path", Kind::Text, None),
+    ("clip-rule", Kind::Words, Some("nonzero")),
+    ("color", Kind::Color, Some("black")),
+    ("color-interpolation", Kind::Words, Some("sRGB")),
+    ("color-interpolation-filters", Kind::Words, Some("linearRGB")),
+    ("cx", Kind::Length { plain: false }, None),
+    ("cy", Kind::Length { plain: false }, None),
+    ("d", Kind::PathData, None),
+    ("direction", Kind::Words, Some("ltr")),
+    ("display", Kind::Words, None),
+    ("dominant-baseline", Kind::Words, Some("auto")),
+    ("fill", Kind::Paint, Some("black")),
+    ("fill-opacity", Kind::Words, Some("1")),
+    ("fill-rule", Kind::Words, Some("nonzero")),
+    ("filter", Kind::Text, None),
+    ("flood-color", Kind::Color, None),
+    ("flood-opacity", Kind::Words, None),
+    ("font-family", Kind::Text, Some("serif")),
+    ("font-kerning", Kind::Words, Some("auto")),
+    ("font-size", Kind::Length { plain: false }, Some("16")),
+    ("font-size-adjust", Kind::Words, Some("none")),
+    ("font-stretch", Kind::Words, Some("normal")),
+    ("font-style", Kind::Words, Some("normal")),
+    ("font-variant", Kind::Words, Some("normal")),
+    ("font-variation-settings", Kind::Text, Some("normal")),
+    ("font-weight", Kind::Words, Some("normal")),
+    ("height", Kind::Length { plain: false }, None),
+    ("image-rendering", Kind::Words, Some("auto")),
+    ("isolation", Kind::Words, None),
+    ("letter-spacing", Kind::Length { plain: true }, Some("normal")),
+    ("lighting-color", Kind::Color, None),
+    ("marker-end", Kind::Text, Some("none")),
+    ("marker-mid", Kind::Text, Some("none")),
+    ("marker-start", Kind::Text, Some("none")),
+    ("mask", Kind::Text, None),
+    ("mask-type", Kind::Words, None),
+    ("mix-blend-mode", Kind::Words, None),
+    ("opacity", Kind::Words, None),
+    ("overflow", Kind::Words, None),
+    ("paint-order", Kind::Words, Some("normal")),
+    ("r", Kind::Length { plain: false }, None),
+    ("rotate", Kind::Words, None),
+    ("rx", Kind::Length { plain: false }, None),
+    ("ry", Kind::Length { plain: false }, None),
+    ("scale", Kind::Words, None),
+    ("shape-rendering", Kind::Words, Some("auto")),
+    ("stop-color", Kind::Color, None),
+    ("stop-opacity", Kind::Words, None),
+    ("stroke", Kind::Paint, Some("none")),
+    ("stroke-dasharray", Kind::Lengths, Some("none")),
+    ("stroke-dashoffset", Kind::Length { plain: true }, Some("0")),
+    ("stroke-linecap", Kind::Words, Some("butt")),
+    ("stroke-linejoin", Kind::Words, Some("miter")),
+    ("stroke-miterlimit", Kind::Words, Some("4")),
+    ("stroke-opacity", Kind::Words, Some("1")),
+    ("stroke-width", Kind::Length { plain: true }, Some("1")),
+    ("text-anchor", Kind::Words, Some("start")),
+    ("text-decoration", Kind::Words, None),
+    ("text-rendering", Kind::Words, Some("auto")),
+    ("transform", Kind::Text, None),
+    ("transform-box", Kind::Words, None),
+    ("transform-origin", Kind::Words, None),
+    ("translate", Kind::Words, None),
+    ("unicode-bidi", Kind::Words, None),
+    ("vector-effect", Kind::Words, None),
+    ("visibility", Kind::Words, Some("visible")),
+    ("white-space", Kind::Words, Some("normal")),
+    ("width", Kind::Length { plain: false }, None),
+    ("word-spacing", Kind::Length { plain: true }, Some("normal")),
+    ("writing-mode", Kind::Words, Some("lr-tb")),
+    ("x", Kind::Length { plain: false }, None),
+    ("y", Kind::Length { plain: false }, None),
+];
+
+/// Properties that usvg reads from a `style` attribute only.
+pub(super) const OF_STYLE_ONLY: [&str; 4] = ["font-kerning", "image-rendering", "isolation", "mix-blend-mode"];
+
+/// Same as `unset`: no layer or origin comes below an author's.
+const UNSET: [&str; 3] = ["unset", "revert", "revert-layer"];
+
+/// The property of this name.
+pub(super) fn known(name: &str) -> Option<&'static str> {
+    PROPERTIES.binary_search_by(|(it, ..)| (*it).cmp(name)).ok().map(|at| PROPERTIES[at].0)
+}
+
+fn kind_and_initial(name: &str) -> Option<(Kind, Option<&'static str>)> {
+    let at = PROPERTIES.binary_search_by(|(it, ..)| (*it).cmp(name)).ok()?;
+    Some((PROPERTIES[at].1, PROPERTIES[at].2))
+}
+
+/// What a declaration sets, one property at a time; nothing when browsers ignore it.
+pub(super) fn declared(name: &str, value: &str, set: &mut dyn FnMut(Name, Rc<str>)) {
+    if name.starts_with("--") {
+        return set(Name::Custom(name.into()), value.into());
+    }
+    let name = name.to_ascii_lowercase();
+    let has_var = |text: &str| text.to_ascii_lowercase().contains("var(");
+    if value.contains('(') && has_var(value) {
+        let takes = kind_and_initial(&name).is_some() || longhands(&name).is_some();
+        return if takes {
+            set(Name::Pending(name.into()), value.into())
+        };
+    }
+    let mut set_known = |name: &str, value: Cow<'_, str>| {
+        if let Some(name) = known(name) {
+            set(Name::Known(name), value.as_ref().into());
+        }
+    };
+    if name == "font" {
+        font(value, &mut set_known);
+    } else if let Some(names) = longhands(&name) {
+        for name in names {
+            if let Some(value) = normal(name, value) {
+                set_known(name, value);
+            }
+        }
+    } else if let Some(value) = normal(&name, value) {
+        set_known(&name, value);
+    }
+}
+
+/// Properties that a shorthand, or another name, stands for.
+pub(super) fn longhands(name: &str) -> Option<&'static [&'static str]> {
+    match name {
+        "marker" => Some(&["marker-start", "marker-mid", "marker-end"]),
+        "font" => Some(&["font-style", "font-variant", "font-weight", "font-stretch", "font-size", "font-family"]),
+        // Only a colour: pictures of backgrounds are not drawn.
+        "background" => Some(&["background-color"]),
+        "text-decoration-line" => Some(&["text-decoration"]),
+        "mask-image" | "-webkit-mask" | "-webkit-mask-image" => Some(&["mask"]),
+        "-webkit-clip-path" => Some(&["clip-path"]),
+        "-webkit-transform" => Some(&["transform"]),
+        "-webkit-transform-origin" => Some(&["transform-origin"]),
+        "-webkit-filter" => Some(&["filter"]),
+        _ => None,
+    }
+}
+
+/// A declared value in the words of an attribute, CSS-wide keywords included; `None` when it is invalid.
+fn normal<'v>(name: &str, value: &'v str) -> Option<Cow<'v, str>> {
+    let (kind, initial) = kind_and_initial(name)?;
+    if value.is_empty() {
+        return None;
+    }
+    if UNSET.iter().any(|it| value.eq_ignore_ascii_case(it)) {
+        return Some("unset".into());
+    }
+    if value.eq_ignore_ascii_case("initial") {
+        return Some(initial.unwrap_or("unset").into());
+    }
+    if value.eq_ignore_ascii_case("inherit") {
+        return Some("inherit".into());
+    }
+    match kind {
+        Kind::Paint => values::paint(value),
+        Kind::Color => values::paint(value).filter(|it| !it.starts_with("url(") && !it.starts_with("context")),
+        Kind::Length { plain } => lengths(value, plain, false).map(Cow::Owned),
+        Kind::Lengths => lengths(value, true, true).map(Cow::Owned),
+        Kind::Words if name == "text-decoration" => Some(lines_of(value).into()),
+        // The only keywords of SVG with capitals, which usvg compares.
+        Kind::Words if name.starts_with("color-interpolation") => Some(match value.to_ascii_lowercase().as_str() {
+            "linearrgb" => "linearRGB".into(),
+            "srgb" => "sRGB".into(),
+            _ => "auto".into(),
+        }),
+        Kind::Words => Some(if value.bytes().any(|it| it.is_ascii_uppercase()) {
+            value.to_ascii_lowercase().into()
+        } else {
+            value.into()
+        }),
+        Kind::Text => Some(text(name, value)),
+        Kind::PathData => path_data(value).map(Cow::Owned),
+    }
+}
+
+/// The lines of `text-decoration`, without their colours and styles.
+fn lines_of(value: &str) -> String {
+    let words = value.split_ascii_whitespace().map(str::to_ascii_lowercase);
+    let lines: Vec<_> = words.filter(|it| matches!(it.as_str(), "underline" | "overline" | "line-through")).collect();
+    if lines.is_empty() { "none".into() } else { lines.join(" ") }
+}
+
+/// Without quotes around references; of a mask only the reference.
+fn text<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
+    let is_reference = value.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("url("));
+    if !is_reference || name == "font-family" {
+        return value.into();
+    }
+    let Some(end) = value.find(')') else { return value.into() };
+    let id = value[4..end].trim().trim_matches(['"', '\'']).trim();
+    let rest = if name == "mask" { "" } else { &value[end + 1..] };
+    format!("url({id}){rest}").into()
+}
+
+/// The text of `path()`, without a fill rule.
+fn path_data(value: &str) -> Option<String> {
+    if value.eq_ignore_ascii_case("none") {
+        return Some(String::new());
+    }
+    let mut input = Parser::new(value);
+    input.expect_function_matching("path").ok()?;
+    let data = input.parse_nested_block(|inside| Ok::<_, ParseError<()>>(inside.expect_string_cloned()?)).ok()?;
+    Some(data.to_string())
+}
+
+/// Lengths in units that usvg knows: those of the root's font and of the viewport become px where they can.
+fn lengths(value: &str, plain: bool, many: bool) -> Option<String> {
+    let mut input = Parser::new(value);
+    let mut out = String::new();
+    while let Ok(token) = input.next() {
+        let one = match token {
+            Token::Number { value, .. } if plain || *value == 0.0 => format!("{value}"),
+            Token::Percentage { unit_value, .. } => format!("{}%", unit_value * 100.0),
+            Token::Dimension { value, unit, .. } => {
+                let unit = unit.to_ascii_lowercase();
+                match unit.as_str() {
+                    "em" | "ex" => format!("{value}{unit}"),
+                    // Half the height of a letter of the usual proportions.
+                    "ch" => format!("{}em", value / 2.0),
+                    _ => format!("{}", to_px(f64::from(*value), &unit, 16.0)? as f32),
+                }
+            }
+            Token::Comma if many => continue,
+            Token::Ident(word) if out.is_empty() => word.to_ascii_lowercase(),
+            _ => return None,
+        };
+        if !out.is_empty() {
+            if !many {
+                return None;
+            }
+            out.push(' ');
+        }
+        out.push_str(&one);
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// px of an absolute length or one in root font sizes (`rem`); `None` for other units.
+pub(super) fn to_px(number: f64, unit: &str, root_font_size: f64) -> Option<f64> {
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "px" => 1.0,
+        "pt" => 96.0 / 72.0,
+        "pc" => 16.0,
+        "in" => 96.0,
+        "cm" => 96.0 / 2.54,
+        "mm" => 96.0 / 25.4,
+        "q" => 96.0 / 101.6,
+        "rem" => root_font_size,
+        _ => return None,
+    };
+    Some(number * factor)
+}
+
+/// `italic small-caps bold condensed 12px/1.5 Arial, serif`.
+fn font(value: &str, set: &mut dyn FnMut(&str, Cow<'_, str>)) {
+    if UNSET.iter().chain(&["initial", "inherit"]).any(|it| value.eq_ignore_ascii_case(it)) {
+        for name in longhands("font").unwrap_or_default() {
+            if let Some(value) = normal(name, value) {
+                set(name, value);
+            }
+        }
+        return;
+    }
+    let mut input = Parser::new(value);
+    let (mut style, mut variant, mut weight, mut stretch) = ("normal", "normal", Cow::from("normal"), "normal");
+    const STRETCHES: [&str; 8] = [
+        "ultra-condensed",
+        "extra-condensed",
+        "condensed",
+        "semi-condensed",
+        "semi-expanded",
+        "expanded",
+        "extra-expanded",
+        "ultra-expanded",
+    ];
+    let size = loop {
+        let Ok(token) = input.next() else { return };
+        match token {
+            Token::Ident(word) => {
+                let word = word.to_ascii_lowercase();
+                match word.as_str() {
+                    "normal" => {}
+                    "italic" => style = "italic",
+                    "oblique" => style = "oblique",
+                    "small-caps" => variant = "small-caps",
+                    "bold" | "bolder" | "lighter" => weight = word.into(),
+                    word => match STRETCHES.iter().find(|it| **it == word) {
+                        Some(known) => stretch = known,
+                        None => break word.to_owned(),
+                    },
+                }
+            }
+            Token::Number { int_value: Some(number), .. } => weight = number.to_string().into(),
+            Token::Dimension { value, unit, .. } => break format!("{value}{unit}"),
+            Token::Percentage { unit_value, .. } => break format!("{}%", unit_value * 100.0),
+            _ => return,
+        }
+    };
+    let Some(size) = lengths(&size, false, false) else { return };
+    if input.try_parse(|it| it.expect_delim('/')).is_ok() && input.next().is_err() {
+        return;
+    }
+    input.skip_whitespace();
+    let start = input.position();
+    while input.next().is_ok() {}
+    let family = input.slice_from(start).trim();
+    if family.is_empty() {
+        return;
+    }
+    set("font-style", style.into());
+    set("font-variant", variant.into());
+    set("font-weight", weight);
+    set("font-stretch", stretch.into());
+    set("font-size", size.into());
+    set("font-family", family.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        declared(name, value, &mut |name, value| {
+            let name = match name {
+                Name::Custom(name) | Name::Pending(name) => name.to_string(),
+                Name::Known(name) => name.to_owned(),
+            };
+            found.push((name, value.to_string()));
+        });
+        found
+    }
+
+    fn one(name: &str, value: &str) -> Option<String> {
+        set(name, value).pop().map(|(_, value)| value)
+    }
+
+    #[test]
+    fn properties_are_sorted_for_searching() {
+        assert!(PROPERTIES.is_sorted_by_key(|(name, ..)| *name));
+    }
+
+    #[test]
+    fn properties_of_lengths_have_units() {
+        assert_eq!(one("r", "20px").as_deref(), Some("20"));
+        assert_eq!(one("r", "1IN").as_deref(), Some("96"));
+        assert_eq!(one("r", "2em").as_deref(), Some("2em"));
+        assert_eq!(one("font-size", "1.5rem").as_deref(), Some("24"));
+        assert_eq!(one("r", "20"), None, "a number is no length in CSS");
+        assert_eq!(one("stroke-width", "3").as_deref(), Some("3"));
+        assert_eq!(one("stroke-dasharray", "4px, 2px 1").as_deref(), Some("4 2 1"));
+        assert_eq!(one("stroke-dasharray", "none").as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn properties_with_invalid_values_are_not_set() {
+        assert_eq!(one("fill", "nonsense"), None);
+        assert_eq!(one("color", "url(#a)"), None);
+        assert_eq!(one("no-such-property", "red"), None);
+        assert_eq!(one("FILL", "Red").as_deref(), Some("#ff0000"));
+    }
+
+    #[test]
+    fn properties_for_all_sides_are_spelled_out() {
+        let markers = set("marker", "url('#m')");
+        assert_eq!(markers.len(), 3);
+        assert_eq!(markers[0], ("marker-start".into(), "url(#m)".into()));
+        let font: Vec<_> =
+            set("font", "italic 700 12pt/1.5 'A B', serif").into_iter().map(|(_, value)| value).collect();
+        assert_eq!(font, ["italic", "normal", "700", "normal", "16", "'A B', serif"]);
+        assert!(set("font", "12px").is_empty(), "without a family");
+    }
+
+    #[test]
+    fn properties_know_the_keywords_of_all() {
+        assert_eq!(one("fill", "initial").as_deref(), Some("black"));
+        assert_eq!(one("opacity", "initial").as_deref(), Some("unset"));
+        assert_eq!(one("fill", "revert").as_deref(), Some("unset"));
+        assert_eq!(one("d", "path('M0 0h9')").as_deref(), Some("M0 0h9"));
+    }
+}
