@@ -294,7 +294,7 @@ fn one_line(text: &TextBlocks) -> Vec<Span> {
 fn whole_width(layouter: &mut Layouter, spans: &[Span]) -> f64 {
     let mut width = 0.0;
     for span in spans {
-        let paragraph = layouter.shaper.shape(std::slice::from_ref(span));
+        let paragraph = Paragraph { exact: true, ..layouter.shaper.shape(std::slice::from_ref(span)) };
         width += (0..paragraph.clusters.len())
             .fold(0.0, |pen, at| line::after(pen, &paragraph, at, 1.0, TabStops::default()));
         let pairs = span.text.chars().zip(span.text.chars().skip(1));
@@ -377,6 +377,13 @@ mod tests {
             let (first, last) = (turn(&text.cells[0]), turn(&text.cells[4]));
             assert!(first * power < 0.0 && last * power > 0.0, "{first} {last}");
         }
+    }
+
+    #[test]
+    fn curve_takes_advances_at_the_size_itself() {
+        // 00172 of the random set, by its 62.27 px. W is 1933 of 2048 units wide.
+        let text = curved("W", 23.049, 0.5, 300.0);
+        assert!((text.cells[0].width - 23.049 * 1933.0 / 2048.0).abs() < 1e-3, "{}", text.cells[0].width);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use kurbo::{Rect, Size, Stroke};
 use peniko::{Brush, Color};
 
-use super::blocks::SpanStyle;
+use super::blocks::{SpanStyle, effective_size};
 use super::decorate;
 use super::layout::LaidOut;
 use super::line::LineRun;
@@ -175,7 +175,7 @@ fn glyph_run(run: &LineRun, paint: Paint, style: GlyphStyle) -> GlyphRun {
     GlyphRun {
         font: run.font.clone(),
         coords: run.coords.clone(),
-        font_size: Px(run.font_size),
+        font_size: Px(effective_size(run.font_size)),
         origin: run.origin(),
         skew: if run.slant { SKEW } else { 0.0 },
         embolden: Px(embolden),

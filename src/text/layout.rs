@@ -13,6 +13,9 @@ use std::ops::Range;
 /// Lines that come out this much wider than the box still fit, where they are measured as a whole (rendering.md §9.4).
 const FIT_TOLERANCE: f64 = 0.02;
 
+/// Advances are those of a size that is smaller by less than this, px (see [`super::blocks::advance_size`]).
+const ADVANCE_SIZE_LOSS: f64 = 0.03;
+
 /// The editor measures a line as a whole where its words together are too wide by less than this, px.
 const REMEASURED: f64 = 1.0;
 
@@ -62,6 +65,8 @@ pub struct ShapedText {
     is_plain: bool,
     /// All of it reads from right to left.
     rtl: bool,
+    /// The smallest font size of all, px.
+    least_size: f64,
     /// The smallest size given in px, which is rounded where the text shrinks; infinite when there is none.
     least_px_size: f64,
 }
@@ -202,7 +207,7 @@ impl Layouter {
     fn shape_anew(&mut self, text: &TextBlocks) -> ShapedText {
         let strut = self.strut(&text.base);
         let space = self.shaper.shape(&[Span { text: " ".into(), style: text.base.clone() }]);
-        let space = space.clusters.first().map_or(0.0, |cluster| cluster.advance);
+        let space = space.clusters.first().map_or(0.0, |cluster| cluster.advance) * text.base.advance_factor(1.0);
         let every = TAB_SPACES * (space + text.base.letter_spacing);
         let tabs = TabStops { every: every.max(0.0), least: space / 2.0 };
         let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, text)).collect();
@@ -221,6 +226,8 @@ impl Layouter {
             }
         }
         let spans = text.blocks.iter().flat_map(|block| block.spans.iter().map(|span| &span.style).chain(&block.strut));
+        let sizes = text.blocks.iter().flat_map(|block| &block.spans).map(|span| span.style.font_size);
+        let least_size = sizes.filter(|size| *size > 0.0).fold(text.base.font_size, f64::min);
         let px_sizes = spans.filter_map(|style| style.px_size).filter(|size| *size > 0.0);
         let least_px_size = px_sizes.fold(f64::INFINITY, f64::min);
         ShapedText {
@@ -232,6 +239,7 @@ impl Layouter {
             forced_lines,
             is_plain: text.is_plain(),
             rtl: text.rtl,
+            least_size,
             least_px_size,
         }
     }
@@ -477,9 +485,10 @@ impl ShapedText {
 
     /// A height that the text cannot go below at `factor`, px: spares laying out sizes that cannot fit.
     pub(crate) fn least_height(&self, width: f64, factor: f64) -> f64 {
-        // Rounding to whole px makes letters this much larger or smaller.
+        // Rounding to whole px makes letters this much larger or smaller, and advances are of a size a little smaller.
         let rounding = 0.5 / self.least_px_size;
-        let (factor, largest) = ((factor - rounding).max(0.0), factor + rounding);
+        let smaller = ADVANCE_SIZE_LOSS / self.least_size;
+        let (factor, largest) = ((factor - rounding - smaller).max(0.0), factor + rounding);
         let width = width.round();
         let by_width = if self.widest * largest <= width {
             (self.ink_advance * factor / (width + REMEASURED)).ceil()
@@ -539,7 +548,7 @@ impl ShapedParagraph {
             return false;
         }
         let text = text.replace(['\u{ad}', '\u{200b}'], "");
-        let whole = shaper.width_of_whole(&[Span { text, style: style.clone() }]) * style.drawn_factor(factor);
+        let whole = shaper.width_of_whole(&[Span { text, style: style.clone() }], factor);
         whole + hyphen <= room.width + FIT_TOLERANCE
     }
 
@@ -580,7 +589,7 @@ fn break_lines<'a>(
         let whole = |it: &Cluster| it.kind == ClusterKind::Text && !it.glyphs.is_empty();
         let more =
             if whole(cluster) && whole(next) { paragraph.advance_at_end(cluster) - cluster.advance } else { 0.0 };
-        more * paragraph.styles[cluster.span].drawn_factor(factor)
+        more * paragraph.styles[cluster.span].advance_factor(factor)
     };
     let mut lines: Vec<LineSlice<'a>> = Vec::new();
     let mut start = 0; // of the line
@@ -745,8 +754,9 @@ pub(super) mod tests {
     #[test]
     fn wrapping_looks_at_lines_as_wholes_where_their_words_are_a_little_too_wide() {
         // Liberation Sans kerns `A` and the space by 5.57 px at 100 px: words add up to 66.7 + 27.8 + 66.7 = 161.2 px.
-        let whole =
-            layouter().shaper.width_of_whole(&[Span { text: "A A".into(), style: style("Liberation Sans", 100.0) }]);
+        let whole = layouter()
+            .shaper
+            .width_of_whole(&[Span { text: "A A".into(), style: style("Liberation Sans", 100.0) }], 1.0);
         assert!((150.0..150.5).contains(&whole), "{whole}");
         // At 10 px, 16.1 and 15.0 px: a line of 16 px is less than 1 px too narrow.
         let lines = |text: &str, size: f64| {

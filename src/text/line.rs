@@ -214,7 +214,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
     for at in visual_order(slice, paragraph, by_words) {
         let cluster = &paragraph.clusters[at];
         let style = &paragraph.styles[cluster.span];
-        let factor = style.drawn_factor(whole);
+        let (factor, advances) = (style.drawn_factor(whole), paragraph.advance_factor(cluster.span, whole));
         if last_run != Some(cluster.run) {
             close(&mut runs, &mut bytes, paragraph);
             let face = &paragraph.runs[cluster.run];
@@ -244,10 +244,10 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
         }
         let Some(run) = runs.last_mut() else { continue };
         for glyph in &paragraph.glyphs[cluster.glyphs.clone()] {
-            let offset = Vec2::new(pen - run.x + glyph.offset.x * factor, glyph.offset.y * factor);
+            let offset = Vec2::new(pen - run.x + glyph.offset.x * advances, glyph.offset.y * advances);
             // Byte offsets are made relative to the run's text when the run is closed.
             let cluster = cluster.range.start as u32;
-            run.glyphs.push(scene::Glyph { id: glyph.id, offset, advance: Px(glyph.advance * factor), cluster });
+            run.glyphs.push(scene::Glyph { id: glyph.id, offset, advance: Px(glyph.advance * advances), cluster });
         }
         pen = after(pen, paragraph, at, whole, slice.tabs);
         run.width = pen - run.x;
@@ -266,8 +266,9 @@ pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab
         ClusterKind::Tab => tabs.after(pen),
         ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => pen,
         ClusterKind::Text | ClusterKind::Space => {
-            let factor = paragraph.styles[cluster.span].drawn_factor(factor);
-            pen + cluster.advance * factor + paragraph.letter_spacing(cluster, factor)
+            let style = &paragraph.styles[cluster.span];
+            let spacing = paragraph.letter_spacing(cluster, style.drawn_factor(factor));
+            pen + cluster.advance * paragraph.advance_factor(cluster.span, factor) + spacing
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Paragraph {
     pub levels: Vec<Level>,
     /// Its base direction is right to left.
     pub rtl: bool,
+    /// Advances are those of the font size itself, as on curves, not of [`super::blocks::advance_size`].
+    pub exact: bool,
 }
 
 /// One grapheme.
@@ -80,6 +82,12 @@ pub(super) struct Glyph {
 }
 
 impl Paragraph {
+    /// What advances of the span are multiplied by where the text as a whole is drawn `factor` as large.
+    pub(super) fn advance_factor(&self, span: usize, factor: f64) -> f64 {
+        let style = &self.styles[span];
+        if self.exact { style.drawn_factor(factor) } else { style.advance_factor(factor) }
+    }
+
     /// After `cluster`, px, where its font is drawn `factor` as large.
     pub(super) fn letter_spacing(&self, cluster: &Cluster, factor: f64) -> f64 {
         let style = &self.styles[cluster.span];
@@ -305,10 +313,14 @@ impl Shaper {
         self.shape_all(spans, &FEATURES, false, Apart::Graphemes)
     }
 
-    /// Advance width of `spans` as one string, px, letter spacing included.
-    pub(super) fn width_of_whole(&mut self, spans: &[Span]) -> f64 {
+    /// Advance width of `spans` as one string, px, letter spacing included, drawn `factor` as large.
+    pub(super) fn width_of_whole(&mut self, spans: &[Span], factor: f64) -> f64 {
         let paragraph = self.shape_all(spans, &FEATURES, false, Apart::Nothing);
-        let of = |cluster: &Cluster| cluster.advance + paragraph.letter_spacing(cluster, 1.0);
+        let of = |cluster: &Cluster| {
+            let style = &paragraph.styles[cluster.span];
+            let spacing = paragraph.letter_spacing(cluster, style.drawn_factor(factor));
+            cluster.advance * style.advance_factor(factor) + spacing
+        };
         paragraph.clusters.iter().map(of).sum()
     }
 
@@ -324,6 +336,7 @@ impl Shaper {
             glyphs: Vec::with_capacity(text.len()),
             levels,
             rtl,
+            exact: apart == Apart::Graphemes,
             text,
         };
         if paragraph.text.is_empty() {
