@@ -46,12 +46,12 @@ struct Floor {
 
 /// Today's measured shares, rounded down to whole percents. Raise them when they get better.
 const FLOORS: &[Floor] = &[
-    Floor { set: "features", diff: 1.0, ink_1: 0.96, ink_5: 1.0 },
+    Floor { set: "features", diff: 1.0, ink_1: 1.0, ink_5: 1.0 },
     Floor { set: "peer", diff: 1.0, ink_1: 0.88, ink_5: 1.0 },
     Floor { set: "templates", diff: 1.0, ink_1: 1.0, ink_5: 1.0 },
-    Floor { set: "cases", diff: 0.64, ink_1: 0.56, ink_5: 0.61 },
-    Floor { set: "random", diff: 0.92, ink_1: 0.79, ink_5: 0.89 },
-    Floor { set: "pages", diff: 1.0, ink_1: 0.92, ink_5: 0.92 },
+    Floor { set: "cases", diff: 0.97, ink_1: 0.94, ink_5: 0.97 },
+    Floor { set: "random", diff: 1.0, ink_1: 0.93, ink_5: 0.99 },
+    Floor { set: "pages", diff: 1.0, ink_1: 1.0, ink_5: 1.0 },
 ];
 
 #[test]
