@@ -31,8 +31,8 @@ pub enum SfntError {
 
 /// Sniffs TTF, OTF, TTC, WOFF and WOFF2 by their bytes and unpacks the last two; CFF outlines are kept as they are.
 ///
-/// Every face has the tables that browsers require ([`REQUIRED`]), all tables lie within the file, and at least one
-/// character maps to a glyph. Browsers refuse other files and draw in their serif font.
+/// Every face has the tables that browsers require (`cmap` `head` `hhea` `hmtx` `maxp` `name` `OS/2` `post`), all tables lie
+/// within the file, and at least one character maps to a glyph. Browsers refuse other files and draw in their serif font.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, SfntError> {
     let broken = |error: wuff::WuffErr| SfntError::Broken { reason: format!("it does not unpack ({error:?})") };
     let unpacked = match bytes.get(..4).unwrap_or_default() {
