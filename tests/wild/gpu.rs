@@ -14,15 +14,6 @@ use crate::designs::{self, Design};
 /// Share of a design's pixels that the GPU may paint more than eight levels off.
 const VISIBLE_SHARE: f64 = 0.005;
 
-/// The same for designs whose page ends inside a device pixel at half size, which is an upright edge along the whole page. vello
-/// divides by 0.000 001 px to find how much of a pixel such an edge covers, and single precision leaves an error of
-/// up to 6 % of the coverage: at most 13 levels, measured.
-const FRACTIONAL_EDGE: &[&str] = &["random/00153-svg", "random/00159-image", "random/00220-table", "random/00305-rich"];
-
-/// Share of their pixels that the GPU may paint more than eight levels off, and the levels that none may exceed.
-const FRACTIONAL_EDGE_SHARE: f64 = 0.013;
-const FRACTIONAL_EDGE_LEVELS: u8 = 13;
-
 /// Every design at half size, on the CPU and on a GPU. `GPU_COLUMN=required` makes a missing adapter a failure.
 #[test]
 fn wild_gpu_paints_as_the_cpu_does() {
@@ -64,10 +55,7 @@ fn wild_gpu_paints_as_the_cpu_does() {
         by_cpu += usize::from(!by.starts_with("gpu"));
         let difference = compare::compare(&expected, &found).expect("of one size");
         let percent = difference.visible_share * 100.0;
-        let is_rounding = FRACTIONAL_EDGE.contains(&name.as_str())
-            && difference.visible_share <= FRACTIONAL_EDGE_SHARE
-            && difference.max <= FRACTIONAL_EDGE_LEVELS;
-        if difference.visible_share > VISIBLE_SHARE && !is_rounding {
+        if difference.visible_share > VISIBLE_SHARE {
             write(design, &expected, &found);
             failures.push(format!("{name}: by {by}, {percent:.3} % over 8 levels, at most {}", difference.max));
         }

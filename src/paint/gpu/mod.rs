@@ -19,6 +19,7 @@ mod scene;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod upright;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};

@@ -13,6 +13,7 @@ use vello::Scene;
 use super::guards::{Meter, Refusal, SIDE};
 use super::list::{Command, Photo};
 use super::recolor::Recolor;
+use super::upright;
 use crate::paint::cut::cut;
 use crate::paint::ops::Placement;
 use crate::paint::photo::{Photos, Place};
@@ -171,7 +172,7 @@ impl Drawing<'_> {
             Command::Fill { path, bounds, rule, brush, to_device } => {
                 if self.shows(*bounds) {
                     self.meter.draw(self.moved(*bounds));
-                    let path = self.cut(path, *bounds);
+                    let path = self.leaned(self.cut(path, *bounds));
                     let to_part = Affine::translate(-self.origin.to_vec2()) * *to_device;
                     let scene = &mut self.part.scene;
                     match brush {
@@ -189,7 +190,7 @@ impl Drawing<'_> {
                 }
             }
             Command::PushClip { path, bounds } => {
-                let path = self.cut_to(path, *bounds);
+                let path = self.leaned(self.cut_to(path, *bounds));
                 self.meter.push(path.control_box());
                 self.part.scene.push_clip_layer(Fill::NonZero, Affine::IDENTITY, &path);
             }
@@ -198,6 +199,7 @@ impl Drawing<'_> {
                     Some(clip) => self.cut_to(clip, *bounds),
                     None => self.moved(*bounds).to_path(0.1),
                 };
+                let path = self.leaned(path);
                 self.meter.push(path.control_box());
                 self.part.scene.push_layer(Fill::NonZero, *blend, opacity.get(), Affine::IDENTITY, &path);
             }
@@ -255,6 +257,7 @@ impl Drawing<'_> {
         }
         let sampler = ImageSampler { quality, alpha: opacity.get(), ..ImageSampler::default() };
         let brush = ImageBrush { image, sampler };
+        let path = self.leaned(path);
         self.part.scene.fill(Fill::NonZero, Affine::IDENTITY, &brush, Some(to_part), &path);
     }
 
@@ -300,6 +303,11 @@ impl Drawing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// `path`, in px of the part, as vello measures it best.
+    fn leaned(&self, path: BezPath) -> BezPath {
+        if self.encoder.unguarded { path } else { upright::lean(&path) }
     }
 
     /// `path` as seen from the part, and not far outside of it.
