@@ -13,6 +13,7 @@ pub mod raster; // pixels, and the only place where alpha is converted
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod pool; // the CPU pool
 pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
+#[cfg(feature = "service")]
 pub mod rows; // rows of a batch: read, named, reported
 pub mod options; // what a caller may ask of a render
 pub mod press; // sRGB to the inks of a press, through ICC profiles
@@ -23,6 +24,9 @@ pub mod paint; // scene to pixels
 pub mod output; // pixels and scenes to file formats
 pub mod error; // the rooms' errors summed, and who can fix them
 pub mod pipeline; // one request, stage by stage
+#[cfg(feature = "service")]
 pub mod jobs; // renders that outlive their request
+#[cfg(feature = "service")]
 pub mod server; // HTTP
+#[cfg(feature = "service")]
 pub mod cli; // the command line: wiring, exit codes

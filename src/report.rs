@@ -89,10 +89,11 @@ pub fn counted(number: u64, thing: &str) -> String {
 }
 
 /// One thing wrong with the input: the request is refused. `message` says what was found and what is accepted.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "service", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Where.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "service", schema(value_type = String))]
     pub path: JsonPath,
     /// What was found, what is accepted, and the limit's name when one decided.
     pub message: String,
@@ -105,7 +106,8 @@ impl fmt::Display for Problem {
 }
 
 /// Kinds of warning; the names are part of the API (`code` in JSON).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "service", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
     /// The file asked for cannot hold it as written: left out, or put otherwise.
@@ -135,15 +137,16 @@ pub enum WarningCode {
 }
 
 /// Drawn, but not exactly as written. Returned to the caller with the picture.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "service", derive(utoipa::ToSchema))]
 pub struct Warning {
     /// What kind.
     pub code: WarningCode,
     /// Where.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "service", schema(value_type = String))]
     pub path: JsonPath,
     /// The element's `id`; empty for a page or the design itself.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "service", schema(value_type = String))]
     pub element: Arc<str>,
     /// One sentence for a person.
     pub message: String,
