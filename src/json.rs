@@ -44,6 +44,9 @@ pub struct Problems {
     refused: List,
     replaced: List,
     is_forgiving: bool,
+    /// Every member that was asked for, with its path, so that tests can hold descriptions against readers.
+    #[cfg(test)]
+    asked: std::cell::RefCell<std::collections::BTreeSet<String>>,
 }
 
 impl Problems {
@@ -74,6 +77,12 @@ impl Problems {
         } else {
             self.refused.push(path, message);
         }
+    }
+
+    /// Paths of all members that readers asked for, whether they were there or not.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> std::collections::BTreeSet<String> {
+        self.asked.borrow().clone()
     }
 
     /// True when single values are forgiven.

@@ -43,6 +43,8 @@ impl<'a> Reader<'a> {
 
     /// The bare value of `key`; `None` when missing or null.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
+        #[cfg(test)]
+        self.problems.asked.borrow_mut().insert(self.at.key(key).to_string());
         self.object.get(key).filter(|value| !value.is_null())
     }
 

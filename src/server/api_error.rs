@@ -1,4 +1,4 @@
-//! Why a request is not answered as asked: status, JSON body, headers.
+//! Errors of HTTP calls: status, JSON body, headers.
 
 use std::time::Duration;
 
@@ -8,99 +8,98 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::log::Failure;
 use crate::error::{Error, Kind};
 use crate::jobs::{JobError, StoreError};
 use crate::report::{Problem, counted};
 
-/// Everything but a picture.
+/// Why a call fails.
 #[derive(Debug)]
-pub(super) enum Refusal {
-    /// No key, or not one of ours.
-    Key,
-    /// The body is not declared as what is read here.
+pub(super) enum ApiError {
+    /// The request has no API key, or an unknown one.
+    Unauthorized,
+    /// The media type, charset or encoding of the body is not accepted.
     MediaType {
-        /// What it is declared as.
+        /// The header that was found, for the message.
         found: String,
-        /// Media types.
+        /// Media types that are accepted, separated by commas.
         accepted: &'static str,
     },
-    /// The body has more bytes than this.
+    /// The request body is larger than the limit.
     BodyTooLarge {
-        /// `TENTER_REQUEST_MAX_BYTES`.
+        /// Value of `TENTER_REQUEST_MAX_BYTES`.
         limit: usize,
     },
-    /// The answer has more bytes than may go inline.
+    /// The rendered file is too large to be sent in the answer.
     AnswerTooLarge {
-        /// Bytes of the answer.
+        /// Size of the answer in bytes.
         found: usize,
-        /// `TENTER_INLINE_MAX_BYTES`.
+        /// Value of `TENTER_INLINE_MAX_BYTES`.
         limit: usize,
     },
-    /// The body did not arrive in time.
-    SlowBody {
-        /// `TENTER_BODY_TIMEOUT`.
+    /// The request body did not arrive in time.
+    BodyTimeout {
+        /// Value of `TENTER_BODY_TIMEOUT`.
         limit: Duration,
     },
-    /// The body broke off; nobody will read the answer.
-    BrokenBody,
-    /// No such route, or no such file, or no longer.
+    /// The client disconnected before the end of its request body.
+    IncompleteBody,
+    /// The route, job, batch or file does not exist, or no longer.
     NotFound,
-    /// A route, but not with this method.
-    Method,
-    /// A header that cannot be used: its name, and what is accepted.
+    /// The route exists, but does not take this method.
+    MethodNotAllowed,
+    /// A request header has a wrong value: its name, and what is accepted.
     Header(&'static str, &'static str),
-    /// A parameter of the query that cannot be used: its name, and what is accepted.
+    /// A query parameter has a wrong value: its name, and what is accepted.
     Query(&'static str, &'static str),
-    /// The idempotency key came before, with another body.
-    OtherBody,
-    /// As many jobs are unfinished as may be: the limit, and its setting.
-    JobsFull {
-        /// The setting's value.
+    /// The idempotency key was used before, with another request body.
+    IdempotencyConflict,
+    /// The limit of unfinished jobs is reached.
+    TooManyJobs {
+        /// Value of the setting.
         limit: u64,
-        /// Its name.
+        /// Name of the setting.
         setting: &'static str,
     },
-    /// Rows of batches are unfinished, and with these they would be more than may be.
-    RowsFull {
-        /// The setting's value.
+    /// The batch has more rows than the limit of unfinished rows leaves room for.
+    TooManyRows {
+        /// Value of the setting.
         limit: u64,
-        /// Its name.
+        /// Name of the setting.
         setting: &'static str,
     },
-    /// The key has asked too often.
-    TooOften {
-        /// `TENTER_KEY_RATE`, a minute.
+    /// The key has used up its calls of this minute.
+    RateLimited {
+        /// Value of `TENTER_KEY_RATE`, in calls a minute.
         limit: u32,
-        /// Whole seconds until the next may come, at least 1.
+        /// Seconds until the next call is accepted, at least 1.
         retry_after: u64,
     },
-    /// The key has as many calls under way as it may.
-    TooManyAtOnce {
-        /// `TENTER_KEY_CONCURRENCY`.
+    /// The limit of calls that one key may have in progress is reached.
+    TooManyConcurrentCalls {
+        /// Value of `TENTER_KEY_CONCURRENCY`.
         limit: usize,
     },
-    /// The store of jobs cannot do its work; its words are for the log.
+    /// The job store failed. The details go to the log only.
     Store(StoreError),
-    /// The render's own error.
+    /// The render failed.
     Render(Error),
-    /// A bug: the panic's words, for the log.
+    /// A handler panicked. The message goes to the log only.
     Panicked(String),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         Self::Render(error)
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<JobError> for Refusal {
+impl From<JobError> for ApiError {
     fn from(error: JobError) -> Self {
         match error {
             JobError::Render(error) => Self::Render(error),
@@ -109,35 +108,39 @@ impl From<JobError> for Refusal {
     }
 }
 
-/// When to come back after a refusal for a full queue of jobs, or a store that fails: jobs take seconds, mending a disk
-/// minutes, and whoever comes too early is refused again cheaply.
-const COME_BACK_SECONDS: u64 = 10;
+/// `Retry-After` when the job queue is full or the job store fails. Jobs end within seconds, and refusing again is cheap.
+const RETRY_AFTER_SECONDS: u64 = 10;
 
-/// The body of every answer that is not a success.
+/// Response extension with the error text for the log, which may say more than the text for the caller.
+#[derive(Clone)]
+pub(super) struct Failure(pub(super) String);
+
+/// Body of every error answer.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ErrorBody {
-    /// The first problem in full, and how many there are besides.
+    /// The first problem, and how many more there are.
     error: String,
-    /// Each with its place in the request; empty when the request is not to blame.
+    /// All problems of the request with their JSON paths; empty when the request is not the cause.
     problems: Vec<Problem>,
 }
 
-impl Refusal {
+impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Key => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::AnswerTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokenBody | Self::Header(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
-            Self::OtherBody => StatusCode::CONFLICT,
-            Self::JobsFull { .. } | Self::RowsFull { .. } | Self::TooOften { .. } | Self::TooManyAtOnce { .. } => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::IncompleteBody | Self::Header(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
+            Self::IdempotencyConflict => StatusCode::CONFLICT,
+            Self::TooManyJobs { .. }
+            | Self::TooManyRows { .. }
+            | Self::RateLimited { .. }
+            | Self::TooManyConcurrentCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::Unsupported { .. }) => StatusCode::NOT_IMPLEMENTED,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Render(error) => match error.kind() {
                 Kind::Invalid => StatusCode::BAD_REQUEST,
                 Kind::Asset => StatusCode::UNPROCESSABLE_ENTITY,
@@ -150,10 +153,10 @@ impl Refusal {
         }
     }
 
-    /// What the caller reads. Bugs are told in the log only.
+    /// The text for the caller. Details of internal errors go to the log only.
     fn message(&self) -> String {
         match self {
-            Self::Key => "missing or unknown API key; send it as ?KEY=… or as Authorization: Bearer …".into(),
+            Self::Unauthorized => "missing or unknown API key; send it as ?KEY=… or as Authorization: Bearer …".into(),
             Self::MediaType { found, accepted } => {
                 format!("{found}; accepted: content-type: {accepted}, UTF-8, without content-encoding")
             }
@@ -161,46 +164,47 @@ impl Refusal {
                 format!("payload too large: the request body has more than {limit} bytes (TENTER_REQUEST_MAX_BYTES)")
             }
             Self::AnswerTooLarge { found, limit } => format!(
-                "payload too large: the answer has {found} bytes, and {limit} may go inline (TENTER_INLINE_MAX_BYTES); \
+                "payload too large: the answer has {found} bytes, and {limit} may be sent in an answer (TENTER_INLINE_MAX_BYTES); \
                  ask for a link with outputFormat: \"url\""
             ),
-            Self::SlowBody { limit } => {
+            Self::BodyTimeout { limit } => {
                 format!("the request body did not arrive within {} s (TENTER_BODY_TIMEOUT)", limit.as_secs_f64())
             }
-            Self::BrokenBody => "the request body broke off".into(),
+            Self::IncompleteBody => "the request body is incomplete".into(),
             Self::NotFound => "not found".into(),
-            Self::Method => "this path does not take this method; see the allow header".into(),
+            Self::MethodNotAllowed => "this path does not take this method; see the Allow header".into(),
             Self::Header(name, accepted) => format!("the header {name} cannot be used; accepted: {accepted}"),
             Self::Query(name, accepted) => format!("the query parameter {name} cannot be used; accepted: {accepted}"),
-            Self::OtherBody => {
-                "this Idempotency-Key came before with another body; use a new key for a new job or batch".into()
+            Self::IdempotencyConflict => {
+                "this Idempotency-Key was used before with another request body; use a new key for a new job or batch"
+                    .into()
             }
-            Self::JobsFull { limit, setting } => {
+            Self::TooManyJobs { limit, setting } => {
                 format!("no more than {} may be unfinished ({setting}); try again later", counted(*limit, "job"))
             }
-            Self::RowsFull { limit, setting } => {
+            Self::TooManyRows { limit, setting } => {
                 format!(
-                    "with these rows more than {limit} would be unfinished ({setting}); try again later, or send fewer"
+                    "with these rows more than {limit} rows would be unfinished ({setting}); try again later, or send fewer rows"
                 )
             }
-            Self::TooOften { limit, retry_after } => {
+            Self::RateLimited { limit, retry_after } => {
                 format!("more than {limit} renders and jobs a minute (TENTER_KEY_RATE); try again in {retry_after} s")
             }
-            Self::TooManyAtOnce { limit } => {
+            Self::TooManyConcurrentCalls { limit } => {
                 let calls = counted(*limit as u64, "render call");
                 format!("no more than {calls} of this key may be under way (TENTER_KEY_CONCURRENCY)")
             }
             Self::Store(StoreError::Unsupported { reason, .. }) => reason.clone(),
             Self::Store(_) => {
-                "jobs cannot be kept at the moment, and nothing was accepted; the log has more under this x-request-id"
+                "the job store does not work at the moment, and nothing was accepted; see the log for this x-request-id"
                     .into()
             }
             Self::Render(error) if error.kind() != Kind::Internal => error.to_string(),
-            Self::Render(_) | Self::Panicked(_) => "internal error; the log has more under this x-request-id".into(),
+            Self::Render(_) | Self::Panicked(_) => "internal error; see the log for this x-request-id".into(),
         }
     }
 
-    /// What the log reads.
+    /// The text for the log.
     fn detail(&self) -> String {
         match self {
             Self::Render(error) => error.to_string(),
@@ -211,7 +215,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problems = match &self {
             Self::Render(error) => error.problems().to_vec(),
@@ -220,22 +224,22 @@ impl IntoResponse for Refusal {
         let mut response = (self.status(), Json(ErrorBody { error: self.message(), problems })).into_response();
         let headers = response.headers_mut();
         match &self {
-            Self::Key => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Unauthorized => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::Render(Error::Busy { retry_after, .. }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
             }
-            Self::TooOften { retry_after, .. } => {
+            Self::RateLimited { retry_after, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
             }
-            Self::TooManyAtOnce { .. } => {
+            Self::TooManyConcurrentCalls { .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
             }
             Self::Store(StoreError::Unsupported { .. }) => {}
-            Self::JobsFull { .. } | Self::RowsFull { .. } | Self::Store(_) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(COME_BACK_SECONDS));
+            Self::TooManyJobs { .. } | Self::TooManyRows { .. } | Self::Store(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             // The rest of the body is not read; the connection cannot be used again.
-            Self::BodyTooLarge { .. } | Self::SlowBody { .. } => {
+            Self::BodyTooLarge { .. } | Self::BodyTimeout { .. } => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}

@@ -1,14 +1,16 @@
-//! Who may call.
+//! API keys: which caller a request comes from.
 
 use axum::http::{HeaderMap, Uri, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::problem::Refusal;
+use super::api_error::ApiError;
 use crate::config::Keys;
 
-/// The keys' digests. Comparing digests of one length tells nothing about a key's length, and every comparison looks at
-/// all keys in full, so that time tells nothing about their letters.
+/// Names and SHA-256 digests of the API keys.
+///
+/// Digests have one length, and every check compares with all of them in constant time, so that response times reveal neither
+/// the length nor the letters of a key.
 pub(super) struct KeyRing(Vec<(String, [u8; 32])>);
 
 impl KeyRing {
@@ -16,10 +18,13 @@ impl KeyRing {
         Self(keys.iter().map(|key| (key.name.clone(), digest(&key.secret))).collect())
     }
 
-    /// The caller's name; `None` when calls need no key.
+    /// Name of the key that the request carries; `None` when the service runs without keys.
     ///
-    /// `?KEY=` counts before `Authorization: Bearer`: it is what the vendor's clients send (http-api.md §1).
-    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    /// `?KEY=`, which the vendor's clients send, takes precedence over `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`] without a known key.
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -28,15 +33,15 @@ impl KeyRing {
                 .find(|(name, _)| name == "KEY")
                 .map(|(_, key)| key.into_owned())
         });
-        let key = in_query.or_else(|| bearer(headers)).ok_or(Refusal::Key)?;
-        let shown = digest(&key);
+        let key = in_query.or_else(|| bearer(headers)).ok_or(ApiError::Unauthorized)?;
+        let sent = digest(&key);
         let mut caller = None;
         for (name, known) in &self.0 {
-            if bool::from(known.ct_eq(&shown)) {
+            if bool::from(known.ct_eq(&sent)) {
                 caller = Some(name.as_str());
             }
         }
-        caller.map(Some).ok_or(Refusal::Key)
+        caller.map(Some).ok_or(ApiError::Unauthorized)
     }
 }
 

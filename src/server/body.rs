@@ -1,28 +1,32 @@
-//! The request's body: declared as JSON, of bounded size, within bounded time.
+//! Request bodies: media type, size limit (`TENTER_REQUEST_MAX_BYTES`) and time limit (`TENTER_BODY_TIMEOUT`).
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::problem::Refusal;
+use super::api_error::ApiError;
 use crate::config::ServerSettings;
 
-/// Refuses anything but JSON in UTF-8 (http-api.md §1).
-pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Refuses every body that is not declared as JSON in UTF-8.
+pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     media_type(headers, JSON, |found| found.eq_ignore_ascii_case(JSON).then_some(()))
 }
 
 const JSON: &str = "application/json";
 
-/// What `known` makes of the media type, which comes without parameters; the body must be in UTF-8 and not packed.
-/// `accepted`: for the message.
+/// What `known` returns for the media type of the body, which it gets without parameters.
+///
+/// `accepted` lists the media types for the error message.
+///
+/// # Errors
+/// [`ApiError::MediaType`] when `known` returns `None`, the charset is not UTF-8, or the body is compressed.
 pub(super) fn media_type<T>(
     headers: &HeaderMap,
     accepted: &'static str,
     known: impl Fn(&str) -> Option<T>,
-) -> Result<T, Refusal> {
-    let refused = |found| Refusal::MediaType { found, accepted };
+) -> Result<T, ApiError> {
+    let refused = |found| ApiError::MediaType { found, accepted };
     let found = headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
     let mut parts = found.as_deref().unwrap_or_default().split(';').map(str::trim);
     let kind = parts.next().and_then(known);
@@ -44,27 +48,31 @@ pub(super) fn media_type<T>(
     }
 }
 
-/// All bytes, or the limit that was passed first.
-pub(super) async fn read(headers: &HeaderMap, body: Body, settings: &ServerSettings) -> Result<Bytes, Refusal> {
+/// Reads the whole body.
+///
+/// # Errors
+/// [`ApiError::BodyTooLarge`], by `Content-Length` before anything is read; [`ApiError::BodyTimeout`];
+/// [`ApiError::IncompleteBody`] when the client disconnects.
+pub(super) async fn read(headers: &HeaderMap, body: Body, settings: &ServerSettings) -> Result<Bytes, ApiError> {
     let limit = settings.request_bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > limit as u64) {
-        return Err(Refusal::BodyTooLarge { limit });
+        return Err(ApiError::BodyTooLarge { limit });
     }
     let reading = collect(body, announced.unwrap_or(0) as usize, limit);
     match tokio::time::timeout(settings.body_timeout, reading).await {
         Ok(read) => read,
-        Err(_) => Err(Refusal::SlowBody { limit: settings.body_timeout }),
+        Err(_) => Err(ApiError::BodyTimeout { limit: settings.body_timeout }),
     }
 }
 
-async fn collect(body: Body, announced: usize, limit: usize) -> Result<Bytes, Refusal> {
+async fn collect(body: Body, announced: usize, limit: usize) -> Result<Bytes, ApiError> {
     let mut bytes = BytesMut::with_capacity(announced);
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Refusal::BrokenBody)?;
+        let chunk = chunk.map_err(|_| ApiError::IncompleteBody)?;
         if bytes.len() + chunk.len() > limit {
-            return Err(Refusal::BodyTooLarge { limit });
+            return Err(ApiError::BodyTooLarge { limit });
         }
         bytes.extend_from_slice(&chunk);
     }

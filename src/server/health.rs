@@ -1,7 +1,4 @@
-//! Is it up, and may it get requests? Outside admission: an overloaded service is still alive.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+//! Liveness and readiness. Both bypass admission: an overloaded service is still alive.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,50 +7,30 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
+use super::app::App;
+use super::lifecycle::{READY, STARTING};
 use crate::config::RasterizerChoice;
 use crate::pipeline::{GpuReport, PaintReport};
 
-/// Where the service is in its life. Cheap to clone; all clones show the same.
-#[derive(Clone, Default)]
-pub struct Health(Arc<AtomicU8>);
-
-const STARTING: u8 = 0;
-const READY: u8 = 1;
-const STOPPING: u8 = 2;
-
-impl Health {
-    /// Fonts are loaded and a page was rendered. Has no effect once stopping.
-    pub fn set_ready(&self) {
-        // A stop that came first stays.
-        let _ = self.0.compare_exchange(STARTING, READY, Ordering::SeqCst, Ordering::SeqCst);
-    }
-
-    /// No new requests, please.
-    pub fn set_stopping(&self) {
-        self.0.store(STOPPING, Ordering::SeqCst);
-    }
-}
-
-/// How the service is, in a word.
+/// Answer of the liveness check.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Word {
+pub(super) struct Liveness {
     status: &'static str,
 }
 
-/// The same, and what paints.
+/// Answer of the readiness check, with the painters in use.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Readiness {
     status: &'static str,
-    /// As a rule; each answer says what painted it.
+    /// The painter that the service prefers; each answer names the one that painted it.
     rasterizer: &'static str,
     gpus: Vec<Gpu>,
-    /// Adapters that are there and not used, each with the reason.
+    /// Adapters that exist and are not used, each with the reason.
     refused_adapters: Vec<String>,
 }
 
-/// One graphics processor in use.
+/// A graphics processor in use.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Gpu {
@@ -61,13 +38,13 @@ struct Gpu {
     adapter: String,
     driver: String,
     pci_bus_id: String,
-    /// It computes on the CPU.
+    /// True for a software implementation, which computes on the CPU.
     software: bool,
-    /// In px.
+    /// Largest side of a texture in px.
     max_texture_side: u32,
-    /// False while it is set up anew after a fault.
+    /// False while the device is created again after a fault.
     up: bool,
-    /// Pages that wait for it.
+    /// Number of pages that wait for the device.
     queued: usize,
     rebuilds: u64,
     latest_fault: String,
@@ -91,38 +68,42 @@ impl From<GpuReport> for Gpu {
     }
 }
 
-/// 200 as long as anything answers.
+/// GET /health/live
 #[utoipa::path(
     get,
     path = "/health/live",
-    summary = "Does anything answer?",
-    responses((status = 200, description = "As long as anything answers", body = Word)),
+    operation_id = "getLiveness",
+    summary = "Liveness check",
+    responses((status = 200, description = "The process is alive", body = Liveness)),
 )]
 pub(super) async fn live() -> Response {
-    Json(Word { status: "ok" }).into_response()
+    Json(Liveness { status: "ok" }).into_response()
 }
 
-/// 200 when requests are welcome, else 503. Says what paints, so that a node that lost its GPU is seen; one that must have a GPU
-/// (`TENTER_RASTERIZER=gpu`) is not ready while none is up.
+/// GET /health/ready
+///
+/// 200 when the service accepts requests, else 503. The answer names the painters, so that a node that lost its GPU is seen; a
+/// node that must have one (`TENTER_RASTERIZER=gpu`) is not ready without.
 #[utoipa::path(
     get,
     path = "/health/ready",
-    summary = "Are requests welcome?",
+    operation_id = "getReadiness",
+    summary = "Readiness check",
     responses(
-        (status = 200, description = "Requests are welcome", body = Readiness),
+        (status = 200, description = "The service accepts requests", body = Readiness),
         (status = 503, description = "Starting, stopping, without its queue, or without the GPU it must have", body = Readiness),
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let PaintReport { gpus, refused, .. } = app.engine.paint_report();
     let has_gpu = app.settings.render.rasterizer != RasterizerChoice::Gpu || gpus.iter().any(|gpu| gpu.up);
-    let (status, word) = readiness(app.health.0.load(Ordering::SeqCst), app.jobs.reachable().is_ok(), has_gpu);
+    let (status, word) = readiness(app.health.state(), app.jobs.reachable().is_ok(), has_gpu);
     let gpus = gpus.into_iter().map(Gpu::from).collect();
     let rasterizer = app.engine.rasterizer();
     (status, Json(Readiness { status: word, rasterizer, gpus, refused_adapters: refused })).into_response()
 }
 
-/// `has_gpu`: or need not have one.
+/// Status and state name. `has_gpu` is also true where no GPU is required.
 fn readiness(state: u8, reaches_queue: bool, has_gpu: bool) -> (StatusCode, &'static str) {
     match (state, reaches_queue, has_gpu) {
         (READY, true, true) => (StatusCode::OK, "ready"),
@@ -136,9 +117,10 @@ fn readiness(state: u8, reaches_queue: bool, has_gpu: bool) -> (StatusCode, &'st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::lifecycle::STOPPING;
 
     #[test]
-    fn ready_is_who_was_started_and_has_all_it_must_have() {
+    fn readiness_needs_queue_and_required_gpu() {
         let words = |state| {
             [(true, true), (true, false), (false, true), (false, false)]
                 .map(|(queue, gpu)| readiness(state, queue, gpu).1)

@@ -1,6 +1,6 @@
-//! How much one key may ask for: how often, and how much at once.
+//! Limits of each API key: calls a minute (`TENTER_KEY_RATE`) and calls at the same time (`TENTER_KEY_CONCURRENCY`).
 //!
-//! Kept in memory: a restart forgives. Without keys all callers count as one.
+//! The counts live in memory, so a restart resets them. Without keys all callers share one count.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,17 +10,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::problem::Refusal;
+use super::api_error::ApiError;
 use crate::config::{KeyLimits, ServerSettings};
 
-/// `TENTER_KEY_RATE`.
+/// Header with the calls that a key may make in a minute (`TENTER_KEY_RATE`).
 pub(super) const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-/// How many more may come at once.
+/// Header with the number of calls that the key may make right now.
 pub(super) const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-/// Seconds until as many may come again as the limit says.
+/// Header with the seconds until the full number of calls is available again.
 pub(super) const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// What all keys have left.
+/// The limits and the counts of all keys.
 pub(super) struct Limits {
     limits: KeyLimits,
     callers: HashMap<String, Caller>,
@@ -28,38 +28,41 @@ pub(super) struct Limits {
 
 struct Caller {
     bucket: Mutex<Bucket>,
-    places: Arc<Semaphore>,
+    /// One permit for each render call that may be in progress.
+    permits: Arc<Semaphore>,
 }
 
-/// Refilled steadily, a limit's worth a minute, up to the limit.
+/// A token bucket, refilled steadily up to the limit.
 struct Bucket {
-    left: f64,
-    at: Instant,
+    /// Calls that may be made now; below 1 none.
+    tokens: f64,
+    /// When `tokens` was computed.
+    updated: Instant,
 }
 
-/// What a caller has left, for the headers of its answer. Empty without a limit.
+/// What remains of a caller's rate limit, for the headers of its answer. Empty without a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Quota(Option<Left>);
+pub(super) struct RateQuota(Option<Remaining>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Left {
+struct Remaining {
     limit: u32,
     remaining: u64,
     reset: u64,
 }
 
-impl Quota {
-    /// As the headers that most clients know (draft-ietf-httpapi-ratelimit-headers, version 3).
+impl RateQuota {
+    /// Adds the `ratelimit-*` headers of draft-ietf-httpapi-ratelimit-headers, version 3, which most clients read.
     pub(super) fn write(self, headers: &mut HeaderMap) {
-        let Some(Left { limit, remaining, reset }) = self.0 else { return };
+        let Some(Remaining { limit, remaining, reset }) = self.0 else { return };
         headers.insert(LIMIT, HeaderValue::from(limit));
         headers.insert(REMAINING, HeaderValue::from(remaining));
         headers.insert(RESET, HeaderValue::from(reset));
     }
 }
 
-/// A render call's place among those of its key. Dropping it gives it back.
-pub(super) struct Place(#[expect(dead_code, reason = "held, not used")] Option<OwnedSemaphorePermit>);
+/// A render call in progress, counted against its key until it is dropped.
+pub(super) struct CallPermit(#[expect(dead_code, reason = "held, not used")] Option<OwnedSemaphorePermit>);
 
 const MINUTE: f64 = 60.0;
 
@@ -67,40 +70,46 @@ impl Limits {
     pub(super) fn new(settings: &ServerSettings) -> Self {
         let limits = settings.key_limits;
         let caller = || Caller {
-            bucket: Mutex::new(Bucket { left: f64::from(limits.rate), at: Instant::now() }),
-            places: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
+            bucket: Mutex::new(Bucket { tokens: f64::from(limits.rate), updated: Instant::now() }),
+            permits: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
         };
         let names = settings.keys.iter().map(|key| key.name.clone()).chain([String::new()]);
         Self { limits, callers: names.map(|name| (name, caller())).collect() }
     }
 
-    /// Counts a render call and gives it a place; `caller` as the key ring names it.
-    pub(super) fn enter(&self, caller: Option<&str>, quota: &mut Quota) -> Result<Place, Refusal> {
+    /// Counts a render call and admits it. `caller` is the name of the key.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] or [`ApiError::TooManyConcurrentCalls`].
+    pub(super) fn enter(&self, caller: Option<&str>, quota: &mut RateQuota) -> Result<CallPermit, ApiError> {
         self.count(caller, quota)?;
         let limit = self.limits.concurrency;
-        let Some(caller) = self.caller(caller).filter(|_| limit > 0) else { return Ok(Place(None)) };
-        match caller.places.clone().try_acquire_owned() {
-            Ok(place) => Ok(Place(Some(place))),
-            Err(_) => Err(Refusal::TooManyAtOnce { limit }),
+        let Some(caller) = self.caller(caller).filter(|_| limit > 0) else { return Ok(CallPermit(None)) };
+        match caller.permits.clone().try_acquire_owned() {
+            Ok(permit) => Ok(CallPermit(Some(permit))),
+            Err(_) => Err(ApiError::TooManyConcurrentCalls { limit }),
         }
     }
 
-    /// Counts a render call or a job.
-    pub(super) fn count(&self, caller: Option<&str>, quota: &mut Quota) -> Result<(), Refusal> {
+    /// Counts a call that starts a render or a job.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`], with the time to wait.
+    pub(super) fn count(&self, caller: Option<&str>, quota: &mut RateQuota) -> Result<(), ApiError> {
         let limit = self.limits.rate;
         let Some(caller) = self.caller(caller).filter(|_| limit > 0) else { return Ok(()) };
         let mut bucket = caller.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, full) = (Instant::now(), f64::from(limit));
-        bucket.left = (bucket.left + (now - bucket.at).as_secs_f64() * full / MINUTE).min(full);
-        bucket.at = now;
-        let enough = bucket.left >= 1.0;
+        bucket.tokens = (bucket.tokens + (now - bucket.updated).as_secs_f64() * full / MINUTE).min(full);
+        bucket.updated = now;
+        let enough = bucket.tokens >= 1.0;
         if enough {
-            bucket.left -= 1.0;
+            bucket.tokens -= 1.0;
         }
-        let seconds_to = |level: f64| Duration::from_secs_f64((level - bucket.left).max(0.0) * MINUTE / full);
+        let seconds_to = |level: f64| Duration::from_secs_f64((level - bucket.tokens).max(0.0) * MINUTE / full);
         let whole = |time: Duration| time.as_millis().div_ceil(1000) as u64;
-        *quota = Quota(Some(Left { limit, remaining: bucket.left as u64, reset: whole(seconds_to(full)) }));
-        if enough { Ok(()) } else { Err(Refusal::TooOften { limit, retry_after: whole(seconds_to(1.0)).max(1) }) }
+        *quota = RateQuota(Some(Remaining { limit, remaining: bucket.tokens as u64, reset: whole(seconds_to(full)) }));
+        if enough { Ok(()) } else { Err(ApiError::RateLimited { limit, retry_after: whole(seconds_to(1.0)).max(1) }) }
     }
 
     fn caller(&self, name: Option<&str>) -> Option<&Caller> {
@@ -118,29 +127,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rate_refills_steadily_and_tells_what_is_left() {
+    async fn rate_refills_steadily_and_reports_what_remains() {
         let limits = limits(6, 0);
-        let mut quota = Quota::default();
+        let mut quota = RateQuota::default();
         for remaining in (0..6).rev() {
             limits.count(None, &mut quota).expect("enough");
             assert_eq!(quota.0.map(|it| it.remaining), Some(remaining));
         }
-        assert_eq!(quota.0, Some(Left { limit: 6, remaining: 0, reset: 60 }));
+        assert_eq!(quota.0, Some(Remaining { limit: 6, remaining: 0, reset: 60 }));
         let refused = limits.count(None, &mut quota).expect_err("none left");
-        assert!(matches!(refused, Refusal::TooOften { limit: 6, retry_after: 10 }), "{refused:?}");
+        assert!(matches!(refused, ApiError::RateLimited { limit: 6, retry_after: 10 }), "{refused:?}");
         tokio::time::advance(Duration::from_secs(10)).await;
         limits.count(None, &mut quota).expect("one more");
         assert!(limits.count(None, &mut quota).is_err());
     }
 
     #[tokio::test]
-    async fn places_come_back() {
+    async fn permits_are_returned_when_dropped() {
         let limits = limits(0, 1);
-        let mut quota = Quota::default();
-        let place = limits.enter(None, &mut quota).expect("a place");
-        assert!(matches!(limits.enter(None, &mut quota), Err(Refusal::TooManyAtOnce { limit: 1 })));
-        drop(place);
+        let mut quota = RateQuota::default();
+        let permit = limits.enter(None, &mut quota).expect("a permit");
+        assert!(matches!(limits.enter(None, &mut quota), Err(ApiError::TooManyConcurrentCalls { limit: 1 })));
+        drop(permit);
         assert!(limits.enter(None, &mut quota).is_ok());
-        assert_eq!(quota, Quota::default(), "no rate, no headers");
+        assert_eq!(quota, RateQuota::default(), "no rate, no headers");
     }
 }

@@ -1,4 +1,4 @@
-//! The accept loop: bounded connections, bounded patience with slow heads, and an orderly stop.
+//! The accept loop: a limit of open connections, time limits for slow clients, and graceful shutdown.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,24 +15,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::Health;
-use super::patience::Patient;
+use super::lifecycle::Health;
 use crate::config::ServerSettings;
 
-/// How serving ended.
+/// How [`serve`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// Connections that were cut because their requests outlived `TENTER_STOP_GRACE`.
+    /// Number of connections that were closed because their requests took longer than `TENTER_STOP_GRACE`.
     pub cut: usize,
 }
 
-/// Rest after the system refused a connection (no file descriptors left, mostly), before asking again.
-const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+/// Pause after `accept` failed, mostly for want of file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` is ready; is unready from then on, takes no new connections after `TENTER_STOP_DELAY`, lets admitted
-/// requests finish within `TENTER_STOP_GRACE`, and cuts the rest.
+/// Serves until `stop` is ready. From then on readiness fails; after `TENTER_STOP_DELAY` no new connections are accepted;
+/// requests in progress may finish within `TENTER_STOP_GRACE`, and the remaining connections are closed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -57,11 +57,15 @@ pub async fn serve(
             () = &mut stop => break,
             next = accept(&listener, &slots) => next,
         };
-        while open.try_join_next().is_some() {} // forget those that ended
+        while open.try_join_next().is_some() {} // drop the results of closed connections
         match next {
             Ok((stream, slot)) => {
-                let stream = Patient::new(stream, settings.write_timeout);
-                let connection = connection(stream, router.clone(), settings.header_timeout, stopping.clone());
+                let connection = connection(
+                    with_timeout(stream, settings.write_timeout),
+                    router.clone(),
+                    settings.header_timeout,
+                    stopping.clone(),
+                );
                 open.spawn(async move {
                     connection.await;
                     drop(slot);
@@ -69,7 +73,7 @@ pub async fn serve(
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(AFTER_REFUSAL).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
@@ -82,7 +86,7 @@ pub async fn serve(
     Stopped { cut }
 }
 
-/// A connection and its place among the open ones.
+/// The next connection, with its permit (`TENTER_CONNECTIONS`).
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -94,19 +98,28 @@ async fn accept(
     Ok((stream, slot))
 }
 
-/// Headers of one request; more is answered with 431. Browsers behind proxies send about 40.
-const MOST_HEADERS: usize = 100;
-/// Bytes of the head of one request; more is answered with 431. Also what is read ahead of a body.
-const HEAD_BYTES: usize = 64 << 10;
+/// Largest number of request headers; more are answered with 431. Browsers behind proxies send about 40.
+const MAX_HEADERS: usize = 100;
+/// Largest size of the request line and headers in bytes; more is answered with 431. Also the read buffer of a body.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Answers requests until the peer closes, is too slow with a head, or the service stops. Dropping it drops the handler
-/// and with it everything the request was doing.
-async fn connection(stream: Patient, router: Router, header_timeout: Duration, stopping: CancellationToken) {
+/// A connection whose writes fail when the peer reads nothing for the time `limit` (`TENTER_WRITE_TIMEOUT`).
+type Connection = Pin<Box<TimeoutStream<TcpStream>>>;
+
+fn with_timeout(stream: TcpStream, limit: Duration) -> Connection {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limit));
+    Box::pin(stream)
+}
+
+/// Answers requests until the peer closes the connection, is too slow with a request head, or the service stops. Dropping the
+/// future drops the handler and with it everything that the request was doing.
+async fn connection(stream: Connection, router: Router, header_timeout: Duration, stopping: CancellationToken) {
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut ended = poll_fn(|cx| serving.poll_without_shutdown(cx));
     let stopped = tokio::select! {
@@ -121,28 +134,68 @@ async fn connection(stream: Patient, router: Router, header_timeout: Duration, s
         }
     };
     match ended {
-        Ok(()) => linger(serving.into_parts().io.into_inner().into_inner(), &stopping).await,
-        // Peers vanish and send nonsense all day: not worth more.
+        Ok(()) => linger(serving.into_parts().io.into_inner(), &stopping).await,
+        // Clients disconnect and send malformed requests all day.
         Err(error) => tracing::debug!(%error, "connection ended"),
     }
 }
 
-/// How long a peer that is still sending is listened to after its last answer, and how long it may pause: nginx's times.
+/// How long a client may go on sending after the last answer: nginx's default of `lingering_time`.
 const LINGER: Duration = Duration::from_secs(30);
+/// How long such a client may pause: nginx's default of `lingering_timeout`.
 const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
-/// Closes without losing the answer. A socket that is closed while its peer still sends, as after 413, is reset, and the
-/// peer then often sees a broken pipe instead of the answer; so we say that we are done and let the rest run into nothing.
-async fn linger(mut stream: TcpStream, stopping: &CancellationToken) {
+/// Closes the connection without losing the answer. A socket that is closed while its peer still sends, as after 413, is reset,
+/// and the peer then often sees a broken pipe instead of the answer; so the write side is closed first, and what still arrives
+/// is read and discarded.
+async fn linger(mut stream: Connection, stopping: &CancellationToken) {
     if stream.shutdown().await.is_err() {
         return;
     }
     let rest = async {
-        let mut nothing = [0; 16 << 10];
-        while let Ok(Ok(1..)) = timeout(LINGER_PAUSE, stream.read(&mut nothing)).await {}
+        let mut discarded = [0; 16 << 10];
+        while let Ok(Ok(1..)) = timeout(LINGER_PAUSE, stream.read(&mut discarded)).await {}
     };
     tokio::select! {
         _ = timeout(LINGER, rest) => {}
         () = stopping.cancelled() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pair(limit: Duration) -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        (with_timeout(stream, limit), client)
+    }
+
+    #[tokio::test]
+    async fn writes_fail_when_the_client_reads_nothing() {
+        let (mut stream, _client) = pair(Duration::from_millis(50)).await;
+        let chunk = vec![0; 1 << 20];
+        // Once the buffers of the system are full.
+        let error = loop {
+            if let Err(error) = stream.write_all(&chunk).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn clients_that_read_get_everything() {
+        let (mut stream, mut client) = pair(Duration::from_secs(60)).await;
+        let size = 20 << 20; // more than the buffers of the system hold
+        let sending = async {
+            stream.write_all(&vec![7; size]).await.expect("sent");
+            stream.shutdown().await.expect("closed");
+        };
+        let mut read = Vec::new();
+        let (_, count) = tokio::join!(sending, client.read_to_end(&mut read));
+        assert_eq!(count.expect("read"), size);
     }
 }

@@ -1,4 +1,4 @@
-//! One line a request, under an id that the caller gets too. Queries are not written: the key is in there.
+//! One log line for each request, with an id that the caller gets too. Query strings are never logged: they hold the API key.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -9,34 +9,30 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::limits::Quota;
-use super::problem::Refusal;
+use super::api_error::{ApiError, Failure};
+use super::limits::RateQuota;
 use super::traces;
 use crate::pipeline::Timings;
 
-/// Taken from the caller when it is short and plain, made otherwise, always returned.
+/// Header with the request id: taken from the caller when it is short and plain, else generated; always returned.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Left in a response by whoever refused; the log's words, which may say more than the caller's.
-#[derive(Clone)]
-pub(super) struct Failure(pub(super) String);
-
-/// Left in a response by a render.
+/// Response extension with what the log line says about a render.
 #[derive(Clone, Default)]
 pub(super) struct RenderNotes {
-    /// The key's name.
+    /// Name of the API key.
     pub(super) caller: Option<String>,
-    /// Of the stages taken.
+    /// Duration of each stage.
     pub(super) timings: Timings,
-    /// How many there were.
+    /// Number of warnings.
     pub(super) warnings: usize,
-    /// What the key has left.
-    pub(super) quota: Quota,
+    /// What remains of the key's rate limit.
+    pub(super) quota: RateQuota,
 }
 
 impl RenderNotes {
-    /// The answer, with what the key has left, and with these notes for the log.
-    pub(super) fn onto(self, answered: Result<Response, Refusal>) -> Response {
+    /// The answer with the headers of the rate limit and with these notes as an extension.
+    pub(super) fn attach_to(self, answered: Result<Response, ApiError>) -> Response {
         let mut response = answered.unwrap_or_else(IntoResponse::into_response);
         self.quota.write(response.headers_mut());
         response.extensions_mut().insert(self);
@@ -44,15 +40,15 @@ impl RenderNotes {
     }
 }
 
-/// The outermost layer.
+/// The outermost layer: sets the request id, opens the trace span, and writes the log line.
 pub(super) async fn request(mut request: Request, next: Next) -> Response {
     let id = request.headers().get(REQUEST_ID).filter(|it| is_plain(it)).cloned().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let mut line = Line {
+    let mut line = LogLine {
         id: id.to_str().unwrap_or_default().to_owned(),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
-        begun: Instant::now(),
+        started: Instant::now(),
         written: false,
     };
     let span = traces::begin(&request, &line.id);
@@ -63,16 +59,16 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Written when the answer is ready, or, if the caller leaves before, when the request is dropped.
-struct Line {
+/// The log line: written when the answer is ready, or on drop when the client disconnects before.
+struct LogLine {
     id: String,
     method: Method,
     path: String,
-    begun: Instant,
+    started: Instant,
     written: bool,
 }
 
-impl Line {
+impl LogLine {
     fn write(&mut self, response: &Response) {
         self.written = true;
         let Self { id, method, path, .. } = self;
@@ -82,7 +78,7 @@ impl Line {
         let caller = notes.caller.as_deref();
         let warnings = notes.warnings;
         let stages = stages_text(&notes.timings);
-        let total_ms = self.begun.elapsed().as_millis() as u64;
+        let total_ms = self.started.elapsed().as_millis() as u64;
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(%id, %method, %path, status, total_ms, stages, caller, warnings, error, "request")
@@ -97,17 +93,17 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for LogLine {
     fn drop(&mut self) {
         if !self.written {
             let Self { id, method, path, .. } = self;
-            let total_ms = self.begun.elapsed().as_millis() as u64;
-            tracing::info!(%id, %method, %path, total_ms, "the caller left before the answer");
+            let total_ms = self.started.elapsed().as_millis() as u64;
+            tracing::info!(%id, %method, %path, total_ms, "the client disconnected before the answer");
         }
     }
 }
 
-/// `parse_ms=1.2 assets_ms=30.1`.
+/// Durations of the stages, as `parse_ms=1.2 assets_ms=30.1`.
 fn stages_text(timings: &Timings) -> String {
     let mut text = String::new();
     for (stage, took) in timings.iter() {
@@ -118,7 +114,7 @@ fn stages_text(timings: &Timings) -> String {
     text
 }
 
-/// Short and without anything that could forge a log line.
+/// True for ids of at most 128 characters without any that could forge a log line.
 fn is_plain(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     (1..=128).contains(&bytes.len())
@@ -127,7 +123,7 @@ fn is_plain(id: &HeaderValue) -> bool {
 
 fn new_id() -> HeaderValue {
     let mut bytes = [0; 8];
-    // Ids only tell requests apart; without randomness they all read as zero.
+    // Ids only distinguish requests; without randomness they are all zero.
     let _ = getrandom::fill(&mut bytes);
     HeaderValue::from_str(&format!("{:016x}", u64::from_be_bytes(bytes))).unwrap_or(HeaderValue::from_static("none"))
 }

@@ -1,16 +1,16 @@
-//! GET /metrics: what the service did and how it is, for Prometheus (text of OpenMetrics 1.0).
+//! Counters and gauges for Prometheus, in the OpenMetrics 1.0 text format.
 //!
-//! The rooms count with counters of their own; here they get their names, and what is known only at the moment of asking
-//! (queue, memory) is added. No label holds anything a caller wrote.
+//! Other modules own their counters; here they get their names, and values that are known only at the time of a scrape
+//! (queue, memory) are added. No label contains text from a caller.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::Method;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -22,14 +22,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::App;
-use super::problem::{ErrorBody, Refusal};
-use crate::config::MetricsAccess;
 use crate::error::Error;
-use crate::jobs::Counts;
+use crate::jobs::{Counts, StoreError};
 use crate::pipeline::{Engine, seconds};
 
-/// Everything that is written out. Cheap to clone.
+/// The registry and the metrics of HTTP requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     registry: Arc<Registry>,
@@ -39,7 +36,7 @@ pub(super) struct Metrics {
     jobs: JobGauges,
 }
 
-/// Of the store of jobs, asked at every scrape.
+/// Counts of the job store, updated at every scrape.
 #[derive(Clone, Debug, Default)]
 struct JobGauges {
     scheduled: Gauge,
@@ -47,7 +44,7 @@ struct JobGauges {
     deliveries: Gauge,
     rows_scheduled: Gauge,
     rows_progress: Gauge,
-    /// 1 when the store answered, else 0, and then the others are old.
+    /// 1 when the store answered the last scrape, else 0; then the other values are stale.
     store_up: Gauge,
 }
 
@@ -55,7 +52,7 @@ struct JobGauges {
 struct RequestLabels {
     route: String,
     method: &'static str,
-    /// Of the answer; `left` when the caller did not wait for it.
+    /// Status code of the answer; `left` when the client disconnected before.
     status: String,
 }
 
@@ -105,10 +102,10 @@ impl Metrics {
             assets.cache_misses.clone(),
         );
         registry.register("asset_fetched_bytes", "Received from the network for designs", assets.fetched_bytes.clone());
-        registry.register("asset_failures", "Pictures and fonts that could not be had", assets.failures.clone());
+        registry.register("asset_failures", "Pictures and fonts that could not be loaded", assets.failures.clone());
         registry.register(
             "fetch_refusals",
-            "Addresses in closed networks that a design asked for",
+            "Requests of designs for addresses that are not allowed",
             assets.refusals.clone(),
         );
         let jobs = JobGauges::default();
@@ -118,21 +115,47 @@ impl Metrics {
         registry.register("rows_progress", "Rows of batches being rendered", jobs.rows_progress.clone());
         registry.register("webhooks_waiting", "Webhooks not delivered yet", jobs.deliveries.clone());
         registry.register("jobs_store_up", "1 when the store of jobs answers, else 0", jobs.store_up.clone());
-        registry.register_collector(Box::new(Now(engine.clone())));
+        registry.register_collector(Box::new(LiveValues(engine.clone())));
         Self { registry: Arc::new(registry), requests, durations, in_progress, jobs }
     }
-}
 
-/// What is asked for at the moment of the scrape.
-struct Now(Engine);
-
-impl fmt::Debug for Now {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Now")
+    /// All metrics as text, with `counts` of the job store, or the reason why there are none.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a metric cannot be encoded.
+    pub(super) fn encode(&self, counts: Result<Counts, StoreError>) -> Result<String, Error> {
+        let gauges = &self.jobs;
+        match counts {
+            Ok(Counts { scheduled, progress, deliveries, rows_scheduled, rows_progress }) => {
+                let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+                gauges.scheduled.set(as_gauge(scheduled));
+                gauges.progress.set(as_gauge(progress));
+                gauges.deliveries.set(as_gauge(deliveries));
+                gauges.rows_scheduled.set(as_gauge(rows_scheduled));
+                gauges.rows_progress.set(as_gauge(rows_progress));
+                gauges.store_up.set(1);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot count the jobs in the store");
+                gauges.store_up.set(0);
+            }
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry).map_err(|error| Error::Internal(format!("metrics: {error}")))?;
+        Ok(text)
     }
 }
 
-impl Collector for Now {
+/// Values that are read from the engine at every scrape.
+struct LiveValues(Engine);
+
+impl fmt::Debug for LiveValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiveValues")
+    }
+}
+
+impl Collector for LiveValues {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let fill = self.0.fill();
         let mut gauges = vec![
@@ -140,14 +163,10 @@ impl Collector for Now {
             ("renders_waiting", "Renders waiting for a worker", fill.waiting as i64),
             ("renders_working_limit", "TENTER_WORKERS", fill.workers as i64),
             ("renders_waiting_limit", "TENTER_QUEUE", fill.queue as i64),
-            ("result_cache_bytes", "Files kept to answer repeats", self.0.result_cache_bytes() as i64),
+            ("result_cache_bytes", "Bytes of files in the result cache", self.0.result_cache_bytes() as i64),
         ];
         gauges.extend(resident_bytes().map(|it| ("memory_resident_bytes", "Memory of this process", it)));
-        gauges.push((
-            "stuck_threads",
-            "Threads of parsers that did not come back in time",
-            self.0.stuck_threads() as i64,
-        ));
+        gauges.push(("stuck_threads", "Parser threads that did not end in time", self.0.stuck_threads() as i64));
         gauges.extend(open_files().map(|it| ("open_files", "File descriptors of this process", it)));
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
@@ -155,14 +174,14 @@ impl Collector for Now {
         }
         let painted = self.0.paint_report();
         by_label(&mut encoder, "pages_painted", "Pages by what painted them", "rasterizer", &painted.pages)?;
-        let help = "Pages that the CPU painted in place of a GPU";
+        let help = "Pages that the CPU painted instead of a GPU";
         by_label(&mut encoder, "gpu_fallback", help, "reason", &painted.fallbacks)?;
         let checks = [("same", painted.checked.saturating_sub(painted.differing)), ("different", painted.differing)];
         by_label(&mut encoder, "gpu_checks", "Pages painted twice (TENTER_GPU_CHECK)", "outcome", &checks)
     }
 }
 
-/// One counter for each of `counts`, told apart by `label`.
+/// A family of counters: one for each of `counts`, with its name as the value of `label`.
 fn by_label(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -177,7 +196,7 @@ fn by_label(
     Ok(())
 }
 
-/// As the kernel counts it; `None` where there is no `/proc`.
+/// Resident memory of this process in bytes; `None` where there is no `/proc`.
 fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -188,59 +207,19 @@ fn open_files() -> Option<i64> {
     i64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok()
 }
 
-/// GET /metrics
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    summary = "Counters for Prometheus",
-    responses(
-        (status = 200, description = "OpenMetrics", content((String = "application/openmetrics-text"))),
-        (status = 401, description = "No key, or an unknown one (TENTER_METRICS)", body = ErrorBody),
-        (status = 404, description = "Switched off (TENTER_METRICS)", body = ErrorBody),
-    ),
-    security(("key" = []), ("bearer" = [])),
-)]
-pub(super) async fn serve(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    match app.settings.server.metrics {
-        MetricsAccess::Off => return Err(Refusal::NotFound),
-        MetricsAccess::Key => drop(app.keys.check(&uri, &headers)?),
-        MetricsAccess::Open => {}
-    }
-    let gauges = &app.metrics.jobs;
-    match app.jobs.counts().await {
-        Ok(Counts { scheduled, progress, deliveries, rows_scheduled, rows_progress }) => {
-            let as_gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-            gauges.scheduled.set(as_gauge(scheduled));
-            gauges.progress.set(as_gauge(progress));
-            gauges.deliveries.set(as_gauge(deliveries));
-            gauges.rows_scheduled.set(as_gauge(rows_scheduled));
-            gauges.rows_progress.set(as_gauge(rows_progress));
-            gauges.store_up.set(1);
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the store of jobs cannot be counted");
-            gauges.store_up.set(0);
-        }
-    }
-    let mut text = String::new();
-    encode(&mut text, &app.metrics.registry).map_err(|error| Error::Internal(format!("metrics: {error}")))?;
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
-}
-
-/// Counts every request that has a route, under the route and not its path; all others count as `none`.
+/// Layer that counts and times requests by route pattern; requests without a route count as `none`.
 pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let mut counting =
-        Counting { method: known(request.method()), route, status: None, begun: Instant::now(), metrics };
-    counting.metrics.in_progress.inc();
+    let mut timer =
+        RequestTimer { method: method_label(request.method()), route, status: None, started: Instant::now(), metrics };
+    timer.metrics.in_progress.inc();
     let response = next.run(request).await;
-    counting.status = Some(response.status().as_u16());
+    timer.status = Some(response.status().as_u16());
     response
 }
 
-/// Anyone can make up methods; labels are for those with a meaning here.
-fn known(method: &Method) -> &'static str {
+/// Label of a method: `other` for methods that no route takes, since callers can invent any number of them.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -251,22 +230,22 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Counts when dropped: answered, or left by the caller.
-struct Counting {
+/// Counts the request when it is dropped: after the answer, or when the client disconnects.
+struct RequestTimer {
     metrics: Metrics,
     route: String,
     method: &'static str,
     status: Option<u16>,
-    begun: Instant,
+    started: Instant,
 }
 
-impl Drop for Counting {
+impl Drop for RequestTimer {
     fn drop(&mut self) {
-        let Self { metrics, method, status, begun, .. } = self;
+        let Self { metrics, method, status, started, .. } = self;
         let route = std::mem::take(&mut self.route);
         metrics.in_progress.dec();
         let labels = RouteLabel { route: route.clone() };
-        metrics.durations.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+        metrics.durations.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
         let status = status.map_or_else(|| "left".to_owned(), |it| it.to_string());
         metrics.requests.get_or_create(&RequestLabels { route, method, status }).inc();
     }

@@ -1,122 +1,115 @@
 //! HTTP only: the classic render call, jobs, batches, links to results, health.
 //!
-//! In: the router and what every request passes (request id, log line, panics, CORS); one file an endpoint or concern.
-//! Not in: what a render is (`pipeline`), what becomes of a job (`jobs`), settings' names beyond the messages that name them.
-//! Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `rows` (how they are written), `json`, `report`, `config`, `error`; axum and hyper
-//! appear only here.
+//! In: the router and what every request passes through (request id, log line, panics, CORS); one file for each endpoint or concern.
+//! Not in: what a render is (`pipeline`), the life of a job (`jobs`), names of settings beyond the messages that mention them.
+//! Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `rows` (formats of rows), `json`, `report`, `config`,
+//! `error`; axum and hyper appear only here.
 
+// Lowest first: a file imports only from those above it.
+mod api_error;
 mod auth;
-mod batches;
 mod body;
-mod files;
-mod health;
+mod lifecycle;
 mod limits;
+mod links;
 mod listen;
-mod log;
 mod metrics;
-mod openapi;
-mod own;
-mod pages;
-mod patience;
 mod prefer;
-mod problem;
-mod render;
-mod renders;
+mod query;
+mod schemas;
 mod traces;
 
+mod app;
+mod log;
+mod owner;
+
+mod batches;
+mod files;
+mod health;
+mod openapi;
+mod pages;
+mod render;
+mod renders;
+mod scrape;
+
 use std::any::Any;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Router, middleware};
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use self::auth::KeyRing;
-use self::limits::Limits;
-use self::metrics::Metrics;
-use self::problem::Refusal;
-use crate::config::{Settings, Switch};
-use crate::jobs::Jobs;
-use crate::pipeline::Engine;
+use self::api_error::ApiError;
+use crate::config::Switch;
 
-pub use self::files::Files;
-pub use self::health::Health;
+pub use self::app::App;
+pub use self::lifecycle::Health;
+pub use self::links::Files;
 pub use self::listen::{Stopped, serve};
 
-/// What the handlers share. Cheap to clone.
-#[derive(Clone)]
-pub struct App {
-    engine: Engine,
-    settings: Arc<Settings>,
-    keys: Arc<KeyRing>,
-    limits: Arc<Limits>,
-    files: Files,
-    jobs: Jobs,
-    health: Health,
-    metrics: Metrics,
-}
-
-impl App {
-    /// `health` starts as not ready; the caller says when it is.
-    pub fn new(engine: Engine, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
-        let keys = Arc::new(KeyRing::new(&settings.server.keys));
-        let limits = Arc::new(Limits::new(&settings.server));
-        let metrics = Metrics::new(&engine);
-        Self { engine, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
-    }
-}
-
-/// How long a browser may remember a preflight answer.
+/// How long browsers may cache the answer to a preflight request.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// What a worker answers, which takes its work from a queue: whether it lives, and counts.
+/// The routes of a worker, which takes its jobs from a queue and answers only about itself: health and metrics.
 pub fn worker_router(app: App) -> Router {
-    complete(Router::new(), app)
+    complete(process_routes().into(), app)
 }
 
-/// All routes and what every request passes.
+/// All routes of the service, with what every request passes through.
 pub fn router(app: App) -> Router {
     let pages = match app.settings.server.pages {
         Switch::On => pages::routes(),
         Switch::Off => Router::new(),
     };
-    let routes = Router::new()
-        .merge(pages)
-        .route("/api/render", post(render::classic))
-        .route("/api/renders", post(renders::create))
-        .route("/api/renders/list", get(renders::list))
-        .route("/api/renders/{id}", get(renders::show).delete(renders::remove))
-        .route("/api/renders/{id}/deliveries", get(renders::deliveries))
-        .route("/api/renders/{id}/deliveries/{delivery}/retry", post(renders::retry))
-        .route("/api/batches", post(batches::create).get(batches::list))
-        .route("/api/batches/{id}", get(batches::show).delete(batches::remove))
-        .route("/api/batches/{id}/items", get(batches::items))
-        .route("/api/batches/{id}/manifest", get(batches::manifest))
-        .route("/api/batches/{id}/archive", get(batches::archive))
-        .route("/api/batches/{id}/retry", post(batches::retry))
-        .route("/api/batches/{id}/deliveries", get(batches::deliveries))
-        .route("/api/batches/{id}/deliveries/{delivery}/retry", post(batches::retry_delivery))
-        .route("/files/{name}", get(files::serve))
-        .route("/openapi.json", get(openapi::serve));
-    complete(routes, app)
+    let (routes, document) = routes().split_for_parts();
+    complete(routes.merge(pages).layer(Extension(openapi::Document::new(document))), app)
 }
 
-/// With the routes that every process has, and what every request passes on its way.
+/// Every call of the API with its description: the router and the OpenAPI document are both made of this list.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .routes(routes!(render::classic))
+        .routes(routes!(renders::create))
+        .routes(routes!(renders::list))
+        .routes(routes!(renders::show, renders::remove))
+        .routes(routes!(renders::deliveries))
+        .routes(routes!(renders::retry))
+        .routes(routes!(batches::create, batches::list))
+        .routes(routes!(batches::show, batches::remove))
+        .routes(routes!(batches::items))
+        .routes(routes!(batches::manifest))
+        .routes(routes!(batches::archive))
+        .routes(routes!(batches::retry))
+        .routes(routes!(batches::deliveries))
+        .routes(routes!(batches::retry_delivery))
+        .routes(routes!(files::serve))
+        .routes(routes!(openapi::serve))
+        .merge(process_routes())
+}
+
+/// Calls about the process itself. `/livez` and `/readyz` are other names for two of them.
+fn process_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(scrape::serve))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+}
+
+/// `routes` with the answers to unknown calls, and the layers that every request passes through.
 fn complete(routes: Router<App>, app: App) -> Router {
     let metrics = app.metrics.clone();
     routes
-        .route("/metrics", get(metrics::serve))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .fallback(async || Refusal::NotFound)
-        .method_not_allowed_fallback(async || Refusal::Method)
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(app)
         // `body::read` has its own limit, whose answer names the setting.
         .layer(DefaultBodyLimit::disable())
@@ -126,7 +119,7 @@ fn complete(routes: Router<App>, app: App) -> Router {
         .layer(middleware::from_fn(log::request))
 }
 
-/// Browsers call the API directly (http-api.md §1); the key is in the query or a header, never in a cookie.
+/// CORS for browsers that call the API directly. Any origin is allowed, since keys are in the query or a header, never in a cookie.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AnyOrigin)
@@ -159,5 +152,5 @@ fn cors() -> CorsLayer {
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let message = payload.downcast_ref::<&str>().map(|it| (*it).to_owned());
     let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-    Refusal::Panicked(message).into_response()
+    ApiError::Panicked(message).into_response()
 }

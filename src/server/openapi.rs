@@ -1,18 +1,17 @@
-//! GET /openapi.json: the calls, for tools and for the page at `/api`.
+//! GET /openapi.json: the calls of the router as an OpenAPI 3.1 document, for tools and for the page at `/api`.
 //!
-//! Bodies of requests are read by hand (`json::Reader`), so that every problem is told at once; the structs of `bodies` describe
-//! them and are held against the reader by the tests below. Answers are described where they are written.
+//! The router and the document are one list: a call that is routed is described. Bodies of requests are read by hand
+//! ([`crate::json::Reader`]), so that every problem is reported at once; the structs of [`super::schemas`] describe them, and the tests
+//! below hold them against the reader. Answers are described where they are written.
 
-mod bodies;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-pub(super) use self::bodies::{BatchBody, Bytes, ClassicCall, JobCall, JobErrors, RenderErrors};
-use super::{batches, files, health, metrics, render, renders};
-
+/// What the document says beside its calls.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -20,35 +19,22 @@ use super::{batches, files, health, metrics, render, renders};
         description = "Renders Polotno designs to files. Paths, fields and answers are those of Polotno's cloud render API \
                        where that is documented; a client changes the host."
     ),
-    paths(
-        render::classic,
-        renders::create,
-        renders::list,
-        renders::show,
-        renders::remove,
-        renders::deliveries,
-        renders::retry,
-        batches::create,
-        batches::list,
-        batches::show,
-        batches::items,
-        batches::manifest,
-        batches::archive,
-        batches::retry,
-        batches::deliveries,
-        batches::retry_delivery,
-        batches::remove,
-        files::serve,
-        metrics::serve,
-        health::live,
-        health::ready,
-        serve,
-    ),
     modifiers(&Keys)
 )]
-struct Description;
+pub(super) struct Description;
 
-/// Both ways to show a key.
+/// The complete document, which the router hands to [`serve`]. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Document(Arc<utoipa::openapi::OpenApi>);
+
+impl Document {
+    /// Wraps the document that describes the routes of the service.
+    pub(super) fn new(document: utoipa::openapi::OpenApi) -> Self {
+        Self(Arc::new(document))
+    }
+}
+
+/// Adds the two ways to send a key.
 struct Keys;
 
 impl Modify for Keys {
@@ -59,42 +45,56 @@ impl Modify for Keys {
     }
 }
 
-/// What the calls take and answer, as OpenAPI 3.1.
+/// GET /openapi.json
 #[utoipa::path(
     get,
     path = "/openapi.json",
+    operation_id = "getDescription",
     summary = "This description",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object))
 )]
-pub(super) async fn serve() -> Response {
-    Json(Description::openapi()).into_response()
+pub(super) async fn serve(Extension(document): Extension<Document>) -> Response {
+    Json(&*document.0).into_response()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::json::Problems;
     use crate::options::RenderOptions;
+    use crate::report::JsonPath;
 
     fn description() -> Value {
-        serde_json::to_value(Description::openapi()).expect("JSON")
+        serde_json::to_value(crate::server::routes().into_openapi()).expect("JSON")
+    }
+
+    /// Names of the members of the schema `name`.
+    fn members(name: &str) -> BTreeSet<String> {
+        let schema = &description()["components"]["schemas"][name];
+        schema["properties"].as_object().expect("an object").keys().cloned().collect()
     }
 
     #[test]
-    fn openapi_describes_the_options_that_are_read() {
+    fn openapi_describes_exactly_the_options_that_are_read() {
+        let mut problems = Problems::new();
+        // Every nested object is there, so that its members are read too.
+        RenderOptions::read(&json!({"color": {}, "variables": {}}), JsonPath::root(), &mut problems);
+        let described = members("Options").into_iter();
+        let described = described.chain(members("Color").into_iter().map(|it| format!("color.{it}")));
+        assert_eq!(described.collect::<BTreeSet<_>>(), problems.asked());
+    }
+
+    #[test]
+    fn openapi_has_one_id_for_each_operation() {
         let description = description();
-        let options =
-            description["components"]["schemas"]["Options"]["properties"].as_object().expect("options").clone();
-        for name in options.keys() {
-            let mut problems = Problems::new();
-            let value = json!({name: [[]]});
-            RenderOptions::read(&value, "o".into(), &mut problems);
-            let told = problems.into_vec().iter().any(|it| it.path.as_str().starts_with(&format!("o.{name}")));
-            assert!(told, "{name} is described, but not read");
-        }
-        assert!(options["pixelRatio"].to_string().contains("0.5 halves both sides"), "{}", options["pixelRatio"]);
+        let paths = description["paths"].as_object().expect("paths").values();
+        let operations = paths.flat_map(|path| path.as_object().expect("a path").values());
+        let ids: Vec<_> = operations.map(|it| it["operationId"].as_str().expect("an id").to_owned()).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+        assert!(ids.len() >= 22, "{ids:?}");
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! What a call may be about: the caller's own jobs and batches, and the one that the path names.
+//! Extractors for the owner of jobs and batches, and for the one that the path names.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Deserialize;
 
-use super::App;
-use super::problem::Refusal;
+use super::api_error::ApiError;
+use super::app::App;
 use crate::jobs::{BatchId, JobId, Owner};
 
-/// Whose jobs and batches the caller may see. Refuses a call without a valid key.
-pub(super) struct Mine(pub(super) Owner);
+/// The owner whose jobs and batches the caller may see: the name of its key. Rejects calls without a valid key.
+pub(super) struct RequestOwner(pub(super) Owner);
 
-/// The one of the caller's that `{id}` in the path names, as far as that can be told without looking: whether there is one, and
-/// whether it is theirs, the store says. Refuses a call without a valid key before it looks at the path.
-pub(super) struct Own<Id> {
+/// The job or batch that `{id}` in the path names, with the owner it must belong to. Whether it exists and belongs to
+/// the owner is for the store to say. Rejects calls without a valid key before it reads the path.
+pub(super) struct Owned<Id> {
     pub(super) owner: Owner,
     pub(super) id: Id,
 }
 
-/// An id as paths have it.
+/// An identifier that can stand in a path.
 pub(super) trait PathId: Sized {
-    /// `None` for what is no id of ours.
+    /// Parses an identifier; `None` when it is malformed.
     fn read(text: &str) -> Option<Self>;
 }
 
@@ -36,35 +36,35 @@ impl PathId for BatchId {
     }
 }
 
-/// `{id}` of a path, whatever else it has.
+/// The `{id}` of a path that may have other parameters.
 #[derive(Deserialize)]
-struct Named {
+struct IdInPath {
     id: String,
 }
 
-/// `{delivery}` of a path, whatever else it has.
+/// The `{delivery}` of a path that may have other parameters.
 #[derive(Deserialize)]
-pub(super) struct NamedDelivery {
+pub(super) struct DeliveryInPath {
     pub(super) delivery: String,
 }
 
-impl FromRequestParts<App> for Mine {
-    type Rejection = Refusal;
+impl FromRequestParts<App> for RequestOwner {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refusal> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = app.keys.check(&head.uri, &head.headers)?;
         Ok(Self(caller.unwrap_or_default().into()))
     }
 }
 
-impl<Id: PathId> FromRequestParts<App> for Own<Id> {
-    type Rejection = Refusal;
+impl<Id: PathId> FromRequestParts<App> for Owned<Id> {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        let Mine(owner) = Mine::from_request_parts(head, app).await?;
-        // What is no text is no id either.
-        let named = Path::<Named>::from_request_parts(head, app).await.map_err(|_| Refusal::NotFound)?;
-        let id = Id::read(&named.id).ok_or(Refusal::NotFound)?;
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let RequestOwner(owner) = RequestOwner::from_request_parts(head, app).await?;
+        // Text that is no UTF-8 cannot be an identifier.
+        let named = Path::<IdInPath>::from_request_parts(head, app).await.map_err(|_| ApiError::NotFound)?;
+        let id = Id::read(&named.id).ok_or(ApiError::NotFound)?;
         Ok(Self { owner, id })
     }
 }

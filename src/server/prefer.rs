@@ -1,16 +1,16 @@
-//! `Prefer: wait` (RFC 7240): hold the answer until the job ends.
+//! `Prefer: wait` (RFC 7240): the answer to a new job is sent when the job has ended.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName};
 
-/// What the caller would like.
+/// Header with the preferences of the caller.
 pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// What it got of that.
+/// Header of the answer with the preferences that were followed.
 pub(super) const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// How long the caller would wait: `Some(None)` for as long as we like (the vendor's bare `wait`). `respond-async` beside it
-/// means not at all.
+/// How long the caller wants to wait. `None`: not at all, as with `respond-async`; `Some(None)`: as long as the service
+/// allows, which is the vendor's `wait` without a number.
 pub(super) fn wait(headers: &HeaderMap) -> Option<Option<Duration>> {
     let mut wait = None;
     for header in headers.get_all(PREFER) {
@@ -21,7 +21,7 @@ pub(super) fn wait(headers: &HeaderMap) -> Option<Option<Duration>> {
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
                 "respond-async" => return None,
-                // The first of several counts; a number of seconds that is none reads as none given.
+                // The first of several counts; text that is no number of seconds reads as `wait` alone.
                 "wait" => wait = wait.or(Some(value.parse().ok().map(Duration::from_secs))),
                 _ => {}
             }

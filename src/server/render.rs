@@ -1,4 +1,4 @@
-//! POST /api/render, the classic call (http-api.md §2).
+//! POST /api/render: renders a design and answers with the result.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,11 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::App;
+use super::api_error::ApiError;
+use super::app::App;
 use super::body;
 use super::log::RenderNotes;
-use super::openapi;
-use super::problem::Refusal;
+use super::schemas;
 use crate::error::Error;
 use crate::json::{self, Problems, Reader};
 use crate::options::RenderOptions;
@@ -25,27 +25,27 @@ use crate::output::Format;
 use crate::pipeline::{Pages, RenderRequest, Rendered, RenderedPage, Session, Stage, format_for};
 use crate::report::{JsonPath, Warning};
 
-/// What painted the answer.
+/// Header with the painter of the page.
 pub(super) const RENDERED_BY: HeaderName = HeaderName::from_static("x-rendered-by");
-/// How many warnings there are; JSON answers carry them.
+/// Header with the number of warnings; JSON answers contain them.
 pub(super) const WARNINGS: HeaderName = HeaderName::from_static("x-tenter-warnings");
-/// The same, for those who count GPU pages.
+/// Header with the same value as [`RENDERED_BY`], for callers that count GPU pages.
 pub(super) const RASTERIZER: HeaderName = HeaderName::from_static("x-tenter-rasterizer");
-/// What the file was made of.
+/// Header with the fingerprint: SHA-256 of everything that the file was made of.
 pub(super) const FINGERPRINT: HeaderName = HeaderName::from_static("x-tenter-fingerprint");
-/// Whether it was made before: `hit`, `miss`; absent without a result cache.
+/// Header with `hit` or `miss`; absent without a result cache.
 pub(super) const CACHE: HeaderName = HeaderName::from_static("x-tenter-cache");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// `outputFormat`.
+/// Form of the answer (`outputFormat`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum OutputFormat {
-    /// The picture in the JSON answer.
+    /// A data URL in a JSON answer.
     #[default]
     DataUrl,
-    /// A link in the JSON answer.
+    /// A link in a JSON answer.
     Url,
-    /// The picture alone.
+    /// The bytes of the file.
     File,
 }
 
@@ -55,10 +55,10 @@ const OUTPUT_FORMATS: &[(&str, OutputFormat)] =
 const DESIGN: &str = "design";
 const OPTIONS: &str = "exportOptions";
 
-/// Options that callers write beside `design`, as older documentation has it or as ours may; `exportOptions` wins.
+/// Options that may also stand beside `design`; those in `exportOptions` take precedence.
 const ALSO_OUTSIDE: &[&str] = &["textVerticalResizeEnabled", "variables"];
 
-/// The body of the call.
+/// The request body of the call.
 struct ClassicCall {
     design: Value,
     options: RenderOptions,
@@ -83,7 +83,7 @@ impl ClassicCall {
         Ok(Self { design, options, format, output })
     }
 
-    /// Everything beside the design: options, form of the answer, name of the format.
+    /// Reads everything beside the design: options, form of the answer, name of the format.
     fn take(value: &mut Value, problems: &mut Problems) -> Option<(RenderOptions, OutputFormat, Option<String>)> {
         let mut options = value.get_mut(OPTIONS).map(Value::take).unwrap_or_default();
         let mut body = Reader::new(value, JsonPath::root(), problems)?;
@@ -108,14 +108,21 @@ impl ClassicCall {
 #[utoipa::path(
     post,
     path = "/api/render",
+    operation_id = "renderDesign",
     summary = "Render a design and wait for it",
     description = "Answers with the picture inside JSON, a link to it, or its bytes, as `outputFormat` asks.",
-    request_body = openapi::ClassicCall,
+    request_body = schemas::ClassicCall,
     responses(
         (
             status = 200,
             description = "The picture",
-            content((Answer = "application/json"), (openapi::Bytes = "image/png"), (openapi::Bytes = "image/jpeg")),
+            content(
+                (Answer = "application/json"),
+                (schemas::Bytes = "image/png"),
+                (schemas::Bytes = "image/jpeg"),
+                (schemas::Bytes = "image/webp"),
+                (schemas::Bytes = "application/pdf"),
+            ),
             headers(
                 ("x-rendered-by" = String, description = "What painted"),
                 ("x-tenter-warnings" = String, description = "How many warnings there are"),
@@ -124,7 +131,7 @@ impl ClassicCall {
                 ("server-timing" = String, description = "Milliseconds of each stage"),
             ),
         ),
-        openapi::RenderErrors,
+        schemas::RenderErrors,
     ),
     security(("key" = []), ("bearer" = [])),
 )]
@@ -132,7 +139,7 @@ pub(super) async fn classic(State(app): State<App>, request: Request) -> Respons
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
     let timing = HeaderValue::from_str(&notes.timings.server_timing()).ok();
-    let mut response = notes.onto(answered);
+    let mut response = notes.attach_to(answered);
     if let Some(timing) = timing.filter(|it| !it.is_empty()) {
         response.headers_mut().insert(SERVER_TIMING, timing);
     }
@@ -140,11 +147,11 @@ pub(super) async fn classic(State(app): State<App>, request: Request) -> Respons
 }
 
 /// Cheap refusals first; nothing is read before the key is known, nothing is parsed or fetched before admission.
-async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
+async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let caller = app.keys.check(&head.uri, &head.headers)?;
     notes.caller = caller.map(str::to_owned);
-    let _place = app.limits.enter(caller, &mut notes.quota)?;
+    let _permit = app.limits.enter(caller, &mut notes.quota)?;
     body::check_media_type(&head.headers)?;
     let bytes = body::read(&head.headers, body, &app.settings.server).await?;
     let mut session = app.engine.admit().await?;
@@ -159,7 +166,7 @@ async fn answer_admitted(
     headers: &HeaderMap,
     bytes: Bytes,
     notes: &mut RenderNotes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let depth = app.settings.design.json_depth;
     let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
     let ClassicCall { design, options, format, output } = call;
@@ -169,7 +176,7 @@ async fn answer_admitted(
     let page = pages.pop().ok_or_else(|| Error::Internal("a render without pages".into()))?;
     let RenderedPage { bytes, rasterizer, fingerprint, .. } = page;
     notes.warnings = warnings.len();
-    warnings.truncate(MOST_WARNINGS);
+    warnings.truncate(MAX_WARNINGS);
     let mut response = match output {
         OutputFormat::DataUrl => data_url(app, session, bytes, media_type, warnings).await?,
         OutputFormat::Url => link(app, session, headers, bytes, format, warnings).await?,
@@ -188,15 +195,15 @@ async fn answer_admitted(
     Ok(response)
 }
 
-/// Warnings told one by one; the header counts all. A design of many elements must not make its answer too large.
-const MOST_WARNINGS: usize = 100;
+/// Largest number of warnings in an answer; the header counts all of them.
+const MAX_WARNINGS: usize = 100;
 
-/// The answer as JSON.
+/// Body of a JSON answer.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Answer {
-    /// `data:…`, or a link.
+    /// A data URL or a link.
     url: String,
-    /// What was drawn otherwise than written; at most 100 are told one by one.
+    /// Where the result differs from what the design asks for; at most 100 entries.
     warnings: Vec<Warning>,
 }
 
@@ -206,10 +213,10 @@ async fn data_url(
     bytes: Bytes,
     media_type: &'static str,
     warnings: Vec<Warning>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let limit = app.settings.server.inline_bytes;
-    let least = bytes.len().div_ceil(3) * 4; // of base64
-    check_inline(least, limit)?;
+    let encoded = bytes.len().div_ceil(3) * 4; // length in base64
+    check_inline(encoded, limit)?;
     let json = session
         .work(Stage::Answer, move || {
             let url = format!("data:{media_type};base64,{}", STANDARD.encode(&bytes));
@@ -228,13 +235,13 @@ async fn link(
     bytes: Bytes,
     format: &'static dyn Format,
     warnings: Vec<Warning>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let base = link_base(app, headers);
     let url = session.wait(Stage::Answer, app.files.put(bytes, format.extension(), &base)).await??;
     Ok(Json(Answer { url, warnings }).into_response())
 }
 
-fn file(app: &App, bytes: Bytes, format: &'static dyn Format) -> Result<Response, Refusal> {
+fn file(app: &App, bytes: Bytes, format: &'static dyn Format) -> Result<Response, ApiError> {
     check_inline(bytes.len(), app.settings.server.inline_bytes)?;
     let disposition = format!("inline; filename=\"design.{}\"", format.extension());
     let mut response = bytes.into_response();
@@ -247,15 +254,15 @@ fn file(app: &App, bytes: Bytes, format: &'static dyn Format) -> Result<Response
     Ok(response)
 }
 
-fn check_inline(found: usize, limit: usize) -> Result<(), Refusal> {
-    if found > limit { Err(Refusal::AnswerTooLarge { found, limit }) } else { Ok(()) }
+fn check_inline(found: usize, limit: usize) -> Result<(), ApiError> {
+    if found > limit { Err(ApiError::AnswerTooLarge { found, limit }) } else { Ok(()) }
 }
 
-/// What a link starts with: `TENTER_PUBLIC_URL`, else the host the caller wrote, else the address we listen on.
+/// Base of links: `TENTER_PUBLIC_URL`, else the `Host` header of the call, else the address that the service listens on.
 ///
-/// The caller's `Host` is used only as plain `name:port`, and only in the caller's own answer, which nobody else reads
-/// and no cache keeps (POST): a forged one misleads its forger. `X-Forwarded-*` is not trusted; behind a proxy that
-/// changes scheme or path, set `TENTER_PUBLIC_URL`.
+/// `Host` is used only when it is a plain `name:port`, and only in the answer to the same call, which no cache stores (POST): a
+/// forged one misleads only its sender. `X-Forwarded-*` is not trusted; behind a proxy that changes scheme or path, set
+/// `TENTER_PUBLIC_URL`.
 pub(super) fn link_base(app: &App, headers: &HeaderMap) -> String {
     if let Some(url) = &app.settings.server.public_url {
         return url.clone();
@@ -290,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn call_tells_all_problems_at_once() {
+    fn call_reports_all_problems_at_once() {
         let problems =
             read(json!({"outputFormat": "fax", "exportOptions": {"pixelRatio": -1}})).err().unwrap_or_default();
         let paths: Vec<_> = problems.iter().filter_map(|it| it.split(": ").next()).collect();

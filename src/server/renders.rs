@@ -1,55 +1,55 @@
-//! /api/renders: jobs (http-api.md §3).
+//! /api/renders: jobs, which are rendered in the background.
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::api_error::{ApiError, ErrorBody};
+use super::app::App;
 use super::log::RenderNotes;
-use super::own::{Mine, NamedDelivery, Own};
-use super::problem::{ErrorBody, Refusal};
-use super::{App, body, openapi, prefer, render};
+use super::owner::{DeliveryInPath, Owned, RequestOwner};
+use super::query::Paging;
+use super::{body, prefer, render, schemas};
 use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Owner, Submission};
 
-/// The same call again is the same job.
+/// Header with a key under which a repeated call gives the same job.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that it was one before.
+/// Header of an answer to a repeated call.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Longest `Idempotency-Key`, in characters, as with other services that take one.
+/// Longest `Idempotency-Key` in characters, as with other services that take one.
 const KEY_CHARS: usize = 255;
-
-/// Jobs of a page of the list: the default, and the most.
-pub(super) const PER_PAGE: u64 = 100;
 
 /// POST /api/renders
 #[utoipa::path(
     post,
     path = "/api/renders",
+    operation_id = "createJob",
     summary = "Render a design in the background",
     params(
-        ("prefer" = Option<String>, Header, description = "`wait`: answer when the job has ended, within bounds"),
+        ("prefer" = Option<String>, Header, description = "`wait`: answer when the job has ended, at most after `TENTER_PREFER_WAIT`"),
         ("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key and body give the same job"),
     ),
-    request_body = openapi::JobCall,
+    request_body = schemas::JobCall,
     responses(
         (status = 200, description = "The job", body = Job),
-        (status = 409, description = "The idempotency key came before, with another body", body = ErrorBody),
-        (status = 503, description = "The store of jobs cannot do its work", body = ErrorBody),
-        openapi::RenderErrors,
+        (status = 409, description = "The idempotency key was used before with another body", body = ErrorBody),
+        (status = 503, description = "The job store does not work at the moment", body = ErrorBody),
+        schemas::RenderErrors,
     ),
     security(("key" = []), ("bearer" = [])),
 )]
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
     let answered = answer(&app, request, &mut notes).await;
-    notes.onto(answered)
+    notes.attach_to(answered)
 }
 
-async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, Refusal> {
+async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let Caller { owner, idempotency_key, link_base } = Caller::admit(app, &head, notes)?;
     body::check_media_type(&head.headers)?;
@@ -58,20 +58,20 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     let (mut job, replayed) = match app.jobs.submit(submission).await? {
         Accepted::New(job) => (job, false),
         Accepted::Again(job) => (job, true),
-        Accepted::OtherBody => return Err(Refusal::OtherBody),
+        Accepted::OtherBody => return Err(ApiError::IdempotencyConflict),
         Accepted::QueueFull => {
-            return Err(Refusal::JobsFull { limit: app.settings.jobs.queue, setting: "TENTER_JOB_QUEUE" });
+            return Err(ApiError::TooManyJobs { limit: app.settings.jobs.queue, setting: "TENTER_JOB_QUEUE" });
         }
         Accepted::OwnerFull => {
             let limit = app.settings.server.key_limits.jobs;
-            return Err(Refusal::JobsFull { limit, setting: "TENTER_KEY_JOBS" });
+            return Err(ApiError::TooManyJobs { limit, setting: "TENTER_KEY_JOBS" });
         }
     };
     let wait = prefer::wait(&head.headers);
     if let Some(limit) = wait {
         let id = job.id.clone();
-        // Removed while we waited: gone is an answer too.
-        job = app.jobs.wait(&owner, &id, limit).await?.ok_or(Refusal::NotFound)?;
+        // Not found when the job was deleted in the meantime.
+        job = app.jobs.wait(&owner, &id, limit).await?.ok_or(ApiError::NotFound)?;
     }
     let mut response = Json(job).into_response();
     let headers = response.headers_mut();
@@ -84,17 +84,17 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     Ok(response)
 }
 
-/// Who asks for something that outlives the call.
+/// The caller of a call that creates a job or a batch.
 pub(super) struct Caller {
     pub(super) owner: Owner,
     pub(super) idempotency_key: Option<String>,
-    /// What links start with, as this caller sees us.
+    /// Base of links, as seen by this caller.
     pub(super) link_base: String,
 }
 
 impl Caller {
-    /// Checks the key, and counts the call against what it may.
-    pub(super) fn admit(app: &App, head: &Parts, notes: &mut RenderNotes) -> Result<Self, Refusal> {
+    /// Checks the key and its rate limit.
+    pub(super) fn admit(app: &App, head: &Parts, notes: &mut RenderNotes) -> Result<Self, ApiError> {
         let caller = app.keys.check(&head.uri, &head.headers)?;
         notes.caller = caller.map(str::to_owned);
         app.limits.count(caller, &mut notes.quota)?;
@@ -104,28 +104,29 @@ impl Caller {
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = key.to_str().ok().filter(|it| (1..=KEY_CHARS).contains(&it.len()));
-    key.map(|it| Some(it.to_owned())).ok_or(Refusal::Header("idempotency-key", "1 to 255 printable ASCII characters"))
+    key.map(|it| Some(it.to_owned())).ok_or(ApiError::Header("idempotency-key", "1 to 255 printable ASCII characters"))
 }
 
 /// GET /api/renders/{id}
 #[utoipa::path(
     get,
     path = "/api/renders/{id}",
+    operation_id = "getJob",
     summary = "One job",
-    params(("id" = String, Path, description = "As the job object has it")),
-    responses((status = 200, description = "The job", body = Job), openapi::JobErrors),
+    params(("id" = String, Path, description = "Id of the job")),
+    responses((status = 200, description = "The job", body = Job), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn show(State(app): State<App>, Own { owner, id }: Own<JobId>) -> Result<Response, Refusal> {
-    let job: Job = app.jobs.job(&owner, &id).await?.ok_or(Refusal::NotFound)?;
-    Ok(fresh(Json(job)))
+pub(super) async fn show(State(app): State<App>, Owned { owner, id }: Owned<JobId>) -> Result<Response, ApiError> {
+    let job: Job = app.jobs.job(&owner, &id).await?.ok_or(ApiError::NotFound)?;
+    Ok(uncached(Json(job)))
 }
 
-/// Nobody may keep what changes by the second.
-pub(super) fn fresh(answer: impl IntoResponse) -> Response {
+/// `answer` with `Cache-Control: no-store`: the state of a job changes by the second.
+pub(super) fn uncached(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
 }
 
@@ -133,54 +134,36 @@ pub(super) fn fresh(answer: impl IntoResponse) -> Response {
 #[utoipa::path(
     get,
     path = "/api/renders/list",
+    operation_id = "listJobs",
     summary = "Jobs, newest first",
-    params(
-        ("page" = Option<u32>, Query, minimum = 1, description = "From 1"),
-        ("per_page" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Default 100"),
-    ),
-    responses((status = 200, description = "Some of the key's jobs", body = Listing), openapi::JobErrors),
+    params(Paging),
+    responses((status = 200, description = "Some of the key's jobs", body = Listing), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn list(State(app): State<App>, Mine(owner): Mine, uri: Uri) -> Result<Response, Refusal> {
-    let (offset, limit) = paging(&uri, PER_PAGE)?;
-    let listing: Listing = app.jobs.list(&owner, offset, limit).await?;
-    Ok(fresh(Json(listing)))
-}
-
-/// How many entries of a list to leave out, and how many to tell: `page` (from 1) and `per_page` (up to `most`).
-pub(super) fn paging(uri: &Uri, most: u64) -> Result<(u64, u64), Refusal> {
-    let (mut page, mut per_page) = (1, most);
-    for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-        let number = || value.parse::<u64>().ok().filter(|it| *it > 0);
-        match &*name {
-            "page" => {
-                let last = u64::from(u32::MAX);
-                page = number().filter(|it| *it <= last).ok_or(Refusal::Query("page", "a whole number from 1"))?;
-            }
-            "per_page" => {
-                let accepted = Refusal::Query("per_page", "a whole number from 1 to 100");
-                per_page = number().filter(|it| *it <= most).ok_or(accepted)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(((page - 1) * per_page, per_page))
+pub(super) async fn list(
+    State(app): State<App>,
+    RequestOwner(owner): RequestOwner,
+    paging: Paging,
+) -> Result<Response, ApiError> {
+    let listing: Listing = app.jobs.list(&owner, paging.offset, paging.limit).await?;
+    Ok(uncached(Json(listing)))
 }
 
 /// DELETE /api/renders/{id}
 #[utoipa::path(
     delete,
     path = "/api/renders/{id}",
-    summary = "Cancel or remove a job",
-    params(("id" = String, Path, description = "As the job object has it")),
-    responses((status = 204, description = "Gone, and its file"), openapi::JobErrors),
+    operation_id = "deleteJob",
+    summary = "Cancel or delete a job",
+    params(("id" = String, Path, description = "Id of the job")),
+    responses((status = 204, description = "The job and its file are deleted"), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn remove(State(app): State<App>, Own { owner, id }: Own<JobId>) -> Result<StatusCode, Refusal> {
-    if app.jobs.remove(&owner, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::NotFound) }
+pub(super) async fn remove(State(app): State<App>, Owned { owner, id }: Owned<JobId>) -> Result<StatusCode, ApiError> {
+    if app.jobs.remove(&owner, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound) }
 }
 
-/// What a job's receiver was told.
+/// The webhook deliveries of a job.
 #[derive(Serialize, ToSchema)]
 struct Deliveries {
     deliveries: Vec<DeliveryRecord>,
@@ -190,33 +173,38 @@ struct Deliveries {
 #[utoipa::path(
     get,
     path = "/api/renders/{id}/deliveries",
-    summary = "What the job's receiver was told",
-    params(("id" = String, Path, description = "As the job object has it")),
-    responses((status = 200, description = "All deliveries", body = Deliveries), openapi::JobErrors),
+    operation_id = "listJobDeliveries",
+    summary = "Webhook deliveries of a job",
+    params(("id" = String, Path, description = "Id of the job")),
+    responses((status = 200, description = "All deliveries", body = Deliveries), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(super) async fn deliveries(State(app): State<App>, Own { owner, id }: Own<JobId>) -> Result<Response, Refusal> {
-    let deliveries = app.jobs.deliveries(&owner, &id).await?.ok_or(Refusal::NotFound)?;
-    Ok(fresh(Json(Deliveries { deliveries })))
+pub(super) async fn deliveries(
+    State(app): State<App>,
+    Owned { owner, id }: Owned<JobId>,
+) -> Result<Response, ApiError> {
+    let deliveries = app.jobs.deliveries(&owner, &id).await?.ok_or(ApiError::NotFound)?;
+    Ok(uncached(Json(Deliveries { deliveries })))
 }
 
 /// POST /api/renders/{id}/deliveries/{delivery}/retry
 #[utoipa::path(
     post,
     path = "/api/renders/{id}/deliveries/{delivery}/retry",
-    summary = "Tell the receiver again",
+    operation_id = "retryJobDelivery",
+    summary = "Repeat a webhook delivery",
     params(
-        ("id" = String, Path, description = "As the job object has it"),
-        ("delivery" = String, Path, description = "As the delivery has it"),
+        ("id" = String, Path, description = "Id of the job"),
+        ("delivery" = String, Path, description = "Id of the delivery"),
     ),
-    responses((status = 200, description = "The delivery, under way again", body = DeliveryRecord), openapi::JobErrors),
+    responses((status = 200, description = "The delivery, scheduled again", body = DeliveryRecord), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
 pub(super) async fn retry(
     State(app): State<App>,
-    Own { owner, id }: Own<JobId>,
-    Path(NamedDelivery { delivery }): Path<NamedDelivery>,
-) -> Result<Response, Refusal> {
-    let begun = app.jobs.retry(&owner, &id, &delivery).await?.ok_or(Refusal::NotFound)?;
-    Ok(fresh(Json(begun)))
+    Owned { owner, id }: Owned<JobId>,
+    Path(DeliveryInPath { delivery }): Path<DeliveryInPath>,
+) -> Result<Response, ApiError> {
+    let begun = app.jobs.retry(&owner, &id, &delivery).await?.ok_or(ApiError::NotFound)?;
+    Ok(uncached(Json(begun)))
 }

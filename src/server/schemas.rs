@@ -1,4 +1,5 @@
-//! What requests hold and why they are refused, described. Requests are read elsewhere, by hand; nothing here is ever built.
+//! Request bodies and errors, described for the OpenAPI document. Requests are read elsewhere, by hand; nothing here is ever
+//! constructed.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +8,16 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
-use crate::server::problem::ErrorBody;
+use crate::server::api_error::ErrorBody;
 
-/// Why a render call gives no picture.
+/// Errors of a call that renders.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes JSON")]
 pub(in crate::server) enum RenderErrors {
-    /// The request or the design is wrong, or beyond a limit; every problem with its place
+    /// The request or the design is invalid or exceeds a limit; every problem has its JSON path
     #[response(status = 400)]
     Invalid(ErrorBody),
-    /// No key, or an unknown one
+    /// The API key is missing or unknown
     #[response(status = 401)]
     Key(ErrorBody),
     /// The body did not arrive within TENTER_BODY_TIMEOUT
@@ -28,19 +29,19 @@ pub(in crate::server) enum RenderErrors {
     /// The body is not declared as JSON
     #[response(status = 415)]
     MediaType(ErrorBody),
-    /// A picture or font could not be had; all of them are listed
+    /// A picture or font could not be loaded; all of them are listed
     #[response(status = 422)]
     Asset(ErrorBody),
-    /// Too many requests; `retry-after` says when to come again
+    /// Too many requests; `retry-after` says when to try again
     #[response(status = 429)]
     Busy(ErrorBody),
-    /// Our fault
+    /// Internal error of the service
     #[response(status = 500)]
     Internal(ErrorBody),
-    /// Not built yet
+    /// A feature that is not built yet
     #[response(status = 501)]
     NotBuilt(ErrorBody),
-    /// Not done within TENTER_DEADLINE
+    /// The render took longer than TENTER_DEADLINE
     #[response(status = 504)]
     Late(ErrorBody),
 }
@@ -55,11 +56,11 @@ pub(in crate::server) struct ClassicCall {
     /// Form of the answer: the picture inside JSON, a link to it, or its bytes.
     #[schema(default = "dataURL")]
     output_format: Option<OutputFormat>,
-    /// Kind of file; wins over `exportOptions.format`.
+    /// Format of the file; takes precedence over `exportOptions.format`.
     #[schema(default = "png")]
     format: Option<FileFormat>,
     export_options: Option<Options>,
-    /// What placeholders of the design become; also taken in `exportOptions`.
+    /// Values of the placeholders in the design; also accepted in `exportOptions`.
     variables: Option<BTreeMap<String, VariableValue>>,
 }
 
@@ -70,7 +71,7 @@ pub(in crate::server) struct ClassicCall {
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "format": "png", "variables": {"who": "you"}}))]
 pub(in crate::server) struct JobCall {
     design: Design,
-    /// Is told of every change of the job.
+    /// Address that is notified of every change of the job.
     webhook: Option<String>,
     #[serde(flatten)]
     options: Options,
@@ -86,27 +87,39 @@ pub(in crate::server) struct JobCall {
 pub(in crate::server) struct BatchBody {
     /// The design; or `designUrl`.
     design: Option<Design>,
-    /// Where the design is.
+    /// Address of the design.
     design_url: Option<String>,
-    /// What each row fills in; or `rowsUrl`.
+    /// The rows with their variables; or `rowsUrl`.
     rows: Option<RowsBody>,
-    /// Where the rows are: CSV, NDJSON or JSON, by the ending of its path or `rowsFormat`.
+    /// Address of the rows: CSV, NDJSON or JSON, by the ending of its path or `rowsFormat`.
     rows_url: Option<String>,
-    /// How rows as text or behind `rowsUrl` are written.
+    /// Format of rows in a string or behind `rowsUrl`.
     rows_format: Option<RowsFormat>,
     /// Names of files in the archive, without their ending: `{row}` and variables. Default: the row's number. Beside `merge`
     /// the document's, without placeholders; default: `document`.
     file_name: Option<String>,
     /// One document of all rows, instead of a file for each. Then `format` is `pdf` or absent.
     merge: Option<Merge>,
-    /// Is told when the last row has ended.
+    /// Address that is notified when the last row has ended.
     webhook: Option<String>,
-    /// The webhook is also told of each row that ends. Not beside `merge`.
+    /// The webhook is also notified of each row that ends. Not with `merge`.
     #[schema(default = false)]
     webhook_items: Option<bool>,
     #[serde(flatten)]
     options: Options,
 }
+
+/// Rows as CSV: a header with the names of variables, then a line for each row. The other members of the call are in the query.
+#[derive(Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(example = "who\nAda\nZoë\n")]
+pub(in crate::server) struct CsvRows(String);
+
+/// Rows as NDJSON: an object for each line. The other members of the call are in the query.
+#[derive(Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(example = "{\"who\": \"Ada\"}\n{\"who\": \"Zoë\"}\n")]
+pub(in crate::server) struct NdjsonRows(String);
 
 /// Rows: an array of them, or text with `rowsFormat`.
 #[derive(Serialize, ToSchema)]
@@ -122,7 +135,7 @@ enum RowsBody {
 #[serde(transparent)]
 struct RowBody(BTreeMap<String, VariableValue>);
 
-/// What all rows become together.
+/// Format of the one document of all rows.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -130,7 +143,7 @@ enum Merge {
     Pdf,
 }
 
-/// How rows are written.
+/// Format of rows.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -140,20 +153,20 @@ enum RowsFormat {
     Ndjson,
 }
 
-/// Why a call about jobs gives none.
+/// Errors of calls about jobs and batches.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes JSON")]
 pub(in crate::server) enum JobErrors {
-    /// A parameter or header cannot be used
+    /// A parameter or header has a wrong value
     #[response(status = 400)]
     Invalid(ErrorBody),
-    /// No key, or an unknown one
+    /// The API key is missing or unknown
     #[response(status = 401)]
     Key(ErrorBody),
-    /// No such job, or no longer
+    /// The job or batch does not exist, or no longer
     #[response(status = 404)]
     NotFound(ErrorBody),
-    /// The store of jobs cannot do its work; `retry-after` says when to come again
+    /// The job store does not work at the moment; `retry-after` says when to try again
     #[response(status = 503)]
     Store(ErrorBody),
 }
@@ -170,7 +183,7 @@ enum OutputFormat {
     File,
 }
 
-/// Kind of file.
+/// Format of the rendered file.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -186,13 +199,13 @@ enum FileFormat {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Design {
-    /// In px; pages may have their own.
+    /// Width in px; pages may have their own.
     #[schema(default = 1080)]
     width: Option<Positive>,
-    /// In px; pages may have their own.
+    /// Height in px; pages may have their own.
     #[schema(default = 1080)]
     height: Option<Positive>,
-    /// At least one.
+    /// The pages; at least one.
     #[schema(min_items = 1)]
     pages: Vec<Page>,
 }
@@ -201,36 +214,36 @@ struct Design {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    /// Made up when absent.
+    /// Identifier; generated when absent.
     id: Option<String>,
     /// A colour, a linear gradient, or a picture's address.
     #[schema(default = "white")]
     background: Option<String>,
-    /// Elements, the lowest first.
+    /// The elements of the page, from bottom to top.
     children: Option<Vec<Element>>,
 }
 
-/// One element; more fields by its type.
+/// An element; each type has more fields.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Element {
-    /// Made up when absent.
+    /// Identifier; generated when absent.
     id: Option<String>,
     #[serde(rename = "type")]
     kind: ElementType,
-    /// Of the left edge, in px.
+    /// Left edge in px.
     #[schema(default = 0)]
     x: Option<Number>,
-    /// Of the upper edge, in px.
+    /// Upper edge in px.
     #[schema(default = 0)]
     y: Option<Number>,
-    /// In px.
+    /// Width in px.
     width: Option<Number>,
-    /// In px.
+    /// Height in px.
     height: Option<Number>,
 }
 
-/// Kind of an element.
+/// Type of an element.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -253,9 +266,9 @@ struct Options {
     /// Device px per design px; 0.5 halves both sides.
     #[schema(default = 1)]
     pixel_ratio: Option<Positive>,
-    /// Which page. Default: the first.
+    /// Id of the page to render. Default: the first page.
     page_id: Option<String>,
-    /// Pages of a format with several. Default: all.
+    /// Ids of the pages of a PDF. Default: all pages.
     page_ids: Option<Vec<String>>,
     /// No page background: transparent in PNG, white in JPEG.
     #[schema(default = false)]
@@ -274,30 +287,45 @@ struct Options {
     /// Ours: the box of texts without height, `fit` or `auto`.
     #[schema(default = "fit")]
     missing_height: Option<MissingHeight>,
+    /// Ours: which of the design's wishes decide how texts fit their boxes: `editor` or `element`. Default: as the
+    /// version `sdk` has it.
+    text_sizing: Option<TextSizing>,
+    /// Beside `textSizing: element`: words wider than their box are broken instead of shrinking the text.
+    #[schema(default = false)]
+    text_split_allowed: Option<bool>,
+    /// Ours: where lines of text may end: `editor` or `unicode` (UAX #14).
+    #[schema(default = "editor")]
+    line_breaking: Option<LineBreaking>,
     /// Ours: gradient lines as in CSS.
     #[schema(default = false)]
     css_gradients: Option<bool>,
-    /// Draw without a picture that cannot be had, with a warning.
+    /// Leave out a picture that cannot be loaded, with a warning.
     #[schema(default = false)]
     skip_image_error: Option<bool>,
-    /// Replace a font that cannot be had, with a warning.
+    /// Replace a font that cannot be loaded, with a warning.
     #[schema(default = false)]
     skip_font_error: Option<bool>,
-    /// For one picture, all tries together, in ms.
+    /// Time limit for one picture, all attempts together, in ms.
     #[schema(default = 30000)]
     asset_load_timeout: Option<Length>,
-    /// For one font, in ms.
+    /// Time limit for one font, in ms.
     #[schema(default = 6000)]
     font_load_timeout: Option<Length>,
-    /// Kind of file.
+    /// Format of the file.
     format: Option<FileFormat>,
-    /// Kind of file, as a media type; `format` wins.
+    /// Format of the file as a media type; `format` takes precedence.
     mime_type: Option<MimeType>,
-    /// Of JPEG, 0 to 1.
+    /// Quality of JPEG and lossy WebP, from 0 to 1.
     #[schema(default = 0.92)]
     quality: Option<Share>,
+    /// Ours: how long to search for a smaller file of the same picture.
+    #[schema(default = "fast")]
+    compression: Option<Compression>,
     /// Design px per inch of paper, or `auto`: the design's.
     dpi: Option<Positive>,
+    /// Ours: images shown with fewer of their pixels per inch of paper get a warning; 0 turns it off. Default:
+    /// `TENTER_MIN_IMAGE_DPI` of the service.
+    min_image_dpi: Option<Length>,
     /// Length of crop marks in design px.
     #[schema(default = 0)]
     crop_mark_size: Option<Length>,
@@ -305,14 +333,24 @@ struct Options {
     #[schema(default = false)]
     vector: Option<bool>,
     color: Option<Color>,
-    /// Print standard: `x-4`.
+    /// Print standard the PDF conforms to: `x-4`.
     pdfx: Option<Pdfx>,
-    /// Conform to PDF/X-1a.
+    /// The PDF conforms to PDF/X-1a.
     #[schema(default = false)]
     pdfx1a: Option<bool>,
+    /// Archive standard: PDF/A is not built yet and is refused.
+    pdfa: Option<String>,
+    /// Ours: title of a PDF. Default: the design's `custom.name`.
+    title: Option<String>,
+    /// Ours: creation date of a PDF, from 1970 on, as `2026-11-23T10:00:00Z`. Default: now.
+    #[schema(format = DateTime)]
+    creation_date: Option<String>,
+    /// Ours: the same input gives the same bytes; a PDF without `creationDate` is dated 1970-01-01.
+    #[schema(default = false)]
+    reproducible: Option<bool>,
     /// Frames per second of animated formats.
     fps: Option<Positive>,
-    /// Ours: what placeholders of the design become.
+    /// Ours: values of the placeholders in the design.
     variables: Option<BTreeMap<String, VariableValue>>,
 }
 
@@ -320,12 +358,15 @@ struct Options {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Color {
-    /// `RGB` or `CMYK`.
+    /// Colour space of the file: `RGB` or `CMYK`.
     #[schema(default = "RGB")]
     space: Option<Space>,
-    /// `FOGRA39` or `USWebCoatedSWOP`.
+    /// Output profile of CMYK: `FOGRA39` or `USWebCoatedSWOP`.
     #[schema(default = "FOGRA39")]
     profile: Option<Profile>,
+    /// Ours: inks of text in exactly `#000000`: black ink alone (`k`), or as the profile has it.
+    #[schema(default = "k")]
+    black_text: Option<BlackText>,
 }
 
 /// Numbers may be written as strings.
@@ -387,6 +428,43 @@ enum EditorVersion {
     V4_4,
 }
 
+/// Which of a design's wishes decide how texts fit their boxes.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes JSON")]
+enum TextSizing {
+    Editor,
+    Element,
+}
+
+/// Where lines of text may end.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes JSON")]
+enum LineBreaking {
+    Editor,
+    Unicode,
+}
+
+/// How long to search for a smaller file of the same picture.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes JSON")]
+enum Compression {
+    Fast,
+    Balanced,
+    Small,
+}
+
+/// Inks of black text.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes JSON")]
+enum BlackText {
+    K,
+    Profile,
+}
+
 /// The box of a text without height.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -404,9 +482,13 @@ enum MimeType {
     Png,
     #[serde(rename = "image/jpeg")]
     Jpeg,
+    #[serde(rename = "image/webp")]
+    Webp,
+    #[serde(rename = "application/pdf")]
+    Pdf,
 }
 
-/// Print standard.
+/// Print standard of a PDF.
 #[derive(Serialize, ToSchema)]
 #[expect(dead_code, reason = "describes JSON")]
 enum Pdfx {
@@ -414,7 +496,7 @@ enum Pdfx {
     X4,
 }
 
-/// Colour space.
+/// Colour space of a file.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -423,7 +505,7 @@ enum Space {
     Cmyk,
 }
 
-/// Printing condition.
+/// Output profile of a printing condition.
 #[derive(Serialize, ToSchema)]
 #[expect(dead_code, reason = "describes JSON")]
 enum Profile {
@@ -433,7 +515,7 @@ enum Profile {
     UsWebCoatedSwop,
 }
 
-/// Drawn as it is written.
+/// Value of a placeholder, drawn as it is written.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes JSON")]

@@ -1,7 +1,7 @@
-//! One span a request, as a part of the caller's trace when it sends one (`traceparent`, W3C Trace Context).
+//! One trace span for each request, a child of the caller's span when it sends `traceparent` (W3C Trace Context).
 //!
-//! Spans cost next to nothing while nothing collects them. Attributes are those of OpenTelemetry's semantic conventions
-//! for HTTP servers; paths are routes, so that no name of a file and no key is in them.
+//! Spans cost next to nothing while nothing collects them. Attributes follow the semantic conventions of OpenTelemetry for HTTP
+//! servers. Paths are route patterns, so that spans contain no file names and no keys.
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, StatusCode};
@@ -12,11 +12,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::report::SPANS;
 
-/// The span of `request`, which the log knows as `id`.
+/// Opens the span of `request`. `id` is the request id of the log.
 pub(super) fn begin(request: &Request, id: &str) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     if route.starts_with("/health/") || matches!(route, "/metrics" | "/livez" | "/readyz") {
-        return Span::none(); // asked for all day, by machines
+        return Span::none(); // health checks and scrapes would drown the rest
     }
     let method = request.method();
     let span = tracing::info_span!(
@@ -36,7 +36,7 @@ pub(super) fn begin(request: &Request, id: &str) -> Span {
     span
 }
 
-/// What came of it.
+/// Records the status of the answer on the span.
 pub(super) fn end(span: &Span, status: StatusCode) {
     span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {

@@ -1,6 +1,6 @@
-//! GET /api/batches/{id}/archive: all files of a batch in one zip, written while it is read.
+//! GET /api/batches/{id}/archive: all files of a batch in one zip, which is written while the client reads it.
 //!
-//! Memory holds one piece of one file at a time. The files are compressed already, and go in as they are.
+//! Memory holds one chunk of one file at a time. Files are stored without compression, since their formats compress already.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -18,36 +18,38 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::manifest::{Reading, lines_of};
 use crate::jobs::{Area, BatchId, Jobs, Status};
-use crate::server::own::Own;
-use crate::server::problem::Refusal;
-use crate::server::{App, openapi};
+use crate::server::api_error::ApiError;
+use crate::server::app::App;
+use crate::server::owner::Owned;
+use crate::server::schemas;
 
-/// Its last entry; no file of a row ends like this.
+/// Name of the last entry; no file of a row has this ending.
 const MANIFEST: &str = "manifest.ndjson";
 
-/// Pieces that wait for the reader.
+/// Number of chunks that are written ahead of the client.
 const AHEAD: usize = 2;
 
 /// GET /api/batches/{id}/archive
 #[utoipa::path(
     get,
     path = "/api/batches/{id}/archive",
+    operation_id = "getBatchArchive",
     summary = "All files in one zip",
-    params(("id" = String, Path, description = "As the batch object has it")),
+    params(("id" = String, Path, description = "Id of the batch")),
     responses(
         (status = 200, description = "A zip of the rows that are done, and the manifest",
-            content((openapi::Bytes = "application/zip"))),
-        openapi::JobErrors,
+            content((schemas::Bytes = "application/zip"))),
+        schemas::JobErrors,
     ),
     security(("key" = []), ("bearer" = [])),
 )]
 pub(in crate::server) async fn archive(
     State(app): State<App>,
-    Own { owner, id }: Own<BatchId>,
-) -> Result<Response, Refusal> {
+    Owned { owner, id }: Owned<BatchId>,
+) -> Result<Response, ApiError> {
     let begin = |status| Reading::begin(app.jobs.clone(), owner.clone(), id.clone(), status);
     let (done, all) = (begin(Some(Status::Done)).await?, begin(None).await?);
-    let (Some(done), Some(all)) = (done, all) else { return Err(Refusal::NotFound) };
+    let (Some(done), Some(all)) = (done, all) else { return Err(ApiError::NotFound) };
     let (pieces, mut waiting) = mpsc::channel(AHEAD);
     let jobs = app.jobs.clone();
     let mut writing = Some(Box::pin(async move {

@@ -1,4 +1,4 @@
-//! GET /api/batches/{id}/manifest: what became of each row, a line each.
+//! GET /api/batches/{id}/manifest: the outcome of each row, one line of JSON each.
 
 use std::io;
 
@@ -11,31 +11,33 @@ use futures_util::stream;
 
 use crate::jobs::{BatchId, FoundItems, ItemQuery, Jobs, Owner, Status, StoreError};
 use crate::rows::Record;
-use crate::server::own::Own;
-use crate::server::problem::Refusal;
-use crate::server::{App, openapi};
+use crate::server::api_error::ApiError;
+use crate::server::app::App;
+use crate::server::owner::Owned;
+use crate::server::schemas;
 
-/// Rows that are read at once.
+/// Number of rows that are loaded at once.
 const ROWS: u64 = 500;
 
 /// GET /api/batches/{id}/manifest
 #[utoipa::path(
     get,
     path = "/api/batches/{id}/manifest",
-    summary = "What became of each row",
-    params(("id" = String, Path, description = "As the batch object has it")),
+    operation_id = "getBatchManifest",
+    summary = "Outcome of each row",
+    params(("id" = String, Path, description = "Id of the batch")),
     responses(
-        (status = 200, description = "Lines of JSON, one a row that has ended, in the order of rows",
+        (status = 200, description = "One line of JSON for each row that has ended, in the order of rows",
             content((Record = "application/x-ndjson"))),
-        openapi::JobErrors,
+        schemas::JobErrors,
     ),
     security(("key" = []), ("bearer" = [])),
 )]
 pub(in crate::server) async fn manifest(
     State(app): State<App>,
-    Own { owner, id }: Own<BatchId>,
-) -> Result<Response, Refusal> {
-    let mut reading = Reading::begin(app.jobs, owner, id, None).await?.ok_or(Refusal::NotFound)?;
+    Owned { owner, id }: Owned<BatchId>,
+) -> Result<Response, ApiError> {
+    let mut reading = Reading::begin(app.jobs, owner, id, None).await?.ok_or(ApiError::NotFound)?;
     let first = reading.next().await?;
     let rest = stream::unfold((first, reading), async |(page, mut reading)| {
         let page = page?;

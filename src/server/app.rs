@@ -1,0 +1,35 @@
+//! The state that handlers share.
+
+use std::sync::Arc;
+
+use super::auth::KeyRing;
+use super::lifecycle::Health;
+use super::limits::Limits;
+use super::links::Files;
+use super::metrics::Metrics;
+use crate::config::Settings;
+use crate::jobs::Jobs;
+use crate::pipeline::Engine;
+
+/// State that all handlers share. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(super) engine: Engine,
+    pub(super) settings: Arc<Settings>,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) files: Files,
+    pub(super) jobs: Jobs,
+    pub(super) health: Health,
+    pub(super) metrics: Metrics,
+}
+
+impl App {
+    /// State of a service whose `health` is still "starting"; the caller sets it to ready.
+    pub fn new(engine: Engine, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
+        let keys = Arc::new(KeyRing::new(&settings.server.keys));
+        let limits = Arc::new(Limits::new(&settings.server));
+        let metrics = Metrics::new(&engine);
+        Self { engine, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
+    }
+}

@@ -1,0 +1,138 @@
+//! Query strings of lists: extractors whose types also describe them in the OpenAPI document.
+
+use axum::extract::FromRequestParts;
+use axum::http::Uri;
+use axum::http::request::Parts;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Required, Schema};
+
+use super::api_error::ApiError;
+use crate::jobs::Status;
+
+/// Entries of one page of a list: the default, and the most that `per_page` may ask for.
+pub(super) const MAX_PER_PAGE: u64 = 100;
+
+/// `page` and `per_page`: which entries of a list the caller asks for.
+pub(super) struct Paging {
+    /// Number of entries before the page.
+    pub(super) offset: u64,
+    /// Largest number of entries of the page.
+    pub(super) limit: u64,
+}
+
+impl Paging {
+    fn read(uri: &Uri) -> Result<Self, ApiError> {
+        const PAGE: ApiError = ApiError::Query("page", "a whole number from 1");
+        const PER_PAGE: ApiError = ApiError::Query("per_page", "a whole number from 1 to 100");
+        let up_to = |name, most: u64, error: ApiError, default| match member(uri, name) {
+            None => Ok(default),
+            Some(text) => text.parse::<u64>().ok().filter(|it| (1..=most).contains(it)).ok_or(error),
+        };
+        let page = up_to("page", u64::from(u32::MAX), PAGE, 1)?;
+        let limit = up_to("per_page", MAX_PER_PAGE, PER_PAGE, MAX_PER_PAGE)?;
+        Ok(Self { offset: (page - 1) * limit, limit })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Paging {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::read(&head.uri)
+    }
+}
+
+impl IntoParams for Paging {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        vec![
+            parameter("page", "Page of the list, from 1; default 1", number().maximum(Some(u32::MAX))),
+            parameter("per_page", "Entries of a page; default 100", number().maximum(Some(MAX_PER_PAGE))),
+        ]
+    }
+}
+
+/// `status`: only entries in this state. The type says which states there are.
+pub(super) struct StatusFilter<T>(pub(super) Option<T>);
+
+/// States that a list can be filtered by.
+pub(super) trait ListStatus: Copy + Send + 'static {
+    /// Every state with its name in queries.
+    const NAMES: &'static [(&'static str, Self)];
+    /// The names, as error messages list them.
+    const ACCEPTED: &'static str;
+}
+
+impl ListStatus for Status {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("scheduled", Self::Scheduled), ("progress", Self::Progress), ("done", Self::Done), ("error", Self::Error)];
+    const ACCEPTED: &'static str = "scheduled, progress, done, error";
+}
+
+/// The state of a delivery, by its name.
+impl ListStatus for &'static str {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("pending", "pending"), ("delivered", "delivered"), ("failed", "failed"), ("superseded", "superseded")];
+    const ACCEPTED: &'static str = "pending, delivered, failed, superseded";
+}
+
+impl<S: Sync, T: ListStatus> FromRequestParts<S> for StatusFilter<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(asked) = member(&head.uri, "status") else { return Ok(Self(None)) };
+        let found = T::NAMES.iter().find(|(name, _)| *name == asked).map(|(_, status)| *status);
+        found.map(|it| Self(Some(it))).ok_or(ApiError::Query("status", T::ACCEPTED))
+    }
+}
+
+impl<T: ListStatus> IntoParams for StatusFilter<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let names = T::NAMES.iter().map(|(name, _)| *name);
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+        vec![parameter("status", "Only entries in this state", schema)]
+    }
+}
+
+fn parameter(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+/// The last value of the member `name` of the query, decoded.
+fn member(uri: &Uri, name: &str) -> Option<String> {
+    let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    pairs.filter(|(key, _)| key == name).last().map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paging(query: &str) -> Result<(u64, u64), String> {
+        let uri = format!("/list?{query}").parse().expect("an address");
+        Paging::read(&uri).map(|it| (it.offset, it.limit)).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn pages_begin_at_one_and_hold_a_hundred() {
+        assert_eq!(paging(""), Ok((0, 100)));
+        assert_eq!(paging("page=3&per_page=20&KEY=x"), Ok((40, 20)));
+    }
+
+    #[test]
+    fn pages_that_cannot_be_are_refused_by_name() {
+        for (query, name) in
+            [("page=0", "page"), ("page=x", "page"), ("per_page=101", "per_page"), ("page=1e3", "page")]
+        {
+            assert!(paging(query).is_err_and(|it| it.contains(&format!("\"{name}\""))), "{query}");
+        }
+    }
+}
