@@ -22,6 +22,7 @@ const MAX_SHIFT: u32 = 6;
 pub(super) fn polygons(outline: &BezPath, transform: Affine) -> BezPath {
     let outline = transform * outline;
     let mut out = BezPath::with_capacity(outline.elements().len() * 4);
+    let mut points = Vec::new();
     let (mut start, mut last) = (Point::ZERO, Point::ZERO);
     for element in outline.elements() {
         match *element {
@@ -36,13 +37,14 @@ pub(super) fn polygons(outline: &BezPath, transform: Affine) -> BezPath {
             PathEl::QuadTo(control, to) => {
                 let curve = QuadBez::new(last, control, to);
                 let bend = (curve.p0.y - curve.p1.y) / (curve.p0.y - 2.0 * curve.p1.y + curve.p2.y);
-                monotone(PathSeg::Quad(curve), &[bend], &mut out);
+                monotone(PathSeg::Quad(curve), &[bend], &mut points, &mut out);
                 last = to;
             }
             PathEl::CurveTo(first, second, to) => {
                 let curve = CubicBez::new(last, first, second, to);
                 let (a, b, c) = (curve.p1.y - curve.p0.y, curve.p2.y - curve.p1.y, curve.p3.y - curve.p2.y);
-                monotone(PathSeg::Cubic(curve), &solve_quadratic(a, 2.0 * (b - a), a - 2.0 * b + c), &mut out);
+                let turns = solve_quadratic(a, 2.0 * (b - a), a - 2.0 * b + c);
+                monotone(PathSeg::Cubic(curve), &turns, &mut points, &mut out);
                 last = to;
             }
             PathEl::ClosePath => {
@@ -54,31 +56,36 @@ pub(super) fn polygons(outline: &BezPath, transform: Affine) -> BezPath {
     out
 }
 
-/// Cuts `curve` where it turns up or down, then lines each part from its top.
-fn monotone(curve: PathSeg, turns: &[f64], out: &mut BezPath) {
-    let mut cuts: Vec<f64> = turns.iter().copied().filter(|t| *t > 0.0 && *t < 1.0).collect();
+/// Cuts `curve` where it turns up or down, then lines each part from its top. `turns`: two at most. `points`: memory for the
+/// points of a part.
+fn monotone(curve: PathSeg, turns: &[f64], points: &mut Vec<Point>, out: &mut BezPath) {
+    let mut cuts = [1.0; 3];
+    cuts.iter_mut().zip(turns.iter().filter(|t| **t > 0.0 && **t < 1.0)).for_each(|(cut, t)| *cut = *t);
     cuts.sort_by(f64::total_cmp);
-    cuts.push(1.0);
     let mut from = 0.0;
     for to in cuts {
+        if from == 1.0 {
+            break;
+        }
         let part = curve.subsegment(from..to);
         if part.start().y <= part.end().y {
-            lines(part).into_iter().for_each(|point| out.line_to(point));
+            lines(part, points);
+            points.iter().for_each(|point| out.line_to(*point));
         } else {
-            let upwards = lines(part.reverse());
-            upwards.into_iter().rev().skip(1).for_each(|point| out.line_to(point));
+            lines(part.reverse(), points);
+            points.iter().rev().skip(1).for_each(|point| out.line_to(*point));
             out.line_to(on_quarter(part.end()));
         }
         from = to;
     }
 }
 
-/// The points after the first one of a curve that runs downwards, the last one included.
-fn lines(curve: PathSeg) -> Vec<Point> {
+/// The points after the first one of a curve that runs downwards, the last one included, in place of what was in `points`.
+fn lines(curve: PathSeg, points: &mut Vec<Point>) {
     let steps = 1u32 << shift(curve);
     let end = on_quarter(curve.end());
     let (mut before, mut point) = (curve.start(), on_quarter(curve.start()));
-    let mut points = Vec::with_capacity(steps as usize);
+    points.clear();
     for step in 1..steps {
         let exact = curve.eval(f64::from(step) / f64::from(steps));
         let mut next = on_quarter(exact);
@@ -97,7 +104,6 @@ fn lines(curve: PathSeg) -> Vec<Point> {
         }
     }
     points.push(end);
-    points
 }
 
 /// Base 2 logarithm of the number of lines: by how far the middle lies off the chord, each doubling quarters that.
