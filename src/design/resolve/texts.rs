@@ -225,7 +225,13 @@ fn each_shadowed(letters: Vec<Node>, effects: &Effects) -> Vec<Node> {
     if letters.len() > MOST_SHADOWS || !effects.shadow_enabled {
         return shadowed(letters, effects);
     }
-    letters.into_iter().flat_map(|node| shadowed(vec![node], effects)).collect()
+    let one = |node| if is_blank(&node) { vec![node] } else { shadowed(vec![node], effects) };
+    letters.into_iter().flat_map(one).collect()
+}
+
+/// True for what stands between words: there is nothing to cast a shadow.
+fn is_blank(node: &Node) -> bool {
+    matches!(node, Node::Glyphs(run) if run.text.chars().all(char::is_whitespace))
 }
 
 /// The bitmap on which effects of a text in a box of `area` work: whole px, with room for a shadow of twice its standard
