@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::ops_cpu::{Canvas, Sources, Surfaces, Turns};
+use super::ops_cpu::{Canvas, Sources, Turns};
 use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Kernel, Step};
 use super::series::{self, Turn};
 use super::shadows::Shadows;
+use super::surfaces::{Surface, Surfaces};
 use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
 use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
@@ -108,7 +109,7 @@ impl CpuPainter {
                     let sources = Sources { photos, surfaces: &surfaces };
                     if into.0 != 0 {
                         let raster = canvas.draw(size, ops, sources, abandoned)?;
-                        surfaces.insert(*into, size, raster.into_pixels());
+                        surfaces.insert(*into, Surface::new(size, raster.into_pixels()));
                         continue;
                     }
                     let turns = match &turn {
@@ -127,15 +128,13 @@ impl CpuPainter {
                     let size = plan.surfaces[into.0];
                     let source =
                         surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
-                    let pixels = source.data_as_u8_slice();
-                    match *kernel {
-                        Kernel::Shadow { sigma, color } => {
-                            surfaces.share(*into, shadows.cast(pixels, size, sigma, color))
-                        }
+                    let filtered = match *kernel {
+                        Kernel::Shadow { sigma, color } => shadows.cast(source, size, sigma, color),
                         Kernel::Blur { .. } | Kernel::Recolor(_) => {
-                            surfaces.insert(*into, size, passes::run(kernel, pixels, size))
+                            Surface::new(size, passes::run(kernel, source.pixmap.data_as_u8_slice(), size))
                         }
-                    }
+                    };
+                    surfaces.insert(*into, filtered);
                 }
             }
         }

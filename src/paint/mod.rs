@@ -23,6 +23,7 @@ mod report;
 mod resample;
 mod series;
 mod shadows;
+mod surfaces;
 mod work;
 
 use tokio::sync::oneshot;

@@ -1,47 +1,19 @@
 //! What operations come to, painted by vello_cpu.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use kurbo::{Affine, BezPath, Rect};
-use peniko::ImageAlphaType;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
 use vello_cpu::{
-    Glyph, Image, ImageSource, Level, PixelMetadata, Pixmap, PixmapMut, RasterizerSettings, RenderContext,
-    RenderSettings, Resources, TargetInit,
+    Glyph, Image, ImageSource, Level, PixmapMut, RasterizerSettings, RenderContext, RenderSettings, Resources,
+    TargetInit,
 };
 
 use super::PaintError;
 use super::ops::{Ops, Placement, Target, alpha};
 use super::photo::{Photos, Place, Placed};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
+use super::surfaces::{Surface, Surfaces};
 use crate::raster::{Premultiplied, Raster};
 use crate::units::{DeviceSize, Opacity};
-
-/// Surfaces that steps of a plan have written so far.
-#[derive(Default)]
-pub(super) struct Surfaces(HashMap<usize, Arc<Pixmap>>);
-
-impl Surfaces {
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-
-    /// `pixels`: premultiplied, `4 * width * height` bytes.
-    pub(super) fn insert(&mut self, id: SurfaceId, size: DeviceSize, pixels: Vec<u8>) {
-        let metadata = PixelMetadata::new(ImageAlphaType::AlphaPremultiplied, true);
-        self.0.insert(id.0, Arc::new(Pixmap::from_parts(pixels, size.width as u16, size.height as u16, metadata)));
-    }
-
-    /// One that others use too.
-    pub(super) fn share(&mut self, id: SurfaceId, pixmap: Arc<Pixmap>) {
-        self.0.insert(id.0, pixmap);
-    }
-
-    pub(super) fn get(&self, id: SurfaceId) -> Option<&Arc<Pixmap>> {
-        self.0.get(&id.0)
-    }
-}
 
 /// What operations draw besides paths: pictures of the scene, and surfaces of earlier steps.
 #[derive(Clone, Copy)]
@@ -49,6 +21,9 @@ pub(super) struct Sources<'a> {
     pub(super) photos: &'a Photos,
     pub(super) surfaces: &'a Surfaces,
 }
+
+/// Side of vello_cpu's tiles, in px. It rounds differently in those that an edge runs through, whole px or not.
+const TILE: f64 = 4.0;
 
 /// Bytes of pictures made for one surface before what was drawn so far is put on it and they are dropped. A page's
 /// pictures add up, each as large as the page at most: without this, thirty of them on a poster fill the memory.
@@ -248,9 +223,9 @@ impl Target for OnContext<'_> {
     }
 
     fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
-        let pixmap = self.sources.surfaces.get(surface);
-        let pixmap = pixmap.ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
-        composite(self.context, pixmap, place);
+        let surface = self.sources.surfaces.get(surface);
+        let surface = surface.ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
+        composite(self.context, surface, place);
         Ok(())
     }
 }
@@ -284,11 +259,15 @@ fn image(
     prepared.made
 }
 
-fn composite(context: &mut RenderContext, pixmap: &Arc<Pixmap>, place: Placement) {
-    let (width, height) = (f64::from(pixmap.width()), f64::from(pixmap.height()));
+fn composite(context: &mut RenderContext, surface: &Surface, place: Placement) {
+    let Some(seen) = &surface.seen else { return };
+    let (width, height) = (f64::from(surface.pixmap.width()), f64::from(surface.pixmap.height()));
     let whole = Rect::new(0.0, 0.0, width, height);
     let (quality, transform, rect, to_rect) = match place {
-        Placement::Copied(at) => (ImageQuality::Low, Affine::translate(at.to_vec2()), whole, Affine::IDENTITY),
+        Placement::Copied(at) => {
+            let rect = seen.rect().inflate(TILE, TILE).intersect(whole);
+            (ImageQuality::Low, Affine::translate(at.to_vec2()), rect, Affine::IDENTITY)
+        }
         Placement::Moved(at) => {
             let covered = Placement::covered(at, width, height);
             (ImageQuality::Medium, Affine::IDENTITY, covered, Affine::translate(at.to_vec2()))
@@ -298,7 +277,7 @@ fn composite(context: &mut RenderContext, pixmap: &Arc<Pixmap>, place: Placement
     context.set_transform(transform);
     context.set_paint_transform(to_rect);
     let sampler = ImageSampler { quality, ..ImageSampler::default() };
-    context.set_paint(Image { image: ImageSource::Pixmap(pixmap.clone()), sampler });
+    context.set_paint(Image { image: ImageSource::Pixmap(surface.pixmap.clone()), sampler });
     context.set_fill_rule(Fill::NonZero);
     context.fill_rect(&rect);
 }
@@ -348,5 +327,50 @@ fn set_paint(context: &mut RenderContext, brush: &Brush, to_space: Affine) {
             context.set_paint_transform(to_space);
         }
         Brush::Image(_) => unreachable!("plan() lets no picture brush through"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kurbo::{Shape as _, Vec2};
+
+    use super::*;
+    use crate::paint::surfaces::Seen;
+    use crate::scene::Paint;
+
+    const SIDE: u32 = 48;
+
+    /// Over a translucent page, moved by `by`.
+    fn drawn(surface: Surface, by: Vec2) -> Vec<u8> {
+        let page = Rect::new(0.0, 0.0, f64::from(SIDE), f64::from(SIDE));
+        let below = Op::Fill {
+            outline: page.to_path(0.1),
+            rule: Fill::NonZero,
+            paint: Paint::from(Color::from_rgba8(61, 122, 201, 190)),
+            transform: Affine::IDENTITY,
+        };
+        let above = Op::Surface { surface: SurfaceId(1), transform: Affine::translate(by) };
+        let (photos, mut surfaces) = (Photos::new(0), Surfaces::new());
+        surfaces.insert(SurfaceId(1), surface);
+        let sources = Sources { photos: &photos, surfaces: &surfaces };
+        let size = DeviceSize { width: SIDE, height: SIDE };
+        Canvas::new().draw(size, &[below, above], sources, &|| false).expect("drawn").into_pixels()
+    }
+
+    #[test]
+    fn of_surfaces_only_what_is_seen_is_drawn() {
+        let size = DeviceSize { width: 40, height: 32 };
+        let px = |x: u32, y: u32| if (9..30).contains(&x) && (7..19).contains(&y) { [x as u8 * 8; 4] } else { [0; 4] };
+        let pixels = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y))).flat_map(|(x, y)| px(x, y));
+        let surface = Surface::new(size, pixels.collect());
+        assert_eq!(surface.seen, Some(Seen { columns: 9..30, rows: 7..19 }));
+        for by in (-3..6).map(|at| Vec2::new(f64::from(at), f64::from(2 - at))) {
+            let whole = Surface { seen: Some(Seen { columns: 0..40, rows: 0..32 }), ..surface.clone() };
+            let whole = drawn(whole, by);
+            assert!(drawn(surface.clone(), by) == whole, "{by:?}");
+            let nothing = drawn(Surface { seen: None, ..surface.clone() }, by);
+            assert_eq!(nothing[..4], whole[whole.len() - 4..], "the page alone");
+            assert!(nothing != whole);
+        }
     }
 }

@@ -13,9 +13,10 @@ use super::guards::Refusal;
 use crate::paint::PaintError;
 use crate::paint::cut::cut;
 use crate::paint::ops::{Ops, Placement, Target};
-use crate::paint::ops_cpu::{Canvas, Sources, Surfaces};
+use crate::paint::ops_cpu::{Canvas, Sources};
 use crate::paint::photo::{Photos, Placed, Reduction};
 use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
+use crate::paint::surfaces::Surfaces;
 use crate::scene::{Pass, Picture};
 use crate::units::{DeviceSize, Opacity};
 
