@@ -19,13 +19,16 @@ pub enum Premultiplied {}
 pub struct Raster<Alpha> {
     size: DeviceSize,
     pixels: Vec<u8>,
+    /// Every alpha is known to be 255: nobody has to look.
+    known_opaque: bool,
     alpha: PhantomData<Alpha>,
 }
 
 impl<Alpha> Raster<Alpha> {
     /// `None` unless `pixels.len() == 4 * width * height`.
     pub fn from_pixels(size: DeviceSize, pixels: Vec<u8>) -> Option<Self> {
-        (pixels.len() as u64 == size.pixels() * 4).then_some(Self { size, pixels, alpha: PhantomData })
+        let known_opaque = false;
+        (pixels.len() as u64 == size.pixels() * 4).then_some(Self { size, pixels, known_opaque, alpha: PhantomData })
     }
 
     /// Width and height in device px.
@@ -52,7 +55,10 @@ impl<Alpha> Raster<Alpha> {
 
     /// True when every alpha is 255.
     pub fn is_opaque(&self) -> bool {
-        // This runs on every page before encoding: many pixels at a time, and an end as soon as one shows.
+        if self.known_opaque {
+            return true;
+        }
+        // This runs on pages before encoding: many pixels at a time, and an end as soon as one shows.
         let (blocks, rest) = self.pixels.as_chunks::<64>();
         let clear = |pixels: &[u8]| pixels.chunks_exact(4).fold(255, |all, pixel| all & pixel[3]) == 255;
         blocks.iter().all(|block| clear(block)) && clear(rest)
@@ -63,7 +69,7 @@ impl Raster<Premultiplied> {
     /// Takes every pixel for opaque: for rasters known to be, whose alphas rounding may have left a level short.
     pub fn into_opaque(mut self) -> Raster<Straight> {
         self.pixels.chunks_exact_mut(4).for_each(|p| p[3] = 255);
-        Raster { size: self.size, pixels: self.pixels, alpha: PhantomData }
+        Raster { size: self.size, pixels: self.pixels, known_opaque: true, alpha: PhantomData }
     }
 
     /// Divides by alpha, rounding to nearest; a transparent pixel becomes 0,0,0,0.
@@ -76,7 +82,7 @@ impl Raster<Premultiplied> {
                 _ => p[..3].iter_mut().for_each(|c| *c = ((u32::from(*c) * 255 + a / 2) / a).min(255) as u8),
             }
         }
-        Raster { size: self.size, pixels: self.pixels, alpha: PhantomData }
+        Raster { size: self.size, pixels: self.pixels, known_opaque: self.known_opaque, alpha: PhantomData }
     }
 }
 
@@ -108,7 +114,7 @@ impl Raster<Straight> {
                 p[..3].iter_mut().for_each(|c| *c = ((u32::from(*c) * a + 127) / 255) as u8);
             }
         }
-        Raster { size: self.size, pixels: self.pixels, alpha: PhantomData }
+        Raster { size: self.size, pixels: self.pixels, known_opaque: self.known_opaque, alpha: PhantomData }
     }
 }
 
@@ -147,6 +153,8 @@ mod tests {
             assert!(is_opaque(&pixels));
             pixels[clear * 4 + 3] = 254;
             assert!(!is_opaque(&pixels), "{count} {clear}");
+            let painted = Raster::<Premultiplied>::from_pixels(size, pixels.clone()).expect("a row");
+            assert!(!painted.is_opaque() && painted.into_opaque().is_opaque(), "{count} {clear}");
         }
     }
 
