@@ -23,6 +23,7 @@ mod report;
 mod resample;
 mod series;
 mod shadows;
+mod stamps;
 mod surfaces;
 mod work;
 

@@ -14,6 +14,7 @@ use super::glyphs::{Faces, GlyphSize, Shape};
 use super::hairline::{Hairline, hairline};
 use super::photo::{Placed, Reduction};
 use super::plan::{Glyphs, Op, PlacedGlyph, Snap, SurfaceId};
+use super::stamps::Stamps;
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::Opacity;
 
@@ -87,10 +88,11 @@ impl Placement {
     }
 }
 
-/// Takes operations apart. Keeps the faces it has opened, for one thread.
+/// Takes operations apart. Keeps the faces it has opened and the glyphs it has made, for one thread.
 #[derive(Default)]
 pub(super) struct Ops {
     faces: Faces,
+    stamps: Stamps,
 }
 
 impl Ops {
@@ -143,26 +145,37 @@ impl Ops {
         // To the right for each unit up; y grows downwards.
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
         let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
-        let mut added = 0;
+        let (mut added, mut kept) = (0, 0);
         let face = self.faces.get(&run.font, &run.coords)?;
         let even = (a.hypot(b) - c.hypot(d)).abs() < 1e-9 * em;
         let upright = run.snap != Snap::Quarters && even && run.skew == 0.0;
         let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
+        let stamped = self.stamps.of(run, upright);
         for glyph in &run.glyphs {
+            if matches!(run.style, GlyphStyle::Fill)
+                && let Some(polygons) = stamped.get(glyph)
+            {
+                target.fill(polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                continue;
+            }
             let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
             added += elements;
             let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
             match shape {
                 Shape::Blank => {}
                 Shape::Outline(outline, units) => {
-                    let outline = match &run.style {
-                        GlyphStyle::Fill => polygons(&outline, to_device * from_font(units)),
+                    match &run.style {
+                        GlyphStyle::Fill => {
+                            let polygons = polygons(&outline, to_device * from_font(units));
+                            target.fill(&polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                            kept += stamped.keep(glyph, polygons);
+                        }
                         // The pen is round in the run's space, not in the slanted one.
                         GlyphStyle::Stroke(stroke) => {
-                            stroked(&(from_font(units) * BezPath::clone(&outline)), stroke, to_device)
+                            let pen = stroked(&(from_font(units) * BezPath::clone(&outline)), stroke, to_device);
+                            target.fill(&pen, Fill::NonZero, &run.paint.brush, run.paint.transform);
                         }
-                    };
-                    target.fill(&outline, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                    }
                 }
                 // Coloured glyphs have no outline to stroke.
                 Shape::Picture(picture, to_run) => {
@@ -183,6 +196,7 @@ impl Ops {
             }
         }
         self.faces.grew(added);
+        self.stamps.grew(kept);
         Ok(())
     }
 }
