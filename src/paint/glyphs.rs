@@ -19,6 +19,7 @@ use skrifa::raw::TableProvider;
 use skrifa::{FontRef, GlyphId, MetadataProvider, OutlineGlyphCollection};
 
 use super::PaintError;
+use super::color_layers::ColorLayers;
 use crate::scene::Picture;
 
 /// Path elements kept a thread, about 50 bytes each; then everything is dropped and made anew.
@@ -41,8 +42,8 @@ pub(super) enum Shape {
     Outline(Arc<BezPath>, f64),
     /// A picture and the way from its px to the em square at the run's size, y down.
     Picture(Arc<Picture>, Affine),
-    /// COLR: painted by glifo.
-    Layers,
+    /// Coloured layers (COLR).
+    Layers(Arc<ColorLayers>),
 }
 
 /// The size glyphs are wanted in.
@@ -74,6 +75,8 @@ pub(super) struct Face {
     has_layers: bool,
     has_pictures: bool,
     outlines: HashMap<OutlineKey, Option<Arc<BezPath>>>,
+    /// By glyph; `None` for those without layers.
+    layers: HashMap<u32, Option<Arc<ColorLayers>>>,
     styles: Option<GlyphStyles>,
     /// By the bits of the em size.
     hinters: HashMap<u64, HintingInstance>,
@@ -117,25 +120,23 @@ impl Face {
         if units_per_em == 0 {
             return Err(PaintError::Font("its em square is empty".into()));
         }
-        let face = Self {
+        Ok(Self {
             units_per_em: f64::from(units_per_em),
             coords: coords.iter().map(|coord| NormalizedCoord::from_bits(*coord)).collect(),
             has_layers: font.colr().is_ok(),
             has_pictures: !font.bitmap_strikes().is_empty(),
             data: data.clone(),
             outlines: HashMap::new(),
+            layers: HashMap::new(),
             styles: None,
             hinters: HashMap::new(),
             pictures: HashMap::new(),
-        };
-        if face.has_layers {
-            // glifo panics on an outline that cannot be drawn, and layers may name any.
-            for (glyph, outline) in font.outline_glyphs().iter() {
-                let settings = DrawSettings::unhinted(Size::unscaled(), LocationRef::new(&face.coords));
-                outline.draw(settings, &mut Discard).map_err(|error| damaged_glyph(glyph, &error))?;
-            }
-        }
-        Ok(face)
+        })
+    }
+
+    /// Font units an em, greater than 0.
+    pub(super) fn units_per_em(&self) -> f64 {
+        self.units_per_em
     }
 
     /// Whether some glyphs may be more than outlines.
@@ -147,8 +148,8 @@ impl Face {
     pub(super) fn shape(&mut self, glyph: u32, size: &GlyphSize) -> Result<(Shape, usize), PaintError> {
         let font = &self.data.clone();
         let id = GlyphId::new(glyph);
-        if self.has_layers && open(font)?.color_glyphs().get(id).is_some() {
-            return Ok((Shape::Layers, 0));
+        if let Some((layers, elements)) = self.layers(font, id)? {
+            return Ok((Shape::Layers(layers), elements));
         }
         if self.has_pictures
             && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(size.em as f32), id)
@@ -171,6 +172,20 @@ impl Face {
         Ok((shape(outline), elements))
     }
 
+    /// The layers of `glyph`, and how many path elements were added; `None` when it has none.
+    fn layers(&mut self, font: &FontData, glyph: GlyphId) -> Result<Option<(Arc<ColorLayers>, usize)>, PaintError> {
+        if !self.has_layers {
+            return Ok(None);
+        }
+        if let Some(known) = self.layers.get(&glyph.to_u32()) {
+            return Ok(known.clone().map(|layers| (layers, 0)));
+        }
+        let layers = ColorLayers::of(&open(font)?, glyph, &self.coords).transpose();
+        let layers = layers.map_err(|error| damaged_glyph(glyph, &error))?.map(Arc::new);
+        self.layers.insert(glyph.to_u32(), layers.clone());
+        Ok(layers.map(|layers| (layers.clone(), OVERHEAD + layers.elements())))
+    }
+
     fn outline(
         &mut self,
         font: &FontRef<'_>,
@@ -183,7 +198,7 @@ impl Face {
         let coords = self.coords.clone();
         let hinter = hinted_em.and_then(|em| self.hinter(&outlines, em));
         let draw = |settings: DrawSettings<'_>| {
-            let mut pen = Pen(BezPath::new());
+            let mut pen = Pen::default();
             outline.draw(settings, &mut pen).map(|_| pen.0)
         };
         let plain = |size| draw(DrawSettings::unhinted(size, LocationRef::new(&coords)));
@@ -305,7 +320,9 @@ fn decode_png(file: &[u8]) -> Result<Picture, String> {
     Picture::new(width, height, pixels).ok_or_else(|| "its picture is empty".into())
 }
 
-struct Pen(BezPath);
+/// Collects an outline, y up.
+#[derive(Default)]
+pub(super) struct Pen(pub(super) BezPath);
 
 impl OutlinePen for Pen {
     fn move_to(&mut self, x: f32, y: f32) {
@@ -324,15 +341,4 @@ impl OutlinePen for Pen {
     fn close(&mut self) {
         self.0.close_path();
     }
-}
-
-/// Draws nowhere.
-struct Discard;
-
-impl OutlinePen for Discard {
-    fn move_to(&mut self, _: f32, _: f32) {}
-    fn line_to(&mut self, _: f32, _: f32) {}
-    fn quad_to(&mut self, _: f32, _: f32, _: f32, _: f32) {}
-    fn curve_to(&mut self, _: f32, _: f32, _: f32, _: f32, _: f32, _: f32) {}
-    fn close(&mut self) {}
 }

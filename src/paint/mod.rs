@@ -4,6 +4,7 @@
 //! text layout, file formats. Imports: `units`, `report`, `config`, `scene`, `raster`, `pool`; vello_cpu appears only
 //! here.
 
+mod color_layers;
 mod cpu;
 mod cut;
 mod dump;

@@ -9,6 +9,7 @@ use kurbo::{Affine, BezPath, Cap, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2}
 use peniko::{BlendMode, Brush, Fill};
 
 use super::PaintError;
+use super::color_layers::ColorLayers;
 use super::edges::polygons;
 use super::glyphs::{Faces, GlyphSize, Shape};
 use super::hairline::{Hairline, hairline};
@@ -45,13 +46,13 @@ pub(super) trait Target {
     fn pop_layer(&mut self);
     /// Draws a picture.
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity);
-    /// Draws the COLR layers of one glyph of `run`: `to_device` leads from the glyph's origin, after `slant`.
+    /// Draws the layers of one glyph of `run`. `to_device` leads there from font units.
     fn color_glyph(
         &mut self,
         run: &Glyphs,
         glyph: PlacedGlyph,
+        layers: &ColorLayers,
         to_device: Affine,
-        slant: Affine,
     ) -> Result<(), PaintError>;
     /// Composites a surface that was drawn before.
     fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError>;
@@ -188,9 +189,9 @@ impl Ops {
                         target.picture(&placed, Opacity::new(f64::from(alpha(&run.paint))));
                     }
                 }
-                Shape::Layers => {
+                Shape::Layers(layers) => {
                     if matches!(run.style, GlyphStyle::Fill) {
-                        target.color_glyph(run, *glyph, to_device, slant)?;
+                        target.color_glyph(run, *glyph, &layers, to_device * from_font(face.units_per_em()))?;
                     }
                 }
             }

@@ -1,13 +1,13 @@
 //! What operations come to, painted by vello_cpu.
 
 use kurbo::{Affine, BezPath, Rect};
-use peniko::{BlendMode, Brush, Color, Compose, Fill, ImageQuality, ImageSampler, Mix};
+use peniko::{BlendMode, Brush, Color, Fill, ImageQuality, ImageSampler};
 use vello_cpu::{
-    Glyph, Image, ImageSource, Level, PixmapMut, RasterizerSettings, RenderContext, RenderSettings, Resources,
-    TargetInit,
+    Image, ImageSource, Level, PixmapMut, RasterizerSettings, RenderContext, RenderSettings, Resources, TargetInit,
 };
 
 use super::PaintError;
+use super::color_layers::ColorLayers;
 use super::ops::{Ops, Placement, Target, alpha};
 use super::photo::{Photos, Place, Placed};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
@@ -154,15 +154,14 @@ impl Canvas {
     }
 
     fn op(&mut self, op: &Op, size: DeviceSize, sources: Sources<'_>) -> Result<(), PaintError> {
-        let Self { context, resources, ops, held, .. } = self;
-        ops.draw(op, &mut OnContext { context, resources, held, size, sources })
+        let Self { context, ops, held, .. } = self;
+        ops.draw(op, &mut OnContext { context, held, size, sources })
     }
 }
 
 /// One surface while it is drawn on.
 struct OnContext<'a> {
     context: &'a mut RenderContext,
-    resources: &'a mut Resources,
     held: &'a mut usize,
     size: DeviceSize,
     sources: Sources<'a>,
@@ -214,11 +213,16 @@ impl Target for OnContext<'_> {
     fn color_glyph(
         &mut self,
         run: &Glyphs,
-        glyph: PlacedGlyph,
+        _glyph: PlacedGlyph,
+        layers: &ColorLayers,
         to_device: Affine,
-        slant: Affine,
     ) -> Result<(), PaintError> {
-        layers(self.context, self.resources, run, glyph, to_device, slant);
+        // Text opacity covers the glyph as a whole; its own foreground colour, where layers use it, must not have it twice.
+        let foreground = match &run.paint.brush {
+            Brush::Solid(color) => color.with_alpha(1.0),
+            Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
+        };
+        layers.draw(self, foreground, Opacity::new(f64::from(alpha(&run.paint))), to_device);
         Ok(())
     }
 
@@ -280,42 +284,6 @@ fn composite(context: &mut RenderContext, surface: &Surface, place: Placement) {
     context.set_paint(Image { image: ImageSource::Pixmap(surface.pixmap.clone()), sampler });
     context.set_fill_rule(Fill::NonZero);
     context.fill_rect(&rect);
-}
-
-/// COLR layers through glifo, at the asked place: no hinting, no atlas, which would round positions.
-fn layers(
-    context: &mut RenderContext,
-    resources: &mut Resources,
-    run: &Glyphs,
-    glyph: PlacedGlyph,
-    to_device: Affine,
-    slant: Affine,
-) {
-    let alpha = alpha(&run.paint);
-    // Text opacity covers the glyph as a whole; its own foreground colour, where layers use it, must not have it twice.
-    let foreground = match &run.paint.brush {
-        Brush::Solid(color) => color.with_alpha(1.0),
-        Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
-    };
-    let blend = BlendMode::new(Mix::Normal, Compose::SrcOver);
-    context.set_transform(to_device);
-    if alpha < 1.0 {
-        context.push_layer(None, Some(blend), Some(alpha), None, None);
-    }
-    context.set_paint(foreground);
-    context.reset_paint_transform();
-    let drawn = context
-        .glyph_run(resources, &run.font)
-        .font_size(run.size as f32)
-        .glyph_transform(slant)
-        .normalized_coords(&run.coords)
-        .hint(false)
-        .atlas_cache(false)
-        .fill_glyphs(std::iter::once(Glyph { id: glyph.id, x: 0.0, y: 0.0 }));
-    debug_assert!(drawn.is_ok(), "only asked for glyphs that have layers");
-    if alpha < 1.0 {
-        context.pop_layer();
-    }
 }
 
 /// `to_space`: from brush space to the space that the next transform starts from.

@@ -63,7 +63,7 @@ pub(crate) struct Loaded {
     pub bold: bool,
     /// The file says by itself that it is italic or oblique: it is never slanted.
     pub slanted: bool,
-    /// Has glyphs in colour: layers, bitmaps or SVG.
+    /// Has glyphs in colour: layers or bitmaps. SVG documents do not count: Chromium draws the outlines beside them.
     pub coloured: bool,
 }
 
@@ -123,8 +123,7 @@ impl Face {
         let attributes = font.attributes();
         let (bold, slanted) =
             (attributes.weight.value() >= 600.0, attributes.style != skrifa::attribute::Style::Normal);
-        let coloured =
-            [b"COLR", b"CBDT", b"sbix", b"SVG "].iter().any(|tag| font.table_data(skrifa::Tag::new(tag)).is_some());
+        let coloured = [b"COLR", b"CBDT", b"sbix"].iter().any(|tag| font.table_data(skrifa::Tag::new(tag)).is_some());
         Some(Loaded {
             font: FontData::new(bytes, index),
             units_per_em,

@@ -2,7 +2,7 @@ use kurbo::{Affine, Stroke, Vec2};
 use tenter::scene::{Glyph, GlyphRun, GlyphStyle, Group, Node, Paint};
 use tenter::units::Px;
 
-use super::square_font::{layered_font, picture_font, square_font};
+use super::square_font::{cut_font, gradient_font, layered_font, picture_font, square_font, svg_font};
 use super::*;
 
 /// One square glyph, 10 px, its lower left corner on the baseline at `x`, `y`.
@@ -139,12 +139,40 @@ fn coloured(font: peniko::FontData, alpha: f32) -> GlyphRun {
 #[test]
 fn glyph_layers_keep_their_colours() {
     for (alpha, expected) in [(1.0, 255), (0.5, 128)] {
-        let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(layered_font(false), alpha))]);
+        let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(layered_font(1), alpha))]);
         assert_near(raster.pixel(4, 14), [0, 255, 0, expected], 1);
         assert_eq!([raster.pixel(3, 14), raster.pixel(4, 15)], [[0; 4]; 2]);
     }
-    let damaged = page(20.0, 20.0, vec![Node::Glyphs(coloured(layered_font(true), 1.0))]);
+    let damaged = page(20.0, 20.0, vec![Node::Glyphs(coloured(layered_font(2), 1.0))]);
     assert!(matches!(try_paint(&damaged, 1.0), Err(PaintError::Font(_))));
+}
+
+#[test]
+fn glyph_contours_of_one_paint_have_no_seam() {
+    // Cut at 2.5 px: the px there are covered by halves of both contours, which turn against each other.
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(cut_font(), 1.0))]);
+    let row: Vec<_> = (3..15).map(|x| raster.pixel(x, 10)).collect();
+    assert_eq!(row[1..11], [[0, 255, 0, 255]; 10]);
+    assert_eq!([row[0], row[11]], [[0; 4]; 2]);
+}
+
+#[test]
+fn glyph_layers_may_be_gradients() {
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(gradient_font(), 1.0))]);
+    // Ten px from green to blue: the middle of the first is at 1/20.
+    assert_near(raster.pixel(4, 10), [0, 242, 13, 255], 2);
+    assert_near(raster.pixel(13, 10), [0, 13, 242, 255], 2);
+    assert_eq!(raster.pixel(14, 10), [0; 4]);
+}
+
+#[test]
+fn glyph_of_a_font_with_svg_documents_is_its_outline() {
+    // Chromium has no SVG glyphs.
+    let mut plain = run(4.0, 15.0);
+    plain.font = svg_font();
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(plain)]);
+    assert_eq!([raster.pixel(4, 14), raster.pixel(13, 5)], [[0, 0, 0, 255]; 2]);
+    assert_eq!([raster.pixel(3, 14), raster.pixel(14, 14)], [[0; 4]; 2]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn paint(paint: &Paint) -> bool {
 /// A font that cannot be read paints nothing, and the painter says so.
 fn has_colors(font: &FontData) -> bool {
     let face = skrifa::FontRef::from_index(font.data.data(), font.index);
-    face.is_ok_and(|it| it.colr().is_ok() || it.cbdt().is_ok() || it.sbix().is_ok() || it.svg().is_ok())
+    face.is_ok_and(|it| it.colr().is_ok() || it.cbdt().is_ok() || it.sbix().is_ok())
 }
 
 #[cfg(test)]

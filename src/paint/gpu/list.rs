@@ -11,6 +11,7 @@ use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 
 use super::guards::Refusal;
 use crate::paint::PaintError;
+use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
 use crate::paint::ops::{Ops, Placement, Target};
 use crate::paint::ops_cpu::{Canvas, Sources};
@@ -250,10 +251,10 @@ impl Target for Recorder<'_> {
         &mut self,
         run: &Glyphs,
         glyph: PlacedGlyph,
-        to_device: Affine,
-        _slant: Affine,
+        _layers: &ColorLayers,
+        _to_device: Affine,
     ) -> Result<(), PaintError> {
-        let [a, b, c, d, ..] = to_device.as_coeffs();
+        let [a, b, c, d, ..] = run.linear.as_coeffs();
         let reach = run.size * a.hypot(b).max(c.hypot(d)) * GLYPH_REACH;
         let surface = Rect::new(0.0, 0.0, f64::from(self.size.width), f64::from(self.size.height));
         let area = Rect::from_center_size(glyph.at, (2.0 * reach, 2.0 * reach)).expand().intersect(surface);

@@ -20,7 +20,7 @@ impl Canvas<'_> {
     pub(super) fn is_coloured(&mut self, run: &GlyphRun, glyph: u32, shape: Shape) -> Result<bool, PdfError> {
         let size = self.colour_size(shape);
         let found = self.painter.glyph_shape(run, glyph, size)?;
-        Ok(matches!(found, glyphs::Shape::Picture(..) | glyphs::Shape::Layers))
+        Ok(matches!(found, glyphs::Shape::Picture(..) | glyphs::Shape::Layers(_)))
     }
 
     /// Px an em of a colour glyph's picture: the next power of two, so that texts of like sizes share it.
@@ -55,7 +55,7 @@ impl Canvas<'_> {
         let abandoned = self.abandoned;
         let found = self.painter.glyph_shape(run, glyph, size)?;
         // Layers may use the colour of the text.
-        let color = if matches!(found, glyphs::Shape::Layers) { foreground.to_rgba8().to_u32() } else { 0 };
+        let color = if matches!(found, glyphs::Shape::Layers(_)) { foreground.to_rgba8().to_u32() } else { 0 };
         let look = Look::Colour(font::key(run), glyph, size, color);
         self.painter.drawn(look, width, text, |painter| match found {
             glyphs::Shape::Blank | glyphs::Shape::Outline(..) => Ok(None),
@@ -64,7 +64,7 @@ impl Canvas<'_> {
                 let to_em = to_em * Affine::scale_non_uniform(picture.width.into(), picture.height.into());
                 Ok(object.map(|object| GlyphPicture { object, to_em }))
             }
-            glyphs::Shape::Layers => {
+            glyphs::Shape::Layers(_) => {
                 let em = f64::from(size);
                 let alone = GlyphRun {
                     font_size: Px(em),

@@ -1,0 +1,474 @@
+//! The layers of a colour glyph (COLR, versions 0 and 1) as fills, clips and layers in font units.
+//!
+//! skrifa walks the paint graph; what it reports is recorded once for each glyph and drawn at any size. A glyph's outline is one
+//! path with the edges of all other outlines ([`super::edges`]), as in Chromium, where Skia draws it.
+//! In: recording, colours of the palette, drawing on a [`Target`]. Not in: which glyphs have layers ([`super::glyphs`]).
+
+use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape as _};
+use peniko::color::ColorSpaceTag;
+use peniko::{
+    BlendMode, Brush, Color, ColorStops, Compose, Extend, Fill, Gradient, GradientKind, InterpolationAlphaSpace,
+    LinearGradientPosition, Mix, RadialGradientPosition, SweepGradientPosition,
+};
+use skrifa::color::{Brush as GlyphBrush, ColorPainter, ColorStop, CompositeMode, Transform};
+use skrifa::instance::{LocationRef, NormalizedCoord, Size};
+use skrifa::outline::DrawSettings;
+use skrifa::raw::types::BoundingBox;
+use skrifa::{FontRef, GlyphId, MetadataProvider as _};
+
+use super::edges::polygons;
+use super::glyphs::Pen;
+use super::ops::Target;
+use crate::units::Opacity;
+
+/// Steps recorded for one glyph; later ones are dropped. Emoji in use have fewer than a thousand.
+const MOST_STEPS: usize = 20_000;
+
+/// Outlines of more contours are not looked through for contours that turn against each other.
+const MOST_CONTOURS: usize = 64;
+
+/// The palette index that stands for the colour of the text.
+const FOREGROUND: u16 = u16::MAX;
+
+/// A sweep gradient that starts and ends at one angle is given this width, in degrees: painters need one.
+const NARROWEST_SWEEP: f32 = 0.01;
+
+/// What a colour glyph is made of, in font units, y up.
+#[derive(Debug, Default)]
+pub(super) struct ColorLayers {
+    steps: Vec<Step>,
+    /// Box around all outlines and clips; empty where there are none.
+    bounds: Rect,
+    /// A layer meets what is below it in another way than over it.
+    has_blends: bool,
+}
+
+/// One step of drawing.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Fills `outline`, or all of the glyph's box where there is none. `to_glyph` leads from the brush's space to font units.
+    Fill {
+        outline: Option<BezPath>,
+        brush: LayerBrush,
+        to_glyph: Affine,
+    },
+    /// Limits what follows up to its [`Step::PopClip`].
+    PushClip(BezPath),
+    PopClip,
+    /// What follows up to its [`Step::PopLayer`] is flattened first.
+    PushLayer(BlendMode),
+    PopLayer,
+}
+
+/// What fills a layer.
+#[derive(Clone, Debug)]
+enum LayerBrush {
+    Solid(LayerColor),
+    /// Stops have offsets from 0 to 1, ascending.
+    Gradient {
+        kind: GradientKind,
+        extend: Extend,
+        stops: Vec<(f32, LayerColor)>,
+    },
+}
+
+/// A colour of the palette, or that of the text with its alpha multiplied.
+#[derive(Clone, Copy, Debug)]
+enum LayerColor {
+    Palette(Color),
+    Foreground(f32),
+}
+
+impl LayerColor {
+    fn on(self, foreground: Color) -> Color {
+        match self {
+            Self::Palette(color) => color,
+            Self::Foreground(alpha) => foreground.multiply_alpha(alpha),
+        }
+    }
+}
+
+impl LayerBrush {
+    fn on(&self, foreground: Color) -> Brush {
+        match self {
+            Self::Solid(color) => Brush::Solid(color.on(foreground)),
+            Self::Gradient { kind, extend, stops } => {
+                let stop = |(offset, color): &(f32, LayerColor)| (*offset, color.on(foreground)).into();
+                Brush::Gradient(Gradient {
+                    kind: *kind,
+                    extend: *extend,
+                    interpolation_cs: ColorSpaceTag::Srgb,
+                    interpolation_alpha_space: InterpolationAlphaSpace::Unpremultiplied,
+                    stops: ColorStops(stops.iter().map(stop).collect()),
+                    ..Gradient::default()
+                })
+            }
+        }
+    }
+}
+
+impl ColorLayers {
+    /// Records the layers of `glyph`; `None` when it has none. `coords`: its place in the variation space. The error says what
+    /// is damaged.
+    pub(super) fn of(
+        font: &FontRef<'_>,
+        glyph: GlyphId,
+        coords: &[NormalizedCoord],
+    ) -> Option<Result<Self, Box<dyn std::error::Error>>> {
+        let root = font.color_glyphs().get(glyph)?;
+        let mut recorder = Recorder {
+            font,
+            location: LocationRef::new(coords),
+            transforms: vec![Affine::IDENTITY],
+            open: Vec::new(),
+            dropped: 0,
+            layers: Self::default(),
+            damage: None,
+        };
+        // A graph that leads back to itself ends there, and what was drawn before stays, as in browsers.
+        let _cut_short = root.paint(recorder.location, &mut recorder);
+        Some(recorder.finish())
+    }
+
+    /// The number of path elements kept.
+    pub(super) fn elements(&self) -> usize {
+        let of = |step: &Step| match step {
+            Step::Fill { outline, .. } => outline.as_ref().map_or(1, |it| it.elements().len()),
+            Step::PushClip(outline) => outline.elements().len(),
+            Step::PopClip | Step::PushLayer(_) | Step::PopLayer => 1,
+        };
+        self.steps.iter().map(of).sum()
+    }
+
+    /// Draws the glyph. `foreground`: the colour of the text, for layers that have it. `to_device` leads there from font units.
+    pub(super) fn draw(&self, target: &mut impl Target, foreground: Color, opacity: Opacity, to_device: Affine) {
+        let isolated = self.has_blends || opacity != Opacity::OPAQUE;
+        let whole = to_device * self.bounds.to_path(0.1);
+        if isolated {
+            target.push_layer(Some(&whole), opacity, BlendMode::default());
+        }
+        for step in &self.steps {
+            match step {
+                Step::Fill { outline, brush, to_glyph } => {
+                    let area = outline.as_ref().map_or_else(|| whole.clone(), |it| polygons(it, to_device));
+                    target.fill(&area, Fill::NonZero, &brush.on(foreground), to_device * *to_glyph);
+                }
+                Step::PushClip(outline) => target.push_clip(&polygons(outline, to_device)),
+                Step::PopClip => target.pop_clip(),
+                // Layers that are drawn over each other need not be flattened one by one.
+                Step::PushLayer(blend) if self.has_blends => target.push_layer(None, Opacity::OPAQUE, *blend),
+                Step::PopLayer if self.has_blends => target.pop_layer(),
+                Step::PushLayer(_) | Step::PopLayer => {}
+            }
+        }
+        if isolated {
+            target.pop_layer();
+        }
+    }
+}
+
+/// Writes down what skrifa reports.
+struct Recorder<'a> {
+    font: &'a FontRef<'a>,
+    location: LocationRef<'a>,
+    /// To font units; never empty.
+    transforms: Vec<Affine>,
+    /// What ends the clips and layers that are open.
+    open: Vec<Step>,
+    /// Clips and layers that are open beyond [`MOST_STEPS`].
+    dropped: usize,
+    layers: ColorLayers,
+    damage: Option<Box<dyn std::error::Error>>,
+}
+
+impl Recorder<'_> {
+    fn finish(mut self) -> Result<ColorLayers, Box<dyn std::error::Error>> {
+        // Of a damaged graph skrifa leaves clips and layers open.
+        let ends = std::mem::take(&mut self.open);
+        self.layers.steps.extend(ends.into_iter().rev());
+        self.damage.map_or(Ok(self.layers), Err)
+    }
+
+    fn transform(&self) -> Affine {
+        self.transforms.last().copied().unwrap_or_default()
+    }
+
+    fn is_full(&self) -> bool {
+        self.layers.steps.len() >= MOST_STEPS
+    }
+
+    /// The outline of `glyph` in font units; empty where it has none.
+    fn outline(&mut self, glyph: GlyphId) -> BezPath {
+        let Some(outline) = self.font.outline_glyphs().get(glyph) else { return BezPath::new() };
+        let mut pen = Pen::default();
+        if let Err(error) = outline.draw(DrawSettings::unhinted(Size::unscaled(), self.location), &mut pen) {
+            self.damage.get_or_insert(Box::new(error));
+            return BezPath::new();
+        }
+        self.transform() * turned_alike(pen.0)
+    }
+
+    fn cover(&mut self, outline: &BezPath) {
+        if outline.elements().is_empty() {
+            return;
+        }
+        let bounds = outline.control_box();
+        let all = &mut self.layers.bounds;
+        *all = if all.is_zero_area() { bounds } else { all.union(bounds) };
+    }
+
+    fn push_clip(&mut self, outline: BezPath) {
+        self.cover(&outline);
+        self.push(Step::PushClip(outline), Step::PopClip);
+    }
+
+    fn push(&mut self, step: Step, end: Step) {
+        if self.is_full() {
+            self.dropped += 1;
+            return;
+        }
+        self.layers.steps.push(step);
+        self.open.push(end);
+    }
+
+    fn pop(&mut self, is_end: fn(&Step) -> bool) {
+        if self.dropped > 0 {
+            self.dropped -= 1;
+        } else if self.open.last().is_some_and(is_end) {
+            self.layers.steps.extend(self.open.pop());
+        }
+    }
+
+    fn color(&self, palette_index: u16, alpha: f32) -> LayerColor {
+        if palette_index == FOREGROUND {
+            return LayerColor::Foreground(alpha);
+        }
+        let palette = self.font.color_palettes();
+        let color = palette.get(0).and_then(|it| it.colors().get(usize::from(palette_index)).copied());
+        let color = color.map_or(Color::BLACK, |it| Color::from_rgba8(it.red, it.green, it.blue, it.alpha));
+        LayerColor::Palette(color.multiply_alpha(alpha))
+    }
+
+    fn brush(&self, brush: &GlyphBrush<'_>) -> Option<LayerBrush> {
+        let point = |it: &skrifa::raw::types::Point<f32>| Point::new(f64::from(it.x), f64::from(it.y));
+        let (kind, stops, extend) = match brush {
+            GlyphBrush::Solid { palette_index, alpha } => {
+                return Some(LayerBrush::Solid(self.color(*palette_index, *alpha)));
+            }
+            GlyphBrush::LinearGradient { p0, p1, color_stops, extend } => {
+                (LinearGradientPosition { start: point(p0), end: point(p1) }.into(), *color_stops, *extend)
+            }
+            GlyphBrush::RadialGradient { c0, r0, c1, r1, color_stops, extend } => {
+                return self.radial((point(c0), *r0), (point(c1), *r1), color_stops, *extend);
+            }
+            GlyphBrush::SweepGradient { c0, start_angle, end_angle, color_stops, extend } => {
+                let end_angle = if start_angle == end_angle { end_angle + NARROWEST_SWEEP } else { *end_angle };
+                // Angles grow clockwise, and so they do in a brush whose y points downwards: see `fill_with`.
+                let kind = SweepGradientPosition {
+                    center: Point::new(f64::from(c0.x), -f64::from(c0.y)),
+                    start_angle: start_angle.to_radians(),
+                    end_angle: end_angle.to_radians(),
+                };
+                (kind.into(), *color_stops, *extend)
+            }
+        };
+        self.gradient(kind, self.stops(stops), extend)
+    }
+
+    /// A gradient between two circles, each a centre and a radius. The first radius may be negative, where stops begin before the
+    /// circle that they are written for: the gradient then begins where the radius is 0.
+    fn radial(
+        &self,
+        (mut c0, mut r0): (Point, f32),
+        (c1, r1): (Point, f32),
+        stops: &[ColorStop],
+        extend: skrifa::color::Extend,
+    ) -> Option<LayerBrush> {
+        let mut stops = self.stops(stops);
+        if r1 <= 0.0 {
+            return stops.first().map(|(_, color)| LayerBrush::Solid(*color));
+        }
+        if r0 < 0.0 {
+            let start = r0 / (r0 - r1);
+            stops = from_offset(&stops, start);
+            (c0, r0) = (c0.lerp(c1, f64::from(start)), 0.0);
+        }
+        let kind = RadialGradientPosition { start_center: c0, start_radius: r0, end_center: c1, end_radius: r1 };
+        self.gradient(kind.into(), stops, extend)
+    }
+
+    fn stops(&self, stops: &[ColorStop]) -> Vec<(f32, LayerColor)> {
+        stops.iter().map(|stop| (stop.offset, self.color(stop.palette_index, stop.alpha))).collect()
+    }
+
+    fn gradient(
+        &self,
+        kind: GradientKind,
+        mut stops: Vec<(f32, LayerColor)>,
+        extend: skrifa::color::Extend,
+    ) -> Option<LayerBrush> {
+        let (first, last) = (*stops.first()?, *stops.last()?);
+        if stops.len() == 1 {
+            return Some(LayerBrush::Solid(first.1));
+        }
+        if first.0 > 0.0 {
+            stops.insert(0, (0.0, first.1));
+        }
+        if last.0 < 1.0 {
+            stops.push((1.0, last.1));
+        }
+        let extend = match extend {
+            skrifa::color::Extend::Pad | skrifa::color::Extend::Unknown => Extend::Pad,
+            skrifa::color::Extend::Repeat => Extend::Repeat,
+            skrifa::color::Extend::Reflect => Extend::Reflect,
+        };
+        Some(LayerBrush::Gradient { kind, extend, stops })
+    }
+
+    /// `to_glyph` leads from the brush's space to font units.
+    fn fill_with(&mut self, outline: Option<BezPath>, brush: &GlyphBrush<'_>, to_glyph: Affine) {
+        let Some(read) = self.brush(brush).filter(|_| !self.is_full()) else { return };
+        let is_sweep = matches!(brush, GlyphBrush::SweepGradient { .. });
+        let to_glyph = if is_sweep { to_glyph * Affine::FLIP_Y } else { to_glyph };
+        self.layers.steps.push(Step::Fill { outline, brush: read, to_glyph });
+    }
+}
+
+/// `outline` with all contours that lie beside each other turning the same way. Painters add up the areas of contours with their
+/// signs, so that two that turn against each other would cancel out in the px where they meet; Skia counts each for itself.
+/// Contours whose boxes overlap stay as they are: one may be a hole in the other.
+fn turned_alike(outline: BezPath) -> BezPath {
+    let contours: Vec<BezPath> = outline
+        .elements()
+        .chunk_by(|_, next| !matches!(next, PathEl::MoveTo(_)))
+        .map(|it| it.iter().copied().collect())
+        .collect();
+    if contours.len() < 2 || contours.len() > MOST_CONTOURS {
+        return outline;
+    }
+    let boxes: Vec<Rect> = contours.iter().map(BezPath::control_box).collect();
+    let is_beside = |at: usize| {
+        let overlaps = |(other, it): (usize, &Rect)| other != at && !it.intersect(boxes[at]).is_zero_area();
+        !boxes.iter().enumerate().any(overlaps)
+    };
+    let turned = contours.iter().enumerate().map(|(at, contour)| {
+        if contour.area() < 0.0 && is_beside(at) { contour.reverse_subpaths() } else { contour.clone() }
+    });
+    turned.flatten().collect()
+}
+
+/// What is left of a gradient from `start` on, `0..1`, stretched to all of it.
+fn from_offset(stops: &[(f32, LayerColor)], start: f32) -> Vec<(f32, LayerColor)> {
+    let after = stops.partition_point(|(offset, _)| *offset <= start);
+    let at_start = match (after.checked_sub(1).and_then(|before| stops.get(before)), stops.get(after)) {
+        (Some((from, a)), Some((to, b))) => mixed(*a, *b, (start - from) / (to - from)),
+        (Some((_, only)), None) | (None, Some((_, only))) => *only,
+        (None, None) => return Vec::new(),
+    };
+    let stretched = stops[after..].iter().map(|(offset, color)| ((offset - start) / (1.0 - start), *color));
+    std::iter::once((0.0, at_start)).chain(stretched).collect()
+}
+
+/// Between two colours. The text's own colour mixes with itself only.
+fn mixed(a: LayerColor, b: LayerColor, t: f32) -> LayerColor {
+    match (a, b) {
+        (LayerColor::Palette(a), LayerColor::Palette(b)) => LayerColor::Palette(a.lerp_rect(b, t)),
+        (LayerColor::Foreground(a), LayerColor::Foreground(b)) => LayerColor::Foreground(a + (b - a) * t),
+        (LayerColor::Palette(_), LayerColor::Foreground(_)) | (LayerColor::Foreground(_), LayerColor::Palette(_)) => {
+            if t < 0.5 {
+                a
+            } else {
+                b
+            }
+        }
+    }
+}
+
+impl ColorPainter for Recorder<'_> {
+    fn push_transform(&mut self, transform: Transform) {
+        self.transforms.push(self.transform() * affine(transform));
+    }
+
+    fn pop_transform(&mut self) {
+        if self.transforms.len() > 1 {
+            self.transforms.pop();
+        }
+    }
+
+    fn push_clip_glyph(&mut self, glyph: GlyphId) {
+        let outline = self.outline(glyph);
+        self.push_clip(outline);
+    }
+
+    fn push_clip_box(&mut self, area: BoundingBox<f32>) {
+        let area = Rect::new(area.x_min.into(), area.y_min.into(), area.x_max.into(), area.y_max.into());
+        self.push_clip(self.transform() * area.to_path(0.1));
+    }
+
+    fn pop_clip(&mut self) {
+        self.pop(|end| matches!(end, Step::PopClip));
+    }
+
+    fn fill(&mut self, brush: GlyphBrush<'_>) {
+        self.fill_with(None, &brush, self.transform());
+    }
+
+    fn fill_glyph(&mut self, glyph: GlyphId, brush_transform: Option<Transform>, brush: GlyphBrush<'_>) {
+        if self.is_full() {
+            return;
+        }
+        let outline = self.outline(glyph);
+        self.cover(&outline);
+        let to_glyph = brush_transform.map_or(self.transform(), |it| self.transform() * affine(it));
+        self.fill_with(Some(outline), &brush, to_glyph);
+    }
+
+    fn push_layer(&mut self, mode: CompositeMode) {
+        let blend = blend_mode(mode);
+        self.layers.has_blends |= blend != BlendMode::default();
+        self.push(Step::PushLayer(blend), Step::PopLayer);
+    }
+
+    fn pop_layer(&mut self) {
+        self.pop(|end| matches!(end, Step::PopLayer));
+    }
+}
+
+fn affine(it: Transform) -> Affine {
+    Affine::new([it.xx, it.yx, it.xy, it.yy, it.dx, it.dy].map(f64::from))
+}
+
+fn blend_mode(mode: CompositeMode) -> BlendMode {
+    let compose = |compose| BlendMode::new(Mix::Normal, compose);
+    let mix = |mix| BlendMode::new(mix, Compose::SrcOver);
+    match mode {
+        CompositeMode::Clear => compose(Compose::Clear),
+        CompositeMode::Src => compose(Compose::Copy),
+        CompositeMode::Dest => compose(Compose::Dest),
+        CompositeMode::SrcOver | CompositeMode::Unknown => BlendMode::default(),
+        CompositeMode::DestOver => compose(Compose::DestOver),
+        CompositeMode::SrcIn => compose(Compose::SrcIn),
+        CompositeMode::DestIn => compose(Compose::DestIn),
+        CompositeMode::SrcOut => compose(Compose::SrcOut),
+        CompositeMode::DestOut => compose(Compose::DestOut),
+        CompositeMode::SrcAtop => compose(Compose::SrcAtop),
+        CompositeMode::DestAtop => compose(Compose::DestAtop),
+        CompositeMode::Xor => compose(Compose::Xor),
+        CompositeMode::Plus => compose(Compose::Plus),
+        CompositeMode::Screen => mix(Mix::Screen),
+        CompositeMode::Overlay => mix(Mix::Overlay),
+        CompositeMode::Darken => mix(Mix::Darken),
+        CompositeMode::Lighten => mix(Mix::Lighten),
+        CompositeMode::ColorDodge => mix(Mix::ColorDodge),
+        CompositeMode::ColorBurn => mix(Mix::ColorBurn),
+        CompositeMode::HardLight => mix(Mix::HardLight),
+        CompositeMode::SoftLight => mix(Mix::SoftLight),
+        CompositeMode::Difference => mix(Mix::Difference),
+        CompositeMode::Exclusion => mix(Mix::Exclusion),
+        CompositeMode::Multiply => mix(Mix::Multiply),
+        CompositeMode::HslHue => mix(Mix::Hue),
+        CompositeMode::HslSaturation => mix(Mix::Saturation),
+        CompositeMode::HslColor => mix(Mix::Color),
+        CompositeMode::HslLuminosity => mix(Mix::Luminosity),
+    }
+}
