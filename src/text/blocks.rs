@@ -81,6 +81,9 @@ pub struct SpanStyle {
     pub font_size: f64,
     /// The inline size in px that `font_size` is, or is a share of: rounded to whole px where the text shrinks.
     pub px_size: Option<f64>,
+    /// How much larger than `font_size` letters are drawn, as far as the axis `opsz` of a face is concerned: 1 unless the text
+    /// was shrunk or enlarged to fit its box.
+    pub optical_factor: f64,
     /// 1 to 1000.
     pub weight: f32,
     /// Italic or slanted.
@@ -196,38 +199,21 @@ impl TextBlocks {
         Self { blocks: vec![Block::of(vec![span])], base, rtl: false }
     }
 
-    /// The same text with every length that belongs to the font multiplied by `factor`: for shrinking to a box.
-    pub fn scaled(&self, factor: f64) -> Self {
-        fn scale(style: &SpanStyle, factor: f64) -> Arc<SpanStyle> {
-            let line_height = match style.line_height {
-                LineHeight::Length(px) => LineHeight::Length(px * factor),
-                other => other,
-            };
-            let highlight =
-                |it: &Arc<Highlight>| Arc::new(Highlight { color: it.color, style: scale(&it.style, factor) });
-            Arc::new(SpanStyle {
-                font_size: style.font_size * factor,
-                letter_spacing: if style.spacing_in_px { style.letter_spacing } else { style.letter_spacing * factor },
-                line_height,
-                background: style.background.as_ref().map(highlight),
-                ..style.clone()
-            })
-        }
-        let scale = |style: &Arc<SpanStyle>| scale(style, factor);
-        let scale_marker = |marker: &Marker| Marker { style: scale(&marker.style), kind: marker.kind.clone() };
+    /// The same text for drawing it `factor` as large: only the optical size of its letters differs.
+    pub(super) fn drawn_at(&self, factor: f64) -> Self {
+        let style = |style: &Arc<SpanStyle>| Arc::new(SpanStyle { optical_factor: factor, ..(**style).clone() });
+        let base = style(&self.base);
+        // Plain text is told by its sharing of the base style.
+        let of = |it: &Arc<SpanStyle>| if Arc::ptr_eq(it, &self.base) { base.clone() } else { style(it) };
+        let marker = |it: &Marker| Marker { kind: it.kind.clone(), style: of(&it.style) };
         let block = |block: &Block| Block {
-            spans: block.spans.iter().map(|span| Span { text: span.text.clone(), style: scale(&span.style) }).collect(),
-            margin_top: block.margin_top * factor,
-            margin_bottom: block.margin_bottom * factor,
-            indent_left: block.indent_left * factor,
-            indent_right: block.indent_right * factor,
-            indent_list: block.indent_list * factor,
-            marker: block.marker.as_ref().map(scale_marker),
-            outer_markers: block.outer_markers.iter().map(|(it, indent)| (scale_marker(it), indent * factor)).collect(),
-            strut: block.strut.as_ref().map(scale),
+            spans: block.spans.iter().map(|it| Span { text: it.text.clone(), style: of(&it.style) }).collect(),
+            marker: block.marker.as_ref().map(marker),
+            outer_markers: block.outer_markers.iter().map(|(it, indent)| (marker(it), *indent)).collect(),
+            strut: block.strut.as_ref().map(of),
             ..block.clone()
         };
-        Self { blocks: self.blocks.iter().map(block).collect(), base: scale(&self.base), rtl: self.rtl }
+        Self { blocks: self.blocks.iter().map(block).collect(), base: base.clone(), rtl: self.rtl }
     }
 
     /// True for what [`TextBlocks::plain`] makes.
@@ -299,6 +285,11 @@ impl SpanStyle {
             Some(px) if px > 0.0 && factor != 1.0 => (px * factor).round() / px,
             _ => factor,
         }
+    }
+
+    /// Em size that the axis `opsz` of a face follows, px: the size drawn.
+    pub(crate) fn optical_size(&self) -> f64 {
+        self.font_size * self.drawn_factor(self.optical_factor)
     }
 
     /// What advances of glyphs, as shaped at the size of the style, are multiplied by where the text as a whole is drawn

@@ -167,7 +167,10 @@ pub(super) fn first_true(mut low: u32, mut high: u32, mut holds: impl FnMut(u32)
 mod tests {
     use std::sync::Arc;
 
+    use peniko::Blob;
+
     use super::super::blocks::{LineHeight, SpanStyle, TextBlocks};
+    use super::super::faces::{Face, FaceStyle};
     use super::super::layout::tests::{layouter, style};
     use super::*;
 
@@ -213,6 +216,47 @@ mod tests {
         assert_eq!(drawn_size("H", 33.0, 480.0, 39.599_999_999_999_994), 32.5);
         assert_eq!(drawn_size("H", 33.0, 480.0, 39.6), 33.0);
         assert_eq!([59.083_789_187_900_66, 0.1, 14.0].map(six_digits), [59.0838, 0.1, 14.0]);
+    }
+
+    #[test]
+    fn optical_size_is_the_one_that_is_drawn() {
+        let mut layouter = layouter();
+        // Roboto with an axis from 10 to 110 that moves nothing.
+        let bytes = with_axis(layouter.fonts().faces("Roboto")[0].load().expect("bundled").font.data.data());
+        layouter.shaper.fonts.declare("Optical", Face::from_memory(Blob::from(bytes), 0, FaceStyle::REGULAR));
+        let shaped = layouter.shape(&TextBlocks::plain("H", style("Optical", 100.0)));
+        let mut coordinate = |height: f64| {
+            let (out, size) = fit(&mut layouter, &shaped, 400.0, Align::Left, Overflow::Shrink { height });
+            (size, f64::from(out.lines[0].runs[0].coords[0]) / 16384.0)
+        };
+        let (size, written) = coordinate(120.0);
+        assert!(size == 100.0 && (written - 0.9).abs() < 1e-4, "{size} px at {written}");
+        // 60 px are half of the way from 10 to 110.
+        assert_eq!(coordinate(72.0), (60.0, 0.5));
+    }
+
+    /// `file` with the axis `opsz` from 10 to 110.
+    fn with_axis(file: &[u8]) -> Vec<u8> {
+        let axis = [0x0001_0000_u32, 0x0010_0002, 0x0001_0014, 0x0000_0008].map(u32::to_be_bytes).concat();
+        let range = [u32::from_be_bytes(*b"opsz"), 10 << 16, 10 << 16, 110 << 16, 256].map(u32::to_be_bytes).concat();
+        let (count, table) = (usize::from(file[5]) + 1, [axis, range].concat());
+        let mut records: Vec<Vec<u8>> = file[12..12 + 16 * (count - 1)].chunks_exact(16).map(<[u8]>::to_vec).collect();
+        for record in &mut records {
+            let offset = u32::from_be_bytes(record[8..12].try_into().expect("four bytes")) + 16;
+            record[8..12].copy_from_slice(&offset.to_be_bytes());
+        }
+        let end = (file.len() as u32 + 16).to_be_bytes();
+        records.push([b"fvar".as_slice(), &[0; 4], &end, &(table.len() as u32).to_be_bytes()].concat());
+        records.sort();
+        [
+            &file[..4],
+            &(count as u16).to_be_bytes(),
+            &file[6..12],
+            &records.concat(),
+            &file[12 + 16 * (count - 1)..],
+            &table,
+        ]
+        .concat()
     }
 
     fn sized(text: &str, width: f64, sizing: Sizing) -> (Vec<String>, f64) {

@@ -69,6 +69,8 @@ pub struct ShapedText {
     least_size: f64,
     /// The smallest size given in px, which is rounded where the text shrinks; infinite when there is none.
     least_px_size: f64,
+    /// The text itself, where its glyphs are others at other sizes (the axis `opsz`): it is shaped anew for each.
+    optical: Option<TextBlocks>,
 }
 
 /// The line box that every line has at least.
@@ -211,13 +213,17 @@ impl Layouter {
         let every = TAB_SPACES * (space + text.base.letter_spacing);
         let tabs = TabStops { every: every.max(0.0), least: space / 2.0 };
         let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, text)).collect();
+        let paragraphs = || blocks.iter().flat_map(|block| &block.paragraphs).map(|shaped| &shaped.paragraph);
+        let optical = paragraphs().any(Paragraph::follows_size).then(|| text.clone());
         let (mut ink_advance, mut widest, mut forced_lines) = (0.0, 0.0_f64, 0);
-        for paragraph in blocks.iter().flat_map(|block| &block.paragraphs) {
+        for paragraph in paragraphs() {
             forced_lines += 1;
-            for cluster in &paragraph.paragraph.clusters {
-                let spacing = paragraph.paragraph.letter_spacing(cluster, 1.0);
+            // Advances of one size say nothing of those of another where glyphs follow the size.
+            let clusters = paragraph.clusters.iter().filter(|_| optical.is_none());
+            for cluster in clusters {
+                let spacing = paragraph.letter_spacing(cluster, 1.0);
                 // Spacing in px does not shrink: as a bound it must not count for less than it is.
-                let fixed = paragraph.paragraph.styles[cluster.span].spacing_in_px && spacing < 0.0;
+                let fixed = paragraph.styles[cluster.span].spacing_in_px && spacing < 0.0;
                 let advance = if fixed { 0.0 } else { cluster.advance + spacing };
                 widest = widest.max(advance);
                 if cluster.kind == ClusterKind::Text {
@@ -241,6 +247,7 @@ impl Layouter {
             rtl: text.rtl,
             least_size,
             least_px_size,
+            optical,
         }
     }
 
@@ -304,6 +311,16 @@ impl Layouter {
 
     /// Breaks `text` into lines and puts them in place.
     pub fn lay_out(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
+        match text.optical.as_ref().filter(|it| it.base.optical_factor != options.factor) {
+            Some(blocks) => {
+                let drawn = self.shape_anew(&blocks.drawn_at(options.factor));
+                self.lay_out_shaped(&drawn, options)
+            }
+            None => self.lay_out_shaped(text, options),
+        }
+    }
+
+    fn lay_out_shaped(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
         let LayoutOptions { align, factor, .. } = options;
         let width = options.width.round();
         let mut lines = text.broken(width, factor, options.split_words, &mut self.shaper);
@@ -705,6 +722,7 @@ pub(super) mod tests {
             family: family.into(),
             font_size,
             px_size: None,
+            optical_factor: 1.0,
             weight: 400.0,
             italic: false,
             color: None,

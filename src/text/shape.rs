@@ -119,6 +119,11 @@ impl Paragraph {
         (!outline.is_empty()).then(|| outline.bounding_box().inflate(bolder, bolder).expand())
     }
 
+    /// Whether some glyphs are others at other sizes, so that the text must be shaped anew where it is drawn at another one.
+    pub(super) fn follows_size(&self) -> bool {
+        self.runs.iter().any(|run| run.optical)
+    }
+
     /// Finds the clusters that are joined to their successors.
     fn find_joined(&mut self) {
         let cursive = |cluster: &Cluster| self.text[cluster.range.clone()].chars().any(is_cursive);
@@ -167,6 +172,8 @@ pub(super) struct Run {
     pub embolden: bool,
     /// Synthetic slant wanted.
     pub slant: bool,
+    /// The face has the axis `opsz`: its glyphs are others at other sizes.
+    pub optical: bool,
 }
 
 /// Characters told of one grapheme; a hostile one has as many as its text.
@@ -452,7 +459,7 @@ impl Shaper {
             builder.push(StyleProperty::FontSize(style.font_size as f32), range.clone());
             builder.push(StyleProperty::Brush((piece.span - part.first_span) as u16), range.clone());
             let weight = piece.face.weight_variation(style.weight).map(|value| (Tag::new(b"wght"), value));
-            let optical = piece.face.optical_variation(style.font_size).map(|value| (Tag::new(b"opsz"), value));
+            let optical = piece.face.optical_variation(style.optical_size()).map(|value| (Tag::new(b"opsz"), value));
             let axes = weight.into_iter().chain(optical);
             let variations: Vec<_> = axes.map(|(tag, value)| FontVariation { tag, value }).collect();
             if !variations.is_empty() {
@@ -489,6 +496,7 @@ impl Shaper {
                             rtl: run.is_rtl(),
                             embolden: style.weight >= 600.0 && *face.style.weights.end() < 600.0 && !loaded.bold,
                             slant: style.italic && !face.style.italic && !loaded.slanted,
+                            optical: loaded.optical_axis.is_some(),
                         });
                         of_span = Some((span, index));
                         index
@@ -645,6 +653,7 @@ mod tests {
             family: family.into(),
             font_size: 100.0,
             px_size: None,
+            optical_factor: 1.0,
             weight,
             italic: false,
             color: None,

@@ -268,6 +268,7 @@ pub(super) fn span_style(style: &TextStyle) -> SpanStyle {
         family: style.font_family.clone(),
         font_size: style.font_size,
         px_size: None,
+        optical_factor: 1.0,
         weight: f32::from(style.font_weight),
         italic: style.font_style == FontStyle::Italic,
         color: None,

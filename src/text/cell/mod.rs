@@ -77,11 +77,25 @@ impl ShapedCell<'_> {
         self.paragraphs.iter().map(|paragraph| lines::longest_word(paragraph)).fold(0.0, f64::max)
     }
 
-    /// The size written, or the first of those half a px apart below it at which all lines fit into `room` and no word
-    /// is wider than it; `None` where there is none above 0.
-    fn fitting_size(&self, room: Size) -> Option<f64> {
+    /// Whether glyphs are others at other sizes, so that the text has to be shaped anew for each.
+    fn follows_size(&self) -> bool {
+        self.paragraphs.iter().any(|paragraph| paragraph.follows_size())
+    }
+
+    /// Whether all lines fit into `room` at `font_size` and no word is wider than it.
+    fn fits(&self, room: Size, font_size: f64) -> bool {
+        let lines = self.broken(room.width, font_size).len() as f64;
+        self.longest_word() * font_size / self.style.font_size <= room.width
+            && self.line_height(font_size) * lines <= room.height
+    }
+
+    /// The size written, or the first of those half a px apart below it at which the text fits; `None` where there is none
+    /// above 0. `at_size`: the text shaped for another size, where its glyphs follow the size.
+    fn fitting_size(&self, room: Size, mut at_size: impl FnMut(f64) -> Self) -> Option<f64> {
         let written = self.style.font_size;
-        let (longest, ink) = (self.longest_word(), self.ink_advance());
+        let follows_size = self.follows_size();
+        // Advances of one size say nothing of those of another where glyphs follow the size.
+        let (longest, ink) = if follows_size { (0.0, 0.0) } else { (self.longest_word(), self.ink_advance()) };
         let size_at = |k: u32| written - STEP * f64::from(k);
         // Cheap bounds first: most sizes of a text that is much too large need no line breaking.
         let hopeless = |k: u32| {
@@ -89,9 +103,9 @@ impl ShapedCell<'_> {
             let least_lines = (ink * size / written / room.width).floor().max(self.paragraphs.len() as f64);
             longest * size / written > room.width || self.line_height(size) * least_lines > room.height
         };
-        let fits = |k: u32| {
+        let mut fits = |k: u32| {
             let size = size_at(k);
-            !hopeless(k) && self.line_height(size) * self.broken(room.width, size).len() as f64 <= room.height
+            !hopeless(k) && if follows_size { at_size(size).fits(room, size) } else { self.fits(room, size) }
         };
         // The last step is the last that leaves a size above 0.
         let last = ((written / STEP).ceil() - 1.0).clamp(0.0, f64::from(u32::MAX / 2)) as u32;
@@ -122,18 +136,26 @@ pub fn lay_out_cell(
     let blocks = TextBlocks::plain(content, style.clone());
     let shaped = layouter.shape(&blocks);
     let apart = style.letter_spacing != 0.0 || align == Align::Justify;
-    let paragraphs = if apart {
-        let spans = blocks.blocks.iter().flat_map(|block| &block.spans);
-        let lines: Vec<_> = spans.flat_map(|span| span.text.split('\n')).collect();
-        lines.into_iter().map(|line| Cow::Owned(lines::shape_apart(layouter, line, style))).collect()
-    } else {
-        shaped.paragraphs().map(lines::left_to_right).collect()
+    let paragraphs =
+        if apart { shape_apart(layouter, &blocks) } else { shaped.paragraphs().map(lines::left_to_right).collect() };
+    let mut cell = ShapedCell { paragraphs, style, strut: &shaped.strut, align };
+    let mut at_size = |size: f64| {
+        let blocks = blocks.drawn_at(size / style.font_size);
+        let paragraphs = if apart {
+            shape_apart(layouter, &blocks)
+        } else {
+            let shaped = layouter.shape(&blocks);
+            shaped.paragraphs().map(|it| Cow::Owned(lines::left_to_right(it).into_owned())).collect()
+        };
+        ShapedCell { paragraphs, style, strut: &shaped.strut, align }
     };
-    let cell = ShapedCell { paragraphs, style, strut: &shaped.strut, align };
     let font_size = match overflow {
-        Overflow::Shrink { height } => cell.fitting_size(Size::new(room.width, height))?,
+        Overflow::Shrink { height } => cell.fitting_size(Size::new(room.width, height), &mut at_size)?,
         Overflow::Fit { .. } | Overflow::Grow | Overflow::Ellipsis { .. } => style.font_size,
     };
+    if cell.follows_size() && font_size != style.font_size {
+        cell = at_size(font_size);
+    }
     let mut lines = cell.broken(room.width, font_size);
     let line_height = cell.line_height(font_size);
     let mut suffix = None;
@@ -161,6 +183,13 @@ pub fn lay_out_cell(
         placed.lines.push(drawn);
     }
     Some(placed)
+}
+
+/// Paragraphs of `blocks` for glyphs that are drawn one by one.
+fn shape_apart<'a>(layouter: &mut Layouter, blocks: &TextBlocks) -> Vec<Cow<'a, Paragraph>> {
+    let spans = blocks.blocks.iter().flat_map(|block| &block.spans);
+    let lines = spans.flat_map(|span| span.text.split('\n').map(|line| (line, &span.style)));
+    lines.map(|(line, style)| Cow::Owned(lines::shape_apart(layouter, line, style))).collect()
 }
 
 /// `text` with forced breaks as `\n` and other white space that a canvas does not know as spaces.

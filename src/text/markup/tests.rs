@@ -13,6 +13,7 @@ fn base() -> Arc<SpanStyle> {
         family: "Roboto".into(),
         font_size: 40.0,
         px_size: None,
+        optical_factor: 1.0,
         weight: 400.0,
         italic: false,
         color: None,
