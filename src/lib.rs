@@ -9,6 +9,7 @@ pub mod json; // reading untrusted JSON: every problem at once, each with its pa
 pub mod config; // every setting, and the only reader of the environment
 pub mod kept; // what was made before, bounded in bytes
 pub mod css_color; // CSS colours, read as browsers read them
+pub mod css_gradient; // CSS linear gradients: angle and stops
 pub mod raster; // pixels, and the only place where alpha is converted
 pub mod scene; // resolved pages: what is on the paper, nothing left to look up
 pub mod pool; // the CPU pool

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::gradient::{self, Fill};
 use crate::css_color;
+use crate::css_gradient::{self, Fill};
 
 /// What lies under a page's elements.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub(super) fn parse(text: &str) -> Option<Background> {
     if trimmed.is_empty() {
         return Some(Background::Fill(peniko::Color::TRANSPARENT.into()));
     }
-    if gradient::is_gradient(trimmed) {
-        return gradient::parse_linear(trimmed).map(|linear| Background::Fill(Fill::Linear(linear)));
+    if css_gradient::is_gradient(trimmed) {
+        return css_gradient::parse_linear(trimmed).map(|linear| Background::Fill(Fill::Linear(linear)));
     }
     Some(match css_color::parse(trimmed) {
         Some(color) => Background::Fill(color.into()),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use peniko::Color;
 use serde_json::Value;
 
-use super::gradient::{self, Fill};
 use super::migrate::SchemaVersion;
 use crate::config::DesignLimits;
 use crate::css_color;
+use crate::css_gradient::{self, Fill};
 use crate::json::{Reader, describe};
 use crate::report::{JsonPath, Origin, Warning, WarningCode, counted};
 
@@ -142,7 +142,7 @@ impl Input<'_> {
 
     /// A CSS colour or linear gradient; otherwise like [`Self::color`].
     pub(crate) fn fill(&mut self, key: &str, default: Fill) -> Fill {
-        self.paint(key, default, gradient::parse_fill, "CSS colour or linear-gradient(…)")
+        self.paint(key, default, css_gradient::parse_fill, "CSS colour or linear-gradient(…)")
     }
 
     fn paint<T: From<Color>>(&mut self, key: &str, default: T, parse: impl Fn(&str) -> Option<T>, kind: &str) -> T {

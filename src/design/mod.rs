@@ -11,7 +11,6 @@ pub mod background;
 pub mod elements;
 pub mod filters;
 pub mod fonts;
-pub mod gradient;
 mod input;
 mod migrate;
 pub mod props;

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::elements::Element;
 use super::elements::text_style::{Align, FontStyle, LineHeight, TextTransform, VerticalAlign};
-use super::gradient::Fill;
 use super::*;
+use crate::css_gradient::Fill;
 
 fn parse(design: &Value) -> Result<Design, DesignError> {
     Design::parse(design.to_string().as_bytes(), &DesignLimits::default())

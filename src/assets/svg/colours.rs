@@ -7,17 +7,13 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use peniko::Color;
-
 use super::source::{self, Part};
 use super::{SvgError, values};
 use crate::css_color;
+use crate::css_gradient::{self, Fill, LinearGradient, Stop};
 
 /// Attributes whose colours are replaced.
 const COLOUR_PROPERTIES: [&str; 2] = ["fill", "stroke"];
-
-/// Stops of one gradient.
-const MAX_STOPS: usize = 256;
 
 /// Ids of gradients begin with this.
 const GRADIENT_ID: &str = "replaced-colour-";
@@ -46,10 +42,14 @@ pub(super) fn replace(source: &str, pairs: &[(String, String)]) -> Result<Option
     let mut table: HashMap<Rgba, Replacement> = HashMap::new();
     for (number, (from, to)) in pairs.iter().enumerate() {
         let Some(from) = rgba(from) else { continue };
-        if let Some(definition) = gradient(to) {
-            table.insert(from, Replacement::Gradient { definition, number });
-        } else if let Some(to) = css_color::parse(to).filter(|to| from != to.to_rgba8().to_u8_array()) {
-            table.insert(from, Replacement::Color(values::written(to)));
+        match css_gradient::parse_fill(to) {
+            Some(Fill::Linear(gradient)) => {
+                table.insert(from, Replacement::Gradient { definition: definition(&gradient), number });
+            }
+            Some(Fill::Solid(to)) if from != to.to_rgba8().to_u8_array() => {
+                table.insert(from, Replacement::Color(values::written(to)));
+            }
+            Some(Fill::Solid(_)) | None => {}
         }
     }
     if table.is_empty() {
@@ -78,74 +78,17 @@ pub(super) fn replace(source: &str, pairs: &[(String, String)]) -> Result<Option
     Ok(Some(new))
 }
 
-/// `linear-gradient(<angle>, <colour> <percentage>, …)` across the box of each shape, as attributes and stops of a
-/// `<linearGradient>`; `None` for anything else. Without an angle 0°, as the editor has it.
-fn gradient(text: &str) -> Option<String> {
-    let inside = text.trim().strip_suffix(')')?;
-    let (name, inside) = inside.split_once('(')?;
-    if !name.trim().eq_ignore_ascii_case("linear-gradient") {
-        return None;
-    }
-    let mut parts = split_at_commas(inside).into_iter().peekable();
-    let angle = parts.next_if(|it| css_color::parse(without_offset(it).0).is_none());
-    let angle = angle.map_or(Some(0.0), degrees)?;
-    let stops: Vec<_> = parts.map(without_offset).collect();
-    if stops.is_empty() || stops.len() > MAX_STOPS {
-        return None;
-    }
-    let (sin, cos) = angle.to_radians().sin_cos();
+/// `gradient` across the box of each shape, as attributes and stops of a `<linearGradient>`.
+fn definition(gradient: &LinearGradient) -> String {
+    let (sin, cos) = gradient.angle.0.to_radians().sin_cos();
     let (x, y) = (sin / 2.0, cos / 2.0);
     let mut out = format!("x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\">", 0.5 - x, 0.5 + y, 0.5 + x, 0.5 - y);
-    let last = (stops.len() - 1).max(1) as f64;
-    for (at, (color, offset)) in stops.into_iter().enumerate() {
-        let [r, g, b, a] = css_color::parse(color)?.components;
-        let color = values::written(Color::new([r, g, b, 1.0]));
-        let offset = offset.unwrap_or(at as f64 / last);
-        let _ = write!(out, "<stop offset=\"{offset}\" stop-color=\"{color}\" stop-opacity=\"{a}\"/>");
+    for Stop { offset, color } in gradient.stops.iter() {
+        let alpha = color.components[3];
+        let color = values::written(color.with_alpha(1.0));
+        let _ = write!(out, "<stop offset=\"{offset}\" stop-color=\"{color}\" stop-opacity=\"{alpha}\"/>");
     }
-    Some(out)
-}
-
-/// A colour and its place, `0..=1`, where it has one.
-fn without_offset(part: &str) -> (&str, Option<f64>) {
-    let part = part.trim();
-    let offset = part.rsplit_once(|c: char| c.is_ascii_whitespace()).and_then(|(color, offset)| {
-        let percent = offset.strip_suffix('%')?.parse::<f64>().ok()?;
-        Some((color.trim_end(), Some(percent / 100.0)))
-    });
-    offset.unwrap_or((part, None))
-}
-
-/// An angle, or sides: corners count as multiples of 45°.
-fn degrees(text: &str) -> Option<f64> {
-    let text = text.trim().to_ascii_lowercase();
-    if let Some(sides) = text.strip_prefix("to ") {
-        let has = |side: &str| sides.split_ascii_whitespace().any(|it| it == side);
-        let (x, y) =
-            (f64::from(has("right")) - f64::from(has("left")), f64::from(has("top")) - f64::from(has("bottom")));
-        return (x != 0.0 || y != 0.0).then(|| x.atan2(y).to_degrees());
-    }
-    const UNITS: [(&str, f64); 4] = [("deg", 1.0), ("grad", 0.9), ("rad", 57.295_779_513_082_32), ("turn", 360.0)];
-    let (number, factor) = UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))?;
-    number.trim_end().parse::<f64>().ok().filter(|it| it.is_finite()).map(|number| number * factor)
-}
-
-/// The parts between commas that are not in parentheses.
-fn split_at_commas(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
+    out
 }
 
 /// A CSS colour; `None` for `none`, `currentColor`, `url(…)` and everything else.

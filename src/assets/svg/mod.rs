@@ -3,7 +3,7 @@
 //! In: reading the XML, the walls against explosion, colour replacement, usvg's tree to scene nodes, resvg for what
 //! nodes cannot hold. Not in: where the picture goes and how it is stretched (the caller), fetching: nothing outside
 //! the file is ever loaded, only `data:` images inside it.
-//! Imports: `config`, `css_color`, `pool`, `scene`, `units`, `assets::decode` and `assets::data_url` for embedded pictures and
+//! Imports: `config`, `css_color`, `css_gradient`, `pool`, `scene`, `units`, `assets::decode` and `assets::data_url` for embedded pictures and
 //! fonts; usvg, resvg and selectors appear here only.
 //!
 //! `source` reads and writes the XML, `style` makes attributes of style sheets and `values` writes them in words that usvg

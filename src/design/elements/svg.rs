@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::css_color;
-use crate::design::gradient::parse_fill;
+use crate::css_gradient::parse_fill;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
 use crate::json::describe;

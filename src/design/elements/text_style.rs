@@ -5,7 +5,7 @@ use std::sync::Arc;
 use peniko::Color;
 use serde_json::Value;
 
-use crate::design::gradient::Fill;
+use crate::css_gradient::Fill;
 use crate::design::input::Input;
 
 /// Style of a text, or of a table's cells (design-format.md §6.1, §6.8).

@@ -3,7 +3,7 @@
 use kurbo::Rect;
 use peniko::{ColorStop, ColorStops, Gradient, InterpolationAlphaSpace};
 
-use super::super::gradient::{Fill, LinearGradient};
+use crate::css_gradient::{Fill, LinearGradient};
 use crate::scene::Paint;
 use crate::units::Opacity;
 
@@ -55,7 +55,7 @@ mod tests {
     use peniko::GradientKind;
 
     use super::*;
-    use crate::design::gradient::parse_fill;
+    use crate::css_gradient::parse_fill;
 
     fn line(text: &str, area: Rect, length: GradientLength) -> f64 {
         let fill = parse_fill(text).expect("a gradient");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kurbo::{Affine, Size};
 use peniko::Color;
 
-use crate::design::gradient::Fill;
+use crate::css_gradient::Fill;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Effects, Placement};
 

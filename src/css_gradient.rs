@@ -1,4 +1,7 @@
 //! What fills an area: one colour, or `linear-gradient(…)` (rendering.md §7).
+//!
+//! In: reading CSS text into an angle and stops. Not in: the line that a gradient runs along, which depends on what is filled.
+//! Imports: `css_color`, `units`.
 
 use std::sync::Arc;
 
