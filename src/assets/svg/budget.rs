@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 
 use usvg::roxmltree::{Document, Node, NodeId};
 
-use super::SvgError;
-use super::source::{Part, XLINK, escape};
+use super::source::{self, Part, XLINK, escape};
+use super::{SvgError, templates};
 
 /// Levels of elements, references included. usvg and resvg recurse; deep artwork has 30.
 const MAX_DEPTH: u32 = 128;
@@ -23,17 +23,56 @@ const MAX_WORK: u64 = 2_000_000;
 /// References taken out of one document before it is refused: each costs a look at what it led to.
 const MAX_DROPPED: usize = 1_000;
 
-/// References that lead back to where they came from.
+/// Copies of what cycles go through may take this many bytes for each of the document, and so many besides.
+const COPIED_SHARE: usize = 1;
+const COPIED_BYTES: usize = 1 << 20;
+
+/// Ids of copies begin with this.
+const COPY_ID: &str = "copy-of-cycle-";
+
+/// References that lead back to where they came from, and what to write instead.
+///
+/// What a `use` shows is an instance of its own, and in an instance alone may a reference be cut, as browsers do it: a line whose
+/// marker shows the line again has its marker, and only the line in the marker has none. Such an instance is written as a copy.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
-    /// Attributes by their elements, and what they are instead; links are left out.
-    attributes: HashMap<NodeId, Vec<(&'static str, String)>>,
+    /// Attributes by their elements, and what they are instead; `None` where they are left out.
+    attributes: HashMap<NodeId, Vec<(&'static str, Option<String>)>>,
     count: usize,
+    /// Elements that `use` shows instead of others, as text.
+    copies: String,
+    copy_count: usize,
 }
 
 impl Dropped {
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.attributes.is_empty()
+    }
+
+    /// Something is not drawn that the document asks for.
+    pub(super) fn leaves_out(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Elements were copied: the document with them is another one, to be checked again.
+    pub(super) fn has_copies(&self) -> bool {
+        self.copy_count > 0
+    }
+
+    fn set(&mut self, element: NodeId, attribute: &'static str, value: Option<String>) {
+        let attributes = self.attributes.entry(element).or_default();
+        if attributes.iter().all(|(name, _)| *name != attribute) {
+            attributes.push((attribute, value));
+        }
+    }
+
+    /// The link of `element` as it will be written.
+    fn href<'a>(&'a self, element: Node<'a, '_>) -> Option<&'a str> {
+        let replaced = self.attributes.get(&element.id()).and_then(|it| it.iter().find(|(name, _)| *name == "href"));
+        match replaced {
+            Some((_, value)) => value.as_deref(),
+            None => element.attribute("href").or_else(|| element.attribute((XLINK, "href"))),
+        }
     }
 
     /// A part of the document without them.
@@ -45,27 +84,35 @@ impl Dropped {
             }
             Part::MoreAttributes(element) => {
                 let mut out = String::new();
-                for (name, value) in self.attributes.get(&element.id())?.iter().filter(|(name, _)| *name != "href") {
+                for (name, value) in self.attributes.get(&element.id())? {
+                    let Some(value) = value else { continue };
                     let _ = write!(out, " {name}=\"");
                     escape(&mut out, value);
                     out.push('"');
                 }
                 Some(out)
             }
-            Part::FirstChildren => None,
+            Part::FirstChildren => self.has_copies().then(|| format!("<defs>{}</defs>", self.copies)),
         }
     }
 }
 
 /// Refuses documents that would explode or nest too deep, and finds what makes others contain themselves.
-pub(super) fn check(document: &Document<'_>) -> Result<Dropped, SvgError> {
+/// `may_copy`: references may be cut in a copy of what a `use` shows, rather than for all who show it.
+pub(super) fn check(document: &Document<'_>, may_copy: bool) -> Result<Dropped, SvgError> {
     let mut ids = HashMap::new();
     for node in document.descendants().filter(|it| it.is_element()) {
         if let Some(id) = node.attribute("id") {
             ids.entry(id).or_insert(node);
         }
     }
-    let mut budget = Budget { ids, known: HashMap::new(), dropped: Dropped::default() };
+    let mut dropped = Dropped::default();
+    for (element, resolved) in templates::of_cycles(document.descendants().filter(|it| it.is_element()), &ids) {
+        resolved.attributes.into_iter().for_each(|(name, value)| dropped.set(element, name, Some(value)));
+        dropped.set(element, "href", resolved.href);
+    }
+    let copy_bytes = if may_copy { document.input_text().len() * COPIED_SHARE + COPIED_BYTES } else { 0 };
+    let mut budget = Budget { ids, known: HashMap::new(), path: Vec::new(), dropped, copy_bytes };
     budget.cost(document.root_element(), 0)?;
     Ok(budget.dropped)
 }
@@ -92,7 +139,18 @@ struct Budget<'a, 'i> {
     ids: HashMap<&'a str, Node<'a, 'i>>,
     /// `None` while being counted.
     known: HashMap<NodeId, Option<Cost>>,
+    /// References that lead to the element that is being counted, the first one outermost.
+    path: Vec<Step<'a, 'i>>,
     dropped: Dropped,
+    /// What copies may take together.
+    copy_bytes: usize,
+}
+
+/// A reference of an element that is being counted.
+#[derive(Clone)]
+struct Step<'a, 'i> {
+    element: Node<'a, 'i>,
+    reference: Reference<'a, 'i>,
 }
 
 /// How a reference multiplies.
@@ -111,10 +169,12 @@ enum Use {
 }
 
 /// A reference and where it stands.
+#[derive(Clone)]
 struct Reference<'a, 'i> {
     target: Node<'a, 'i>,
     how: Use,
     attribute: &'static str,
+    /// Of a link nothing.
     value: &'a str,
 }
 
@@ -141,8 +201,11 @@ impl<'a, 'i> Budget<'a, 'i> {
         }
         let mut total = inside;
         for reference in self.references(element) {
-            let Some(cost) = self.cost(reference.target, above + 1)? else {
-                self.drop(element, &reference)?;
+            self.path.push(Step { element, reference: reference.clone() });
+            let cost = self.cost(reference.target, above + 1);
+            self.path.pop();
+            let Some(cost) = cost? else {
+                self.cut(element, &reference)?;
                 continue;
             };
             let times = match reference.how {
@@ -169,22 +232,64 @@ impl<'a, 'i> Budget<'a, 'i> {
         Ok(Some(total))
     }
 
-    /// Puts the alternative in place of a paint, and nothing in place of anything else (Chromium 156). What `element`
-    /// inherits is taken from it alone.
-    fn drop(&mut self, element: Node<'a, 'i>, reference: &Reference<'a, 'i>) -> Result<(), SvgError> {
+    /// Takes out a reference of `element` that closes a cycle, or the one of the cycle that browsers take out instead.
+    fn cut(&mut self, element: Node<'a, 'i>, reference: &Reference<'a, 'i>) -> Result<(), SvgError> {
         self.dropped.count += 1;
         if self.dropped.count > MAX_DROPPED {
             let id = element.attribute("id").unwrap_or_default().chars().take(80).collect();
             return Err(SvgError::Cycle { id, limit: MAX_DROPPED });
         }
-        let is_paint = reference.how == Use::EachShape;
-        let alternative = reference.value.split_once(')').map(|(_, rest)| rest.trim());
-        let value = alternative.filter(|it| is_paint && !it.is_empty()).unwrap_or("none");
-        let attributes = self.dropped.attributes.entry(element.id()).or_default();
-        if attributes.iter().all(|(name, _)| *name != reference.attribute) {
-            attributes.push((reference.attribute, value.to_owned()));
+        // An instance inside of what its original refers to: there, and only there, the original's reference goes.
+        let in_instance = if reference.how == Use::Part {
+            let leaves = |it: &&Step<'a, 'i>| is_inside(it.element, reference.target);
+            let first = self.path.iter().find(leaves).filter(|_| !is_inside(element, reference.target));
+            first.map(|it| (element, reference.target, it.clone()))
+        } else {
+            let shown = self.path.last().filter(|it| it.reference.how == Use::Part);
+            shown.map(|it| (it.element, it.reference.target, Step { element, reference: reference.clone() }))
+        };
+        let in_instance = in_instance.filter(|(.., step)| step.reference.how != Use::Part);
+        if let Some((shows, shown, step)) = in_instance
+            && self.copy(shows, shown, &step)
+        {
+            return Ok(());
         }
+        let value = (reference.attribute != "href").then(|| without_reference(reference).to_owned());
+        self.dropped.set(element.id(), reference.attribute, value);
         Ok(())
+    }
+
+    /// Lets the `use` element `shows` show a copy of `shown` without the reference of `step`. False when copies are too large.
+    fn copy(&mut self, shows: Node<'a, 'i>, shown: Node<'a, 'i>, step: &Step<'a, 'i>) -> bool {
+        if self.dropped.copies.len() + shown.range().len() > self.copy_bytes {
+            return false;
+        }
+        let id = |number: usize| format!("{COPY_ID}{number}");
+        let mut free = (self.dropped.copy_count..).filter(|it| !self.ids.contains_key(id(*it).as_str()));
+        let Some(number) = free.next() else { return false };
+        source::write_element(&mut self.dropped.copies, shown, &mut |part| match part {
+            // Whoever refers to a part of it means the original.
+            Part::Attribute { name: "id", .. } => Some(String::new()),
+            Part::Attribute { element, name, .. } if element == step.element && name == step.reference.attribute => {
+                Some(String::new())
+            }
+            Part::MoreAttributes(element) => {
+                let mut out = String::new();
+                if element == shown {
+                    let _ = write!(out, " id=\"{}\"", id(number));
+                }
+                if element == step.element {
+                    let _ = write!(out, " {}=\"", step.reference.attribute);
+                    escape(&mut out, without_reference(&step.reference));
+                    out.push('"');
+                }
+                Some(out)
+            }
+            Part::Attribute { .. } | Part::FirstChildren => None,
+        });
+        self.dropped.copy_count = number + 1;
+        self.dropped.set(shows.id(), "href", Some(format!("#{}", id(number))));
+        true
     }
 
     /// Elements that are drawn when `element` is, besides its children.
@@ -209,12 +314,10 @@ impl<'a, 'i> Budget<'a, 'i> {
             name,
             "use" | "pattern" | "linearGradient" | "radialGradient" | "filter" | "feImage" | "textPath" | "tref"
         ) {
-            let href = element.attribute("href").or_else(|| element.attribute((XLINK, "href")));
-            if let Some(value) = href
-                && let Some(target) = value.trim().strip_prefix('#').and_then(|id| self.ids.get(id))
-            {
+            let target = self.dropped.href(element).and_then(|it| self.ids.get(it.trim().strip_prefix('#')?));
+            if let Some(target) = target {
                 let how = if name == "use" { Use::Part } else { Use::Once };
-                found.push(Reference { target: *target, how, attribute: "href", value });
+                found.push(Reference { target: *target, how, attribute: "href", value: "" });
             }
         }
         const REFERRING: [(&str, Use); 8] = [
@@ -233,6 +336,17 @@ impl<'a, 'i> Budget<'a, 'i> {
             found.extend(targets.map(|target| Reference { target: *target, how, attribute, value }));
         }
     }
+}
+
+/// What stands in place of a reference that goes: the alternative of a paint, and nothing for anything else (Chromium 156).
+fn without_reference<'v>(reference: &Reference<'v, '_>) -> &'v str {
+    let alternative = reference.value.split_once(')').map(|(_, rest)| rest.trim());
+    alternative.filter(|it| reference.how == Use::EachShape && !it.is_empty()).unwrap_or("none")
+}
+
+/// Whether `element` is `around`, or in it.
+fn is_inside(element: Node<'_, '_>, around: Node<'_, '_>) -> bool {
+    element.ancestors().any(|it| it == around)
 }
 
 /// Points of an element that may have markers: at most as many as there are numbers in its outline.

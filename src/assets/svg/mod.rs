@@ -7,7 +7,7 @@
 //! fonts; usvg, resvg and selectors appear here only.
 //!
 //! `source` reads and writes the XML, `style` makes attributes of style sheets and `values` writes them in words that usvg
-//! knows, `budget` counts what the document would grow to. `drawings` keeps what was made, `colours` replaces colours,
+//! knows, `budget` counts what the document would grow to and cuts references in cycles, `templates` those of gradients. `drawings` keeps what was made, `colours` replaces colours,
 //! `fonts` finds the fonts of texts, `images` holds embedded pictures, `nodes` walks the tree with `paints` and `clips`,
 //! `raster` draws the rest to pixels.
 
@@ -22,6 +22,7 @@ mod paints;
 mod raster;
 mod source;
 mod style;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -46,6 +47,9 @@ use crate::units::DeviceSize;
 /// For usvg to make its tree of a document that passed `budget`, which keeps it far below; against what `budget` does not
 /// foresee, since usvg itself knows no time (its nested references can take for ever).
 const PARSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// References in cycles are cut in copies of what `use` shows so many times over, copies of copies included; then for all.
+const MAX_COPY_ROUNDS: usize = 4;
 
 /// Natural size of a document that says nothing about its size (CSS 2.2 §10.3.2).
 const DEFAULT_SIZE: Size = Size::new(300.0, 150.0);
@@ -270,16 +274,32 @@ impl Readable {
         let mut styles = style::resolve(&document, viewport)?;
         let faces = std::mem::take(&mut styles.faces);
         let source = source::write(&document, &mut |part| styles.part(part));
-        let document = source::parse(&source)?;
-        let sizing = Sizing::of(document.root_element());
-        let dropped = budget::check(&document)?;
-        if dropped.is_empty() {
-            return Ok(Self { sizing, faces, notes, source });
+        let sizing = Sizing::of(source::parse(&source)?.root_element());
+        let (source, leaves_out) = without_cycles(source)?;
+        if leaves_out {
+            notes.push("a part of the SVG that refers to itself is left out there".to_owned());
         }
-        notes.push("a part of the SVG that refers to itself is left out there".to_owned());
-        let source = source::write(&document, &mut |part| dropped.part(part));
         Ok(Self { sizing, faces, notes, source })
     }
+}
+
+/// The document without references that lead back to where they came from, and whether there were any that had to go.
+fn without_cycles(mut source: String) -> Result<(String, bool), SvgError> {
+    let mut leaves_out = false;
+    for round in 0..=MAX_COPY_ROUNDS {
+        let document = source::parse(&source)?;
+        let dropped = budget::check(&document, round < MAX_COPY_ROUNDS)?;
+        leaves_out |= dropped.leaves_out();
+        if dropped.is_empty() {
+            break;
+        }
+        let done = !dropped.has_copies();
+        source = source::write(&document, &mut |part| dropped.part(part));
+        if done {
+            break;
+        }
+    }
+    Ok((source, leaves_out))
 }
 
 /// Draws a document to pixels, stretched to `size`. For effects, which work on the bitmap (rendering.md §4).

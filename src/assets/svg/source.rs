@@ -240,33 +240,42 @@ pub(super) fn is_root(element: Node<'_, '_>) -> bool {
 /// empty text is left out.
 pub(super) fn write(document: &Document<'_>, replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>) -> String {
     let mut out = String::with_capacity(document.input_text().len() + 128);
+    write_element(&mut out, document.root_element(), replace);
+    out
+}
+
+/// `element` with all that is in it, as [`write`] does for a document.
+pub(super) fn write_element(
+    out: &mut String,
+    element: Node<'_, '_>,
+    replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>,
+) {
     // A stack instead of recursion: depth is the input's choice.
     let mut open = Vec::new();
-    let mut next = Some(document.root_element());
+    let mut next = Some(element);
     while let Some(node) = next {
-        let children = write_start(&mut out, node, replace);
+        let children = write_start(out, node, replace);
         next = if let Some(child) = children.then(|| node.first_child()).flatten() {
             open.push(node);
             Some(child)
         } else {
             if children {
-                write_end(&mut out, node);
+                write_end(out, node);
             }
             let mut at = node;
             loop {
-                if at.parent().is_some_and(|parent| parent.is_root()) {
+                if at == element {
                     break None;
                 }
                 if let Some(sibling) = at.next_sibling() {
                     break Some(sibling);
                 }
                 let Some(parent) = open.pop() else { break None };
-                write_end(&mut out, parent);
+                write_end(out, parent);
                 at = parent;
             }
         };
     }
-    out
 }
 
 fn write_end(out: &mut String, element: Node<'_, '_>) {

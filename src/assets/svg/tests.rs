@@ -500,6 +500,12 @@ fn references_to_what_is_around_them_are_left_out() {
     let square = |x: u32, more: &str| format!("<rect x='{x}' width='20' height='20' {more}/>");
     let green = |x: u32| square(x, "fill='#0f0'");
     let whole = |more: &str| format!("<rect width='100' height='20' {more}/>");
+    let line =
+        |id: &str| format!("<path id='p{id}' d='M0 10h20' stroke='#0f0' stroke-width='20' marker-end='url(#m{id})'/>");
+    let marker = |id: &str| {
+        let size = "refY='10' markerWidth='100' markerHeight='100' markerUnits='userSpaceOnUse'";
+        format!("<marker id='m{id}' {size}><use href='#p{id}'/></marker>")
+    };
     let cases = [
         (pattern("a", &(green(0) + &square(20, "fill='url(#a)'"))) + &whole("fill='url(#a)'"), "G----"),
         (pattern("a", &(green(0) + &square(20, "fill='url(#a) #00f'"))) + &whole("fill='url(#a)'"), "GB---"),
@@ -535,6 +541,14 @@ fn references_to_what_is_around_them_are_left_out() {
                 .into(),
             "-BG--",
         ),
+        // Lines in their own markers have none there, in both orders.
+        (format!("{}{}", line(""), marker("")), "GG---"),
+        (format!("{}{}", marker(""), line("")), "GG---"),
+        // Two lines that are each other's marker.
+        (
+            format!("{}{}{}{}", line(""), marker(""), line("2"), marker("2")).replace("href='#p'", "href='#q'").replace("href='#p2'", "href='#p'").replace("href='#q'", "href='#p2'"),
+            "GGG--",
+        ),
     ];
     for (inside, expected) in cases {
         let document = asset(&svg(&inside));
@@ -550,6 +564,33 @@ fn references_to_what_is_around_them_are_left_out() {
         assert_eq!(found, expected, "{inside}");
         assert_eq!(picture.skipped, ["a part of the SVG that refers to itself is left out there"], "{inside}");
     }
+}
+
+/// As Chromium 156 draws them.
+#[test]
+fn gradients_of_a_cycle_have_the_stops_that_are_in_it() {
+    let cycle = "<linearGradient id='a' href='#b'/>
+        <linearGradient id='b' href='#c' x2='0' y2='1'><stop stop-color='#f00'/><stop offset='1' stop-color='#00f'/></linearGradient>
+        <linearGradient id='c' xlink:href='#a'/><radialGradient id='r' href='#c'/>";
+    for id in ["a", "b", "c"] {
+        let result = asset(&svg(&format!("{cycle}<rect width='100' height='100' fill='url(#{id})'/>"))).nodes(&[], 1.0);
+        let result = result.expect("drawn");
+        assert!(result.skipped.is_empty(), "nothing is left out: {:?}", result.skipped);
+        let fill = paths(&result.nodes)[0].fill.clone().expect("filled").0;
+        let peniko::Brush::Gradient(gradient) = fill.brush else { panic!("{id}: {fill:?}") };
+        assert_eq!(gradient.stops.len(), 2, "{id}");
+        let peniko::GradientKind::Linear(line) = gradient.kind else { panic!("{id}: {:?}", gradient.kind) };
+        let down = fill.transform * line.end - fill.transform * line.start;
+        assert!(down.x.abs() < 1e-3 && down.y > 0.0, "{id} runs down: {down:?}");
+    }
+    let radial = nodes(&format!("{cycle}<rect width='100' height='100' fill='url(#r)'/>"));
+    let brush = paths(&radial)[0].fill.clone().expect("filled").0.brush;
+    assert!(matches!(&brush, peniko::Brush::Gradient(it) if it.stops.len() == 2), "{brush:?}");
+    let pattern = "<pattern id='p' href='#q' width='20' height='20' patternUnits='userSpaceOnUse'/>
+        <pattern id='q' href='#p'><rect width='20' height='20' fill='#0f0'/></pattern><rect width='40' height='20' fill='url(#p)'/>
+        <rect x='40' width='40' height='20' fill='url(#q)'/>";
+    let picture = drawn(&svg(pattern), 100, 100);
+    assert_eq!([10, 30, 50, 70].map(|x| pixel(&picture, x, 10)), [[0, 255, 0, 255]; 4]);
 }
 
 #[test]
