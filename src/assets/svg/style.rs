@@ -3,43 +3,32 @@
 //!
 //! What is left out is what browsers leave out; work and output are bounded by limits of this file and `sheet`.
 
+mod calc;
+mod cascade;
 mod geometry;
+mod instances;
 mod media;
 mod properties;
 mod selectors;
 mod sheet;
 mod variables;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use ::selectors::context::{
-    MatchingContext, MatchingForInvalidation, MatchingMode, NeedsSelectorFlags, QuirksMode, SelectorCaches,
-};
-use ::selectors::matching::matches_selector;
-use ::selectors::parser::{Component, Selector};
 use cssparser::Parser;
 use kurbo::{Affine, Rect, Size};
 use usvg::roxmltree::{Document, Node, NodeId};
 
-use self::properties::{Name, OF_STYLE_ONLY};
-use self::selectors::{At, Css, MAX_STEPS, Tree};
+use self::cascade::{Cascade, Properties, Resolved};
+use self::properties::OF_STYLE_ONLY;
+use self::selectors::Tree;
 pub(super) use self::sheet::FontFace;
-use self::sheet::{Declaration, Sheets};
+use self::sheet::Sheets;
 use self::variables::Variables;
 use super::source::{self, Part, SVG, Sizing, escape};
 use super::{DEFAULT_SIZE, SvgError, values};
-
-/// Selectors tried on elements, in pairs.
-const MAX_MATCHES: u64 = 20_000_000;
-
-/// Declarations applied to elements, in pairs.
-const MAX_APPLIED: u64 = 5_000_000;
-
-/// Bytes of values that elements get from style sheets and `style` attributes.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// A background reaches this far from the origin; it is clipped to the picture.
 const BACKGROUND_REACH: f64 = 1e6;
@@ -50,13 +39,17 @@ const MAX_BOX_DEPTH: u32 = 64;
 /// What the cascade says of each element.
 #[derive(Default)]
 pub(super) struct Styles {
-    /// Properties of elements that style sheets or `style` attributes speak of; `None` is as if nothing had been said.
-    elements: HashMap<NodeId, BTreeMap<&'static str, Option<Rc<str>>>>,
+    /// Properties of elements that style sheets or `style` attributes speak of.
+    elements: HashMap<NodeId, Properties>,
+    /// Ids of what `use` elements show instead of what they name: see `instances`.
+    links: HashMap<NodeId, String>,
     /// `@font-face` rules.
     pub(super) faces: Vec<FontFace>,
     /// Clip paths made of shapes, and the background.
     definitions: String,
     clip_count: usize,
+    /// Size of the viewport in units of the document.
+    units: Size,
 }
 
 impl Styles {
@@ -65,16 +58,26 @@ impl Styles {
         match part {
             Part::Attribute { name: "style", .. } => Some(String::new()),
             Part::Attribute { element, name: "display", .. } if source::is_root(element) => Some(String::new()),
+            Part::Attribute { element, name: "href", .. } if self.links.contains_key(&element.id()) => {
+                Some(String::new())
+            }
             Part::Attribute { element, name, value } => {
                 if self.elements.get(&element.id()).is_some_and(|it| it.contains_key(name)) {
                     return Some(String::new());
+                }
+                if value.contains("calc(") && properties::is_length(name) {
+                    return Some(properties::calculated(name, value, self.units).unwrap_or_default());
                 }
                 match values::attribute(name, value) {
                     Some(read) => (*read != *value).then(|| read.into_owned()),
                     None => Some(String::new()),
                 }
             }
-            Part::MoreAttributes(element) => self.elements.get(&element.id()).map(written),
+            Part::MoreAttributes(element) => {
+                let link = self.links.get(&element.id()).map(|id| format!(" href=\"#{id}\""));
+                let properties = self.elements.get(&element.id()).map(written);
+                link.into_iter().chain(properties).reduce(|a, b| a + &b)
+            }
             Part::FirstChildren => (!self.definitions.is_empty()).then(|| self.definitions.clone()),
         }
     }
@@ -88,7 +91,7 @@ impl Styles {
     }
 }
 
-fn written(properties: &BTreeMap<&'static str, Option<Rc<str>>>) -> String {
+fn written(properties: &Properties) -> String {
     let (mut out, mut style) = (String::new(), String::new());
     for (name, value) in properties {
         let Some(value) = value else { continue };
@@ -110,15 +113,26 @@ fn written(properties: &BTreeMap<&'static str, Option<Rc<str>>>) -> String {
 
 /// The cascade of a document shown in a viewport of this size.
 pub(super) fn resolve(document: &Document<'_>, viewport: Size) -> Result<Styles, SvgError> {
-    let mut sheets = sheets(document, viewport)?;
-    let mut styles = Styles { faces: std::mem::take(&mut sheets.faces), ..Styles::default() };
+    let units = source::view_box(document.root_element()).unwrap_or(viewport);
+    let mut sheets = sheets(document, viewport, units)?;
+    let mut styles = Styles { faces: std::mem::take(&mut sheets.faces), units, ..Styles::default() };
     let elements = || document.descendants().filter(Node::is_element);
     let has_shape = |it: Node<'_, '_>| it.attribute("clip-path").is_some_and(is_shape);
     if sheets.rules.is_empty() && !elements().any(|it| it.has_attribute("style") || has_shape(it)) {
         return Ok(styles);
     }
     let tree = Tree::of(document);
-    Cascade { sheets: &sheets, tree: &tree, applied: 0, bytes: 0 }.run(&mut styles)?;
+    let mut cascade = Cascade::new(&sheets, &tree, units);
+    let mut resolved: Vec<instances::Original> = Vec::with_capacity(tree.elements.len());
+    for (at, entry) in tree.elements.iter().enumerate() {
+        let outer = entry.parent.map_or_else(Rc::<Variables>::default, |parent| resolved[parent].variables.clone());
+        let Resolved { properties, variables, has_var } = cascade.resolve(at, &outer)?;
+        resolved.push(instances::Original { variables, has_var });
+        if !properties.is_empty() {
+            styles.elements.insert(entry.node.id(), properties);
+        }
+    }
+    instances::add(&mut cascade, &resolved, &mut styles)?;
     // Children first: the box of a group is made of theirs.
     for at in (0..tree.elements.len()).rev() {
         styles.place(&tree, at);
@@ -128,7 +142,7 @@ pub(super) fn resolve(document: &Document<'_>, viewport: Size) -> Result<Styles,
     Ok(styles)
 }
 
-fn sheets(document: &Document<'_>, viewport: Size) -> Result<Sheets, SvgError> {
+fn sheets(document: &Document<'_>, viewport: Size, units: Size) -> Result<Sheets, SvgError> {
     let mut sheets = Sheets::default();
     let is_style = |it: &Node<'_, '_>| it.has_tag_name("style") || it.has_tag_name((SVG, "style"));
     for element in document.descendants().filter(is_style) {
@@ -139,7 +153,7 @@ fn sheets(document: &Document<'_>, viewport: Size) -> Result<Sheets, SvgError> {
             continue;
         }
         let text: String = element.children().filter(Node::is_text).filter_map(|it| it.text()).collect();
-        if !sheets.add(&text, viewport) {
+        if !sheets.add(&text, viewport, units) {
             return Err(too_much(
                 "declarations and selectors",
                 sheets.declarations as u64,
@@ -152,166 +166,6 @@ fn sheets(document: &Document<'_>, viewport: Size) -> Result<Sheets, SvgError> {
 
 fn too_much(what: &'static str, found: u64, limit: usize) -> SvgError {
     SvgError::Styles { what, found, limit: limit as u64 }
-}
-
-/// Rules by what their selectors want of the element itself.
-#[derive(Default)]
-struct Index<'s> {
-    ids: HashMap<&'s str, Vec<Candidate<'s>>>,
-    classes: HashMap<&'s str, Vec<Candidate<'s>>>,
-    names: HashMap<&'s str, Vec<Candidate<'s>>>,
-    others: Vec<Candidate<'s>>,
-}
-
-#[derive(Clone, Copy)]
-struct Candidate<'s> {
-    selector: &'s Selector<Css>,
-    rule: usize,
-}
-
-impl<'s> Index<'s> {
-    fn of(sheets: &'s Sheets) -> Self {
-        let mut index = Self::default();
-        for (rule, selectors) in sheets.rules.iter().map(|it| &it.selectors).enumerate() {
-            for selector in selectors.slice() {
-                let (mut id, mut class, mut name) = (None, None, None);
-                for part in selector.iter() {
-                    match part {
-                        Component::ID(it) => id = Some(it.as_ref()),
-                        Component::Class(it) => class = Some(it.as_ref()),
-                        Component::LocalName(it) => name = Some(it.name.as_ref()),
-                        _ => {}
-                    }
-                }
-                let list = match (id, class, name) {
-                    (Some(id), _, _) => index.ids.entry(id).or_default(),
-                    (_, Some(class), _) => index.classes.entry(class).or_default(),
-                    (_, _, Some(name)) => index.names.entry(name).or_default(),
-                    _ => &mut index.others,
-                };
-                list.push(Candidate { selector, rule });
-            }
-        }
-        index
-    }
-
-    fn candidates(&self, element: Node<'_, '_>, classes: &[&str]) -> Vec<Candidate<'s>> {
-        let of_id = element.attribute("id").and_then(|id| self.ids.get(id));
-        let of_name = self.names.get(element.tag_name().name());
-        let of_classes = classes.iter().filter_map(|class| self.classes.get(class));
-        let lists = of_id.into_iter().chain(of_name).chain(of_classes).chain([&self.others]);
-        lists.flatten().copied().collect()
-    }
-}
-
-struct Cascade<'c, 'a, 'i> {
-    sheets: &'c Sheets,
-    tree: &'c Tree<'a, 'i>,
-    applied: u64,
-    bytes: u64,
-}
-
-impl Cascade<'_, '_, '_> {
-    fn run(&mut self, styles: &mut Styles) -> Result<(), SvgError> {
-        let index = Index::of(self.sheets);
-        let mut caches = SelectorCaches::default();
-        let mut context = MatchingContext::new(
-            MatchingMode::Normal,
-            None,
-            &mut caches,
-            QuirksMode::NoQuirks,
-            NeedsSelectorFlags::No,
-            MatchingForInvalidation::No,
-        );
-        let mut variables: Vec<Rc<Variables>> = Vec::with_capacity(self.tree.elements.len());
-        let mut matches = 0_u64;
-        for (at, entry) in self.tree.elements.iter().enumerate() {
-            // (layer, specificity, rule), in the order of the cascade.
-            let mut matched: Vec<(usize, u32, usize)> = Vec::new();
-            for Candidate { selector, rule } in index.candidates(entry.node, &entry.classes) {
-                matches += 1;
-                if matches_selector(selector, 0, None, At { tree: self.tree, index: at }, &mut context) {
-                    matched.push((self.sheets.rules[rule].layer, selector.specificity(), rule));
-                }
-            }
-            if matches > MAX_MATCHES {
-                return Err(too_much("selectors tried on elements", matches, MAX_MATCHES as usize));
-            }
-            if self.tree.steps.get() > MAX_STEPS {
-                return Err(too_much("steps of matching selectors", self.tree.steps.get(), MAX_STEPS as usize));
-            }
-            matched.sort_unstable();
-            let inline = entry.node.attribute("style").map(sheet::inline).unwrap_or_default();
-            let outer = entry.parent.map_or_else(Rc::default, |parent| variables[parent].clone());
-            let declared = in_order(self.sheets, &matched, &inline);
-            self.applied += declared.len() as u64;
-            if self.applied > MAX_APPLIED {
-                return Err(too_much("declarations applied to elements", self.applied, MAX_APPLIED as usize));
-            }
-            let own = Variables::inside(&outer, &declared);
-            self.bytes += own.as_ref().map_or(0, |it| it.bytes() as u64);
-            let own = own.map_or(outer, Rc::new);
-            let properties = self.winners(&declared, &own);
-            variables.push(own);
-            if self.bytes > MAX_BYTES {
-                return Err(too_much("bytes of values", self.bytes, MAX_BYTES as usize));
-            }
-            if !properties.is_empty() {
-                styles.elements.insert(entry.node.id(), properties);
-            }
-        }
-        Ok(())
-    }
-
-    fn winners(&mut self, declared: &[&Declaration], variables: &Variables) -> BTreeMap<&'static str, Option<Rc<str>>> {
-        let mut winners: BTreeMap<&'static str, Option<Rc<str>>> = BTreeMap::new();
-        let mut set = |name: &'static str, value: Rc<str>| {
-            self.bytes += (name.len() + value.len()) as u64;
-            winners.insert(name, (&*value != "unset").then_some(value));
-        };
-        for Declaration { name, value, .. } in declared {
-            match name {
-                Name::Custom(_) => {}
-                Name::Known(name) => set(name, value.clone()),
-                Name::Pending(name) => {
-                    let mut valid = false;
-                    if let Some(value) = variables.substitute(value) {
-                        properties::declared(name, value.trim(), &mut |name, value| {
-                            if let Name::Known(name) = name {
-                                valid = true;
-                                set(name, value);
-                            }
-                        });
-                    }
-                    // Browsers have thrown the weaker ones away by now.
-                    if !valid {
-                        let names = properties::longhands(name);
-                        let names = names.into_iter().flatten().copied().chain(properties::known(name));
-                        names.filter_map(properties::known).for_each(|name| set(name, "unset".into()));
-                    }
-                }
-            }
-        }
-        winners
-    }
-}
-
-/// All declarations for one element, the strongest last. `matched`: layer, specificity and rule, sorted.
-fn in_order<'d>(
-    sheets: &'d Sheets,
-    matched: &[(usize, u32, usize)],
-    inline: &'d [Declaration],
-) -> Vec<&'d Declaration> {
-    let of = |rule: usize| sheets.rules[rule].declarations.iter();
-    let mut declared: Vec<_> = matched.iter().flat_map(|(.., rule)| of(*rule)).filter(|it| !it.important).collect();
-    declared.extend(inline.iter().filter(|it| !it.important));
-    // Of important ones those of the first layer win.
-    let mut important: Vec<_> =
-        matched.iter().map(|(layer, specificity, rule)| (Reverse(*layer), *specificity, *rule)).collect();
-    important.sort_unstable();
-    declared.extend(important.into_iter().flat_map(|(.., rule)| of(rule)).filter(|it| it.important));
-    declared.extend(inline.iter().filter(|it| it.important));
-    declared
 }
 
 /// A value of `clip-path` that is neither a reference nor a keyword.

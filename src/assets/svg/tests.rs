@@ -705,6 +705,9 @@ fn style_sheets_have_the_selectors_of_browsers() {
         ("rect:hover", [BLACK, BLACK, BLUE]),
         ("Rect", [BLACK, BLACK, BLUE]),
         ("rect::before, rect", [BLACK, BLACK, BLUE]),
+        ("svg:has(> #x) rect[fill]", [BLACK, BLACK, RED]),
+        ("rect:has(+ [fill])", [BLACK, RED, BLUE]),
+        ("rect:not(:has(~ rect))", [BLACK, BLACK, RED]),
     ] {
         let found = fills(&format!("{three}<style>{selector}{{fill:red}}</style>"));
         assert_eq!(found, expected, "{selector}");
@@ -731,8 +734,17 @@ fn style_sheets_cascade() {
         ("@import url(x.css);rect{fill:red}", RED),
         ("rect{fill:blue;/*}*/} <!-- .a{fill:red} -->", RED),
         ("a{}}rect{fill:red}.a{fill:red}", RED),
+        ("svg{rect{fill:red}}", RED),
+        ("svg{.b &{fill:red}> #x{fill:red}}", RED),
+        ("rect{&.a{fill:red}fill:blue}", RED),
+        ("rect{fill:blue;&{fill:blue}fill:red}", RED),
+        ("circle,rect{@media screen{&.a{fill:red}}}", RED),
+        ("rect{@supports (fill:red){fill:red}}", RED),
+        ("rect{a:hover{fill:blue}fill:red}", RED),
+        (".a{rect{fill:red}}", BLUE),
+        ("svg{svg &{svg &{svg &{rect{fill:red}}}}}", BLUE),
     ] {
-        let sheet = sheet.replace('<', "&lt;");
+        let sheet = sheet.replace('&', "&amp;").replace('<', "&lt;");
         assert_eq!(fills(&format!("{rect}<style>{sheet}</style>")), [expected], "{sheet}");
     }
     assert_eq!(fills("<rect style='fill:red'/><style>rect{fill:blue}</style>"), [RED]);
@@ -748,6 +760,39 @@ fn style_variables_are_inherited_and_have_alternatives() {
     assert_eq!(fills("<rect style='fill:var(--none, blue)'/>"), [BLUE]);
     // Invalid when the value is known: the weaker declaration is gone by then.
     assert_eq!(fills("<g fill='red'><rect fill='blue' style='fill:var(--none)'/></g>"), [RED]);
+}
+
+#[test]
+fn style_variables_reach_into_what_use_shows() {
+    let symbol = "<defs><g id='s'><rect style='fill:var(--c,blue)'/></g></defs>";
+    assert_eq!(fills(&format!("{symbol}<use href='#s'/><use href='#s' style='--c:red'/>")), [BLUE, RED]);
+    // From around the `use`, through another one, and from the nearest that says something.
+    assert_eq!(
+        fills(&format!("{symbol}<g style='--c:red'><use href='#s'/><use href='#s' style='--c:blue'/></g>")),
+        [RED, BLUE]
+    );
+    let outer = "<g id='o'><use href='#s'/></g>";
+    assert_eq!(fills(&format!("{symbol}{outer}<use href='#o' style='--c:red'/>")), [BLUE, RED]);
+    let own = "<g id='s' style='--c:blue'><rect style='fill:var(--c)'/></g><use href='#s' style='--c:red'/>";
+    assert_eq!(fills(own), [BLUE, BLUE]);
+    // Rules of style sheets hold for instances as for what they show.
+    let sheet = "<style>#s rect{fill:var(--c)}</style><g id='s' fill='red'><rect/></g>";
+    assert_eq!(fills(&format!("{sheet}<use href='#s' style='--c:blue'/>")), [RED, BLUE]);
+    // What shows itself ends.
+    let itself = "<g id='s'><rect style='fill:var(--c,blue)'/><use href='#s' style='--c:red'/></g>";
+    assert!(!fills(itself).is_empty());
+}
+
+#[test]
+fn lengths_are_calculated() {
+    let bounds = |inside: &str| paths(&nodes(inside))[0].outline.bounding_box();
+    // Of a document 100 px wide and high.
+    let style =
+        "<rect style='x:calc(10px + 2 * 5px);y:calc(25% / 2);width:calc(100% - 60px);height:calc((1in - 6px) / 3)'/>";
+    assert_eq!(bounds(style), Rect::new(20.0, 12.5, 60.0, 42.5));
+    let attributes = "<rect x='calc(50% - 10px)' width='calc(2 * 10)' height='calc(1px + 9px)'/>";
+    assert_eq!(bounds(attributes), Rect::new(40.0, 0.0, 60.0, 10.0));
+    assert!(paths(&nodes("<rect width='calc(9px +)' height='9'/>")).is_empty());
 }
 
 #[test]

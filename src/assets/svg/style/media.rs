@@ -190,7 +190,7 @@ pub(super) fn is_supported(input: &mut Parser<'_>) -> bool {
         let start = inside.position();
         while inside.next().is_ok() {}
         let mut known = false;
-        properties::declared(&name, inside.slice_from(start).trim(), &mut |_, _| known = true);
+        properties::declared(&name, inside.slice_from(start).trim(), Size::ZERO, &mut |_, _| known = true);
         Some(known)
     });
     answer.unwrap_or(false) && input.is_exhausted()

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use cssparser::{ParseError, Parser, Token};
+use kurbo::Size;
 
+use super::calc;
 use crate::assets::svg::values;
 
 /// What a declaration sets.
@@ -132,8 +134,8 @@ fn kind_and_initial(name: &str) -> Option<(Kind, Option<&'static str>)> {
     Some((PROPERTIES[at].1, PROPERTIES[at].2))
 }
 
-/// What a declaration sets, one property at a time; nothing when browsers ignore it.
-pub(super) fn declared(name: &str, value: &str, set: &mut dyn FnMut(Name, Rc<str>)) {
+/// What a declaration sets, one property at a time; nothing when browsers ignore it. `units`: size of the viewport in units of the document.
+pub(super) fn declared(name: &str, value: &str, units: Size, set: &mut dyn FnMut(Name, Rc<str>)) {
     if name.starts_with("--") {
         return set(Name::Custom(name.into()), value.into());
     }
@@ -151,14 +153,14 @@ pub(super) fn declared(name: &str, value: &str, set: &mut dyn FnMut(Name, Rc<str
         }
     };
     if name == "font" {
-        font(value, &mut set_known);
+        font(value, units, &mut set_known);
     } else if let Some(names) = longhands(&name) {
         for name in names {
-            if let Some(value) = normal(name, value) {
+            if let Some(value) = normal(name, value, units) {
                 set_known(name, value);
             }
         }
-    } else if let Some(value) = normal(&name, value) {
+    } else if let Some(value) = normal(&name, value, units) {
         set_known(&name, value);
     }
 }
@@ -181,7 +183,7 @@ pub(super) fn longhands(name: &str) -> Option<&'static [&'static str]> {
 }
 
 /// A declared value in the words of an attribute, CSS-wide keywords included; `None` when it is invalid.
-fn normal<'v>(name: &str, value: &'v str) -> Option<Cow<'v, str>> {
+fn normal<'v>(name: &str, value: &'v str, units: Size) -> Option<Cow<'v, str>> {
     let (kind, initial) = kind_and_initial(name)?;
     if value.is_empty() {
         return None;
@@ -198,8 +200,8 @@ fn normal<'v>(name: &str, value: &'v str) -> Option<Cow<'v, str>> {
     match kind {
         Kind::Paint => values::paint(value),
         Kind::Color => values::paint(value).filter(|it| !it.starts_with("url(") && !it.starts_with("context")),
-        Kind::Length { plain } => lengths(value, plain, false).map(Cow::Owned),
-        Kind::Lengths => lengths(value, true, true).map(Cow::Owned),
+        Kind::Length { plain } => lengths(value, plain, false, calc::whole(name, units)).map(Cow::Owned),
+        Kind::Lengths => lengths(value, true, true, calc::whole(name, units)).map(Cow::Owned),
         Kind::Words if name == "text-decoration" => Some(lines_of(value).into()),
         // The only keywords of SVG with capitals, which usvg compares.
         Kind::Words if name.starts_with("color-interpolation") => Some(match value.to_ascii_lowercase().as_str() {
@@ -247,12 +249,50 @@ fn path_data(value: &str) -> Option<String> {
     Some(data.to_string())
 }
 
-/// Lengths in units that usvg knows: those of the root's font and of the viewport become px where they can.
-fn lengths(value: &str, plain: bool, many: bool) -> Option<String> {
+/// Lengths that are attributes only.
+const LENGTH_ATTRIBUTES: [&str; 15] = [
+    "dx",
+    "dy",
+    "fr",
+    "fx",
+    "fy",
+    "markerHeight",
+    "markerWidth",
+    "refX",
+    "refY",
+    "startOffset",
+    "textLength",
+    "x1",
+    "x2",
+    "y1",
+    "y2",
+];
+
+/// Whether an attribute is a length.
+pub(super) fn is_length(name: &str) -> bool {
+    let is_property = matches!(kind_and_initial(name), Some((Kind::Length { .. } | Kind::Lengths, _)));
+    is_property || LENGTH_ATTRIBUTES.contains(&name)
+}
+
+/// An attribute that is a length with `calc()` in it, without that; `None` when it is none, or invalid. `units`: size of the
+/// viewport in units of the document.
+pub(super) fn calculated(name: &str, value: &str, units: Size) -> Option<String> {
+    lengths(value, true, matches!(kind_and_initial(name), Some((Kind::Lengths, _))), calc::whole(name, units))
+}
+
+/// Lengths in units that usvg knows: those of the root's font and of the viewport become px where they can. `whole`: what 100 %
+/// are, px, for `calc()`.
+fn lengths(value: &str, plain: bool, many: bool, whole: Option<f64>) -> Option<String> {
     let mut input = Parser::new(value);
     let mut out = String::new();
-    while let Ok(token) = input.next() {
-        let one = match token {
+    while let Ok(token) = input.next().cloned() {
+        let one = match &token {
+            Token::Function(name) if name.eq_ignore_ascii_case("calc") => {
+                let read = |it: &mut Parser<'_>| {
+                    calc::written(it, plain, whole).ok_or_else(ParseError::<()>::unexpected_token)
+                };
+                input.parse_nested_block(read).ok()?
+            }
             Token::Number { value, .. } if plain || *value == 0.0 => format!("{value}"),
             Token::Percentage { unit_value, .. } => format!("{}%", unit_value * 100.0),
             Token::Dimension { value, unit, .. } => {
@@ -296,10 +336,10 @@ pub(super) fn to_px(number: f64, unit: &str, root_font_size: f64) -> Option<f64>
 }
 
 /// `italic small-caps bold condensed 12px/1.5 Arial, serif`.
-fn font(value: &str, set: &mut dyn FnMut(&str, Cow<'_, str>)) {
+fn font(value: &str, units: Size, set: &mut dyn FnMut(&str, Cow<'_, str>)) {
     if UNSET.iter().chain(&["initial", "inherit"]).any(|it| value.eq_ignore_ascii_case(it)) {
         for name in longhands("font").unwrap_or_default() {
-            if let Some(value) = normal(name, value) {
+            if let Some(value) = normal(name, value, units) {
                 set(name, value);
             }
         }
@@ -340,7 +380,7 @@ fn font(value: &str, set: &mut dyn FnMut(&str, Cow<'_, str>)) {
             _ => return,
         }
     };
-    let Some(size) = lengths(&size, false, false) else { return };
+    let Some(size) = lengths(&size, false, false, None) else { return };
     if input.try_parse(|it| it.expect_delim('/')).is_ok() && input.next().is_err() {
         return;
     }
@@ -365,7 +405,7 @@ mod tests {
 
     fn set(name: &str, value: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        declared(name, value, &mut |name, value| {
+        declared(name, value, Size::new(200.0, 100.0), &mut |name, value| {
             let name = match name {
                 Name::Custom(name) | Name::Pending(name) => name.to_string(),
                 Name::Known(name) => name.to_owned(),

@@ -214,6 +214,14 @@ impl<'i> css::Parser<'i> for SelectorReader<'_> {
         true
     }
 
+    fn parse_has(&self) -> bool {
+        true
+    }
+
+    fn parse_parent_selector(&self) -> bool {
+        true
+    }
+
     fn parse_non_ts_pseudo_class(&self, name: &str) -> Result<PseudoClass, ParseError<Invalid>> {
         const NEVER: [&str; 16] = [
             "active",

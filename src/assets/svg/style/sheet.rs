@@ -57,9 +57,18 @@ pub(in crate::assets::svg) struct FontFace {
 }
 
 impl Sheets {
-    /// Adds what `text` says to a picture whose viewport has this size. False when there is too much of it.
-    pub(super) fn add(&mut self, text: &str, viewport: Size) -> bool {
-        let mut reader = SheetReader { sheets: self, viewport, prefixes: Vec::new(), layer: None };
+    /// Adds what `text` says to a picture whose viewport has this size, in px and in `units` of the document. False when there
+    /// is too much of it.
+    pub(super) fn add(&mut self, text: &str, viewport: Size, units: Size) -> bool {
+        let mut reader = SheetReader {
+            sheets: self,
+            viewport,
+            units,
+            prefixes: Vec::new(),
+            layer: None,
+            around: Vec::new(),
+            declarations: Vec::new(),
+        };
         let mut input = Parser::new(text);
         reader.rules(&mut input);
         self.declarations <= MAX_DECLARATIONS
@@ -79,24 +88,27 @@ impl Sheets {
     }
 }
 
-/// The declarations of a `style` attribute.
-pub(super) fn inline(text: &str) -> Vec<Declaration> {
-    body(&mut Parser::new(text))
-}
-
-fn body(input: &mut Parser<'_>) -> Vec<Declaration> {
-    let mut reader = BodyReader { found: Vec::new() };
+/// The declarations of a `style` attribute. `units`: size of the viewport in units of the document.
+pub(super) fn inline(text: &str, units: Size) -> Vec<Declaration> {
+    let mut reader = InlineReader { found: Vec::new(), units };
     // Invalid declarations are left out one by one.
-    RuleBodyParser::new(input, &mut reader).for_each(drop);
+    RuleBodyParser::new(&mut Parser::new(text), &mut reader).for_each(drop);
     reader.found
 }
 
 struct SheetReader<'s> {
     sheets: &'s mut Sheets,
+    /// px: what media queries ask for.
     viewport: Size,
+    /// The same in units of the document: what percentages are of.
+    units: Size,
     prefixes: Vec<(Option<String>, String)>,
     /// Name of the layer around the rules being read.
     layer: Option<String>,
+    /// Selectors of the style rules around what is being read, `&` replaced.
+    around: Vec<SelectorList<Css>>,
+    /// Of the innermost of them, since its latest nested rule.
+    declarations: Vec<Declaration>,
 }
 
 impl SheetReader<'_> {
@@ -108,6 +120,34 @@ impl SheetReader<'_> {
                 break;
             }
         }
+    }
+
+    /// What stands in a block: rules, or where style rules are around it, declarations of the innermost one and rules.
+    fn content(&mut self, input: &mut Parser<'_>) {
+        if self.around.is_empty() {
+            return self.rules(input);
+        }
+        self.end_declarations();
+        let mut parser = RuleBodyParser::new(input, self);
+        while parser.next().is_some() {
+            if parser.parser.sheets.declarations > MAX_DECLARATIONS {
+                break;
+            }
+        }
+        self.end_declarations();
+    }
+
+    /// Makes a rule of the declarations read since the latest one. What stands after a nested rule comes after it in the cascade
+    /// too (CSS Nesting 1 §3.2).
+    fn end_declarations(&mut self) {
+        let declarations = std::mem::take(&mut self.declarations);
+        let Some(selectors) = self.around.last().filter(|_| !declarations.is_empty()).cloned() else { return };
+        let layer = match self.layer.clone() {
+            Some(name) => self.sheets.layer(&name),
+            None => usize::MAX,
+        };
+        self.sheets.declarations += declarations.len() + selectors.len();
+        self.sheets.rules.push(Rule { selectors, declarations, layer });
     }
 
     fn inner_layer(&self, name: &str) -> String {
@@ -147,8 +187,8 @@ impl<'i> AtRuleParser<'i> for SheetReader<'_> {
                 }
                 Ok(At::Layer(names))
             }
-            "font-face" => Ok(At::FontFace),
-            "namespace" => {
+            "font-face" if self.around.is_empty() => Ok(At::FontFace),
+            "namespace" if self.around.is_empty() => {
                 let prefix = input.try_parse(Parser::expect_ident_cloned).ok().map(|it| it.to_string());
                 Ok(At::Namespace(prefix, input.expect_url_or_string()?.to_string()))
             }
@@ -169,14 +209,16 @@ impl<'i> AtRuleParser<'i> for SheetReader<'_> {
 
     fn parse_block(&mut self, prelude: At, _: &ParserState, input: &mut Parser<'i>) -> Result<(), Failure> {
         match prelude {
-            At::Condition(true) => self.rules(input),
+            At::Condition(true) => self.content(input),
             At::Layer(mut names) if names.len() < 2 => {
                 // One without a name is a layer of its own.
                 let unnamed = || self.inner_layer(&format!("#{}", self.sheets.layers.len()));
                 let name = names.pop().unwrap_or_else(unnamed);
                 self.sheets.layer(&name);
+                // Declarations before it are of the layer around it.
+                self.end_declarations();
                 let outer = self.layer.replace(name);
-                self.rules(input);
+                self.content(input);
                 self.layer = outer;
             }
             At::FontFace => {
@@ -197,7 +239,11 @@ impl<'i> QualifiedRuleParser<'i> for SheetReader<'_> {
     type Error = Invalid;
 
     fn parse_prelude(&mut self, input: &mut Parser<'i>) -> Result<SelectorList<Css>, Failure> {
-        let list = SelectorList::parse(&SelectorReader { prefixes: &self.prefixes }, input, ParseRelative::No)?;
+        let relative = if self.around.is_empty() { ParseRelative::No } else { ParseRelative::ForNesting };
+        let mut list = SelectorList::parse(&SelectorReader { prefixes: &self.prefixes }, input, relative)?;
+        if let Some(around) = self.around.last() {
+            list = list.replace_parent_selector(around);
+        }
         let short = list.slice().iter().all(|it| it.len() <= MAX_SELECTOR_PARTS);
         if short { Ok(list) } else { Err(ParseError::custom(Invalid)) }
     }
@@ -208,22 +254,54 @@ impl<'i> QualifiedRuleParser<'i> for SheetReader<'_> {
         _: &ParserState,
         input: &mut Parser<'i>,
     ) -> Result<(), Failure> {
-        let declarations = body(input);
-        let layer = match self.layer.clone() {
-            Some(name) => self.sheets.layer(&name),
-            None => usize::MAX,
-        };
-        self.sheets.declarations += declarations.len() + selectors.len();
-        if !declarations.is_empty() {
-            self.sheets.rules.push(Rule { selectors, declarations, layer });
-        }
+        self.end_declarations();
+        // A rule costs its reading, also when it declares nothing.
+        self.sheets.declarations += 1;
+        self.around.push(selectors);
+        self.content(input);
+        self.around.pop();
         Ok(())
     }
 }
 
-/// A value up to its end, without `!important` and comments; and whether it was important.
-fn value(input: &mut Parser<'_>) -> Result<(String, bool), Failure> {
-    let (mut text, mut important) = (String::new(), false);
+impl<'i> DeclarationParser<'i> for SheetReader<'_> {
+    type Declaration = ();
+    type Error = Invalid;
+
+    fn parse_value(&mut self, name: CowRcStr<'i>, input: &mut Parser<'i>, _: &ParserState) -> Result<(), Failure> {
+        let Written { text, important, has_block } = value(input)?;
+        // A nested rule whose selector begins like a declaration: `a:hover { … }` (CSS Syntax 3 §5.5.6).
+        if has_block && !name.starts_with("--") {
+            return Err(ParseError::custom(Invalid));
+        }
+        properties::declared(&name, &text, self.units, &mut |name, value| {
+            self.declarations.push(Declaration { name, value, important });
+        });
+        Ok(())
+    }
+}
+
+impl<'i> RuleBodyItemParser<'i, (), Invalid> for SheetReader<'_> {
+    fn parse_declarations(&self) -> bool {
+        true
+    }
+
+    fn parse_qualified(&self) -> bool {
+        true
+    }
+}
+
+/// A declaration's value as written.
+struct Written {
+    /// Up to its end, without `!important` and comments.
+    text: String,
+    important: bool,
+    /// There are braces in it.
+    has_block: bool,
+}
+
+fn value(input: &mut Parser<'_>) -> Result<Written, Failure> {
+    let (mut text, mut important, mut has_block) = (String::new(), false, false);
     loop {
         let start = input.position();
         let token = match input.next_including_whitespace_and_comments() {
@@ -242,6 +320,7 @@ fn value(input: &mut Parser<'_>) -> Result<(String, bool), Failure> {
                 important = true;
             }
             Token::Function(_) | Token::ParenthesisBlock | Token::SquareBracketBlock | Token::CurlyBracketBlock => {
+                has_block |= matches!(token, Token::CurlyBracketBlock);
                 // The block's own text, comments and all.
                 input.parse_nested_block(|inside| {
                     while inside.next_including_whitespace_and_comments().is_ok() {}
@@ -253,20 +332,22 @@ fn value(input: &mut Parser<'_>) -> Result<(String, bool), Failure> {
         }
     }
     let trimmed = text.trim();
-    if trimmed.len() == text.len() { Ok((text, important)) } else { Ok((trimmed.to_owned(), important)) }
+    let text = if trimmed.len() == text.len() { text } else { trimmed.to_owned() };
+    Ok(Written { text, important, has_block })
 }
 
-struct BodyReader {
+struct InlineReader {
     found: Vec<Declaration>,
+    units: Size,
 }
 
-impl<'i> DeclarationParser<'i> for BodyReader {
+impl<'i> DeclarationParser<'i> for InlineReader {
     type Declaration = ();
     type Error = Invalid;
 
     fn parse_value(&mut self, name: CowRcStr<'i>, input: &mut Parser<'i>, _: &ParserState) -> Result<(), Failure> {
-        let (value, important) = value(input)?;
-        properties::declared(&name, &value, &mut |name, value| {
+        let Written { text, important, .. } = value(input)?;
+        properties::declared(&name, &text, self.units, &mut |name, value| {
             self.found.push(Declaration { name, value, important });
         });
         Ok(())
@@ -282,7 +363,7 @@ impl<'i> DeclarationParser<'i> for FaceReader {
     type Error = Invalid;
 
     fn parse_value(&mut self, name: CowRcStr<'i>, input: &mut Parser<'i>, _: &ParserState) -> Result<(), Failure> {
-        let (value, _) = value(input)?;
+        let value = value(input)?.text;
         let field = match name.to_ascii_lowercase().as_str() {
             "font-family" => &mut self.face.family,
             "src" => &mut self.face.src,
@@ -318,4 +399,4 @@ macro_rules! declarations_only {
     )*};
 }
 
-declarations_only!(BodyReader, FaceReader);
+declarations_only!(InlineReader, FaceReader);

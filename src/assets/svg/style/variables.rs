@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 64 << 10;
 const MAX_DEPTH: u32 = 32;
 
 /// The custom properties of an element, inherited ones included, with their variables filled in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Variables(HashMap<Rc<str>, Rc<str>>);
 
 impl Variables {

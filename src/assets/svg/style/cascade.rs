@@ -1,0 +1,215 @@
+//! The cascade: which declarations apply to an element, and what they come to.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use ::selectors::context::{
+    MatchingContext, MatchingForInvalidation, MatchingMode, NeedsSelectorFlags, QuirksMode, SelectorCaches,
+};
+use ::selectors::matching::matches_selector;
+use ::selectors::parser::{Component, Selector};
+use kurbo::Size;
+use usvg::roxmltree::Node;
+
+use super::properties::{self, Name};
+use super::selectors::{At, Css, MAX_STEPS, Tree};
+use super::sheet::{self, Declaration, Sheets};
+use super::too_much;
+use super::variables::Variables;
+use crate::assets::svg::SvgError;
+
+/// Selectors tried on elements, in pairs.
+const MAX_MATCHES: u64 = 20_000_000;
+
+/// Declarations applied to elements, in pairs.
+const MAX_APPLIED: u64 = 5_000_000;
+
+/// Bytes of values that elements get from style sheets and `style` attributes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Properties of an element and their values; `None` is as if nothing had been said.
+pub(super) type Properties = BTreeMap<&'static str, Option<Rc<str>>>;
+
+/// Rules by what their selectors want of the element itself.
+#[derive(Default)]
+struct Index<'s> {
+    ids: HashMap<&'s str, Vec<Candidate<'s>>>,
+    classes: HashMap<&'s str, Vec<Candidate<'s>>>,
+    names: HashMap<&'s str, Vec<Candidate<'s>>>,
+    others: Vec<Candidate<'s>>,
+}
+
+#[derive(Clone, Copy)]
+struct Candidate<'s> {
+    selector: &'s Selector<Css>,
+    rule: usize,
+}
+
+impl<'s> Index<'s> {
+    fn of(sheets: &'s Sheets) -> Self {
+        let mut index = Self::default();
+        for (rule, selectors) in sheets.rules.iter().map(|it| &it.selectors).enumerate() {
+            for selector in selectors.slice() {
+                let (mut id, mut class, mut name) = (None, None, None);
+                for part in selector.iter() {
+                    match part {
+                        Component::ID(it) => id = Some(it.as_ref()),
+                        Component::Class(it) => class = Some(it.as_ref()),
+                        Component::LocalName(it) => name = Some(it.name.as_ref()),
+                        _ => {}
+                    }
+                }
+                let list = match (id, class, name) {
+                    (Some(id), _, _) => index.ids.entry(id).or_default(),
+                    (_, Some(class), _) => index.classes.entry(class).or_default(),
+                    (_, _, Some(name)) => index.names.entry(name).or_default(),
+                    _ => &mut index.others,
+                };
+                list.push(Candidate { selector, rule });
+            }
+        }
+        index
+    }
+
+    fn candidates(&self, element: Node<'_, '_>, classes: &[&str]) -> Vec<Candidate<'s>> {
+        let of_id = element.attribute("id").and_then(|id| self.ids.get(id));
+        let of_name = self.names.get(element.tag_name().name());
+        let of_classes = classes.iter().filter_map(|class| self.classes.get(class));
+        let lists = of_id.into_iter().chain(of_name).chain(of_classes).chain([&self.others]);
+        lists.flatten().copied().collect()
+    }
+}
+
+/// What rules, `style` attributes and custom properties come to, element by element.
+pub(super) struct Cascade<'c, 'a, 'i> {
+    sheets: &'c Sheets,
+    pub(super) tree: &'c Tree<'a, 'i>,
+    index: Index<'c>,
+    caches: SelectorCaches,
+    /// Size of the viewport in units of the document.
+    units: Size,
+    matches: u64,
+    applied: u64,
+    bytes: u64,
+}
+
+/// What the cascade says of one element.
+pub(super) struct Resolved {
+    pub(super) properties: Properties,
+    /// Its custom properties, inherited ones included.
+    pub(super) variables: Rc<Variables>,
+    /// Some of its properties would be others with other custom properties around it.
+    pub(super) has_var: bool,
+}
+
+impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
+    /// `units`: size of the viewport in units of the document.
+    pub(super) fn new(sheets: &'c Sheets, tree: &'c Tree<'a, 'i>, units: Size) -> Self {
+        let index = Index::of(sheets);
+        Self { sheets, tree, index, caches: SelectorCaches::default(), units, matches: 0, applied: 0, bytes: 0 }
+    }
+
+    /// The element at this index of the tree, inside of one with the custom properties `outer`.
+    pub(super) fn resolve(&mut self, at: usize, outer: &Rc<Variables>) -> Result<Resolved, SvgError> {
+        let entry = &self.tree.elements[at];
+        let matched = self.matching(at)?;
+        let inline = entry.node.attribute("style").map(|it| sheet::inline(it, self.units)).unwrap_or_default();
+        let declared = in_order(self.sheets, &matched, &inline);
+        self.applied += declared.len() as u64;
+        if self.applied > MAX_APPLIED {
+            return Err(too_much("declarations applied to elements", self.applied, MAX_APPLIED as usize));
+        }
+        let own = Variables::inside(outer, &declared);
+        self.bytes += own.as_ref().map_or(0, |it| it.bytes() as u64);
+        let variables = own.map_or_else(|| outer.clone(), Rc::new);
+        let properties = self.winners(&declared, &variables);
+        let has_var = declared.iter().any(|it| match &it.name {
+            Name::Pending(_) => true,
+            Name::Custom(_) => it.value.contains("var("),
+            Name::Known(_) => false,
+        });
+        if self.bytes > MAX_BYTES {
+            return Err(too_much("bytes of values", self.bytes, MAX_BYTES as usize));
+        }
+        Ok(Resolved { properties, variables, has_var })
+    }
+
+    /// Layer, specificity and number of the rules that apply, in the order of the cascade.
+    fn matching(&mut self, at: usize) -> Result<Vec<(usize, u32, usize)>, SvgError> {
+        let entry = &self.tree.elements[at];
+        let mut context = MatchingContext::new(
+            MatchingMode::Normal,
+            None,
+            &mut self.caches,
+            QuirksMode::NoQuirks,
+            NeedsSelectorFlags::No,
+            MatchingForInvalidation::No,
+        );
+        let mut matched: Vec<(usize, u32, usize)> = Vec::new();
+        for Candidate { selector, rule } in self.index.candidates(entry.node, &entry.classes) {
+            self.matches += 1;
+            if matches_selector(selector, 0, None, At { tree: self.tree, index: at }, &mut context) {
+                matched.push((self.sheets.rules[rule].layer, selector.specificity(), rule));
+            }
+        }
+        if self.matches > MAX_MATCHES {
+            return Err(too_much("selectors tried on elements", self.matches, MAX_MATCHES as usize));
+        }
+        if self.tree.steps.get() > MAX_STEPS {
+            return Err(too_much("steps of matching selectors", self.tree.steps.get(), MAX_STEPS as usize));
+        }
+        matched.sort_unstable();
+        Ok(matched)
+    }
+
+    fn winners(&mut self, declared: &[&Declaration], variables: &Variables) -> Properties {
+        let mut winners = Properties::new();
+        let mut set = |name: &'static str, value: Rc<str>| {
+            self.bytes += (name.len() + value.len()) as u64;
+            winners.insert(name, (&*value != "unset").then_some(value));
+        };
+        for Declaration { name, value, .. } in declared {
+            match name {
+                Name::Custom(_) => {}
+                Name::Known(name) => set(name, value.clone()),
+                Name::Pending(name) => {
+                    let mut valid = false;
+                    if let Some(value) = variables.substitute(value) {
+                        properties::declared(name, value.trim(), self.units, &mut |name, value| {
+                            if let Name::Known(name) = name {
+                                valid = true;
+                                set(name, value);
+                            }
+                        });
+                    }
+                    // Browsers have thrown the weaker ones away by now.
+                    if !valid {
+                        let names = properties::longhands(name);
+                        let names = names.into_iter().flatten().copied().chain(properties::known(name));
+                        names.filter_map(properties::known).for_each(|name| set(name, "unset".into()));
+                    }
+                }
+            }
+        }
+        winners
+    }
+}
+
+/// All declarations for one element, the strongest last. `matched`: layer, specificity and rule, sorted.
+fn in_order<'d>(
+    sheets: &'d Sheets,
+    matched: &[(usize, u32, usize)],
+    inline: &'d [Declaration],
+) -> Vec<&'d Declaration> {
+    let of = |rule: usize| sheets.rules[rule].declarations.iter();
+    let mut declared: Vec<_> = matched.iter().flat_map(|(.., rule)| of(*rule)).filter(|it| !it.important).collect();
+    declared.extend(inline.iter().filter(|it| !it.important));
+    // Of important ones those of the first layer win.
+    let mut important: Vec<_> =
+        matched.iter().map(|(layer, specificity, rule)| (Reverse(*layer), *specificity, *rule)).collect();
+    important.sort_unstable();
+    declared.extend(important.into_iter().flat_map(|(.., rule)| of(rule)).filter(|it| it.important));
+    declared.extend(inline.iter().filter(|it| it.important));
+    declared
+}
