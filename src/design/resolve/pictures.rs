@@ -187,7 +187,10 @@ impl Resolver<'_> {
             Mask::Fill(_) => (drawn, content),
         };
         let children = vec![Node::Group(Box::new(shown))];
-        Ok(Group { mask: Some(Box::new(alpha)), children, ..Group::default() })
+        // The editor multiplies on a canvas as large as the box, which it then places between px (`00276-image` of the reference
+        // designs).
+        let bitmap = matches!(mask, Mask::Clip(_)).then_some(area).filter(|_| !self.options.vector);
+        Ok(Group { bitmap, mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 
     /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect`, `00207-svg` and `00286-svg` of the
