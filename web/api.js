@@ -1,4 +1,4 @@
-// The page at /api: openapi.json, made readable.
+// The page at /api: renders openapi.json as HTML.
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options"];
 const main = document.getElementById("api");
@@ -9,7 +9,7 @@ const named = (name, text = "", className = "") => {
   return made;
 };
 
-/** Text whose `marked` parts are code. */
+/** A span with `text`; parts in backticks become code elements. */
 function prose(text) {
   const made = document.createElement("span");
   made.append(...text.split("`").map((part, index) => (index % 2 ? named("code", part) : part)));
@@ -23,7 +23,7 @@ const notNull = (schema) => {
   return choices.length === 1 ? choices[0] : schema;
 };
 
-/** The schema itself, where `schema` only points to it, or says "this or null". */
+/** Follows `$ref`s of `schema`, and unwraps nullable schemas (`oneOf` with null). */
 function resolved(schema) {
   let found = notNull(schema) ?? {};
   for (let hops = 0; found.$ref && hops < 10; hops += 1) {
@@ -32,7 +32,7 @@ function resolved(schema) {
   return found;
 }
 
-/** A type in a few words: `string`, `array of Warning`, `"png" or "jpeg"`. */
+/** A short text for a type: `string`, `array of Warning`, `"png" or "jpeg"`. */
 function words(given) {
   const schema = notNull(given);
   if (schema?.$ref) {
@@ -61,7 +61,7 @@ function table(heads, rows) {
   return scroll;
 }
 
-/** The members of an object schema, and of the objects inside it by their path. */
+/** Table rows for the members of an object schema; members of nested objects (two levels) are listed by path. */
 function members(schema, before = "", depth = 0) {
   const of = resolved(schema);
   const parts = (of.allOf ?? [of]).map(resolved);
@@ -93,14 +93,14 @@ function call(method, path, operation, open) {
     const kinds = Object.entries(answer.content ?? {}).map(([type, { schema }]) => `${type}${schema ? `: ${words(schema)}` : ""}`);
     return [named("code", status), prose(answer.description ?? ""), kinds.join("; ")];
   });
-  inside.append(named("h3", "Answers"), table(["status", "when", "body"], answers));
+  inside.append(named("h3", "Responses"), table(["status", "when", "body"], answers));
   made.append(summary, inside);
   return made;
 }
 
 try {
   const response = await fetch("/openapi.json");
-  if (!response.ok) throw new Error(`the service answered ${response.status}`);
+  if (!response.ok) throw new Error(`the service responded with status ${response.status}`);
   document_ = await response.json();
   document.getElementById("about").textContent = document_.info.description ?? "";
   for (const [path, item] of Object.entries(document_.paths)) {
@@ -109,6 +109,6 @@ try {
     }
   }
 } catch (error) {
-  main.append(named("p", `openapi.json could not be read: ${error.message}`, "failure"));
+  main.append(named("p", `Cannot load openapi.json: ${error.message}`, "failure"));
 }
 main.removeAttribute("aria-busy");

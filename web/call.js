@@ -1,9 +1,9 @@
-// One render call and what came of it.
+// Calls POST /api/render and reads the response.
 
-/** The service's answer that is not a picture. */
+/** An error response of the service: its status, message, problems and `retry-after`. */
 export class Refused extends Error {
   constructor(status, body, retryAfter) {
-    super(body.error ?? "the service sent no message");
+    super(body.error ?? "The service sent no error message.");
     this.status = status;
     this.problems = body.problems ?? [];
     this.retryAfter = retryAfter;
@@ -13,8 +13,8 @@ export class Refused extends Error {
 const TOO_LARGE_INLINE = "TENTER_INLINE_MAX_BYTES";
 
 /**
- * Renders; gives `{blob, warnings, stages, rasterizer}`. `body` is that of POST /api/render without `outputFormat`.
- * Pictures too large for an answer come behind a link instead.
+ * Renders a design and returns `{blob, warnings, stages, rasterizer}`. `body` is the body of POST /api/render without
+ * `outputFormat`. Files larger than TENTER_INLINE_MAX_BYTES are fetched through a link instead.
  */
 export async function render(body, key, signal) {
   try {
@@ -23,7 +23,7 @@ export async function render(body, key, signal) {
   } catch (error) {
     if (!(error instanceof Refused && error.status === 413 && error.message.includes(TOO_LARGE_INLINE))) throw error;
     const { answer, ...rest } = await post({ ...body, outputFormat: "url" }, key, signal);
-    // The link may start with another host (TENTER_PUBLIC_URL), but this one has the file too.
+    // The link may name another host (TENTER_PUBLIC_URL); this host serves the same file.
     const file = await fetch(new URL(answer.url).pathname, { signal });
     if (!file.ok) throw new Refused(file.status, await file.json().catch(() => ({})));
     return { ...rest, blob: await file.blob(), warnings: answer.warnings };
@@ -43,7 +43,7 @@ async function post(body, key, signal) {
   };
 }
 
-/** `parse;dur=1.2, paint;dur=3` as [["parse", 1.2], ["paint", 3]]. */
+/** Parses a server-timing header: `parse;dur=1.2, paint;dur=3` becomes [["parse", 1.2], ["paint", 3]]. */
 export function stages(header) {
   return [...header.matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, ms]) => [name, Number(ms)]);
 }
@@ -54,7 +54,7 @@ function fromDataUrl(url) {
   return new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) });
 }
 
-/** A command that makes the same picture; the key is left to the shell. */
+/** A curl command for the same render. The key is read from the shell variable TENTER_KEY. */
 export function curl(body, key, file) {
   const authorization = key ? ` \\\n    -H "authorization: Bearer $TENTER_KEY"` : "";
   const json = JSON.stringify({ ...body, outputFormat: "file" });

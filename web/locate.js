@@ -1,12 +1,12 @@
-// Where a path such as `pages[0].children[2].fill` stands in a JSON text.
+// Finds the value at a path such as `pages[0].children[2].fill` in a JSON text.
 
-/** `pages[0].fill` as ["pages", 0, "fill"]. */
+/** Splits a path: `pages[0].fill` becomes ["pages", 0, "fill"]. */
 export function steps(path) {
   return [...path.matchAll(/\[(\d+)\]|([^.[\]]+)/g)].map(([, index, name]) => (index === undefined ? name : Number(index)));
 }
 
 /**
- * Start and end of the value at `path`, or of the deepest value on the way there. The text must be JSON that parses.
+ * Start and end offsets of the value at `path`, or of its deepest existing ancestor. `text` must be valid JSON.
  */
 export function locate(text, path) {
   const wanted = steps(path);
@@ -21,7 +21,7 @@ export function locate(text, path) {
     at += 1;
     return text.slice(from, at);
   };
-  // Passes over one value; what is looked for is found on the way.
+  // Skips one value; returns the offsets of the wanted value if it is inside, otherwise those of the skipped value.
   const value = (depth, onPath) => {
     space();
     const from = at;

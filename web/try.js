@@ -1,4 +1,4 @@
-// The page at /: a design and options on the left, what they give on the right.
+// The page at /: design and options on the left, the rendered result on the right.
 
 import { Refused, curl, render } from "./call.js";
 import { locate } from "./locate.js";
@@ -8,27 +8,27 @@ const source = $("source");
 const CHECKS = ["ignoreBackground", "includeBleed", "skipImageError", "skipFontError", "vector"];
 const WAIT_MS = 350;
 const TITLES = {
-  0: "The service cannot be reached",
+  0: "Cannot reach the service",
   400: "The design or an option is not accepted",
-  401: "This service asks for a key",
-  413: "Too large",
-  422: "A picture or font could not be had",
-  429: "Too busy just now",
-  500: "The service failed",
+  401: "The service requires a key",
+  413: "The request or the result is too large",
+  422: "An image or font could not be loaded",
+  429: "The service is busy",
+  500: "Internal error of the service",
   501: "Not built yet",
-  504: "It took too long",
+  504: "The render timed out",
 };
 const EXTENSIONS = { png: "png", jpeg: "jpg", pdf: "pdf" };
 
-let running = null; // AbortController of the call under way
-let waiting = null; // timer of the next call
-let shown = null; // object URL of the picture
+let running = null; // AbortController of the current call
+let waiting = null; // timer that starts the next call
+let shown = null; // object URL of the displayed file
 let lastBody = null;
 
 const format = () => document.querySelector("input[name=format]:checked").value;
 const scale = () => 2 ** Number($("scale").value);
 
-/** The call's body as the page stands; throws with `place` when a field is not JSON. */
+/** The request body for the current form. Throws `Refused` with status 400 if a field is not valid JSON. */
 function body() {
   const design = parse(source.value, "The design");
   const options = { textOverflow: $("overflow").value };
@@ -94,7 +94,7 @@ async function showPicture({ blob, warnings, stages, rasterizer }, ms) {
   paper.hidden = !isPdf;
   $("failure").hidden = true;
   $("sheet").dataset.state = "done";
-  $("status").textContent = `${size}${kilobytes(blob.size)}, ${Math.round(ms)} ms here`;
+  $("status").textContent = `${size}${kilobytes(blob.size)}, ${Math.round(ms)} ms round trip`;
   const download = $("download");
   const extension = EXTENSIONS[format()];
   download.href = url;
@@ -108,7 +108,7 @@ async function showPicture({ blob, warnings, stages, rasterizer }, ms) {
 function showFailure(error) {
   const status = error instanceof Refused ? error.status : 0;
   const failure = $("failure");
-  const title = element("h3", TITLES[status] ?? `The service answered ${status}`);
+  const title = element("h3", TITLES[status] ?? `The service responded with status ${status}`);
   const parts = [title];
   const problems = error.problems ?? [];
   if (problems.length === 0) parts.push(element("p", error.message, "message"));
@@ -129,7 +129,7 @@ function showFailure(error) {
   $("picture").hidden = $("document").hidden = true;
   $("timings").hidden = $("warnings").hidden = true;
   $("sheet").dataset.state = "failed";
-  $("status").textContent = "No picture";
+  $("status").textContent = "No result";
   const download = $("download");
   download.removeAttribute("href");
   download.setAttribute("aria-disabled", "true");
@@ -139,7 +139,7 @@ function showFailure(error) {
 function showStages(stages, rasterizer) {
   const total = stages.reduce((sum, [, ms]) => sum + ms, 0);
   $("timings").hidden = stages.length === 0;
-  $("total").textContent = `${total.toFixed(1)} ms in the service, painted by ${rasterizer}`;
+  $("total").textContent = `${total.toFixed(1)} ms on the server, painted by ${rasterizer}`;
   const order = ["queue", "parse", "assets", "resolve", "paint", "encode", "answer"];
   const colour = (name) => `s${Math.max(order.indexOf(name), 0)}`;
   $("lane").replaceChildren(
@@ -171,7 +171,7 @@ function showWarnings(warnings) {
   );
 }
 
-/** A button that selects the value at `path` in the design. */
+/** A button that selects the value at `path` in the design's text. */
 function place(path, text) {
   const button = element("button", text, "place");
   button.type = "button";
@@ -200,7 +200,7 @@ function kilobytes(bytes) {
   return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** Takes a design and offers its pages. */
+/** Loads a design into the form, updates the list of pages and renders. */
 function take(text, note) {
   source.value = text;
   $("source-note").textContent = note;
@@ -213,7 +213,7 @@ function offerPages() {
   try {
     pages = JSON.parse(source.value).pages ?? [];
   } catch {
-    // Told when it is rendered.
+    // The render call reports the syntax error.
   }
   const chosen = $("page").value;
   const named = pages.filter((page) => typeof page?.id === "string");
@@ -228,7 +228,7 @@ function offerPages() {
   fitOptions();
 }
 
-/** Shows what has a meaning for the format. */
+/** Shows the options that apply to the selected format. */
 function fitOptions() {
   for (const part of document.querySelectorAll("[data-for]")) part.hidden = !part.dataset.for.split(" ").includes(format());
   $("page-field").hidden = $("page").options.length < 2 || format() === "pdf";
@@ -251,7 +251,7 @@ for (const chip of document.querySelectorAll(".chip")) {
     try {
       const response = await fetch(`/web/examples/${chip.dataset.example}.json`);
       if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
-      take(await response.text(), "An example of ours, fonts and pictures inside");
+      take(await response.text(), "Built-in example; its fonts and images are embedded");
     } catch (error) {
       showFailure(error);
     }
@@ -294,16 +294,16 @@ $("copy").addEventListener("click", async () => {
   const text = curl(lastBody, $("key").value, `design.${EXTENSIONS[format()]}`);
   try {
     await navigator.clipboard.writeText(text);
-    $("status").textContent = "The curl command is in the clipboard";
+    $("status").textContent = "curl command copied to the clipboard";
   } catch {
-    // Without https, browsers keep pages from the clipboard: select it where one can copy it.
+    // Browsers deny clipboard access without HTTPS: copy from a temporary text area instead.
     const area = document.createElement("textarea");
     area.value = text;
     document.body.append(area);
     area.select();
     const copied = document.execCommand("copy");
     area.remove();
-    $("status").textContent = copied ? "The curl command is in the clipboard" : "This browser does not let the page copy";
+    $("status").textContent = copied ? "curl command copied to the clipboard" : "The browser denied access to the clipboard";
   }
 });
 
