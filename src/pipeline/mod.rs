@@ -1,13 +1,12 @@
 //! One request, stage by stage: admission, deadline, cancellation, timings.
 //!
 //! In: [`Engine`], which holds what requests share; [`Session`], one admitted request; the order of the stages; what a
-//! finished file was made of ([`Fingerprint`]), and files kept for repeats. Not in: HTTP and its words, what any stage does,
-//! where files go.
-//! Imports: both wings, `assets`, `text`, `options`, `press`, `scene`, `raster`, `pool`, `error`.
+//! finished file was made of ([`Fingerprint`]), and files kept for repeats. Not in: HTTP and its words, what any stage
+//! does, where files go. Imports: both wings, `assets`, `text`, `options`, `press`, `scene`, `raster`, `pool`, `error`.
 //!
-//! Waiting happens on tokio and work on the pool. Every wait is a plain `await` inside the caller's future: dropping that
-//! future gives the place back, stops fetches and skips pool work that has not begun; resolving and painting, which may take
-//! long, ask between elements whether somebody still waits. Nothing is detached.
+//! Waiting happens on tokio and work on the pool. Every wait is a plain `await` inside the caller's future: dropping
+//! that future gives the place back, stops fetches and skips pool work that has not begun; resolving and painting,
+//! which may take long, ask between elements whether somebody still waits. Nothing is detached.
 
 mod admission;
 mod choice;
@@ -159,8 +158,8 @@ impl Engine {
         }
     }
 
-    /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As many
-    /// run at once as there are threads.
+    /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As
+    /// many run at once as there are threads.
     ///
     /// # Errors
     /// `Internal` when it panicked.
@@ -195,8 +194,8 @@ impl Engine {
     }
 }
 
-/// How long a request keeps its worker while it waits for the network: most of what it asks for is at hand, and giving up a
-/// worker means to stand in line for one again.
+/// How long a request keeps its worker while it waits for the network: most of what it asks for is at hand, and giving
+/// up a worker means to stand in line for one again.
 const KEEPS_TURN: Duration = Duration::from_millis(5);
 
 /// One admitted request. Dropping it gives its place to the next.
@@ -228,13 +227,14 @@ impl Session {
     }
 
     /// The renders to come are rows of a batch: all are made of the same files, those of `pins`, and one that leaves a
-    /// placeholder unfilled is refused (`Invalid`) instead of warned of. Nobody looks at ten thousand pictures for a `{name}`.
+    /// placeholder unfilled is refused (`Invalid`) instead of warned of. Nobody looks at ten thousand pictures for a
+    /// `{name}`.
     pub fn pin(&mut self, pins: Arc<Pins>) {
         self.pins = Some(pins);
     }
 
-    /// The renders to come are of one design with others that have the same `series`: what their pages begin with is painted
-    /// once. Their bytes are what they would be without.
+    /// The renders to come are of one design with others that have the same `series`: what their pages begin with is
+    /// painted once. Their bytes are what they would be without.
     pub fn begin_alike(&mut self, series: Arc<Series>) {
         self.series = Some(series);
     }
@@ -450,6 +450,9 @@ mod tests {
         let refused = Engine::new(&settings).err().expect("refused").to_string();
         assert!(refused.contains("TENTER_RASTERIZER"), "{refused}");
         #[cfg(feature = "gpu")]
-        assert!(refused.contains("no such adapter: no adapter is called so (TENTER_GPU_ADAPTERS)"), "{refused}");
+        assert!(
+            refused.contains("no such adapter: no adapter has this index, name or PCI bus id (TENTER_GPU_ADAPTERS)"),
+            "{refused}"
+        );
     }
 }

@@ -1,33 +1,33 @@
-//! What this machine's graphics drivers offer, and which of it is used.
+//! Adapters that the graphics drivers of this machine offer, and the choice of those that paint.
 
 use std::fmt;
 use std::sync::OnceLock;
 
 use crate::config::GpuSettings;
 
-/// Textures must be able to hold vello's atlas of pictures.
-const LEAST_TEXTURE_SIDE: u32 = 8192;
-/// vello's largest buffer of constant size.
-const LEAST_STORAGE_BINDING: u64 = 128 << 20;
+/// Smallest maximum texture side, in px, that an adapter must support: vello's image atlas is that large.
+const MIN_TEXTURE_SIDE: u32 = 8192;
+/// Smallest storage buffer binding, in bytes, that an adapter must support: vello's largest buffer of constant size.
+const MIN_STORAGE_BINDING: u64 = 128 << 20;
 
-/// One device, as its driver describes it.
+/// One graphics adapter, as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adapter {
-    /// Its place in the driver's list, from 0.
+    /// Index in the driver's list, from 0.
     pub index: usize,
-    /// `NVIDIA H100`.
+    /// Name of the device, such as `NVIDIA H100`.
     pub name: String,
-    /// `Vulkan`.
+    /// Graphics API through which it is reached, such as `Vulkan`.
     pub backend: String,
-    /// Driver and version; may be empty.
+    /// Driver name and version; empty when the driver does not report them.
     pub driver: String,
-    /// `0000:3b:00.0`; empty where the driver does not tell.
+    /// PCI bus id, such as `0000:3b:00.0`; empty when the driver does not report it.
     pub pci_bus_id: String,
-    /// Pixels are computed by the CPU after all (lavapipe and the like).
+    /// True for software adapters such as lavapipe, which compute on the CPU.
     pub software: bool,
-    /// Longest side of a texture, in px.
+    /// Maximum side of a texture, in px.
     pub max_texture_side: u32,
-    /// Largest buffer that a shader can see, in bytes.
+    /// Maximum size of a buffer that a shader can access, in bytes.
     pub max_storage_binding: u64,
 }
 
@@ -65,61 +65,64 @@ impl Adapter {
         }
     }
 
-    /// By index, part of the name, or PCI bus id.
-    fn is_called(&self, word: &str) -> bool {
-        match word.parse::<usize>() {
+    /// True when one entry of `TENTER_GPU_ADAPTERS` selects this adapter: its index, a part of its name (letter case is
+    /// ignored), or its PCI bus id.
+    fn matches(&self, selector: &str) -> bool {
+        match selector.parse::<usize>() {
             Ok(index) => self.index == index,
             Err(_) => {
-                let holds = |text: &str| text.to_ascii_lowercase().contains(&word.to_ascii_lowercase());
-                holds(&self.name) || (!self.pci_bus_id.is_empty() && self.pci_bus_id.eq_ignore_ascii_case(word))
+                let contains = |text: &str| text.to_ascii_lowercase().contains(&selector.to_ascii_lowercase());
+                contains(&self.name) || (!self.pci_bus_id.is_empty() && self.pci_bus_id.eq_ignore_ascii_case(selector))
             }
         }
     }
 
-    /// Why it cannot paint.
-    fn shortcoming(&self) -> Option<String> {
-        if self.max_texture_side < LEAST_TEXTURE_SIDE {
+    /// The reason why vello cannot run on this adapter; `None` when it can.
+    fn unsupported_reason(&self) -> Option<String> {
+        if self.max_texture_side < MIN_TEXTURE_SIDE {
             let found = self.max_texture_side;
-            return Some(format!("its textures reach {found} px a side; {LEAST_TEXTURE_SIDE} are needed"));
+            return Some(format!("its textures are limited to {found} px a side; vello needs {MIN_TEXTURE_SIDE} px"));
         }
-        (self.max_storage_binding < LEAST_STORAGE_BINDING).then(|| {
+        (self.max_storage_binding < MIN_STORAGE_BINDING).then(|| {
             let found = self.max_storage_binding >> 20;
-            format!("its buffers reach {found} MiB; {} are needed", LEAST_STORAGE_BINDING >> 20)
+            format!("its buffers are limited to {found} MiB; vello needs {} MiB", MIN_STORAGE_BINDING >> 20)
         })
     }
 }
 
-/// Which adapters paint, and why others do not.
+/// Result of [`choose`]: the adapters that paint, and a reason for each of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chosen {
-    /// The first is `gpu0`.
+    /// Adapters to use, in order; the first is `gpu0`.
     pub used: Vec<Adapter>,
-    /// In words, each with its adapter or the word of the setting that named none.
+    /// One message for each adapter that is not used, and for each entry of `TENTER_GPU_ADAPTERS` that matches none.
     pub refused: Vec<String>,
 }
 
-/// What `settings` make of `found`. Adapters in software count only where a GPU is asked for (`TENTER_RASTERIZER` = gpu).
+/// Selects from `found` the adapters that paint, by `settings`.
+///
+/// `gpu_is_asked_for`: `TENTER_RASTERIZER` is `gpu`. Only then are software adapters considered.
 pub fn choose(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_for: bool) -> Chosen {
     let mut chosen = Chosen::default();
-    for word in settings.adapters.iter().filter(|word| !found.iter().any(|it| it.is_called(word))) {
-        chosen.refused.push(format!("{word}: no adapter is called so (TENTER_GPU_ADAPTERS)"));
+    for selector in settings.adapters.iter().filter(|selector| !found.iter().any(|it| it.matches(selector))) {
+        chosen.refused.push(format!("{selector}: no adapter has this index, name or PCI bus id (TENTER_GPU_ADAPTERS)"));
     }
-    // In the order of the setting, else of the driver.
-    let place = |it: &Adapter| settings.adapters.iter().position(|word| it.is_called(word));
-    let mut ordered: Vec<_> = found.iter().map(|it| (place(it), it)).collect();
-    ordered.sort_by_key(|(place, it)| (*place, it.index));
-    for (place, adapter) in ordered {
-        let refusal = if !settings.adapters.is_empty() && place.is_none() {
-            Some("not named in TENTER_GPU_ADAPTERS".to_owned())
+    // In the order of the setting; without one, in the driver's order.
+    let position = |it: &Adapter| settings.adapters.iter().position(|selector| it.matches(selector));
+    let mut ordered: Vec<_> = found.iter().map(|it| (position(it), it)).collect();
+    ordered.sort_by_key(|(position, it)| (*position, it.index));
+    for (position, adapter) in ordered {
+        let reason = if !settings.adapters.is_empty() && position.is_none() {
+            Some("TENTER_GPU_ADAPTERS does not name it".to_owned())
         } else if adapter.software && !gpu_is_asked_for {
-            Some("it computes on the CPU, and slower than the CPU painter".to_owned())
+            Some("it is a software adapter, which is slower than the CPU painter".to_owned())
         } else if adapter.software && !settings.allow_software {
-            Some("it computes on the CPU; for tests, set TENTER_GPU_ALLOW_SOFTWARE=1".to_owned())
+            Some("it is a software adapter; to use it in tests, set TENTER_GPU_ALLOW_SOFTWARE=1".to_owned())
         } else {
-            adapter.shortcoming()
+            adapter.unsupported_reason()
         };
-        match refusal {
-            Some(why) => chosen.refused.push(format!("{adapter}: {why}")),
+        match reason {
+            Some(reason) => chosen.refused.push(format!("{adapter}: {reason}")),
             None if chosen.used.len() == super::NAMES.len() => {
                 chosen.refused.push(format!("{adapter}: {} GPUs are in use already", super::NAMES.len()));
             }
@@ -129,13 +132,15 @@ pub fn choose(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_for: bool)
     chosen
 }
 
-/// Every device that a driver offers; none when there is no Vulkan loader. Looked for once; takes up to a second.
+/// Every adapter that the Vulkan drivers offer; none when there is no Vulkan loader.
+///
+/// The first call takes up to a second; later calls return the same list.
 pub fn adapters() -> &'static [Adapter] {
     static FOUND: OnceLock<Vec<Adapter>> = OnceLock::new();
     FOUND.get_or_init(|| enumerate().iter().enumerate().map(|(index, it)| Adapter::describe(index, it)).collect())
 }
 
-/// The same, as wgpu has them.
+/// The same adapters as wgpu's handles, enumerated anew by each call.
 pub(super) fn enumerate() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN;

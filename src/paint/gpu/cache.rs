@@ -1,27 +1,29 @@
-//! Compiled pipelines on disk, where the driver offers to keep them: the second start takes milliseconds, not seconds.
+//! Cache of compiled pipelines on disk, for drivers that support one. It reduces a start from seconds to milliseconds.
 
 use std::path::{Path, PathBuf};
 
-/// A cache file holds a few MiB; anything larger is not ours.
-const MOST_BYTES: u64 = 256 << 20;
+/// Maximum size of a cache file that is read, in bytes. Real ones have a few MiB.
+const MAX_CACHE_BYTES: u64 = 256 << 20;
 
-/// The cache of one adapter and its file.
-pub(super) struct Pipelines {
+/// Pipeline cache of one adapter and the file that stores it.
+pub(super) struct PipelineCacheFile {
     cache: wgpu::PipelineCache,
     file: PathBuf,
 }
 
-impl Pipelines {
-    /// `None` when the driver offers none, or there is no folder.
+impl PipelineCacheFile {
+    /// Opens the cache of one adapter and driver version in `folder`.
+    ///
+    /// `None` when the driver does not support a cache, or when there is no folder.
     pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: Option<&Path>) -> Option<Self> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
-        // Drivers differ in what they read, so each version has a file of its own.
+        // Driver versions cannot read each other's data, so each has a file of its own.
         let version = format!("{} {}", info.driver, info.driver_info);
         let version: String = version.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let file = folder?.join(format!("{}_{version}", wgpu::util::pipeline_cache_key(info)?));
-        let small = std::fs::metadata(&file).is_ok_and(|it| it.len() <= MOST_BYTES);
+        let small = std::fs::metadata(&file).is_ok_and(|it| it.len() <= MAX_CACHE_BYTES);
         let data = if small { std::fs::read(&file).ok() } else { None };
         Some(Self { cache: create(device, data.as_deref()), file })
     }
@@ -30,26 +32,26 @@ impl Pipelines {
         &self.cache
     }
 
-    /// Writes what was compiled. A failure costs the next start some time, and nothing else.
+    /// Writes the compiled pipelines to the file. A failure is logged: it only makes the next start slower.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data() else { return };
         let Some(folder) = self.file.parent() else { return };
-        // Renamed when whole, so that nobody reads half a file.
+        // The file is renamed when it is complete, so that another process never reads a partial one.
         let partial = self.file.with_extension(format!("{}.part", std::process::id()));
         let written = std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::write(&partial, &data))
             .and_then(|()| std::fs::rename(&partial, &self.file));
         if let Err(error) = written {
-            tracing::warn!(%error, file = %self.file.display(), "compiled GPU pipelines are not kept");
+            tracing::warn!(%error, file = %self.file.display(), "the compiled GPU pipelines could not be saved");
         }
     }
 }
 
 #[expect(unsafe_code, reason = "wgpu has no other way to hand a driver its own cache back")]
 fn create(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
-    // SAFETY: the data was written by `Pipelines::save`, from `PipelineCache::get_data`, to a file named after the adapter
-    // and driver, in a folder that only the operator writes. wgpu puts a header with a hash of adapter and driver before
-    // it, checks that, and falls back to an empty cache.
+    // SAFETY: the data was written by `PipelineCacheFile::save`, from `PipelineCache::get_data`, to a file named after
+    // the adapter and driver, in a folder that only the operator writes. wgpu puts a header with a hash of adapter and
+    // driver before it, checks that, and falls back to an empty cache.
     unsafe {
         device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label: Some("tenter"), data, fallback: true })
     }

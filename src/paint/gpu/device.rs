@@ -1,4 +1,4 @@
-//! One device with everything compiled: from jobs to pixels that are about to be readable.
+//! One open device with its compiled pipelines: it submits encoded pages and prepares their readback buffers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,25 +7,25 @@ use peniko::{Color, ImageData};
 use vello::{AaConfig, AaSupport, RenderParams, Renderer, RendererOptions, Scene};
 
 use super::adapters::{self, Adapter};
-use super::cache::Pipelines;
-use super::guards::{ATLAS_PIXELS, Refusal};
+use super::cache::PipelineCacheFile;
+use super::guards::{MAX_ATLAS_PIXELS, Refusal};
 use super::passes::{Passes, Recording};
 use super::recolor::Recolor;
-use super::ring::{Buffers, Textures, stride};
+use super::resource_pool::{BufferPool, TexturePool, stride};
 use super::scene::{Area, Part, blank};
-use super::thread::Step;
+use super::thread::GpuStep;
 use crate::config::GpuSettings;
 use crate::paint::plan::{Kernel, SurfaceId};
 use crate::units::DeviceSize;
 
-/// What vello draws on, and what is read back.
+/// Format of all surfaces: what vello draws on, and what is read back.
 const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
-/// Scenes after which vello may drop a picture from its atlas that they did not show.
-const SCENES_KEPT: usize = 2;
-/// Side of an empty scene.
-const EMPTY: u32 = 16;
+/// Number of scenes for which vello retains a picture in its atlas after the last one that showed it.
+const ATLAS_RETENTION_SCENES: usize = 2;
+/// Side of an empty scene, in px.
+const EMPTY_SCENE_SIDE: u32 = 16;
 
-/// What went wrong with a device, in the driver's words.
+/// A fault of a device, with the driver's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) kind: Refusal,
@@ -38,18 +38,18 @@ impl Fault {
     }
 }
 
-/// Where callbacks of a device leave its first fault.
+/// Slot in which the callbacks of a device record its first fault.
 #[derive(Clone, Default)]
 pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
 
 impl Faults {
-    /// Keeps the first: what follows is mostly its consequence.
+    /// Records `fault` unless there is one already, because later faults are mostly consequences of the first.
     pub(super) fn set(&self, fault: Fault) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
     }
 
-    /// That a device is lost is told late, and is the cause of what came before.
-    fn set_cause(&self, fault: Fault) {
+    /// Records `fault` over any earlier one. The loss of a device is reported late and is the cause of earlier faults.
+    fn replace(&self, fault: Fault) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
     }
 
@@ -70,43 +70,46 @@ impl Faults {
     }
 }
 
-/// One part of the page in a buffer, as soon as the GPU is done.
+/// One part of the page, in a buffer that can be mapped once the GPU has finished.
 pub(super) struct Readback {
     pub(super) area: Area,
     pub(super) buffer: wgpu::Buffer,
-    /// Bytes of a row in `buffer`.
+    /// Bytes per row in `buffer`.
     pub(super) stride: u32,
 }
 
-/// A device that is ready to paint.
+/// An open device with vello's renderer and the compiled pixel passes.
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) faults: Faults,
-    pub(super) buffers: Buffers,
+    pub(super) buffers: BufferPool,
     queue: wgpu::Queue,
     renderer: Renderer,
     passes: Passes,
-    textures: Textures,
-    /// Px of pictures in the latest scenes, which still fill the atlas.
-    latest: [u64; SCENES_KEPT],
+    textures: TexturePool,
+    /// Px of the pictures in each of the latest scenes, which still take space in the atlas.
+    recent_pixels: [u64; ATLAS_RETENTION_SCENES],
 }
 
-/// A surface of the page under way.
+/// A surface of the page that is being submitted.
 pub(super) struct Surface {
     pub(super) texture: wgpu::Texture,
     pub(super) is_straight: bool,
 }
 
 impl Gpu {
-    /// Opens `adapter` and compiles everything; takes seconds where nothing is cached. The error is in words.
+    /// Opens `adapter` and compiles all pipelines; takes seconds without a pipeline cache.
+    ///
+    /// # Errors
+    /// A message that says which step failed.
     pub(super) fn open(adapter: &Adapter, settings: &GpuSettings) -> Result<Self, String> {
         let found = adapters::enumerate();
         let same = |(index, it): &(usize, wgpu::Adapter)| {
             let found = Adapter::describe(*index, it);
-            let by_bus = !adapter.pci_bus_id.is_empty() && found.pci_bus_id == adapter.pci_bus_id;
-            by_bus || (found.name == adapter.name && found.index == adapter.index)
+            let same_bus_id = !adapter.pci_bus_id.is_empty() && found.pci_bus_id == adapter.pci_bus_id;
+            same_bus_id || (found.name == adapter.name && found.index == adapter.index)
         };
-        let (_, found) = found.into_iter().enumerate().find(same).ok_or("the adapter is gone")?;
+        let (_, found) = found.into_iter().enumerate().find(same).ok_or("the driver no longer lists the adapter")?;
         let offered = found.limits();
         let defaults = wgpu::Limits::default();
         let required_limits = wgpu::Limits {
@@ -121,19 +124,19 @@ impl Gpu {
             required_limits,
             ..wgpu::DeviceDescriptor::default()
         };
-        let (device, queue) =
-            pollster::block_on(found.request_device(&descriptor)).map_err(|error| format!("no device: {error}"))?;
+        let (device, queue) = pollster::block_on(found.request_device(&descriptor))
+            .map_err(|error| format!("no device was opened: {error}"))?;
         let faults = Faults::default();
         device.set_device_lost_callback({
             let faults = faults.clone();
-            move |reason, message| faults.set_cause(Fault::new(Refusal::DeviceLost, format!("{reason:?}: {message}")))
+            move |reason, message| faults.replace(Fault::new(Refusal::DeviceLost, format!("{reason:?}: {message}")))
         });
         device.on_uncaptured_error({
             let faults = faults.clone();
             Arc::new(move |error| faults.on_error(&error))
         });
-        let pipelines = Pipelines::open(&device, &found.get_info(), settings.cache_directory.as_deref());
-        let cache = pipelines.as_ref().map(Pipelines::cache);
+        let pipelines = PipelineCacheFile::open(&device, &found.get_info(), settings.cache_directory.as_deref());
+        let cache = pipelines.as_ref().map(PipelineCacheFile::cache);
         let passes = Passes::new(&device, cache);
         let options = RendererOptions {
             use_cpu: false,
@@ -141,20 +144,20 @@ impl Gpu {
             num_init_threads: None,
             pipeline_cache: cache.cloned(),
         };
-        let renderer = Renderer::new(&device, options).map_err(|error| format!("no renderer: {error}"))?;
+        let renderer = Renderer::new(&device, options).map_err(|error| format!("vello's shaders failed: {error}"))?;
         let mut gpu = Self {
             device,
             faults,
-            buffers: Buffers::default(),
+            buffers: BufferPool::default(),
             queue,
             renderer,
             passes,
-            textures: Textures::default(),
-            latest: [0; SCENES_KEPT],
+            textures: TexturePool::default(),
+            recent_pixels: [0; ATLAS_RETENTION_SCENES],
         };
-        // Drivers compile when a pipeline is first used, whatever they said before.
-        let warmed = gpu.empty_scene().and_then(|()| gpu.wait());
-        warmed.map_err(|fault| format!("the first scene failed: {}", fault.message))?;
+        // Some drivers compile a pipeline only when it is first used.
+        let warmed_up = gpu.render_empty_scene().and_then(|()| gpu.wait());
+        warmed_up.map_err(|fault| format!("the first scene failed: {}", fault.message))?;
         if let Some(pipelines) = pipelines {
             pipelines.save();
         }
@@ -167,37 +170,39 @@ impl Gpu {
         self.faults.check()
     }
 
-    /// Sends all of a page. What comes back can be mapped; it is whole once the submission with that index is done.
-    pub(super) fn send(
+    /// Submits all steps of a page; `sizes` are those of its surfaces.
+    ///
+    /// The readback buffers can be mapped at once and are complete when the submission with the returned index is done.
+    pub(super) fn submit(
         &mut self,
-        steps: &[Step],
+        steps: &[GpuStep],
         sizes: &[DeviceSize],
     ) -> Result<(Vec<Readback>, Option<wgpu::SubmissionIndex>), Fault> {
         let mut surfaces: HashMap<usize, Surface> = HashMap::new();
-        let (mut readbacks, mut sent) = (Vec::new(), None);
+        let (mut readbacks, mut last_submission) = (Vec::new(), None);
         for step in steps {
             match step {
-                Step::Draw { into: SurfaceId(0), parts } => {
+                GpuStep::Draw { into: SurfaceId(0), parts } => {
                     for part in parts {
-                        let texture = self.take((part.area.width, part.area.height));
+                        let texture = self.acquire((part.area.width, part.area.height));
                         self.draw(part, &surfaces, &texture)?;
-                        let (readback, index) = self.read(part.area, &texture);
+                        let (readback, index) = self.read_back(part.area, &texture);
                         readbacks.push(readback);
-                        sent = Some(index);
-                        self.textures.give(texture);
+                        last_submission = Some(index);
+                        self.textures.release(texture);
                     }
                 }
-                Step::Draw { into, parts } => {
+                GpuStep::Draw { into, parts } => {
                     let size = sizes[into.0];
-                    let texture = self.take((size.width, size.height));
+                    let texture = self.acquire((size.width, size.height));
                     match parts.as_slice() {
                         [whole] => self.draw(whole, &surfaces, &texture)?,
-                        parts => self.assemble(parts, &surfaces, &texture)?,
+                        parts => self.draw_parts(parts, &surfaces, &texture)?,
                     }
                     surfaces.insert(into.0, Surface { texture, is_straight: true });
                 }
-                Step::Filter { from, into, kernel } => {
-                    let missing = || Fault::new(Refusal::Validation, "a pass before its source");
+                GpuStep::Filter { from, into, kernel } => {
+                    let missing = || Fault::new(Refusal::Validation, "a pass precedes the surface it reads");
                     let source = surfaces.get(&from.0).ok_or_else(missing)?;
                     let texture = self.filter(kernel, source, sizes[into.0]);
                     surfaces.insert(into.0, Surface { texture, is_straight: false });
@@ -206,36 +211,37 @@ impl Gpu {
             self.faults.check()?;
         }
         for surface in surfaces.into_values() {
-            self.textures.give(surface.texture);
+            self.textures.release(surface.texture);
         }
-        Ok((readbacks, sent))
+        Ok((readbacks, last_submission))
     }
 
-    /// One scene onto the top-left corner of `target`.
+    /// Renders the scene of `part` into the top-left corner of `target`.
     fn draw(&mut self, part: &Part, surfaces: &HashMap<usize, Surface>, target: &wgpu::Texture) -> Result<(), Fault> {
-        let mut made = Vec::with_capacity(part.recolored.len());
+        let mut recolored = Vec::with_capacity(part.recolored.len());
         for recolor in &part.recolored {
             let texture = self.recolor(recolor);
-            self.show(&recolor.image, &texture);
-            made.push(texture);
+            self.override_image(&recolor.image, &texture);
+            recolored.push(texture);
         }
         for (surface, image) in &part.surfaces {
             let surface = surfaces.get(&surface.0);
-            let surface = surface.ok_or_else(|| Fault::new(Refusal::Validation, "a surface before it was drawn"))?;
-            self.show(image, &surface.texture);
+            let missing = || Fault::new(Refusal::Validation, "a scene shows a surface that is not drawn yet");
+            let surface = surface.ok_or_else(missing)?;
+            self.override_image(image, &surface.texture);
         }
-        self.make_room(part.pixels)?;
+        self.reserve_atlas(part.pixels)?;
         self.render(&part.scene, target, (part.area.width, part.area.height))?;
-        let shown = part.recolored.iter().map(|it| &it.image).chain(part.surfaces.iter().map(|(_, image)| image));
-        for image in shown {
+        let overridden = part.recolored.iter().map(|it| &it.image).chain(part.surfaces.iter().map(|(_, image)| image));
+        for image in overridden {
             self.renderer.override_image(image, None);
         }
-        made.into_iter().for_each(|texture| self.textures.give(texture));
+        recolored.into_iter().for_each(|texture| self.textures.release(texture));
         Ok(())
     }
 
-    /// vello takes the pixels of `image` from `texture`.
-    fn show(&mut self, image: &ImageData, texture: &wgpu::Texture) {
+    /// Makes vello read the pixels of `image` from `texture`.
+    fn override_image(&mut self, image: &ImageData, texture: &wgpu::Texture) {
         let source = wgpu::TexelCopyTextureInfoBase {
             texture: texture.clone(),
             mip_level: 0,
@@ -245,24 +251,26 @@ impl Gpu {
         self.renderer.override_image(image, Some(source));
     }
 
-    /// vello lets go of pictures only when later scenes have not shown them. Where those of the latest scenes and
-    /// `pixels` more might not fit together, empty scenes come between.
-    fn make_room(&mut self, pixels: u64) -> Result<(), Fault> {
-        if self.latest.iter().sum::<u64>() + pixels > 2 * ATLAS_PIXELS {
-            for _ in 0..=SCENES_KEPT {
-                self.empty_scene()?;
+    /// Ensures that the atlas has space for `pixels` more px of pictures.
+    ///
+    /// vello evicts a picture only after later scenes have not shown it. When the pictures of the latest scenes and the
+    /// new ones might not fit together, empty scenes are rendered in between.
+    fn reserve_atlas(&mut self, pixels: u64) -> Result<(), Fault> {
+        if self.recent_pixels.iter().sum::<u64>() + pixels > 2 * MAX_ATLAS_PIXELS {
+            for _ in 0..=ATLAS_RETENTION_SCENES {
+                self.render_empty_scene()?;
             }
-            self.latest = [0; SCENES_KEPT];
+            self.recent_pixels = [0; ATLAS_RETENTION_SCENES];
         }
-        self.latest.rotate_right(1);
-        self.latest[0] = pixels;
+        self.recent_pixels.rotate_right(1);
+        self.recent_pixels[0] = pixels;
         Ok(())
     }
 
-    fn empty_scene(&mut self) -> Result<(), Fault> {
-        let target = self.take((EMPTY, EMPTY));
-        self.render(&blank(), &target, (EMPTY, EMPTY))?;
-        self.textures.give(target);
+    fn render_empty_scene(&mut self) -> Result<(), Fault> {
+        let target = self.acquire((EMPTY_SCENE_SIDE, EMPTY_SCENE_SIDE));
+        self.render(&blank(), &target, (EMPTY_SCENE_SIDE, EMPTY_SCENE_SIDE))?;
+        self.textures.release(target);
         Ok(())
     }
 
@@ -275,22 +283,22 @@ impl Gpu {
             .map_err(|error| Fault::new(Refusal::Validation, error.to_string()))
     }
 
-    /// Draws parts one by one and puts them together on `target`.
-    fn assemble(
+    /// Draws `parts` one after the other and copies each to its area of `target`.
+    fn draw_parts(
         &mut self,
         parts: &[Part],
         surfaces: &HashMap<usize, Surface>,
         target: &wgpu::Texture,
     ) -> Result<(), Fault> {
         for part in parts {
-            let texture = self.take((part.area.width, part.area.height));
+            let texture = self.acquire((part.area.width, part.area.height));
             self.draw(part, surfaces, &texture)?;
             let mut encoder = self.encoder();
             let mut into = target.as_image_copy();
             into.origin = wgpu::Origin3d { x: part.area.x, y: part.area.y, z: 0 };
             encoder.copy_texture_to_texture(texture.as_image_copy(), into, extent(part.area.width, part.area.height));
             self.queue.submit([encoder.finish()]);
-            self.textures.give(texture);
+            self.textures.release(texture);
         }
         Ok(())
     }
@@ -313,18 +321,18 @@ impl Gpu {
         texture
     }
 
-    /// `pixels`: four bytes each, rows without padding.
+    /// Writes `pixels`, RGBA8 in rows without padding, to a new texture.
     pub(super) fn upload(&mut self, pixels: &[u8], (width, height): (u32, u32)) -> wgpu::Texture {
-        let texture = self.take((width, height));
+        let texture = self.acquire((width, height));
         let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(width * 4), rows_per_image: None };
         self.queue.write_texture(texture.as_image_copy(), pixels, layout, extent(width, height));
         texture
     }
 
-    /// Copies the top-left corner of `texture` to where the CPU can read it.
-    pub(super) fn read(&mut self, area: Area, texture: &wgpu::Texture) -> (Readback, wgpu::SubmissionIndex) {
+    /// Copies the top-left corner of `texture`, as large as `area`, to a readback buffer.
+    pub(super) fn read_back(&mut self, area: Area, texture: &wgpu::Texture) -> (Readback, wgpu::SubmissionIndex) {
         let stride = stride(area.width);
-        let buffer = self.buffers.take(&self.device, stride, area.height);
+        let buffer = self.buffers.acquire(&self.device, stride, area.height);
         let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None };
         let mut encoder = self.encoder();
         encoder.copy_texture_to_buffer(
@@ -336,8 +344,8 @@ impl Gpu {
         (Readback { area, buffer, stride }, index)
     }
 
-    fn take(&mut self, size: (u32, u32)) -> wgpu::Texture {
-        self.textures.take(&self.device, size, FORMAT)
+    fn acquire(&mut self, size: (u32, u32)) -> wgpu::Texture {
+        self.textures.acquire(&self.device, size, FORMAT)
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {

@@ -1,8 +1,8 @@
-//! What a GPU page must stay within, found before it is sent.
+//! Limits of a scene on the GPU, checked before the scene is submitted.
 //!
-//! vello 0.11 keeps its intermediate results in buffers of constant size (`vello_encoding::BufferSizes`). What does not
-//! fit is left out without an error, and the page comes back blank or incomplete (stack.md §2). So every scene is
-//! metered here first, against the same constants.
+//! vello 0.11 keeps its intermediate results in buffers of constant size (`vello_encoding::BufferSizes`). It drops what
+//! does not fit without an error, and the page comes back blank or incomplete. Therefore every scene is metered here
+//! first, against the same constants.
 
 use kurbo::Rect;
 use vello::Scene;
@@ -11,71 +11,74 @@ use vello::Scene;
 const TILE: u32 = 16;
 /// Side of vello's bins, in tiles.
 const BIN: u32 = 16;
-/// Part of each buffer that we count on: the meters estimate from above, but not by proof.
+/// Usable fraction of each buffer. The meters overestimate by design, which is not proven for every scene.
 const MARGIN: f64 = 0.75;
-/// Layers of one tile that need no memory (`BLEND_STACK_SPLIT` in its shaders).
+/// Nested layers of one tile that need no memory (`BLEND_STACK_SPLIT` in vello's shaders).
 const FREE_LAYERS: u16 = 4;
-/// Spills of one layer of one tile: `blend_spill`, 1 << 20 px of 256 a tile. Measured with nested pages: stack.md §2.
-const SPILLS: f64 = 4096.0;
-/// Tiles of the boxes of all draws: `tiles`.
-const TILES: f64 = (1 << 21) as f64;
-/// Draws in each bin, added up: `bin_data`.
-const BINS: f64 = (1 << 18) as f64;
-/// Words of command lists: `ptcl`.
-const WORDS: f64 = (1 << 23) as f64;
-/// Words that each tile has from the start, and then takes at once (`PTCL_INITIAL_ALLOC`, `PTCL_INCREMENT`).
-const WORDS_OF_TILE: u32 = 64;
-const WORDS_AT_ONCE: u32 = 256;
-/// Words of one draw in one tile, at most: an area, and the longest brush.
-const WORDS_OF_DRAW: u32 = 8;
-/// Straight lines, and their parts in tiles: `lines`, `segments`.
-const LINES: f64 = (1 << 21) as f64;
-/// Px of pictures in one scene. The atlas holds 8192 x 8192 and is not packed perfectly: five of 4000 x 4000 did not
-/// fit. A quarter leaves room for the scenes before, whose pictures stay for two more.
-pub(super) const ATLAS_PIXELS: u64 = 8192 * 8192 / 4;
-/// Longest side of a picture in the atlas; beyond 8192 nothing is drawn.
-pub(super) const ATLAS_SIDE: u32 = 4096;
-/// Gradients of one scene: each is a row of a texture.
-const GRADIENTS: u32 = 2048;
-/// Pages larger than this are drawn in parts. The command lists of 4096 x 4096 px take half of [`WORDS`] before anything is
-/// drawn, those of 8192 x 4096 all: of a page of 8192 x 8192 the lower half is missing.
+/// Capacity of `blend_spill`, in spilled layers of one tile: 1 << 20 px, of which each takes 256. Pages with nested
+/// layers confirm the value (`tests/guards.rs`).
+const MAX_SPILLS: f64 = 4096.0;
+/// Capacity of `tiles`: tiles in the bounding boxes of all draws, added up.
+const MAX_TILES: f64 = (1 << 21) as f64;
+/// Capacity of `bin_data`: draws in each bin, added up.
+const MAX_BIN_DRAWS: f64 = (1 << 18) as f64;
+/// Capacity of `ptcl`, the command lists of all tiles, in 32-bit words.
+const MAX_PTCL_WORDS: f64 = (1 << 23) as f64;
+/// Words that each tile owns from the start (`PTCL_INITIAL_ALLOC`).
+const INITIAL_TILE_WORDS: u32 = 64;
+/// Words that a tile allocates whenever it runs out (`PTCL_INCREMENT`).
+const TILE_WORDS_INCREMENT: u32 = 256;
+/// Maximum number of words that one draw takes in one tile: an area and the longest brush.
+const MAX_DRAW_WORDS: u32 = 8;
+/// Capacity of `lines` and of `segments`, the parts of lines in tiles.
+const MAX_LINES: f64 = (1 << 21) as f64;
+/// Maximum px of all pictures in one scene. The atlas has 8192 x 8192 px and is not packed perfectly: five pictures of
+/// 4000 x 4000 did not fit. A quarter leaves space for the pictures of earlier scenes, which stay for two more.
+pub(super) const MAX_ATLAS_PIXELS: u64 = 8192 * 8192 / 4;
+/// Maximum side of a picture in the atlas, in px. vello draws nothing of a picture beyond 8192.
+pub(super) const MAX_ATLAS_SIDE: u32 = 4096;
+/// Maximum number of gradients in one scene; each is one row of a texture.
+const MAX_GRADIENTS: u32 = 2048;
+/// Maximum side of a scene, in px; larger surfaces are drawn in parts. The command lists of 4096 x 4096 px take half of
+/// [`MAX_PTCL_WORDS`] before anything is drawn, those of 8192 x 4096 all of it, and a page of 8192 x 8192 lacks its
+/// lower half.
 pub(super) const SIDE: u32 = 4096;
 
-/// Why a page is not painted by the GPU. The names are the labels of `tenter_gpu_fallback_total`.
+/// Reason why the CPU paints a page instead of the GPU. [`Refusal::label`] is the label of `tenter_gpu_fallback_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Too many nested layers.
+    /// The layers are nested too deeply.
     Layers,
-    /// Pictures that do not fit the atlas.
+    /// The pictures do not fit the atlas.
     Images,
-    /// A surface for an effect beyond the largest texture.
+    /// The surface of an effect exceeds the maximum texture side.
     PageSize,
-    /// Too many lines, or too many areas one over another.
+    /// The paths have too many lines, or too many areas overlap.
     Paths,
-    /// A blend that vello does not do right.
+    /// vello draws the blend mode wrong in this place.
     Blend,
-    /// A blur or shadow too wide.
+    /// A blur or shadow is too wide.
     Effects,
-    /// Too many gradients.
+    /// The scene has too many gradients.
     Gradients,
-    /// More jobs wait than are let in.
+    /// The queue of the GPU is full.
     Busy,
-    /// The GPU is being rebuilt.
+    /// No GPU is available: each is being reopened after a fault.
     Down,
-    /// The device was lost with the page in flight.
+    /// The device was lost while the page was in flight.
     DeviceLost,
-    /// The device had no memory left.
+    /// The device ran out of memory.
     OutOfMemory,
-    /// A call of ours was not valid.
+    /// wgpu rejected a call as invalid.
     Validation,
-    /// The page did not come back in time.
+    /// The page did not come back within `TENTER_GPU_TIMEOUT`.
     Hung,
-    /// A panic in the driver's libraries.
+    /// Encoding or submitting the page panicked.
     Panic,
 }
 
 impl Refusal {
-    /// All, in the order of the labels' first words.
+    /// All reasons, in the order of their counters.
     pub(super) const ALL: [Self; 14] = [
         Self::Layers,
         Self::Images,
@@ -93,7 +96,7 @@ impl Refusal {
         Self::Panic,
     ];
 
-    /// As a label.
+    /// Value of the metric's `reason` label.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Layers => "layers",
@@ -113,38 +116,39 @@ impl Refusal {
         }
     }
 
-    /// True when smaller tiles may stay within what the whole breaks.
+    /// True when parts of the surface may stay within the limit that the whole exceeds.
     pub(super) fn tiling_helps(self) -> bool {
         matches!(self, Self::Layers | Self::Images | Self::Paths)
     }
 }
 
-/// Counts what one scene takes of vello's buffers.
+/// Estimates from above how much of vello's buffers one scene takes.
 pub(super) struct Meter {
     columns: u32,
     rows: u32,
-    /// Layers open above each tile, and the most there were.
+    /// Number of layers open in each tile.
     depth: Vec<u16>,
-    deepest: Vec<u16>,
-    /// Words of each tile's commands, as differences along both axes; one more column and row.
+    /// Maximum of `depth` so far.
+    max_depth: Vec<u16>,
+    /// Words in the command list of each tile, as differences along both axes, with one more column and row.
     words: Vec<i32>,
     tiles: u64,
     bins: u64,
     pixels: u64,
-    longest: u32,
+    longest_side: u32,
     gradients: u32,
-    open: Vec<Tiles>,
+    open: Vec<TileRange>,
 }
 
-/// A box in tiles: columns and rows, the ends not included.
+/// A rectangle in tiles: ranges of columns and rows, ends excluded.
 #[derive(Clone, Copy)]
-struct Tiles {
+struct TileRange {
     x: (u32, u32),
     y: (u32, u32),
 }
 
 impl Meter {
-    /// For a scene of `width` x `height` px.
+    /// Creates the meter of an empty scene of `width` x `height` px.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
         let tiles = columns as usize * rows as usize;
@@ -152,110 +156,113 @@ impl Meter {
             columns,
             rows,
             depth: vec![0; tiles],
-            deepest: vec![0; tiles],
+            max_depth: vec![0; tiles],
             words: vec![0; (columns as usize + 1) * (rows as usize + 1)],
             tiles: 0,
             bins: 0,
             pixels: 0,
-            longest: 0,
+            longest_side: 0,
             gradients: 0,
             open: Vec::new(),
         }
     }
 
-    /// Something is drawn in `bounds`, in px of the scene.
+    /// Counts a draw within `bounds`, in px of the scene.
     pub(super) fn draw(&mut self, bounds: Rect) {
         let tiles = self.tiles(bounds);
         self.count(tiles);
     }
 
-    /// And it is drawn with a gradient.
+    /// Counts a gradient brush of a draw.
     pub(super) fn gradient(&mut self) {
         self.gradients += 1;
     }
 
-    /// And with a picture of this size, which was not drawn in this scene before.
+    /// Counts a picture of this size, in px, that the scene has not shown before.
     pub(super) fn picture(&mut self, width: u32, height: u32) {
         self.pixels += u64::from(width) * u64::from(height);
-        self.longest = self.longest.max(width).max(height);
+        self.longest_side = self.longest_side.max(width).max(height);
     }
 
-    /// A clip or layer begins. Clips count like layers: vello keeps what is below in the same way.
+    /// Opens a clip or layer. Clips count like layers, because vello saves the backdrop of both.
     pub(super) fn push(&mut self, bounds: Rect) {
         let tiles = self.tiles(bounds);
         self.count(tiles);
-        for at in self.each(tiles) {
+        for at in self.indices(tiles) {
             self.depth[at] += 1;
-            self.deepest[at] = self.deepest[at].max(self.depth[at]);
+            self.max_depth[at] = self.max_depth[at].max(self.depth[at]);
         }
         self.open.push(tiles);
     }
 
-    /// The latest ends.
+    /// Ends the innermost open clip or layer.
     pub(super) fn pop(&mut self) {
         let Some(tiles) = self.open.pop() else { return };
         self.count(tiles);
-        for at in self.each(tiles) {
+        for at in self.indices(tiles) {
             self.depth[at] -= 1;
         }
     }
 
-    /// Px of pictures.
+    /// Number of px of all pictures counted so far.
     pub(super) fn pixels(&self) -> u64 {
         self.pixels
     }
 
-    /// Refuses what vello would leave out.
+    /// Checks the estimates against vello's limits. `scene` is the scene that was metered.
+    ///
+    /// # Errors
+    /// The reason why vello would draw the scene incompletely.
     pub(super) fn check(&self, scene: &Scene) -> Result<(), Refusal> {
-        let spills: u64 = self.deepest.iter().map(|depth| u64::from(depth.saturating_sub(FREE_LAYERS))).sum();
+        let spills: u64 = self.max_depth.iter().map(|depth| u64::from(depth.saturating_sub(FREE_LAYERS))).sum();
         let estimate = scene.bump_estimate(None);
-        let over = |found: u64, limit: f64| found as f64 > limit * MARGIN;
-        if over(spills, SPILLS) {
+        let exceeds = |found: u64, limit: f64| found as f64 > limit * MARGIN;
+        if exceeds(spills, MAX_SPILLS) {
             return Err(Refusal::Layers);
         }
-        if self.pixels > ATLAS_PIXELS || self.longest > ATLAS_SIDE {
+        if self.pixels > MAX_ATLAS_PIXELS || self.longest_side > MAX_ATLAS_SIDE {
             return Err(Refusal::Images);
         }
-        if over(self.tiles, TILES)
-            || over(self.bins, BINS)
-            || over(self.words(), WORDS)
-            || over(estimate.lines.len().into(), LINES)
-            || over(estimate.segments.len().into(), LINES)
+        if exceeds(self.tiles, MAX_TILES)
+            || exceeds(self.bins, MAX_BIN_DRAWS)
+            || exceeds(self.ptcl_words(), MAX_PTCL_WORDS)
+            || exceeds(estimate.lines.len().into(), MAX_LINES)
+            || exceeds(estimate.segments.len().into(), MAX_LINES)
         {
             return Err(Refusal::Paths);
         }
-        if self.gradients > GRADIENTS { Err(Refusal::Gradients) } else { Ok(()) }
+        if self.gradients > MAX_GRADIENTS { Err(Refusal::Gradients) } else { Ok(()) }
     }
 
-    fn tiles(&self, bounds: Rect) -> Tiles {
+    fn tiles(&self, bounds: Rect) -> TileRange {
         let range = |low: f64, high: f64, count: u32| {
             let tile = |px: f64| (px / f64::from(TILE)).clamp(0.0, f64::from(count));
             (tile(low).floor() as u32, tile(high).ceil() as u32)
         };
-        Tiles { x: range(bounds.x0, bounds.x1, self.columns), y: range(bounds.y0, bounds.y1, self.rows) }
+        TileRange { x: range(bounds.x0, bounds.x1, self.columns), y: range(bounds.y0, bounds.y1, self.rows) }
     }
 
-    fn count(&mut self, Tiles { x, y }: Tiles) {
+    fn count(&mut self, TileRange { x, y }: TileRange) {
         if x.0 >= x.1 || y.0 >= y.1 {
             return;
         }
-        let side = |range: (u32, u32), part: u32| u64::from(range.1.div_ceil(part) - range.0 / part);
+        let side = |range: (u32, u32), step: u32| u64::from(range.1.div_ceil(step) - range.0 / step);
         self.tiles += side(x, 1) * side(y, 1);
         self.bins += side(x, BIN) * side(y, BIN);
         let stride = self.columns as usize + 1;
-        let words = WORDS_OF_DRAW as i32;
+        let words = MAX_DRAW_WORDS as i32;
         for (column, row, change) in [(x.0, y.0, words), (x.1, y.0, -words), (x.0, y.1, -words), (x.1, y.1, words)] {
             self.words[row as usize * stride + column as usize] += change;
         }
     }
 
-    fn each(&self, Tiles { x, y }: Tiles) -> impl Iterator<Item = usize> + use<> {
+    fn indices(&self, TileRange { x, y }: TileRange) -> impl Iterator<Item = usize> + use<> {
         let columns = self.columns as usize;
         (y.0..y.1).flat_map(move |row| (x.0..x.1).map(move |column| row as usize * columns + column as usize))
     }
 
-    /// Of all tiles, as they are taken.
-    fn words(&self) -> u64 {
+    /// Words of `ptcl` that all tiles allocate together.
+    fn ptcl_words(&self) -> u64 {
         let stride = self.columns as usize + 1;
         let (mut above, mut total) = (vec![0i64; stride], 0);
         for row in self.words.chunks_exact(stride).take(self.rows as usize) {
@@ -263,9 +270,9 @@ impl Meter {
             for (above, change) in above.iter_mut().zip(row).take(self.columns as usize) {
                 along += i64::from(*change);
                 *above += along;
-                let beyond = u64::try_from(*above).unwrap_or(0).saturating_sub(WORDS_OF_TILE.into());
-                let taken = beyond.div_ceil(WORDS_AT_ONCE.into()) * u64::from(WORDS_AT_ONCE);
-                total += u64::from(WORDS_OF_TILE) + taken;
+                let beyond = u64::try_from(*above).unwrap_or(0).saturating_sub(INITIAL_TILE_WORDS.into());
+                let allocated = beyond.div_ceil(TILE_WORDS_INCREMENT.into()) * u64::from(TILE_WORDS_INCREMENT);
+                total += u64::from(INITIAL_TILE_WORDS) + allocated;
             }
         }
         total
@@ -286,7 +293,7 @@ mod tests {
 
     #[test]
     fn layers_are_counted_by_tile() {
-        // 4624 tiles: four layers are free, the fifth alone takes more than all there is.
+        // 4624 tiles: four layers are free, and the fifth alone takes more than the whole buffer.
         assert_eq!([nested(1080, 4), nested(1080, 5)], [Ok(()), Err(Refusal::Layers)]);
         // 16 tiles: 3072 / 16 = 192 layers beyond the free ones.
         assert_eq!([nested(64, 196), nested(64, 197)], [Ok(()), Err(Refusal::Layers)]);
@@ -313,15 +320,15 @@ mod tests {
     }
 
     #[test]
-    fn words_are_taken_in_steps() {
+    fn command_lists_grow_in_increments() {
         let mut meter = Meter::new(32, 16);
-        assert_eq!(meter.words(), 2 * 64);
+        assert_eq!(meter.ptcl_words(), 2 * 64);
         (0..9).for_each(|_| meter.draw(Rect::new(0.0, 0.0, 16.0, 16.0)));
-        assert_eq!(meter.words(), 2 * 64 + 256);
+        assert_eq!(meter.ptcl_words(), 2 * 64 + 256);
     }
 
     #[test]
-    fn pictures_are_held_against_the_atlas() {
+    fn pictures_are_checked_against_the_atlas() {
         let of = |count: u32, width, height| {
             let mut meter = Meter::new(64, 64);
             (0..count).for_each(|_| meter.picture(width, height));

@@ -1,7 +1,8 @@
-//! One surface's operations as areas, clips, layers and pictures in device px, each with its box.
+//! Operations of one surface recorded as commands: fills, clips, layers and pictures in device px, each with its
+//! bounds.
 //!
-//! Made once on the CPU pool; encoded for the whole surface, or for each tile of it. Layers get the box of what is in
-//! them: what lies outside costs a GPU memory that it does not have (see [`super::guards`]).
+//! A list is recorded once, on the CPU pool, and encoded for the whole surface or for each of its parts. A layer gets
+//! the bounds of its contents, because a larger layer takes more of vello's buffers (see [`super::guards`]).
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,36 +22,38 @@ use crate::paint::surfaces::Surfaces;
 use crate::scene::{Pass, Picture};
 use crate::units::{DeviceSize, Opacity};
 
-/// How far, in em, the layers of a colour glyph may reach from its origin; fonts in use stay within one.
-const GLYPH_REACH: f64 = 2.0;
+/// Maximum distance, in em, from the origin of a colour glyph to anything in its layers. Fonts in use stay within one.
+const MAX_GLYPH_EXTENT: f64 = 2.0;
 
 thread_local! {
-    /// Faces that this thread has opened.
+    /// The operations' state of this thread, with the font faces that it has opened.
     static OPS: RefCell<Ops> = RefCell::new(Ops::default());
-    /// For coloured glyphs.
+    /// Canvas of this thread for colour glyphs.
     static CANVAS: RefCell<Option<Canvas>> = const { RefCell::new(None) };
 }
 
-/// One command. Boxes are in device px. Upright pictures and surfaces are shown only within theirs.
+/// One drawing command of a surface.
+///
+/// `bounds` are in device px. Pictures and surfaces that are neither rotated nor skewed are clipped to their bounds.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Fills polygons.
+    /// Fills polygons with a brush.
     Fill { path: BezPath, bounds: Rect, rule: Fill, brush: Brush, to_device: Affine },
-    /// Limits what follows up to its [`Command::Pop`].
+    /// Clips the following commands, up to the matching [`Command::Pop`].
     PushClip { path: BezPath, bounds: Rect },
-    /// What follows up to its [`Command::Pop`] is flattened first.
+    /// Composites the following commands, up to the matching [`Command::Pop`], as one layer.
     PushLayer { clip: Option<BezPath>, bounds: Rect, opacity: Opacity, blend: BlendMode },
-    /// Ends the latest clip or layer.
+    /// Ends the innermost open clip or layer.
     Pop,
-    /// A picture of the scene, prepared for the tile that shows it.
+    /// A picture of the scene, which is resampled for each part of the surface that shows it.
     Photo(Photo),
-    /// Pixels made here, copied to whole px.
+    /// Pixels painted by the CPU, copied to whole device px at `at`.
     Pixels { pixels: Blob<u8>, width: u32, height: u32, at: Point, bounds: Rect },
-    /// A surface drawn before.
+    /// A surface that an earlier step has drawn.
     Surface { surface: SurfaceId, place: Placement, bounds: Rect },
 }
 
-/// A [`Placed`] that owns its picture.
+/// The owned form of [`Placed`]: a picture, its passes, and where it is shown.
 #[derive(Debug)]
 pub(super) struct Photo {
     pub(super) picture: Picture,
@@ -64,7 +67,7 @@ pub(super) struct Photo {
 }
 
 impl Photo {
-    /// As seen from a tile whose top-left corner is at `origin`.
+    /// The same picture in the coordinates of a part whose top-left corner is at `origin`.
     pub(super) fn placed(&self, origin: Point) -> Placed<'_> {
         Placed {
             picture: &self.picture,
@@ -77,16 +80,18 @@ impl Photo {
     }
 }
 
-/// Why there is no list.
-pub(super) enum NoList {
-    /// The CPU can do it.
+/// Error of [`record`].
+pub(super) enum RecordError {
+    /// vello would draw the surface wrong; the CPU painter can draw it.
     Refused(Refusal),
-    /// Nobody can.
+    /// No painter can draw the surface.
     Failed(PaintError),
 }
 
-/// Takes `ops` on a surface of `size` apart. `surfaces`: sizes of all surfaces of the plan. `unguarded`: see
-/// [`super::scene::Encoder`].
+/// Records `ops`, drawn on a surface of `size`, as commands.
+///
+/// `surfaces`: sizes of all surfaces of the plan. `unguarded`: see [`super::scene::Encoder`]. `abandoned` is asked
+/// before each operation.
 pub(super) fn record(
     ops: &[Op],
     size: DeviceSize,
@@ -94,26 +99,26 @@ pub(super) fn record(
     photos: &Photos,
     unguarded: bool,
     abandoned: &dyn Fn() -> bool,
-) -> Result<Vec<Command>, NoList> {
-    let mut list =
+) -> Result<Vec<Command>, RecordError> {
+    let mut recorder =
         Recorder { commands: Vec::with_capacity(ops.len()), refusal: None, open: Vec::new(), size, surfaces, photos };
-    OPS.with(|tools| {
-        // Absent while in use, so that a panic cannot leave broken ones behind.
-        let mut own = tools.take();
+    OPS.with(|slot| {
+        // Taken out of the slot while in use, so that a panic cannot leave an inconsistent state behind.
+        let mut state = slot.take();
         for op in ops {
             if abandoned() {
                 return Err(PaintError::Abandoned);
             }
-            own.draw(op, &mut list)?;
+            state.draw(op, &mut recorder)?;
         }
-        tools.replace(own);
+        slot.replace(state);
         Ok(())
     })
-    .map_err(NoList::Failed)?;
-    if let Some(refusal) = list.refusal.filter(|_| !unguarded) {
-        return Err(NoList::Refused(refusal));
+    .map_err(RecordError::Failed)?;
+    if let Some(refusal) = recorder.refusal.filter(|_| !unguarded) {
+        return Err(RecordError::Refused(refusal));
     }
-    let mut commands = list.commands;
+    let mut commands = recorder.commands;
     bound_layers(&mut commands, Rect::new(0.0, 0.0, f64::from(size.width), f64::from(size.height)));
     Ok(commands)
 }
@@ -121,29 +126,29 @@ pub(super) fn record(
 struct Recorder<'a> {
     commands: Vec<Command>,
     refusal: Option<Refusal>,
-    open: Vec<Open>,
+    open: Vec<OpenScope>,
     size: DeviceSize,
     surfaces: &'a [DeviceSize],
     photos: &'a Photos,
 }
 
-/// A clip or layer that is open.
+/// A clip or layer that has begun and not ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Open {
-    /// Flattened first; what is clipped around it stays clipped.
+enum OpenScope {
+    /// A composited layer. Clips around it apply to the layer, not to each command inside.
     Layer,
-    /// A clip of so many commands.
+    /// A clip that was recorded as this many commands.
     Clip(usize),
-    /// An upright clip, no command at all: what is drawn inside is cut. So does vello_cpu with rectangles, whose edges
-    /// then count once, not squared where a picture ends with its clip.
-    Box(Rect),
+    /// An axis-aligned clip, which records no command: the geometry inside is cut instead. vello_cpu does the same with
+    /// rectangles, so that the coverage of an edge shared by a picture and its clip counts once, not squared.
+    Rect(Rect),
 }
 
 impl Recorder<'_> {
-    /// The upright clip that what is drawn now has to be cut with.
-    fn cut(&self) -> Option<Rect> {
-        let innermost = self.open.iter().rev().find(|it| **it != Open::Layer);
-        innermost.and_then(|it| if let Open::Box(rect) = it { Some(*rect) } else { None })
+    /// The axis-aligned clip that the next command must be cut with.
+    fn rect_clip(&self) -> Option<Rect> {
+        let innermost = self.open.iter().rev().find(|it| **it != OpenScope::Layer);
+        innermost.and_then(|it| if let OpenScope::Rect(rect) = it { Some(*rect) } else { None })
     }
 
     fn fill(&mut self, path: BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
@@ -152,27 +157,27 @@ impl Recorder<'_> {
         }
         let bounds = path.control_box();
         let fill = |path: BezPath, bounds| Command::Fill { path, bounds, rule, brush: brush.clone(), to_device };
-        match self.cut().filter(|cut| cut.union(bounds) != *cut) {
+        match self.rect_clip().filter(|clip| clip.union(bounds) != *clip) {
             None => self.commands.push(fill(path, bounds)),
             Some(clip) if clip == clip.round() => {
                 self.commands.push(fill(cut(&path, clip), bounds.intersect(clip)));
             }
-            // Edges on parts of a px multiply, as in vello_cpu.
-            Some(clip) => self.clipped(clip, fill(path, bounds)),
+            // Where clip edges lie between px, their coverage is multiplied, as in vello_cpu.
+            Some(clip) => self.push_clipped(clip, fill(path, bounds)),
         }
     }
 
-    /// `command` inside of a clip of its own.
-    fn clipped(&mut self, clip: Rect, command: Command) {
+    /// Records `command` inside a clip of its own.
+    fn push_clipped(&mut self, clip: Rect, command: Command) {
         self.commands.extend([Command::PushClip { path: clip.to_path(0.1), bounds: clip }, command, Command::Pop]);
     }
 
-    /// A clip of another shape. The upright one around it, if there is one, goes with it.
+    /// Opens a clip that is not an axis-aligned rectangle, together with the axis-aligned clip around it, if any.
     fn clip(&mut self, path: BezPath) {
-        let around = self.cut();
-        let around = around.map(|clip| Command::PushClip { path: clip.to_path(0.1), bounds: clip });
-        self.open.push(Open::Clip(1 + usize::from(around.is_some())));
-        self.commands.extend(around);
+        let outer = self.rect_clip();
+        let outer = outer.map(|clip| Command::PushClip { path: clip.to_path(0.1), bounds: clip });
+        self.open.push(OpenScope::Clip(1 + usize::from(outer.is_some())));
+        self.commands.extend(outer);
         let bounds = path.control_box();
         self.commands.push(Command::PushClip { path, bounds });
     }
@@ -184,9 +189,9 @@ impl Target for Recorder<'_> {
     }
 
     fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine) {
-        let path = match self.cut().filter(|_| is_upright(transform)) {
-            Some(cut) => {
-                let rect = transform.transform_rect_bbox(rect).intersect(cut);
+        let path = match self.rect_clip().filter(|_| is_axis_aligned(transform)) {
+            Some(clip) => {
+                let rect = transform.transform_rect_bbox(rect).intersect(clip);
                 if rect.is_zero_area() { BezPath::new() } else { rect.to_path(0.1) }
             }
             None => transform * rect.to_path(0.1),
@@ -199,31 +204,33 @@ impl Target for Recorder<'_> {
     }
 
     fn push_clip_rect(&mut self, rect: Rect, transform: Affine) {
-        let in_shape = matches!(self.open.iter().rev().find(|it| **it != Open::Layer), Some(Open::Clip(_)));
-        if in_shape || !is_upright(transform) {
+        let in_path_clip =
+            matches!(self.open.iter().rev().find(|it| **it != OpenScope::Layer), Some(OpenScope::Clip(_)));
+        if in_path_clip || !is_axis_aligned(transform) {
             return self.clip(transform * rect.to_path(0.1));
         }
         let rect = transform.transform_rect_bbox(rect);
-        self.open.push(Open::Box(self.cut().map_or(rect, |around| around.intersect(rect))));
+        self.open.push(OpenScope::Rect(self.rect_clip().map_or(rect, |outer| outer.intersect(rect))));
     }
 
     fn pop_clip(&mut self) {
         let commands = match self.open.pop() {
-            Some(Open::Clip(commands)) => commands,
-            Some(Open::Layer) => 1,
-            Some(Open::Box(_)) | None => 0,
+            Some(OpenScope::Clip(commands)) => commands,
+            Some(OpenScope::Layer) => 1,
+            Some(OpenScope::Rect(_)) | None => 0,
         };
         self.commands.extend((0..commands).map(|_| Command::Pop));
     }
 
     fn push_layer(&mut self, clip: Option<&BezPath>, opacity: Opacity, blend: BlendMode) {
-        // vello isolates what a clip holds, so that a blend inside would not see the page (its issue 1198); and a
-        // destructive blend is right only where its layer covers all of what it may destroy.
-        let in_clip = self.open.iter().rev().take_while(|it| **it != Open::Layer).any(|it| matches!(it, Open::Clip(_)));
-        if (blend != BlendMode::default() && in_clip) || (destroys(blend) && clip.is_some()) {
+        // vello isolates the contents of a clip, so that a blend inside would not see the backdrop (vello issue 1198).
+        // A destructive blend is correct only when its layer covers everything that it may erase.
+        let in_clip =
+            self.open.iter().rev().take_while(|it| **it != OpenScope::Layer).any(|it| matches!(it, OpenScope::Clip(_)));
+        if (blend != BlendMode::default() && in_clip) || (is_destructive(blend) && clip.is_some()) {
             self.refusal.get_or_insert(Refusal::Blend);
         }
-        self.open.push(Open::Layer);
+        self.open.push(OpenScope::Layer);
         let bounds = clip.map_or(Rect::ZERO, Shape::bounding_box);
         self.commands.push(Command::PushLayer { clip: clip.cloned(), bounds, opacity, blend });
     }
@@ -235,18 +242,19 @@ impl Target for Recorder<'_> {
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
         let Placed { picture, passes, source, dest, transform, reduction } = *placed;
         let bounds = placed.bounds();
-        let cut = self.cut().filter(|cut| cut.union(bounds) != *cut);
+        let clip = self.rect_clip().filter(|clip| clip.union(bounds) != *clip);
         let (picture, passes) = (picture.clone(), passes.to_vec());
         let photo =
             |bounds| Command::Photo(Photo { picture, passes, source, dest, transform, reduction, opacity, bounds });
-        match cut {
-            Some(cut) if is_upright(transform) => self.commands.push(photo(bounds.intersect(cut))),
-            Some(cut) => self.clipped(cut, photo(bounds)),
+        match clip {
+            Some(clip) if is_axis_aligned(transform) => self.commands.push(photo(bounds.intersect(clip))),
+            Some(clip) => self.push_clipped(clip, photo(bounds)),
             None => self.commands.push(photo(bounds)),
         }
     }
 
-    /// Painted by the CPU on a surface of its own: the same pixels as there, and no layers for the GPU.
+    /// Paints the glyph on the CPU into a surface of its own. It gets the same pixels as on the CPU painter, and needs
+    /// no layers on the GPU.
     fn color_glyph(
         &mut self,
         run: &Glyphs,
@@ -255,9 +263,9 @@ impl Target for Recorder<'_> {
         _to_device: Affine,
     ) -> Result<(), PaintError> {
         let [a, b, c, d, ..] = run.linear.as_coeffs();
-        let reach = run.size * a.hypot(b).max(c.hypot(d)) * GLYPH_REACH;
+        let extent = run.size * a.hypot(b).max(c.hypot(d)) * MAX_GLYPH_EXTENT;
         let surface = Rect::new(0.0, 0.0, f64::from(self.size.width), f64::from(self.size.height));
-        let area = Rect::from_center_size(glyph.at, (2.0 * reach, 2.0 * reach)).expand().intersect(surface);
+        let area = Rect::from_center_size(glyph.at, (2.0 * extent, 2.0 * extent)).expand().intersect(surface);
         if area.is_zero_area() {
             return Ok(());
         }
@@ -270,37 +278,38 @@ impl Target for Recorder<'_> {
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let raster = canvas.draw(size, &[op], Sources { photos, surfaces: &surfaces }, &|| false)?;
         canvas.end();
-        CANVAS.with(|keep| keep.replace(Some(canvas)));
+        CANVAS.with(|slot| slot.replace(Some(canvas)));
         let (width, height, at) = (size.width, size.height, area.origin());
         let pixels = Blob::new(Arc::new(raster.into_pixels()));
-        let bounds = self.cut().map_or(area, |cut| area.intersect(cut));
+        let bounds = self.rect_clip().map_or(area, |clip| area.intersect(clip));
         self.commands.push(Command::Pixels { pixels, width, height, at, bounds });
         Ok(())
     }
 
     fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let size = self.surfaces.get(surface.0);
-        let size = size.ok_or_else(|| PaintError::Internal("a surface that the plan does not have".into()))?;
+        let size =
+            size.ok_or_else(|| PaintError::Internal("an operation shows a surface that the plan lacks".into()))?;
         let (width, height) = (f64::from(size.width), f64::from(size.height));
         let bounds = match place {
             Placement::Copied(at) => Rect::from_origin_size(at, (width, height)),
             Placement::Moved(at) => Placement::covered(at, width, height),
             Placement::Turned(transform) => transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height)),
         };
-        let bounds = self.cut().map_or(bounds, |cut| bounds.intersect(cut));
+        let bounds = self.rect_clip().map_or(bounds, |clip| bounds.intersect(clip));
         self.commands.push(Command::Surface { surface, place, bounds });
         Ok(())
     }
 }
 
-/// Neither turned nor skewed.
-fn is_upright(transform: Affine) -> bool {
+/// True when `transform` neither rotates nor skews.
+fn is_axis_aligned(transform: Affine) -> bool {
     let [_, b, c, ..] = transform.as_coeffs();
     b == 0.0 && c == 0.0
 }
 
-/// Nothing drawn in such a layer erases what is below.
-fn destroys(blend: BlendMode) -> bool {
+/// True when a transparent source erases the backdrop in this blend mode.
+fn is_destructive(blend: BlendMode) -> bool {
     match blend.compose {
         Compose::Clear | Compose::Copy | Compose::SrcIn | Compose::DestIn | Compose::SrcOut | Compose::DestAtop => true,
         Compose::Dest
@@ -314,10 +323,10 @@ fn destroys(blend: BlendMode) -> bool {
     }
 }
 
-/// Gives every clip and layer the box of what is drawn inside, within its own outline. A layer that destroys covers
-/// all of what is around it.
+/// Sets the bounds of every clip and layer to those of its contents, within its own outline. A layer with a destructive
+/// blend gets the bounds of the clip or layer around it.
 fn bound_layers(commands: &mut [Command], surface: Rect) {
-    let whole = |rect: Rect| rect.expand();
+    let to_whole_px = |rect: Rect| rect.expand();
     let mut open: Vec<(usize, Option<Rect>)> = vec![(usize::MAX, None)];
     for at in 0..commands.len() {
         let drawn = match &commands[at] {
@@ -334,12 +343,12 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
                 let mut content = content.unwrap_or(Rect::ZERO);
                 match &mut commands[start] {
                     Command::PushClip { bounds, .. } => {
-                        *bounds = whole(bounds.intersect(content));
+                        *bounds = to_whole_px(bounds.intersect(content));
                         content = *bounds;
                     }
                     Command::PushLayer { clip, bounds, blend, .. } => {
-                        *bounds = whole(if clip.is_some() { bounds.intersect(content) } else { content });
-                        content = if destroys(*blend) { Rect::ZERO } else { *bounds };
+                        *bounds = to_whole_px(if clip.is_some() { bounds.intersect(content) } else { content });
+                        content = if is_destructive(*blend) { Rect::ZERO } else { *bounds };
                     }
                     _ => {}
                 }
@@ -357,7 +366,7 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
         match command {
             Command::PushClip { bounds, .. } => around.push(*bounds),
             Command::PushLayer { bounds, blend, .. } => {
-                if destroys(*blend) {
+                if is_destructive(*blend) {
                     *bounds = around.last().copied().unwrap_or(surface);
                 }
                 around.push(*bounds);

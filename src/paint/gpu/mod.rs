@@ -1,10 +1,10 @@
-//! The GPU painter: vello's compute pipeline through wgpu, offscreen, and never a wrong page.
+//! The GPU painter: vello's compute pipeline on an offscreen wgpu device, with fallback to the CPU painter.
 //!
-//! In: wgpu and vello, and nothing of them outside; the shaders of `shaders/`. Not in: what a plan is made of, file
-//! formats. Imports, besides what `paint` may: `paint`'s own parts. A page's way: on the CPU pool it is taken apart
-//! (`list`), encoded and held against vello's limits (`scene`, `guards`); the GPU's thread sends it (`thread`, `device`,
-//! `passes`); on the CPU pool its rows are read back. What a guard refuses, and what a fault leaves unanswered, the CPU
-//! paints.
+//! In: every use of wgpu and vello, and the shaders of `shaders/`. Not in: how a page is planned, file formats. Imports
+//! what `paint` may import, and the rest of `paint`. A page passes through three steps: the CPU pool flattens its
+//! operations into commands (`list`), encodes them as vello scenes and checks those against vello's limits (`scene`,
+//! `guards`); the GPU's thread submits them (`thread`, `device`, `passes`); the CPU pool copies the rows out of the
+//! mapped buffers. The CPU paints every page that a guard refuses or that a device fault leaves unfinished.
 
 mod adapters;
 mod cache;
@@ -14,7 +14,7 @@ mod guards;
 mod list;
 mod passes;
 mod recolor;
-mod ring;
+mod resource_pool;
 mod scene;
 #[cfg(test)]
 mod tests;
@@ -30,9 +30,9 @@ use tokio::sync::oneshot;
 
 use self::check::Check;
 use self::guards::{Refusal, SIDE};
-use self::list::NoList;
+use self::list::RecordError;
 use self::scene::Encoder;
-use self::thread::{Job, Step};
+use self::thread::{GpuJob, GpuStep};
 use super::cpu::CpuPainter;
 use super::plan::{self, FramePlan};
 use super::{CpuRasterizer, GpuReport, PaintError, Painted, Rasterizer, Report, SurfaceLimits};
@@ -41,48 +41,49 @@ use crate::pool::{Pool, caught};
 
 pub use self::adapters::{Adapter, Chosen, adapters, choose};
 
-/// What GPUs are called, in the order in which they were chosen.
+/// Names of the GPUs in reports, metrics and `x-tenter-rasterizer`, in the order in which the adapters were chosen.
 const NAMES: [&str; 16] = [
     "gpu0", "gpu1", "gpu2", "gpu3", "gpu4", "gpu5", "gpu6", "gpu7", "gpu8", "gpu9", "gpu10", "gpu11", "gpu12", "gpu13",
     "gpu14", "gpu15",
 ];
-/// Jobs that may wait for one GPU. Each holds its scenes in memory; beyond, the CPU is quicker.
-const QUEUE: usize = 64;
+/// Maximum number of jobs queued for one GPU. A queued job keeps its scenes in memory, and beyond this length the CPU
+/// finishes a page sooner.
+const MAX_QUEUED_JOBS: usize = 64;
 
-/// Paints on GPUs, and on the CPU what they cannot.
+/// Rasterizer that distributes pages over one or more GPUs and paints on the CPU what they cannot.
 pub struct GpuRasterizer {
-    core: Arc<Core>,
-    /// Taken when dropped, so that the threads see their channels closed.
-    lanes: Option<Arc<Vec<Entrance>>>,
+    shared: Arc<Shared>,
+    /// `None` only while the rasterizer is dropped: the threads end when their channels are closed.
+    gpus: Option<Arc<Vec<GpuHandle>>>,
     threads: Vec<JoinHandle<()>>,
     refused: Vec<String>,
 }
 
-/// What the threads and the pool's work share.
-struct Core {
+/// State shared by the GPU threads and the tasks on the CPU pool.
+struct Shared {
     pool: Arc<Pool>,
     cpu: CpuPainter,
     settings: GpuSettings,
     counters: Counters,
     check: Check,
     #[cfg(test)]
-    hooks: tests::Hooks,
+    hooks: tests::TestHooks,
 }
 
-/// A page, and whom to answer.
-struct Order {
+/// A planned page and the channel that receives its picture.
+struct PaintRequest {
     plan: FramePlan,
     sender: oneshot::Sender<Result<Painted, PaintError>>,
 }
 
-/// The way to one GPU.
-struct Entrance {
-    jobs: SyncSender<Job>,
-    lane: Arc<Lane>,
+/// Sending side of one GPU: the queue of its thread and its published state.
+struct GpuHandle {
+    jobs: SyncSender<GpuJob>,
+    state: Arc<GpuState>,
 }
 
-/// What is known of one GPU from outside of its thread.
-struct Lane {
+/// State of one GPU that its thread publishes for other threads.
+struct GpuState {
     name: &'static str,
     adapter: Adapter,
     up: AtomicBool,
@@ -91,7 +92,7 @@ struct Lane {
     latest_fault: Mutex<String>,
 }
 
-/// Since the start.
+/// Counts of pages since the program started.
 #[derive(Default)]
 struct Counters {
     by_cpu: AtomicU64,
@@ -100,55 +101,55 @@ struct Counters {
 }
 
 impl Counters {
-    fn page(&self, by: &'static str) {
+    fn count_page(&self, by: &'static str) {
         let gpu = NAMES.iter().position(|name| *name == by);
         gpu.map_or(&self.by_cpu, |gpu| &self.by_gpu[gpu]).fetch_add(1, Ordering::Relaxed);
     }
 
-    fn fallback(&self, reason: Refusal) {
-        if let Some(at) = Refusal::ALL.iter().position(|it| *it == reason) {
-            self.fallbacks[at].fetch_add(1, Ordering::Relaxed);
+    fn count_fallback(&self, reason: Refusal) {
+        if let Some(index) = Refusal::ALL.iter().position(|it| *it == reason) {
+            self.fallbacks[index].fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 impl GpuRasterizer {
-    /// Sets up every adapter of `chosen`, compiles for it, and returns when all are ready; takes seconds.
+    /// Opens a device on every adapter of `chosen` and compiles its pipelines. Blocks for seconds, until all are ready.
     ///
     /// # Errors
-    /// In words, when none comes up.
+    /// A message that names each adapter and its failure, when no adapter could be opened.
     pub fn new(pool: Arc<Pool>, paint: &PaintSettings, settings: &GpuSettings, chosen: Chosen) -> Result<Self, String> {
-        let core = Arc::new(Core {
+        let shared = Arc::new(Shared {
             pool,
             cpu: CpuPainter::new(paint),
             settings: settings.clone(),
             counters: Counters::default(),
             check: Check::new(settings.check),
             #[cfg(test)]
-            hooks: tests::Hooks::default(),
+            hooks: tests::TestHooks::default(),
         });
-        let (mut lanes, mut threads, mut refused) = (Vec::new(), Vec::new(), chosen.refused);
-        let starting: Vec<_> = chosen.used.into_iter().map(|adapter| start(&core, lanes.len(), adapter)).collect();
+        let (mut gpus, mut threads, mut refused) = (Vec::new(), Vec::new(), chosen.refused);
+        let starting: Vec<_> = chosen.used.into_iter().map(|adapter| start(&shared, gpus.len(), adapter)).collect();
         for started in starting {
             match started {
-                Ok((entrance, thread)) => {
-                    lanes.push(entrance);
+                Ok((handle, thread)) => {
+                    gpus.push(handle);
                     threads.push(thread);
                 }
                 Err(why) => refused.push(why),
             }
         }
-        if lanes.is_empty() {
-            let none = "no GPU can be used".to_owned();
-            return Err(if refused.is_empty() { none } else { format!("{none}: {}", refused.join("; ")) });
+        if gpus.is_empty() {
+            let message = "no GPU can be used".to_owned();
+            return Err(if refused.is_empty() { message } else { format!("{message}: {}", refused.join("; ")) });
         }
-        Ok(Self { core, lanes: Some(Arc::new(lanes)), threads, refused })
+        Ok(Self { shared, gpus: Some(Arc::new(gpus)), threads, refused })
     }
 }
 
-/// One GPU's thread, once it is ready.
-fn start(core: &Arc<Core>, index: usize, adapter: Adapter) -> Result<(Entrance, JoinHandle<()>), String> {
-    let lane = Arc::new(Lane {
+/// Starts the thread of one GPU and waits until its device is open.
+fn start(shared: &Arc<Shared>, index: usize, adapter: Adapter) -> Result<(GpuHandle, JoinHandle<()>), String> {
+    let state = Arc::new(GpuState {
         name: NAMES[index],
         adapter: adapter.clone(),
         up: AtomicBool::new(false),
@@ -156,22 +157,22 @@ fn start(core: &Arc<Core>, index: usize, adapter: Adapter) -> Result<(Entrance, 
         rebuilds: AtomicU64::new(0),
         latest_fault: Mutex::default(),
     });
-    let (sender, receiver) = mpsc::sync_channel(QUEUE);
+    let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED_JOBS);
     let (ready, started) = mpsc::sync_channel(1);
     let running = std::thread::Builder::new().name(NAMES[index].into()).spawn({
-        let (core, lane, adapter) = (core.clone(), lane.clone(), adapter.clone());
-        move || thread::run(&lane, &adapter, &core, &receiver, &ready)
+        let (shared, state, adapter) = (shared.clone(), state.clone(), adapter.clone());
+        move || thread::run(&state, &adapter, &shared, &receiver, &ready)
     });
-    let running = running.map_err(|error| format!("{adapter}: no thread: {error}"))?;
-    let opened = started.recv().unwrap_or_else(|_| Err("its thread stopped".into()));
+    let running = running.map_err(|error| format!("{adapter}: its thread could not be started: {error}"))?;
+    let opened = started.recv().unwrap_or_else(|_| Err("its thread stopped while the device was opened".into()));
     opened.map_err(|why| format!("{adapter}: {why}"))?;
-    Ok((Entrance { jobs: sender, lane }, running))
+    Ok((GpuHandle { jobs: sender, state }, running))
 }
 
 impl Drop for GpuRasterizer {
     fn drop(&mut self) {
-        self.lanes = None;
-        // Pages in flight are answered first; a device that hangs is given up at its deadline.
+        self.gpus = None;
+        // Each thread first finishes its pages in flight; a device that hangs is abandoned at the page's deadline.
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a GPU's thread panicked");
@@ -185,28 +186,28 @@ impl Rasterizer for GpuRasterizer {
         "gpu"
     }
 
-    /// The CPU's: it paints what a GPU cannot.
+    /// The CPU painter's limits, because it paints what a GPU cannot.
     fn limits(&self) -> SurfaceLimits {
-        self.core.cpu.limits
+        self.shared.cpu.limits
     }
 
     fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
         let (sender, receiver) = oneshot::channel();
-        let Some(lanes) = self.lanes.clone() else { return receiver };
-        let core = self.core.clone();
-        self.core.pool.spawn(move || {
+        let Some(gpus) = self.gpus.clone() else { return receiver };
+        let shared = self.shared.clone();
+        self.shared.pool.spawn(move || {
             if !sender.is_closed() {
-                core.prepare(Order { plan, sender }, &lanes);
+                shared.prepare(PaintRequest { plan, sender }, &gpus);
             }
         });
         receiver
     }
 
     fn report(&self) -> Report {
-        let counters = &self.core.counters;
+        let counters = &self.shared.counters;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let lanes = self.lanes.iter().flat_map(|lanes| lanes.iter());
-        let gpus: Vec<_> = lanes.map(|it| it.lane.report()).collect();
+        let gpus = self.gpus.iter().flat_map(|gpus| gpus.iter());
+        let gpus: Vec<_> = gpus.map(|it| it.state.report()).collect();
         let by_gpu = gpus.iter().zip(&counters.by_gpu).map(|(gpu, pages)| (gpu.name, count(pages)));
         let pages = [(CpuRasterizer::NAME, count(&counters.by_cpu))].into_iter().chain(by_gpu).collect();
         Report {
@@ -214,13 +215,13 @@ impl Rasterizer for GpuRasterizer {
             gpus,
             refused: self.refused.clone(),
             fallbacks: Refusal::ALL.iter().zip(&counters.fallbacks).map(|(it, n)| (it.label(), count(n))).collect(),
-            checked: count(&self.core.check.checked),
-            differing: count(&self.core.check.differing),
+            checked: count(&self.shared.check.checked),
+            differing: count(&self.shared.check.differing),
         }
     }
 }
 
-impl Lane {
+impl GpuState {
     fn report(&self) -> GpuReport {
         GpuReport {
             name: self.name,
@@ -237,36 +238,37 @@ impl Lane {
     }
 }
 
-impl Core {
-    /// On the CPU pool: a plan becomes scenes for the GPU with the shortest queue, or a picture here.
-    fn prepare(&self, order: Order, lanes: &[Entrance]) {
-        let free = lanes.iter().filter(|it| it.lane.up.load(Ordering::SeqCst));
-        let Some(to) = free.min_by_key(|it| it.lane.queued.load(Ordering::SeqCst)) else {
-            return self.paint_here(order, Refusal::Down);
+impl Shared {
+    /// Runs on the CPU pool: encodes the plan for the GPU with the shortest queue and queues it there, or paints it at
+    /// once.
+    fn prepare(&self, request: PaintRequest, gpus: &[GpuHandle]) {
+        let usable = gpus.iter().filter(|it| it.state.up.load(Ordering::SeqCst));
+        let Some(gpu) = usable.min_by_key(|it| it.state.queued.load(Ordering::SeqCst)) else {
+            return self.paint_on_cpu(request, Refusal::Down);
         };
-        let max_side = to.lane.adapter.max_texture_side;
-        // A panic here is one of ours or of vello's encoder; the CPU has neither in its way.
-        let steps = caught(|| self.steps(&order, max_side)).unwrap_or_else(|error| {
-            tracing::error!(%error, "a page could not be encoded for the GPU");
-            Err(NoList::Refused(Refusal::Panic))
+        let max_side = gpu.state.adapter.max_texture_side;
+        // The CPU painter runs neither this code nor vello's encoder, so a panic in them does not affect it.
+        let steps = caught(|| self.encode_steps(&request, max_side)).unwrap_or_else(|error| {
+            tracing::error!(%error, "encoding a page for the GPU panicked; the CPU paints it");
+            Err(RecordError::Refused(Refusal::Panic))
         });
         match steps {
             Ok(steps) => {
-                to.lane.queued.fetch_add(1, Ordering::SeqCst);
+                gpu.state.queued.fetch_add(1, Ordering::SeqCst);
                 if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =
-                    to.jobs.try_send(Job { order, steps })
+                    gpu.jobs.try_send(GpuJob { request, steps })
                 {
-                    to.lane.queued.fetch_sub(1, Ordering::SeqCst);
-                    self.paint_here(job.order, Refusal::Busy);
+                    gpu.state.queued.fetch_sub(1, Ordering::SeqCst);
+                    self.paint_on_cpu(job.request, Refusal::Busy);
                 }
             }
-            Err(NoList::Refused(refusal)) => self.paint_here(order, refusal),
-            Err(NoList::Failed(error)) => self.finish(order, Err(error)),
+            Err(RecordError::Refused(refusal)) => self.paint_on_cpu(request, refusal),
+            Err(RecordError::Failed(error)) => self.finish(request, Err(error)),
         }
     }
 
-    fn steps(&self, order: &Order, max_side: u32) -> Result<Vec<Step>, NoList> {
-        let FramePlan { surfaces, steps, .. } = &order.plan;
+    fn encode_steps(&self, request: &PaintRequest, max_side: u32) -> Result<Vec<GpuStep>, RecordError> {
+        let FramePlan { surfaces, steps, .. } = &request.plan;
         let unguarded = self.is_unguarded();
         let mut premultiplied = vec![false; surfaces.len()];
         for step in steps {
@@ -280,28 +282,28 @@ impl Core {
             plan::Step::Draw { into, ops } => {
                 let size = surfaces[into.0];
                 if into.0 > 0 && size.width.max(size.height) > max_side.min(SIDE) {
-                    return Err(NoList::Refused(Refusal::PageSize));
+                    return Err(RecordError::Refused(Refusal::PageSize));
                 }
-                let abandoned = || order.sender.is_closed();
+                let abandoned = || request.sender.is_closed();
                 let commands = list::record(ops, size, surfaces, &self.cpu.photos, unguarded, &abandoned)?;
-                let parts = encoder.parts(&commands, size).map_err(NoList::Refused)?;
-                Ok(Step::Draw { into: *into, parts })
+                let parts = encoder.parts(&commands, size).map_err(RecordError::Refused)?;
+                Ok(GpuStep::Draw { into: *into, parts })
             }
             plan::Step::Filter { from, into, kernel } => {
                 if !passes::is_bounded(kernel, surfaces[into.0].pixels()) {
-                    return Err(NoList::Refused(Refusal::Effects));
+                    return Err(RecordError::Refused(Refusal::Effects));
                 }
-                Ok(Step::Filter { from: *from, into: *into, kernel: kernel.clone() })
+                Ok(GpuStep::Filter { from: *from, into: *into, kernel: kernel.clone() })
             }
         };
         steps.iter().map(step).collect()
     }
 
-    /// The CPU's picture, on this thread of its pool.
-    fn paint_here(&self, order: Order, reason: Refusal) {
-        self.counters.fallback(reason);
-        let painted = self.cpu.paint(&order.plan, &|| order.sender.is_closed());
-        self.finish(order, painted);
+    /// Paints on the current thread, which belongs to the CPU pool, and replies.
+    fn paint_on_cpu(&self, request: PaintRequest, reason: Refusal) {
+        self.counters.count_fallback(reason);
+        let painted = self.cpu.paint(&request.plan, &|| request.sender.is_closed());
+        self.finish(request, painted);
     }
 
     #[cfg(test)]

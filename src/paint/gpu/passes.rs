@@ -1,34 +1,35 @@
-//! Pixel passes in WGSL: the twins of `paint::passes` and of `paint::resample`, one shader each in `shaders/`.
+//! Pixel passes on the GPU: each is a WGSL shader of `shaders/` that implements a pass of `paint::passes` or
+//! `paint::resample`.
 //!
-//! A test feeds random pictures and numbers to both.
+//! A test compares both implementations on random pictures and parameters (`tests/twins.rs`).
 
 use peniko::Color;
 
 use super::recolor::Recolor;
-use super::ring::Textures;
+use super::resource_pool::TexturePool;
 use crate::paint::passes;
 use crate::paint::plan::Kernel;
 use crate::paint::resample::{Reduce, Sample};
 use crate::scene::{Pass, Tone};
 
-/// What all shaders share comes first, once.
+/// Concatenates shader files; the shared ones come first.
 macro_rules! shader {
     ($($file:literal),+) => {
         concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file, ".wgsl"))),+)
     };
 }
 
-/// Threads of a workgroup along each axis, as the shaders say.
+/// Threads of a workgroup along each axis; the shaders declare the same number.
 const WORKGROUP: u32 = 8;
-/// Texels that one pass may read: some seconds on a small GPU.
-const MOST_READS: f64 = 4e10;
+/// Maximum number of texels that one pass may read, which takes a few seconds on a small GPU.
+const MAX_TEXEL_READS: f64 = 4e10;
 
-/// Premultiplied pixels, four bytes each.
+/// Format of premultiplied pixels, four bytes each.
 const RGBA: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
-/// Levels between two passes of a shadow.
-const LEVELS: wgpu::TextureFormat = wgpu::TextureFormat::R32Float;
+/// Format of the coverage between two passes of a shadow.
+const COVERAGE: wgpu::TextureFormat = wgpu::TextureFormat::R32Float;
 
-/// All pipelines, compiled.
+/// Compiled compute pipelines of all passes.
 pub(super) struct Passes {
     color_matrix: Pipeline,
     tone: Pipeline,
@@ -45,23 +46,23 @@ struct Pipeline {
     format: wgpu::TextureFormat,
 }
 
-/// True when the GPU can run `kernel` over `pixels` px in a time that anybody waits for.
+/// True when the GPU can run `kernel` over `pixels` px within seconds and without overflow.
 pub(super) fn is_bounded(kernel: &Kernel, pixels: u64) -> bool {
     let reads = match kernel {
         Kernel::Blur { radius } => 4.0 * f64::from(*radius) + 2.0,
         Kernel::Recolor(passes) => passes.len() as f64,
         Kernel::Shadow { sigma, .. } => passes::spreads(*sigma).iter().map(|it| it.weights.len() as f64 * 2.0).sum(),
     };
-    // The weighted sum of a blur must fit 32 bits.
+    // The shader adds up the weighted sum of a blur in 32 bits.
     let fits = !matches!(kernel, Kernel::Blur { radius } if *radius > 4000);
-    fits && reads * pixels as f64 <= MOST_READS
+    fits && reads * pixels as f64 <= MAX_TEXEL_READS
 }
 
-/// Where passes are recorded, and what they draw on.
+/// Command encoder of the passes, with the pool for their textures.
 pub(super) struct Recording<'a> {
     pub(super) device: &'a wgpu::Device,
     pub(super) encoder: &'a mut wgpu::CommandEncoder,
-    pub(super) textures: &'a mut Textures,
+    pub(super) textures: &'a mut TexturePool,
 }
 
 impl Passes {
@@ -71,14 +72,15 @@ impl Passes {
             color_matrix: make("color_matrix", shader!("shared/pixels", "shared/color", "color_matrix"), RGBA),
             tone: make("tone", shader!("shared/pixels", "shared/color", "tone"), RGBA),
             blur: make("blur", shader!("shared/pixels", "blur"), RGBA),
-            shadow_spread: make("shadow_spread", shader!("shared/pixels", "shadow_spread"), LEVELS),
+            shadow_spread: make("shadow_spread", shader!("shared/pixels", "shadow_spread"), COVERAGE),
             shadow: make("shadow", shader!("shared/pixels", "shadow"), RGBA),
             reduce: make("reduce", shader!("shared/pixels", "reduce"), RGBA),
             sample: make("sample", shader!("shared/pixels", "sample"), RGBA),
         }
     }
 
-    /// Runs `kernel` over `size` px of `source`, whose pixels are straight or premultiplied. The outcome is premultiplied.
+    /// Runs `kernel` over `size` px of `source`, whose pixels are straight or premultiplied. The result is
+    /// premultiplied.
     pub(super) fn kernel(
         &self,
         recording: &mut Recording<'_>,
@@ -88,16 +90,16 @@ impl Passes {
         size: (u32, u32),
     ) -> wgpu::Texture {
         match kernel {
-            Kernel::Blur { radius } => self.blurred(recording, source, is_straight, size, *radius),
+            Kernel::Blur { radius } => self.blur(recording, source, is_straight, size, *radius),
             Kernel::Recolor(passes) => {
-                let recoloured = self.in_order(recording, passes, source, is_straight, size);
-                recoloured.expect("a planned change of colour has a pass")
+                let recoloured = self.run_all(recording, passes, source, is_straight, size);
+                recoloured.expect("plan() gives Kernel::Recolor at least one pass")
             }
-            Kernel::Shadow { sigma, color } => self.shadowed(recording, source, size, *sigma, *color),
+            Kernel::Shadow { sigma, color } => self.shadow(recording, source, size, *sigma, *color),
         }
     }
 
-    fn blurred(
+    fn blur(
         &self,
         recording: &mut Recording<'_>,
         source: &wgpu::Texture,
@@ -106,16 +108,16 @@ impl Passes {
         radius: u32,
     ) -> wgpu::Texture {
         let (factor, shift) = passes::blur_division(radius);
-        let numbers = |columns: f32, straight: bool| {
+        let params = |columns: f32, straight: bool| {
             [columns, f32::from(u8::from(straight)), radius as f32, factor as f32, shift as f32]
         };
-        let rows = recording.run(&self.blur, source, size, &numbers(0.0, is_straight));
-        let blurred = recording.run(&self.blur, &rows, size, &numbers(1.0, false));
-        recording.textures.give(rows);
+        let rows = recording.run(&self.blur, source, size, &params(0.0, is_straight));
+        let blurred = recording.run(&self.blur, &rows, size, &params(1.0, false));
+        recording.textures.release(rows);
         blurred
     }
 
-    fn shadowed(
+    fn shadow(
         &self,
         recording: &mut Recording<'_>,
         source: &wgpu::Texture,
@@ -128,46 +130,49 @@ impl Passes {
         for columns in [0.0, 1.0] {
             for it in &spreads {
                 let from_rgba = f32::from(u8::from(spread.is_none()));
-                let mut numbers = vec![columns, from_rgba, it.weights.len() as f32, it.before as f32];
-                numbers.extend(&it.weights);
-                let next = recording.run(&self.shadow_spread, spread.as_ref().unwrap_or(source), size, &numbers);
-                spread.replace(next).into_iter().for_each(|old| recording.textures.give(old));
+                let mut params = vec![columns, from_rgba, it.weights.len() as f32, it.before as f32];
+                params.extend(&it.weights);
+                let next = recording.run(&self.shadow_spread, spread.as_ref().unwrap_or(source), size, &params);
+                spread.replace(next).into_iter().for_each(|old| recording.textures.release(old));
             }
         }
         let [r, g, b, a] = color.components;
-        let numbers = [f32::from(u8::from(spread.is_none())), r, g, b, a];
-        let shadow = recording.run(&self.shadow, spread.as_ref().unwrap_or(source), size, &numbers);
-        spread.into_iter().for_each(|old| recording.textures.give(old));
+        let params = [f32::from(u8::from(spread.is_none())), r, g, b, a];
+        let shadow = recording.run(&self.shadow, spread.as_ref().unwrap_or(source), size, &params);
+        spread.into_iter().for_each(|old| recording.textures.release(old));
         shadow
     }
 
-    /// `source` holds the whole picture, premultiplied.
+    /// Runs the passes of `recolor` over the whole picture in `source`, then resamples it.
+    ///
+    /// `source` and the result are premultiplied.
     pub(super) fn recolor(
         &self,
         recording: &mut Recording<'_>,
         recolor: &Recolor,
         source: wgpu::Texture,
     ) -> wgpu::Texture {
-        let whole = (recolor.width, recolor.height);
+        let size = (recolor.width, recolor.height);
         let recipe = &recolor.recipe;
-        let texture = match self.in_order(recording, &recipe.passes, &source, false, whole) {
+        let texture = match self.run_all(recording, &recipe.passes, &source, false, size) {
             Some(texture) => {
-                recording.textures.give(source);
+                recording.textures.release(source);
                 texture
             }
             None => source,
         };
-        let reduced = self.reduced(recording, &texture, &recipe.columns, &recipe.rows);
-        recording.textures.give(texture);
+        let reduced = self.reduce(recording, &texture, &recipe.columns, &recipe.rows);
+        recording.textures.release(texture);
         let Some((columns, rows)) = &recipe.samples else { return reduced };
-        let sampled = self.sampled(recording, &reduced, (recipe.columns.count, recipe.rows.count), columns, rows);
-        recording.textures.give(reduced);
+        let sampled = self.sample(recording, &reduced, (recipe.columns.count, recipe.rows.count), columns, rows);
+        recording.textures.release(reduced);
         sampled
     }
 
-    /// Runs `passes` one after the other over `size` px of `source`. The outcome is premultiplied; `None` when no pass
-    /// changes anything.
-    fn in_order(
+    /// Runs `passes` one after the other over `size` px of `source`. The result is premultiplied.
+    ///
+    /// `None` when no pass changes anything.
+    fn run_all(
         &self,
         recording: &mut Recording<'_>,
         passes: &[Pass],
@@ -177,20 +182,20 @@ impl Passes {
     ) -> Option<wgpu::Texture> {
         let is_color =
             |at: Option<usize>| at.and_then(|at| passes.get(at)).is_some_and(|it| !matches!(it, Pass::Blur { .. }));
-        let mut made: Option<wgpu::Texture> = None;
+        let mut latest: Option<wgpu::Texture> = None;
         for (at, pass) in passes.iter().enumerate() {
-            // Neighbouring colour passes share one trip from premultiplied to straight and back.
-            let is_straight = is_straight && made.is_none();
+            // Adjacent colour passes share one conversion from premultiplied to straight and back.
+            let is_straight = is_straight && latest.is_none();
             let ends = [!(is_straight || is_color(at.checked_sub(1))), !is_color(Some(at + 1))];
             let ends = ends.map(|it| f32::from(u8::from(it)));
-            let texture = made.as_ref().unwrap_or(source);
+            let texture = latest.as_ref().unwrap_or(source);
             let next = match pass {
                 Pass::Blur { radius: 0 } => continue,
-                Pass::Blur { radius } => self.blurred(recording, texture, is_straight, size, *radius),
+                Pass::Blur { radius } => self.blur(recording, texture, is_straight, size, *radius),
                 Pass::ColorMatrix(rows) => {
-                    let mut numbers = ends.to_vec();
-                    numbers.extend(rows.iter().flatten().map(|it| *it as f32));
-                    recording.run(&self.color_matrix, texture, size, &numbers)
+                    let mut params = ends.to_vec();
+                    params.extend(rows.iter().flatten().map(|it| *it as f32));
+                    recording.run(&self.color_matrix, texture, size, &params)
                 }
                 Pass::Tone(tone) => {
                     let (kind, amount) = match tone {
@@ -202,12 +207,12 @@ impl Passes {
                     recording.run(&self.tone, texture, size, &[ends[0], ends[1], kind, *amount as f32])
                 }
             };
-            made.replace(next).into_iter().for_each(|old| recording.textures.give(old));
+            latest.replace(next).into_iter().for_each(|old| recording.textures.release(old));
         }
-        made
+        latest
     }
 
-    fn reduced(
+    fn reduce(
         &self,
         recording: &mut Recording<'_>,
         source: &wgpu::Texture,
@@ -217,11 +222,11 @@ impl Passes {
         let windows = |axis: &Reduce| -> Vec<f32> {
             (0..axis.count).map(|at| axis.window(at)).flat_map(|(start, end)| [start as f32, end as f32]).collect()
         };
-        let numbers = [windows(columns), windows(rows)].concat();
-        recording.run(&self.reduce, source, (columns.count, rows.count), &numbers)
+        let params = [windows(columns), windows(rows)].concat();
+        recording.run(&self.reduce, source, (columns.count, rows.count), &params)
     }
 
-    fn sampled(
+    fn sample(
         &self,
         recording: &mut Recording<'_>,
         source: &wgpu::Texture,
@@ -233,24 +238,26 @@ impl Passes {
             let taps = (0..axis.count).map(|at| axis.taps(at, side));
             taps.flat_map(|(near, far, weight)| [near as f32, far as f32, weight as f32]).collect()
         };
-        let numbers = [taps(columns, width), taps(rows, height)].concat();
-        recording.run(&self.sample, source, (columns.count, rows.count), &numbers)
+        let params = [taps(columns, width), taps(rows, height)].concat();
+        recording.run(&self.sample, source, (columns.count, rows.count), &params)
     }
 }
 
 impl Recording<'_> {
-    /// One dispatch over `size` px into a texture of its own.
-    fn run(&mut self, pass: &Pipeline, source: &wgpu::Texture, size: (u32, u32), own: &[f32]) -> wgpu::Texture {
-        let result = self.textures.take(self.device, size, pass.format);
-        let numbers: Vec<f32> = [size.0 as f32, size.1 as f32].into_iter().chain(own.iter().copied()).collect();
-        let bytes: &[u8] = bytemuck::cast_slice(&numbers);
+    /// Dispatches `pass` over `size` px of `source` into a new texture.
+    ///
+    /// The shader reads the width, the height, and then `params` from its storage buffer.
+    fn run(&mut self, pass: &Pipeline, source: &wgpu::Texture, size: (u32, u32), params: &[f32]) -> wgpu::Texture {
+        let result = self.textures.acquire(self.device, size, pass.format);
+        let values: Vec<f32> = [size.0 as f32, size.1 as f32].into_iter().chain(params.iter().copied()).collect();
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("tenter pass numbers"),
+            label: Some("tenter pass parameters"),
             size: bytes.len() as u64,
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: true,
         });
-        // On a device that was lost there is nothing to write to; its fault is told elsewhere.
+        // The buffer of a lost device cannot be mapped; the device's callback reports the loss.
         if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
             view.copy_from_slice(bytes);
         }

@@ -1,4 +1,4 @@
-//! Pictures with passes, left for the GPU: the whole picture goes there, and comes out recoloured, reduced and cut.
+//! Pictures whose passes run on the GPU: the whole picture is uploaded, recoloured, reduced and cropped there.
 
 use peniko::{Blob, ImageAlphaType, ImageData};
 
@@ -6,16 +6,16 @@ use super::scene::{image, stand_in};
 use crate::paint::photo::{Photos, Placed, Recipe};
 use crate::units::DeviceSize;
 
-/// Px of the largest picture that is sent whole; beyond, the CPU does it and sends what is shown.
-const MOST_PIXELS: u64 = 64_000_000;
-/// Source px that one px of the outcome may average: their sum, 255 times as much, must fit 32 bits.
-const MOST_AVERAGED: f64 = 16_000_000.0;
+/// Maximum px of a picture that is uploaded whole. The CPU runs the passes of larger ones and uploads the visible part.
+const MAX_UPLOAD_PIXELS: u64 = 64_000_000;
+/// Maximum number of source px averaged into one px of the result: 255 times this sum must fit 32 bits.
+const MAX_AVERAGED_PIXELS: f64 = 16_000_000.0;
 
-/// One picture, and what becomes of it.
+/// One picture with the passes and the resampling that the GPU applies to it.
 pub(super) struct Recolor {
-    /// Stands for the outcome in the scene.
+    /// Placeholder for the result in the scene.
     pub(super) image: ImageData,
-    /// Premultiplied.
+    /// Pixels of the whole picture, premultiplied RGBA8.
     pub(super) pixels: Blob<u8>,
     pub(super) width: u32,
     pub(super) height: u32,
@@ -23,18 +23,20 @@ pub(super) struct Recolor {
 }
 
 impl Recolor {
-    /// `None` when there are no passes, when nothing is to be seen, or when the picture is too large for a texture of
-    /// `max_side`.
+    /// Plans the passes of `placed`, shown on a surface of size `surface`.
+    ///
+    /// `None` when there are no passes, when nothing is visible, or when the picture is too large for the GPU, whose
+    /// textures are limited to `max_side`.
     pub(super) fn of(placed: &Placed<'_>, surface: DeviceSize, max_side: u32) -> Option<Self> {
         let picture = placed.picture;
         let pixels = u64::from(picture.width) * u64::from(picture.height);
-        if placed.passes.is_empty() || picture.width.max(picture.height) > max_side || pixels > MOST_PIXELS {
+        if placed.passes.is_empty() || picture.width.max(picture.height) > max_side || pixels > MAX_UPLOAD_PIXELS {
             return None;
         }
         let recipe = Photos::recipe(placed, surface)?;
         let (width, height) = recipe.size();
-        let cut = recipe.columns.count.max(recipe.rows.count).max(width).max(height);
-        if cut > max_side || (recipe.columns.step + 1.0) * (recipe.rows.step + 1.0) > MOST_AVERAGED {
+        let longest_side = recipe.columns.count.max(recipe.rows.count).max(width).max(height);
+        if longest_side > max_side || (recipe.columns.step + 1.0) * (recipe.rows.step + 1.0) > MAX_AVERAGED_PIXELS {
             return None;
         }
         Some(Self {

@@ -1,8 +1,7 @@
-//! The thread that owns one GPU: jobs in, pixels out, faults mended.
+//! The thread that owns one GPU: it submits jobs, waits for their pixels, and reopens the device after a fault.
 //!
-//! It never waits for anything but its jobs and its device. Scenes come ready made from the CPU pool; rows are copied
-//! out of mapped buffers there too. Whatever happens to the device, each order is answered once: by the GPU, or, handed
-//! back to the CPU, by that.
+//! It blocks only on its job queue and its device. The CPU pool encodes the scenes beforehand, and copies the rows out
+//! of the mapped buffers afterwards. Each request is answered exactly once, by the GPU or, after a fault, by the CPU.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,75 +14,76 @@ use super::adapters::Adapter;
 use super::device::{Fault, Gpu, Readback};
 use super::guards::Refusal;
 use super::scene::Part;
-use super::{Core, Lane, Order};
+use super::{GpuState, PaintRequest, Shared};
 use crate::paint::plan::{Kernel, SurfaceId};
 use crate::paint::{PaintError, Painted};
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
 
-/// How long to wait for another job before looking at the device again.
-const GLANCE: Duration = Duration::from_micros(200);
-/// Before a device is set up anew: doubles from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// Maximum wait for another job between two polls of the device.
+const POLL_INTERVAL: Duration = Duration::from_micros(200);
+/// Delay before the first attempt to reopen a device; it doubles with each failed attempt.
+const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
+/// Maximum delay between two attempts to reopen a device.
+const MAX_REOPEN_DELAY: Duration = Duration::from_secs(30);
 
-/// One step of a page, ready for the GPU.
-pub(super) enum Step {
-    /// Scenes that together make a surface.
+/// One encoded step of a page.
+pub(super) enum GpuStep {
+    /// Draws the scenes that together form a surface.
     Draw { into: SurfaceId, parts: Vec<Part> },
-    /// A pixel pass over a surface.
+    /// Runs a pixel pass over one surface and writes another.
     Filter { from: SurfaceId, into: SurfaceId, kernel: Kernel },
 }
 
-/// A page for the GPU, and whom to answer.
-pub(super) struct Job {
-    pub(super) order: Order,
-    pub(super) steps: Vec<Step>,
+/// An encoded page with its request.
+pub(super) struct GpuJob {
+    pub(super) request: PaintRequest,
+    pub(super) steps: Vec<GpuStep>,
 }
 
-/// A page that the device works on.
-struct Frame {
-    order: Order,
+/// A page that was submitted to the device and has not been read back.
+struct InFlightPage {
+    request: PaintRequest,
     readbacks: Vec<Readback>,
-    sent: Option<wgpu::SubmissionIndex>,
-    /// Buffers not mapped yet.
-    left: Arc<AtomicUsize>,
+    submission: Option<wgpu::SubmissionIndex>,
+    /// Number of readback buffers that are not mapped yet.
+    unmapped: Arc<AtomicUsize>,
     deadline: Instant,
 }
 
-/// Why the thread stopped serving.
-enum End {
-    /// Nobody can send jobs any more.
+/// Reason why [`serve`] returned.
+enum ServeExit {
+    /// The job channel is closed and all pages are answered.
     Closed,
-    /// The device is of no use any more; these pages were in flight.
-    Fault(Fault, Vec<Order>),
+    /// The device is unusable; the requests are those of the pages in flight.
+    Fault(Fault, Vec<PaintRequest>),
 }
 
-/// Runs until nobody can send jobs any more. Says once how the start went.
+/// Runs until the job channel is closed. Sends exactly one value to `ready`: whether the device could be opened.
 pub(super) fn run(
-    lane: &Lane,
+    state: &GpuState,
     adapter: &Adapter,
-    core: &Arc<Core>,
-    jobs: &Receiver<Job>,
+    shared: &Arc<Shared>,
+    jobs: &Receiver<GpuJob>,
     ready: &mpsc::SyncSender<Result<(), String>>,
 ) {
     let open = || {
-        let opened = catch_unwind(AssertUnwindSafe(|| Gpu::open(adapter, &core.settings)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Gpu::open(adapter, &shared.settings)));
         opened.unwrap_or_else(|_| Err("the driver's library panicked".into()))
     };
     let mut gpu = match open() {
         Ok(gpu) => gpu,
-        // Whoever waited is gone when this fails.
+        // Sending fails only when the receiver has given up, which needs no report.
         Err(message) => return drop(ready.send(Err(message))),
     };
-    lane.set_up();
+    state.mark_up();
     let _ = ready.send(Ok(()));
     loop {
-        let (fault, orders) = match serve(&mut gpu, lane, core, jobs) {
-            End::Closed => return,
-            End::Fault(fault, orders) => (fault, orders),
+        let (fault, requests) = match serve(&mut gpu, state, shared, jobs) {
+            ServeExit::Closed => return,
+            ServeExit::Fault(fault, requests) => (fault, requests),
         };
-        // Calls on a lost device are called invalid before anybody says that it is lost.
+        // wgpu rejects calls on a lost device as invalid before it reports the loss.
         let fault = match fault.kind {
             Refusal::Validation => {
                 let _ = gpu.device.poll(wgpu::PollType::Poll);
@@ -91,34 +91,36 @@ pub(super) fn run(
             }
             _ => fault,
         };
-        tracing::error!(gpu = lane.name, %adapter, reason = fault.kind.label(), message = %fault.message, "GPU fault");
-        lane.set_down(&fault);
-        orders.into_iter().for_each(|order| core.paint_on_cpu(order, fault.kind));
+        tracing::error!(gpu = state.name, %adapter, reason = fault.kind.label(), message = %fault.message, "GPU fault");
+        state.mark_down(&fault);
+        requests.into_iter().for_each(|request| shared.spawn_paint_on_cpu(request, fault.kind));
         drop(gpu);
-        let mut pause = FIRST_PAUSE;
+        let mut delay = MIN_REOPEN_DELAY;
         gpu = loop {
-            if !hand_on(lane, core, jobs, pause) {
+            if !drain_to_cpu(state, shared, jobs, delay) {
                 return;
             }
             match open() {
                 Ok(gpu) => break gpu,
-                Err(message) => tracing::error!(gpu = lane.name, message, "the GPU does not come back; trying again"),
+                Err(message) => {
+                    tracing::error!(gpu = state.name, message, "the GPU could not be reopened; trying again")
+                }
             }
-            pause = (pause * 2).min(LAST_PAUSE);
+            delay = (delay * 2).min(MAX_REOPEN_DELAY);
         };
-        lane.set_up();
-        tracing::warn!(gpu = lane.name, "the GPU is back");
+        state.mark_up();
+        tracing::warn!(gpu = state.name, "the GPU was reopened after a fault");
     }
 }
 
-/// Gives jobs to the CPU for the time of `pause`. False when nobody can send jobs any more.
-fn hand_on(lane: &Lane, core: &Arc<Core>, jobs: &Receiver<Job>, pause: Duration) -> bool {
-    let end = Instant::now() + pause;
+/// Passes queued jobs on to the CPU for the duration of `delay`. Returns false when the job channel is closed.
+fn drain_to_cpu(state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<GpuJob>, delay: Duration) -> bool {
+    let end = Instant::now() + delay;
     loop {
         match jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(job) => {
-                lane.left_queue();
-                core.paint_on_cpu(job.order, Refusal::Down);
+                state.count_dequeued();
+                shared.spawn_paint_on_cpu(job.request, Refusal::Down);
             }
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -126,127 +128,135 @@ fn hand_on(lane: &Lane, core: &Arc<Core>, jobs: &Receiver<Job>, pause: Duration)
     }
 }
 
-fn serve(gpu: &mut Gpu, lane: &Lane, core: &Arc<Core>, jobs: &Receiver<Job>) -> End {
-    let mut ring: VecDeque<Frame> = VecDeque::new();
-    let (unmapped, returned) = mpsc::channel();
+/// Submits jobs and answers finished pages until the job channel is closed or the device fails.
+fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<GpuJob>) -> ServeExit {
+    let mut in_flight: VecDeque<InFlightPage> = VecDeque::new();
+    let (buffer_return, returned_buffers) = mpsc::channel();
     let mut open = true;
-    let failed = |fault, ring: VecDeque<Frame>| End::Fault(fault, ring.into_iter().map(|it| it.order).collect());
+    let failed = |fault, pages: VecDeque<InFlightPage>| {
+        ServeExit::Fault(fault, pages.into_iter().map(|it| it.request).collect())
+    };
     loop {
-        returned.try_iter().for_each(|buffer| gpu.buffers.give(buffer));
-        let room = ring.len() < core.settings.in_flight;
-        let job = match (room && open, ring.is_empty()) {
-            (false, true) => return End::Closed,
+        returned_buffers.try_iter().for_each(|buffer| gpu.buffers.release(buffer));
+        let has_capacity = in_flight.len() < shared.settings.in_flight;
+        let job = match (has_capacity && open, in_flight.is_empty()) {
+            (false, true) => return ServeExit::Closed,
             (false, false) => None,
             (true, true) => jobs.recv().map_err(|_| open = false).ok(),
             (true, false) => match jobs.try_recv() {
                 Ok(job) => Some(job),
-                Err(TryRecvError::Empty) => jobs.recv_timeout(GLANCE).ok(),
+                Err(TryRecvError::Empty) => jobs.recv_timeout(POLL_INTERVAL).ok(),
                 Err(TryRecvError::Disconnected) => {
                     open = false;
                     None
                 }
             },
         };
-        if let Some(Job { order, steps }) = job {
-            lane.left_queue();
-            if order.sender.is_closed() {
+        if let Some(GpuJob { request, steps }) = job {
+            state.count_dequeued();
+            if request.sender.is_closed() {
                 continue;
             }
-            match send(gpu, &order, &steps, core) {
-                Ok((readbacks, sent, left)) => {
-                    let deadline = Instant::now() + core.settings.timeout;
-                    ring.push_back(Frame { order, readbacks, sent, left, deadline });
+            match submit(gpu, &request, &steps, shared) {
+                Ok((readbacks, submission, unmapped)) => {
+                    let deadline = Instant::now() + shared.settings.timeout;
+                    in_flight.push_back(InFlightPage { request, readbacks, submission, unmapped, deadline });
                 }
                 Err(fault) => {
-                    let mut orders = vec![order];
-                    orders.extend(ring.into_iter().map(|it| it.order));
-                    return End::Fault(fault, orders);
+                    let mut requests = vec![request];
+                    requests.extend(in_flight.into_iter().map(|it| it.request));
+                    return ServeExit::Fault(fault, requests);
                 }
             }
         }
-        let full = ring.len() >= core.settings.in_flight || !open;
-        let Some(oldest) = ring.front() else { continue };
+        let must_wait = in_flight.len() >= shared.settings.in_flight || !open;
+        let Some(oldest) = in_flight.front() else { continue };
         let time_left = oldest.deadline.saturating_duration_since(Instant::now());
         if time_left.is_zero() {
-            return failed(Fault::new(Refusal::Hung, format!("no answer in {:?}", core.settings.timeout)), ring);
+            let message =
+                format!("the page did not come back within {:?} (TENTER_GPU_TIMEOUT)", shared.settings.timeout);
+            return failed(Fault::new(Refusal::Hung, message), in_flight);
         }
         #[cfg(test)]
-        if core.hooks.hangs.load(Ordering::SeqCst) {
+        if shared.hooks.hangs.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
             continue;
         }
-        let poll = match (full, &oldest.sent) {
+        let poll = match (must_wait, &oldest.submission) {
             (true, Some(index)) => {
                 wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: Some(time_left) }
             }
             _ => wgpu::PollType::Poll,
         };
-        // A wait that ran out is found by the deadline above.
+        // The deadline above handles a wait that timed out.
         if let Err(error) = gpu.device.poll(poll)
             && !matches!(error, wgpu::PollError::Timeout)
         {
             gpu.faults.set(Fault::new(Refusal::DeviceLost, error.to_string()));
         }
         if let Some(fault) = gpu.faults.get() {
-            return failed(fault, ring);
+            return failed(fault, in_flight);
         }
-        while ring.front().is_some_and(|it| it.left.load(Ordering::Acquire) == 0) {
-            let Some(frame) = ring.pop_front() else { break };
-            let (core, unmapped, name) = (core.clone(), unmapped.clone(), lane.name);
-            let pool = core.pool.clone();
-            pool.spawn(move || answer(frame, name, &core, &unmapped));
+        while in_flight.front().is_some_and(|it| it.unmapped.load(Ordering::Acquire) == 0) {
+            let Some(page) = in_flight.pop_front() else { break };
+            let (shared, buffer_return, name) = (shared.clone(), buffer_return.clone(), state.name);
+            let pool = shared.pool.clone();
+            pool.spawn(move || read_back(page, name, &shared, &buffer_return));
         }
     }
 }
 
-/// What was sent: buffers, the submission to wait for, and how many buffers are not mapped yet.
-type Sent = (Vec<Readback>, Option<wgpu::SubmissionIndex>, Arc<AtomicUsize>);
+/// A submitted page: its readback buffers, the submission to wait for, and the number of buffers that are not mapped.
+type Submitted = (Vec<Readback>, Option<wgpu::SubmissionIndex>, Arc<AtomicUsize>);
 
-/// Sends a page and asks for its buffers. A panic inside is a fault like others.
-fn send(gpu: &mut Gpu, order: &Order, steps: &[Step], core: &Core) -> Result<Sent, Fault> {
+/// Submits a page and requests the mapping of its buffers. A panic inside becomes a [`Fault`].
+fn submit(gpu: &mut Gpu, request: &PaintRequest, steps: &[GpuStep], shared: &Shared) -> Result<Submitted, Fault> {
     #[cfg(test)]
-    core.hooks.before(gpu);
+    shared.hooks.before_submit(gpu);
     #[cfg(not(test))]
-    let _ = core;
-    let sent = catch_unwind(AssertUnwindSafe(|| {
+    let _ = shared;
+    let submitted = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
-        core.hooks.panics();
-        gpu.send(steps, &order.plan.surfaces)
+        shared.hooks.panic_if_requested();
+        gpu.submit(steps, &request.plan.surfaces)
     }));
-    let (readbacks, sent) = sent.unwrap_or_else(|_| Err(Fault::new(Refusal::Panic, "a panic while sending")))?;
-    let left = Arc::new(AtomicUsize::new(readbacks.len()));
+    let panicked = |_| Err(Fault::new(Refusal::Panic, "submitting the page panicked"));
+    let (readbacks, submission) = submitted.unwrap_or_else(panicked)?;
+    let unmapped = Arc::new(AtomicUsize::new(readbacks.len()));
     for readback in &readbacks {
-        let (left, faults) = (left.clone(), gpu.faults.clone());
+        let (unmapped, faults) = (unmapped.clone(), gpu.faults.clone());
         readback.buffer.map_async(wgpu::MapMode::Read, .., move |mapped| match mapped {
-            Ok(()) => drop(left.fetch_sub(1, Ordering::Release)),
+            Ok(()) => drop(unmapped.fetch_sub(1, Ordering::Release)),
             Err(error) => faults.set(Fault::new(Refusal::DeviceLost, error.to_string())),
         });
     }
     #[cfg(test)]
-    core.hooks.after(gpu);
+    shared.hooks.after_submit(gpu);
     match gpu.faults.get() {
         Some(fault) => Err(fault),
-        None => Ok((readbacks, sent, left)),
+        None => Ok((readbacks, submission, unmapped)),
     }
 }
 
-/// On the CPU pool: mapped rows into a picture, and that to whoever asked.
-fn answer(frame: Frame, name: &'static str, core: &Core, unmapped: &mpsc::Sender<wgpu::Buffer>) {
-    let Frame { order, readbacks, .. } = frame;
-    let read = collect(&readbacks, order.plan.surfaces[0], order.plan.opaque);
+/// Runs on the CPU pool: copies the mapped rows into a picture and answers the request with it.
+fn read_back(page: InFlightPage, name: &'static str, shared: &Shared, buffer_return: &mpsc::Sender<wgpu::Buffer>) {
+    let InFlightPage { request, readbacks, .. } = page;
+    let raster = copy_rows(&readbacks, request.plan.surfaces[0], request.plan.opaque);
     for Readback { buffer, .. } in readbacks {
         buffer.unmap();
-        // The thread may be gone, and the buffer with it.
-        let _ = unmapped.send(buffer);
+        // Sending fails only when the thread has ended, and then the buffer is dropped.
+        let _ = buffer_return.send(buffer);
     }
-    match read {
-        Some(raster) => core.answer(order, Painted { raster, by: name }),
-        None => core.paint_here(order, Refusal::DeviceLost),
+    match raster {
+        Some(raster) => shared.answer(request, Painted { raster, by: name }),
+        None => shared.paint_on_cpu(request, Refusal::DeviceLost),
     }
 }
 
-/// `None` when a buffer cannot be read: its device is gone.
-pub(super) fn collect(readbacks: &[Readback], size: DeviceSize, opaque: bool) -> Option<Raster<Straight>> {
+/// Copies the rows of all `readbacks` into one picture of `size`; `opaque` sets every alpha to 255.
+///
+/// `None` when a buffer cannot be read, because its device was lost.
+pub(super) fn copy_rows(readbacks: &[Readback], size: DeviceSize, opaque: bool) -> Option<Raster<Straight>> {
     let stride = size.width as usize * 4;
     let mut pixels = vec![0; stride * size.height as usize];
     for Readback { area, buffer, stride: padded } in readbacks {
@@ -263,45 +273,45 @@ pub(super) fn collect(readbacks: &[Readback], size: DeviceSize, opaque: bool) ->
     Raster::from_pixels(size, pixels)
 }
 
-impl Core {
-    /// On the CPU pool, some time soon.
-    fn paint_on_cpu(self: &Arc<Self>, order: Order, reason: Refusal) {
-        let core = self.clone();
-        self.pool.spawn(move || core.paint_here(order, reason));
+impl Shared {
+    /// Queues the request on the CPU pool, where the CPU painter paints it.
+    fn spawn_paint_on_cpu(self: &Arc<Self>, request: PaintRequest, reason: Refusal) {
+        let shared = self.clone();
+        self.pool.spawn(move || shared.paint_on_cpu(request, reason));
     }
 
-    /// The answer of a GPU, compared with the CPU's when its turn has come.
-    fn answer(&self, order: Order, painted: Painted) {
+    /// Answers the request with a GPU's picture, after a comparison with the CPU's picture when one is due.
+    fn answer(&self, request: PaintRequest, painted: Painted) {
         let painted = match self.check.is_due() {
-            true => self.check.compare(&order, painted, &self.cpu),
+            true => self.check.compare(&request, painted, &self.cpu),
             false => Ok(painted),
         };
-        self.finish(order, painted);
+        self.finish(request, painted);
     }
 
-    /// Counts and sends.
-    pub(super) fn finish(&self, order: Order, painted: Result<Painted, PaintError>) {
+    /// Counts the page and sends the result to the caller.
+    pub(super) fn finish(&self, request: PaintRequest, painted: Result<Painted, PaintError>) {
         if let Ok(painted) = &painted {
-            self.counters.page(painted.by);
+            self.counters.count_page(painted.by);
         }
-        // A caller that left meanwhile does not need the picture.
-        let _ = order.sender.send(painted);
+        // Sending fails only when the caller has left.
+        let _ = request.sender.send(painted);
     }
 }
 
-impl Lane {
-    fn set_up(&self) {
+impl GpuState {
+    fn mark_up(&self) {
         self.up.store(true, Ordering::SeqCst);
     }
 
-    fn set_down(&self, fault: &Fault) {
+    fn mark_down(&self, fault: &Fault) {
         self.up.store(false, Ordering::SeqCst);
         self.rebuilds.fetch_add(1, Ordering::Relaxed);
         let message = format!("{}: {}", fault.kind.label(), fault.message);
         *self.latest_fault.lock().unwrap_or_else(PoisonError::into_inner) = message;
     }
 
-    fn left_queue(&self) {
+    fn count_dequeued(&self) {
         self.queued.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -1,4 +1,4 @@
-//! Pages that vello leaves blank or incomplete without a word, and what the guards make of them.
+//! Pages that vello draws blank or incomplete without an error, drawn with and without the guards.
 
 use peniko::{BlendMode, Compose, Mix};
 
@@ -10,10 +10,10 @@ const RED: Color = Color::from_rgb8(255, 0, 0);
 const BLUE: Color = Color::from_rgb8(0, 0, 255);
 const PAINTED_RED: [u8; 4] = [255, 0, 0, 255];
 
-/// A page filled with red inside of so many translucent groups, each as large as the page.
-fn nested(side: f64, deep: usize) -> FramePlan {
+/// A page filled with red inside `depth` nested translucent groups, each as large as the page.
+fn nested(side: f64, depth: usize) -> FramePlan {
     let mut node = filled(rect(0.0, 0.0, side, side), RED);
-    for _ in 0..deep {
+    for _ in 0..depth {
         node = group(Group { opacity: Opacity::new(0.999), children: vec![node], ..Group::default() });
     }
     planned(side, side, vec![node])
@@ -21,8 +21,8 @@ fn nested(side: f64, deep: usize) -> FramePlan {
 
 #[test]
 fn gpu_layers_too_deep_for_the_whole_are_painted_in_parts() {
-    let Some(gpu) = shared() else { return };
-    // 256 tiles, 20 layers beyond the free ones: 5120 of 4096.
+    let Some(gpu) = shared_gpu() else { return };
+    // 256 tiles with 20 layers beyond the free ones need 5120 spills of the 4096 there are.
     let plan = nested(256.0, 24);
     let blank = gpu.paint_unguarded(&plan);
     assert_eq!(blank.pixel(128, 128), [0; 4], "vello leaves the page blank; if it no longer does, the guard can go");
@@ -33,7 +33,7 @@ fn gpu_layers_too_deep_for_the_whole_are_painted_in_parts() {
 
 #[test]
 fn gpu_layers_too_deep_for_parts_are_painted_by_the_cpu() {
-    let Some(gpu) = shared() else { return };
+    let Some(gpu) = shared_gpu() else { return };
     let plan = nested(256.0, 64);
     assert_eq!(gpu.paint_unguarded(&plan).pixel(128, 128), [0; 4], "blank without the guard");
     let before = gpu.fallbacks(Refusal::Layers);
@@ -45,9 +45,9 @@ fn gpu_layers_too_deep_for_parts_are_painted_by_the_cpu() {
 
 #[test]
 fn gpu_pictures_beyond_the_atlas_are_shrunk_to_what_is_shown() {
-    let Some(gpu) = shared() else { return };
-    let wide = flat(9000, 16, PAINTED_RED);
-    let plan = planned(64.0, 64.0, vec![shown(&wide, Rect::new(0.0, 0.0, 64.0, 64.0))]);
+    let Some(gpu) = shared_gpu() else { return };
+    let wide = solid_picture(9000, 16, PAINTED_RED);
+    let plan = planned(64.0, 64.0, vec![image_node(&wide, Rect::new(0.0, 0.0, 64.0, 64.0))]);
     assert_eq!(gpu.paint_unguarded(&plan).pixel(32, 32)[..3], [0; 3], "not drawn without the guard");
     let painted = gpu.paint(&plan);
     assert_eq!((painted.by, painted.raster.pixel(32, 32)), ("gpu0", PAINTED_RED));
@@ -55,12 +55,13 @@ fn gpu_pictures_beyond_the_atlas_are_shrunk_to_what_is_shown() {
 
 #[test]
 fn gpu_pictures_beyond_the_atlas_together_are_shrunk_to_what_is_shown() {
-    // One of its own: the atlas grows to 256 MiB.
+    // Uses a rasterizer of its own, because the atlas grows to 256 MiB.
     let Some(gpu) = rasterizer(|_| ()) else { return };
-    // No two of them fit side by side in 8192 px.
-    let pictures = [flat(4100, 4100, PAINTED_RED), flat(4100, 4100, [0, 0, 255, 255])];
+    // Two of them do not fit side by side in the 8192 px of the atlas.
+    let pictures = [solid_picture(4100, 4100, PAINTED_RED), solid_picture(4100, 4100, [0, 0, 255, 255])];
     let halves = [Rect::new(0.0, 0.0, 32.0, 64.0), Rect::new(32.0, 0.0, 64.0, 64.0)];
-    let nodes = pictures.iter().zip(halves).map(|(picture, half)| turned(shown(picture, half), 1e-3, (32.0, 32.0)));
+    let nodes =
+        pictures.iter().zip(halves).map(|(picture, half)| rotated(image_node(picture, half), 1e-3, (32.0, 32.0)));
     let plan = planned(64.0, 64.0, nodes.collect());
     let drawn = |raster: &Raster<Straight>| [raster.pixel(16, 32), raster.pixel(48, 32)].map(|it| it[3] > 0);
     assert_ne!(drawn(&gpu.paint_unguarded(&plan)), [true; 2], "one of them is not drawn without the guard");
@@ -69,23 +70,24 @@ fn gpu_pictures_beyond_the_atlas_together_are_shrunk_to_what_is_shown() {
 }
 
 #[test]
-fn gpu_pictures_are_still_there_after_a_page_without_any() {
-    let Some(gpu) = shared() else { return };
-    let picture = flat(40, 40, PAINTED_RED);
-    let with = planned(64.0, 64.0, vec![turned(shown(&picture, Rect::new(0.0, 0.0, 64.0, 64.0)), 1e-3, (32.0, 32.0))]);
+fn gpu_pictures_survive_a_page_without_pictures() {
+    let Some(gpu) = shared_gpu() else { return };
+    let picture = solid_picture(40, 40, PAINTED_RED);
+    let with =
+        planned(64.0, 64.0, vec![rotated(image_node(&picture, Rect::new(0.0, 0.0, 64.0, 64.0)), 1e-3, (32.0, 32.0))]);
     let without = planned(64.0, 64.0, vec![filled(rect(0.0, 0.0, 64.0, 64.0), BLUE)]);
     let again = |paint: &dyn Fn(&FramePlan) -> Raster<Straight>| {
         [&with, &without, &with].map(|plan| paint(plan).pixel(32, 32))[2]
     };
-    assert_ne!(again(&|plan| gpu.paint_unguarded(plan)), PAINTED_RED, "vello drops its atlas on the way");
+    assert_ne!(again(&|plan| gpu.paint_unguarded(plan)), PAINTED_RED, "vello drops its atlas in between");
     assert_eq!(again(&|plan| gpu.paint(plan).raster), PAINTED_RED);
 }
 
 #[test]
 fn gpu_pages_beyond_the_limit_are_painted_in_parts() {
-    // One of its own: the textures take hundreds of MiB.
+    // Uses a rasterizer of its own, because the textures take hundreds of MiB.
     let Some(gpu) = rasterizer(|_| ()) else { return };
-    // 1024 x 129 tiles; vello has room for the command lists of 1024 x 128.
+    // The page has 1024 x 129 tiles; vello's buffer fits the command lists of 1024 x 128.
     let (width, height) = (16_384.0, 2064.0);
     let plan = planned(width, height, vec![filled(rect(0.0, 0.0, width, height), RED)]);
     let corners = |raster: &Raster<Straight>| {
@@ -98,8 +100,9 @@ fn gpu_pages_beyond_the_limit_are_painted_in_parts() {
 
 #[test]
 fn gpu_pages_of_too_many_areas_are_painted_in_parts() {
-    let Some(gpu) = shared() else { return };
-    // Boxes of 256 tiles each: 2.3 million of the 2 million that vello can hold. Next to nothing is filled in them.
+    let Some(gpu) = shared_gpu() else { return };
+    // Bounding boxes of 256 tiles each: 2.3 million tiles in all, and vello's buffer fits 2 million. The two small
+    // squares at their corners fill almost nothing.
     let corners = BezPath::from_svg("M0 0 h1 v1 h-1 z M255 255 h1 v1 h-1 z").expect("a path");
     let mut nodes = vec![filled(corners, BLUE); 9000];
     nodes.push(filled(rect(0.0, 0.0, 256.0, 256.0), RED));
@@ -111,7 +114,7 @@ fn gpu_pages_of_too_many_areas_are_painted_in_parts() {
 
 #[test]
 fn gpu_pages_of_too_many_areas_for_parts_are_painted_by_the_cpu() {
-    let Some(gpu) = shared() else { return };
+    let Some(gpu) = shared_gpu() else { return };
     let mut nodes = vec![filled(rect(0.0, 0.0, 16.0, 16.0), BLUE); 250_000];
     nodes.push(filled(rect(0.0, 0.0, 64.0, 64.0), RED));
     let plan = planned(64.0, 64.0, nodes);
@@ -123,7 +126,7 @@ fn gpu_pages_of_too_many_areas_for_parts_are_painted_by_the_cpu() {
 
 #[test]
 fn gpu_blends_inside_of_clips_are_painted_by_the_cpu() {
-    let Some(gpu) = shared() else { return };
+    let Some(gpu) = shared_gpu() else { return };
     let blend = BlendMode::new(Mix::Multiply, Compose::SrcOver);
     let multiplied =
         group(Group { blend, children: vec![filled(rect(0.0, 0.0, 64.0, 64.0), BLUE)], ..Group::default() });
@@ -133,7 +136,7 @@ fn gpu_blends_inside_of_clips_are_painted_by_the_cpu() {
     assert_eq!(
         gpu.paint_unguarded(&plan).pixel(32, 32),
         [0, 0, 255, 255],
-        "the page below is not seen without the guard"
+        "the blend does not see the backdrop without the guard"
     );
     let before = gpu.fallbacks(Refusal::Blend);
     let painted = gpu.paint(&plan);

@@ -1,5 +1,6 @@
-//! The GPU painter on whatever adapter there is, in software too. Without any, these tests say so and pass, unless
-//! `GPU_COLUMN=required`.
+//! Tests of the GPU painter on the first adapter of the machine, which may be a software adapter.
+//!
+//! Without an adapter they print a note and pass, unless `GPU_COLUMN=required`.
 
 mod faults;
 mod guards;
@@ -20,60 +21,62 @@ use crate::raster::{Raster, Straight};
 use crate::scene::{Group, Node, Page, Path, Picture};
 use crate::units::DeviceScale;
 
-/// What tests change about a rasterizer.
+/// Behaviour that tests inject into a rasterizer.
 #[derive(Default)]
-pub(super) struct Hooks {
-    /// Pages are sent as they are: what the guards are there for becomes visible.
+pub(super) struct TestHooks {
+    /// Pages are submitted without guards, which shows what the guards prevent.
     pub(super) unguarded: AtomicBool,
-    /// Whatever is sent seems never to come back.
+    /// Submitted pages never seem to finish.
     pub(super) hangs: AtomicBool,
-    /// Happens to the next page.
-    pub(super) next: Mutex<Option<Accident>>,
+    /// The fault that hits the next page.
+    pub(super) next_fault: Mutex<Option<InjectedFault>>,
 }
 
-/// What may happen to a device.
+/// Kinds of faults that tests inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Accident {
-    /// It is lost with a page in flight.
+pub(super) enum InjectedFault {
+    /// The device is destroyed while a page is in flight.
     Destroyed,
-    /// It has no memory left.
+    /// The driver reports that the device is out of memory.
     OutOfMemory,
-    /// It is asked for something that is not valid.
+    /// The device receives an invalid call.
     Invalid,
-    /// A panic on the thread.
+    /// Submitting the page panics.
     Panic,
 }
 
-impl Hooks {
-    pub(super) fn before(&self, gpu: &Gpu) {
-        match self.take(|it| it != Accident::Destroyed && it != Accident::Panic) {
-            // As the driver's callback would; a software adapter has the machine's memory.
-            Some(Accident::OutOfMemory) => gpu.faults.on_error(&wgpu::Error::OutOfMemory { source: "injected".into() }),
-            Some(Accident::Invalid) => {
+impl TestHooks {
+    pub(super) fn before_submit(&self, gpu: &Gpu) {
+        match self.take(|it| it != InjectedFault::Destroyed && it != InjectedFault::Panic) {
+            // As the driver's callback does; a software adapter cannot run out of memory before the machine does.
+            Some(InjectedFault::OutOfMemory) => {
+                gpu.faults.on_error(&wgpu::Error::OutOfMemory { source: "injected".into() })
+            }
+            Some(InjectedFault::Invalid) => {
                 let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
                 let descriptor = wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false };
                 drop(gpu.device.create_buffer(&descriptor));
             }
-            Some(Accident::Destroyed | Accident::Panic) | None => {}
+            Some(InjectedFault::Destroyed | InjectedFault::Panic) | None => {}
         }
     }
 
-    pub(super) fn panics(&self) {
-        assert!(self.take(|it| it == Accident::Panic).is_none(), "injected");
+    pub(super) fn panic_if_requested(&self) {
+        assert!(self.take(|it| it == InjectedFault::Panic).is_none(), "injected");
     }
 
-    pub(super) fn after(&self, gpu: &Gpu) {
-        if self.take(|it| it == Accident::Destroyed).is_some() {
+    pub(super) fn after_submit(&self, gpu: &Gpu) {
+        if self.take(|it| it == InjectedFault::Destroyed).is_some() {
             gpu.device.destroy();
         }
     }
 
-    fn take(&self, which: impl Fn(Accident) -> bool) -> Option<Accident> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).take_if(|it| which(*it))
+    fn take(&self, which: impl Fn(InjectedFault) -> bool) -> Option<InjectedFault> {
+        self.next_fault.lock().unwrap_or_else(PoisonError::into_inner).take_if(|it| which(*it))
     }
 }
 
-/// On the first adapter there is; `None` without any.
+/// A rasterizer on the first adapter, with settings adjusted by `change`; `None` without an adapter.
 fn rasterizer(change: impl FnOnce(&mut GpuSettings)) -> Option<GpuRasterizer> {
     let mut settings =
         GpuSettings { allow_software: true, timeout: Duration::from_secs(120), ..GpuSettings::default() };
@@ -82,43 +85,40 @@ fn rasterizer(change: impl FnOnce(&mut GpuSettings)) -> Option<GpuRasterizer> {
     chosen.used.truncate(1);
     if chosen.used.is_empty() {
         assert!(!is_required(), "GPU tests are required, and there is no adapter: {:?}", chosen.refused);
-        println!("skipped: there is no adapter");
+        println!("skipped: this machine has no GPU adapter");
         return None;
     }
     let pool = Arc::new(Pool::new(2).expect("two threads"));
     Some(GpuRasterizer::new(pool, &PaintSettings::default(), &settings, chosen).expect("the adapter comes up"))
 }
 
-/// The one of this process, for one test at a time.
-fn shared() -> Option<MutexGuard<'static, GpuRasterizer>> {
+/// The rasterizer shared by the tests of this process, locked for one test at a time.
+fn shared_gpu() -> Option<MutexGuard<'static, GpuRasterizer>> {
     static SHARED: OnceLock<Option<Mutex<GpuRasterizer>>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| rasterizer(|_| ()).map(Mutex::new)).as_ref()?;
     Some(shared.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "GPU_COLUMN is the checker's word to these tests, no setting of the program"
-)]
+#[expect(clippy::disallowed_methods, reason = "GPU_COLUMN configures these tests; it is no setting of the program")]
 fn is_required() -> bool {
     std::env::var("GPU_COLUMN").is_ok_and(|it| it == "required")
 }
 
 impl GpuRasterizer {
     fn paint(&self, plan: &FramePlan) -> Painted {
-        self.submit(plan.clone()).blocking_recv().expect("an answer").expect("a picture")
+        self.submit(plan.clone()).blocking_recv().expect("the rasterizer answers").expect("the page is painted")
     }
 
     fn paint_unguarded(&self, plan: &FramePlan) -> Raster<Straight> {
-        self.core.hooks.unguarded.store(true, Ordering::SeqCst);
+        self.shared.hooks.unguarded.store(true, Ordering::SeqCst);
         let painted = self.paint(plan);
-        self.core.hooks.unguarded.store(false, Ordering::SeqCst);
+        self.shared.hooks.unguarded.store(false, Ordering::SeqCst);
         assert_eq!(painted.by, "gpu0");
         painted.raster
     }
 
     fn paint_on_the_cpu(&self, plan: &FramePlan) -> Raster<Straight> {
-        self.core.cpu.paint(plan, &|| false).expect("a picture").raster
+        self.shared.cpu.paint(plan, &|| false).expect("a picture").raster
     }
 
     fn fallbacks(&self, reason: Refusal) -> u64 {
@@ -126,8 +126,8 @@ impl GpuRasterizer {
         report.fallbacks.iter().find(|(label, _)| *label == reason.label()).map_or(0, |(_, count)| *count)
     }
 
-    fn cause(&self, accident: Accident) {
-        *self.core.hooks.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(accident);
+    fn inject(&self, fault: InjectedFault) {
+        *self.shared.hooks.next_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
     }
 
     fn wait_until_up(&self) {
@@ -155,26 +155,26 @@ fn filled(outline: BezPath, color: Color) -> Node {
     Node::Path(Path::filled(outline, color))
 }
 
-/// The page that vello painted up to 27 levels off: its gradient has nothing at either end.
-fn gradient_inside_its_line(side: f64) -> FramePlan {
+/// A page whose gradient has no stop at either end. vello by itself paints it up to 27 levels off.
+fn gradient_without_end_stops(side: f64) -> FramePlan {
     let stops = [(0.2, Color::from_rgb8(0x3b, 0x53, 0x2a)), (0.94, Color::from_rgb8(0xb2, 0x9a, 0xa6))];
     let gradient = peniko::Gradient::new_linear((0.0, 0.0), (side, 0.0)).with_stops(stops);
     planned(side, side, vec![Node::Path(Path::filled(rect(0.0, 0.0, side, side), gradient))])
 }
 
-/// Every px is `color`.
-fn flat(width: u32, height: u32, color: [u8; 4]) -> Arc<Picture> {
+/// A picture of which every px is `color`.
+fn solid_picture(width: u32, height: u32, color: [u8; 4]) -> Arc<Picture> {
     let pixels = color.repeat(width as usize * height as usize);
     Arc::new(Picture::new(width, height, pixels).expect("as many bytes as pixels"))
 }
 
-fn shown(picture: &Arc<Picture>, dest: Rect) -> Node {
+fn image_node(picture: &Arc<Picture>, dest: Rect) -> Node {
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
     let (picture, passes) = (picture.clone(), Vec::new());
     Node::Image(crate::scene::Image { picture, source, dest, passes, opacity: crate::units::Opacity::OPAQUE })
 }
 
-fn turned(node: Node, degrees: f64, around: (f64, f64)) -> Node {
+fn rotated(node: Node, degrees: f64, around: (f64, f64)) -> Node {
     let transform = Affine::rotate_about(degrees.to_radians(), around);
     group(Group { transform, children: vec![node], ..Group::default() })
 }

@@ -1,4 +1,4 @@
-//! Many small pages of all kinds, several at a time, with the device lost on the way.
+//! Soak test: many small pages of all kinds, several at once, with the device lost three times in between.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -11,60 +11,61 @@ use crate::scene::{Image, Pass, Shadow, Tone};
 use crate::units::{Opacity, Px};
 
 const PAGES: usize = 500;
-/// Pages under way at once.
-const AT_ONCE: usize = 8;
-/// The device is lost with these pages.
+/// Number of pages in flight at once.
+const IN_FLIGHT: usize = 8;
+/// Indices of the pages with which the device is lost.
 const LOST_AT: [usize; 3] = [50, 200, 350];
-/// Pages after which memory may not grow any more.
-const SETTLED: usize = 100;
-/// What it may grow by all the same: measured 0 to 20 MiB, by the heap's fragments and the driver's three new devices.
-const GROWTH_KIB: u64 = 48 << 10;
-/// Share of px that may differ visibly from the CPU's.
-const SHARE: f64 = 0.02;
-/// One in so many of the GPU's pages is compared by the service itself as well, as with `TENTER_GPU_CHECK`.
-const CHECKED: u64 = 5;
+/// Number of pages after which memory is expected to be stable.
+const WARM_UP_PAGES: usize = 100;
+/// Maximum growth of memory after the warm-up. Measured: 0 to 20 MiB, through fragmentation of the heap and the
+/// driver's three new devices.
+const MAX_GROWTH_KIB: u64 = 48 << 10;
+/// Maximum share of px that may differ visibly from the CPU's picture.
+const MAX_VISIBLE_SHARE: f64 = 0.02;
+/// The rasterizer itself compares one in this many pages, as with `TENTER_GPU_CHECK`.
+const CHECK_EVERY: u64 = 5;
 const ALONE: &str = "paint::gpu::tests::soak::gpu_soak_alone";
 
-/// Memory is measured for the whole process, so that the pages get one of their own.
+/// Runs the pages in a process of their own, because memory is measured for the whole process.
 #[test]
-fn gpu_soak_gives_right_answers_and_keeps_its_memory() {
+fn gpu_soak_is_correct_and_memory_is_bounded() {
     let program = std::env::current_exe().expect("a test program knows itself");
     let run =
         Command::new(program).args(["--exact", ALONE, "--ignored", "--nocapture"]).output().expect("it runs again");
-    let said = [run.stdout, run.stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat();
-    println!("{said}");
-    assert!(run.status.success() && said.contains("1 passed"), "see above");
+    let output = [run.stdout, run.stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat();
+    println!("{output}");
+    assert!(run.status.success() && output.contains("1 passed"), "see above");
 }
 
 #[test]
 #[ignore = "the test above starts it in a process of its own"]
 fn gpu_soak_alone() {
-    let Some(gpu) = rasterizer(|settings| settings.check = CHECKED) else { return };
+    let Some(gpu) = rasterizer(|settings| settings.check = CHECK_EVERY) else { return };
     let plans = plans();
     let expected: Vec<_> = plans.iter().map(|plan| gpu.paint_on_the_cpu(plan)).collect();
     let mut under_way: VecDeque<(usize, oneshot::Receiver<Result<Painted, PaintError>>)> = VecDeque::new();
     let (mut settled, mut by_gpu, mut worst) = (0, 0, 0.0f64);
-    for page in 0..PAGES + AT_ONCE {
-        if under_way.len() == AT_ONCE || page >= PAGES {
+    for page in 0..PAGES + IN_FLIGHT {
+        if under_way.len() == IN_FLIGHT || page >= PAGES {
             let (kind, receiver) = under_way.pop_front().expect("one is under way");
-            let painted = receiver.blocking_recv().expect("an answer").expect("a picture");
+            let painted = receiver.blocking_recv().expect("the rasterizer answers").expect("the page is painted");
             let share = visible_share(&expected[kind], &painted.raster);
-            assert!(share <= SHARE, "page {page}, kind {kind}, by {}: {share}", painted.by);
+            assert!(share <= MAX_VISIBLE_SHARE, "page {page}, kind {kind}, by {}: {share}", painted.by);
             (by_gpu, worst) = (by_gpu + usize::from(painted.by == "gpu0"), worst.max(share));
         }
         if page < PAGES {
             if LOST_AT.contains(&page) {
-                gpu.cause(Accident::Destroyed);
+                gpu.inject(InjectedFault::Destroyed);
             }
-            // In an order that changes from round to round.
+            // The order of the kinds changes from round to round.
             let kind = (page * 7 + page / plans.len()) % plans.len();
             under_way.push_back((kind, gpu.submit(plans[kind].clone())));
         }
-        // The CPU would have answered all the rest before the GPU is back.
-        if LOST_AT.iter().any(|lost| lost + 2 * AT_ONCE == page) {
+        // Without this wait, the CPU would answer all remaining pages before the GPU is reopened.
+        if LOST_AT.iter().any(|lost| lost + 2 * IN_FLIGHT == page) {
             gpu.wait_until_up();
         }
-        if page == SETTLED {
+        if page == WARM_UP_PAGES {
             settled = resident_kib();
         }
     }
@@ -73,20 +74,20 @@ fn gpu_soak_alone() {
     println!("{by_gpu} of {PAGES} by the GPU, worst share {worst:.5}, {settled} KiB, then {grown} more; {report:?}");
     assert_eq!(report.gpus[0].rebuilds, LOST_AT.len() as u64);
     assert_eq!(report.pages.iter().map(|(_, count)| count).sum::<u64>(), PAGES as u64, "each answered once");
-    assert!(report.checked >= by_gpu as u64 / CHECKED, "{} checked of {by_gpu}", report.checked);
+    assert!(report.checked >= by_gpu as u64 / CHECK_EVERY, "{} checked of {by_gpu}", report.checked);
     assert_eq!(report.differing, 0);
-    assert!(by_gpu >= PAGES - LOST_AT.len() * 4 * AT_ONCE, "{by_gpu}");
-    assert!(grown <= GROWTH_KIB, "{grown} KiB more than after {SETTLED} pages");
+    assert!(by_gpu >= PAGES - LOST_AT.len() * 4 * IN_FLIGHT, "{by_gpu}");
+    assert!(grown <= MAX_GROWTH_KIB, "{grown} KiB more than after {WARM_UP_PAGES} pages");
 }
 
-/// Of this process; 0 where the system does not tell.
+/// Resident memory of this process in KiB; 0 where the system does not report it.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|it| it.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-/// Pages of 64 to 128 px with everything that a plan can hold.
+/// Plans of pages of 64 to 128 px that together contain every kind of operation.
 fn plans() -> Vec<FramePlan> {
     let colors = [Color::from_rgb8(240, 90, 40), Color::from_rgb8(30, 60, 200), Color::from_rgba8(20, 160, 90, 150)];
     let circle = |x: f64, y: f64, r: f64| kurbo::Circle::new((x, y), r).to_path(0.1);
@@ -112,10 +113,10 @@ fn plans() -> Vec<FramePlan> {
             filled(circle(third, mid, 9.0), colors[2]),
         ]));
         plans.push(page(vec![Node::Path(Path::filled(rect(4.3, 5.1, side - 9.0, side - 11.0), gradient))]));
-        plans.push(gradient_inside_its_line(side));
+        plans.push(gradient_without_end_stops(side));
         plans.push(page(vec![back(), Node::Path(Path::stroked(circle(mid, mid, third), colors[1], stroke))]));
         plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), Vec::new())]));
-        plans.push(page(vec![back(), turned(image(Rect::new(9.0, 9.0, mid, mid), Vec::new()), 30.0, (mid, mid))]));
+        plans.push(page(vec![back(), rotated(image(Rect::new(9.0, 9.0, mid, mid), Vec::new()), 30.0, (mid, mid))]));
         let recolored = vec![Pass::Tone(Tone::Vibrance(-0.5)), Pass::Blur { radius: 2 }];
         plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), recolored)]));
         let node = || filled(circle(mid, mid, third), colors[1]);

@@ -1,26 +1,26 @@
-//! Each WGSL pass against its twin on the CPU, with random pictures and numbers.
+//! Each WGSL pass compared with its CPU implementation on random pictures and parameters.
 
 use super::*;
 use crate::paint::gpu::check::visible_share;
 use crate::paint::gpu::device::Surface;
 use crate::paint::gpu::recolor::Recolor;
 use crate::paint::gpu::scene::Area;
-use crate::paint::gpu::thread::collect;
+use crate::paint::gpu::thread::copy_rows;
 use crate::paint::passes as on_cpu;
 use crate::paint::photo::{Photos, Placed};
 use crate::paint::plan::Kernel;
 use crate::scene::{Pass, Tone};
 use crate::units::DeviceSize;
 
-/// Levels that colours may differ by: sums of three products, in 32 bits and in 64, may fall on two sides of a half.
-const COLOR_LEVELS: u8 = 1;
-/// The same for blurs.
-const BLUR_LEVELS: u8 = 2;
+/// Maximum difference of colours, in levels: the sums of three products, in 32 and in 64 bits, may round differently.
+const MAX_COLOR_DIFFERENCE: u8 = 1;
+/// Maximum difference of blurred pixels, in levels.
+const MAX_BLUR_DIFFERENCE: u8 = 2;
 
-/// Numbers that look random and are the same each time (Knuth's MMIX constants).
-struct Numbers(u64);
+/// Deterministic random numbers: a linear congruential generator with Knuth's MMIX constants.
+struct Lcg(u64);
 
-impl Numbers {
+impl Lcg {
     fn below(&mut self, end: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as u32) % end
@@ -30,7 +30,7 @@ impl Numbers {
         low + (high - low) * f64::from(self.below(10_001)) / 10_000.0
     }
 
-    /// Premultiplied, of all alphas, 0 and 255 more often.
+    /// Random premultiplied pixels of all alphas, with 0 and 255 more frequent.
     fn picture(&mut self, width: u32, height: u32) -> Vec<u8> {
         let pixel = |numbers: &mut Self| {
             let alpha = [0, 255, 255, numbers.below(256)][numbers.below(4) as usize];
@@ -43,29 +43,29 @@ impl Numbers {
 impl Gpu {
     fn download(&mut self, texture: &wgpu::Texture, (width, height): (u32, u32)) -> Vec<u8> {
         let area = Area { x: 0, y: 0, width, height };
-        let (readback, _) = self.read(area, texture);
+        let (readback, _) = self.read_back(area, texture);
         readback.buffer.map_async(wgpu::MapMode::Read, .., |mapped| mapped.expect("mapped"));
         self.wait().expect("no fault");
-        collect(&[readback], DeviceSize { width, height }, false).expect("readable").into_pixels()
+        copy_rows(&[readback], DeviceSize { width, height }, false).expect("readable").into_pixels()
     }
 }
 
-fn device() -> Option<Gpu> {
+fn open_gpu() -> Option<Gpu> {
     let settings = GpuSettings { allow_software: true, ..GpuSettings::default() };
     let chosen = choose(adapters(), &settings, true);
     assert!(!chosen.used.is_empty() || !is_required(), "GPU tests are required, and there is no adapter");
     Some(Gpu::open(chosen.used.first()?, &settings).expect("the adapter comes up"))
 }
 
-fn farthest(expected: &[u8], found: &[u8]) -> u8 {
+fn max_difference(expected: &[u8], found: &[u8]) -> u8 {
     assert_eq!(expected.len(), found.len());
     expected.iter().zip(found).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
 }
 
 #[test]
-fn gpu_kernels_are_twins_of_the_cpus() {
-    let Some(mut gpu) = device() else { return };
-    let mut numbers = Numbers(7);
+fn gpu_kernels_match_the_cpu() {
+    let Some(mut gpu) = open_gpu() else { return };
+    let mut numbers = Lcg(7);
     for round in 0..24 {
         let (width, height) = (1 + numbers.below(90), 1 + numbers.below(70));
         let size = DeviceSize { width, height };
@@ -81,20 +81,20 @@ fn gpu_kernels_are_twins_of_the_cpus() {
         let texture = gpu.upload(&pixels, (width, height));
         let result = gpu.filter(&kernel, &Surface { texture, is_straight: false }, size);
         let found = gpu.download(&result, (width, height));
-        let off = farthest(&expected, &found);
-        assert!(off <= BLUR_LEVELS, "{kernel:?} on {width} x {height}: {off} levels");
+        let off = max_difference(&expected, &found);
+        assert!(off <= MAX_BLUR_DIFFERENCE, "{kernel:?} on {width} x {height}: {off} levels");
     }
 }
 
 #[test]
-fn gpu_recoloured_pictures_are_twins_of_the_cpus() {
-    let Some(mut gpu) = device() else { return };
-    let mut numbers = Numbers(11);
+fn gpu_recoloured_pictures_match_the_cpu() {
+    let Some(mut gpu) = open_gpu() else { return };
+    let mut numbers = Lcg(11);
     for round in 0..32 {
         let pass = match round % 8 {
             0 | 1 => {
-                let row = |numbers: &mut Numbers| {
-                    let factor = |numbers: &mut Numbers| numbers.between(-1.5, 2.0);
+                let row = |numbers: &mut Lcg| {
+                    let factor = |numbers: &mut Lcg| numbers.between(-1.5, 2.0);
                     [factor(numbers), factor(numbers), factor(numbers), numbers.between(-100.0, 100.0)]
                 };
                 Pass::ColorMatrix([row(&mut numbers), row(&mut numbers), row(&mut numbers)])
@@ -106,12 +106,12 @@ fn gpu_recoloured_pictures_are_twins_of_the_cpus() {
             6 => Pass::Tone(Tone::Natural(numbers.between(0.0, 1.0))),
             _ => Pass::Blur { radius: numbers.below(9) },
         };
-        // Exact in 32 bits, so that what the two share of the way to straight colours and back shows.
+        // Halving is exact in 32 bits, so that the shared conversion to straight colours and back becomes visible.
         let halved = Pass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
         let passes = if round < 16 { vec![pass] } else { vec![pass, halved] };
         let (width, height) = (8 + numbers.below(60), 8 + numbers.below(60));
         let picture = Picture::new(width, height, numbers.picture(width, height)).expect("as many bytes as pixels");
-        // Smaller, larger, cut, or turned.
+        // The picture is shown smaller or larger, cropped, mirrored or rotated.
         let scale = numbers.between(0.2, 2.5);
         let source = Rect::new(0.0, 0.0, f64::from(width), f64::from(height) - numbers.between(0.0, 3.0));
         let dest = Rect::from_origin_size((numbers.between(-5.0, 20.0), 3.3), source.size() * scale);
@@ -124,20 +124,24 @@ fn gpu_recoloured_pictures_are_twins_of_the_cpus() {
         assert_eq!(recolor.recipe.place, expected.place);
         let texture = gpu.recolor(&recolor);
         let found = gpu.download(&texture, recolor.recipe.size());
-        let levels = if passes.iter().any(|it| matches!(it, Pass::Blur { .. })) { BLUR_LEVELS } else { COLOR_LEVELS };
-        let off = farthest(expected.pixmap.data_as_u8_slice(), &found);
+        let levels = if passes.iter().any(|it| matches!(it, Pass::Blur { .. })) {
+            MAX_BLUR_DIFFERENCE
+        } else {
+            MAX_COLOR_DIFFERENCE
+        };
+        let off = max_difference(expected.pixmap.data_as_u8_slice(), &found);
         assert!(off <= levels, "{passes:?} on {width} x {height}, times {scale}: {off} levels");
     }
 }
 
-/// vello's ramps have 512 colours, so that an edge between two may lie 1/1022 of the line off. Of a line of 256 px that is a
-/// quarter of a px: less than this share of the px for each of at most three edges.
-const EDGE_SHARE: f64 = 0.005;
+/// Maximum share of px that differ for each edge of a gradient, of which there are at most three. vello's ramps have
+/// 512 colours, so that an edge may lie 1/1022 of the line off: a quarter of a px on a line of 256 px.
+const MAX_SHARE_PER_EDGE: f64 = 0.005;
 
 #[test]
-fn gpu_gradients_with_any_stops_are_the_cpus() {
-    let Some(gpu) = shared() else { return };
-    let mut numbers = Numbers(7);
+fn gpu_gradients_with_any_stops_match_the_cpu() {
+    let Some(gpu) = shared_gpu() else { return };
+    let mut numbers = Lcg(7);
     for round in 0..60 {
         let count = 2 + numbers.below(4);
         let mut offsets: Vec<f32> = (0..count).map(|_| numbers.below(101) as f32 / 100.0).collect();
@@ -156,6 +160,6 @@ fn gpu_gradients_with_any_stops_are_the_cpus() {
         assert_eq!(painted.by, "gpu0");
         let edges = offsets.windows(2).filter(|pair| pair[1] - pair[0] < 0.04).count();
         let share = visible_share(&gpu.paint_on_the_cpu(&plan), &painted.raster);
-        assert!(share <= EDGE_SHARE * edges as f64, "round {round}: {share} with stops at {offsets:?}");
+        assert!(share <= MAX_SHARE_PER_EDGE * edges as f64, "round {round}: {share} with stops at {offsets:?}");
     }
 }

@@ -1,32 +1,32 @@
-//! Textures and buffers that pages use one after another, by size class.
+//! Pools of textures and readback buffers, which are reused from page to page by size class.
 //!
-//! A GPU runs what it is sent in order, so a texture may serve the next page as soon as this one's commands are sent.
-//! A buffer may not: the CPU reads it later.
+//! A GPU executes submissions in order, so a texture can be released as soon as the commands that use it are submitted.
+//! A readback buffer can be released only after the CPU has read it.
 
-/// Sides are rounded up to this many px, so that pages of nearly the same size share textures.
-const STEP: u32 = 64;
-/// Bytes of textures and buffers kept, each.
-const KEPT_BYTES: u64 = 512 << 20;
-/// Rows in buffers begin on this many bytes: a rule of wgpu.
+/// Granularity of sides, in px: they are rounded up, so that pages of nearly the same size share textures.
+const SIDE_GRANULARITY: u32 = 64;
+/// Maximum bytes of free textures in a pool, and of free buffers in a pool.
+const MAX_FREE_BYTES: u64 = 512 << 20;
+/// Alignment of rows in buffers, in bytes, as wgpu requires it.
 const ROW_ALIGNMENT: u32 = wgpu::COPY_BYTES_PER_ROW_ALIGNMENT;
 
-/// Free textures. Contents are whatever was there before.
+/// Free textures, whose contents are undefined.
 #[derive(Default)]
-pub(super) struct Textures {
+pub(super) struct TexturePool {
     free: Vec<wgpu::Texture>,
     bytes: u64,
 }
 
-impl Textures {
-    /// A texture of at least this size.
-    pub(super) fn take(
+impl TexturePool {
+    /// Returns a texture of at least `size` px, a free one if there is any.
+    pub(super) fn acquire(
         &mut self,
         device: &wgpu::Device,
         size: (u32, u32),
         format: wgpu::TextureFormat,
     ) -> wgpu::Texture {
-        let most = device.limits().max_texture_dimension_2d;
-        let class = |side: u32| side.max(1).next_multiple_of(STEP).min(most.max(side));
+        let max_side = device.limits().max_texture_dimension_2d;
+        let class = |side: u32| side.max(1).next_multiple_of(SIDE_GRANULARITY).min(max_side.max(side));
         let (width, height) = (class(size.0), class(size.1));
         let fits = |it: &wgpu::Texture| (it.width(), it.height(), it.format()) == (width, height, format);
         if let Some(at) = self.free.iter().position(fits) {
@@ -49,32 +49,32 @@ impl Textures {
         })
     }
 
-    /// For the next.
-    pub(super) fn give(&mut self, texture: wgpu::Texture) {
+    /// Returns `texture` to the pool; the oldest free textures are dropped beyond [`MAX_FREE_BYTES`].
+    pub(super) fn release(&mut self, texture: wgpu::Texture) {
         self.bytes += bytes(&texture);
         self.free.push(texture);
-        while self.bytes > KEPT_BYTES {
+        while self.bytes > MAX_FREE_BYTES {
             self.bytes -= bytes(&self.free.remove(0));
         }
     }
 }
 
 fn bytes(texture: &wgpu::Texture) -> u64 {
-    // Both formats in use have four bytes a px.
+    // Both formats in use have four bytes per px.
     u64::from(texture.width()) * u64::from(texture.height()) * 4
 }
 
-/// Free buffers for reading back.
+/// Free readback buffers.
 #[derive(Default)]
-pub(super) struct Buffers {
+pub(super) struct BufferPool {
     free: Vec<wgpu::Buffer>,
     bytes: u64,
 }
 
-impl Buffers {
-    /// A buffer for `height` rows of `stride` bytes.
-    pub(super) fn take(&mut self, device: &wgpu::Device, stride: u32, height: u32) -> wgpu::Buffer {
-        let class = u64::from(stride) * u64::from(height.next_multiple_of(STEP));
+impl BufferPool {
+    /// Returns a buffer for `height` rows of `stride` bytes, a free one if there is any.
+    pub(super) fn acquire(&mut self, device: &wgpu::Device, stride: u32, height: u32) -> wgpu::Buffer {
+        let class = u64::from(stride) * u64::from(height.next_multiple_of(SIDE_GRANULARITY));
         if let Some(at) = self.free.iter().position(|it| it.size() == class) {
             let buffer = self.free.swap_remove(at);
             self.bytes -= buffer.size();
@@ -88,17 +88,17 @@ impl Buffers {
         })
     }
 
-    /// For the next; not mapped any more.
-    pub(super) fn give(&mut self, buffer: wgpu::Buffer) {
+    /// Returns `buffer`, which must be unmapped, to the pool; the oldest are dropped beyond [`MAX_FREE_BYTES`].
+    pub(super) fn release(&mut self, buffer: wgpu::Buffer) {
         self.bytes += buffer.size();
         self.free.push(buffer);
-        while self.bytes > KEPT_BYTES {
+        while self.bytes > MAX_FREE_BYTES {
             self.bytes -= self.free.remove(0).size();
         }
     }
 }
 
-/// Bytes of a row of `width` px in a buffer.
+/// Bytes per row of `width` px in a readback buffer.
 pub(super) fn stride(width: u32) -> u32 {
-    (width.next_multiple_of(STEP) * 4).next_multiple_of(ROW_ALIGNMENT)
+    (width.next_multiple_of(SIDE_GRANULARITY) * 4).next_multiple_of(ROW_ALIGNMENT)
 }
