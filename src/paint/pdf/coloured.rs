@@ -1,63 +1,71 @@
-//! Glyphs of colour fonts, as pictures in fonts of the file's own.
+//! Glyphs of colour fonts, written as pictures in Type 3 fonts.
 
 use kurbo::{Affine, Point, Rect, Vec2};
 use peniko::{Brush, Color};
 
 use super::PdfError;
 use super::canvas::Canvas;
-use super::drawn::{GlyphPicture, Look};
-use super::font::{self, Code};
-use super::text::Shape;
+use super::font::{self, GlyphCode};
+use super::text::TextMatrix;
+use super::type3::{GlyphAppearance, GlyphPicture};
 use crate::paint::{flatten, glyphs};
 use crate::scene::{Glyph, GlyphRun, Group, Node};
 use crate::units::{DeviceScale, Px};
 
-/// Px an em, of pictures of colour glyphs.
-const SMALLEST_PICTURE: u32 = 32;
-const LARGEST_PICTURE: u32 = 512;
+/// Minimum px per em of the picture of a colour glyph.
+const MIN_PX_PER_EM: u32 = 32;
+/// Maximum px per em of the picture of a colour glyph.
+const MAX_PX_PER_EM: u32 = 512;
 
 impl Canvas<'_> {
-    pub(super) fn is_coloured(&mut self, run: &GlyphRun, glyph: u32, shape: Shape) -> Result<bool, PdfError> {
-        let size = self.colour_size(shape);
+    pub(super) fn is_color_glyph(
+        &mut self,
+        run: &GlyphRun,
+        glyph: u32,
+        text_matrix: TextMatrix,
+    ) -> Result<bool, PdfError> {
+        let size = self.px_per_em(text_matrix);
         let found = self.painter.glyph_shape(run, glyph, size)?;
         Ok(matches!(found, glyphs::Shape::Picture(..) | glyphs::Shape::Layers(_)))
     }
 
-    /// Px an em of a colour glyph's picture: the next power of two, so that texts of like sizes share it.
-    fn colour_size(&self, shape: Shape) -> u32 {
-        let wanted = shape.size * self.painter.settings.raster_scale.get();
-        (wanted.clamp(1.0, 4096.0).ceil() as u32).next_power_of_two().clamp(SMALLEST_PICTURE, LARGEST_PICTURE)
+    /// Px per em of the picture of a colour glyph: the next power of two, so that texts of similar sizes share it.
+    fn px_per_em(&self, text_matrix: TextMatrix) -> u32 {
+        let exact = text_matrix.size * self.painter.settings.raster_scale.get();
+        (exact.clamp(1.0, 4096.0).ceil() as u32).next_power_of_two().clamp(MIN_PX_PER_EM, MAX_PX_PER_EM)
     }
 
-    pub(super) fn coloured(
+    /// The code of a colour glyph, `width` ems wide, that stands for `text`.
+    pub(super) fn color_glyph(
         &mut self,
         run: &GlyphRun,
         glyph: u32,
         width: f64,
         text: &str,
-        shape: Shape,
-    ) -> Result<Code, PdfError> {
-        let size = self.colour_size(shape);
+        text_matrix: TextMatrix,
+    ) -> Result<GlyphCode, PdfError> {
+        let size = self.px_per_em(text_matrix);
         let Brush::Solid(color) = run.paint.brush.clone() else {
-            return self.layers(run, glyph, (width, text), size, Color::BLACK);
+            return self.color_glyph_at(run, glyph, (width, text), size, Color::BLACK);
         };
-        self.layers(run, glyph, (width, text), size, color.with_alpha(1.0))
+        self.color_glyph_at(run, glyph, (width, text), size, color.with_alpha(1.0))
     }
 
-    fn layers(
+    fn color_glyph_at(
         &mut self,
         run: &GlyphRun,
         glyph: u32,
         (width, text): (f64, &str),
         size: u32,
         foreground: Color,
-    ) -> Result<Code, PdfError> {
+    ) -> Result<GlyphCode, PdfError> {
         let abandoned = self.abandoned;
         let found = self.painter.glyph_shape(run, glyph, size)?;
-        // Layers may use the colour of the text.
+        // Only layers can refer to the colour of the text.
         let color = if matches!(found, glyphs::Shape::Layers(_)) { foreground.to_rgba8().to_u32() } else { 0 };
-        let look = Look::Colour(font::key(run), glyph, size, color);
-        self.painter.drawn(look, width, text, |painter| match found {
+        let appearance =
+            GlyphAppearance::Colour { face: font::face_key(run), glyph, px_per_em: size, foreground: color };
+        self.painter.type3_code(appearance, width, text, |painter| match found {
             glyphs::Shape::Blank | glyphs::Shape::Outline(..) => Ok(None),
             glyphs::Shape::Picture(picture, to_em) => {
                 let object = painter.glyph_picture(&picture)?;
@@ -76,9 +84,9 @@ impl Canvas<'_> {
                     ..run.clone()
                 };
                 let group = Group { children: vec![Node::Glyphs(alone)], ..Group::default() };
-                let seen = Rect::from_center_size(Point::ZERO, (em * 6.0, em * 6.0));
+                let visible = Rect::from_center_size(Point::ZERO, (em * 6.0, em * 6.0));
                 let limits = painter.settings.limits;
-                let flat = flatten::flatten(&group, seen, DeviceScale::ONE, limits, abandoned)?;
+                let flat = flatten::flatten(&group, visible, DeviceScale::ONE, limits, abandoned)?;
                 let Some((flat, _)) = flat else { return Ok(None) };
                 let (origin, size) = (flat.area.origin(), flat.area.size());
                 let to_em = Affine::scale(1.0 / em)

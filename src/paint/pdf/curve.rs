@@ -1,4 +1,4 @@
-//! Text on a curve: every glyph is turned by itself, and readers would take each for a word.
+//! Text on a curve: each glyph has a rotation of its own, and `ActualText` marks keep the words together for readers.
 
 use kurbo::{Affine, Vec2};
 use pdf_writer::types::TextRenderingMode;
@@ -6,34 +6,34 @@ use peniko::{BlendMode, Brush};
 
 use super::PdfError;
 use super::canvas::Canvas;
-use super::color::{ColorUse, Pen};
+use super::color::{ColorUse, PaintKind};
 use super::font::Embedding;
-use super::text::Seen;
+use super::text::TextVisibility;
 use super::words::is_rtl;
 use crate::scene::{GlyphRun, GlyphStyle, Group, Node};
 use crate::units::Opacity;
 
-/// A run on its own, placed by a group: what texts on a curve are made of.
-pub(super) struct Cell<'a> {
-    run: &'a GlyphRun,
-    /// From the run's coordinates to those of the group around.
+/// A glyph run inside a group of its own, which is how the scene represents each glyph of a text on a curve.
+pub(super) struct CurveRun<'a> {
+    glyph_run: &'a GlyphRun,
+    /// Transform from the run's coordinates to those of the surrounding group.
     transform: Affine,
 }
 
-/// The cells of a text on a curve that `nodes` begin with: groups of a turned run each, one behind the other.
-pub(super) fn cells(nodes: &[Node]) -> Vec<Cell<'_>> {
-    let mut found: Vec<Cell<'_>> = Vec::new();
+/// The runs of the text on a curve that `nodes` begin with: groups of one rotated run each, adjacent to one another.
+pub(super) fn leading_curve_runs(nodes: &[Node]) -> Vec<CurveRun<'_>> {
+    let mut found: Vec<CurveRun<'_>> = Vec::new();
     for node in nodes {
-        let Some(cell) = cell(node) else { break };
-        if found.last().is_some_and(|last| !last.continues(&cell)) {
+        let Some(run) = curve_run(node) else { break };
+        if found.last().is_some_and(|last| !last.continues(&run)) {
             break;
         }
-        found.push(cell);
+        found.push(run);
     }
     found
 }
 
-fn cell(node: &Node) -> Option<Cell<'_>> {
+fn curve_run(node: &Node) -> Option<CurveRun<'_>> {
     let Node::Group(group) = node else { return None };
     let Group { origin, transform, bitmap, blur, recolor, shadow, clip, mask, opacity, blend, children, links } =
         &**group;
@@ -46,60 +46,63 @@ fn cell(node: &Node) -> Option<Cell<'_>> {
         && links.is_empty();
     match &children[..] {
         [Node::Glyphs(run)] if plain && matches!(run.style, GlyphStyle::Fill) => {
-            Some(Cell { run, transform: *transform })
+            Some(CurveRun { glyph_run: run, transform: *transform })
         }
         _ => None,
     }
 }
 
-impl Cell<'_> {
-    fn is_turned(&self) -> bool {
+impl CurveRun<'_> {
+    fn is_rotated(&self) -> bool {
         let [_, b, ..] = self.transform.as_coeffs();
         b != 0.0
     }
 
-    /// True when `next` stands where this one ends, more or less, on the same arc.
+    /// True when `next` begins within two font sizes of the end of this run and either is rotated.
     fn continues(&self, next: &Self) -> bool {
-        let advance: f64 = self.run.glyphs.iter().map(|glyph| glyph.advance.0).sum();
-        let end = self.transform * (self.run.origin + Vec2::new(advance, 0.0));
-        let near = end.distance(next.transform * next.run.origin) < 2.0 * self.run.font_size.0;
-        near && (self.is_turned() || next.is_turned())
+        let advance: f64 = self.glyph_run.glyphs.iter().map(|glyph| glyph.advance.0).sum();
+        let end = self.transform * (self.glyph_run.origin + Vec2::new(advance, 0.0));
+        let near = end.distance(next.transform * next.glyph_run.origin) < 2.0 * self.glyph_run.font_size.0;
+        near && (self.is_rotated() || next.is_rotated())
     }
 }
 
 impl Canvas<'_> {
-    /// Text whose words are turned glyph by glyph: readers would take each glyph for a word.
-    pub(super) fn curved(&mut self, cells: &[Cell<'_>], transform: Affine) -> Result<(), PdfError> {
-        let is_space = |cell: &Cell<'_>| cell.run.text.trim().is_empty();
-        for word in cells.chunk_by(|a, b| !is_space(a) && !is_space(b)) {
+    /// Paints `runs`, with one `ActualText` mark per word: without it, readers take each rotated glyph for a word.
+    pub(super) fn curve_text(&mut self, runs: &[CurveRun<'_>], transform: Affine) -> Result<(), PdfError> {
+        let is_space = |run: &CurveRun<'_>| run.glyph_run.text.trim().is_empty();
+        for word in runs.chunk_by(|a, b| !is_space(a) && !is_space(b)) {
             let mut simple = true;
-            for cell in word {
-                let embedded = self.painter.face(cell.run)?.embedding == Embedding::Subset;
-                simple &= embedded && cell.run.embolden.0 == 0.0 && matches!(cell.run.paint.brush, Brush::Solid(_));
+            for run in word {
+                let embedded = self.painter.face(run.glyph_run)?.embedding == Embedding::Subset;
+                simple &=
+                    embedded && run.glyph_run.embolden.0 == 0.0 && matches!(run.glyph_run.paint.brush, Brush::Solid(_));
             }
             if !simple {
-                word.iter().try_for_each(|cell| self.outlined(cell.run, transform * cell.transform))?;
+                word.iter().try_for_each(|run| self.glyph_outlines(run.glyph_run, transform * run.transform))?;
             }
-            let seen = if simple { Seen::Yes } else { Seen::No };
-            let text: String = word.iter().map(|cell| &*cell.run.text).collect();
-            let said = word.len() > 1 && !text.chars().any(is_rtl);
+            let visibility = if simple { TextVisibility::Visible } else { TextVisibility::Hidden };
+            let text: String = word.iter().map(|run| &*run.glyph_run.text).collect();
+            let has_actual_text = word.len() > 1 && !text.chars().any(is_rtl);
             self.content.begin_text();
-            if said {
-                self.begin_said(&text);
+            if has_actual_text {
+                self.begin_actual_text(&text);
             }
-            for cell in word {
-                let Some((places, shape)) = self.placement(cell.run, transform * cell.transform) else { continue };
-                let (placed, pieces) = self.pieces(cell.run, &places, shape, seen)?;
-                if let (Seen::Yes, Brush::Solid(color)) = (seen, &cell.run.paint.brush) {
-                    self.set_color(*color, Pen::Fill, ColorUse::Text)?;
+            for run in word {
+                let Some((positions, text_matrix)) = self.placement(run.glyph_run, transform * run.transform) else {
+                    continue;
+                };
+                let (placed, spans) = self.text_spans(run.glyph_run, &positions, text_matrix, visibility)?;
+                if let (TextVisibility::Visible, Brush::Solid(color)) = (visibility, &run.glyph_run.paint.brush) {
+                    self.set_color(*color, PaintKind::Fill, ColorUse::Text)?;
                     self.set_text_mode(TextRenderingMode::Fill);
                 } else {
                     self.set_text_mode(TextRenderingMode::Invisible);
                 }
                 let mut pen = None;
-                pieces.iter().for_each(|piece| self.show_glyphs(&placed[piece.glyphs.clone()], shape, &mut pen));
+                spans.iter().for_each(|span| self.show_glyphs(&placed[span.glyphs.clone()], text_matrix, &mut pen));
             }
-            if said {
+            if has_actual_text {
                 self.content.end_marked_content();
             }
             self.content.end_text();

@@ -1,7 +1,8 @@
-//! Faces of one file: which glyphs were shown, for which characters, and what a reader needs to draw them.
+//! Embedded faces of one file: the glyphs used of each, their characters, and the font programs.
 //!
-//! A face is written when all pages are known: a subset of it as a CID font (TrueType or CFF outlines; variable faces at
-//! the place that was used). Colour glyphs and faces that must not be embedded are in `drawn`.
+//! A face is written after all pages, as a subset in a CID font with TrueType or CFF outlines; variable faces are
+//! instantiated at the coordinates that were used. `type3` has the colour glyphs and the faces that must not be
+//! embedded.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -22,74 +23,76 @@ use crate::paint::glyphs::{GlyphSize, Shape};
 use crate::scene::GlyphRun;
 
 const IDENTITY: SystemInfo<'static> = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
-/// Units an em has in a PDF.
-const EM: f32 = 1000.0;
-/// Halvings when a place on an axis is looked for: far beyond the 14 bits that it is given in.
+/// Glyph space units per em in a PDF.
+const UNITS_PER_EM: f32 = 1000.0;
+/// Number of bisections when an axis value is searched, far more than its 14 bits need.
 const BISECTIONS: u32 = 40;
 
-/// A face at one place of its variation space.
+/// A face at one position of its variation space: font data id, index in the collection, normalised coordinates.
 pub(super) type FaceKey = (u64, u32, Arc<[i16]>);
 
 /// The key of the face that `run` is set in.
-pub(super) fn key(run: &GlyphRun) -> FaceKey {
+pub(super) fn face_key(run: &GlyphRun) -> FaceKey {
     (run.font.data.id(), run.font.index, run.coords.clone())
 }
 
-/// Faces in the order they were met.
+/// The faces of one file, in order of first use.
 #[derive(Default)]
 pub(super) struct Fonts {
     faces: Vec<Face>,
     by_key: HashMap<FaceKey, usize>,
 }
 
-/// What a face may be used for.
+/// The way in which a face may be embedded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Embedding {
-    /// A subset of it goes into the file.
+    /// A subset of the font program may be embedded.
     Subset,
-    /// Only its outlines may be drawn; the reason, for a person.
+    /// Only outlines of its glyphs may be drawn; the text is the message of the warning.
     Outlines(String),
-    /// It has none: all of its glyphs are pictures.
+    /// The face has no outlines: all of its glyphs are pictures.
     Pictures,
 }
 
-/// One face.
+/// One face and the glyphs used of it.
 pub(super) struct Face {
     id: Ref,
     data: FontData,
     coords: Arc<[i16]>,
     name: String,
     pub(super) embedding: Embedding,
-    /// Told once.
+    /// True once the caller was warned that it cannot be embedded.
     pub(super) warned: bool,
     units_per_em: f32,
     glyphs: GlyphRemapper,
-    /// By number in the subset: advance width and the characters it was first shown for.
-    shown: BTreeMap<u16, Shown>,
+    /// The glyphs used so far, by glyph id in the subset.
+    used_glyphs: BTreeMap<u16, UsedGlyph>,
 }
 
-struct Shown {
+struct UsedGlyph {
+    /// Advance width in thousandths of an em.
     width: f32,
+    /// The characters for which the glyph was used first.
     text: String,
 }
 
-/// A glyph as a content stream shows it.
+/// The code of a glyph in a content stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Code {
-    /// The font's object.
+pub(super) struct GlyphCode {
+    /// Object of the font.
     pub(super) font: Ref,
-    /// In the font's own encoding.
+    /// Code in the encoding of the font.
     pub(super) code: u16,
-    /// Two bytes, or one.
+    /// True when the code has two bytes, as in CID fonts; false for the single byte of Type 3 fonts.
     pub(super) wide: bool,
-    /// Of the pen, in ems, as the file says.
+    /// Advance width in em, as the font in the file declares it.
     pub(super) width: f64,
 }
 
 impl Painter {
-    /// The face of `run`, opened when it is met first.
+    /// Returns the face of `run`, and opens it on first use.
     pub(super) fn face(&mut self, run: &GlyphRun) -> Result<&mut Face, PdfError> {
-        let key = key(run);
+        let key = face_key(run);
         let index = match self.fonts.by_key.get(&key) {
             Some(index) => *index,
             None => {
@@ -103,18 +106,18 @@ impl Painter {
         Ok(&mut self.fonts.faces[index])
     }
 
-    /// What a face holds for `glyph`, in an em square of 1, for `size` px an em.
+    /// The outline, picture or layers of `glyph` in an em square of side 1, for display at `size` px per em.
     pub(super) fn glyph_shape(&mut self, run: &GlyphRun, glyph: u32, size: u32) -> Result<Shape, PdfError> {
-        let wanted = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
-        let (shape, elements) = self.faces.get(&run.font, &run.coords)?.shape(glyph, &wanted)?;
+        let glyph_size = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
+        let (shape, elements) = self.faces.get(&run.font, &run.coords)?.shape(glyph, &glyph_size)?;
         self.faces.grew(elements);
         Ok(shape)
     }
 
-    /// Writes every face that was shown.
+    /// Writes every face of which a glyph was used.
     pub(super) fn write_fonts(&mut self) -> Result<(), PdfError> {
         for face in std::mem::take(&mut self.fonts).faces {
-            if !face.shown.is_empty() {
+            if !face.used_glyphs.is_empty() {
                 face.write(self)?;
             }
         }
@@ -139,26 +142,30 @@ impl Face {
             warned: false,
             units_per_em: f32::from(units_per_em),
             glyphs: GlyphRemapper::new(),
-            shown: BTreeMap::new(),
+            used_glyphs: BTreeMap::new(),
         })
     }
 
-    /// The code for `glyph` and whether a reader takes it for `text`: one glyph can stand for one text only.
-    pub(super) fn show(&mut self, glyph: u32, text: Option<&str>) -> Result<(Code, bool), PdfError> {
-        // Glyph numbers have 16 bits in every font file; a larger one is nowhere.
+    /// Returns the code of `glyph`, and whether readers map it to `text`: a code maps to the text of its first use
+    /// only.
+    pub(super) fn encode(&mut self, glyph: u32, text: Option<&str>) -> Result<(GlyphCode, bool), PdfError> {
+        // Glyph ids of font files have 16 bits; a larger one does not exist.
         let glyph = u16::try_from(glyph).unwrap_or(0);
         let code = self.glyphs.remap(glyph);
-        let shown = match self.shown.entry(code) {
+        let shown = match self.used_glyphs.entry(code) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(new) => {
                 let font = open(&self.data)?;
                 let coords: Vec<_> = self.coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
                 let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::new(&coords));
                 let units = metrics.advance_width(GlyphId::new(glyph.into())).unwrap_or(0.0);
-                new.insert(Shown { width: hundredths(units * EM / self.units_per_em), text: String::new() })
+                new.insert(UsedGlyph {
+                    width: round_to_hundredths(units * UNITS_PER_EM / self.units_per_em),
+                    text: String::new(),
+                })
             }
         };
-        let code = Code { font: self.id, code, wide: true, width: f64::from(shown.width / EM) };
+        let code = GlyphCode { font: self.id, code, wide: true, width: f64::from(shown.width / UNITS_PER_EM) };
         let Some(text) = text else { return Ok((code, true)) };
         if shown.text.is_empty() {
             shown.text = text.to_owned();
@@ -169,23 +176,24 @@ impl Face {
     fn write(self, painter: &mut Painter) -> Result<(), PdfError> {
         let font = open(&self.data)?;
         let failed = |reason: String| PdfError::Font { name: self.name.clone(), reason };
-        let place = self.place(&font);
-        let subset = subsetter::subset_with_variations(self.data.data.data(), self.data.index, &place, &self.glyphs);
+        let coordinates = self.axis_values(&font);
+        let subset =
+            subsetter::subset_with_variations(self.data.data.data(), self.data.index, &coordinates, &self.glyphs);
         let subset = subset.map_err(|error| failed(error.to_string()))?;
         let is_cff = font.cff().is_ok() && font.glyf().is_err();
         let program = if is_cff {
-            table(&subset, *b"CFF ").ok_or_else(|| failed("its outlines were lost".into()))?
+            table(&subset, *b"CFF ").ok_or_else(|| failed("the subset has no CFF table".into()))?
         } else {
             &subset
         };
-        let tag = tag(program);
+        let tag = subset_tag(program);
         let base = format!("{tag}+{}", self.name);
 
         let [cid, descriptor, unicode, file] =
             [painter.next_ref()?, painter.next_ref()?, painter.next_ref()?, painter.next_ref()?];
         let compress = painter.settings.compress;
         let chunk = &mut painter.chunk;
-        // CIDs of CFF programs belong to the name, as Adobe's own fonts have it.
+        // The name of a CID font with CFF outlines includes the CMap, as in Adobe's files.
         let full = if is_cff { format!("{base}-Identity-H") } else { base.clone() };
         chunk
             .type0_font(self.id)
@@ -196,19 +204,19 @@ impl Face {
         self.write_widths(chunk, cid, descriptor, &base, is_cff);
         self.write_descriptor(chunk, descriptor, file, &base, &font, is_cff);
         let mut map = UnicodeCmap::<u16>::new(Name(b"Characters"), IDENTITY);
-        for (code, shown) in &self.shown {
+        for (code, shown) in &self.used_glyphs {
             if !shown.text.is_empty() {
                 map.pair_with_multiple(*code, shown.text.chars());
             }
         }
-        let map = packed(&map.finish(), compress);
+        let map = stream_data(&map.finish(), compress);
         let mut cmap = chunk.stream(unicode, &map);
         if compress {
             cmap.filter(Filter::FlateDecode);
         }
         cmap.finish();
-        // Nobody reads a font program: it is compressed always.
-        let packed = packed(program, true);
+        // Font programs are binary, so they are compressed in tests too.
+        let packed = stream_data(program, true);
         let mut stream = chunk.stream(file, &packed);
         stream.filter(Filter::FlateDecode);
         if is_cff {
@@ -227,7 +235,7 @@ impl Face {
             font.cid_to_gid_map_predefined(Name(b"Identity"));
         }
         let mut widths = font.widths();
-        let all: Vec<_> = self.shown.iter().map(|(code, shown)| (*code, shown.width)).collect();
+        let all: Vec<_> = self.used_glyphs.iter().map(|(code, shown)| (*code, shown.width)).collect();
         for row in all.chunk_by(|a, b| a.0 + 1 == b.0) {
             widths.consecutive(row[0].0, row.iter().map(|(_, width)| *width));
         }
@@ -244,7 +252,7 @@ impl Face {
     ) {
         let coords: Vec<_> = self.coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
         let metrics = font.metrics(Size::unscaled(), LocationRef::new(&coords));
-        let em = |units: f32| (units * EM / self.units_per_em).round();
+        let em = |units: f32| (units * UNITS_PER_EM / self.units_per_em).round();
         let bounds = metrics.bounds.unwrap_or_default();
         let attributes = font.attributes();
         let mut flags = FontFlags::SYMBOLIC;
@@ -263,7 +271,8 @@ impl Face {
             .ascent(em(metrics.ascent))
             .descent(em(metrics.descent))
             .cap_height(em(metrics.cap_height.unwrap_or(metrics.ascent)))
-            // No table has it; readers use it only to replace the font. As Adobe's own writers guess it from the weight.
+            // No font table has StemV, and readers use it only to substitute the font. Adobe's writers derive it from
+            // the weight in this way.
             .stem_v((10.0 + 220.0 * (attributes.weight.value() - 50.0) / 900.0).round());
         if is_cff {
             descriptor.font_file3(file);
@@ -272,10 +281,10 @@ impl Face {
         }
     }
 
-    /// Where the face stands, as its axes count: the scene has it normalised, subsetter wants it as CSS does.
-    fn place(&self, font: &FontRef<'_>) -> Vec<(subsetter::Tag, f32)> {
+    /// The face's variation coordinates in user units, which subsetter expects; the scene has them normalised.
+    fn axis_values(&self, font: &FontRef<'_>) -> Vec<(subsetter::Tag, f32)> {
         let axes = font.axes();
-        let place = |(index, coord): (usize, &i16)| {
+        let axis_value = |(index, coord): (usize, &i16)| {
             let axis = axes.get(index)?;
             let at = |value: f32| {
                 let location = axes.location([(axis.tag(), value)]);
@@ -292,7 +301,7 @@ impl Face {
             });
             Some((subsetter::Tag::new(&axis.tag().into_bytes()), value))
         };
-        self.coords.iter().enumerate().filter_map(place).collect()
+        self.coords.iter().enumerate().filter_map(axis_value).collect()
     }
 }
 
@@ -301,7 +310,7 @@ pub(super) fn open(font: &FontData) -> Result<FontRef<'_>, PdfError> {
     FontRef::from_index(font.data.data(), font.index).map_err(failed)
 }
 
-/// Letters, digits and hyphens only: a PDF name can hold more, readers' font menus cannot.
+/// The PostScript name of `font`, reduced to letters, digits and hyphens, which the font lists of readers can show.
 fn postscript_name(font: &FontRef<'_>) -> String {
     let found = font.localized_strings(StringId::POSTSCRIPT_NAME).english_or_first();
     let name: String = found
@@ -313,14 +322,16 @@ fn postscript_name(font: &FontRef<'_>) -> String {
     if name.is_empty() { "Unnamed".into() } else { name }
 }
 
-/// What OS/2 `fsType` allows (OpenType, OS/2 table). Where several of its first four bits are set the mildest counts.
+/// The embedding that OS/2 `fsType` allows (OpenType, OS/2 table). When several of its lowest four bits are set, the
+/// least restrictive applies.
 fn embedding(font: &FontRef<'_>, name: &str) -> Embedding {
     const RESTRICTED: u16 = 0x0002;
     const LICENCE: u16 = 0x000f;
     const NO_SUBSETTING: u16 = 0x0100;
     const BITMAPS_ONLY: u16 = 0x0200;
     let bits = font.os2().map_or(0, |os2| os2.fs_type());
-    let outlines = |why: &str| Embedding::Outlines(format!("the font {name} {why}; its text is drawn as outlines"));
+    let outlines =
+        |reason: &str| Embedding::Outlines(format!("the font {name} {reason}; its text is drawn as outlines"));
     if bits & LICENCE == RESTRICTED {
         return outlines("must not be embedded (OS/2 fsType 2)");
     }
@@ -336,7 +347,7 @@ fn embedding(font: &FontRef<'_>, name: &str) -> Embedding {
     Embedding::Subset
 }
 
-/// A table of a font file of one face.
+/// Bytes of one table of a font file with a single face.
 fn table(file: &[u8], tag: [u8; 4]) -> Option<&[u8]> {
     let font = FontRef::new(file).ok()?;
     font.table_data(skrifa::Tag::new(&tag)).map(|data| data.as_bytes().len()).and_then(|len| {
@@ -346,17 +357,17 @@ fn table(file: &[u8], tag: [u8; 4]) -> Option<&[u8]> {
     })
 }
 
-/// Six letters that tell one subset of a face from another.
-fn tag(program: &[u8]) -> String {
+/// Six letters, derived from a hash of the subset, that prefix the font name.
+fn subset_tag(program: &[u8]) -> String {
     Sha256::digest(program).iter().take(6).map(|byte| char::from(b'A' + byte % 26)).collect()
 }
 
-fn hundredths(value: f32) -> f32 {
+fn round_to_hundredths(value: f32) -> f32 {
     (value * 100.0).round() / 100.0
 }
 
-/// `bytes` as the `FlateDecode` filter has them, or as they are.
-pub(super) fn packed(bytes: &[u8], compress: bool) -> Vec<u8> {
+/// Contents of a stream: `bytes` encoded for `FlateDecode`, or unchanged unless `compress`.
+pub(super) fn stream_data(bytes: &[u8], compress: bool) -> Vec<u8> {
     if !compress {
         return bytes.to_vec();
     }

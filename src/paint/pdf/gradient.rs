@@ -1,4 +1,4 @@
-//! Gradients: shadings painted through the current clip, their alpha through a soft mask.
+//! Gradients as shadings, painted through the current clip, with their alpha as a soft mask.
 
 use kurbo::{Affine, Point, Rect};
 use pdf_writer::types::{FunctionShadingType, MaskType};
@@ -9,26 +9,26 @@ use peniko::{Extend, Gradient, GradientKind};
 use super::canvas::{Canvas, matrix};
 use super::color::{ColorTarget, ColorUse, level};
 use super::group::FormKind;
-use super::resources::Kind;
+use super::resources::ResourceKind;
 use super::{Painter, PdfError};
 use crate::report::WarningCode;
 
-/// Inks do not change in step with red, green and blue: between two stops the converter is asked this often.
+/// Number of CMYK stops written for the interval between two RGB stops, because the conversion is not linear.
 const CMYK_STEPS: u32 = 8;
-/// Periods of a repeated gradient that are written; more would be finer than a printer's dots.
+/// Maximum number of periods of a repeated gradient; more would be finer than the dots of a printer.
 const MAX_PERIODS: f64 = 200.0;
 
-/// A stop: where, and straight sRGB with alpha.
+/// A stop: its offset in `0.0..=1.0`, and straight sRGB with alpha.
 type Stop = (f64, [f32; 4]);
 
-/// The line or the two circles of a gradient, in its own coordinates, for the stretch from 0 to 1.
+/// The line or the two circles of a gradient, in its own coordinates, at the offsets 0 and 1.
 #[derive(Clone, Copy, Debug)]
 enum Geometry {
     Axial(Point, Point),
     Radial((Point, f64), (Point, f64)),
 }
 
-/// Which channels of the stops a function gives.
+/// Channels of the stops that a function interpolates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Channels {
     Colors(ColorUse),
@@ -36,8 +36,10 @@ enum Channels {
 }
 
 impl Canvas<'_> {
-    /// Paints `gradient` wherever the clip lets it through. The caller saved the state and set the clip, which lies within
-    /// `bounds` (page px); `transform` leads from the gradient's coordinates to the page's.
+    /// Paints `gradient` through the current clip, which lies within `bounds` (page px).
+    ///
+    /// `transform` maps the gradient's coordinates to the page. The caller has saved the state and restores it
+    /// afterwards.
     pub(super) fn shade(
         &mut self,
         gradient: &Gradient,
@@ -50,20 +52,20 @@ impl Canvas<'_> {
         let inverse = transform.inverse();
         let geometry = geometry(&gradient.kind).filter(|_| inverse.is_finite());
         let Some(geometry) = geometry else {
-            // A line without length: everything lies beyond its end. Sweeps are made by nobody.
+            // Of a line without length, everything lies beyond the end. The scene contains no sweep gradients.
             if matches!(gradient.kind, GradientKind::Sweep(_)) {
-                self.warn(WarningCode::NotSupported, "a gradient around a point is written as its last colour");
+                self.warn(WarningCode::NotSupported, "PDF lacks sweep gradients; it is filled with the last colour");
             }
-            return self.flat(last, bounds, purpose);
+            return self.fill_solid(last, bounds, purpose);
         };
         if stops.iter().all(|stop| stop.1 == first.1) {
-            return self.flat(first, bounds, purpose);
+            return self.fill_solid(first, bounds, purpose);
         }
         let (geometry, stops) = match gradient.extend {
             Extend::Pad => (geometry, stops),
             Extend::Repeat | Extend::Reflect => {
                 let local = inverse.transform_rect_bbox(bounds);
-                extended(geometry, &stops, local, gradient.extend == Extend::Reflect)
+                unroll_periods(geometry, &stops, local, gradient.extend == Extend::Reflect)
             }
         };
         let alpha = first.1[3];
@@ -71,27 +73,27 @@ impl Canvas<'_> {
             self.set_opacity(alpha)?;
         } else {
             let shading = self.painter.shading(geometry, &stops, Channels::Alpha)?;
-            self.fade(shading, transform, bounds)?;
+            self.set_alpha_mask(shading, transform, bounds)?;
         }
         let shading = self.painter.shading(geometry, &stops, Channels::Colors(purpose))?;
         self.content.transform(matrix(transform));
-        let name = self.resources.name(Kind::Shading, shading);
+        let name = self.resources.name(ResourceKind::Shading, shading);
         self.content.shading(Name(name.as_bytes()));
         Ok(())
     }
 
-    fn flat(&mut self, (_, color): Stop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
-        self.set_color(peniko::Color::new(color), super::color::Pen::Fill, purpose)?;
+    fn fill_solid(&mut self, (_, color): Stop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
+        self.set_color(peniko::Color::new(color), super::color::PaintKind::Fill, purpose)?;
         self.rect(bounds.expand());
         self.content.fill_nonzero();
         Ok(())
     }
 
-    /// What follows shows as far as `shading`, in grey, is bright.
-    fn fade(&mut self, shading: Ref, transform: Affine, bounds: Rect) -> Result<(), PdfError> {
-        let mut inner = self.inner();
+    /// Sets the luminosity of `shading`, which is grey, as the soft mask of the following operators.
+    fn set_alpha_mask(&mut self, shading: Ref, transform: Affine, bounds: Rect) -> Result<(), PdfError> {
+        let mut inner = self.nested();
         inner.content.transform(matrix(transform));
-        let name = inner.resources.name(Kind::Shading, shading);
+        let name = inner.resources.name(ResourceKind::Shading, shading);
         inner.content.shading(Name(name.as_bytes()));
         let finished = inner.finish();
         let form = self.painter.form(finished.content, &finished.resources, bounds, FormKind::Luminosity)?;
@@ -119,22 +121,22 @@ impl Painter {
         Ok(id)
     }
 
-    /// A function from 0 to 1 to the colours of `stops`.
+    /// Writes a function that maps `0.0..=1.0` to the colours of `stops`.
     fn ramp(&mut self, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
         let stops: Vec<(f64, Vec<f32>)> = match (channels, self.settings.colors.clone()) {
             (Channels::Alpha, _) => stops.iter().map(|(at, color)| (*at, vec![level(color[3])])).collect(),
             (Channels::Colors(_), ColorTarget::Rgb) => {
                 stops.iter().map(|(at, color)| (*at, color[..3].iter().copied().map(level).collect())).collect()
             }
-            (Channels::Colors(purpose), ColorTarget::Cmyk(converter)) => subdivided(stops)
+            (Channels::Colors(purpose), ColorTarget::Cmyk(converter)) => subdivide(stops)
                 .into_iter()
                 .map(|(at, [r, g, b, _])| (at, converter.color([r, g, b], purpose).map(level).to_vec()))
                 .collect(),
         };
-        // Stops at one place make a step: there is nothing between them.
-        let pieces: Vec<_> = stops.windows(2).filter(|pair| pair[1].0 > pair[0].0).collect();
-        let mut functions = Vec::with_capacity(pieces.len());
-        for pair in &pieces {
+        // Two stops at the same offset form a step, and there is no interval between them.
+        let intervals: Vec<_> = stops.windows(2).filter(|pair| pair[1].0 > pair[0].0).collect();
+        let mut functions = Vec::with_capacity(intervals.len());
+        for pair in &intervals {
             let id = self.next_ref()?;
             let mut function = self.chunk.exponential_function(id);
             function.domain([0.0, 1.0]).c0(pair[0].1.iter().copied()).c1(pair[1].1.iter().copied()).n(1.0);
@@ -147,13 +149,13 @@ impl Painter {
         let mut function = self.chunk.stitching_function(id);
         let count = functions.len();
         function.domain([0.0, 1.0]).functions(functions);
-        function.bounds(pieces.iter().skip(1).map(|pair| pair[0].0 as f32));
+        function.bounds(intervals.iter().skip(1).map(|pair| pair[0].0 as f32));
         function.encode([0.0, 1.0].into_iter().cycle().take(count * 2));
         Ok(id)
     }
 }
 
-/// From 0 to 1, offsets never falling, with one at either end.
+/// Stops of `gradient` with nondecreasing offsets in `0.0..=1.0`, of which one is at 0 and one at 1.
 fn stops(gradient: &Gradient) -> Vec<Stop> {
     let mut stops: Vec<Stop> = Vec::with_capacity(gradient.stops.len() + 2);
     for stop in gradient.stops.iter() {
@@ -186,8 +188,9 @@ fn geometry(kind: &GradientKind) -> Option<Geometry> {
     }
 }
 
-/// As many periods as `bounds` (in the gradient's coordinates) shows, as one stretch from 0 to 1.
-fn extended(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: bool) -> (Geometry, Vec<Stop>) {
+/// Replaces a repeated gradient by one that is padded: all periods within `bounds`, which are in the gradient's
+/// coordinates, become stops between 0 and 1.
+fn unroll_periods(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: bool) -> (Geometry, Vec<Stop>) {
     let corners = [(bounds.x0, bounds.y0), (bounds.x1, bounds.y0), (bounds.x1, bounds.y1), (bounds.x0, bounds.y1)];
     let corners = corners.map(Point::from);
     let (low, high) = match geometry {
@@ -198,7 +201,7 @@ fn extended(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: bool) -> 
         }
         Geometry::Radial((c0, r0), (c1, r1)) => {
             let farthest = corners.into_iter().map(|corner| corner.distance(c0)).fold(0.0, f64::max);
-            // How fast the circles' nearest edge moves outwards.
+            // Distance by which the nearest edge of the circles moves outwards per period.
             let speed = ((r1 - r0) - c1.distance(c0)).max(1e-3 * r1.max(1e-3));
             (0.0, ((farthest - r0) / speed).max(1.0))
         }
@@ -225,8 +228,8 @@ fn extended(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: bool) -> 
     (stretched, all)
 }
 
-/// With steps between the stops.
-fn subdivided(stops: &[Stop]) -> Vec<Stop> {
+/// Inserts interpolated stops, so that each interval has [`CMYK_STEPS`] parts.
+fn subdivide(stops: &[Stop]) -> Vec<Stop> {
     let mut all: Vec<Stop> = stops.first().copied().into_iter().collect();
     for pair in stops.windows(2) {
         let ((from, a), (to, b)) = (pair[0], pair[1]);

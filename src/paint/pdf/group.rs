@@ -1,34 +1,35 @@
-//! Groups: clips, masks, opacity, blending as PDF has them; blur and shadows as pictures of that group alone.
+//! Groups as PDF: clips, masks, opacity and blend modes natively; blur and shadows as pictures of the group alone.
 
 use kurbo::{Affine, BezPath, Rect, Shape as _};
 use pdf_writer::types::{BlendMode as PdfBlend, MaskType};
 use pdf_writer::{Filter, Finish as _, Name, Ref};
 use peniko::{BlendMode, Brush, Compose, Fill, Mix};
 
-use super::canvas::{Canvas, Finished, px};
+use super::canvas::{Canvas, FinishedContent, px};
 use super::color::ColorTarget;
-use super::font::packed;
-use super::resources::{Kind, Resources};
+use super::font::stream_data;
+use super::resources::{ResourceKind, Resources};
 use super::{Link, Painter, PdfError};
 use crate::paint::flatten::{self, Flat};
 use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path, Shadow};
 use crate::units::{Opacity, Px};
 
-/// Groups inside groups that are written as such; deeper ones are flattened: readers' stacks are limited, and so is ours.
+/// Maximum depth of nested groups; deeper ones are rasterised, because the stacks of readers and of this painter are
+/// limited.
 const MAX_DEPTH: usize = 60;
 
-/// What a form is for.
+/// Use of a form XObject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FormKind {
-    /// Flattened by itself, then composited.
+    /// A transparency group that is composited as a whole.
     Layer,
-    /// A mask that counts by how bright it is.
+    /// A soft mask by luminosity.
     Luminosity,
 }
 
 impl Canvas<'_> {
-    /// Paints `group`; `parent` leads from its parent's coordinates to the page's.
+    /// Paints `group`; `parent` maps the coordinates of its parent to those of the page.
     pub(super) fn group(&mut self, group: &Group, parent: Affine) -> Result<(), PdfError> {
         if group.opacity.is_zero() || group.children.is_empty() && group.links.is_empty() {
             return Ok(());
@@ -43,10 +44,10 @@ impl Canvas<'_> {
             self.skip("its position is not a finite number");
             Ok(())
         } else if self.depth > MAX_DEPTH {
-            self.flattened(group, transform)
+            self.draw_rasterized(group, transform)
         } else {
             self.add_links(group, transform);
-            self.clipped(group, transform)
+            self.draw_clipped(group, transform)
         };
         self.depth -= 1;
         self.origin = outer;
@@ -62,29 +63,30 @@ impl Canvas<'_> {
         }
     }
 
-    fn clipped(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        let Some(clip) = &group.clip else { return self.composited(group, transform) };
-        if !self.reachable(clip, transform, 0.0) {
+    fn draw_clipped(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+        let Some(clip) = &group.clip else { return self.draw_composited(group, transform) };
+        if !self.is_writable(clip, transform, 0.0) {
             self.skip("its clip is too large");
             return Ok(());
         }
         self.save();
         self.outline(clip, transform);
         self.content.clip_nonzero().end_path();
-        let painted = self.composited(group, transform);
+        let painted = self.draw_composited(group, transform);
         self.restore();
         painted
     }
 
-    fn composited(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    fn draw_composited(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         if group.opacity == Opacity::OPAQUE && group.blend == BlendMode::default() {
-            return self.with_effects(group, transform);
+            return self.draw_with_effects(group, transform);
         }
-        let Some(form) = self.layer(reach(group, transform), |inner| inner.with_effects(group, transform))? else {
+        let bounds = effect_bounds(group, transform);
+        let Some(form) = self.layer(bounds, |inner| inner.draw_with_effects(group, transform))? else {
             return Ok(());
         };
         if group.blend.compose != Compose::SrcOver {
-            self.warn(WarningCode::NotSupported, "it is composited over what is below: PDF has no other way");
+            self.warn(WarningCode::NotSupported, "PDF lacks its compositing operator; it is drawn with source-over");
         }
         self.save();
         self.set_blend(group.opacity, group.blend.mix)?;
@@ -93,23 +95,23 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// Mask, blur, changes of colour, shadow.
-    fn with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    /// Draws `group` with its mask, blur, colour changes and shadow, without its clip and compositing.
+    fn draw_with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         if group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() {
-            return self.flattened(&Group { clip: None, ..own(group) }, transform);
+            return self.draw_rasterized(&Group { clip: None, ..without_compositing(group) }, transform);
         }
         if let Some(shadow) = &group.shadow {
             self.shadow(group, shadow, transform)?;
         }
         match &group.mask {
-            None => self.children(group, transform),
-            Some(mask) => self.masked(group, mask, transform),
+            None => self.draw_children(group, transform),
+            Some(mask) => self.draw_masked(group, mask, transform),
         }
     }
 
-    fn masked(&mut self, group: &Group, mask: &Group, transform: Affine) -> Result<(), PdfError> {
+    fn draw_masked(&mut self, group: &Group, mask: &Group, transform: Affine) -> Result<(), PdfError> {
         if let Some((outline, rule, to_page)) = as_clip(mask, transform)
-            && self.reachable(outline, to_page, 0.0)
+            && self.is_writable(outline, to_page, 0.0)
         {
             self.save();
             self.outline(outline, to_page);
@@ -118,14 +120,15 @@ impl Canvas<'_> {
                 Fill::EvenOdd => self.content.clip_even_odd(),
             };
             self.content.end_path();
-            let painted = self.children(group, transform);
+            let painted = self.draw_children(group, transform);
             self.restore();
             return painted;
         }
-        let Some(content) = self.layer(reach(group, transform), |inner| inner.children(group, transform))? else {
+        let bounds = effect_bounds(group, transform);
+        let Some(content) = self.layer(bounds, |inner| inner.draw_children(group, transform))? else {
             return Ok(());
         };
-        // Nothing in the mask: nothing stays.
+        // An empty mask hides everything.
         let bounds = mask.layer_bounds().map(|bounds| transform.transform_rect_bbox(bounds));
         let Some(mask) = self.layer(bounds, |inner| inner.group(mask, transform))? else { return Ok(()) };
         self.save();
@@ -135,13 +138,13 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    fn children(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    fn draw_children(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         let mut children = &group.children[..];
         while let Some((first, rest)) = children.split_first() {
-            let cells = super::curve::cells(children);
-            if cells.len() > 1 {
-                self.curved(&cells, transform)?;
-                children = &children[cells.len()..];
+            let curve_runs = super::curve::leading_curve_runs(children);
+            if curve_runs.len() > 1 {
+                self.curve_text(&curve_runs, transform)?;
+                children = &children[curve_runs.len()..];
             } else {
                 self.node(first, transform)?;
                 children = rest;
@@ -150,17 +153,17 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// What `paint` paints, within `bounds` (page px), as a form of its own; `None` when nothing of it can be seen.
+    /// Records what `paint` draws within `bounds` (page px) as a form XObject; `None` when nothing of it is visible.
     fn layer(
         &mut self,
         bounds: Option<Rect>,
         paint: impl FnOnce(&mut Canvas<'_>) -> Result<(), PdfError>,
     ) -> Result<Option<Ref>, PdfError> {
-        let seen = bounds.map(|bounds| bounds.inflate(1.0, 1.0).intersect(self.view));
-        let Some(bounds) = seen.filter(|seen| !seen.is_zero_area() && seen.is_finite()) else { return Ok(None) };
-        let mut inner = self.inner();
+        let visible = bounds.map(|bounds| bounds.inflate(1.0, 1.0).intersect(self.view));
+        let Some(bounds) = visible.filter(|it| !it.is_zero_area() && it.is_finite()) else { return Ok(None) };
+        let mut inner = self.nested();
         paint(&mut inner)?;
-        let Finished { content, resources, warnings, links } = inner.finish();
+        let FinishedContent { content, resources, warnings, links } = inner.finish();
         self.warnings.extend(warnings);
         self.links.extend(links);
         if content.is_empty() {
@@ -170,43 +173,43 @@ impl Canvas<'_> {
     }
 
     pub(super) fn draw_form(&mut self, form: Ref) {
-        let name = self.resources.name(Kind::XObject, form);
+        let name = self.resources.name(ResourceKind::XObject, form);
         self.content.x_object(Name(name.as_bytes()));
     }
 
-    /// What follows shows as far as `form` lets it.
+    /// Sets `form` as the soft mask of the following operators, by its alpha or its luminosity.
     pub(super) fn soft_mask(&mut self, form: Ref, by: MaskType) -> Result<(), PdfError> {
         let id = self.painter.next_ref()?;
         let mut state = self.painter.chunk.ext_graphics(id);
         state.soft_mask().subtype(by).group(form);
         drop(state);
-        let name = self.resources.name(Kind::State, id);
+        let name = self.resources.name(ResourceKind::State, id);
         self.content.set_parameters(Name(name.as_bytes()));
         Ok(())
     }
 
-    /// `group` with all that belongs to it as a picture; its text stays readable.
-    fn flattened(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    /// Draws `group` with its effects as a picture, and its text as invisible text over it.
+    fn draw_rasterized(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
         let node = Group { transform, ..group.clone() };
         if let Some(flat) = self.flatten(&node, self.view)? {
             self.draw_flat(&flat)?;
         }
-        group.children.iter().try_for_each(|child| self.readable(child, transform))
+        group.children.iter().try_for_each(|child| self.add_invisible_text(child, transform))
     }
 
     fn shadow(&mut self, group: &Group, shadow: &Shadow, transform: Affine) -> Result<(), PdfError> {
-        let caster = Group { clip: None, shadow: None, transform, ..own(group) };
+        let caster = Group { clip: None, shadow: None, transform, ..without_compositing(group) };
         let scale = self.painter.settings.raster_scale;
-        let reach = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
-        let seen = (self.view - shadow.offset).inflate(reach, reach);
-        let Some(flat) = self.flatten(&caster, seen)? else { return Ok(()) };
+        let outset = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
+        let visible = (self.view - shadow.offset).inflate(outset, outset);
+        let Some(flat) = self.flatten(&caster, visible)? else { return Ok(()) };
         let flat = flatten::shadow(flat, shadow, scale);
         self.draw_flat(&flat)
     }
 
-    fn flatten(&mut self, group: &Group, seen: Rect) -> Result<Option<Flat>, PdfError> {
+    fn flatten(&mut self, group: &Group, visible: Rect) -> Result<Option<Flat>, PdfError> {
         let settings = &self.painter.settings;
-        let flat = flatten::flatten(group, seen, settings.raster_scale, settings.limits, self.abandoned)?;
+        let flat = flatten::flatten(group, visible, settings.raster_scale, settings.limits, self.abandoned)?;
         let Some((flat, warnings)) = flat else { return Ok(None) };
         for (code, message) in warnings {
             self.warn(code, &message);
@@ -214,17 +217,17 @@ impl Canvas<'_> {
         Ok(Some(flat))
     }
 
-    /// Text that is in a picture, once more, unseen.
-    pub(super) fn readable(&mut self, node: &Node, transform: Affine) -> Result<(), PdfError> {
+    /// Writes all text below `node` as invisible text, for content that is shown as a picture.
+    pub(super) fn add_invisible_text(&mut self, node: &Node, transform: Affine) -> Result<(), PdfError> {
         match node {
             Node::Group(group) => {
                 let inner = transform * group.transform;
                 if group.opacity.is_zero() || !inner.is_finite() {
                     return Ok(());
                 }
-                group.children.iter().try_for_each(|child| self.readable(child, inner))
+                group.children.iter().try_for_each(|child| self.add_invisible_text(child, inner))
             }
-            Node::Glyphs(run) => self.unseen(run, transform),
+            Node::Glyphs(run) => self.invisible_glyphs(run, transform),
             Node::Path(_) | Node::Image(_) => Ok(()),
         }
     }
@@ -234,15 +237,15 @@ impl Canvas<'_> {
         if mix == Mix::Normal {
             return Ok(());
         }
-        let state = self.painter.state(super::resources::StateKey::Blend(blend(mix)))?;
-        let name = self.resources.name(Kind::State, state);
+        let state = self.painter.state(super::resources::StateKey::Blend(blend_mode(mix)))?;
+        let name = self.resources.name(ResourceKind::State, state);
         self.content.set_parameters(Name(name.as_bytes()));
         Ok(())
     }
 }
 
 impl Painter {
-    /// Content as an object that others can draw. `bounds`: of what it may touch, page px.
+    /// Writes `content` as a form XObject with the bounding box `bounds`, in page px.
     pub(super) fn form(
         &mut self,
         content: Vec<u8>,
@@ -253,7 +256,7 @@ impl Painter {
         let id = self.next_ref()?;
         let compress = self.settings.compress;
         let is_rgb = matches!(self.settings.colors, ColorTarget::Rgb);
-        let content = packed(&content, compress);
+        let content = stream_data(&content, compress);
         let bounds = bounds.expand();
         let mut form = self.chunk.form_xobject(id, &content);
         if compress {
@@ -273,20 +276,20 @@ impl Painter {
     }
 }
 
-/// What `group` may touch with its effects, in page px; `transform` leads from its own coordinates there.
-fn reach(group: &Group, transform: Affine) -> Option<Rect> {
+/// Bounds of `group` with its effects, in page px; `transform` maps its own coordinates to the page.
+fn effect_bounds(group: &Group, transform: Affine) -> Option<Rect> {
     let content = transform.transform_rect_bbox(group.content_bounds()?).inflate(group.blur.0, group.blur.0);
     let Some(shadow) = &group.shadow else { return Some(content) };
-    let reach = 3.0 * shadow.sigma.0;
-    Some(content.union((content + shadow.offset).inflate(reach, reach)))
+    let outset = 3.0 * shadow.sigma.0;
+    Some(content.union((content + shadow.offset).inflate(outset, outset)))
 }
 
-/// `group` without what concerns how it meets the page.
-fn own(group: &Group) -> Group {
+/// A copy of `group` with full opacity and the normal blend mode.
+fn without_compositing(group: &Group) -> Group {
     Group { opacity: Opacity::OPAQUE, blend: BlendMode::default(), blur: Px(group.blur.0), ..group.clone() }
 }
 
-/// The one outline that `mask` is, when it is nothing else: opaque and solid, so that its edge is all that counts.
+/// The outline of `mask` with its fill rule and transform, when the mask is a single opaque, solid path.
 fn as_clip(mask: &Group, parent: Affine) -> Option<(&BezPath, Fill, Affine)> {
     let plain = mask.clip.is_none() && mask.mask.is_none() && mask.blur.0 <= 0.0 && mask.recolor.is_empty();
     let plain = plain && mask.shadow.is_none();
@@ -298,15 +301,15 @@ fn as_clip(mask: &Group, parent: Affine) -> Option<(&BezPath, Fill, Affine)> {
         [Node::Group(only)] => as_clip(only, transform),
         [Node::Path(Path { outline, fill: Some((paint, rule)), stroke: None })] => {
             let Brush::Solid(color) = paint.brush else { return None };
-            // An outline without area would clip nothing in some readers, everything in others.
-            let drawn = color.components[3] >= 1.0 && !outline.bounding_box().is_zero_area();
-            drawn.then_some((outline, *rule, transform))
+            // An outline without area clips nothing in some readers and everything in others.
+            let usable = color.components[3] >= 1.0 && !outline.bounding_box().is_zero_area();
+            usable.then_some((outline, *rule, transform))
         }
         _ => None,
     }
 }
 
-fn blend(mix: Mix) -> PdfBlend {
+fn blend_mode(mix: Mix) -> PdfBlend {
     match mix {
         Mix::Normal => PdfBlend::Normal,
         Mix::Multiply => PdfBlend::Multiply,

@@ -1,4 +1,7 @@
-//! Pictures: each once a file, the JPEG itself where nothing changes it, else pixels without loss; alpha as a mask.
+//! Pictures as image XObjects, each written once per file.
+//!
+//! A JPEG that nothing changes is copied byte for byte. Other pictures are written without loss, except opaque ones
+//! from a JPEG, which are encoded as JPEG again. Alpha becomes a soft mask.
 
 use std::collections::HashMap;
 
@@ -9,7 +12,7 @@ use pdf_writer::{Filter, Finish as _, Name, Ref};
 
 use super::canvas::{Canvas, matrix};
 use super::color::ColorTarget;
-use super::resources::Kind;
+use super::resources::ResourceKind;
 use super::{Painter, PdfError};
 use crate::paint::flatten::Flat;
 use crate::paint::passes;
@@ -18,45 +21,45 @@ use crate::raster::{Premultiplied, Raster};
 use crate::scene::{Image, JpegFile, Picture};
 use crate::units::DeviceSize;
 
-/// Pictures with more than this many px for one px of the target are reduced to it (pdf.md §4).
-const TOO_FINE: f64 = 2.0;
-/// Of JPEGs that had to be changed: 0.92, as elsewhere (pdf.md §3).
+/// Maximum px of a picture per px of the target resolution; finer pictures are reduced to the target (pdf.md §4).
+const MAX_OVERSAMPLING: f64 = 2.0;
+/// Quality of JPEGs that are encoded anew: the editor's 0.92 (pdf.md §3).
 const JPEG_QUALITY: u8 = 92;
-/// Longest side of a JPEG.
-const JPEG_SIDE: u32 = 65_535;
-/// Where this share of the pixels equal their neighbour, the slower compression pays.
-const FLAT_SHARE: f64 = 0.5;
+/// Maximum side of a JPEG, in px.
+const MAX_JPEG_SIDE: u32 = 65_535;
+/// Minimum share of pixels equal to their left neighbour from which the slower compression is used.
+const MIN_FLAT_SHARE: f64 = 0.5;
 
-/// Pictures of one file by what they show.
+/// The pictures of one file that are written already.
 #[derive(Default)]
-pub(super) struct Pictures(HashMap<Key, Written>);
+pub(super) struct Pictures(HashMap<PictureKey, WrittenPicture>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct PictureKey {
     content: u64,
     passes: Vec<u64>,
-    /// Columns and rows after reduction.
+    /// Columns and rows after the reduction.
     size: (u32, u32),
 }
 
-/// A picture in the file.
+/// A picture that the file contains.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenPicture {
     object: Ref,
-    /// From the unit square of the stored picture to that of the upright one, y down.
-    turn: Affine,
+    /// Maps the unit square of the stored picture to that of the upright one, y down.
+    orientation: Affine,
 }
 
-/// Straight pixels to be written.
-struct Pixels {
+/// Straight RGBA8 pixels to be written.
+struct StraightPixels {
     size: DeviceSize,
     rgba: Vec<u8>,
-    /// They came from a JPEG, so that another one loses nothing that matters.
+    /// True when they were decoded from a JPEG, so that encoding them as JPEG again loses little.
     lossy: bool,
 }
 
 impl Canvas<'_> {
-    /// Paints `image`.
+    /// Paints the visible part of `image`.
     pub(super) fn image(&mut self, image: &Image, transform: Affine) -> Result<(), PdfError> {
         let (width, height) = (f64::from(image.picture.width), f64::from(image.picture.height));
         let whole = Rect::new(0.0, 0.0, width, height);
@@ -65,12 +68,12 @@ impl Canvas<'_> {
             self.skip("its position is not a finite number");
             return Ok(());
         }
-        // Nothing of the picture, or nowhere to show it: nothing to draw, and nothing to tell.
+        // An empty source, an empty target or zero opacity draws nothing and needs no warning.
         if dest.is_zero_area() || source.is_zero_area() || image.opacity.is_zero() {
             return Ok(());
         }
         let outline = dest.to_path(0.1);
-        if !self.reachable(&outline, transform, 0.0) {
+        if !self.is_writable(&outline, transform, 0.0) {
             self.skip("it is too large");
             return Ok(());
         }
@@ -88,83 +91,86 @@ impl Canvas<'_> {
             self.outline(&outline, transform);
             self.content.clip_nonzero().end_path();
         }
-        self.place(written, to_page);
+        self.draw_picture(written, to_page);
         self.restore();
         Ok(())
     }
 
-    /// Draws pixels where they belong.
+    /// Draws rasterised content at its area of the page.
     pub(super) fn draw_flat(&mut self, flat: &Flat) -> Result<(), PdfError> {
-        let pixels = Pixels { size: flat.raster.size(), rgba: flat.raster.pixels().to_vec(), lossy: false };
+        let pixels = StraightPixels { size: flat.raster.size(), rgba: flat.raster.pixels().to_vec(), lossy: false };
         let Some(object) = self.painter.write_pixels(pixels)? else { return Ok(()) };
         self.set_opacity(1.0)?;
         self.save();
         let to_page = Affine::translate(flat.area.origin().to_vec2())
             * Affine::scale_non_uniform(flat.area.width(), flat.area.height());
-        self.place(Written { object, turn: Affine::IDENTITY }, to_page);
+        self.draw_picture(WrittenPicture { object, orientation: Affine::IDENTITY }, to_page);
         self.restore();
         Ok(())
     }
 
-    /// `to_page`: from the unit square, y down.
-    pub(super) fn place(&mut self, written: Written, to_page: Affine) {
-        self.content.transform(matrix(to_page * written.turn * UPRIGHT));
-        let name = self.resources.name(Kind::XObject, written.object);
+    /// Draws a picture. `to_page` maps the unit square, y down, to the page.
+    pub(super) fn draw_picture(&mut self, written: WrittenPicture, to_page: Affine) {
+        self.content.transform(matrix(to_page * written.orientation * FLIP_Y));
+        let name = self.resources.name(ResourceKind::XObject, written.object);
         self.content.x_object(Name(name.as_bytes()));
     }
 }
 
-/// A PDF's pictures stand on the x axis: from its unit square to ours.
-const UPRIGHT: Affine = Affine::new([1.0, 0.0, 0.0, -1.0, 0.0, 1.0]);
+/// Maps the unit square of a PDF picture, y up, to the unit square with y down.
+const FLIP_Y: Affine = Affine::new([1.0, 0.0, 0.0, -1.0, 0.0, 1.0]);
 
 impl Painter {
-    /// `image`'s picture after its passes, written when it is met first. `to_page`: from its unit square.
-    fn picture(&mut self, image: &Image, to_page: Affine) -> Result<Written, PdfError> {
+    /// Returns the picture of `image` after its passes, and writes it on first use. `to_page` maps its unit square.
+    fn picture(&mut self, image: &Image, to_page: Affine) -> Result<WrittenPicture, PdfError> {
         let picture = &*image.picture;
         let [a, b, c, d, _, _] = to_page.as_coeffs();
-        let shown = |x: f64, y: f64| x.hypot(y) * self.settings.raster_scale.get();
-        let columns = f64::from(picture.width) / shown(a, b);
-        let rows = f64::from(picture.height) / shown(c, d);
-        // Both axes alike, by the less reduced one, as the editor does it.
-        let step = Some(columns.min(rows)).filter(|step| step.is_finite() && *step > TOO_FINE).unwrap_or(1.0);
+        let target_px = |x: f64, y: f64| x.hypot(y) * self.settings.raster_scale.get();
+        let columns = f64::from(picture.width) / target_px(a, b);
+        let rows = f64::from(picture.height) / target_px(c, d);
+        // Both axes are reduced by the smaller of the two factors, as the editor does.
+        let step = Some(columns.min(rows)).filter(|step| step.is_finite() && *step > MAX_OVERSAMPLING).unwrap_or(1.0);
         let side = |side: u32| ((f64::from(side) / step).round() as u32).clamp(1, side);
         let size = (side(picture.width), side(picture.height));
         let passes = image.passes.iter().flat_map(|pass| pass.bits()).collect();
-        let key = Key { content: picture.pixels.id(), passes, size };
+        let key = PictureKey { content: picture.pixels.id(), passes, size };
         if let Some(known) = self.pictures.0.get(&key) {
             return Ok(*known);
         }
-        let untouched = image.passes.is_empty() && step == 1.0;
+        let unchanged = image.passes.is_empty() && step == 1.0;
         let written = match (&picture.jpeg, &self.settings.colors) {
-            (Some(file), ColorTarget::Rgb) if untouched => Written { object: self.write_jpeg(file)?, turn: file.turn },
+            (Some(file), ColorTarget::Rgb) if unchanged => {
+                WrittenPicture { object: self.write_jpeg(file)?, orientation: file.turn }
+            }
             _ => {
                 let passed = (!image.passes.is_empty()).then(|| passes::apply(picture, &image.passes));
                 let pixels = reduced(passed.as_ref().unwrap_or(picture), size, step);
                 let lossy = picture.jpeg.is_some();
-                // A picture without a visible pixel is still one: its alpha is all that is written.
-                let object = self.write_pixels(Pixels { lossy, ..pixels })?;
-                Written { object: object.map_or_else(|| self.write_nothing(), Ok)?, turn: Affine::IDENTITY }
+                // A fully transparent picture still needs an object, which the key refers to.
+                let object = self.write_pixels(StraightPixels { lossy, ..pixels })?;
+                let object = object.map_or_else(|| self.write_empty_picture(), Ok)?;
+                WrittenPicture { object, orientation: Affine::IDENTITY }
             }
         };
         self.pictures.0.insert(key, written);
         Ok(written)
     }
 
-    /// The picture of a glyph.
+    /// Writes the picture of a glyph; `None` when every pixel is transparent.
     pub(super) fn glyph_picture(&mut self, picture: &Picture) -> Result<Option<Ref>, PdfError> {
         let pixels = reduced(picture, (picture.width, picture.height), 1.0);
         self.write_pixels(pixels)
     }
 
-    /// Pixels that a flattened glyph became.
+    /// Writes the pixels of a rasterised glyph; `None` when every pixel is transparent.
     pub(super) fn flat_picture(&mut self, flat: Flat) -> Result<Option<Ref>, PdfError> {
-        self.write_pixels(Pixels { size: flat.raster.size(), rgba: flat.raster.into_pixels(), lossy: false })
+        self.write_pixels(StraightPixels { size: flat.raster.size(), rgba: flat.raster.into_pixels(), lossy: false })
     }
 
-    fn write_nothing(&mut self) -> Result<Ref, PdfError> {
+    fn write_empty_picture(&mut self) -> Result<Ref, PdfError> {
         let id = self.next_ref()?;
         let mut image = self.chunk.image_xobject(id, &[0x80]);
-        // One px of a mask that paints nowhere.
+        // A mask of one px that paints nothing.
         image.width(1).height(1).bits_per_component(1).image_mask(true);
         Ok(id)
     }
@@ -181,15 +187,15 @@ impl Painter {
         Ok(id)
     }
 
-    /// `None` when every pixel is transparent.
-    fn write_pixels(&mut self, pixels: Pixels) -> Result<Option<Ref>, PdfError> {
-        let Pixels { size, rgba, lossy } = pixels;
-        let mut seen = rgba.chunks_exact(4).filter(|pixel| pixel[3] != 0);
-        let Some(first) = seen.next() else { return Ok(None) };
-        let one_colour = seen.all(|pixel| pixel[..3] == first[..3]);
+    /// Writes pixels as an image XObject; `None` when every pixel is transparent.
+    fn write_pixels(&mut self, pixels: StraightPixels) -> Result<Option<Ref>, PdfError> {
+        let StraightPixels { size, rgba, lossy } = pixels;
+        let mut visible = rgba.chunks_exact(4).filter(|pixel| pixel[3] != 0);
+        let Some(first) = visible.next() else { return Ok(None) };
+        let one_colour = visible.all(|pixel| pixel[..3] == first[..3]);
         let opaque = rgba.chunks_exact(4).all(|pixel| pixel[3] == 255);
         let mask = if opaque { None } else { Some(self.write_mask(size, &rgba)?) };
-        // Colour needs no more pixels than it has colours: shadows are all mask.
+        // A picture of one colour, such as a shadow, is one px with a mask of the full size.
         let (size, rgba) = match one_colour {
             true => (DeviceSize { width: 1, height: 1 }, first.to_vec()),
             false => (size, rgba),
@@ -206,7 +212,7 @@ impl Painter {
             None => (rgb(), png::ColorType::Rgb),
         };
         drop(rgba);
-        let jpeg = (lossy && opaque && size.width.max(size.height) <= JPEG_SIDE)
+        let jpeg = (lossy && opaque && size.width.max(size.height) <= MAX_JPEG_SIDE)
             .then(|| jpeg(size, &samples, channels))
             .transpose()?;
         let id = self.next_ref()?;
@@ -227,7 +233,7 @@ impl Painter {
         if data.1 {
             image.filter(Filter::DctDecode);
             if channels == png::ColorType::Rgba {
-                // The encoder turns inks over, as Adobe's files have them.
+                // The encoder inverts CMYK values, as Adobe's files do.
                 image.decode([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
             }
         } else {
@@ -254,13 +260,13 @@ impl Painter {
 }
 
 fn predict(mut parms: pdf_writer::writers::DecodeParms<'_>, size: DeviceSize, channels: usize) {
-    // 15: each row says which PNG predictor it uses.
+    // With predictor 15, the first byte of each row selects its PNG predictor.
     parms.predictor(Predictor::PngOptimum).colors(channels as i32).bits_per_component(8).columns(size.width as i32);
     parms.finish();
 }
 
-/// Straight pixels of `picture`, made smaller by `step` to `size`.
-fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> Pixels {
+/// Straight pixels of `picture`, reduced by the factor `step` to `size` columns and rows.
+fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> StraightPixels {
     let (columns, rows) = size;
     let axis = |side: u32, count: u32| {
         let step = f64::from(side) / f64::from(count);
@@ -274,7 +280,7 @@ fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> Pixels {
     };
     let size = DeviceSize { width: columns, height: rows };
     let raster: Raster<Premultiplied> = Raster::from_pixels(size, pixels).expect("reduced to this size");
-    Pixels { size, rgba: raster.into_straight().into_pixels(), lossy: false }
+    StraightPixels { size, rgba: raster.into_straight().into_pixels(), lossy: false }
 }
 
 fn jpeg(size: DeviceSize, samples: &[u8], channels: png::ColorType) -> Result<Vec<u8>, PdfError> {
@@ -285,13 +291,13 @@ fn jpeg(size: DeviceSize, samples: &[u8], channels: png::ColorType) -> Result<Ve
     };
     let mut file = Vec::with_capacity(samples.len() / 8);
     let encoded = Encoder::new(&mut file, JPEG_QUALITY).encode(samples, size.width as u16, size.height as u16, color);
-    encoded.map_err(|error| PdfError::Internal(format!("a JPEG was not written: {error}")))?;
+    encoded.map_err(|error| PdfError::Internal(format!("a JPEG could not be encoded: {error}")))?;
     Ok(file)
 }
 
-/// Samples with PNG's predictors, compressed: what a PNG file has inside.
+/// Compresses samples with PNG predictors; the result is the image data of a PNG file.
 fn deflated(size: DeviceSize, samples: &[u8], channels: png::ColorType) -> Result<Vec<u8>, PdfError> {
-    let failed = |error: png::EncodingError| PdfError::Internal(format!("a picture was not written: {error}"));
+    let failed = |error: png::EncodingError| PdfError::Internal(format!("a picture could not be encoded: {error}"));
     let mut file = Vec::with_capacity(samples.len() / 4);
     let mut encoder = png::Encoder::new(&mut file, size.width, size.height);
     encoder.set_color(channels);
@@ -307,14 +313,14 @@ fn deflated(size: DeviceSize, samples: &[u8], channels: png::ColorType) -> Resul
     Ok(data_chunks(&file))
 }
 
-/// The bytes of all `IDAT` chunks.
+/// Contents of all `IDAT` chunks of a PNG file, concatenated.
 fn data_chunks(file: &[u8]) -> Vec<u8> {
     const SIGNATURE: usize = 8;
     let mut rest = &file[SIGNATURE..];
     let mut data = Vec::with_capacity(file.len());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(*length) as usize;
-        // Kind, data, checksum.
+        // A chunk is its length, kind, data and checksum.
         let Some(body) = after.get(4..4 + length) else { break };
         if after.starts_with(b"IDAT") {
             data.extend_from_slice(body);
@@ -327,5 +333,5 @@ fn data_chunks(file: &[u8]) -> Vec<u8> {
 fn is_flat(samples: &[u8], channels: usize) -> bool {
     let pixels = samples.len() / channels;
     let pairs = samples.chunks_exact(channels).zip(samples.chunks_exact(channels).skip(1));
-    pairs.filter(|(a, b)| a == b).count() as f64 >= pixels as f64 * FLAT_SHARE
+    pairs.filter(|(a, b)| a == b).count() as f64 >= pixels as f64 * MIN_FLAT_SHARE
 }

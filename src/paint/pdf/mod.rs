@@ -1,17 +1,17 @@
-//! Scene to PDF content: vectors and text stay what they are.
+//! The PDF painter: writes a scene as page content, with paths as vectors and text as text.
 //!
-//! In: content streams of pages and the objects they use: fonts, pictures, shadings, masks. Not in: the document around
-//! them (catalog, page boxes, metadata, output intents: `output::pdf`), colour profiles, JSON, layout.
-//! Imports: `units`, `report`, `scene`, `raster`, and `paint`'s own planner and passes for what a vector file cannot
-//! hold. pdf-writer and subsetter appear here and in `output::pdf`.
+//! In: content streams of pages and the objects that they use: fonts, pictures, shadings, masks. Not in: the document
+//! around them (catalog, page boxes, metadata, output intents: `output::pdf`), colour profiles, JSON, layout.
+//! Imports: `units`, `report`, `scene`, `raster`, and the planner and passes of `paint`, for what must become pixels.
+//! pdf-writer and subsetter are used here and in `output::pdf` only.
 //!
-//! One file a kind of node (`path`, `text`, `image`, `group`) or of resource (`font`, `gradient`, `color`).
+//! There is one file per kind of node (`path`, `text`, `image`, `group`) and per kind of resource (`font`, `gradient`,
+//! `color`).
 
 mod canvas;
 mod color;
 mod coloured;
 mod curve;
-mod drawn;
 mod font;
 mod gradient;
 mod group;
@@ -20,6 +20,7 @@ mod outlined;
 mod path;
 mod resources;
 mod text;
+mod type3;
 mod words;
 
 use std::collections::HashMap;
@@ -36,93 +37,93 @@ use crate::report::Warning;
 use crate::scene::Page;
 use crate::units::DeviceScale;
 use canvas::Canvas;
-use drawn::DrawnFonts;
 use font::Fonts;
 use image::Pictures;
+use type3::Type3Fonts;
 
-/// How pages are written.
+/// Settings of a [`Painter`].
 #[derive(Clone, Debug)]
 pub struct PdfSettings {
-    /// Which colours go into the file.
+    /// Colour space of the file.
     pub colors: ColorTarget,
-    /// Px per design px of what has to become pixels: pdf.md §4 wants the larger of 300 ppi and dpi · pixelRatio.
+    /// Px per design px of content that is rasterised: the larger of 300 ppi and dpi · pixelRatio (pdf.md §4).
     pub raster_scale: DeviceScale,
-    /// How large such a picture may be.
+    /// Maximum size of rasterised content.
     pub limits: SurfaceLimits,
-    /// Whether streams are compressed; only tests want to read them.
+    /// Whether streams are compressed. Tests turn compression off to read them.
     pub compress: bool,
 }
 
-/// Why there is no page.
+/// Error of the PDF painter.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PdfError {
-    /// What has to become pixels could not be painted.
+    /// Content that must be rasterised could not be painted.
     #[error(transparent)]
     Paint(#[from] PaintError),
-    /// The file format numbers its objects with 31 bits.
+    /// The file would exceed the object numbers of the format, which have 31 bits.
     #[error("the file would have more than {} objects: render fewer pages at once", i32::MAX)]
     TooManyObjects,
-    /// A face cannot be put into the file.
+    /// A face cannot be embedded.
     #[error("the font {name} cannot be embedded: {reason}; replace the file")]
     Font {
-        /// Its PostScript name.
+        /// PostScript name of the face.
         name: String,
-        /// What is wrong with it.
+        /// Description of the defect.
         reason: String,
     },
-    /// A bug of ours.
+    /// A broken invariant of the program.
     #[error("internal error while writing a page: {0}")]
     Internal(String),
-    /// Nobody waits for the file any more, so nobody reads this.
-    #[error("nobody waits for the file any more")]
+    /// The caller has left, so that no one reads this error.
+    #[error("the render was abandoned: its caller has left")]
     Abandoned,
 }
 
-/// What all pages of one file share; hands out object numbers.
+/// Painter of the pages of one file. It owns the resources that pages share, and allocates object numbers.
 ///
-/// Pages are painted one after another and can be written out at once. Only what must wait for the last page stays here:
-/// fonts, because their subset is not known before. Pictures are written with the first page that shows them.
+/// Pages are painted one after another, and each can be written to the file at once. Pictures are written with the
+/// first page that shows them; fonts are written last, because their subsets are known only after all pages.
 pub struct Painter {
     settings: PdfSettings,
     next: i32,
-    /// Objects made since a page was last handed over.
+    /// Objects created since the last finished page.
     chunk: Chunk,
-    /// Graphics states by what they set.
+    /// Graphics states, by the parameter they set.
     states: HashMap<resources::StateKey, Ref>,
     fonts: Fonts,
-    /// Glyphs that are drawn by the file itself.
-    drawn: DrawnFonts,
-    /// Outlines and pictures of glyphs.
+    /// Type 3 fonts, whose glyphs are content streams of this file.
+    type3_fonts: Type3Fonts,
+    /// Outlines and pictures of glyphs, by face.
     faces: Faces,
     pictures: Pictures,
 }
 
-/// One page.
+/// A painted page with the objects it needs.
 pub struct PageContent {
-    /// The content stream, not compressed, in design px, y down, (0, 0) at the top-left of the trim box. The caller puts
-    /// the matrix to points and a clip to the bleed box in front.
+    /// The uncompressed content stream, in design px, y down, with (0, 0) at the top-left corner of the trim box. The
+    /// caller prepends the matrix to points and a clip to the bleed box.
     pub content: Vec<u8>,
-    /// Objects that the content needs, made for this page or met here first: to be written out with it.
+    /// Objects that this page is the first to use; they must be written together with it.
     pub objects: Chunk,
-    /// What the content names.
+    /// Resources that the content refers to by name.
     pub resources: Resources,
-    /// Areas that lead somewhere, first is bottom.
+    /// Link areas, the bottommost first.
     pub links: Vec<Link>,
-    /// What was drawn otherwise than the scene says.
+    /// Deviations of the content from the scene.
     pub warnings: Vec<Warning>,
 }
 
-/// An area of a page that leads to an address.
+/// A rectangle of a page that links to a URL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// In design px, y down, as the content.
+    /// Area in design px, y down, as the content.
     pub rect: Rect,
-    /// Where it leads.
+    /// Target of the link.
     pub url: String,
 }
 
 impl Painter {
-    /// `first_free`: object numbers from here on are the painter's to hand out.
+    /// Creates a painter that allocates object numbers from `first_free` on.
     pub fn new(first_free: Ref, settings: PdfSettings) -> Self {
         Self {
             chunk: resources::new_chunk(),
@@ -130,41 +131,41 @@ impl Painter {
             next: first_free.get(),
             states: HashMap::new(),
             fonts: Fonts::default(),
-            drawn: DrawnFonts::default(),
+            type3_fonts: Type3Fonts::default(),
             faces: Faces::default(),
             pictures: Pictures::default(),
         }
     }
 
-    /// An object number that nobody else has.
+    /// Allocates an object number.
     ///
     /// # Errors
-    /// [`PdfError::TooManyObjects`] after two thousand million.
+    /// [`PdfError::TooManyObjects`] after [`i32::MAX`].
     pub fn next_ref(&mut self) -> Result<Ref, PdfError> {
         let this = self.next;
         self.next = this.checked_add(1).ok_or(PdfError::TooManyObjects)?;
         Ok(Ref::new(this))
     }
 
-    /// Paints `page`. `abandoned` is asked now and then whether anybody still waits.
+    /// Paints `page`. `abandoned` is called once per node and returns true when the caller has left.
     ///
     /// # Errors
-    /// See [`PdfError`].
+    /// Any variant of [`PdfError`].
     pub fn page(&mut self, page: &Page, abandoned: &dyn Fn() -> bool) -> Result<PageContent, PdfError> {
         let mut canvas = Canvas::new(self, page.visible(), abandoned);
         canvas.group(&page.root, Affine::IDENTITY)?;
-        let canvas::Finished { content, resources, warnings, links } = canvas.finish();
+        let canvas::FinishedContent { content, resources, warnings, links } = canvas.finish();
         let objects = std::mem::replace(&mut self.chunk, resources::new_chunk());
         Ok(PageContent { content, objects, resources, links, warnings })
     }
 
-    /// What can be written only when all pages are known, and the first object number that is still free.
+    /// Writes the fonts, which are complete only after all pages. Returns them with the first free object number.
     ///
     /// # Errors
-    /// See [`PdfError`].
+    /// Any variant of [`PdfError`] except [`PdfError::Abandoned`].
     pub fn finish(mut self) -> Result<(Chunk, Ref), PdfError> {
         self.write_fonts()?;
-        self.write_drawn()?;
+        self.write_type3_fonts()?;
         Ok((self.chunk, Ref::new(self.next)))
     }
 }

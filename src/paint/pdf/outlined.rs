@@ -1,17 +1,17 @@
-//! Glyphs as outlines: where a font must not be in the file, or its operators cannot say what is wanted.
+//! Glyphs as outlines, for fonts that must not be embedded and for styles that PDF text operators lack.
 
 use kurbo::{Affine, BezPath, Shape as _};
 use peniko::Brush;
 
 use super::PdfError;
 use super::canvas::Canvas;
-use super::color::{ColorUse, Pen};
+use super::color::{ColorUse, PaintKind};
 use crate::paint::glyphs::{GlyphSize, Shape};
 use crate::scene::{GlyphRun, GlyphStyle};
 
 impl Canvas<'_> {
-    /// Paints `run`'s outlines as areas; its colour glyphs are left to others.
-    pub(super) fn outlined(&mut self, run: &GlyphRun, transform: Affine) -> Result<(), PdfError> {
+    /// Paints the outlines of `run` as paths, without its colour glyphs.
+    pub(super) fn glyph_outlines(&mut self, run: &GlyphRun, transform: Affine) -> Result<(), PdfError> {
         let outlines = self.outlines(run)?;
         match &run.style {
             GlyphStyle::Stroke(stroke) => {
@@ -19,7 +19,7 @@ impl Canvas<'_> {
             }
             GlyphStyle::Fill => match &run.paint.brush {
                 Brush::Solid(color) => {
-                    self.set_color(*color, Pen::Fill, ColorUse::Text)?;
+                    self.set_color(*color, PaintKind::Fill, ColorUse::Text)?;
                     for outline in &outlines {
                         self.outline(outline, transform);
                         self.content.fill_nonzero();
@@ -27,7 +27,7 @@ impl Canvas<'_> {
                     Ok(())
                 }
                 Brush::Gradient(gradient) => {
-                    // One by one, so that overlaps show twice as elsewhere.
+                    // One glyph after the other, so that overlaps of translucent glyphs add up as in other painters.
                     for outline in outlines.iter().filter(|outline| !outline.elements().is_empty()) {
                         self.save();
                         self.outline(outline, transform);
@@ -39,27 +39,27 @@ impl Canvas<'_> {
                     }
                     Ok(())
                 }
-                // The scene promises that this does not happen.
+                // The scene guarantees that there are no image brushes.
                 Brush::Image(_) => Ok(()),
             },
         }
     }
 
-    /// In the run's coordinates, slanted and emboldened as it says.
+    /// Outlines of the glyphs in the coordinates of `run`, with its slant and synthetic weight.
     fn outlines(&mut self, run: &GlyphRun) -> Result<Vec<BezPath>, PdfError> {
         let size = run.font_size.0;
-        let wanted = GlyphSize { size, em: size, embolden: run.embolden.0, upright: false };
+        let glyph_size = GlyphSize { size, em: size, embolden: run.embolden.0, upright: false };
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
         let (mut outlines, mut added) = (Vec::with_capacity(run.glyphs.len()), 0);
         let face = self.painter.faces.get(&run.font, &run.coords)?;
         for glyph in &run.glyphs {
-            let (shape, elements) = face.shape(glyph.id, &wanted)?;
+            let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
             added += elements;
             if let Shape::Outline(outline, units) = shape {
-                let place = Affine::translate(run.origin.to_vec2() + glyph.offset)
+                let to_run = Affine::translate(run.origin.to_vec2() + glyph.offset)
                     * slant
                     * Affine::scale_non_uniform(size / units, -size / units);
-                outlines.push(place * BezPath::clone(&outline));
+                outlines.push(to_run * BezPath::clone(&outline));
             }
         }
         self.painter.faces.grew(added);

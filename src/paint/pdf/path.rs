@@ -1,4 +1,4 @@
-//! Outlines: filled, stroked, and as clips.
+//! Paths as PDF operators: fills, strokes, and outlines for clips.
 
 use kurbo::{Affine, BezPath, Cap, Join, PathEl, Rect, Shape as _, Stroke, StrokeOpts};
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
@@ -6,30 +6,30 @@ use peniko::{Brush, Fill};
 
 use super::super::ops::{DOT, with_dots};
 use super::PdfError;
-use super::canvas::{Canvas, matrix, px, snapped};
-use super::color::{ColorUse, Pen};
+use super::canvas::{Canvas, matrix, px, round_to_grid};
+use super::color::{ColorUse, PaintKind};
 use crate::paint::cut::parts_near;
 use crate::report::WarningCode;
 use crate::scene::{Paint, Path};
 
-/// Coordinates beyond this many px are not written: readers count in single precision.
-const FARTHEST: f64 = 1e6;
+/// Maximum absolute coordinate that is written, in px: PDF readers compute in single precision.
+const MAX_COORDINATE: f64 = 1e6;
 
-/// Areas that reach farther are cut here, outside of any page, in px.
-const CUT_AT: f64 = FARTHEST / 2.0;
+/// Larger paths are cut at this absolute coordinate, in px, which is outside of any page.
+const CUT_COORDINATE: f64 = MAX_COORDINATE / 2.0;
 
-/// How far the area of a stroke may lie off, in page px.
+/// Maximum error of the outline of a stroke, in page px.
 const STROKE_TOLERANCE: f64 = 0.005;
 
 impl Canvas<'_> {
-    /// Paints fill, then stroke.
+    /// Paints the fill and then the stroke of `path`.
     pub(super) fn path(&mut self, path: &Path, transform: Affine) -> Result<(), PdfError> {
         if path.outline.elements().is_empty() {
             return Ok(());
         }
-        let reach = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
-        if !self.reachable(&path.outline, transform, reach) {
-            let near = Rect::new(-CUT_AT, -CUT_AT, CUT_AT, CUT_AT);
+        let outset = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
+        if !self.is_writable(&path.outline, transform, outset) {
+            let near = Rect::new(-CUT_COORDINATE, -CUT_COORDINATE, CUT_COORDINATE, CUT_COORDINATE);
             let Some(parts) = parts_near(path, transform, near) else {
                 self.skip("it is too large or its position is not a finite number");
                 return Ok(());
@@ -56,7 +56,7 @@ impl Canvas<'_> {
     ) -> Result<(), PdfError> {
         match &paint.brush {
             Brush::Solid(color) => {
-                self.set_color(*color, Pen::Fill, ColorUse::Area)?;
+                self.set_color(*color, PaintKind::Fill, ColorUse::Area)?;
                 self.outline(outline, transform);
                 match rule {
                     Fill::NonZero => self.content.fill_nonzero(),
@@ -77,7 +77,7 @@ impl Canvas<'_> {
                 self.restore();
                 painted
             }
-            // The scene promises that this does not happen: pictures are nodes of their own.
+            // The scene guarantees that there are no image brushes: pictures are nodes.
             Brush::Image(_) => Ok(()),
         }
     }
@@ -90,23 +90,23 @@ impl Canvas<'_> {
         transform: Affine,
     ) -> Result<(), PdfError> {
         let Brush::Solid(color) = &paint.brush else {
-            // The gradient shows through the area of the stroke.
+            // PDF strokes take no gradients, so the outline of the stroke is filled.
             let (options, tolerance) = (StrokeOpts::default(), STROKE_TOLERANCE / scale_of(transform));
             let (outline, stroke) = with_dots(outline, stroke, DOT / scale_of(transform));
             let area = kurbo::stroke(outline.iter(), &stroke, &options, tolerance);
             return self.fill(&area, Fill::NonZero, paint, transform);
         };
-        self.set_color(*color, Pen::Stroke, ColorUse::Area)?;
+        self.set_color(*color, PaintKind::Stroke, ColorUse::Area)?;
         self.save();
-        // A pen stays round only where both axes are scaled alike; else it is turned and stretched with the outline.
+        // Only a similarity keeps the pen round. Any other transform must apply to the pen as well as to the outline.
         match similarity(transform) {
             Some(scale) => {
-                self.pen(stroke, scale);
+                self.set_stroke_style(stroke, scale);
                 self.outline(outline, transform);
             }
             None => {
                 self.content.transform(matrix(transform));
-                self.pen(stroke, 1.0);
+                self.set_stroke_style(stroke, 1.0);
                 self.outline_unrounded(outline);
             }
         }
@@ -115,7 +115,8 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    pub(super) fn pen(&mut self, stroke: &Stroke, scale: f64) {
+    /// Sets line width, cap, join and dashes, with lengths multiplied by `scale`.
+    pub(super) fn set_stroke_style(&mut self, stroke: &Stroke, scale: f64) {
         self.content.set_line_width((stroke.width * scale) as f32);
         let cap = match stroke.start_cap {
             Cap::Butt => LineCapStyle::ButtCap,
@@ -127,7 +128,7 @@ impl Canvas<'_> {
         }
         match stroke.join {
             Join::Miter => {
-                // 10 is what a page starts with.
+                // 10 is the initial miter limit of a page (ISO 32000-1, 8.4.1).
                 if stroke.miter_limit != 10.0 {
                     self.content.set_miter_limit(stroke.miter_limit.max(1.0) as f32);
                 }
@@ -156,10 +157,11 @@ impl Canvas<'_> {
         self.elements((transform * outline.clone()).elements(), px);
     }
 
-    /// Adds an upright rectangle to the current path: its sides are where those of a neighbour's are.
+    /// Adds an axis-aligned rectangle to the current path. Its sides are rounded to the coordinate grid, so that
+    /// adjacent rectangles share them.
     pub(super) fn rect(&mut self, rect: kurbo::Rect) {
-        let (x, y) = (snapped(rect.x0), snapped(rect.y0));
-        let (width, height) = (snapped(rect.x1) - x, snapped(rect.y1) - y);
+        let (x, y) = (round_to_grid(rect.x0), round_to_grid(rect.y0));
+        let (width, height) = (round_to_grid(rect.x1) - x, round_to_grid(rect.y1) - y);
         self.content.rect(px(x), px(y), px(width), px(height));
     }
 
@@ -189,23 +191,23 @@ impl Canvas<'_> {
         self.content.cubic_to(number(a.x), number(a.y), number(b.x), number(b.y), number(p.x), number(p.y));
     }
 
-    /// True when `outline`, grown by `reach`, stays where readers can count.
-    pub(super) fn reachable(&self, outline: &BezPath, transform: Affine, reach: f64) -> bool {
-        // The box alone would not tell: it passes over points that are not numbers.
-        let bounds = transform.transform_rect_bbox(outline.control_box().inflate(reach, reach));
-        let near = |side: f64| side.abs() < FARTHEST;
+    /// True when all coordinates of `outline`, inflated by `outset`, are finite and below [`MAX_COORDINATE`].
+    pub(super) fn is_writable(&self, outline: &BezPath, transform: Affine, outset: f64) -> bool {
+        // The bounding box alone is not sufficient: it ignores points that are NaN.
+        let bounds = transform.transform_rect_bbox(outline.control_box().inflate(outset, outset));
+        let in_range = |side: f64| side.abs() < MAX_COORDINATE;
         outline.is_finite()
             && transform.is_finite()
-            && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].into_iter().all(near)
+            && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].into_iter().all(in_range)
     }
 }
 
-/// False for a solid that nothing would be seen of.
+/// False for a fully transparent solid colour.
 fn is_visible(paint: &Paint) -> bool {
     !matches!(paint.brush, Brush::Solid(color) if color.components[3] <= 0.0)
 }
 
-/// The factor by which `transform` scales every length, when there is one.
+/// The factor by which `transform` scales every length; `None` when it is not a similarity.
 pub(super) fn similarity(transform: Affine) -> Option<f64> {
     let [a, b, c, d, _, _] = transform.as_coeffs();
     let (x, y) = (a.hypot(b), c.hypot(d));
@@ -213,13 +215,13 @@ pub(super) fn similarity(transform: Affine) -> Option<f64> {
     (close(a * c + b * d) && close(x * x - y * y)).then_some(x)
 }
 
-/// Upright rectangles have an operator of their own.
+/// The rectangle that `outline` is after `transform`; `None` when it is not an axis-aligned rectangle.
 fn as_rect(outline: &BezPath, transform: Affine) -> Option<Rect> {
     let [_, b, c, _, _, _] = transform.as_coeffs();
     if outline.elements().len() > 6 || b != 0.0 || c != 0.0 {
         return None;
     }
-    // Only clockwise from the top-left corner, so that dashes and winding stay.
+    // Only clockwise from the top-left corner, as the `re` operator draws it, so that dashes and winding are unchanged.
     let [PathEl::MoveTo(p0), PathEl::LineTo(p1), PathEl::LineTo(p2), PathEl::LineTo(p3), PathEl::ClosePath] =
         *outline.elements()
     else {
@@ -232,7 +234,7 @@ fn as_rect(outline: &BezPath, transform: Affine) -> Option<Rect> {
     })
 }
 
-/// The larger of the factors by which `transform` stretches, or 1 where it flattens everything.
+/// The larger of the factors by which `transform` scales the two axes, or 1 where both are zero.
 pub(super) fn scale_of(transform: Affine) -> f64 {
     let [a, b, c, d, _, _] = transform.as_coeffs();
     let scale = a.hypot(b).max(c.hypot(d));

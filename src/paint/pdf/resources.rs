@@ -1,4 +1,4 @@
-//! What a content stream names, and the small objects behind those names.
+//! Resource dictionaries of content streams, and graphics states.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,20 @@ use pdf_writer::{Chunk, Name, Ref, Settings};
 
 use super::{Painter, PdfError};
 
-/// Objects on one line each: a page has thousands of bytes of them.
+/// A chunk that writes each object on one line, which saves thousands of bytes per page.
 pub(super) fn new_chunk() -> Chunk {
     Chunk::with_settings(Settings { pretty: false })
 }
 
-/// What a content stream names. Names are the object's number behind a letter, so no two streams of a file differ.
+/// The named resources of a content stream.
+///
+/// A name is a letter followed by the object number, so that an object has the same name in all streams of a file.
 #[derive(Clone, Debug, Default)]
-pub struct Resources(BTreeMap<(Kind, i32), String>);
+pub struct Resources(BTreeMap<(ResourceKind, i32), String>);
 
-/// A dictionary inside the resource dictionary.
+/// Category of a resource: a dictionary inside the resource dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum ResourceKind {
     State,
     Font,
     Shading,
@@ -26,29 +28,29 @@ pub(super) enum Kind {
 }
 
 impl Resources {
-    /// The name of `object`, noted for the dictionary.
-    pub(super) fn name(&mut self, kind: Kind, object: Ref) -> &str {
+    /// Returns the name of `object` and adds it to the dictionary.
+    pub(super) fn name(&mut self, kind: ResourceKind, object: Ref) -> &str {
         let letter = match kind {
-            Kind::State => 'g',
-            Kind::Font => 'f',
-            Kind::Shading => 's',
-            Kind::XObject => 'x',
+            ResourceKind::State => 'g',
+            ResourceKind::Font => 'f',
+            ResourceKind::Shading => 's',
+            ResourceKind::XObject => 'x',
         };
         self.0.entry((kind, object.get())).or_insert_with(|| format!("{letter}{}", object.get()))
     }
 
     /// Writes the entries of a resource dictionary.
     pub fn write(&self, into: &mut pdf_writer::writers::Resources<'_>) {
-        for kind in [Kind::State, Kind::Font, Kind::Shading, Kind::XObject] {
+        for kind in [ResourceKind::State, ResourceKind::Font, ResourceKind::Shading, ResourceKind::XObject] {
             let mut entries = self.0.range((kind, 0)..=(kind, i32::MAX)).peekable();
             if entries.peek().is_none() {
                 continue;
             }
             let mut dictionary = match kind {
-                Kind::State => into.ext_g_states(),
-                Kind::Font => into.fonts(),
-                Kind::Shading => into.shadings(),
-                Kind::XObject => into.x_objects(),
+                ResourceKind::State => into.ext_g_states(),
+                ResourceKind::Font => into.fonts(),
+                ResourceKind::Shading => into.shadings(),
+                ResourceKind::XObject => into.x_objects(),
             };
             for ((_, object), name) in entries {
                 dictionary.pair(Name(name.as_bytes()), Ref::new(*object));
@@ -57,27 +59,27 @@ impl Resources {
     }
 }
 
-/// What a graphics state sets. Opacities in 1/1000, so that equal ones are found again.
+/// The parameter that a graphics state object sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum StateKey {
-    /// Of fills and strokes alike.
+    /// Opacity of fills and strokes, in thousandths.
     Opacity(u16),
-    /// How colours meet what is below.
+    /// Blend mode with the backdrop.
     Blend(BlendMode),
 }
 
 impl StateKey {
-    /// What every stream starts with.
+    /// The initial opacity of every content stream.
     pub(super) const OPAQUE: Self = Self::Opacity(1000);
 
-    /// `alpha`: `0.0..=1.0`.
+    /// The key of an opacity; `alpha`: `0.0..=1.0`.
     pub(super) fn opacity(alpha: f32) -> Self {
         Self::Opacity((alpha.clamp(0.0, 1.0) * 1000.0).round() as u16)
     }
 }
 
 impl Painter {
-    /// The graphics state that sets `key`, written when it is met first.
+    /// Returns the graphics state that sets `key`, and writes it on first use.
     pub(super) fn state(&mut self, key: StateKey) -> Result<Ref, PdfError> {
         if let Some(known) = self.states.get(&key) {
             return Ok(*known);
@@ -87,7 +89,7 @@ impl Painter {
         match key {
             StateKey::Opacity(thousandths) => {
                 let alpha = f32::from(thousandths) / 1000.0;
-                // Glyphs that overlap show through each other, as on a canvas (rendering.md §3).
+                // Overlapping translucent glyphs add up, as on a canvas (rendering.md §3).
                 state.non_stroking_alpha(alpha).stroking_alpha(alpha).text_knockout(false);
             }
             StateKey::Blend(mode) => drop(state.blend_mode(mode)),

@@ -1,5 +1,4 @@
-//! Text: shown with real fonts at the very places the layout gave, and readable: every glyph, or a few together, stand
-//! for the characters they were made from.
+//! Text as PDF text: glyphs of embedded fonts at the positions of the layout, each mapped to its characters.
 
 use kurbo::{Affine, Join, Point, Rect, Stroke, Vec2};
 use pdf_writer::types::TextRenderingMode;
@@ -8,63 +7,63 @@ use peniko::Brush;
 
 use super::PdfError;
 use super::canvas::{Canvas, px};
-use super::color::{ColorUse, Pen};
-use super::drawn::Look;
-use super::font::{Code, Embedding};
+use super::color::{ColorUse, PaintKind};
+use super::font::{Embedding, GlyphCode};
 use super::path::scale_of;
-use super::resources::Kind;
-use super::words::{Piece, clusters, joined, shares};
+use super::resources::ResourceKind;
+use super::type3::GlyphAppearance;
+use super::words::{TextSpan, clusters, merge_spans, text_ranges};
 use crate::report::WarningCode;
 use crate::scene::{GlyphRun, GlyphStyle};
 
-/// Text above this size or farther away is not written.
-const FARTHEST: f64 = 1e6;
-/// Of synthetic weight, as the CPU painter's.
+/// Maximum font size and absolute coordinate of text that is written, in page px.
+const MAX_COORDINATE: f64 = 1e6;
+/// Miter limit of the stroke that emboldens synthetically, as in the CPU painter.
 const MITER_LIMIT: f64 = 4.0;
-/// Steps of a TJ operator: thousandths of an em, tenths of them in large text.
-const LARGE: f64 = 40.0;
+/// Font size, in px, above which TJ adjustments are written in tenths of a thousandth em instead of thousandths.
+const FINE_ADJUST_SIZE: f64 = 40.0;
 
-/// A glyph, ready to be shown.
+/// The code of a glyph and its position.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
-    pub(super) code: Code,
-    /// In page px.
+pub(super) struct PlacedCode {
+    pub(super) code: GlyphCode,
+    /// Origin of the glyph, in page px.
     pub(super) at: Point,
 }
 
-/// Whether text shows.
+/// Whether text is painted, or only present for search and copying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    Yes,
-    No,
+pub(super) enum TextVisibility {
+    Visible,
+    Hidden,
 }
 
-/// From the em square, y up, to page px, without the place.
+/// Matrix from the em square, y up, to page px, without its translation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shape {
-    /// In page px.
+pub(super) struct TextMatrix {
+    /// Font size in page px.
     pub(super) size: f64,
-    /// Of length 1 or so.
+    /// Linear part, normalised so that its determinant is 1 or -1.
     linear: [f64; 4],
 }
 
-impl Shape {
+impl TextMatrix {
     fn new(run: &GlyphRun, transform: Affine) -> Option<Self> {
         let [a, b, c, d, ..] = (transform * Affine::new([1.0, 0.0, run.skew, -1.0, 0.0, 0.0])).as_coeffs();
         let scale = (a * d - b * c).abs().sqrt();
         let size = run.font_size.0 * scale;
-        let usable = scale > 0.0 && size > 0.0 && size < FARTHEST;
+        let usable = scale > 0.0 && size > 0.0 && size < MAX_COORDINATE;
         usable.then(|| Self { size, linear: [a, b, c, d].map(|it| it / scale) })
     }
 
-    /// `page` in text space: along the baseline, and up.
+    /// Converts a vector in page px to text space: x along the baseline, y up.
     pub(super) fn to_text(self, page: Vec2) -> Vec2 {
         let [a, b, c, d] = self.linear;
         let area = a * d - b * c;
         Vec2::new((page.x * d - page.y * c) / area, (page.y * a - page.x * b) / area)
     }
 
-    /// As it is written: finer than coordinates, for it counts once a glyph of a line.
+    /// The font size as written. It is finer than coordinates, because its error adds up over the glyphs of a line.
     fn font_size(self) -> f32 {
         ((self.size * 1e4).round() / 1e4) as f32
     }
@@ -77,9 +76,9 @@ impl Shape {
 }
 
 impl Canvas<'_> {
-    /// Paints `run`.
+    /// Paints `run` and makes its text searchable.
     pub(super) fn glyphs(&mut self, run: &GlyphRun, transform: Affine) -> Result<(), PdfError> {
-        let Some((places, shape)) = self.placement(run, transform) else { return Ok(()) };
+        let Some((positions, text_matrix)) = self.placement(run, transform) else { return Ok(()) };
         let face = self.painter.face(run)?;
         let embedded = face.embedding == Embedding::Subset;
         if let Embedding::Outlines(reason) = &face.embedding {
@@ -90,142 +89,147 @@ impl Canvas<'_> {
         }
         let plain = embedded && run.embolden.0 == 0.0;
         match (&run.style, &run.paint.brush) {
-            // The same run follows as a fill. Shown as text twice it would be read twice: not every reader heeds what a
-            // file says to leave out.
-            (GlyphStyle::Stroke(_), _) => self.outlined(run, transform),
+            // The same run follows as a fill. Written as text twice, it would be read twice, because some readers
+            // ignore marks that exclude content.
+            (GlyphStyle::Stroke(_), _) => self.glyph_outlines(run, transform),
             (GlyphStyle::Fill, Brush::Solid(color)) if embedded => {
-                self.set_color(*color, Pen::Fill, ColorUse::Text)?;
-                let (placed, pieces) = self.pieces(run, &places, shape, Seen::Yes)?;
+                self.set_color(*color, PaintKind::Fill, ColorUse::Text)?;
+                let (placed, spans) = self.text_spans(run, &positions, text_matrix, TextVisibility::Visible)?;
                 if plain {
-                    return self.show(&placed, &pieces, shape, TextRenderingMode::Fill);
+                    return self.show_spans(&placed, &spans, text_matrix, TextRenderingMode::Fill);
                 }
-                // Synthetic weight: the outline grows by half of a line along it.
+                // Synthetic weight: a stroke along the outline grows it by half of the line width.
                 self.save();
-                self.set_color(*color, Pen::Stroke, ColorUse::Text)?;
+                self.set_color(*color, PaintKind::Stroke, ColorUse::Text)?;
                 let stroke = Stroke::new(2.0 * run.embolden.0).with_join(Join::Miter).with_miter_limit(MITER_LIMIT);
-                self.pen(&stroke, scale_of(transform));
-                let shown = self.show(&placed, &pieces, shape, TextRenderingMode::FillStroke);
+                self.set_stroke_style(&stroke, scale_of(transform));
+                let shown = self.show_spans(&placed, &spans, text_matrix, TextRenderingMode::FillStroke);
                 self.restore();
                 shown
             }
             (GlyphStyle::Fill, Brush::Gradient(gradient)) if plain => {
-                let (placed, pieces) = self.pieces(run, &places, shape, Seen::Yes)?;
-                let (outlines, pictures) = split(pieces, &placed);
+                let (placed, spans) = self.text_spans(run, &positions, text_matrix, TextVisibility::Visible)?;
+                let (outlines, pictures) = partition_by_font(spans, &placed);
                 if !outlines.is_empty() {
                     self.save();
-                    self.show(&placed, &outlines, shape, TextRenderingMode::Clip)?;
-                    let reach = 1.5 * shape.size;
-                    let bounds = places.iter().map(|at| Rect::from_center_size(*at, (reach * 2.0, reach * 2.0)));
+                    self.show_spans(&placed, &outlines, text_matrix, TextRenderingMode::Clip)?;
+                    let side = 3.0 * text_matrix.size;
+                    let bounds = positions.iter().map(|at| Rect::from_center_size(*at, (side, side)));
                     let bounds = bounds.reduce(|a, b| a.union(b)).unwrap_or_default();
                     let shaded = self.shade(gradient, transform * run.paint.transform, bounds, ColorUse::Text);
                     self.restore();
                     shaded?;
                 }
                 self.set_opacity(1.0)?;
-                self.show(&placed, &pictures, shape, TextRenderingMode::Fill)
+                self.show_spans(&placed, &pictures, text_matrix, TextRenderingMode::Fill)
             }
             (GlyphStyle::Fill, Brush::Solid(_) | Brush::Gradient(_)) => {
-                self.outlined(run, transform)?;
-                let (placed, pieces) = self.pieces(run, &places, shape, Seen::Yes)?;
-                let (outlines, drawn) = split(pieces, &placed);
-                self.show(&placed, &outlines, shape, TextRenderingMode::Invisible)?;
+                self.glyph_outlines(run, transform)?;
+                let (placed, spans) = self.text_spans(run, &positions, text_matrix, TextVisibility::Visible)?;
+                let (outlines, drawn) = partition_by_font(spans, &placed);
+                self.show_spans(&placed, &outlines, text_matrix, TextRenderingMode::Invisible)?;
                 let alpha = if let Brush::Solid(color) = &run.paint.brush { color.components[3] } else { 1.0 };
                 self.set_opacity(alpha)?;
-                self.show(&placed, &drawn, shape, TextRenderingMode::Fill)
+                self.show_spans(&placed, &drawn, text_matrix, TextRenderingMode::Fill)
             }
-            // The scene promises that this does not happen.
+            // The scene guarantees that there are no image brushes.
             (GlyphStyle::Fill, Brush::Image(_)) => Ok(()),
         }
     }
 
-    /// Text that can be found and copied, not seen.
-    pub(super) fn unseen(&mut self, run: &GlyphRun, transform: Affine) -> Result<(), PdfError> {
+    /// Writes `run` as invisible text, which can be searched and copied.
+    pub(super) fn invisible_glyphs(&mut self, run: &GlyphRun, transform: Affine) -> Result<(), PdfError> {
         if matches!(run.style, GlyphStyle::Stroke(_)) {
             return Ok(());
         }
-        let Some((places, shape)) = self.placement(run, transform) else { return Ok(()) };
-        let (placed, pieces) = self.pieces(run, &places, shape, Seen::No)?;
-        self.show(&placed, &pieces, shape, TextRenderingMode::Invisible)
+        let Some((positions, text_matrix)) = self.placement(run, transform) else { return Ok(()) };
+        let (placed, spans) = self.text_spans(run, &positions, text_matrix, TextVisibility::Hidden)?;
+        self.show_spans(&placed, &spans, text_matrix, TextRenderingMode::Invisible)
     }
 
-    /// Where the glyphs of `run` stand in page px; `None` when there is nothing to write.
-    pub(super) fn placement(&mut self, run: &GlyphRun, transform: Affine) -> Option<(Vec<Point>, Shape)> {
-        let places: Vec<Point> = run.glyphs.iter().map(|glyph| transform * (run.origin + glyph.offset)).collect();
-        if places.is_empty() || run.font_size.0 == 0.0 {
+    /// Origins of the glyphs of `run` in page px, and their text matrix; `None` when there is nothing to write.
+    pub(super) fn placement(&mut self, run: &GlyphRun, transform: Affine) -> Option<(Vec<Point>, TextMatrix)> {
+        let positions: Vec<Point> = run.glyphs.iter().map(|glyph| transform * (run.origin + glyph.offset)).collect();
+        if positions.is_empty() || run.font_size.0 == 0.0 {
             return None;
         }
-        let near = |at: &Point| at.x.abs() < FARTHEST && at.y.abs() < FARTHEST;
-        let shape = Shape::new(run, transform).filter(|_| transform.is_finite() && places.iter().all(near));
-        if shape.is_none() {
+        let in_range = |at: &Point| at.x.abs() < MAX_COORDINATE && at.y.abs() < MAX_COORDINATE;
+        let text_matrix =
+            TextMatrix::new(run, transform).filter(|_| transform.is_finite() && positions.iter().all(in_range));
+        if text_matrix.is_none() {
             self.skip("its text is too large or its position is not a finite number");
         }
-        shape.map(|shape| (places, shape))
+        text_matrix.map(|text_matrix| (positions, text_matrix))
     }
 
-    pub(super) fn begin_said(&mut self, text: &str) {
+    pub(super) fn begin_actual_text(&mut self, text: &str) {
         self.content.begin_marked_content_with_properties(Name(b"Span")).properties().actual_text(TextStr(text));
     }
 
-    /// Codes for the glyphs of `run`, and which characters they stand for.
-    pub(super) fn pieces<'t>(
+    /// Codes of the glyphs of `run`, and spans of them with their characters.
+    pub(super) fn text_spans<'t>(
         &mut self,
         run: &'t GlyphRun,
-        places: &[Point],
-        shape: Shape,
-        seen: Seen,
-    ) -> Result<(Vec<Placed>, Vec<Piece<'t>>), PdfError> {
+        positions: &[Point],
+        text_matrix: TextMatrix,
+        visibility: TextVisibility,
+    ) -> Result<(Vec<PlacedCode>, Vec<TextSpan<'t>>), PdfError> {
         let embedded = self.painter.face(run)?.embedding == Embedding::Subset;
         let coloured = self.painter.faces.get(&run.font, &run.coords)?.has_colour();
         let mut placed = Vec::with_capacity(run.glyphs.len());
-        let mut pieces = Vec::new();
+        let mut spans = Vec::new();
         for (glyphs, text) in clusters(run) {
             let start = placed.len();
-            let place = places[glyphs.start];
+            let position = positions[glyphs.start];
             let cluster = &run.glyphs[glyphs.clone()];
-            let colour = coloured && self.is_coloured(run, cluster[0].id, shape)?;
+            let colour = coloured && self.is_color_glyph(run, cluster[0].id, text_matrix)?;
             if colour || !embedded {
                 let width = cluster.iter().map(|glyph| glyph.advance.0).sum::<f64>() / run.font_size.0;
-                let code = match seen {
-                    Seen::Yes if colour => self.coloured(run, cluster[0].id, width, text, shape)?,
-                    Seen::Yes | Seen::No => self.painter.drawn(Look::Blank, width, text, |_| Ok(None))?,
+                let code = match visibility {
+                    TextVisibility::Visible if colour => {
+                        self.color_glyph(run, cluster[0].id, width, text, text_matrix)?
+                    }
+                    TextVisibility::Visible | TextVisibility::Hidden => {
+                        self.painter.type3_code(GlyphAppearance::Blank, width, text, |_| Ok(None))?
+                    }
                 };
-                placed.push(Placed { code, at: place });
-                pieces.push(Piece { glyphs: start..start + 1, text: text.into(), literal: true });
+                placed.push(PlacedCode { code, at: position });
+                spans.push(TextSpan { glyphs: start..start + 1, text: text.into(), literal: true });
                 continue;
             }
-            let shares = shares(text, glyphs.len());
-            let mut literal = shares.is_some();
+            let ranges = text_ranges(text, glyphs.len());
+            let mut literal = ranges.is_some();
             for (at, glyph) in cluster.iter().enumerate() {
-                let share = shares.as_ref().and_then(|shares| shares.get(at)).map(|it| &text[it.clone()]);
-                let (code, agrees) = self.painter.face(run)?.show(glyph.id, share)?;
+                let characters = ranges.as_ref().and_then(|ranges| ranges.get(at)).map(|it| &text[it.clone()]);
+                let (code, agrees) = self.painter.face(run)?.encode(glyph.id, characters)?;
                 literal &= agrees;
-                placed.push(Placed { code, at: places[glyphs.start + at] });
+                placed.push(PlacedCode { code, at: positions[glyphs.start + at] });
             }
-            pieces.push(Piece { glyphs: start..placed.len(), text: text.into(), literal });
+            spans.push(TextSpan { glyphs: start..placed.len(), text: text.into(), literal });
         }
-        Ok((placed, pieces))
+        Ok((placed, spans))
     }
 
-    fn show(
+    fn show_spans(
         &mut self,
-        placed: &[Placed],
-        pieces: &[Piece<'_>],
-        shape: Shape,
+        placed: &[PlacedCode],
+        spans: &[TextSpan<'_>],
+        text_matrix: TextMatrix,
         mode: TextRenderingMode,
     ) -> Result<(), PdfError> {
-        if pieces.is_empty() {
+        if spans.is_empty() {
             return Ok(());
         }
         self.set_text_mode(mode);
         self.content.begin_text();
-        let words = joined(pieces, placed, shape);
-        // Where the pen of the text object is, once a matrix was set.
+        let words = merge_spans(spans, placed, text_matrix);
+        // Position of the pen of the text object; `None` until a matrix is set.
         let mut pen: Option<Point> = None;
         for word in words {
             if !word.literal {
-                self.begin_said(&word.text);
+                self.begin_actual_text(&word.text);
             }
-            self.show_glyphs(&placed[word.glyphs.clone()], shape, &mut pen);
+            self.show_glyphs(&placed[word.glyphs.clone()], text_matrix, &mut pen);
             if !word.literal {
                 self.content.end_marked_content();
             }
@@ -234,30 +238,32 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    pub(super) fn show_glyphs(&mut self, mut placed: &[Placed], shape: Shape, pen: &mut Option<Point>) {
+    /// Writes the operators that show `placed`; `pen` is the position of the pen before and after.
+    pub(super) fn show_glyphs(&mut self, mut placed: &[PlacedCode], text_matrix: TextMatrix, pen: &mut Option<Point>) {
         while let Some(first) = placed.first() {
-            // As many as one operator can show: one font, one baseline.
-            let on_line =
-                |it: &Placed| it.code.font == first.code.font && shape.to_text(it.at - first.at).y.abs() < 0.002;
+            // One operator shows glyphs of one font on one baseline.
+            let on_line = |it: &PlacedCode| {
+                it.code.font == first.code.font && text_matrix.to_text(it.at - first.at).y.abs() < 0.002
+            };
             let count = placed.iter().take_while(|it| on_line(it)).count();
             let (row, rest) = placed.split_at(count);
             placed = rest;
-            let name = self.resources.name(Kind::Font, first.code.font).to_owned();
-            self.set_font(&name, shape.font_size());
-            let on_pen = pen.is_some_and(|pen| shape.to_text(first.at - pen).y.abs() < 0.002);
+            let name = self.resources.name(ResourceKind::Font, first.code.font).to_owned();
+            self.set_font(&name, text_matrix.font_size());
+            let on_pen = pen.is_some_and(|pen| text_matrix.to_text(first.at - pen).y.abs() < 0.002);
             if !on_pen {
-                self.content.set_text_matrix(shape.matrix(first.at));
+                self.content.set_text_matrix(text_matrix.matrix(first.at));
                 *pen = Some(first.at);
             }
-            let [a, b, ..] = shape.linear;
+            let [a, b, ..] = text_matrix.linear;
             let along = Vec2::new(a, b);
-            let step = if shape.size > LARGE { 10.0 } else { 1.0 };
+            let step = if text_matrix.size > FINE_ADJUST_SIZE { 10.0 } else { 1.0 };
             let mut operation = self.content.show_positioned();
             let mut items = operation.items();
             let mut codes: Vec<u8> = Vec::new();
             for glyph in row {
                 let at = pen.unwrap_or(glyph.at);
-                let thousandths = shape.to_text(glyph.at - at).x * 1000.0 / shape.size;
+                let thousandths = text_matrix.to_text(glyph.at - at).x * 1000.0 / text_matrix.size;
                 let adjust = (thousandths * step).round() / step;
                 if adjust != 0.0 {
                     if !codes.is_empty() {
@@ -270,14 +276,14 @@ impl Canvas<'_> {
                     true => codes.extend(glyph.code.code.to_be_bytes()),
                     false => codes.push(glyph.code.code as u8),
                 }
-                *pen = Some(at + along * (adjust / 1000.0 + glyph.code.width) * shape.size);
+                *pen = Some(at + along * (adjust / 1000.0 + glyph.code.width) * text_matrix.size);
             }
             items.show(Str(&codes));
         }
     }
 }
 
-/// What is shown with the face itself, and what the file draws.
-fn split<'t>(pieces: Vec<Piece<'t>>, placed: &[Placed]) -> (Vec<Piece<'t>>, Vec<Piece<'t>>) {
-    pieces.into_iter().partition(|piece| placed[piece.glyphs.start].code.wide)
+/// Partitions `spans` into those in embedded faces and those in Type 3 fonts.
+fn partition_by_font<'t>(spans: Vec<TextSpan<'t>>, placed: &[PlacedCode]) -> (Vec<TextSpan<'t>>, Vec<TextSpan<'t>>) {
+    spans.into_iter().partition(|span| placed[span.glyphs.start].code.wide)
 }

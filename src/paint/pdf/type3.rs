@@ -1,7 +1,6 @@
-//! Glyphs that the file draws itself (Type 3 fonts): pictures of colour glyphs, and nothing at all where text has to be
-//! readable but its font must not be in the file.
+//! Type 3 fonts: pictures of colour glyphs, and blank glyphs for text whose font must not be embedded.
 //!
-//! Every code stands for one glyph and one text, so these fonts always say what they show.
+//! Every code stands for one glyph and one text, so that readers always map it to the right characters.
 
 use std::collections::HashMap;
 
@@ -10,107 +9,123 @@ use pdf_writer::types::UnicodeCmap;
 use pdf_writer::{Chunk, Content, Filter, Name, Rect, Ref, Str};
 
 use super::canvas::matrix;
-use super::font::{Code, FaceKey, packed};
-use super::resources::{Kind, Resources};
+use super::font::{FaceKey, GlyphCode, stream_data};
+use super::resources::{ResourceKind, Resources};
 use super::{Painter, PdfError};
 
-/// Codes have one byte.
-const MOST_GLYPHS: usize = 256;
-/// Units an em has.
-const EM: f64 = 1000.0;
+/// Maximum number of glyphs in a font, because codes have one byte.
+const MAX_GLYPHS: usize = 256;
+/// Glyph space units per em.
+const UNITS_PER_EM: f64 = 1000.0;
 
-/// What a glyph looks like.
+/// Appearance of a glyph.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Look {
-    /// Nothing.
+pub(super) enum GlyphAppearance {
+    /// The glyph paints nothing.
     Blank,
-    /// A glyph of a face, in a picture for ems of so many px, layers in the text's colour in this one (RGBA).
-    Colour(FaceKey, u32, u32, u32),
+    /// The glyph is a picture of a colour glyph.
+    Colour {
+        face: FaceKey,
+        /// Glyph id in the face.
+        glyph: u32,
+        /// Resolution of the picture, in px per em.
+        px_per_em: u32,
+        /// Colour of layers that use the colour of the text, as RGBA8; 0 for glyphs that are bitmaps.
+        foreground: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    look: Look,
-    /// Thousandths of an em.
+struct GlyphKey {
+    appearance: GlyphAppearance,
+    /// Advance width in thousandths of an em.
     width: i32,
     text: String,
 }
 
-/// The fonts, full ones first.
+/// The Type 3 fonts of one file; only the last has free codes.
 #[derive(Default)]
-pub(super) struct DrawnFonts {
-    fonts: Vec<DrawnFont>,
-    codes: HashMap<Key, Code>,
-    /// Pictures by look, so that one is written once however many texts it stands for.
-    pictures: HashMap<Look, Option<GlyphPicture>>,
+pub(super) struct Type3Fonts {
+    fonts: Vec<Type3Font>,
+    codes: HashMap<GlyphKey, GlyphCode>,
+    /// Pictures by appearance, so that each is written once for all texts that it stands for.
+    pictures: HashMap<GlyphAppearance, Option<GlyphPicture>>,
 }
 
-/// A picture and the way from its unit square, y down, to the em square, y down.
+/// A picture and the transform from its unit square, y down, to the em square, y down.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GlyphPicture {
     pub(super) object: Ref,
     pub(super) to_em: Affine,
 }
 
-struct DrawnFont {
+struct Type3Font {
     id: Ref,
-    glyphs: Vec<Drawn>,
+    glyphs: Vec<Type3Glyph>,
     resources: Resources,
 }
 
-struct Drawn {
+struct Type3Glyph {
     procedure: Ref,
     width: i32,
     text: String,
 }
 
 impl Painter {
-    /// A glyph `width` ems wide that stands for `text`. `picture` is asked when its look is met first.
-    pub(super) fn drawn(
+    /// Returns the code of a glyph, `width` em wide, that stands for `text`. `picture` is called on first use of the
+    /// appearance.
+    pub(super) fn type3_code(
         &mut self,
-        look: Look,
+        appearance: GlyphAppearance,
         width: f64,
         text: &str,
         picture: impl FnOnce(&mut Self) -> Result<Option<GlyphPicture>, PdfError>,
-    ) -> Result<Code, PdfError> {
-        let width = (width * EM).round().clamp(-EM * EM, EM * EM) as i32;
-        let key = Key { look, width, text: text.to_owned() };
-        if let Some(known) = self.drawn.codes.get(&key) {
+    ) -> Result<GlyphCode, PdfError> {
+        let width =
+            (width * UNITS_PER_EM).round().clamp(-UNITS_PER_EM * UNITS_PER_EM, UNITS_PER_EM * UNITS_PER_EM) as i32;
+        let key = GlyphKey { appearance, width, text: text.to_owned() };
+        if let Some(known) = self.type3_fonts.codes.get(&key) {
             return Ok(*known);
         }
-        let picture = match self.drawn.pictures.get(&key.look) {
+        let picture = match self.type3_fonts.pictures.get(&key.appearance) {
             Some(known) => *known,
             None => {
-                let made = picture(self)?;
-                self.drawn.pictures.insert(key.look.clone(), made);
-                made
+                let picture = picture(self)?;
+                self.type3_fonts.pictures.insert(key.appearance.clone(), picture);
+                picture
             }
         };
-        if self.drawn.fonts.last().is_none_or(|font| font.glyphs.len() >= MOST_GLYPHS) {
-            let font = DrawnFont { id: self.next_ref()?, glyphs: Vec::new(), resources: Resources::default() };
-            self.drawn.fonts.push(font);
+        if self.type3_fonts.fonts.last().is_none_or(|font| font.glyphs.len() >= MAX_GLYPHS) {
+            let font = Type3Font { id: self.next_ref()?, glyphs: Vec::new(), resources: Resources::default() };
+            self.type3_fonts.fonts.push(font);
         }
         let procedure = self.next_ref()?;
-        let font = self.drawn.fonts.last_mut().expect("one was pushed where there was none");
+        let font = self.type3_fonts.fonts.last_mut().expect("one was pushed where there was none");
         let mut content = Content::new();
         content.start_color_glyph(width as f32);
         if let Some(GlyphPicture { object, to_em }) = picture {
-            let name = font.resources.name(Kind::XObject, object).to_owned();
-            // The unit square of a PDF's picture is upright, and so are glyphs.
-            let upright =
-                Affine::new([EM, 0.0, 0.0, -EM, 0.0, 0.0]) * to_em * Affine::new([1.0, 0.0, 0.0, -1.0, 0.0, 1.0]);
-            content.transform(matrix(upright)).x_object(Name(name.as_bytes()));
+            let name = font.resources.name(ResourceKind::XObject, object).to_owned();
+            // Both the unit square of a PDF picture and glyph space have y up.
+            let to_glyph_space = Affine::new([UNITS_PER_EM, 0.0, 0.0, -UNITS_PER_EM, 0.0, 0.0])
+                * to_em
+                * Affine::new([1.0, 0.0, 0.0, -1.0, 0.0, 1.0]);
+            content.transform(matrix(to_glyph_space)).x_object(Name(name.as_bytes()));
         }
-        let code = Code { font: font.id, code: font.glyphs.len() as u16, wide: false, width: f64::from(width) / EM };
-        font.glyphs.push(Drawn { procedure, width, text: text.to_owned() });
+        let code = GlyphCode {
+            font: font.id,
+            code: font.glyphs.len() as u16,
+            wide: false,
+            width: f64::from(width) / UNITS_PER_EM,
+        };
+        font.glyphs.push(Type3Glyph { procedure, width, text: text.to_owned() });
         self.chunk.stream(procedure, &content.finish());
-        self.drawn.codes.insert(key, code);
+        self.type3_fonts.codes.insert(key, code);
         Ok(code)
     }
 
-    /// Writes these fonts.
-    pub(super) fn write_drawn(&mut self) -> Result<(), PdfError> {
-        for font in std::mem::take(&mut self.drawn).fonts {
+    /// Writes all Type 3 fonts.
+    pub(super) fn write_type3_fonts(&mut self) -> Result<(), PdfError> {
+        for font in std::mem::take(&mut self.type3_fonts).fonts {
             let unicode = self.next_ref()?;
             font.write(unicode, self.settings.compress, &mut self.chunk);
         }
@@ -118,13 +133,20 @@ impl Painter {
     }
 }
 
-impl DrawnFont {
+impl Type3Font {
     fn write(&self, unicode: Ref, compress: bool, chunk: &mut Chunk) {
         let names: Vec<String> = (0..self.glyphs.len()).map(|code| format!("d{code}")).collect();
         let last = self.glyphs.len().saturating_sub(1) as u8;
         let mut font = chunk.type3_font(self.id);
-        // All zero: the glyphs say how large they are.
-        font.bbox(Rect::new(0.0, 0.0, 0.0, 0.0)).matrix([1.0 / EM as f32, 0.0, 0.0, 1.0 / EM as f32, 0.0, 0.0]);
+        // An empty bounding box leaves the extent to the glyphs (ISO 32000-1, 9.6.5).
+        font.bbox(Rect::new(0.0, 0.0, 0.0, 0.0)).matrix([
+            1.0 / UNITS_PER_EM as f32,
+            0.0,
+            0.0,
+            1.0 / UNITS_PER_EM as f32,
+            0.0,
+            0.0,
+        ]);
         font.first_char(0).last_char(last).widths(self.glyphs.iter().map(|glyph| glyph.width as f32));
         font.to_unicode(unicode);
         font.encoding_custom().differences().consecutive(0, names.iter().map(|name| Name(name.as_bytes())));
@@ -143,7 +165,7 @@ impl DrawnFont {
                 map.pair_with_multiple(code as u8, glyph.text.chars());
             }
         }
-        let map = packed(&map.finish(), compress);
+        let map = stream_data(&map.finish(), compress);
         let mut stream = chunk.stream(unicode, &map);
         if compress {
             stream.filter(Filter::FlateDecode);
