@@ -1,6 +1,6 @@
-// Stack blur along one axis (rendering.md §4.2), edge pixels replicated: twin of src/paint/passes/stack_blur.rs, in
-// whole numbers. Runs twice: rows, then columns.
-// Numbers: 1 for columns; 1 when the source is straight; radius, at least 1; factor and shift of the division.
+// Stack blur along one axis (rendering.md §4.2) in integers, with edge pixels replicated. The CPU implementation is
+// src/paint/passes/stack_blur.rs. It runs twice: along rows, then along columns.
+// Parameters: 1 for columns; 1 when the source is straight; the radius, at least 1; factor and shift of the division.
 
 @group(0) @binding(2) var result: texture_storage_2d<rgba8unorm, write>;
 
@@ -12,7 +12,7 @@ fn pixel(at: vec2u) -> vec4u {
     return vec4u(found);
 }
 
-// `weighted * factor >> shift`: the product may take 42 bits, so its halves are made apart.
+// `weighted * factor >> shift`. The product may take 42 bits, so its halves are computed separately.
 fn divided(weighted: u32, factor: u32, shift: u32) -> u32 {
     let low = (weighted & 0xffffu) * factor;
     let high = (weighted >> 16u) * factor + (low >> 16u);

@@ -1,5 +1,5 @@
-// Colours times a matrix: twin of src/paint/passes/color_matrix.rs.
-// Numbers: a row for each new channel, factors of red, green and blue, and a constant.
+// Colour matrix. The CPU implementation is src/paint/passes/color_matrix.rs.
+// Parameters: one row for each new channel: factors of red, green and blue, and a constant.
 
 fn row(at: u32, rgb: vec3f) -> f32 {
     let first = OWN + 4u * at;

@@ -1,6 +1,6 @@
-// A picture made smaller by averaging whole pixels: twin of `reduce` in src/paint/resample.rs.
-// Numbers (the extent is that of the outcome): for each column, then for each row, the first source pixel and one past
-// the last.
+// Reduces a picture by averaging whole pixels. The CPU implementation is `reduce` in src/paint/resample.rs.
+// Parameters: for each column and then for each row of the result, the first source pixel and one past the last. The
+// extent is that of the result.
 
 @group(0) @binding(2) var result: texture_storage_2d<rgba8unorm, write>;
 

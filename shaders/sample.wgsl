@@ -1,6 +1,6 @@
-// A picture sampled to whole device pixels, with weights in sixteenths: twin of `bilinear` in src/paint/resample.rs.
-// Numbers (the extent is that of the outcome): for each column, then for each row, the two neighbours and the weight of
-// the second.
+// Samples a picture at whole device pixels, bilinearly, with weights in sixteenths. The CPU implementation is
+// `bilinear` in src/paint/resample.rs. Parameters: for each column and then for each row of the result, the two
+// neighbours and the weight of the second. The extent is that of the result.
 
 @group(0) @binding(2) var result: texture_storage_2d<rgba8unorm, write>;
 

@@ -1,5 +1,7 @@
-// Alpha tinted (rendering.md §5): twin of src/paint/passes/shadow.rs; shadow_spread.wgsl blurs it before.
-// Numbers: 1 when the source is RGBA8, whose alpha counts, else it is levels in red; the colour, straight, 0 to 1.
+// Tints the alpha of a shadow (rendering.md §5), which shadow_spread.wgsl has blurred. The CPU implementation is
+// src/paint/passes/shadow.rs.
+// Parameters: 1 when the source is RGBA8, of which the alpha is read, 0 when it has coverage in red; the colour,
+// straight, 0 to 1.
 
 @group(0) @binding(2) var result: texture_storage_2d<rgba8unorm, write>;
 

@@ -1,6 +1,6 @@
-// Alpha spread along one axis, zero outside: twin of the blurs in src/paint/passes/shadow.rs.
-// Numbers: 1 for columns; 1 when the source is RGBA8, whose alpha counts, else it is levels in red; how many weights
-// there are; how many neighbours before the first; the weights.
+// Convolves alpha along one axis; outside is zero. The CPU implementation is in src/paint/passes/shadow.rs.
+// Parameters: 1 for columns; 1 when the source is RGBA8, of which the alpha is read, 0 when it has coverage in red; the
+// number of weights; the number of neighbours to the left; the weights.
 
 @group(0) @binding(2) var result: texture_storage_2d<r32float, write>;
 

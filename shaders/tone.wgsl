@@ -1,12 +1,12 @@
-// Changes that depend on how light or how colourful a pixel is (rendering.md §4.3): twin of src/paint/passes/tone.rs.
-// Numbers: which change, and by how much.
+// Tone changes, which depend on the lightness and saturation of each pixel (rendering.md §4.3). The CPU implementation
+// is src/paint/passes/tone.rs. Parameters: the kind of the change and its amount.
 
 const VIBRANCE: f32 = 0.0;
 const DARK: f32 = 1.0;
 const LIGHT: f32 = 2.0;
-// and natural: 3
+// Natural is 3.
 
-// Where dark ends and light begins.
+// Mean of the channels that separates dark pixels from light ones.
 const MIDDLE: f32 = 128.0;
 
 fn mean(rgb: vec3f) -> f32 {

@@ -1,8 +1,9 @@
-// Colour passes work on straight colours. Several in a row share one way from premultiplied to straight and back.
+// Frame of the colour passes, which operate on straight colours. Adjacent colour passes share one conversion from
+// premultiplied to straight and back.
 
 @group(0) @binding(2) var result: texture_storage_2d<rgba8unorm, write>;
 
-// 1 for the first and for the last pass of a row.
+// Parameters: 1 for the first of several adjacent passes, and 1 for the last.
 const IS_FIRST: u32 = HEADER;
 const IS_LAST: u32 = HEADER + 1u;
 const OWN: u32 = HEADER + 2u;
@@ -17,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if numbers[IS_FIRST] == 1.0 {
         pixel = into_straight(pixel);
     }
-    // What is not there has no colour to change.
+    // A fully transparent pixel has no colour to change.
     if pixel.a > 0.0 {
         pixel = vec4f(whole(recolored(pixel.rgb)), pixel.a);
     }

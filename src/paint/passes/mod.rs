@@ -1,8 +1,8 @@
-//! Pixel passes on the CPU: pure functions of pixels and numbers, for each `scene::Pass` over a picture and each
-//! `Kernel` over a surface of a plan.
+//! Pixel passes on the CPU: pure functions from pixels and parameters to pixels, one for each `scene::Pass` over a
+//! picture and for each `Kernel` over a surface of a plan.
 //!
-//! In: pixels to pixels. Not in: what a filter of a design is made of (`design`), scaling, placing.
-//! Imports: `scene`, `units`. A painter on another device is measured against these.
+//! Not in: the composition of a design's filters (`design`), scaling, placement.
+//! Imports: `scene`, `units`. These passes are the reference for painters on other devices.
 
 mod color_matrix;
 mod shadow;
@@ -18,10 +18,10 @@ pub(super) use shadow::spreads;
 #[cfg(feature = "gpu")]
 pub(super) use stack_blur::division as blur_division;
 
-/// Straight red, green and blue, `0.0..=255.0`.
+/// Straight red, green and blue, each `0.0..=255.0`.
 type Rgb = [f64; 3];
 
-/// Runs one pass over a premultiplied RGBA8 surface of `size`; the outcome has the same size.
+/// Runs one pass over a premultiplied RGBA8 surface of `size`; the result has the same size and format.
 pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
     match kernel {
         Kernel::Blur { radius } => stack_blur::blur(source, size.width, *radius),
@@ -34,10 +34,10 @@ pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
     }
 }
 
-/// `picture` after all of `passes`, in order, at its own size.
+/// Applies `passes` in order to `picture`, at its natural size.
 pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {
     let mut pixels = picture.pixels.data().to_vec();
-    // Neighbouring colour passes share one trip from premultiplied to straight and back.
+    // Adjacent colour passes share one conversion from premultiplied to straight and back.
     for run in passes.chunk_by(|a, b| is_colour(a) && is_colour(b)) {
         match run {
             [Pass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
@@ -54,24 +54,24 @@ fn is_colour(pass: &Pass) -> bool {
     }
 }
 
-/// One premultiplied pixel through colour passes, which work on straight colours and leave alpha alone.
+/// Applies colour passes to one premultiplied pixel. They operate on straight colours and do not change alpha.
 fn recolour(pixel: &mut [u8], passes: &[Pass]) {
     let alpha = f64::from(pixel[3]);
     if alpha == 0.0 {
         return;
     }
-    let whole = |value: f64| value.clamp(0.0, 255.0).round_ties_even();
-    let mut rgb: Rgb = [0, 1, 2].map(|channel| whole(f64::from(pixel[channel]) * 255.0 / alpha));
+    let to_level = |value: f64| value.clamp(0.0, 255.0).round_ties_even();
+    let mut rgb: Rgb = [0, 1, 2].map(|channel| to_level(f64::from(pixel[channel]) * 255.0 / alpha));
     for pass in passes {
         let changed = match pass {
             Pass::ColorMatrix(rows) => color_matrix::apply(rgb, rows),
             Pass::Tone(tone) => tone::apply(rgb, *tone),
             Pass::Blur { .. } => rgb,
         };
-        rgb = changed.map(whole);
+        rgb = changed.map(to_level);
     }
     for (byte, channel) in pixel.iter_mut().zip(rgb) {
-        *byte = whole(channel * alpha / 255.0) as u8;
+        *byte = to_level(channel * alpha / 255.0) as u8;
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn passes_round_half_to_even_after_each_step() {
-        // 101 / 2 = 50.5, which is 50 to even, then 25; 102 / 2 / 2 = 25.5 is 26.
+        // 101 / 2 = 50.5 rounds to 50, then 25; 102 / 2 / 2 = 25.5 rounds to 26.
         assert_eq!(after([101, 102, 255, 255], &[HALVED, HALVED]), [25, 26, 64, 255]);
     }
 
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn passes_work_on_straight_colours_and_keep_alpha() {
-        // Straight (199, 100, 50) at half alpha; halved to (100, 50, 25), then multiplied by it again.
+        // Straight (199, 100, 50) at half alpha is halved to (100, 50, 25) and then premultiplied again.
         assert_eq!(after([100, 50, 25, 128], &[HALVED]), [50, 25, 13, 128]);
         let brighter = Pass::ColorMatrix([[1.0, 0.0, 0.0, 55.0], [0.0, 1.0, 0.0, 55.0], [0.0, 0.0, 1.0, 55.0]]);
         assert_eq!(after([0, 0, 0, 0], &[brighter]), [0, 0, 0, 0]);
@@ -116,7 +116,7 @@ mod tests {
         };
         let (blur, darker) = (Pass::Blur { radius: 1 }, Pass::Tone(Tone::Dark(-1.0)));
         assert_eq!(reds(&[blur]), [50, 150]);
-        // 50 · (1 − (1 − 50/128)) = 19.5, to even 20.
+        // 50 · (1 − (1 − 50/128)) = 19.5 rounds to 20.
         assert_eq!(reds(&[blur, darker]), [20, 150]);
         assert_eq!(reds(&[darker, blur]), [50, 150]);
     }

@@ -1,15 +1,19 @@
-//! Shadows: alpha, blurred by a Gaussian and tinted (rendering.md §5).
+//! Shadows: the alpha of a surface, blurred by a Gaussian and tinted (rendering.md §5).
 
 use peniko::Color;
 
-/// Below this a true Gaussian, from here on three box passes: W3C Filter Effects 1, `feGaussianBlur`, and what browsers do.
-const BOX_SIGMA: f64 = 2.0;
+/// Smallest sigma, in px, that is approximated by three box passes; smaller ones use a true Gaussian. After W3C Filter
+/// Effects 1, `feGaussianBlur`, and as browsers do it.
+const MIN_BOX_SIGMA: f64 = 2.0;
 
-/// The shadow of `source` (premultiplied RGBA8, `width` columns), as premultiplied RGBA8 of the same size. `sigma` in px;
-/// outside of the source is transparent, and what would reach outside is lost: leave a margin of three sigmas.
+/// Returns the shadow of `source` as premultiplied RGBA8 of the same size.
+///
+/// `source`: premultiplied RGBA8 in rows of `width` px without padding. `sigma`: standard deviation in px. Outside of
+/// the source is transparent, and the part of the shadow beyond the edges is lost, so the source needs a margin of
+/// three sigmas.
 pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: Color) -> Vec<u8> {
     let mut pixels = vec![0; source.len()];
-    let Some(area) = Area::reached(source, width, sigma) else { return pixels };
+    let Some(area) = Area::of_shadow(source, width, sigma) else { return pixels };
     let row = |y: usize| (y * width + area.left) * 4..(y * width + area.right) * 4;
     let (columns, rows) = (area.right - area.left, area.bottom - area.top);
     let mut values = Vec::with_capacity(columns * rows);
@@ -17,11 +21,11 @@ pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: C
         values.extend(source[row(y)].chunks_exact(4).map(|pixel| f32::from(pixel[3])));
     }
     if sigma > 0.0 {
-        // All work runs down columns, whole rows at a time: sums of neighbours are independent of one another, and vector
-        // units take several at once. Rows are blurred as the columns of the plane laid on its side.
-        let mut plane = Plane { width: columns, values }.turned();
+        // Both axes are blurred along columns, a whole row of sums at a time: the sums are independent of one another,
+        // so that they vectorise. Rows are blurred as the columns of the transposed plane.
+        let mut plane = Plane { width: columns, values }.transposed();
         plane.blur_columns(sigma);
-        plane = plane.turned();
+        plane = plane.transposed();
         plane.blur_columns(sigma);
         values = plane.values;
     }
@@ -31,7 +35,7 @@ pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: C
     pixels
 }
 
-/// Where a shadow is not transparent: nothing else is looked at. Rows and columns, the ends not included.
+/// The rows and columns in which a shadow may be visible, ends excluded. The blur skips all others.
 struct Area {
     left: usize,
     right: usize,
@@ -40,57 +44,62 @@ struct Area {
 }
 
 impl Area {
-    /// The box around what `source` shows, as far as a blur carries it; `None` when it shows nothing.
-    fn reached(source: &[u8], width: usize, sigma: f64) -> Option<Self> {
+    /// The bounding box of the visible pixels of `source`, inflated by the extent of the blur; `None` when all are
+    /// transparent.
+    fn of_shadow(source: &[u8], width: usize, sigma: f64) -> Option<Self> {
         let stride = width * 4;
         if stride == 0 {
             return None;
         }
         let (mut left, mut right, mut top, mut bottom) = (width, 0, None, 0);
         for (y, row) in source.chunks_exact(stride).enumerate() {
-            let shows = |pixel: &[u8]| pixel[3] != 0;
-            let Some(first) = row.chunks_exact(4).position(shows) else { continue };
-            let last = row.chunks_exact(4).rposition(shows).unwrap_or(first);
+            let is_visible = |pixel: &[u8]| pixel[3] != 0;
+            let Some(first) = row.chunks_exact(4).position(is_visible) else { continue };
+            let last = row.chunks_exact(4).rposition(is_visible).unwrap_or(first);
             (left, right) = (left.min(first), right.max(last + 1));
             top.get_or_insert(y);
             bottom = y + 1;
         }
-        let reach = reach(sigma);
+        let extent = blur_extent(sigma);
         let height = source.len() / stride;
         Some(Self {
-            left: left.saturating_sub(reach),
-            right: (right + reach).min(width),
-            top: top?.saturating_sub(reach),
-            bottom: (bottom + reach).min(height),
+            left: left.saturating_sub(extent),
+            right: (right + extent).min(width),
+            top: top?.saturating_sub(extent),
+            bottom: (bottom + extent).min(height),
         })
     }
 }
 
-/// px that a blur carries a value, to either side.
-fn reach(sigma: f64) -> usize {
+/// Maximum distance, in px, over which a blur spreads a value to either side.
+fn blur_extent(sigma: f64) -> usize {
     match sigma {
         _ if sigma <= 0.0 => 0,
-        _ if sigma < BOX_SIGMA => gaussian(sigma).len(),
+        _ if sigma < MIN_BOX_SIGMA => gaussian(sigma).len(),
         _ => boxes(sigma).iter().map(|(size, _)| size / 2 + 1).sum(),
     }
 }
 
-/// `values`: alphas in levels. Rounds halves away from zero.
+/// Writes `color`, scaled by `values`, to `pixels` as premultiplied RGBA8.
+///
+/// `values`: alphas, `0.0..=255.0`. Halves are rounded away from zero.
 fn tint(values: &[f32], color: Color, pixels: &mut [u8]) {
     let [r, g, b, a] = color.components;
-    // Without `f32::round`, which is a call where the processor is not known to have an instruction for it. Both parts are
-    // exact for levels.
-    let whole = |value: f32| {
-        let down = value as i32;
-        (down + i32::from(value - down as f32 >= 0.5)).clamp(0, 255) as u8
+    // `f32::round` is a function call unless the target is known to have an instruction for it. For values in this
+    // range both operations below are exact.
+    let round_to_level = |value: f32| {
+        let floor = value as i32;
+        (floor + i32::from(value - floor as f32 >= 0.5)).clamp(0, 255) as u8
     };
     for (value, pixel) in values.iter().zip(pixels.as_chunks_mut::<4>().0) {
         let level = value * a;
-        *pixel = [whole(r * level), whole(g * level), whole(b * level), whole(level)];
+        *pixel =
+            [round_to_level(r * level), round_to_level(g * level), round_to_level(b * level), round_to_level(level)];
     }
 }
 
-/// One step of the blur along one axis: a weight for each neighbour, the first of them `before` px to the left.
+/// One convolution of the blur along one axis: a weight for each neighbour, the first of which is `before` px to the
+/// left.
 #[cfg(feature = "gpu")]
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::paint) struct Spread {
@@ -98,13 +107,13 @@ pub(in crate::paint) struct Spread {
     pub(in crate::paint) weights: Vec<f32>,
 }
 
-/// All steps of the blur along one axis, in order, for painters that do it elsewhere.
+/// All convolutions of the blur along one axis, in order, for the GPU's passes.
 #[cfg(feature = "gpu")]
 pub(in crate::paint) fn spreads(sigma: f64) -> Vec<Spread> {
     if sigma <= 0.0 {
         return Vec::new();
     }
-    if sigma < BOX_SIGMA {
+    if sigma < MIN_BOX_SIGMA {
         let side = gaussian(sigma);
         let weights = side.iter().skip(1).rev().chain(&side).copied().collect();
         return vec![Spread { before: side.len() - 1, weights }];
@@ -113,26 +122,25 @@ pub(in crate::paint) fn spreads(sigma: f64) -> Vec<Spread> {
     boxes(sigma).into_iter().map(|(size, before)| Spread { before, weights: even(size) }).collect()
 }
 
-/// Numbers in rows.
+/// A plane of values in rows.
 struct Plane {
     width: usize,
     values: Vec<f32>,
 }
 
-/// Side of the squares in which a plane is turned: both sides of a square stay in the first cache.
-const SQUARE: usize = 16;
+/// Side of the blocks in which a plane is transposed: source and target of a block fit the first-level cache.
+const TRANSPOSE_BLOCK: usize = 16;
 
 impl Plane {
     fn height(&self) -> usize {
         self.values.len() / self.width.max(1)
     }
 
-    /// Rows become columns.
-    fn turned(&self) -> Self {
+    fn transposed(&self) -> Self {
         let (width, height) = (self.width, self.height());
         let mut values = vec![0.0; self.values.len()];
-        for top in (0..height).step_by(SQUARE) {
-            let rows = SQUARE.min(height - top);
+        for top in (0..height).step_by(TRANSPOSE_BLOCK) {
+            let rows = TRANSPOSE_BLOCK.min(height - top);
             for x in 0..width {
                 let column = &mut values[x * height + top..][..rows];
                 for (value, from) in column.iter_mut().zip(self.values[top * width + x..].iter().step_by(width)) {
@@ -145,7 +153,7 @@ impl Plane {
 
     fn blur_columns(&mut self, sigma: f64) {
         let mut blurred = vec![0.0; self.values.len()];
-        if sigma < BOX_SIGMA {
+        if sigma < MIN_BOX_SIGMA {
             convolve(self, &gaussian(sigma), &mut blurred);
             self.values = blurred;
             return;
@@ -156,21 +164,21 @@ impl Plane {
         }
     }
 
-    /// `None` above and below.
+    /// The row with index `y`; `None` above and below the plane.
     fn row(&self, y: Option<usize>) -> Option<&[f32]> {
         self.values.get(y?.checked_mul(self.width)?..)?.get(..self.width)
     }
 }
 
-/// One side of a Gaussian and its middle, adding up to 1 over both sides.
+/// Weights of a Gaussian from its centre to one side, normalised so that both sides and the centre add up to 1.
 fn gaussian(sigma: f64) -> Vec<f32> {
-    let reach = (3.0 * sigma).ceil() as usize;
-    let weights: Vec<f64> = (0..=reach).map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp()).collect();
+    let radius = (3.0 * sigma).ceil() as usize;
+    let weights: Vec<f64> = (0..=radius).map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp()).collect();
     let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
     weights.into_iter().map(|weight| (weight / sum) as f32).collect()
 }
 
-/// `kernel`: one side of a symmetric one and its middle; zero outside of the plane.
+/// Convolves each column with a symmetric kernel, of which `kernel` is the centre and one side. Outside is zero.
 fn convolve(plane: &Plane, kernel: &[f32], into: &mut [f32]) {
     let zeros = vec![0.0; plane.width];
     let mut sides = vec![0.0f32; plane.width];
@@ -190,14 +198,16 @@ fn convolve(plane: &Plane, kernel: &[f32], into: &mut [f32]) {
     }
 }
 
-/// Size and left reach of the three boxes that together stand for a Gaussian: of odd size `d` all centred, of even size
-/// one half a px to the left, one to the right, and one of `d + 1` (Filter Effects 1).
+/// Size and number of left neighbours of the three boxes that approximate a Gaussian (Filter Effects 1).
+///
+/// Boxes of odd size `d` are all centred. Of even `d`, one box is shifted half a px to the left, one to the right, and
+/// the third has the size `d + 1`.
 fn boxes(sigma: f64) -> [(usize, usize); 3] {
     let d = (sigma * 3.0 * (2.0 * std::f64::consts::PI).sqrt() / 4.0 + 0.5).floor() as usize;
     if d % 2 == 1 { [(d, d / 2); 3] } else { [(d, d / 2), (d, d / 2 - 1), (d + 1, d / 2)] }
 }
 
-/// Means of `size` values down a column, from `before` above each; zero outside.
+/// Means of `size` values along each column, beginning `before` rows above each value. Outside is zero.
 fn box_blur(plane: &Plane, size: usize, before: usize, into: &mut [f32]) {
     let scale = 1.0 / size as f64;
     let after = size - before - 1;
@@ -221,7 +231,7 @@ fn box_blur(plane: &Plane, size: usize, before: usize, into: &mut [f32]) {
 mod tests {
     use super::*;
 
-    /// Alphas along the middle of a wide opaque box that begins at `x = 100`.
+    /// Alphas of a shadow along the middle row of a wide opaque box that begins at `x = 100`.
     fn edge(sigma: f64) -> Vec<u8> {
         let (width, height) = (300, 201);
         let source: Vec<u8> =
@@ -231,8 +241,8 @@ mod tests {
     }
 
     #[test]
-    fn shadow_edge_is_half_there_and_falls_like_a_gaussian() {
-        // rendering.md §5: blur 20 is sigma 10: 251, 122, 36 on white at −20, 0, +10 px.
+    fn shadow_edge_follows_a_gaussian() {
+        // rendering.md §5: a blur of 20, sigma 10, gives 251, 122 and 36 on white at −20, 0 and +10 px.
         let alphas = edge(10.0);
         let white = |x: usize| 255 - i32::from(alphas[x]);
         assert!((white(80) - 249).abs() <= 3, "{}", white(80));
@@ -256,8 +266,8 @@ mod tests {
         }
     }
 
-    /// The same sums in the plainest words: along a row, looking each neighbour up.
-    fn slow(source: &[u8], width: usize, sigma: f64, color: Color) -> Vec<u8> {
+    /// Reference implementation, which looks up every neighbour along a row.
+    fn reference(source: &[u8], width: usize, sigma: f64, color: Color) -> Vec<u8> {
         let blurred = |row: &[f32]| -> Vec<f32> {
             let at = |row: &[f32], x: usize, by: isize| {
                 x.checked_add_signed(by).and_then(|x| row.get(x)).copied().unwrap_or(0.0)
@@ -265,7 +275,7 @@ mod tests {
             if sigma == 0.0 {
                 return row.to_vec();
             }
-            if sigma < BOX_SIGMA {
+            if sigma < MIN_BOX_SIGMA {
                 let kernel = gaussian(sigma);
                 let sides = |x: usize| {
                     (1..kernel.len())
@@ -286,8 +296,8 @@ mod tests {
         let columns: Vec<Vec<f32>> =
             (0..width).map(|x| blurred(&rows.iter().map(|row| row[x]).collect::<Vec<_>>())).collect();
         let [r, g, b, a] = color.components;
-        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-        places
+        let positions = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        positions
             .flat_map(|(x, y)| {
                 let level = columns[x][y] * a;
                 [r, g, b, 1.0].map(|c| (c * level).round().clamp(0.0, 255.0) as u8)
@@ -296,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn shadow_is_the_plain_sum_byte_for_byte() {
+    fn shadow_matches_the_reference_byte_for_byte() {
         let color = Color::from_rgba8(200, 90, 31, 180);
         let alpha = |x: usize, y: usize| match (x, y) {
             (20..50, 12..30) => 255,
@@ -305,12 +315,12 @@ mod tests {
         };
         let source: Vec<u8> = (0..45).flat_map(|y| (0..61).flat_map(move |x| [9, 9, 9, alpha(x, y)])).collect();
         for sigma in [0.0, 0.4, 1.3, 1.99, 2.0, 2.7, 5.0, 9.6, 40.0] {
-            assert!(shadow(&source, 61, sigma, color) == slow(&source, 61, sigma, color), "sigma {sigma}");
+            assert!(shadow(&source, 61, sigma, color) == reference(&source, 61, sigma, color), "sigma {sigma}");
         }
     }
 
     #[test]
-    fn shadow_of_nothing_is_nothing() {
+    fn shadow_of_a_transparent_source_is_transparent() {
         assert_eq!(shadow(&[7, 7, 7, 0].repeat(6), 3, 4.0, Color::BLACK), [0; 24]);
         assert!(shadow(&[], 0, 4.0, Color::BLACK).is_empty());
     }

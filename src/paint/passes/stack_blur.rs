@@ -1,11 +1,11 @@
 //! Stack blur: each pixel becomes the mean of its neighbours with triangular weights (rendering.md §4.2).
 //!
-//! After Mario Klingemann's StackBlur, with its fixed-point division, so that the numbers are the editor's.
+//! After Mario Klingemann's StackBlur, including its fixed-point division, so that the results equal the editor's.
 
-/// Blurs rows, then columns.
+/// Returns `pixels` blurred along rows and then along columns.
 ///
-/// `pixels`: premultiplied RGBA8, rows of `width` px without padding. `radius`: neighbours on each side, in px; edge
-/// pixels are replicated beyond the edge. A picture of one colour stays as it is.
+/// `pixels`: premultiplied RGBA8, rows of `width` px without padding. `radius`: number of neighbours on each side, in
+/// px. Edge pixels are replicated beyond the edge. A picture of one colour is unchanged.
 pub(super) fn blur(pixels: &[u8], width: u32, radius: u32) -> Vec<u8> {
     if radius == 0 {
         return pixels.to_vec();
@@ -15,32 +15,33 @@ pub(super) fn blur(pixels: &[u8], width: u32, radius: u32) -> Vec<u8> {
     for (from, into) in pixels.chunks_exact(stride).zip(rows.chunks_exact_mut(stride)) {
         blur_along(from, into, 4, radius);
     }
-    // All columns at once, row by row: memory is read in its own order.
+    // All columns at once, row by row, so that memory is read sequentially.
     blur_along(&rows, &mut out, stride, radius);
     out
 }
 
-/// Blurs along a line of items, `item` bytes each; every byte of an item is a channel of its own.
+/// Blurs a line of items of `item` bytes each; every byte of an item is a separate channel.
 fn blur_along(from: &[u8], into: &mut [u8], item: usize, radius: u32) {
-    let (last, reach) = (from.len() / item - 1, radius as usize);
+    let (last, radius_items) = (from.len() / item - 1, radius as usize);
     let at = |index: usize| &from[index.min(last) * item..][..item];
     let mean = Mean::of(radius);
-    // For the first item: the weighted sum; the plain sums of what comes closer and of what goes away at the next step.
+    // Sums around the first item; items before it have its value.
     let mut sums: Vec<Sums> = at(0).iter().map(|first| Sums::of_edge(*first, radius)).collect();
-    for ahead in 1..=reach {
+    for ahead in 1..=radius_items {
         for (sums, value) in sums.iter_mut().zip(at(ahead)) {
-            sums.weighted += u64::from(*value) * (reach + 1 - ahead) as u64;
-            sums.coming += u64::from(*value);
+            sums.weighted += u64::from(*value) * (radius_items + 1 - ahead) as u64;
+            sums.ahead += u64::from(*value);
         }
     }
     for (index, into) in into.chunks_exact_mut(item).enumerate() {
-        let (entering, next, leaving) = (at(index + reach + 1), at(index + 1), at(index.saturating_sub(reach)));
+        let (entering, next, leaving) =
+            (at(index + radius_items + 1), at(index + 1), at(index.saturating_sub(radius_items)));
         for (channel, sums) in sums.iter_mut().enumerate() {
             into[channel] = mean.divide(sums.weighted);
-            sums.coming += u64::from(entering[channel]);
-            sums.weighted = sums.weighted + sums.coming - sums.going;
-            sums.coming -= u64::from(next[channel]);
-            sums.going = sums.going + u64::from(next[channel]) - u64::from(leaving[channel]);
+            sums.ahead += u64::from(entering[channel]);
+            sums.weighted = sums.weighted + sums.ahead - sums.behind;
+            sums.ahead -= u64::from(next[channel]);
+            sums.behind = sums.behind + u64::from(next[channel]) - u64::from(leaving[channel]);
         }
     }
 }
@@ -48,31 +49,32 @@ fn blur_along(from: &[u8], into: &mut [u8], item: usize, radius: u32) {
 /// Running sums of one channel around one item.
 #[derive(Clone, Copy)]
 struct Sums {
-    /// Of all neighbours, times their weights.
+    /// Sum of all neighbours, multiplied by their weights.
     weighted: u64,
-    /// Of the `radius` items ahead.
-    coming: u64,
-    /// Of the item itself and the `radius` items behind.
-    going: u64,
+    /// Sum of the `radius` items ahead, whose weights grow with the next step.
+    ahead: u64,
+    /// Sum of the item itself and the `radius` items behind, whose weights shrink with the next step.
+    behind: u64,
 }
 
 impl Sums {
-    /// At the first item, whose value also stands for everything behind it; nothing ahead yet.
+    /// Sums at the first item, whose value is replicated behind it, without the items ahead.
     fn of_edge(value: u8, radius: u32) -> Self {
         let (value, count) = (u64::from(value), u64::from(radius) + 1);
-        Self { weighted: value * (count * (count + 1) / 2), coming: 0, going: value * count }
+        Self { weighted: value * (count * (count + 1) / 2), ahead: 0, behind: value * count }
     }
 }
 
-/// Division by the sum of all weights, (r + 1)², as StackBlur's tables have it: times up to 512, rounded up, then a
-/// shift. Slightly too large, never by a whole level.
+/// Division by the sum of all weights, (r + 1)², as a multiplication and a shift, as in StackBlur's tables.
+///
+/// The factor is at most 512 and rounded up, so that the quotient is slightly too large, by less than one level.
 #[derive(Clone, Copy)]
 struct Mean {
     factor: u64,
     shift: u32,
 }
 
-/// Factor and shift of that division, for painters that do it elsewhere.
+/// Factor and shift of the division for `radius`, for the GPU's passes.
 #[cfg(feature = "gpu")]
 pub(in crate::paint) fn division(radius: u32) -> (u64, u32) {
     let Mean { factor, shift } = Mean::of(radius);
@@ -87,7 +89,7 @@ impl Mean {
     }
 
     fn divide(self, weighted: u64) -> u8 {
-        // Below 256: the factor is at most 1/256 too large.
+        // The result is below 256, because the factor is at most 1/256 too large.
         (weighted.saturating_mul(self.factor) >> self.shift) as u8
     }
 }
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn stack_blur_divides_as_the_tables_of_the_original() {
+    fn stack_blur_division_matches_the_original_tables() {
         let parts = |radius| (Mean::of(radius).factor, Mean::of(radius).shift);
         let original = [(512, 9), (512, 11), (456, 12), (512, 13), (328, 13), (456, 14), (335, 14)];
         assert_eq!((0..7).map(parts).collect::<Vec<_>>(), original);
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn stack_blur_leaves_one_colour_alone() {
+    fn stack_blur_does_not_change_a_single_colour() {
         for radius in [0, 1, 2, 5, 17, 300] {
             let flat = [200, 100, 50, 255].repeat(7 * 3);
             assert_eq!(blur(&flat, 7, radius), flat, "radius {radius}");
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn stack_blur_spreads_alpha_and_goes_both_ways() {
+    fn stack_blur_spreads_alpha_in_all_directions() {
         let mut pixels = vec![0; 5 * 5 * 4];
         pixels[12 * 4..13 * 4].copy_from_slice(&[255; 4]);
         let blurred = blur(&pixels, 5, 1);

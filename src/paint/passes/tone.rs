@@ -1,12 +1,12 @@
-//! Changes that depend on how light or how colourful a pixel is (rendering.md §4.3).
+//! Tone changes, which depend on the lightness and saturation of each pixel (rendering.md §4.3).
 
 use super::Rgb;
 use crate::scene::Tone;
 
-/// Where dark ends and light begins.
+/// Mean of the channels that separates dark pixels from light ones.
 const MIDDLE: f64 = 128.0;
 
-/// A pixel after `tone`, not yet clamped.
+/// Applies `tone` to a pixel; the result is not clamped.
 pub(super) fn apply(rgb: Rgb, tone: Tone) -> Rgb {
     match tone {
         Tone::Vibrance(amount) => vibrance(rgb, amount),
@@ -63,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn tone_vibrance_below_zero_draws_colours_together() {
-        // mean 116.67, largest 200: 100 + 100 · 0.5 · 1.5 · 0.58333 = 143.75; 50 + 150 · 0.4375 = 115.6.
+    fn tone_negative_vibrance_reduces_saturation() {
+        // The mean is 116.67, the largest 200: 100 + 100 · 0.5 · 1.5 · 0.58333 = 143.75; 50 + 150 · 0.4375 = 115.6.
         assert_eq!(rounded([200, 100, 50], Tone::Vibrance(-0.5)), [200.0, 144.0, 116.0]);
         assert_eq!(rounded([0, 0, 0], Tone::Vibrance(-1.0)), [0.0; 3]);
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn tone_dark_leaves_the_light_half_alone() {
+    fn tone_dark_does_not_change_light_pixels() {
         assert_eq!(rounded([64, 64, 64], Tone::Dark(1.0)), [96.0; 3]);
         assert_eq!(rounded([64, 64, 64], Tone::Dark(-2.0)), [0.0; 3]);
         assert_eq!(rounded([128, 128, 128], Tone::Dark(1.0)), [128.0; 3]);
