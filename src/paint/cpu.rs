@@ -1,4 +1,4 @@
-//! The rasterizer that every machine has: one page a thread of the CPU pool.
+//! The CPU rasterizer: vello_cpu on the CPU pool, one page per thread.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::ops_cpu::{Canvas, Sources, Turns};
+use super::ops_cpu::{Canvas, DrawRange, Sources};
 use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Kernel, Step};
-use super::series::{self, Turn};
+use super::prefix_cache::{self, PrefixUse};
 use super::shadows::Shadows;
 use super::surfaces::{Surface, Surfaces};
 use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
@@ -18,37 +18,39 @@ use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, caught};
 use crate::raster::{Raster, Straight};
 
-/// vello_cpu counts px in 16 bits, rounds up to whole tiles, and panics at the very end: 255 px are kept clear.
+/// Maximum side of a surface, in px. vello_cpu has 16-bit coordinates, rounds up to whole tiles and panics near the
+/// end, so that 255 px are left unused.
 const MAX_SIDE: u32 = 65_280;
-/// This part of the pictures kept are shadows.
-const SHARE_OF_SHADOWS: usize = 4;
-/// Pages above this many px do not leave their memory to the next page.
-const KEEP_BELOW: u64 = 16_000_000;
+/// The cache of shadows gets the picture cache's bytes divided by this.
+const SHADOW_CACHE_DIVISOR: usize = 4;
+/// Maximum px of a surface whose canvas is reused for the next page; larger ones release their memory.
+const MAX_REUSED_PIXELS: u64 = 16_000_000;
 
 thread_local! {
-    /// Each pool thread's tools. Absent while in use, so that a panic cannot leave broken ones behind.
+    /// Canvas of the pool thread. It is taken out while in use, so that a panic cannot leave an inconsistent one
+    /// behind.
     static CANVAS: RefCell<Option<Canvas>> = const { RefCell::new(None) };
 }
 
-/// Paints with vello_cpu. Cheap to share; drawn pictures are cached between pages.
+/// Rasterizer that paints with vello_cpu on a pool and caches prepared pictures between pages.
 pub struct CpuRasterizer {
     pool: Arc<Pool>,
     painter: Arc<CpuPainter>,
     pages: Arc<AtomicU64>,
-    /// Why no GPU paints, in words.
+    /// One message per GPU adapter that is not used.
     refused: Vec<String>,
 }
 
 impl CpuRasterizer {
-    /// Its name, which every machine knows.
+    /// Name of the CPU painter in reports and headers.
     pub const NAME: &'static str = "cpu";
 
-    /// Paints on `pool`.
+    /// Creates a rasterizer that paints on `pool`.
     pub fn new(pool: Arc<Pool>, settings: &PaintSettings) -> Self {
         Self { pool, painter: Arc::new(CpuPainter::new(settings)), pages: Arc::default(), refused: Vec::new() }
     }
 
-    /// The same, where GPUs were looked for: `refused` says of each why it does not paint, for [`Report::refused`].
+    /// Sets the reasons why no GPU is used, one per adapter, for [`Report::refused`].
     #[must_use]
     pub fn in_place_of(mut self, refused: Vec<String>) -> Self {
         self.refused = refused;
@@ -56,7 +58,7 @@ impl CpuRasterizer {
     }
 }
 
-/// Paints where it is called: the part that other rasterizers fall back on.
+/// Painter that runs on the calling thread; other rasterizers fall back on it.
 pub(super) struct CpuPainter {
     pub(super) limits: SurfaceLimits,
     pub(super) photos: Photos,
@@ -66,17 +68,21 @@ pub(super) struct CpuPainter {
 impl CpuPainter {
     pub(super) fn new(settings: &PaintSettings) -> Self {
         let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
-        let of_shadows = settings.picture_cache_bytes / SHARE_OF_SHADOWS;
-        let photos = Photos::new(settings.picture_cache_bytes - of_shadows);
-        Self { limits, photos, shadows: Shadows::new(of_shadows) }
+        let shadow_bytes = settings.picture_cache_bytes / SHADOW_CACHE_DIVISOR;
+        let photos = Photos::new(settings.picture_cache_bytes - shadow_bytes);
+        Self { limits, photos, shadows: Shadows::new(shadow_bytes) }
     }
 
-    /// For one picture.
+    /// Creates a painter for a single picture, which needs no caches.
     pub(super) fn without_caches(limits: SurfaceLimits) -> Self {
         Self { limits, photos: Photos::new(0), shadows: Shadows::new(0) }
     }
 
-    /// Paints on this thread. A panic comes back as an error; `abandoned` is asked between operations.
+    /// Executes `plan` on this thread. `abandoned` is called between operations and returns true when the caller has
+    /// left.
+    ///
+    /// # Errors
+    /// As [`Self::surfaces`]; a panic becomes [`PaintError::Internal`].
     pub(super) fn paint(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Painted, PaintError> {
         let painted = caught(|| self.surfaces(plan, abandoned)).unwrap_or_else(|error| {
             let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
@@ -85,7 +91,7 @@ impl CpuPainter {
         painted.map(|raster| Painted { raster, by: CpuRasterizer::NAME })
     }
 
-    /// `abandoned`: nobody waits for the picture any more; asked between operations.
+    /// Executes `plan`. `abandoned` is called between operations and returns true when the caller has left.
     pub(super) fn surfaces(
         &self,
         plan: &FramePlan,
@@ -95,16 +101,17 @@ impl CpuPainter {
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let mut surfaces = Surfaces::new();
         let mut result = None;
-        let turn = plan.series.as_ref().map_or(Turn::Whole, |(series, page)| series.turn(*page, plan));
-        let needed = match &turn {
-            Turn::Onto(beginning) => series::needed(plan, beginning.ops()..),
-            Turn::Whole | Turn::Note(_) => vec![true; plan.steps.len()],
+        let prefix = plan.prefix_cache.as_ref();
+        let prefix = prefix.map_or(PrefixUse::Full, |(cache, page)| cache.shared_prefix(*page, plan));
+        let required = match &prefix {
+            PrefixUse::Resume(cached) => prefix_cache::required_steps(plan, cached.ops()..),
+            PrefixUse::Full | PrefixUse::Record(_) => vec![true; plan.steps.len()],
         };
-        for step in plan.steps.iter().zip(needed).filter(|(_, needed)| *needed).map(|(step, _)| step) {
+        for step in plan.steps.iter().zip(required).filter(|(_, required)| *required).map(|(step, _)| step) {
             match step {
                 Step::Draw { into, ops } => {
                     let size = plan.surfaces[into.0];
-                    // The plan may have been made for another painter.
+                    // The plan may have been made with the limits of another painter.
                     limits.check(size)?;
                     let sources = Sources { photos, surfaces: &surfaces };
                     if into.0 != 0 {
@@ -112,14 +119,16 @@ impl CpuPainter {
                         surfaces.insert(*into, Surface::new(size, raster.into_pixels()));
                         continue;
                     }
-                    let turns = match &turn {
-                        Turn::Whole => Turns::default(),
-                        Turn::Onto(it) => Turns { onto: Some((it.ops(), &it.pixels)), note: None },
-                        Turn::Note(ops) => Turns { onto: None, note: Some(*ops) },
+                    let range = match &prefix {
+                        PrefixUse::Full => DrawRange::default(),
+                        PrefixUse::Resume(it) => DrawRange { resume: Some((it.ops(), &it.pixels)), record_after: None },
+                        PrefixUse::Record(ops) => DrawRange { resume: None, record_after: Some(*ops) },
                     };
-                    let (raster, noted) = canvas.draw_turns(size, ops, sources, turns, abandoned)?;
-                    if let (Some(pixels), Turn::Note(ops), Some((series, page))) = (noted, &turn, &plan.series) {
-                        series.note(*page, plan, *ops, pixels);
+                    let (raster, recorded) = canvas.draw_from(size, ops, sources, range, abandoned)?;
+                    if let (Some(pixels), PrefixUse::Record(ops), Some((cache, page))) =
+                        (recorded, &prefix, &plan.prefix_cache)
+                    {
+                        cache.record(*page, plan, *ops, pixels);
                     }
                     result = Some(raster);
                 }
@@ -127,9 +136,9 @@ impl CpuPainter {
                 Step::Filter { from, into, kernel } => {
                     let size = plan.surfaces[into.0];
                     let source =
-                        surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass before its source".into()))?;
+                        surfaces.get(*from).ok_or_else(|| PaintError::Internal("a pass precedes its source".into()))?;
                     let filtered = match *kernel {
-                        Kernel::Shadow { sigma, color } => shadows.cast(source, size, sigma, color),
+                        Kernel::Shadow { sigma, color } => shadows.get_or_compute(source, size, sigma, color),
                         Kernel::Blur { .. } | Kernel::Recolor(_) => {
                             Surface::new(size, passes::run(kernel, source.pixmap.data_as_u8_slice(), size))
                         }
@@ -138,9 +147,9 @@ impl CpuPainter {
                 }
             }
         }
-        if plan.surfaces.iter().all(|size| size.pixels() < KEEP_BELOW) {
-            canvas.end();
-            CANVAS.with(|keep| keep.replace(Some(canvas)));
+        if plan.surfaces.iter().all(|size| size.pixels() < MAX_REUSED_PIXELS) {
+            canvas.release_pictures();
+            CANVAS.with(|slot| slot.replace(Some(canvas)));
         }
         let result = result.ok_or_else(|| PaintError::Internal("the plan has no steps".into()))?;
         Ok(if plan.opaque { result.into_opaque() } else { result.into_straight() })
@@ -163,7 +172,7 @@ impl Rasterizer for CpuRasterizer {
             if !sender.is_closed() {
                 let painted = painter.paint(&plan, &|| sender.is_closed());
                 pages.fetch_add(u64::from(painted.is_ok()), Ordering::Relaxed);
-                // A caller that left meanwhile does not need the picture.
+                // Sending fails only when the caller has left.
                 let _ = sender.send(painted);
             }
         });
@@ -184,7 +193,7 @@ mod tests {
     use peniko::{BlendMode, Color};
 
     use super::*;
-    use crate::paint::Series;
+    use crate::paint::PrefixCache;
     use crate::paint::plan;
     use crate::scene::{Group, Image, Node, Page, Path, Picture, Shadow};
     use crate::units::{DeviceScale, Opacity, Px};
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn painting_stops_when_nobody_waits() {
+    fn painting_stops_when_the_caller_has_left() {
         let plan = page((0..100).map(f64::from).map(translucent).collect());
         let asked = Cell::new(0);
         let abandoned = || {
@@ -216,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_beyond_the_memory_of_a_surface_are_put_on_it_in_turns() {
+    fn pictures_beyond_the_memory_limit_are_rasterised_in_parts() {
         let pixels: Vec<u8> = (0..16).flat_map(|at: u8| [at * 8, 0, at * 4, at * 8 + 7]).collect();
         let picture = Arc::new(Picture::new(4, 4, pixels).expect("as many bytes as pixels"));
         let image = |at: f64| {
@@ -243,9 +252,9 @@ mod tests {
         };
         let plan = page(vec![translucent(9.0), inner(1.0, 1.0), image(5.5), inner(6.0, 0.5), inner(9.0, 1.0)]);
         let Some(Step::Draw { ops, .. }) = plan.steps.first() else { panic!("one surface") };
-        let drawn = |most_held| {
+        let drawn = |max_picture_bytes| {
             let mut canvas = Canvas::new();
-            canvas.most_held = most_held;
+            canvas.max_picture_bytes = max_picture_bytes;
             let (photos, surfaces) = (Photos::new(0), Surfaces::new());
             let sources = Sources { photos: &photos, surfaces: &surfaces };
             canvas.draw(plan.surfaces[0], ops, sources, &|| false).expect("drawn").into_pixels()
@@ -255,7 +264,7 @@ mod tests {
         assert_eq!(drawn(1), whole);
     }
 
-    /// A row: what stays, one thing that differs, and something over it.
+    /// Nodes of a row: a common prefix, one path that differs at `at`, and further nodes over it.
     fn row(at: f64, blend: BlendMode) -> Vec<Node> {
         let below = || Group { children: vec![translucent(14.0)], ..Group::default() };
         let shadow =
@@ -268,33 +277,33 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_begin_alike_are_the_same_as_alone() {
+    fn pages_with_a_cached_prefix_equal_full_renders() {
         let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
         let painted = |plan: &FramePlan| painter.surfaces(plan, &|| false).expect("painted").into_pixels();
-        let series = Arc::new(Series::default());
-        let mut begun = Vec::new();
+        let cache = Arc::new(PrefixCache::default());
+        let mut prefix_ops = Vec::new();
         for at in [5.0, 6.0, 6.0, 7.5, 8.0] {
             let plan = page(row(at, BlendMode::default()));
             let alone = painted(&plan);
-            let plan = FramePlan { series: Some((series.clone(), 0)), ..plan };
+            let plan = FramePlan { prefix_cache: Some((cache.clone(), 0)), ..plan };
             assert!(painted(&plan) == alone, "{at}");
-            begun.push(series.begun(0));
+            prefix_ops.push(cache.prefix_ops(0));
         }
-        // A path; a surface and its shadow; a layer with a path in it.
-        assert_eq!(begun, [None, Some(6), Some(6), Some(6), Some(6)]);
+        // The prefix is a path, a surface with its shadow, and a layer with a path in it.
+        assert_eq!(prefix_ops, [None, Some(6), Some(6), Some(6), Some(6)]);
     }
 
     #[test]
-    fn pages_are_painted_whole_where_later_operations_mix_with_what_is_below() {
+    fn pages_are_painted_in_full_when_later_operations_blend_with_the_backdrop() {
         let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
         let painted = |plan: &FramePlan| painter.surfaces(plan, &|| false).expect("painted").into_pixels();
-        let (series, multiply) = (Arc::new(Series::default()), BlendMode::from(peniko::Mix::Multiply));
+        let (cache, multiply) = (Arc::new(PrefixCache::default()), BlendMode::from(peniko::Mix::Multiply));
         for at in [5.0, 6.0, 7.0] {
             let plan = page(row(at, multiply));
             let alone = painted(&plan);
-            let plan = FramePlan { series: Some((series.clone(), 0)), ..plan };
+            let plan = FramePlan { prefix_cache: Some((cache.clone(), 0)), ..plan };
             assert!(painted(&plan) == alone, "{at}");
-            assert_eq!(series.begun(0), None);
+            assert_eq!(cache.prefix_ops(0), None);
         }
     }
 }

@@ -1,27 +1,31 @@
-//! Polygons cut to what lies near a surface: painters count in single precision.
+//! Polygons cut to the neighbourhood of a surface, because painters compute in single precision.
 
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, StrokeOpts};
 use peniko::Fill;
 
 use crate::scene::{Paint, Path};
 
-/// Coordinates beyond this many px are not cut: double precision would no longer tell parts of a px apart.
-const FARTHEST: f64 = 1e12;
+/// Maximum absolute coordinate of polygons that are cut, in px. Beyond it, double precision cannot represent fractions
+/// of a px.
+const MAX_COORDINATE: f64 = 1e12;
 
-/// How far the round joins of a stroke may lie off, in units of its outline.
+/// Maximum error of the round joins of a stroke, in units of its outline.
 const TOLERANCE: f64 = 0.1;
 
-/// What is left of `path`, led to px by `transform`, near a surface: areas in px that reach no farther than `near`, fill before
-/// stroke. For outlines that reach too far to be painted as they are. `None` where the areas cannot be told exactly: beyond
-/// 10¹² px, for curves and for dashes.
+/// Returns the areas of the fill and the stroke of `path` in px, cut to `near`, for paths that are too large to be
+/// painted unchanged.
+///
+/// `transform` maps the path to px. `None` when the areas cannot be computed exactly: for curves, for dashes, and for
+/// coordinates beyond 10¹² px.
 pub(super) fn parts_near(path: &Path, transform: Affine, near: Rect) -> Option<Vec<Path>> {
     let is_polygon = !path.outline.elements().iter().any(|it| matches!(it, PathEl::QuadTo(..) | PathEl::CurveTo(..)));
     let part = |outline: &BezPath, rule: Fill, paint: &Paint| {
         let outline = transform * outline;
-        let reaches = |it: &PathEl| it.end_point().is_none_or(|at| at.x.abs() < FARTHEST && at.y.abs() < FARTHEST);
+        let in_range =
+            |it: &PathEl| it.end_point().is_none_or(|at| at.x.abs() < MAX_COORDINATE && at.y.abs() < MAX_COORDINATE);
         let paint = Paint { brush: paint.brush.clone(), transform: transform * paint.transform };
-        let is_within = outline.elements().iter().all(reaches);
-        is_within.then(|| Path { outline: cut(&outline, near), fill: Some((paint, rule)), stroke: None })
+        let all_in_range = outline.elements().iter().all(in_range);
+        all_in_range.then(|| Path { outline: cut(&outline, near), fill: Some((paint, rule)), stroke: None })
     };
     let fill = path.fill.as_ref().map(|(paint, rule)| part(&path.outline, *rule, paint));
     let stroke = path.stroke.as_ref().filter(|(_, stroke)| stroke.width > 0.0).map(|(paint, stroke)| {
@@ -32,14 +36,14 @@ pub(super) fn parts_near(path: &Path, transform: Affine, near: Rect) -> Option<V
     fill.into_iter().chain(stroke).collect::<Option<_>>().filter(|_| is_polygon)
 }
 
-/// Polygons, with what lies outside of `near` pressed onto its sides: what is covered inside stays the same, in
-/// coverage and in winding.
+/// Returns `polygons` with the parts outside of `near` projected onto its sides. Inside, coverage and winding numbers
+/// are unchanged.
 pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
-    let press = |p: Point| Point::new(p.x.clamp(near.x0, near.x1), p.y.clamp(near.y0, near.y1));
+    let project = |p: Point| Point::new(p.x.clamp(near.x0, near.x1), p.y.clamp(near.y0, near.y1));
     let mut out = BezPath::with_capacity(polygons.elements().len());
     let (mut first, mut last) = (Point::ZERO, Point::ZERO);
     let line = |from: Point, to: Point, out: &mut BezPath| {
-        // Where the line crosses a side it bends once it is pressed.
+        // The projected line has a bend where the original crosses a side.
         let crossing =
             |from: f64, to: f64, side: f64| Some((side - from) / (to - from)).filter(|t| *t > 0.0 && *t < 1.0);
         let mut bends = [
@@ -49,10 +53,10 @@ pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
             crossing(from.y, to.y, near.y1),
         ];
         bends.sort_by(|a, b| a.unwrap_or(2.0).total_cmp(&b.unwrap_or(2.0)));
-        bends.into_iter().flatten().for_each(|t| out.line_to(press(from.lerp(to, t))));
-        out.line_to(press(to));
+        bends.into_iter().flatten().for_each(|t| out.line_to(project(from.lerp(to, t))));
+        out.line_to(project(to));
     };
-    // The line back of a polygon that is filled without being closed bends too.
+    // The implicit closing line of an open polygon is projected too.
     let close = |first: Point, last: Point, out: &mut BezPath| {
         if last != first {
             line(last, first, out);
@@ -62,7 +66,7 @@ pub(super) fn cut(polygons: &BezPath, near: Rect) -> BezPath {
         match *element {
             PathEl::MoveTo(to) => {
                 close(first, last, &mut out);
-                out.move_to(press(to));
+                out.move_to(project(to));
                 (first, last) = (to, to);
             }
             PathEl::LineTo(to) | PathEl::QuadTo(_, to) | PathEl::CurveTo(_, _, to) => {
@@ -132,7 +136,8 @@ mod tests {
     fn open_outlines_are_cut_as_if_they_were_closed() {
         let near = Rect::new(0.0, 0.0, 100.0, 100.0);
         let cut_of = |svg: &str| cut(&BezPath::from_svg(svg).expect("a path"), near);
-        // `svg-without-size` of the reference corpus: a line that is filled too, and a wedge if the way back does not bend.
+        // `svg-without-size` of the reference corpus fills a line, which is a wedge unless the closing line is
+        // projected.
         assert!(cut_of("M10 5 L700 1100").area().abs() < 1e-9);
         for open in ["M20 20 L900 400 L20 80", "M-50 30 L400 -700 L60 900"] {
             let closed = BezPath::from_svg(&format!("{open} Z")).expect("a path");

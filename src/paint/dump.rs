@@ -1,4 +1,4 @@
-//! A plan as text: the snapshot that tests read and that a bug report carries.
+//! Text form of a plan, for test snapshots and bug reports.
 
 use std::fmt::{self, Write as _};
 
@@ -9,7 +9,7 @@ use super::plan::{FramePlan, Glyphs, Op, Snap, Step};
 use crate::scene::GlyphStyle;
 
 impl FramePlan {
-    /// One line an operation, indented by the open clips and layers; numbers rounded to 0.01.
+    /// Describes the plan with one line per operation, indented by open clips and layers. Numbers are rounded to 0.01.
     pub fn dump(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -48,22 +48,29 @@ impl FramePlan {
 fn write_op(out: &mut String, op: &Op) -> fmt::Result {
     match op {
         Op::PopClip | Op::PopLayer => Ok(()),
-        Op::PushClip { outline, transform } => writeln!(out, "clip {}{}", outline.to_svg(), At(transform)),
+        Op::PushClip { outline, transform } => writeln!(out, "clip {}{}", outline.to_svg(), TransformText(transform)),
         Op::PushLayer { clip, transform, opacity, blend } => {
             write!(out, "layer opacity {:.2}", opacity.get())?;
             if *blend != BlendMode::default() {
                 write!(out, " blend {:?}/{:?}", blend.mix, blend.compose)?;
             }
             if let Some(clip) = clip {
-                write!(out, " clip {}{}", clip.to_svg(), At(transform))?;
+                write!(out, " clip {}{}", clip.to_svg(), TransformText(transform))?;
             }
             writeln!(out)
         }
         Op::Fill { outline, paint, transform, .. } => {
-            writeln!(out, "fill {} {}{}", outline.to_svg(), Colour(&paint.brush), At(transform))
+            writeln!(out, "fill {} {}{}", outline.to_svg(), BrushText(&paint.brush), TransformText(transform))
         }
         Op::Stroke { outline, stroke, paint, transform } => {
-            writeln!(out, "stroke {:.2} {} {}{}", stroke.width, outline.to_svg(), Colour(&paint.brush), At(transform))
+            writeln!(
+                out,
+                "stroke {:.2} {} {}{}",
+                stroke.width,
+                outline.to_svg(),
+                BrushText(&paint.brush),
+                TransformText(transform)
+            )
         }
         Op::Glyphs(run) => write_glyphs(out, run),
         Op::Surface { surface, transform } => {
@@ -83,7 +90,7 @@ fn write_op(out: &mut String, op: &Op) -> fmt::Result {
             )?;
             write!(out, " dest {:.2} {:.2} {:.2} {:.2} opacity {:.2}", d.x0, d.y0, d.x1, d.y1, opacity.get())?;
             passes.iter().try_for_each(|pass| write!(out, " {pass:?}"))?;
-            writeln!(out, "{}", At(transform))
+            writeln!(out, "{}", TransformText(transform))
         }
     }
 }
@@ -98,15 +105,15 @@ fn write_glyphs(out: &mut String, run: &Glyphs) -> fmt::Result {
         Snap::Columns => " snapped to columns",
         Snap::Quarters => "",
     };
-    write!(out, "glyphs {style} {:.2}px{snapped}{}", run.size, At(&run.linear))?;
+    write!(out, "glyphs {style} {:.2}px{snapped}{}", run.size, TransformText(&run.linear))?;
     run.glyphs.iter().try_for_each(|glyph| write!(out, " {}@{:.2},{:.2}", glyph.id, glyph.at.x, glyph.at.y))?;
     writeln!(out)
 }
 
-/// A solid as eight hex digits, a gradient as its line and stops.
-struct Colour<'a>(&'a Brush);
+/// Displays a solid colour as eight hex digits, and a gradient as its line and stops.
+struct BrushText<'a>(&'a Brush);
 
-impl fmt::Display for Colour<'_> {
+impl fmt::Display for BrushText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = |f: &mut fmt::Formatter<'_>, color: peniko::Color| {
             write!(f, "#{:08x}", color.to_rgba8().to_u32().swap_bytes())
@@ -132,10 +139,10 @@ impl fmt::Display for Colour<'_> {
     }
 }
 
-/// A transform, or nothing when it changes nothing.
-struct At<'a>(&'a Affine);
+/// Displays a transform, or nothing for the identity.
+struct TransformText<'a>(&'a Affine);
 
-impl fmt::Display for At<'_> {
+impl fmt::Display for TransformText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self.0 == Affine::IDENTITY {
             return Ok(());

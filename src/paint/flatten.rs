@@ -1,6 +1,6 @@
-//! A part of a page as pixels, for painters of vectors: what no vector file can hold.
+//! Rasterises parts of a page for the PDF painter, for effects that PDF lacks.
 //!
-//! Painted by the CPU painter on the caller's thread, which is one of the pool's already.
+//! The CPU painter runs on the calling thread, which belongs to the pool already.
 
 use kurbo::{Affine, Insets, Rect, Size, Vec2};
 
@@ -12,44 +12,49 @@ use crate::report::WarningCode;
 use crate::scene::{Group, Node, Page, Shadow};
 use crate::units::DeviceScale;
 
-/// Pixels and the part of the page that they cover.
+/// Rasterised content and the part of the page that it covers.
 pub(super) struct Flat {
     pub(super) raster: Raster<Straight>,
-    /// Page px.
+    /// Area in page px.
     pub(super) area: Rect,
 }
 
-/// What could not be drawn as asked.
+/// Deviations of the pixels from the scene.
 pub(super) type Warnings = Vec<(WarningCode, String)>;
 
-/// What can be seen of `group` within `seen` (page px), at `scale` or, where that is more than `limits` allow, less.
-/// The group's transform leads to the page. `None` when that is nothing.
+/// Rasterises the part of `group` within `visible` (page px) at `scale`, or at a lower scale when `limits` require it.
+///
+/// The transform of the group maps to the page. `None` when nothing of it is visible.
+///
+/// # Errors
+/// As the CPU painter.
 pub(super) fn flatten(
     group: &Group,
-    seen: Rect,
+    visible: Rect,
     scale: DeviceScale,
     limits: SurfaceLimits,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Option<(Flat, Warnings)>, PaintError> {
     let Some(bounds) = group.layer_bounds() else { return Ok(None) };
-    let area = bounds.inflate(1.0, 1.0).intersect(seen);
+    let area = bounds.inflate(1.0, 1.0).intersect(visible);
     if area.is_zero_area() || !area.is_finite() {
         return Ok(None);
     }
     let mut warnings = Warnings::new();
-    let scale = match within(area, scale, limits) {
+    let scale = match reduced_scale(area, scale, limits) {
         None => scale,
-        Some(less) => {
+        Some(reduced) => {
             let message = format!(
-                "what has to become pixels takes {:.2} instead of {:.2} px a design px: more would pass TENTER_MAX_MEGAPIXELS",
-                less.get(),
+                "its effects are rasterised at {:.2} instead of {:.2} px per design px \
+                 to stay within TENTER_MAX_MEGAPIXELS",
+                reduced.get(),
                 scale.get()
             );
             warnings.push((WarningCode::ImageReduced, message));
-            less
+            reduced
         }
     };
-    // On whole pixels, so that the picture is as large as its pixels say.
+    // The area is aligned to whole pixels, so that it is exactly as large as its pixels.
     let step = scale.get();
     let area = area.scale_from_origin(step).expand().scale_from_origin(1.0 / step);
     let root = Group { transform: Affine::translate(-area.origin().to_vec2()) * group.transform, ..group.clone() };
@@ -61,24 +66,24 @@ pub(super) fn flatten(
     Ok(Some((Flat { raster, area }, warnings)))
 }
 
-/// What `flat` casts.
+/// Returns the shadow of `flat`.
 pub(super) fn shadow(flat: Flat, shadow: &Shadow, scale: DeviceScale) -> Flat {
-    // The limits may have made it smaller than asked.
+    // The limits may have reduced the scale.
     let scale = (f64::from(flat.raster.size().width) / flat.area.width()).min(scale.get());
     let margin = (3.0 * shadow.sigma.0.max(0.0) * scale).ceil() + 1.0;
     let size = flat.raster.size();
-    let grown = padded(flat.raster, margin as usize);
+    let padded = with_margin(flat.raster, margin as usize);
     let kernel = Kernel::Shadow { sigma: shadow.sigma.0.max(0.0) * scale, color: shadow.color };
-    let pixels = passes::run(&kernel, grown.pixels(), grown.size());
+    let pixels = passes::run(&kernel, padded.pixels(), padded.size());
     let raster: Raster<crate::raster::Premultiplied> =
-        Raster::from_pixels(grown.size(), pixels).expect("passes keep the number of bytes");
+        Raster::from_pixels(padded.size(), pixels).expect("passes keep the number of bytes");
     let unit = (flat.area.width() / f64::from(size.width), flat.area.height() / f64::from(size.height));
     let area = flat.area.inflate(margin * unit.0, margin * unit.1) + Vec2::new(shadow.offset.x, shadow.offset.y);
     Flat { raster: raster.into_straight(), area }
 }
 
-/// With `margin` transparent px on every side.
-fn padded(raster: Raster<Straight>, margin: usize) -> Raster<Straight> {
+/// Adds `margin` transparent px on every side.
+fn with_margin(raster: Raster<Straight>, margin: usize) -> Raster<Straight> {
     let size = raster.size();
     let (width, height) = (size.width as usize, size.height as usize);
     let stride = (width + 2 * margin) * 4;
@@ -92,13 +97,13 @@ fn padded(raster: Raster<Straight>, margin: usize) -> Raster<Straight> {
     Raster::from_pixels(size, pixels).expect("made for this size")
 }
 
-/// A smaller scale at which `area` keeps to `limits`, where `scale` does not.
-fn within(area: Rect, scale: DeviceScale, limits: SurfaceLimits) -> Option<DeviceScale> {
-    // Rows and columns that are cut are kept whole, and a plan may round up.
-    const EDGE: f64 = 3.0;
-    let (width, height) = (area.width() * scale.get() + EDGE, area.height() * scale.get() + EDGE);
+/// A lower scale at which `area` stays within `limits`; `None` when it does at `scale`.
+fn reduced_scale(area: Rect, scale: DeviceScale, limits: SurfaceLimits) -> Option<DeviceScale> {
+    // Px by which aligning the area and rounding in the plan may enlarge a side.
+    const ROUNDING_PX: f64 = 3.0;
+    let (width, height) = (area.width() * scale.get() + ROUNDING_PX, area.height() * scale.get() + ROUNDING_PX);
     let by_side = f64::from(limits.side) / width.max(height);
     let by_pixels = (limits.megapixels * 1e6 / (width * height)).sqrt();
-    let by = by_side.min(by_pixels);
-    if by >= 1.0 { None } else { DeviceScale::new(scale.get() * by * 0.99) }
+    let factor = by_side.min(by_pixels);
+    if factor >= 1.0 { None } else { DeviceScale::new(scale.get() * factor * 0.99) }
 }

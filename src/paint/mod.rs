@@ -1,8 +1,8 @@
-//! Scene to pixels.
+//! Painters: scenes to pixels, and to the content of PDF pages.
 //!
-//! In: planning what to draw in device px (`plan`), and rasterizers that run a plan. Not in: JSON, fetching, decoding,
-//! text layout, file formats. Imports: `units`, `report`, `config`, `scene`, `raster`, `pool`; vello_cpu appears only
-//! here.
+//! In: planning the drawing operations in device px (`plan`), and rasterizers that execute a plan. Not in: JSON,
+//! fetching, decoding, text layout, file formats. Imports: `units`, `report`, `config`, `scene`, `raster`, `pool`.
+//! vello_cpu is used here only.
 
 mod color_layers;
 mod cpu;
@@ -20,9 +20,9 @@ mod passes;
 pub mod pdf;
 mod photo;
 pub mod plan;
+mod prefix_cache;
 mod report;
 mod resample;
-mod series;
 mod shadows;
 mod stamps;
 mod surfaces;
@@ -32,23 +32,26 @@ use tokio::sync::oneshot;
 
 pub use cpu::CpuRasterizer;
 pub use plan::{FramePlan, plan};
+pub use prefix_cache::PrefixCache;
 pub use report::{GpuReport, Report};
-pub use series::Series;
 
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
 
-/// Largest page a rasterizer takes, in device px. Larger ones are refused before memory is asked for.
+/// Size limits of a rasterizer's surfaces, in device px, checked before any memory is allocated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SurfaceLimits {
-    /// Width and height, each; a property of the painter that no setting raises.
+    /// Maximum width and maximum height; a property of the painter that no setting raises.
     pub side: u32,
-    /// Width times height, in millions (`TENTER_MAX_MEGAPIXELS`).
+    /// Maximum product of width and height, in millions (`TENTER_MAX_MEGAPIXELS`).
     pub megapixels: f64,
 }
 
 impl SurfaceLimits {
-    /// An error that says which limit `size` breaks.
+    /// Checks `size` against both limits.
+    ///
+    /// # Errors
+    /// [`PaintError::SideTooLong`] or [`PaintError::TooManyPixels`].
     pub fn check(self, size: DeviceSize) -> Result<(), PaintError> {
         let DeviceSize { width, height } = size;
         if width.max(height) > self.side {
@@ -62,11 +65,11 @@ impl SurfaceLimits {
     }
 }
 
-/// How often all pixels of the largest page may be painted over. Painting cannot be interrupted while it makes pixels;
-/// this many take some twenty seconds. Large posters stay below a tenth of it.
-const PAINTS_A_PIXEL: f64 = 1000.0;
+/// Maximum number of times that all pixels of the largest page may be painted over. Rasterising cannot be interrupted,
+/// and this much of it takes about twenty seconds. Large posters stay below a tenth of it.
+const MAX_OVERDRAW: f64 = 1000.0;
 
-/// Why there is no picture.
+/// Error of planning or rasterising a page.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PaintError {
     /// The page has too many pixels.
@@ -75,13 +78,13 @@ pub enum PaintError {
          (TENTER_MAX_MEGAPIXELS): lower pixelRatio or the page size"
     )]
     TooManyPixels {
-        /// Columns asked for.
+        /// Requested width in px.
         width: u32,
-        /// Rows asked for.
+        /// Requested height in px.
         height: u32,
-        /// Their product, in millions.
+        /// Product of width and height, in millions.
         megapixels: f64,
-        /// The setting, in millions.
+        /// The setting's value, in millions.
         limit: f64,
     },
     /// The page is too wide or too high.
@@ -90,64 +93,65 @@ pub enum PaintError {
          lower pixelRatio or the page size"
     )]
     SideTooLong {
-        /// Columns asked for.
+        /// Requested width in px.
         width: u32,
-        /// Rows asked for.
+        /// Requested height in px.
         height: u32,
-        /// What the painter can do.
+        /// Maximum side of the painter, in px.
         limit: u32,
     },
-    /// Too much to draw on one page.
+    /// The operations of the page would take too long to rasterise.
     #[error(
-        "drawing this page means filling about {found:.0} million px, gradients and pictures counted several times; the limit \
-         is {limit:.0} million ({PAINTS_A_PIXEL} × TENTER_MAX_MEGAPIXELS): draw fewer or smaller elements, or lower pixelRatio"
+        "drawing this page fills about {found:.0} million px, with gradients and pictures counted several \
+         times; the limit is {limit:.0} million ({MAX_OVERDRAW} × TENTER_MAX_MEGAPIXELS): draw fewer or \
+         smaller elements, or lower pixelRatio"
     )]
     TooMuchWork {
-        /// In millions, weighted by what paints them.
+        /// Px that the operations fill, in millions, weighted by the cost of their paint.
         found: f64,
-        /// In millions.
+        /// Maximum of `found`, in millions.
         limit: f64,
     },
-    /// Too much memory inside one layer.
+    /// The pictures inside one layer would take too much memory.
     #[error(
-        "the pictures inside one translucent or blended group take more than {limit} MiB (fixed; {found} MiB): lower pixelRatio, or \
-         use fewer or smaller pictures there"
+        "the pictures inside one translucent or blended group take more than {limit} MiB (fixed; {found} MiB): \
+         lower pixelRatio, or use fewer or smaller pictures there"
     )]
     TooManyPictures {
-        /// MiB, when counting stopped.
+        /// Memory of the pictures in MiB, when counting stopped.
         found: usize,
-        /// MiB.
+        /// Maximum memory in MiB.
         limit: usize,
     },
-    /// Nobody waits for the picture any more, so nobody reads this.
-    #[error("nobody waits for the picture any more")]
+    /// The caller has left, so that no one reads this error.
+    #[error("the render was abandoned: its caller has left")]
     Abandoned,
-    /// A face's tables cannot be read, so its text cannot be drawn.
+    /// The tables of a face cannot be read.
     #[error("a font is damaged: {0}; replace the file")]
     Font(String),
-    /// The painter panicked: a bug of ours.
+    /// The painter panicked or found a broken invariant.
     #[error("internal error while painting: {0}")]
     Internal(String),
 }
 
-/// A picture, and what painted it.
+/// A painted page and the name of its painter.
 #[derive(Clone, Debug)]
 pub struct Painted {
-    /// The pixels.
+    /// Pixels of the page.
     pub raster: Raster<Straight>,
-    /// For logs, metrics and the response header: `cpu`, `gpu0`.
+    /// Name of the painter for logs, metrics and the response header, such as `cpu` or `gpu0`.
     pub by: &'static str,
 }
 
-/// Runs plans. Dropping the receiver before the work started cancels it.
+/// A rasterizer executes plans. Dropping the receiver cancels work that has not started.
 pub trait Rasterizer: Send + Sync {
-    /// What paints as a rule, for logs: `cpu`, `gpu`. A page may be painted by another: [`Painted::by`].
+    /// Name for logs: `cpu` or `gpu`. Another painter may paint a single page, see [`Painted::by`].
     fn name(&self) -> &'static str;
-    /// What `plan` has to respect.
+    /// Limits that plans for this rasterizer must respect.
     fn limits(&self) -> SurfaceLimits;
-    /// Queues and returns at once. Any number of plans may be under way.
+    /// Queues `plan` and returns at once. Any number of plans may be in progress.
     fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>>;
-    /// What it did so far and what it runs on, for metrics and readiness.
+    /// Counts since the start and the state of its devices, for metrics and readiness.
     fn report(&self) -> Report {
         Report::default()
     }
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn surface_limits_name_what_to_change() {
+    fn surface_limits_name_the_setting() {
         let limits = SurfaceLimits { side: 65_535, megapixels: 1.0 };
         assert_eq!(limits.check(DeviceSize { width: 1000, height: 1000 }), Ok(()));
         let message = |width, height| limits.check(DeviceSize { width, height }).expect_err("too large").to_string();

@@ -1,7 +1,7 @@
-//! Plan operations, taken apart into what every painter can do.
+//! Execution of plan operations on a [`Target`], the primitives that every painter implements.
 //!
-//! A painter implements [`Target`]: areas, clips, layers and pictures in device px. Which edges an outline gets, where
-//! glyphs stand and which of a face's pictures is shown is decided here, once, so that painters agree.
+//! Targets draw areas, clips, layers and pictures in device px. Edges of outlines, positions of glyphs and the choice
+//! among a face's bitmaps are decided here, once for all painters, so that their results agree.
 
 use std::borrow::Cow;
 
@@ -19,34 +19,35 @@ use super::stamps::Stamps;
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::Opacity;
 
-/// How far a stroke's edge may lie off, in device px.
+/// Maximum error of the outline of a stroke, in device px.
 const STROKE_TOLERANCE: f64 = 0.02;
 
-/// How long a dot of a stroke is, in device px: long enough to have a direction, too short to be seen.
-pub(super) const DOT: f64 = 0.01;
+/// Length of the line that stands for a dot of a stroke, in device px: long enough to have a direction, too short to be
+/// visible.
+pub(super) const DOT_LENGTH: f64 = 0.01;
 
-/// Dots less than this share of their width apart are a line: there may be no end of them.
-const SOLID: f64 = 0.25;
+/// Minimum distance of dots, as a share of their width. Closer ones are drawn as a line, because there may be millions.
+const MIN_DOT_DISTANCE: f64 = 0.25;
 
-/// What a painter can do on one surface.
+/// Drawing primitives of a painter on one surface.
 pub(super) trait Target {
-    /// Fills `polygons`, in device px. `to_device` leads there from the brush's space.
+    /// Fills `polygons`, which are in device px. `to_device` maps the brush's space to device px.
     fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine);
-    /// Fills `rect`, which `transform` leads to device px. `to_rect` leads from the brush's space to that of `rect`.
+    /// Fills `rect`, which `transform` maps to device px. `to_rect` maps the brush's space to that of `rect`.
     fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine);
-    /// Limits what follows to `polygons`, nonzero, in device px, without isolating it.
+    /// Clips what follows to `polygons`, in device px, by the nonzero rule, without isolating it.
     fn push_clip(&mut self, polygons: &BezPath);
-    /// The same for `rect`, which `transform` leads to device px.
+    /// Clips what follows to `rect`, which `transform` maps to device px, without isolating it.
     fn push_clip_rect(&mut self, rect: Rect, transform: Affine);
-    /// Ends the latest clip.
+    /// Ends the innermost clip.
     fn pop_clip(&mut self);
-    /// What follows is flattened, then composited within `clip`, nonzero, in device px.
+    /// Composites what follows as one layer, within `clip` in device px, by the nonzero rule.
     fn push_layer(&mut self, clip: Option<&BezPath>, opacity: Opacity, blend: BlendMode);
-    /// Ends the latest layer.
+    /// Ends the innermost layer.
     fn pop_layer(&mut self);
-    /// Draws a picture.
+    /// Draws a picture with `opacity`.
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity);
-    /// Draws the layers of one glyph of `run`. `to_device` leads there from font units.
+    /// Draws the COLR layers of one glyph of `run`. `to_device` maps font units to device px.
     fn color_glyph(
         &mut self,
         run: &Glyphs,
@@ -54,25 +55,26 @@ pub(super) trait Target {
         layers: &ColorLayers,
         to_device: Affine,
     ) -> Result<(), PaintError>;
-    /// Composites a surface that was drawn before.
+    /// Composites a surface that an earlier step has drawn.
     fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError>;
 }
 
-/// Where a surface goes.
+/// Placement of a surface on another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Placement {
-    /// Copied, its top-left corner at this whole px.
+    /// The surface is copied with its top-left corner at this whole px.
     Copied(Point),
-    /// Sampled, with its top-left corner here. It covers the px whose centres it covers, each wholly, as on a canvas.
+    /// The surface is sampled with its top-left corner at this point. As on a canvas, it fully covers each px whose
+    /// centre it covers.
     Moved(Point),
-    /// Sampled; the transform leads from its px to those of the surface drawn on.
+    /// The surface is sampled through this transform from its px to those of the target surface.
     Turned(Affine),
 }
 
 impl Placement {
     fn of(transform: Affine) -> Self {
         let [a, b, c, d, x, y] = transform.as_coeffs();
-        // Scaled up and down again, a length differs in its last bits.
+        // Scaling up and down again changes the last bits of a number.
         let unit = |it: f64| (it - 1.0).abs() < 1e-9;
         let at = Point::new(x, y);
         match unit(a) && unit(d) && b == 0.0 && c == 0.0 {
@@ -82,14 +84,14 @@ impl Placement {
         }
     }
 
-    /// The px that a surface of this size covers, where it is not turned.
+    /// The px that a surface of this size covers with its top-left corner at `at`.
     pub(super) fn covered(at: Point, width: f64, height: f64) -> Rect {
         let corner = (at + Vec2::new(0.5, 0.5)).floor();
         Rect::from_origin_size(corner, (width, height))
     }
 }
 
-/// Takes operations apart. Keeps the faces it has opened and the glyphs it has made, for one thread.
+/// Executes operations. It caches opened faces and the edges of glyphs, for one thread.
 #[derive(Default)]
 pub(super) struct Ops {
     faces: Faces,
@@ -97,7 +99,10 @@ pub(super) struct Ops {
 }
 
 impl Ops {
-    /// Draws `op` on `target`.
+    /// Executes `op` on `target`.
+    ///
+    /// # Errors
+    /// When a font is damaged, or when the target fails.
     pub(super) fn draw(&mut self, op: &Op, target: &mut impl Target) -> Result<(), PaintError> {
         match op {
             Op::PushClip { outline, transform } => match as_rect(outline) {
@@ -120,9 +125,9 @@ impl Ops {
             Op::Stroke { outline, stroke, paint, transform } => {
                 let to_device = *transform * paint.transform;
                 match hairline(outline, stroke, *transform) {
-                    Some(Hairline { pieces, coverage }) => {
+                    Some(Hairline { area, coverage }) => {
                         let brush = paint.brush.clone().multiply_alpha(coverage as f32);
-                        target.fill(&pieces, Fill::NonZero, &brush, to_device);
+                        target.fill(&area, Fill::NonZero, &brush, to_device);
                     }
                     None => {
                         target.fill(&stroked(outline, stroke, *transform), Fill::NonZero, &paint.brush, to_device);
@@ -143,7 +148,7 @@ impl Ops {
     fn glyphs(&mut self, run: &Glyphs, target: &mut impl Target) -> Result<(), PaintError> {
         let [a, b, c, d, ..] = run.linear.as_coeffs();
         let em = run.size * a.hypot(b).max(c.hypot(d));
-        // To the right for each unit up; y grows downwards.
+        // Shifts to the right per unit of height; y points down.
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
         let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
         let (mut added, mut kept) = (0, 0);
@@ -171,14 +176,14 @@ impl Ops {
                             target.fill(&polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
                             kept += stamped.keep(glyph, polygons);
                         }
-                        // The pen is round in the run's space, not in the slanted one.
+                        // The pen is round in the run's space, not in the slanted space.
                         GlyphStyle::Stroke(stroke) => {
                             let pen = stroked(&(from_font(units) * BezPath::clone(&outline)), stroke, to_device);
                             target.fill(&pen, Fill::NonZero, &run.paint.brush, run.paint.transform);
                         }
                     }
                 }
-                // Coloured glyphs have no outline to stroke.
+                // Bitmap glyphs have no outline that could be stroked.
                 Shape::Picture(picture, to_run) => {
                     if matches!(run.style, GlyphStyle::Fill) {
                         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
@@ -202,7 +207,7 @@ impl Ops {
     }
 }
 
-/// Of a solid; gradients carry theirs in the stops and do not reach coloured glyphs.
+/// Alpha of a solid paint; 1 for gradients, whose alpha is in the stops and does not apply to colour glyphs.
 pub(super) fn alpha(paint: &Paint) -> f32 {
     match &paint.brush {
         Brush::Solid(color) => color.components[3],
@@ -210,24 +215,26 @@ pub(super) fn alpha(paint: &Paint) -> f32 {
     }
 }
 
-/// The area of a stroke, in device px: made in the space of `outline`, so that an uneven `transform` makes an uneven pen.
+/// The area of a stroke, in device px. It is computed in the space of `outline`, so that `transform` applies to the pen
+/// too.
 fn stroked(outline: &BezPath, stroke: &Stroke, transform: Affine) -> BezPath {
     let [a, b, c, d, ..] = transform.as_coeffs();
     let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
-    let (outline, stroke) = with_dots(outline, stroke, DOT / scale);
+    let (outline, stroke) = with_dots(outline, stroke, DOT_LENGTH / scale);
     let pen = kurbo::stroke(outline.iter(), &stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
     polygons(&pen, transform)
 }
 
-/// Where a stroke has caps, dashes and subpaths without a length are dots of its width (SVG 2 §13.5.4), which kurbo leaves
-/// out: they get the length `dot`, subpaths along x.
+/// Gives dashes and subpaths of zero length the length `dot`, subpaths along x.
+///
+/// With caps they are dots of the stroke's width (SVG 2 §13.5.4), which kurbo omits.
 pub(super) fn with_dots<'a>(outline: &'a BezPath, stroke: &'a Stroke, dot: f64) -> (Cow<'a, BezPath>, Cow<'a, Stroke>) {
     if stroke.start_cap == Cap::Butt && stroke.end_cap == Cap::Butt {
         return (Cow::Borrowed(outline), Cow::Borrowed(stroke));
     }
     let mut stroke = Cow::Borrowed(stroke);
     let has_dots = stroke.dash_pattern.iter().step_by(2).any(|dash| *dash == 0.0);
-    if has_dots && stroke.dash_pattern.iter().sum::<f64>() < stroke.width * SOLID {
+    if has_dots && stroke.dash_pattern.iter().sum::<f64>() < stroke.width * MIN_DOT_DISTANCE {
         stroke.to_mut().dash_pattern.clear();
     }
     for at in (0..stroke.dash_pattern.len()).step_by(2).filter(|at| stroke.dash_pattern[*at] == 0.0).collect::<Vec<_>>()
@@ -237,20 +244,20 @@ pub(super) fn with_dots<'a>(outline: &'a BezPath, stroke: &'a Stroke, dot: f64) 
     (with_lengths(outline, dot).map_or(Cow::Borrowed(outline), Cow::Owned), stroke)
 }
 
-/// `outline` with a length for subpaths that have none; `None` when all have one. A point alone is no subpath.
+/// Adds a line of length `dot` for each subpath of zero length; `None` when there is none. A lone point is no subpath.
 fn with_lengths(outline: &BezPath, dot: f64) -> Option<BezPath> {
     let elements = outline.elements();
     let starts = || elements.iter().enumerate().filter(|(_, it)| matches!(it, PathEl::MoveTo(_))).map(|(at, _)| at);
     let mut dots = Vec::new();
     for (start, end) in starts().zip(starts().skip(1).chain([elements.len()])) {
         let PathEl::MoveTo(point) = elements[start] else { continue };
-        let stays = |it: &PathEl| match *it {
+        let is_at_point = |it: &PathEl| match *it {
             PathEl::MoveTo(_) | PathEl::ClosePath => true,
             PathEl::LineTo(to) => to == point,
             PathEl::QuadTo(a, to) => a == point && to == point,
             PathEl::CurveTo(a, b, to) => a == point && b == point && to == point,
         };
-        if end - start > 1 && elements[start + 1..end].iter().all(stays) {
+        if end - start > 1 && elements[start + 1..end].iter().all(is_at_point) {
             dots.push(point);
         }
     }
@@ -265,7 +272,7 @@ fn with_lengths(outline: &BezPath, dot: f64) -> Option<BezPath> {
     Some(longer)
 }
 
-/// The rectangle that `outline` is, if it is one with upright sides: painters are exact and quick on those.
+/// The rectangle that `outline` is, if it is axis-aligned. Painters have exact and fast primitives for rectangles.
 fn as_rect(outline: &BezPath) -> Option<Rect> {
     let corner = |element: &PathEl| match element {
         PathEl::MoveTo(point) | PathEl::LineTo(point) => Some(*point),
@@ -278,8 +285,8 @@ fn as_rect(outline: &BezPath) -> Option<Rect> {
         _ => false,
     };
     let (first, a, b, c) = (*first, corner(a)?, corner(b)?, corner(c)?);
-    let upright = |p: Point, q: Point, r: Point, s: Point| p.y == q.y && q.x == r.x && r.y == s.y && s.x == p.x;
-    (closed && (upright(first, a, b, c) || upright(c, first, a, b))).then(|| Rect::from_points(first, b))
+    let is_rect = |p: Point, q: Point, r: Point, s: Point| p.y == q.y && q.x == r.x && r.y == s.y && s.x == p.x;
+    (closed && (is_rect(first, a, b, c) || is_rect(c, first, a, b))).then(|| Rect::from_points(first, b))
 }
 
 #[cfg(test)]
@@ -288,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// Area and box of a stroke 4 px wide.
+    /// Area and bounding box of a stroke of width 4, scaled by 2.
     fn stroke_of(path: &str, cap: Cap, dashes: &[f64]) -> (f64, Rect) {
         let outline = BezPath::from_svg(path).expect("a path");
         let pen = Stroke::new(4.0).with_caps(cap).with_dashes(0.0, dashes.iter().copied());
@@ -297,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn subpaths_without_a_length_are_dots_where_there_are_caps() {
+    fn subpaths_of_zero_length_are_dots_with_caps() {
         for path in ["M10 10L10 10", "M10 10z", "M10 10C10 10 10 10 10 10"] {
             let (area, bounds) = stroke_of(path, Cap::Round, &[]);
             assert!((area - 16.0 * std::f64::consts::PI).abs() < 2.0, "{path}: {area}");
@@ -310,11 +317,11 @@ mod tests {
     }
 
     #[test]
-    fn dashes_without_a_length_are_dots_where_there_are_caps() {
-        // At 0, 10, 20 and 30 of a line 35 long.
+    fn dashes_of_zero_length_are_dots_with_caps() {
+        // Dots at 0, 10, 20 and 30 of a line of length 35.
         let (area, _) = stroke_of("M0 10H35", Cap::Round, &[0.0, 10.0]);
         assert!((area - 4.0 * 16.0 * std::f64::consts::PI).abs() < 8.0, "{area}");
-        // Without gaps they are a line, and not a million of dots.
+        // Dots without gaps are a line, not a million dots.
         let (area, _) = stroke_of("M0 10H1000", Cap::Round, &[0.0, 0.001]);
         assert!((area - (16.0 * std::f64::consts::PI + 2000.0 * 8.0)).abs() < 8.0, "{area}");
         assert_eq!(stroke_of("M0 10H35", Cap::Butt, &[0.0, 10.0]).0, 0.0);

@@ -1,4 +1,4 @@
-//! What operations come to, painted by vello_cpu.
+//! The vello_cpu implementation of [`Target`], and the canvas that executes operations on it.
 
 use kurbo::{Affine, BezPath, Rect};
 use peniko::{BlendMode, Brush, Color, Fill, ImageQuality, ImageSampler};
@@ -15,59 +15,65 @@ use super::surfaces::{Surface, Surfaces};
 use crate::raster::{Premultiplied, Raster};
 use crate::units::{DeviceSize, Opacity};
 
-/// What operations draw besides paths: pictures of the scene, and surfaces of earlier steps.
+/// Sources of the pixels that operations draw: prepared pictures, and surfaces of earlier steps.
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
     pub(super) photos: &'a Photos,
     pub(super) surfaces: &'a Surfaces,
 }
 
-/// Side of vello_cpu's tiles, in px. It rounds differently in those that an edge runs through, whole px or not.
+/// Side of a tile of vello_cpu, in px. Tiles that an edge crosses are rounded differently from those inside.
 const TILE: f64 = 4.0;
 
-/// Bytes of pictures made for one surface before what was drawn so far is put on it and they are dropped. A page's
-/// pictures add up, each as large as the page at most: without this, thirty of them on a poster fill the memory.
-const MOST_HELD: usize = 256 << 20;
-/// The same while a layer is open, which cannot be put anywhere before it ends.
-const MOST_HELD_IN_LAYER: usize = 1 << 30;
+/// Maximum bytes of pictures that one surface retains before the operations so far are rasterised and the pictures
+/// released. A prepared picture is as large as the page at most, but without this limit thirty of them on a poster
+/// would exhaust the memory.
+const MAX_PICTURE_BYTES: usize = 256 << 20;
+/// Maximum bytes of pictures that a surface retains while a layer is open, which can be rasterised only after it ends.
+const MAX_PICTURE_BYTES_IN_LAYER: usize = 1 << 30;
 
-/// How the operations of one surface are drawn. Between two turns no layer may be open.
+/// The part of a surface's operations to draw, for the prefix cache. No layer may be open at either boundary.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Turns<'a> {
-    /// So many are drawn: these pixels are what they came to.
-    pub(super) onto: Option<(usize, &'a [u8])>,
-    /// After so many, the pixels are asked for.
-    pub(super) note: Option<usize>,
+pub(super) struct DrawRange<'a> {
+    /// Number of operations that are drawn already, and the premultiplied pixels after them.
+    pub(super) resume: Option<(usize, &'a [u8])>,
+    /// Number of operations after which the pixels are to be returned.
+    pub(super) record_after: Option<usize>,
 }
 
-/// One thread's drawing tools, reused from page to page.
+/// Drawing context of one thread, reused from page to page.
 pub(super) struct Canvas {
     context: RenderContext,
     resources: Resources,
     ops: Ops,
-    /// Bytes of pictures that `context` keeps until its pixels are made.
-    held: usize,
-    /// [`MOST_HELD`], or less in tests.
-    pub(super) most_held: usize,
+    /// Bytes of pictures that `context` retains until it is rasterised.
+    picture_bytes: usize,
+    /// [`MAX_PICTURE_BYTES`], or less in tests.
+    pub(super) max_picture_bytes: usize,
 }
 
 impl Canvas {
     pub(super) fn new() -> Self {
-        // The best level there is. Measured: AVX2 and AVX-512 give the same bytes; SSE2 and SSE4.2, which do not fuse
-        // multiply and add, differ by one level in 5 of 640 000 bytes. Goldens allow for that.
+        // The highest SIMD level of the machine. Measured: AVX2 and AVX-512 give the same bytes; SSE2 and SSE4.2, which
+        // lack fused multiply-add, differ by one level in 5 of 640 000 bytes. Goldens tolerate that.
         let level = Level::try_detect().unwrap_or(Level::baseline());
         Self {
-            // One page a thread: sharing a page between threads gains little (stack.md §3).
+            // One thread per page: rendering one page on several threads gains little.
             context: RenderContext::new_with(1, 1, RenderSettings { level, num_threads: 0 }),
             resources: Resources::new(),
             ops: Ops::default(),
-            held: 0,
-            most_held: MOST_HELD,
+            picture_bytes: 0,
+            max_picture_bytes: MAX_PICTURE_BYTES,
         }
     }
 
-    /// Draws `ops` on a transparent surface. `size`: each side fits 16 bits, as `SurfaceLimits` makes sure.
-    /// `abandoned` is asked before each operation and before the pixels are made, the longest step: `plan` bounds that.
+    /// Draws `ops` on a transparent surface.
+    ///
+    /// `size`: each side fits 16 bits, which `SurfaceLimits` guarantees. `abandoned` is called before each operation
+    /// and before rasterising, which is the longest step and bounded by `plan`.
+    ///
+    /// # Errors
+    /// [`PaintError::Abandoned`], [`PaintError::TooManyPictures`], or an error of an operation.
     pub(super) fn draw(
         &mut self,
         size: DeviceSize,
@@ -75,75 +81,75 @@ impl Canvas {
         sources: Sources<'_>,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Premultiplied>, PaintError> {
-        self.draw_turns(size, ops, sources, Turns::default(), abandoned).map(|(raster, _)| raster)
+        self.draw_from(size, ops, sources, DrawRange::default(), abandoned).map(|(raster, _)| raster)
     }
 
-    /// The same in turns; also returns the pixels that `turns` asks for.
-    pub(super) fn draw_turns(
+    /// As [`Self::draw`], but draws the part of `ops` that `range` selects. Also returns the pixels to be recorded.
+    pub(super) fn draw_from(
         &mut self,
         size: DeviceSize,
         ops: &[Op],
         sources: Sources<'_>,
-        turns: Turns<'_>,
+        range: DrawRange<'_>,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<(Raster<Premultiplied>, Option<Vec<u8>>), PaintError> {
-        let go_on = || if abandoned() { Err(PaintError::Abandoned) } else { Ok(()) };
-        let (first, mut pixels) = turns.onto.map_or((0, Vec::new()), |(first, pixels)| (first, pixels.to_vec()));
-        let mut noted = None;
-        self.begin(size);
-        // Clips and layers that were pushed and not yet popped.
+        let check_abandoned = || if abandoned() { Err(PaintError::Abandoned) } else { Ok(()) };
+        let (first, mut pixels) = range.resume.map_or((0, Vec::new()), |(first, pixels)| (first, pixels.to_vec()));
+        let mut recorded = None;
+        self.reset(size);
+        // Clips and layers that are open.
         let mut open: Vec<&Op> = Vec::new();
         for (at, op) in ops.iter().enumerate() {
-            go_on()?;
+            check_abandoned()?;
             if at == first && at > 0 {
-                open.iter().try_for_each(|it| self.op(it, size, sources))?;
+                open.iter().try_for_each(|it| self.draw_op(it, size, sources))?;
             }
-            if turns.note == Some(at) {
-                self.put(size, &mut pixels);
-                noted = Some(pixels.clone());
-                self.begin(size);
-                open.iter().try_for_each(|it| self.op(it, size, sources))?;
+            if range.record_after == Some(at) {
+                self.rasterize(size, &mut pixels);
+                recorded = Some(pixels.clone());
+                self.reset(size);
+                open.iter().try_for_each(|it| self.draw_op(it, size, sources))?;
             }
             if at >= first {
-                self.op(op, size, sources)?;
+                self.draw_op(op, size, sources)?;
             }
             match op {
                 Op::PushClip { .. } | Op::PushLayer { .. } => open.push(op),
                 Op::PopClip | Op::PopLayer => drop(open.pop()),
                 Op::Fill { .. } | Op::Stroke { .. } | Op::Glyphs(_) | Op::Image { .. } | Op::Surface { .. } => {}
             }
-            if self.held <= self.most_held {
+            if self.picture_bytes <= self.max_picture_bytes {
                 continue;
             }
             if !open.iter().any(|it| matches!(it, Op::PushLayer { .. })) {
-                self.put(size, &mut pixels);
-                self.begin(size);
-                open.iter().try_for_each(|it| self.op(it, size, sources))?;
-            } else if self.held > MOST_HELD_IN_LAYER {
-                let (found, limit) = (self.held >> 20, MOST_HELD_IN_LAYER >> 20);
+                self.rasterize(size, &mut pixels);
+                self.reset(size);
+                open.iter().try_for_each(|it| self.draw_op(it, size, sources))?;
+            } else if self.picture_bytes > MAX_PICTURE_BYTES_IN_LAYER {
+                let (found, limit) = (self.picture_bytes >> 20, MAX_PICTURE_BYTES_IN_LAYER >> 20);
                 return Err(PaintError::TooManyPictures { found, limit });
             }
         }
-        go_on()?;
-        self.put(size, &mut pixels);
-        if turns.note == Some(ops.len()) {
-            noted = Some(pixels.clone());
+        check_abandoned()?;
+        self.rasterize(size, &mut pixels);
+        if range.record_after == Some(ops.len()) {
+            recorded = Some(pixels.clone());
         }
-        Ok((Raster::from_pixels(size, pixels).expect("the buffer was made for this size"), noted))
+        Ok((Raster::from_pixels(size, pixels).expect("the buffer was made for this size"), recorded))
     }
 
-    /// Drops what the context keeps of the surface: its pictures.
-    pub(super) fn end(&mut self) {
-        self.begin(DeviceSize { width: 1, height: 1 });
+    /// Releases the pictures that the context retains.
+    pub(super) fn release_pictures(&mut self) {
+        self.reset(DeviceSize { width: 1, height: 1 });
     }
 
-    fn begin(&mut self, size: DeviceSize) {
+    fn reset(&mut self, size: DeviceSize) {
         self.context.reset_and_resize(size.width as u16, size.height as u16);
-        self.held = 0;
+        self.picture_bytes = 0;
     }
 
-    /// What was drawn since `begin` onto `pixels`, which are made when there are none.
-    fn put(&mut self, size: DeviceSize, pixels: &mut Vec<u8>) {
+    /// Composites the operations since the last `reset` onto `pixels`, which are allocated when empty.
+    fn rasterize(&mut self, size: DeviceSize, pixels: &mut Vec<u8>) {
         let first = pixels.is_empty();
         pixels.resize(size.pixels() as usize * 4, 0);
         let target = PixmapMut::new(size.width as u16, size.height as u16, pixels);
@@ -153,21 +159,21 @@ impl Canvas {
         self.context.render_with(target, &mut self.resources, RasterizerSettings { target_init, ..Default::default() });
     }
 
-    fn op(&mut self, op: &Op, size: DeviceSize, sources: Sources<'_>) -> Result<(), PaintError> {
-        let Self { context, ops, held, .. } = self;
-        ops.draw(op, &mut OnContext { context, held, size, sources })
+    fn draw_op(&mut self, op: &Op, size: DeviceSize, sources: Sources<'_>) -> Result<(), PaintError> {
+        let Self { context, ops, picture_bytes, .. } = self;
+        ops.draw(op, &mut ContextTarget { context, picture_bytes, size, sources })
     }
 }
 
-/// One surface while it is drawn on.
-struct OnContext<'a> {
+/// The current surface of a canvas as a target.
+struct ContextTarget<'a> {
     context: &'a mut RenderContext,
-    held: &'a mut usize,
+    picture_bytes: &'a mut usize,
     size: DeviceSize,
     sources: Sources<'a>,
 }
 
-impl Target for OnContext<'_> {
+impl Target for ContextTarget<'_> {
     fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
         set_paint(self.context, brush, to_device);
         self.context.set_transform(Affine::IDENTITY);
@@ -207,7 +213,7 @@ impl Target for OnContext<'_> {
     }
 
     fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
-        *self.held += image(self.context, self.sources.photos, self.size, placed, opacity);
+        *self.picture_bytes += draw_picture(self.context, self.sources.photos, self.size, placed, opacity);
     }
 
     fn color_glyph(
@@ -217,7 +223,7 @@ impl Target for OnContext<'_> {
         layers: &ColorLayers,
         to_device: Affine,
     ) -> Result<(), PaintError> {
-        // Text opacity covers the glyph as a whole; its own foreground colour, where layers use it, must not have it twice.
+        // The opacity of the text applies to the glyph as a whole, so the foreground colour of layers must not include it.
         let foreground = match &run.paint.brush {
             Brush::Solid(color) => color.with_alpha(1.0),
             Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
@@ -228,14 +234,14 @@ impl Target for OnContext<'_> {
 
     fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let surface = self.sources.surfaces.get(surface);
-        let surface = surface.ok_or_else(|| PaintError::Internal("a surface before it was drawn".into()))?;
+        let surface = surface.ok_or_else(|| PaintError::Internal("an operation precedes the surface it shows".into()))?;
         composite(self.context, surface, place);
         Ok(())
     }
 }
 
-/// Returns the bytes of pixels made for it.
-fn image(
+/// Draws a picture. Returns the bytes of the pixels that were prepared for it.
+fn draw_picture(
     context: &mut RenderContext,
     photos: &Photos,
     size: DeviceSize,
@@ -286,7 +292,7 @@ fn composite(context: &mut RenderContext, surface: &Surface, place: Placement) {
     context.fill_rect(&rect);
 }
 
-/// `to_space`: from brush space to the space that the next transform starts from.
+/// Sets the brush. `to_space` maps brush space to the space of the next geometry.
 fn set_paint(context: &mut RenderContext, brush: &Brush, to_space: Affine) {
     match brush {
         Brush::Solid(color) => context.set_paint(*color),

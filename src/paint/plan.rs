@@ -1,7 +1,8 @@
-//! A page and a scale become a list of drawing steps in device px.
+//! Planning: a page and a scale become a list of drawing steps in device px.
 //!
-//! Pure: no device, no fonts opened, no pixels. Its text dump (`FramePlan::dump`) is the cheapest test there is.
-//! Everything a painter would have to decide again is decided here: size, snapping of text, which groups need a layer.
+//! A plan is a pure function of its input, without a device, fonts or pixels; tests read its text dump
+//! ([`FramePlan::dump`]). Decisions that every painter would have to make alike are made here: sizes, positions of
+//! glyphs, which groups need a layer.
 
 use std::sync::Arc;
 
@@ -10,213 +11,217 @@ use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
 use super::cut::parts_near;
-use super::{PaintError, Series, SurfaceLimits, work};
+use super::{PaintError, PrefixCache, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
-/// Coordinates beyond this many device px are not drawn: far outside any page, and single precision, which painters
-/// use inside, would no longer tell two pixels apart.
-const FARTHEST: f64 = 1e7;
-/// Areas that reach farther are cut this many px outside of their surface.
-const BEYOND: f64 = 64.0;
-/// Dashes of one stroke. More would be finer than any pixel; the stroke is then drawn solid.
+/// Maximum absolute coordinate that is drawn, in device px. It is far outside any page, and beyond it single precision,
+/// which painters use, cannot distinguish adjacent pixels.
+const MAX_COORDINATE: f64 = 1e7;
+/// Distance from the surface, in px, at which larger paths are cut.
+const CUT_MARGIN: f64 = 64.0;
+/// Maximum number of dashes of one stroke. More would be finer than a pixel, and the stroke is drawn solid.
 const MAX_DASHES: f64 = 100_000.0;
-/// Sums of line heights that end on half a px but for floating-point noise count as half a px.
-const NOISE: f64 = 1e-5;
-/// Surfaces for blurs and shadows may take this many times the px of the largest page.
-const SURFACES_BUDGET: f64 = 4.0;
-/// A shadow fades to nothing this many standard deviations out (rendering.md §5).
-const SIGMAS: f64 = 3.0;
-/// Chromium rounds sines and cosines of text to 1/1024: less than half of that is none.
-const STRAIGHT: f64 = 1.0 / 2048.0;
-/// Text stands on quarters of a device px (rendering.md §9.2).
-const GLYPH_STEPS: f64 = 4.0;
+/// Tolerance, in steps of the grid, below which a glyph position counts as half a step: sums of line heights are
+/// inexact.
+const HALF_STEP_TOLERANCE: f64 = 1e-5;
+/// Maximum px of all surfaces for blurs and shadows, as a multiple of the px of the largest page.
+const EFFECT_SURFACES_FACTOR: f64 = 4.0;
+/// Extent of a shadow in standard deviations (rendering.md §5).
+const SHADOW_EXTENT_SIGMAS: f64 = 3.0;
+/// Smallest sine or cosine of text that counts as a rotation: Chromium rounds them to 1/1024.
+const MIN_ROTATION: f64 = 1.0 / 2048.0;
+/// Subpixel positions of glyphs per device px (rendering.md §9.2).
+const GLYPH_STEPS_PER_PX: f64 = 4.0;
 
-/// What to draw. Surface 0 is the result; a step reads only surfaces that earlier steps wrote.
+/// The drawing steps of a page. Surface 0 is the result; a step reads only surfaces that earlier steps have written.
 #[derive(Clone, Debug)]
 pub struct FramePlan {
-    /// At least one.
+    /// Sizes of the surfaces; at least one.
     pub surfaces: Vec<DeviceSize>,
-    /// In order.
+    /// Steps in order of execution; the last draws into surface 0.
     pub steps: Vec<Step>,
-    /// What could not be drawn as asked.
+    /// Deviations from the scene.
     pub warnings: Vec<Warning>,
-    /// Something opaque covers the result before anything else: its alphas are 255, whatever 8 bits make of them.
+    /// True when the first operation covers the result with an opaque area, so that every alpha is 255 despite
+    /// rounding.
     pub opaque: bool,
-    /// Pages that may begin like this one, and its place in their design. [`plan`] knows none.
-    pub series: Option<(Arc<Series>, usize)>,
+    /// Cache of pages that may share a prefix with this one, and the index of this page in the design. [`plan`] sets
+    /// none.
+    pub prefix_cache: Option<(Arc<PrefixCache>, usize)>,
 }
 
-/// Index into `FramePlan::surfaces`.
+/// Index into [`FramePlan::surfaces`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurfaceId(pub usize);
 
 /// One step of a plan.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Vector work on a surface that is cleared to transparent first.
+    /// Draws operations on a surface that is transparent at first.
     Draw {
-        /// Where.
+        /// Surface that is drawn on.
         into: SurfaceId,
-        /// Pushes and pops are balanced.
+        /// Operations in paint order, with balanced pushes and pops.
         ops: Vec<Op>,
     },
-    /// One pixel pass over a whole surface; `from` and `into` have the same size.
+    /// Runs one pixel pass over a whole surface; `from` and `into` have the same size.
     Filter {
-        /// What is read.
+        /// Surface that is read.
         from: SurfaceId,
-        /// What is written.
+        /// Surface that is written.
         into: SurfaceId,
-        /// How.
+        /// The pixel pass.
         kernel: Kernel,
     },
 }
 
-/// A pixel pass.
+/// A pixel pass over a surface.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
-    /// Stack blur of this radius in device px; outside is transparent.
+    /// Stack blur; edge pixels are replicated.
     Blur {
-        /// At least 1.
+        /// Number of neighbours on each side, in device px; at least 1.
         radius: u32,
     },
-    /// Changes of colour, in order, in one go: premultiplied to straight and back once.
+    /// Colour passes in order, with one conversion from premultiplied to straight and back.
     Recolor(Arc<[Pass]>),
-    /// The alpha of the source, blurred and tinted.
+    /// Shadow of the source: its alpha, blurred and tinted.
     Shadow {
         /// Standard deviation in device px; 0 for a hard shadow.
         sigma: f64,
-        /// Straight; its alpha multiplies with the source's.
+        /// Straight colour; its alpha is multiplied by the source's.
         color: Color,
     },
 }
 
-/// One drawing operation. `transform` always leads to device px.
+/// One drawing operation. `transform` maps the operation's own space to device px.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// Limits what follows, nonzero, without isolating it.
+    /// Clips the following operations, by the nonzero rule, without isolating them.
     PushClip {
-        /// In the space that `transform` starts from.
+        /// Outline in the operation's own space.
         outline: BezPath,
-        /// To device px.
+        /// Transform to device px.
         transform: Affine,
     },
-    /// Ends the latest clip.
+    /// Ends the innermost clip.
     PopClip,
-    /// What follows is flattened, then composited.
+    /// Composites the following operations as one layer.
     PushLayer {
-        /// In the space that `transform` starts from; nonzero.
+        /// Clip in the operation's own space, by the nonzero rule.
         clip: Option<BezPath>,
-        /// To device px.
+        /// Transform of the clip to device px.
         transform: Affine,
-        /// Of the flattened layer.
+        /// Opacity of the layer.
         opacity: Opacity,
-        /// How it meets what is below.
+        /// Blend mode of the layer with the backdrop.
         blend: BlendMode,
     },
-    /// Ends the latest layer.
+    /// Ends the innermost layer.
     PopLayer,
-    /// Fills an outline.
+    /// Fills an outline with a paint.
     Fill {
-        /// In the space that `transform` starts from.
+        /// Outline in the operation's own space.
         outline: BezPath,
-        /// Inside, by this rule.
+        /// Fill rule.
         rule: Fill,
-        /// Its transform leads from brush space to the outline's space.
+        /// Paint, whose transform maps brush space to the outline's space.
         paint: Paint,
-        /// To device px.
+        /// Transform to device px.
         transform: Affine,
     },
-    /// Strokes an outline.
+    /// Strokes an outline with a paint.
     Stroke {
-        /// In the space that `transform` starts from.
+        /// Outline in the operation's own space.
         outline: BezPath,
-        /// Width and dashes in the same space.
+        /// Stroke with its width and dashes in the operation's own space.
         stroke: Stroke,
-        /// Its transform leads from brush space to the outline's space.
+        /// Paint, whose transform maps brush space to the outline's space.
         paint: Paint,
-        /// To device px.
+        /// Transform to device px.
         transform: Affine,
     },
     /// Draws glyphs of one face.
     Glyphs(Glyphs),
-    /// Draws a part of a picture, stretched to `dest`.
+    /// Draws a part of a picture, scaled to `dest`.
     Image {
-        /// The pixels.
+        /// The decoded picture.
         picture: Arc<Picture>,
-        /// In picture px, mirrored and beyond the picture as in [`scene::Image::source`].
+        /// The part in picture px; it may be mirrored or exceed the picture, see [`scene::Image::source`].
         source: Rect,
-        /// In the space that `transform` starts from.
+        /// Target in the operation's own space.
         dest: Rect,
-        /// Applied to the whole picture first, in order.
+        /// Passes that are applied to the whole picture first, in order.
         passes: Vec<Pass>,
-        /// Of the picture.
+        /// Opacity of the picture.
         opacity: Opacity,
-        /// To device px.
+        /// Transform to device px.
         transform: Affine,
     },
-    /// Composites a surface that an earlier step wrote.
+    /// Composites a surface that an earlier step has written.
     Surface {
-        /// Which.
+        /// The surface to composite.
         surface: SurfaceId,
-        /// From its px to those of the surface drawn on; copied when that moves it by whole px, else sampled.
+        /// Maps its px to those of the target surface. A translation by whole px copies it, any other transform samples
+        /// it.
         transform: Affine,
     },
 }
 
-/// Glyphs of one face, each at its final place.
+/// Glyphs of one face at their final positions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Glyphs {
-    /// The face.
+    /// Font data of the face.
     pub font: FontData,
     /// Normalised variation coordinates, empty for a static face.
     pub coords: Arc<[i16]>,
-    /// Em size before `linear`.
+    /// Font size before `linear` is applied.
     pub size: f64,
-    /// Synthetic slant: horizontal shift for each unit up.
+    /// Synthetic slant: horizontal shift per unit of height.
     pub skew: f64,
-    /// Outlines grow by this much on every side, before `linear`.
+    /// Synthetic weight: growth of outlines on every side, before `linear` is applied.
     pub embolden: f64,
-    /// Fill or outline.
+    /// Whether glyphs are filled or stroked.
     pub style: GlyphStyle,
-    /// Its transform leads from brush space to device px.
+    /// Paint, whose transform maps brush space to device px.
     pub paint: Paint,
-    /// From the run's space to device px, without translation.
+    /// Transform from the run's space to device px, without translation.
     pub linear: Affine,
-    /// What positions were put on.
+    /// PixelGrid that the positions are rounded to.
     pub snap: Snap,
-    /// In visual order.
+    /// Glyphs in visual order.
     pub glyphs: Vec<PlacedGlyph>,
 }
 
-/// The grid that glyphs stand on. Chromium makes every glyph a bitmap for a place on it.
+/// PixelGrid of glyph positions. Chromium rasterises each glyph for a position on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snap {
-    /// Whole rows and quarter columns: text that stands upright or on its head.
+    /// Whole rows and quarter columns, for horizontal text.
     Rows,
-    /// Whole columns and quarter rows: text that runs up or down.
+    /// Whole columns and quarter rows, for vertical text.
     Columns,
-    /// Quarters of both: text at any other angle.
+    /// Quarter rows and quarter columns, for text at any other angle.
     Quarters,
 }
 
 impl Snap {
-    /// For text that `transform` leads to device px.
+    /// The grid of text that `transform` maps to device px.
     fn of(transform: Affine) -> Self {
         let [a, b, c, d, ..] = transform.as_coeffs();
-        let none = |x: f64| x.abs() < STRAIGHT * a.hypot(b).max(c.hypot(d));
-        match (none(b) && none(c), none(a) && none(d)) {
+        let is_zero = |x: f64| x.abs() < MIN_ROTATION * a.hypot(b).max(c.hypot(d));
+        match (is_zero(b) && is_zero(c), is_zero(a) && is_zero(d)) {
             (true, _) => Self::Rows,
             (false, true) => Self::Columns,
             (false, false) => Self::Quarters,
         }
     }
 
-    /// The place on the grid that is nearest to `at`, half up (rendering.md §9.2).
-    fn place(self, at: Point) -> Point {
-        let quarter = |it: f64| (it * GLYPH_STEPS + 0.5 + NOISE).floor() / GLYPH_STEPS;
-        let whole = |it: f64| (it + 0.5 + NOISE).floor();
+    /// Rounds `at` to the grid, half up (rendering.md §9.2).
+    fn round(self, at: Point) -> Point {
+        let quarter = |it: f64| (it * GLYPH_STEPS_PER_PX + 0.5 + HALF_STEP_TOLERANCE).floor() / GLYPH_STEPS_PER_PX;
+        let whole = |it: f64| (it + 0.5 + HALF_STEP_TOLERANCE).floor();
         match self {
             Self::Rows => Point::new(quarter(at.x), whole(at.y)),
             Self::Columns => Point::new(whole(at.x), quarter(at.y)),
@@ -225,16 +230,19 @@ impl Snap {
     }
 }
 
-/// One glyph at its place.
+/// A glyph and its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlacedGlyph {
-    /// Index in the face.
+    /// Glyph id in the face.
     pub id: u32,
-    /// Its origin on the baseline, in device px.
+    /// Origin of the glyph on the baseline, in device px.
     pub at: Point,
 }
 
-/// Plans `page` at `scale`. Fails only when the sheet breaks `limits` or would take too long to paint.
+/// Plans the drawing of `page` at `scale`.
+///
+/// # Errors
+/// When the sheet exceeds `limits`, or [`PaintError::TooMuchWork`] when it would take too long to paint.
 pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<FramePlan, PaintError> {
     let size = DeviceSize::of_page(page.sheet(), scale);
     limits.check(size)?;
@@ -246,97 +254,108 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
         surfaces: vec![size],
         steps: Vec::new(),
         warnings: Vec::new(),
-        pixels_left: (limits.megapixels * 1e6 * SURFACES_BUDGET) as u64,
+        pixels_left: (limits.megapixels * 1e6 * EFFECT_SURFACES_FACTOR) as u64,
         limits,
     };
     planner.walk(&page.root, to_device);
     let Planner { ops, view, surfaces, mut steps, warnings, .. } = planner;
     let opaque = ops.first().is_some_and(|op| covers(op, view));
     steps.push(Step::Draw { into: SurfaceId(0), ops });
-    let plan = FramePlan { surfaces, steps, warnings, opaque, series: None };
+    let plan = FramePlan { surfaces, steps, warnings, opaque, prefix_cache: None };
     work::check(&plan, limits)?;
     Ok(plan)
 }
 
 struct Planner {
     scale: DeviceScale,
-    /// Of the surface that is being drawn on.
+    /// Operations on the current surface.
     ops: Vec<Op>,
-    /// That surface, in its own px.
+    /// Area of the current surface, in its own px.
     view: Rect,
     surfaces: Vec<DeviceSize>,
     steps: Vec<Step>,
     warnings: Vec<Warning>,
-    /// What surfaces for effects may still take.
+    /// Px that further surfaces for effects may take.
     pixels_left: u64,
     limits: SurfaceLimits,
 }
 
-/// A group whose effects need a surface of its own, while its children are drawn on that.
+/// A group that is drawn on a surface of its own because of its effects, while its children are planned.
 struct Effects<'a> {
     group: &'a Group,
-    /// From the group's space to the px of the surface around it.
+    /// Maps the group's space to the px of the outer surface.
     transform: Affine,
-    /// Of what is drawn on.
+    /// Size of the group's surface.
     size: DeviceSize,
-    /// From the group's space to the px of what is drawn on.
+    /// Maps the group's space to the px of its surface.
     inner: Affine,
-    /// From the px of what is drawn on to those of the surface around it.
-    place: Affine,
-    /// The surface around it, with what was drawn there so far.
+    /// Maps the px of the group's surface to those of the outer surface.
+    to_outer: Affine,
+    /// Operations and area of the outer surface.
     outer: (Vec<Op>, Rect),
 }
 
-/// The px in which a group with effects is flattened.
-struct Grid {
-    /// From the group's space.
+/// The pixel grid on which a group with effects is rasterised.
+struct PixelGrid {
+    /// Maps the group's space to the grid.
     to_grid: Affine,
-    /// To the px of the surface around the group.
+    /// Maps the grid to the px of the outer surface.
     to_outer: Affine,
-    /// All there is of the grid; `None` where it has no end.
-    whole: Option<Rect>,
+    /// Extent of the grid; `None` when it is unbounded.
+    extent: Option<Rect>,
 }
 
-/// What is left to do, latest first. A list instead of recursion: scenes may be nested deeper than a stack is.
-enum Work<'a> {
+/// An entry of the planner's stack. The planner does not recurse, because scenes may be nested deeper than its own
+/// stack.
+enum StackEntry<'a> {
     Node(&'a Node, Affine, Option<&'a Origin>),
-    /// What was drawn since the latest layer stays only where this is.
+    /// Masks the operations since the innermost layer began.
     Mask(&'a Group, Affine, Option<&'a Origin>),
     PopClip,
     PopLayer,
     EndEffects(Box<Effects<'a>>),
 }
 
-/// What came of asking for a surface.
-enum Begun<'a> {
+/// Result of [`Planner::begin_effects`].
+enum EffectsStart<'a> {
     Surface(Box<Effects<'a>>),
-    /// Nothing of the group is on the page.
-    Unseen,
-    /// The group is drawn without its effects; the caller was told.
-    Refused,
+    /// Nothing of the group is visible on the page.
+    Invisible,
+    /// The group is drawn without its effects, and a warning was added.
+    Skipped,
 }
 
 impl Planner {
     fn walk(&mut self, root: &Group, to_device: Affine) {
-        let mut work = Vec::new();
-        self.open(root, to_device, None, &mut work);
-        while let Some(next) = work.pop() {
+        let mut stack = Vec::new();
+        self.open(root, to_device, None, &mut stack);
+        while let Some(next) = stack.pop() {
             match next {
-                Work::PopClip => self.ops.push(Op::PopClip),
-                Work::PopLayer => self.ops.push(Op::PopLayer),
-                Work::Mask(mask, transform, origin) => self.mask(mask, transform, origin, &mut work),
-                Work::EndEffects(effects) => self.end_effects(*effects),
-                Work::Node(Node::Group(group), transform, origin) => self.open(group, transform, origin, &mut work),
-                Work::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
-                Work::Node(Node::Glyphs(run), transform, origin) => self.glyphs(run, transform, origin),
-                Work::Node(Node::Image(image), transform, origin) => self.image(image, transform, origin),
+                StackEntry::PopClip => self.ops.push(Op::PopClip),
+                StackEntry::PopLayer => self.ops.push(Op::PopLayer),
+                StackEntry::Mask(mask, transform, origin) => self.mask(mask, transform, origin, &mut stack),
+                StackEntry::EndEffects(effects) => self.end_effects(*effects),
+                StackEntry::Node(Node::Group(group), transform, origin) => {
+                    self.open(group, transform, origin, &mut stack)
+                }
+                StackEntry::Node(Node::Path(path), transform, origin) => self.path(path, transform, origin),
+                StackEntry::Node(Node::Glyphs(run), transform, origin) => self.glyphs(run, transform, origin),
+                StackEntry::Node(Node::Image(image), transform, origin) => self.image(image, transform, origin),
             }
         }
     }
 
-    /// Opens `group` and queues its children. A layer only where mask, opacity or blend need one: a clip alone does not
-    /// isolate, so that blending and translucent edges inside meet the page directly.
-    fn open<'a>(&mut self, group: &'a Group, parent: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
+    /// Opens `group` and pushes its children on the stack.
+    ///
+    /// Only a mask, opacity or blend mode creates a layer. A clip alone does not isolate the children, so that they
+    /// blend with the page directly.
+    fn open<'a>(
+        &mut self,
+        group: &'a Group,
+        parent: Affine,
+        origin: Option<&'a Origin>,
+        stack: &mut Vec<StackEntry<'a>>,
+    ) {
         let origin = group.origin.as_ref().or(origin);
         if group.opacity.is_zero() || group.children.is_empty() {
             return;
@@ -345,100 +364,101 @@ impl Planner {
         if !transform.is_finite() {
             return self.skip(origin, "its position is not a finite number");
         }
-        if group.clip.as_ref().is_some_and(|clip| !reachable(clip, transform, 0.0)) {
+        if group.clip.as_ref().is_some_and(|clip| !is_drawable(clip, transform, 0.0)) {
             return self.skip(origin, "its clip is too large");
         }
         let mut inner = transform;
-        let apart = group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() || group.shadow.is_some();
-        if apart {
+        let has_effects =
+            group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() || group.shadow.is_some();
+        if has_effects {
             match self.begin_effects(group, transform, origin) {
-                Begun::Surface(effects) => {
+                EffectsStart::Surface(effects) => {
                     inner = effects.inner;
-                    work.push(Work::EndEffects(effects));
+                    stack.push(StackEntry::EndEffects(effects));
                 }
-                Begun::Unseen => return,
-                Begun::Refused => work.extend(self.push_layer(group, transform)),
+                EffectsStart::Invisible => return,
+                EffectsStart::Skipped => stack.extend(self.push_layer(group, transform)),
             }
         } else {
-            work.extend(self.push_layer(group, transform));
+            stack.extend(self.push_layer(group, transform));
         }
         if let Some(mask) = &group.mask {
             let blend = BlendMode::default();
             self.ops.push(Op::PushLayer { clip: None, transform: inner, opacity: Opacity::OPAQUE, blend });
-            work.extend([Work::PopLayer, Work::Mask(mask, inner, origin)]);
+            stack.extend([StackEntry::PopLayer, StackEntry::Mask(mask, inner, origin)]);
         }
-        work.extend(group.children.iter().rev().map(|child| Work::Node(child, inner, origin)));
+        stack.extend(group.children.iter().rev().map(|child| StackEntry::Node(child, inner, origin)));
     }
 
-    /// Pushes what clip, opacity and blend of `group` ask for; returns what ends it.
-    fn push_layer<'a>(&mut self, group: &Group, transform: Affine) -> Option<Work<'a>> {
+    /// Pushes the layer or clip that `group` needs, and returns the entry that ends it.
+    fn push_layer<'a>(&mut self, group: &Group, transform: Affine) -> Option<StackEntry<'a>> {
         if group.opacity.get() < 1.0 || group.blend != BlendMode::default() {
             let (clip, opacity, blend) = (group.clip.clone(), group.opacity, group.blend);
             self.ops.push(Op::PushLayer { clip, transform, opacity, blend });
-            return Some(Work::PopLayer);
+            return Some(StackEntry::PopLayer);
         }
         let outline = group.clip.clone()?;
         self.ops.push(Op::PushClip { outline, transform });
-        Some(Work::PopClip)
+        Some(StackEntry::PopClip)
     }
 
-    /// Starts a surface just large enough for what can be seen of `group` and its effects.
-    fn begin_effects<'a>(&mut self, group: &'a Group, transform: Affine, origin: Option<&Origin>) -> Begun<'a> {
-        let Some(content) = group.content_bounds() else { return Begun::Unseen };
-        let Grid { to_grid, to_outer, whole } = self.grid(group, transform);
+    /// Starts a surface that is just large enough for the visible part of `group` and its effects.
+    fn begin_effects<'a>(&mut self, group: &'a Group, transform: Affine, origin: Option<&Origin>) -> EffectsStart<'a> {
+        let Some(content) = group.content_bounds() else { return EffectsStart::Invisible };
+        let PixelGrid { to_grid, to_outer, extent } = self.grid(group, transform);
         if to_outer.determinant() == 0.0 {
-            return Begun::Unseen;
+            return EffectsStart::Invisible;
         }
         let content = to_grid.transform_rect_bbox(content);
         let (blur, sigma) = (f64::from(self.blur_radius(group)), self.shadow_sigma(group));
-        let reach = blur + SIGMAS * sigma + 1.0;
+        let outset = blur + SHADOW_EXTENT_SIGMAS * sigma + 1.0;
         let offset = group.shadow.map_or(Vec2::ZERO, |shadow| shadow.offset * self.scale.get());
-        if !(reach.is_finite() && near(content.inflate(reach, reach)) && offset.hypot() < FARTHEST) {
+        if !(outset.is_finite() && is_in_range(content.inflate(outset, outset)) && offset.hypot() < MAX_COORDINATE) {
             self.skip(origin, "its effects reach too far");
-            return Begun::Refused;
+            return EffectsStart::Skipped;
         }
-        // What is seen itself, or through its shadow.
-        let seen = self.view.union(self.view - offset);
-        let seen = to_outer.inverse().transform_rect_bbox(seen).inflate(reach, reach);
-        let area = content.intersect(seen);
+        // The area that is visible itself or through its shadow.
+        let visible = self.view.union(self.view - offset);
+        let visible = to_outer.inverse().transform_rect_bbox(visible).inflate(outset, outset);
+        let area = content.intersect(visible);
         if area.is_zero_area() {
-            return Begun::Unseen;
+            return EffectsStart::Invisible;
         }
-        let area = area.inflate(reach, reach).expand();
-        let area = whole.map_or(area, |whole| area.intersect(whole));
+        let area = area.inflate(outset, outset).expand();
+        let area = extent.map_or(area, |extent| area.intersect(extent));
         let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
         let passes = [blur > 0.0, !group.recolor.is_empty(), group.shadow.is_some()];
         let passes = 1 + passes.into_iter().map(u64::from).sum::<u64>();
-        let within = size.pixels().checked_mul(passes).and_then(|pixels| self.pixels_left.checked_sub(pixels));
-        let Some(left) = within.filter(|_| self.limits.check(size).is_ok()) else {
+        let pixels_left = size.pixels().checked_mul(passes).and_then(|pixels| self.pixels_left.checked_sub(pixels));
+        let Some(pixels_left) = pixels_left.filter(|_| self.limits.check(size).is_ok()) else {
             let message = "its effects and shadow take too many pixels (TENTER_MAX_MEGAPIXELS); drawn without";
             self.warn(origin, WarningCode::ShapeSkipped, message);
-            return Begun::Refused;
+            return EffectsStart::Skipped;
         };
-        self.pixels_left = left;
+        self.pixels_left = pixels_left;
         let view = Rect::from_origin_size((0.0, 0.0), area.size());
         let outer = (std::mem::take(&mut self.ops), std::mem::replace(&mut self.view, view));
         let inner = Affine::translate(-area.origin().to_vec2()) * to_grid;
-        let place = to_outer * Affine::translate(area.origin().to_vec2());
-        Begun::Surface(Box::new(Effects { group, transform, size, inner, place, outer }))
+        let to_outer = to_outer * Affine::translate(area.origin().to_vec2());
+        EffectsStart::Surface(Box::new(Effects { group, transform, size, inner, to_outer, outer }))
     }
 
-    /// The px in which `group` is flattened: those of the surface around it, or of its own bitmap.
-    fn grid(&self, group: &Group, transform: Affine) -> Grid {
+    /// The pixel grid on which `group` is rasterised: that of the outer surface, or of its own bitmap.
+    fn grid(&self, group: &Group, transform: Affine) -> PixelGrid {
         let Some(area) = group.bitmap else {
-            return Grid { to_grid: transform, to_outer: Affine::IDENTITY, whole: None };
+            return PixelGrid { to_grid: transform, to_outer: Affine::IDENTITY, extent: None };
         };
         let (scale, origin) = (self.scale.get(), area.origin().to_vec2());
-        Grid {
+        PixelGrid {
             to_grid: Affine::scale(scale) * Affine::translate(-origin),
             to_outer: transform * Affine::translate(origin) * Affine::scale(1.0 / scale),
-            whole: Some(Rect::from_origin_size((0.0, 0.0), area.size() * scale).expand()),
+            extent: Some(Rect::from_origin_size((0.0, 0.0), area.size() * scale).expand()),
         }
     }
 
-    /// The children are drawn: runs the passes and composites their outcome, the shadow first.
+    /// Called after the children: runs the passes, then composites the shadow and the result.
     fn end_effects(&mut self, effects: Effects<'_>) {
-        let Effects { group, transform, size, place, outer, .. } = effects;
+        let Effects { group, transform, size, to_outer, outer, .. } = effects;
         let ops = std::mem::replace(&mut self.ops, outer.0);
         self.view = outer.1;
         self.surfaces.push(size);
@@ -458,13 +478,13 @@ impl Planner {
         });
         let end = self.push_layer(group, transform);
         if let Some((surface, offset)) = shadow {
-            self.ops.push(Op::Surface { surface, transform: place.then_translate(offset) });
+            self.ops.push(Op::Surface { surface, transform: to_outer.then_translate(offset) });
         }
-        self.ops.push(Op::Surface { surface: content, transform: place });
+        self.ops.push(Op::Surface { surface: content, transform: to_outer });
         match end {
-            Some(Work::PopClip) => self.ops.push(Op::PopClip),
-            Some(Work::PopLayer) => self.ops.push(Op::PopLayer),
-            Some(Work::Node(..) | Work::Mask(..) | Work::EndEffects(_)) | None => {}
+            Some(StackEntry::PopClip) => self.ops.push(Op::PopClip),
+            Some(StackEntry::PopLayer) => self.ops.push(Op::PopLayer),
+            Some(StackEntry::Node(..) | StackEntry::Mask(..) | StackEntry::EndEffects(_)) | None => {}
         }
     }
 
@@ -475,32 +495,38 @@ impl Planner {
         into
     }
 
-    /// In device px (rendering.md §4.2).
+    /// Blur radius of `group` in device px (rendering.md §4.2).
     fn blur_radius(&self, group: &Group) -> u32 {
         self.scale.to_device(group.blur).round().clamp(0.0, f64::from(u16::MAX)) as u32
     }
 
-    /// In device px (rendering.md §5).
+    /// Standard deviation of the shadow of `group` in device px (rendering.md §5).
     fn shadow_sigma(&self, group: &Group) -> f64 {
         group.shadow.map_or(0.0, |shadow| self.scale.to_device(shadow.sigma).max(0.0))
     }
 
-    /// A layer of its own, of which only the alpha counts. It is pushed even when nothing is in it: then nothing of
-    /// what it masks stays.
-    fn mask<'a>(&mut self, mask: &'a Group, transform: Affine, origin: Option<&'a Origin>, work: &mut Vec<Work<'a>>) {
+    /// Draws `mask` as a layer of which only the alpha counts. The layer is pushed even when the mask is empty, because
+    /// an empty mask hides everything.
+    fn mask<'a>(
+        &mut self,
+        mask: &'a Group,
+        transform: Affine,
+        origin: Option<&'a Origin>,
+        stack: &mut Vec<StackEntry<'a>>,
+    ) {
         let blend = BlendMode::new(Mix::Normal, Compose::DestIn);
         self.ops.push(Op::PushLayer { clip: None, transform, opacity: Opacity::OPAQUE, blend });
-        work.push(Work::PopLayer);
-        self.open(mask, transform, origin, work);
+        stack.push(StackEntry::PopLayer);
+        self.open(mask, transform, origin, stack);
     }
 
     fn path(&mut self, path: &scene::Path, transform: Affine, origin: Option<&Origin>) {
         if path.outline.elements().is_empty() {
             return;
         }
-        let reach = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
-        if !reachable(&path.outline, transform, reach) {
-            return match parts_near(path, transform, self.view.inflate(BEYOND, BEYOND)) {
+        let outset = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
+        if !is_drawable(&path.outline, transform, outset) {
+            return match parts_near(path, transform, self.view.inflate(CUT_MARGIN, CUT_MARGIN)) {
                 Some(parts) => parts.iter().for_each(|part| self.path(part, Affine::IDENTITY, origin)),
                 None => self.skip(origin, "it is too large or its position is not a finite number"),
             };
@@ -525,15 +551,15 @@ impl Planner {
     fn glyphs(&mut self, run: &scene::GlyphRun, transform: Affine, origin: Option<&Origin>) {
         let [a, b, c, d, _, _] = transform.as_coeffs();
         let snap = Snap::of(transform);
-        let place = |glyph: &scene::Glyph| {
+        let placed = |glyph: &scene::Glyph| {
             let at = transform * (run.origin + glyph.offset);
-            PlacedGlyph { id: glyph.id, at: snap.place(at) }
+            PlacedGlyph { id: glyph.id, at: snap.round(at) }
         };
-        let glyphs: Vec<_> = run.glyphs.iter().map(place).collect();
+        let glyphs: Vec<_> = run.glyphs.iter().map(placed).collect();
         let em = run.font_size.0 * a.hypot(b).max(c.hypot(d));
-        let near = |glyph: &PlacedGlyph| glyph.at.x.abs() < FARTHEST && glyph.at.y.abs() < FARTHEST;
-        // NaN fails every comparison, so this also refuses what is not a number.
-        if !(em > 0.0 && em < FARTHEST && glyphs.iter().all(near)) {
+        let in_range = |glyph: &PlacedGlyph| glyph.at.x.abs() < MAX_COORDINATE && glyph.at.y.abs() < MAX_COORDINATE;
+        // NaN fails every comparison, so that it is skipped too.
+        if !(em > 0.0 && em < MAX_COORDINATE && glyphs.iter().all(in_range)) {
             if !glyphs.is_empty() && run.font_size.0 != 0.0 {
                 self.skip(origin, "its text is too large or its position is not a finite number");
             }
@@ -560,19 +586,19 @@ impl Planner {
         if !(transform.transform_rect_bbox(dest).inflate(1.0, 1.0).is_finite() && source.is_finite()) {
             return self.skip(origin, "its position is not a finite number");
         }
-        // Nothing of the picture, or nowhere to show it: nothing to draw, and nothing to tell.
+        // An empty source, an empty target or zero opacity draws nothing and needs no warning.
         if dest.is_zero_area() || image.visible().0.is_zero_area() || image.opacity.is_zero() {
             return;
         }
-        if !near(transform.transform_rect_bbox(dest)) {
+        if !is_in_range(transform.transform_rect_bbox(dest)) {
             return self.skip(origin, "it is too large");
         }
         let (picture, passes, opacity) = (image.picture.clone(), image.passes.clone(), image.opacity);
         self.ops.push(Op::Image { picture, source, dest, passes, opacity, transform });
     }
 
-    fn skip(&mut self, origin: Option<&Origin>, why: &str) {
-        self.warn(origin, WarningCode::ShapeSkipped, &format!("left out: {why}"));
+    fn skip(&mut self, origin: Option<&Origin>, reason: &str) {
+        self.warn(origin, WarningCode::ShapeSkipped, &format!("left out: {reason}"));
     }
 
     fn warn(&mut self, origin: Option<&Origin>, code: WarningCode, message: &str) {
@@ -581,10 +607,10 @@ impl Planner {
     }
 }
 
-/// True when `op` alone leaves nothing of `view` translucent.
+/// True when `op` alone covers all of `view` with opaque pixels.
 fn covers(op: &Op, view: Rect) -> bool {
     let contains = |outer: Rect| outer.union(view) == outer;
-    let upright = |transform: &Affine| transform.as_coeffs()[1] == 0.0 && transform.as_coeffs()[2] == 0.0;
+    let is_axis_aligned = |transform: &Affine| transform.as_coeffs()[1] == 0.0 && transform.as_coeffs()[2] == 0.0;
     match op {
         Op::Fill { outline, paint, transform, .. } => {
             let opaque = match &paint.brush {
@@ -594,19 +620,19 @@ fn covers(op: &Op, view: Rect) -> bool {
             };
             let bounds = outline.bounding_box();
             let is_rect = outline.elements().len() <= 6 && outline.area().abs() >= bounds.area();
-            opaque && is_rect && upright(transform) && contains(transform.transform_rect_bbox(bounds))
+            opaque && is_rect && is_axis_aligned(transform) && contains(transform.transform_rect_bbox(bounds))
         }
         Op::Image { picture, source, dest, opacity, transform, .. } => {
             let pixels = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
             let opaque = picture.opaque && *opacity == Opacity::OPAQUE && pixels.union(source.abs()) == pixels;
-            opaque && upright(transform) && contains(transform.transform_rect_bbox(*dest))
+            opaque && is_axis_aligned(transform) && contains(transform.transform_rect_bbox(*dest))
         }
         _ => false,
     }
 }
 
-/// Every gradient we draw means a canvas or an SVG one: straight colours, mixed as sRGB numbers (rendering.md §7).
-/// peniko's default is CSS, which mixes premultiplied ones.
+/// A copy of `paint` whose gradient interpolates straight sRGB colours, as canvas and SVG do (rendering.md §7).
+/// peniko's default interpolates premultiplied colours, as CSS does.
 fn canvas_paint(paint: &Paint) -> Paint {
     let mut paint = paint.clone();
     match &mut paint.brush {
@@ -615,31 +641,31 @@ fn canvas_paint(paint: &Paint) -> Paint {
             gradient.interpolation_cs = ColorSpaceTag::Srgb;
             gradient.interpolation_alpha_space = InterpolationAlphaSpace::Unpremultiplied;
         }
-        // The scene promises that this does not happen: pictures are nodes of their own.
+        // The scene guarantees that there are no image brushes: pictures are nodes.
         Brush::Image(_) => paint.brush = Brush::Solid(Color::TRANSPARENT),
     }
     paint
 }
 
-/// True when `outline`, grown by `reach`, stays where painters can count.
-fn reachable(outline: &BezPath, transform: Affine, reach: f64) -> bool {
-    let bounds = outline.control_box().inflate(reach, reach);
-    // The box alone would not tell: it passes over points that are not numbers.
-    outline.is_finite() && transform.is_finite() && near(transform.transform_rect_bbox(bounds))
+/// True when all coordinates of `outline`, inflated by `outset`, are finite and below [`MAX_COORDINATE`].
+fn is_drawable(outline: &BezPath, transform: Affine, outset: f64) -> bool {
+    let bounds = outline.control_box().inflate(outset, outset);
+    // The bounding box alone is not sufficient: it ignores points that are NaN.
+    outline.is_finite() && transform.is_finite() && is_in_range(transform.transform_rect_bbox(bounds))
 }
 
-fn near(device: Rect) -> bool {
-    [device.x0, device.y0, device.x1, device.y1].iter().all(|side| side.abs() < FARTHEST)
+fn is_in_range(device: Rect) -> bool {
+    [device.x0, device.y0, device.x1, device.y1].iter().all(|side| side.abs() < MAX_COORDINATE)
 }
 
-/// False when the dashes would be too many to make, or make no progress at all.
+/// False when the stroke would have more than [`MAX_DASHES`] dashes, or dashes without length.
 fn dashes_are_bounded(stroke: &Stroke, outline: &BezPath) -> bool {
     if stroke.dash_pattern.is_empty() {
         return true;
     }
     let period: f64 = stroke.dash_pattern.iter().sum();
     let positive = stroke.dash_pattern.iter().all(|dash| *dash >= 0.0);
-    // A rough length, rather too long: the control polygon.
+    // The length of the control polygon is an upper bound.
     let length: f64 = outline.segments().map(|segment| segment.to_cubic()).map(polygon_length).sum();
     let dashes = length / period * stroke.dash_pattern.len() as f64;
     positive && stroke.dash_offset.is_finite() && dashes.is_finite() && dashes <= MAX_DASHES

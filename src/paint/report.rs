@@ -1,43 +1,43 @@
-//! What a rasterizer tells metrics and readiness: counts since the start, and what it runs on.
+//! Report of a rasterizer for metrics and readiness: counts since the start, and the state of its devices.
 
-/// A snapshot. Empty for a rasterizer that has nothing to tell.
+/// A snapshot of the counts and devices of a rasterizer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// One for each GPU in use, `gpu0` first.
+    /// One entry for each GPU in use, `gpu0` first.
     pub gpus: Vec<GpuReport>,
-    /// Adapters that are there and not used, each with the reason in words.
+    /// One message for each adapter that is not used, with the reason.
     pub refused: Vec<String>,
-    /// Pages by what painted them (`cpu`, `gpu0`, …).
+    /// Number of pages by painter (`cpu`, `gpu0`, …).
     pub pages: Vec<(&'static str, u64)>,
-    /// Pages that the CPU painted in place of a GPU, by reason (`tenter_gpu_fallback_total{reason}`).
+    /// Number of pages that the CPU painted instead of a GPU, by reason (`tenter_gpu_fallback_total{reason}`).
     pub fallbacks: Vec<(&'static str, u64)>,
-    /// Pages that were painted twice, to compare (`TENTER_GPU_CHECK`).
+    /// Number of GPU pages that were compared with the CPU's picture (`TENTER_GPU_CHECK`).
     pub checked: u64,
-    /// Those of them that differed too much; the CPU's picture was the answer.
+    /// Number of compared pages that differed too much, for which the CPU's picture was returned.
     pub differing: u64,
 }
 
-/// One GPU.
+/// State of one GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GpuReport {
-    /// `gpu0`, as in [`super::Painted::by`].
+    /// Name such as `gpu0`, as in [`super::Painted::by`].
     pub name: &'static str,
-    /// As its driver calls it.
+    /// Name of the adapter, as its driver reports it.
     pub adapter: String,
-    /// Driver and version; may be empty.
+    /// Driver name and version; empty when the driver does not report them.
     pub driver: String,
-    /// `0000:3b:00.0`; empty where the driver does not tell.
+    /// PCI bus id, such as `0000:3b:00.0`; empty when the driver does not report it.
     pub pci_bus_id: String,
-    /// The adapter computes on the CPU.
+    /// True for software adapters, which compute on the CPU.
     pub software: bool,
-    /// Longest side of a texture, in px.
+    /// Maximum side of a texture, in px.
     pub max_texture_side: u32,
-    /// False while it is being rebuilt after a fault.
+    /// False while the device is being reopened after a fault.
     pub up: bool,
-    /// Jobs that wait for it.
+    /// Number of jobs in its queue.
     pub queued: usize,
-    /// How often it was rebuilt since the start.
+    /// Number of faults after which the device was reopened, since the start.
     pub rebuilds: u64,
-    /// The latest fault, in words; empty when there was none.
+    /// Message of the latest fault; empty when there was none.
     pub latest_fault: String,
 }

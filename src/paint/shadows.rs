@@ -1,7 +1,7 @@
-//! The latest shadows: a template casts the same ones on every page.
+//! Cache of shadows, which are the same on every page of a template.
 //!
-//! A shadow depends on the alphas of what casts it, its blur and its colour, and is known by them. Alphas are hashed with
-//! keys that are new in every process (SipHash), so that nobody can make two that are taken for each other.
+//! The key of a shadow is the alpha of its caster, its sigma and its colour. Alphas are hashed by SipHash with random
+//! keys per process, so that a client cannot construct two casters with the same hash.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -13,18 +13,19 @@ use super::surfaces::{Seen, Surface};
 use crate::kept::Shared;
 use crate::units::DeviceSize;
 
-/// One shadow may take this part of the cache.
-const LARGEST_SHARE: usize = 2;
-/// Makes shadows and keeps the latest, bounded in bytes.
+/// A shadow may take at most the cache's bytes divided by this.
+const MAX_ENTRY_DIVISOR: usize = 2;
+
+/// Computes shadows and caches the most recently used ones, bounded in bytes.
 pub(super) struct Shadows {
     hashes: RandomState,
-    kept: Shared<Key, Surface>,
+    cache: Shared<ShadowKey, Surface>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct ShadowKey {
     seen: Option<Seen>,
-    /// Of the part that is seen.
+    /// Hash of the alphas in the inked part.
     alphas: u64,
     size: (u32, u32),
     sigma: u64,
@@ -32,40 +33,40 @@ struct Key {
 }
 
 impl Shadows {
-    /// `most_bytes`: of pixels kept; 0 keeps none.
-    pub(super) fn new(most_bytes: usize) -> Self {
-        Self { hashes: RandomState::new(), kept: Shared::new(most_bytes, LARGEST_SHARE) }
+    /// Creates a cache of at most `max_bytes` of pixels; 0 disables it.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { hashes: RandomState::new(), cache: Shared::new(max_bytes, MAX_ENTRY_DIVISOR) }
     }
 
-    /// The shadow of `source`, which is of `size` as its shadow is.
-    pub(super) fn cast(&self, source: &Surface, size: DeviceSize, sigma: f64, color: Color) -> Surface {
+    /// Returns the shadow of `source`. Both are of `size`.
+    pub(super) fn get_or_compute(&self, source: &Surface, size: DeviceSize, sigma: f64, color: Color) -> Surface {
         let pixels = source.pixmap.data_as_u8_slice();
-        let make = || Surface::new(size, passes::run(&Kernel::Shadow { sigma, color }, pixels, size));
-        if !self.kept.takes(pixels.len()) {
-            return make();
+        let compute = || Surface::new(size, passes::run(&Kernel::Shadow { sigma, color }, pixels, size));
+        if !self.cache.takes(pixels.len()) {
+            return compute();
         }
         let key = self.key(source, size, sigma, color);
-        if let Some(known) = self.kept.get(&key) {
-            return known;
+        if let Some(cached) = self.cache.get(&key) {
+            return cached;
         }
-        let made = make();
-        self.kept.put(key, made.clone(), pixels.len());
-        made
+        let shadow = compute();
+        self.cache.put(key, shadow.clone(), pixels.len());
+        shadow
     }
 
-    fn key(&self, source: &Surface, size: DeviceSize, sigma: f64, color: Color) -> Key {
+    fn key(&self, source: &Surface, size: DeviceSize, sigma: f64, color: Color) -> ShadowKey {
         let mut hasher = self.hashes.build_hasher();
         let mut alphas = Vec::new();
         let pixels = source.pixmap.data_as_u8_slice();
         for line in source.seen.iter().flat_map(|seen| seen.lines(pixels, size.width as usize)) {
             alphas.clear();
-            // The last of four bytes, taken in a way that becomes a few wide instructions.
+            // The last of four bytes, written so that it compiles to wide instructions.
             alphas.extend(line.as_chunks::<4>().0.iter().map(|pixel| (u32::from_le_bytes(*pixel) >> 24) as u8));
             hasher.write(&alphas);
         }
         let color = color.components.map(f32::to_bits);
         let (seen, sigma) = (source.seen.clone(), sigma.to_bits());
-        Key { seen, alphas: hasher.finish(), size: (size.width, size.height), sigma, color }
+        ShadowKey { seen, alphas: hasher.finish(), size: (size.width, size.height), sigma, color }
     }
 }
 
@@ -83,16 +84,16 @@ mod tests {
     }
 
     #[test]
-    fn shadows_known_and_new_are_the_same() {
+    fn shadows_from_the_cache_equal_new_ones() {
         let shadows = Shadows::new(1 << 20);
-        let first = shadows.cast(&source(200), SIZE, 3.0, Color::BLACK);
-        let again = shadows.cast(&source(200), SIZE, 3.0, Color::BLACK);
+        let first = shadows.get_or_compute(&source(200), SIZE, 3.0, Color::BLACK);
+        let again = shadows.get_or_compute(&source(200), SIZE, 3.0, Color::BLACK);
         assert!(Arc::ptr_eq(&first.pixmap, &again.pixmap));
         let source_pixels = source(200).pixmap;
         let kernel = Kernel::Shadow { sigma: 3.0, color: Color::BLACK };
         assert_eq!(first.pixmap.data_as_u8_slice(), passes::run(&kernel, source_pixels.data_as_u8_slice(), SIZE));
         for (alpha, sigma, color) in [(201, 3.0, Color::BLACK), (200, 3.5, Color::BLACK), (200, 3.0, Color::WHITE)] {
-            assert!(!Arc::ptr_eq(&first.pixmap, &shadows.cast(&source(alpha), SIZE, sigma, color).pixmap));
+            assert!(!Arc::ptr_eq(&first.pixmap, &shadows.get_or_compute(&source(alpha), SIZE, sigma, color).pixmap));
         }
     }
 
@@ -101,11 +102,11 @@ mod tests {
         let one = SIZE.pixels() as usize * 4;
         let shadows = Shadows::new(one * 3);
         for alpha in 0..20 {
-            shadows.cast(&source(alpha), SIZE, 1.0, Color::BLACK);
-            assert!(shadows.kept.bytes() <= one * 3 && shadows.kept.bytes() == shadows.kept.count() * one);
+            shadows.get_or_compute(&source(alpha), SIZE, 1.0, Color::BLACK);
+            assert!(shadows.cache.bytes() <= one * 3 && shadows.cache.bytes() == shadows.cache.count() * one);
         }
         let none = Shadows::new(0);
-        none.cast(&source(9), SIZE, 1.0, Color::BLACK);
-        assert_eq!(none.kept.count(), 0);
+        none.get_or_compute(&source(9), SIZE, 1.0, Color::BLACK);
+        assert_eq!(none.cache.count(), 0);
     }
 }

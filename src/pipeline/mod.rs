@@ -44,7 +44,7 @@ pub use self::fingerprint::Fingerprint;
 pub use self::merged::{Added, Merged};
 pub use self::render::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
-pub use crate::paint::{GpuReport, Report as PaintReport, Series};
+pub use crate::paint::{GpuReport, PrefixCache, PrefixCache as Series, Report as PaintReport};
 
 /// What all requests share: threads, fonts, caches, the painter, and the bounds on how much happens at once.
 /// Cheap to clone.
@@ -153,7 +153,7 @@ impl Engine {
             abandoned: Arc::default(),
             progress: None,
             pins: None,
-            series: None,
+            prefix_cache: None,
             rasters: 0,
         }
     }
@@ -212,7 +212,7 @@ pub struct Session {
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
     pins: Option<Arc<Pins>>,
-    series: Option<Arc<Series>>,
+    prefix_cache: Option<Arc<PrefixCache>>,
     /// Pages given to the rasterizer.
     rasters: usize,
 }
@@ -233,10 +233,15 @@ impl Session {
         self.pins = Some(pins);
     }
 
-    /// The renders to come are of one design with others that have the same `series`: what their pages begin with is
-    /// painted once. Their bytes are what they would be without.
+    /// Makes the following renders share `cache` with other renders of the same design: the prefix of drawing
+    /// operations that their pages have in common is painted once. The bytes of the results do not change.
+    pub fn use_prefix_cache(&mut self, cache: Arc<PrefixCache>) {
+        self.prefix_cache = Some(cache);
+    }
+
+    /// See [`Session::use_prefix_cache`].
     pub fn begin_alike(&mut self, series: Arc<Series>) {
-        self.series = Some(series);
+        self.use_prefix_cache(series);
     }
 
     fn progressed(&self, done: usize, total: usize) {

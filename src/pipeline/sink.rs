@@ -114,8 +114,8 @@ impl Session {
         }
     }
 
-    /// One page from scene to its place in the document of `writer`, which is given back with what painted it. `at`: the
-    /// page's place in the JSON.
+    /// One page from scene to its place in the document of `writer`, which is given back with what painted it. `at`:
+    /// the page's place in the JSON.
     pub(super) async fn document_page<W>(
         &mut self,
         mut writer: W,
@@ -174,7 +174,7 @@ impl Session {
         let (page, limits) = (page.clone(), rooms.rasterizer.limits());
         let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
-        plan.series = self.series.clone().map(|series| (series, self.rasters));
+        plan.prefix_cache = self.prefix_cache.clone().map(|cache| (cache, self.rasters));
         self.rasters += 1;
         let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
         Ok(painted.map_err(|_| Error::Internal("the painter stopped".into()))??)

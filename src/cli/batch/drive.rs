@@ -45,7 +45,7 @@ pub(super) async fn run(
         move || write::run(journal, &pins, progress, ended)
     });
 
-    let renderer = Arc::new(Renderer { plan, engine, pins, series: Arc::default(), deadline });
+    let renderer = Arc::new(Renderer { plan, engine, pins, prefix_cache: Arc::default(), deadline });
     let mut under_way = JoinSet::new();
     let (mut stopped, mut all_read, mut broken) = (None, false, None);
     while !(under_way.is_empty() && (all_read || stopped.is_some())) {

@@ -1,5 +1,5 @@
-//! All rows into one document, one after the other. It is written when the last row is in it, and the manifest after it:
-//! a run that ends earlier leaves what was there before.
+//! All rows into one document, one after the other. It is written when the last row is in it, and the manifest after
+//! it: a run that ends earlier leaves what was there before.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) async fn run(
         move || read(&plan, &done, &row_sender)
     });
 
-    let renderer = Renderer { plan: plan.clone(), engine, pins: pins.clone(), series: Arc::default(), deadline };
+    let renderer = Renderer { plan: plan.clone(), engine, pins: pins.clone(), prefix_cache: Arc::default(), deadline };
     let mut merged = Merged::new(document.options.clone());
     let mut records = Vec::new();
     while let Some(item) = rows.recv().await {

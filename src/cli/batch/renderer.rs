@@ -9,7 +9,7 @@ use crate::assets::Pins;
 use crate::error::Error;
 use crate::json::Problems;
 use crate::options::RenderOptions;
-use crate::pipeline::{Engine, Pages, RenderRequest, Series, Session, Stage, Timings};
+use crate::pipeline::{Engine, Pages, PrefixCache, RenderRequest, Session, Stage, Timings};
 use crate::report::JsonPath;
 use crate::rows::{Record, Row};
 
@@ -21,7 +21,7 @@ pub(super) struct Renderer {
     pub(super) plan: Arc<Plan>,
     pub(super) engine: Engine,
     pub(super) pins: Arc<Pins>,
-    pub(super) series: Arc<Series>,
+    pub(super) prefix_cache: Arc<PrefixCache>,
     pub(super) deadline: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Renderer {
         let pages = if *all_pages { Pages::All } else { Pages::of(&options, *format) };
         let mut session = self.engine.admit_queued_elsewhere(self.deadline, "TENTER_DEADLINE").await?;
         session.pin(self.pins.clone());
-        session.begin_alike(self.series.clone());
+        session.use_prefix_cache(self.prefix_cache.clone());
         let design = session
             .work(Stage::Parse, {
                 let template = template.clone();

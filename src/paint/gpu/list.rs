@@ -277,7 +277,7 @@ impl Target for Recorder<'_> {
         let (photos, surfaces) = (self.photos, Surfaces::new());
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let raster = canvas.draw(size, &[op], Sources { photos, surfaces: &surfaces }, &|| false)?;
-        canvas.end();
+        canvas.release_pictures();
         CANVAS.with(|slot| slot.replace(Some(canvas)));
         let (width, height, at) = (size.width, size.height, area.origin());
         let pixels = Blob::new(Arc::new(raster.into_pixels()));

@@ -4,7 +4,7 @@ use kurbo::{Affine, BezPath, Cap, Join, PathEl, Rect, Shape as _, Stroke, Stroke
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use peniko::{Brush, Fill};
 
-use super::super::ops::{DOT, with_dots};
+use super::super::ops::{DOT_LENGTH, with_dots};
 use super::PdfError;
 use super::canvas::{Canvas, matrix, px, round_to_grid};
 use super::color::{ColorUse, PaintKind};
@@ -92,7 +92,7 @@ impl Canvas<'_> {
         let Brush::Solid(color) = &paint.brush else {
             // PDF strokes take no gradients, so the outline of the stroke is filled.
             let (options, tolerance) = (StrokeOpts::default(), STROKE_TOLERANCE / scale_of(transform));
-            let (outline, stroke) = with_dots(outline, stroke, DOT / scale_of(transform));
+            let (outline, stroke) = with_dots(outline, stroke, DOT_LENGTH / scale_of(transform));
             let area = kurbo::stroke(outline.iter(), &stroke, &options, tolerance);
             return self.fill(&area, Fill::NonZero, paint, transform);
         };
