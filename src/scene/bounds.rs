@@ -1,18 +1,20 @@
-//! How far nodes reach.
+//! Bounds of groups and nodes.
 
 use kurbo::{Rect, Shape};
 
 use super::{Group, Node};
 
 impl Group {
-    /// `layer_bounds`: what may be touched, strokes included, in the parent's coordinates; `None` when nothing is.
-    /// Glyph runs count with a box around their em squares, so it may be larger than the ink, not smaller in practice.
+    /// Bounds of everything that the group may touch, with strokes and shadows, in the parent's coordinates; `None`
+    /// when it touches nothing.
+    ///
+    /// Glyph runs count with boxes around their em squares, which are larger than the ink of fonts in use.
     pub fn layer_bounds(&self) -> Option<Rect> {
         let mut children = self.content_bounds()?;
         if let Some(shadow) = &self.shadow {
-            // Offsets run along the page; whichever way the group is turned, this covers them.
-            let reach = shadow.offset.hypot() + 3.0 * shadow.sigma.0;
-            children = children.inflate(reach, reach);
+            // Offsets are along the page's axes, so their length covers them for every rotation of the group.
+            let outset = shadow.offset.hypot() + 3.0 * shadow.sigma.0;
+            children = children.inflate(outset, outset);
         }
         children = children.inflate(self.blur.0, self.blur.0);
         let clipped = match &self.clip {
@@ -28,7 +30,7 @@ impl Group {
         Some(self.transform.transform_rect_bbox(clipped))
     }
 
-    /// What the children may touch, in this group's own coordinates, masked and cut to its bitmap, before clip, blur and shadow.
+    /// Bounds of the children in this group's coordinates, cut to its bitmap and mask, before clip, blur and shadow.
     pub fn content_bounds(&self) -> Option<Rect> {
         let children = self.children.iter().filter_map(Node::layer_bounds).reduce(|a, b| a.union(b))?;
         let children = match self.bitmap {
@@ -41,14 +43,14 @@ impl Group {
 }
 
 impl Node {
-    /// See [`Group::layer_bounds`].
+    /// Bounds of everything that the node may touch, in the parent's coordinates; see [`Group::layer_bounds`].
     pub fn layer_bounds(&self) -> Option<Rect> {
         match self {
             Self::Group(group) => group.layer_bounds(),
             Self::Path(path) => {
                 let outline = path.outline.bounding_box();
-                let reach = path.stroke.as_ref().map_or(0.0, |(_, s)| s.width / 2.0 * s.miter_limit.max(1.5));
-                path.outline.elements().first().map(|_| outline.inflate(reach, reach))
+                let outset = path.stroke.as_ref().map_or(0.0, |(_, s)| s.width / 2.0 * s.miter_limit.max(1.5));
+                path.outline.elements().first().map(|_| outline.inflate(outset, outset))
             }
             Self::Glyphs(run) => {
                 let em = run.font_size.0;

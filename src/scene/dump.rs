@@ -1,11 +1,11 @@
-//! A page as text: the snapshot that tests read and that a bug report carries.
+//! Text form of a page, for test snapshots and bug reports.
 
 use std::fmt::{self, Write as _};
 
 use super::{GlyphStyle, Group, Link, Node, Page};
 
 impl Page {
-    /// One line a node, indented by depth; numbers rounded to 0.01.
+    /// Describes the page with one line per node, indented by depth. Numbers are rounded to 0.01.
     pub fn dump(&self) -> String {
         let mut out = String::new();
         let Self { size, bleed, root } = self;

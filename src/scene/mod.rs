@@ -1,8 +1,8 @@
-//! Resolved pages: what is on the paper, in paint order, with nothing left to look up.
+//! Resolved pages: the contents of each page in paint order, with nothing left to look up.
 //!
 //! In: positions, outlines, glyph ids, decoded pictures, colours — in design px, y down.
 //! Not in: JSON names, URLs, font families, device pixels, anything from `wgpu`.
-//! Imports: `units`, `report` (the opaque `Origin`), kurbo, peniko. Made by `design`, read by `paint`.
+//! Imports: `units`, `report` (the opaque `Origin`), kurbo, peniko. `design` makes scenes, `paint` reads them.
 
 mod bounds;
 mod dump;
@@ -17,95 +17,101 @@ use crate::report::Origin;
 use crate::units::{Opacity, Px};
 pub use pass::{Pass, Tone};
 
-/// The outline of a `shape` with round parts, no more than 0.01 px, or a millionth of its longer side, off the true arc. Its curves
-/// grow in number with the sixth root of size over tolerance, without end where the tolerance does not grow with the size.
+/// The outline of a `shape` with round parts, with a maximum error of 0.01 px or a millionth of its longer side.
+///
+/// The number of curves grows with the sixth root of size over tolerance. With a tolerance that is relative to the size
+/// it stays bounded.
 pub fn outline_of(shape: &impl Shape) -> BezPath {
-    const TOLERANCE: f64 = 0.01;
-    const RELATIVE: f64 = 1e-6;
-    shape.to_path((shape.bounding_box().size().max_side() * RELATIVE).max(TOLERANCE))
+    const MIN_TOLERANCE: f64 = 0.01;
+    const RELATIVE_TOLERANCE: f64 = 1e-6;
+    shape.to_path((shape.bounding_box().size().max_side() * RELATIVE_TOLERANCE).max(MIN_TOLERANCE))
 }
 
-/// All pages to draw, in design order.
+/// The pages to draw, in design order.
 #[derive(Clone, Debug, Default)]
 pub struct Document {
-    /// At least one after `design::resolve`.
+    /// Pages in design order; `design::resolve` returns at least one.
     pub pages: Vec<Page>,
 }
 
-/// One sheet. `root` is in page coordinates: (0, 0) is the top-left of the trim box.
+/// One page. Its coordinates are design px with (0, 0) at the top-left corner of the trim box.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Trim size.
+    /// Trim size in design px.
     pub size: Size,
-    /// What is shown beyond the trim on each side; zero unless bleed was asked for.
+    /// Bleed beyond the trim box on each side, in design px; zero unless bleed was requested.
     pub bleed: Insets,
-    /// Everything on the page, background first.
+    /// Contents of the page in page coordinates, background first.
     pub root: Group,
 }
 
 impl Page {
-    /// Size of the sheet: trim and bleed.
+    /// Size of the sheet, which is the trim size plus the bleed.
     pub fn sheet(&self) -> Size {
         Size::new(self.size.width + self.bleed.x_value(), self.size.height + self.bleed.y_value())
     }
 
-    /// The sheet in page coordinates: everything else is cut off.
+    /// The sheet in page coordinates; everything outside is cut off.
     pub fn visible(&self) -> Rect {
         self.size.to_rect() + self.bleed
     }
 }
 
-/// The closed set. A painter is complete when it handles these four.
+/// One node of the scene. The set of kinds is closed: a painter is complete when it handles these four.
 #[derive(Clone, Debug)]
 pub enum Node {
-    /// Nodes painted together.
+    /// Nodes that are painted together, with effects in common.
     Group(Box<Group>),
     /// A filled and stroked outline.
     Path(Path),
-    /// Shaped text: one font, one size, one baseline.
+    /// Shaped text of one font and size on one baseline.
     Glyphs(GlyphRun),
-    /// A decoded picture.
+    /// A decoded picture and its placement.
     Image(Image),
 }
 
-/// Painted in this order: children, mask, blur, colours, shadow under them, clip, opacity, blend. Isolated only when one of them
-/// asks for it; a clip alone does not.
+/// A group of nodes with effects that apply to them together.
+///
+/// The order of painting is: children, mask, blur, recolor, shadow below them, clip, opacity, blend. A clip alone does
+/// not isolate the children; every other effect does.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Opaque tag set by `design`; painters hand it back in warnings.
+    /// Origin in the design, which painters attach to warnings.
     pub origin: Option<Origin>,
-    /// From this group's coordinates to its parent's.
+    /// Maps this group's coordinates to its parent's.
     pub transform: Affine,
-    /// The children are drawn upright into a bitmap of this area, in this group's coordinates, and what reaches beyond it
-    /// is cut off. Text is put on whole px of the bitmap, and the changed bitmap is then sampled at its place.
+    /// Area of a bitmap into which the children are drawn, in this group's coordinates; `None` draws them directly. The
+    /// bitmap is axis-aligned in these coordinates, cuts off what exceeds it, and text is aligned to its px. After the
+    /// effects it is sampled through `transform`.
     pub bitmap: Option<Rect>,
-    /// Radius of a stack blur over the flattened children (rendering.md §4.2); 0 for none.
+    /// Radius of a stack blur over the composited children (rendering.md §4.2); 0 for none.
     pub blur: Px,
-    /// Changes of colour of the flattened, blurred children, pixel by pixel in device px. [`Pass::Blur`] has no place
-    /// here and does nothing.
+    /// Colour passes over the composited, blurred children, applied in device px. [`Pass::Blur`] is ignored here.
     pub recolor: Vec<Pass>,
-    /// Cast by the flattened, blurred children.
+    /// Shadow of the composited, blurred children.
     pub shadow: Option<Shadow>,
-    /// In this group's own coordinates; nonzero.
+    /// Clip outline in this group's coordinates, by the nonzero rule.
     pub clip: Option<BezPath>,
-    /// Its alpha multiplies into that of the flattened children; its colours do not count. In this group's coordinates.
+    /// Mask in this group's coordinates. Its alpha is multiplied into that of the composited children; its colours are
+    /// ignored.
     pub mask: Option<Box<Group>>,
-    /// Of the whole group, flattened first. (Element opacity never lands here: rendering.md §3 multiplies it into the parts.)
+    /// Opacity of the group as a whole. The opacity of an element is never here: it is multiplied into the element's
+    /// parts (rendering.md §3).
     pub opacity: Opacity,
-    /// How the flattened group meets what is below.
+    /// Blend mode of the composited group with its backdrop.
     pub blend: BlendMode,
-    /// First is bottom.
+    /// Children, the bottommost first.
     pub children: Vec<Node>,
-    /// Areas of the children that lead somewhere when clicked. Pixels know nothing of them: for PDF.
+    /// Link areas of the children, which only PDF output uses.
     pub links: Vec<Link>,
 }
 
-/// Where a click leads.
+/// A rectangle that links to a URL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// In the group's own coordinates.
+    /// Area in the group's coordinates.
     pub area: Rect,
-    /// As the caller wrote it: an address of any scheme, absolute or not.
+    /// Target as written in the design: a URL of any scheme, absolute or relative.
     pub href: Arc<str>,
 }
 
@@ -128,23 +134,23 @@ impl Default for Group {
     }
 }
 
-/// A shadow as on a canvas: the alpha of what casts it, moved, blurred and tinted (rendering.md §5).
+/// A shadow as on a canvas: the alpha of its caster, moved, blurred and tinted (rendering.md §5).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shadow {
-    /// Along the page's axes, however the group is turned; design px.
+    /// Offset along the page's axes, in design px, independent of the group's transform.
     pub offset: Vec2,
-    /// Standard deviation of the Gaussian, design px; not negative.
+    /// Standard deviation of the Gaussian in design px; not negative.
     pub sigma: Px,
-    /// Its alpha multiplies with that of what casts it.
+    /// Straight colour; its alpha is multiplied by the caster's.
     pub color: Color,
 }
 
-/// What colours an area: a solid or a gradient, placed by `transform` (brush space to the node's space).
+/// Paint of an area: a solid colour, or a gradient with its placement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paint {
-    /// Never `Brush::Image`: pictures are `Node::Image`.
+    /// Solid or gradient, never `Brush::Image`: pictures are [`Node::Image`].
     pub brush: Brush,
-    /// Identity for solids.
+    /// Maps brush space to the node's space; the identity for solids.
     pub transform: Affine,
 }
 
@@ -154,128 +160,129 @@ impl<T: Into<Brush>> From<T> for Paint {
     }
 }
 
-/// An outline, painted fill first, then stroke, not isolated.
+/// An outline with an optional fill and an optional stroke, painted in this order and not isolated.
 #[derive(Clone, Debug)]
 pub struct Path {
-    /// In the parent group's coordinates.
+    /// Outline in the parent group's coordinates.
     pub outline: BezPath,
-    /// Inside, by this rule.
+    /// Paint and rule of the fill.
     pub fill: Option<(Paint, Fill)>,
-    /// Along the outline.
+    /// Paint and style of the stroke.
     pub stroke: Option<(Paint, kurbo::Stroke)>,
 }
 
 impl Path {
-    /// A nonzero fill and no stroke.
+    /// A path with a fill by the nonzero rule and no stroke.
     pub fn filled(outline: BezPath, paint: impl Into<Paint>) -> Self {
         Self { outline, fill: Some((paint.into(), Fill::NonZero)), stroke: None }
     }
 
-    /// A stroke and no fill.
+    /// A path with a stroke and no fill.
     pub fn stroked(outline: BezPath, paint: impl Into<Paint>, stroke: kurbo::Stroke) -> Self {
         Self { outline, fill: None, stroke: Some((paint.into(), stroke)) }
     }
 }
 
-/// One font, one size, one baseline. Keeps text and clusters so that a PDF stays searchable.
+/// A run of glyphs of one font and size on one baseline, with its characters, so that the text of a PDF is searchable.
 #[derive(Clone, Debug)]
 pub struct GlyphRun {
-    /// The face.
+    /// Font data of the face.
     pub font: FontData,
     /// Normalised variation coordinates, empty for a static face.
     pub coords: Arc<[i16]>,
-    /// Em size.
+    /// Font size in design px.
     pub font_size: Px,
-    /// Where the baseline starts, in the parent group's coordinates.
+    /// Start of the baseline, in the parent group's coordinates.
     pub origin: Point,
-    /// Synthetic slant: horizontal shift for each unit up (0.25 leans right); 0 for none.
+    /// Synthetic slant: horizontal shift per unit of height (0.25 leans right); 0 for none.
     pub skew: f64,
-    /// Synthetic weight: outline grown by this much on every side; 0 for none.
+    /// Synthetic weight: growth of outlines on every side, in design px; 0 for none.
     pub embolden: Px,
-    /// Fill or outline.
+    /// Whether glyphs are filled or stroked.
     pub style: GlyphStyle,
-    /// In the parent group's coordinates.
+    /// Paint in the parent group's coordinates.
     pub paint: Paint,
-    /// In visual order, left to right.
+    /// Glyphs in visual order, left to right.
     pub glyphs: Vec<Glyph>,
-    /// The characters these glyphs stand for, in logical order. Runs of a text follow one another line by line, within a
-    /// line from left to right.
+    /// Characters of the run in logical order. The runs of a text are ordered by line, and within a line from left to
+    /// right.
     pub text: Arc<str>,
 }
 
-/// How glyph outlines are painted.
+/// Painting of glyph outlines.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GlyphStyle {
-    /// Colour fonts keep their own colours.
+    /// Glyphs are filled; colour fonts keep their own colours.
     Fill,
-    /// Centred on the outline. The same run follows as a fill: who reads text out counts only that one.
+    /// Outlines are stroked, with the stroke centred on them. The same run follows as a fill, and text extraction uses
+    /// only the fill.
     Stroke(kurbo::Stroke),
 }
 
 /// One glyph of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Glyph {
-    /// Index in the face.
+    /// Glyph id in the face.
     pub id: u32,
-    /// From the run's origin; y down.
+    /// Offset from the run's origin, y down.
     pub offset: Vec2,
-    /// How far the pen moves; only for text extraction.
+    /// Advance width, used for text extraction only.
     pub advance: Px,
-    /// Byte offset into the run's `text` of the first character it stands for.
+    /// Byte offset in the run's `text` of the first character of its cluster.
     pub cluster: u32,
 }
 
-/// A decoded picture and where it goes.
+/// A decoded picture and its placement.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Shared with the asset cache.
+    /// Decoded pixels, shared with the asset cache.
     pub picture: Arc<Picture>,
-    /// The part that is shown, in picture px. Where `x0` is greater than `x1` the picture is mirrored left to right, where
-    /// `y0` is greater than `y1` top to bottom. What lies beyond the picture is empty; the edge pixels of the rest are
-    /// replicated, never its neighbours shown.
+    /// Visible part in picture px. If `x0 > x1` the picture is mirrored left to right, if `y0 > y1` top to bottom.
+    /// Areas outside of the picture are empty. Sampling at the edges of the part replicates its edge pixels and never
+    /// reads their neighbours.
     pub source: Rect,
-    /// Where `source` is stretched to, in the parent group's coordinates.
+    /// Target rectangle that `source` is scaled to, in the parent group's coordinates.
     pub dest: Rect,
-    /// Applied in order to the whole picture at its natural size, before anything of it is cut or scaled
+    /// Passes that are applied in order to the whole picture at its natural size, before it is cropped or scaled
     /// (rendering.md §4).
     pub passes: Vec<Pass>,
-    /// Of the picture.
+    /// Opacity of the picture.
     pub opacity: Opacity,
 }
 
-/// Decoded pixels: premultiplied RGBA8 in sRGB, rows top to bottom without padding.
+/// A decoded picture: premultiplied RGBA8 in sRGB, rows from top to bottom without padding.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// `4 * width * height` bytes. `Blob::id` names the content for caches.
+    /// `4 * width * height` bytes. `Blob::id` identifies the content in caches.
     pub pixels: Blob<u8>,
-    /// Columns, at least 1.
+    /// Width in px, at least 1.
     pub width: u32,
-    /// Rows, at least 1.
+    /// Height in px, at least 1.
     pub height: u32,
-    /// Every alpha is 255.
+    /// True when every alpha is 255.
     pub opaque: bool,
-    /// The file behind the pixels, where it says the same: for file formats that can take it over.
+    /// The JPEG file whose pixels these are, for output formats that can embed it.
     pub jpeg: Option<JpegFile>,
-    /// The file ended before the picture did: the pixels that it does not have are transparent.
+    /// True when the file ended early; the missing pixels are transparent.
     pub cut_short: bool,
 }
 
-/// A JPEG whose decoded, turned pixels are a picture's: grey or YCbCr, 8 bits, sRGB.
+/// A JPEG file whose decoded and oriented pixels are those of a picture: grey or YCbCr, 8 bits, sRGB.
 #[derive(Clone, Debug)]
 pub struct JpegFile {
-    /// Without what says nothing about pixels: comments, camera data, profiles.
+    /// The file without comments, camera data and profiles.
     pub bytes: Arc<[u8]>,
-    /// Columns, as stored.
+    /// Width in px, as stored.
     pub width: u32,
-    /// Rows, as stored.
+    /// Height in px, as stored.
     pub height: u32,
-    /// One channel instead of three.
+    /// True when it has one channel instead of three.
     pub grey: bool,
-    /// From the stored picture to the upright one, both as unit squares, y down.
-    pub turn: Affine,
+    /// Maps the stored picture to the upright one, both as unit squares, y down.
+    pub orientation: Affine,
 }
 
-/// The same pixels in memory: those of equal files that were decoded twice differ.
+/// Pictures are equal when they share the same pixels in memory; equal files that were decoded twice differ.
 impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
         self.pixels.id() == other.pixels.id() && (self.width, self.height) == (other.width, other.height)
@@ -283,8 +290,10 @@ impl PartialEq for Picture {
 }
 
 impl Image {
-    /// The part of `source` that lies inside the picture, mirrored as `source` is, and the upright part of `dest` that it
-    /// is stretched to. Both have no area where nothing of the picture is shown.
+    /// The part of `source` that lies inside the picture, mirrored as `source`, and the part of `dest` that it is
+    /// scaled to.
+    ///
+    /// Both have zero area when nothing of the picture is visible.
     pub fn visible(&self) -> (Rect, Rect) {
         let (source, dest) = (self.source, self.dest.abs());
         let (x, across) = clip_axis((source.x0, source.x1), f64::from(self.picture.width), (dest.x0, dest.x1));
@@ -293,8 +302,9 @@ impl Image {
     }
 }
 
-/// Clips one axis of a stretched picture to its pixels, `0.0..=side`. `source` is a range in picture px, the end first
-/// where the picture is mirrored; `dest` is the range that it is stretched to. Returns both, clipped.
+/// Clips one axis of a scaled picture to its pixels, `0.0..=side`, and returns the clipped ranges.
+///
+/// `source`: range in picture px, with the end first when the picture is mirrored. `dest`: range that it is scaled to.
 pub fn clip_axis(source: (f64, f64), side: f64, dest: (f64, f64)) -> ((f64, f64), (f64, f64)) {
     let inside = |at: f64| (0.0..=side).contains(&at);
     if inside(source.0) && inside(source.1) {
@@ -307,6 +317,8 @@ pub fn clip_axis(source: (f64, f64), side: f64, dest: (f64, f64)) -> ((f64, f64)
 }
 
 impl Picture {
+    /// Creates a picture from premultiplied RGBA8 pixels.
+    ///
     /// `None` unless `pixels.len() == 4 * width * height` and both sides are at least 1.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
         let bytes = u64::from(width) * u64::from(height) * 4;

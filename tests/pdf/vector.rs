@@ -278,7 +278,8 @@ fn vector_jpegs_are_passed_through_where_nothing_changes_them() {
     let mut file = Vec::new();
     let grey = vec![127; 16 * 16 * 3];
     jpeg_encoder::Encoder::new(&mut file, 90).encode(&grey, 16, 16, jpeg_encoder::ColorType::Rgb).unwrap();
-    let jpeg = JpegFile { bytes: file.clone().into(), width: 16, height: 16, grey: false, turn: Affine::IDENTITY };
+    let jpeg =
+        JpegFile { bytes: file.clone().into(), width: 16, height: 16, grey: false, orientation: Affine::IDENTITY };
     let contains = |passes: Vec<Pass>| {
         let bytes = write(&[page(vec![quadrants(passes, Some(jpeg.clone()))])], settings()).unwrap().bytes;
         bytes.windows(file.len()).any(|window| window == file)
@@ -314,7 +315,7 @@ fn vector_cmyk_leaves_no_rgb_in_the_file() {
         let mut file = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut file, 90);
         encoder.encode(&[127; 16 * 16 * 3], 16, 16, jpeg_encoder::ColorType::Rgb).unwrap();
-        JpegFile { bytes: file.into(), width: 16, height: 16, grey: false, turn: Affine::IDENTITY }
+        JpegFile { bytes: file.into(), width: 16, height: 16, grey: false, orientation: Affine::IDENTITY }
     };
     let scene = || {
         page(vec![

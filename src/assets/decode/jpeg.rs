@@ -87,7 +87,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
         width,
         height,
         grey: stored == ColorSpace::Luma,
-        turn: turn(orientation),
+        orientation: to_upright(orientation),
     });
     Ok(Pixels { width, height, rgba, orientation, jpeg, cut_short })
 }
@@ -112,7 +112,7 @@ fn pixels_only(file: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// From the stored picture to the upright one, both as unit squares, y down.
-fn turn(orientation: Orientation) -> Affine {
+fn to_upright(orientation: Orientation) -> Affine {
     Affine::new(match orientation {
         Orientation::NoTransforms => [1.0, 0.0, 0.0, 1.0, 0.0, 0.0],
         Orientation::FlipHorizontal => [-1.0, 0.0, 0.0, 1.0, 1.0, 0.0],
@@ -249,7 +249,7 @@ mod tests {
             picture.apply_orientation(orientation);
             let picture = picture.into_rgba8();
             let middle = kurbo::Point::new(0.5 / f64::from(width), 0.5 / f64::from(height));
-            let at = turn(orientation) * middle;
+            let at = to_upright(orientation) * middle;
             let (x, y) = ((at.x * f64::from(picture.width())) as u32, (at.y * f64::from(picture.height())) as u32);
             assert_eq!(picture.get_pixel(x, y).0[0], 1, "orientation {exif} of {width} x {height}");
         }

@@ -140,7 +140,7 @@ impl Painter {
         let unchanged = image.passes.is_empty() && step == 1.0;
         let written = match (&picture.jpeg, &self.settings.colors) {
             (Some(file), ColorTarget::Rgb) if unchanged => {
-                WrittenPicture { object: self.write_jpeg(file)?, orientation: file.turn }
+                WrittenPicture { object: self.write_jpeg(file)?, orientation: file.orientation }
             }
             _ => {
                 let passed = (!image.passes.is_empty()).then(|| passes::apply(picture, &image.passes));
