@@ -1,46 +1,46 @@
-//! What fetching did, in numbers: counted here, written out by `server`.
+//! Counters of the loader, which `server` exports as metrics.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use super::error::Reason;
-use super::guard::UrlProblem;
+use super::guard::UrlError;
 
-/// Since the start. Clones count the same.
+/// Counters since the start. Clones share the same counters.
 #[derive(Clone, Debug, Default)]
 pub struct AssetCounts {
-    /// Assets found decoded in memory, a file of the design's own (`data:`) included.
+    /// Assets found decoded in the cache, including those of `data:` URLs.
     pub cache_hits: Counter,
-    /// Assets that had to be fetched, asked about again, or decoded.
+    /// Assets that had to be fetched, revalidated or decoded.
     pub cache_misses: Counter,
-    /// Bytes of files that came over the network.
+    /// Bytes of files received over the network.
     pub fetched_bytes: Counter,
-    /// Assets that could not be had, by what went wrong.
-    pub failures: Family<Cause, Counter>,
-    /// Addresses that may not be reached, by the kind of network: someone tries, or a design is meant for another place.
-    pub refusals: Family<Network, Counter>,
+    /// Failed loads, by cause.
+    pub failures: Family<FailureCause, Counter>,
+    /// Requests for addresses in closed networks, by kind of network.
+    pub refusals: Family<BlockedNetwork, Counter>,
 }
 
-/// What went wrong, in a word.
+/// Label of a failed load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Cause {
-    /// `timeout`, `status`, `unreadable` and so on.
+pub struct FailureCause {
+    /// Cause such as `timeout`, `status` or `unreadable`.
     pub cause: &'static str,
 }
 
-/// Kind of a closed network.
+/// Label of a request for a blocked address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Network {
-    /// `loopback`, `private`, `link-local` and so on.
+pub struct BlockedNetwork {
+    /// Kind of the closed network, such as `loopback`, `private` or `link-local`.
     pub network: &'static str,
 }
 
 impl AssetCounts {
     pub(super) fn count_failure(&self, reason: &Reason) {
         let cause = match reason.root() {
-            Reason::Refused(refused) | Reason::Url(UrlProblem::Refused(refused)) => {
-                self.refusals.get_or_create(&Network { network: refused.network }).inc();
+            Reason::Blocked(blocked) | Reason::Url(UrlError::Blocked(blocked)) => {
+                self.refusals.get_or_create(&BlockedNetwork { network: blocked.network }).inc();
                 "refused"
             }
             Reason::Url(_) | Reason::DataUrl(_) => "url",
@@ -54,24 +54,24 @@ impl AssetCounts {
             Reason::Changed(_) => "changed",
             Reason::Internal(_) => "internal",
         };
-        self.failures.get_or_create(&Cause { cause }).inc();
+        self.failures.get_or_create(&FailureCause { cause }).inc();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::guard::Refused;
+    use super::super::guard::BlockedAddress;
     use super::*;
 
     #[test]
-    fn counts_tell_refusals_behind_redirects_by_network() {
+    fn counts_include_blocked_addresses_behind_redirects() {
         let counts = AssetCounts::default();
-        let refused = Reason::Refused(Refused { network: "loopback" });
-        counts.count_failure(&Reason::Redirected { to: "http://x/".into(), reason: Box::new(refused) });
-        counts.count_failure(&Reason::Url(UrlProblem::Refused(Refused { network: "loopback" })));
+        let blocked = Reason::Blocked(BlockedAddress { network: "loopback" });
+        counts.count_failure(&Reason::Redirected { to: "http://x/".into(), reason: Box::new(blocked) });
+        counts.count_failure(&Reason::Url(UrlError::Blocked(BlockedAddress { network: "loopback" })));
         counts.count_failure(&Reason::Status(404));
-        assert_eq!(counts.refusals.get_or_create(&Network { network: "loopback" }).get(), 2);
-        assert_eq!(counts.failures.get_or_create(&Cause { cause: "refused" }).get(), 2);
-        assert_eq!(counts.failures.get_or_create(&Cause { cause: "status" }).get(), 1);
+        assert_eq!(counts.refusals.get_or_create(&BlockedNetwork { network: "loopback" }).get(), 2);
+        assert_eq!(counts.failures.get_or_create(&FailureCause { cause: "refused" }).get(), 2);
+        assert_eq!(counts.failures.get_or_create(&FailureCause { cause: "status" }).get(), 1);
     }
 }

@@ -1,5 +1,5 @@
-//! `data:` URLs to bytes: base64 or percent-encoded, as lenient as browsers are. The media type is ignored: it is often
-//! wrong, and contents are sniffed anyway (design-format.md §4).
+//! Decoder for `data:` URLs, base64 or percent-encoded, as lenient as browsers. The media type is ignored, because it
+//! is often wrong and contents are sniffed anyway (design-format.md §4).
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use data_url::forgiving_base64::DecodeError;
 
 use super::error::Reason;
 
-/// True for `data:` URLs, whatever the case and with the white space that URL parsers drop.
+/// True for `data:` URLs, in upper or lower case and with the white space that URL parsers ignore.
 pub(super) fn is_data_url(url: &str) -> bool {
-    let kept = url.trim_start_matches(|c| c <= ' ').chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'));
-    kept.take(5).map(|c| c.to_ascii_lowercase()).eq("data:".chars())
+    let chars = url.trim_start_matches(|c| c <= ' ').chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'));
+    chars.take(5).map(|c| c.to_ascii_lowercase()).eq("data:".chars())
 }
 
-/// The bytes in `url`, at most `limit` of them. White space and missing padding in base64 are fine.
+/// Decodes `url` to at most `limit` bytes. White space and missing padding in base64 are accepted.
 pub(super) fn decode(url: &str, limit: u64) -> Result<Vec<u8>, Reason> {
     let url = with_markup_in_body(url);
     let parsed = DataUrl::process(&url).map_err(|error| Reason::DataUrl(error.to_string()))?;
@@ -33,8 +33,8 @@ pub(super) fn decode(url: &str, limit: u64) -> Result<Vec<u8>, Reason> {
     }
 }
 
-/// SVG written into a URL by hand has bare `#` in it (`fill="#f00"`), where the standard ends the contents. A real fragment
-/// never holds a `>`, so whatever has one after the `#` is contents.
+/// Escapes bare `#` in SVG that was written into a URL by hand (`fill="#f00"`), which the standard takes for the start
+/// of a fragment. Real fragments contain no `>`, so a `#` that is followed by one is part of the contents.
 fn with_markup_in_body(url: &str) -> Cow<'_, str> {
     let body = url.find(',').map_or(url.len(), |comma| comma + 1);
     let (head, body) = url.split_at(body);
@@ -82,10 +82,10 @@ mod tests {
         let problem = |url| decode(url, 1000).expect_err(url).to_string();
         assert_eq!(
             problem("data:image/png;base64"),
-            "not a readable data: URL: data url is missing comma delimiting attributes and body"
+            "the data: URL cannot be decoded: data url is missing comma delimiting attributes and body"
         );
         assert!(
-            problem("data:;base64,a§b").starts_with("not a readable data: URL: symbol"),
+            problem("data:;base64,a§b").starts_with("the data: URL cannot be decoded: symbol"),
             "{}",
             problem("data:;base64,a§b")
         );
@@ -96,6 +96,6 @@ mod tests {
     fn data_url_limit_holds_while_decoding() {
         assert_eq!(decode("data:,0123456789", 10).expect("exactly the limit").len(), 10);
         let error = decode(&format!("data:;base64,{}", "AAAA".repeat(100)), 299).expect_err("300 bytes");
-        assert_eq!(error.to_string(), "too large; the limit is 299 bytes (TENTER_ASSET_MAX_BYTES)");
+        assert_eq!(error.to_string(), "the file is too large; the limit is 299 bytes (TENTER_ASSET_MAX_BYTES)");
     }
 }

@@ -1,11 +1,12 @@
-//! Bytes to pictures, SVG documents and fonts, by what the bytes are: a MIME type or a file name is never believed.
+//! Decoders for pictures, SVG documents and fonts. The format is determined from the bytes; media types and file names
+//! are ignored.
 //!
-//! In: sniffing, limits checked on the header before anything is allocated, colour profiles, orientation; one file per
-//! family of formats. Not in: URLs, fetching, caching, JSON paths (the caller adds them to the error), scaling.
-//! Imports: `config`, `pool`, `scene`, and `svg` for documents.
+//! In: sniffing, limits that are checked on the header before anything is allocated, colour profiles, orientation; one
+//! file per family of formats. Not in: URLs, fetching, caching, JSON paths (the caller adds them to the error),
+//! scaling. Imports: `config`, `pool`, `scene`, and `svg` for documents.
 //!
-//! What is drawn of a damaged file follows browsers: a PNG, JPEG, GIF or BMP that is cut short shows the rows it has, the
-//! others are transparent; anything else damaged is an error. Animations show their first frame.
+//! Damaged files are drawn as in browsers: a truncated PNG, JPEG, GIF or BMP shows the rows it has, and the others are
+//! transparent. Any other damage is an error. Of animations the first frame is shown.
 
 mod color;
 mod font;
@@ -29,106 +30,107 @@ use crate::sfnt::SfntError;
 
 pub use font::unpack_font;
 
-/// Longest side of a source picture in px: what the painters can address.
+/// Maximum side of a source picture in px, which the painters can address.
 const MAX_SIDE: u32 = 65_535;
 
-/// What an image file turned out to be.
+/// A decoded image file.
 #[derive(Clone, Debug)]
 pub enum Decoded {
-    /// Pixels: premultiplied sRGB, orientation applied.
+    /// A raster picture: premultiplied sRGB, with its orientation applied.
     Picture(Picture),
-    /// A vector document, parsed but not yet resolved.
+    /// An SVG document, parsed but not yet resolved.
     Svg(SvgAsset),
 }
 
-/// Why bytes did not become an asset. The caller adds the place in the JSON and the URL.
+/// Error of decoding a file. The caller adds the JSON path and the URL.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// No bytes at all.
+    /// The file has no bytes.
     #[error("the file is empty")]
     Empty,
-    /// More bytes than allowed.
+    /// The file has more bytes than allowed.
     #[error("the file is {found} bytes; the limit is {limit} (TENTER_ASSET_MAX_BYTES)")]
     TooManyBytes {
-        /// As received.
+        /// Size of the file in bytes.
         found: u64,
-        /// The setting.
+        /// Maximum size in bytes.
         limit: u64,
     },
-    /// Not an image format we know.
-    #[error("not an image we read (starts with {magic}); use PNG, JPEG, WebP, GIF or SVG")]
+    /// The format of the file is unknown.
+    #[error("the file is not a supported image (it starts with {magic}); use PNG, JPEG, WebP, GIF or SVG")]
     UnknownImage {
-        /// The first bytes, printable.
+        /// The first bytes, quoted and escaped.
         magic: String,
     },
-    /// Known, but not decoded here.
+    /// The format is known, but there is no decoder for it.
     #[error("{format} is not supported; use PNG, JPEG, WebP, GIF or SVG")]
     Unsupported {
-        /// The format's name.
+        /// Format of the file.
         format: ImageKind,
     },
-    /// More pixels than allowed, by the header.
+    /// The header announces more pixels than allowed.
     #[error(
-        "the {format} image is {width}x{height} px, {:.1} megapixels; the limit is {limit} (TENTER_ASSET_MAX_MEGAPIXELS)",
+        "the {format} image is {width}x{height} px, {:.1} megapixels; the limit is {limit} \
+         (TENTER_ASSET_MAX_MEGAPIXELS)",
         (f64::from(*width) * f64::from(*height)) / 1e6
     )]
     TooManyPixels {
-        /// The format's name.
+        /// Format of the file.
         format: ImageKind,
-        /// Columns.
+        /// Width in px.
         width: u32,
-        /// Rows.
+        /// Height in px.
         height: u32,
-        /// The setting, in millions of px.
+        /// Maximum number of px, in millions.
         limit: f64,
     },
-    /// A side too long for the painters, by the header.
+    /// The header announces a side that is zero or too long for the painters.
     #[error("the {format} image is {width}x{height} px; sides may be 1 to {MAX_SIDE} px")]
     Side {
-        /// The format's name.
+        /// Format of the file.
         format: ImageKind,
-        /// Columns.
+        /// Width in px.
         width: u32,
-        /// Rows.
+        /// Height in px.
         height: u32,
     },
-    /// Damaged, or a variant the decoder does not know.
+    /// The file is damaged, or a variant that the decoder does not support.
     #[error("the {format} image is damaged: {reason}")]
     Broken {
-        /// The format's name.
+        /// Format of the file.
         format: ImageKind,
-        /// The decoder's words.
+        /// Message of the decoder.
         reason: String,
     },
     /// The SVG cannot be used.
     #[error(transparent)]
     Svg(#[from] SvgError),
-    /// A parser did not come back, or failed.
+    /// The font parser exceeded its time limit or panicked.
     #[error("the font cannot be read: {0}")]
     Parser(PoolError),
-    /// Not a font that can be used.
+    /// The file is not a usable font.
     #[error(transparent)]
     Font(#[from] SfntError),
 }
 
-/// Image formats told apart by their first bytes.
+/// Image formats, distinguished by their first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageKind {
-    /// Also animated.
+    /// PNG, including animated files.
     Png,
-    /// Baseline and progressive.
+    /// JPEG, baseline and progressive.
     Jpeg,
-    /// Lossy, lossless, animated.
+    /// WebP, lossy, lossless and animated.
     WebP,
-    /// Both versions.
+    /// GIF, versions 87a and 89a.
     Gif,
-    /// Windows bitmap.
+    /// BMP, the Windows bitmap format.
     Bmp,
-    /// Windows icon.
+    /// ICO, the Windows icon format.
     Ico,
-    /// AV1 still picture.
+    /// AVIF, which is recognised but not decoded.
     Avif,
-    /// Any text that starts with a tag; `SvgAsset` finds out whether it is SVG.
+    /// Text that starts with a tag; [`SvgAsset`] determines whether it is SVG.
     Svg,
 }
 
@@ -147,7 +149,7 @@ impl fmt::Display for ImageKind {
     }
 }
 
-/// What kind of image the bytes are; `None` for anything else.
+/// Determines the image format of `bytes`; `None` for unknown formats.
 pub fn sniff(bytes: &[u8]) -> Option<ImageKind> {
     let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     Some(match bytes {
@@ -169,7 +171,7 @@ fn contains(bytes: &[u8], within: usize, needle: &[u8]) -> bool {
     bytes[..bytes.len().min(within)].windows(needle.len()).any(|it| it == needle)
 }
 
-/// The first character that is neither a byte order mark nor white space is `<`, in UTF-8 or UTF-16.
+/// True when the first character after byte order marks and white space is `<`, in UTF-8 or UTF-16.
 fn starts_like_xml(bytes: &[u8]) -> bool {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first =
@@ -177,9 +179,12 @@ fn starts_like_xml(bytes: &[u8]) -> bool {
     first == Some(b'<')
 }
 
-/// Decodes an image file of any kind we read.
+/// Decodes an image file of any supported format.
 ///
-/// Every limit is checked on the header: a file whose header promises too much is refused before memory is taken.
+/// Limits are checked on the header, before memory is allocated for the pixels.
+///
+/// # Errors
+/// When the file exceeds a limit, is damaged, or has an unsupported format.
 pub fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError> {
     check_bytes(bytes, limits)?;
     let Some(kind) = sniff(bytes) else {
@@ -214,25 +219,25 @@ fn check_size(format: ImageKind, width: u32, height: u32, limits: &AssetLimits) 
     Ok(())
 }
 
-/// The first bytes for a message: text as it is, the rest escaped.
+/// The first bytes for a message, quoted, with unprintable ones escaped.
 fn printable(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes[..bytes.len().min(12)].escape_ascii())
 }
 
-/// What a decoder hands over: straight RGBA8 in sRGB, not yet turned upright.
-struct Pixels {
+/// Output of a decoder: straight RGBA8 in sRGB, with the orientation not yet applied.
+struct DecodedPixels {
     width: u32,
     height: u32,
     rgba: Vec<u8>,
-    /// From EXIF.
+    /// Orientation according to EXIF.
     orientation: Orientation,
-    /// The file, where its pixels are these.
+    /// The JPEG file, if its pixels are exactly these.
     jpeg: Option<JpegFile>,
-    /// The file ended before its last pixel; the missing ones are transparent.
-    cut_short: bool,
+    /// True when the file ended early; the missing pixels are transparent.
+    truncated: bool,
 }
 
-impl Pixels {
+impl DecodedPixels {
     fn into_picture(self, format: ImageKind) -> Result<Picture, DecodeError> {
         let broken = || DecodeError::Broken { format, reason: "its rows do not fill its size".into() };
         let straight = image::RgbaImage::from_raw(self.width, self.height, self.rgba).ok_or_else(broken)?;
@@ -241,11 +246,11 @@ impl Pixels {
         let mut straight = straight.into_rgba8();
         premultiply(&mut straight);
         let picture = Picture::new(straight.width(), straight.height(), straight.into_raw()).ok_or_else(broken)?;
-        Ok(Picture { jpeg: self.jpeg, cut_short: self.cut_short, ..picture })
+        Ok(Picture { jpeg: self.jpeg, truncated: self.truncated, ..picture })
     }
 }
 
-/// Rounds to nearest.
+/// Multiplies colours by alpha, rounded to nearest.
 fn premultiply(rgba: &mut [u8]) {
     for pixel in rgba.chunks_exact_mut(4) {
         let alpha = u32::from(pixel[3]);

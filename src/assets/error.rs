@@ -1,34 +1,34 @@
-//! Why an asset could not be had, in the words the caller reads.
+//! Errors of assets, with the messages that callers read.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::DecodeError;
-use super::guard::{Refused, UrlProblem};
+use super::guard::{BlockedAddress, UrlError};
 use super::{AssetKind, ContentHash};
 use crate::report::JsonPath;
 
-/// Longest URL shown in full; longer ones lose their end.
-const SHOWN_URL: usize = 200;
-/// How much of a `data:` URL is shown: the media type is what helps.
-const SHOWN_DATA_URL: usize = 40;
+/// Maximum length of a URL in messages, in bytes; longer ones are truncated.
+const MAX_URL_LEN: usize = 200;
+/// Maximum length of a `data:` URL in messages, in bytes, which suffices for its media type.
+const MAX_DATA_URL_LEN: usize = 40;
 
-/// One asset that could not be had, for one of the places that ask for it.
+/// An asset that could not be loaded, for one of its requests.
 ///
-/// Its text keeps the engine's wording, by which clients classify it (http-api.md §6): `image with id <id> url: <url>`,
-/// `Timeout loading asset …`, `Timeout for loading font "<family>"`.
+/// The text keeps the editor's wording, by which clients classify errors (http-api.md §6):
+/// `image with id <id> url: <url>`, `Timeout loading asset …`, `Timeout for loading font "<family>"`.
 #[derive(Clone, Debug)]
 pub struct AssetError {
-    /// The place in the design.
+    /// JSON path of the field in the design.
     pub at: JsonPath,
-    /// The element's id, `page background`, or a font's family.
+    /// The element's id, `page background`, or the family of a font.
     pub element: Arc<str>,
-    /// What was asked for.
+    /// Kind of the asset.
     pub kind: AssetKind,
-    /// Shortened for messages.
+    /// URL, truncated for messages.
     pub url: Arc<str>,
-    /// What went wrong.
+    /// The cause of the failure.
     pub reason: Reason,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for AssetError {
                 write!(f, "Timeout loading asset image with id {element} url: {url}: {reason}")
             }
             AssetKind::Image => write!(f, "image with id {element} url: {url}: {reason}"),
-            // The engine says so whatever the cause.
+            // The editor's renderer uses this wording for every cause.
             AssetKind::Font => write!(f, "Timeout for loading font \"{element}\" url: {url}: {reason}"),
         }
     }
@@ -53,94 +53,94 @@ impl std::error::Error for AssetError {
 }
 
 impl AssetError {
-    /// The source was too slow.
+    /// True when loading exceeded a time limit.
     pub fn is_timeout(&self) -> bool {
         matches!(self.reason.root(), Reason::Timeout { .. })
     }
 
-    /// A bug of ours, or the service is stopping; neither the caller nor the source can help it.
+    /// True for failures of the service itself, which neither the caller nor the source can fix.
     pub fn is_internal(&self) -> bool {
         matches!(self.reason.root(), Reason::Internal(_))
     }
 }
 
-/// What went wrong with a URL, whoever asked for it. Cheap to clone.
+/// Cause of a failed load, independent of the request. Cheap to clone.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Reason {
-    /// Neither http, https nor data, or not a URL.
+    /// The text is not a URL, or its scheme is not supported.
     #[error("{0}")]
-    Url(UrlProblem),
-    /// The host's name leads to closed networks only.
+    Url(UrlError),
+    /// All addresses of the host are in closed networks.
     #[error(transparent)]
-    Refused(Refused),
-    /// A redirect led to a URL that failed.
+    Blocked(BlockedAddress),
+    /// The target of a redirect failed.
     #[error("redirected to {to}: {reason}")]
     Redirected {
-        /// Where to, shortened.
+        /// Target URL, truncated for messages.
         to: String,
-        /// What went wrong there.
+        /// The cause of the failure at the target.
         reason: Box<Reason>,
     },
-    /// More redirects than allowed.
+    /// The server redirects more often than allowed.
     #[error("more than {limit} redirects (TENTER_ASSET_REDIRECTS)")]
     Redirects {
-        /// How many are followed.
+        /// Maximum number of redirects.
         limit: u32,
     },
-    /// Took too long.
+    /// Loading exceeded a time limit.
     #[error("not loaded within {} s ({setting})", .after.as_secs_f64())]
     Timeout {
-        /// The limit.
+        /// The time limit.
         after: Duration,
-        /// The option or setting that holds it.
+        /// Name of the option or setting that sets the limit.
         setting: &'static str,
     },
-    /// An answer other than 200.
+    /// The server answered with a status other than 200.
     #[error("the server answered {0}; 200 is needed")]
     Status(u16),
-    /// Larger than allowed.
-    #[error("{}; the limit is {limit} bytes (TENTER_ASSET_MAX_BYTES)", size(.found))]
+    /// The file is larger than allowed.
+    #[error("the file is {}; the limit is {limit} bytes (TENTER_ASSET_MAX_BYTES)", size(.found))]
     TooLarge {
-        /// Bytes as announced; `None` when the limit was passed under way.
+        /// Size as announced by the server; `None` when the limit was exceeded during the transfer.
         found: Option<u64>,
-        /// Bytes.
+        /// Maximum size in bytes.
         limit: u64,
     },
-    /// The connection could not be made or broke off.
+    /// The connection failed.
     #[error("{0}")]
     Network(NetworkProblem),
-    /// A `data:` URL that cannot be decoded.
-    #[error("not a readable data: URL: {0}")]
+    /// The `data:` URL cannot be decoded.
+    #[error("the data: URL cannot be decoded: {0}")]
     DataUrl(String),
-    /// The bytes came, but are no image or font that we read.
+    /// The file is not a supported image or font, or is damaged.
     #[error("{0}")]
     Unreadable(Arc<DecodeError>),
-    /// The font service has no such family, or its style sheet is of no use.
+    /// The font service lacks the family, or its style sheet cannot be used.
     #[error("font service: {0}")]
     FontService(String),
-    /// Other contents than the rows before were made of.
+    /// The file has changed since earlier rows of the batch.
     #[error("{0}")]
-    Changed(Box<Changed>),
-    /// Not the caller's fault.
+    Changed(Box<ChangedFile>),
+    /// The service itself failed.
     #[error("{0}")]
     Internal(String),
 }
 
-/// A file that is not what a batch is made of.
+/// A file that differs from the snapshot of the batch.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "the file has changed since the batch began: it had SHA-256 {pinned}, now {found}; give it back its contents, begin the \
-     batch anew, or raise TENTER_PIN_BYTES"
+    "the file has changed since the batch began: its SHA-256 was {expected}, now it is {found}; restore the file, \
+    start a new batch, or raise TENTER_PIN_BYTES"
 )]
-pub struct Changed {
-    /// Of what the batch is made of.
-    pub pinned: ContentHash,
-    /// Of what is there now.
+pub struct ChangedFile {
+    /// Hash in the snapshot of the batch.
+    pub expected: ContentHash,
+    /// Hash of the current file.
     pub found: ContentHash,
 }
 
 impl Reason {
-    /// The reason at the end of redirects.
+    /// The cause after all redirects.
     pub fn root(&self) -> &Reason {
         match self {
             Self::Redirected { reason, .. } => reason.root(),
@@ -148,8 +148,8 @@ impl Reason {
         }
     }
 
-    /// Another try may do better (http-api.md §6: network errors and 5xx).
-    pub(super) fn is_passing(&self) -> bool {
+    /// True for failures that are worth another attempt: network errors and status 5xx (http-api.md §6).
+    pub(super) fn is_transient(&self) -> bool {
         match self.root() {
             Self::Timeout { .. } | Self::Network(_) => true,
             Self::Status(status) => *status >= 500,
@@ -158,34 +158,35 @@ impl Reason {
     }
 }
 
-/// Kinds of network failure: no addresses, no words of the operating system, so that nothing about closed networks shows.
+/// Kinds of network failures. They contain neither addresses nor messages of the operating system, so that they reveal
+/// nothing about closed networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkProblem {
-    /// No address for the host's name.
-    #[error("the host name has no address")]
+    /// The host name has no address.
+    #[error("the host name could not be resolved")]
     NoHost,
-    /// No trusted TLS connection: certificate or protocol.
-    #[error("no TLS connection: {0}")]
+    /// The TLS handshake failed: certificate or protocol.
+    #[error("the TLS connection to the host failed: {0}")]
     Tls(String),
-    /// Nothing answered.
-    #[error("no connection to the host")]
+    /// The host did not accept the connection.
+    #[error("the host did not accept the connection")]
     Connect,
-    /// Broken off, or not HTTP.
-    #[error("the transfer broke off")]
+    /// The connection was closed early, or the server does not speak HTTP.
+    #[error("the host closed the connection before it had sent a complete HTTP response")]
     Broken,
 }
 
-/// A wrong setting that stops the start.
+/// Error of the configuration or the HTTP client at the start.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// `TENTER_ALLOW_ADDRESSES`.
+    /// `TENTER_ALLOW_ADDRESSES` has an invalid entry.
     #[error(transparent)]
-    Network(#[from] super::guard::BadNetwork),
-    /// `TENTER_GOOGLE_FONTS_URL`.
+    Network(#[from] super::guard::InvalidNetwork),
+    /// `TENTER_GOOGLE_FONTS_URL` cannot be used.
     #[error("TENTER_GOOGLE_FONTS_URL: {0}")]
     FontService(String),
-    /// The HTTP client could not be built.
-    #[error("HTTP client: {0}")]
+    /// The HTTP client could not be created.
+    #[error("the HTTP client could not be created: {0}")]
     Client(String),
 }
 
@@ -193,17 +194,20 @@ fn size(found: &Option<u64>) -> String {
     found.map_or_else(|| "too large".to_owned(), |found| format!("{found} bytes"))
 }
 
-/// `url` as shown in messages: `data:` URLs and very long ones without their end.
-pub(super) fn shown_url(url: &str) -> String {
-    let keep = if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
-        SHOWN_DATA_URL.min(url.find(',').map_or(SHOWN_DATA_URL, |comma| comma + 1))
+/// `url` for messages: `data:` URLs and long ones are truncated, and an empty one is shown as such.
+pub(super) fn shorten_url(url: &str) -> String {
+    if url.is_empty() {
+        return "(empty)".to_owned();
+    }
+    let max_len = if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
+        MAX_DATA_URL_LEN.min(url.find(',').map_or(MAX_DATA_URL_LEN, |comma| comma + 1))
     } else {
-        SHOWN_URL
+        MAX_URL_LEN
     };
-    if url.len() <= keep {
+    if url.len() <= max_len {
         return url.to_owned();
     }
-    format!("{}… ({} characters)", &url[..url.floor_char_boundary(keep)], url.chars().count())
+    format!("{}… ({} characters)", &url[..url.floor_char_boundary(max_len)], url.chars().count())
 }
 
 #[cfg(test)]
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn error_text_keeps_the_engine_wording() {
+    fn error_text_keeps_the_editors_wording() {
         let timeout = || Reason::Timeout { after: Duration::from_millis(1500), setting: "assetLoadTimeout" };
         let missing = || Reason::Status(404);
         assert_eq!(
@@ -225,7 +229,8 @@ mod tests {
         );
         assert_eq!(
             error(AssetKind::Image, timeout()),
-            "Timeout loading asset image with id hero url: https://example.com/a: not loaded within 1.5 s (assetLoadTimeout)"
+            "Timeout loading asset image with id hero url: https://example.com/a: \
+             not loaded within 1.5 s (assetLoadTimeout)"
         );
         assert_eq!(
             error(AssetKind::Font, missing()),
@@ -234,19 +239,23 @@ mod tests {
     }
 
     #[test]
-    fn error_looks_through_redirects() {
+    fn error_is_classified_by_the_cause_after_redirects() {
         let wrapped = |reason| Reason::Redirected { to: "http://x/".into(), reason: Box::new(reason) };
-        assert!(wrapped(Reason::Status(503)).is_passing());
-        assert!(!wrapped(wrapped(Reason::Status(404))).is_passing());
-        assert!(!Reason::Refused(Refused { network: "loopback" }).is_passing());
+        assert!(wrapped(Reason::Status(503)).is_transient());
+        assert!(!wrapped(wrapped(Reason::Status(404))).is_transient());
+        assert!(!Reason::Blocked(BlockedAddress { network: "loopback" }).is_transient());
     }
 
     #[test]
-    fn error_shortens_urls() {
-        assert_eq!(shown_url("https://example.com/é.png"), "https://example.com/é.png");
-        assert_eq!(shown_url("data:image/png;base64,AAAA"), "data:image/png;base64,… (26 characters)");
-        assert_eq!(shown_url(&format!("DATA:{}", "é".repeat(40))), format!("DATA:{}… (45 characters)", "é".repeat(17)));
+    fn error_truncates_urls() {
+        assert_eq!(shorten_url(""), "(empty)");
+        assert_eq!(shorten_url("https://example.com/é.png"), "https://example.com/é.png");
+        assert_eq!(shorten_url("data:image/png;base64,AAAA"), "data:image/png;base64,… (26 characters)");
+        assert_eq!(
+            shorten_url(&format!("DATA:{}", "é".repeat(40))),
+            format!("DATA:{}… (45 characters)", "é".repeat(17))
+        );
         let long = format!("https://example.com/{}", "a".repeat(400));
-        assert_eq!(shown_url(&long), format!("{}… (420 characters)", &long[..200]));
+        assert_eq!(shorten_url(&long), format!("{}… (420 characters)", &long[..200]));
     }
 }

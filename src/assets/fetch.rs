@@ -1,8 +1,8 @@
-//! Bytes from http and https URLs, through the guard.
+//! HTTP: fetches files from http and https URLs through the guard.
 //!
-//! In: one guarded client for every outgoing GET and POST: addresses checked where they are connected to, redirects followed here and
-//! each checked, limits on size, time and tries. Not in: what the bytes are, caching, `data:` URLs.
-//! The only room that knows reqwest. Imports: `config`.
+//! In: the guarded client for every outgoing GET and POST. It checks addresses at the connection, follows redirects
+//! with a check of each target, and limits size, time and attempts. Not in: decoding, caching, `data:` URLs. reqwest is
+//! used here only. Imports: `config`.
 
 mod dns;
 mod download;
@@ -19,76 +19,78 @@ use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use super::counts::AssetCounts;
-use super::error::{NetworkProblem, Reason, SetupError, shown_url};
-use super::guard::{self, Allowed, Refused, UrlProblem};
+use super::error::{NetworkProblem, Reason, SetupError, shorten_url};
+use super::guard::{self, AllowedNetworks, BlockedAddress, UrlError};
 use crate::config::AssetLimits;
 use dns::{GuardedDns, Lookup, system_lookup};
 pub use download::Downloader;
 pub(super) use freshness::Freshness;
 #[cfg(test)]
 pub(super) use freshness::Validators;
-pub use post::{Messenger, Reply, operators_client};
+pub use post::{HttpPoster, Reply, operators_client};
 
-/// Hosts that do not take the connection in this time are tried again, within `TENTER_ASSET_TIMEOUT`.
+/// Maximum time to connect to a host, within `TENTER_ASSET_TIMEOUT`; then the next attempt begins.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections kept for the next request.
+/// Time after which idle connections are closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Before the second try; doubled before each further one (http-api.md §6).
+/// Delay before the second attempt; it doubles with each further one (http-api.md §6).
 const BACK_OFF: Duration = Duration::from_millis(300);
-/// Allocated ahead at most, however much a server announces.
-const AHEAD_BYTES: u64 = 1 << 20;
+/// Maximum bytes that are allocated before they arrive, independent of the announced length.
+const MAX_PREALLOCATED_BYTES: u64 = 1 << 20;
 
-/// What a server had to say.
+/// Successful response of a server.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// What we have is still right.
+    /// The cached file is still valid (status 304).
     NotModified(Freshness),
-    /// The contents.
+    /// The file (status 200).
     Body(Vec<u8>, Freshness),
 }
 
-/// The guarded client. Connections are shared by all who use it.
+/// The guarded client with its limits. All users share its connections.
 #[derive(Debug)]
 pub(super) struct Fetcher {
     client: Client,
-    allowed: Allowed,
+    allowed: AllowedNetworks,
     limits: AssetLimits,
     back_off: Duration,
     counts: AssetCounts,
 }
 
 impl Fetcher {
-    /// Reads `allow_addresses`, `bytes`, `timeout`, `tries` and `redirects` of `limits`.
+    /// Creates a fetcher from `allow_addresses`, `bytes`, `timeout`, `tries` and `redirects` of `limits`.
     pub(super) fn new(limits: &AssetLimits) -> Result<Self, SetupError> {
         Self::with_lookup(limits, system_lookup())
     }
 
     fn with_lookup(limits: &AssetLimits, lookup: Lookup) -> Result<Self, SetupError> {
-        let allowed = Allowed::parse(&limits.allow_addresses)?;
+        let allowed = AllowedNetworks::parse(&limits.allow_addresses)?;
         let client = guarded_client(lookup, &allowed, CONNECT_TIMEOUT.min(limits.timeout))?;
         Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() })
     }
 
-    /// Of whoever fetches through this client.
+    /// Counts of all fetches through this client.
     pub(super) fn counts(&self) -> &AssetCounts {
         &self.counts
     }
 
-    /// `text` as a URL that `get` takes.
+    /// Parses and checks `text` for [`Self::get`].
     pub(super) fn parse(&self, text: &str) -> Result<Url, Reason> {
         guard::check_url(text, &self.allowed).map_err(Reason::Url)
     }
 
-    /// The contents of `url`, or "not modified" when what is `known` about it is still right. Tries again after network errors and 5xx.
-    /// The caller bounds the time for all tries by dropping the future.
+    /// Fetches `url`, and repeats the request after network errors and status 5xx.
+    ///
+    /// `known`: freshness of a cached file, which makes the request conditional. The caller limits the time for all
+    /// attempts by dropping the future.
     pub(super) async fn get(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
         let tries = self.limits.tries.max(1);
         for failed in 0..tries - 1 {
             match self.try_once(url, known).await {
-                Err(reason) if reason.is_passing() => {
+                Err(reason) if reason.is_transient() => {
                     tokio::time::sleep(self.back_off * 2u32.saturating_pow(failed)).await
                 }
-                done => return done,
+                result => return result,
             }
         }
         self.try_once(url, known).await
@@ -100,26 +102,26 @@ impl Fetcher {
         tokio::time::timeout(after, self.follow(url, known)).await.unwrap_or_else(timed_out)
     }
 
-    /// One GET and its redirects.
+    /// Sends one GET and follows its redirects.
     async fn follow(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
-        let mut here = url.clone();
+        let mut current = url.clone();
         for hop in 0..=self.limits.redirects {
             let redirected = hop > 0;
-            let step = self.step(&here, known, redirected).await;
-            match step.map_err(|reason| if redirected { reason.reached_by(&here) } else { reason })? {
-                Step::Done(fetched) => return Ok(fetched),
-                Step::Redirect(next) => here = next,
+            let hop = self.request(&current, known, redirected).await;
+            match hop.map_err(|reason| if redirected { reason.after_redirect_to(&current) } else { reason })? {
+                HopResult::Done(fetched) => return Ok(fetched),
+                HopResult::Redirect(next) => current = next,
             }
         }
         Err(Reason::Redirects { limit: self.limits.redirects })
     }
 
-    async fn step(&self, url: &Url, known: Option<&Freshness>, redirected: bool) -> Result<Step, Reason> {
-        // The resolver never sees IP addresses written in URLs, so they are checked here, each hop.
+    async fn request(&self, url: &Url, known: Option<&Freshness>, redirected: bool) -> Result<HopResult, Reason> {
+        // IP addresses in URLs bypass the resolver, so every hop is checked here.
         guard::check_parsed(url, &self.allowed).map_err(Reason::Url)?;
-        // Without a word on encodings a server might compress, and nothing here would unpack.
+        // Without this header a server may compress the body, which is not decompressed here.
         let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-        // A redirect's target was never asked for by itself, so nothing is known about it.
+        // The validators belong to the original URL, not to the target of a redirect.
         let known = known.filter(|known| !redirected && !known.validators.is_empty());
         if let Some(Freshness { validators, .. }) = known {
             let headers = [(IF_NONE_MATCH, &validators.etag), (IF_MODIFIED_SINCE, &validators.last_modified)];
@@ -127,72 +129,74 @@ impl Fetcher {
                 request = request.header(name, value);
             }
         }
-        let response = request.send().await.map_err(|error| reason_of(&error))?;
+        let response = request.send().await.map_err(|error| classify_error(&error))?;
         match (response.status(), known) {
-            (StatusCode::OK, _) => self.body(response, redirected).await,
+            (StatusCode::OK, _) => self.read_body(response, redirected).await,
             (StatusCode::NOT_MODIFIED, Some(known)) => {
-                Ok(Step::Done(Fetched::NotModified(known.renewed(response.headers()))))
+                Ok(HopResult::Done(Fetched::NotModified(known.renewed(response.headers()))))
             }
-            (status, _) if is_redirect(status) => redirect_target(url, &response).map(Step::Redirect),
+            (status, _) if is_redirect(status) => redirect_target(url, &response).map(HopResult::Redirect),
             (status, _) => Err(Reason::Status(status.as_u16())),
         }
     }
 
-    async fn body(&self, mut response: Response, redirected: bool) -> Result<Step, Reason> {
+    async fn read_body(&self, mut response: Response, redirected: bool) -> Result<HopResult, Reason> {
         let limit = self.limits.bytes;
         let announced = response.content_length();
         if let Some(found) = announced.filter(|found| *found > limit) {
             return Err(Reason::TooLarge { found: Some(found), limit });
         }
         let freshness = Freshness::of(response.headers(), redirected);
-        let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(AHEAD_BYTES) as usize);
-        while let Some(chunk) = response.chunk().await.map_err(|error| reason_of(&error))? {
+        let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(MAX_PREALLOCATED_BYTES) as usize);
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify_error(&error))? {
             if bytes.len() as u64 + chunk.len() as u64 > limit {
                 return Err(Reason::TooLarge { found: None, limit });
             }
             self.counts.fetched_bytes.inc_by(chunk.len() as u64);
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Step::Done(Fetched::Body(bytes, freshness)))
+        Ok(HopResult::Done(Fetched::Body(bytes, freshness)))
     }
 }
 
-enum Step {
+/// Result of one request.
+enum HopResult {
     Done(Fetched),
     Redirect(Url),
 }
 
 impl Reason {
-    fn reached_by(self, url: &Url) -> Self {
-        Self::Redirected { to: shown_url(url.as_str()), reason: Box::new(self) }
+    fn after_redirect_to(self, url: &Url) -> Self {
+        Self::Redirected { to: shorten_url(url.as_str()), reason: Box::new(self) }
     }
 }
 
-/// The redirects that a GET follows; 300 and 304 are answers.
+/// True for the redirects that a GET follows; 300 and 304 are none.
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 fn redirect_target(from: &Url, response: &Response) -> Result<Url, Reason> {
-    // A redirect to nowhere is an answer of no use: its status says what it was.
-    let nowhere = || Reason::Status(response.status().as_u16());
-    let location = response.headers().get(LOCATION).ok_or_else(nowhere)?;
-    // Servers send UTF-8 here, though it should be ASCII.
-    let location = std::str::from_utf8(location.as_bytes()).map_err(|_| nowhere())?;
-    from.join(location).map_err(|error| Reason::Url(UrlProblem::Malformed(error)))
+    // A redirect without a valid target is reported by its status.
+    let no_target = || Reason::Status(response.status().as_u16());
+    let location = response.headers().get(LOCATION).ok_or_else(no_target)?;
+    // The header should be ASCII, but servers send UTF-8 too.
+    let location = std::str::from_utf8(location.as_bytes()).map_err(|_| no_target())?;
+    from.join(location).map_err(|error| Reason::Url(UrlError::Malformed(error)))
 }
 
-/// Our words for what went wrong: neither the URL nor addresses nor the system's text, so that closed networks stay closed.
-fn reason_of(error: &reqwest::Error) -> Reason {
+/// Classifies an error of the client. The result contains no URL, address or message of the system, so that it reveals
+/// nothing about closed networks.
+fn classify_error(error: &reqwest::Error) -> Reason {
     let mut next = error.source();
     while let Some(cause) = next {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
-            return Reason::Refused(*refused);
+        if let Some(blocked) = cause.downcast_ref::<BlockedAddress>() {
+            return Reason::Blocked(*blocked);
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return Reason::Network(NetworkProblem::Tls(tls.to_string()));
         }
-        // An I/O error stands for what it wraps, and names only that one's source.
+        // `source` of an I/O error skips the error it wraps.
         next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => cause.source(),
@@ -205,11 +209,11 @@ fn reason_of(error: &reqwest::Error) -> Reason {
     }
 }
 
-/// Connects only to addresses that are `allowed`, and goes nowhere by itself.
-fn guarded_client(lookup: Lookup, allowed: &Allowed, connect_timeout: Duration) -> Result<Client, SetupError> {
+/// A client that connects only to `allowed` addresses and neither follows redirects nor repeats requests.
+fn guarded_client(lookup: Lookup, allowed: &AllowedNetworks, connect_timeout: Duration) -> Result<Client, SetupError> {
     Client::builder()
         .tls_backend_preconfigured(tls_config()?)
-        // A proxy would look names up itself, behind the guard's back.
+        // A proxy would resolve names itself and bypass the guard.
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -221,7 +225,7 @@ fn guarded_client(lookup: Lookup, allowed: &Allowed, connect_timeout: Duration) 
         .map_err(|error| SetupError::Client(error.to_string()))
 }
 
-/// Mozilla's roots, compiled in: the service needs no certificate store beside it.
+/// TLS configuration with Mozilla's root certificates, which are compiled in, so that no certificate store is needed.
 fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -229,7 +233,7 @@ fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
         .map_err(|error| SetupError::Client(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // The client leaves a configuration of ours alone, so it must offer HTTP/2 itself.
+    // The client does not change a preconfigured TLS configuration, so HTTP/2 must be offered here.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -1,7 +1,7 @@
-//! Fonts by family name, from a Google-Fonts-compatible CSS endpoint (`TENTER_GOOGLE_FONTS_URL`, off by default).
+//! Fonts by family name from a CSS endpoint compatible with Google Fonts (`TENTER_GOOGLE_FONTS_URL`, off by default).
 //!
-//! In: asking for a family's style sheet, downloading the files it names, keeping both. Not in: choosing a face for a text,
-//! fonts that the design brings itself. Everything goes through the guarded client.
+//! In: requests for the style sheet of a family and for the files it names, and the caches of both. Not in: choosing a
+//! face for a text, fonts of the design itself. All requests use the guarded client.
 
 mod css;
 mod disk;
@@ -18,91 +18,100 @@ use lru::LruCache;
 use peniko::Blob;
 use url::Url;
 
-use super::cache::{Contents, Key, Landed};
-use super::error::{AssetError, Reason, SetupError, shown_url};
+use super::cache::{AssetKey, LoadResult, LoadedAsset};
+use super::error::{AssetError, Reason, SetupError, shorten_url};
 use super::fetch::Fetched;
-use super::loader::within;
+use super::loader::with_timeout;
 use super::{Asset, AssetKind, ContentHash, Loader};
 use crate::config::FontSettings;
 use crate::report::JsonPath;
 use css::FaceRule;
-use disk::Disk;
+use disk::DiskCache;
 
-/// How long a style sheet is trusted: on disk as long as the reference does (http-api.md §6).
-const SHEET_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long "no such family" is trusted.
-const MISSING_KEPT: Duration = Duration::from_secs(600);
-/// Style sheets remembered in memory, "no such family" included.
-const SHEETS: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
-/// Characters of a family's name.
-const LONGEST_NAME: usize = 100;
-/// Files of one family; a family cut by script has about 120 a weight.
-const MOST_FACES: usize = 1000;
-/// Bytes of one style sheet.
-const SHEET_BYTES: u64 = 1 << 20;
+/// Lifetime of a cached style sheet, as in the reference implementation (http-api.md §6).
+const SHEET_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Lifetime of a cached "no such family" response.
+const MISSING_LIFETIME: Duration = Duration::from_secs(600);
+/// Maximum number of style sheets cached in memory, including "no such family" responses.
+const MAX_SHEETS: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
+/// Maximum length of a family name, in characters.
+const MAX_NAME_CHARS: usize = 100;
+/// Maximum number of files of one family. A family that is split by script has about 120 per weight.
+const MAX_FACES: usize = 1000;
+/// Maximum size of a style sheet, in bytes.
+const MAX_SHEET_BYTES: u64 = 1 << 20;
 
-/// A face that a text would like to have.
+/// A face that a text requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FaceWish {
-    /// Slanted.
+    /// True for italic faces.
     pub italic: bool,
-    /// CSS weight, 1 to 1000; beyond that it is clamped.
+    /// CSS weight; clamped to 1 to 1000.
     pub weight: u16,
 }
 
-/// A face that the font service has.
+/// A face from the font service.
 #[derive(Clone, Debug)]
 pub struct WebFace {
-    /// CSS weights: one, or the range of a variable file.
+    /// CSS weights of the face: a single one, or the range of a variable font.
     pub weights: RangeInclusive<u16>,
-    /// Slanted.
+    /// True for italic faces.
     pub italic: bool,
-    /// TrueType or OpenType, unpacked.
+    /// TrueType or OpenType file, unpacked.
     pub font: Blob<u8>,
-    /// Of the file as the service has it.
+    /// Hash of the file as downloaded.
     pub hash: ContentHash,
 }
 
-/// The font service.
+/// Client of the font service.
 #[derive(Debug)]
 pub struct GoogleFonts {
     endpoint: Url,
-    disk: Disk,
-    sheets: Mutex<LruCache<String, Remembered>>,
+    disk: DiskCache,
+    sheets: Mutex<LruCache<String, CachedSheet>>,
     loader: Arc<Loader>,
 }
 
 #[derive(Clone, Debug)]
-struct Remembered {
-    /// `None`: no such family, or not in these faces.
+struct CachedSheet {
+    /// `None` when the service has no such family or faces.
     rules: Option<Arc<[FaceRule]>>,
-    until: Instant,
+    expires: Instant,
 }
 
 impl GoogleFonts {
-    /// `None` when no endpoint is set. An endpoint in a closed network needs `TENTER_ALLOW_ADDRESSES` too.
+    /// Creates a client; `None` when no endpoint is configured. An endpoint in a closed network also needs
+    /// `TENTER_ALLOW_ADDRESSES`.
+    ///
+    /// # Errors
+    /// When the endpoint is not a URL that may be reached.
     pub fn new(settings: &FontSettings, loader: Arc<Loader>) -> Result<Option<Self>, SetupError> {
         let Some(endpoint) = &settings.google_fonts_url else { return Ok(None) };
         let endpoint =
             loader.fetcher().parse(endpoint).map_err(|reason| SetupError::FontService(reason.to_string()))?;
-        let disk = Disk::open(settings.cache_directory.clone());
-        Ok(Some(Self { endpoint, disk, sheets: Mutex::new(LruCache::new(SHEETS)), loader }))
+        let disk = DiskCache::open(settings.cache_directory.clone());
+        Ok(Some(Self { endpoint, disk, sheets: Mutex::new(LruCache::new(MAX_SHEETS)), loader }))
     }
 
-    /// The faces of `family` nearest to `wishes`: exactly those when the family has them all, else the regular face and those
-    /// it has. A family cut by script comes in many files, those with Latin letters first. `timeout`: for everything
-    /// together (`fontLoadTimeout`).
+    /// Loads the faces of `family` that best match `wishes`: exactly those if the family has all of them, otherwise the
+    /// regular face and those it has.
+    ///
+    /// A family that is split by script has many files, of which those with Latin letters come first. `timeout` applies
+    /// to all requests together (`fontLoadTimeout`).
+    ///
+    /// # Errors
+    /// When the family does not exist, or when one of its files cannot be loaded.
     pub async fn family(
         &self,
         family: &str,
         wishes: &[FaceWish],
         timeout: Duration,
     ) -> Result<Vec<WebFace>, AssetError> {
-        within((timeout, "fontLoadTimeout"), self.faces(family, wishes)).await.map_err(|reason| AssetError {
+        with_timeout((timeout, "fontLoadTimeout"), self.faces(family, wishes)).await.map_err(|reason| AssetError {
             at: JsonPath::root(),
             element: family.into(),
             kind: AssetKind::Font,
-            url: shown_url(self.endpoint.as_str()).into(),
+            url: shorten_url(self.endpoint.as_str()).into(),
             reason,
         })
     }
@@ -110,7 +119,7 @@ impl GoogleFonts {
     async fn faces(&self, family: &str, wishes: &[FaceWish]) -> Result<Vec<WebFace>, Reason> {
         let rules = self.rules(family, wishes).await?;
         let loads = rules.into_iter().map(|rule| async move {
-            let Contents { asset, hash, .. } = self.file(&rule.url).await?;
+            let LoadedAsset { asset, hash, .. } = self.file(&rule.url).await?;
             match asset {
                 Asset::Font(font) => Ok(WebFace { weights: rule.weights, italic: rule.italic, font, hash }),
                 Asset::Picture(_) | Asset::Svg(_) => Err(Reason::Internal("a font was decoded as an image".to_owned())),
@@ -119,21 +128,24 @@ impl GoogleFonts {
         futures_util::stream::iter(loads).buffered(self.loader.limits().parallel.max(1)).try_collect().await
     }
 
-    /// The endpoint refuses the whole question when one face is missing, so then they are asked for one by one.
+    /// The endpoint rejects a request if one of its faces is missing; then the faces are requested one by one.
     async fn rules(&self, family: &str, wishes: &[FaceWish]) -> Result<Vec<FaceRule>, Reason> {
         let family = family.trim();
-        if family.is_empty() || family.chars().count() > LONGEST_NAME || family.chars().any(char::is_control) {
-            return Err(Reason::FontService(format!("no family has this name; 1 to {LONGEST_NAME} characters")));
+        if family.is_empty() || family.chars().count() > MAX_NAME_CHARS || family.chars().any(char::is_control) {
+            return Err(Reason::FontService(format!(
+                "a family name has 1 to {MAX_NAME_CHARS} characters and no control characters"
+            )));
         }
         let wishes: BTreeSet<FaceWish> =
             wishes.iter().map(|wish| FaceWish { weight: wish.weight.clamp(1, 1000), ..*wish }).collect();
-        if let Some(rules) = self.sheet(&self.question(family, &wishes)).await? {
+        if let Some(rules) = self.sheet(&self.sheet_url(family, &wishes)).await? {
             return Ok(rules.to_vec());
         }
-        let regular = self.sheet(&self.question(family, &BTreeSet::new())).await?;
-        let mut rules = regular.ok_or_else(|| Reason::FontService("it has no such family".to_owned()))?.to_vec();
+        let regular = self.sheet(&self.sheet_url(family, &BTreeSet::new())).await?;
+        let missing = || Reason::FontService("the family does not exist there".to_owned());
+        let mut rules = regular.ok_or_else(missing)?.to_vec();
         for wish in &wishes {
-            if let Some(more) = self.sheet(&self.question(family, &BTreeSet::from([*wish]))).await? {
+            if let Some(more) = self.sheet(&self.sheet_url(family, &BTreeSet::from([*wish]))).await? {
                 rules.extend(
                     more.iter()
                         .filter(|rule| !rules.iter().any(|known| known.url == rule.url))
@@ -145,14 +157,15 @@ impl GoogleFonts {
         Ok(rules)
     }
 
-    /// `…/css2?family=Name:ital,wght@0,400;1,700`; without faces, the regular one.
-    fn question(&self, family: &str, faces: &BTreeSet<FaceWish>) -> Url {
+    /// URL of a style sheet, such as `…/css2?family=Name:ital,wght@0,400;1,700`; without `faces`, that of the regular
+    /// face.
+    fn sheet_url(&self, family: &str, faces: &BTreeSet<FaceWish>) -> Url {
         let italics = faces.iter().any(|face| face.italic);
         let tuple = |face: &FaceWish| match italics {
             true => format!("{},{}", u8::from(face.italic), face.weight),
             false => face.weight.to_string(),
         };
-        // Sorted, as the endpoint demands: the set's order is italic, then weight.
+        // The endpoint requires sorted faces; the set is ordered by italic, then weight.
         let tuples: Vec<String> = faces.iter().map(tuple).collect();
         let axes = if italics { "ital,wght" } else { "wght" };
         let value = if tuples.is_empty() { family.to_owned() } else { format!("{family}:{axes}@{}", tuples.join(";")) };
@@ -161,75 +174,77 @@ impl GoogleFonts {
         url
     }
 
-    /// The rules of one style sheet, from memory, disk or the service; `None` when the service has no such faces.
+    /// Returns the rules of one style sheet from memory, disk or the service; `None` when the service has no such
+    /// faces.
     async fn sheet(&self, url: &Url) -> Result<Option<Arc<[FaceRule]>>, Reason> {
-        let known = self.sheets().get(url.as_str()).cloned();
-        if let Some(known) = known.filter(|known| Instant::now() < known.until) {
-            return Ok(known.rules);
+        let cached = self.sheets().get(url.as_str()).cloned();
+        if let Some(cached) = cached.filter(|cached| Instant::now() < cached.expires) {
+            return Ok(cached.rules);
         }
-        let kept = self.disk.read(url.as_str(), SHEET_BYTES).await;
-        let fresh_for = kept.as_ref().map(|kept| SHEET_KEPT.saturating_sub(kept.age)).unwrap_or_default();
-        let (rules, fresh_for) = match kept {
-            Some(kept) if !fresh_for.is_zero() => (Some(parsed(&kept.bytes, url)?), fresh_for),
-            kept => match (self.body(url).await, kept) {
+        let file = self.disk.read(url.as_str(), MAX_SHEET_BYTES).await;
+        let fresh_for = file.as_ref().map(|file| SHEET_LIFETIME.saturating_sub(file.age)).unwrap_or_default();
+        let (rules, fresh_for) = match file {
+            Some(file) if !fresh_for.is_zero() => (Some(parse_sheet(&file.bytes, url)?), fresh_for),
+            file => match (self.download(url).await, file) {
                 (Ok(css), _) => {
-                    let rules = parsed(&css, url)?;
+                    let rules = parse_sheet(&css, url)?;
                     self.disk.write(url.as_str(), css).await;
-                    (Some(rules), SHEET_KEPT)
+                    (Some(rules), SHEET_LIFETIME)
                 }
-                (Err(Reason::Status(400 | 404)), _) => (None, MISSING_KEPT),
-                // Font files outlive their sheet, so an old one is better than none.
-                (_, Some(old)) => (Some(parsed(&old.bytes, url)?), MISSING_KEPT),
+                (Err(Reason::Status(400 | 404)), _) => (None, MISSING_LIFETIME),
+                // Font files stay available longer than their style sheet, so an expired sheet is still useful.
+                (_, Some(old)) => (Some(parse_sheet(&old.bytes, url)?), MISSING_LIFETIME),
                 (Err(reason), None) => return Err(reason),
             },
         };
-        self.sheets().put(url.to_string(), Remembered { rules: rules.clone(), until: Instant::now() + fresh_for });
+        self.sheets().put(url.to_string(), CachedSheet { rules: rules.clone(), expires: Instant::now() + fresh_for });
         Ok(rules)
     }
 
-    /// One font file, from the cache in memory, from disk or the service. Such URLs carry a version: contents never change.
-    async fn file(&self, url: &Url) -> Landed {
+    /// Returns one font file from memory, disk or the service. Its URL contains a version, so that its contents never
+    /// change.
+    async fn file(&self, url: &Url) -> LoadResult {
         let load = async {
-            let kept = self.disk.read(url.as_str(), self.loader.limits().bytes).await;
-            // What the disk spoilt is downloaded anew.
-            if let Some(kept) = kept
-                && let Ok(decoded) = self.loader.decode(AssetKind::Font, kept.bytes.into()).await
+            let file = self.disk.read(url.as_str(), self.loader.limits().bytes).await;
+            // A file that was damaged on disk is downloaded again.
+            if let Some(file) = file
+                && let Ok(decoded) = self.loader.decode(AssetKind::Font, file.bytes.into()).await
             {
                 return Ok(decoded);
             }
             let url = self.loader.fetcher().parse(url.as_str())?;
-            let bytes = self.body(&url).await?;
+            let bytes = self.download(&url).await?;
             let decoded = self.loader.decode(AssetKind::Font, bytes.clone()).await?;
             self.disk.write(url.as_str(), bytes).await;
             Ok(decoded)
         };
-        self.loader.lasting(Key::of(AssetKind::Font, url.as_str()), load).await
+        self.loader.load_immutable(AssetKey::of(AssetKind::Font, url.as_str()), load).await
     }
 
-    async fn body(&self, url: &Url) -> Result<Bytes, Reason> {
+    async fn download(&self, url: &Url) -> Result<Bytes, Reason> {
         match self.loader.fetcher().get(url, None).await? {
             Fetched::Body(bytes, _) => Ok(bytes.into()),
-            // Nobody asked whether.
+            // The request was not conditional, so 304 is no valid answer.
             Fetched::NotModified(_) => Err(Reason::Status(304)),
         }
     }
 
-    /// Holds whole values only, so a poisoned lock guards nothing broken.
-    fn sheets(&self) -> MutexGuard<'_, LruCache<String, Remembered>> {
+    /// A poisoned lock is safe to use: the cache contains complete values only.
+    fn sheets(&self) -> MutexGuard<'_, LruCache<String, CachedSheet>> {
         self.sheets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn parsed(css: &[u8], url: &Url) -> Result<Arc<[FaceRule]>, Reason> {
-    let unusable = |what: String| Err(Reason::FontService(what));
-    if css.len() as u64 > SHEET_BYTES {
-        return unusable(format!("a style sheet of {} bytes; the limit is {SHEET_BYTES}", css.len()));
+fn parse_sheet(css: &[u8], url: &Url) -> Result<Arc<[FaceRule]>, Reason> {
+    let unusable = |message: String| Err(Reason::FontService(message));
+    if css.len() as u64 > MAX_SHEET_BYTES {
+        return unusable(format!("its style sheet is {} bytes; the limit is {MAX_SHEET_BYTES}", css.len()));
     }
     let rules = css::parse(&String::from_utf8_lossy(css), url);
     match rules.len() {
-        0 => unusable("a style sheet without a font file that we read".to_owned()),
-        found if found > MOST_FACES => {
-            unusable(format!("a style sheet with {found} font files; the limit is {MOST_FACES}"))
+        0 => unusable("its style sheet names no TrueType, OpenType, WOFF or WOFF2 file".to_owned()),
+        found if found > MAX_FACES => {
+            unusable(format!("its style sheet names {found} font files; the limit is {MAX_FACES}"))
         }
         _ => Ok(rules.into()),
     }

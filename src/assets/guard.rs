@@ -1,10 +1,11 @@
-//! Which URLs and addresses may be reached.
+//! The guard against server-side request forgery: it decides which URLs and addresses may be reached.
 //!
 //! In: pure checks of a parsed URL and of one IP address against closed networks and `TENTER_ALLOW_ADDRESSES`.
-//! Not in: sockets, name look-ups (`fetch` calls `check` on what it is about to connect to). Imports nothing of ours.
+//! Not in: sockets and name resolution (`fetch` calls [`check`] on every address before it connects). Imports no other
+//! room.
 //!
-//! URLs are parsed by the WHATWG parser, never matched as text: upper-case schemes, backslashes and octal, hexadecimal or
-//! short IPv4 forms are normalised before anything is decided.
+//! URLs are parsed by the WHATWG parser and never matched as text: upper-case schemes, backslashes and octal,
+//! hexadecimal or short IPv4 forms are normalised before the checks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -12,15 +13,15 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-/// IPv4 networks that are nobody's public web server (IANA special-purpose registry, RFC 6890 and successors).
+/// IPv4 networks that contain no public web servers (IANA special-purpose registry, RFC 6890 and successors).
 const CLOSED_V4: &[(Ipv4Net, &str)] = &[
     (v4([0, 0, 0, 0], 8), "this host"),
     (v4([10, 0, 0, 0], 8), "private"),
     (v4([100, 64, 0, 0], 10), "carrier-grade NAT"),
     (v4([127, 0, 0, 0], 8), "loopback"),
-    // A public range, but Azure's host answers there in every virtual machine.
+    // In a public range, but Azure's host answers at this address in every virtual machine.
     (v4([168, 63, 129, 16], 32), "cloud metadata"),
-    // Holds the metadata service of most clouds, 169.254.169.254.
+    // Contains the metadata service of most clouds, 169.254.169.254.
     (v4([169, 254, 0, 0], 16), "link-local"),
     (v4([172, 16, 0, 0], 12), "private"),
     (v4([192, 0, 0, 0], 24), "IETF protocol assignments"),
@@ -35,13 +36,14 @@ const CLOSED_V4: &[(Ipv4Net, &str)] = &[
     (v4([240, 0, 0, 0], 4), "reserved"),
 ];
 
-/// IPv6 networks closed by name. Whatever else is outside `GLOBAL_V6` and embeds no IPv4 address is "reserved".
+/// Closed IPv6 networks with names. Every other address outside of [`GLOBAL_V6`] that embeds no IPv4 address is
+/// "reserved".
 const CLOSED_V6: &[(Ipv6Net, &str)] = &[
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "unspecified"),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback"),
-    // The IPv4 address may sit at any of the RFC 6052 places in there: nothing to unwrap reliably.
+    // RFC 6052 allows the embedded IPv4 address at several offsets here, so it cannot be extracted reliably.
     (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "local NAT64"),
-    // Tunnels through a relay and a client, both named in the address; no longer run by anyone.
+    // Tunnels through a relay and a client, both embedded in the address; no longer operated.
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), "Teredo"),
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), "IETF protocol assignments"),
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), "documentation"),
@@ -52,11 +54,11 @@ const CLOSED_V6: &[(Ipv6Net, &str)] = &[
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "multicast"),
 ];
 
-/// The only part of IPv6 handed out to the public so far.
+/// The only part of IPv6 that is allocated as global unicast so far.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// Prefixes with a whole IPv4 address in the last four bytes: IPv4-mapped, IPv4-translated (SIIT), NAT64 (RFC 6052) and
-/// the old IPv4-compatible form.
+/// Prefixes that embed an IPv4 address in the last four bytes: IPv4-mapped, IPv4-translated (SIIT), NAT64 (RFC 6052)
+/// and the obsolete IPv4-compatible form.
 const V4_AT_END: &[Ipv6Net] = &[
     v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),
     v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96),
@@ -64,7 +66,7 @@ const V4_AT_END: &[Ipv6Net] = &[
     v6([0, 0, 0, 0, 0, 0, 0, 0], 96),
 ];
 
-/// 6to4 (RFC 3056): an IPv4 address in bytes 2 to 5.
+/// 6to4 addresses (RFC 3056), which embed an IPv4 address in bytes 2 to 5.
 const SIX_TO_FOUR: Ipv6Net = v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16);
 
 const fn v4(octets: [u8; 4], prefix: u8) -> Ipv4Net {
@@ -75,17 +77,18 @@ const fn v6(segments: [u16; 8], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::from_segments(segments), prefix)
 }
 
-/// Networks the operator opened (`TENTER_ALLOW_ADDRESSES`). Cheap to clone.
+/// Networks that the operator allows (`TENTER_ALLOW_ADDRESSES`). Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Allowed(Arc<[IpNet]>);
+pub(super) struct AllowedNetworks(Arc<[IpNet]>);
 
-impl Allowed {
-    /// Each entry a network like `10.1.0.0/16` or `fd00::/8`, or one address; white space around it is ignored.
-    pub(super) fn parse<S: AsRef<str>>(entries: &[S]) -> Result<Self, BadNetwork> {
+impl AllowedNetworks {
+    /// Parses entries that are networks such as `10.1.0.0/16` or `fd00::/8`, or single addresses. White space around
+    /// them is ignored.
+    pub(super) fn parse<S: AsRef<str>>(entries: &[S]) -> Result<Self, InvalidNetwork> {
         let network = |entry: &S| {
             let text = entry.as_ref().trim();
             let address = || text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| BadNetwork { found: text.to_owned() })
+            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| InvalidNetwork { found: text.to_owned() })
         };
         entries.iter().map(network).collect::<Result<_, _>>().map(Self)
     }
@@ -95,51 +98,59 @@ impl Allowed {
     }
 }
 
-/// An entry of `TENTER_ALLOW_ADDRESSES` that is no network.
+/// An invalid entry of `TENTER_ALLOW_ADDRESSES`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("TENTER_ALLOW_ADDRESSES: {found:?} is no network; write 10.1.0.0/16, fd00::/8 or one address")]
-pub struct BadNetwork {
-    /// The entry as written.
+#[error(
+    "TENTER_ALLOW_ADDRESSES: {found:?} is not a network; use a form such as 10.1.0.0/16 or fd00::/8, or a single \
+     address"
+)]
+pub struct InvalidNetwork {
+    /// The entry as written in the setting.
     pub found: String,
 }
 
-/// An address that may not be reached. Says which kind of network it is in, never whether anything answers there.
+/// An address that may not be reached. The message names the kind of network, but not whether a host answers there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its address is in a closed network ({network}); TENTER_ALLOW_ADDRESSES opens networks")]
-pub struct Refused {
-    /// `loopback`, `private`, `link-local` and so on.
+#[error("its address is in a closed network ({network}); to allow it, add it to TENTER_ALLOW_ADDRESSES")]
+pub struct BlockedAddress {
+    /// Kind of the network, such as `loopback`, `private` or `link-local`.
     pub network: &'static str,
 }
 
-/// A URL that is not fetched.
+/// Reason why a URL may not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UrlProblem {
-    /// Empty, relative, or not a URL at all.
-    #[error("not a URL that can be fetched ({0}); write an absolute http:, https: or data: URL")]
+pub enum UrlError {
+    /// The text is empty, a relative URL, or no URL at all.
+    #[error("it is not an absolute URL ({0}); use an http:, https: or data: URL")]
     Malformed(url::ParseError),
-    /// Something like `file:`, `ftp:`, `blob:`.
-    #[error("{0}: URLs are not requested; accepted are http:, https:, and data: in the design itself")]
+    /// The scheme is not supported, such as `file:`, `ftp:` or `blob:`.
+    #[error("{0}: URLs are not supported here; use http:, https:, or a data: URL in the design itself")]
     Scheme(String),
-    /// `https://user:password@host/`: also a common disguise of the real host.
-    #[error("URLs with a user name or password are not fetched; leave out the part before @")]
+    /// The URL has credentials, as in `https://user:password@host/`, which can also disguise the real host.
+    #[error("URLs with a user name or password are not supported; remove the part before @")]
     Credentials,
     /// The host is an IP address in a closed network.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Blocked(#[from] BlockedAddress),
 }
 
-/// Ok when `ip` may be connected to: it, and every IPv4 address it embeds, is public or in an allowed network.
-pub(super) fn check(ip: IpAddr, allowed: &Allowed) -> Result<(), Refused> {
+/// Checks that `ip` and every IPv4 address it embeds is public or in an allowed network.
+///
+/// # Errors
+/// [`BlockedAddress`] with the kind of the closed network.
+pub(super) fn check(ip: IpAddr, allowed: &AllowedNetworks) -> Result<(), BlockedAddress> {
     if allowed.contains(ip) {
         return Ok(());
     }
     match ip {
-        IpAddr::V4(ip) => named(CLOSED_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, name)| *name)),
+        IpAddr::V4(ip) => {
+            block_if_named(CLOSED_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, name)| *name))
+        }
         IpAddr::V6(ip) => {
-            named(CLOSED_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, name)| *name))?;
+            block_if_named(CLOSED_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, name)| *name))?;
             let at_end = V4_AT_END.iter().any(|network| network.contains(&ip));
             if !at_end && !GLOBAL_V6.contains(&ip) {
-                return Err(Refused { network: "reserved" });
+                return Err(BlockedAddress { network: "reserved" });
             }
             let octets = ip.octets();
             let v4_at = |at: usize| {
@@ -156,37 +167,40 @@ pub(super) fn check(ip: IpAddr, allowed: &Allowed) -> Result<(), Refused> {
     }
 }
 
-fn named(network: Option<&'static str>) -> Result<(), Refused> {
-    network.map_or(Ok(()), |network| Err(Refused { network }))
+fn block_if_named(network: Option<&'static str>) -> Result<(), BlockedAddress> {
+    network.map_or(Ok(()), |network| Err(BlockedAddress { network }))
 }
 
-/// ISATAP (RFC 5214): below any prefix, an interface id `0000:5efe` or `0200:5efe` before an IPv4 address. The two lowest
-/// bits of the first byte are flags.
+/// True for ISATAP addresses (RFC 5214): after any prefix, the interface id `0000:5efe` or `0200:5efe` precedes an IPv4
+/// address. The two lowest bits of the first byte are flags.
 fn is_isatap(octets: &[u8; 16]) -> bool {
     octets[8] & 0xfc == 0 && octets[9..12] == [0x00, 0x5e, 0xfe]
 }
 
-/// The URL when it may be requested, as far as can be told without looking its host up: an absolute http or https URL
-/// without credentials, whose host, if an IP address, passes `check`.
-pub(super) fn check_url(text: &str, allowed: &Allowed) -> Result<Url, UrlProblem> {
-    let url = Url::parse(text).map_err(UrlProblem::Malformed)?;
+/// Parses `text` and checks it without resolving its host: it must be an absolute http or https URL without
+/// credentials, whose host, if it is an IP address, passes [`check`].
+///
+/// # Errors
+/// The reason why the URL may not be fetched.
+pub(super) fn check_url(text: &str, allowed: &AllowedNetworks) -> Result<Url, UrlError> {
+    let url = Url::parse(text).map_err(UrlError::Malformed)?;
     check_parsed(&url, allowed)?;
     Ok(url)
 }
 
-/// As `check_url`, for a URL already parsed (a redirect's target).
-pub(super) fn check_parsed(url: &Url, allowed: &Allowed) -> Result<(), UrlProblem> {
+/// As [`check_url`], for a URL that is parsed already, such as the target of a redirect.
+pub(super) fn check_parsed(url: &Url, allowed: &AllowedNetworks) -> Result<(), UrlError> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(UrlProblem::Scheme(url.scheme().to_owned()));
+        return Err(UrlError::Scheme(url.scheme().to_owned()));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(UrlProblem::Credentials);
+        return Err(UrlError::Credentials);
     }
     match url.host() {
         Some(Host::Ipv4(ip)) => Ok(check(ip.into(), allowed)?),
         Some(Host::Ipv6(ip)) => Ok(check(ip.into(), allowed)?),
         Some(Host::Domain(_)) => Ok(()),
-        None => Err(UrlProblem::Malformed(url::ParseError::EmptyHost)),
+        None => Err(UrlError::Malformed(url::ParseError::EmptyHost)),
     }
 }
 
@@ -194,17 +208,17 @@ pub(super) fn check_parsed(url: &Url, allowed: &Allowed) -> Result<(), UrlProble
 mod tests {
     use super::*;
 
-    fn closed_network(ip: &str, allowed: &Allowed) -> Option<&'static str> {
+    fn closed_network(ip: &str, allowed: &AllowedNetworks) -> Option<&'static str> {
         check(ip.parse().expect("an address"), allowed).err().map(|refused| refused.network)
     }
 
-    fn allowing(entries: &[&str]) -> Allowed {
-        Allowed::parse(entries).expect("networks")
+    fn allowing(entries: &[&str]) -> AllowedNetworks {
+        AllowedNetworks::parse(entries).expect("networks")
     }
 
     #[test]
     fn guard_address_matrix() {
-        // After field-notes.md C1: private networks and their edges, every way to embed IPv4 in IPv6.
+        // Private networks and their boundaries, and every way to embed IPv4 in IPv6.
         const MATRIX: &[(&str, Option<&str>)] = &[
             ("8.8.8.8", None),
             ("1.1.1.1", None),
@@ -272,7 +286,7 @@ mod tests {
             ("64:ff9b::8.8.8.8", None),
             ("64:ff9b:1:a00:0:100::", Some("local NAT64")),
             ("64:ff9b:1:c0a8:1:100::", Some("local NAT64")),
-            // Teredo: closed altogether, whatever it embeds
+            // Teredo is closed as a whole
             ("2001::f5ff:fffe", Some("Teredo")),
             ("2001::f7f7:f7f7", Some("Teredo")),
             // ISATAP, alone and inside 6to4
@@ -282,12 +296,12 @@ mod tests {
             ("2002:0808:0808::5efe:127.0.0.1", Some("loopback")),
         ];
         for (ip, closed) in MATRIX {
-            assert_eq!(closed_network(ip, &Allowed::default()), *closed, "{ip}");
+            assert_eq!(closed_network(ip, &AllowedNetworks::default()), *closed, "{ip}");
         }
     }
 
     #[test]
-    fn guard_allowed_networks_open_every_spelling() {
+    fn guard_allowed_networks_apply_to_every_spelling() {
         let allowed = allowing(&["127.0.0.0/8", " fd00::/8 ", "10.1.2.3"]);
         for open in ["127.0.0.1", "::ffff:127.0.0.1", "fd12::1", "10.1.2.3", "8.8.8.8"] {
             assert_eq!(closed_network(open, &allowed), None, "{open}");
@@ -298,11 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn guard_bad_network_names_the_setting() {
-        let error = Allowed::parse(&["10.0.0.0/8", "localhost"]).expect_err("no network");
+    fn guard_invalid_network_names_the_setting() {
+        let error = AllowedNetworks::parse(&["10.0.0.0/8", "localhost"]).expect_err("no network");
         assert_eq!(
             error.to_string(),
-            "TENTER_ALLOW_ADDRESSES: \"localhost\" is no network; write 10.1.0.0/16, fd00::/8 or one address"
+            "TENTER_ALLOW_ADDRESSES: \"localhost\" is not a network; use a form such as 10.1.0.0/16 or fd00::/8, or a \
+            single address"
         );
     }
 
@@ -333,36 +348,36 @@ mod tests {
             ("http://192.168.0.1:80/?x=http://example.com", "private"),
         ];
         for (url, network) in DISGUISES {
-            let problem = check_url(url, &Allowed::default()).expect_err(url);
-            assert_eq!(problem, UrlProblem::Refused(Refused { network }), "{url}");
+            let problem = check_url(url, &AllowedNetworks::default()).expect_err(url);
+            assert_eq!(problem, UrlError::Blocked(BlockedAddress { network }), "{url}");
         }
     }
 
     #[test]
-    fn guard_url_refuses_what_is_not_plain_http() {
-        let problem = |url: &str| check_url(url, &Allowed::default()).expect_err(url);
+    fn guard_url_rejects_other_schemes_and_credentials() {
+        let problem = |url: &str| check_url(url, &AllowedNetworks::default()).expect_err(url);
         for url in ["file:///etc/passwd", "FILE:/etc/passwd", "ftp://example.com/", "blob:https://a/b", "gopher://x/"] {
-            assert!(matches!(problem(url), UrlProblem::Scheme(_)), "{url}: {:?}", problem(url));
+            assert!(matches!(problem(url), UrlError::Scheme(_)), "{url}: {:?}", problem(url));
         }
         for url in ["", "notacolor", "/logo.png", "\\\\localhost/etc/passwd", "//cdn.example.com/a.png", "http://"] {
-            assert!(matches!(problem(url), UrlProblem::Malformed(_)), "{url}: {:?}", problem(url));
+            assert!(matches!(problem(url), UrlError::Malformed(_)), "{url}: {:?}", problem(url));
         }
         for url in ["http://example.com@127.0.0.1/", "http://a:b@example.com/", "http://example.com\\@evil.test@x/"] {
-            let found = check_url(url, &Allowed::default());
-            // A backslash ends the host, so that the last one is a path at example.com.
-            let expected = if url.contains('\\') { None } else { Some(UrlProblem::Credentials) };
+            let found = check_url(url, &AllowedNetworks::default());
+            // A backslash ends the host, so that the rest of the last URL is a path at example.com.
+            let expected = if url.contains('\\') { None } else { Some(UrlError::Credentials) };
             assert_eq!(found.err(), expected, "{url}");
         }
         assert_eq!(
             problem("file:///x").to_string(),
-            "file: URLs are not requested; accepted are http:, https:, and data: in the design itself"
+            "file: URLs are not supported here; use http:, https:, or a data: URL in the design itself"
         );
     }
 
     #[test]
     fn guard_url_accepts_names_and_public_addresses() {
         for url in ["https://example.com/a.png", "http://8.8.8.8/", "HTTPS://EXAMPLE.com", "http://localhost/"] {
-            assert!(check_url(url, &Allowed::default()).is_ok(), "{url}");
+            assert!(check_url(url, &AllowedNetworks::default()).is_ok(), "{url}");
         }
     }
 }

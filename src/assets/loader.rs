@@ -1,4 +1,4 @@
-//! From requests to decoded assets: all at once, each URL once, none able to hold up the others.
+//! The loader: turns requests into decoded assets, concurrently and each URL once.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,22 +9,22 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use url::Url;
 
-use super::cache::{Cache, Contents, Entry, Flights, Key, Landed};
+use super::cache::{AssetCache, AssetKey, CacheEntry, InFlightLoads, LoadResult, LoadedAsset};
 use super::counts::AssetCounts;
 use super::decode::{self, Decoded};
 use super::error::{Reason, SetupError};
 use super::fetch::{Fetched, Fetcher, Freshness};
-use super::pins::{ContentHash, Pins};
+use super::snapshot::{AssetSnapshot, ContentHash};
 use super::{Asset, AssetKind, AssetRequests, AssetSet, data_url};
 use crate::config::AssetLimits;
 use crate::pool::Pool;
 
-/// How long each asset may take, all tries and decoding together, from when its turn comes.
+/// Time limits for each asset, from the start of its load, for all attempts and decoding together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AssetTimeouts {
-    /// `assetLoadTimeout`.
+    /// Limit for images (`assetLoadTimeout`).
     pub image: Duration,
-    /// `fontLoadTimeout`.
+    /// Limit for fonts (`fontLoadTimeout`).
     pub font: Duration,
 }
 
@@ -37,122 +37,133 @@ impl AssetTimeouts {
     }
 }
 
-/// Loads assets for every request of the service. Share one: it owns the connections and the cache.
+/// Loads the assets of all renders. It owns the connections and the cache, so a process should share one.
 #[derive(Debug)]
 pub struct Loader {
     fetcher: Fetcher,
-    cache: Cache,
-    flights: Flights,
+    cache: AssetCache,
+    in_flight: InFlightLoads,
     limits: Arc<AssetLimits>,
     pool: Arc<Pool>,
 }
 
 impl Loader {
-    /// Fails on a wrong `TENTER_ALLOW_ADDRESSES`. Decoding runs on `pool`.
+    /// Creates a loader that decodes on `pool`.
+    ///
+    /// # Errors
+    /// When `TENTER_ALLOW_ADDRESSES` has an invalid entry, or the HTTP client cannot be created.
     pub fn new(limits: &AssetLimits, pool: Arc<Pool>) -> Result<Self, SetupError> {
         Ok(Self {
             fetcher: Fetcher::new(limits)?,
-            cache: Cache::new(limits.cache_bytes),
-            flights: Flights::default(),
+            cache: AssetCache::new(limits.cache_bytes),
+            in_flight: InFlightLoads::default(),
             limits: Arc::new(limits.clone()),
             pool,
         })
     }
 
-    /// Loads every URL in `requests` once, at most `TENTER_ASSET_PARALLEL` at a time. Never fails as a whole: each failure is
-    /// in the set. Dropping the future gives up what is under way; whoever else waits for the same starts it anew.
-    /// `pins`: of the batch that this is a row of.
-    pub async fn load(&self, requests: &AssetRequests, timeouts: &AssetTimeouts, pins: Option<&Pins>) -> AssetSet {
-        let mut outcomes = HashMap::new();
-        let mut wanted = Vec::new();
+    /// Loads every URL in `requests` once, at most `TENTER_ASSET_PARALLEL` at a time. Failures are part of the result.
+    ///
+    /// `snapshot`: that of the batch, when the design is rendered for a row of one. Dropping the future cancels its
+    /// loads; another render that waits for one of them starts it again.
+    pub async fn load(
+        &self,
+        requests: &AssetRequests,
+        timeouts: &AssetTimeouts,
+        snapshot: Option<&AssetSnapshot>,
+    ) -> AssetSet {
+        let mut results = HashMap::new();
+        let mut pending = Vec::new();
         for request in requests.iter() {
             let id = (request.kind, request.url.clone());
-            if outcomes.insert(id.clone(), Err(Reason::Internal("not loaded".to_owned()))).is_none() {
-                wanted.push(id);
+            if results.insert(id.clone(), Err(Reason::Internal("not loaded".to_owned()))).is_none() {
+                pending.push(id);
             }
         }
-        let loads = wanted.into_iter().map(|(kind, url)| async move {
-            let outcome = within(timeouts.of(kind), self.load_one(kind, &url, pins)).await;
-            ((kind, url), outcome)
+        let loads = pending.into_iter().map(|(kind, url)| async move {
+            let result = with_timeout(timeouts.of(kind), self.load_one(kind, &url, snapshot)).await;
+            ((kind, url), result)
         });
-        // Decoding counts as part of a load, so that at most this many undecoded files are in memory.
+        // A load includes decoding, so that at most this many undecoded files are in memory.
         let mut loads = futures_util::stream::iter(loads).buffer_unordered(self.limits.parallel.max(1));
-        while let Some((id, outcome)) = loads.next().await {
-            if let Err(reason) = &outcome {
+        while let Some((id, result)) = loads.next().await {
+            if let Err(reason) = &result {
                 self.counts().count_failure(reason);
             }
-            outcomes.insert(id, outcome);
+            results.insert(id, result);
         }
-        AssetSet::new(requests, &outcomes)
+        AssetSet::new(requests, &results)
     }
 
-    async fn load_one(&self, kind: AssetKind, url: &Arc<str>, pins: Option<&Pins>) -> Landed {
+    async fn load_one(&self, kind: AssetKind, url: &Arc<str>, snapshot: Option<&AssetSnapshot>) -> LoadResult {
         if data_url::is_data_url(url) {
             let key = {
                 let url = url.clone();
-                self.on_pool(move || Ok(Key::of(kind, &url))).await?
+                self.on_pool(move || Ok(AssetKey::of(kind, &url))).await?
             };
             return self.load_data_url(key, kind, url.clone()).await;
         }
         let mut url = self.fetcher.parse(url)?;
         url.set_fragment(None);
-        let key = Key::of(kind, url.as_str());
-        let load = self.flights.share(key, self.load_http(key, kind, &url));
-        match pins.map(|pins| (pins, pins.keeper())) {
-            Some((pins, Some(keeper))) => pins.hold(key, kind, &url, self.load_kept(keeper, kind, &url)).await,
-            Some((pins, None)) => pins.hold(key, kind, &url, load).await,
+        let key = AssetKey::of(kind, url.as_str());
+        let load = self.in_flight.share(key, self.load_http(key, kind, &url));
+        match snapshot.map(|snapshot| (snapshot, snapshot.store())) {
+            Some((snapshot, Some(store))) => {
+                snapshot.get_or_fetch(key, kind, &url, self.load_stored(store, kind, &url)).await
+            }
+            Some((snapshot, None)) => snapshot.get_or_fetch(key, kind, &url, load).await,
             None => load.await,
         }
     }
 
-    async fn load_data_url(&self, key: Key, kind: AssetKind, url: Arc<str>) -> Landed {
+    async fn load_data_url(&self, key: AssetKey, kind: AssetKind, url: Arc<str>) -> LoadResult {
         let limits = self.limits.clone();
-        let work = move || decoded(kind, &data_url::decode(&url, limits.bytes)?, &limits);
-        self.lasting(key, self.on_pool(work)).await
+        let work = move || decode_asset(kind, &data_url::decode(&url, limits.bytes)?, &limits);
+        self.load_immutable(key, self.on_pool(work)).await
     }
 
-    /// An asset whose contents never change under `key`: from the cache, else from `load`.
-    pub(super) async fn lasting(&self, key: Key, load: impl Future<Output = Landed>) -> Landed {
+    /// Returns an asset whose contents never change under `key`, from the cache or else from `load`.
+    pub(super) async fn load_immutable(&self, key: AssetKey, load: impl Future<Output = LoadResult>) -> LoadResult {
         let load = async {
             if let Some(entry) = self.cache.get(&key) {
                 self.counts().cache_hits.inc();
-                return Ok(entry.contents);
+                return Ok(entry.loaded);
             }
             self.counts().cache_misses.inc();
-            let contents = load.await?;
-            self.cache.put(key, Entry { contents: contents.clone(), fetched: None });
-            Ok(contents)
+            let loaded = load.await?;
+            self.cache.put(key, CacheEntry { loaded: loaded.clone(), fetched: None });
+            Ok(loaded)
         };
-        self.flights.share(key, load).await
+        self.in_flight.share(key, load).await
     }
 
-    async fn load_http(&self, key: Key, kind: AssetKind, url: &Url) -> Landed {
-        let kept = self.cache.get(&key);
-        if let Some(entry) = kept.as_ref().filter(|entry| entry.is_fresh(Instant::now())) {
+    async fn load_http(&self, key: AssetKey, kind: AssetKind, url: &Url) -> LoadResult {
+        let cached = self.cache.get(&key);
+        if let Some(entry) = cached.as_ref().filter(|entry| entry.is_fresh(Instant::now())) {
             self.counts().cache_hits.inc();
-            return Ok(entry.contents.clone());
+            return Ok(entry.loaded.clone());
         }
         self.counts().cache_misses.inc();
-        let known = kept.as_ref().and_then(|entry| entry.fetched.as_ref()).map(|(_, freshness)| freshness);
-        let (contents, freshness) = match (self.fetcher.get(url, known).await?, &kept) {
-            (Fetched::NotModified(freshness), Some(entry)) => (entry.contents.clone(), freshness),
+        let known = cached.as_ref().and_then(|entry| entry.fetched.as_ref()).map(|(_, freshness)| freshness);
+        let (loaded, freshness) = match (self.fetcher.get(url, known).await?, &cached) {
+            (Fetched::NotModified(freshness), Some(entry)) => (entry.loaded.clone(), freshness),
             (Fetched::NotModified(_), None) => return Err(Reason::Status(304)),
             (Fetched::Body(body, freshness), _) => (self.decode(kind, body.into()).await?, freshness),
         };
-        self.keep(key, contents.clone(), freshness);
-        Ok(contents)
+        self.store_in_cache(key, loaded.clone(), freshness);
+        Ok(loaded)
     }
 
-    fn keep(&self, key: Key, contents: Contents, freshness: Freshness) {
+    fn store_in_cache(&self, key: AssetKey, loaded: LoadedAsset, freshness: Freshness) {
         let useful = !freshness.fresh_for.is_zero() || !freshness.validators.is_empty();
-        if freshness.keep && useful {
-            self.cache.put(key, Entry { contents, fetched: Some((Instant::now(), freshness)) });
+        if freshness.storable && useful {
+            self.cache.put(key, CacheEntry { loaded, fetched: Some((Instant::now(), freshness)) });
         } else {
             self.cache.remove(&key);
         }
     }
 
-    /// What loading did since the start.
+    /// Counts of loads since the start.
     pub fn counts(&self) -> &AssetCounts {
         self.fetcher.counts()
     }
@@ -165,9 +176,9 @@ impl Loader {
         &self.limits
     }
 
-    pub(super) async fn decode(&self, kind: AssetKind, body: Bytes) -> Landed {
+    pub(super) async fn decode(&self, kind: AssetKind, body: Bytes) -> LoadResult {
         let limits = self.limits.clone();
-        self.on_pool(move || decoded(kind, &body, &limits)).await
+        self.on_pool(move || decode_asset(kind, &body, &limits)).await
     }
 
     async fn on_pool<T: Send + 'static>(
@@ -178,15 +189,15 @@ impl Loader {
     }
 }
 
-/// `load`, given up after `limit` (and the name of the option that says so).
-pub(super) async fn within<T>(
+/// Runs `load` with a time limit; `setting` is the name of the option that sets it.
+pub(super) async fn with_timeout<T>(
     (after, setting): (Duration, &'static str),
     load: impl Future<Output = Result<T, Reason>>,
 ) -> Result<T, Reason> {
     tokio::time::timeout(after, load).await.unwrap_or(Err(Reason::Timeout { after, setting }))
 }
 
-fn decoded(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> Landed {
+fn decode_asset(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> LoadResult {
     let hash = ContentHash::of(body);
     let unreadable = |error| Reason::Unreadable(Arc::new(error));
     let (asset, bytes) = match kind {
@@ -206,7 +217,7 @@ fn decoded(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> Landed {
             }
         },
     };
-    Ok(Contents { asset, bytes, hash })
+    Ok(LoadedAsset { asset, bytes, hash })
 }
 
 #[cfg(test)]

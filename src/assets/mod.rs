@@ -1,10 +1,11 @@
-//! What a design points to: fetched, guarded, decoded.
+//! Assets of a design: images and fonts, fetched from guarded addresses and decoded.
 //!
-//! In: images and fonts by URL, from the network, `data:` URLs and a font service; which addresses may be reached; the cache
-//! of decoded assets; what a batch holds on to. Not in: which elements need what (`design` lists it), drawing, picking faces.
-//! Imports: `config`, `report`, `scene` (the decoded picture), `pool`, `units`.
+//! In: loading by URL from the network, `data:` URLs and a font service; the choice of addresses that may be reached;
+//! the cache of decoded assets; the snapshot of a batch. Not in: which elements need which assets (`design` lists
+//! them), drawing, choosing faces. Imports: `config`, `report`, `scene` (the decoded picture), `pool`, `units`.
 //!
-//! `design` lists `AssetRequests`, `Loader::load` turns them into an `AssetSet`, and `design` looks each URL up in it.
+//! `design` lists [`AssetRequests`], [`Loader::load`] turns them into an [`AssetSet`], and `design` looks up each URL
+//! in it.
 
 mod cache;
 mod counts;
@@ -14,9 +15,9 @@ mod error;
 mod fetch;
 mod google;
 mod guard;
-mod keeper;
 mod loader;
-mod pins;
+mod snapshot;
+mod snapshot_store;
 pub mod svg;
 #[cfg(test)]
 mod testing;
@@ -28,68 +29,67 @@ use peniko::Blob;
 
 use crate::report::JsonPath;
 use crate::scene::Picture;
-use cache::Landed;
-pub use counts::{AssetCounts, Cause, Network};
-pub use error::{AssetError, Changed, NetworkProblem, Reason, SetupError};
-pub use fetch::{Downloader, Messenger, Reply, operators_client};
+use cache::LoadResult;
+pub use counts::{AssetCounts, BlockedNetwork, FailureCause};
+pub use error::{AssetError, ChangedFile, NetworkProblem, Reason, SetupError};
+pub use fetch::{Downloader, HttpPoster, HttpPoster as Messenger, Reply, operators_client};
 pub use google::{FaceWish, GoogleFonts, WebFace};
-pub use guard::{BadNetwork, Refused, UrlProblem};
-pub use keeper::Keeper;
+pub use guard::{BlockedAddress, InvalidNetwork, UrlError};
 pub use loader::{AssetTimeouts, Loader};
-pub use pins::{ContentHash, Pinned, Pins};
+pub use snapshot::{AssetSnapshot, AssetSnapshot as Pins, ContentHash, SnapshotEntry};
+pub use snapshot_store::{SnapshotStore, SnapshotStore as Keeper};
 
-/// What an asset is decoded as.
+/// Kind of an asset, which determines how it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AssetKind {
-    /// A picture or an SVG.
+    /// A raster picture or an SVG document.
     Image,
-    /// One font file.
+    /// A font file.
     Font,
 }
 
-/// One place in the design that needs an asset.
+/// A request of one element or field of the design for an asset.
 #[derive(Clone, Debug)]
 pub struct AssetRequest {
-    /// As written: http, https or data. Whatever else it is becomes an error that says so.
+    /// URL as written in the design. Schemes other than http, https and data become an error.
     pub url: Arc<str>,
-    /// What it is to be decoded as.
+    /// Kind of asset to decode.
     pub kind: AssetKind,
-    /// The place, for messages.
+    /// JSON path of the field, for messages.
     pub at: JsonPath,
-    /// For messages: the element's id, `page background`, or for a font its family.
+    /// Name for messages: the element's id, `page background`, or the family of a font.
     pub element: Arc<str>,
 }
 
-/// Everything a design needs, in the order in which errors are to be told. The same URL may stand there many times: it is
-/// loaded once.
+/// All requests of a design, in the order in which errors are reported. A URL may occur many times and is loaded once.
 #[derive(Clone, Debug, Default)]
 pub struct AssetRequests(Vec<AssetRequest>);
 
 impl AssetRequests {
-    /// Adds one to the end.
+    /// Appends a request.
     pub fn push(&mut self, request: AssetRequest) {
         self.0.push(request);
     }
 
-    /// In the order of `push`.
+    /// Iterates over the requests in the order of [`Self::push`].
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &AssetRequest> {
         self.0.iter()
     }
 }
 
-/// A decoded asset. Cheap to clone: contents are shared with the cache.
+/// A decoded asset. Cloning is cheap, because contents are shared with the cache.
 #[derive(Clone, Debug)]
 pub enum Asset {
-    /// Pixels.
+    /// A raster picture.
     Picture(Arc<Picture>),
-    /// A vector drawing.
+    /// An SVG document.
     Svg(Arc<svg::SvgAsset>),
-    /// A TrueType or OpenType file, unpacked if it came as WOFF. `Blob::id` is the same each time the cache has it.
+    /// A TrueType or OpenType file, unpacked if it was WOFF. `Blob::id` is stable while the asset is cached.
     Font(Blob<u8>),
 }
 
-/// What came of `AssetRequests`: every URL of it is here, loaded or failed.
+/// Result of [`Loader::load`]: every requested URL, loaded or failed.
 #[derive(Clone, Debug, Default)]
 pub struct AssetSet {
     by_url: HashMap<Arc<str>, Result<Asset, AssetError>>,
@@ -98,41 +98,41 @@ pub struct AssetSet {
 }
 
 impl AssetSet {
-    /// What came of `url`, as written in its request; `None` if it was not requested. The error is told for the first place
-    /// that asked; `failures` has one for each.
+    /// Looks up `url`, as written in its request; `None` if it was not requested.
     ///
-    /// A URL requested both as an image and as a font can be only one of them: that one is found here.
+    /// The error names the first request of the URL; [`Self::failures`] has one for each. Of a URL that was requested
+    /// both as an image and as a font, the kind that could be loaded is returned.
     pub fn get(&self, url: &str) -> Option<Result<&Asset, &AssetError>> {
         self.by_url.get(url).map(Result::as_ref)
     }
 
-    /// One for each request that failed, in the order of the requests.
+    /// One error for each request that failed, in the order of the requests.
     pub fn failures(&self) -> &[AssetError] {
         &self.failures
     }
 
-    /// Of the file behind each request, in their order; `None` for one that failed.
+    /// Hash of the file of each request, in their order; `None` for those that failed.
     pub fn hashes(&self) -> &[Option<ContentHash>] {
         &self.hashes
     }
 
-    /// `outcomes`: of every URL and kind in `requests`. One left out is a broken promise of the loader.
-    fn new(requests: &AssetRequests, outcomes: &HashMap<(AssetKind, Arc<str>), Landed>) -> Self {
+    /// `results`: one for every URL and kind in `requests`.
+    fn new(requests: &AssetRequests, results: &HashMap<(AssetKind, Arc<str>), LoadResult>) -> Self {
         let mut set = Self::default();
         for AssetRequest { url, kind, at, element } in requests.iter() {
-            let outcome = outcomes.get(&(*kind, url.clone())).expect("the loader answers for every request");
-            set.hashes.push(outcome.as_ref().ok().map(|contents| contents.hash));
-            let outcome = outcome.clone().map(|contents| contents.asset).map_err(|reason| AssetError {
+            let result = results.get(&(*kind, url.clone())).expect("the loader answers for every request");
+            set.hashes.push(result.as_ref().ok().map(|loaded| loaded.hash));
+            let result = result.clone().map(|loaded| loaded.asset).map_err(|reason| AssetError {
                 at: at.clone(),
                 element: element.clone(),
                 kind: *kind,
-                url: error::shown_url(url).into(),
+                url: error::shorten_url(url).into(),
                 reason,
             });
-            set.failures.extend(outcome.as_ref().err().cloned());
-            let known = set.by_url.get(url);
-            if known.is_none_or(|known| known.is_err() && outcome.is_ok()) {
-                set.by_url.insert(url.clone(), outcome);
+            set.failures.extend(result.as_ref().err().cloned());
+            let present = set.by_url.get(url);
+            if present.is_none_or(|present| present.is_err() && result.is_ok()) {
+                set.by_url.insert(url.clone(), result);
             }
         }
         set

@@ -1,4 +1,4 @@
-//! Servers on 127.0.0.1 for tests of this room: whole ones, and ones that misbehave below HTTP.
+//! Test servers on 127.0.0.1: HTTP servers, and raw ones that violate HTTP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::net::TcpListener;
 
 use crate::config::AssetLimits;
 
-/// Limits under which 127.0.0.0/8 may be reached.
+/// Limits that allow connections to 127.0.0.0/8.
 pub(super) fn local_limits() -> AssetLimits {
     AssetLimits { allow_addresses: vec!["127.0.0.0/8".to_owned()], ..AssetLimits::default() }
 }
 
-/// The address of a server for `router`, running until the test ends.
+/// Starts a server for `router` that runs until the test ends, and returns its address.
 pub(super) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -22,7 +22,8 @@ pub(super) async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// The address of a server that answers every connection with `parts`, one every `pause`, then closes it or leaves it open.
+/// Starts a server that answers every connection with `parts`, one every `pause`, and then closes it or leaves it open.
+/// Returns its address.
 pub(super) async fn serve_raw(parts: Vec<Vec<u8>>, pause: Duration, close: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -47,7 +48,7 @@ pub(super) async fn serve_raw(parts: Vec<Vec<u8>>, pause: Duration, close: bool)
     address
 }
 
-/// A 2 × 1 px PNG: red, then transparent blue.
+/// A PNG of 2 × 1 px: red and transparent blue.
 pub(super) fn tiny_png() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
@@ -58,5 +59,5 @@ pub(super) fn tiny_png() -> Vec<u8> {
     bytes
 }
 
-/// A font file with every table that browsers ask for.
+/// A font file with all tables that browsers require.
 pub(super) const FONT: &[u8] = include_bytes!("../../assets/fonts/Roboto-Regular.ttf");

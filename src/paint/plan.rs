@@ -414,7 +414,7 @@ impl Planner {
         let outset = blur + SHADOW_EXTENT_SIGMAS * sigma + 1.0;
         let offset = group.shadow.map_or(Vec2::ZERO, |shadow| shadow.offset * self.scale.get());
         if !(outset.is_finite() && is_in_range(content.inflate(outset, outset)) && offset.hypot() < MAX_COORDINATE) {
-            self.skip(origin, "its effects reach too far");
+            self.skip(origin, "its effects extend too far outside of the page");
             return EffectsStart::Skipped;
         }
         // The area that is visible itself or through its shadow.

@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout};
 use self::admission::{Admission, Place, Turn};
 use self::rooms::Rooms;
 use self::timings::Stopwatch;
-use crate::assets::{AssetCounts, Pins};
+use crate::assets::{AssetCounts, AssetSnapshot};
 use crate::config::Settings;
 use crate::design::{Design, variables};
 use crate::error::Error;
@@ -152,7 +152,7 @@ impl Engine {
             at_work: Duration::ZERO,
             abandoned: Arc::default(),
             progress: None,
-            pins: None,
+            snapshot: None,
             prefix_cache: None,
             rasters: 0,
         }
@@ -211,7 +211,7 @@ pub struct Session {
     /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
-    pins: Option<Arc<Pins>>,
+    snapshot: Option<Arc<AssetSnapshot>>,
     prefix_cache: Option<Arc<PrefixCache>>,
     /// Pages given to the rasterizer.
     rasters: usize,
@@ -226,11 +226,15 @@ impl Session {
         self.progress = Some(progress);
     }
 
-    /// The renders to come are rows of a batch: all are made of the same files, those of `pins`, and one that leaves a
-    /// placeholder unfilled is refused (`Invalid`) instead of warned of. Nobody looks at ten thousand pictures for a
-    /// `{name}`.
-    pub fn pin(&mut self, pins: Arc<Pins>) {
-        self.pins = Some(pins);
+    /// Makes the following renders rows of a batch: all use the files of `snapshot`, and a placeholder that stays
+    /// unfilled is an error (`Invalid`) instead of a warning, because warnings of thousands of rows are not read.
+    pub fn use_asset_snapshot(&mut self, snapshot: Arc<AssetSnapshot>) {
+        self.snapshot = Some(snapshot);
+    }
+
+    /// See [`Session::use_asset_snapshot`].
+    pub fn pin(&mut self, snapshot: Arc<AssetSnapshot>) {
+        self.use_asset_snapshot(snapshot);
     }
 
     /// Makes the following renders share `cache` with other renders of the same design: the prefix of drawing

@@ -1,5 +1,5 @@
-//! The stages of one render, in order: parse, assets, resolve, paint, encode. What becomes of painted pages, one file each or
-//! one for all, is in `sink`.
+//! The stages of one render, in order: parse, assets, resolve, paint, encode. What becomes of painted pages, one file
+//! each or one for all, is in `sink`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -213,7 +213,7 @@ impl Session {
         let options = Arc::new(RenderOptions { min_image_dpi, sdk, ..request.options.clone() });
 
         let prepared = self.work(Stage::Parse, {
-            let (rooms, is_row) = (rooms.clone(), self.pins.is_some());
+            let (rooms, is_row) = (rooms.clone(), self.snapshot.is_some());
             move || {
                 let prepared = prepare(&rooms, request)?;
                 if is_row { check_filled(&prepared.design.warnings).map(|()| prepared) } else { Ok(prepared) }
@@ -221,8 +221,8 @@ impl Session {
         });
         let prepared = Arc::new(prepared.await??);
 
-        let pins = self.pins.clone();
-        let loaded = rooms.load(&prepared.requests, &prepared.families, &options, pins.as_deref());
+        let snapshot = self.snapshot.clone();
+        let loaded = rooms.load(&prepared.requests, &prepared.families, &options, snapshot.as_deref());
         let loaded = self.wait_aside(Stage::Assets, loaded).await?;
         check_images(&loaded.assets, &options)?;
         Ok(Ready { prepared, loaded: Arc::new(loaded), options })
@@ -306,8 +306,8 @@ fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_vec())) }
 }
 
-/// Looks for an answer given before, and makes everything ready for a new one. What is answered without all its files is not
-/// kept: the next may have them.
+/// Looks for an answer given before, and makes everything ready for a new one. What is answered without all its files
+/// is not kept: the next may have them.
 fn ask(
     rooms: &Rooms,
     prepared: &Prepared,

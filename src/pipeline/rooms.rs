@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt};
 use super::results::ResultCache;
 use crate::assets::svg::{SvgFamilies, SvgFonts};
 use crate::assets::{
-    AssetCounts, AssetKind, AssetRequests, AssetSet, AssetTimeouts, GoogleFonts, Loader, Pins, WebFace,
+    AssetCounts, AssetKind, AssetRequests, AssetSet, AssetSnapshot, AssetTimeouts, GoogleFonts, Loader, WebFace,
 };
 use crate::config::{DesignLimits, EditorVersion, RasterizerChoice, Settings};
 use crate::design::resolve::FamilyUse;
@@ -91,8 +91,8 @@ impl Rooms {
         })
     }
 
-    /// What is called `by`, so that painters which give other bytes have other names: which of several GPUs of a kind it was
-    /// does not matter, which kind and driver does.
+    /// What is called `by`, so that painters which give other bytes have other names: which of several GPUs of a kind
+    /// it was does not matter, which kind and driver does.
     pub(super) fn painter(&self, by: &'static str) -> &str {
         self.gpus.get(by).map_or(by, String::as_str)
     }
@@ -108,11 +108,11 @@ impl Rooms {
         requests: &AssetRequests,
         families: &[FamilyUse],
         options: &RenderOptions,
-        pins: Option<&Pins>,
+        snapshot: Option<&AssetSnapshot>,
     ) -> Loaded {
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
         let families = self.load_families(families, options.font_load_timeout);
-        let assets = self.loader.load(requests, &timeouts, pins);
+        let assets = self.loader.load(requests, &timeouts, snapshot);
         let (assets, (web_faces, web_failures)) = futures_util::join!(assets, families);
         Loaded { assets, web_faces, web_failures }
     }

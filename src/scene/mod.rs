@@ -264,7 +264,7 @@ pub struct Picture {
     /// The JPEG file whose pixels these are, for output formats that can embed it.
     pub jpeg: Option<JpegFile>,
     /// True when the file ended early; the missing pixels are transparent.
-    pub cut_short: bool,
+    pub truncated: bool,
 }
 
 /// A JPEG file whose decoded and oriented pixels are those of a picture: grey or YCbCr, 8 bits, sRGB.
@@ -326,6 +326,6 @@ impl Picture {
             return None;
         }
         let opaque = pixels.chunks_exact(4).all(|p| p[3] == 255);
-        Some(Self { pixels: Blob::from(pixels), width, height, opaque, jpeg: None, cut_short: false })
+        Some(Self { pixels: Blob::from(pixels), width, height, opaque, jpeg: None, truncated: false })
     }
 }

@@ -63,7 +63,7 @@ async fn packed_documents_are_not_unpacked() {
     let service = service(&[]);
     let svg = format!("<svg xmlns='http://www.w3.org/2000/svg'>{}</svg>", " ".repeat(50 * MIB));
     let answer = service.element(image(&data_url("image/svg+xml", &gzip(svg.as_bytes())))).await;
-    assert_refused(&answer, UNPROCESSABLE, ELEMENT, &["image with id i", "not an image we read"]);
+    assert_refused(&answer, UNPROCESSABLE, ELEMENT, &["image with id i", "not a supported image"]);
 }
 
 #[test]

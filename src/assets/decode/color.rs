@@ -1,7 +1,7 @@
-//! Embedded colour profiles: from the picture's colours to sRGB, as browsers do it (perceptual intent).
+//! Embedded colour profiles: conversion of a picture's colours to sRGB with the perceptual intent, as in browsers.
 //!
-//! A profile that cannot be read is ignored, as browsers ignore it. A profile that is sRGB in all but name is too, so
-//! that rounding does not touch the picture.
+//! A profile that cannot be read is ignored, as in browsers. A profile that is equivalent to sRGB is ignored too, so
+//! that rounding does not change the picture.
 
 use std::sync::Arc;
 
@@ -10,31 +10,31 @@ use moxcms::{
     RenderingIntent, ToneReprCurve, TransformExecutor, TransformOptions, XyY,
 };
 
-/// What a picture's samples are.
+/// Kind of the samples of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Samples {
-    /// RGBA, or grey repeated in R, G and B.
+    /// Samples in the RGBA layout, in colour or with grey repeated in R, G and B.
     Rgba,
-    /// Grey repeated in R, G and B.
+    /// Grey samples, repeated in R, G and B.
     Gray,
-    /// Ink, 255 for full: C M Y K.
+    /// CMYK samples, 255 for full ink.
     Cmyk,
 }
 
-/// A conversion to sRGB, worth doing.
+/// A conversion to sRGB that changes colours.
 pub(super) struct ToSrgb {
     transform: Arc<dyn TransformExecutor<u8> + Send + Sync>,
     samples: DataColorSpace,
 }
 
-/// White, red, green and blue of sRGB (IEC 61966-2-1).
+/// Chromaticities of white, red, green and blue of sRGB (IEC 61966-2-1).
 pub(super) const SRGB_XY: [(f32, f32); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
 
-/// Largest difference to sRGB, in levels, at which a profile counts as sRGB.
-const SAME: u8 = 1;
+/// Maximum difference to sRGB, in levels, of a profile that counts as sRGB.
+const MAX_SRGB_DIFFERENCE: u8 = 1;
 
 impl ToSrgb {
-    /// From an ICC profile; `None` when it cannot be read, is for other samples, or changes nothing.
+    /// The conversion of an ICC profile; `None` when it cannot be read, is for other samples, or changes nothing.
     pub(super) fn from_icc(profile: &[u8], samples: Samples) -> Option<Self> {
         let profile = ColorProfile::new_from_slice(profile).ok()?;
         match (samples, profile.color_space) {
@@ -45,8 +45,8 @@ impl ToSrgb {
         }
     }
 
-    /// From the numbers of ITU-T H.273 for primaries and transfer characteristics; `None` when they are unknown or change
-    /// nothing.
+    /// The conversion of the ITU-T H.273 code points for primaries and transfer characteristics; `None` when they are
+    /// unknown or change nothing.
     pub(super) fn from_cicp(primaries: u8, transfer: u8) -> Option<Self> {
         let points = CicpProfile {
             color_primaries: primaries.try_into().ok()?,
@@ -65,7 +65,8 @@ impl ToSrgb {
             return None;
         }
         let mut profile = ColorProfile::new_srgb();
-        // Whoever writes 1/2.2 means sRGB, whose curve it approximates (PNG 3rd edition, gAMA); likewise its corners.
+        // A gamma of 1/2.2 stands for the curve of sRGB, which it approximates (PNG 3rd edition, gAMA); likewise the
+        // chromaticities.
         let srgb_curve = (gamma - 1.0 / 2.2).abs() < 0.005;
         let srgb_corners = xy.iter().zip(SRGB_XY).all(|(a, b)| (a.0 - b.0).abs() < 0.002 && (a.1 - b.1).abs() < 0.002);
         if srgb_curve && srgb_corners {
@@ -101,7 +102,7 @@ impl ToSrgb {
         (!this.changes_nothing()).then_some(this)
     }
 
-    /// Tried on a coarse grid of colours.
+    /// True when a coarse grid of colours is unchanged.
     fn changes_nothing(&self) -> bool {
         const STEPS: [u8; 6] = [0, 51, 102, 153, 204, 255];
         let mut colors: Vec<u8> = match self.samples {
@@ -114,7 +115,7 @@ impl ToSrgb {
         };
         let before = colors.clone();
         self.apply(&mut colors);
-        before.iter().zip(&colors).all(|(a, b)| a.abs_diff(*b) <= SAME)
+        before.iter().zip(&colors).all(|(a, b)| a.abs_diff(*b) <= MAX_SRGB_DIFFERENCE)
     }
 
     /// Converts straight RGBA, or CMYK inks (which become opaque RGBA), in place.

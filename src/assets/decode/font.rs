@@ -1,4 +1,4 @@
-//! Font files as assets: within the byte limit, unpacked in bounded time.
+//! Font files as assets, unpacked within limits of size and time.
 
 use std::time::Duration;
 
@@ -9,13 +9,16 @@ use crate::config::AssetLimits;
 use crate::pool::PARSERS;
 use crate::sfnt;
 
-/// For unpacking one file. The largest CJK faces take about a second.
-const UNPACK_LIMIT: Duration = Duration::from_secs(10);
+/// Maximum time to unpack one file. The largest CJK faces take about a second.
+const MAX_UNPACK_TIME: Duration = Duration::from_secs(10);
 
-/// Plain TTF, OTF or TTC bytes; see [`sfnt::unpack`].
+/// Unpacks a font file to plain TTF, OTF or TTC bytes; see [`sfnt::unpack`].
+///
+/// # Errors
+/// When the file exceeds a limit or is not a usable font.
 pub fn unpack_font(bytes: &[u8], limits: &AssetLimits) -> Result<Blob<u8>, DecodeError> {
     check_bytes(bytes, limits)?;
     let bytes = bytes.to_vec();
-    let unpacked = PARSERS.run(UNPACK_LIMIT, move || sfnt::unpack(&bytes)).map_err(DecodeError::Parser)??;
+    let unpacked = PARSERS.run(MAX_UNPACK_TIME, move || sfnt::unpack(&bytes)).map_err(DecodeError::Parser)??;
     Ok(Blob::from(unpacked))
 }

@@ -1,4 +1,4 @@
-//! JPEG: grey, RGB, CMYK and YCCK. A file that is cut short shows what it has.
+//! JPEG decoder for grey, RGB, CMYK and YCCK. A truncated file shows the rows it has.
 
 mod rows;
 
@@ -11,11 +11,11 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::color::{Samples, ToSrgb};
-use super::{DecodeError, ImageKind, MAX_SIDE, Pixels, check_size};
+use super::{DecodeError, DecodedPixels, ImageKind, MAX_SIDE, check_size};
 use crate::config::AssetLimits;
 use crate::scene::JpegFile;
 
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
     let broken = |error: DecodeErrors| DecodeError::Broken { format: ImageKind::Jpeg, reason: error.to_string() };
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -28,50 +28,50 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(ImageKind::Jpeg, width, height, limits)?;
 
-    // Until the frame is decoded, three channels may be named after formats of four.
+    // Before the frame is decoded, the decoder may report a four-channel format for three channels.
     let read_as = match header.input_colorspace().ok_or_else(missing)? {
         ColorSpace::CMYK if info.components == 3 => ColorSpace::RGB,
         ColorSpace::YCCK if info.components == 3 => ColorSpace::YCbCr,
         other => other,
     };
     let stored = if info.components == 3 { three_channels(bytes, read_as) } else { read_as };
-    // Four inks come as they are, for the profile; grey and YCbCr straight to RGBA.
-    let wanted = match stored {
+    // CMYK is decoded unchanged, for the profile; grey and YCbCr are converted to RGBA.
+    let output = match stored {
         ColorSpace::CMYK | ColorSpace::YCCK | ColorSpace::RGB => read_as,
-        // Taken for RGB: the channels come as they are.
+        // The decoder takes the file for RGB, so the channels are decoded unchanged.
         _ if read_as == ColorSpace::RGB => read_as,
         _ => ColorSpace::RGBA,
     };
-    // The output is chosen for good when a decoder is made, and what is stored is known only after the header.
-    let options = options.jpeg_set_out_colorspace(wanted);
+    // The output format is fixed when a decoder is created, and the stored format is known only after the header.
+    let options = options.jpeg_set_out_colorspace(output);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let samples = decoder.decode().map_err(broken)?;
     let whole_rows = rows::whole(bytes, options, samples.len());
 
     let profile = decoder.icc_profile();
     let to_srgb = |samples| profile.as_deref().and_then(|profile| ToSrgb::from_icc(profile, samples));
-    let mut says_the_same = false;
-    let mut cut_short = whole_rows.is_some();
+    let mut is_reusable = false;
+    let mut truncated = whole_rows.is_some();
     let mut rgba = match stored {
         ColorSpace::CMYK => from_inks(samples, to_srgb(Samples::Cmyk)),
         ColorSpace::YCCK => from_inks(ycck_to_cmyk(samples), to_srgb(Samples::Cmyk)),
         _ => {
-            let mut rgba = match (wanted, stored) {
+            let mut rgba = match (output, stored) {
                 (ColorSpace::RGBA, _) => samples,
                 (_, ColorSpace::YCbCr) => from_ycc(&samples),
                 _ => with_alpha(&samples),
             };
-            // Where blocks are missing the decoder leaves grey, in this channel too.
+            // The decoder fills missing blocks with grey in all channels, including alpha.
             for pixel in rgba.chunks_exact_mut(4).filter(|pixel| pixel[3] != 255) {
                 pixel.fill(0);
-                cut_short = true;
+                truncated = true;
             }
             let samples = if stored == ColorSpace::Luma { Samples::Gray } else { Samples::Rgba };
             match to_srgb(samples) {
                 Some(to_srgb) => to_srgb.apply(&mut rgba),
                 None => {
-                    let decoded_alike = wanted == ColorSpace::RGBA && !cut_short;
-                    says_the_same = decoded_alike && matches!(stored, ColorSpace::Luma | ColorSpace::YCbCr);
+                    let is_standard = output == ColorSpace::RGBA && !truncated;
+                    is_reusable = is_standard && matches!(stored, ColorSpace::Luma | ColorSpace::YCbCr);
                 }
             }
             rgba
@@ -82,36 +82,36 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     }
     let orientation =
         decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms);
-    let jpeg = says_the_same.then(|| pixels_only(bytes)).flatten().map(|bytes| JpegFile {
+    let jpeg = is_reusable.then(|| without_metadata(bytes)).flatten().map(|bytes| JpegFile {
         bytes: bytes.into(),
         width,
         height,
         grey: stored == ColorSpace::Luma,
         orientation: to_upright(orientation),
     });
-    Ok(Pixels { width, height, rgba, orientation, jpeg, cut_short })
+    Ok(DecodedPixels { width, height, rgba, orientation, jpeg, truncated })
 }
 
-/// The file without what says nothing about pixels: camera data (and where a photo was taken), profiles, comments.
-/// `None` where its segments cannot be followed, or it ends before it should.
-fn pixels_only(file: &[u8]) -> Option<Vec<u8>> {
-    let mut kept = vec![0xff, 0xd8];
+/// Returns the file without metadata: camera data, locations, profiles and comments. `None` when the file is damaged or
+/// truncated.
+fn without_metadata(file: &[u8]) -> Option<Vec<u8>> {
+    let mut stripped = vec![0xff, 0xd8];
     for Segment { marker, body, rest } in segments(file) {
-        // APP0 is JFIF's own, APP14 says how colours are stored; the other APPn and COM go.
+        // APP0 (JFIF) and APP14 (the colour transform) are required for decoding; the other APPn and COM are dropped.
         if !matches!(marker, 0xe1..=0xed | 0xef | 0xfe) {
-            kept.extend_from_slice(&[0xff, marker]);
-            kept.extend_from_slice(&(body.len() as u16 + 2).to_be_bytes());
-            kept.extend_from_slice(body);
+            stripped.extend_from_slice(&[0xff, marker]);
+            stripped.extend_from_slice(&(body.len() as u16 + 2).to_be_bytes());
+            stripped.extend_from_slice(body);
         }
         if marker == SCAN {
-            kept.extend_from_slice(rest);
-            return kept.ends_with(&[0xff, 0xd9]).then_some(kept);
+            stripped.extend_from_slice(rest);
+            return stripped.ends_with(&[0xff, 0xd9]).then_some(stripped);
         }
     }
     None
 }
 
-/// From the stored picture to the upright one, both as unit squares, y down.
+/// Maps the stored picture to the upright one, both as unit squares, y down.
 fn to_upright(orientation: Orientation) -> Affine {
     Affine::new(match orientation {
         Orientation::NoTransforms => [1.0, 0.0, 0.0, 1.0, 0.0, 0.0],
@@ -125,23 +125,23 @@ fn to_upright(orientation: Orientation) -> Affine {
     })
 }
 
-/// A piece of the head of a file.
+/// A marker segment before the first scan.
 struct Segment<'a> {
     marker: u8,
-    /// After marker and length.
+    /// Contents after marker and length.
     body: &'a [u8],
-    /// Everything after the segment.
+    /// Rest of the file after the segment.
     rest: &'a [u8],
 }
 
-/// Start of a scan: pixels follow its segment.
+/// Marker of a scan (SOS), whose entropy-coded data follow its segment.
 const SCAN: u8 = 0xda;
 
-/// Segments from the start of `file` to its first scan, that one included; fewer where they cannot be followed.
+/// Segments from the start of `file` to its first scan, which is included; fewer when the file is damaged.
 fn segments(file: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut left = file.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
     std::iter::from_fn(move || {
-        // Any number of fill bytes may stand before a marker.
+        // Any number of fill bytes may precede a marker.
         let fill = left.iter().take_while(|byte| **byte == 0xff).count();
         let [marker, high, low, ..] = left.get(fill..).filter(|_| fill > 0)? else { return None };
         let end = fill + 1 + usize::from(u16::from_be_bytes([*high, *low]));
@@ -151,14 +151,14 @@ fn segments(file: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     })
 }
 
-/// What three channels are: YCbCr where the file has a JFIF marker, else RGB where Adobe's marker says 0 or 2, else as the
-/// decoder takes them (`read_as`).
+/// The colour space of three channels: YCbCr if the file has a JFIF marker, otherwise RGB if the transform in Adobe's
+/// marker is 0 or 2, otherwise that of the decoder (`read_as`).
 fn three_channels(file: &[u8], read_as: ColorSpace) -> ColorSpace {
     let (mut jfif, mut adobe) = (false, None);
     for Segment { marker, body, .. } in segments(file) {
         match marker {
             0xe0 if body.starts_with(b"JFIF\0") => jfif = true,
-            // Name, version, two words of flags, then the transform.
+            // The transform follows the name, the version and two words of flags.
             0xee if body.starts_with(b"Adobe") => adobe = body.get(11).copied(),
             _ => {}
         }
@@ -170,7 +170,7 @@ fn three_channels(file: &[u8], read_as: ColorSpace) -> ColorSpace {
     }
 }
 
-/// YCbCr, three bytes a pixel, to RGBA by JFIF's matrix.
+/// Converts YCbCr, three bytes per pixel, to RGBA by JFIF's matrix.
 fn from_ycc(samples: &[u8]) -> Vec<u8> {
     samples
         .chunks_exact(3)
@@ -191,8 +191,9 @@ fn with_alpha(rgb: &[u8]) -> Vec<u8> {
     rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect()
 }
 
-/// `cmyk` as files store it: 0 is full ink (Adobe's convention, which every browser assumes for all files).
-/// Without a profile each of R, G, B is what its ink and black let through.
+/// Converts CMYK to RGBA, with a profile or by multiplying each ink with black.
+///
+/// `cmyk` is inverted, as in files: 0 is full ink. This is Adobe's convention, which all browsers assume.
 fn from_inks(mut cmyk: Vec<u8>, to_srgb: Option<ToSrgb>) -> Vec<u8> {
     match to_srgb {
         Some(to_srgb) => {
@@ -202,7 +203,7 @@ fn from_inks(mut cmyk: Vec<u8>, to_srgb: Option<ToSrgb>) -> Vec<u8> {
         None => {
             for pixel in cmyk.chunks_exact_mut(4) {
                 let black = u16::from(pixel[3]);
-                // Truncated, as Chromium does it.
+                // Truncated, as in Chromium.
                 pixel[..3].iter_mut().for_each(|c| *c = (u16::from(*c) * black / 255) as u8);
                 pixel[3] = 255;
             }
@@ -211,7 +212,7 @@ fn from_inks(mut cmyk: Vec<u8>, to_srgb: Option<ToSrgb>) -> Vec<u8> {
     cmyk
 }
 
-/// YCC is the complement of CMY (JFIF's matrix); K is left alone.
+/// Converts YCCK to CMYK: YCC is the complement of CMY by JFIF's matrix, and K is unchanged.
 fn ycck_to_cmyk(mut samples: Vec<u8>) -> Vec<u8> {
     for pixel in samples.chunks_exact_mut(4) {
         let rgb = ycc_to_rgb(pixel[0], pixel[1], pixel[2]);
@@ -227,20 +228,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jpeg_file_keeps_only_what_says_something_about_pixels() {
+    fn jpeg_metadata_is_removed() {
         let file = |segments: &[&[u8]], end: &[u8]| [&[0xff, 0xd8], segments.concat().as_slice(), end].concat();
         let (jfif, exif): (&[u8], &[u8]) = (&[0xff, 0xe0, 0, 3, 9], &[0xff, 0xe1, 0, 4, 7, 7]);
         let (comment, table): (&[u8], &[u8]) = (&[0xff, 0xfe, 0, 2], &[0xff, 0xff, 0xdb, 0, 3, 1]);
         let scan: &[u8] = &[0xff, 0xda, 0, 2, 5, 0xff, 0xd9];
-        let table_kept: &[u8] = &[0xff, 0xdb, 0, 3, 1];
-        assert_eq!(pixels_only(&file(&[jfif, exif, comment, table], scan)), Some(file(&[jfif, table_kept], scan)));
-        assert_eq!(pixels_only(&file(&[jfif], &scan[..5])), None, "cut short");
-        assert_eq!(pixels_only(&file(&[&[0xff, 0xe1, 0xff, 0xff]], scan)), None, "a segment beyond the end");
+        let bare_table: &[u8] = &[0xff, 0xdb, 0, 3, 1];
+        let stripped = file(&[jfif, bare_table], scan);
+        assert_eq!(without_metadata(&file(&[jfif, exif, comment, table], scan)), Some(stripped));
+        assert_eq!(without_metadata(&file(&[jfif], &scan[..5])), None, "truncated");
+        assert_eq!(without_metadata(&file(&[&[0xff, 0xe1, 0xff, 0xff]], scan)), None, "a segment beyond the end");
     }
 
     #[test]
-    fn jpeg_turns_are_those_of_the_decoded_picture() {
-        // Two px beside or above each other: the first one, turned as the decoder turns it, has to be where `turn` says.
+    fn jpeg_orientation_matches_the_decoder() {
+        // Of two adjacent px, the first is where `to_upright` maps it after the decoder has applied the orientation.
         for (exif, (width, height)) in (1..=8).flat_map(|exif| [(exif, (2, 1)), (exif, (1, 2))]) {
             let orientation = Orientation::from_exif(exif).expect("one of eight");
             let pixels = vec![1, 1, 1, 255, 2, 2, 2, 255];

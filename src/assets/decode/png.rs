@@ -1,4 +1,5 @@
-//! PNG of every kind. An animated one shows its default image, as `<img>` drawn on a canvas does.
+//! PNG decoder for all colour types. Of an animated PNG the default image is shown, as when an `<img>` is drawn on a
+//! canvas.
 
 use std::io::Cursor;
 
@@ -6,18 +7,18 @@ use ::png::{BitDepth, ColorType, InterlaceInfo, Limits, Transformations};
 use image::metadata::Orientation;
 
 use super::color::{SRGB_XY, Samples, ToSrgb};
-use super::{DecodeError, ImageKind, Pixels, check_size};
+use super::{DecodeError, DecodedPixels, ImageKind, check_size};
 use crate::config::AssetLimits;
 
-/// What a profile or another chunk may unpack to, in bytes.
-const CHUNK_BYTES: usize = 16 << 20;
+/// Maximum size of an unpacked profile or other chunk, in bytes.
+const MAX_CHUNK_BYTES: usize = 16 << 20;
 
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
     let broken =
         |error: ::png::DecodingError| DecodeError::Broken { format: ImageKind::Png, reason: error.to_string() };
-    let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: CHUNK_BYTES });
+    let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_CHUNK_BYTES });
     decoder.set_ignore_text_chunk(true);
-    // Palette to RGB, transparent colour to alpha, 1, 2 and 4 bits to 8; 16 bits stay.
+    // Expands palettes to RGB, transparent colours to alpha, and 1, 2 and 4 bits to 8; 16 bits are kept.
     decoder.set_transformations(Transformations::EXPAND);
     let info = decoder.read_header_info().map_err(broken)?;
     let (width, height) = (info.width, info.height);
@@ -29,7 +30,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     let mut rgba = vec![0; stride * height as usize];
     let mut line = vec![0; stride];
     let mut rows = 0;
-    let mut cut_short = false;
+    let mut truncated = false;
     loop {
         match reader.next_interlaced_row() {
             Ok(Some(row)) => {
@@ -47,10 +48,10 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
                 rows += 1;
             }
             Ok(None) => break,
-            // Cut short: show what there is, as browsers do.
+            // A truncated file shows the rows it has, as in browsers.
             Err(error) if rows == 0 => return Err(broken(error)),
             Err(_) => {
-                cut_short = true;
+                truncated = true;
                 break;
             }
         }
@@ -62,14 +63,14 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Pixels, Decod
     }
     let orientation =
         info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
-    Ok(Pixels { width, height, rgba, orientation, jpeg: None, cut_short })
+    Ok(DecodedPixels { width, height, rgba, orientation, jpeg: None, truncated })
 }
 
-/// One row of samples as RGBA8 in `line`; returns the number of pixels.
+/// Converts one row of samples to RGBA8 in `line` and returns the number of pixels.
 fn to_rgba8(row: &[u8], color: ColorType, depth: BitDepth, line: &mut [u8]) -> usize {
     let bytes = if depth == BitDepth::Sixteen { 2 } else { 1 };
     let channels = color.samples();
-    // 16 bits to the nearest of 8: 65535 is 255.
+    // 16 bits are rounded to the nearest 8 bits: 65535 becomes 255.
     let sample = |pixel: &[u8], channel: usize| match bytes {
         2 => ((u32::from(u16::from_be_bytes([pixel[channel * 2], pixel[channel * 2 + 1]])) * 255 + 32_895) >> 16) as u8,
         _ => pixel[channel],
@@ -89,8 +90,8 @@ fn to_rgba8(row: &[u8], color: ColorType, depth: BitDepth, line: &mut [u8]) -> u
     pixels
 }
 
-/// `cICP` wins, then `sRGB`, then `iCCP`, then `gAMA`, whose primaries are those of sRGB where `cHRM` gives no others, as
-/// in Chromium.
+/// The conversion to sRGB. `cICP` has priority, then `sRGB`, `iCCP` and `gAMA`, whose primaries are those of `cHRM` or
+/// else of sRGB, as in Chromium.
 fn to_srgb(info: &::png::Info<'_>) -> Option<ToSrgb> {
     if let Some(points) = &info.coding_independent_code_points {
         return ToSrgb::from_cicp(points.color_primaries, points.transfer_function);

@@ -24,7 +24,7 @@ fn message(bytes: &[u8]) -> String {
     decode(bytes, &limits()).expect_err("refused").to_string()
 }
 
-/// A PNG with `chunks` written before the pixels.
+/// A PNG file with these samples.
 fn png_file(width: u32, height: u32, color: ::png::ColorType, depth: ::png::BitDepth, data: &[u8]) -> Vec<u8> {
     png_with(width, height, color, depth, data, |_| {})
 }
@@ -48,7 +48,7 @@ fn png_with(
     out
 }
 
-/// A chunk with its checksum, put right after the header.
+/// Inserts a chunk with its checksum after the header.
 fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
     chunk.extend_from_slice(name);
@@ -86,7 +86,7 @@ fn assert_near(found: [u8; 4], expected: [u8; 4], tolerance: u8) {
 }
 
 #[test]
-fn sniff_believes_bytes_only() {
+fn sniff_uses_the_bytes_only() {
     assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), Some(ImageKind::Png));
     assert_eq!(sniff(b"\xff\xd8\xff\xe0"), Some(ImageKind::Jpeg));
     assert_eq!(sniff(b"RIFF\0\0\0\0WEBPVP8 "), Some(ImageKind::WebP));
@@ -100,7 +100,7 @@ fn sniff_believes_bytes_only() {
 
 #[test]
 fn png_palette_and_transparent_entry() {
-    // Two bits a pixel: entries 0, 1, 2, 1.
+    // Two bits per pixel: entries 0, 1, 2, 1.
     let png = png_with(4, 1, ::png::ColorType::Indexed, ::png::BitDepth::Two, &[0b0001_1001], |info| {
         info.palette = Some(vec![255, 0, 0, 0, 255, 0, 0, 0, 200].into());
         info.trns = Some(vec![255, 255, 128].into());
@@ -134,7 +134,7 @@ fn png_gamma_with_chromaticities_is_applied() {
     let srgb_xy = [31_270_u32, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000];
     let chrm: Vec<u8> = srgb_xy.iter().flat_map(|it| it.to_be_bytes()).collect();
     let linear = with_chunk(&with_chunk(&png, b"cHRM", &chrm), b"gAMA", &100_000_u32.to_be_bytes());
-    // Half of the light is level 188.
+    // Half of the linear light is level 188.
     assert_near(pixel(&picture(&linear), 0, 0), [188, 188, 188, 255], 1);
     let alone = with_chunk(&png, b"gAMA", &100_000_u32.to_be_bytes());
     assert_near(pixel(&picture(&alone), 0, 0), [188, 188, 188, 255], 1);
@@ -150,7 +150,7 @@ fn png_profile_is_applied_and_a_broken_one_ignored() {
             info.icc_profile = Some(profile.into());
         })
     };
-    // Display P3 (200, 100, 50) by the standards' matrices: linear .680 .108 .014.
+    // Display P3 (200, 100, 50) is linear .680 .108 .014 by the matrices of the standards.
     assert_near(pixel(&picture(&file(p3)), 0, 0), [215, 93, 31, 255], 1);
     let srgb = moxcms::ColorProfile::new_srgb().encode().expect("profile");
     assert_eq!(pixel(&picture(&file(srgb)), 0, 0), [200, 100, 50, 255]);
@@ -158,14 +158,14 @@ fn png_profile_is_applied_and_a_broken_one_ignored() {
 }
 
 #[test]
-fn png_cut_short_shows_the_rows_it_has() {
-    // Noise, so that the data has a length.
+fn png_truncated_shows_the_rows_it_has() {
+    // Noise does not compress, so that half of the data is half of the rows.
     let data: Vec<u8> = (0..64 * 64 * 3_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let png = png_file(64, 64, ::png::ColorType::Rgb, ::png::BitDepth::Eight, &data);
     let half = picture(&png[..png.len() / 2]);
     assert_eq!(pixel(&half, 5, 2), pixel(&picture(&png), 5, 2));
     assert_eq!(pixel(&half, 5, 63), [0; 4]);
-    assert!(half.cut_short && !picture(&png).cut_short);
+    assert!(half.truncated && !picture(&png).truncated);
     assert!(message(&png[..40]).starts_with("the PNG image is damaged"));
 }
 
@@ -180,10 +180,10 @@ fn jpeg_grey_and_colour() {
 
 #[test]
 fn jpeg_inks_are_inverted_as_adobe_writes_them() {
-    // Half cyan, full black share left open: 127 · 255 / 255 and 255 · 204 / 255.
+    // Half cyan without black, and 20 % black: 127 · 255 / 255 and 255 · 204 / 255.
     let inks = [127, 255, 255, 204].repeat(64);
     for color in [jpeg_encoder::ColorType::Cmyk, jpeg_encoder::ColorType::CmykAsYcck] {
-        // The encoder inverts on the way in; stored is what it was given turned over.
+        // The encoder stores the inverted values.
         let file = jpeg_file(8, 8, color, &inks.iter().map(|it| 255 - it).collect::<Vec<_>>());
         assert_near(pixel(&picture(&file), 3, 3), [101, 204, 204, 255], 3);
     }
@@ -203,14 +203,14 @@ fn jpeg_profile_is_applied() {
     assert_near(pixel(&picture(&file), 3, 3), [188, 188, 188, 255], 2);
 }
 
-/// EXIF with nothing but an orientation.
+/// EXIF data with an orientation only.
 fn exif(orientation: u8) -> Vec<u8> {
     [b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[orientation, 0, 0], &[0; 4]].concat()
 }
 
 #[test]
 fn exif_orientation_turns_the_picture_upright() {
-    // 16x8: the left half white. Where white ends up, and the new size.
+    // A picture of 16x8 with a white left half, and the expected position of white and size.
     let row = [[255; 24], [0; 24]].concat();
     let data = row.repeat(8);
     let expected = [
@@ -235,12 +235,12 @@ fn exif_orientation_turns_the_picture_upright() {
 }
 
 #[test]
-fn jpeg_cut_short_shows_the_rows_it_has() {
+fn jpeg_truncated_shows_the_rows_it_has() {
     let data: Vec<u8> = (0..64 * 64 * 3_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let file = |sampling| {
         jpeg_with(64, 64, jpeg_encoder::ColorType::Rgb, &data, |encoder| encoder.set_sampling_factor(sampling))
     };
-    // Whole rows of blocks: of 8 px, or of 16 without the two that are made with the colours of the next ones.
+    // Complete rows of blocks: of 8 px, or of 16 px without the two whose chroma needs the next block.
     let factors = [jpeg_encoder::SamplingFactor::F_1_1, jpeg_encoder::SamplingFactor::F_2_2];
     for (sampling, heights) in factors.into_iter().zip([[24, 32], [14, 30]]) {
         let file = file(sampling);
@@ -249,22 +249,22 @@ fn jpeg_cut_short_shows_the_rows_it_has() {
         assert!(heights.contains(&shown), "{sampling:?}: {shown} rows");
         assert_eq!(pixel(&half, 5, 2), pixel(&picture(&file), 5, 2));
         assert_eq!(pixel(&half, 5, 63), [0; 4]);
-        assert!(half.cut_short && !half.opaque && !picture(&file).cut_short);
-        // Without its end marker alone a file lacks its last row of blocks.
+        assert!(half.truncated && !half.opaque && !picture(&file).truncated);
+        // A file that lacks only its end marker is shown without its last row of blocks.
         let endless = picture(&file[..file.len() - 2]);
-        assert!(endless.cut_short && pixel(&endless, 5, 60)[3] == 0 && pixel(&endless, 5, 45)[3] == 255);
+        assert!(endless.truncated && pixel(&endless, 5, 60)[3] == 0 && pixel(&endless, 5, 45)[3] == 255);
     }
 }
 
 #[test]
-fn jpeg_channels_are_what_the_markers_say() {
-    // Three channels of 200, 100, 50; the encoder stores them as they come, with the marker of its own taken out.
+fn jpeg_channels_follow_the_markers() {
+    // Three channels of 200, 100, 50, which the encoder stores unchanged; its own marker is removed.
     let file = jpeg_file(8, 8, jpeg_encoder::ColorType::Ycbcr, &[200, 100, 50].repeat(64));
     let scan = |name: &[u8], data: &[u8], marker: u8| {
         let length = (2 + name.len() + data.len()) as u16;
         [[0xff, marker].as_slice(), &length.to_be_bytes(), name, data].concat()
     };
-    // After the start and the encoder's JFIF marker, which has 16 bytes.
+    // Skips the start marker and the encoder's JFIF segment, which has 16 bytes.
     let tables = &file[20..];
     let jfif = &file[2..20];
     let adobe = |transform: u8| scan(b"Adobe", &[0, 100, 0, 0, 0, 0, transform], 0xee);
@@ -278,21 +278,21 @@ fn jpeg_channels_are_what_the_markers_say() {
 }
 
 #[test]
-fn bmp_cut_short_shows_the_rows_it_has() {
+fn bmp_truncated_shows_the_rows_it_has() {
     let mut file = std::io::Cursor::new(Vec::new());
     let red = image::RgbImage::from_pixel(4, 8, image::Rgb([255, 0, 0]));
     red.write_to(&mut file, image::ImageFormat::Bmp).expect("a file");
     let file = file.into_inner();
-    // Rows of 12 bytes, the lowest first: three are missing.
+    // Rows of 12 bytes, the bottommost first; three are missing.
     let cut = picture(&file[..file.len() - 36]);
     assert_eq!([2, 3].map(|y| pixel(&cut, 1, y)), [[0; 4], [255, 0, 0, 255]]);
-    assert!(cut.cut_short);
+    assert!(cut.truncated);
     assert!(message(&file[..30]).starts_with("the BMP image is damaged"));
 }
 
 #[test]
 fn gif_shows_its_first_frame_on_its_canvas() {
-    // A canvas of 3x2, a frame of one red pixel at (1, 1), then a frame that must not show.
+    // A canvas of 3x2, a frame of one red pixel at (1, 1), and a second frame that must not be visible.
     let gif = [
         b"GIF89a\x03\0\x02\0\x80\0\0".as_slice(),
         &[255, 0, 0, 0, 0, 255],
@@ -306,7 +306,7 @@ fn gif_shows_its_first_frame_on_its_canvas() {
     assert_eq!(pixel(&picture, 0, 0), [0; 4]);
 }
 
-/// An interlaced GIF of 64 × 64 px of noise; `screen` is the side of the canvas that it claims.
+/// An interlaced GIF of 64 × 64 px of noise; `screen` is the side of the canvas in its header.
 fn interlaced_gif(screen: u16) -> Vec<u8> {
     let mut file = Vec::new();
     let palette = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
@@ -328,12 +328,12 @@ fn gif_has_a_canvas_as_large_as_its_first_frame() {
 }
 
 #[test]
-fn gif_cut_short_repeats_the_rows_of_its_passes() {
+fn gif_truncated_repeats_the_rows_of_its_passes() {
     let file = interlaced_gif(64);
     let (whole, cut) = (picture(&file), picture(&file[..file.len() / 3]));
-    assert!(cut.cut_short && !whole.cut_short);
+    assert!(cut.truncated && !whole.truncated);
     let row = |picture: &Picture, y: u32| (0..64).map(|x| pixel(picture, x, y)).collect::<Vec<_>>();
-    // Of a third of the file the first pass is there, and a part of the second.
+    // A third of the file contains the first pass and a part of the second.
     let source = |y: u32| [y, y & !3, y & !7].into_iter().find(|from| row(&cut, y) == row(&whole, *from));
     let sources: Vec<_> = (0..64).map(source).collect();
     assert!(sources.iter().all(Option::is_some), "{sources:?}");
@@ -361,11 +361,11 @@ fn svg_comes_back_as_a_document() {
 }
 
 #[test]
-fn messages_say_what_was_found_and_what_is_accepted() {
+fn messages_name_the_found_and_the_accepted_formats() {
     assert_eq!(message(b""), "the file is empty");
     assert_eq!(
         message(b"{\"error\": \"gone\"}"),
-        r#"not an image we read (starts with "{\"error\": \"g"); use PNG, JPEG, WebP, GIF or SVG"#
+        r#"the file is not a supported image (it starts with "{\"error\": \"g"); use PNG, JPEG, WebP, GIF or SVG"#
     );
     assert_eq!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), "AVIF is not supported; use PNG, JPEG, WebP, GIF or SVG");
     let small = AssetLimits { bytes: 10, ..limits() };
@@ -376,8 +376,8 @@ fn messages_say_what_was_found_and_what_is_accepted() {
 }
 
 #[test]
-fn bombs_are_refused_by_their_header() {
-    // 50 000 x 50 000 px: 10 GB if anything were allocated.
+fn bombs_are_rejected_by_their_header() {
+    // 50 000 x 50 000 px would take 10 GB.
     let png = png_file(1, 1, ::png::ColorType::Rgba, ::png::BitDepth::Eight, &[0; 4]);
     let mut bomb = png.clone();
     bomb[16..24].copy_from_slice(&[50_000_u32.to_be_bytes(), 50_000_u32.to_be_bytes()].concat());
@@ -399,7 +399,7 @@ fn bombs_are_refused_by_their_header() {
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff; 4]);
     assert!(message(&jpeg).contains("65535x65535 px"), "{}", message(&jpeg));
 
-    // VP8X canvas of 16384 x 16384.
+    // A VP8X canvas of 16384 x 16384 px.
     let webp = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x3f\0";
     assert!(decode(webp, &limits()).is_err());
 }
@@ -420,7 +420,7 @@ fn damaged_files_never_panic() {
         DynamicImage::from(image).to_rgba8().write_to(&mut file, format).expect("written");
         files.push(file.into_inner());
     }
-    // Small pictures stay small: a damaged header may not ask for much either.
+    // The limit is low, so that a damaged header cannot request much memory.
     let small = AssetLimits { megapixels: 0.1, ..limits() };
     for file in files {
         for at in 0..file.len() {
@@ -434,7 +434,7 @@ fn damaged_files_never_panic() {
     }
 }
 
-/// Fonts and pictures of the reference corpus, where it is at hand: none may fail.
+/// Calls `each` for the fonts and pictures of the reference corpus, if it is present.
 fn corpus(mut each: impl FnMut(&Path, &str, &[u8])) {
     use base64::Engine;
     for set in ["features", "templates", "peer"] {
@@ -469,7 +469,7 @@ fn corpus_decodes() {
 }
 
 #[test]
-fn font_of_another_kind_is_named() {
+fn font_error_names_the_found_kind() {
     let refused = |bytes: &[u8]| unpack_font(bytes, &limits()).expect_err("refused").to_string();
     assert_eq!(refused(b"<html>"), "not a font we read (starts with <htm); use TTF, OTF, WOFF or WOFF2");
     assert!(refused(b"\0\x01\0\0").starts_with("the font is damaged"));
@@ -477,8 +477,8 @@ fn font_of_another_kind_is_named() {
 }
 
 #[test]
-fn font_bomb_is_refused_by_its_directory() {
-    // One table of 4 GiB in a file of 64 bytes.
+fn font_bomb_is_rejected_by_its_directory() {
+    // A table of 4 GiB in a file of 64 bytes.
     let mut woff = b"wOFF\0\x01\0\0".to_vec();
     woff.extend_from_slice(&64_u32.to_be_bytes());
     woff.extend_from_slice(&[0, 1]);
@@ -491,7 +491,7 @@ fn font_bomb_is_refused_by_its_directory() {
 
 #[test]
 fn damaged_fonts_never_panic() {
-    // One of each packing, when the corpus is at hand.
+    // One font of each container format, if the corpus is present.
     let mut tried = std::collections::HashSet::new();
     corpus(|_, _, bytes| {
         let packing: [u8; 4] = bytes[..4].try_into().expect("four bytes");
@@ -510,7 +510,7 @@ fn damaged_fonts_never_panic() {
     });
 }
 
-/// What layout and painting will read.
+/// Reads the tables that layout and painting use.
 fn read_outlines(bytes: &[u8]) {
     use skrifa::instance::{LocationRef, Size};
     use skrifa::{FontRef, MetadataProvider};

@@ -1,7 +1,7 @@
-//! Host names to addresses that may be reached.
+//! Resolver that returns only addresses that may be reached.
 //!
-//! The HTTP client connects to what this resolver returns and looks nothing up by itself, so the address that was checked
-//! is the address that is connected to: a name that answers differently the second time (DNS rebinding) gains nothing.
+//! The HTTP client connects to the addresses that this resolver returns and resolves nothing itself. The checked
+//! address is therefore the one that is connected to, which defeats DNS rebinding.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,20 +10,20 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::assets::guard::{self, Allowed};
+use crate::assets::guard::{self, AllowedNetworks};
 
-/// Looks a name up, unchecked.
+/// Function that resolves a host name without checks.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
-/// The system's resolver (`getaddrinfo`, on tokio's blocking threads).
+/// The system's resolver: `getaddrinfo` on tokio's blocking threads.
 pub(super) fn system_lookup() -> Lookup {
     Arc::new(|host| Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.collect()) }))
 }
 
-/// Resolves names and keeps only addresses that pass `guard::check`; `guard::Refused` when none is left.
+/// Resolver that drops addresses which fail `guard::check`; its error is [`guard::BlockedAddress`] when none is left.
 pub(super) struct GuardedDns {
     pub(super) lookup: Lookup,
-    pub(super) allowed: Allowed,
+    pub(super) allowed: AllowedNetworks,
 }
 
 impl Resolve for GuardedDns {
@@ -32,15 +32,15 @@ impl Resolve for GuardedDns {
         let allowed = self.allowed.clone();
         Box::pin(async move {
             let mut open = Vec::new();
-            let mut refused = None;
+            let mut blocked = None;
             for address in found.await? {
                 match guard::check(address.ip(), &allowed) {
                     Ok(()) => open.push(address),
-                    Err(error) => refused = Some(error),
+                    Err(error) => blocked = Some(error),
                 }
             }
-            match refused {
-                Some(refused) if open.is_empty() => Err(refused.into()),
+            match blocked {
+                Some(blocked) if open.is_empty() => Err(blocked.into()),
                 _ => Ok(Box::new(open.into_iter()) as Addrs),
             }
         })

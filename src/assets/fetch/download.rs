@@ -1,4 +1,5 @@
-//! Files that a caller named beside a design: the rows of a batch, a design itself. The same guard and limits as for pictures.
+//! Downloads of other files that callers name by URL: designs, and the rows of a batch. Guard and limits are those of
+//! assets.
 
 use bytes::Bytes;
 
@@ -6,28 +7,29 @@ use super::{Fetched, Fetcher};
 use crate::assets::error::{Reason, SetupError};
 use crate::config::AssetLimits;
 
-/// Fetches whole files. Share one: it owns connections.
+/// Client for downloads. It owns connections, so a process should share one.
 #[derive(Debug)]
 pub struct Downloader(Fetcher);
 
 impl Downloader {
-    /// Reads what the fetcher of pictures reads.
+    /// Creates a client with the same settings as for assets.
     ///
     /// # Errors
-    /// When `allow_addresses` is no list of networks, or TLS cannot be set up.
+    /// When `allow_addresses` has an invalid entry, or TLS cannot be set up.
     pub fn new(limits: &AssetLimits) -> Result<Self, SetupError> {
         Fetcher::new(limits).map(Self)
     }
 
-    /// The contents of `url`, at most `TENTER_ASSET_MAX_BYTES`.
+    /// Downloads `url`, at most `TENTER_ASSET_MAX_BYTES`.
     ///
     /// # Errors
-    /// Why it could not be had, in words for whoever named it.
+    /// The cause of the failure, with a message for the caller who supplied the URL.
     pub async fn get(&self, url: &str) -> Result<Bytes, Reason> {
         let url = self.0.parse(url)?;
         match self.0.get(&url, None).await? {
             Fetched::Body(bytes, _) => Ok(bytes.into()),
-            Fetched::NotModified(_) => Err(Reason::Status(304)), // nobody asked whether it was
+            // The request was not conditional, so 304 is no valid answer.
+            Fetched::NotModified(_) => Err(Reason::Status(304)),
         }
     }
 }

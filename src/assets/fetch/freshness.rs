@@ -1,29 +1,30 @@
-//! How long an answer may be used again, from its headers.
+//! Freshness of HTTP responses for the cache.
 //!
-//! A small part of HTTP caching (RFC 9111): `no-store`, `no-cache`, `max-age`, `Age`, and the validators. `private` counts
-//! as public: no cookies or credentials are sent, so whoever knows the URL gets the same answer.
+//! Implements a part of HTTP caching (RFC 9111): `no-store`, `no-cache`, `max-age`, `Age`, and the validators.
+//! `private` is ignored: requests have no cookies or credentials, so that the response is the same for everyone who
+//! knows the URL.
 
 use std::time::Duration;
 
 use reqwest::header::{AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED};
 
-/// For answers that say nothing, and for redirected ones, whose way may change.
-const UNSAID: Duration = Duration::from_secs(60);
-/// However long the server allows: a replaced picture shows after this at the latest.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// Lifetime of responses without `max-age`, and maximum lifetime of redirected ones, whose target may change.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+/// Maximum lifetime that a server can set, so that a replaced picture is shown after one hour at the latest.
+const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// When an answer may be used again without asking, and how to ask.
+/// How long a response may be reused, and how it is revalidated afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::assets) struct Freshness {
-    /// False: not to be kept at all.
-    pub(in crate::assets) keep: bool,
-    /// Usable without asking, from now.
+    /// False when the response must not be stored.
+    pub(in crate::assets) storable: bool,
+    /// Time from now during which the response may be reused without revalidation.
     pub(in crate::assets) fresh_for: Duration,
-    /// What to ask with, after that.
+    /// Validators for conditional requests.
     pub(in crate::assets) validators: Validators,
 }
 
-/// Headers by which a server recognises what we have.
+/// Headers that identify a version of the file for the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::assets) struct Validators {
     pub(in crate::assets) etag: Option<HeaderValue>,
@@ -31,15 +32,15 @@ pub(in crate::assets) struct Validators {
 }
 
 impl Validators {
-    /// True when there is nothing to ask with.
+    /// True when the response has no validators.
     pub(in crate::assets) fn is_empty(&self) -> bool {
         self.etag.is_none() && self.last_modified.is_none()
     }
 }
 
 impl Freshness {
-    /// Of a 200 with these headers. `redirected`: the URL asked for was not the one that answered, so its validators are
-    /// another URL's.
+    /// Freshness of a response with status 200 and these headers. `redirected`: the response came from another URL than
+    /// the requested one, so that its validators cannot be used.
     pub(super) fn of(headers: &HeaderMap, redirected: bool) -> Self {
         let directives = || {
             let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
@@ -50,21 +51,22 @@ impl Freshness {
         };
         let max_age = directives().find_map(|it| it.strip_prefix("max-age=")?.trim_matches('"').parse().ok());
         let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
-        let said = max_age.map_or(UNSAID, |seconds: u64| Duration::from_secs(seconds.saturating_sub(age)));
-        let longest = if redirected { UNSAID } else { LONGEST };
+        let lifetime =
+            max_age.map_or(DEFAULT_LIFETIME, |seconds: u64| Duration::from_secs(seconds.saturating_sub(age)));
+        let max_lifetime = if redirected { DEFAULT_LIFETIME } else { MAX_LIFETIME };
         let header = |name: HeaderName| headers.get(name).cloned().filter(|_| !redirected);
         Self {
-            keep: !has("no-store"),
-            fresh_for: if has("no-cache") { Duration::ZERO } else { said.min(longest) },
+            storable: !has("no-store"),
+            fresh_for: if has("no-cache") { Duration::ZERO } else { lifetime.min(max_lifetime) },
             validators: Validators { etag: header(ETAG), last_modified: header(LAST_MODIFIED) },
         }
     }
 
-    /// Of a 304 to a question about this; it repeats only what changed.
+    /// Freshness after a response with status 304, which contains only the headers that changed.
     pub(super) fn renewed(&self, headers: &HeaderMap) -> Self {
         let mut renewed = Self::of(headers, false);
         if !headers.contains_key(CACHE_CONTROL) {
-            (renewed.keep, renewed.fresh_for) = (self.keep, self.fresh_for);
+            (renewed.storable, renewed.fresh_for) = (self.storable, self.fresh_for);
         }
         if renewed.validators.is_empty() {
             renewed.validators = self.validators.clone();
@@ -83,7 +85,7 @@ mod tests {
             headers.append(*name, value.parse().expect("a header value"));
         }
         let freshness = Freshness::of(&headers, redirected);
-        freshness.keep.then_some(freshness.fresh_for.as_secs())
+        freshness.storable.then_some(freshness.fresh_for.as_secs())
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The guarded client's other verb: POST to an address that a caller named, such as a webhook.
+//! POST requests through the guarded client, to URLs that a caller supplied, such as webhooks.
 //!
-//! The same guard as for GET, where the connection is made. No redirects, no second try, no look at the answer's body:
-//! whoever named the address learns a status and nothing else of what stands there.
+//! The guard is the same as for GET. Redirects are not followed, requests are not repeated and the body of the response
+//! is not read, so that the caller learns nothing but a status.
 
 use std::time::Duration;
 
@@ -10,71 +10,72 @@ use reqwest::Client;
 use reqwest::header::RETRY_AFTER;
 
 use super::dns::{Lookup, system_lookup};
-use super::{CONNECT_TIMEOUT, guarded_client, reason_of};
+use super::{CONNECT_TIMEOUT, classify_error, guarded_client};
 use crate::assets::error::{Reason, SetupError};
-use crate::assets::guard::{self, Allowed, UrlProblem};
+use crate::assets::guard::{self, AllowedNetworks, UrlError};
 use crate::config::AssetLimits;
 
-/// Sends. Cheap to clone.
+/// Client for guarded POST requests. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Messenger {
+pub struct HttpPoster {
     client: Client,
-    allowed: Allowed,
+    allowed: AllowedNetworks,
 }
 
-/// What came back.
+/// Response to a POST request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// `retry-after` in seconds; other forms are not read.
+    /// Value of `retry-after` if it is a number of seconds; `None` for dates.
     pub retry_after: Option<Duration>,
 }
 
-impl Messenger {
-    /// Reads `allow_addresses` of `limits`.
+impl HttpPoster {
+    /// Creates a client from `allow_addresses` of `limits`.
     ///
     /// # Errors
-    /// When that is no list of networks, or TLS cannot be set up.
+    /// When `allow_addresses` has an invalid entry, or TLS cannot be set up.
     pub fn new(limits: &AssetLimits) -> Result<Self, SetupError> {
         Self::with_lookup(limits, system_lookup())
     }
 
     fn with_lookup(limits: &AssetLimits, lookup: Lookup) -> Result<Self, SetupError> {
-        let allowed = Allowed::parse(&limits.allow_addresses)?;
+        let allowed = AllowedNetworks::parse(&limits.allow_addresses)?;
         let client = guarded_client(lookup, &allowed, CONNECT_TIMEOUT)?;
         Ok(Self { client, allowed })
     }
 
-    /// Whether `url` may be sent to, as far as can be told without looking its host up.
+    /// Checks `url` without resolving its host.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn check(&self, url: &str) -> Result<(), UrlProblem> {
+    /// The reason why no request may be sent to it.
+    pub fn check(&self, url: &str) -> Result<(), UrlError> {
         guard::check_url(url, &self.allowed).map(drop)
     }
 
-    /// Sends `body` and returns as soon as a status is known. The caller bounds the time by dropping the future.
+    /// Sends `body` and returns when the status of the response arrives. The caller limits the time by dropping the
+    /// future.
     ///
     /// # Errors
-    /// `Url` and `Refused` when the address may not be reached, `Network` when it could not be.
+    /// [`Reason::Url`] and [`Reason::Blocked`] when the URL may not be reached, [`Reason::Network`] when it cannot be.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Bytes) -> Result<Reply, Reason> {
         let url = guard::check_url(url, &self.allowed).map_err(Reason::Url)?;
         let mut request = self.client.post(url).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let response = request.send().await.map_err(|error| reason_of(&error))?;
+        let response = request.send().await.map_err(|error| classify_error(&error))?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok()?.trim().parse().ok());
         Ok(Reply { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs) })
     }
 }
 
-/// Longest exchange with an operator's own service.
-const OWN_SERVICE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum time for a request to a service of the operator.
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client for addresses that the operator named, such as a bucket's: it goes where it is told, private networks
-/// included. Nothing that a caller wrote may reach it as an address.
+/// A client without a guard for addresses that the operator configured, such as that of a bucket. It reaches private
+/// networks, so a URL from a caller must never be passed to it.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -83,7 +84,7 @@ pub fn operators_client() -> Result<Client, SetupError> {
         .tls_backend_preconfigured(super::tls_config()?)
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(OWN_SERVICE_TIMEOUT)
+        .timeout(OPERATOR_TIMEOUT)
         .build()
         .map_err(|error| SetupError::Client(error.to_string()))
 }
@@ -93,28 +94,29 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::assets::guard::Refused;
+    use crate::assets::guard::BlockedAddress;
 
-    fn messenger(allow: &[&str], address: &'static str) -> Messenger {
+    fn poster(allow: &[&str], address: &'static str) -> HttpPoster {
         let limits = AssetLimits {
             allow_addresses: allow.iter().map(|it| (*it).to_owned()).collect(),
             ..AssetLimits::default()
         };
         let lookup: Lookup =
             Arc::new(move |_| Box::pin(async move { Ok(vec![format!("{address}:0").parse().expect("an address")]) }));
-        Messenger::with_lookup(&limits, lookup).expect("a client")
+        HttpPoster::with_lookup(&limits, lookup).expect("a client")
     }
 
     #[tokio::test]
     async fn post_is_guarded_by_address_and_by_name() {
-        let closed = messenger(&[], "127.0.0.1");
-        assert!(closed.check("https://example.com/hook").is_ok(), "a name is looked up later");
-        assert!(matches!(closed.check("http://10.0.0.1/"), Err(UrlProblem::Refused(_))));
-        assert!(matches!(closed.check("ftp://example.com/"), Err(UrlProblem::Scheme(_))));
+        let closed = poster(&[], "127.0.0.1");
+        assert!(closed.check("https://example.com/hook").is_ok(), "names are resolved later");
+        assert!(matches!(closed.check("http://10.0.0.1/"), Err(UrlError::Blocked(_))));
+        assert!(matches!(closed.check("ftp://example.com/"), Err(UrlError::Scheme(_))));
         for url in ["http://hook.test/", "http://127.0.0.1:9/", "http://[::ffff:127.0.0.1]/"] {
             let refused = closed.post(url, &[], Bytes::new()).await.expect_err(url);
             let network = match refused {
-                Reason::Refused(Refused { network }) | Reason::Url(UrlProblem::Refused(Refused { network })) => network,
+                Reason::Blocked(BlockedAddress { network })
+                | Reason::Url(UrlError::Blocked(BlockedAddress { network })) => network,
                 other => panic!("{url}: {other}"),
             };
             assert_eq!(network, "loopback", "{url}");
@@ -137,10 +139,9 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.expect("sent");
             String::from_utf8(seen).expect("text")
         });
-        let messenger = messenger(&["127.0.0.0/8"], "127.0.0.1");
+        let poster = poster(&["127.0.0.0/8"], "127.0.0.1");
         let url = format!("http://hook.test:{port}/a?b");
-        let reply =
-            messenger.post(&url, &[("x-sign", "yes".into())], Bytes::from_static(b"{}")).await.expect("a reply");
+        let reply = poster.post(&url, &[("x-sign", "yes".into())], Bytes::from_static(b"{}")).await.expect("a reply");
         assert_eq!(reply, Reply { status: 307, retry_after: Some(Duration::from_secs(7)) });
         let seen = receiver.await.expect("served");
         assert!(seen.starts_with("POST /a?b HTTP/1.1\r\n") && seen.contains("x-sign: yes\r\n"), "{seen}");

@@ -13,6 +13,8 @@ use axum::routing::get;
 use super::*;
 use crate::assets::testing::{local_limits, serve, serve_raw};
 
+const INCOMPLETE: &str = "the host closed the connection before it had sent a complete HTTP response";
+
 fn fetcher(limits: &AssetLimits) -> Fetcher {
     Fetcher { back_off: Duration::from_millis(1), ..Fetcher::new(limits).expect("a fetcher") }
 }
@@ -32,42 +34,43 @@ async fn failure(limits: &AssetLimits, url: &str) -> String {
     fetch(limits, url).await.expect_err(url).to_string()
 }
 
-/// A resolver that gives these answers one after the other, and counts.
+/// A resolver that returns `answers` one after the other, with the number of lookups so far.
 fn scripted(answers: &[&[&str]]) -> (Lookup, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
+    let request_count = Arc::new(AtomicU32::new(0));
     let answers =
         answers.iter().map(|ips| ips.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 0)).collect());
     let answers = Mutex::new(answers.collect::<VecDeque<Vec<SocketAddr>>>());
-    let counter = asked.clone();
+    let counter = request_count.clone();
     let lookup: Lookup = Arc::new(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
         let answer = answers.lock().expect("no panic").pop_front().ok_or(io::ErrorKind::NotFound.into());
         Box::pin(std::future::ready(answer))
     });
-    (lookup, asked)
+    (lookup, request_count)
 }
 
 #[tokio::test]
-async fn fetch_refuses_closed_addresses() {
-    // The fixture list: each names the setting that would open it.
+async fn fetch_blocks_closed_addresses() {
+    // Each message names the setting that allows the address.
     for (url, network) in [
         ("http://127.0.0.1/a.png", "loopback"),
         ("http://169.254.169.254/latest/meta-data", "link-local"),
         ("http://[::ffff:127.0.0.1]/a.png", "loopback"),
     ] {
-        let expected = format!("its address is in a closed network ({network}); TENTER_ALLOW_ADDRESSES opens networks");
+        let expected =
+            format!("its address is in a closed network ({network}); to allow it, add it to TENTER_ALLOW_ADDRESSES");
         assert_eq!(failure(&AssetLimits::default(), url).await, expected, "{url}");
     }
 }
 
 #[tokio::test]
-async fn fetch_refuses_names_of_closed_addresses() {
+async fn fetch_blocks_names_of_closed_addresses() {
     let error = fetch(&AssetLimits::default(), "http://localhost:1/").await.expect_err("loopback");
-    assert!(matches!(error, Reason::Refused(Refused { network: "loopback" })), "{error:?}");
+    assert!(matches!(error, Reason::Blocked(BlockedAddress { network: "loopback" })), "{error:?}");
 }
 
 #[tokio::test]
-async fn fetch_error_does_not_tell_open_from_closed_ports() {
+async fn fetch_error_does_not_reveal_open_ports() {
     let open = serve(Router::new()).await.port();
     let closed = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -80,11 +83,11 @@ async fn fetch_error_does_not_tell_open_from_closed_ports() {
 }
 
 #[tokio::test]
-async fn fetch_redirect_to_closed_address_is_refused() {
+async fn fetch_blocks_redirects_to_closed_addresses() {
     let redirects =
         Router::new().route("/{*to}", get(|Path(to): Path<String>| async move { Redirect::temporary(&to) }));
     let server = serve(redirects).await;
-    // Only the first server's own address is open.
+    // Only the address of the first server is allowed.
     let limits = AssetLimits { allow_addresses: vec!["127.0.0.1".to_owned()], ..AssetLimits::default() };
     for (to, network) in [
         ("http://127.0.0.2/", "loopback"),
@@ -94,36 +97,38 @@ async fn fetch_redirect_to_closed_address_is_refused() {
     ] {
         let text = failure(&limits, &format!("http://{server}/{to}")).await;
         assert!(text.starts_with("redirected to http://"), "{text}");
-        let end = format!(": its address is in a closed network ({network}); TENTER_ALLOW_ADDRESSES opens networks");
+        let end =
+            format!(": its address is in a closed network ({network}); to allow it, add it to TENTER_ALLOW_ADDRESSES");
         assert!(text.ends_with(&end), "{text}");
     }
     let text = failure(&limits, &format!("http://{server}/file:///etc/passwd")).await;
     assert_eq!(
         text,
-        "redirected to file:///etc/passwd: file: URLs are not requested; accepted are http:, https:, and data: in the design itself"
+        "redirected to file:///etc/passwd: file: URLs are not supported here; \
+         use http:, https:, or a data: URL in the design itself"
     );
 }
 
 #[tokio::test]
-async fn fetch_name_that_changes_its_mind_gains_nothing() {
+async fn fetch_is_not_affected_by_dns_rebinding() {
     let port = serve(Router::new().route("/", get(|| async { "inside" }))).await.port();
-    let (lookup, asked) = scripted(&[&["127.0.0.2", "127.0.0.1"], &["127.0.0.1"]]);
+    let (lookup, request_count) = scripted(&[&["127.0.0.2", "127.0.0.1"], &["127.0.0.1"]]);
     let limits = AssetLimits { allow_addresses: vec!["127.0.0.2".to_owned()], tries: 2, ..AssetLimits::default() };
     let fetcher = Fetcher { back_off: Duration::ZERO, ..Fetcher::with_lookup(&limits, lookup).expect("a fetcher") };
-    // The first try may only go to the open address, where nothing answers; the second finds no open one.
+    // The first attempt may connect to the allowed address only, where no host answers; the second resolves to none.
     let error = fetch_with(&fetcher, &format!("http://rebind.test:{port}/")).await.expect_err("never inside");
-    assert!(matches!(error, Reason::Refused(Refused { network: "loopback" })), "{error:?}");
-    assert_eq!(asked.load(Ordering::SeqCst), 2, "one look-up a connection");
+    assert!(matches!(error, Reason::Blocked(BlockedAddress { network: "loopback" })), "{error:?}");
+    assert_eq!(request_count.load(Ordering::SeqCst), 2, "one lookup per connection");
 }
 
 #[tokio::test]
 async fn fetch_connects_to_the_checked_address() {
     let port = serve(Router::new().route("/", get(|| async { "found" }))).await.port();
-    let (lookup, asked) = scripted(&[&["10.0.0.1", "127.0.0.1"]]);
+    let (lookup, request_count) = scripted(&[&["10.0.0.1", "127.0.0.1"]]);
     let fetcher = Fetcher::with_lookup(&local_limits(), lookup).expect("a fetcher");
     let url = format!("http://mixed.test:{port}/");
     assert_eq!(fetch_with(&fetcher, &url).await.expect("by the open address"), b"found");
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(request_count.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -132,7 +137,7 @@ async fn fetch_unknown_name() {
     let limits = AssetLimits { tries: 1, ..AssetLimits::default() };
     let fetcher = Fetcher::with_lookup(&limits, lookup).expect("a fetcher");
     let error = fetch_with(&fetcher, "http://nowhere.test/").await.expect_err("no such host");
-    assert_eq!(error.to_string(), "the host name has no address");
+    assert_eq!(error.to_string(), "the host name could not be resolved");
 }
 
 #[tokio::test]
@@ -140,7 +145,7 @@ async fn fetch_redirects_are_bounded() {
     let countdown = |Path(left): Path<u32>| async move {
         match left {
             0 => "arrived".into_response(),
-            // Relative, as servers write it.
+            // Servers send relative targets too.
             left => Redirect::permanent(&format!("{}", left - 1)).into_response(),
         }
     };
@@ -168,11 +173,11 @@ async fn fetch_body_size_is_bounded() {
     let limits = AssetLimits { bytes: 99, ..local_limits() };
     assert_eq!(
         failure(&limits, &format!("http://{server}/announced")).await,
-        "101 bytes; the limit is 99 bytes (TENTER_ASSET_MAX_BYTES)"
+        "the file is 101 bytes; the limit is 99 bytes (TENTER_ASSET_MAX_BYTES)"
     );
     assert_eq!(
         failure(&limits, &format!("http://{server}/chunked")).await,
-        "too large; the limit is 99 bytes (TENTER_ASSET_MAX_BYTES)"
+        "the file is too large; the limit is 99 bytes (TENTER_ASSET_MAX_BYTES)"
     );
     let limits = AssetLimits { bytes: 100, ..local_limits() };
     assert_eq!(fetch(&limits, &format!("http://{server}/chunked")).await.expect("exactly the limit").len(), 100);
@@ -180,11 +185,11 @@ async fn fetch_body_size_is_bounded() {
 
 #[tokio::test]
 async fn fetch_announced_length_is_not_allocated() {
-    // Announces all the limit allows, then breaks off.
+    // The server announces as much as the limit allows, then closes the connection.
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\nabc", 50 << 20).into_bytes();
     let server = serve_raw(vec![head], Duration::ZERO, true).await;
     let limits = AssetLimits { tries: 2, ..local_limits() };
-    assert_eq!(failure(&limits, &format!("http://{server}/")).await, "the transfer broke off");
+    assert_eq!(failure(&limits, &format!("http://{server}/")).await, INCOMPLETE);
 }
 
 #[tokio::test]
@@ -197,10 +202,10 @@ async fn fetch_slow_body_ends_at_the_timeout() {
 }
 
 #[tokio::test]
-async fn fetch_nonsense_is_no_answer() {
+async fn fetch_rejects_other_protocols() {
     let server = serve_raw(vec![b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()], Duration::ZERO, true).await;
     let limits = AssetLimits { tries: 1, ..local_limits() };
-    assert_eq!(failure(&limits, &format!("http://{server}/")).await, "the transfer broke off");
+    assert_eq!(failure(&limits, &format!("http://{server}/")).await, INCOMPLETE);
 }
 
 #[tokio::test]
@@ -211,20 +216,21 @@ async fn fetch_tls_failure_is_named() {
     assert!(matches!(error, Reason::Network(NetworkProblem::Tls(_))), "{error:?}");
 }
 
-/// Answers with these statuses in turn, then 200; counts.
+/// Starts a server that answers with `statuses` in turn and then with 200. Returns its address and the number of
+/// requests so far.
 async fn flaky(statuses: &'static [u16]) -> (SocketAddr, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
-    let counter = asked.clone();
+    let request_count = Arc::new(AtomicU32::new(0));
+    let counter = request_count.clone();
     let answer = get(move || async move {
-        let turn = counter.fetch_add(1, Ordering::SeqCst) as usize;
-        let status = statuses.get(turn).copied().unwrap_or(200);
+        let index = counter.fetch_add(1, Ordering::SeqCst) as usize;
+        let status = statuses.get(index).copied().unwrap_or(200);
         (StatusCode::from_u16(status).expect("a status"), "body")
     });
-    (serve(Router::new().route("/", answer)).await, asked)
+    (serve(Router::new().route("/", answer)).await, request_count)
 }
 
 #[tokio::test]
-async fn fetch_tries_again_after_5xx_only() {
+async fn fetch_repeats_requests_after_5xx_only() {
     let limits = AssetLimits { tries: 3, ..local_limits() };
     for (statuses, expected, tries) in [
         (&[503, 500][..], Ok(b"body".to_vec()), 3),
@@ -235,10 +241,10 @@ async fn fetch_tries_again_after_5xx_only() {
         // A redirect without a target.
         (&[302], Err("the server answered 302; 200 is needed".to_owned()), 1),
     ] {
-        let (server, asked) = flaky(statuses).await;
+        let (server, request_count) = flaky(statuses).await;
         let outcome = fetch(&limits, &format!("http://{server}/")).await.map_err(|error| error.to_string());
         assert_eq!(outcome, expected, "{statuses:?}");
-        assert_eq!(asked.load(Ordering::SeqCst), tries, "{statuses:?}");
+        assert_eq!(request_count.load(Ordering::SeqCst), tries, "{statuses:?}");
     }
 }
 
@@ -255,7 +261,7 @@ async fn fetch_request_headers() {
 }
 
 #[tokio::test]
-async fn fetch_revalidates_with_what_it_knows() {
+async fn fetch_revalidates_with_validators() {
     let answer = get(|headers: HeaderMap| async move {
         let known = headers.get(header::IF_NONE_MATCH).is_some_and(|etag| etag == "\"1\"");
         if known {
@@ -269,5 +275,5 @@ async fn fetch_revalidates_with_what_it_knows() {
     let url = fetcher.parse(&format!("http://{server}/")).expect("a URL");
     let Ok(Fetched::Body(_, first)) = fetcher.get(&url, None).await else { panic!("a body") };
     let Ok(Fetched::NotModified(second)) = fetcher.get(&url, Some(&first)).await else { panic!("not modified") };
-    assert_eq!(second, first, "the 304 said nothing new");
+    assert_eq!(second, first, "the 304 had no new headers");
 }

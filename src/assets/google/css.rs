@@ -1,26 +1,27 @@
-//! `@font-face` rules of a font service's style sheet. As much CSS as such sheets use: comments, quotes, `url()`.
+//! Parser for the `@font-face` rules of a font service's style sheet. It supports the CSS that such sheets use:
+//! comments, quotes and `url()`.
 
 use std::ops::RangeInclusive;
 
 use url::Url;
 
-/// What `format()` may say for files that `decode` unpacks. Others (`embedded-opentype`, `svg`) are passed over.
-const READ_FORMATS: &[&str] = &["truetype", "opentype", "woff", "woff2"];
+/// Values of `format()` that `decode` supports. Sources in others, such as `embedded-opentype` and `svg`, are skipped.
+const SUPPORTED_FORMATS: &[&str] = &["truetype", "opentype", "woff", "woff2"];
 
-/// One `@font-face` rule with a file of a format we read.
+/// A `@font-face` rule that has a file in a supported format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FaceRule {
-    /// The first such file, absolute.
+    /// Absolute URL of the first file in a supported format.
     pub(super) url: Url,
-    /// `font-weight`: one weight, or the range of a variable file.
+    /// Value of `font-weight`: a single weight, or the range of a variable font.
     pub(super) weights: RangeInclusive<u16>,
-    /// `font-style` other than normal.
+    /// True when `font-style` is not normal.
     pub(super) italic: bool,
-    /// `unicode-range` is absent or holds `A`: of a family cut into files by script, the one to try first.
+    /// True when `unicode-range` is absent or contains `A`. Of a family that is split by script, this file comes first.
     pub(super) latin: bool,
 }
 
-/// The rules of `css`, those with Latin letters first and otherwise in order. `base` is the sheet's own URL.
+/// Parses the rules of `css` and returns those with Latin letters first, otherwise in order. `base`: URL of the sheet.
 pub(super) fn parse(css: &str, base: &Url) -> Vec<FaceRule> {
     let css = without_comments(css);
     let mut rest = css.as_str();
@@ -43,22 +44,22 @@ fn rule(body: &str, base: &Url) -> Option<FaceRule> {
         let Some((name, value)) = declaration.split_once(':') else { continue };
         let value = value.trim();
         match name.trim().to_ascii_lowercase().as_str() {
-            "src" => url = split_outside(value, ',').find_map(|source| file(source, base)),
+            "src" => url = split_outside(value, ',').find_map(|source| source_url(source, base)),
             "font-weight" => weights = weight_range(value).unwrap_or(weights),
             "font-style" => italic = !value.eq_ignore_ascii_case("normal"),
-            "unicode-range" => latin = split_outside(value, ',').any(|range| holds(range, 'A')),
+            "unicode-range" => latin = split_outside(value, ',').any(|range| range_contains(range, 'A')),
             _ => {}
         }
     }
     Some(FaceRule { url: url?, weights, italic, latin })
 }
 
-/// `url("…") format("woff2")`; `None` for `local()` and formats that we do not read.
-fn file(source: &str, base: &Url) -> Option<Url> {
+/// URL of a source such as `url("…") format("woff2")`; `None` for `local()` and formats that are not supported.
+fn source_url(source: &str, base: &Url) -> Option<Url> {
     let (url, rest) = source.trim().strip_prefix("url(")?.split_once(')')?;
     let format = rest.trim().strip_prefix("format(").and_then(|format| format.split_once(')'));
-    let read = |format: &str| READ_FORMATS.contains(&unquoted(format).to_ascii_lowercase().as_str());
-    if format.is_some_and(|(format, _)| !read(format)) {
+    let is_supported = |format: &str| SUPPORTED_FORMATS.contains(&unquoted(format).to_ascii_lowercase().as_str());
+    if format.is_some_and(|(format, _)| !is_supported(format)) {
         return None;
     }
     base.join(unquoted(url)).ok()
@@ -82,8 +83,8 @@ fn weight_range(value: &str) -> Option<RangeInclusive<u16>> {
     Some(first.min(last)..=first.max(last))
 }
 
-/// `range`: `U+41`, `U+0-FF` or `U+4??`.
-fn holds(range: &str, c: char) -> bool {
+/// True when the `unicode-range` entry `range` contains `c`; its forms are `U+41`, `U+0-FF` and `U+4??`.
+fn range_contains(range: &str, c: char) -> bool {
     let Some(range) = range.trim().strip_prefix(['U', 'u']).and_then(|range| range.strip_prefix('+')) else {
         return false;
     };
@@ -94,20 +95,20 @@ fn holds(range: &str, c: char) -> bool {
 }
 
 fn without_comments(css: &str) -> String {
-    let mut kept = String::with_capacity(css.len());
+    let mut stripped = String::with_capacity(css.len());
     let mut rest = css;
     while let Some(start) = rest.find("/*") {
-        kept.push_str(&rest[..start]);
+        stripped.push_str(&rest[..start]);
         rest = rest[start + 2..].split_once("*/").map_or("", |(_, rest)| rest);
     }
-    kept + rest
+    stripped + rest
 }
 
 fn find_ignoring_case(text: &str, word: &str) -> Option<usize> {
     text.as_bytes().windows(word.len()).position(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// Where `stop` first stands outside quotes and parentheses.
+/// Byte offset of the first `stop` outside quotes and parentheses.
 fn find_outside(text: &str, stop: char) -> Option<usize> {
     let (mut quote, mut depth) = (None, 0u32);
     for (at, c) in text.char_indices() {
@@ -195,10 +196,10 @@ mod tests {
 
     #[test]
     fn css_unicode_range_wildcards() {
-        assert!(holds(" U+4? ", 'A'));
-        assert!(holds("u+41", 'A'));
-        assert!(!holds("U+42-5A", 'A'));
-        assert!(!holds("U+", 'A'));
-        assert!(!holds("41", 'A'));
+        assert!(range_contains(" U+4? ", 'A'));
+        assert!(range_contains("u+41", 'A'));
+        assert!(!range_contains("U+42-5A", 'A'));
+        assert!(!range_contains("U+", 'A'));
+        assert!(!range_contains("41", 'A'));
     }
 }

@@ -1,7 +1,7 @@
-//! Files of the font service, kept on disk between starts.
+//! DiskCache cache for files of the font service.
 //!
-//! Names are hashes of URLs, so that nothing of a URL reaches the file system. Files are written beside their place and
-//! renamed, so that a reader sees a whole file or none. A disk that fails costs a download, never a render.
+//! File names are hashes of URLs, so that no part of a URL reaches the file system. Files are written under a temporary
+//! name and renamed, so that a reader sees a complete file or none. A disk error costs a download, but no render fails.
 
 use std::fs;
 use std::io::{self, Read};
@@ -11,42 +11,42 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// Older files are deleted at the start, and downloaded anew if still wanted.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Maximum age of a file. Older ones are deleted at the start, and downloaded again when they are needed.
+const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A folder of ours alone; without one, nothing is kept.
+/// A cache in a folder of its own; without a folder, it is disabled.
 #[derive(Clone, Debug)]
-pub(super) struct Disk(Option<PathBuf>);
+pub(super) struct DiskCache(Option<PathBuf>);
 
-/// A file that was kept.
+/// A file from the cache.
 #[derive(Debug)]
-pub(super) struct KeptFile {
+pub(super) struct CachedFile {
     pub(super) bytes: Vec<u8>,
-    /// Since it was written; zero when the clock went back.
+    /// Time since it was written; zero if the clock was set back.
     pub(super) age: Duration,
 }
 
-impl Disk {
-    /// Deletes what is too old. The folder need not exist yet.
+impl DiskCache {
+    /// Opens the cache and deletes files that are too old. The folder need not exist.
     pub(super) fn open(directory: Option<PathBuf>) -> Self {
         if let Some(directory) = &directory {
-            sweep(directory, SystemTime::now());
+            delete_old_files(directory, SystemTime::now());
         }
         Self(directory)
     }
 
-    /// What was kept of `url`; `None` when there is nothing, or more than `limit` bytes.
-    pub(super) async fn read(&self, url: &str, limit: u64) -> Option<KeptFile> {
+    /// Reads the file of `url`; `None` when there is none, or when it has more than `limit` bytes.
+    pub(super) async fn read(&self, url: &str, limit: u64) -> Option<CachedFile> {
         let path = self.path(url)?;
         tokio::task::spawn_blocking(move || read_file(&path, limit).ok()).await.ok().flatten()
     }
 
-    /// Keeps `bytes` of `url`. Runs to its end even if the caller goes away.
+    /// Writes `bytes` as the file of `url`. The write completes even if the future is dropped.
     pub(super) async fn write(&self, url: &str, bytes: Bytes) {
         let Some(path) = self.path(url) else { return };
         let written = tokio::task::spawn_blocking(move || write_file(&path, &bytes).map_err(|error| (path, error)));
         if let Ok(Err((path, error))) = written.await {
-            tracing::warn!(path = %path.display(), %error, "a font file could not be kept on disk");
+            tracing::warn!(path = %path.display(), %error, "a font file could not be written to the disk cache");
         }
     }
 
@@ -56,7 +56,7 @@ impl Disk {
     }
 }
 
-fn read_file(path: &Path, limit: u64) -> io::Result<KeptFile> {
+fn read_file(path: &Path, limit: u64) -> io::Result<CachedFile> {
     let file = fs::File::open(path)?;
     let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
     let mut bytes = Vec::new();
@@ -64,7 +64,7 @@ fn read_file(path: &Path, limit: u64) -> io::Result<KeptFile> {
     if bytes.len() as u64 > limit {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    Ok(KeptFile { bytes, age })
+    Ok(CachedFile { bytes, age })
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -72,25 +72,25 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     let unique = getrandom::u64().map_err(io::Error::other)?;
-    let beside = path.with_extension(format!("{unique:016x}"));
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let temporary = path.with_extension(format!("{unique:016x}"));
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // Best effort: the next start sweeps what is left.
-        let _ = fs::remove_file(&beside);
+        // If this fails too, the next start deletes the file when it is old enough.
+        let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Deletes files older than `KEPT`, the halves of broken writes among them. Only names that we give.
-fn sweep(directory: &Path, now: SystemTime) {
+/// Deletes files older than [`MAX_AGE`] whose names this cache gives, including those of interrupted writes.
+fn delete_old_files(directory: &Path, now: SystemTime) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        let ours = path.file_stem().is_some_and(|stem| stem.len() == 64);
+        let is_cache_file = path.file_stem().is_some_and(|stem| stem.len() == 64);
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let old = modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > KEPT));
-        if ours && old {
-            // Another process on the same folder may have been faster.
+        let old = modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > MAX_AGE));
+        if is_cache_file && old {
+            // Another process may have deleted it already.
             let _ = fs::remove_file(path);
         }
     }
@@ -101,9 +101,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn disk_keeps_files_under_safe_names() {
+    async fn disk_cache_uses_safe_file_names() {
         let folder = tempfile::tempdir().expect("a folder");
-        let disk = Disk::open(Some(folder.path().join("fonts")));
+        let disk = DiskCache::open(Some(folder.path().join("fonts")));
         let url = "https://x/../../etc/passwd";
         assert!(disk.read(url, 10).await.is_none());
         disk.write(url, Bytes::from_static(b"first")).await;
@@ -116,25 +116,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn disk_sweeps_only_old_files_of_ours() {
+    async fn disk_cache_deletes_only_old_files_of_its_own() {
         let folder = tempfile::tempdir().expect("a folder");
-        let disk = Disk::open(Some(folder.path().to_owned()));
+        let disk = DiskCache::open(Some(folder.path().to_owned()));
         disk.write("https://x/a", Bytes::from_static(b"a")).await;
         fs::write(folder.path().join("notes.txt"), "not ours").expect("written");
-        sweep(folder.path(), SystemTime::now());
+        delete_old_files(folder.path(), SystemTime::now());
         assert!(disk.read("https://x/a", 10).await.is_some());
-        sweep(folder.path(), SystemTime::now() + KEPT + Duration::from_secs(60));
+        delete_old_files(folder.path(), SystemTime::now() + MAX_AGE + Duration::from_secs(60));
         assert!(disk.read("https://x/a", 10).await.is_none());
         assert!(folder.path().join("notes.txt").exists());
     }
 
     #[tokio::test]
-    async fn disk_may_be_missing_or_unwritable() {
-        let none = Disk::open(None);
+    async fn disk_cache_may_be_missing_or_unwritable() {
+        let none = DiskCache::open(None);
         none.write("https://x/a", Bytes::from_static(b"a")).await;
         assert!(none.read("https://x/a", 10).await.is_none());
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let blocked = Disk::open(Some(file.path().join("fonts")));
+        let blocked = DiskCache::open(Some(file.path().join("fonts")));
         blocked.write("https://x/a", Bytes::from_static(b"a")).await;
         assert!(blocked.read("https://x/a", 10).await.is_none());
     }

@@ -14,7 +14,7 @@ use crate::pool::Pool;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
-struct Asked {
+struct Requests {
     sheets: Mutex<Vec<String>>,
     files: AtomicU32,
 }
@@ -24,10 +24,11 @@ struct Family {
     family: String,
 }
 
-/// Has `Half` in upright 400 and 700, and refuses a question with any face more, as the original does.
-async fn service() -> (String, Arc<Asked>) {
-    async fn sheet(State(asked): State<Arc<Asked>>, Query(Family { family }): Query<Family>) -> Response {
-        asked.sheets.lock().expect("no panic").push(family.clone());
+/// Starts a font service that has `Half` in upright 400 and 700 and, as the original, rejects requests for any other
+/// face.
+async fn service() -> (String, Arc<Requests>) {
+    async fn sheet(State(requests): State<Arc<Requests>>, Query(Family { family }): Query<Family>) -> Response {
+        requests.sheets.lock().expect("no panic").push(family.clone());
         let face =
             |weight: u16| format!("@font-face{{font-weight:{weight};src:url(/f/{weight}.ttf) format('truetype')}}");
         match family.as_str() {
@@ -39,13 +40,13 @@ async fn service() -> (String, Arc<Asked>) {
             _ => StatusCode::BAD_REQUEST.into_response(),
         }
     }
-    async fn file(State(asked): State<Arc<Asked>>) -> Vec<u8> {
-        asked.files.fetch_add(1, Ordering::SeqCst);
+    async fn file(State(requests): State<Arc<Requests>>) -> Vec<u8> {
+        requests.files.fetch_add(1, Ordering::SeqCst);
         FONT.to_vec()
     }
-    let asked = Arc::new(Asked::default());
-    let router = Router::new().route("/css2", get(sheet)).route("/f/{name}", get(file)).with_state(asked.clone());
-    (format!("http://{}/css2", serve(router).await), asked)
+    let requests = Arc::new(Requests::default());
+    let router = Router::new().route("/css2", get(sheet)).route("/f/{name}", get(file)).with_state(requests.clone());
+    (format!("http://{}/css2", serve(router).await), requests)
 }
 
 fn fonts(endpoint: &str, cache_directory: Option<&std::path::Path>) -> GoogleFonts {
@@ -78,56 +79,57 @@ fn google_is_off_by_default() {
     let error = GoogleFonts::new(&settings, loader).expect_err("a closed network");
     assert_eq!(
         error.to_string(),
-        "TENTER_GOOGLE_FONTS_URL: its address is in a closed network (private); TENTER_ALLOW_ADDRESSES opens networks"
+        "TENTER_GOOGLE_FONTS_URL: its address is in a closed network (private); to allow it, add it to \
+        TENTER_ALLOW_ADDRESSES"
     );
 }
 
 #[tokio::test]
-async fn google_question_sorts_faces() {
+async fn google_sheet_url_sorts_faces() {
     let fonts = fonts("https://fonts.example/css2?key=k", None);
-    let question = |wishes: &[FaceWish]| {
-        let url = fonts.question("Open Sans & Co", &wishes.iter().copied().collect());
+    let query = |wishes: &[FaceWish]| {
+        let url = fonts.sheet_url("Open Sans & Co", &wishes.iter().copied().collect());
         url.query_pairs().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("|")
     };
-    assert_eq!(question(&[]), "key=k|family=Open Sans & Co");
-    assert_eq!(question(&[wish(700, false), wish(400, false)]), "key=k|family=Open Sans & Co:wght@400;700");
+    assert_eq!(query(&[]), "key=k|family=Open Sans & Co");
+    assert_eq!(query(&[wish(700, false), wish(400, false)]), "key=k|family=Open Sans & Co:wght@400;700");
     assert_eq!(
-        question(&[wish(300, true), wish(700, false), wish(400, true)]),
+        query(&[wish(300, true), wish(700, false), wish(400, true)]),
         "key=k|family=Open Sans & Co:ital,wght@0,700;1,300;1,400"
     );
 }
 
 #[tokio::test]
-async fn google_gives_the_faces_it_has() {
-    let (endpoint, asked) = service().await;
+async fn google_returns_the_available_faces() {
+    let (endpoint, requests) = service().await;
     let fonts = fonts(&endpoint, None);
     assert_eq!(weights(&fonts, "Half", &[wish(700, false), wish(400, false)]).await, [400, 700]);
     assert_eq!(weights(&fonts, "Half", &[wish(700, false), wish(700, true)]).await, [400, 700]);
     assert_eq!(
-        *asked.sheets.lock().expect("no panic"),
+        *requests.sheets.lock().expect("no panic"),
         ["Half:wght@400;700", "Half:ital,wght@0,700;1,700", "Half", "Half:wght@700", "Half:ital,wght@1,700"]
     );
-    assert_eq!(asked.files.load(Ordering::SeqCst), 2, "each file once");
+    assert_eq!(requests.files.load(Ordering::SeqCst), 2, "each file once");
 }
 
 #[tokio::test]
-async fn google_missing_family_is_an_error_and_remembered() {
-    let (endpoint, asked) = service().await;
+async fn google_missing_family_is_an_error_and_cached() {
+    let (endpoint, requests) = service().await;
     let fonts = fonts(&endpoint, None);
     for _ in 0..2 {
         let error = fonts.family("Nope", &[wish(400, false)], TIMEOUT).await.expect_err("no such family");
         assert_eq!(
             error.to_string(),
-            format!("Timeout for loading font \"Nope\" url: {endpoint}: font service: it has no such family")
+            format!("Timeout for loading font \"Nope\" url: {endpoint}: font service: the family does not exist there")
         );
     }
-    assert_eq!(asked.sheets.lock().expect("no panic").len(), 2, "two questions the first time, none the second");
+    assert_eq!(requests.sheets.lock().expect("no panic").len(), 2, "two requests the first time, none the second");
     for name in ["", " ", "a\nb", &"x".repeat(101)] {
         assert!(matches!(fonts.family(name, &[], TIMEOUT).await.expect_err(name).reason, Reason::FontService(_)));
     }
     let unusable = fonts.family("Empty", &[], TIMEOUT).await.expect_err("no faces");
     assert!(
-        unusable.to_string().ends_with("font service: a style sheet without a font file that we read"),
+        unusable.to_string().ends_with("font service: its style sheet names no TrueType, OpenType, WOFF or WOFF2 file"),
         "{unusable}"
     );
     let down = fonts.family("Down", &[], TIMEOUT).await.expect_err("501");
@@ -135,21 +137,21 @@ async fn google_missing_family_is_an_error_and_remembered() {
 }
 
 #[tokio::test]
-async fn google_disk_outlives_the_process() {
+async fn google_disk_cache_outlives_the_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (endpoint, asked) = service().await;
+    let (endpoint, requests) = service().await;
     for _ in 0..2 {
         let started = fonts(&endpoint, Some(folder.path()));
         assert_eq!(weights(&started, "Half", &[wish(700, false)]).await, [700]);
     }
-    assert_eq!(asked.sheets.lock().expect("no panic").len(), 1);
-    assert_eq!(asked.files.load(Ordering::SeqCst), 1);
+    assert_eq!(requests.sheets.lock().expect("no panic").len(), 1);
+    assert_eq!(requests.files.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn google_spoilt_file_is_downloaded_anew() {
+async fn google_damaged_file_is_downloaded_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (endpoint, asked) = service().await;
+    let (endpoint, requests) = service().await;
     weights(&fonts(&endpoint, Some(folder.path())), "Half", &[]).await;
     for entry in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
         let font = std::fs::read(entry.path()).expect("readable") == FONT;
@@ -158,5 +160,5 @@ async fn google_spoilt_file_is_downloaded_anew() {
         }
     }
     weights(&fonts(&endpoint, Some(folder.path())), "Half", &[]).await;
-    assert_eq!(asked.files.load(Ordering::SeqCst), 2);
+    assert_eq!(requests.files.load(Ordering::SeqCst), 2);
 }

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::*;
 use crate::assets::testing::{local_limits, serve, serve_raw, tiny_png};
-use crate::assets::{AssetError, AssetRequest, Pinned};
+use crate::assets::{AssetError, AssetRequest, SnapshotEntry};
 use crate::report::JsonPath;
 
 const TIMEOUTS: AssetTimeouts = AssetTimeouts { image: Duration::from_secs(30), font: Duration::from_secs(30) };
@@ -40,11 +40,11 @@ fn png_url() -> String {
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(tiny_png()))
 }
 
-/// Counts the requests for each path; `/slow…` never answers, `/missing…` is 404, others are a PNG with a `Cache-Control` of
-/// their name.
+/// Starts a server of pictures and returns its URL with the number of requests so far. `/slow…` never answers,
+/// `/missing…` answers 404, and any other path is a PNG whose `Cache-Control` is the first segment.
 async fn images() -> (String, Arc<AtomicU32>) {
-    async fn answer(State(asked): State<Arc<AtomicU32>>, Path(path): Path<String>) -> Response {
-        asked.fetch_add(1, Ordering::SeqCst);
+    async fn answer(State(request_count): State<Arc<AtomicU32>>, Path(path): Path<String>) -> Response {
+        request_count.fetch_add(1, Ordering::SeqCst);
         match path.split('/').next() {
             Some("slow") => std::future::pending().await,
             Some("missing") => StatusCode::NOT_FOUND.into_response(),
@@ -52,9 +52,9 @@ async fn images() -> (String, Arc<AtomicU32>) {
             None => StatusCode::NOT_FOUND.into_response(),
         }
     }
-    let asked = Arc::new(AtomicU32::new(0));
-    let server = serve(Router::new().route("/{*path}", get(answer)).with_state(asked.clone())).await;
-    (format!("http://{server}"), asked)
+    let request_count = Arc::new(AtomicU32::new(0));
+    let server = serve(Router::new().route("/{*path}", get(answer)).with_state(request_count.clone())).await;
+    (format!("http://{server}"), request_count)
 }
 
 fn pixels(set: &AssetSet, url: &str) -> Vec<u8> {
@@ -66,22 +66,23 @@ fn pixels(set: &AssetSet, url: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn load_answers_for_every_url_once() {
-    let (server, asked) = images().await;
+    let (server, request_count) = images().await;
     let good = format!("{server}/public/a.png");
     let urls = [&good, &png_url(), "file:///etc/passwd", &good, "notacolor", &format!("{server}/missing")];
     let set = loader(&local_limits()).load(&requests(&urls), &TIMEOUTS, None).await;
     for url in [&good, &png_url()] {
         assert_eq!(pixels(&set, url).len(), 8);
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2, "one for each URL");
-    let told: Vec<String> = set.failures().iter().map(|error| format!("{} {error}", error.at)).collect();
+    assert_eq!(request_count.load(Ordering::SeqCst), 2, "one for each URL");
+    let messages: Vec<String> = set.failures().iter().map(|error| format!("{} {error}", error.at)).collect();
     assert_eq!(
-        told,
+        messages,
         [
-            "children[2].src image with id el-2 url: file:///etc/passwd: file: URLs are not requested; \
- accepted are http:, https:, and data: in the design itself",
-            "children[4].src image with id el-4 url: notacolor: not a URL that can be fetched (relative URL without a base); \
-             write an absolute http:, https: or data: URL",
+            "children[2].src image with id el-2 url: file:///etc/passwd: file: URLs are not supported here; \
+             use http:, https:, or a data: URL in the design itself",
+            "children[4].src image with id el-4 url: notacolor: it is not an absolute URL \
+             (relative URL without a base); \
+            use an http:, https: or data: URL",
             &format!(
                 "children[5].src image with id el-5 url: {server}/missing: the server answered 404; 200 is needed"
             ),
@@ -91,7 +92,7 @@ async fn load_answers_for_every_url_once() {
 }
 
 #[tokio::test]
-async fn load_refused_addresses_name_the_setting() {
+async fn load_blocked_addresses_name_the_setting() {
     let loader = loader(&AssetLimits::default());
     let urls = ["http://127.0.0.1/a.png", "http://169.254.169.254/", "http://[::ffff:127.0.0.1]/", "http://localhost/"];
     let set = loader.load(&requests(&urls), &TIMEOUTS, None).await;
@@ -103,29 +104,36 @@ async fn load_refused_addresses_name_the_setting() {
 }
 
 #[tokio::test]
-async fn load_tells_each_place_that_asks() {
+async fn load_reports_a_failure_for_each_request() {
     let set = loader(&AssetLimits::default()).load(&requests(&["", ""]), &TIMEOUTS, None).await;
-    let places: Vec<&str> = set.failures().iter().map(|error| &*error.element).collect();
-    assert_eq!(places, ["el-0", "el-1"]);
+    let elements: Vec<&str> = set.failures().iter().map(|error| &*error.element).collect();
+    assert_eq!(elements, ["el-0", "el-1"]);
+    assert_eq!(
+        set.failures()[0].to_string(),
+        "image with id el-0 url: (empty): it is not an absolute URL (relative URL without a base); \
+        use an http:, https: or data: URL"
+    );
     assert_eq!(set.get("").expect("requested").expect_err("empty").element.as_ref(), "el-0");
 }
 
 #[tokio::test]
-async fn load_timeout_is_told_by_kind() {
+async fn load_timeout_message_depends_on_the_kind() {
     let (server, _) = images().await;
     let mut requests = requests(&[format!("{server}/slow/a.png")]);
     requests.push(font(&format!("{server}/slow/a.ttf"), "Brand"));
     let timeouts = AssetTimeouts { image: Duration::from_millis(50), font: Duration::from_millis(40) };
     let set = loader(&local_limits()).load(&requests, &timeouts, None).await;
-    let told: Vec<String> = set.failures().iter().map(AssetError::to_string).collect();
+    let messages: Vec<String> = set.failures().iter().map(AssetError::to_string).collect();
     assert_eq!(
-        told,
+        messages,
         [
             format!(
-                "Timeout loading asset image with id el-0 url: {server}/slow/a.png: not loaded within 0.05 s (assetLoadTimeout)"
+                "Timeout loading asset image with id el-0 url: {server}/slow/a.png: \
+                 not loaded within 0.05 s (assetLoadTimeout)"
             ),
             format!(
-                "Timeout for loading font \"Brand\" url: {server}/slow/a.ttf: not loaded within 0.04 s (fontLoadTimeout)"
+                "Timeout for loading font \"Brand\" url: {server}/slow/a.ttf: \
+                 not loaded within 0.04 s (fontLoadTimeout)"
             ),
         ]
     );
@@ -133,7 +141,7 @@ async fn load_timeout_is_told_by_kind() {
 }
 
 #[tokio::test]
-async fn load_slow_one_does_not_hold_up_others() {
+async fn load_is_not_delayed_by_a_slow_asset() {
     let (server, _) = images().await;
     let slow = serve_raw(Vec::new(), Duration::ZERO, false).await;
     let good = format!("{server}/public/a.png");
@@ -148,32 +156,32 @@ async fn load_slow_one_does_not_hold_up_others() {
 
 #[tokio::test]
 async fn load_cache_follows_the_server() {
-    let (server, asked) = images().await;
+    let (server, request_count) = images().await;
     let loader = loader(&local_limits());
     for (control, times_asked) in [("max-age=100", 1), ("public", 1), ("no-store", 3), ("max-age=0", 3)] {
-        asked.store(0, Ordering::SeqCst);
+        request_count.store(0, Ordering::SeqCst);
         let urls = [format!("{server}/{control}/a.png")];
         for _ in 0..3 {
             assert_eq!(pixels(&loader.load(&requests(&urls), &TIMEOUTS, None).await, &urls[0]).len(), 8);
         }
-        assert_eq!(asked.load(Ordering::SeqCst), times_asked, "{control}");
+        assert_eq!(request_count.load(Ordering::SeqCst), times_asked, "{control}");
     }
 }
 
 #[tokio::test]
 async fn load_failures_are_not_cached() {
-    let (server, asked) = images().await;
+    let (server, request_count) = images().await;
     let loader = loader(&local_limits());
     for _ in 0..2 {
         loader.load(&requests(&[format!("{server}/missing")]), &TIMEOUTS, None).await;
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(request_count.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn load_not_modified_keeps_the_decoded_picture() {
-    let asked = Arc::new(AtomicU32::new(0));
-    let counter = asked.clone();
+    let request_count = Arc::new(AtomicU32::new(0));
+    let counter = request_count.clone();
     let answer = get(move |headers: axum::http::HeaderMap| async move {
         counter.fetch_add(1, Ordering::SeqCst);
         match headers.contains_key("if-none-match") {
@@ -189,7 +197,7 @@ async fn load_not_modified_keeps_the_decoded_picture() {
         let Some(Ok(Asset::Picture(picture))) = set.get(&url) else { panic!("{set:?}") };
         ids.push(picture.pixels.id());
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert_eq!(request_count.load(Ordering::SeqCst), 3);
     assert!(ids.iter().all(|id| *id == ids[0]), "decoded once");
 }
 
@@ -205,7 +213,7 @@ async fn load_equal_data_urls_share_one_picture() {
 }
 
 #[tokio::test]
-async fn load_image_that_is_none() {
+async fn load_reports_files_of_another_kind() {
     let url = "data:image/png;base64,aGVsbG8=";
     let mut requests = requests(&[url]);
     requests.push(font(url, "Brand"));
@@ -217,7 +225,7 @@ async fn load_image_that_is_none() {
 }
 
 #[tokio::test]
-async fn load_url_of_two_kinds_is_the_one_it_can_be() {
+async fn load_url_of_two_kinds_returns_the_one_that_decodes() {
     let url = png_url();
     let mut both = AssetRequests::default();
     both.push(font(&url, "Brand"));
@@ -233,45 +241,45 @@ async fn load_can_be_dropped_and_shared() {
     fn assert_send<T: Send>(value: T) -> T {
         value
     }
-    let (server, asked) = images().await;
+    let (server, request_count) = images().await;
     let loader = loader(&local_limits());
     let slow = requests(&[format!("{server}/slow/a.png")]);
     let mut dropped = Box::pin(assert_send(loader.load(&slow, &TIMEOUTS, None)));
-    while asked.load(Ordering::SeqCst) == 0 {
+    while request_count.load(Ordering::SeqCst) == 0 {
         assert!(futures_util::poll!(dropped.as_mut()).is_pending());
         tokio::task::yield_now().await;
     }
     drop(dropped);
-    // Two at once for one URL ask the server once.
-    asked.store(0, Ordering::SeqCst);
+    // Two concurrent loads of one URL send one request.
+    request_count.store(0, Ordering::SeqCst);
     let wanted = requests(&[format!("{server}/no-store/a.png")]);
     let (a, b) = tokio::join!(loader.load(&wanted, &TIMEOUTS, None), loader.load(&wanted, &TIMEOUTS, None));
     assert!(a.failures().is_empty() && b.failures().is_empty());
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(request_count.load(Ordering::SeqCst), 1);
 }
 
 #[test]
-fn loader_wrong_network_stops_the_start() {
+fn loader_rejects_invalid_networks() {
     let limits = AssetLimits { allow_addresses: vec!["10/8".to_owned()], ..AssetLimits::default() };
     let error = Loader::new(&limits, Arc::new(Pool::new(1).expect("a thread"))).expect_err("no network");
     assert!(error.to_string().starts_with("TENTER_ALLOW_ADDRESSES: \"10/8\""), "{error}");
 }
 
 #[tokio::test]
-async fn load_for_a_batch_asks_once_whatever_the_server_allows() {
-    let (server, asked) = images().await;
+async fn load_with_a_snapshot_fetches_once_despite_no_store() {
+    let (server, request_count) = images().await;
     let loader = loader(&local_limits());
     let wanted = requests(&[format!("{server}/no-store/a.png#x")]);
-    let pins = Pins::new(1 << 20, []);
+    let snapshot = AssetSnapshot::new(1 << 20, []);
     for _ in 0..3 {
-        assert_eq!(loader.load(&wanted, &TIMEOUTS, Some(&pins)).await.failures().len(), 0);
+        assert_eq!(loader.load(&wanted, &TIMEOUTS, Some(&snapshot)).await.failures().len(), 0);
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    let pinned = pins.take_new();
-    assert_eq!((pinned.len(), &*pinned[0].url), (1, &*format!("{server}/no-store/a.png")));
-    assert_eq!(pinned[0].sha256, ContentHash::of(&tiny_png()));
+    assert_eq!(request_count.load(Ordering::SeqCst), 1);
+    let entries = snapshot.drain_new();
+    assert_eq!((entries.len(), &*entries[0].url), (1, &*format!("{server}/no-store/a.png")));
+    assert_eq!(entries[0].sha256, ContentHash::of(&tiny_png()));
 
-    let other = Pinned { sha256: ContentHash::of(b"another picture"), ..pinned[0].clone() };
-    let set = loader.load(&wanted, &TIMEOUTS, Some(&Pins::new(1 << 20, [other]))).await;
+    let other = SnapshotEntry { sha256: ContentHash::of(b"another picture"), ..entries[0].clone() };
+    let set = loader.load(&wanted, &TIMEOUTS, Some(&AssetSnapshot::new(1 << 20, [other]))).await;
     assert!(set.failures()[0].to_string().contains("has changed since the batch began"), "{}", set.failures()[0]);
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(
     at_once: usize,
     deadline: Duration,
 ) -> Result<(), Failure> {
-    let State { done, pins, journal } = state;
+    let State { done, snapshot, journal } = state;
     let manifest = journal.path().display().to_string();
     let mut signals = Signals::new()?;
     let progress = Progress::begin(plan.total, done.count());
@@ -41,11 +41,11 @@ pub(super) async fn run(
         move || read(&plan, &done, &row_sender)
     });
     let writing = spawn_blocking({
-        let pins = pins.clone();
-        move || write::run(journal, &pins, progress, ended)
+        let snapshot = snapshot.clone();
+        move || write::run(journal, &snapshot, progress, ended)
     });
 
-    let renderer = Arc::new(Renderer { plan, engine, pins, prefix_cache: Arc::default(), deadline });
+    let renderer = Arc::new(Renderer { plan, engine, snapshot, prefix_cache: Arc::default(), deadline });
     let mut under_way = JoinSet::new();
     let (mut stopped, mut all_read, mut broken) = (None, false, None);
     while !(under_way.is_empty() && (all_read || stopped.is_some())) {

@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Journal, State, cannot_write};
 use super::write;
-use crate::assets::{ContentHash, Pins};
+use crate::assets::{AssetSnapshot, ContentHash};
 use crate::error::Error;
 use crate::pipeline::{Added, Engine, Merged, RenderedPage};
 use crate::report::counted;
@@ -29,7 +29,7 @@ pub(super) async fn run(
     engine: Engine,
     deadline: Duration,
 ) -> Result<(), Failure> {
-    let State { done, pins, journal } = state;
+    let State { done, snapshot, journal } = state;
     let manifest = journal.path().display().to_string();
     let mut signals = Signals::new()?;
     let mut progress = Progress::begin(plan.total, done.count());
@@ -39,7 +39,8 @@ pub(super) async fn run(
         move || read(&plan, &done, &row_sender)
     });
 
-    let renderer = Renderer { plan: plan.clone(), engine, pins: pins.clone(), prefix_cache: Arc::default(), deadline };
+    let renderer =
+        Renderer { plan: plan.clone(), engine, snapshot: snapshot.clone(), prefix_cache: Arc::default(), deadline };
     let mut merged = Merged::new(document.options.clone());
     let mut records = Vec::new();
     while let Some(item) = rows.recv().await {
@@ -68,7 +69,7 @@ pub(super) async fn run(
     let pages = merged.pages();
     let made = renderer.finish(merged).await?;
     let path = document.path.clone();
-    let storing = spawn_blocking(move || store(&path, made.as_ref(), records, journal, &pins));
+    let storing = spawn_blocking(move || store(&path, made.as_ref(), records, journal, &snapshot));
     storing.await.map_err(panicked)??;
     let path = document.path.display();
     let told = if pages == 0 {
@@ -119,7 +120,7 @@ fn store(
     made: Option<&RenderedPage>,
     records: Vec<Record>,
     mut journal: Journal,
-    pins: &Pins,
+    snapshot: &AssetSnapshot,
 ) -> Result<(), Failure> {
     let file = path.to_string_lossy();
     let mut hash = String::new();
@@ -134,7 +135,7 @@ fn store(
             record.sha256 = Some(hash.clone());
             record.fingerprint = Some(fingerprint.to_string());
         }
-        journal.note(&record, pins)?;
+        journal.note(&record, snapshot)?;
     }
     Ok(())
 }

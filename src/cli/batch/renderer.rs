@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{OPTIONS, Plan};
-use crate::assets::Pins;
+use crate::assets::AssetSnapshot;
 use crate::error::Error;
 use crate::json::Problems;
 use crate::options::RenderOptions;
@@ -20,7 +20,7 @@ const FOR_ALL_ROWS: [&str; 2] = ["format", "mimeType"];
 pub(super) struct Renderer {
     pub(super) plan: Arc<Plan>,
     pub(super) engine: Engine,
-    pub(super) pins: Arc<Pins>,
+    pub(super) snapshot: Arc<AssetSnapshot>,
     pub(super) prefix_cache: Arc<PrefixCache>,
     pub(super) deadline: Duration,
 }
@@ -32,7 +32,7 @@ impl Renderer {
         let options = self.options(row)?;
         let pages = if *all_pages { Pages::All } else { Pages::of(&options, *format) };
         let mut session = self.engine.admit_queued_elsewhere(self.deadline, "TENTER_DEADLINE").await?;
-        session.pin(self.pins.clone());
+        session.use_asset_snapshot(self.snapshot.clone());
         session.use_prefix_cache(self.prefix_cache.clone());
         let design = session
             .work(Stage::Parse, {

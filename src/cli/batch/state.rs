@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::super::Failure;
 use super::plan::{Digests, Plan};
-use crate::assets::{ContentHash, Pinned, Pins};
+use crate::assets::{AssetSnapshot, ContentHash, SnapshotEntry};
 use crate::rows::{Record, RowStatus};
 
 /// Of the file beside the manifest: `manifest.ndjson` has `manifest.run.ndjson`.
 const RUN_ENDING: &str = "run.ndjson";
 
-/// First line of the file beside the manifest; then a line for each asset that was pinned.
+/// First line of the file beside the manifest; then a line for each asset that is in the snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 struct Run {
     /// Version of the program.
@@ -30,7 +30,7 @@ struct Run {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) done: Done,
-    pub(super) pins: Arc<Pins>,
+    pub(super) snapshot: Arc<AssetSnapshot>,
     pub(super) journal: Journal,
 }
 
@@ -90,7 +90,7 @@ impl State {
         let mut run = hold(&run_path)?;
         let earlier = if resume { read_run(&mut run, &run_path)? } else { None };
         match earlier {
-            Some((earlier, pinned)) => {
+            Some((earlier, entries)) => {
                 check(&earlier, plan)?;
                 let mut done = Done::none_of(plan.total);
                 let file = match &plan.one_document {
@@ -100,17 +100,17 @@ impl State {
                         emptied(manifest)?
                     }
                 };
-                Ok(Self::new(plan, done, Pins::new(pin_bytes, pinned), file, run))
+                Ok(Self::new(plan, done, AssetSnapshot::new(pin_bytes, entries), file, run))
             }
             None => {
                 let file = begin(plan, &mut run, &run_path)?;
-                Ok(Self::new(plan, Done::none_of(plan.total), Pins::new(pin_bytes, []), file, run))
+                Ok(Self::new(plan, Done::none_of(plan.total), AssetSnapshot::new(pin_bytes, []), file, run))
             }
         }
     }
 
-    fn new(plan: &Plan, done: Done, pins: Pins, manifest: File, run: File) -> Self {
-        Self { done, pins: Arc::new(pins), journal: Journal { path: plan.manifest.clone(), manifest, run } }
+    fn new(plan: &Plan, done: Done, snapshot: AssetSnapshot, manifest: File, run: File) -> Self {
+        Self { done, snapshot: Arc::new(snapshot), journal: Journal { path: plan.manifest.clone(), manifest, run } }
     }
 }
 
@@ -140,17 +140,17 @@ fn hold(path: &Path) -> Result<File, Failure> {
 }
 
 /// What an earlier run wrote, a torn last line cut off; `None` when it did not come to its first line.
-fn read_run(file: &mut File, path: &Path) -> Result<Option<(Run, Vec<Pinned>)>, Failure> {
+fn read_run(file: &mut File, path: &Path) -> Result<Option<(Run, Vec<SnapshotEntry>)>, Failure> {
     let mut lines = Lines::new(&mut *file, path);
     let Some(run) = lines.next_as::<Run>()? else { return Ok(None) };
-    let mut pinned = Vec::new();
-    while let Some(line) = lines.next_as::<Pinned>()? {
-        pinned.push(line);
+    let mut entries = Vec::new();
+    while let Some(line) = lines.next_as::<SnapshotEntry>()? {
+        entries.push(line);
     }
     let whole = lines.bytes;
     let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
     cut.map_err(|error| cannot_write(path, &error))?;
-    Ok(Some((run, pinned)))
+    Ok(Some((run, entries)))
 }
 
 /// Whether a run of `earlier` would have made the same.
@@ -178,8 +178,8 @@ fn check(earlier: &Run, plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the manifest anew, with the rows whose files are as they were, each once; so failed rows are tried again. Returns
-/// it for appending.
+/// Writes the manifest anew, with the rows whose files are as they were, each once; so failed rows are tried again.
+/// Returns it for appending.
 fn keep_done(path: &Path, done: &mut Done) -> Result<File, Failure> {
     let wrong = |error: io::Error| cannot_write(path, &error);
     let beside = part_of(path);
@@ -272,10 +272,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// What `pins` learnt first: a row is never noted before what it was made of.
-    pub(super) fn note(&mut self, record: &Record, pins: &Pins) -> Result<(), Failure> {
-        for pinned in pins.take_new() {
-            append(&mut self.run, &pinned)
+    /// Appends the new entries of `snapshot` and then `record`, so that a row is never recorded before its assets.
+    pub(super) fn note(&mut self, record: &Record, snapshot: &AssetSnapshot) -> Result<(), Failure> {
+        for entry in snapshot.drain_new() {
+            append(&mut self.run, &entry)
                 .map_err(|error| cannot_write(&self.path.with_extension(RUN_ENDING), &error))?;
         }
         append(&mut self.manifest, record).map_err(|error| cannot_write(&self.path, &error))
@@ -293,8 +293,8 @@ fn append(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     file.write_all(&line)
 }
 
-/// Where a file is written before it gets its name: always the same place, so that a killed run leaves no more than the next
-/// one writes over.
+/// Where a file is written before it gets its name: always the same place, so that a killed run leaves no more than the
+/// next one writes over.
 pub(super) fn part_of(path: &Path) -> PathBuf {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use super::super::Failure;
 use super::progress::Progress;
 use super::state::{Journal, cannot_write, part_of};
-use crate::assets::{ContentHash, Pins};
+use crate::assets::{AssetSnapshot, ContentHash};
 use crate::pipeline::Fingerprint;
 use crate::report::Warning;
 use crate::rows::{PageRecord, Record, RowStatus};
@@ -50,7 +50,7 @@ pub(super) struct MadeFile {
 /// Writes until all senders are gone. Blocks.
 pub(super) fn run(
     mut journal: Journal,
-    pins: &Arc<Pins>,
+    snapshot: &Arc<AssetSnapshot>,
     mut progress: Progress,
     mut ended: Receiver<Ended>,
 ) -> Result<Progress, Failure> {
@@ -59,7 +59,7 @@ pub(super) fn run(
             Ended::Made(made) => store(made)?,
             Ended::Failed(record) => *record,
         };
-        journal.note(&record, pins)?;
+        journal.note(&record, snapshot)?;
         match &record.error {
             Some(error) => progress.failed(error),
             None => progress.done(!record.warnings.is_empty()),

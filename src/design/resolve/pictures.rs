@@ -151,7 +151,8 @@ impl Resolver<'_> {
     }
 
     /// `content` together with its mask, which belongs to the box and is not mirrored with the content: `clipSrc` is
-    /// stretched to it, `maskSrc` covers it and is centred (`vertical-align` of the corpus's published cases). A mask that cannot be had, where that is allowed, is left out with a warning.
+    /// stretched to it, `maskSrc` covers it and is centred (`vertical-align` of the corpus's published cases). A mask
+    /// that cannot be had, where that is allowed, is left out with a warning.
     fn masked(&mut self, content: Group, mask: Mask<'_>, area: Rect, look: &Look<'_>) -> Result<Group, ResolveError> {
         let (Mask::Clip(src) | Mask::Fill(src)) = mask;
         let origin = Origin { path: look.origin.path.key(mask.key()), element: look.origin.element.clone() };
@@ -193,10 +194,10 @@ impl Resolver<'_> {
         Ok(Group { bitmap, mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 
-    /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect`, `00207-svg` and `00286-svg` of the
-    /// reference designs): all of it stretched to pixels of its box and mirrored, the mask seen through its shape, covering
-    /// the box and not mirrored; crop and effects are then those of the whole. `drawn`: the size of the document. `None`,
-    /// with a warning, when one of the two cannot be had as pixels.
+    /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect`, `00207-svg` and `00286-svg`
+    /// of the reference designs): all of it stretched to pixels of its box and mirrored, the mask seen through its
+    /// shape, covering the box and not mirrored; crop and effects are then those of the whole. `drawn`: the size of the
+    /// document. `None`, with a warning, when one of the two cannot be had as pixels.
     fn filled(
         &mut self,
         svg: &SvgAsset,
@@ -265,7 +266,7 @@ impl Resolver<'_> {
     fn asset(&mut self, src: &str, origin: &Origin) -> Result<Option<Asset>, ResolveError> {
         match self.assets.get(src) {
             Some(Ok(asset)) => {
-                if matches!(asset, Asset::Picture(picture) if picture.cut_short) {
+                if matches!(asset, Asset::Picture(picture) if picture.truncated) {
                     let message = "the file ends before its picture does; what is missing is left transparent";
                     self.warn(origin, WarningCode::ImageCutShort, message);
                 }
@@ -289,8 +290,8 @@ impl Resolver<'_> {
 }
 
 /// The part of the source that is shown, in natural px: the crop, cut to the aspect of the box at its top-left corner
-/// unless it is stretched (rendering.md §6.1). A flipped picture is mirrored first, so that the crop, and the corner that
-/// is kept, are those of the mirrored picture (`flip-crop-side` of the reference designs).
+/// unless it is stretched (rendering.md §6.1). A flipped picture is mirrored first, so that the crop, and the corner
+/// that is kept, are those of the mirrored picture (`flip-crop-side` of the reference designs).
 fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     let crop = picture.crop;
     let origin = (crop.x0 * natural.width, crop.y0 * natural.height);

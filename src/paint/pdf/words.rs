@@ -42,8 +42,9 @@ pub(super) fn clusters(run: &GlyphRun) -> Vec<(Range<usize>, &str)> {
 
 /// True for characters that control line breaks, joining or direction and have no glyph.
 fn is_layout(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let is_format = matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{feff}');
+    let is_direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_format || is_direction
 }
 
 /// The range of `text` that each of `count` glyphs stands for, in visual order.
