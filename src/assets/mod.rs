@@ -32,12 +32,12 @@ use crate::scene::Picture;
 use cache::LoadResult;
 pub use counts::{AssetCounts, BlockedNetwork, FailureCause};
 pub use error::{AssetError, ChangedFile, NetworkProblem, Reason, SetupError};
-pub use fetch::{Downloader, HttpPoster, HttpPoster as Messenger, Reply, operators_client};
+pub use fetch::{Downloader, HttpPoster, Reply, operators_client};
 pub use google::{FaceWish, GoogleFonts, WebFace};
 pub use guard::{BlockedAddress, InvalidNetwork, UrlError};
 pub use loader::{AssetTimeouts, Loader};
-pub use snapshot::{AssetSnapshot, AssetSnapshot as Pins, ContentHash, SnapshotEntry};
-pub use snapshot_store::{SnapshotStore, SnapshotStore as Keeper};
+pub use snapshot::{AssetSnapshot, ContentHash, SnapshotEntry};
+pub use snapshot_store::SnapshotStore;
 
 /// Kind of an asset, which determines how it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -145,11 +145,6 @@ impl AssetSnapshot {
         Self { store: Some(store), ..Self::new(max_bytes, []) }
     }
 
-    /// See [`Self::with_store`].
-    pub fn kept(max_bytes: usize, store: Arc<dyn SnapshotStore>) -> Self {
-        Self::with_store(max_bytes, store)
-    }
-
     pub(super) fn store(&self) -> Option<&dyn SnapshotStore> {
         self.store.as_deref()
     }

@@ -23,7 +23,12 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A message when the storage cannot be written.
-    fn keep<'a>(&'a self, kind: AssetKind, url: &'a str, file: Bytes) -> BoxFuture<'a, Result<Option<Bytes>, String>>;
+    fn put_if_absent<'a>(
+        &'a self,
+        kind: AssetKind,
+        url: &'a str,
+        file: Bytes,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, String>>;
 }
 
 impl Loader {
@@ -38,7 +43,7 @@ impl Loader {
             Fetched::NotModified(_) => return Err(Reason::Status(304)),
         };
         let loaded = self.decode(kind, file.clone()).await?;
-        match store.keep(kind, url.as_str(), file).await.map_err(Reason::Internal)? {
+        match store.put_if_absent(kind, url.as_str(), file).await.map_err(Reason::Internal)? {
             None => Ok(loaded),
             Some(stored) => self.decode(kind, stored).await,
         }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::batch::BatchId;
 use super::results::{ResultError, Results};
 use super::store::{BatchStore, Pin};
-use crate::assets::{AssetKind, Keeper};
+use crate::assets::{AssetKind, SnapshotStore};
 
 /// How often store or results failed, and why the last time.
 #[derive(Default)]
@@ -102,12 +102,17 @@ fn key(kind: AssetKind, url: &str) -> String {
     }
 }
 
-impl Keeper for BatchFiles {
+impl SnapshotStore for BatchFiles {
     fn find<'a>(&'a self, kind: AssetKind, url: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
         Box::pin(async move { self.note(self.find_file(&key(kind, url)).await) })
     }
 
-    fn keep<'a>(&'a self, kind: AssetKind, url: &'a str, file: Bytes) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
+    fn put_if_absent<'a>(
+        &'a self,
+        kind: AssetKind,
+        url: &'a str,
+        file: Bytes,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
         Box::pin(async move { self.note(self.keep_file(key(kind, url), file).await) })
     }
 }

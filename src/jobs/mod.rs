@@ -41,7 +41,7 @@ use self::request::{JobRequest, WEBHOOK};
 use self::template::Templates;
 use self::webhook::Postman;
 use self::worker::{UnderWay, Worker};
-use crate::assets::{Downloader, Messenger, SetupError};
+use crate::assets::{Downloader, HttpPoster, SetupError};
 use crate::config::{BatchSettings, JobSettings, Settings};
 use crate::error::Error;
 use crate::pipeline::Engine;
@@ -84,7 +84,7 @@ struct Inner {
     queue: Arc<dyn Queue>,
     outbox: Arc<dyn Outbox>,
     results: Results,
-    messenger: Messenger,
+    messenger: HttpPoster,
     downloader: Downloader,
     settings: JobSettings,
     batch_settings: BatchSettings,
@@ -170,7 +170,7 @@ impl Jobs {
         results: Results,
         clock: Clock,
     ) -> Result<Self, OpenError> {
-        let messenger = Messenger::new(&settings.assets)?;
+        let messenger = HttpPoster::new(&settings.assets)?;
         let json_depth = settings.design.json_depth;
         let templates = Templates::new(store.clone(), results.clone(), settings.assets.pin_bytes, json_depth);
         let under_way = UnderWay::default();

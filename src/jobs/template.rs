@@ -13,12 +13,12 @@ use super::files::BatchFiles;
 use super::request::{DESIGN, flat};
 use super::results::Results;
 use super::store::{BatchStore, StoreError};
-use crate::assets::Pins;
+use crate::assets::AssetSnapshot;
 use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::pipeline::{Pages, RenderRequest, Series, Session, format_for};
+use crate::pipeline::{Pages, PrefixCache, RenderRequest, Session, format_for};
 use crate::report::{JsonPath, Problem, Warning};
 use crate::rows::{NamePattern, Row};
 
@@ -42,10 +42,10 @@ pub(super) struct RowTemplate {
     /// Of files in the archive, where the call gave them any.
     names: Option<NamePattern>,
     pub(super) format: &'static dyn Format,
-    pins: Arc<Pins>,
+    snapshot: Arc<AssetSnapshot>,
     /// What pages of its rows begin with.
-    series: Arc<Series>,
-    /// Where `pins` come from.
+    prefix_cache: Arc<PrefixCache>,
+    /// Where `snapshot` comes from.
     pub(super) files: Arc<BatchFiles>,
     json_depth: usize,
 }
@@ -93,14 +93,14 @@ impl Templates {
         let options = Value::Object(options);
         let format = format_for(None, &RenderOptions::read(&options, JsonPath::root(), &mut Problems::new()))?;
         let files = Arc::new(BatchFiles::new(batch.clone(), self.store.clone(), self.results.clone()));
-        let pins = Arc::new(Pins::kept(self.pin_bytes, files.clone()));
+        let snapshot = Arc::new(AssetSnapshot::with_store(self.pin_bytes, files.clone()));
         Ok(RowTemplate {
             design,
             options,
             names,
             format,
-            pins,
-            series: Arc::default(),
+            snapshot,
+            prefix_cache: Arc::default(),
             files,
             json_depth: self.json_depth,
         })
@@ -119,8 +119,8 @@ impl Templates {
 impl RowTemplate {
     /// A row is rendered in `session`: with what its batch has at hand.
     pub(super) fn lend_to(&self, session: &mut Session) {
-        session.pin(self.pins.clone());
-        session.begin_alike(self.series.clone());
+        session.use_asset_snapshot(self.snapshot.clone());
+        session.use_prefix_cache(self.prefix_cache.clone());
     }
 
     /// Of a row that has none of its own, without its variables.

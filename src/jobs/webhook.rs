@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::moment::{Clock, Moment};
 use super::store::{Delivery, Outbox, Room, Then, Tried};
-use crate::assets::{Messenger, Reason, Reply};
+use crate::assets::{HttpPoster, Reason, Reply};
 use crate::config::WebhookSettings;
 
 /// Signs what is sent, so that a receiver can tell us from others: HMAC-SHA256 of `<t>.<body>`.
@@ -39,13 +39,13 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Sends what is in the outbox.
 pub(super) struct Postman {
     outbox: Arc<dyn Outbox>,
-    messenger: Messenger,
+    messenger: HttpPoster,
     settings: WebhookSettings,
     clock: Clock,
 }
 
 impl Postman {
-    pub(super) fn new(outbox: Arc<dyn Outbox>, messenger: Messenger, settings: WebhookSettings, clock: Clock) -> Self {
+    pub(super) fn new(outbox: Arc<dyn Outbox>, messenger: HttpPoster, settings: WebhookSettings, clock: Clock) -> Self {
         Self { outbox, messenger, settings, clock }
     }
 

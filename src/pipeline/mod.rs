@@ -44,7 +44,7 @@ pub use self::fingerprint::Fingerprint;
 pub use self::merged::{Added, Merged};
 pub use self::render::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
-pub use crate::paint::{GpuReport, PrefixCache, PrefixCache as Series, Report as PaintReport};
+pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
 
 /// What all requests share: threads, fonts, caches, the painter, and the bounds on how much happens at once.
 /// Cheap to clone.
@@ -232,20 +232,10 @@ impl Session {
         self.snapshot = Some(snapshot);
     }
 
-    /// See [`Session::use_asset_snapshot`].
-    pub fn pin(&mut self, snapshot: Arc<AssetSnapshot>) {
-        self.use_asset_snapshot(snapshot);
-    }
-
     /// Makes the following renders share `cache` with other renders of the same design: the prefix of drawing
     /// operations that their pages have in common is painted once. The bytes of the results do not change.
     pub fn use_prefix_cache(&mut self, cache: Arc<PrefixCache>) {
         self.prefix_cache = Some(cache);
-    }
-
-    /// See [`Session::use_prefix_cache`].
-    pub fn begin_alike(&mut self, series: Arc<Series>) {
-        self.use_prefix_cache(series);
     }
 
     fn progressed(&self, done: usize, total: usize) {
