@@ -1,4 +1,4 @@
-//! `tenter settings`: the table, printed.
+//! `tenter settings`: prints the table of settings.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::config::{Loaded, SETTINGS, Section};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Print docs/settings.md: defaults only, the same on every machine
+    /// Print docs/settings.md: only defaults, the same on every machine
     #[arg(long)]
     markdown: bool,
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// In the order of the table, each once.
+/// The sections in the order of the table, each once.
 fn sections() -> Vec<Section> {
     let mut sections = Vec::new();
     for setting in SETTINGS {
@@ -45,7 +45,7 @@ fn text(loaded: &Loaded) -> String {
         out.push('\n');
     }
     for variable in &loaded.unknown_variables {
-        line(&mut out, &format!("{variable} is set in the environment, but no setting has this name."));
+        line(&mut out, &format!("{variable} is set in the environment, but there is no such setting."));
     }
     out
 }
@@ -55,11 +55,11 @@ const INTRODUCTION: &str = "\
 
 <!-- Written by `tenter settings --markdown`; change src/config/table.rs instead. -->
 
-A setting comes from the first of these that has it: a flag, the environment, the file, the default. `TENTER_MAX_PAGES`
-in the environment is `--max-pages` as a flag and `max_pages` in the file. The file is TOML, one `key = value` a line, and
-is named by `--config` or `TENTER_CONFIG`; a key in it that is no setting stops the start. A variable that is set but empty
-counts as not set. Secrets have no flag, because other users can read those. `tenter settings` prints every value and where
-it came from.
+The value of a setting comes from the first of these sources: flag, environment, file, default. `TENTER_MAX_PAGES`
+in the environment is `--max-pages` as a flag and `max_pages` in the file. The file is TOML, one `key = value` per line,
+and is named by `--config` or `TENTER_CONFIG`; an unknown key in it is an error. An empty variable counts as unset.
+Secrets have no flag, because other users can read the process list. `tenter settings` prints every value and its
+source.
 
 Sizes are written `5 MiB`, `300 kB` or in bytes; times `500 ms`, `30 s`, `10 min`, `24 h` or in seconds; lists with commas.
 ";

@@ -1,4 +1,4 @@
-//! Where values come from: flags, then the environment, then the file, then the defaults.
+//! Loads settings from their sources: flags, then the environment, then the file, then the defaults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::{QUEUE_PER_WORKER, SETTINGS, Setting, Settings};
 
-/// Where one setting's value came from. Later ones win over earlier ones.
+/// Source of one setting's value. Later variants override earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// Nobody set it.
+    /// The built-in default.
     Default,
     /// The file named by `--config` or `TENTER_CONFIG`.
     File(PathBuf),
-    /// A variable of the environment.
+    /// An environment variable.
     Environment,
-    /// The command line.
+    /// A command-line flag.
     Flag,
 }
 
@@ -30,19 +30,19 @@ impl fmt::Display for Source {
     }
 }
 
-/// What was said outside the program.
+/// Input of [`Settings::load`]: everything that was given outside the program.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// From the command line: (`TENTER_…`, value).
+    /// Flags as pairs of `TENTER_…` name and value.
     pub flags: Vec<(&'static str, String)>,
-    /// `--config`; `TENTER_CONFIG` when absent.
+    /// File of `--config`; `None` uses `TENTER_CONFIG`.
     pub config: Option<PathBuf>,
-    /// Variables that start with `TENTER_`.
+    /// Environment variables that start with `TENTER_`.
     pub environment: BTreeMap<String, String>,
 }
 
 impl Given {
-    /// The process's environment and these flags.
+    /// Combines the environment of the process with these flags.
     pub fn from_process(flags: Vec<(&'static str, String)>, config: Option<PathBuf>) -> Self {
         let named = |name: &std::ffi::OsString| name.to_str().is_some_and(|it| it.starts_with("TENTER_"));
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -54,56 +54,59 @@ impl Given {
     }
 }
 
-/// One setting that cannot be used as given.
+/// A setting with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError {
-    /// `TENTER_…`, or a key of the file that we do not know.
+    /// Name of the setting, `TENTER_…`, or an unknown key of the file.
     pub setting: String,
-    /// As given; secrets are not repeated.
-    pub found: String,
-    /// In words.
+    /// What is wrong, without the values of secrets.
+    pub problem: String,
+    /// Description of accepted values.
     pub accepted: String,
-    /// Who gave it.
+    /// Source of the value.
     pub given_by: Source,
 }
 
 impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, found, accepted, given_by } = self;
-        write!(f, "{setting}: found {found} ({given_by}); accepted: {accepted}")
+        let Self { setting, problem, accepted, given_by } = self;
+        write!(f, "{setting}: {problem} ({given_by}); accepted: {accepted}")
     }
 }
 
-/// Everything wrong with the settings, one line each.
+/// All invalid settings, one line each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(SettingError::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct SettingsErrors(pub Vec<SettingError>);
 
-/// The settings, and where each value came from.
+/// The settings with the source of each value.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What the rooms get.
+    /// Settings for the constructors of the modules.
     pub settings: Settings,
-    /// One for each row of [`SETTINGS`], in its order.
+    /// Source of each row of [`SETTINGS`], in its order.
     pub sources: Vec<Source>,
-    /// Variables `TENTER_…` that name no setting. Not an error: orchestrators add such variables for a service of this
-    /// name (`TENTER_SERVICE_HOST`).
+    /// Environment variables `TENTER_…` that name no setting. They are no error: orchestrators add such variables for a
+    /// service of this name (`TENTER_SERVICE_HOST`).
     pub unknown_variables: Vec<String>,
 }
 
 impl Loaded {
-    /// Who set the setting `name`; `Default` for an unknown name.
+    /// Source of the setting `name`; `Default` for an unknown name.
     pub fn source(&self, name: &str) -> Source {
         let row = SETTINGS.iter().position(|it| it.name == name);
         row.map_or(Source::Default, |row| self.sources[row].clone())
     }
 }
 
-/// Names the file; a source of settings rather than one itself, therefore not a row of the table.
+/// Name of the file's setting; it is a source rather than a setting, so it has no row in the table.
 const CONFIG: &str = "TENTER_CONFIG";
 
 impl Settings {
-    /// Reads all sources. Collects every error instead of stopping at the first.
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// All invalid settings, not only the first.
     pub fn load(given: &Given) -> Result<Loaded, SettingsErrors> {
         let mut errors = Vec::new();
         let from_environment = || given.environment.get(CONFIG).filter(|it| !it.is_empty()).map(PathBuf::from);
@@ -119,7 +122,7 @@ impl Settings {
             {
                 errors.push(SettingError {
                     setting: setting.name.into(),
-                    found: if setting.secret { "a value that cannot be read".into() } else { format!("{text:?}") },
+                    problem: if setting.secret { "found an invalid value".into() } else { format!("found {text:?}") },
                     accepted: setting.accepts(),
                     given_by: source.clone(),
                 });
@@ -139,7 +142,10 @@ impl Settings {
 }
 
 impl Loaded {
-    /// Refuses to be reachable from elsewhere without keys.
+    /// Checks that the service needs keys if other machines can reach it.
+    ///
+    /// # Errors
+    /// `TENTER_LISTEN` is not a loopback address and there are no keys.
     pub fn check_exposure(&self) -> Result<(), SettingsErrors> {
         let server = &self.settings.server;
         if server.listen.ip().is_loopback() || !server.keys.is_empty() {
@@ -147,13 +153,16 @@ impl Loaded {
         }
         Err(SettingsErrors(vec![SettingError {
             setting: "TENTER_LISTEN".into(),
-            found: format!("{}, which other machines can reach, and no TENTER_KEYS", server.listen),
-            accepted: "a loopback address such as 127.0.0.1:8080, or set TENTER_KEYS as well".into(),
+            problem: format!("{} is reachable from other machines, but TENTER_KEYS is not set", server.listen),
+            accepted: "a loopback address such as 127.0.0.1:8080, or any address with TENTER_KEYS".into(),
             given_by: self.source("TENTER_LISTEN"),
         }]))
     }
 
-    /// Refuses a cluster that could not share results.
+    /// Checks that the processes of a cluster can share results.
+    ///
+    /// # Errors
+    /// `TENTER_NATS_URL` is set without a bucket.
     pub fn check_cluster(&self) -> Result<(), SettingsErrors> {
         let Settings { nats, files, .. } = &self.settings;
         if nats.servers.is_empty() || files.bucket.is_some() {
@@ -161,13 +170,13 @@ impl Loaded {
         }
         Err(SettingsErrors(vec![SettingError {
             setting: "TENTER_RESULTS".into(),
-            found: format!("nothing, while jobs are on {}", nats.servers.iter().collect::<Vec<_>>().join(", ")),
-            accepted: "s3://bucket or s3://bucket/prefix: front ends and workers share results in a bucket".into(),
+            problem: format!("not set, but jobs are on {}", nats.servers.iter().collect::<Vec<_>>().join(", ")),
+            accepted: "s3://bucket or s3://bucket/prefix, where front ends and workers share results".into(),
             given_by: self.source("TENTER_RESULTS"),
         }]))
     }
 
-    /// Fills what follows from other settings.
+    /// Sets the values that depend on other settings.
     fn derive(&mut self) {
         if self.source("TENTER_QUEUE") == Source::Default {
             self.settings.render.queue = self.settings.render.workers * QUEUE_PER_WORKER;
@@ -182,12 +191,12 @@ impl Loaded {
     }
 }
 
-/// The one name with two meanings: how many requests may wait, or, when it is an address, where jobs wait.
+/// The name with two meanings: the number of waiting requests, or, for an address, the servers of the job queue.
 const QUEUE: &str = "TENTER_QUEUE";
 const NATS_URL: &str = "TENTER_NATS_URL";
 
-/// Whether `text`, given as `name`, is meant for `setting`.
-fn means(setting: &Setting, name: &str, text: &str) -> bool {
+/// Whether `text`, given as `name`, is a value for `setting`.
+fn is_value_for(setting: &Setting, name: &str, text: &str) -> bool {
     let address = || text.trim_start().starts_with("nats://") || text.trim_start().starts_with("tls://");
     match (name, setting.name) {
         (QUEUE, NATS_URL) => address(),
@@ -196,45 +205,50 @@ fn means(setting: &Setting, name: &str, text: &str) -> bool {
     }
 }
 
-/// The strongest source that names `setting`. An empty variable counts as not set: compose files pass those on.
+/// Value and source of `setting` with the highest precedence. An empty variable counts as unset, as compose files pass
+/// those on.
 fn pick(setting: &Setting, given: &Given, in_file: &BTreeMap<String, (String, Source)>) -> (Option<String>, Source) {
-    // The last flag wins, as on every command line.
-    if let Some((_, text)) = given.flags.iter().rev().find(|(name, text)| means(setting, name, text)) {
+    // The last flag wins, as usual on command lines.
+    if let Some((_, text)) = given.flags.iter().rev().find(|(name, text)| is_value_for(setting, name, text)) {
         return (Some(text.clone()), Source::Flag);
     }
-    let set = |name: &str| given.environment.get(name).filter(|it| !it.trim().is_empty() && means(setting, name, it));
+    let set =
+        |name: &str| given.environment.get(name).filter(|it| !it.trim().is_empty() && is_value_for(setting, name, it));
     if let Some(text) = set(setting.name).or_else(|| set(QUEUE)) {
         return (Some(text.clone()), Source::Environment);
     }
-    let in_file = |name: &str| in_file.get(name).filter(|(text, _)| means(setting, name, text));
+    let in_file = |name: &str| in_file.get(name).filter(|(text, _)| is_value_for(setting, name, text));
     match in_file(setting.name).or_else(|| in_file(QUEUE)) {
         Some((text, source)) => (Some(text.clone()), source.clone()),
         None => (None, Source::Default),
     }
 }
 
-/// Setting name to its text. Anything that is no setting is an error: a mistyped limit must not be no limit.
+/// Reads the file to a map from setting name to text. An unknown key is an error: a mistyped limit must not be ignored.
 fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> BTreeMap<String, (String, Source)> {
     let given_by = Source::File(path.to_owned());
-    let refuse = |found: String, accepted: &str| SettingError {
+    let refuse = |problem: String, accepted: &str| SettingError {
         setting: CONFIG.into(),
-        found,
+        problem,
         accepted: accepted.into(),
         given_by: given_by.clone(),
     };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            errors.push(refuse(format!("a file that cannot be read: {error}"), "a readable TOML file"));
+            errors.push(refuse(format!("cannot read the file: {error}"), "a readable TOML file"));
             return BTreeMap::new();
         }
     };
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
-            // The message quotes the line, which may hold a key.
+            // The error message itself would quote the line, which may contain a secret.
             let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            errors.push(refuse(format!("line {line}: {}", error.message()), "TOML, one `key = value` a line"));
+            errors.push(refuse(
+                format!("line {line} is not valid TOML: {}", error.message()),
+                "one `key = value` per line",
+            ));
             return BTreeMap::new();
         }
     };
@@ -243,7 +257,7 @@ fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> BTreeMap<String, (S
         let Some(setting) = SETTINGS.iter().find(|it| it.key() == key) else {
             errors.push(SettingError {
                 setting: key.clone(),
-                found: "an unknown key".into(),
+                problem: "is not a setting".into(),
                 accepted: nearest(&key),
                 given_by: given_by.clone(),
             });
@@ -253,7 +267,7 @@ fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> BTreeMap<String, (S
             Some(text) => drop(values.insert(setting.name.to_owned(), (text, given_by.clone()))),
             None => errors.push(SettingError {
                 setting: setting.name.into(),
-                found: format!("a {}", value.type_str()),
+                problem: format!("found a {}", value.type_str()),
                 accepted: format!("{}, written as a string, a number or a list of strings", setting.accepts()),
                 given_by: given_by.clone(),
             }),
@@ -275,16 +289,16 @@ fn plain_text(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// The key that shares most letter pairs with `key`: enough to catch a slip of the pen.
+/// A hint with the known key that shares the most letter pairs with `key`, which finds typing errors.
 fn nearest(key: &str) -> String {
     let pairs = |text: &str| text.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let wanted = pairs(&key.to_ascii_lowercase());
-    let shared = |it: &Setting| pairs(&it.key()).iter().filter(|pair| wanted.contains(pair)).count();
+    let given_pairs = pairs(&key.to_ascii_lowercase());
+    let shared = |it: &Setting| pairs(&it.key()).iter().filter(|pair| given_pairs.contains(pair)).count();
     match SETTINGS.iter().max_by_key(|it| shared(it)) {
         Some(setting) if shared(setting) >= 3 => {
-            format!("`{}`? All keys are listed by `tenter settings`", setting.key())
+            format!("a key such as `{}`; `tenter settings` lists all", setting.key())
         }
-        _ => "a key listed by `tenter settings`".into(),
+        _ => "one of the keys that `tenter settings` lists".into(),
     }
 }
 
@@ -329,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_all_named_with_what_is_accepted() {
+    fn invalid_values_are_all_reported_with_accepted_ones() {
         let found = errors(&[("TENTER_MAX_PAGES", "0"), ("TENTER_DEADLINE", "soon")], None);
         let lines: Vec<_> = found.iter().map(SettingError::to_string).collect();
         assert_eq!(
@@ -342,10 +356,10 @@ mod tests {
     }
 
     #[test]
-    fn file_unknown_key_is_refused_with_the_nearest() {
+    fn file_unknown_key_is_refused_with_the_nearest_key() {
         let found = errors(&[], Some("max_page = 3"));
-        assert_eq!((found[0].setting.as_str(), found[0].found.as_str()), ("max_page", "an unknown key"));
-        assert!(found[0].accepted.starts_with("`max_pages`?"), "{}", found[0].accepted);
+        assert_eq!((found[0].setting.as_str(), found[0].problem.as_str()), ("max_page", "is not a setting"));
+        assert!(found[0].accepted.starts_with("a key such as `max_pages`;"), "{}", found[0].accepted);
     }
 
     #[test]
@@ -353,7 +367,7 @@ mod tests {
         let missing = Given { config: Some("/nonexistent/tenter.toml".into()), ..Given::default() };
         assert_eq!(Settings::load(&missing).expect_err("no such file").0[0].setting, "TENTER_CONFIG");
         assert_eq!(errors(&[], Some("a = \n"))[0].setting, "TENTER_CONFIG");
-        assert_eq!(errors(&[], Some("max_pages = true"))[0].found, "a boolean");
+        assert_eq!(errors(&[], Some("max_pages = true"))[0].problem, "found a boolean");
     }
 
     #[test]
@@ -381,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn queue_that_is_an_address_is_where_jobs_wait() {
+    fn queue_that_is_an_address_names_the_nats_servers() {
         let (mut given, _file) = given(&[("TENTER_QUEUE", "tls://a:4222, nats://b:4222")], None);
         let loaded = Settings::load(&given).expect("accepted");
         assert_eq!(loaded.settings.nats.servers.iter().collect::<Vec<_>>(), ["tls://a:4222", "nats://b:4222"]);
@@ -390,7 +404,7 @@ mod tests {
             (Source::Default, Source::Environment)
         );
         let refused = loaded.check_cluster().expect_err("no bucket").to_string();
-        assert!(refused.starts_with("TENTER_RESULTS: found nothing, while jobs are on tls://a:4222"), "{refused}");
+        assert!(refused.starts_with("TENTER_RESULTS: not set, but jobs are on tls://a:4222"), "{refused}");
         given.flags = vec![("TENTER_QUEUE", "7".into()), ("TENTER_QUEUE", "nats://c".into())];
         given.environment.insert("TENTER_RESULTS".into(), "s3://pictures".into());
         let loaded = Settings::load(&given).expect("accepted");

@@ -1,8 +1,7 @@
-//! Every setting: name, unit, default, bound; the only reader of the environment.
+//! Settings: name, unit, default and bounds of each; the only module that reads the environment.
 //!
-//! In: one settings struct for each room, handed to the room's constructor; the table that drives reading, printing and
-//! `docs/settings.md`. Not in: what the rooms do with them.
-//! Imports: `units`, `report`.
+//! In: one settings struct per module, passed to the module's constructor; the table that drives reading, printing and
+//! `docs/settings.md`. Not in: what the modules do with them. Imports: `units`, `report`.
 
 mod load;
 mod table;
@@ -16,99 +15,100 @@ use std::time::Duration;
 pub use load::{Given, Loaded, SettingError, SettingsErrors, Source};
 pub use table::{SETTINGS, Section, Setting};
 
-/// All settings, one struct for each room.
+/// All settings, one struct per module.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The HTTP side.
+    /// Settings of the HTTP server.
     pub server: ServerSettings,
-    /// Results behind links.
+    /// Storage of results behind links.
     pub files: FileSettings,
-    /// Renders that outlive their request.
+    /// Settings of jobs: renders that outlive their request.
     pub jobs: JobSettings,
-    /// Jobs on several machines.
+    /// Connection to the NATS servers that hold the jobs of a cluster.
     pub nats: NatsSettings,
-    /// Calls to those who want to know what became of a job.
+    /// Delivery of webhooks, which report the end of jobs (http-api.md §3.5).
     pub webhooks: WebhookSettings,
-    /// Many rows of one design.
+    /// Limits of batches: many rows of one design.
     pub batches: BatchSettings,
-    /// How renders are admitted and where they run.
+    /// Admission, threads, deadlines and caches of renders.
     pub render: RenderSettings,
-    /// Of the design.
+    /// Limits of one design.
     pub design: DesignLimits,
-    /// Of what a design points to.
+    /// Limits of the assets that a design refers to.
     pub assets: AssetLimits,
-    /// Fonts besides the design's.
+    /// Sources of fonts besides the design.
     pub fonts: FontSettings,
-    /// Of one page's pixels.
+    /// Limits and caches of painting.
     pub paint: PaintSettings,
-    /// The graphics processors.
+    /// GPUs for painting.
     pub gpu: GpuSettings,
-    /// Colour profiles of presses.
+    /// ICC profiles for CMYK output.
     pub icc: IccSettings,
-    /// What is written to standard error.
+    /// Log lines and traces.
     pub log: LogSettings,
 }
 
-/// Who may call, and how much one call may carry.
+/// Access to the HTTP server, and the limits of one call.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// `TENTER_LISTEN` — address and port. Default 127.0.0.1:8080. Other than loopback only with keys.
+    /// `TENTER_LISTEN` — address and port. Default 127.0.0.1:8080. An address other than loopback requires keys.
     pub listen: SocketAddr,
-    /// `TENTER_KEYS` — who may call. Default none: open, and then only on loopback.
+    /// `TENTER_KEYS` — keys of the callers. Default none: open, and then only on loopback.
     pub keys: Keys,
-    /// `TENTER_PUBLIC_URL` — what links to results start with, without a final `/`. Default: from the request's `Host`.
+    /// `TENTER_PUBLIC_URL` — start of links to results, without a final `/`. Default: from the request's `Host`.
     pub public_url: Option<String>,
-    /// `TENTER_REQUEST_MAX_BYTES` — of one request body. Default 5 MiB.
+    /// `TENTER_REQUEST_MAX_BYTES` — maximum size of a request body. Default 5 MiB.
     pub request_bytes: usize,
-    /// `TENTER_INLINE_MAX_BYTES` — of one answer body (`dataURL` and `file`). Default 5 MiB.
+    /// `TENTER_INLINE_MAX_BYTES` — maximum size of an answer body (`dataURL` and `file`). Default 5 MiB.
     pub inline_bytes: usize,
-    /// `TENTER_HEADER_TIMEOUT` — from one answer to the end of the next request's head. Default 75 s: load balancers
+    /// `TENTER_HEADER_TIMEOUT` — from an answer to the end of the next request's head. Default 75 s: load balancers
     /// keep connections idle for 60 s and must not find them closed.
     pub header_timeout: Duration,
-    /// `TENTER_BODY_TIMEOUT` — for the client to send the request's body. Default 30 s.
+    /// `TENTER_BODY_TIMEOUT` — time for the client to send the request's body. Default 30 s.
     pub body_timeout: Duration,
-    /// `TENTER_CONNECTIONS` — open at once; further ones wait in the system's backlog. Default 1024.
+    /// `TENTER_CONNECTIONS` — maximum number of open connections; more wait in the system's backlog. Default 1024.
     pub connections: usize,
-    /// `TENTER_WRITE_TIMEOUT` — for a client to take the next piece of an answer. Default 30 s.
+    /// `TENTER_WRITE_TIMEOUT` — time for a client to accept the next part of an answer. Default 30 s.
     pub write_timeout: Duration,
-    /// `TENTER_STOP_DELAY` — after SIGTERM, for balancers to look elsewhere, before new connections are refused. Default 0 s.
+    /// `TENTER_STOP_DELAY` — time after SIGTERM in which load balancers notice the stop, before new connections are
+    /// refused. Default 0 s.
     pub stop_delay: Duration,
-    /// `TENTER_STOP_GRACE` — after SIGTERM, for admitted requests and jobs to finish. Default 60 s.
+    /// `TENTER_STOP_GRACE` — time after SIGTERM for admitted requests and jobs to finish. Default 60 s.
     pub stop_grace: Duration,
-    /// `TENTER_METRICS` — who may read `/metrics`. Default: whoever may call.
+    /// `TENTER_METRICS` — access to `/metrics`. Default: the same callers as for renders.
     pub metrics: MetricsAccess,
-    /// `TENTER_WEB_PAGES` — whether `/` and `/api` show pages for people. Default on.
+    /// `TENTER_WEB_PAGES` — whether `/` and `/api` serve pages for people. Default on.
     pub pages: Switch,
-    /// What one key may ask for.
+    /// Limits per key.
     pub key_limits: KeyLimits,
 }
 
-/// Who may read `/metrics`.
+/// Access to `/metrics`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MetricsAccess {
-    /// Who has one of `TENTER_KEYS`; anyone when there are none.
+    /// Callers with one of `TENTER_KEYS`; anyone when there are none.
     #[default]
     Key,
-    /// Anyone who reaches the port.
+    /// Anyone who can reach the port.
     Open,
-    /// Nobody.
+    /// Nobody; the path does not exist.
     Off,
 }
 
-/// Something that is there or not.
+/// State of a part of the service that can be turned off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Switch {
-    /// It is there.
+    /// The part is enabled.
     #[default]
     On,
-    /// It is not.
+    /// The part is disabled.
     Off,
 }
 
-/// What one key may ask for; without keys, what all callers together may. 0 is no limit.
+/// Limits per key; without keys, for all callers together. 0 is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyLimits {
-    /// `TENTER_KEY_RATE` — renders and jobs a minute. Default 0.
+    /// `TENTER_KEY_RATE` — renders and jobs per minute. Default 0.
     pub rate: u32,
     /// `TENTER_KEY_CONCURRENCY` — render calls at once. Default 0.
     pub concurrency: usize,
@@ -139,26 +139,26 @@ impl Default for ServerSettings {
     }
 }
 
-/// The keys that may call, each with the name it is logged by. Neither `Debug` nor a log shows a key.
+/// Keys of the callers, each with a name for logs. Neither `Debug` nor a log shows a key.
 #[derive(Clone, Default)]
 pub struct Keys(Vec<Key>);
 
-/// One caller's key.
+/// Key of one caller.
 #[derive(Clone)]
 pub struct Key {
-    /// For logs.
+    /// Name in logs and job records.
     pub name: String,
-    /// Never logged.
+    /// The key itself, which is never logged.
     pub secret: String,
 }
 
 impl Keys {
-    /// In the order given.
+    /// Iterates in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &Key> {
         self.0.iter()
     }
 
-    /// True when calls need no key.
+    /// Whether calls need no key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -170,47 +170,47 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Where results behind links are kept, and for how long.
+/// Storage of results behind links, and their lifetime.
 #[derive(Clone, Debug)]
 pub struct FileSettings {
-    /// `TENTER_DATA_DIR` — the store of jobs (`jobs.db`), results (`files`, `jobs`), downloaded fonts (`fonts`). Default
-    /// ./tenter-data.
+    /// `TENTER_DATA_DIR` — folder for the store of jobs (`jobs.db`), results (`files`, `jobs`) and downloaded fonts
+    /// (`fonts`). Default ./tenter-data.
     pub data_dir: PathBuf,
-    /// `TENTER_LINK_LIFETIME` — of a link to a result. Default 24 h (http-api.md §2).
+    /// `TENTER_LINK_LIFETIME` — lifetime of a link to a result. Default 24 h (http-api.md §2).
     pub link_lifetime: Duration,
-    /// `TENTER_SWEEP_INTERVAL` — between two removals of expired results and jobs. Default 10 min.
+    /// `TENTER_SWEEP_INTERVAL` — time between two removals of expired results and jobs. Default 10 min.
     pub sweep_interval: Duration,
-    /// `TENTER_RESULTS` — the bucket that keeps results. Default none: folders in `data_dir`.
+    /// `TENTER_RESULTS` — bucket for results. Default none: folders in `data_dir`.
     pub bucket: Option<Bucket>,
-    /// `TENTER_S3_ENDPOINT` — of an S3-compatible service. Default none: AWS in that region.
+    /// `TENTER_S3_ENDPOINT` — address of an S3-compatible service. Default none: AWS in `s3_region`.
     pub s3_endpoint: Option<String>,
-    /// `TENTER_S3_REGION`. Default us-east-1.
+    /// `TENTER_S3_REGION` — region of the bucket. Default us-east-1.
     pub s3_region: Word,
-    /// `TENTER_S3_ACCESS_KEY_ID`. Default none: the machine's role.
+    /// `TENTER_S3_ACCESS_KEY_ID` — access key id for the bucket. Default none: the machine's role.
     pub s3_access_key_id: Secret,
-    /// `TENTER_S3_SECRET_ACCESS_KEY`.
+    /// `TENTER_S3_SECRET_ACCESS_KEY` — secret of `s3_access_key_id`.
     pub s3_secret_access_key: Secret,
 }
 
-/// A place in an S3-compatible bucket: `s3://name/prefix`.
+/// A prefix in an S3-compatible bucket: `s3://name/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its name.
+    /// Name of the bucket.
     pub name: String,
-    /// What keys start with, without slashes at its ends; may be empty.
+    /// Prefix of all object keys, without slashes at its ends; may be empty.
     pub prefix: String,
 }
 
-/// One word of letters, digits and `-`.
+/// A word of letters, digits, `-`, `_` and `.`; at most 32 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word(pub String);
 
-/// Something only the service and its peer know. Neither `Debug` nor a log shows it.
+/// A secret shared by the service and a peer. Neither `Debug` nor a log shows it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Option<String>);
 
 impl Secret {
-    /// The secret itself; `None` when it is not set.
+    /// The secret in plain text; `None` when it is not set.
     pub fn reveal(&self) -> Option<&str> {
         self.0.as_deref()
     }
@@ -237,22 +237,22 @@ impl Default for FileSettings {
     }
 }
 
-/// Renders that outlive their request.
+/// Settings of jobs: renders that outlive their request.
 #[derive(Clone, Debug)]
 pub struct JobSettings {
-    /// `TENTER_JOB_WORKERS` — jobs rendered at once; each also takes one of `TENTER_WORKERS`. Default: as many.
+    /// `TENTER_JOB_WORKERS` — jobs rendered at once; each also takes one of `TENTER_WORKERS`. Default: the same number.
     pub workers: usize,
-    /// `TENTER_JOB_QUEUE` — unfinished jobs before the next is refused with 429. Default 10 000.
+    /// `TENTER_JOB_QUEUE` — maximum number of unfinished jobs; more are refused with 429. Default 10 000.
     pub queue: u64,
-    /// `TENTER_JOB_DEADLINE` — for one job, from the moment it has a worker. Default 10 min.
+    /// `TENTER_JOB_DEADLINE` — time limit for one job, from the moment it has a worker. Default 10 min.
     pub deadline: Duration,
-    /// `TENTER_JOB_ATTEMPTS` — times a job is begun when the process dies under it. Default 3.
+    /// `TENTER_JOB_ATTEMPTS` — maximum number of starts of a job whose process died. Default 3.
     pub attempts: u32,
-    /// `TENTER_JOB_LIFETIME` — of a finished job and its file. Default 7 days (http-api.md §3.4).
+    /// `TENTER_JOB_LIFETIME` — lifetime of a finished job and its file. Default 7 days (http-api.md §3.4).
     pub lifetime: Duration,
-    /// `TENTER_RESULT_PATIENCE` — how long a result that cannot be stored is tried again. Default 24 h.
+    /// `TENTER_RESULT_PATIENCE` — how long storing a result is retried. Default 24 h.
     pub result_patience: Duration,
-    /// `TENTER_PREFER_WAIT` — longest answer to `Prefer: wait`. Default 60 s.
+    /// `TENTER_PREFER_WAIT` — maximum delay of an answer to `Prefer: wait`. Default 60 s.
     pub prefer_wait: Duration,
 }
 
@@ -270,44 +270,45 @@ impl Default for JobSettings {
     }
 }
 
-/// Jobs on several machines: where their NATS servers are, and how they are spoken to.
+/// Connection to the NATS servers that hold the jobs of a cluster.
 #[derive(Clone, Debug)]
 pub struct NatsSettings {
-    /// `TENTER_NATS_URL`, or `TENTER_QUEUE` when that is such an address. Default none: jobs are kept in `data_dir`.
+    /// `TENTER_NATS_URL`, or `TENTER_QUEUE` when that is such an address. Default none: jobs are stored in `data_dir`.
     pub servers: Servers,
-    /// `TENTER_NATS_USER` and `TENTER_NATS_PASSWORD`. Default none.
+    /// `TENTER_NATS_USER` — user name. Default none.
     pub user: Secret,
-    /// Belongs to `user`.
+    /// `TENTER_NATS_PASSWORD` — password of `user`. Default none.
     pub password: Secret,
-    /// `TENTER_NATS_TOKEN`. Default none.
+    /// `TENTER_NATS_TOKEN` — authentication token. Default none.
     pub token: Secret,
-    /// `TENTER_NATS_CREDS` — a file with a JWT and its seed. Default none.
+    /// `TENTER_NATS_CREDS` — file with a JWT and its seed. Default none.
     pub credentials: Option<PathBuf>,
-    /// `TENTER_NATS_TLS_CA` — certificates in PEM that sign the servers'. Default none: those of the system.
+    /// `TENTER_NATS_TLS_CA` — file with PEM certificates that sign those of the servers. Default none: those of the
+    /// system.
     pub tls_ca: Option<PathBuf>,
-    /// `TENTER_NATS_TLS_CERT` — our own certificate, PEM. Default none.
+    /// `TENTER_NATS_TLS_CERT` — file with the client certificate, PEM. Default none.
     pub tls_certificate: Option<PathBuf>,
-    /// `TENTER_NATS_TLS_KEY` — its key, PEM.
+    /// `TENTER_NATS_TLS_KEY` — file with the key of `tls_certificate`, PEM.
     pub tls_key: Option<PathBuf>,
-    /// `TENTER_NATS_PREFIX` — what names of streams and buckets start with. Default tenter.
+    /// `TENTER_NATS_PREFIX` — prefix of the names of streams and buckets. Default tenter.
     pub prefix: Word,
-    /// `TENTER_NATS_REPLICAS` — servers that keep each message. Default 1.
+    /// `TENTER_NATS_REPLICAS` — number of servers that store each message. Default 1.
     pub replicas: usize,
-    /// `TENTER_NATS_ACK_WAIT` — a worker that is silent for so long is taken for dead. Default 30 s.
+    /// `TENTER_NATS_ACK_WAIT` — time without a sign of life after which a worker counts as dead. Default 30 s.
     pub ack_wait: Duration,
 }
 
-/// Addresses of one cluster of NATS servers, `nats://host:port` or `tls://host:port`; may be none.
+/// Addresses of the NATS servers of one cluster, `nats://host:port` or `tls://host:port`; may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Servers(Vec<String>);
 
 impl Servers {
-    /// In the order given.
+    /// Iterates in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// True when there is no cluster.
+    /// Whether no cluster is configured.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -331,16 +332,16 @@ impl Default for NatsSettings {
     }
 }
 
-/// Calls to those who want to know what became of a job (http-api.md §3.5).
+/// Delivery of webhooks, which report the end of jobs (http-api.md §3.5).
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
-    /// `TENTER_WEBHOOK_SECRET` — signs what is sent. Default none: unsigned.
+    /// `TENTER_WEBHOOK_SECRET` — secret that signs webhooks. Default none: unsigned.
     pub secret: Secret,
-    /// `TENTER_WEBHOOK_RETRIES` — waits before the second, third, … try. Default 1, 5, 30, 120, 600 s.
+    /// `TENTER_WEBHOOK_RETRIES` — delays before the second, third, … attempt. Default 1, 5, 30, 120, 600 s.
     pub retries: Vec<Duration>,
-    /// `TENTER_WEBHOOK_TIMEOUT` — for one try. Default 10 s.
+    /// `TENTER_WEBHOOK_TIMEOUT` — time limit of one attempt. Default 10 s.
     pub timeout: Duration,
-    /// `TENTER_WEBHOOK_PARALLEL` — tries at once. Default 32.
+    /// `TENTER_WEBHOOK_PARALLEL` — deliveries at once. Default 32.
     pub parallel: usize,
 }
 
@@ -355,14 +356,15 @@ impl Default for WebhookSettings {
     }
 }
 
-/// Many rows of one design.
+/// Limits of batches: many rows of one design.
 #[derive(Clone, Debug)]
 pub struct BatchSettings {
-    /// `TENTER_BATCH_MAX_ROWS` — of one batch. Default 10 000.
+    /// `TENTER_BATCH_MAX_ROWS` — maximum number of rows of a batch. Default 10 000.
     pub rows: u64,
-    /// `TENTER_BATCH_MAX_ROW_BYTES` — of one row as written. Default 1 MiB.
+    /// `TENTER_BATCH_MAX_ROW_BYTES` — maximum size of a row as written. Default 1 MiB.
     pub row_bytes: usize,
-    /// `TENTER_BATCH_QUEUE` — unfinished rows of all batches before the next batch is refused with 429. Default 100 000.
+    /// `TENTER_BATCH_QUEUE` — maximum number of unfinished rows of all batches; a batch with more is refused with 429.
+    /// Default 100 000.
     pub queue: u64,
 }
 
@@ -372,49 +374,51 @@ impl Default for BatchSettings {
     }
 }
 
-/// What paints.
+/// Choice of the painter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RasterizerChoice {
-    /// Hardware GPUs where there are any, else the CPU.
+    /// Hardware GPUs if there are any, else the CPU.
     #[default]
     Auto,
     /// The CPU painter.
     Cpu,
-    /// The GPU painter, or no start.
+    /// The GPU painter; the service does not start without a GPU.
     Gpu,
 }
 
-/// Releases of the editor's SDK whose pictures differ, each named after the first one that draws so.
+/// Releases of the editor's SDK that draw differently, each named after the first release that draws so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EditorVersion {
-    /// `4.4`
+    /// Release 4.4 and later.
     #[default]
     V4_4,
 }
 
 impl EditorVersion {
-    /// From the oldest on.
+    /// All versions, oldest first.
     pub const ALL: [Self; 1] = [Self::V4_4];
 }
 
 /// Admission, threads and deadlines.
 #[derive(Clone, Debug)]
 pub struct RenderSettings {
-    /// `TENTER_RASTERIZER`. Default auto.
+    /// `TENTER_RASTERIZER` — painter. Default auto.
     pub rasterizer: RasterizerChoice,
-    /// `TENTER_THREADS` — of the CPU pool. Default: CPU cores.
+    /// `TENTER_THREADS` — threads of the CPU pool. Default: CPU cores.
     pub threads: usize,
-    /// `TENTER_WORKERS` — requests at work at once. Default: CPU cores, at least 2.
+    /// `TENTER_WORKERS` — requests that compute at once. Default: CPU cores, at least 2.
     pub workers: usize,
-    /// `TENTER_QUEUE` — requests waiting before the next is refused with 429. Default: 4 × workers.
+    /// `TENTER_QUEUE` — maximum number of waiting requests; more are refused with 429. Default: 4 × workers.
     pub queue: usize,
-    /// `TENTER_DEADLINE` — for one request, waiting included. Default 60 s.
+    /// `TENTER_DEADLINE` — time limit of one request, waiting included. Default 60 s.
     pub deadline: Duration,
-    /// `TENTER_SDK` — the editor's version that designs are drawn as. Default 4.4.
+    /// `TENTER_SDK` — editor version to draw designs like. Default 4.4.
     pub sdk: EditorVersion,
-    /// `TENTER_MIN_IMAGE_DPI` — of pictures; fewer is a warning, 0 turns it off. Default 36.
+    /// `TENTER_MIN_IMAGE_DPI` — resolution below which a picture causes a warning, in px per inch; 0 turns it off.
+    /// Default 36.
     pub min_image_dpi: f64,
-    /// `TENTER_RESULT_CACHE_BYTES` — of finished files, kept to answer repeats. Default 0: none.
+    /// `TENTER_RESULT_CACHE_BYTES` — size of the cache of finished files, which answers repeated requests. Default 0:
+    /// none.
     pub result_cache_bytes: usize,
 }
 
@@ -429,66 +433,66 @@ impl Default for RenderSettings {
             queue: workers * QUEUE_PER_WORKER,
             deadline: Duration::from_secs(60),
             sdk: EditorVersion::default(),
-            // At the usual 72 dpi: enlarged more than twice.
+            // Below this, a picture in a design of 72 dpi is enlarged more than twice.
             min_image_dpi: 36.0,
             result_cache_bytes: 0,
         }
     }
 }
 
-/// Waiting requests for each one at work: a request then waits for about four others before it starts.
+/// Default number of queue slots per worker: a request then waits for about four others before it starts.
 const QUEUE_PER_WORKER: usize = 4;
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Readable text.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The least important line that is still written.
+/// Minimum level of the log lines that are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
     /// Failures of the service.
     Error,
-    /// And what deserves attention.
+    /// Also conditions that deserve attention.
     Warn,
-    /// And one line a request.
+    /// Also one line per request.
     #[default]
     Info,
-    /// And the steps of a request.
+    /// Also the stages of a request.
     Debug,
-    /// Everything.
+    /// Also the details of libraries.
     Trace,
 }
 
-/// Logging.
+/// Log lines and traces.
 #[derive(Clone, Debug, Default)]
 pub struct LogSettings {
-    /// `TENTER_LOG_FORMAT`. Default text.
+    /// `TENTER_LOG_FORMAT` — format of log lines. Default text.
     pub format: LogFormat,
-    /// `TENTER_LOG_LEVEL`. Default info.
+    /// `TENTER_LOG_LEVEL` — minimum level of log lines. Default info.
     pub level: LogLevel,
-    /// `TENTER_TRACES_URL` — an OTLP collector that takes protobuf over HTTP, such as `http://127.0.0.1:4318/v1/traces`.
-    /// Default none: no traces.
+    /// `TENTER_TRACES_URL` — OTLP collector for protobuf over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Default
+    /// none: no traces.
     pub traces_url: Option<String>,
 }
 
-/// What a design may cost before anything is fetched.
+/// Limits of a design, checked before anything is fetched.
 #[derive(Clone, Debug)]
 pub struct DesignLimits {
-    /// `TENTER_MAX_JSON_DEPTH` — nesting of arrays and objects. Default 100. 8 to 120.
+    /// `TENTER_MAX_JSON_DEPTH` — maximum nesting of arrays and objects. Default 100. 8 to 120.
     pub json_depth: usize,
-    /// `TENTER_MAX_ELEMENTS` — elements and table cells of the whole design. Default 20 000.
+    /// `TENTER_MAX_ELEMENTS` — maximum number of elements and table cells of the whole design. Default 20 000.
     pub elements: usize,
-    /// `TENTER_MAX_PAGES` — pages. Default 1000.
+    /// `TENTER_MAX_PAGES` — maximum number of pages. Default 1000.
     pub pages: usize,
-    /// `TENTER_MAX_TEXT_CHARS` — characters of one text. Default 100 000.
+    /// `TENTER_MAX_TEXT_CHARS` — maximum number of characters of one text. Default 100 000.
     pub text_chars: usize,
-    /// `TENTER_MAX_VARIABLE_BYTES` — what the values of `variables` may add. Default 16 MiB.
+    /// `TENTER_MAX_VARIABLE_BYTES` — maximum number of bytes that the values of `variables` add. Default 16 MiB.
     pub variable_bytes: usize,
 }
 
@@ -498,28 +502,29 @@ impl Default for DesignLimits {
     }
 }
 
-/// What fetching and decoding one asset may cost, what is kept of it, and which addresses may be reached.
+/// Limits of fetching and decoding one asset, sizes of the asset caches, and the reachable private networks.
 #[derive(Clone, Debug)]
 pub struct AssetLimits {
-    /// `TENTER_ASSET_MAX_BYTES` — of one asset, as transferred. Default 50 MiB.
+    /// `TENTER_ASSET_MAX_BYTES` — maximum size of an asset, as transferred. Default 50 MiB.
     pub bytes: u64,
-    /// `TENTER_ASSET_MAX_MEGAPIXELS` — of one source picture. Default 100.
+    /// `TENTER_ASSET_MAX_MEGAPIXELS` — maximum size of a source picture. Default 100.
     pub megapixels: f64,
-    /// `TENTER_ASSET_TIMEOUT` — for one try, in seconds; `assetLoadTimeout` bounds all tries. Default 20 s.
+    /// `TENTER_ASSET_TIMEOUT` — time limit of one attempt; `assetLoadTimeout` limits all attempts together. Default 20
+    /// s.
     pub timeout: Duration,
-    /// `TENTER_ASSET_TRIES` — for network errors and 5xx. Default 3. 1 to 10.
+    /// `TENTER_ASSET_TRIES` — attempts after network errors and 5xx. Default 3. 1 to 10.
     pub tries: u32,
-    /// `TENTER_ASSET_REDIRECTS` — followed before giving up. Default 5. 0 to 20.
+    /// `TENTER_ASSET_REDIRECTS` — maximum number of redirects. Default 5. 0 to 20.
     pub redirects: u32,
-    /// `TENTER_ASSET_PARALLEL` — fetches at once for one request. Default 8.
+    /// `TENTER_ASSET_PARALLEL` — parallel fetches of one request. Default 8.
     pub parallel: usize,
-    /// `TENTER_ALLOW_ADDRESSES` — networks (CIDR) that may be reached although they are private. Default none.
+    /// `TENTER_ALLOW_ADDRESSES` — private networks (CIDR) that may be reached. Default none.
     pub allow_addresses: Vec<String>,
-    /// `TENTER_ASSET_CACHE_BYTES` — decoded assets kept between requests. Default 256 MiB.
+    /// `TENTER_ASSET_CACHE_BYTES` — size of the cache of decoded assets. Default 256 MiB.
     pub cache_bytes: usize,
-    /// `TENTER_PIN_BYTES` — decoded assets that one batch holds on to. Default 128 MiB.
+    /// `TENTER_PIN_BYTES` — maximum size of the decoded assets that one batch holds in memory. Default 128 MiB.
     pub pin_bytes: usize,
-    /// `TENTER_DRAWING_CACHE_BYTES` — SVG documents made into shapes, kept between requests. Default 32 MiB; 0 keeps none.
+    /// `TENTER_DRAWING_CACHE_BYTES` — size of the cache of parsed SVG documents. Default 32 MiB; 0 turns it off.
     pub drawing_cache_bytes: usize,
 }
 
@@ -540,17 +545,16 @@ impl Default for AssetLimits {
     }
 }
 
-/// Where fonts come from besides the design, and what of them is kept.
+/// Sources of fonts besides the design, and the size of the text cache.
 #[derive(Clone, Debug)]
 pub struct FontSettings {
-    /// `TENTER_FONT_DIR` — the operator's folder, read at start. Default none.
+    /// `TENTER_FONT_DIR` — the operator's folder of fonts, read at start. Default none.
     pub directory: Option<PathBuf>,
-    /// `TENTER_GOOGLE_FONTS_URL` — a Google-Fonts-compatible CSS endpoint (`…/css2`). Default none: off.
+    /// `TENTER_GOOGLE_FONTS_URL` — CSS endpoint compatible with Google Fonts (`…/css2`). Default none: off.
     pub google_fonts_url: Option<String>,
-    /// Where fonts from that endpoint are kept: `fonts` in `TENTER_DATA_DIR`.
+    /// Folder for fonts from that endpoint: `fonts` in `TENTER_DATA_DIR`.
     pub cache_directory: Option<PathBuf>,
-    /// `TENTER_TEXT_CACHE_BYTES` — fonts of designs opened, and texts shaped, kept for the next request. Default 32 MiB;
-    /// 0 keeps none.
+    /// `TENTER_TEXT_CACHE_BYTES` — size of the cache of opened fonts and shaped texts. Default 32 MiB; 0 turns it off.
     pub text_cache_bytes: usize,
 }
 
@@ -560,19 +564,19 @@ impl Default for FontSettings {
     }
 }
 
-/// Where colour profiles of presses come from; none is ours to ship.
+/// Files of the CMYK output profiles; none is bundled, as their licences do not allow it.
 #[derive(Clone, Debug)]
 pub struct IccSettings {
-    /// `TENTER_ICC_DIR` — the operator's folder, read when a profile is first asked for. Default none: no CMYK.
+    /// `TENTER_ICC_DIR` — the operator's folder of profiles; a profile is read on first use. Default none: no CMYK.
     pub directory: Option<PathBuf>,
-    /// `TENTER_ICC_FOGRA39` — files there for `FOGRA39`; the first that exists counts.
+    /// `TENTER_ICC_FOGRA39` — names of files with the profile `FOGRA39`; the first that exists is used.
     pub fogra39: FileNames,
-    /// `TENTER_ICC_SWOP` — files there for `USWebCoatedSWOP`; the first that exists counts.
+    /// `TENTER_ICC_SWOP` — names of files with the profile `USWebCoatedSWOP`; the first that exists is used.
     pub swop: FileNames,
 }
 
 impl Default for IccSettings {
-    /// The names under which ECI, Adobe and Linux distributions hand them out.
+    /// The file names that ECI, Adobe and Linux distributions use.
     fn default() -> Self {
         let names = |names: &[&str]| FileNames(names.iter().map(|it| (*it).to_owned()).collect());
         Self {
@@ -583,23 +587,24 @@ impl Default for IccSettings {
     }
 }
 
-/// Names of files in a folder, none of which leads out of it; at least one.
+/// Names of files in one folder, without path separators; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileNames(Vec<String>);
 
 impl FileNames {
-    /// In the order given.
+    /// Iterates in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 }
 
-/// What one painted page may cost, and what is kept for the next.
+/// Limit of a painted page, and the size of the picture cache.
 #[derive(Clone, Debug)]
 pub struct PaintSettings {
-    /// `TENTER_MAX_MEGAPIXELS` — of one output page, in millions of device px. Default 100.
+    /// `TENTER_MAX_MEGAPIXELS` — maximum size of an output page, in millions of device px. Default 100.
     pub megapixels: f64,
-    /// `TENTER_PICTURE_CACHE_BYTES` — pictures scaled to the size they were last shown at. Default 64 MiB; 0 keeps none.
+    /// `TENTER_PICTURE_CACHE_BYTES` — size of the cache of pictures scaled to their displayed size. Default 64 MiB; 0
+    /// turns it off.
     pub picture_cache_bytes: usize,
 }
 
@@ -609,21 +614,21 @@ impl Default for PaintSettings {
     }
 }
 
-/// Which graphics processors paint, and how carefully.
+/// Selection of GPUs, and their limits.
 #[derive(Clone, Debug)]
 pub struct GpuSettings {
-    /// `TENTER_GPU_ADAPTERS` — by index, part of the name, or PCI bus id. Default: every hardware adapter.
+    /// `TENTER_GPU_ADAPTERS` — adapters by index, part of the name, or PCI bus id. Default: every hardware adapter.
     pub adapters: AdapterChoice,
-    /// `TENTER_GPU_ALLOW_SOFTWARE` — adapters that compute on the CPU after all may be used, with `TENTER_RASTERIZER = gpu`.
-    /// Default no: they are some hundred times slower than the CPU painter.
+    /// `TENTER_GPU_ALLOW_SOFTWARE` — also use adapters that compute on the CPU, with `TENTER_RASTERIZER=gpu`. Default
+    /// no: they are some hundred times slower than the CPU painter.
     pub allow_software: bool,
-    /// `TENTER_GPU_IN_FLIGHT` — pages that one GPU works on before the first is read back. Default 3.
+    /// `TENTER_GPU_IN_FLIGHT` — pages submitted to one GPU before the first is read back. Default 3.
     pub in_flight: usize,
-    /// `TENTER_GPU_TIMEOUT` — after which a submission counts as hung. Default 20 s.
+    /// `TENTER_GPU_TIMEOUT` — time after which a submission counts as hung. Default 20 s.
     pub timeout: Duration,
-    /// `TENTER_GPU_CHECK` — one in this many pages is painted on the CPU as well and compared. Default 0: none.
+    /// `TENTER_GPU_CHECK` — one in this many pages is also painted on the CPU and compared. Default 0: none.
     pub check: u64,
-    /// Where compiled pipelines are kept: `gpu` in `TENTER_DATA_DIR`. None: they are compiled at each start.
+    /// Folder for compiled pipelines: `gpu` in `TENTER_DATA_DIR`. `None` compiles them at each start.
     pub cache_directory: Option<PathBuf>,
 }
 
@@ -640,17 +645,17 @@ impl Default for GpuSettings {
     }
 }
 
-/// Names of adapters, each as an index, a part of the name, or a PCI bus id. Empty: every hardware adapter.
+/// Names of GPU adapters, each an index, a part of the name, or a PCI bus id. Empty selects every hardware adapter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdapterChoice(Vec<String>);
 
 impl AdapterChoice {
-    /// In the order given; the first is `gpu0`.
+    /// Iterates in the order given; the first is `gpu0`.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// True when no adapter is named.
+    /// Whether no adapter is named.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! How one setting's text becomes a value and back: sizes, times, choices, lists.
+//! Converts the text of a setting to its value and back: sizes, times, choices, lists.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,43 +10,43 @@ use super::{
     Secret, Servers, Switch, Word,
 };
 
-/// What a setting accepts. Its text form stands in errors, in `tenter settings` and in the docs.
+/// Accepted values of a setting. The text form appears in errors, in `tenter settings` and in the docs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Accepts {
-    /// A whole number, both ends included.
+    /// A whole number within these inclusive bounds.
     Whole(u64, u64),
-    /// A number, both ends included.
+    /// A number within these inclusive bounds.
     Number(f64, f64),
-    /// Bytes, both ends included: `5 MiB`, `300kB`, `1048576`.
+    /// A number of bytes within these inclusive bounds: `5 MiB`, `300kB`, `1048576`.
     Bytes(u64, u64),
-    /// A length of time, both ends included: `500 ms`, `30 s`, `10 min`, `24 h`; a bare number is seconds.
+    /// A duration within these inclusive bounds: `500 ms`, `30 s`, `10 min`, `24 h`; a bare number is seconds.
     Time(Duration, Duration),
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// What the field's own type reads, in words.
+    /// Values that the field's type reads, with their description.
     Words(&'static str),
 }
 
 impl fmt::Display for Accepts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Whole(least, most) => write!(f, "a whole number, {least} to {most}"),
-            Self::Number(least, most) => write!(f, "a number, {least} to {most}"),
-            Self::Bytes(least, most) => write!(f, "a size, {} to {}", show_bytes(*least), show_bytes(*most)),
-            Self::Time(least, most) => write!(f, "a time, {} to {}", show_time(*least), show_time(*most)),
+            Self::Whole(min, max) => write!(f, "a whole number, {min} to {max}"),
+            Self::Number(min, max) => write!(f, "a number, {min} to {max}"),
+            Self::Bytes(min, max) => write!(f, "a size, {} to {}", show_bytes(*min), show_bytes(*max)),
+            Self::Time(min, max) => write!(f, "a time, {} to {}", show_time(*min), show_time(*max)),
             Self::OneOf(words) => f.write_str(&words.join(" | ")),
             Self::Words(words) => f.write_str(words),
         }
     }
 }
 
-/// A field of the settings that can be read from text and shown as text.
+/// A field of the settings that can be parsed from text and formatted as text.
 pub(super) trait Field {
-    /// `None` leaves the field as it was: the text is not accepted.
+    /// Parses `text` into the field; `None` leaves the field unchanged, as the text is not accepted.
     fn read(&mut self, text: &str, accepts: Accepts) -> Option<()>;
-    /// What `read` would accept, in its shortest exact form; empty for none.
+    /// The shortest text that `read` converts to this value; empty for none.
     fn show(&self, accepts: Accepts) -> String;
-    /// Names only, for what must not be shown.
+    /// Text for secret values, with names but without secrets.
     fn masked(&self) -> String {
         "***".into()
     }
@@ -57,9 +57,9 @@ macro_rules! whole_field {
         impl Field for $number {
             fn read(&mut self, text: &str, accepts: Accepts) -> Option<()> {
                 let value = match accepts {
-                    Accepts::Bytes(least, most) => read_bytes(text).filter(|it| (least..=most).contains(it))?,
-                    Accepts::Whole(least, most) => {
-                        text.replace('_', "").parse().ok().filter(|it| (least..=most).contains(it))?
+                    Accepts::Bytes(min, max) => read_bytes(text).filter(|it| (min..=max).contains(it))?,
+                    Accepts::Whole(min, max) => {
+                        text.replace('_', "").parse().ok().filter(|it| (min..=max).contains(it))?
                     }
                     _ => return None,
                 };
@@ -79,8 +79,8 @@ whole_field!(usize, u32, u64);
 
 impl Field for f64 {
     fn read(&mut self, text: &str, accepts: Accepts) -> Option<()> {
-        let Accepts::Number(least, most) = accepts else { return None };
-        *self = text.parse().ok().filter(|it| (least..=most).contains(it))?;
+        let Accepts::Number(min, max) = accepts else { return None };
+        *self = text.parse().ok().filter(|it| (min..=max).contains(it))?;
         Some(())
     }
     fn show(&self, _: Accepts) -> String {
@@ -90,8 +90,8 @@ impl Field for f64 {
 
 impl Field for Duration {
     fn read(&mut self, text: &str, accepts: Accepts) -> Option<()> {
-        let Accepts::Time(least, most) = accepts else { return None };
-        *self = read_time(text).filter(|it| (least..=most).contains(it))?;
+        let Accepts::Time(min, max) = accepts else { return None };
+        *self = read_time(text).filter(|it| (min..=max).contains(it))?;
         Some(())
     }
     fn show(&self, _: Accepts) -> String {
@@ -101,7 +101,7 @@ impl Field for Duration {
 
 impl Field for SocketAddr {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
-        // `localhost` is what people type; other names are refused because they may mean several addresses.
+        // `localhost` is common; other host names are refused because they may have several addresses.
         *self = text.replacen("localhost:", "127.0.0.1:", 1).parse().ok()?;
         Some(())
     }
@@ -130,7 +130,7 @@ impl Field for Option<PathBuf> {
     }
 }
 
-/// An http or https address without query and fragment; kept without its final `/`.
+/// An http or https address without query and fragment; stored without its final `/`.
 impl Field for Option<String> {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         if text.is_empty() {
@@ -162,7 +162,7 @@ impl Field for Vec<String> {
     }
 }
 
-/// Words for adapters, separated by commas.
+/// Names of adapters, separated by commas.
 impl Field for AdapterChoice {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         self.0 = split_list(text).map(str::to_owned).collect();
@@ -173,7 +173,7 @@ impl Field for AdapterChoice {
     }
 }
 
-/// Separated by commas; no name leads out of its folder.
+/// File names without path separators, separated by commas.
 impl Field for FileNames {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         let names: Vec<_> = split_list(text).map(str::to_owned).collect();
@@ -186,7 +186,7 @@ impl Field for FileNames {
     }
 }
 
-/// 1 or 0, as words too.
+/// `1` or `0`, also as words.
 impl Field for bool {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         *self = match text {
@@ -201,12 +201,12 @@ impl Field for bool {
     }
 }
 
-/// `name=key` or bare keys, separated by commas. A bare key is logged as `key-1`, `key-2`, … by its place.
+/// `name=key` or bare keys, separated by commas. A bare key is logged as `key-1`, `key-2`, … by its position.
 impl Field for Keys {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         let mut keys: Vec<Key> = Vec::new();
         for (index, entry) in split_list(text).enumerate() {
-            // Base64 keys may end in `=`: only a short plain word before the first `=` is a name.
+            // Base64 keys may end in `=`: only a short word before the first `=` is a name.
             let named =
                 entry.split_once('=').filter(|(name, secret)| is_name(name) && !secret.trim_matches('=').is_empty());
             let (name, secret) = match named {
@@ -230,12 +230,12 @@ impl Field for Keys {
     }
 }
 
-/// Times separated by commas; each within the bounds of [`RETRY`].
+/// Times separated by commas, each within the bounds of [`RETRY`].
 impl Field for Vec<Duration> {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         let times: Option<Vec<_>> =
             split_list(text).map(|it| read_time(it).filter(|time| RETRY.contains(time))).collect();
-        *self = times.filter(|it| it.len() <= MOST_RETRIES)?;
+        *self = times.filter(|it| it.len() <= MAX_RETRIES)?;
         Some(())
     }
     fn show(&self, _: Accepts) -> String {
@@ -244,9 +244,9 @@ impl Field for Vec<Duration> {
 }
 
 const RETRY: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
-const MOST_RETRIES: usize = 20;
+const MAX_RETRIES: usize = 20;
 
-/// Printable ASCII; empty is none.
+/// Printable ASCII; empty means none.
 impl Field for Secret {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         let sendable = text.chars().all(|c| c.is_ascii_graphic());
@@ -293,7 +293,7 @@ impl Field for Option<Bucket> {
     }
 }
 
-/// Addresses of servers; who we are stands in settings of its own, since addresses are logged.
+/// Addresses of servers without credentials, which have their own settings because addresses are logged.
 impl Field for Servers {
     fn read(&mut self, text: &str, _: Accepts) -> Option<()> {
         let servers: Vec<_> = split_list(text).map(|it| it.trim_end_matches('/').to_owned()).collect();
@@ -315,10 +315,10 @@ impl Field for Servers {
 macro_rules! choice_field {
     ($choice:ty { $($word:literal => $value:ident),+ }) => {
         impl $choice {
-            /// The words that choose, in the order of the docs.
+            /// The accepted words, in the order of the docs.
             pub(super) const WORDS: &[&str] = &[$($word),+];
 
-            /// As written in a setting.
+            /// The word for this value in settings.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$value => $word),+ }
             }
@@ -353,15 +353,15 @@ fn is_name(text: &str) -> bool {
 
 fn is_network(text: &str) -> bool {
     let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
-    let most = match address.parse() {
+    let max = match address.parse() {
         Ok(IpAddr::V4(_)) => 32,
         Ok(IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
-    bits.parse().is_ok_and(|bits: u8| bits <= most)
+    bits.parse().is_ok_and(|bits: u8| bits <= max)
 }
 
-/// Longest unit first, so that `show` finds the shortest form.
+/// Largest unit first, so that `show` finds the shortest form.
 const BYTE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
@@ -373,7 +373,7 @@ const BYTE_UNITS: [(&str, u64); 7] = [
 ];
 const TIME_UNITS_MS: [(&str, u64); 4] = [("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
 
-/// The number before the unit, and the unit.
+/// Splits the text into the number and the unit.
 fn split_unit(text: &str) -> (&str, &str) {
     let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     (text[..at].trim(), text[at..].trim())
@@ -399,7 +399,7 @@ fn read_time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * *scale as f64 / 1000.0).ok()
 }
 
-/// As settings write it: `24 h`, `10 min`, `30 s`, `500 ms`.
+/// Formats a duration as settings write it: `24 h`, `10 min`, `30 s`, `500 ms`.
 pub(super) fn show_time(time: Duration) -> String {
     let ms = time.as_millis() as u64;
     let exact = TIME_UNITS_MS.iter().find(|(_, scale)| ms > 0 && ms.is_multiple_of(*scale));
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_have_a_name_and_perhaps_a_prefix() {
+    fn buckets_have_a_name_and_an_optional_prefix() {
         let read = |text: &str| {
             let mut bucket: Option<Bucket> = None;
             bucket.read(text, Accepts::Words("")).map(|()| bucket.show(Accepts::Words("")))

@@ -194,7 +194,7 @@ fn worker_that_is_stopped_finishes_or_hands_back() {
 #[test]
 fn settings_that_cannot_work_are_told_at_the_start() {
     let refused = Program::new().with("TENTER_QUEUE", "nats://127.0.0.1:1").refuses();
-    assert!(refused.contains("TENTER_RESULTS: found nothing, while jobs are on nats://127.0.0.1:1"), "{refused}");
+    assert!(refused.contains("TENTER_RESULTS: not set, but jobs are on nats://127.0.0.1:1"), "{refused}");
     let refused = Program::of("worker").refuses();
     assert!(refused.contains("--queue nats://host:4222"), "{refused}");
 }
