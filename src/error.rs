@@ -1,8 +1,8 @@
-//! The rooms' errors summed: one type that a request ends with, and who can fix it.
+//! The error of a request: unifies the errors of all modules and classifies who can fix it.
 //!
-//! In: turning each room's error into one of six kinds, with its problems and their places. Not in: status codes
-//! (`server` maps [`Kind`] to one), exit codes (`cli` does).
-//! Imports: `report` and the rooms whose errors are summed.
+//! In: conversion of each module's error into one of six kinds, with problems and their paths. Not in: status codes
+//! (`server` maps [`Kind`] to one), exit codes (`cli` does). Imports: `report` and the modules whose errors are
+//! converted.
 
 use std::time::Duration;
 
@@ -16,71 +16,79 @@ use crate::pool::PoolError;
 use crate::report::{JsonPath, Problem};
 use crate::text::LibraryError;
 
-/// Who can fix it. The server maps this to a status, the command line to an exit code, and neither looks further.
+/// Classification of an error by who can fix it. The server maps it to a status code, the command line to an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The caller: the request or the design is wrong or beyond a limit.
+    /// The caller: the request or the design is invalid or exceeds a limit.
     Invalid,
-    /// The caller, or whoever serves the pictures and fonts: one could not be had.
+    /// The caller or the provider of the assets: an image, font or colour profile could not be loaded.
     Asset,
-    /// Nobody yet: asked for something that is not built.
+    /// Nobody yet: the request needs a feature that does not exist.
     NotBuilt,
-    /// Time: too many requests at once.
+    /// Nobody: too many concurrent requests; retry later.
     Busy,
-    /// The caller or the operator: it took longer than the deadline.
+    /// The caller or the operator: the request exceeded its deadline.
     Timeout,
-    /// Us.
+    /// The developers or the operator: a bug, or a failure of the machine.
     Internal,
 }
 
-/// Why a request gave no picture.
+/// Reason why a request has no result.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Every problem of the input that was found; at least one.
+    /// All problems found in the input; at least one.
     #[error("{}", summary(.0))]
     Invalid(Vec<Problem>),
-    /// Every picture and font that could not be had; at least one.
+    /// All assets that could not be loaded; at least one.
     #[error("{}", summary(.0))]
     Asset(Vec<Problem>),
-    /// What was asked for, and what can be asked for instead.
+    /// Description of the missing feature, and what to use instead.
     #[error("{0}")]
     NotBuilt(String),
-    /// All workers are at work and the queue is full.
-    #[error("busy: {working} requests at work (TENTER_WORKERS) and {waiting} waiting (TENTER_QUEUE); try again in {} s", .retry_after.as_secs())]
+    /// All workers are occupied and the queue is full.
+    #[error(
+        "the service is busy: {working} requests are running (TENTER_WORKERS) and {waiting} are waiting (TENTER_QUEUE); \
+         retry in {} s",
+        .retry_after.as_secs()
+    )]
     Busy {
-        /// The setting: requests at work.
+        /// Maximum number of running requests (`TENTER_WORKERS`).
         working: usize,
-        /// The setting: requests waiting.
+        /// Maximum number of waiting requests (`TENTER_QUEUE`).
         waiting: usize,
-        /// An estimate, whole seconds, at least 1.
+        /// Estimated time until a retry can succeed; whole seconds, at least 1.
         retry_after: Duration,
     },
-    /// The deadline passed.
-    #[error("not done within {} s ({setting}): stopped at {stage}; the slowest step was {slowest} with {} ms", .limit.as_secs_f64(), .took.as_millis())]
+    /// The request exceeded its deadline.
+    #[error(
+        "not finished within {} s ({setting}): stopped at stage {stage}; the slowest stage was {slowest} with {} ms",
+        .limit.as_secs_f64(),
+        .took.as_millis()
+    )]
     Timeout {
-        /// The step that was under way.
+        /// Stage that was running.
         stage: &'static str,
-        /// The step that took longest.
+        /// Stage that took longest.
         slowest: &'static str,
-        /// How long that one took.
+        /// Duration of the slowest stage.
         took: Duration,
-        /// The deadline.
+        /// Duration of the deadline.
         limit: Duration,
-        /// The setting that gave it.
+        /// Name of the setting that gave the deadline.
         setting: &'static str,
     },
-    /// A bug, or the machine: memory, disk, threads. The text is for the log, not for the caller.
+    /// A bug, or a failure of memory, disk or threads. The text is for the log, not for the caller.
     #[error("{0}")]
     Internal(String),
 }
 
 impl Error {
-    /// One problem with the input.
+    /// An `Invalid` error with one problem.
     pub fn invalid(problem: Problem) -> Self {
         Self::Invalid(vec![problem])
     }
 
-    /// Who can fix it.
+    /// The classification of this error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::Invalid,
@@ -92,7 +100,7 @@ impl Error {
         }
     }
 
-    /// Each with its place in the caller's JSON; empty when the input is not to blame.
+    /// The problems with their paths in the caller's JSON; empty for other errors than `Invalid` and `Asset`.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Invalid(problems) | Self::Asset(problems) => problems,
@@ -125,14 +133,14 @@ impl From<ResolveError> for Error {
     }
 }
 
-/// Settings of an operator: told at start.
+/// An invalid setting, reported at the start.
 impl From<LibraryError> for Error {
     fn from(error: LibraryError) -> Self {
         Self::Internal(error.to_string())
     }
 }
 
-/// Settings of an operator: told at start.
+/// An invalid setting, reported at the start.
 impl From<SetupError> for Error {
     fn from(error: SetupError) -> Self {
         Self::Internal(error.to_string())
@@ -173,10 +181,10 @@ impl From<OutputError> for Error {
     }
 }
 
-/// The first problem in full, and how many there are besides.
+/// The first problem in full, and the number of further ones.
 fn summary(problems: &[Problem]) -> String {
     match problems {
-        [] => "the input was refused".into(), // no room builds this
+        [] => "the input was refused".into(), // never constructed
         [only] => only.to_string(),
         [first, rest @ ..] => format!("{first} (and {} more, see problems)", rest.len()),
     }
@@ -191,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_tells_the_first_and_counts_the_rest() {
+    fn invalid_displays_the_first_problem_and_counts_the_rest() {
         let one = Error::invalid(problem("pages[0].width", "is \"wide\"; accepted: a number"));
         assert_eq!(one.to_string(), "pages[0].width: is \"wide\"; accepted: a number");
         let three = Error::Invalid(vec![problem("a", "x"), problem("b", "y"), problem("c", "z")]);
@@ -200,11 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn messages_name_the_settings_that_decide() {
+    fn messages_name_the_settings() {
         let busy = Error::Busy { working: 2, waiting: 8, retry_after: Duration::from_secs(3) };
         assert_eq!(
             busy.to_string(),
-            "busy: 2 requests at work (TENTER_WORKERS) and 8 waiting (TENTER_QUEUE); try again in 3 s"
+            "the service is busy: 2 requests are running (TENTER_WORKERS) and 8 are waiting (TENTER_QUEUE); retry in \
+             3 s"
         );
         let late = Error::Timeout {
             stage: "assets",
@@ -215,7 +224,8 @@ mod tests {
         };
         assert_eq!(
             late.to_string(),
-            "not done within 1.5 s (TENTER_DEADLINE): stopped at assets; the slowest step was assets with 1400 ms"
+            "not finished within 1.5 s (TENTER_DEADLINE): stopped at stage assets; the slowest stage was assets with \
+             1400 ms"
         );
     }
 }

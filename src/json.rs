@@ -1,9 +1,7 @@
-//! Reading untrusted JSON: every problem at once, each with its path.
+//! Reads untrusted JSON and reports all problems at once, each with its path.
 //!
-//! In: the guard before parsing, a reader over one object with coercions, the list of problems it fills, and a digest of
-//! what a value says.
-//! Not in: names of fields, what a design or an option means.
-//! Imports: `report`.
+//! In: the limits checked before parsing, a typed reader for one object, the list of problems it fills, and a digest of
+//! a value.
 
 mod digest;
 mod guard;
@@ -14,17 +12,18 @@ use serde_json::Value;
 
 use crate::report::{JsonPath, Problem};
 
-pub use digest::{Canon, digest};
+pub use digest::{DigestOptions, digest};
 pub use reader::{Reader, describe};
 
-/// Parses `bytes` (UTF-8, a byte order mark is allowed).
+/// Parses `bytes` (UTF-8, with or without a byte order mark).
 ///
-/// Arrays and objects may nest `max_depth` deep, the outermost counting 1; checked before anything is built, so a body
-/// full of brackets costs one pass over it. Of duplicate keys the last counts; keys keep their order. Half of a surrogate
-/// pair (`"\ud800"`), which JavaScript writes and no text holds, is read as U+FFFD.
+/// Arrays and objects may nest `max_depth` deep, where the outermost counts as 1. This is checked before anything is
+/// allocated, so a body full of brackets costs one pass over it. Of duplicate keys the last counts; keys keep their
+/// order. An unpaired surrogate (`"\ud800"`), which JavaScript can write, is read as U+FFFD.
 ///
 /// # Errors
-/// One problem at the root: too deep (naming `TENTER_MAX_JSON_DEPTH`), too many values, or not JSON, with line and column.
+/// One problem at the root: nested too deep (naming `TENTER_MAX_JSON_DEPTH`), too many values, or not JSON, with line
+/// and column.
 pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, Problem> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let refused = |message| Problem { path: JsonPath::root(), message };
@@ -37,12 +36,12 @@ pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, Problem> {
         .map_err(|error| refused(format!("this is not JSON: {error}; accepted: one JSON object in UTF-8")))
 }
 
-/// What is wrong with the input, in the order found. Keeps the first [`Problems::KEPT`] and counts the rest, so that a
-/// hostile body cannot make its own answer large.
+/// List of problems in the input, in the order found. Stores the first [`Problems::MAX_LISTED`] and counts the rest, so
+/// that a hostile request cannot make its own answer large.
 #[derive(Debug, Default)]
 pub struct Problems {
-    refused: List,
-    replaced: List,
+    refused: BoundedList,
+    replaced: BoundedList,
     is_forgiving: bool,
     /// Every member that was asked for, with its path, so that tests can hold descriptions against readers.
     #[cfg(test)]
@@ -50,26 +49,26 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// How many of each list are told one by one.
-    pub const KEPT: usize = 100;
+    /// Maximum number of stored problems, and of replaced values.
+    pub const MAX_LISTED: usize = 100;
 
-    /// Nothing found yet; every wrong value will be a problem.
+    /// Creates an empty list; every wrong value will be a problem.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Nothing found yet; a single value that cannot be used will be replaced by its default, and listed apart.
+    /// Creates an empty list that replaces unusable values by their defaults and lists them separately.
     pub fn forgiving() -> Self {
         Self { is_forgiving: true, ..Self::default() }
     }
 
-    /// Adds something that makes the whole input unusable.
+    /// Adds a problem that makes the whole input unusable.
     pub fn push(&mut self, path: JsonPath, message: impl Into<String>) {
         self.refused.push(path, message.into());
     }
 
-    /// Adds a value that cannot be used as it is written: where values are forgiven, one that is replaced as `replacement`
-    /// says, else a problem.
+    /// Adds an unusable value. In forgiving mode it is listed as replaced, as `replacement` describes; otherwise it is
+    /// a problem.
     pub fn push_value(&mut self, path: JsonPath, message: impl Into<String>, replacement: &str) {
         let message = message.into();
         if self.is_forgiving {
@@ -85,38 +84,38 @@ impl Problems {
         self.asked.borrow().clone()
     }
 
-    /// True when single values are forgiven.
+    /// Whether unusable values are replaced instead of refused.
     pub fn is_forgiving(&self) -> bool {
         self.is_forgiving
     }
 
-    /// True when the input can be used.
+    /// Whether there are no problems, so that the input can be used.
     pub fn is_empty(&self) -> bool {
-        self.refused.kept.is_empty()
+        self.refused.entries.is_empty()
     }
 
-    /// All problems that were kept; when there were more, a last one at the root says how many.
+    /// The stored problems; if there were more, a last one at the root has their number.
     pub fn into_vec(self) -> Vec<Problem> {
         self.refused.into_vec()
     }
 
-    /// [`Self::into_vec`], and the values that were replaced, bounded and counted likewise.
+    /// The result of [`Self::into_vec`], and the replaced values in the same form.
     pub fn into_refused_and_replaced(self) -> (Vec<Problem>, Vec<Problem>) {
         (self.refused.into_vec(), self.replaced.into_vec())
     }
 }
 
-/// The first [`Problems::KEPT`] entries, and how many more there were.
+/// The first [`Problems::MAX_LISTED`] entries and the number of further ones.
 #[derive(Debug, Default)]
-struct List {
-    kept: Vec<Problem>,
+struct BoundedList {
+    entries: Vec<Problem>,
     dropped: usize,
 }
 
-impl List {
+impl BoundedList {
     fn push(&mut self, path: JsonPath, message: String) {
-        if self.kept.len() < Problems::KEPT {
-            self.kept.push(Problem { path, message });
+        if self.entries.len() < Problems::MAX_LISTED {
+            self.entries.push(Problem { path, message });
         } else {
             self.dropped += 1;
         }
@@ -124,9 +123,9 @@ impl List {
 
     fn into_vec(mut self) -> Vec<Problem> {
         if self.dropped > 0 {
-            self.kept.push(Problem { path: JsonPath::root(), message: format!("and {} more", self.dropped) });
+            self.entries.push(Problem { path: JsonPath::root(), message: format!("and {} more", self.dropped) });
         }
-        self.kept
+        self.entries
     }
 }
 
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_refuses_what_json_is_not() {
+    fn parse_refuses_invalid_json() {
         for bad in [&b""[..], b"{\"a\":1e999}", b"\"\\ud80\"", b"NaN", b"\xff\xfe", b"{} {}", b"[1,]", b"'a'", b"]"] {
             assert!(message(bad).contains("this is not JSON"), "{bad:?}");
         }
@@ -177,16 +176,16 @@ mod tests {
     #[test]
     fn problems_are_bounded() {
         let mut problems = Problems::new();
-        for index in 0..Problems::KEPT + 7 {
+        for index in 0..Problems::MAX_LISTED + 7 {
             problems.push(JsonPath::root().index(index), "wrong");
         }
         let all = problems.into_vec();
-        assert_eq!(all.len(), Problems::KEPT + 1);
-        assert_eq!(all[Problems::KEPT].message, "and 7 more");
+        assert_eq!(all.len(), Problems::MAX_LISTED + 1);
+        assert_eq!(all[Problems::MAX_LISTED].message, "and 7 more");
     }
 
     #[test]
-    fn problems_with_values_are_kept_apart_where_they_are_forgiven() {
+    fn replaced_values_are_listed_separately_in_forgiving_mode() {
         let both = |mut problems: Problems| {
             problems.push("a".into(), "missing");
             problems.push_value("b".into(), "wrong", "read as 1");

@@ -1,8 +1,8 @@
-//! What a caller may ask of a render: `exportOptions` of the classic call, flat members of a job (http-api.md §4).
+//! Options of a render: `exportOptions` of the classic call, flat members of a job (http-api.md §4).
 //!
-//! In: one struct with the documented defaults, read with every problem at once.
-//! Not in: which formats exist, what an option does to a page; names of vendors' options without effect.
-//! Imports: `json`, `report`, `units`.
+//! In: one struct with the documented defaults, and its reader, which reports all problems at once. Not in: which
+//! formats exist, what an option does to a page, options of other vendors without effect. Imports: `config`, `json`,
+//! `report`, `units`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,83 +16,85 @@ use crate::json::{Problems, Reader, describe};
 use crate::report::{JsonPath, shown};
 use crate::units::DeviceScale;
 
-/// One render's options. `Default` is what an empty object means.
+/// The options of one render. `Default` corresponds to an empty object.
 ///
-/// Accepted without effect, because the editor's current engine ignores them too: `htmlTextRenderEnabled`,
-/// `richTextEnabled`, `legacyRichTextEnabled`, `quickMode`, `unit`, `outputFormat`; like every unknown
-/// option they are not read.
+/// The following options are accepted without effect, because the editor's current engine ignores them too:
+/// `htmlTextRenderEnabled`, `richTextEnabled`, `legacyRichTextEnabled`, `quickMode`, `unit`, `outputFormat`. Like every
+/// unknown option, they are not read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenderOptions {
-    /// `format` — name of a file format, as written; the caller judges it.
+    /// `format` — name of a file format, not yet validated.
     pub format: Option<String>,
-    /// `mimeType` — media type, as written; counts only without `format`.
+    /// `mimeType` — media type, not yet validated; ignored if there is a `format`.
     pub mime_type: Option<String>,
     /// `pixelRatio` — device px per design px. Default 1.
     pub pixel_ratio: DeviceScale,
-    /// `ignoreBackground` — no page background is painted. Default false.
+    /// `ignoreBackground` — leave out the page background. Default false.
     pub ignore_background: bool,
-    /// `includeBleed` — the picture covers page and bleed. Default false.
+    /// `includeBleed` — render the page with its bleed. Default false.
     pub include_bleed: bool,
-    /// `sdk` — the editor's version that the design is drawn as. Default: the setting `TENTER_SDK`.
+    /// `sdk` — editor version to draw the design like. Default: the setting `TENTER_SDK`.
     pub sdk: Option<EditorVersion>,
-    /// `textOverflow` — what happens to text taller than its box. Default `change-font-size`.
+    /// `textOverflow` — treatment of text taller than its box. Default `change-font-size`.
     pub text_overflow: TextOverflow,
-    /// `textVerticalResizeEnabled` — a text keeps its stored height and is aligned in it. Default false.
+    /// `textVerticalResizeEnabled` — a text keeps its stored height and is aligned within it. Default false.
     pub text_vertical_resize: bool,
     /// `missingHeight` — the box of a text without a height. Default `fit`, as the editor draws it.
     pub missing_height: MissingHeight,
-    /// `textSizing` — whose wishes count for how texts fit their boxes. Default: as the editor's version has it.
+    /// `textSizing` — whether the option or the element decides how texts fit their boxes. Default: that of the editor
+    /// version.
     pub text_sizing: Option<TextSizing>,
-    /// `textSplitAllowed` — with [`TextSizing::Element`]: words wider than the box are broken, as the editor always does.
-    /// Otherwise they make the text shrink, where it may. Default false.
+    /// `textSplitAllowed` — with [`TextSizing::Element`], break words wider than the box, as the editor always does.
+    /// Otherwise the text shrinks, where allowed. Default false.
     pub text_split_allowed: bool,
-    /// `lineBreaking` — where lines may end. Default `editor`.
+    /// `lineBreaking` — rules for line breaks. Default `editor`.
     pub line_breaking: LineBreaking,
     /// `cssGradients` — gradient lines of backgrounds and figures have the CSS length instead of the editor's
     /// (rendering.md §7). Default false.
     pub css_gradients: bool,
-    /// `skipFontError` — a font that cannot be had is replaced. Default false.
+    /// `skipFontError` — substitute a font that cannot be loaded. Default false.
     pub skip_font_error: bool,
-    /// `skipImageError` — an image that cannot be had is left out. Default false.
+    /// `skipImageError` — leave out an image that cannot be loaded. Default false.
     pub skip_image_error: bool,
-    /// `assetLoadTimeout` — for one image, all tries together; in ms. Default 30 000 ms.
+    /// `assetLoadTimeout` — time limit for one image, all attempts together; in ms. Default 30 000 ms.
     pub asset_load_timeout: Duration,
-    /// `fontLoadTimeout` — for one font, all tries together; in ms. Default 6000 ms.
+    /// `fontLoadTimeout` — time limit for one font, all attempts together; in ms. Default 6000 ms.
     pub font_load_timeout: Duration,
-    /// `quality` — of lossy formats, 0 to 1. Default: the format's.
+    /// `quality` — quality of lossy formats, 0 to 1. Default: the format's.
     pub quality: Option<f64>,
-    /// `compression` — how long to look for a smaller file of the same picture. Default `fast`.
+    /// `compression` — effort to spend on a smaller file with the same pixels. Default `fast`.
     pub compression: Compression,
-    /// `pageId` — the one page to draw. Default: the first.
+    /// `pageId` — id of the one page to draw. Default: the first page.
     pub page_id: Option<String>,
-    /// `pageIds` — pages of a format with several, drawn in design order. Default: all.
+    /// `pageIds` — ids of the pages of a document, drawn in design order. Default: all.
     pub page_ids: Option<Vec<String>>,
     /// `dpi` — design px per inch of paper. `auto` or absent: the design's.
     pub dpi: Option<f64>,
-    /// `minImageDpi` — pictures with fewer of their pixels per inch of paper are a warning; 0: none is. Default: the
-    /// setting `TENTER_MIN_IMAGE_DPI`.
+    /// `minImageDpi` — resolution in px per inch of paper below which a picture causes a warning; 0 turns it off.
+    /// Default: the setting `TENTER_MIN_IMAGE_DPI`.
     pub min_image_dpi: Option<f64>,
     /// `cropMarkSize` — length of crop marks in design px. Default 0: none.
     pub crop_mark_size: f64,
-    /// `vector` — keep shapes and text as such where the format can. Default false.
+    /// `vector` — keep shapes and text as vectors where the format can. Default false.
     pub vector: bool,
-    /// `color` — colour space of the file. Default RGB, with a print standard CMYK.
+    /// `color` — colour space of the file. Default RGB, or CMYK with a print standard.
     pub color: ColorSpace,
-    /// `color.blackText` — what becomes of black text in inks. Default black ink alone.
+    /// `color.blackText` — conversion of black text to CMYK. Default black ink alone.
     pub black_text: BlackText,
     /// `pdfx`, `pdfx1a` — print standard to conform to. Default none.
     pub pdf_standard: Option<PdfStandard>,
-    /// `pdfa` — archive standard, as written; the caller judges it.
+    /// `pdfa` — archive standard, not yet validated.
     pub pdf_archive: Option<String>,
-    /// `title` — of a document. Default: the design's `custom.name`.
+    /// `title` — title of a document. Default: the design's `custom.name`.
     pub title: Option<String>,
-    /// `creationDate` — written into documents. Default: now.
+    /// `creationDate` — creation date of a document. Default: now.
     pub creation_date: Option<Timestamp>,
-    /// `reproducible` — the same input gives the same bytes: without `creationDate`, documents are of 1970. Default false.
+    /// `reproducible` — the same input gives the same bytes: without `creationDate`, documents are dated 1970. Default
+    /// false.
     pub reproducible: bool,
     /// `fps` — frames per second of animated formats. Default: the format's.
     pub fps: Option<f64>,
-    /// `variables` — what placeholders of the design become. Absent: placeholders mean nothing.
+    /// `variables` — values for the placeholders of the design. If absent, placeholders have no meaning.
     pub variables: Option<Variables>,
 }
 
@@ -137,7 +139,7 @@ impl Default for RenderOptions {
     }
 }
 
-/// What happens to text that is taller than its box (rendering.md §9.7).
+/// Treatment of text that is taller than its box (rendering.md §9.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TextOverflow {
     /// `change-font-size` — the font shrinks by half pixels until it fits.
@@ -152,53 +154,53 @@ pub enum TextOverflow {
 /// The box of a text whose `height` is absent or below 1 px (rendering.md §9.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingHeight {
-    /// `fit` — as the editor: an absent height is one line, and [`TextOverflow`] fits the text into it; a height of 0
-    /// leaves nothing to see.
+    /// `fit` — as in the editor: an absent height is one line, and [`TextOverflow`] fits the text into it; with a
+    /// height of 0 nothing is visible.
     #[default]
     Fit,
     /// `auto` — for designs written by hand: the box is as tall as its text, as with [`TextOverflow::Resize`].
     Auto,
 }
 
-/// Whose wishes count for how texts fit their boxes (rendering.md §9.7).
+/// Whether the option or the element decides how texts fit their boxes (rendering.md §9.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextSizing {
-    /// `editor` — the option [`TextOverflow`] alone, as in the editor's SDK 4.4.
+    /// `editor` — only the option [`TextOverflow`] applies, as in the editor's SDK 4.4.
     Editor,
-    /// `element` — as the editor's newer documentation has it: `textOverflow`, `maxLines`, `minFontSize` and `maxFontSize`
-    /// of a text element count, and words are broken only where `textSplitAllowed` says so.
+    /// `element` — as in the editor's newer documentation: `textOverflow`, `maxLines`, `minFontSize` and `maxFontSize`
+    /// of a text element apply, and words are broken only where `textSplitAllowed` is set.
     Element,
 }
 
-/// Where lines of text may end (rendering.md §9.4).
+/// Rules for line breaks (rendering.md §9.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LineBreaking {
     /// `editor` — at spaces and hyphens, and between any two Chinese or Japanese characters.
     #[default]
     Editor,
-    /// `unicode` — by Unicode's rules (UAX #14): no closing mark at the start of a line and no opening one at its end,
-    /// and Thai, Lao, Khmer and Burmese words by dictionary.
+    /// `unicode` — after UAX #14: no closing mark at the start of a line and no opening one at its end, and Thai, Lao,
+    /// Khmer and Burmese words by dictionary.
     Unicode,
 }
 
-/// How long to look for a smaller file of the same picture; times and sizes are in docs/http-api.md.
+/// Effort to spend on a smaller file with the same pixels; times and sizes are in docs/http-api.md.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// `fast` — as many pages a second as the machine can write.
+    /// `fast` — for maximum throughput.
     #[default]
     Fast,
-    /// `balanced` — some times longer, for files that are looked at often.
+    /// `balanced` — several times slower, for files that are downloaded often.
     Balanced,
-    /// `small` — as long as it takes.
+    /// `small` — smallest files, without regard to time.
     Small,
 }
 
 impl Compression {
-    /// From the quickest on.
+    /// All levels, fastest first.
     pub const ALL: [Self; 3] = [Self::Fast, Self::Balanced, Self::Small];
     const NAMES: &[(&str, Self)] = &[("fast", Self::Fast), ("balanced", Self::Balanced), ("small", Self::Small)];
 
-    /// As written in options.
+    /// Name of the level in options.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fast => "fast",
@@ -211,14 +213,14 @@ impl Compression {
 /// Colour space of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorSpace {
-    /// sRGB.
+    /// The colour space sRGB.
     #[default]
     Rgb,
-    /// Process colours of a press.
+    /// CMYK for a printing condition.
     Cmyk(CmykProfile),
 }
 
-/// Printing conditions that a caller may name.
+/// Printing conditions that a caller can select.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CmykProfile {
     /// `FOGRA39` — coated paper, Europe.
@@ -228,32 +230,32 @@ pub enum CmykProfile {
     UsWebCoatedSwop,
 }
 
-/// Which inks black text gets. Only where text stays text: pictures of pages know no text.
+/// Conversion of black text to CMYK. Applies only where text stays vector text, not in pictures of pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BlackText {
-    /// `k` — text of exactly `#000000` gets full black ink and no other, so that inks out of register cannot blur it.
+    /// `k` — text of exactly `#000000` gets full black ink and no other, so that misregistered plates cannot blur it.
     #[default]
     BlackInk,
-    /// `profile` — as the profile says: four inks, darker.
+    /// `profile` — the profile's conversion: four inks, darker.
     Profile,
 }
 
-/// Subsets of PDF made for presses.
+/// Subsets of PDF for print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PdfStandard {
     /// `pdfx: "x-4"` — PDF/X-4.
     X4,
-    /// `pdfx1a: true` — PDF/X-1a; wins over `pdfx`, being the stricter.
+    /// `pdfx1a: true` — PDF/X-1a; overrides `pdfx` as the stricter standard.
     X1a,
 }
 
-/// Values by name, for the placeholders of a design (design-format.md §7).
+/// Values for the placeholders of a design, by name (design-format.md §7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables(BTreeMap<String, String>);
 
 impl Variables {
-    /// Reads an object of strings, numbers, `true` and `false`, which stands at `at`; null counts as absent. `None`, with a
-    /// problem, when it is no object; entries of other types are problems and left out.
+    /// Reads an object of strings, numbers, `true` and `false` with the path `at`; null counts as absent. Adds a
+    /// problem and returns `None` when it is not an object; entries of other types are problems and left out.
     pub fn read(value: &Value, at: JsonPath, problems: &mut Problems) -> Option<Self> {
         let mut json = Reader::new(value, at, problems)?;
         let mut values = BTreeMap::new();
@@ -286,12 +288,12 @@ impl Variables {
     }
 }
 
-/// A day: longer timeouts are cut to it, since clocks overflow and no request lives that long.
+/// Maximum of the timeouts, one day: longer ones are reduced to it, as clocks overflow and no request lives that long.
 const MAX_TIMEOUT_MS: f64 = 86_400_000.0;
 
 impl RenderOptions {
-    /// Reads the object `value`, which stands at `at`. Wrong values are added to `problems` and count as absent;
-    /// numbers may be written as strings; null counts as absent, also for the whole object.
+    /// Reads the object `value` with the path `at`. Invalid values are added to `problems` and count as absent; numbers
+    /// may be strings; null counts as absent, also for the whole object.
     pub fn read(value: &Value, at: JsonPath, problems: &mut Problems) -> Self {
         let defaults = Self::default();
         if value.is_null() {
@@ -352,7 +354,7 @@ const TEXT_SIZING: &[(&str, TextSizing)] = &[("editor", TextSizing::Editor), ("e
 
 const LINE_BREAKING: &[(&str, LineBreaking)] = &[("editor", LineBreaking::Editor), ("unicode", LineBreaking::Unicode)];
 
-/// A number for which `accept` holds; any other is a problem.
+/// Reads a number that satisfies `accept`; any other is a problem.
 fn checked(json: &mut Reader<'_>, key: &str, accepted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
     let number = json.number(key)?;
     if accept(number) {
@@ -379,7 +381,8 @@ fn dpi(json: &mut Reader<'_>) -> Option<f64> {
     checked(json, "dpi", "a number greater than 0, or \"auto\"", |it| it > 0.0)
 }
 
-/// With a print standard, whose pages are made of inks (pdf.md §7), CMYK is the default and RGB a contradiction.
+/// Reads the colour options. A print standard, whose pages are CMYK (pdf.md §7), makes CMYK the default and RGB an
+/// error.
 fn color(json: &mut Reader<'_>, standard: Option<PdfStandard>) -> (ColorSpace, BlackText) {
     let default = match standard {
         Some(PdfStandard::X4 | PdfStandard::X1a) => ColorSpace::Cmyk(CmykProfile::default()),
@@ -393,7 +396,7 @@ fn color(json: &mut Reader<'_>, standard: Option<PdfStandard>) -> (ColorSpace, B
         Some(false) if standard.is_some() => {
             color.problem(
                 "space",
-                "found \"RGB\" beside pdfx or pdfx1a, which are for inks; accepted: CMYK, or no color",
+                "found \"RGB\" together with pdfx or pdfx1a, which require CMYK; accepted: CMYK, or no color",
             );
             ColorSpace::Rgb
         }
@@ -514,15 +517,15 @@ mod tests {
     }
 
     #[test]
-    fn options_of_print_standards_mean_inks() {
+    fn options_of_print_standards_imply_cmyk() {
         let color = |value: &Value| {
             let (options, problems) = read(value);
             (options.color, problems.len())
         };
-        let inks = ColorSpace::Cmyk;
-        assert_eq!(color(&json!({"pdfx": "x-4"})), (inks(CmykProfile::Fogra39), 0));
+        let cmyk = ColorSpace::Cmyk;
+        assert_eq!(color(&json!({"pdfx": "x-4"})), (cmyk(CmykProfile::Fogra39), 0));
         let swop = json!({"pdfx1a": true, "color": {"profile": "USWebCoatedSWOP"}});
-        assert_eq!(color(&swop), (inks(CmykProfile::UsWebCoatedSwop), 0));
+        assert_eq!(color(&swop), (cmyk(CmykProfile::UsWebCoatedSwop), 0));
         assert_eq!(color(&json!({"color": {"profile": "FOGRA39"}})), (ColorSpace::Rgb, 0));
         assert_eq!(color(&json!({"pdfx": "x-4", "color": {"space": "RGB"}})), (ColorSpace::Rgb, 1));
         assert_eq!(read(&json!({"creationDate": "yesterday"})).1.len(), 1);

@@ -1,7 +1,7 @@
 //! The CPU pool: a fixed number of threads for decoding, shaping, painting and encoding.
 //!
-//! In: running closures there and awaiting their result; panics come back as errors. Not in: what the work is, sockets,
-//! timers. Imports nothing of ours. Work must not block on the network or on other pool work.
+//! In: running closures on these threads and awaiting their results; panics become errors. Not in: what the work is,
+//! sockets, timers. Imports nothing of the crate. Work must not block on the network or on other pool work.
 
 use std::any::Any;
 use std::future::Future;
@@ -12,42 +12,42 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Bytes of stack a thread. Fonts, SVGs and scenes recurse to bounded depths; this leaves them ample room.
+/// Stack size of a thread in bytes. Fonts, SVGs and scenes recurse to bounded depths, for which this is ample.
 const STACK_BYTES: usize = 16 << 20;
 
-/// Why work gave no result.
+/// Reason why work has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
-    /// The work panicked: a bug of ours. The thread lives on.
-    #[error("internal error: the work panicked: {0}")]
+    /// The work panicked, which is a bug. The thread continues.
+    #[error("internal error: a task panicked: {0}")]
     Panicked(String),
     /// The pool was dropped before the work ran.
     #[error("the service is shutting down")]
     Stopped,
-    /// The work did not end in time, or too much of its kind has not.
+    /// The work exceeded its time limit, or too much such work still runs.
     #[error("it took longer than {} s", .limit.as_secs_f64())]
     Stuck {
-        /// How long was waited.
+        /// The time limit.
         limit: Duration,
     },
-    /// The operating system refused the threads.
+    /// The operating system refused to start the threads.
     #[error("cannot start {threads} CPU threads: {reason}; lower TENTER_THREADS")]
     NoThreads {
-        /// How many were asked for.
+        /// Number of requested threads.
         threads: usize,
-        /// The system's words.
+        /// Message of the operating system.
         reason: String,
     },
 }
 
-/// A fixed set of threads. Dropping the pool lets queued work finish first.
+/// A fixed set of threads. Dropping the pool finishes queued work first.
 #[derive(Debug)]
 pub struct Pool {
     threads: rayon::ThreadPool,
 }
 
 impl Pool {
-    /// `threads`: at least 1; 0 counts as 1.
+    /// Starts the threads. `threads`: at least 1; 0 counts as 1.
     pub fn new(threads: usize) -> Result<Self, PoolError> {
         let threads = threads.max(1);
         rayon::ThreadPoolBuilder::new()
@@ -59,13 +59,13 @@ impl Pool {
             .map_err(|error| PoolError::NoThreads { threads, reason: error.to_string() })
     }
 
-    /// How many threads there are, at least 1.
+    /// Number of threads, at least 1.
     pub fn threads(&self) -> usize {
         self.threads.current_num_threads()
     }
 
-    /// Queues `work` at once, first come first served, and returns its result. Dropping the future before the work
-    /// started skips the work; work that runs is never interrupted.
+    /// Queues `work` in order of arrival and returns its result. Dropping the future before the work has started skips
+    /// the work; running work is never interrupted.
     pub fn run<T, W>(&self, work: W) -> impl Future<Output = Result<T, PoolError>> + Send + use<T, W>
     where
         T: Send + 'static,
@@ -74,15 +74,15 @@ impl Pool {
         let (sender, receiver) = oneshot::channel();
         self.threads.spawn_fifo(move || {
             if !sender.is_closed() {
-                // A caller that left meanwhile does not need the result.
+                // A cancelled caller does not need the result.
                 let _ = sender.send(caught(work));
             }
         });
         async move { receiver.await.unwrap_or(Err(PoolError::Stopped)) }
     }
 
-    /// Queues `work` that answers by itself (through a channel it owns). A panic drops what it owned, so that the
-    /// channel's other end sees it closed, and is logged here: nobody else would hear of it.
+    /// Queues `work` that sends its own result, for instance through a channel. A panic drops what the work owned,
+    /// which closes the channel, and is logged here because no caller receives it.
     pub fn spawn(&self, work: impl FnOnce() + Send + 'static) {
         self.threads.spawn_fifo(move || {
             if let Err(error) = caught(work) {
@@ -92,51 +92,52 @@ impl Pool {
     }
 }
 
-/// Parsers of others', run where a hang of theirs costs a thread and no more. For untrusted input.
+/// Runs third-party parsers of untrusted input on threads of their own, so that a hanging parser costs no more than its
+/// thread.
 #[derive(Debug)]
 pub struct Parsers {
     stuck: AtomicUsize,
 }
 
-/// Those of this process: the threads that hang are the process's, whatever engine waited for them.
+/// The instance of this process, as hanging threads outlive the engine that started them.
 pub static PARSERS: Parsers = Parsers::new();
 
-/// How many threads may hang before further work is refused: each keeps a core busy, and only a new process ends it.
-const MOST_STUCK: usize = 4;
+/// Maximum number of hanging threads before further work is refused: each occupies a core until the process ends.
+const MAX_STUCK: usize = 4;
 
 impl Parsers {
-    /// None hangs.
+    /// Creates an instance without threads.
     pub const fn new() -> Self {
         Self { stuck: AtomicUsize::new(0) }
     }
 
-    /// How many threads hang.
+    /// Number of hanging threads.
     pub fn stuck(&self) -> usize {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// Runs `work` on a thread of its own, which takes about 50 µs to make, and waits at most `limit` for it.
+    /// Runs `work` on a thread of its own, which takes about 50 µs to start, and waits at most `limit` for it.
     ///
     /// # Errors
-    /// `Stuck` when `limit` passed, or at once when as many threads hang as may; `Panicked`; `NoThreads`.
+    /// `Stuck` when `limit` has passed, or at once when the maximum number of threads hang; `Panicked`; `NoThreads`.
     pub fn run<T, W>(&'static self, limit: Duration, work: W) -> Result<T, PoolError>
     where
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        if self.stuck() >= MOST_STUCK {
+        if self.stuck() >= MAX_STUCK {
             return Err(PoolError::Stuck { limit });
         }
         let (sender, receiver) = mpsc::sync_channel(1);
-        let state = Arc::new(AtomicU8::new(WAITED_FOR));
+        let state = Arc::new(AtomicU8::new(RUNNING));
         let thread = std::thread::Builder::new().name("parser".into()).stack_size(STACK_BYTES).spawn({
             let state = state.clone();
             move || {
                 let result = caught(work);
-                if state.swap(DONE, Ordering::AcqRel) == GIVEN_UP {
+                if state.swap(DONE, Ordering::AcqRel) == ABANDONED {
                     self.stuck.fetch_sub(1, Ordering::Relaxed);
                 }
-                // Whoever gave up does not need it.
+                // A caller that has given up does not need it.
                 let _ = sender.send(result);
             }
         });
@@ -145,10 +146,10 @@ impl Parsers {
             return result.inspect_err(|error| tracing::error!(%error, "a parser failed"));
         }
         self.stuck.fetch_add(1, Ordering::Relaxed);
-        if state.swap(GIVEN_UP, Ordering::AcqRel) == DONE {
-            self.stuck.fetch_sub(1, Ordering::Relaxed); // it came back this very moment
+        if state.swap(ABANDONED, Ordering::AcqRel) == DONE {
+            self.stuck.fetch_sub(1, Ordering::Relaxed); // it finished at this moment
         }
-        tracing::error!(stuck = self.stuck(), "a parser did not come back in time; its thread is given up");
+        tracing::error!(stuck = self.stuck(), "a parser exceeded its time limit; its thread is abandoned");
         Err(PoolError::Stuck { limit })
     }
 }
@@ -160,12 +161,12 @@ impl Default for Parsers {
 }
 
 /// States of work in [`Parsers::run`].
-const WAITED_FOR: u8 = 0;
+const RUNNING: u8 = 0;
 const DONE: u8 = 1;
-const GIVEN_UP: u8 = 2;
+const ABANDONED: u8 = 2;
 
-/// Runs `work`; a panic becomes an error with its message. What `work` owned is dropped either way, so no broken
-/// invariant can be seen afterwards.
+/// Runs `work` and converts a panic to an error with its message. What `work` owned is dropped in any case, so that no
+/// broken invariant is visible afterwards.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| PoolError::Panicked(panic_message(payload.as_ref())))
 }
@@ -205,20 +206,20 @@ mod tests {
     }
 
     #[test]
-    fn parsers_give_up_a_hang_and_refuse_the_next_when_there_are_many() {
+    fn parsers_abandon_hanging_work_and_refuse_more_at_the_maximum() {
         static OWN: Parsers = Parsers::new();
         let (long, limit) = (Duration::from_secs(60), Duration::from_millis(1));
         assert_eq!(OWN.run(long, || 6 * 7), Ok(42));
         assert!(matches!(OWN.run(long, || panic!("x")), Err::<(), _>(PoolError::Panicked(_))));
-        let (release, held) = mpsc::channel::<()>();
-        let held = Arc::new(std::sync::Mutex::new(held));
-        for count in 1..=MOST_STUCK {
-            let held = held.clone();
-            let hang = move || assert!(held.lock().expect("not poisoned").recv().is_err(), "released by dropping");
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        for count in 1..=MAX_STUCK {
+            let released = released.clone();
+            let hang = move || assert!(released.lock().expect("not poisoned").recv().is_err(), "released by dropping");
             assert_eq!(OWN.run(limit, hang), Err(PoolError::Stuck { limit }));
             assert_eq!(OWN.stuck(), count);
         }
-        assert_eq!(OWN.run(long, || 1), Err(PoolError::Stuck { limit: long }), "without being tried");
+        assert_eq!(OWN.run(long, || 1), Err(PoolError::Stuck { limit: long }), "the work is not started");
         drop(release);
         while OWN.stuck() > 0 {
             std::thread::yield_now();
@@ -227,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn pool_skips_work_nobody_waits_for() {
+    fn pool_skips_cancelled_work() {
         let pool = pool();
-        let (release, held) = mpsc::channel::<()>();
-        pool.spawn(move || held.recv().expect("released below"));
+        let (release, released) = mpsc::channel::<()>();
+        pool.spawn(move || released.recv().expect("released below"));
         let ran = Arc::new(AtomicBool::new(false));
         let skipped = pool.run({
             let ran = ran.clone();

@@ -1,4 +1,4 @@
-//! Pixels in memory, and the only place where alpha is converted.
+//! Rasters in memory, and the only place that converts alpha.
 //!
 //! In: RGBA8 rasters tagged straight or premultiplied. Not in: painting, scaling, file formats.
 //! Imports: `units`.
@@ -7,14 +7,14 @@ use std::marker::PhantomData;
 
 use crate::units::DeviceSize;
 
-/// Colour channels are independent of alpha, as in PNG.
+/// Marks straight alpha: colour channels are independent of alpha, as in PNG.
 #[derive(Clone, Copy, Debug)]
 pub enum Straight {}
-/// Colour channels are already multiplied by alpha, as painters blend.
+/// Marks premultiplied alpha: colour channels are multiplied by alpha, as painters blend.
 #[derive(Clone, Copy, Debug)]
 pub enum Premultiplied {}
 
-/// RGBA8, rows top to bottom without padding: `pixels().len() == 4 * width * height`.
+/// An RGBA8 raster, rows from top to bottom without padding: `pixels().len() == 4 * width * height`.
 #[derive(Clone, Debug)]
 pub struct Raster<Alpha> {
     size: DeviceSize,
@@ -25,7 +25,7 @@ pub struct Raster<Alpha> {
 }
 
 impl<Alpha> Raster<Alpha> {
-    /// `None` unless `pixels.len() == 4 * width * height`.
+    /// Creates a raster; `None` unless `pixels.len() == 4 * width * height`.
     pub fn from_pixels(size: DeviceSize, pixels: Vec<u8>) -> Option<Self> {
         let known_opaque = false;
         (pixels.len() as u64 == size.pixels() * 4).then_some(Self { size, pixels, known_opaque, alpha: PhantomData })
@@ -36,12 +36,12 @@ impl<Alpha> Raster<Alpha> {
         self.size
     }
 
-    /// The bytes, R G B A.
+    /// The pixels as bytes, R G B A.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// The bytes, given away.
+    /// Converts into the pixels' bytes.
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels
     }
@@ -53,20 +53,20 @@ impl<Alpha> Raster<Alpha> {
         [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2], self.pixels[at + 3]]
     }
 
-    /// True when every alpha is 255.
+    /// Whether every alpha is 255.
     pub fn is_opaque(&self) -> bool {
         if self.known_opaque {
             return true;
         }
-        // This runs on pages before encoding: many pixels at a time, and an end as soon as one shows.
+        // This runs on pages before encoding: it checks many pixels at a time and stops at the first translucent block.
         let (blocks, rest) = self.pixels.as_chunks::<64>();
-        let clear = |pixels: &[u8]| pixels.chunks_exact(4).fold(255, |all, pixel| all & pixel[3]) == 255;
-        blocks.iter().all(|block| clear(block)) && clear(rest)
+        let is_opaque = |pixels: &[u8]| pixels.chunks_exact(4).fold(255, |all, pixel| all & pixel[3]) == 255;
+        blocks.iter().all(|block| is_opaque(block)) && is_opaque(rest)
     }
 }
 
 impl Raster<Premultiplied> {
-    /// Takes every pixel for opaque: for rasters known to be, whose alphas rounding may have left a level short.
+    /// Sets every alpha to 255: for rasters known to be opaque, whose alphas may be off by rounding.
     pub fn into_opaque(mut self) -> Raster<Straight> {
         self.pixels.chunks_exact_mut(4).for_each(|p| p[3] = 255);
         Raster { size: self.size, pixels: self.pixels, known_opaque: true, alpha: PhantomData }
@@ -87,10 +87,10 @@ impl Raster<Premultiplied> {
 }
 
 impl Raster<Straight> {
-    /// The bytes without alpha, R G B: for formats that have none, when [`Self::is_opaque`].
+    /// Copies the pixels without alpha, R G B: for formats without alpha, when [`Self::is_opaque`].
     pub fn to_rgb(&self) -> Vec<u8> {
         let mut rgb = vec![0; self.pixels.len() / 4 * 3];
-        // Four pixels become three words: a byte at a time takes as long as filtering a PNG.
+        // Four pixels are packed into three words: copying single bytes takes as long as filtering a PNG.
         let (fours, rest) = self.pixels.as_chunks::<16>();
         let (packed, tail) = rgb.split_at_mut(fours.len() * 12);
         for (from, into) in fours.iter().zip(packed.as_chunks_mut::<12>().0) {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn opacity_is_of_every_pixel() {
+    fn opacity_depends_on_every_pixel() {
         for (count, clear) in [(1, 0), (16, 15), (17, 16), (40, 3), (40, 39)] {
             let mut pixels = [1, 2, 3, 255].repeat(count);
             let size = DeviceSize { width: count as u32, height: 1 };

@@ -1,43 +1,42 @@
-//! What we tell the caller: where in the JSON, what was found, what is accepted.
+//! Reports to the caller: JSON paths, problems and warnings.
 //!
-//! In: JSON paths, problems (input refused) and warnings (input drawn, but not as written).
-//! Not in: HTTP, logging, the rooms' own errors. Imports nothing of ours.
+//! In: JSON paths, problems (the input is refused) and warnings (the output deviates from the input). Not in: HTTP,
+//! logging, errors of other modules. Imports nothing of the crate.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// Target of the spans that become traces; no log line shows them.
+/// Target of the spans that become traces; log lines exclude it.
 pub const SPANS: &str = "tenter::spans";
 
-/// A place in the caller's JSON, written like `pages[0].children[2].fill`; empty for the root.
-/// Cheap to clone.
+/// A path in the caller's JSON, such as `pages[0].children[2].fill`; empty for the root. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct JsonPath(Arc<str>);
 
 impl JsonPath {
-    /// The whole document.
+    /// The root: the whole document.
     pub fn root() -> Self {
         Self::default()
     }
 
-    /// This object's member `name`.
+    /// The path of the member `name` of this object.
     pub fn key(&self, name: &str) -> Self {
         if self.0.is_empty() { Self(name.into()) } else { Self(format!("{}.{name}", self.0).into()) }
     }
 
-    /// This array's entry `index`, from 0.
+    /// The path of the entry `index` of this array, from 0.
     pub fn index(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0).into())
     }
 
-    /// This place and those around it, innermost first, without the root.
+    /// This path and its ancestors, innermost first, without the root.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(self.as_str()), |place| place.rfind(['.', '[']).map(|end| &place[..end]))
             .filter(|place| !place.is_empty())
     }
 
-    /// The text form.
+    /// The path as text; empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -51,7 +50,7 @@ impl From<&str> for JsonPath {
 
 impl fmt::Display for JsonPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "(root)" } else { &self.0 })
+        f.write_str(if self.0.is_empty() { "the document" } else { &self.0 })
     }
 }
 
@@ -73,7 +72,7 @@ impl<'de> serde::Deserialize<'de> for JsonPath {
     }
 }
 
-/// `text` as far as a message repeats it: the caller's own words may be megabytes.
+/// Truncates `text` for messages, as a caller's text may have megabytes.
 pub fn shown(text: &str) -> Cow<'_, str> {
     const CHARS: usize = 80;
     match text.char_indices().nth(CHARS) {
@@ -82,20 +81,20 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `number` of them, in a message: `1 row`, `2 rows`. `thing`: its name, which takes an s.
+/// Formats a number of things: `1 row`, `2 rows`. `thing`: the singular, whose plural adds an s.
 pub fn counted(number: u64, thing: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{s}")
 }
 
-/// One thing wrong with the input: the request is refused. `message` says what was found and what is accepted.
+/// A problem of the input, which is refused. `message` says what was found and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "service", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// Where.
+    /// Path of the value in the caller's JSON.
     #[cfg_attr(feature = "service", schema(value_type = String))]
     pub path: JsonPath,
-    /// What was found, what is accepted, and the limit's name when one decided.
+    /// What was found, what is accepted, and the name of the limit if one was exceeded.
     pub message: String,
 }
 
@@ -105,50 +104,50 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Kinds of warning; the names are part of the API (`code` in JSON).
+/// Kind of a warning; the names are part of the API (`code` in JSON).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "service", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
-    /// The file asked for cannot hold it as written: left out, or put otherwise.
+    /// The requested format cannot represent it: it was left out or replaced.
     NotSupported,
-    /// A value or property that the editor ignores too.
+    /// A value or property that has no effect, as in the editor.
     Ignored,
-    /// A font was replaced by another.
+    /// A font was substituted by another.
     FontSubstituted,
-    /// No font had the character.
+    /// No font has a glyph for a character.
     GlyphMissing,
-    /// A text was drawn smaller than written to fit its box, or not at all.
+    /// A text was drawn smaller than specified to fit its box, or not at all.
     TextShrunk,
-    /// An image could not be had and was left out, as asked (`skipImageError`).
+    /// An image could not be loaded and was left out, as requested (`skipImageError`).
     ImageSkipped,
-    /// An image has fewer pixels per inch than asked for (`minImageDpi`).
+    /// An image has a lower resolution than requested (`minImageDpi`).
     ImageEnlarged,
-    /// An image was reduced to fit a limit.
+    /// An image was scaled down to fit a limit.
     ImageReduced,
-    /// An image's file ends before its last row; the missing pixels are transparent.
+    /// An image file is truncated; the missing pixels are transparent.
     ImageCutShort,
-    /// A shape too large or not finite was left out.
+    /// A shape that is too large or not finite was left out.
     ShapeSkipped,
-    /// No variable fills a placeholder; it is drawn as it is.
+    /// A placeholder without a variable; it is drawn as it is.
     PlaceholderUnknown,
-    /// A variable was given that the design does not use.
+    /// A variable that the design does not use.
     VariableUnused,
 }
 
-/// Drawn, but not exactly as written. Returned to the caller with the picture.
+/// A deviation of the output from the input, returned to the caller with the result.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "service", derive(utoipa::ToSchema))]
 pub struct Warning {
-    /// What kind.
+    /// Kind of the warning.
     pub code: WarningCode,
-    /// Where.
+    /// Path of the value in the caller's JSON.
     #[cfg_attr(feature = "service", schema(value_type = String))]
     pub path: JsonPath,
-    /// The element's `id`; empty for a page or the design itself.
+    /// The `id` of the element; empty for a page or the design itself.
     #[cfg_attr(feature = "service", schema(value_type = String))]
     pub element: Arc<str>,
-    /// One sentence for a person.
+    /// Description in one sentence.
     pub message: String,
 }
 
@@ -162,23 +161,23 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Where a scene node came from. Painters hand it back untouched when they have something to warn about.
+/// The element that a scene node comes from, for warnings of painters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The element's place in the JSON.
+    /// Path of the element in the JSON.
     pub path: JsonPath,
-    /// The element's `id`.
+    /// The `id` of the element.
     pub element: Arc<str>,
 }
 
 impl Origin {
-    /// A warning about this element.
+    /// Creates a warning about this element.
     pub fn warn(&self, code: WarningCode, message: impl Into<String>) -> Warning {
         Warning { code, path: self.path.clone(), element: self.element.clone(), message: message.into() }
     }
 }
 
-/// The message and those of its causes: the top one alone says little.
+/// The error's message with those of its causes, as the outermost alone is often uninformative.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -215,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn path_reads_like_javascript() {
+    fn path_uses_javascript_notation() {
         let path = JsonPath::root().key("pages").index(0).key("children").index(2).key("fill");
         assert_eq!(path.as_str(), "pages[0].children[2].fill");
-        assert_eq!(JsonPath::root().to_string(), "(root)");
+        assert_eq!(JsonPath::root().to_string(), "the document");
     }
 }

@@ -1,38 +1,39 @@
-//! Font containers: WOFF and WOFF2 unpacked to plain sfnt bytes that text layout can read without surprises.
+//! Unpacks font containers (WOFF, WOFF2) to plain sfnt bytes and validates them.
 //!
-//! In: sniffing, size limits, unpacking, a first look at the tables. Not in: families and styles (`text`), where the
-//! bytes came from (`assets`). Imports nothing of ours.
+//! In: detecting the format, size limits, unpacking, validating tables. Not in: families and styles (`text`), where the
+//! bytes came from (`assets`). Imports nothing of the crate.
 
 use skrifa::raw::{FileRef, TableProvider};
 use skrifa::{FontRef, MetadataProvider, Tag};
 
-/// What a compressed font may unpack to, in bytes: four times the largest CJK faces in use.
+/// Maximum unpacked size of a font in bytes: four times the largest CJK faces in use.
 pub const MAX_UNPACKED_BYTES: usize = 64 << 20;
 
-/// Why bytes are not a font we can use.
+/// Reason why bytes are not a usable font.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SfntError {
-    /// Not TTF, OTF, TTC, WOFF or WOFF2.
-    #[error("not a font we read (starts with {magic}); use TTF, OTF, WOFF or WOFF2")]
+    /// The format is not TTF, OTF, TTC, WOFF or WOFF2.
+    #[error("the format of the font is unknown (it starts with {magic}); use TTF, OTF, WOFF or WOFF2")]
     Unknown {
-        /// The first bytes, printable.
+        /// The first bytes in printable form.
         magic: String,
     },
-    /// More than [`MAX_UNPACKED_BYTES`].
+    /// The font unpacks to more than [`MAX_UNPACKED_BYTES`].
     #[error("the font unpacks to more than {MAX_UNPACKED_BYTES} bytes")]
     TooLarge,
-    /// Damaged, or without the tables that drawing needs.
+    /// The font is damaged, or lacks tables that are needed for drawing.
     #[error("the font is damaged: {reason}")]
     Broken {
-        /// What is wrong.
+        /// Description of the defect.
         reason: String,
     },
 }
 
-/// Sniffs TTF, OTF, TTC, WOFF and WOFF2 by their bytes and unpacks the last two; CFF outlines are kept as they are.
+/// Detects TTF, OTF, TTC, WOFF and WOFF2 by their bytes and unpacks the last two; CFF outlines are not converted.
 ///
-/// Every face has the tables that browsers require (`cmap` `head` `hhea` `hmtx` `maxp` `name` `OS/2` `post`), all tables lie
-/// within the file, and at least one character maps to a glyph. Browsers refuse other files and draw in their serif font.
+/// Checks that every face has the tables that browsers require (`cmap` `head` `hhea` `hmtx` `maxp` `name` `OS/2`
+/// `post`), that all tables lie within the file, and that at least one character maps to a glyph. Browsers refuse other
+/// files and substitute their serif font.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, SfntError> {
     let broken = |error: wuff::WuffErr| SfntError::Broken { reason: format!("it does not unpack ({error:?})") };
     let unpacked = match bytes.get(..4).unwrap_or_default() {
@@ -41,11 +42,11 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, SfntError> {
             check_woff_size(bytes)?;
             wuff::decompress_woff1(bytes).map_err(broken)?
         }
-        // Browsers load no collections either; their shared tables multiply on unpacking.
+        // Browsers do not load collections either; their shared tables are duplicated on unpacking.
         b"wOF2" if bytes.get(4..8) == Some(b"ttcf") => {
             return Err(SfntError::Broken { reason: "WOFF2 collections are not supported; use one face".into() });
         }
-        // wuff itself stops at a ratio of 100 and at 128 MiB.
+        // wuff itself limits the ratio to 100 and the size to 128 MiB.
         b"wOF2" => wuff::decompress_woff2(bytes).map_err(broken)?,
         other => return Err(SfntError::Unknown { magic: other.escape_ascii().to_string() }),
     };
@@ -56,7 +57,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, SfntError> {
     Ok(unpacked)
 }
 
-/// The sizes that a WOFF 1.0 table directory promises, before any is allocated (W3C WOFF §5).
+/// Checks the sizes in a WOFF 1.0 table directory before anything is allocated (W3C WOFF §5).
 fn check_woff_size(bytes: &[u8]) -> Result<(), SfntError> {
     let tables = bytes.get(12..14).map_or(0, |it| usize::from(u16::from_be_bytes([it[0], it[1]])));
     let promised: u64 = bytes
@@ -85,10 +86,10 @@ fn check_font(bytes: &[u8]) -> Result<(), SfntError> {
     })
 }
 
-/// Tables without which the OpenType sanitiser of browsers refuses a file.
+/// Tables that the OpenType sanitiser of browsers requires.
 const REQUIRED: [&[u8; 4]; 8] = [b"cmap", b"head", b"hhea", b"hmtx", b"maxp", b"name", b"OS/2", b"post"];
 
-/// What is missing or cut off in a face, in words; `None` when all is there.
+/// Describes a missing or truncated table of a face; `None` when the face is complete.
 fn missing_table(font: &FontRef<'_>) -> Option<String> {
     let data = |tag: Tag| font.table_data(tag);
     if let Some(tag) = REQUIRED.into_iter().find(|tag| data(Tag::new(tag)).is_none()) {
@@ -107,7 +108,7 @@ fn check_face(font: &FontRef<'_>) -> Result<(), skrifa::raw::ReadError> {
     font.hmtx()?;
     font.maxp()?;
     font.cmap()?;
-    // Reads axes once, as layout will.
+    // Reads the axes once, like layout.
     let _ = font.axes().len();
     Ok(())
 }
@@ -118,7 +119,7 @@ mod tests {
 
     const ROBOTO: &[u8] = include_bytes!("../assets/fonts/Roboto-Regular.ttf");
 
-    /// Where the record of table `tag` stands in the directory of Roboto.
+    /// Offset of the record of table `tag` in the directory of Roboto.
     fn record(tag: &[u8; 4]) -> usize {
         (12..).step_by(16).find(|at| ROBOTO[*at..*at + 4] == *tag).expect("Roboto has the table")
     }

@@ -1,7 +1,7 @@
-//! Lengths, scales and angles as types, where rooms meet.
+//! Types for lengths, scales and angles in public interfaces.
 //!
-//! In: newtypes that keep design px apart from device px and degrees apart from radians.
-//! Not in: anything that knows what is measured. Imports nothing of ours.
+//! In: newtypes that distinguish design px from device px and degrees from radians. Not in: anything that knows what is
+//! measured. Imports nothing of the crate.
 
 /// Length in design pixels (CSS px), before any scaling. y grows downwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -12,7 +12,7 @@ pub struct Px(pub f64);
 pub struct DeviceScale(f64);
 
 impl DeviceScale {
-    /// One device pixel a design pixel.
+    /// One device pixel per design pixel.
     pub const ONE: Self = Self(1.0);
 
     /// `None` unless `ratio` is finite and greater than zero.
@@ -20,12 +20,12 @@ impl DeviceScale {
         (ratio.is_finite() && ratio > 0.0).then_some(Self(ratio))
     }
 
-    /// The bare number.
+    /// Device pixels per design pixel as a number.
     pub fn get(self) -> f64 {
         self.0
     }
 
-    /// `length` in device px.
+    /// Converts `length` to device px.
     pub fn to_device(self, length: Px) -> f64 {
         length.0 * self.0
     }
@@ -34,19 +34,19 @@ impl DeviceScale {
 /// Width and height of a surface in device pixels, each at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceSize {
-    /// Columns.
+    /// Width in device px.
     pub width: u32,
-    /// Rows.
+    /// Height in device px.
     pub height: u32,
 }
 
 impl DeviceSize {
-    /// The picture of a page: each side times `scale`, rounded half up, at least 1 (rendering.md §2).
-    /// Sides beyond `u32::MAX` saturate; limits are the caller's business.
+    /// The size of a page's picture: each side times `scale`, rounded half up, at least 1 (rendering.md §2). Sides
+    /// beyond `u32::MAX` saturate; limits are checked by the caller.
     ///
-    /// As the editor computes it: the rounded side is divided by `scale`, multiplied by it again and cut to an integer.
-    /// Where the product falls short of the integer by rounding of f64, the picture is one pixel smaller: 302 px at
-    /// 1.3333 are 403 / 1.3333 × 1.3333 = 402.99999999999994, so 402.
+    /// Follows the editor's computation: the rounded side is divided by `scale`, multiplied by it again and truncated
+    /// to an integer. Where f64 rounding makes the product smaller than the integer, the picture is one pixel smaller:
+    /// 302 px at 1.3333 are 403 / 1.3333 × 1.3333 = 402.99999999999994, so 402.
     pub fn of_page(size: kurbo::Size, scale: DeviceScale) -> Self {
         let ratio = scale.get();
         let side = |length: f64| {
@@ -62,25 +62,25 @@ impl DeviceSize {
     }
 }
 
-/// Share of light kept out, `0.0..=1.0`.
+/// Opacity from 0 (transparent) to 1 (opaque).
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Opacity(f32);
 
 impl Opacity {
-    /// Nothing shines through.
+    /// Full opacity.
     pub const OPAQUE: Self = Self(1.0);
 
-    /// Clamps to `0..=1`; NaN counts as opaque.
+    /// Clamps `value` to `0..=1`; NaN counts as opaque.
     pub fn new(value: f64) -> Self {
         if value.is_nan() { Self::OPAQUE } else { Self(value.clamp(0.0, 1.0) as f32) }
     }
 
-    /// The bare number, `0.0..=1.0`.
+    /// The opacity as a number, `0.0..=1.0`.
     pub fn get(self) -> f32 {
         self.0
     }
 
-    /// True when nothing would be drawn.
+    /// Whether the opacity is 0, so that nothing is visible.
     pub fn is_zero(self) -> bool {
         self.0 <= 0.0
     }
@@ -98,7 +98,7 @@ impl std::ops::Mul for Opacity {
 pub struct Degrees(pub f64);
 
 impl Degrees {
-    /// For kurbo and friends.
+    /// The angle in radians.
     pub fn to_radians(self) -> f64 {
         self.0.to_radians()
     }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn page_size_falls_short_where_division_by_the_scale_does() {
+    fn page_size_is_truncated_like_in_the_editor() {
         // Measured on SDK 4.4.0; 302 and 350 would be 403 and 467 if they were only rounded.
         let sides = [
             (1.3333, &[(302, 402), (350, 466), (301, 401), (303, 404), (482, 643), (488, 651), (492, 656)][..]),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn device_scale_refuses_what_cannot_scale() {
+    fn device_scale_refuses_zero_negative_and_infinite_ratios() {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(DeviceScale::new(bad), None);
         }

@@ -61,7 +61,7 @@ fn parse(bytes: &[u8]) -> Result<Design, DesignError> {
 fn check(bytes: &[u8]) {
     if let Err(error) = parse(bytes) {
         assert!(!error.problems.is_empty());
-        assert!(error.problems.len() <= Problems::KEPT + 1);
+        assert!(error.problems.len() <= Problems::MAX_LISTED + 1);
         assert!(error.problems.iter().all(|problem| !problem.message.is_empty()));
     }
 }

@@ -394,7 +394,7 @@ async fn deadline_is_504_and_names_the_stage() {
     let answer = service.render(json!({"design": design()})).await;
     assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
     let error = answer.error();
-    assert!(error.contains("5 s (TENTER_DEADLINE)") && error.contains("stopped at queue"), "{error}");
+    assert!(error.contains("5 s (TENTER_DEADLINE)") && error.contains("stopped at stage queue"), "{error}");
 }
 
 #[tokio::test]

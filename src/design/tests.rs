@@ -72,7 +72,7 @@ fn pages_must_be_there() {
         );
     }
     assert_eq!(problems(&json!({"pages": {}})), ["pages: found an object; accepted: an array"]);
-    assert_eq!(problems(&json!([])), ["(root): found an array of 0; accepted: an object"]);
+    assert_eq!(problems(&json!([])), ["the document: found an empty array; accepted: an object"]);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn values_that_cannot_be_used_are_replaced_with_a_warning() {
         or the address of an image";
     for expected in [
         "pages[0].children[0].x (7): found \"left\"; accepted: a number; the default is used",
-        "pages[0].children[0].visible (7): found \"yes\"; accepted: true or false; taken for true, as the editor does",
+        "pages[0].children[0].visible (7): found \"yes\"; accepted: true or false; read as true, as the editor does",
         "pages[0].children[0].fill (7): the number 5 is no CSS colour or linear-gradient(…); drawn black, as the editor does",
         "pages[0].children[0].filters.warm (7): found the number 1; accepted: an object; the default is used",
         "pages[0].children[1].children[0].endHead (true): found \"fish\"; accepted: none, arrow, triangle, circle, square, \
@@ -414,5 +414,5 @@ fn warnings_are_bounded() {
     let lines: Vec<_> = (0..500).map(|_| json!({"type": "line", "color": "nocolor"})).collect();
     let design = parse(&with_children(lines.into())).expect("a design");
     assert_eq!(design.warnings.len(), 201);
-    assert_eq!(design.warnings[200].to_string(), "(root): and 300 more values like these");
+    assert_eq!(design.warnings[200].to_string(), "the document: and 300 more values like these");
 }

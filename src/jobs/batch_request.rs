@@ -314,7 +314,7 @@ impl Source<RowsSent> {
     pub(super) fn format_of(url: &str) -> Option<RowFormat> {
         let parsed = url::Url::parse(url).ok()?;
         let (_, ending) = parsed.path().rsplit_once('.')?;
-        RowFormat::of_ending(ending)
+        RowFormat::from_extension(ending)
     }
 }
 

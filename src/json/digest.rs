@@ -1,46 +1,47 @@
-//! A JSON value as one number: the same for the same contents, however they were written down.
+//! Digest of a JSON value that depends only on its content, not on its notation.
 
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-/// Handed to the hash at once: many small pieces cost more than their bytes.
-const PIECE_BYTES: usize = 8 << 10;
+/// Buffer size of the hash: updating it in small pieces is slower than hashing their bytes.
+const BUFFER_BYTES: usize = 8 << 10;
 
-/// How [`digest`] looks at a value.
-pub struct Canon<'a> {
-    /// Names of members that are objects in which the order of members means something.
+/// Parameters of [`digest`].
+pub struct DigestOptions<'a> {
+    /// Names of members whose values are objects with a significant order of members.
     pub ordered: &'a [&'a str],
-    /// The place of a string among those that are hashed elsewhere; it then stands for the string.
-    pub elsewhere: &'a dyn Fn(&str) -> Option<usize>,
+    /// Returns the index of a string that is hashed elsewhere; the index then replaces the string.
+    pub reference: &'a dyn Fn(&str) -> Option<usize>,
 }
 
-/// SHA-256 of what `value` says. White space, escapes and the order of members make no difference (except in
-/// [`Canon::ordered`]); numbers count as read, so that `1e2` is `100.0`, but not `100`, which has another text.
+/// SHA-256 of the content of `value`. White space, escapes and the order of members make no difference (except in
+/// [`DigestOptions::ordered`]). Numbers are compared by type and value: `1e2` equals `100.0`, but not the integer
+/// `100`.
 ///
-/// Recurses as deep as `value`, which `json::parse` bounds.
-pub fn digest(value: &Value, canon: &Canon<'_>) -> [u8; 32] {
-    let mut feed = Feed { hash: Sha256::new(), piece: Vec::with_capacity(PIECE_BYTES), canon };
-    feed.value(value, false);
-    feed.hash.update(&feed.piece);
-    feed.hash.finalize().into()
+/// Recurses to the depth of `value`, which `json::parse` limits.
+pub fn digest(value: &Value, options: &DigestOptions<'_>) -> [u8; 32] {
+    let mut writer = HashWriter { hash: Sha256::new(), buffer: Vec::with_capacity(BUFFER_BYTES), options };
+    writer.value(value, false);
+    writer.hash.update(&writer.buffer);
+    writer.hash.finalize().into()
 }
 
-/// Every value begins with a byte for its kind; whatever varies in length is preceded by its length, so that no two
-/// values are written alike.
-struct Feed<'a> {
+/// Hash input. Every value begins with a byte for its kind, and variable-length data is preceded by its length, so that
+/// different values have different input.
+struct HashWriter<'a> {
     hash: Sha256,
-    /// Not handed to the hash yet.
-    piece: Vec<u8>,
-    canon: &'a Canon<'a>,
+    /// Bytes that are not hashed yet.
+    buffer: Vec<u8>,
+    options: &'a DigestOptions<'a>,
 }
 
-impl Feed<'_> {
+impl HashWriter<'_> {
     fn value(&mut self, value: &Value, ordered: bool) {
         match value {
             Value::Null => self.write(b"0"),
             Value::Bool(flag) => self.write(if *flag { b"t" } else { b"f" }),
             Value::Number(number) => self.number(number),
-            Value::String(text) => match (self.canon.elsewhere)(text) {
+            Value::String(text) => match (self.options.reference)(text) {
                 Some(place) => self.head(b'@', place),
                 None => self.text(text),
             },
@@ -60,7 +61,7 @@ impl Feed<'_> {
         }
         for (name, value) in members {
             self.text(name);
-            self.value(value, self.canon.ordered.contains(&name.as_str()));
+            self.value(value, self.options.ordered.contains(&name.as_str()));
         }
     }
 
@@ -85,14 +86,14 @@ impl Feed<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        if self.piece.len() + bytes.len() > PIECE_BYTES {
-            self.hash.update(&self.piece);
-            self.piece.clear();
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.hash.update(&self.buffer);
+            self.buffer.clear();
         }
-        if bytes.len() > PIECE_BYTES {
+        if bytes.len() > BUFFER_BYTES {
             self.hash.update(bytes);
         } else {
-            self.piece.extend_from_slice(bytes);
+            self.buffer.extend_from_slice(bytes);
         }
     }
 }
@@ -103,17 +104,17 @@ mod tests {
 
     fn of(text: &str) -> [u8; 32] {
         let value = serde_json::from_str(text).expect("JSON");
-        digest(&value, &Canon { ordered: &["filters"], elsewhere: &|text| (text == "elsewhere").then_some(7) })
+        digest(&value, &DigestOptions { ordered: &["filters"], reference: &|text| (text == "reference").then_some(7) })
     }
 
     #[test]
-    fn digest_does_not_see_how_a_value_was_written() {
+    fn digest_ignores_notation() {
         assert_eq!(of(r#"{"a": 1, "b": [true, null]}"#), of("{\"b\":[true,null],\n\t\"a\":1}"));
         assert_eq!(of(r#"{"o": {"x": 1e2, "y": "é"}}"#), of(r#"{"o": {"y": "\u00e9", "x": 100.0}}"#));
     }
 
     #[test]
-    fn digest_tells_values_apart() {
+    fn digest_differs_for_different_values() {
         let texts = [
             "null",
             "true",
@@ -142,7 +143,7 @@ mod tests {
             "[\"a\",\"b\"]",
             "[\"ab\"]",
             "[\"\",\"ab\"]",
-            "\"elsewhere\"",
+            "\"reference\"",
             "18446744073709551615",
         ];
         let digests: std::collections::HashSet<_> = texts.iter().map(|text| of(text)).collect();
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn digest_sees_the_order_where_it_means_something() {
+    fn digest_depends_on_the_order_of_members_only_where_it_is_significant() {
         assert_eq!(of(r#"{"custom": {"a": 1, "b": 2}}"#), of(r#"{"custom": {"b": 2, "a": 1}}"#));
         assert_ne!(of(r#"{"filters": {"a": 1, "b": 2}}"#), of(r#"{"filters": {"b": 2, "a": 1}}"#));
         let below = r#"{"filters": {"a": {"x": 1, "y": 2}}}"#;
@@ -158,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn digest_does_not_depend_on_where_pieces_end() {
+    fn digest_does_not_depend_on_buffer_boundaries() {
         let value = |length: usize| Value::from(vec!["x".repeat(length), "y".repeat(3)]);
-        let canon = Canon { ordered: &[], elsewhere: &|_| None };
-        for length in [PIECE_BYTES - 30, PIECE_BYTES - 9, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
+        let options = DigestOptions { ordered: &[], reference: &|_| None };
+        for length in [BUFFER_BYTES - 30, BUFFER_BYTES - 9, BUFFER_BYTES, BUFFER_BYTES + 1, 3 * BUFFER_BYTES] {
             let mut whole = vec![b'['];
             whole.extend(2u64.to_le_bytes());
             for text in ["x".repeat(length), "y".repeat(3)] {
@@ -169,7 +170,7 @@ mod tests {
                 whole.extend((text.len() as u64).to_le_bytes());
                 whole.extend(text.as_bytes());
             }
-            assert_eq!(digest(&value(length), &canon), <[u8; 32]>::from(Sha256::digest(&whole)), "{length}");
+            assert_eq!(digest(&value(length), &options), <[u8; 32]>::from(Sha256::digest(&whole)), "{length}");
         }
     }
 }

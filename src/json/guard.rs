@@ -1,21 +1,21 @@
-//! One pass over raw bytes before a parser builds anything from them.
+//! Limits checked in one pass over the raw bytes, before a parser allocates anything.
 
-/// Values (scalars, arrays, objects) of one body. A parsed value takes about 80 bytes where `0,` takes two, so without
-/// this a body of a few megabytes could fill the memory. 20 000 elements (`TENTER_MAX_ELEMENTS`) with every field of
-/// the format written out come to 1.2 million.
+/// Maximum number of values (scalars, arrays, objects) of one body. A parsed value takes about 80 bytes where `0,`
+/// takes two, so without this limit a body of a few megabytes could exhaust the memory. 20 000 elements
+/// (`TENTER_MAX_ELEMENTS`) with every field of the format come to 1.2 million.
 const MAX_VALUES: usize = 4_000_000;
 
-/// Why a body is not even parsed.
+/// A limit that the body exceeds.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("arrays and objects nest more than {limit} deep; the limit is {limit} (TENTER_MAX_JSON_DEPTH)")]
+pub(super) enum LimitExceeded {
+    #[error("arrays and objects are nested too deep; the limit is {limit} (TENTER_MAX_JSON_DEPTH)")]
     TooDeep { limit: usize },
-    #[error("this JSON has more than {MAX_VALUES} values; that is the most accepted")]
+    #[error("this JSON has more than {MAX_VALUES} values, the limit (fixed)")]
     TooManyValues,
 }
 
-/// Counts brackets and commas outside strings. What is not JSON may pass: the parser refuses it.
-pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<(), Refusal> {
+/// Counts brackets and commas outside strings. Invalid JSON may pass, as the parser refuses it.
+pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<(), LimitExceeded> {
     let (mut depth, mut values) = (0_usize, 1_usize);
     let mut rest = bytes;
     while let [byte, tail @ ..] = rest {
@@ -25,7 +25,7 @@ pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<(), Refusal> {
             b'[' | b'{' => {
                 (depth, values) = (depth + 1, values + 1);
                 if depth > max_depth {
-                    return Err(Refusal::TooDeep { limit: max_depth });
+                    return Err(LimitExceeded::TooDeep { limit: max_depth });
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
@@ -33,13 +33,13 @@ pub(super) fn check(bytes: &[u8], max_depth: usize) -> Result<(), Refusal> {
             _ => {}
         }
         if values > MAX_VALUES {
-            return Err(Refusal::TooManyValues);
+            return Err(LimitExceeded::TooManyValues);
         }
     }
     Ok(())
 }
 
-/// `bytes` begins inside a string; returns what follows its closing quote.
+/// The bytes after the closing quote of the string inside which `bytes` begins.
 fn after_string(mut bytes: &[u8]) -> &[u8] {
     loop {
         match bytes.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
@@ -57,13 +57,13 @@ mod tests {
     #[test]
     fn guard_reads_escapes_as_the_parser_does() {
         assert_eq!(check(br#"["a\"[", "\\", []]"#, 2), Ok(()));
-        assert_eq!(check(br#"["\\", [[]]]"#, 2), Err(Refusal::TooDeep { limit: 2 }));
+        assert_eq!(check(br#"["\\", [[]]]"#, 2), Err(LimitExceeded::TooDeep { limit: 2 }));
         assert_eq!(check(b"\"abc\\", 2), Ok(()));
     }
 
     #[test]
     fn guard_counts_values() {
         let many = format!("[{}0]", "0,".repeat(MAX_VALUES));
-        assert_eq!(check(many.as_bytes(), 2), Err(Refusal::TooManyValues));
+        assert_eq!(check(many.as_bytes(), 2), Err(LimitExceeded::TooManyValues));
     }
 }

@@ -1,7 +1,7 @@
-//! Typed reading of one JSON object (design-format.md §1): null counts as absent, unknown keys are ignored, a numeric
-//! string is its number, every other wrong type is a problem and reads as absent. Where values are forgiven
-//! ([`Problems::forgiving`]) numbers and flags are also texts, anything is a flag as JavaScript sees it, and what is left
-//! is replaced by its default.
+//! Typed reader for one JSON object (design-format.md §1). Null counts as absent, unknown keys are ignored, a numeric
+//! string counts as its number, and any other type_error type is a problem and counts as absent. In forgiving mode
+//! ([`Problems::forgiving`]) numbers and flags are also accepted as text, every value is a flag as in JavaScript, and
+//! other type_error values are replaced by their defaults.
 
 use std::borrow::Cow;
 
@@ -10,13 +10,13 @@ use serde_json::{Map, Number, Value};
 use super::Problems;
 use crate::report::JsonPath;
 
-/// Longest id, family or other name, in characters: ten times the longest ones met.
-const NAME_CHARS: usize = 1000;
+/// Maximum length of an id, family or other name, in characters: ten times the longest in real designs.
+const MAX_NAME_CHARS: usize = 1000;
 
-/// What happens to a value that is forgiven.
+/// Replacement of an unusable value in forgiving mode.
 const DEFAULT: &str = "the default is used";
 
-/// One object of the input, where it stands, and where problems go.
+/// An object of the input with its path and the list for its problems.
 #[derive(Debug)]
 pub struct Reader<'a> {
     object: &'a Map<String, Value>,
@@ -25,30 +25,30 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Over `value`, which stands at `at`. `None`, with a problem, unless it is an object.
+    /// Creates a reader for `value` with the path `at`. Adds a problem and returns `None` unless it is an object.
     pub fn new(value: &'a Value, at: JsonPath, problems: &'a mut Problems) -> Option<Self> {
         match value {
             Value::Object(object) => Some(Self { object, at, problems }),
             other => {
-                problems.push(at, wrong(other, "an object"));
+                problems.push(at, type_error(other, "an object"));
                 None
             }
         }
     }
 
-    /// Where this object stands.
+    /// Path of this object.
     pub fn at(&self) -> &JsonPath {
         &self.at
     }
 
-    /// The bare value of `key`; `None` when missing or null.
+    /// The value of `key`; `None` when missing or null.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         #[cfg(test)]
         self.problems.asked.borrow_mut().insert(self.at.key(key).to_string());
         self.object.get(key).filter(|value| !value.is_null())
     }
 
-    /// True when `key` is there and null.
+    /// Whether `key` is present and null.
     pub fn is_null(&self, key: &str) -> bool {
         self.object.get(key).is_some_and(Value::is_null)
     }
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.as_str(), value))
     }
 
-    /// Where problems go, for values that are read by others.
+    /// The list of problems, for values that other code reads.
     pub fn problems(&mut self) -> &mut Problems {
         self.problems
     }
@@ -68,17 +68,17 @@ impl<'a> Reader<'a> {
         self.problems.push(self.at.key(key), message);
     }
 
-    /// Reports that `value`, found at `key`, is not what is `accepted`, so that the default counts.
+    /// Reports that `value` of `key` is not `accepted`; the default replaces it.
     pub fn refuse(&mut self, key: &str, value: &Value, accepted: &str) {
         self.replace(key, value, accepted, DEFAULT);
     }
 
-    /// [`Self::refuse`], where `replacement` says what counts instead.
+    /// Like [`Self::refuse`], where `replacement` describes what replaces the value.
     pub fn replace(&mut self, key: &str, value: &Value, accepted: &str, replacement: &str) {
-        self.problems.push_value(self.at.key(key), wrong(value, accepted), replacement);
+        self.problems.push_value(self.at.key(key), type_error(value, accepted), replacement);
     }
 
-    /// A finite number, or a string that spells one.
+    /// Reads a finite number, or a string that contains one.
     pub fn number(&mut self, key: &str) -> Option<f64> {
         let value = self.get(key)?;
         let number = as_number(value);
@@ -88,27 +88,27 @@ impl<'a> Reader<'a> {
         number
     }
 
-    /// [`Self::number`] that nothing can stand in for: a wrong value is a problem even where values are forgiven.
+    /// Like [`Self::number`], without a replacement: a type_error value is a problem even in forgiving mode.
     pub fn exact_number(&mut self, key: &str) -> Option<f64> {
         let value = self.get(key)?;
         let number = as_number(value);
         if number.is_none() {
-            self.problem(key, wrong(value, "a number"));
+            self.problem(key, type_error(value, "a number"));
         }
         number
     }
 
-    /// [`Self::number`], or `default`.
+    /// Like [`Self::number`], with a default for absent values.
     pub fn number_or(&mut self, key: &str, default: f64) -> f64 {
         self.number(key).unwrap_or(default)
     }
 
-    /// A number that cannot sensibly be negative: below 0 it counts as 0.
+    /// Reads a length; negative numbers count as 0.
     pub fn length_or(&mut self, key: &str, default: f64) -> f64 {
         self.number_or(key, default).max(0.0)
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn flag(&mut self, key: &str) -> Option<bool> {
         const ACCEPTED: &str = "true or false";
         let value = self.get(key)?;
@@ -120,18 +120,17 @@ impl<'a> Reader<'a> {
             return None;
         }
         let flag = is_true_in_javascript(value);
-        let replacement =
-            if flag { "taken for true, as the editor does" } else { "taken for false, as the editor does" };
+        let replacement = if flag { "read as true, as the editor does" } else { "read as false, as the editor does" };
         self.replace(key, value, ACCEPTED, replacement);
         Some(flag)
     }
 
-    /// [`Self::flag`], or `default`.
+    /// Like [`Self::flag`], with a default for absent values.
     pub fn flag_or(&mut self, key: &str, default: bool) -> bool {
         self.flag(key).unwrap_or(default)
     }
 
-    /// A string, as written. Where values are forgiven, a number or flag is the text that JavaScript makes of it.
+    /// Reads a string. In forgiving mode, a number or flag is converted to text as in JavaScript.
     pub fn string(&mut self, key: &str) -> Option<Cow<'a, str>> {
         match self.get(key)? {
             Value::String(string) => Some(string.into()),
@@ -144,23 +143,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string that names something, as written; messages and warnings repeat it, so a long one is a problem.
+    /// Reads a name, which messages may repeat; a long one is a problem.
     pub fn name(&mut self, key: &str) -> Option<Cow<'a, str>> {
         let name = self.string(key)?;
-        if name.chars().nth(NAME_CHARS).is_some() {
+        if name.chars().nth(MAX_NAME_CHARS).is_some() {
             let chars = name.chars().count();
-            self.problem(key, format!("this name has {chars} characters; accepted: at most {NAME_CHARS} (fixed)"));
+            self.problem(key, format!("this name has {chars} characters; the limit is {MAX_NAME_CHARS} (fixed)"));
             return None;
         }
         Some(name)
     }
 
-    /// One of the names in `accepted`, in any case. An empty string counts as absent.
+    /// Reads one of the names in `accepted`, in any case. An empty string counts as absent.
     pub fn one_of<T: Copy>(&mut self, key: &str, accepted: &[(&str, T)]) -> Option<T> {
         self.one_of_or(key, accepted, DEFAULT)
     }
 
-    /// [`Self::one_of`], where `replacement` says what counts instead of any other value.
+    /// Like [`Self::one_of`], where `replacement` describes what replaces any other value.
     pub fn one_of_or<T: Copy>(&mut self, key: &str, accepted: &[(&str, T)], replacement: &str) -> Option<T> {
         let value = self.get(key)?;
         let name = value.as_str();
@@ -175,7 +174,7 @@ impl<'a> Reader<'a> {
         found.map(|(_, meaning)| *meaning)
     }
 
-    /// The object at `key`. An empty array counts as an empty object, as PHP writes it.
+    /// Reads an object. An empty array counts as an empty object, as PHP writes it.
     pub fn object(&mut self, key: &str) -> Option<Reader<'_>> {
         match self.get(key)? {
             Value::Object(object) => Some(Reader { object, at: self.at.key(key), problems: self.problems }),
@@ -187,21 +186,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Entries of the array at `key` that are not null, each with its index as written. Empty when absent; anything but an
-    /// array is a problem even where values are forgiven.
+    /// The entries of an array that are not null, each with its index. Empty when absent; a value of another type is a
+    /// problem even in forgiving mode.
     pub fn array(&mut self, key: &str) -> impl Iterator<Item = (usize, &'a Value)> + use<'a> {
         let entries: &'a [Value] = match self.get(key) {
             None => &[],
             Some(Value::Array(entries)) => entries,
             Some(other) => {
-                self.problem(key, wrong(other, "an array"));
+                self.problem(key, type_error(other, "an array"));
                 &[]
             }
         };
         entries.iter().enumerate().filter(|(_, value)| !value.is_null())
     }
 
-    /// Calls `each` with every object of the array at `key` and its index as written. Null entries are skipped.
+    /// Calls `each` with every object of an array and its index. Null entries are skipped.
     pub fn objects(&mut self, key: &str, mut each: impl FnMut(usize, Reader<'_>)) {
         if self.get(key).is_none() {
             return;
@@ -214,12 +213,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The numbers of the array at `key`; `None` when absent.
+    /// Reads an array of numbers; `None` when absent.
     pub fn numbers(&mut self, key: &str) -> Option<Vec<f64>> {
         self.entries(key, "a number", as_number)
     }
 
-    /// The strings of the array at `key`; `None` when absent.
+    /// Reads an array of strings; `None` when absent.
     pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
         self.entries(key, "a string", |value| value.as_str().map(str::to_owned))
     }
@@ -236,7 +235,7 @@ impl<'a> Reader<'a> {
                 Some(entry) => entries.push(entry),
                 None => {
                     let at = self.at.key(key).index(index);
-                    self.problems.push_value(at, wrong(value, accepted), "left out");
+                    self.problems.push_value(at, type_error(value, accepted), "left out");
                 }
             }
         }
@@ -244,7 +243,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A finite number, also when written as a string; no `inf`, no `NaN`.
+/// Converts a number or a numeric string to a finite number.
 fn as_number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
@@ -254,7 +253,7 @@ fn as_number(value: &Value) -> Option<f64> {
     number.filter(|it| it.is_finite())
 }
 
-/// What JavaScript takes `value` for where it asks for a flag.
+/// The truth value of `value` in JavaScript.
 fn is_true_in_javascript(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -265,20 +264,20 @@ fn is_true_in_javascript(value: &Value) -> bool {
     }
 }
 
-/// `number` as text, without the `.0` of a whole number.
+/// The text of `number` in JavaScript, without the `.0` of a whole number.
 fn in_javascript(number: &Number) -> String {
     match number.as_f64() {
-        // Whole numbers of that size are exact.
+        // Whole numbers of this size are exact in f64.
         Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < 1e15 => format!("{whole:.0}"),
         _ => number.to_string(),
     }
 }
 
-fn wrong(found: &Value, accepted: &str) -> String {
+fn type_error(found: &Value, accepted: &str) -> String {
     format!("found {}; accepted: {accepted}", describe(found))
 }
 
-/// What a person would call `value`, for messages; long strings are cut.
+/// Describes `value` for messages; long strings are truncated.
 pub fn describe(value: &Value) -> String {
     const SHOWN: usize = 40;
     match value {
@@ -289,7 +288,9 @@ pub fn describe(value: &Value) -> String {
             None => format!("{text:?}"),
             Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
         },
-        Value::Array(entries) => format!("an array of {}", entries.len()),
+        Value::Array(entries) if entries.is_empty() => "an empty array".to_owned(),
+        Value::Array(entries) if entries.len() == 1 => "an array with 1 entry".to_owned(),
+        Value::Array(entries) => format!("an array with {} entries", entries.len()),
         Value::Object(_) => "an object".to_owned(),
     }
 }
@@ -300,7 +301,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads `value` with `read`; returns its result and the problems as text.
+    /// Applies `read` to `value`; returns its result and the problems as text.
     fn reading<T>(value: &Value, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<String>) {
         let mut problems = Problems::new();
         let mut reader = Reader::new(value, "pages[0]".into(), &mut problems).expect("an object");
@@ -308,7 +309,7 @@ mod tests {
         (result, problems.into_vec().iter().map(ToString::to_string).collect())
     }
 
-    /// As [`reading`], where values are forgiven: the second list is of values that were replaced.
+    /// Like [`reading`] in forgiving mode; the second list has the replaced values.
     fn forgiving<T>(value: &Value, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<String>) {
         let mut problems = Problems::forgiving();
         let result = read(&mut Reader::new(value, JsonPath::root(), &mut problems).expect("an object"));
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_forgiven() {
+    fn forgiving_mode_replaces_wrong_values() {
         let value = json!({"a": "150%", "b": "false", "c": 0, "d": 5, "e": 2.0, "f": true, "g": "fish", "h": 7, "i": [4, "x"],
             "j": {}});
         let (found, replaced) = forgiving(&value, |r| {
@@ -334,8 +335,8 @@ mod tests {
         assert_eq!(
             replaced,
             [
-                "b: found \"false\"; accepted: true or false; taken for true, as the editor does",
-                "c: found the number 0; accepted: true or false; taken for false, as the editor does",
+                "b: found \"false\"; accepted: true or false; read as true, as the editor does",
+                "c: found the number 0; accepted: true or false; read as false, as the editor does",
                 "j: found an object; accepted: a string; the default is used",
                 "a: found \"150%\"; accepted: a number; the default is used",
                 "g: found \"fish\"; accepted: arrow, bar; the default is used",
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn number_takes_numeric_strings_and_nothing_infinite() {
+    fn number_accepts_numeric_strings_but_no_infinity() {
         let value = json!({"a": "100", "b": " -1.5e1 ", "c": 7, "d": null, "e": "NaN", "f": "inf", "g": "1e999", "h": "",
             "i": [1], "j": true, "k": "10px"});
         let (numbers, problems) = reading(&value, |r| {
@@ -356,7 +357,7 @@ mod tests {
         assert_eq!(numbers[3..], [None; 9]);
         assert_eq!(problems.len(), 7);
         assert_eq!(problems[0], "pages[0].e: found \"NaN\"; accepted: a number");
-        assert_eq!(problems[4], "pages[0].i: found an array of 1; accepted: a number");
+        assert_eq!(problems[4], "pages[0].i: found an array with 1 entry; accepted: a number");
     }
 
     #[test]
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn array_drops_null_and_keeps_indices() {
+    fn array_skips_null_and_keeps_indices() {
         let value = json!({"a": [null, {"x": 1}, 5, {"x": "?"}], "b": [1, null, "2", {}], "c": {}});
         let (found, problems) = reading(&value, |r| {
             let mut seen = Vec::new();
@@ -391,24 +392,24 @@ mod tests {
     }
 
     #[test]
-    fn name_is_no_longer_than_messages_bear() {
+    fn name_has_a_maximum_length() {
         let value = json!({"a": "é".repeat(1000), "b": "é".repeat(1001), "c": 5});
         let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.name(key).map(|name| name.len())));
         assert_eq!(found, [Some(2000), None, None, None]);
         assert_eq!(
             problems,
             [
-                "pages[0].b: this name has 1001 characters; accepted: at most 1000 (fixed)",
+                "pages[0].b: this name has 1001 characters; the limit is 1000 (fixed)",
                 "pages[0].c: found the number 5; accepted: a string",
             ]
         );
     }
 
     #[test]
-    fn object_takes_the_empty_array_of_php() {
+    fn object_accepts_the_empty_array_of_php() {
         let value = json!({"a": [], "b": {"x": 1}, "c": [1], "d": null});
         let (found, problems) = reading(&value, |r| ["a", "b", "c", "d"].map(|key| r.object(key).is_some()));
         assert_eq!(found, [false, true, false, false]);
-        assert_eq!(problems, ["pages[0].c: found an array of 1; accepted: an object"]);
+        assert_eq!(problems, ["pages[0].c: found an array with 1 entry; accepted: an object"]);
     }
 }

@@ -1,10 +1,10 @@
-//! Halves of surrogate pairs, which JavaScript writes where a text was cut inside a character.
+//! Replaces unpaired surrogates, which JavaScript writes where a text was cut inside a character.
 
-/// U+FFFD as an escape, without the backslash.
+/// The escape of U+FFFD, without the backslash.
 const REPLACEMENT: &[u8] = b"ufffd";
 
-/// `json` with every escape that is half of a surrogate pair replaced by that of U+FFFD, which is as long, so that places
-/// in messages stay true. `None` when there is none. What is not JSON stays as it is.
+/// Returns `json` with every escape of an unpaired surrogate replaced by that of U+FFFD, which has the same length, so
+/// that positions in messages stay correct. `None` when there is none. Invalid JSON stays as it is.
 pub(super) fn replaced(json: &[u8]) -> Option<Vec<u8>> {
     let mut result = None;
     let mut at = 0;
@@ -16,14 +16,14 @@ pub(super) fn replaced(json: &[u8]) -> Option<Vec<u8>> {
                 result.get_or_insert_with(|| json.to_vec())[escape..escape + 5].copy_from_slice(REPLACEMENT);
                 escape + 5
             }
-            // One character is enough: it may be the second backslash.
+            // Skip one character, which may be the second backslash.
             _ => escape + 1,
         };
     }
     result
 }
 
-/// The UTF-16 unit of an escape `uXXXX` at `at`, after its backslash.
+/// The UTF-16 code unit of an escape `uXXXX` at `at`, after its backslash.
 fn unit(json: &[u8], at: usize) -> Option<u32> {
     let digits = json.get(at..at + 5)?.strip_prefix(b"u")?;
     let digits = std::str::from_utf8(digits).ok().filter(|it| it.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn surrogates_without_their_other_half_are_replaced() {
+    fn surrogates_without_their_pair_are_replaced() {
         for (json, expected) in [
             (r"\ud800", r"\ufffd"),
             (r"\uDFFF\uD83D\uDE00", r"\ufffd\uD83D\uDE00"),

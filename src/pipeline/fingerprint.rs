@@ -17,7 +17,7 @@ use super::render::Prepared;
 use super::rooms::{Loaded, Rooms};
 use crate::assets::AssetRequests;
 use crate::design::ORDERED_MEMBERS;
-use crate::json::{self, Canon};
+use crate::json::{self, DigestOptions};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::press::Inks;
@@ -60,11 +60,11 @@ pub(super) fn of_design(design: &Value, requests: &AssetRequests) -> [u8; 32] {
     for (place, request) in requests.iter().enumerate().filter(|(_, it)| is_long_data_url(&it.url)) {
         long.entry(sample(&request.url)).or_insert((place, &*request.url));
     }
-    let elsewhere = |text: &str| {
+    let reference = |text: &str| {
         let (place, url) = long.get(&sample(Some(text).filter(|it| is_long_data_url(it))?))?;
         (*url == text).then_some(*place)
     };
-    json::digest(design, &Canon { ordered: ORDERED_MEMBERS, elsewhere: &elsewhere })
+    json::digest(design, &DigestOptions { ordered: ORDERED_MEMBERS, reference: &reference })
 }
 
 fn is_long_data_url(text: &str) -> bool {

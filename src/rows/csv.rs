@@ -1,4 +1,4 @@
-//! CSV: values under names.
+//! Reads rows from CSV: a line of names, then a line of values per row.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read};
@@ -10,34 +10,35 @@ use super::read::too_long;
 use super::{BrokenRow, Row, RowsError};
 use crate::report::{counted, shown};
 
-/// A row that goes on for so many times its limit never ends: a quote was not closed. Shorter ones are passed over.
-const ENDLESS: usize = 8;
-/// What the reader of CSV holds besides the row.
+/// Length of a row, as a multiple of its limit, at which reading stops with an error, as a quote is probably not
+/// closed. Rows of up to this length are skipped.
+const MAX_ROW_MULTIPLE: usize = 8;
+/// Size of the CSV reader's buffer besides the row.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Rows under a line of names.
+/// A CSV file with a line of names.
 #[derive(Debug)]
 pub(super) struct Table<R> {
-    reader: csv::Reader<Metered<R>>,
+    reader: csv::Reader<LimitedReader<R>>,
     columns: Vec<String>,
     row_bytes: usize,
     record: ByteRecord,
 }
 
 impl<R: BufRead> Table<R> {
-    /// Reads the names. `row_bytes`: of a row.
+    /// Reads the line of names. `row_bytes`: maximum length of a row.
     pub(super) fn new(input: R, row_bytes: usize) -> Result<Self, RowsError> {
-        let most = row_bytes.saturating_mul(ENDLESS).saturating_add(BUFFER_BYTES);
-        let input = Metered { input, left: most, most };
-        // Rows with too few values are found here, with better words.
+        let limit = row_bytes.saturating_mul(MAX_ROW_MULTIPLE).saturating_add(BUFFER_BYTES);
+        let input = LimitedReader { input, left: limit, limit };
+        // Rows with too few values are detected here, for better messages.
         let mut reader =
             ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(input);
         let mut record = ByteRecord::new();
         if !read(&mut reader, &mut record, 0)? {
-            return Err(RowsError::form("is empty; accepted: a line of names, and a line of values for each row"));
+            return Err(RowsError::malformed("is empty; accepted: a line of names, then a line of values per row"));
         }
         if record.as_slice().len() > row_bytes {
-            return Err(RowsError::form(too_long(0, Some(1), row_bytes).problems.swap_remove(0).message));
+            return Err(RowsError::malformed(too_long(0, Some(1), row_bytes).problems.swap_remove(0).message));
         }
         Ok(Self { reader, columns: names(&record)?, row_bytes, record })
     }
@@ -62,7 +63,7 @@ impl<R: BufRead> Table<R> {
         }
         if record.len() != columns.len() {
             let quote = match record.iter().any(|value| value.contains(&b'\n')) {
-                true => "; a value goes over several lines: is a quote not closed?",
+                true => "; a value spans several lines, so a quote may not be closed",
                 false => "",
             };
             return broken(
@@ -85,71 +86,74 @@ impl<R: BufRead> Table<R> {
     }
 }
 
-/// Whether there was another record. `number`: of the row, 0 for the names.
+/// Reads the next record; false at the end. `number`: of the row, 0 for the line of names.
 fn read<R: BufRead>(
-    reader: &mut csv::Reader<Metered<R>>,
+    reader: &mut csv::Reader<LimitedReader<R>>,
     record: &mut ByteRecord,
     number: u64,
 ) -> Result<bool, RowsError> {
-    let meter = reader.get_mut();
-    meter.left = meter.most;
+    let limited = reader.get_mut();
+    limited.left = limited.limit;
     reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-        ErrorKind::Io(error) if error.get_ref().is_some_and(|it| it.is::<Endless>()) => {
-            RowsError::form(format!("row {number} has no end: is a quote not closed?"))
+        ErrorKind::Io(error) if error.get_ref().is_some_and(|it| it.is::<RowWithoutEnd>()) => {
+            RowsError::malformed(format!("row {number} does not end; a quote may not be closed"))
         }
         ErrorKind::Io(error) => RowsError::Read(error),
-        // Records are neither held to a length nor made into text or types by the reader.
-        other => RowsError::form(format!("row {number}: {other:?}")),
+        // The reader is configured without length checks and conversions, so no other error is expected.
+        other => RowsError::malformed(format!("row {number}: {other:?}")),
     })
 }
 
-/// Names as written, spaces around them left out.
+/// Column names without surrounding spaces.
 fn names(record: &ByteRecord) -> Result<Vec<String>, RowsError> {
     let mut columns = Vec::with_capacity(record.len());
     let mut known = HashSet::new();
     for (index, name) in record.iter().enumerate() {
         let place = index + 1;
         let name = std::str::from_utf8(name)
-            .map_err(|_| RowsError::form(format!("the name of column {place} is not UTF-8; save the file as UTF-8")))?
+            .map_err(|_| {
+                RowsError::malformed(format!("the name of column {place} is not UTF-8; save the file as UTF-8"))
+            })?
             .trim();
         if name.is_empty() {
-            return Err(RowsError::form(format!("column {place} has no name; the first line names the columns")));
+            return Err(RowsError::malformed(format!("column {place} has no name; the first line names the columns")));
         }
         if !known.insert(name) {
-            return Err(RowsError::form(format!(
-                "two columns are called \"{}\"; each needs its own name",
+            return Err(RowsError::malformed(format!(
+                "two columns are called \"{}\"; names must be unique",
                 shown(name)
             )));
         }
         columns.push(name.to_owned());
     }
     match &columns[..] {
-        [one] if one.contains([';', '\t']) => {
-            Err(RowsError::form(format!("has one column, called \"{}\"; accepted: values between commas", shown(one))))
-        }
+        [one] if one.contains([';', '\t']) => Err(RowsError::malformed(format!(
+            "has one column, called \"{}\"; accepted: values separated by commas",
+            shown(one)
+        ))),
         _ => Ok(columns),
     }
 }
 
-/// Lets so many bytes through between two refills of `left`.
+/// Reader that allows a limited number of bytes until `left` is reset.
 #[derive(Debug)]
-struct Metered<R> {
+struct LimitedReader<R> {
     input: R,
     left: usize,
-    most: usize,
+    limit: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("a row without an end")]
-struct Endless;
+struct RowWithoutEnd;
 
-impl<R: Read> Read for Metered<R> {
+impl<R: Read> Read for LimitedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(self.left);
-        if most == 0 && !buffer.is_empty() {
-            return Err(io::Error::other(Endless));
+        let allowed = buffer.len().min(self.left);
+        if allowed == 0 && !buffer.is_empty() {
+            return Err(io::Error::other(RowWithoutEnd));
         }
-        let read = self.input.read(&mut buffer[..most])?;
+        let read = self.input.read(&mut buffer[..allowed])?;
         self.left -= read;
         Ok(read)
     }

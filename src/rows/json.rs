@@ -1,79 +1,80 @@
-//! JSON: the elements of one array, each found before it is parsed, so that memory holds one and a broken one ends nothing.
+//! Reads rows from a JSON array. Each element is delimited before it is parsed, so that memory holds one element and an
+//! invalid one does not stop the others.
 
 use std::io::BufRead;
 
 use super::RowsError;
-use super::read::Piece;
+use super::read::JsonRow;
 
-/// The elements of an array that is read as far as asked for.
+/// Iterator over the elements of an array, which reads only as far as needed.
 #[derive(Debug)]
 pub(super) struct Elements<R> {
     input: R,
     limit: usize,
-    /// Of the byte read next, from 1.
+    /// Line of the next byte, from 1.
     line: u64,
-    place: Place,
-    kept: Vec<u8>,
+    position: Position,
+    element: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// After `[`: an element, or the end.
+enum Position {
+    /// After `[`: an element or the end follows.
     First,
-    /// After an element: `,` or `]` ended it.
+    /// After an element and its `,`: another element follows.
     Next,
-    /// After `]`.
+    /// After the closing `]`.
     End,
 }
 
-/// How an element ended.
-enum Ended {
-    /// With the `,` before the next.
+/// The byte that ended an element.
+enum Terminator {
+    /// The `,` before the next element.
     Comma,
-    /// With the `]` of the array.
+    /// The `]` of the array.
     Bracket,
 }
 
 impl<R: BufRead> Elements<R> {
-    /// Reads up to the array's bracket. `limit`: bytes of a row.
+    /// Reads up to the opening bracket. `limit`: maximum bytes of a row.
     pub(super) fn new(input: R, limit: usize) -> Result<Self, RowsError> {
-        let mut elements = Self { input, limit, line: 1, place: Place::First, kept: Vec::new() };
+        let mut elements = Self { input, limit, line: 1, position: Position::First, element: Vec::new() };
         match elements.skip_space()? {
             Some(b'[') => {
                 elements.take();
                 Ok(elements)
             }
-            Some(b'{') => Err(RowsError::form(
-                "this is one JSON object; accepted: an array of objects, or as NDJSON an object a line",
+            Some(b'{') => Err(RowsError::malformed(
+                "this is one JSON object; accepted: an array of objects, or NDJSON with one object per line",
             )),
-            _ => Err(RowsError::form("this does not begin like a JSON array; accepted: an array of objects in UTF-8")),
+            _ => Err(RowsError::malformed("this is not a JSON array; accepted: an array of objects in UTF-8")),
         }
     }
 
-    pub(super) fn next_piece(&mut self) -> Result<Option<Piece<'_>>, RowsError> {
-        if self.place == Place::End {
+    pub(super) fn next_row(&mut self) -> Result<Option<JsonRow<'_>>, RowsError> {
+        if self.position == Position::End {
             return Ok(None);
         }
         let begin = self.skip_space()?;
-        if begin == Some(b']') && self.place == Place::First {
+        if begin == Some(b']') && self.position == Position::First {
             self.take();
             self.end()?;
             return Ok(None);
         }
         let line = self.line;
-        let (ended, whole) = self.element()?;
+        let (ended, complete) = self.read_element()?;
         match ended {
-            Ended::Comma => self.place = Place::Next,
-            Ended::Bracket => self.end()?,
+            Terminator::Comma => self.position = Position::Next,
+            Terminator::Bracket => self.end()?,
         }
-        Ok(Some(if whole { Piece::Whole(&self.kept, line) } else { Piece::TooLong(line) }))
+        Ok(Some(if complete { JsonRow::Complete(&self.element, line) } else { JsonRow::TooLong(line) }))
     }
 
-    /// Keeps the bytes up to the comma or bracket after an element, and takes that too; false when they were too many to
-    /// keep. What stands there need not be JSON: its parser finds out.
-    fn element(&mut self) -> Result<(Ended, bool), RowsError> {
-        self.kept.clear();
-        let (mut depth, mut in_string, mut escaped, mut whole) = (0_u64, false, false, true);
+    /// Copies an element up to the comma or bracket that ends it, which is consumed as well; the second value is false
+    /// when the element is too long to copy. The element need not be valid JSON: its parser will report that.
+    fn read_element(&mut self) -> Result<(Terminator, bool), RowsError> {
+        self.element.clear();
+        let (mut depth, mut in_string, mut escaped, mut complete) = (0_u64, false, false, true);
         loop {
             let buffer = self.input.fill_buf()?;
             if buffer.is_empty() {
@@ -90,8 +91,8 @@ impl<R: BufRead> Elements<R> {
                     b'"' => in_string = !in_string,
                     _ if in_string => {}
                     b'[' | b'{' => depth += 1,
-                    b',' if depth == 0 => ended = Some(Ended::Comma),
-                    b']' if depth == 0 => ended = Some(Ended::Bracket),
+                    b',' if depth == 0 => ended = Some(Terminator::Comma),
+                    b']' if depth == 0 => ended = Some(Terminator::Bracket),
                     b']' | b'}' => depth = depth.saturating_sub(1),
                     _ => {}
                 }
@@ -99,32 +100,35 @@ impl<R: BufRead> Elements<R> {
                     break;
                 }
             }
-            let piece = &buffer[..used - usize::from(ended.is_some())];
-            whole &= self.kept.len() + piece.len() <= self.limit;
-            if whole {
-                self.kept.extend_from_slice(piece);
+            let part = &buffer[..used - usize::from(ended.is_some())];
+            complete &= self.element.len() + part.len() <= self.limit;
+            if complete {
+                self.element.extend_from_slice(part);
             }
             self.input.consume(used);
             if let Some(ended) = ended {
-                return Ok((ended, whole));
+                return Ok((ended, complete));
             }
         }
     }
 
-    /// After the array's bracket: nothing but space.
+    /// Checks that only white space follows the array.
     fn end(&mut self) -> Result<(), RowsError> {
-        self.place = Place::End;
+        self.position = Position::End;
         match self.skip_space()? {
             None => Ok(()),
-            Some(_) => Err(RowsError::form(format!("line {}: something stands after the array's end", self.line))),
+            Some(_) => Err(RowsError::malformed(format!("line {}: only white space may follow the array", self.line))),
         }
     }
 
     fn unfinished(&self) -> RowsError {
-        RowsError::form(format!("ends at line {} before the array does: a bracket or a quote is missing", self.line))
+        RowsError::malformed(format!(
+            "the array is not closed at the end of the file (line {}); a bracket or a quote is missing",
+            self.line
+        ))
     }
 
-    /// The next byte that is no space, not yet taken.
+    /// Skips white space and returns the next byte without consuming it.
     fn skip_space(&mut self) -> Result<Option<u8>, RowsError> {
         loop {
             match self.input.fill_buf()?.first() {
@@ -134,7 +138,7 @@ impl<R: BufRead> Elements<R> {
         }
     }
 
-    /// Takes the byte that `fill_buf` showed.
+    /// Consumes the byte that `fill_buf` showed.
     fn take(&mut self) {
         if self.input.fill_buf().is_ok_and(|it| it.first() == Some(&b'\n')) {
             self.line += 1;

@@ -1,42 +1,42 @@
-//! NDJSON: an object a line.
+//! Reads rows from NDJSON: one object per line.
 
 use std::io::{BufRead, Read};
 
 use super::RowsError;
-use super::read::Piece;
+use super::read::JsonRow;
 
-/// Lines that are not empty, each no longer than a row may be.
+/// Iterator over the lines that are not empty, with a maximum length.
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     input: R,
     limit: usize,
     line: u64,
-    kept: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// `limit`: bytes of a row.
+    /// `limit`: maximum bytes of a row.
     pub(super) fn new(input: R, limit: usize) -> Self {
-        Self { input, limit, line: 0, kept: Vec::new() }
+        Self { input, limit, line: 0, buffer: Vec::new() }
     }
 
-    pub(super) fn next_piece(&mut self) -> Result<Option<Piece<'_>>, RowsError> {
+    pub(super) fn next_row(&mut self) -> Result<Option<JsonRow<'_>>, RowsError> {
         loop {
-            self.kept.clear();
+            self.buffer.clear();
             self.line += 1;
-            // The line's end does not count as part of the row.
-            let most = self.limit as u64 + 1;
-            if self.input.by_ref().take(most).read_until(b'\n', &mut self.kept)? == 0 {
+            // The line break does not count as part of the row.
+            let max_bytes = self.limit as u64 + 1;
+            if self.input.by_ref().take(max_bytes).read_until(b'\n', &mut self.buffer)? == 0 {
                 return Ok(None);
             }
-            if self.kept.last() == Some(&b'\n') {
-                self.kept.pop();
-            } else if self.kept.len() as u64 == most {
+            if self.buffer.last() == Some(&b'\n') {
+                self.buffer.pop();
+            } else if self.buffer.len() as u64 == max_bytes {
                 self.input.skip_until(b'\n')?;
-                return Ok(Some(Piece::TooLong(self.line)));
+                return Ok(Some(JsonRow::TooLong(self.line)));
             }
-            if !self.kept.trim_ascii().is_empty() {
-                return Ok(Some(Piece::Whole(&self.kept, self.line)));
+            if !self.buffer.trim_ascii().is_empty() {
+                return Ok(Some(JsonRow::Complete(&self.buffer, self.line)));
             }
         }
     }

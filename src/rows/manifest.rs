@@ -1,4 +1,4 @@
-//! What became of a row: a line of the manifest, wherever it is kept.
+//! Records of a batch's manifest: the outcome of each row.
 
 use std::collections::BTreeMap;
 
@@ -7,82 +7,84 @@ use serde::{Deserialize, Serialize};
 use super::BrokenRow;
 use crate::report::{Problem, Warning};
 
-/// How a row ended.
+/// Final status of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowStatus {
-    /// Its file is there.
+    /// The row was rendered and its file exists.
     Done,
-    /// It has none; `error` says why.
+    /// The row failed; `error` has the reason.
     Error,
 }
 
-/// One line of a manifest, as JSON: what became of one row. Absent members are left out.
+/// One line of a manifest, as JSON: the outcome of one row. Absent members are omitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Record {
     /// The row's number, from 1.
     pub row: u64,
-    /// Of the job that rendered it, where there is one.
+    /// Id of the job that rendered the row, over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// How it ended.
+    /// Final status.
     pub status: RowStatus,
-    /// Path of its file.
+    /// Path of the row's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Link to its file.
+    /// Link to the row's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Of its file.
+    /// Length of the file in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Of its file, in hex.
+    /// SHA-256 of the file, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What its file was made of, SHA-256 in hex: the same one painted by the CPU means the same bytes.
+    /// Hash of everything that the file depends on, SHA-256 in hex: files painted by the CPU with equal fingerprints
+    /// are equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Instead of `file`, `bytes`, `sha256` and `fingerprint` when every page became a file.
+    /// One entry per page when each page has a file; replaces `file`, `bytes`, `sha256` and `fingerprint`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<PageRecord>,
-    /// Where its pages begin in `file`, from 1, when that has the pages of all rows.
+    /// Number of the row's first page in `file`, from 1, when one document has the pages of all rows.
     #[serde(default, rename = "firstPage", skip_serializing_if = "Option::is_none")]
     pub first_page: Option<usize>,
-    /// How many pages of that file are its own.
+    /// Number of the row's pages in that document.
     #[serde(default, rename = "pageCount", skip_serializing_if = "Option::is_none")]
     pub page_count: Option<usize>,
-    /// What was drawn otherwise than written.
+    /// Deviations of the output from the design.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
-    /// Milliseconds by stage.
+    /// Time per stage in ms.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timings: BTreeMap<String, f64>,
-    /// The first problem in full; absent when done.
+    /// The first problem in full; absent for `done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// All problems with their places.
+    /// All problems with their paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
 }
 
-/// One page's file.
+/// File of one page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PageRecord {
-    /// The page's place in the design, from 1.
+    /// Number of the page in the design, from 1.
     pub page: usize,
-    /// Path.
+    /// Path of the file.
     pub file: String,
-    /// Its length.
+    /// Length of the file in bytes.
     pub bytes: u64,
-    /// Of its contents, in hex.
+    /// SHA-256 of the file, in hex.
     pub sha256: String,
-    /// What it was made of, SHA-256 in hex. Null in a manifest of a version that did not note it.
+    /// Hash of everything that the file depends on, SHA-256 in hex. Absent in manifests of versions that did not record
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
 
 impl Record {
-    /// A row of which nothing is known yet but how it ended.
+    /// A record with only the number and the status.
     pub fn new(row: u64, status: RowStatus) -> Self {
         Self {
             row,
@@ -103,7 +105,7 @@ impl Record {
         }
     }
 
-    /// A row that failed: `error` in full, and its problems where it has several.
+    /// The record of a failed row: `error` in full, and its problems where it has several.
     pub fn failed(row: u64, error: String, problems: &[Problem]) -> Self {
         Self { error: Some(error), problems: problems.to_vec(), ..Self::new(row, RowStatus::Error) }
     }
@@ -121,7 +123,7 @@ mod tests {
     use crate::report::WarningCode;
 
     #[test]
-    fn record_has_only_what_is_known() {
+    fn record_omits_absent_members() {
         let record = Record {
             file: Some("out/a.png".into()),
             bytes: Some(3),
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn record_of_a_failed_row_comes_back_whole() {
+    fn record_of_a_failed_row_survives_a_round_trip() {
         let broken = BrokenRow::new(9, Some(10), "price", "is not UTF-8");
         let warning = Warning {
             code: WarningCode::VariableUnused,

@@ -1,10 +1,10 @@
-//! Rows of a batch: one design, many values.
+//! Rows of a batch: the values with which one design is rendered many times.
 //!
-//! In: rows out of CSV, JSON and NDJSON, one after the other, a broken one being an item like any other; what the files made
-//! of rows are called; the line that tells what became of a row. Not in: designs, rendering, where files go.
-//! Imports: `config`, `json`, `report`.
+//! In: reading rows from CSV, JSON and NDJSON one after the other, where an invalid row does not stop the others; file
+//! names of rows; the manifest record of a row. Not in: designs, rendering, where files are stored. Imports: `config`,
+//! `json`, `report`.
 //!
-//! The command line and the HTTP side read, name and report rows alike, which is why this is a room of its own.
+//! The command line and the HTTP API read, name and report rows in the same way, so this is a module of its own.
 
 mod csv;
 mod json;

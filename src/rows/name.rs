@@ -1,4 +1,4 @@
-//! What the files made of rows are called: `{first}-{row}.png`.
+//! File names of rows, from a pattern such as `{first}-{row}.png`.
 
 use std::collections::HashMap;
 
@@ -10,43 +10,43 @@ use crate::report::{JsonPath, Warning, WarningCode, shown};
 const ROW: &str = "row";
 const PAGE: &str = "page";
 
-/// Bytes of one value in a name; what is longer loses its end.
-const VALUE_BYTES: usize = 100;
-/// Bytes of a file's or folder's name: systems hold 255, and the name of the unfinished file is longer.
-const NAME_BYTES: usize = 220;
+/// Maximum bytes of a value in a name; longer ones are truncated.
+const MAX_VALUE_BYTES: usize = 100;
+/// Maximum bytes of a file or folder name: file systems allow 255, and temporary names are longer than the final ones.
+const MAX_NAME_BYTES: usize = 220;
 
-/// Names that Windows keeps for devices, whatever their ending.
+/// Names that Windows reserves for devices, with any extension.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 const NUMBERED_DEVICES: [&str; 2] = ["com", "lpt"];
 
-/// A path with placeholders: `{row}` (from 1), `{page}` (from 1), and variables by name.
+/// A path with placeholders: `{row}` and `{page}`, both from 1, and names of variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamePattern(Vec<Part>);
+pub struct NamePattern(Vec<PatternPart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum PatternPart {
     Text(String),
     Row,
     Page,
     Value(String),
 }
 
-/// Why a pattern is none.
+/// A syntax error in a name pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameProblem {
-    /// `{` without `}`, or the other way round.
-    #[error("a brace without its partner in \"{0}\"; placeholders look like {{row}}")]
+    /// A `{` without `}` or the other way round.
+    #[error("unbalanced braces in \"{0}\"; write placeholders like {{row}}")]
     Brace(String),
-    /// `{}`.
-    #[error("{{}} names nothing; accepted: {{row}}, {{page}}, or the name of a variable")]
+    /// An empty placeholder, `{}`.
+    #[error("the placeholder {{}} is empty; accepted: {{row}}, {{page}}, or the name of a variable")]
     Empty,
 }
 
 impl NamePattern {
-    /// Reads `text`.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// Braces that do not pair, or hold nothing.
+    /// Unbalanced braces, or an empty placeholder.
     pub fn parse(text: &str) -> Result<Self, NameProblem> {
         let unpaired = || NameProblem::Brace(shown(text).into_owned());
         let mut parts = Vec::new();
@@ -56,113 +56,115 @@ impl NamePattern {
             if name.contains('{') || before.contains('}') {
                 return Err(unpaired());
             }
-            parts.extend((!before.is_empty()).then(|| Part::Text(before.into())));
+            parts.extend((!before.is_empty()).then(|| PatternPart::Text(before.into())));
             parts.push(match name.trim() {
                 "" => return Err(NameProblem::Empty),
-                ROW => Part::Row,
-                PAGE => Part::Page,
-                name => Part::Value(name.into()),
+                ROW => PatternPart::Row,
+                PAGE => PatternPart::Page,
+                name => PatternPart::Value(name.into()),
             });
             rest = after;
         }
         if rest.contains('}') {
             return Err(unpaired());
         }
-        parts.extend((!rest.is_empty()).then(|| Part::Text(rest.into())));
+        parts.extend((!rest.is_empty()).then(|| PatternPart::Text(rest.into())));
         Ok(Self(parts))
     }
 
-    /// True when all rows get one name.
+    /// Whether all rows have the same name.
     pub fn is_constant(&self) -> bool {
-        !self.0.iter().any(|part| matches!(part, Part::Row | Part::Value(_)))
+        !self.0.iter().any(|part| matches!(part, PatternPart::Row | PatternPart::Value(_)))
     }
 
-    /// Whether pages are told apart.
+    /// Whether the name contains the page number.
     pub fn has_page(&self) -> bool {
-        self.0.contains(&Part::Page)
+        self.0.contains(&PatternPart::Page)
     }
 
-    /// Variables that rows must have.
+    /// Names of the variables that rows must have.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Value(name) => Some(name.as_str()),
-            Part::Text(_) | Part::Row | Part::Page => None,
+            PatternPart::Value(name) => Some(name.as_str()),
+            PatternPart::Text(_) | PatternPart::Row | PatternPart::Page => None,
         })
     }
 
-    /// Whether `warning` is of a variable that nothing in the design uses, and names of files do.
+    /// Whether `warning` is about a variable that the design does not use but this pattern does.
     pub fn explains(&self, warning: &Warning) -> bool {
         warning.code == WarningCode::VariableUnused
             && self.variables().any(|name| warning.path == JsonPath::from("variables").key(name))
     }
 
-    /// The text before the first placeholder, up to and with its last `/`: the folder all files are in, or nothing.
+    /// The folder that contains all files: the text before the first placeholder, up to and including its last `/`; may
+    /// be empty.
     pub fn folder(&self) -> &str {
         match self.0.first() {
-            Some(Part::Text(text)) => &text[..text.rfind('/').map_or(0, |slash| slash + 1)],
+            Some(PatternPart::Text(text)) => &text[..text.rfind('/').map_or(0, |slash| slash + 1)],
             _ => "",
         }
     }
 
-    /// The name for `row`; `page` from 1. Values never make a folder of their own: what no file system takes in a name
-    /// becomes `_`, names of devices get one, and values are cut to 100 bytes.
+    /// The file name for `row`; `page` counts from 1. Values cannot create folders: characters that file systems refuse
+    /// become `_`, reserved device names get a `_`, and values are truncated to 100 bytes.
     ///
     /// # Errors
-    /// A variable that the row does not have or that is empty; a name of more than 220 bytes.
+    /// A variable that is missing or empty; a name of more than 220 bytes.
     pub fn fill_in(&self, row: &Row, page: usize) -> Result<String, BrokenRow> {
         let mut path = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => path.push_str(text),
-                Part::Row => path.push_str(&row.number.to_string()),
-                Part::Page => path.push_str(&page.to_string()),
-                Part::Value(name) => {
-                    let wanted = |message| Err(BrokenRow::new(row.number, None, &shown(name), message));
+                PatternPart::Text(text) => path.push_str(text),
+                PatternPart::Row => path.push_str(&row.number.to_string()),
+                PatternPart::Page => path.push_str(&page.to_string()),
+                PatternPart::Value(name) => {
+                    let unusable = |message| Err(BrokenRow::new(row.number, None, &shown(name), message));
                     match row.text(name).as_deref().map(str::trim) {
-                        None => return wanted("is missing, and the file is named after it"),
-                        Some("") => return wanted("is empty, and the file is named after it"),
+                        None => return unusable("is missing, but the file name contains it"),
+                        Some("") => return unusable("is empty, but the file name contains it"),
                         Some(value) => push_value(&mut path, value),
                     }
                 }
             }
         }
-        // The operator's own folders are left as they are, `..` included.
-        let (own, made) = path.split_at(self.folder().len());
-        let made: Vec<_> = made.split('/').map(component).collect();
-        if let Some(long) = made.iter().find(|it| it.len() > NAME_BYTES) {
+        // The fixed folder stays as it is, including `..`.
+        let (folder, generated) = path.split_at(self.folder().len());
+        let generated: Vec<_> = generated.split('/').map(component).collect();
+        if let Some(long) = generated.iter().find(|it| it.len() > MAX_NAME_BYTES) {
             let message = format!(
-                "its file would be called \"{}\", {} bytes; at most {NAME_BYTES} (fixed)",
+                "its file name would be \"{}\" with {} bytes; the limit is {MAX_NAME_BYTES} bytes (fixed)",
                 shown(long),
                 long.len()
             );
             return Err(BrokenRow::new(row.number, None, "", message));
         }
-        Ok(format!("{own}{}", made.join("/")))
+        Ok(format!("{folder}{}", generated.join("/")))
     }
 }
 
-/// Appends `value` without what would leave the folder or what file systems refuse.
+/// Appends `value` without path separators and characters that file systems refuse.
 fn push_value(path: &mut String, value: &str) {
-    let end = value.floor_char_boundary(VALUE_BYTES);
+    let end = value.floor_char_boundary(MAX_VALUE_BYTES);
     path.extend(value[..end].trim_end().chars().map(|c| if is_plain(c) { c } else { '_' }));
 }
 
 fn is_plain(c: char) -> bool {
     let reserved = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
-    // Line separators, and marks that turn the reading direction: a name should look like what it is.
+    // Line separators, and marks of reading direction, which make a name look like another.
     let invisible = matches!(c, '\u{2028}' | '\u{2029}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     !(c.is_control() || reserved || invisible)
 }
 
-/// One name of a path: no `.` or `..`, not hidden, no device, nothing that Windows would cut off.
+/// Makes one path component safe: not `.` or `..`, not hidden, no reserved device name, no trailing dots or spaces,
+/// which Windows removes.
 fn component(name: &str) -> String {
     let mut name = match name.strip_prefix('.') {
         Some(rest) => format!("_{rest}"),
         None => name.to_owned(),
     };
-    let kept = name.trim_end_matches(['.', ' ']).len();
-    let cut = name.len() - kept;
-    name.truncate(kept);
+    let trimmed = name.trim_end_matches(['.', ' ']).len();
+    let cut = name.len() - trimmed;
+    name.truncate(trimmed);
     name.push_str(&"_".repeat(cut));
     let stem = name.find('.').unwrap_or(name.len());
     if is_device(&name[..stem]) {
@@ -178,18 +180,17 @@ fn is_device(stem: &str) -> bool {
     DEVICES.contains(&stem.as_str()) || NUMBERED_DEVICES.iter().any(numbered)
 }
 
-/// Which names are given away: two rows must not write one file. Names that differ in case only are one, as on macOS and
-/// Windows.
+/// The set of used names, as two rows must not write the same file. Case is ignored, as on macOS and Windows.
 #[derive(Debug, Default)]
 pub struct NamesTaken(HashMap<[u8; 16], u64>);
 
 impl NamesTaken {
-    /// Gives `name` to the row numbered `row`.
+    /// Reserves `name` for the row numbered `row`.
     ///
     /// # Errors
-    /// The number of the row that has it already.
+    /// The number of the row that already has the name.
     pub fn take(&mut self, name: &str, row: u64) -> Result<(), u64> {
-        // Names may be long and many: half a SHA-256 stands for each.
+        // Half a SHA-256 represents each name, as names may be long and many.
         let hash = Sha256::digest(name.to_lowercase());
         let mut key = [0; 16];
         key.copy_from_slice(&hash[..16]);
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn name_of_its_own_stands_for_name() {
+    fn name_of_a_row_overrides_the_variable_called_name() {
         let row = json!({"name": "a/b", "variables": {"name": "other"}});
         let pattern = NamePattern::parse("{name}.png").expect("a pattern");
         assert_eq!(pattern.fill_in(&Row::read(1, row).expect("a row"), 1).as_deref(), Ok("a_b.png"));
@@ -252,18 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn name_is_bounded() {
+    fn name_has_a_maximum_length() {
         let long = "é".repeat(80);
         assert_eq!(name("{v}.png", json!({"v": long})).as_deref(), Ok(&*format!("{}.png", "é".repeat(50))));
         let refused = name("{v}{v}{v}.png", json!({"v": long})).expect_err("304 bytes");
-        assert!(refused.starts_with("row 7: its file would be called") && refused.contains("304 bytes"), "{refused}");
+        assert!(refused.starts_with("row 7: its file name would be") && refused.contains("304 bytes"), "{refused}");
     }
 
     #[test]
-    fn name_needs_its_values() {
-        let missing = "row 7: v: is missing, and the file is named after it";
+    fn name_requires_its_variables() {
+        let missing = "row 7: v: is missing, but the file name contains it";
         assert_eq!(name("{v}.png", json!({})), Err(missing.to_owned()));
-        let empty = "row 7: v: is empty, and the file is named after it";
+        let empty = "row 7: v: is empty, but the file name contains it";
         assert_eq!(name("{v}.png", json!({"v": "  "})), Err(empty.to_owned()));
         for bad in ["{a", "a}", "{a{b}}", "x}{a}"] {
             assert_eq!(NamePattern::parse(bad), Err(NameProblem::Brace(bad.into())));

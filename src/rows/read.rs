@@ -1,4 +1,4 @@
-//! Rows one after the other, from whatever they are written in.
+//! Reads rows one after the other from any of the formats.
 
 use std::io::{self, BufRead, Write};
 
@@ -10,19 +10,19 @@ use super::{BrokenRow, Row, csv};
 use crate::config::BatchSettings;
 use crate::report::counted;
 
-/// How rows are written.
+/// Format of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFormat {
-    /// Values between commas under a line of names (RFC 4180), UTF-8. Every value is text.
+    /// Comma-separated values under a line of names (RFC 4180), UTF-8. Every value is text.
     Csv,
-    /// One array of objects.
+    /// One JSON array of objects.
     Json,
-    /// An object a line; empty lines are no rows.
+    /// One JSON object per line; empty lines are ignored.
     Ndjson,
 }
 
 impl RowFormat {
-    const ENDINGS: &[(&str, Self)] =
+    const EXTENSIONS: &[(&str, Self)] =
         &[("csv", Self::Csv), ("json", Self::Json), ("ndjson", Self::Ndjson), ("jsonl", Self::Ndjson)];
     const MEDIA_TYPES: &[(&str, Self)] = &[
         ("text/csv", Self::Csv),
@@ -32,44 +32,44 @@ impl RowFormat {
         ("application/jsonl", Self::Ndjson),
     ];
 
-    /// By the ending of a file's name, without its dot, in any case.
-    pub fn of_ending(ending: &str) -> Option<Self> {
-        Self::ENDINGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(ending)).map(|(_, format)| *format)
+    /// The format for a file extension, without its dot and in any case.
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        Self::EXTENSIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(extension)).map(|(_, format)| *format)
     }
 
-    /// By a media type, with or without parameters, in any case.
+    /// The format for a media type, with or without parameters and in any case.
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         Self::MEDIA_TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(essence)).map(|(_, format)| *format)
     }
 }
 
-/// Rows that cannot be read on. Nothing comes after it.
+/// An error that ends the reading of rows.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
-    /// The file or connection.
+    /// The file or connection cannot be read.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// Not what its format says, in a way that leaves no rows to find.
+    /// The input violates its format so that no further rows can be found.
     #[error("{0}")]
-    Form(String),
-    /// More rows than allowed.
+    Malformed(String),
+    /// The input has more rows than allowed.
     #[error("more than {}; the limit is {limit} (TENTER_BATCH_MAX_ROWS)", counted(*limit, "row"))]
     TooMany {
-        /// How many are accepted.
+        /// Maximum number of rows.
         limit: u64,
     },
 }
 
 impl RowsError {
-    pub(super) fn form(message: impl Into<String>) -> Self {
-        Self::Form(message.into())
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
+        Self::Malformed(message.into())
     }
 }
 
-/// Rows in the order written, each read when it is asked for: memory holds one.
+/// Iterator over the rows in file order; reads one row at a time into memory.
 ///
-/// An item is a row or why that row cannot be used; an error ends the iterator.
+/// An item is a row or the reason why that row cannot be used; an error ends the iterator.
 #[derive(Debug)]
 pub struct Rows<R> {
     source: Source<R>,
@@ -86,21 +86,21 @@ enum Source<R> {
     Ndjson(Lines<R>),
 }
 
-/// One row of JSON as it stands in the file.
-pub(super) enum Piece<'a> {
-    /// Its bytes, and the line it begins in.
-    Whole(&'a [u8], u64),
-    /// Longer than a row may be; passed over.
+/// The text of one row of JSON.
+pub(super) enum JsonRow<'a> {
+    /// Its bytes, and the number of its first line.
+    Complete(&'a [u8], u64),
+    /// A row that exceeds the limit and was skipped, with the number of its first line.
     TooLong(u64),
 }
 
 impl<R: BufRead> Rows<R> {
-    /// Reads as far as the rows begin. `json_depth`: `TENTER_MAX_JSON_DEPTH`.
+    /// Reads up to the first row. `json_depth`: `TENTER_MAX_JSON_DEPTH`.
     ///
     /// # Errors
-    /// Another encoding than UTF-8; a CSV file without names, or with one twice; JSON that is no array.
+    /// An encoding other than UTF-8; a CSV file without names, or with duplicate names; JSON that is not an array.
     pub fn new(mut input: R, format: RowFormat, limits: &BatchSettings, json_depth: usize) -> Result<Self, RowsError> {
-        skip_mark(&mut input)?;
+        skip_byte_order_mark(&mut input)?;
         let source = match format {
             RowFormat::Csv => Source::Csv(csv::Table::new(input, limits.row_bytes)?),
             RowFormat::Json => Source::Json(Elements::new(input, limits.row_bytes)?),
@@ -109,7 +109,7 @@ impl<R: BufRead> Rows<R> {
         Ok(Self { source, limits: limits.clone(), json_depth, read: 0, ended: false })
     }
 
-    /// The variables that every row has; `None` when each row names its own.
+    /// The variables that every row has; `None` when rows may differ.
     pub fn columns(&self) -> Option<&[String]> {
         match &self.source {
             Source::Csv(table) => Some(table.columns()),
@@ -119,14 +119,14 @@ impl<R: BufRead> Rows<R> {
 
     fn read(&mut self) -> Result<Option<Result<Row, BrokenRow>>, RowsError> {
         let number = self.read + 1;
-        let piece = match &mut self.source {
+        let row = match &mut self.source {
             Source::Csv(table) => return table.next_row(number),
-            Source::Json(elements) => elements.next_piece()?,
-            Source::Ndjson(lines) => lines.next_piece()?,
+            Source::Json(elements) => elements.next_row()?,
+            Source::Ndjson(lines) => lines.next_row()?,
         };
-        Ok(piece.map(|piece| match piece {
-            Piece::Whole(bytes, line) => parse(number, line, bytes, self.json_depth),
-            Piece::TooLong(line) => Err(too_long(number, Some(line), self.limits.row_bytes)),
+        Ok(row.map(|row| match row {
+            JsonRow::Complete(bytes, line) => parse(number, line, bytes, self.json_depth),
+            JsonRow::TooLong(line) => Err(too_long(number, Some(line), self.limits.row_bytes)),
         }))
     }
 }
@@ -158,10 +158,10 @@ fn parse(number: u64, line: u64, bytes: &[u8], json_depth: usize) -> Result<Row,
     Row::read(number, value).map_err(|broken| BrokenRow { line: Some(line), ..broken })
 }
 
-/// Reads a row that is a value already; its length is that of its shortest text.
+/// Reads a row from a JSON value; its length is that of its compact text.
 ///
 /// # Errors
-/// As of [`Row::read`], and one that is too long.
+/// Those of [`Row::read`], and a row that is too long.
 pub fn read_value(number: u64, value: Value, limits: &BatchSettings) -> Result<Row, BrokenRow> {
     let mut length = Length(0);
     match serde_json::to_writer(&mut length, &value) {
@@ -170,7 +170,7 @@ pub fn read_value(number: u64, value: Value, limits: &BatchSettings) -> Result<R
     }
 }
 
-/// Counts the bytes that are written.
+/// Writer that counts bytes.
 struct Length(usize);
 
 impl Write for Length {
@@ -185,17 +185,17 @@ impl Write for Length {
 }
 
 pub(super) fn too_long(number: u64, line: Option<u64>, limit: usize) -> BrokenRow {
-    let message = format!("longer than {limit} bytes; that is the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)");
+    let message = format!("longer than {limit} bytes, the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)");
     BrokenRow::new(number, line, "", message)
 }
 
-/// The byte order mark of UTF-8 means nothing; that of UTF-16 is another encoding.
-fn skip_mark(input: &mut impl BufRead) -> Result<(), RowsError> {
+/// Skips the byte order mark of UTF-8, and refuses UTF-16.
+fn skip_byte_order_mark(input: &mut impl BufRead) -> Result<(), RowsError> {
     let begin = input.fill_buf()?;
     if begin.starts_with(b"\xEF\xBB\xBF") {
         input.consume(3);
     } else if begin.starts_with(b"\xFF\xFE") || begin.starts_with(b"\xFE\xFF") {
-        return Err(RowsError::form("written in UTF-16; accepted: UTF-8"));
+        return Err(RowsError::malformed("the text is in UTF-16; accepted: UTF-8"));
     }
     Ok(())
 }

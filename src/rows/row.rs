@@ -1,4 +1,4 @@
-//! One row, whatever it was written in.
+//! One row of a batch, independent of its file format.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,19 +12,19 @@ const VARIABLES: &str = "variables";
 const OPTIONS: &str = "options";
 const NAME: &str = "name";
 
-/// What one row changes in the design and in how it is rendered.
+/// The values of one row: variables of the design and render options.
 ///
-/// Written as an object it is one of two: the variables themselves, `{"first": "Ada", "age": 36}`, or, where `variables`
-/// or `options` is an object, those two and a `name`: `{"variables": {"first": "Ada"}, "options": {"pixelRatio": 2}}`.
+/// As JSON, a row has one of two forms: the variables themselves, `{"first": "Ada", "age": 36}`, or, if `variables` or
+/// `options` is an object, those two and a `name`: `{"variables": {"first": "Ada"}, "options": {"pixelRatio": 2}}`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
-    /// Its place among the rows, from 1.
+    /// Number of the row, from 1.
     pub number: u64,
-    /// What stands for `{name}` in names of files, instead of the variable called so.
+    /// Value of `{name}` in file names; overrides a variable of that name.
     pub name: Option<String>,
-    /// Strings, numbers, `true` and `false`, by name.
+    /// Variables by name: strings, numbers, `true` and `false`.
     pub variables: Map<String, Value>,
-    /// Options for this row alone, as in `exportOptions`; not judged here.
+    /// Options for this row alone, as in `exportOptions`; not validated here.
     pub options: Map<String, Value>,
 }
 
@@ -32,7 +32,7 @@ impl Row {
     /// Reads a row from JSON. Null counts as absent.
     ///
     /// # Errors
-    /// Every problem at once: no object, values of other types, members that a row does not have.
+    /// All problems of the row: not an object, values of other types, unknown members.
     pub fn read(number: u64, value: Value) -> Result<Self, BrokenRow> {
         let mut problems = Problems::new();
         let row = Self::read_into(number, &value, &mut problems);
@@ -48,17 +48,18 @@ impl Row {
         if !in_members {
             return Some(Self { number, variables: variables(&mut json), ..Self::default() });
         }
-        let strangers = json.members().map(|(key, _)| key).filter(|key| ![VARIABLES, OPTIONS, NAME].contains(key));
-        for stranger in strangers {
+        let unknown = json.members().map(|(key, _)| key).filter(|key| ![VARIABLES, OPTIONS, NAME].contains(key));
+        for key in unknown {
             let message = format!(
-                "a row with {VARIABLES} or {OPTIONS} has no such member; accepted: {VARIABLES}, {OPTIONS}, {NAME}"
+                "a row with {VARIABLES} or {OPTIONS} must not have other members; accepted: {VARIABLES}, \
+                 {OPTIONS}, {NAME}"
             );
-            json.problem(&shown(stranger), message);
+            json.problem(&shown(key), message);
         }
         let name = json.name(NAME).map(Cow::into_owned);
         let options = json.object(OPTIONS).map(|mut options| {
             if options.get(VARIABLES).is_some() {
-                options.problem(VARIABLES, format!("stands inside {OPTIONS}; accepted: {VARIABLES} beside {OPTIONS}"));
+                options.problem(VARIABLES, format!("must not be inside {OPTIONS}; move {VARIABLES} next to {OPTIONS}"));
             }
             options.members().map(|(key, value)| (key.to_owned(), value.clone())).collect()
         });
@@ -66,7 +67,7 @@ impl Row {
         Some(Self { number, name, variables: variables.unwrap_or_default(), options: options.unwrap_or_default() })
     }
 
-    /// As [`Row::read`] takes it.
+    /// The JSON from which [`Row::read`] reads this row.
     pub fn to_json(&self) -> Value {
         let mut members = Map::new();
         members.insert(VARIABLES.into(), self.variables.clone().into());
@@ -79,8 +80,8 @@ impl Row {
         members.into()
     }
 
-    /// The options of this row: those of `all` rows, under its own, with its variables over theirs. `all`: an object, or
-    /// null for none; anything else is given back for its reader to refuse.
+    /// Options for rendering this row: those of `all` rows, overridden by its own, with its variables merged into
+    /// theirs. `all`: an object, or null for none; any other value is returned for its reader to refuse.
     pub fn options_over(&self, all: &Value) -> Value {
         let mut merged = match all {
             Value::Null => Map::new(),
@@ -91,17 +92,17 @@ impl Row {
         match merged.get_mut(VARIABLES) {
             Some(Value::Object(common)) => common.extend(self.variables.clone()),
             None | Some(Value::Null) => drop(merged.insert(VARIABLES.into(), self.variables.clone().into())),
-            Some(_) => {} // no object: its reader says so
+            Some(_) => {} // its reader reports that it is no object
         }
         merged.into()
     }
 
-    /// Whether there is something to put for `{name}` in names of files.
+    /// Whether the row has a value for `{name}` in file names.
     pub fn has(&self, name: &str) -> bool {
         (name == NAME && self.name.is_some()) || self.variables.contains_key(name)
     }
 
-    /// The variable `name` as text; for `name` the row's own name first.
+    /// The variable `name` as text; for `name`, the row's own name first.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         if let (NAME, Some(own)) = (name, &self.name) {
             return Some(own.clone());
@@ -113,7 +114,7 @@ impl Row {
     }
 }
 
-/// Members that are strings, numbers, `true` or `false`; others become problems.
+/// Reads the members that are strings, numbers, `true` or `false`; reports the others as problems.
 fn variables(json: &mut Reader<'_>) -> Map<String, Value> {
     let mut read = Map::new();
     for (name, value) in json.members() {
@@ -128,14 +129,14 @@ fn variables(json: &mut Reader<'_>) -> Map<String, Value> {
     read
 }
 
-/// A row that cannot be used. The rows after it can.
+/// A row that cannot be used; later rows are not affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenRow {
-    /// Its place among the rows, from 1.
+    /// Number of the row, from 1.
     pub number: u64,
-    /// Where it begins in its file, from 1, as far as that is known.
+    /// Number of its first line in the file, from 1, if known.
     pub line: Option<u64>,
-    /// What is wrong, at least one thing; paths begin at the row.
+    /// All problems, at least one; paths are relative to the row.
     pub problems: Vec<Problem>,
 }
 
@@ -146,7 +147,7 @@ impl BrokenRow {
 }
 
 impl fmt::Display for BrokenRow {
-    /// `row 7 (line 8): price: found …`: the first problem, and how many more there are.
+    /// Formats the first problem and the number of further ones: `row 7 (line 8): price: found …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "row {}", self.number)?;
         if let Some(line) = self.line {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn row_comes_back_from_its_json() {
+    fn row_survives_a_json_round_trip() {
         for row in [json!({"a": 1}), json!({}), json!({"variables": {"a": "x"}, "options": {"dpi": 300}, "name": "n"})]
         {
             let row = read(row).expect("a row");
@@ -197,25 +198,25 @@ mod tests {
     }
 
     #[test]
-    fn row_problems_are_told_together() {
+    fn row_problems_are_reported_together() {
         assert_eq!(
             read(json!({"variables": {"a": [1], "b": {}}, "options": {"variables": {}}, "nmae": "x", "name": 7})),
             Err(vec![
-                "nmae: a row with variables or options has no such member; accepted: variables, options, name"
+                "nmae: a row with variables or options must not have other members; accepted: variables, options, name"
                     .to_owned(),
                 "name: found the number 7; accepted: a string".to_owned(),
-                "options.variables: stands inside options; accepted: variables beside options".to_owned(),
-                "variables.a: found an array of 1; accepted: a string, a number, true, false".to_owned(),
+                "options.variables: must not be inside options; move variables next to options".to_owned(),
+                "variables.a: found an array with 1 entry; accepted: a string, a number, true, false".to_owned(),
                 "variables.b: found an object; accepted: a string, a number, true, false".to_owned(),
             ])
         );
         let broken = Row::read(7, json!([1])).expect_err("an array");
-        let told = BrokenRow { line: Some(8), ..broken }.to_string();
-        assert_eq!(told, "row 7 (line 8): found an array of 1; accepted: an object");
+        let message = BrokenRow { line: Some(8), ..broken }.to_string();
+        assert_eq!(message, "row 7 (line 8): found an array with 1 entry; accepted: an object");
     }
 
     #[test]
-    fn row_options_win_over_those_of_all_rows() {
+    fn row_options_override_those_of_all_rows() {
         let row = read(json!({"variables": {"a": 1}, "options": {"dpi": 300}})).expect("a row");
         let all = json!({"dpi": 72, "quality": 0.5, "variables": {"a": 0, "b": 2}});
         assert_eq!(row.options_over(&all), json!({"dpi": 300, "quality": 0.5, "variables": {"a": 1, "b": 2}}));

@@ -45,7 +45,7 @@ async fn rows_that_fail_leave_the_others_alone() {
     assert_eq!(manifest[&4]["problems"][0]["path"], "pages[0].children[1]");
     assert_eq!(error(21), "row 21 (line 22): has 1 value; the first line has 2 names");
     assert!(error(22).contains("file: URLs are not supported"), "{}", error(22));
-    assert_eq!(error(23), "row 23: name: is empty, and the file is named after it");
+    assert_eq!(error(23), "row 23: name: is empty, but the file name contains it");
     assert_eq!((manifest.len(), folder.out().len()), (23, 17 + 2));
 
     // The server is mended: only what failed is made, and what cannot be mended fails again.

@@ -138,7 +138,7 @@ fn names_are_judged_before_anything_is_made() {
     let twice = "rows 1 and 3 would both be written to out/ada.png; put {row} into the name: -o out/{name}-{row}.png";
     refused("rows.csv", "out/{name}.png", twice);
     refused("rows.csv", "out/all.png", "all rows would be written to out/all.png");
-    refused("rows.csv", "out/{name.png", "a brace without its partner");
+    refused("rows.csv", "out/{name.png", "unbalanced braces");
     // A row that lacks what another has fails alone.
     folder.batch(&["card.json", "rows.json", "-o", "out/{age}.png"]).expect(5, "row 1: age: is missing");
     assert_eq!(folder.manifest()[&2]["file"], "out/3.png");
@@ -150,7 +150,7 @@ fn files_that_hold_no_rows_are_refused() {
     for (name, contents, code, words) in [
         ("a.csv", "a,b,a\n", 1, "a.csv: two columns are called \"a\""),
         ("a.json", "{\"rows\": []}", 1, "a.json: this is one JSON object"),
-        ("b.json", "[{\"a\":1}", 1, "ends at line 1 before the array does"),
+        ("b.json", "[{\"a\":1}", 1, "the array is not closed at the end of the file (line 1)"),
         ("a.txt", "a\n", 2, "rows are in csv, json or ndjson"),
     ] {
         folder.write(name, contents);

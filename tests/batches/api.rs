@@ -45,7 +45,7 @@ async fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
     let told: Vec<_> = errors["items"].as_array().expect("items").iter().map(|it| (&it["row"], &it["error"])).collect();
     for (row, words) in [
         (7, "0.png: the server answered 404"),
-        (8, "row 8: name: found an array of 1; accepted: a string, a number, true, false"),
+        (8, "row 8: name: found an array with 1 entry; accepted: a string, a number, true, false"),
         (
             9,
             "no variable is called \"name\"; {name} is drawn as it is, and a row of a batch must fill every placeholder",

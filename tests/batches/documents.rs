@@ -76,7 +76,7 @@ async fn document_has_every_row_but_those_that_fail() {
         }
     }
     for (row, words) in [
-        (7, "row 7: name: found an array of 1"),
+        (7, "row 7: name: found an array with 1 entry"),
         (20, "a row of a batch must fill every placeholder"),
         (30, "dpi: is of the document as a whole"),
     ] {

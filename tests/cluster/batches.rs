@@ -105,7 +105,7 @@ fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
         errors["items"].as_array().expect("items").iter().map(|it| (&it["row"], &it["error"])).collect();
     for ((row, error), (expected, words)) in errors.iter().zip([
         (7, "7.png: the server answered 404"),
-        (8, "row 8: name: found an array of 1"),
+        (8, "row 8: name: found an array with 1 entry"),
         (9, "no variable is called \"name\""),
         (77, "77.png: the server answered 404"),
     ]) {

@@ -471,7 +471,10 @@ fn corpus_decodes() {
 #[test]
 fn font_error_names_the_found_kind() {
     let refused = |bytes: &[u8]| unpack_font(bytes, &limits()).expect_err("refused").to_string();
-    assert_eq!(refused(b"<html>"), "not a font we read (starts with <htm); use TTF, OTF, WOFF or WOFF2");
+    assert_eq!(
+        refused(b"<html>"),
+        "the format of the font is unknown (it starts with <htm); use TTF, OTF, WOFF or WOFF2"
+    );
     assert!(refused(b"\0\x01\0\0").starts_with("the font is damaged"));
     assert!(refused(b"wOF2ttcf").contains("collections"));
 }

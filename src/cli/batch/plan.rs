@@ -152,7 +152,7 @@ impl RowsFile {
         let usage = |reason: String| Failure::Usage(format!("{}: {reason}", path.display()));
         let ending = path.extension().map(|it| it.to_string_lossy());
         let named = format.or(ending.as_deref());
-        let format = named.and_then(RowFormat::of_ending).ok_or_else(|| {
+        let format = named.and_then(RowFormat::from_extension).ok_or_else(|| {
             usage("rows are in csv, json or ndjson; the file's ending says which, or else --rows-format".into())
         })?;
         let file = File::open(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
@@ -174,7 +174,7 @@ impl RowsFile {
     pub(super) fn failure(&self, error: &RowsError) -> Failure {
         match error {
             RowsError::Read(_) => Failure::Machine(format!("{}: {error}", self.path.display())),
-            RowsError::Form(_) | RowsError::TooMany { .. } => {
+            RowsError::Malformed(_) | RowsError::TooMany { .. } => {
                 let path = JsonPath::from(&*self.path.to_string_lossy());
                 Error::invalid(Problem { path, message: error.to_string() }).into()
             }

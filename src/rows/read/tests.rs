@@ -8,9 +8,9 @@ fn limits() -> BatchSettings {
     BatchSettings { rows: 100, row_bytes: 60, ..BatchSettings::default() }
 }
 
-/// Rows as JSON, broken ones as text; `Err` with the words of an error that ended it.
+/// Valid rows as JSON, invalid ones as text; `Err` adds the message of the error that ended the reading.
 fn read(format: RowFormat, input: &[u8]) -> Result<Vec<Value>, (Vec<Value>, String)> {
-    // A small buffer, so that rows cross its ends.
+    // A small buffer, so that rows span several of them.
     let input = io::BufReader::with_capacity(7, input);
     let rows = Rows::new(input, format, &limits(), DEPTH).map_err(|error| (Vec::new(), error.to_string()))?;
     let mut read = Vec::new();
@@ -54,14 +54,14 @@ fn json_rows_that_are_broken_end_nothing() {
     let rows = read(RowFormat::Json, text.as_bytes()).expect("rows");
     assert_eq!(rows.len(), 6);
     assert_eq!((&rows[0], &rows[5]), (&json!({"a": 1}), &json!({"a": "],["})));
-    let told: Vec<_> = rows[1..5].iter().filter_map(Value::as_str).collect();
-    assert!(told[0].starts_with("row 2 (line 2): this is not JSON: "), "{}", told[0]);
+    let messages: Vec<_> = rows[1..5].iter().filter_map(Value::as_str).collect();
+    assert!(messages[0].starts_with("row 2 (line 2): this is not JSON: "), "{}", messages[0]);
     assert_eq!(
-        told[1..],
+        messages[1..],
         [
             "row 3 (line 2): found the number 5; accepted: an object",
-            "row 4 (line 2): longer than 60 bytes; that is the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)",
-            "row 5 (line 3): a: found an array of 1; accepted: a string, a number, true, false",
+            "row 4 (line 2): longer than 60 bytes, the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)",
+            "row 5 (line 3): a: found an array with 1 entry; accepted: a string, a number, true, false",
         ]
     );
 }
@@ -69,12 +69,12 @@ fn json_rows_that_are_broken_end_nothing() {
 #[test]
 fn json_that_is_no_array_is_no_rows() {
     assert!(refused(RowFormat::Json, b"{\"a\":1}").contains("one JSON object"));
-    assert!(refused(RowFormat::Json, b"name\n").contains("does not begin like a JSON array"));
-    assert!(refused(RowFormat::Json, b"").contains("does not begin like a JSON array"));
+    assert!(refused(RowFormat::Json, b"name\n").contains("is not a JSON array"));
+    assert!(refused(RowFormat::Json, b"").contains("is not a JSON array"));
     assert!(refused(RowFormat::Json, b"\xFF\xFE[\0").contains("UTF-16"));
-    assert!(refused(RowFormat::Json, b"[] x").contains("after the array's end"));
+    assert!(refused(RowFormat::Json, b"[] x").contains("may follow the array"));
     let (before, error) = read(RowFormat::Json, b"[{\"a\":1},\n{\"a\":\"2}]").expect_err("an open quote");
-    assert_eq!((before.len(), error.contains("ends at line 2")), (1, true), "{error}");
+    assert_eq!((before.len(), error.contains("(line 2)")), (1, true), "{error}");
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn ndjson_lines_that_are_broken_end_nothing() {
     let text = [b"{\"a\":1}\n{\"a\":\"\xFF\"}\n".as_slice(), &[b'x'; 500], b"\n\n{\"a\":2}\n[]\n"].concat();
     let rows = read(RowFormat::Ndjson, &text).expect("rows");
     assert_eq!((rows.len(), &rows[0], &rows[3]), (5, &json!({"a": 1}), &json!({"a": 2})));
-    let told: Vec<_> = [1, 2, 4].iter().filter_map(|at| rows[*at].as_str()).collect();
-    assert!(told[0].starts_with("row 2 (line 2): this is not JSON: "), "{}", told[0]);
-    assert!(told[1].starts_with("row 3 (line 3): longer than 60 bytes"), "{}", told[1]);
-    assert_eq!(told[2], "row 5 (line 6): found an array of 0; accepted: an object");
+    let messages: Vec<_> = [1, 2, 4].iter().filter_map(|at| rows[*at].as_str()).collect();
+    assert!(messages[0].starts_with("row 2 (line 2): this is not JSON: "), "{}", messages[0]);
+    assert!(messages[1].starts_with("row 3 (line 3): longer than 60 bytes"), "{}", messages[1]);
+    assert_eq!(messages[2], "row 5 (line 6): found an empty array; accepted: an object");
 }
 
 #[test]
@@ -93,15 +93,15 @@ fn csv_rows_that_are_broken_end_nothing() {
     let text = [b"a,b\n1,2\n3\n4,\xFF\n".as_slice(), &[b'x'; 100], b",5\n\"6\n7\",8\n9,10,\"\n\"\n"].concat();
     let rows = read(RowFormat::Csv, &text).expect("rows");
     assert_eq!((&rows[0], &rows[4]), (&json!({"a": "1", "b": "2"}), &json!({"a": "6\n7", "b": "8"})));
-    let told: Vec<_> = [1, 2, 3, 5].iter().filter_map(|at| rows[*at].as_str()).collect();
+    let messages: Vec<_> = [1, 2, 3, 5].iter().filter_map(|at| rows[*at].as_str()).collect();
     assert_eq!(
-        told,
+        messages,
         [
             "row 2 (line 3): has 1 value; the first line has 2 names",
             "row 3 (line 4): b: is not UTF-8; save the file as UTF-8",
-            "row 4 (line 5): longer than 60 bytes; that is the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)",
-            "row 6 (line 8): has 3 values; the first line has 2 names; a value goes over several lines: is a quote not \
-             closed?",
+            "row 4 (line 5): longer than 60 bytes, the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)",
+            "row 6 (line 8): has 3 values; the first line has 2 names; a value spans several lines, so a quote may not \
+             be closed",
         ]
     );
 }
@@ -113,10 +113,10 @@ fn csv_names_must_be_usable() {
         (b"a,b,a\n", "two columns are called \"a\""),
         (b"a,,b\n", "column 2 has no name"),
         (b"a,\xFF\n", "column 2 is not UTF-8"),
-        (b"a;b;c\n1;2;3\n", "accepted: values between commas"),
+        (b"a;b;c\n1;2;3\n", "accepted: values separated by commas"),
     ] {
-        let told = refused(RowFormat::Csv, text);
-        assert!(told.contains(words), "{told}");
+        let message = refused(RowFormat::Csv, text);
+        assert!(message.contains(words), "{message}");
     }
 }
 
@@ -126,7 +126,7 @@ fn csv_quote_that_is_never_closed_takes_bounded_memory() {
     let input = io::BufReader::new(io::Read::chain(b"a\n\"".as_slice(), endless));
     let mut rows = Rows::new(input, RowFormat::Csv, &limits(), DEPTH).expect("names");
     let error = rows.next().expect("an item").expect_err("endless");
-    assert_eq!(error.to_string(), "row 1 has no end: is a quote not closed?");
+    assert_eq!(error.to_string(), "row 1 does not end; a quote may not be closed");
     assert!(rows.next().is_none());
 }
 
@@ -140,8 +140,8 @@ fn rows_beyond_the_limit_are_an_error() {
 
 #[test]
 fn row_formats_have_endings_and_media_types() {
-    assert_eq!(RowFormat::of_ending("JSONL"), Some(RowFormat::Ndjson));
-    assert_eq!(RowFormat::of_ending("xlsx"), None);
+    assert_eq!(RowFormat::from_extension("JSONL"), Some(RowFormat::Ndjson));
+    assert_eq!(RowFormat::from_extension("xlsx"), None);
     assert_eq!(RowFormat::of_media_type("Text/CSV; charset=utf-8"), Some(RowFormat::Csv));
     assert_eq!(RowFormat::of_media_type("text/plain"), None);
 }
