@@ -3,7 +3,7 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tenter::output::{FORMATS, Making, OutputOptions};
+use tenter::output::{FORMATS, FormatKind, OutputOptions};
 
 fn encode(criterion: &mut Criterion) {
     for subject in support::subjects() {
@@ -12,7 +12,7 @@ fn encode(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("encode/{}", subject.name));
         for format in FORMATS {
             let options = OutputOptions::default();
-            let Making::Pictures(picture) = format.making() else { continue };
+            let FormatKind::Pictures(picture) = format.kind() else { continue };
             group.bench_function(format.name(), |it| it.iter(|| picture.write(&raster, &options).expect("written")));
         }
         group.finish();

@@ -1,33 +1,33 @@
-//! tenter renders Polotno designs to pictures.
+//! tenter renders Polotno designs to PNG, JPEG, WebP and PDF.
 //!
-//! One line per room, lowest floor first; `ARCHITECTURE.md` tells how a request walks through them and
-//! `tests/floors.rs` keeps the imports going down.
+//! One line per room (top-level module), lowest floor first. `ARCHITECTURE.md` follows a request through them, and
+//! `tests/floors.rs` checks that imports go to lower floors only.
 
 pub mod units; // design px, device scale, sizes, opacity, degrees
-pub mod report; // what we tell the caller: JSON paths, problems, warnings
-pub mod json; // reading untrusted JSON: every problem at once, each with its path
-pub mod config; // every setting, and the only reader of the environment
+pub mod report; // JSON paths, problems and warnings for the caller
+pub mod json; // untrusted JSON: all problems at once, each with its path
+pub mod config; // settings, and the only reader of the environment
 pub mod kept; // what was made before, bounded in bytes
-pub mod css_color; // CSS colours, read as browsers read them
+pub mod css_color; // CSS colours as browsers parse them
 pub mod css_gradient; // CSS linear gradients: angle and stops
-pub mod raster; // pixels, and the only place where alpha is converted
-pub mod scene; // resolved pages: what is on the paper, nothing left to look up
-pub mod pool; // the CPU pool
+pub mod raster; // rasters, and the only place that converts alpha
+pub mod scene; // resolved pages, with nothing left to look up
+pub mod pool; // the CPU thread pool
 pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
 #[cfg(feature = "service")]
-pub mod rows; // rows of a batch: read, named, reported
-pub mod options; // what a caller may ask of a render
-pub mod press; // sRGB to the inks of a press, through ICC profiles
-pub mod assets; // what a design points to: fetched, guarded, decoded
+pub mod rows; // rows of a batch: reading, file names, manifest records
+pub mod options; // options of a render
+pub mod print; // sRGB to CMYK for print, through ICC output profiles
+pub mod assets; // assets of designs: fetching, access control, decoding
 pub mod text; // strings to positioned glyph runs
-pub mod design; // what the client wrote, and how it becomes a scene
-pub mod paint; // scene to pixels
+pub mod design; // designs as clients write them, and their resolution to scenes
+pub mod paint; // scenes to pixels, or to the content of PDF pages
 pub mod output; // pixels and scenes to file formats
-pub mod error; // the rooms' errors summed, and who can fix them
-pub mod pipeline; // one request, stage by stage
+pub mod error; // the error of a request, and who can fix it
+pub mod pipeline; // one render request, stage by stage
 #[cfg(feature = "service")]
-pub mod jobs; // renders that outlive their request
+pub mod jobs; // jobs and batches: renders that outlive their request
 #[cfg(feature = "service")]
-pub mod server; // HTTP
+pub mod server; // the HTTP API
 #[cfg(feature = "service")]
-pub mod cli; // the command line: wiring, exit codes
+pub mod cli; // the command line

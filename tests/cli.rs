@@ -193,7 +193,7 @@ fn serve_refuses_what_is_not_safe_or_not_built() {
     let (code, message) = refused(&["--listen", "0.0.0.0:0"]);
     assert!(code == Some(2) && message.contains("TENTER_KEYS"), "{message}");
     let (code, message) = refused(&["--listen", "127.0.0.1:0", "--rasterizer", "gpu", "--gpu-adapters", "none such"]);
-    assert!(code == Some(2) && message.contains("TENTER_RASTERIZER = gpu: "), "{message}");
+    assert!(code == Some(2) && message.contains("TENTER_RASTERIZER=gpu: "), "{message}");
 }
 
 #[test]

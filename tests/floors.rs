@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sfnt", &[]),
     ("rows", &["report", "json", "config"]),
     ("options", &["units", "report", "json", "config"]),
-    ("press", &["config", "options"]),
+    ("print", &["config", "options"]),
     ("assets", &["units", "report", "config", "kept", "css_color", "css_gradient", "sfnt", "scene", "pool"]),
     ("text", &["units", "report", "config", "kept", "css_color", "sfnt", "scene"]),
     (
@@ -27,12 +27,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["units", "report", "json", "config", "css_color", "css_gradient", "options", "scene", "assets", "text"],
     ),
     ("paint", &["units", "report", "config", "kept", "scene", "raster", "pool"]),
-    ("output", &["units", "report", "config", "scene", "raster", "options", "press", "paint"]),
-    ("error", &["report", "pool", "press", "design", "assets", "text", "paint", "output", "options"]),
+    ("output", &["units", "report", "config", "scene", "raster", "options", "print", "paint"]),
+    ("error", &["report", "pool", "print", "design", "assets", "text", "paint", "output", "options"]),
     (
         "pipeline",
         &[
-            "units", "report", "json", "config", "kept", "options", "scene", "raster", "pool", "press", "design",
+            "units", "report", "json", "config", "kept", "options", "scene", "raster", "pool", "print", "design",
             "assets", "text", "paint", "output", "error",
         ],
     ),
@@ -44,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "report", "json", "config", "rows", "options", "raster", "press", "assets", "text", "paint", "output",
+            "report", "json", "config", "rows", "options", "raster", "print", "assets", "text", "paint", "output",
             "pipeline", "jobs", "error", "server",
         ],
     ),

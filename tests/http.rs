@@ -367,7 +367,7 @@ async fn formats_not_built_and_not_supported() {
     let options = json!({"pdfa": "2b"});
     let archive = service.render(json!({"design": design(), "format": "pdf", "exportOptions": options})).await;
     assert_eq!(archive.status, StatusCode::NOT_IMPLEMENTED);
-    assert!(archive.error().contains("PDF/A is not built yet"), "{}", archive.error());
+    assert!(archive.error().contains("PDF/A is not supported"), "{}", archive.error());
     for format in ["gif", "mp4", "bmp"] {
         let answer = service.render(json!({"design": design(), "format": format})).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{format}");

@@ -11,7 +11,7 @@ use std::time::Instant;
 use plot::{Plot, Series};
 use serde_json::{Value, json};
 use tenter::options::RenderOptions;
-use tenter::output::{Compression, Making, OutputOptions};
+use tenter::output::{Compression, FormatKind, OutputOptions};
 use tenter::pipeline::{Engine, Pages, RenderRequest, format_for};
 use tenter::raster::{Raster, Straight};
 use tenter::report::JsonPath;
@@ -222,7 +222,7 @@ fn formats() -> String {
     let kinds = [("png", None), ("jpeg", None), ("jpeg", Some(0.8)), ("webp", None), ("webp", Some(1.0))];
     for (format, quality) in kinds {
         let writer = format_for(Some((format, JsonPath::root())), &RenderOptions::default()).expect("a format");
-        let Making::Pictures(writer) = writer.making() else { unreachable!("pictures only") };
+        let FormatKind::Pictures(writer) = writer.kind() else { unreachable!("pictures only") };
         for compression in Compression::ALL {
             let options = OutputOptions { quality, compression, ..OutputOptions::default() };
             let mut row = vec![

@@ -6,7 +6,7 @@ use super::flags::SettingFlags;
 use super::{Failure, load};
 use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
-use crate::press::Profiles;
+use crate::print::Profiles;
 use crate::report::counted;
 use crate::text::{FamilySource, FontLibrary};
 
@@ -159,8 +159,8 @@ fn presses(settings: &Settings) -> Vec<Finding> {
         return vec![ok("print: no TENTER_ICC_DIR; CMYK and PDF/X are refused")];
     }
     let profiles = Profiles::new(&settings.icc);
-    let found = |profile| match profiles.press(profile) {
-        Ok(press) => ok(format!("print: {} has its ICC profile", press.condition().name)),
+    let found = |profile| match profiles.output_profile(profile) {
+        Ok(press) => ok(format!("print: {} has its ICC profile", press.output_condition().name)),
         Err(error) => note(format!("print: {error}")),
     };
     [CmykProfile::Fogra39, CmykProfile::UsWebCoatedSwop].map(found).into()

@@ -12,7 +12,7 @@ use crate::config::{LogLevel, RasterizerChoice, Source};
 use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::{RenderOptions, Variables};
-use crate::output::{Format, Making};
+use crate::output::{Format, FormatKind};
 use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
 use crate::report::{JsonPath, Problem};
 
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         options.variables = Some(read_variables(given, depth)?);
     }
     let format = choose_format(&options, &arguments.output)?;
-    if arguments.all_pages && matches!(format.making(), Making::Document) {
+    if arguments.all_pages && matches!(format.kind(), FormatKind::Document) {
         let message = "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file";
         return Err(Failure::Usage(message.into()));
     }

@@ -83,7 +83,7 @@ impl Jobs {
     pub async fn submit_batch(&self, submission: BatchSubmission) -> Result<AcceptedBatch, JobError> {
         let BatchSubmission { owner, call, link_base, idempotency_key } = submission;
         let depth = self.0.json_depth;
-        let looked_at = self.0.engine.glance(move || {
+        let looked_at = self.0.engine.run_on_pool(move || {
             let digest = call.digest();
             let request = match call {
                 BatchCall::Json(body) => BatchRequest::read(&body, depth)?,
@@ -99,7 +99,7 @@ impl Jobs {
         }
         if let Source::Url(url) = &request.design {
             let body = self.download(DESIGN_URL, url).await?;
-            let read = self.0.engine.glance(move || json::parse(&body, depth)).await?;
+            let read = self.0.engine.run_on_pool(move || json::parse(&body, depth)).await?;
             let read = read.map_err(|problem| Problem { path: DESIGN_URL.into(), ..problem });
             request.design = Source::Here(read.map_err(Error::invalid)?);
         }
@@ -114,7 +114,7 @@ impl Jobs {
         }
         let (limits, format, document) = (self.0.batch_settings.clone(), request.format, request.document.clone());
         let engine = self.0.engine.clone();
-        let read = self.0.engine.glance(move || {
+        let read = self.0.engine.run_on_pool(move || {
             if let Source::Here(design) = &request.design
                 && design.is_object()
             {

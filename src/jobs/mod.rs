@@ -261,7 +261,7 @@ impl Jobs {
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, JobError> {
         let Submission { owner, body, link_base, idempotency_key } = submission;
         let (bytes, depth) = (body.clone(), self.0.json_depth);
-        let looked_at = self.0.engine.glance(move || {
+        let looked_at = self.0.engine.run_on_pool(move || {
             let JobRequest { format, webhook, .. } = JobRequest::read(&bytes, depth)?;
             Ok::<_, Error>((format.extension(), webhook, <[u8; 32]>::from(Sha256::digest(&bytes))))
         });

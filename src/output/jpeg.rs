@@ -1,24 +1,26 @@
-//! JPEG: baseline, 4:2:0, white where nothing was drawn (rendering.md §11).
+//! JPEG encoder: baseline, 4:2:0, on a white background (rendering.md §11).
 //!
-//! With inks: four channels, inverted, with Adobe's marker, as every reader of such files expects, and the profile of the press.
+//! CMYK files have four inverted channels with Adobe's marker, as every reader of such files expects, and embed the
+//! output profile.
 //!
-//! `compression: small` writes the same coefficients progressively, with tables of the picture's own.
+//! `compression: small` writes the same coefficients progressively, with optimised Huffman tables.
 //!
-//! Feature `turbo` encodes with libjpeg-turbo, three times faster; otherwise jpeg-encoder, which needs no C.
+//! The feature `turbo` encodes with libjpeg-turbo, which is three times faster; otherwise jpeg-encoder is used, which
+//! needs no C.
 
 use std::borrow::Cow;
 
-use super::{Compression as Effort, Format, Making, OutputError, OutputOptions, PictureFormat};
-use crate::press::Press;
+use super::{Compression as Effort, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
+use crate::print::{OutputProfile, PrintTarget};
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
 
-/// Of the file format: 16 bits a side.
+/// Maximum side in px: the format stores sizes in 16 bits.
 const MAX_SIDE: u32 = u16::MAX as u32;
-/// A browser's, for `canvas.toDataURL('image/jpeg')`.
+/// Default of browsers for `canvas.toDataURL('image/jpeg')`.
 const DEFAULT_QUALITY: f64 = 0.92;
 
-/// The photographers' format.
+/// The JPEG format, without transparency.
 #[derive(Debug)]
 pub struct Jpeg;
 
@@ -39,13 +41,13 @@ impl Format for Jpeg {
         &["jpg", "image/jpg"]
     }
 
-    fn making(&self) -> Making<'_> {
-        Making::Pictures(self)
+    fn kind(&self) -> FormatKind<'_> {
+        FormatKind::Pictures(self)
     }
 }
 
 impl PictureFormat for Jpeg {
-    fn holds_inks(&self) -> bool {
+    fn holds_cmyk(&self) -> bool {
         true
     }
 
@@ -55,41 +57,41 @@ impl PictureFormat for Jpeg {
         let (quality, effort) = (options.quality, options.compression);
         let picture = |samples| Picture { samples, size, quality, effort, pixels_per_inch };
         let opaque = raster.is_opaque();
-        match &options.inks {
+        match &options.print {
             None if opaque => encode(&picture(raster.pixels().into()), Layout::Rgbx),
             None => encode(&picture(on_white(raster.pixels()).into()), Layout::Rgb),
-            Some(inks) => {
+            Some(PrintTarget { profile, .. }) => {
                 let rgb = if opaque { raster.to_rgb() } else { on_white(raster.pixels()) };
-                cmyk(&picture(inks.press.pixels(&rgb).into()), Some(&inks.press))
+                cmyk(&picture(profile.pixels(&rgb).into()), Some(profile))
             }
         }
     }
 }
 
-/// What goes into a file.
+/// Samples and parameters of one file.
 pub(super) struct Picture<'a> {
-    /// Bytes a pixel: three of RGB, or four of inks or of [`Layout::Rgbx`].
+    /// Bytes per pixel: three for RGB, four for CMYK or [`Layout::Rgbx`].
     pub(super) samples: Cow<'a, [u8]>,
-    /// Columns and rows, as [`checked`] gives them.
+    /// Width and height, as [`checked`] returns them.
     pub(super) size: (u16, u16),
-    /// 0 to 1. `None`: as a browser's.
+    /// Quality from 0 to 1; `None` for [`DEFAULT_QUALITY`].
     pub(super) quality: Option<f64>,
-    /// What is spent on a smaller file of the same pixels.
+    /// Effort to spend on a smaller file with the same pixels.
     pub(super) effort: Effort,
-    /// `None`: not written.
+    /// Resolution to write into the file; `None` writes none.
     pub(super) pixels_per_inch: Option<u16>,
 }
 
-/// What a pixel of a [`Picture`] without inks is.
+/// Pixel layout of the samples of an RGB [`Picture`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
-    /// R G B.
+    /// Three bytes: R, G, B.
     Rgb,
-    /// R G B and a byte that is not looked at: a raster as it is.
+    /// Four bytes: R, G, B and an ignored one, as in an opaque raster.
     Rgbx,
 }
 
-/// Columns and rows, when the format can hold them.
+/// Width and height, if the format can hold them.
 pub(super) fn checked(size: DeviceSize) -> Result<(u16, u16), OutputError> {
     let DeviceSize { width, height } = size;
     match (u16::try_from(width), u16::try_from(height)) {
@@ -98,7 +100,7 @@ pub(super) fn checked(size: DeviceSize) -> Result<(u16, u16), OutputError> {
     }
 }
 
-/// A file of sRGB samples, 4:2:0.
+/// Encodes sRGB samples with 4:2:0 subsampling.
 pub(super) fn rgb(picture: &Picture<'_>) -> Result<Vec<u8>, OutputError> {
     encode(picture, Layout::Rgb)
 }
@@ -107,12 +109,13 @@ fn encode(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, OutputError>
     encoded(picture, layout).map_err(|reason| OutputError::Encoder { format: Jpeg.name(), reason })
 }
 
-/// A file of inks, 255 in `samples` for full ink: YCCK, 4:2:0, inverted, as Adobe writes it. `embed` puts the profile in.
-pub(super) fn cmyk(picture: &Picture<'_>, embed: Option<&Press>) -> Result<Vec<u8>, OutputError> {
+/// Encodes CMYK samples, 255 for full ink, as Adobe writes them: YCCK, 4:2:0, inverted. `embed` is written as ICC
+/// profile.
+pub(super) fn cmyk(picture: &Picture<'_>, embed: Option<&OutputProfile>) -> Result<Vec<u8>, OutputError> {
     use jpeg_encoder::ColorType;
     let mut file = Vec::with_capacity(picture.samples.len() / 8);
     let mut encoder = encoder(&mut file, picture);
-    let profile = embed.map_or(Ok(()), |press| encoder.add_icc_profile(press.icc()));
+    let profile = embed.map_or(Ok(()), |profile| encoder.add_icc_profile(profile.icc()));
     let (width, height) = picture.size;
     let done = profile.and_then(|()| encoder.encode(&picture.samples, width, height, ColorType::CmykAsYcck));
     done.map_err(|error| OutputError::Encoder { format: Jpeg.name(), reason: error.to_string() })?;
@@ -123,7 +126,7 @@ fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture<'_>) -> jpeg_encoder::En
     use jpeg_encoder::{Encoder, PixelDensity, SamplingFactor};
     let mut encoder = Encoder::new(file, quality(picture.quality));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    // Tables of its own without that would mean a scan a channel, which not every reader puts together again.
+    // Optimised tables without progressive mode would mean one scan per channel, which not every reader supports.
     encoder.set_progressive(picture.effort == Effort::Small);
     encoder.set_optimized_huffman_tables(picture.effort == Effort::Small);
     if let Some(pixels_per_inch) = picture.pixels_per_inch {
@@ -132,7 +135,7 @@ fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture<'_>) -> jpeg_encoder::En
     encoder
 }
 
-/// 0 to 1 becomes 1 to 100. Anything else counts as not given, as in a browser.
+/// Maps 0 to 1 to 1 to 100. Other values count as absent, as in a browser.
 fn quality(asked: Option<f64>) -> u8 {
     let share = asked.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
     (share * 100.0).round().max(1.0) as u8
@@ -143,7 +146,7 @@ fn density(pixels_per_inch: f64) -> Option<u16> {
     (1.0..=f64::from(u16::MAX)).contains(&rounded).then_some(rounded as u16)
 }
 
-/// Straight RGBA on white paper: three bytes a pixel.
+/// Composites straight RGBA over white; three bytes per pixel.
 pub(super) fn on_white(pixels: &[u8]) -> Vec<u8> {
     let mut rgb = vec![0; pixels.len() / 4 * 3];
     for (rgb, pixel) in rgb.chunks_exact_mut(3).zip(pixels.chunks_exact(4)) {
@@ -191,15 +194,16 @@ fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
     Ok(file)
 }
 
-/// libjpeg-turbo's simple interface cannot say it: the JFIF header is the first segment, unit and density 13 bytes in.
+/// Writes the density, which libjpeg-turbo's simple interface does not support. The JFIF header is the first segment,
+/// with unit and density at byte 13.
 #[cfg(feature = "turbo")]
 fn set_density(file: &mut [u8], pixels_per_inch: u16) {
-    const DOTS_AN_INCH: u8 = 1;
+    const DOTS_PER_INCH: u8 = 1;
     if file.get(6..11) == Some(b"JFIF\0")
         && let Some(header) = file.get_mut(13..18)
     {
         let [high, low] = pixels_per_inch.to_be_bytes();
-        header.copy_from_slice(&[DOTS_AN_INCH, high, low, high, low]);
+        header.copy_from_slice(&[DOTS_PER_INCH, high, low, high, low]);
     }
 }
 
@@ -248,13 +252,17 @@ mod tests {
             Jpeg.write(&raster, &OutputOptions { compression, ..OutputOptions::default() }).expect("written")
         });
         let pictures = files.each_ref().map(|it| image::load_from_memory(it).expect("a JPEG").into_rgb8());
-        let most = |a: &image::RgbImage, b: &image::RgbImage| a.iter().zip(b.iter()).map(|(a, b)| a.abs_diff(*b)).max();
-        assert_eq!([most(&pictures[0], &pictures[1]), most(&pictures[0], &pictures[2])], [Some(0); 2]);
+        let max_difference =
+            |a: &image::RgbImage, b: &image::RgbImage| a.iter().zip(b.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert_eq!(
+            [max_difference(&pictures[0], &pictures[1]), max_difference(&pictures[0], &pictures[2])],
+            [Some(0); 2]
+        );
         assert!(files[0].len() > files[2].len(), "{:?}", files.map(|it| it.len()));
     }
 
     #[test]
-    fn jpeg_quality_is_a_share() {
+    fn jpeg_quality_maps_0_to_1() {
         assert_eq!([None, Some(0.0), Some(0.005), Some(0.8), Some(1.0)].map(quality), [92, 1, 1, 80, 100]);
         assert_eq!([Some(80.0), Some(-1.0), Some(f64::NAN)].map(quality), [92, 92, 92]);
     }
@@ -266,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn jpeg_tells_its_printed_size() {
+    fn jpeg_contains_its_resolution() {
         let options = OutputOptions { pixels_per_inch: Some(300.0), ..OutputOptions::default() };
         let file = write([0; 4], 16, &options).expect("written");
         assert_eq!(file[6..11], *b"JFIF\0");

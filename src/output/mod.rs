@@ -1,8 +1,8 @@
-//! File formats: pixels, and for documents whole scenes, to bytes.
+//! File formats: encode pixels, and for documents whole scenes, to bytes.
 //!
-//! In: the list of formats and one file or folder each. Not in: painting, HTTP, where files go.
-//! Imports: `raster`, `units`; for documents also `scene`, `options`, `press` and `paint::pdf`, which makes the content of
-//! their pages.
+//! In: the list of formats and one file or folder per format. Not in: painting, HTTP, where files are stored.
+//! Imports: `raster`, `units`; for documents also `scene`, `options`, `print` and `paint::pdf`, which creates the
+//! content of their pages.
 
 mod jpeg;
 pub mod pdf;
@@ -16,100 +16,102 @@ pub use webp::WebP;
 
 pub use crate::options::Compression;
 use crate::paint::pdf::PdfError;
-use crate::press::Inks;
+use crate::print::PrintTarget;
 use crate::raster::{Raster, Straight};
 
-/// What a caller may choose about a picture's file.
+/// Encoder options of one picture.
 #[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
-    /// `0.0..=1.0`, as for a browser's canvas; only formats that lose detail use it. `None`: the format's default.
+    /// Encoder quality, `0.0..=1.0`, as for a browser's canvas; only lossy formats use it. `None`: the format's
+    /// default.
     pub quality: Option<f64>,
-    /// Device pixels an inch, written into the file so that it prints at its size (rendering.md §11): the design's
-    /// dpi times the pixel ratio. `None` or not greater than 0: not written.
+    /// Device pixels per inch, written into the file so that it prints at its size (rendering.md §11): the design's dpi
+    /// times the pixel ratio. Not written when `None` or not greater than 0.
     pub pixels_per_inch: Option<f64>,
-    /// The file holds inks instead of sRGB; only formats that can use it.
-    pub inks: Option<Inks>,
-    /// How long to look for a smaller file of the same picture.
+    /// Write CMYK for this target instead of sRGB, if the format can ([`PictureFormat::holds_cmyk`]).
+    pub print: Option<PrintTarget>,
+    /// Effort to spend on a smaller file with the same pixels.
     pub compression: Compression,
 }
 
-/// Why there is no file.
+/// A picture or document that could not be encoded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum OutputError {
-    /// The format cannot hold so large a picture.
+    /// The picture exceeds the format's maximum size.
     #[error(
-        "{format} holds at most {limit} x {limit} px, the picture is {width} x {height}: lower pixelRatio or use png"
+        "the picture is {width} x {height} px, but {format} holds at most {limit} x {limit} px: lower \
+         pixelRatio or use png"
     )]
     TooLarge {
-        /// The format's name.
+        /// Name of the format.
         format: &'static str,
-        /// Its longest side.
+        /// Maximum width and height in px.
         limit: u32,
-        /// Columns.
+        /// Width of the picture in px.
         width: u32,
-        /// Rows.
+        /// Height of the picture in px.
         height: u32,
     },
-    /// The sheet is larger than a PDF may be.
+    /// The sheet exceeds the maximum size of a PDF page.
     #[error(
-        "the sheet would be {width:.0} x {height:.0} pt; a PDF holds at most {limit} pt (200 in) a side: raise dpi, or \
-         lower the page size"
+        "the sheet would be {width:.0} x {height:.0} pt, but a PDF page holds at most {limit} pt (200 in) per \
+         side: raise dpi or lower the page size"
     )]
     SheetTooLarge {
-        /// In points.
+        /// Size in points.
         width: f64,
-        /// In points.
+        /// Size in points.
         height: f64,
-        /// In points.
+        /// Size in points.
         limit: f64,
     },
-    /// A page could not become content of a PDF.
+    /// The content of a PDF page could not be created.
     #[error(transparent)]
     Content(#[from] PdfError),
-    /// The encoder failed: a bug of ours.
+    /// The encoder failed, which is a bug.
     #[error("internal error while writing {format}: {reason}")]
     Encoder {
-        /// The format's name.
+        /// Name of the format.
         format: &'static str,
-        /// The encoder's words.
+        /// Message of the encoder.
         reason: String,
     },
 }
 
-/// A file format.
+/// An output file format.
 pub trait Format: Sync + std::fmt::Debug {
-    /// `png`: as in `?format=png` and in file names.
+    /// Short name, as in `?format=png` and in file names.
     fn name(&self) -> &'static str;
-    /// `image/png`.
+    /// Media type, such as `image/png`.
     fn media_type(&self) -> &'static str;
-    /// Without the dot.
+    /// File extension without the dot.
     fn extension(&self) -> &'static str;
-    /// Other names that callers use for it; lower case.
+    /// Other accepted names, in lower case.
     fn aliases(&self) -> &'static [&'static str];
-    /// How its files are made.
-    fn making(&self) -> Making<'_>;
+    /// Whether the format takes single pictures or whole documents.
+    fn kind(&self) -> FormatKind<'_>;
 }
 
-/// How files of a format are made.
-pub enum Making<'a> {
-    /// One file a page, from its pixels.
+/// How the files of a format are created.
+pub enum FormatKind<'a> {
+    /// One file per page, from its pixels.
     Pictures(&'a dyn PictureFormat),
-    /// One file for all pages, page by page: [`pdf::Writer`].
+    /// One file for all pages, written page by page with [`pdf::Writer`].
     Document,
 }
 
-/// A file format for one picture.
+/// A file format for single pictures.
 pub trait PictureFormat: Sync {
-    /// The file. Pure; meant for the CPU pool.
+    /// Encodes `raster`. Pure; meant for the CPU pool.
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError>;
-    /// Whether files can hold inks; others leave [`OutputOptions::inks`] alone (http-api.md §4).
-    fn holds_inks(&self) -> bool;
+    /// Whether files can hold CMYK; other formats ignore [`OutputOptions::print`] (http-api.md §4).
+    fn holds_cmyk(&self) -> bool;
 }
 
-/// Every format, the default first.
+/// All output formats; the first is the default.
 pub static FORMATS: &[&dyn Format] = &[&Png, &Jpeg, &WebP, &Pdf];
 
-/// The format of this name, alias or media type, whatever its case; `None` when there is none.
+/// Finds a format by its name, alias or media type, in any case.
 pub fn format(name: &str) -> Option<&'static dyn Format> {
     let name = name.trim().to_ascii_lowercase();
     let is = |format: &&dyn Format| {

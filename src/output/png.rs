@@ -1,4 +1,4 @@
-//! PNG: a palette when 256 colours are enough, else 8 bits a channel, RGB when nothing shines through, RGBA otherwise.
+//! PNG encoder: a palette for at most 256 colours, else 8 bits per channel, RGB for opaque pictures and RGBA otherwise.
 
 mod palette;
 
@@ -9,12 +9,12 @@ use png::{
 };
 
 use self::palette::Indexed;
-use super::{Compression as Effort, Format, Making, OutputError, OutputOptions, PictureFormat};
+use super::{Compression as Effort, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
-const INCHES_A_METRE: f64 = 1.0 / 0.0254;
+const INCHES_PER_METRE: f64 = 1.0 / 0.0254;
 
-/// Portable Network Graphics.
+/// The PNG format (Portable Network Graphics).
 #[derive(Debug)]
 pub struct Png;
 
@@ -35,13 +35,13 @@ impl Format for Png {
         &[]
     }
 
-    fn making(&self) -> Making<'_> {
-        Making::Pictures(self)
+    fn kind(&self) -> FormatKind<'_> {
+        FormatKind::Pictures(self)
     }
 }
 
 impl PictureFormat for Png {
-    fn holds_inks(&self) -> bool {
+    fn holds_cmyk(&self) -> bool {
         false
     }
 
@@ -52,7 +52,7 @@ impl PictureFormat for Png {
 
 fn encode(raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, EncodingError> {
     let size = raster.size();
-    // A quarter of the raw size is about what photos need.
+    // Photos need about a quarter of the raw size.
     let mut file = Vec::with_capacity(raster.pixels().len() / 4);
     let mut encoder = Encoder::new(&mut file, size.width, size.height);
     encoder.set_depth(BitDepth::Eight);
@@ -65,7 +65,7 @@ fn encode(raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>,
             if !alphas.is_empty() {
                 encoder.set_trns(alphas);
             }
-            // Numbers of colours are no quantities: their differences say nothing, except that a row repeats the one above.
+            // Palette indices are no quantities, so differences of neighbours do not compress; repeated rows do.
             encoder.set_filter(if options.compression == Effort::Fast { Filter::Up } else { Filter::NoFilter });
             Cow::Owned(indices)
         }
@@ -84,7 +84,7 @@ fn encode(raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>,
     Ok(file)
 }
 
-/// Measured (docs/http-api.md): the quickest is fifty times faster than zlib's usual level and no larger on photos; level 3
+/// Measured (docs/http-api.md): `Fast` is fifty times faster than zlib's usual level and no larger on photos; level 3
 /// makes flat art 40 % smaller, level 9 photos 11 %.
 fn set_effort(encoder: &mut Encoder<'_, &mut Vec<u8>>, effort: Effort) {
     const BALANCED_LEVEL: u8 = 3;
@@ -96,10 +96,10 @@ fn set_effort(encoder: &mut Encoder<'_, &mut Vec<u8>>, effort: Effort) {
 }
 
 fn physical_size(pixels_per_inch: f64) -> Option<PixelDimensions> {
-    let pixels_a_metre = (pixels_per_inch * INCHES_A_METRE).round();
-    // PNG keeps its numbers below 2^31.
-    (1.0..=f64::from(i32::MAX)).contains(&pixels_a_metre).then(|| {
-        let pixels = pixels_a_metre as u32;
+    let pixels_per_metre = (pixels_per_inch * INCHES_PER_METRE).round();
+    // PNG limits its integers to 2^31 - 1.
+    (1.0..=f64::from(i32::MAX)).contains(&pixels_per_metre).then(|| {
+        let pixels = pixels_per_metre as u32;
         PixelDimensions { xppu: pixels, yppu: pixels, unit: Unit::Meter }
     })
 }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::units::DeviceSize;
 
-    /// RGBA as a reader sees it, and what is in the file.
+    /// Decoded RGBA and the metadata of the encoded file.
     fn decoded(pixels: Vec<u8>, options: &OutputOptions) -> (Vec<u8>, png::Info<'static>) {
         let size = DeviceSize { width: pixels.len() as u32 / 4, height: 1 };
         let raster = Raster::from_pixels(size, pixels).expect("one row");
@@ -120,7 +120,7 @@ mod tests {
         (image::load_from_memory(&file).expect("whole").into_rgba8().into_raw(), info)
     }
 
-    /// `count` pixels, each of another colour, of this alpha.
+    /// `count` pixels of different colours with this alpha.
     fn colours(count: u32, alpha: u8) -> Vec<u8> {
         (0..count).flat_map(|at| [at as u8, (at >> 8) as u8, 7, alpha]).collect()
     }
@@ -140,7 +140,7 @@ mod tests {
             assert_eq!((found, info.color_type), (pixels, ColorType::Indexed));
         }
         let (_, info) = decoded(colours(3, 255), &OutputOptions::default());
-        assert!(info.trns.is_none(), "nothing shines through");
+        assert!(info.trns.is_none(), "opaque");
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn png_tells_its_printed_size() {
+    fn png_contains_its_resolution() {
         let dims = |pixels_per_inch| {
             let options = OutputOptions { pixels_per_inch, ..OutputOptions::default() };
             decoded(vec![0; 4], &options).1.pixel_dims.map(|dims| (dims.xppu, dims.unit))

@@ -1,16 +1,16 @@
-//! WebP through libwebp: lossy as a browser's canvas writes it, lossless at quality 1.
+//! WebP encoder (libwebp): lossy as a browser's canvas writes it, lossless at quality 1.
 
 use ::webp::{Encoder, PixelLayout, WebPConfig};
 
-use super::{Compression, Format, Making, OutputError, OutputOptions, PictureFormat};
+use super::{Compression, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
-/// Of the file format: 14 bits a side.
+/// Maximum side in px: the format stores sizes in 14 bits.
 const MAX_SIDE: u32 = 16_383;
-/// A browser's, for `canvas.toDataURL('image/webp')`.
+/// Default of browsers for `canvas.toDataURL('image/webp')`.
 const DEFAULT_QUALITY: f64 = 0.8;
 
-/// The web's format, with transparency.
+/// The WebP format, with transparency.
 #[derive(Debug)]
 pub struct WebP;
 
@@ -31,13 +31,13 @@ impl Format for WebP {
         &[]
     }
 
-    fn making(&self) -> Making<'_> {
-        Making::Pictures(self)
+    fn kind(&self) -> FormatKind<'_> {
+        FormatKind::Pictures(self)
     }
 }
 
 impl PictureFormat for WebP {
-    fn holds_inks(&self) -> bool {
+    fn holds_cmyk(&self) -> bool {
         false
     }
 
@@ -53,9 +53,10 @@ impl PictureFormat for WebP {
     }
 }
 
-/// libwebp's own scale of effort is 0 to 6; its default, 4, takes three times as long as 1 for a twentieth less.
+/// libwebp's effort ranges from 0 to 6; its default, 4, takes three times as long as 1 for files smaller by a
+/// twentieth.
 fn config(options: &OutputOptions) -> Result<WebPConfig, String> {
-    let mut config = WebPConfig::new().map_err(|()| "libwebp of another version".to_owned())?;
+    let mut config = WebPConfig::new().map_err(|()| "the libwebp library has another version".to_owned())?;
     let quality = options.quality.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
     config.method = match options.compression {
         Compression::Fast => 1,
@@ -63,7 +64,7 @@ fn config(options: &OutputOptions) -> Result<WebPConfig, String> {
         Compression::Small => 6,
     };
     if quality == 1.0 {
-        // Here quality is effort too.
+        // For lossless files, libwebp takes quality as effort.
         config.lossless = 1;
         config.quality = match options.compression {
             Compression::Fast => 0.0,
@@ -73,7 +74,7 @@ fn config(options: &OutputOptions) -> Result<WebPConfig, String> {
         if options.compression == Compression::Fast {
             config.method = 0;
         }
-        // Colours under full transparency are part of the picture.
+        // Preserve colours of fully transparent pixels.
         config.exact = 1;
     } else {
         config.quality = (quality * 100.0) as f32;
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn webp_quality_decides_about_size() {
+    fn webp_size_grows_with_quality() {
         let size = |quality| written(noise, &OutputOptions { quality: Some(quality), ..Default::default() }).0.len();
         assert!(size(0.1) < size(0.9));
     }

@@ -1,49 +1,51 @@
-//! What the caller chose: which file format, which pages.
+//! Selects the file format and the pages of a request.
 
 use crate::error::Error;
 use crate::json::Problems;
 use crate::options::RenderOptions;
-use crate::output::{self, FORMATS, Format, Making};
+use crate::output::{self, FORMATS, Format, FormatKind};
 use crate::report::{JsonPath, Problem, shown};
 
-/// Which pages of a design become pictures.
+/// Selection of pages of a design.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pages {
-    /// The first.
+    /// The first page.
     First,
-    /// The one with this `id`.
+    /// The page with this `id`.
     Id(String),
-    /// Those with these ids, in design order, each once.
+    /// The pages with these ids, in design order, each once.
     Ids(Vec<String>),
-    /// All, in design order.
+    /// All pages, in design order.
     All,
 }
 
 impl Pages {
-    /// Of pictures `pageId`, or the first page; of documents `pageIds`, or all (http-api.md §2, §4).
+    /// The pages that `options` select: for pictures `pageId`, or the first page; for documents `pageIds`, or all
+    /// (http-api.md §2, §4).
     pub fn of(options: &RenderOptions, format: &dyn Format) -> Self {
-        match format.making() {
-            Making::Pictures(_) => options.page_id.clone().map_or(Self::First, Self::Id),
-            Making::Document => options.page_ids.clone().map_or(Self::All, Self::Ids),
+        match format.kind() {
+            FormatKind::Pictures(_) => options.page_id.clone().map_or(Self::First, Self::Id),
+            FormatKind::Document => options.page_ids.clone().map_or(Self::All, Self::Ids),
         }
     }
 
-    /// Their places among `ids`, which is not empty.
+    /// Indices of the selected pages among `ids`, which is not empty.
     pub(super) fn choose<'a>(&self, ids: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<Vec<usize>, Error> {
         match self {
             Self::First => Ok(vec![0]),
             Self::All => Ok((0..ids.len()).collect()),
-            Self::Id(wanted) => match ids.clone().position(|id| id == wanted) {
+            Self::Id(requested) => match ids.clone().position(|id| id == requested) {
                 Some(index) => Ok(vec![index]),
-                None => Err(Error::invalid(no_page(JsonPath::from(OPTIONS).key("pageId"), wanted, ids))),
+                None => Err(Error::invalid(no_page(JsonPath::from(OPTIONS).key("pageId"), requested, ids))),
             },
-            Self::Ids(wanted) => {
+            Self::Ids(requested) => {
                 let at = JsonPath::from(OPTIONS).key("pageIds");
                 let mut problems = Problems::new();
-                if wanted.is_empty() {
-                    problems.push(at.clone(), "is empty; accepted: at least one id of a page, or no pageIds for all");
+                if requested.is_empty() {
+                    problems
+                        .push(at.clone(), "is empty; list at least one page id, or leave out pageIds for all pages");
                 }
-                for (index, id) in wanted.iter().enumerate() {
+                for (index, id) in requested.iter().enumerate() {
                     if !ids.clone().any(|known| known == id) {
                         let Problem { path, message } = no_page(at.index(index), id, ids.clone());
                         problems.push(path, message);
@@ -52,32 +54,36 @@ impl Pages {
                 if !problems.is_empty() {
                     return Err(Error::Invalid(problems.into_vec()));
                 }
-                Ok(ids.enumerate().filter(|(_, id)| wanted.iter().any(|it| it == id)).map(|(index, _)| index).collect())
+                Ok(ids
+                    .enumerate()
+                    .filter(|(_, id)| requested.iter().any(|it| it == id))
+                    .map(|(index, _)| index)
+                    .collect())
             }
         }
     }
 }
 
-/// In the editor's words, by which clients know it (http-api.md §6).
-fn no_page<'a>(path: JsonPath, wanted: &str, ids: impl Iterator<Item = &'a str>) -> Problem {
-    let known = ids.take(IDS_TOLD).collect::<Vec<_>>().join(", ");
-    Problem { path, message: format!("No page for export with id {wanted:.80}; the design has {known}") }
+/// The wording of the editor, which clients know (http-api.md §6).
+fn no_page<'a>(path: JsonPath, id: &str, ids: impl Iterator<Item = &'a str>) -> Problem {
+    let known = ids.take(MAX_LISTED_IDS).collect::<Vec<_>>().join(", ");
+    Problem { path, message: format!("No page for export with id {id:.80}; the design has {known}") }
 }
 
-/// Ids of pages told to a caller who asked for another.
-const IDS_TOLD: usize = 20;
+/// Maximum number of page ids listed for a caller who asked for an unknown one.
+const MAX_LISTED_IDS: usize = 20;
 
-/// Where render options stand in a call (http-api.md §2).
+/// Name of the member of a call that holds the render options (http-api.md §2).
 pub(super) const OPTIONS: &str = "exportOptions";
 
-/// Known to the API, but nobody paints them here.
+/// Formats of the editor's API that this service does not render.
 const ANIMATED: [&str; 2] = ["gif", "mp4"];
 
-/// The format called `name` (which stands at that path), else the one of `options` (`format` before `mimeType`), else the
-/// first there is, PNG.
+/// The output format called `name` (a value and its path), or else the one of `options` (`format` before `mimeType`),
+/// or else PNG.
 ///
 /// # Errors
-/// `Invalid` for an unknown or animated one; it says what there is.
+/// `Invalid` for an unknown or animated format; the message lists the accepted ones.
 pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Result<&'static dyn Format, Error> {
     let (asked, at) = match (name, &options.format, &options.mime_type) {
         (Some((name, at)), _, _) => (name, at),
@@ -90,7 +96,7 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
     }
     let accepted = FORMATS.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
     let asked = asked.trim().to_ascii_lowercase();
-    let why = if ANIMATED.contains(&asked.as_str()) { "is not supported" } else { "is not a format we know" };
+    let why = if ANIMATED.contains(&asked.as_str()) { "is not supported" } else { "is not a known format" };
     let message = format!("found {:?}, which {why}; accepted: {accepted}", shown(&asked));
     Err(Error::invalid(Problem { path: at, message }))
 }
@@ -118,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_chosen_by_id_or_place() {
+    fn pages_are_selected_by_id_or_position() {
         let choose = |pages: Pages| pages.choose(["a", "b"].into_iter());
         assert_eq!(choose(Pages::First).ok(), Some(vec![0]));
         assert_eq!(choose(Pages::All).ok(), Some(vec![0, 1]));

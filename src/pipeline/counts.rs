@@ -1,4 +1,4 @@
-//! What requests did, in numbers: counted here, written out by `server`.
+//! Counters of the pipeline, which `server` exports as metrics.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -7,51 +7,52 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::{Stage, Timings};
 
-/// Upper ends in seconds: from a small card's parsing to the longest deadline that makes sense for a picture.
+/// Upper bounds of the histogram buckets in seconds, from parsing a small card to the longest sensible deadline for a
+/// picture.
 const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// Makes a histogram of seconds.
+/// Creates an empty histogram with buckets in seconds, from 1 ms to 60 s.
 pub fn seconds() -> Histogram {
     Histogram::new(SECONDS)
 }
 
-/// Since the start. Clones count the same.
+/// Counters since the start. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct PipelineCounts {
-    /// Seconds that requests spent in each stage, all pages of a request added up.
+    /// Seconds that requests spent in each stage, summed over the pages of a request.
     pub stages: Family<StageLabel, Histogram, fn() -> Histogram>,
-    /// Requests turned away because workers and queue were full.
+    /// Requests refused because workers and queue were full.
     pub refused: Counter,
     /// Renders answered from the result cache.
     pub result_hits: Counter,
-    /// Renders that the result cache could not answer; none while it is off.
+    /// Renders that the result cache could not answer; stays 0 while the cache is off.
     pub result_misses: Counter,
 }
 
-/// Which stage.
+/// Metric label that names a pipeline stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StageLabel {
-    /// [`Stage::as_str`].
+    /// Name of the stage, [`Stage::as_str`].
     pub stage: &'static str,
 }
 
-/// How full the service is at this moment.
+/// Workers and queue slots in use at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
-    /// Requests at work.
+    /// Requests that have a worker.
     pub working: usize,
     /// Requests waiting for a worker.
     pub waiting: usize,
-    /// `TENTER_WORKERS`.
+    /// Number of workers (`TENTER_WORKERS`).
     pub workers: usize,
-    /// `TENTER_QUEUE`.
+    /// Number of queue slots (`TENTER_QUEUE`).
     pub queue: usize,
 }
 
 impl PipelineCounts {
     pub(super) fn new() -> Self {
         let stages = Family::<StageLabel, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
-        // There from the first scrape, so that a stage nobody has needed reads as zero and not as missing.
+        // All stages exist from the first scrape, so that an unused one reads as zero and not as missing.
         for stage in Stage::ALL {
             drop(stages.get_or_create(&StageLabel { stage: stage.as_str() }));
         }

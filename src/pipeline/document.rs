@@ -1,4 +1,4 @@
-//! What a caller's options mean for a document.
+//! Translates a caller's render options into those of the PDF writer.
 
 use jiff::Timestamp;
 use kurbo::{Insets, Size};
@@ -14,10 +14,10 @@ use crate::paint::SurfaceLimits;
 use crate::report::{JsonPath, Problem};
 use crate::units::Px;
 
-/// Of a document whose design has no name and whose caller gave none: PDF/X wants one.
+/// Title of a document when neither the design nor the caller names one: PDF/X requires a title.
 const UNTITLED: &str = "Untitled design";
 
-/// The sheet of a page. The outer error is the options', the inner one the page's.
+/// Sheet of a page. The outer error concerns the options, the inner one the page.
 pub(super) fn sheet(
     trim: Size,
     bleed: Insets,
@@ -27,17 +27,17 @@ pub(super) fn sheet(
     Ok(Sheet::new(trim, bleed, Px(options.crop_mark_size), scale(options, design)?))
 }
 
-/// Everything that the writer has to know.
+/// Options of the PDF writer for this request.
 pub(super) fn options(
     prepared: &Prepared,
     options: &RenderOptions,
     limits: SurfaceLimits,
 ) -> Result<DocumentOptions, Error> {
     if let Some(archive) = &options.pdf_archive {
-        let message = format!("PDF/A is not built yet; leave out pdfa (found {archive:.20?})");
+        let message = format!("PDF/A is not supported; leave out pdfa (found {archive:.20?})");
         return Err(Error::NotBuilt(message));
     }
-    let Prepared { design, inks, .. } = prepared;
+    let Prepared { design, print, .. } = prepared;
     let title = options.title.as_deref().or(design.name.as_deref()).unwrap_or(UNTITLED);
     let now = || if options.reproducible { Timestamp::UNIX_EPOCH } else { Timestamp::now() };
     Ok(DocumentOptions {
@@ -46,7 +46,7 @@ pub(super) fn options(
         crop_marks: Px(options.crop_mark_size),
         quality: options.quality,
         vector: options.vector,
-        inks: inks.clone(),
+        print: print.clone(),
         standard: options.pdf_standard,
         title: title.to_owned(),
         created: options.creation_date.unwrap_or_else(now),
@@ -55,29 +55,33 @@ pub(super) fn options(
     })
 }
 
-/// What is of a whole document, by name in `exportOptions`: the first in which `part` differs from `all`. Which pages, and
-/// how they are drawn, may differ.
-pub(super) fn differing(all: &RenderOptions, part: &RenderOptions) -> Option<&'static str> {
-    let alike = [
-        ("pixelRatio", all.pixel_ratio == part.pixel_ratio),
-        ("quality", all.quality == part.quality),
-        ("dpi", all.dpi == part.dpi),
-        ("cropMarkSize", all.crop_mark_size == part.crop_mark_size),
-        ("vector", all.vector == part.vector),
-        ("color", all.color == part.color && all.black_text == part.black_text),
-        ("pdfx", all.pdf_standard == part.pdf_standard),
-        ("pdfa", all.pdf_archive == part.pdf_archive),
-        ("title", all.title == part.title),
-        ("creationDate", all.creation_date == part.creation_date),
-        ("reproducible", all.reproducible == part.reproducible),
+/// The first option of `exportOptions` that concerns a whole document and differs between `document` and `request`: its
+/// name and, where that is a plain value, the document's value. Options about which pages are drawn and how may differ.
+pub(super) fn differing(document: &RenderOptions, request: &RenderOptions) -> Option<(&'static str, Option<String>)> {
+    fn shown<T: ToString>(option: Option<&T>, default: &str) -> Option<String> {
+        Some(option.map_or_else(|| default.to_owned(), T::to_string))
+    }
+    let (a, b) = (document, request);
+    let options = [
+        ("pixelRatio", a.pixel_ratio == b.pixel_ratio, Some(a.pixel_ratio.get().to_string())),
+        ("quality", a.quality == b.quality, shown(a.quality.as_ref(), "the default")),
+        ("dpi", a.dpi == b.dpi, shown(a.dpi.as_ref(), "the design's")),
+        ("cropMarkSize", a.crop_mark_size == b.crop_mark_size, Some(a.crop_mark_size.to_string())),
+        ("vector", a.vector == b.vector, Some(a.vector.to_string())),
+        ("color", a.color == b.color && a.black_text == b.black_text, None),
+        ("pdfx", a.pdf_standard == b.pdf_standard, None),
+        ("pdfa", a.pdf_archive == b.pdf_archive, None),
+        ("title", a.title == b.title, shown(a.title.as_ref(), "the design's")),
+        ("creationDate", a.creation_date == b.creation_date, shown(a.creation_date.as_ref(), "the default")),
+        ("reproducible", a.reproducible == b.reproducible, Some(a.reproducible.to_string())),
     ];
-    alike.iter().find(|(_, alike)| !alike).map(|(name, _)| *name)
+    options.into_iter().find(|(_, equal, _)| !equal).map(|(name, _, value)| (name, value))
 }
 
 pub(super) fn scale(options: &RenderOptions, design: &Design) -> Result<PaperScale, Error> {
     let dpi = options.dpi.unwrap_or(design.dpi);
     PaperScale::from_dpi(dpi).ok_or_else(|| {
-        let message = format!("found the number {dpi}; accepted: px an inch that paper can have, such as 72 or 300");
+        let message = format!("found the number {dpi}; accepted: a paper resolution in px per inch, such as 72 or 300");
         Error::invalid(Problem { path: JsonPath::from(OPTIONS).key("dpi"), message })
     })
 }

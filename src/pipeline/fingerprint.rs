@@ -1,10 +1,10 @@
-//! What a file was made of, as one number.
+//! Fingerprint of a file: a hash of everything that its bytes depend on.
 //!
-//! Two files with the same fingerprint that the CPU painted are the same bytes. The number is SHA-256 over everything that a
-//! byte can depend on: the design with its variables filled in, what was fetched for it, the options, fonts and colour
-//! profiles of the service, limits that a plan respects, this program and what kind of machine it runs on, and what painted.
-//! Left out is what no byte depends on: caches, threads, timeouts, where the design stood in its request, ids of pages
-//! (their places count), and what only warnings depend on.
+//! Two CPU-painted files with the same fingerprint have the same bytes. The fingerprint is SHA-256 over the design with
+//! its variables filled in, its assets, the options, the fonts and colour profiles of the service, the limits that a
+//! plan depends on, the version and platform of this program, and the painter. Left out is what no byte depends on:
+//! caches, threads, timeouts, the path of the design in its request, page ids (page indices count), and options that
+//! only affect warnings.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -14,28 +14,29 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::render::Prepared;
-use super::rooms::{Loaded, Rooms};
+use super::resources::{Loaded, Resources};
 use crate::assets::AssetRequests;
 use crate::design::ORDERED_MEMBERS;
 use crate::json::{self, DigestOptions};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::press::Inks;
+use crate::print::PrintTarget;
 use crate::report::JsonPath;
 
-/// Raised whenever the same ingredients are written down differently.
+/// Version of the hashing scheme; it changes whenever the same ingredients are hashed differently.
 const SCHEME: &str = "tenter fingerprint 1";
 
-/// Shorter `data:` URLs are hashed where they stand: looking them up would cost as much.
+/// Shortest `data:` URL in bytes that is replaced by a reference to its asset's hash; for shorter ones the lookup would
+/// cost as much as hashing them.
 const LONG_URL: usize = 4096;
 
-/// Which file this is: 32 bytes, written as 64 hexadecimal digits. See the module.
+/// Identity of a file: 32 bytes, displayed as 64 hexadecimal digits. See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 #[cfg(test)]
 impl Fingerprint {
-    /// One, for tests of what carries them.
+    /// An arbitrary value for tests of types that contain one.
     pub(super) fn of_test() -> Self {
         Self([7; 32])
     }
@@ -53,8 +54,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Digest of a design with its variables filled in. A long `data:` URL that is among `requests` is not read again: the
-/// assets room hashes what was asked for, and [`Ingredients`] has that.
+/// Digest of a design with its variables filled in. A long `data:` URL that is among `requests` is not hashed again:
+/// `assets` hashes its bytes, and [`Ingredients`] includes that hash.
 pub(super) fn of_design(design: &Value, requests: &AssetRequests) -> [u8; 32] {
     let mut long = HashMap::new();
     for (place, request) in requests.iter().enumerate().filter(|(_, it)| is_long_data_url(&it.url)) {
@@ -71,22 +72,22 @@ fn is_long_data_url(text: &str) -> bool {
     text.len() >= LONG_URL && text.starts_with("data:")
 }
 
-/// Tells long URLs apart as a rule, without reading them: length, and bytes from the middle. Those it does not tell apart
-/// are hashed where they stand.
+/// Cheap key that tells long URLs apart in most cases, from their length and bytes in the middle. URLs that it does not
+/// tell apart are hashed in full.
 fn sample(url: &str) -> (usize, [u8; 32]) {
     let (middle, mut bytes) = (url.len() / 2, [0; 32]);
     bytes.iter_mut().zip(&url.as_bytes()[middle..]).for_each(|(to, from)| *to = *from);
     (url.len(), bytes)
 }
 
-/// Everything but what differs between the files of one request and who painted them.
+/// Hash state over everything that the files of one request have in common: all but the page and the painter.
 #[derive(Clone)]
 pub(super) struct Ingredients(Sha256);
 
 impl Ingredients {
-    /// `options`: as the caller gave them.
+    /// `options`: those of the caller, without the defaults of the service.
     pub(super) fn new(
-        rooms: &Rooms,
+        resources: &Resources,
         prepared: &Prepared,
         loaded: &Loaded,
         options: &RenderOptions,
@@ -94,24 +95,24 @@ impl Ingredients {
     ) -> Self {
         let mut list = Self(Sha256::new());
         list.text(SCHEME);
-        list.text(&program());
+        list.text(&program_id());
         list.text(format.name());
         list.options(options);
-        list.text(options.sdk.unwrap_or(rooms.sdk).as_str());
+        list.text(options.sdk.unwrap_or(resources.sdk).as_str());
         list.bytes(&prepared.digest);
         list.count(prepared.pages.len());
         prepared.pages.iter().for_each(|page| list.count(*page));
         list.assets(loaded);
-        list.bytes(rooms.library.folder_digest());
-        if let Some(Inks { press, .. }) = &prepared.inks {
-            list.bytes(press.digest());
+        list.bytes(resources.library.folder_digest());
+        if let Some(PrintTarget { profile, .. }) = &prepared.print {
+            list.bytes(profile.digest());
         }
-        let limits = rooms.rasterizer.limits();
+        let limits = resources.rasterizer.limits();
         list.debug(&(limits.side, limits.megapixels));
         list
     }
 
-    /// Of the picture of the page at `index` in the design. `painter`: [`Rooms::painter`].
+    /// Fingerprint of the picture of the page at `index` in the design. `painter`: [`Resources::painter_name`].
     pub(super) fn picture(&self, index: usize, painter: &str) -> Fingerprint {
         let mut list = self.clone();
         list.count(index);
@@ -119,7 +120,8 @@ impl Ingredients {
         list.fingerprint()
     }
 
-    /// Of a document that says it was `created` then, in seconds. `painters`: of its pages, in order.
+    /// Fingerprint of a document with the creation date `created`, in whole seconds. `painters`: of its pages, in
+    /// order.
     pub(super) fn document<'a>(&self, created: Timestamp, painters: impl Iterator<Item = &'a str>) -> Fingerprint {
         let mut list = self.clone();
         list.bytes(&created.as_second().to_le_bytes());
@@ -127,7 +129,7 @@ impl Ingredients {
         list.fingerprint()
     }
 
-    /// For a document of many requests: of none yet.
+    /// Starts a document of many requests.
     pub(super) fn of_parts() -> Self {
         let mut list = Self(Sha256::new());
         list.text(SCHEME);
@@ -135,28 +137,29 @@ impl Ingredients {
         list
     }
 
-    /// The pages of one more request follow, made of `part`. `painters`: of its pages, in order.
+    /// Adds the pages of one more request, made of `part`. `painters`: of its pages, in order.
     pub(super) fn add_part<'a>(&mut self, part: &Self, painters: impl ExactSizeIterator<Item = &'a str>) {
         self.bytes(&part.0.clone().finalize());
         self.count(painters.len());
         painters.for_each(|painter| self.text(painter));
     }
 
-    /// Something else that bytes depend on.
+    /// Adds a further value that the bytes depend on.
     pub(super) fn add(&mut self, what: &str) {
         self.text(what);
     }
 
-    /// What was asked for, to the letter: also what changes no byte and only warnings, or whether there is an answer at all.
-    /// Not in it: who will paint, and when.
-    pub(super) fn question(&self, options: &RenderOptions, at: &JsonPath) -> [u8; 32] {
+    /// Key of the result cache: includes options that affect only warnings or whether there is an answer at all, and
+    /// excludes the painter and the creation time.
+    pub(super) fn cache_key(&self, options: &RenderOptions, at: &JsonPath) -> [u8; 32] {
         let mut list = self.clone();
         list.debug(options);
         list.text(&at.to_string());
         list.0.finalize().into()
     }
 
-    /// Every option has to say here whether bytes depend on it.
+    /// Hashes the options that bytes depend on. The destructuring has no `..`, so that a new option must be assigned
+    /// here.
     fn options(&mut self, options: &RenderOptions) {
         let RenderOptions {
             pixel_ratio,
@@ -180,24 +183,24 @@ impl Ingredients {
             pdf_archive,
             title,
             fps,
-            // the format and pages that came of them count
+            // the resolved format and pages are hashed instead
             format: _,
             mime_type: _,
             page_id: _,
             page_ids: _,
-            // what became of the files counts
+            // the loaded assets are hashed instead
             skip_font_error: _,
             skip_image_error: _,
             asset_load_timeout: _,
             font_load_timeout: _,
-            // that or the service's own counts
+            // the resolved version is hashed instead
             sdk: _,
-            // for warnings
+            // affects warnings only
             min_image_dpi: _,
-            // the date that came of them counts
+            // the resolved date is hashed instead
             creation_date: _,
             reproducible: _,
-            // in the design by now
+            // already filled into the design
             variables: _,
         } = options;
         self.debug(&(pixel_ratio, ignore_background, include_bleed, text_overflow, text_vertical_resize));
@@ -231,7 +234,7 @@ impl Ingredients {
         self.bytes(text.as_bytes());
     }
 
-    /// `Debug` of numbers gives back exactly the number, and of words their names.
+    /// Hashes the `Debug` form: it represents numbers exactly and enum variants by name.
     fn debug(&mut self, value: &dyn fmt::Debug) {
         // Neither hashing nor `Debug` of plain values fails.
         let _ = writeln!(self, "{value:?}");
@@ -257,9 +260,10 @@ impl fmt::Write for Ingredients {
     }
 }
 
-/// This program, as far as it decides about bytes: its version (with the fonts inside), libraries chosen when it was built,
-/// and the arithmetic of the machine. Processors without fused multiply-add round some edges otherwise (see `ops_cpu`).
-fn program() -> String {
+/// Identity of this program as far as bytes depend on it: its version (which includes the bundled fonts), libraries
+/// chosen at build time, and the floating-point arithmetic of the machine. Processors without fused multiply-add round
+/// some edges differently (see `ops_cpu`).
+fn program_id() -> String {
     let turbo = if cfg!(feature = "turbo") { "turbo" } else { "" };
     let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
     format!("{} {turbo} {system} {processor} {}", env!("CARGO_PKG_VERSION"), if is_fused() { "fma" } else { "" })
@@ -270,7 +274,7 @@ fn is_fused() -> bool {
     std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
 }
 
-/// All that we build for have it.
+/// All other supported processors have fused multiply-add.
 #[cfg(not(target_arch = "x86_64"))]
 fn is_fused() -> bool {
     true
@@ -314,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprint_of_a_document_has_its_date_and_every_painter() {
+    fn fingerprint_of_a_document_depends_on_its_date_and_every_painter() {
         let list = Ingredients(Sha256::new());
         let of = |second: i64, painters: &[&str]| {
             list.document(Timestamp::from_second(second).expect("in range"), painters.iter().copied())
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprint_of_parts_knows_their_order_and_whose_pages_they_are() {
+    fn fingerprint_of_parts_depends_on_their_order_and_page_counts() {
         let part = |name: &str| {
             let mut list = Ingredients(Sha256::new());
             list.text(name);
@@ -348,22 +352,27 @@ mod tests {
         others.iter().for_each(|other| assert_ne!(of(list), of(other)));
     }
 
-    /// A long `data:` URL is told by its place among the requests, and a string like it that is none by its own letters.
+    /// A long `data:` URL is identified by its index among the requests, any other string by its content.
     #[test]
-    fn fingerprint_of_a_design_knows_long_urls_by_their_place() {
+    fn fingerprint_of_a_design_identifies_long_urls_by_their_index() {
         let url = |middle: &str| format!("data:,{}{middle}{}", "a".repeat(LONG_URL), "a".repeat(LONG_URL));
         let (one, two) = (url("1"), url("2"));
         let of = |src: &str, list: &[&str]| of_design(&json!({"src": src, "text": &two}), &requests(list));
         assert_eq!(of(&one, &["http://x/", &one]), of(&one, &["http://x/", &one]));
-        assert_eq!(of(&one, &["", &one]), of(&url("3"), &["", &url("3")]), "what it holds, the assets' digests tell");
+        assert_eq!(
+            of(&one, &["", &one]),
+            of(&url("3"), &["", &url("3")]),
+            "its content is in the digests of the assets"
+        );
         assert_ne!(of(&one, &["", &one]), of(&one, &[&one]), "another asset");
         assert_ne!(of(&one, &["", &one]), of(&one, &[]), "no asset at all");
-        // The same length and middle: the second is not taken for the first.
+        // A URL with the same length and middle is not taken for the first.
         let like = format!("{}b", &one[..one.len() - 1]);
         assert_ne!(of(&like, &["", &one]), of(&one, &["", &one]));
     }
 
-    /// A GPU that loses every other page: the CPU paints those, and as it is the CPU all the same, the others too.
+    /// A GPU that loses every other page: those are painted by the CPU. Here the CPU paints the others too, under the
+    /// GPU's name.
     struct Faulty {
         cpu: CpuRasterizer,
         pages: AtomicUsize,
@@ -383,12 +392,12 @@ mod tests {
             if self.pages.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                 return painted;
             }
-            let (tell, told) = oneshot::channel();
+            let (sender, receiver) = oneshot::channel();
             tokio::spawn(async move {
                 let painted = painted.await.expect("an answer").map(|painted| Painted { by: "gpu0", ..painted });
-                tell.send(painted).expect("somebody waits");
+                sender.send(painted).expect("the receiver is awaited");
             });
-            told
+            receiver
         }
 
         fn report(&self) -> Report {
@@ -407,21 +416,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fingerprint_names_who_painted_and_not_who_should_have() {
+    async fn fingerprint_depends_on_the_actual_painter() {
         let mut settings = Settings::default();
         settings.render.rasterizer = RasterizerChoice::Cpu;
         let plain = Engine::new(&settings).expect("an engine");
         let pool = Arc::new(Pool::new(1).expect("a thread"));
         let faulty = Faulty { cpu: CpuRasterizer::new(pool.clone(), &settings.paint), pages: AtomicUsize::new(0) };
-        let rooms = Rooms::painted_by(Box::new(faulty), &settings, &pool).expect("rooms");
-        let faulty = Engine::in_rooms(rooms, &settings, pool);
+        let resources = Resources::with_rasterizer(Box::new(faulty), &settings, &pool).expect("resources");
+        let faulty = Engine::with_resources(resources, &settings, pool);
 
         let of_cpu = page(&plain, "png").await;
         let (lost, painted) = (page(&faulty, "png").await, page(&faulty, "png").await);
         assert_eq!((lost.rasterizer, painted.rasterizer), ("cpu", "gpu0"));
         assert_eq!((lost.fingerprint, lost.bytes), (of_cpu.fingerprint, of_cpu.bytes));
         assert_ne!(painted.fingerprint, of_cpu.fingerprint);
-        // The first page of each document is lost, the second painted.
+        // The first page of each document is lost, the second painted by the GPU.
         let (of_cpu, mixed) = (page(&plain, "pdf").await, page(&faulty, "pdf").await);
         assert_eq!((of_cpu.rasterizer, mixed.rasterizer), ("cpu", "gpu0"));
         assert_ne!(mixed.fingerprint, of_cpu.fingerprint);
@@ -429,8 +438,8 @@ mod tests {
     }
 
     #[test]
-    fn program_is_named_with_its_version() {
-        assert!(program().starts_with(env!("CARGO_PKG_VERSION")), "{}", program());
-        assert_eq!(program().contains("turbo"), cfg!(feature = "turbo"));
+    fn program_id_includes_its_version() {
+        assert!(program_id().starts_with(env!("CARGO_PKG_VERSION")), "{}", program_id());
+        assert_eq!(program_id().contains("turbo"), cfg!(feature = "turbo"));
     }
 }

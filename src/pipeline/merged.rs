@@ -1,9 +1,9 @@
-//! One document out of many requests: all rows of a batch, one after the other.
+//! Merges the pages of many requests into one document: all rows of a batch, in order.
 //!
-//! The writer stays here while sessions come and go: a request that fails, runs out of time or is dropped while a thread
-//! works for it takes nothing along. Pages of such a request are taken back before the next one begins, so that the document
-//! has requests as wholes. Scenes and pixels are those of one page at a time; what grows is the file's own bytes, its fonts
-//! and a short note for each picture.
+//! The writer outlives sessions: a request that fails, times out or is cancelled while a thread works for it does not
+//! destroy the document. The pages of such a request are removed before the next one begins, so that the document
+//! contains only complete requests. Memory holds the scene and pixels of one page at a time; what grows is the file's
+//! bytes, its fonts and a short record per picture.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::choice::OPTIONS;
 use super::document;
 use super::fingerprint::Ingredients;
 use super::render::{self, Ready, RenderRequest, RenderedPage};
-use super::sink::painter_told;
+use super::sink::document_rasterizer;
 use super::{Session, Stage};
 use crate::assets::ContentHash;
 use crate::error::Error;
@@ -24,109 +24,114 @@ use crate::output::pdf::{DocumentOptions, PaperScale, Writer};
 use crate::output::{Format, Pdf};
 use crate::report::{JsonPath, Problem, Warning};
 
-/// A document under way, which [`Session::add_to`] adds to and [`Session::finish_merged`] ends.
-pub struct Merged {
-    /// Of all requests.
+/// A document under construction: [`Session::add_to`] adds to it and [`Session::finish_merged`] completes it.
+pub struct MergedDocument {
+    /// Options that all requests have in common.
     options: RenderOptions,
-    /// `None` until the first request has come as far as its pages.
-    begun: Option<Begun>,
+    /// `None` until the first request has loaded its assets.
+    open: Option<OpenDocument>,
 }
 
-struct Begun {
-    /// `None` after a panic in the middle of a page: nobody knows what is written.
+struct OpenDocument {
+    /// `None` after a panic in the middle of a page, which leaves the written bytes undefined.
     writer: Arc<Mutex<Option<Writer>>>,
     scale: PaperScale,
     created: Timestamp,
     title: String,
     ingredients: Ingredients,
-    /// Pages of whole requests.
+    /// Number of pages of complete requests.
     pages: usize,
     rasterizer: &'static str,
-    /// A request that failed came as far as the writer: what it wrote is among the bytes, and leads nowhere.
+    /// Whether a failed request has written bytes: they stay in the file, unreferenced.
     has_leftovers: bool,
 }
 
-/// What one request became.
+/// Position and warnings of the pages that one request added.
 #[derive(Clone, Debug)]
-pub struct Added {
-    /// Its first page's place in the document, from 0.
+pub struct AddedPages {
+    /// Index of its first page in the document, from 0.
     pub first: usize,
-    /// How many pages it has; at least one.
+    /// Number of its pages; at least one.
     pub count: usize,
-    /// What was drawn otherwise than written.
+    /// Deviations of the output from the design.
     pub warnings: Vec<Warning>,
 }
 
-/// The writer, for one who adds to it. It travels into the work of threads, and is free again when nobody works on it, even
-/// if nobody waited for that.
-struct Held(OwnedMutexGuard<Option<Writer>>);
+/// Exclusive access to the writer. It moves into pool work and is released when that work ends, even if nobody awaits
+/// it.
+struct WriterGuard(OwnedMutexGuard<Option<Writer>>);
 
-impl Merged {
-    /// Of no request yet. `options`: of all requests; what is of the document as a whole counts.
+impl MergedDocument {
+    /// Creates an empty document. `options`: those of all requests; only the ones that concern the whole document
+    /// matter.
     pub fn new(options: RenderOptions) -> Self {
-        Self { options, begun: None }
+        Self { options, open: None }
     }
 
-    /// Pages up to now.
+    /// Number of pages so far.
     pub fn pages(&self) -> usize {
-        self.begun.as_ref().map_or(0, |it| it.pages)
+        self.open.as_ref().map_or(0, |it| it.pages)
     }
 
-    /// What `ready` is added to, made when it is the first.
-    fn begin(&mut self, session: &Session, ready: &Ready) -> Result<&mut Begun, Error> {
+    /// The open document to which `ready` is added; the first request creates it.
+    fn begin(&mut self, session: &Session, ready: &Ready) -> Result<&mut OpenDocument, Error> {
         let scale = document::scale(&ready.options, &ready.prepared.design)?;
-        let other_scale = self.begun.as_ref().is_some_and(|it| it.scale != scale);
-        let differing = document::differing(&self.options, &ready.options).or(other_scale.then_some("dpi"));
-        if let Some(name) = differing {
-            let message = "is of the document as a whole, and other than there; accepted: the same for all".to_owned();
+        let other_scale = self.open.as_ref().map(|it| it.scale).filter(|it| *it != scale);
+        let differing = document::differing(&self.options, &ready.options)
+            .or_else(|| other_scale.map(|it| ("dpi", Some(((it.dpi() * 1e3).round() / 1e3).to_string()))));
+        if let Some((name, value)) = differing {
+            let mut message = "must be the same for every row of one PDF".to_owned();
+            if let Some(value) = value {
+                message.push_str(&format!(" (the document has {value})"));
+            }
             return Err(Error::invalid(Problem { path: JsonPath::from(OPTIONS).key(name), message }));
         }
-        match &mut self.begun {
-            Some(begun) => Ok(begun),
+        match &mut self.open {
+            Some(open) => Ok(open),
             none => {
-                let limits = session.engine.0.rooms.rasterizer.limits();
+                let limits = session.engine.0.resources.rasterizer.limits();
                 let options = document::options(&ready.prepared, &ready.options, limits)?;
-                Ok(none.insert(Begun::new(options, scale)?))
+                Ok(none.insert(OpenDocument::new(options, scale)?))
             }
         }
     }
 }
 
-impl Begun {
+impl OpenDocument {
     fn new(options: DocumentOptions, scale: PaperScale) -> Result<Self, Error> {
         let (created, title) = (options.created, options.title.clone());
         let writer = Arc::new(Mutex::new(Some(Writer::begin(options)?)));
         let ingredients = Ingredients::of_parts();
-        let rasterizer = painter_told(&[]);
+        let rasterizer = document_rasterizer(&[]);
         Ok(Self { writer, scale, created, title, ingredients, pages: 0, rasterizer, has_leftovers: false })
     }
 }
 
-impl Held {
+impl WriterGuard {
     fn new(guard: OwnedMutexGuard<Option<Writer>>) -> Result<Self, Error> {
-        if guard.is_none() { Err(broke_off()) } else { Ok(Self(guard)) }
+        if guard.is_none() { Err(writer_lost()) } else { Ok(Self(guard)) }
     }
 }
 
-fn broke_off() -> Error {
+fn writer_lost() -> Error {
     Error::Internal("the document broke off in the middle of an earlier page".into())
 }
 
-impl Deref for Held {
+impl Deref for WriterGuard {
     type Target = Writer;
 
     fn deref(&self) -> &Writer {
-        self.0.as_ref().expect("`new` has seen it, and only `drop` takes it away")
+        self.0.as_ref().expect("`new` checks it, and only `drop` takes it")
     }
 }
 
-impl DerefMut for Held {
+impl DerefMut for WriterGuard {
     fn deref_mut(&mut self) -> &mut Writer {
-        self.0.as_mut().expect("`new` has seen it, and only `drop` takes it away")
+        self.0.as_mut().expect("`new` checks it, and only `drop` takes it")
     }
 }
 
-impl Drop for Held {
+impl Drop for WriterGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             *self.0 = None;
@@ -135,79 +140,79 @@ impl Drop for Held {
 }
 
 impl Session {
-    /// Renders the pages of `request` and adds them to `document`, all of them or none. Its format is the document's,
-    /// whatever it says.
+    /// Renders the pages of `request` and adds all of them to `document`, or none. The format is PDF, whatever
+    /// `request` says.
     ///
     /// # Errors
-    /// As [`Self::render`]; and `Invalid` where options of the document as a whole are other than the document's. The document
-    /// is as it was, unless it is `Internal` from then on: a panic in the middle of a page leaves none that could be trusted.
-    pub async fn add_to(&mut self, document: &mut Merged, request: RenderRequest) -> Result<Added, Error> {
-        let rooms = self.engine.0.rooms.clone();
+    /// As [`Self::render`]; and `Invalid` where an option that concerns the whole document differs from the document's.
+    /// The document stays as it was; after a panic in the middle of a page, every further call fails with `Internal`.
+    pub async fn add_to(&mut self, document: &mut MergedDocument, request: RenderRequest) -> Result<AddedPages, Error> {
+        let resources = self.engine.0.resources.clone();
         let format: &'static dyn Format = &Pdf;
-        let mut ready = self.ready(RenderRequest { format, ..request }).await?;
-        let begun = document.begin(self, &ready)?;
-        let asked = self.work(Stage::Resolve, {
-            let (rooms, prepared, loaded, options) =
-                (rooms.clone(), ready.prepared.clone(), ready.loaded.clone(), ready.options.clone());
+        let mut ready = self.load(RenderRequest { format, ..request }).await?;
+        let open = document.begin(self, &ready)?;
+        let prepared = self.work(Stage::Resolve, {
+            let (resources, prepared, loaded, options) =
+                (resources.clone(), ready.prepared.clone(), ready.loaded.clone(), ready.options.clone());
             move || {
-                let fonts = render::fonts(&rooms, &prepared, &loaded, &options);
-                (fonts, Ingredients::new(&rooms, &prepared, &loaded, &options, format))
+                let fonts = render::fonts(&resources, &prepared, &loaded, &options);
+                (fonts, Ingredients::new(&resources, &prepared, &loaded, &options, format))
             }
         });
-        let (fonts, ingredients) = asked.await?;
+        let (fonts, ingredients) = prepared.await?;
         let mut warnings = ready.prepared.design.warnings.clone();
         let (mut layouter, substituted) = fonts?;
         warnings.extend(substituted);
 
-        // Free, but for work that an earlier request left behind.
-        let mut writer = Held::new(self.wait(Stage::Queue, begun.writer.clone().lock_owned()).await?)?;
-        writer.truncate(begun.pages);
-        let had_leftovers = begun.has_leftovers;
-        ready.show_at(writer.detail());
+        // The lock is free unless work of an earlier, cancelled request still runs.
+        let mut writer = WriterGuard::new(self.wait(Stage::Queue, open.writer.clone().lock_owned()).await?)?;
+        writer.truncate(open.pages);
+        let had_leftovers = open.has_leftovers;
+        ready.set_raster_scale(writer.raster_scale());
         let mut painters = Vec::with_capacity(ready.prepared.pages.len());
         for (done, index) in ready.prepared.pages.iter().copied().enumerate() {
             if done > 0 {
-                self.let_others().await?;
+                self.yield_worker().await?;
             }
-            let (used, pages) = self.resolved(&ready, index, layouter, &mut warnings).await?;
-            layouter = used;
+            let (returned, pages) = self.resolve(&ready, index, layouter, &mut warnings).await?;
+            layouter = returned;
             for page in pages {
                 let at = ready.prepared.design.pages[index].at.clone();
-                begun.has_leftovers = true; // should this request end here
-                let (held, painter) = self.document_page(writer, Arc::new(page), at, &mut warnings).await?;
-                writer = held;
+                open.has_leftovers = true; // in case this request ends here
+                let (returned, painter) = self.document_page(writer, Arc::new(page), at, &mut warnings).await?;
+                writer = returned;
                 painters.push(painter);
             }
-            self.progressed(done + 1, ready.prepared.pages.len());
+            self.report_progress(done + 1, ready.prepared.pages.len());
         }
-        rooms.layouters.give_back(layouter);
-        let (first, count) = (begun.pages, painters.len());
-        (begun.pages, begun.has_leftovers) = (writer.len(), had_leftovers);
-        begun.ingredients.add_part(&ingredients, painters.iter().map(|it| rooms.painter(it)));
-        begun.rasterizer = painter_told(&[&[begun.rasterizer], &*painters].concat());
-        Ok(Added { first, count, warnings })
+        resources.layouters.give_back(layouter);
+        let (first, count) = (open.pages, painters.len());
+        (open.pages, open.has_leftovers) = (writer.len(), had_leftovers);
+        open.ingredients.add_part(&ingredients, painters.iter().map(|it| resources.painter_name(it)));
+        open.rasterizer = document_rasterizer(&[&[open.rasterizer], &*painters].concat());
+        Ok(AddedPages { first, count, warnings })
     }
 
-    /// The file with the pages of all requests that were added; `None` when there are none.
+    /// Completes the file with the pages of all added requests; `None` when there are none.
     ///
     /// # Errors
     /// As [`Self::render`].
-    pub async fn finish_merged(&mut self, document: Merged) -> Result<Option<RenderedPage>, Error> {
-        let Some(mut begun) = document.begun.filter(|it| it.pages > 0) else { return Ok(None) };
-        let mut writer = self.wait(Stage::Queue, begun.writer.clone().lock_owned()).await?;
-        let mut writer = writer.take().ok_or_else(broke_off)?;
-        writer.truncate(begun.pages);
+    pub async fn finish_merged(&mut self, document: MergedDocument) -> Result<Option<RenderedPage>, Error> {
+        let Some(mut open) = document.open.filter(|it| it.pages > 0) else { return Ok(None) };
+        let mut writer = self.wait(Stage::Queue, open.writer.clone().lock_owned()).await?;
+        let mut writer = writer.take().ok_or_else(writer_lost)?;
+        writer.truncate(open.pages);
         let written = self.work(Stage::Encode, move || {
             let bytes = writer.finish()?;
-            let hash = begun.has_leftovers.then(|| ContentHash::of(&bytes));
+            let hash = open.has_leftovers.then(|| ContentHash::of(&bytes));
             Ok::<_, Error>((bytes, hash))
         });
         let (bytes, hash) = written.await??;
-        // How far those came that were taken back depends on time: only the bytes say it.
+        // How much a removed request had written depends on timing: only the bytes tell.
         if let Some(hash) = hash {
-            begun.ingredients.add(&hash.to_string());
+            open.ingredients.add(&hash.to_string());
         }
-        let fingerprint = begun.ingredients.document(begun.created, std::iter::once(&*begun.title));
-        Ok(Some(RenderedPage { index: 0, bytes: bytes.into(), rasterizer: begun.rasterizer, fingerprint }))
+        let fingerprint = open.ingredients.document(open.created, std::iter::once(&*open.title));
+        Ok(Some(RenderedPage { index: 0, bytes: bytes.into(), rasterizer: open.rasterizer, fingerprint }))
     }
 }

@@ -1,12 +1,13 @@
-//! One request, stage by stage: admission, deadline, cancellation, timings.
+//! Runs one render request stage by stage, with admission control, a deadline, cancellation and timings.
 //!
-//! In: [`Engine`], which holds what requests share; [`Session`], one admitted request; the order of the stages; what a
-//! finished file was made of ([`Fingerprint`]), and files kept for repeats. Not in: HTTP and its words, what any stage
-//! does, where files go. Imports: both wings, `assets`, `text`, `options`, `press`, `scene`, `raster`, `pool`, `error`.
+//! In: [`Engine`], the state that requests share; [`Session`], one admitted request; the order of the stages; the
+//! fingerprint of a finished file ([`Fingerprint`]) and the result cache. Not in: HTTP, what a single stage does, where
+//! files are stored.
+//! Imports: both wings, `assets`, `text`, `options`, `print`, `scene`, `raster`, `pool`, `error`.
 //!
-//! Waiting happens on tokio and work on the pool. Every wait is a plain `await` inside the caller's future: dropping
-//! that future gives the place back, stops fetches and skips pool work that has not begun; resolving and painting,
-//! which may take long, ask between elements whether somebody still waits. Nothing is detached.
+//! Waiting happens on tokio, computing on the CPU pool. Every wait is a plain `await` inside the caller's future:
+//! dropping that future frees the queue slot, cancels fetches and skips pool work that has not begun. Resolving and
+//! painting, which may take long, check between elements whether the session still exists. Nothing is detached.
 
 mod admission;
 mod choice;
@@ -16,7 +17,7 @@ mod fingerprint;
 mod merged;
 mod results;
 mod render;
-mod rooms;
+mod resources;
 mod sink;
 mod timings;
 
@@ -28,8 +29,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use self::admission::{Admission, Place, Turn};
-use self::rooms::Rooms;
+use self::admission::{Admission, QueueSlot, WorkerPermit};
+use self::resources::Resources;
 use self::timings::Stopwatch;
 use crate::assets::{AssetCounts, AssetSnapshot};
 use crate::config::Settings;
@@ -41,13 +42,12 @@ use crate::report::JsonPath;
 pub use self::choice::{Pages, format_for};
 pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
 pub use self::fingerprint::Fingerprint;
-pub use self::merged::{Added, Merged};
+pub use self::merged::{AddedPages, MergedDocument};
 pub use self::render::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::timings::{Stage, Timings};
 pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
 
-/// What all requests share: threads, fonts, caches, the painter, and the bounds on how much happens at once.
-/// Cheap to clone.
+/// State shared by all requests: threads, fonts, caches, the painter and the concurrency limits. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -55,101 +55,104 @@ struct Inner {
     pool: Arc<Pool>,
     admission: Admission,
     deadline: Duration,
-    rooms: Arc<Rooms>,
+    resources: Arc<Resources>,
     counts: PipelineCounts,
 }
 
 impl Engine {
-    /// Starts threads, reads fonts, opens caches. Blocks while it reads; a second at most.
+    /// Starts the threads, reads the fonts and opens the caches. Blocks for up to a second while it reads files.
     ///
     /// # Errors
-    /// In words for an operator: a rasterizer that is not built, fonts that cannot be read, a wrong network.
+    /// A rasterizer that this build lacks, fonts that cannot be read, or an invalid network range; the text is for an
+    /// operator.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(settings.render.threads)?);
-        let rooms = Rooms::new(settings, &pool)?;
-        Ok(Self::in_rooms(rooms, settings, pool))
+        let resources = Resources::new(settings, &pool)?;
+        Ok(Self::with_resources(resources, settings, pool))
     }
 
-    fn in_rooms(rooms: Rooms, settings: &Settings, pool: Arc<Pool>) -> Self {
-        let rooms = Arc::new(rooms);
+    fn with_resources(resources: Resources, settings: &Settings, pool: Arc<Pool>) -> Self {
+        let resources = Arc::new(resources);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
         let (deadline, counts) = (settings.render.deadline, PipelineCounts::new());
-        Self(Arc::new(Inner { pool, admission, deadline, rooms, counts }))
+        Self(Arc::new(Inner { pool, admission, deadline, resources, counts }))
     }
 
-    /// What paints as a rule: `cpu`, `gpu`. Each page says what painted it: [`RenderedPage::rasterizer`].
+    /// Name of the configured painter: `cpu` or `gpu`. A single page may be painted by another:
+    /// [`RenderedPage::rasterizer`].
     pub fn rasterizer(&self) -> &'static str {
-        self.0.rooms.rasterizer.name()
+        self.0.resources.rasterizer.name()
     }
 
-    /// What the painter runs on and what it counted: for metrics and readiness.
+    /// Hardware and counters of the painter, for metrics and readiness.
     pub fn paint_report(&self) -> PaintReport {
-        self.0.rooms.rasterizer.report()
+        self.0.resources.rasterizer.report()
     }
 
-    /// What requests did since the start.
+    /// Counters of all requests since the start.
     pub fn counts(&self) -> &PipelineCounts {
         &self.0.counts
     }
 
-    /// Bytes that kept results take at this moment (`TENTER_RESULT_CACHE_BYTES`).
+    /// Bytes that the result cache holds now (bounded by `TENTER_RESULT_CACHE_BYTES`).
     pub fn result_cache_bytes(&self) -> usize {
-        self.0.rooms.results.bytes()
+        self.0.resources.results.bytes()
     }
 
-    /// What fetching did since the start.
+    /// Counters of asset fetching since the start.
     pub fn asset_counts(&self) -> &AssetCounts {
-        self.0.rooms.asset_counts()
+        self.0.resources.asset_counts()
     }
 
-    /// Threads of parsers that did not come back in time; above 0, plan a restart.
+    /// Number of parser threads that exceeded their time and still run; above 0, plan a restart.
     pub fn stuck_threads(&self) -> usize {
         PARSERS.stuck()
     }
 
-    /// How full workers and queue are.
+    /// Workers and queue slots in use now.
     pub fn fill(&self) -> Fill {
         self.0.admission.fill()
     }
 
-    /// True when the next request would be refused as `Busy`.
+    /// Whether the next request would be refused as `Busy`.
     pub fn is_full(&self) -> bool {
         self.0.admission.is_full()
     }
 
-    /// Waits for a worker. The deadline runs from here on.
+    /// Waits for a worker. The deadline of the request starts here.
     ///
     /// # Errors
-    /// `Busy` at once when workers and queue are full; `Timeout` when no worker came free before the deadline.
+    /// `Busy` at once when all workers and queue slots are taken; `Timeout` when no worker came free before the
+    /// deadline.
     pub async fn admit(&self) -> Result<Session, Error> {
         let begun = Instant::now();
-        let place = self.0.admission.enter().inspect_err(|_| {
+        let queue_slot = self.0.admission.enter().inspect_err(|_| {
             self.0.counts.refused.inc();
         })?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
-        let turn = stopwatch.within(Stage::Queue, self.0.admission.turn()).await??;
-        Ok(self.session(place, turn, stopwatch))
+        let worker = stopwatch.within(Stage::Queue, self.0.admission.acquire_worker()).await??;
+        Ok(self.session(queue_slot, worker, stopwatch))
     }
 
-    /// Waits for a worker as long as it takes: for work that has a queue of its own. `deadline` runs from then on;
-    /// `setting` is what it is called when it passes.
+    /// Waits for a worker without a time limit, for work that has its own queue, such as jobs. `deadline` starts once a
+    /// worker is free; `setting` is the name of the setting that gave it, for the error message.
     ///
     /// # Errors
     /// `Internal` when the engine is closed.
     pub async fn admit_queued_elsewhere(&self, deadline: Duration, setting: &'static str) -> Result<Session, Error> {
-        let turn = self.0.admission.turn().await?;
-        let place = self.0.admission.enter_queued_elsewhere();
-        Ok(self.session(place, turn, Stopwatch::new(Instant::now(), deadline, setting)))
+        let worker = self.0.admission.acquire_worker().await?;
+        let queue_slot = self.0.admission.enter_without_queue();
+        Ok(self.session(queue_slot, worker, Stopwatch::new(Instant::now(), deadline, setting)))
     }
 
-    fn session(&self, place: Place, turn: Turn, stopwatch: Stopwatch) -> Session {
+    fn session(&self, queue_slot: QueueSlot, worker: WorkerPermit, stopwatch: Stopwatch) -> Session {
         Session {
             engine: self.clone(),
-            place: Arc::new(place),
-            turn: Some(Arc::new(turn)),
+            queue_slot: Arc::new(queue_slot),
+            worker: Some(Arc::new(worker)),
             stopwatch,
-            turn_began: Instant::now(),
-            at_work: Duration::ZERO,
+            worker_since: Instant::now(),
+            busy: Duration::ZERO,
             abandoned: Arc::default(),
             progress: None,
             snapshot: None,
@@ -158,93 +161,95 @@ impl Engine {
         }
     }
 
-    /// Runs `work` on the CPU pool before anything is admitted: for looking at a request whose render comes later. As
-    /// many run at once as there are threads.
+    /// Runs `work` on the CPU pool without admission, to inspect a request that is rendered later. Runs as many at once
+    /// as the pool has threads.
     ///
     /// # Errors
-    /// `Internal` when it panicked.
-    pub async fn glance<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    /// `Internal` when `work` panicked.
+    pub async fn run_on_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         Ok(self.0.pool.run(work).await?)
     }
 
-    /// Reads a design that every row of a batch fills in. Blocks for as long as that takes.
+    /// Checks a batch's template as far as that is possible without the values of its variables. Blocks while it reads
+    /// the design.
     ///
     /// # Errors
-    /// `Invalid`, with every problem that no values of variables can mend: no row would be rendered.
+    /// `Invalid`, with every problem that no values of variables can fix: every row would fail.
     pub fn check_template(&self, mut design: Value, at: JsonPath) -> Result<(), Error> {
         variables::make_fillable(&mut design);
-        Design::from_value(&design, at, &self.0.rooms.design_limits)?;
+        Design::from_value(&design, at, &self.0.resources.design_limits)?;
         Ok(())
     }
 
-    /// [`Self::admit`] and [`Session::render`] in one.
+    /// Admits one request and renders it: [`Self::admit`], then [`Session::render`].
     ///
     /// # Errors
-    /// Those of both.
+    /// Those of [`Self::admit`] and [`Session::render`].
     pub async fn render(&self, request: RenderRequest) -> Result<Rendered, Error> {
         self.admit().await?.render(request).await
     }
 
-    /// Renders a page of one element, so that the first caller does not pay for what starts lazily.
+    /// Renders a small page, so that the first caller does not wait for lazy initialisation.
     ///
     /// # Errors
-    /// Any: an engine that cannot do this cannot serve.
+    /// Any error means that this engine cannot serve.
     pub async fn warm_up(&self) -> Result<(), Error> {
         self.render(RenderRequest::warm_up()?).await.map(drop)
     }
 }
 
-/// How long a request keeps its worker while it waits for the network: most of what it asks for is at hand, and giving
-/// up a worker means to stand in line for one again.
-const KEEPS_TURN: Duration = Duration::from_millis(5);
+/// How long a request keeps its worker while it waits for assets. Most assets come from a cache within this time, and a
+/// request that releases its worker has to queue for one again.
+const WORKER_GRACE: Duration = Duration::from_millis(5);
 
-/// One admitted request. Dropping it gives its place to the next.
+/// One admitted request. Dropping it frees its worker and its queue slot.
 pub struct Session {
     engine: Engine,
-    place: Arc<Place>,
-    /// `None` only inside [`Session::wait_aside`] and [`Session::let_others`].
-    turn: Option<Arc<Turn>>,
+    queue_slot: Arc<QueueSlot>,
+    /// `None` only inside [`Session::wait_without_worker`] and [`Session::yield_worker`].
+    worker: Option<Arc<WorkerPermit>>,
     stopwatch: Stopwatch,
-    turn_began: Instant,
-    /// In turns before this one.
-    at_work: Duration,
-    /// Set when the session ends: nobody waits for its work any more, be it done, late or no longer wanted.
+    worker_since: Instant,
+    /// Time spent with a worker before `worker_since`.
+    busy: Duration,
+    /// Set when the session ends, whether done, late or cancelled: pool work that is still running may stop.
     abandoned: Arc<AtomicBool>,
     progress: Option<Progress>,
     snapshot: Option<Arc<AssetSnapshot>>,
     prefix_cache: Option<Arc<PrefixCache>>,
-    /// Pages given to the rasterizer.
+    /// Number of pages submitted to the rasterizer.
     rasters: usize,
 }
 
-/// Told after each page: how many are done, and how many there are.
+/// Callback after each page, with the number of finished pages and the total.
 pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
 
 impl Session {
-    /// `progress` hears about each page of the renders to come; it must return quickly.
+    /// Sets the callback that is invoked after each page of the renders to come; it must return quickly.
     pub fn on_progress(&mut self, progress: Progress) {
         self.progress = Some(progress);
     }
 
-    /// Makes the following renders rows of a batch: all use the files of `snapshot`, and a placeholder that stays
-    /// unfilled is an error (`Invalid`) instead of a warning, because warnings of thousands of rows are not read.
+    /// Makes the renders to come rows of a batch: they use the assets of `snapshot`, and a placeholder that stays
+    /// unfilled is an error (`Invalid`) instead of a warning, because nobody inspects ten thousand files for a
+    /// `{name}`.
     pub fn use_asset_snapshot(&mut self, snapshot: Arc<AssetSnapshot>) {
         self.snapshot = Some(snapshot);
     }
 
-    /// Makes the following renders share `cache` with other renders of the same design: the prefix of drawing
-    /// operations that their pages have in common is painted once. The bytes of the results do not change.
+    /// Makes the renders to come share `cache` with other renders of the same design: the prefix of drawing operations
+    /// that their pages have in common is painted once. The output bytes do not change.
     pub fn use_prefix_cache(&mut self, cache: Arc<PrefixCache>) {
         self.prefix_cache = Some(cache);
     }
 
-    fn progressed(&self, done: usize, total: usize) {
+    fn report_progress(&self, done: usize, total: usize) {
         if let Some(progress) = &self.progress {
             progress(done, total);
         }
     }
 
-    /// How long each stage took up to now.
+    /// Time spent in each stage so far.
     pub fn timings(&self) -> &Timings {
         self.stopwatch.timings()
     }
@@ -252,24 +257,24 @@ impl Session {
     /// Runs `work` on the CPU pool and counts its time as `stage`.
     ///
     /// # Errors
-    /// `Timeout` at the deadline (work that runs is not interrupted, but no longer waited for); `Internal` when it
+    /// `Timeout` at the deadline (running work is not interrupted, only no longer awaited); `Internal` when `work`
     /// panicked.
     pub async fn work<T, W>(&mut self, stage: Stage, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        let held = (self.place.clone(), self.turn.clone());
+        let permits = (self.queue_slot.clone(), self.worker.clone());
         let running = self.engine.0.pool.run(move || {
             let result = work();
-            drop(held);
+            drop(permits);
             result
         });
         let result = self.stopwatch.within(stage, running).await?;
         Ok(result?)
     }
 
-    /// Awaits `future`, which waits rather than works, and counts its time as `stage`.
+    /// Awaits `future`, which needs no worker's CPU time, and counts its time as `stage`.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `future` is dropped then.
@@ -277,52 +282,52 @@ impl Session {
         self.stopwatch.within(stage, future).await
     }
 
-    /// [`Self::wait`], and while it takes long, another request has the worker.
+    /// Like [`Self::wait`], but releases the worker to other requests when `future` takes longer than [`WORKER_GRACE`].
     ///
     /// # Errors
     /// As [`Self::wait`].
-    async fn wait_aside<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
+    async fn wait_without_worker<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
         let mut future = std::pin::pin!(future);
-        if let Ok(soon) = self.wait(stage, timeout(KEEPS_TURN, &mut future)).await? {
+        if let Ok(soon) = self.wait(stage, timeout(WORKER_GRACE, &mut future)).await? {
             return Ok(soon);
         }
-        self.step_aside();
+        self.release_worker();
         let late = self.wait(stage, future).await?;
-        self.take_turn().await?;
+        self.acquire_worker().await?;
         Ok(late)
     }
 
-    /// Between two pages: whoever waits for a worker has this one first.
+    /// Between two pages, passes the worker to a waiting request, if there is one, and queues for a worker again.
     ///
     /// # Errors
     /// As [`Self::wait`].
-    async fn let_others(&mut self) -> Result<(), Error> {
-        if !self.engine.0.admission.holds_up_others() {
+    async fn yield_worker(&mut self) -> Result<(), Error> {
+        if !self.engine.0.admission.has_waiting() {
             return Ok(());
         }
-        self.step_aside();
-        self.take_turn().await
+        self.release_worker();
+        self.acquire_worker().await
     }
 
-    fn step_aside(&mut self) {
-        if self.turn.take().is_some() {
-            self.at_work += self.turn_began.elapsed();
+    fn release_worker(&mut self) {
+        if self.worker.take().is_some() {
+            self.busy += self.worker_since.elapsed();
         }
     }
 
-    async fn take_turn(&mut self) -> Result<(), Error> {
-        let turn = self.stopwatch.within(Stage::Queue, self.engine.0.admission.turn()).await??;
-        (self.turn, self.turn_began) = (Some(Arc::new(turn)), Instant::now());
+    async fn acquire_worker(&mut self) -> Result<(), Error> {
+        let worker = self.stopwatch.within(Stage::Queue, self.engine.0.admission.acquire_worker()).await??;
+        (self.worker, self.worker_since) = (Some(Arc::new(worker)), Instant::now());
         Ok(())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.step_aside();
+        self.release_worker();
         self.abandoned.store(true, Ordering::Relaxed);
         self.engine.0.counts.count(self.stopwatch.timings());
-        self.engine.0.admission.learn(self.at_work);
+        self.engine.0.admission.record_busy_time(self.busy);
     }
 }
 
@@ -345,7 +350,7 @@ mod tests {
     #[tokio::test]
     async fn session_panic_is_internal_and_the_engine_lives_on() {
         let engine = engine(|_| ());
-        let mut session = engine.admit().await.expect("a worker");
+        let mut session = engine.admit().await.expect("a worker is free");
         let number = 7;
         let failed = session.work(Stage::Paint, move || assert_eq!(number, 8, "seven is not eight")).await;
         let error = failed.expect_err("a panic");
@@ -356,15 +361,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn session_dropped_keeps_its_place_while_its_work_runs() {
+    async fn session_dropped_keeps_its_queue_slot_while_its_work_runs() {
         let engine = engine(|_| ());
-        let (release, held) = mpsc::channel::<()>();
+        let (release, released) = mpsc::channel::<()>();
         let (started, starts) = tokio::sync::oneshot::channel();
-        let mut session = engine.admit().await.expect("a worker");
+        let mut session = engine.admit().await.expect("a worker is free");
         let working = tokio::spawn(async move {
             let work = move || {
                 started.send(()).expect("awaited below");
-                held.recv()
+                released.recv()
             };
             session.work(Stage::Paint, work).await
         });
@@ -378,7 +383,7 @@ mod tests {
         }
     }
 
-    /// `count` empty pages.
+    /// A request for `count` empty pages.
     fn pages(count: usize) -> RenderRequest {
         let page = serde_json::json!({"id": "", "children": []});
         let pages: Vec<_> = (0..count)
@@ -394,9 +399,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn session_of_many_pages_lets_others_go_between_them() {
+    async fn session_of_many_pages_yields_its_worker_between_pages() {
         let engine = engine(|settings| settings.render.queue = 1);
-        let mut long = engine.admit().await.expect("a worker");
+        let mut long = engine.admit().await.expect("a worker is free");
         let done = Arc::new(AtomicUsize::new(0));
         long.on_progress({
             let done = done.clone();
@@ -409,15 +414,15 @@ mod tests {
             done.load(Ordering::Relaxed)
         };
         let (before, long) = futures_util::join!(short, long.render(pages(5)));
-        assert_eq!((before, long.expect("pictures").pages.len()), (1, 5), "it went after the first page");
+        assert_eq!((before, long.expect("pictures").pages.len()), (1, 5), "it ran after the first page");
     }
 
     #[tokio::test]
-    async fn session_that_waits_for_the_network_leaves_its_worker_to_others() {
+    async fn session_that_waits_for_the_network_releases_its_worker() {
         let engine = engine(|settings| settings.render.queue = 1);
-        let mut slow = engine.admit().await.expect("a worker");
+        let mut slow = engine.admit().await.expect("a worker is free");
         let (answer, answered) = tokio::sync::oneshot::channel::<u8>();
-        let waiting = slow.wait_aside(Stage::Assets, answered);
+        let waiting = slow.wait_without_worker(Stage::Assets, answered);
         let other = async {
             engine.render(pages(1)).await.expect("a picture meanwhile");
             answer.send(7).expect("it is waited for");
@@ -432,7 +437,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn session_deadline_names_the_stage_and_the_slowest() {
         let engine = engine(|settings| settings.render.deadline = Duration::from_secs(10));
-        let mut session = engine.admit().await.expect("a worker");
+        let mut session = engine.admit().await.expect("a worker is free");
         session.wait(Stage::Parse, tokio::time::sleep(Duration::from_secs(8))).await.expect("in time");
         let late = session.wait(Stage::Assets, std::future::pending::<()>()).await.expect_err("late");
         assert!(
@@ -442,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn engine_that_must_have_a_gpu_says_why_it_has_none() {
+    fn engine_that_requires_a_gpu_reports_why_there_is_none() {
         let mut settings = Settings::default();
         settings.render.rasterizer = RasterizerChoice::Gpu;
         settings.gpu.adapters = vec!["no such adapter".to_owned()].into();

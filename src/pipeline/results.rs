@@ -1,55 +1,55 @@
-//! Finished files, kept to answer repeats without painting (`TENTER_RESULT_CACHE_BYTES`).
+//! The result cache: finished files that answer repeated requests without painting (`TENTER_RESULT_CACHE_BYTES`).
 //!
-//! One entry is all that one request got: its files and its warnings. The classic call and jobs ask for one picture or one
-//! document at a time, so single pages would be found no more often, and warnings belong to requests. A question is what
-//! [`super::fingerprint`] makes of a request whose files are in hand: assets are looked at each time, as fresh as their
-//! servers want them, so that an answer is never older than they are.
+//! One entry holds the files and warnings of one request. Single pages would not be found more often, as the classic
+//! call and jobs ask for one picture or one document at a time, and warnings belong to requests. The key comes from
+//! [`super::fingerprint`] after the assets were loaded: assets are revalidated for each request according to their
+//! servers' cache rules, so that an answer is never older than they are.
 
 use std::sync::Arc;
 
 use super::render::Rendered;
 use crate::kept::Shared;
 
-/// One answer may be as large as all that is kept.
-const LARGEST_SHARE: usize = 1;
-/// Counted for each entry besides its files: key, list nodes.
+/// Largest entry, as a divisor of the bound: one answer may fill the whole cache.
+const MAX_ENTRY_SHARE: usize = 1;
+/// Estimated overhead of an entry besides its files: key, list nodes.
 const ENTRY_BYTES: usize = 512;
-/// Counted for each warning besides its message: path, element, places in lists.
+/// Estimated size of a warning besides its message: path, element, list positions.
 const WARNING_BYTES: usize = 256;
 
-/// The key: SHA-256 of what was asked for.
-pub(super) type Question = [u8; 32];
+/// SHA-256 of everything that an answer depends on.
+pub(super) type CacheKey = [u8; 32];
 
-/// Bounded in bytes.
+/// Answers by [`CacheKey`], bounded in bytes; the least recently used are evicted first.
 pub(super) struct ResultCache {
     is_on: bool,
-    kept: Shared<Question, Arc<Rendered>>,
+    entries: Shared<CacheKey, Arc<Rendered>>,
 }
 
 impl ResultCache {
-    /// `bound`: in bytes; 0 keeps nothing and looks for nothing.
+    /// `bound`: in bytes; 0 turns the cache off.
     pub(super) fn new(bound: usize) -> Self {
-        Self { is_on: bound > 0, kept: Shared::new(bound, LARGEST_SHARE) }
+        Self { is_on: bound > 0, entries: Shared::new(bound, MAX_ENTRY_SHARE) }
     }
 
     pub(super) fn is_on(&self) -> bool {
         self.is_on
     }
 
-    /// Now the most recently used.
-    pub(super) fn get(&self, question: &Question) -> Option<Arc<Rendered>> {
-        self.kept.get(question)
+    /// Looks an answer up and marks it as most recently used.
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<Rendered>> {
+        self.entries.get(key)
     }
 
-    /// Replaces what is there.
-    pub(super) fn put(&self, question: Question, answer: Arc<Rendered>) {
+    /// Stores an answer; replaces an older one of the same key.
+    pub(super) fn put(&self, key: CacheKey, answer: Arc<Rendered>) {
         let bytes = cost(&answer);
-        self.kept.put(question, answer, bytes);
+        self.entries.put(key, answer, bytes);
     }
 
-    /// Held at this moment, in bytes.
+    /// Size of all entries in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.kept.bytes()
+        self.entries.bytes()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where painted pages go: each into a file of its own, or all into one document.
+//! Collects painted pages, each into a file of its own or all into one document.
 
 use std::ops::DerefMut;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use super::{Session, Stage, document};
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::pdf::{Needs, Writer};
-use crate::output::{Format, Making, OutputOptions, PictureFormat};
+use crate::output::{Format, FormatKind, OutputOptions, PictureFormat};
 use crate::paint::{self, Painted, SurfaceLimits};
 use crate::report::{JsonPath, Warning};
 use crate::scene::Page;
 use crate::units::DeviceScale;
 
-/// What paints pages of a document that need no pixels.
+/// Painter name of document pages that need no pixels.
 const VECTOR: &str = "pdf";
 
-/// Takes pages one after the other.
-pub(super) enum Sink {
-    /// One file a page.
+/// Output under construction, which takes pages one after the other.
+pub(super) enum PageSink {
+    /// A picture format: one file per page.
     Pictures {
         format: &'static dyn PictureFormat,
         options: OutputOptions,
@@ -31,19 +31,19 @@ pub(super) enum Sink {
         ingredients: Ingredients,
         done: Vec<RenderedPage>,
     },
-    /// One file for all.
+    /// A document format: one file for all pages.
     Document(Box<Writer>, Provenance),
 }
 
-/// Where a document comes from.
+/// What the fingerprint of a document depends on.
 pub(super) struct Provenance {
     ingredients: Ingredients,
     created: Timestamp,
-    /// Of each page so far: what painted its pixels, or [`VECTOR`].
+    /// Per page so far, the painter of its pixels or [`VECTOR`].
     painters: Vec<&'static str>,
 }
 
-impl Sink {
+impl PageSink {
     pub(super) fn begin(
         format: &'static dyn Format,
         prepared: &Prepared,
@@ -51,19 +51,19 @@ impl Sink {
         limits: SurfaceLimits,
         ingredients: Ingredients,
     ) -> Result<Self, Error> {
-        match format.making() {
-            Making::Pictures(format) => {
+        match format.kind() {
+            FormatKind::Pictures(format) => {
                 let dpi = options.dpi.unwrap_or(prepared.design.dpi);
                 let scale = options.pixel_ratio;
                 let options = OutputOptions {
                     quality: options.quality,
                     compression: options.compression,
                     pixels_per_inch: Some(dpi * scale.get()),
-                    inks: prepared.inks.clone(),
+                    print: prepared.print.clone(),
                 };
                 Ok(Self::Pictures { format, options, scale, ingredients, done: Vec::new() })
             }
-            Making::Document => {
+            FormatKind::Document => {
                 let options = document::options(prepared, options, limits)?;
                 let provenance = Provenance { ingredients, created: options.created, painters: Vec::new() };
                 Ok(Self::Document(Box::new(Writer::begin(options)?), provenance))
@@ -71,51 +71,51 @@ impl Sink {
         }
     }
 
-    /// Px a design px of the pictures that resolving makes.
-    pub(super) fn detail(&self) -> DeviceScale {
+    /// Device px per design px of the pictures that resolving creates.
+    pub(super) fn raster_scale(&self) -> DeviceScale {
         match self {
             Self::Pictures { scale, .. } => *scale,
-            Self::Document(writer, _) => writer.detail(),
+            Self::Document(writer, _) => writer.raster_scale(),
         }
     }
 }
 
-/// What is told of a document whose pages `painters` painted: who made the last of its pictures, if it has any.
-pub(super) fn painter_told(painters: &[&'static str]) -> &'static str {
+/// Painter name of a document: that of its last page with pixels, or [`VECTOR`] without any.
+pub(super) fn document_rasterizer(painters: &[&'static str]) -> &'static str {
     painters.iter().rfind(|it| **it != VECTOR).unwrap_or(&VECTOR)
 }
 
 impl Session {
-    /// One page from scene to its place in `sink`, which is given back. `index`: its place in the design.
+    /// Paints one page and adds it to `sink`, which is returned. `index`: the page's index in the design.
     pub(super) async fn page(
         &mut self,
-        sink: Sink,
+        sink: PageSink,
         page: Page,
         index: usize,
         prepared: &Prepared,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Sink, Error> {
+    ) -> Result<PageSink, Error> {
         let page = Arc::new(page);
         match sink {
-            Sink::Pictures { format, options, scale, ingredients, mut done } => {
+            PageSink::Pictures { format, options, scale, ingredients, mut done } => {
                 let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
                 let written = self.work(Stage::Encode, move || (format.write(&raster, &options), options)).await?;
                 let (bytes, options) = written;
-                let fingerprint = ingredients.picture(index, self.engine.0.rooms.painter(by));
+                let fingerprint = ingredients.picture(index, self.engine.0.resources.painter_name(by));
                 done.push(RenderedPage { index, bytes: bytes?.into(), rasterizer: by, fingerprint });
-                Ok(Sink::Pictures { format, options, scale, ingredients, done })
+                Ok(PageSink::Pictures { format, options, scale, ingredients, done })
             }
-            Sink::Document(writer, mut provenance) => {
+            PageSink::Document(writer, mut provenance) => {
                 let at = prepared.design.pages[index].at.clone();
                 let (writer, painter) = self.document_page(writer, page, at, warnings).await?;
                 provenance.painters.push(painter);
-                Ok(Sink::Document(writer, provenance))
+                Ok(PageSink::Document(writer, provenance))
             }
         }
     }
 
-    /// One page from scene to its place in the document of `writer`, which is given back with what painted it. `at`:
-    /// the page's place in the JSON.
+    /// Paints one page and adds it to the document of `writer`, which is returned with the painter's name. `at`: path
+    /// of the page in the JSON.
     pub(super) async fn document_page<W>(
         &mut self,
         mut writer: W,
@@ -126,39 +126,39 @@ impl Session {
     where
         W: DerefMut<Target = Writer> + Send + 'static,
     {
-        let (writer, told, painter) = match writer.needs(&page) {
+        let (writer, warned, painter) = match writer.needs(&page) {
             Needs::Pixels(scale) => {
                 let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
                 let written = self.work(Stage::Encode, move || {
-                    let told = writer.pixels(&page, &raster, &at);
-                    (writer, told)
+                    let warned = writer.pixels(&page, &raster, &at);
+                    (writer, warned)
                 });
-                let (writer, told) = written.await?;
-                (writer, told, by)
+                let (writer, warned) = written.await?;
+                (writer, warned, by)
             }
             Needs::Scene => {
                 let abandoned = self.abandoned.clone();
                 let written = self.work(Stage::Paint, move || {
-                    let told = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));
-                    (writer, told)
+                    let warned = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));
+                    (writer, warned)
                 });
-                let (writer, told) = written.await?;
-                (writer, told, VECTOR)
+                let (writer, warned) = written.await?;
+                (writer, warned, VECTOR)
             }
         };
-        warnings.extend(told?);
+        warnings.extend(warned?);
         Ok((writer, painter))
     }
 
-    /// The files of all pages taken.
-    pub(super) async fn finish(&mut self, sink: Sink) -> Result<Vec<RenderedPage>, Error> {
+    /// Completes the output and returns its files.
+    pub(super) async fn finish(&mut self, sink: PageSink) -> Result<Vec<RenderedPage>, Error> {
         match sink {
-            Sink::Pictures { done, .. } => Ok(done),
-            Sink::Document(writer, Provenance { ingredients, created, painters }) => {
+            PageSink::Pictures { done, .. } => Ok(done),
+            PageSink::Document(writer, Provenance { ingredients, created, painters }) => {
                 let bytes = self.work(Stage::Encode, move || writer.finish()).await??.into();
-                let rooms = &self.engine.0.rooms;
-                let fingerprint = ingredients.document(created, painters.iter().map(|it| rooms.painter(it)));
-                let rasterizer = painter_told(&painters);
+                let resources = &self.engine.0.resources;
+                let fingerprint = ingredients.document(created, painters.iter().map(|it| resources.painter_name(it)));
+                let rasterizer = document_rasterizer(&painters);
                 Ok(vec![RenderedPage { index: 0, bytes, rasterizer, fingerprint }])
             }
         }
@@ -170,13 +170,13 @@ impl Session {
         scale: DeviceScale,
         warnings: &mut Vec<Warning>,
     ) -> Result<Painted, Error> {
-        let rooms = self.engine.0.rooms.clone();
-        let (page, limits) = (page.clone(), rooms.rasterizer.limits());
+        let resources = self.engine.0.resources.clone();
+        let (page, limits) = (page.clone(), resources.rasterizer.limits());
         let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
         plan.prefix_cache = self.prefix_cache.clone().map(|cache| (cache, self.rasters));
         self.rasters += 1;
-        let painted = self.wait(Stage::Paint, rooms.rasterizer.submit(plan)).await?;
-        Ok(painted.map_err(|_| Error::Internal("the painter stopped".into()))??)
+        let painted = self.wait(Stage::Paint, resources.rasterizer.submit(plan)).await?;
+        Ok(painted.map_err(|_| Error::Internal("the painter thread stopped".into()))??)
     }
 }

@@ -1,4 +1,4 @@
-//! Steps of a request and how long each took.
+//! Stages of a request and the time each took.
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -10,33 +10,33 @@ use tracing::Instrument;
 use crate::error::Error;
 use crate::report::SPANS;
 
-/// The steps, in order. The names are part of the log and of `server-timing`.
+/// One stage of a request, in order. The names appear in the log and in the header `server-timing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Waiting for a worker.
+    /// Waiting in the queue for a worker.
     Queue,
-    /// JSON to design.
+    /// Parsing the JSON and reading the design.
     Parse,
     /// Fetching and decoding pictures and fonts.
     Assets,
-    /// Design to scene: layout, outlines, brushes.
+    /// Resolving the design to a scene: text layout, outlines, brushes.
     Resolve,
-    /// Scene to steps for the painter.
+    /// Planning the painting steps of a page.
     Plan,
-    /// Steps to pixels.
+    /// Painting a page.
     Paint,
-    /// Pixels to a file.
+    /// Encoding pixels to a file.
     Encode,
-    /// The file into its answer: base64, or stored behind a link.
+    /// Packing the file into its answer: base64, or stored behind a link.
     Answer,
 }
 
 impl Stage {
-    /// In the order in which a request takes them.
+    /// All measured stages in the order in which a request takes them.
     pub const ALL: [Self; 7] =
         [Self::Queue, Self::Parse, Self::Assets, Self::Resolve, Self::Paint, Self::Encode, Self::Answer];
 
-    /// As written in the log.
+    /// Name of the stage in the log and in `server-timing`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -51,7 +51,7 @@ impl Stage {
     }
 }
 
-/// One entry a step; steps of several pages are added up.
+/// Time per stage, summed over the pages of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Timings(Vec<(Stage, Duration)>);
 
@@ -63,17 +63,17 @@ impl Timings {
         }
     }
 
-    /// Steps in the order in which they were first taken.
+    /// Stages in the order in which they first occurred.
     pub fn iter(&self) -> impl Iterator<Item = (Stage, Duration)> {
         self.0.iter().copied()
     }
 
-    /// The step that took longest.
+    /// The stage that took longest.
     fn slowest(&self) -> Option<(Stage, Duration)> {
         self.iter().max_by_key(|(_, took)| *took)
     }
 
-    /// As the HTTP header `server-timing` wants it: `parse;dur=1.2, assets;dur=30.1`, in ms.
+    /// Value of the HTTP header `server-timing`: `parse;dur=1.2, assets;dur=30.1`, in ms.
     pub fn server_timing(&self) -> String {
         let mut text = String::new();
         for (stage, took) in self.iter() {
@@ -90,7 +90,7 @@ pub(super) struct Stopwatch {
     timings: Timings,
     deadline: Instant,
     limit: Duration,
-    /// Which setting gave the limit.
+    /// Name of the setting that gave the limit.
     setting: &'static str,
 }
 
@@ -103,7 +103,7 @@ impl Stopwatch {
         &self.timings
     }
 
-    /// `future`'s result, or `Timeout` when the deadline comes first.
+    /// Awaits `future` and counts its time as `stage`; `Timeout` when the deadline comes first.
     pub(super) async fn within<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
         let begun = Instant::now();
         let span = tracing::info_span!(target: SPANS, "stage", otel.name = stage.as_str());

@@ -78,7 +78,10 @@ fn rows_of_several_pages_follow_each_other() {
     let rows = [json!({"name": "Ada"}), json!({"variables": {"name": "Bob"}, "options": {"pageIds": ["B"]}})];
     folder.write("rows.json", json!([rows[0], rows[1], {"variables": {"name": "Eve"}, "options": {"dpi": 300}}]));
     let ended = folder.batch(&["card.json", "rows.json", "-o", "out/all.pdf", "--vector", "--pages", "A,C"]);
-    ended.expect(5, "row 3: exportOptions.dpi: is of the document as a whole");
+    ended.expect(
+        5,
+        "row 3: exportOptions.dpi: must be the same for every row of one PDF (the document has the design's)",
+    );
     folder.assert_document(&["Ada A", "Ada C", "Bob B"]);
     let place =
         |row: u64| folder.manifest()[&row].as_object().map(|it| (it["firstPage"].clone(), it["pageCount"].clone()));
@@ -115,7 +118,7 @@ fn rows_that_leave_a_placeholder_unfilled_are_not_in_the_document() {
     let folder = Folder::new();
     folder.write("rows.json", json!([{"nmae": "Bob"}, {"name": "Ada"}]));
     let ended = folder.batch(&["card.json", "rows.json", "-o", "out/all.pdf", "--vector"]);
-    ended.expect(5, "a row of a batch must fill every placeholder");
+    ended.expect(5, "every row of a batch must fill all placeholders");
     ended.expect(5, "1 page in out/all.pdf");
     folder.assert_document(&["Ada"]);
 }

@@ -92,8 +92,8 @@ fn rows_fill_every_placeholder() {
     let ended = folder.batch(&["card.json", "rows.json", "-o", "out/{row}.png"]);
     ended.expect(5, "1 of 2 rows done, 1 failed");
     ended.expect(5, "error: 1 row failed; out/manifest.ndjson says why, and --resume tries it again");
-    let words = "row 2: pages[0].children[0].text: no variable is called \"name\"; {name} is drawn as it is, and a row of a \
-                 batch must fill every placeholder";
+    let words = "row 2: pages[0].children[0].text: no variable is called \"name\"; {name} is drawn as it is; every row of a \
+                 batch must fill all placeholders";
     assert_eq!(folder.manifest()[&2]["error"], words);
     assert_eq!(folder.manifest()[&2]["problems"][0]["path"], "pages[0].children[0].text");
     assert_eq!(folder.out(), ["1.png", "manifest.ndjson", "manifest.run.ndjson"]);

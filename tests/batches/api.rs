@@ -48,7 +48,7 @@ async fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
         (8, "row 8: name: found an array with 1 entry; accepted: a string, a number, true, false"),
         (
             9,
-            "no variable is called \"name\"; {name} is drawn as it is, and a row of a batch must fill every placeholder",
+            "no variable is called \"name\"; {name} is drawn as it is; every row of a batch must fill all placeholders",
         ),
     ] {
         let error = told.iter().find(|it| *it.0 == row).expect("told").1.as_str().expect("text");

@@ -77,8 +77,8 @@ async fn document_has_every_row_but_those_that_fail() {
     }
     for (row, words) in [
         (7, "row 7: name: found an array with 1 entry"),
-        (20, "a row of a batch must fill every placeholder"),
-        (30, "dpi: is of the document as a whole"),
+        (20, "every row of a batch must fill all placeholders"),
+        (30, "dpi: must be the same for every row of one PDF"),
     ] {
         let error = items[row - 1]["error"].as_str().expect("text");
         assert!(error.contains(words), "{error}");
@@ -131,7 +131,7 @@ async fn document_without_a_page_is_none() {
     let lines = manifest(&service, &batch).await;
     for line in &lines {
         let error = line["error"].as_str().expect("text");
-        assert!(error.contains("must fill every placeholder"), "each says what is wrong with it: {error}");
+        assert!(error.contains("must fill all placeholders"), "each says what is wrong with it: {error}");
     }
     assert_eq!(unzipped(&service.get(&path(&batch, "/archive")).await.body).len(), 1);
 }

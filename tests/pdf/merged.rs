@@ -8,7 +8,7 @@ use tenter::config::{RasterizerChoice, Settings};
 use tenter::error::{Error, Kind};
 use tenter::json::Problems;
 use tenter::options::RenderOptions;
-use tenter::pipeline::{Added, Engine, Merged, Pages, RenderRequest, RenderedPage, Session, format_for};
+use tenter::pipeline::{AddedPages, Engine, MergedDocument, Pages, RenderRequest, RenderedPage, Session, format_for};
 use tenter::report::JsonPath;
 use tokio::sync::mpsc;
 
@@ -42,17 +42,17 @@ async fn session(engine: &Engine) -> Session {
     engine.admit().await.unwrap()
 }
 
-async fn add(engine: &Engine, document: &mut Merged, request: RenderRequest) -> Result<Added, Error> {
+async fn add(engine: &Engine, document: &mut MergedDocument, request: RenderRequest) -> Result<AddedPages, Error> {
     session(engine).await.add_to(document, request).await
 }
 
-async fn finish(engine: &Engine, document: Merged) -> RenderedPage {
+async fn finish(engine: &Engine, document: MergedDocument) -> RenderedPage {
     session(engine).await.finish_merged(document).await.unwrap().expect("pages")
 }
 
 /// Vectors with a page of each name.
 async fn document_of(engine: &Engine, names: &[&str]) -> RenderedPage {
-    let mut document = Merged::new(options(true));
+    let mut document = MergedDocument::new(options(true));
     for name in names {
         add(engine, &mut document, request(name, 1, options(true))).await.unwrap();
     }
@@ -72,7 +72,7 @@ fn words(made: &RenderedPage, name: &str) -> Option<Vec<String>> {
 #[tokio::test]
 async fn merged_pages_stand_in_the_order_of_requests() {
     let engine = engine();
-    let mut document = Merged::new(options(true));
+    let mut document = MergedDocument::new(options(true));
     let ada = add(&engine, &mut document, request("Ada", 2, options(true))).await.unwrap();
     let eve = add(&engine, &mut document, request("Eve", 1, options(true))).await.unwrap();
     assert_eq!(((ada.first, ada.count), (eve.first, eve.count), document.pages()), ((0, 2), (2, 1), 3));
@@ -87,7 +87,7 @@ async fn merged_pages_stand_in_the_order_of_requests() {
 #[tokio::test]
 async fn merged_pictures_are_pages_too() {
     let engine = engine();
-    let mut document = Merged::new(options(false));
+    let mut document = MergedDocument::new(options(false));
     for name in ["Ada", "Eve"] {
         add(&engine, &mut document, request(name, 2, options(false))).await.unwrap();
     }
@@ -101,13 +101,18 @@ async fn merged_pictures_are_pages_too() {
 #[tokio::test]
 async fn merged_document_is_as_it_was_when_a_request_is_refused() {
     let engine = engine();
-    let mut document = Merged::new(options(true));
+    let mut document = MergedDocument::new(options(true));
     add(&engine, &mut document, request("Ada", 1, options(true))).await.unwrap();
     let mut broken = request("Bob", 1, options(true));
     broken.design["pages"][0]["width"] = json!("wide");
     assert_eq!(add(&engine, &mut document, broken).await.unwrap_err().kind(), Kind::Invalid);
     let other = add(&engine, &mut document, request("Bob", 1, options(false))).await.unwrap_err();
-    assert!(other.to_string().starts_with("exportOptions.vector: is of the document as a whole"), "{other}");
+    assert!(
+        other
+            .to_string()
+            .starts_with("exportOptions.vector: must be the same for every row of one PDF (the document has true)"),
+        "{other}"
+    );
     add(&engine, &mut document, request("Eve", 1, options(true))).await.unwrap();
     let made = finish(&engine, document).await;
     let without = document_of(&engine, &["Ada", "Eve"]).await;
@@ -121,7 +126,7 @@ async fn merged_document_is_as_it_was_when_a_request_is_refused() {
 #[tokio::test]
 async fn merged_request_that_is_dropped_under_way_is_taken_back() {
     let engine = engine();
-    let mut document = Merged::new(options(true));
+    let mut document = MergedDocument::new(options(true));
     add(&engine, &mut document, request("Ada", 1, options(true))).await.unwrap();
     let mut session = session(&engine).await;
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -155,7 +160,7 @@ async fn merged_fingerprint_covers_all_requests() {
 #[tokio::test]
 async fn merged_document_of_nothing_is_none() {
     let engine = engine();
-    let mut document = Merged::new(options(true));
+    let mut document = MergedDocument::new(options(true));
     assert!(add(&engine, &mut document, request("Ada", 1, options(false))).await.is_err());
     assert!(session(&engine).await.finish_merged(document).await.unwrap().is_none());
 }

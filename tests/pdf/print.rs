@@ -1,4 +1,4 @@
-//! Inks and the print standards.
+//! PrintTarget and the print standards.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tenter::config::{Given, Settings};
 use tenter::options::CmykProfile;
-use tenter::press::Profiles;
+use tenter::print::Profiles;
 
 use crate::calls::{call, card, document, press_service, refusal};
 use crate::service::service;
@@ -16,13 +16,13 @@ use crate::tools;
 #[test]
 fn inks_keep_paper_white_and_black_dark() {
     let Some(service) = press_service() else { return };
-    let press = Profiles::new(&service.settings.icc).press(CmykProfile::UsWebCoatedSwop).expect("a press");
-    assert_eq!(press.pixels(&[255, 255, 255]), [0, 0, 0, 0]);
-    assert_eq!(press.color([1.0; 3]), [0.0; 4]);
-    assert!(press.color([0.0; 3])[3] > 0.8, "{:?}", press.color([0.0; 3]));
-    let [cyan, magenta, yellow, _] = press.color([1.0, 0.0, 0.0]);
+    let profile = Profiles::new(&service.settings.icc).output_profile(CmykProfile::UsWebCoatedSwop).expect("a profile");
+    assert_eq!(profile.pixels(&[255, 255, 255]), [0, 0, 0, 0]);
+    assert_eq!(profile.color([1.0; 3]), [0.0; 4]);
+    assert!(profile.color([0.0; 3])[3] > 0.8, "{:?}", profile.color([0.0; 3]));
+    let [cyan, magenta, yellow, _] = profile.color([1.0, 0.0, 0.0]);
     assert!(cyan < 0.1 && magenta > 0.85 && yellow > 0.85, "red is magenta and yellow");
-    for (one, many) in press.pixels(&[128; 3]).iter().zip(press.color([128.0 / 255.0; 3])) {
+    for (one, many) in profile.pixels(&[128; 3]).iter().zip(profile.color([128.0 / 255.0; 3])) {
         assert!((f32::from(*one) / 255.0 - many).abs() < 0.02, "pixels and colours agree");
     }
 }
@@ -31,8 +31,8 @@ fn inks_keep_paper_white_and_black_dark() {
 #[test]
 fn inks_compensate_for_the_black_point() {
     let Some(service) = press_service() else { return };
-    let press = Profiles::new(&service.settings.icc).press(CmykProfile::UsWebCoatedSwop).expect("a press");
-    let ink = |grey: f32| press.color([grey / 255.0; 3]).iter().sum::<f32>();
+    let profile = Profiles::new(&service.settings.icc).output_profile(CmykProfile::UsWebCoatedSwop).expect("a profile");
+    let ink = |grey: f32| profile.color([grey / 255.0; 3]).iter().sum::<f32>();
     let dark: Vec<_> = [0.0, 12.0, 24.0, 36.0].map(ink).into();
     assert!(dark.windows(2).all(|pair| pair[0] > pair[1] + 0.01), "{dark:?}");
 }

@@ -17,7 +17,7 @@ use super::state::{Journal, State, cannot_write};
 use super::write;
 use crate::assets::{AssetSnapshot, ContentHash};
 use crate::error::Error;
-use crate::pipeline::{Added, Engine, Merged, RenderedPage};
+use crate::pipeline::{AddedPages, Engine, MergedDocument, RenderedPage};
 use crate::report::counted;
 use crate::rows::{Record, Row, RowStatus};
 
@@ -39,9 +39,8 @@ pub(super) async fn run(
         move || read(&plan, &done, &row_sender)
     });
 
-    let renderer =
-        Renderer { plan: plan.clone(), engine, snapshot: snapshot.clone(), prefix_cache: Arc::default(), deadline };
-    let mut merged = Merged::new(document.options.clone());
+    let renderer = Renderer { plan: plan.clone(), engine, snapshot: snapshot.clone(), prefix_cache: Arc::default(), deadline };
+    let mut merged = MergedDocument::new(document.options.clone());
     let mut records = Vec::new();
     while let Some(item) = rows.recv().await {
         let record = tokio::select! {
@@ -85,7 +84,7 @@ pub(super) async fn run(
 }
 
 impl Renderer {
-    async fn add(&self, item: Item, document: &mut Merged) -> Record {
+    async fn add(&self, item: Item, document: &mut MergedDocument) -> Record {
         let row = match item {
             Ok(row) => row,
             Err(broken) => return Record::from(&broken),
@@ -93,9 +92,9 @@ impl Renderer {
         self.add_row(&row, document).await.unwrap_or_else(|error| failed(&row, &error))
     }
 
-    async fn add_row(&self, row: &Row, document: &mut Merged) -> Result<Record, Error> {
+    async fn add_row(&self, row: &Row, document: &mut MergedDocument) -> Result<Record, Error> {
         let (mut session, request) = self.begin(row).await?;
-        let Added { first, count, warnings } = session.add_to(document, request).await?;
+        let AddedPages { first, count, warnings } = session.add_to(document, request).await?;
         Ok(Record {
             first_page: Some(first + 1),
             page_count: Some(count),
@@ -106,7 +105,7 @@ impl Renderer {
     }
 
     /// The file; `None` without a page. It has as long as its rows had together.
-    async fn finish(&self, document: Merged) -> Result<Option<RenderedPage>, Error> {
+    async fn finish(&self, document: MergedDocument) -> Result<Option<RenderedPage>, Error> {
         let rows = u32::try_from(self.plan.total).unwrap_or(u32::MAX).max(1);
         let deadline = self.deadline.saturating_mul(rows);
         let mut session = self.engine.admit_queued_elsewhere(deadline, "TENTER_DEADLINE for each row").await?;

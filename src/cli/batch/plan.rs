@@ -17,7 +17,7 @@ use crate::config::{BatchSettings, Settings};
 use crate::error::Error;
 use crate::json::{self, Problems};
 use crate::options::RenderOptions;
-use crate::output::{Format, Making};
+use crate::output::{Format, FormatKind};
 use crate::report::{JsonPath, Problem};
 use crate::rows::{NamePattern, RowFormat, Rows, RowsError};
 
@@ -119,7 +119,7 @@ fn accepted(options: &Value) -> Result<RenderOptions, Failure> {
 }
 
 fn check_name(names: &NamePattern, output: &str, all_pages: bool, format: &dyn Format) -> Result<(), Failure> {
-    let is_document = matches!(format.making(), Making::Document);
+    let is_document = matches!(format.kind(), FormatKind::Document);
     let wrong = if names.is_constant() && !is_document {
         format!("all rows would be written to {output}; put {{row}} or a variable into the name: -o out/{{row}}.png")
     } else if names.is_constant() && names.has_page() {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Subject, machine, sinks};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::output::{Format, Making};
+use crate::output::{Format, FormatKind};
 use crate::pipeline::{Engine, Stage};
 
 /// One page at a time never takes longer than this.
@@ -156,7 +156,7 @@ impl Bench {
 
     /// Encoding alone; none for `raw`, which has nothing to do, and for documents, which are written while they are made.
     async fn encode(&self, engine: &Engine, page: &Arc<sinks::Page>) -> Result<Option<Encoding>, Error> {
-        let Making::Pictures(format) = self.format.making() else { return Ok(None) };
+        let FormatKind::Pictures(format) = self.format.kind() else { return Ok(None) };
         if self.format.name() == sinks::Raw.name() {
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::output::{Format, Making, OutputError, OutputOptions, PictureFormat};
+use crate::output::{Format, FormatKind, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
 /// No file: the page ends with its pixels in memory.
@@ -49,13 +49,13 @@ impl Format for Raw {
         &[]
     }
 
-    fn making(&self) -> Making<'_> {
-        Making::Pictures(self)
+    fn kind(&self) -> FormatKind<'_> {
+        FormatKind::Pictures(self)
     }
 }
 
 impl PictureFormat for Raw {
-    fn holds_inks(&self) -> bool {
+    fn holds_cmyk(&self) -> bool {
         true
     }
 
@@ -81,13 +81,13 @@ impl Format for Kept {
         &[]
     }
 
-    fn making(&self) -> Making<'_> {
-        Making::Pictures(self)
+    fn kind(&self) -> FormatKind<'_> {
+        FormatKind::Pictures(self)
     }
 }
 
 impl PictureFormat for Kept {
-    fn holds_inks(&self) -> bool {
+    fn holds_cmyk(&self) -> bool {
         true
     }
 

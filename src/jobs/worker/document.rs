@@ -17,7 +17,7 @@ use crate::jobs::batch::BatchId;
 use crate::jobs::request::flat;
 use crate::jobs::store::{BadRow, RowEnd, RowPages, StoredRow, Ticket};
 use crate::jobs::template::RowTemplate;
-use crate::pipeline::{Added, Merged, Session, Stage, Timings};
+use crate::pipeline::{AddedPages, MergedDocument, Session, Stage, Timings};
 use crate::report::Problem;
 
 /// Rows that are read at once: their values wait in memory.
@@ -38,7 +38,7 @@ impl Worker {
     ) -> Result<Rendered, Failure> {
         let template = self.templates.of(batch).await?;
         let options = template.options().map_err(|error| Failure::Error(error, Timings::default()))?;
-        let mut document = Merged::new(options);
+        let mut document = MergedDocument::new(options);
         let mut ends = Vec::new();
         let (mut after, mut noted) = (0, Instant::now());
         loop {
@@ -72,7 +72,7 @@ impl Worker {
         &self,
         ticket: &Ticket,
         template: &Arc<RowTemplate>,
-        document: &mut Merged,
+        document: &mut MergedDocument,
         row: u64,
         values: Bytes,
     ) -> Result<Result<RowPages, BadRow>, Failure> {
@@ -85,7 +85,7 @@ impl Worker {
             session.add_to(document, request).await
         };
         match adding.await {
-            Ok(Added { first, count, mut warnings }) => {
+            Ok(AddedPages { first, count, mut warnings }) => {
                 warnings.retain(|warning| !template.explains(warning));
                 warnings.truncate(MOST_WARNINGS);
                 let timings = in_ms(session.timings());
@@ -107,7 +107,12 @@ impl Worker {
     }
 
     /// The file. It has as long as its rows had together.
-    async fn end_document(&self, template: &RowTemplate, document: Merged, total: u64) -> Result<Rendered, Error> {
+    async fn end_document(
+        &self,
+        template: &RowTemplate,
+        document: MergedDocument,
+        total: u64,
+    ) -> Result<Rendered, Error> {
         let rows = u32::try_from(total).unwrap_or(u32::MAX);
         let deadline = self.settings.deadline.saturating_mul(rows);
         let mut session = self.engine.admit_queued_elsewhere(deadline, DEADLINE_OF_ALL).await?;

@@ -1,4 +1,4 @@
-//! Writes a document page by page; nothing of a page is kept but its bytes and the fonts it uses.
+//! Writes a document page by page; memory holds only the written bytes and the fonts in use.
 
 use jiff::Timestamp;
 use kurbo::{Insets, Rect, Size};
@@ -12,63 +12,63 @@ use super::{intent, marks, raster, transparency};
 use crate::options::PdfStandard;
 use crate::paint::SurfaceLimits;
 use crate::paint::pdf::{ColorTarget, Link, Painter, PdfError, PdfSettings, Resources};
-use crate::press::Inks;
+use crate::print::PrintTarget;
 use crate::raster::{Raster, Straight};
 use crate::report::{JsonPath, Warning, WarningCode};
 use crate::scene::Page;
 use crate::units::{DeviceScale, Px};
 
-/// What a caller may choose about a document.
+/// Options of a document.
 #[derive(Clone, Debug)]
 pub struct DocumentOptions {
     /// Size of a design px on paper.
     pub scale: PaperScale,
-    /// Px per design px of pages that are pictures.
+    /// Device px per design px of pages that are written as pictures.
     pub pixel_ratio: DeviceScale,
-    /// Length of crop marks; 0 for none.
+    /// Length of crop marks in design px; 0 for none.
     pub crop_marks: Px,
-    /// 0 to 1, of JPEG. `None`: 0.92.
+    /// JPEG quality of pages as pictures, 0 to 1; `None` for 0.92.
     pub quality: Option<f64>,
-    /// Text and shapes stay such.
+    /// Keep text and shapes as vectors.
     pub vector: bool,
-    /// These instead of sRGB. A print standard needs them.
-    pub inks: Option<Inks>,
-    /// What the file has to conform to.
+    /// Write CMYK for this target instead of sRGB. Required by a print standard.
+    pub print: Option<PrintTarget>,
+    /// Print standard that the file conforms to.
     pub standard: Option<PdfStandard>,
-    /// Of the document.
+    /// Title in the document's metadata.
     pub title: String,
-    /// When it was made; a whole second.
+    /// Creation date in the document's metadata; a whole second.
     pub created: Timestamp,
-    /// How large may be what has to become pixels on vector pages.
+    /// Maximum size of pictures of elements that vector pages cannot represent.
     pub limits: SurfaceLimits,
-    /// Whether streams are compressed; only tests want to read them.
+    /// Whether streams are compressed; tests read uncompressed ones.
     pub compress: bool,
 }
 
-/// Resolution of what becomes pixels where vectors were asked for, at least (pdf.md §4, §7).
+/// Minimum resolution in px per inch of rasterized elements on vector pages (pdf.md §4, §7).
 const PRINT_PPI: f64 = 300.0;
 
-/// Points an inch.
-const POINTS_AN_INCH: f64 = 72.0;
+const POINTS_PER_INCH: f64 = 72.0;
 
 impl DocumentOptions {
-    /// Px per design px of pixels on vector pages: `pixel_ratio`, or 300 an inch when that is more.
+    /// Device px per design px of rasterized elements on vector pages: `pixel_ratio`, or 300 px per inch if that is
+    /// more.
     fn print_scale(&self) -> DeviceScale {
-        let print = DeviceScale::new(PRINT_PPI * self.scale.get() / POINTS_AN_INCH);
+        let print = DeviceScale::new(PRINT_PPI * self.scale.get() / POINTS_PER_INCH);
         print.filter(|it| it.get() > self.pixel_ratio.get()).unwrap_or(self.pixel_ratio)
     }
 }
 
-/// What a page must be handed over as.
+/// The input that [`Writer`] needs for a page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Needs {
-    /// Its scene, to [`Writer::scene`].
+    /// The scene, passed to [`Writer::scene`].
     Scene,
-    /// Its pixels at this scale, to [`Writer::pixels`].
+    /// The pixels at this scale, passed to [`Writer::pixels`].
     Pixels(DeviceScale),
 }
 
-/// A document under way: [`Writer::begin`], pages one by one, [`Writer::finish`].
+/// A document under construction: [`Writer::begin`], pages one by one, [`Writer::finish`].
 pub struct Writer {
     options: DocumentOptions,
     pdf: Pdf,
@@ -77,7 +77,7 @@ pub struct Writer {
     pages: Vec<Ref>,
 }
 
-/// Objects that there is one of; numbered first, written last.
+/// Ids of objects that a file has once; they are reserved first and written last.
 struct Objects {
     catalog: Ref,
     pages: Ref,
@@ -87,31 +87,31 @@ struct Objects {
     registration: Ref,
 }
 
-/// One sheet's content and what it needs.
+/// Content of one sheet with its resources.
 struct Body<'a> {
     sheet: Sheet,
-    /// In points.
+    /// Content stream in points.
     content: Vec<u8>,
-    /// Of the content.
+    /// Fonts, images and other resources of the content.
     resources: Option<&'a Resources>,
-    /// The page's picture.
+    /// The page as a picture.
     picture: Option<Ref>,
     links: &'a [Link],
 }
 
-/// The name of a page's picture.
+/// Resource name of a page's picture.
 const PICTURE: Name<'static> = Name(b"Page");
 
 impl Writer {
-    /// Starts a file.
+    /// Starts a document.
     ///
     /// # Errors
-    /// None in practice: see [`PdfError`].
+    /// When object ids run out, see [`PdfError`]; does not happen in practice.
     pub fn begin(options: DocumentOptions) -> Result<Self, OutputError> {
         let settings = PdfSettings {
-            colors: match &options.inks {
+            colors: match &options.print {
                 None => ColorTarget::Rgb,
-                Some(inks) => ColorTarget::Cmyk(std::sync::Arc::new(inks.clone())),
+                Some(print) => ColorTarget::Cmyk(std::sync::Arc::new(print.clone())),
             },
             raster_scale: options.print_scale(),
             limits: options.limits,
@@ -128,35 +128,35 @@ impl Writer {
         };
         let mut pdf = Pdf::with_settings(Settings { pretty: !options.compress });
         match options.standard {
-            Some(PdfStandard::X1a) => pdf.set_version(1, 4), // 2003's; 2001's knows no Unicode maps of CID fonts
+            Some(PdfStandard::X1a) => pdf.set_version(1, 4), // X-1a:2003; the 2001 edition lacks Unicode maps
             Some(PdfStandard::X4) => pdf.set_version(1, 6),
             None => pdf.set_version(1, 7),
         }
         Ok(Self { options, pdf, painter, objects, pages: Vec::new() })
     }
 
-    /// Px a design px of pictures that are made for these pages before they are handed over: of what an SVG has that is no
-    /// outline.
-    pub fn detail(&self) -> DeviceScale {
+    /// Device px per design px of pictures that are rendered before a page is passed to this writer: of SVG content
+    /// that paths cannot represent.
+    pub fn raster_scale(&self) -> DeviceScale {
         if self.options.vector { self.options.print_scale() } else { self.options.pixel_ratio }
     }
 
-    /// As what `page` must be handed over.
+    /// The input that this writer needs for `page`.
     pub fn needs(&self, page: &Page) -> Needs {
         if !self.options.vector {
             return Needs::Pixels(self.options.pixel_ratio);
         }
-        if self.options.standard == Some(PdfStandard::X1a) && transparency::found(page) {
+        if self.options.standard == Some(PdfStandard::X1a) && transparency::has_transparency(page) {
             return Needs::Pixels(self.options.print_scale());
         }
         Needs::Scene
     }
 
-    /// Adds a page as vectors. `at`: its place in the JSON, for warnings. `abandoned` is asked now and then whether
-    /// anybody still waits.
+    /// Adds a page as vectors. `at`: its path in the JSON, for warnings. `abandoned` is called between elements;
+    /// painting stops when it returns true.
     ///
     /// # Errors
-    /// A sheet too large, or content that cannot be made; see [`PdfError`].
+    /// A sheet that is too large, or content that cannot be written; see [`PdfError`].
     pub fn scene(
         &mut self,
         page: &Page,
@@ -169,7 +169,11 @@ impl Writer {
         let (mut links, mut warnings) = (painted.links, painted.warnings);
         if self.options.standard.is_some() && !links.is_empty() {
             links.clear();
-            warnings.push(about(at, WarningCode::NotSupported, "PDF/X forbids links on the page; its texts have none"));
+            warnings.push(page_warning(
+                at,
+                WarningCode::NotSupported,
+                "PDF/X forbids links; the links on this page were left out",
+            ));
         }
         let mut start = Content::new();
         start.save_state();
@@ -186,7 +190,7 @@ impl Writer {
     /// Adds a page as a picture: `raster` covers the trim and the bleed of `page`.
     ///
     /// # Errors
-    /// A sheet or picture too large.
+    /// A sheet or picture that is too large.
     pub fn pixels(
         &mut self,
         page: &Page,
@@ -195,7 +199,7 @@ impl Writer {
     ) -> Result<Vec<Warning>, OutputError> {
         let sheet = self.sheet(page.size, page.bleed)?;
         let picture = self.painter.next_ref()?;
-        raster::write(&mut self.pdf, picture, raster, self.options.quality, self.options.inks.as_ref())?;
+        raster::write(&mut self.pdf, picture, raster, self.options.quality, self.options.print.as_ref())?;
         let mut content = Content::new();
         let Rect { x0, y0, x1, y1 } = sheet.bleed;
         content.save_state();
@@ -206,28 +210,29 @@ impl Writer {
         if !self.options.vector {
             return Ok(Vec::new());
         }
-        let ppi = self.options.print_scale().get() * POINTS_AN_INCH / self.options.scale.get();
-        let message = format!("PDF/X-1a forbids transparency, so this page became one picture of {ppi:.0} px an inch");
-        Ok(vec![about(at, WarningCode::NotSupported, message)])
+        let ppi = self.options.print_scale().get() * POINTS_PER_INCH / self.options.scale.get();
+        let message =
+            format!("PDF/X-1a forbids transparency, so this page was written as one picture of {ppi:.0} px per inch");
+        Ok(vec![page_warning(at, WarningCode::NotSupported, message)])
     }
 
-    /// Pages up to now.
+    /// Number of pages so far.
     pub fn len(&self) -> usize {
         self.pages.len()
     }
 
-    /// Whether there is no page yet.
+    /// Whether the document has no page yet.
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
-    /// Takes back all pages but the first `count`. What was written of them stays among the bytes, and nothing leads there:
-    /// pictures and fonts that they brought may be in use by pages to come.
+    /// Removes all pages but the first `count`. Their bytes stay in the file, unreferenced: later pages may use
+    /// pictures and fonts that they brought.
     pub fn truncate(&mut self, count: usize) {
         self.pages.truncate(count);
     }
 
-    /// The file.
+    /// Completes the file and returns its bytes.
     ///
     /// # Errors
     /// Fonts that cannot be embedded; see [`PdfError`].
@@ -238,8 +243,8 @@ impl Writer {
         drop(shared);
         let count = i32::try_from(pages.len()).map_err(|_| PdfError::TooManyObjects)?;
         pdf.pages(objects.pages).kids(pages).count(count);
-        if let Some(inks) = &options.inks {
-            intent::profile(&mut pdf, objects.profile, &inks.press);
+        if let Some(print) = &options.print {
+            intent::profile(&mut pdf, objects.profile, &print.profile);
             if options.crop_marks.0 > 0.0 {
                 marks::registration(&mut pdf, objects.registration);
             }
@@ -247,13 +252,13 @@ impl Writer {
         let metadata = Metadata { title: options.title, created: options.created, standard: options.standard };
         metadata.write_info(&mut pdf, objects.info);
         let identity = Identity::of(pdf.as_bytes());
-        // Not compressed: programs that know no PDF look for the packet in the bytes (XMP part 3, 3).
+        // Uncompressed, as programs without a PDF parser search the bytes for the packet (XMP part 3, 3).
         pdf.metadata(objects.metadata, metadata.xmp(identity).as_bytes());
         pdf.set_file_id((identity.bytes(), identity.bytes()));
         let mut catalog = pdf.catalog(objects.catalog);
         catalog.pages(objects.pages).metadata(objects.metadata);
-        if let Some(inks) = &options.inks {
-            intent::write(&mut catalog, &inks.press, objects.profile);
+        if let Some(print) = &options.print {
+            intent::write(&mut catalog, &print.profile, objects.profile);
         }
         catalog.finish();
         Ok(pdf.finish())
@@ -266,7 +271,7 @@ impl Writer {
     fn page(&mut self, body: Body<'_>) -> Result<(), OutputError> {
         let Body { sheet, content, resources, picture, links } = body;
         let mut marks = Content::new();
-        marks::draw(&mut marks, &sheet, self.options.inks.is_some());
+        marks::draw(&mut marks, &sheet, self.options.print.is_some());
         let mut content = content;
         content.push(b'\n');
         content.extend_from_slice(&marks.finish());
@@ -284,10 +289,10 @@ impl Writer {
             page.annotations(links);
         }
         if picture.is_none() && self.options.standard != Some(PdfStandard::X1a) {
-            // What translucent colours are mixed in: the file's own, whatever the reader's window has.
+            // Translucent colours are mixed in the file's own colour space, independent of the viewer's.
             let mut group = page.group();
             group.transparency();
-            match self.options.inks {
+            match self.options.print {
                 None => group.color_space().device_rgb(),
                 Some(_) => group.color_space().device_cmyk(),
             }
@@ -299,7 +304,7 @@ impl Writer {
         if let Some(picture) = picture {
             all.x_objects().pair(PICTURE, picture);
         }
-        if self.options.inks.is_some() && self.options.crop_marks.0 > 0.0 {
+        if self.options.print.is_some() && self.options.crop_marks.0 > 0.0 {
             all.color_spaces().pair(marks::REGISTRATION, self.objects.registration);
         }
         Ok(())
@@ -330,13 +335,13 @@ fn clip(content: &mut Content, area: Rect) {
     content.rect(x0, y0, x1 - x0, y1 - y0).clip_nonzero().end_path();
 }
 
-/// Addresses in PDF are ASCII (ISO 32000-1, 12.6.4.7): other characters percent-encoded, as browsers do.
+/// Percent-encodes non-ASCII characters as browsers do: URIs in PDF are ASCII (ISO 32000-1, 12.6.4.7).
 fn ascii(url: &str) -> String {
     url.bytes()
         .map(|it| if it.is_ascii_graphic() { char::from(it).to_string() } else { format!("%{it:02X}") })
         .collect()
 }
 
-fn about(at: &JsonPath, code: WarningCode, message: impl Into<String>) -> Warning {
+fn page_warning(at: &JsonPath, code: WarningCode, message: impl Into<String>) -> Warning {
     Warning { code, path: at.clone(), element: "".into(), message: message.into() }
 }

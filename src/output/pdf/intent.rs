@@ -1,32 +1,32 @@
-//! Output intents: which press the inks of a file are meant for (ISO 32000-1, 14.11.5).
+//! Output intents: the printing condition that the CMYK values of a file are meant for (ISO 32000-1, 14.11.5).
 
 use pdf_writer::types::OutputIntentSubtype;
 use pdf_writer::writers::Catalog;
 use pdf_writer::{Chunk, Filter, Name, Ref, TextStr};
 
-use crate::press::Press;
+use crate::print::OutputProfile;
 
-/// Who keeps the list of printing conditions that identifiers are from.
+/// Registry that the identifiers of printing conditions come from.
 const REGISTRY: &str = "http://www.color.org";
 
-/// Inks in a profile of a press.
+/// Channels of a CMYK profile.
 const CHANNELS: i32 = 4;
 
-/// Names `press` in the catalog. `profile`: where [`profile`] puts its profile.
-pub(super) fn write(catalog: &mut Catalog<'_>, press: &Press, profile: Ref) {
-    let condition = press.condition();
+/// Writes the output intent for `profile` into the catalog. `profile_ref`: the object that [`profile`] writes.
+pub(super) fn write(catalog: &mut Catalog<'_>, profile: &OutputProfile, profile_ref: Ref) {
+    let condition = profile.output_condition();
     let mut intents = catalog.output_intents();
     let mut intent = intents.push();
     intent.subtype(OutputIntentSubtype::PDFX);
     intent.output_condition_identifier(TextStr(condition.identifier));
     intent.output_condition(TextStr(condition.about));
     intent.registry_name(TextStr(REGISTRY)).info(TextStr(condition.about));
-    intent.dest_output_profile(profile);
+    intent.dest_output_profile(profile_ref);
 }
 
-/// The profile itself.
-pub(super) fn profile(chunk: &mut Chunk, id: Ref, press: &Press) {
-    let packed = super::raster::deflate(press.icc());
+/// Writes the ICC profile as the object `id`.
+pub(super) fn profile(chunk: &mut Chunk, id: Ref, profile: &OutputProfile) {
+    let packed = super::raster::deflate(profile.icc());
     let mut stream = chunk.stream(id, &packed);
     stream.filter(Filter::FlateDecode);
     stream.pair(Name(b"N"), CHANNELS).pair(Name(b"Alternate"), Name(b"DeviceCMYK"));

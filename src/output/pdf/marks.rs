@@ -1,4 +1,4 @@
-//! Crop marks (pdf.md §2): eight lines at the trim edges, from the edge of the sheet to the bleed.
+//! Draws crop marks (pdf.md §2): eight lines at the trim edges, from the edge of the sheet to the bleed.
 
 use kurbo::Line;
 use pdf_writer::{Chunk, Content, Name, Ref};
@@ -8,17 +8,17 @@ use super::boxes::{Sheet, number};
 /// Width of a mark in points.
 const WIDTH: f32 = 1.0;
 
-/// The colour of marks that a press must put on every plate: the name in resources.
+/// Resource name of the registration colour, which prints on every plate.
 pub(super) const REGISTRATION: Name<'static> = Name(b"Registration");
 
-/// Draws the marks of `sheet`, none where there is no room for them. `all_inks`: in the registration colour, otherwise black.
-pub(super) fn draw(content: &mut Content, sheet: &Sheet, all_inks: bool) {
+/// Draws the marks of `sheet`, if it has space for them. `registration`: in the registration colour instead of black.
+pub(super) fn draw(content: &mut Content, sheet: &Sheet, registration: bool) {
     let lines = lines(sheet);
     if lines.is_empty() {
         return;
     }
     content.save_state().set_line_width(WIDTH);
-    if all_inks {
+    if registration {
         content.set_stroke_color_space(REGISTRATION).set_stroke_color([1.0]);
     } else {
         content.set_stroke_gray(0.0);
@@ -29,7 +29,7 @@ pub(super) fn draw(content: &mut Content, sheet: &Sheet, all_inks: bool) {
     content.stroke().restore_state();
 }
 
-/// The colour space: `Separation` `All` is on every plate, whichever there are (ISO 32000-1, 8.6.6.4).
+/// Writes the registration colour space: `Separation` `All` prints on every plate (ISO 32000-1, 8.6.6.4).
 pub(super) fn registration(chunk: &mut Chunk, id: Ref) {
     let mut space = chunk.color_space(id).separation(Name(b"All"));
     space.alternate_color_space().device_cmyk();

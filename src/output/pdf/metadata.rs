@@ -1,4 +1,4 @@
-//! Title, dates and identity, in the information dictionary and in XMP alike (pdf.md §5, §7).
+//! Writes title, dates and identifiers into the information dictionary and the XMP packet (pdf.md §5, §7).
 
 use jiff::Timestamp;
 use jiff::civil::DateTime as Civil;
@@ -12,7 +12,7 @@ use crate::options::PdfStandard;
 
 const PRODUCER: &str = concat!("tenter ", env!("CARGO_PKG_VERSION"));
 
-/// What is told about a document.
+/// Metadata of a document.
 #[derive(Clone, Debug)]
 pub(super) struct Metadata {
     pub(super) title: String,
@@ -20,7 +20,7 @@ pub(super) struct Metadata {
     pub(super) standard: Option<PdfStandard>,
 }
 
-/// Names a file by what is in it, so that the same bytes have the same name.
+/// Identifier of a file, derived from its content: equal bytes have equal identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity([u8; 16]);
 
@@ -42,7 +42,7 @@ impl Identity {
 }
 
 impl Metadata {
-    /// The information dictionary. PDF/X wants to know that nobody has trapped the file.
+    /// Writes the information dictionary. PDF/X requires the trapping status.
     pub(super) fn write_info(&self, pdf: &mut Pdf, id: Ref) {
         let at = self.civil();
         let date = Date::new(at.year().max(0) as u16)
@@ -64,7 +64,7 @@ impl Metadata {
         }
     }
 
-    /// The XMP packet.
+    /// Returns the XMP packet.
     pub(super) fn xmp(&self, identity: Identity) -> String {
         let at = self.civil();
         let [month, day, hour, minute, second] = [at.month(), at.day(), at.hour(), at.minute(), at.second()];
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_says_the_same_twice() {
+    fn metadata_is_equal_in_xmp_and_info() {
         let created = "2026-11-23T11:30:05+01:00".parse().expect("a date");
         let metadata = Metadata { title: "Blätter".into(), created, standard: Some(PdfStandard::X4) };
         let xmp = metadata.xmp(Identity::of(b"content"));

@@ -1,12 +1,12 @@
-//! PDF: documents of many pages, as one picture a page or as vectors.
+//! PDF encoder: documents of many pages, each as one picture or as vectors.
 //!
-//! In: the document around the pages: sizes and boxes, crop marks, metadata, output intents, the print standards; pictures
-//! of whole pages. Not in: content of vector pages (`paint::pdf`), colour conversion (`press`), JSON.
-//! Imports: `units`, `report`, `options`, `scene`, `raster`, `press`, `paint::pdf`.
+//! In: the document structure: sizes and boxes, crop marks, metadata, output intents, print standards; pages as
+//! pictures. Not in: content of vector pages (`paint::pdf`), colour conversion (`print`), JSON.
+//! Imports: `units`, `report`, `options`, `scene`, `raster`, `print`, `paint::pdf`.
 
 mod boxes;
 mod document;
-mod inks;
+mod cmyk;
 mod intent;
 mod marks;
 mod metadata;
@@ -16,9 +16,9 @@ mod transparency;
 pub use boxes::{PaperScale, Sheet};
 pub use document::{DocumentOptions, Needs, Writer};
 
-use super::{Format, Making};
+use super::{Format, FormatKind};
 
-/// The printers' and readers' format.
+/// The PDF format, for print and reading.
 #[derive(Debug)]
 pub struct Pdf;
 
@@ -39,7 +39,7 @@ impl Format for Pdf {
         &[]
     }
 
-    fn making(&self) -> Making<'_> {
-        Making::Document
+    fn kind(&self) -> FormatKind<'_> {
+        FormatKind::Document
     }
 }

@@ -1,4 +1,4 @@
-//! A page as one picture (pdf.md §3): lossless when it has few colours, JPEG otherwise.
+//! Writes a page as one picture (pdf.md §3): lossless when it has few colours, JPEG otherwise.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -11,16 +11,17 @@ use pdf_writer::{Chunk, Filter, Name, Ref};
 use super::super::Compression as Effort;
 use super::super::OutputError;
 use super::super::jpeg::{self, Picture};
-use crate::press::Inks;
+use crate::print::PrintTarget;
 use crate::raster::{Raster, Straight};
 
-/// Colours of a palette: one byte a pixel at most.
-const PALETTE: usize = 256;
+/// Maximum number of colours of a palette with one byte per pixel.
+const MAX_PALETTE: usize = 256;
 
-/// Up to here pages are taken for drawings, whose edges a JPEG would smear, and Flate keeps them about as small.
-const FEW_COLORS: usize = 4096;
+/// Maximum number of colours of a page that is stored losslessly: it is taken for a drawing, whose edges JPEG would
+/// blur and which Flate compresses about as well.
+const MAX_LOSSLESS_COLORS: usize = 4096;
 
-/// Writes `raster`, on white paper, as the image `id`. `quality`: 0 to 1, of JPEG. `inks`: those instead of RGB.
+/// Writes `raster` over white as the image `id`. `quality`: JPEG quality, 0 to 1. `print`: write CMYK instead of RGB.
 ///
 /// # Errors
 /// [`OutputError::TooLarge`] for JPEGs beyond 65 535 px a side.
@@ -29,15 +30,15 @@ pub(super) fn write(
     id: Ref,
     raster: &Raster<Straight>,
     quality: Option<f64>,
-    inks: Option<&Inks>,
+    print: Option<&PrintTarget>,
 ) -> Result<(), OutputError> {
     let size = jpeg::checked(raster.size())?;
     let rgb = jpeg::on_white(raster.pixels());
-    let samples = |rgb: &[u8]| inks.map_or_else(|| rgb.to_vec(), |inks| inks.press.pixels(rgb));
-    let space = if inks.is_some() { Name(b"DeviceCMYK") } else { Name(b"DeviceRGB") };
+    let samples = |rgb: &[u8]| print.map_or_else(|| rgb.to_vec(), |print| print.profile.pixels(rgb));
+    let space = if print.is_some() { Name(b"DeviceCMYK") } else { Name(b"DeviceRGB") };
     let image = Image { width: size.0.into(), height: size.1.into() };
     match colors(&rgb) {
-        Some(colors) if colors.len() <= PALETTE => {
+        Some(colors) if colors.len() <= MAX_PALETTE => {
             let mut order: Vec<_> = colors.iter().collect();
             order.sort_unstable_by_key(|(_, index)| **index);
             let palette: Vec<u8> = order.into_iter().flat_map(|(color, _)| *color).collect();
@@ -51,15 +52,15 @@ pub(super) fn write(
             image.start(chunk, id, &packed, 8, Filter::FlateDecode).color_space_name(space);
         }
         None => {
-            let samples = if inks.is_some() { samples(&rgb) } else { rgb };
+            let samples = if print.is_some() { samples(&rgb) } else { rgb };
             let effort = Effort::default();
             let picture = Picture { samples: samples.into(), size, quality, effort, pixels_per_inch: None };
-            // The file's output intent says what the inks are.
-            let file = if inks.is_some() { jpeg::cmyk(&picture, None)? } else { jpeg::rgb(&picture)? };
+            // The output intent of the file already contains the profile.
+            let file = if print.is_some() { jpeg::cmyk(&picture, None)? } else { jpeg::rgb(&picture)? };
             let mut object = image.start(chunk, id, &file, 8, Filter::DctDecode);
             object.color_space_name(space);
-            if inks.is_some() {
-                // Adobe's CMYK JPEGs hold what is left white.
+            if print.is_some() {
+                // Adobe's CMYK JPEGs store inverted values.
                 object.decode([1.0, 0.0].repeat(4));
             }
         }
@@ -67,7 +68,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Zlib, as `FlateDecode` wants it.
+/// Compresses to the zlib format of `FlateDecode`.
 pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes every write")
@@ -87,17 +88,17 @@ impl Image {
     }
 }
 
-/// Every colour and when it was first met; `None` when there are more than a few.
+/// Every colour with its index in order of first use; `None` for more than [`MAX_LOSSLESS_COLORS`].
 fn colors(rgb: &[u8]) -> Option<HashMap<[u8; 3], u16>> {
     let mut colors = HashMap::new();
     let mut last = None;
     for color in rgb.as_chunks::<3>().0 {
-        // Runs of one colour are the rule where there are few.
+        // Pages of few colours consist of long runs.
         if last != Some(color) {
             last = Some(color);
             let next = colors.len();
             if !colors.contains_key(color) {
-                if next == FEW_COLORS {
+                if next == MAX_LOSSLESS_COLORS {
                     return None;
                 }
                 colors.insert(*color, next as u16);
@@ -107,7 +108,7 @@ fn colors(rgb: &[u8]) -> Option<HashMap<[u8; 3], u16>> {
     Some(colors)
 }
 
-/// Bits a pixel for so many colours.
+/// Bits per pixel for a palette of this size.
 fn bits(colors: usize) -> u8 {
     match colors {
         0..=2 => 1,
@@ -117,12 +118,12 @@ fn bits(colors: usize) -> u8 {
     }
 }
 
-/// Indices, `bits` each, rows padded to whole bytes. `colors`: at most 256.
+/// Packs palette indices of `bits` each; rows are padded to whole bytes. `colors`: at most 256.
 fn packed(rgb: &[u8], width: usize, colors: &HashMap<[u8; 3], u16>, bits: u8) -> Vec<u8> {
-    let in_a_byte = usize::from(8 / bits);
-    let mut out = Vec::with_capacity(rgb.len() / 3 / in_a_byte + 1);
+    let per_byte = usize::from(8 / bits);
+    let mut out = Vec::with_capacity(rgb.len() / 3 / per_byte + 1);
     for row in rgb.as_chunks::<3>().0.chunks(width) {
-        for pixels in row.chunks(in_a_byte) {
+        for pixels in row.chunks(per_byte) {
             let mut byte = 0u8;
             for (at, color) in pixels.iter().enumerate() {
                 let index = colors.get(color).copied().unwrap_or_default() as u8;
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn page_of_few_colors_is_a_palette() {
+    fn page_of_few_colors_has_a_palette() {
         let text = written(10, 2, |at| if at % 2 == 0 { [0, 0, 0, 255] } else { [0; 4] });
         assert!(text.contains("/Indexed /DeviceRGB 1") && text.contains("/BitsPerComponent 1"), "{text}");
         assert!(text.contains("FlateDecode"), "{text}");

@@ -1,16 +1,16 @@
-//! Whether a page needs transparency, which PDF/X-1a forbids (pdf.md §7).
+//! Detects transparency on a page, which PDF/X-1a forbids (pdf.md §7).
 
 use peniko::{BlendMode, Brush, FontData};
 use skrifa::raw::TableProvider;
 
 use crate::scene::{GlyphRun, Group, Image, Node, Page, Paint, Path};
 
-/// Groups inside groups that vector pages keep; what is deeper they turn into pictures with holes.
-const DEEP: usize = 50;
+/// Maximum depth of nested groups on vector pages; deeper groups become pictures with alpha.
+const MAX_DEPTH: usize = 50;
 
-/// True when anything on `page` lets through what is below it. Says so rather once too often: text in fonts with colours
-/// of their own counts, since some of their glyphs are pictures with holes, and so does what vector pages hold as pictures.
-pub(super) fn found(page: &Page) -> bool {
+/// Whether anything on `page` may be translucent. Errs on the safe side: text in colour fonts counts, as some of its
+/// glyphs are pictures with alpha, and so do elements that vector pages hold as pictures.
+pub(super) fn has_transparency(page: &Page) -> bool {
     group(&page.root, 0)
 }
 
@@ -21,7 +21,7 @@ fn group(group: &Group, depth: usize) -> bool {
         || group.blur.0 > 0.0
         || !group.recolor.is_empty()
         || group.mask.is_some()
-        || depth > DEEP
+        || depth > MAX_DEPTH
         || group.children.iter().any(|it| node(it, depth + 1))
 }
 
@@ -50,12 +50,12 @@ fn paint(paint: &Paint) -> bool {
     match &paint.brush {
         Brush::Solid(color) => color.components[3] < 1.0,
         Brush::Gradient(gradient) => gradient.stops.iter().any(|stop| stop.color.components[3] < 1.0),
-        // Pictures are nodes of their own; were one here, it might have holes.
+        // Pictures are nodes of their own; a picture here might have alpha.
         Brush::Image(_) => true,
     }
 }
 
-/// A font that cannot be read paints nothing, and the painter says so.
+/// An unreadable font paints nothing; the painter warns of it.
 fn has_colors(font: &FontData) -> bool {
     let face = skrifa::FontRef::from_index(font.data.data(), font.index);
     face.is_ok_and(|it| it.colr().is_ok() || it.cbdt().is_ok() || it.sbix().is_ok())
@@ -79,16 +79,16 @@ mod tests {
     }
 
     #[test]
-    fn transparency_is_found_wherever_it_is() {
+    fn transparency_is_found_in_every_place() {
         let opaque = Group { children: vec![square(BLACK)], ..Group::default() };
-        assert!(!found(&page(opaque.clone())));
+        assert!(!has_transparency(&page(opaque.clone())));
         let clipped = Group { clip: Some(Rect::new(0.0, 0.0, 3.0, 3.0).to_path(0.1)), ..opaque.clone() };
-        assert!(!found(&page(clipped)), "a clip has hard edges");
+        assert!(!has_transparency(&page(clipped)), "a clip has hard edges");
         let translucent = square(BLACK.multiply_alpha(0.5));
         let inner = Group { children: vec![translucent], ..Group::default() };
-        assert!(found(&page(Group { children: vec![Node::Group(Box::new(inner))], ..Group::default() })));
-        assert!(found(&page(Group { opacity: Opacity::new(0.5), ..opaque.clone() })));
+        assert!(has_transparency(&page(Group { children: vec![Node::Group(Box::new(inner))], ..Group::default() })));
+        assert!(has_transparency(&page(Group { opacity: Opacity::new(0.5), ..opaque.clone() })));
         let nested = |inner: Group, _| Group { children: vec![Node::Group(Box::new(inner))], ..Group::default() };
-        assert!(found(&page((0..=DEEP).fold(opaque, nested))), "too deep for vectors");
+        assert!(has_transparency(&page((0..=MAX_DEPTH).fold(opaque, nested))), "too deep for vectors");
     }
 }

@@ -1,36 +1,35 @@
-//! A picture of few colours as numbers of colours.
+//! Converts a picture of at most 256 colours to palette indices.
 
-/// Slots of the table of colours met: a power of two, four times what a palette holds, so that searches stay short.
+/// Slots of the hash table of colours: a power of two, four times the palette size, so that probing stays short.
 const SLOTS: usize = 1024;
-/// What a palette holds.
-const MOST: usize = 256;
-/// Spreads colours that differ in one channel only (Knuth's multiplicative hashing).
+/// Maximum number of colours of a palette.
+const MAX_COLOURS: usize = 256;
+/// Multiplier that spreads colours which differ in one channel only (Knuth's multiplicative hashing).
 const SPREAD: u32 = 0x9e37_79b1;
 
-/// A palette and a picture of its numbers.
+/// A picture as palette and indices.
 pub(super) struct Indexed {
-    /// R G B, in the order first met.
+    /// R G B of each colour, in order of first use.
     pub(super) colours: Vec<u8>,
-    /// One for each colour; empty when all are opaque.
+    /// Alpha of each colour; empty when all are opaque.
     pub(super) alphas: Vec<u8>,
-    /// One for each pixel.
+    /// Palette index of each pixel.
     pub(super) indices: Vec<u8>,
 }
 
 impl Indexed {
-    /// `None` for more than 256 colours; a photo is found out after its first few hundred pixels.
-    ///
-    /// `pixels`: R G B A.
+    /// Converts `pixels`, R G B A; `None` for more than 256 colours. A photo is recognised after its first few hundred
+    /// pixels.
     pub(super) fn of(pixels: &[u8]) -> Option<Self> {
-        // A colour's number plus one; 0 is a free slot.
+        // Colour and its index plus one; 0 marks a free slot.
         let mut slots = [(0u32, 0u16); SLOTS];
-        let mut colours: Vec<[u8; 4]> = Vec::with_capacity(MOST);
+        let mut colours: Vec<[u8; 4]> = Vec::with_capacity(MAX_COLOURS);
         let mut indices = Vec::with_capacity(if few_in_sample(pixels) { pixels.len() / 4 } else { return None });
         let mut last = None;
         for pixel in pixels.chunks_exact(4) {
             let rgba = [pixel[0], pixel[1], pixel[2], pixel[3]];
             let colour = u32::from_le_bytes(rgba);
-            // Most pixels are like their neighbour.
+            // Most pixels equal their left neighbour.
             if let Some((known, number)) = last
                 && known == colour
             {
@@ -40,7 +39,7 @@ impl Indexed {
             let mut at = (colour.wrapping_mul(SPREAD) >> 22) as usize;
             let number = loop {
                 match slots[at] {
-                    (_, 0) if colours.len() == MOST => return None,
+                    (_, 0) if colours.len() == MAX_COLOURS => return None,
                     (_, 0) => {
                         colours.push(rgba);
                         slots[at] = (colour, colours.len() as u16);
@@ -59,20 +58,20 @@ impl Indexed {
     }
 }
 
-/// Pixels looked at beforehand, spread over the picture.
+/// Number of sampled pixels, spread over the picture.
 const SAMPLE: usize = 2048;
 
-/// Whether a sample has no more colours than a palette: a page of plain paper above a photo is found out before all of the
-/// paper is read.
+/// Whether a sample has at most 256 colours. It recognises a page with a photo below plain paper without reading all of
+/// the paper.
 fn few_in_sample(pixels: &[u8]) -> bool {
     let count = pixels.len() / 4;
-    // Odd, so that it does not stay in one column of pages whose width is a power of two.
+    // Odd, so that samples do not stay in one column of pages whose width is a power of two.
     let step = (count / SAMPLE) | 1;
     let mut colours: Vec<u32> =
         pixels.chunks_exact(4).step_by(step).map(|it| u32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
     colours.sort_unstable();
     colours.dedup();
-    colours.len() <= MOST
+    colours.len() <= MAX_COLOURS
 }
 
 #[cfg(test)]
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn palette_lists_colours_as_first_met() {
+    fn palette_lists_colours_in_order_of_first_use() {
         let pixels = [[9, 8, 7, 255], [1, 2, 3, 255], [9, 8, 7, 255], [9, 8, 7, 255]].concat();
         let indexed = Indexed::of(&pixels).expect("two colours");
         assert_eq!((indexed.colours, indexed.alphas.len()), (vec![9, 8, 7, 1, 2, 3], 0));
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn palette_tells_colours_of_equal_hash_apart() {
-        // More colours than could keep to their own slots.
+        // More colours than can have distinct slots.
         let pixels: Vec<u8> = (0..256u32).flat_map(|at| (at << 10).to_le_bytes()).collect();
         let indexed = Indexed::of(&pixels).expect("256 colours");
         assert_eq!(indexed.indices, (0..=255).collect::<Vec<u8>>());

@@ -1,6 +1,6 @@
 use super::*;
 
-// What a real profile makes of colours: tests/pdf/inks.rs, for which it must be installed.
+// Conversions through a real profile are tested in tests/pdf/print.rs, which needs the profile installed.
 
 fn settings(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Profiles) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -12,7 +12,7 @@ fn settings(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Profiles) {
 }
 
 fn refused(profiles: &Profiles) -> String {
-    profiles.press(CmykProfile::Fogra39).expect_err("no press").to_string()
+    profiles.output_profile(CmykProfile::Fogra39).expect_err("no profile").to_string()
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn profile_without_folder_names_the_setting() {
 }
 
 #[test]
-fn profile_missing_or_broken_says_what_was_looked_for() {
+fn profile_missing_or_broken_names_the_accepted_files() {
     let (_folder, profiles) = settings(&[]);
     let message = refused(&profiles);
     assert!(message.contains("ISOcoated_v2_eci.icc") && message.contains("TENTER_ICC_FOGRA39"), "{message}");
@@ -35,7 +35,7 @@ fn profile_missing_or_broken_says_what_was_looked_for() {
 }
 
 #[test]
-fn curves_of_srgb_undo_each_other() {
+fn srgb_encoding_and_decoding_are_inverse() {
     for level in [0.0, 0.02, 0.040_45, 0.5, 1.0] {
         assert!((encoded(linear(level)) - level).abs() < 1e-5, "{level}");
     }

@@ -1,4 +1,4 @@
-//! What requests share of each room: fonts, caches, connections, the painter.
+//! State of the lower modules that all requests share: fonts, caches, connections, the painter.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,15 +18,14 @@ use crate::json::Problems;
 use crate::options::RenderOptions;
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
-use crate::press::Profiles;
+use crate::print::Profiles;
 use crate::text::{FAMILY_ALIASES, FontLibrary, LAST_RESORT_FAMILY, Layouters};
 
-/// Fonts, caches, the painter.
-pub(super) struct Rooms {
+pub(super) struct Resources {
     pub(super) design_limits: DesignLimits,
-    /// For requests that do not say.
+    /// Editor version for requests that do not name one.
     pub(super) sdk: EditorVersion,
-    /// Likewise.
+    /// Minimum image resolution in px per inch for requests that do not set one.
     pub(super) min_image_dpi: f64,
     pub(super) library: Arc<FontLibrary>,
     pub(super) layouters: Layouters,
@@ -34,24 +33,25 @@ pub(super) struct Rooms {
     pub(super) rasterizer: Box<dyn Rasterizer>,
     pub(super) profiles: Profiles,
     pub(super) results: ResultCache,
-    /// GPUs by their names, [`crate::paint::Painted::by`]; device and driver.
+    /// Device and driver of each GPU, by its name as in [`crate::paint::Painted::by`].
     gpus: HashMap<&'static str, String>,
     loader: Arc<Loader>,
     web_fonts: Option<GoogleFonts>,
-    /// Families asked of the font service at once, for one request.
+    /// Number of families that one request loads from the font service at once.
     families_at_once: usize,
 }
 
-/// What came of everything a design points to.
+/// The assets and web fonts of one request, loaded or failed.
 pub(super) struct Loaded {
     pub(super) assets: AssetSet,
-    /// Faces from the font service.
+    /// Loaded families of the font service with their faces.
     pub(super) web_faces: Vec<(Arc<str>, Vec<WebFace>)>,
-    /// Why the font service did not give a family.
+    /// Families that the font service failed to deliver, with the reason.
     pub(super) web_failures: HashMap<Arc<str>, String>,
 }
 
-/// What browsers take for the families of CSS inside SVG, and for fonts that an SVG names and nobody has.
+/// Fonts for the generic families of CSS inside SVG, and for fonts that an SVG names and that are not available. They
+/// are the ones browsers on Linux use.
 const SVG_FAMILIES: SvgFamilies = SvgFamilies {
     serif: LAST_RESORT_FAMILY,
     sans_serif: "Liberation Sans",
@@ -59,12 +59,12 @@ const SVG_FAMILIES: SvgFamilies = SvgFamilies {
     aliases: FAMILY_ALIASES,
 };
 
-impl Rooms {
+impl Resources {
     pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
-        Self::painted_by(rasterizer(settings, pool)?, settings, pool)
+        Self::with_rasterizer(rasterizer(settings, pool)?, settings, pool)
     }
 
-    pub(super) fn painted_by(
+    pub(super) fn with_rasterizer(
         rasterizer: Box<dyn Rasterizer>,
         settings: &Settings,
         pool: &Arc<Pool>,
@@ -72,14 +72,14 @@ impl Rooms {
         let library = Arc::new(FontLibrary::new(&settings.fonts)?);
         let loader = Arc::new(Loader::new(&settings.assets, pool.clone())?);
         let web_fonts = GoogleFonts::new(&settings.fonts, loader.clone())?;
-        let in_svg = library.clone();
+        let svg_library = library.clone();
         let gpus = rasterizer.report().gpus.into_iter();
         Ok(Self {
             design_limits: settings.design.clone(),
             layouters: Layouters::new(settings.fonts.text_cache_bytes),
             sdk: settings.render.sdk,
             min_image_dpi: settings.render.min_image_dpi,
-            svg_fonts: SvgFonts::new(SVG_FAMILIES, settings.assets.drawing_cache_bytes, move || in_svg.files()),
+            svg_fonts: SvgFonts::new(SVG_FAMILIES, settings.assets.drawing_cache_bytes, move || svg_library.files()),
             library,
             rasterizer,
             profiles: Profiles::new(&settings.icc),
@@ -91,18 +91,19 @@ impl Rooms {
         })
     }
 
-    /// What is called `by`, so that painters which give other bytes have other names: which of several GPUs of a kind
-    /// it was does not matter, which kind and driver does.
-    pub(super) fn painter(&self, by: &'static str) -> &str {
+    /// Name of the painter `by` for fingerprints. Painters that may give different bytes have different names: which of
+    /// several identical GPUs it was does not matter, their model and driver do.
+    pub(super) fn painter_name(&self, by: &'static str) -> &str {
         self.gpus.get(by).map_or(by, String::as_str)
     }
 
-    /// What fetching did since the start.
+    /// Counters of asset fetching since the start.
     pub(super) fn asset_counts(&self) -> &AssetCounts {
         self.loader.counts()
     }
 
-    /// Fetches and decodes everything, families of the font service beside the rest. Failures are in the result.
+    /// Fetches and decodes all assets, and loads families of the font service at the same time. Failures are in the
+    /// result.
     pub(super) async fn load(
         &self,
         requests: &AssetRequests,
@@ -124,15 +125,15 @@ impl Rooms {
     ) -> (Vec<(Arc<str>, Vec<WebFace>)>, HashMap<Arc<str>, String>) {
         let (mut faces, mut failures) = (Vec::new(), HashMap::new());
         let Some(service) = &self.web_fonts else { return (faces, failures) };
-        // Collected and boxed: a stream that maps borrowed items lazily cannot be shown to be `Send`.
+        // Collected and boxed: the compiler cannot show that a stream which maps borrowed items lazily is `Send`.
         let loads: Vec<_> = families
             .iter()
             .map(|it| async move { (it.family.clone(), service.family(&it.family, &it.faces, timeout).await) }.boxed())
             .collect();
         let mut loads = futures_util::stream::iter(loads).buffered(self.families_at_once);
-        while let Some((name, found)) = loads.next().await {
-            match found {
-                Ok(found) => faces.push((name, found)),
+        while let Some((name, loaded)) = loads.next().await {
+            match loaded {
+                Ok(loaded) => faces.push((name, loaded)),
                 Err(error) => drop(failures.insert(name, error.reason.to_string())),
             }
         }
@@ -140,7 +141,7 @@ impl Rooms {
     }
 }
 
-/// What paints. `auto` is content with the CPU; `gpu` is not.
+/// The configured painter. `auto` falls back to the CPU; `gpu` fails without a usable GPU.
 #[cfg(feature = "gpu")]
 fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterizer>, Error> {
     use crate::paint::gpu::{GpuRasterizer, adapters, choose};
@@ -160,7 +161,7 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
     match GpuRasterizer::new(pool.clone(), &settings.paint, &settings.gpu, chosen) {
         Ok(gpu) => Ok(Box::new(gpu)),
         Err(why) if asked_for => Err(Error::Internal(format!(
-            "TENTER_RASTERIZER = gpu: {why}; see `tenter doctor`, or set TENTER_RASTERIZER to auto or cpu"
+            "TENTER_RASTERIZER=gpu: {why}; run `tenter doctor`, or set TENTER_RASTERIZER to auto or cpu"
         ))),
         Err(why) => {
             tracing::warn!(%why, "pages are painted on the CPU");
@@ -169,7 +170,7 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
     }
 }
 
-/// Built without the GPU painter.
+/// The CPU painter: this build has no GPU painter.
 #[cfg(not(feature = "gpu"))]
 fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterizer>, Error> {
     match settings.render.rasterizer {
@@ -177,13 +178,13 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
             Ok(Box::new(CpuRasterizer::new(pool.clone(), &settings.paint)))
         }
         RasterizerChoice::Gpu => Err(Error::NotBuilt(
-            "TENTER_RASTERIZER = gpu: this program was built without the feature `gpu`; accepted: auto, cpu".into(),
+            "TENTER_RASTERIZER=gpu: this program was built without the feature `gpu`; set auto or cpu".into(),
         )),
     }
 }
 
-/// Every image that could not be had, in document order, unless the caller wants to go on without (`skipImageError`).
-/// Fonts are judged by family, not by file: a family may have several sources.
+/// Fails with every image that could not be loaded, in document order, unless the caller allows missing images
+/// (`skipImageError`). Fonts are judged by family, not by file, as a family may have several sources.
 pub(super) fn check_images(assets: &AssetSet, options: &RenderOptions) -> Result<(), Error> {
     if let Some(bug) = assets.failures().iter().find(|it| it.is_internal()) {
         return Err(Error::Internal(bug.to_string()));

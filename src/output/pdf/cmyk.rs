@@ -1,21 +1,21 @@
-//! The press as the painter of vector pages wants it.
+//! Implements the CMYK conversion that the painter of vector pages asks for.
 
 use crate::options::BlackText;
 use crate::paint::pdf::{CmykConverter, ColorUse};
-use crate::press::Inks;
+use crate::print::PrintTarget;
 
-/// Black ink alone.
+/// Full black ink and no other.
 const BLACK: [f32; 4] = [0.0, 0.0, 0.0, 1.0];
 
-impl CmykConverter for Inks {
+impl CmykConverter for PrintTarget {
     fn color(&self, rgb: [f32; 3], purpose: ColorUse) -> [f32; 4] {
         match (purpose, self.black_text) {
             (ColorUse::Text, BlackText::BlackInk) if rgb == [0.0; 3] => BLACK,
-            _ => self.press.color(rgb),
+            _ => self.profile.color(rgb),
         }
     }
 
     fn pixels(&self, rgb: &[u8]) -> Vec<u8> {
-        self.press.pixels(rgb)
+        self.profile.pixels(rgb)
     }
 }
