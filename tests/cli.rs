@@ -175,12 +175,12 @@ fn doctor_says_what_to_do() {
     let output = tenter(folder.path()).arg("doctor").env("TENTER_KEYS", "short").output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("data: ./tenter-data can be written"), "{text}");
+    assert!(text.contains("data: ./tenter-data is writable"), "{text}");
     assert!(text.contains("key key-1 has fewer than 16 characters"), "{text}");
     let output = tenter(folder.path()).args(["doctor", "--data-dir", "design.json"]).output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("FAIL data: design.json cannot be written"), "{text}");
+    assert!(text.contains("FAIL data: design.json is not writable"), "{text}");
 }
 
 #[test]

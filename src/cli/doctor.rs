@@ -1,4 +1,4 @@
-//! `tenter doctor`: one line a finding, and what to do about it.
+//! `tenter doctor`: prints one line per finding, with the fix where there is a problem.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     settings: SettingFlags,
 }
 
-/// How much a finding matters.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     Ok,
@@ -24,7 +24,7 @@ enum Mark {
     Fail,
 }
 
-/// One line.
+/// One line of the report.
 struct Finding {
     mark: Mark,
     text: String,
@@ -48,9 +48,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut findings = vec![cpu(settings)];
     findings.extend(gpus(settings));
     findings.push(fonts(settings));
-    findings.extend(presses(settings));
+    findings.extend(icc_profiles(settings));
     findings.push(data_folder(&settings.files.data_dir));
-    findings.extend(attention(&loaded));
+    findings.extend(settings_findings(&loaded));
     for Finding { mark, text } in &findings {
         let mark = match mark {
             Mark::Ok => "ok  ",
@@ -70,19 +70,15 @@ fn cpu(settings: &Settings) -> Finding {
         std::env::consts::ARCH,
         counted(cores as u64, "core"),
         counted(settings.render.threads as u64, "thread"),
-        if features.is_empty() { "no vector units known".to_owned() } else { features.join(" ") }
+        if features.is_empty() { "no known vector extensions".to_owned() } else { features.join(" ") }
     );
     if settings.render.threads > cores {
-        return note(format!("{text}: more threads than cores only take turns; lower TENTER_THREADS to {cores}"));
+        return note(format!("{text}: more threads than cores do not run faster; lower TENTER_THREADS to {cores}"));
     }
-    if wide {
-        ok(text)
-    } else {
-        note(format!("{text}: painting is slower without wide vector units; use a newer CPU type"))
-    }
+    if wide { ok(text) } else { note(format!("{text}: painting is slower without AVX2 or NEON; use a newer CPU type")) }
 }
 
-/// Whether the painter's fast paths can run, and what there is of vector units.
+/// Whether the painter's fast paths can run, and the names of the vector extensions found.
 fn cpu_features() -> (bool, Vec<&'static str>) {
     #[cfg(target_arch = "x86_64")]
     let all = [
@@ -107,9 +103,11 @@ fn gpus(settings: &Settings) -> Vec<Finding> {
     let found = adapters();
     let choice = settings.render.rasterizer;
     if found.is_empty() {
-        let text = "GPU: none seen (no Vulkan driver, or no loader such as libvulkan1)";
+        let text = "GPU: none found (no Vulkan driver, or no loader such as libvulkan1)";
         return vec![match choice {
-            RasterizerChoice::Gpu => fail(format!("{text}, and TENTER_RASTERIZER is gpu: install them, or set auto")),
+            RasterizerChoice::Gpu => {
+                fail(format!("{text}, but TENTER_RASTERIZER is gpu: install them, or set TENTER_RASTERIZER to auto"))
+            }
             _ => ok(format!("{text}; pages are painted on the CPU")),
         }];
     }
@@ -122,14 +120,14 @@ fn gpus(settings: &Settings) -> Vec<Finding> {
         chosen.used.iter().enumerate().map(|(at, it)| ok(format!("GPU: {it}; paints as gpu{at}"))).collect();
     findings.extend(chosen.refused.iter().map(|it| note(format!("GPU: not used: {it}"))));
     if chosen.used.is_empty() && choice == RasterizerChoice::Gpu {
-        findings.push(fail("GPU: none can be used, and TENTER_RASTERIZER is gpu"));
+        findings.push(fail("GPU: none can be used, but TENTER_RASTERIZER is gpu: set it to auto or cpu"));
     }
     findings
 }
 
 #[cfg(not(feature = "gpu"))]
 fn gpus(_: &Settings) -> Vec<Finding> {
-    vec![ok("GPU: not looked for; this program was built without the feature `gpu`")]
+    vec![ok("GPU: not checked; this program was built without the feature `gpu`")]
 }
 
 fn fonts(settings: &Settings) -> Finding {
@@ -147,20 +145,22 @@ fn fonts(settings: &Settings) -> Finding {
         (Some(_), _) => ok(format!("fonts: {in_folder} families in TENTER_FONT_DIR, {bundled} bundled")),
         (None, Some(url)) => ok(format!("fonts: {bundled} families bundled, others from {url}")),
         (None, None) => note(format!(
-            "fonts: {bundled} families bundled; designs that name others must bring them, or set TENTER_FONT_DIR or \
-             TENTER_GOOGLE_FONTS_URL"
+            "fonts: {bundled} families bundled; for other families, include them in the designs, or set \
+             TENTER_FONT_DIR or TENTER_GOOGLE_FONTS_URL"
         )),
     }
 }
 
-/// What CMYK and PDF/X need.
-fn presses(settings: &Settings) -> Vec<Finding> {
+/// Whether the ICC profiles for CMYK and PDF/X are available.
+fn icc_profiles(settings: &Settings) -> Vec<Finding> {
     if settings.icc.directory.is_none() {
-        return vec![ok("print: no TENTER_ICC_DIR; CMYK and PDF/X are refused")];
+        return vec![ok(
+            "print: CMYK and PDF/X are not available; to use them, set TENTER_ICC_DIR to a folder of ICC profiles",
+        )];
     }
     let profiles = Profiles::new(&settings.icc);
     let found = |profile| match profiles.output_profile(profile) {
-        Ok(press) => ok(format!("print: {} has its ICC profile", press.output_condition().name)),
+        Ok(found) => ok(format!("print: the ICC profile for {} is valid", found.output_condition().name)),
         Err(error) => note(format!("print: {error}")),
     };
     [CmykProfile::Fogra39, CmykProfile::UsWebCoatedSwop].map(found).into()
@@ -168,53 +168,56 @@ fn presses(settings: &Settings) -> Vec<Finding> {
 
 fn data_folder(folder: &Path) -> Finding {
     let probe = folder.join(format!(".doctor-{}", std::process::id()));
-    let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&probe, b"probe"));
-    match made.and_then(|()| std::fs::remove_file(&probe)) {
-        Ok(()) => ok(format!("data: {} can be written (TENTER_DATA_DIR)", folder.display())),
+    let created = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&probe, b"probe"));
+    match created.and_then(|()| std::fs::remove_file(&probe)) {
+        Ok(()) => ok(format!("data: {} is writable (TENTER_DATA_DIR)", folder.display())),
         Err(error) => fail(format!(
-            "data: {} cannot be written: {error}; point TENTER_DATA_DIR to a folder this user may write",
+            "data: {} is not writable: {error}; set TENTER_DATA_DIR to a folder that this user may write",
             folder.display()
         )),
     }
 }
 
-/// Shorter keys can be guessed over the network in time.
-const SHORT_KEY: usize = 16;
+/// Minimum length of a key in characters; shorter ones can be guessed over the network in time.
+const MIN_KEY_LENGTH: usize = 16;
 
-fn attention(loaded: &Loaded) -> Vec<Finding> {
+fn settings_findings(loaded: &Loaded) -> Vec<Finding> {
     let settings = &loaded.settings;
     let server = &settings.server;
     let mut findings = Vec::new();
     if let Err(errors) = loaded.check_exposure() {
         findings.push(fail(format!("settings: {errors}")));
     } else if server.keys.is_empty() {
-        findings.push(ok("settings: no TENTER_KEYS; only this machine can call"));
+        findings.push(ok("settings: TENTER_KEYS is not set; only this machine can call the service"));
     }
-    for key in server.keys.iter().filter(|it| it.secret.len() < SHORT_KEY) {
+    for key in server.keys.iter().filter(|it| it.secret.len() < MIN_KEY_LENGTH) {
         findings.push(note(format!(
-            "settings: key {} has fewer than {SHORT_KEY} characters (TENTER_KEYS); make one with `openssl rand -hex 24`",
+            "settings: key {} has fewer than {MIN_KEY_LENGTH} characters (TENTER_KEYS); create one with \
+             `openssl rand -hex 24`",
             key.name
         )));
     }
     if server.public_url.is_none() && !server.listen.ip().is_loopback() {
         findings.push(note(
-            "settings: links start with http:// and the caller's Host header; behind TLS set TENTER_PUBLIC_URL",
+            "settings: links to results start with http:// and the Host header of the call; behind a TLS proxy, set \
+             TENTER_PUBLIC_URL",
         ));
     }
     if server.stop_grace < settings.render.deadline {
         findings.push(note(
-            "settings: TENTER_STOP_GRACE is shorter than TENTER_DEADLINE; a stop may cut requests that would have finished",
+            "settings: TENTER_STOP_GRACE is shorter than TENTER_DEADLINE; a stop may cancel requests that \
+             would have finished",
         ));
     }
     if !settings.assets.allow_addresses.is_empty() {
         findings.push(note(format!(
-            "settings: designs may fetch from {} (TENTER_ALLOW_ADDRESSES); keep this as narrow as you can",
+            "settings: designs may fetch from {} (TENTER_ALLOW_ADDRESSES); keep this list as short as possible",
             settings.assets.allow_addresses.join(", ")
         )));
     }
     for variable in &loaded.unknown_variables {
         findings
-            .push(note(format!("settings: {variable} is set, but no setting has this name; see `tenter settings`")));
+            .push(note(format!("settings: {variable} is set, but there is no such setting; see `tenter settings`")));
     }
     findings
 }

@@ -1,44 +1,45 @@
-//! The options that matter on paper, as flags: each is a member of `--options` and wins over it.
+//! Document options as flags: each sets a member of `--options` and overrides it.
 
 use serde_json::{Map, Value, json};
 
-const HEADING: &str = "On paper (PDF)";
+const HEADING: &str = "PDF options";
 
-/// What was given of them.
+/// The document flags of one command line.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = HEADING)]
 pub(super) struct DocumentFlags {
-    /// Text stays text and shapes stay shapes, instead of one picture a page
+    /// Keep text and shapes as vectors instead of one picture per page
     #[arg(long)]
     vector: bool,
-    /// These pages, by id, in the design's order [default: all]
+    /// Ids of the pages to write, in the design's order [default: all]
     #[arg(long, value_name = "ID,…", value_delimiter = ',')]
     pages: Option<Vec<String>>,
-    /// Design px an inch of paper [default: the design's]
+    /// Design px per inch of paper [default: the design's]
     #[arg(long, value_name = "NUMBER")]
     dpi: Option<f64>,
-    /// The sheet covers the bleed too
+    /// Include the bleed in the sheet
     #[arg(long)]
     include_bleed: bool,
     /// Length of crop marks in design px [default: 0, none]
     #[arg(long, value_name = "PX")]
     crop_marks: Option<f64>,
-    /// Inks of this printing condition instead of RGB; also for JPEG
+    /// Write CMYK for this printing condition instead of RGB; also for JPEG
     #[arg(long, value_name = "FOGRA39|USWebCoatedSWOP", num_args = 0..=1, default_missing_value = "FOGRA39")]
     cmyk: Option<String>,
-    /// For print shops, with inks
+    /// Print standard to conform to; implies CMYK
     #[arg(long, value_name = "STANDARD", value_parser = ["x-4", "x-1a"])]
     pdfx: Option<String>,
-    /// Of the document [default: the design's name]
+    /// Title of the document [default: the design's name]
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
-    /// The same design gives the same bytes: no dates of today
+    /// Write no current dates, so that equal designs give equal bytes
     #[arg(long)]
     reproducible: bool,
 }
 
 impl DocumentFlags {
-    /// Puts them into the object `options`; null counts as an empty one, and what is neither is left for its reader to refuse.
+    /// Writes the flags into the object `options`. Null counts as an empty object; for any other value, the reader of
+    /// the options reports an error.
     pub(super) fn add_to(&self, options: &mut Value) {
         let members = self.members();
         if members.is_empty() {
@@ -50,7 +51,7 @@ impl DocumentFlags {
         let Some(options) = options.as_object_mut() else { return };
         for (name, value) in members {
             match (options.get_mut(name), value) {
-                // `--cmyk` names space and profile; what else `color` says stays.
+                // `--cmyk` sets space and profile; other members of `color` stay.
                 (Some(Value::Object(inside)), Value::Object(value)) => inside.extend(value),
                 (_, value) => drop(options.insert(name.into(), value)),
             }
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_options_and_leave_the_rest() {
+    fn flags_override_options_and_keep_the_rest() {
         assert_eq!(merged(&[], Value::Null), Value::Null);
         assert_eq!(
             merged(&["--vector", "--pages", "a,b", "--dpi", "300"], json!({"dpi": 72, "quality": 0.5})),

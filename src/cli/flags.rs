@@ -1,4 +1,4 @@
-//! Settings as flags: one for each row of the table, except secrets, which other users could read in the process list.
+//! Settings as flags: one per row of the table, except secrets, which other users could read in the process list.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::config::{Given, SETTINGS};
 
-/// What was given of `--config` and the flags of the table.
+/// The settings flags and `--config` of one command line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SettingFlags {
     config: Option<PathBuf>,
@@ -14,7 +14,7 @@ pub(super) struct SettingFlags {
 }
 
 impl SettingFlags {
-    /// With the process's environment.
+    /// These flags together with the environment of the process.
     pub(super) fn given(&self) -> Given {
         Given::from_process(self.values.clone(), self.config.clone())
     }
@@ -29,7 +29,7 @@ impl Args for SettingFlags {
             .long(CONFIG)
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
-            .help("A TOML file of settings [env: TENTER_CONFIG]")
+            .help("TOML file with settings [env: TENTER_CONFIG]")
             .help_heading(HEADING);
         let rows = SETTINGS.iter().filter(|it| !it.secret).map(|setting| {
             Arg::new(setting.name)

@@ -1,4 +1,4 @@
-//! `tenter health`: asks the service on this machine whether it is ready, for containers without curl.
+//! `tenter health`: checks whether the service on this machine is ready, for containers without curl.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::flags::SettingFlags;
 use super::{Failure, load};
 
-/// To connect, and for each read. A service that takes longer to say that it is ready is not.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Of an answer; the service's is shorter.
-const MOST_BYTES: u64 = 64 << 10;
+/// Timeout for connecting and for each read; a slower service counts as not ready.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum length of an answer in bytes; the service's is shorter.
+const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -18,23 +18,23 @@ pub(super) struct Arguments {
     settings: SettingFlags,
 }
 
-/// Prints what the service says of itself.
+/// Prints the readiness report of the service.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let address = reachable(load(&arguments.settings)?.settings.server.listen);
     let machine =
         |error: std::io::Error| Failure::Machine(format!("nothing answers on {address} (TENTER_LISTEN): {error}"));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(machine)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(machine)?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(machine)?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(machine)?;
     let request = format!("GET /health/ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(machine)?;
     let mut answer = Vec::new();
-    stream.take(MOST_BYTES).read_to_end(&mut answer).map_err(machine)?;
+    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).map_err(machine)?;
     let answer = String::from_utf8_lossy(&answer);
     println!("{}", body(&answer));
-    if status(&answer) == Some(200) { Ok(()) } else { Err(Failure::Machine("not ready".into())) }
+    if status(&answer) == Some(200) { Ok(()) } else { Err(Failure::Machine("the service is not ready".into())) }
 }
 
-/// Where to reach what listens on `listen`: everywhere means also here.
+/// Address to connect to a listener on `listen`: the loopback address if it listens on all interfaces.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn health_asks_here_when_listening_everywhere() {
+    fn health_connects_to_loopback_for_unspecified_addresses() {
         let reached = |listen: &str| reachable(listen.parse().expect("an address")).to_string();
         assert_eq!(reached("0.0.0.0:8080"), "127.0.0.1:8080");
         assert_eq!(reached("[::]:80"), "[::1]:80");

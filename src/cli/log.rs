@@ -1,7 +1,7 @@
-//! Log lines and traces: where they go and which are written.
+//! Sets up log lines and traces.
 //!
-//! Lines go to standard error; standard output is for results. Traces are the spans of the target [`SPANS`], sent to a
-//! collector when the settings name one; they are never part of a line.
+//! Lines go to standard error; standard output is for results. Traces are the spans of the target [`SPANS`], which are
+//! sent to a collector when the settings name one; they are never part of a line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,23 +21,23 @@ use super::Failure;
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::report::SPANS;
 
-/// For one batch of traces to be taken by the collector.
+/// Time limit for sending one batch of traces to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Starts lines only.
+/// Starts log lines without traces.
 pub(super) fn start(settings: &LogSettings) {
-    // Only a second start in one process fails, and the first log is as good.
+    // Fails only for a second start in one process, which keeps the first log.
     drop(tracing_subscriber::registry().with(lines(settings)).try_init());
 }
 
-/// Starts lines, and traces when the settings say where to. Traces are sent from `runtime`; dropping what is returned
-/// sends the last ones.
+/// Starts log lines, and traces when the settings name a collector. Traces are sent from `runtime`; dropping the
+/// returned value sends the last ones.
 pub(super) fn start_with_traces(settings: &LogSettings, runtime: &Handle) -> Result<Option<Traces>, Failure> {
     let Some(url) = &settings.traces_url else {
         start(settings);
         return Ok(None);
     };
-    let wrong = |reason: String| Failure::Usage(format!("TENTER_TRACES_URL = {url}: {reason}"));
+    let wrong = |reason: String| Failure::Usage(format!("TENTER_TRACES_URL={url}: {reason}"));
     let client = crate::assets::operators_client().map_err(|error| wrong(error.to_string()))?;
     let exporter = SpanExporter::builder()
         .with_http()
@@ -65,7 +65,7 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let level = settings.level.as_str();
-    // Libraries tell their own story at their own levels: warnings are enough unless everything is asked for.
+    // Libraries log at their own levels: only their warnings are written, unless the level is `trace`.
     let filter = match settings.level {
         LogLevel::Error | LogLevel::Warn | LogLevel::Trace => level.to_owned(),
         LogLevel::Info | LogLevel::Debug => format!("warn,tenter={level}"),
@@ -80,18 +80,18 @@ where
     }
 }
 
-/// Traces on their way. The last ones are sent when this is dropped.
+/// The trace exporter; dropping it sends the last traces.
 pub(super) struct Traces(SdkTracerProvider);
 
 impl Drop for Traces {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            tracing::warn!(%error, "the last traces were not sent");
+            tracing::warn!(%error, "cannot send the last traces");
         }
     }
 }
 
-/// The SDK exports from a thread of its own, where no tokio runs; the HTTP client needs tokio.
+/// Exporter that runs on `runtime`: the SDK exports from a thread without tokio, but the HTTP client needs it.
 #[derive(Debug)]
 struct OnRuntime {
     exporter: Arc<SpanExporter>,
@@ -104,7 +104,7 @@ impl opentelemetry_sdk::trace::SpanExporter for OnRuntime {
         let spans = batch.len();
         let sent = self.runtime.spawn(async move { exporter.export(batch).await }).await;
         let sent = sent.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
-        sent.inspect_err(|error| tracing::warn!(%error, spans, "the collector did not take traces (TENTER_TRACES_URL)"))
+        sent.inspect_err(|error| tracing::warn!(%error, spans, "the collector rejected traces (TENTER_TRACES_URL)"))
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

@@ -1,7 +1,7 @@
-//! The command line: what is typed, what is wired together for it, and how it ends.
+//! The command line: parses arguments, connects the modules for each command, and maps errors to exit codes.
 //!
-//! In: one file a command; settings as flags; exit codes. Not in: anything a second caller could want.
-//! Imports: everything.
+//! In: one file per command; settings as flags; exit codes. Not in: anything that a second caller could use. Imports:
+//! everything.
 
 mod batch;
 mod bench;
@@ -34,7 +34,7 @@ use crate::report::counted;
     version,
     about,
     after_help = "Exit codes: 0 done, 1 refused input, 2 wrong usage or settings, \
-3 a picture or font could not be had, 4 anything else, 5 some rows of a batch failed."
+3 a picture or font could not be loaded, 4 any other failure, 5 some rows of a batch failed."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -47,23 +47,23 @@ enum Command {
     Render(Box<render::Arguments>),
     /// Render a design once for each row of a file.
     Batch(Box<batch::Arguments>),
-    /// Answer render calls over HTTP. With --queue nats://… jobs go to workers.
+    /// Serve the render API over HTTP. With --queue nats://… jobs go to workers.
     Serve(serve::Arguments),
     /// Take jobs from a cluster (--queue nats://…) and render them.
     Worker(worker::Arguments),
-    /// Measure how fast designs are rendered here, and where the time goes.
+    /// Measure how fast this machine renders designs, and which stages take the time.
     Bench(bench::Arguments),
-    /// Ask the service on this machine whether it is ready: exit code 0 or 4.
+    /// Check whether the service on this machine is ready: exit code 0 or 4.
     Health(health::Arguments),
-    /// Print every setting: what it does, its bounds, its value and where that came from.
+    /// Print every setting with its description, bounds, value and source.
     Settings(settings::Arguments),
-    /// Look at this machine and these settings, and say what to do about them.
+    /// Check this machine and its settings, and print how to fix problems.
     Doctor(doctor::Arguments),
 }
 
-/// Runs the command that the process was started with.
+/// Parses the arguments of the process, runs the command and returns its exit code.
 pub fn run() -> ExitCode {
-    memory::keep_for_the_next_page();
+    memory::retain_free_blocks();
     let done = match Cli::parse().command {
         Command::Render(arguments) => render::run(&arguments),
         Command::Batch(arguments) => batch::run(&arguments),
@@ -83,22 +83,22 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Why a command did not do what it was asked.
+/// Reason for a command's failure; decides about the exit code.
 #[derive(Debug)]
 enum Failure {
-    /// The command line or the settings are wrong.
+    /// The command line or the settings are invalid; the text tells how to fix them.
     Usage(String),
-    /// The render's own error.
+    /// A render failed.
     Render(Error),
-    /// The machine: files, sockets.
+    /// A file, socket or other resource of the machine failed.
     Machine(String),
-    /// `doctor` found something that has to be mended; it has said what.
+    /// `doctor` found a problem and has printed it.
     Unhealthy,
-    /// A batch went to its end, and some of its rows could not be made.
+    /// A batch ran to its end, but some of its rows failed.
     Rows {
-        /// How many.
+        /// Number of failed rows.
         failed: u64,
-        /// The path of the file that says why.
+        /// Path of the manifest, which lists the errors.
         manifest: String,
     },
 }
@@ -128,10 +128,10 @@ impl fmt::Display for Failure {
                 let lines: Vec<_> = error.problems().iter().map(|it| format!("error: {it}")).collect();
                 f.write_str(&lines.join("\n"))
             }
-            Self::Unhealthy => f.write_str("error: see the lines marked FAIL"),
+            Self::Unhealthy => f.write_str("error: fix the problems in the lines marked FAIL"),
             Self::Rows { failed, manifest } => {
                 let (rows, them) = (counted(*failed, "row"), if *failed == 1 { "it" } else { "them" });
-                write!(f, "error: {rows} failed; {manifest} says why, and --resume tries {them} again")
+                write!(f, "error: {rows} failed; see {manifest} for the reasons, or retry {them} with --resume")
             }
         }
     }
@@ -149,18 +149,18 @@ impl From<SettingsErrors> for Failure {
     }
 }
 
-/// Socket and timer threads; work runs on the engine's own pool.
+/// Starts tokio for sockets and timers; computing runs on the engine's own pool.
 fn start_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| Failure::Machine(format!("cannot start threads: {error}")))
 }
 
-/// An engine that does not start was set up wrongly: a rasterizer that is not built, a folder that cannot be read.
+/// Starts the engine. Its errors concern the settings, such as a rasterizer that is not built or an unreadable folder.
 fn start_engine(settings: &Settings) -> Result<Engine, Failure> {
     Engine::new(settings).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// Settings from all sources.
+/// Loads the settings from all sources.
 fn load(flags: &SettingFlags) -> Result<Loaded, Failure> {
     Ok(Settings::load(&flags.given())?)
 }

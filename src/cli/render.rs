@@ -1,4 +1,4 @@
-//! `tenter render`: a design from a file into a file.
+//! `tenter render`: renders a design from a file into a file.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use crate::output::{Format, FormatKind};
 use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
 use crate::report::{JsonPath, Problem};
 
-/// What stands for standard input and output.
+/// File name that denotes standard input or output.
 const STANDARD: &str = "-";
-/// What stands for the page's number, from 1.
+/// Placeholder for the page number, from 1.
 const PAGE: &str = "{page}";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The design's JSON file; - for standard input
+    /// JSON file of the design; - for standard input
     design: PathBuf,
-    /// The picture or PDF to write; - for standard output. Its ending chooses the format unless the options do
+    /// Picture or PDF to write; - for standard output. The extension selects the format unless the options do
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
+    /// Render options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
     #[arg(long, value_name = "JSON|@FILE")]
     options: Option<String>,
-    /// What placeholders of the design become, as `variables` of the HTTP API: JSON, or a file with JSON
+    /// Values for the placeholders of the design, as `variables` of the HTTP API: JSON, or a file with JSON
     #[arg(long, value_name = "JSON|FILE")]
     variables: Option<String>,
-    /// All pages, one picture each: -o out-{page}.png. A PDF has all pages anyway
+    /// Render all pages, one picture each: -o out-{page}.png. A PDF always has all pages
     #[arg(long)]
     all_pages: bool,
     #[command(flatten)]
@@ -46,14 +46,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = arguments.output.to_string_lossy();
     if arguments.all_pages && !output.contains(PAGE) {
-        return Err(Failure::Usage(format!("--all-pages needs {PAGE} in the output's name: -o out-{PAGE}.png")));
+        return Err(Failure::Usage(format!("--all-pages needs {PAGE} in the output file name: -o out-{PAGE}.png")));
     }
     let mut loaded = load(&arguments.settings)?;
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
-        loaded.settings.log.level = LogLevel::Warn; // one render, one person: warnings are printed below
+        loaded.settings.log.level = LogLevel::Warn; // the warnings of the render are printed below
     }
     if loaded.source("TENTER_RASTERIZER") == Source::Default {
-        loaded.settings.render.rasterizer = RasterizerChoice::Cpu; // painted before a GPU would have started
+        loaded.settings.render.rasterizer = RasterizerChoice::Cpu; // a GPU takes longer to start than the CPU to paint
     }
     log::start(&loaded.settings.log);
     let depth = loaded.settings.design.json_depth;
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let format = choose_format(&options, &arguments.output)?;
     if arguments.all_pages && matches!(format.kind(), FormatKind::Document) {
-        let message = "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file";
+        let message = "--all-pages is for picture formats: a PDF contains all pages, or those of --pages, in one file";
         return Err(Failure::Usage(message.into()));
     }
     let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options, format) };
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `given`: JSON, or `@` and a file with JSON. Flags of `document` beat it.
+/// Reads render options. `given`: JSON, or `@` and the name of a JSON file. Flags of `document` override it.
 pub(super) fn read_options(
     given: Option<&str>,
     document: Option<&DocumentFlags>,
@@ -94,7 +94,7 @@ pub(super) fn read_options(
     if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
 }
 
-/// What [`read_options`] reads; null when nothing is given.
+/// The JSON of [`read_options`]; null without options.
 pub(super) fn options_json(
     given: Option<&str>,
     document: Option<&DocumentFlags>,
@@ -117,7 +117,7 @@ fn in_options(problem: Problem) -> Error {
     Error::invalid(Problem { path: OPTIONS.into(), ..problem })
 }
 
-/// An object in braces, or else the name of a file that holds one.
+/// Reads variables. `given`: a JSON object, or the name of a file that contains one.
 fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
     let value = variables_json(given, depth)?;
     let mut problems = Problems::new();
@@ -127,7 +127,7 @@ fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
     }
 }
 
-/// What [`read_variables`] reads.
+/// The JSON of [`read_variables`].
 pub(super) fn variables_json(given: &str, depth: usize) -> Result<Value, Failure> {
     let value = match given.trim_start().starts_with('{') {
         true => json::parse(given.as_bytes(), depth),
@@ -138,7 +138,7 @@ pub(super) fn variables_json(given: &str, depth: usize) -> Result<Value, Failure
 
 const VARIABLES: &str = "--variables";
 
-/// The options' format, else the file's ending, else PNG.
+/// The format of the options, or else of the file extension, or else PNG.
 pub(super) fn choose_format(options: &RenderOptions, output: &Path) -> Result<&'static dyn Format, Error> {
     let ending = output.extension().map(|it| it.to_string_lossy().into_owned());
     let in_options = options.format.is_some() || options.mime_type.is_some();
@@ -155,7 +155,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     done.map(|()| bytes).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
 }
 
-/// All or nothing: a file of that name is the old one or the new one, never half of it.
+/// Writes a file atomically: at any time, the path has the complete old or the complete new content.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let done = if path.as_os_str() == STANDARD {
         let mut output = std::io::stdout().lock();
@@ -169,7 +169,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // Through links: what they point to is what the caller means.
+    // Follows symbolic links: the caller means the target.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut beside = path.clone().into_os_string();
     beside.push(format!(".{}.part", std::process::id()));

@@ -1,4 +1,4 @@
-//! `tenter serve`: engine, results, jobs, listener and signals wired together.
+//! `tenter serve`: connects engine, results, jobs, listener and signals.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,22 +20,22 @@ pub(super) struct Arguments {
     settings: SettingFlags,
 }
 
-/// What a process of the service is for.
+/// Role of a process in the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Answers calls; renders jobs as well unless they are in a cluster.
+    /// Answers API calls, and renders jobs unless they are in a cluster.
     FrontEnd,
-    /// Takes jobs from a cluster, and answers only how it is.
+    /// Takes jobs from a cluster; answers only health and metrics requests.
     Worker,
 }
 
-/// What a process consists of.
-struct Parts {
+/// The components of a running service.
+struct Components {
     settings: Settings,
     engine: Engine,
     results: Results,
     jobs: Jobs,
-    /// Held as long as anything is written there; `None` where nothing is.
+    /// Lock on the data folder while the service writes there; `None` in a cluster.
     folder: Option<DataFolder>,
 }
 
@@ -44,61 +44,63 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     loaded.check_exposure()?;
     loaded.check_cluster()?;
     if !loaded.settings.nats.servers.is_empty() && loaded.source("TENTER_JOB_WORKERS") == Source::Default {
-        // Workers are started for that.
+        // Separate worker processes render the jobs.
         loaded.settings.jobs.workers = 0;
     }
     start(loaded, Role::FrontEnd)
 }
 
-/// Runs until a signal, as `role`.
+/// Runs the service in `role` until a signal.
 pub(super) fn start(loaded: Loaded, role: Role) -> Result<(), Failure> {
     let Loaded { settings, unknown_variables, .. } = loaded;
     let runtime = start_runtime()?;
     let traces = log::start_with_traces(&settings.log, runtime.handle())?;
     for variable in unknown_variables {
-        tracing::warn!(%variable, "no setting has this name; see `tenter settings`");
+        tracing::warn!(%variable, "there is no such setting; see `tenter settings`");
     }
-    let parts = if settings.nats.servers.is_empty() { embedded(settings)? } else { clustered(&runtime, settings)? };
-    let served = runtime.block_on(serve(parts, role));
+    let components =
+        if settings.nats.servers.is_empty() { embedded(settings)? } else { clustered(&runtime, settings)? };
+    let served = runtime.block_on(serve(components, role));
     drop(traces); // while there is a runtime to send the last ones
     served
 }
 
-fn embedded(settings: Settings) -> Result<Parts, Failure> {
-    let folder = DataFolder::open(&settings.files.data_dir).map_err(told)?;
-    let results = Results::open(&settings.files, &folder).map_err(told)?;
+fn embedded(settings: Settings) -> Result<Components, Failure> {
+    let folder = DataFolder::open(&settings.files.data_dir).map_err(machine_failure)?;
+    let results = Results::open(&settings.files, &folder).map_err(machine_failure)?;
     let engine = start_engine(&settings)?;
-    let jobs = Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(told)?;
-    Ok(Parts { settings, engine, results, jobs, folder: Some(folder) })
+    let jobs =
+        Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(machine_failure)?;
+    Ok(Components { settings, engine, results, jobs, folder: Some(folder) })
 }
 
 #[cfg(feature = "cluster")]
-fn clustered(runtime: &Runtime, settings: Settings) -> Result<Parts, Failure> {
-    let results = Results::shared(&settings.files).map_err(told)?;
+fn clustered(runtime: &Runtime, settings: Settings) -> Result<Components, Failure> {
+    let results = Results::shared(&settings.files).map_err(machine_failure)?;
     let engine = start_engine(&settings)?;
-    let jobs = runtime.block_on(Jobs::join(&settings, engine.clone(), results.clone())).map_err(told)?;
-    Ok(Parts { settings, engine, results, jobs, folder: None })
+    let jobs = runtime.block_on(Jobs::join(&settings, engine.clone(), results.clone())).map_err(machine_failure)?;
+    Ok(Components { settings, engine, results, jobs, folder: None })
 }
 
 #[cfg(not(feature = "cluster"))]
-fn clustered(_: &Runtime, _: Settings) -> Result<Parts, Failure> {
+fn clustered(_: &Runtime, _: Settings) -> Result<Components, Failure> {
     let reason = "TENTER_NATS_URL: this program was built without the feature `cluster`";
     Err(Failure::Usage(reason.into()))
 }
 
-fn told(error: impl std::fmt::Display) -> Failure {
+fn machine_failure(error: impl std::fmt::Display) -> Failure {
     Failure::Machine(error.to_string())
 }
 
-async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
-    let Parts { settings, engine, results, jobs, folder: _held } = parts;
+async fn serve(components: Components, role: Role) -> Result<(), Failure> {
+    let Components { settings, engine, results, jobs, folder: _locked } = components;
     let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await;
     let listener = listener.map_err(|error| machine(&format!("cannot listen on {listen} (TENTER_LISTEN)"), error))?;
-    let address = listener.local_addr().map_err(|error| machine("the listener has no address", error))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| machine("no signals", error))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| machine("no signals", error))?;
+    let address = listener.local_addr().map_err(|error| machine("cannot read the address of the listener", error))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| machine("cannot listen for signals", error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| machine("cannot listen for signals", error))?;
     tracing::info!(
         %address,
         rasterizer = engine.rasterizer(),
@@ -128,7 +130,7 @@ async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
             }
         };
         tokio::select! {
-            signal = &mut asked => tracing::info!(signal, "stopping: finishing what is admitted"),
+            signal = &mut asked => tracing::info!(signal, "stopping: finishing admitted requests"),
             error = started => failed = Some(error),
         }
         jobs.stop();
@@ -141,8 +143,8 @@ async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
     };
     let serving = server::serve(listener, router, &settings.server, &health, stop);
     let working = work(&jobs, settings.server.stop_grace);
-    // Of a cluster, front ends do this for all.
-    let caring = async {
+    // In a cluster, front ends do the maintenance for all processes.
+    let maintaining = async {
         match role {
             Role::FrontEnd => {
                 let sweep = settings.files.sweep_interval;
@@ -157,10 +159,10 @@ async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
     };
     let (stopped, abandoned) = tokio::select! {
         both = async { tokio::join!(serving, working) } => both,
-        // None of these ends by itself.
-        never = caring => match never {},
-        never = tell_about_bucket(&results) => match never {},
-        never = memory::keep_giving_back() => match never {},
+        // None of these futures completes.
+        never = maintaining => match never {},
+        never = check_bucket(&results) => match never {},
+        never = memory::trim_periodically() => match never {},
     };
     if let Some(error) = failed {
         tracing::error!(%error, "the first render failed; not starting");
@@ -170,15 +172,15 @@ async fn serve(parts: Parts, role: Role) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Jobs wait for a bucket that is down or refuses us; an operator should not have to.
-async fn tell_about_bucket(results: &Results) -> Infallible {
+/// Logs an unreachable or misconfigured bucket at the start; jobs only wait for it.
+async fn check_bucket(results: &Results) -> Infallible {
     if let Err(error) = results.check().await {
-        tracing::error!(%error, "results cannot be kept where TENTER_RESULTS says");
+        tracing::error!(%error, "cannot store results in TENTER_RESULTS");
     }
     std::future::pending().await
 }
 
-/// Works off jobs until they are stopped; those that outlive `grace` then wait for the next start. Returns how many.
+/// Runs jobs until the service stops; jobs that outlive `grace` are returned to the queue. Returns the number of those.
 async fn work(jobs: &Jobs, grace: Duration) -> usize {
     let grace_over = async {
         jobs.stopped().await;

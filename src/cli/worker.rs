@@ -1,5 +1,5 @@
-//! `tenter worker`: takes jobs from a cluster, renders them, sends webhooks. Answers nothing but how it is: `/livez`, `/readyz`
-//! and `/metrics` on `TENTER_LISTEN`.
+//! `tenter worker`: takes jobs from a cluster, renders them and sends webhooks. It answers only `/livez`, `/readyz` and
+//! `/metrics` on `TENTER_LISTEN`.
 
 use super::flags::SettingFlags;
 use super::serve::{Role, start};
@@ -16,12 +16,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     loaded.check_cluster()?;
     if loaded.settings.nats.servers.is_empty() {
         let reason =
-            "a worker takes jobs from a cluster: name its servers with --queue nats://host:4222 (TENTER_NATS_URL)";
+            "a worker takes jobs from a cluster: set its servers with --queue nats://host:4222 (TENTER_NATS_URL)";
         return Err(Failure::Usage(reason.into()));
     }
     if loaded.settings.jobs.workers == 0 {
-        return Err(Failure::Usage("a worker with TENTER_JOB_WORKERS = 0 would take no jobs; set at least 1".into()));
+        return Err(Failure::Usage(
+            "a worker with TENTER_JOB_WORKERS=0 would take no jobs; set it to at least 1".into(),
+        ));
     }
-    // No call for a render is answered, so other machines may reach it without keys.
+    // A worker answers no render calls, so other machines may reach it without keys.
     start(loaded, Role::Worker)
 }

@@ -234,7 +234,8 @@ impl Target for ContextTarget<'_> {
 
     fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let surface = self.sources.surfaces.get(surface);
-        let surface = surface.ok_or_else(|| PaintError::Internal("an operation precedes the surface it shows".into()))?;
+        let surface =
+            surface.ok_or_else(|| PaintError::Internal("an operation precedes the surface it shows".into()))?;
         composite(self.context, surface, place);
         Ok(())
     }

@@ -33,7 +33,7 @@ async fn rows_that_fail_leave_the_others_alone() {
     folder.write("rows.csv", rows);
     let ended = folder.batch(&OUTPUT);
     ended.expect(5, "17 of 23 rows done, 6 failed");
-    ended.expect(5, "error: 6 rows failed; out/manifest.ndjson says why, and --resume tries them again");
+    ended.expect(5, "error: 6 rows failed; see out/manifest.ndjson for the reasons, or retry them with --resume");
     let manifest = folder.manifest();
     let error = |row: u64| manifest[&row]["error"].as_str().unwrap_or_default().to_owned();
     let missing = format!(
@@ -51,7 +51,7 @@ async fn rows_that_fail_leave_the_others_alone() {
     // The server is mended: only what failed is made, and what cannot be mended fails again.
     pictures.lose(&[]);
     pictures.take_asked();
-    folder.batch(&resuming()).expect(5, "20 of 23 rows done (17 of them before), 3 failed");
+    folder.batch(&resuming()).expect(5, "20 of 23 rows done (17 of them in an earlier run), 3 failed");
     assert_eq!(pictures.take_asked().into_keys().collect::<Vec<_>>(), [1, 3, 4, 5]);
     assert_eq!(folder.manifest().len(), 23);
 }
@@ -82,11 +82,11 @@ async fn run_that_is_killed_goes_on() {
 
     pictures.release(u64::MAX);
     pictures.take_asked();
-    folder.batch(&resuming()).expect(0, "60 of 60 rows done (17 of them before), 0 failed");
+    folder.batch(&resuming()).expect(0, "60 of 60 rows done (17 of them in an earlier run), 0 failed");
     folder.assert_whole(60);
     let asked = pictures.take_asked();
     assert_eq!(asked.len(), 43, "what was whole is not made again: {asked:?}");
-    folder.batch(&resuming()).expect(0, "60 of 60 rows done (60 of them before), 0 failed");
+    folder.batch(&resuming()).expect(0, "60 of 60 rows done (60 of them in an earlier run), 0 failed");
     assert_eq!(pictures.take_asked().len(), 0);
 }
 
@@ -107,18 +107,18 @@ async fn run_that_is_stopped_finishes_what_it_began() {
     let mut child = started(&folder, 5);
     wait("three rows under way", || (6..=8).all(|row| pictures.has_asked(row)));
     let busy = folder.batch(&resuming());
-    busy.expect(2, "another tenter is at this run");
+    busy.expect(2, "another tenter process is working on this run");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("runs").success());
     let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
     said.read_line(&mut line).expect("text");
-    assert_eq!(line, "SIGINT: finishing 3 rows under way; once more to drop what is not done\n");
+    assert_eq!(line, "SIGINT: finishing 3 rows in progress; repeat the signal to cancel them\n");
     pictures.release(u64::MAX);
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("text");
     assert_eq!(child.wait().expect("ends").code(), Some(4), "{rest}");
-    assert!(rest.contains("8 of 30 rows done") && rest.contains("stopped by SIGINT; --resume goes on"), "{rest}");
-    folder.batch(&resuming()).expect(0, "30 of 30 rows done (8 of them before)");
+    assert!(rest.contains("8 of 30 rows done") && rest.contains("stopped by SIGINT; continue with --resume"), "{rest}");
+    folder.batch(&resuming()).expect(0, "30 of 30 rows done (8 of them in an earlier run)");
     folder.assert_whole(30);
 }
 
@@ -128,21 +128,21 @@ async fn run_goes_on_with_the_same_or_not_at_all() {
     folder.write("rows.csv", "name\nAda\nBob\n");
     folder.batch(&OUTPUT).expect(0, "2 of 2 rows done");
     let before = read(&folder.path("out/manifest.ndjson"));
-    folder.batch(&OUTPUT).expect(2, "out/manifest.ndjson is of an earlier run: --resume goes on with it");
+    folder.batch(&OUTPUT).expect(2, "out/manifest.ndjson exists from an earlier run: continue it with --resume");
     folder.write("other.json", card(json!({"type": "figure", "width": 9, "height": 9})));
     folder.write("other.csv", "name\nAda\nBob\nEve\n");
     for (arguments, what) in [
         (vec!["other.json", "rows.csv", "-o", "out/{name}.png"], "the template"),
-        (vec!["card.json", "other.csv", "-o", "out/{name}.png"], "the rows' file"),
+        (vec!["card.json", "other.csv", "-o", "out/{name}.png"], "the file of the rows"),
         (vec!["card.json", "rows.csv", "-o", "out/{name}.png", "--options", r#"{"dpi": 300}"#], "the options"),
-        (vec!["card.json", "rows.csv", "-o", "out/{row}.png"], "the output's name"),
+        (vec!["card.json", "rows.csv", "-o", "out/{row}.png"], "the output name"),
     ] {
         let resumed = folder.batch(&[&arguments[..], &["--resume"]].concat());
-        resumed.expect(2, &format!("other than then: {what}. "));
+        resumed.expect(2, &format!("because this has changed: {what}. "));
     }
     assert!(read(&folder.path("out/manifest.ndjson")) == before);
     std::fs::remove_file(folder.path("out/manifest.run.ndjson")).expect("there");
-    folder.batch(&resuming()).expect(2, "out/manifest.run.ndjson is not there");
+    folder.batch(&resuming()).expect(2, "out/manifest.run.ndjson is missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

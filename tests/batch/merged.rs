@@ -61,10 +61,10 @@ async fn rows_become_one_document_without_those_that_fail() {
     // The server is mended: the document is made anew, in order.
     pictures.lose(&[]);
     let resumed = folder.batch(&resuming());
-    resumed.expect(5, "out/all.pdf: one document of all rows is made anew");
+    resumed.expect(5, "out/all.pdf: rendering all rows again, as they are in one document");
     resumed.expect(5, "4 of 5 rows done, 1 failed");
     folder.assert_document(&["row 1", "row 2", "row 3", "row 4"]);
-    folder.batch(&OUTPUT).expect(2, "out/manifest.ndjson is of an earlier run");
+    folder.batch(&OUTPUT).expect(2, "out/manifest.ndjson exists from an earlier run");
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn one_document_is_no_matter_of_concurrency_or_pictures() {
         folder.batch(&[&["card.json", "rows.csv"], more].concat()).expect(2, words);
         assert_eq!(folder.out(), Vec::<String>::new(), "{words}");
     };
-    refused(&["-o", "out/all.pdf", "--concurrency", "2"], "--concurrency is for files of each row");
-    refused(&["-o", "out/all-{page}.pdf"], "{page} is for pictures");
-    refused(&["-o", "out/all.pdf", "--all-pages"], "--all-pages is for pictures");
+    refused(&["-o", "out/all.pdf", "--concurrency", "2"], "--concurrency is for one file per row");
+    refused(&["-o", "out/all-{page}.pdf"], "{page} is for picture formats");
+    refused(&["-o", "out/all.pdf", "--all-pages"], "--all-pages is for picture formats");
     folder
         .batch(&["card.json", "rows.csv", "-o", "out/all.pdf", "--concurrency", "1"])
         .expect(0, "1 page in out/all.pdf");

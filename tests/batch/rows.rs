@@ -91,7 +91,7 @@ fn rows_fill_every_placeholder() {
     folder.write("rows.json", json!([{"name": "Ada"}, {"nmae": "Bob"}]));
     let ended = folder.batch(&["card.json", "rows.json", "-o", "out/{row}.png"]);
     ended.expect(5, "1 of 2 rows done, 1 failed");
-    ended.expect(5, "error: 1 row failed; out/manifest.ndjson says why, and --resume tries it again");
+    ended.expect(5, "error: 1 row failed; see out/manifest.ndjson for the reasons, or retry it with --resume");
     let words = "row 2: pages[0].children[0].text: no variable is called \"name\"; {name} is drawn as it is; every row of a \
                  batch must fill all placeholders";
     assert_eq!(folder.manifest()[&2]["error"], words);
@@ -131,11 +131,11 @@ fn names_are_judged_before_anything_is_made() {
         folder.batch(&["card.json", rows, "-o", output]).expect(2, words);
         assert_eq!(folder.out(), Vec::<String>::new(), "{words}");
     };
-    let unknown = "no row has a variable called \"sku\", which the name out/{sku}.png holds; accepted: {row}, {page}, \
-                   {name}";
+    let unknown = "no row has a variable called \"sku\", which the output name out/{sku}.png contains; accepted: {row}, \
+                   {page}, {name}";
     refused("rows.csv", "out/{sku}.png", &format!("{unknown}, {{age}}"));
     refused("rows.json", "out/{sku}.png", unknown);
-    let twice = "rows 1 and 3 would both be written to out/ada.png; put {row} into the name: -o out/{name}-{row}.png";
+    let twice = "rows 1 and 3 would both be written to out/ada.png; add {row} to the name: -o out/{name}-{row}.png";
     refused("rows.csv", "out/{name}.png", twice);
     refused("rows.csv", "out/all.png", "all rows would be written to out/all.png");
     refused("rows.csv", "out/{name.png", "unbalanced braces");
@@ -151,7 +151,7 @@ fn files_that_hold_no_rows_are_refused() {
         ("a.csv", "a,b,a\n", 1, "a.csv: two columns are called \"a\""),
         ("a.json", "{\"rows\": []}", 1, "a.json: this is one JSON object"),
         ("b.json", "[{\"a\":1}", 1, "the array is not closed at the end of the file (line 1)"),
-        ("a.txt", "a\n", 2, "rows are in csv, json or ndjson"),
+        ("a.txt", "a\n", 2, "the format of the rows is unknown; use the extension .csv, .json or .ndjson"),
     ] {
         folder.write(name, contents);
         folder.batch(&["card.json", name, "-o", "out/{row}.png"]).expect(code, words);
@@ -159,7 +159,7 @@ fn files_that_hold_no_rows_are_refused() {
     folder.write("many.csv", "a\n1\n2\n3\n");
     let arguments = ["card.json", "many.csv", "-o", "out/{row}.png", "--batch-max-rows", "2"];
     folder.batch(&arguments).expect(1, "more than 2 rows; the limit is 2 (TENTER_BATCH_MAX_ROWS)");
-    folder.batch(&["card.json", ".", "-o", "out/{row}.png", "--rows-format", "csv"]).expect(2, "is no file");
+    folder.batch(&["card.json", ".", "-o", "out/{row}.png", "--rows-format", "csv"]).expect(2, "is not a regular file");
     assert_eq!(folder.out(), Vec::<String>::new());
 }
 

@@ -1,4 +1,4 @@
-//! Rows to renders to files, as many at once as there are places, until they end or somebody says stop.
+//! Renders rows in parallel and writes their files, until the rows end or a signal stops the run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Done, State};
-use super::write::{self, Ended, Made, MadeFile};
+use super::write::{self, RenderedFile, RenderedRow, RowOutcome};
 use crate::error::Error;
 use crate::pipeline::{Engine, Rendered, RenderedPage};
 use crate::report::counted;
 use crate::rows::{BrokenRow, Record, Row};
 
-/// A row as it was read.
-pub(super) type Item = Result<Row, BrokenRow>;
+/// A row of the input, or the reason why it cannot be read.
+pub(super) type ReadRow = Result<Row, BrokenRow>;
 
-/// Makes what is missing. `at_once`: renders under way, at least 1; `deadline`: `TENTER_DEADLINE`.
+/// Renders the missing rows. `concurrency`: renders at once, at least 1; `deadline`: `TENTER_DEADLINE`, per row.
 pub(super) async fn run(
     plan: Arc<Plan>,
     state: State,
     engine: Engine,
-    at_once: usize,
+    concurrency: usize,
     deadline: Duration,
 ) -> Result<(), Failure> {
     let State { done, snapshot, journal } = state;
     let manifest = journal.path().display().to_string();
     let mut signals = Signals::new()?;
     let progress = Progress::begin(plan.total, done.count());
-    let (row_sender, mut rows) = mpsc::channel(at_once);
-    let (end_sender, ended) = mpsc::channel(at_once);
+    let (row_sender, mut rows) = mpsc::channel(concurrency);
+    let (end_sender, ended) = mpsc::channel(concurrency);
     let reading = spawn_blocking({
         let plan = plan.clone();
-        move || read(&plan, &done, &row_sender)
+        move || send_rows(&plan, &done, &row_sender)
     });
     let writing = spawn_blocking({
         let snapshot = snapshot.clone();
@@ -46,55 +46,55 @@ pub(super) async fn run(
     });
 
     let renderer = Arc::new(Renderer { plan, engine, snapshot, prefix_cache: Arc::default(), deadline });
-    let mut under_way = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     let (mut stopped, mut all_read, mut broken) = (None, false, None);
-    while !(under_way.is_empty() && (all_read || stopped.is_some())) {
-        let wanted = under_way.len() < at_once && !all_read && stopped.is_none();
+    while !(in_flight.is_empty() && (all_read || stopped.is_some())) {
+        let wanted = in_flight.len() < concurrency && !all_read && stopped.is_none();
         tokio::select! {
             biased;
             signal = signals.next() => match stopped {
                 None => {
                     stopped = Some(signal);
-                    let rows = counted(under_way.len() as u64, "row");
-                    eprintln!("{signal}: finishing {rows} under way; once more to drop what is not done");
+                    let rows = counted(in_flight.len() as u64, "row");
+                    eprintln!("{signal}: finishing {rows} in progress; repeat the signal to cancel them");
                 }
                 Some(_) => break,
             },
-            Some(joined) = under_way.join_next() => match joined {
+            Some(joined) = in_flight.join_next() => match joined {
                 Ok(true) => {}
-                Ok(false) => break, // the writer has stopped, and says why below
+                Ok(false) => break, // the writer has failed; its error is returned below
                 Err(error) => {
-                    broken = Some(Failure::Machine(format!("a render broke off: {error}")));
+                    broken = Some(Failure::Machine(format!("a render task failed: {error}")));
                     break;
                 }
             },
             item = rows.recv(), if wanted => match item {
                 Some(item) => {
                     let (renderer, end_sender) = (renderer.clone(), end_sender.clone());
-                    under_way.spawn(async move { end_sender.send(renderer.row(item).await).await.is_ok() });
+                    in_flight.spawn(async move { end_sender.send(renderer.row(item).await).await.is_ok() });
                 }
                 None => all_read = true,
             },
         }
     }
-    // What is dropped here has no line in the manifest, and is made by the next run.
-    under_way.shutdown().await;
+    // Cancelled rows have no line in the manifest; a resumed run renders them.
+    in_flight.shutdown().await;
     drop((rows, end_sender));
-    let panicked = |error| Failure::Machine(format!("a thread broke off: {error}"));
+    let panicked = |error| Failure::Machine(format!("a thread failed: {error}"));
     let read = reading.await.map_err(panicked)?;
     let progress = writing.await.map_err(panicked)??;
     eprintln!("{}; manifest: {manifest}", progress.end());
     read?;
     match (broken, stopped) {
         (Some(failure), _) => Err(failure),
-        (None, Some(signal)) => Err(Failure::Machine(format!("stopped by {signal}; --resume goes on"))),
+        (None, Some(signal)) => Err(Failure::Machine(format!("stopped by {signal}; continue with --resume"))),
         (None, None) if progress.failures() > 0 => Err(Failure::Rows { failed: progress.failures(), manifest }),
         (None, None) => Ok(()),
     }
 }
 
-/// Hands out the rows that are not done, until they end or nobody takes them. Blocks.
-pub(super) fn read(plan: &Plan, done: &Done, rows: &Sender<Item>) -> Result<(), Failure> {
+/// Sends the rows that are not done to `rows`, until the input ends or the receiver is gone. Blocks.
+pub(super) fn send_rows(plan: &Plan, done: &Done, rows: &Sender<ReadRow>) -> Result<(), Failure> {
     let wrong = |error| plan.rows.failure(&error);
     let (read, hash) = plan.rows.rows().map_err(wrong)?;
     for item in read {
@@ -106,20 +106,22 @@ pub(super) fn read(plan: &Plan, done: &Done, rows: &Sender<Item>) -> Result<(), 
     }
     if hash.get() != plan.digests.rows {
         let path = plan.rows.path.display();
-        return Err(Failure::Machine(format!("{path} has changed under way; remove the manifest and begin anew")));
+        return Err(Failure::Machine(format!(
+            "{path} has changed during the run; remove the manifest and start again"
+        )));
     }
     Ok(())
 }
 
 impl Renderer {
-    async fn row(&self, item: Item) -> Ended {
+    async fn row(&self, item: ReadRow) -> RowOutcome {
         let row = match item {
             Ok(row) => row,
-            Err(broken) => return Ended::Failed(Box::new(Record::from(&broken))),
+            Err(broken) => return RowOutcome::Failed(Box::new(Record::from(&broken))),
         };
         match self.render(&row).await {
-            Ok((rendered, timings)) => self.made(&row, rendered, timings),
-            Err(error) => Ended::Failed(Box::new(failed(&row, &error))),
+            Ok((rendered, timings)) => self.outcome(&row, rendered, timings),
+            Err(error) => RowOutcome::Failed(Box::new(failed(&row, &error))),
         }
     }
 
@@ -129,7 +131,7 @@ impl Renderer {
         Ok((rendered, in_ms(session.timings())))
     }
 
-    fn made(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> Ended {
+    fn outcome(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> RowOutcome {
         let Rendered { pages, mut warnings, .. } = rendered;
         warnings.retain(|warning| !self.plan.names.explains(warning));
         let mut files = Vec::with_capacity(pages.len());
@@ -137,16 +139,16 @@ impl Renderer {
             match self.plan.names.fill_in(row, page.index + 1) {
                 Ok(name) => {
                     let RenderedPage { index, bytes, fingerprint, .. } = page;
-                    files.push(MadeFile { name, page: index + 1, bytes, fingerprint });
+                    files.push(RenderedFile { name, page: index + 1, bytes, fingerprint });
                 }
-                Err(broken) => return Ended::Failed(Box::new(Record::from(&broken))),
+                Err(broken) => return RowOutcome::Failed(Box::new(Record::from(&broken))),
             }
         }
-        Ended::Made(Made { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })
+        RowOutcome::Rendered(RenderedRow { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })
     }
 }
 
-/// What asks a run to stop.
+/// The signals that stop a run.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -154,7 +156,8 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::Machine(format!("no signals: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::Machine(format!("cannot listen for signals: {error}")));
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 

@@ -1,5 +1,5 @@
-//! All rows into one document, one after the other. It is written when the last row is in it, and the manifest after
-//! it: a run that ends earlier leaves what was there before.
+//! Renders all rows into one document, one after the other. The document is written after the last row and the manifest
+//! after the document: a run that ends earlier leaves the files of the run before.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::super::Failure;
-use super::drive::{Item, Signals, read};
+use super::drive::{ReadRow, Signals, send_rows};
 use super::plan::{OneDocument, Plan};
 use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
@@ -21,7 +21,7 @@ use crate::pipeline::{AddedPages, Engine, MergedDocument, RenderedPage};
 use crate::report::counted;
 use crate::rows::{Record, Row, RowStatus};
 
-/// Makes `document` of all rows. `deadline`: `TENTER_DEADLINE`, for each row.
+/// Renders all rows into `document`. `deadline`: `TENTER_DEADLINE`, per row.
 pub(super) async fn run(
     plan: Arc<Plan>,
     document: &OneDocument,
@@ -36,10 +36,11 @@ pub(super) async fn run(
     let (row_sender, mut rows) = mpsc::channel(1);
     let reading = spawn_blocking({
         let plan = plan.clone();
-        move || read(&plan, &done, &row_sender)
+        move || send_rows(&plan, &done, &row_sender)
     });
 
-    let renderer = Renderer { plan: plan.clone(), engine, snapshot: snapshot.clone(), prefix_cache: Arc::default(), deadline };
+    let renderer =
+        Renderer { plan: plan.clone(), engine, snapshot: snapshot.clone(), prefix_cache: Arc::default(), deadline };
     let mut merged = MergedDocument::new(document.options.clone());
     let mut records = Vec::new();
     while let Some(item) = rows.recv().await {
@@ -48,8 +49,8 @@ pub(super) async fn run(
             signal = signals.next() => {
                 let path = document.path.display();
                 return Err(Failure::Machine(format!(
-                    "stopped by {signal} after {} of {} rows; {path} is written when all are in it, so it was not; --resume \
-                     begins anew",
+                    "stopped by {signal} after {} of {} rows; {path} was not written, as it needs all rows; \
+                     --resume starts again",
                     records.len(),
                     plan.total
                 )));
@@ -62,21 +63,21 @@ pub(super) async fn run(
         }
         records.push(record);
     }
-    let panicked = |error| Failure::Machine(format!("a thread broke off: {error}"));
+    let panicked = |error| Failure::Machine(format!("a thread failed: {error}"));
     reading.await.map_err(panicked)??;
 
     let pages = merged.pages();
-    let made = renderer.finish(merged).await?;
+    let file = renderer.finish(merged).await?;
     let path = document.path.clone();
-    let storing = spawn_blocking(move || store(&path, made.as_ref(), records, journal, &snapshot));
+    let storing = spawn_blocking(move || store(&path, file.as_ref(), records, journal, &snapshot));
     storing.await.map_err(panicked)??;
     let path = document.path.display();
-    let told = if pages == 0 {
-        format!("no pages, so no {path}")
+    let summary = if pages == 0 {
+        format!("no pages, so {path} was not written")
     } else {
         format!("{} in {path}", counted(pages as u64, "page"))
     };
-    eprintln!("{}; {told}; manifest: {manifest}", progress.end());
+    eprintln!("{}; {summary}; manifest: {manifest}", progress.end());
     match progress.failures() {
         0 => Ok(()),
         failed => Err(Failure::Rows { failed, manifest }),
@@ -84,7 +85,7 @@ pub(super) async fn run(
 }
 
 impl Renderer {
-    async fn add(&self, item: Item, document: &mut MergedDocument) -> Record {
+    async fn add(&self, item: ReadRow, document: &mut MergedDocument) -> Record {
         let row = match item {
             Ok(row) => row,
             Err(broken) => return Record::from(&broken),
@@ -104,7 +105,7 @@ impl Renderer {
         })
     }
 
-    /// The file; `None` without a page. It has as long as its rows had together.
+    /// Completes the document; `None` without pages. The deadline is that of all rows together.
     async fn finish(&self, document: MergedDocument) -> Result<Option<RenderedPage>, Error> {
         let rows = u32::try_from(self.plan.total).unwrap_or(u32::MAX).max(1);
         let deadline = self.deadline.saturating_mul(rows);
@@ -113,28 +114,28 @@ impl Renderer {
     }
 }
 
-/// The document first, the lines of its rows after it. Blocks.
+/// Writes the document, then the manifest lines of its rows. Blocks.
 fn store(
     path: &Path,
-    made: Option<&RenderedPage>,
+    rendered: Option<&RenderedPage>,
     records: Vec<Record>,
     mut journal: Journal,
     snapshot: &AssetSnapshot,
 ) -> Result<(), Failure> {
     let file = path.to_string_lossy();
     let mut hash = String::new();
-    if let Some(RenderedPage { bytes, .. }) = made {
+    if let Some(RenderedPage { bytes, .. }) = rendered {
         write::write(path, bytes).map_err(|error| cannot_write(path, &error))?;
         hash = ContentHash::of(bytes).to_string();
     }
     for mut record in records {
-        if let (RowStatus::Done, Some(RenderedPage { bytes, fingerprint, .. })) = (record.status, made) {
+        if let (RowStatus::Done, Some(RenderedPage { bytes, fingerprint, .. })) = (record.status, rendered) {
             record.file = Some(file.clone().into_owned());
             record.bytes = Some(bytes.len() as u64);
             record.sha256 = Some(hash.clone());
             record.fingerprint = Some(fingerprint.to_string());
         }
-        journal.note(&record, snapshot)?;
+        journal.append(&record, snapshot)?;
     }
     Ok(())
 }

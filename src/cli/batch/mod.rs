@@ -1,11 +1,11 @@
-//! `tenter batch`: one design and many rows, from files into files.
+//! `tenter batch`: renders one design once per row, from files into files.
 //!
-//! In: looking through the rows beforehand, keeping all threads busy, files and manifest that survive a kill, the bar.
-//! Not in: how rows are read and named (`rows`), anything that makes a row differ from a served render.
+//! In: checking all rows before the first render, rendering in parallel, files and manifest that survive a kill, the
+//! progress bar. Not in: how rows are read and named (`rows`), anything that makes a row differ from a served render.
 //! Imports: as `cli`.
 //!
-//! Rows with files of their own go from one thread that reads them, over as many renders as there are places, to one thread that writes: nobody
-//! waits for a disk while a page could be painted, and no more rows are in memory than are under way.
+//! Rows with their own files flow from one reading thread through parallel renders to one writing thread: no render
+//! waits for the disk, and memory holds only the rows in flight.
 
 mod drive;
 mod merge;
@@ -31,40 +31,40 @@ use crate::report::JsonPath;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Placeholders in the output's name: {row} (from 1), {page} (from 1, with --all-pages), and every \
-variable of the rows: -o 'out/{name}-{row}.png'. Values are made safe as names of files. A PDF's name without any is one \
-document of all rows: -o out/all.pdf.
+    after_help = "Placeholders in the output name: {row} (from 1), {page} (from 1, with --all-pages), and every \
+variable of the rows: -o 'out/{name}-{row}.png'. Values are made safe for file names. A PDF name without \
+placeholders writes one document of all rows: -o out/all.pdf.
 
-The manifest is a line of JSON for each row: what became of it, its file, bytes and SHA-256, warnings, timings, errors. A row \
-that fails never ends the run; --resume makes what is missing or failed, after a kill too."
+The manifest has a line of JSON per row: status, file, bytes and SHA-256, warnings, timings, errors. A row \
+that fails does not end the run; --resume renders missing and failed rows, also after a kill."
 )]
 pub(super) struct Arguments {
-    /// The design's JSON file
+    /// JSON file of the design
     template: PathBuf,
-    /// The rows' file: .csv, .json (an array of objects), .ndjson or .jsonl (an object a line)
+    /// File of the rows: .csv, .json (an array of objects), .ndjson or .jsonl (one object per line)
     rows: PathBuf,
-    /// Where the pictures or PDFs go, with placeholders. The ending chooses the format unless the options do
+    /// Name pattern of the output files. The extension selects the format unless the options do
     #[arg(short, long, value_name = "NAME")]
     output: String,
-    /// Options of all rows, as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
+    /// Render options of all rows, as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
     #[arg(long, value_name = "JSON|@FILE")]
     options: Option<String>,
-    /// Variables of all rows; a row's own win: JSON, or a file with JSON
+    /// Variables of all rows, which a row's own override: JSON, or a file with JSON
     #[arg(long, value_name = "JSON|FILE")]
     variables: Option<String>,
-    /// All pages of each row, one picture each: {page} in the output's name. A PDF has all pages anyway
+    /// Render all pages of each row, one picture each: needs {page} in the output name. A PDF always has all pages
     #[arg(long)]
     all_pages: bool,
-    /// Go on with an earlier run: make what its manifest does not have; one document of all rows is made anew
+    /// Continue an earlier run: render the rows that its manifest lacks. One document of all rows starts again
     #[arg(long)]
     resume: bool,
-    /// Rows rendered at once [default: one more than threads; one document takes one after the other]
+    /// Rows to render at once [default: threads + 1; always 1 for one document]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
-    /// Where the manifest goes [default: manifest.ndjson in the folder of the output]
+    /// Manifest file [default: manifest.ndjson in the folder of the output]
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// How the rows are written: csv, json, ndjson [default: by the ending of their file]
+    /// Format of the rows: csv, json, ndjson [default: from the file extension]
     #[arg(long, value_name = "FORMAT")]
     rows_format: Option<String>,
     #[command(flatten)]
@@ -76,18 +76,18 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut loaded = load(&arguments.settings)?;
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
-        loaded.settings.log.level = LogLevel::Warn; // one run, one person: rows that fail are told below
+        loaded.settings.log.level = LogLevel::Warn; // failed rows are printed below
     }
     log::start(&loaded.settings.log);
     let mut settings = loaded.settings;
 
     let plan = Arc::new(Plan::read(arguments, &settings)?);
-    // While one row is between two stages another one can use its thread.
-    let mut at_once = arguments.concurrency.map_or(settings.render.threads + 1, usize::from);
+    // While one row is between two stages, another can use its thread.
+    let mut concurrency = arguments.concurrency.map_or(settings.render.threads + 1, usize::from);
     if plan.one_document.is_some() {
-        at_once = 1;
+        concurrency = 1;
     }
-    settings.render.workers = settings.render.workers.max(at_once);
+    settings.render.workers = settings.render.workers.max(concurrency);
     let engine = start_engine(&settings)?;
     engine.check_template(Value::clone(&plan.template), JsonPath::root())?;
     let state = State::open(&plan, arguments.resume, settings.assets.pin_bytes)?;
@@ -96,12 +96,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let driving = async {
             match &plan.one_document {
                 Some(document) => merge::run(plan.clone(), document, state, engine, deadline).await,
-                None => drive::run(plan.clone(), state, engine, at_once, deadline).await,
+                None => drive::run(plan.clone(), state, engine, concurrency, deadline).await,
             }
         };
         tokio::select! {
             ended = driving => ended,
-            never = super::memory::keep_giving_back() => match never {},
+            never = super::memory::trim_periodically() => match never {},
         }
     })
 }

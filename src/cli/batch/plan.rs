@@ -1,4 +1,4 @@
-//! What a run is to make, checked before anything is made.
+//! The plan of a batch run, checked before the first render.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -21,48 +21,48 @@ use crate::output::{Format, FormatKind};
 use crate::report::{JsonPath, Problem};
 use crate::rows::{NamePattern, RowFormat, Rows, RowsError};
 
-/// What options are called in problems.
+/// Path of the options in problems.
 pub(super) const OPTIONS: &str = "options";
 const MANIFEST: &str = "manifest.ndjson";
 
-/// Everything that is the same for each row.
+/// Everything that is the same for all rows.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) template: Arc<Value>,
-    /// Of all rows: an object or null, accepted as they are.
+    /// Options of all rows: an object or null, in the caller's JSON.
     pub(super) options: Value,
     pub(super) format: &'static dyn Format,
     pub(super) all_pages: bool,
     pub(super) names: NamePattern,
-    /// Instead of files for each row.
+    /// The one document to write instead of files per row.
     pub(super) one_document: Option<OneDocument>,
     pub(super) rows: RowsFile,
-    /// How many rows there are, broken ones included.
+    /// Number of rows, broken ones included.
     pub(super) total: u64,
     pub(super) manifest: PathBuf,
     pub(super) digests: Digests,
 }
 
-/// Where all rows go together.
+/// One document of all rows.
 #[derive(Debug)]
 pub(super) struct OneDocument {
     pub(super) path: PathBuf,
-    /// Of all rows.
+    /// Options of all rows.
     pub(super) options: RenderOptions,
 }
 
-/// What two runs must have in common for one to go on with the other.
+/// Input of a run; a run can resume another with equal digests.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Digests {
     pub(super) template: ContentHash,
     pub(super) rows: ContentHash,
-    /// Flags that change what is drawn included.
+    /// Hash of the options, including flags that change the output.
     pub(super) options: ContentHash,
     pub(super) output: String,
 }
 
 impl Plan {
-    /// Reads the template once and looks through all rows once.
+    /// Reads the template and checks all rows.
     pub(super) fn read(arguments: &Arguments, settings: &Settings) -> Result<Self, Failure> {
         let depth = settings.design.json_depth;
         let names =
@@ -73,16 +73,17 @@ impl Plan {
             match &mut options {
                 Value::Null => options = serde_json::json!({ "variables": variables }),
                 Value::Object(options) => drop(options.insert("variables".into(), variables)),
-                _ => {} // refused below
+                _ => {} // reported as an error below
             }
         }
-        let accepted = accepted(&options)?;
-        let format = choose_format(&accepted, Path::new(&arguments.output))?;
+        let parsed = parse_options(&options)?;
+        let format = choose_format(&parsed, Path::new(&arguments.output))?;
         check_name(&names, &arguments.output, arguments.all_pages, format)?;
         let one_document =
-            names.is_constant().then(|| OneDocument { path: arguments.output.clone().into(), options: accepted });
+            names.is_constant().then(|| OneDocument { path: arguments.output.clone().into(), options: parsed });
         if one_document.is_some() && arguments.concurrency.is_some_and(|it| it > 1) {
-            let message = "--concurrency is for files of each row: one document takes its rows one after the other";
+            let message =
+                "--concurrency is for one file per row: the rows of one document are rendered one after the other";
             return Err(Failure::Usage(message.into()));
         }
 
@@ -91,17 +92,17 @@ impl Plan {
         let template = json::parse(&bytes, depth).map_err(Error::invalid)?;
         let pages = template.get("pages").and_then(Value::as_array).map_or(1, Vec::len);
         let rows = RowsFile::open(&arguments.rows, arguments.rows_format.as_deref(), settings)?;
-        let in_name = match (&one_document, arguments.all_pages) {
+        let pages_per_row = match (&one_document, arguments.all_pages) {
             (Some(_), _) => 0,
             (None, true) => pages,
             (None, false) => 1,
         };
-        let Survey { total, hash } = survey(&rows, &names, &arguments.output, in_name)?;
-        let how = serde_json::json!([&options, format.name(), arguments.all_pages]).to_string();
+        let Survey { total, hash } = survey(&rows, &names, &arguments.output, pages_per_row)?;
+        let options_text = serde_json::json!([&options, format.name(), arguments.all_pages]).to_string();
         let digests = Digests {
             template: template_hash,
             rows: hash,
-            options: ContentHash::of(how.as_bytes()),
+            options: ContentHash::of(options_text.as_bytes()),
             output: arguments.output.clone(),
         };
         let manifest = arguments.manifest.clone().unwrap_or_else(|| Path::new(names.folder()).join(MANIFEST));
@@ -111,8 +112,8 @@ impl Plan {
     }
 }
 
-/// `options` as they are for a row without any of its own.
-fn accepted(options: &Value) -> Result<RenderOptions, Failure> {
+/// Reads `options` as for a row without options of its own.
+fn parse_options(options: &Value) -> Result<RenderOptions, Failure> {
     let mut problems = Problems::new();
     let read = RenderOptions::read(options, OPTIONS.into(), &mut problems);
     if problems.is_empty() { Ok(read) } else { Err(Error::Invalid(problems.into_vec()).into()) }
@@ -121,20 +122,20 @@ fn accepted(options: &Value) -> Result<RenderOptions, Failure> {
 fn check_name(names: &NamePattern, output: &str, all_pages: bool, format: &dyn Format) -> Result<(), Failure> {
     let is_document = matches!(format.kind(), FormatKind::Document);
     let wrong = if names.is_constant() && !is_document {
-        format!("all rows would be written to {output}; put {{row}} or a variable into the name: -o out/{{row}}.png")
+        format!("all rows would be written to {output}; add {{row}} or a variable to the name: -o out/{{row}}.png")
     } else if names.is_constant() && names.has_page() {
-        "{page} is for pictures: one PDF of all rows has a name without it, and a PDF for each row has {row}".into()
+        "{page} is for picture formats: leave it out for one PDF of all rows, or use {row} for a PDF per row".into()
     } else if all_pages && is_document {
-        "--all-pages is for pictures: a PDF has all pages, or those of --pages, in one file".into()
+        "--all-pages is for picture formats: a PDF contains all pages, or those of --pages, in one file".into()
     } else if all_pages && !names.has_page() {
-        "--all-pages needs {page} in the output's name: -o out/{row}-{page}.png".into()
+        "--all-pages needs {page} in the output name: -o out/{row}-{page}.png".into()
     } else {
         return Ok(());
     };
     Err(Failure::Usage(wrong))
 }
 
-/// The rows' file, which is read twice: to look through it, and to render.
+/// The file of the rows. It is read twice: to check it, and to render.
 #[derive(Clone, Debug)]
 pub(super) struct RowsFile {
     pub(super) path: PathBuf,
@@ -144,8 +145,8 @@ pub(super) struct RowsFile {
     json_depth: usize,
 }
 
-/// Rows of a file, and what was read up to now.
-pub(super) type HashedRows = (Rows<BufReader<Hashed>>, RowsHash);
+/// Rows of a file, with the hash of the bytes read so far.
+pub(super) type HashedRows = (Rows<BufReader<HashingReader>>, RowsHash);
 
 impl RowsFile {
     fn open(path: &Path, format: Option<&str>, settings: &Settings) -> Result<Self, Failure> {
@@ -153,21 +154,24 @@ impl RowsFile {
         let ending = path.extension().map(|it| it.to_string_lossy());
         let named = format.or(ending.as_deref());
         let format = named.and_then(RowFormat::from_extension).ok_or_else(|| {
-            usage("rows are in csv, json or ndjson; the file's ending says which, or else --rows-format".into())
+            usage(
+                "the format of the rows is unknown; use the extension .csv, .json or .ndjson, or set --rows-format"
+                    .into(),
+            )
         })?;
         let file = File::open(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
         if !file.metadata().is_ok_and(|it| it.is_file()) {
-            return Err(usage("is no file that can be read twice; save the rows into one".into()));
+            return Err(usage("is not a regular file, and rows are read twice; save them to a file".into()));
         }
         let (limits, json_depth) = (settings.batches.clone(), settings.design.json_depth);
         Ok(Self { path: path.into(), file: Arc::new(file), format, limits, json_depth })
     }
 
-    /// From the first row on. One reader at a time: they share their place in the file.
+    /// Reads the rows from the first. One reader at a time: all share one file position.
     pub(super) fn rows(&self) -> Result<HashedRows, RowsError> {
         (&*self.file).seek(SeekFrom::Start(0))?;
         let hash = RowsHash::default();
-        let input = BufReader::new(Hashed { file: self.file.clone(), hash: hash.clone() });
+        let input = BufReader::new(HashingReader { file: self.file.clone(), hash: hash.clone() });
         Ok((Rows::new(input, self.format, &self.limits, self.json_depth)?, hash))
     }
 
@@ -182,25 +186,25 @@ impl RowsFile {
     }
 }
 
-/// Of all bytes read.
+/// SHA-256 of the bytes read so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowsHash(Arc<Mutex<Sha256>>);
 
 impl RowsHash {
-    /// Up to now; of the whole file once its rows have ended.
+    /// The current hash; that of the whole file once its rows have ended.
     pub(super) fn get(&self) -> ContentHash {
         ContentHash::from(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
-/// Hashes what is read.
+/// Reader that hashes all bytes.
 #[derive(Debug)]
-pub(super) struct Hashed {
+pub(super) struct HashingReader {
     file: Arc<File>,
     hash: RowsHash,
 }
 
-impl Read for Hashed {
+impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = (&*self.file).read(buffer)?;
         self.hash.0.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..read]);

@@ -1,24 +1,24 @@
-//! How far a run is: a bar where somebody looks, lines now and then elsewhere. On standard error.
+//! Progress of a run on standard error: a bar on a terminal, otherwise a line every few seconds.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-/// Between two lines.
+/// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Failures told one by one; the manifest has all.
-const MOST_TOLD: u64 = 20;
+/// Maximum number of failures that are printed; the manifest lists all.
+const MAX_PRINTED_FAILURES: u64 = 20;
 
-/// Counts rows and shows them.
+/// Counts rows and displays the progress.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// `None`: lines.
+    /// `None` prints lines instead.
     bar: Option<ProgressBar>,
     begun: Instant,
     last_line: Instant,
     total: u64,
-    /// There before this run.
+    /// Rows done before this run.
     earlier: u64,
     done: u64,
     with_warnings: u64,
@@ -26,11 +26,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// `earlier`: rows of `total` that are there already.
+    /// Starts the display. `earlier`: rows of `total` that are already done.
     pub(super) fn begin(total: u64, earlier: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = "{bar:30} {pos} of {len} rows, {per_sec}, {eta} left{msg}";
-            // The template is the one above; a bar without it would still count.
+            // The template is a constant; the default bar would still count.
             let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total).with_style(style).with_position(earlier);
             bar.reset_eta();
@@ -40,20 +40,20 @@ impl Progress {
         Self { bar, begun: now, last_line: now, total, earlier, done: 0, with_warnings: 0, failed: 0 }
     }
 
-    /// One more row is there.
+    /// Counts a finished row.
     pub(super) fn done(&mut self, with_warnings: bool) {
         self.done += 1;
         self.with_warnings += u64::from(with_warnings);
         self.step();
     }
 
-    /// One more row has failed; `error` names it.
+    /// Counts and prints a failed row; `error` includes its number.
     pub(super) fn failed(&mut self, error: &str) {
         self.failed += 1;
-        if self.failed <= MOST_TOLD {
-            self.tell(&format!("error: {error}"));
-        } else if self.failed == MOST_TOLD + 1 {
-            self.tell("error: and more, see the manifest");
+        if self.failed <= MAX_PRINTED_FAILURES {
+            self.print_line(&format!("error: {error}"));
+        } else if self.failed == MAX_PRINTED_FAILURES + 1 {
+            self.print_line("error: more rows failed; see the manifest");
         }
         if let Some(bar) = &self.bar {
             bar.set_message(format!(", {} failed", self.failed));
@@ -61,12 +61,12 @@ impl Progress {
         self.step();
     }
 
-    /// Rows that have failed in this run.
+    /// Number of failed rows of this run.
     pub(super) fn failures(&self) -> u64 {
         self.failed
     }
 
-    /// Rows that are there, and how fast those of this run came.
+    /// Ends the display and returns the summary line.
     pub(super) fn end(&self) -> String {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -74,7 +74,7 @@ impl Progress {
         let Self { total, earlier, done, with_warnings, failed, .. } = self;
         let mut words = format!("{} of {total} rows done", earlier + done);
         if *earlier > 0 {
-            words += &format!(" ({earlier} of them before)");
+            words += &format!(" ({earlier} of them in an earlier run)");
         }
         if *with_warnings > 0 {
             words += &format!(", {with_warnings} with warnings");
@@ -97,7 +97,7 @@ impl Progress {
     fn line(&self) -> String {
         let at = self.earlier + self.done + self.failed;
         let seconds = (self.total.saturating_sub(at)) as f64 / self.rate().max(f64::MIN_POSITIVE);
-        // A day is as good as any time that nobody waits for.
+        // Limit the estimate to a day.
         let left = Duration::from_secs_f64(seconds.min(86_400.0));
         format!(
             "{at} of {} rows, {:.1} rows/s, {} left, {} failed",
@@ -108,12 +108,12 @@ impl Progress {
         )
     }
 
-    /// Rows a second, those of this run only.
+    /// Rows per second of this run.
     fn rate(&self) -> f64 {
         (self.done + self.failed) as f64 / self.begun.elapsed().as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    fn tell(&self, line: &str) {
+    fn print_line(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),

@@ -1,4 +1,4 @@
-//! A row to what the pipeline is asked for.
+//! Converts a row to a render request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::pipeline::{Engine, Pages, PrefixCache, RenderRequest, Session, Stage,
 use crate::report::JsonPath;
 use crate::rows::{Record, Row};
 
-/// Options that a row cannot have of its own: the file's ending would say something else.
+/// Options that a row must not set, as the output's extension is the same for all rows.
 const FOR_ALL_ROWS: [&str; 2] = ["format", "mimeType"];
 
-/// What all rows are rendered with.
+/// State that all rows of a run share.
 pub(super) struct Renderer {
     pub(super) plan: Arc<Plan>,
     pub(super) engine: Engine,
@@ -26,7 +26,7 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    /// A worker for `row`, and what to ask of it.
+    /// Waits for a worker and builds the render request of `row`.
     pub(super) async fn begin(&self, row: &Row) -> Result<(Session, RenderRequest), Error> {
         let Plan { template, format, all_pages, .. } = &*self.plan;
         let options = self.options(row)?;
@@ -46,7 +46,7 @@ impl Renderer {
     fn options(&self, row: &Row) -> Result<RenderOptions, Error> {
         let mut problems = Problems::new();
         for name in FOR_ALL_ROWS.iter().filter(|name| row.options.contains_key(**name)) {
-            let message = "is the same for all rows of a run; accepted: the ending of --output, or --options";
+            let message = "must be the same for all rows; set it by the extension of --output, or in --options";
             problems.push(JsonPath::from(OPTIONS).key(name), message);
         }
         let options = RenderOptions::read(&row.options_over(&self.plan.options), OPTIONS.into(), &mut problems);
@@ -54,13 +54,13 @@ impl Renderer {
     }
 }
 
-/// The manifest's line for `row`.
+/// The manifest line of a failed row.
 pub(super) fn failed(row: &Row, error: &Error) -> Record {
     let number = row.number;
     Record::failed(number, format!("row {number}: {error}"), error.problems())
 }
 
-/// To the µs.
+/// Time per stage in ms, with microsecond precision.
 pub(super) fn in_ms(timings: &Timings) -> BTreeMap<String, f64> {
     let in_ms = |took: Duration| took.as_micros() as f64 / 1000.0;
     timings.iter().map(|(stage, took)| (stage.as_str().to_owned(), in_ms(took))).collect()

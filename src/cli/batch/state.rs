@@ -1,5 +1,5 @@
-//! What of a run is kept: the manifest, and beside it what a later run must know to go on. Whole lines are appended and
-//! nothing else, so that a kill at any moment costs no more than the last line.
+//! The files of a run: the manifest, and beside it the run file with what a resumed run must know. Both are only
+//! appended to in whole lines, so that a kill at any moment costs no more than the last line.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
@@ -14,19 +14,19 @@ use super::plan::{Digests, Plan};
 use crate::assets::{AssetSnapshot, ContentHash, SnapshotEntry};
 use crate::rows::{Record, RowStatus};
 
-/// Of the file beside the manifest: `manifest.ndjson` has `manifest.run.ndjson`.
+/// Extension of the run file: `manifest.ndjson` has `manifest.run.ndjson`.
 const RUN_ENDING: &str = "run.ndjson";
 
-/// First line of the file beside the manifest; then a line for each asset that is in the snapshot.
+/// First line of the run file; a line for each asset of the snapshot follows.
 #[derive(Debug, Serialize, Deserialize)]
 struct Run {
-    /// Version of the program.
+    /// Version of the program that started the run.
     tenter: String,
     #[serde(flatten)]
     digests: Digests,
 }
 
-/// A run under way, held by one process.
+/// State of a run, locked by one process.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) done: Done,
@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) journal: Journal,
 }
 
-/// Which rows are there.
+/// The set of rows that are done.
 #[derive(Debug)]
 pub(super) struct Done {
     rows: Vec<bool>,
@@ -46,7 +46,6 @@ impl Done {
         Self { rows: vec![false; total as usize], count: 0 }
     }
 
-    /// `row`: from 1.
     pub(super) fn has(&self, row: u64) -> bool {
         self.at(row).is_some_and(|at| self.rows[at])
     }
@@ -55,7 +54,7 @@ impl Done {
         self.count
     }
 
-    /// False when it is none of these rows, or there already.
+    /// Adds a row; false when its number is out of range or already in the set.
     fn add(&mut self, row: u64) -> bool {
         let Some(at) = self.at(row).filter(|at| !self.rows[*at]) else { return false };
         self.rows[at] = true;
@@ -69,41 +68,43 @@ impl Done {
 }
 
 impl State {
-    /// Begins, or goes on when `resume` is set and there is something to go on with. `pin_bytes`: `TENTER_PIN_BYTES`.
+    /// Starts a run, or continues an earlier one when `resume` is set and there is one. `pin_bytes`:
+    /// `TENTER_PIN_BYTES`.
     pub(super) fn open(plan: &Plan, resume: bool, pin_bytes: usize) -> Result<Self, Failure> {
         let manifest = &plan.manifest;
         let run_path = manifest.with_extension(RUN_ENDING);
-        let is_there = manifest.exists();
-        if is_there && !resume {
+        let manifest_exists = manifest.exists();
+        if manifest_exists && !resume {
             return Err(Failure::Usage(format!(
-                "{} is of an earlier run: --resume goes on with it, --manifest FILE writes another, or remove it",
+                "{} exists from an earlier run: continue it with --resume, write another with --manifest FILE, or \
+                 remove it",
                 manifest.display()
             )));
         }
-        if is_there && !run_path.exists() {
+        if manifest_exists && !run_path.exists() {
             return Err(Failure::Usage(format!(
-                "{} is not there, and without it {} cannot be gone on with; remove that too to begin anew",
+                "{} is missing, and {} cannot be resumed without it; remove that as well to start again",
                 run_path.display(),
                 manifest.display()
             )));
         }
-        let mut run = hold(&run_path)?;
+        let mut run = lock_file(&run_path)?;
         let earlier = if resume { read_run(&mut run, &run_path)? } else { None };
         match earlier {
             Some((earlier, entries)) => {
                 check(&earlier, plan)?;
                 let mut done = Done::none_of(plan.total);
                 let file = match &plan.one_document {
-                    None => keep_done(manifest, &mut done)?,
+                    None => rewrite_with_done_rows(manifest, &mut done)?,
                     Some(document) => {
-                        eprintln!("{}: one document of all rows is made anew", document.path.display());
-                        emptied(manifest)?
+                        eprintln!("{}: rendering all rows again, as they are in one document", document.path.display());
+                        empty_manifest(manifest)?
                     }
                 };
                 Ok(Self::new(plan, done, AssetSnapshot::new(pin_bytes, entries), file, run))
             }
             None => {
-                let file = begin(plan, &mut run, &run_path)?;
+                let file = start(plan, &mut run, &run_path)?;
                 Ok(Self::new(plan, Done::none_of(plan.total), AssetSnapshot::new(pin_bytes, []), file, run))
             }
         }
@@ -114,17 +115,17 @@ impl State {
     }
 }
 
-/// Writes what a later run must know, and then an empty manifest, which is returned.
-fn begin(plan: &Plan, run: &mut File, run_path: &Path) -> Result<File, Failure> {
+/// Writes the run file, then creates and returns an empty manifest.
+fn start(plan: &Plan, run: &mut File, run_path: &Path) -> Result<File, Failure> {
     let begun = Run { tenter: env!("CARGO_PKG_VERSION").into(), digests: plan.digests.clone() };
-    let written = run.set_len(0).and_then(|()| run.rewind()).and_then(|()| append(run, &begun));
+    let written = run.set_len(0).and_then(|()| run.rewind()).and_then(|()| append_line(run, &begun));
     written.map_err(|error| cannot_write(run_path, &error))?;
     let file = File::options().create_new(true).append(true).open(&plan.manifest);
     file.map_err(|error| cannot_write(&plan.manifest, &error))
 }
 
-/// The file, made when it is missing, for this process alone.
-fn hold(path: &Path) -> Result<File, Failure> {
+/// Opens and locks the file for this process; creates it if it is missing.
+fn lock_file(path: &Path) -> Result<File, Failure> {
     let wrong = |error: io::Error| cannot_write(path, &error);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
@@ -132,14 +133,15 @@ fn hold(path: &Path) -> Result<File, Failure> {
     let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Failure::Usage(format!("another tenter is at this run: it has {}", path.display())))
-        }
+        Err(TryLockError::WouldBlock) => Err(Failure::Usage(format!(
+            "another tenter process is working on this run and has locked {}",
+            path.display()
+        ))),
         Err(TryLockError::Error(error)) => Err(wrong(error)),
     }
 }
 
-/// What an earlier run wrote, a torn last line cut off; `None` when it did not come to its first line.
+/// Reads the run file of an earlier run and cuts off an incomplete last line; `None` when the first line is incomplete.
 fn read_run(file: &mut File, path: &Path) -> Result<Option<(Run, Vec<SnapshotEntry>)>, Failure> {
     let mut lines = Lines::new(&mut *file, path);
     let Some(run) = lines.next_as::<Run>()? else { return Ok(None) };
@@ -153,19 +155,19 @@ fn read_run(file: &mut File, path: &Path) -> Result<Option<(Run, Vec<SnapshotEnt
     Ok(Some((run, entries)))
 }
 
-/// Whether a run of `earlier` would have made the same.
+/// Fails when the input of `earlier` differs from that of `plan`.
 fn check(earlier: &Run, plan: &Plan) -> Result<(), Failure> {
     let (then, now) = (&earlier.digests, &plan.digests);
     let changed = [
         (then.template != now.template, "the template"),
-        (then.rows != now.rows, "the rows' file"),
+        (then.rows != now.rows, "the file of the rows"),
         (then.options != now.options, "the options"),
-        (then.output != now.output, "the output's name"),
+        (then.output != now.output, "the output name"),
     ];
     let changed: Vec<_> = changed.iter().filter(|(changed, _)| *changed).map(|(_, what)| *what).collect();
     if !changed.is_empty() {
         return Err(Failure::Usage(format!(
-            "cannot go on with the run of {}: other than then: {}. Give it what it had; or, to begin anew, remove the \
+            "cannot resume the run of {}, because this has changed: {}. Restore it; or, to start again, remove the \
              manifest and leave out --resume",
             plan.manifest.display(),
             changed.join(", ")
@@ -173,43 +175,43 @@ fn check(earlier: &Run, plan: &Plan) -> Result<(), Failure> {
     }
     if earlier.tenter != env!("CARGO_PKG_VERSION") {
         let then = &earlier.tenter;
-        eprintln!("warning: the run was begun by tenter {then}; rows of this version may look otherwise");
+        eprintln!("warning: the run was started by tenter {then}; rows rendered by this version may look different");
     }
     Ok(())
 }
 
-/// Writes the manifest anew, with the rows whose files are as they were, each once; so failed rows are tried again.
-/// Returns it for appending.
-fn keep_done(path: &Path, done: &mut Done) -> Result<File, Failure> {
+/// Rewrites the manifest with the done rows whose files are unchanged, each once, so that failed rows are rendered
+/// again. Returns it for appending.
+fn rewrite_with_done_rows(path: &Path, done: &mut Done) -> Result<File, Failure> {
     let wrong = |error: io::Error| cannot_write(path, &error);
-    let beside = part_of(path);
-    let mut kept = BufWriter::new(File::create(&beside).map_err(wrong)?);
+    let temporary = temporary_path(path);
+    let mut rewritten = BufWriter::new(File::create(&temporary).map_err(wrong)?);
     match File::open(path) {
         Ok(mut file) => {
             let mut lines = Lines::new(&mut file, path);
             while let Some(record) = lines.next_as::<Record>()? {
-                if is_there(&record) && done.add(record.row) {
-                    append(&mut kept, &record).map_err(wrong)?;
+                if has_intact_files(&record) && done.add(record.row) {
+                    append_line(&mut rewritten, &record).map_err(wrong)?;
                 }
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(Failure::Machine(format!("cannot read {}: {error}", path.display()))),
     }
-    let kept = kept.into_inner().map_err(|error| wrong(error.into_error()))?;
-    kept.sync_all().and_then(|()| std::fs::rename(&beside, path)).map_err(wrong)?;
+    let rewritten = rewritten.into_inner().map_err(|error| wrong(error.into_error()))?;
+    rewritten.sync_all().and_then(|()| std::fs::rename(&temporary, path)).map_err(wrong)?;
     File::options().append(true).open(path).map_err(wrong)
 }
 
-/// The manifest without a line, for appending.
-fn emptied(path: &Path) -> Result<File, Failure> {
+/// Empties the manifest and returns it for appending.
+fn empty_manifest(path: &Path) -> Result<File, Failure> {
     let file = File::options().create(true).append(true).open(path);
     let file = file.and_then(|file| file.set_len(0).map(|()| file));
     file.map_err(|error| cannot_write(path, &error))
 }
 
-/// Whether all files of a row are what was written.
-fn is_there(record: &Record) -> bool {
+/// Whether all files of a row exist with the recorded length and hash.
+fn has_intact_files(record: &Record) -> bool {
     let one = (record.file.as_ref(), record.bytes, record.sha256.as_ref());
     let is_one = match one {
         (Some(file), Some(bytes), Some(sha256)) => is_file(file, bytes, sha256),
@@ -227,11 +229,11 @@ fn is_file(path: &str, bytes: u64, sha256: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() == bytes) && hash().is_ok_and(|it| it == sha256)
 }
 
-/// Whole lines of JSON.
+/// Reader of complete lines of JSON.
 struct Lines<'a> {
     input: BufReader<&'a mut File>,
     path: &'a Path,
-    /// Of the lines read.
+    /// Length of the lines read so far.
     bytes: u64,
     number: u64,
     line: Vec<u8>,
@@ -242,7 +244,7 @@ impl<'a> Lines<'a> {
         Self { input: BufReader::new(file), path, bytes: 0, number: 0, line: Vec::new() }
     }
 
-    /// `None` at the end, and at a last line that was not finished.
+    /// Reads the next line; `None` at the end, and at an incomplete last line.
     fn next_as<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
         self.line.clear();
         let path = self.path.display();
@@ -256,14 +258,14 @@ impl<'a> Lines<'a> {
         let value = serde_json::from_slice(&self.line);
         value.map(Some).map_err(|error| {
             Failure::Usage(format!(
-                "{path}: line {} is none that a run wrote: {error}; remove it to begin anew",
+                "{path}: line {} is not valid: {error}; remove the file to start again",
                 self.number
             ))
         })
     }
 }
 
-/// Where lines go.
+/// The files that a run appends to.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
@@ -272,13 +274,14 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Appends the new entries of `snapshot` and then `record`, so that a row is never recorded before its assets.
-    pub(super) fn note(&mut self, record: &Record, snapshot: &AssetSnapshot) -> Result<(), Failure> {
-        for entry in snapshot.drain_new() {
-            append(&mut self.run, &entry)
+    /// Appends the row to the manifest. New assets of the snapshot are appended to the run file before, so that a
+    /// recorded row always has its assets recorded.
+    pub(super) fn append(&mut self, record: &Record, pins: &AssetSnapshot) -> Result<(), Failure> {
+        for pinned in pins.take_new() {
+            append_line(&mut self.run, &pinned)
                 .map_err(|error| cannot_write(&self.path.with_extension(RUN_ENDING), &error))?;
         }
-        append(&mut self.manifest, record).map_err(|error| cannot_write(&self.path, &error))
+        append_line(&mut self.manifest, record).map_err(|error| cannot_write(&self.path, &error))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -286,16 +289,16 @@ impl Journal {
     }
 }
 
-/// One line, in one write.
-fn append(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+/// Appends one line in a single write.
+fn append_line(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(line)?;
     line.push(b'\n');
     file.write_all(&line)
 }
 
-/// Where a file is written before it gets its name: always the same place, so that a killed run leaves no more than the
-/// next one writes over.
-pub(super) fn part_of(path: &Path) -> PathBuf {
+/// Temporary path of a file until it is complete. It is always the same, so that a killed run leaves no more than the
+/// next one overwrites.
+pub(super) fn temporary_path(path: &Path) -> PathBuf {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     part.into()

@@ -1,5 +1,5 @@
-//! All rows looked through before the first is rendered: how many, whether they have what names need, whether two would be
-//! written to one file.
+//! Checks all rows before the first render: counts them, verifies that they have the variables of the output name, and
+//! that no two rows would write one file.
 
 use super::super::Failure;
 use super::plan::RowsFile;
@@ -7,18 +7,18 @@ use crate::assets::ContentHash;
 use crate::report::shown;
 use crate::rows::{NamePattern, NamesTaken};
 
-/// What was found.
+/// Result of the check.
 pub(super) struct Survey {
-    /// Broken rows included.
+    /// Number of rows, broken ones included.
     pub(super) total: u64,
-    /// Of the file.
+    /// SHA-256 of the file.
     pub(super) hash: ContentHash,
 }
 
-/// Names told when one is unknown.
-const MOST_NAMES: usize = 20;
+/// Maximum number of variable names in an error message.
+const MAX_LISTED_NAMES: usize = 20;
 
-/// `pages`: how many names each row gets of its own. Rows that are broken are left for the run to tell.
+/// Checks the rows of `file`. `pages`: number of file names per row. Broken rows are reported by the run, not here.
 pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: usize) -> Result<Survey, Failure> {
     let (mut rows, hash) = file.rows().map_err(|error| file.failure(&error))?;
     let mut unknown: Vec<&str> = names.variables().collect();
@@ -38,7 +38,7 @@ pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: 
             let Ok(name) = names.fill_in(&row, page) else { break };
             if let Err(first) = taken.take(&name, row.number) {
                 return Err(Failure::Usage(format!(
-                    "rows {first} and {} would both be written to {name}; put {{row}} into the name: -o {}",
+                    "rows {first} and {} would both be written to {name}; add {{row}} to the name: -o {}",
                     row.number,
                     with_row(output),
                 )));
@@ -53,17 +53,18 @@ pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: 
 
 fn unknown_placeholder<'a>(name: &str, output: &str, known: impl Iterator<Item = &'a str>) -> Failure {
     let mut known: Vec<_> = known.map(|it| format!("{{{}}}", shown(it))).collect();
-    let more = known.len().saturating_sub(MOST_NAMES);
-    known.truncate(MOST_NAMES);
+    let more = known.len().saturating_sub(MAX_LISTED_NAMES);
+    known.truncate(MAX_LISTED_NAMES);
     let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Failure::Usage(format!(
-        "no row has a variable called \"{}\", which the name {output} holds; accepted: {{row}}, {{page}}, {}{and_more}",
+        "no row has a variable called \"{}\", which the output name {output} contains; accepted: {{row}}, \
+         {{page}}, {}{and_more}",
         shown(name),
         known.join(", ")
     ))
 }
 
-/// `out/{name}.png` as `out/{name}-{row}.png`.
+/// Inserts `-{row}` before the extension.
 fn with_row(output: &str) -> String {
     let dot = output.rfind('.').filter(|dot| !output[*dot..].contains(['/', '}'])).unwrap_or(output.len());
     format!("{}-{{row}}{}", &output[..dot], &output[dot..])
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn row_goes_before_the_ending() {
+    fn row_placeholder_goes_before_the_extension() {
         assert_eq!(with_row("out/{name}.png"), "out/{name}-{row}.png");
         assert_eq!(with_row("out.d/{a.b}"), "out.d/{a.b}-{row}");
     }

@@ -1,4 +1,4 @@
-//! Files and lines of the manifest, written by one thread in the order in which rows end.
+//! Writes the files and manifest lines of rows, on one thread and in the order in which rows end.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,55 +11,55 @@ use tokio::sync::mpsc::Receiver;
 
 use super::super::Failure;
 use super::progress::Progress;
-use super::state::{Journal, cannot_write, part_of};
-use crate::assets::{AssetSnapshot, ContentHash};
+use super::state::{Journal, cannot_write, temporary_path};
+use crate::assets::{ContentHash, Pins};
 use crate::pipeline::Fingerprint;
 use crate::report::Warning;
 use crate::rows::{PageRecord, Record, RowStatus};
 
-/// How a row ended.
+/// Outcome of a row.
 #[derive(Debug)]
-pub(super) enum Ended {
-    Made(Made),
+pub(super) enum RowOutcome {
+    Rendered(RenderedRow),
     Failed(Box<Record>),
 }
 
-/// A row's files, not yet written.
+/// Encoded files of a row, not yet written.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct RenderedRow {
     pub(super) row: u64,
-    /// At least one.
-    pub(super) files: Vec<MadeFile>,
-    /// Whether each page is a file, however many there are.
+    /// Files in page order; at least one.
+    pub(super) files: Vec<RenderedFile>,
+    /// Whether the manifest lists pages, even if there is only one.
     pub(super) all_pages: bool,
     pub(super) warnings: Vec<Warning>,
-    /// ms by stage.
+    /// Time per stage in ms.
     pub(super) timings: BTreeMap<String, f64>,
 }
 
-/// One file.
+/// One encoded file.
 #[derive(Debug)]
-pub(super) struct MadeFile {
+pub(super) struct RenderedFile {
     pub(super) name: String,
-    /// From 1.
+    /// Page number, from 1.
     pub(super) page: usize,
     pub(super) bytes: Bytes,
     pub(super) fingerprint: Fingerprint,
 }
 
-/// Writes until all senders are gone. Blocks.
+/// Writes until all senders are dropped. Blocks.
 pub(super) fn run(
     mut journal: Journal,
     snapshot: &Arc<AssetSnapshot>,
     mut progress: Progress,
-    mut ended: Receiver<Ended>,
+    mut ended: Receiver<RowOutcome>,
 ) -> Result<Progress, Failure> {
     while let Some(ended) = ended.blocking_recv() {
         let record = match ended {
-            Ended::Made(made) => store(made)?,
-            Ended::Failed(record) => *record,
+            RowOutcome::Rendered(row) => store(row)?,
+            RowOutcome::Failed(record) => *record,
         };
-        journal.note(&record, snapshot)?;
+        journal.append(&record, snapshot)?;
         match &record.error {
             Some(error) => progress.failed(error),
             None => progress.done(!record.warnings.is_empty()),
@@ -68,14 +68,14 @@ pub(super) fn run(
     Ok(progress)
 }
 
-/// The files first, their line in the manifest after them.
-fn store(made: Made) -> Result<Record, Failure> {
-    let Made { row, files, all_pages, warnings, timings } = made;
+/// Writes the files of a row and returns its manifest record.
+fn store(rendered: RenderedRow) -> Result<Record, Failure> {
+    let RenderedRow { row, files, all_pages, warnings, timings } = rendered;
     let mut record = Record { warnings, timings, ..Record::new(row, RowStatus::Done) };
-    for MadeFile { name, page, bytes, fingerprint } in files {
+    for RenderedFile { name, page, bytes, fingerprint } in files {
         match write(Path::new(&name), &bytes) {
             Ok(()) => {}
-            Err(error) if is_names_fault(&error) => {
+            Err(error) if concerns_file_name(&error) => {
                 return Ok(Record::failed(row, format!("row {row}: cannot write {name}: {error}"), &[]));
             }
             Err(error) => return Err(cannot_write(Path::new(&name), &error)),
@@ -91,14 +91,14 @@ fn store(made: Made) -> Result<Record, Failure> {
     Ok(record)
 }
 
-/// Another row's name may do; a full disk is full for all.
-fn is_names_fault(error: &io::Error) -> bool {
+/// Whether the error concerns this file name only, so that other rows can be written; a full disk affects all.
+fn concerns_file_name(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidFilename | ErrorKind::IsADirectory | ErrorKind::NotADirectory)
 }
 
-/// Under another name first: a file of this name is whole, whenever the process dies.
+/// Writes to a temporary name first, so that a file of this name is always complete, even if the process is killed.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = part_of(path);
+    let part = temporary_path(path);
     let file = File::create(&part).or_else(|error| match path.parent() {
         Some(folder) if error.kind() == ErrorKind::NotFound => {
             std::fs::create_dir_all(folder)?;

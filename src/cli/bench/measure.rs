@@ -1,4 +1,4 @@
-//! Measurements: many pages at once for the throughput, then one at a time for where the time goes.
+//! Measures throughput with many pages in flight, then stage times with one page at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use crate::error::Error;
 use crate::output::{Format, FormatKind};
 use crate::pipeline::{Engine, Stage};
 
-/// One page at a time never takes longer than this.
-const MOST_ALONE: Duration = Duration::from_secs(30);
-/// Laps before anything counts: fonts are read, pictures decoded and scaled, memory grown.
-const WARM_LAPS: usize = 3;
+/// Maximum duration of the measurement with one page at a time.
+const MAX_SEQUENTIAL_TIME: Duration = Duration::from_secs(30);
+/// Unmeasured renders at the start, in which fonts are read, pictures decoded and scaled, and memory grows.
+const WARM_UP_RENDERS: usize = 3;
 
-/// What to measure.
+/// Parameters of a measurement.
 pub(super) struct Bench {
     pub(super) format: &'static dyn Format,
-    /// At least 1.
+    /// Pages rendered at once; at least 1.
     pub(super) in_flight: usize,
     pub(super) time: Duration,
 }
 
-/// What came out, ready for JSON; times in ms, memory in millions of bytes.
+/// Results of a measurement, serialised as JSON; times in ms, memory in millions of bytes.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Measured {
     pub(super) design: String,
@@ -37,42 +37,43 @@ pub(super) struct Measured {
     pub(super) threads: usize,
     pub(super) in_flight: usize,
     pub(super) cold: bool,
-    /// Pages rendered with `in_flight` at once.
+    /// Number of pages rendered with `in_flight` at once.
     pub(super) pages: usize,
     pub(super) pages_per_second: f64,
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
-    /// Means with `in_flight` at once: waiting for a free thread included.
+    /// Mean time per stage with `in_flight` at once; includes waiting for a free thread.
     pub(super) stages_in_flight_ms: Stages,
-    /// Means, one page at a time.
+    /// Mean time per stage with one page at a time.
     pub(super) stages_ms: Stages,
-    /// The fastest, one at a time on one thread: the whole page, its painting, and encoding its pixels alone.
+    /// Fastest times with one page at a time on one thread: the whole page, its painting, and encoding its pixels
+    /// alone.
     pub(super) page_ms: f64,
     pub(super) painting_ms: Option<f64>,
     pub(super) encoding_ms: Option<f64>,
-    /// Computing alone, waiting for the processor left out: means of the same laps.
+    /// Mean CPU time of the same renders, which excludes waiting for the processor.
     pub(super) page_cpu_ms: Option<f64>,
     pub(super) encoding_cpu_ms: Option<f64>,
-    /// `page_cpu_ms / encoding_cpu_ms`: what to compare on a machine that does other things too.
+    /// `page_cpu_ms / encoding_cpu_ms`: the value to compare on a machine with other load.
     pub(super) cpu_ratio_to_encoding: Option<f64>,
-    /// `page_ms / encoding_ms`; none for `raw`.
+    /// `page_ms / encoding_ms`; `None` for `raw`.
     pub(super) ratio_to_encoding: Option<f64>,
     /// `page_ms / painting_ms`.
     pub(super) ratio_to_painting: Option<f64>,
-    /// Of the last page's file.
+    /// Size of the last page's file.
     pub(super) file_bytes: usize,
     pub(super) peak_rss_mb: Option<f64>,
     pub(super) gpu_memory_mb: Option<f64>,
 }
 
-/// ms by stage, named as in the report.
+/// Time in ms per stage, by the stage names of the report.
 pub(super) type Stages = BTreeMap<&'static str, f64>;
 
-/// One page.
+/// Measurement of one render.
 #[derive(Clone, Debug)]
-struct Lap {
+struct PageTiming {
     took: Duration,
-    /// Of the whole process meanwhile; measured one at a time only.
+    /// CPU time of the whole process during the render; only measured with one page at a time.
     cpu_ms: Option<f64>,
     stages: Stages,
     pages: usize,
@@ -81,7 +82,7 @@ struct Lap {
 }
 
 impl Bench {
-    /// `settings` with room for what is in flight: nothing is to be refused.
+    /// `settings` with enough workers and queue slots for all pages in flight, so that none is refused.
     pub(super) fn settings(&self, settings: &Settings) -> Settings {
         let mut settings = settings.clone();
         settings.render.workers = settings.render.workers.max(self.in_flight);
@@ -89,73 +90,74 @@ impl Bench {
         settings
     }
 
-    /// Caches filled, as for a template that is rendered again and again.
+    /// Measures with warm caches, as for a template that is rendered again and again.
     pub(super) async fn warm(&self, settings: &Settings, subject: &Subject) -> Result<Measured, Error> {
         machine::reset_peak_rss();
         let engine = Engine::new(settings)?;
-        let flight = self.fly(&engine, subject).await?;
+        let run = self.run_concurrently(&engine, subject).await?;
         let (peak_rss_mb, gpu_memory_mb) = (machine::peak_rss_mb(), gpu_memory(&engine));
         drop(engine);
 
         let mut one = settings.clone();
         one.render.threads = 1;
         let engine = Engine::new(&one)?;
-        let page = kept_page(&engine, subject).await?;
-        let (begun, mut laps, mut encodings) = (Instant::now(), Vec::new(), Vec::new());
-        while laps.is_empty() || begun.elapsed() < self.time.min(MOST_ALONE) {
-            laps.push(lap_alone(&engine, subject, self.format).await?);
+        let page = captured_page(&engine, subject).await?;
+        let (begun, mut renders, mut encodings) = (Instant::now(), Vec::new(), Vec::new());
+        while renders.is_empty() || begun.elapsed() < self.time.min(MAX_SEQUENTIAL_TIME) {
+            renders.push(render_page_alone(&engine, subject, self.format).await?);
             encodings.extend(self.encode(&engine, &page).await?);
         }
-        let report = self.report(settings, subject, &page, &flight, &laps, &encodings);
+        let report = self.report(settings, subject, &page, &run, &renders, &encodings);
         Ok(Measured { peak_rss_mb, gpu_memory_mb, ..report })
     }
 
-    /// Every page by an engine that has seen nothing.
+    /// Measures with a new engine, and so with empty caches, for every page.
     pub(super) async fn cold(&self, settings: &Settings, subject: &Subject) -> Result<Measured, Error> {
         let mut one = settings.clone();
         one.render.threads = 1;
-        let page = kept_page(&Engine::new(&one)?, subject).await?;
+        let page = captured_page(&Engine::new(&one)?, subject).await?;
         machine::reset_peak_rss();
-        let (begun, mut laps, mut encodings) = (Instant::now(), Vec::new(), Vec::new());
-        while laps.is_empty() || begun.elapsed() < self.time {
+        let (begun, mut renders, mut encodings) = (Instant::now(), Vec::new(), Vec::new());
+        while renders.is_empty() || begun.elapsed() < self.time {
             let engine = Engine::new(&one)?;
-            laps.push(lap_alone(&engine, subject, self.format).await?);
+            renders.push(render_page_alone(&engine, subject, self.format).await?);
             encodings.extend(self.encode(&engine, &page).await?);
         }
-        let took = laps.iter().map(|it| it.took).sum();
-        let flight = Flight { took, laps: laps.clone() };
+        let took = renders.iter().map(|it| it.took).sum();
+        let run = ConcurrentRun { took, renders: renders.clone() };
         let bench = Self { in_flight: 1, ..*self };
-        let report = bench.report(&one, subject, &page, &flight, &laps, &encodings);
-        // Threads end with their engine, and what they computed is no longer counted.
+        let report = bench.report(&one, subject, &page, &run, &renders, &encodings);
+        // Threads end with their engine, after which their CPU time is no longer available.
         let (page_cpu_ms, encoding_cpu_ms, cpu_ratio_to_encoding) = (None, None, None);
         let peak_rss_mb = machine::peak_rss_mb();
         Ok(Measured { cold: true, peak_rss_mb, page_cpu_ms, encoding_cpu_ms, cpu_ratio_to_encoding, ..report })
     }
 
-    /// Renders with `in_flight` at once until the time is over.
-    pub(super) async fn fly(&self, engine: &Engine, subject: &Subject) -> Result<Flight, Error> {
-        for _ in 0..WARM_LAPS {
-            try_join_all((0..self.in_flight).map(|_| lap(engine, subject, self.format))).await?;
+    /// Renders with `in_flight` pages at once until the time is over.
+    pub(super) async fn run_concurrently(&self, engine: &Engine, subject: &Subject) -> Result<ConcurrentRun, Error> {
+        for _ in 0..WARM_UP_RENDERS {
+            try_join_all((0..self.in_flight).map(|_| render_page(engine, subject, self.format))).await?;
         }
         let begun = Instant::now();
         let clients = (0..self.in_flight).map(|_| {
             let (engine, subject, format, time) = (engine.clone(), subject.clone(), self.format, self.time);
-            // Tasks of their own, as connections are: none waits for another to be polled.
+            // Separate tasks, like connections of a server: none waits for another to be polled.
             let client = tokio::spawn(async move {
-                let mut laps = Vec::new();
-                while laps.is_empty() || begun.elapsed() < time {
-                    laps.push(lap(&engine, &subject, format).await?);
+                let mut renders = Vec::new();
+                while renders.is_empty() || begun.elapsed() < time {
+                    renders.push(render_page(&engine, &subject, format).await?);
                 }
-                Ok::<_, Error>(laps)
+                Ok::<_, Error>(renders)
             });
             async { client.await.map_err(|error| Error::Internal(error.to_string()))? }
         });
-        let laps = try_join_all(clients).await?;
-        Ok(Flight { took: begun.elapsed(), laps: laps.concat() })
+        let renders = try_join_all(clients).await?;
+        Ok(ConcurrentRun { took: begun.elapsed(), renders: renders.concat() })
     }
 
-    /// Encoding alone; none for `raw`, which has nothing to do, and for documents, which are written while they are made.
-    async fn encode(&self, engine: &Engine, page: &Arc<sinks::Page>) -> Result<Option<Encoding>, Error> {
+    /// Measures encoding alone; `None` for `raw`, which writes nothing, and for documents, which are written page by
+    /// page.
+    async fn encode(&self, engine: &Engine, page: &Arc<sinks::CapturedPage>) -> Result<Option<Encoding>, Error> {
         let FormatKind::Pictures(format) = self.format.kind() else { return Ok(None) };
         if self.format.name() == sinks::Raw.name() {
             return Ok(None);
@@ -175,9 +177,9 @@ impl Bench {
         &self,
         settings: &Settings,
         subject: &Subject,
-        page: &sinks::Page,
-        flight: &Flight,
-        alone: &[Lap],
+        page: &sinks::CapturedPage,
+        run: &ConcurrentRun,
+        alone: &[PageTiming],
         encodings: &[Encoding],
     ) -> Measured {
         let size = page.raster.size();
@@ -186,7 +188,7 @@ impl Bench {
         let encoding_ms = fastest(encodings.iter().map(|it| it.took_ms));
         let page_cpu_ms = mean(alone.iter().map(|it| it.cpu_ms));
         let encoding_cpu_ms = mean(encodings.iter().map(|it| it.cpu_ms));
-        let last = flight.laps.last();
+        let last = run.renders.last();
         Measured {
             design: subject.name.clone(),
             width: size.width,
@@ -196,11 +198,11 @@ impl Bench {
             threads: settings.render.threads,
             in_flight: self.in_flight,
             cold: false,
-            pages: flight.pages(),
-            pages_per_second: flight.pages_per_second(),
-            p50_ms: flight.percentile(0.5),
-            p99_ms: flight.percentile(0.99),
-            stages_in_flight_ms: means(&flight.laps),
+            pages: run.pages(),
+            pages_per_second: run.pages_per_second(),
+            p50_ms: run.percentile(0.5),
+            p99_ms: run.percentile(0.99),
+            stages_in_flight_ms: means(&run.renders),
             stages_ms: means(alone),
             page_ms,
             painting_ms,
@@ -217,47 +219,47 @@ impl Bench {
     }
 }
 
-/// One encoding of the kept pixels.
+/// Measurement of one encoding of the captured pixels.
 struct Encoding {
     took_ms: f64,
     cpu_ms: Option<f64>,
 }
 
-/// Many pages at once.
-pub(super) struct Flight {
+/// Measurements with many pages in flight.
+pub(super) struct ConcurrentRun {
     took: Duration,
-    laps: Vec<Lap>,
+    renders: Vec<PageTiming>,
 }
 
-impl Flight {
+impl ConcurrentRun {
     fn pages(&self) -> usize {
-        self.laps.iter().map(|it| it.pages).sum()
+        self.renders.iter().map(|it| it.pages).sum()
     }
 
     pub(super) fn pages_per_second(&self) -> f64 {
         self.pages() as f64 / self.took.as_secs_f64()
     }
 
-    /// `share`: 0 to 1. In ms: the lap that this share of all laps does not exceed (nearest rank).
+    /// The time in ms that a `share` (0 to 1) of all renders does not exceed (nearest rank).
     pub(super) fn percentile(&self, share: f64) -> f64 {
-        let mut laps: Vec<_> = self.laps.iter().map(|it| ms(it.took)).collect();
-        laps.sort_by(f64::total_cmp);
-        let rank = (share * laps.len() as f64).ceil() as usize;
-        laps.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        let mut renders: Vec<_> = self.renders.iter().map(|it| ms(it.took)).collect();
+        renders.sort_by(f64::total_cmp);
+        let rank = (share * renders.len() as f64).ceil() as usize;
+        renders.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    /// Of the last page.
+    /// Painter of the last page.
     pub(super) fn rasterizer(&self) -> &'static str {
-        self.laps.last().map_or("", |it| it.rasterizer)
+        self.renders.last().map_or("", |it| it.rasterizer)
     }
 
     pub(super) fn stages(&self) -> Stages {
-        means(&self.laps)
+        means(&self.renders)
     }
 }
 
-/// One page as a served request has it.
-async fn lap(engine: &Engine, subject: &Subject, format: &'static dyn Format) -> Result<Lap, Error> {
+/// Renders one page like a served request.
+async fn render_page(engine: &Engine, subject: &Subject, format: &'static dyn Format) -> Result<PageTiming, Error> {
     let begun = Instant::now();
     let mut session = engine.admit().await?;
     let (bytes, depth) = (subject.bytes.clone(), subject.json_depth);
@@ -271,7 +273,7 @@ async fn lap(engine: &Engine, subject: &Subject, format: &'static dyn Format) ->
         }
     }
     let file_bytes = rendered.pages.iter().map(|it| it.bytes.len()).sum();
-    Ok(Lap {
+    Ok(PageTiming {
         took,
         cpu_ms: None,
         stages,
@@ -281,36 +283,41 @@ async fn lap(engine: &Engine, subject: &Subject, format: &'static dyn Format) ->
     })
 }
 
-/// [`lap`], with nothing else going on in this process.
-async fn lap_alone(engine: &Engine, subject: &Subject, format: &'static dyn Format) -> Result<Lap, Error> {
+/// Like [`render_page`], and measures CPU time; nothing else may run in this process.
+async fn render_page_alone(
+    engine: &Engine,
+    subject: &Subject,
+    format: &'static dyn Format,
+) -> Result<PageTiming, Error> {
     let before = machine::cpu_ms();
-    let lap = lap(engine, subject, format).await?;
-    Ok(Lap { cpu_ms: since(before), ..lap })
+    let timing = render_page(engine, subject, format).await?;
+    Ok(PageTiming { cpu_ms: since(before), ..timing })
 }
 
 fn since(before: Option<f64>) -> Option<f64> {
     Some(machine::cpu_ms()? - before?)
 }
 
-/// The pixels that encoding alone is measured with.
-async fn kept_page(engine: &Engine, subject: &Subject) -> Result<Arc<sinks::Page>, Error> {
-    lap(engine, subject, &sinks::KEPT).await?;
-    let page = sinks::KEPT.take().ok_or_else(|| Error::Internal("a render without a page".into()))?;
+/// Pixels of the page, for measuring encoding alone.
+async fn captured_page(engine: &Engine, subject: &Subject) -> Result<Arc<sinks::CapturedPage>, Error> {
+    render_page(engine, subject, &sinks::CAPTURE).await?;
+    let page = sinks::CAPTURE.take().ok_or_else(|| Error::Internal("a render without a page".into()))?;
     Ok(Arc::new(page))
 }
 
-/// Width and height of the page in device px.
+/// Size of the page in device px.
 pub(super) async fn size(engine: &Engine, subject: &Subject) -> Result<(u32, u32), Error> {
-    let size = kept_page(engine, subject).await?.raster.size();
+    let size = captured_page(engine, subject).await?.raster.size();
     Ok((size.width, size.height))
 }
 
 const PAINT: &str = "paint";
 
-/// Stages in the report, in order.
+/// Stage names of the report, in order.
 pub(super) const STAGES: [&str; 6] = ["parse", "assets", "text", "plan", PAINT, "encode"];
 
-/// Text is most of resolving, and what readers look for. Waiting for a worker is no work, and nothing is answered.
+/// Name of a stage in the report; resolving is mostly text layout. Waiting for a worker is no work, and nothing is
+/// answered.
 fn name(stage: Stage) -> Option<&'static str> {
     match stage {
         Stage::Resolve => Some("text"),
@@ -323,23 +330,23 @@ fn gpu_memory(engine: &Engine) -> Option<f64> {
     if engine.rasterizer() == "cpu" { None } else { machine::gpu_memory_mb() }
 }
 
-fn means(laps: &[Lap]) -> Stages {
+fn means(renders: &[PageTiming]) -> Stages {
     let mut sums = Stages::new();
-    for (name, took) in laps.iter().flat_map(|it| &it.stages) {
+    for (name, took) in renders.iter().flat_map(|it| &it.stages) {
         *sums.entry(name).or_default() += took;
     }
-    sums.values_mut().for_each(|sum| *sum /= laps.len().max(1) as f64);
+    sums.values_mut().for_each(|sum| *sum /= renders.len().max(1) as f64);
     sums
 }
 
-/// `None` when one of them is not known.
+/// Arithmetic mean; `None` when a value is unknown.
 fn mean(times: impl ExactSizeIterator<Item = Option<f64>>) -> Option<f64> {
     let count = times.len();
     let sum: Option<f64> = times.sum();
     sum.filter(|_| count > 0).map(|sum| sum / count as f64)
 }
 
-/// What other processes take adds to every time: the least is nearest to the work itself.
+/// The minimum: other processes only ever add time, so it is nearest to the work itself.
 fn fastest(times: impl Iterator<Item = f64>) -> Option<f64> {
     times.min_by(f64::total_cmp)
 }
@@ -352,24 +359,25 @@ fn ms(took: Duration) -> f64 {
 mod tests {
     use super::*;
 
-    fn lap(ms: u64, paint: f64) -> Lap {
+    fn render_page(ms: u64, paint: f64) -> PageTiming {
         let stages = Stages::from([(PAINT, paint)]);
-        Lap { took: Duration::from_millis(ms), cpu_ms: None, stages, pages: 1, file_bytes: 0, rasterizer: "cpu" }
+        PageTiming { took: Duration::from_millis(ms), cpu_ms: None, stages, pages: 1, file_bytes: 0, rasterizer: "cpu" }
     }
 
     #[test]
-    fn flight_percentiles_are_laps_that_were_flown() {
-        let flight = Flight { took: Duration::from_secs(2), laps: (1..=200).map(|it| lap(it, 1.0)).collect() };
-        assert_eq!((flight.percentile(0.5), flight.percentile(0.99)), (100.0, 198.0));
-        assert_eq!(flight.pages_per_second(), 100.0);
-        assert_eq!(Flight { laps: vec![lap(7, 1.0)], ..flight }.percentile(0.99), 7.0);
+    fn percentiles_are_measured_times() {
+        let run =
+            ConcurrentRun { took: Duration::from_secs(2), renders: (1..=200).map(|it| render_page(it, 1.0)).collect() };
+        assert_eq!((run.percentile(0.5), run.percentile(0.99)), (100.0, 198.0));
+        assert_eq!(run.pages_per_second(), 100.0);
+        assert_eq!(ConcurrentRun { renders: vec![render_page(7, 1.0)], ..run }.percentile(0.99), 7.0);
     }
 
     #[test]
     fn stages_are_means_and_ratios_take_the_fastest() {
-        let laps = [lap(40, 8.0), lap(30, 12.0)];
-        assert_eq!(means(&laps)[PAINT], 10.0);
-        assert_eq!(fastest(laps.iter().map(|it| it.stages[PAINT])), Some(8.0));
+        let renders = [render_page(40, 8.0), render_page(30, 12.0)];
+        assert_eq!(means(&renders)[PAINT], 10.0);
+        assert_eq!(fastest(renders.iter().map(|it| it.stages[PAINT])), Some(8.0));
         assert!(fastest(std::iter::empty()).is_none());
     }
 }

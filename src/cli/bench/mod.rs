@@ -1,4 +1,4 @@
-//! `tenter bench`: how fast this machine renders given designs, and where the time goes.
+//! `tenter bench`: measures how fast this machine renders given designs, and how the time is spent.
 //!
 //! In: reading the designs, driving the engine as the server does (JSON bytes in, file bytes out), the report. Not in:
 //! anything that makes rendering differ from a served request; sockets. Imports: as `cli`.
@@ -31,52 +31,52 @@ use crate::report::JsonPath;
 #[derive(clap::Args)]
 #[command(after_help = "`--rasterizer`, `--threads` and all other settings work as for `serve`; see `tenter settings`.
 
-What is measured: JSON bytes in, file bytes out, through the same admission, pool and caches as a request over HTTP.
-Ratios: the whole page against encoding its pixels alone and painting its plan alone, each the fastest of many, one page \
-at a time on one thread, alternating in one loop.")]
+Measures from JSON bytes to file bytes, with the same admission, pool and caches as a request over HTTP.
+The ratios compare the whole page to encoding its pixels alone and to painting alone: each is the fastest of \
+many, one page at a time on one thread, alternating in one loop.")]
 pub(super) struct Arguments {
-    /// Designs' JSON files
+    /// JSON files of the designs
     #[arg(required = true)]
     designs: Vec<PathBuf>,
-    /// png, jpeg or another file format; raw stops with the pixels in memory
+    /// Output format: png, jpeg or another file format; raw ends with the pixels in memory
     #[arg(long, default_value = "png")]
     format: String,
-    /// How long to render each design with many in flight; one at a time takes as long again, half a minute at most
+    /// Seconds to render each design with many pages in flight; then as long again one page at a time, at most 30
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     seconds: f64,
-    /// Requests at once [default: as many as threads]
+    /// Pages rendered at once [default: as many as threads]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     in_flight: Option<u16>,
-    /// Empty caches for every page: a new engine each, one page at a time
+    /// Measure with empty caches: a new engine for every page, one page at a time
     #[arg(long, conflicts_with = "in_flight")]
     cold: bool,
-    /// One JSON object a design, a line each, instead of a table
+    /// Print one line of JSON per design instead of a table
     #[arg(long)]
     json: bool,
-    /// All designs as raw, jpeg and png with 1, 2, 3, 4 and 8 in flight, on the CPU and, where there is one, on the GPU:
-    /// Markdown tables, or with --json one object a measurement. Use a few --seconds
+    /// Measure all designs as raw, jpeg and png with 1, 2, 3, 4 and 8 in flight, on the CPU and, where there is one, on
+    /// the GPU: Markdown tables, or with --json one object per measurement. Use a few --seconds
     #[arg(long, conflicts_with_all = ["cold", "in_flight", "format"])]
     study: bool,
-    /// Options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
+    /// Render options as in `exportOptions` of the HTTP API: JSON, or @FILE with JSON
     #[arg(long, value_name = "JSON|@FILE")]
     options: Option<String>,
     #[command(flatten)]
     settings: SettingFlags,
 }
 
-/// Longer than a night is a slip of the finger.
-const MOST_SECONDS: f64 = 43_200.0;
+/// Maximum of `--seconds`: 12 hours.
+const MAX_SECONDS: f64 = 43_200.0;
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let accepted = || format!("accepted: seconds, more than 0, at most {MOST_SECONDS}");
+    let accepted = || format!("accepted: seconds, more than 0, at most {MAX_SECONDS}");
     let seconds: f64 = text.parse().map_err(|_| accepted())?;
-    if seconds > 0.0 && seconds <= MOST_SECONDS { Ok(seconds) } else { Err(accepted()) }
+    if seconds > 0.0 && seconds <= MAX_SECONDS { Ok(seconds) } else { Err(accepted()) }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut loaded = load(&arguments.settings)?;
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
-        loaded.settings.log.level = LogLevel::Warn; // a line a request would be measured too
+        loaded.settings.log.level = LogLevel::Warn; // writing a line per request would distort the measurement
     }
     log::start(&loaded.settings.log);
     let depth = loaded.settings.design.json_depth;
@@ -122,7 +122,7 @@ async fn measure_all(
     Ok(all)
 }
 
-/// `raw`, or a format that the engine has.
+/// The format called `name`: `raw`, or one of the engine's.
 fn choose_format(name: &str, options: &RenderOptions) -> Result<&'static dyn Format, Error> {
     if name.eq_ignore_ascii_case("raw") {
         return Ok(&sinks::Raw);
@@ -130,18 +130,18 @@ fn choose_format(name: &str, options: &RenderOptions) -> Result<&'static dyn For
     format_for(Some((name, "--format".into())), options)
 }
 
-/// A design as a client would send it.
+/// A design to measure, as JSON bytes.
 #[derive(Clone, Debug)]
 struct Subject {
-    /// The file's folder and name as far as they tell designs apart: `invoice` for `…/invoice/design.json`.
+    /// Short name from the file's folder and name: `invoice` for `…/invoice/design.json`.
     name: String,
     bytes: Bytes,
     options: Arc<RenderOptions>,
-    /// `TENTER_MAX_JSON_DEPTH`.
+    /// Maximum nesting depth of the JSON (`TENTER_MAX_JSON_DEPTH`).
     json_depth: usize,
 }
 
-/// What designs of a collection are called when their folder has the name.
+/// File name without extension that is replaced by the folder's name.
 const PLAIN_NAME: &str = "design";
 
 impl Subject {

@@ -1,16 +1,16 @@
-//! Measurements as tables for people and JSON for programs.
+//! Formats measurements as tables for people and JSON for programs.
 
 use super::machine;
 use super::measure::{Bench, Measured, STAGES};
 use crate::cli::Failure;
 use crate::config::Settings;
 
-/// One object, one line.
+/// Formats a value as one line of JSON.
 pub(super) fn json(measured: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(measured).map_err(|error| Failure::Machine(format!("cannot write JSON: {error}")))
 }
 
-/// What was measured, and on what.
+/// Header of the report: parameters of the measurement and the machine.
 pub(super) fn head(settings: &Settings, bench: &Bench, cold: bool) -> String {
     let caches = if cold { "cold: empty caches for every page" } else { "warm" };
     format!(
@@ -23,7 +23,7 @@ pub(super) fn head(settings: &Settings, bench: &Bench, cold: bool) -> String {
     )
 }
 
-/// One row a design.
+/// Table with a row per design.
 pub(super) fn table(all: &[Measured]) -> String {
     let mut head = vec!["design", "px", "by", "pages/s", "p50", "p99"];
     head.extend(STAGES);
@@ -51,7 +51,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.2}"))
 }
 
-/// Columns under their heads: the first to the left, numbers to the right.
+/// Aligns columns under their headings: the first to the left, numbers to the right.
 fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let head = head.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let widths: Vec<usize> = (0..head.len())
@@ -66,7 +66,7 @@ fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
     std::iter::once(&head).chain(&rows).map(line).collect()
 }
 
-/// A Markdown table.
+/// Formats a Markdown table.
 pub(super) fn markdown(head: &[String], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = vec!["---".to_owned(); head.len()];
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn report_columns_stand_under_their_heads() {
+    fn report_columns_are_aligned_with_their_headings() {
         let rows = vec![vec!["a".to_owned(), "10.25".to_owned()], vec!["longer".to_owned(), "-".to_owned()]];
         assert_eq!(aligned(&["design", "p50"], rows), "design    p50\na       10.25\nlonger      -\n");
     }

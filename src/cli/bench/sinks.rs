@@ -1,31 +1,31 @@
-//! Formats that only a measurement wants: nothing written, and pixels kept for writing them again and again.
+//! Output formats for measurements: one that writes nothing, and one that captures the pixels.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::output::{Format, FormatKind, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
-/// No file: the page ends with its pixels in memory.
+/// Format without a file: the render ends with the pixels in memory.
 #[derive(Debug)]
 pub(super) struct Raw;
 
-/// Keeps the pixels of the last page written, for [`Kept::take`].
+/// Format that captures the pixels of the last page, for [`Capture::take`].
 #[derive(Debug)]
-pub(super) struct Kept(Mutex<Option<Page>>);
+pub(super) struct Capture(Mutex<Option<CapturedPage>>);
 
-/// What a format is given to write.
+/// Input of a picture format.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(super) struct CapturedPage {
     pub(super) raster: Raster<Straight>,
     pub(super) options: OutputOptions,
 }
 
-/// One for the process: formats live as long as it does.
-pub(super) static KEPT: Kept = Kept(Mutex::new(None));
+/// The one instance; formats are `'static`.
+pub(super) static CAPTURE: Capture = Capture(Mutex::new(None));
 
-impl Kept {
-    /// The last page written since the last call.
-    pub(super) fn take(&self) -> Option<Page> {
+impl Capture {
+    /// Takes the last page written since the previous call.
+    pub(super) fn take(&self) -> Option<CapturedPage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -64,9 +64,9 @@ impl PictureFormat for Raw {
     }
 }
 
-impl Format for Kept {
+impl Format for Capture {
     fn name(&self) -> &'static str {
-        "kept"
+        "capture"
     }
 
     fn media_type(&self) -> &'static str {
@@ -74,7 +74,7 @@ impl Format for Kept {
     }
 
     fn extension(&self) -> &'static str {
-        "kept"
+        "capture"
     }
 
     fn aliases(&self) -> &'static [&'static str] {
@@ -86,13 +86,13 @@ impl Format for Kept {
     }
 }
 
-impl PictureFormat for Kept {
+impl PictureFormat for Capture {
     fn holds_cmyk(&self) -> bool {
         true
     }
 
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
-        let page = Page { raster: raster.clone(), options: options.clone() };
+        let page = CapturedPage { raster: raster.clone(), options: options.clone() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         Ok(Vec::new())
     }

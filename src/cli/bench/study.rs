@@ -1,10 +1,10 @@
-//! `tenter bench --study`: every design in every form, CPU beside GPU, as the tables that sizing is done with.
+//! `tenter bench --study`: measures every design in several formats on the CPU and the GPU, as tables for sizing.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::measure::{Bench, Flight, STAGES, Stages};
+use super::measure::{Bench, ConcurrentRun, STAGES, Stages};
 use super::{Subject, choose_format, machine, report};
 use crate::cli::Failure;
 use crate::config::{RasterizerChoice, Settings};
@@ -13,12 +13,12 @@ use crate::pipeline::Engine;
 
 const FORMATS: [&str; 3] = ["raw", "jpeg", "png"];
 const IN_FLIGHT: [usize; 5] = [1, 2, 3, 4, 8];
-/// The size that most templates are made for; their mean is told apart.
-const COMMON: (u32, u32) = (1080, 1080);
+/// Page size whose designs get a mean of their own: most templates have it.
+const COMMON_SIZE: (u32, u32) = (1080, 1080);
 
-/// One measurement.
+/// Measurement of one design, format, painter and number of pages in flight.
 #[derive(Clone, Debug, Serialize)]
-struct Cell {
+struct Measurement {
     design: String,
     width: u32,
     height: u32,
@@ -31,14 +31,14 @@ struct Cell {
     stages_ms: Stages,
 }
 
-/// `time`: of each measurement.
+/// Runs all measurements and prints them. `time`: duration of each measurement.
 pub(super) async fn run(
     subjects: &[Subject],
     settings: &Settings,
     time: Duration,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let mut cells = Vec::new();
+    let mut measurements = Vec::new();
     let mut notes = Vec::new();
     for choice in [RasterizerChoice::Cpu, RasterizerChoice::Gpu] {
         let mut settings = settings.clone();
@@ -54,11 +54,11 @@ pub(super) async fn run(
             Err(error) => return Err(error.into()),
         };
         for subject in subjects {
-            for cell in measure(&engine, subject, time).await? {
+            for measurement in measure(&engine, subject, time).await? {
                 if as_json {
-                    println!("{}", report::json(&cell)?);
+                    println!("{}", report::json(&measurement)?);
                 }
-                cells.push(cell);
+                measurements.push(measurement);
             }
         }
         if let Some(used) = machine::gpu_memory_mb().filter(|_| choice == RasterizerChoice::Gpu) {
@@ -71,53 +71,53 @@ pub(super) async fn run(
     if as_json {
         notes.iter().for_each(|note| eprintln!("{note}"));
     } else {
-        print!("{}", tables(&cells, settings, time, &notes));
+        print!("{}", tables(&measurements, settings, time, &notes));
     }
     Ok(())
 }
 
-/// All formats and loads of one design.
-async fn measure(engine: &Engine, subject: &Subject, time: Duration) -> Result<Vec<Cell>, Error> {
-    let mut cells = Vec::new();
+/// Measures one design in all formats and numbers of pages in flight.
+async fn measure(engine: &Engine, subject: &Subject, time: Duration) -> Result<Vec<Measurement>, Error> {
+    let mut measurements = Vec::new();
     let size = super::measure::size(engine, subject).await?;
     for format in FORMATS {
         for in_flight in IN_FLIGHT {
             let bench = Bench { format: choose_format(format, &subject.options)?, in_flight, time };
-            let flight = bench.fly(engine, subject).await?;
+            let run = bench.run_concurrently(engine, subject).await?;
             eprintln!(
                 "{} {format} {in_flight} {}: {:.1} pages/s",
-                flight.rasterizer(),
+                run.rasterizer(),
                 subject.name,
-                flight.pages_per_second()
+                run.pages_per_second()
             );
-            cells.push(cell(subject, size, format, in_flight, &flight));
+            measurements.push(measurement(subject, size, format, in_flight, &run));
         }
     }
-    Ok(cells)
+    Ok(measurements)
 }
 
-fn cell(
+fn measurement(
     subject: &Subject,
     (width, height): (u32, u32),
     format: &'static str,
     in_flight: usize,
-    flight: &Flight,
-) -> Cell {
-    Cell {
+    run: &ConcurrentRun,
+) -> Measurement {
+    Measurement {
         design: subject.name.clone(),
         width,
         height,
-        rasterizer: flight.rasterizer(),
+        rasterizer: run.rasterizer(),
         format,
         in_flight,
-        pages_per_second: flight.pages_per_second(),
-        p50_ms: flight.percentile(0.5),
-        p99_ms: flight.percentile(0.99),
-        stages_ms: flight.stages(),
+        pages_per_second: run.pages_per_second(),
+        p50_ms: run.percentile(0.5),
+        p99_ms: run.percentile(0.99),
+        stages_ms: run.stages(),
     }
 }
 
-fn tables(cells: &[Cell], settings: &Settings, time: Duration, notes: &[String]) -> String {
+fn tables(measurements: &[Measurement], settings: &Settings, time: Duration, notes: &[String]) -> String {
     let mut text = format!(
         "{}, {} cores, {} threads; {:.1} s a measurement, warm.\n",
         machine::processor(),
@@ -128,7 +128,7 @@ fn tables(cells: &[Cell], settings: &Settings, time: Duration, notes: &[String])
     adapters().iter().for_each(|adapter| text.push_str(&format!("Adapter: {adapter}.\n")));
     notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
     for format in FORMATS {
-        let of_format: Vec<_> = cells.iter().filter(|it| it.format == format).collect();
+        let of_format: Vec<_> = measurements.iter().filter(|it| it.format == format).collect();
         text.push_str(&format!("\n### {format}: pages/s by requests in flight, stages in ms with one\n\n"));
         let mut head: Vec<String> = ["design", "px", "by"].map(str::to_owned).into();
         head.extend(IN_FLIGHT.map(|it| it.to_string()));
@@ -141,19 +141,19 @@ fn tables(cells: &[Cell], settings: &Settings, time: Duration, notes: &[String])
     text
 }
 
-/// `loads`: one design, format and painter, in the order of `IN_FLIGHT`.
-fn row(loads: &[&Cell]) -> Vec<String> {
-    let (Some(one), Some(most)) = (loads.first(), loads.last()) else { return Vec::new() };
+/// Row of the table for one design, format and painter. `loads`: measurements in the order of `IN_FLIGHT`.
+fn row(loads: &[&Measurement]) -> Vec<String> {
+    let (Some(one), Some(highest)) = (loads.first(), loads.last()) else { return Vec::new() };
     let mut row = vec![one.design.clone(), format!("{}×{}", one.width, one.height), one.rasterizer.to_owned()];
     row.extend(loads.iter().map(|it| format!("{:.1}", it.pages_per_second)));
-    row.extend([one.p50_ms, most.p99_ms].map(|ms| format!("{ms:.1}")));
+    row.extend([one.p50_ms, highest.p99_ms].map(|ms| format!("{ms:.1}")));
     row.extend(STAGES.map(|stage| one.stages_ms.get(stage).map_or("-".to_owned(), |ms| format!("{ms:.2}"))));
     row
 }
 
-/// The harmonic mean, by painter and load: pages/s when these designs come in equal numbers.
-fn mean_of_common(cells: &[&Cell]) -> String {
-    let common: Vec<_> = cells.iter().filter(|it| (it.width, it.height) == COMMON).collect();
+/// Harmonic mean per painter and load: pages/s when these designs are requested equally often.
+fn mean_of_common(measurements: &[&Measurement]) -> String {
+    let common: Vec<_> = measurements.iter().filter(|it| (it.width, it.height) == COMMON_SIZE).collect();
     let mut painters: Vec<_> = common.iter().map(|it| it.rasterizer).collect();
     painters.sort_unstable();
     painters.dedup();
@@ -164,7 +164,7 @@ fn mean_of_common(cells: &[&Cell]) -> String {
             let (count, seconds) = of_load.fold((0, 0.0), |(n, sum), it| (n + 1, sum + 1.0 / it.pages_per_second));
             format!("{:.1}", f64::from(count) / seconds)
         });
-        let (width, height) = COMMON;
+        let (width, height) = COMMON_SIZE;
         text.push_str(&format!("\nAll {width}×{height} designs alike, {painter}: {} pages/s.\n", means.join(" / ")));
     }
     text
@@ -188,8 +188,8 @@ fn adapters() -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn cells(design: &str, size: (u32, u32), rates: [f64; 5]) -> Vec<Cell> {
-        let cell = |(in_flight, pages_per_second): (usize, f64)| Cell {
+    fn measurements(design: &str, size: (u32, u32), rates: [f64; 5]) -> Vec<Measurement> {
+        let measurement = |(in_flight, pages_per_second): (usize, f64)| Measurement {
             design: design.to_owned(),
             width: size.0,
             height: size.1,
@@ -201,22 +201,26 @@ mod tests {
             p99_ms: 2.0,
             stages_ms: Stages::from([("paint", 0.5)]),
         };
-        IN_FLIGHT.into_iter().zip(rates).map(cell).collect()
+        IN_FLIGHT.into_iter().zip(rates).map(measurement).collect()
     }
 
     #[test]
     fn study_means_are_harmonic_and_of_one_size() {
-        let mut all = cells("a", COMMON, [100.0; 5]);
-        all.extend(cells("b", COMMON, [300.0; 5]));
-        all.extend(cells("c", (10, 10), [9000.0; 5]));
+        let mut all = measurements("a", COMMON_SIZE, [100.0; 5]);
+        all.extend(measurements("b", COMMON_SIZE, [300.0; 5]));
+        all.extend(measurements("c", (10, 10), [9000.0; 5]));
         let text = mean_of_common(&all.iter().collect::<Vec<_>>());
         assert!(text.contains("cpu: 150.0 / 150.0 / 150.0 / 150.0 / 150.0 pages/s"), "{text}");
     }
 
     #[test]
-    fn study_has_a_row_a_design_and_painter() {
-        let text =
-            tables(&cells("a", COMMON, [1.0, 2.0, 3.0, 4.0, 8.0]), &Settings::default(), Duration::from_secs(1), &[]);
+    fn study_has_a_row_per_design_and_painter() {
+        let text = tables(
+            &measurements("a", COMMON_SIZE, [1.0, 2.0, 3.0, 4.0, 8.0]),
+            &Settings::default(),
+            Duration::from_secs(1),
+            &[],
+        );
         let row = "| a | 1080×1080 | cpu | 1.0 | 2.0 | 3.0 | 4.0 | 8.0 | 1.0 | 2.0 | - | - | - | - | 0.50 | - |";
         assert!(text.contains(row), "{text}");
     }
