@@ -10,7 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("json", &["report"]),
     ("config", &["units", "report"]),
-    ("kept", &[]),
+    ("cache", &[]),
     ("css_color", &[]),
     ("css_gradient", &["units", "css_color"]),
     ("raster", &["units"]),
@@ -20,25 +20,25 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rows", &["report", "json", "config"]),
     ("options", &["units", "report", "json", "config"]),
     ("print", &["config", "options"]),
-    ("assets", &["units", "report", "config", "kept", "css_color", "css_gradient", "sfnt", "scene", "pool"]),
-    ("text", &["units", "report", "config", "kept", "css_color", "sfnt", "scene"]),
+    ("assets", &["units", "report", "config", "cache", "css_color", "css_gradient", "sfnt", "scene", "pool"]),
+    ("text", &["units", "report", "config", "cache", "css_color", "sfnt", "scene"]),
     (
         "design",
         &["units", "report", "json", "config", "css_color", "css_gradient", "options", "scene", "assets", "text"],
     ),
-    ("paint", &["units", "report", "config", "kept", "scene", "raster", "pool"]),
+    ("paint", &["units", "report", "config", "cache", "scene", "raster", "pool"]),
     ("output", &["units", "report", "config", "scene", "raster", "options", "print", "paint"]),
     ("error", &["report", "pool", "print", "design", "assets", "text", "paint", "output", "options"]),
     (
         "pipeline",
         &[
-            "units", "report", "json", "config", "kept", "options", "scene", "raster", "pool", "print", "design",
+            "units", "report", "json", "config", "cache", "options", "scene", "raster", "pool", "print", "design",
             "assets", "text", "paint", "output", "error",
         ],
     ),
     (
         "jobs",
-        &["units", "report", "json", "config", "kept", "rows", "options", "assets", "output", "pipeline", "error"],
+        &["units", "report", "json", "config", "cache", "rows", "options", "assets", "output", "pipeline", "error"],
     ),
     ("server", &["units", "report", "json", "config", "rows", "options", "output", "pipeline", "jobs", "error"]),
     (
@@ -51,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// What `ARCHITECTURE.md` calls floor 0, and grants to everyone in one sentence.
-const GROUND: &[&str] = &["units", "report", "json", "kept", "config", "css_color", "css_gradient"];
+const GROUND: &[&str] = &["units", "report", "json", "cache", "config", "css_color", "css_gradient"];
 
 #[test]
 fn every_import_goes_down() {

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::error::Reason;
 use super::fetch::Freshness;
 use super::{Asset, AssetKind, ContentHash};
-use crate::kept::Shared;
+use crate::cache::SharedLru;
 
 /// An asset may take at most the cache's bytes divided by this.
 const MAX_ENTRY_DIVISOR: usize = 1;
@@ -62,12 +62,12 @@ impl CacheEntry {
 
 /// LRU cache of decoded assets, bounded in bytes.
 #[derive(Debug)]
-pub(super) struct AssetCache(Shared<AssetKey, CacheEntry>);
+pub(super) struct AssetCache(SharedLru<AssetKey, CacheEntry>);
 
 impl AssetCache {
     /// Creates a cache of at most `max_bytes` (`TENTER_ASSET_CACHE_BYTES`); 0 disables it.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self(Shared::new(max_bytes, MAX_ENTRY_DIVISOR))
+        Self(SharedLru::new(max_bytes, MAX_ENTRY_DIVISOR))
     }
 
     /// Returns the entry of `key`, fresh or not, and marks it as the most recently used.

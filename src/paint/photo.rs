@@ -13,7 +13,7 @@ use vello_cpu::{PixelMetadata, Pixmap};
 
 use super::passes;
 use super::resample::{Reduce, Sample, bilinear, reduce};
-use crate::kept::Shared;
+use crate::cache::SharedLru;
 use crate::scene::{Pass, Picture, clip_axis};
 use crate::units::DeviceSize;
 
@@ -186,7 +186,7 @@ pub(super) enum Place {
 }
 
 /// Makes prepared pictures and keeps the latest, bounded in bytes.
-pub(super) struct Photos(Shared<Key, Kept>);
+pub(super) struct Photos(SharedLru<Key, Kept>);
 
 /// Everything that decides about the pixels.
 #[derive(Clone, PartialEq)]
@@ -201,7 +201,7 @@ struct Key {
 impl Photos {
     /// `max_bytes`: of pixels kept; 0 keeps none.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self(Shared::new(max_bytes, LARGEST_SHARE))
+        Self(SharedLru::new(max_bytes, LARGEST_SHARE))
     }
 
     /// `None` when nothing of it can be seen on `surface`.

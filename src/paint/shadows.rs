@@ -10,7 +10,7 @@ use peniko::Color;
 use super::passes;
 use super::plan::Kernel;
 use super::surfaces::{Seen, Surface};
-use crate::kept::Shared;
+use crate::cache::SharedLru;
 use crate::units::DeviceSize;
 
 /// A shadow may take at most the cache's bytes divided by this.
@@ -19,7 +19,7 @@ const MAX_ENTRY_DIVISOR: usize = 2;
 /// Computes shadows and caches the most recently used ones, bounded in bytes.
 pub(super) struct Shadows {
     hashes: RandomState,
-    cache: Shared<ShadowKey, Surface>,
+    cache: SharedLru<ShadowKey, Surface>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -35,14 +35,14 @@ struct ShadowKey {
 impl Shadows {
     /// Creates a cache of at most `max_bytes` of pixels; 0 disables it.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { hashes: RandomState::new(), cache: Shared::new(max_bytes, MAX_ENTRY_DIVISOR) }
+        Self { hashes: RandomState::new(), cache: SharedLru::new(max_bytes, MAX_ENTRY_DIVISOR) }
     }
 
     /// Returns the shadow of `source`. Both are of `size`.
     pub(super) fn get_or_compute(&self, source: &Surface, size: DeviceSize, sigma: f64, color: Color) -> Surface {
         let pixels = source.pixmap.data_as_u8_slice();
         let compute = || Surface::new(size, passes::run(&Kernel::Shadow { sigma, color }, pixels, size));
-        if !self.cache.takes(pixels.len()) {
+        if !self.cache.accepts(pixels.len()) {
             return compute();
         }
         let key = self.key(source, size, sigma, color);

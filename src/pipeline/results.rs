@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::render::Rendered;
-use crate::kept::Shared;
+use crate::cache::SharedLru;
 
 /// Largest entry, as a divisor of the bound: one answer may fill the whole cache.
 const MAX_ENTRY_SHARE: usize = 1;
@@ -23,13 +23,13 @@ pub(super) type CacheKey = [u8; 32];
 /// Answers by [`CacheKey`], bounded in bytes; the least recently used are evicted first.
 pub(super) struct ResultCache {
     is_on: bool,
-    entries: Shared<CacheKey, Arc<Rendered>>,
+    entries: SharedLru<CacheKey, Arc<Rendered>>,
 }
 
 impl ResultCache {
     /// `bound`: in bytes; 0 turns the cache off.
     pub(super) fn new(bound: usize) -> Self {
-        Self { is_on: bound > 0, entries: Shared::new(bound, MAX_ENTRY_SHARE) }
+        Self { is_on: bound > 0, entries: SharedLru::new(bound, MAX_ENTRY_SHARE) }
     }
 
     pub(super) fn is_on(&self) -> bool {

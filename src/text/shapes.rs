@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::blocks::TextBlocks;
 use super::breaks::LineBreaking;
 use super::layout::ShapedText;
-use crate::kept::Kept;
+use crate::cache::ByteBoundedLru;
 
 /// Of all texts of one layouter.
 const MOST_BYTES: usize = 4 << 20;
@@ -17,7 +17,7 @@ const BYTES_A_BYTE: usize = 300;
 const BYTES_A_TEXT: usize = 2048;
 
 /// The latest, least recently used first out.
-pub(super) struct Shapes(Kept<u64, Entry>);
+pub(super) struct Shapes(ByteBoundedLru<u64, Entry>);
 
 struct Entry {
     text: TextBlocks,
@@ -27,7 +27,7 @@ struct Entry {
 
 impl Shapes {
     pub(super) fn new() -> Self {
-        Self(Kept::new(MOST_BYTES, LARGEST_SHARE))
+        Self(ByteBoundedLru::new(MOST_BYTES, LARGEST_SHARE))
     }
 
     pub(super) fn bytes(&self) -> usize {

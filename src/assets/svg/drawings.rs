@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kurbo::Size;
 
 use super::{SvgNodes, SvgPicture};
-use crate::kept::Shared;
+use crate::cache::SharedLru;
 use crate::scene::{Group, Node};
 use crate::units::DeviceSize;
 
@@ -76,7 +76,7 @@ pub(super) enum Drawing {
 
 /// The latest drawings, least recently used first out.
 #[derive(Debug)]
-pub(super) struct Drawings(Shared<Key, Entry>);
+pub(super) struct Drawings(SharedLru<Key, Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -88,7 +88,7 @@ struct Entry {
 impl Drawings {
     /// `most_bytes`: 0 keeps nothing.
     pub(super) fn new(most_bytes: usize) -> Self {
-        Self(Shared::new(most_bytes, LARGEST_SHARE))
+        Self(SharedLru::new(most_bytes, LARGEST_SHARE))
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Drawing> {

@@ -276,9 +276,9 @@ pub(super) struct Journal {
 impl Journal {
     /// Appends the row to the manifest. New assets of the snapshot are appended to the run file before, so that a
     /// recorded row always has its assets recorded.
-    pub(super) fn append(&mut self, record: &Record, pins: &AssetSnapshot) -> Result<(), Failure> {
-        for pinned in pins.take_new() {
-            append_line(&mut self.run, &pinned)
+    pub(super) fn append(&mut self, record: &Record, snapshot: &AssetSnapshot) -> Result<(), Failure> {
+        for entry in snapshot.drain_new() {
+            append_line(&mut self.run, &entry)
                 .map_err(|error| cannot_write(&self.path.with_extension(RUN_ENDING), &error))?;
         }
         append_line(&mut self.manifest, record).map_err(|error| cannot_write(&self.path, &error))

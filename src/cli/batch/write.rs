@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use super::super::Failure;
 use super::progress::Progress;
 use super::state::{Journal, cannot_write, temporary_path};
-use crate::assets::{ContentHash, Pins};
+use crate::assets::{AssetSnapshot, ContentHash};
 use crate::pipeline::Fingerprint;
 use crate::report::Warning;
 use crate::rows::{PageRecord, Record, RowStatus};

@@ -61,11 +61,11 @@ use self::list::RowList;
 use self::outbox::Sending;
 use self::pull::Puller;
 use self::queue::UnderWay;
+use crate::cache::SharedLru;
 use crate::config::{BatchSettings, JobSettings, KeyLimits, Settings};
 use crate::jobs::moment::{Clock, Moment};
 use crate::jobs::results::Results;
 use crate::jobs::store::StoreError;
-use crate::kept::Shared;
 
 /// For one answer of the servers.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -96,8 +96,8 @@ struct Inner {
     sending: Sending,
     leasing: Leasing,
     /// Rows as they were sent, and what became of those of documents, by digest.
-    lists: Shared<String, Arc<RowList>>,
-    ends: Shared<String, Arc<RowEnds>>,
+    lists: SharedLru<String, Arc<RowList>>,
+    ends: SharedLru<String, Arc<RowEnds>>,
     results: Results,
     rules: Rules,
     /// Names this process in records.
@@ -180,8 +180,8 @@ impl Nats {
             hooks,
             sending: Sending::default(),
             leasing: Leasing::default(),
-            lists: Shared::new(LISTS_BYTES, 1),
-            ends: Shared::new(LISTS_BYTES, 1),
+            lists: SharedLru::new(LISTS_BYTES, 1),
+            ends: SharedLru::new(LISTS_BYTES, 1),
             results,
             rules,
             holder,
