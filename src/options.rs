@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::EditorVersion;
@@ -140,7 +141,8 @@ impl Default for RenderOptions {
 }
 
 /// Treatment of text that is taller than its box (rendering.md §9.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TextOverflow {
     /// `change-font-size` — the font shrinks by half pixels until it fits.
     #[default]
@@ -152,7 +154,8 @@ pub enum TextOverflow {
 }
 
 /// The box of a text whose `height` is absent or below 1 px (rendering.md §9.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum MissingHeight {
     /// `fit` — as in the editor: an absent height is one line, and [`TextOverflow`] fits the text into it; with a
     /// height of 0 nothing is visible.
@@ -163,7 +166,8 @@ pub enum MissingHeight {
 }
 
 /// Whether the option or the element decides how texts fit their boxes (rendering.md §9.7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TextSizing {
     /// `editor` — only the option [`TextOverflow`] applies, as in the editor's SDK 4.4.
     Editor,
@@ -173,7 +177,8 @@ pub enum TextSizing {
 }
 
 /// Rules for line breaks (rendering.md §9.4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LineBreaking {
     /// `editor` — at spaces and hyphens, and between any two Chinese or Japanese characters.
     #[default]
@@ -184,7 +189,8 @@ pub enum LineBreaking {
 }
 
 /// Effort to spend on a smaller file with the same pixels; times and sizes are in docs/http-api.md.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// `fast` — for maximum throughput.
     #[default]
@@ -211,7 +217,8 @@ impl Compression {
 }
 
 /// Colour space of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum ColorSpace {
     /// The colour space sRGB.
     #[default]
@@ -221,31 +228,37 @@ pub enum ColorSpace {
 }
 
 /// Printing conditions that a caller can select.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum CmykProfile {
     /// `FOGRA39` — coated paper, Europe.
     #[default]
+    #[serde(rename = "FOGRA39")]
     Fogra39,
     /// `USWebCoatedSWOP` — web offset, North America.
+    #[serde(rename = "USWebCoatedSWOP")]
     UsWebCoatedSwop,
 }
 
 /// Conversion of black text to CMYK. Applies only where text stays vector text, not in pictures of pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum BlackText {
     /// `k` — text of exactly `#000000` gets full black ink and no other, so that misregistered plates cannot blur it.
     #[default]
+    #[serde(rename = "k")]
     BlackInk,
     /// `profile` — the profile's conversion: four inks, darker.
+    #[serde(rename = "profile")]
     Profile,
 }
 
 /// Subsets of PDF for print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum PdfStandard {
     /// `pdfx: "x-4"` — PDF/X-4.
+    #[serde(rename = "x-4")]
     X4,
     /// `pdfx1a: true` — PDF/X-1a; overrides `pdfx` as the stricter standard.
+    #[serde(rename = "x-1a")]
     X1a,
 }
 

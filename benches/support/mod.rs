@@ -96,7 +96,7 @@ impl Subject {
     }
 
     pub(crate) fn paint(&self, rasterizer: &dyn Rasterizer, plan: FramePlan) -> Raster<Straight> {
-        let painted = self.runtime.block_on(rasterizer.submit(plan)).expect("the painter answers");
+        let painted = self.runtime.block_on(rasterizer.submit(plan, None)).expect("the painter answers");
         painted.expect("painted").raster
     }
 }

@@ -120,6 +120,7 @@ impl RowTemplate {
     /// A row is rendered in `session`: with what its batch has at hand.
     pub(super) fn lend_to(&self, session: &mut Session) {
         session.use_asset_snapshot(self.snapshot.clone());
+        session.refuse_unfilled_placeholders();
         session.use_prefix_cache(self.prefix_cache.clone());
     }
 

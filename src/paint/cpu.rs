@@ -10,7 +10,7 @@ use super::ops_cpu::{Canvas, DrawRange, Sources};
 use super::passes;
 use super::photo::Photos;
 use super::plan::{FramePlan, Kernel, Step};
-use super::prefix_cache::{self, PrefixUse};
+use super::prefix_cache::{self, PagePrefix, PrefixUse};
 use super::shadows::Shadows;
 use super::surfaces::{Surface, Surfaces};
 use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
@@ -83,8 +83,13 @@ impl CpuPainter {
     ///
     /// # Errors
     /// As [`Self::surfaces`]; a panic becomes [`PaintError::Internal`].
-    pub(super) fn paint(&self, plan: &FramePlan, abandoned: &dyn Fn() -> bool) -> Result<Painted, PaintError> {
-        let painted = caught(|| self.surfaces(plan, abandoned)).unwrap_or_else(|error| {
+    pub(super) fn paint(
+        &self,
+        plan: &FramePlan,
+        prefix: Option<&PagePrefix>,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Painted, PaintError> {
+        let painted = caught(|| self.surfaces(plan, prefix, abandoned)).unwrap_or_else(|error| {
             let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
             Err(PaintError::Internal(message))
         });
@@ -95,14 +100,14 @@ impl CpuPainter {
     pub(super) fn surfaces(
         &self,
         plan: &FramePlan,
+        page_prefix: Option<&PagePrefix>,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Straight>, PaintError> {
         let (limits, photos, shadows) = (self.limits, &self.photos, &self.shadows);
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let mut surfaces = Surfaces::new();
         let mut result = None;
-        let prefix = plan.prefix_cache.as_ref();
-        let prefix = prefix.map_or(PrefixUse::Full, |(cache, page)| cache.shared_prefix(*page, plan));
+        let prefix = page_prefix.map_or(PrefixUse::Full, |it| it.cache.shared_prefix(it.page, plan));
         let required = match &prefix {
             PrefixUse::Resume(cached) => prefix_cache::required_steps(plan, cached.ops()..),
             PrefixUse::Full | PrefixUse::Record(_) => vec![true; plan.steps.len()],
@@ -125,10 +130,8 @@ impl CpuPainter {
                         PrefixUse::Record(ops) => DrawRange { resume: None, record_after: Some(*ops) },
                     };
                     let (raster, recorded) = canvas.draw_from(size, ops, sources, range, abandoned)?;
-                    if let (Some(pixels), PrefixUse::Record(ops), Some((cache, page))) =
-                        (recorded, &prefix, &plan.prefix_cache)
-                    {
-                        cache.record(*page, plan, *ops, pixels);
+                    if let (Some(pixels), PrefixUse::Record(ops), Some(it)) = (recorded, &prefix, page_prefix) {
+                        it.cache.record(it.page, plan, *ops, pixels);
                     }
                     result = Some(raster);
                 }
@@ -165,12 +168,12 @@ impl Rasterizer for CpuRasterizer {
         self.painter.limits
     }
 
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
+    fn submit(&self, plan: FramePlan, prefix: Option<PagePrefix>) -> oneshot::Receiver<Result<Painted, PaintError>> {
         let (sender, receiver) = oneshot::channel();
         let (painter, pages) = (self.painter.clone(), self.pages.clone());
         self.pool.spawn(move || {
             if !sender.is_closed() {
-                let painted = painter.paint(&plan, &|| sender.is_closed());
+                let painted = painter.paint(&plan, prefix.as_ref(), &|| sender.is_closed());
                 pages.fetch_add(u64::from(painted.is_ok()), Ordering::Relaxed);
                 // Sending fails only when the caller has left.
                 let _ = sender.send(painted);
@@ -220,7 +223,7 @@ mod tests {
             asked.get() > 3
         };
         let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
-        assert_eq!(painter.surfaces(&plan, &abandoned).err(), Some(PaintError::Abandoned));
+        assert_eq!(painter.surfaces(&plan, None, &abandoned).err(), Some(PaintError::Abandoned));
         assert_eq!(asked.get(), 4, "asked before each operation");
     }
 
@@ -279,14 +282,16 @@ mod tests {
     #[test]
     fn pages_with_a_cached_prefix_equal_full_renders() {
         let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
-        let painted = |plan: &FramePlan| painter.surfaces(plan, &|| false).expect("painted").into_pixels();
+        let painted = |plan: &FramePlan, prefix: Option<&PagePrefix>| {
+            painter.surfaces(plan, prefix, &|| false).expect("painted").into_pixels()
+        };
         let cache = Arc::new(PrefixCache::default());
+        let prefix = PagePrefix { cache: cache.clone(), page: 0 };
         let mut prefix_ops = Vec::new();
         for at in [5.0, 6.0, 6.0, 7.5, 8.0] {
             let plan = page(row(at, BlendMode::default()));
-            let alone = painted(&plan);
-            let plan = FramePlan { prefix_cache: Some((cache.clone(), 0)), ..plan };
-            assert!(painted(&plan) == alone, "{at}");
+            let alone = painted(&plan, None);
+            assert!(painted(&plan, Some(&prefix)) == alone, "{at}");
             prefix_ops.push(cache.prefix_ops(0));
         }
         // The prefix is a path, a surface with its shadow, and a layer with a path in it.
@@ -296,13 +301,15 @@ mod tests {
     #[test]
     fn pages_are_painted_in_full_when_later_operations_blend_with_the_backdrop() {
         let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
-        let painted = |plan: &FramePlan| painter.surfaces(plan, &|| false).expect("painted").into_pixels();
+        let painted = |plan: &FramePlan, prefix: Option<&PagePrefix>| {
+            painter.surfaces(plan, prefix, &|| false).expect("painted").into_pixels()
+        };
         let (cache, multiply) = (Arc::new(PrefixCache::default()), BlendMode::from(peniko::Mix::Multiply));
+        let prefix = PagePrefix { cache: cache.clone(), page: 0 };
         for at in [5.0, 6.0, 7.0] {
             let plan = page(row(at, multiply));
-            let alone = painted(&plan);
-            let plan = FramePlan { prefix_cache: Some((cache.clone(), 0)), ..plan };
-            assert!(painted(&plan) == alone, "{at}");
+            let alone = painted(&plan, None);
+            assert!(painted(&plan, Some(&prefix)) == alone, "{at}");
             assert_eq!(cache.prefix_ops(0), None);
         }
     }

@@ -62,7 +62,7 @@ pub(super) fn flatten(
     let size = Size::new((area.width() * step).round() / step, (area.height() * step).round() / step);
     let plan = plan(&Page { size, bleed: Insets::ZERO, root }, scale, limits)?;
     warnings.extend(plan.warnings.iter().map(|it| (it.code, it.message.clone())));
-    let raster = CpuPainter::without_caches(limits).surfaces(&plan, abandoned)?;
+    let raster = CpuPainter::without_caches(limits).surfaces(&plan, None, abandoned)?;
     Ok(Some((Flat { raster, area }, warnings)))
 }
 

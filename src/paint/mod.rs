@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 
 pub use cpu::CpuRasterizer;
 pub use plan::{FramePlan, plan};
-pub use prefix_cache::PrefixCache;
+pub use prefix_cache::{PagePrefix, PrefixCache};
 pub use report::{GpuReport, Report};
 
 use crate::raster::{Raster, Straight};
@@ -149,8 +149,9 @@ pub trait Rasterizer: Send + Sync {
     fn name(&self) -> &'static str;
     /// Limits that plans for this rasterizer must respect.
     fn limits(&self) -> SurfaceLimits;
-    /// Queues `plan` and returns at once. Any number of plans may be in progress.
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>>;
+    /// Queues `plan` and returns at once. Any number of plans may be in progress. With `prefix`, a painter that can
+    /// resume from cached pixels does so; the pixels of the page are the same without.
+    fn submit(&self, plan: FramePlan, prefix: Option<PagePrefix>) -> oneshot::Receiver<Result<Painted, PaintError>>;
     /// Counts since the start and the state of its devices, for metrics and readiness.
     fn report(&self) -> Report {
         Report::default()

@@ -11,7 +11,7 @@ use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, Fill, FontData, InterpolationAlphaSpace, Mix};
 
 use super::cut::parts_near;
-use super::{PaintError, PrefixCache, SurfaceLimits, work};
+use super::{PaintError, SurfaceLimits, work};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, GlyphStyle, Group, Node, Page, Paint, Pass, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
@@ -47,9 +47,6 @@ pub struct FramePlan {
     /// True when the first operation covers the result with an opaque area, so that every alpha is 255 despite
     /// rounding.
     pub opaque: bool,
-    /// Cache of pages that may share a prefix with this one, and the index of this page in the design. [`plan`] sets
-    /// none.
-    pub prefix_cache: Option<(Arc<PrefixCache>, usize)>,
 }
 
 /// Index into [`FramePlan::surfaces`].
@@ -261,7 +258,7 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
     let Planner { ops, view, surfaces, mut steps, warnings, .. } = planner;
     let opaque = ops.first().is_some_and(|op| covers(op, view));
     steps.push(Step::Draw { into: SurfaceId(0), ops });
-    let plan = FramePlan { surfaces, steps, warnings, opaque, prefix_cache: None };
+    let plan = FramePlan { surfaces, steps, warnings, opaque };
     work::check(&plan, limits)?;
     Ok(plan)
 }

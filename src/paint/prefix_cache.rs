@@ -23,6 +23,15 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Maximum nesting of surfaces that are compared; deeper ones count as different.
 const MAX_DEPTH: usize = 16;
 
+/// The place of a page in a [`PrefixCache`].
+#[derive(Clone, Debug)]
+pub struct PagePrefix {
+    /// Cache that renders of the same design share.
+    pub cache: Arc<PrefixCache>,
+    /// Index of the page among those of its render.
+    pub page: usize,
+}
+
 /// Cached prefixes of the pages of one design, shared by the renders of all its rows.
 #[derive(Debug, Default)]
 pub struct PrefixCache(Mutex<[PageState; MAX_PAGES]>);

@@ -2,15 +2,16 @@
 //!
 //! Two CPU-painted files with the same fingerprint have the same bytes. The fingerprint is SHA-256 over the design with
 //! its variables filled in, its assets, the options, the fonts and colour profiles of the service, the limits that a
-//! plan depends on, the version and platform of this program, and the painter. Left out is what no byte depends on:
+//! plan depends on, the identity of this program ([`program_id`]), and the painter. Left out is what no byte depends on:
 //! caches, threads, timeouts, the path of the design in its request, page ids (page indices count), and options that
 //! only affect warnings.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::render::Prepared;
@@ -24,7 +25,14 @@ use crate::print::PrintTarget;
 use crate::report::JsonPath;
 
 /// Version of the hashing scheme; it changes whenever the same ingredients are hashed differently.
-const SCHEME: &str = "tenter fingerprint 1";
+const SCHEME: &str = "tenter fingerprint 2";
+
+/// Generation of the pixels and bytes that this program produces; raised with every change that a reference picture shows.
+/// A test compares the pictures with [`tests::GOLDENS`] and fails until both are updated.
+const PIXEL_GENERATION: u32 = 1;
+
+/// The locked versions of all dependencies.
+const DEPENDENCIES: &str = include_str!("../../Cargo.lock");
 
 /// Shortest `data:` URL in bytes that is replaced by a reference to its asset's hash; for shorter ones the lookup would
 /// cost as much as hashing them.
@@ -95,7 +103,7 @@ impl Ingredients {
     ) -> Self {
         let mut list = Self(Sha256::new());
         list.text(SCHEME);
-        list.text(&program_id());
+        list.text(program_id());
         list.text(format.name());
         list.options(options);
         list.text(options.sdk.unwrap_or(resources.sdk).as_str());
@@ -108,7 +116,8 @@ impl Ingredients {
             list.bytes(profile.digest());
         }
         let limits = resources.rasterizer.limits();
-        list.debug(&(limits.side, limits.megapixels));
+        list.count(limits.side as usize);
+        list.bytes(&limits.megapixels.to_le_bytes());
         list
     }
 
@@ -153,7 +162,16 @@ impl Ingredients {
     /// excludes the painter and the creation time.
     pub(super) fn cache_key(&self, options: &RenderOptions, at: &JsonPath) -> [u8; 32] {
         let mut list = self.clone();
-        list.debug(options);
+        list.json(&json!({
+            "minImageDpi": options.min_image_dpi,
+            "skipFontError": options.skip_font_error,
+            "skipImageError": options.skip_image_error,
+            "assetLoadTimeout": options.asset_load_timeout,
+            "fontLoadTimeout": options.font_load_timeout,
+            "creationDate": options.creation_date.map(|it| it.to_string()),
+            "reproducible": options.reproducible,
+            "variables": options.variables.as_ref().map(|it| it.names().collect::<Vec<_>>()),
+        }));
         list.text(&at.to_string());
         list.0.finalize().into()
     }
@@ -203,10 +221,29 @@ impl Ingredients {
             // already filled into the design
             variables: _,
         } = options;
-        self.debug(&(pixel_ratio, ignore_background, include_bleed, text_overflow, text_vertical_resize));
-        self.debug(&(missing_height, text_sizing, text_split_allowed, line_breaking, css_gradients));
-        self.debug(&(quality, compression, dpi, crop_mark_size, vector, color, black_text));
-        self.debug(&(pdf_standard, pdf_archive, title, fps));
+        self.json(&json!({
+            "pixelRatio": pixel_ratio.get(),
+            "ignoreBackground": ignore_background,
+            "includeBleed": include_bleed,
+            "textOverflow": text_overflow,
+            "textVerticalResizeEnabled": text_vertical_resize,
+            "missingHeight": missing_height,
+            "textSizing": text_sizing,
+            "textSplitAllowed": text_split_allowed,
+            "lineBreaking": line_breaking,
+            "cssGradients": css_gradients,
+            "quality": quality,
+            "compression": compression,
+            "dpi": dpi,
+            "cropMarkSize": crop_mark_size,
+            "vector": vector,
+            "color": color,
+            "blackText": black_text,
+            "pdfStandard": pdf_standard,
+            "pdfa": pdf_archive,
+            "title": title,
+            "fps": fps,
+        }));
     }
 
     fn assets(&mut self, loaded: &Loaded) {
@@ -215,7 +252,7 @@ impl Ingredients {
         for hash in hashes {
             match hash {
                 Some(hash) => self.bytes(hash.as_bytes()),
-                None => self.text("could not be had"),
+                None => self.text("missing"),
             }
         }
         self.count(loaded.web_faces.len());
@@ -223,7 +260,9 @@ impl Ingredients {
             self.text(family);
             self.count(faces.len());
             for face in faces {
-                self.debug(&(&face.weights, face.italic));
+                self.count(usize::from(*face.weights.start()));
+                self.count(usize::from(*face.weights.end()));
+                self.count(usize::from(face.italic));
                 self.bytes(face.hash.as_bytes());
             }
         }
@@ -234,10 +273,9 @@ impl Ingredients {
         self.bytes(text.as_bytes());
     }
 
-    /// Hashes the `Debug` form: it represents numbers exactly and enum variants by name.
-    fn debug(&mut self, value: &dyn fmt::Debug) {
-        // Neither hashing nor `Debug` of plain values fails.
-        let _ = writeln!(self, "{value:?}");
+    /// Hashes `value` as [`json::digest`] does.
+    fn json(&mut self, value: &Value) {
+        self.bytes(&json::digest(value, &DigestOptions { ordered: &[], reference: &|_| None }));
     }
 
     fn count(&mut self, number: usize) {
@@ -253,20 +291,18 @@ impl Ingredients {
     }
 }
 
-impl fmt::Write for Ingredients {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes(text.as_bytes());
-        Ok(())
-    }
-}
-
-/// Identity of this program as far as bytes depend on it: its version (which includes the bundled fonts), libraries
-/// chosen at build time, and the floating-point arithmetic of the machine. Processors without fused multiply-add round
-/// some edges differently (see `ops_cpu`).
-fn program_id() -> String {
-    let turbo = if cfg!(feature = "turbo") { "turbo" } else { "" };
-    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("{} {turbo} {system} {processor} {}", env!("CARGO_PKG_VERSION"), if is_fused() { "fma" } else { "" })
+/// Identity of this program as far as bytes depend on it: the generation of its pixels, its dependencies, libraries chosen
+/// at build time, and the floating-point arithmetic of the machine. Processors without fused multiply-add round some edges
+/// differently (see `ops_cpu`).
+fn program_id() -> &'static str {
+    static ID: LazyLock<String> = LazyLock::new(|| {
+        let dependencies = Sha256::digest(DEPENDENCIES);
+        let turbo = if cfg!(feature = "turbo") { "turbo" } else { "" };
+        let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+        let fused = if is_fused() { "fma" } else { "" };
+        format!("{PIXEL_GENERATION} {dependencies:x} {turbo} {system} {processor} {fused}")
+    });
+    &ID
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -282,18 +318,19 @@ fn is_fused() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
-
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use serde_json::json;
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::assets::{AssetKind, AssetRequest};
     use crate::config::{RasterizerChoice, Settings};
     use crate::options::RenderOptions;
-    use crate::paint::{CpuRasterizer, FramePlan, GpuReport, PaintError, Painted, Rasterizer, Report, SurfaceLimits};
+    use crate::paint::{
+        CpuRasterizer, FramePlan, GpuReport, PagePrefix, PaintError, Painted, Rasterizer, Report, SurfaceLimits,
+    };
     use crate::pipeline::{Engine, Pages, RenderRequest, RenderedPage, format_for};
     use crate::pool::Pool;
 
@@ -387,8 +424,12 @@ mod tests {
             self.cpu.limits()
         }
 
-        fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
-            let painted = self.cpu.submit(plan);
+        fn submit(
+            &self,
+            plan: FramePlan,
+            prefix: Option<PagePrefix>,
+        ) -> oneshot::Receiver<Result<Painted, PaintError>> {
+            let painted = self.cpu.submit(plan, prefix);
             if self.pages.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                 return painted;
             }
@@ -437,9 +478,40 @@ mod tests {
         assert_eq!(page(&faulty, "pdf").await.fingerprint, mixed.fingerprint);
     }
 
+    /// SHA-256 of the reference pictures of [`PIXEL_GENERATION`]: of their paths in `golden/` and their bytes, by path.
+    const GOLDENS: &str = "ece8b536151327e9d33167bc668d5f4625988da1888dc355b663beb2e2f45592";
+
     #[test]
-    fn program_id_includes_its_version() {
-        assert!(program_id().starts_with(env!("CARGO_PKG_VERSION")), "{}", program_id());
+    fn pixel_generation_changes_with_the_reference_pictures() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+        let mut pictures = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|it| it == "png") {
+                    pictures.push(path);
+                }
+            }
+        }
+        pictures.sort();
+        let mut hash = Sha256::new();
+        for path in &pictures {
+            let name = path.strip_prefix(&root).expect("below the root");
+            hash.update(name.to_str().expect("UTF-8"));
+            hash.update(std::fs::read(path).expect("a picture"));
+        }
+        let found = format!("{:x}", hash.finalize());
+        assert!(pictures.len() > 80, "{} pictures", pictures.len());
+        assert_eq!(found, GOLDENS, "the reference pictures have changed: raise PIXEL_GENERATION and update GOLDENS");
+    }
+
+    #[test]
+    fn program_id_includes_generation_and_dependencies() {
+        assert!(program_id().starts_with(&format!("{PIXEL_GENERATION} ")), "{}", program_id());
+        assert!(program_id().split(' ').nth(1).is_some_and(|it| it.len() == 64), "{}", program_id());
         assert_eq!(program_id().contains("turbo"), cfg!(feature = "turbo"));
     }
 }

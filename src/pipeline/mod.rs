@@ -157,6 +157,7 @@ impl Engine {
             progress: None,
             snapshot: None,
             prefix_cache: None,
+            refuses_unfilled: false,
             rasters: 0,
         }
     }
@@ -217,6 +218,7 @@ pub struct Session {
     progress: Option<Progress>,
     snapshot: Option<Arc<AssetSnapshot>>,
     prefix_cache: Option<Arc<PrefixCache>>,
+    refuses_unfilled: bool,
     /// Number of pages submitted to the rasterizer.
     rasters: usize,
 }
@@ -230,11 +232,15 @@ impl Session {
         self.progress = Some(progress);
     }
 
-    /// Makes the renders to come rows of a batch: they use the assets of `snapshot`, and a placeholder that stays
-    /// unfilled is an error (`Invalid`) instead of a warning, because nobody inspects ten thousand files for a
-    /// `{name}`.
+    /// Makes the renders to come use the assets of `snapshot`, and record in it those that they load.
     pub fn use_asset_snapshot(&mut self, snapshot: Arc<AssetSnapshot>) {
         self.snapshot = Some(snapshot);
+    }
+
+    /// Makes a placeholder that stays unfilled an error (`Invalid`) instead of a warning, for rows of a batch: nobody
+    /// inspects ten thousand files for a `{name}`.
+    pub fn refuse_unfilled_placeholders(&mut self) {
+        self.refuses_unfilled = true;
     }
 
     /// Makes the renders to come share `cache` with other renders of the same design: the prefix of drawing operations

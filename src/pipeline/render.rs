@@ -216,10 +216,13 @@ impl Session {
         let options = Arc::new(RenderOptions { min_image_dpi, sdk, ..request.options.clone() });
 
         let prepared = self.work(Stage::Parse, {
-            let (resources, is_row) = (resources.clone(), self.snapshot.is_some());
+            let (resources, refuses_unfilled) = (resources.clone(), self.refuses_unfilled);
             move || {
                 let prepared = prepare(&resources, request)?;
-                if is_row { check_filled(&prepared.design.warnings).map(|()| prepared) } else { Ok(prepared) }
+                if refuses_unfilled {
+                    check_filled(&prepared.design.warnings)?;
+                }
+                Ok::<_, Error>(prepared)
             }
         });
         let prepared = Arc::new(prepared.await??);
@@ -299,7 +302,7 @@ fn prepare(resources: &Resources, request: RenderRequest) -> Result<Prepared, Er
     Ok(Prepared { design, print, digest, pages, requests, families })
 }
 
-/// Fails when a row of a batch leaves a placeholder unfilled.
+/// Fails when a placeholder is unfilled.
 fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
     let mut problems = Problems::new();
     for warning in warnings.iter().filter(|it| it.code == WarningCode::PlaceholderUnknown) {

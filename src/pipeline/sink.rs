@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::pdf::{Needs, Writer};
 use crate::output::{Format, FormatKind, OutputOptions, PictureFormat};
-use crate::paint::{self, Painted, SurfaceLimits};
+use crate::paint::{self, PagePrefix, Painted, SurfaceLimits};
 use crate::report::{JsonPath, Warning};
 use crate::scene::Page;
 use crate::units::DeviceScale;
@@ -174,9 +174,9 @@ impl Session {
         let (page, limits) = (page.clone(), resources.rasterizer.limits());
         let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);
-        plan.prefix_cache = self.prefix_cache.clone().map(|cache| (cache, self.rasters));
+        let prefix = self.prefix_cache.clone().map(|cache| PagePrefix { cache, page: self.rasters });
         self.rasters += 1;
-        let painted = self.wait(Stage::Paint, resources.rasterizer.submit(plan)).await?;
+        let painted = self.wait(Stage::Paint, resources.rasterizer.submit(plan, prefix)).await?;
         Ok(painted.map_err(|_| Error::Internal("the painter thread stopped".into()))??)
     }
 }

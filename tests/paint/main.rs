@@ -32,7 +32,7 @@ fn rasterizer() -> CpuRasterizer {
 fn try_paint(page: &Page, scale: f64) -> Result<Raster<Straight>, PaintError> {
     let rasterizer = rasterizer();
     let plan = plan(page, DeviceScale::new(scale).unwrap(), rasterizer.limits())?;
-    rasterizer.submit(plan).blocking_recv().unwrap().map(|painted| painted.raster)
+    rasterizer.submit(plan, None).blocking_recv().unwrap().map(|painted| painted.raster)
 }
 
 /// `nodes` on a transparent page, one device px a design px.

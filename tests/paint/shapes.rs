@@ -216,7 +216,7 @@ fn dropped_receivers_cancel_and_the_next_page_is_clean() {
     let rasterizer = rasterizer();
     let page = page(4.0, 4.0, vec![fill(rect(0.0, 0.0, 4.0, 4.0), RED)]);
     let planned = tenter::paint::plan(&page, tenter::units::DeviceScale::ONE, rasterizer.limits()).unwrap();
-    drop(rasterizer.submit(planned.clone()));
-    let raster = rasterizer.submit(planned).blocking_recv().unwrap().unwrap().raster;
+    drop(rasterizer.submit(planned.clone(), None));
+    let raster = rasterizer.submit(planned, None).blocking_recv().unwrap().unwrap().raster;
     assert_eq!(raster.pixel(0, 0), [255, 0, 0, 255]);
 }

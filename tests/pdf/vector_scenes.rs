@@ -70,7 +70,7 @@ impl Scenes {
     /// `page` as our PNG shows it.
     pub(crate) fn picture(&self, page: &Page, scale: f64) -> Raster<Straight> {
         let plan = paint::plan(page, DeviceScale::new(scale).unwrap(), self.rasterizer.limits()).unwrap();
-        self.runtime.block_on(self.rasterizer.submit(plan)).unwrap().unwrap().raster
+        self.runtime.block_on(self.rasterizer.submit(plan, None)).unwrap().unwrap().raster
     }
 }
 

@@ -33,6 +33,7 @@ impl Renderer {
         let pages = if *all_pages { Pages::All } else { Pages::of(&options, *format) };
         let mut session = self.engine.admit_queued_elsewhere(self.deadline, "TENTER_DEADLINE").await?;
         session.use_asset_snapshot(self.snapshot.clone());
+        session.refuse_unfilled_placeholders();
         session.use_prefix_cache(self.prefix_cache.clone());
         let design = session
             .work(Stage::Parse, {

@@ -46,7 +46,7 @@ impl Check {
         painted: Painted,
         cpu: &CpuPainter,
     ) -> Result<Painted, PaintError> {
-        let expected = match cpu.paint(&request.plan, &|| request.sender.is_closed()) {
+        let expected = match cpu.paint(&request.plan, None, &|| request.sender.is_closed()) {
             Ok(expected) => expected,
             Err(PaintError::Abandoned) => return Ok(painted),
             Err(error) => return Err(error),

@@ -35,7 +35,7 @@ use self::scene::Encoder;
 use self::thread::{GpuJob, GpuStep};
 use super::cpu::CpuPainter;
 use super::plan::{self, FramePlan};
-use super::{CpuRasterizer, GpuReport, PaintError, Painted, Rasterizer, Report, SurfaceLimits};
+use super::{CpuRasterizer, GpuReport, PagePrefix, PaintError, Painted, Rasterizer, Report, SurfaceLimits};
 use crate::config::{GpuSettings, PaintSettings};
 use crate::pool::{Pool, caught};
 
@@ -73,6 +73,8 @@ struct Shared {
 /// A planned page and the channel that receives its picture.
 struct PaintRequest {
     plan: FramePlan,
+    /// Used when the CPU paints the page.
+    prefix: Option<PagePrefix>,
     sender: oneshot::Sender<Result<Painted, PaintError>>,
 }
 
@@ -191,13 +193,13 @@ impl Rasterizer for GpuRasterizer {
         self.shared.cpu.limits
     }
 
-    fn submit(&self, plan: FramePlan) -> oneshot::Receiver<Result<Painted, PaintError>> {
+    fn submit(&self, plan: FramePlan, prefix: Option<PagePrefix>) -> oneshot::Receiver<Result<Painted, PaintError>> {
         let (sender, receiver) = oneshot::channel();
         let Some(gpus) = self.gpus.clone() else { return receiver };
         let shared = self.shared.clone();
         self.shared.pool.spawn(move || {
             if !sender.is_closed() {
-                shared.prepare(PaintRequest { plan, sender }, &gpus);
+                shared.prepare(PaintRequest { plan, prefix, sender }, &gpus);
             }
         });
         receiver
@@ -302,7 +304,7 @@ impl Shared {
     /// Paints on the current thread, which belongs to the CPU pool, and replies.
     fn paint_on_cpu(&self, request: PaintRequest, reason: Refusal) {
         self.counters.count_fallback(reason);
-        let painted = self.cpu.paint(&request.plan, &|| request.sender.is_closed());
+        let painted = self.cpu.paint(&request.plan, request.prefix.as_ref(), &|| request.sender.is_closed());
         self.finish(request, painted);
     }
 

@@ -54,7 +54,7 @@ fn gpu_panic_on_its_thread() {
 fn gpu_submission_that_hangs() {
     let Some(gpu) = rasterizer(|settings| settings.timeout = Duration::from_secs(1)) else { return };
     gpu.shared.hooks.hangs.store(true, Ordering::SeqCst);
-    let receivers: Vec<_> = (0..4).map(|_| gpu.submit(green())).collect();
+    let receivers: Vec<_> = (0..4).map(|_| gpu.submit(green(), None)).collect();
     for receiver in receivers {
         let painted = receiver.blocking_recv().expect("the rasterizer answers").expect("the page is painted");
         assert_eq!((painted.by, painted.raster.pixel(40, 20)), ("cpu", GREEN));

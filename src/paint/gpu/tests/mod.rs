@@ -106,7 +106,7 @@ fn is_required() -> bool {
 
 impl GpuRasterizer {
     fn paint(&self, plan: &FramePlan) -> Painted {
-        self.submit(plan.clone()).blocking_recv().expect("the rasterizer answers").expect("the page is painted")
+        self.submit(plan.clone(), None).blocking_recv().expect("the rasterizer answers").expect("the page is painted")
     }
 
     fn paint_unguarded(&self, plan: &FramePlan) -> Raster<Straight> {
@@ -118,7 +118,7 @@ impl GpuRasterizer {
     }
 
     fn paint_on_the_cpu(&self, plan: &FramePlan) -> Raster<Straight> {
-        self.shared.cpu.paint(plan, &|| false).expect("a picture").raster
+        self.shared.cpu.paint(plan, None, &|| false).expect("a picture").raster
     }
 
     fn fallbacks(&self, reason: Refusal) -> u64 {

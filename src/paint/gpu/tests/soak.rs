@@ -59,7 +59,7 @@ fn gpu_soak_alone() {
             }
             // The order of the kinds changes from round to round.
             let kind = (page * 7 + page / plans.len()) % plans.len();
-            under_way.push_back((kind, gpu.submit(plans[kind].clone())));
+            under_way.push_back((kind, gpu.submit(plans[kind].clone(), None)));
         }
         // Without this wait, the CPU would answer all remaining pages before the GPU is reopened.
         if LOST_AT.iter().any(|lost| lost + 2 * IN_FLIGHT == page) {
