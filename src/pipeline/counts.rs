@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::{Stage, Timings};
+use super::timings::{Stage, Timings};
 
 /// Upper bounds of the histogram buckets in seconds, from parsing a small card to the longest sensible deadline for a
 /// picture.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kurbo::{Insets, Size};
 
 use super::choice::OPTIONS;
-use super::render::Prepared;
+use super::prepared::Prepared;
 use crate::design::Design;
 use crate::error::Error;
 use crate::options::RenderOptions;

@@ -13,10 +13,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::choice::OPTIONS;
 use super::document;
-use super::fingerprint::Ingredients;
-use super::render::{self, Ready, RenderRequest, RenderedPage};
+use super::ingredients::Ingredients;
+use super::prepare;
+use super::prepared::Ready;
+use super::request::{RenderRequest, RenderedPage};
+use super::session::Session;
 use super::sink::document_rasterizer;
-use super::{Session, Stage};
+use super::timings::Stage;
 use crate::assets::ContentHash;
 use crate::error::Error;
 use crate::options::RenderOptions;
@@ -89,7 +92,7 @@ impl MergedDocument {
         match &mut self.open {
             Some(open) => Ok(open),
             none => {
-                let limits = session.engine.0.resources.rasterizer.limits();
+                let limits = session.shared.resources.rasterizer.limits();
                 let options = document::options(&ready.prepared, &ready.options, limits)?;
                 Ok(none.insert(OpenDocument::new(options, scale)?))
             }
@@ -147,7 +150,7 @@ impl Session {
     /// As [`Self::render`]; and `Invalid` where an option that concerns the whole document differs from the document's.
     /// The document stays as it was; after a panic in the middle of a page, every further call fails with `Internal`.
     pub async fn add_to(&mut self, document: &mut MergedDocument, request: RenderRequest) -> Result<AddedPages, Error> {
-        let resources = self.engine.0.resources.clone();
+        let resources = self.shared.resources.clone();
         let format: &'static dyn Format = &Pdf;
         let mut ready = self.load(RenderRequest { format, ..request }).await?;
         let open = document.begin(self, &ready)?;
@@ -155,7 +158,7 @@ impl Session {
             let (resources, prepared, loaded, options) =
                 (resources.clone(), ready.prepared.clone(), ready.loaded.clone(), ready.options.clone());
             move || {
-                let fonts = render::fonts(&resources, &prepared, &loaded, &options);
+                let fonts = prepare::fonts(&resources, &prepared, &loaded, &options);
                 (fonts, Ingredients::new(&resources, &prepared, &loaded, &options, format))
             }
         });

@@ -9,30 +9,35 @@
 //! dropping that future frees the queue slot, cancels fetches and skips pool work that has not begun. Resolving and
 //! painting, which may take long, check between elements whether the session still exists. Nothing is detached.
 
+// Lowest first: a file imports only from those above it.
+mod timings;
+mod counts;
 mod admission;
 mod choice;
-mod counts;
-mod document;
 mod fingerprint;
-mod merged;
+mod request;
 mod results;
-mod render;
 mod resources;
+mod prepared;
+mod document;
+mod ingredients;
+mod prepare;
+mod session;
 mod sink;
-mod timings;
+mod render;
+mod merged;
 
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use self::admission::{Admission, QueueSlot, WorkerPermit};
+use self::admission::Admission;
 use self::resources::Resources;
+use self::session::Shared;
 use self::timings::Stopwatch;
-use crate::assets::{AssetCounts, AssetSnapshot};
+use crate::assets::AssetCounts;
 use crate::config::Settings;
 use crate::design::{Design, variables};
 use crate::error::Error;
@@ -43,21 +48,14 @@ pub use self::choice::{Pages, format_for};
 pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
 pub use self::fingerprint::Fingerprint;
 pub use self::merged::{AddedPages, MergedDocument};
-pub use self::render::{CacheUse, RenderRequest, Rendered, RenderedPage};
+pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
+pub use self::session::{Progress, Session};
 pub use self::timings::{Stage, Timings};
 pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
 
 /// State shared by all requests: threads, fonts, caches, the painter and the concurrency limits. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
-
-struct Inner {
-    pool: Arc<Pool>,
-    admission: Admission,
-    deadline: Duration,
-    resources: Arc<Resources>,
-    counts: PipelineCounts,
-}
+pub struct Engine(Arc<Shared>);
 
 impl Engine {
     /// Starts the threads, reads the fonts and opens the caches. Blocks for up to a second while it reads files.
@@ -75,7 +73,7 @@ impl Engine {
         let resources = Arc::new(resources);
         let admission = Admission::new(settings.render.workers, settings.render.queue);
         let (deadline, counts) = (settings.render.deadline, PipelineCounts::new());
-        Self(Arc::new(Inner { pool, admission, deadline, resources, counts }))
+        Self(Arc::new(Shared { pool, admission, deadline, resources, counts }))
     }
 
     /// Name of the configured painter: `cpu` or `gpu`. A single page may be painted by another:
@@ -131,7 +129,7 @@ impl Engine {
         })?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
         let worker = stopwatch.within(Stage::Queue, self.0.admission.acquire_worker()).await??;
-        Ok(self.session(queue_slot, worker, stopwatch))
+        Ok(Session::new(self.0.clone(), queue_slot, worker, stopwatch))
     }
 
     /// Waits for a worker without a time limit, for work that has its own queue, such as jobs. `deadline` starts once a
@@ -142,24 +140,7 @@ impl Engine {
     pub async fn admit_queued_elsewhere(&self, deadline: Duration, setting: &'static str) -> Result<Session, Error> {
         let worker = self.0.admission.acquire_worker().await?;
         let queue_slot = self.0.admission.enter_without_queue();
-        Ok(self.session(queue_slot, worker, Stopwatch::new(Instant::now(), deadline, setting)))
-    }
-
-    fn session(&self, queue_slot: QueueSlot, worker: WorkerPermit, stopwatch: Stopwatch) -> Session {
-        Session {
-            engine: self.clone(),
-            queue_slot: Arc::new(queue_slot),
-            worker: Some(Arc::new(worker)),
-            stopwatch,
-            worker_since: Instant::now(),
-            busy: Duration::ZERO,
-            abandoned: Arc::default(),
-            progress: None,
-            snapshot: None,
-            prefix_cache: None,
-            refuses_unfilled: false,
-            rasters: 0,
-        }
+        Ok(Session::new(self.0.clone(), queue_slot, worker, Stopwatch::new(Instant::now(), deadline, setting)))
     }
 
     /// Runs `work` on the CPU pool without admission, to inspect a request that is rendered later. Runs as many at once
@@ -199,147 +180,9 @@ impl Engine {
     }
 }
 
-/// How long a request keeps its worker while it waits for assets. Most assets come from a cache within this time, and a
-/// request that releases its worker has to queue for one again.
-const WORKER_GRACE: Duration = Duration::from_millis(5);
-
-/// One admitted request. Dropping it frees its worker and its queue slot.
-pub struct Session {
-    engine: Engine,
-    queue_slot: Arc<QueueSlot>,
-    /// `None` only inside [`Session::wait_without_worker`] and [`Session::yield_worker`].
-    worker: Option<Arc<WorkerPermit>>,
-    stopwatch: Stopwatch,
-    worker_since: Instant,
-    /// Time spent with a worker before `worker_since`.
-    busy: Duration,
-    /// Set when the session ends, whether done, late or cancelled: pool work that is still running may stop.
-    abandoned: Arc<AtomicBool>,
-    progress: Option<Progress>,
-    snapshot: Option<Arc<AssetSnapshot>>,
-    prefix_cache: Option<Arc<PrefixCache>>,
-    refuses_unfilled: bool,
-    /// Number of pages submitted to the rasterizer.
-    rasters: usize,
-}
-
-/// Callback after each page, with the number of finished pages and the total.
-pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
-
-impl Session {
-    /// Sets the callback that is invoked after each page of the renders to come; it must return quickly.
-    pub fn on_progress(&mut self, progress: Progress) {
-        self.progress = Some(progress);
-    }
-
-    /// Makes the renders to come use the assets of `snapshot`, and record in it those that they load.
-    pub fn use_asset_snapshot(&mut self, snapshot: Arc<AssetSnapshot>) {
-        self.snapshot = Some(snapshot);
-    }
-
-    /// Makes a placeholder that stays unfilled an error (`Invalid`) instead of a warning, for rows of a batch: nobody
-    /// inspects ten thousand files for a `{name}`.
-    pub fn refuse_unfilled_placeholders(&mut self) {
-        self.refuses_unfilled = true;
-    }
-
-    /// Makes the renders to come share `cache` with other renders of the same design: the prefix of drawing operations
-    /// that their pages have in common is painted once. The output bytes do not change.
-    pub fn use_prefix_cache(&mut self, cache: Arc<PrefixCache>) {
-        self.prefix_cache = Some(cache);
-    }
-
-    fn report_progress(&self, done: usize, total: usize) {
-        if let Some(progress) = &self.progress {
-            progress(done, total);
-        }
-    }
-
-    /// Time spent in each stage so far.
-    pub fn timings(&self) -> &Timings {
-        self.stopwatch.timings()
-    }
-
-    /// Runs `work` on the CPU pool and counts its time as `stage`.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline (running work is not interrupted, only no longer awaited); `Internal` when `work`
-    /// panicked.
-    pub async fn work<T, W>(&mut self, stage: Stage, work: W) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static,
-    {
-        let permits = (self.queue_slot.clone(), self.worker.clone());
-        let running = self.engine.0.pool.run(move || {
-            let result = work();
-            drop(permits);
-            result
-        });
-        let result = self.stopwatch.within(stage, running).await?;
-        Ok(result?)
-    }
-
-    /// Awaits `future`, which needs no worker's CPU time, and counts its time as `stage`.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; `future` is dropped then.
-    pub async fn wait<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
-        self.stopwatch.within(stage, future).await
-    }
-
-    /// Like [`Self::wait`], but releases the worker to other requests when `future` takes longer than [`WORKER_GRACE`].
-    ///
-    /// # Errors
-    /// As [`Self::wait`].
-    async fn wait_without_worker<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
-        let mut future = std::pin::pin!(future);
-        if let Ok(soon) = self.wait(stage, timeout(WORKER_GRACE, &mut future)).await? {
-            return Ok(soon);
-        }
-        self.release_worker();
-        let late = self.wait(stage, future).await?;
-        self.acquire_worker().await?;
-        Ok(late)
-    }
-
-    /// Between two pages, passes the worker to a waiting request, if there is one, and queues for a worker again.
-    ///
-    /// # Errors
-    /// As [`Self::wait`].
-    async fn yield_worker(&mut self) -> Result<(), Error> {
-        if !self.engine.0.admission.has_waiting() {
-            return Ok(());
-        }
-        self.release_worker();
-        self.acquire_worker().await
-    }
-
-    fn release_worker(&mut self) {
-        if self.worker.take().is_some() {
-            self.busy += self.worker_since.elapsed();
-        }
-    }
-
-    async fn acquire_worker(&mut self) -> Result<(), Error> {
-        let worker = self.stopwatch.within(Stage::Queue, self.engine.0.admission.acquire_worker()).await??;
-        (self.worker, self.worker_since) = (Some(Arc::new(worker)), Instant::now());
-        Ok(())
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.release_worker();
-        self.abandoned.store(true, Ordering::Relaxed);
-        self.engine.0.counts.count(self.stopwatch.timings());
-        self.engine.0.admission.record_busy_time(self.busy);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use super::*;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::render::Rendered;
+use super::request::Rendered;
 use crate::cache::SharedLru;
 
 /// Largest entry, as a divisor of the bound: one answer may fill the whole cache.

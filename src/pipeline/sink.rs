@@ -6,9 +6,12 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
-use super::fingerprint::Ingredients;
-use super::render::{Prepared, RenderedPage};
-use super::{Session, Stage, document};
+use super::document;
+use super::ingredients::Ingredients;
+use super::prepared::Prepared;
+use super::request::RenderedPage;
+use super::session::Session;
+use super::timings::Stage;
 use crate::error::Error;
 use crate::options::RenderOptions;
 use crate::output::pdf::{Needs, Writer};
@@ -101,7 +104,7 @@ impl Session {
                 let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
                 let written = self.work(Stage::Encode, move || (format.write(&raster, &options), options)).await?;
                 let (bytes, options) = written;
-                let fingerprint = ingredients.picture(index, self.engine.0.resources.painter_name(by));
+                let fingerprint = ingredients.picture(index, self.shared.resources.painter_name(by));
                 done.push(RenderedPage { index, bytes: bytes?.into(), rasterizer: by, fingerprint });
                 Ok(PageSink::Pictures { format, options, scale, ingredients, done })
             }
@@ -156,7 +159,7 @@ impl Session {
             PageSink::Pictures { done, .. } => Ok(done),
             PageSink::Document(writer, Provenance { ingredients, created, painters }) => {
                 let bytes = self.work(Stage::Encode, move || writer.finish()).await??.into();
-                let resources = &self.engine.0.resources;
+                let resources = &self.shared.resources;
                 let fingerprint = ingredients.document(created, painters.iter().map(|it| resources.painter_name(it)));
                 let rasterizer = document_rasterizer(&painters);
                 Ok(vec![RenderedPage { index: 0, bytes, rasterizer, fingerprint }])
@@ -170,7 +173,7 @@ impl Session {
         scale: DeviceScale,
         warnings: &mut Vec<Warning>,
     ) -> Result<Painted, Error> {
-        let resources = self.engine.0.resources.clone();
+        let resources = self.shared.resources.clone();
         let (page, limits) = (page.clone(), resources.rasterizer.limits());
         let mut plan = self.work(Stage::Plan, move || paint::plan(&page, scale, limits)).await??;
         warnings.append(&mut plan.warnings);

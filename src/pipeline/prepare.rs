@@ -1,0 +1,94 @@
+//! Reads and checks a request: the design, its pages against the limits, the assets, fonts and profile that it needs.
+
+use super::choice::OPTIONS;
+use super::document;
+use super::ingredients;
+use super::prepared::Prepared;
+use super::request::RenderRequest;
+use super::resources::{Loaded, Resources};
+use crate::design::resolve::{self, FontError};
+use crate::design::{Design, variables};
+use crate::error::Error;
+use crate::json::Problems;
+use crate::options::{ColorSpace, RenderOptions};
+use crate::output::{Format, FormatKind};
+use crate::print::PrintTarget;
+use crate::report::{JsonPath, Problem, Warning, WarningCode};
+use crate::text::Layouter;
+use crate::units::DeviceSize;
+
+/// A layouter with the fonts of a request, and warnings about substituted fonts.
+pub(super) type Fonts = Result<(Layouter, Vec<Warning>), FontError>;
+
+/// Reads the design, selects its pages, checks them against the limits and lists the assets they need.
+pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<Prepared, Error> {
+    let RenderRequest { design: mut value, at, options, format, pages } = request;
+    let options = &options;
+    let limits = &resources.design_limits;
+    let filled = options.variables.as_ref().map(|it| variables::fill_in(&mut value, &at, it, limits)).transpose()?;
+    let mut design = Design::from_value(&value, at, limits)?;
+    design.warnings.extend(filled.unwrap_or_default());
+    let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
+    let is_document = matches!(format.kind(), FormatKind::Document);
+    for page in pages.iter().map(|index| &design.pages[*index]) {
+        let bleed = if options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
+        let refused = |message: String| Error::invalid(Problem { path: page.at.clone(), message });
+        if !(is_document && options.vector) {
+            let sheet = (page.size.to_rect() + bleed).size();
+            let checked = resources.rasterizer.limits().check(DeviceSize::of_page(sheet, options.pixel_ratio));
+            checked.map_err(|error| refused(error.to_string()))?;
+        }
+        if is_document {
+            let sheet = document::sheet(page.size, bleed, options, &design)?;
+            sheet.map_err(|error| refused(error.to_string()))?;
+        }
+    }
+    let print = print_target(resources, format, options)?;
+    let requests = resolve::asset_requests(&design, &pages, options);
+    let families = resolve::missing_families(&design, &pages, &resources.library);
+    let digest = ingredients::of_design(&value, &requests);
+    Ok(Prepared { design, print, digest, pages, requests, families })
+}
+
+/// Fails when a placeholder is unfilled.
+pub(super) fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
+    let mut problems = Problems::new();
+    for warning in warnings.iter().filter(|it| it.code == WarningCode::PlaceholderUnknown) {
+        let message = format!("{}; every row of a batch must fill all placeholders", warning.message);
+        problems.push(warning.path.clone(), message);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_vec())) }
+}
+
+/// The requested CMYK profile; `None` when the format cannot hold CMYK.
+fn print_target(
+    resources: &Resources,
+    format: &dyn Format,
+    options: &RenderOptions,
+) -> Result<Option<PrintTarget>, Error> {
+    let holds_cmyk = match format.kind() {
+        FormatKind::Pictures(format) => format.holds_cmyk(),
+        FormatKind::Document => true,
+    };
+    let ColorSpace::Cmyk(profile) = options.color else { return Ok(None) };
+    if !holds_cmyk {
+        return Ok(None);
+    }
+    let profile = resources.profiles.output_profile(profile).map_err(|error| {
+        let path = JsonPath::from(OPTIONS).key("color").key("profile");
+        Error::Asset(vec![Problem { path, message: error.to_string() }])
+    })?;
+    Ok(Some(PrintTarget { profile, black_text: options.black_text }))
+}
+
+/// Builds the font set of one request.
+pub(super) fn fonts(resources: &Resources, prepared: &Prepared, loaded: &Loaded, options: &RenderOptions) -> Fonts {
+    let Prepared { design, pages, .. } = prepared;
+    let Loaded { assets, web_faces, web_failures } = loaded;
+    let font_set = resolve::font_set(design, pages, assets, &resources.library, web_faces, options);
+    let (fonts, warnings) = font_set.map_err(|error| match web_failures.get(&error.family) {
+        Some(reason) => FontError { reason: reason.clone(), ..error },
+        None => error,
+    })?;
+    Ok((resources.layouters.take(fonts), warnings))
+}
