@@ -427,7 +427,7 @@ async fn routes_unknown_and_methods_wrong_are_json() {
     let answer = service.get("/api/render").await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.header("allow"), "POST");
-    assert!(answer.error().contains("allow header"));
+    assert!(answer.error().contains("Allow header"));
     let head = service.call(Request::head("/health/live").body(Body::empty()).expect("a request")).await;
     assert_eq!(head.status, StatusCode::OK);
 }

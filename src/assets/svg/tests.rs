@@ -341,7 +341,7 @@ fn broken_embedded_picture_is_left_out_and_reported() {
             .nodes(&[], 1.0)
             .expect("drawn");
     assert_eq!(paths(&result.nodes).len(), 1);
-    assert!(result.skipped[0].starts_with("an image inside the SVG is left out: not an image we read"));
+    assert!(result.skipped[0].starts_with("an image inside the SVG is left out: the file is not a supported image"));
 }
 
 #[test]
