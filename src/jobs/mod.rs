@@ -14,6 +14,8 @@ mod batches;
 mod files;
 mod folder;
 mod job;
+#[cfg(feature = "cluster")]
+mod life;
 mod moment;
 mod names;
 #[cfg(feature = "cluster")]

@@ -9,17 +9,18 @@ use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Nats;
-use super::bodies::{self, BodyError, BodyRef, hex};
-use super::document::{self, Ended, RowEnds};
-use super::head::{BatchBirth, Head};
+use super::bodies::{self, BodyError};
 use super::jobs::PARALLEL;
-use super::key::Key;
-use super::list::RowList;
 use super::places::{Earlier, Place};
-use super::record::Record;
-use super::records::{Change, Found, Kept};
+use super::records::{Change, Found, StoredRecord};
 use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::{JobId, Status};
+use crate::jobs::life::batch_record::{BatchRecord, BatchSeed};
+use crate::jobs::life::blob::{self, BlobRef, hex};
+use crate::jobs::life::document::{self, DocumentEnd, RowEnds};
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
+use crate::jobs::life::row_list::RowList;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{
     AcceptedBatch, Answer, BatchStore, ItemQuery, NewBatch, Outcome, Owner, Pin, Report, StoreError, StoredItems,
@@ -36,7 +37,7 @@ impl BatchStore for Nats {
             self.connected()?;
             self.complete().await?;
             let place = match &batch.idempotency {
-                Some(call) => match self.place_of::<Head>("batch\0", &batch.owner, call).await? {
+                Some(call) => match self.place_of::<BatchRecord>("batch\0", &batch.owner, call).await? {
                     Ok(place) => place,
                     Err(Earlier::Same(head)) => return self.as_accepted(&head, AcceptedBatch::Again),
                     Err(Earlier::Other) => return Ok(AcceptedBatch::OtherBody),
@@ -52,7 +53,7 @@ impl BatchStore for Nats {
                 return self.as_accepted(&head, AcceptedBatch::New);
             }
             // By the same call at another front end, or by ourselves, in a try whose answer was lost.
-            match self.look_up::<Head>(&Head::place(&place.id)).await? {
+            match self.look_up::<BatchRecord>(&BatchRecord::place(&place.id)).await? {
                 Some(Found { record: theirs, .. }) if theirs.list == head.list => {
                     self.as_accepted(&theirs, AcceptedBatch::New)
                 }
@@ -125,7 +126,7 @@ impl BatchStore for Nats {
                 return Ok(Some(0));
             }
             let (place, now) = (Key::Batch(id.clone()), self.now());
-            let begun = self.change_own(owner, &place, |head: &mut Head| match head.begin_retry(now) {
+            let begun = self.change_own(owner, &place, |head: &mut BatchRecord| match head.begin_retry(now) {
                 true => Change::Write(Some(true)),
                 false => Change::Leave(Some(false)),
             });
@@ -141,7 +142,7 @@ impl BatchStore for Nats {
     fn remove_batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, bool> {
         Box::pin(async move {
             let place = Key::Batch(id.clone());
-            let removed = self.change_own(owner, &place, |head: &mut Head| {
+            let removed = self.change_own(owner, &place, |head: &mut BatchRecord| {
                 head.gone = true;
                 head.deliveries.clear();
                 Change::Write(Some(()))
@@ -159,7 +160,7 @@ impl BatchStore for Nats {
 
     fn template<'a>(&'a self, id: &'a BatchId) -> Answer<'a, Option<Template>> {
         Box::pin(async move {
-            let found = self.look_up::<Head>(&Key::Batch(id.clone())).await?;
+            let found = self.look_up::<BatchRecord>(&Key::Batch(id.clone())).await?;
             let Some(Found { record: head, .. }) = found.filter(|it| !it.record.gone) else { return Ok(None) };
             let design_sha256 = head.design_sha256();
             let design_sha256 = design_sha256.ok_or_else(|| self.failed("a batch has no design", id))?;
@@ -169,7 +170,7 @@ impl BatchStore for Nats {
 
     fn row_values<'a>(&'a self, id: &'a BatchId, after_row: u64, limit: u64) -> Answer<'a, Option<Vec<StoredRow>>> {
         Box::pin(async move {
-            let found = self.look_up::<Head>(&Key::Batch(id.clone())).await?;
+            let found = self.look_up::<BatchRecord>(&Key::Batch(id.clone())).await?;
             let Some(Found { record: head, .. }) = found.filter(|it| !it.record.gone) else { return Ok(None) };
             let list = self.list(&head).await?;
             let last = after_row.saturating_add(limit).min(head.rows);
@@ -192,7 +193,7 @@ impl BatchStore for Nats {
 
     fn pin<'a>(&'a self, id: &'a BatchId, pin: Pin) -> Answer<'a, Option<[u8; 32]>> {
         Box::pin(async move {
-            let head = self.look_up::<Head>(&Key::Batch(id.clone())).await?;
+            let head = self.look_up::<BatchRecord>(&Key::Batch(id.clone())).await?;
             if head.is_none_or(|it| it.record.gone) {
                 return Ok(None);
             }
@@ -207,7 +208,7 @@ impl BatchStore for Nats {
 }
 
 fn pin_key(batch: &BatchId, key: &str) -> Key {
-    Key::Pin(batch.clone(), bodies::digest(key.as_bytes()))
+    Key::Pin(batch.clone(), blob::digest(key.as_bytes()))
 }
 
 /// A row that has no record yet.
@@ -233,9 +234,13 @@ fn as_sent(list: &RowList, number: u64) -> Option<Item> {
 
 impl Nats {
     /// One of `owner`'s batches, unless it has expired; the index has seen its rows as they were then.
-    pub(super) async fn own_batch_seen(&self, owner: &Owner, id: &BatchId) -> Result<Option<Found<Head>>, StoreError> {
+    pub(super) async fn own_batch_seen(
+        &self,
+        owner: &Owner,
+        id: &BatchId,
+    ) -> Result<Option<Found<BatchRecord>>, StoreError> {
         self.complete().await?;
-        let (found, now) = (self.look_up::<Head>(&Key::Batch(id.clone())).await?, self.now());
+        let (found, now) = (self.look_up::<BatchRecord>(&Key::Batch(id.clone())).await?, self.now());
         let found = found.filter(|it| it.record.owner == **owner && !it.record.has_expired(now));
         if let Some(found) = &found {
             self.caught_up(found.revision).await?;
@@ -243,7 +248,7 @@ impl Nats {
         Ok(found)
     }
 
-    fn as_seen(&self, head: &Head) -> Result<Batch, StoreError> {
+    fn as_seen(&self, head: &BatchRecord) -> Result<Batch, StoreError> {
         let now = self.now();
         let tally = match BatchId::parse(&head.id) {
             Some(id) => self.0.index.tally(&id, now),
@@ -252,7 +257,7 @@ impl Nats {
         head.batch(&tally).ok_or_else(|| self.failed("a record is no batch", &head.id))
     }
 
-    fn as_accepted(&self, head: &Head, how: fn(Batch) -> AcceptedBatch) -> Result<AcceptedBatch, StoreError> {
+    fn as_accepted(&self, head: &BatchRecord, how: fn(Batch) -> AcceptedBatch) -> Result<AcceptedBatch, StoreError> {
         self.as_seen(head).map(how)
     }
 
@@ -270,7 +275,7 @@ impl Nats {
     }
 
     /// The head, with all that it names stored.
-    async fn head_of(&self, batch: &NewBatch, place: &Place) -> Result<Head, StoreError> {
+    async fn head_of(&self, batch: &NewBatch, place: &Place) -> Result<BatchRecord, StoreError> {
         let id = || JobId::random();
         let list = RowList::write(&batch.rows, id).map_err(|error| self.failed("no randomness for an id", error))?;
         let failed = |error: BodyError| self.failed("cannot store what was sent (TENTER_RESULTS)", error);
@@ -279,12 +284,12 @@ impl Nats {
         let document = id().map_err(|error| self.failed("no randomness for an id", error))?;
         let document = batch.document.is_some().then_some(document);
         let (id, key, now) = (place.id.clone().into(), place.key.clone(), self.now());
-        let birth = BatchBirth { id, key, template, list, document, now };
-        Ok(Head::new(batch, birth))
+        let seed = BatchSeed { id, key, template, list, document, now };
+        Ok(BatchRecord::new(batch, seed))
     }
 
     /// The rows of a batch as they were sent.
-    pub(super) async fn list(&self, head: &Head) -> Result<Arc<RowList>, StoreError> {
+    pub(super) async fn list(&self, head: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
         let key = &head.list.digest;
         if let Some(list) = self.0.lists.get(key) {
             return Ok(list);
@@ -294,7 +299,7 @@ impl Nats {
         Ok(list)
     }
 
-    async fn stored(&self, body: &BodyRef) -> Result<bytes::Bytes, StoreError> {
+    async fn stored(&self, body: &BlobRef) -> Result<bytes::Bytes, StoreError> {
         let read = bodies::load(&self.0.results, body).await;
         read.map_err(|error| self.failed("cannot read what was sent (TENTER_RESULTS)", error))
     }
@@ -306,7 +311,12 @@ impl Nats {
     }
 
     /// Rows of a document have no records: they are what was sent, and what became of it.
-    async fn items_of_document(&self, head: &Head, id: &BatchId, which: ItemQuery) -> Result<StoredItems, StoreError> {
+    async fn items_of_document(
+        &self,
+        head: &BatchRecord,
+        id: &BatchId,
+        which: ItemQuery,
+    ) -> Result<StoredItems, StoreError> {
         let wanted = head.document.as_ref().and_then(|it| JobId::parse(&it.id));
         let record = match wanted {
             Some(document) => self.find(&Key::Row(id.clone(), document)).await?.map(|it| it.record),
@@ -329,7 +339,7 @@ impl Nats {
     }
 
     /// What became of the rows of a document.
-    async fn ends(&self, stored: &BodyRef) -> Result<Arc<RowEnds>, StoreError> {
+    async fn ends(&self, stored: &BlobRef) -> Result<Arc<RowEnds>, StoreError> {
         if let Some(ends) = self.0.ends.get(&stored.digest) {
             return Ok(ends);
         }
@@ -340,14 +350,14 @@ impl Nats {
     }
 
     /// Stores what became of the rows of a document that has ended.
-    pub(super) async fn store_ends(&self, outcome: &Outcome, report: &Report) -> Result<Ended, StoreError> {
+    pub(super) async fn store_ends(&self, outcome: &Outcome, report: &Report) -> Result<DocumentEnd, StoreError> {
         let ends = bodies::store(&self.0.results, RowEnds::write(&report.rows)).await;
         let ends = ends.map_err(|error| self.failed("cannot store what became of rows (TENTER_RESULTS)", error))?;
-        Ok(Ended::new(&report.rows, matches!(outcome, Outcome::Done(_)), ends))
+        Ok(DocumentEnd::new(&report.rows, matches!(outcome, Outcome::Done(_)), ends))
     }
 
     /// Makes the failed rows of a batch wait again, and says so in its head, at which this was noted to begin; how many.
-    pub(super) async fn retry_failed(&self, id: &BatchId, begun: Found<Head>) -> Result<u64, StoreError> {
+    pub(super) async fn retry_failed(&self, id: &BatchId, begun: Found<BatchRecord>) -> Result<u64, StoreError> {
         let Found { record: head, revision } = begun;
         self.caught_up(revision).await?;
         let list = self.list(&head).await?;
@@ -355,7 +365,7 @@ impl Nats {
         let retrying = failed.iter().map(|(number, row)| self.retry_row(&head, &list, id, *number, row));
         let retried = stream::iter(retrying.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
         let retried = retried.try_fold(0, async |sum, one| Ok(sum + one)).await?;
-        self.change(&Key::Batch(id.clone()), |head: &mut Head| match head.retrying {
+        self.change(&Key::Batch(id.clone()), |head: &mut BatchRecord| match head.retrying {
             true => {
                 head.retrying = false;
                 Change::Write(())
@@ -368,7 +378,7 @@ impl Nats {
 
     async fn retry_row(
         &self,
-        head: &Head,
+        head: &BatchRecord,
         list: &RowList,
         batch: &BatchId,
         number: u64,
@@ -385,7 +395,7 @@ impl Nats {
         let stem = result_stem(id).map_err(|error| self.failed("no randomness for a name", error))?;
         let now = self.now();
         let place = Key::Row(batch.clone(), id.clone());
-        let changed = self.change(&place, |record: &mut Record| {
+        let changed = self.change(&place, |record: &mut JobRecord| {
             if !record.is_to_retry(head.retried) {
                 return Change::Leave(None);
             }
@@ -407,7 +417,7 @@ impl Nats {
         let failed = |reason: String| self.failed("cannot read which file a batch is made of", reason);
         let entry = entry.map_err(|error| failed(with_causes(&error)))?;
         let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else { return Ok(None) };
-        let digest = std::str::from_utf8(&entry.value).ok().and_then(bodies::from_hex);
+        let digest = std::str::from_utf8(&entry.value).ok().and_then(blob::from_hex);
         digest.map(Some).ok_or_else(|| failed(format!("{} is no digest", entry.key)))
     }
 }

@@ -13,9 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::jobs::life::blob::{BlobPiece, BlobRef, BlobText, digest};
 use crate::jobs::results::{Area, ResultError, Results};
 
 /// From this size on a `data:` URL is stored apart: below, a request to the bucket costs more than it saves.
@@ -37,52 +36,6 @@ pub(super) const KEPT: Duration = Duration::from_secs(3600);
 
 const MEDIA_TYPE: &str = "application/zstd";
 
-/// Where a body is, and what it is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct BodyRef {
-    /// SHA-256 of the body, in hex.
-    pub(super) digest: String,
-    /// In the order of the body.
-    pieces: Vec<Piece>,
-    text: TextRef,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Piece {
-    /// So many bytes of the text.
-    #[serde(rename = "t")]
-    Text(u64),
-    /// A `data:` URL: its digest, and how many bytes it has.
-    #[serde(rename = "b")]
-    Blob(String, u64),
-}
-
-/// The body without its blobs, compressed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum TextRef {
-    /// In Base64.
-    #[serde(rename = "i")]
-    Inline(String),
-    /// Its digest.
-    #[serde(rename = "s")]
-    Stored(String),
-}
-
-impl BodyRef {
-    /// Names of the blobs, and of the text when it is stored.
-    pub(super) fn stored(&self) -> impl Iterator<Item = (Area, &str)> {
-        let text = match &self.text {
-            TextRef::Stored(digest) => Some((Area::Designs, digest.as_str())),
-            TextRef::Inline(_) => None,
-        };
-        let blobs = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Blob(digest, _) => Some((Area::Blobs, digest.as_str())),
-            Piece::Text(_) => None,
-        });
-        blobs.chain(text)
-    }
-}
-
 /// A body could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
@@ -96,12 +49,12 @@ pub(super) enum BodyError {
 
 /// A body in parts, each under its name.
 struct Packed {
-    body: BodyRef,
+    body: BlobRef,
     parts: Vec<(Area, String, Bytes)>,
 }
 
 /// Stores what has to be stored. All of it is there when this returns.
-pub(super) async fn store(results: &Results, body: Bytes) -> Result<BodyRef, BodyError> {
+pub(super) async fn store(results: &Results, body: Bytes) -> Result<BlobRef, BodyError> {
     let Packed { body, parts } = on_a_thread(move || pack(&body)).await??;
     let storing = parts.into_iter().map(|(area, name, bytes)| async move {
         let stored_at = results.stored_at(area, &name).await?;
@@ -116,7 +69,7 @@ pub(super) async fn store(results: &Results, body: Bytes) -> Result<BodyRef, Bod
 }
 
 /// The body as it was sent.
-pub(super) async fn load(results: &Results, body: &BodyRef) -> Result<Bytes, BodyError> {
+pub(super) async fn load(results: &Results, body: &BlobRef) -> Result<Bytes, BodyError> {
     let reading = body.stored().map(|(area, name)| (area, name.to_owned())).collect::<Vec<_>>();
     let reading = reading.into_iter().map(|(area, name)| async move {
         let found = results.get(area, &name).await;
@@ -145,36 +98,36 @@ fn pack(body: &Bytes) -> Result<Packed, BodyError> {
     for url in data_urls(body).take(MOST_BLOBS) {
         let bytes = &body[url.clone()];
         let digest = digest(bytes);
-        pieces.push(Piece::Text((url.start - from) as u64));
+        pieces.push(BlobPiece::Text((url.start - from) as u64));
         text.extend_from_slice(&body[from..url.start]);
-        pieces.push(Piece::Blob(digest.clone(), url.len() as u64));
+        pieces.push(BlobPiece::Blob(digest.clone(), url.len() as u64));
         if !parts.iter().any(|(_, name, _)| *name == digest) {
             parts.push((Area::Blobs, digest, zstd::bulk::compress(bytes, LEVEL).map_err(unpackable)?.into()));
         }
         from = url.end;
     }
-    pieces.push(Piece::Text((body.len() - from) as u64));
+    pieces.push(BlobPiece::Text((body.len() - from) as u64));
     text.extend_from_slice(&body[from..]);
     let compressed = zstd::bulk::compress(&text, LEVEL).map_err(unpackable)?;
     let text = if compressed.len() <= INLINE_BYTES {
-        TextRef::Inline(STANDARD.encode(&compressed))
+        BlobText::Inline(STANDARD.encode(&compressed))
     } else {
         let digest = digest(&text);
         parts.push((Area::Designs, digest.clone(), compressed.into()));
-        TextRef::Stored(digest)
+        BlobText::Stored(digest)
     };
-    Ok(Packed { body: BodyRef { digest: digest(body), pieces, text }, parts })
+    Ok(Packed { body: BlobRef { digest: digest(body), pieces, text }, parts })
 }
 
-/// `stored` has what [`BodyRef::stored`] names, in its order.
-fn unpack(body: &BodyRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
+/// `stored` has what [`BlobRef::stored`] names, in its order.
+fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
     let damaged = |what: &str| BodyError::Damaged(format!("the body {} is not what was stored: {what}", body.digest));
-    let length = |piece: &Piece| match piece {
-        Piece::Text(length) | Piece::Blob(_, length) => *length,
+    let length = |piece: &BlobPiece| match piece {
+        BlobPiece::Text(length) | BlobPiece::Blob(_, length) => *length,
     };
     let whole = body.pieces.iter().try_fold(0_u64, |sum, piece| sum.checked_add(length(piece)));
     let whole = whole.filter(|it| *it <= MOST_BYTES).ok_or_else(|| damaged("it claims to be too long"))?;
-    let of_text = body.pieces.iter().filter(|it| matches!(it, Piece::Text(_))).map(length).sum::<u64>();
+    let of_text = body.pieces.iter().filter(|it| matches!(it, BlobPiece::Text(_))).map(length).sum::<u64>();
     let plain = |compressed: &[u8], length: u64| {
         let plain = zstd::bulk::decompress(compressed, length as usize).map_err(|error| damaged(&error.to_string()))?;
         if plain.len() as u64 == length { Ok(plain) } else { Err(damaged("a part is too short")) }
@@ -182,27 +135,27 @@ fn unpack(body: &BodyRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
     let mut stored = stored.iter();
     let mut blobs = Vec::new();
     for piece in &body.pieces {
-        if let Piece::Blob(_, length) = piece {
+        if let BlobPiece::Blob(_, length) = piece {
             blobs.push(plain(stored.next().ok_or_else(|| damaged("a part is missing"))?, *length)?);
         }
     }
     let text = match &body.text {
-        TextRef::Inline(text) => {
+        BlobText::Inline(text) => {
             let compressed = STANDARD.decode(text).map_err(|error| damaged(&error.to_string()))?;
             plain(&compressed, of_text)?
         }
-        TextRef::Stored(_) => plain(stored.next().ok_or_else(|| damaged("a part is missing"))?, of_text)?,
+        BlobText::Stored(_) => plain(stored.next().ok_or_else(|| damaged("a part is missing"))?, of_text)?,
     };
     let mut bytes = Vec::with_capacity(whole as usize);
     let (mut text, mut blobs) = (text.as_slice(), blobs.into_iter());
     for piece in &body.pieces {
         match piece {
-            Piece::Text(length) => {
+            BlobPiece::Text(length) => {
                 let (now, later) = text.split_at(*length as usize);
                 bytes.extend_from_slice(now);
                 text = later;
             }
-            Piece::Blob(..) => bytes.extend(blobs.next().unwrap_or_default()),
+            BlobPiece::Blob(..) => bytes.extend(blobs.next().unwrap_or_default()),
         }
     }
     if digest(&bytes) == body.digest { Ok(bytes.into()) } else { Err(damaged("its digest is another one")) }
@@ -224,27 +177,6 @@ fn data_urls(body: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
             }
         }
     })
-}
-
-/// SHA-256 in hex.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    hex(&<[u8; 32]>::from(Sha256::digest(bytes)))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `None` for what is no SHA-256 in hex.
-pub(super) fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]
@@ -290,7 +222,7 @@ mod tests {
         let packed = round_trip(&format!(r#"{{"one":"{a}","two":"{b}","three":"{a}","small":"data:,x"}}"#));
         let names: Vec<_> = packed.parts.iter().map(|it| (it.0, it.1.clone())).collect();
         assert_eq!(names, [(Area::Blobs, digest(a.as_bytes())), (Area::Blobs, digest(b.as_bytes()))]);
-        assert!(matches!(packed.body.text, TextRef::Inline(_)), "the rest is small");
+        assert!(matches!(packed.body.text, BlobText::Inline(_)), "the rest is small");
     }
 
     #[test]
@@ -311,7 +243,7 @@ mod tests {
             assert!(matches!(unpack(&packed.body, &stored), Err(BodyError::Damaged(_))), "{} parts", stored.len());
         }
         let mut claims = packed.body.clone();
-        claims.pieces.push(Piece::Text(u64::MAX));
+        claims.pieces.push(BlobPiece::Text(u64::MAX));
         assert!(unpack(&claims, &[]).is_err());
     }
 }

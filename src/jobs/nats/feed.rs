@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies;
-use super::head::{Head, Wanted};
 use super::index::{Care, SeenRow};
 use super::jobs::{PARALLEL, STORING, Sent};
-use super::key::Key;
-use super::list::{Listed, RowList};
 use super::queue::Note;
-use super::record::{Birth, Record};
 use super::records::Found;
 use crate::jobs::PINS;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
+use crate::jobs::life::batch_record::{BatchRecord, PlannedDocument};
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::{JobRecord, JobSeed};
+use crate::jobs::life::row_list::{RowList, SentRow};
 use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::StoreError;
@@ -163,7 +163,7 @@ impl Nats {
         let Some(Care { revision, room, over, retrying }) = self.0.index.care(batch) else { return Ok(()) };
         match retrying {
             Some(since) if self.now().since(since) > RETRYING => {
-                let found = self.look_up::<Head>(&Key::Batch(batch.clone())).await?;
+                let found = self.look_up::<BatchRecord>(&Key::Batch(batch.clone())).await?;
                 if let Some(found) = found.filter(|it| it.record.retrying) {
                     tracing::warn!(%batch, "a retry was broken off; going on with it");
                     self.retry_failed(batch, found).await?;
@@ -187,7 +187,7 @@ impl Nats {
     }
 
     async fn complete_batch(&self, batch: &BatchId, revision: u64) -> Result<(), StoreError> {
-        let found = self.look_up::<Head>(&Key::Batch(batch.clone())).await?;
+        let found = self.look_up::<BatchRecord>(&Key::Batch(batch.clone())).await?;
         let Some(Found { record: mut head, .. }) = found.filter(|it| it.revision == revision) else { return Ok(()) };
         let now = self.now();
         let tally = self.0.index.tally(batch, now);
@@ -206,7 +206,7 @@ impl Nats {
         Ok(())
     }
 
-    async fn announce_batch(&self, head: &Head) {
+    async fn announce_batch(&self, head: &BatchRecord) {
         for hook in head.pending() {
             let Some(place) = BatchId::parse(&head.id).map(Key::Batch) else { return };
             if let Err(error) = self.post_hook(&place, &hook.id, &hook.id).await {
@@ -221,14 +221,20 @@ impl Nats {
 
     /// Gives rows their records and messages.
     async fn feed(&self, batch: &BatchId, rows: Vec<SeenRow>) -> Result<(), StoreError> {
-        let found = self.look_up::<Head>(&Key::Batch(batch.clone())).await?;
+        let found = self.look_up::<BatchRecord>(&Key::Batch(batch.clone())).await?;
         let Some(Found { record: head, .. }) = found.filter(|it| !it.record.gone) else { return Ok(()) };
         let list = self.list(&head).await?;
         let feeding = rows.into_iter().map(|row| self.feed_row(batch, &head, &list, row));
         stream::iter(feeding.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await
     }
 
-    async fn feed_row(&self, batch: &BatchId, head: &Head, list: &RowList, row: SeenRow) -> Result<(), StoreError> {
+    async fn feed_row(
+        &self,
+        batch: &BatchId,
+        head: &BatchRecord,
+        list: &RowList,
+        row: SeenRow,
+    ) -> Result<(), StoreError> {
         let lost = || self.failed("a batch has lost a row", row.number);
         if let Some(id) = row.id {
             // It was begun before, and is to be begun again.
@@ -239,26 +245,28 @@ impl Nats {
             };
         }
         let sent = match &head.document {
-            Some(Wanted { id, name }) => Listed { id: id.clone(), name: name.clone(), values: None, bad: None },
+            Some(PlannedDocument { id, name }) => {
+                SentRow { id: id.clone(), name: name.clone(), values: None, bad: None }
+            }
             None => list.row(row.number).ok_or_else(lost)?,
         };
         let id = JobId::parse(&sent.id).ok_or_else(lost)?;
         let stem = result_stem(&id).map_err(|error| self.failed("no randomness for a name", error))?;
-        let mut birth = Birth { id: &id, stem, key: None, body: None, sequence: 0, now: self.now() };
+        let mut seed = JobSeed { id: &id, stem, key: None, body: None, sequence: 0, now: self.now() };
         if let Some(values) = &sent.values {
             let body = bodies::store(&self.0.results, values.clone().into()).await;
-            birth.body = Some(body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?);
+            seed.body = Some(body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?);
         }
         if sent.bad.is_none() {
-            let digest = birth.body.as_ref().map_or(&head.list.digest, |body| &body.digest);
+            let digest = seed.body.as_ref().map_or(&head.list.digest, |body| &body.digest);
             let note = Note::of_row(batch, &id, digest, &head.extension);
             // The message first, as for jobs. Who feeds the same row sends the same.
             match self.send(self.0.layout.rows_subject(batch), &note, id.as_str()).await? {
-                Sent::Sequence(sequence) => birth.sequence = sequence,
+                Sent::Sequence(sequence) => seed.sequence = sequence,
                 Sent::QueueFull | Sent::OwnerFull => return Err(self.failed("the queue of rows", "is full")),
             }
         }
-        let record = Record::of_row(head, row.number, sent, birth);
+        let record = JobRecord::of_row(head, row.number, sent, seed);
         match self.make(&record).await? {
             Some(_) => self.announce(&record).await,
             // Another was faster, whom the watch has not told of yet.
@@ -287,7 +295,7 @@ impl Nats {
     /// its rows only, which go after that is noted, and its head goes last.
     async fn clear_batch(&self, batch: &BatchId) -> Result<bool, StoreError> {
         let place = Key::Batch(batch.clone());
-        let Some(Found { record: mut head, mut revision }) = self.look_up::<Head>(&place).await? else {
+        let Some(Found { record: mut head, mut revision }) = self.look_up::<BatchRecord>(&place).await? else {
             // Written by somebody who did not know yet that the batch was gone.
             self.purge(batch).await?;
             self.0.index.forget(&place);

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use self::batches::Batches;
-use super::head::{Head, Tally};
-use super::key::Key;
-use super::record::Record;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
+use crate::jobs::life::batch_record::{BatchRecord, Tally};
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::results::Area;
 
@@ -67,7 +67,7 @@ pub(super) struct Page {
 
 impl Index {
     /// A record as it is at `revision`; older news is ignored.
-    pub(super) fn saw(&self, record: &Record, revision: u64) {
+    pub(super) fn saw(&self, record: &JobRecord, revision: u64) {
         match record.key() {
             Some(Key::Job(id)) => {
                 let is_news = self.lock().saw(&id, record, revision);
@@ -86,7 +86,7 @@ impl Index {
     }
 
     /// The head of a batch as it is at `revision`; older news is ignored.
-    pub(super) fn saw_head(&self, head: &Head, revision: u64) {
+    pub(super) fn saw_head(&self, head: &BatchRecord, revision: u64) {
         if let Some(id) = BatchId::parse(&head.id)
             && self.lock().batches.saw_head(&id, head, revision)
         {
@@ -326,7 +326,7 @@ impl Index {
 
 impl All {
     /// False when this is old news.
-    fn saw(&mut self, id: &JobId, record: &Record, revision: u64) -> bool {
+    fn saw(&mut self, id: &JobId, record: &JobRecord, revision: u64) -> bool {
         if self.jobs.get(id).is_some_and(|known| known.revision >= revision) {
             return false;
         }

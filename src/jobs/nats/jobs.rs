@@ -8,12 +8,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Nats;
 use super::bodies;
-use super::key::Key;
 use super::places::{Earlier, Place};
 use super::queue::Note;
-use super::record::{Birth, Record};
-use super::records::{Change, Found, Kept};
+use super::records::{Change, Found, StoredRecord};
 use crate::jobs::job::{Job, JobId, Listing, Status};
+use crate::jobs::life::blob::BlobRef;
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Accepted, Answer, Counts, JobStore, NewJob, Owner, StoreError};
 use crate::report::with_causes;
@@ -46,7 +47,7 @@ impl JobStore for Nats {
         Box::pin(async move {
             self.connected()?;
             let place = match &job.idempotency {
-                Some(call) => match self.place_of::<Record>("", &job.owner, call).await? {
+                Some(call) => match self.place_of::<JobRecord>("", &job.owner, call).await? {
                     Ok(place) => place,
                     Err(Earlier::Same(before)) => return self.as_job(&before).map(Accepted::Again),
                     Err(Earlier::Other) => return Ok(Accepted::OtherBody),
@@ -262,7 +263,7 @@ impl Nats {
         batches > 0 && jobs + batches >= limit
     }
 
-    fn as_job(&self, record: &Record) -> Result<Job, StoreError> {
+    fn as_job(&self, record: &JobRecord) -> Result<Job, StoreError> {
         record.job().ok_or_else(|| self.failed("a record is no job", &record.id))
     }
 
@@ -285,15 +286,9 @@ impl Nats {
     }
 
     /// The last step: from here on it is a job.
-    async fn record(
-        &self,
-        job: &NewJob,
-        place: Place,
-        body: bodies::BodyRef,
-        sequence: u64,
-    ) -> Result<Accepted, StoreError> {
+    async fn record(&self, job: &NewJob, place: Place, body: BlobRef, sequence: u64) -> Result<Accepted, StoreError> {
         let Place { id, stem, key, .. } = place;
-        let record = Record::new(job, Birth { id: &id, stem, key, body: Some(body), sequence, now: self.now() });
+        let record = JobRecord::new(job, JobSeed { id: &id, stem, key, body: Some(body), sequence, now: self.now() });
         // Should it fail, its message is dropped by whoever finds no record for it.
         if self.make_surely(&record, &id).await? {
             return self.as_job(&record).map(Accepted::New);
@@ -311,7 +306,7 @@ impl Nats {
     }
 
     /// Makes a record, trying again while there is time. False when there is one of that name.
-    pub(super) async fn make_surely<R: Kept>(&self, record: &R, id: &JobId) -> Result<bool, StoreError> {
+    pub(super) async fn make_surely<R: StoredRecord>(&self, record: &R, id: &JobId) -> Result<bool, StoreError> {
         let mut tries = 0;
         loop {
             match self.make(record).await {
@@ -354,7 +349,7 @@ impl Nats {
     }
 
     /// Removes a job with everything that belongs to it. False when it has changed meanwhile.
-    async fn clear(&self, record: &Record, revision: u64, after: Duration) -> Result<bool, StoreError> {
+    async fn clear(&self, record: &JobRecord, revision: u64, after: Duration) -> Result<bool, StoreError> {
         let Some(id) = JobId::parse(&record.id) else { return Ok(false) };
         let from = self.now().plus(after);
         // Before the record, which is the only one to know of them.
@@ -375,7 +370,7 @@ impl Nats {
     }
 
     /// Changes a job or batch of `owner`.
-    pub(super) async fn change_own<R: Kept, T>(
+    pub(super) async fn change_own<R: StoredRecord, T>(
         &self,
         owner: &Owner,
         key: &Key,

@@ -8,9 +8,9 @@ use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
 use super::Rules;
-use super::bodies;
 use crate::config::NatsSettings;
 use crate::jobs::batch::BatchId;
+use crate::jobs::life::blob;
 use crate::report::with_causes;
 
 /// A message that was sent twice within this time is one.
@@ -119,7 +119,7 @@ impl Layout {
 
     /// Where an owner's jobs go. Names of owners are anything; subjects are not.
     pub(super) fn work_subject(&self, owner: &str) -> String {
-        format!("{}.work.{}", self.prefix, &bodies::digest(owner.as_bytes())[..32])
+        format!("{}.work.{}", self.prefix, &blob::digest(owner.as_bytes())[..32])
     }
 
     /// Where a batch's rows go.
@@ -195,7 +195,7 @@ fn is_like(there: &Config, wanted: &Config) -> bool {
     parts(there) == parts(wanted)
 }
 
-/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, of which the latest message counts. Made by hand: the client
+/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, of which the latest message counts. FinishedDocument by hand: the client
 /// asks an account for more than servers of 2.9 tell, and forbids to delete messages, which is how we leave no markers behind.
 fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Config {
     let bucket = format!("{prefix}-{name}");

@@ -14,15 +14,15 @@ use serde::Deserialize;
 
 use super::Nats;
 use super::bodies::KEPT;
-use super::head::Head;
-use super::hook::HookStatus;
 use super::jobs::PARALLEL;
-use super::key::Key;
 use super::layout::Layout;
 use super::pull::Puller;
 use super::queue::{Note, UNRECORDED};
-use super::record::Record;
-use super::records::{Found, Kept};
+use super::records::{Found, StoredRecord};
+use crate::jobs::life::batch_record::BatchRecord;
+use crate::jobs::life::delivery::DeliveryStatus;
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::results::{Area, ResultError};
 use crate::jobs::store::StoreError;
@@ -123,8 +123,8 @@ impl Nats {
                     self.0.index.saw_removal(&key, entry.revision, Moment::from_micros(at));
                 }
                 Some(Key::Pin(batch, _)) => self.0.index.saw_pin(&batch),
-                Some(Key::Batch(_)) => self.show::<Head>(&entry),
-                Some(Key::Job(_) | Key::Row(..)) => self.show::<Record>(&entry),
+                Some(Key::Batch(_)) => self.show::<BatchRecord>(&entry),
+                Some(Key::Job(_) | Key::Row(..)) => self.show::<JobRecord>(&entry),
                 None => tracing::error!(key = entry.key, "a record has no name of ours"),
             }
             self.0.index.watched(entry.revision);
@@ -132,7 +132,7 @@ impl Nats {
         }
     }
 
-    fn show<R: Kept>(&self, entry: &Entry) {
+    fn show<R: StoredRecord>(&self, entry: &Entry) {
         match self.read::<R>(entry) {
             Ok(Found { record, revision }) => record.show(&self.0.index, revision),
             Err(error) => tracing::error!(%error, "a record makes no sense"),
@@ -218,18 +218,18 @@ impl Nats {
         }
         for key in telling {
             match &key {
-                Key::Batch(_) => self.mend_hooks_of::<Head>(&key).await?,
-                _ => self.mend_hooks_of::<Record>(&key).await?,
+                Key::Batch(_) => self.mend_hooks_of::<BatchRecord>(&key).await?,
+                _ => self.mend_hooks_of::<JobRecord>(&key).await?,
             }
         }
         Ok(())
     }
 
-    async fn mend_hooks_of<R: Kept>(&self, key: &Key) -> Result<(), StoreError> {
+    async fn mend_hooks_of<R: StoredRecord>(&self, key: &Key) -> Result<(), StoreError> {
         let Some(Found { mut record, revision }) = self.look_up::<R>(key).await? else { return Ok(()) };
         let now = self.now();
         let overdue = |at: i64| now.since(Moment::from_micros(at)) > UNRECORDED;
-        for hook in record.deliveries().iter().filter(|it| it.status == HookStatus::Pending) {
+        for hook in record.deliveries().iter().filter(|it| it.status == DeliveryStatus::Pending) {
             if overdue(hook.next) && overdue(hook.leased_until) {
                 let posted = self.post_hook(key, &hook.id, &format!("{}-{revision}", hook.id)).await;
                 posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;

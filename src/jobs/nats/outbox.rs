@@ -11,15 +11,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
-use super::head::Head;
-use super::hook::HookStatus;
 use super::jobs::PARALLEL;
-use super::key::Key;
 use super::pull::Held;
-use super::record::Record;
-use super::records::{Change, Found, Kept};
+use super::records::{Change, Found, StoredRecord};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
+use crate::jobs::life::batch_record::BatchRecord;
+use crate::jobs::life::delivery::DeliveryStatus;
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{
     Answer, BatchDelivery, Delivery, DeliveryListing, DeliveryQuery, DeliveryRecord, Outbox, Owner, Room, StoreError,
@@ -114,8 +114,8 @@ impl Outbox for Nats {
         Box::pin(async move {
             let Some(Call { key, held, .. }) = self.0.sending.end(id) else { return Ok(()) };
             let waits = match &key {
-                Key::Batch(_) => self.note_try::<Head>(&key, id, &tried).await?,
-                _ => self.note_try::<Record>(&key, id, &tried).await?,
+                Key::Batch(_) => self.note_try::<BatchRecord>(&key, id, &tried).await?,
+                _ => self.note_try::<JobRecord>(&key, id, &tried).await?,
             };
             match (waits, tried.then) {
                 (true, Then::Again(after)) => held.later(after).await,
@@ -135,7 +135,7 @@ impl Outbox for Nats {
     fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>> {
         Box::pin(async move {
             match self.own(owner, job).await? {
-                Some(_) => self.begin_again::<Record>(&Key::Job(job.clone()), id).await,
+                Some(_) => self.begin_again::<JobRecord>(&Key::Job(job.clone()), id).await,
                 None => Ok(None),
             }
         })
@@ -173,13 +173,13 @@ impl Outbox for Nats {
         Box::pin(async move {
             let Some(Found { record: head, .. }) = self.own_batch_seen(owner, batch).await? else { return Ok(None) };
             if head.deliveries.iter().any(|it| it.id == id) {
-                let begun = self.begin_again::<Head>(&Key::Batch(batch.clone()), id).await?;
+                let begun = self.begin_again::<BatchRecord>(&Key::Batch(batch.clone()), id).await?;
                 return Ok(begun.map(|delivery| BatchDelivery { row: None, delivery }));
             }
             let rows = self.told_of_rows(&head, batch).await?;
             let row = rows.iter().find(|row| row.deliveries.iter().any(|it| it.id == id));
             let Some((Some(key), Some(part))) = row.map(|row| (row.key(), &row.row)) else { return Ok(None) };
-            let begun = self.begin_again::<Record>(&key, id).await?;
+            let begun = self.begin_again::<JobRecord>(&key, id).await?;
             Ok(begun.map(|delivery| BatchDelivery { row: Some(part.number), delivery }))
         })
     }
@@ -187,7 +187,7 @@ impl Outbox for Nats {
 
 impl Nats {
     /// Rows of a batch whose receiver is told of each.
-    async fn told_of_rows(&self, head: &Head, batch: &BatchId) -> Result<Vec<Record>, StoreError> {
+    async fn told_of_rows(&self, head: &BatchRecord, batch: &BatchId) -> Result<Vec<JobRecord>, StoreError> {
         if !head.webhook_items {
             return Ok(Vec::new());
         }
@@ -199,7 +199,7 @@ impl Nats {
     }
 
     /// A delivery of what stands there, whatever became of it.
-    async fn begin_again<R: Kept>(&self, key: &Key, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn begin_again<R: StoredRecord>(&self, key: &Key, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
         let now = self.now();
         let changed = self.change(key, |record: &mut R| match record.deliveries().iter_mut().find(|it| it.id == id) {
             Some(hook) => {
@@ -219,13 +219,15 @@ impl Nats {
         let note: Option<Note> = serde_json::from_slice(&held.payload).ok();
         let named = note.and_then(|note| Some((Key::parse(&note.job)?, note.delivery)));
         match named {
-            Some((key @ Key::Batch(_), delivery)) => self.judge_hook_of::<Head>(key, &delivery, room, lease).await,
-            Some((key, delivery)) => self.judge_hook_of::<Record>(key, &delivery, room, lease).await,
+            Some((key @ Key::Batch(_), delivery)) => {
+                self.judge_hook_of::<BatchRecord>(key, &delivery, room, lease).await
+            }
+            Some((key, delivery)) => self.judge_hook_of::<JobRecord>(key, &delivery, room, lease).await,
             None => Ok((None, Verdict::Done)),
         }
     }
 
-    async fn judge_hook_of<R: Kept>(
+    async fn judge_hook_of<R: StoredRecord>(
         &self,
         key: Key,
         delivery: &str,
@@ -240,9 +242,10 @@ impl Nats {
             // One at a time of each job, so that its receiver never hears of the end before the beginning.
             let busy = record.deliveries().iter().any(|it| it.leased_until > now.micros());
             // And in their order.
-            let mut waiting = record.deliveries().iter().filter(|it| it.status == HookStatus::Pending);
+            let mut waiting = record.deliveries().iter().filter(|it| it.status == DeliveryStatus::Pending);
             let busy = busy || waiting.next().is_some_and(|it| it.id != delivery);
-            let hook = record.deliveries().iter_mut().find(|it| it.id == delivery && it.status == HookStatus::Pending);
+            let hook =
+                record.deliveries().iter_mut().find(|it| it.id == delivery && it.status == DeliveryStatus::Pending);
             let Some(hook) = hook else { return Ok((None, Verdict::Done)) };
             let wait = Moment::from_micros(hook.next).since(now);
             let receiver = hook.receiver();
@@ -261,12 +264,12 @@ impl Nats {
     }
 
     /// Whether it is tried again.
-    async fn note_try<R: Kept>(&self, key: &Key, id: &str, tried: &Tried) -> Result<bool, StoreError> {
+    async fn note_try<R: StoredRecord>(&self, key: &Key, id: &str, tried: &Tried) -> Result<bool, StoreError> {
         let now = self.now();
         let changed = self.change(key, |record: &mut R| match record.deliveries().iter_mut().find(|it| it.id == id) {
             Some(hook) => {
                 hook.tried(tried, now);
-                Change::Write(hook.status == HookStatus::Pending)
+                Change::Write(hook.status == DeliveryStatus::Pending)
             }
             None => Change::Leave(false),
         });

@@ -4,10 +4,10 @@ use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
-use super::bodies::{self, hex};
 use super::queue::UNRECORDED;
-use super::records::{Found, Kept};
+use super::records::{Found, StoredRecord};
 use crate::jobs::job::JobId;
+use crate::jobs::life::blob::{self, hex};
 use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{Idempotency, Owner, StoreError};
@@ -50,13 +50,13 @@ impl Nats {
 
     /// What this call makes, or what an earlier call with its key came to. What has expired frees its key. `kind`: keys of
     /// different kinds have nothing to do with each other.
-    pub(super) async fn place_of<R: Kept>(
+    pub(super) async fn place_of<R: StoredRecord>(
         &self,
         kind: &str,
         owner: &Owner,
         call: &Idempotency,
     ) -> Result<Result<Place, Earlier<R>>, StoreError> {
-        let key = bodies::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
+        let key = blob::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
         let digest = hex(&call.digest);
         let keys = &self.0.layout.keys;
         let failed =

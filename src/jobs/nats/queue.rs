@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::bodies::{self, BodyError};
-use super::key::Key;
 use super::pull::{Held, Puller};
-use super::record::Record;
 use super::records::{Change, Found};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Answer, HandBack, Next, Outcome, Queue, Report, StoreError, Taken, Ticket, Work};
 use crate::report::with_causes;
@@ -155,7 +155,7 @@ impl Queue for Nats {
     fn progress<'a>(&'a self, ticket: &'a Ticket, percent: f64) -> Answer<'a, ()> {
         Box::pin(async move {
             let now = self.now();
-            self.change(&self.0.under_way.key(ticket), |record: &mut Record| {
+            self.change(&self.0.under_way.key(ticket), |record: &mut JobRecord| {
                 match record.set_progress(ticket, percent, now) {
                     true => Change::Write(()),
                     false => Change::Leave(()),
@@ -175,7 +175,7 @@ impl Queue for Nats {
                 false => Some(self.store_ends(&outcome, &report).await?),
             };
             let changed = self
-                .change(&self.0.under_way.key(ticket), |record: &mut Record| {
+                .change(&self.0.under_way.key(ticket), |record: &mut JobRecord| {
                     let ended = record.status.is_end();
                     match record.finish(ticket, outcome.clone(), &report, lifetime, now) {
                         true if !ended => {
@@ -212,7 +212,7 @@ impl Queue for Nats {
         Box::pin(async move {
             let now = self.now();
             let changed = self
-                .change(&self.0.under_way.key(ticket), |record: &mut Record| {
+                .change(&self.0.under_way.key(ticket), |record: &mut JobRecord| {
                     match record.hand_back(ticket, &why, now) {
                         true => Change::Write(true),
                         false => Change::Leave(false),
@@ -318,7 +318,7 @@ impl Nats {
     }
 
     /// Its worker said nothing for so long that the message came to us. `None` when it has changed meanwhile.
-    async fn lost(&self, mut record: Record, revision: u64, now: Moment) -> Result<Option<Verdict>, StoreError> {
+    async fn lost(&self, mut record: JobRecord, revision: u64, now: Moment) -> Result<Option<Verdict>, StoreError> {
         let (attempts, holder) = (record.attempts, record.holder.clone());
         record.lost(self.0.rules.attempts, AFTER_DEATH, self.0.rules.lifetime, now);
         if self.replace(&record, revision).await?.is_none() {
@@ -334,7 +334,7 @@ impl Nats {
         Ok(Some(Verdict::Later(AFTER_DEATH * attempts)))
     }
 
-    async fn hand_out(&self, key: &Key, record: &Record) -> Result<Verdict, StoreError> {
+    async fn hand_out(&self, key: &Key, record: &JobRecord) -> Result<Verdict, StoreError> {
         match self.body_of(record).await {
             Ok(body) => Ok(Verdict::Take(Box::new(taken(key, record, record.ticket(), body)))),
             Err(error) => {
@@ -347,7 +347,7 @@ impl Nats {
         }
     }
 
-    async fn body_of(&self, record: &Record) -> Result<bytes::Bytes, BodyError> {
+    async fn body_of(&self, record: &JobRecord) -> Result<bytes::Bytes, BodyError> {
         match &record.body {
             // Of all rows.
             None if record.is_document() => Ok(bytes::Bytes::new()),
@@ -359,7 +359,7 @@ impl Nats {
     /// Bucket down: somebody mends that, and the job waits, within reason. `None` when it has changed meanwhile.
     async fn no_body(
         &self,
-        mut record: Record,
+        mut record: JobRecord,
         revision: u64,
         error: &BodyError,
         now: Moment,
@@ -391,7 +391,7 @@ impl Nats {
     }
 
     /// What follows the end of a job that is on record; whatever is not done here is found and done later.
-    pub(super) async fn ended(&self, record: &Record) {
+    pub(super) async fn ended(&self, record: &JobRecord) {
         self.announce(record).await;
         // A worker that was cut off may be storing at this moment.
         for file in record.leftovers(false) {
@@ -402,7 +402,7 @@ impl Nats {
     }
 
     /// Sends word to those who send webhooks; the webhook itself is on record.
-    pub(super) async fn announce(&self, record: &Record) {
+    pub(super) async fn announce(&self, record: &JobRecord) {
         if let Some(hook) = record.pending()
             && let Some(place) = record.key()
             && let Err(error) = self.post_hook(&place, &hook.id, &hook.id).await
@@ -412,7 +412,7 @@ impl Nats {
     }
 }
 
-fn taken(key: &Key, record: &Record, ticket: Ticket, body: bytes::Bytes) -> Taken {
+fn taken(key: &Key, record: &JobRecord, ticket: Ticket, body: bytes::Bytes) -> Taken {
     Taken {
         file: record.file_of(ticket.attempt),
         ticket,

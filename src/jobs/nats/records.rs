@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Nats;
-use super::head::Head;
-use super::hook::Hook;
 use super::index::Index;
-use super::key::Key;
-use super::record::Record;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
+use crate::jobs::life::batch_record::BatchRecord;
+use crate::jobs::life::delivery::StoredDelivery;
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::StoreError;
 use crate::report::with_causes;
@@ -25,13 +25,13 @@ pub(super) enum Change<T> {
 }
 
 /// A record as it was read.
-pub(super) struct Found<R = Record> {
+pub(super) struct Found<R = JobRecord> {
     pub(super) record: R,
     pub(super) revision: u64,
 }
 
 /// A kind of record.
-pub(super) trait Kept: Serialize + DeserializeOwned + Send + Sync {
+pub(super) trait StoredRecord: Serialize + DeserializeOwned + Send + Sync {
     /// Where one stands of which a caller knows the id.
     fn place(id: &JobId) -> Key;
     /// Where it stands; `None` when it makes no sense.
@@ -41,12 +41,12 @@ pub(super) trait Kept: Serialize + DeserializeOwned + Send + Sync {
     /// Whether callers see it no more.
     fn has_expired(&self, now: Moment) -> bool;
     /// What receivers are told of it.
-    fn deliveries(&mut self) -> &mut Vec<Hook>;
+    fn deliveries(&mut self) -> &mut Vec<StoredDelivery>;
     /// Tells the index.
     fn show(&self, index: &Index, revision: u64);
 }
 
-impl Kept for Record {
+impl StoredRecord for JobRecord {
     fn place(id: &JobId) -> Key {
         Key::Job(id.clone())
     }
@@ -63,7 +63,7 @@ impl Kept for Record {
         self.has_expired(now)
     }
 
-    fn deliveries(&mut self) -> &mut Vec<Hook> {
+    fn deliveries(&mut self) -> &mut Vec<StoredDelivery> {
         &mut self.deliveries
     }
 
@@ -72,7 +72,7 @@ impl Kept for Record {
     }
 }
 
-impl Kept for Head {
+impl StoredRecord for BatchRecord {
     fn place(id: &JobId) -> Key {
         Key::Batch(id.clone().into())
     }
@@ -89,7 +89,7 @@ impl Kept for Head {
         self.has_expired(now)
     }
 
-    fn deliveries(&mut self) -> &mut Vec<Hook> {
+    fn deliveries(&mut self) -> &mut Vec<StoredDelivery> {
         &mut self.deliveries
     }
 
@@ -105,7 +105,7 @@ impl Nats {
     }
 
     /// The record of any kind.
-    pub(super) async fn look_up<R: Kept>(&self, key: &Key) -> Result<Option<Found<R>>, StoreError> {
+    pub(super) async fn look_up<R: StoredRecord>(&self, key: &Key) -> Result<Option<Found<R>>, StoreError> {
         self.connected()?;
         let entry = self.0.layout.records.entry(key.to_string()).await;
         let entry = entry.map_err(|error| self.failed("cannot read a record", with_causes(&error)))?;
@@ -115,7 +115,7 @@ impl Nats {
         }
     }
 
-    pub(super) fn read<R: Kept>(&self, entry: &Entry) -> Result<Found<R>, StoreError> {
+    pub(super) fn read<R: StoredRecord>(&self, entry: &Entry) -> Result<Found<R>, StoreError> {
         let damaged =
             |reason: String| StoreError::Damaged { place: format!("{}, record {}", self.0.place, entry.key), reason };
         let record: R = serde_json::from_slice(&entry.value).map_err(|error| damaged(error.to_string()))?;
@@ -126,7 +126,7 @@ impl Nats {
     }
 
     /// Its revision; `None` when there is one of that name.
-    pub(super) async fn make<R: Kept>(&self, record: &R) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn make<R: StoredRecord>(&self, record: &R) -> Result<Option<u64>, StoreError> {
         self.connected()?;
         let (key, text) = self.write(record)?;
         match self.0.layout.records.create(key, text).await {
@@ -141,7 +141,7 @@ impl Nats {
 
     /// Changes a record as `change` says, which may be asked several times. Returns what it was made to be, at which revision,
     /// and `change`'s answer; `None` when there is no record.
-    pub(super) async fn change<R: Kept, T>(
+    pub(super) async fn change<R: StoredRecord, T>(
         &self,
         key: &Key,
         mut change: impl FnMut(&mut R) -> Change<T> + Send,
@@ -159,7 +159,7 @@ impl Nats {
     }
 
     /// Its new revision; `None` when it is no longer at `revision`.
-    pub(super) async fn replace<R: Kept>(&self, record: &R, revision: u64) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn replace<R: StoredRecord>(&self, record: &R, revision: u64) -> Result<Option<u64>, StoreError> {
         self.connected()?;
         let (key, text) = self.write(record)?;
         match self.0.layout.records.update(key, text, revision).await {
@@ -185,7 +185,7 @@ impl Nats {
         }
     }
 
-    fn write<R: Kept>(&self, record: &R) -> Result<(String, bytes::Bytes), StoreError> {
+    fn write<R: StoredRecord>(&self, record: &R) -> Result<(String, bytes::Bytes), StoreError> {
         let key = record.key().ok_or_else(|| self.failed("cannot write a record", "it has no name"))?;
         let text = serde_json::to_vec(record).map_err(|error| self.failed("cannot write a record", error))?;
         Ok((key.to_string(), text.into()))

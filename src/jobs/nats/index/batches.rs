@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
+use crate::jobs::life::batch_record::{BatchRecord, RATE_WINDOW, Tally};
+use crate::jobs::life::document;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
-use crate::jobs::nats::document;
-use crate::jobs::nats::head::{Head, RATE_WINDOW, Tally};
-use crate::jobs::nats::record::Record;
 use crate::jobs::results::Area;
 
 /// Rows in the queue for each that is being rendered: what lies there is handed out before another batch has its turn, and the
@@ -131,7 +131,7 @@ impl KnownBatch {
 
 impl Batches {
     /// False when this is old news.
-    pub(super) fn saw_row(&mut self, batch: &BatchId, id: &JobId, record: &Record, revision: u64) -> bool {
+    pub(super) fn saw_row(&mut self, batch: &BatchId, id: &JobId, record: &JobRecord, revision: u64) -> bool {
         let Some(part) = &record.row else { return false };
         let known = self.all.entry(batch.clone()).or_default();
         if known.rows.get(&part.number).is_some_and(|row| row.revision >= revision) {
@@ -166,7 +166,7 @@ impl Batches {
     }
 
     /// False when this is old news.
-    pub(super) fn saw_head(&mut self, batch: &BatchId, head: &Head, revision: u64) -> bool {
+    pub(super) fn saw_head(&mut self, batch: &BatchId, head: &BatchRecord, revision: u64) -> bool {
         let known = self.all.entry(batch.clone()).or_default();
         if known.head.as_ref().is_some_and(|it| it.revision >= revision) {
             return false;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::nats::document::Ended;
-use crate::jobs::nats::head::BatchBirth;
-use crate::jobs::nats::list::Listed;
-use crate::jobs::nats::record::Birth;
-use crate::jobs::nats::samples::{at, body, done};
+use crate::jobs::life::batch_record::BatchSeed;
+use crate::jobs::life::document::DocumentEnd;
+use crate::jobs::life::record::JobSeed;
+use crate::jobs::life::row_list::SentRow;
+use crate::jobs::life::samples::{at, body, done};
 use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages};
 
 const LIFETIME: Duration = Duration::from_secs(100);
@@ -22,7 +22,7 @@ fn row_id(number: u64) -> JobId {
     JobId::parse(&format!("row{number:06}")).expect("an id")
 }
 
-fn head(rows: usize, bad: usize, document: Option<&str>) -> Head {
+fn head(rows: usize, bad: usize, document: Option<&str>) -> BatchRecord {
     let unreadable = || Err(BadRow { error: "no row".into(), problems: Vec::new() });
     let rows = (0..rows).map(|row| NewRow {
         name: format!("{row}.png"),
@@ -30,17 +30,17 @@ fn head(rows: usize, bad: usize, document: Option<&str>) -> Head {
     });
     let batch = NewBatch { document: document.map(str::to_owned), ..NewBatch::sample(rows.collect()) };
     let document = document.map(|_| row_id(0));
-    let birth = BatchBirth { id: batch_id(), key: None, template: body(), list: body(), document, now: at(0) };
-    Head::new(&batch, birth)
+    let seed = BatchSeed { id: batch_id(), key: None, template: body(), list: body(), document, now: at(0) };
+    BatchRecord::new(&batch, seed)
 }
 
 /// As it is when it has just got its message.
-fn row(head: &Head, number: u64) -> Record {
+fn row(head: &BatchRecord, number: u64) -> JobRecord {
     let id = row_id(number);
-    let sent = Listed { id: id.to_string(), name: format!("{number}.png"), values: None, bad: None };
-    let birth =
-        Birth { id: &id, stem: id.to_string(), key: None, body: Some(body()), sequence: number + 1, now: at(0) };
-    Record::of_row(head, number, sent, birth)
+    let sent = SentRow { id: id.to_string(), name: format!("{number}.png"), values: None, bad: None };
+    let seed =
+        JobSeed { id: &id, stem: id.to_string(), key: None, body: Some(body()), sequence: number + 1, now: at(0) };
+    JobRecord::of_row(head, number, sent, seed)
 }
 
 /// Sees things one after the other.
@@ -51,13 +51,13 @@ struct Front {
 }
 
 impl Front {
-    fn sees(&mut self, record: &Record) {
+    fn sees(&mut self, record: &JobRecord) {
         self.revision += 1;
         let id = JobId::parse(&record.id).expect("an id");
         assert!(self.batches.saw_row(&batch_id(), &id, record, self.revision));
     }
 
-    fn sees_head(&mut self, head: &Head) {
+    fn sees_head(&mut self, head: &BatchRecord) {
         self.revision += 1;
         assert!(self.batches.saw_head(&batch_id(), head, self.revision));
     }
@@ -140,7 +140,7 @@ fn rows_of_a_document_end_with_it() {
     assert!(document.finish(&ticket, done(), &Report::default(), LIFETIME, at(20)));
     let mut ends_with = |front: &mut Front, ends: &[RowEnd]| {
         if let Some(row) = &mut document.row {
-            row.ended = Some(Ended::new(ends, true, body()));
+            row.ended = Some(DocumentEnd::new(ends, true, body()));
         }
         document.updated = document.updated.map(|it| it + 1);
         front.sees(&document);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::bodies::BodyRef;
-use super::hook::{Event, Hook, HookStatus};
+use super::blob::BlobRef;
+use super::delivery::{DeliveryStatus, Event, StoredDelivery};
 use super::key::Key;
 use super::row::RowPart;
 use crate::jobs::job::{Job, JobId, Status};
@@ -21,66 +21,66 @@ const MOST_DELIVERIES: usize = 12;
 
 /// What is kept about a job or a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) id: String,
-    pub(super) owner: String,
-    pub(super) status: Status,
-    pub(super) output: Option<String>,
+pub(in crate::jobs) struct JobRecord {
+    pub(in crate::jobs) id: String,
+    pub(in crate::jobs) owner: String,
+    pub(in crate::jobs) status: Status,
+    pub(in crate::jobs) output: Option<String>,
     #[serde(default)]
-    pub(super) fingerprint: Option<String>,
-    pub(super) error: String,
-    pub(super) created: i64,
-    pub(super) started: Option<i64>,
-    pub(super) completed: Option<i64>,
-    pub(super) updated: Option<i64>,
-    pub(super) expires: Option<i64>,
-    pub(super) progress: f64,
+    pub(in crate::jobs) fingerprint: Option<String>,
+    pub(in crate::jobs) error: String,
+    pub(in crate::jobs) created: i64,
+    pub(in crate::jobs) started: Option<i64>,
+    pub(in crate::jobs) completed: Option<i64>,
+    pub(in crate::jobs) updated: Option<i64>,
+    pub(in crate::jobs) expires: Option<i64>,
+    pub(in crate::jobs) progress: f64,
     logs: String,
     /// What the names of its results start with, and end with.
-    pub(super) stem: String,
-    pub(super) extension: String,
+    pub(in crate::jobs) stem: String,
+    pub(in crate::jobs) extension: String,
     /// The result, once done.
-    pub(super) file: Option<String>,
-    pub(super) link_base: String,
-    pub(super) webhook: Option<String>,
+    pub(in crate::jobs) file: Option<String>,
+    pub(in crate::jobs) link_base: String,
+    pub(in crate::jobs) webhook: Option<String>,
     /// How often it was begun; written before work begins.
-    pub(super) attempts: u32,
+    pub(in crate::jobs) attempts: u32,
     /// The highest that `attempts` ever was: so many names of results may be in use.
-    pub(super) begun: u32,
+    pub(in crate::jobs) begun: u32,
     /// Which process works on it.
-    pub(super) holder: Option<String>,
+    pub(in crate::jobs) holder: Option<String>,
     /// Not to be begun before.
-    pub(super) due: i64,
+    pub(in crate::jobs) due: i64,
     /// Where its idempotency key stands.
-    pub(super) key: Option<String>,
+    pub(in crate::jobs) key: Option<String>,
     /// Until it ends.
-    pub(super) body: Option<BodyRef>,
+    pub(in crate::jobs) body: Option<BlobRef>,
     /// Of its message in the stream of work. Other messages about it are leftovers.
-    pub(super) sequence: u64,
+    pub(in crate::jobs) sequence: u64,
     #[serde(default)]
-    pub(super) traceparent: Option<String>,
+    pub(in crate::jobs) traceparent: Option<String>,
     /// Attempts before the latest retry: a worker that was cut off since then is not taken for one of now.
     #[serde(default)]
-    pub(super) earlier: u32,
+    pub(in crate::jobs) earlier: u32,
     /// What only a row of a batch has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) row: Option<RowPart>,
-    pub(super) deliveries: Vec<Hook>,
+    pub(in crate::jobs) row: Option<RowPart>,
+    pub(in crate::jobs) deliveries: Vec<StoredDelivery>,
 }
 
 /// What every record starts with besides what was sent.
-pub(super) struct Birth<'a> {
-    pub(super) id: &'a JobId,
-    pub(super) stem: String,
-    pub(super) key: Option<String>,
-    pub(super) body: Option<BodyRef>,
-    pub(super) sequence: u64,
-    pub(super) now: Moment,
+pub(in crate::jobs) struct JobSeed<'a> {
+    pub(in crate::jobs) id: &'a JobId,
+    pub(in crate::jobs) stem: String,
+    pub(in crate::jobs) key: Option<String>,
+    pub(in crate::jobs) body: Option<BlobRef>,
+    pub(in crate::jobs) sequence: u64,
+    pub(in crate::jobs) now: Moment,
 }
 
-impl Record {
-    pub(super) fn new(job: &NewJob, birth: Birth<'_>) -> Self {
-        let Birth { id, stem, key, body, sequence, now } = birth;
+impl JobRecord {
+    pub(in crate::jobs) fn new(job: &NewJob, seed: JobSeed<'_>) -> Self {
+        let JobSeed { id, stem, key, body, sequence, now } = seed;
         Self {
             id: id.to_string(),
             owner: job.owner.to_string(),
@@ -115,7 +115,7 @@ impl Record {
     }
 
     /// Where it stands; `None` when it makes no sense.
-    pub(super) fn key(&self) -> Option<Key> {
+    pub(in crate::jobs) fn key(&self) -> Option<Key> {
         let id = JobId::parse(&self.id)?;
         match &self.row {
             Some(row) => Some(Key::Row(row.batch()?, id)),
@@ -124,7 +124,7 @@ impl Record {
     }
 
     /// As callers see a job; `None` when the record makes no sense.
-    pub(super) fn job(&self) -> Option<Job> {
+    pub(in crate::jobs) fn job(&self) -> Option<Job> {
         let moment = Moment::from_micros;
         Some(Job {
             id: JobId::parse(&self.id)?,
@@ -142,27 +142,27 @@ impl Record {
     }
 
     /// When it was last changed.
-    pub(super) fn touched(&self) -> i64 {
+    pub(in crate::jobs) fn touched(&self) -> i64 {
         self.updated.unwrap_or(self.created).max(self.due)
     }
 
-    pub(super) fn has_expired(&self, now: Moment) -> bool {
+    pub(in crate::jobs) fn has_expired(&self, now: Moment) -> bool {
         self.expires.is_some_and(|it| it <= now.micros())
     }
 
     /// Name of what `attempt` stores.
-    pub(super) fn file_of(&self, attempt: u32) -> String {
+    pub(in crate::jobs) fn file_of(&self, attempt: u32) -> String {
         format!("{}-{attempt}.{}", self.stem, self.extension)
     }
 
     /// Names of what attempts may have left besides the result; all of them when the job is to go.
-    pub(super) fn leftovers(&self, with_result: bool) -> Vec<String> {
+    pub(in crate::jobs) fn leftovers(&self, with_result: bool) -> Vec<String> {
         let all = (1..=self.begun).map(|attempt| self.file_of(self.earlier + attempt));
         all.filter(|name| with_result || self.file.as_ref() != Some(name)).collect()
     }
 
     /// The next attempt, on record before it begins.
-    pub(super) fn begin(&mut self, holder: &str, now: Moment) -> Ticket {
+    pub(in crate::jobs) fn begin(&mut self, holder: &str, now: Moment) -> Ticket {
         self.attempts += 1;
         self.begun = self.begun.max(self.attempts);
         self.status = Status::Progress;
@@ -175,7 +175,7 @@ impl Record {
     }
 
     /// The right to the attempt that is under way.
-    pub(super) fn ticket(&self) -> Ticket {
+    pub(in crate::jobs) fn ticket(&self) -> Ticket {
         let id = JobId::parse(&self.id).expect("a record is made for an id, and found by it");
         Ticket { id, attempt: self.earlier + self.attempts }
     }
@@ -185,7 +185,7 @@ impl Record {
     }
 
     /// The worker of the latest attempt is silent: another attempt after a rest, or, after too many, the end.
-    pub(super) fn lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
+    pub(in crate::jobs) fn lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
         let attempts = self.attempts;
         if attempts >= limit {
             let times = counted(attempts.into(), "time");
@@ -206,7 +206,7 @@ impl Record {
     /// The first result counts, also that of an attempt which was taken for dead: whoever comes later finds the job done. An
     /// error counts from the latest attempt only: a machine that is cut off fails at everything. Nothing counts from before a
     /// retry, since what that stored is in the trash.
-    pub(super) fn finish(
+    pub(in crate::jobs) fn finish(
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
@@ -261,13 +261,13 @@ impl Record {
     }
 
     /// Ends a job that no attempt is under way for.
-    pub(super) fn give_up(&mut self, error: String, lifetime: Duration, now: Moment) {
+    pub(in crate::jobs) fn give_up(&mut self, error: String, lifetime: Duration, now: Moment) {
         self.log(now, &error);
         self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
     }
 
     /// False when the attempt is not the current one.
-    pub(super) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Moment) -> bool {
+    pub(in crate::jobs) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Moment) -> bool {
         if !self.is_under_way(ticket) {
             return false;
         }
@@ -282,7 +282,7 @@ impl Record {
     }
 
     /// False when the attempt is not the current one.
-    pub(super) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Moment) -> bool {
+    pub(in crate::jobs) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Moment) -> bool {
         let current = self.is_under_way(ticket);
         if current {
             self.progress = percent;
@@ -310,7 +310,7 @@ impl Record {
 
     /// Puts the job as it is now into the outbox, when it has a receiver. What the receiver was to be told earlier and has not
     /// been is no longer of interest.
-    pub(super) fn announce(&mut self, now: Moment) {
+    pub(in crate::jobs) fn announce(&mut self, now: Moment) {
         let Some(url) = self.webhook.clone() else { return };
         let event = match (self.status, &self.row) {
             (Status::Scheduled, _) | (Status::Progress, Some(_)) => return,
@@ -325,22 +325,22 @@ impl Record {
             None => self.job().map(|job| serde_json::to_string(&job)),
         };
         let body = body.and_then(Result::ok).expect("a record is a job or an item, and these are JSON");
-        for hook in self.deliveries.iter_mut().filter(|it| it.status == HookStatus::Pending) {
-            hook.status = HookStatus::Superseded;
+        for hook in self.deliveries.iter_mut().filter(|it| it.status == DeliveryStatus::Pending) {
+            hook.status = DeliveryStatus::Superseded;
         }
         let excess = (self.deliveries.len() + 1).saturating_sub(MOST_DELIVERIES);
         self.deliveries.drain(..excess);
-        self.deliveries.push(Hook::new(event, url, body, now));
+        self.deliveries.push(StoredDelivery::new(event, url, body, now));
     }
 
     /// What waits to be told: at most one at a time.
-    pub(super) fn pending(&self) -> Option<&Hook> {
-        self.deliveries.iter().find(|it| it.status == HookStatus::Pending)
+    pub(in crate::jobs) fn pending(&self) -> Option<&StoredDelivery> {
+        self.deliveries.iter().find(|it| it.status == DeliveryStatus::Pending)
     }
 }
 
 /// At most `limit` bytes of `text`.
-pub(super) fn bounded(mut text: String, limit: usize) -> String {
+pub(in crate::jobs) fn bounded(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

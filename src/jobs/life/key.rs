@@ -7,7 +7,7 @@ use crate::jobs::job::JobId;
 
 /// The key of one thing. Everything of a batch but its head stands below its id, so that all of it can be removed in one go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(in crate::jobs) enum Key {
     /// A job, under its id alone.
     Job(JobId),
     /// What is known of a batch as a whole.
@@ -24,7 +24,7 @@ const PIN: &str = "pin.";
 
 impl Key {
     /// `None` for what is no key of ours.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::jobs) fn parse(text: &str) -> Option<Self> {
         let below = |rest: &str| {
             let (batch, name) = rest.split_once('.')?;
             Some((BatchId::parse(batch)?, name.to_owned()))
@@ -42,7 +42,7 @@ impl Key {
     }
 
     /// Patterns that match all that stands below `batch`.
-    pub(super) fn below(batch: &BatchId) -> [String; 2] {
+    pub(in crate::jobs) fn below(batch: &BatchId) -> [String; 2] {
         [format!("{ROW}{batch}.*"), format!("{PIN}{batch}.*")]
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bodies::BodyRef;
-use super::document::{self, Ended};
-use super::head::Head;
-use super::list::Listed;
-use super::record::{Birth, Record, bounded};
+use super::batch_record::BatchRecord;
+use super::blob::BlobRef;
+use super::document::{self, DocumentEnd};
+use super::record::{JobRecord, JobSeed, bounded};
+use super::row_list::SentRow;
 use crate::jobs::batch::{BatchId, Item, ToldItem};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
@@ -21,35 +21,35 @@ const NOTES_BYTES: usize = 64 << 10;
 
 /// Of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct RowPart {
+pub(in crate::jobs) struct RowPart {
     batch: String,
     /// 0 for the document of all rows ([`super::document`]).
-    pub(super) number: u64,
-    pub(super) name: String,
+    pub(in crate::jobs) number: u64,
+    pub(in crate::jobs) name: String,
     /// Its values could not be read: it has ended from the beginning, and no retry begins it again.
     bad: bool,
-    pub(super) bytes: Option<u64>,
-    pub(super) sha256: Option<String>,
+    pub(in crate::jobs) bytes: Option<u64>,
+    pub(in crate::jobs) sha256: Option<String>,
     warnings: Vec<Warning>,
     timings: BTreeMap<String, f64>,
     problems: Vec<Problem>,
     /// How many rows the batch has; of a document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) of: Option<u64>,
+    pub(in crate::jobs) of: Option<u64>,
     /// How a document ended for its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) ended: Option<Ended>,
+    pub(in crate::jobs) ended: Option<DocumentEnd>,
 }
 
 impl RowPart {
-    pub(super) fn batch(&self) -> Option<BatchId> {
+    pub(in crate::jobs) fn batch(&self) -> Option<BatchId> {
         BatchId::parse(&self.batch)
     }
 
     /// What became of it.
-    pub(super) fn end(&mut self, outcome: &Outcome, report: &Report) {
+    pub(in crate::jobs) fn end(&mut self, outcome: &Outcome, report: &Report) {
         (self.bytes, self.sha256) = match outcome {
-            Outcome::Done(file) => (Some(file.bytes), Some(super::bodies::hex(&file.sha256))),
+            Outcome::Done(file) => (Some(file.bytes), Some(super::blob::hex(&file.sha256))),
             Outcome::Error(_) => (None, None),
         };
         self.timings = timings_of(&report.timings);
@@ -59,16 +59,16 @@ impl RowPart {
 }
 
 /// Stages and their ms, to the µs: what is below is noise, and takes room in ten thousand lines.
-pub(super) fn timings_of(timings: &[(&'static str, f64)]) -> BTreeMap<String, f64> {
+pub(in crate::jobs) fn timings_of(timings: &[(&'static str, f64)]) -> BTreeMap<String, f64> {
     let to_micros = |ms: f64| (ms * 1000.0).round() / 1000.0;
     timings.iter().map(|(stage, ms)| ((*stage).to_owned(), to_micros(*ms))).collect()
 }
 
-pub(super) fn fitting_warnings(warnings: Vec<Warning>) -> Vec<Warning> {
+pub(in crate::jobs) fn fitting_warnings(warnings: Vec<Warning>) -> Vec<Warning> {
     fitting(warnings, |it| it.message.len() + it.path.as_str().len())
 }
 
-pub(super) fn fitting_problems(problems: Vec<Problem>) -> Vec<Problem> {
+pub(in crate::jobs) fn fitting_problems(problems: Vec<Problem>) -> Vec<Problem> {
     fitting(problems, |it| it.message.len() + it.path.as_str().len())
 }
 
@@ -84,11 +84,11 @@ fn fitting<T>(mut all: Vec<T>, length: impl Fn(&T) -> usize) -> Vec<T> {
     all
 }
 
-impl Record {
-    /// Of row `number`, as it was sent: one that can be read waits, another has ended. `birth.body`: its values.
-    pub(super) fn of_row(head: &Head, number: u64, row: Listed, birth: Birth<'_>) -> Self {
-        let Listed { name, bad, .. } = row;
-        let now = birth.now;
+impl JobRecord {
+    /// Of row `number`, as it was sent: one that can be read waits, another has ended. `seed.body`: its values.
+    pub(in crate::jobs) fn of_row(head: &BatchRecord, number: u64, row: SentRow, seed: JobSeed<'_>) -> Self {
+        let SentRow { name, bad, .. } = row;
+        let now = seed.now;
         let job = NewJob {
             owner: head.owner.as_str().into(),
             body: bytes::Bytes::new(),
@@ -111,7 +111,7 @@ impl Record {
             of: (number == document::ROW).then_some(head.rows),
             ended: None,
         };
-        let mut record = Self::new(&job, birth);
+        let mut record = Self::new(&job, seed);
         (record.row, record.extension) = (Some(part), head.extension.clone());
         if let Some(BadRow { error, problems }) = bad {
             record.status = Status::Error;
@@ -126,7 +126,7 @@ impl Record {
     }
 
     /// As callers see a row, without its link; `None` when it is none.
-    pub(super) fn item(&self) -> Option<Item> {
+    pub(in crate::jobs) fn item(&self) -> Option<Item> {
         let row = self.row.clone()?;
         Some(Item {
             row: row.number,
@@ -147,13 +147,13 @@ impl Record {
     }
 
     /// What receivers of items get.
-    pub(super) fn told(&self) -> Option<ToldItem> {
+    pub(in crate::jobs) fn told(&self) -> Option<ToldItem> {
         let batch = self.row.as_ref()?.batch()?;
         Some(ToldItem { batch, item: Item { url: self.output.clone(), ..self.item()? } })
     }
 
     /// Whether a retry that began at `since` begins this row again, or the document, some rows of which failed.
-    pub(super) fn is_to_retry(&self, since: i64) -> bool {
+    pub(in crate::jobs) fn is_to_retry(&self, since: i64) -> bool {
         let Some(row) = &self.row else { return false };
         let failed = match (self.status, &row.ended) {
             (Status::Error, _) => !row.bad,
@@ -165,7 +165,7 @@ impl Record {
 
     /// A failed row waits again, with no attempt counted and without a message. `stem`: new, because what has the old names may
     /// be in the trash.
-    pub(super) fn retry(&mut self, stem: String, values: Option<BodyRef>, now: Moment) {
+    pub(in crate::jobs) fn retry(&mut self, stem: String, values: Option<BlobRef>, now: Moment) {
         self.status = Status::Scheduled;
         self.error.clear();
         self.completed = None;

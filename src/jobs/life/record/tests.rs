@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::nats::samples::{at, body, done};
+use crate::jobs::life::samples::{at, body, done};
 use crate::jobs::store::{Then, Tried};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 const REST: Duration = Duration::from_secs(1);
 
-fn record() -> Record {
+fn record() -> JobRecord {
     let id = JobId::parse("fp1f2rtva").expect("an id");
     let job = NewJob {
         owner: "shop".into(),
@@ -20,15 +20,15 @@ fn record() -> Record {
         idempotency: None,
         traceparent: None,
     };
-    let birth = Birth { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: Some(body()), sequence: 3, now: at(0) };
-    Record::new(&job, birth)
+    let seed = JobSeed { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: Some(body()), sequence: 3, now: at(0) };
+    JobRecord::new(&job, seed)
 }
 
 fn logs(text: &str) -> Report {
     Report { logs: text.into(), ..Report::default() }
 }
 
-fn events(record: &Record) -> Vec<(&'static str, &'static str)> {
+fn events(record: &JobRecord) -> Vec<(&'static str, &'static str)> {
     record.deliveries.iter().map(|it| (it.event.as_str(), it.status.as_str())).collect()
 }
 

@@ -8,21 +8,21 @@ use crate::jobs::store::{BadRow, NewRow};
 
 /// One row as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Listed {
+pub(in crate::jobs) struct SentRow {
     /// The id that it gets.
-    pub(super) id: String,
+    pub(in crate::jobs) id: String,
     /// Its file's name in the archive.
-    pub(super) name: String,
+    pub(in crate::jobs) name: String,
     /// As JSON; `None` when they could not be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) values: Option<String>,
+    pub(in crate::jobs) values: Option<String>,
     /// Why they could not be.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) bad: Option<BadRow>,
+    pub(in crate::jobs) bad: Option<BadRow>,
 }
 
 /// All rows of a batch.
-pub(super) struct RowList {
+pub(in crate::jobs) struct RowList {
     text: Bytes,
     /// Where lines end.
     ends: Vec<usize>,
@@ -30,7 +30,7 @@ pub(super) struct RowList {
 
 impl RowList {
     /// Ids are given by `id`.
-    pub(super) fn write<E>(rows: &[NewRow], mut id: impl FnMut() -> Result<JobId, E>) -> Result<Bytes, E> {
+    pub(in crate::jobs) fn write<E>(rows: &[NewRow], mut id: impl FnMut() -> Result<JobId, E>) -> Result<Bytes, E> {
         let mut text = Vec::new();
         for NewRow { name, values } in rows {
             let id = id()?.to_string();
@@ -38,27 +38,27 @@ impl RowList {
                 Ok(values) => (Some(String::from_utf8_lossy(values).into_owned()), None),
                 Err(bad) => (None, Some(bad.clone())),
             };
-            let line = Listed { id, name: name.clone(), values, bad };
+            let line = SentRow { id, name: name.clone(), values, bad };
             text.extend(serde_json::to_vec(&line).expect("texts are JSON"));
             text.push(b'\n');
         }
         Ok(text.into())
     }
 
-    pub(super) fn new(text: Bytes) -> Self {
+    pub(in crate::jobs) fn new(text: Bytes) -> Self {
         let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
         Self { text, ends }
     }
 
     /// Row `number`, from 1; `None` when there is none.
-    pub(super) fn row(&self, number: u64) -> Option<Listed> {
+    pub(in crate::jobs) fn row(&self, number: u64) -> Option<SentRow> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let start = if index == 0 { 0 } else { self.ends.get(index - 1)? + 1 };
         serde_json::from_slice(&self.text[start..*self.ends.get(index)?]).ok()
     }
 
     /// What it occupies, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::jobs) fn size(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<usize>()
     }
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::bodies::BodyRef;
+use super::blob::BlobRef;
 use crate::jobs::moment::Moment;
 use crate::jobs::store::{Outcome, StoredFile};
 
-pub(super) fn at(seconds: u64) -> Moment {
+pub(in crate::jobs) fn at(seconds: u64) -> Moment {
     Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
 }
 
 /// Of nothing, inside the record.
-pub(super) fn body() -> BodyRef {
+pub(in crate::jobs) fn body() -> BlobRef {
     serde_json::from_value(serde_json::json!({"digest": "d", "pieces": [], "text": {"i": ""}})).expect("a body")
 }
 
-pub(super) fn done() -> Outcome {
+pub(in crate::jobs) fn done() -> Outcome {
     Outcome::Done(StoredFile {
         link: "http://bucket/a.png".into(),
         bytes: 3,

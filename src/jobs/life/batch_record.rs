@@ -7,99 +7,99 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::bodies::{BodyRef, hex};
-use super::document::Made;
-use super::hook::{Event, Hook, HookStatus};
+use super::blob::{BlobRef, hex};
+use super::delivery::{DeliveryStatus, Event, StoredDelivery};
+use super::document::FinishedDocument;
 use crate::jobs::batch::{Batch, BatchId, RowCounts};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
 use crate::jobs::store::NewBatch;
 
 /// Over which the rate of a batch is measured.
-pub(super) const RATE_WINDOW: Duration = Duration::from_secs(60);
+pub(in crate::jobs) const RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// Deliveries of one batch that are remembered: one for each time that it completed.
 const MOST_DELIVERIES: usize = 50;
 
 /// A batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) id: String,
-    pub(super) owner: String,
-    pub(super) rows: u64,
+pub(in crate::jobs) struct BatchRecord {
+    pub(in crate::jobs) id: String,
+    pub(in crate::jobs) owner: String,
+    pub(in crate::jobs) rows: u64,
     format: String,
-    pub(super) extension: String,
+    pub(in crate::jobs) extension: String,
     design_sha256: String,
-    pub(super) link_base: String,
-    pub(super) webhook: Option<String>,
-    pub(super) webhook_items: bool,
-    pub(super) created: i64,
+    pub(in crate::jobs) link_base: String,
+    pub(in crate::jobs) webhook: Option<String>,
+    pub(in crate::jobs) webhook_items: bool,
+    pub(in crate::jobs) created: i64,
     /// When it was accepted, or, once complete, tried again: what began before does not count for how far it is.
-    pub(super) since: i64,
+    pub(in crate::jobs) since: i64,
     /// When failed rows were last made to wait again.
-    pub(super) retried: i64,
+    pub(in crate::jobs) retried: i64,
     /// From here on: as it was when the last row ended.
-    pub(super) completed: Option<i64>,
+    pub(in crate::jobs) completed: Option<i64>,
     started: Option<i64>,
-    pub(super) expires: Option<i64>,
+    pub(in crate::jobs) expires: Option<i64>,
     done: u64,
     failed: u64,
     /// Rows that cannot be read: they have ended in `error` from the beginning.
-    pub(super) bad: u64,
+    pub(in crate::jobs) bad: u64,
     /// All rows become one document.
-    pub(super) document: Option<Wanted>,
+    pub(in crate::jobs) document: Option<PlannedDocument>,
     /// That, as it was when it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    made: Option<Made>,
+    made: Option<FinishedDocument>,
     /// Failed rows are being made to wait again.
-    pub(super) retrying: bool,
+    pub(in crate::jobs) retrying: bool,
     /// Removed by its owner; what belongs to it is being cleared away.
-    pub(super) gone: bool,
+    pub(in crate::jobs) gone: bool,
     /// Where its idempotency key stands.
-    pub(super) key: Option<String>,
+    pub(in crate::jobs) key: Option<String>,
     /// Design and options.
-    pub(super) template: BodyRef,
+    pub(in crate::jobs) template: BlobRef,
     /// Rows as sent ([`super::list`]).
-    pub(super) list: BodyRef,
-    pub(super) deliveries: Vec<Hook>,
+    pub(in crate::jobs) list: BlobRef,
+    pub(in crate::jobs) deliveries: Vec<StoredDelivery>,
 }
 
 /// What rows of a batch are like, as a front end has seen them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Tally {
+pub(in crate::jobs) struct Tally {
     /// Being rendered.
-    pub(super) progress: u64,
-    pub(super) done: u64,
-    pub(super) error: u64,
+    pub(in crate::jobs) progress: u64,
+    pub(in crate::jobs) done: u64,
+    pub(in crate::jobs) error: u64,
     /// When the first was begun, of those begun since the batch was accepted or tried again.
-    pub(super) started: Option<i64>,
+    pub(in crate::jobs) started: Option<i64>,
     /// Rows that ended in a second, over [`RATE_WINDOW`], or since the first was begun. Of a document: that went into it.
-    pub(super) rate: Option<f64>,
+    pub(in crate::jobs) rate: Option<f64>,
     /// Rows that will still end, or go into the document.
-    pub(super) left: f64,
+    pub(in crate::jobs) left: f64,
 }
 
 /// A document that is to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Wanted {
-    pub(super) id: String,
-    pub(super) name: String,
+pub(in crate::jobs) struct PlannedDocument {
+    pub(in crate::jobs) id: String,
+    pub(in crate::jobs) name: String,
 }
 
 /// What a batch starts with besides what was sent.
-pub(super) struct BatchBirth {
-    pub(super) id: BatchId,
-    pub(super) key: Option<String>,
-    pub(super) template: BodyRef,
-    pub(super) list: BodyRef,
+pub(in crate::jobs) struct BatchSeed {
+    pub(in crate::jobs) id: BatchId,
+    pub(in crate::jobs) key: Option<String>,
+    pub(in crate::jobs) template: BlobRef,
+    pub(in crate::jobs) list: BlobRef,
     /// The id of the document, if there is to be one.
-    pub(super) document: Option<JobId>,
-    pub(super) now: Moment,
+    pub(in crate::jobs) document: Option<JobId>,
+    pub(in crate::jobs) now: Moment,
 }
 
-impl Head {
-    pub(super) fn new(batch: &NewBatch, birth: BatchBirth) -> Self {
-        let BatchBirth { id, key, template, list, document, now } = birth;
+impl BatchRecord {
+    pub(in crate::jobs) fn new(batch: &NewBatch, seed: BatchSeed) -> Self {
+        let BatchSeed { id, key, template, list, document, now } = seed;
         let wanted = batch.document.clone().zip(document);
         Self {
             id: id.to_string(),
@@ -120,7 +120,7 @@ impl Head {
             done: 0,
             failed: 0,
             bad: batch.rows.iter().filter(|row| row.values.is_err()).count() as u64,
-            document: wanted.map(|(name, id)| Wanted { id: id.to_string(), name }),
+            document: wanted.map(|(name, id)| PlannedDocument { id: id.to_string(), name }),
             made: None,
             retrying: false,
             gone: false,
@@ -131,17 +131,17 @@ impl Head {
         }
     }
 
-    pub(super) fn has_expired(&self, now: Moment) -> bool {
+    pub(in crate::jobs) fn has_expired(&self, now: Moment) -> bool {
         self.gone || self.expires.is_some_and(|it| it <= now.micros())
     }
 
     /// SHA-256 of the design; `None` when the record makes no sense.
-    pub(super) fn design_sha256(&self) -> Option<[u8; 32]> {
-        super::bodies::from_hex(&self.design_sha256)
+    pub(in crate::jobs) fn design_sha256(&self) -> Option<[u8; 32]> {
+        super::blob::from_hex(&self.design_sha256)
     }
 
     /// As callers see it; `None` when the record makes no sense.
-    pub(super) fn batch(&self, tally: &Tally) -> Option<Batch> {
+    pub(in crate::jobs) fn batch(&self, tally: &Tally) -> Option<Batch> {
         let moment = Moment::from_micros;
         let (done, error, progress, started) = match self.completed {
             Some(_) => (self.done, self.failed, 0, self.started),
@@ -173,7 +173,13 @@ impl Head {
 
     /// Its last row has ended: its expiry begins, its receiver is to be told. `made`: its document. False when it had completed
     /// before, or is not as it was when its rows were counted.
-    pub(super) fn complete(&mut self, tally: &Tally, made: Option<Made>, lifetime: Duration, now: Moment) -> bool {
+    pub(in crate::jobs) fn complete(
+        &mut self,
+        tally: &Tally,
+        made: Option<FinishedDocument>,
+        lifetime: Duration,
+        now: Moment,
+    ) -> bool {
         let over = !self.retrying && !self.gone && self.completed.is_none() && tally.done + tally.error == self.rows;
         if !over {
             return false;
@@ -185,13 +191,13 @@ impl Head {
             let body = told.and_then(Result::ok).expect("a record is a batch, and a batch is JSON");
             let excess = (self.deliveries.len() + 1).saturating_sub(MOST_DELIVERIES);
             self.deliveries.drain(..excess);
-            self.deliveries.push(Hook::new(Event::Completed, url, body, now));
+            self.deliveries.push(StoredDelivery::new(Event::Completed, url, body, now));
         }
         true
     }
 
     /// Failed rows are going to wait again. False when that is under way.
-    pub(super) fn begin_retry(&mut self, now: Moment) -> bool {
+    pub(in crate::jobs) fn begin_retry(&mut self, now: Moment) -> bool {
         if self.retrying {
             return false;
         }
@@ -205,26 +211,26 @@ impl Head {
     }
 
     /// What waits to be told.
-    pub(super) fn pending(&self) -> impl Iterator<Item = &Hook> {
-        self.deliveries.iter().filter(|it| it.status == HookStatus::Pending)
+    pub(in crate::jobs) fn pending(&self) -> impl Iterator<Item = &StoredDelivery> {
+        self.deliveries.iter().filter(|it| it.status == DeliveryStatus::Pending)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::nats::samples::{at, body};
+    use crate::jobs::life::samples::{at, body};
     use crate::jobs::store::Template;
 
-    fn head() -> Head {
+    fn head() -> BatchRecord {
         let batch = NewBatch {
             template: Template { body: bytes::Bytes::new(), design_sha256: [7; 32] },
             webhook: Some("http://hook.test/".into()),
             ..NewBatch::sample(Vec::new())
         };
         let id = BatchId::parse("fp1f2rtva").expect("an id");
-        let birth = BatchBirth { id, key: None, template: body(), list: body(), document: None, now: at(0) };
-        Head { rows: 10, ..Head::new(&batch, birth) }
+        let seed = BatchSeed { id, key: None, template: body(), list: body(), document: None, now: at(0) };
+        BatchRecord { rows: 10, ..BatchRecord::new(&batch, seed) }
     }
 
     #[test]

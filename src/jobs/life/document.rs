@@ -6,38 +6,38 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::bodies::BodyRef;
-use super::list::{Listed, RowList};
-use super::record::Record;
+use super::blob::BlobRef;
+use super::record::JobRecord;
 use super::row::{RowPart, fitting_problems, fitting_warnings, timings_of};
+use super::row_list::{RowList, SentRow};
 use crate::jobs::batch::{Document, Item, ItemListing};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::store::{BadRow, ItemQuery, RowEnd, RowPages};
 use crate::report::Warning;
 
 /// Its number among the rows of its batch, which begin with 1.
-pub(super) const ROW: u64 = 0;
+pub(in crate::jobs) const ROW: u64 = 0;
 
 /// Why a row has no pages in a document that is there. No worker of ours says so little.
 const UNTOLD: &str = "the document was made without this row";
 
 /// How a document ended for its rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Ended {
+pub(in crate::jobs) struct DocumentEnd {
     /// Rows with pages in it.
-    pub(super) done: u64,
+    pub(in crate::jobs) done: u64,
     /// Rows that could be read and are not in it.
     #[serde(default)]
-    pub(super) failed: u64,
+    pub(in crate::jobs) failed: u64,
     /// Pages of all.
     pages: u64,
     /// What became of each row that could be read.
-    pub(super) ends: BodyRef,
+    pub(in crate::jobs) ends: BlobRef,
 }
 
 /// A document that is there, as the head of its batch has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Made {
+pub(in crate::jobs) struct FinishedDocument {
     name: String,
     url: String,
     bytes: u64,
@@ -47,9 +47,9 @@ pub(super) struct Made {
     file: String,
 }
 
-impl Made {
+impl FinishedDocument {
     /// As callers see it.
-    pub(super) fn document(&self, link_base: &str) -> Document {
+    pub(in crate::jobs) fn document(&self, link_base: &str) -> Document {
         let Self { name, url, bytes, sha256, pages, fingerprint, file } = self.clone();
         Document { name, url, bytes, sha256, pages, fingerprint, file, link_base: link_base.to_owned() }
     }
@@ -57,7 +57,7 @@ impl Made {
 
 /// A line of what became of rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct EndedRow {
+struct RowEndLine {
     row: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bad: Option<BadRow>,
@@ -72,17 +72,17 @@ struct EndedRow {
 }
 
 /// What became of the rows of a document that could be read.
-pub(super) struct RowEnds {
-    rows: BTreeMap<u64, EndedRow>,
+pub(in crate::jobs) struct RowEnds {
+    rows: BTreeMap<u64, RowEndLine>,
     size: usize,
 }
 
 impl RowEnds {
     /// As they are kept.
-    pub(super) fn write(rows: &[RowEnd]) -> Bytes {
+    pub(in crate::jobs) fn write(rows: &[RowEnd]) -> Bytes {
         let mut text = Vec::new();
         for RowEnd { row, end } in rows {
-            let nothing = EndedRow {
+            let nothing = RowEndLine {
                 row: *row,
                 bad: None,
                 first_page: 0,
@@ -91,7 +91,7 @@ impl RowEnds {
                 timings: BTreeMap::new(),
             };
             let line = match end {
-                Ok(RowPages { first_page, page_count, warnings, timings }) => EndedRow {
+                Ok(RowPages { first_page, page_count, warnings, timings }) => RowEndLine {
                     first_page: *first_page,
                     page_count: *page_count,
                     warnings: fitting_warnings(warnings.clone()),
@@ -100,7 +100,7 @@ impl RowEnds {
                 },
                 Err(BadRow { error, problems }) => {
                     let bad = BadRow { error: error.clone(), problems: fitting_problems(problems.clone()) };
-                    EndedRow { bad: Some(bad), ..nothing }
+                    RowEndLine { bad: Some(bad), ..nothing }
                 }
             };
             text.extend(serde_json::to_vec(&line).expect("texts and numbers are JSON"));
@@ -110,35 +110,35 @@ impl RowEnds {
     }
 
     /// `None` when it makes no sense.
-    pub(super) fn read(text: &[u8]) -> Option<Self> {
+    pub(in crate::jobs) fn read(text: &[u8]) -> Option<Self> {
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let rows = lines.map(|line| serde_json::from_slice::<EndedRow>(line).map(|row| (row.row, row)));
+        let rows = lines.map(|line| serde_json::from_slice::<RowEndLine>(line).map(|row| (row.row, row)));
         Some(Self { rows: rows.collect::<Result<_, _>>().ok()?, size: text.len() })
     }
 
     /// What it occupies, about, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::jobs) fn size(&self) -> usize {
         self.size * 2
     }
 }
 
-impl Ended {
-    pub(super) fn new(rows: &[RowEnd], is_done: bool, ends: BodyRef) -> Self {
+impl DocumentEnd {
+    pub(in crate::jobs) fn new(rows: &[RowEnd], is_done: bool, ends: BlobRef) -> Self {
         let pages = || rows.iter().filter(|_| is_done).filter_map(|it| it.end.as_ref().ok());
         let done = pages().count() as u64;
         Self { done, failed: rows.len() as u64 - done, pages: pages().map(|it| it.page_count).sum(), ends }
     }
 }
 
-impl Record {
-    pub(super) fn is_document(&self) -> bool {
+impl JobRecord {
+    pub(in crate::jobs) fn is_document(&self) -> bool {
         self.row.as_ref().is_some_and(|row| row.number == ROW)
     }
 
     /// The document, once done.
-    pub(super) fn made(&self) -> Option<Made> {
+    pub(in crate::jobs) fn made(&self) -> Option<FinishedDocument> {
         let row = self.row.as_ref()?;
-        Some(Made {
+        Some(FinishedDocument {
             name: row.name.clone(),
             url: self.output.clone()?,
             bytes: row.bytes?,
@@ -152,11 +152,11 @@ impl Record {
 
 /// Some of the `rows` of a batch that becomes a document. `document`: its record, if it has one; `ends`: if that has ended and
 /// told. `None` when a row is missing.
-pub(super) fn items(
+pub(in crate::jobs) fn items(
     list: &RowList,
     rows: u64,
     which: ItemQuery,
-    document: Option<&Record>,
+    document: Option<&JobRecord>,
     ends: Option<&RowEnds>,
 ) -> Option<ItemListing> {
     let ItemQuery { status, after_row, offset, limit } = which;
@@ -180,7 +180,7 @@ pub(super) fn items(
     Some(listing)
 }
 
-fn item(sent: Listed, number: u64, document: Option<&Record>, ends: Option<&RowEnds>) -> Option<Item> {
+fn item(sent: SentRow, number: u64, document: Option<&JobRecord>, ends: Option<&RowEnds>) -> Option<Item> {
     let part: Option<&RowPart> = document.and_then(|it| it.row.as_ref());
     let blank = Item {
         row: number,
@@ -205,7 +205,7 @@ fn item(sent: Listed, number: u64, document: Option<&Record>, ends: Option<&RowE
     let end = ends.and_then(|ends| ends.rows.get(&number));
     Some(match (blank.status, end) {
         (Status::Scheduled | Status::Progress, _) => blank,
-        (_, Some(EndedRow { bad: Some(bad), .. })) => failed(bad.clone()),
+        (_, Some(RowEndLine { bad: Some(bad), .. })) => failed(bad.clone()),
         (Status::Done, Some(row)) => Item {
             bytes: part.and_then(|it| it.bytes),
             sha256: part.and_then(|it| it.sha256.clone()),

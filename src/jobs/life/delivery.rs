@@ -8,16 +8,16 @@ use crate::jobs::store::{Delivery, DeliveryRecord, Then, Tried};
 
 /// One thing that a receiver is to be told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Hook {
-    pub(super) id: String,
-    pub(super) event: Event,
+pub(in crate::jobs) struct StoredDelivery {
+    pub(in crate::jobs) id: String,
+    pub(in crate::jobs) event: Event,
     url: String,
     body: String,
-    pub(super) status: HookStatus,
-    pub(super) attempts: u32,
+    pub(in crate::jobs) status: DeliveryStatus,
+    pub(in crate::jobs) attempts: u32,
     created: i64,
-    pub(super) next: i64,
-    pub(super) leased_until: i64,
+    pub(in crate::jobs) next: i64,
+    pub(in crate::jobs) leased_until: i64,
     last: Option<i64>,
     answer: Option<u16>,
     error: String,
@@ -25,7 +25,7 @@ pub(super) struct Hook {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum HookStatus {
+pub(in crate::jobs) enum DeliveryStatus {
     Pending,
     Delivered,
     Failed,
@@ -34,7 +34,7 @@ pub(super) enum HookStatus {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Event {
+pub(in crate::jobs) enum Event {
     Progress,
     Done,
     Error,
@@ -43,15 +43,15 @@ pub(super) enum Event {
     Completed,
 }
 
-impl Hook {
+impl StoredDelivery {
     /// To be sent now.
-    pub(super) fn new(event: Event, url: String, body: String, now: Moment) -> Self {
+    pub(in crate::jobs) fn new(event: Event, url: String, body: String, now: Moment) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             event,
             url,
             body,
-            status: HookStatus::Pending,
+            status: DeliveryStatus::Pending,
             attempts: 0,
             created: now.micros(),
             next: now.micros(),
@@ -62,11 +62,11 @@ impl Hook {
         }
     }
 
-    pub(super) fn receiver(&self) -> String {
+    pub(in crate::jobs) fn receiver(&self) -> String {
         receiver(&self.url)
     }
 
-    pub(super) fn delivery(&self) -> Delivery {
+    pub(in crate::jobs) fn delivery(&self) -> Delivery {
         Delivery {
             id: self.id.clone(),
             event: self.event.as_str(),
@@ -76,34 +76,34 @@ impl Hook {
         }
     }
 
-    pub(super) fn tried(&mut self, tried: &Tried, now: Moment) {
+    pub(in crate::jobs) fn tried(&mut self, tried: &Tried, now: Moment) {
         self.attempts += 1;
         self.last = Some(now.micros());
         self.answer = tried.answer;
         self.error = tried.error.clone();
         self.leased_until = 0;
         match tried.then {
-            Then::Delivered => self.status = HookStatus::Delivered,
-            Then::Failed => self.status = HookStatus::Failed,
+            Then::Delivered => self.status = DeliveryStatus::Delivered,
+            Then::Failed => self.status = DeliveryStatus::Failed,
             // One that was superseded meanwhile is not tried again.
             Then::Again(after) => self.next = now.plus(after).micros(),
         }
     }
 
-    pub(super) fn again(&mut self, now: Moment) {
-        self.status = HookStatus::Pending;
+    pub(in crate::jobs) fn again(&mut self, now: Moment) {
+        self.status = DeliveryStatus::Pending;
         self.attempts = 0;
         self.next = now.micros();
     }
 
-    pub(super) fn record(&self) -> DeliveryRecord {
+    pub(in crate::jobs) fn record(&self) -> DeliveryRecord {
         DeliveryRecord {
             id: self.id.clone(),
             event: self.event.as_str(),
             status: self.status.as_str(),
             attempts: self.attempts,
             created_at: Moment::from_micros(self.created),
-            next_at: (self.status == HookStatus::Pending).then(|| Moment::from_micros(self.next)),
+            next_at: (self.status == DeliveryStatus::Pending).then(|| Moment::from_micros(self.next)),
             last_at: self.last.map(Moment::from_micros),
             answer: self.answer,
             error: self.error.clone(),
@@ -112,7 +112,7 @@ impl Hook {
 }
 
 impl Event {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::jobs) fn as_str(self) -> &'static str {
         match self {
             Self::Progress => PROGRESS,
             Self::Done => DONE,
@@ -124,8 +124,8 @@ impl Event {
     }
 }
 
-impl HookStatus {
-    pub(super) fn as_str(self) -> &'static str {
+impl DeliveryStatus {
+    pub(in crate::jobs) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Delivered => "delivered",
