@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tenter::config::{Given, Settings};
-use tenter::jobs::{
-    Accepted, JobStore, NewJob, Next, Outcome, Queue, Report, Sqlite, StoreLimits, StoredFile, system_clock,
-};
+use tenter::jobs::{Accepted, NewJob, Next, Outcome, Report, Service, StoreLimits, StoredFile, system_clock};
 use tokio::sync::Semaphore;
 
 /// Jobs a second.
@@ -34,7 +32,7 @@ fn main() {
     let settings = settings(&[]);
     let file = folder.path().join("jobs.db");
     let limits = StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
-    let store = Sqlite::open(&file, &limits, system_clock()).expect("a store");
+    let store = Service::embedded(&file, &limits, system_clock()).expect("a ledger");
     runtime.block_on(measure("embedded (SQLite)", Arc::new(store)));
     #[cfg(feature = "cluster")]
     on_nats(&runtime);
@@ -47,7 +45,7 @@ fn settings(environment: &[(&str, &str)]) -> Settings {
 
 #[cfg(feature = "cluster")]
 fn on_nats(runtime: &tokio::runtime::Runtime) {
-    use tenter::jobs::{Nats, Results};
+    use tenter::jobs::Results;
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
@@ -62,7 +60,7 @@ fn on_nats(runtime: &tokio::runtime::Runtime) {
     let url = format!("nats://{address}");
     let settings = settings(&[("TENTER_NATS_URL", &url), ("TENTER_RESULTS", "s3://nowhere")]);
     let results = Results::shared(&settings.files).expect("settings of a bucket");
-    let store = runtime.block_on(Nats::connect(&settings, results)).expect("a server");
+    let store = runtime.block_on(Service::cluster(&settings, results)).expect("a server");
     runtime.block_on(measure("NATS JetStream, one server", Arc::new(store)));
     let _ = server.kill();
     let _ = server.wait();
@@ -79,7 +77,7 @@ fn serve(address: SocketAddr, folder: &std::path::Path) -> Option<Child> {
     start("nats-server").or_else(|_| start("/usr/sbin/nats-server")).ok()
 }
 
-async fn measure<S: JobStore + Queue + 'static>(name: &str, store: Arc<S>) {
+async fn measure(name: &str, store: Arc<Service>) {
     let jobs = RATE * SECONDS;
     let left = Arc::new(Semaphore::new(jobs as usize));
     let takers: Vec<_> = (0..TAKERS).map(|_| tokio::spawn(work(store.clone(), left.clone()))).collect();
@@ -124,7 +122,7 @@ async fn measure<S: JobStore + Queue + 'static>(name: &str, store: Arc<S>) {
 type Times = Vec<Duration>;
 
 /// Takes jobs and ends them at once, until all there are were taken.
-async fn work<S: Queue>(store: Arc<S>, left: Arc<Semaphore>) -> (Times, Times) {
+async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
     let (mut take, mut finish) = (Vec::new(), Vec::new());
     while left.available_permits() > 0 {
         let asked = Instant::now();

@@ -137,7 +137,7 @@ impl Jobs {
             link_base,
             idempotency,
         };
-        Ok(match self.0.batches.accept_batch(batch).await? {
+        Ok(match self.0.service.accept_batch(batch).await? {
             AcceptedBatch::Again(batch) => AcceptedBatch::Again(self.linked(batch).await?),
             other => other,
         })
@@ -156,7 +156,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails, or a link cannot be made.
     pub async fn batch(&self, owner: &Owner, id: &BatchId) -> Result<Option<Batch>, StoreError> {
-        match self.0.batches.batch(owner, id).await? {
+        match self.0.service.batch(owner, id).await? {
             Some(batch) => self.linked(batch).await.map(Some),
             None => Ok(None),
         }
@@ -167,7 +167,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails, or a link cannot be made.
     pub async fn batches(&self, owner: &Owner, offset: u64, limit: u64) -> Result<BatchListing, StoreError> {
-        let mut listing = self.0.batches.batches(owner, offset, limit).await?;
+        let mut listing = self.0.service.batches(owner, offset, limit).await?;
         for batch in &mut listing.batches {
             *batch = self.linked(batch.clone()).await?;
         }
@@ -192,7 +192,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails, or a link cannot be made.
     pub async fn items(&self, owner: &Owner, id: &BatchId, which: ItemQuery) -> Result<Option<FoundItems>, StoreError> {
-        let Some(mut found) = self.0.batches.items(owner, id, which).await? else { return Ok(None) };
+        let Some(mut found) = self.0.service.items(owner, id, which).await? else { return Ok(None) };
         for (item, file) in found.listing.items.iter_mut().zip(&found.files) {
             if item.status == Status::Done {
                 // Links to a bucket end: one is as old as the answer, and not as the picture.
@@ -208,7 +208,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails.
     pub async fn retry_rows(&self, owner: &Owner, id: &BatchId) -> Result<Option<u64>, StoreError> {
-        let waiting = self.0.batches.retry_rows(owner, id).await?;
+        let waiting = self.0.service.retry_rows(owner, id).await?;
         if waiting.is_some_and(|it| it > 0) {
             self.0.sweep_now.notify_one(); // a document that is made anew may be large
         }
@@ -225,7 +225,7 @@ impl Jobs {
         id: &BatchId,
         which: DeliveryQuery,
     ) -> Result<Option<DeliveryListing>, StoreError> {
-        self.0.outbox.batch_deliveries(owner, id, which).await
+        self.0.service.batch_deliveries(owner, id, which).await
     }
 
     /// Begins a delivery of a batch again; `None` when there is no such one.
@@ -238,7 +238,7 @@ impl Jobs {
         id: &BatchId,
         delivery: &str,
     ) -> Result<Option<BatchDelivery>, StoreError> {
-        self.0.outbox.retry_of_batch(owner, id, delivery).await
+        self.0.service.retry_of_batch(owner, id, delivery).await
     }
 
     /// Where the files of jobs and rows are.
@@ -251,7 +251,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails; the batch is then still there.
     pub async fn remove_batch(&self, owner: &Owner, id: &BatchId) -> Result<bool, StoreError> {
-        let removed = self.0.batches.remove_batch(owner, id).await?;
+        let removed = self.0.service.remove_batch(owner, id).await?;
         if removed {
             self.0.under_way.cancel_batch(id);
             self.0.sweep_now.notify_one(); // ten thousand files: nobody should wait for that

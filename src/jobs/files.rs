@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::batch::BatchId;
 use super::results::{ResultError, Results};
-use super::store::{BatchStore, Pin};
+use super::service::Service;
+use super::store::Pin;
 use crate::assets::{AssetKind, SnapshotStore};
 
 /// How often store or results failed, and why the last time.
@@ -22,13 +23,13 @@ struct Trouble {
 /// One batch's.
 pub(super) struct BatchFiles {
     batch: BatchId,
-    store: Arc<dyn BatchStore>,
+    store: Arc<Service>,
     results: Results,
     trouble: Mutex<Trouble>,
 }
 
 impl BatchFiles {
-    pub(super) fn new(batch: BatchId, store: Arc<dyn BatchStore>, results: Results) -> Self {
+    pub(super) fn new(batch: BatchId, store: Arc<Service>, results: Results) -> Self {
         Self { batch, store, results, trouble: Mutex::default() }
     }
 

@@ -1,7 +1,7 @@
 //! Renders that outlive their request: accepted, kept, worked off, told.
 //!
-//! In: jobs and their life, batches of them, the store that keeps them and the queue that hands them out (traits, and the embedded one),
-//! finished files and their links, webhooks. Not in: HTTP and its words (`server`), what a render is (`pipeline`).
+//! In: jobs and batches of them; the rules of their life (`life`), their steps (`service`), what keeps them (`ledger`, and the two
+//! there are: `sqlite`, `nats`); finished files and their links, webhooks. Not in: HTTP and its words (`server`), what a render is (`pipeline`).
 //! Imports: `pipeline`, `options`, `output` (the list of formats), `assets` (the guarded client, pins), `rows`, `error`.
 //!
 //! What was accepted is on the disk; from then on a job is somebody's until it ends: a worker's, whose attempt is on record
@@ -14,7 +14,7 @@ mod batches;
 mod files;
 mod folder;
 mod job;
-#[cfg(feature = "cluster")]
+mod ledger;
 mod life;
 mod moment;
 mod names;
@@ -22,6 +22,7 @@ mod names;
 mod nats;
 mod request;
 mod results;
+mod service;
 mod sqlite;
 mod store;
 mod template;
@@ -54,15 +55,12 @@ pub use self::batches::{BatchCall, BatchSubmission, FoundItems};
 pub use self::folder::DataFolder;
 pub use self::job::{Job, JobId, Listing, Status};
 pub use self::moment::{Clock, Moment, system_clock};
-#[cfg(feature = "cluster")]
-pub use self::nats::Nats;
 pub use self::results::{Area, ResultError, Results};
-pub use self::sqlite::{Sqlite, StoreLimits};
+pub use self::service::{Service, StoreLimits};
 pub use self::store::{
-    Accepted, AcceptedBatch, Answer, BadRow, BatchDelivery, BatchStore, Counts, Delivery, DeliveryListing,
-    DeliveryQuery, DeliveryRecord, HandBack, Idempotency, ItemQuery, JobStore, NewBatch, NewJob, NewRow, Next, Outbox,
-    Outcome, Owner, Pin, Queue, Report, Room, RowEnd, RowPages, StoreError, StoredFile, StoredItems, StoredRow, Taken,
-    Template, Then, Ticket, Tried, Work,
+    Accepted, AcceptedBatch, Answer, BadRow, BatchDelivery, Counts, Delivery, DeliveryListing, DeliveryQuery,
+    DeliveryRecord, HandBack, Idempotency, ItemQuery, NewBatch, NewJob, NewRow, Next, Outcome, Owner, Pin, Report,
+    Room, RowEnd, RowPages, StoreError, StoredFile, StoredItems, StoredRow, Taken, Template, Then, Ticket, Tried, Work,
 };
 
 /// The name of the embedded store's file.
@@ -81,10 +79,7 @@ pub struct Jobs(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    store: Arc<dyn JobStore>,
-    batches: Arc<dyn BatchStore>,
-    queue: Arc<dyn Queue>,
-    outbox: Arc<dyn Outbox>,
+    service: Arc<Service>,
     results: Results,
     messenger: HttpPoster,
     downloader: Downloader,
@@ -149,8 +144,8 @@ impl Jobs {
         let file = folder.path().join(STORE);
         let limits =
             StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
-        let store = Arc::new(Sqlite::open(&file, &limits, clock.clone())?);
-        Self::on(settings, store, engine, results, clock)
+        let service = Service::embedded(&file, &limits, clock)?;
+        Self::over(settings, service, engine, results)
     }
 
     /// Opens the store of a cluster: the NATS servers that the settings name. `results` must be a bucket. How many jobs this
@@ -160,26 +155,20 @@ impl Jobs {
     /// In words for an operator: see [`StoreError`].
     #[cfg(feature = "cluster")]
     pub async fn join(settings: &Settings, engine: Engine, results: Results) -> Result<Self, OpenError> {
-        let store = Arc::new(Nats::connect(settings, results.clone()).await?);
-        let clock = store.clock();
-        Self::on(settings, store, engine, results, clock)
+        let service = Service::cluster(settings, results.clone()).await?;
+        Self::over(settings, service, engine, results)
     }
 
-    fn on<S: JobStore + BatchStore + Queue + Outbox + 'static>(
-        settings: &Settings,
-        store: Arc<S>,
-        engine: Engine,
-        results: Results,
-        clock: Clock,
-    ) -> Result<Self, OpenError> {
+    fn over(settings: &Settings, service: Service, engine: Engine, results: Results) -> Result<Self, OpenError> {
+        let clock = service.clock();
+        let service = Arc::new(service);
         let messenger = HttpPoster::new(&settings.assets)?;
         let json_depth = settings.design.json_depth;
-        let templates = Templates::new(store.clone(), results.clone(), settings.assets.pin_bytes, json_depth);
+        let templates = Templates::new(service.clone(), results.clone(), settings.assets.pin_bytes, json_depth);
         let under_way = UnderWay::default();
         let worker = Arc::new(Worker {
             engine: engine.clone(),
-            queue: store.clone(),
-            batches: store.clone(),
+            service: service.clone(),
             templates,
             results: results.clone(),
             settings: settings.jobs.clone(),
@@ -187,13 +176,10 @@ impl Jobs {
             clock: clock.clone(),
             under_way: under_way.clone(),
         });
-        let postman = Arc::new(Postman::new(store.clone(), messenger.clone(), settings.webhooks.clone(), clock));
+        let postman = Arc::new(Postman::new(service.clone(), messenger.clone(), settings.webhooks.clone(), clock));
         Ok(Self(Arc::new(Inner {
             engine,
-            store: store.clone(),
-            batches: store.clone(),
-            queue: store.clone(),
-            outbox: store,
+            service,
             results,
             messenger,
             downloader: Downloader::new(&settings.assets)?,
@@ -215,12 +201,12 @@ impl Jobs {
         let worker = self.0.worker.clone().run(stop.clone());
         let postman = self.0.postman.clone().run(stop.clone());
         futures_util::join!(worker, postman);
-        self.0.queue.leave().await;
+        self.0.service.leave().await;
     }
 
     /// Does what the store needs for accepting jobs and telling about them, for ever. Stops when dropped.
     pub async fn keep_tending(&self) -> Infallible {
-        self.0.store.tend().await;
+        self.0.service.maintain().await;
         std::future::pending().await
     }
 
@@ -229,7 +215,7 @@ impl Jobs {
     /// # Errors
     /// When the store is away.
     pub fn reachable(&self) -> Result<(), StoreError> {
-        self.0.store.reachable()
+        self.0.service.reachable()
     }
 
     /// Takes no more jobs, and lets nobody wait for one.
@@ -247,12 +233,13 @@ impl Jobs {
         let tickets = self.0.under_way.tickets();
         for ticket in &tickets {
             let note = "the service was stopped during this attempt".to_owned();
-            let handed = self.0.queue.hand_back(ticket, HandBack { after: Duration::ZERO, counts: false, note }).await;
+            let handed =
+                self.0.service.hand_back(ticket, HandBack { after: Duration::ZERO, counts: false, note }).await;
             if let Err(error) = handed {
                 tracing::warn!(id = %ticket.id, %error, "cannot give a job back; it is found by whoever works next");
             }
         }
-        self.0.queue.leave().await;
+        self.0.service.leave().await;
         tickets.len()
     }
 
@@ -275,7 +262,7 @@ impl Jobs {
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
         let traceparent = trace::parent_of(&tracing::Span::current());
         let job = NewJob { owner, body, extension, webhook, link_base, idempotency, traceparent };
-        Ok(self.0.store.accept(job).await?)
+        Ok(self.0.service.accept(job).await?)
     }
 
     /// Waits for a job to end, up to `limit` and `TENTER_PREFER_WAIT`, and returns it as it is then; `None` when it is gone.
@@ -285,7 +272,7 @@ impl Jobs {
     pub async fn wait(&self, owner: &Owner, id: &JobId, limit: Option<Duration>) -> Result<Option<Job>, StoreError> {
         let longest = self.0.settings.prefer_wait;
         tokio::select! {
-            ended = self.0.store.ended(owner, id) => ended?,
+            ended = self.0.service.ended(owner, id) => ended?,
             () = tokio::time::sleep(limit.map_or(longest, |limit| limit.min(longest))) => {}
             () = self.0.stopping.cancelled() => {}
         }
@@ -297,7 +284,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails.
     pub async fn job(&self, owner: &Owner, id: &JobId) -> Result<Option<Job>, StoreError> {
-        self.0.store.get(owner, id).await
+        self.0.service.get(owner, id).await
     }
 
     /// `limit` of `owner`'s jobs after the newest `offset`.
@@ -305,7 +292,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, owner: &Owner, offset: u64, limit: u64) -> Result<Listing, StoreError> {
-        self.0.store.list(owner, offset, limit).await
+        self.0.service.list(owner, offset, limit).await
     }
 
     /// Cancels a job, or removes it with its result. False when there is none.
@@ -313,7 +300,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails; the job is then still there.
     pub async fn remove(&self, owner: &Owner, id: &JobId) -> Result<bool, StoreError> {
-        let removed = self.0.store.remove(owner, id).await?;
+        let removed = self.0.service.remove(owner, id).await?;
         if removed {
             self.0.under_way.cancel(id);
             self.empty_trash().await;
@@ -326,7 +313,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails.
     pub async fn deliveries(&self, owner: &Owner, id: &JobId) -> Result<Option<Vec<DeliveryRecord>>, StoreError> {
-        self.0.outbox.deliveries(owner, id).await
+        self.0.service.deliveries(owner, id).await
     }
 
     /// Begins a delivery again; `None` when there is no such one.
@@ -334,7 +321,7 @@ impl Jobs {
     /// # Errors
     /// When the store fails.
     pub async fn retry(&self, owner: &Owner, id: &JobId, delivery: &str) -> Result<Option<DeliveryRecord>, StoreError> {
-        self.0.outbox.retry(owner, id, delivery).await
+        self.0.service.retry(owner, id, delivery).await
     }
 
     /// When the result called `file` expires; `None` when it is no result of a finished job.
@@ -343,7 +330,7 @@ impl Jobs {
     /// When the store fails.
     pub async fn expiry(&self, file: &str) -> Result<Option<Moment>, StoreError> {
         match file.split_once('-').and_then(|(id, _)| JobId::parse(id)) {
-            Some(id) => self.0.store.expiry(&id, file).await,
+            Some(id) => self.0.service.expiry(&id, file).await,
             None => Ok(None),
         }
     }
@@ -353,12 +340,12 @@ impl Jobs {
     /// # Errors
     /// When the store fails.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        self.0.store.counts().await
+        self.0.service.counts().await
     }
 
     /// Forgets expired jobs and removes results whose jobs are gone. Failures are logged and tried again next time.
     pub async fn sweep(&self) -> u64 {
-        let expired = match self.0.store.expire().await {
+        let expired = match self.0.service.expire().await {
             Ok(expired) => expired,
             Err(error) => {
                 tracing::warn!(%error, "cannot remove expired jobs");
@@ -391,7 +378,7 @@ impl Jobs {
 
     async fn try_to_empty_trash(&self) -> Result<(), String> {
         loop {
-            let files = self.0.store.trash(TRASH_BATCH).await.map_err(|error| error.to_string())?;
+            let files = self.0.service.trash(TRASH_BATCH).await.map_err(|error| error.to_string())?;
             let removing = files.iter().map(|file| self.remove_for_good(file)).collect::<Vec<_>>();
             stream::iter(removing).buffer_unordered(REMOVED_AT_ONCE).try_collect::<()>().await?;
             if (files.len() as u64) < TRASH_BATCH {
@@ -406,6 +393,6 @@ impl Jobs {
             None => self.0.results.remove(Area::Jobs, file).await,
         };
         removed.map_err(|error| error.to_string())?;
-        self.0.store.removed(file).await.map_err(|error| error.to_string())
+        self.0.service.removed(file).await.map_err(|error| error.to_string())
     }
 }

@@ -1,7 +1,4 @@
-//! What a store of jobs must do, whoever keeps it: four traits, one for each who asks.
-//!
-//! All times are the store's own, so that front ends with different clocks agree. Everything returns a future: the embedded
-//! store works on a blocking thread, one in a cluster talks to a server.
+//! What callers, workers and senders of webhooks hand to the service, and what they get back.
 
 mod batches;
 
@@ -13,13 +10,13 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::batch::BatchId;
-use super::job::{Job, JobId, Listing};
+use super::job::{Job, JobId};
+use super::life::key::Key;
 use super::moment::Moment;
 use crate::report::{Problem, Warning};
 
 pub use self::batches::{
-    AcceptedBatch, BadRow, BatchStore, ItemQuery, NewBatch, NewRow, Pin, RowEnd, RowPages, StoredItems, StoredRow,
-    Template,
+    AcceptedBatch, BadRow, ItemQuery, NewBatch, NewRow, Pin, RowEnd, RowPages, StoredItems, StoredRow, Template,
 };
 
 /// Whose job it is: the name of the key it came with; empty when calls need no key. Nobody sees another's jobs.
@@ -171,7 +168,7 @@ pub enum Work {
         /// Its values, as [`NewRow`] had them.
         values: Bytes,
     },
-    /// All rows of a batch into one document, from the first: [`BatchStore::row_values`] has them.
+    /// All rows of a batch into one document, from the first: [`super::Service::row_values`] has them.
     Document {
         /// Whose template they fill.
         batch: BatchId,
@@ -244,88 +241,6 @@ pub struct Counts {
     pub rows_progress: u64,
 }
 
-/// Accepting jobs and telling about them: for the server.
-pub trait JobStore: Send + Sync {
-    /// Makes it a job. Durable when this returns.
-    fn accept(&self, job: NewJob) -> Answer<'_, Accepted>;
-    /// One of `owner`'s jobs, unless it has expired.
-    fn get<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, Option<Job>>;
-    /// `limit` of `owner`'s jobs after the newest `offset`.
-    fn list<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, Listing>;
-    /// Forgets a job, finished or not. The name of its result, which may exist, is kept for [`JobStore::trash`].
-    fn remove<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, bool>;
-    /// Resolves once the job has ended or is gone.
-    fn ended<'a>(&'a self, owner: &'a Owner, id: &'a JobId) -> Answer<'a, ()>;
-    /// When the result called `file` expires; `None` when it is no result of a finished job, or of a row that is done. Such a
-    /// row lives as long as its batch; before that has completed, it expires when it would if it completed now.
-    fn expiry<'a>(&'a self, id: &'a JobId, file: &'a str) -> Answer<'a, Option<Moment>>;
-    /// Forgets jobs and batches that have expired; how many.
-    fn expire(&self) -> Answer<'_, u64>;
-    /// Names of results whose jobs or batches are gone, at most `limit`.
-    fn trash(&self, limit: u64) -> Answer<'_, Vec<String>>;
-    /// That result is gone too.
-    fn removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
-    /// For gauges.
-    fn counts(&self) -> Answer<'_, Counts>;
-    /// Whether it could take a job now, as far as is known without asking.
-    fn reachable(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    /// What the store has to do all the time for jobs to be accepted and told about; until dropped.
-    fn tend(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-/// Handing jobs out, and rows of batches ([`BatchStore`] says in which order), and taking their outcome: for workers.
-pub trait Queue: Send + Sync {
-    /// The next job: of the owner with the fewest under way, the oldest that is due. `alone`: nothing else runs.
-    fn take(&self, alone: bool) -> Answer<'_, Next>;
-    /// Resolves when there may be something to take that was not there before.
-    fn ready(&self) -> BoxFuture<'_, ()>;
-    /// How far it is, 0 to 100.
-    fn progress<'a>(&'a self, ticket: &'a Ticket, percent: f64) -> Answer<'a, ()>;
-    /// It ended. False when the job is no longer ours: removed, or taken by another attempt. With a document end its rows, in
-    /// the same step: as `report.rows` says; and those that have no file, because it says nothing of them or the document
-    /// failed, for the reason of the outcome.
-    fn finish<'a>(&'a self, ticket: &'a Ticket, outcome: Outcome, report: Report) -> Answer<'a, bool>;
-    /// It did not end; somebody should try again.
-    fn hand_back<'a>(&'a self, ticket: &'a Ticket, why: HandBack) -> Answer<'a, ()>;
-    /// Nothing more will be taken: what was fetched ahead goes back at once.
-    fn leave(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
-    }
-}
-
-/// What receivers are told, kept until they have it: for the one who sends.
-pub trait Outbox: Send + Sync {
-    /// Deliveries that are due, as far as there is room, and when others will be. They come again after `lease` unless told
-    /// about.
-    fn due(&self, room: Room, lease: Duration) -> Answer<'_, (Vec<Delivery>, Option<Moment>)>;
-    /// Resolves when there may be something due that was not there before.
-    fn ready(&self) -> BoxFuture<'_, ()>;
-    /// What a try came to.
-    fn tried<'a>(&'a self, id: &'a str, tried: Tried) -> Answer<'a, ()>;
-    /// Those of one of `owner`'s jobs, oldest first; `None` when there is no such job.
-    fn deliveries<'a>(&'a self, owner: &'a Owner, job: &'a JobId) -> Answer<'a, Option<Vec<DeliveryRecord>>>;
-    /// Begins one again, whatever became of it; `None` when there is no such delivery.
-    fn retry<'a>(&'a self, owner: &'a Owner, job: &'a JobId, id: &'a str) -> Answer<'a, Option<DeliveryRecord>>;
-    /// Those of one of `owner`'s batches and of its rows, oldest first; `None` when there is no such batch.
-    fn batch_deliveries<'a>(
-        &'a self,
-        owner: &'a Owner,
-        batch: &'a BatchId,
-        which: DeliveryQuery,
-    ) -> Answer<'a, Option<DeliveryListing>>;
-    /// Begins one of those again, whatever became of it; `None` when there is no such delivery.
-    fn retry_of_batch<'a>(
-        &'a self,
-        owner: &'a Owner,
-        batch: &'a BatchId,
-        id: &'a str,
-    ) -> Answer<'a, Option<BatchDelivery>>;
-}
-
 /// For how many calls there is room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -338,6 +253,8 @@ pub struct Room {
 /// One call to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
+    /// The record that has it.
+    pub(in crate::jobs) of: Key,
     /// The same for every try.
     pub id: String,
     /// `job.progress`, `job.done`, `job.error`, `item.done`, `item.error`, `batch.completed`.

@@ -12,7 +12,8 @@ use super::batch_request::FILE_NAME;
 use super::files::BatchFiles;
 use super::request::{DESIGN, flat};
 use super::results::Results;
-use super::store::{BatchStore, StoreError};
+use super::service::Service;
+use super::store::StoreError;
 use crate::assets::AssetSnapshot;
 use crate::error::Error;
 use crate::json::{self, Problems};
@@ -28,7 +29,7 @@ const AT_HAND: NonZeroUsize = NonZeroUsize::new(4).expect("four");
 
 /// The templates at hand.
 pub(super) struct Templates {
-    store: Arc<dyn BatchStore>,
+    store: Arc<Service>,
     results: Results,
     pin_bytes: usize,
     json_depth: usize,
@@ -65,7 +66,7 @@ pub(super) enum NoTemplate {
 }
 
 impl Templates {
-    pub(super) fn new(store: Arc<dyn BatchStore>, results: Results, pin_bytes: usize, json_depth: usize) -> Self {
+    pub(super) fn new(store: Arc<Service>, results: Results, pin_bytes: usize, json_depth: usize) -> Self {
         Self { store, results, pin_bytes, json_depth, at_hand: Mutex::new(LruCache::new(AT_HAND)) }
     }
 

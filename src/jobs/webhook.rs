@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::moment::{Clock, Moment};
-use super::store::{Delivery, Outbox, Room, Then, Tried};
+use super::service::Service;
+use super::store::{Delivery, Room, Then, Tried};
 use crate::assets::{HttpPoster, Reason, Reply};
 use crate::config::WebhookSettings;
 
@@ -38,15 +39,15 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Sends what is in the outbox.
 pub(super) struct Postman {
-    outbox: Arc<dyn Outbox>,
+    service: Arc<Service>,
     messenger: HttpPoster,
     settings: WebhookSettings,
     clock: Clock,
 }
 
 impl Postman {
-    pub(super) fn new(outbox: Arc<dyn Outbox>, messenger: HttpPoster, settings: WebhookSettings, clock: Clock) -> Self {
-        Self { outbox, messenger, settings, clock }
+    pub(super) fn new(service: Arc<Service>, messenger: HttpPoster, settings: WebhookSettings, clock: Clock) -> Self {
+        Self { service, messenger, settings, clock }
     }
 
     /// Until `stop`; calls under way then are dropped and made again after the next start.
@@ -63,7 +64,7 @@ impl Postman {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.outbox.ready() => {}
+                () = self.service.delivery_ready() => {}
                 () = tokio::time::sleep(rest) => {}
                 Some(_) = under_way.join_next() => {}
             }
@@ -81,7 +82,7 @@ impl Postman {
             return Ok(REST);
         }
         let room = Room { of_all, of_receiver: self.settings.parallel.div_ceil(SHARE) };
-        let (due, next) = self.outbox.due(room, self.settings.timeout + LEASE_MARGIN).await?;
+        let (due, next) = self.service.due(room, self.settings.timeout + LEASE_MARGIN).await?;
         for delivery in due {
             let Ok(place) = free.clone().try_acquire_owned() else { break };
             let postman = self.clone();
@@ -110,7 +111,7 @@ impl Postman {
             Then::Again(_) => tracing::info!(%id, %event, attempts, error = tried.error, "webhook not delivered yet"),
             Then::Failed => tracing::warn!(%id, %event, attempts, error = tried.error, "webhook given up"),
         }
-        if let Err(error) = self.outbox.tried(id, tried).await {
+        if let Err(error) = self.service.tried(&delivery, tried).await {
             // It is sent again when its lease ends: receivers know deliveries by their id.
             tracing::error!(%id, %error, "cannot note that a webhook was tried");
         }

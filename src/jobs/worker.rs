@@ -25,9 +25,8 @@ use super::job::JobId;
 use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
-use super::store::{
-    BatchStore, HandBack, Next, Outcome, Queue, Report, RowEnd, StoreError, StoredFile, Taken, Ticket, Work,
-};
+use super::service::Service;
+use super::store::{HandBack, Next, Outcome, Report, RowEnd, StoreError, StoredFile, Taken, Ticket, Work};
 use super::template::{NoTemplate, RowTemplate, Templates};
 use super::trace;
 use crate::config::JobSettings;
@@ -57,8 +56,7 @@ const MOST_WARNINGS: usize = 100;
 /// Renders what the queue hands out.
 pub(super) struct Worker {
     pub(super) engine: Engine,
-    pub(super) queue: Arc<dyn Queue>,
-    pub(super) batches: Arc<dyn BatchStore>,
+    pub(super) service: Arc<Service>,
     pub(super) templates: Templates,
     pub(super) results: Results,
     pub(super) settings: JobSettings,
@@ -213,11 +211,11 @@ impl Worker {
         slots: &Arc<Semaphore>,
         stop: &CancellationToken,
     ) -> Result<Option<(Taken, OwnedSemaphorePermit)>, StoreError> {
-        let (next, slot) = match self.queue.take(false).await? {
+        let (next, slot) = match self.service.take(false).await? {
             Next::Alone => {
                 drop(slot);
                 let Some(all) = unless(stop, self.slots(slots, self.settings.workers)).await else { return Ok(None) };
-                (self.queue.take(true).await?, all)
+                (self.service.take(true).await?, all)
             }
             next => (next, slot),
         };
@@ -232,7 +230,7 @@ impl Worker {
                     due.map_or(LONGEST_REST, |due| due.since(now).clamp(Duration::from_millis(1), LONGEST_REST));
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = self.queue.ready() => {}
+                    () = self.service.ready() => {}
                     () = tokio::time::sleep(sleep) => {}
                 }
             }
@@ -361,7 +359,7 @@ impl Worker {
             let (done, total) = *pages.borrow_and_update();
             if done < total {
                 let percent = 100.0 * done as f64 / total as f64;
-                if let Err(error) = self.queue.progress(ticket, percent).await {
+                if let Err(error) = self.service.progress(ticket, percent).await {
                     tracing::warn!(id = %ticket.id, %error, "cannot note how far a job is");
                 }
             }
@@ -423,14 +421,18 @@ impl Worker {
 
     /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
     async fn finish(&self, ticket: &Ticket, outcome: Outcome, report: Report) -> bool {
-        self.insist("cannot note the end of a job", || self.queue.finish(ticket, outcome.clone(), report.clone())).await
+        self.insist("cannot note the end of a job", || self.service.finish(ticket, outcome.clone(), report.clone()))
+            .await
     }
 
     async fn hand_back(&self, ticket: &Ticket, why: HandBack) {
-        self.insist("cannot give a job back", || self.queue.hand_back(ticket, why.clone())).await;
+        self.insist("cannot give a job back", || self.service.hand_back(ticket, why.clone())).await;
     }
 
-    async fn insist<'a, T>(&self, what: &str, ask: impl Fn() -> super::store::Answer<'a, T>) -> T {
+    async fn insist<T, F>(&self, what: &str, ask: impl Fn() -> F) -> T
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let mut rest = SHORTEST_REST;
         loop {
             match ask().await {

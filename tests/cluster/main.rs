@@ -8,6 +8,8 @@ mod bucket;
 mod calls;
 mod faults;
 mod logins;
+#[path = "../support/nats.rs"]
+mod nats;
 #[path = "../support/pictures.rs"]
 mod pictures;
 mod poison;
@@ -16,87 +18,11 @@ mod program;
 #[path = "../support/receiver.rs"]
 mod receiver;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-
 use serde_json::{Value, json};
 
 use self::bucket::Bucket;
+use self::nats::Nats;
 use self::program::{Program, Running, until};
-
-/// The server, which keeps its streams over a restart.
-struct Nats {
-    server: Child,
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-    /// Arguments besides the usual ones.
-    more: Vec<String>,
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-impl Nats {
-    fn start() -> Option<Self> {
-        Self::start_with(&[])
-    }
-
-    /// `None`, said aloud, on a machine without nats-server. `.ci/run` installs it and insists.
-    #[expect(clippy::disallowed_methods, reason = "whether this run may go without is no setting of the program")]
-    fn start_with(more: &[String]) -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = match serve(address, &folder, more) {
-            Ok(server) => server,
-            Err(error) => {
-                assert!(std::env::var_os("CI_TESTS").is_none(), "nats-server: {error}");
-                eprintln!("skipped: there is no nats-server here (apt-get install nats-server)");
-                return None;
-            }
-        };
-        let nats = Self { server, address, folder, more: more.to_vec() };
-        nats.listens();
-        Some(nats)
-    }
-
-    fn listens(&self) {
-        until("the server listens", || TcpStream::connect(self.address).ok());
-    }
-
-    /// SIGKILL.
-    fn kill(&mut self) {
-        self.server.kill().expect("running");
-        self.server.wait().expect("ends");
-    }
-
-    /// Where it was, with what it had.
-    fn start_again(&mut self) {
-        self.server = serve(self.address, &self.folder, &self.more).expect("runs");
-        self.listens();
-    }
-
-    fn url(&self) -> String {
-        format!("nats://{}", self.address)
-    }
-}
-
-fn serve(address: SocketAddr, folder: &tempfile::TempDir, more: &[String]) -> std::io::Result<Child> {
-    let start = |program: &str| {
-        Command::new(program)
-            .args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-js", "-sd"])
-            .arg(folder.path())
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-    };
-    // Debian has it where only root looks.
-    start("nats-server").or_else(|_| start("/usr/sbin/nats-server"))
-}
 
 /// Everything that front ends and workers are told; `None` where a server is missing.
 struct Cluster {

@@ -12,6 +12,9 @@ use super::design;
 use super::program::{Program, Running, until};
 use super::receiver::Receiver;
 
+/// What the log of a job says whose worker died.
+const DIED: &str = "died or was cut off";
+
 /// Numbers that look random and are the same each time (xorshift).
 struct Dice(u64);
 
@@ -95,7 +98,7 @@ fn two_hundred_jobs_survive_five_kills() {
     let of_jobs: BTreeSet<_> =
         all.iter().filter_map(|job| job["output"].as_str()?.rsplit('/').next().map(str::to_owned)).collect();
     assert_eq!(names(&program.folder().join("tenter-data/jobs")), of_jobs, "no file without a job, no job without");
-    let again = all.iter().filter(|job| job["logs"].as_str().is_some_and(|it| it.contains("service died"))).count();
+    let again = all.iter().filter(|job| job["logs"].as_str().is_some_and(|it| it.contains(DIED))).count();
     println!("{again} of {JOBS} jobs were under way when the service died");
     // What was there before the last death is still what it was.
     let one = service.get(&format!("/api/renders/{}", accepted[&0])).json();
@@ -173,7 +176,7 @@ fn job_that_kills_is_given_up_and_takes_no_other_along() {
         assert_eq!(job["status"] == "error", job["id"] == deadly.as_str(), "{job}");
     }
     let error = all.iter().find_map(|job| job["error"].as_str().filter(|it| !it.is_empty())).expect("an error");
-    assert_eq!(error, "given up: the service died 3 times while it rendered this (TENTER_JOB_ATTEMPTS)");
+    assert_eq!(error, "given up: its worker died 3 times while it rendered this (TENTER_JOB_ATTEMPTS)");
 }
 
 /// A stop is no death: what is under way is finished, and what waits goes on afterwards, without a counted attempt.
@@ -192,7 +195,7 @@ fn stop_and_start_go_on_where_they_were() {
         all.iter().all(|job| job["status"] == "done").then_some(all)
     });
     assert_eq!(all.len(), 30);
-    assert!(all.iter().all(|job| !job["logs"].as_str().expect("logs").contains("service died")));
+    assert!(all.iter().all(|job| !job["logs"].as_str().expect("logs").contains(DIED)));
 }
 
 #[test]

@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::blob::{BlobRef, hex};
-use super::delivery::{DeliveryStatus, Event, StoredDelivery};
+use super::delivery::{Event, StoredDelivery, make_room};
 use super::document::FinishedDocument;
+use super::key::Key;
+use super::row_list::SentRow;
 use crate::jobs::batch::{Batch, BatchId, RowCounts};
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::moment::Moment;
@@ -79,11 +81,107 @@ pub(in crate::jobs) struct Tally {
     pub(in crate::jobs) left: f64,
 }
 
+/// What decides how the rows of a batch are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::jobs) struct BatchShape {
+    pub(in crate::jobs) rows: u64,
+    /// Rows that cannot be read.
+    pub(in crate::jobs) bad: u64,
+    /// All rows become one document, which is the only one with a record.
+    pub(in crate::jobs) is_document: bool,
+    /// As [`BatchRecord::since`].
+    pub(in crate::jobs) since: i64,
+}
+
+/// The records of a batch's rows, counted. Where there is a document, the only one is its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::jobs) struct RowStats {
+    pub(in crate::jobs) progress: u64,
+    pub(in crate::jobs) done: u64,
+    pub(in crate::jobs) error: u64,
+    /// When the first was begun, of those begun since the batch was accepted or tried again, in µs.
+    pub(in crate::jobs) started: Option<i64>,
+    pub(in crate::jobs) document: Option<DocumentState>,
+}
+
+/// How far a document is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::jobs) struct DocumentState {
+    pub(in crate::jobs) status: Status,
+    /// Of its rows, in percent, while it is made.
+    pub(in crate::jobs) percent: f64,
+    pub(in crate::jobs) started: Option<i64>,
+    /// Once it has ended, how many rows are in it.
+    pub(in crate::jobs) rows: Option<u64>,
+}
+
+impl RowStats {
+    /// Rows that are under way, done, and failed.
+    pub(in crate::jobs) fn counts(&self, shape: &BatchShape) -> (u64, u64, u64) {
+        if !shape.is_document {
+            return (self.progress, self.done, self.error);
+        }
+        match self.document.map(|it| (it.status, it.rows)) {
+            None | Some((Status::Scheduled, _)) => (0, 0, shape.bad),
+            Some((Status::Progress, _)) => (shape.rows.saturating_sub(shape.bad), 0, shape.bad),
+            Some((Status::Done | Status::Error, rows)) => {
+                let done = rows.unwrap_or(0);
+                (0, done, shape.rows.saturating_sub(done))
+            }
+        }
+    }
+
+    /// Rows that have not ended.
+    pub(in crate::jobs) fn unfinished(&self, shape: &BatchShape) -> u64 {
+        let (_, done, error) = self.counts(shape);
+        shape.rows.saturating_sub(done + error)
+    }
+
+    /// What the batch tells of its rows. `ended_after`: how many rows ended after a moment in µs.
+    ///
+    /// # Errors
+    /// Those of `ended_after`.
+    pub(in crate::jobs) fn tally<E>(
+        &self,
+        shape: &BatchShape,
+        now: Moment,
+        ended_after: impl FnOnce(i64) -> Result<u64, E>,
+    ) -> Result<Tally, E> {
+        let (progress, done, error) = self.counts(shape);
+        let seconds = |from: i64| now.since(Moment::from_micros(from)).as_secs_f64();
+        let (ended, over, left) = match self.document.filter(|_| shape.is_document) {
+            Some(document) if document.status == Status::Progress => {
+                let all = shape.rows as f64;
+                let ended = all * document.percent / 100.0;
+                (ended, document.started.map(seconds), all - ended)
+            }
+            // Nothing is known of rows whose document waits or has ended.
+            _ if shape.is_document => (0.0, None, 0.0),
+            _ => match self.started {
+                Some(started) => {
+                    let from = started.max(now.micros() - RATE_WINDOW.as_micros() as i64);
+                    (ended_after(from)? as f64, Some(seconds(from)), self.unfinished(shape) as f64)
+                }
+                None => (0.0, None, 0.0),
+            },
+        };
+        let rate = over.filter(|it| *it > 0.0).map(|seconds| ended / seconds).filter(|it| *it > 0.0);
+        Ok(Tally { progress, done, error, started: self.started, rate, left })
+    }
+}
+
 /// A document that is to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::jobs) struct PlannedDocument {
     pub(in crate::jobs) id: String,
     pub(in crate::jobs) name: String,
+}
+
+impl PlannedDocument {
+    /// As the row number 0 of its batch.
+    pub(in crate::jobs) fn as_row(&self) -> SentRow {
+        SentRow { id: self.id.clone(), name: self.name.clone(), values: None, bad: None }
+    }
 }
 
 /// What a batch starts with besides what was sent.
@@ -129,6 +227,27 @@ impl BatchRecord {
             list,
             deliveries: Vec::new(),
         }
+    }
+
+    /// Where it stands; `None` when the record makes no sense.
+    pub(in crate::jobs) fn key(&self) -> Option<Key> {
+        BatchId::parse(&self.id).map(Key::Batch)
+    }
+
+    /// Whether its rows are worked off: it has neither completed nor been removed.
+    pub(in crate::jobs) fn is_open(&self) -> bool {
+        self.completed.is_none() && !self.gone
+    }
+
+    /// What decides how its rows are counted.
+    pub(in crate::jobs) fn shape(&self) -> BatchShape {
+        BatchShape { rows: self.rows, bad: self.bad, is_document: self.document.is_some(), since: self.since }
+    }
+
+    /// Its owner wants it no more; nobody is told of it any more.
+    pub(in crate::jobs) fn remove(&mut self) {
+        self.gone = true;
+        self.deliveries.clear();
     }
 
     pub(in crate::jobs) fn has_expired(&self, now: Moment) -> bool {
@@ -189,8 +308,7 @@ impl BatchRecord {
         if let Some(url) = self.webhook.clone() {
             let told = self.batch(tally).map(|batch| serde_json::to_string(&batch));
             let body = told.and_then(Result::ok).expect("a record is a batch, and a batch is JSON");
-            let excess = (self.deliveries.len() + 1).saturating_sub(MOST_DELIVERIES);
-            self.deliveries.drain(..excess);
+            make_room(&mut self.deliveries, MOST_DELIVERIES);
             self.deliveries.push(StoredDelivery::new(Event::Completed, url, body, now));
         }
         true
@@ -211,8 +329,9 @@ impl BatchRecord {
     }
 
     /// What waits to be told.
+    #[cfg(any(test, feature = "cluster"))]
     pub(in crate::jobs) fn pending(&self) -> impl Iterator<Item = &StoredDelivery> {
-        self.deliveries.iter().filter(|it| it.status == DeliveryStatus::Pending)
+        self.deliveries.iter().filter(|it| it.is_pending())
     }
 }
 

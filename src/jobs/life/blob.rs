@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "cluster")]
 use crate::jobs::results::Area;
 
 /// Where some bytes are stored, and of which pieces they are made.
@@ -40,7 +41,13 @@ pub(in crate::jobs) enum BlobText {
 }
 
 impl BlobRef {
+    /// Bytes that stand in one piece under their digest.
+    pub(in crate::jobs) fn whole(digest: String) -> Self {
+        Self { digest: digest.clone(), pieces: Vec::new(), text: BlobText::Stored(digest) }
+    }
+
     /// Names of the blobs, and of the text when it is stored.
+    #[cfg(feature = "cluster")]
     pub(in crate::jobs) fn stored(&self) -> impl Iterator<Item = (Area, &str)> {
         let text = match &self.text {
             BlobText::Stored(digest) => Some((Area::Designs, digest.as_str())),

@@ -1,7 +1,10 @@
 //! What a receiver is to be told, as the record has it that it is about. Pure.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::key::Key;
 use crate::jobs::moment::Moment;
 use crate::jobs::names::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS, receiver};
 use crate::jobs::store::{Delivery, DeliveryRecord, Then, Tried};
@@ -62,12 +65,18 @@ impl StoredDelivery {
         }
     }
 
+    /// Whether it is still to be told.
+    pub(in crate::jobs) fn is_pending(&self) -> bool {
+        self.status == DeliveryStatus::Pending
+    }
+
     pub(in crate::jobs) fn receiver(&self) -> String {
         receiver(&self.url)
     }
 
-    pub(in crate::jobs) fn delivery(&self) -> Delivery {
+    fn delivery(&self, of: &Key) -> Delivery {
         Delivery {
+            of: of.clone(),
             id: self.id.clone(),
             event: self.event.as_str(),
             url: self.url.clone(),
@@ -109,6 +118,57 @@ impl StoredDelivery {
             error: self.error.clone(),
         }
     }
+}
+
+/// What may be done about a delivery now.
+#[derive(Debug)]
+pub(in crate::jobs) enum NextTry {
+    /// The call is to be made; it is noted as under way.
+    Now(Box<Delivery>),
+    /// It waits for so long, or for another delivery of its record: then the time may be zero.
+    Later(Duration),
+    /// Nothing any more.
+    Never,
+}
+
+/// What may be done about delivery `id` of the record under `of`: one at a time, and in their order, so that a receiver never hears
+/// of the end before the beginning, nor of a failure after the retry that mended it.
+pub(in crate::jobs) fn lease(
+    of: &Key,
+    deliveries: &mut [StoredDelivery],
+    id: &str,
+    time: Duration,
+    now: Moment,
+) -> NextTry {
+    let is_under_way = leased_until(deliveries) > now.micros();
+    let Some(found) = deliveries.iter_mut().find(|it| it.is_pending()) else { return NextTry::Never };
+    if found.id != id {
+        let waits = deliveries.iter().any(|it| it.id == id && it.is_pending());
+        return if waits { NextTry::Later(Duration::ZERO) } else { NextTry::Never };
+    }
+    let wait = Moment::from_micros(found.next).since(now);
+    if is_under_way || wait > Duration::ZERO {
+        return NextTry::Later(wait);
+    }
+    found.leased_until = now.plus(time).micros();
+    NextTry::Now(Box::new(found.delivery(of)))
+}
+
+/// Until when a call is under way, in µs; 0 when none was.
+pub(in crate::jobs) fn leased_until(deliveries: &[StoredDelivery]) -> i64 {
+    deliveries.iter().map(|it| it.leased_until).max().unwrap_or(0)
+}
+
+/// When the first that waits may be told, in µs; `None` when none waits.
+pub(in crate::jobs) fn next_due(deliveries: &[StoredDelivery]) -> Option<i64> {
+    let first = deliveries.iter().find(|it| it.is_pending())?;
+    Some(first.next.max(leased_until(deliveries)))
+}
+
+/// The latest of them, as many as a record has room for with one more.
+pub(in crate::jobs) fn make_room(deliveries: &mut Vec<StoredDelivery>, most: usize) {
+    let excess = (deliveries.len() + 1).saturating_sub(most);
+    deliveries.drain(..excess);
 }
 
 impl Event {

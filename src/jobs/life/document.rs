@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::batch_record::DocumentState;
 use super::blob::BlobRef;
 use super::record::JobRecord;
 use super::row::{RowPart, fitting_problems, fitting_warnings, timings_of};
@@ -135,6 +136,16 @@ impl JobRecord {
         self.row.as_ref().is_some_and(|row| row.number == ROW)
     }
 
+    /// How far it is, of a document.
+    pub(in crate::jobs) fn document_state(&self) -> DocumentState {
+        DocumentState {
+            status: self.status,
+            percent: self.progress,
+            started: self.started,
+            rows: self.row.as_ref().and_then(|row| row.ended.as_ref()).map(|it| it.done),
+        }
+    }
+
     /// The document, once done.
     pub(in crate::jobs) fn made(&self) -> Option<FinishedDocument> {
         let row = self.row.as_ref()?;
@@ -241,8 +252,8 @@ mod tests {
             next += 1;
             Ok::<_, Infallible>(JobId::parse(&format!("row{next:06}")).expect("an id"))
         };
-        let Ok(text) = RowList::write(&rows.collect::<Vec<_>>(), id);
-        let list = RowList::new(text);
+        let Ok(sent) = SentRow::of_rows(&rows.collect::<Vec<_>>(), id);
+        let list = RowList::new(RowList::write(&sent));
         let page = |status, after_row, offset, limit| {
             let which = ItemQuery { status, after_row, offset, limit };
             let listing = items(&list, 5, which, None, None).expect("no row is missing");

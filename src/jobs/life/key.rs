@@ -42,6 +42,7 @@ impl Key {
     }
 
     /// Patterns that match all that stands below `batch`.
+    #[cfg(feature = "cluster")]
     pub(in crate::jobs) fn below(batch: &BatchId) -> [String; 2] {
         [format!("{ROW}{batch}.*"), format!("{PIN}{batch}.*")]
     }

@@ -8,9 +8,13 @@ pub(super) mod batch_record;
 pub(super) mod blob;
 pub(super) mod delivery;
 pub(super) mod document;
+pub(super) mod entry;
 pub(super) mod key;
+pub(super) mod limits;
+pub(super) mod order;
 pub(super) mod record;
 pub(super) mod row;
 pub(super) mod row_list;
 #[cfg(test)]
 pub(super) mod samples;
+pub(super) mod trash;

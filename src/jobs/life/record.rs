@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::blob::BlobRef;
-use super::delivery::{DeliveryStatus, Event, StoredDelivery};
+use super::delivery::{DeliveryStatus, Event, StoredDelivery, make_room};
+use super::document::DocumentEnd;
 use super::key::Key;
 use super::row::RowPart;
 use crate::jobs::job::{Job, JobId, Status};
@@ -45,6 +46,9 @@ pub(in crate::jobs) struct JobRecord {
     pub(in crate::jobs) webhook: Option<String>,
     /// How often it was begun; written before work begins.
     pub(in crate::jobs) attempts: u32,
+    /// Attempts never overlap, and all store their result under one name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::jobs) one_file: bool,
     /// The highest that `attempts` ever was: so many names of results may be in use.
     pub(in crate::jobs) begun: u32,
     /// Which process works on it.
@@ -75,12 +79,20 @@ pub(in crate::jobs) struct JobSeed<'a> {
     pub(in crate::jobs) key: Option<String>,
     pub(in crate::jobs) body: Option<BlobRef>,
     pub(in crate::jobs) sequence: u64,
+    pub(in crate::jobs) one_file: bool,
     pub(in crate::jobs) now: Moment,
+}
+
+impl<'a> JobSeed<'a> {
+    /// Of something that has neither a body nor a message yet, whose attempts may overlap.
+    pub(in crate::jobs) fn new(id: &'a JobId, stem: String, now: Moment) -> Self {
+        Self { id, stem, key: None, body: None, sequence: 0, one_file: false, now }
+    }
 }
 
 impl JobRecord {
     pub(in crate::jobs) fn new(job: &NewJob, seed: JobSeed<'_>) -> Self {
-        let JobSeed { id, stem, key, body, sequence, now } = seed;
+        let JobSeed { id, stem, key, body, sequence, one_file, now } = seed;
         Self {
             id: id.to_string(),
             owner: job.owner.to_string(),
@@ -102,6 +114,7 @@ impl JobRecord {
             webhook: job.webhook.clone(),
             attempts: 0,
             begun: 0,
+            one_file,
             earlier: 0,
             holder: None,
             due: now.micros(),
@@ -142,6 +155,7 @@ impl JobRecord {
     }
 
     /// When it was last changed.
+    #[cfg(feature = "cluster")]
     pub(in crate::jobs) fn touched(&self) -> i64 {
         self.updated.unwrap_or(self.created).max(self.due)
     }
@@ -152,12 +166,16 @@ impl JobRecord {
 
     /// Name of what `attempt` stores.
     pub(in crate::jobs) fn file_of(&self, attempt: u32) -> String {
-        format!("{}-{attempt}.{}", self.stem, self.extension)
+        match self.one_file {
+            true => format!("{}.{}", self.stem, self.extension),
+            false => format!("{}-{attempt}.{}", self.stem, self.extension),
+        }
     }
 
     /// Names of what attempts may have left besides the result; all of them when the job is to go.
     pub(in crate::jobs) fn leftovers(&self, with_result: bool) -> Vec<String> {
-        let all = (1..=self.begun).map(|attempt| self.file_of(self.earlier + attempt));
+        let begun = if self.one_file { self.begun.min(1) } else { self.begun };
+        let all = (1..=begun).map(|attempt| self.file_of(self.earlier + attempt));
         all.filter(|name| with_result || self.file.as_ref() != Some(name)).collect()
     }
 
@@ -185,13 +203,12 @@ impl JobRecord {
     }
 
     /// The worker of the latest attempt is silent: another attempt after a rest, or, after too many, the end.
-    pub(in crate::jobs) fn lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
+    pub(in crate::jobs) fn worker_lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
         let attempts = self.attempts;
         if attempts >= limit {
             let times = counted(attempts.into(), "time");
             let error = format!("given up: its worker died {times} while it rendered this (TENTER_JOB_ATTEMPTS)");
-            self.log(now, &error);
-            return self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
+            return self.give_up(error, lifetime, now);
         }
         self.status = Status::Scheduled;
         self.holder = None;
@@ -205,12 +222,13 @@ impl JobRecord {
     ///
     /// The first result counts, also that of an attempt which was taken for dead: whoever comes later finds the job done. An
     /// error counts from the latest attempt only: a machine that is cut off fails at everything. Nothing counts from before a
-    /// retry, since what that stored is in the trash.
+    /// retry, since what that stored is in the trash. `rows`: of a document, what became of its rows.
     pub(in crate::jobs) fn finish(
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
         report: &Report,
+        rows: Option<&DocumentEnd>,
         lifetime: Duration,
         now: Moment,
     ) -> bool {
@@ -228,6 +246,9 @@ impl JobRecord {
             }
             (Outcome::Error(_), false) if !self.is_under_way(ticket) => return false,
             _ => {}
+        }
+        if let Some(row) = &mut self.row {
+            row.ended = rows.cloned();
         }
         self.end(outcome, Some(ticket.attempt), report, lifetime, now);
         true
@@ -264,6 +285,11 @@ impl JobRecord {
     pub(in crate::jobs) fn give_up(&mut self, error: String, lifetime: Duration, now: Moment) {
         self.log(now, &error);
         self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
+    }
+
+    /// It is not begun before this time has passed.
+    pub(in crate::jobs) fn postpone(&mut self, after: Duration, now: Moment) {
+        self.due = now.plus(after).micros();
     }
 
     /// False when the attempt is not the current one.
@@ -308,8 +334,8 @@ impl JobRecord {
         }
     }
 
-    /// Puts the job as it is now into the outbox, when it has a receiver. What the receiver was to be told earlier and has not
-    /// been is no longer of interest.
+    /// Puts the job as it is now into the outbox, when it has a receiver. What the receiver of a job was to be told earlier and has
+    /// not been is no longer of interest; that of a row is told of each end, in their order.
     pub(in crate::jobs) fn announce(&mut self, now: Moment) {
         let Some(url) = self.webhook.clone() else { return };
         let event = match (self.status, &self.row) {
@@ -325,17 +351,19 @@ impl JobRecord {
             None => self.job().map(|job| serde_json::to_string(&job)),
         };
         let body = body.and_then(Result::ok).expect("a record is a job or an item, and these are JSON");
-        for hook in self.deliveries.iter_mut().filter(|it| it.status == DeliveryStatus::Pending) {
-            hook.status = DeliveryStatus::Superseded;
+        if self.row.is_none() {
+            for earlier in self.deliveries.iter_mut().filter(|it| it.is_pending()) {
+                earlier.status = DeliveryStatus::Superseded;
+            }
         }
-        let excess = (self.deliveries.len() + 1).saturating_sub(MOST_DELIVERIES);
-        self.deliveries.drain(..excess);
+        make_room(&mut self.deliveries, MOST_DELIVERIES);
         self.deliveries.push(StoredDelivery::new(event, url, body, now));
     }
 
-    /// What waits to be told: at most one at a time.
+    /// What waits to be told: the first of it, and the only one of a job.
+    #[cfg(any(test, feature = "cluster"))]
     pub(in crate::jobs) fn pending(&self) -> Option<&StoredDelivery> {
-        self.deliveries.iter().find(|it| it.status == DeliveryStatus::Pending)
+        self.deliveries.iter().find(|it| it.is_pending())
     }
 }
 

@@ -21,6 +21,23 @@ pub(in crate::jobs) struct SentRow {
     pub(in crate::jobs) bad: Option<BadRow>,
 }
 
+impl SentRow {
+    /// Rows with an id each.
+    pub(in crate::jobs) fn of_rows<E>(
+        rows: &[NewRow],
+        mut id: impl FnMut() -> Result<JobId, E>,
+    ) -> Result<Vec<Self>, E> {
+        let sent = rows.iter().map(|NewRow { name, values }| {
+            let (values, bad) = match values {
+                Ok(values) => (Some(String::from_utf8_lossy(values).into_owned()), None),
+                Err(bad) => (None, Some(bad.clone())),
+            };
+            Ok(Self { id: id()?.to_string(), name: name.clone(), values, bad })
+        });
+        sent.collect()
+    }
+}
+
 /// All rows of a batch.
 pub(in crate::jobs) struct RowList {
     text: Bytes,
@@ -29,20 +46,14 @@ pub(in crate::jobs) struct RowList {
 }
 
 impl RowList {
-    /// Ids are given by `id`.
-    pub(in crate::jobs) fn write<E>(rows: &[NewRow], mut id: impl FnMut() -> Result<JobId, E>) -> Result<Bytes, E> {
+    /// The rows as they are kept.
+    pub(in crate::jobs) fn write(rows: &[SentRow]) -> Bytes {
         let mut text = Vec::new();
-        for NewRow { name, values } in rows {
-            let id = id()?.to_string();
-            let (values, bad) = match values {
-                Ok(values) => (Some(String::from_utf8_lossy(values).into_owned()), None),
-                Err(bad) => (None, Some(bad.clone())),
-            };
-            let line = SentRow { id, name: name.clone(), values, bad };
-            text.extend(serde_json::to_vec(&line).expect("texts are JSON"));
+        for row in rows {
+            text.extend(serde_json::to_vec(row).expect("texts are JSON"));
             text.push(b'\n');
         }
-        Ok(text.into())
+        text.into()
     }
 
     pub(in crate::jobs) fn new(text: Bytes) -> Self {
@@ -79,8 +90,8 @@ mod tests {
         ];
         let mut ids = ["aaaaaaaaa", "bbbbbbbbb"].into_iter();
         let id = || Ok::<_, Infallible>(JobId::parse(ids.next().expect("one each")).expect("an id"));
-        let Ok(text) = RowList::write(&rows, id);
-        let list = RowList::new(text);
+        let Ok(sent) = SentRow::of_rows(&rows, id);
+        let list = RowList::new(RowList::write(&sent));
         let first = list.row(1).expect("the first");
         assert_eq!((first.id.as_str(), first.values.as_deref()), ("aaaaaaaaa", Some(r#"{"who":"a\nb"}"#)));
         let second = list.row(2).expect("the second");

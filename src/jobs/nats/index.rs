@@ -11,13 +11,16 @@ use tokio::sync::Notify;
 use self::batches::Batches;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::life::batch_record::{BatchRecord, Tally};
+use crate::jobs::ledger::{EndSignals, Kind, OpenBatch};
+use crate::jobs::life::batch_record::Tally;
+use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
+use crate::jobs::life::limits::Unfinished;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::results::Area;
 
-pub(super) use self::batches::{Care, SeenRow};
+pub(super) use self::batches::KnownRowId;
 
 #[derive(Default)]
 pub(super) struct Index {
@@ -26,8 +29,7 @@ pub(super) struct Index {
     batches_changed: Notify,
     /// Told when watching came to another revision.
     watched: Notify,
-    /// Who waits for which job to end.
-    waiting: Mutex<HashMap<JobId, Arc<Notify>>>,
+    ends: EndSignals,
 }
 
 #[derive(Default)]
@@ -59,37 +61,24 @@ struct Known {
     needs: Vec<(Area, String)>,
 }
 
-/// Ids of a page, and how many there are.
-pub(super) struct Page {
-    pub(super) ids: Vec<JobId>,
-    pub(super) total: u64,
-}
-
 impl Index {
     /// A record as it is at `revision`; older news is ignored.
-    pub(super) fn saw(&self, record: &JobRecord, revision: u64) {
-        match record.key() {
-            Some(Key::Job(id)) => {
+    pub(super) fn saw(&self, record: &Entry, revision: u64) {
+        let batch_is_news = match (record, record.key()) {
+            (Entry::Job(record), Some(Key::Job(id))) => {
                 let is_news = self.lock().saw(&id, record, revision);
                 if is_news && record.status.is_end() {
-                    self.tell_ended(&id);
+                    self.ends.notify(&id);
                 }
+                false
             }
-            Some(Key::Row(batch, id)) => {
-                let is_news = self.lock().batches.saw_row(&batch, &id, record, revision);
-                if is_news {
-                    self.batches_changed.notify_one();
-                }
+            (Entry::Job(record), Some(Key::Row(batch, id))) => {
+                self.lock().batches.saw_row(&batch, &id, record, revision)
             }
-            _ => {}
-        }
-    }
-
-    /// The head of a batch as it is at `revision`; older news is ignored.
-    pub(super) fn saw_head(&self, head: &BatchRecord, revision: u64) {
-        if let Some(id) = BatchId::parse(&head.id)
-            && self.lock().batches.saw_head(&id, head, revision)
-        {
+            (Entry::Batch(record), Some(Key::Batch(id))) => self.lock().batches.saw_head(&id, record, revision),
+            _ => false,
+        };
+        if batch_is_news {
             self.batches_changed.notify_one();
         }
     }
@@ -104,7 +93,7 @@ impl Index {
         match key {
             Key::Job(id) => {
                 self.lock().forget(id);
-                self.tell_ended(id);
+                self.ends.notify(id);
             }
             Key::Batch(id) => self.lock().batches.forget(id),
             Key::Row(..) | Key::Pin(..) => {}
@@ -119,7 +108,7 @@ impl Index {
             Key::Job(id) if all.jobs.get(id).is_none_or(|known| known.revision < revision) => {
                 all.forget(id);
                 drop(all);
-                self.tell_ended(id);
+                self.ends.notify(id);
             }
             Key::Batch(id) => all.batches.saw_removal(id, revision),
             _ => {}
@@ -178,27 +167,23 @@ impl Index {
         all.target.is_some_and(|target| all.watched >= target)
     }
 
-    /// Newest first.
-    pub(super) fn page(&self, owner: &str, offset: u64, limit: u64, now: Moment) -> Page {
+    /// Newest first: keys of a page of `owner`'s records, and how many there are.
+    pub(super) fn page(&self, owner: &str, kind: Kind, offset: u64, limit: u64, now: Moment) -> (Vec<Key>, u64) {
         let all = self.lock();
-        let Some(theirs) = all.by_owner.get(owner) else { return Page { ids: Vec::new(), total: 0 } };
-        let alive = |id: &JobId| {
-            all.jobs.get(id).is_some_and(|known| known.expires.is_none_or(|expires| expires > now.micros()))
+        let keys: Vec<_> = match kind {
+            Kind::Job => all.alive_of(owner, now).into_iter().map(Key::Job).collect(),
+            Kind::Batch => all.batches.alive_of(owner, now).into_iter().map(Key::Batch).collect(),
         };
-        let mut total = 0;
-        let mut ids = Vec::new();
-        for (_, id) in theirs.iter().rev().filter(|(_, id)| alive(id)) {
-            if total >= offset && (ids.len() as u64) < limit {
-                ids.push(id.clone());
-            }
-            total += 1;
-        }
-        Page { ids, total }
+        let total = keys.len() as u64;
+        let skipped = keys.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
+        (skipped.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(), total)
     }
 
-    pub(super) fn expired(&self, now: Moment) -> Vec<JobId> {
+    /// Jobs that have expired, and batches of which everything is to be cleared away.
+    pub(super) fn expired(&self, now: Moment) -> Vec<Key> {
         let all = self.lock();
-        all.by_expiry.iter().take_while(|(at, _)| *at <= now.micros()).map(|(_, id)| id.clone()).collect()
+        let jobs = all.by_expiry.iter().take_while(|(at, _)| *at <= now.micros()).map(|(_, id)| Key::Job(id.clone()));
+        jobs.chain(all.batches.to_clear(now).into_iter().map(Key::Batch)).collect()
     }
 
     /// Jobs that have a message, or should.
@@ -211,18 +196,23 @@ impl Index {
         self.lock().batches.sent().map(|(batch, id)| Key::Row(batch.clone(), id.clone())).collect()
     }
 
-    /// How many jobs and batches of `owner` are unfinished: nothing is looked up while there are no batches.
-    pub(super) fn unfinished_of(&self, owner: &str) -> (u64, u64) {
+    /// What is unfinished, of all and of `owner`; jobs of all are counted by the servers.
+    pub(super) fn unfinished_of(&self, owner: &str) -> Unfinished {
         let all = self.lock();
-        let (_, batches) = all.batches.unfinished(Some(owner));
+        let ((rows, _), (rows_of_owner, batches)) = (all.batches.unfinished(None), all.batches.unfinished(Some(owner)));
         let theirs = all.by_owner.get(owner).into_iter().flatten();
-        let jobs = theirs.filter(|(_, id)| all.unfinished.contains(id)).count();
-        (jobs as u64, batches)
+        let jobs = theirs.filter(|(_, id)| all.unfinished.contains(id)).count() as u64;
+        Unfinished { jobs: 0, of_owner: jobs + batches, rows, rows_of_owner }
     }
 
-    /// How many rows are unfinished, of `owner` or of all.
-    pub(super) fn unfinished_rows(&self, owner: Option<&str>) -> u64 {
-        self.lock().batches.unfinished(owner).0
+    /// Whether `owner` has batches that are not completed.
+    pub(super) fn has_open_batches(&self, owner: &str) -> bool {
+        self.lock().batches.unfinished(Some(owner)).1 > 0
+    }
+
+    /// Rows of all batches that have not ended.
+    pub(super) fn unfinished_rows(&self) -> u64 {
+        self.lock().batches.unfinished(None).0
     }
 
     /// Rows that are being rendered.
@@ -251,23 +241,23 @@ impl Index {
         self.batches_changed.notified().await;
     }
 
-    /// Batches whose rows have not all ended.
-    pub(super) fn open_batches(&self) -> Vec<BatchId> {
+    /// Batches that are not completed.
+    pub(super) fn open_batches(&self) -> Vec<OpenBatch> {
         self.lock().batches.open()
     }
 
-    /// What there is to do for a batch.
-    pub(super) fn care(&self, batch: &BatchId) -> Option<Care> {
-        self.lock().batches.care(batch)
+    /// The revision of a batch all of whose rows have ended.
+    pub(super) fn over(&self, batch: &BatchId) -> Option<u64> {
+        self.lock().batches.over(batch)
     }
 
-    /// The first `limit` rows that should be put into the queue.
-    pub(super) fn next_rows(&self, batch: &BatchId, limit: u64) -> Vec<SeenRow> {
-        self.lock().batches.next(batch, limit)
+    /// Rows that should be put into the queue now.
+    pub(super) fn next_rows(&self, batch: &BatchId) -> Vec<KnownRowId> {
+        self.lock().batches.next(batch)
     }
 
     /// Rows of a batch above `after`, in order, of one status or all.
-    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<SeenRow> {
+    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<KnownRowId> {
         self.lock().batches.rows(batch, status, after)
     }
 
@@ -276,24 +266,14 @@ impl Index {
         self.lock().batches.recorded(batch)
     }
 
-    /// Numbers and ids of rows that a retry may begin again.
-    pub(super) fn failed_rows(&self, batch: &BatchId) -> Vec<(u64, JobId)> {
+    /// Ids of rows that a retry may begin again.
+    pub(super) fn failed_rows(&self, batch: &BatchId) -> Vec<JobId> {
         self.lock().batches.failed(batch)
     }
 
     /// What the rows of a batch are like.
     pub(super) fn tally(&self, batch: &BatchId, now: Moment) -> Tally {
         self.lock().batches.tally(batch, now)
-    }
-
-    /// Newest first: ids of a page of `owner`'s batches, and how many there are.
-    pub(super) fn batches_page(&self, owner: &str, offset: u64, limit: u64, now: Moment) -> (Vec<BatchId>, u64) {
-        self.lock().batches.page(owner, offset, limit, now)
-    }
-
-    /// Batches of which everything is to be cleared away.
-    pub(super) fn batches_to_clear(&self, now: Moment) -> Vec<BatchId> {
-        self.lock().batches.to_clear(now)
     }
 
     /// Revisions that removals before `moment` left in the bucket; each is told once.
@@ -303,28 +283,26 @@ impl Index {
         std::mem::replace(&mut all.markers, later).into_iter().map(|(_, revision)| revision).collect()
     }
 
-    /// Told when the job ends or goes.
-    pub(super) fn of(&self, id: &JobId) -> Arc<Notify> {
-        self.waiting().entry(id.clone()).or_default().clone()
-    }
-
-    pub(super) fn tell_ended(&self, id: &JobId) {
-        let waiting = self.waiting().remove(id);
-        if let Some(waiting) = waiting {
-            waiting.notify_waiters();
-        }
+    /// Who waits for which job to end.
+    pub(super) fn ends(&self) -> &EndSignals {
+        &self.ends
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Arc<Notify>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl All {
+    /// Newest first.
+    fn alive_of(&self, owner: &str, now: Moment) -> Vec<JobId> {
+        let alive = |id: &JobId| {
+            self.jobs.get(id).is_some_and(|known| known.expires.is_none_or(|expires| expires > now.micros()))
+        };
+        let theirs = self.by_owner.get(owner).into_iter().flatten().rev();
+        theirs.map(|(_, id)| id).filter(|id| alive(id)).cloned().collect()
+    }
+
     /// False when this is old news.
     fn saw(&mut self, id: &JobId, record: &JobRecord, revision: u64) -> bool {
         if self.jobs.get(id).is_some_and(|known| known.revision >= revision) {

@@ -7,10 +7,10 @@ use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
-use super::Rules;
 use crate::config::NatsSettings;
 use crate::jobs::batch::BatchId;
 use crate::jobs::life::blob;
+use crate::jobs::life::limits::Limits;
 use crate::report::with_causes;
 
 /// A message that was sent twice within this time is one.
@@ -48,21 +48,21 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Makes what is missing, and changes what the settings say otherwise now.
-    pub(super) async fn make(context: &Context, settings: &NatsSettings, rules: &Rules) -> Result<Self, String> {
+    pub(super) async fn make(context: &Context, settings: &NatsSettings, limits: &Limits) -> Result<Self, String> {
         let prefix = settings.prefix.0.clone();
         if prefix.contains('.') {
             return Err(format!("{prefix:?}: names of streams have no dots (TENTER_NATS_PREFIX)"));
         }
         let replicas = settings.replicas;
-        let of_queue = i64::try_from(rules.queue).unwrap_or(i64::MAX);
-        let of_rows = i64::try_from(rules.rows).unwrap_or(i64::MAX);
+        let of_queue = i64::try_from(limits.queue).unwrap_or(i64::MAX);
+        let of_rows = i64::try_from(limits.rows).unwrap_or(i64::MAX);
         let work = Config {
             description: Some("unfinished jobs of tenter, a message each".into()),
             subjects: vec![format!("{prefix}.work.*")],
             max_messages: of_queue,
             // Of one owner: its subject.
-            max_messages_per_subject: i64::try_from(rules.of_owner).ok().filter(|it| *it > 0).unwrap_or(-1),
-            discard_new_per_subject: rules.of_owner > 0,
+            max_messages_per_subject: i64::try_from(limits.of_owner).ok().filter(|it| *it > 0).unwrap_or(-1),
+            discard_new_per_subject: limits.of_owner > 0,
             ..stream(format!("{prefix}-work"), replicas)
         };
         let rows = Config {

@@ -15,22 +15,21 @@
 //! | bucket `…-clock` | to ask the servers what time it is; who feeds batches |
 //!
 //! The message comes first, the record second, the answer third: a message without a record is nobody's job and is dropped after
-//! a while, a record without a message gets another (`mend`).
+//! a while, a record without a message gets another (`reconcile`).
 
-mod batches;
+mod blobs;
 mod bodies;
 mod clock;
 mod connect;
-mod feed;
+mod dispatch;
+mod idempotency;
 mod index;
-mod jobs;
 mod layout;
-mod mend;
-mod outbox;
-mod places;
+mod ledger;
 mod pull;
-mod queue;
+mod reconcile;
 mod records;
+mod row_feeder;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,23 +40,23 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use self::batches::LISTS_BYTES;
 use self::clock::ServerClock;
 use self::connect::connect;
-use self::feed::Leasing;
+use self::dispatch::Claims;
 use self::index::Index;
 use self::layout::Layout;
-use self::outbox::Sending;
 use self::pull::Puller;
-use self::queue::UnderWay;
+use self::row_feeder::Leasing;
 use crate::cache::SharedLru;
-use crate::config::{BatchSettings, JobSettings, KeyLimits, Settings};
-use crate::jobs::life::document::RowEnds;
+use crate::config::Settings;
+use crate::jobs::life::limits::Limits;
 use crate::jobs::life::row_list::RowList;
-use crate::jobs::moment::{Clock, Moment};
+use crate::jobs::moment::Moment;
 use crate::jobs::results::Results;
 use crate::jobs::store::StoreError;
 
+/// Lists of rows that are at hand, in bytes: a batch is fed some rows at a time.
+const LISTS_BYTES: usize = 64 << 20;
 /// For one answer of the servers.
 const ANSWER: Duration = Duration::from_secs(4);
 /// For the first connection: servers and we may be started in any order.
@@ -67,9 +66,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Between two looks whether consumers are there; each costs two requests.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
-/// The store. Cheap to clone.
+/// The ledger of a cluster. Cheap to clone.
 #[derive(Clone)]
-pub struct Nats(Arc<Inner>);
+pub(super) struct Nats(Arc<Inner>);
 
 struct Inner {
     client: Client,
@@ -81,16 +80,14 @@ struct Inner {
     work: Puller,
     /// Rows for this process.
     rows: Puller,
-    under_way: UnderWay,
     /// Webhooks for this process.
     hooks: Puller,
-    sending: Sending,
+    claims: Claims,
     leasing: Leasing,
-    /// Rows as they were sent, and what became of those of documents, by digest.
+    /// Rows as they were sent, by digest.
     lists: SharedLru<String, Arc<RowList>>,
-    ends: SharedLru<String, Arc<RowEnds>>,
     results: Results,
-    rules: Rules,
+    limits: Limits,
     /// Names this process in records.
     holder: String,
     place: String,
@@ -103,47 +100,22 @@ impl Drop for Inner {
     }
 }
 
-/// What the settings say about jobs, as far as the store applies it.
-#[derive(Clone, Copy, Debug)]
-struct Rules {
-    /// Unfinished jobs, of all owners.
-    queue: u64,
-    /// Unfinished jobs of one owner, a batch being one; 0 is no limit.
-    of_owner: u64,
-    /// Unfinished rows, of all owners.
-    rows: u64,
-    /// Unfinished rows of one owner; 0 is no limit.
-    rows_of_owner: u64,
-    attempts: u32,
-    lifetime: Duration,
-    result_patience: Duration,
-}
-
-impl Rules {
-    fn new(jobs: &JobSettings, batches: &BatchSettings, keys: &KeyLimits) -> Self {
-        let JobSettings { queue, attempts, lifetime, result_patience, .. } = *jobs;
-        let (of_owner, rows, rows_of_owner) = (keys.jobs, batches.queue, keys.rows);
-        Self { queue, of_owner, rows, rows_of_owner, attempts, lifetime, result_patience }
-    }
-}
-
 impl Nats {
     /// Connects, makes what is missing on the servers, and asks them what time it is. `results`: the bucket, for bodies of jobs.
     ///
     /// # Errors
     /// When no server can be reached within half a minute, refuses us, or has no JetStream.
-    pub async fn connect(settings: &Settings, results: Results) -> Result<Self, StoreError> {
+    pub(super) async fn connect(settings: &Settings, limits: Limits, results: Results) -> Result<Self, StoreError> {
         let nats = &settings.nats;
         let place = format!("NATS at {} (TENTER_NATS_URL)", nats.servers.iter().collect::<Vec<_>>().join(", "));
         let failed = |reason: String| StoreError::Failed { place: place.clone(), reason };
-        let (rules, begun) =
-            (Rules::new(&settings.jobs, &settings.batches, &settings.server.key_limits), Instant::now());
+        let begun = Instant::now();
         let connected = Arc::new(Notify::new());
         let client = connect(nats, connected.clone()).await.map_err(failed)?;
         let context = ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
         let (layout, clock) = loop {
             let made = async {
-                let layout = Layout::make(&context, nats, &rules).await?;
+                let layout = Layout::make(&context, nats, &limits).await?;
                 let clock = ServerClock::start(&layout.clock).await?;
                 Ok((layout, clock))
             };
@@ -167,23 +139,16 @@ impl Nats {
             index: Index::default(),
             work,
             rows,
-            under_way: UnderWay::default(),
             hooks,
-            sending: Sending::default(),
+            claims: Claims::default(),
             leasing: Leasing::default(),
             lists: SharedLru::new(LISTS_BYTES, 1),
-            ends: SharedLru::new(LISTS_BYTES, 1),
             results,
-            rules,
+            limits,
             holder,
             place,
             keeping,
         })))
-    }
-
-    /// The servers' clock: the one by which all processes of a cluster tell times.
-    pub fn clock(&self) -> Clock {
-        self.0.clock.as_clock()
     }
 
     fn now(&self) -> Moment {

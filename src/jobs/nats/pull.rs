@@ -32,14 +32,14 @@ struct Pulling {
     consumer: Consumer<pull::Config>,
     ack_wait: Duration,
     /// Fetched, and not asked for yet.
-    stash: Mutex<VecDeque<Held>>,
+    stash: Mutex<VecDeque<InFlightMessage>>,
     waiting: AtomicBool,
     left: AtomicBool,
     arrived: Notify,
 }
 
 /// A message that is ours until it is answered. Dropped without an answer, it comes again after a while.
-pub(super) struct Held {
+pub(super) struct InFlightMessage {
     acker: Arc<Acker>,
     speaking: AbortHandle,
     pub(super) payload: Bytes,
@@ -49,13 +49,13 @@ pub(super) struct Held {
     pub(super) published: Moment,
 }
 
-impl Drop for Held {
+impl Drop for InFlightMessage {
     fn drop(&mut self) {
         self.speaking.abort();
     }
 }
 
-impl Held {
+impl InFlightMessage {
     fn new(message: Message, ack_wait: Duration) -> Result<Self, String> {
         let (sequence, published) = {
             let info = message.info().map_err(|error| error.to_string())?;
@@ -115,7 +115,7 @@ impl Puller {
     }
 
     /// At most `count`, of what is there now.
-    pub(super) async fn now(&self, count: usize) -> Result<Vec<Held>, String> {
+    pub(super) async fn now(&self, count: usize) -> Result<Vec<InFlightMessage>, String> {
         let mut held: Vec<_> = {
             let mut stash = self.0.stash();
             let from_stash = stash.len().min(count);
@@ -126,14 +126,14 @@ impl Puller {
             let mut batch = batch.map_err(|error| error.to_string())?;
             // The server ends the batch at once; one that went away does not.
             while let Ok(Some(message)) = tokio::time::timeout(ANSWER, batch.next()).await {
-                held.push(Held::new(message.map_err(|error| error.to_string())?, self.0.ack_wait)?);
+                held.push(InFlightMessage::new(message.map_err(|error| error.to_string())?, self.0.ack_wait)?);
             }
         }
         Ok(held)
     }
 
     /// To be had again by the next [`Puller::now`], before all others.
-    pub(super) fn put_back(&self, held: Held) {
+    pub(super) fn put_back(&self, held: InFlightMessage) {
         self.0.stash().push_front(held);
     }
 
@@ -159,7 +159,7 @@ impl Puller {
 }
 
 impl Pulling {
-    fn stash(&self) -> std::sync::MutexGuard<'_, VecDeque<Held>> {
+    fn stash(&self) -> std::sync::MutexGuard<'_, VecDeque<InFlightMessage>> {
         self.stash.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,7 +169,9 @@ async fn wait(pulling: Arc<Pulling>) {
     match pulling.consumer.batch().max_messages(1).expires(PATIENCE).messages().await {
         Ok(mut batch) => {
             while let Some(message) = batch.next().await {
-                let held = message.map_err(|error| error.to_string()).and_then(|it| Held::new(it, pulling.ack_wait));
+                let held = message
+                    .map_err(|error| error.to_string())
+                    .and_then(|it| InFlightMessage::new(it, pulling.ack_wait));
                 match held {
                     Ok(held) if pulling.left.load(Ordering::SeqCst) => held.later(Duration::ZERO).await,
                     Ok(held) => pulling.stash().push_back(held),

@@ -1,137 +1,46 @@
-//! Records: read, made, changed by compare-and-set, removed.
+//! Records: read, made, replaced by compare-and-set, removed.
 
-use async_nats::jetstream::kv::{CreateErrorKind, Entry, Operation, UpdateErrorKind};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use async_nats::jetstream::kv::{CreateErrorKind, Entry as KvEntry, Operation, UpdateErrorKind};
 
 use super::Nats;
-use super::index::Index;
-use crate::jobs::batch::BatchId;
-use crate::jobs::job::JobId;
-use crate::jobs::life::batch_record::BatchRecord;
-use crate::jobs::life::delivery::StoredDelivery;
+use crate::jobs::ledger::Stored;
+use crate::jobs::life::entry::{Entry, RecordKind};
 use crate::jobs::life::key::Key;
-use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
 use crate::jobs::store::StoreError;
 use crate::report::with_causes;
 
-/// What a look at a record leads to.
-pub(super) enum Change<T> {
-    /// It stays as it is.
-    Leave(T),
-    /// It becomes what it was made to be, unless somebody else was faster; then all begins again.
-    Write(T),
-}
-
-/// A record as it was read.
-pub(super) struct Found<R = JobRecord> {
-    pub(super) record: R,
-    pub(super) revision: u64,
-}
-
-/// A kind of record.
-pub(super) trait StoredRecord: Serialize + DeserializeOwned + Send + Sync {
-    /// Where one stands of which a caller knows the id.
-    fn place(id: &JobId) -> Key;
-    /// Where it stands; `None` when it makes no sense.
-    fn key(&self) -> Option<Key>;
-    /// Whose it is.
-    fn owner(&self) -> &str;
-    /// Whether callers see it no more.
-    fn has_expired(&self, now: Moment) -> bool;
-    /// What receivers are told of it.
-    fn deliveries(&mut self) -> &mut Vec<StoredDelivery>;
-    /// Tells the index.
-    fn show(&self, index: &Index, revision: u64);
-}
-
-impl StoredRecord for JobRecord {
-    fn place(id: &JobId) -> Key {
-        Key::Job(id.clone())
-    }
-
-    fn key(&self) -> Option<Key> {
-        self.key()
-    }
-
-    fn owner(&self) -> &str {
-        &self.owner
-    }
-
-    fn has_expired(&self, now: Moment) -> bool {
-        self.has_expired(now)
-    }
-
-    fn deliveries(&mut self) -> &mut Vec<StoredDelivery> {
-        &mut self.deliveries
-    }
-
-    fn show(&self, index: &Index, revision: u64) {
-        index.saw(self, revision);
-    }
-}
-
-impl StoredRecord for BatchRecord {
-    fn place(id: &JobId) -> Key {
-        Key::Batch(id.clone().into())
-    }
-
-    fn key(&self) -> Option<Key> {
-        BatchId::parse(&self.id).map(Key::Batch)
-    }
-
-    fn owner(&self) -> &str {
-        &self.owner
-    }
-
-    fn has_expired(&self, now: Moment) -> bool {
-        self.has_expired(now)
-    }
-
-    fn deliveries(&mut self) -> &mut Vec<StoredDelivery> {
-        &mut self.deliveries
-    }
-
-    fn show(&self, index: &Index, revision: u64) {
-        index.saw_head(self, revision);
-    }
-}
-
 impl Nats {
-    /// The record of a job or a row, unless there is none, or no longer.
-    pub(super) async fn find(&self, key: &Key) -> Result<Option<Found>, StoreError> {
-        self.look_up(key).await
-    }
-
-    /// The record of any kind.
-    pub(super) async fn look_up<R: StoredRecord>(&self, key: &Key) -> Result<Option<Found<R>>, StoreError> {
+    /// The record under `key`, unless there is none, or no longer, or one of another kind.
+    pub(super) async fn look_up<R: RecordKind>(&self, key: &Key) -> Result<Option<Stored<R>>, StoreError> {
         self.connected()?;
         let entry = self.0.layout.records.entry(key.to_string()).await;
         let entry = entry.map_err(|error| self.failed("cannot read a record", with_causes(&error)))?;
-        match entry.filter(|it| it.operation == Operation::Put) {
-            Some(entry) => self.read(&entry).map(Some),
-            None => Ok(None),
-        }
+        let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else { return Ok(None) };
+        let Stored { record, revision } = self.read(&entry)?;
+        Ok(R::from_entry(record).map(|record| Stored { record, revision }))
     }
 
-    pub(super) fn read<R: StoredRecord>(&self, entry: &Entry) -> Result<Found<R>, StoreError> {
+    pub(super) fn read(&self, entry: &KvEntry) -> Result<Stored, StoreError> {
         let damaged =
             |reason: String| StoreError::Damaged { place: format!("{}, record {}", self.0.place, entry.key), reason };
-        let record: R = serde_json::from_slice(&entry.value).map_err(|error| damaged(error.to_string()))?;
+        let record = match Key::parse(&entry.key) {
+            Some(Key::Batch(_)) => serde_json::from_slice(&entry.value).map(Entry::Batch),
+            _ => serde_json::from_slice(&entry.value).map(Entry::Job),
+        };
+        let record = record.map_err(|error| damaged(error.to_string()))?;
         match record.key() {
-            Some(key) if key.to_string() == entry.key => Ok(Found { record, revision: entry.revision }),
+            Some(key) if key.to_string() == entry.key => Ok(Stored { record, revision: entry.revision }),
             _ => Err(damaged("it stands under another's name".into())),
         }
     }
 
     /// Its revision; `None` when there is one of that name.
-    pub(super) async fn make<R: StoredRecord>(&self, record: &R) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn make(&self, record: &Entry) -> Result<Option<u64>, StoreError> {
         self.connected()?;
         let (key, text) = self.write(record)?;
         match self.0.layout.records.create(key, text).await {
             Ok(revision) => {
-                record.show(&self.0.index, revision);
+                self.0.index.saw(record, revision);
                 Ok(Some(revision))
             }
             Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(None),
@@ -139,32 +48,13 @@ impl Nats {
         }
     }
 
-    /// Changes a record as `change` says, which may be asked several times. Returns what it was made to be, at which revision,
-    /// and `change`'s answer; `None` when there is no record.
-    pub(super) async fn change<R: StoredRecord, T>(
-        &self,
-        key: &Key,
-        mut change: impl FnMut(&mut R) -> Change<T> + Send,
-    ) -> Result<Option<(Found<R>, T)>, StoreError> {
-        loop {
-            let Some(Found { mut record, revision }) = self.look_up::<R>(key).await? else { return Ok(None) };
-            let answer = match change(&mut record) {
-                Change::Leave(answer) => return Ok(Some((Found { record, revision }, answer))),
-                Change::Write(answer) => answer,
-            };
-            if let Some(revision) = self.replace(&record, revision).await? {
-                return Ok(Some((Found { record, revision }, answer)));
-            }
-        }
-    }
-
     /// Its new revision; `None` when it is no longer at `revision`.
-    pub(super) async fn replace<R: StoredRecord>(&self, record: &R, revision: u64) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn replace(&self, record: &Entry, revision: u64) -> Result<Option<u64>, StoreError> {
         self.connected()?;
         let (key, text) = self.write(record)?;
         match self.0.layout.records.update(key, text, revision).await {
             Ok(revision) => {
-                record.show(&self.0.index, revision);
+                self.0.index.saw(record, revision);
                 Ok(Some(revision))
             }
             Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
@@ -185,9 +75,13 @@ impl Nats {
         }
     }
 
-    fn write<R: StoredRecord>(&self, record: &R) -> Result<(String, bytes::Bytes), StoreError> {
+    fn write(&self, record: &Entry) -> Result<(String, bytes::Bytes), StoreError> {
         let key = record.key().ok_or_else(|| self.failed("cannot write a record", "it has no name"))?;
-        let text = serde_json::to_vec(record).map_err(|error| self.failed("cannot write a record", error))?;
+        let text = match record {
+            Entry::Job(record) => serde_json::to_vec(record),
+            Entry::Batch(record) => serde_json::to_vec(record),
+        };
+        let text = text.map_err(|error| self.failed("cannot write a record", error))?;
         Ok((key.to_string(), text.into()))
     }
 }

@@ -1,15 +1,113 @@
 //! The tables, and how an older file gets them.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{WAL_BYTES, told};
+use super::{WAL_BYTES, as_store_error, migrate};
 use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as it is.
-const STEPS: [&str; 5] = [JOBS, BATCHES, FINGERPRINTS, DELIVERIES, DOCUMENTS];
+const STEPS: [Step; 6] = [
+    Step::Statements(JOBS),
+    Step::Statements(BATCHES),
+    Step::Statements(FINGERPRINTS),
+    Step::Statements(DELIVERIES),
+    Step::Statements(DOCUMENTS),
+    Step::Records(RECORDS),
+];
 
 /// What a file written by this program has.
 pub(super) const VERSION: usize = STEPS.len();
+
+enum Step {
+    Statements(&'static str),
+    /// The tables of records; then what stands in the older ones is moved there.
+    Records(&'static str),
+}
+
+impl Step {
+    fn run(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        match self {
+            Self::Statements(statements) => transaction.execute_batch(statements),
+            Self::Records(statements) => {
+                transaction.execute_batch(statements)?;
+                migrate::to_records(transaction)
+            }
+        }
+    }
+}
+
+/// Every job, row and batch as a record: its JSON, and the columns by which it is found. Indices that serve single jobs leave rows
+/// out, and the other way round, so that neither pays for the other's number.
+const RECORDS: &str = "
+ALTER TABLE pins RENAME TO pins_of_batches;
+CREATE TABLE records (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    batch INTEGER REFERENCES records (seq) ON DELETE CASCADE,
+    number INTEGER,
+    status TEXT NOT NULL,
+    due INTEGER NOT NULL,
+    completed INTEGER,
+    expires INTEGER,
+    receiver TEXT,
+    delivery_due INTEGER,
+    leased_until INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    announced INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX records_by_owner ON records (kind, owner, seq, expires) WHERE batch IS NULL;
+CREATE INDEX records_by_expiry ON records (expires) WHERE expires IS NOT NULL;
+CREATE INDEX records_under_way ON records (owner) WHERE status = 'progress';
+CREATE INDEX jobs_by_state ON records (status, owner, seq, due) WHERE kind = 'job';
+CREATE UNIQUE INDEX rows_of_batches ON records (batch, number) WHERE batch IS NOT NULL;
+CREATE INDEX rows_by_state ON records (batch, status, number, due) WHERE batch IS NOT NULL;
+CREATE INDEX rows_by_completion ON records (batch, completed) WHERE batch IS NOT NULL AND completed IS NOT NULL;
+CREATE INDEX records_to_deliver ON records (receiver, delivery_due) WHERE delivery_due IS NOT NULL;
+CREATE INDEX records_leased ON records (receiver, leased_until) WHERE leased_until > 0;
+CREATE TABLE batch_counts (
+    batch INTEGER PRIMARY KEY REFERENCES records (seq) ON DELETE CASCADE,
+    owner TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    retrying INTEGER,
+    rows INTEGER NOT NULL,
+    bad INTEGER NOT NULL,
+    is_document INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    started INTEGER,
+    turn INTEGER NOT NULL DEFAULT 0,
+    progress INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    unfinished INTEGER GENERATED ALWAYS AS
+        (iif(is_document, iif(done + failed > 0, 0, rows - bad), rows - done - failed)) VIRTUAL
+) STRICT;
+CREATE INDEX batches_with_work ON batch_counts (owner, turn, batch) WHERE open;
+CREATE TABLE blobs (
+    record INTEGER NOT NULL REFERENCES records (seq) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (record, digest)
+) STRICT;
+CREATE TABLE idempotency (
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    record INTEGER NOT NULL REFERENCES records (seq) ON DELETE CASCADE,
+    PRIMARY KEY (kind, owner, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_record ON idempotency (record);
+CREATE TABLE pins (
+    batch INTEGER NOT NULL REFERENCES records (seq) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (batch, key)
+) STRICT, WITHOUT ROWID;
+";
 
 /// Jobs, and what receivers are told of them.
 pub(super) const JOBS: &str = "
@@ -184,7 +282,7 @@ ALTER TABLE items ADD COLUMN page_count INTEGER;
 
 /// Makes the tables in a new file, and those that an older one does not have.
 pub(super) fn prepare(connection: &mut Connection, place: &str) -> Result<(), StoreError> {
-    let wrong = |error: rusqlite::Error| told(place, &error);
+    let wrong = |error: rusqlite::Error| as_store_error(place, &error);
     let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrong)?;
     if version > VERSION {
         let reason = format!("was written by a newer tenter (its format is {version}, ours {VERSION}); use that one");
@@ -194,7 +292,7 @@ pub(super) fn prepare(connection: &mut Connection, place: &str) -> Result<(), St
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES).map_err(wrong)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
     for step in &STEPS[version..] {
-        transaction.execute_batch(step).map_err(wrong)?;
+        step.run(&transaction).map_err(wrong)?;
     }
     if version < VERSION {
         transaction.pragma_update(None, "user_version", VERSION).map_err(wrong)?;

@@ -1,91 +1,50 @@
-//! The traits on a real file: what is promised to callers, workers and senders.
+//! The file: what is refused, what an older program wrote, what is found without a look at every row.
 
-mod batches;
-mod documents;
-
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::*;
-use crate::jobs::job::{Job, Status};
+use crate::config::{BatchSettings, JobSettings, KeyLimits};
+use crate::jobs::batch::BatchId;
+use crate::jobs::job::{JobId, Status};
+use crate::jobs::ledger::Ledger as _;
+use crate::jobs::service::Service;
 use crate::jobs::store::{
-    Accepted, Counts, HandBack, Idempotency, JobStore, NewJob, Next, Outbox, Outcome, Owner, Queue, Report, Room,
-    StoredFile, Taken, Then, Ticket, Tried, Work,
+    AcceptedBatch, DeliveryQuery, ItemQuery, NewBatch, NewJob, NewRow, Next, Owner, Ticket, Work,
 };
 
-const ROOM: Room = Room { of_all: 9, of_receiver: 9 };
+const EVERY: DeliveryQuery = DeliveryQuery { status: None, offset: 0, limit: 100 };
+const ALL: ItemQuery = ItemQuery { status: None, after_row: 0, offset: 0, limit: 100 };
 
-struct Bench {
-    store: Sqlite,
-    folder: tempfile::TempDir,
-    later: Arc<AtomicU64>,
-    jobs: JobSettings,
-    keys: KeyLimits,
+/// The moment at which tests take place: an hour after the last program of version 5 wrote the fixture.
+fn clock() -> Clock {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_796_000_700);
+    Arc::new(move || start)
 }
 
-impl Bench {
-    fn new(jobs: JobSettings, keys: KeyLimits) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let later = Arc::new(AtomicU64::new(0));
-        let store = open(&folder, &jobs, &keys, &later).expect("a store");
-        Self { store, folder, later, jobs, keys }
-    }
-
-    /// As after `kill -9`: nothing is said to the store.
-    fn restart(&mut self) {
-        self.store = open(&self.folder, &self.jobs, &self.keys, &self.later).expect("a store");
-    }
-
-    fn pass(&self, time: Duration) {
-        self.later.fetch_add(time.as_micros() as u64, Ordering::SeqCst);
-    }
-
-    async fn accept(&self, job: NewJob) -> Job {
-        match self.store.accept(job).await.expect("a store") {
-            Accepted::New(job) => job,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn take(&self) -> Taken {
-        match self.store.take(true).await.expect("a store") {
-            Next::Job(taken) => *taken,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn job(&self, id: &JobId) -> Job {
-        self.store.get(&owner(""), id).await.expect("a store").expect("a job")
-    }
+fn limits() -> Limits {
+    Limits::new(&JobSettings::default(), &BatchSettings::default(), &KeyLimits::default())
 }
 
-fn open(
-    folder: &tempfile::TempDir,
-    jobs: &JobSettings,
-    keys: &KeyLimits,
-    later: &Arc<AtomicU64>,
-) -> Result<Sqlite, StoreError> {
-    let later = later.clone();
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let clock: Clock = Arc::new(move || start + Duration::from_micros(later.load(Ordering::SeqCst)));
-    let limits = StoreLimits { jobs, batches: &BatchSettings::default(), keys };
-    Sqlite::open(&folder.path().join("jobs.db"), &limits, clock)
+fn open(folder: &tempfile::TempDir) -> Result<Sqlite, StoreError> {
+    Sqlite::open(&folder.path().join("jobs.db"), limits(), clock())
 }
 
-fn bench() -> Bench {
-    Bench::new(JobSettings::default(), KeyLimits::default())
+fn service(folder: &tempfile::TempDir) -> Service {
+    Service::over(Arc::new(open(folder).expect("a ledger")), limits())
 }
 
-fn owner(name: &str) -> Owner {
-    name.into()
+fn owner() -> Owner {
+    "".into()
 }
 
-fn new_job(owner: &str) -> NewJob {
+fn new_job(body: Bytes) -> NewJob {
     NewJob {
-        owner: owner.into(),
-        body: Bytes::from_static(b"{}"),
+        owner: owner(),
+        body,
         extension: "png",
         webhook: None,
         link_base: "http://here".into(),
@@ -94,316 +53,209 @@ fn new_job(owner: &str) -> NewJob {
     }
 }
 
-fn with_webhook() -> NewJob {
-    NewJob { webhook: Some("http://hook.test/".into()), ..new_job("") }
-}
-
-fn done() -> Outcome {
-    let fingerprint = "f1".into();
-    Outcome::Done(StoredFile { link: "http://here/files/a.png".into(), bytes: 3, sha256: [7; 32], fingerprint })
-}
-
-#[tokio::test]
-async fn job_goes_from_scheduled_over_progress_to_done() {
-    let bench = bench();
-    let fresh = bench.accept(new_job("")).await;
-    assert_eq!((fresh.status, fresh.progress, fresh.logs.as_str()), (Status::Scheduled, 0.0, ""));
-    assert_eq!((fresh.started_at, fresh.updated_at, fresh.completed_at), (None, None, None));
-    bench.pass(Duration::from_secs(1));
-    let taken = bench.take().await;
-    assert_eq!((&taken.ticket.id, taken.ticket.attempt, &taken.work), (&fresh.id, 1, &Work::Job("{}".into())));
-    assert!(taken.file.starts_with(&format!("{}-", fresh.id)) && taken.file.ends_with(".png"), "{}", taken.file);
-    bench.store.progress(&taken.ticket, 50.0).await.expect("noted");
-    let begun = bench.job(&fresh.id).await;
-    assert_eq!((begun.status, begun.progress), (Status::Progress, 50.0));
-    assert_eq!(begun.started_at, Some(fresh.created_at.plus(Duration::from_secs(1))));
-    bench.pass(Duration::from_secs(1));
-    assert!(
-        bench
-            .store
-            .finish(&taken.ticket, done(), Report { logs: "paint 1 ms\n".into(), ..Report::default() })
-            .await
-            .expect("a store")
-    );
-    let ended = bench.job(&fresh.id).await;
-    assert_eq!((ended.status, ended.progress), (Status::Done, 100.0));
-    assert_eq!((begun.fingerprint, ended.fingerprint.as_deref()), (None, Some("f1")));
-    assert_eq!(ended.output.as_deref(), Some("http://here/files/a.png"));
-    assert_eq!(ended.completed_at, Some(fresh.created_at.plus(Duration::from_secs(2))));
-    assert_eq!(ended.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
-    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"), "once");
-    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))));
-}
-
-#[tokio::test]
-async fn owners_take_turns_and_see_their_own_only() {
-    let bench = bench();
-    let mut of_a = Vec::new();
-    for _ in 0..3 {
-        of_a.push(bench.accept(new_job("a")).await.id);
+fn older(folder: &tempfile::TempDir, statements: &[&str]) {
+    let older = Connection::open(folder.path().join("jobs.db")).expect("a database");
+    for statements in statements {
+        older.execute_batch(statements).expect("what an older program wrote");
     }
-    let of_b = bench.accept(new_job("b")).await.id;
-    let order = [bench.take().await, bench.take().await, bench.take().await].map(|it| it.ticket.id);
-    assert_eq!(order, [of_a[0].clone(), of_b.clone(), of_a[1].clone()]);
-    assert_eq!(bench.store.get(&owner("a"), &of_b).await.expect("a store"), None);
-    assert!(!bench.store.remove(&owner("a"), &of_b).await.expect("a store"));
-    let listing = bench.store.list(&owner("a"), 1, 1).await.expect("a store");
-    assert_eq!((listing.total, listing.renders.len()), (3, 1));
-    assert_eq!(listing.renders[0].id, of_a[1], "newest first, after one");
-}
-
-#[tokio::test]
-async fn idempotency_key_gives_the_same_job_until_it_expires() {
-    let bench = bench();
-    let call = |digest: u8, owner: &str| NewJob {
-        idempotency: Some(Idempotency { key: "k".into(), digest: [digest; 32] }),
-        ..new_job(owner)
-    };
-    let first = bench.accept(call(1, "")).await;
-    let again = bench.store.accept(call(1, "")).await.expect("a store");
-    assert!(matches!(&again, Accepted::Again(job) if job.id == first.id), "{again:?}");
-    assert!(matches!(bench.store.accept(call(2, "")).await, Ok(Accepted::OtherBody)));
-    assert_ne!(bench.accept(call(2, "other")).await.id, first.id, "keys are each owner's own");
-    let taken = bench.take().await;
-    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
-    bench.pass(bench.jobs.lifetime);
-    assert_ne!(bench.accept(call(2, "")).await.id, first.id);
-}
-
-#[tokio::test]
-async fn idempotency_storm_makes_one_job() {
-    let bench = bench();
-    let call = NewJob { idempotency: Some(Idempotency { key: "k".into(), digest: [1; 32] }), ..new_job("") };
-    let calls = (0..50).map(|_| bench.store.accept(call.clone()));
-    let accepted = futures_util::future::join_all(calls).await;
-    let new = accepted.iter().filter(|it| matches!(it, Ok(Accepted::New(_)))).count();
-    let again = accepted.iter().filter(|it| matches!(it, Ok(Accepted::Again(_)))).count();
-    assert_eq!((new, again), (1, 49));
-}
-
-#[tokio::test]
-async fn limits_count_unfinished_jobs() {
-    let bench =
-        Bench::new(JobSettings { queue: 3, ..JobSettings::default() }, KeyLimits { jobs: 2, ..KeyLimits::default() });
-    bench.accept(new_job("a")).await;
-    bench.accept(new_job("a")).await;
-    assert!(matches!(bench.store.accept(new_job("a")).await, Ok(Accepted::OwnerFull)));
-    bench.accept(new_job("b")).await;
-    assert!(matches!(bench.store.accept(new_job("b")).await, Ok(Accepted::QueueFull)));
-    let taken = bench.take().await;
-    assert!(matches!(bench.store.accept(new_job("b")).await, Ok(Accepted::QueueFull)), "under way is unfinished too");
-    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
-    bench.accept(new_job("b")).await;
-}
-
-#[tokio::test]
-async fn restart_gives_the_job_out_again_alone_and_then_gives_up() {
-    let mut bench = bench();
-    let id = bench.accept(with_webhook()).await.id;
-    let fresh = bench.accept(new_job("")).await.id;
-    for attempt in 1..=3 {
-        let taken = bench.take().await;
-        assert_eq!((&taken.ticket.id, taken.ticket.attempt), (&id, attempt));
-        bench.restart();
-        if attempt == 3 {
-            break;
-        }
-        assert_eq!(bench.job(&id).await.status, Status::Scheduled);
-        assert!(
-            !bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"),
-            "no longer its job"
-        );
-        let Ok(Next::Job(other)) = bench.store.take(false).await else { panic!("the fresh one is not held up") };
-        assert_eq!(other.ticket.id, fresh);
-        let why = HandBack { after: Duration::ZERO, counts: false, note: "stopped".into() };
-        bench.store.hand_back(&other.ticket, why).await.expect("a store");
-        bench.pass(Duration::from_secs(u64::from(attempt)));
-        assert!(matches!(bench.store.take(false).await, Ok(Next::Alone)), "it may have killed the process");
-    }
-    let given_up = bench.job(&id).await;
-    assert_eq!(given_up.status, Status::Error);
-    assert!(given_up.error.contains("3 times") && given_up.error.contains("TENTER_JOB_ATTEMPTS"), "{}", given_up.error);
-    assert_eq!(bench.take().await.ticket.id, fresh, "and the others go on");
-    assert_eq!(bench.store.trash(9).await.expect("a store").len(), 1, "what it may have stored is removed");
-    let told = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
-    let last = told.last().map(|it| (it.event, it.status));
-    assert_eq!(last, Some(("job.error", "pending")));
-}
-
-#[tokio::test]
-async fn handed_back_uncounted_waits_and_is_like_new() {
-    let bench = bench();
-    bench.accept(new_job("")).await;
-    let taken = bench.take().await;
-    let why = HandBack { after: Duration::from_secs(5), counts: false, note: "bucket down".into() };
-    bench.store.hand_back(&taken.ticket, why).await.expect("a store");
-    let due = taken.created_at.plus(Duration::from_secs(5));
-    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(Some(at))) if at == due));
-    bench.pass(Duration::from_secs(5));
-    let Ok(Next::Job(again)) = bench.store.take(false).await else { panic!("not alone") };
-    assert_eq!((again.ticket.attempt, again.file), (1, taken.file));
-}
-
-#[tokio::test]
-async fn removed_jobs_leave_their_file_to_the_trash() {
-    let bench = bench();
-    let waiting = bench.accept(new_job("")).await.id;
-    assert!(bench.store.remove(&owner(""), &waiting).await.expect("a store"));
-    assert_eq!(bench.store.get(&owner(""), &waiting).await.expect("a store"), None);
-    assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it never had one");
-
-    let id = bench.accept(new_job("")).await.id;
-    let taken = bench.take().await;
-    bench.store.remove(&owner(""), &id).await.expect("a store");
-    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"));
-    assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it may be written at this moment");
-    bench.pass(Duration::from_secs(120));
-    assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&taken.file));
-    bench.store.removed(&taken.file).await.expect("a store");
-    assert!(bench.store.trash(9).await.expect("a store").is_empty());
-}
-
-#[tokio::test]
-async fn finished_jobs_expire_with_their_file() {
-    let bench = bench();
-    let id = bench.accept(new_job("")).await.id;
-    let taken = bench.take().await;
-    assert_eq!(bench.store.expiry(&id, &taken.file).await.expect("a store"), None, "no result yet");
-    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
-    let week = Duration::from_secs(7 * 24 * 3600);
-    assert_eq!(bench.store.expiry(&id, &taken.file).await.expect("a store"), Some(taken.created_at.plus(week)));
-    assert_eq!(bench.store.expiry(&id, "other.png").await.expect("a store"), None);
-    bench.pass(week - Duration::from_micros(1));
-    assert_eq!(bench.store.expire().await.expect("a store"), 0);
-    bench.pass(Duration::from_micros(1));
-    assert_eq!(bench.store.get(&owner(""), &id).await.expect("a store"), None, "before the sweep");
-    assert_eq!(bench.store.expiry(&id, &taken.file).await.expect("a store"), None);
-    assert_eq!(bench.store.expire().await.expect("a store"), 1);
-    assert_eq!(bench.store.trash(9).await.expect("a store"), [taken.file]);
-}
-
-#[tokio::test]
-async fn receivers_hear_of_progress_and_end_in_order() {
-    let bench = bench();
-    let id = bench.accept(with_webhook()).await.id;
-    let lease = Duration::from_secs(15);
-    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "nothing happened yet");
-    let taken = bench.take().await;
-    let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
-    assert_eq!(due.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
-    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
-    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "the first call is still under way");
-    let failed = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(1)) };
-    bench.store.tried(&due[0].id, failed).await.expect("a store");
-    let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
-    assert_eq!(due.iter().map(|it| it.event).collect::<Vec<_>>(), ["job.done"], "the end replaces the beginning");
-    let body: serde_json::Value = serde_json::from_str(&due[0].body).expect("JSON");
-    assert_eq!((&body["id"], &body["status"]), (&id.as_str().into(), &"done".into()));
-    let delivered = Tried { answer: Some(200), error: String::new(), then: Then::Delivered };
-    bench.store.tried(&due[0].id, delivered).await.expect("a store");
-    let told = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
-    let told: Vec<_> = told.iter().map(|it| (it.event, it.status, it.attempts, it.answer)).collect();
-    assert_eq!(told, [("job.progress", "superseded", 1, Some(503)), ("job.done", "delivered", 1, Some(200))]);
-}
-
-#[tokio::test]
-async fn deliveries_come_again_after_a_death_and_on_demand() {
-    let mut bench = bench();
-    let id = bench.accept(with_webhook()).await.id;
-    let taken = bench.take().await;
-    bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
-    let lease = Duration::from_secs(15);
-    let (due, next) = bench.store.due(ROOM, lease).await.expect("a store");
-    assert_eq!(next, Some(taken.created_at.plus(lease)));
-    bench.pass(lease);
-    let (again, _) = bench.store.due(ROOM, lease).await.expect("a store");
-    assert_eq!(again, due, "its lease ended without a word");
-    bench.restart();
-    bench.pass(lease);
-    let failed = Tried { answer: None, error: "gone".into(), then: Then::Failed };
-    bench.store.tried(&due[0].id, failed).await.expect("a store");
-    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty());
-    let begun = bench.store.retry(&owner(""), &id, &due[0].id).await.expect("a store").expect("a delivery");
-    assert_eq!((begun.status, begun.attempts, begun.next_at.is_some()), ("pending", 0, true));
-    assert_eq!(bench.store.due(ROOM, lease).await.expect("a store").0.len(), 1);
-    assert_eq!(bench.store.retry(&owner("x"), &id, &due[0].id).await.expect("a store"), None);
-    assert_eq!(bench.store.counts().await.expect("a store"), Counts { deliveries: 1, ..Counts::default() });
-}
-
-#[tokio::test]
-async fn receiver_that_is_down_holds_up_no_other() {
-    let bench = bench();
-    let to = |url: &str| NewJob { webhook: Some(url.into()), ..new_job("") };
-    for _ in 0..5 {
-        bench.accept(to("http://down.test/a")).await;
-    }
-    bench.accept(to("http://well.test:8080/a")).await;
-    for _ in 0..6 {
-        bench.take().await;
-    }
-    let room = Room { of_all: 9, of_receiver: 2 };
-    let lease = Duration::from_secs(15);
-    let urls = async || -> Vec<String> {
-        bench.store.due(room, lease).await.expect("a store").0.into_iter().map(|it| it.url).collect()
-    };
-    assert_eq!(urls().await, ["http://down.test/a", "http://down.test/a", "http://well.test:8080/a"]);
-    assert!(urls().await.is_empty(), "its two calls are still under way");
-    bench.pass(lease);
-    assert_eq!(urls().await.len(), 3);
-}
-
-#[tokio::test]
-async fn waiting_ends_with_the_job() {
-    let bench = bench();
-    let id = bench.accept(new_job("")).await.id;
-    let taken = bench.take().await;
-    let nobody = owner("");
-    let waiting = bench.store.ended(&nobody, &id);
-    let finishing = async {
-        tokio::task::yield_now().await;
-        bench.store.finish(&taken.ticket, done(), Report::default()).await
-    };
-    let (waited, finished) = futures_util::join!(waiting, finishing);
-    assert!(waited.is_ok() && finished.expect("a store"));
-    bench.store.ended(&nobody, &id).await.expect("at once");
-    assert!(bench.store.signals.ended.lock().expect("no panic").is_empty(), "nothing is kept about it");
 }
 
 #[test]
-fn file_that_is_no_store_is_refused_with_advice() {
+fn file_that_is_no_ledger_is_refused_with_advice() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let refused =
-        |jobs: &JobSettings| open(&folder, jobs, &KeyLimits::default(), &Arc::default()).err().expect("refused");
-    let settings = JobSettings::default();
+    let refused = || open(&folder).err().expect("refused");
     std::fs::write(folder.path().join("jobs.db"), b"not a database, but long enough to look like one")
         .expect("written");
-    let damaged = refused(&settings);
+    let damaged = refused();
     assert!(matches!(damaged, StoreError::Damaged { .. }), "{damaged}");
     assert!(damaged.to_string().contains("restore it from a backup"), "{damaged}");
     std::fs::remove_file(folder.path().join("jobs.db")).expect("removed");
-    drop(open(&folder, &settings, &KeyLimits::default(), &Arc::default()).expect("a new one"));
+    drop(open(&folder).expect("a new one"));
     let other = Connection::open(folder.path().join("jobs.db")).expect("a database");
     other.pragma_update(None, "user_version", schema::VERSION + 1).expect("written");
-    assert!(refused(&settings).to_string().contains("newer tenter"));
+    assert!(refused().to_string().contains("newer tenter"));
 }
 
 #[tokio::test]
 async fn full_disk_refuses_and_keeps_what_there_was() {
-    let bench = bench();
-    let before = bench.accept(new_job("")).await.id;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ledger = Arc::new(open(&folder).expect("a ledger"));
+    let service = Service::over(ledger.clone(), limits());
+    service.accept(new_job(Bytes::from_static(b"{}"))).await.expect("accepted");
     // The size of the file is bounded as a full disk bounds it, with the same code.
-    let pages: i64 = bench
-        .store
-        .on(&bench.store.writer, |connection| {
+    let pages: i64 = ledger
+        .on(&ledger.writer, |connection| {
             let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
             connection.pragma_update_and_check(None, "max_page_count", pages + 2, |row| row.get(0))
         })
         .await
         .expect("bounded");
-    let large = NewJob { body: Bytes::from(vec![b' '; 1 << 20]), ..new_job("") };
-    let refused = bench.store.accept(large).await.expect_err("full");
+    let refused = service.accept(new_job(Bytes::from(vec![b' '; 1 << 20]))).await.expect_err("full");
     assert!(matches!(refused, StoreError::Full { .. }), "{pages} pages: {refused}");
-    assert_eq!(bench.store.list(&owner(""), 0, 9).await.expect("a store").total, 1);
-    let taken = bench.take().await;
-    assert_eq!(taken.ticket, Ticket { id: before, attempt: 1 });
+    let listing = service.list(&owner(), 0, 9).await.expect("a ledger");
+    assert_eq!(listing.total, 1);
+    let Ok(Next::Job(taken)) = service.take(true).await else { panic!("a job") };
+    assert_eq!(taken.ticket, Ticket { id: listing.renders[0].id.clone(), attempt: 1 });
+}
+
+#[tokio::test]
+async fn file_of_the_first_version_is_read_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let written = "PRAGMA user_version = 1;
+        INSERT INTO jobs (id, owner, status, created_at, file, link_base)
+            VALUES ('abcabcabc', '', 'scheduled', 5, 'f.png', '');
+        INSERT INTO jobs (id, owner, status, created_at, completed_at, expires_at, file, link_base, output)
+            VALUES ('dedededed', '', 'done', 5, 5, 9000000000000000, 'g.png', '', 'http://here/g');
+        INSERT INTO inputs (job, body) VALUES (1, x'7b7d');
+        INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
+            VALUES ('d', 1, 'job.progress', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);";
+    older(&folder, &[schema::JOBS, written]);
+    let service = service(&folder);
+    let id = JobId::parse("abcabcabc").expect("an id");
+    assert_eq!(service.deliveries(&owner(), &id).await.expect("a ledger").map(|it| it.len()), Some(1));
+    let ended = JobId::parse("dedededed").expect("an id");
+    let ended = service.get(&owner(), &ended).await.expect("a ledger").expect("a job");
+    assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
+    let Next::Job(taken) = service.take(true).await.expect("a ledger") else { panic!("a job") };
+    assert_eq!((taken.ticket.id, taken.work, &*taken.file), (id, Work::Job("{}".into()), "f.png"));
+}
+
+#[tokio::test]
+async fn deliveries_of_rows_in_a_file_of_version_2_are_their_batchs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let written = "PRAGMA user_version = 2;
+        INSERT INTO batches (id, owner, rows, format, extension, design_sha256, link_base, webhook, webhook_items, created_at)
+            VALUES ('bcbcbcbcb', '', 1, 'png', 'png', zeroblob(32), '', 'http://hook.test/', 1, 5);
+        INSERT INTO jobs (id, owner, status, created_at, file, link_base, batch, row)
+            VALUES ('abcabcabc', '', 'error', 5, 'f.png', '', 1, 1);
+        INSERT INTO items (job, name) VALUES (1, '1.png');
+        INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
+            VALUES ('d', 1, 'item.error', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);";
+    older(&folder, &[schema::JOBS, schema::BATCHES, written]);
+    let service = service(&folder);
+    let id = BatchId::parse("bcbcbcbcb").expect("an id");
+    let listed = service.batch_deliveries(&owner(), &id, EVERY).await.expect("a ledger").expect("a batch");
+    let listed: Vec<_> = listed.deliveries.iter().map(|it| (it.row, it.delivery.event)).collect();
+    assert_eq!(listed, [(Some(1), "item.error"), (None, "batch.completed")], "its only row had ended");
+}
+
+/// `fixtures/version-5.sql` is the dump of a file that the last program with that format wrote, which was then killed;
+/// `fixtures/version-5.json` is what it had answered about it.
+#[tokio::test]
+async fn file_of_version_5_says_what_it_said_then() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    older(&folder, &[include_str!("fixtures/version-5.sql")]);
+    let said: Value = serde_json::from_str(include_str!("fixtures/version-5.json")).expect("JSON");
+    let service = service(&folder);
+    for (name, said) in said["jobs"].as_object().expect("jobs") {
+        let id = JobId::parse(said["id"].as_str().expect("an id")).expect("an id");
+        let job = service.get(&owner(), &id).await.expect("a ledger").expect("a job");
+        assert_eq!(&serde_json::to_value(&job).expect("JSON"), said, "{name}");
+    }
+    for (name, said) in said["batches"].as_object().expect("batches") {
+        let id = BatchId::parse(said["id"].as_str().expect("an id")).expect("an id");
+        let batch = service.batch(&owner(), &id).await.expect("a ledger").expect("a batch");
+        let mut said = said.clone();
+        if name == "open" {
+            // A row was under way, and waits again.
+            assert_eq!((&said["counts"]["progress"], &said["counts"]["scheduled"]), (&1.into(), &1.into()));
+            (said["counts"]["progress"], said["counts"]["scheduled"]) = (0.into(), 2.into());
+        }
+        let mut now = serde_json::to_value(&batch).expect("JSON");
+        for rate in ["rate", "time_left"] {
+            (said[rate], now[rate]) = (Value::Null, Value::Null);
+        }
+        assert_eq!(now, said, "{name}");
+    }
+    for (name, said_items) in said["items"].as_object().expect("items") {
+        let id = BatchId::parse(said["batches"][name]["id"].as_str().expect("an id")).expect("an id");
+        let found = service.items(&owner(), &id, ALL).await.expect("a ledger").expect("a batch").listing;
+        let mut said_items = said_items["items"].as_array().expect("items").clone();
+        for said in &mut said_items {
+            said["url"] = Value::Null; // links are made when they are read
+            if said["status"] == "progress" {
+                said["status"] = "scheduled".into();
+            }
+        }
+        assert_eq!(serde_json::to_value(&found.items).expect("JSON"), Value::from(said_items), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn file_of_version_5_is_worked_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    older(&folder, &[include_str!("fixtures/version-5.sql")]);
+    let said: Value = serde_json::from_str(include_str!("fixtures/version-5.json")).expect("JSON");
+    let id = |kind: &str, name: &str| said[kind][name]["id"].as_str().expect("an id").to_owned();
+    let service = service(&folder);
+    let counts = service.counts().await.expect("a ledger");
+    assert_eq!((counts.scheduled, counts.rows_scheduled, counts.rows_progress), (1, 4, 0));
+    let mut works = Vec::new();
+    while let Next::Job(taken) = service.take(true).await.expect("a ledger") {
+        works.push(match &taken.work {
+            Work::Job(body) => {
+                assert!(body.starts_with(b"{"), "its body");
+                format!("job {}", taken.ticket.id)
+            }
+            Work::Row { batch, row, values } => {
+                assert!(values.starts_with(b"{"), "its values");
+                format!("row {row} of {batch}, attempt {}", taken.ticket.attempt)
+            }
+            Work::Document { batch, rows } => format!("{rows} rows of {batch}"),
+        });
+    }
+    let (open, document) = (id("batches", "open"), id("batches", "waiting document"));
+    let expected = [
+        format!("job {}", id("jobs", "scheduled")),
+        format!("3 rows of {document}"),
+        format!("row 3 of {open}, attempt 1"),
+    ];
+    assert_eq!(works, expected, "the row that was under way rests");
+    let again = NewJob {
+        idempotency: Some(crate::jobs::store::Idempotency { key: "done".into(), digest: [0; 32] }),
+        ..new_job(Bytes::from_static(b"{}"))
+    };
+    assert!(matches!(service.accept(again).await, Ok(crate::jobs::store::Accepted::OtherBody)), "keys are kept");
+    let failed = BatchId::parse(&id("batches", "batch")).expect("an id");
+    let retried = service.retry_rows(&owner(), &failed).await.expect("a ledger");
+    assert_eq!(retried, Some(2), "of three failed rows one cannot be read");
+    let made = BatchId::parse(&id("batches", "document")).expect("an id");
+    assert_eq!(service.retry_rows(&owner(), &made).await.expect("a ledger"), Some(3), "made anew");
+    assert_eq!(service.row_values(&made, 0, 9).await.expect("a ledger").map(|it| it.len()), Some(4));
+    let trash = service.trash(9).await.expect("a ledger");
+    assert_eq!(trash.len(), 3, "those of removed and failed ones, and the document that is made anew: {trash:?}");
+}
+
+/// The plans of the statements that find what is due, with ten thousand rows waiting.
+#[tokio::test]
+async fn next_due_row_is_found_from_an_index() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ledger = Arc::new(open(&folder).expect("a ledger"));
+    let service = Service::over(ledger.clone(), limits());
+    let rows = (1..=10_000).map(|row| NewRow { name: format!("{row}.png"), values: Ok("{}".into()) });
+    let batch = NewBatch { owner: owner(), ..NewBatch::sample(rows.collect()) };
+    let accepted = service.accept_batch(batch).await.expect("a ledger");
+    assert!(matches!(accepted, AcceptedBatch::New(batch) if batch.counts.scheduled == 10_000));
+    let plans = ledger
+        .read(|transaction| {
+            let mut plans = Vec::new();
+            for sql in due::STATEMENTS {
+                let mut statement = transaction.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let unset = vec![rusqlite::types::Null; statement.parameter_count()];
+                let lines = statement.query_map(rusqlite::params_from_iter(unset), |row| row.get::<_, String>(3))?;
+                plans.push((*sql, lines.collect::<rusqlite::Result<Vec<_>>>()?.join("\n")));
+            }
+            Ok(plans)
+        })
+        .await
+        .expect("plans");
+    for (sql, plan) in plans {
+        assert!(!plan.contains("SCAN records"), "{sql}\n{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+    }
+    let Ok(Next::Job(first)) = service.take(true).await else { panic!("a row") };
+    assert!(matches!(first.work, Work::Row { row: 1, .. }));
+    let found = ledger.load(&crate::jobs::life::key::Key::Job(first.ticket.id)).await.expect("a ledger");
+    let crate::jobs::life::entry::Entry::Job(record) = found.expect("a record").record else { panic!("a row") };
+    assert_eq!(record.status, Status::Progress);
 }

@@ -1,7 +1,7 @@
-//! What a store of batches must do, whoever keeps it.
+//! Batches, as callers hand them to the service and workers get them.
 //!
 //! A batch is one design and many rows. Each row is an item: a job of its own for the queue, with a ticket, attempts and a
-//! file, that [`super::JobStore`] does not know. What is the same for all rows, the template, is kept once, and so is every
+//! file, that callers do not see among their jobs. What is the same for all rows, the template, is kept once, and so is every
 //! asset that a row was made of (pins).
 //!
 //! Or all rows go into one document. That is then the one job for the queue, with ticket, attempts and file; its rows are
@@ -9,8 +9,8 @@
 
 use bytes::Bytes;
 
-use super::{Answer, Idempotency, Owner};
-use crate::jobs::batch::{Batch, BatchId, BatchListing, ItemListing};
+use super::{Idempotency, Owner};
+use crate::jobs::batch::{Batch, ItemListing};
 use crate::jobs::job::Status;
 use crate::report::{Problem, Warning};
 
@@ -156,50 +156,6 @@ pub struct RowPages {
     pub warnings: Vec<Warning>,
     /// Stages and their ms.
     pub timings: Vec<(&'static str, f64)>,
-}
-
-/// Accepting batches and telling about them, for the server; what their rows share, for workers.
-///
-/// What a batch costs the others. The queue hands out work of the owner with the fewest under way; of that owner's, single jobs
-/// before rows, and rows of its batches in turn (of the batch that has waited longest since one of its rows was begun, the
-/// lowest row that is due). So a batch of any size never holds up another owner nor a single picture for longer than the
-/// row that is being rendered. A document is to the queue one such row.
-///
-/// Of a batch that becomes one document, rows are `scheduled` until it is begun, `progress` while it is made, and end with it
-/// ([`super::Queue::finish`]). A batch none of whose rows can be read has none to make.
-///
-/// When the last row ends, in the same step: `completed_at` and `expires_at` are set, and `batch.completed` is in the
-/// outbox. So it is told once for each time that a batch completes: once, and once more after each retry.
-///
-/// Expired batches are forgotten by [`super::JobStore::expire`], files of theirs are told by [`super::JobStore::trash`] like
-/// those of jobs (`<item id>-<random>.<extension>`), their pins as `<batch id>.pins`: all that is in that batch's folder.
-pub trait BatchStore: Send + Sync {
-    /// Makes it a batch, with all of its rows or not at all. Durable when this returns.
-    fn accept_batch(&self, batch: NewBatch) -> Answer<'_, AcceptedBatch>;
-    /// One of `owner`'s batches, unless it has expired.
-    fn batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<Batch>>;
-    /// `limit` of `owner`'s batches after the newest `offset`.
-    fn batches<'a>(&'a self, owner: &'a Owner, offset: u64, limit: u64) -> Answer<'a, BatchListing>;
-    /// Rows of one of `owner`'s batches, without their links, which are made when they are read. `None` when there is no such
-    /// batch.
-    fn items<'a>(&'a self, owner: &'a Owner, id: &'a BatchId, which: ItemQuery) -> Answer<'a, Option<StoredItems>>;
-    /// Rows that ended in `error` wait again, with no attempt counted; how many. Those whose values could not be read stay as
-    /// they are. Where such rows are of a document, it is made anew, under another name, and all of its rows wait with them:
-    /// what it was goes into the trash. `None` when there is no such batch.
-    fn retry_rows<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, Option<u64>>;
-    /// Forgets a batch with its rows, finished or not; rows under way are then nobody's. Names of files are kept for
-    /// [`super::JobStore::trash`].
-    fn remove_batch<'a>(&'a self, owner: &'a Owner, id: &'a BatchId) -> Answer<'a, bool>;
-    /// For a worker that has one of its rows; `None` when the batch is gone.
-    fn template<'a>(&'a self, id: &'a BatchId) -> Answer<'a, Option<Template>>;
-    /// Rows of a batch with a number above `after_row` (0: all), at most `limit`, in order: for a worker that makes a document
-    /// of them. `None` when the batch is gone.
-    fn row_values<'a>(&'a self, id: &'a BatchId, after_row: u64, limit: u64) -> Answer<'a, Option<Vec<StoredRow>>>;
-    /// The digest under which `key` is pinned for this batch.
-    fn pinned<'a>(&'a self, id: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
-    /// Pins, unless the key has a pin already; what stands then, for everybody. The bytes are stored before this is called.
-    /// `None` when the batch is gone.
-    fn pin<'a>(&'a self, id: &'a BatchId, pin: Pin) -> Answer<'a, Option<[u8; 32]>>;
 }
 
 /// Rows as the store has them.

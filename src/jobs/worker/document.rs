@@ -42,7 +42,7 @@ impl Worker {
         let mut ends = Vec::new();
         let (mut after, mut noted) = (0, Instant::now());
         loop {
-            let rows = self.batches.row_values(batch, after, ROWS_READ).await;
+            let rows = self.service.row_values(batch, after, ROWS_READ).await;
             let rows = rows.map_err(|error| Failure::Later(error.to_string()))?.ok_or(Failure::Gone)?;
             let Some(last) = rows.last() else { break };
             after = last.row;
@@ -140,7 +140,7 @@ impl Worker {
     /// How many rows are done, well or not.
     async fn note_rows(&self, ticket: &Ticket, done: u64, total: u64) {
         let percent = 100.0 * done as f64 / total as f64;
-        if let Err(error) = self.queue.progress(ticket, percent).await {
+        if let Err(error) = self.service.progress(ticket, percent).await {
             tracing::warn!(id = %ticket.id, %error, "cannot note how far a document is");
         }
     }

@@ -20,7 +20,7 @@ fn record() -> JobRecord {
         idempotency: None,
         traceparent: None,
     };
-    let seed = JobSeed { id: &id, stem: "fp1f2rtva-7".into(), key: None, body: Some(body()), sequence: 3, now: at(0) };
+    let seed = JobSeed { body: Some(body()), sequence: 3, ..JobSeed::new(&id, "fp1f2rtva-7".into(), at(0)) };
     JobRecord::new(&job, seed)
 }
 
@@ -41,7 +41,7 @@ fn job_is_begun_and_done_and_its_receiver_told() {
         (Status::Progress, 1, "fp1f2rtva-7-1.png")
     );
     assert!(record.set_progress(&ticket, 50.0, at(2)));
-    assert!(record.finish(&ticket, done(), &logs("paint 1 ms\n"), LIFETIME, at(3)));
+    assert!(record.finish(&ticket, done(), &logs("paint 1 ms\n"), None, LIFETIME, at(3)));
     let job = record.job().expect("a job");
     assert_eq!((job.status, job.progress, job.output.as_deref()), (Status::Done, 100.0, Some("http://bucket/a.png")));
     assert_eq!(job.fingerprint.as_deref(), Some("f1"));
@@ -49,19 +49,25 @@ fn job_is_begun_and_done_and_its_receiver_told() {
     assert_eq!((record.file.as_deref(), record.body.is_none()), (Some("fp1f2rtva-7-1.png"), true));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
     assert!(!record.has_expired(at(102)) && record.has_expired(at(103)));
-    assert!(record.finish(&ticket, done(), &logs(""), LIFETIME, at(4)), "said again, because the answer was lost");
+    assert!(
+        record.finish(&ticket, done(), &logs(""), None, LIFETIME, at(4)),
+        "said again, because the answer was lost"
+    );
 }
 
 #[test]
 fn first_result_counts_whoever_brings_it() {
     let mut record = record();
     let dead = record.begin("one", at(1));
-    record.lost(3, REST, LIFETIME, at(30));
+    record.worker_lost(3, REST, LIFETIME, at(30));
     assert_eq!((record.status, record.due), (Status::Scheduled, at(31).micros()));
     let second = record.begin("two", at(31));
-    assert!(!record.clone().finish(&dead, Outcome::Error("no network".into()), &logs(""), LIFETIME, at(32)), "cut off");
-    assert!(record.finish(&dead, done(), &logs(""), LIFETIME, at(32)), "it lived after all");
-    assert!(!record.finish(&second, done(), &logs(""), LIFETIME, at(33)));
+    assert!(
+        !record.clone().finish(&dead, Outcome::Error("no network".into()), &logs(""), None, LIFETIME, at(32)),
+        "cut off"
+    );
+    assert!(record.finish(&dead, done(), &logs(""), None, LIFETIME, at(32)), "it lived after all");
+    assert!(!record.finish(&second, done(), &logs(""), None, LIFETIME, at(33)));
     assert_eq!(record.file.as_deref(), Some("fp1f2rtva-7-1.png"));
     assert_eq!(record.leftovers(false), ["fp1f2rtva-7-2.png"], "the loser's file goes");
     assert_eq!(record.leftovers(true).len(), 2);
@@ -72,7 +78,7 @@ fn job_whose_workers_die_is_given_up_after_three() {
     let mut record = record();
     for attempt in 1..=3 {
         assert_eq!(record.begin("one", at(attempt)).attempt, attempt as u32);
-        record.lost(3, REST, LIFETIME, at(attempt));
+        record.worker_lost(3, REST, LIFETIME, at(attempt));
     }
     assert_eq!(record.status, Status::Error);
     let job = record.job().expect("a job");
@@ -96,21 +102,21 @@ fn handed_back_uncounted_is_like_new_and_its_file_is_still_known() {
 fn nothing_from_before_a_retry_counts() {
     let mut record = record();
     let cut_off = record.begin("one", at(1));
-    record.lost(3, REST, LIFETIME, at(2));
+    record.worker_lost(3, REST, LIFETIME, at(2));
     let second = record.begin("two", at(3));
-    assert!(record.finish(&second, Outcome::Error("no".into()), &Report::default(), LIFETIME, at(4)));
+    assert!(record.finish(&second, Outcome::Error("no".into()), &Report::default(), None, LIFETIME, at(4)));
     record.retry("fp1f2rtva-8".into(), None, at(5));
     assert_eq!((record.created, record.attempts), (at(5).micros(), 0));
     assert!(record.leftovers(true).is_empty());
-    assert!(!record.finish(&cut_off, done(), &Report::default(), LIFETIME, at(6)), "its file is in the trash");
+    assert!(!record.finish(&cut_off, done(), &Report::default(), None, LIFETIME, at(6)), "its file is in the trash");
     assert_eq!(record.status, Status::Scheduled);
     let third = record.begin("three", at(7));
     assert!(third != cut_off && third != second);
     for late in [&cut_off, &second] {
-        assert!(!record.finish(late, Outcome::Error("late".into()), &Report::default(), LIFETIME, at(8)));
-        assert!(!record.finish(late, done(), &Report::default(), LIFETIME, at(8)));
+        assert!(!record.finish(late, Outcome::Error("late".into()), &Report::default(), None, LIFETIME, at(8)));
+        assert!(!record.finish(late, done(), &Report::default(), None, LIFETIME, at(8)));
     }
-    assert!(record.finish(&third, done(), &Report::default(), LIFETIME, at(9)));
+    assert!(record.finish(&third, done(), &Report::default(), None, LIFETIME, at(9)));
     assert_eq!(record.file, Some(record.file_of(third.attempt)));
     assert!(record.leftovers(true).contains(&record.file_of(third.attempt)) && record.leftovers(false).is_empty());
 }
@@ -124,7 +130,7 @@ fn record_stays_small_whatever_is_logged() {
         assert!(record.hand_back(&ticket, &why, at(attempt)));
     }
     let ticket = record.begin("one", at(99));
-    record.finish(&ticket, Outcome::Error("é".repeat(40_000)), &logs(""), LIFETIME, at(100));
+    record.finish(&ticket, Outcome::Error("é".repeat(40_000)), &logs(""), None, LIFETIME, at(100));
     let bytes = serde_json::to_vec(&record).expect("JSON").len();
     assert!(bytes < 900_000, "{bytes} bytes, and NATS takes 1 MB");
     assert!(record.job().expect("a job").logs.ends_with("… the log is cut here\n"));
@@ -137,7 +143,7 @@ fn webhook_follows_its_schedule_and_a_superseded_one_does_not_come_back() {
     let again = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(5)) };
     record.deliveries[0].tried(&again, at(2));
     assert_eq!((record.deliveries[0].next, record.deliveries[0].attempts), (at(7).micros(), 1));
-    record.finish(&record.ticket(), done(), &logs(""), LIFETIME, at(3));
+    record.finish(&record.ticket(), done(), &logs(""), None, LIFETIME, at(3));
     record.deliveries[0].tried(&again, at(4));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
     record.deliveries[1].tried(&Tried { answer: Some(200), error: String::new(), then: Then::Delivered }, at(5));

@@ -1,11 +1,13 @@
 //! What a front end knows of batches: heads, and what each row is like. Some two hundred bytes a row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::life::batch_record::{BatchRecord, RATE_WINDOW, Tally};
+use crate::jobs::ledger::OpenBatch;
+use crate::jobs::life::batch_record::{BatchRecord, BatchShape, DocumentState, RowStats, Tally};
 use crate::jobs::life::document;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
@@ -45,12 +47,8 @@ struct KnownBatch {
 struct KnownHead {
     revision: u64,
     owner: Arc<str>,
-    rows: u64,
-    bad: u64,
-    /// Its rows become one document, which is the only one with a record.
-    is_document: bool,
+    shape: BatchShape,
     created: i64,
-    since: i64,
     expires: Option<i64>,
     open: bool,
     gone: bool,
@@ -68,29 +66,14 @@ struct KnownRow {
     started: Option<i64>,
     completed: Option<i64>,
     to_retry: bool,
-    /// Of a document: how far it is, 0 to 100, and how many rows went into it.
-    percent: f64,
-    went_in: Option<u64>,
+    state: DocumentState,
     telling: bool,
     needs: Vec<(Area, String)>,
 }
 
-/// What there is to do for a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::jobs::nats) struct Care {
-    /// Of its head, as it was seen.
-    pub(in crate::jobs::nats) revision: u64,
-    /// So many rows should be put into the queue.
-    pub(in crate::jobs::nats) room: u64,
-    /// All its rows have ended.
-    pub(in crate::jobs::nats) over: bool,
-    /// Since when failed rows are being made to wait.
-    pub(in crate::jobs::nats) retrying: Option<Moment>,
-}
-
 /// A row as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::jobs::nats) struct SeenRow {
+pub(in crate::jobs::nats) struct KnownRowId {
     pub(in crate::jobs::nats) number: u64,
     /// `None`: it has no record yet, and is what was sent.
     pub(in crate::jobs::nats) id: Option<JobId>,
@@ -108,24 +91,18 @@ impl KnownBatch {
         *count = if add { *count + 1 } else { count.saturating_sub(1) };
     }
 
-    /// Rows that are under way, done, and failed.
-    fn counts(&self) -> (u64, u64, u64) {
-        let Some(head) = self.head.as_ref().filter(|head| head.is_document) else {
-            return (self.progress, self.done, self.error);
-        };
-        match self.rows.get(&document::ROW).map(|it| (it.status, it.went_in)) {
-            None | Some((Status::Scheduled, _)) => (0, 0, head.bad),
-            Some((Status::Progress, _)) => (head.rows.saturating_sub(head.bad), 0, head.bad),
-            Some((Status::Done | Status::Error, went_in)) => {
-                let done = went_in.unwrap_or(0);
-                (0, done, head.rows.saturating_sub(done))
-            }
-        }
+    fn shape(&self) -> BatchShape {
+        self.head.as_ref().map_or(BatchShape { rows: 0, bad: 0, is_document: false, since: 0 }, |head| head.shape)
+    }
+
+    fn stats(&self) -> RowStats {
+        let (progress, done, error) = (self.progress, self.done, self.error);
+        let document = self.rows.get(&document::ROW).map(|it| it.state);
+        RowStats { progress, done, error, started: None, document }
     }
 
     fn unfinished(&self) -> u64 {
-        let (_, done, error) = self.counts();
-        self.head.as_ref().map_or(0, |head| head.rows.saturating_sub(done + error))
+        self.stats().unfinished(&self.shape())
     }
 }
 
@@ -149,8 +126,7 @@ impl Batches {
             started: record.started,
             completed: record.completed,
             to_retry: record.is_to_retry(i64::MAX),
-            percent: record.progress,
-            went_in: ended.map(|it| it.done),
+            state: record.document_state(),
             telling: record.pending().is_some(),
             needs: stored.map(|(area, name)| (area, name.to_owned())).collect(),
         };
@@ -180,13 +156,10 @@ impl Batches {
         known.head = Some(KnownHead {
             revision,
             owner,
-            rows: head.rows,
-            bad: head.bad,
-            is_document: head.document.is_some(),
+            shape: head.shape(),
             created: head.created,
-            since: head.since,
             expires: head.expires,
-            open: head.completed.is_none() && !head.gone,
+            open: head.is_open(),
             gone: head.gone,
             retrying: head.retrying.then_some(head.retried),
             telling: head.pending().next().is_some(),
@@ -219,56 +192,56 @@ impl Batches {
         }
     }
 
-    /// Batches whose rows have not all ended.
-    pub(super) fn open(&self) -> Vec<BatchId> {
-        let open = |known: &KnownBatch| known.head.as_ref().is_some_and(|head| head.open);
-        self.all.iter().filter(|(_, known)| open(known)).map(|(id, _)| id.clone()).collect()
+    /// Batches that are not completed.
+    pub(super) fn open(&self) -> Vec<OpenBatch> {
+        let open = self.all.iter().filter_map(|(id, known)| {
+            let head = known.head.as_ref().filter(|head| head.open)?;
+            let retrying = head.retrying.map(Moment::from_micros);
+            Some(OpenBatch { id: id.clone(), retrying, is_over: known.unfinished() == 0 })
+        });
+        open.collect()
     }
 
-    pub(super) fn care(&self, batch: &BatchId) -> Option<Care> {
+    /// The revision of a batch that is not completed and all of whose rows have ended.
+    pub(super) fn over(&self, batch: &BatchId) -> Option<u64> {
         let known = self.all.get(batch)?;
-        let head = known.head.as_ref()?;
+        let head = known.head.as_ref().filter(|head| head.open && head.retrying.is_none())?;
+        (known.unfinished() == 0).then_some(head.revision)
+    }
+
+    /// The first rows that are not in the queue and have not been, as many as there should be there.
+    pub(super) fn next(&mut self, batch: &BatchId) -> Vec<KnownRowId> {
+        let Some(known) = self.all.get_mut(batch) else { return Vec::new() };
         let wanted = (QUEUED_PER_ROW * known.progress).max(LEAST_QUEUED);
         // Half empty: one look for many rows.
         let room = if known.queued <= wanted / 2 { wanted - known.queued } else { 0 };
-        Some(Care {
-            revision: head.revision,
-            room,
-            over: known.unfinished() == 0,
-            retrying: head.retrying.map(Moment::from_micros),
-        })
-    }
-
-    /// The first `limit` rows that are not in the queue and have not been.
-    pub(super) fn next(&mut self, batch: &BatchId, limit: u64) -> Vec<SeenRow> {
-        let Some(known) = self.all.get_mut(batch) else { return Vec::new() };
-        let rows = known.head.as_ref().map_or(0, |head| head.rows);
+        let rows = known.head.as_ref().map_or(0, |head| head.shape.rows);
         while known.fed < rows && known.rows.contains_key(&(known.fed + 1)) {
             known.fed += 1;
         }
         let unsent = known.unsent.iter().filter_map(|number| {
             let row = known.rows.get(number)?;
-            Some(SeenRow { number: *number, id: Some(row.id.clone()) })
+            Some(KnownRowId { number: *number, id: Some(row.id.clone()) })
         });
-        let numbers = match known.head.as_ref().is_some_and(|head| head.is_document) {
+        let numbers = match known.head.as_ref().is_some_and(|head| head.shape.is_document) {
             true => document::ROW..=document::ROW,
             false => known.fed + 1..=rows,
         };
         let missing = numbers.filter(|number| !known.rows.contains_key(number));
-        let missing = missing.map(|number| SeenRow { number, id: None });
-        unsent.chain(missing).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+        let missing = missing.map(|number| KnownRowId { number, id: None });
+        unsent.chain(missing).take(usize::try_from(room).unwrap_or(usize::MAX)).collect()
     }
 
     /// Rows above `after` with that status; those without a record wait.
-    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<SeenRow> {
+    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<KnownRowId> {
         let Some(known) = self.all.get(batch) else { return Vec::new() };
-        let rows = known.head.as_ref().map_or(0, |head| head.rows);
+        let rows = known.head.as_ref().map_or(0, |head| head.shape.rows);
         let seen = (after.saturating_add(1)..=rows).map(|number| (number, known.rows.get(&number)));
         let of_status = seen.filter(|(_, row)| {
             let is = row.map_or(Status::Scheduled, |row| row.status);
             status.is_none_or(|wanted| wanted == is)
         });
-        of_status.map(|(number, row)| SeenRow { number, id: row.map(|row| row.id.clone()) }).collect()
+        of_status.map(|(number, row)| KnownRowId { number, id: row.map(|row| row.id.clone()) }).collect()
     }
 
     /// Rows with a record.
@@ -277,45 +250,31 @@ impl Batches {
     }
 
     /// Rows that a retry may begin again.
-    pub(super) fn failed(&self, batch: &BatchId) -> Vec<(u64, JobId)> {
+    pub(super) fn failed(&self, batch: &BatchId) -> Vec<JobId> {
         let Some(known) = self.all.get(batch) else { return Vec::new() };
-        known.rows.iter().filter(|(_, row)| row.to_retry).map(|(number, row)| (*number, row.id.clone())).collect()
+        known.rows.values().filter(|row| row.to_retry).map(|row| row.id.clone()).collect()
     }
 
     pub(super) fn tally(&self, batch: &BatchId, now: Moment) -> Tally {
         let Some(known) = self.all.get(batch) else { return Tally::default() };
-        let since = known.head.as_ref().map_or(0, |head| head.since);
-        let started = known.rows.values().filter_map(|row| row.started).filter(|it| *it >= since).min();
-        let recently = now.micros() - RATE_WINDOW.as_micros() as i64;
-        let from = started.unwrap_or(since).max(recently);
-        let (progress, done, error) = known.counts();
-        let seconds = |from: i64| now.since(Moment::from_micros(from)).as_secs_f64();
-        let of_document = known.rows.get(&document::ROW).filter(|it| it.status == Status::Progress);
-        let (ended, over, left) = match of_document {
-            Some(document) => {
-                let went_in = progress as f64 * document.percent / 100.0;
-                (went_in, document.started.map(seconds), progress as f64 - went_in)
-            }
-            None => {
-                let lately = known.rows.values().filter(|row| row.completed.is_some_and(|it| it >= from)).count();
-                (lately as f64, started.map(|_| seconds(from)), known.unfinished() as f64)
-            }
+        let shape = known.shape();
+        let started = known.rows.values().filter_map(|row| row.started).filter(|it| *it >= shape.since).min();
+        let ended_after = |from: i64| {
+            let lately = known.rows.values().filter(|row| row.completed.is_some_and(|it| it > from)).count();
+            Ok::<_, Infallible>(lately as u64)
         };
-        let rate = over.filter(|it| *it > 0.0).map(|seconds| ended / seconds).filter(|it| *it > 0.0);
-        Tally { progress, done, error, started, rate, left }
+        let Ok(tally) = RowStats { started, ..known.stats() }.tally(&shape, now, ended_after);
+        tally
     }
 
-    /// Newest first: ids of a page, and how many there are.
-    pub(super) fn page(&self, owner: &str, offset: u64, limit: u64, now: Moment) -> (Vec<BatchId>, u64) {
-        let Some(theirs) = self.by_owner.get(owner) else { return (Vec::new(), 0) };
+    /// Newest first.
+    pub(super) fn alive_of(&self, owner: &str, now: Moment) -> Vec<BatchId> {
         let alive = |id: &BatchId| {
             let head = self.all.get(id).and_then(|known| known.head.as_ref());
             head.is_some_and(|head| !head.gone && head.expires.is_none_or(|it| it > now.micros()))
         };
-        let all: Vec<_> = theirs.iter().rev().map(|(_, id)| id.clone()).filter(alive).collect();
-        let total = all.len() as u64;
-        let skipped = all.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
-        (skipped.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(), total)
+        let theirs = self.by_owner.get(owner).into_iter().flatten().rev();
+        theirs.map(|(_, id)| id).filter(|id| alive(id)).cloned().collect()
     }
 
     /// What is to be cleared away: expired, removed, or below a batch that there is no more.

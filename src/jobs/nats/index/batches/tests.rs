@@ -38,8 +38,7 @@ fn head(rows: usize, bad: usize, document: Option<&str>) -> BatchRecord {
 fn row(head: &BatchRecord, number: u64) -> JobRecord {
     let id = row_id(number);
     let sent = SentRow { id: id.to_string(), name: format!("{number}.png"), values: None, bad: None };
-    let seed =
-        JobSeed { id: &id, stem: id.to_string(), key: None, body: Some(body()), sequence: number + 1, now: at(0) };
+    let seed = JobSeed { body: Some(body()), sequence: number + 1, ..JobSeed::new(&id, id.to_string(), at(0)) };
     JobRecord::of_row(head, number, sent, seed)
 }
 
@@ -62,12 +61,12 @@ impl Front {
         assert!(self.batches.saw_head(&batch_id(), head, self.revision));
     }
 
-    fn care(&self) -> Care {
-        self.batches.care(&batch_id()).expect("a batch")
+    fn open(&self) -> OpenBatch {
+        self.batches.open().into_iter().find(|it| it.id == batch_id()).expect("an open batch")
     }
 
-    fn next(&mut self, limit: u64) -> Vec<u64> {
-        self.batches.next(&batch_id(), limit).into_iter().map(|row| row.number).collect()
+    fn next(&mut self) -> Vec<u64> {
+        self.batches.next(&batch_id()).into_iter().map(|row| row.number).collect()
     }
 }
 
@@ -75,16 +74,16 @@ impl Front {
 fn rows_are_fed_as_there_is_room_and_in_order() {
     let (mut front, head) = (Front::default(), head(100, 0, None));
     front.sees_head(&head);
-    assert_eq!((front.care().room, front.next(32)), (32, (1..=32).collect()));
+    assert_eq!(front.next(), (1..=32).collect::<Vec<_>>());
     let mut rows: Vec<_> = (1..=32).map(|number| row(&head, number)).collect();
     rows.iter().for_each(|row| front.sees(row));
-    assert_eq!(front.care().room, 0, "enough for those who ask");
+    assert!(front.next().is_empty(), "enough for those who ask");
     for row in &mut rows[..20] {
         row.begin("one", at(1));
         front.sees(row);
     }
     // Four for each of 20, of which 12 are there.
-    assert_eq!((front.care().room, front.next(68)), (68, (33..=100).collect()));
+    assert_eq!(front.next(), (33..=100).collect::<Vec<_>>());
     assert_eq!(front.batches.unfinished(Some("shop")), (100, 1));
     assert_eq!(front.batches.unfinished(Some("other")), (0, 0));
 }
@@ -97,26 +96,27 @@ fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
     for row in &mut rows {
         let ticket = row.begin("one", at(1));
         let outcome = if ticket.id == row_id(2) { Outcome::Error("no picture".into()) } else { done() };
-        assert!(row.finish(&ticket, outcome, &Report::default(), LIFETIME, at(2)));
+        assert!(row.finish(&ticket, outcome, &Report::default(), None, LIFETIME, at(2)));
         front.sees(row);
     }
-    assert_eq!(front.batches.care(&batch_id()), None, "without its head nobody knows");
+    assert_eq!(front.batches.over(&batch_id()), None, "without its head nobody knows");
     assert_eq!(front.batches.to_clear(at(0)), [batch_id()], "to be looked into");
     front.sees_head(&head);
-    assert!(front.care().over && front.batches.to_clear(at(0)).is_empty());
+    assert!(front.open().is_over && front.batches.to_clear(at(0)).is_empty());
+    assert_eq!(front.batches.over(&batch_id()), Some(front.revision));
     let tally = front.batches.tally(&batch_id(), at(3));
     assert_eq!((tally.done, tally.error, tally.started, tally.rate), (2, 1, Some(at(1).micros()), Some(1.5)));
-    assert_eq!(front.batches.failed(&batch_id()), [(2, row_id(2))]);
+    assert_eq!(front.batches.failed(&batch_id()), [row_id(2)]);
     assert!(!front.batches.saw_row(&batch_id(), &row_id(1), &rows[0], 1), "old news");
 
     assert!(head.begin_retry(at(4)));
     front.sees_head(&head);
-    assert_eq!(front.care().retrying, Some(at(4)));
+    assert_eq!(front.open().retrying, Some(at(4)));
     rows[1].retry("again".into(), Some(body()), at(4));
     front.sees(&rows[1]);
-    assert!(!front.care().over);
-    let next = front.batches.next(&batch_id(), 9);
-    assert_eq!(next, [SeenRow { number: 2, id: Some(row_id(2)) }]);
+    assert!(!front.open().is_over);
+    let next = front.batches.next(&batch_id());
+    assert_eq!(next, [KnownRowId { number: 2, id: Some(row_id(2)) }]);
     assert_eq!(front.batches.rows(&batch_id(), Some(Status::Scheduled), 0), next);
 }
 
@@ -124,7 +124,7 @@ fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
 fn rows_of_a_document_end_with_it() {
     let (mut front, head) = (Front::default(), head(10, 1, Some("all.pdf")));
     front.sees_head(&head);
-    assert_eq!(front.next(9), [0], "the document is all there is to feed");
+    assert_eq!(front.next(), [0], "the document is all there is to feed");
     let counts = |front: &Front| {
         let tally = front.batches.tally(&batch_id(), at(11));
         (tally.progress, tally.done, tally.error)
@@ -136,8 +136,8 @@ fn rows_of_a_document_end_with_it() {
     front.sees(&document);
     assert_eq!(counts(&front), (9, 0, 1));
     let tally = front.batches.tally(&batch_id(), at(11));
-    assert_eq!((tally.rate, tally.left), (Some(0.45), 4.5));
-    assert!(document.finish(&ticket, done(), &Report::default(), LIFETIME, at(20)));
+    assert_eq!((tally.rate, tally.left), (Some(0.5), 5.0));
+    assert!(document.finish(&ticket, done(), &Report::default(), None, LIFETIME, at(20)));
     let mut ends_with = |front: &mut Front, ends: &[RowEnd]| {
         if let Some(row) = &mut document.row {
             row.ended = Some(DocumentEnd::new(ends, true, body()));
@@ -151,10 +151,10 @@ fn rows_of_a_document_end_with_it() {
     };
     let all: Vec<_> = (2..=10).map(in_it).collect();
     ends_with(&mut front, &all);
-    assert_eq!((counts(&front), front.care().over), ((0, 9, 1), true));
+    assert_eq!((counts(&front), front.open().is_over), ((0, 9, 1), true));
     assert!(front.batches.failed(&batch_id()).is_empty(), "what cannot be read is no reason to make it anew");
     let failed = RowEnd { row: 2, end: Err(BadRow { error: "no picture".into(), problems: Vec::new() }) };
     ends_with(&mut front, &[&[failed], &all[1..]].concat());
     assert_eq!(counts(&front), (0, 8, 2));
-    assert_eq!(front.batches.failed(&batch_id()), [(0, row_id(0))]);
+    assert_eq!(front.batches.failed(&batch_id()), [row_id(0)]);
 }

@@ -2,8 +2,8 @@
 
 use super::batches::{ALL, bad_row, new_batch};
 use super::*;
-use crate::jobs::batch::{BatchId, Document, RowCounts};
-use crate::jobs::store::{BadRow, BatchStore, ItemQuery, NewBatch, RowEnd, RowPages, StoredRow};
+use crate::jobs::batch::{Document, RowCounts};
+use crate::jobs::store::{BadRow, ItemQuery, NewBatch, RowEnd, RowPages, StoredRow};
 
 /// Rows that can be read, and where `bad` says so one after them that cannot.
 fn merged(rows: u64, bad: bool) -> NewBatch {
@@ -132,7 +132,7 @@ async fn document_is_made_anew_of_all_rows() {
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&first.file));
 
     let again = bench.take().await;
-    assert_eq!((&again.ticket.id, again.ticket.attempt), (&first.ticket.id, 1));
+    assert_eq!((&again.ticket.id, again.ticket.attempt), (&first.ticket.id, 2));
     assert_ne!(again.file, first.file);
     let values = bench.store.row_values(&id, 0, 9).await.expect("a store").expect("a batch");
     assert_eq!(values.len(), 3);
@@ -148,7 +148,7 @@ async fn document_is_made_anew_of_all_rows() {
         let due = bench.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         assert_eq!(due.len(), 1, "once for each time that it completes, in their order: the {end}");
         let told = Tried { answer: Some(200), error: String::new(), then: Then::Delivered };
-        bench.store.tried(&due[0].id, told).await.expect("a store");
+        bench.store.tried(&due[0], told).await.expect("a store");
     }
     assert!(bench.told().await.is_empty());
 }
@@ -178,7 +178,7 @@ async fn document_survives_the_death_of_the_process_and_then_is_given_up() {
     }
     assert_eq!(bench.told().await.len(), 1);
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(2));
-    assert_eq!(bench.take().await.ticket.attempt, 1);
+    assert_eq!(bench.take().await.ticket.attempt, 4);
 }
 
 #[tokio::test]
@@ -207,8 +207,9 @@ async fn removed_document_leaves_its_file_to_the_trash() {
     let id = bench.accept_batch(merged(2, false)).await.id;
     let taken = bench.take().await;
     assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
-    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"));
     assert_eq!(bench.store.row_values(&id, 0, 9).await.expect("a store"), None);
+    assert_eq!(bench.store.expire().await.expect("a store"), 0, "cleared away, and not expired");
+    assert!(!bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"));
     bench.pass(Duration::from_secs(200));
     let mut trash = bench.store.trash(9).await.expect("a store");
     let mut expected = [taken.file, format!("{id}.pins")];

@@ -1,4 +1,4 @@
-//! What front ends do all the time: watch the bucket of records, and mend what a crash left between two steps.
+//! What front ends do all the time: watch the bucket of records, and put right what a crash left between two steps.
 //!
 //! Every front end does all of it. They may find the same thing at the same time: what they do about it is compare-and-set, or
 //! sent under the same name, and happens once.
@@ -7,26 +7,25 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::kv::{Entry, Operation, Store};
+use async_nats::jetstream::kv::{Entry as KvEntry, Operation, Store};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use super::Nats;
 use super::bodies::KEPT;
-use super::jobs::PARALLEL;
+use super::dispatch::{UNRECORDED, WorkMessage};
 use super::layout::Layout;
+use super::ledger::PARALLEL;
 use super::pull::Puller;
-use super::queue::{Note, UNRECORDED};
-use super::records::{Found, StoredRecord};
-use crate::jobs::life::batch_record::BatchRecord;
-use crate::jobs::life::delivery::DeliveryStatus;
+use crate::jobs::ledger::{Dispatch, Ledger, Stored, Swap};
+use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::results::{Area, ResultError};
 use crate::jobs::store::StoreError;
-use crate::report::{counted, with_causes};
+use crate::report::with_causes;
 
 /// Between two looks whether messages are missing: two requests.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(15);
@@ -60,12 +59,11 @@ async fn latest_of(bucket: &Store) -> Result<u64, String> {
 }
 
 impl Nats {
-    pub(super) async fn tend_all(&self) {
+    pub(super) async fn reconcile(&self) {
         let layout = &self.0.layout;
         futures_util::join!(
             self.watch(),
             self.mend(),
-            self.tend_batches(),
             self.hear_of_given_up(&layout.work),
             self.hear_of_given_up(&layout.rows),
         );
@@ -123,8 +121,7 @@ impl Nats {
                     self.0.index.saw_removal(&key, entry.revision, Moment::from_micros(at));
                 }
                 Some(Key::Pin(batch, _)) => self.0.index.saw_pin(&batch),
-                Some(Key::Batch(_)) => self.show::<BatchRecord>(&entry),
-                Some(Key::Job(_) | Key::Row(..)) => self.show::<JobRecord>(&entry),
+                Some(Key::Batch(_) | Key::Job(_) | Key::Row(..)) => self.show(&entry),
                 None => tracing::error!(key = entry.key, "a record has no name of ours"),
             }
             self.0.index.watched(entry.revision);
@@ -132,9 +129,9 @@ impl Nats {
         }
     }
 
-    fn show<R: StoredRecord>(&self, entry: &Entry) {
-        match self.read::<R>(entry) {
-            Ok(Found { record, revision }) => record.show(&self.0.index, revision),
+    fn show(&self, entry: &KvEntry) {
+        match self.read(entry) {
+            Ok(Stored { record, revision }) => self.0.index.saw(&record, revision),
             Err(error) => tracing::error!(%error, "a record makes no sense"),
         }
     }
@@ -186,7 +183,7 @@ impl Nats {
     }
 
     async fn mend_message(&self, stream: &Stream, key: &Key, floor: u64) -> Result<u64, StoreError> {
-        let Some(found) = self.find(key).await? else { return Ok(0) };
+        let Some(found) = self.look_up::<JobRecord>(key).await? else { return Ok(0) };
         let record = &found.record;
         let now = self.now();
         // What changed a moment ago is somebody's.
@@ -217,22 +214,18 @@ impl Nats {
             return Ok(());
         }
         for key in telling {
-            match &key {
-                Key::Batch(_) => self.mend_hooks_of::<BatchRecord>(&key).await?,
-                _ => self.mend_hooks_of::<JobRecord>(&key).await?,
-            }
+            self.mend_hooks_of(&key).await?;
         }
         Ok(())
     }
 
-    async fn mend_hooks_of<R: StoredRecord>(&self, key: &Key) -> Result<(), StoreError> {
-        let Some(Found { mut record, revision }) = self.look_up::<R>(key).await? else { return Ok(()) };
+    async fn mend_hooks_of(&self, key: &Key) -> Result<(), StoreError> {
+        let Some(Stored { record, revision }) = self.look_up::<Entry>(key).await? else { return Ok(()) };
         let now = self.now();
         let overdue = |at: i64| now.since(Moment::from_micros(at)) > UNRECORDED;
-        for hook in record.deliveries().iter().filter(|it| it.status == DeliveryStatus::Pending) {
+        for hook in record.deliveries().iter().filter(|it| it.is_pending()) {
             if overdue(hook.next) && overdue(hook.leased_until) {
-                let posted = self.post_hook(key, &hook.id, &format!("{}-{revision}", hook.id)).await;
-                posted.map_err(|error| self.failed("cannot send a webhook anew", with_causes(&error)))?;
+                self.announce(key, &hook.id, &format!("{}-{revision}", hook.id)).await?;
                 tracing::warn!(%key, delivery = hook.id, "the message of a webhook is gone; another was sent");
             }
         }
@@ -263,23 +256,34 @@ impl Nats {
 
     async fn given_up(&self, stream: &Stream, sequence: u64, deliveries: u64) -> Result<(), StoreError> {
         let Ok(message) = stream.get_raw_message(sequence).await else { return Ok(()) };
-        let note: Option<Note> = serde_json::from_slice(&message.payload).ok();
-        if let Some(key) = note.and_then(|note| note.key())
-            && let Some(Found { mut record, revision }) = self.find(&key).await?
+        let read: Option<WorkMessage> = serde_json::from_slice(&message.payload).ok();
+        if let Some(key) = read.and_then(|it| it.key())
+            && let Some(Stored { mut record, revision }) = self.look_up::<JobRecord>(&key).await?
             && !record.status.is_end()
             && record.sequence == sequence
-            && record.attempts >= self.0.rules.attempts
+            && record.attempts >= self.0.limits.attempts
         {
             tracing::error!(%key, deliveries, "a job whose message came back too often is given up");
-            let times = counted(record.attempts.into(), "time");
-            let error = format!("given up: begun {times} and never finished (TENTER_JOB_ATTEMPTS)");
-            record.give_up(error, self.0.rules.lifetime, self.now());
-            if self.replace(&record, revision).await?.is_some() {
-                self.ended(&record).await;
+            let now = self.now();
+            record.worker_lost(self.0.limits.attempts, Duration::ZERO, self.0.limits.lifetime, now);
+            let trash = record.trash_at_end(now);
+            let ended = Entry::Job(record);
+            if self.swap(Swap { entry: &ended, revision, trash, on_disk: true }).await?.is_some() {
+                self.announce_all(&ended).await;
             }
         }
         let deleted = stream.delete_message(sequence).await;
         deleted.map(drop).map_err(|error| self.failed("cannot remove a message", with_causes(&error)))
+    }
+
+    /// Has those who send hear of all that waits to be told of a record.
+    pub(super) async fn announce_all(&self, record: &Entry) {
+        let Some(key) = record.key() else { return };
+        for delivery in record.deliveries().iter().filter(|it| it.is_pending()) {
+            if let Err(error) = self.announce(&key, &delivery.id, &delivery.id).await {
+                tracing::warn!(%key, %error, "a webhook is not sent yet; it is found later");
+            }
+        }
     }
 
     /// Deletions leave a marker each, which servers of this age keep for ever.

@@ -1,10 +1,9 @@
 //! Batches and their rows.
 
 use super::*;
-use crate::jobs::batch::{Batch, BatchId, Item, RowCounts};
+use crate::jobs::batch::{Batch, Item, RowCounts};
 use crate::jobs::store::{
-    AcceptedBatch, BadRow, BatchStore, Delivery, DeliveryListing, DeliveryQuery, ItemQuery, NewBatch, NewRow, Pin,
-    StoredItems,
+    AcceptedBatch, BadRow, Delivery, DeliveryListing, DeliveryQuery, ItemQuery, NewBatch, NewRow, Pin, StoredItems,
 };
 use crate::report::Problem;
 
@@ -231,7 +230,7 @@ async fn retry_renders_failed_rows_under_new_names() {
     assert_eq!((waiting.status, waiting.counts.scheduled, waiting.counts.done), (Status::Scheduled, 1, 1));
     assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
     let again = bench.take().await;
-    assert_eq!((&again.ticket.id, again.ticket.attempt), (&failing.ticket.id, 1));
+    assert_eq!((&again.ticket.id, again.ticket.attempt), (&failing.ticket.id, 2));
     assert_ne!(again.file, failing.file, "the old name is in the trash");
     assert_eq!(bench.store.trash(9).await.expect("a store"), [failing.file]);
     bench.finish(&again, done()).await;
@@ -266,7 +265,7 @@ async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
     let tried = async |due: Vec<Delivery>, then: Then| {
         for delivery in &due {
             let tried = Tried { answer: None, error: String::new(), then };
-            bench.store.tried(&delivery.id, tried).await.expect("a store");
+            bench.store.tried(delivery, tried).await.expect("a store");
         }
         due.iter().map(|it| it.event).collect::<Vec<_>>()
     };
@@ -295,7 +294,7 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
     bench.finish(&bench.take().await, done()).await;
     let due = bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
     let gone = Tried { answer: Some(410), error: "gone".into(), then: Then::Failed };
-    bench.store.tried(&due[1].id, gone).await.expect("a store");
+    bench.store.tried(&due[1], gone).await.expect("a store");
 
     let all = bench.deliveries(&id, EVERY).await;
     let told: Vec<_> = all.deliveries.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
@@ -320,29 +319,6 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
 }
 
 #[tokio::test]
-async fn deliveries_of_rows_in_an_older_file_are_their_batchs() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let older = Connection::open(folder.path().join("jobs.db")).expect("a database");
-    older.execute_batch(schema::JOBS).and_then(|()| older.execute_batch(schema::BATCHES)).expect("its tables");
-    older
-        .execute_batch(
-            "PRAGMA user_version = 2;
-             INSERT INTO batches (id, owner, rows, format, extension, design_sha256, link_base, webhook_items, created_at)
-                 VALUES ('bcbcbcbcb', '', 1, 'png', 'png', zeroblob(32), '', 1, 5);
-             INSERT INTO jobs (id, owner, status, created_at, file, link_base, batch, row)
-                 VALUES ('abcabcabc', '', 'error', 5, 'f', '', 1, 1);
-             INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
-                 VALUES ('d', 1, 'item.error', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);",
-        )
-        .expect("a batch");
-    drop(older);
-    let store = open(&folder, &JobSettings::default(), &KeyLimits::default(), &Arc::default()).expect("a store");
-    let id = BatchId::parse("bcbcbcbcb").expect("an id");
-    let told = store.batch_deliveries(&owner(""), &id, EVERY).await.expect("a store").expect("a batch");
-    assert_eq!((told.total, told.deliveries[0].row), (1, Some(1)));
-}
-
-#[tokio::test]
 async fn removed_batch_leaves_its_files_to_the_trash() {
     let bench = bench();
     let id = bench.accept_batch(new_batch("", 3)).await.id;
@@ -352,6 +328,7 @@ async fn removed_batch_leaves_its_files_to_the_trash() {
     assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
     assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
     assert!(matches!(bench.store.take(true).await.expect("a store"), Next::Nothing(None)), "what waited is not begun");
+    assert_eq!(bench.store.expire().await.expect("a store"), 0, "cleared away, and not expired");
     assert!(!bench.store.finish(&under_way.ticket, done(), Report::default()).await.expect("a store"));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&finished.file));
     bench.pass(Duration::from_secs(200));
@@ -415,31 +392,4 @@ async fn pin_of_the_first_stands() {
     bench.store.remove_batch(&owner(""), &id).await.expect("a store");
     assert_eq!(bench.store.pin(&id, pin(1)).await.expect("a store"), None);
     assert_eq!(bench.store.template(&id).await.expect("a store"), None);
-}
-
-#[tokio::test]
-async fn file_of_an_older_program_is_read_on() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let older = Connection::open(folder.path().join("jobs.db")).expect("a database");
-    older.execute_batch(schema::JOBS).expect("its tables");
-    older
-        .execute_batch(
-            "PRAGMA user_version = 1;
-             INSERT INTO jobs (id, owner, status, created_at, file, link_base) VALUES ('abcabcabc', '', 'scheduled', 5, 'f', '');
-             INSERT INTO jobs (id, owner, status, created_at, completed_at, expires_at, file, link_base, output)
-                 VALUES ('dedededed', '', 'done', 5, 5, 9000000000000000, 'g', '', 'http://here/g');
-             INSERT INTO inputs (job, body) VALUES (1, x'7b7d');
-             INSERT INTO deliveries (id, job, event, url, receiver, body, created_at, next_at)
-                 VALUES ('d', 1, 'job.progress', 'http://hook.test/', 'hook.test:80', '{}', 5, 5);",
-        )
-        .expect("a job");
-    drop(older);
-    let store = open(&folder, &JobSettings::default(), &KeyLimits::default(), &Arc::default()).expect("a store");
-    let id = JobId::parse("abcabcabc").expect("an id");
-    assert_eq!(store.deliveries(&owner(""), &id).await.expect("a store").map(|it| it.len()), Some(1));
-    let ended = JobId::parse("dedededed").expect("an id");
-    let ended = store.get(&owner(""), &ended).await.expect("a store").expect("a job");
-    assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
-    let Next::Job(taken) = store.take(true).await.expect("a store") else { panic!("a job") };
-    assert_eq!((taken.ticket.id, taken.work), (id, Work::Job("{}".into())));
 }

@@ -4,10 +4,14 @@ use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use serde::{Deserialize, Serialize};
 
 use super::Nats;
-use super::queue::UNRECORDED;
-use super::records::{Found, StoredRecord};
+use super::dispatch::UNRECORDED;
 use crate::jobs::job::JobId;
+use crate::jobs::ledger::Stored;
+use crate::jobs::life::batch_record::BatchRecord;
 use crate::jobs::life::blob::{self, hex};
+use crate::jobs::life::entry::RecordKind;
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
 use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{Idempotency, Owner, StoreError};
@@ -18,13 +22,13 @@ use crate::report::with_causes;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KeyEntry {
     id: String,
-    pub(super) stem: String,
+    stem: String,
     /// SHA-256 of the body, in hex.
     digest: String,
 }
 
 /// A job that gets its message and its record now, or a batch.
-pub(super) struct Place {
+pub(super) struct Reserved {
     pub(super) id: JobId,
     pub(super) stem: String,
     pub(super) key: Option<String>,
@@ -40,22 +44,50 @@ pub(super) enum Earlier<R> {
     Other,
 }
 
+/// A kind of record that stands under an idempotency key.
+pub(super) trait ReservedRecord: RecordKind {
+    /// The key of the record with this id.
+    fn key_of(id: &JobId) -> Key;
+    /// Whether it no longer counts.
+    fn has_expired(&self, now: Moment) -> bool;
+}
+
+impl ReservedRecord for JobRecord {
+    fn key_of(id: &JobId) -> Key {
+        Key::Job(id.clone())
+    }
+
+    fn has_expired(&self, now: Moment) -> bool {
+        self.has_expired(now)
+    }
+}
+
+impl ReservedRecord for BatchRecord {
+    fn key_of(id: &JobId) -> Key {
+        Key::Batch(id.clone().into())
+    }
+
+    fn has_expired(&self, now: Moment) -> bool {
+        self.has_expired(now)
+    }
+}
+
 impl Nats {
-    pub(super) fn new_place(&self, key: Option<String>) -> Result<Place, StoreError> {
+    pub(super) fn reserve_anew(&self, key: Option<String>) -> Result<Reserved, StoreError> {
         let failed = |error: getrandom::Error| self.failed("no randomness for an id", error);
         let id = JobId::random().map_err(failed)?;
         let stem = result_stem(&id).map_err(failed)?;
-        Ok(Place { id, stem, key, alone: true })
+        Ok(Reserved { id, stem, key, alone: true })
     }
 
     /// What this call makes, or what an earlier call with its key came to. What has expired frees its key. `kind`: keys of
     /// different kinds have nothing to do with each other.
-    pub(super) async fn place_of<R: StoredRecord>(
+    pub(super) async fn reserve<R: ReservedRecord>(
         &self,
         kind: &str,
         owner: &Owner,
         call: &Idempotency,
-    ) -> Result<Result<Place, Earlier<R>>, StoreError> {
+    ) -> Result<Result<Reserved, Earlier<R>>, StoreError> {
         let key = blob::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
         let digest = hex(&call.digest);
         let keys = &self.0.layout.keys;
@@ -65,11 +97,12 @@ impl Nats {
             self.connected()?;
             let entry = keys.entry(&key).await.map_err(|error| failed(&error))?;
             let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else {
-                let place = self.new_place(Some(key.clone()))?;
-                let text = KeyEntry { id: place.id.to_string(), stem: place.stem.clone(), digest: digest.clone() };
+                let reserved = self.reserve_anew(Some(key.clone()))?;
+                let text =
+                    KeyEntry { id: reserved.id.to_string(), stem: reserved.stem.clone(), digest: digest.clone() };
                 let text = serde_json::to_vec(&text).map_err(|error| failed(&error))?;
                 match keys.create(&key, text.into()).await {
-                    Ok(_) => return Ok(Ok(place)),
+                    Ok(_) => return Ok(Ok(reserved)),
                     Err(error) if error.kind() == CreateErrorKind::AlreadyExists => continue,
                     Err(error) => return Err(failed(&error)),
                 }
@@ -77,7 +110,7 @@ impl Nats {
             let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
             let id =
                 JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
-            let found = self.look_up::<R>(&R::place(&id)).await?;
+            let found = self.look_up::<R>(&R::key_of(&id)).await?;
             let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
             let same = before.digest == digest;
             let made = Moment::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
@@ -88,18 +121,18 @@ impl Nats {
                 continue;
             }
             return Ok(match found {
-                Some(Found { record, .. }) if same => Err(Earlier::Same(record)),
+                Some(Stored { record, .. }) if same => Err(Earlier::Same(record)),
                 // Somebody began to make this very thing, and may have died: who is first with the record has made it.
-                None if same => Ok(Place { id, stem: before.stem, key: Some(key), alone: false }),
+                None if same => Ok(Reserved { id, stem: before.stem, key: Some(key), alone: false }),
                 _ => Err(Earlier::Other),
             });
         }
     }
 
     /// Nothing is made there: the key stays for whoever comes next with it, unless it was made for this call.
-    pub(super) async fn give_up_place(&self, place: Place) -> Result<(), StoreError> {
-        match place.key.filter(|_| place.alone) {
-            Some(key) => self.drop_key(&key, &place.id).await,
+    pub(super) async fn give_up(&self, reserved: Reserved) -> Result<(), StoreError> {
+        match reserved.key.filter(|_| reserved.alone) {
+            Some(key) => self.drop_key(&key, &reserved.id).await,
             None => Ok(()),
         }
     }

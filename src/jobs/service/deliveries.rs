@@ -1,0 +1,197 @@
+//! What receivers are told: on record with the job or batch that it is of, until they have it.
+
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Change, Durability, Service, nonsense};
+use crate::jobs::batch::BatchId;
+use crate::jobs::job::JobId;
+use crate::jobs::ledger::{Claim, DueDelivery, Release, RowSet, Stored};
+use crate::jobs::life::delivery::{NextTry, lease};
+use crate::jobs::life::entry::Entry;
+use crate::jobs::life::key::Key;
+use crate::jobs::moment::Moment;
+use crate::jobs::store::{
+    BatchDelivery, Delivery, DeliveryListing, DeliveryQuery, DeliveryRecord, Owner, Room, StoreError, Then, Tried,
+};
+
+/// Before a delivery is looked at again that waits for another one of its record.
+const SOON: Duration = Duration::from_millis(300);
+
+impl Service {
+    /// Deliveries that are due, as far as there is room, and when others will be. Each comes again after `lease` unless told
+    /// about.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn due(&self, room: Room, lease: Duration) -> Result<(Vec<Delivery>, Option<Moment>), StoreError> {
+        let (found, mut next) = self.ledger.deliveries_due(room).await?;
+        let mut due = Vec::new();
+        for DueDelivery { stored, id, claim } in found {
+            match self.lease(stored, &id, lease).await {
+                Ok(NextTry::Now(delivery)) => {
+                    let until = self.now().plus(lease);
+                    next = Some(next.map_or(until, |next| next.min(until)));
+                    self.sending().insert(id, claim);
+                    due.push(*delivery);
+                }
+                Ok(NextTry::Later(wait)) => self.ledger.release(claim, Release::Later(wait.max(SOON))).await,
+                Ok(NextTry::Never) => self.ledger.release(claim, Release::Done).await,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look up a webhook; it comes again");
+                    self.ledger.release(claim, Release::Silent).await;
+                }
+            }
+        }
+        Ok((due, next))
+    }
+
+    /// When this is [`NextTry::Now`], the call is on record as under way.
+    async fn lease(&self, stored: Stored, id: &str, time: Duration) -> Result<NextTry, StoreError> {
+        let mut found = Some(stored);
+        let Some(key) = found.as_ref().and_then(|it| it.record.key()) else { return Ok(NextTry::Never) };
+        loop {
+            let current = match found.take() {
+                Some(stored) => Some(stored),
+                None => self.ledger.load(&key).await?,
+            };
+            let Some(Stored { mut record, revision }) = current else { return Ok(NextTry::Never) };
+            let verdict = lease(&key, record.deliveries_mut(), id, time, self.now());
+            match verdict {
+                NextTry::Now(_) => {
+                    if self.swap(record, revision, Vec::new(), Durability::Process).await?.is_some() {
+                        return Ok(verdict);
+                    }
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Resolves when there may be something due that was not there before.
+    pub async fn delivery_ready(&self) {
+        self.ledger.delivery_ready().await;
+    }
+
+    /// What a try came to.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn tried(&self, delivery: &Delivery, tried: Tried) -> Result<(), StoreError> {
+        let (now, id) = (self.now(), &delivery.id);
+        let changed = self
+            .change(&delivery.of, Durability::Process, |entry: &mut Entry| {
+                match entry.deliveries_mut().iter_mut().find(|it| it.id == *id) {
+                    Some(found) => {
+                        found.tried(&tried, now);
+                        Change::write(found.is_pending())
+                    }
+                    None => Change::Leave(false),
+                }
+            })
+            .await?;
+        let claim = self.sending().remove(id);
+        if let Some(claim) = claim {
+            let how = match (changed, tried.then) {
+                (Some((_, true)), Then::Again(after)) => Release::Later(after),
+                _ => Release::Done,
+            };
+            self.ledger.release(claim, how).await;
+        }
+        Ok(())
+    }
+
+    /// Those of one of `owner`'s jobs, oldest first; `None` when there is no such job.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn deliveries(&self, owner: &Owner, job: &JobId) -> Result<Option<Vec<DeliveryRecord>>, StoreError> {
+        let found = self.owned_job(owner, job).await?;
+        Ok(found.map(|it| it.record.deliveries.iter().map(|it| it.record()).collect()))
+    }
+
+    /// Begins one again, whatever became of it; `None` when there is no such delivery.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn retry(&self, owner: &Owner, job: &JobId, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
+        match self.owned_job(owner, job).await? {
+            Some(_) => self.begin_again(&Key::Job(job.clone()), id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Those of one of `owner`'s batches and of its rows, oldest first; `None` when there is no such batch.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn batch_deliveries(
+        &self,
+        owner: &Owner,
+        batch: &BatchId,
+        which: DeliveryQuery,
+    ) -> Result<Option<DeliveryListing>, StoreError> {
+        let Some(Stored { record, revision }) = self.owned_batch(owner, batch).await? else { return Ok(None) };
+        let of_end = record.deliveries.iter().map(|it| BatchDelivery { row: None, delivery: it.record() });
+        let mut all: Vec<_> = of_end.collect();
+        if record.webhook_items {
+            for Stored { record, .. } in self.ledger.row_records(batch, RowSet::Announced, revision).await? {
+                let row = record.row.as_ref().map(|it| it.number);
+                all.extend(record.deliveries.iter().map(|it| BatchDelivery { row, delivery: it.record() }));
+            }
+        }
+        all.retain(|it| which.status.is_none_or(|status| it.delivery.status == status));
+        // The end comes after the rows that ended at the same moment.
+        all.sort_by_key(|it| (it.delivery.created_at, it.row.unwrap_or(u64::MAX)));
+        let total = all.len() as u64;
+        let skipped = all.into_iter().skip(usize::try_from(which.offset).unwrap_or(usize::MAX));
+        let deliveries = skipped.take(usize::try_from(which.limit).unwrap_or(usize::MAX)).collect();
+        Ok(Some(DeliveryListing { deliveries, total }))
+    }
+
+    /// Begins one of those again, whatever became of it; `None` when there is no such delivery.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn retry_of_batch(
+        &self,
+        owner: &Owner,
+        batch: &BatchId,
+        id: &str,
+    ) -> Result<Option<BatchDelivery>, StoreError> {
+        let Some(Stored { record, revision }) = self.owned_batch(owner, batch).await? else { return Ok(None) };
+        if record.deliveries.iter().any(|it| it.id == id) {
+            let begun = self.begin_again(&Key::Batch(batch.clone()), id).await?;
+            return Ok(begun.map(|delivery| BatchDelivery { row: None, delivery }));
+        }
+        let rows = self.ledger.row_records(batch, RowSet::Announced, revision).await?;
+        let row = rows.into_iter().find(|row| row.record.deliveries.iter().any(|it| it.id == id));
+        let Some(Stored { record, .. }) = row else { return Ok(None) };
+        let (Some(key), Some(part)) = (record.key(), &record.row) else {
+            return Err(nonsense("a record is no row", &record.id));
+        };
+        let begun = self.begin_again(&key, id).await?;
+        Ok(begun.map(|delivery| BatchDelivery { row: Some(part.number), delivery }))
+    }
+
+    async fn begin_again(&self, key: &Key, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
+        let now = self.now();
+        let changed = self.change(key, Durability::Process, |entry: &mut Entry| {
+            match entry.deliveries_mut().iter_mut().find(|it| it.id == id) {
+                Some(delivery) => {
+                    delivery.again(now);
+                    Change::write(Some(delivery.record()))
+                }
+                None => Change::Leave(None),
+            }
+        });
+        let Some((_, Some(begun))) = changed.await? else { return Ok(None) };
+        self.ledger.announce(key, id, &format!("{id}-{}", now.micros())).await?;
+        Ok(Some(begun))
+    }
+
+    fn sending(&self) -> MutexGuard<'_, HashMap<String, Claim>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,155 @@
+//! What is due: work in its order, and deliveries receiver by receiver. Each is found from an index.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::records::{STORED, stored, stored_job};
+use crate::jobs::ledger::{Claim, Due, DueDelivery};
+use crate::jobs::life::order::Candidate;
+use crate::jobs::moment::Moment;
+use crate::jobs::store::Room;
+
+/// Nothing has to be given back here: what is due is a record that says so.
+pub(super) const NO_CLAIM: Claim = Claim(0);
+
+/// The oldest job of an owner that is due.
+const FIRST_JOB: &str = "SELECT seq FROM records
+    WHERE kind = 'job' AND status = 'scheduled' AND owner = ?1 AND due <= ?2 ORDER BY seq LIMIT 1";
+/// How much of an owner's is under way.
+const UNDER_WAY: &str = "SELECT count(*) FROM records WHERE status = 'progress' AND owner = ?1";
+/// An owner's batches, in the order of their turns.
+const TURNS: &str = "SELECT batch, turn FROM batch_counts WHERE open AND owner = ?1 ORDER BY turn, batch";
+/// The first row of a batch that is due.
+const FIRST_ROW: &str = "SELECT seq FROM records
+    WHERE batch = ?1 AND status = 'scheduled' AND due <= ?2 ORDER BY number LIMIT 1";
+
+/// Those that are run for every owner and batch.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[FIRST_JOB, UNDER_WAY, TURNS, FIRST_ROW];
+
+/// What comes first of all that is due.
+pub(super) fn work(connection: &Connection, now: Moment) -> rusqlite::Result<Due> {
+    let mut best: Option<Candidate> = None;
+    // Owners one after the other, from the indices: there are few, and they may have many jobs.
+    let mut after = (String::new(), ">=");
+    loop {
+        let (owner, beyond) = &after;
+        let sql = format!(
+            "SELECT min(owner) FROM (
+                 SELECT * FROM (SELECT owner FROM records WHERE kind = 'job' AND status = 'scheduled' AND owner {beyond} ?1
+                                ORDER BY owner LIMIT 1)
+                 UNION ALL
+                 SELECT * FROM (SELECT owner FROM batch_counts WHERE open AND owner {beyond} ?1
+                                ORDER BY owner LIMIT 1))"
+        );
+        let next: Option<String> = connection.prepare_cached(&sql)?.query_row([owner], |row| row.get(0))?;
+        let Some(next) = next else { break };
+        if let Some(candidate) = of_owner(connection, &next, now)? {
+            best = Some(best.map_or(candidate, |best| best.min(candidate)));
+        }
+        after = (next, ">");
+    }
+    let Some(Candidate { sequence, .. }) = best else {
+        return Ok(Due::Nothing(later(connection)?.map(Moment::from_micros)));
+    };
+    let sql = format!("SELECT {STORED} FROM records WHERE seq = ?1");
+    let found = connection.prepare_cached(&sql)?.query_row([sequence], stored_job)?;
+    Ok(Due::Record(Box::new(found), NO_CLAIM))
+}
+
+fn of_owner(connection: &Connection, owner: &str, now: Moment) -> rusqlite::Result<Option<Candidate>> {
+    let job: Option<i64> =
+        connection.prepare_cached(FIRST_JOB)?.query_row(params![owner, now.micros()], |row| row.get(0)).optional()?;
+    let (is_row, turn, sequence) = match job {
+        Some(seq) => (false, 0, seq),
+        None => match row(connection, owner, now)? {
+            Some((turn, seq)) => (true, turn, seq),
+            None => return Ok(None),
+        },
+    };
+    let under_way = connection.prepare_cached(UNDER_WAY)?.query_row([owner], |row| row.get(0))?;
+    Ok(Some(Candidate { under_way, is_row, turn, sequence }))
+}
+
+/// Of an owner's batches, the one whose turn it is: when it last was, and the first row, or the document, that is due.
+fn row(connection: &Connection, owner: &str, now: Moment) -> rusqlite::Result<Option<(i64, i64)>> {
+    // Nearly always the first has one; those passed over have only rows that are under way or rest.
+    let mut open = connection.prepare_cached(TURNS)?;
+    let mut open = open.query([owner])?;
+    while let Some(batch) = open.next()? {
+        let values = params![batch.get::<_, i64>(0)?, now.micros()];
+        let seq: Option<i64> = connection.prepare_cached(FIRST_ROW)?.query_row(values, |row| row.get(0)).optional()?;
+        if let Some(seq) = seq {
+            return Ok(Some((batch.get(1)?, seq)));
+        }
+    }
+    Ok(None)
+}
+
+/// When the next is due, if nothing is now.
+fn later(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let first = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+    let job = first("SELECT min(due) FROM records WHERE kind = 'job' AND status = 'scheduled'")?;
+    let row = first(
+        "SELECT min(records.due) FROM batch_counts JOIN records ON records.batch = batch_counts.batch
+         WHERE open AND records.status = 'scheduled'",
+    )?;
+    Ok([job, row].into_iter().flatten().min())
+}
+
+/// Deliveries that could be made now, the longest due first, and when others will be. Receivers one after the other, from the
+/// index: there are few, and they may have many calls waiting.
+pub(super) fn deliveries(
+    connection: &Connection,
+    room: Room,
+    now: Moment,
+) -> rusqlite::Result<(Vec<DueDelivery>, Option<Moment>)> {
+    let (mut chosen, mut next) = (Vec::new(), None);
+    let mut after = (String::new(), ">=");
+    loop {
+        let (receiver, beyond) = &after;
+        let sql = format!(
+            "SELECT receiver FROM records WHERE delivery_due IS NOT NULL AND receiver {beyond} ?1
+             ORDER BY receiver LIMIT 1"
+        );
+        let found: Option<String> =
+            connection.prepare_cached(&sql)?.query_row([receiver], |row| row.get(0)).optional()?;
+        let Some(receiver) = found else { break };
+        chosen.extend(deliveries_to(connection, &receiver, room.of_receiver, now)?);
+        let later = "SELECT min(delivery_due) FROM records WHERE delivery_due > ?2 AND receiver = ?1";
+        let later: Option<i64> =
+            connection.prepare_cached(later)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
+        next = [next, later].into_iter().flatten().min();
+        after = (receiver, ">");
+    }
+    chosen.sort_by_key(|(due, _)| *due);
+    chosen.truncate(room.of_all);
+    Ok((chosen.into_iter().map(|(_, it)| it).collect(), next.map(Moment::from_micros)))
+}
+
+/// What is due at one receiver, as far as it has room.
+fn deliveries_to(
+    connection: &Connection,
+    receiver: &str,
+    room: usize,
+    now: Moment,
+) -> rusqlite::Result<Vec<(i64, DueDelivery)>> {
+    let sql = "SELECT count(*) FROM records WHERE receiver = ?1 AND leased_until > 0 AND leased_until > ?2";
+    let under_way: usize =
+        connection.prepare_cached(sql)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
+    // Of rows and their batch that ended at the same moment, the batch comes last.
+    let sql = format!(
+        "SELECT {STORED}, delivery_due FROM records WHERE receiver = ?1 AND delivery_due <= ?2
+         ORDER BY delivery_due, kind = 'batch', seq LIMIT ?3"
+    );
+    let values = params![receiver, now.micros(), room.saturating_sub(under_way)];
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(values, |row| Ok((row.get::<_, i64>(3)?, stored(row)?)))?;
+    let mut due = Vec::new();
+    for found in found {
+        let (at, stored) = found?;
+        if let Some(first) = stored.record.deliveries().iter().find(|it| it.is_pending()) {
+            due.push((at, DueDelivery { id: first.id.clone(), stored, claim: NO_CLAIM }));
+        }
+    }
+    Ok(due)
+}

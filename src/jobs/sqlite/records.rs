@@ -1,0 +1,235 @@
+//! Records as rows of a table: the JSON, and the columns by which it is found.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::counts;
+use crate::jobs::batch::BatchId;
+use crate::jobs::job::{JobId, Status};
+use crate::jobs::ledger::Stored;
+use crate::jobs::life::batch_record::BatchRecord;
+use crate::jobs::life::delivery;
+use crate::jobs::life::entry::Entry;
+use crate::jobs::life::key::Key;
+use crate::jobs::life::record::JobRecord;
+use crate::jobs::life::trash::Trash;
+
+/// What stands in the column `kind`.
+pub(super) const JOB: &str = "job";
+pub(super) const ROW: &str = "row";
+pub(super) const BATCH: &str = "batch";
+
+/// What [`stored`] reads, in its order.
+pub(super) const STORED: &str = "kind, body, revision";
+
+/// What stands in the column `id`. Jobs and rows share one space of ids, so that a row is found by its id alone.
+pub(super) fn id_of(key: &Key) -> String {
+    match key {
+        Key::Job(id) | Key::Row(_, id) => id.to_string(),
+        Key::Batch(_) | Key::Pin(..) => key.to_string(),
+    }
+}
+
+/// The first columns of `row` are [`STORED`].
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let body = row.get_ref(1)?.as_str()?;
+    let record = match row.get_ref(0)?.as_str()? {
+        BATCH => serde_json::from_str(body).map(Entry::Batch),
+        _ => serde_json::from_str(body).map(Entry::Job),
+    };
+    Ok(Stored { record: record.map_err(|error| unreadable(1, error))?, revision: row.get(2)? })
+}
+
+/// The first columns of `row` are [`STORED`], of a job or a row.
+pub(super) fn stored_job(row: &Row<'_>) -> rusqlite::Result<Stored<JobRecord>> {
+    match stored(row)? {
+        Stored { record: Entry::Job(record), revision } => Ok(Stored { record, revision }),
+        Stored { record: Entry::Batch(_), .. } => Err(unreadable(0, "a batch stands where a job should")),
+    }
+}
+
+/// Somebody else wrote into the file.
+pub(super) fn unreadable(
+    column: usize,
+    reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
+}
+
+pub(super) fn load(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Stored>> {
+    let sql = format!("SELECT {STORED} FROM records WHERE id = ?1");
+    connection.prepare_cached(&sql)?.query_row([id_of(key)], stored).optional()
+}
+
+/// The number of a batch's row in the table; `None` when it is gone.
+pub(super) fn batch_seq(connection: &Connection, batch: &BatchId) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT seq FROM records WHERE id = ?1";
+    let id = id_of(&Key::Batch(batch.clone()));
+    connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()
+}
+
+/// The columns of a record besides its place.
+struct Columns {
+    status: &'static str,
+    due: i64,
+    completed: Option<i64>,
+    expires: Option<i64>,
+    receiver: Option<String>,
+    delivery_due: Option<i64>,
+    leased_until: i64,
+    pending: usize,
+    announced: usize,
+    body: String,
+}
+
+impl Columns {
+    fn of(entry: &Entry) -> rusqlite::Result<Self> {
+        let deliveries = entry.deliveries();
+        let (status, due, completed, expires, body) = match entry {
+            Entry::Job(it) => (it.status, it.due, it.completed, it.expires, to_json(it)?),
+            Entry::Batch(it) => {
+                let status = if it.completed.is_some() { Status::Done } else { Status::Scheduled };
+                // One that was removed has expired.
+                (status, 0, it.completed, if it.gone { Some(0) } else { it.expires }, to_json(it)?)
+            }
+        };
+        Ok(Self {
+            status: status.as_str(),
+            due,
+            completed,
+            expires,
+            receiver: deliveries.last().map(|it| it.receiver()),
+            delivery_due: delivery::next_due(deliveries),
+            leased_until: delivery::leased_until(deliveries),
+            pending: deliveries.iter().filter(|it| it.is_pending()).count(),
+            announced: deliveries.len(),
+            body,
+        })
+    }
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// A record's place in the table.
+pub(super) struct Place<'a> {
+    pub(super) id: &'a str,
+    pub(super) kind: &'static str,
+    /// Of a row: the batch's number in the table, and the row's among the rows.
+    pub(super) row: Option<(i64, u64)>,
+}
+
+/// Inserts a record; its number in the table. Rows are not counted: [`counts::recount`] does, after the last.
+pub(super) fn insert(transaction: &Transaction<'_>, place: &Place<'_>, entry: &Entry) -> rusqlite::Result<i64> {
+    let columns = Columns::of(entry)?;
+    let sql =
+        "INSERT INTO records (id, kind, owner, batch, number, status, due, completed, expires, receiver, delivery_due,
+                   leased_until, pending, announced, revision, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15)";
+    transaction.prepare_cached(sql)?.execute(params![
+        place.id,
+        place.kind,
+        entry.owner(),
+        place.row.map(|it| it.0),
+        place.row.map(|it| it.1),
+        columns.status,
+        columns.due,
+        columns.completed,
+        columns.expires,
+        columns.receiver,
+        columns.delivery_due,
+        columns.leased_until,
+        columns.pending,
+        columns.announced,
+        columns.body,
+    ])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Inserts a batch without its rows; its number in the table.
+pub(super) fn insert_batch(transaction: &Transaction<'_>, batch: &BatchRecord) -> rusqlite::Result<i64> {
+    let id = batch.key().map(|key| id_of(&key)).ok_or_else(|| unreadable(0, "a batch without an id"))?;
+    let entry = Entry::Batch(batch.clone());
+    let seq = insert(transaction, &Place { id: &id, kind: BATCH, row: None }, &entry)?;
+    counts::insert(transaction, seq, batch)?;
+    Ok(seq)
+}
+
+/// Replaces a record; its new revision, or `None` when it is no longer at `revision`.
+pub(super) fn swap(
+    transaction: &Transaction<'_>,
+    entry: &Entry,
+    revision: u64,
+    trash: &Trash,
+) -> rusqlite::Result<Option<u64>> {
+    let Some(id) = entry.key().map(|key| id_of(&key)) else { return Ok(None) };
+    let sql = "SELECT seq, status, batch FROM records WHERE id = ?1 AND revision = ?2";
+    let before: Option<(i64, Status, Option<i64>)> = transaction
+        .prepare_cached(sql)?
+        .query_row(params![id, revision], |row| Ok((row.get(0)?, status(row, 1)?, row.get(2)?)))
+        .optional()?;
+    let Some((seq, before, batch)) = before else { return Ok(None) };
+    let columns = Columns::of(entry)?;
+    let sql =
+        "UPDATE records SET status = ?2, due = ?3, completed = ?4, expires = ?5, receiver = ?6, delivery_due = ?7,
+                   leased_until = ?8, pending = ?9, announced = ?10, revision = ?11, body = ?12 WHERE seq = ?1";
+    transaction.prepare_cached(sql)?.execute(params![
+        seq,
+        columns.status,
+        columns.due,
+        columns.completed,
+        columns.expires,
+        columns.receiver,
+        columns.delivery_due,
+        columns.leased_until,
+        columns.pending,
+        columns.announced,
+        revision + 1,
+        columns.body,
+    ])?;
+    match (entry, batch) {
+        (Entry::Batch(record), _) => counts::update_batch(transaction, seq, record)?,
+        (Entry::Job(record), Some(batch)) => counts::update_row(transaction, batch, before, record)?,
+        (Entry::Job(record), None) if record.status.is_end() && !before.is_end() => {
+            transaction.prepare_cached("DELETE FROM blobs WHERE record = ?1")?.execute([seq])?;
+        }
+        (Entry::Job(_), None) => {}
+    }
+    throw_away(transaction, trash)?;
+    Ok(Some(revision + 1))
+}
+
+/// Notes names of results to remove.
+pub(super) fn throw_away(transaction: &Transaction<'_>, trash: &Trash) -> rusqlite::Result<()> {
+    for (file, from) in trash {
+        let sql = "INSERT OR IGNORE INTO trash (file, not_before) VALUES (?1, ?2)";
+        transaction.prepare_cached(sql)?.execute(params![file, from.micros()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn put_blob(transaction: &Transaction<'_>, seq: i64, digest: &str, body: &[u8]) -> rusqlite::Result<()> {
+    let sql = "INSERT OR IGNORE INTO blobs (record, digest, body) VALUES (?1, ?2, ?3)";
+    transaction.prepare_cached(sql)?.execute(params![seq, digest, body]).map(drop)
+}
+
+/// An id that no job and no row has.
+pub(super) fn new_id(transaction: &Transaction<'_>) -> rusqlite::Result<JobId> {
+    loop {
+        let id = JobId::random().map_err(no_randomness)?;
+        if !transaction.prepare_cached("SELECT 1 FROM records WHERE id = ?1")?.exists([id.as_str()])? {
+            return Ok(id);
+        }
+    }
+}
+
+pub(super) fn no_randomness(error: getrandom::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.to_string().into())
+}
+
+pub(super) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
+    let all = [Status::Scheduled, Status::Progress, Status::Done, Status::Error];
+    let text = row.get_ref(column)?.as_str()?;
+    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| unreadable(column, "no status of a job"))
+}

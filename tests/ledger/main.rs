@@ -1,0 +1,240 @@
+//! The life of jobs and batches over both ledgers: each case runs over the embedded one and over NATS, and expects the same.
+
+mod batches;
+mod deliveries;
+mod documents;
+mod jobs;
+#[cfg(feature = "cluster")]
+#[path = "../support/nats.rs"]
+mod nats;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tenter::config::{Given, Settings};
+use tenter::jobs::{
+    Accepted, AcceptedBatch, Batch, BatchId, Clock, DataFolder, Job, JobId, NewBatch, NewJob, NewRow, Next, Outcome,
+    Owner, Report, Results, Service, StoreError, StoreLimits, StoredFile, Taken, Template, system_clock,
+};
+use tokio::task::AbortHandle;
+
+/// For what a ledger comes to by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Which ledger a case runs over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Embedded,
+    #[cfg(feature = "cluster")]
+    Cluster,
+}
+
+/// Runs each case over each ledger.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    super::$name(crate::Engine::Embedded).await;
+                }
+            )*
+        }
+        #[cfg(feature = "cluster")]
+        mod cluster {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    super::$name(crate::Engine::Cluster).await;
+                }
+            )*
+        }
+    };
+}
+use cases;
+
+/// A ledger with nothing in it, and what it is opened with.
+struct Bench {
+    service: Arc<Service>,
+    maintaining: AbortHandle,
+    settings: Settings,
+    folder: tempfile::TempDir,
+    #[cfg(feature = "cluster")]
+    _server: Option<nats::Nats>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.maintaining.abort();
+    }
+}
+
+impl Bench {
+    /// `None`, said aloud, where there is no server.
+    async fn start(engine: Engine) -> Option<Self> {
+        Self::with(engine, |_| {}).await
+    }
+
+    /// With other settings.
+    async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut given = Given::default();
+        #[cfg(feature = "cluster")]
+        let server = match engine {
+            Engine::Embedded => None,
+            Engine::Cluster => Some(nats::Nats::start()?),
+        };
+        #[cfg(feature = "cluster")]
+        if let Some(server) = &server {
+            given.environment.insert("TENTER_NATS_URL".into(), server.url());
+            given.environment.insert("TENTER_NATS_ACK_WAIT".into(), "2 s".into());
+        }
+        let mut settings = Settings::load(&given).expect("settings").settings;
+        change(&mut settings);
+        let service = Arc::new(open(engine, &settings, folder.path()).await.expect("a ledger"));
+        Some(Self {
+            maintaining: maintain(&service),
+            service,
+            settings,
+            folder,
+            #[cfg(feature = "cluster")]
+            _server: server,
+        })
+    }
+
+    /// As after `kill -9`: nothing is said to the ledger.
+    async fn restart(&mut self, engine: Engine) {
+        self.maintaining.abort();
+        self.service = Arc::new(open(engine, &self.settings, self.folder.path()).await.expect("a ledger"));
+        self.maintaining = maintain(&self.service);
+    }
+
+    async fn accept(&self, job: NewJob) -> Job {
+        match self.service.accept(job).await.expect("a ledger") {
+            Accepted::New(job) => job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn accept_batch(&self, batch: NewBatch) -> Batch {
+        match self.service.accept_batch(batch).await.expect("a ledger") {
+            AcceptedBatch::New(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next that is due, as soon as it is.
+    async fn take(&self) -> Taken {
+        until("something is due", async || match self.service.take(true).await.expect("a ledger") {
+            Next::Job(taken) => Some(*taken),
+            Next::Nothing(_) => None,
+            Next::Alone => panic!("asked for one that may be alone"),
+        })
+        .await
+    }
+
+    async fn takes_nothing(&self) -> bool {
+        matches!(self.service.take(true).await.expect("a ledger"), Next::Nothing(_))
+    }
+
+    async fn finish(&self, taken: &Taken, outcome: Outcome) -> bool {
+        self.service.finish(&taken.ticket, outcome, Report::default()).await.expect("a ledger")
+    }
+
+    async fn job(&self, id: &JobId) -> Job {
+        self.service.get(&owner(""), id).await.expect("a ledger").expect("a job")
+    }
+
+    async fn batch(&self, id: &BatchId) -> Batch {
+        self.service.batch(&owner(""), id).await.expect("a ledger").expect("a batch")
+    }
+
+    /// The batch, when its last row has ended.
+    async fn completed(&self, id: &BatchId) -> Batch {
+        until("the batch completes", async || Some(self.batch(id).await).filter(|batch| batch.completed_at.is_some()))
+            .await
+    }
+}
+
+async fn open(engine: Engine, settings: &Settings, folder: &std::path::Path) -> Result<Service, StoreError> {
+    match engine {
+        Engine::Embedded => {
+            let limits =
+                StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
+            let clock: Clock = system_clock();
+            Service::embedded(&folder.join("jobs.db"), &limits, clock)
+        }
+        #[cfg(feature = "cluster")]
+        Engine::Cluster => {
+            // Where a bucket would be: what is sent here is small and stays in the records.
+            let results = Results::open(&settings.files, &DataFolder::open(folder).expect("a folder"))?;
+            Service::cluster(settings, results).await
+        }
+    }
+}
+
+fn maintain(service: &Arc<Service>) -> AbortHandle {
+    let service = service.clone();
+    tokio::spawn(async move { service.maintain().await }).abort_handle()
+}
+
+/// What `look` finds, as soon as it does.
+async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let begun = tokio::time::Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn owner(name: &str) -> Owner {
+    name.into()
+}
+
+fn new_job(owner: &str) -> NewJob {
+    NewJob {
+        owner: owner.into(),
+        body: Bytes::from_static(b"{}"),
+        extension: "png",
+        webhook: None,
+        link_base: "http://here".into(),
+        idempotency: None,
+        traceparent: None,
+    }
+}
+
+/// A batch of rows, some of which cannot be read.
+fn new_batch(owner: &str, rows: u64, bad: u64) -> NewBatch {
+    let row = |number: u64| NewRow {
+        name: format!("{number}.png"),
+        values: match number > rows {
+            true => Err(tenter::jobs::BadRow { error: format!("row {number}: is broken"), problems: Vec::new() }),
+            false => Ok(format!("{{\"variables\":{{\"n\":{number}}}}}").into()),
+        },
+    };
+    NewBatch {
+        owner: owner.into(),
+        template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
+        rows: (1..=rows + bad).map(row).collect(),
+        document: None,
+        format: "png",
+        extension: "png",
+        webhook: None,
+        webhook_items: false,
+        link_base: "http://here".into(),
+        idempotency: None,
+    }
+}
+
+fn done() -> Outcome {
+    let link = "http://here/files/a.png".into();
+    Outcome::Done(StoredFile { link, bytes: 3, sha256: [7; 32], fingerprint: "f1".into() })
+}
+
+fn failed() -> Outcome {
+    Outcome::Error("no picture".into())
+}
