@@ -1,4 +1,4 @@
-//! A bucket: a real S3 server (moto), which can be cut off; lines that can be cut.
+//! An S3 server (moto) behind a TCP proxy whose connections can be cut.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -10,22 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::program::until;
 
-/// The server, and before it a line that can be cut.
+/// An S3 server with the bucket `pictures`, and a proxy in front of it.
 pub(crate) struct Bucket {
     server: Child,
     pub(crate) line: Line,
-    /// Where the server itself is.
+    /// Address of the server itself, which bypasses the proxy.
     pub(crate) server_address: SocketAddr,
 }
 
 impl Bucket {
-    /// Through the line.
+    /// URL of the server through the proxy.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.line.address)
     }
 }
 
-/// Passes bytes on, both ways, until it is cut.
+/// TCP proxy that forwards bytes in both directions until `cut` is set; then it closes new connections at once.
 pub(crate) struct Line {
     pub(crate) address: SocketAddr,
     pub(crate) cut: Arc<AtomicBool>,
@@ -38,8 +38,9 @@ impl Drop for Bucket {
     }
 }
 
-/// `None`, said aloud, on a machine without moto. `.ci/run` installs it and insists.
-#[expect(clippy::disallowed_methods, reason = "whether this run may go without is no setting of the program")]
+/// Starts the server. Returns `None` and prints a line when `moto_server` is not installed; `.ci/run` installs it and sets
+/// `CI_TESTS`, which makes that a failure.
+#[expect(clippy::disallowed_methods, reason = "CI_TESTS configures the tests, not the program")]
 pub(crate) fn bucket() -> Option<Bucket> {
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let server = Command::new("moto_server")
@@ -51,7 +52,7 @@ pub(crate) fn bucket() -> Option<Bucket> {
         Ok(server) => server,
         Err(error) => {
             assert!(std::env::var_os("CI_TESTS").is_none(), "moto_server: {error}");
-            eprintln!("skipped: there is no moto_server here (pip install 'moto[server]')");
+            eprintln!("skipped: moto_server is not installed (pip install 'moto[server]')");
             return None;
         }
     };
@@ -68,7 +69,7 @@ pub(crate) fn bucket() -> Option<Bucket> {
 }
 
 impl Line {
-    #[expect(clippy::disallowed_methods, reason = "a line beside the program tested")]
+    #[expect(clippy::disallowed_methods, reason = "the proxy runs beside the tested program")]
     pub(crate) fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -77,7 +78,7 @@ impl Line {
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 if state.load(Ordering::SeqCst) {
-                    continue; // closes it
+                    continue; // dropping the stream closes the connection
                 }
                 let Ok(far) = TcpStream::connect(server) else { continue };
                 for (from, to) in [(&near, &far), (&far, &near)] {
@@ -97,11 +98,11 @@ fn pass(mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
             break;
         }
     }
-    // Whoever else holds the sockets sees their end.
+    // The other direction's thread has clones of these sockets; shutdown makes its read return.
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-/// The whole answer; empty when nobody answers.
+/// Sends `request` and returns the whole response; empty when the connection fails.
 pub(crate) fn exchange(address: SocketAddr, request: &str) -> Vec<u8> {
     let mut answer = Vec::new();
     if let Ok(mut stream) = TcpStream::connect(address) {
@@ -111,7 +112,7 @@ pub(crate) fn exchange(address: SocketAddr, request: &str) -> Vec<u8> {
     answer
 }
 
-/// Follows a link to the bucket: head and body.
+/// Requests an `http://` link to the bucket and returns the response head in lower case, and the body.
 pub(crate) fn follow(link: &str) -> (String, Vec<u8>) {
     let (address, path) = link.strip_prefix("http://").and_then(|it| it.split_once('/')).expect("a plain link");
     let request = format!("GET /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");

@@ -1,23 +1,23 @@
-//! How far two pictures are apart.
+//! Channel differences between two pictures.
 
 use image::RgbaImage;
 
-/// Differences up to this many levels are not seen side by side; the share of px beyond it tells a moved edge from
+/// Differences up to this many levels are not visible side by side; the share of px above it tells a moved edge from
 /// rounding.
 pub(crate) const VISIBLE: u8 = 8;
 
-/// Two pictures of one size, compared.
+/// Differences between two pictures of the same size.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Difference {
-    /// The largest difference of any channel, in levels.
+    /// Largest difference of any channel, in levels.
     pub(crate) max: u8,
     /// Share of px with a channel more than [`VISIBLE`] levels apart, `0.0..=1.0`.
     pub(crate) visible_share: f64,
-    /// Mean over all channels, in levels.
+    /// Mean difference over all channels, in levels.
     pub(crate) mean: f64,
 }
 
-/// Colours count as far as they show: premultiplied. `Err` says that the sizes differ.
+/// Compares premultiplied colours and alpha. The error names both sizes when they differ.
 pub(crate) fn compare(expected: &RgbaImage, actual: &RgbaImage) -> Result<Difference, String> {
     if expected.dimensions() != actual.dimensions() {
         let ((w, h), (x, y)) = (expected.dimensions(), actual.dimensions());
@@ -35,13 +35,13 @@ pub(crate) fn compare(expected: &RgbaImage, actual: &RgbaImage) -> Result<Differ
     Ok(Difference { max, visible_share: visible as f64 / pixels, mean: sum as f64 / pixels / 4.0 })
 }
 
-/// The difference made visible: black where equal, brighter the further apart. Outside the smaller picture: magenta.
+/// Picture of the differences: black where equal, brighter for larger differences, magenta outside the smaller picture.
 pub(crate) fn picture(expected: &RgbaImage, actual: &RgbaImage) -> RgbaImage {
     let (width, height) = (expected.width().max(actual.width()), expected.height().max(actual.height()));
     RgbaImage::from_fn(width, height, |x, y| match (expected.get_pixel_checked(x, y), actual.get_pixel_checked(x, y)) {
         (Some(expected), Some(actual)) => {
             let level = distances(expected.0, actual.0).into_iter().max().unwrap_or(0);
-            // Even one level is to be seen.
+            // A difference of one level must be visible.
             let grey = if level == 0 { 0 } else { level.saturating_mul(8).max(48) };
             image::Rgba([grey, grey, grey, 255])
         }

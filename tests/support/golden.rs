@@ -1,5 +1,5 @@
-//! Reference pictures: `<topic>/<case>.json`, a design, beside `<topic>/<case>.png`, what it must look like.
-//! `golden/README.md` is for those who add or change one.
+//! Golden tests: `<topic>/<case>.json` is a design and `<topic>/<case>.png` its reference picture.
+//! `golden/README.md` describes how to add or change one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,92 +13,92 @@ use super::compare::{self, Difference};
 use super::painter::FILE;
 use super::report;
 
-/// Rounding of the last digit: SIMD widths round float sums differently (see `paint::ops_cpu`). Anything more is a
-/// change that someone has to look at.
+/// Allowed difference in levels on the CPU: SIMD widths round float sums differently (see `paint::ops_cpu`). A larger
+/// difference is a change that must be reviewed.
 pub(crate) const CPU_TOLERANCE: u8 = 1;
-/// The smallest canvas that shows the matter.
+/// Longest side of a reference picture, in px. Test cases use the smallest canvas that shows their subject.
 const MAX_SIDE: u32 = 300;
-/// Pictures live in git for ever.
+/// Largest reference picture in bytes, because git keeps every version.
 const MAX_BYTES: u64 = 20 * 1024;
-/// Folders beside the topics that hold what the cases use, as `file:NAME`.
+/// Folders beside the topics with the files that test cases use as `file:NAME`.
 const NOT_TOPICS: &[&str] = &["assets", "fonts"];
-/// Licences and notes, which no case names.
+/// Extensions of licences and notes, which no test case uses.
 const NOTES: &[&str] = &["md", "txt"];
 
-/// A case that may differ by more than [`CPU_TOLERANCE`], and the reason.
+/// A test case that may differ by more than [`CPU_TOLERANCE`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tolerance {
-    /// `topic/case`.
+    /// Name of the test case as `topic/case`.
     pub(crate) case: &'static str,
-    /// In levels.
+    /// Allowed difference of any channel, in levels.
     pub(crate) max: u8,
-    /// For the reader.
+    /// Reason, which failure messages quote.
     pub(crate) why: &'static str,
 }
 
-/// What paints the cases, and how near it must come.
+/// The painter under test, and how close to the references it must come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
-    /// Writes the references.
+    /// The CPU painter, which also writes the references.
     Cpu,
-    /// Is only compared with them. The shares are exceptions from [`GPU_VISIBLE_SHARE`].
+    /// The GPU painter, which is only compared with the references, with exceptions from [`GPU_VISIBLE_SHARE`].
     Gpu(&'static [Share]),
 }
 
 /// Share of px that the GPU may paint more than [`compare::VISIBLE`] levels off. vello computes the same coverage in
-/// other steps: it rounds the ends of lines at the sides of its tiles, and layers to 8 bits at other places. On llvmpipe
-/// the farthest case has 0.32 %, edges of small text; the largest difference is 13 levels.
+/// other steps: it rounds line ends at tile borders, and rounds layers to 8 bits at other stages. The largest share on
+/// llvmpipe is 0.32 %, at edges of small text; the largest difference is 13 levels.
 pub(crate) const GPU_VISIBLE_SHARE: f64 = 0.005;
 
-/// A case that the GPU may paint further off.
+/// A test case in which more pixels may differ on the GPU than [`GPU_VISIBLE_SHARE`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
-    /// `topic/case`.
+    /// Name of the test case as `topic/case`.
     pub(crate) case: &'static str,
-    /// Of the px, `0.0..=1.0`.
+    /// Allowed share of visibly different px, `0.0..=1.0`.
     pub(crate) visible: f64,
-    /// For the reader.
+    /// Reason, which failure messages quote.
     pub(crate) why: &'static str,
 }
 
-/// Where cases are and what to do with them.
+/// A folder of test cases, and how to check them.
 pub(crate) struct Goldens {
-    /// The folder with the topics.
+    /// Folder with one folder per topic.
     pub(crate) root: PathBuf,
-    /// Where failures are written.
+    /// Folder for the report and the pictures of failed cases; emptied at the start of each run.
     pub(crate) report: PathBuf,
-    /// From `BLESS`: names as `topic/case`, `topic/*` or `*`, with commas between.
+    /// Names of references to rewrite, from `BLESS`: `topic/case`, `topic/*` or `*`, separated by commas.
     pub(crate) bless: String,
-    /// Few, each with a reason.
+    /// Exceptions from [`CPU_TOLERANCE`].
     pub(crate) tolerances: &'static [Tolerance],
-    /// What paints.
+    /// The painter under test.
     pub(crate) column: Column,
 }
 
-/// What became of one case.
+/// The result of one test case.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// `topic/case`.
+    /// Name of the test case as `topic/case`.
     pub(crate) case: String,
-    /// Good, written, or failed and why.
+    /// Whether the case passed, was rewritten or failed.
     pub(crate) verdict: Verdict,
-    /// When both pictures were there and of one size.
+    /// Differences from the reference; `None` without two pictures of the same size.
     pub(crate) difference: Option<Difference>,
 }
 
-/// Good, written, or failed.
+/// Verdict on a test case.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
-    /// As expected.
+    /// The picture is within the tolerance.
     Passed,
-    /// Accepted because `BLESS` named it.
+    /// The reference was rewritten because `BLESS` names the case.
     Written,
-    /// What is wrong and what to do.
+    /// The case failed; the message says why and what to do.
     Failed(String),
 }
 
 impl Verdict {
-    /// For the JSON report.
+    /// Name of the verdict in the JSON report.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -109,8 +109,8 @@ impl Verdict {
 }
 
 impl Goldens {
-    /// The repository's own: `golden/`, `target/golden/`, `$BLESS`.
-    #[expect(clippy::disallowed_methods, reason = "BLESS is the tester's word to this test, no setting of the program")]
+    /// The test cases in `golden/`, with reports in `target/golden/` and names to rewrite from `BLESS`.
+    #[expect(clippy::disallowed_methods, reason = "BLESS configures this test, not the program")]
     pub(crate) fn of_the_repository(tolerances: &'static [Tolerance]) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         Self {
@@ -122,20 +122,20 @@ impl Goldens {
         }
     }
 
-    /// The same cases, painted by a GPU: pictures that differ go to `target/golden-gpu/`, and nothing is accepted.
+    /// The same cases on a GPU. Reports go to `target/golden-gpu/`; `BLESS` is ignored.
     pub(crate) fn on_the_gpu(exceptions: &'static [Share]) -> Self {
         let cpu = Self::of_the_repository(&[]);
         let report = cpu.report.with_file_name("golden-gpu");
         Self { report, bless: String::new(), column: Column::Gpu(exceptions), ..cpu }
     }
 
-    /// How many cases there are.
+    /// Number of test cases.
     pub(crate) fn count(&self) -> usize {
         self.names("json").len()
     }
 
-    /// Renders every case with `render` (design JSON to picture, or why not), writes the report, and panics with a
-    /// list of what failed.
+    /// Renders every case with `render` (design JSON to picture, or an error message), writes the report, and panics with
+    /// the list of failed cases.
     pub(crate) fn check(&self, render: impl Fn(&str) -> Result<Raster<Straight>, String>) {
         let outcomes = self.run(render);
         let failed: Vec<String> = outcomes
@@ -155,9 +155,9 @@ impl Goldens {
         );
     }
 
-    /// One outcome a case, and one a file that belongs to none.
+    /// Returns one outcome for each case, and a failed one for each file or exception that belongs to no case.
     pub(crate) fn run(&self, render: impl Fn(&str) -> Result<Raster<Straight>, String>) -> Vec<Outcome> {
-        // Yesterday's failures must not be taken for today's.
+        // Pictures of earlier failures must not be taken for those of this run.
         let _ = fs::remove_dir_all(&self.report);
         fs::create_dir_all(&self.report).unwrap();
         let mut outcomes = Vec::new();
@@ -229,7 +229,7 @@ impl Goldens {
         Ok((Verdict::Failed(message), Some(difference)))
     }
 
-    /// Whether that is near enough, and what is allowed, in words.
+    /// Whether the difference is within the tolerance, and a text that states the tolerance.
     fn is_near(&self, case: &str, difference: Option<&Difference>) -> (bool, String) {
         match self.column {
             Column::Cpu => {
@@ -260,7 +260,7 @@ impl Goldens {
         picture.save(path).unwrap();
     }
 
-    /// `fonts/NAME` for every file that no case needs.
+    /// `folder/NAME` of every file in [`NOT_TOPICS`] that no case uses, sorted.
     fn unnamed_files(&self, cases: &BTreeSet<String>) -> Vec<String> {
         let read = |case: &String| fs::read_to_string(self.root.join(format!("{case}.json"))).unwrap_or_default();
         let cases: String = cases.iter().map(read).collect();
@@ -275,7 +275,7 @@ impl Goldens {
         unnamed
     }
 
-    /// `topic/case` for every file of this kind, sorted.
+    /// `topic/case` of every file with this extension, sorted.
     fn names(&self, extension: &str) -> BTreeSet<String> {
         let topics = entries(&self.root).filter(|it| it.is_dir()).filter(|it| {
             let name = it.file_name().unwrap().to_string_lossy();

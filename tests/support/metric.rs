@@ -1,30 +1,30 @@
-//! How far a picture is from its reference, as shares of pixels.
+//! Distance between a picture and its reference, as shares of differing pixels.
 //!
-//! A pixel differs when its colour distance in YIQ exceeds the threshold 0.1 and neither picture shows anti-aliasing there: the
-//! method of Kotsarenko and Ramos (2010) and Vysniauskas (2009), as documented for the pixelmatch tool. Colours are compared on
-//! white.
+//! A pixel differs when its colour distance in YIQ exceeds the threshold 0.1 and neither picture shows anti-aliasing there:
+//! the method of Kotsarenko and Ramos (2010) and Vysniauskas (2009), as documented for the pixelmatch tool. Colours are
+//! composited over white before they are compared.
 
 use std::collections::HashMap;
 
 use image::RgbaImage;
 
-/// The greatest squared YIQ distance of two colours.
+/// Largest possible squared YIQ distance of two colours.
 const MAX_DISTANCE: f64 = 35215.0;
-/// Squared YIQ distances up to this one are not seen.
+/// Squared YIQ distances up to this value count as equal: threshold 0.1 of the largest distance.
 const LIMIT: f64 = MAX_DISTANCE * 0.1 * 0.1;
 
-/// The distance of two pictures of one size.
+/// Distance between two pictures of the same size.
 pub(crate) struct Distance {
     /// Share of all pixels that differ, `0.0..=1.0`.
     pub(crate) diff: f64,
-    /// The differing pixels as a share of the drawn ones: those that differ from the reference's most frequent colour in either
-    /// picture. An empty page cannot hide a wrong line of text from it.
+    /// Differing pixels as a share of the drawn pixels, which are those that differ from the reference's most frequent colour
+    /// in either picture. A large empty background does not lower this share.
     pub(crate) ink: f64,
-    /// Which pixels differ, row by row.
+    /// Whether each pixel differs, row by row.
     pub(crate) mask: Vec<bool>,
 }
 
-/// Compares `ours` with `reference`; `None` when their sizes differ.
+/// Compares `ours` with `reference`; returns `None` when their sizes differ.
 pub(crate) fn distance(ours: &RgbaImage, reference: &RgbaImage) -> Option<Distance> {
     if ours.dimensions() != reference.dimensions() {
         return None;
@@ -74,7 +74,7 @@ fn most_frequent(picture: &RgbaImage) -> [u8; 4] {
     counts.into_iter().max_by_key(|(_, count)| *count).map_or([255; 4], |(pixel, _)| pixel)
 }
 
-/// Indices of the up to eight pixels around `at`.
+/// Indices of the three to eight pixels around `at`.
 fn neighbours(width: usize, height: usize, at: usize) -> impl Iterator<Item = usize> {
     let (x, y) = (at % width, at / width);
     let rows = y.saturating_sub(1)..(y + 2).min(height);
@@ -88,7 +88,7 @@ fn is_on_edge(width: usize, height: usize, at: usize) -> bool {
     x == 0 || y == 0 || x + 1 == width || y + 1 == height
 }
 
-/// Pixels with more than two neighbours of exactly their own colour; the edge of the picture counts as one.
+/// Whether each pixel has more than two neighbours of exactly its own colour; the edge of the picture counts as one.
 fn flat_pixels(picture: &RgbaImage) -> Vec<bool> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let pixels: Vec<_> = picture.pixels().map(|pixel| pixel.0).collect();
@@ -99,12 +99,12 @@ fn flat_pixels(picture: &RgbaImage) -> Vec<bool> {
     (0..pixels.len()).map(is_flat).collect()
 }
 
-/// Whether the pixel looks like a part of an anti-aliased edge: at most two neighbours as bright as itself, some darker and some
-/// brighter, the darkest or the brightest of them inside an area that is flat in both pictures.
+/// Whether the pixel looks anti-aliased: at most two neighbours have its brightness, some are darker and some brighter, and
+/// the darkest or the brightest of them lies in an area that is flat in both pictures.
 fn is_antialiasing(picture: &[[f64; 3]], flat: &[bool], width: usize, height: usize, at: usize) -> bool {
     let mut equal = usize::from(is_on_edge(width, height, at));
     let (mut low, mut high) = ((0.0, false), (0.0, false));
-    // Column by column, as the tool that the references are judged with does it: it decides between equals.
+    // pixelmatch visits neighbours column by column, which decides between neighbours of equal brightness.
     let mut around: Vec<_> = neighbours(width, height, at).collect();
     around.sort_by_key(|it| (it % width, it / width));
     for neighbour in around {
@@ -136,7 +136,7 @@ fn metric_counts_moved_pixels_and_not_equal_ones() {
 fn metric_does_not_count_edges() {
     let share = |a: &RgbaImage, b: &RgbaImage| distance(a, b).expect("of one size").diff;
     let grey = |level: u8| image::Rgba([level, level, level, 255]);
-    // An edge from black to white in column 4, softened; the other picture has it softened differently.
+    // Both pictures have an edge from black to white with one anti-aliased column, at different coverage.
     let edge = |middle: u8| {
         RgbaImage::from_fn(9, 9, |x, _| {
             grey(match x {

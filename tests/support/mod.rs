@@ -1,4 +1,4 @@
-//! Shared by the tests that look at pictures.
+//! Helpers shared by the test programs that compare pictures.
 
 pub(crate) mod compare;
 pub(crate) mod golden;

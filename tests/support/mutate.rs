@@ -1,25 +1,25 @@
-//! Small designs, and random changes to them.
+//! A small design with most fields, and random mutations of JSON for property tests.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// A small design with every kind of element and most of the fields.
+/// A small design with every element type and most of the fields.
 pub(crate) fn every_field() -> Value {
     serde_json::from_str(include_str!("../fuzz_design.json")).expect("JSON")
 }
 
-/// One change somewhere in a design.
+/// A change of one JSON value in a design.
 #[derive(Clone, Debug)]
 pub(crate) enum Mutation {
-    /// The value is another.
+    /// Replaces the value.
     Replace(Value),
-    /// A string is cut in two and this put between.
+    /// Inserts this text into a string, at the character index modulo the string's length.
     Splice(usize, String),
-    /// The entry or member is there no more.
+    /// Removes the array entry or object member.
     Remove,
-    /// An array has the entry this many times.
+    /// Inserts this many copies of an array entry.
     Repeat(u8),
-    /// The value is inside this many arrays or objects.
+    /// Wraps the value in this many arrays (`true`) or groups (`false`).
     Wrap(u8, bool),
 }
 
@@ -71,7 +71,8 @@ pub(crate) fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// Walks down from `value`, choosing by the digits of `place`, and changes where it runs out.
+/// Descends from `value`, choosing a child at each level by the remainder of `place`, and applies the mutation where the
+/// descent ends.
 pub(crate) fn mutate(value: &mut Value, place: &mut usize, mutation: &Mutation) {
     let mut choose = |count: usize| {
         let chosen = *place % (count + 1);

@@ -1,4 +1,4 @@
-//! The real engine, called as the service calls it: a case's JSON in, a picture out.
+//! Renders a test case (design JSON) with the real engine, called as the service calls it.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -19,19 +19,19 @@ use tenter::report::{JsonPath, Warning, WarningCode};
 use tenter::units::DeviceSize;
 use tokio::runtime::Runtime;
 
-/// In a case, `file:NAME` stands for the file NAME in one of these folders.
+/// Folders in which `file:NAME` of a test case is looked up, in this order.
 pub(crate) const FOLDERS: [&str; 2] = ["golden/assets", "golden/fonts"];
-/// Where a case says `file:`.
+/// Prefix of strings that stand for a file of [`FOLDERS`].
 pub(crate) const FILE: &str = "file:";
 
-/// An engine with default settings: bundled fonts, no font folder, no font service. Its threads and fonts are made once
-/// for all pictures of a test binary.
+/// Engine with default settings, with its runtime: bundled fonts, no font folder, no font service. Tests share one, so
+/// that threads and fonts are set up once per test binary.
 pub(crate) struct Painter {
     engine: Engine,
     runtime: Runtime,
 }
 
-/// The defaults, but that pictures may be enlarged: cases use small ones.
+/// Default settings without the limit on enlarging images, because test cases use small ones.
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.render.min_image_dpi = 0.0;
@@ -39,7 +39,7 @@ fn settings() -> Settings {
 }
 
 impl Painter {
-    /// The one of this test binary.
+    /// The instance that all tests of this binary share; it paints on the CPU.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Painter> = OnceLock::new();
         SHARED.get_or_init(|| {
@@ -49,20 +49,20 @@ impl Painter {
         })
     }
 
-    /// On whatever adapter there is, in software too; the error says why there is none.
+    /// Paints on any GPU adapter, including software adapters. The error says why no adapter could be used.
     #[cfg(feature = "gpu")]
-    #[allow(dead_code, reason = "one test program of several asks for it")]
+    #[allow(dead_code, reason = "not every test program uses it")]
     pub(crate) fn on_the_gpu() -> Result<Self, String> {
         let mut settings = settings();
         settings.render.rasterizer = RasterizerChoice::Gpu;
         settings.gpu.allow_software = true;
-        // Adapters in software share the cores with everything else.
+        // Software adapters share the CPU cores with the other tests.
         settings.gpu.timeout = Duration::from_secs(120);
         settings.render.deadline = Duration::from_secs(240);
         Self::new(&settings)
     }
 
-    /// On the CPU, keeping nothing from one page to the next.
+    /// Paints on the CPU with all caches off.
     pub(crate) fn without_caches() -> Self {
         let mut settings = settings();
         settings.render.rasterizer = RasterizerChoice::Cpu;
@@ -78,33 +78,32 @@ impl Painter {
         Ok(Self { engine, runtime: Runtime::new().expect("a runtime") })
     }
 
-    /// The adapter in use, for reports.
+    /// Names and drivers of the adapters in use.
     #[cfg(feature = "gpu")]
-    #[allow(dead_code, reason = "one test program of several asks for it")]
+    #[allow(dead_code, reason = "not every test program uses it")]
     pub(crate) fn adapter(&self) -> String {
         let gpus = self.engine.paint_report().gpus;
         gpus.iter().map(|it| format!("{} ({})", it.adapter, it.driver)).collect::<Vec<_>>().join(", ")
     }
 
-    /// The first page of `case`: a design, with the options of the render as its member `exportOptions`.
+    /// Renders the first page of `case` to a file. `case` is a design with the render options in its member `exportOptions`.
     ///
-    /// Whatever is drawn otherwise than written, but for texts that shrink, is a failure: a picture of it would show
-    /// something else than it says.
+    /// Any warning except `TextShrunk` is an error, because the picture would not show what the case describes.
     pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {
         self.page(case).map(|page| page.bytes.into())
     }
 
-    /// The same, with what painted it.
+    /// Like [`Self::encode`], with the page's metadata, such as the rasterizer that painted it.
     pub(crate) fn page(&self, case: Value) -> Result<RenderedPage, String> {
         let (page, warnings) = self.render(case)?;
-        // Texts shrink in the editor too, and what they become is what a case may be about.
+        // The editor shrinks texts as well, and a test case may be about that.
         match warnings.iter().find(|warning| warning.code != WarningCode::TextShrunk) {
             Some(warning) => Err(format!("{}: {}", warning.path, warning.message)),
             None => Ok(page),
         }
     }
 
-    /// The same, with what the caller is told.
+    /// Renders the first page and returns all warnings.
     pub(crate) fn render(&self, mut case: Value) -> Result<(RenderedPage, Vec<Warning>), String> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(&case["exportOptions"], "exportOptions".into(), &mut problems);
@@ -120,20 +119,20 @@ impl Painter {
         Ok((pages.remove(0), warnings))
     }
 
-    /// The picture of [`Self::encode`], read back from the file.
+    /// Pixels of the file that [`Self::encode`] makes.
     pub(crate) fn paint(&self, case: Value) -> Result<Raster<Straight>, String> {
         decode(&self.encode(case)?)
     }
 }
 
-/// A file's pixels.
+/// Decodes an image file to straight RGBA8.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Raster<Straight>, String> {
     let picture = image::load_from_memory(bytes).map_err(|error| error.to_string())?.into_rgba8();
     let size = DeviceSize { width: picture.width(), height: picture.height() };
     Raster::from_pixels(size, picture.into_raw()).ok_or_else(|| "not 4 bytes a pixel".into())
 }
 
-/// Puts files where `file:NAME` stands, so that cases stay small and say what they use.
+/// Replaces each `file:NAME` with the file as a data URL.
 fn embed_files(value: &mut Value) -> Result<(), String> {
     match value {
         Value::Array(entries) => entries.iter_mut().try_for_each(embed_files),

@@ -1,4 +1,5 @@
-//! A server of pictures: another one at each call, or none until it is mended, or, of `held.png`, none until it is let go.
+//! Image server: answers each call with a different picture, with 404 while it is set to broken, and delays `held.png` while
+//! that is set.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Listens until dropped.
+/// HTTP server for images; stops when dropped.
 pub(crate) struct Pictures {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -23,7 +24,7 @@ struct Shared {
 }
 
 impl Pictures {
-    #[expect(clippy::disallowed_methods, reason = "a server beside the one tested")]
+    #[expect(clippy::disallowed_methods, reason = "the image server runs beside the tested program")]
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -49,7 +50,7 @@ impl Pictures {
         self.shared.broken.store(broken, Ordering::SeqCst);
     }
 
-    /// Calls for `held.png` wait for their answers.
+    /// While set, calls for `held.png` get no answer.
     pub(crate) fn set_held(&self, held: bool) {
         self.shared.held.store(held, Ordering::SeqCst);
     }
@@ -62,7 +63,7 @@ impl Pictures {
 impl Drop for Pictures {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address)); // wakes the listener, which then ends
+        drop(TcpStream::connect(self.address)); // wakes the listening thread, which then ends
     }
 }
 
@@ -86,7 +87,7 @@ fn answer(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(&body)
 }
 
-/// One pixel, of another grey each time.
+/// PNG of one grey pixel whose level depends on `number`.
 fn picture(number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 1, 1);

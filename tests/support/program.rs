@@ -1,4 +1,4 @@
-//! The built program, started, killed, started again, and spoken to over sockets.
+//! Starts, kills and restarts the built program, and calls it over sockets.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -16,14 +16,14 @@ use serde_json::Value;
 
 use command::tenter;
 
-/// Settings of a service, and its folder, which outlives its processes.
+/// Settings and data folder of a service; the folder outlives restarts.
 pub(crate) struct Program {
     command: &'static str,
     folder: Arc<tempfile::TempDir>,
     settings: Vec<(String, String)>,
 }
 
-/// A process. Killed when dropped.
+/// A running process of the program; killed when dropped.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: String,
@@ -31,7 +31,7 @@ pub(crate) struct Running {
     _folder: Arc<tempfile::TempDir>,
 }
 
-/// An answer: status, head, body.
+/// An HTTP response; `head` is in lower case.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -50,7 +50,7 @@ impl Program {
         Self::of("serve")
     }
 
-    /// `tenter <command>`.
+    /// Prepares `tenter <command>` in a new folder, listening on a free port, with JSON log lines.
     pub(crate) fn of(command: &'static str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         Self { command, folder, settings: Vec::new() }
@@ -73,7 +73,7 @@ impl Program {
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).spawn().expect("runs")
     }
 
-    /// A start that must fail: what it says.
+    /// Starts the program, which must exit with an error within ten seconds, and returns its standard error.
     pub(crate) fn refuses(&self) -> String {
         let mut child = self.spawn();
         let mut left = 500;
@@ -83,19 +83,19 @@ impl Program {
                 None if left > 0 => left -= 1,
                 None => {
                     child.kill().expect("running");
-                    panic!("it started");
+                    panic!("the program started although it must refuse to");
                 }
             }
             std::thread::sleep(Duration::from_millis(20));
         };
         assert!(!ended.success());
-        let mut said = String::new();
-        child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-        said
+        let mut stderr = String::new();
+        child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+        stderr
     }
 
-    /// Returns when it listens.
-    #[expect(clippy::disallowed_methods, reason = "reads a pipe to its end")]
+    /// Starts the program and returns when it listens.
+    #[expect(clippy::disallowed_methods, reason = "the thread reads a pipe to its end")]
     pub(crate) fn start(&self) -> Running {
         let mut child = self.spawn();
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -108,11 +108,11 @@ impl Program {
                 break value["address"].as_str().expect("an address").to_owned();
             }
         };
-        // Somebody has to read on, or the program stops at a full pipe.
-        let kept = log.clone();
+        // Without a reader the program would block on a full pipe.
+        let writer = log.clone();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let mut log = kept.lock().expect("no panic");
+                let mut log = writer.lock().expect("no panic");
                 log.push_str(&line);
                 log.push('\n');
             }
@@ -137,13 +137,13 @@ impl Running {
         self.child.id()
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("running");
         self.child.wait().expect("ends");
     }
 
-    /// SIGTERM, and what it logged until it ended.
+    /// Stops the process with SIGTERM, expects success, and returns its log.
     pub(crate) fn stop(mut self) -> String {
         let sent = Command::new("kill").arg(self.child.id().to_string()).status().expect("runs");
         assert!(sent.success());
@@ -156,7 +156,7 @@ impl Running {
         self.log.lock().expect("no panic").clone()
     }
 
-    /// One exchange on a connection of its own. `None` when the service is not there.
+    /// Sends one request on a new connection. Returns `None` when there is no complete response.
     pub(crate) fn try_call(&self, method: &str, path: &str, headers: &str, body: &str) -> Option<Answer> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
@@ -193,7 +193,7 @@ impl Running {
         self.call("POST", path, &body.to_string())
     }
 
-    /// Every job there is.
+    /// All jobs that `GET /api/renders/list` lists, over all pages.
     pub(crate) fn all_jobs(&self) -> Vec<Value> {
         let mut all = Vec::new();
         for page in 1.. {
@@ -221,7 +221,7 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Asks every 20 ms until `found` gives something, for up to a minute.
+/// Calls `found` every 20 ms until it returns a value, for at least a minute; then panics with `what`.
 pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     for _ in 0..3000 {
         if let Some(found) = found() {

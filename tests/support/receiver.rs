@@ -1,4 +1,4 @@
-//! A receiver of webhooks that answers as told.
+//! Webhook receiver that records calls and answers with scripted statuses.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-/// Listens until dropped.
+/// HTTP server for webhooks; stops when dropped.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -19,15 +19,15 @@ pub(crate) struct Receiver {
 #[derive(Default)]
 struct Shared {
     calls: Mutex<Vec<Call>>,
-    /// Statuses of the next answers; 204 afterwards.
+    /// Statuses of the next answers; 204 when empty.
     answers: Mutex<VecDeque<u16>>,
     over: AtomicBool,
 }
 
-/// What came.
+/// A received webhook call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// Lower case, `name: value` a line.
+    /// Request line and headers in lower case, one header per line as `name: value`.
     pub(crate) head: String,
     pub(crate) body: String,
 }
@@ -44,12 +44,12 @@ impl Call {
 }
 
 impl Receiver {
-    /// On any port.
+    /// Listens on a free port.
     pub(crate) fn start() -> Self {
         Self::at("127.0.0.1:0".parse().expect("an address"))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a server beside the one tested")]
+    #[expect(clippy::disallowed_methods, reason = "the receiver runs beside the tested program")]
     pub(crate) fn at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -83,11 +83,11 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address)); // wakes the listener, which then ends
+        drop(TcpStream::connect(self.address)); // wakes the listening thread, which then ends
     }
 }
 
-/// One call a connection; one that breaks off is nobody's business.
+/// Records and answers one call per connection; incomplete calls are ignored.
 fn answer(shared: &Shared, stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();

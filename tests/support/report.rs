@@ -1,4 +1,4 @@
-//! What a failed golden run leaves: one HTML page with expected, difference and actual, and the numbers as JSON.
+//! Report of a golden run: an HTML page with expected, difference and actual of each failed case, and the numbers as JSON.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::golden::{Outcome, Verdict};
 
-/// `index.html` and `report.json` in `folder`, which exists.
+/// Writes `index.html` and `report.json` into `folder`, which must exist.
 pub(crate) fn write(folder: &Path, outcomes: &[Outcome]) -> std::io::Result<()> {
     std::fs::write(folder.join("report.json"), format!("{:#}\n", numbers(outcomes)))?;
     std::fs::write(folder.join("index.html"), page(outcomes))
@@ -41,12 +41,12 @@ fn page(outcomes: &[Outcome]) -> String {
     );
     for outcome in failed {
         let Verdict::Failed(message) = &outcome.verdict else { continue };
-        // Writing to a String cannot fail.
+        // `write!` to a `String` never returns an error.
         let _ = write!(html, "<h2>{}</h2><p>{}</p>", escape(&outcome.case), escape(message));
         for part in ["expected", "difference", "actual"] {
             let _ = write!(
                 html,
-                "<figure><img src=\"{0}.{part}.png\" alt=\"not there\"><figcaption>{part}</figcaption></figure>",
+                "<figure><img src=\"{0}.{part}.png\" alt=\"missing\"><figcaption>{part}</figcaption></figure>",
                 escape(&outcome.case)
             );
         }

@@ -1,4 +1,4 @@
-//! The real router on a folder of its own, for tests that call it.
+//! The service's router with a temporary data folder, called without sockets.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -12,7 +12,7 @@ use tenter::pipeline::Engine;
 use tenter::server::{App, Files, Health, router};
 use tower::ServiceExt;
 
-/// A service on a folder of its own.
+/// A service with its parts and its temporary data folder.
 pub(crate) struct Service {
     pub(crate) router: Router,
     pub(crate) engine: Engine,
@@ -43,7 +43,7 @@ pub(crate) fn service_at(environment: &[(&str, &str)], clock: Clock) -> Service 
     Service { router: router(app), engine, files, jobs, health, settings, folder }
 }
 
-/// An answer, read to its end.
+/// An HTTP response with its whole body.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

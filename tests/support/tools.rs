@@ -1,4 +1,4 @@
-//! Programs that read PDF, each from a Debian package.
+//! External programs that read PDF files, each from a Debian package.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -6,13 +6,14 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Set by `.ci/run`: then a missing program is a failure.
+/// Environment variable that `.ci/run` sets; with it, a missing program fails the test.
 const REQUIRED: &str = "TEST_TOOLS";
 
-/// Runs `program`; `None` when it is not there, which is told on the real standard error, past the test's capture.
+/// Runs `program` on `file`. Returns `None` when the program is not installed, and reports that on the process's standard
+/// error, which the test harness does not capture.
 ///
 /// # Panics
-/// When the program is missing and `TEST_TOOLS` is set.
+/// Panics when the program is missing and `TEST_TOOLS` is set.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
 pub(crate) fn run(program: &str, package: &str, arguments: &[&str], file: &Path) -> Option<Output> {
     match Command::new(program).args(arguments).arg(file).output() {
@@ -25,7 +26,7 @@ pub(crate) fn run(program: &str, package: &str, arguments: &[&str], file: &Path)
     }
 }
 
-/// The bytes of a file of a Debian package, under the same rules.
+/// Reads a file that a Debian package installs, under the same rules as [`run`].
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
 pub(crate) fn file(path: &str, package: &str) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok();
@@ -37,32 +38,32 @@ pub(crate) fn file(path: &str, package: &str) -> Option<Vec<u8>> {
 
 fn missing(what: &str, package: &str, required: bool) {
     assert!(!required, "{what} is missing: apt-get install {package}");
-    let told = writeln!(std::io::stderr(), "SKIPPED: a check of PDF needs {what}: apt-get install {package}");
-    told.expect("standard error is open");
+    let written = writeln!(std::io::stderr(), "SKIPPED: a PDF check needs {what}: apt-get install {package}");
+    written.expect("standard error is open");
 }
 
-/// What `program` printed, when it is there.
+/// Runs `program` and returns its standard output as text; `None` when the program is not installed.
 ///
 /// # Panics
-/// When it failed.
+/// Panics when the program exits with an error.
 pub(crate) fn text(program: &str, package: &str, arguments: &[&str], file: &Path) -> Option<String> {
     let output = run(program, package, arguments, file)?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {}: {printed}{told}", file.display());
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {printed}{messages}", file.display());
     Some(printed)
 }
 
-/// The words on each page, in reading order, with single spaces between them; `None` without poppler.
+/// Words of each page in content order, separated by single spaces; `None` when poppler is not installed.
 pub(crate) fn words_by_page(file: &Path) -> Option<Vec<String>> {
     let name = file.to_str().expect("text");
-    // Its output file stands behind the document.
+    // pdftotext takes the output file after the document.
     let text = text("pdftotext", "poppler-utils", &["-raw", name], Path::new("-"))?;
     let pages = text.strip_suffix('\u{C}').unwrap_or(&text).split('\u{C}');
     Some(pages.map(|page| page.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
 }
 
-/// Has every reader look at `file`; none may have anything to say.
+/// Opens `file` with every PDF reader and fails when one reports an error or a warning.
 pub(crate) fn read_by_all(file: &Path) {
     if let Some(output) = run("qpdf", "qpdf", &["--check"], file) {
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -71,17 +72,17 @@ pub(crate) fn read_by_all(file: &Path) {
     }
     let quiet = |program: &str, package: &str, arguments: &[&str]| {
         if let Some(output) = run(program, package, arguments, file) {
-            let told =
+            let messages =
                 format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            // Debian's own mutool is built without, and says so whenever it meets colours.
-            let told = told.replace("warning: ICC support is not available\n", "");
-            assert!(output.status.success() && told.trim().is_empty(), "{program}: {told}");
+            // Debian builds mutool without ICC support, and it warns about that for every file with colours.
+            let messages = messages.replace("warning: ICC support is not available\n", "");
+            assert!(output.status.success() && messages.trim().is_empty(), "{program}: {messages}");
         }
     };
     quiet("gs", "ghostscript", &["-q", "-dNOPAUSE", "-dBATCH", "-sDEVICE=nullpage", "-dPDFSTOPONERROR"]);
     quiet("mutool", "mupdf-tools", &["draw", "-q", "-r", "20", "-o", "/dev/null", "-F", "pam"]);
     if let Some(output) = run("pdftoppm", "poppler-utils", &["-r", "20", "-png", "-singlefile"], file) {
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && told.is_empty(), "pdftoppm: {told}");
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && messages.is_empty(), "pdftoppm: {messages}");
     }
 }
