@@ -1,4 +1,4 @@
-//! What older designs mean: values as read, not pictures.
+//! Values of older schema versions, checked on the parsed design instead of a picture.
 
 use serde_json::json;
 use tenter::config::DesignLimits;

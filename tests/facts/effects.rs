@@ -1,4 +1,4 @@
-//! Effects on pictures, shadows of figures.
+//! Image effects, named filters, and shadows of figures.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ fn png(width: u32, height: u32, color_at: impl Fn(u32) -> Rgb) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(bytes))
 }
 
-/// What a picture of one colour becomes.
+/// Colour of a one-colour image after these effects.
 fn recoloured(rgb: Rgb, effects: Value) -> Rgb {
     let image = json!({"type": "image", "src": png(20, 20, |_| rgb), "x": 0, "y": 0, "width": 20, "height": 20});
     draw_one(with(image, effects)).rgb(10, 10)
@@ -56,7 +56,7 @@ fn fact_17_named_filters_of_an_image() {
 }
 
 #[test]
-fn fact_18_figure_has_no_effects_and_the_caller_is_told() {
+fn fact_18_effects_on_a_figure_are_ignored_with_a_warning() {
     let figure = f(json!({"fill": "#804020", "brightnessEnabled": true, "brightness": 0.5, "grayscaleEnabled": true}));
     let (page, warnings) = Painter::shared().render(design(json!([figure]))).unwrap();
     Picture(painter::decode(&page.bytes).unwrap()).has(150, 125, [128, 64, 32]);
@@ -124,7 +124,7 @@ fn effects_of_a_text_change_its_letters_and_not_its_background() {
     let base = json!({"fontSize": 100, "fill": "#804020", "backgroundEnabled": true, "backgroundColor": "#ff0000"});
     let changed = |effects: Value| {
         let picture = draw_one(text("H", with(base.clone(), effects)));
-        // In the left stem of the letter, and beside it.
+        // One pixel in the left stem of the letter, and one beside it.
         (picture.rgb(63, 110), picture.rgb(45, 110))
     };
     assert_eq!(changed(json!({})), ([128, 64, 32], RED));

@@ -1,4 +1,4 @@
-//! Facts measured on the editor, each checkable by hand: a small design, and what its picture must hold.
+//! Facts measured on the editor: each test renders a small design and checks coordinates and colours of its picture.
 //!
 //! `fact_NN_…` carries the fact's number in the list of hand-checkable facts. Unless a test says otherwise the page is
 //! 400 × 300 px and white; colours may be 2 levels off.
@@ -35,20 +35,20 @@ const YELLOW: Rgb = [255, 255, 0];
 /// The default background of texts.
 const LIME: Rgb = [126, 211, 33];
 
-/// Levels a colour may be off: rounding of blends.
+/// Allowed difference of a channel in levels, for the rounding of blends.
 const LEVELS: u8 = 2;
 
-/// A channel below this, on white, is ink. Any value from 196 to 206 agrees with all facts on edges that fall inside a
-/// pixel (29, 30, 45).
+/// A pixel on white counts as ink when a channel is below this level. Any value from 196 to 206 agrees with all facts whose
+/// edges fall inside a pixel (29, 30, 45).
 const SEEN: u8 = 200;
 
-/// `base` with the members of `more` set.
+/// Returns `base` with the members of `more` added or replaced.
 fn with(mut base: Value, more: Value) -> Value {
     base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     base
 }
 
-/// A white page of 400 × 300 px with these elements, and DejaVu Sans for them.
+/// A design with a white page of 400 × 300 px, these elements, and the font DejaVu Sans.
 fn design(children: Value) -> Value {
     json!({
         "schemaVersion": 4, "width": 400, "height": 300,
@@ -57,13 +57,13 @@ fn design(children: Value) -> Value {
     })
 }
 
-/// The rectangle F: x 100–200, y 100–150, red.
+/// The rectangle F of the list of facts: x 100–200, y 100–150, red.
 fn f(more: Value) -> Value {
     let base = json!({"type": "figure", "x": 100, "y": 100, "width": 100, "height": 50, "fill": "#ff0000"});
     with(base, more)
 }
 
-/// A text in DejaVu Sans at (50, 50), left-aligned, in a box large enough for what the fact tells.
+/// A left-aligned text in DejaVu Sans at (50, 50), in a box of 340 × 240 px.
 fn text(text: &str, more: Value) -> Value {
     let base = json!({
         "type": "text", "x": 50, "y": 50, "width": 340, "height": 240, "text": text,
@@ -72,17 +72,17 @@ fn text(text: &str, more: Value) -> Value {
     with(base, more)
 }
 
-/// Draws a case: a design with `exportOptions` beside its own members.
+/// Renders a design that may have the member `exportOptions`.
 fn draw(case: Value) -> Picture {
     Picture(Painter::shared().paint(case).unwrap())
 }
 
-/// Draws one element on the usual page.
+/// Renders one element on the page of [`design`].
 fn draw_one(element: Value) -> Picture {
     draw(design(json!([element])))
 }
 
-/// What was drawn, asked by place.
+/// A rendered picture, with queries by position.
 struct Picture(Raster<Straight>);
 
 /// Columns `x` and rows `y`, each `[start, end)`.
@@ -96,12 +96,12 @@ fn bounds(x: Range<u32>, y: Range<u32>) -> Bounds {
     Bounds { x, y }
 }
 
-/// How much of a pixel must be covered for it to count.
+/// Coverage from which a pixel counts as ink.
 #[derive(Clone, Copy)]
 enum Ink {
-    /// A fifth, as the facts were measured: darker than [`SEEN`].
+    /// Darker than [`SEEN`], about a fifth of black: the threshold with which the facts were measured.
     Seen,
-    /// Any of it.
+    /// Any coverage at all.
     Any,
 }
 
@@ -130,7 +130,7 @@ impl Picture {
         }
     }
 
-    /// Around everything that is not white, rows limited to `rows`.
+    /// Bounds of all ink in these rows.
     fn bounds_in(&self, rows: Range<u32>, ink: Ink) -> Bounds {
         let width = self.size().0;
         let is_row = |y: u32| (0..width).any(|x| self.is_inked(x, y, ink));
@@ -138,12 +138,12 @@ impl Picture {
         bounds(around(0..width, is_column), around(rows.clone(), is_row))
     }
 
-    /// Around everything that is not white, by pixels that count as seen.
+    /// Bounds of all ink, with the threshold [`SEEN`].
     fn bounds(&self) -> Bounds {
         self.bounds_in(0..self.size().1, Ink::Seen)
     }
 
-    /// Around everything of exactly this colour: how the facts measure backgrounds.
+    /// Bounds of all pixels of exactly this colour, as the facts measure backgrounds.
     fn solid(&self, color: Rgb) -> Bounds {
         let (width, height) = self.size();
         let is_row = |y: u32| (0..width).any(|x| is_near(self.rgb(x, y), color));
@@ -151,22 +151,22 @@ impl Picture {
         bounds(around(0..width, is_column), around(0..height, is_row))
     }
 
-    /// Rows with ink, as runs: the lines of a text without descenders.
+    /// Runs of rows with ink, which are the lines of a text without descenders.
     fn lines(&self) -> Vec<Range<u32>> {
         runs(self.size().1, |y| (0..self.size().0).any(|x| self.is_inked(x, y, Ink::Seen)))
     }
 
-    /// Rows with ink in the column `x`.
+    /// Runs of rows with ink in the column `x`.
     fn column(&self, x: u32) -> Vec<Range<u32>> {
         runs(self.size().1, |y| self.is_inked(x, y, Ink::Seen))
     }
 
-    /// Columns with ink in the row `y`.
+    /// Runs of columns with ink in the row `y`.
     fn row(&self, y: u32) -> Vec<Range<u32>> {
         runs(self.size().0, |x| self.is_inked(x, y, Ink::Seen))
     }
 
-    /// Fails unless both show the same.
+    /// Fails unless both pictures have the same size and nearly the same colours.
     #[track_caller]
     fn is_like(&self, other: &Self) {
         assert_eq!(self.size(), other.size());
@@ -183,14 +183,14 @@ fn is_near(found: Rgb, expected: Rgb) -> bool {
     found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= LEVELS)
 }
 
-/// From the first to the last of `places` for which `is_in`.
-fn around(mut places: Range<u32>, is_in: impl Fn(u32) -> bool) -> Range<u32> {
-    let first = places.find(|at| is_in(*at)).unwrap_or(places.end);
-    let last = places.rev().find(|at| is_in(*at)).unwrap_or(first);
+/// Range from the first to the last position for which `is_in` holds.
+fn around(mut positions: Range<u32>, is_in: impl Fn(u32) -> bool) -> Range<u32> {
+    let first = positions.find(|at| is_in(*at)).unwrap_or(positions.end);
+    let last = positions.rev().find(|at| is_in(*at)).unwrap_or(first);
     first..last + 1
 }
 
-/// Runs `[start, end)` of the places below `end` for which `is_in`.
+/// Runs `[start, end)` of the positions below `end` for which `is_in` holds.
 fn runs(end: u32, is_in: impl Fn(u32) -> bool) -> Vec<Range<u32>> {
     let mut runs: Vec<Range<u32>> = Vec::new();
     for at in (0..end).filter(|at| is_in(*at)) {

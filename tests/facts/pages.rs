@@ -1,4 +1,4 @@
-//! Size, bleed, background, formats.
+//! Pages: size, bleed, background and output formats.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn fact_21_gradient_line_of_a_page_is_as_long_as_its_height() {
 
 #[test]
 fn fact_22_background_picture_covers_the_page_from_its_middle() {
-    // Green is twice the row: rows 33 to 66 of 100 are shown.
+    // Green is twice the row number of the file, of which rows 33 to 66 of 100 are shown.
     let picture = draw(page(json!({"width": 600, "height": 100, "background": "file:green_rows.png"}), json!({})));
     for (y, green) in [(0, 66), (99, 132)] {
         let found = picture.rgb(0, y)[1];

@@ -1,10 +1,10 @@
-//! Images: crop, fit, flip, border.
+//! Images and SVG: crop, fit, flip, border, clipping and document sizes.
 
 use serde_json::json;
 
 use super::*;
 
-/// 200 × 100 px: red, green over blue, yellow.
+/// Image element with a file of 200 × 100 px: red and green above blue and yellow.
 fn quadrants(more: Value) -> Value {
     let base = json!({"type": "image", "src": "file:quadrants.png", "x": 50, "y": 50, "width": 100, "height": 100});
     with(base, more)
@@ -65,7 +65,7 @@ fn fact_15_image_border_lies_inside_and_takes_half_its_width_off_the_corners() {
 #[test]
 fn image_flip_comes_before_the_crop() {
     let picture = draw_one(quadrants(json!({"flipX": true})));
-    // What is kept is the left of the mirrored picture.
+    // The crop keeps the left part of the mirrored picture.
     for x in [55, 100, 145] {
         picture.has(x, 60, GREEN);
         picture.has(x, 140, YELLOW);
@@ -100,12 +100,12 @@ fn image_border_casts_no_shadow() {
     }));
     picture.has(100, 100, RED);
     picture.has(120, 100, BLACK);
-    // The border's own would be at 70 to 80.
+    // A border drawn in the file's own units would be at 70 to 80.
     picture.has(75, 100, WHITE);
     picture.has(160, 100, WHITE);
 }
 
-/// An SVG that fills its 100 × 100 px, in a box of 100 × 200 px, seen through as `quadrants.png`.
+/// An SVG that fills its 100 × 100 px, in a box of 100 × 200 px, with `quadrants.png` as its mask.
 fn masked(more: Value) -> Value {
     let full = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='100' height='100'>\
                 <rect width='100' height='100'/></svg>";
@@ -116,7 +116,7 @@ fn masked(more: Value) -> Value {
 
 #[test]
 fn svg_mask_covers_the_box_and_is_not_mirrored() {
-    // 400 × 200 px over 100 × 200: 50 px on each side of the middle of red, green over blue, yellow.
+    // The mask is 400 × 200 px over a box of 100 × 200 px, which shows the middle 100 px: 50 px of each quadrant.
     for more in [json!({}), json!({"flipX": true, "flipY": true}), json!({"flipX": true, "brightnessEnabled": true})] {
         let picture = draw_one(masked(more));
         picture.has(55, 40, RED);
@@ -128,11 +128,11 @@ fn svg_mask_covers_the_box_and_is_not_mirrored() {
 
 #[test]
 fn svg_mask_is_laid_on_before_the_crop() {
-    // The upper half of what the box would show without a crop, twice as high.
+    // The crop stretches the upper half of the uncropped picture to twice its height.
     let picture = draw_one(masked(json!({"cropHeight": 0.5})));
     picture.has(55, 200, RED);
     picture.has(145, 200, GREEN);
-    // Reduced to the aspect of the box: the left half of the masked box, which is half of red and green.
+    // The crop is reduced to the aspect ratio of the box: the left half of the masked box, half of red and green.
     let picture = draw_one(masked(json!({"stretchEnabled": false})));
     for x in [55, 145] {
         picture.has(x, 40, RED);
@@ -140,7 +140,7 @@ fn svg_mask_is_laid_on_before_the_crop() {
     }
 }
 
-/// A rectangle of 50 × 50 px in a document with these attributes.
+/// SVG element of a red square of 50 × 50 px in a document with these attributes.
 fn sized(attributes: &str, more: Value) -> Value {
     let src = format!(
         "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' {attributes}><rect width='50' height='50' fill='red'/></svg>"
@@ -148,13 +148,13 @@ fn sized(attributes: &str, more: Value) -> Value {
     with(json!({"type": "svg", "src": src, "x": 50, "y": 50, "width": 100, "height": 100}), more)
 }
 
-/// `public--svg-sizes` of the reference designs.
+/// After `public--svg-sizes` of the reference designs.
 #[test]
 fn svg_without_a_size_has_that_of_its_view_box_or_of_the_page() {
     let red = |attributes: &str| draw_one(sized(attributes, json!({}))).bounds_in(0..300, Ink::Any);
     assert_eq!(red("viewBox='0 0 200 100'"), bounds(50..75, 50..100));
-    // 100 × 50 px: the middle of the height, which is doubled.
+    // A document of 100 × 50 px is scaled to twice its height about the middle.
     assert_eq!(red("width='100' viewBox='0 0 200 50'"), bounds(50..75, 75..125));
-    // The page is 400 × 300 px: a quarter and a third of the rectangle's sides.
+    // Without a size the document takes that of the page, 400 × 300 px, so the square shrinks to 1/4 and 1/3.
     assert_eq!(red(""), bounds(50..63, 50..67));
 }

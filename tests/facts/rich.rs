@@ -1,4 +1,4 @@
-//! Markup in texts.
+//! Rich text: markup inside texts.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::*;
 fn fact_50_list_items_hang_behind_their_bullet() {
     let picture = draw_one(text("<ul><li>H</li></ul>", json!({"fontSize": 40})));
     let columns = runs(400, |x| (0..300).any(|y| picture.is_inked(x, y, Ink::Seen)));
-    // The bullet is 102.3 to 114.7.
+    // The bullet covers x 102.3 to 114.7.
     assert_eq!((columns[0].clone(), columns[1].start), (102..115, 138));
 }
 
@@ -23,7 +23,7 @@ fn fact_51_alignment_of_a_paragraph_is_its_style_not_its_class() {
         picture.bounds_in(lines[1].clone(), Ink::Seen).x
     };
     assert_eq!(second("class=\"ql-align-right\"").start, 54);
-    // The box ends at 390, and the letter 3.9 px before.
+    // The box ends at x 390, and the letter 3.9 px before that.
     assert_eq!(second("style=\"text-align:right\"").end, 386);
 }
 
@@ -36,24 +36,24 @@ fn fact_54_void_elements_alone_are_drawn_as_typed() {
 }
 
 #[test]
-fn sub_and_sup_on_one_line_add_up_below_it() {
-    // `rich-sub-sup` of the reference corpus. H is 46 px wide at 60 px, and its foot the baseline.
+fn sub_and_sup_on_one_line_both_increase_its_height() {
+    // After `rich-sub-sup` of the corpus. At font size 60 px, an H is 46 px wide and stands on the baseline.
     let foot = |markup: &str| {
         let picture = draw_one(text(markup, json!({"fontSize": 60})));
-        // Of the letters at the start of the second line alone.
+        // Only the columns of the letters at the start of the second line.
         let column = |y: &u32| (56..64).any(|x| picture.is_inked(x, *y, Ink::Seen));
         (0..300).rev().find(column).unwrap()
     };
     let plain = foot("<p>H</p><p>H</p>");
     let (sub, sup) = (foot("<p>H<sub>H</sub></p><p>H</p>"), foot("<p>H<sup>H</sup></p><p>H</p>"));
     let both = foot("<p>H<sub>H</sub><sup>H</sup></p><p>H</p>");
-    // 12.6 and 13 px, before the baseline is rounded.
+    // The shifts are 12.6 and 13 px before the baseline is rounded.
     assert_eq!((sub - plain, sup - plain, both - plain), (13, 13, 26));
 }
 
 #[test]
-fn lines_asked_for_by_the_element_have_its_colour() {
-    // 00249 of the random set: the underline is of the element's colour, whatever the colour of the letters.
+fn underline_outside_a_coloured_span_has_the_elements_colour() {
+    // After design 00249 of the random set.
     let underlined = |markup: &str, more: Value| draw_one(text(markup, with(json!({"fontSize": 40}), more)));
     let red = "<span style='color: #ff0000'>HHHH</span>";
     let of_element = underlined(&format!("<u>{red}</u>"), json!({"fill": "#0000ff"})).solid(BLUE);
@@ -63,8 +63,8 @@ fn lines_asked_for_by_the_element_have_its_colour() {
 }
 
 #[test]
-fn box_of_a_span_is_as_high_as_its_own_font() {
-    // `<span>` of 20 px around a letter of 40 px: ascent 19 and descent 5 px around the baseline.
+fn background_of_a_span_has_the_height_of_its_own_font() {
+    // A `<span>` of 20 px around a letter of 40 px has a box of 19 px above and 5 px below the baseline.
     let markup =
         "<p>H <span style='background-color: #00ff00; font-size: 20px'>a<b style='font-size: 40px'> a</b></span></p>";
     let green = draw_one(text(markup, json!({"fontSize": 40, "fill": "#00000000"}))).solid(GREEN).y;
@@ -72,19 +72,19 @@ fn box_of_a_span_is_as_high_as_its_own_font() {
 }
 
 #[test]
-fn boxes_of_spans_change_their_colour_with_the_text() {
-    // 00288 of the random set.
+fn backgrounds_of_spans_get_the_text_effects() {
+    // After design 00288 of the random set.
     let markup = "<p><span style='background-color: #ff0000'>HH</span></p>";
     let gray = draw_one(text(markup, json!({"fontSize": 40, "grayscaleEnabled": true})));
     assert_eq!(gray.solid(RED).x.start, 400, "no red is left");
 }
 
 #[test]
-fn lists_from_right_to_left_hang_on_the_right() {
-    // Two levels of 2.1 em, the bullet 7 px and its own width right of the content.
+fn right_to_left_lists_are_indented_on_the_right() {
+    // Two levels indent by 2.1 em each; the bullet starts 7 px plus its own width to the right of the content.
     let picture = draw_one(text("<ul><li>\u{5d0}</li></ul>", json!({"fontSize": 40, "align": "right"})));
     let columns = runs(400, |x| (0..300).any(|y| picture.is_inked(x, y, Ink::Seen)));
     let bullet = columns.last().unwrap();
-    // The content ends at 390 - 84 = 306.
+    // The content ends at x 390 - 84 = 306.
     assert!(bullet.start.abs_diff(306 + 7 + 12) <= 1 && columns[0].end <= 306, "{columns:?}");
 }

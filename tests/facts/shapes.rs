@@ -1,4 +1,4 @@
-//! Figures, lines, groups, order, tables.
+//! Figures, lines, groups, stacking order and tables.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn fact_02_stroke_lies_inside() {
 }
 
 #[test]
-fn fact_03_opacity_counts_for_stroke_and_fill_apart() {
+fn fact_03_opacity_applies_to_stroke_and_fill_separately() {
     let picture = draw_one(f(json!({"stroke": "#0000ff", "strokeWidth": 20, "opacity": 0.5})));
     picture.has(105, 125, [127, 63, 191]);
     picture.has(150, 125, [255, 127, 127]);
@@ -32,7 +32,7 @@ fn fact_04_corner_radius_is_at_most_half_the_side() {
     let picture = draw_one(f(json!({"cornerRadius": 500})));
     picture.is_like(&draw_one(f(json!({"cornerRadius": 25}))));
     picture.has(100, 100, WHITE);
-    // The topmost row is covered wholly from x ≈ 125 to 175; the arc leaves it slowly.
+    // The top row is fully covered from x ≈ 125 to 175; the flat start of the arc makes the ends uncertain.
     let solid = runs(400, |x| is_near(picture.rgb(x, 100), RED));
     assert_eq!(solid.len(), 1);
     assert!(solid[0].start.abs_diff(125) <= 5 && solid[0].end.abs_diff(175) <= 5, "{solid:?}");
@@ -96,7 +96,7 @@ fn arrows_are_stroked_in_px() {
 }
 
 #[test]
-fn gradient_stops_count_in_order_of_their_positions() {
+fn gradient_stops_are_sorted_by_position() {
     let picture = draw_one(f(json!({"fill": "linear-gradient(90deg, #ff0000 80%, #0000ff 20%)"})));
     picture.has(110, 125, BLUE);
     picture.has(190, 125, RED);
@@ -104,7 +104,7 @@ fn gradient_stops_count_in_order_of_their_positions() {
 }
 
 #[test]
-fn figures_of_negative_size_lie_on_the_other_side() {
+fn figures_of_negative_size_extend_to_the_opposite_side() {
     let picture = draw_one(f(json!({"x": 200, "width": -100})));
     picture.is_like(&draw_one(f(json!({}))));
 }
@@ -129,7 +129,7 @@ fn fact_06_line_dashes_are_multiples_of_its_thickness() {
 }
 
 #[test]
-fn fact_07_line_heads_all_reach_as_far() {
+fn fact_07_all_line_heads_extend_equally_far() {
     for head in ["arrow", "triangle", "circle", "square", "bar"] {
         let line = json!({
             "type": "line", "x": 100, "y": 100, "width": 200, "height": 10, "startHead": head, "endHead": head,
@@ -148,7 +148,7 @@ fn fact_08_group_opacity_is_multiplied_into_every_child() {
 }
 
 #[test]
-fn fact_09_always_on_top_beats_the_order() {
+fn fact_09_always_on_top_overrides_the_stacking_order() {
     let green = f(json!({"x": 0, "fill": "#00ff00", "alwaysOnTop": true}));
     let picture = draw(design(json!([green, f(json!({"x": 50}))])));
     picture.has(60, 125, GREEN);

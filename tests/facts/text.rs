@@ -1,10 +1,10 @@
-//! Letters on their baseline: line height, spacing, background, stroke, decorations, gradients.
+//! Text: baseline, line height, letter spacing, background, stroke, decorations, gradients.
 
 use serde_json::json;
 
 use super::*;
 
-/// One past the last row of an `H` 100 px tall, whose foot is the baseline.
+/// One past the last row of an `H` at font size 100 px, which is the row of its baseline.
 fn foot(more: Value) -> u32 {
     draw_one(text("H", more)).bounds().y.end
 }
@@ -65,16 +65,16 @@ fn fact_34_vertical_alignment_needs_its_option() {
 }
 
 #[test]
-fn fact_47_decorations_are_whole_rows() {
+fn fact_47_decorations_cover_whole_rows() {
     for (line, rows) in [("underline", 134..140), ("line-through", 108..114), ("overline", 69..75)] {
         let picture = draw_one(text("nnn", json!({"fontSize": 60, "lineHeight": 2, "textDecoration": line})));
-        // Left of the first stem there is nothing but the band.
+        // In this column, left of the first stem, the decoration is the only ink.
         assert_eq!(picture.column(51), [rows], "{line}");
     }
 }
 
 #[test]
-fn fact_48_stroke_and_fill_have_the_opacity_each() {
+fn fact_48_opacity_applies_to_stroke_and_fill_separately() {
     let style = json!({"stroke": "#ff0000", "strokeWidth": 20, "fill": "#0000ff", "opacity": 0.5});
     let picture = draw_one(text("H", style));
     // x 59.8 to 69.7 is the left stem; the stroke reaches 10 px beyond.
@@ -89,7 +89,7 @@ fn fact_52_placeholder_is_drawn_faintly() {
 }
 
 #[test]
-fn fact_55_gradient_line_of_a_text_is_that_of_css() {
+fn fact_55_text_gradient_uses_the_css_gradient_line() {
     for angle in [45, 90] {
         let fill = format!("linear-gradient({angle}deg, rgba(0,0,0,1) 0%, rgba(255,255,255,1) 100%)");
         let element = text("HHHH", json!({"x": 100, "width": 400, "height": 120, "fill": fill}));
@@ -99,7 +99,7 @@ fn fact_55_gradient_line_of_a_text_is_that_of_css() {
 }
 
 #[test]
-fn effects_of_texts_change_letters_and_not_what_is_behind() {
+fn text_effects_do_not_change_the_texts_background() {
     // rendering.md §4 and fixtures.md 16: (40, 80, 160) becomes 79.
     let behind = json!({"backgroundEnabled": true, "backgroundColor": "#ff0000", "backgroundPadding": 0});
     let letter = |more| draw_one(text("H", with(with(json!({"fill": "#2850a0"}), behind.clone()), more)));
@@ -113,7 +113,7 @@ fn effects_of_texts_change_letters_and_not_what_is_behind() {
 
 #[test]
 fn last_line_break_of_a_text_adds_no_line() {
-    // 00266 of the random set, by its gradient.
+    // Design 00266 of the random set shows this through its gradient.
     let shown = |content: &str| {
         let look = json!({"fontSize": 40, "fill": "linear-gradient(180deg, #ff0000 0%, #0000ff 100%)"});
         draw_one(text(content, look))
@@ -124,20 +124,20 @@ fn last_line_break_of_a_text_adds_no_line() {
 }
 
 #[test]
-fn glyphs_that_are_turned_stand_on_quarters_of_a_px() {
-    // `text-rotation` of the corpus. A step of a sixteenth is none, one of a quarter is seen.
+fn rotated_glyphs_snap_to_quarter_px() {
+    // After `text-rotation` of the corpus: a shift by 1/16 px changes nothing, a shift by 1/4 px does.
     let at = |x: f64| draw_one(text("H", json!({"x": 150.0 + x, "rotation": 30})));
     at(0.0).is_like(&at(1.0 / 16.0));
     let moved = at(0.25);
     assert!((0..300).any(|y| (0..400).any(|x| at(0.0).rgb(x, y) != moved.rgb(x, y))));
-    // Turned by a right angle, on whole columns.
+    // After a rotation by 90°, baselines lie on whole columns.
     let down = |x: f64| draw_one(text("H", json!({"x": 200.0 + x, "rotation": 90})));
     down(0.1).is_like(&down(0.2));
 }
 
 #[test]
-fn blur_of_no_radius_makes_a_bitmap_too() {
-    // 00319 of the random set: the baseline is put on a whole px inside the bitmap, not on the page.
+fn blur_of_radius_zero_still_draws_through_a_bitmap() {
+    // Design 00319 of the random set: the baseline is rounded to a whole px of the bitmap, not of the page.
     let at = |blur: bool| {
         let element =
             text("H", json!({"y": 50.94, "fontSize": 20, "lineHeight": 1.25, "blurEnabled": blur, "blurRadius": 0}));

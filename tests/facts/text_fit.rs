@@ -1,4 +1,4 @@
-//! Texts and their boxes: wrapping, shrinking, cutting.
+//! Fitting text into its box: wrapping, shrinking, clipping and ellipsis.
 
 use serde_json::json;
 
@@ -58,12 +58,12 @@ fn fact_49_ellipsis_follows_the_last_whole_word() {
 
 #[test]
 fn inline_sizes_in_px_are_whole_px_where_a_text_shrinks() {
-    // `rich-overflow-shrink` of the reference corpus: at 25.5 px the inline 50 px are 49, and 58.8 + 2 · 30.6 px are just
-    // the box; at 49.04 px the lines would be too high, and the text would shrink to 25.
+    // After `rich-overflow-shrink` of the corpus: at 25.5 px the inline 50 px become 49 px, and 58.8 + 2 · 30.6 px is exactly
+    // the height of the box; at 49.04 px the lines would be too high, and the text would shrink to 25 px.
     let markup = "<p>H <span style=\"font-size: 50px\">HH</span></p><p>H</p><p>H</p>";
     let picture = draw_one(text(markup, json!({"fontSize": 26, "height": 120})));
     let lines = picture.lines();
-    // Capitals are 0.729 em high, in whole px: 35.7 and 18.6 px (at 48 px they would be 35).
+    // Capitals are 0.729 em high: 35.7 and 18.6 px, rounded to whole px (at 48 px they would be 35 px).
     let heights: Vec<_> = lines.iter().map(|rows| rows.end - rows.start).collect();
     assert_eq!(heights, [36, 18, 18]);
     assert_eq!(lines[2].start - lines[1].start, 31);
@@ -71,7 +71,7 @@ fn inline_sizes_in_px_are_whole_px_where_a_text_shrinks() {
 
 #[test]
 fn strokes_and_shadows_shrink_with_the_letters() {
-    // 00246 and 00273 of the random set. The text shrinks from 100 to 50 px.
+    // After designs 00246 and 00273 of the random set. The text shrinks from 100 to 50 px.
     let shown = |size: f64, factor: f64| {
         let effects = json!({
             "fontSize": size, "width": 200, "height": 120, "stroke": "#ff0000", "strokeWidth": 8.0 * factor,
@@ -84,21 +84,21 @@ fn strokes_and_shadows_shrink_with_the_letters() {
 
 #[test]
 fn texts_that_fit_at_no_size_are_one_px_high() {
-    // `text-no-height-shrinks` of the corpus: `height: 0`. Eight letters are 6 px wide at 1 px.
+    // After `text-no-height-shrinks` of the corpus, with `height: 0`. At 1 px, eight letters are 6 px wide.
     let ink = draw_one(text("HHHHHHHH", json!({"height": 0}))).bounds_in(0..300, Ink::Any);
     assert!(ink.x.start == 50 && (56..=57).contains(&ink.x.end), "{ink:?}");
 }
 
 #[test]
 fn line_heights_in_px_do_not_shrink() {
-    // 00218 of the random set. Lines of 60 px leave 60 px of 120 for another two, which take 1.2 sizes each.
+    // After design 00218 of the random set. The 60 px line leaves 60 of 120 px for two lines of 1.2 font sizes each.
     let shown = |unit: &str| {
         let markup = format!("<p style=\"line-height: 60{unit}\">H</p><p>H</p><p>H</p>");
         draw_one(text(&markup, json!({"fontSize": 40, "height": 120}))).lines()
     };
     let lines = shown("px");
     assert_eq!((lines.len(), lines[2].start - lines[1].start), (3, 30));
-    // 60 % of 40 px is 24 px at that size.
+    // At that font size, 60 % of 40 px is 24 px.
     let shrunk = draw_one(text("<p style='line-height: 60%'>H</p><p>H</p>", json!({"fontSize": 80, "height": 72})));
     let full = draw_one(text("<p style='line-height: 24px'>H</p><p>H</p>", json!({"fontSize": 40, "height": 72})));
     shrunk.is_like(&full);
