@@ -1,6 +1,6 @@
-//! What holds for every design, without a reference picture: random pages, drawn in two ways that must look alike.
+//! Properties that hold for every design, without reference pictures: random pages rendered in two ways that must look alike.
 //!
-//! The pages are the same in every run; `PROPTEST_CASES` asks for more than [`CASES`] of them.
+//! The pages are the same in every run. `PROPTEST_CASES` sets their number, [`CASES`] by default.
 
 #[path = "../support/compare.rs"]
 #[allow(dead_code, reason = "this program needs the numbers and not the picture")]
@@ -25,10 +25,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
-/// Pages for each test.
+/// Number of random pages for each test, unless `PROPTEST_CASES` is set.
 const CASES: u32 = 24;
 
-/// Runs `test` on pages of `strategy`; a failure shows the smallest one that fails.
+/// Runs `test` on pages of `strategy`. On failure, proptest reports the smallest failing page.
 #[expect(clippy::disallowed_methods, reason = "the tester's word to this test, no setting of the program")]
 fn check<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
@@ -41,7 +41,7 @@ fn check<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCa
 }
 
 fn picture(painter: &Painter, design: Value) -> RgbaImage {
-    // Placeholders and shrunk texts are warnings, and no matter here.
+    // Warnings about placeholders and shrunk texts are irrelevant here.
     let (page, _) = painter.render(design).expect("a picture");
     image::load_from_memory(&page.bytes).expect("a picture").into_rgba8()
 }
@@ -50,15 +50,19 @@ fn painted(elements: Vec<Value>) -> RgbaImage {
     picture(Painter::shared(), pages::design(elements))
 }
 
-/// Fails unless `actual` looks like `expected`: at most `share` of the pixels more than 8 levels off, none more than `most`.
-fn assert_alike(expected: &RgbaImage, actual: &RgbaImage, share: f64, most: u8) -> Result<(), TestCaseError> {
+/// Fails unless at most `share` of the pixels are more than 8 levels off, and none more than `max_levels`.
+fn assert_alike(expected: &RgbaImage, actual: &RgbaImage, share: f64, max_levels: u8) -> Result<(), TestCaseError> {
     let difference @ Difference { max, visible_share, .. } = compare(expected, actual).expect("of one size");
-    prop_assert!(visible_share <= share && max <= most, "{difference:?}; see {}", keep(expected, actual).display());
+    prop_assert!(
+        visible_share <= share && max <= max_levels,
+        "{difference:?}; see {}",
+        write_pictures(expected, actual).display()
+    );
     Ok(())
 }
 
-/// Writes both pictures where a person can look at them.
-fn keep(expected: &RgbaImage, actual: &RgbaImage) -> PathBuf {
+/// Writes both pictures to the target folder for inspection and returns that folder.
+fn write_pictures(expected: &RgbaImage, actual: &RgbaImage) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("invariants");
     fs::create_dir_all(&folder).expect("a folder");
     expected.save(folder.join("expected.png")).expect("written");
@@ -79,7 +83,7 @@ fn moving_elements_by_whole_px_moves_their_pixels() {
 }
 
 #[test]
-fn twice_the_pixels_halved_are_nearly_the_same_picture() {
+fn rendering_at_twice_the_scale_and_halving_is_nearly_the_same() {
     check(&pages::page(), |page| {
         let elements = page.elements((0.0, 0.0));
         let one = painted(elements.clone());
@@ -88,13 +92,18 @@ fn twice_the_pixels_halved_are_nearly_the_same_picture() {
         let two = picture(Painter::shared(), design);
         let halved = imageops::resize(&two, one.width(), one.height(), imageops::FilterType::Triangle);
         let difference = compare(&one, &halved).expect("of one size");
-        prop_assert!(difference.mean < MOST_HALVED, "{difference:?}; see {}", keep(&one, &halved).display());
+        prop_assert!(
+            difference.mean < MAX_HALVED_DIFFERENCE,
+            "{difference:?}; see {}",
+            write_pictures(&one, &halved).display()
+        );
         Ok(())
     });
 }
 
-/// Mean distance of a page and its double halved, in levels: edges and letters stand on other parts of a px.
-const MOST_HALVED: f64 = 2.0;
+/// Largest mean difference in levels between a page and the halved page at twice the scale: edges and glyphs fall on
+/// different fractions of a px.
+const MAX_HALVED_DIFFERENCE: f64 = 2.0;
 
 #[test]
 fn mirrored_images_are_the_images_mirrored() {
@@ -104,21 +113,22 @@ fn mirrored_images_are_the_images_mirrored() {
         let of = |flip_x: bool, flip_y: bool| {
             let mut image = image.clone();
             (image["flipX"], image["flipY"]) = (json!(flip_x), json!(flip_y));
-            // The corner that a crop keeps is not mirrored: without one.
+            // Stretched images are not cropped; the part that a crop keeps is not mirrored.
             image["stretchEnabled"] = json!(true);
             imageops::crop_imm(&painted(vec![image]), x, y, width, height).to_image()
         };
         let plain = of(false, false);
-        assert_alike(&plain, &imageops::flip_horizontal(&of(true, false)), 1.0, MOST_MIRRORED)?;
-        assert_alike(&plain, &imageops::rotate180(&of(true, true)), 1.0, MOST_MIRRORED)
+        assert_alike(&plain, &imageops::flip_horizontal(&of(true, false)), 1.0, MAX_MIRRORED_DIFFERENCE)?;
+        assert_alike(&plain, &imageops::rotate180(&of(true, true)), 1.0, MAX_MIRRORED_DIFFERENCE)
     });
 }
 
-/// Pictures are sampled at sixteenths of their pixels, rounded down: mirrored, a sample may be that much away on each axis.
-const MOST_MIRRORED: u8 = 32;
+/// Allowed difference in levels: images are sampled at multiples of 1/16 px, rounded down, so that a mirrored sample may be
+/// off by that much on each axis.
+const MAX_MIRRORED_DIFFERENCE: u8 = 32;
 
 #[test]
-fn group_of_one_is_the_element() {
+fn group_of_one_element_looks_like_the_element() {
     check(&pages::page(), |page| {
         let elements = page.elements((0.0, 0.0));
         let grouped = elements.iter().map(|element| json!({"type": "group", "children": [element]})).collect();
@@ -127,7 +137,7 @@ fn group_of_one_is_the_element() {
 }
 
 #[test]
-fn order_of_elements_that_do_not_touch_does_not_matter() {
+fn order_of_disjoint_elements_does_not_matter() {
     check(&pages::page(), |page| {
         let elements = page.elements((0.0, 0.0));
         let backwards = elements.iter().rev().cloned().collect();
@@ -135,11 +145,11 @@ fn order_of_elements_that_do_not_touch_does_not_matter() {
     });
 }
 
-/// `GPU_COLUMN=required` makes a missing adapter a failure.
+/// Skipped without an adapter, unless `GPU_COLUMN=required` makes that a failure.
 #[cfg(feature = "gpu")]
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the tester's word to this test, no setting of the program")]
-fn gpu_paints_what_the_cpu_paints() {
+fn gpu_and_cpu_paint_alike() {
     let gpu = match Painter::on_the_gpu() {
         Ok(gpu) => gpu,
         Err(why) => {
@@ -156,7 +166,7 @@ fn gpu_paints_what_the_cpu_paints() {
 }
 
 #[test]
-fn vector_pdf_shows_what_the_picture_shows() {
+fn vector_pdf_looks_like_the_raster_output() {
     check(&pages::page(), |page| {
         let design = |options: Value| {
             let elements = page.elements((0.0, 0.0)).into_iter().filter(pages::is_scaled_alike).collect();
@@ -168,12 +178,17 @@ fn vector_pdf_shows_what_the_picture_shows() {
         let (document, _) = Painter::shared().render(design(json!({"format": "pdf", "vector": true}))).expect("a file");
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("invariants.pdf");
         fs::write(&file, &document.bytes).expect("written");
-        // 72 design px an inch.
+        // Design px are 1/72 inch.
         let arguments = ["-r", "144", "-png", "-singlefile"];
         let Some(output) = tools::run("pdftoppm", "poppler-utils", &arguments, &file) else { return Ok(()) };
         let found = image::load_from_memory(&output.stdout).expect("a picture").into_rgba8();
         let distance = metric::distance(&found, &expected).expect("of one size");
-        prop_assert!(distance.diff <= 0.01, "{} differs; see {}", distance.diff, keep(&expected, &found).display());
+        prop_assert!(
+            distance.diff <= 0.01,
+            "{} differs; see {}",
+            distance.diff,
+            write_pictures(&expected, &found).display()
+        );
         Ok(())
     });
 }

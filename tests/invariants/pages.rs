@@ -1,26 +1,26 @@
-//! Random pages: six cells that nothing reaches beyond, each empty or with one element of any kind.
+//! Random pages with six cells, each empty or with one element of any type that stays inside its cell.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-/// Cells a row, and rows.
+/// Number of columns and rows of cells.
 const GRID: (usize, usize) = (3, 2);
-/// Side of a cell, px.
+/// Side of a cell in px.
 const CELL: f64 = 100.0;
-/// An element stays this far from the sides of its cell; its shadow and corners, when it is turned, go beyond.
+/// Distance in px between an element and the sides of its cell, which leaves room for its shadow and its rotated corners.
 const MARGIN: f64 = 24.0;
-/// Longest side of an element, px.
+/// Longest side of an element in px.
 const LONGEST: u32 = 52;
 
-/// Elements in their cells, row by row: where each stands in its cell is in its `x` and `y`.
+/// Elements of the cells, row by row; `x` and `y` are relative to the cell.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     cells: Vec<Option<Value>>,
 }
 
 impl Page {
-    /// The elements in page px, moved by `shift`.
+    /// The elements in page coordinates, moved by `shift` px.
     pub(crate) fn elements(&self, shift: (f64, f64)) -> Vec<Value> {
         let placed = |(at, element): (usize, &Option<Value>)| {
             let mut element = element.clone()?;
@@ -34,7 +34,7 @@ impl Page {
     }
 }
 
-/// A design of `elements` on a page that has room to move them by 20 px.
+/// A design with `elements` on a page large enough to move them by 20 px.
 pub(crate) fn design(elements: Vec<Value>) -> Value {
     json!({
         "schemaVersion": 4, "width": GRID.0 as f64 * CELL + 20.0, "height": GRID.1 as f64 * CELL + 20.0,
@@ -43,20 +43,21 @@ pub(crate) fn design(elements: Vec<Value>) -> Value {
     })
 }
 
-/// Any page.
+/// Strategy for pages of any elements.
 pub(crate) fn page() -> impl Strategy<Value = Page> {
     let cell = prop_oneof![1 => Just(None), 3 => element().prop_map(Some)];
     prop::collection::vec(cell, GRID.0 * GRID.1).prop_map(|cells| Page { cells })
 }
 
-/// An upright image at whole px, larger than its file: the editor reduces a mirrored picture in other steps.
+/// Strategy for unrotated images at whole px, larger than their files: the editor downscales a mirrored picture in
+/// different steps.
 pub(crate) fn upright_image() -> impl Strategy<Value = Value> {
     (10..LONGEST, 10..LONGEST, 0..8_u32, 0..8_u32).prop_map(|(width, height, x, y)| {
         json!({"type": "image", "src": "file:pixels.png", "x": x, "y": y, "width": width, "height": height})
     })
 }
 
-/// False for pictures that every reader of PDF scales in its own way: of few pixels, or of the finest patterns.
+/// Whether all PDF readers scale the element's picture alike; false for very small pictures and for pixel patterns.
 pub(crate) fn is_scaled_alike(element: &Value) -> bool {
     element["src"] != "file:pixels.png" && element["src"] != "file:rings.png"
 }
@@ -73,7 +74,7 @@ fn element() -> impl Strategy<Value = Value> {
     (kind, placement(), look()).prop_map(|(kind, placement, look)| with(with(placement, &kind), &look))
 }
 
-/// Box and rotation, in quarters of a px.
+/// Strategy for box and rotation, with coordinates at multiples of 1/4 px.
 fn placement() -> impl Strategy<Value = Value> {
     let side = 40..LONGEST * 4;
     let rotation = select(&[0.0, 0.0, 0.0, 3.0, -5.0, 8.0][..]);
@@ -83,7 +84,7 @@ fn placement() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Opacity, and a shadow that stays in the margin.
+/// Strategy for opacity and a shadow that stays inside the margin.
 fn look() -> impl Strategy<Value = Value> {
     let shadow = (any::<bool>(), 0..6_u32, -4..5_i32, color());
     (select(&[1.0, 1.0, 0.5][..]), shadow).prop_map(|(opacity, (is_on, blur, offset, color))| {

@@ -1,4 +1,4 @@
-//! Effects as a design writes them, down to pixels; masks.
+//! Effects and filters of designs, and masks, checked pixel by pixel.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tenter::units::{DeviceSize, Opacity};
 
 use super::*;
 
-/// A picture of `columns`, 4 rows high, drawn at its size with the effects of this image element.
+/// Paints an image with these column colours, `height` rows high, at its own size with the effects of this image element.
 fn drawn(columns: &[[u8; 3]], height: u32, mut element: Value) -> Vec<[u8; 3]> {
     element["type"] = json!("image");
     element["src"] = json!("a.png");
@@ -41,7 +41,7 @@ const BROWN: [u8; 3] = [200, 100, 50];
 
 #[test]
 fn effects_classic_as_measured() {
-    // fixtures.md 16, rendering.md §4.1
+    // Values from fixtures.md 16 and rendering.md §4.1.
     assert_eq!(pixel(BROWN, json!({"brightnessEnabled": true, "brightness": 0.25})), [255, 164, 114]);
     assert_eq!(pixel(BROWN, json!({"sepiaEnabled": true})), [165, 147, 114]);
     assert_eq!(pixel([128; 3], json!({"sepiaEnabled": true})), [173, 154, 120]);
@@ -52,7 +52,7 @@ fn effects_classic_as_measured() {
 
 #[test]
 fn effects_filters_as_measured() {
-    // fixtures.md 17 and 43, rendering.md §4.3
+    // Values from fixtures.md 17 and 43 and rendering.md §4.3.
     for (name, intensity, expected) in [
         ("contrast", 0.5, [235, 86, 12]),
         ("saturation", 0.5, [241, 91, 16]),
@@ -75,13 +75,13 @@ fn effects_filters_as_measured() {
         let greys = [160, 200, 255, 100].map(|grey| filtered([grey; 3], name, -0.5)[0]);
         assert_eq!(greys, [140, 143, 128, 100], "{name}");
     }
-    // 64 · (1 + 2 · 0.5 · 0.5), and without the 2.
+    // `shadows` is 64 · (1 + 2 · 0.5 · 0.5); `black` has no factor of 2.
     assert_eq!((filtered([64; 3], "shadows", 0.5), filtered([64; 3], "black", 0.5)), ([96; 3], [80; 3]));
 }
 
 #[test]
 fn effects_happen_in_the_editors_order() {
-    // Brightness stops at white before grayscale: 255, 228, 178 and .34, .5, .16.
+    // Brightness clamps to 255, 228, 178 before grayscale weighs the channels by .34, .5, .16.
     let both = json!({"grayscaleEnabled": true, "brightnessEnabled": true, "brightness": 0.5});
     assert_eq!(pixel(BROWN, both), [229; 3]);
     let presets = json!({"filters": {"warm": {"intensity": 1}, "cold": {"intensity": 1}}});
@@ -90,7 +90,7 @@ fn effects_happen_in_the_editors_order() {
 
 #[test]
 fn effects_blur_as_measured() {
-    // fixtures.md 44
+    // Values from fixtures.md 44.
     let halves: Vec<_> = (0..200).map(|x| if x < 100 { [0; 3] } else { [255; 3] }).collect();
     let mixed = |radius: u32| -> Vec<u8> {
         let row = drawn(&halves, 100, json!({"blurEnabled": true, "blurRadius": radius}));
@@ -107,7 +107,7 @@ fn mask_alpha_multiplies_and_its_colour_does_not_count() {
     let masked = Group { mask, children: vec![fill(rect(2.0, 0.0, 6.0, 6.0), RED)], ..Group::default() };
     let raster = paint(10.0, 10.0, vec![fill(rect(0.0, 6.0, 10.0, 4.0), BLACK), group(masked)]);
     assert_near(raster.pixel(3, 3), [255, 0, 0, 128], 1);
-    // Outside of the mask, outside of what is masked, and what lay below.
+    // Outside of the mask, outside of the masked content, and over the content below.
     assert_eq!([raster.pixel(5, 3), raster.pixel(1, 3)], [[0; 4]; 2]);
     assert_eq!(raster.pixel(1, 7), [0, 0, 0, 255]);
 }

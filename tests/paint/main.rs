@@ -1,4 +1,4 @@
-//! Scenes made by hand, planned and painted on the CPU: what comes out, pixel by pixel.
+//! Scenes built by hand, planned and painted on the CPU, and checked pixel by pixel.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
@@ -35,7 +35,7 @@ fn try_paint(page: &Page, scale: f64) -> Result<Raster<Straight>, PaintError> {
     rasterizer.submit(plan, None).blocking_recv().unwrap().map(|painted| painted.raster)
 }
 
-/// `nodes` on a transparent page, one device px a design px.
+/// Paints `nodes` on a transparent page at one device px per design px.
 fn paint(width: f64, height: f64, nodes: Vec<Node>) -> Raster<Straight> {
     try_paint(&page(width, height, nodes), 1.0).unwrap()
 }
@@ -61,7 +61,7 @@ fn translated(x: f64, y: f64, children: Vec<Node>) -> Node {
     group(Group { transform: Affine::translate((x, y)), children, ..Group::default() })
 }
 
-/// `found` within `tolerance` of `expected`, channel by channel.
+/// Fails unless each channel of `found` is within `tolerance` levels of `expected`.
 #[track_caller]
 fn assert_near(found: [u8; 4], expected: [u8; 4], tolerance: u8) {
     let near = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= tolerance);

@@ -24,7 +24,7 @@ const G: [u8; 4] = [0, 255, 0, 255];
 const B: [u8; 4] = [0, 0, 255, 255];
 const Y: [u8; 4] = [255, 255, 0, 255];
 
-/// Red, green over blue, yellow; 200 x 100 (fixtures.md 11).
+/// Picture of 200 x 100 px: red and green above blue and yellow (fixtures.md 11).
 fn quadrants() -> Arc<Picture> {
     picture(200, 100, |x, y| [[R, G], [B, Y]][usize::from(y >= 50)][usize::from(x >= 100)])
 }
@@ -40,7 +40,7 @@ fn picture_at_its_size_keeps_its_bytes() {
 
 #[test]
 fn picture_crop_never_shows_its_neighbours() {
-    // A red square in a blue picture, cropped to the red and enlarged, reduced, shifted by half a pixel, turned.
+    // A red square in a blue picture is cropped to the red, then enlarged, reduced, shifted by half a pixel and rotated.
     let picture = picture(40, 40, |x, y| if (10..30).contains(&x) && (10..30).contains(&y) { R } else { B });
     let red = Rect::new(10.0, 10.0, 30.0, 30.0);
     for dest in [Rect::new(1.0, 1.0, 90.0, 90.0), Rect::new(3.0, 3.0, 9.0, 9.0), Rect::new(1.5, 1.5, 21.5, 21.5)] {
@@ -75,13 +75,13 @@ fn picture_made_larger_is_bilinear() {
     let two = picture(2, 1, |x, _| if x == 0 { [0, 0, 0, 255] } else { [255; 4] });
     let raster = paint(16.0, 8.0, vec![shown(&two, whole(&two), Rect::new(0.0, 0.0, 16.0, 8.0))]);
     let row: Vec<u8> = (0..16).map(|x| raster.pixel(x, 4)[0]).collect();
-    // Edge pixels are repeated; between the middles the weights are sixteenths, rounded down.
+    // Edge pixels are repeated; between pixel centres the weights are multiples of 1/16, rounded down.
     assert_eq!(row, [0, 0, 0, 0, 15, 47, 79, 111, 143, 175, 207, 239, 255, 255, 255, 255]);
 }
 
 #[test]
 fn picture_flipped_and_turned_lands_where_it_should() {
-    // fixtures.md 14: width 200, flipX, rotation 90, x 200, y 50.
+    // Values from fixtures.md 14: width 200, flipX, rotation 90, x 200, y 50.
     let picture = quadrants();
     let flipped = Affine::translate((200.0, 50.0))
         * Affine::rotate(std::f64::consts::FRAC_PI_2)
@@ -102,7 +102,7 @@ fn picture_edges_are_sharp_unless_it_is_slanted() {
     let alphas = |raster: &Raster<Straight>, columns: [u32; 4]| columns.map(|x| raster.pixel(x, 5)[3]);
     assert_eq!(alphas(&raster, [1, 2, 11, 12]), [0, 255, 255, 0]);
     assert_eq!(raster.pixel(7, 12), [0; 4]);
-    // An edge in the middle of a pixel: the pixel right of it has it.
+    // An edge in the middle of a pixel belongs to the pixel on its right.
     let raster = paint(20.0, 20.0, vec![shown(&red, whole(&red), Rect::new(2.5, 2.0, 12.5, 12.0))]);
     assert_eq!(alphas(&raster, [2, 3, 12, 13]), [0, 255, 255, 0]);
     let children = vec![shown(&red, whole(&red), Rect::new(0.0, 0.0, 10.0, 10.0))];

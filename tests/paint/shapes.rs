@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn page_size_rounds_half_up() {
-    // fixtures.md 24
+    // Values from fixtures.md 24.
     for (width, height, scale, expected) in
         [(101.0, 51.0, 0.5, (51, 26)), (100.5, 50.5, 1.0, (101, 51)), (99.0, 99.0, 1.5, (149, 149))]
     {
@@ -57,7 +57,7 @@ fn page_that_takes_too_long_is_refused_and_names_the_limit() {
     assert_eq!(planned(33), Ok(()));
     let error = planned(34).unwrap_err();
     assert!(matches!(error, PaintError::TooMuchWork { .. }) && error.to_string().contains("TENTER_MAX_MEGAPIXELS"));
-    // A thin line across the page is no page full of colour.
+    // A thin line across the page must not count as a filled page.
     let line = || {
         let mut line = BezPath::new();
         line.move_to((0.0, 0.0));
@@ -78,14 +78,14 @@ fn page_of_the_longest_side_is_painted() {
 }
 
 #[test]
-fn alpha_leaves_straight() {
+fn output_alpha_is_straight() {
     let half = paint(4.0, 4.0, vec![fill(rect(0.0, 0.0, 4.0, 4.0), Color::from_rgba8(255, 0, 0, 128))]);
     assert_eq!(half.pixel(1, 1), [255, 0, 0, 128]);
 }
 
 #[test]
-fn clip_does_not_isolate() {
-    // A blend inside a clip meets the page below.
+fn clip_does_not_isolate_blending() {
+    // A blend inside a clip blends with the page below.
     let multiply = BlendMode::new(Mix::Multiply, Compose::SrcOver);
     let inner = Group { blend: multiply, children: vec![fill(rect(0.0, 0.0, 10.0, 10.0), BLUE)], ..Group::default() };
     let clipped = Group { clip: Some(rect(0.0, 0.0, 5.0, 10.0)), children: vec![group(inner)], ..Group::default() };
@@ -120,7 +120,7 @@ fn opacity_layer_is_flattened_first() {
 
 #[test]
 fn translucent_parts_show_through_each_other() {
-    // fixtures.md 8: opacity in the colours, no layer.
+    // Values from fixtures.md 8: the opacity is in the colours, without a layer.
     let half = |color: Color| color.with_alpha(0.5);
     let raster = paint(
         10.0,
@@ -136,7 +136,7 @@ fn translucent_parts_show_through_each_other() {
 
 #[test]
 fn gradient_at_45_degrees_has_the_editors_length() {
-    // fixtures.md 21: page 300 x 100, line through the middle, 100 long.
+    // Values from fixtures.md 21: a page of 300 x 100 px, a gradient line through the middle, 100 px long.
     let (dx, dy) = (50.0 * 45f64.to_radians().sin(), -50.0 * 45f64.to_radians().cos());
     let gradient = Gradient::new_linear((150.0 - dx, 50.0 - dy), (150.0 + dx, 50.0 + dy)).with_stops([BLACK, WHITE]);
     let path = Path::filled(rect(0.0, 0.0, 300.0, 100.0), peniko::Brush::Gradient(gradient));
@@ -148,7 +148,7 @@ fn gradient_at_45_degrees_has_the_editors_length() {
 
 #[test]
 fn gradient_mixes_straight_colours() {
-    // Half way to transparent blue the red is still half there: a canvas mixes before it multiplies.
+    // Halfway to transparent blue, half of the red is left: a canvas interpolates straight colours, then premultiplies.
     let stops = [RED, BLUE.with_alpha(0.0)];
     let gradient = Gradient::new_linear((0.0, 0.0), (100.0, 0.0)).with_stops(stops);
     let path = Path::filled(rect(0.0, 0.0, 100.0, 2.0), peniko::Brush::Gradient(gradient));
@@ -172,7 +172,7 @@ fn gradient_follows_its_own_transform_and_the_groups() {
 
 #[test]
 fn stroke_dashes_are_drawn() {
-    // fixtures.md 5: 16 on, 8 off.
+    // Values from fixtures.md 5: dashes of 16 px, gaps of 8 px.
     let stroke = Stroke::new(4.0).with_dashes(0.0, [16.0, 8.0]).with_caps(kurbo::Cap::Butt);
     let line = kurbo::Line::new((0.0, 2.0), (100.0, 2.0)).to_path(0.1);
     let raster = paint(100.0, 4.0, vec![Node::Path(Path::stroked(line, BLACK, stroke))]);

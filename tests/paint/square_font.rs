@@ -1,20 +1,20 @@
-//! A font made here, so that tests of drawing need no file and can tell every pixel.
+//! Fonts built in memory, with square glyphs whose pixels a test can compute.
 
 use peniko::{Blob, FontData};
 
-/// 1000 units an em. Glyph 0 is empty, glyph 1 a square from the origin, 500 wide and high, glyph 2 is damaged.
+/// Font of 1000 units per em: glyph 0 is empty, glyph 1 is a square of 500 units at the origin, glyph 2 is damaged.
 pub(crate) fn square_font() -> FontData {
     font(damaged(), vec![])
 }
 
-/// As above, but glyph 0 has one layer: `layer` in green.
+/// Like [`square_font`], but glyph 0 has one COLR version 0 layer: glyph `layer` in green.
 pub(crate) fn layered_font(layer: i16) -> FontData {
     let colr = [be16(0), be16(1), be32(14), be32(20), be16(1), be16(0), be16(0), be16(1), be16(layer), be16(0)];
     font(damaged(), vec![(b"COLR", colr.concat()), (b"CPAL", green_and_blue())])
 }
 
-/// Glyph 0 has one paint (COLR version 1) for two contours: the square, cut at a quarter of its width; the right part turns the
-/// other way.
+/// Like [`square_font`], but glyph 0 is one solid COLR version 1 paint of a glyph with two contours: the square, cut at a
+/// quarter of its width, with the right part in the opposite direction.
 pub(crate) fn cut_font() -> FontData {
     let right = [[125, -500], [0, 500], [375, 0], [0, -500]];
     let left = [[0_i16, 0], [125, 0], [0, 500], [-125, 0]];
@@ -22,22 +22,22 @@ pub(crate) fn cut_font() -> FontData {
     let coordinates = |axis: usize| steps.iter().flat_map(move |step| be16(step[axis])).collect::<Vec<u8>>();
     let header = [be16(2), be16(0), be16(0), be16(500), be16(500), be16(3), be16(7), be16(0), vec![1; 8]];
     let cut = [header.concat(), coordinates(0), coordinates(1)].concat();
-    // PaintGlyph of glyph 2, then PaintSolid of colour 0, which is 6 bytes on.
+    // PaintGlyph of glyph 2, then PaintSolid of colour 0, at offset 6.
     let paint = [vec![10, 0, 0, 6], be16(2), vec![2], be16(0), be16(0x4000)];
     font(cut, vec![(b"COLR", colr_1(&paint.concat())), (b"CPAL", green_and_blue())])
 }
 
-/// Glyph 0 is a linear gradient (COLR version 1) in the square, green on the left and blue on the right.
+/// Like [`square_font`], but glyph 0 is a COLR version 1 linear gradient in the square, green on the left, blue on the right.
 pub(crate) fn gradient_font() -> FontData {
     let stop = |offset: i16, color: i16| [be16(offset), be16(color), be16(0x4000)].concat();
     let line = [vec![0], be16(2), stop(0, 0), stop(0x4000, 1)].concat();
     let points = [0, 0, 500, 0, 0, 500].map(be16).concat();
-    // PaintGlyph of glyph 1, then PaintLinearGradient, whose colours are 16 bytes on.
+    // PaintGlyph of glyph 1, then PaintLinearGradient, whose colour line is at offset 16.
     let paint = [vec![10, 0, 0, 6], be16(1), vec![4, 0, 0, 16], points, line];
     font(vec![], vec![(b"COLR", colr_1(&paint.concat())), (b"CPAL", green_and_blue())])
 }
 
-/// As [`square_font`], but glyph 1 also has a document, a red circle.
+/// Like [`square_font`], but glyph 1 also has an SVG document with a red circle.
 pub(crate) fn svg_font() -> FontData {
     let document = b"<svg xmlns='http://www.w3.org/2000/svg'><circle id='glyph1' r='500' fill='red'/></svg>";
     let list = [be16(1), be16(1), be16(1), be32(14), be32(document.len() as u32), document.to_vec()];
@@ -48,14 +48,14 @@ fn green_and_blue() -> Vec<u8> {
     [be16(0), be16(2), be16(1), be16(2), be32(14), be16(0), vec![0, 255, 0, 255, 255, 0, 0, 255]].concat()
 }
 
-/// A table with one glyph, number 0, which is `paint`.
+/// COLR version 1 table in which glyph 0 is `paint`.
 fn colr_1(paint: &[u8]) -> Vec<u8> {
     let nothing = [be16(0), be32(0), be32(0), be16(0)].concat();
     let list = [be32(1), be16(0), be32(10), paint.to_vec()].concat();
     [be16(1), nothing, be32(34), be32(0), be32(0), be32(0), be32(0), list].concat()
 }
 
-/// As above, but glyph 0 is `png`, drawn for 20 px an em.
+/// Like [`square_font`], but glyph 0 is the bitmap `png`, drawn for 20 px per em.
 pub(crate) fn picture_font(png: &[u8]) -> FontData {
     let end = 20 + 8 + png.len() as u32;
     let strike = [be16(20), be16(72), be32(20), be32(end), be32(end), be32(end), be16(0), be16(0), b"png ".to_vec()];
@@ -63,12 +63,12 @@ pub(crate) fn picture_font(png: &[u8]) -> FontData {
     font(vec![], vec![(b"sbix", sbix.concat())])
 }
 
-/// The square, hung up at points that it does not have.
+/// Composite glyph that attaches the square at point numbers it does not have.
 fn damaged() -> Vec<u8> {
     [be16(-1), vec![0; 8], be16(0), be16(1), vec![200, 200]].concat()
 }
 
-/// `last`: glyph 2.
+/// Builds a font with `last` as glyph 2 and the tables `extra`.
 fn font(last: Vec<u8>, extra: Vec<(&[u8; 4], Vec<u8>)>) -> FontData {
     let head = [
         be32(0x0001_0000),

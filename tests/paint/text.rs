@@ -5,7 +5,7 @@ use tenter::units::Px;
 use super::square_font::{cut_font, gradient_font, layered_font, picture_font, square_font, svg_font};
 use super::*;
 
-/// One square glyph, 10 px, its lower left corner on the baseline at `x`, `y`.
+/// Run of one square glyph of 10 px whose lower left corner is on the baseline at (`x`, `y`).
 fn run(x: f64, y: f64) -> GlyphRun {
     GlyphRun {
         font: square_font(),
@@ -35,12 +35,12 @@ fn glyph_stands_on_the_baseline() {
 
 #[test]
 fn glyph_baseline_snaps_to_whole_device_pixels() {
-    // rendering.md §9.2, half up.
+    // Baselines round half up (rendering.md §9.2).
     for (y, expected) in [(14.4, 14), (14.5, 15), (14.75, 15), (15.0, 15)] {
         let raster = paint(20.0, 20.0, vec![Node::Glyphs(run(4.0, y))]);
         assert_eq!([raster.pixel(6, expected - 1)[3], raster.pixel(6, expected)[3]], [255, 0], "{y}");
     }
-    // At 1.5 px a design px: 14.5 is 21.75, drawn on row 22.
+    // At 1.5 device px per design px, 14.5 is 21.75, which is drawn on row 22.
     let raster = try_paint(&page(20.0, 20.0, vec![Node::Glyphs(run(4.0, 14.5))]), 1.5).unwrap();
     assert_eq!([raster.pixel(10, 21)[3], raster.pixel(10, 22)[3]], [255, 0]);
 }
@@ -149,7 +149,7 @@ fn glyph_layers_keep_their_colours() {
 
 #[test]
 fn glyph_contours_of_one_paint_have_no_seam() {
-    // Cut at 2.5 px: the px there are covered by halves of both contours, which turn against each other.
+    // The cut is at 2.5 px: each contour covers half of that pixel, in opposite directions.
     let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(cut_font(), 1.0))]);
     let row: Vec<_> = (3..15).map(|x| raster.pixel(x, 10)).collect();
     assert_eq!(row[1..11], [[0, 255, 0, 255]; 10]);
@@ -159,7 +159,7 @@ fn glyph_contours_of_one_paint_have_no_seam() {
 #[test]
 fn glyph_layers_may_be_gradients() {
     let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(gradient_font(), 1.0))]);
-    // Ten px from green to blue: the middle of the first is at 1/20.
+    // The gradient is ten px long, so the middle of the first pixel is at 1/20.
     assert_near(raster.pixel(4, 10), [0, 242, 13, 255], 2);
     assert_near(raster.pixel(13, 10), [0, 13, 242, 255], 2);
     assert_eq!(raster.pixel(14, 10), [0; 4]);
@@ -167,7 +167,7 @@ fn glyph_layers_may_be_gradients() {
 
 #[test]
 fn glyph_of_a_font_with_svg_documents_is_its_outline() {
-    // Chromium has no SVG glyphs.
+    // Chromium does not draw SVG glyphs.
     let mut plain = run(4.0, 15.0);
     plain.font = svg_font();
     let raster = paint(20.0, 20.0, vec![Node::Glyphs(plain)]);
