@@ -1,4 +1,4 @@
-//! Documents as callers get them: through the classic call.
+//! Helpers that render PDFs through `POST /api/render`.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::service::{Answer, Service, service};
 use crate::tools;
 
-/// A profile of a press that ghostscript brings along.
+/// CMYK profile that comes with ghostscript.
 const PRESS: &str = "/usr/share/color/icc/ghostscript/default_cmyk.icc";
 
-/// A service whose folder of profiles has one press under both names, when there is one.
+/// A service with [`PRESS`] installed as the profile of both print conditions; `None` when that file does not exist.
 pub(crate) fn press_service() -> Option<Service> {
-    // Once: another test may be reading it.
+    // The folder is written once, because other tests may be reading it.
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let icc = tools::file(PRESS, "libgs-common")?;
@@ -34,7 +34,7 @@ pub(crate) async fn call(service: &Service, design: &Value, options: Value) -> A
     service.render(body).await
 }
 
-/// The document, written where tools can read it; the same `name` is for one test only.
+/// Renders a PDF, checks it with every reader and returns its file. Each test must use its own `name`.
 pub(crate) async fn document(service: &Service, design: &Value, options: Value, name: &str) -> PathBuf {
     let answer = call(service, design, options).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
@@ -52,7 +52,7 @@ pub(crate) async fn refusal(service: &Service, design: &Value, options: Value) -
     (answer.status, answer.error())
 }
 
-/// A card of 400 × 300 px with a bleed of 20: text, a shape that shines through, a gradient.
+/// A card of 400 × 300 px with a bleed of 20 px, a text, a translucent figure and a gradient.
 pub(crate) fn card() -> Value {
     let children = json!([
         {"id": "title", "type": "text", "text": "Aubergine", "x": 40, "y": 40, "width": 300, "height": 40, "fontSize": 30,
@@ -66,7 +66,7 @@ pub(crate) fn card() -> Value {
         "pages": [{"id": "front", "bleed": 20, "background": "#fff7e0", "children": children}]})
 }
 
-/// Pages of these sizes, called `a`, `b`, …
+/// Pages of these sizes with the ids `a`, `b`, …
 pub(crate) fn pages(sizes: &[(f64, f64)]) -> Value {
     let page = |(index, (width, height)): (usize, &(f64, f64))| {
         let id = char::from(b'a' + index as u8).to_string();

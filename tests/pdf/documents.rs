@@ -1,4 +1,4 @@
-//! Sheets, pages, pictures of pages, metadata; what is refused.
+//! PDF page boxes, page selection, raster pages, metadata and refused options.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -14,7 +14,7 @@ async fn boxes_nest_around_bleed_and_marks() {
     let options = json!({"includeBleed": true, "cropMarkSize": 30});
     let file = document(&service, &card(), options, "boxes").await;
     let Some(objects) = Objects::of(&file) else { return };
-    // pdf.md §1
+    // The boxes are those of pdf.md §1.
     let expected = Boxes {
         media: vec![0.0, 0.0, 500.0, 400.0],
         crop: vec![0.0, 0.0, 500.0, 400.0],
@@ -35,9 +35,9 @@ async fn pages_have_their_own_sizes_and_are_chosen_in_design_order() {
 }
 
 #[tokio::test]
-async fn raster_pages_are_one_picture_of_the_ratio_asked() {
+async fn raster_pages_are_one_image_at_the_requested_pixel_ratio() {
     let service = service(&[]);
-    // Two gradients across each other make more colours than a lossless picture is meant for.
+    // Two crossing gradients have too many colours for lossless compression.
     let layer = |id: &str, fill: &str| json!({"id": id, "type": "figure", "subType": "rect", "width": 400, "height": 300, "fill": fill, "strokeWidth": 0});
     let mut design = card();
     design["pages"][0]["children"] = json!([
@@ -52,7 +52,7 @@ async fn raster_pages_are_one_picture_of_the_ratio_asked() {
     assert_eq!((line[8], line[12]), ("jpeg", "144"), "{list}");
     let some = document(&service, &card(), json!({}), "raster-some").await;
     let list = tools::text("pdfimages", "poppler-utils", &["-list"], &some).expect("as before");
-    assert!(list.contains(" rgb ") && !list.contains("jpeg"), "a drawing is kept as it is: {list}");
+    assert!(list.contains(" rgb ") && !list.contains("jpeg"), "a drawing is stored losslessly: {list}");
     let few = document(&service, &pages(&[(40.0, 40.0)]), json!({}), "raster-few").await;
     let list = tools::text("pdfimages", "poppler-utils", &["-list"], &few).expect("as before");
     assert!(list.contains("index") && !list.contains("jpeg"), "{list}");
@@ -73,7 +73,7 @@ async fn vector_pages_keep_their_text() {
 }
 
 #[tokio::test]
-async fn metadata_is_the_designs_or_the_callers() {
+async fn metadata_comes_from_the_design_or_the_options() {
     let service = service(&[]);
     let file = document(&service, &card(), json!({"creationDate": "2026-11-23T12:00:00+02:00"}), "named").await;
     let Some(objects) = Objects::of(&file) else { return };
@@ -87,7 +87,7 @@ async fn metadata_is_the_designs_or_the_callers() {
 }
 
 #[tokio::test]
-async fn reproducible_documents_are_the_same_bytes() {
+async fn reproducible_documents_have_equal_bytes() {
     let service = service(&[]);
     for vector in [false, true] {
         let options = json!({"reproducible": true, "vector": vector});
@@ -99,7 +99,7 @@ async fn reproducible_documents_are_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn refusals_name_the_option_and_what_is_accepted() {
+async fn refusals_name_the_option_and_the_accepted_values() {
     let service = service(&[]);
     let refused = async |options| refusal(&service, &card(), options).await;
     let (status, error) = refused(json!({"pageIds": ["front", "back"]})).await;
@@ -118,7 +118,7 @@ async fn refusals_name_the_option_and_what_is_accepted() {
 }
 
 #[tokio::test]
-async fn broken_fonts_are_told_as_such() {
+async fn broken_fonts_are_errors_that_name_the_font() {
     let service = service(&[]);
     let mut design = card();
     design["fonts"] =

@@ -1,4 +1,4 @@
-//! PDF files, read back by the tools that people read them with.
+//! PDF output, read back with qpdf, Poppler, MuPDF and ghostscript.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 

@@ -1,4 +1,4 @@
-//! Many pages: written one after another, never held together.
+//! Memory of long documents, whose pages are written one by one.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use serde_json::json;
 
 const PAGES: usize = 500;
 
-/// Of the whole program, the most at any time.
-const MOST_MIB: u64 = 300;
+/// Largest allowed peak memory of the program, in MiB.
+const MAX_PEAK_MIB: u64 = 300;
 
 #[test]
-fn five_hundred_pages_stay_small() {
+fn five_hundred_pages_take_bounded_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let page = |index: usize| {
         let children = json!([
@@ -33,17 +33,17 @@ fn five_hundred_pages_stay_small() {
             .spawn()
             .expect("runs");
         let status = format!("/proc/{}/status", child.id());
-        let mut most = 0;
+        let mut peak = 0;
         let ended = loop {
-            // The kernel's own high-water mark, so nothing between two looks is missed but the last.
-            most = peak_kib(&status).unwrap_or(most);
+            // `VmHWM` is the kernel's high-water mark, so only a peak after the last read is missed.
+            peak = peak_kib(&status).unwrap_or(peak);
             match child.try_wait().expect("a child") {
                 Some(ended) => break ended,
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };
         assert!(ended.success(), "{name}");
-        assert!(most > 0 && most / 1024 < MOST_MIB, "{name}: {} MiB", most / 1024);
+        assert!(peak > 0 && peak / 1024 < MAX_PEAK_MIB, "{name}: {} MiB", peak / 1024);
         let file = folder.path().join(name);
         let count = crate::tools::text("qpdf", "qpdf", &["--show-npages"], &file);
         assert!(count.is_none_or(|it| it.trim() == PAGES.to_string()), "{name}");

@@ -1,4 +1,4 @@
-//! One document of many requests, asked of the pipeline itself.
+//! One PDF document made of several requests, through the pipeline's own interface.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn options(vector: bool) -> RenderOptions {
     RenderOptions::read(&value, JsonPath::root(), &mut Problems::new())
 }
 
-/// Pages that say `name` and their number.
+/// A request for `pages` pages, each with `name` and the page number as its text.
 fn request(name: &str, pages: usize, options: RenderOptions) -> RenderRequest {
     let page = |number: usize| {
         let text = json!({"id": "t", "type": "text", "text": format!("{name} {number}"), "width": 90, "height": 20,
@@ -50,7 +50,7 @@ async fn finish(engine: &Engine, document: MergedDocument) -> RenderedPage {
     session(engine).await.finish_merged(document).await.unwrap().expect("pages")
 }
 
-/// Vectors with a page of each name.
+/// A vector document with one page for each name.
 async fn document_of(engine: &Engine, names: &[&str]) -> RenderedPage {
     let mut document = MergedDocument::new(options(true));
     for name in names {
@@ -59,7 +59,7 @@ async fn document_of(engine: &Engine, names: &[&str]) -> RenderedPage {
     finish(engine, document).await
 }
 
-/// The words of each page of `made`, which every reader finds in order; the same `name` is for one test only.
+/// Words of each page of `made`, after every reader accepted the file. Each test must use its own `name`.
 fn words(made: &RenderedPage, name: &str) -> Option<Vec<String>> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("merged");
     std::fs::create_dir_all(&folder).unwrap();
@@ -70,7 +70,7 @@ fn words(made: &RenderedPage, name: &str) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn merged_pages_stand_in_the_order_of_requests() {
+async fn merged_pages_are_in_the_order_of_requests() {
     let engine = engine();
     let mut document = MergedDocument::new(options(true));
     let ada = add(&engine, &mut document, request("Ada", 2, options(true))).await.unwrap();
@@ -85,7 +85,7 @@ async fn merged_pages_stand_in_the_order_of_requests() {
 }
 
 #[tokio::test]
-async fn merged_pictures_are_pages_too() {
+async fn merged_documents_may_have_raster_pages() {
     let engine = engine();
     let mut document = MergedDocument::new(options(false));
     for name in ["Ada", "Eve"] {
@@ -99,7 +99,7 @@ async fn merged_pictures_are_pages_too() {
 }
 
 #[tokio::test]
-async fn merged_document_is_as_it_was_when_a_request_is_refused() {
+async fn merged_document_is_unchanged_by_a_refused_request() {
     let engine = engine();
     let mut document = MergedDocument::new(options(true));
     add(&engine, &mut document, request("Ada", 1, options(true))).await.unwrap();
@@ -116,7 +116,7 @@ async fn merged_document_is_as_it_was_when_a_request_is_refused() {
     add(&engine, &mut document, request("Eve", 1, options(true))).await.unwrap();
     let made = finish(&engine, document).await;
     let without = document_of(&engine, &["Ada", "Eve"]).await;
-    assert!(made.bytes == without.bytes, "nothing of them is in the file");
+    assert!(made.bytes == without.bytes, "nothing of the refused request is in the file");
     assert_eq!(made.fingerprint, without.fingerprint);
     if let Some(words) = words(&made, "refused") {
         assert_eq!(words, ["Ada 1", "Eve 1"]);
@@ -124,16 +124,16 @@ async fn merged_document_is_as_it_was_when_a_request_is_refused() {
 }
 
 #[tokio::test]
-async fn merged_request_that_is_dropped_under_way_is_taken_back() {
+async fn merged_request_that_is_cancelled_is_rolled_back() {
     let engine = engine();
     let mut document = MergedDocument::new(options(true));
     add(&engine, &mut document, request("Ada", 1, options(true))).await.unwrap();
     let mut session = session(&engine).await;
-    let (tell, mut told) = mpsc::unbounded_channel();
-    session.on_progress(Arc::new(move |done, _| tell.send(done).unwrap()));
+    let (progress, mut reported) = mpsc::unbounded_channel();
+    session.on_progress(Arc::new(move |done, _| progress.send(done).unwrap()));
     tokio::select! {
         biased;
-        Some(done) = told.recv() => assert!(done < 30, "{done} pages"),
+        Some(done) = reported.recv() => assert!(done < 30, "{done} pages"),
         all = session.add_to(&mut document, request("Bob", 30, options(true))) => panic!("not dropped: {all:?}"),
     }
     drop(session);
@@ -158,7 +158,7 @@ async fn merged_fingerprint_covers_all_requests() {
 }
 
 #[tokio::test]
-async fn merged_document_of_nothing_is_none() {
+async fn merged_document_without_pages_is_none() {
     let engine = engine();
     let mut document = MergedDocument::new(options(true));
     assert!(add(&engine, &mut document, request("Ada", 1, options(false))).await.is_err());

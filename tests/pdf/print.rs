@@ -1,4 +1,4 @@
-//! PrintTarget and the print standards.
+//! CMYK conversion, PDF/X-4, PDF/X-1a and CMYK JPEG.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::structure::Objects;
 use crate::tools;
 
 #[test]
-fn inks_keep_paper_white_and_black_dark() {
+fn cmyk_white_has_no_ink_and_black_is_dark() {
     let Some(service) = press_service() else { return };
     let profile = Profiles::new(&service.settings.icc).output_profile(CmykProfile::UsWebCoatedSwop).expect("a profile");
     assert_eq!(profile.pixels(&[255, 255, 255]), [0, 0, 0, 0]);
@@ -27,9 +27,9 @@ fn inks_keep_paper_white_and_black_dark() {
     }
 }
 
-/// Dark greys stay apart: without compensation all below the press's black would become one.
+/// Dark greys keep different values. Without black point compensation, all greys darker than the profile's black are equal.
 #[test]
-fn inks_compensate_for_the_black_point() {
+fn cmyk_uses_black_point_compensation() {
     let Some(service) = press_service() else { return };
     let profile = Profiles::new(&service.settings.icc).output_profile(CmykProfile::UsWebCoatedSwop).expect("a profile");
     let ink = |grey: f32| profile.color([grey / 255.0; 3]).iter().sum::<f32>();
@@ -46,7 +46,7 @@ fn for_press(extra: Value) -> Value {
 }
 
 #[tokio::test]
-async fn x4_has_inks_only_and_says_which_press() {
+async fn x4_is_cmyk_only_and_names_the_output_condition() {
     let Some(service) = press_service() else { return };
     for (vector, name) in [(false, "x4-raster"), (true, "x4-vector")] {
         let options = for_press(json!({"pdfx": "x-4", "vector": vector}));
@@ -63,7 +63,7 @@ async fn x4_has_inks_only_and_says_which_press() {
 }
 
 #[tokio::test]
-async fn x1a_is_opaque_and_keeps_what_was_opaque_as_vectors() {
+async fn x1a_has_no_transparency_and_keeps_opaque_pages_as_vectors() {
     let Some(service) = press_service() else { return };
     let mut design = card();
     let mut plain = design["pages"][0].clone();
@@ -73,7 +73,7 @@ async fn x1a_is_opaque_and_keeps_what_was_opaque_as_vectors() {
     let profile = json!({"profile": "USWebCoatedSWOP"});
     let options = for_press(json!({"pdfx1a": true, "vector": true, "color": profile}));
     let answer = call(&service, &design, options.clone()).await;
-    assert_eq!(answer.header("x-tenter-warnings"), "1", "the page that became a picture");
+    assert_eq!(answer.header("x-tenter-warnings"), "1", "one page became an image");
     let file = document(&service, &design, options, "x1a").await;
     let Some(objects) = Objects::of(&file) else { return };
     assert_eq!(objects.version(), "1.4");
@@ -102,7 +102,7 @@ async fn black_text_is_black_ink_unless_the_profile_decides() {
 }
 
 #[tokio::test]
-async fn jpeg_holds_inks_and_their_profile() {
+async fn cmyk_jpeg_embeds_its_profile() {
     let Some(service) = press_service() else { return };
     let options = json!({"color": {"space": "CMYK", "profile": "USWebCoatedSWOP"}});
     let body = json!({"design": card(), "format": "jpeg", "outputFormat": "file", "exportOptions": options});
@@ -112,14 +112,14 @@ async fn jpeg_holds_inks_and_their_profile() {
     let adobe = find(b"Adobe").expect("Adobe's marker");
     assert_eq!(answer.body[adobe + 11], 2, "YCCK");
     assert!(find(b"ICC_PROFILE").is_some());
-    // What a reader makes of it: the background is light, as in RGB.
+    // A decoder must show the background as light, as in RGB.
     let decoded = image::load_from_memory(&answer.body).expect("a JPEG").to_rgb8();
     let corner = decoded.get_pixel(390, 10).0;
     assert!(corner.iter().all(|it| *it > 200), "{corner:?}");
 }
 
 #[tokio::test]
-async fn profiles_that_are_none_are_refused() {
+async fn files_that_are_not_icc_profiles_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("CoatedFOGRA39.icc"), b"this is a text").expect("written");
     let service = service(&[("TENTER_ICC_DIR", folder.path().to_str().expect("text"))]);
@@ -132,9 +132,9 @@ async fn profiles_that_are_none_are_refused() {
     assert!(Settings::load(&given).is_err(), "names do not lead out of the folder");
 }
 
-/// The acceptance case, when the reference corpus is there.
+/// Checks the business card of the reference corpus; skipped when the corpus does not exist.
 #[tokio::test]
-async fn business_card_is_ready_for_the_press() {
+async fn business_card_meets_the_print_standards() {
     let design = Path::new("../shared/corpus/templates/business-card-bleed/design.json");
     let (Ok(design), Some(service)) = (std::fs::read(design), press_service()) else { return };
     let design = serde_json::from_slice(&design).expect("JSON");

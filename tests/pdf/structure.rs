@@ -1,4 +1,4 @@
-//! A file as its objects, through `qpdf --json`, and what the print standards say about them.
+//! The objects of a PDF file, read through `qpdf --json`, and checks of print standards on them.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::tools;
 
-/// All objects of a file, streams decoded as far as they are not pictures.
+/// All objects of a file, with all streams except images decoded.
 pub(crate) struct Objects {
     header: Value,
     objects: serde_json::Map<String, Value>,
 }
 
-/// One page's boxes in points.
+/// The boxes of a page in points.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Boxes {
     pub(crate) media: Vec<f64>,
@@ -24,7 +24,7 @@ pub(crate) struct Boxes {
 }
 
 impl Objects {
-    /// `None` when qpdf is not there.
+    /// Reads a file; returns `None` when qpdf is not installed.
     pub(crate) fn of(file: &Path) -> Option<Self> {
         let arguments = ["--json=2", "--json-stream-data=inline", "--decode-level=generalized"];
         let text = tools::text("qpdf", "qpdf", &arguments, file)?;
@@ -50,13 +50,13 @@ impl Objects {
         self.follow(&self.trailer()["/Info"])
     }
 
-    /// What `value` refers to, or itself.
+    /// Resolves `value` if it is a reference.
     pub(crate) fn follow<'a>(&'a self, value: &'a Value) -> &'a Value {
         let Some(object) = value.as_str().and_then(|it| self.objects.get(&format!("obj:{it}"))) else { return value };
         if object["stream"].is_null() { &object["value"] } else { &object["stream"]["dict"] }
     }
 
-    /// The decoded bytes of a stream.
+    /// Decoded bytes of a stream.
     pub(crate) fn data(&self, value: &Value) -> Vec<u8> {
         let stream = &self.objects[&format!("obj:{}", value.as_str().expect("a reference"))]["stream"];
         STANDARD.decode(stream["data"].as_str().expect("a stream")).expect("base64")
@@ -81,7 +81,7 @@ impl Objects {
         self.pages().iter().map(boxes).collect()
     }
 
-    /// Every dictionary there is, those of streams and those inside others included.
+    /// Every dictionary of the file, including those of streams and nested ones.
     fn dictionaries(&self) -> Vec<&serde_json::Map<String, Value>> {
         fn collect<'a>(value: &'a Value, into: &mut Vec<&'a serde_json::Map<String, Value>>) {
             match value {
@@ -101,7 +101,7 @@ impl Objects {
         found
     }
 
-    /// Every name and string anywhere.
+    /// Every name and string of the file.
     fn words(&self) -> Vec<&str> {
         fn collect<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
             match value {
@@ -123,7 +123,7 @@ impl Objects {
         found
     }
 
-    /// Operators of every content stream: of pages, forms and glyphs.
+    /// Operators of all content streams: those of pages, forms and glyphs.
     pub(crate) fn operators(&self) -> Vec<String> {
         let mut found = Vec::new();
         for page in self.pages() {
@@ -139,7 +139,7 @@ impl Objects {
         found
     }
 
-    /// Nothing on any page is in RGB: no picture, no shading, no operator.
+    /// Fails when a page uses RGB in an image, a shading or an operator.
     pub(crate) fn assert_no_rgb(&self) {
         let rgb = |it: &&str| matches!(*it, "/DeviceRGB" | "/CalRGB" | "/Lab");
         assert_eq!(self.words().into_iter().find(rgb), None);
@@ -147,7 +147,7 @@ impl Objects {
         assert_eq!(self.operators().into_iter().find(rgb), None);
     }
 
-    /// What PDF/X-4 and PDF/X-1a both want (pdf.md §7).
+    /// Fails unless the file meets the requirements that PDF/X-4 and PDF/X-1a share (pdf.md §7).
     pub(crate) fn assert_for_press(&self, identifier: &str) {
         let trailer = self.trailer();
         assert!(trailer["/Encrypt"].is_null());
@@ -182,7 +182,7 @@ impl Objects {
         assert_eq!(self.dictionaries().iter().find(embedded), None, "every font is embedded");
     }
 
-    /// Nothing shines through anything.
+    /// Fails when the file uses transparency.
     pub(crate) fn assert_opaque(&self) {
         for dictionary in self.dictionaries() {
             let get = |name: &str| dictionary.get(name);
@@ -196,7 +196,7 @@ impl Objects {
     }
 }
 
-/// The operators of a content stream; strings are passed over.
+/// The operators of a content stream; strings and names are skipped.
 fn operators(content: &[u8]) -> Vec<String> {
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(byte) = content.get(at) {

@@ -1,4 +1,4 @@
-//! Small scenes and designs, and the files that are written for them.
+//! Vector PDFs of small scenes and designs: page content, images, text and fonts.
 
 use std::sync::Arc;
 
@@ -31,20 +31,20 @@ fn readable() -> PdfSettings {
     PdfSettings { compress: false, ..settings() }
 }
 
-/// The file as text, what is no text as it may be.
+/// The file as text; bytes that are not UTF-8 are replaced.
 fn source(pages: &[Page], settings: PdfSettings) -> String {
     String::from_utf8_lossy(&write(pages, settings).unwrap().bytes).into_owned()
 }
 
-/// The first content stream.
+/// The content stream of the page.
 fn content(page: Page) -> String {
     let file = source(&[page], readable());
-    // Objects of a page come before its content.
+    // The page's other objects precede its content stream.
     let start = file.find("1 0 0 -1 0 80 cm\n").expect("the page's matrix");
     file[start..file[start..].find("\nendstream").unwrap() + start].to_owned()
 }
 
-/// Colours of the page as Poppler shows it, at these design px; `None` without Poppler.
+/// Colours that Poppler shows at these positions in design px; `None` when Poppler is not installed.
 fn shown(name: &str, page: Page, at: &[(f64, f64)]) -> Option<Vec<[u8; 3]>> {
     let file = keep(name, &write(&[page], settings()).unwrap().bytes);
     read_by_all(&file);
@@ -59,10 +59,10 @@ fn shown(name: &str, page: Page, at: &[(f64, f64)]) -> Option<Vec<[u8; 3]>> {
 
 #[track_caller]
 fn assert_near(found: [u8; 3], expected: [u8; 3]) {
-    assert!(found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 3), "{found:?} instead of {expected:?}");
+    assert!(found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 3), "found {found:?}, expected {expected:?}");
 }
 
-/// A design of one page, 400 x 300, in Roboto.
+/// A design with one page of 400 x 300 px.
 fn design(children: Value) -> Value {
     json!({"width": 400, "height": 300, "pages": [{"id": "page", "children": children}]})
 }
@@ -74,7 +74,7 @@ fn text_element(text: &str, more: Value) -> Value {
     element
 }
 
-/// Whether a page with this text is read as `expected`, a space between words.
+/// Fails unless the text extracted from a page with this text element is `expected`, with single spaces between words.
 #[track_caller]
 fn assert_read(name: &str, written: &str, more: Value, expected: &str) {
     let pages = Scenes::shared().pages(&design(json!([text_element(written, more)])), &Value::Null);
@@ -136,7 +136,7 @@ fn vector_paths_keep_their_operators() {
 }
 
 #[test]
-fn vector_transparency_names_states_once() {
+fn vector_graphics_states_are_shared() {
     let children = (0..3).map(|at| Node::Path(Path::filled(square(f64::from(at) * 20.0, 30.0), RED.with_alpha(0.25))));
     let file = source(&[page(children.clone().collect()), page(children.collect())], readable());
     assert_eq!(file.matches("/ca 0.25").count(), 1);
@@ -144,7 +144,7 @@ fn vector_transparency_names_states_once() {
 }
 
 #[test]
-fn vector_group_opacity_is_of_the_flattened_group() {
+fn vector_group_opacity_applies_to_the_flattened_group() {
     let both =
         vec![Node::Path(Path::filled(square(10.0, 40.0), RED)), Node::Path(Path::filled(square(30.0, 40.0), BLUE))];
     let node = group(Group { opacity: Opacity::new(0.5), children: both, ..Group::default() });
@@ -160,7 +160,7 @@ fn vector_group_opacity_is_of_the_flattened_group() {
 }
 
 #[test]
-fn vector_blend_meets_what_is_below() {
+fn vector_blend_modes_see_the_backdrop() {
     let below = Node::Path(Path::filled(square(0.0, 60.0), Color::from_rgb8(255, 200, 0)));
     let above = group(Group {
         blend: Mix::Multiply.into(),
@@ -191,7 +191,7 @@ fn vector_mask_of_a_solid_outline_is_a_clip() {
 }
 
 #[test]
-fn vector_gradient_stays_one_with_its_alpha() {
+fn vector_gradient_with_alpha_is_a_shading_with_a_soft_mask() {
     let gradient = Gradient::new_linear((0.0, 0.0), (100.0, 0.0)).with_stops([(0.0, RED), (1.0, BLUE.with_alpha(0.0))]);
     let node = Node::Path(Path::filled(Rect::new(0.0, 0.0, 100.0, 80.0).to_path(0.1), gradient));
     let file = source(&[page(vec![node.clone()])], readable());
@@ -200,7 +200,7 @@ fn vector_gradient_stays_one_with_its_alpha() {
         return;
     };
     assert_near(found[0], [255, 0, 0]);
-    // Straight colours, mixed: half red, half blue, half of it.
+    // Straight colours are interpolated: half red and half blue, at half opacity.
     assert_near(found[1], [191, 127, 191]);
     assert_near(found[2], [255, 255, 255]);
 }
@@ -267,14 +267,14 @@ fn vector_pictures_are_cropped_and_stretched() {
 }
 
 #[test]
-fn vector_pictures_are_in_the_file_once() {
+fn vector_repeated_pictures_are_written_once() {
     let node = quadrants(Vec::new(), None);
     let pages = [page(vec![node.clone(), node.clone()]), page(vec![node])];
     assert_eq!(source(&pages, readable()).matches("/Subtype/Image").count(), 1);
 }
 
 #[test]
-fn vector_jpegs_are_passed_through_where_nothing_changes_them() {
+fn vector_unchanged_jpegs_are_passed_through() {
     let mut file = Vec::new();
     let grey = vec![127; 16 * 16 * 3];
     jpeg_encoder::Encoder::new(&mut file, 90).encode(&grey, 16, 16, jpeg_encoder::ColorType::Rgb).unwrap();
@@ -329,16 +329,16 @@ fn vector_cmyk_leaves_no_rgb_in_the_file() {
     let file = source(&[scene()], inks(false));
     assert!(file.contains("/DeviceCMYK") && !file.contains("/DeviceRGB"), "{file}");
     assert!(!file.contains(" rg\n") && !file.contains(" RG\n") && !file.contains(" g\n"));
-    let kept = keep("cmyk", &write(&[scene()], inks(true)).unwrap().bytes);
-    read_by_all(&kept);
-    // The last picture is on top, from a JPEG made anew: its inks must not be turned over.
-    let Some(picture) = picture(&kept, 72.0) else { return };
+    let file = keep("cmyk", &write(&[scene()], inks(true)).unwrap().bytes);
+    read_by_all(&file);
+    // The last picture, a re-encoded JPEG, is on top: its CMYK values must not be inverted.
+    let Some(picture) = picture(&file, 72.0) else { return };
     let shown = picture.get_pixel(30, 20).0;
     assert!(shown[1] > 150 && shown[0] < 120 && shown[2] < 120, "{shown:?} is not green");
 }
 
 #[test]
-fn vector_text_is_read_as_it_was_written() {
+fn vector_text_extracts_as_written() {
     for (name, written) in [
         ("plain", "Office filling: affluent fjord"),
         ("accents", "Ça et là, naïve cafés"),
@@ -349,13 +349,13 @@ fn vector_text_is_read_as_it_was_written() {
 }
 
 #[test]
-fn vector_text_spaced_out_is_read_in_words() {
+fn vector_letter_spaced_text_extracts_as_words() {
     assert_read("spaced", "SPACED OUT", json!({"letterSpacing": 0.4}), "SPACED OUT");
     assert_read("narrow", "Set close", json!({"letterSpacing": -0.15}), "Set close");
 }
 
 #[test]
-fn vector_text_with_a_stroke_is_read_once() {
+fn vector_stroked_text_extracts_once() {
     let stroke = json!({"strokeWidth": 2, "stroke": "#ff0000"});
     assert_read("stroked", "Outlined", stroke, "Outlined");
     let both = json!({"strokeWidth": 2, "stroke": "#ff0000", "fill": "linear-gradient(90deg,#f00 0%,#00f 100%)"});
@@ -363,21 +363,20 @@ fn vector_text_with_a_stroke_is_read_once() {
 }
 
 #[test]
-fn vector_text_in_a_gradient_or_blurred_is_read() {
+fn vector_gradient_and_blurred_text_is_extractable() {
     assert_read("gradient-text", "Colourful", json!({"fill": "linear-gradient(90deg,#f00 0%,#00f 100%)"}), "Colourful");
     assert_read("blurred-text", "Far away", json!({"blurEnabled": true, "blurRadius": 5}), "Far away");
 }
 
 #[test]
-fn vector_text_on_a_curve_is_read_in_words() {
+fn vector_curved_text_extracts_as_words() {
     let curved = json!({"curveEnabled": true, "curvePower": 0.4, "width": 360});
     assert_read("curved", "Round the corner", curved, "Round the corner");
 }
 
 #[test]
-fn vector_text_from_right_to_left_is_read() {
-    // Liberation Sans has Hebrew. In the order of the content words stand from left to right; lines are put together
-    // by the reader.
+fn vector_right_to_left_text_is_extractable() {
+    // Liberation Sans has Hebrew. The content has the words from left to right; readers reorder them into lines.
     let element = text_element("שלום עולם", json!({"fontFamily": "Liberation Sans"}));
     let pages = Scenes::shared().pages(&design(json!([element])), &Value::Null);
     let file = keep("hebrew", &write(&pages, settings()).unwrap().bytes);
@@ -388,8 +387,8 @@ fn vector_text_from_right_to_left_is_read() {
 }
 
 #[test]
-fn vector_text_in_bold_made_from_regular_is_heavier() {
-    // A family of one regular face.
+fn vector_synthetic_bold_is_heavier() {
+    // A family with only a regular face.
     let font = json!({"fontFamily": "Lone"});
     let mut inks = Vec::new();
     for weight in ["normal", "bold"] {
@@ -407,7 +406,7 @@ fn vector_text_in_bold_made_from_regular_is_heavier() {
     assert!(inks[1] as f64 > inks[0] as f64 * 1.15, "{inks:?}");
 }
 
-/// Roboto as a data URL, changed by `edit`.
+/// Roboto as a data URL after `edit` changed its bytes.
 fn roboto(edit: impl FnOnce(&mut [u8])) -> String {
     use base64::Engine as _;
     let mut font = std::fs::read("assets/fonts/Roboto-Regular.ttf").unwrap();
@@ -415,7 +414,7 @@ fn roboto(edit: impl FnOnce(&mut [u8])) -> String {
     format!("data:font/ttf;base64,{}", base64::engine::general_purpose::STANDARD.encode(font))
 }
 
-/// Sets OS/2 `fsType`.
+/// Sets `fsType` of the OS/2 table to restricted embedding.
 fn restrict(font: &mut [u8]) {
     let count = usize::from(u16::from_be_bytes([font[4], font[5]]));
     let record = (0..count).map(|at| 12 + at * 16).find(|at| &font[*at..at + 4] == b"OS/2").unwrap();
@@ -424,12 +423,12 @@ fn restrict(font: &mut [u8]) {
 }
 
 #[test]
-fn vector_fonts_that_must_not_be_embedded_are_drawn_as_outlines() {
+fn vector_fonts_with_restricted_embedding_are_drawn_as_outlines() {
     let design = json!({"width": 400, "height": 300, "fonts": [{"fontFamily": "Kept", "url": roboto(restrict)}],
         "pages": [{"id": "page", "children": [text_element("Not yours", json!({"fontFamily": "Kept"}))]}]});
     let pages = Scenes::shared().pages(&design, &Value::Null);
     let document = write(&pages, settings()).unwrap();
-    assert_eq!(document.warnings.len(), 1, "told once: {:?}", document.warnings);
+    assert_eq!(document.warnings.len(), 1, "one warning: {:?}", document.warnings);
     assert!(document.warnings[0].message.contains("fsType"), "{}", document.warnings[0]);
     let file = keep("restricted", &document.bytes);
     read_by_all(&file);
@@ -441,7 +440,7 @@ fn vector_fonts_that_must_not_be_embedded_are_drawn_as_outlines() {
 }
 
 #[test]
-fn vector_links_are_where_their_text_is() {
+fn vector_links_cover_their_text() {
     let element = text_element("<p>see <a href=\"https://example.com/a\">here</a></p>", json!({}));
     let pages = Scenes::shared().pages(&design(json!([element])), &Value::Null);
     let file = source(&pages, readable());
@@ -449,7 +448,7 @@ fn vector_links_are_where_their_text_is() {
 }
 
 #[test]
-fn vector_groups_may_be_nested_deeper_than_readers_go() {
+fn vector_groups_may_nest_deeper_than_readers_allow() {
     let mut node = Node::Path(Path::filled(square(10.0, 40.0), RED));
     for _ in 0..500 {
         node = group(Group { opacity: Opacity::new(0.9999), children: vec![node], ..Group::default() });
@@ -459,7 +458,7 @@ fn vector_groups_may_be_nested_deeper_than_readers_go() {
 }
 
 #[test]
-fn vector_pages_of_one_file_give_their_objects_at_once() {
+fn vector_pages_return_their_objects_page_by_page() {
     use pdf_writer::Ref;
     use tenter::paint::pdf::Painter;
     let mut painter = Painter::new(Ref::new(10), settings());
@@ -467,14 +466,14 @@ fn vector_pages_of_one_file_give_their_objects_at_once() {
     let first = painter.page(&page(vec![node.clone()]), &|| false).unwrap();
     let second = painter.page(&page(vec![node]), &|| false).unwrap();
     assert!(first.objects.refs().count() > 0);
-    assert_eq!(second.objects.refs().count(), 0, "the picture is in the file already");
+    assert_eq!(second.objects.refs().count(), 0, "the picture is already in the file");
     let (rest, next) = painter.finish().unwrap();
     assert_eq!(rest.refs().count(), 0, "no text, no fonts");
     assert!(first.objects.refs().all(|object| object.get() >= 10 && object.get() < next.get()));
 }
 
 #[test]
-fn vector_painting_stops_when_nobody_waits() {
+fn vector_painting_stops_when_cancelled() {
     use tenter::paint::pdf::{Painter, PdfError};
     let mut painter = Painter::new(pdf_writer::Ref::new(1), settings());
     let node = Node::Path(Path::filled(square(10.0, 40.0), Paint::from(RED)));

@@ -1,4 +1,4 @@
-//! The templates of the reference corpus as vector files, when `../shared/corpus` is there.
+//! Vector PDFs of designs of the reference corpus; skipped when `../shared/corpus` does not exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::vector_scenes::Scenes;
 use crate::vector_tools::{fonts, keep, picture, picture_by_mupdf, text};
 
 const CORPUS: &str = "../shared/corpus";
-/// As many as there are.
+/// Number of designs in the corpus's set `templates`.
 const TEMPLATES: usize = 19;
 const FEATURES: usize = 101;
 
@@ -23,11 +23,11 @@ struct Written {
     design: Value,
     file: PathBuf,
     bytes: usize,
-    /// Ours, at 2 px a design px.
+    /// Our raster output at 2 device px per design px.
     picture: RgbaImage,
 }
 
-/// Written once for all tests; empty, with a line that says so, where there is no corpus.
+/// The templates, written once for all tests; empty, with a printed line, when the corpus does not exist.
 fn templates() -> &'static [Written] {
     static WRITTEN: OnceLock<Vec<Written>> = OnceLock::new();
     WRITTEN.get_or_init(|| written("templates", TEMPLATES))
@@ -45,8 +45,9 @@ fn written(set: &str, count: usize) -> Vec<Written> {
     folders.iter().map(|folder| write_first_page(folder, set)).collect()
 }
 
-/// `kept`: in front of the file's name; tests run beside each other.
-fn write_first_page(folder: &Path, kept: &str) -> Written {
+/// Writes the first page of a design as a vector PDF. `prefix` starts the file's name, so that tests that run in parallel
+/// do not overwrite each other's files.
+fn write_first_page(folder: &Path, prefix: &str) -> Written {
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
     let read = |file: &str| fs::read(folder.join(file)).map(|bytes| tenter::json::parse(&bytes, 100).unwrap());
     let design = read("design.json").unwrap();
@@ -59,7 +60,7 @@ fn write_first_page(folder: &Path, kept: &str) -> Written {
     let (width, height) = (raster.size().width, raster.size().height);
     let picture = RgbaImage::from_raw(width, height, raster.into_pixels()).unwrap();
     Written {
-        file: keep(&format!("{kept}-{name}"), &document.bytes),
+        file: keep(&format!("{prefix}-{name}"), &document.bytes),
         name,
         design,
         bytes: document.bytes.len(),
@@ -67,22 +68,30 @@ fn write_first_page(folder: &Path, kept: &str) -> Written {
     }
 }
 
-/// Shows the first page of a file at so many px an inch; `None` without the program.
+/// Renders the first page of a file at a resolution in dpi; returns `None` when the program is not installed.
 type Reader = fn(&Path, f64) -> Option<RgbaImage>;
 
-/// Names and shares of those that differ by more than `most`; none without the reader.
-fn apart<'a>(written: impl IntoIterator<Item = &'a Written>, most: f64, reader: Reader) -> Vec<(&'a str, f64)> {
+/// Names of the designs whose share of differing pixels is above `max_share`, with that share; empty when the reader is not
+/// installed.
+fn differing<'a>(
+    written: impl IntoIterator<Item = &'a Written>,
+    max_share: f64,
+    reader: Reader,
+) -> Vec<(&'a str, f64)> {
     let shown = |it: &Written| reader(&it.file, 144.0).map(|picture| differing_share(&it.picture, &picture));
     let shares = written.into_iter().filter_map(|it| Some((&*it.name, shown(it)?)));
-    shares.inspect(|(name, share)| println!("{name}: {:.3} % differ", share * 100.0)).filter(|it| it.1 > most).collect()
+    shares
+        .inspect(|(name, share)| println!("{name}: {:.3} % differ", share * 100.0))
+        .filter(|it| it.1 > max_share)
+        .collect()
 }
 
-/// Every reader is content, and every font embedded, cut down and readable. Type 3 fonts hold what was used and nothing
-/// else; `pdffonts` knows no tag to tell that by.
-fn assert_sound(written: &Written) {
+/// Fails unless every reader accepts the file and every font is embedded, subset and has Unicode. Type 3 fonts contain only
+/// the glyphs in use, but have no subset tag for `pdffonts` to recognise.
+fn assert_valid(written: &Written) {
     read_by_all(&written.file);
     for font in fonts(&written.file).unwrap_or_default() {
-        // Before the object's number and generation.
+        // These columns of `pdffonts` precede the object's number and generation.
         let [embedded, subset, readable] = &font[font.len() - 5..font.len() - 2] else { unreachable!("three") };
         let drawn = font.join(" ").contains("Type 3");
         let sound = embedded == "yes" && readable == "yes" && (subset == "yes" || drawn);
@@ -91,31 +100,31 @@ fn assert_sound(written: &Written) {
 }
 
 #[test]
-fn vector_templates_are_sound_files() {
+fn vector_templates_are_valid_files() {
     for template in templates() {
-        assert_sound(template);
+        assert_valid(template);
         assert!(fonts(&template.file).is_none_or(|it| !it.is_empty()), "{}: text has fonts", template.name);
     }
 }
 
 #[test]
-fn vector_features_are_sound_files_that_look_like_their_pictures() {
-    // One matter each on a small page, so that a share says little about how much of a page it would be.
+fn vector_features_are_valid_files_that_look_like_the_raster_output() {
+    // These designs have one subject on a small page, which makes its share of the pixels larger than on usual pages.
     const CLOSE_ENOUGH: f64 = 0.03;
     let features = written("features", FEATURES);
-    features.iter().for_each(assert_sound);
-    let apart_in_poppler = apart(&features, CLOSE_ENOUGH, picture);
-    // Poppler shows enlarged pictures half a pixel of theirs off, MuPDF does not.
+    features.iter().for_each(assert_valid);
+    let apart_in_poppler = differing(&features, CLOSE_ENOUGH, picture);
+    // Poppler shifts enlarged images by half an image pixel, MuPDF does not.
     let of_pictures = |it: &&Written| it.name.starts_with("image-") || it.name == "export-pixel-ratio-2";
     let others: Vec<_> = features.iter().filter(|it| !of_pictures(it)).map(|it| &*it.name).collect();
     assert!(apart_in_poppler.iter().all(|it| !others.contains(&it.0)), "{apart_in_poppler:?}");
     let pictures = features.iter().filter(of_pictures);
-    assert_eq!(apart(pictures, CLOSE_ENOUGH, picture_by_mupdf), []);
+    assert_eq!(differing(pictures, CLOSE_ENOUGH, picture_by_mupdf), []);
 }
 
 #[test]
-fn vector_templates_can_be_read_word_for_word() {
-    // S, A, L and E are four texts beside each other: read as one word.
+fn vector_templates_have_extractable_text() {
+    // S, A, L and E are four adjacent texts, which readers join into one word.
     const ONE_WORD: &str = "docs-sale-discount-ad";
     for template in templates() {
         let Some(read) = text(&template.file) else { return };
@@ -138,19 +147,19 @@ fn vector_marks_stay_with_their_letters() {
         }
         let feature = write_first_page(&folder, "marks");
         let Some(read) = text(&feature.file) else { return };
-        // Lines end inside words where a script knows no spaces.
+        // In scripts without spaces, lines end inside words.
         assert_eq!(words(&read).concat(), words(&shown_texts(&feature.design)).concat(), "{name}");
     }
 }
 
 #[test]
-fn vector_templates_look_like_their_pictures() {
-    // Text is hinted and put on whole pixels in ours, not in the reader's; photos are scaled by other filters.
+fn vector_templates_look_like_the_raster_output() {
+    // Our raster output snaps text to whole pixels, the reader does not; photos are scaled with different filters.
     const CLOSE: f64 = 0.01;
     const CLOSE_ENOUGH: f64 = 0.03;
     const NOT_CLOSE: usize = 2;
-    let apart = apart(templates(), CLOSE, picture);
-    assert!(apart.len() <= NOT_CLOSE && apart.iter().all(|(_, share)| *share <= CLOSE_ENOUGH), "{apart:?}");
+    let differing = differing(templates(), CLOSE, picture);
+    assert!(differing.len() <= NOT_CLOSE && differing.iter().all(|(_, share)| *share <= CLOSE_ENOUGH), "{differing:?}");
 }
 
 #[test]
@@ -160,13 +169,13 @@ fn vector_invoice_is_small() {
     }
 }
 
-/// The texts of the first page, but for those that stand below it.
+/// Texts of the first page, except those below its lower edge.
 fn shown_texts(design: &Value) -> String {
     let on_page = |element: &&Value| element["y"].as_f64() <= design["height"].as_f64();
     design["pages"][0]["children"].as_array().into_iter().flatten().filter(on_page).map(texts).collect()
 }
 
-/// Every `text` below `value`, in order, without tags.
+/// Every member `text` inside `value`, in document order, without tags.
 fn texts(value: &Value) -> String {
     match value {
         Value::Array(entries) => entries.iter().map(texts).collect(),
@@ -183,7 +192,7 @@ fn without_tags(text: &str) -> String {
     let mut plain = String::new();
     for (at, part) in text.split('<').enumerate() {
         let shown = if at == 0 { part } else { part.split_once('>').map_or(part, |(_, after)| after) };
-        // The end of a block is the end of a word, the end of a span is not.
+        // A block ends a word, a span does not.
         let ends =
             part.starts_with("/p") || part.starts_with("br") || part.starts_with("/li") || part.starts_with("/div");
         plain += if ends { " " } else { "" };
@@ -192,13 +201,13 @@ fn without_tags(text: &str) -> String {
     plain.replace("&amp;", "&").replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">")
 }
 
-/// Upper case, for designs write some texts in capitals.
+/// Words in upper case, because some designs transform texts to capitals.
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_uppercase).collect()
 }
 
-/// Share of pixels that differ to the eye. The pictures are of one size but for a row or column at the end: readers round
-/// the size of a page up.
+/// Share of visibly different pixels. The sizes may differ by one row and one column, because readers round the size of a
+/// page up.
 fn differing_share(a: &RgbaImage, b: &RgbaImage) -> f64 {
     let (width, height) = (a.width().min(b.width()), a.height().min(b.height()));
     assert!(a.width().max(b.width()) <= width + 1 && a.height().max(b.height()) <= height + 1, "sizes differ");

@@ -1,4 +1,4 @@
-//! The least document that holds painted pages: 1 design px is 1 pt.
+//! Writes painted pages into a minimal PDF document in which 1 design px is 1 pt.
 
 use pdf_writer::{Finish as _, Pdf, Rect, Ref, Str};
 use tenter::paint::SurfaceLimits;
@@ -21,7 +21,7 @@ pub(crate) fn settings() -> PdfSettings {
     }
 }
 
-/// `pages` as a file.
+/// Writes `pages` as a PDF file.
 pub(crate) fn write(pages: &[Page], settings: PdfSettings) -> Result<Document, PdfError> {
     let [catalog, tree] = [Ref::new(1), Ref::new(2)];
     let compress = settings.compress;

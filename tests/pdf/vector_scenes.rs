@@ -1,4 +1,4 @@
-//! Designs to scenes, and to the pictures that the PDF has to match, by the same rooms as the service uses.
+//! Resolves designs to scenes, and paints the pictures that the PDF must match, with the service's own components.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ use tenter::text::{FontLibrary, Layouter};
 use tenter::units::DeviceScale;
 use tokio::runtime::Runtime;
 
-/// The rooms, once for all designs of a test.
+/// Asset loader, fonts and painter for the designs of a test.
 pub(crate) struct Scenes {
     settings: Settings,
     library: Arc<FontLibrary>,
@@ -44,13 +44,13 @@ impl Scenes {
         }
     }
 
-    /// The rooms of this test binary.
+    /// The instance that all tests of this binary share.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Scenes> = OnceLock::new();
         SHARED.get_or_init(Self::new)
     }
 
-    /// All pages of `design`, resolved with these `exportOptions`.
+    /// Resolves all pages of `design` with these `exportOptions`.
     pub(crate) fn pages(&self, design: &Value, options: &Value) -> Vec<Page> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(options, "exportOptions".into(), &mut problems);
@@ -67,7 +67,7 @@ impl Scenes {
         resolved.document.pages
     }
 
-    /// `page` as our PNG shows it.
+    /// Paints `page` as the PNG output does.
     pub(crate) fn picture(&self, page: &Page, scale: f64) -> Raster<Straight> {
         let plan = paint::plan(page, DeviceScale::new(scale).unwrap(), self.rasterizer.limits()).unwrap();
         self.runtime.block_on(self.rasterizer.submit(plan, None)).unwrap().unwrap().raster
