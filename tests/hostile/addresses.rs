@@ -1,4 +1,4 @@
-//! Addresses that must not be reached, however they are written.
+//! Server-side request forgery: private addresses are not reached, however they are written.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,7 +11,7 @@ use super::*;
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 const ELEMENT: &str = "design.pages[0].children[0]";
 
-/// Written so that nothing is asked of a name server; `PORT` is where somebody would answer.
+/// Private addresses in notations that need no DNS query. `PORT` stands for the port of a server that would answer.
 const CLOSED: &[&str] = &[
     "http://127.0.0.1:PORT/",
     "HTTP://127.0.0.1:PORT/",
@@ -53,7 +53,7 @@ const CLOSED: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn closed_networks_are_not_reached_however_they_are_written() {
+async fn private_addresses_are_not_reached_in_any_notation() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");
     let port = listener.local_addr().expect("an address").port().to_string();
@@ -77,7 +77,7 @@ async fn closed_networks_are_not_reached_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn what_is_no_web_address_is_refused() {
+async fn urls_of_other_schemes_are_refused() {
     let service = service(&[]);
     for url in [
         "file:///etc/passwd",
@@ -100,11 +100,11 @@ async fn what_is_no_web_address_is_refused() {
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "a server of the test's own")]
-async fn redirects_are_checked_like_first_addresses() {
+async fn redirect_targets_are_checked() {
     let behind = TcpListener::bind("127.0.0.1:0").expect("a port");
     behind.set_nonblocking(true).expect("set");
     let port = behind.local_addr().expect("an address").port();
-    // The whole of 127.0.0.0/8 is this machine: one address of it is opened, the next hop is not.
+    // All of 127.0.0.0/8 is the loopback interface: one address of it is allowed, the target of the redirect is not.
     let front = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a port");
     let here = front.local_addr().expect("an address");
     let targets = [
@@ -124,7 +124,7 @@ async fn redirects_are_checked_like_first_addresses() {
     });
     let service = service(&[("TENTER_ALLOW_ADDRESSES", "127.0.0.2/32")]);
     for target in targets {
-        // Another address each time: refusals are remembered.
+        // Refusals are cached, so each iteration uses a different address.
         let answer = service.element(image(&format!("http://{here}/{target}"))).await;
         let word = if target.starts_with("file") { "http:, https:" } else { "closed network" };
         assert_refused(&answer, UNPROCESSABLE, ELEMENT, &["redirected to", word]);
@@ -135,7 +135,7 @@ async fn redirects_are_checked_like_first_addresses() {
 }
 
 #[tokio::test]
-async fn names_and_passwords_in_addresses_are_refused() {
+async fn credentials_in_urls_are_refused() {
     let service = service(&[]);
     for url in
         ["http://user:secret@127.0.0.1/", "http://example.com@127.0.0.1/", "https://example.com:80@169.254.169.254/"]
@@ -145,7 +145,7 @@ async fn names_and_passwords_in_addresses_are_refused() {
     }
 }
 
-/// Whoever may write designs must not learn which ports are open in here.
+/// Port scanning: authors of designs must not learn which ports are open on the internal network.
 #[tokio::test]
 async fn answers_are_the_same_for_open_and_closed_ports() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -155,16 +155,16 @@ async fn answers_are_the_same_for_open_and_closed_ports() {
         gone.local_addr().expect("an address").port()
     };
     let service = service(&[]);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for port in [open, closed] {
         let answer = service.element(image(&format!("http://127.0.0.1:{port}/"))).await;
-        told.push((answer.status, answer.error().replace(&port.to_string(), "PORT")));
+        answers.push((answer.status, answer.error().replace(&port.to_string(), "PORT")));
     }
-    assert_eq!(told[0], told[1]);
+    assert_eq!(answers[0], answers[1]);
 }
 
 #[tokio::test]
-async fn webhooks_reach_no_closed_network() {
+async fn webhooks_do_not_reach_private_addresses() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");
     let port = listener.local_addr().expect("an address").port();
@@ -196,7 +196,7 @@ async fn webhooks_reach_no_closed_network() {
 }
 
 #[tokio::test]
-async fn links_lead_nowhere_else() {
+async fn file_links_allow_no_path_traversal() {
     let service = service(&[]);
     std::fs::write(service.folder.path().join("secret.png"), b"secret").expect("written");
     let name = "0000000069-00000000000000000000000000000007.png";
@@ -220,7 +220,7 @@ async fn links_lead_nowhere_else() {
         &format!("/files/{}.png", "a".repeat(30_000)),
     ] {
         let request = axum::http::Request::get(path).body(axum::body::Body::empty());
-        let Ok(request) = request else { continue }; // no path at all
+        let Ok(request) = request else { continue }; // not a valid path
         let answer = service.call(request).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {:?}", answer.body);
     }

@@ -1,4 +1,4 @@
-//! Small on the wire, large when unpacked.
+//! Decompression bombs: bodies, images, SVG and fonts that are small but expand to a large size.
 
 use std::io::Write;
 
@@ -25,7 +25,7 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("written")
 }
 
-/// A chunk of a PNG; its checksum is right.
+/// PNG chunk with a correct checksum.
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(kind);
@@ -33,14 +33,14 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&(data.len() as u32).to_be_bytes()[..], kind, data, &crc.sum().to_be_bytes()].concat()
 }
 
-/// A PNG of 1 × 1 px of RGBA with these chunks before its pixels, and these bytes as its pixels before compression.
+/// PNG of 1 × 1 px of RGBA, with the chunks `before` its pixels and with `pixels` as the uncompressed pixel data.
 fn small_png_with(before: &[u8], pixels: &[u8]) -> Vec<u8> {
     let header = chunk(b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0]);
     [b"\x89PNG\r\n\x1a\n", &header[..], before, &chunk(b"IDAT", &zlib(pixels)), &chunk(b"IEND", b"")].concat()
 }
 
 #[tokio::test]
-async fn bodies_that_are_packed_are_refused_unread() {
+async fn compressed_bodies_are_refused_unread() {
     let service = service(&[]);
     let bomb = gzip(&vec![b' '; 200 * MIB]);
     for encoding in ["gzip", "deflate", "br", "zstd", "gzip, gzip"] {
@@ -51,7 +51,7 @@ async fn bodies_that_are_packed_are_refused_unread() {
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{encoding}");
         assert!(answer.error().contains("content-encoding"), "{}", answer.error());
     }
-    // Packed, but not said to be.
+    // Compressed, but without `content-encoding`.
     let request = axum::http::Request::post("/api/render").header("content-type", "application/json");
     let answer = service.call(request.body(bomb.into()).expect("a request")).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -59,7 +59,7 @@ async fn bodies_that_are_packed_are_refused_unread() {
 }
 
 #[tokio::test]
-async fn packed_documents_are_not_unpacked() {
+async fn compressed_svg_is_not_decompressed() {
     let service = service(&[]);
     let svg = format!("<svg xmlns='http://www.w3.org/2000/svg'>{}</svg>", " ".repeat(50 * MIB));
     let answer = service.element(image(&data_url("image/svg+xml", &gzip(svg.as_bytes())))).await;
@@ -67,7 +67,7 @@ async fn packed_documents_are_not_unpacked() {
 }
 
 #[test]
-fn pictures_that_unpack_to_much_take_little_memory() {
+fn image_bombs_take_little_memory() {
     let service = serve(&[]);
     let before = service.peak();
     let zeros = vec![0; 300 * MIB];
@@ -86,7 +86,7 @@ fn pictures_that_unpack_to_much_take_little_memory() {
 }
 
 #[tokio::test]
-async fn animations_of_ten_thousand_frames_are_one_picture() {
+async fn gif_of_ten_thousand_frames_is_one_picture() {
     let frame = b"\x21\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
     let mut gif = b"GIF89a\x01\0\x01\0\x80\0\0\xff\0\0\0\0\xff".to_vec();
     gif.extend(frame.repeat(10_000));
@@ -108,7 +108,7 @@ async fn bitmaps_with_impossible_depths_are_refused() {
 }
 
 #[test]
-fn fonts_that_promise_gigabytes_take_no_memory() {
+fn font_bombs_take_little_memory() {
     let service = serve(&[]);
     let before = service.peak();
     let table = |promised: u32| {
@@ -128,7 +128,7 @@ fn fonts_that_promise_gigabytes_take_no_memory() {
         &u32::MAX.to_be_bytes(),
         &64_u32.to_be_bytes(),
         &[0; 24],
-        // `glyf`, transformed, with lengths near 4 GB.
+        // A transformed `glyf` table with lengths near 4 GB.
         &[10, 0x8f, 0xff, 0xff, 0xff, 0x7f, 0x8f, 0xff, 0xff, 0xff, 0x7f],
         &[0; 64],
     ];

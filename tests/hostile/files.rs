@@ -1,4 +1,4 @@
-//! Pictures and fonts that are not what they say.
+//! Hostile files: images and fonts with wrong headers, impossible sizes and changed bytes.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::*;
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 const ELEMENT: &str = "design.pages[0].children[0]";
 
-/// The PNG's header, then nothing.
+/// PNG with a header chunk for this size and no pixels.
 fn header(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = png(1, 1, &[0; 4]);
     bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -25,7 +25,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[tokio::test]
-async fn pictures_that_declare_too_much_are_refused_by_their_header() {
+async fn images_that_declare_too_many_pixels_are_refused_by_their_header() {
     let service = service(&[]);
     let longest = i32::MAX as u32;
     for (width, height, word) in
@@ -48,7 +48,7 @@ async fn pictures_that_declare_too_much_are_refused_by_their_header() {
 }
 
 #[tokio::test]
-async fn pictures_that_are_none_are_refused() {
+async fn files_that_are_not_images_are_refused() {
     let service = service(&[]);
     let cut = |bytes: &[u8]| data_url("image/png", bytes);
     let whole = png(2, 2, &[7; 16]);
@@ -75,7 +75,7 @@ async fn pictures_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn pictures_with_any_byte_changed_never_fail_us() {
+async fn images_with_any_byte_changed_cause_no_internal_error() {
     let service = service(&[]);
     let whole = png(3, 2, &[99; 24]);
     for at in 0..whole.len() {
@@ -100,7 +100,7 @@ fn bundled(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn fonts_that_are_none_are_refused_or_replaced() {
+async fn files_that_are_not_fonts_are_refused_or_replaced() {
     let service = service(&[]);
     let (ttf, woff2) = (bundled("Roboto-Regular.ttf"), bundled("LiberationSans-Regular.woff2"));
     let cases: [&[u8]; 9] = [
@@ -126,10 +126,10 @@ async fn fonts_that_are_none_are_refused_or_replaced() {
 }
 
 #[tokio::test]
-async fn fonts_with_bytes_changed_never_fail_us() {
+async fn fonts_with_changed_bytes_cause_no_internal_error() {
     let service = service(&[]);
     let whole = bundled("Roboto-Regular.ttf");
-    // The directory byte by byte, the tables at steps that meet all of them.
+    // Every position in the table directory, and about 200 positions spread over the tables.
     let places = (0..300).chain((300..whole.len()).step_by(whole.len() / 200));
     for at in places {
         let mut bytes = whole.clone();

@@ -1,4 +1,4 @@
-//! Bodies that are no designs, or far too much of one.
+//! Hostile JSON bodies: invalid JSON, wrong types, and too many or too deeply nested values.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::*;
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 
 #[tokio::test]
-async fn body_that_is_not_json_is_told_where() {
+async fn invalid_json_is_refused_with_its_position() {
     let service = service(&[]);
     for (body, word) in [
         ("{", "line 1 column 1"),
@@ -22,7 +22,7 @@ async fn body_that_is_not_json_is_told_where() {
 }
 
 #[tokio::test]
-async fn wrong_types_are_told_all_at_once_with_their_places() {
+async fn wrong_types_are_all_reported_with_their_paths() {
     let bad = json!({"type": "group", "children": "none"});
     let mut request = call(json!([bad, {"type": "hologram"}, 5]));
     request["exportOptions"] = json!({"pixelRatio": "x", "quality": [1]});
@@ -53,7 +53,7 @@ async fn wrong_values_are_drawn_with_the_default_and_a_warning_each() {
 }
 
 #[tokio::test]
-async fn unknown_types_and_missing_pages_say_what_there_is() {
+async fn unknown_types_and_missing_pages_list_the_accepted_values() {
     let service = service(&[]);
     let answer = service.element(json!({"type": "hologram"})).await;
     assert_refused(&answer, BAD, "design.pages[0].children[0].type", &["hologram", "accepted: text, image"]);
@@ -64,7 +64,7 @@ async fn unknown_types_and_missing_pages_say_what_there_is() {
 }
 
 #[tokio::test]
-async fn duplicate_keys_count_last() {
+async fn last_of_duplicate_keys_counts() {
     let body =
         |widths: &str| format!(r#"{{"design": {{{widths}, "height": 64, "pages": [{{}}]}}, "outputFormat": "file"}}"#);
     let service = service(&[]);
@@ -74,7 +74,7 @@ async fn duplicate_keys_count_last() {
 }
 
 #[tokio::test]
-async fn elements_are_counted() {
+async fn elements_above_the_limit_are_refused() {
     let service = service(&[]);
     let many = |count: usize| call(json!(vec![json!({"type": "figure", "width": 9, "height": 9}); count]));
     assert_drawn(&service.render(many(20_000)).await, "20 000 elements");
@@ -87,13 +87,13 @@ async fn elements_are_counted() {
 }
 
 #[tokio::test]
-async fn groups_nest_as_deep_as_json_may() {
+async fn groups_nest_up_to_the_json_depth_limit() {
     let nested = |depth: usize| {
         let group = |inner: Value, _| json!({"type": "group", "children": [inner]});
         call(json!([(0..depth).fold(figure(), group)]))
     };
     let service = service(&[]);
-    // Body, design, pages, page, children, element; two levels a group.
+    // Levels: body, design, pages, page, children and element; each group adds two.
     assert_drawn(&service.render(nested(47)).await, "100 levels");
     let answer = service.render(nested(48)).await;
     assert_refused(&answer, BAD, "", &["100 (TENTER_MAX_JSON_DEPTH)"]);
@@ -107,7 +107,7 @@ async fn values_are_counted_before_they_are_built() {
 }
 
 #[tokio::test]
-async fn names_of_megabytes_are_refused_and_not_repeated() {
+async fn very_long_names_are_refused_and_not_echoed() {
     let service = service(&[]);
     let long = "x".repeat(1_000_000);
     for (member, at) in [("id", ".id"), ("fontFamily", ".fontFamily"), ("type", ".type")] {
@@ -128,7 +128,7 @@ async fn names_of_megabytes_are_refused_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn problems_by_the_thousand_are_told_in_part() {
+async fn thousands_of_problems_are_reported_in_part() {
     let bad = json!({"id": "x", "type": "hologram"});
     let answer = service(&[]).render(call(json!(vec![bad; 5000]))).await;
     assert_refused(&answer, BAD, "design.pages[0].children[0].type", &[]);

@@ -1,8 +1,8 @@
-//! What the internet sends: every request ends in a picture or in a clear refusal, never in a 5xx, and in bounded
-//! memory. No test asserts a time, but a case that takes more than a few seconds is a bug too.
+//! Hostile requests: each is answered with a picture or a clear refusal, never with a 5xx, and in bounded memory. No test
+//! asserts a time, but a case that takes more than a few seconds is a bug as well.
 //!
-//! `json`, `numbers`, `texts`, `files`, `bombs`, `templates`, `addresses` and `svgs` go through the real router; `program` and
-//! `wire` ask the built program, where memory, signals and sockets matter; `mutants` changes small designs at random and renders them.
+//! `json`, `numbers`, `texts`, `files`, `bombs`, `templates`, `addresses` and `svgs` call the real router. `program` and `wire`
+//! call the built program, where memory, signals and sockets matter. `mutants` renders randomly changed small designs.
 
 #[path = "../support/command.rs"]
 mod command;
@@ -28,13 +28,13 @@ use serde_json::{Value, json};
 
 use service::{Answer, Service, png_size, service};
 
-/// A call for a page of 64 × 64 px with these elements.
+/// Request for a page of 64 × 64 px with these elements.
 fn call(children: Value) -> Value {
     let page = json!({"id": "page", "children": children});
     json!({"design": {"width": 64, "height": 64, "pages": [page]}, "outputFormat": "file"})
 }
 
-/// The element, with the members of `more` added or replaced.
+/// Returns `element` with the members of `more` added or replaced.
 fn with(element: &Value, more: &Value) -> Value {
     let (mut element, more) = (element.clone(), more.as_object().expect("an object"));
     let members = element.as_object_mut().expect("an object");
@@ -59,7 +59,7 @@ fn data_url(media_type: &str, bytes: &[u8]) -> String {
     format!("data:{media_type};base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
-/// A PNG that declares `width` × `height` px of RGBA and has the rows of `pixels`.
+/// PNG with a header for `width` × `height` px of RGBA and the rows in `pixels`.
 fn png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width, height);
@@ -73,14 +73,14 @@ fn small_png() -> String {
     data_url("image/png", &png(2, 2, &[255, 0, 0, 255, 0, 255, 0, 128, 0, 0, 255, 0, 9, 9, 9, 255]))
 }
 
-/// A picture of 64 × 64 px.
+/// Fails unless the response is a picture of 64 × 64 px.
 #[track_caller]
 fn assert_drawn(answer: &Answer, case: &str) {
     assert_eq!(answer.status, StatusCode::OK, "{case}: {:.400}", String::from_utf8_lossy(&answer.body));
     assert_eq!(png_size(&answer.body), (64, 64), "{case}");
 }
 
-/// Refused with this status; the first problem stands at `path`, and the error says all of `words`.
+/// Fails unless the response has this status, its first problem is at `path`, and the error contains all of `words`.
 #[track_caller]
 fn assert_refused(answer: &Answer, status: StatusCode, path: &str, words: &[&str]) {
     let error = answer.error();

@@ -1,6 +1,6 @@
-//! Small designs changed at random and rendered: a picture or a refusal, never a fault of ours.
+//! Property tests that render randomly changed small designs: the result is a picture or a refusal, never an internal error.
 //!
-//! `PROPTEST_CASES` raises the number of cases (64).
+//! `PROPTEST_CASES` sets the number of cases, 64 by default.
 
 use std::sync::OnceLock;
 
@@ -18,7 +18,7 @@ use super::{data_url, small_png};
 use crate::mutate::{every_field, mutate, mutation, scalar};
 
 const CASES: u32 = 64;
-/// Of the page, px.
+/// Largest side of a page in px.
 const SIDE: u32 = 48;
 
 fn engine() -> &'static (Engine, Runtime) {
@@ -30,7 +30,7 @@ fn engine() -> &'static (Engine, Runtime) {
     })
 }
 
-/// Every member of every kind with files that are there, and pictures of every kind.
+/// Designs with every element type, every field and every image format, whose files can be loaded.
 fn designs() -> [Value; 2] {
     let mut fields = every_field();
     give_files(&mut fields);
@@ -52,7 +52,7 @@ fn designs() -> [Value; 2] {
     [fields, pictures]
 }
 
-/// Every source of a picture becomes a small one: no network in tests.
+/// Replaces the source of every image with a small data URL, because tests use no network.
 fn give_files(value: &mut Value) {
     match value {
         Value::Array(entries) => entries.iter_mut().for_each(give_files),
@@ -68,7 +68,7 @@ fn give_files(value: &mut Value) {
     }
 }
 
-/// Small pages, whatever the changes made of them.
+/// Limits the size of the pages, whatever the mutations made of it.
 fn shrink_pages(design: &mut Value) {
     let Some(members) = design.as_object_mut() else { return };
     members.extend([("width".to_owned(), json!(SIDE)), ("height".to_owned(), json!(SIDE))]);
@@ -107,7 +107,7 @@ fn options() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What is no picture is somebody else's fault, in words.
+/// Renders a design. An error must be the caller's or an asset's fault, and have a message.
 fn check(mut design: Value, options: &Value, jpeg: bool) {
     shrink_pages(&mut design);
     let options = RenderOptions::read(options, "exportOptions".into(), &mut Problems::new());
@@ -136,7 +136,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn designs_changed_at_random_are_rendered_or_refused(
+    fn mutated_designs_are_rendered_or_refused(
         which in 0..2_usize,
         changes in prop::collection::vec((any::<usize>(), mutation()), 1..6),
         options in options(),
@@ -151,7 +151,7 @@ proptest! {
 }
 
 #[test]
-fn designs_as_they_are_are_rendered() {
+fn unchanged_designs_are_rendered() {
     let options = RenderOptions { skip_font_error: true, ..RenderOptions::default() };
     for design in designs() {
         let format = format_for(None, &options).expect("PNG");

@@ -1,4 +1,4 @@
-//! Numbers that no editor writes: every member of every kind at every extreme.
+//! Extreme numbers in every numeric field of every element type.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ const BAD: StatusCode = StatusCode::BAD_REQUEST;
 
 const EXTREMES: [f64; 15] = [0.0, -0.0, 5e-324, 1e-9, 0.1, -1.0, -1e9, 1e5, 1e7, 1e9, 1e18, 1e38, 1e300, 1e308, -1e308];
 
-/// One of each kind, with everything that numbers act on switched on.
+/// One element of each type, with every feature enabled that a number controls.
 fn kinds() -> Vec<(Value, &'static [&'static str])> {
     let placed = json!({"x": 2, "y": 3, "shadowEnabled": true, "blurEnabled": true, "brightnessEnabled": true});
     let svg = data_url(
@@ -72,7 +72,7 @@ const COMMON: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn every_number_at_every_extreme_is_drawn_or_warned_of() {
+async fn extreme_numbers_are_drawn_or_cause_warnings() {
     let service = service(&[]);
     for (kind, own) in kinds() {
         for member in COMMON.iter().chain(own) {
@@ -94,7 +94,7 @@ async fn every_number_at_every_extreme_is_drawn_or_warned_of() {
 }
 
 #[tokio::test]
-async fn shapes_left_out_are_told() {
+async fn omitted_shapes_cause_warnings() {
     let service = service(&[]);
     for (member, value) in [("x", 1e308), ("width", 1e13), ("height", 1e300)] {
         let answer = service.element(with(&figure(), &json!({ member: value }))).await;
@@ -104,7 +104,7 @@ async fn shapes_left_out_are_told() {
 }
 
 #[tokio::test]
-async fn shapes_that_reach_far_are_drawn_as_far_as_the_page() {
+async fn shapes_beyond_the_page_are_clipped_to_it() {
     let service = service(&[]);
     let band = json!({"id": "b", "type": "figure", "x": -1e9, "y": 16, "width": 2e9, "height": 16, "fill": "red"});
     let answer = service.element(band).await;
@@ -150,7 +150,7 @@ async fn pages_are_positive_and_bounded() {
 }
 
 #[tokio::test]
-async fn dashes_finer_than_anything_are_drawn_solid() {
+async fn extremely_fine_dashes_are_drawn_solid() {
     let service = service(&[]);
     for dash in
         [vec![1e-9], vec![1e-9; 2], vec![1e308; 2], vec![0.0; 2], vec![1e-300; 1000], vec![0.11; 100_000], vec![-1.0]]
@@ -183,7 +183,7 @@ async fn gradients_of_ten_thousand_stops_are_black_or_transparent() {
 }
 
 #[tokio::test]
-async fn page_that_would_take_minutes_is_refused() {
+async fn page_above_the_work_limit_is_refused() {
     let service = service(&[("TENTER_MAX_MEGAPIXELS", "1")]);
     let gradient =
         json!({"type": "figure", "fill": "linear-gradient(30deg, red, blue)", "width": 1e5, "height": 1e5, "x": -9});

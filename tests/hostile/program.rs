@@ -1,4 +1,4 @@
-//! The built program, where memory, connections and threads count.
+//! Hostile requests to the built program, where memory, connections and threads matter.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,14 +12,14 @@ use super::*;
 
 pub(super) const MIB: usize = 1 << 20;
 
-/// The most memory that `child` had up to now, in bytes; `None` once it has ended.
+/// Peak resident memory of `child` in bytes; `None` after it has ended.
 fn peak(child: &Child) -> Option<usize> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
 }
 
-/// A running service. Killed when dropped.
+/// A running service; killed when dropped.
 pub(super) struct Running {
     child: Child,
     pub(super) address: String,
@@ -53,7 +53,7 @@ pub(super) fn serve(settings: &[(&str, &str)]) -> Running {
     };
     let address = wait_for("listening")["address"].as_str().expect("an address").to_owned();
     wait_for("ready");
-    // Somebody has to read on, or the program stops at a full pipe.
+    // Without a reader the program would block on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
     Running { child, address, _folder: folder }
 }
@@ -63,7 +63,7 @@ impl Running {
         peak(&self.child).expect("running")
     }
 
-    /// Sends a render call and leaves the answer unread.
+    /// Sends a render request and does not read the response.
     fn send(&self, body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         let head = "POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n";
@@ -72,7 +72,7 @@ impl Running {
         stream
     }
 
-    /// Status and body of the answer.
+    /// Sends a render request and returns status and body of the response.
     pub(super) fn call(&self, body: &[u8]) -> (u16, String) {
         let mut answer = Vec::new();
         self.send(body).read_to_end(&mut answer).expect("an answer");
@@ -81,7 +81,7 @@ impl Running {
         (status.unwrap_or_else(|| panic!("no status in {answer:.100}")), answer)
     }
 
-    /// Sends `slow`, which takes the only worker, and leaves its answer unread.
+    /// Sends `slow`, which occupies the only worker, and does not read its response.
     fn occupy(&self, slow: &[u8], small: &[u8]) -> TcpStream {
         const LOOKS: usize = 100;
         loop {
@@ -92,11 +92,11 @@ impl Running {
                 }
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
-            // It came while a small one had the worker, and was refused itself.
+            // The slow request came while a small one had the worker, and was refused.
         }
     }
 
-    /// Calls until the answer has this status.
+    /// Repeats the request until the response has this status.
     fn until(&self, status: u16, body: &[u8]) {
         while self.call(body).0 != status {
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -105,7 +105,7 @@ impl Running {
 }
 
 #[test]
-fn depth_of_a_hundred_megabytes_takes_no_memory_of_its_own() {
+fn deeply_nested_body_of_100_mb_takes_no_extra_memory() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let size = 100 * MIB;
     std::fs::write(folder.path().join("deep.json"), vec![b'['; size]).expect("written");
@@ -114,15 +114,15 @@ fn depth_of_a_hundred_megabytes_takes_no_memory_of_its_own() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("runs");
-    let mut most = 0;
+    let mut max_peak = 0;
     while child.try_wait().expect("known").is_none() {
-        most = most.max(peak(&child).unwrap_or(0));
+        max_peak = max_peak.max(peak(&child).unwrap_or(0));
     }
     let output = child.wait_with_output().expect("ends");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("100 (TENTER_MAX_JSON_DEPTH)"), "{message}");
-    assert!(most < size + 50 * MIB, "{} MiB for a file of {} MiB", most / MIB, size / MIB);
+    assert!(max_peak < size + 50 * MIB, "{} MiB for a file of {} MiB", max_peak / MIB, size / MIB);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn bombs_take_little_memory() {
     assert!(service.peak() < 150 * MIB, "{} MiB", service.peak() / MIB);
 }
 
-/// Pictures of a poster are held in turns, not all at once.
+/// Images of a large page are decoded one after another, not all at once.
 #[test]
 fn pictures_of_a_large_page_do_not_add_up_in_memory() {
     let service = serve(&[]);
@@ -170,13 +170,13 @@ fn pictures_of_a_large_page_do_not_add_up_in_memory() {
     (request["design"]["width"], request["design"]["height"]) = (json!(side), json!(side));
     let (status, answer) = service.call(request.to_string().as_bytes());
     assert_eq!(status, 200, "{answer:.300}");
-    // 64 MB a picture: 1.3 GB if held.
+    // Each image takes 64 MB, so all of them together would take 1.3 GB.
     assert!(service.peak() < 800 * MIB, "{} MiB", service.peak() / MIB);
 }
 
-/// Minutes of work: without an end to what nobody waits for, the only worker stays taken.
+/// The request would take minutes; if it were not cancelled, the only worker would stay occupied.
 #[test]
-fn work_ends_when_its_caller_leaves() {
+fn work_is_cancelled_when_its_client_disconnects() {
     let matrix = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' width='300' height='300'><filter id='f'><feConvolveMatrix order='20'
          kernelMatrix='{}'/></filter><rect width='300' height='300' filter='url(#f)'/></svg>",
@@ -195,7 +195,7 @@ fn work_ends_when_its_caller_leaves() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "clients")]
-fn crowds_get_pictures_or_429() {
+fn parallel_clients_get_pictures_or_429() {
     let service = Arc::new(serve(&[("TENTER_WORKERS", "2"), ("TENTER_QUEUE", "8")]));
     let good = Arc::new(call(json!([text("Hello"), figure(), image(&small_png())])).to_string());
     let bad = Arc::new(call(json!([{"type": "hologram"}])).to_string());
@@ -207,7 +207,7 @@ fn crowds_get_pictures_or_429() {
                 for turn in 0..6 {
                     match (client + turn) % 5 {
                         0 => seen.push((service.call(bad.as_bytes()).0, [400, 429])),
-                        // Leaves without reading.
+                        // This client disconnects without reading the response.
                         1 => drop(service.send(good.as_bytes())),
                         _ => seen.push((service.call(good.as_bytes()).0, [200, 429])),
                     }

@@ -1,4 +1,4 @@
-//! SVG documents that explode, include or refer.
+//! Hostile SVG documents: exponential expansion, includes and external references.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ fn document(source: &str) -> String {
     data_url("image/svg+xml", source.as_bytes())
 }
 
-/// `levels` of `level(i)`, each of which shows the one before.
+/// Concatenates `level(0)` to `level(levels - 1)`, each of which references the one before.
 fn levels(levels: usize, level: impl Fn(usize) -> String) -> String {
     (1..levels).fold(level(0), |mut all, at| {
         let _ = write!(all, "{}", level(at));
@@ -26,7 +26,7 @@ fn levels(levels: usize, level: impl Fn(usize) -> String) -> String {
 }
 
 #[tokio::test]
-async fn documents_that_explode_are_refused() {
+async fn documents_with_exponential_expansion_are_refused() {
     let laughs = levels(9, |at| match at {
         0 => "<!ENTITY a0 'lol'>".to_owned(),
         _ => format!("<!ENTITY a{at} '{}'>", format!("&a{};", at - 1).repeat(10)),
@@ -96,7 +96,7 @@ async fn nothing_outside_the_document_is_read() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");
     let here = format!("http://{}/a.png", listener.local_addr().expect("an address"));
-    // Not even where the address may be reached: documents load nothing.
+    // Documents load nothing, even from addresses that are allowed.
     let service = service(&[("TENTER_ALLOW_ADDRESSES", "127.0.0.0/8")]);
     let cases = [
         "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='HERE' parse='text'/>",
@@ -119,7 +119,7 @@ async fn nothing_outside_the_document_is_read() {
 }
 
 #[tokio::test]
-async fn documents_that_ask_for_too_many_pixels_are_drawn_coarser_or_in_part() {
+async fn documents_with_too_many_pixels_are_drawn_coarser_or_in_part() {
     let noise = "<filter id='f'><feTurbulence numOctaves='1000000000' baseFrequency='1'/></filter>";
     let matrix =
         format!("<filter id='f'><feConvolveMatrix order='100' kernelMatrix='{}'/></filter>", "1 ".repeat(10_000));
@@ -145,7 +145,7 @@ async fn documents_that_ask_for_too_many_pixels_are_drawn_coarser_or_in_part() {
 }
 
 #[tokio::test]
-async fn documents_with_outside_declarations_are_read_without_them() {
+async fn external_declarations_are_ignored() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");
     let here = listener.local_addr().expect("an address");
@@ -165,7 +165,7 @@ async fn documents_with_outside_declarations_are_read_without_them() {
     assert!(met.is_err(), "a connection was made: {met:?}");
 }
 
-/// What a browser would run is never handed on: there is no SVG among the outputs, and whatever is served is boxed in.
+/// Scripts never reach a browser: there is no SVG output, and everything that is served has a restrictive policy.
 #[tokio::test]
 async fn documents_are_never_echoed() {
     let service = service(&[]);

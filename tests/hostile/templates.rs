@@ -1,4 +1,4 @@
-//! Values of variables that want to be more than values.
+//! Hostile values and names of template variables.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -10,7 +10,7 @@ fn filled(children: Value, variables: Value) -> Value {
 }
 
 #[tokio::test]
-async fn values_that_multiply_are_refused() {
+async fn values_that_expand_beyond_the_limit_are_refused() {
     let service = service(&[]);
     let value = "x".repeat(100_000);
     let children: Vec<_> = (0..500).map(|_| text("{a}{a}{a}{a}")).collect();
@@ -21,7 +21,7 @@ async fn values_that_multiply_are_refused() {
 }
 
 #[tokio::test]
-async fn values_count_as_text_once_filled_in() {
+async fn substituted_values_count_towards_the_text_limit() {
     let service = service(&[("TENTER_MAX_TEXT_CHARS", "10")]);
     let answer = service.render(filled(json!([text("{a}")]), json!({"a": "12345678901"}))).await;
     let path = "design.pages[0].children[0].text";
@@ -29,7 +29,7 @@ async fn values_count_as_text_once_filled_in() {
 }
 
 #[tokio::test]
-async fn values_open_no_closed_network() {
+async fn values_cannot_reach_private_addresses() {
     let service = service(&[]);
     for src in ["http://127.0.0.1/", "http://169.254.169.254/latest/", "file:///etc/passwd"] {
         let marked = with(&image("data:,"), &json!({"custom": {"variable": "photo"}}));
@@ -39,7 +39,7 @@ async fn values_open_no_closed_network() {
 }
 
 #[tokio::test]
-async fn values_bring_no_markup_and_no_placeholders() {
+async fn values_are_not_parsed_as_markup_or_placeholders() {
     let service = service(&[]);
     let value = "<b style='font-size:900px'>{a}</b><img src=x>&lt;&#0;";
     let drawn = service.render(filled(json!([text("{a}")]), json!({"a": value}))).await;
@@ -50,7 +50,7 @@ async fn values_bring_no_markup_and_no_placeholders() {
 }
 
 #[tokio::test]
-async fn names_of_any_kind_are_only_names() {
+async fn variable_names_have_no_special_meaning() {
     let service = service(&[]);
     let long = "x".repeat(5000);
     let names = json!({"": 1, "__proto__": 2, "a}b": 4, "\u{0}": 5, "{": 6, "é": 7, long: 8});

@@ -1,4 +1,4 @@
-//! Texts that no one writes.
+//! Hostile texts: extremely long ones, combining and control characters, unknown fonts.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -6,13 +6,13 @@ use serde_json::json;
 use super::*;
 
 #[tokio::test]
-async fn texts_are_counted() {
+async fn texts_above_the_limit_are_refused() {
     let answer = service(&[]).element(text(&"a".repeat(1_000_000))).await;
     let (bad, path) = (StatusCode::BAD_REQUEST, "design.pages[0].children[0].text");
     assert_refused(&answer, bad, path, &["1000000 characters", "100000 (TENTER_MAX_TEXT_CHARS)"]);
 }
 
-/// At most 100 000 characters each.
+/// Texts of at most 100 000 characters each.
 fn texts() -> Vec<(&'static str, String)> {
     let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}";
     vec![
@@ -45,7 +45,7 @@ fn texts() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn texts_of_the_longest_kind_are_drawn() {
+async fn longest_texts_are_drawn() {
     let service = service(&[]);
     for (case, long) in texts() {
         for overflow in ["change-font-size", "resize", "ellipsis"] {
@@ -60,7 +60,7 @@ async fn texts_of_the_longest_kind_are_drawn() {
 async fn texts_in_boxes_of_odd_widths_are_drawn() {
     let service = service(&[]);
     for (case, mut long) in texts() {
-        // A line for each letter: a tenth of them will do.
+        // Each letter takes a line of its own, so a tenth of the text is enough.
         long.truncate(long.floor_char_boundary(10_000));
         for width in [0.0, 1e-9, 1e9] {
             let answer = service.element(with(&text(&long), &json!({ "width": width }))).await;
@@ -74,20 +74,20 @@ async fn texts_in_boxes_of_odd_widths_are_drawn() {
 }
 
 #[tokio::test]
-async fn missing_characters_are_told_in_part() {
+async fn missing_characters_are_listed_up_to_a_limit() {
     let rare: String = ('\u{20000}'..).take(40_000).collect();
     let mut request = call(json!([text(&rare)]));
     request["outputFormat"] = json!("dataURL");
     let answer = service(&[]).render(request).await;
     assert_eq!(answer.status, StatusCode::OK);
     let warnings = answer.json()["warnings"].clone();
-    // And that it was shrunk.
+    // The other warning is about the shrunk text.
     assert_eq!(warnings.as_array().map(Vec::len), Some(22));
     assert!(warnings[20]["message"].as_str().is_some_and(|it| it.contains("39980 more")), "{}", warnings[20]);
 }
 
 #[tokio::test]
-async fn fonts_that_nobody_has_are_looked_up_once() {
+async fn unknown_fonts_are_looked_up_once() {
     let numbers = 0..5000;
     let texts: Vec<_> =
         numbers.clone().map(|at| with(&text("a"), &json!({"fontFamily": format!("No {at}")}))).collect();

@@ -1,4 +1,4 @@
-//! Clients that are slow, flood, or do not speak HTTP.
+//! Hostile connections: slow clients, floods, and bytes that are not HTTP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,10 +8,10 @@ use serde_json::json;
 use super::program::{MIB, Running, serve};
 use super::*;
 
-/// What the service answers to these bytes until it closes, or stays silent for ten seconds.
-fn told(service: &Running, bytes: &[u8]) -> String {
+/// Sends these bytes and returns the response until the service closes the connection or is silent for ten seconds.
+fn exchange(service: &Running, bytes: &[u8]) -> String {
     let mut stream = connect(service);
-    // It may close before it has read all.
+    // The service may close the connection before it has read everything.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -30,24 +30,24 @@ fn assert_answers(service: &Running) {
 }
 
 #[test]
-fn floods_of_headers_are_431() {
+fn too_many_headers_are_431() {
     let service = serve(&[]);
     let before = service.peak();
     let many: String = (0..10_000).map(|at| format!("x-{at}: y\r\n")).collect();
     let long = format!("x-long: {}\r\n", "y".repeat(10 * MIB));
     let line = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(10 * MIB));
     for head in [&many, &long] {
-        let answer = told(&service, format!("GET /health/live HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes());
+        let answer = exchange(&service, format!("GET /health/live HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes());
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer:.200}");
     }
-    let answer = told(&service, line.as_bytes());
+    let answer = exchange(&service, line.as_bytes());
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer:.200}");
     assert_answers(&service);
     assert!(service.peak() < before + 20 * MIB, "{} MiB", service.peak() / MIB);
 }
 
 #[test]
-fn heads_that_trickle_are_cut_off_while_others_are_served() {
+fn slow_heads_are_cut_off_while_others_are_served() {
     let service = serve(&[("TENTER_HEADER_TIMEOUT", "1 s")]);
     let mut slow: Vec<_> = (0..200)
         .map(|_| {
@@ -59,14 +59,14 @@ fn heads_that_trickle_are_cut_off_while_others_are_served() {
     assert_answers(&service);
     for stream in &mut slow {
         let mut answer = Vec::new();
-        // Closed by the service, or else the test's own timeout is an error.
+        // The service closes the connection; otherwise the test's own timeout is an error.
         stream.read_to_end(&mut answer).expect("the service closes");
     }
     assert_answers(&service);
 }
 
 #[test]
-fn bodies_that_trickle_are_408() {
+fn slow_bodies_are_408() {
     let service = serve(&[("TENTER_BODY_TIMEOUT", "1 s")]);
     let mut stream = connect(&service);
     let head =
@@ -80,7 +80,7 @@ fn bodies_that_trickle_are_408() {
 }
 
 #[test]
-fn what_is_no_http_is_refused() {
+fn bytes_that_are_not_http_are_refused() {
     let service = serve(&[]);
     let head = "POST /api/render HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     for bytes in [
@@ -109,9 +109,9 @@ fn what_is_no_http_is_refused() {
     assert_answers(&service);
 }
 
-/// A front that believes one length and a service that believes the other would see different requests.
+/// Request smuggling: a proxy and the service that follow different lengths would see different requests.
 #[test]
-fn two_lengths_are_never_two_requests() {
+fn conflicting_lengths_are_never_two_requests() {
     let service = serve(&[]);
     let inner = "GET /health/live HTTP/1.1\r\nhost: smuggled\r\n\r\n";
     let request = format!(
@@ -119,13 +119,13 @@ fn two_lengths_are_never_two_requests() {
          transfer-encoding: chunked\r\n\r\n0\r\n\r\n{inner}",
         5 + inner.len()
     );
-    let answer = told(&service, request.as_bytes());
+    let answer = exchange(&service, request.as_bytes());
     assert!(!answer.contains("\"ok\""), "{answer:.400}");
     assert_answers(&service);
 }
 
 #[test]
-fn connections_without_a_word_do_not_keep_others_out() {
+fn silent_connections_do_not_block_others() {
     let service = serve(&[("TENTER_CONNECTIONS", "50"), ("TENTER_HEADER_TIMEOUT", "1 s")]);
     let silent: Vec<_> = (0..200).map(|_| connect(&service)).collect();
     assert_answers(&service);
@@ -134,7 +134,7 @@ fn connections_without_a_word_do_not_keep_others_out() {
 }
 
 #[test]
-fn ids_and_hosts_of_callers_forge_nothing() {
+fn request_ids_and_hosts_cannot_inject_headers() {
     let service = serve(&[]);
     let body = with(&call(json!([])), &json!({"outputFormat": "url"})).to_string();
     for (name, value) in [
@@ -150,7 +150,7 @@ fn ids_and_hosts_of_callers_forge_nothing() {
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let answer = told(&service, request.as_bytes());
+        let answer = exchange(&service, request.as_bytes());
         assert!(!answer.contains("evil.example") && !answer.contains("injected"), "{name}: {value}: {answer:.400}");
     }
     assert_answers(&service);
