@@ -1,4 +1,4 @@
-//! Rows that fail, runs that are killed or stopped, files that change.
+//! Failing rows, killed and stopped runs, and files that change during a run.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command};
@@ -14,7 +14,7 @@ fn resuming() -> Vec<&'static str> {
     [&OUTPUT[..], &["--resume"]].concat()
 }
 
-/// Started, and stopped by its pictures: `rows` rows are in the manifest and no more come.
+/// Starts a batch and waits until the manifest has `rows` rows; the image server blocks the others.
 fn started(folder: &Folder, rows: usize) -> Child {
     let child = folder.command(&[&OUTPUT[..], &["--concurrency", "3"]].concat()).spawn().expect("runs");
     let lines = || std::fs::read_to_string(folder.path("out/manifest.ndjson")).map_or(0, |it| it.lines().count());
@@ -23,7 +23,7 @@ fn started(folder: &Folder, rows: usize) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_fail_leave_the_others_alone() {
+async fn failed_rows_do_not_affect_others() {
     let folder = Folder::new();
     let pictures = Pictures::serve(u64::MAX, false).await;
     pictures.lose(&[3, 4, 5]);
@@ -41,14 +41,14 @@ async fn rows_that_fail_leave_the_others_alone() {
         pictures.url(4)
     );
     assert_eq!(error(4), missing);
-    assert!(ended.said.contains(&missing), "{}", ended.said);
+    assert!(ended.stderr.contains(&missing), "{}", ended.stderr);
     assert_eq!(manifest[&4]["problems"][0]["path"], "pages[0].children[1]");
     assert_eq!(error(21), "row 21 (line 22): has 1 value; the first line has 2 names");
     assert!(error(22).contains("file: URLs are not supported"), "{}", error(22));
     assert_eq!(error(23), "row 23: name: is empty, but the file name contains it");
     assert_eq!((manifest.len(), folder.out().len()), (23, 17 + 2));
 
-    // The server is mended: only what failed is made, and what cannot be mended fails again.
+    // The images are available again: only failed rows are rendered, and permanent failures fail again.
     pictures.lose(&[]);
     pictures.take_asked();
     folder.batch(&resuming()).expect(5, "20 of 23 rows done (17 of them in an earlier run), 3 failed");
@@ -57,7 +57,7 @@ async fn rows_that_fail_leave_the_others_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn run_that_is_killed_goes_on() {
+async fn killed_run_is_resumed() {
     let folder = Folder::new();
     let pictures = Pictures::serve(20, false).await;
     folder.write("rows.csv", pictures.rows(60));
@@ -65,7 +65,7 @@ async fn run_that_is_killed_goes_on() {
     child.kill().expect("running");
     child.wait().expect("ends");
 
-    // As a kill in the middle of a line, of a file, and between a file and its line would leave it.
+    // The state after kills in the middle of a line, in the middle of a file, and between a file and its line.
     let torn = read(&folder.path("out/manifest.ndjson"));
     std::fs::write(folder.path("out/manifest.ndjson"), &torn[..torn.len() - 9]).expect("written");
     std::fs::write(folder.path("out/manifest.run.ndjson"), {
@@ -85,13 +85,13 @@ async fn run_that_is_killed_goes_on() {
     folder.batch(&resuming()).expect(0, "60 of 60 rows done (17 of them in an earlier run), 0 failed");
     folder.assert_whole(60);
     let asked = pictures.take_asked();
-    assert_eq!(asked.len(), 43, "what was whole is not made again: {asked:?}");
+    assert_eq!(asked.len(), 43, "complete rows are not rendered again: {asked:?}");
     folder.batch(&resuming()).expect(0, "60 of 60 rows done (60 of them in an earlier run), 0 failed");
     assert_eq!(pictures.take_asked().len(), 0);
 }
 
 impl Folder {
-    /// The file in line `at` of a manifest.
+    /// File name in line `at` of a manifest.
     fn manifest_of(&self, manifest: &[u8], at: usize) -> String {
         let line = manifest.split(|byte| *byte == b'\n').nth(at).expect("a line");
         let line: serde_json::Value = serde_json::from_slice(line).expect("JSON");
@@ -100,7 +100,7 @@ impl Folder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn run_that_is_stopped_finishes_what_it_began() {
+async fn stopped_run_finishes_started_rows() {
     let folder = Folder::new();
     let pictures = Pictures::serve(5, false).await;
     folder.write("rows.csv", pictures.rows(30));
@@ -109,13 +109,13 @@ async fn run_that_is_stopped_finishes_what_it_began() {
     let busy = folder.batch(&resuming());
     busy.expect(2, "another tenter process is working on this run");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("runs").success());
-    let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
-    said.read_line(&mut line).expect("text");
+    stderr.read_line(&mut line).expect("text");
     assert_eq!(line, "SIGINT: finishing 3 rows in progress; repeat the signal to cancel them\n");
     pictures.release(u64::MAX);
     let mut rest = String::new();
-    said.read_to_string(&mut rest).expect("text");
+    stderr.read_to_string(&mut rest).expect("text");
     assert_eq!(child.wait().expect("ends").code(), Some(4), "{rest}");
     assert!(rest.contains("8 of 30 rows done") && rest.contains("stopped by SIGINT; continue with --resume"), "{rest}");
     folder.batch(&resuming()).expect(0, "30 of 30 rows done (8 of them in an earlier run)");
@@ -123,7 +123,7 @@ async fn run_that_is_stopped_finishes_what_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn run_goes_on_with_the_same_or_not_at_all() {
+async fn run_is_resumed_only_with_the_same_inputs() {
     let folder = Folder::new();
     folder.write("rows.csv", "name\nAda\nBob\n");
     folder.batch(&OUTPUT).expect(0, "2 of 2 rows done");
@@ -146,7 +146,7 @@ async fn run_goes_on_with_the_same_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_made_of_the_same_pictures() {
+async fn all_rows_use_the_same_version_of_an_image() {
     let folder = Folder::new();
     let pictures = Pictures::serve(u64::MAX, true).await;
     folder.write(
@@ -164,7 +164,7 @@ async fn rows_are_made_of_the_same_pictures() {
     assert!("bcdefgh".chars().all(|it| read(&folder.path(&format!("out/{it}.png"))) == first));
     assert_eq!(pictures.take_asked(), [(1, 1)].into());
 
-    // Another picture came to stand at the address: no row is made of that.
+    // The image at this URL has changed: no row may use the new one.
     std::fs::remove_file(folder.path("out/b.png")).expect("there");
     let changed = folder.batch(&[&arguments[..], &["--resume"]].concat());
     changed.expect(5, "row 2: pages[0].children[1]: image with id logo");

@@ -1,4 +1,4 @@
-//! `tenter batch`, as a user runs it: rows to files, broken rows, kills, and runs that go on.
+//! `tenter batch` as a user runs it: rows to files, failing rows, kills, and resumed runs.
 
 mod faults;
 mod merged;
@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-/// A folder with `card.json`, which has a text of `{name}` and a picture called `photo`.
+/// A temporary folder with `card.json`, whose text is `{name}` and whose image comes from the variable `photo`.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -36,13 +36,13 @@ impl Folder {
     #[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
-        // The tester's own settings must not decide what is tested.
+        // Settings in the developer's environment must not change the test.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENTER_")) {
             command.env_remove(name);
         }
-        // Mesa's layer that chooses among adapters writes to standard error by itself.
+        // Mesa's device selection layer writes to standard error.
         command.env("NODEVICE_SELECT", "1").env("TENTER_RASTERIZER", "cpu");
-        // The pictures of these tests are of this machine, and have one px.
+        // These tests load images from this machine, and the images have one px.
         command.env("TENTER_ALLOW_ADDRESSES", "127.0.0.1").env("TENTER_MIN_IMAGE_DPI", "0");
         command.arg("batch").args(arguments).current_dir(self.0.path()).stderr(Stdio::piped());
         command
@@ -50,10 +50,10 @@ impl Folder {
 
     fn batch(&self, arguments: &[&str]) -> Ended {
         let Output { status, stderr, .. } = self.command(arguments).output().expect("runs");
-        Ended { code: status.code(), said: String::from_utf8_lossy(&stderr).into_owned() }
+        Ended { code: status.code(), stderr: String::from_utf8_lossy(&stderr).into_owned() }
     }
 
-    /// Names in the folder `out`, sorted; empty when there is none.
+    /// File names in the folder `out`, sorted; empty when the folder does not exist.
     fn out(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("out")).into_iter().flatten();
         let mut names: Vec<_> =
@@ -62,7 +62,7 @@ impl Folder {
         names
     }
 
-    /// Lines of the manifest by row; no row may have two.
+    /// Lines of the manifest by row. Panics when a row has two.
     fn manifest(&self) -> BTreeMap<u64, Value> {
         let mut lines = BTreeMap::new();
         for line in std::fs::read_to_string(self.path("out/manifest.ndjson")).expect("a manifest").lines() {
@@ -73,7 +73,7 @@ impl Folder {
         lines
     }
 
-    /// Every row of the manifest is done, and its file is what the manifest says.
+    /// Fails unless the manifest has `rows` rows, all of them done, with files of the size and hash that it names.
     fn assert_whole(&self, rows: u64) {
         let manifest = self.manifest();
         assert_eq!(manifest.keys().copied().collect::<Vec<_>>(), (1..=rows).collect::<Vec<_>>());
@@ -89,27 +89,27 @@ impl Folder {
 
 struct Ended {
     code: Option<i32>,
-    said: String,
+    stderr: String,
 }
 
 impl Ended {
     #[track_caller]
     fn expect(&self, code: i32, words: &str) {
-        assert!(self.code == Some(code) && self.said.contains(words), "{:?}, {words:?}: {}", self.code, self.said);
+        assert!(self.code == Some(code) && self.stderr.contains(words), "{:?}, {words:?}: {}", self.code, self.stderr);
     }
 }
 
-/// One blue px.
+/// SVG of one blue px as a data URL.
 const BLUE: &str = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'><rect width='1' \
                     height='1' fill='blue'/></svg>";
 
-/// 80 × 20 px: the text `{name}`, and `picture`.
+/// A design of 80 × 20 px with the text `{name}` and the image `picture`.
 fn card(picture: Value) -> Value {
     let text = json!({"type": "text", "id": "text", "text": "{name}", "width": 60, "height": 20, "fontSize": 12});
     json!({"width": 80, "height": 20, "pages": [{"id": "one", "children": [text, picture]}]})
 }
 
-/// `until` holds, asked for up to a minute.
+/// Waits until `until` returns true, for at most a minute; then panics with `what`.
 fn wait(what: &str, mut until: impl FnMut() -> bool) {
     for _ in 0..3000 {
         if until() {

@@ -1,4 +1,4 @@
-//! All rows into one PDF.
+//! Batches whose rows become one PDF.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn resuming() -> Vec<&'static str> {
 }
 
 impl Folder {
-    /// The document is whole, the manifest tells each row's place in it, and these are the words of its pages.
+    /// Fails unless the document is complete, the manifest has each row's pages, and the pages have these words.
     #[track_caller]
     fn assert_document(&self, words: &[&str]) {
         let path = self.path("out/all.pdf");
@@ -41,7 +41,7 @@ impl Folder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_become_one_document_without_those_that_fail() {
+async fn rows_become_one_document_without_failed_rows() {
     let folder = Folder::new();
     let pictures = Pictures::serve(u64::MAX, false).await;
     pictures.lose(&[2]);
@@ -58,7 +58,7 @@ async fn rows_become_one_document_without_those_that_fail() {
     );
     assert_eq!(manifest[&5]["error"], "row 5 (line 6): has 1 value; the first line has 2 names");
 
-    // The server is mended: the document is made anew, in order.
+    // The images are available again: the document is rebuilt with all rows in order.
     pictures.lose(&[]);
     let resumed = folder.batch(&resuming());
     resumed.expect(5, "out/all.pdf: rendering all rows again, as they are in one document");
@@ -89,7 +89,7 @@ fn rows_of_several_pages_follow_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn document_is_there_at_the_end_or_not_at_all() {
+async fn document_is_written_at_the_end_or_not_at_all() {
     let folder = Folder::new();
     let pictures = Pictures::serve(2, false).await;
     folder.write("rows.csv", pictures.rows(4));
@@ -97,15 +97,15 @@ async fn document_is_there_at_the_end_or_not_at_all() {
     wait("the third row under way", || pictures.has_asked(3));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("runs").success());
     let ended = child.wait_with_output().expect("ends");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.code() == Some(4) && said.contains("stopped by SIGINT after 2 of 4 rows"), "{said}");
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(4) && stderr.contains("stopped by SIGINT after 2 of 4 rows"), "{stderr}");
     assert_eq!(folder.out(), ["manifest.ndjson", "manifest.run.ndjson"]);
     assert!(folder.manifest().is_empty());
     pictures.release(u64::MAX);
     folder.batch(&resuming()).expect(0, "4 of 4 rows done, 0 failed");
     folder.assert_document(&["row 1", "row 2", "row 3", "row 4"]);
 
-    // No row, no page: what is there stays.
+    // Without a rendered row there is no new document, and the existing one stays.
     let before = read(&folder.path("out/all.pdf"));
     folder.write("none.csv", "name,photo\n,file:///etc/passwd\n");
     let none = ["card.json", "none.csv", "-o", "out/all.pdf", "--manifest", "out/none.ndjson"];
@@ -124,7 +124,7 @@ fn rows_that_leave_a_placeholder_unfilled_are_not_in_the_document() {
 }
 
 #[test]
-fn one_document_is_no_matter_of_concurrency_or_pictures() {
+fn one_document_refuses_options_for_separate_files() {
     let folder = Folder::new();
     folder.write("rows.csv", "name\nAda\n");
     let refused = |more: &[&str], words: &str| {

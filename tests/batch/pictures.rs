@@ -1,4 +1,4 @@
-//! A server of pictures that can be slow, fail, and change its mind.
+//! Image server that can delay and fail responses and change its images.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
-/// `/<number>.png`: a red picture, from the moment its number is released.
+/// HTTP server for `/<number>.png`: each image is red, and is answered when its number is released.
 #[derive(Clone)]
 pub(crate) struct Pictures {
     address: String,
@@ -21,13 +21,13 @@ struct Inner {
     asked: Mutex<BTreeMap<u64, u32>>,
     released: watch::Sender<u64>,
     missing: Mutex<Vec<u64>>,
-    /// How red; counts down with every answer when it changes.
+    /// Red level; decreases with every response when the images change.
     red: Mutex<u8>,
     changes: bool,
 }
 
 impl Pictures {
-    /// Numbers up to `released` are answered, larger ones wait. `changes`: no two answers are the same.
+    /// Starts the server. Numbers up to `released` are answered, larger ones wait. With `changes`, all responses differ.
     pub(crate) async fn serve(released: u64, changes: bool) -> Self {
         let inner = Arc::new(Inner {
             asked: Mutex::default(),
@@ -47,7 +47,7 @@ impl Pictures {
         format!("http://{}/{number}.png", self.address)
     }
 
-    /// CSV with the columns `name` and `photo`.
+    /// CSV of rows with the columns `name` and `photo`.
     pub(crate) fn rows(&self, count: u64) -> String {
         let rows = (1..=count).map(|row| format!("row {row},{}\n", self.url(row)));
         std::iter::once("name,photo\n".to_owned()).chain(rows).collect()
@@ -57,7 +57,7 @@ impl Pictures {
         self.inner.released.send_replace(up_to);
     }
 
-    /// These are answered with 404.
+    /// Answers these numbers with 404.
     pub(crate) fn lose(&self, numbers: &[u64]) {
         *self.inner.missing.lock().expect("no panic") = numbers.to_vec();
     }
@@ -66,7 +66,7 @@ impl Pictures {
         self.inner.asked.lock().expect("no panic").contains_key(&number)
     }
 
-    /// How often each number was asked for since the last call.
+    /// Number of requests for each image since the last call of this function.
     pub(crate) fn take_asked(&self) -> BTreeMap<u64, u32> {
         std::mem::take(&mut self.inner.asked.lock().expect("no panic"))
     }
@@ -89,7 +89,7 @@ async fn answer(State(inner): State<Arc<Inner>>, Path(name): Path<String>) -> Re
     ([("cache-control", "no-store")], png(*red)).into_response()
 }
 
-/// 1 × 1 px.
+/// PNG of one px with this red level.
 fn png(red: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 1, 1);

@@ -1,4 +1,4 @@
-//! What rows become, and what is refused before anything is made.
+//! Output of rows, and rows, names and designs that are refused before rendering starts.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn rows_are_drawn_as_render_draws_them() {
 }
 
 #[test]
-fn rows_tell_what_they_were_made_of() {
+fn manifest_has_fingerprints_of_rows() {
     let folder = Folder::new();
     let small = json!({"variables": {"name": "Ada"}, "options": {"pixelRatio": 0.5}});
     folder.write("rows.json", json!([{"name": "Ada"}, {"name": "Ada"}, small, {"name": "Bob"}, {"name": ["broken"]}]));
@@ -76,7 +76,7 @@ fn rows_may_have_pages_and_pdfs() {
 }
 
 #[test]
-fn variables_that_nothing_uses_are_a_warning() {
+fn unused_variables_are_warnings() {
     let folder = Folder::new();
     folder.write("rows.csv", "name,sku,note\nAda,a-1,x\n");
     folder.batch(&["card.json", "rows.csv", "-o", "out/{sku}.png"]).expect(0, "1 of 1 rows done, 1 with warnings");
@@ -100,7 +100,7 @@ fn rows_fill_every_placeholder() {
 }
 
 #[test]
-fn designs_that_no_row_mends_are_refused() {
+fn designs_that_fail_for_every_row_are_refused() {
     let folder = Folder::new();
     folder.write("rows.csv", "name\nAda\n");
     for (design, words) in [
@@ -123,7 +123,7 @@ fn names_stay_in_their_folder() {
 }
 
 #[test]
-fn names_are_judged_before_anything_is_made() {
+fn names_are_checked_before_rendering() {
     let folder = Folder::new();
     folder.write("rows.csv", "name,age\nAda,1\nBob,2\nada,3\n");
     folder.write("rows.json", json!([{"name": "Ada"}, {"name": "Bob", "age": 3}]));
@@ -139,13 +139,13 @@ fn names_are_judged_before_anything_is_made() {
     refused("rows.csv", "out/{name}.png", twice);
     refused("rows.csv", "out/all.png", "all rows would be written to out/all.png");
     refused("rows.csv", "out/{name.png", "unbalanced braces");
-    // A row that lacks what another has fails alone.
+    // A row without a value that other rows have fails alone.
     folder.batch(&["card.json", "rows.json", "-o", "out/{age}.png"]).expect(5, "row 1: age: is missing");
     assert_eq!(folder.manifest()[&2]["file"], "out/3.png");
 }
 
 #[test]
-fn files_that_hold_no_rows_are_refused() {
+fn files_without_valid_rows_are_refused() {
     let folder = Folder::new();
     for (name, contents, code, words) in [
         ("a.csv", "a,b,a\n", 1, "a.csv: two columns are called \"a\""),
@@ -164,7 +164,7 @@ fn files_that_hold_no_rows_are_refused() {
 }
 
 #[test]
-fn rows_of_no_file_are_none() {
+fn table_without_rows_succeeds_without_output() {
     let folder = Folder::new();
     folder.write("rows.csv", "name\n");
     folder.batch(&["card.json", "rows.csv", "-o", "out/{name}.png"]).expect(0, "0 of 0 rows done");

@@ -1,4 +1,4 @@
-//! The designs with references, and how one of them is rendered.
+//! The designs that have reference pictures, and rendering of one of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ use tenter::pipeline::{Engine, Pages, RenderRequest, RenderedPage, format_for};
 use tenter::report::JsonPath;
 use tenter::units::DeviceScale;
 
-/// Where the references lie, from the root of the repository.
+/// Folder of the collections, relative to the root of the repository.
 pub(crate) const ROOT: &str = "../shared";
-/// The folders of [`ROOT`] with sets of designs.
+/// Folders in [`ROOT`] that contain sets of designs.
 const COLLECTIONS: [&str; 2] = ["corpus", "wild"];
 
-/// A design with the editor's picture of it: a folder with `design.json`, `reference.png`, and `attrs.json` where export
-/// options apply.
+/// A design with the editor's picture: a folder with `design.json`, `reference.png` and optionally `attrs.json` with export
+/// options.
 #[derive(Clone, Debug)]
 pub(crate) struct Design {
-    /// `corpus` or `wild`.
+    /// Name of the collection: `corpus` or `wild`.
     pub(crate) collection: &'static str,
-    /// Name of the set: the folder below the collection.
+    /// Name of the set, which is its folder in the collection.
     pub(crate) set: String,
-    /// Name of the design's own folder.
+    /// Name of the design, which is its folder in the set.
     pub(crate) name: String,
     folder: PathBuf,
 }
 
-/// The designs that `WILD` selects, all without it, sorted by collection, set and name.
+/// Designs that `WILD` selects, or all designs without it, sorted by collection, set and name.
 pub(crate) fn chosen() -> Vec<Design> {
     let words = selection();
     let mut designs: Vec<_> = COLLECTIONS.into_iter().flat_map(of_collection).collect();
@@ -40,7 +40,7 @@ pub(crate) fn chosen() -> Vec<Design> {
     designs
 }
 
-/// The words of `WILD`, `None` when it is not set.
+/// The words in the environment variable `WILD`; `None` when it is not set.
 pub(crate) fn selection() -> Option<Vec<String>> {
     let words = std::env::var("WILD").ok()?;
     Some(words.split(',').map(str::to_owned).collect())
@@ -56,11 +56,11 @@ fn of_collection(collection: &'static str) -> Vec<Design> {
 }
 
 impl Design {
-    /// The first page, or the one that `attrs.json` names, as PNG. `scale` multiplies the pixel ratio. Fonts and pictures that
-    /// cannot be loaded are replaced, as the references do it.
+    /// Renders the first page, or the one that `attrs.json` names, to PNG. `scale` multiplies the pixel ratio. Fonts and images
+    /// that cannot be loaded are replaced, as in the references.
     ///
     /// # Errors
-    /// What the engine or the options' reader says.
+    /// The message of the engine, or of the reader of the options.
     pub(crate) async fn render(&self, engine: &Engine, scale: f64) -> Result<RenderedPage, String> {
         let mut options = self.options()?;
         options.pixel_ratio = DeviceScale::new(options.pixel_ratio.get() * scale).ok_or("scale: out of range")?;
@@ -68,7 +68,7 @@ impl Design {
         let format = format_for(None, &RenderOptions::default()).map_err(|error| error.to_string())?;
         let pages = Pages::of(&options, format);
         let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
-        // All designs are submitted at once: wait for a worker as a patient client would.
+        // All designs are submitted at once, so a refused one is submitted again until the queue has room.
         let rendered = loop {
             match engine.admit().await {
                 Ok(mut session) => break session.render(request).await,
@@ -93,12 +93,12 @@ impl Design {
         Ok(options)
     }
 
-    /// Where the editor's picture lies.
+    /// Path of the editor's picture.
     pub(crate) fn reference(&self) -> PathBuf {
         self.folder.join("reference.png")
     }
 
-    /// Where our picture is written.
+    /// Path to which our picture is written.
     pub(crate) fn ours(&self) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/wild");
         root.join(self.collection).join(&self.set).join(format!("{}.png", self.name))

@@ -1,4 +1,4 @@
-//! The GPU painter, compared with the CPU painter on every design.
+//! Comparison of the GPU painter with the CPU painter on every design.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,11 @@ use tenter::pipeline::Engine;
 use crate::compare;
 use crate::designs::{self, Design};
 
-/// Share of a design's pixels that the GPU may paint more than eight levels off.
+/// Largest share of a design's pixels that the GPU may paint more than eight levels off.
 const VISIBLE_SHARE: f64 = 0.005;
 
-/// Every design at half size, on the CPU and on a GPU. `GPU_COLUMN=required` makes a missing adapter a failure.
+/// Renders every design at half size on the CPU and on a GPU. Skipped without an adapter, unless `GPU_COLUMN=required` makes
+/// that a failure.
 #[test]
 fn wild_gpu_paints_as_the_cpu_does() {
     let designs = designs::chosen();
@@ -45,7 +46,7 @@ fn wild_gpu_paints_as_the_cpu_does() {
             let pixels = image::load_from_memory(&page.bytes).map_err(|error| error.to_string())?.into_rgba8();
             Ok::<_, String>((pixels, page.rasterizer))
         };
-        // What both refuse is a matter of the comparison with the references.
+        // The comparison with the references reports designs that both painters refuse.
         let Ok((expected, _)) = half(&cpu) else {
             refused += 1;
             continue;

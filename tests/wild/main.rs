@@ -1,11 +1,11 @@
-//! Renders every design of `../shared/corpus` and `../shared/wild` and measures the distance to the editor's own pictures.
+//! Renders every design of `../shared/corpus` and `../shared/wild` and measures the distance to the editor's pictures.
 //!
-//! Single designs may differ; what must hold is the share of each set that is close, [`FLOORS`]. A failure names the ten
-//! designs that differ most and leaves `target/wild/index.html`, which shows reference, ours and difference, worst first.
+//! Single designs may differ, but the share of close designs in each set must reach [`FLOORS`]. A failure names the ten
+//! designs that differ most and writes `target/wild/index.html`, which shows reference, ours and difference, worst first.
 //! The GPU painter draws the same designs at half size and is compared with the CPU painter.
 //!
-//! `WILD=rich,00158 cargo test --test wild -- --nocapture` renders the designs whose `<set>/<name>` contains one of these
-//! words, prints their distances, and checks no floors.
+//! `WILD=rich,00158 cargo test --test wild -- --nocapture` renders only the designs whose `<set>/<name>` contains one of
+//! these words, prints their distances, and does not check the shares.
 
 #![expect(
     clippy::disallowed_methods,
@@ -32,19 +32,19 @@ use report::Outcome;
 use tenter::config::{RasterizerChoice, Settings};
 use tenter::pipeline::Engine;
 
-/// The least share of a set's designs that must be close to their references.
+/// Smallest accepted shares of a set's designs that are close to their references.
 struct Floor {
-    /// Name of the set, the folder below `corpus` or `wild`.
+    /// Name of the set, which is its folder in `corpus` or `wild`.
     set: &'static str,
-    /// Share with at most 0.5 % of all pixels different.
+    /// Share of designs with at most 0.5 % of all pixels different.
     diff: f64,
-    /// Share with at most 1 % of the drawn pixels different.
+    /// Share of designs with at most 1 % of the drawn pixels different.
     ink_1: f64,
-    /// Share with at most 5 % of the drawn pixels different.
+    /// Share of designs with at most 5 % of the drawn pixels different.
     ink_5: f64,
 }
 
-/// Today's measured shares, rounded down to whole percents. Raise them when they get better.
+/// Measured shares, rounded down to whole percents. Raise them when the measurements improve.
 const FLOORS: &[Floor] = &[
     Floor { set: "features", diff: 1.0, ink_1: 1.0, ink_5: 1.0 },
     Floor { set: "peer", diff: 1.0, ink_1: 0.88, ink_5: 1.0 },
@@ -99,13 +99,13 @@ fn wild_pictures_are_close_to_the_editors() {
         ];
         let shares: Vec<_> = found.iter().map(|(what, share, _)| format!("{what}: {:.1} %", 100.0 * share)).collect();
         println!("{}: {} designs; {}", floor.set, set.len(), shares.join(", "));
-        for (what, share, least) in found {
-            if !set.is_empty() && share < least {
+        for (what, share, min_share) in found {
+            if !set.is_empty() && share < min_share {
                 below.push(format!(
                     "{}: {what} for {:.1} %, at least {:.0} %",
                     floor.set,
                     100.0 * share,
-                    100.0 * least
+                    100.0 * min_share
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! What became of each design, as lines and as a page to look at.
+//! Results of all designs, as lines of text and as an HTML page.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -13,17 +13,17 @@ use image::RgbaImage;
 use crate::designs::Design;
 use crate::metric;
 
-/// How many designs the page shows.
+/// Number of designs on the HTML page.
 const SHOWN: usize = 60;
 
-/// One design, rendered and compared.
+/// A design with the result of its comparison.
 pub(crate) struct Outcome {
     pub(crate) design: Design,
-    /// Share of all pixels that differ; 1 without a picture of the reference's size.
+    /// Share of all pixels that differ; 1 when there is no picture of the reference's size.
     pub(crate) diff: f64,
-    /// The same as a share of the drawn pixels.
+    /// Share of the drawn pixels that differ; 1 when there is no picture of the reference's size.
     pub(crate) ink: f64,
-    /// Why there is nothing to compare.
+    /// Reason why the design could not be compared.
     failure: Option<String>,
     mask: Vec<bool>,
 }
@@ -55,12 +55,12 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// One line a design: share of pixels that differ, share of drawn pixels, name, failure.
+/// One line per design: share of pixels that differ, share of drawn pixels that differ, name, failure.
 pub(crate) fn scores(outcomes: &[Outcome]) -> String {
     outcomes.iter().map(|outcome| format!("{outcome}\n")).collect()
 }
 
-/// A page with reference, ours and difference of the designs that come first.
+/// HTML page with reference, ours and difference of the first designs.
 pub(crate) fn page(outcomes: &[Outcome]) -> String {
     let mut page = String::from(
         "<!doctype html><meta charset=utf-8><title>Distance to the editor</title>\
