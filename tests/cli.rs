@@ -1,4 +1,4 @@
-//! The built program: what it prints, what it writes, and how it ends.
+//! The built program: its output, the files it writes, and its exit codes.
 
 #[path = "support/command.rs"]
 mod command;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use command::tenter;
 
-/// A folder with `design.json`: two pages of 30 × 20 px.
+/// A temporary folder with `design.json`, a design with two pages of 30 × 20 px.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pages = json!([{"id": "one", "children": []}, {"id": "two", "children": []}]);
@@ -35,7 +35,7 @@ fn png_size(path: PathBuf) -> (u32, u32) {
 }
 
 #[test]
-fn render_takes_the_format_from_options_or_the_ending() {
+fn render_takes_the_format_from_options_or_the_extension() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     let output = render(folder.path(), &["design.json", "-o", "a.png", "--options", r#"{"pixelRatio": 2}"#]);
@@ -69,7 +69,7 @@ fn render_writes_all_pages_into_one_pdf_or_nothing() {
     assert_eq!(render(folder.path(), &["design.json", "-o", "b.pdf", "--pages", "two,three"]).status.code(), Some(1));
     assert_eq!(render(folder.path(), &["design.json", "-o", "b-{page}.pdf", "--all-pages"]).status.code(), Some(2));
     assert_eq!(render(folder.path(), &["design.json", "-o", "b.pdf", "--cmyk"]).status.code(), Some(3), "no profile");
-    // Nothing half-written: neither the file nor what it is written beside.
+    // No partial file is left: neither the output nor the temporary file beside it.
     let mut names: Vec<_> =
         std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|it| it.file_name()).collect();
     names.sort_unstable();
@@ -107,7 +107,7 @@ fn render_prints_warnings_and_succeeds() {
 }
 
 #[test]
-fn exit_codes_tell_who_can_fix_it() {
+fn exit_codes_distinguish_input_settings_assets_and_machine() {
     let folder = folder();
     let code = |arguments: &[&str]| {
         let output = render(folder.path(), arguments);
@@ -117,7 +117,7 @@ fn exit_codes_tell_who_can_fix_it() {
         std::fs::write(folder.path().join(name), text).expect("written");
         code(&[name, "-o", "a.png"])
     };
-    // 1: the input
+    // 1: the input.
     let (one, message) = refused("empty.json", "{}");
     assert!(one == Some(1) && message.contains("error: pages: "), "{message}");
     assert_eq!(refused("broken.json", "{").0, Some(1));
@@ -125,17 +125,17 @@ fn exit_codes_tell_who_can_fix_it() {
     assert_eq!(code(&["design.json", "-o", "a.png", "--options", r#"{"pageId": "three"}"#]).0, Some(1));
     let (one, message) = code(&["design.json", "-o", "a.png", "--options", r#"{"pixelRatio": 0, "quality": 2}"#]);
     assert!(one == Some(1) && message.lines().count() == 2, "one line a problem: {message}");
-    // 2: the command line and the settings
+    // 2: the command line or the settings.
     assert_eq!(code(&["design.json"]).0, Some(2));
     assert_eq!(code(&["missing.json", "-o", "a.png"]).0, Some(2));
     let (two, message) = code(&["design.json", "-o", "a.png", "--max-pages", "0"]);
     assert!(two == Some(2) && message.contains("TENTER_MAX_PAGES: found \"0\" (flag)"), "{message}");
-    // 3: an asset; local renders do not reach private addresses either
+    // 3: an asset. Local renders do not reach private addresses either.
     let children = json!([{"id": "pic", "type": "image", "src": "http://127.0.0.1:9/a.png", "width": 9, "height": 9}]);
     let design = json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": children}]}).to_string();
     let (three, message) = refused("asset.json", &design);
     assert!(three == Some(3) && message.contains("image with id pic url: http://127.0.0.1:9/a.png"), "{message}");
-    // 4: the machine
+    // 4: the machine.
     assert_eq!(code(&["design.json", "-o", "no/such/folder/a.png"]).0, Some(4));
 }
 
@@ -170,7 +170,7 @@ fn settings_docs_are_up_to_date() {
 }
 
 #[test]
-fn doctor_says_what_to_do() {
+fn doctor_prints_what_to_change() {
     let folder = folder();
     let output = tenter(folder.path()).arg("doctor").env("TENTER_KEYS", "short").output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -184,7 +184,7 @@ fn doctor_says_what_to_do() {
 }
 
 #[test]
-fn serve_refuses_what_is_not_safe_or_not_built() {
+fn serve_refuses_unsafe_or_unsupported_settings() {
     let folder = folder();
     let refused = |arguments: &[&str]| {
         let output = tenter(folder.path()).arg("serve").args(arguments).output().expect("runs");
@@ -197,7 +197,7 @@ fn serve_refuses_what_is_not_safe_or_not_built() {
 }
 
 #[test]
-fn serve_listens_logs_and_stops_when_asked() {
+fn serve_listens_logs_and_stops_on_sigterm() {
     let folder = folder();
     let mut child = tenter(folder.path())
         .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
@@ -260,7 +260,7 @@ fn serve_sends_the_last_traces_before_it_ends() {
     let url = format!("http://{}/v1/traces", collector.local_addr().expect("an address"));
     let mut child = tenter(folder.path())
         .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--traces-url", &url])
-        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000") // not before the end
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000") // an hour, so that traces are sent only at the end
         .stderr(Stdio::piped())
         .spawn()
         .expect("runs");
@@ -307,7 +307,7 @@ fn bench(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn bench_tells_json_by_design() {
+fn bench_prints_json_for_each_design() {
     let folder = folder();
     let measured = |arguments: &[&str]| {
         let output = bench(folder.path(), arguments);
@@ -362,7 +362,7 @@ fn bench_prints_tables() {
 }
 
 #[test]
-fn bench_refuses_what_it_cannot_measure() {
+fn bench_refuses_invalid_arguments() {
     let folder = folder();
     let code = |arguments: &[&str]| bench(folder.path(), arguments).status.code();
     assert_eq!(code(&["--seconds", "0"]), Some(2));
@@ -371,7 +371,7 @@ fn bench_refuses_what_it_cannot_measure() {
 }
 
 #[test]
-fn health_without_a_service_says_where_it_looked() {
+fn health_without_a_service_names_the_address() {
     let folder = folder();
     let output = tenter(folder.path()).args(["health", "--listen", "127.0.0.1:9"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(4));

@@ -1,4 +1,4 @@
-//! `examples/client.mjs`, a client of the vendor's API, against the built program.
+//! Runs `examples/client.mjs`, a client of the vendor's API, against the built program.
 
 #[path = "support/program.rs"]
 mod program;
@@ -12,7 +12,7 @@ use program::Program;
 fn existing_client_passes_unchanged() {
     let node = Command::new("node").arg("--version").output();
     if let Err(error) = node {
-        // CI has it (.ci/run) and insists; a machine without still gets every other test.
+        // `.ci/run` installs node and sets `CI_TESTS`, which makes a missing one a failure.
         assert!(std::env::var_os("CI_TESTS").is_none(), "node: {error}");
         eprintln!("skipped: there is no node on this machine");
         return;

@@ -1,4 +1,4 @@
-//! What is in the dependency graph: one version of the crates whose types cross the rooms, and no licence that binds users.
+//! The dependency graph has one version of each crate whose types cross modules, and permissive licences only.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,16 +7,16 @@ use std::process::Command;
 use serde_json::Value;
 use spdx::{Expression, LicenseReq, ParseMode};
 
-/// Two versions of one of these would be two sets of types, or two devices.
+/// Crates of which the graph may have one version only, because two would have incompatible types or separate GPU devices.
 const SINGLE: &[&str] = &["kurbo", "peniko", "skrifa", "vello_common", "wgpu"];
 
-/// Second versions that are let in: who brings them, and why their types meet nobody else's.
+/// Second versions that are allowed, with the only crate that may depend on them; it does not expose their types.
 const INNER: &[(&str, &str)] = &[
-    // subsetter 0.2 opens variable faces with it, inside; bytes go in, bytes come out.
+    // subsetter 0.2 reads variable fonts with skrifa internally; its API is bytes in, bytes out.
     ("skrifa", "subsetter"),
 ];
 
-/// Licences that ask for no more than to be named. `deny.toml` has the same list.
+/// Permissive licences. `deny.toml` has the same list.
 const ALLOWED: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -34,9 +34,9 @@ const ALLOWED: &[&str] = &[
     "Zlib",
 ];
 
-/// Versions as locked: for all platforms and features, used by this build or not.
+/// Checks the locked versions, which include those of other platforms and features.
 #[test]
-fn graph_has_one_version_of_what_crosses_rooms() {
+fn graph_has_one_version_of_crates_that_cross_modules() {
     let lock: toml::Table = read("Cargo.lock").parse().expect("Cargo.lock is TOML");
     let packages = lock["package"].as_array().expect("Cargo.lock lists packages");
     for name in SINGLE {
@@ -50,9 +50,9 @@ fn graph_has_one_version_of_what_crosses_rooms() {
     }
 }
 
-/// True when only those whom [`INNER`] names depend on this version.
+/// Whether only the crates that [`INNER`] names depend on this version.
 fn is_inner(packages: &[toml::Value], name: &str, version: &str) -> bool {
-    // Where there are two, the lock file names the version too.
+    // With two versions of a crate, the lock file names the version as well.
     let listed = format!("{name} {version}");
     let needs = |it: &&toml::Value| {
         it.get("dependencies")
@@ -63,7 +63,7 @@ fn is_inner(packages: &[toml::Value], name: &str, version: &str) -> bool {
     by.peek().is_some() && by.all(|by| INNER.contains(&(name, by)))
 }
 
-/// Of this platform, since only its packages are sure to be on disk.
+/// Checks the packages of this platform, because only these are certain to be on disk.
 #[test]
 fn licences_are_all_permissive() {
     let metadata = metadata();
@@ -74,7 +74,7 @@ fn licences_are_all_permissive() {
 }
 
 #[test]
-fn licences_are_judged_as_expressions() {
+fn licences_are_evaluated_as_spdx_expressions() {
     for fine in ["MIT", "MIT/Apache-2.0", "GPL-3.0-only OR MIT", "(MIT OR Apache-2.0) AND IJG"] {
         assert!(is_allowed(fine), "{fine}");
     }
@@ -98,7 +98,8 @@ fn refusal(package: &Value) -> Option<String> {
     (!is_allowed(licence)).then(|| format!("{}: licence {licence:?} is not in the allowed list", name()))
 }
 
-/// `A/B` is how older manifests write `A OR B`. An exception (`WITH`) is not judged: the licence must be allowed without.
+/// Whether the SPDX expression is satisfied by [`ALLOWED`]. `A/B` is the older way to write `A OR B`. Exceptions (`WITH`)
+/// are ignored: the licence must be allowed without them.
 fn is_allowed(licence: &str) -> bool {
     let allowed =
         |it: &LicenseReq| it.addition.is_none() && it.license.id().is_some_and(|id| ALLOWED.contains(&id.name));

@@ -1,4 +1,4 @@
-//! What `deploy/` says agrees with the program: settings and their values, arguments, ports, addresses of probes, times of stops.
+//! The manifests in `deploy/` agree with the program: settings and their values, arguments, ports, probe paths, grace periods.
 
 #[path = "support/command.rs"]
 mod command;
@@ -10,10 +10,10 @@ use std::process::Output;
 use saphyr::{LoadableYamlNode as _, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value};
 
-/// Where the program says that it lives and that it is ready.
+/// Paths of the liveness and readiness probes.
 const HEALTH: [&str; 4] = ["/livez", "/readyz", "/health/live", "/health/ready"];
 
-/// Every document of every file below `deploy/`, with the file's name.
+/// Every YAML document of every file in `deploy/`, with the file's name.
 fn documents() -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for folder in ["deploy", "deploy/kubernetes"] {
@@ -33,7 +33,7 @@ fn documents() -> Vec<(String, Value)> {
     found
 }
 
-/// As JSON; `<<` takes in what the member's own do not have, as compose files mean it.
+/// Converts YAML to JSON. `<<` merges members that the object does not have itself, as in compose files.
 fn value(yaml: &YamlOwned, file: &str) -> Value {
     match yaml {
         YamlOwned::Value(scalar) => match scalar {
@@ -62,16 +62,16 @@ fn value(yaml: &YamlOwned, file: &str) -> Value {
     }
 }
 
-/// One container that runs our program.
+/// A container that runs the program.
 struct Ours {
     file: String,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
-    /// Until it is killed.
+    /// Time in seconds between the stop signal and the kill.
     grace_s: f64,
-    /// Kubernetes' own description.
+    /// The container as Kubernetes describes it; null for compose files.
     container: Option<Value>,
-    /// Prometheus comes to read.
+    /// Whether the pod is annotated for Prometheus.
     scraped: bool,
 }
 
@@ -130,28 +130,28 @@ fn ours() -> Vec<Ours> {
     found
 }
 
-/// The program with these settings and no others, in a folder that has nothing.
+/// Runs the program with only these settings, in an empty folder.
 fn with(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a temporary folder");
     command::tenter(folder.path()).envs(environment).args(arguments).output().expect("runs")
 }
 
 #[test]
-fn manifests_name_settings_that_exist_with_values_that_are_accepted() {
+fn manifests_use_existing_settings_with_accepted_values() {
     for Ours { file, environment, .. } in ours() {
         let known: Vec<_> = tenter::config::SETTINGS.iter().map(|it| it.name).collect();
         for name in environment.keys().filter(|name| name.starts_with("TENTER_")) {
             assert!(known.contains(&name.as_str()), "{file}: no setting is called {name}");
         }
         let output = with(&environment, &["settings"]);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{file}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{file}: {stderr}");
     }
 }
 
-/// With `--help` at the end, nothing is started, and what stands before it is read all the same.
+/// With `--help` at the end the program starts nothing, but still parses the arguments before it.
 #[test]
-fn manifests_pass_arguments_that_are_accepted() {
+fn manifests_pass_accepted_arguments() {
     let wrong = with(&BTreeMap::new(), &["serve", "--no-such-flag", "--help"]);
     assert_eq!(wrong.status.code(), Some(2), "wrong arguments are found this way");
     for Ours { file, arguments, environment, .. } in ours() {
@@ -164,7 +164,7 @@ fn manifests_pass_arguments_that_are_accepted() {
 }
 
 #[test]
-fn manifests_let_stops_take_their_time() {
+fn manifests_allow_longer_stops_than_the_grace_period() {
     for Ours { file, environment, grace_s, .. } in ours() {
         let seconds = |text: &str| text.trim_end_matches(" s").parse::<f64>().expect("seconds");
         let delay = environment.get("TENTER_STOP_DELAY").map_or(0.0, |it| seconds(it));
@@ -173,9 +173,9 @@ fn manifests_let_stops_take_their_time() {
     }
 }
 
-/// There are keys, and Prometheus is not given one by what stands on a pod.
+/// The manifests set keys, and pod annotations cannot give Prometheus one, so scraped ports must not need a key.
 #[test]
-fn manifests_send_prometheus_where_it_may_read() {
+fn manifests_scrape_ports_that_need_no_key() {
     let scraped: Vec<_> = ours().into_iter().filter(|it| it.scraped).collect();
     assert_eq!(scraped.len(), 2, "workers of both kinds");
     for Ours { file, environment, .. } in scraped {
@@ -184,7 +184,7 @@ fn manifests_send_prometheus_where_it_may_read() {
 }
 
 #[test]
-fn manifests_probe_what_listens() {
+fn manifests_probe_listening_ports() {
     for Ours { file, environment, container, .. } in ours() {
         let Some(container) = container else { continue };
         let port = environment["TENTER_LISTEN"].rsplit(':').next().expect("a port").parse::<u64>().expect("a number");
@@ -197,7 +197,7 @@ fn manifests_probe_what_listens() {
             assert_eq!(named.get(&call["port"].as_str()), Some(&Some(port)), "{file}: {probe}");
         }
     }
-    // Services lead to ports that some container of ours, or NATS, has.
+    // Services must target a port of one of our containers or of NATS.
     let documents = documents();
     for (file, service) in documents.iter().filter(|(_, it)| it["kind"] == "Service") {
         let app = &service["spec"]["selector"]["app"];
@@ -211,7 +211,7 @@ fn manifests_probe_what_listens() {
 }
 
 #[test]
-fn manifests_run_as_nobody_on_what_cannot_be_written() {
+fn manifests_run_unprivileged_on_a_read_only_root() {
     let documents = documents();
     let mut seen = 0;
     for (file, document) in &documents {
@@ -231,7 +231,7 @@ fn manifests_run_as_nobody_on_what_cannot_be_written() {
 }
 
 #[test]
-fn manifests_scale_workers_by_the_stream_that_they_work_on() {
+fn manifests_scale_workers_by_their_own_stream() {
     let documents = documents();
     let of_kind = |kind: &str| documents.iter().map(|(_, it)| it).filter(|it| it["kind"] == kind).collect::<Vec<_>>();
     let names: Vec<_> = of_kind("Deployment").iter().map(|it| it["metadata"]["name"].clone()).collect();
@@ -239,7 +239,7 @@ fn manifests_scale_workers_by_the_stream_that_they_work_on() {
     assert_eq!(scalers.len(), 2);
     for scaler in scalers {
         assert!(names.contains(&scaler["spec"]["scaleTargetRef"]["name"]), "{scaler}");
-        // jobs/nats/layout.rs, with TENTER_NATS_PREFIX as it is by default
+        // Names from jobs/nats/layout.rs with the default TENTER_NATS_PREFIX.
         for (at, stream) in ["tenter-work", "tenter-rows"].into_iter().enumerate() {
             let trigger = &scaler["spec"]["triggers"][at]["metadata"];
             assert_eq!((&trigger["stream"], &trigger["consumer"]), (&stream.into(), &"workers".into()));

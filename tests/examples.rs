@@ -1,4 +1,4 @@
-//! The designs in `examples/`: complete in themselves, drawn without a warning, small enough to read.
+//! The designs in `examples/` are self-contained, render without warnings, and are small.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use tenter::options::RenderOptions;
 use tenter::pipeline::{Engine, Pages, RenderRequest, format_for};
 use tenter::report::JsonPath;
 
-const MOST_BYTES: u64 = 300 * 1024;
+const MAX_BYTES: u64 = 300 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn examples_are_drawn_without_a_warning() {
+async fn examples_render_without_warnings() {
     let engine = Engine::new(&Settings::default()).expect("the default settings start an engine");
     for path in designs() {
         let text = fs::read_to_string(&path).expect("readable");
@@ -28,10 +28,10 @@ async fn examples_are_drawn_without_a_warning() {
 }
 
 #[test]
-fn examples_need_nothing_from_outside() {
+fn examples_reference_no_external_files() {
     for path in designs() {
         let size = fs::metadata(&path).expect("readable").len();
-        assert!(size <= MOST_BYTES, "{} has {size} bytes; the limit is {MOST_BYTES}", path.display());
+        assert!(size <= MAX_BYTES, "{} has {size} bytes; the limit is {MAX_BYTES}", path.display());
         let design: Value = serde_json::from_str(&fs::read_to_string(&path).expect("readable")).expect("JSON");
         visit(&design, &mut |key, text| {
             let outside = matches!(key, "src" | "url" | "clipSrc" | "maskSrc") && !text.starts_with("data:");
@@ -48,7 +48,7 @@ fn designs() -> Vec<PathBuf> {
     designs
 }
 
-/// Every text in `value`, with the key it stands under.
+/// Calls `text` with every string in `value` and its key.
 fn visit(value: &Value, text: &mut impl FnMut(&str, &str)) {
     match value {
         Value::Object(object) => {

@@ -1,23 +1,23 @@
-//! Measures the figures against outlines traced from the reference's pixels, where those are at hand.
+//! Compares the figures with outlines traced from the editor's pixels; skipped when these do not exist.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use kurbo::{PathEl, Point, Size};
 use tenter::design::elements::figure::outline::{SUBTYPES, outline};
 
-/// Traced at 1000 px to a thousandth of the box; not part of this repository.
+/// Outlines traced at 1000 px, with a precision of 1/1000 of the box; not part of this repository.
 const TRACED: &str = "../shared/spec/figure-outlines.json";
 
-/// Intersection over union below which a shape is another shape. Ours reach 0.995, which is what the tracing itself promises.
+/// Smallest accepted intersection over union. Ours reach 0.995, which is the accuracy of the tracing.
 const LEAST: f64 = 0.98;
 
-/// Horizontal lines through the unit square along which areas are added up.
+/// Number of scanlines through the unit square along which areas are summed.
 const LINES: u32 = 1000;
 
 type Polygon = Vec<Point>;
 
 #[test]
-fn figure_outlines_cover_what_the_reference_covers() {
+fn figure_outlines_match_the_traced_outlines() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(TRACED);
     let Ok(text) = fs::read_to_string(&file) else {
         eprintln!("skipped: {} is not here", file.display());
@@ -40,7 +40,7 @@ fn figure_outlines_cover_what_the_reference_covers() {
     assert!(too_far.is_empty(), "below {LEAST}: {too_far:?}; compare the table in src/design/elements/figure/outline/");
 }
 
-/// Ours in the unit square, in short straight pieces.
+/// Our outline of a figure in the unit square, flattened to polygons.
 fn flattened(name: &str) -> Vec<Polygon> {
     let mut polygons: Vec<Polygon> = Vec::new();
     kurbo::flatten(outline(name, Size::new(1.0, 1.0), 0.0), 1e-5, |element| match element {
@@ -64,7 +64,7 @@ fn intersection_over_union(ours: &[Polygon], theirs: &[Polygon]) -> f64 {
     both / either
 }
 
-/// Where the line at `y` is inside the polygons by the nonzero rule: from and to, left to right.
+/// Intervals of x, from left to right, in which the scanline at `y` is inside the polygons by the nonzero rule.
 fn spans(polygons: &[Polygon], y: f64) -> Vec<(f64, f64)> {
     let mut crossings: Vec<(f64, i32)> = Vec::new();
     for polygon in polygons {
@@ -91,7 +91,7 @@ fn spans(polygons: &[Polygon], y: f64) -> Vec<(f64, f64)> {
 }
 
 #[test]
-fn figure_measure_knows_half_a_square() {
+fn figure_intersection_over_union_of_half_a_square() {
     let square = |x0: f64, x1: f64| {
         vec![vec![Point::new(x0, 0.0), Point::new(x1, 0.0), Point::new(x1, 1.0), Point::new(x0, 1.0)]]
     };

@@ -1,10 +1,10 @@
-//! Keeps `ARCHITECTURE.md` true: each room imports only rooms on lower floors.
+//! Checks that each room (top-level module) imports only rooms on lower floors, as `ARCHITECTURE.md` says.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// (room, rooms it may import). A room missing here fails the test.
+/// Rooms in the order of `src/lib.rs`, each with the rooms it may import. A room missing here fails the test.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("report", &[]),
@@ -50,7 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What `ARCHITECTURE.md` calls floor 0, and grants to everyone in one sentence.
+/// Rooms of floor 0, which every room may import; the table of `ARCHITECTURE.md` does not repeat them.
 const GROUND: &[&str] = &["units", "report", "json", "cache", "config", "css_color", "css_gradient"];
 
 #[test]
@@ -99,7 +99,7 @@ fn architecture_table_is_this_list() {
     }
 }
 
-/// `scene::Node` gives `scene`; `{scene::Node, units::Px}` gives both.
+/// First path segments after `crate::`: `scene` for `scene::Node`, and `scene` and `units` for `{scene::Node, units::Px}`.
 fn first_segments(after_crate: &str) -> Vec<&str> {
     let name_end = |s: &str| s.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(s.len());
     let Some(list) = after_crate.strip_prefix('{') else {

@@ -1,6 +1,6 @@
-//! Mutated designs: reading them ends in a design or in problems, never in a panic.
+//! Property tests with mutated designs: parsing returns a design or a list of problems, and never panics.
 //!
-//! `PROPTEST_CASES` raises the number of cases (256).
+//! `PROPTEST_CASES` sets the number of cases, 256 by default.
 
 #[path = "support/mutate.rs"]
 mod mutate;
@@ -17,10 +17,10 @@ use tenter::options::RenderOptions;
 
 use mutate::{every_field, mutate, mutation, scalar};
 
-/// Designs handed out with the editor, with references; not part of this repository.
+/// Folder of designs with reference pictures; not part of this repository.
 const CORPUS: &str = "../shared/corpus";
 
-/// Every design of the corpus, long strings shortened; none when the corpus is not there.
+/// Every design of the corpus with its path, sorted; empty when the corpus does not exist.
 fn corpus() -> Vec<(String, Value)> {
     let mut designs = Vec::new();
     for set in fs::read_dir(CORPUS).into_iter().flatten().flatten() {
@@ -40,10 +40,10 @@ fn corpus() -> Vec<(String, Value)> {
 }
 
 fn shorten(value: &mut Value) {
-    const KEPT: usize = 60;
+    const MAX_CHARS: usize = 60;
     match value {
         Value::String(text) => {
-            if let Some((end, _)) = text.char_indices().nth(KEPT) {
+            if let Some((end, _)) = text.char_indices().nth(MAX_CHARS) {
                 text.truncate(end);
             }
         }
@@ -57,7 +57,7 @@ fn parse(bytes: &[u8]) -> Result<Design, DesignError> {
     Design::parse(bytes, &DesignLimits { elements: 500, ..DesignLimits::default() })
 }
 
-/// Refused designs say why.
+/// Parses a design. A refused one must have between one and `Problems::KEPT + 1` problems, each with a message.
 fn check(bytes: &[u8]) {
     if let Err(error) = parse(bytes) {
         assert!(!error.problems.is_empty());

@@ -1,4 +1,4 @@
-//! The reference pictures in `golden/`, and tests of the harness that reads them.
+//! The golden tests in `golden/`, and tests of their harness.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tenter::raster::{Raster, Straight};
 use tenter::units::DeviceSize;
 
-/// Cases that may differ by more than a level.
+/// Cases that may differ by more than one level.
 const TOLERANCES: &[Tolerance] = &[];
 
 #[test]
@@ -22,15 +22,15 @@ fn goldens() {
     Goldens::of_the_repository(TOLERANCES).check(render);
 }
 
-/// Cases that the GPU may paint further off than others.
+/// Cases in which more pixels may differ on the GPU than in others.
 const GPU_EXCEPTIONS: &[Share] = &[Share {
     case: "line/thin_as_hairline",
     visible: 0.02,
     why: "lines thinner than a px are all edge: vello rounds their coverage elsewhere, up to 11 levels",
 }];
 
-/// Every case on a GPU, or on one that Mesa computes (`mesa-vulkan-drivers`, `libvulkan1`). Without any adapter the
-/// column is skipped, unless `GPU_COLUMN=required`.
+/// Renders every case on a GPU or on Mesa's software adapter (`mesa-vulkan-drivers`, `libvulkan1`). Skipped without an
+/// adapter, unless `GPU_COLUMN=required` makes that a failure.
 #[test]
 #[cfg(feature = "gpu")]
 #[expect(
@@ -58,10 +58,10 @@ fn goldens_on_the_gpu() {
     });
 }
 
-/// Caches never change a picture: an engine that keeps nothing, one that has seen nothing, and the same one when it has seen
-/// everything.
+/// Caches never change a picture: an engine without caches, one with cold caches and the same one with warm caches give
+/// equal bytes.
 #[test]
-fn warm_pages_are_cold_pages_byte_for_byte() {
+fn warm_and_cold_caches_give_equal_bytes() {
     let cases = cases();
     assert!(cases.len() > 50, "{} cases", cases.len());
     let (cold, warm) = (Painter::without_caches(), Painter::shared());
@@ -70,14 +70,14 @@ fn warm_pages_are_cold_pages_byte_for_byte() {
         painter.encode(case).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let expected: Vec<_> = cases.iter().map(|path| encode(&cold, path)).collect();
-    // The second time backwards: each finds what others left.
+    // The second pass is in reverse order, so that each case finds caches that others filled.
     let (once, again) = (cases.iter().zip(&expected), cases.iter().zip(&expected).rev());
     for (path, expected) in once.chain(again) {
         assert!(encode(warm, path) == *expected, "{} comes out differently", path.display());
     }
 }
 
-/// Designs of `golden/*/` and `examples/`.
+/// Paths of all designs in `golden/*/` and `examples/`.
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = fs::read_dir(root.join("golden")).expect("golden/").map(|it| it.expect("an entry").path());
@@ -88,12 +88,12 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// A case as the program draws it on the CPU.
+/// Renders a case on the CPU.
 fn render(case: &str) -> Result<Raster<Straight>, String> {
     Painter::shared().paint(serde_json::from_str(case).map_err(|error| error.to_string())?)
 }
 
-/// A "design" `WxH:grey` becomes that picture: enough to test the harness.
+/// Stands in for rendering in tests of the harness: the "design" `WxH:grey` is a picture of that size and grey level.
 fn flat(design: &str) -> Result<Raster<Straight>, String> {
     let (size, grey) = design.trim().split_once(':').ok_or("no colour")?;
     let (width, height) = size.split_once('x').ok_or("no size")?;
@@ -125,7 +125,7 @@ impl Folder {
         self.folder.path()
     }
 
-    /// Case and verdict, one a line.
+    /// Runs the harness and returns one line per case with its verdict.
     fn run(&self, bless: &str) -> String {
         let report = self.root().join("report");
         let goldens = Goldens {
@@ -159,7 +159,7 @@ fn golden_is_written_only_when_blessed() {
 }
 
 #[test]
-fn golden_difference_fails_and_leaves_pictures() {
+fn golden_difference_fails_and_writes_pictures() {
     let mut folder = Folder::new(&[("golden/a/one.json", "4x4:10")]);
     folder.run("*");
     folder.write("golden/a/one.json", "4x4:11");
@@ -183,7 +183,7 @@ fn golden_difference_fails_and_leaves_pictures() {
 }
 
 #[test]
-fn golden_that_nothing_reads_fails() {
+fn golden_file_that_no_case_uses_fails() {
     let folder = Folder::new(&[
         ("golden/a/one.png", "?"),
         ("golden/assets/map.png", "?"),
@@ -199,7 +199,7 @@ fn golden_that_nothing_reads_fails() {
 }
 
 #[test]
-fn golden_stays_small() {
+fn golden_above_the_size_limit_fails() {
     let folder = Folder::new(&[("golden/a/wide.json", "301x4:10"), ("golden/a/heavy.json", "4x4:10")]);
     fs::write(folder.root().join("golden/a/heavy.png"), vec![0; 21 * 1024]).unwrap();
     assert_eq!(
@@ -210,7 +210,7 @@ fn golden_stays_small() {
 }
 
 #[test]
-fn golden_failures_name_what_to_do() {
+fn golden_failures_say_what_to_do() {
     let folder = Folder::new(&[("golden/a/one.json", "4x4:10")]);
     let goldens = Goldens {
         root: folder.root().join("golden"),

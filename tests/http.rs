@@ -1,4 +1,4 @@
-//! The real router, called without a socket where none is needed: what clients are told, and when.
+//! The HTTP API: statuses, bodies and headers of responses. Most tests call the router without a socket.
 
 #[path = "support/service.rs"]
 mod service;
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use service::{Service, png_size, post, service, service_at};
 
-/// Two pages of 30 × 20 px.
+/// A design with two pages of 30 × 20 px.
 fn design() -> Value {
     json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": []}, {"id": "two", "children": []}]})
 }
@@ -40,7 +40,7 @@ async fn data_url_is_the_default() {
 }
 
 #[tokio::test]
-async fn file_is_the_picture_alone() {
+async fn file_answers_with_the_image_bytes() {
     let service = service(&[]);
     let answer = service.render(json!({"design": design(), "outputFormat": "file"})).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -54,7 +54,7 @@ async fn file_is_the_picture_alone() {
     assert!(jpeg.body.starts_with(&[0xff, 0xd8]));
 }
 
-/// A clock that tests set: seconds after some fixed moment.
+/// A clock that tests set, in seconds after a fixed time.
 fn test_clock() -> (Arc<AtomicU64>, Clock) {
     let later = Arc::new(AtomicU64::new(0));
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
@@ -90,11 +90,11 @@ async fn url_works_until_it_expires_and_is_swept() {
 
     later.store(24 * 3600, Ordering::SeqCst);
     assert_eq!(service.get(&path).await.status, StatusCode::NOT_FOUND, "refused before the sweep");
-    let kept = service.folder.path().join("files/kept.txt");
-    std::fs::write(&kept, "not ours").expect("written");
+    let foreign = service.folder.path().join("files/kept.txt");
+    std::fs::write(&foreign, "not ours").expect("written");
     assert_eq!(service.files.sweep().await, 1);
     assert_eq!(service.files.sweep().await, 0);
-    assert!(kept.exists(), "the sweeper leaves what it did not write");
+    assert!(foreign.exists(), "the sweeper leaves what it did not write");
     let left = std::fs::read_dir(service.folder.path().join("files")).expect("a folder").count();
     assert_eq!(left, 1);
 }
@@ -118,7 +118,7 @@ async fn url_ignores_a_host_that_is_no_host() {
 }
 
 #[tokio::test]
-async fn files_of_other_names_are_not_found() {
+async fn files_with_unknown_names_are_not_found() {
     let service = service(&[]);
     std::fs::write(service.folder.path().join("secret"), "x").expect("written");
     for path in
@@ -190,7 +190,7 @@ async fn request_beyond_the_limit_is_413_announced_or_not() {
 }
 
 #[tokio::test]
-async fn answer_beyond_the_limit_is_413_and_names_the_way_out() {
+async fn answer_beyond_the_limit_is_413_and_names_the_alternative() {
     let service = service(&[("TENTER_INLINE_MAX_BYTES", "1 KiB")]);
     let mut request = json!({"design": design(), "exportOptions": {"pixelRatio": 40}});
     for output in ["dataURL", "file"] {
@@ -227,7 +227,7 @@ async fn invalid_input_lists_every_problem() {
 }
 
 #[tokio::test]
-async fn page_unknown_is_400_in_the_engines_words() {
+async fn unknown_page_is_400_with_the_engines_message() {
     let service = service(&[]);
     let call = async |id: &str| service.render(json!({"design": design(), "exportOptions": {"pageId": id}})).await;
     assert_eq!(call("two").await.status, StatusCode::OK);
@@ -236,7 +236,7 @@ async fn page_unknown_is_400_in_the_engines_words() {
     assert!(answer.error().contains("No page for export with id three"), "{}", answer.error());
 }
 
-/// Two pictures nobody may fetch, and a text in a font nobody has.
+/// A design with two images at private addresses and a text in an unknown font.
 fn design_without_assets() -> Value {
     let image = |id: &str, src: &str| json!({"id": id, "type": "image", "src": src, "width": 9, "height": 9});
     let text =
@@ -270,14 +270,15 @@ async fn assets_skipped_are_warnings() {
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
     assert_eq!(answer.header("x-tenter-warnings"), "3");
     let warnings = answer.json()["warnings"].clone();
-    let mut told: Vec<_> =
+    let mut reported: Vec<_> =
         warnings.as_array().expect("warnings").iter().map(|it| (&it["code"], &it["element"])).collect();
-    told.sort_by_key(|(_, element)| element.to_string());
+    reported.sort_by_key(|(_, element)| element.to_string());
     let (skipped, substituted) = (json!("image_skipped"), json!("font_substituted"));
-    assert_eq!(told, [(&skipped, &json!("p")), (&skipped, &json!("q")), (&substituted, &json!("t"))]);
+    assert_eq!(reported, [(&skipped, &json!("p")), (&skipped, &json!("q")), (&substituted, &json!("t"))]);
 }
 
-/// A picture of 8 × 4 px on 80 × 40, a figure with an effect, a member nobody knows, a character no font has.
+/// A design with four reasons for warnings: an enlarged image (8 × 4 px on 80 × 40), an effect on a figure, an unknown member
+/// and a character without a glyph.
 fn design_with_warnings() -> Value {
     let mut png = Vec::new();
     let encoder = png::Encoder::new(&mut png, 8, 4);
@@ -296,12 +297,12 @@ async fn warnings_reach_json_and_header_with_path_and_element() {
     let answer = service.render(json!({"design": design_with_warnings()})).await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
     let warnings = answer.json()["warnings"].clone();
-    let mut told: Vec<_> = warnings.as_array().expect("warnings").iter().collect();
-    told.sort_by_key(|it| it["path"].to_string());
-    let told: Vec<_> =
-        told.iter().map(|it| ["code", "path", "element"].map(|key| it[key].as_str().expect("a string"))).collect();
+    let mut reported: Vec<_> = warnings.as_array().expect("warnings").iter().collect();
+    reported.sort_by_key(|it| it["path"].to_string());
+    let reported: Vec<_> =
+        reported.iter().map(|it| ["code", "path", "element"].map(|key| it[key].as_str().expect("a string"))).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ["image_enlarged", "design.pages[0].children[0]", "photo"],
             ["ignored", "design.pages[0].children[1].blurEnabled", "box"],
@@ -316,14 +317,14 @@ async fn warnings_reach_json_and_header_with_path_and_element() {
 }
 
 #[tokio::test]
-async fn images_may_be_enlarged_as_far_as_setting_and_option_say() {
+async fn images_are_enlarged_up_to_the_limits_of_setting_and_option() {
     let design = || {
         let mut design = design_with_warnings();
         let children = design["pages"][0]["children"].as_array_mut().expect("children");
         children.truncate(1);
         design
     };
-    // 8 px on 80 at 72 dpi are 7.2 dpi.
+    // 8 image px on 80 design px at 72 dpi are 7.2 dpi.
     for (setting, options, expected) in [
         ("7", json!({}), "0"),
         ("8", json!({}), "1"),
@@ -345,12 +346,12 @@ async fn texts_that_shrink_are_warnings_with_both_sizes() {
     let design = json!({"schemaVersion": 4, "width": 100, "height": 100, "pages": [{"children": children}]});
     let answer = service(&[]).render(json!({"design": design})).await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
-    let told = |at: usize| answer.json()["warnings"][at].clone();
+    let reported = |at: usize| answer.json()["warnings"][at].clone();
     assert_eq!(answer.header("x-tenter-warnings"), "2");
     let message = "text shrunk from 48 to 31.5 px to fit its box";
     let path = "design.pages[0].children[1]";
-    assert_eq!(told(0), json!({"code": "text_shrunk", "path": path, "element": "small", "message": message}));
-    assert_eq!((&told(1)["code"], &told(1)["element"]), (&json!("text_shrunk"), &json!("gone")));
+    assert_eq!(reported(0), json!({"code": "text_shrunk", "path": path, "element": "small", "message": message}));
+    assert_eq!((&reported(1)["code"], &reported(1)["element"]), (&json!("text_shrunk"), &json!("gone")));
 }
 
 #[tokio::test]
@@ -362,7 +363,7 @@ async fn pixels_beyond_the_limit_are_400_and_name_the_setting() {
 }
 
 #[tokio::test]
-async fn formats_not_built_and_not_supported() {
+async fn formats_unsupported_are_501_or_400() {
     let service = service(&[]);
     let options = json!({"pdfa": "2b"});
     let archive = service.render(json!({"design": design(), "format": "pdf", "exportOptions": options})).await;
@@ -417,7 +418,7 @@ async fn preflight_allows_what_browsers_send() {
 }
 
 #[tokio::test]
-async fn routes_unknown_and_methods_wrong_are_json() {
+async fn unknown_routes_and_wrong_methods_answer_with_json() {
     let service = service(&[]);
     for method in [Method::GET, Method::POST] {
         let request = Request::builder().method(method).uri("/api/nothing").body(Body::empty()).expect("a request");
@@ -433,7 +434,7 @@ async fn routes_unknown_and_methods_wrong_are_json() {
 }
 
 #[tokio::test]
-async fn request_ids_are_kept_or_made() {
+async fn request_ids_are_passed_on_or_generated() {
     let service = service(&[]);
     let with_id = |id: &'static str| Request::get("/health/live").header("x-request-id", id).body(Body::empty());
     assert_eq!(service.call(with_id("abc-1").expect("a request")).await.header("x-request-id"), "abc-1");
@@ -452,13 +453,13 @@ async fn ready_follows_start_and_stop() {
     service.health.set_ready();
     let answer = service.get("/health/ready").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    let said = answer.json();
-    assert_eq!((&said["status"], &said["rasterizer"]), (&json!("stopping"), &json!(service.engine.rasterizer())));
-    assert!(said["gpus"].is_array() && said["refusedAdapters"].is_array(), "{said}");
+    let body = answer.json();
+    assert_eq!((&body["status"], &body["rasterizer"]), (&json!("stopping"), &json!(service.engine.rasterizer())));
+    assert!(body["gpus"].is_array() && body["refusedAdapters"].is_array(), "{body}");
     assert_eq!(service.get("/health/live").await.status, StatusCode::OK);
 }
 
-/// A listening service; send on the channel to stop it.
+/// Starts the service on a socket. A send on the channel stops it.
 struct Listening {
     address: std::net::SocketAddr,
     stop: tokio::sync::oneshot::Sender<()>,
@@ -493,7 +494,7 @@ async fn status_line(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Until a request sent to the service is refused (or not) for want of a place.
+/// Waits until the service refuses a request because its queue is full, or until it no longer does.
 async fn wait_for_queue(service: &Service, full: bool) {
     while service.engine.is_full() != full {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -501,7 +502,7 @@ async fn wait_for_queue(service: &Service, full: bool) {
 }
 
 #[tokio::test]
-async fn connection_dropped_gives_its_place_back() {
+async fn dropped_connection_frees_its_queue_slot() {
     let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1")]);
     let listening = listen(&service).await;
     let _at_work = service.engine.admit().await.expect("the only worker");
@@ -512,7 +513,7 @@ async fn connection_dropped_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn stop_finishes_what_is_admitted_and_takes_no_more() {
+async fn stop_finishes_admitted_requests_and_refuses_new_ones() {
     let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1")]);
     let Listening { address, stop, served } = listen(&service).await;
     let at_work = service.engine.admit().await.expect("the only worker");
@@ -530,7 +531,7 @@ async fn stop_finishes_what_is_admitted_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn stop_leaves_balancers_time_to_look_elsewhere() {
+async fn stop_delay_keeps_serving_while_not_ready() {
     let service = service(&[("TENTER_STOP_DELAY", "2 s")]);
     let Listening { address, stop, served } = listen(&service).await;
     stop.send(()).expect("still serving");
@@ -545,7 +546,7 @@ async fn stop_leaves_balancers_time_to_look_elsewhere() {
 }
 
 #[tokio::test]
-async fn stop_cuts_what_outlives_the_grace() {
+async fn stop_aborts_requests_after_the_grace_period() {
     let service = service(&[("TENTER_WORKERS", "1"), ("TENTER_QUEUE", "1"), ("TENTER_STOP_GRACE", "0")]);
     let Listening { address, stop, served } = listen(&service).await;
     let _at_work = service.engine.admit().await.expect("the only worker");
@@ -557,7 +558,7 @@ async fn stop_cuts_what_outlives_the_grace() {
 }
 
 #[tokio::test]
-async fn slow_heads_and_bodies_are_not_waited_for() {
+async fn slow_heads_and_bodies_time_out() {
     let service = service(&[("TENTER_HEADER_TIMEOUT", "1 s"), ("TENTER_BODY_TIMEOUT", "1 s")]);
     let listening = listen(&service).await;
     let mut slow_head = TcpStream::connect(listening.address).await.expect("a connection");
@@ -571,7 +572,7 @@ async fn slow_heads_and_bodies_are_not_waited_for() {
 }
 
 #[tokio::test]
-async fn variables_are_taken_beside_the_design_or_among_the_options() {
+async fn variables_are_read_beside_the_design_or_from_the_options() {
     let text = |text: &str| json!({"id": "t", "type": "text", "text": text, "fontSize": 4, "width": 30, "height": 20});
     let mut design = design();
     design["pages"][0]["children"] = json!([text("{who} {where}")]);
@@ -592,14 +593,14 @@ async fn variables_are_taken_beside_the_design_or_among_the_options() {
     assert_eq!(wrong.json()["problems"][0]["path"], "exportOptions.variables.who");
 }
 
-/// The value of the metric's only line that starts so.
+/// Value of the only metric line that starts with `start`.
 fn metric(text: &str, start: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("no {start} in {text}"));
     line.trim().parse().expect("a number")
 }
 
 #[tokio::test]
-async fn metrics_tell_requests_stages_caches_and_refusals() {
+async fn metrics_count_requests_stages_caches_and_refusals() {
     let service = service(&[]);
     let image = |src: &str| json!({"type": "image", "src": src, "width": 9, "height": 9});
     let picture = image("data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'/>");
@@ -634,13 +635,13 @@ async fn metrics_tell_requests_stages_caches_and_refusals() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_whoever_may_call_unless_set_otherwise() {
+async fn metrics_need_a_key_unless_set_otherwise() {
     let key = ("TENTER_KEYS", "ops=0123456789abcdef");
-    let asked = async |settings: &[(&str, &str)], path: &str| service(settings).get(path).await.status;
-    assert_eq!(asked(&[key], "/metrics").await, StatusCode::UNAUTHORIZED);
-    assert_eq!(asked(&[key], "/metrics?KEY=0123456789abcdef").await, StatusCode::OK);
-    assert_eq!(asked(&[key, ("TENTER_METRICS", "open")], "/metrics").await, StatusCode::OK);
-    assert_eq!(asked(&[("TENTER_METRICS", "off")], "/metrics").await, StatusCode::NOT_FOUND);
+    let status_of = async |settings: &[(&str, &str)], path: &str| service(settings).get(path).await.status;
+    assert_eq!(status_of(&[key], "/metrics").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status_of(&[key], "/metrics?KEY=0123456789abcdef").await, StatusCode::OK);
+    assert_eq!(status_of(&[key, ("TENTER_METRICS", "open")], "/metrics").await, StatusCode::OK);
+    assert_eq!(status_of(&[("TENTER_METRICS", "off")], "/metrics").await, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Fingerprints: the same one means the same bytes, and everything that bytes depend on changes it. The result cache, which
-//! may never be seen but in how fast it answers.
+//! Fingerprints: equal fingerprints mean equal bytes, and everything that the bytes depend on changes the fingerprint.
+//! Also the result cache, which must not change any response.
 
 #[path = "support/service.rs"]
 mod service;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use service::{Answer, Service, service};
 
-/// Files that change under the same names, and that no server wants to be kept.
+/// Server of files that may change, with headers that forbid caching.
 #[derive(Clone, Default)]
 struct Files(Arc<Mutex<HashMap<String, Vec<u8>>>>);
 
@@ -31,7 +31,7 @@ impl Files {
         }
     }
 
-    /// What their addresses start with.
+    /// Serves the files and returns the start of their URLs.
     async fn serve(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -77,23 +77,23 @@ async fn fingerprint(service: &Service, call: &Value) -> String {
     rendered(service, call).await.header("x-tenter-fingerprint").to_owned()
 }
 
-/// The same JSON with members in the opposite order, but where order means something.
-fn turned(value: &Value) -> Value {
+/// The same JSON with object members in the opposite order, except where the order has a meaning.
+fn with_members_reversed(value: &Value) -> Value {
     match value {
-        Value::Array(entries) => entries.iter().map(turned).collect(),
+        Value::Array(entries) => entries.iter().map(with_members_reversed).collect(),
         Value::Object(members) => {
-            let turned = members.iter().rev().map(|(name, value)| match name.as_str() {
+            let reversed = members.iter().rev().map(|(name, value)| match name.as_str() {
                 "filters" | "colorsReplace" => (name.clone(), value.clone()),
-                _ => (name.clone(), turned(value)),
+                _ => (name.clone(), with_members_reversed(value)),
             });
-            Value::Object(turned.collect())
+            Value::Object(reversed.collect())
         }
         other => other.clone(),
     }
 }
 
 #[tokio::test]
-async fn fingerprint_that_is_the_same_means_the_same_bytes() {
+async fn equal_fingerprints_mean_equal_bytes() {
     let cold = [
         CPU,
         ("TENTER_THREADS", "1"),
@@ -116,7 +116,7 @@ async fn fingerprint_that_is_the_same_means_the_same_bytes() {
     ] {
         let design = example(name);
         let first = rendered(&warm, &call(&design, format, options)).await;
-        let again = rendered(&warm, &call(&turned(&design), format, options)).await;
+        let again = rendered(&warm, &call(&with_members_reversed(&design), format, options)).await;
         let cold = rendered(&cold, &call(&design, format, options)).await;
         let of = first.header("x-tenter-fingerprint");
         for other in [&again, &cold] {
@@ -128,7 +128,7 @@ async fn fingerprint_that_is_the_same_means_the_same_bytes() {
     }
 }
 
-/// Text, a picture, a filter, an SVG whose colours are replaced.
+/// A design with a text, an image, a filter and an SVG with replaced colours, whose files are at `base`.
 fn poster(base: &str) -> Value {
     let filters = json!({"sepia": {"intensity": 0.5}, "contrast": {"intensity": 0.3}});
     json!({
@@ -156,7 +156,7 @@ async fn files() -> (Files, String) {
     (files, base)
 }
 
-/// Two px of grey.
+/// PNG of two px of this grey level.
 fn png(grey: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
@@ -167,7 +167,7 @@ fn png(grey: u8) -> Vec<u8> {
     bytes
 }
 
-/// `call` with `value` at `pointer`.
+/// `call` with `value` at this JSON pointer.
 fn with(call: &Value, pointer: &str, value: Value) -> Value {
     let mut changed = call.clone();
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
@@ -224,7 +224,7 @@ async fn fingerprint_changes_with_every_ingredient() {
 }
 
 #[tokio::test]
-async fn fingerprint_does_not_change_with_what_no_byte_depends_on() {
+async fn fingerprint_ignores_what_does_not_affect_the_bytes() {
     let (_, base) = files().await;
     let service = service(&[CPU, LOCAL]);
     let plain = call(&poster(&base), "png", &json!({"variables": {"name": "Ada"}, "minImageDpi": 0}));
@@ -244,7 +244,7 @@ async fn fingerprint_does_not_change_with_what_no_byte_depends_on() {
 }
 
 #[tokio::test]
-async fn fingerprint_knows_the_operators_fonts() {
+async fn fingerprint_includes_the_operators_fonts() {
     let folder = tempfile::tempdir().expect("a folder");
     let plain = call(&example("social-post"), "png", &json!({}));
     let mut seen = BTreeMap::new();
@@ -259,7 +259,7 @@ async fn fingerprint_knows_the_operators_fonts() {
 }
 
 #[tokio::test]
-async fn fingerprint_of_a_document_has_the_date_in_it() {
+async fn fingerprint_of_a_pdf_includes_the_date() {
     let service = service(&[CPU]);
     let design = json!({"width": 30, "height": 20, "pages": [{}, {}]});
     let of = async |options: Value| fingerprint(&service, &call(&design, "pdf", &options)).await;
@@ -273,7 +273,7 @@ async fn fingerprint_of_a_document_has_the_date_in_it() {
 }
 
 #[tokio::test]
-async fn job_says_what_it_was_made_of() {
+async fn job_record_has_its_fingerprint() {
     let service = service(&[CPU]);
     let design = json!({"width": 30, "height": 20, "pages": [{}]});
     let of = fingerprint(&service, &call(&design, "png", &json!({}))).await;
@@ -289,13 +289,13 @@ async fn job_says_what_it_was_made_of() {
     running.abort();
 }
 
-/// The classic call as JSON, so that warnings can be compared.
-fn told(design: &Value, format: &str, options: &Value) -> Value {
+/// Request of the classic call with a JSON response, so that warnings can be compared.
+fn json_call(design: &Value, format: &str, options: &Value) -> Value {
     json!({"design": design, "format": format, "exportOptions": options})
 }
 
 #[tokio::test]
-async fn result_cache_answers_what_painting_answers() {
+async fn result_cache_gives_the_same_responses_as_painting() {
     let (_, base) = files().await;
     let (with, without) = (service(&[CPU, LOCAL, CACHE]), service(&[CPU, LOCAL]));
     let reproducible = json!({"reproducible": true});
@@ -303,10 +303,10 @@ async fn result_cache_answers_what_painting_answers() {
         (example("social-post"), "png", json!({})),
         (example("event-ticket"), "pdf", json!({"reproducible": true, "vector": true})),
         (example("event-ticket"), "pdf", reproducible),
-        // Warnings of variables, of pictures that are enlarged, of texts that shrink.
+        // These designs cause warnings about variables, enlarged images and shrunk texts.
         (poster(&base), "jpeg", json!({"variables": {"none": "x"}, "minImageDpi": 300})),
     ] {
-        let call = told(&design, format, &options);
+        let call = json_call(&design, format, &options);
         let painted = without.render(call.clone()).await;
         assert_eq!(painted.status, StatusCode::OK, "{:?}", painted.body);
         let (first, again) = (with.render(call.clone()).await, with.render(call.clone()).await);
@@ -322,17 +322,18 @@ async fn result_cache_answers_what_painting_answers() {
         assert!(timing.contains("assets;") && !timing.contains("paint;") && !timing.contains("encode;"), "{timing}");
     }
     let warned =
-        with.render(told(&poster(&base), "jpeg", &json!({"variables": {"none": "x"}, "minImageDpi": 300}))).await;
+        with.render(json_call(&poster(&base), "jpeg", &json!({"variables": {"none": "x"}, "minImageDpi": 300}))).await;
     assert_ne!(warned.json()["warnings"], json!([]), "nothing was compared");
     let metrics = String::from_utf8(with.get("/metrics").await.body.to_vec()).expect("UTF-8");
     assert!(metrics.contains("tenter_result_cache_hits_total 5\n"), "{metrics}");
     assert!(metrics.contains("tenter_result_cache_misses_total 4\n"), "{metrics}");
-    let held = metrics.lines().find_map(|line| line.strip_prefix("tenter_result_cache_bytes ")).expect("a gauge");
-    assert!((10_000..64 << 20).contains(&held.parse::<u64>().expect("a number")), "{held}");
+    let cached_bytes =
+        metrics.lines().find_map(|line| line.strip_prefix("tenter_result_cache_bytes ")).expect("a gauge");
+    assert!((10_000..64 << 20).contains(&cached_bytes.parse::<u64>().expect("a number")), "{cached_bytes}");
 }
 
 #[tokio::test]
-async fn result_cache_sees_files_change_and_keeps_nothing_incomplete() {
+async fn result_cache_notices_changed_files_and_stores_no_incomplete_results() {
     let (files, base) = files().await;
     let service = service(&[CPU, LOCAL, CACHE]);
     let plain = call(&poster(&base), "png", &json!({"minImageDpi": 0, "skipImageError": true}));
@@ -349,27 +350,27 @@ async fn result_cache_sees_files_change_and_keeps_nothing_incomplete() {
     assert_eq!(cache(&plain).await, "hit", "the same photo as before");
 }
 
-/// What decides whether there is an answer at all, or what is told beside it, is part of the question.
+/// The cache key includes everything that decides whether the request succeeds and which warnings it gets.
 #[tokio::test]
-async fn result_cache_answers_only_the_same_question() {
+async fn result_cache_key_includes_options_that_affect_warnings() {
     let service = service(&[CPU, CACHE]);
     let design = json!({"width": 30, "height": 20, "pages": [{"children": [
         {"type": "text", "text": "Hi {name}", "width": 20, "fontFamily": "No Such Family"},
     ]}]});
     let lenient = call(&design, "png", &json!({"skipFontError": true}));
-    // The font is another, the text shrinks.
+    // The font is different, and the text shrinks.
     assert_eq!(rendered(&service, &lenient).await.header("x-tenter-warnings"), "2");
     assert_eq!(rendered(&service, &lenient).await.header("x-tenter-cache"), "hit");
     let strict = service.render(call(&design, "png", &json!({}))).await;
     assert_eq!(strict.status, StatusCode::UNPROCESSABLE_ENTITY, "{:?}", strict.body);
-    // The same picture, with two warnings more: of the variable, and of what it does not fill.
+    // The same picture with two more warnings: about the unused variable and about the unfilled placeholder.
     let unused =
         rendered(&service, &call(&design, "png", &json!({"skipFontError": true, "variables": {"a": "b"}}))).await;
     assert_eq!((unused.header("x-tenter-cache"), unused.header("x-tenter-warnings")), ("miss", "4"));
 }
 
 #[tokio::test]
-async fn result_cache_gives_a_repeated_document_with_its_first_date() {
+async fn result_cache_returns_a_repeated_pdf_with_its_first_date() {
     let service = service(&[CPU, CACHE]);
     let dated = call(&json!({"width": 30, "height": 20, "pages": [{}]}), "pdf", &json!({}));
     let (first, again) = (rendered(&service, &dated).await, rendered(&service, &dated).await);
