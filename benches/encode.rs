@@ -1,4 +1,4 @@
-//! Pixels to files, every format and effort.
+//! Encoding of painted pages, in every format and at every compression effort.
 
 mod support;
 

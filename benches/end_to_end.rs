@@ -1,4 +1,5 @@
-//! JSON bytes to file bytes through the engine, one request at a time, caches warm. `tenter bench` measures many at once.
+//! Rendering JSON bytes to file bytes through the engine, one request at a time with warm caches. `tenter bench` measures
+//! parallel requests.
 
 mod support;
 

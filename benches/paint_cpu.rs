@@ -1,4 +1,4 @@
-//! Steps to pixels on one core, pictures scaled and glyphs outlined before.
+//! CPU painting of planned pages on one core, with scaled images and glyph outlines in the caches.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! The same pages as `paint_cpu`, as raw pixels through the engine with `TENTER_RASTERIZER=gpu`: painting, passes and
-//! readback. Says why when there is no GPU to measure.
+//! GPU painting of the pages of `paint_cpu`, as raw pixels through the engine with `TENTER_RASTERIZER=gpu`: painting,
+//! passes and readback. Prints the reason when no GPU can be used.
 
 mod support;
 

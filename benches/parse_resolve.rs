@@ -1,4 +1,4 @@
-//! JSON to design, design to scene: with the fonts' tables and shapes new each time, and used before.
+//! Parsing JSON to a design, and resolving a design to a scene, with cold and with warm caches of fonts and shaped text.
 
 mod support;
 

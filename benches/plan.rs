@@ -1,4 +1,4 @@
-//! Scene to steps for the painter.
+//! Planning: from a scene to the painter's steps.
 
 mod support;
 

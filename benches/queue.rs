@@ -1,7 +1,7 @@
-//! What a job costs besides its render: `cargo bench --bench queue` accepts 200 jobs a second at a steady pace and works them off without
-//! painting, with the embedded store and, where there is a nats-server, with NATS. Prints a table.
+//! Overhead of a job besides its render: `cargo bench --bench queue` accepts 200 jobs per second at a steady pace and
+//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Prints a table.
 //!
-//! A job's overhead is the time that its calls to the store take: accept, take, finish. What passes between them is waiting.
+//! A job's overhead is the time of its calls to the store (accept, take, finish). The time between them is waiting.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -13,19 +13,19 @@ use tenter::config::{Given, Settings};
 use tenter::jobs::{Accepted, NewJob, Next, Outcome, Report, Service, StoreLimits, StoredFile, system_clock};
 use tokio::sync::Semaphore;
 
-/// Jobs a second.
+/// Rate at which jobs are accepted, per second.
 const RATE: u32 = 200;
 const SECONDS: u32 = 10;
-/// Who take jobs at once.
+/// Number of tasks that take jobs in parallel.
 const TAKERS: usize = 4;
 
 fn main() {
-    // `cargo test --benches` and the like only ask whether it starts.
+    // `cargo test --benches` runs the program without `--bench`, only to check that it starts.
     if !std::env::args().any(|it| it == "--bench") {
         return;
     }
     let runtime = tokio::runtime::Runtime::new().expect("threads");
-    println!("{RATE} jobs/s for {SECONDS} s, {TAKERS} takers; ms a job, median and 95th percentile");
+    println!("{RATE} jobs/s for {SECONDS} s, {TAKERS} takers; ms per job, median and 95th percentile");
     println!("| store | accept | take | finish | sum of medians |");
     println!("| --- | --- | --- | --- | --- |");
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -50,13 +50,13 @@ fn on_nats(runtime: &tokio::runtime::Runtime) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let Some(mut server) = serve(address, folder.path()) else {
-        println!("there is no nats-server here (apt-get install nats-server)");
+        println!("skipped NATS: nats-server is not installed (apt-get install nats-server)");
         return;
     };
     while TcpStream::connect(address).is_err() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Small bodies stay in the record: no bucket is asked.
+    // Small bodies are stored in the record, so the bucket is never called.
     let url = format!("nats://{address}");
     let settings = settings(&[("TENTER_NATS_URL", &url), ("TENTER_RESULTS", "s3://nowhere")]);
     let results = Results::shared(&settings.files).expect("settings of a bucket");
@@ -73,7 +73,7 @@ fn serve(address: SocketAddr, folder: &std::path::Path) -> Option<Child> {
         command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(folder);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
     };
-    // Debian has it where only root looks.
+    // Debian installs nats-server in /usr/sbin, which is only on root's PATH.
     start("nats-server").or_else(|_| start("/usr/sbin/nats-server")).ok()
 }
 
@@ -96,10 +96,10 @@ async fn measure(name: &str, store: Arc<Service>) {
                 idempotency: None,
                 traceparent: None,
             };
-            let asked = Instant::now();
+            let started = Instant::now();
             let accepted = store.accept(job).await.expect("a store");
             assert!(matches!(accepted, Accepted::New(_)), "{accepted:?}");
-            asked.elapsed()
+            started.elapsed()
         }));
     }
     let mut accept = Vec::new();
@@ -115,26 +115,26 @@ async fn measure(name: &str, store: Arc<Service>) {
     assert_eq!(finish.len(), jobs as usize, "every job once");
     let columns = [accept, take, finish].map(quantiles);
     let sum: f64 = columns.iter().map(|it| it.0).sum();
-    let shown = columns.map(|(median, most)| format!("{median:.2}, {most:.2}"));
+    let shown = columns.map(|(median, p95)| format!("{median:.2}, {p95:.2}"));
     println!("| {name} | {} | {} | {} | {sum:.2} |", shown[0], shown[1], shown[2]);
 }
 
 type Times = Vec<Duration>;
 
-/// Takes jobs and ends them at once, until all there are were taken.
+/// Takes jobs and finishes them at once until none are left. Returns the times of the calls to take and to finish.
 async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
     let (mut take, mut finish) = (Vec::new(), Vec::new());
     while left.available_permits() > 0 {
-        let asked = Instant::now();
+        let started = Instant::now();
         match store.take(true).await.expect("a store") {
             Next::Job(taken) => {
-                take.push(asked.elapsed());
-                left.try_acquire().expect("as many as there are").forget();
-                let asked = Instant::now();
+                take.push(started.elapsed());
+                left.try_acquire().expect("one permit per job").forget();
+                let started = Instant::now();
                 let file = StoredFile { link: "link".into(), bytes: 4, sha256: [0; 32], fingerprint: "0".repeat(64) };
                 let done = store.finish(&taken.ticket, Outcome::Done(file), Report::default()).await;
                 assert!(done.expect("a store"));
-                finish.push(asked.elapsed());
+                finish.push(started.elapsed());
             }
             Next::Alone => unreachable!("asked for one that may be alone"),
             Next::Nothing(_) => {
@@ -145,7 +145,7 @@ async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
     (take, finish)
 }
 
-/// Median and 95th percentile, in ms.
+/// Median and 95th percentile of `times` in ms.
 fn quantiles(mut times: Times) -> (f64, f64) {
     times.sort();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;

@@ -1,6 +1,6 @@
 //! Scaling studies: `cargo bench --bench scaling` measures this machine and writes `docs/performance.md` with its plots.
 //!
-//! Each figure is a run of `tenter bench` in a process of its own, so that no run finds another's memory or caches.
+//! Each figure is a separate process of `tenter bench`, so that runs do not share memory or caches.
 
 mod plot;
 
@@ -17,13 +17,13 @@ use tenter::raster::{Raster, Straight};
 use tenter::report::JsonPath;
 use tenter::units::DeviceSize;
 
-/// Seconds a figure.
+/// Duration of each measurement in seconds.
 const SECONDS: &str = "2";
 const EXAMPLE: &str = "examples/social-post.json";
 const PHOTOS: &str = "examples/product-billboard.json";
 
 fn main() {
-    // `cargo test --benches` and the like only ask whether it starts.
+    // `cargo test --benches` runs the program without `--bench`, only to check that it starts.
     if !std::env::args().any(|it| it == "--bench") {
         return;
     }
@@ -45,7 +45,7 @@ fn machine() -> String {
     format!("{}, {cores} cores", name.map_or(std::env::consts::ARCH, |(_, name)| name.trim()))
 }
 
-/// One run of `tenter bench --json`.
+/// Runs `tenter bench --json` and returns its result.
 fn bench(design: &Path, arguments: &[&str]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
     command.arg("bench").arg(design).args(["--json", "--seconds", SECONDS]).args(arguments);
@@ -60,7 +60,7 @@ fn number(measured: &Value, key: &str) -> f64 {
     measured[key].as_f64().unwrap_or_else(|| panic!("{key}: {measured}"))
 }
 
-/// Writes the picture and returns the lines that show it.
+/// Writes the plot to `docs/pictures` and returns the Markdown that shows it.
 fn shown(name: &str, plot: &Plot<'_>) -> String {
     std::fs::write(format!("docs/pictures/performance-{name}.svg"), plot.svg()).expect("docs/pictures");
     format!("\n![{}](pictures/performance-{name}.svg)\n", plot.title)
@@ -163,7 +163,7 @@ fn elements() -> String {
     text + &table(&["of", "elements", "ms", "µs an element", "parse", "resolve", "plan", "paint"], &rows)
 }
 
-/// 1080 × 1080 px, `count` elements in a grid, each text another one.
+/// A page of 1080 × 1080 px with `count` elements of this kind in a grid; all texts are different.
 fn page_of(kind: &str, count: u32) -> Value {
     let columns = f64::from(count).sqrt().ceil();
     let side = 1080.0 / columns;
@@ -214,7 +214,7 @@ fn memory() -> String {
     text + &table(&["design", "in flight", "peak RSS, MB", "pages/s", "p99, ms"], &rows)
 }
 
-/// Every format and effort on a photo and on flat art: time and size.
+/// Encoding time and file size of every format and effort, for photos and for flat art.
 fn formats() -> String {
     const LAPS: usize = 5;
     let pages = [("social-post", EXAMPLE), ("product-billboard", PHOTOS)].map(|(name, design)| (name, painted(design)));
@@ -246,7 +246,7 @@ fn formats() -> String {
     include_str!("formats.md").to_owned() + &table(&head, &rows)
 }
 
-/// The first page's pixels.
+/// Pixels of the first page.
 fn painted(design: &str) -> Raster<Straight> {
     let path = PathBuf::from(design);
     let design = serde_json::from_slice(&std::fs::read(&path).expect("the example")).expect("JSON");

@@ -1,21 +1,21 @@
-//! Line plots as SVG: one or more series over a logarithmic or linear x axis, y from 0.
+//! Line plots as SVG, with one or more series over a logarithmic or linear x axis and a y axis from 0.
 
 use std::fmt::Write as _;
 
-/// What is drawn.
+/// A plot: title, labels of the axes and data.
 pub(crate) struct Plot<'a> {
     pub(crate) title: &'a str,
     pub(crate) x: &'a str,
     pub(crate) y: &'a str,
-    /// x grows by factors.
+    /// Whether the x axis is logarithmic.
     pub(crate) logarithmic: bool,
     pub(crate) series: &'a [Series],
 }
 
-/// One line.
+/// A line of the plot with its name in the legend.
 pub(crate) struct Series {
     pub(crate) name: String,
-    /// x and y, x increasing and above 0.
+    /// Points (x, y) with x increasing and above 0.
     pub(crate) points: Vec<(f64, f64)>,
 }
 
@@ -25,11 +25,11 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 150.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 48.0;
-/// Told apart in print and by the colour-blind (Okabe and Ito).
+/// Palette of Okabe and Ito, distinguishable in print and with colour blindness.
 const COLOURS: [&str; 5] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
 
 impl Plot<'_> {
-    /// A file.
+    /// The plot as an SVG document.
     pub(crate) fn svg(&self) -> String {
         let all = || self.series.iter().flat_map(|it| &it.points);
         let along = |x: f64| if self.logarithmic { x.ln() } else { x };
@@ -37,9 +37,9 @@ impl Plot<'_> {
             all().fold((f64::MAX, f64::MIN), |(low, high), (x, _)| (low.min(along(*x)), high.max(along(*x))));
         let top = all().map(|(_, y)| *y).fold(0.0, f64::max);
         let step = nice_step(top / 5.0);
-        let most = (top / step).ceil().max(1.0) * step;
+        let y_max = (top / step).ceil().max(1.0) * step;
         let at_x = |x: f64| LEFT + (along(x) - low) / (high - low).max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
-        let at_y = |y: f64| HEIGHT - BOTTOM - y / most * (HEIGHT - TOP - BOTTOM);
+        let at_y = |y: f64| HEIGHT - BOTTOM - y / y_max * (HEIGHT - TOP - BOTTOM);
 
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
@@ -48,7 +48,7 @@ impl Plot<'_> {
             self.title
         );
         let mut y = 0.0;
-        while y <= most * 1.001 {
+        while y <= y_max * 1.001 {
             let at = at_y(y);
             let _ = writeln!(svg, "<path d=\"M{LEFT} {at:.1}H{:.1}\" stroke=\"#ddd\"/>", WIDTH - RIGHT);
             let _ = writeln!(
@@ -106,7 +106,7 @@ impl Plot<'_> {
     }
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that is at least `step`.
+/// The smallest number of the form 1, 2 or 5 times a power of ten that is at least `step`.
 fn nice_step(step: f64) -> f64 {
     let power = 10f64.powf(step.max(f64::MIN_POSITIVE).log10().floor());
     [1.0, 2.0, 5.0, 10.0].map(|it| it * power).into_iter().find(|it| *it >= step * 0.999).unwrap_or(step)

@@ -1,4 +1,4 @@
-//! What the benchmarks render: the examples, which are complete in themselves, taken apart at every seam of the pipeline.
+//! Subjects of the benchmarks: the self-contained examples, with a function for each stage of the pipeline.
 
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
@@ -22,10 +22,10 @@ use tenter::text::{FontLibrary, Layouter};
 use tenter::units::DeviceScale;
 use tokio::runtime::Runtime;
 
-/// Designs of `examples/`: vector tiles with text, a ticket, a photo-heavy billboard.
+/// Names of designs in `examples/`: vector tiles with text, a ticket, a billboard with SVG gradients and photos.
 pub(crate) const EXAMPLES: [&str; 3] = ["social-post", "event-ticket", "product-billboard"];
 
-/// One design, with everything loaded that it points to.
+/// A design with all its assets loaded.
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) bytes: Vec<u8>,
@@ -80,7 +80,7 @@ impl Subject {
             .expect("resolved")
     }
 
-    /// The first page's scene.
+    /// Scene of the first page.
     pub(crate) fn page(&self) -> Page {
         let design = self.design(&self.parse());
         let mut layouter = self.layouter(&design);
