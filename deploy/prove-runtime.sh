@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the release program in a root that holds what Dockerfile.gpu's last stage installs, and nothing else.
-# For machines without a container engine; needs root, debootstrap and a Debian mirror.
+# Checks that the release program runs with only the packages of Dockerfile.gpu's last stage, in a chroot.
+# For machines without a container engine. Needs root, debootstrap and a Debian mirror.
 #
 #   cargo build --release --locked --features turbo && deploy/prove-runtime.sh [PROGRAM] [ROOT]
 #
-# ROOT is made where it is missing and left for the next run; the default is removed at the end.
+# ROOT is created if it does not exist and kept for the next run; the default is a temporary folder, removed at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=${1:-target/release/tenter}
@@ -14,7 +14,7 @@ if [ -z "$root" ]; then
     trap 'rm -rf "$root"' EXIT
 fi
 
-# Of the last stage: its Debian release, the packages between `install` and the next command, and its environment.
+# From the last stage: its Debian release, the packages between `install` and the next command, its environment and user.
 stage=$(awk '/^FROM /{ text = "" } { text = text $0 "\n" } END { printf "%s", text }' Dockerfile.gpu)
 release=$(sed -n 's/^FROM debian:\([a-z]*\)-slim$/\1/p' <<<"$stage")
 packages=$(awk '/apt-get install/{ on = 1; next } on && /&&/{ exit } on { sub(/\\$/, ""); print $1 }' <<<"$stage" | paste -sd,)

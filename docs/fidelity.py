@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures how close tenter's pictures are to the editor's and writes docs/fidelity.md with its pictures.
+"""Measures how close tenter's output is to the editor's and writes docs/fidelity.md with its pictures.
 
-    python3 docs/fidelity.py            render both collections, compare, write
-    python3 docs/fidelity.py --no-render   the same with the pictures of the last run
+    python3 docs/fidelity.py               render both collections, compare, write
+    python3 docs/fidelity.py --no-render   compare the output of the last run, write
 
-Needs the reference designs and their comparison tool beside the checkout (../shared), numpy, pillow and scikit-image.
-What is said about a design's cause stands in docs/fidelity-notes.json; everything else is measured.
+Needs the reference designs and their comparison tool in ../shared, numpy, pillow and scikit-image.
+The causes of differences come from docs/fidelity-notes.json; everything else is measured.
 """
 import json
 import subprocess
@@ -26,8 +26,8 @@ OURS_WILD = ROOT / 'target/wild/wild'
 PICTURES = ROOT / 'docs/pictures'
 NOTES = json.loads((ROOT / 'docs/fidelity-notes.json').read_text())
 WORST = 10
-SHOWN = 5          # pictures
-SIDE = 150         # px of the design that a picture shows, at twice its size
+SHOWN = 5          # number of pictures on the page
+SIDE = 150         # width in px of the part of a design that a picture shows, at twice its size
 TARGETS = {'features': '≥ 90 % at ≤ 0.5 %, all ≤ 2 %; ink ≥ 85 % at ≤ 5 %, half at ≤ 1 %',
            'templates': '≥ 80 % at ≤ 1 %, all ≤ 3 %; ink ≥ 90 % at ≤ 5 %',
            'peer': '≥ 14 of 17 at ≤ 0.5 %; ink ≥ 12 at ≤ 5 %',
@@ -37,7 +37,7 @@ TARGETS = {'features': '≥ 90 % at ≤ 0.5 %, all ≤ 2 %; ink ≥ 85 % at ≤ 
 
 
 def compare(ours, references):
-    """Rows of the comparison tool for a folder of our pictures and one of references."""
+    """Runs the comparison tool on a folder of our pictures and one of references, and returns its rows."""
     with tempfile.NamedTemporaryFile(suffix='.json') as out:
         subprocess.run([sys.executable, COMPARE, ours, references, '--json', out.name, '--worst', '0'], check=True,
                        stdout=subprocess.DEVNULL)
@@ -45,16 +45,17 @@ def compare(ours, references):
 
 
 def compare_published():
-    """Rows for the published pictures of the peer set, those with replaced assets left out."""
+    """Compares with the published pictures of the peer set, without designs whose assets were replaced."""
     manifest = json.loads((CORPUS / 'manifest.json').read_text())
-    kept = [it['name'] for it in manifest if it['set'] == 'peer' and not any(key.startswith('replaced') and it[key] for key in it)]
+    names = [it['name'] for it in manifest
+             if it['set'] == 'peer' and not any(key.startswith('replaced') and it[key] for key in it)]
     with tempfile.TemporaryDirectory() as folder:
-        for name in kept:
+        for name in names:
             golden = CORPUS / 'peer' / name / 'golden.png'
             if golden.exists():
-                place = Path(folder) / 'peer' / name
-                place.mkdir(parents=True)
-                (place / 'reference.png').symlink_to(golden.resolve())
+                target = Path(folder) / 'peer' / name
+                target.mkdir(parents=True)
+                (target / 'reference.png').symlink_to(golden.resolve())
         return compare(OURS, folder)
 
 
@@ -91,7 +92,7 @@ def difference(a, b):
 
 
 def picture(row):
-    """Reference, ours and difference of the part that differs most, at twice the size."""
+    """Writes reference, ours and difference of the part that differs most, at twice the size."""
     theirs = flat(CORPUS / row['set'] / row['name'] / 'reference.png')
     ours = flat(OURS / row['set'] / f"{row['name']}.png")
     grey, far = difference(theirs, ours)
@@ -125,37 +126,39 @@ def main():
             kinds[row['name'].split('-')[0]].append(row)
     out += [summary(name, sets[name]) for name in sets]
     out += [summary('**corpus**', corpus), summary('**wild**', wild), '']
-    out += [f'Asked for: {name}: {TARGETS[name]}.  ' for name in sets if name in TARGETS]
-    out += ['Mean SSIM over the corpus: at least 0.99.', '', '## By feature', '', 'The designs of `features`, by the first word of their name.', '',
+    out += [f'Target for {name}: {TARGETS[name]}.  ' for name in sets if name in TARGETS]
+    out += ['Target for the mean SSIM over the corpus: at least 0.99.', '', '## By feature', '',
+            'The designs of `features`, grouped by the first word of their name.', '',
             HEAD.format('feature')]
     out += [summary(name, kinds[name]) for name in sorted(kinds, key=lambda name: (-len(kinds[name]), name))]
     reference = {row['name']: row['diff'] for row in sets['peer']}
     worse = [(row['diff'] - reference[row['name']], row) for row in published]
     gap, widest = max(worse, key=lambda it: it[0])
     within = sum(it[0] <= .004 for it in worse)
-    out += ['', '## The published pictures of the peer set', '',
-            f"{len(published)} of these designs could be drawn with all their own assets. Against the pictures that were published with them, "
-            f"{within} are worse than against the current editor's by no more than 0.4 points; the widest gap is "
-            f"{100 * gap:.2f} points ({widest['name']}).", '']
+    out += ['', '## Published pictures of the peer set', '',
+            f"{len(published)} of these designs could be rendered with all their own assets. Compared with the pictures published with "
+            f"them, {within} differ by at most 0.4 percentage points more than compared with the current editor's output; the largest "
+            f"increase is {100 * gap:.2f} percentage points ({widest['name']}).", '']
     worst = sorted(rows, key=lambda row: -row['ink'])[:WORST]
-    out += ['## The ten that differ most', '', 'By ink, looked at by eye at twice their size.', '',
-            '| design | diff | ink | SSIM | what differs, and why |', '| --- | --- | --- | --- | --- |']
+    out += ['## The ten designs that differ most', '', 'Sorted by `ink`. The causes were determined by eye at twice the size.', '',
+            '| design | diff | ink | SSIM | difference and cause |', '| --- | --- | --- | --- | --- |']
     missing = []
     for row in worst:
         note = NOTES['causes'].get(f"{row['set']}/{row['name']}")
         if note is None:
             missing.append(row['name'])
-        out.append(f"| {row['set']}/{row['name']} | {percent(row['diff'])} | {percent(row['ink'], 1)} | {row['ssim']:.4f} | {note or 'not looked at yet'} |")
-    out += ['', 'Reference, ours, and their difference (twice as strong), at twice the size:', '']
+        out.append(f"| {row['set']}/{row['name']} | {percent(row['diff'])} | {percent(row['ink'], 1)} | {row['ssim']:.4f} | "
+                   f"{note or 'not examined yet'} |")
+    out += ['', 'Reference, tenter and their difference (amplified by two), at twice the size:', '']
     for old in PICTURES.glob('fidelity-*.png'):
         old.unlink()
-    # Only designs that were made for the corpus: the others may not be copied.
+    # Only designs that were made for the corpus; the licences of the others do not allow copies.
     for row in [row for row in worst if row['set'] == 'features'][:SHOWN]:
         out += [f"`{row['name']}`", '', f"![{row['name']}: reference, ours, difference](pictures/{picture(row)})", '']
     out += [NOTES['outro'], '']
     (ROOT / 'docs/fidelity.md').write_text('\n'.join(out))
     if missing:
-        print(f'write causes into docs/fidelity-notes.json for: {", ".join(missing)}', file=sys.stderr)
+        print(f'add causes to docs/fidelity-notes.json for: {", ".join(missing)}', file=sys.stderr)
 
 
 if __name__ == '__main__':

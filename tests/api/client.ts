@@ -1,5 +1,5 @@
-// A client of the service whose types are generated from /openapi.json. It is compiled, not run: `.ci/run api` checks
-// that the document gives types with which these calls can be written.
+// A client of the service with types generated from /openapi.json. `.ci/run api` compiles it, without running it, to check
+// that the types of the document fit these calls.
 
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";

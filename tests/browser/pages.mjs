@@ -1,4 +1,4 @@
-// The pages at / and /api in a real Chromium, against the built program: node pages.mjs PROGRAM [FOLDER for screenshots]
+// Tests the pages at / and /api in Chromium against the built program: node pages.mjs PROGRAM [FOLDER for screenshots]
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -12,11 +12,11 @@ const [program, screenshots] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "tenter-browser-"));
 const FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
 
-/** The running service: its origin, and how to end it. */
+/** Starts the service and returns its origin and a function that ends it. */
 async function serve() {
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TENTER_")));
   const service = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir", folder], {
-    // Mesa's layer that chooses among adapters writes to standard error by itself.
+    // Mesa's device selection layer writes to standard error.
     env: { ...environment, NODEVICE_SELECT: "1" },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -31,31 +31,31 @@ async function serve() {
   return { origin, end: () => service.kill() };
 }
 
-/** A page that fails the test for every error, broken policy and request that leaves the service. */
+/** Opens a page and collects all errors, violations of the content policy and requests to other origins in `violations`. */
 async function open(browser, origin, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
   const page = await context.newPage();
-  const wrong = [];
-  page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
+  const violations = [];
+  page.on("pageerror", (error) => violations.push(`error: ${error.message}`));
   page.on("console", (message) => {
-    // A refused render is an answer here; the browser notes it as a failed resource.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) wrong.push(message.text());
+    // Refused renders are expected here; the browser logs them as failed resources.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) violations.push(message.text());
   });
   page.on("request", (request) => {
-    // The browser's own viewer of PDF files has its parts in the browser.
+    // The browser's PDF viewer loads its own resources from the browser.
     if (!/^(blob:|data:|chrome:|chrome-extension:)/.test(request.url()) && new URL(request.url()).origin !== origin) {
-      wrong.push(`a request to ${request.url()}`);
+      violations.push(`a request to ${request.url()}`);
     }
   });
   await page.goto(origin);
-  return { page, wrong, context };
+  return { page, violations, context };
 }
 
 const state = (page, wanted) => page.waitForSelector(`#sheet[data-state="${wanted}"]`, { timeout: 60_000 });
 const shot = (page, name) => screenshots && page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
 
-/** How many different colours the shown picture has; a blank one has one. */
+/** Number of different colours in the shown picture; a blank one has one. */
 const colours = (page) =>
   page.evaluate(() => {
     const picture = document.getElementById("picture");
@@ -70,7 +70,7 @@ async function write(page, design) {
   await page.fill("#source", typeof design === "string" ? design : JSON.stringify(design, null, 1));
 }
 
-/** Makes the next render one that is not the last one. */
+/** Runs `action` and waits for the state `wanted` of the render that it causes, not of an earlier one. */
 async function after(page, wanted, action) {
   await page.evaluate(() => (document.getElementById("sheet").dataset.state = "test"));
   await action();
@@ -113,7 +113,7 @@ const tests = {
       await state(page, "failed");
       assert.match(await page.textContent("#failure"), /Not built yet/);
     }
-    await page.waitForTimeout(1500); // until the viewer has drawn it: for who looks at the screenshot
+    await page.waitForTimeout(1500); // until the viewer has drawn the PDF, for the screenshot
     await shot(page, "pdf");
   },
 
@@ -196,10 +196,10 @@ const browser = await chromium.launch({
 });
 let failed = 0;
 async function check(name, test, options) {
-  const { page, wrong, context } = await open(browser, service.origin, options);
+  const { page, violations, context } = await open(browser, service.origin, options);
   try {
     await test({ page, origin: service.origin });
-    assert.deepEqual(wrong, [], "no errors, and nothing from elsewhere");
+    assert.deepEqual(violations, [], "no errors and no requests to other origins");
     console.log(`ok: ${name}`);
   } catch (error) {
     failed += 1;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Twice as many requests as the service can take, for a minute: python3 tests/load/load.py PROGRAM [seconds]
+"""Overloads the service with twice its capacity for a minute: python3 tests/load/load.py PROGRAM [seconds]
 
-Needs `wrk` and `hey` (Debian's packages). Prints the table of docs/operating.md. Not a part of .ci/run: its figures are the
-machine's. Ends with 1 when an answer is neither 2xx nor 429, or one comes too late, or memory grows.
+Needs `wrk` and `hey` (Debian packages). Prints the table of docs/operating.md. Not part of .ci/run, because its figures
+depend on the machine. Exits with 1 when a response is neither 2xx nor 429, a response is too late, or memory grows.
 """
 
 import csv
@@ -32,21 +32,21 @@ def metrics(origin):
 
 
 def capacity(origin, folder, seconds=15):
-    """Renders a second with as many clients as workers: nobody waits, nobody is refused."""
+    """Renders per second with as many clients as workers, so that no request waits or is refused."""
     script = os.path.join(folder, "post.lua")
     with open(script, "w") as out:
         out.write(f'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\n'
                   f'local f = io.open("{folder}/body.json")\nwrk.body = f:read("*a")\n')
-    told = subprocess.run(["wrk", "-t", "1", "-c", str(WORKERS), "-d", f"{seconds}s", "--timeout", "60s", "-s", script,
+    output = subprocess.run(["wrk", "-t", "1", "-c", str(WORKERS), "-d", f"{seconds}s", "--timeout", "60s", "-s", script,
                            f"{origin}/api/render"], capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in told, told
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
+    assert "Non-2xx" not in output, output
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
 
 
 def flood(origin, folder, rate):
-    """(status, seconds) of every answer when `rate` requests a second are sent.
+    """Sends `rate` requests per second and returns (status, seconds) of every response.
 
-    The clients of one `hey` send in step, so that there would be bursts and rests: many start one after the other.
+    The clients of one `hey` send in lockstep, which would cause bursts; several processes with staggered starts avoid that.
     """
     senders = []
     for _ in range(SENDERS):
@@ -55,8 +55,8 @@ def flood(origin, folder, rate):
                    "-T", "application/json", "-D", f"{folder}/body.json", "-o", "csv", f"{origin}/api/render"]
         senders.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         time.sleep(CLIENTS / rate / SENDERS)
-    told = [sender.communicate()[0] for sender in senders]
-    rows = [row for one in told for row in csv.DictReader(io.StringIO(one))]
+    outputs = [sender.communicate()[0] for sender in senders]
+    rows = [row for output in outputs for row in csv.DictReader(io.StringIO(output))]
     return [(int(row["status-code"]), float(row["response-time"])) for row in rows]
 
 
@@ -98,7 +98,7 @@ def main():
     accepted = [took for status, took in answers if 200 <= status < 300]
     refused = [took for status, took in answers if status == 429]
     others = [status for status, _ in answers if not (200 <= status < 300 or status == 429)]
-    # What the last in a full queue waits for: everyone before it, and itself, at the rate of this very minute.
+    # The longest wait in a full queue: all requests before it and itself, at the rate measured in this run.
     bound = (QUEUE + WORKERS) / (len(accepted) / SECONDS)
     memory = [it["tenter_memory_resident_bytes"] / 2**20 for it in seen]
     half = len(memory) // 2
@@ -108,7 +108,7 @@ def main():
         (f"offered for {SECONDS} s, requests/s", f"{len(answers) / SECONDS:.1f}"),
         ("answered 2xx", f"{len(accepted)} ({len(accepted) / SECONDS:.1f}/s)"),
         ("answered 429", f"{len(refused)}, p99 {percentile(refused, 0.99) * 1000:.0f} ms"),
-        ("answered otherwise, or not", str(len(others))),
+        ("other statuses or no response", str(len(others))),
         ("2xx: p50, p99, most", ", ".join(f"{it:.2f} s" for it in
                                           (percentile(accepted, 0.5), percentile(accepted, 0.99), max(accepted)))),
         ("queue bound: (TENTER_QUEUE + TENTER_WORKERS) / 2xx a second", f"{bound:.2f} s"),

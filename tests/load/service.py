@@ -1,4 +1,4 @@
-"""The service under test, with nothing of the caller's settings."""
+"""Starts the service under test without inherited settings."""
 
 import json
 import os
@@ -7,7 +7,10 @@ import threading
 
 
 def serve(program, folder, settings):
-    """Starts it and waits until it is ready: the process and its address. `settings`: TENTER_* without that."""
+    """Starts the service, waits until it is ready, and returns the process and its address.
+
+    `settings`: names without the prefix TENTER_, and values.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("TENTER_")}
     settings = {"LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json", "DATA_DIR": folder, **settings}
     own |= {f"TENTER_{name}": str(value) for name, value in settings.items()}
@@ -15,9 +18,9 @@ def serve(program, folder, settings):
     address, lines = None, []
     for line in service.stderr:
         lines.append(line)
-        told = json.loads(line) if line.startswith("{") else {}
-        address = address or told.get("address")
-        if told.get("message") == "ready":
+        entry = json.loads(line) if line.startswith("{") else {}
+        address = address or entry.get("address")
+        if entry.get("message") == "ready":
             break
     else:
         raise SystemExit("".join(lines))

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Ten thousand renders, and a thumbnail among documents: python3 tests/load/soak.py PROGRAM [renders] [DESIGN.json...]
+"""Memory over ten thousand renders, and latency of small renders beside large ones.
 
-Needs nothing but Python. Without designs: those in examples/. Not a part of .ci/run: its figures are the machine's. Prints what
-docs/performance.md quotes:
+    python3 tests/load/soak.py PROGRAM [renders] [DESIGN.json...]
 
-- memory of the service while eight clients send the designs in turn, at the start, at every tenth, and after it has rested;
-- how long a thumbnail takes alone, and while as many documents of 500 pages as there are workers are being made.
+Needs only Python. Without designs it uses those in examples/. Not part of .ci/run, because its figures depend on the machine.
+Prints the figures that docs/performance.md quotes:
 
-Ends with 1 when a request fails, or memory in the last half is above that of the first by more than a tenth.
+- memory of the service while eight clients send the designs in turn: at the start, after every tenth of them, and after a rest;
+- time of a thumbnail alone, and while as many documents of 500 pages as there are workers are being rendered.
+
+Exits with 1 when a request fails, or when memory in the second half is more than 10 % above that in the first half.
 """
 
 import concurrent.futures
@@ -33,7 +35,7 @@ THUMBNAIL = {"width": 200, "height": 200, "pages": [{"id": "a", "background": "w
 
 
 def status(service, name):
-    """A line of /proc/PID/status in MB."""
+    """Value of a line of /proc/PID/status in MB."""
     with open(f"/proc/{service.pid}/status") as lines:
         return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
 
@@ -47,13 +49,13 @@ class Client:
         self.connection = http.client.HTTPConnection(address, timeout=600)
 
     def render(self, sent):
-        """Seconds until all of the picture is here."""
+        """Sends a request and returns the seconds until the whole response has arrived."""
         begun = time.monotonic()
         self.connection.request("POST", "/api/render", sent, {"content-type": "application/json"})
         answer = self.connection.getresponse()
-        told = answer.read()
+        body = answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"{answer.status}: {told[:500]}")
+            raise RuntimeError(f"{answer.status}: {body[:500]}")
         return time.monotonic() - begun
 
 
@@ -78,11 +80,11 @@ def flatness(service, address):
             it.result()
     took = time.monotonic() - begun
     peak = status(service, "VmHWM:")
-    time.sleep(15)  # free memory goes back every 10 s
+    time.sleep(15)  # the service returns free memory every 10 s
     print(f"{RENDERS} renders of {len(DESIGNS)} designs, {CLIENTS} clients: {RENDERS / took:.1f}/s")
     print("resident, MB: " + ", ".join(f"{it:.0f}" for it in marks) + f"; peak {peak:.0f}; "
           f"after a rest {status(service, 'VmRSS:'):.0f}")
-    warm = marks[1:]  # the first is before anything was rendered
+    warm = marks[1:]  # the first value is from before any render
     half = len(warm) // 2
     return max(warm[half:]) <= max(warm[:half]) * 1.1
 
@@ -92,7 +94,7 @@ def fairness(address):
     alone = [Client(address).render(small) for _ in range(30)]
     with open("examples/social-post.json") as example:
         source = json.load(example)
-    # Without its pictures, which would be sent again with each page.
+    # Without its images, which the request would repeat for each page.
     children = [it for it in source["pages"][0]["children"] if "src" not in it]
     pages = [{**source["pages"][0], "id": f"page-{at}", "children": children} for at in range(PAGES)]
     document = body({**source, "pages": pages}, format="pdf", outputFormat="url")
