@@ -108,16 +108,16 @@ def main():
         (f"offered for {SECONDS} s, requests/s", f"{len(answers) / SECONDS:.1f}"),
         ("answered 2xx", f"{len(accepted)} ({len(accepted) / SECONDS:.1f}/s)"),
         ("answered 429", f"{len(refused)}, p99 {percentile(refused, 0.99) * 1000:.0f} ms"),
-        ("other statuses or no response", str(len(others))),
-        ("2xx: p50, p99, most", ", ".join(f"{it:.2f} s" for it in
+        ("other responses, or none", str(len(others))),
+        ("2xx: p50, p99, maximum", ", ".join(f"{it:.2f} s" for it in
                                           (percentile(accepted, 0.5), percentile(accepted, 0.99), max(accepted)))),
-        ("queue bound: (TENTER_QUEUE + TENTER_WORKERS) / 2xx a second", f"{bound:.2f} s"),
+        ("queue bound: (TENTER_QUEUE + TENTER_WORKERS) / 2xx per second", f"{bound:.2f} s"),
         ("p99 of 2xx / queue bound", f"{percentile(accepted, 0.99) / bound:.2f}"),
-        ("most waiting at once", f"{waiting:.0f} of {QUEUE}"),
-        ("memory at rest, most in the first half, most in the second, after",
+        ("maximum waiting", f"{waiting:.0f} of {QUEUE}"),
+        ("memory: idle, maximum in the first half, in the second half, afterwards",
          f"{at_rest / 2**20:.0f}, {max(memory[:half]):.0f}, {max(memory[half:]):.0f}, {finally_ / 2**20:.0f} MiB"),
-        ("first render after the flood", f"{first_after * 1000:.0f} ms"),
-        ("capacity after", f"{after:.1f}"),
+        ("first render afterwards", f"{first_after * 1000:.0f} ms"),
+        ("capacity afterwards", f"{after:.1f}"),
     ]
     print("| | |\n| --- | --- |")
     for what, value in rows:
