@@ -1,5 +1,5 @@
-//! Rendering JSON bytes to file bytes through the engine, one request at a time with warm caches. `tenter bench` measures
-//! parallel requests.
+//! Rendering JSON bytes to file bytes through the engine, one request at a time with warm caches. `tenter bench`
+//! measures parallel requests.
 
 mod support;
 

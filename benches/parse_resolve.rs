@@ -1,4 +1,5 @@
-//! Parsing JSON to a design, and resolving a design to a scene, with cold and with warm caches of fonts and shaped text.
+//! Parsing JSON to a design, and resolving a design to a scene, with cold and with warm caches of fonts and shaped
+//! text.
 
 mod support;
 

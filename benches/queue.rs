@@ -1,5 +1,6 @@
 //! Overhead of a job besides its render: `cargo bench --bench queue` accepts 200 jobs per second at a steady pace and
-//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Prints a table.
+//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Prints a
+//! table.
 //!
 //! A job's overhead is the time of its calls to the store (accept, take, finish). The time between them is waiting.
 

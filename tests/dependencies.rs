@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 use spdx::{Expression, LicenseReq, ParseMode};
 
-/// Crates of which the graph may have one version only, because two would have incompatible types or separate GPU devices.
+/// Crates of which the graph may have one version only, because two would have incompatible types or separate GPU
+/// devices.
 const SINGLE: &[&str] = &["kurbo", "peniko", "skrifa", "vello_common", "wgpu"];
 
 /// Second versions that are allowed, with the only crate that may depend on them; it does not expose their types.
@@ -98,8 +99,8 @@ fn refusal(package: &Value) -> Option<String> {
     (!is_allowed(licence)).then(|| format!("{}: licence {licence:?} is not in the allowed list", name()))
 }
 
-/// Whether the SPDX expression is satisfied by [`ALLOWED`]. `A/B` is the older way to write `A OR B`. Exceptions (`WITH`)
-/// are ignored: the licence must be allowed without them.
+/// Whether the SPDX expression is satisfied by [`ALLOWED`]. `A/B` is the older way to write `A OR B`. Exceptions
+/// (`WITH`) are ignored: the licence must be allowed without them.
 fn is_allowed(licence: &str) -> bool {
     let allowed =
         |it: &LicenseReq| it.addition.is_none() && it.license.id().is_some_and(|id| ALLOWED.contains(&id.name));

@@ -1,4 +1,5 @@
-//! The manifests in `deploy/` agree with the program: settings and their values, arguments, ports, probe paths, grace periods.
+//! The manifests in `deploy/` agree with the program: settings and their values, arguments, ports, probe paths, grace
+//! periods.
 
 #[path = "support/command.rs"]
 mod command;

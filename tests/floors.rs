@@ -99,7 +99,8 @@ fn architecture_table_is_this_list() {
     }
 }
 
-/// First path segments after `crate::`: `scene` for `scene::Node`, and `scene` and `units` for `{scene::Node, units::Px}`.
+/// First path segments after `crate::`: `scene` for `scene::Node`, and `scene` and `units` for `{scene::Node,
+/// units::Px}`.
 fn first_segments(after_crate: &str) -> Vec<&str> {
     let name_end = |s: &str| s.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(s.len());
     let Some(list) = after_crate.strip_prefix('{') else {

@@ -77,7 +77,10 @@ proptest! {
     }
 
     #[test]
-    fn design_bytes_mutated_do_not_panic(changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..6), cut in any::<usize>()) {
+    fn design_bytes_mutated_do_not_panic(
+        changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..6),
+        cut in any::<usize>(),
+    ) {
         let mut bytes = every_field().to_string().into_bytes();
         let length = bytes.len();
         for (at, byte) in changes {

@@ -277,8 +277,8 @@ async fn assets_skipped_are_warnings() {
     assert_eq!(reported, [(&skipped, &json!("p")), (&skipped, &json!("q")), (&substituted, &json!("t"))]);
 }
 
-/// A design with four reasons for warnings: an enlarged image (8 × 4 px on 80 × 40), an effect on a figure, an unknown member
-/// and a character without a glyph.
+/// A design with four reasons for warnings: an enlarged image (8 × 4 px on 80 × 40), an effect on a figure, an unknown
+/// member and a character without a glyph.
 fn design_with_warnings() -> Value {
     let mut png = Vec::new();
     let encoder = png::Encoder::new(&mut png, 8, 4);

@@ -1,4 +1,5 @@
-//! Scaling studies: `cargo bench --bench scaling` measures this machine and writes `docs/performance.md` with its plots.
+//! Scaling studies: `cargo bench --bench scaling` measures this machine and writes `docs/performance.md` with its
+//! plots.
 //!
 //! Each figure is a separate process of `tenter bench`, so that runs do not share memory or caches.
 

@@ -27,7 +27,8 @@ struct Inner {
 }
 
 impl Pictures {
-    /// Starts the server. Numbers up to `released` are answered, larger ones wait. With `changes`, all responses differ.
+    /// Starts the server. Numbers up to `released` are answered, larger ones wait. With `changes`, all responses
+    /// differ.
     pub(crate) async fn serve(released: u64, changes: bool) -> Self {
         let inner = Arc::new(Inner {
             asked: Mutex::default(),

@@ -45,8 +45,8 @@ fn curve_ignores_text_transform() {
 
 #[test]
 fn curve_is_centred_by_the_bounds_of_its_cells() {
-    // After `text-curve` of the corpus: the bounds of the character cells are centred, not the circle. The text has a wide
-    // letter at one end only.
+    // After `text-curve` of the corpus: the bounds of the character cells are centred, not the circle. The text has a
+    // wide letter at one end only.
     let background =
         json!({"backgroundEnabled": true, "backgroundPadding": 0, "backgroundCornerRadius": 0, "fill": "#0000"});
     let covered = curved("WWWWWWiii", background).solid(LIME).x;
@@ -73,7 +73,8 @@ fn curve_draws_line_breaks_between_blocks_as_spaces() {
 
 #[test]
 fn curve_decorates_letter_by_letter_where_the_fill_is_a_gradient() {
-    // Design 00303 of the random set: with a gradient, the underline has gaps between spaced letters; in one colour it has none.
+    // Design 00303 of the random set: with a gradient, the underline has gaps between spaced letters; in one colour it
+    // has none.
     let gaps = |fill: &str| {
         let look = json!({"fill": fill, "textDecoration": "underline", "letterSpacing": 0.5, "curvePower": 0});
         let picture = curved("iiii", look);

@@ -38,8 +38,8 @@ const LIME: Rgb = [126, 211, 33];
 /// Allowed difference of a channel in levels, for the rounding of blends.
 const LEVELS: u8 = 2;
 
-/// A pixel on white counts as ink when a channel is below this level. Any value from 196 to 206 agrees with all facts whose
-/// edges fall inside a pixel (29, 30, 45).
+/// A pixel on white counts as ink when a channel is below this level. Any value from 196 to 206 agrees with all facts
+/// whose edges fall inside a pixel (29, 30, 45).
 const SEEN: u8 = 200;
 
 /// Returns `base` with the members of `more` added or replaced.

@@ -47,7 +47,8 @@ fn fact_05_dashes_are_multiples_of_the_stroke() {
 
 #[test]
 fn figures_are_stroked_in_units_of_their_outline() {
-    // corrections.md F1: a bookmark of 199 x 238 units in a box of 115 x 90, stroked 8: 8 * 115 / 199 = 4.6 px at the left.
+    // corrections.md F1: a bookmark of 199 x 238 units in a box of 115 x 90, stroked 8: 8 * 115 / 199 = 4.6 px at the
+    // left.
     let bookmark = json!({
         "type": "figure", "subType": "bookmark", "x": 10, "y": 10, "width": 115, "height": 90,
         "fill": "#ff0000", "stroke": "#0000ff", "strokeWidth": 8,

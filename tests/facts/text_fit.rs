@@ -58,8 +58,8 @@ fn fact_49_ellipsis_follows_the_last_whole_word() {
 
 #[test]
 fn inline_sizes_in_px_are_whole_px_where_a_text_shrinks() {
-    // After `rich-overflow-shrink` of the corpus: at 25.5 px the inline 50 px become 49 px, and 58.8 + 2 · 30.6 px is exactly
-    // the height of the box; at 49.04 px the lines would be too high, and the text would shrink to 25 px.
+    // After `rich-overflow-shrink` of the corpus: at 25.5 px the inline 50 px become 49 px, and 58.8 + 2 · 30.6 px is
+    // exactly the height of the box; at 49.04 px the lines would be too high, and the text would shrink to 25 px.
     let markup = "<p>H <span style=\"font-size: 50px\">HH</span></p><p>H</p><p>H</p>";
     let picture = draw_one(text(markup, json!({"fontSize": 26, "height": 120})));
     let lines = picture.lines();

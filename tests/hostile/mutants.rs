@@ -1,4 +1,5 @@
-//! Property tests that render randomly changed small designs: the result is a picture or a refusal, never an internal error.
+//! Property tests that render randomly changed small designs: the result is a picture or a refusal, never an internal
+//! error.
 //!
 //! `PROPTEST_CASES` sets the number of cases, 64 by default.
 

@@ -1,4 +1,5 @@
-//! Properties that hold for every design, without reference pictures: random pages rendered in two ways that must look alike.
+//! Properties that hold for every design, without reference pictures: random pages rendered in two ways that must look
+//! alike.
 //!
 //! The pages are the same in every run. `PROPTEST_CASES` sets their number, [`CASES`] by default.
 
@@ -123,8 +124,8 @@ fn mirrored_images_are_the_images_mirrored() {
     });
 }
 
-/// Allowed difference in levels: images are sampled at multiples of 1/16 px, rounded down, so that a mirrored sample may be
-/// off by that much on each axis.
+/// Allowed difference in levels: images are sampled at multiples of 1/16 px, rounded down, so that a mirrored sample
+/// may be off by that much on each axis.
 const MAX_MIRRORED_DIFFERENCE: u8 = 32;
 
 #[test]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 const GRID: (usize, usize) = (3, 2);
 /// Side of a cell in px.
 const CELL: f64 = 100.0;
-/// Distance in px between an element and the sides of its cell, which leaves room for its shadow and its rotated corners.
+/// Distance in px between an element and the sides of its cell, which leaves room for its shadow and its rotated
+/// corners.
 const MARGIN: f64 = 24.0;
 /// Longest side of an element in px.
 const LONGEST: u32 = 52;

@@ -12,7 +12,8 @@ use tenter::units::{DeviceSize, Opacity};
 
 use super::*;
 
-/// Paints an image with these column colours, `height` rows high, at its own size with the effects of this image element.
+/// Paints an image with these column colours, `height` rows high, at its own size with the effects of this image
+/// element.
 fn drawn(columns: &[[u8; 3]], height: u32, mut element: Value) -> Vec<[u8; 3]> {
     element["type"] = json!("image");
     element["src"] = json!("a.png");

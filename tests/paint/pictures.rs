@@ -40,7 +40,8 @@ fn picture_at_its_size_keeps_its_bytes() {
 
 #[test]
 fn picture_crop_never_shows_its_neighbours() {
-    // A red square in a blue picture is cropped to the red, then enlarged, reduced, shifted by half a pixel and rotated.
+    // A red square in a blue picture is cropped to the red, then enlarged, reduced, shifted by half a pixel and
+    // rotated.
     let picture = picture(40, 40, |x, y| if (10..30).contains(&x) && (10..30).contains(&y) { R } else { B });
     let red = Rect::new(10.0, 10.0, 30.0, 30.0);
     for dest in [Rect::new(1.0, 1.0, 90.0, 90.0), Rect::new(3.0, 3.0, 9.0, 9.0), Rect::new(1.5, 1.5, 21.5, 21.5)] {

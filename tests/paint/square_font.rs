@@ -13,8 +13,8 @@ pub(crate) fn layered_font(layer: i16) -> FontData {
     font(damaged(), vec![(b"COLR", colr.concat()), (b"CPAL", green_and_blue())])
 }
 
-/// Like [`square_font`], but glyph 0 is one solid COLR version 1 paint of a glyph with two contours: the square, cut at a
-/// quarter of its width, with the right part in the opposite direction.
+/// Like [`square_font`], but glyph 0 is one solid COLR version 1 paint of a glyph with two contours: the square, cut at
+/// a quarter of its width, with the right part in the opposite direction.
 pub(crate) fn cut_font() -> FontData {
     let right = [[125, -500], [0, 500], [375, 0], [0, -500]];
     let left = [[0_i16, 0], [125, 0], [0, 500], [-125, 0]];
@@ -27,7 +27,8 @@ pub(crate) fn cut_font() -> FontData {
     font(cut, vec![(b"COLR", colr_1(&paint.concat())), (b"CPAL", green_and_blue())])
 }
 
-/// Like [`square_font`], but glyph 0 is a COLR version 1 linear gradient in the square, green on the left, blue on the right.
+/// Like [`square_font`], but glyph 0 is a COLR version 1 linear gradient in the square, green on the left, blue on the
+/// right.
 pub(crate) fn gradient_font() -> FontData {
     let stop = |offset: i16, color: i16| [be16(offset), be16(color), be16(0x4000)].concat();
     let line = [vec![0], be16(2), stop(0, 0), stop(0x4000, 1)].concat();

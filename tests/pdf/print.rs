@@ -27,7 +27,8 @@ fn cmyk_white_has_no_ink_and_black_is_dark() {
     }
 }
 
-/// Dark greys keep different values. Without black point compensation, all greys darker than the profile's black are equal.
+/// Dark greys keep different values. Without black point compensation, all greys darker than the profile's black are
+/// equal.
 #[test]
 fn cmyk_uses_black_point_compensation() {
     let Some(service) = press_service() else { return };

@@ -45,8 +45,8 @@ fn written(set: &str, count: usize) -> Vec<Written> {
     folders.iter().map(|folder| write_first_page(folder, set)).collect()
 }
 
-/// Writes the first page of a design as a vector PDF. `prefix` starts the file's name, so that tests that run in parallel
-/// do not overwrite each other's files.
+/// Writes the first page of a design as a vector PDF. `prefix` starts the file's name, so that tests that run in
+/// parallel do not overwrite each other's files.
 fn write_first_page(folder: &Path, prefix: &str) -> Written {
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
     let read = |file: &str| fs::read(folder.join(file)).map(|bytes| tenter::json::parse(&bytes, 100).unwrap());
@@ -71,8 +71,8 @@ fn write_first_page(folder: &Path, prefix: &str) -> Written {
 /// Renders the first page of a file at a resolution in dpi; returns `None` when the program is not installed.
 type Reader = fn(&Path, f64) -> Option<RgbaImage>;
 
-/// Names of the designs whose share of differing pixels is above `max_share`, with that share; empty when the reader is not
-/// installed.
+/// Names of the designs whose share of differing pixels is above `max_share`, with that share; empty when the reader is
+/// not installed.
 fn differing<'a>(
     written: impl IntoIterator<Item = &'a Written>,
     max_share: f64,
@@ -86,8 +86,8 @@ fn differing<'a>(
         .collect()
 }
 
-/// Fails unless every reader accepts the file and every font is embedded, subset and has Unicode. Type 3 fonts contain only
-/// the glyphs in use, but have no subset tag for `pdffonts` to recognise.
+/// Fails unless every reader accepts the file and every font is embedded, subset and has Unicode. Type 3 fonts contain
+/// only the glyphs in use, but have no subset tag for `pdffonts` to recognise.
 fn assert_valid(written: &Written) {
     read_by_all(&written.file);
     for font in fonts(&written.file).unwrap_or_default() {
@@ -206,8 +206,8 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_uppercase).collect()
 }
 
-/// Share of visibly different pixels. The sizes may differ by one row and one column, because readers round the size of a
-/// page up.
+/// Share of visibly different pixels. The sizes may differ by one row and one column, because readers round the size of
+/// a page up.
 fn differing_share(a: &RgbaImage, b: &RgbaImage) -> f64 {
     let (width, height) = (a.width().min(b.width()), a.height().min(b.height()));
     assert!(a.width().max(b.width()) <= width + 1 && a.height().max(b.height()) <= height + 1, "sizes differ");

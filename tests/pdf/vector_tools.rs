@@ -1,4 +1,5 @@
-//! Text, fonts and pictures that PDF programs read from a file. Each function returns `None` when its program is not installed.
+//! Text, fonts and pictures that PDF programs read from a file. Each function returns `None` when its program is not
+//! installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -38,8 +38,8 @@ impl Drop for Bucket {
     }
 }
 
-/// Starts the server. Returns `None` and prints a line when `moto_server` is not installed; `.ci/run` installs it and sets
-/// `CI_TESTS`, which makes that a failure.
+/// Starts the server. Returns `None` and prints a line when `moto_server` is not installed; `.ci/run` installs it and
+/// sets `CI_TESTS`, which makes that a failure.
 #[expect(clippy::disallowed_methods, reason = "CI_TESTS configures the tests, not the program")]
 pub(crate) fn bucket() -> Option<Bucket> {
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();

@@ -134,8 +134,8 @@ impl Goldens {
         self.names("json").len()
     }
 
-    /// Renders every case with `render` (design JSON to picture, or an error message), writes the report, and panics with
-    /// the list of failed cases.
+    /// Renders every case with `render` (design JSON to picture, or an error message), writes the report, and panics
+    /// with the list of failed cases.
     pub(crate) fn check(&self, render: impl Fn(&str) -> Result<Raster<Straight>, String>) {
         let outcomes = self.run(render);
         let failed: Vec<String> = outcomes

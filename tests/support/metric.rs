@@ -1,8 +1,8 @@
 //! Distance between a picture and its reference, as shares of differing pixels.
 //!
-//! A pixel differs when its colour distance in YIQ exceeds the threshold 0.1 and neither picture shows anti-aliasing there:
-//! the method of Kotsarenko and Ramos (2010) and Vysniauskas (2009), as documented for the pixelmatch tool. Colours are
-//! composited over white before they are compared.
+//! A pixel differs when its colour distance in YIQ exceeds the threshold 0.1 and neither picture shows anti-aliasing
+//! there: the method of Kotsarenko and Ramos (2010) and Vysniauskas (2009), as documented for the pixelmatch tool.
+//! Colours are composited over white before they are compared.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,8 @@ const LIMIT: f64 = MAX_DISTANCE * 0.1 * 0.1;
 pub(crate) struct Distance {
     /// Share of all pixels that differ, `0.0..=1.0`.
     pub(crate) diff: f64,
-    /// Differing pixels as a share of the drawn pixels, which are those that differ from the reference's most frequent colour
-    /// in either picture. A large empty background does not lower this share.
+    /// Differing pixels as a share of the drawn pixels, which are those that differ from the reference's most frequent
+    /// colour in either picture. A large empty background does not lower this share.
     pub(crate) ink: f64,
     /// Whether each pixel differs, row by row.
     pub(crate) mask: Vec<bool>,
@@ -99,8 +99,8 @@ fn flat_pixels(picture: &RgbaImage) -> Vec<bool> {
     (0..pixels.len()).map(is_flat).collect()
 }
 
-/// Whether the pixel looks anti-aliased: at most two neighbours have its brightness, some are darker and some brighter, and
-/// the darkest or the brightest of them lies in an area that is flat in both pictures.
+/// Whether the pixel looks anti-aliased: at most two neighbours have its brightness, some are darker and some brighter,
+/// and the darkest or the brightest of them lies in an area that is flat in both pictures.
 fn is_antialiasing(picture: &[[f64; 3]], flat: &[bool], width: usize, height: usize, at: usize) -> bool {
     let mut equal = usize::from(is_on_edge(width, height, at));
     let (mut low, mut high) = ((0.0, false), (0.0, false));

@@ -71,8 +71,8 @@ pub(crate) fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// Descends from `value`, choosing a child at each level by the remainder of `place`, and applies the mutation where the
-/// descent ends.
+/// Descends from `value`, choosing a child at each level by the remainder of `place`, and applies the mutation where
+/// the descent ends.
 pub(crate) fn mutate(value: &mut Value, place: &mut usize, mutation: &Mutation) {
     let mut choose = |count: usize| {
         let chosen = *place % (count + 1);

@@ -86,7 +86,8 @@ impl Painter {
         gpus.iter().map(|it| format!("{} ({})", it.adapter, it.driver)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Renders the first page of `case` to a file. `case` is a design with the render options in its member `exportOptions`.
+    /// Renders the first page of `case` to a file. `case` is a design with the render options in its member
+    /// `exportOptions`.
     ///
     /// Any warning except `TextShrunk` is an error, because the picture would not show what the case describes.
     pub(crate) fn encode(&self, case: Value) -> Result<Vec<u8>, String> {

@@ -1,5 +1,5 @@
-//! Image server: answers each call with a different picture, with 404 while it is set to broken, and delays `held.png` while
-//! that is set.
+//! Image server: answers each call with a different picture, with 404 while it is set to broken, and delays `held.png`
+//! while that is set.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 

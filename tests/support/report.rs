@@ -1,4 +1,5 @@
-//! Report of a golden run: an HTML page with expected, difference and actual of each failed case, and the numbers as JSON.
+//! Report of a golden run: an HTML page with expected, difference and actual of each failed case, and the numbers as
+//! JSON.
 
 use std::fmt::Write as _;
 use std::path::Path;

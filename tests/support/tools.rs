@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 /// Environment variable that `.ci/run` sets; with it, a missing program fails the test.
 const REQUIRED: &str = "TEST_TOOLS";
 
-/// Runs `program` on `file`. Returns `None` when the program is not installed, and reports that on the process's standard
-/// error, which the test harness does not capture.
+/// Runs `program` on `file`. Returns `None` when the program is not installed, and reports that on the process's
+/// standard error, which the test harness does not capture.
 ///
 /// # Panics
 /// Panics when the program is missing and `TEST_TOOLS` is set.

@@ -16,8 +16,8 @@ pub(crate) const ROOT: &str = "../shared";
 /// Folders in [`ROOT`] that contain sets of designs.
 const COLLECTIONS: [&str; 2] = ["corpus", "wild"];
 
-/// A design with the editor's picture: a folder with `design.json`, `reference.png` and optionally `attrs.json` with export
-/// options.
+/// A design with the editor's picture: a folder with `design.json`, `reference.png` and optionally `attrs.json` with
+/// export options.
 #[derive(Clone, Debug)]
 pub(crate) struct Design {
     /// Name of the collection: `corpus` or `wild`.
@@ -56,8 +56,8 @@ fn of_collection(collection: &'static str) -> Vec<Design> {
 }
 
 impl Design {
-    /// Renders the first page, or the one that `attrs.json` names, to PNG. `scale` multiplies the pixel ratio. Fonts and images
-    /// that cannot be loaded are replaced, as in the references.
+    /// Renders the first page, or the one that `attrs.json` names, to PNG. `scale` multiplies the pixel ratio. Fonts
+    /// and images that cannot be loaded are replaced, as in the references.
     ///
     /// # Errors
     /// The message of the engine, or of the reader of the options.

@@ -14,8 +14,8 @@ use crate::designs::{self, Design};
 /// Largest share of a design's pixels that the GPU may paint more than eight levels off.
 const VISIBLE_SHARE: f64 = 0.005;
 
-/// Renders every design at half size on the CPU and on a GPU. Skipped without an adapter, unless `GPU_COLUMN=required` makes
-/// that a failure.
+/// Renders every design at half size on the CPU and on a GPU. Skipped without an adapter, unless `GPU_COLUMN=required`
+/// makes that a failure.
 #[test]
 fn wild_gpu_paints_as_the_cpu_does() {
     let designs = designs::chosen();

@@ -1,11 +1,11 @@
 //! Renders every design of `../shared/corpus` and `../shared/wild` and measures the distance to the editor's pictures.
 //!
 //! Single designs may differ, but the share of close designs in each set must reach [`FLOORS`]. A failure names the ten
-//! designs that differ most and writes `target/wild/index.html`, which shows reference, ours and difference, worst first.
-//! The GPU painter draws the same designs at half size and is compared with the CPU painter.
+//! designs that differ most and writes `target/wild/index.html`, which shows reference, ours and difference, worst
+//! first. The GPU painter draws the same designs at half size and is compared with the CPU painter.
 //!
-//! `WILD=rich,00158 cargo test --test wild -- --nocapture` renders only the designs whose `<set>/<name>` contains one of
-//! these words, prints their distances, and does not check the shares.
+//! `WILD=rich,00158 cargo test --test wild -- --nocapture` renders only the designs whose `<set>/<name>` contains one
+//! of these words, prints their distances, and does not check the shares.
 
 #![expect(
     clippy::disallowed_methods,
