@@ -44,7 +44,10 @@ fn render_takes_the_format_from_options_or_the_extension() {
 
     std::fs::write(at("options.json"), r#"{"mimeType": "image/jpeg", "pageId": "two"}"#).expect("written");
     assert!(render(folder.path(), &["design.json", "-o", "b.png", "--options", "@options.json"]).status.success());
-    assert!(std::fs::read(at("b.png")).expect("written").starts_with(&[0xff, 0xd8]), "options win over the ending");
+    assert!(
+        std::fs::read(at("b.png")).expect("written").starts_with(&[0xff, 0xd8]),
+        "options take precedence over the extension"
+    );
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn exit_codes_distinguish_input_settings_assets_and_machine() {
     assert_eq!(code(&["design.json", "-o", "a.pdf", "--options", r#"{"pdfa": "2b"}"#]).0, Some(1));
     assert_eq!(code(&["design.json", "-o", "a.png", "--options", r#"{"pageId": "three"}"#]).0, Some(1));
     let (one, message) = code(&["design.json", "-o", "a.png", "--options", r#"{"pixelRatio": 0, "quality": 2}"#]);
-    assert!(one == Some(1) && message.lines().count() == 2, "one line a problem: {message}");
+    assert!(one == Some(1) && message.lines().count() == 2, "one line per problem: {message}");
     // 2: the command line or the settings.
     assert_eq!(code(&["design.json"]).0, Some(2));
     assert_eq!(code(&["missing.json", "-o", "a.png"]).0, Some(2));
@@ -166,7 +169,7 @@ fn settings_docs_are_up_to_date() {
     let output = tenter(Path::new(env!("CARGO_MANIFEST_DIR"))).args(["settings", "--markdown"]).output().expect("runs");
     let written = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md")).expect("docs");
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed == written, "write it anew: cargo run -- settings --markdown > docs/settings.md");
+    assert!(printed == written, "regenerate it: cargo run -- settings --markdown > docs/settings.md");
 }
 
 #[test]
@@ -279,7 +282,7 @@ fn serve_sends_the_last_traces_before_it_ends() {
     let head = format!("POST /api/render HTTP/1.1\r\nhost: x\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n");
     stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).expect("sent");
     stream.read_to_string(&mut String::new()).expect("an answer");
-    assert!(!next("request").to_string().contains(trace), "lines and traces are apart");
+    assert!(!next("request").to_string().contains(trace), "log lines do not contain trace ids");
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
     assert!(stopped.success());
 

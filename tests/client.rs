@@ -31,6 +31,6 @@ fn existing_client_passes_unchanged() {
     assert!(ran.status.success(), "{text}");
     assert_eq!(text.matches("ok  ").count(), 9, "{text}");
     let log = service.stop();
-    assert!(!log.contains("s3cret") && !log.contains("hush"), "a key or secret stands in the log:\n{log}");
+    assert!(!log.contains("s3cret") && !log.contains("hush"), "the log contains a key or secret:\n{log}");
     assert!(log.contains("\"caller\":\"shop\""), "{log}");
 }

@@ -48,7 +48,7 @@ fn value(yaml: &YamlOwned, file: &str) -> Value {
         YamlOwned::Mapping(members) => {
             let mut object = Map::new();
             for (name, member) in members {
-                let Value::String(name) = value(name, file) else { panic!("{file}: a name that is no text") };
+                let Value::String(name) = value(name, file) else { panic!("{file}: a key that is not a string") };
                 let before = object.insert(name.clone(), value(member, file));
                 assert_eq!(before, None, "{file}: {name} stands there twice");
             }
@@ -70,7 +70,7 @@ struct Ours {
     environment: BTreeMap<String, String>,
     /// Time in seconds between the stop signal and the kill.
     grace_s: f64,
-    /// The container as Kubernetes describes it; null for compose files.
+    /// The container of the Kubernetes manifest; `None` for compose files.
     container: Option<Value>,
     /// Whether the pod is annotated for Prometheus.
     scraped: bool,
@@ -154,7 +154,7 @@ fn manifests_use_existing_settings_with_accepted_values() {
 #[test]
 fn manifests_pass_accepted_arguments() {
     let wrong = with(&BTreeMap::new(), &["serve", "--no-such-flag", "--help"]);
-    assert_eq!(wrong.status.code(), Some(2), "wrong arguments are found this way");
+    assert_eq!(wrong.status.code(), Some(2), "unknown arguments are refused");
     for Ours { file, arguments, environment, .. } in ours() {
         let [role, flag, url] = &arguments[..] else { panic!("{file}: {arguments:?}") };
         let output = with(&environment, &[role, flag, url, "--help"]);
@@ -178,7 +178,7 @@ fn manifests_allow_longer_stops_than_the_grace_period() {
 #[test]
 fn manifests_scrape_ports_that_need_no_key() {
     let scraped: Vec<_> = ours().into_iter().filter(|it| it.scraped).collect();
-    assert_eq!(scraped.len(), 2, "workers of both kinds");
+    assert_eq!(scraped.len(), 2, "CPU and GPU workers");
     for Ours { file, environment, .. } in scraped {
         assert_eq!(environment.get("TENTER_METRICS").map(String::as_str), Some("open"), "{file}");
     }
@@ -244,7 +244,7 @@ fn manifests_scale_workers_by_their_own_stream() {
         for (at, stream) in ["tenter-work", "tenter-rows"].into_iter().enumerate() {
             let trigger = &scaler["spec"]["triggers"][at]["metadata"];
             assert_eq!((&trigger["stream"], &trigger["consumer"]), (&stream.into(), &"workers".into()));
-            let threshold = trigger["lagThreshold"].as_str().expect("KEDA wants text").parse::<u64>();
+            let threshold = trigger["lagThreshold"].as_str().expect("KEDA requires a string").parse::<u64>();
             assert!(threshold.expect("a number") > 0);
         }
     }

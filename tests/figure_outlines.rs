@@ -9,7 +9,7 @@ use tenter::design::elements::figure::outline::{SUBTYPES, outline};
 const TRACED: &str = "../shared/spec/figure-outlines.json";
 
 /// Smallest accepted intersection over union. Ours reach 0.995, which is the accuracy of the tracing.
-const LEAST: f64 = 0.98;
+const MIN_OVERLAP: f64 = 0.98;
 
 /// Number of scanlines through the unit square along which areas are summed.
 const LINES: u32 = 1000;
@@ -26,7 +26,7 @@ fn figure_outlines_match_the_traced_outlines() {
     let traced: BTreeMap<String, Vec<Vec<(f64, f64)>>> = serde_json::from_str(&text).expect("names with polygons");
     let mut unknown: Vec<&str> = traced.keys().map(String::as_str).filter(|name| !SUBTYPES.contains(name)).collect();
     unknown.extend(SUBTYPES.iter().filter(|name| !traced.contains_key(**name)));
-    assert!(unknown.is_empty(), "only ours or only the reference's: {unknown:?}");
+    assert!(unknown.is_empty(), "figures that only one side has: {unknown:?}");
 
     let mut figures: Vec<(f64, &str)> = Vec::new();
     for (name, polygons) in &traced {
@@ -36,8 +36,11 @@ fn figure_outlines_match_the_traced_outlines() {
     figures.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mean = figures.iter().map(|(figure, _)| figure).sum::<f64>() / figures.len() as f64;
     eprintln!("worst {:?}, mean {mean:.4}", &figures[..8]);
-    let too_far: Vec<_> = figures.iter().filter(|(figure, _)| *figure < LEAST).collect();
-    assert!(too_far.is_empty(), "below {LEAST}: {too_far:?}; compare the table in src/design/elements/figure/outline/");
+    let too_far: Vec<_> = figures.iter().filter(|(figure, _)| *figure < MIN_OVERLAP).collect();
+    assert!(
+        too_far.is_empty(),
+        "below {MIN_OVERLAP}: {too_far:?}; compare the table in src/design/elements/figure/outline/"
+    );
 }
 
 /// Our outline of a figure in the unit square, flattened to polygons.

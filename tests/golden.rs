@@ -1,6 +1,6 @@
 //! The golden tests in `golden/`, and tests of their harness.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+#![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 mod support;
 
@@ -33,10 +33,7 @@ const GPU_EXCEPTIONS: &[Share] = &[Share {
 /// adapter, unless `GPU_COLUMN=required` makes that a failure.
 #[test]
 #[cfg(feature = "gpu")]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "GPU_COLUMN is the checker's word to this test, no setting of the program"
-)]
+#[expect(clippy::disallowed_methods, reason = "GPU_COLUMN configures this test, not the program")]
 fn goldens_on_the_gpu() {
     let goldens = Goldens::on_the_gpu(GPU_EXCEPTIONS);
     let painter = match Painter::on_the_gpu() {

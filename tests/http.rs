@@ -94,7 +94,7 @@ async fn url_works_until_it_expires_and_is_swept() {
     std::fs::write(&foreign, "not ours").expect("written");
     assert_eq!(service.files.sweep().await, 1);
     assert_eq!(service.files.sweep().await, 0);
-    assert!(foreign.exists(), "the sweeper leaves what it did not write");
+    assert!(foreign.exists(), "the sweeper does not delete files of others");
     let left = std::fs::read_dir(service.folder.path().join("files")).expect("a folder").count();
     assert_eq!(left, 1);
 }
@@ -414,7 +414,7 @@ async fn preflight_allows_what_browsers_send() {
     request.headers_mut().insert("origin", "https://editor.example.com".parse().expect("a header"));
     let refused = service.call(request).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(refused.header("access-control-allow-origin"), "*", "errors can be read by browsers too");
+    assert_eq!(refused.header("access-control-allow-origin"), "*", "browsers may read errors");
 }
 
 #[tokio::test]
@@ -630,7 +630,7 @@ async fn metrics_count_requests_stages_caches_and_refusals() {
     assert_eq!(metric(&text, "tenter_fetch_refusals_total{network=\"loopback\"}"), 1.0);
     assert_eq!(metric(&text, "tenter_renders_waiting"), 0.0);
     assert!(metric(&text, "tenter_memory_resident_bytes") > 1e6);
-    assert!(!text.contains("secret-path"), "labels hold nothing that callers write");
+    assert!(!text.contains("secret-path"), "labels contain no text from callers");
     assert!(text.ends_with("# EOF\n"));
 }
 
@@ -655,7 +655,10 @@ async fn pages_are_served_with_a_strict_policy_and_can_be_off() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     }
     let page = String::from_utf8(on.get("/").await.body.to_vec()).expect("text");
-    assert!(!page.contains("https://") && !page.contains("style=\"") && !page.contains("onclick"), "all its own");
+    assert!(
+        !page.contains("https://") && !page.contains("style=\"") && !page.contains("onclick"),
+        "no external resources, no inline code"
+    );
     let off = service(&[("TENTER_WEB_PAGES", "off")]);
     for path in ["/", "/api", "/web/try.js"] {
         assert_eq!(off.get(path).await.status, StatusCode::NOT_FOUND, "{path}");

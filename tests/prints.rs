@@ -24,7 +24,7 @@ struct Files(Arc<Mutex<HashMap<String, Vec<u8>>>>);
 
 impl Files {
     fn set(&self, name: &str, bytes: Option<Vec<u8>>) {
-        let mut files = self.0.lock().expect("nobody panics");
+        let mut files = self.0.lock().expect("no panic");
         match bytes {
             Some(bytes) => drop(files.insert(name.to_owned(), bytes)),
             None => drop(files.remove(name)),
@@ -42,7 +42,7 @@ impl Files {
 }
 
 async fn file(State(files): State<Files>, Name(name): Name<String>) -> Response {
-    match files.0.lock().expect("nobody panics").get(&name) {
+    match files.0.lock().expect("no panic").get(&name) {
         Some(bytes) => ([(header::CACHE_CONTROL, "max-age=0"), (header::ETAG, "no")], bytes.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -123,7 +123,7 @@ async fn equal_fingerprints_mean_equal_bytes() {
             assert_eq!(other.header("x-tenter-fingerprint"), of, "{name} {format}");
             assert!(other.body == first.body, "{name} {format}: the same fingerprint, and other bytes");
         }
-        assert_eq!(first.header("x-tenter-cache"), "", "there is none");
+        assert_eq!(first.header("x-tenter-cache"), "", "the result cache is off");
         assert_eq!(seen.insert(of.to_owned(), (name, format)), None, "{name} {format}");
     }
 }
@@ -343,7 +343,7 @@ async fn result_cache_notices_changed_files_and_stores_no_incomplete_results() {
     files.set("photo", Some(png(9)));
     assert_eq!((cache(&plain).await, cache(&plain).await), ("miss".into(), "hit".into()), "another photo");
     files.set("photo", None);
-    assert_eq!((cache(&plain).await, cache(&plain).await), ("miss".into(), "miss".into()), "it may come back");
+    assert_eq!((cache(&plain).await, cache(&plain).await), ("miss".into(), "miss".into()), "the file may return");
     let strict = with(&plain, "/exportOptions/skipImageError", json!(false));
     assert_eq!(service.render(strict.clone()).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     files.set("photo", Some(png(9)));

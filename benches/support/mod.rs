@@ -1,6 +1,6 @@
 //! Subjects of the benchmarks: the self-contained examples, with a function for each stage of the pipeline.
 
-#![allow(dead_code, reason = "each benchmark uses a part")]
+#![allow(dead_code, reason = "not every benchmark uses all of it")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Subject {
         let runtime = Runtime::new().expect("a runtime");
         let options = RenderOptions::default();
         let design = read(&parse(&bytes, &settings), &settings);
-        let loader = Loader::new(&settings.assets, pool.clone()).expect("no networks to get wrong");
+        let loader = Loader::new(&settings.assets, pool.clone()).expect("no networks are configured");
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
         let assets = runtime.block_on(loader.load(&resolve::asset_requests(&design, &[0], &options), &timeouts, None));
         assert!(assets.failures().is_empty(), "{name}: {:?}", assets.failures());

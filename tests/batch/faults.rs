@@ -76,7 +76,7 @@ async fn killed_run_is_resumed() {
     .expect("written");
     std::fs::write(folder.path("out/row 40.png.part"), "half").expect("written");
     let lost = folder.manifest_of(&torn, 7);
-    std::fs::remove_file(folder.path(&lost)).expect("there");
+    std::fs::remove_file(folder.path(&lost)).expect("the file exists");
     let damaged = folder.manifest_of(&torn, 8);
     std::fs::write(folder.path(&damaged), "not a picture").expect("written");
 
@@ -141,7 +141,7 @@ async fn run_is_resumed_only_with_the_same_inputs() {
         resumed.expect(2, &format!("because this has changed: {what}. "));
     }
     assert!(read(&folder.path("out/manifest.ndjson")) == before);
-    std::fs::remove_file(folder.path("out/manifest.run.ndjson")).expect("there");
+    std::fs::remove_file(folder.path("out/manifest.run.ndjson")).expect("the file exists");
     folder.batch(&resuming()).expect(2, "out/manifest.run.ndjson is missing");
 }
 
@@ -165,7 +165,7 @@ async fn all_rows_use_the_same_version_of_an_image() {
     assert_eq!(pictures.take_asked(), [(1, 1)].into());
 
     // The image at this URL has changed: no row may use the new one.
-    std::fs::remove_file(folder.path("out/b.png")).expect("there");
+    std::fs::remove_file(folder.path("out/b.png")).expect("the file exists");
     let changed = folder.batch(&[&arguments[..], &["--resume"]].concat());
     changed.expect(5, "row 2: pages[0].children[1]: image with id logo");
     changed.expect(5, "the file has changed since the batch began");

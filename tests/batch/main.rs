@@ -33,7 +33,7 @@ impl Folder {
         std::fs::write(self.path(name), contents.to_string()).expect("written");
     }
 
-    #[expect(clippy::disallowed_methods, reason = "what a child inherits is taken away from it")]
+    #[expect(clippy::disallowed_methods, reason = "removes inherited settings from the child process")]
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenter"));
         // Settings in the developer's environment must not change the test.
@@ -79,7 +79,7 @@ impl Folder {
         assert_eq!(manifest.keys().copied().collect::<Vec<_>>(), (1..=rows).collect::<Vec<_>>());
         for (row, line) in manifest {
             assert_eq!(line["status"], "done", "row {row}: {line}");
-            let file = std::fs::read(self.path(line["file"].as_str().expect("a file"))).expect("there");
+            let file = std::fs::read(self.path(line["file"].as_str().expect("a file"))).expect("the file exists");
             assert_eq!(line["bytes"], file.len(), "row {row}");
             assert_eq!(line["sha256"], tenter::assets::ContentHash::of(&file).to_string(), "row {row}");
         }
@@ -117,7 +117,7 @@ fn wait(what: &str, mut until: impl FnMut() -> bool) {
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    panic!("not within a minute: {what}");
+    panic!("timed out after a minute: {what}");
 }
 
 fn read(path: &Path) -> Vec<u8> {

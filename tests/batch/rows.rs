@@ -50,10 +50,10 @@ fn manifest_has_fingerprints_of_rows() {
     let manifest = folder.manifest();
     let made = |row: u64| (manifest[&row]["fingerprint"].clone(), manifest[&row]["sha256"].clone());
     assert!(made(1).0.as_str().is_some_and(|it| it.len() == 64), "{:?}", made(1));
-    assert_eq!(made(1), made(2), "the same row");
+    assert_eq!(made(1), made(2), "equal rows");
     assert_ne!(made(1).0, made(3).0, "another option");
     assert_ne!(made(1).0, made(4).0, "another value");
-    assert_eq!(made(5).0, Value::Null, "nothing was made");
+    assert_eq!(made(5).0, Value::Null, "a failed row has no fingerprint");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn rows_may_have_pages_and_pdfs() {
     let pages = &folder.manifest()[&1]["pages"];
     assert_eq!((pages[1]["page"].as_u64(), pages[1]["file"].as_str()), (Some(2), Some("out/a/2.png")));
     assert!(pages[0]["fingerprint"].is_string() && pages[0]["fingerprint"] != pages[1]["fingerprint"], "{pages}");
-    assert_eq!(folder.manifest()[&1]["fingerprint"], Value::Null, "each page is a file of its own");
+    assert_eq!(folder.manifest()[&1]["fingerprint"], Value::Null, "each page is a separate file");
     folder.batch(&["card.json", "rows.csv", "-o", "pdf/{sku}.pdf", "--vector"]).expect(0, "2 of 2 rows done");
     assert!(read(&folder.path("pdf/b.pdf")).starts_with(b"%PDF"));
     folder.batch(&["card.json", "rows.csv", "-o", "x/{sku}.png", "--all-pages"]).expect(2, "--all-pages needs {page}");
@@ -81,7 +81,7 @@ fn unused_variables_are_warnings() {
     folder.write("rows.csv", "name,sku,note\nAda,a-1,x\n");
     folder.batch(&["card.json", "rows.csv", "-o", "out/{sku}.png"]).expect(0, "1 of 1 rows done, 1 with warnings");
     let warnings = &folder.manifest()[&1]["warnings"];
-    assert_eq!(warnings.as_array().map(Vec::len), Some(1), "names of files use variables too: {warnings}");
+    assert_eq!(warnings.as_array().map(Vec::len), Some(1), "a variable of the file name counts as used: {warnings}");
     assert_eq!((&warnings[0]["code"], &warnings[0]["path"]), (&json!("variable_unused"), &json!("variables.note")));
 }
 

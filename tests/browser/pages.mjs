@@ -78,7 +78,7 @@ async function after(page, wanted, action) {
 }
 
 const tests = {
-  async "an example is shown, with its times, and follows the options"({ page }) {
+  async "an example is shown with its timings and follows the options"({ page }) {
     await shot(page, "empty");
     await page.click("text=Social post");
     await state(page, "done");
@@ -98,7 +98,7 @@ const tests = {
     assert.ok(await page.isVisible("#quality"), "JPEG has a quality");
   },
 
-  async "PDF is shown, or it is said that there is none"({ page, origin }) {
+  async "PDF is shown, or an error if the service does not support it"({ page, origin }) {
     await page.click("text=Event ticket");
     await state(page, "done");
     const answer = page.waitForResponse((it) => it.url() === `${origin}/api/render`);
@@ -117,7 +117,7 @@ const tests = {
     await shot(page, "pdf");
   },
 
-  async "every problem is shown, and leads to its place"({ page }) {
+  async "every problem is shown and selects its position in the source"({ page }) {
     await write(page, { width: "wide", pages: [{ children: [{ id: "a", type: "blob" }] }] });
     await state(page, "failed");
     const failure = await page.textContent("#failure");
@@ -135,11 +135,11 @@ const tests = {
     assert.match(await page.textContent("#failure"), /The design: this is not JSON/);
   },
 
-  async "warnings tell their element, and variables fill in"({ page }) {
+  async "warnings name their element, and variables are substituted"({ page }) {
     const text = { id: "greeting", type: "text", text: "Hello {who}", width: 200, height: 40, fontSize: 24 };
     await write(page, { width: 220, height: 60, pages: [{ id: "p", children: [text] }] });
     await state(page, "done");
-    assert.ok(!(await page.isVisible("#warnings")), "without variables, braces mean nothing");
+    assert.ok(!(await page.isVisible("#warnings")), "without variables, braces have no meaning");
     await page.click("summary:has-text('Variables')");
     await after(page, "done", () => page.fill("#variables", '{"other": 1}'));
     assert.equal(await page.textContent("#warning-count"), "2");
@@ -149,7 +149,7 @@ const tests = {
     assert.ok(!(await page.isVisible("#warnings")));
   },
 
-  async "the curl command makes the same kind of file"({ page }) {
+  async "the curl command gives the same file as the download"({ page }) {
     await page.click("text=Social post");
     await state(page, "done");
     await page.click("#copy");
@@ -176,7 +176,7 @@ const tests = {
     assert.equal(await page.$eval("#picture", (it) => it.naturalWidth), 90);
   },
 
-  async "everything can be reached and has a name"({ page }) {
+  async "all controls have a name and can be reached by keyboard"({ page }) {
     const nameless = await page.$$eval("button, a[href], input, select, textarea, iframe", (controls) =>
       controls.filter((it) => !(it.textContent.trim() || it.labels?.length || it.ariaLabel || it.title || it.querySelector("img[alt]")))
         .map((it) => it.outerHTML));
@@ -215,7 +215,7 @@ try {
     ["dark", { colorScheme: "dark" }],
     ["phone-dark", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "dark" }],
   ]) {
-    await check(`${name}: it fits and works`, async ({ page }) => {
+    await check(`${name}: the page fits the screen and works`, async ({ page }) => {
       await page.click("text=Brochure");
       await state(page, "done");
       const { inner, scroll, paper } = await page.evaluate(() => ({
@@ -228,7 +228,7 @@ try {
       await shot(page, name);
     }, options);
   }
-  await check("the calls are listed", async ({ page, origin }) => {
+  await check("the API page lists the calls", async ({ page, origin }) => {
     await page.goto(`${origin}/api`);
     await page.waitForSelector("#api:not([aria-busy])");
     const calls = await page.$$eval(".call > summary code", (paths) => paths.map((it) => it.textContent));

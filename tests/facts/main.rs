@@ -3,7 +3,7 @@
 //! `fact_NN_…` carries the fact's number in the list of hand-checkable facts. Unless a test says otherwise the page is
 //! 400 × 300 px and white; colours may be 2 levels off.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+#![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 #[path = "../support/painter.rs"]
 mod painter;

@@ -99,7 +99,7 @@ async fn urls_of_other_schemes_are_refused() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a server of the test's own")]
+#[expect(clippy::disallowed_methods, reason = "the server belongs to the test")]
 async fn redirect_targets_are_checked() {
     let behind = TcpListener::bind("127.0.0.1:0").expect("a port");
     behind.set_nonblocking(true).expect("set");

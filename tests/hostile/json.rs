@@ -68,7 +68,7 @@ async fn last_of_duplicate_keys_counts() {
     let body =
         |widths: &str| format!(r#"{{"design": {{{widths}, "height": 64, "pages": [{{}}]}}, "outputFormat": "file"}}"#);
     let service = service(&[]);
-    assert_drawn(&service.post("/api/render", &body(r#""width": "?", "width": 64"#)).await, "the last is right");
+    assert_drawn(&service.post("/api/render", &body(r#""width": "?", "width": 64"#)).await, "the last key counts");
     let answer = service.post("/api/render", &body(r#""width": 64, "width": "?""#)).await;
     assert_refused(&answer, BAD, "design.width", &["\"?\""]);
 }

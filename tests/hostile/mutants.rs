@@ -127,7 +127,7 @@ fn check(mut design: Value, options: &Value, jpeg: bool) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tester's word to this test, no setting of the program")]
+#[expect(clippy::disallowed_methods, reason = "an environment variable of the tests, not of the program")]
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
     ProptestConfig { cases, max_shrink_iters: 200, ..ProptestConfig::default() }

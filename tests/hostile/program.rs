@@ -33,7 +33,7 @@ impl Drop for Running {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "reads a pipe to its end")]
+#[expect(clippy::disallowed_methods, reason = "the thread reads a pipe to its end")]
 pub(super) fn serve(settings: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut child = tenter(folder.path())
@@ -159,7 +159,7 @@ fn bombs_take_little_memory() {
     assert!(service.peak() < 150 * MIB, "{} MiB", service.peak() / MIB);
 }
 
-/// Images of a large page are decoded one after another, not all at once.
+/// The scaled images of a large page are not all in memory at the same time.
 #[test]
 fn pictures_of_a_large_page_do_not_add_up_in_memory() {
     let service = serve(&[]);
@@ -170,7 +170,7 @@ fn pictures_of_a_large_page_do_not_add_up_in_memory() {
     (request["design"]["width"], request["design"]["height"]) = (json!(side), json!(side));
     let (status, answer) = service.call(request.to_string().as_bytes());
     assert_eq!(status, 200, "{answer:.300}");
-    // Each image takes 64 MB, so all of them together would take 1.3 GB.
+    // Each scaled image takes 64 MB, so all of them together would take 1.3 GB.
     assert!(service.peak() < 800 * MIB, "{} MiB", service.peak() / MIB);
 }
 
@@ -194,7 +194,7 @@ fn work_is_cancelled_when_its_client_disconnects() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "clients")]
+#[expect(clippy::disallowed_methods, reason = "the threads are clients")]
 fn parallel_clients_get_pictures_or_429() {
     let service = Arc::new(serve(&[("TENTER_WORKERS", "2"), ("TENTER_QUEUE", "8")]));
     let good = Arc::new(call(json!([text("Hello"), figure(), image(&small_png())])).to_string());
@@ -221,6 +221,6 @@ fn parallel_clients_get_pictures_or_429() {
         assert!(expected.contains(status), "{status}");
     }
     assert!(seen.iter().any(|(status, _)| *status == 200));
-    assert_eq!(service.call(good.as_bytes()).0, 200, "as if nothing had been");
+    assert_eq!(service.call(good.as_bytes()).0, 200, "the service still answers");
     assert!(service.peak() < 300 * MIB, "{} MiB", service.peak() / MIB);
 }

@@ -81,7 +81,7 @@ async fn missing_characters_are_listed_up_to_a_limit() {
     let answer = service(&[]).render(request).await;
     assert_eq!(answer.status, StatusCode::OK);
     let warnings = answer.json()["warnings"].clone();
-    // The other warning is about the shrunk text.
+    // One for each of 20 characters, one for all others, and one for the shrunk text.
     assert_eq!(warnings.as_array().map(Vec::len), Some(22));
     assert!(warnings[20]["message"].as_str().is_some_and(|it| it.contains("39980 more")), "{}", warnings[20]);
 }

@@ -26,7 +26,7 @@ fn connect(service: &Running) -> TcpStream {
 
 #[track_caller]
 fn assert_answers(service: &Running) {
-    assert_eq!(service.call(call(json!([])).to_string().as_bytes()).0, 200, "as if nothing had been");
+    assert_eq!(service.call(call(json!([])).to_string().as_bytes()).0, 200, "the service still answers");
 }
 
 #[test]

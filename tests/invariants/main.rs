@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 const CASES: u32 = 24;
 
 /// Runs `test` on pages of `strategy`. On failure, proptest reports the smallest failing page.
-#[expect(clippy::disallowed_methods, reason = "the tester's word to this test, no setting of the program")]
+#[expect(clippy::disallowed_methods, reason = "an environment variable of the tests, not of the program")]
 fn check<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
     let config =
@@ -149,7 +149,7 @@ fn order_of_disjoint_elements_does_not_matter() {
 /// Skipped without an adapter, unless `GPU_COLUMN=required` makes that a failure.
 #[cfg(feature = "gpu")]
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the tester's word to this test, no setting of the program")]
+#[expect(clippy::disallowed_methods, reason = "an environment variable of the tests, not of the program")]
 fn gpu_and_cpu_paint_alike() {
     let gpu = match Painter::on_the_gpu() {
         Ok(gpu) => gpu,

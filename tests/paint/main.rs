@@ -1,6 +1,6 @@
 //! Scenes built by hand, planned and painted on the CPU, and checked pixel by pixel.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+#![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 mod effects;
 mod pictures;

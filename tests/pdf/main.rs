@@ -1,6 +1,6 @@
 //! PDF output, read back with qpdf, Poppler, MuPDF and ghostscript.
 
-#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+#![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 mod calls;
 mod documents;

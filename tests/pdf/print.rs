@@ -130,7 +130,7 @@ async fn files_that_are_not_icc_profiles_are_refused() {
     assert!(error.starts_with(expected) && error.contains("is not an ICC profile"), "{error}");
     let names = [("TENTER_ICC_FOGRA39".to_owned(), "../secret.icc".to_owned())];
     let given = Given { environment: names.into_iter().collect(), ..Given::default() };
-    assert!(Settings::load(&given).is_err(), "names do not lead out of the folder");
+    assert!(Settings::load(&given).is_err(), "profile names must not leave the folder");
 }
 
 /// Checks the business card of the reference corpus; skipped when the corpus does not exist.

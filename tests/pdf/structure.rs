@@ -164,7 +164,10 @@ impl Objects {
             (&"/GTS_PDFX".into(), &format!("u:{identifier}").into())
         );
         assert_eq!(self.follow(&intent["/DestOutputProfile"])["/N"], 4);
-        assert!(self.data(&intent["/DestOutputProfile"])[36..].starts_with(b"acsp"), "the profile is one");
+        assert!(
+            self.data(&intent["/DestOutputProfile"])[36..].starts_with(b"acsp"),
+            "the profile has the ICC signature"
+        );
         for Boxes { media, crop, bleed, trim } in self.boxes() {
             assert_eq!(media, crop);
             for (outer, inner) in [(&media, &bleed), (&bleed, &trim)] {

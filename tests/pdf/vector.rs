@@ -140,7 +140,7 @@ fn vector_graphics_states_are_shared() {
     let children = (0..3).map(|at| Node::Path(Path::filled(square(f64::from(at) * 20.0, 30.0), RED.with_alpha(0.25))));
     let file = source(&[page(children.clone().collect()), page(children.collect())], readable());
     assert_eq!(file.matches("/ca 0.25").count(), 1);
-    assert_eq!(file.matches(" gs\n").count(), 2, "once a page");
+    assert_eq!(file.matches(" gs\n").count(), 2, "once per page");
 }
 
 #[test]

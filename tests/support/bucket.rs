@@ -1,6 +1,6 @@
 //! An S3 server (moto) behind a TCP proxy whose connections can be cut.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

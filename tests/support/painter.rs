@@ -1,6 +1,6 @@
 //! Renders a test case (design JSON) with the real engine, called as the service calls it.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use std::fs;
 use std::path::Path;

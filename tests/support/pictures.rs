@@ -1,7 +1,7 @@
 //! Image server: answers each call with a different picture, with 404 while it is set to broken, and delays `held.png`
 //! while that is set.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

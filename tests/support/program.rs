@@ -1,6 +1,6 @@
 //! Starts, kills and restarts the built program, and calls it over sockets.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 #[path = "command.rs"]
 mod command;
@@ -229,5 +229,5 @@ pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("not within a minute: {what}")
+    panic!("timed out after a minute: {what}")
 }

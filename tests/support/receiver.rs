@@ -1,6 +1,6 @@
 //! Webhook receiver that records calls and answers with scripted statuses.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,6 @@
 //! The service's router with a temporary data folder, called without sockets.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};

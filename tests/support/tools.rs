@@ -1,6 +1,6 @@
 //! External programs that read PDF files, each from a Debian package.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ const REQUIRED: &str = "TEST_TOOLS";
 ///
 /// # Panics
 /// Panics when the program is missing and `TEST_TOOLS` is set.
-#[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
+#[expect(clippy::disallowed_methods, reason = "an environment variable of the tests, not of the program")]
 pub(crate) fn run(program: &str, package: &str, arguments: &[&str], file: &Path) -> Option<Output> {
     match Command::new(program).args(arguments).arg(file).output() {
         Ok(output) => Some(output),
@@ -27,7 +27,7 @@ pub(crate) fn run(program: &str, package: &str, arguments: &[&str], file: &Path)
 }
 
 /// Reads a file that a Debian package installs, under the same rules as [`run`].
-#[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
+#[expect(clippy::disallowed_methods, reason = "an environment variable of the tests, not of the program")]
 pub(crate) fn file(path: &str, package: &str) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok();
     if bytes.is_none() {

@@ -7,10 +7,7 @@
 //! `WILD=rich,00158 cargo test --test wild -- --nocapture` renders only the designs whose `<set>/<name>` contains one
 //! of these words, prints their distances, and does not check the shares.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "WILD and GPU_COLUMN address this test; they are no settings of the program"
-)]
+#![expect(clippy::disallowed_methods, reason = "WILD and GPU_COLUMN configure this test, not the program")]
 
 mod designs;
 #[cfg(feature = "gpu")]
