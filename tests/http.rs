@@ -108,7 +108,7 @@ async fn url_starts_with_the_public_address() {
 }
 
 #[tokio::test]
-async fn url_ignores_a_host_that_is_no_host() {
+async fn url_ignores_an_invalid_host() {
     let service = service(&[]);
     let body = json!({"design": design(), "outputFormat": "url"}).to_string();
     let mut request = post("/api/render", &body);

@@ -180,7 +180,7 @@ fn with(call: &Value, pointer: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn fingerprint_changes_with_every_ingredient() {
+async fn fingerprint_changes_with_every_input() {
     let (files, base) = files().await;
     let service = service(&[CPU, LOCAL]);
     let options = json!({"variables": {"name": "Ada"}, "minImageDpi": 0});

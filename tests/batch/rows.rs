@@ -27,7 +27,7 @@ fn rows_in_every_format_give_the_same_pictures() {
 }
 
 #[test]
-fn rows_are_drawn_as_render_draws_them() {
+fn rows_equal_the_output_of_render() {
     let folder = Folder::new();
     folder.write("rows.json", json!([{"variables": {"name": "Ada"}, "options": {"pixelRatio": 2}}, {"name": "Bob"}]));
     folder.batch(&["card.json", "rows.json", "-o", "out/{name}.jpg", "--options", r#"{"quality": 0.5}"#]).expect(0, "");
@@ -114,7 +114,7 @@ fn designs_that_fail_for_every_row_are_refused() {
 }
 
 #[test]
-fn names_stay_in_their_folder() {
+fn file_names_cannot_leave_the_output_folder() {
     let folder = Folder::new();
     folder.write("rows.json", json!([{"name": "../../evil"}, {"name": "/etc/x"}, {"name": "con"}, {"name": ".."}]));
     folder.batch(&["card.json", "rows.json", "-o", "out/{name}.png"]).expect(0, "4 of 4 rows done");

@@ -127,7 +127,7 @@ fn svg_mask_covers_the_box_and_is_not_mirrored() {
 }
 
 #[test]
-fn svg_mask_is_laid_on_before_the_crop() {
+fn svg_mask_is_applied_before_the_crop() {
     // The crop stretches the upper half of the uncropped picture to twice its height.
     let picture = draw_one(masked(json!({"cropHeight": 0.5})));
     picture.has(55, 200, RED);

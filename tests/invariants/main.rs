@@ -107,7 +107,7 @@ fn rendering_at_twice_the_scale_and_halving_is_nearly_the_same() {
 const MAX_HALVED_DIFFERENCE: f64 = 2.0;
 
 #[test]
-fn mirrored_images_are_the_images_mirrored() {
+fn flipped_images_equal_the_mirrored_output() {
     check(&pages::upright_image(), |image| {
         let side = |key: &str| image[key].as_u64().expect("a whole number") as u32;
         let (x, y, width, height) = (side("x"), side("y"), side("width"), side("height"));

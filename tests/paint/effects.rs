@@ -102,7 +102,7 @@ fn effects_blur_as_measured() {
 }
 
 #[test]
-fn mask_alpha_multiplies_and_its_colour_does_not_count() {
+fn mask_uses_alpha_and_ignores_colour() {
     let half_blue = fill(rect(0.0, 0.0, 4.0, 8.0), Color::from_rgba8(0, 0, 255, 128));
     let mask = Some(Box::new(Group { children: vec![half_blue], ..Group::default() }));
     let masked = Group { mask, children: vec![fill(rect(2.0, 0.0, 6.0, 6.0), RED)], ..Group::default() };
@@ -114,7 +114,7 @@ fn mask_alpha_multiplies_and_its_colour_does_not_count() {
 }
 
 #[test]
-fn mask_of_nothing_hides_everything() {
+fn empty_mask_hides_everything() {
     let masked =
         Group { mask: Some(Box::default()), children: vec![fill(rect(0.0, 0.0, 4.0, 4.0), RED)], ..Group::default() };
     assert_eq!(masked.layer_bounds(), None);

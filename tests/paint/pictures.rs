@@ -132,7 +132,7 @@ fn picture_opacity_and_alpha_multiply() {
 }
 
 #[test]
-fn picture_mostly_off_the_page_costs_only_what_is_seen() {
+fn picture_mostly_off_the_page_is_scaled_only_where_visible() {
     let picture = quadrants();
     let dest = Rect::new(-1e6, -1e6, 1e6, 1e6);
     let raster = paint(4.0, 4.0, vec![shown(&picture, whole(&picture), dest)]);

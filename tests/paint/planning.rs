@@ -66,7 +66,7 @@ fn plan_warns_about_what_it_leaves_out() {
 }
 
 #[test]
-fn plan_draws_bitmaps_upright_and_places_them_between_px() {
+fn plan_draws_bitmaps_unrotated_and_places_them_at_fractions_of_px() {
     let of = |transform| Group {
         transform,
         bitmap: Some(Rect::new(-1.0, 0.0, 3.0, 4.0)),
@@ -95,7 +95,7 @@ fn plan_draws_bitmaps_upright_and_places_them_between_px() {
 }
 
 #[test]
-fn plan_knows_pages_that_something_opaque_covers() {
+fn plan_detects_pages_covered_by_an_opaque_element() {
     let cover = |side, color| planned(&page(100.0, 100.0, vec![fill(rect(0.0, 0.0, side, side), color)]), 1.0).opaque;
     assert!(cover(100.0, Color::WHITE));
     assert!(!cover(99.0, Color::WHITE));

@@ -109,7 +109,7 @@ fn glyph_gradient_lies_in_the_runs_space() {
 }
 
 #[test]
-fn glyph_that_the_face_lacks_is_blank() {
+fn glyph_missing_from_the_face_is_blank() {
     let mut missing = run(4.0, 15.0);
     missing.glyphs[0].id = 0;
     missing.glyphs.push(Glyph { id: 60_000, ..missing.glyphs[0] });

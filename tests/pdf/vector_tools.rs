@@ -29,7 +29,7 @@ pub(crate) fn text(file: &Path) -> Option<String> {
     read(file, &["-raw", "-enc", "UTF-8"])
 }
 
-/// Extracted text in the layout of the page.
+/// Extracted text in reading order.
 pub(crate) fn lines(file: &Path) -> Option<String> {
     read(file, &["-enc", "UTF-8"])
 }
