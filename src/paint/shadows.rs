@@ -79,7 +79,7 @@ mod tests {
     const SIZE: DeviceSize = DeviceSize { width: 32, height: 16 };
 
     fn source(alpha: u8) -> Surface {
-        let pixel = |at: u64| if at % 7 == 0 { [alpha; 4] } else { [0; 4] };
+        let pixel = |at: u64| if at.is_multiple_of(7) { [alpha; 4] } else { [0; 4] };
         Surface::new(SIZE, (0..SIZE.pixels()).flat_map(pixel).collect())
     }
 

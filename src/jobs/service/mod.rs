@@ -40,10 +40,10 @@ use super::nats::Nats;
 use super::results::Results;
 use super::sqlite::Sqlite;
 use super::store::{Accepted, Counts, NewJob, Owner, StoreError};
+use crate::cache::SharedLru;
 #[cfg(feature = "cluster")]
 use crate::config::Settings;
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
-use crate::cache::SharedLru;
 
 /// Lists of rows, and what became of rows of documents, that are at hand: whoever asks how far a batch is asks again and again.
 const LISTS_BYTES: usize = 64 << 20;

@@ -86,7 +86,10 @@ fn swing(y: f64) -> f64 {
 fn is_upright(from: Point, to: Point) -> bool {
     let fraction = from.x - from.x.floor();
     let height = (from.y - to.y).abs();
-    (from.x - to.x).abs() < SWING / 2.0 && (MIN_FRACTION..1.0 - MIN_FRACTION).contains(&fraction) && height > 0.0 && height < MAX_LENGTH
+    (from.x - to.x).abs() < SWING / 2.0
+        && (MIN_FRACTION..1.0 - MIN_FRACTION).contains(&fraction)
+        && height > 0.0
+        && height < MAX_LENGTH
 }
 
 #[cfg(test)]
