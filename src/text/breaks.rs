@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use icu_properties::CodePointSetData;
-use icu_properties::props::ExtendedPictographic;
 use icu_segmenter::LineSegmenter;
 use icu_segmenter::options::LineBreakOptions;
 
+use super::graphemes::stands_alone;
 use super::shape::{ClusterKind, Paragraph};
 
 /// Clusters that stay on one line when they can.
@@ -125,27 +124,6 @@ fn between_digits(paragraph: &Paragraph, at: usize) -> bool {
 
 fn next_is_hyphen(paragraph: &Paragraph, at: usize) -> bool {
     paragraph.clusters.get(at + 1).is_some_and(|cluster| &paragraph.text[cluster.range.clone()] == "-")
-}
-
-/// True when nothing passes between these neighbours, neither kerning nor ligatures: the editor measures and places what
-/// stands between spaces, soft hyphens and zero-width spaces on its own, and every CJK character and emoji too.
-pub(super) fn parted(before: &str, after: &str) -> bool {
-    let space = |text: &str| matches!(text, " " | "\t");
-    let alone = |text: &str| matches!(text, "\u{ad}" | "\u{200b}") || stands_alone(text);
-    space(before) != space(after) || alone(before) || alone(after)
-}
-
-/// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules. The lists
-/// are the editor's: jamo, bopomofo and compatibility ideographs, pictures below U+1F000 without U+FE0F, and flags are not
-/// in them.
-pub(super) fn stands_alone(grapheme: &str) -> bool {
-    let Some(first) = grapheme.chars().next() else { return false };
-    let cjk = matches!(
-        u32::from(first),
-        0x3000..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xac00..=0xd7af | 0xff00..=0xffef | 0x20000..=0x2a6df
-    );
-    let pictographic = || grapheme.chars().any(|c| CodePointSetData::new::<ExtendedPictographic>().contains(c));
-    cjk || (grapheme.chars().any(|c| c >= '\u{1f000}' || matches!(c, '\u{200d}' | '\u{fe0f}')) && pictographic())
 }
 
 #[cfg(test)]

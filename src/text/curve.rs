@@ -139,7 +139,7 @@ pub fn draw_curved(text: &Curved, style_in: impl Fn(Rect) -> DrawStyle) -> Drawn
     let mut drawn = Drawn::default();
     let styles: Vec<DrawStyle> = text.cells.iter().map(|cell| style_in(text.gradient_area(cell))).collect();
     let opacity = styles.first().map_or(Opacity::OPAQUE, |style| style.opacity);
-    drawn.background.extend(run_backgrounds(&text.cells, |color| draw::faded(color, opacity).into()));
+    drawn.background.extend(run_backgrounds(&text.cells, |color| decorate::faded(color, opacity).into()));
     for (cell, style) in text.cells.iter().zip(&styles) {
         let mut upright = Drawn::default();
         for run in &cell.runs {
@@ -244,7 +244,7 @@ fn decorations(text: &Curved, styles: &[DrawStyle], kind: DecorationLine) -> Vec
         let Some((first, style, Some(decoration))) = group.first() else { continue };
         let thickness = decorate::thickness(first.style.font_size);
         let paint = |style: &DrawStyle| {
-            decoration.color.map_or_else(|| style.fill.clone(), |color| draw::faded(color, style.opacity).into())
+            decoration.color.map_or_else(|| style.fill.clone(), |color| decorate::faded(color, style.opacity).into())
         };
         let along =
             matches!(decoration.style, DecorationStyle::Solid | DecorationStyle::Dotted | DecorationStyle::Dashed);

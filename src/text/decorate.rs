@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use kurbo::{BezPath, Point, Rect, RoundedRect, Stroke};
+use kurbo::{BezPath, Point, Rect, RoundedRect, Size, Stroke};
+use peniko::{Brush, Color};
 
 use super::blocks::{DecorationLine, DecorationStyle};
-use super::draw::{Background, faded};
 use super::layout::LaidOut;
 use super::line::{Line, LineRun};
 use crate::scene::{Node, Paint, Path, outline_of};
@@ -16,6 +16,19 @@ const MOST_WAVES: f64 = 100_000.0;
 
 /// Control points of a quarter circle lie this far along its tangents.
 const QUARTER_ARC: f64 = 0.552_284_749_830_793_6;
+
+/// The box behind a text: one for each line, joined.
+#[derive(Clone, Copy, Debug)]
+pub struct Background {
+    /// Opacity already in it.
+    pub color: Color,
+    /// px: corners, convex and concave.
+    pub corner_radius: f64,
+    /// px: how far it reaches beyond the lines on every side.
+    pub padding: f64,
+    /// One rectangle of this size instead (`legacyBackground`).
+    pub whole: Option<Size>,
+}
 
 /// The union of all lines' boxes, grown and rounded; `None` without any ink.
 pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> {
@@ -197,6 +210,11 @@ fn wave(left: f64, right: f64, y: f64, amplitude: f64) -> BezPath {
         path.quad_to((x + 3.0 * amplitude, y + amplitude), (x + 4.0 * amplitude, y));
     }
     path
+}
+
+/// `color` with its alpha multiplied by `opacity`.
+pub(super) fn faded(color: Color, opacity: Opacity) -> Brush {
+    Brush::Solid(color.multiply_alpha(opacity.get()))
 }
 
 fn filled(rect: Rect, paint: &Paint) -> Node {

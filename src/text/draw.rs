@@ -1,22 +1,15 @@
 //! Laid-out text to scene nodes, in the editor's paint order: background, stroke, fill, decorations (rendering.md §9.6).
 //! Nothing is isolated: every part carries the element's opacity itself (§3).
 
-use kurbo::{Rect, Size, Stroke};
-use peniko::{Brush, Color};
+use kurbo::{Rect, Stroke};
 
 use super::blocks::{SpanStyle, effective_size};
-use super::decorate;
+use super::decorate::{self, Background, faded};
 use super::layout::LaidOut;
 use super::line::LineRun;
+use super::synthetic::{SKEW, boldness};
 use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path};
 use crate::units::{Opacity, Px};
-
-/// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
-pub(super) const SKEW: f64 = 0.25;
-
-/// Synthetic weight: how much wider strokes become, as a share of the font size: this at small sizes, that at large ones, px.
-/// The browser's engine (Skia) fills an outline and draws a line of that width around it.
-const BOLDNESS: [(f64, f64); 2] = [(9.0, 1.0 / 24.0), (36.0, 1.0 / 32.0)];
 
 /// How a laid-out text is painted.
 #[derive(Clone, Debug)]
@@ -31,19 +24,6 @@ pub struct DrawStyle {
     pub opacity: Opacity,
     /// Every word becomes a node of its own, even where its stroke covers no other: for shadows that do.
     pub word_by_word: bool,
-}
-
-/// The box behind a text: one for each line, joined.
-#[derive(Clone, Copy, Debug)]
-pub struct Background {
-    /// Opacity already in it.
-    pub color: Color,
-    /// px: corners, convex and concave.
-    pub corner_radius: f64,
-    /// px: how far it reaches beyond the lines on every side.
-    pub padding: f64,
-    /// One rectangle of this size instead (`legacyBackground`).
-    pub whole: Option<Size>,
 }
 
 /// A drawn text, bottom to top; (0, 0) is the top-left of its box.
@@ -153,18 +133,6 @@ fn style_fill(of: &SpanStyle, style: &DrawStyle) -> Paint {
     of.color.map_or_else(|| style.fill.clone(), |color| faded(color, style.opacity).into())
 }
 
-/// `color` with its alpha multiplied by `opacity`.
-pub(super) fn faded(color: Color, opacity: Opacity) -> Brush {
-    Brush::Solid(color.multiply_alpha(opacity.get()))
-}
-
-/// [`BOLDNESS`] at this size, between the two in a straight line.
-pub(super) fn boldness(font_size: f64) -> f64 {
-    let [(small, most), (large, least)] = BOLDNESS;
-    let along = ((font_size - small) / (large - small)).clamp(0.0, 1.0);
-    most + (least - most) * along
-}
-
 fn glyph_run(run: &LineRun, paint: Paint, style: GlyphStyle) -> GlyphRun {
     let extra = if run.embolden { run.font_size * boldness(run.font_size) } else { 0.0 };
     let (style, embolden) = match style {
@@ -190,6 +158,8 @@ fn glyph_run(run: &LineRun, paint: Paint, style: GlyphStyle) -> GlyphRun {
 mod tests {
     use std::sync::Arc;
 
+    use peniko::Color;
+
     use super::super::blocks::{Align, TextBlocks};
     use super::super::layout::LayoutOptions;
     use super::super::layout::tests::{layouter, style};
@@ -212,12 +182,6 @@ mod tests {
             word_by_word: false,
         };
         draw(&laid_out, &style)
-    }
-
-    #[test]
-    fn synthetic_weight_is_lighter_in_large_letters() {
-        assert_eq!([1.0, 9.0, 36.0, 500.0].map(boldness), [1.0 / 24.0, 1.0 / 24.0, 1.0 / 32.0, 1.0 / 32.0]);
-        assert!((boldness(22.5) - 7.0 / 192.0).abs() < 1e-12, "half way");
     }
 
     #[test]

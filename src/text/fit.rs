@@ -1,7 +1,8 @@
 //! Texts that do not fit their box (rendering.md §9.7).
 
 use super::blocks::Align;
-use super::layout::{LaidOut, LayoutOptions, Layouter, ShapedText};
+use super::layout::{LaidOut, LayoutOptions, Layouter};
+use super::shaped_text::ShapedText;
 
 /// What happens when the lines are taller than the box.
 #[derive(Clone, Copy, Debug, PartialEq)]

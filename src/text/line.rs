@@ -9,9 +9,9 @@ use peniko::FontData;
 use unicode_bidi::{BidiInfo, Level};
 
 use super::blocks::{Align, LineHeight, SpanStyle, VerticalShift};
-use super::breaks;
-use super::layout::{ShapedMarker, Strut};
+use super::graphemes;
 use super::shape::{ClusterKind, Paragraph};
+use super::strut::Strut;
 use crate::scene;
 use crate::units::Px;
 
@@ -110,6 +110,20 @@ impl TabStops {
         let next = ((pen / self.every).floor() + 1.0) * self.every;
         if next - pen < self.least { next + self.every } else { next }
     }
+}
+
+/// What stands before a list item.
+pub(super) struct ShapedMarker {
+    /// In the item's style, but of normal weight, upright and without decorations.
+    pub drawn: Paragraph,
+    /// Advance width in the item's style, px.
+    pub width: f64,
+    /// Advance width of the space after it, px.
+    pub gap: f64,
+    /// Of a bullet: its glyph in the item's style; `None` for a number.
+    pub bullet: Option<Paragraph>,
+    /// Of the item.
+    pub strut: Strut,
 }
 
 /// Where a line goes.
@@ -395,7 +409,7 @@ impl LineRun {
         let kind = |glyph: &scene::Glyph| {
             let rest = self.text.get(glyph.cluster as usize..).unwrap_or_default();
             let end = GraphemeClusterSegmenter::new().segment_str(rest).nth(1).unwrap_or(rest.len());
-            (rest.starts_with(' '), breaks::stands_alone(&rest[..end]))
+            (rest.starts_with(' '), graphemes::stands_alone(&rest[..end]))
         };
         let starts_word = |before: &scene::Glyph, glyph: &scene::Glyph| {
             let (kind, (is_space, alone)) = (kind(before), kind(glyph));

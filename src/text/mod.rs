@@ -15,13 +15,18 @@ mod emoji;
 mod faces;
 mod families;
 mod fit;
+mod graphemes;
 mod layout;
 mod line;
 mod markup;
 mod reuse;
 mod shape;
+mod shaped_text;
 mod shapes;
+mod strut;
+mod synthetic;
 mod transform;
+mod wrap;
 
 pub use blocks::{
     Align, Block, Decoration, DecorationLine, DecorationStyle, Highlight, LineHeight, ListMarker, Marker, Span,
@@ -30,13 +35,14 @@ pub use blocks::{
 pub use breaks::LineBreaking;
 pub use cell::{CellText, draw_cell, lay_out_cell};
 pub use curve::{Curved, curve, draw_curved};
-pub use decorate::rounded_rect;
-pub use draw::{Background, DrawStyle, Drawn, draw};
+pub use decorate::{Background, rounded_rect};
+pub use draw::{DrawStyle, Drawn, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{FAMILY_ALIASES, FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
 pub use fit::{Overflow, Sizing, fit};
-pub use layout::{LaidOut, LayoutOptions, Layouter, ShapedText, TextWarning};
+pub use layout::{LaidOut, LayoutOptions, Layouter, TextWarning};
 pub use line::{Line, LineRun};
 pub use markup::{parse as parse_markup, parse_as_written as parse_markup_as_written};
 pub use reuse::Layouters;
+pub use shaped_text::ShapedText;
 pub use transform::{Case, apply as apply_case};

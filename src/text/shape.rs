@@ -18,11 +18,11 @@ use peniko::FontData;
 use unicode_bidi::{BidiClass, BidiInfo, Level, bidi_class};
 
 use super::blocks::{Span, SpanStyle};
-use super::breaks;
-use super::draw::{SKEW, boldness};
 use super::emoji;
 use super::faces::{self, Face};
 use super::families::FontSet;
+use super::graphemes;
+use super::synthetic::{SKEW, boldness};
 
 /// Characters between two forced breaks.
 #[derive(Clone, Debug)]
@@ -240,7 +240,7 @@ struct Piece {
     range: Range<usize>,
     span: usize,
     face: Arc<Face>,
-    /// Changes where shaping must not look across (see [`breaks::parted`]).
+    /// Changes where shaping must not look across (see [`graphemes::parted`]).
     odd: bool,
 }
 
@@ -378,7 +378,7 @@ impl Shaper {
                 odd ^= match apart {
                     Apart::Nothing => false,
                     // Nothing passes from one element to the next either.
-                    Apart::Words => from == 0 || breaks::parted(previous, grapheme),
+                    Apart::Words => from == 0 || graphemes::parted(previous, grapheme),
                     Apart::Graphemes => from == 0 || !(is_shaped_as_run(previous) && is_shaped_as_run(grapheme)),
                 };
                 previous = grapheme;

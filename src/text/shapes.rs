@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::blocks::TextBlocks;
 use super::breaks::LineBreaking;
-use super::layout::ShapedText;
+use super::shaped_text::ShapedText;
 use crate::cache::ByteBoundedLru;
 
 /// Of all texts of one layouter.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use unicode_bidi::{BidiInfo, Level};
 
 use super::super::blocks::{Align, Span, SpanStyle};
-use super::super::layout::{Layouter, Strut};
+use super::super::layout::Layouter;
 use super::super::line::{self, Line, LineSlice, TabStops};
 use super::super::shape::Paragraph;
+use super::super::strut::Strut;
 
 /// One line, not yet in place.
 #[derive(Clone, Debug, PartialEq, Eq)]

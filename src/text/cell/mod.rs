@@ -17,10 +17,11 @@ pub use self::draw::draw_cell;
 use self::lines::CellLine;
 use super::blocks::{Align, LineHeight, SpanStyle, TextBlocks};
 use super::fit::{LINEAR_TRIES, Overflow, STEP, first_true};
-use super::layout::{Layouter, Strut};
+use super::layout::Layouter;
 use super::line::Line;
 use super::markup;
 use super::shape::Paragraph;
+use super::strut::Strut;
 
 /// A cell's text in place: (0, 0) is the top-left of the room that the cell leaves it.
 #[derive(Clone, Debug)]
