@@ -6,7 +6,7 @@ use std::sync::Arc;
 use peniko::Color;
 use serde_json::Value;
 
-use super::migrate::SchemaVersion;
+use super::schema_version::SchemaVersion;
 use crate::config::DesignLimits;
 use crate::css_color;
 use crate::css_gradient::{self, Fill};

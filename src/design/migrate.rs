@@ -1,41 +1,13 @@
-//! Designs of older schema versions (design-format.md §9), brought to version 4 while they are read.
+//! Changes to whole designs of older schema versions (design-format.md §9), made after all elements are read.
 
-use super::Page;
 use super::elements::Element;
 use super::elements::text::Text;
+use super::schema_version::SchemaVersion;
 
-/// `schemaVersion` of a design: which of the changes below it lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SchemaVersion(u32);
-
-impl SchemaVersion {
-    /// What today's editor writes.
-    pub(crate) const CURRENT: Self = Self(4);
-
-    /// Absent counts as 0, fractions are cut.
-    pub(crate) fn new(number: Option<f64>) -> Self {
-        // A cast saturates: negative numbers are version 0.
-        Self(number.unwrap_or(0.0) as u32)
-    }
-
-    /// 0→1: spacing was in rem of 16 px, now it is a fraction of the font size (px). Texts only.
-    pub(crate) fn letter_spacing(self, spacing: f64, font_size: f64) -> f64 {
-        let migrated = spacing * 16.0 / font_size;
-        if self < Self(1) && migrated.is_finite() { migrated } else { spacing }
-    }
-
-    /// 1→2: intensities were −100 to 100, except those of the three presets.
-    pub(crate) fn filter_intensity(self, intensity: f64, is_preset: bool) -> f64 {
-        if self < Self(2) && !is_preset { intensity / 100.0 } else { intensity }
-    }
-
-    /// 2→3: every text with a background keeps the one rectangle it was drawn with.
-    pub(crate) fn legacy_backgrounds(self, pages: &mut [Page]) {
-        if self < Self(3) {
-            for page in pages {
-                each_text(&mut page.children, &mut |text| text.legacy_background |= text.background_enabled);
-            }
-        }
+/// Gives every text of `elements` that has a background the single rectangle that versions before 3 drew behind it.
+pub(super) fn legacy_backgrounds(version: SchemaVersion, elements: &mut [Element]) {
+    if version < SchemaVersion::JOINED_LINE_BACKGROUNDS {
+        each_text(elements, &mut |text| text.legacy_background |= text.background_enabled);
     }
 }
 

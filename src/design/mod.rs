@@ -8,6 +8,7 @@
 //! Lengths are f64 in design px, y down; a page's (0, 0) is the top-left of its trim box.
 
 pub mod background;
+pub mod effects;
 pub mod elements;
 pub mod filters;
 pub mod fonts;
@@ -15,6 +16,7 @@ mod input;
 mod migrate;
 pub mod props;
 pub mod resolve;
+mod schema_version;
 pub mod variables;
 pub mod version;
 
@@ -29,7 +31,7 @@ use self::background::Background;
 use self::elements::Element;
 use self::fonts::FontFace;
 use self::input::Reading;
-use self::migrate::SchemaVersion;
+use self::schema_version::SchemaVersion;
 use crate::config::DesignLimits;
 use crate::json::{self, Problems, Reader};
 use crate::report::{JsonPath, Problem, Warning, WarningCode};
@@ -151,7 +153,9 @@ impl Design {
             side(&mut json, "height", false).unwrap_or(DEFAULT_SIDE),
         );
         let mut pages = read_pages(&mut json, &mut reading, size);
-        reading.version.legacy_backgrounds(&mut pages);
+        for page in &mut pages {
+            migrate::legacy_backgrounds(reading.version, &mut page.children);
+        }
         Self {
             dpi: json.number("dpi").filter(|dpi| *dpi > 0.0).unwrap_or(DEFAULT_DPI),
             name: custom_name(&json),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kurbo::{Affine, Rect, Size};
 use peniko::Color;
 
-use super::filters;
 use super::input::Input;
 use crate::report::Origin;
 use crate::units::{Degrees, Opacity};
@@ -102,87 +101,6 @@ impl Placement {
 
 /// Default box of most kinds.
 pub(crate) const DEFAULT_BOX: Size = Size::new(100.0, 100.0);
-
-/// Effects and shadow: every kind but groups and tables (rendering.md §4, §5).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effects {
-    /// `blurEnabled` — default false.
-    pub blur_enabled: bool,
-    /// `blurRadius` — px for text; thousandths of the source's shorter side for pictures. Default 10, not negative.
-    pub blur_radius: f64,
-    /// `brightnessEnabled` — default false.
-    pub brightness_enabled: bool,
-    /// `brightness` — −1 to 1, added. Default 0.
-    pub brightness: f64,
-    /// `sepiaEnabled` — default false.
-    pub sepia_enabled: bool,
-    /// `grayscaleEnabled` — default false.
-    pub grayscale_enabled: bool,
-    /// `filters` — in the order written.
-    pub filters: Vec<Filter>,
-    /// `shadowEnabled` — default false.
-    pub shadow_enabled: bool,
-    /// `shadowBlur` — twice the sigma, px. Default 5, not negative.
-    pub shadow_blur: f64,
-    /// `shadowOffsetX` — px along the page, not along the element. Default 0.
-    pub shadow_offset_x: f64,
-    /// `shadowOffsetY` — likewise. Default 0.
-    pub shadow_offset_y: f64,
-    /// `shadowColor` — default black. Its alpha multiplies with `shadow_opacity`.
-    pub shadow_color: Color,
-    /// `shadowOpacity` — default 1.
-    pub shadow_opacity: Opacity,
-}
-
-impl Effects {
-    pub(crate) fn read(input: &mut Input<'_>) -> Self {
-        Self {
-            blur_enabled: input.json.flag_or("blurEnabled", false),
-            blur_radius: input.json.length_or("blurRadius", 10.0),
-            brightness_enabled: input.json.flag_or("brightnessEnabled", false),
-            brightness: input.json.number_or("brightness", 0.0).clamp(-1.0, 1.0),
-            sepia_enabled: input.json.flag_or("sepiaEnabled", false),
-            grayscale_enabled: input.json.flag_or("grayscaleEnabled", false),
-            filters: read_filters(input),
-            shadow_enabled: input.json.flag_or("shadowEnabled", false),
-            shadow_blur: input.json.length_or("shadowBlur", 5.0),
-            shadow_offset_x: input.json.number_or("shadowOffsetX", 0.0),
-            shadow_offset_y: input.json.number_or("shadowOffsetY", 0.0),
-            shadow_color: input.color("shadowColor", Color::BLACK),
-            shadow_opacity: Opacity::new(input.json.number_or("shadowOpacity", 1.0)),
-        }
-    }
-}
-
-/// One entry of `filters`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Filter {
-    /// Which.
-    pub kind: &'static dyn filters::Filter,
-    /// `intensity` — 0 to 1 for presets, else −1 to 1; clamped.
-    pub intensity: f64,
-}
-
-fn read_filters(input: &mut Input<'_>) -> Vec<Filter> {
-    let version = input.reading.version;
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    if let Some(mut json) = input.json.object("filters") {
-        for (key, _) in json.members() {
-            let Some(kind) = filters::named(key) else {
-                unknown.push(key.to_owned());
-                continue;
-            };
-            let Some(mut entry) = json.object(key) else { continue };
-            let intensity = version.filter_intensity(entry.number_or("intensity", 0.0), kind.is_preset());
-            let lowest = if kind.is_preset() { 0.0 } else { -1.0 };
-            found.push(Filter { kind, intensity: intensity.clamp(lowest, 1.0) });
-        }
-    }
-    for name in unknown {
-        input.warn("filters", format!("there is no filter {name:.40?}; left out, as the editor does"));
-    }
-    found
-}
 
 /// A picture in a box: images, svg, gif, video (rendering.md §6).
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::design::effects::Effects;
 use crate::design::input::Input;
-use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
+use crate::design::props::{Common, DEFAULT_BOX, PictureBox, Placement};
 
 /// A picture, cut to the box.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,9 @@ use kurbo::{Affine, Size};
 use peniko::Color;
 
 use super::line_heads::Head;
+use crate::design::effects::Effects;
 use crate::design::input::Input;
-use crate::design::props::{Common, Effects, Placement};
+use crate::design::props::{Common, Placement};
 
 /// A straight line along the middle of its box.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::css_color;
 use crate::css_gradient::parse_fill;
+use crate::design::effects::Effects;
 use crate::design::input::Input;
-use crate::design::props::{Common, DEFAULT_BOX, Effects, PictureBox, Placement};
+use crate::design::props::{Common, DEFAULT_BOX, PictureBox, Placement};
 use crate::json::describe;
 
 /// A vector picture, stretched to the box. Free-hand drawings are of this kind too.

@@ -6,8 +6,9 @@ use kurbo::Size;
 use peniko::Color;
 
 use super::text_style::TextStyle;
+use crate::design::effects::Effects;
 use crate::design::input::Input;
-use crate::design::props::{Common, Effects, Placement};
+use crate::design::props::{Common, Placement};
 use crate::units::Opacity;
 
 /// A text box.

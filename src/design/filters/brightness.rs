@@ -4,6 +4,6 @@ use super::plus;
 use crate::scene::Pass;
 
 /// `amount`: −1 to 1; 1 makes everything white.
-pub(super) fn pass(amount: f64) -> Pass {
+pub(in crate::design) fn pass(amount: f64) -> Pass {
     plus([255.0 * amount; 3])
 }

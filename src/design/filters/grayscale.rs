@@ -3,6 +3,6 @@
 use crate::scene::Pass;
 
 /// The weights are the editor's own, near those of Rec. 601.
-pub(super) fn pass() -> Pass {
+pub(in crate::design) fn pass() -> Pass {
     Pass::ColorMatrix([[0.34, 0.5, 0.16, 0.0]; 3])
 }

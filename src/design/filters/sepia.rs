@@ -3,6 +3,6 @@
 use crate::scene::Pass;
 
 /// Brightens, too: the factors of red and green add up to more than 1.
-pub(super) fn pass() -> Pass {
+pub(in crate::design) fn pass() -> Pass {
     Pass::ColorMatrix([[0.393, 0.769, 0.189, 0.0], [0.349, 0.686, 0.168, 0.0], [0.272, 0.534, 0.131, 0.0]])
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kurbo::{Affine, Rect, Shape as _, Size};
 
-use super::super::props::Effects;
+use super::super::effects::Effects;
 use super::Resolver;
 use crate::assets::Asset;
 use crate::assets::svg::{SvgAsset, SvgError, SvgRole, SvgSizes};

@@ -14,8 +14,9 @@ mod texts;
 
 use kurbo::{Affine, Rect, Size, Vec2};
 
+use super::effects::Effects;
 use super::elements::Element;
-use super::props::{Common, Effects, Placement};
+use super::props::{Common, Placement};
 use super::version::Rules;
 use super::{Design, Page};
 use crate::assets::svg::SvgFonts;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use kurbo::{Affine, Rect, RoundedRect, Size, Stroke};
 use peniko::Color;
 
+use super::super::effects::Effects;
 use super::super::elements::image::Image;
 use super::super::elements::media::Video;
 use super::super::elements::svg::Svg;
 use super::super::elements::text_style::{LineHeight, TextStyle};
-use super::super::props::{Effects, PictureBox};
+use super::super::props::PictureBox;
 use super::drawn::{Look, Stretch, sizes};
 use super::texts::{blocks, draw_style};
 use super::{ResolveError, Resolver, shadowed};

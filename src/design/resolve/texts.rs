@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use kurbo::{Affine, Rect, Size, Stroke, Vec2};
 
+use super::super::effects::Effects;
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
-use super::super::props::Effects;
 use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow, TextSizing};

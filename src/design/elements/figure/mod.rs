@@ -8,8 +8,9 @@ use kurbo::{Affine, Size};
 use peniko::Color;
 
 use crate::css_gradient::Fill;
+use crate::design::effects::Effects;
 use crate::design::input::Input;
-use crate::design::props::{Common, DEFAULT_BOX, Effects, Placement};
+use crate::design::props::{Common, DEFAULT_BOX, Placement};
 
 /// In which units the stroke, dashes, gradient and shadow of outlines with a natural size are measured. The editor changed
 /// that with SDK 4.6. Outlines without one are drawn in design px by every version.
