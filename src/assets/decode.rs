@@ -1,9 +1,11 @@
-//! Decoders for pictures, SVG documents and fonts. The format is determined from the bytes; media types and file names
+//! Decoders for pictures and fonts. The format is determined from the bytes; media types and file names
 //! are ignored.
 //!
 //! In: sniffing, limits that are checked on the header before anything is allocated, colour profiles, orientation; one
 //! file per family of formats. Not in: URLs, fetching, caching, JSON paths (the caller adds them to the error),
-//! scaling. Imports: `config`, `pool`, `scene`, and `svg` for documents.
+//! scaling.
+//! Imports: `config`, `pool`, `scene`, `sfnt`, and the error of `svg`.
+//! SVG documents are recognised here and read by `image_file`.
 //!
 //! Damaged files are drawn as in browsers: a truncated PNG, JPEG, GIF or BMP shows the rows it has, and the others are
 //! transparent. Any other damage is an error. Of animations the first frame is shown.
@@ -22,7 +24,7 @@ use std::fmt;
 use image::DynamicImage;
 use image::metadata::Orientation;
 
-use super::svg::{SvgAsset, SvgError};
+use super::svg::error::SvgError;
 use crate::config::AssetLimits;
 use crate::pool::PoolError;
 use crate::scene::{JpegFile, Picture};
@@ -32,15 +34,6 @@ pub use font::unpack_font;
 
 /// Maximum side of a source picture in px, which the painters can address.
 const MAX_SIDE: u32 = 65_535;
-
-/// A decoded image file.
-#[derive(Clone, Debug)]
-pub enum Decoded {
-    /// A raster picture: premultiplied sRGB, with its orientation applied.
-    Picture(Picture),
-    /// An SVG document, parsed but not yet resolved.
-    Svg(SvgAsset),
-}
 
 /// Error of decoding a file. The caller adds the JSON path and the URL.
 #[derive(Debug, thiserror::Error)]
@@ -179,13 +172,13 @@ fn starts_like_xml(bytes: &[u8]) -> bool {
     first == Some(b'<')
 }
 
-/// Decodes an image file of any supported format.
+/// Decodes an image file that holds pixels; `None` for text that may be an SVG document, which is not examined further.
 ///
 /// Limits are checked on the header, before memory is allocated for the pixels.
 ///
 /// # Errors
-/// When the file exceeds a limit, is damaged, or has an unsupported format.
-pub fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError> {
+/// When the file is empty or damaged, exceeds a limit, or has an unsupported format.
+pub fn picture(bytes: &[u8], limits: &AssetLimits) -> Result<Option<Picture>, DecodeError> {
     check_bytes(bytes, limits)?;
     let Some(kind) = sniff(bytes) else {
         return Err(DecodeError::UnknownImage { magic: printable(bytes) });
@@ -196,9 +189,9 @@ pub fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError
         ImageKind::Gif => gif::decode(bytes, limits)?,
         ImageKind::WebP | ImageKind::Bmp | ImageKind::Ico => other::decode(kind, bytes, limits)?,
         ImageKind::Avif => return Err(DecodeError::Unsupported { format: kind }),
-        ImageKind::Svg => return Ok(Decoded::Svg(SvgAsset::new(bytes, limits)?)),
+        ImageKind::Svg => return Ok(None),
     };
-    pixels.into_picture(kind).map(Decoded::Picture)
+    pixels.into_picture(kind).map(Some)
 }
 
 fn check_bytes(bytes: &[u8], limits: &AssetLimits) -> Result<(), DecodeError> {

@@ -11,9 +11,10 @@ use url::Url;
 
 use super::cache::{AssetCache, AssetKey, CacheEntry, InFlightLoads, LoadResult, LoadedAsset};
 use super::counts::AssetCounts;
-use super::decode::{self, Decoded};
+use super::decode;
 use super::error::{Reason, SetupError};
 use super::fetch::{Fetched, Fetcher, Freshness};
+use super::image_file::{self, Decoded};
 use super::snapshot::{AssetSnapshot, ContentHash};
 use super::{Asset, AssetKind, AssetRequests, AssetSet, data_url};
 use crate::config::AssetLimits;
@@ -206,7 +207,7 @@ fn decode_asset(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> LoadResul
             let bytes = font.len();
             (Asset::Font(font), bytes)
         }
-        AssetKind::Image => match decode::decode(body, limits).map_err(unreadable)? {
+        AssetKind::Image => match image_file::decode(body, limits).map_err(unreadable)? {
             Decoded::Picture(picture) => {
                 let bytes = picture.pixels.len() + picture.jpeg.as_ref().map_or(0, |file| file.bytes.len());
                 (Asset::Picture(Arc::new(picture)), bytes)

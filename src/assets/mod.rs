@@ -15,6 +15,7 @@ mod error;
 mod fetch;
 mod google;
 mod guard;
+mod image_file;
 mod loader;
 mod snapshot;
 mod snapshot_store;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::assets::image_file::{Decoded, decode};
 
 fn limits() -> AssetLimits {
     AssetLimits::default()

@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 
 use usvg::roxmltree::{Document, Node, NodeId};
 
+use super::error::SvgError;
 use super::source::{self, Part, XLINK, escape};
-use super::{SvgError, templates};
+use super::templates;
 
 /// Levels of elements, references included. usvg and resvg recurse; deep artwork has 30.
 const MAX_DEPTH: u32 = 128;

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use super::error::SvgError;
 use super::source::{self, Part};
-use super::{SvgError, values};
+use super::values;
 use crate::css_color;
 use crate::css_gradient::{self, Fill, LinearGradient, Stop};
 

@@ -10,7 +10,7 @@ use peniko::Blob;
 use usvg::fontdb::{Database, FaceInfo, Family, Language, Query, Source, Stretch, Style, Weight};
 use usvg::{Font, FontFamily, FontResolver, FontStretch, FontStyle};
 
-use super::style::FontFace;
+use super::font_face::FontFace;
 use crate::assets::data_url;
 use crate::assets::decode::unpack_font;
 use crate::config::AssetLimits;

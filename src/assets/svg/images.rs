@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
 
-use super::{DEFAULT_SIZE, Readable, SvgError, fonts, source};
-use crate::assets::decode::{self, Decoded};
+use super::error::SvgError;
+use super::readable::Readable;
+use super::source::DEFAULT_SIZE;
+use super::{fonts, source};
+use crate::assets::decode;
 use crate::config::AssetLimits;
 use crate::scene::Picture;
 
@@ -106,9 +109,9 @@ impl Images {
         }
         let megapixels = self.state().megapixels_left;
         let limits = AssetLimits { megapixels, ..self.limits.clone() };
-        match decode::decode(&bytes, &limits) {
-            Ok(Decoded::Picture(picture)) => self.keep(bytes, picture),
-            Ok(Decoded::Svg(_)) => self.nested(&bytes),
+        match decode::picture(&bytes, &limits) {
+            Ok(Some(picture)) => self.keep(bytes, picture),
+            Ok(None) => self.nested(&bytes),
             Err(error) => {
                 self.skip(format!("an image inside the SVG is left out: {error}"));
                 None

@@ -14,12 +14,16 @@
 mod budget;
 mod clips;
 mod colours;
-mod drawings;
+mod drawing;
+mod drawing_cache;
+pub(super) mod error;
+mod font_face;
 mod fonts;
 mod images;
 mod nodes;
 mod paints;
 mod raster;
+mod readable;
 mod source;
 mod style;
 mod templates;
@@ -34,87 +38,21 @@ use kurbo::Size;
 use peniko::Blob;
 use usvg::fontdb;
 
-use self::drawings::{Drawing, Drawings, Key};
+pub use self::drawing::{SvgNodes, SvgPicture};
+use self::drawing_cache::{Drawing, DrawingCache, DrawingKey};
+pub use self::error::SvgError;
 use self::fonts::EmbeddedFace;
 pub use self::fonts::SvgFamilies;
 use self::images::Images;
-use self::source::Sizing;
+use self::readable::Readable;
+use self::source::{DEFAULT_SIZE, Sizing};
 use crate::config::AssetLimits;
-use crate::pool::{PARSERS, PoolError};
-use crate::scene::{Node, Picture};
+use crate::pool::PARSERS;
 use crate::units::DeviceSize;
 
 /// For usvg to make its tree of a document that passed `budget`, which keeps it far below; against what `budget` does not
 /// foresee, since usvg itself knows no time (its nested references can take for ever).
 const PARSE_LIMIT: Duration = Duration::from_secs(10);
-
-/// References in cycles are cut in copies of what `use` shows so many times over, copies of copies included; then for all.
-const MAX_COPY_ROUNDS: usize = 4;
-
-/// Natural size of a document that says nothing about its size (CSS 2.2 §10.3.2).
-const DEFAULT_SIZE: Size = Size::new(300.0, 150.0);
-
-/// Why a document cannot be drawn.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SvgError {
-    /// Not text, not XML, or XML of another kind.
-    #[error("the SVG cannot be read: {reason}")]
-    Unreadable {
-        /// The parser's words.
-        reason: String,
-    },
-    /// Entities that would grow beyond reason.
-    #[error("the SVG's entities expand to more than {limit} bytes, or refer to each other; write them out")]
-    Entities {
-        /// In bytes.
-        limit: usize,
-    },
-    /// Elements inside elements, or references through references.
-    #[error("the SVG is nested deeper than {limit} levels, references included")]
-    TooDeep {
-        /// In levels.
-        limit: u32,
-    },
-    /// More references that lead back to themselves than are taken out one by one.
-    #[error("the SVG refers to itself in more than {limit} places, one of them in the element \"{id}\"")]
-    Cycle {
-        /// The element's `id`.
-        id: String,
-        /// In references.
-        limit: usize,
-    },
-    /// Too many elements once `use`, patterns, masks and markers are counted as often as they are drawn.
-    #[error("the SVG is too complex: about {found} units of work, references included; the limit is {limit}")]
-    TooComplex {
-        /// The estimate, saturating.
-        found: u64,
-        /// In the same units.
-        limit: u64,
-    },
-    /// Style sheets that would take too long, or make the document too large.
-    #[error("the SVG's style sheets are too complex: {found} {what}; the limit is {limit}")]
-    Styles {
-        /// What there is too much of.
-        what: &'static str,
-        /// As many.
-        found: u64,
-        /// As many as are allowed.
-        limit: u64,
-    },
-    /// usvg did not come back, or failed.
-    #[error("the SVG cannot be read: {0}; simplify it")]
-    Parser(PoolError),
-    /// Pixels beyond reason.
-    #[error(
-        "drawing the SVG to {width}x{height} px takes too much memory or work; draw it smaller or simplify its filters, masks and patterns"
-    )]
-    TooManyPixels {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-    },
-}
 
 /// A parsed document. Cheap to clone; colours are replaced and the tree is built when it is drawn.
 #[derive(Clone)]
@@ -152,29 +90,6 @@ pub struct SvgSizes {
     pub natural: Size,
     /// As it is drawn on a canvas; crops are taken at px of it.
     pub drawn: Size,
-}
-
-/// A document as scene nodes.
-#[derive(Clone, Debug)]
-pub struct SvgNodes {
-    /// Natural size; nodes reach from (0, 0) to here and are clipped to it. The caller stretches it to the box:
-    /// `preserveAspectRatio` counts inside the document, not here (rendering.md §6.3).
-    pub size: Size,
-    /// First is bottom.
-    pub nodes: Vec<Node>,
-    /// Parts had to be drawn coarser than asked to fit the memory for rasterised parts.
-    pub reduced: bool,
-    /// What was left out, a sentence each: external images, pictures that cannot be decoded.
-    pub skipped: Vec<String>,
-}
-
-/// A document as pixels.
-#[derive(Clone, Debug)]
-pub struct SvgPicture {
-    /// Of the size asked for.
-    pub picture: Arc<Picture>,
-    /// What was left out, as in [`SvgNodes`].
-    pub skipped: Vec<String>,
 }
 
 impl SvgAsset {
@@ -253,55 +168,6 @@ impl SvgAsset {
     }
 }
 
-/// A document in words that usvg knows: style sheets resolved, values as browsers read them, nothing that explodes.
-struct Readable {
-    source: String,
-    sizing: Sizing,
-    faces: Vec<style::FontFace>,
-    /// What was left out, a sentence each.
-    notes: Vec<String>,
-}
-
-impl Readable {
-    fn new(bytes: &[u8]) -> Result<Self, SvgError> {
-        let text = source::to_text(bytes);
-        let document = source::parse(&text)?;
-        let mut notes = Vec::new();
-        if source::has_html(&document) {
-            notes.push("HTML inside the SVG (foreignObject) is left out".to_owned());
-        }
-        let viewport = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
-        let mut styles = style::resolve(&document, viewport)?;
-        let faces = std::mem::take(&mut styles.faces);
-        let source = source::write(&document, &mut |part| styles.part(part));
-        let sizing = Sizing::of(source::parse(&source)?.root_element());
-        let (source, leaves_out) = without_cycles(source)?;
-        if leaves_out {
-            notes.push("a part of the SVG that refers to itself is left out there".to_owned());
-        }
-        Ok(Self { sizing, faces, notes, source })
-    }
-}
-
-/// The document without references that lead back to where they came from, and whether there were any that had to go.
-fn without_cycles(mut source: String) -> Result<(String, bool), SvgError> {
-    let mut leaves_out = false;
-    for round in 0..=MAX_COPY_ROUNDS {
-        let document = source::parse(&source)?;
-        let dropped = budget::check(&document, round < MAX_COPY_ROUNDS)?;
-        leaves_out |= dropped.leaves_out();
-        if dropped.is_empty() {
-            break;
-        }
-        let done = !dropped.has_copies();
-        source = source::write(&document, &mut |part| dropped.part(part));
-        if done {
-            break;
-        }
-    }
-    Ok((source, leaves_out))
-}
-
 /// Draws a document to pixels, stretched to `size`. For effects, which work on the bitmap (rendering.md §4).
 ///
 /// `colors_replace` as in [`SvgAsset::nodes`]. At most `TENTER_ASSET_MAX_MEGAPIXELS`.
@@ -322,7 +188,7 @@ pub struct SvgFonts {
     load: Box<dyn Fn() -> Vec<Blob<u8>> + Send + Sync>,
     families: SvgFamilies,
     database: OnceLock<Arc<fontdb::Database>>,
-    drawings: Drawings,
+    drawings: DrawingCache,
 }
 
 impl std::fmt::Debug for SvgFonts {
@@ -339,7 +205,7 @@ impl SvgFonts {
         drawing_bytes: usize,
         load: impl Fn() -> Vec<Blob<u8>> + Send + Sync + 'static,
     ) -> Self {
-        let drawings = Drawings::new(drawing_bytes);
+        let drawings = DrawingCache::new(drawing_bytes);
         Self { load: Box::new(load), families, database: OnceLock::new(), drawings }
     }
 
@@ -352,7 +218,7 @@ impl SvgFonts {
         colors_replace: &[(String, String)],
         scale_hint: f64,
     ) -> Result<Arc<SvgNodes>, SvgError> {
-        let key = Key::nodes(&svg.source, given, colors_replace, scale_hint);
+        let key = DrawingKey::nodes(&svg.source, given, colors_replace, scale_hint);
         if let Some(Drawing::Nodes(known)) = self.drawings.get(&key) {
             return Ok(known);
         }
@@ -369,7 +235,7 @@ impl SvgFonts {
         colors_replace: &[(String, String)],
         size: DeviceSize,
     ) -> Result<Arc<SvgPicture>, SvgError> {
-        let key = Key::pixels(&svg.source, given, colors_replace, size);
+        let key = DrawingKey::pixels(&svg.source, given, colors_replace, size);
         if let Some(Drawing::Pixels(known)) = self.drawings.get(&key) {
             return Ok(known);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kurbo::Rect;
 use resvg::tiny_skia::{Pixmap, Transform};
 
-use super::SvgError;
+use super::error::SvgError;
 use super::nodes::rect;
 use crate::scene::{Image, Picture};
 use crate::units::{DeviceSize, Opacity};

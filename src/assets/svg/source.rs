@@ -9,11 +9,14 @@ use std::fmt::Write as _;
 use kurbo::Size;
 use usvg::roxmltree::{Document, Node, ParsingOptions};
 
-use super::{DEFAULT_SIZE, SvgError};
+use super::error::SvgError;
 
 pub(super) const SVG: &str = "http://www.w3.org/2000/svg";
 pub(super) const XLINK: &str = "http://www.w3.org/1999/xlink";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// Natural size of a document that says nothing about its size (CSS 2.2 §10.3.2).
+pub(super) const DEFAULT_SIZE: Size = Size::new(300.0, 150.0);
 
 /// XML nodes of one document, texts included: ten times the largest maps seen as SVG.
 const MAX_XML_NODES: u32 = 1_000_000;

@@ -24,11 +24,12 @@ use usvg::roxmltree::{Document, Node, NodeId};
 use self::cascade::{Cascade, Properties, Resolved};
 use self::properties::OF_STYLE_ONLY;
 use self::selectors::Tree;
-pub(super) use self::sheet::FontFace;
 use self::sheet::Sheets;
 use self::variables::Variables;
-use super::source::{self, Part, SVG, Sizing, escape};
-use super::{DEFAULT_SIZE, SvgError, values};
+use super::error::SvgError;
+use super::font_face::FontFace;
+use super::source::{self, DEFAULT_SIZE, Part, SVG, Sizing, escape};
+use super::values;
 
 /// A background reaches this far from the origin; it is clipped to the picture.
 const BACKGROUND_REACH: f64 = 1e6;
@@ -154,7 +155,7 @@ fn sheets(document: &Document<'_>, viewport: Size, units: Size) -> Result<Sheets
         }
         let text: String = element.children().filter(Node::is_text).filter_map(|it| it.text()).collect();
         if !sheets.add(&text, viewport, units) {
-            return Err(too_much(
+            return Err(SvgError::too_many(
                 "declarations and selectors",
                 sheets.declarations as u64,
                 Sheets::most_declarations(),
@@ -162,10 +163,6 @@ fn sheets(document: &Document<'_>, viewport: Size, units: Size) -> Result<Sheets
         }
     }
     Ok(sheets)
-}
-
-fn too_much(what: &'static str, found: u64, limit: usize) -> SvgError {
-    SvgError::Styles { what, found, limit: limit as u64 }
 }
 
 /// A value of `clip-path` that is neither a reference nor a keyword.

@@ -6,7 +6,7 @@ use kurbo::{Rect, Shape};
 use peniko::{Brush, Color};
 
 use super::*;
-use crate::scene::{Group, Image, Path};
+use crate::scene::{Group, Image, Node, Path, Picture};
 
 fn asset(source: &str) -> SvgAsset {
     SvgAsset::new(source.as_bytes(), &AssetLimits::default()).unwrap_or_else(|error| panic!("{error}\n{source}"))

@@ -15,9 +15,8 @@ use usvg::roxmltree::Node;
 use super::properties::{self, Name};
 use super::selectors::{At, Css, MAX_STEPS, Tree};
 use super::sheet::{self, Declaration, Sheets};
-use super::too_much;
 use super::variables::Variables;
-use crate::assets::svg::SvgError;
+use crate::assets::svg::error::SvgError;
 
 /// Selectors tried on elements, in pairs.
 const MAX_MATCHES: u64 = 20_000_000;
@@ -118,7 +117,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
         let declared = in_order(self.sheets, &matched, &inline);
         self.applied += declared.len() as u64;
         if self.applied > MAX_APPLIED {
-            return Err(too_much("declarations applied to elements", self.applied, MAX_APPLIED as usize));
+            return Err(SvgError::too_many("declarations applied to elements", self.applied, MAX_APPLIED as usize));
         }
         let own = Variables::inside(outer, &declared);
         self.bytes += own.as_ref().map_or(0, |it| it.bytes() as u64);
@@ -130,7 +129,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
             Name::Known(_) => false,
         });
         if self.bytes > MAX_BYTES {
-            return Err(too_much("bytes of values", self.bytes, MAX_BYTES as usize));
+            return Err(SvgError::too_many("bytes of values", self.bytes, MAX_BYTES as usize));
         }
         Ok(Resolved { properties, variables, has_var })
     }
@@ -154,10 +153,10 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
             }
         }
         if self.matches > MAX_MATCHES {
-            return Err(too_much("selectors tried on elements", self.matches, MAX_MATCHES as usize));
+            return Err(SvgError::too_many("selectors tried on elements", self.matches, MAX_MATCHES as usize));
         }
         if self.tree.steps.get() > MAX_STEPS {
-            return Err(too_much("steps of matching selectors", self.tree.steps.get(), MAX_STEPS as usize));
+            return Err(SvgError::too_many("steps of matching selectors", self.tree.steps.get(), MAX_STEPS as usize));
         }
         matched.sort_unstable();
         Ok(matched)

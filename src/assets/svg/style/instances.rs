@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::Styles;
 use super::cascade::{Cascade, Resolved};
 use super::variables::Variables;
-use crate::assets::svg::SvgError;
+use crate::assets::svg::error::SvgError;
 use crate::assets::svg::source::{self, Part, XLINK};
 
 /// Ids of instances begin with this.

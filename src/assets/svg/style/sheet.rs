@@ -13,6 +13,7 @@ use kurbo::Size;
 use super::media;
 use super::properties::{self, Name};
 use super::selectors::{Css, Invalid, SelectorReader};
+use crate::assets::svg::font_face::FontFace;
 
 /// Declarations of one document's sheets.
 const MAX_DECLARATIONS: usize = 500_000;
@@ -45,15 +46,6 @@ pub(super) struct Declaration {
     pub(super) name: Name,
     pub(super) value: Rc<str>,
     pub(super) important: bool,
-}
-
-/// `@font-face`, as written.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::assets::svg) struct FontFace {
-    pub(in crate::assets::svg) family: String,
-    pub(in crate::assets::svg) src: String,
-    pub(in crate::assets::svg) weight: String,
-    pub(in crate::assets::svg) style: String,
 }
 
 impl Sheets {

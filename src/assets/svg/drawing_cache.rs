@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kurbo::Size;
 
-use super::{SvgNodes, SvgPicture};
+use super::drawing::{SvgNodes, SvgPicture};
 use crate::cache::SharedLru;
 use crate::scene::{Group, Node};
 use crate::units::DeviceSize;
@@ -20,7 +20,7 @@ const LARGEST_SHARE: usize = 4;
 
 /// Everything that decides about a drawing besides the document's text and the fonts, which all requests share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(super) struct DrawingKey {
     /// Where the document's text lies; the entry keeps it there.
     document: usize,
     /// Bits of a size given from outside.
@@ -38,7 +38,7 @@ enum Form {
     Pixels(u32, u32),
 }
 
-impl Key {
+impl DrawingKey {
     pub(super) fn nodes(
         document: &Arc<str>,
         given: Option<Size>,
@@ -76,7 +76,7 @@ pub(super) enum Drawing {
 
 /// The latest drawings, least recently used first out.
 #[derive(Debug)]
-pub(super) struct Drawings(SharedLru<Key, Entry>);
+pub(super) struct DrawingCache(SharedLru<DrawingKey, Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -85,17 +85,17 @@ struct Entry {
     drawing: Drawing,
 }
 
-impl Drawings {
+impl DrawingCache {
     /// `most_bytes`: 0 keeps nothing.
     pub(super) fn new(most_bytes: usize) -> Self {
         Self(SharedLru::new(most_bytes, LARGEST_SHARE))
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Drawing> {
+    pub(super) fn get(&self, key: &DrawingKey) -> Option<Drawing> {
         self.0.get(key).map(|entry| entry.drawing)
     }
 
-    pub(super) fn put(&self, key: Key, document: &Arc<str>, drawing: &Drawing) {
+    pub(super) fn put(&self, key: DrawingKey, document: &Arc<str>, drawing: &Drawing) {
         let bytes = cost(drawing) + document.len() + ENTRY_BYTES;
         self.0.put(key, Entry { _document: document.clone(), drawing: drawing.clone() }, bytes);
     }

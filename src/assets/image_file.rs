@@ -1,0 +1,26 @@
+//! Image files of every kind the service reads: pixels, or an SVG document.
+
+use super::decode::{self, DecodeError};
+use super::svg::SvgAsset;
+use crate::config::AssetLimits;
+use crate::scene::Picture;
+
+/// What an image file turned out to be.
+#[derive(Clone, Debug)]
+pub enum Decoded {
+    /// Pixels: premultiplied sRGB, orientation applied.
+    Picture(Picture),
+    /// A vector document, parsed but not yet resolved.
+    Svg(SvgAsset),
+}
+
+/// Decodes an image file of any kind, by what its bytes are.
+///
+/// # Errors
+/// As [`decode::picture`]; and an SVG document that cannot be read or exceeds a limit.
+pub fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError> {
+    match decode::picture(bytes, limits)? {
+        Some(picture) => Ok(Decoded::Picture(picture)),
+        None => Ok(Decoded::Svg(SvgAsset::new(bytes, limits)?)),
+    }
+}

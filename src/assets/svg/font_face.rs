@@ -1,0 +1,10 @@
+//! The `@font-face` rules of a document.
+
+/// `@font-face`, as written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct FontFace {
+    pub(super) family: String,
+    pub(super) src: String,
+    pub(super) weight: String,
+    pub(super) style: String,
+}

@@ -1,0 +1,58 @@
+//! A document rewritten so that usvg can read it: style sheets resolved, references without cycles, within all limits.
+
+use super::error::SvgError;
+use super::font_face::FontFace;
+use super::source::{DEFAULT_SIZE, Sizing};
+use super::{budget, source, style};
+
+/// References in cycles are cut in copies of what `use` shows so many times over, copies of copies included; then for all.
+const MAX_COPY_ROUNDS: usize = 4;
+
+/// A document in words that usvg knows: style sheets resolved, values as browsers read them, nothing that explodes.
+pub(super) struct Readable {
+    pub(super) source: String,
+    pub(super) sizing: Sizing,
+    pub(super) faces: Vec<FontFace>,
+    /// What was left out, a sentence each.
+    pub(super) notes: Vec<String>,
+}
+
+impl Readable {
+    pub(super) fn new(bytes: &[u8]) -> Result<Self, SvgError> {
+        let text = source::to_text(bytes);
+        let document = source::parse(&text)?;
+        let mut notes = Vec::new();
+        if source::has_html(&document) {
+            notes.push("HTML inside the SVG (foreignObject) is left out".to_owned());
+        }
+        let viewport = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
+        let mut styles = style::resolve(&document, viewport)?;
+        let faces = std::mem::take(&mut styles.faces);
+        let source = source::write(&document, &mut |part| styles.part(part));
+        let sizing = Sizing::of(source::parse(&source)?.root_element());
+        let (source, leaves_out) = without_cycles(source)?;
+        if leaves_out {
+            notes.push("a part of the SVG that refers to itself is left out there".to_owned());
+        }
+        Ok(Self { sizing, faces, notes, source })
+    }
+}
+
+/// The document without references that lead back to where they came from, and whether there were any that had to go.
+fn without_cycles(mut source: String) -> Result<(String, bool), SvgError> {
+    let mut leaves_out = false;
+    for round in 0..=MAX_COPY_ROUNDS {
+        let document = source::parse(&source)?;
+        let dropped = budget::check(&document, round < MAX_COPY_ROUNDS)?;
+        leaves_out |= dropped.leaves_out();
+        if dropped.is_empty() {
+            break;
+        }
+        let done = !dropped.has_copies();
+        source = source::write(&document, &mut |part| dropped.part(part));
+        if done {
+            break;
+        }
+    }
+    Ok((source, leaves_out))
+}
