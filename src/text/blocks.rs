@@ -1,137 +1,139 @@
-//! Text before layout: blocks of styled spans. Plain text is one block; markup may be many.
+//! Text before layout: blocks of styled spans. Plain text is one block, markup may be several.
 
 use std::sync::Arc;
 
 use peniko::Color;
 
-/// A whole text, in reading order.
+/// The content of a text element: its blocks in reading order, and its base style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextBlocks {
-    /// First is top.
+    /// Blocks from top to bottom.
     pub blocks: Vec<Block>,
-    /// Of the element: gives every line its least height (the strut), and tab stops.
+    /// Style of the element, which gives every line its minimum height (the strut), and tab stops.
     pub base: Arc<SpanStyle>,
-    /// Every paragraph is read from right to left, whatever letter it begins with; otherwise the first letter decides.
+    /// Every paragraph has the base direction right to left; otherwise its first letter decides.
     pub rtl: bool,
 }
 
-/// A paragraph: lines are broken inside it, at `\n` and where the width runs out.
+/// A block of text, whose lines are broken at `\n` and where they exceed the width.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
-    /// In reading order.
+    /// Spans in reading order.
     pub spans: Vec<Span>,
-    /// A line break ended it, which is not in `spans`: it adds no line.
+    /// The block ended with a line break, which adds no line and is not in `spans`.
     pub ends_with_break: bool,
-    /// Instead of the element's, from an inline `text-align`.
+    /// Alignment from an inline `text-align`, which replaces that of the element.
     pub align: Option<Align>,
-    /// Room above, px.
+    /// Margin above the block, px.
     pub margin_top: f64,
-    /// Room below, px.
+    /// Margin below the block, px.
     pub margin_bottom: f64,
     /// Indent on the left, px.
     pub indent_left: f64,
     /// Indent on the right, px.
     pub indent_right: f64,
-    /// Further indent, of lists: on the right where the text reads from right to left, else on the left, px.
+    /// Additional indent of lists, px: on the right where the text reads from right to left, else on the left.
     pub indent_list: f64,
-    /// Lines end only where `\n` says: `<pre>`.
+    /// Lines are broken only at `\n`, as in `<pre>`.
     pub no_wrap: bool,
-    /// Before the first line.
+    /// List marker before the first line.
     pub marker: Option<Marker>,
-    /// Before the first line too: those of items around this one that have no line before it, and the list indent of the
-    /// content of each, px.
+    /// Markers of enclosing items that have no line before this one, drawn before the first line too, with the list
+    /// indent of the content of each, px.
     pub outer_markers: Vec<(Marker, f64)>,
-    /// Least height and baseline of its lines, instead of the element's: from a size or line height set on the block.
+    /// Strut from a size or line height set on the block, which replaces that of the element.
     pub strut: Option<Arc<SpanStyle>>,
 }
 
-/// What stands before a list item, and how it looks.
+/// A list marker and its style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Marker {
-    /// What it is.
+    /// A bullet or a number.
     pub kind: ListMarker,
-    /// Of the item.
+    /// Style of the list item.
     pub style: Arc<SpanStyle>,
 }
 
-/// What stands before a list item.
+/// The kind of a list marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListMarker {
-    /// A dot.
+    /// A bullet, drawn as `•`.
     Bullet,
-    /// `n.`
+    /// The number of the item, drawn as `n.`.
     Number(i64),
 }
 
-/// Characters of one style.
+/// A stretch of text in one style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
-    /// Already transformed to upper or lower case; `\n` forces a line break.
+    /// The characters, with `text-transform` applied; `\n` forces a line break.
     pub text: String,
-    /// Shared by spans alike.
+    /// Style, shared by spans that look alike.
     pub style: Arc<SpanStyle>,
 }
 
-/// How characters of a span look.
+/// The text style of a span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpanStyle {
-    /// As in CSS: one name or a list.
+    /// Font family as in CSS: one name or a comma-separated list.
     pub family: Arc<str>,
-    /// Em size, px.
+    /// Font size (the em), px.
     pub font_size: f64,
-    /// The inline size in px that `font_size` is, or is a share of: rounded to whole px where the text shrinks.
+    /// The inline size in px that `font_size` is or is relative to, which is rounded to whole px where the text
+    /// shrinks.
     pub px_size: Option<f64>,
-    /// How much larger than `font_size` letters are drawn, as far as the axis `opsz` of a face is concerned: 1 unless the text
-    /// was shrunk or enlarged to fit its box.
+    /// Factor from `font_size` to the size drawn, for the axis `opsz` of a face: 1 unless the text was scaled to fit
+    /// its box.
     pub optical_factor: f64,
-    /// 1 to 1000.
+    /// CSS font weight, 1 to 1000.
     pub weight: f32,
-    /// Italic or slanted.
+    /// Whether the text is italic or oblique.
     pub italic: bool,
-    /// Instead of the element's fill.
+    /// Colour that replaces the element's fill.
     pub color: Option<Color>,
-    /// Behind the run.
+    /// Background behind the text.
     pub background: Option<Arc<Highlight>>,
-    /// Lines through or beside the run.
+    /// Underlines and other lines, outermost element first.
     pub decorations: Vec<Decoration>,
-    /// Added after every character, px.
+    /// Letter spacing after every character, px.
     pub letter_spacing: f64,
-    /// Letter spacing stays where the text shrinks: markup gave it in px.
+    /// Markup gives the letter spacing in px, so it does not scale where the text shrinks.
     pub spacing_in_px: bool,
-    /// Of lines that hold this run.
+    /// Line height of lines that contain this text.
     pub line_height: LineHeight,
-    /// Raised or lowered.
+    /// Whether the text is a superscript or subscript.
     pub shift: VerticalShift,
-    /// From `<a href>`: kept for PDF.
+    /// Target of an `<a href>`, for PDF.
     pub link: Option<Arc<str>>,
 }
 
-/// The box behind an inline element that has a background.
+/// The background of an inline element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Highlight {
-    /// Of the box.
+    /// Colour of the background.
     pub color: Color,
-    /// Of the element: its font says how high the box is, also around letters of other sizes. Has no background itself.
+    /// Style of the element without a background. Its font gives the height of the box, also around letters of other
+    /// sizes.
     pub style: Arc<SpanStyle>,
 }
 
-/// Height of a line.
+/// Line height, as CSS `line-height`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LineHeight {
     /// Multiple of the font size.
     Times(f64),
-    /// In px of the text at its full size.
+    /// Height in px at the full size of the text, which scales where the text shrinks.
     Length(f64),
-    /// In px that stay where the text shrinks.
+    /// Height in px that does not scale where the text shrinks.
     Px(f64),
-    /// The font's own ascent and descent.
+    /// Ascent plus descent of the font.
     Auto,
 }
 
-/// Where a run stands against its line.
+/// Vertical position of text relative to the baseline of its line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VerticalShift {
-    /// On the baseline.
+    /// The text stands on the baseline.
     #[default]
     None,
     /// Raised by 0.40 of the line's largest size.
@@ -140,70 +142,70 @@ pub enum VerticalShift {
     Sub,
 }
 
-/// One decoration line.
+/// One decoration line of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decoration {
-    /// Where.
+    /// Position of the line.
     pub line: DecorationLine,
-    /// Solid unless markup says otherwise.
+    /// Line style; solid unless markup sets another.
     pub style: DecorationStyle,
-    /// Instead of the text's colour.
+    /// Colour that replaces the fill of the text.
     pub color: Option<Color>,
 }
 
-/// Where a decoration runs.
+/// The position of a decoration line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecorationLine {
-    /// Below the baseline.
+    /// A line below the baseline.
     Underline,
-    /// Through the letters.
+    /// A line through the letters.
     LineThrough,
-    /// Above them.
+    /// A line above the letters.
     Overline,
 }
 
-/// How a decoration is drawn.
+/// The line style of a decoration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DecorationStyle {
-    /// One band.
+    /// A single solid line.
     #[default]
     Solid,
-    /// Two bands.
+    /// Two parallel solid lines.
     Double,
-    /// Squares.
+    /// A line of square dots.
     Dotted,
-    /// Dashes.
+    /// A line of dashes.
     Dashed,
-    /// A wave.
+    /// A line of waves.
     Wavy,
 }
 
-/// Where lines stand in the box.
+/// Horizontal alignment of lines in their box.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Align {
-    /// Also `start`.
+    /// Left-aligned; also for `start`.
     Left,
-    /// The element's default.
+    /// Centred, the default of text elements.
     #[default]
     Center,
-    /// Also `end`.
+    /// Right-aligned; also for `end`.
     Right,
-    /// Spaces stretched, but not on last lines.
+    /// Justified by stretching spaces, except for last lines.
     Justify,
 }
 
 impl TextBlocks {
-    /// Plain text: one block, drawn literally.
+    /// Plain text as one block in the base style.
     pub fn plain(text: impl Into<String>, base: Arc<SpanStyle>) -> Self {
         let span = Span { text: text.into(), style: base.clone() };
         Self { blocks: vec![Block::of(vec![span])], base, rtl: false }
     }
 
-    /// The same text for drawing it `factor` as large: only the optical size of its letters differs.
+    /// The same text for drawing it `factor` times as large: only `optical_factor` differs.
     pub(super) fn drawn_at(&self, factor: f64) -> Self {
         let style = |style: &Arc<SpanStyle>| Arc::new(SpanStyle { optical_factor: factor, ..(**style).clone() });
         let base = style(&self.base);
-        // Plain text is told by its sharing of the base style.
+        // `is_plain` recognises plain text by the shared base style.
         let of = |it: &Arc<SpanStyle>| if Arc::ptr_eq(it, &self.base) { base.clone() } else { style(it) };
         let marker = |it: &Marker| Marker { kind: it.kind.clone(), style: of(&it.style) };
         let block = |block: &Block| Block {
@@ -216,7 +218,7 @@ impl TextBlocks {
         Self { blocks: self.blocks.iter().map(block).collect(), base: base.clone(), rtl: self.rtl }
     }
 
-    /// True for what [`TextBlocks::plain`] makes.
+    /// True for text from [`TextBlocks::plain`].
     pub(super) fn is_plain(&self) -> bool {
         let [block] = &self.blocks[..] else { return false };
         let [span] = &block.spans[..] else { return false };
@@ -226,21 +228,21 @@ impl TextBlocks {
             && block.strut.is_none()
     }
 
-    /// True when there is nothing to draw.
+    /// True when the text has no characters.
     pub fn is_empty(&self) -> bool {
         self.blocks.iter().all(|block| block.spans.iter().all(|span| span.text.is_empty()))
     }
 }
 
 impl Block {
-    /// A line break at the end of a block ends its last line rather than adding one.
+    /// Removes a line break at the end of the block, which ends the last line and adds none.
     pub(super) fn take_last_break(&mut self) {
         let last = self.spans.last_mut().map(|span| &mut span.text).filter(|text| text.ends_with('\n'));
         self.ends_with_break = last.is_some();
         last.map(String::pop);
     }
 
-    /// Spans without margins, indents or marker.
+    /// Creates a block without margins, indents or marker.
     pub fn of(spans: Vec<Span>) -> Self {
         Self {
             spans,
@@ -260,7 +262,7 @@ impl Block {
 }
 
 impl SpanStyle {
-    /// True when both are drawn with the same face at the same size.
+    /// True when both styles have the same face and size.
     pub(crate) fn has_font_of(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
             || (self.family == other.family
@@ -269,7 +271,7 @@ impl SpanStyle {
                 && self.italic == other.italic)
     }
 
-    /// True when the editor draws neighbours in the two styles as one string: links and shifts do not count.
+    /// True when the editor draws neighbours in the two styles as one string, whatever their links and shifts.
     pub(crate) fn looks_like(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
             || (self.has_font_of(other)
@@ -278,8 +280,8 @@ impl SpanStyle {
                 && self.decorations == other.decorations)
     }
 
-    /// How much larger than laid out it is drawn, where the text as a whole is drawn `factor` as large: the editor
-    /// rounds sizes that markup gives in px (`rich-overflow-shrink` of the corpus).
+    /// Factor of this style's size where the whole text is drawn `factor` times as large: the editor rounds sizes that
+    /// markup gives in px (`rich-overflow-shrink` of the corpus).
     pub(crate) fn drawn_factor(&self, factor: f64) -> f64 {
         match self.px_size {
             Some(px) if px > 0.0 && factor != 1.0 => (px * factor).round() / px,
@@ -287,13 +289,13 @@ impl SpanStyle {
         }
     }
 
-    /// Em size that the axis `opsz` of a face follows, px: the size drawn.
+    /// Value of the axis `opsz` of a face: the size drawn, px.
     pub(crate) fn optical_size(&self) -> f64 {
         self.font_size * self.drawn_factor(self.optical_factor)
     }
 
-    /// What advances of glyphs, as shaped at the size of the style, are multiplied by where the text as a whole is drawn
-    /// `factor` as large.
+    /// Factor of glyph advances, as shaped at the size of the style, where the whole text is drawn `factor` times as
+    /// large.
     pub(crate) fn advance_factor(&self, factor: f64) -> f64 {
         let drawn = self.font_size * self.drawn_factor(factor);
         if self.font_size > 0.0 { advance_size(drawn) / self.font_size } else { 0.0 }
@@ -309,19 +311,19 @@ impl SpanStyle {
     }
 }
 
-/// Sizes a px, of fonts in Chromium.
+/// Steps per px of font sizes in Chromium.
 const SIZES: f32 = 100.0;
 
-/// Sizes a px at which FreeType scales glyphs.
+/// Steps per px of font sizes in FreeType.
 const SCALES: f32 = 64.0;
 
-/// The size that Chromium draws letters of `size` px in: hundredths of a px, rounded down.
+/// The size at which Chromium draws text of `size` px: rounded down to hundredths of a px.
 pub(crate) fn effective_size(size: f64) -> f64 {
     let hundredths = (size as f32 * SIZES).floor() / SIZES;
     if hundredths > 0.0 && hundredths.is_finite() { f64::from(hundredths) } else { size }
 }
 
-/// The size that it takes their advances at: sixty-fourths of a px, rounded down once more.
+/// The size at which Chromium takes advances of text of `size` px: [`effective_size`] rounded down to 1/64 px.
 pub(crate) fn advance_size(size: f64) -> f64 {
     let parts = (effective_size(size) as f32 * SCALES).floor() / SCALES;
     if parts > 0.0 && parts.is_finite() { f64::from(parts) } else { size }
@@ -359,7 +361,7 @@ mod tests {
     #[test]
     fn sizes_in_px_are_rounded_where_the_text_shrinks() {
         let px = SpanStyle { font_size: 41.5, px_size: Some(50.0), ..(*style("Roboto", 50.0)).clone() };
-        // 50 px become 49.04, which is drawn as 49: also what is a share of it.
+        // 50 px become 49.04, which is drawn as 49; sizes relative to it follow.
         assert_eq!(px.drawn_factor(25.5 / 26.0), 49.0 / 50.0);
         assert_eq!(px.drawn_factor(1.0), 1.0);
         assert_eq!(style("Roboto", 50.0).drawn_factor(0.7), 0.7);

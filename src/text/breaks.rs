@@ -1,4 +1,4 @@
-//! Where a line may end (rendering.md §9.4): at spaces, after hyphens, between CJK characters and emoji; nowhere else.
+//! Line break opportunities (rendering.md §9.4): at spaces, after hyphens, and around CJK characters and emoji only.
 
 use std::ops::Range;
 
@@ -8,30 +8,30 @@ use icu_segmenter::options::LineBreakOptions;
 use super::graphemes::stands_alone;
 use super::shape::{ClusterKind, Paragraph};
 
-/// Clusters that stay on one line when they can.
+/// A range of clusters without a break opportunity inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub clusters: Range<usize>,
-    /// Spaces and tabs: dropped where a line wraps.
+    /// The token is spaces and tabs, which are dropped where a line wraps.
     pub space: bool,
-    /// Ends with a soft hyphen that shows when the line ends here.
+    /// The token ends with a soft hyphen, which is shown when the line ends here.
     pub soft_hyphen: bool,
 }
 
-/// Closers that stay with the word before them, where they form a run of their own.
+/// Punctuation that joins the word before it where it forms a token of its own.
 const CLOSERS: &[char] = &[',', '.', ';', ':', '!', '?', ')', ']', '}', '\'', '"', '»', '›', '’', '”'];
 
-/// Whose rules say where a line may end.
+/// The rules that decide where a line may end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LineBreaking {
-    /// The editor's (rendering.md §9.4).
+    /// The rules of the editor (rendering.md §9.4).
     #[default]
     Editor,
-    /// Unicode's (UAX #14), with dictionaries for Thai, Lao, Khmer and Burmese.
+    /// The rules of Unicode (UAX #14), with dictionaries for Thai, Lao, Khmer and Burmese.
     Unicode,
 }
 
-/// All clusters of `paragraph`, in logical order, without gaps.
+/// Splits all clusters of `paragraph` into tokens, in logical order and without gaps.
 pub(super) fn tokens(paragraph: &Paragraph, rules: LineBreaking) -> Vec<Token> {
     match rules {
         LineBreaking::Editor => editor_tokens(paragraph),
@@ -39,14 +39,14 @@ pub(super) fn tokens(paragraph: &Paragraph, rules: LineBreaking) -> Vec<Token> {
     }
 }
 
-/// What stands between two of Unicode's opportunities is a word and the spaces after it.
+/// Tokens by Unicode's rules: between two opportunities lie a word and the spaces after it.
 fn unicode_tokens(paragraph: &Paragraph) -> Vec<Token> {
     let segmenter = LineSegmenter::new_dictionary(LineBreakOptions::default());
     let mut tokens = Vec::new();
     let mut start = 0;
     for end in segmenter.segment_str(&paragraph.text) {
         let rest = &paragraph.clusters[start..];
-        // An opportunity inside a cluster (a ligature) is none.
+        // An opportunity inside a cluster (a ligature) is ignored.
         let count = rest.iter().take_while(|cluster| cluster.range.end <= end).count();
         let is_space = |at: &usize| matches!(paragraph.clusters[*at].kind, ClusterKind::Space | ClusterKind::Tab);
         let clusters = start..start + count;

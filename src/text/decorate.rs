@@ -1,4 +1,4 @@
-//! What stands behind and beside the glyphs: background shapes, underlines and their kin (rendering.md §9.6).
+//! Backgrounds and decoration lines of laid-out text (rendering.md §9.6).
 
 use std::sync::Arc;
 
@@ -11,26 +11,27 @@ use super::line::{Line, LineRun};
 use crate::scene::{Node, Paint, Path, outline_of};
 use crate::units::Opacity;
 
-/// Waves of one decorated word: more are beyond any page.
-const MOST_WAVES: f64 = 100_000.0;
+/// Maximum number of waves of one decorated word, far more than fit on a page.
+const MAX_WAVES: f64 = 100_000.0;
 
 /// Control points of a quarter circle lie this far along its tangents.
 const QUARTER_ARC: f64 = 0.552_284_749_830_793_6;
 
-/// The box behind a text: one for each line, joined.
+/// The background of a text: one box for each line, joined to one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Background {
-    /// Opacity already in it.
+    /// The colour, with the opacity of the element applied.
     pub color: Color,
-    /// px: corners, convex and concave.
+    /// Radius of the corners, convex and concave, px.
     pub corner_radius: f64,
-    /// px: how far it reaches beyond the lines on every side.
+    /// Distance by which it extends beyond the lines on every side, px.
     pub padding: f64,
-    /// One rectangle of this size instead (`legacyBackground`).
+    /// The size of the single rectangle that is drawn instead (`legacyBackground`); `None` for boxes of lines.
     pub whole: Option<Size>,
 }
 
-/// The union of all lines' boxes, grown and rounded; `None` without any ink.
+/// The outline of a text's background: the union of all lines' boxes, padded and rounded. `None` where no line has a
+/// width.
 pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> {
     let pad = style.padding;
     if let Some(size) = style.whole {
@@ -46,22 +47,22 @@ pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> 
     Some(rounded(&staircase(&boxes), style.corner_radius))
 }
 
-/// `rect` with corners rounded by `radius`, or as much as its sides allow; `None` where it is beyond all numbers.
+/// `rect` with corners rounded by `radius`, or as much as its sides allow; `None` where a coordinate is not finite.
 pub fn rounded_rect(rect: Rect, radius: f64) -> Option<BezPath> {
     let radius = radius.min(rect.width() / 2.0).min(rect.height() / 2.0).max(0.0);
-    // A tolerance that does not grow would make a huge corner of countless curves.
+    // With a fixed tolerance a huge corner would become very many curves.
     (rect.is_finite() && radius.is_finite()).then(|| outline_of(&RoundedRect::from_rect(rect, radius)))
 }
 
 /// Corners of the outline around boxes stacked from top to bottom, clockwise from the top left.
 fn staircase(boxes: &[Rect]) -> Vec<Point> {
-    // Where one box hands over to the next, the wider one decides: separately on each side.
+    // Between two boxes the wider one gives the y of the corner, separately on each side.
     let side = |edge: fn(&Rect) -> f64, wider: fn(f64, f64) -> bool| {
         let mut corners = vec![Point::new(edge(&boxes[0]), boxes[0].y0)];
         for pair in boxes.windows(2) {
             let (upper, lower) = (&pair[0], &pair[1]);
             let (from, to) = (edge(upper), edge(lower));
-            // Where they are alike there is a corner too, a straight one, which limits how far others are rounded.
+            // Boxes of equal width also get a corner (of 180 degrees), which limits the rounding of its neighbours.
             let y = if wider(from, to) { upper.y1 } else { lower.y0 };
             corners.push(Point::new(from, y));
             if from != to {
@@ -99,8 +100,8 @@ fn rounded(corners: &[Point], radius: f64) -> BezPath {
     path
 }
 
-/// Boxes behind the inline elements of a line that have a background: on the line's baseline, also behind sub- and
-/// superscripts, and as high as the element's own font. Spaces alone have none.
+/// The boxes behind the inline elements of a line that have a background: on the line's baseline, also behind sub- and
+/// superscripts, and as high as the element's own font. Elements of spaces only have none.
 pub(super) fn run_backgrounds(line: &Line, opacity: Opacity) -> impl Iterator<Item = Node> + '_ {
     let alike = |a: &LineRun, b: &LineRun| match (&a.style.background, &b.style.background) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -116,8 +117,8 @@ pub(super) fn run_backgrounds(line: &Line, opacity: Opacity) -> impl Iterator<It
     })
 }
 
-/// Bands of one run. Lines that no inline element with a colour asked for have the element's `fill`, whatever the colour
-/// of the run.
+/// Adds the decoration lines of one run to `nodes`. A line without a colour of its own has the text element's `fill`,
+/// whatever the colour of the run.
 pub(super) fn decorations(
     run: &LineRun,
     fill: &Paint,
@@ -134,8 +135,8 @@ pub(super) fn decorations(
         let centre = band_centre(run, decoration.line, thickness);
         let paint = decoration.color.map_or_else(|| fill.clone(), |color| faded(color, opacity).into());
         if let Some((stroke, width)) = stroke {
-            // The stroke surrounds the band by half its width, and eats as much of it (rendering.md §9.6). Each of the two
-            // bands is put on whole px by itself.
+            // The stroke covers half its width outside the band and half inside (rendering.md §9.6). Each of the two
+            // bands is aligned to whole px by itself.
             line(across, centre, thickness + width, decoration.style, stroke, nodes);
             if thickness > width {
                 line(across, centre, thickness - width, decoration.style, &paint, nodes);
@@ -146,12 +147,12 @@ pub(super) fn decorations(
     }
 }
 
-/// Of a decoration at this font size, px.
+/// Thickness of a decoration line at this font size, px.
 pub(super) fn thickness(font_size: f64) -> f64 {
     (font_size / 10.0).floor().max(1.0)
 }
 
-/// Middle of a band (rendering.md §9.6, measured at 20, 32, 60 and 100 px).
+/// The y of the middle of a decoration line (rendering.md §9.6, measured at 20, 32, 60 and 100 px).
 fn band_centre(run: &LineRun, line: DecorationLine, thickness: f64) -> f64 {
     match line {
         DecorationLine::Underline => run.baseline + 0.105 * run.font_size - 0.2,
@@ -160,7 +161,7 @@ fn band_centre(run: &LineRun, line: DecorationLine, thickness: f64) -> f64 {
     }
 }
 
-/// `stroke` with the gaps of a dotted or dashed line.
+/// `stroke` with the dash pattern of `style`.
 pub(super) fn dashed(stroke: Stroke, style: DecorationStyle, thickness: f64) -> Stroke {
     match style {
         DecorationStyle::Dotted => stroke.with_dashes(0.0, [thickness, 2.0 * thickness]),
@@ -169,7 +170,8 @@ pub(super) fn dashed(stroke: Stroke, style: DecorationStyle, thickness: f64) -> 
     }
 }
 
-/// A decoration from left to right around `centre`; the edges of a band of this thickness lie on whole px.
+/// Adds a decoration line around the y `centre` to `nodes`, aligned so that the edges of a band of this thickness lie
+/// on whole px.
 pub(super) fn line(
     (left, right): (f64, f64),
     centre: f64,
@@ -200,11 +202,11 @@ pub(super) fn line(
     }
 }
 
-/// Whole waves of wavelength four amplitudes, up first; the last one may reach beyond `right`.
+/// A line of whole waves, each four amplitudes long and up first; the last one may end beyond `right`.
 fn wave(left: f64, right: f64, y: f64, amplitude: f64) -> BezPath {
     let mut path = BezPath::new();
     path.move_to((left, y));
-    let waves = ((right - left) / (4.0 * amplitude)).ceil().clamp(0.0, MOST_WAVES) as u32;
+    let waves = ((right - left) / (4.0 * amplitude)).ceil().clamp(0.0, MAX_WAVES) as u32;
     for x in (0..waves).map(|nth| left + 4.0 * amplitude * f64::from(nth)) {
         path.quad_to((x + amplitude, y - amplitude), (x + 2.0 * amplitude, y));
         path.quad_to((x + 3.0 * amplitude, y + amplitude), (x + 4.0 * amplitude, y));
@@ -246,7 +248,8 @@ mod tests {
 
     #[test]
     fn staircase_leaves_empty_lines_to_the_wider_line_above_or_to_neither() {
-        // Nothing between 30 and 50: the wider box below begins where it begins, the wider one above ends where it ends.
+        // Nothing between 30 and 50: the wider box below begins where it begins, the wider one above ends where it
+        // ends.
         let sides =
             |upper: Rect, lower: Rect| staircase(&[upper, lower]).iter().map(|it| (it.x, it.y)).collect::<Vec<_>>();
         let (narrow, wide) = (Rect::new(0.0, 0.0, 50.0, 30.0), Rect::new(0.0, 50.0, 60.0, 80.0));

@@ -1,5 +1,5 @@
-//! Laid-out text to scene nodes, in the editor's paint order: background, stroke, fill, decorations (rendering.md §9.6).
-//! Nothing is isolated: every part carries the element's opacity itself (§3).
+//! Laid-out text to scene nodes, in the editor's paint order: background, stroke, fill, decorations (rendering.md
+//! §9.6). Nothing is drawn in an isolated group: every part has the element's opacity applied to its colour (§3).
 
 use kurbo::{Rect, Stroke};
 
@@ -11,39 +11,39 @@ use super::synthetic::{SKEW, boldness};
 use crate::scene::{GlyphRun, GlyphStyle, Group, Link, Node, Paint, Path};
 use crate::units::{Opacity, Px};
 
-/// How a laid-out text is painted.
+/// The paint of a laid-out text: fill, stroke, background and opacity.
 #[derive(Clone, Debug)]
 pub struct DrawStyle {
-    /// In the element's coordinates; opacity already in it.
+    /// Fill of the glyphs, in the element's coordinates and with its opacity applied.
     pub fill: Paint,
-    /// Outline behind the fill; opacity already in it.
+    /// Stroke behind the fill, with the element's opacity applied.
     pub stroke: Option<(Paint, Stroke)>,
-    /// Behind everything.
+    /// The shape behind the whole text.
     pub background: Option<Background>,
-    /// For runs that bring a colour of their own.
+    /// Opacity of the element, for runs that have a colour of their own.
     pub opacity: Opacity,
-    /// Every word becomes a node of its own, even where its stroke covers no other: for shadows that do.
+    /// Every word becomes a node of its own, also without a stroke: for shadows that are drawn word by word.
     pub word_by_word: bool,
 }
 
-/// A drawn text, bottom to top; (0, 0) is the top-left of its box.
+/// The scene nodes of a text, bottom to top. (0, 0) is the top-left corner of its box.
 #[derive(Clone, Debug, Default)]
-pub struct Drawn {
-    /// Behind everything; casts no shadow.
+pub struct TextNodes {
+    /// The background shape, which casts no shadow.
     pub background: Vec<Node>,
     /// Outlines of glyphs and bullets, below their fill.
     pub strokes: Vec<Node>,
-    /// Glyphs, what stands behind single runs, decorations.
+    /// Glyphs, backgrounds of inline elements, and decoration lines.
     pub fills: Vec<Node>,
-    /// How many strokes and fills there were after each word. Words are painted one after another, so that the stroke of
-    /// one may cover a part of the word before it.
+    /// Numbers of strokes and fills after each word. Words are painted one after another, so that the stroke of one may
+    /// cover part of the word before it.
     pub ends: Vec<(usize, usize)>,
-    /// Empty groups that carry the areas of links.
+    /// Groups without children that carry the areas of links.
     pub links: Vec<Node>,
 }
 
-impl Drawn {
-    /// All of it, in paint order.
+impl TextNodes {
+    /// All nodes, in paint order.
     pub fn into_nodes(mut self) -> Vec<Node> {
         let letters = self.take_letters();
         self.background.extend(letters);
@@ -51,7 +51,7 @@ impl Drawn {
         self.background
     }
 
-    /// Takes strokes and fills out, word by word.
+    /// Removes the strokes and fills and returns them in paint order, word by word.
     pub fn take_letters(&mut self) -> Vec<Node> {
         let (mut strokes, mut fills) = (self.strokes.drain(..), self.fills.drain(..));
         let mut letters = Vec::with_capacity(strokes.len() + fills.len());
@@ -67,9 +67,9 @@ impl Drawn {
     }
 }
 
-/// Paints `text`.
-pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
-    let mut drawn = Drawn::default();
+/// Turns a laid-out text into scene nodes.
+pub fn draw(text: &LaidOut, style: &DrawStyle) -> TextNodes {
+    let mut drawn = TextNodes::default();
     if let Some(background) = &style.background {
         let outline = decorate::background(text, background);
         drawn.background.extend(outline.map(|outline| Node::Path(Path::filled(outline, background.color))));
@@ -93,7 +93,7 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> Drawn {
     drawn
 }
 
-/// One area for neighbouring runs of one link, as tall as their letters; nothing without links.
+/// A group with one area for each sequence of runs with the same link, as tall as their letters; `None` without links.
 pub(super) fn links(runs: &[LineRun]) -> Option<Node> {
     let mut links: Vec<Link> = Vec::new();
     for same in runs.chunk_by(|a, b| a.style.link == b.style.link) {
@@ -106,20 +106,20 @@ pub(super) fn links(runs: &[LineRun]) -> Option<Node> {
     (!links.is_empty()).then(|| Node::Group(Box::new(Group { links, ..Group::default() })))
 }
 
-pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
+pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut TextNodes) {
     draw_glyphs(run, style, drawn);
     if run.style.decorations.is_empty() {
         return;
     }
     let stroke = style.stroke.as_ref().map(|(paint, stroke)| (paint, stroke.width));
-    // The editor decorates word by word: where two bands meet inside a px there is a faint seam.
+    // The editor decorates word by word, which leaves a faint seam where two bands meet inside a px.
     for word in run.words() {
         decorate::decorations(&word, &style.fill, stroke, style.opacity, &mut drawn.fills);
     }
 }
 
 /// The glyphs of a run, without decorations.
-pub(super) fn draw_glyphs(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
+pub(super) fn draw_glyphs(run: &LineRun, style: &DrawStyle, drawn: &mut TextNodes) {
     if !run.glyphs.is_empty() {
         if let Some((paint, stroke)) = &style.stroke {
             drawn.strokes.push(Node::Glyphs(glyph_run(run, paint.clone(), GlyphStyle::Stroke(stroke.clone()))));
@@ -128,7 +128,7 @@ pub(super) fn draw_glyphs(run: &LineRun, style: &DrawStyle, drawn: &mut Drawn) {
     }
 }
 
-/// Runs with a colour of their own keep it, also over a gradient (rendering.md §7).
+/// The fill of a run: its own colour if it has one, also over a gradient (rendering.md §7).
 fn style_fill(of: &SpanStyle, style: &DrawStyle) -> Paint {
     of.color.map_or_else(|| style.fill.clone(), |color| faded(color, style.opacity).into())
 }
@@ -137,7 +137,7 @@ fn glyph_run(run: &LineRun, paint: Paint, style: GlyphStyle) -> GlyphRun {
     let extra = if run.embolden { run.font_size * boldness(run.font_size) } else { 0.0 };
     let (style, embolden) = match style {
         GlyphStyle::Fill => (GlyphStyle::Fill, extra / 2.0),
-        // The line itself becomes wider, around the outline as it is.
+        // The stroke becomes wider around the unchanged outline.
         GlyphStyle::Stroke(stroke) => (GlyphStyle::Stroke(Stroke { width: stroke.width + extra, ..stroke }), 0.0),
     };
     GlyphRun {
@@ -167,7 +167,7 @@ mod tests {
     use super::super::transform::Case;
     use super::*;
 
-    fn drawn(text: &str, width: f64) -> Drawn {
+    fn drawn(text: &str, width: f64) -> TextNodes {
         let mut layouter = layouter();
         let base = style("Liberation Sans", 20.0);
         let blocks: TextBlocks = markup::parse(text, &Arc::clone(&base), Case::None);

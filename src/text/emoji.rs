@@ -1,9 +1,9 @@
-//! Which clusters want a colour glyph.
+//! Emoji presentation: which graphemes are drawn with a colour glyph.
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::{Emoji, EmojiPresentation};
 
-/// Asks for a glyph without colour.
+/// Variation selector 15, which asks for a glyph without colour.
 const TEXT: char = '\u{fe0e}';
 
 /// True when `cluster` (one grapheme) asks for a glyph without colour.

@@ -1,4 +1,4 @@
-//! One face: its bytes, its weights and slant, and the vertical metrics the editor would use.
+//! One font face: its bytes, weights and slant, and the vertical metrics that the editor uses.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -16,27 +16,27 @@ use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
 use crate::sfnt;
 
-/// What a face declares itself to be, by its `@font-face` or by its own tables.
+/// The weights and slant of a face, as declared by its `@font-face` rule or its own tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaceStyle {
     /// CSS weights the face covers, 1 to 1000; more than one value only for a variable face.
     pub weights: RangeInclusive<f32>,
-    /// Italic or oblique.
+    /// Whether the face is italic or oblique.
     pub italic: bool,
 }
 
 impl FaceStyle {
-    /// 400, upright: what CSS assumes of a face that declares nothing.
+    /// Weight 400, upright: the CSS default of a face without descriptors.
     pub const REGULAR: Self = Self { weights: 400.0..=400.0, italic: false };
 }
 
 /// One face of a family. Bytes of bundled and folder fonts are read at first use.
 #[derive(Debug)]
 pub struct Face {
-    /// Its place among the family's faces.
+    /// Weights and slant, by which the face is selected within its family.
     pub style: FaceStyle,
     source: Source,
-    loaded: OnceLock<Option<Loaded>>,
+    loaded: OnceLock<Option<LoadedFace>>,
 }
 
 #[derive(Debug)]
@@ -46,46 +46,47 @@ enum Source {
     File(PathBuf, u32),
 }
 
-/// A face whose bytes were read and understood.
+/// A face whose file has been read and parsed.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedFace {
     pub font: FontData,
     pub units_per_em: f64,
-    /// In font units, up is positive.
+    /// Ascent in font units, positive upwards.
     pub ascent: f64,
-    /// In font units, positive downwards.
+    /// Descent in font units, positive downwards.
     pub descent: f64,
     /// Range of the `wght` axis.
     pub weight_axis: Option<RangeInclusive<f32>>,
     /// Range of the `opsz` axis, whose values are font sizes in px.
     pub optical_axis: Option<RangeInclusive<f32>>,
-    /// The file says by itself that it is of weight 600 or more: it is never made bolder.
+    /// The file's own weight is 600 or more, so synthetic weight is never applied.
     pub bold: bool,
-    /// The file says by itself that it is italic or oblique: it is never slanted.
+    /// The file is italic or oblique itself, so synthetic slant is never applied.
     pub slanted: bool,
-    /// Has glyphs in colour: layers or bitmaps. SVG documents do not count: Chromium draws the outlines beside them.
+    /// The face has colour glyphs: layers or bitmaps. The SVG table does not count, because Chromium draws outlines
+    /// instead.
     pub coloured: bool,
 }
 
 impl Face {
-    /// A face from sfnt bytes that were already unpacked. `index` picks one of a collection.
+    /// Creates a face from unpacked sfnt bytes. `index` selects a face of a collection.
     pub fn from_memory(bytes: Blob<u8>, index: u32, style: FaceStyle) -> Self {
         Self { style, source: Source::Memory(bytes, index), loaded: OnceLock::new() }
     }
 
-    /// Whether this is the same file (the same copy in memory), declared alike.
+    /// Whether both are the same file (the same copy in memory) with the same declared style.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same_file = match (&self.source, &other.source) {
             (Source::Memory(bytes, index), Source::Memory(others, other)) => {
                 (bytes.id(), index) == (others.id(), other)
             }
-            // Shared by all requests.
+            // Faces of the library are shared by all requests.
             _ => std::ptr::eq(self, other),
         };
         same_file && self.style == other.style
     }
 
-    /// Of the file, where it is nobody else's.
+    /// Bytes of the file if this face alone owns them; 0 for bundled and folder fonts.
     pub(super) fn memory_bytes(&self) -> usize {
         match &self.source {
             Source::Memory(bytes, _) => bytes.len(),
@@ -101,12 +102,12 @@ impl Face {
         Self { style, source: Source::File(path, index), loaded: OnceLock::new() }
     }
 
-    /// `None` when the bytes are gone or are no font; then the face is passed over.
-    pub(crate) fn load(&self) -> Option<&Loaded> {
+    /// Reads the face at first use; `None` when its file cannot be read, and the face is skipped.
+    pub(crate) fn load(&self) -> Option<&LoadedFace> {
         self.loaded.get_or_init(|| self.read()).as_ref()
     }
 
-    fn read(&self) -> Option<Loaded> {
+    fn read(&self) -> Option<LoadedFace> {
         let (bytes, index) = match &self.source {
             Source::Memory(blob, index) => (blob.clone(), *index),
             Source::Bundled(bytes) => (Blob::from(sfnt::unpack(bytes).ok()?), 0),
@@ -124,7 +125,7 @@ impl Face {
         let (bold, slanted) =
             (attributes.weight.value() >= 600.0, attributes.style != skrifa::attribute::Style::Normal);
         let coloured = [b"COLR", b"CBDT", b"sbix"].iter().any(|tag| font.table_data(skrifa::Tag::new(tag)).is_some());
-        Some(Loaded {
+        Some(LoadedFace {
             font: FontData::new(bytes, index),
             units_per_em,
             ascent,
@@ -148,12 +149,12 @@ impl Face {
         let has = |c: char| charmap.map(c).is_some();
         text.chars()
             .filter(|c| !is_ignorable(*c))
-            .all(|c| has(c) || in_parts(c).is_some_and(|(a, b)| has(a) && b.is_none_or(has)))
+            .all(|c| has(c) || decomposition(c).is_some_and(|(a, b)| has(a) && b.is_none_or(has)))
     }
 
-    /// What to shape instead of `c`, and the glyph that then stands for it: shapers take the vowels AM of Thai and Lao
-    /// apart whatever the face has, and one made for a few words may have the whole but not the ring above.
-    pub(crate) fn undivided(&self, c: char) -> Option<(char, GlyphId)> {
+    /// For a character that shapers always decompose (the vowel AM of Thai and Lao) in a subset face that has the whole
+    /// glyph but not the parts: the character to shape instead, and the glyph to draw.
+    pub(crate) fn undecomposed(&self, c: char) -> Option<(char, GlyphId)> {
         let (ring, rest) = match c {
             '\u{e33}' => ('\u{e4d}', '\u{e32}'),
             '\u{eb3}' => ('\u{ecd}', '\u{eb2}'),
@@ -165,24 +166,24 @@ impl Face {
         charmap.map(rest).map(|_| (rest, whole))
     }
 
-    /// How far the pen moves after `glyph`, px.
+    /// Advance of `glyph` at this font size, px.
     pub(crate) fn advance(&self, glyph: GlyphId, font_size: f64, coords: &[i16]) -> Option<f64> {
         advance(&self.load()?.font, coords, glyph.to_u32(), font_size)
     }
 
-    /// The `opsz` value for text of `font_size` px, when the face has that axis: browsers set it by themselves
-    /// (`font-optical-sizing: auto`).
+    /// The `opsz` value for text of `font_size` px, when the face has that axis, which browsers set
+    /// automatically (`font-optical-sizing: auto`).
     pub(crate) fn optical_variation(&self, font_size: f64) -> Option<f32> {
         let axis = self.load()?.optical_axis.clone()?;
         Some((font_size as f32).clamp(*axis.start(), *axis.end()))
     }
 
-    /// Whether the face has glyphs in colour.
+    /// Whether the face has colour glyphs.
     pub(crate) fn is_coloured(&self) -> bool {
         self.load().is_some_and(|loaded| loaded.coloured)
     }
 
-    /// The `wght` value to draw `wanted` with, when the face has that axis and declares more than one weight.
+    /// The value of the `wght` axis for weight `wanted`, within the declared range; `None` without that axis.
     pub(crate) fn weight_variation(&self, wanted: f32) -> Option<f32> {
         let axis = self.load()?.weight_axis.clone()?;
         let declared = wanted.clamp(*self.style.weights.start(), *self.style.weights.end());
@@ -190,7 +191,7 @@ impl Face {
     }
 }
 
-/// How far the pen moves after a glyph at `size` px, px.
+/// Advance of a glyph at font size `size`, px.
 pub(crate) fn advance(font: &FontData, coords: &[i16], glyph: u32, size: f64) -> Option<f64> {
     let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
     let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
@@ -198,8 +199,8 @@ pub(crate) fn advance(font: &FontData, coords: &[i16], glyph: u32, size: f64) ->
     metrics.advance_width(GlyphId::new(glyph)).map(f64::from)
 }
 
-/// The outline of a glyph at `size` px, y down, where `hinted` lightly so as in browsers on Linux; `None` where the face has
-/// none.
+/// The outline of a glyph at font size `size` px, y down; with `hinted`, lightly hinted as in browsers on Linux. `None`
+/// where the face has none.
 pub(crate) fn outline(font: &FontData, coords: &[i16], glyph: u32, size: f64, hinted: bool) -> Option<BezPath> {
     let font = FontRef::from_index(font.data.as_ref(), font.index).ok()?;
     let coords: Vec<_> = coords.iter().map(|it| NormalizedCoord::from_bits(*it)).collect();
@@ -220,7 +221,7 @@ pub(crate) fn outline(font: &FontData, coords: &[i16], glyph: u32, size: f64, hi
     Some(pen.0)
 }
 
-/// Collects an outline, turned y down.
+/// Collects an outline from skrifa, flipped to y down.
 struct Pen(BezPath);
 
 impl OutlinePen for Pen {
@@ -242,7 +243,8 @@ impl OutlinePen for Pen {
     }
 }
 
-/// hhea, or OS/2 typo when USE_TYPO_METRICS is set or hhea is empty, or win when those are empty too (rendering.md §9.2).
+/// Ascent and descent in font units, the latter positive downwards: from hhea, or OS/2 typo when USE_TYPO_METRICS is
+/// set or hhea is empty, or win when those are empty too (rendering.md §9.2).
 fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
     const USE_TYPO_METRICS: u16 = 1 << 7;
     let os2 = font.os2().ok();
@@ -263,9 +265,9 @@ fn vertical_metrics(font: &FontRef<'_>) -> (f64, f64) {
     })
 }
 
-/// What a shaper draws a character as when the face lacks it: its canonical parts, and the vowels that Thai and Lao
-/// shaping always takes apart.
-fn in_parts(c: char) -> Option<(char, Option<char>)> {
+/// The parts as which a shaper draws a character that the face lacks: its canonical decomposition, and the parts of the
+/// Thai and Lao vowel AM.
+fn decomposition(c: char) -> Option<(char, Option<char>)> {
     match c {
         '\u{e33}' => return Some(('\u{e4d}', Some('\u{e32}'))),
         '\u{eb3}' => return Some(('\u{ecd}', Some('\u{eb2}'))),
@@ -278,7 +280,7 @@ fn in_parts(c: char) -> Option<(char, Option<char>)> {
     }
 }
 
-/// Characters that may lack a glyph without anything being missing: joiners, selectors, marks of direction.
+/// True for characters that need no glyph: joiners, variation selectors, direction marks.
 pub(crate) fn is_ignorable(c: char) -> bool {
     matches!(
         c,
@@ -288,9 +290,9 @@ pub(crate) fn is_ignorable(c: char) -> bool {
     )
 }
 
-/// Picks from `faces` as CSS Fonts 4 §5.2 does: slant first, then the nearest weight (up to 500: lighter first, above:
-/// heavier first). All faces that tie are returned, the last declared first: it wins where several have a character, and a
-/// family may be split by characters.
+/// Selects from `faces` as in CSS Fonts 4 §5.2: by slant, then the nearest weight (up to 500 lighter first, above
+/// heavier first). All faces that tie are returned, because a family may be split by character ranges; the last
+/// declared comes first and wins where several have a character.
 pub(crate) fn best_matches(faces: &[Arc<Face>], weight: f32, italic: bool) -> Vec<Arc<Face>> {
     let slanted = faces.iter().any(|face| face.style.italic == italic);
     let candidates = faces.iter().filter(|face| !slanted || face.style.italic == italic);
@@ -300,7 +302,7 @@ pub(crate) fn best_matches(faces: &[Arc<Face>], weight: f32, italic: bool) -> Ve
             return (0u8, 0.0);
         }
         let (lighter, distance) = if high < weight { (true, weight - high) } else { (false, low - weight) };
-        // 400 and 500 look at each other first.
+        // For 400 to 500, heavier weights up to 500 come first.
         if (400.0..=500.0).contains(&weight) && !lighter && low <= 500.0 {
             return (1, distance);
         }

@@ -1,4 +1,4 @@
-//! Families: what a design declares, then the operator's folder, then what is bundled, then well-known aliases.
+//! Font families: those of the design first, then the operator's folder, the bundled ones, and well-known aliases.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use super::faces::{Face, FaceStyle};
 use crate::config::FontSettings;
 use crate::sfnt;
 
-/// Stands in for a family that nobody has: what a browser without it shows (`skip-font-error` of the reference corpus).
+/// Replaces a family that is not available, as in a browser (`skip-font-error` of the reference corpus).
 pub const LAST_RESORT_FAMILY: &str = "Liberation Serif";
 
-/// Families that are drawn with another one of the same measures (design-format.md §4).
+/// Names in lower case, and the metric-compatible families that are drawn for them (design-format.md §4).
 pub const FAMILY_ALIASES: &[(&str, &str)] = &[
     ("arial", "Liberation Sans"),
     ("helvetica", "Liberation Sans"),
@@ -45,7 +45,7 @@ macro_rules! bundled {
 /// One bundled face: bytes, weight, italic.
 type Bundled = (&'static [u8], f32, bool);
 
-/// The faces inside the binary; licences in `assets/fonts/`.
+/// The faces embedded in the program; their licences are in `assets/fonts/`.
 static BUNDLED: &[(&str, [Bundled; 4])] = bundled! {
     "Roboto": "Roboto-Regular.ttf" "Roboto-Bold.ttf" "Roboto-Italic.ttf" "Roboto-BoldItalic.ttf";
     "Liberation Sans": "LiberationSans-Regular.woff2" "LiberationSans-Bold.woff2"
@@ -56,50 +56,57 @@ static BUNDLED: &[(&str, [Bundled; 4])] = bundled! {
         "LiberationMono-Italic.woff2" "LiberationMono-BoldItalic.woff2";
 };
 
-/// Files looked at in the operator's folder before giving up: a folder, not a file system.
+/// Maximum number of font files read from the operator's folder.
 const MAX_FOLDER_FILES: usize = 20_000;
 
 /// Why the operator's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
-    /// Missing, no folder, or not readable.
-    #[error("TENTER_FONT_DIR={path}: {source}; give a folder of TTF, OTF, TTC, WOFF or WOFF2 files", path = path.display())]
+    /// The path does not exist, is not a folder, or cannot be read.
+    #[error(
+        "cannot read the font folder TENTER_FONT_DIR={path}: {source}; set it to a folder of TTF, OTF, TTC, \
+         WOFF or WOFF2 files",
+        path = path.display()
+    )]
     Unreadable {
-        /// As set.
+        /// The value of TENTER_FONT_DIR.
         path: PathBuf,
-        /// The system's reason.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
 }
 
 type Families = HashMap<String, Vec<Arc<Face>>>;
 
-/// Fonts that every request shares: bundled and from the operator's folder.
+/// The fonts shared by all requests: bundled ones and those of the operator's folder.
 #[derive(Debug)]
 pub struct FontLibrary {
     folder: Families,
     folder_digest: [u8; 32],
     bundled: Families,
-    /// Where characters that a family lacks are looked for, in order.
+    /// Faces that are tried in this order for characters that a family lacks.
     fallback: Vec<Arc<Face>>,
     emoji: Vec<Arc<Face>>,
 }
 
-/// Where a family was found.
+/// The source of a font family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FamilySource {
-    /// In the design.
+    /// The family is declared by the design.
     Design,
-    /// In the operator's folder.
+    /// The family is in the operator's folder.
     Folder,
-    /// In the binary.
+    /// The family is bundled with the program.
     Bundled,
-    /// Under another name.
+    /// The name stands for this metric-compatible family.
     Alias(&'static str),
 }
 
 impl FontLibrary {
-    /// Reads the names of the fonts in the operator's folder; the fonts themselves are read when first used.
+    /// Indexes the bundled fonts and the operator's folder. Faces are loaded at first use.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
     pub fn new(settings: &FontSettings) -> Result<Self, LibraryError> {
         let mut bundled = Families::new();
         for (family, faces) in BUNDLED {
@@ -115,7 +122,7 @@ impl FontLibrary {
         }
         let mut names: Vec<_> = folder.keys().cloned().collect();
         names.sort();
-        // A fixed order, so that a machine with more fonts still draws the same page the same way.
+        // Sorted, so that the order does not depend on the file system.
         let by_name = names.iter().filter_map(|name| folder.get(name));
         let regular = |faces: &Vec<Arc<Face>>| super::faces::best_matches(faces, 400.0, false);
         let (emoji_names, _): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.contains("emoji"));
@@ -125,7 +132,7 @@ impl FontLibrary {
         Ok(Self { folder, folder_digest: digest.finalize().into(), bundled, fallback, emoji })
     }
 
-    /// Families and where they are from, sorted: for `tenter doctor`.
+    /// All families and their sources, sorted by name, for `tenter doctor`.
     pub fn families(&self) -> Vec<(String, FamilySource)> {
         let folder = self.folder.keys().map(|name| (name.clone(), FamilySource::Folder));
         let bundled = self.bundled.keys().map(|name| (name.clone(), FamilySource::Bundled));
@@ -134,13 +141,13 @@ impl FontLibrary {
         all
     }
 
-    /// SHA-256 of the files in the operator's folder. Any of them may draw a character that the design's fonts lack.
+    /// SHA-256 of the files in the operator's folder, any of which may draw a character that the design's fonts lack.
     pub fn folder_digest(&self) -> &[u8; 32] {
         &self.folder_digest
     }
 
-    /// sfnt bytes of the bundled families' faces, then the folder's, each by name: for texts that are laid out elsewhere
-    /// (inside SVG), where the order decides who draws what others lack.
+    /// sfnt bytes of the bundled faces, then of the folder's, each sorted by family: for texts inside SVG, where the
+    /// order decides which face draws characters that others lack.
     pub fn files(&self) -> Vec<Blob<u8>> {
         let by_name = |families: &Families| {
             let mut names: Vec<_> = families.iter().collect();
@@ -157,7 +164,7 @@ impl FontLibrary {
     }
 }
 
-/// The fonts of one request: what the design declares, over the library.
+/// The fonts of one request: those that the design declares, then those of the library.
 #[derive(Clone, Debug)]
 pub struct FontSet {
     library: Arc<FontLibrary>,
@@ -165,17 +172,17 @@ pub struct FontSet {
 }
 
 impl FontSet {
-    /// Nothing declared yet.
+    /// Creates a set with the fonts of the library only.
     pub fn new(library: Arc<FontLibrary>) -> Self {
         Self { library, design: Families::new() }
     }
 
-    /// Adds a face that the design (or a font service, on its behalf) brings for `family`.
+    /// Adds a face of `family` that the design declares or a font service provides.
     pub fn declare(&mut self, family: &str, face: Face) {
         self.design.entry(normalized(family)).or_default().push(Arc::new(face));
     }
 
-    /// Whether texts come out the same with `other`: the same library, and the same files declared in the same order.
+    /// Whether both sets give the same layout: the same library, and the same files declared in the same order.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same_faces = |name: &String, faces: &[Arc<Face>]| {
             let others = other.design.get(name).map_or(&[][..], Vec::as_slice);
@@ -186,17 +193,17 @@ impl FontSet {
             && self.design.iter().all(|(name, faces)| same_faces(name, faces))
     }
 
-    /// Bytes of the files that the design brings.
+    /// Bytes of the design's own font files.
     pub(super) fn design_bytes(&self) -> usize {
         self.design.values().flatten().map(|face| face.memory_bytes()).sum()
     }
 
-    /// Where `family` would come from; `None` when nobody has it.
+    /// The source of `family`; `None` when it is not available.
     pub fn source(&self, family: &str) -> Option<FamilySource> {
         self.lookup(family).map(|(source, _)| source)
     }
 
-    /// The faces of `family`, or of the last resort when nobody has it.
+    /// The faces of `family`, or of [`LAST_RESORT_FAMILY`] when it is not available.
     pub(crate) fn faces(&self, family: &str) -> &[Arc<Face>] {
         match self.lookup(family) {
             Some((_, faces)) => faces,
@@ -204,12 +211,12 @@ impl FontSet {
         }
     }
 
-    /// The faces of the standard serif family, which browsers ask next for characters that a family lacks.
+    /// The faces of [`LAST_RESORT_FAMILY`], which browsers try first for characters that a family lacks.
     pub(crate) fn last_resort(&self) -> &[Arc<Face>] {
         self.lookup(LAST_RESORT_FAMILY).map_or(&[], |(_, faces)| faces)
     }
 
-    /// Where to look for characters that a family lacks.
+    /// Faces for characters that neither a family nor the last resort has, in order of preference.
     pub(crate) fn fallback(&self) -> &[Arc<Face>] {
         &self.library.fallback
     }
@@ -222,7 +229,7 @@ impl FontSet {
     }
 
     fn lookup(&self, family: &str) -> Option<(FamilySource, &[Arc<Face>])> {
-        // `"Inter", sans-serif` names a list, as in CSS; the first known one counts.
+        // `"Inter", sans-serif` is a list, as in CSS; the first available family counts.
         family.split(',').map(normalized).find_map(|name| {
             if let Some(faces) = self.design.get(&name) {
                 return Some((FamilySource::Design, faces.as_slice()));
@@ -237,12 +244,12 @@ impl FontSet {
     }
 }
 
-/// Names are matched without case, quotes and outer space (design-format.md §4).
+/// The form in which family names are compared: lower case, without quotes and surrounding space (design-format.md §4).
 fn normalized(family: &str) -> String {
     family.trim().trim_matches(['"', '\'']).trim().to_lowercase()
 }
 
-/// Adds what is in the folder to `families`, and every file's bytes to `digest`, in the order in which they count.
+/// Adds the fonts of a folder to `families` and every file's bytes to `digest`, both in order of the paths.
 fn read_folder(path: &Path, families: &mut Families, digest: &mut Sha256) -> std::io::Result<()> {
     let mut queue = vec![path.to_path_buf()];
     let mut files = Vec::new();
@@ -260,7 +267,7 @@ fn read_folder(path: &Path, families: &mut Families, digest: &mut Sha256) -> std
     }
     files.sort();
     for file in files {
-        // A broken file in the folder must not keep the service from starting; `doctor` shows what was found.
+        // A damaged file must not prevent the start; `tenter doctor` lists the families that were found.
         let Ok(bytes) = std::fs::read(&file) else { continue };
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(&bytes);
@@ -290,7 +297,7 @@ fn read_file(path: &Path, bytes: &[u8], families: &mut Families) {
     }
 }
 
-/// Weight and slant from the face's own tables: for fonts that nobody declares.
+/// Weight and slant from the face's own tables, for fonts without a declaration.
 fn own_style(font: &FontRef<'_>) -> FaceStyle {
     let attributes = font.attributes();
     let italic = attributes.style != skrifa::attribute::Style::Normal;

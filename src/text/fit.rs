@@ -1,48 +1,48 @@
-//! Texts that do not fit their box (rendering.md §9.7).
+//! Fitting texts into their boxes (rendering.md §9.7).
 
 use super::blocks::Align;
 use super::layout::{LaidOut, LayoutOptions, Layouter};
 use super::shaped_text::ShapedText;
 
-/// What happens when the lines are taller than the box.
+/// The rule for a text whose lines are taller than the box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Overflow {
     /// The font shrinks by half px steps until the lines fit into this height.
     Shrink {
-        /// px.
+        /// Height of the box, px.
         height: f64,
     },
     /// The largest size between two bounds, by half px steps, at which all lines fit into this height.
     Fit {
-        /// px.
+        /// Height of the box, px.
         height: f64,
-        /// px, greater than 0: drawn at this size where nothing fits.
-        least: f64,
-        /// px, greater than 0: tried first.
-        most: f64,
+        /// Smallest font size, px, greater than 0: used where no size fits.
+        min: f64,
+        /// Largest font size, px, greater than 0: tried first.
+        max: f64,
     },
-    /// The box grows.
+    /// The box grows to the height of the lines.
     Grow,
     /// Lines that do not fit into this height are dropped; the last one ends in `…`.
     Ellipsis {
-        /// px.
+        /// Height of the box, px.
         height: f64,
     },
 }
 
-/// All about how a text is made to fit.
+/// The rules by which a text is fitted into its box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sizing {
-    /// Where the lines are taller than the box.
+    /// The rule where the lines are taller than the box.
     pub overflow: Overflow,
-    /// More lines than these are dropped; the last one ends in `…`.
+    /// Lines beyond this number are dropped, and the last one that remains ends in `…`.
     pub max_lines: Option<usize>,
-    /// Words wider than the box are broken, as the editor does. Otherwise they make the text smaller where it may be.
+    /// Words wider than the box are broken, as in the editor. Otherwise they shrink the text where the rule allows it.
     pub split_words: bool,
 }
 
 impl From<Overflow> for Sizing {
-    /// As the editor has it.
+    /// The editor's rules: no limit of lines, and words wider than the box are broken.
     fn from(overflow: Overflow) -> Self {
         Self { overflow, max_lines: None, split_words: true }
     }
@@ -52,20 +52,20 @@ impl From<Overflow> for Sizing {
 pub(super) const STEP: f64 = 0.5;
 
 /// The editor stops shrinking at the first size that is not above this, px.
-const LEAST: f64 = 1.0;
+const MIN_SIZE: f64 = 1.0;
 
-/// Sums of unlike line heights may be this much off, px, by the way floating-point numbers are added.
+/// Rounding error, px, of sums of unequal line heights.
 const NOISE: f64 = 1e-6;
 
-/// A browser writes font sizes with so many digits behind the first, and the editor reads them again.
+/// Digits after the first with which a browser serialises font sizes, which the editor then parses.
 const DIGITS: usize = 5;
 
-/// Sizes tried one after another before the rest is searched by halving: a guard against long texts in huge letters.
-/// The editor tries all; the outcome differs only where a smaller size needs more height than a larger one.
+/// Number of sizes tried one by one before a binary search, which bounds the time of long texts at huge sizes. The
+/// editor tries all sizes; results differ only where a smaller size needs more height than a larger one.
 pub(super) const LINEAR_TRIES: u32 = 200;
 
-/// Lays `text` out in a box `width` px wide; returns the lines and the font size they are drawn at. Where not even the
-/// smallest size fits, they are drawn in it, as the editor does.
+/// Lays `text` out in a box `width` px wide; and returns the lines with their font size. Where not even the
+/// smallest size fits, it is used all the same, as in the editor.
 pub fn fit(
     layouter: &mut Layouter,
     text: &ShapedText,
@@ -86,23 +86,23 @@ pub fn fit(
             (layouter.lay_out(text, options), font_size)
         }
         Overflow::Shrink { height } => {
-            let sizes = Sizes { most: font_size, steps: ((font_size - LEAST) / STEP).ceil().max(0.0) };
-            let least = font_size - STEP * sizes.steps;
-            // Of huge sizes no half px is left.
-            let least = if least > 0.0 && least <= LEAST { least } else { font_size.min(LEAST) };
-            largest(layouter, text, options, sizes, |_| true, height).unwrap_or_else(|| at(layouter, least))
+            let sizes = Sizes { max: font_size, steps: ((font_size - MIN_SIZE) / STEP).ceil().max(0.0) };
+            let min = font_size - STEP * sizes.steps;
+            // In huge sizes half a px is lost in rounding.
+            let min = if min > 0.0 && min <= MIN_SIZE { min } else { font_size.min(MIN_SIZE) };
+            largest(layouter, text, options, sizes, |_| true, height).unwrap_or_else(|| at(layouter, min))
         }
-        Overflow::Fit { height, least, most } => {
-            let sizes = Sizes { most: most.max(least), steps: ((most - least) / STEP).floor() };
+        Overflow::Fit { height, min, max } => {
+            let sizes = Sizes { max: max.max(min), steps: ((max - min) / STEP).floor() };
             let fits = |it: &LaidOut| !it.truncated;
-            largest(layouter, text, options, sizes, fits, height).unwrap_or_else(|| at(layouter, least))
+            largest(layouter, text, options, sizes, fits, height).unwrap_or_else(|| at(layouter, min))
         }
     }
 }
 
-/// `most`, and so many steps down.
+/// Font sizes from `max` down, in this number of steps of [`STEP`] px.
 struct Sizes {
-    most: f64,
+    max: f64,
     steps: f64,
 }
 
@@ -116,10 +116,10 @@ fn largest(
     height: f64,
 ) -> Option<(LaidOut, f64)> {
     let font_size = text.font_size();
-    let size_at = |k: u32| sizes.most - STEP * f64::from(k);
-    // Lines that are left out take no height.
+    let size_at = |k: u32| sizes.max - STEP * f64::from(k);
+    // Dropped lines take no height.
     let all_shown = options.max_lines.is_none();
-    let hopeless = |k: u32| all_shown && text.least_height(options.width, size_at(k) / font_size) > height + NOISE;
+    let hopeless = |k: u32| all_shown && text.min_height(options.width, size_at(k) / font_size) > height + NOISE;
     let mut attempt = |k: u32| {
         let factor = size_at(k) / font_size;
         let laid_out = (!hopeless(k)).then(|| layouter.lay_out(text, LayoutOptions { factor, ..options }));
@@ -138,8 +138,8 @@ fn largest(
     attempt(k)
 }
 
-/// True when all lines fit into `height`. Lines that are alike are added up as the editor does, to the last bit: it stores
-/// the height of a text that it has laid out, and compares with that exactly.
+/// True when all lines fit into `height`. Lines of equal height are summed exactly as in the editor, which stores the
+/// height of a text that it has laid out and compares with that.
 fn lines_fit(text: &ShapedText, laid_out: &LaidOut, font_size: f64, height: f64) -> bool {
     let Some(times) = text.even_line_height() else { return laid_out.height <= height + NOISE };
     let line = six_digits(font_size) * times;
@@ -147,12 +147,12 @@ fn lines_fit(text: &ShapedText, laid_out: &LaidOut, font_size: f64, height: f64)
     bottom <= height
 }
 
-/// As a browser writes font sizes.
+/// A font size rounded as a browser serialises it.
 fn six_digits(font_size: f64) -> f64 {
     format!("{font_size:.DIGITS$e}").parse().unwrap_or(font_size)
 }
 
-/// The smallest number in `low..=high` for which `holds`, taking it to hold from some number on.
+/// Binary search for the smallest number in `low..=high` for which `holds`, which must be monotonic.
 pub(super) fn first_true(mut low: u32, mut high: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
     if !holds(high) {
         return None;
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn fit_stays_between_its_bounds() {
-        let fit = |least, most| Sizing::from(Overflow::Fit { height: 48.0, least, most });
+        let fit = |min, max| Sizing::from(Overflow::Fit { height: 48.0, min, max });
         // One line is 48 px high at 40 px. Two lines of 30 px do not fit, but smaller they may not be.
         assert_eq!(sized("HH", 200.0, fit(1.0, 40.0)).1, 40.0);
         assert_eq!(sized("HH", 200.0, fit(1.0, 80.0)).1, 40.0);

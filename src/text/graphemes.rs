@@ -3,16 +3,16 @@
 use icu_properties::CodePointSetData;
 use icu_properties::props::ExtendedPictographic;
 
-/// True when nothing passes between these neighbours, neither kerning nor ligatures: the editor measures and places what
-/// stands between spaces, soft hyphens and zero-width spaces on its own, and every CJK character and emoji too.
-pub(super) fn parted(before: &str, after: &str) -> bool {
+/// True when neither kerning nor ligatures apply between these neighbouring graphemes: the editor measures and places
+/// each word between spaces, soft hyphens and zero-width spaces by itself, and every CJK character and emoji too.
+pub(super) fn are_shaped_apart(before: &str, after: &str) -> bool {
     let space = |text: &str| matches!(text, " " | "\t");
     let alone = |text: &str| matches!(text, "\u{ad}" | "\u{200b}") || stands_alone(text);
     space(before) != space(after) || alone(before) || alone(after)
 }
 
-/// CJK characters and emoji may be parted from anything on either side; there are no line-start or line-end rules. The lists
-/// are the editor's: jamo, bopomofo and compatibility ideographs, pictures below U+1F000 without U+FE0F, and flags are not
+/// True for a CJK character or an emoji: a line may break on either side of it, whatever the neighbour. The ranges are
+/// the editor's: jamo, bopomofo and compatibility ideographs, pictures below U+1F000 without U+FE0F, and flags are not
 /// in them.
 pub(super) fn stands_alone(grapheme: &str) -> bool {
     let Some(first) = grapheme.chars().next() else { return false };

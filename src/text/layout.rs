@@ -5,130 +5,137 @@ use std::sync::Arc;
 use super::blocks::{Align, Block, ListMarker, Marker, Span, SpanStyle, TextBlocks};
 use super::breaks::{self, LineBreaking};
 use super::families::FontSet;
-use super::line::{self, Line, LineSlice, Place, ShapedMarker, TabStops};
+use super::line::{self, Line, LinePlacement, LineSlice, ShapedMarker, TabStops};
 use super::shape::{ClusterKind, Paragraph, Shaper};
 use super::shaped_text::{ShapedBlock, ShapedParagraph, ShapedText};
-use super::shapes::{self, Shapes};
+use super::shaped_text_cache::{self, ShapedTextCache};
 use super::strut::Strut;
 use super::wrap::FIT_TOLERANCE;
 
-/// A tab stop every so many spaces of the element's font, each with its letter spacing.
+/// Distance of tab stops, in spaces of the element's font with letter spacing.
 const TAB_SPACES: f64 = 8.0;
 
-/// Something about a text that the caller should hear.
+/// A problem of a text's layout that is reported to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextWarning {
-    /// No face has these characters.
+    /// No available face has a glyph for these characters.
     GlyphMissing {
-        /// One grapheme, cut when it is long.
+        /// The grapheme, shortened when it is long.
         text: String,
-        /// The family asked for.
+        /// The font family of the text.
         family: Arc<str>,
     },
-    /// Nor these many others.
+    /// Further characters are missing beyond those reported one by one.
     MoreMissing {
-        /// Graphemes, counted once for each family.
+        /// Number of graphemes, counted once per family.
         count: usize,
     },
 }
 
-/// Lays texts out with the fonts of one request. One for each thread at work.
+/// Shapes and lays out texts with the fonts of one request. Each thread needs its own.
 pub struct Layouter {
     pub(super) shaper: Shaper,
-    /// Where lines of texts that are shaped from now on may end. Default: as in the editor.
+    /// Line breaking rules of texts shaped from now on. Default: those of the editor.
     pub breaking: LineBreaking,
-    shapes: Shapes,
-    /// Bytes of the longest text so far.
+    cache: ShapedTextCache,
+    /// Length of the longest text shaped so far, bytes.
     longest: usize,
 }
 
-/// What shaping a text longer than this leaves behind is not worth keeping, in bytes of text.
-const SWOLLEN: usize = 50_000;
+/// A layouter that has shaped a longer text than this, in bytes, is dropped because of the size of its buffers.
+const MAX_REUSED_TEXT: usize = 50_000;
 
-/// How to lay out a shaped text.
+/// The width and the rules by which a shaped text is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct LayoutOptions {
-    /// px; rounded to a whole px before use, as the editor does.
+    /// Width of the box, px; rounded to whole px before use, as the editor does.
     pub width: f64,
-    /// Unless a block has its own.
+    /// Alignment of blocks that have none of their own.
     pub align: Align,
-    /// Of every font size; advances scale with it.
+    /// Factor of every font size; advances scale with it.
     pub factor: f64,
-    /// Keep as many lines as fit in this height, the last one ending in `…`.
+    /// Lines beyond this height, px, are dropped, and the last one that remains ends in `…`.
     pub ellipsis_height: Option<f64>,
-    /// Keep at most so many lines, likewise.
+    /// Lines beyond this number are dropped likewise.
     pub max_lines: Option<usize>,
-    /// Break words that are wider than the line; otherwise they stick out.
+    /// Words wider than the line are broken; otherwise they overflow it.
     pub split_words: bool,
 }
 
 impl LayoutOptions {
-    /// All lines at the size they were shaped in, over-wide words broken as the editor does.
+    /// Options for all lines at the size in which they were shaped, with words wider than the line broken as in the
+    /// editor.
     pub fn new(width: f64, align: Align) -> Self {
         Self { width, align, factor: 1.0, ellipsis_height: None, max_lines: None, split_words: true }
     }
 }
 
-/// Lines in place: (0, 0) is the top-left of the element's box.
+/// The positioned lines of a text. (0, 0) is the top-left corner of the element's box.
 #[derive(Clone, Debug, Default)]
 pub struct LaidOut {
-    /// Top to bottom.
+    /// The lines from top to bottom.
     pub lines: Vec<Line>,
-    /// Sum of line heights and margins, px.
+    /// Height of the text, px: the sum of line heights and margins.
     pub height: f64,
-    /// What lines were broken at, px.
+    /// The width at which lines were broken, px.
     pub width: f64,
-    /// Lines were left out.
+    /// Lines were dropped because of [`LayoutOptions::ellipsis_height`] or [`LayoutOptions::max_lines`].
     pub truncated: bool,
 }
 
 impl LaidOut {
-    /// A word that could not be broken sticks out of the box.
+    /// True when some line is wider than the box.
     pub(crate) fn is_too_wide(&self) -> bool {
         self.lines.iter().any(|line| line.x + line.width > self.width + FIT_TOLERANCE)
     }
 }
 
 impl Layouter {
-    /// With these fonts.
+    /// Creates a layouter for a set of fonts.
     pub fn new(fonts: FontSet) -> Self {
-        Self { shaper: Shaper::new(fonts), breaking: LineBreaking::default(), shapes: Shapes::new(), longest: 0 }
+        Self {
+            shaper: Shaper::new(fonts),
+            breaking: LineBreaking::default(),
+            cache: ShapedTextCache::new(),
+            longest: 0,
+        }
     }
 
-    /// Bytes of the texts it keeps shaped, about.
-    pub(super) fn kept_bytes(&self) -> usize {
-        self.shapes.bytes()
+    /// Estimated bytes of the cached shaped texts.
+    pub(super) fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
-    /// True when its lists have grown for a text so long that most texts never use them again.
-    pub(super) fn is_swollen(&self) -> bool {
-        self.longest > SWOLLEN
+    /// True when a very long text has grown the buffers beyond what most texts need.
+    pub(super) fn is_oversized(&self) -> bool {
+        self.longest > MAX_REUSED_TEXT
     }
 
-    /// The fonts it was made with.
+    /// The fonts that this layouter was created with.
     pub fn fonts(&self) -> &FontSet {
         &self.shaper.fonts
     }
 
-    /// What was noticed since the last call.
+    /// Returns the warnings since the last call.
     pub fn take_warnings(&mut self) -> Vec<TextWarning> {
         let missing = std::mem::take(&mut self.shaper.missing);
         let more = missing.more();
-        let told = missing.first.into_iter().map(|it| TextWarning::GlyphMissing { text: it.text, family: it.family });
-        told.chain((more > 0).then_some(TextWarning::MoreMissing { count: more })).collect()
+        let first = missing.first.into_iter().map(|it| TextWarning::GlyphMissing { text: it.text, family: it.family });
+        first.chain((more > 0).then_some(TextWarning::MoreMissing { count: more })).collect()
     }
 
-    /// Shapes all of `text`, or finds it shaped. Line breaks are `\n` and `\r`, so that `\r\n` is two.
+    /// Shapes all of `text`, or returns it from the cache. `\n` and `\r` each break a line, so that `\r\n` breaks
+    /// twice.
     pub fn shape(&mut self, text: &TextBlocks) -> Arc<ShapedText> {
-        let key = match self.shapes.get(text, self.breaking) {
+        let key = match self.cache.get(text, self.breaking) {
             Ok(shaped) => return shaped,
             Err(key) => key,
         };
-        self.longest = self.longest.max(shapes::length(text));
+        self.longest = self.longest.max(shaped_text_cache::length(text));
         let shaped = Arc::new(self.shape_anew(text));
-        // A text with something missing is told of each time, and so shaped each time.
+        // A text with missing glyphs is shaped each time, so that each request gets the warning.
         if self.shaper.missing.is_empty() {
-            self.shapes.put(key, (text, self.breaking), &shaped);
+            self.cache.put(key, (text, self.breaking), &shaped);
         }
         shaped
     }
@@ -138,18 +145,18 @@ impl Layouter {
         let space = self.shaper.shape(&[Span { text: " ".into(), style: text.base.clone() }]);
         let space = space.clusters.first().map_or(0.0, |cluster| cluster.advance) * text.base.advance_factor(1.0);
         let every = TAB_SPACES * (space + text.base.letter_spacing);
-        let tabs = TabStops { every: every.max(0.0), least: space / 2.0 };
+        let tabs = TabStops { every: every.max(0.0), min_distance: space / 2.0 };
         let blocks: Vec<_> = text.blocks.iter().map(|block| self.shape_block(block, text)).collect();
         let paragraphs = || blocks.iter().flat_map(|block| &block.paragraphs).map(|shaped| &shaped.paragraph);
         let optical = paragraphs().any(Paragraph::follows_size).then(|| text.clone());
         let (mut ink_advance, mut widest, mut forced_lines) = (0.0, 0.0_f64, 0);
         for paragraph in paragraphs() {
             forced_lines += 1;
-            // Advances of one size say nothing of those of another where glyphs follow the size.
+            // With optical sizes, advances at one size do not bound those at another.
             let clusters = paragraph.clusters.iter().filter(|_| optical.is_none());
             for cluster in clusters {
                 let spacing = paragraph.letter_spacing(cluster, 1.0);
-                // Spacing in px does not shrink: as a bound it must not count for less than it is.
+                // Negative spacing in px does not scale, so it cannot be part of a bound for all sizes.
                 let fixed = paragraph.styles[cluster.span].spacing_in_px && spacing < 0.0;
                 let advance = if fixed { 0.0 } else { cluster.advance + spacing };
                 widest = widest.max(advance);
@@ -160,9 +167,9 @@ impl Layouter {
         }
         let spans = text.blocks.iter().flat_map(|block| block.spans.iter().map(|span| &span.style).chain(&block.strut));
         let sizes = text.blocks.iter().flat_map(|block| &block.spans).map(|span| span.style.font_size);
-        let least_size = sizes.filter(|size| *size > 0.0).fold(text.base.font_size, f64::min);
+        let min_size = sizes.filter(|size| *size > 0.0).fold(text.base.font_size, f64::min);
         let px_sizes = spans.filter_map(|style| style.px_size).filter(|size| *size > 0.0);
-        let least_px_size = px_sizes.fold(f64::INFINITY, f64::min);
+        let min_px_size = px_sizes.fold(f64::INFINITY, f64::min);
         ShapedText {
             blocks,
             strut,
@@ -172,8 +179,8 @@ impl Layouter {
             forced_lines,
             is_plain: text.is_plain(),
             rtl: text.rtl,
-            least_size,
-            least_px_size,
+            min_size,
+            min_px_size,
             optical,
         }
     }
@@ -193,8 +200,8 @@ impl Layouter {
         ShapedBlock { block, paragraphs, markers, strut }
     }
 
-    /// The editor measures a marker in the item's style and draws it in a plain one. It measures with the letter spacing
-    /// that it used last, which is `spacing`.
+    /// Shapes a list marker. The editor measures it in the item's style and draws it in a plain one. It measures with
+    /// the letter spacing of the text before it, which is `spacing`.
     fn shape_marker(&mut self, marker: &Marker, rtl: bool, spacing: f64) -> ShapedMarker {
         let of_item = SpanStyle { letter_spacing: spacing, spacing_in_px: false, ..(*marker.style).clone() };
         let plain = SpanStyle {
@@ -236,7 +243,7 @@ impl Layouter {
         ShapedParagraph { paragraph, tokens, hyphens }
     }
 
-    /// Breaks `text` into lines and puts them in place.
+    /// Breaks `text` into lines and positions them.
     pub fn lay_out(&mut self, text: &ShapedText, options: LayoutOptions) -> LaidOut {
         match text.optical.as_ref().filter(|it| it.base.optical_factor != options.factor) {
             Some(blocks) => {
@@ -258,9 +265,10 @@ impl Layouter {
         if truncated {
             let same_block = lines[visible].block == lines[visible - 1].block;
             lines.truncate(visible);
-            // Where the cut falls between two blocks the editor draws no `…` (rendering.md §9.7).
+            // Where the first dropped line starts a block the editor draws no `…` (rendering.md §9.7).
             ellipsis = lines.last_mut().filter(|_| same_block).map(|last| {
-                // The style of what remains decides how wide the `…` is, and that decides what remains.
+                // The width of the `…` depends on the style of the last remaining word, and the remaining words on that
+                // width.
                 let mut style = last.end_style(&text.strut.style);
                 loop {
                     let dots = self.shaper.shape(&[Span { text: "…".into(), style: style.clone() }]);
@@ -285,7 +293,7 @@ impl Layouter {
             }
             let dots = ellipsis.as_ref().filter(|_| at + 1 == count);
             let align = block.block.align.unwrap_or(align);
-            let place = Place {
+            let place = LinePlacement {
                 left: line.left,
                 right: line.right,
                 align: if dots.is_some() && align == Align::Justify { Align::Left } else { align },
@@ -293,11 +301,11 @@ impl Layouter {
             };
             let mut slice = LineSlice { suffix: dots.or(line.slice.suffix), ..line.slice.clone() };
             let strut = block.strut.as_ref().unwrap_or(&text.strut);
-            let alone = line.alone(&mut self.shaper);
-            if let Some(alone) = &alone {
-                slice.clusters = 0..alone.clusters.len();
+            let reshaped = line.reshaped(&mut self.shaper);
+            if let Some(reshaped) = &reshaped {
+                slice.clusters = 0..reshaped.clusters.len();
             }
-            let mut placed = line::place(&slice, alone.as_ref().unwrap_or(&line.shaped.paragraph), strut, place);
+            let mut placed = line::place(&slice, reshaped.as_ref().unwrap_or(&line.shaped.paragraph), strut, place);
             placed.move_down(top);
             if line.first_of_block {
                 let own = block.block.marker.iter().map(|_| if text.rtl { line.right } else { line.left });
@@ -318,10 +326,10 @@ impl Layouter {
     }
 }
 
-/// As wide as a space, but no place to break a line or to stretch it.
+/// A no-break space: as wide as a space, but lines are neither broken nor stretched at it.
 const UNBROKEN_SPACE: &str = "\u{a0}";
 
-/// One list of spans for each line that `\n` and `\r` force. Vertical tabs and Unicode's separators of lines and
+/// Splits spans at `\n` and `\r` into one list for each line. Vertical tabs and Unicode's separators of lines and
 /// paragraphs are drawn as spaces, as the editor does.
 fn split_lines(spans: &[Span]) -> Vec<Vec<Span>> {
     let mut lines = vec![Vec::new()];
@@ -330,7 +338,7 @@ fn split_lines(spans: &[Span]) -> Vec<Vec<Span>> {
         let part = |text: &str| Span { text: text.to_owned(), style: span.style.clone() };
         for (nth, text) in text.split(['\n', '\r']).enumerate() {
             if nth > 0 {
-                // A line without anything is as high as the break that ends it.
+                // An empty line has the height of the line break that ends it.
                 if let Some(line) = lines.last_mut().filter(|line| line.is_empty()) {
                     line.push(part(""));
                 }
@@ -431,7 +439,7 @@ pub(super) mod tests {
 
     #[test]
     fn words_are_not_kerned_where_they_are_broken() {
-        // A and V overlap by 7.4 px at 100 px: alone, A is 66.7 px wide.
+        // A and V overlap by 7.4 px at 100 px: reshaped, A is 66.7 px wide.
         let mut layouter = layouter();
         let shaped = layouter.shape(&TextBlocks::plain("AV", style("Liberation Sans", 100.0)));
         let out = layouter.lay_out(&shaped, options(100.0, Align::Left));
@@ -454,7 +462,8 @@ pub(super) mod tests {
 
     #[test]
     fn pieces_of_wide_words_flow_like_words() {
-        // At 100 px, H is 72.2, i 22.2 and the hyphen 33.3 px wide. It is left over of `iHHH-`, and three H fit behind it.
+        // At 100 px, H is 72.2, i 22.2 and the hyphen 33.3 px wide. It is left over of `iHHH-`, and three H fit behind
+        // it.
         assert_eq!(lines("iHHH-HHHH", 260.0), ["iHHH", "-HHH", "H"]);
     }
 

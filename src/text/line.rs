@@ -1,4 +1,4 @@
-//! One line: glyphs in visual order on a baseline, and the boxes that backgrounds and decorations need.
+//! One line: glyphs in visual order on a baseline, with the metrics that backgrounds and decorations need.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,130 +22,130 @@ const SUB_DROP: f64 = 0.26;
 /// Gap between a bullet and its content beyond the bullet's own diameter, px (rendering.md §9.9).
 const BULLET_GAP: f64 = 7.0;
 
-/// A line in place: x from the left of the element's box, y from its top.
+/// A positioned line. Coordinates are px from the top-left corner of the element's box, y down.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Of the line box.
+    /// Top of the line box.
     pub top: f64,
-    /// Of the line box, with what sub- and superscripts stick out.
+    /// Height of the line box, including the overhang of sub- and superscripts.
     pub height: f64,
-    /// y.
+    /// The y of the baseline.
     pub baseline: f64,
-    /// Where the first run starts.
+    /// The x at which the first run starts.
     pub x: f64,
-    /// Of all runs, trailing letter spacing included.
+    /// Width of all runs, trailing letter spacing included.
     pub width: f64,
-    /// Left to right.
+    /// The runs from left to right.
     pub runs: Vec<LineRun>,
-    /// Bullets and numbers before the line: one, or more where items begin together.
+    /// Runs of the list markers before the line: several where nested items begin together.
     pub markers: Vec<LineRun>,
 }
 
-/// Neighbouring glyphs of one face and one style.
+/// Consecutive glyphs of one face and one style.
 #[derive(Clone, Debug)]
 pub struct LineRun {
-    /// As asked for; `font_size` is the size drawn.
+    /// The style as written; [`Self::font_size`] is the size drawn.
     pub style: Arc<SpanStyle>,
-    /// The face.
+    /// The font file and face index.
     pub font: FontData,
-    /// Normalised variation coordinates.
+    /// Normalised variation coordinates of the face, F2Dot14.
     pub coords: Arc<[i16]>,
-    /// Size drawn, px.
+    /// Font size drawn, px.
     pub font_size: f64,
-    /// Synthetic weight wanted.
+    /// The run needs synthetic weight.
     pub embolden: bool,
-    /// Synthetic slant wanted.
+    /// The run needs synthetic slant.
     pub slant: bool,
-    /// Left edge.
+    /// The x of the left edge.
     pub x: f64,
-    /// Advance width, letter spacing included.
+    /// Advance width, letter spacing included, px.
     pub width: f64,
-    /// Of the run: the line's, or raised or lowered.
+    /// The y of the run's baseline: that of the line, or raised or lowered.
     pub baseline: f64,
-    /// Rounded, px.
+    /// Ascent of the style's face, rounded to whole px.
     pub ascent: f64,
-    /// Rounded, px.
+    /// Descent of the style's face, rounded to whole px, positive downwards.
     pub descent: f64,
-    /// Ascent and descent of the box behind it, rounded, px; where it has none, its own.
+    /// Ascent and descent of the run's background, rounded to whole px; those of the run where it has none.
     pub highlight: (f64, f64),
-    /// Offsets from (x, baseline).
+    /// Glyphs in visual order, with offsets from ([`Self::x`], [`Self::baseline`]).
     pub glyphs: Vec<scene::Glyph>,
-    /// In logical order.
+    /// Characters of the run, in logical order.
     pub text: Arc<str>,
 }
 
-/// What stands on one line, before it is put in place.
+/// The content of one line before it is positioned.
 #[derive(Clone, Debug)]
 pub(super) struct LineSlice<'a> {
     pub clusters: Range<usize>,
-    /// Shown at its end: a hyphen or `…`.
+    /// A hyphen or `…` shown at the end of the line.
     pub suffix: Option<&'a Paragraph>,
-    /// The last of its paragraph: never justified.
+    /// The line is the last one of its paragraph and so never justified.
     pub last: bool,
-    /// It begins or ends inside a word: what the editor draws there was shaped without the rest.
-    pub apart: bool,
+    /// The line begins or ends inside a word, whose parts the editor shapes separately.
+    pub splits_word: bool,
     pub tabs: TabStops,
 }
 
-/// Where tabs end on a line, px from the line's start.
+/// The tab stops of a line, px from the line's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct TabStops {
-    /// Distance from stop to stop; 0 makes tabs take no room.
+    /// Distance between stops; with 0 tabs have no width.
     pub every: f64,
-    /// A stop that is nearer than this is passed over, as in the browser's engine.
-    pub least: f64,
+    /// A stop nearer than this is skipped, as in Chromium.
+    pub min_distance: f64,
 }
 
 impl TabStops {
-    /// The same for letters that are `factor` as large.
+    /// The tab stops of a text drawn `factor` times as large.
     pub(super) fn scaled(self, factor: f64) -> Self {
-        Self { every: self.every * factor, least: self.least * factor }
+        Self { every: self.every * factor, min_distance: self.min_distance * factor }
     }
 
-    /// The stop that a tab at `pen` leads to.
+    /// The stop at which a tab at `pen` ends.
     fn after(self, pen: f64) -> f64 {
         if self.every <= 0.0 {
             return pen;
         }
         let next = ((pen / self.every).floor() + 1.0) * self.every;
-        if next - pen < self.least { next + self.every } else { next }
+        if next - pen < self.min_distance { next + self.every } else { next }
     }
 }
 
-/// What stands before a list item.
+/// A shaped list marker, and the metrics that position it.
 pub(super) struct ShapedMarker {
-    /// In the item's style, but of normal weight, upright and without decorations.
+    /// The marker in the item's style, but with normal weight, upright and without decorations.
     pub drawn: Paragraph,
     /// Advance width in the item's style, px.
     pub width: f64,
-    /// Advance width of the space after it, px.
+    /// Advance width of the space after the marker, px.
     pub gap: f64,
-    /// Of a bullet: its glyph in the item's style; `None` for a number.
+    /// The glyph of a bullet in the item's style; `None` for a number.
     pub bullet: Option<Paragraph>,
-    /// Of the item.
+    /// Strut of the item's style.
     pub strut: Strut,
 }
 
-/// Where a line goes.
+/// The horizontal position and size of a line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// px from the left of the element's box.
+pub(super) struct LinePlacement {
+    /// Left edge of the line box, px from the left of the element's box.
     pub left: f64,
-    /// px from the left of the element's box.
+    /// Right edge of the line box, px from the left of the element's box.
     pub right: f64,
     pub align: Align,
-    /// Of every font size.
+    /// Factor of every font size.
     pub factor: f64,
 }
 
-/// Puts a line between `left` and `right`, its top at 0.
-pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut, place: Place) -> Line {
-    let Place { left, right, align, factor } = place;
+/// Positions a line between `left` and `right`, with its top at 0.
+pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut, place: LinePlacement) -> Line {
+    let LinePlacement { left, right, align, factor } = place;
     let justified = align == Align::Justify && !slice.last;
     let mut runs = visual_runs(slice, paragraph, factor, justified);
     if let Some(suffix) = slice.suffix {
         let pen = runs.last().map_or(0.0, |run| run.x + run.width);
-        let end = LineSlice { clusters: 0..suffix.clusters.len(), suffix: None, apart: false, ..slice.clone() };
+        let end = LineSlice { clusters: 0..suffix.clusters.len(), suffix: None, splits_word: false, ..slice.clone() };
         runs.extend(visual_runs(&end, suffix, factor, false).into_iter().map(|run| LineRun { x: run.x + pen, ..run }));
     }
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
@@ -153,7 +153,7 @@ pub(super) fn place(slice: &LineSlice<'_>, paragraph: &Paragraph, strut: &Strut,
         width += justify(&mut runs, right - left - width);
     }
     let offset = match align {
-        // Lines that justification leaves short start at the side where their text begins.
+        // Lines that justification does not fill start on the side where their text begins.
         Align::Justify if paragraph.rtl => right - left - width,
         Align::Left | Align::Justify => 0.0,
         Align::Center => (right - left - width) / 2.0,
@@ -179,7 +179,7 @@ impl Line {
         self.runs.iter_mut().chain(&mut self.markers).for_each(|run| run.baseline += by);
     }
 
-    /// Bullets and numbers stand left of the content, right of it where `rtl`, wherever alignment moved it, and on the
+    /// Adds a list marker left of `content_edge`, or right of it where `rtl`, independent of alignment and on the
     /// baseline that a line of the item's own style would have (rendering.md §9.9).
     pub(super) fn add_marker(&mut self, marker: &ShapedMarker, content_edge: f64, factor: f64, rtl: bool) {
         let (ascent, descent) = marker.strut.ascent_descent(factor);
@@ -188,8 +188,8 @@ impl Line {
         let (mut scale, mut gap, mut width) = (factor, marker.gap * factor, marker.width * factor);
         let ink = marker.bullet.as_ref().and_then(|bullet| bullet.ink(factor)).filter(|ink| ink.height() > 0.0);
         if let Some(ink) = ink {
-            // The glyph is drawn as large as the dot of browsers: a third of the ascent, that far from the content and 7 px
-            // more, its middle that far above the baseline. It is measured in whole px.
+            // The glyph is scaled to the size of the dot that browsers draw, a third of the ascent. Its centre is that
+            // far above the baseline, and its distance from the content is that plus 7 px. Ink is measured in whole px.
             let diameter = ascent / 3.0;
             let magnified = diameter / ink.height();
             scale = factor * magnified;
@@ -201,7 +201,7 @@ impl Line {
             clusters: 0..marker.drawn.clusters.len(),
             suffix: None,
             last: true,
-            apart: false,
+            splits_word: false,
             tabs: TabStops::default(),
         };
         let mut runs = visual_runs(&slice, &marker.drawn, scale, false);
@@ -230,7 +230,7 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
         let style = &paragraph.styles[cluster.span];
         let (factor, advances) = (style.drawn_factor(whole), paragraph.advance_factor(cluster.span, whole));
         if last_run != Some(cluster.run) {
-            close(&mut runs, &mut bytes, paragraph);
+            finish_run(&mut runs, &mut bytes, paragraph);
             let face = &paragraph.runs[cluster.run];
             let font_size = style.font_size * factor;
             let (ascent, descent) = paragraph.metrics[cluster.span].ascent_descent(font_size);
@@ -268,12 +268,12 @@ pub(super) fn visual_runs(slice: &LineSlice<'_>, paragraph: &Paragraph, whole: f
         let range = &cluster.range;
         bytes = Some(bytes.map_or(range.clone(), |b| b.start.min(range.start)..b.end.max(range.end)));
     }
-    close(&mut runs, &mut bytes, paragraph);
+    finish_run(&mut runs, &mut bytes, paragraph);
     runs
 }
 
-/// Where the pen is after cluster `at`, px from the line's start: tabs reach to the next stop, and letter spacing follows
-/// every character that shows (rendering.md §9.5) and is not joined to its successor.
+/// The pen position after cluster `at`, px from the line's start: tabs extend to the next stop, and letter spacing
+/// follows every visible character (rendering.md §9.5) that is not joined to its successor.
 pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tabs: TabStops) -> f64 {
     let cluster = &paragraph.clusters[at];
     match cluster.kind {
@@ -287,8 +287,8 @@ pub(super) fn after(pen: f64, paragraph: &Paragraph, at: usize, factor: f64, tab
     }
 }
 
-/// Gives the last run its text.
-fn close(runs: &mut [LineRun], bytes: &mut Option<Range<usize>>, paragraph: &Paragraph) {
+/// Sets the text of the last run.
+fn finish_run(runs: &mut [LineRun], bytes: &mut Option<Range<usize>>, paragraph: &Paragraph) {
     if let (Some(run), Some(bytes)) = (runs.last_mut(), bytes.take()) {
         run.text = paragraph.text[bytes.clone()].into();
         run.glyphs.iter_mut().for_each(|glyph| glyph.cluster -= bytes.start as u32);
@@ -297,8 +297,8 @@ fn close(runs: &mut [LineRun], bytes: &mut Option<Range<usize>>, paragraph: &Par
 
 /// Cluster numbers from left to right: UAX #9 L2 over the line's levels.
 ///
-/// A paragraph that reads from right to left is put together of its styles: each stretch of one style is ordered by itself,
-/// and they stand from right to left. Where `by_words`, every word and every space is a stretch.
+/// In a right-to-left paragraph each stretch of one style is ordered by itself, and the stretches follow one another
+/// from right to left. With `by_words`, every word and every space is a stretch.
 fn visual_order(slice: &LineSlice<'_>, paragraph: &Paragraph, by_words: bool) -> Vec<usize> {
     let logical: Vec<usize> = slice.clusters.clone().collect();
     let start = |at: usize| paragraph.clusters[at].range.start;
@@ -336,7 +336,7 @@ fn in_order_of_levels(mut order: Vec<usize>, level: impl Fn(usize) -> Level) -> 
     order
 }
 
-/// Spreads `room` over the spaces; returns what was used.
+/// Distributes `room` px over the spaces, and returns the px that were used.
 pub(super) fn justify(runs: &mut [LineRun], room: f64) -> f64 {
     let spaces: usize = runs.iter().map(|run| run.text.matches(' ').count()).sum();
     if spaces == 0 || room <= 0.0 {
@@ -376,7 +376,7 @@ fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64, rtl: bool) -> (f64
     let baseline = (line_height - (ascent + descent)) / 2.0 + ascent;
     let (mut above, mut below) = (0.0_f64, 0.0_f64);
     for run in runs {
-        // Alone on a line they are measured by their own size, and the line does not grow.
+        // On a line of only sub- or superscripts their own size counts, and the line does not grow.
         let size = if largest > 0.0 { largest } else { run.font_size };
         let shift = match run.style.shift {
             VerticalShift::None => 0.0,
@@ -390,7 +390,8 @@ fn vertical(runs: &mut [LineRun], strut: &Strut, factor: f64, rtl: bool) -> (f64
             below = below.max(bottom - line_height);
         }
     }
-    // What sticks out at the top also goes below: the line's own baseline stays (`rich-sub-sup` of the corpus).
+    // The overhang at the top is also added below: the baseline within the line box stays (`rich-sub-sup` of the
+    // corpus).
     (line_height + above + below, baseline)
 }
 
@@ -403,8 +404,8 @@ fn scaled_line_height(style: &SpanStyle, ascent: f64, descent: f64, factor: f64)
 }
 
 impl LineRun {
-    /// Its words, and what is between them: the stretches that the editor measures and paints one by one. A run that reads
-    /// from right to left is one stretch.
+    /// Splits the run into words and the spaces between them, which the editor measures and paints one by one. A
+    /// right-to-left run is not split.
     pub(super) fn words(&self) -> Vec<Self> {
         let kind = |glyph: &scene::Glyph| {
             let rest = self.text.get(glyph.cluster as usize..).unwrap_or_default();
@@ -445,7 +446,7 @@ impl LineRun {
         parts.iter().enumerate().map(word).collect()
     }
 
-    /// Where its baseline starts.
+    /// The start of the baseline.
     pub fn origin(&self) -> Point {
         Point::new(self.x, self.baseline)
     }

@@ -1,11 +1,11 @@
-//! The rich-text HTML subset to blocks of styled spans (rendering.md §9.9).
+//! Rich text: the editor's subset of HTML, read into blocks of styled spans (rendering.md §9.9).
 //!
 //! In: which texts are markup at all, the elements and inline styles known, margins, lists, white space.
 //! Not in: line breaking, fonts, anything fetched. Imports: `blocks`, `transform`, `css_color`; html5ever's tokenizer.
 //!
-//! Only the tokenizer of html5ever is used: its tree builder takes time quadratic in the depth of a tree, and an editor's
-//! text needs only the few of its repairs that show (`flow`). White space is kept as in `white-space: pre-wrap`, which is
-//! what makes `\n` between two blocks one empty line.
+//! Only the tokenizer of html5ever is used: its tree builder takes time quadratic in the depth of a tree, and only a
+//! few of its error corrections matter for the editor's texts (`flow`). White space is preserved as in `white-space:
+//! pre-wrap`, so that `\n` between two blocks is an empty line.
 
 mod elements;
 mod flow;
@@ -20,22 +20,22 @@ use self::tokens::Token;
 use super::blocks::{Block, SpanStyle, TextBlocks};
 use super::transform::{self, Case};
 
-/// A `text` field as the editor reads it: markup or plain, by its content alone (rendering.md §9.9).
+/// Parses a `text` field as the editor does: as markup or plain text, by its content alone (rendering.md §9.9).
 ///
 /// `base`: the element's own style, in px. `case`: the element's `textTransform`; inline `text-transform` beats it.
-/// Takes any text, in time and room linear in its length; elements nested deeper than 512 lend no style.
-/// `TextBlocks::blocks` may be empty: `<p></p>` draws nothing and takes no room.
+/// Accepts any text, in time and memory linear in its length; elements nested deeper than 512 levels have no effect on
+/// style. `TextBlocks::blocks` may be empty: `<p></p>` has no lines.
 pub fn parse(text: &str, base: &Arc<SpanStyle>, case: Case) -> TextBlocks {
     read(text, base, Some(case))
 }
 
-/// As [`parse`], but no letter changes its case, not even where markup asks for it: on curves the editor draws texts as they
-/// are written.
+/// Parses like [`parse`], but keeps the case of all letters, also where markup sets `text-transform`, as the editor
+/// does for curved texts.
 pub fn parse_as_written(text: &str, base: &Arc<SpanStyle>) -> TextBlocks {
     read(text, base, None)
 }
 
-/// `case`: `None` where letters keep theirs.
+/// `case`: `None` where all letters keep their case.
 fn read(text: &str, base: &Arc<SpanStyle>, case: Option<Case>) -> TextBlocks {
     let own_case = case.unwrap_or(Case::None);
     if !text.contains(['<', '&']) {
@@ -55,8 +55,8 @@ fn plain(text: String, base: &Arc<SpanStyle>) -> TextBlocks {
     blocks
 }
 
-/// The characters of `text` without its tags, entities decoded. A line ends between a `</p>` and what follows it; nothing
-/// stands for other tags, so that `a<br>b` is `ab`.
+/// The characters of `text` without tags, with entities decoded. A `</p>` before more text becomes a line break; other
+/// tags become nothing, so that `a<br>b` is `ab`.
 pub(super) fn text_content(text: &str) -> Cow<'_, str> {
     if !text.contains(['<', '&']) {
         return Cow::Borrowed(text);
@@ -80,8 +80,8 @@ pub(super) fn text_content(text: &str) -> Cow<'_, str> {
     Cow::Owned(content)
 }
 
-/// Void elements, bare `<span>`s, and unknown elements that nothing closes make no markup: `H<br>H` and `<a@b.com>` are
-/// drawn as typed.
+/// Whether a text is markup. Void elements, `<span>`s without attributes and unknown elements without an end tag do not
+/// make it so: `H<br>H` and `<a@b.com>` are drawn as typed.
 fn is_markup(tokens: &[Token]) -> bool {
     let closed: HashSet<&str> = tokens
         .iter()

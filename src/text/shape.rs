@@ -1,7 +1,7 @@
-//! One paragraph, shaped: clusters in logical order with their glyphs, at the sizes the styles ask for.
+//! Shaping of one paragraph: clusters in logical order with their glyphs, at the sizes of the styles.
 //!
-//! The face of every grapheme is chosen here (family, then fallback, colour emoji first where they are meant), so parley
-//! is left with itemising by script and direction, and shaping.
+//! The face of every grapheme is chosen here (the family, then fallbacks; colour emoji first where the text asks for
+//! them). parley itemises by script and direction, and shapes.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -24,43 +24,43 @@ use super::families::FontSet;
 use super::graphemes;
 use super::synthetic::{SKEW, boldness};
 
-/// Characters between two forced breaks.
+/// A shaped paragraph: the text between two forced line breaks.
 #[derive(Clone, Debug)]
 pub(super) struct Paragraph {
     pub text: String,
-    /// Styles by span number.
+    /// Style of each span.
     pub styles: Vec<Arc<SpanStyle>>,
-    /// Line metrics by span number.
+    /// Line metrics of each span.
     pub metrics: Vec<LineMetrics>,
-    /// Of the backgrounds of styles, likewise.
+    /// Line metrics of each span's background; `None` without one.
     pub highlights: Vec<Option<LineMetrics>>,
-    /// In logical order.
+    /// Clusters in logical order.
     pub clusters: Vec<Cluster>,
     pub runs: Vec<Run>,
     pub glyphs: Vec<Glyph>,
     /// Bidi level of each byte of `text`.
     pub levels: Vec<Level>,
-    /// Its base direction is right to left.
+    /// The base direction is right to left.
     pub rtl: bool,
-    /// Advances are those of the font size itself, as on curves, not of [`super::blocks::advance_size`].
+    /// Advances are taken at the font size itself, as on curves, not at [`super::blocks::advance_size`].
     pub exact: bool,
 }
 
-/// One grapheme.
+/// One grapheme with its glyphs.
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     /// Bytes of the paragraph's text.
     pub range: Range<usize>,
-    /// px, without letter spacing.
+    /// Advance without letter spacing, px.
     pub advance: f64,
-    /// In `Paragraph::glyphs`, in visual order, from the cluster's left edge.
+    /// Range in `Paragraph::glyphs`, in visual order.
     pub glyphs: Range<usize>,
-    /// In `Paragraph::runs`.
+    /// Index in `Paragraph::runs`.
     pub run: usize,
-    /// In `Paragraph::styles`.
+    /// Index in `Paragraph::styles`.
     pub span: usize,
     pub kind: ClusterKind,
-    /// A letter of a joined script that another one follows: no letter spacing comes between them.
+    /// A letter of a cursive script before another one, without letter spacing between them.
     pub joined: bool,
 }
 
@@ -76,19 +76,19 @@ pub(super) enum ClusterKind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Glyph {
     pub id: u32,
-    /// From the cluster's left edge on the baseline, px, y down.
+    /// Offset from the cluster's left edge on the baseline, px, y down.
     pub offset: Vec2,
     pub advance: f64,
 }
 
 impl Paragraph {
-    /// What advances of the span are multiplied by where the text as a whole is drawn `factor` as large.
+    /// Factor of the span's advances where the whole text is drawn `factor` times as large.
     pub(super) fn advance_factor(&self, span: usize, factor: f64) -> f64 {
         let style = &self.styles[span];
         if self.exact { style.drawn_factor(factor) } else { style.advance_factor(factor) }
     }
 
-    /// After `cluster`, px, where its font is drawn `factor` as large.
+    /// Letter spacing after `cluster`, px, where its font is drawn `factor` times as large.
     pub(super) fn letter_spacing(&self, cluster: &Cluster, factor: f64) -> f64 {
         let style = &self.styles[cluster.span];
         match (cluster.joined, style.spacing_in_px) {
@@ -98,15 +98,15 @@ impl Paragraph {
         }
     }
 
-    /// How wide `cluster` is where nothing follows it, px: its advance without kerning.
+    /// Advance of `cluster` without kerning, px, as at the end of a line.
     pub(super) fn advance_at_end(&self, cluster: &Cluster) -> f64 {
         let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size);
         let advance = |glyph: &Glyph| faces::advance(&run.font, &run.coords, glyph.id, size).unwrap_or(glyph.advance);
         self.glyphs[cluster.glyphs.clone()].iter().map(advance).sum()
     }
 
-    /// The whole px that a browser says the first glyph covers, where its font is drawn `factor` as large: from its origin, y
-    /// down. `None` where it has no outline.
+    /// Ink bounds of the first glyph in whole px, as a browser measures them, where its font is drawn `factor` times as
+    /// large: relative to its origin, y down. `None` where it has no outline.
     pub(super) fn ink(&self, factor: f64) -> Option<Rect> {
         let cluster = self.clusters.first()?;
         let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size * factor);
@@ -119,12 +119,12 @@ impl Paragraph {
         (!outline.is_empty()).then(|| outline.bounding_box().inflate(bolder, bolder).expand())
     }
 
-    /// Whether some glyphs are others at other sizes, so that the text must be shaped anew where it is drawn at another one.
+    /// Whether some glyphs depend on the font size, so that the text must be shaped again for each size.
     pub(super) fn follows_size(&self) -> bool {
         self.runs.iter().any(|run| run.optical)
     }
 
-    /// Finds the clusters that are joined to their successors.
+    /// Marks the clusters that are joined to their successors.
     fn find_joined(&mut self) {
         let cursive = |cluster: &Cluster| self.text[cluster.range.clone()].chars().any(is_cursive);
         let joined = |pair: &[Cluster]| cursive(&pair[0]) && cursive(&pair[1]);
@@ -132,8 +132,9 @@ impl Paragraph {
         self.clusters.iter_mut().zip(found).for_each(|(cluster, joined)| cluster.joined = joined);
     }
 
-    /// The latest run when it is the same face in the same span (words are shaped apart but drawn together), else `run`.
-    fn run_like(&mut self, run: Run) -> usize {
+    /// Index of the last run when it has the same face and span (words are shaped apart but drawn together), else of
+    /// `run`, which is added.
+    fn merge_or_push(&mut self, run: Run) -> usize {
         let same =
             |last: &Run| (last.span, last.rtl, &last.font, &last.coords) == (run.span, run.rtl, &run.font, &run.coords);
         if !self.runs.last().is_some_and(same) {
@@ -143,12 +144,12 @@ impl Paragraph {
     }
 }
 
-/// Ascent and descent of a style's family, as shares of the font size. They hold for all of its text, also for characters
-/// that come from another face, as browsers have it.
+/// Ascent and descent of a style's family, as fractions of the font size. They hold for all of its text, also for
+/// characters from a fallback face, as in browsers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineMetrics {
     pub ascent_em: f64,
-    /// Positive downwards.
+    /// Descent as a fraction of the font size, positive downwards.
     pub descent_em: f64,
 }
 
@@ -159,60 +160,61 @@ impl LineMetrics {
     }
 }
 
-/// One face at one size.
+/// A run of clusters of one face in one span.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub font: FontData,
     pub coords: Arc<[i16]>,
-    /// In `Paragraph::styles`.
+    /// Index in `Paragraph::styles`.
     pub span: usize,
-    /// Read from right to left.
+    /// The run reads from right to left.
     pub rtl: bool,
-    /// Synthetic weight wanted.
+    /// The run needs synthetic weight.
     pub embolden: bool,
-    /// Synthetic slant wanted.
+    /// The run needs synthetic slant.
     pub slant: bool,
-    /// The face has the axis `opsz`: its glyphs are others at other sizes.
+    /// The face has the axis `opsz`, so its glyphs depend on the font size.
     pub optical: bool,
 }
 
-/// Characters told of one grapheme; a hostile one has as many as its text.
-const SHOWN_CHARS: usize = 16;
+/// Characters shown of a missing grapheme, which may be as long as the text.
+const MAX_SHOWN_CHARS: usize = 16;
 
-/// Characters that no face has: what was asked for, and in which family.
+/// A grapheme that no face has, and the family it was to be drawn with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct MissingGlyph {
     pub text: String,
     pub family: Arc<str>,
 }
 
-/// Shapes paragraphs with the fonts of one request. Not `Sync`: one for each thread at work.
+/// Shapes paragraphs with the fonts of one request. Each thread needs its own.
 pub(super) struct Shaper {
     pub fonts: FontSet,
     context: FontContext,
     layouts: LayoutContext<u16>,
-    /// By address: the name a face was registered under.
+    /// The name under which a face is registered with parley, by the face's address.
     registered: HashMap<usize, Registered>,
-    /// By blob: the face that owns it.
+    /// The face that owns a blob, by the blob's id.
     by_blob: HashMap<u64, Arc<Face>>,
-    pub missing: Missing,
-    /// [`MOST_PIECES`], or less in tests.
-    most_pieces: usize,
+    pub missing: MissingGlyphs,
+    /// [`MAX_FACE_RUNS`], or less in tests.
+    max_face_runs: usize,
 }
 
-/// Each once, in the order met. A text may miss as many as it has characters, so looking one up must not take a walk.
+/// The graphemes without a glyph, each once and in the order found. There may be as many as the text has characters, so
+/// a set answers whether one is known.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
+pub(super) struct MissingGlyphs {
     known: HashSet<MissingGlyph>,
-    /// The first [`Missing::KEPT`].
+    /// The first [`MissingGlyphs::MAX_REPORTED`] of them.
     pub first: Vec<MissingGlyph>,
 }
 
-impl Missing {
-    /// Told one by one.
-    pub(super) const KEPT: usize = 20;
+impl MissingGlyphs {
+    /// Number of graphemes that are reported one by one.
+    pub(super) const MAX_REPORTED: usize = 20;
 
-    /// How many more there were.
+    /// Number of graphemes beyond those in `first`.
     pub(super) fn more(&self) -> usize {
         self.known.len() - self.first.len()
     }
@@ -222,7 +224,7 @@ impl Missing {
     }
 
     fn add(&mut self, missing: MissingGlyph) {
-        if self.first.len() < Self::KEPT && !self.known.contains(&missing) {
+        if self.first.len() < Self::MAX_REPORTED && !self.known.contains(&missing) {
             self.first.push(missing.clone());
         }
         self.known.insert(missing);
@@ -231,41 +233,41 @@ impl Missing {
 
 struct Registered {
     name: String,
-    /// Keeps the address taken.
+    /// Keeps the address from being reused.
     _face: Arc<Face>,
 }
 
-/// A stretch of text that one face draws in one style.
-struct Piece {
+/// A stretch of text that is shaped with one face in one style.
+struct FaceRun {
     range: Range<usize>,
     span: usize,
     face: Arc<Face>,
-    /// Changes where shaping must not look across (see [`graphemes::parted`]).
-    odd: bool,
+    /// Alternates between neighbours that must be shaped apart (see [`graphemes::are_shaped_apart`]).
+    parity: bool,
 }
 
-/// What is shaped without its neighbours.
+/// The units of text that are shaped without their neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Apart {
-    /// Nothing: all is one string.
+enum Isolation {
+    /// The whole text as one string.
     Nothing,
-    /// Words and elements, as lines are drawn.
+    /// Words and elements, as in lines.
     Words,
-    /// Graphemes and elements, as curves are drawn.
+    /// Graphemes and elements, as on curves.
     Graphemes,
 }
 
-/// A stretch of a paragraph that is laid out at once.
-struct Part {
+/// A stretch of a paragraph that is passed to parley in one call.
+struct ParagraphChunk {
     /// Bytes of the paragraph's text.
     range: Range<usize>,
-    /// The span of its first piece.
+    /// The span of its first face run.
     first_span: usize,
 }
 
-/// Pieces laid out at once: parley numbers styles, and we spans, in 16 bits. Letters on both sides of the border do not
-/// join; nobody writes a paragraph of 60 000 styles.
-const MOST_PIECES: usize = 60_000;
+/// Maximum number of face runs per call of parley, which numbers styles in 16 bits. Letters do not join across chunks,
+/// which only paragraphs with more styles than this have.
+const MAX_FACE_RUNS: usize = 60_000;
 
 impl Shaper {
     pub(super) fn new(fonts: FontSet) -> Self {
@@ -278,20 +280,20 @@ impl Shaper {
             layouts: LayoutContext::new(),
             registered,
             by_blob,
-            missing: Missing::default(),
-            most_pieces: MOST_PIECES,
+            missing: MissingGlyphs::default(),
+            max_face_runs: MAX_FACE_RUNS,
         }
     }
 
-    /// The best regular match for `style`, without any text: for struts and empty lines.
-    pub(super) fn strut(&self, style: &SpanStyle) -> Option<Arc<Face>> {
+    /// The primary face of `style`, which gives the line metrics.
+    pub(super) fn primary_face(&self, style: &SpanStyle) -> Option<Arc<Face>> {
         let matches = faces::best_matches(self.fonts.faces(&style.family), style.weight, style.italic);
         matches.into_iter().find(|face| face.load().is_some())
     }
 
-    /// Line metrics of `style`: of the face that [`Self::strut`] gives.
+    /// Line metrics of `style`, from its [`Self::primary_face`].
     pub(super) fn metrics(&self, style: &SpanStyle) -> LineMetrics {
-        let face = self.strut(style);
+        let face = self.primary_face(style);
         let (ascent_em, descent_em) = face
             .as_ref()
             .and_then(|face| face.load())
@@ -299,30 +301,30 @@ impl Shaper {
         LineMetrics { ascent_em, descent_em }
     }
 
-    /// `spans` must not hold line breaks.
+    /// Shapes a paragraph. `spans` must not contain line breaks.
     pub(super) fn shape(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_all(spans, &FEATURES, false, Apart::Words)
+        self.shape_all(spans, &FEATURES, false, Isolation::Words)
     }
 
-    /// As [`Self::shape`], but read from right to left throughout where `rtl`.
+    /// Shapes a paragraph whose base direction is right to left where `rtl`, else that of its first letter.
     pub(super) fn shape_towards(&mut self, spans: &[Span], rtl: bool) -> Paragraph {
-        self.shape_all(spans, &FEATURES, rtl, Apart::Words)
+        self.shape_all(spans, &FEATURES, rtl, Isolation::Words)
     }
 
-    /// Without kerning and optional ligatures: for glyphs that are placed one by one.
+    /// Shapes a paragraph without kerning and optional ligatures, for glyphs that are placed one by one.
     pub(super) fn shape_apart(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_all(spans, &FEATURES_APART, false, Apart::Words)
+        self.shape_all(spans, &FEATURES_APART, false, Isolation::Words)
     }
 
-    /// Every grapheme by itself, in the form that it has alone, but runs of scripts for which [`is_shaped_as_run`] holds as
-    /// wholes.
+    /// Shapes every grapheme by itself in its isolated form, except for runs of scripts for which [`is_shaped_as_run`]
+    /// holds.
     pub(super) fn shape_on_path(&mut self, spans: &[Span]) -> Paragraph {
-        self.shape_all(spans, &FEATURES, false, Apart::Graphemes)
+        self.shape_all(spans, &FEATURES, false, Isolation::Graphemes)
     }
 
-    /// Advance width of `spans` as one string, px, letter spacing included, drawn `factor` as large.
+    /// Advance width of `spans` shaped as one string and drawn `factor` times as large, px, letter spacing included.
     pub(super) fn width_of_whole(&mut self, spans: &[Span], factor: f64) -> f64 {
-        let paragraph = self.shape_all(spans, &FEATURES, false, Apart::Nothing);
+        let paragraph = self.shape_all(spans, &FEATURES, false, Isolation::Nothing);
         let of = |cluster: &Cluster| {
             let style = &paragraph.styles[cluster.span];
             let spacing = paragraph.letter_spacing(cluster, style.drawn_factor(factor));
@@ -331,7 +333,7 @@ impl Shaper {
         paragraph.clusters.iter().map(of).sum()
     }
 
-    fn shape_all(&mut self, spans: &[Span], features: &'static Features, rtl: bool, apart: Apart) -> Paragraph {
+    fn shape_all(&mut self, spans: &[Span], features: &'static Features, rtl: bool, isolation: Isolation) -> Paragraph {
         let text: String = spans.iter().map(|span| span.text.as_str()).collect();
         let (levels, rtl) = bidi_levels(&text, rtl);
         let mut paragraph = Paragraph {
@@ -343,19 +345,19 @@ impl Shaper {
             glyphs: Vec::with_capacity(text.len()),
             levels,
             rtl,
-            exact: apart == Apart::Graphemes,
+            exact: isolation == Isolation::Graphemes,
             text,
         };
         if paragraph.text.is_empty() {
             return paragraph;
         }
-        let pieces = self.choose_faces(&paragraph.text, spans, apart);
+        let face_runs = self.choose_faces(&paragraph.text, spans, isolation);
         let mut start = 0;
-        for pieces in pieces.chunks(self.most_pieces) {
-            let end = pieces.last().map_or(start, |piece| piece.range.end);
-            let part = Part { range: start..end, first_span: pieces[0].span };
-            let layout = self.lay_out(&paragraph, &part, pieces, features);
-            self.collect(&layout, &part, &mut paragraph);
+        for face_runs in face_runs.chunks(self.max_face_runs) {
+            let end = face_runs.last().map_or(start, |face_run| face_run.range.end);
+            let chunk = ParagraphChunk { range: start..end, first_span: face_runs[0].span };
+            let layout = self.lay_out(&paragraph, &chunk, face_runs, features);
+            self.collect(&layout, &chunk, &mut paragraph);
             start = end;
         }
         paragraph.clusters.sort_by_key(|cluster| cluster.range.start);
@@ -365,44 +367,44 @@ impl Shaper {
         paragraph
     }
 
-    fn choose_faces(&mut self, text: &str, spans: &[Span], apart: Apart) -> Vec<Piece> {
-        let mut pieces: Vec<Piece> = Vec::new();
+    fn choose_faces(&mut self, text: &str, spans: &[Span], isolation: Isolation) -> Vec<FaceRun> {
+        let mut face_runs: Vec<FaceRun> = Vec::new();
         let mut start_of_span = 0;
-        let (mut previous, mut odd) = ("", false);
+        let (mut previous, mut parity) = ("", false);
         for (index, span) in spans.iter().enumerate() {
             let own = faces::best_matches(self.fonts.faces(&span.style.family), span.style.weight, span.style.italic);
             let mut from = 0;
             for to in GraphemeClusterSegmenter::new().segment_str(&span.text).skip(1) {
                 let range = start_of_span + from..start_of_span + to;
                 let grapheme = &text[range.clone()];
-                odd ^= match apart {
-                    Apart::Nothing => false,
-                    // Nothing passes from one element to the next either.
-                    Apart::Words => from == 0 || graphemes::parted(previous, grapheme),
-                    Apart::Graphemes => from == 0 || !(is_shaped_as_run(previous) && is_shaped_as_run(grapheme)),
+                parity ^= match isolation {
+                    Isolation::Nothing => false,
+                    // Elements are shaped apart too.
+                    Isolation::Words => from == 0 || graphemes::are_shaped_apart(previous, grapheme),
+                    Isolation::Graphemes => from == 0 || !(is_shaped_as_run(previous) && is_shaped_as_run(grapheme)),
                 };
                 previous = grapheme;
                 let face = self.face_for(grapheme, &own, &span.style);
                 from = to;
                 let Some(face) = face else { continue };
-                match pieces.last_mut() {
+                match face_runs.last_mut() {
                     Some(last)
-                        if (last.span, last.odd, last.range.end) == (index, odd, range.start)
+                        if (last.span, last.parity, last.range.end) == (index, parity, range.start)
                             && Arc::ptr_eq(&last.face, &face) =>
                     {
                         last.range.end = range.end;
                     }
-                    _ => pieces.push(Piece { range, span: index, face, odd }),
+                    _ => face_runs.push(FaceRun { range, span: index, face, parity }),
                 }
             }
             start_of_span += span.text.len();
         }
-        pieces
+        face_runs
     }
 
-    /// The family's face when it has the grapheme, else the standard serif face of browsers, else the first fallback that
-    /// has it; if no face has it, the serif face all the same. Where U+FE0E asks for text, faces without colour are asked
-    /// first.
+    /// Chooses the face of a grapheme: the family's if it has it, else the standard serif face of browsers, else the
+    /// first fallback that has it; the serif face if none has it. Where U+FE0E asks for text presentation, faces
+    /// without colour come first.
     fn face_for(&mut self, grapheme: &str, own: &[Arc<Face>], style: &SpanStyle) -> Option<Arc<Face>> {
         if emoji::wants_colour(grapheme)
             && let Some(face) = self.fonts.emoji().find(|face| face.covers(grapheme))
@@ -422,7 +424,7 @@ impl Shaper {
         if let Some(face) = coloured.find(|face| face.covers(grapheme)) {
             return Some(face.clone());
         }
-        let shown = grapheme.char_indices().nth(SHOWN_CHARS).map_or(grapheme, |(end, _)| &grapheme[..end]);
+        let shown = grapheme.char_indices().nth(MAX_SHOWN_CHARS).map_or(grapheme, |(end, _)| &grapheme[..end]);
         self.missing.add(MissingGlyph { text: shown.to_owned(), family: style.family.clone() });
         standard.iter().chain(own).chain(self.fonts.fallback()).find(|face| face.load().is_some()).cloned()
     }
@@ -445,21 +447,21 @@ impl Shaper {
     fn lay_out(
         &mut self,
         paragraph: &Paragraph,
-        part: &Part,
-        pieces: &[Piece],
+        chunk: &ParagraphChunk,
+        face_runs: &[FaceRun],
         features: &'static Features,
     ) -> Layout<u16> {
-        let text = &to_shape(&paragraph.text[part.range.clone()], part.range.start, pieces);
-        let names: Vec<String> = pieces.iter().map(|piece| self.register(&piece.face)).collect();
+        let text = &with_undecomposed(&paragraph.text[chunk.range.clone()], chunk.range.start, face_runs);
+        let names: Vec<String> = face_runs.iter().map(|face_run| self.register(&face_run.face)).collect();
         let mut builder = self.layouts.ranged_builder(&mut self.context, text, 1.0, false);
-        for (piece, name) in pieces.iter().zip(&names) {
-            let style = &paragraph.styles[piece.span];
-            let range = piece.range.start - part.range.start..piece.range.end - part.range.start;
+        for (face_run, name) in face_runs.iter().zip(&names) {
+            let style = &paragraph.styles[face_run.span];
+            let range = face_run.range.start - chunk.range.start..face_run.range.end - chunk.range.start;
             builder.push(StyleProperty::FontFamily(FontFamily::named(name)), range.clone());
             builder.push(StyleProperty::FontSize(style.font_size as f32), range.clone());
-            builder.push(StyleProperty::Brush((piece.span - part.first_span) as u16), range.clone());
-            let weight = piece.face.weight_variation(style.weight).map(|value| (Tag::new(b"wght"), value));
-            let optical = piece.face.optical_variation(style.optical_size()).map(|value| (Tag::new(b"opsz"), value));
+            builder.push(StyleProperty::Brush((face_run.span - chunk.first_span) as u16), range.clone());
+            let weight = face_run.face.weight_variation(style.weight).map(|value| (Tag::new(b"wght"), value));
+            let optical = face_run.face.optical_variation(style.optical_size()).map(|value| (Tag::new(b"opsz"), value));
             let axes = weight.into_iter().chain(optical);
             let variations: Vec<_> = axes.map(|(tag, value)| FontVariation { tag, value }).collect();
             if !variations.is_empty() {
@@ -467,8 +469,9 @@ impl Shaper {
                 builder.push(StyleProperty::FontVariations(variations), range.clone());
             }
             // Spaced letters do not join (rendering.md §9.1); the spacing itself is added when lines are laid out.
-            // Kerning is on anyway: naming it makes the list another one, and so shaping ends where it changes.
-            let list = features.list(style.letter_spacing != 0.0, piece.odd);
+            // Kerning is the default: naming it makes a different list, and parley shapes runs with different lists
+            // apart.
+            let list = features.list(style.letter_spacing != 0.0, face_run.parity);
             builder.push(StyleProperty::FontFeatures(FontFeatures::from(list)), range);
         }
         let mut layout = builder.build(text);
@@ -476,20 +479,20 @@ impl Shaper {
         layout
     }
 
-    fn collect(&self, layout: &Layout<u16>, part: &Part, paragraph: &mut Paragraph) {
+    fn collect(&self, layout: &Layout<u16>, chunk: &ParagraphChunk, paragraph: &mut Paragraph) {
         for run in layout.lines().flat_map(|line| line.runs().collect::<Vec<_>>()) {
             let Some(face) = self.by_blob.get(&run.font().data.id()) else { continue };
             let Some(loaded) = face.load() else { continue };
             let coords: Arc<[i16]> = run.normalized_coords().iter().map(|c| c.to_bits()).collect();
             let mut of_span: Option<(usize, usize)> = None;
             for cluster in run.clusters() {
-                let span = part.first_span + usize::from(cluster.style().brush);
+                let span = chunk.first_span + usize::from(cluster.style().brush);
                 let span = span.min(paragraph.styles.len().saturating_sub(1));
                 let run_index = match of_span {
                     Some((known, index)) if known == span => index,
                     _ => {
                         let style = &paragraph.styles[span];
-                        let index = paragraph.run_like(Run {
+                        let index = paragraph.merge_or_push(Run {
                             font: run.font().clone(),
                             coords: coords.clone(),
                             span,
@@ -502,34 +505,34 @@ impl Shaper {
                         index
                     }
                 };
-                let mut cluster = collect_cluster(&cluster, part.range.start, run_index, span, paragraph);
-                keep_undivided(&mut cluster, face, paragraph);
+                let mut cluster = collect_cluster(&cluster, chunk.range.start, run_index, span, paragraph);
+                restore_undecomposed(&mut cluster, face, paragraph);
                 paragraph.clusters.push(cluster);
             }
         }
     }
 }
 
-/// `text`, which starts at `start` of the paragraph, with other characters of the same length where the shaper would do
-/// what the face cannot: see [`Face::undivided`].
-fn to_shape<'t>(text: &'t str, start: usize, pieces: &[Piece]) -> Cow<'t, str> {
+/// `text`, which starts at `start` of the paragraph, with characters replaced by others of the same length where the
+/// shaper would decompose them although the face cannot draw the parts: see [`Face::undecomposed`].
+fn with_undecomposed<'t>(text: &'t str, start: usize, face_runs: &[FaceRun]) -> Cow<'t, str> {
     if !text.contains(['\u{e33}', '\u{eb3}']) {
         return text.into();
     }
-    let shaped = |piece: &Piece| -> String {
-        let text = &text[piece.range.start - start..piece.range.end - start];
-        text.chars().map(|c| piece.face.undivided(c).map_or(c, |(other, _)| other)).collect()
+    let shaped = |face_run: &FaceRun| -> String {
+        let text = &text[face_run.range.start - start..face_run.range.end - start];
+        text.chars().map(|c| face_run.face.undecomposed(c).map_or(c, |(other, _)| other)).collect()
     };
-    // Characters that no face at all draws belong to no piece.
-    let whole: String = pieces.iter().map(shaped).collect();
+    // Characters that no face draws belong to no face run.
+    let whole: String = face_runs.iter().map(shaped).collect();
     if whole.len() == text.len() { whole.into() } else { text.into() }
 }
 
-/// Gives a cluster that was shaped as something else its own glyph.
-fn keep_undivided(cluster: &mut Cluster, face: &Face, paragraph: &mut Paragraph) {
+/// Replaces the glyph of a cluster that was shaped as another character by its own.
+fn restore_undecomposed(cluster: &mut Cluster, face: &Face, paragraph: &mut Paragraph) {
     let mut chars = paragraph.text[cluster.range.clone()].chars();
     let (Some(c), None) = (chars.next(), chars.next()) else { return };
-    let Some((_, id)) = face.undivided(c) else { return };
+    let Some((_, id)) = face.undecomposed(c) else { return };
     let (size, coords) = (paragraph.styles[cluster.span].font_size, &paragraph.runs[cluster.run].coords);
     let Some(advance) = face.advance(id, size, coords) else { return };
     paragraph.glyphs.truncate(cluster.glyphs.start);
@@ -538,17 +541,18 @@ fn keep_undivided(cluster: &mut Cluster, face: &Face, paragraph: &mut Paragraph)
     cluster.advance = advance;
 }
 
-/// Kerning, then optional ligatures and contextual forms off; and which part of that holds for text that is not spaced.
+/// OpenType features: kerning, then optional ligatures and contextual alternates, which are switched off. `always`:
+/// also for text without letter spacing.
 struct Features {
     all: [FontFeature; 6],
     always: bool,
 }
 
 impl Features {
-    /// Two lists that mean the same, for neighbours that shaping must keep apart.
-    fn list(&self, spaced: bool, odd: bool) -> &[FontFeature] {
-        match (self.always, spaced, odd) {
-            // Without kerning nothing passes between neighbours anyway.
+    /// One of two equivalent lists, by `parity`: parley shapes neighbours with different lists apart.
+    fn list(&self, spaced: bool, parity: bool) -> &[FontFeature] {
+        match (self.always, spaced, parity) {
+            // Without kerning, neighbours do not affect each other.
             (true, ..) => &self.all,
             (false, false, false) => &self.all[..0],
             (false, false, true) => &self.all[..1],
@@ -565,7 +569,7 @@ const fn features(kern: u16) -> [FontFeature; 6] {
         FontFeature { tag: Tag::new(b"clig"), value: 0 },
         FontFeature { tag: Tag::new(b"dlig"), value: 0 },
         FontFeature { tag: Tag::new(b"hlig"), value: 0 },
-        // Chromium takes these for ligatures too: spaced letters keep the forms they have alone.
+        // Chromium counts contextual alternates as ligatures and switches them off with letter spacing.
         FontFeature { tag: Tag::new(b"calt"), value: 0 },
     ]
 }
@@ -573,7 +577,7 @@ const fn features(kern: u16) -> [FontFeature; 6] {
 static FEATURES: Features = Features { all: features(1), always: false };
 static FEATURES_APART: Features = Features { all: features(0), always: true };
 
-/// `start`: where the layout's text begins in the paragraph's.
+/// Converts a cluster of parley. `start`: offset of the layout's text in the paragraph's.
 fn collect_cluster(
     cluster: &parley::Cluster<'_, u16>,
     start: usize,
@@ -599,7 +603,7 @@ fn collect_cluster(
             pen += f64::from(glyph.advance);
         }
     }
-    // Tabs get their width from where they stand; a soft hyphen shows only at the end of a line.
+    // The width of a tab depends on its position; a soft hyphen is shown only at the end of a line.
     let advance = match kind {
         ClusterKind::Text | ClusterKind::Space => f64::from(cluster.advance()),
         ClusterKind::Tab | ClusterKind::SoftHyphen | ClusterKind::ZeroWidthSpace => 0.0,
@@ -607,8 +611,8 @@ fn collect_cluster(
     Cluster { range, advance, glyphs: first..paragraph.glyphs.len(), run, span, kind, joined: false }
 }
 
-/// The level of each byte, and whether the base direction is right to left: where `rtl`, or where the first strong
-/// character says so (rendering.md §9.5).
+/// The bidi level of each byte, and whether the base direction is right to left: where `rtl`, or where the first strong
+/// character is (rendering.md §9.5).
 fn bidi_levels(text: &str, rtl: bool) -> (Vec<Level>, bool) {
     if text.is_ascii() && !rtl {
         return (vec![Level::ltr(); text.len()], false);
@@ -618,19 +622,19 @@ fn bidi_levels(text: &str, rtl: bool) -> (Vec<Level>, bool) {
     (info.levels, rtl)
 }
 
-/// True when `text` holds a letter that is written from right to left.
+/// True when `text` has a letter of a right-to-left script.
 pub(super) fn has_rtl_letter(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL))
 }
 
-/// Whether the editor shapes `grapheme` together with its neighbours on a curve: scripts that join, reorder or stack.
+/// True for scripts that join, reorder or stack, whose graphemes the editor shapes with their neighbours on a curve.
 pub(super) fn is_shaped_as_run(grapheme: &str) -> bool {
     grapheme.chars().any(|c| {
         matches!(u32::from(c), 0x590..=0x86f | 0x8a0..=0x109f | 0x1780..=0x18af | 0xfb1d..=0xfdff | 0xfe70..=0xfeff)
     })
 }
 
-/// Letters and marks of scripts whose letters join: Arabic, Syriac, N'Ko, Mandaic, Mongolian.
+/// True for letters and marks of cursive scripts: Arabic, Syriac, N'Ko, Mandaic, Mongolian.
 pub(super) fn is_cursive(c: char) -> bool {
     let in_block = matches!(u32::from(c), 0x600..=0x77f | 0x7c0..=0x7ff | 0x840..=0x8ff | 0x1800..=0x18af | 0xfb50..=0xfdff | 0xfe70..=0xfefc);
     in_block && !matches!(bidi_class(c), BidiClass::AN | BidiClass::EN | BidiClass::CS | BidiClass::ET | BidiClass::ON)
@@ -694,7 +698,7 @@ mod tests {
         let of = |text: &str| span(text, "Liberation Sans", 400.0);
         let apart = width(&[of("A")]) + width(&[of("V")]);
         assert!(width(&[of("AV")]) < apart - 5.0, "kerned");
-        // The style is another one, the face is not.
+        // Another style with the same face.
         let mut other = of("V");
         other.style = SpanStyle { color: Some(peniko::Color::BLACK), ..(*other.style).clone() }.into();
         for spans in [vec![of("A"), other], vec![of("A\u{ad}V")], vec![of("A\u{200b}V")]] {
@@ -734,7 +738,7 @@ mod tests {
     }
 
     #[test]
-    fn shaping_reports_characters_nobody_has_once() {
+    fn shaping_reports_each_missing_character_once() {
         let mut shaper = shaper();
         let paragraph = shaper.shape(&[span("a\u{1f9ff}b\u{1f9ff}", "Roboto", 400.0)]);
         assert_eq!(paragraph.clusters.len(), 4);
@@ -748,8 +752,11 @@ mod tests {
         let rare: String = ('\u{20000}'..).take(3000).collect();
         let marks = "\u{1f9ff}".to_owned() + &"\u{e0041}".repeat(100);
         shaper.shape(&[span(&(marks + &rare + &rare), "Roboto", 400.0)]);
-        assert_eq!((shaper.missing.first.len(), shaper.missing.more()), (Missing::KEPT, 3001 - Missing::KEPT));
-        assert!(shaper.missing.first.iter().all(|it| it.text.chars().count() <= SHOWN_CHARS));
+        assert_eq!(
+            (shaper.missing.first.len(), shaper.missing.more()),
+            (MissingGlyphs::MAX_REPORTED, 3001 - MissingGlyphs::MAX_REPORTED)
+        );
+        assert!(shaper.missing.first.iter().all(|it| it.text.chars().count() <= MAX_SHOWN_CHARS));
     }
 
     #[test]
@@ -766,13 +773,13 @@ mod tests {
         let mut shaper = shaper();
         let serif = shaper.shape(&[span("\u{5d0}", "Liberation Serif", 400.0)]).runs[0].font.clone();
         assert_eq!(shaper.shape(&[span("\u{5d0}", "Roboto", 400.0)]).runs[0].font, serif);
-        // Nobody has this one.
+        // No face has this one.
         assert_eq!(shaper.shape(&[span("\u{1f9ff}", "Roboto", 400.0)]).runs[0].font, serif);
     }
 
     #[test]
     fn shaping_takes_more_pieces_than_parley_has_numbers_for() {
-        // Every word is a piece.
+        // Every word is a face run.
         let paragraph = shaper().shape(&[span(&"\u{5d0} a".repeat(30_000), "Roboto", 400.0)]);
         assert_eq!(paragraph.clusters.len(), 90_000);
     }
@@ -780,14 +787,14 @@ mod tests {
     #[test]
     fn shaping_in_parts_gives_the_same_as_at_once() {
         let spans = [span("a \u{5d0}b", "Roboto", 400.0), span("c d", "Roboto", 700.0), span("e", "Roboto", 400.0)];
-        let shaped = |most_pieces| {
-            let mut shaper = Shaper { most_pieces, ..shaper() };
+        let shaped = |max_face_runs| {
+            let mut shaper = Shaper { max_face_runs, ..shaper() };
             let paragraph = shaper.shape(&spans);
             let cluster =
                 |it: &Cluster| (it.range.clone(), it.advance, it.span, paragraph.runs[it.run].font.data.len());
             paragraph.clusters.iter().map(cluster).collect::<Vec<_>>()
         };
-        assert_eq!(shaped(1), shaped(MOST_PIECES));
+        assert_eq!(shaped(1), shaped(MAX_FACE_RUNS));
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! Synthetic slant and weight: the oblique and bold forms made of faces that have none.
+//! Synthetic slant and weight, for families without an italic or bold face.
 
-/// Synthetic slant: horizontal shift a unit of height, as the browser's engine has it.
+/// Synthetic slant: horizontal shift per unit of height, as in Skia.
 pub(super) const SKEW: f64 = 0.25;
 
-/// Synthetic weight: how much wider strokes become, as a share of the font size: this at small sizes, that at large ones, px.
-/// The browser's engine (Skia) fills an outline and draws a line of that width around it.
+/// Synthetic weight as pairs of a font size in px and how much wider stems become at it, as a fraction of the font
+/// size. Skia fills an outline and strokes it with a line of that width.
 const BOLDNESS: [(f64, f64); 2] = [(9.0, 1.0 / 24.0), (36.0, 1.0 / 32.0)];
 
-/// [`BOLDNESS`] at this size, between the two in a straight line.
+/// How much wider stems become at `font_size` px, as a fraction of it: interpolated linearly between the ends of
+/// [`BOLDNESS`].
 pub(super) fn boldness(font_size: f64) -> f64 {
-    let [(small, most), (large, least)] = BOLDNESS;
+    let [(small, max), (large, min)] = BOLDNESS;
     let along = ((font_size - small) / (large - small)).clamp(0.0, 1.0);
-    most + (least - most) * along
+    max + (min - max) * along
 }
 
 #[cfg(test)]

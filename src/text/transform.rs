@@ -1,20 +1,21 @@
-//! `textTransform`: upper case, lower case, capitals.
+//! Letter case of texts (`textTransform`): upper case, lower case, capitalised words.
 
-/// How letters are changed before they are shaped.
+/// The letter case that is applied to a text before shaping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Case {
-    /// As written.
+    /// Letters keep their case.
     #[default]
     None,
-    /// ß becomes SS.
+    /// All letters in upper case; ß becomes SS.
     Upper,
-    /// All small.
+    /// All letters in lower case.
     Lower,
-    /// First letters large, the others untouched.
+    /// The first letter of each word in upper case, the others unchanged.
     Capitalize,
 }
 
-/// Applies `case` to one run on its own, so that a run that begins inside a word is capitalised too (rendering.md §9.5).
+/// Applies `case` to one run on its own, so that a run that begins inside a word is capitalised too (rendering.md
+/// §9.5).
 pub fn apply(case: Case, text: &str) -> String {
     match case {
         Case::None => text.to_owned(),
@@ -24,7 +25,8 @@ pub fn apply(case: Case, text: &str) -> String {
     }
 }
 
-/// A letter after the start, white space or punctuation; an apostrophe is no boundary (rendering.md §9.5).
+/// Capitalises each letter after the start, white space or punctuation; an apostrophe is no boundary (rendering.md
+/// §9.5).
 fn capitalize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut boundary = true;
@@ -38,14 +40,14 @@ fn capitalize(text: &str) -> String {
             boundary = false;
         } else {
             out.push(c);
-            // Symbols and combining marks are neither letters nor boundaries.
+            // Symbols and combining marks are neither letters nor word boundaries.
             boundary = c.is_whitespace() || (is_punctuation(c) && !matches!(c, '\'' | '’'));
         }
     }
     out
 }
 
-/// General category P, of the characters that texts have; ASCII has symbols besides.
+/// True for the common characters of general category P.
 fn is_punctuation(c: char) -> bool {
     let symbol = matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~');
     (c.is_ascii_punctuation() && !symbol)

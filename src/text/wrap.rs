@@ -1,4 +1,4 @@
-//! Line breaking: as many words on a line as its width holds (rendering.md §9.4).
+//! Greedy line breaking: each line takes as many words as its width holds (rendering.md §9.4).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use super::line::{self, LineSlice, TabStops};
 use super::shape::{self, Cluster, ClusterKind, Paragraph, Shaper};
 use super::shaped_text::{REMEASURED, ShapedParagraph, ShapedText};
 
-/// Lines that come out this much wider than the box still fit, where they are measured as a whole (rendering.md §9.4).
+/// A line measured as a whole fits although it is wider than the box by this much, px (rendering.md §9.4).
 pub(super) const FIT_TOLERANCE: f64 = 0.02;
 
-/// One line of a text, not yet in place.
+/// One line of a text before it is positioned.
 pub(super) struct BrokenLine<'a> {
     pub(super) block: usize,
     pub(super) first_of_block: bool,
@@ -24,21 +24,21 @@ pub(super) struct BrokenLine<'a> {
 }
 
 impl BrokenLine<'_> {
-    /// What stands on it, shaped without what comes before and after, where that makes a difference.
-    pub(super) fn alone(&self, shaper: &mut Shaper) -> Option<Paragraph> {
-        let spans = self.slice.apart.then(|| self.shaped.spans(self.slice.clusters.clone()))?;
-        // The levels of letters from right to left are those of the whole paragraph.
+    /// The line shaped again without its neighbours, when it begins or ends inside a word; else `None`.
+    pub(super) fn reshaped(&self, shaper: &mut Shaper) -> Option<Paragraph> {
+        let spans = self.slice.splits_word.then(|| self.shaped.spans(self.slice.clusters.clone()))?;
+        // Bidi levels depend on the whole paragraph, so lines with right-to-left letters are not shaped again.
         (!spans.iter().any(|span| shape::has_rtl_letter(&span.text))).then(|| shaper.shape(&spans))
     }
 
-    /// Style of the line's last character; `empty` where there is none.
+    /// Style of the line's last character; `empty` for an empty line.
     pub(super) fn end_style(&self, empty: &Arc<SpanStyle>) -> Arc<SpanStyle> {
         let paragraph = &self.shaped.paragraph;
         let last = paragraph.clusters[self.slice.clusters.clone()].last();
         last.map_or(empty, |cluster| &paragraph.styles[cluster.span]).clone()
     }
 
-    /// Takes whole words from the end until what is left fits into `room` px.
+    /// Removes whole words from the end until the rest fits into `room` px.
     pub(super) fn shorten(&mut self, room: f64, factor: f64, tabs: TabStops) {
         let slice = &mut self.slice;
         slice.suffix = None;
@@ -58,7 +58,7 @@ impl BrokenLine<'_> {
 }
 
 impl ShapedText {
-    /// Lines of the text at this width, px.
+    /// Breaks the text into lines `width` px wide.
     pub(super) fn broken(
         &self,
         width: f64,
@@ -77,7 +77,7 @@ impl ShapedText {
             let first = lines.len();
             for shaped in &block.paragraphs {
                 let room = if block.block.no_wrap { f64::INFINITY } else { (right - left).max(0.0) };
-                let room = Room { width: room, split_words };
+                let room = LineRoom { width: room, split_words };
                 let slices = break_lines(shaped, room, factor, self.tabs.scaled(factor), shaper);
                 let line = |slice| BrokenLine {
                     block: index,
@@ -102,9 +102,16 @@ impl ShapedText {
 }
 
 impl ShapedParagraph {
-    /// Whether `clusters` fit on a line when they are measured as one string, kerned also with spaces. The editor looks once
-    /// more where the sum of words is a little too wide, if all of them are of one font.
-    fn fits_as_whole(&self, clusters: Range<usize>, hyphen: f64, room: Room, factor: f64, shaper: &mut Shaper) -> bool {
+    /// Whether `clusters` fit on a line when they are measured as one string, with kerning across spaces. The editor
+    /// does this when the sum of the words is slightly too wide and all of them have one font.
+    fn fits_as_whole(
+        &self,
+        clusters: Range<usize>,
+        hyphen: f64,
+        room: LineRoom,
+        factor: f64,
+        shaper: &mut Shaper,
+    ) -> bool {
         let paragraph = &self.paragraph;
         let Some(of_line) = paragraph.clusters.get(clusters) else { return false };
         let (Some(first), Some(last)) = (of_line.first(), of_line.last()) else { return false };
@@ -120,26 +127,26 @@ impl ShapedParagraph {
     }
 }
 
-/// For the words of a line.
+/// The width available to the words of a line.
 #[derive(Clone, Copy)]
-struct Room {
-    /// px; infinite where lines do not wrap.
+struct LineRoom {
+    /// Width of the line, px; infinite where lines do not wrap.
     width: f64,
     /// See [`LayoutOptions::split_words`].
     split_words: bool,
 }
 
-/// Greedy: as many tokens as fit; a word wider than the line is broken between clusters.
+/// Breaks a paragraph greedily: as many tokens per line as fit. A word wider than the line is broken between clusters.
 fn break_lines<'a>(
     shaped: &'a ShapedParagraph,
-    room: Room,
+    room: LineRoom,
     factor: f64,
     tabs: TabStops,
     shaper: &mut Shaper,
 ) -> Vec<LineSlice<'a>> {
     let paragraph = &shaped.paragraph;
     let advance = |at: usize| line::after(0.0, paragraph, at, factor, TabStops::default());
-    // At a break nothing is kerned: by how much that makes the cluster before it wider, px.
+    // By how much the cluster before a break becomes wider, px, because it is not kerned with the next one.
     let widened = |at: usize| {
         let (Some(cluster), Some(next)) = (paragraph.clusters.get(at), paragraph.clusters.get(at + 1)) else {
             return 0.0;
@@ -151,13 +158,14 @@ fn break_lines<'a>(
         more * paragraph.styles[cluster.span].advance_factor(factor)
     };
     let mut lines: Vec<LineSlice<'a>> = Vec::new();
-    let mut start = 0; // of the line
-    let mut end = 0; // after the last word that is on it
-    let mut pen = 0.0; // after all that is on it, spaces too
+    // First cluster of the line, end of its last word, and the pen after all of it with spaces.
+    let mut start = 0;
+    let mut end = 0;
+    let mut pen = 0.0;
     let finish = |start: usize, end: usize, hyphen: bool, lines: &mut Vec<LineSlice<'a>>| {
         let suffix = if hyphen { shaped.hyphen(end) } else { None };
-        let apart = shaped.is_inside_word(start) || shaped.is_inside_word(end);
-        lines.push(LineSlice { clusters: start..end, suffix, last: false, apart, tabs });
+        let splits_word = shaped.is_inside_word(start) || shaped.is_inside_word(end);
+        lines.push(LineSlice { clusters: start..end, suffix, last: false, splits_word, tabs });
     };
     let mut soft = false;
     for token in &shaped.tokens {
@@ -166,7 +174,7 @@ fn break_lines<'a>(
             continue;
         }
         let token_width: f64 = token.clusters.clone().map(advance).sum();
-        // A word wider than the line is cut into pieces that fill lines, which then flow like words.
+        // A word wider than the line is cut into pieces that each fill a line and are then placed like words.
         let mut pieces = vec![token.clusters.clone()];
         if token_width > room.width && room.split_words {
             let (mut from, mut width) = (token.clusters.start, 0.0);
@@ -186,14 +194,14 @@ fn break_lines<'a>(
             let last = nth + 1 == count;
             let more = if last { 0.0 } else { widened(piece.end - 1) };
             let width: f64 = piece.clone().map(advance).sum::<f64>() + more;
-            // A word may end at a soft hyphen only where the hyphen has room, also when it then does not end there.
+            // A token with a soft hyphen must fit with the hyphen, even if the line does not end there.
             let hyphen = if last && token.soft_hyphen { shaped.hyphen_width(piece.end, factor) } else { 0.0 };
             let over = pen + width + hyphen - room.width;
             if over > 0.0
                 && (end > start || pen > 0.0)
                 && !(over < REMEASURED && shaped.fits_as_whole(start..piece.end, hyphen, room, factor, shaper))
             {
-                // The word starts a new line; spaces between are dropped.
+                // The word starts a new line, and the spaces before it are dropped.
                 finish(start, end.max(start), soft, &mut lines);
                 start = piece.start;
                 pen = 0.0;
@@ -203,14 +211,14 @@ fn break_lines<'a>(
             soft = last && token.soft_hyphen;
         }
     }
-    // All spaces are kept at the end of a paragraph.
+    // The last line of a paragraph keeps its trailing spaces.
     let all = paragraph.clusters.len();
-    let apart = shaped.is_inside_word(start);
-    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, apart, tabs });
+    let splits_word = shaped.is_inside_word(start);
+    lines.push(LineSlice { clusters: start..all, suffix: None, last: true, splits_word, tabs });
     lines
 }
 
-/// Of these clusters on one line, px.
+/// Width of these clusters on one line, px.
 fn line_width(shaped: &ShapedParagraph, clusters: Range<usize>, factor: f64, tabs: TabStops) -> f64 {
     let paragraph = &shaped.paragraph;
     clusters.fold(0.0, |pen, at| line::after(pen, paragraph, at, factor, tabs))

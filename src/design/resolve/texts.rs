@@ -1,4 +1,4 @@
-//! Text elements: blocks, fitted into their box, with background, stroke and fill (rendering.md §9).
+//! Text elements: blocks fitted into their box, with background, stroke and fill (rendering.md §9).
 
 use std::sync::Arc;
 
@@ -13,19 +13,20 @@ use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, WarningCode, counted, shown};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
-    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, Drawn, LaidOut, LineHeight,
-    Overflow, Sizing, SpanStyle, TextBlocks, TextWarning, VerticalShift,
+    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, LineHeight,
+    Overflow, Sizing, SpanStyle, TextBlocks, TextNodes, TextWarning, VerticalShift,
 };
 use crate::units::{Opacity, Px};
 
-/// A placeholder shows through (rendering.md §9.6).
+/// Opacity of placeholder texts (rendering.md §9.6).
 const PLACEHOLDER_OPACITY: f64 = 0.6;
 
-/// `lineHeight: "auto"` counts as this many font sizes where a missing height is made up (rendering.md §9.7).
+/// Line height of `lineHeight: "auto"`, as a multiple of the font size, where a missing height is estimated
+/// (rendering.md §9.7).
 const AUTO_LINE: f64 = 1.2;
 
-/// Shadows of one text. Every one is a surface and two passes.
-const MOST_SHADOWS: usize = 500;
+/// Maximum number of shadows of one text. Each one takes a surface and two passes.
+const MAX_SHADOWS: usize = 500;
 
 impl Resolver<'_> {
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
@@ -69,7 +70,7 @@ impl Resolver<'_> {
             whole,
         });
         let style = draw_style(&text.style, Rect::new(0.0, 0.0, text.placement.width, laid_out.height), opacity);
-        // Strokes and shadows shrink with the letters.
+        // Strokes and shadows scale with the text.
         let factor = drawn_size / text.style.font_size;
         let stroke = style.stroke.map(|(paint, stroke)| (paint, Stroke { width: stroke.width * factor, ..stroke }));
         let style = DrawStyle { stroke, ..style };
@@ -81,7 +82,7 @@ impl Resolver<'_> {
         moved_down(with_effects(drawn, effects, area), top)
     }
 
-    /// On an arc: height, vertical alignment and overflow have no say (rendering.md §9.8).
+    /// A text on an arc, where height, vertical alignment and overflow have no effect (rendering.md §9.8).
     fn curved(&mut self, text: &Text, blocks: &TextBlocks, opacity: Opacity) -> Vec<Node> {
         let curved = text::curve(self.layouter, blocks, text.placement.width, text.curve_power);
         self.warn_of_glyphs(&text.common.origin);
@@ -105,7 +106,7 @@ impl Resolver<'_> {
         with_effects(drawn, &text.effects, curved.bounds)
     }
 
-    /// How the text is made to fit: by its own wishes only where the caller asks for them.
+    /// The rules of fitting a text. Fields of the element count only with the option `textSizing`: `element`.
     fn sizing(&mut self, text: &Text) -> Sizing {
         let (overflow, height) = self.overflow(text);
         let own = &text.sizing;
@@ -123,12 +124,12 @@ impl Resolver<'_> {
             TextSizing::Element => {
                 let overflow = match own.overflow {
                     None => overflow,
-                    Some(_) if overflow == Overflow::Grow && self.height_is_made_up(text) => overflow,
+                    Some(_) if overflow == Overflow::Grow && self.has_auto_height(text) => overflow,
                     Some(ElementOverflow::Resize) => Overflow::Grow,
                     Some(ElementOverflow::Ellipsis) => Overflow::Ellipsis { height },
                     Some(ElementOverflow::Fit) => {
-                        let most = own.max_font_size.unwrap_or(text.style.font_size);
-                        Overflow::Fit { height, least: own.min_font_size.unwrap_or(1.0), most }
+                        let max = own.max_font_size.unwrap_or(text.style.font_size);
+                        Overflow::Fit { height, min: own.min_font_size.unwrap_or(1.0), max }
                     }
                 };
                 Sizing { overflow, max_lines: own.max_lines, split_words: self.options.text_split_allowed }
@@ -136,11 +137,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn height_is_made_up(&self, text: &Text) -> bool {
+    fn has_auto_height(&self, text: &Text) -> bool {
         self.options.missing_height == MissingHeight::Auto && text.height.is_none_or(|height| height < 1.0)
     }
 
-    /// What the options say about lines that are taller than the box, and how tall the box is, px.
+    /// The rule for lines that are taller than the box, by the options, and the height of the box, px.
     fn overflow(&self, text: &Text) -> (Overflow, f64) {
         let one_line = match text.style.line_height {
             text_style::LineHeight::Times(times) => times * text.style.font_size,
@@ -148,7 +149,7 @@ impl Resolver<'_> {
         };
         let height = text.height.unwrap_or(one_line);
         let overflow = match self.options.text_overflow {
-            _ if self.height_is_made_up(text) => Overflow::Grow,
+            _ if self.has_auto_height(text) => Overflow::Grow,
             TextOverflow::ChangeFontSize => Overflow::Shrink { height },
             TextOverflow::Resize => Overflow::Grow,
             TextOverflow::Ellipsis => Overflow::Ellipsis { height },
@@ -156,7 +157,7 @@ impl Resolver<'_> {
         (overflow, height)
     }
 
-    /// Warns of a text that is smaller than written; `drawn` is `None` where it is not drawn at all.
+    /// Warns about a text that is drawn smaller than written; `drawn` is `None` if it is not drawn.
     pub(super) fn warn_of_shrinking(&mut self, origin: &Origin, font_size: f64, drawn: Option<f64>) {
         let hundredths = |px: f64| (px * 100.0).round() / 100.0;
         let written = hundredths(font_size);
@@ -165,19 +166,19 @@ impl Resolver<'_> {
                 format!("text shrunk from {written} to {} px to fit its box", hundredths(drawn))
             }
             Some(_) => return,
-            None => format!("text of {written} px not drawn: its box is too low for letters of any size"),
+            None => format!("text of {written} px not drawn: its box is too small for any font size"),
         };
         self.warn(origin, WarningCode::TextShrunk, message);
     }
 
-    /// Tells of characters that no font has.
+    /// Warns about characters that no font has.
     pub(super) fn warn_of_glyphs(&mut self, origin: &Origin) {
         for warning in self.layouter.take_warnings() {
             let message = match warning {
                 TextWarning::GlyphMissing { text, family } => {
                     let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
                     let codes = codes.join(" ");
-                    format!("no font has {text:?} ({codes}), wanted in {:?}; drawn as an empty box", shown(&family))
+                    format!("no font has {text:?} ({codes}), used in {:?}; drawn as an empty box", shown(&family))
                 }
                 TextWarning::MoreMissing { count } => {
                     format!("no font has {} of this text", counted(count as u64, "more character"))
@@ -188,7 +189,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The same for letters that are `factor` as large.
+/// `effects` with the shadow scaled by `factor`.
 fn shrunk(effects: &Effects, factor: f64) -> Effects {
     Effects {
         shadow_blur: effects.shadow_blur * factor,
@@ -198,17 +199,18 @@ fn shrunk(effects: &Effects, factor: f64) -> Effects {
     }
 }
 
-/// Blur, colours and shadows of what was drawn in a box of `area`; the background takes no part (rendering.md §4, §5).
-fn with_effects(mut drawn: Drawn, effects: &Effects, area: Rect) -> Vec<Node> {
+/// Applies blur, colour changes and shadows to a text in a box of `area`, except to its background (rendering.md §4,
+/// §5).
+fn with_effects(mut drawn: TextNodes, effects: &Effects, area: Rect) -> Vec<Node> {
     let mut children = std::mem::take(&mut drawn.background);
     let (blur, recolor) = (Px(if effects.blur_enabled { effects.blur_radius } else { 0.0 }), effects.recolor());
     if !recolor.is_empty() {
-        // Colours change on one bitmap, with the shadow in it.
+        // Colour changes apply to one bitmap that includes the shadow.
         let bitmap = Some(bitmap_area(area, effects));
         let letters = each_shadowed(drawn.take_letters(), effects);
         children.push(Node::Group(Box::new(Group { bitmap, blur, recolor, children: letters, ..Group::default() })));
     } else if effects.blur_enabled {
-        // The bitmap of all glyphs is blurred, also by nothing; the shadow comes after.
+        // The bitmap of all glyphs is blurred, also by 0; the shadow is added after.
         let bitmap = Some(bitmap_area(area, &Effects { shadow_enabled: false, ..effects.clone() }));
         let blurred = Group { bitmap, blur, children: drawn.take_letters(), ..Group::default() };
         children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
@@ -219,23 +221,23 @@ fn with_effects(mut drawn: Drawn, effects: &Effects, area: Rect) -> Vec<Node> {
     children
 }
 
-/// Each of `letters` casts a shadow of its own, on those before it: the stroke, the fill and the lines of every word. Where
-/// there are very many, they cast one together.
+/// Gives each node of `letters` its own shadow, which falls on those before it: strokes, fills and lines of every word.
+/// Very many nodes cast a single shadow together.
 fn each_shadowed(letters: Vec<Node>, effects: &Effects) -> Vec<Node> {
-    if letters.len() > MOST_SHADOWS || !effects.shadow_enabled {
+    if letters.len() > MAX_SHADOWS || !effects.shadow_enabled {
         return shadowed(letters, effects);
     }
     let one = |node| if is_blank(&node) { vec![node] } else { shadowed(vec![node], effects) };
     letters.into_iter().flat_map(one).collect()
 }
 
-/// True for what stands between words: there is nothing to cast a shadow.
+/// True for white space, which casts no shadow.
 fn is_blank(node: &Node) -> bool {
     matches!(node, Node::Glyphs(run) if run.text.chars().all(char::is_whitespace))
 }
 
-/// The bitmap on which effects of a text in a box of `area` work: whole px, with room for a shadow of twice its standard
-/// deviation.
+/// Bounds of the bitmap for effects of a text in a box of `area`: whole px, with a margin for a shadow of twice its
+/// standard deviation.
 fn bitmap_area(area: Rect, effects: &Effects) -> Rect {
     if !effects.shadow_enabled {
         return area.expand();
@@ -246,7 +248,7 @@ fn bitmap_area(area: Rect, effects: &Effects) -> Rect {
     area.union(cast).inflate(blur, blur).expand()
 }
 
-/// `text` as markup or plain, in `style`.
+/// Parses `text` as markup or plain text in `style`.
 pub(super) fn blocks(text: &str, style: &TextStyle) -> TextBlocks {
     let case = match style.text_transform {
         text_style::TextTransform::None => Case::None,
@@ -294,7 +296,8 @@ pub(super) fn align(align: text_style::Align) -> Align {
     }
 }
 
-/// Fill and stroke; gradients run through `area`: the element's width and the lines' height (rendering.md §7).
+/// Fill and stroke of a text. Gradients span `area`: the width of the element and the height of the lines (rendering.md
+/// §7).
 pub(super) fn draw_style(style: &TextStyle, area: Rect, opacity: Opacity) -> DrawStyle {
     let stroke = (style.stroke_width > 0.0 && !is_transparent(&style.stroke)).then(|| {
         let stroke = Stroke::new(style.stroke_width).with_join(style.stroke_line_join).with_caps(kurbo::Cap::Butt);
@@ -309,7 +312,7 @@ pub(super) fn draw_style(style: &TextStyle, area: Rect, opacity: Opacity) -> Dra
     }
 }
 
-/// Of one line at the drawn size, px: measure of background padding and corners (rendering.md §9.6).
+/// Height of one line at the size drawn, px, which scales background padding and corners (rendering.md §9.6).
 fn line_height(style: &TextStyle, drawn_size: f64, laid_out: &LaidOut) -> f64 {
     match style.line_height {
         text_style::LineHeight::Times(times) => times * drawn_size,

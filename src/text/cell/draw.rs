@@ -1,19 +1,20 @@
-//! A cell's text to scene nodes: for each line its underline, its glyphs, and the line through them.
+//! Texts of table cells as scene nodes: for each line its underline, its glyphs and its line-through.
 
 use kurbo::{BezPath, Stroke};
 
 use super::super::blocks::DecorationLine;
-use super::super::draw::{DrawStyle, Drawn, draw_glyphs};
+use super::super::draw::{DrawStyle, TextNodes, draw_glyphs};
 use super::super::line::Line;
 use super::CellText;
 use crate::scene::{Node, Path};
 
-/// Decorations lie this share of the font size below the baseline or above it, rounded to a whole px.
+/// Distance of decoration lines from the baseline as a fraction of the font size, rounded to whole px.
 const DECORATION_OFFSET: f64 = 0.25;
-/// Their thickness, as a share of the font size.
+/// Thickness of decoration lines as a fraction of the font size.
 const DECORATION_THICKNESS: f64 = 1.0 / 15.0;
 
-/// Paints `text` bottom to top. Decorations are lines in the colour of the text, at unrounded places.
+/// Turns a cell's text into scene nodes, bottom to top. Decorations are strokes in the colour of the text, not aligned
+/// to px.
 pub fn draw_cell(text: &CellText, style: &DrawStyle) -> Vec<Node> {
     let mut nodes = Vec::new();
     let offset = (text.font_size * DECORATION_OFFSET + 0.5).floor();
@@ -26,7 +27,7 @@ pub fn draw_cell(text: &CellText, style: &DrawStyle) -> Vec<Node> {
         if has(DecorationLine::Underline) {
             nodes.push(band(line.baseline + offset));
         }
-        let mut drawn = Drawn::default();
+        let mut drawn = TextNodes::default();
         for run in &line.runs {
             draw_glyphs(run, style, &mut drawn);
         }
@@ -38,7 +39,7 @@ pub fn draw_cell(text: &CellText, style: &DrawStyle) -> Vec<Node> {
     nodes
 }
 
-/// A line of whole px of length from where `line` begins.
+/// A decoration line from the start of `line`, its length rounded to whole px.
 fn decoration(line: &Line, y: f64, length: f64, font_size: f64, style: &DrawStyle) -> Node {
     let mut path = BezPath::new();
     path.move_to((line.x, y));

@@ -1,4 +1,4 @@
-//! Lines of a cell's text: where they break, and where their glyphs stand.
+//! Line breaking and positioning of the text of table cells.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,30 +12,30 @@ use super::super::line::{self, Line, LineSlice, TabStops};
 use super::super::shape::Paragraph;
 use super::super::strut::Strut;
 
-/// One line, not yet in place.
+/// One line of a cell's text before it is positioned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CellLine {
-    /// Which paragraph it belongs to.
+    /// Index of the line's paragraph.
     pub paragraph: usize,
-    /// Clusters shown.
+    /// Clusters that are shown.
     pub clusters: Range<usize>,
-    /// The last line of its paragraph, which is not justified.
+    /// The line is the last one of its paragraph and so not justified.
     pub last: bool,
 }
 
-/// What lines of one text share.
+/// The geometry that all lines of a cell's text share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placing {
-    /// Width of the room, px.
+    /// Width available to the text, px.
     pub width: f64,
-    /// Size drawn over size shaped.
+    /// Ratio of the font size drawn to the size shaped.
     pub factor: f64,
-    /// px.
+    /// Line height, px.
     pub line_height: f64,
     pub align: Align,
 }
 
-/// The base direction of cells is left to right, whatever their first letter.
+/// `paragraph` with the base direction left to right, which cells have whatever their first letter is.
 pub(super) fn left_to_right(paragraph: &Paragraph) -> Cow<'_, Paragraph> {
     if !paragraph.levels.iter().any(|level| level.is_rtl()) {
         return Cow::Borrowed(paragraph);
@@ -44,14 +44,15 @@ pub(super) fn left_to_right(paragraph: &Paragraph) -> Cow<'_, Paragraph> {
     Cow::Owned(Paragraph { levels, ..paragraph.clone() })
 }
 
-/// `line` for glyphs that are drawn one by one, in logical order: letters that are spaced or justified. Without kerning.
+/// Shapes a line whose glyphs are drawn one by one because they are spaced or justified: in logical order and without
+/// kerning.
 pub(super) fn shape_apart(layouter: &mut Layouter, line: &str, style: &Arc<SpanStyle>) -> Paragraph {
     let mut paragraph = layouter.shaper.shape_apart(&[Span { text: line.to_owned(), style: style.clone() }]);
     paragraph.levels.fill(Level::ltr());
     paragraph
 }
 
-/// The mark at the end of a text that was cut, in the text's own style.
+/// Shapes the `…` at the end of a truncated text, in the text's own style.
 pub(super) fn shape_dots(layouter: &mut Layouter, style: &Arc<SpanStyle>) -> Paragraph {
     layouter.shaper.shape(&[Span { text: "…".into(), style: style.clone() }])
 }
@@ -73,8 +74,8 @@ fn is_white(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 
-/// Lines of `paragraph` in a room `width` px wide at the size shaped: as many clusters as fit, back to the last space or
-/// hyphen; a word without either is broken anywhere. Nothing is drawn from where not even one cluster fits.
+/// Breaks `paragraph` into lines at most `width` px wide at the size shaped, at the last space or hyphen that fits; a
+/// word without either is broken anywhere. Text from the first cluster that is wider than a line on is dropped.
 pub(super) fn break_paragraph(nth: usize, paragraph: &Paragraph, width: f64, justified: bool) -> Vec<CellLine> {
     let count = paragraph.clusters.len();
     let breaks = |at: usize| matches!(text_at(paragraph, at), " " | "-");
@@ -91,7 +92,7 @@ pub(super) fn break_paragraph(nth: usize, paragraph: &Paragraph, width: f64, jus
             end += 1;
         }
         if end == count {
-            // What fits whole keeps the spaces at its end.
+            // The last line keeps the spaces at its end.
             lines.push(CellLine { paragraph: nth, clusters: start..count, last: true });
             break;
         }
@@ -104,7 +105,7 @@ pub(super) fn break_paragraph(nth: usize, paragraph: &Paragraph, width: f64, jus
             end = at + 1;
         }
         let next = (end..count).find(|at| !is_white(text_at(paragraph, *at))).unwrap_or(count);
-        lines.push(CellLine { paragraph: nth, clusters: start..without_end(paragraph, start..end), last: false });
+        lines.push(CellLine { paragraph: nth, clusters: start..trimmed_end(paragraph, start..end), last: false });
         if next == count {
             break;
         }
@@ -115,7 +116,7 @@ pub(super) fn break_paragraph(nth: usize, paragraph: &Paragraph, width: f64, jus
     }
     if justified {
         for line in &mut lines {
-            let end = without_end(paragraph, line.clusters.clone());
+            let end = trimmed_end(paragraph, line.clusters.clone());
             let start = line.clusters.clone().find(|at| !is_white(text_at(paragraph, *at))).unwrap_or(end);
             line.clusters = start.min(end)..end;
         }
@@ -123,14 +124,13 @@ pub(super) fn break_paragraph(nth: usize, paragraph: &Paragraph, width: f64, jus
     lines
 }
 
-/// Where `clusters` end without white space at their end.
-fn without_end(paragraph: &Paragraph, clusters: Range<usize>) -> usize {
+/// End of `clusters` without trailing white space.
+fn trimmed_end(paragraph: &Paragraph, clusters: Range<usize>) -> usize {
     let start = clusters.start;
     clusters.rev().find(|at| !is_white(text_at(paragraph, *at))).map_or(start, |at| at + 1)
 }
 
-/// Advance width of the widest stretch without a break, px at the size shaped. It ends before white space and after a
-/// hyphen.
+/// Advance width of the widest word, px at the size shaped. Words end before white space and after a hyphen.
 pub(super) fn longest_word(paragraph: &Paragraph) -> f64 {
     let (mut longest, mut word) = (0.0_f64, 0.0);
     for at in 0..paragraph.clusters.len() {
@@ -151,7 +151,7 @@ pub(super) fn ink_advance(paragraph: &Paragraph) -> f64 {
 }
 
 impl CellLine {
-    /// Takes clusters from the end until the rest fits into `room` px at the size shaped.
+    /// Removes clusters from the end until the rest fits into `room` px at the size shaped.
     pub(super) fn shorten(&mut self, paragraph: &Paragraph, room: f64) {
         while !self.clusters.is_empty() && advance(paragraph, self.clusters.clone()) > room {
             self.clusters.end -= 1;
@@ -159,7 +159,8 @@ impl CellLine {
     }
 }
 
-/// Puts a line in place, its top at 0. Lines wider than the room stick out on both sides, or on the left.
+/// Positions a line, with its top at 0. A line wider than the room overflows on both sides when centred, on the left
+/// when right-aligned.
 pub(super) fn place(
     line: &CellLine,
     paragraph: &Paragraph,
@@ -169,7 +170,7 @@ pub(super) fn place(
 ) -> Line {
     let Placing { width: room, factor, line_height, align } = placing;
     let slice =
-        |clusters| LineSlice { clusters, suffix: None, last: line.last, apart: false, tabs: TabStops::default() };
+        |clusters| LineSlice { clusters, suffix: None, last: line.last, splits_word: false, tabs: TabStops::default() };
     let mut runs = line::visual_runs(&slice(line.clusters.clone()), paragraph, factor, false);
     let mut width = runs.last().map_or(0.0, |run| run.x + run.width);
     if let Some(dots) = dots {

@@ -1,9 +1,10 @@
-//! Texts of table cells: plain text in one style, laid out, fitted and decorated by rules of its own.
+//! Texts of table cells: plain text in one style, with its own rules of layout, fitting and decoration.
 //!
-//! The editor draws cells with the text shape of its canvas library and not with its rich-text engine, so that markup is
+//! The editor draws cells with the text shape of its canvas library and not with its rich-text engine: markup is
 //! stripped, lines break at spaces and hyphens only, alignment is not clamped to the box, and decorations are stroked
-//! lines at unrounded places. In: line breaking (`lines`), the size at which a text fits, painting (`draw`). Not in:
-//! choice of faces and shaping, which all texts share. Imports: `blocks`, `layout`, `line`, `shape`, `draw`, `markup`.
+//! lines that are not aligned to px. In: line breaking (`lines`), the size at which a text fits, painting (`draw`). Not
+//! in: choice of faces and shaping, which all texts share. Imports: `blocks`, `layout`, `line`, `shape`, `draw`,
+//! `markup`.
 
 mod draw;
 mod lines;
@@ -23,20 +24,20 @@ use super::markup;
 use super::shape::Paragraph;
 use super::strut::Strut;
 
-/// A cell's text in place: (0, 0) is the top-left of the room that the cell leaves it.
+/// The positioned text of a cell. (0, 0) is the top-left corner of the room inside the cell's padding.
 #[derive(Clone, Debug)]
 pub struct CellText {
-    /// Lines with their glyphs, top to bottom. They may be wider than the room.
+    /// Lines with their glyphs, top to bottom, which may be wider than the room.
     pub lines: Vec<Line>,
     /// Number of lines times the line height, px.
     pub height: f64,
-    /// Em size drawn, px: the one written, or smaller where the text had to shrink.
+    /// Font size drawn, px: the one written, or less where the text had to shrink.
     pub font_size: f64,
     /// Length of each line's decorations, px: the line's advance width, or the room's width where it is justified.
     decorated: Vec<f64>,
 }
 
-/// A cell's text with advances known, before a size is chosen.
+/// The shaped text of a cell, before a font size is chosen.
 struct ShapedCell<'a> {
     paragraphs: Vec<Cow<'a, Paragraph>>,
     style: &'a Arc<SpanStyle>,
@@ -78,7 +79,7 @@ impl ShapedCell<'_> {
         self.paragraphs.iter().map(|paragraph| lines::longest_word(paragraph)).fold(0.0, f64::max)
     }
 
-    /// Whether glyphs are others at other sizes, so that the text has to be shaped anew for each.
+    /// Whether glyphs depend on the font size, so that the text has to be shaped again for each.
     fn follows_size(&self) -> bool {
         self.paragraphs.iter().any(|paragraph| paragraph.follows_size())
     }
@@ -90,15 +91,15 @@ impl ShapedCell<'_> {
             && self.line_height(font_size) * lines <= room.height
     }
 
-    /// The size written, or the first of those half a px apart below it at which the text fits; `None` where there is none
-    /// above 0. `at_size`: the text shaped for another size, where its glyphs follow the size.
+    /// The size written, or the largest size below it in steps of half a px at which the text fits; `None` where none
+    /// above 0 fits. `at_size` shapes the text for another size, when its glyphs depend on the size.
     fn fitting_size(&self, room: Size, mut at_size: impl FnMut(f64) -> Self) -> Option<f64> {
         let written = self.style.font_size;
         let follows_size = self.follows_size();
-        // Advances of one size say nothing of those of another where glyphs follow the size.
+        // With optical sizes, advances at one size do not bound those at another.
         let (longest, ink) = if follows_size { (0.0, 0.0) } else { (self.longest_word(), self.ink_advance()) };
         let size_at = |k: u32| written - STEP * f64::from(k);
-        // Cheap bounds first: most sizes of a text that is much too large need no line breaking.
+        // A cheap lower bound rules out most sizes of a text that is much too large without breaking lines.
         let hopeless = |k: u32| {
             let size = size_at(k);
             let least_lines = (ink * size / written / room.width).floor().max(self.paragraphs.len() as f64);
@@ -130,7 +131,7 @@ pub fn lay_out_cell(
     align: Align,
     overflow: Overflow,
 ) -> Option<CellText> {
-    let content = as_one_line_each(&markup::text_content(text));
+    let content = normalize_white_space(&markup::text_content(text));
     if content.is_empty() || style.font_size <= 0.0 {
         return None;
     }
@@ -186,15 +187,15 @@ pub fn lay_out_cell(
     Some(placed)
 }
 
-/// Paragraphs of `blocks` for glyphs that are drawn one by one.
+/// Shapes the paragraphs of `blocks` for glyphs that are drawn one by one.
 fn shape_apart<'a>(layouter: &mut Layouter, blocks: &TextBlocks) -> Vec<Cow<'a, Paragraph>> {
     let spans = blocks.blocks.iter().flat_map(|block| &block.spans);
     let lines = spans.flat_map(|span| span.text.split('\n').map(|line| (line, &span.style)));
     lines.map(|(line, style)| Cow::Owned(lines::shape_apart(layouter, line, style))).collect()
 }
 
-/// `text` with forced breaks as `\n` and other white space that a canvas does not know as spaces.
-fn as_one_line_each(text: &str) -> String {
+/// `text` with every line break as `\n`, and white space that a canvas does not treat as such as spaces.
+fn normalize_white_space(text: &str) -> String {
     let space = |c: char| matches!(c, '\t' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}');
     text.replace("\r\n", "\n").replace('\r', "\n").replace(space, " ")
 }

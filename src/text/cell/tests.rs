@@ -5,7 +5,6 @@ use crate::scene::Node;
 use crate::text::DrawStyle;
 use crate::units::Opacity;
 
-/// Room without limits of height.
 fn laid_out(text: &str, style: &Arc<SpanStyle>, width: f64, align: Align, overflow: Overflow) -> Option<CellText> {
     lay_out_cell(&mut layouter(), text, style, Size::new(width, 1000.0), align, overflow)
 }
@@ -44,13 +43,13 @@ fn cell_text_shrinks_until_its_longest_word_fits() {
     };
     assert_eq!(size("WWWWWWWWWWWWWWWW", 140.5), Some(9.5));
     assert_eq!(size("a WWWWWWWWWWWWWWWW", 140.5), Some(9.5));
-    // Parts between hyphens count as words.
+    // The parts between hyphens are words.
     assert_eq!(size("WWWWWWW-WWWWWWW", 140.5), Some(16.0));
     assert_eq!(size("W", 0.1), None);
 }
 
 #[test]
-fn cell_lines_wider_than_the_room_stick_out_where_they_are_not_aligned() {
+fn cell_lines_wider_than_the_room_overflow_by_their_alignment() {
     let x = |align| laid_out("W", &style("Roboto", 16.0), 14.2, align, Overflow::Grow).map(|it| it.lines[0].x);
     assert!(x(Align::Center).is_some_and(|x| x.abs() < 0.1));
     let cell = laid_out("W W", &style("Roboto", 16.0), 100.25, Align::Right, Overflow::Grow).expect("drawn");

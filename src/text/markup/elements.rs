@@ -1,25 +1,25 @@
-//! What the rules know elements by their names: one list for each question.
+//! Properties of HTML elements by name: one list for each property.
 
-/// How an element takes part in layout.
+/// The role of an element in layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Styles what it holds.
+    /// An inline element, which only styles its content.
     Inline,
     /// Starts and ends lines.
     Block,
-    /// A block whose margins are one with those of its first and last child.
+    /// A block whose margins collapse with those of its first and last child.
     ListPart,
-    /// Its tags do nothing; its content stays.
-    Vanishes,
-    /// Its content is no text.
+    /// Its tags are ignored, and its content is kept.
+    Transparent,
+    /// Its content is not text and is dropped.
     Hidden,
 }
 
-/// Elements without content.
+/// Void elements, which have no content.
 const VOID: &[&str] =
     &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
 
-/// The editor's own elements (rendering.md §9.9), `br` and the bare `span` apart.
+/// The elements that the editor supports (rendering.md §9.9), except `br` and the bare `span`.
 const KNOWN: &[&str] = &[
     "p",
     "div",
@@ -49,7 +49,7 @@ const KNOWN: &[&str] = &[
     "code",
 ];
 
-/// Blocks that end an open `<p>`, and that a stray end tag inside them does not reach beyond: HTML's "special" ones.
+/// HTML's "special" elements: they end an open `<p>`, and an unmatched end tag inside them has no effect outside.
 const SPECIAL: &[&str] = &[
     "address",
     "article",
@@ -94,8 +94,10 @@ pub(super) fn role(name: &str) -> Role {
             Role::Inline
         }
         "ul" | "ol" | "li" => Role::ListPart,
-        "table" | "caption" | "colgroup" | "col" | "tbody" | "thead" | "tfoot" | "tr" | "td" | "th" => Role::Vanishes,
-        "html" | "head" | "body" => Role::Vanishes,
+        "table" | "caption" | "colgroup" | "col" | "tbody" | "thead" | "tfoot" | "tr" | "td" | "th" => {
+            Role::Transparent
+        }
+        "html" | "head" | "body" => Role::Transparent,
         "script" | "style" | "iframe" | "noembed" | "noframes" => Role::Hidden,
         // Any other element starts a new line and has no style (rendering.md §9.9).
         _ => Role::Block,
@@ -114,7 +116,8 @@ pub(super) fn is_special(name: &str) -> bool {
     SPECIAL.contains(&name)
 }
 
-/// Stays open when the block around it ends: `<p><b>x</p><p>y</p>` is bold twice.
+/// True for HTML's formatting elements, which stay open when the block around them ends: `<p><b>x</p><p>y</p>` is bold
+/// twice.
 pub(super) fn is_formatting(name: &str) -> bool {
     matches!(name, "a" | "b" | "code" | "em" | "i" | "s" | "strike" | "strong" | "u")
 }

@@ -1,4 +1,4 @@
-//! From tokens to blocks: which elements are open, where lines and blocks start, margins, indents, lists.
+//! From tokens to blocks: the stack of open elements, lines and blocks, margins, indents, lists.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::text::blocks::{Block, ListMarker, Marker, Span, SpanStyle, TextBlocks
 use crate::text::shape;
 use crate::text::transform::{self, Case};
 
-/// Elements inside one another; Chromium's own bound. Deeper ones are passed over, their text is not.
+/// Maximum depth of nested elements, as in Chromium. Deeper elements are ignored, but not their text.
 const MAX_DEPTH: usize = 512;
 
 /// Indent of a list level and of a `ql-indent` step of a list item, in em of the element (rendering.md §9.9).
@@ -21,70 +21,71 @@ const LIST_INDENT_EM: f64 = 2.1;
 /// Indent of a `ql-indent` step of a paragraph, in em of the element (rendering.md §9.9).
 const PARAGRAPH_INDENT_EM: f64 = 0.5;
 
-/// On the left and on the right of a `<blockquote>`, px (rendering.md §9.9).
+/// Indent on the left and right of a `<blockquote>`, px (rendering.md §9.9).
 const QUOTE_INDENT: f64 = 40.0;
 
-/// The editor has classes `ql-indent-1` to `ql-indent-9`.
+/// The highest level of the classes `ql-indent-1` to `ql-indent-9`.
 const MAX_INDENT_CLASS: usize = 9;
 
-/// Turns tokens into blocks.
+/// Builds blocks from tokens.
 pub(super) struct Flow<'a> {
     base: &'a Arc<SpanStyle>,
-    /// `text-transform` counts.
+    /// Whether `text-transform` is applied.
     transforms: bool,
     blocks: Vec<Block>,
-    /// The first is the whole text and never closes.
-    open: Vec<Open>,
-    /// Start tags passed over because of `MAX_DEPTH`, still to be closed.
-    passed_over: usize,
-    /// The element whose content is being left out.
+    /// Open elements, outermost first. The first stands for the whole text and never closes.
+    open: Vec<OpenElement>,
+    /// Number of open elements that were ignored because of `MAX_DEPTH`.
+    ignored_depth: usize,
+    /// The element whose content is being dropped.
     hidden: Option<LocalName>,
-    /// After `<pre>`, which swallows a line break.
+    /// A line break is dropped if it comes next, as after `<pre>`.
     skip_line_break: bool,
-    /// Inline content that no block holds yet.
+    /// Inline content since the last block.
     line: Vec<Span>,
-    /// Room that has gathered above it, px.
+    /// Margin above that content, px.
     space: f64,
-    /// Waits for the first line of its item.
+    /// List marker of the current item, until its first line.
     marker: Option<Marker>,
-    /// Those of items around it that wait for the same line, with the list indents of their content.
+    /// Markers of enclosing items that go before the same line, with the list indents of their content.
     outer_markers: Vec<(Marker, f64)>,
-    /// Items of each `<ol reversed>`, in the order of their tags, the next one last.
+    /// Number of items of each `<ol reversed>`, the next list last.
     reversed: Vec<i64>,
 }
 
-/// An element between its tags.
-struct Open {
+/// An element whose end tag has not been reached.
+struct OpenElement {
     name: LocalName,
     role: Role,
-    /// `style` and `href`: resolved again when an element around this one ends before it.
+    /// Declarations of `style`, resolved again when an enclosing element ends first.
     inline: Vec<Declaration>,
     href: Option<String>,
     inherited: Inherited,
-    /// Sums of all around it, px. Of blocks only.
+    /// Indents with those of all enclosing blocks, px; used for blocks only.
     indent_left: f64,
     indent_right: f64,
     indent_list: f64,
-    /// It or a block around it is a `<pre>`. Of blocks only.
+    /// The block or one around it is a `<pre>`; used for blocks only.
     no_wrap: bool,
-    /// Room asked for below its last child, not settled yet: it is one with the next child's. Of blocks only.
+    /// Margin below the last child, px, which may still collapse with that of the next child; used for blocks only.
     pending: f64,
     list: Option<List>,
 }
 
-/// Levels and numbers of one `<ol>` or `<ul>`.
+/// Levels and item numbers of one `<ol>` or `<ul>`.
 struct List {
     ordered: bool,
     start: i64,
-    /// From one number to the next: −1 where `reversed`.
+    /// Difference between successive numbers: −1 where `reversed`.
     step: i64,
-    /// Of its latest item and the items around it: the level asked for, and the last number there.
+    /// For each open level: the level as written, and the last number there.
     nested: Vec<(usize, Option<i64>)>,
 }
 
 impl List {
-    /// The level of its next item, which asks for `level`, and the last number there. A list opens inside the latest item
-    /// where the next one asks for a deeper level, whichever, and closes where one asks for less than it did.
+    /// Enters the next item, written with `level`: returns its actual level and the last number there. An item with a
+    /// deeper level than the one before is nested exactly one level deeper; one with a lower level closes the deeper
+    /// ones.
     fn enter(&mut self, level: usize) -> (usize, &mut Option<i64>) {
         while self.nested.pop_if(|(open, _)| *open > level).is_some() {}
         if self.nested.last().is_none_or(|(open, _)| *open < level) {
@@ -96,9 +97,9 @@ impl List {
 }
 
 impl<'a> Flow<'a> {
-    /// `case`: `None` where letters keep the case they are written in.
+    /// `case`: `None` where all letters keep their case.
     pub(super) fn new(base: &'a Arc<SpanStyle>, case: Option<Case>) -> Self {
-        let root = Open {
+        let root = OpenElement {
             name: LocalName::from(""),
             role: Role::Block,
             inline: Vec::new(),
@@ -121,7 +122,7 @@ impl<'a> Flow<'a> {
             transforms: case.is_some(),
             blocks: Vec::new(),
             open: vec![root],
-            passed_over: 0,
+            ignored_depth: 0,
             hidden: None,
             skip_line_break: false,
             line: Vec::new(),
@@ -149,7 +150,7 @@ impl<'a> Flow<'a> {
         if self.open.len() > 1 {
             self.close(1);
         }
-        // Margins at the edges of the text stay (rendering.md §9.9).
+        // Margins at the edges of the text are kept (rendering.md §9.9).
         let below = self.space + self.innermost_block().pending;
         if let Some(last) = self.blocks.last_mut() {
             last.margin_bottom = below;
@@ -180,7 +181,7 @@ impl<'a> Flow<'a> {
         let name = &tag.name;
         let role = elements::role(name);
         match role {
-            Role::Vanishes => return,
+            Role::Transparent => return,
             Role::Hidden => {
                 self.hidden = Some(name.clone());
                 return;
@@ -193,19 +194,19 @@ impl<'a> Flow<'a> {
         }
         self.close_implied(name);
         if elements::is_void(name) {
-            // An empty block: it ends the line before it.
+            // A void element is an empty block, which ends the line before it.
             self.flush();
             return self.settle_pending(0.0);
         }
         if self.open.len() >= MAX_DEPTH {
-            self.passed_over += 1;
+            self.ignored_depth += 1;
             return;
         }
         self.skip_line_break = &**name == "pre";
         if role == Role::Inline { self.open_inline(tag) } else { self.open_block(tag, role) }
     }
 
-    /// Ends what HTML ends before a start tag.
+    /// Closes the elements that HTML implicitly ends before a start tag.
     fn close_implied(&mut self, name: &str) {
         if elements::is_special(name)
             && let Some(at) = self.position(|open| &*open.name == "p")
@@ -214,7 +215,8 @@ impl<'a> Flow<'a> {
         }
         match name {
             "li" => {
-                let stops = |open: &Open| elements::is_special(&open.name) && !matches!(&*open.name, "div" | "p");
+                let stops =
+                    |open: &OpenElement| elements::is_special(&open.name) && !matches!(&*open.name, "div" | "p");
                 if let Some(at) = self.position(stops)
                     && &*self.open[at].name == "li"
                 {
@@ -239,19 +241,19 @@ impl<'a> Flow<'a> {
     fn end(&mut self, name: &LocalName) {
         self.skip_line_break = false;
         match elements::role(name) {
-            Role::Vanishes | Role::Hidden => return,
+            Role::Transparent | Role::Hidden => return,
             Role::Inline | Role::Block | Role::ListPart => {}
         }
         if &**name == "br" {
-            // As browsers do.
+            // Browsers treat `</br>` as `<br>`.
             let style = self.inherited().span.clone();
             return self.push("\n".to_owned(), style);
         }
         if elements::is_void(name) {
             return;
         }
-        if self.passed_over > 0 {
-            self.passed_over -= 1;
+        if self.ignored_depth > 0 {
+            self.ignored_depth -= 1;
             return;
         }
         if elements::is_formatting(name) {
@@ -275,7 +277,7 @@ impl<'a> Flow<'a> {
     }
 
     /// The innermost open element of this kind; never the root.
-    fn position(&self, is: impl Fn(&Open) -> bool) -> Option<usize> {
+    fn position(&self, is: impl Fn(&OpenElement) -> bool) -> Option<usize> {
         self.open[1..].iter().rposition(is).map(|at| at + 1)
     }
 
@@ -283,7 +285,7 @@ impl<'a> Flow<'a> {
         &self.open[self.open.len() - 1].inherited
     }
 
-    fn innermost_block(&mut self) -> &mut Open {
+    fn innermost_block(&mut self) -> &mut OpenElement {
         let at = self.position(|open| open.role != Role::Inline).unwrap_or(0);
         &mut self.open[at]
     }
@@ -304,7 +306,7 @@ impl<'a> Flow<'a> {
             self.settle_pending(margin);
         }
         let em = self.base.font_size;
-        // Of the item whose marker still waits, if any.
+        // List indent of the enclosing item, whose marker may be pending.
         let around = self.position(|open| &*open.name == "li").map_or(0.0, |at| self.open[at].indent_list);
         let parent = self.innermost_block();
         (open.indent_left, open.indent_right) = (parent.indent_left, parent.indent_right);
@@ -322,8 +324,8 @@ impl<'a> Flow<'a> {
             "li" => {
                 let (level, kind) = self.item(tag);
                 open.indent_list += LIST_INDENT_EM * em * level as f64;
-                let waiting = self.marker.take();
-                self.outer_markers.extend(waiting.map(|marker| (marker, around)));
+                let pending = self.marker.take();
+                self.outer_markers.extend(pending.map(|marker| (marker, around)));
                 self.marker = Some(Marker { kind, style: open.inherited.span.clone() });
             }
             "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(tag) as f64,
@@ -336,12 +338,12 @@ impl<'a> Flow<'a> {
         self.open.push(open);
     }
 
-    fn opened(&self, tag: &Tag, role: Role) -> Open {
+    fn opened(&self, tag: &Tag, role: Role) -> OpenElement {
         let inline = style::declarations(attribute(tag, "style").unwrap_or_default());
         let href = attribute(tag, "href").filter(|_| &*tag.name == "a").map(str::to_owned);
         let inherited = style::resolve(&tag.name, &inline, href.as_deref(), self.inherited());
         let (indent_left, indent_right) = (0.0, 0.0);
-        Open {
+        OpenElement {
             name: tag.name.clone(),
             role,
             inline,
@@ -356,8 +358,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// The level of a list item, and what stands before it. Bullets count for nothing, but any item restarts the levels
-    /// below its own.
+    /// The level and marker of a list item. Bullets are not counted, but any item restarts the levels below its own.
     fn item(&mut self, tag: &Tag) -> (usize, ListMarker) {
         let at = self.position(|open| open.list.is_some()).unwrap_or(0);
         let Some(list) = &mut self.open[at].list else { return (0, ListMarker::Bullet) };
@@ -378,42 +379,42 @@ impl<'a> Flow<'a> {
         (level, ListMarker::Number(number))
     }
 
-    /// Ends the element at `at` and those inside it, but formatting elements go on outside.
+    /// Closes the element at `at` and those inside it; formatting elements inside it are reopened.
     fn close(&mut self, at: usize) {
         if self.open[at..].iter().any(|open| open.role != Role::Inline) {
             self.flush();
         }
-        let mut go_on = Vec::new();
+        let mut reopened = Vec::new();
         while self.open.len() > at
             && let Some(open) = self.open.pop()
         {
             if open.role != Role::Inline {
                 self.leave(open);
             } else if self.open.len() > at && elements::is_formatting(&open.name) {
-                go_on.push(open);
+                reopened.push(open);
             }
         }
-        self.reopen(go_on.into_iter().rev());
+        self.reopen(reopened.into_iter().rev());
     }
 
-    /// Takes the element at `at` away; those inside it stay open.
+    /// Removes the element at `at` from the stack; those inside it stay open.
     fn remove(&mut self, at: usize) {
         let inside = self.open.split_off(at + 1);
         self.open.pop();
         self.reopen(inside.into_iter());
     }
 
-    fn reopen(&mut self, elements: impl Iterator<Item = Open>) {
+    fn reopen(&mut self, elements: impl Iterator<Item = OpenElement>) {
         for mut open in elements {
             open.inherited = style::resolve(&open.name, &open.inline, open.href.as_deref(), self.inherited());
             self.open.push(open);
         }
     }
 
-    /// A block has ended, and its inline content is in `blocks`.
-    fn leave(&mut self, mut block: Open) {
+    /// Handles the end of a block whose inline content is already in `blocks`.
+    fn leave(&mut self, mut block: OpenElement) {
         if &*block.name == "li" && self.marker.is_some() {
-            // An item without content still shows its marker.
+            // The marker of an item without content is drawn on an empty line.
             self.space += std::mem::take(&mut block.pending);
             self.emit(block.block(Vec::new()));
         }
@@ -426,13 +427,14 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Margins of neighbours are one, the larger; those of parent and child are two, as in the editor's engine.
+    /// Collapses the pending margin with `margin`. Margins of siblings collapse to the larger one; those of parent and
+    /// child add up, as in the editor's engine.
     fn settle_pending(&mut self, margin: f64) {
         let pending = std::mem::take(&mut self.innermost_block().pending);
         self.space += pending.max(margin);
     }
 
-    /// Makes a block of the inline content so far, if there is any.
+    /// Adds a block for the inline content so far, if there is any.
     fn flush(&mut self) {
         if self.line.is_empty() {
             return;
@@ -452,8 +454,8 @@ impl<'a> Flow<'a> {
     }
 }
 
-impl Open {
-    /// Its inline content `spans`, without margins and marker.
+impl OpenElement {
+    /// A block of `spans` with this element's indents and style, without margins and marker.
     fn block(&self, spans: Vec<Span>) -> Block {
         let Inherited { span, align, .. } = &self.inherited;
         let (indent_left, indent_right) = (self.indent_left, self.indent_right);
@@ -469,7 +471,7 @@ impl Open {
     }
 }
 
-/// True when both give a line the same least height and baseline.
+/// True when both styles give the same strut.
 fn same_strut(one: &SpanStyle, other: &SpanStyle) -> bool {
     one.font_size == other.font_size
         && one.line_height == other.line_height
@@ -482,10 +484,10 @@ fn is_reversed(tag: &Tag) -> bool {
     &*tag.name == "ol" && attribute(tag, "reversed").is_some()
 }
 
-/// How many items each `<ol reversed>` has, last list first: they are numbered down from that.
+/// Number of items of each `<ol reversed>`, from which they count down; last list first.
 fn items_of_reversed(tokens: &[Token]) -> Vec<i64> {
     let mut counts = Vec::new();
-    // Of every list that is open: which count is its own.
+    // For every open list, the index of its count; `None` for lists that are not reversed.
     let mut lists: Vec<Option<usize>> = Vec::new();
     for token in tokens {
         match token {
@@ -512,7 +514,7 @@ fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
     tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| &*attribute.value)
 }
 
-/// N of `ql-indent-N`, else 0.
+/// The N of the class `ql-indent-N`; 0 without one.
 fn indent_class(tag: &Tag) -> usize {
     let classes = attribute(tag, "class").unwrap_or_default().split_ascii_whitespace();
     let mut steps = classes.filter_map(|class| class.strip_prefix("ql-indent-")?.parse().ok());

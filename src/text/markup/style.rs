@@ -1,4 +1,4 @@
-//! From an element's name and `style` attribute to how its text looks.
+//! Resolves an element's name and `style` attribute to the style of its text.
 
 use std::sync::Arc;
 
@@ -10,18 +10,19 @@ use crate::text::blocks::{
 };
 use crate::text::transform::Case;
 
-/// Chromium's own bound for font sizes, px; lengths beyond it are cut down to it.
+/// Maximum length, px, to which longer ones are clamped: Chromium's limit of font sizes.
 const MAX_LENGTH: f64 = 10_000.0;
 
-/// Of lines on one run. The outermost go first: later ones are drawn over them.
+/// Maximum number of decoration lines of one run. Those of the outermost elements are dropped first, because later ones
+/// are drawn over them.
 const MAX_DECORATIONS: usize = 16;
 
-/// sub and sup (rendering.md §9.9).
+/// Font size of `<sub>` and `<sup>`, in em of their parent (rendering.md §9.9).
 const SHIFTED_SIZE: f64 = 0.83;
 
 const BOLD: f32 = 700.0;
 
-/// Inline properties that count (rendering.md §9.9). `direction` is known too but has no effect.
+/// Supported inline properties (rendering.md §9.9). The editor accepts `direction` too, but it has no effect.
 const PROPERTIES: &[&str] = &[
     "color",
     "background-color",
@@ -39,7 +40,8 @@ const PROPERTIES: &[&str] = &[
     "text-transform",
 ];
 
-/// Of one element, and bytes of one value: ample for any editor, and a bound on reading one element many times.
+/// Maximum number of declarations of one element and bytes of one value, which bound the cost of resolving an element
+/// again.
 const MAX_DECLARATIONS: usize = 64;
 const MAX_VALUE: usize = 1024;
 
@@ -50,19 +52,19 @@ pub(super) struct Declaration {
     value: String,
 }
 
-/// What an element hands on to what it holds.
+/// The style that an element passes on to its content.
 #[derive(Clone, Debug)]
 pub(super) struct Inherited {
     pub span: Arc<SpanStyle>,
     pub case: Case,
-    /// From `text-align`; counts on blocks only.
+    /// Value of `text-align`; used for blocks only.
     pub align: Option<Align>,
-    /// What `em`, `rem` and `%` of a font size are of, px: the size outside of `<sub>` and `<sup>`, which reduce only text
-    /// without a size of its own.
+    /// Base of `em`, `rem` and `%` in font sizes, px: the size outside `<sub>` and `<sup>`, which only reduce text
+    /// without its own size.
     pub em: f64,
 }
 
-/// Room above and below a block, in em of its own size.
+/// Margin above and below a block, in em of its own size.
 pub(super) fn margin_em(name: &str) -> f64 {
     match name {
         "h1" => 0.67,
@@ -75,7 +77,7 @@ pub(super) fn margin_em(name: &str) -> f64 {
     }
 }
 
-/// Size of a heading, in em of what surrounds it.
+/// Font size of a heading, in em of its parent.
 fn heading_em(name: &str) -> Option<f64> {
     match name {
         "h1" => Some(2.0),
@@ -90,7 +92,7 @@ fn heading_em(name: &str) -> Option<f64> {
 
 /// The style inside an element `name` with these declarations and `href`.
 pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, parent: &Inherited) -> Inherited {
-    let mut style = Resolving {
+    let mut style = StyleResolver {
         span: (*parent.span).clone(),
         case: parent.case,
         align: parent.align,
@@ -107,7 +109,7 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
         VerticalShift::None => style.span.font_size,
         VerticalShift::Super | VerticalShift::Sub => parent.em,
     };
-    // Lengths in em of all other properties need the element's own size, wherever that stands.
+    // `font-size` is applied first, because em in other properties refers to the element's own size.
     for Declaration { value, .. } in inline.iter().filter(|it| it.property == "font-size") {
         if let Some(size) = length(value, parent.em).filter(|size| *size >= 0.0) {
             style.span.font_size = size;
@@ -124,28 +126,28 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
         style.apply(property, value);
     }
     style.decorate();
-    // A clear background is none: what an element around it has shows instead.
+    // A transparent background counts as none, so that of an enclosing element shows.
     if let Some(color) = style.background.filter(|color| color.components[3] > 0.0) {
         let own = SpanStyle { background: None, ..style.span.clone() };
         style.span.background = Some(Arc::new(Highlight { color, style: own.into() }));
     }
-    // Sharing tells that nothing changed, and saves room.
+    // An unchanged style is shared with the parent.
     let span = if style.span == *parent.span { parent.span.clone() } else { Arc::new(style.span) };
     Inherited { span, case: style.case, align: style.align, em }
 }
 
-struct Resolving {
+struct StyleResolver {
     span: SpanStyle,
     case: Case,
     align: Option<Align>,
     background: Option<Color>,
-    /// The element's own: not inherited, but drawn on all it holds.
+    /// The element's own decoration lines, which are not inherited but drawn on all of its content.
     lines: Vec<DecorationLine>,
     line_style: DecorationStyle,
     line_color: Option<Color>,
 }
 
-impl Resolving {
+impl StyleResolver {
     fn apply_element(&mut self, name: &str) {
         match name {
             "strong" | "b" => self.span.weight = BOLD,
@@ -166,7 +168,7 @@ impl Resolving {
         }
     }
 
-    /// Values that CSS would refuse change nothing.
+    /// Applies one declaration. Invalid values are ignored, as in CSS.
     fn apply(&mut self, property: &str, value: &str) {
         let keyword = value.to_ascii_lowercase();
         let keyword = keyword.as_str();
@@ -186,7 +188,7 @@ impl Resolving {
             }
             "letter-spacing" => {
                 if let Some(spacing) = length(value, em) {
-                    (self.span.letter_spacing, self.span.spacing_in_px) = (spacing, !is_of_font(value));
+                    (self.span.letter_spacing, self.span.spacing_in_px) = (spacing, !is_font_relative(value));
                 }
             }
             "line-height" => self.span.line_height = line_height(keyword, em).unwrap_or(self.span.line_height),
@@ -222,10 +224,10 @@ impl Resolving {
         }
     }
 
-    /// Lines keep the colour of the element that asked for them, whatever the colour of a run inside.
+    /// Adds the element's decoration lines, which keep the element's colour whatever the colour of the text inside.
     fn decorate(&mut self) {
         let color = self.line_color.or(self.span.color);
-        // Also one like that of an element around it is drawn, which shows where it lets something through.
+        // A line equal to one of an enclosing element is drawn again, which is visible when it is translucent.
         for line in std::mem::take(&mut self.lines) {
             self.span.decorations.push(Decoration { line, style: self.line_style, color });
         }
@@ -234,7 +236,7 @@ impl Resolving {
     }
 }
 
-/// The declarations of a `style` attribute that count, without `!important`.
+/// The supported declarations of a `style` attribute, without `!important`.
 pub(super) fn declarations(style: &str) -> Vec<Declaration> {
     let known = split(style, |c| c == ';').filter_map(|declaration| {
         let (property, value) = declaration.split_once(':')?;
@@ -253,7 +255,7 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
     split(value, char::is_whitespace).filter(|word| !word.is_empty())
 }
 
-/// Parts between separators that stand outside quotes and brackets.
+/// Splits `text` at separators outside quotes and parentheses.
 fn split(text: &str, separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     let (mut quote, mut depth) = (None, 0_usize);
     text.split(move |c| {
@@ -269,7 +271,7 @@ fn split(text: &str, separator: impl Fn(char) -> bool) -> impl Iterator<Item = &
     })
 }
 
-/// A length in px. `em`: what em, rem and % are of (the editor's engine reads rem as em).
+/// A length in px. `em` is the base of em, rem and % (the editor's engine treats rem as em).
 fn length(value: &str, em: f64) -> Option<f64> {
     let value = value.trim().to_ascii_lowercase();
     let unit_at = value.find(|c: char| c.is_ascii_alphabetic() || c == '%').unwrap_or(value.len());
@@ -285,8 +287,8 @@ fn length(value: &str, em: f64) -> Option<f64> {
     Some(px.clamp(-MAX_LENGTH, MAX_LENGTH))
 }
 
-/// True for lengths that are shares of a font size.
-fn is_of_font(value: &str) -> bool {
+/// True for lengths relative to a font size.
+fn is_font_relative(value: &str) -> bool {
     let value = value.trim().to_ascii_lowercase();
     value.ends_with("em") || value.ends_with('%')
 }
@@ -297,7 +299,7 @@ fn line_height(value: &str, em: f64) -> Option<LineHeight> {
     }
     let height = match value.parse::<f64>() {
         Ok(times) if times.is_finite() => LineHeight::Times(times.min(MAX_LENGTH)),
-        _ if is_of_font(value) => LineHeight::Length(length(value, em)?),
+        _ if is_font_relative(value) => LineHeight::Length(length(value, em)?),
         _ => LineHeight::Px(length(value, em)?),
     };
     let (LineHeight::Times(size) | LineHeight::Length(size) | LineHeight::Px(size)) = height else { return None };

@@ -149,7 +149,7 @@ fn markup_is_laid_out_at_the_heights_measured() {
 }
 
 #[test]
-fn margins_of_neighbours_are_one_but_not_those_of_parent_and_child() {
+fn margins_of_siblings_collapse_but_not_those_of_parent_and_child() {
     let all = blocks("<h1>a</h1><h4>b</h4>");
     assert_eq!((all[1].margin_top, all[1].margin_bottom), (53.6, 53.2));
     let all = blocks("<blockquote><h4>a</h4></blockquote>");
@@ -200,7 +200,7 @@ fn lists_indent_each_level_by_2_1_em_of_the_element() {
 }
 
 #[test]
-fn list_items_stand_at_most_one_level_deeper_than_the_item_before() {
+fn list_items_are_nested_at_most_one_level_deeper_than_the_item_before() {
     let lefts = |levels: &[usize]| -> Vec<f64> {
         let items = levels.iter().map(|level| format!("<li class='ql-indent-{level}'>x</li>"));
         let found = markers(&format!("<ul>{}</ul>", items.collect::<String>()));
@@ -238,7 +238,7 @@ fn pre_keeps_lines_as_they_are_written() {
 }
 
 #[test]
-fn sizes_in_px_are_known_as_such_and_what_follows_from_them() {
+fn sizes_in_px_and_sizes_relative_to_them_are_marked() {
     let px = |text, of| style(text, of).px_size;
     assert_eq!(px("<p style='font-size: 50px'>a <sub>b</sub></p>", "a "), Some(50.0));
     assert_eq!(px("<p style='font-size: 50px'>a <sub>b</sub></p>", "b"), Some(50.0));
@@ -296,7 +296,7 @@ fn sub_and_sup_are_smaller_and_shifted() {
     assert_eq!((sup.shift, sup.font_size), (VerticalShift::Super, 40.0 * 0.83));
     assert_eq!(style("<p>x<sub>2</sub></p>", "2").shift, VerticalShift::Sub);
     assert_eq!(style("<p>x<sub style='font-size:10px'>2</sub></p>", "2").font_size, 10.0);
-    // A share inside them is of the size outside, and is not reduced again.
+    // A relative size inside them refers to the size outside, and is not reduced again.
     let share = |size: &str| style(&format!("<sub>x<span style='font-size:{size}'>2</span></sub>"), "2").font_size;
     assert_eq!([share("0.75em"), share("150%"), share("10px")], [30.0, 60.0, 10.0]);
 }
@@ -329,7 +329,7 @@ fn unknown_elements_are_blocks_without_style() {
 }
 
 #[test]
-fn table_tags_vanish() {
+fn table_tags_are_ignored() {
     assert_eq!(texts("<table><tr><td>a</td><td><b>b</b></td></tr></table>c"), ["abc"]);
 }
 
@@ -373,7 +373,7 @@ fn text_decoration_knows_lines_styles_and_colours() {
     // A line keeps the colour of the element that has it.
     let inner = style("<p><u style='color:red'><s><span style='color:blue'>a</span></s></u></p>", "a");
     assert_eq!(inner.decorations.iter().map(|it| it.color).collect::<Vec<_>>(), [red, red]);
-    // Lines that are alike are both drawn.
+    // Equal lines are both drawn.
     let twice = line(DecorationLine::Underline);
     assert_eq!(style("<p><u><u>a</u></u></p>", "a").decorations, [twice, twice]);
     let none = style("<p><u style='text-decoration:none'>a</u></p>", "a");
@@ -401,7 +401,7 @@ fn tags_that_do_not_match_are_repaired_as_browsers_do() {
     assert_eq!(texts("<p>a<p>b<div>c</div>d"), ["a", "b", "c", "d"]);
     assert_eq!(texts("<ul><li>a<li>b</ul>c"), ["a", "b", "c"]);
     assert_eq!(texts("</p>a</span><b>b</i></b></div>"), ["ab"]);
-    // Formatting goes on after its block, and other formatting after it.
+    // Formatting continues after its block, and other formatting after it.
     assert_eq!(style("<p><b>a</p><p>b</p>", "b").weight, 700.0);
     let overlapping = "<p><b>x<i>y</b>z</i></p>";
     assert_eq!((style(overlapping, "z").weight, style(overlapping, "z").italic), (400.0, true));
@@ -439,16 +439,16 @@ fn markup_of_any_width_is_read() {
 }
 
 #[test]
-fn lists_open_anew_after_a_deeper_item() {
-    // `list-wrap-width`: a first item that asks for a deeper level stands alone in its list.
+fn lists_restart_after_a_deeper_item() {
+    // `list-wrap-width`: a first item with a deeper level is alone in its list.
     assert_eq!(numbers("<ol><li class='ql-indent-1'>e</li><li>f</li><li>g</li></ol>"), [1, 1, 2]);
-    // `list-indent-jump`: level 2, then 1, are two lists at the same place.
+    // `list-indent-jump`: levels 2, then 1, are two lists at the same position.
     let text = "<ol><li>a<li class='ql-indent-2'>b<li class='ql-indent-1'>c<li class='ql-indent-1'>d</ol>";
     assert_eq!(numbers(text), [1, 1, 1, 2]);
 }
 
 #[test]
-fn letter_spacing_in_px_is_known_as_such() {
+fn letter_spacing_in_px_is_marked() {
     let spacing = |value: &str| {
         let found = style(&format!("<p style='letter-spacing: {value}'>x</p>"), "x");
         (found.letter_spacing, found.spacing_in_px)

@@ -1,4 +1,4 @@
-//! Tags and text: html5ever's tokens, and where tags stand in the source, which tokens do not tell.
+//! Tokens of html5ever, and the source ranges of tags, which its tokens do not have.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,33 +11,34 @@ use html5ever::{LocalName, TokenizerResult};
 
 use super::elements::{self, Role};
 
-/// The tokenizer compares every attribute of a tag with all others; nothing here needs more than four.
+/// Attributes kept per tag. The tokenizer compares every attribute with all others, and no more than four are ever
+/// needed.
 const MAX_ATTRIBUTES: usize = 64;
 
-/// What a text is made of, comments and the like left out.
+/// A token of a text. Comments, doctypes and errors are dropped.
 #[derive(Debug)]
 pub(super) enum Token {
-    /// Names are lower-case.
+    /// A start tag, with names in lower case.
     Start(Tag),
     End(LocalName),
-    /// Never two in a row; entities decoded.
+    /// Text with entities decoded; never two in a row.
     Text(String),
 }
 
-/// A tag in the source.
+/// The position of a tag in the source.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RawTag {
-    /// From `<` to after `>`.
+    /// The bytes from `<` up to and including `>`.
     pub range: Range<usize>,
-    /// `<span>` or `</span>` without attributes.
+    /// The tag is `<span>` or `</span>` without attributes.
     pub bare_span: bool,
-    /// After `MAX_ATTRIBUTES` attributes, if there are more.
+    /// The offset after `MAX_ATTRIBUTES` attributes, if there are more.
     pub cut: Option<usize>,
-    /// The text ends inside the tag.
+    /// The text ends before the tag does.
     pub unfinished: bool,
 }
 
-/// All tags of `text` outside comments, in order; found as HTML's tokenizer finds them.
+/// All tags of `text` outside comments, in order, by the rules of HTML's tokenizer.
 pub(super) fn tags(text: &str) -> Vec<RawTag> {
     let bytes = text.as_bytes();
     let mut tags = Vec::new();
@@ -57,7 +58,7 @@ pub(super) fn tags(text: &str) -> Vec<RawTag> {
     tags
 }
 
-/// The tag at `start`, where a `<` stands; `None` when no name follows, so that it is text (or a comment).
+/// The tag that begins with the `<` at `start`; `None` when no name follows and it is text or a comment.
 fn tag(bytes: &[u8], start: usize) -> Option<RawTag> {
     let end_tag = bytes.get(start + 1) == Some(&b'/');
     let name_start = start + 1 + usize::from(end_tag);
@@ -99,7 +100,7 @@ fn tag(bytes: &[u8], start: usize) -> Option<RawTag> {
     }
 }
 
-/// `text`, whose tags are `tags`, as tokens. What follows an unfinished tag is lost, as in a browser.
+/// Tokenizes `text`, whose tags are `tags`. Text after an unfinished tag is dropped, as in a browser.
 pub(super) fn tokenize(text: &str, tags: &[RawTag]) -> Vec<Token> {
     let mut source = Vec::new();
     let mut from = 0;
@@ -116,7 +117,8 @@ pub(super) fn tokenize(text: &str, tags: &[RawTag]) -> Vec<Token> {
     collect(&source, TokenizerOpts::default())
 }
 
-/// `text` as it is drawn when it is no markup: bare `<span>`s left out, other tags as typed, entities decoded once.
+/// The characters drawn for a text that is not markup: without bare `<span>`s, other tags as typed, entities decoded
+/// once.
 pub(super) fn literal(text: &str, tags: &[RawTag]) -> String {
     let mut source = Vec::new();
     let mut from = 0;
@@ -130,7 +132,7 @@ pub(super) fn literal(text: &str, tags: &[RawTag]) -> String {
         }
     }
     source.push(&text[from..end]);
-    // In this state only entities are special.
+    // In the RCDATA state only entities are special.
     let options = TokenizerOpts { initial_state: Some(RawData(RawKind::Rcdata)), ..TokenizerOpts::default() };
     let text = collect(&source, options).into_iter().filter_map(|token| match token {
         Token::Text(text) => Some(text),

@@ -1,4 +1,4 @@
-//! Shaped texts kept by a layouter: a template's texts are mostly the same from one request to the next.
+//! A cache of shaped texts in each layouter: most texts of a template are the same from one request to the next.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use super::breaks::LineBreaking;
 use super::shaped_text::ShapedText;
 use crate::cache::ByteBoundedLru;
 
-/// Of all texts of one layouter.
-const MOST_BYTES: usize = 4 << 20;
-/// One text may take this part of it.
+/// Maximum estimated bytes of all cached texts of one layouter.
+const MAX_BYTES: usize = 4 << 20;
+/// One text may take at most this fraction (1/n) of the cache.
 const LARGEST_SHARE: usize = 4;
-/// Estimates: what a byte of text becomes (clusters, glyphs, tokens, levels), and what each text has besides.
-const BYTES_A_BYTE: usize = 300;
-const BYTES_A_TEXT: usize = 2048;
+/// Estimated memory per byte of text (clusters, glyphs, tokens, levels), and the overhead per text.
+const BYTES_PER_TEXT_BYTE: usize = 300;
+const BYTES_PER_TEXT: usize = 2048;
 
-/// The latest, least recently used first out.
-pub(super) struct Shapes(ByteBoundedLru<u64, Entry>);
+/// Shaped texts by hash, evicted least recently used first.
+pub(super) struct ShapedTextCache(ByteBoundedLru<u64, CachedText>);
 
-struct Entry {
+struct CachedText {
     text: TextBlocks,
     breaking: LineBreaking,
     shaped: Arc<ShapedText>,
 }
 
-impl Shapes {
+impl ShapedTextCache {
     pub(super) fn new() -> Self {
-        Self(ByteBoundedLru::new(MOST_BYTES, LARGEST_SHARE))
+        Self(ByteBoundedLru::new(MAX_BYTES, LARGEST_SHARE))
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.0.bytes()
     }
 
-    /// What became of an equal text, and the key to keep it by when there was none.
+    /// The shaped form of an equal text, or the key to store it under when there is none.
     pub(super) fn get(&mut self, text: &TextBlocks, breaking: LineBreaking) -> Result<Arc<ShapedText>, u64> {
         let key = key(text);
         match self.0.get(&key) {
@@ -43,19 +43,19 @@ impl Shapes {
         }
     }
 
-    /// Keeps `shaped`.
+    /// Stores `shaped` under the key that [`Self::get`] returned for the same text.
     pub(super) fn put(&mut self, key: u64, (text, breaking): (&TextBlocks, LineBreaking), shaped: &Arc<ShapedText>) {
-        let bytes = BYTES_A_TEXT + length(text) * BYTES_A_BYTE;
-        self.0.put(key, Entry { text: text.clone(), breaking, shaped: shaped.clone() }, bytes);
+        let bytes = BYTES_PER_TEXT + length(text) * BYTES_PER_TEXT_BYTE;
+        self.0.put(key, CachedText { text: text.clone(), breaking, shaped: shaped.clone() }, bytes);
     }
 }
 
-/// Bytes of text.
+/// Length of all spans of a text, in bytes.
 pub(super) fn length(text: &TextBlocks) -> usize {
     text.blocks.iter().flat_map(|block| &block.spans).map(|span| span.text.len()).sum()
 }
 
-/// Tells most texts apart; equality is asked of the whole.
+/// A hash of the most distinctive fields; `get` compares the whole text.
 fn key(text: &TextBlocks) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.base.family.hash(&mut hasher);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_are_of_equal_texts_only() {
+    fn cached_shapes_are_of_equal_texts_only() {
         let mut layouter = layouter();
         let first = layouter.shape(&blocks("Open"));
         assert!(Arc::ptr_eq(&first, &layouter.shape(&blocks("Open"))));
@@ -88,20 +88,20 @@ mod tests {
     }
 
     #[test]
-    fn shapes_are_bounded() {
-        let (mut shapes, mut layouter) = (Shapes::new(), layouter());
+    fn cached_shapes_are_bounded() {
+        let (mut cache, mut layouter) = (ShapedTextCache::new(), layouter());
         let shaped = layouter.shape(&blocks("a"));
         for at in 0..2000 {
             let text = blocks(&format!("{at:0100}"));
-            let key = shapes.get(&text, LineBreaking::Editor).err().expect("new");
-            shapes.put(key, (&text, LineBreaking::Editor), &shaped);
-            assert!(shapes.bytes() <= MOST_BYTES);
+            let key = cache.get(&text, LineBreaking::Editor).err().expect("new");
+            cache.put(key, (&text, LineBreaking::Editor), &shaped);
+            assert!(cache.bytes() <= MAX_BYTES);
         }
-        assert!(shapes.0.count() > 10);
-        let huge = blocks(&"a".repeat(MOST_BYTES));
-        let key = shapes.get(&huge, LineBreaking::Editor).err().expect("new");
-        let before = shapes.bytes();
-        shapes.put(key, (&huge, LineBreaking::Editor), &shaped);
-        assert_eq!(shapes.bytes(), before);
+        assert!(cache.0.count() > 10);
+        let huge = blocks(&"a".repeat(MAX_BYTES));
+        let key = cache.get(&huge, LineBreaking::Editor).err().expect("new");
+        let before = cache.bytes();
+        cache.put(key, (&huge, LineBreaking::Editor), &shaped);
+        assert_eq!(cache.bytes(), before);
     }
 }

@@ -1,37 +1,37 @@
-//! Layouters at rest: the fonts of a request, opened and measured, wait for the next request with the same fonts.
+//! A pool of idle layouters, so that the next request with the same fonts finds them opened and measured.
 //!
-//! Whoever lays out holds a layouter of its own, so there is no lock on the way; the list is touched twice a request.
+//! Each page is laid out with a layouter that no other thread uses; the pool is locked twice per request.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::families::FontSet;
 use super::layout::Layouter;
 
-/// Kept at most: the list is searched from end to end.
-const MOST_IDLE: usize = 64;
-/// Counted for each besides its fonts and texts: tables of the shaper, lists of parley.
+/// Maximum number of idle layouters, because the list is searched linearly.
+const MAX_IDLE: usize = 64;
+/// Bytes counted for each layouter besides its fonts and texts, for buffers of the shaper and of parley.
 const OVERHEAD_BYTES: usize = 256 << 10;
 
-/// Layouters that nobody uses, bounded in bytes, the latest used last.
+/// The idle layouters, bounded in bytes and ordered from least to most recently used.
 #[derive(Default)]
 pub struct Layouters {
-    most_bytes: usize,
+    max_bytes: usize,
     idle: Mutex<Vec<Layouter>>,
 }
 
 impl std::fmt::Debug for Layouters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Layouters({} bytes at most)", self.most_bytes)
+        write!(f, "Layouters({} bytes at most)", self.max_bytes)
     }
 }
 
 impl Layouters {
-    /// `most_bytes`: `TENTER_TEXT_CACHE_BYTES`; 0 keeps none.
-    pub fn new(most_bytes: usize) -> Self {
-        Self { most_bytes, idle: Mutex::default() }
+    /// Creates a pool of at most `max_bytes` (`TENTER_TEXT_CACHE_BYTES`); 0 disables it.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, idle: Mutex::default() }
     }
 
-    /// One for these fonts: used before when there is one at rest, else new. What it lays out does not depend on that.
+    /// Takes an idle layouter with these fonts, or creates one. Results do not depend on which of the two it is.
     pub fn take(&self, fonts: FontSet) -> Layouter {
         let known = {
             let mut idle = self.lock();
@@ -40,33 +40,33 @@ impl Layouters {
         known.unwrap_or_else(|| Layouter::new(fonts))
     }
 
-    /// For the next request. Those at rest for longest go when there is no room.
+    /// Returns a layouter to the pool, which drops the least recently used ones beyond its limits.
     pub fn give_back(&self, layouter: Layouter) {
-        if layouter.is_swollen() || cost(&layouter) > self.most_bytes {
+        if layouter.is_oversized() || cost(&layouter) > self.max_bytes {
             return;
         }
         let mut idle = self.lock();
         idle.push(layouter);
         let mut bytes: usize = idle.iter().map(cost).sum();
-        let mut surplus = idle.len().saturating_sub(MOST_IDLE);
-        while bytes > self.most_bytes && surplus < idle.len() {
+        let mut surplus = idle.len().saturating_sub(MAX_IDLE);
+        while bytes > self.max_bytes && surplus < idle.len() {
             bytes -= cost(&idle[surplus]);
             surplus += 1;
         }
         let dropped: Vec<_> = idle.drain(..surplus).collect();
         drop(idle);
-        // Not while others wait for the list.
+        // Freed outside the lock.
         drop(dropped);
     }
 
-    /// A list of whole layouters is never half changed, so a poisoned lock guards nothing broken.
+    /// Ignores poisoning: the list is consistent after every operation.
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Layouter>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn cost(layouter: &Layouter) -> usize {
-    OVERHEAD_BYTES + layouter.fonts().design_bytes() + layouter.kept_bytes()
+    OVERHEAD_BYTES + layouter.fonts().design_bytes() + layouter.cached_bytes()
 }
 
 #[cfg(test)]
