@@ -1,20 +1,21 @@
-//! The page background: one string in three forms (design-format.md §3.1).
+//! The page background: a string that is a colour, a gradient or an image (design-format.md §3.1).
 
 use std::sync::Arc;
 
 use crate::css_color;
 use crate::css_gradient::{self, Fill};
 
-/// What lies under a page's elements.
+/// The background of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Background {
     /// A colour or gradient; a transparent one paints nothing.
     Fill(Fill),
-    /// URL or data URI of a picture, fitted cover and centred. A misspelt colour ends up here, as in the editor.
+    /// URL or data URI of an image that covers the page and is centred. A misspelt colour is taken for one, as in the
+    /// editor.
     Image(Arc<str>),
 }
 
-/// Reads the string. `None` for gradients that cannot be drawn; an empty string is transparent.
+/// Parses a background; an empty string is transparent. `None` for gradients that are not supported.
 pub(super) fn parse(text: &str) -> Option<Background> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -29,9 +30,9 @@ pub(super) fn parse(text: &str) -> Option<Background> {
     })
 }
 
-/// For messages about strings that [`parse`] refuses.
-pub(super) const ACCEPTED: &str = "a CSS colour, linear-gradient(<angle>deg, <colour> <position>%, …) of at most 256 colours, \
-     or the address of an image";
+/// The accepted values, for messages about strings that [`parse`] rejects.
+pub(super) const ACCEPTED: &str = "a CSS colour, linear-gradient(<angle>deg, <colour> <position>%, …) of at most 256 \
+     colours, or the URL of an image";
 
 #[cfg(test)]
 mod tests {
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn background_refuses_gradients_it_cannot_draw() {
+    fn background_rejects_unsupported_gradients() {
         for text in ["radial-gradient(circle, red, blue)", "conic-gradient(red, blue)", "linear-gradient(45deg)"] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -7,7 +7,7 @@ use super::input::Input;
 use crate::scene::Pass;
 use crate::units::{DeviceSize, Opacity};
 
-/// Effects and shadow: every kind but groups and tables (rendering.md §4, §5).
+/// Effects and shadow of an element. Every kind except groups and tables has them (rendering.md §4, §5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Effects {
     /// `blurEnabled` — default false.
@@ -58,10 +58,10 @@ impl Effects {
     }
 }
 
-/// One entry of `filters`.
+/// An entry of `filters`: a filter and its intensity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AppliedFilter {
-    /// Which.
+    /// The kind of filter.
     pub kind: &'static dyn filters::Filter,
     /// `intensity` — 0 to 1 for presets, else −1 to 1; clamped.
     pub intensity: f64,
@@ -83,20 +83,21 @@ fn read_filters(input: &mut Input<'_>) -> Vec<AppliedFilter> {
         }
     }
     for name in unknown {
-        input.warn("filters", format!("there is no filter {name:.40?}; left out, as the editor does"));
+        input.warn("filters", format!("unknown filter {name:.40?}; ignored, as in the editor"));
     }
     found
 }
 
 impl Effects {
-    /// What these effects do to a picture of `size`: blur, brightness, sepia, grayscale, then the filters as written.
+    /// The pixel passes of these effects for a picture of `size`: blur, brightness, sepia, grayscale, then the filters
+    /// in order.
     pub fn passes(&self, size: DeviceSize) -> Vec<Pass> {
         let blur = self.blur_enabled.then(|| Pass::Blur { radius: blur_radius(self.blur_radius, size) });
         let blur = blur.filter(|pass| *pass != Pass::Blur { radius: 0 });
         blur.into_iter().chain(self.recolor()).collect()
     }
 
-    /// All but the blur: what these effects do to colours, whatever the size.
+    /// The passes that change colours: all except the blur, independent of the picture's size.
     pub fn recolor(&self) -> Vec<Pass> {
         let bright =
             (self.brightness_enabled && self.brightness != 0.0).then(|| filters::brightness::pass(self.brightness));
@@ -108,16 +109,16 @@ impl Effects {
             .collect()
     }
 
-    /// True when a picture comes out of these effects as it was. (A blur may still be too small to change one.)
+    /// True when these effects change no picture. (False for a blur that is too small to have an effect.)
     pub fn leave_pixels_alone(&self) -> bool {
-        // Of the largest picture there is: every blur counts.
+        // For the largest possible picture, so that every blur counts.
         self.passes(DeviceSize { width: u32::MAX, height: u32::MAX }).is_empty()
     }
 }
 
-/// In picture px: thousandths of the shorter side, half up (rendering.md §4.2).
+/// Radius of a blur in picture px, from thousandths of the shorter side, rounded half up (rendering.md §4.2).
 ///
-/// At most the shorter side: from there on hardly more than the repeated edges would come in.
+/// Limited to the shorter side, because a larger radius mostly adds repeated edge pixels.
 fn blur_radius(thousandths: f64, size: DeviceSize) -> u32 {
     let side = f64::from(size.width.min(size.height));
     (thousandths * side / 1000.0 + 0.5).floor().clamp(0.0, side) as u32

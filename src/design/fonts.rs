@@ -1,4 +1,4 @@
-//! Fonts that the design brings along, in all forms of design-format.md §4.
+//! The design's own fonts, in all forms of design-format.md §4.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -9,28 +9,28 @@ use super::elements::text_style::{FontStyle, parse_weight};
 use crate::json::Reader;
 use crate::report::JsonPath;
 
-/// One file, or several that may stand in for each other, of a family.
+/// A face of a family, with one font file or several alternatives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FontFace {
-    /// Where it was written.
+    /// Path of the declaration in the JSON.
     pub at: JsonPath,
     /// Family name without quotes around it, not empty. Compare through [`family_key`].
     pub family: Arc<str>,
-    /// URLs or data URIs, best first; the first that can be had counts. Never empty.
+    /// URLs or data URIs in order of preference; the first that loads is used. Never empty.
     pub sources: Vec<Arc<str>>,
-    /// `None`: not said; the file serves upright and italic text alike.
+    /// Declared slant; `None` when the file serves both upright and italic text.
     pub style: Option<FontStyle>,
-    /// Weights it serves, within 1–1000. `None`: not said; the file serves every weight, and may be a variable font.
+    /// Declared weights, within 1–1000; `None` when the file serves every weight. It may be a variable font.
     pub weight: Option<RangeInclusive<u16>>,
 }
 
-/// The form in which family names are compared: without quotes and space around it, in lower case.
+/// The form in which family names are compared: in lower case, without surrounding quotes and space.
 pub fn family_key(name: &str) -> String {
     trim_quotes(name).to_lowercase()
 }
 
-/// Reads `fonts`. A family without any file is provided elsewhere and gives no face. Of a family with files in `styles`
-/// the editor does not use the `url`.
+/// Reads `fonts`. A family without files is provided elsewhere and has no faces here. If a family has files in
+/// `styles`, its `url` is not used, as in the editor.
 pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
     let mut faces = Vec::new();
     design.objects("fonts", |_, mut font| {
@@ -38,7 +38,7 @@ pub(super) fn read(design: &mut Reader<'_>) -> Vec<FontFace> {
         let family: Arc<str> = trim_quotes(&name).into();
         if family.is_empty() {
             let found = font.get("fontFamily").unwrap_or(&Value::Null);
-            return font.replace("fontFamily", found, "the name of the family", "the entry is left out");
+            return font.replace("fontFamily", found, "the name of the font family", "the entry is ignored");
         }
         let before = faces.len();
         font.objects("styles", |_, mut style| {
@@ -88,13 +88,13 @@ fn weight_range(style: &mut Reader<'_>) -> Option<RangeInclusive<u16>> {
     range
 }
 
-/// Addresses of a CSS `src`: `url("a") format("woff2"), url(b)`, or one bare address. `format`, `tech` and `local` are
-/// passed over: formats are told from the bytes, and only files are fetched.
+/// URLs of a CSS `src`: `url("a") format("woff2"), url(b)`, or one bare URL. `format`, `tech` and `local` are ignored:
+/// formats are detected from the bytes, and only files are loaded.
 fn sources(src: &str) -> Vec<Arc<str>> {
     let src = src.trim();
     let starts_with = |name: &str| src.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
     if !starts_with("url(") && !starts_with("local(") {
-        // A bare data URI has a comma in it, so a bare list cannot be told apart and is not accepted.
+        // A bare data URI contains a comma, so a list of bare URLs would be ambiguous and is not supported.
         return Some(src).filter(|src| !src.is_empty()).map(Into::into).into_iter().collect();
     }
     let mut sources = Vec::new();
@@ -128,7 +128,7 @@ fn argument(text: &str) -> (Arc<str>, &str) {
     let after = inside.get(end + 1..).unwrap_or_default();
     let after = after.find(')').map_or("", |close| &after[close + 1..]);
     let argument = &inside[..end];
-    // Copied once: the argument may be a font of megabytes.
+    // Copied only once, because the argument may be a font of megabytes.
     let argument = if argument.contains('\\') { unescape(argument).into() } else { argument.into() };
     (argument, after)
 }
@@ -209,8 +209,8 @@ mod tests {
             problems,
             [
                 "fonts[3].styles[1]: found \"b\"; accepted: an object",
-                "fonts[0].fontFamily: found null; accepted: the name of the family; the entry is left out",
-                "fonts[2].fontFamily: found \" '' \"; accepted: the name of the family; the entry is left out",
+                "fonts[0].fontFamily: found null; accepted: the name of the font family; the entry is ignored",
+                "fonts[2].fontFamily: found \" '' \"; accepted: the name of the font family; the entry is ignored",
                 "fonts[3].styles[0].fontStyle: found \"tilted\"; accepted: normal, italic, oblique; the default is used",
                 "fonts[3].styles[0].fontWeight: found \"heavy\"; accepted: normal, bold, 1 to 1000, \
                  or a range like \"200 900\"; the default is used",
@@ -232,7 +232,7 @@ mod tests {
         for empty in ["", " ", "url()", "url('')", "local(x)"] {
             assert_eq!(list(empty), Vec::<String>::new(), "{empty}");
         }
-        // Broken CSS gives something or nothing, and ends.
+        // Broken CSS must not panic or loop.
         for broken in ["url(", "url('", "url('a", "url(a", "url('a'", "url('é\\", "url(((", "url('a' x) )) url("] {
             list(broken);
         }

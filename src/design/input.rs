@@ -1,4 +1,4 @@
-//! What reading a design carries along: limits, ids, warnings; and one element of it on its way to becoming typed.
+//! The state of reading a design: limits, ids and warnings, and the element being read.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use crate::css_gradient::{self, Fill};
 use crate::json::{Reader, describe};
 use crate::report::{JsonPath, Origin, Warning, WarningCode, counted};
 
-/// Shared by all elements of one design.
+/// The state shared by all elements of a design while it is read.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(super) limits: DesignLimits,
     pub(super) version: SchemaVersion,
     pub(super) warnings: Warnings,
-    /// Ids that must not be made up again: written somewhere in the design, or made up before.
+    /// Ids that are taken: written somewhere in the design, or generated before.
     ids: HashSet<Arc<str>>,
     elements: usize,
 }
 
 impl Reading {
-    /// Before anything of the design `value` is read.
+    /// Prepares for reading the design `value`.
     pub(super) fn new(value: &Value, limits: &DesignLimits) -> Self {
         let mut ids = HashSet::new();
         collect_ids(value, &mut ids);
@@ -38,7 +38,8 @@ impl Reading {
         }
     }
 
-    /// The member `id`, or one made from `index` (design-format.md §1): the same design always gets the same ids.
+    /// The member `id`, or an id generated from `index` (design-format.md §1). The same design always gets the same
+    /// ids.
     pub(super) fn id(&mut self, json: &mut Reader<'_>, index: impl FnOnce() -> String) -> Arc<str> {
         if let Some(id) = json.name("id").filter(|id| !id.is_empty()) {
             return id.into();
@@ -54,25 +55,24 @@ impl Reading {
         id
     }
 
-    /// Counts `more` elements or cells. False when the design has too many: the first time, that is a problem.
+    /// Counts `more` elements or cells. Returns false when the design has too many, and adds a problem the first time.
     pub(super) fn count(&mut self, more: usize, json: &mut Reader<'_>, key: &str) -> bool {
         let limit = self.limits.elements;
         let fitted = self.elements <= limit;
         self.elements = self.elements.saturating_add(more);
         let fits = self.elements <= limit;
         if fitted && !fits {
-            let message = format!(
-                "here the design exceeds {limit} elements and table cells; the limit is {limit} (TENTER_MAX_ELEMENTS)"
-            );
+            let message =
+                format!("the design has more elements and table cells than the limit of {limit} (TENTER_MAX_ELEMENTS)");
             json.problem(key, message);
         }
         fits
     }
 }
 
-/// Ids of pages, elements and cells as written.
+/// Collects the ids of pages, elements and cells as written.
 fn collect_ids(value: &Value, ids: &mut HashSet<Arc<str>>) {
-    // As `Reader::name` reads them.
+    // The same types as `Reader::name` accepts.
     match value.get("id") {
         Some(Value::String(id)) => drop(ids.insert(id.as_str().into())),
         Some(id @ (Value::Number(_) | Value::Bool(_))) => drop(ids.insert(id.to_string().into())),
@@ -85,62 +85,61 @@ fn collect_ids(value: &Value, ids: &mut HashSet<Arc<str>>) {
     }
 }
 
-/// Warnings in the order found; the first [`Warnings::KEPT`] are kept, so that a hostile design cannot make its answer
-/// large.
+/// Warnings in the order found, limited to [`Warnings::MAX`] so that a hostile design cannot inflate the response.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
-    kept: Vec<Warning>,
+    first: Vec<Warning>,
     dropped: usize,
 }
 
 impl Warnings {
-    const KEPT: usize = 200;
+    const MAX: usize = 200;
 
     pub(super) fn push(&mut self, warning: Warning) {
-        if self.kept.len() < Self::KEPT { self.kept.push(warning) } else { self.dropped += 1 }
+        if self.first.len() < Self::MAX { self.first.push(warning) } else { self.dropped += 1 }
     }
 
     pub(super) fn into_vec(mut self) -> Vec<Warning> {
         if self.dropped > 0 {
-            self.kept.push(Warning {
+            self.first.push(Warning {
                 code: WarningCode::Ignored,
                 path: JsonPath::root(),
                 element: Arc::default(),
                 message: format!("and {} like these", counted(self.dropped as u64, "more value")),
             });
         }
-        self.kept
+        self.first
     }
 }
 
-/// One element or cell being read.
+/// An element or table cell that is being read.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
-    /// Its members.
+    /// Reader of its members.
     pub(crate) json: Reader<'a>,
-    /// Its place and id.
+    /// Its path in the JSON and its id.
     pub(crate) origin: Origin,
-    /// Its place in numbers, `0-2`: page, child, grandchild …
+    /// Its position as indices, such as `0-2`: page, child, grandchild and so on.
     pub(crate) index: String,
-    /// What the design's elements share.
+    /// The state shared by all elements of the design.
     pub(crate) reading: &'a mut Reading,
 }
 
 impl Input<'_> {
-    /// Tells the caller about member `key`.
+    /// Adds a warning about member `key`.
     pub(crate) fn warn(&mut self, key: &str, message: impl Into<String>) {
         let mut warning = self.origin.warn(WarningCode::Ignored, message);
         warning.path = self.json.at().key(key);
         self.reading.warnings.push(warning);
     }
 
-    /// A CSS colour. An empty string is transparent; what is no colour is drawn black, with a warning, as a browser's
-    /// canvas does (design-format.md §6.4 for figures; for other fields by analogy).
+    /// Reads a CSS colour. An empty string is transparent; an invalid colour is black, with a warning, as on a
+    /// browser's canvas (design-format.md §6.4 for figures; for other fields by analogy).
     pub(crate) fn color(&mut self, key: &str, default: Color) -> Color {
         self.paint(key, default, css_color::parse, "CSS colour")
     }
 
-    /// A CSS colour or linear gradient; otherwise like [`Self::color`].
+    /// Reads a CSS colour or linear gradient; otherwise like [`Self::color`].
     pub(crate) fn fill(&mut self, key: &str, default: Fill) -> Fill {
         self.paint(key, default, css_gradient::parse_fill, "CSS colour or linear-gradient(…)")
     }
@@ -152,21 +151,21 @@ impl Input<'_> {
         }
         parse(&text).unwrap_or_else(|| {
             let found = self.json.get(key).map(describe).unwrap_or_default();
-            self.warn(key, format!("{found} is no {kind}; drawn black, as the editor does"));
+            self.warn(key, format!("{found} is not a {kind}; drawn black, as in the editor"));
             Color::BLACK.into()
         })
     }
 
-    /// An address: URL or data URI. `None` when absent or empty.
+    /// Reads a URL, which may be a `data:` URL; `None` when absent or empty.
     pub(crate) fn address(&mut self, key: &str) -> Option<Arc<str>> {
         self.json.string(key).map(|text| text.trim().into()).filter(|text: &Arc<str>| !text.is_empty())
     }
 
-    /// A text to draw, `""` when absent; a problem when longer than allowed.
+    /// Reads a text to draw, `""` when absent. Adds a problem when it exceeds the limit.
     pub(crate) fn text(&mut self, key: &str) -> Arc<str> {
         let Some(text) = self.json.string(key) else { return Arc::default() };
         let limit = self.reading.limits.text_chars;
-        // Bytes first: counting characters is needed only for texts near the limit.
+        // Characters are counted only in texts whose bytes exceed the limit.
         let chars = if text.len() <= limit { 0 } else { text.chars().count() };
         if chars > limit {
             let message = format!("this text has {chars} characters; the limit is {limit} (TENTER_MAX_TEXT_CHARS)");
@@ -174,17 +173,20 @@ impl Input<'_> {
             return Arc::default();
         }
         if text.contains(char::REPLACEMENT_CHARACTER) {
-            self.warn(key, "has U+FFFD in it: a character was lost before, such as half of a surrogate pair");
+            self.warn(
+                key,
+                "the text contains U+FFFD: a character was lost before the request, such as half of a surrogate pair",
+            );
         }
         text.into()
     }
 
-    /// Lengths of dashes and gaps in units of the line's width; empty for a solid line. A list with a negative number
-    /// is ignored with a warning, one without a positive number draws solid: canvas rules.
+    /// Reads lengths of dashes and gaps in units of the line's width; empty for a solid line. As on a canvas, a list
+    /// with a negative number is ignored, with a warning, and one without a positive number draws a solid line.
     pub(crate) fn dash(&mut self) -> Vec<f64> {
         let dash = self.json.numbers("dash").unwrap_or_default();
         if dash.iter().any(|it| *it < 0.0) {
-            self.warn("dash", "a dash or gap is negative; drawn solid, as the editor does");
+            self.warn("dash", "a dash or gap is negative; the line is drawn solid, as in the editor");
             return Vec::new();
         }
         if dash.iter().all(|it| *it == 0.0) { Vec::new() } else { dash }

@@ -4,7 +4,8 @@ use super::elements::Element;
 use super::elements::text::Text;
 use super::schema_version::SchemaVersion;
 
-/// Gives every text of `elements` that has a background the single rectangle that versions before 3 drew behind it.
+/// Sets `legacy_background` on every text with a background in a design before version 3, which drew a single
+/// rectangle.
 pub(super) fn legacy_backgrounds(version: SchemaVersion, elements: &mut [Element]) {
     if version < SchemaVersion::JOINED_LINE_BACKGROUNDS {
         each_text(elements, &mut |text| text.legacy_background |= text.background_enabled);

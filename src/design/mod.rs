@@ -1,4 +1,4 @@
-//! What the client wrote, and how it becomes a scene.
+//! The design: its typed form, and its resolution into a scene.
 //!
 //! In: the design as typed structs — the JSON in snake_case, every default filled in, colours and gradients parsed,
 //! older versions migrated — and, with the files in hand, its resolution into scene nodes.
@@ -36,28 +36,27 @@ use crate::config::DesignLimits;
 use crate::json::{self, Problems, Reader};
 use crate::report::{JsonPath, Problem, Warning, WarningCode};
 
-/// A whole design (design-format.md §2), as of schema version 4. Whatever is only for editors, animations or sound is
-/// not kept.
+/// A whole design (design-format.md §2) of schema version 4. Fields for editors, animations or sound only are dropped.
 #[derive(Clone, Debug)]
 pub struct Design {
-    /// `dpi` — design px per inch of paper, greater than 0. Default 72. Never changes px.
+    /// `dpi` — design px per inch of paper, greater than 0. Default 72. It has no effect on lengths in px.
     pub dpi: f64,
-    /// `custom.name` — what the design is called; titles of documents are made of it.
+    /// `custom.name` — name of the design, which becomes the title of PDF documents.
     pub name: Option<Arc<str>>,
-    /// Files of `fonts`, in order.
+    /// `fonts` — font files in the order written.
     pub fonts: Vec<FontFace>,
-    /// At least one.
+    /// `pages` — at least one.
     pub pages: Vec<Page>,
-    /// Values that are drawn otherwise than written.
+    /// Warnings about values that are not drawn as written.
     pub warnings: Vec<Warning>,
 }
 
 /// One page (design-format.md §3).
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Its place in the JSON.
+    /// Path of the page in the JSON.
     pub at: JsonPath,
-    /// `id` — made up as `page-0` when absent.
+    /// `id` — generated as `page-0` when absent.
     pub id: Arc<str>,
     /// `width`, `height` — trim size, each greater than 0; `auto` is already the design's.
     pub size: Size,
@@ -65,21 +64,21 @@ pub struct Page {
     pub background: Background,
     /// `bleed` and its overrides for single sides, none negative.
     pub bleed: Insets,
-    /// `children` — first is bottom.
+    /// `children` — from bottom to top.
     pub children: Vec<Element>,
 }
 
-/// A design that is refused: everything wrong with it, at least one problem.
+/// The problems of a design that cannot be rendered; at least one.
 #[derive(Clone, Debug)]
 pub struct DesignError {
-    /// In the order found; bounded, the last one says how many were left out.
+    /// Problems in the order found, limited in number; the last one says how many were omitted.
     pub problems: Vec<Problem>,
 }
 
 impl fmt::Display for DesignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.as_slice() {
-            [] => f.write_str("the design is refused"),
+            [] => f.write_str("the design is invalid"),
             [only] => write!(f, "{only}"),
             [first, ..] => write!(f, "{first} (the first of several problems)"),
         }
@@ -90,25 +89,25 @@ impl std::error::Error for DesignError {}
 
 /// Default `width` and `height` of a design in px.
 const DEFAULT_SIDE: f64 = 1080.0;
-/// Default `dpi`.
+/// Default `dpi` of a design.
 const DEFAULT_DPI: f64 = 72.0;
 
-/// Members that are objects in which the order of members means something: filters are applied, and colours replaced, as
-/// written. Anywhere else it means nothing.
+/// Object members whose own members are ordered: filters are applied, and colours replaced, in the order written. In
+/// all other objects the order has no meaning.
 pub const ORDERED_MEMBERS: &[&str] = &["filters", "colorsReplace"];
 
 impl Design {
     /// Reads a design from JSON text.
     ///
-    /// # Errors
-    /// All problems at once, each with path, what was found, what is accepted, and the setting when a limit decided.
+    /// # Errors All problems at once, each with its path, the value found, the values accepted, and the setting that
+    /// defines a limit.
     pub fn parse(bytes: &[u8], limits: &DesignLimits) -> Result<Self, DesignError> {
         let value = json::parse(bytes, limits.json_depth).map_err(|problem| DesignError { problems: vec![problem] })?;
         Self::from_value(&value, JsonPath::root(), limits)
     }
 
-    /// Reads a design that is part of a larger document; `at` is its place there. `value` must come from
-    /// [`json::parse`], which bounds its depth.
+    /// Reads a design that is part of a larger document, at the path `at`. `value` must come from [`json::parse`],
+    /// which limits its depth.
     ///
     /// # Errors
     /// As [`Design::parse`].
@@ -117,13 +116,13 @@ impl Design {
         let design = Reader::new(value, at, &mut found).map(|json| Self::read(json, Reading::new(value, limits)));
         let (problems, replaced) = found.into_refused_and_replaced();
         match design {
-            Some(design) if problems.is_empty() => Ok(design.warn_of(replaced)),
+            Some(design) if problems.is_empty() => Ok(design.with_warnings(replaced)),
             _ => Err(DesignError { problems }),
         }
     }
 
-    /// Adds warnings of values that were `replaced`. Each is of the innermost element around its place.
-    fn warn_of(mut self, replaced: Vec<Problem>) -> Self {
+    /// Adds warnings about values that were `replaced` by defaults, each with the innermost element around its path.
+    fn with_warnings(mut self, replaced: Vec<Problem>) -> Self {
         if replaced.is_empty() {
             return self;
         }
@@ -145,7 +144,9 @@ impl Design {
                 code: WarningCode::Ignored,
                 path: json.at().key("schemaVersion"),
                 element: Arc::default(),
-                message: format!("version {found} is newer than 4, the last one known; drawn as version 4"),
+                message: format!(
+                    "schemaVersion {found} is newer than 4, the latest supported; the design is drawn as version 4"
+                ),
             });
         }
         let size = Size::new(
@@ -166,7 +167,7 @@ impl Design {
     }
 }
 
-/// Ids of `elements`, by their places.
+/// Collects the ids of `elements` by their paths.
 fn collect_origins<'a>(elements: &'a [Element], ids: &mut HashMap<&'a str, Arc<str>>) {
     for element in elements {
         let origin = &element.common().origin;
@@ -177,7 +178,7 @@ fn collect_origins<'a>(elements: &'a [Element], ids: &mut HashMap<&'a str, Arc<s
     }
 }
 
-/// `custom` is the caller's own and may hold anything: what is no text is no name, and no problem either.
+/// The name in `custom`, a member for the caller's own data: a name that is not a string is ignored without a problem.
 fn custom_name(json: &Reader<'_>) -> Option<Arc<str>> {
     let name = json.get("custom")?.get("name")?.as_str()?.trim();
     (!name.is_empty()).then(|| name.into())
@@ -203,7 +204,7 @@ fn read_pages(json: &mut Reader<'_>, reading: &mut Reading, size: Size) -> Vec<P
 }
 
 impl Page {
-    /// `auto` is the design's size.
+    /// Reads a page. `auto`: size of the design, for sides that are absent or `auto`.
     fn read(mut json: Reader<'_>, reading: &mut Reading, index: usize, auto: Size) -> Self {
         let bleed = json.length_or("bleed", 0.0);
         Self {
@@ -225,7 +226,7 @@ impl Page {
     }
 }
 
-/// A side of a page in px; `None` when absent or, where `may_be_auto`, `"auto"`.
+/// A side of a page or design in px; `None` when absent or, with `may_be_auto`, `"auto"`.
 fn side(json: &mut Reader<'_>, key: &str, may_be_auto: bool) -> Option<f64> {
     if may_be_auto && json.get(key).and_then(Value::as_str) == Some("auto") {
         return None;

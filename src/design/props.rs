@@ -9,10 +9,10 @@ use super::input::Input;
 use crate::report::Origin;
 use crate::units::{Degrees, Opacity};
 
-/// What every kind of element has, groups included.
+/// The fields of every kind of element, groups included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Common {
-    /// Place in the JSON and `id` (made up when absent).
+    /// Path in the JSON, and `id` (generated when absent).
     pub origin: Origin,
     /// `opacity` — default 1.
     pub opacity: Opacity,
@@ -25,7 +25,7 @@ pub struct Common {
 }
 
 impl Common {
-    /// False when the element, with all in it, is not to be drawn.
+    /// False when the element and its content are not drawn.
     pub fn is_shown(&self) -> bool {
         self.visible && self.show_in_export
     }
@@ -34,7 +34,7 @@ impl Common {
         let json = &mut input.json;
         Self {
             origin: input.origin.clone(),
-            // A canvas ignores an alpha below 0, and so is at 1.
+            // A canvas ignores an alpha below 0, which leaves it at 1.
             opacity: Opacity::new(Some(json.number_or("opacity", 1.0)).filter(|it| *it >= 0.0).unwrap_or(1.0)),
             visible: json.flag_or("visible", true),
             show_in_export: json.flag_or("showInExport", true),
@@ -43,7 +43,7 @@ impl Common {
     }
 }
 
-/// Where an element lies, in page px: every kind but groups.
+/// The box of an element, in page px. Every kind except groups has one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
     /// `x` of the top-left corner before rotation. Default 0.
@@ -59,7 +59,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Width and height.
+    /// Width and height of the box, px.
     pub fn size(&self) -> Size {
         Size::new(self.width, self.height)
     }
@@ -69,7 +69,7 @@ impl Placement {
         let mut side = |key, default| {
             let side = input.json.number_or(key, default);
             if side < 0.0 {
-                input.warn(key, format!("{side} is negative; drawn as 0"));
+                input.warn(key, format!("{key} is negative ({side}); drawn as 0"));
             }
             side.max(0.0)
         };
@@ -77,8 +77,8 @@ impl Placement {
         Self::read_around(input, Size::new(width, height))
     }
 
-    /// As [`Placement::read`] for what is drawn at its absolute size when a side is negative, on the other side of its corner:
-    /// the box, and what mirrors its content there.
+    /// Like [`Placement::read`] for kinds that are mirrored at their corner when a side is negative: the box with
+    /// absolute sides, and the transform that mirrors its content.
     pub(crate) fn read_mirrored(input: &mut Input<'_>, default: Size) -> (Self, Affine) {
         let width = input.json.number_or("width", default.width);
         let height = input.json.number_or("height", default.height);
@@ -102,13 +102,13 @@ impl Placement {
 /// Default box of most kinds.
 pub(crate) const DEFAULT_BOX: Size = Size::new(100.0, 100.0);
 
-/// A picture in a box: images, svg, gif, video (rendering.md §6).
+/// The picture of an image, svg, gif or video, and how it is drawn in its box (rendering.md §6).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PictureBox {
-    /// `src` — URL or data URI; empty when absent, which is an image that cannot be had.
+    /// `src` — URL or data URI; empty when absent, which is drawn as an image that failed to load.
     pub src: Arc<str>,
-    /// `cropX`, `cropY`, `cropWidth`, `cropHeight` — as fractions of the source, whose own area is (0, 0)–(1, 1). The crop
-    /// may reach beyond it. A width or height of 0 or less is 1.
+    /// `cropX`, `cropY`, `cropWidth`, `cropHeight` — as fractions of the source, whose own area is (0, 0)–(1, 1). The
+    /// crop may reach beyond it. A width or height of 0 or less is 1.
     pub crop: Rect,
     /// `stretchEnabled` — the crop is stretched to the box instead of cut to its aspect.
     pub stretch_enabled: bool,
@@ -130,7 +130,7 @@ impl PictureBox {
         let json = &mut input.json;
         let crop = Rect::from_origin_size(
             (crop_origin(json.number("cropX")), crop_origin(json.number("cropY"))),
-            (whole_unless_positive(json.number("cropWidth")), whole_unless_positive(json.number("cropHeight"))),
+            (crop_length(json.number("cropWidth")), crop_length(json.number("cropHeight"))),
         );
         Self {
             src: input.address("src").unwrap_or_default(),
@@ -145,13 +145,13 @@ impl PictureBox {
     }
 }
 
-/// Farthest that a crop reaches, in sides of the picture: beyond, a picture is smaller than one pixel or not seen.
-const FARTHEST_CROP: f64 = 1e6;
+/// Limit of crop values, in sides of the picture. Beyond it, a picture is smaller than one pixel or invisible.
+const MAX_CROP: f64 = 1e6;
 
 fn crop_origin(fraction: Option<f64>) -> f64 {
-    fraction.unwrap_or(0.0).clamp(-FARTHEST_CROP, FARTHEST_CROP)
+    fraction.unwrap_or(0.0).clamp(-MAX_CROP, MAX_CROP)
 }
 
-fn whole_unless_positive(fraction: Option<f64>) -> f64 {
-    fraction.filter(|it| *it > 0.0).unwrap_or(1.0).min(FARTHEST_CROP)
+fn crop_length(fraction: Option<f64>) -> f64 {
+    fraction.filter(|it| *it > 0.0).unwrap_or(1.0).min(MAX_CROP)
 }

@@ -158,22 +158,22 @@ fn values_that_cannot_be_used_are_replaced_with_a_warning() {
     assert_eq!(design.pages[2].background, Background::Image("5".into()));
     let warnings: Vec<_> = design.warnings.iter().map(ToString::to_string).collect();
     let accepted = "accepted: a CSS colour, linear-gradient(<angle>deg, <colour> <position>%, …) of at most 256 colours, \
-        or the address of an image";
+        or the URL of an image";
     for expected in [
         "pages[0].children[0].x (7): found \"left\"; accepted: a number; the default is used",
         "pages[0].children[0].visible (7): found \"yes\"; accepted: true or false; read as true, as the editor does",
-        "pages[0].children[0].fill (7): the number 5 is no CSS colour or linear-gradient(…); drawn black, as the editor does",
+        "pages[0].children[0].fill (7): the number 5 is not a CSS colour or linear-gradient(…); drawn black, as in the editor",
         "pages[0].children[0].filters.warm (7): found the number 1; accepted: an object; the default is used",
         "pages[0].children[1].children[0].endHead (true): found \"fish\"; accepted: none, arrow, triangle, circle, square, \
          bar; the default is used",
         "pages[0].children[1].children[0].dash[1] (true): found \"x\"; accepted: a number; left out",
-        "pages[0].children[2].align (t): found \"foo\"; accepted: left, center, right, justify, start, end; drawn from the \
-         left, as the editor does",
-        "pages[0].children[3].text (el-0-3): has U+FFFD in it: a character was lost before, such as half of a surrogate \
+        "pages[0].children[2].align (t): found \"foo\"; accepted: left, center, right, justify, start, end; drawn \
+         left-aligned, as in the editor",
+        "pages[0].children[3].text (el-0-3): the text contains U+FFFD: a character was lost before the request, such as half of a surrogate \
          pair",
-        "pages[0].children[4].rows (tb): found the number 0; accepted: a whole number from 1; the default is used",
+        "pages[0].children[4].rows (tb): found the number 0; accepted: a whole number of at least 1; the default is used",
         "pages[0].children[4].cells[0].text (tb): found an object; accepted: a string; the default is used",
-        "fonts[0].fontFamily: found null; accepted: the name of the family; the entry is left out",
+        "fonts[0].fontFamily: found null; accepted: the name of the font family; the entry is ignored",
         &format!(
             "pages[0].background: found \"conic-gradient(red, blue)\"; {accepted}; drawn transparent, as the editor does"
         ),
@@ -229,7 +229,7 @@ fn limits_name_their_settings() {
     let line = json!({"type": "line"});
     assert_eq!(
         refused(with_children(json!([line, {"type": "group", "children": [line, line]}, line, line]))),
-        "pages[0].children[2].type: here the design exceeds 4 elements and table cells; the limit is 4 \
+        "pages[0].children[2].type: the design has more elements and table cells than the limit of 4 \
          (TENTER_MAX_ELEMENTS)"
     );
     for huge in [json!(2), json!(1e300)] {
@@ -255,7 +255,7 @@ fn schema_version_newer_is_accepted_with_a_warning() {
     let design = parse(&json!({"schemaVersion": 7, "pages": [{}]})).expect("a design");
     assert_eq!(
         design.warnings[0].to_string(),
-        "schemaVersion: version 7 is newer than 4, the last one known; drawn as version 4"
+        "schemaVersion: schemaVersion 7 is newer than 4, the latest supported; the design is drawn as version 4"
     );
 }
 
@@ -273,7 +273,7 @@ fn common_fields_are_coerced_and_clamped() {
     assert_eq!(warnings, [""; 0]);
     let (image, warnings) = read_as!(Image, {"type": "image", "id": "i", "src": "a.png", "width": -1});
     assert_eq!((image.placement.width, image.placement.height), (0.0, 100.0));
-    assert_eq!(warnings, ["pages[0].children[0].width (i): -1 is negative; drawn as 0"]);
+    assert_eq!(warnings, ["pages[0].children[0].width (i): width is negative (-1); drawn as 0"]);
 }
 
 #[test]
@@ -289,10 +289,7 @@ fn effects_and_filters_in_the_order_written() {
     assert_eq!(effects.shadow_color.to_rgba8().to_u8_array(), [0, 0, 255, 128]);
     let filters: Vec<_> = effects.filters.iter().map(|it| (it.kind.name(), it.intensity)).collect();
     assert_eq!(filters, [("warm", 0.0), ("contrast", 0.5), ("black", -1.0), ("natural", 0.0)]);
-    assert_eq!(
-        warnings,
-        ["pages[0].children[0].filters (i): there is no filter \"sparkle\"; left out, as the editor does"]
-    );
+    assert_eq!(warnings, ["pages[0].children[0].filters (i): unknown filter \"sparkle\"; ignored, as in the editor"]);
     assert!(read_as!(Image, {"type": "image", "filters": []}).0.effects.filters.is_empty());
 }
 
@@ -333,9 +330,9 @@ fn text_styles_are_read() {
     assert_eq!(
         warnings,
         [
-            "pages[0].children[0].textDecoration (t): \"blink\" is none of underline, line-through, overline; left out",
-            "pages[0].children[0].stroke (t): \"nocolor\" is no CSS colour or linear-gradient(…); drawn black, as the \
-             editor does",
+            "pages[0].children[0].textDecoration (t): found \"blink\"; accepted: underline, line-through, overline; ignored",
+            "pages[0].children[0].stroke (t): \"nocolor\" is not a CSS colour or linear-gradient(…); drawn black, as in \
+             the editor",
         ]
     );
     for (weight, expected) in
@@ -403,7 +400,9 @@ fn table_cells_inherit() {
     assert_eq!((table.cells[3].style.font_size, &*table.cells[3].text), (30.0, ""));
     assert_eq!(
         warnings,
-        ["pages[0].children[0].rowHeights (t): found 1 fraction adding up to 1, for 2; drawn as equal ones"]
+        [
+            "pages[0].children[0].rowHeights (t): found 1 fraction with the sum 1; accepted: 2 with a sum above 0; equal sizes are used"
+        ]
     );
     let (_, warnings) = read_as!(Table, {"type": "table", "rows": 1, "cols": 1, "cells": [{}, {}, {}]});
     assert!(warnings[0].contains("2 cells more than the 1 × 1"));

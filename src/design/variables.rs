@@ -1,8 +1,8 @@
-//! Placeholders of a design, filled in before it is read (design-format.md §7).
+//! Substitution of variables in a design before it is read (design-format.md §7).
 //!
-//! `{name}` in a text or a table cell becomes the value, escaped, so that it is drawn as written and never read as markup.
-//! An element with a `src` whose `custom.variable`, or else whose `name`, names a variable gets the value as its address.
-//! Values are not looked into again: a value that holds `{other}` shows just that.
+//! `{name}` in a text or a table cell is replaced by the variable's value, escaped so that it is never parsed as
+//! markup. An element with a `src` whose `custom.variable`, or else whose `name`, is the name of a variable gets the
+//! value as its `src`. Values are not substituted again: a value that contains `{other}` is drawn as that.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -16,17 +16,17 @@ use crate::config::DesignLimits;
 use crate::options::Variables;
 use crate::report::{JsonPath, Problem, Warning, WarningCode, shown};
 
-/// Elements that show a file of the caller's choice.
+/// Kinds of elements with a `src`.
 const WITH_SOURCE: &[&str] = &["image", "svg", "gif", "video"];
 
-/// Longest name that a placeholder can have, in bytes. Keeps a text full of `{` from being searched again and again.
+/// Maximum length of a placeholder's name, in bytes, which keeps the time for a text full of `{` linear.
 const NAME_BYTES: usize = 200;
 
-/// Fills in the placeholders of `design`, which stands at `at`. Warns of placeholders that no variable fills, which stay
-/// as they are, and of variables that fill none.
+/// Substitutes the placeholders of `design`, whose path is `at`. Returns warnings about placeholders without a
+/// variable, which are left as they are, and about unused variables.
 ///
 /// # Errors
-/// When the values add more than `TENTER_MAX_VARIABLE_BYTES`; `design` is then partly filled in.
+/// The values add more than `TENTER_MAX_VARIABLE_BYTES`; some placeholders of `design` are then already substituted.
 pub fn fill_in(
     design: &mut Value,
     at: &JsonPath,
@@ -41,7 +41,7 @@ pub fn fill_in(
             problems: vec![Problem {
                 path,
                 message: format!(
-                    "the values of variables, everywhere together, add more than {} bytes (TENTER_MAX_VARIABLE_BYTES)",
+                    "the values of variables add more than {} bytes to the design; the limit is TENTER_MAX_VARIABLE_BYTES",
                     limits.variable_bytes
                 ),
             }],
@@ -53,22 +53,22 @@ pub fn fill_in(
             path: JsonPath::from("variables").key(name),
             element: Arc::default(),
             message: format!(
-                "nothing in the design uses it: no text holds {{{name}}}, and no picture has custom.variable or the name \
-                 \"{name}\""
+                "the design does not use this variable: no text contains {{{name}}}, and no image has \
+                 custom.variable or name \"{name}\""
             ),
         });
     }
     Ok(filling.warnings.into_vec())
 }
 
-/// Puts the value that is easiest to accept wherever some variable may put one: an empty text for one with a placeholder, an
-/// address for a picture that a variable can name. What is wrong with `design` then, no values mend, because values reach
-/// nothing else and a text is never refused for being shorter.
+/// Replaces everything that a variable may change by a value that is valid: a text with a placeholder by an empty one,
+/// the `src` of an image that a variable can set by a `data:` URL. Problems of `design` that remain are independent of
+/// any values.
 pub fn make_fillable(design: &mut Value) {
     entries(design, "pages").for_each(make_children_fillable);
 }
 
-/// As deep as the JSON, which `json::parse` bounds.
+// Recursion is bounded by the depth of the JSON, which `json::parse` limits.
 fn make_children_fillable(parent: &mut Value) {
     for element in entries(parent, "children") {
         match element.get("type").and_then(Value::as_str) {
@@ -93,14 +93,14 @@ fn make_text_fillable(holder: &mut Value) {
     }
 }
 
-/// By which a variable can be the address of `element`: its mark, then its name.
+/// The names under which a variable can set the `src` of `element`: `custom.variable`, then `name`.
 fn names_of(element: &Value) -> impl Iterator<Item = &str> {
     let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
     let named = element.get("name").and_then(Value::as_str);
     [marked, named].into_iter().flatten()
 }
 
-/// The array `key` of an object; empty when it is none.
+/// The entries of the array `key` of an object; none when it is not an array.
 fn entries<'a>(value: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> + use<'a> {
     value.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
 }
@@ -113,11 +113,12 @@ struct Filling<'a> {
     warnings: Warnings,
 }
 
-/// The place where values became too much.
+/// The path at which the values exceeded the limit.
 type TooMuch = JsonPath;
 
 impl<'a> Filling<'a> {
-    /// The elements of a page or group; as deep as the JSON, which `json::parse` bounds.
+    /// Substitutes in the elements of a page or group. Recursion is bounded by the depth of the JSON, which
+    /// `json::parse` limits.
     fn children(&mut self, parent: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
         let at = at.key("children");
         for (index, element) in entries(parent, "children").enumerate() {
@@ -142,14 +143,14 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// The member `text`.
+    /// Substitutes placeholders in the member `text`.
     fn text(&mut self, holder: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
         let Some(text) = holder.get("text").and_then(Value::as_str).filter(|text| text.contains('{')) else {
             return Ok(());
         };
         let at = at.key("text");
         let mut filled = String::with_capacity(text.len());
-        let mut told = HashSet::new();
+        let mut reported = HashSet::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             filled.push_str(before);
@@ -165,7 +166,7 @@ impl<'a> Filling<'a> {
                 None => {
                     filled.push('{');
                     rest = after;
-                    if let Some(name) = name.filter(|name| is_word(name) && told.insert(*name)) {
+                    if let Some(name) = name.filter(|name| is_word(name) && reported.insert(*name)) {
                         let name = shown(name);
                         let message = format!("no variable is called \"{name}\"; {{{name}}} is drawn as it is");
                         self.warn(holder, &at, message);
@@ -180,13 +181,13 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// The member `src`.
+    /// Sets the member `src` if a variable is assigned to the element.
     fn source(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
         let found = names_of(element).find_map(|name| self.variables.get(name));
         let Some((name, value)) = found else {
             let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
             if let Some(marked) = marked.map(|it| shown(it).into_owned()) {
-                let message = format!("no variable is called \"{marked}\"; the design's own picture is drawn");
+                let message = format!("no variable is called \"{marked}\"; the image of the design is drawn");
                 self.warn(element, &at.key("custom.variable"), message);
             }
             return Ok(());
@@ -215,18 +216,19 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// What stands between `{`, which is before `after`, and the next `}`; `None` when another `{` or nothing comes first.
+/// The name between a `{`, which `after` follows, and the next `}`; `None` when there is none or another `{` comes
+/// first.
 fn placeholder(after: &str) -> Option<&str> {
     let end = after.bytes().take(NAME_BYTES + 1).position(|byte| matches!(byte, b'{' | b'}'))?;
     (after.as_bytes()[end] == b'}').then(|| &after[..end])
 }
 
-/// Whether someone means a placeholder by it: `{first_name}` and `{user.name}`, not `{}` or `{ a: b }`.
+/// Whether a name looks like a placeholder's: `{first_name}` and `{user.name}` do, `{}` and `{ a: b }` do not.
 fn is_word(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
-/// The value as text of the markup subset (rendering.md §9.9); plain texts read entities too.
+/// The value escaped for the markup subset (rendering.md §9.9); entities are decoded in plain texts too.
 fn escaped(value: &str) -> Cow<'_, str> {
     if !value.contains(['&', '<', '>', '"', '\'']) {
         return value.into();
@@ -289,7 +291,7 @@ mod tests {
         assert_eq!(sources, [Some("https://x/a.png?b=1&c=2"), Some("data:,"), Some("old"), None]);
         assert_eq!(filled[3]["text"], "old");
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].starts_with("variables.src: nothing in the design uses it"), "{}", warnings[0]);
+        assert!(warnings[0].starts_with("variables.src: the design does not use this variable"), "{}", warnings[0]);
     }
 
     #[test]
@@ -305,7 +307,7 @@ mod tests {
             [
                 "pages[0].children[0].text (t): no variable is called \"who\"; {who} is drawn as it is",
                 "pages[0].children[0].text (t): no variable is called \"é.x\"; {é.x} is drawn as it is",
-                "pages[0].children[1].custom.variable (p): no variable is called \"avatar\"; the design's own picture is \
+                "pages[0].children[1].custom.variable (p): no variable is called \"avatar\"; the image of the design is \
                  drawn",
             ]
         );

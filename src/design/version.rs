@@ -1,26 +1,26 @@
-//! What depends on the version of the editor that a design is drawn as: one place, read once for each render.
+//! Rules that depend on the version of the editor as which a design is drawn, chosen once per render.
 //!
-//! A [`Rules`] holds values and strategies; the rest of the room asks it and never for the version.
+//! A [`Rules`] holds values and strategies, so that the rest of the room does not depend on version numbers.
 //!
-//! [`EditorVersion::V4_4`] is measured. Known to have changed later, and not built: strokes of figures in page px (4.6),
-//! the shadow of a text cast by its background (4.13), texts sized as their elements wish (4.16), rich text in table
-//! cells (4.20).
+//! [`EditorVersion::V4_4`] was measured. Known later changes that are not implemented: strokes of figures in page px
+//! (4.6), the shadow of a text cast by its background (4.13), texts sized by fields of their elements (4.16), rich text
+//! in table cells (4.20).
 
 use super::elements::figure::FigureUnits;
 use crate::config::EditorVersion;
 use crate::options::TextSizing;
 
-/// How one version of the editor draws.
+/// The rules by which one version of the editor draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// What strokes, dashes, gradients and shadows of figures are measured in.
+    /// Units of strokes, dashes, gradients and shadows of figures.
     pub figure_units: FigureUnits,
-    /// Whose wishes count for how texts fit their boxes, where the caller does not say.
+    /// Whether elements decide how their texts fit their boxes, unless the request sets it.
     pub text_sizing: TextSizing,
 }
 
 impl Rules {
-    /// Those of `version`.
+    /// The rules of an editor version.
     pub fn of(version: EditorVersion) -> Self {
         match version {
             EditorVersion::V4_4 => Self { figure_units: FigureUnits::Outline, text_sizing: TextSizing::Editor },

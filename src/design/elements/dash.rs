@@ -1,29 +1,29 @@
-//! Dash patterns: from multiples of a stroke's width to lengths a stroke can use.
+//! Dash patterns of figures and lines, converted from multiples of the stroke's width to px.
 //!
-//! In: what figures and lines have in common about dashes. Not in: where they are drawn. Imports kurbo only.
+//! Imports: kurbo only.
 
 use kurbo::Stroke;
 
-/// A repeat of the pattern shorter than this, in design px, blurs to an even tone at any useful scale.
-const FINEST_REPEAT: f64 = 0.1;
+/// Minimum length of a pattern, in design px. A shorter one blurs to an even tone at any useful scale.
+const MIN_REPEAT: f64 = 0.1;
 
-/// More repeats than this along one outline are not drawn: a page-long hairline dashed by 1 needs a tenth of it.
-const MOST_REPEATS: f64 = 100_000.0;
+/// Maximum number of repeats along one outline. A hairline as long as a page and dashed by 1 has a tenth of it.
+const MAX_REPEATS: f64 = 100_000.0;
 
 /// `stroke` dashed by `multiples` × `width`, on first, then off (rendering.md §8.1: values × strokeWidth).
 ///
 /// `width`: the width the client sees, in design px, even where `stroke` is drawn wider and clipped.
 /// `along`: length of the outline to be dashed, in design px; a rough bound will do.
 ///
-/// As on a canvas, a pattern with a negative or non-finite value or without any length is no pattern: the stroke stays solid.
-/// So it does when the pattern repeats every tenth of a px or oftener, or 100 000 times `along` the outline.
+/// As on a canvas, the stroke is solid when the pattern has a negative or non-finite value or no length. It is also
+/// solid when the pattern is at most a tenth of a px long, or repeats 100 000 times along the outline.
 pub fn dashed(stroke: Stroke, multiples: &[f64], width: f64, along: f64) -> Stroke {
     let pattern: Vec<f64> = multiples.iter().map(|multiple| multiple * width).collect();
     let repeat: f64 = pattern.iter().sum();
     let drawable = pattern.iter().all(|length| *length >= 0.0)
         && repeat.is_finite()
-        && repeat > FINEST_REPEAT
-        && along / repeat < MOST_REPEATS;
+        && repeat > MIN_REPEAT
+        && along / repeat < MAX_REPEATS;
     if drawable { stroke.with_dashes(0.0, pattern) } else { stroke }
 }
 

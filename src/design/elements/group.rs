@@ -1,16 +1,16 @@
-//! `group` (design-format.md §6.7).
+//! Elements of type `group` (design-format.md §6.7).
 
 use super::Element;
 use crate::design::input::Input;
 use crate::design::props::Common;
 
-/// Elements kept together. Has no place of its own: children carry page coordinates. Its opacity multiplies into
-/// every child (rendering.md §3).
+/// A group of elements. It has no position: its children have page coordinates, and its opacity multiplies into theirs
+/// (rendering.md §3).
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
-    /// `children` — first is bottom. Nests no deeper than the JSON may.
+    /// `children` — from bottom to top; nested no deeper than the JSON may be.
     pub children: Vec<Element>,
 }
 

@@ -1,4 +1,4 @@
-//! `image` (design-format.md §6.2).
+//! Elements of type `image` (design-format.md §6.2).
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use crate::design::effects::Effects;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, PictureBox, Placement};
 
-/// A picture, cut to the box.
+/// An image element, whose picture is cropped to its box.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
     /// The box. Default 100 × 100.
     pub placement: Placement,
-    /// Effects and shadow.
+    /// Effects and shadow of the element.
     pub effects: Effects,
     /// Source, crop, corners, border.
     pub picture: PictureBox,
-    /// `clipSrc` — address of a mask, whose alpha counts.
+    /// `clipSrc` — URL of an image whose alpha channel masks this one.
     pub clip_src: Option<Arc<str>>,
 }
 

@@ -1,4 +1,4 @@
-//! `line` (design-format.md §6.5).
+//! Elements of type `line` (design-format.md §6.5).
 
 use kurbo::{Affine, Size};
 use peniko::Color;
@@ -11,21 +11,21 @@ use crate::design::props::{Common, Placement};
 /// A straight line along the middle of its box.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
     /// The box: width is the length, height the thickness. Default 400 × 10.
     pub placement: Placement,
-    /// Mirrors the line to the other side of its corner where `width` is negative.
+    /// The transform that mirrors the line at its corner when `width` is negative.
     pub mirror: Affine,
-    /// Shadow; effects do nothing to lines (rendering.md §4).
+    /// The shadow; lines have no other effects (rendering.md §4).
     pub effects: Effects,
     /// `color` — default black.
     pub color: Color,
     /// `dash` — in units of the thickness, none negative; empty for a solid line.
     pub dash: Vec<f64>,
-    /// `startHead` — at the left end.
+    /// `startHead` — the head at the left end.
     pub start_head: Head,
-    /// `endHead` — at the right end.
+    /// `endHead` — the head at the right end.
     pub end_head: Head,
 }
 

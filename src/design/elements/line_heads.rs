@@ -1,32 +1,32 @@
 //! The geometry of lines: the shaft and a head at either end (rendering.md §8.3).
 //!
-//! In: thickness, length, dashes, the kinds of head. Not in: colours, positions on the page, JSON but for the heads' names.
-//! Imports `dash`, kurbo.
+//! In: thickness, length, dashes, the kinds of heads and their names in the JSON. Not in: colours, positions on the
+//! page. Imports: `dash`, kurbo.
 
 use kurbo::{BezPath, Cap, Circle, Join, Line, Point, Rect, Shape as _, Size, Stroke};
 
 use super::dash::dashed;
 
-/// What stands at an end of a line.
+/// The head at an end of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Head {
-    /// The bare end of the shaft.
+    /// No head: the bare end of the shaft.
     #[default]
     None,
-    /// Two strokes meeting in the tip.
+    /// Two strokes that meet at the tip.
     Arrow,
-    /// The arrow, closed and filled.
+    /// The arrow as a closed, filled triangle.
     Triangle,
-    /// A filled disc.
+    /// A filled circle at the end of the line.
     Circle,
-    /// A filled square.
+    /// A filled square at the end of the line.
     Square,
-    /// A stroke across.
+    /// A stroke across the end of the line.
     Bar,
 }
 
 impl Head {
-    /// Every name a design may give, with the head it stands for.
+    /// The heads by their names in the JSON.
     pub const NAMES: [(&str, Self); 7] = [
         ("", Self::None),
         ("none", Self::None),
@@ -40,7 +40,7 @@ impl Head {
     /// The outline at the tip `tip` of a line running towards it in `direction` (1 to the right, -1 to the left),
     /// and whether it is filled. It is also stroked, `unit` wide.
     fn outline(self, tip: Point, direction: f64, unit: f64) -> Option<(BezPath, bool)> {
-        // `back` along the line from the tip and `aside` of it, in units.
+        // A point `back` units from the tip along the line and `aside` units beside it.
         let at = |back: f64, aside: f64| Point::new(tip.x - direction * back * unit, tip.y + aside * unit);
         let wings = [at(3.0, -2.0), at(0.0, 0.0), at(3.0, 2.0)];
         Some(match self {
@@ -51,7 +51,7 @@ impl Head {
                 triangle.close_path();
                 (triangle, true)
             }
-            // A thousandth of the thickness off a true circle is not to be seen.
+            // A deviation of a thousandth of the thickness is invisible.
             Self::Circle => (Circle::new(at(2.0, 0.0), 2.0 * unit).to_path((unit * 1e-3).max(f64::MIN_POSITIVE)), true),
             Self::Square => (Rect::from_points(at(0.0, -2.0), at(4.0, 2.0)).to_path(0.0), true),
             Self::Bar => (polyline([at(0.0, -2.0), at(0.0, 2.0)]), false),
@@ -59,26 +59,26 @@ impl Head {
     }
 }
 
-/// One thing to draw of a line, all in the line's colour.
+/// The shaft or a head of a line, drawn in the line's colour.
 #[derive(Clone, Debug)]
 pub struct LinePart {
-    /// From the top left of the element's box.
+    /// The outline, relative to the top-left corner of the element's box.
     pub outline: BezPath,
-    /// Whether the inside is painted as well.
+    /// Whether the outline is also filled.
     pub fill: bool,
-    /// Along the outline.
+    /// The stroke along the outline.
     pub stroke: Stroke,
 }
 
-/// The shaft, then the heads at its start and end.
+/// The parts of a line: its shaft, then the heads at its start and end.
 ///
-/// `size`: the element's box in design px; its height is the thickness. The line runs from left to right through its middle.
-/// The heads reach half a thickness beyond the ends and two and a half to the sides, whatever the length of the line.
-/// `dash`: on and off by turns, in thicknesses; only the shaft is dashed.
-/// A box without height has no parts, nor has one so large that its heads would lie beyond all numbers.
+/// `size`: the element's box in design px; its height is the thickness. The line runs from left to right through its
+/// middle. The heads reach half a thickness beyond the ends and two and a half to the sides, whatever the length of the
+/// line. `dash`: alternating lengths of dashes and gaps in thicknesses; only the shaft is dashed. A box without height,
+/// or one so large that coordinates of its heads would not be finite, has no parts.
 pub fn line_parts(size: Size, dash: &[f64], start: Head, end: Head) -> Vec<LinePart> {
     let Size { width: length, height: thickness } = size;
-    // Heads reach five thicknesses far; the curves of an infinite circle do not end.
+    // Heads extend five thicknesses; flattening an infinite circle would not end.
     if !((size * 10.0).is_finite() && thickness > 0.0) {
         return Vec::new();
     }
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// What the part covers, strokes included.
+    /// Bounds of a part, strokes included.
     fn painted(part: &LinePart) -> Rect {
         stroke(part.outline.iter(), &part.stroke, &StrokeOpts::default(), 1e-3).bounding_box()
     }

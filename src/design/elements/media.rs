@@ -1,15 +1,15 @@
-//! `video` (design-format.md §6.6): for still pictures, one frame drawn like an image. A `gif` has nothing that an image
-//! has not, and its first frame is drawn: it is read as one.
+//! Elements of type `video` (design-format.md §6.6), of which one frame is drawn like an image. Elements of type `gif`
+//! are read as images, and their first frame is drawn.
 
 use super::image::Image;
 use crate::design::input::Input;
 
-/// A film; the frame at its start is drawn.
+/// A video element, of which one frame is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Video {
-    /// Where and how the frame is drawn; `src` is the film.
+    /// The image element as which the frame is drawn; its `src` is the video file.
     pub image: Image,
-    /// `startTime` — which frame, as a fraction of the film. Default 0, within 0–1.
+    /// `startTime` — the frame drawn, as a fraction of the duration. Default 0, within 0–1.
     pub start_time: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The kinds of element: one file each, and the list that makes them one type.
+//! The kinds of elements: one file each, and the list from which the enum [`Element`] is made.
 
 pub mod dash;
 pub mod figure;
@@ -33,7 +33,7 @@ macro_rules! elements {
             /// Names of all kinds, as `type` spells them.
             pub const KINDS: &[&str] = &[$($name),*];
 
-            /// `None` when `kind` is none of the list.
+            /// Reads an element of this kind; `None` when `kind` is not in the list.
             fn read_kind(kind: &str, input: Input<'_>) -> Option<Self> {
                 match kind {
                     $($name => Some(Self::$kind(Box::new(<$of>::read(input)))),)*
@@ -57,7 +57,7 @@ elements! {
 }
 
 impl Element {
-    /// What all kinds have.
+    /// The fields that all kinds have.
     pub fn common(&self) -> &Common {
         match self {
             Self::Text(text) => &text.common,
@@ -71,14 +71,14 @@ impl Element {
         }
     }
 
-    /// Reads the array `children` of a page or group. `index` is the parent's place in numbers (see [`Input`]).
+    /// Reads the array `children` of a page or group. `index` is the parent's position (see [`Input`]).
     pub(crate) fn read_children(parent: &mut Reader<'_>, reading: &mut Reading, index: &str) -> Vec<Self> {
         let mut children = Vec::new();
         parent.objects("children", |at, json| children.extend(Self::read(json, reading, format!("{index}-{at}"))));
         children
     }
 
-    /// `None`, with a problem, when the type is unknown or the design has too many elements.
+    /// Reads an element; `None`, with a problem, when its type is unknown or the design has too many elements.
     fn read(mut json: Reader<'_>, reading: &mut Reading, index: String) -> Option<Self> {
         if !reading.count(1, &mut json, "type") {
             return None;
@@ -100,7 +100,7 @@ fn refuse_kind(json: &mut Reader<'_>, id: &str) {
     let accepted = Element::KINDS.join(", ");
     match json.get("type") {
         None => json.problem("type", format!("missing (element {id:.60?}); accepted: {accepted}")),
-        // The start of this message is the editor's own (http-api.md §6): clients look for it.
+        // Clients rely on the start of this message, which is the editor's (http-api.md §6).
         Some(found) => {
             let found = describe(found);
             json.problem("type", format!("Unknown element type: {found} (element {id:.60?}); accepted: {accepted}"));

@@ -1,4 +1,4 @@
-//! `svg` (design-format.md §6.3).
+//! Elements of type `svg` (design-format.md §6.3).
 
 use std::sync::Arc;
 
@@ -11,20 +11,21 @@ use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, PictureBox, Placement};
 use crate::json::describe;
 
-/// A vector picture, stretched to the box. Free-hand drawings are of this kind too.
+/// An SVG element, stretched to its box. Free-hand drawings are of this kind too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Svg {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
     /// The box. Default 100 × 100.
     pub placement: Placement,
-    /// Effects and shadow.
+    /// Effects and shadow of the element.
     pub effects: Effects,
     /// Source, crop, corners, border. `stretch_enabled` is true by default.
     pub picture: PictureBox,
-    /// `maskSrc` — address of a picture painted into the shape of the svg.
+    /// `maskSrc` — URL of an image that fills the shape of the SVG.
     pub mask_src: Option<Arc<str>>,
-    /// `colorsReplace` — colours of the file (by value) and what is drawn instead: CSS colours, in the order written.
+    /// `colorsReplace` — colours of the file, compared by value, and the CSS colours or gradients that replace them, in
+    /// the order written.
     pub colors_replace: Vec<(String, String)>,
 }
 
@@ -33,7 +34,7 @@ impl Svg {
         let input = &mut input;
         let mut picture = PictureBox::read(input, true);
         if picture.src.is_empty() {
-            // The name of very old files.
+            // Very old designs have this name.
             picture.src = input.address("svgSource").unwrap_or_default();
         }
         Self {
@@ -47,21 +48,22 @@ impl Svg {
     }
 }
 
-/// Pairs of a colour and a colour or gradient; others are left out, with a warning: they match nothing.
+/// Reads pairs of a colour and a colour or gradient. Other pairs are ignored, with a warning.
 fn read_colors(input: &mut Input<'_>) -> Vec<(String, String)> {
     const KEY: &str = "colorsReplace";
     let (mut colors, mut unread) = (Vec::new(), Vec::new());
     if let Some(json) = input.json.object(KEY) {
         for (from, to) in json.members() {
             let Value::String(to) = to else {
-                unread.push(format!("{from:.40?}: found {}; accepted: a CSS colour; left out", describe(to)));
+                unread.push(format!("{from:.40?}: found {}; accepted: a CSS colour; ignored", describe(to)));
                 continue;
             };
             if css_color::parse(from).is_some() && parse_fill(to).is_some() {
                 colors.push((from.to_owned(), to.to_owned()));
             } else {
                 unread.push(format!(
-                    "{from:.40?} → {to:.40?} is no pair of CSS colours, nor of a colour and a linear-gradient(); left out"
+                    "{from:.40?}: {to:.40?}; accepted: a CSS colour and its replacement, a CSS colour or \
+                     linear-gradient(); ignored"
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! `table` and its cells (design-format.md §6.8).
+//! Elements of type `table`, and their cells (design-format.md §6.8).
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::json::Reader;
 use crate::report::{Origin, counted};
 use crate::units::Opacity;
 
-/// A grid of texts.
+/// A table element: a grid of cells with text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
     /// The box. Default 300 × 200.
     pub placement: Placement,
@@ -27,28 +27,28 @@ pub struct Table {
     pub col_widths: Vec<f64>,
     /// `rowHeights` — as fractions of the height, one for each row, none negative, not all 0.
     pub row_heights: Vec<f64>,
-    /// `cells` — row by row, exactly `rows × cols`. Everything a cell inherits is already in it.
-    pub cells: Vec<Cell>,
-    /// `borderColor`, `borderWidth`, `borderStyle`
+    /// `cells` — row by row, exactly `rows × cols`, with everything inherited from the table filled in.
+    pub cells: Vec<TableCell>,
+    /// `borderColor`, `borderWidth`, `borderStyle` — default border of the cells.
     pub border: Border,
 }
 
-/// One cell.
+/// A cell of a table, with its text and style.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
-    /// Place in the JSON and `id` (made up when absent); of the table where the list of cells was too short.
+pub struct TableCell {
+    /// Path in the JSON, and `id` (generated when absent); those of the table for cells missing in the list.
     pub origin: Origin,
-    /// `text`
+    /// `text` — drawn without markup.
     pub text: Arc<str>,
-    /// `opacity` — of the text only. Default 1.
+    /// `opacity` — applies to the text only. Default 1.
     pub opacity: Opacity,
     /// `rowSpan` — rows covered, within the table, at least 1.
     pub row_span: usize,
     /// `colSpan` — columns covered, within the table, at least 1.
     pub col_span: usize,
-    /// `mergedInto` — id of the cell that has this one's place; such a cell is not drawn.
+    /// `mergedInto` — id of the cell that covers this one, which is then not drawn.
     pub merged_into: Option<Arc<str>>,
-    /// `borders`; sides that are not written are the table's.
+    /// `borders` — absent sides are those of the table.
     pub borders: CellBorders,
     /// Font, colours, alignment of the text.
     pub style: TextStyle,
@@ -68,28 +68,28 @@ pub struct CellBorders {
     pub left: Border,
 }
 
-/// An edge line.
+/// The border line of one side of a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Border {
-    /// Default `#000000`.
+    /// Colour of the line. Default `#000000`.
     pub color: Color,
-    /// px. Default 1, not negative.
+    /// Width in px. Default 1, not negative.
     pub width: f64,
-    /// Default solid.
+    /// Line style. Default solid.
     pub style: BorderStyle,
 }
 
-/// Pattern of an edge line (rendering.md §10).
+/// Line style of a cell border (rendering.md §10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BorderStyle {
-    /// One line.
+    /// An unbroken line.
     #[default]
     Solid,
-    /// 4 widths on, 2 off.
+    /// Dashes of 4 widths, gaps of 2.
     Dashed,
-    /// 1 width on, 1 off.
+    /// Dashes and gaps of 1 width.
     Dotted,
-    /// Nothing is drawn; the width counts for the layout.
+    /// No line is drawn, but its width counts for the layout.
     None,
 }
 
@@ -100,7 +100,7 @@ const BORDER_STYLES: &[(&str, BorderStyle)] = &[
     ("none", BorderStyle::None),
 ];
 
-/// What cells have from their table.
+/// The defaults that cells inherit from their table.
 struct Inherited {
     style: TextStyle,
     background: Color,
@@ -135,17 +135,21 @@ impl Table {
     }
 }
 
-/// The editor draws the texts of tables as they are written, whatever `textTransform` says (`table-cell-styles` of the
-/// reference corpus).
+/// Reads a text style without `textTransform`, which the editor ignores in tables (`table-cell-styles` of the reference
+/// corpus).
 fn read_style(input: &mut Input<'_>, inherited: &TextStyle) -> TextStyle {
     let style = TextStyle::read(input, inherited);
     if style.text_transform != TextTransform::None {
-        input.warn("textTransform", "has no effect in tables; the text is drawn as written, as the editor does");
+        input.warn(
+            "textTransform",
+            "textTransform has no effect in tables; the text is drawn as written, as in the editor",
+        );
     }
     TextStyle { text_transform: TextTransform::None, ..style }
 }
 
-/// Rows and columns; 1 × 1 when they are too many. Counts the cells before anything of their number is allocated.
+/// Numbers of rows and columns; 1 × 1 when there are too many cells. They are counted before anything is allocated for
+/// them.
 fn read_grid(input: &mut Input<'_>) -> (usize, usize) {
     let mut sides = ["rows", "cols"].map(|key| {
         const DEFAULT: usize = 3;
@@ -154,7 +158,7 @@ fn read_grid(input: &mut Input<'_>) -> (usize, usize) {
             return number as usize; // saturates
         }
         if let Some(value) = input.json.get(key) {
-            input.json.refuse(key, value, "a whole number from 1");
+            input.json.refuse(key, value, "a whole number of at least 1");
         }
         DEFAULT
     });
@@ -165,7 +169,7 @@ fn read_grid(input: &mut Input<'_>) -> (usize, usize) {
     (sides[0], sides[1])
 }
 
-/// Equal shares unless there is one for each of `count`.
+/// Reads exactly `count` fractions; equal ones, with a warning, when the list has another length or no sum.
 fn read_fractions(input: &mut Input<'_>, key: &str, count: usize) -> Vec<f64> {
     let fractions: Vec<f64> = input.json.numbers(key).unwrap_or_default().iter().map(|it| it.max(0.0)).collect();
     let sum: f64 = fractions.iter().sum();
@@ -176,7 +180,7 @@ fn read_fractions(input: &mut Input<'_>, key: &str, count: usize) -> Vec<f64> {
         input.warn(
             key,
             format!(
-                "found {} adding up to {sum}, for {count}; drawn as equal ones",
+                "found {} with the sum {sum}; accepted: {count} with a sum above 0; equal sizes are used",
                 counted(fractions.len() as u64, "fraction")
             ),
         );
@@ -184,8 +188,8 @@ fn read_fractions(input: &mut Input<'_>, key: &str, count: usize) -> Vec<f64> {
     vec![1.0 / count as f64; count]
 }
 
-/// Exactly `rows × cols`: missing cells are empty, those beyond are left out with a warning.
-fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &Inherited) -> Vec<Cell> {
+/// Reads exactly `rows × cols` cells: missing cells are empty, surplus ones are ignored with a warning.
+fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &Inherited) -> Vec<TableCell> {
     let expected = rows * cols;
     let mut cells = Vec::with_capacity(expected);
     let mut beyond = 0_usize;
@@ -194,17 +198,17 @@ fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &Inher
         if cells.len() < expected {
             let at = cells.len();
             let room = (rows - at / cols, cols - at % cols);
-            cells.push(Cell::read(cell, reading, format!("{index}-{at}"), inherited, room));
+            cells.push(TableCell::read(cell, reading, format!("{index}-{at}"), inherited, room));
         } else {
             beyond += 1;
         }
     });
     if beyond > 0 {
         let cells = counted(beyond as u64, "cell");
-        input.warn("cells", format!("{cells} more than the {rows} × {cols} of the table; left out"));
+        input.warn("cells", format!("{cells} more than the {rows} × {cols} of the table; ignored"));
     }
     while cells.len() < expected {
-        cells.push(Cell {
+        cells.push(TableCell {
             origin: input.origin.clone(),
             text: Arc::default(),
             opacity: Opacity::OPAQUE,
@@ -220,7 +224,7 @@ fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &Inher
     cells
 }
 
-impl Cell {
+impl TableCell {
     /// `room`: rows and columns from this cell to the end of the table.
     fn read(
         mut json: Reader<'_>,
@@ -247,8 +251,8 @@ impl Cell {
     }
 }
 
-fn read_span(input: &mut Input<'_>, key: &str, most: usize) -> usize {
-    (input.json.number_or(key, 1.0) as usize).clamp(1, most)
+fn read_span(input: &mut Input<'_>, key: &str, max: usize) -> usize {
+    (input.json.number_or(key, 1.0) as usize).clamp(1, max)
 }
 
 impl CellBorders {
@@ -271,7 +275,7 @@ impl CellBorders {
 }
 
 impl Border {
-    /// px; 0 for a border that is not drawn.
+    /// Width drawn in px; 0 for a border that is not drawn.
     pub fn drawn_width(&self) -> f64 {
         if self.style == BorderStyle::None { 0.0 } else { self.width }
     }

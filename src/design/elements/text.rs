@@ -1,4 +1,4 @@
-//! `text` (design-format.md §6.1).
+//! Elements of type `text` (design-format.md §6.1).
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::design::input::Input;
 use crate::design::props::{Common, Placement};
 use crate::units::Opacity;
 
-/// A text box.
+/// An element of type `text`: its box, text, style and background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
     /// The box. Default 100 wide; `height` is 0 when absent, see [`Text::height`].
     pub placement: Placement,
-    /// Effects and shadow.
+    /// Effects and shadow of the element.
     pub effects: Effects,
-    /// `height`; `None` when absent: not yet measured, which is not the same as 0 (rendering.md §9.7).
+    /// `height` — `None` when absent, which means not measured yet and differs from 0 (rendering.md §9.7).
     pub height: Option<f64>,
-    /// `text` — plain, or a subset of HTML.
+    /// `text` — plain text, or a subset of HTML.
     pub text: Arc<str>,
-    /// `placeholder` — drawn faintly when `text` is empty.
+    /// `placeholder` — drawn at reduced opacity when `text` is empty.
     pub placeholder: Arc<str>,
-    /// Font, colours, alignment.
+    /// Font, colours and alignment of the text.
     pub style: TextStyle,
     /// `backgroundEnabled` — default false.
     pub background_enabled: bool,
@@ -36,11 +36,11 @@ pub struct Text {
     pub background_opacity: Opacity,
     /// `backgroundCornerRadius` — as a fraction of half the line height. Default 0.5, not negative.
     pub background_corner_radius: f64,
-    /// `backgroundPadding` — likewise. Default 0.5, not negative.
+    /// `backgroundPadding` — as a fraction of half the line height. Default 0.5, not negative.
     pub background_padding: f64,
-    /// `legacyBackground` — one rectangle instead of one per line. Also set by migration.
+    /// `legacyBackground` — a single rectangle instead of one per line. Also set by migration.
     pub legacy_background: bool,
-    /// Count only where the option `textSizing` says so.
+    /// Fields about fitting, which are used only if the option `textSizing` is `element`.
     pub sizing: ElementSizing,
     /// `curveEnabled` — default false.
     pub curve_enabled: bool,
@@ -48,28 +48,28 @@ pub struct Text {
     pub curve_power: f64,
 }
 
-/// How a text wishes to fit its box (design-format.md §6.1). Values that make no sense count as absent: the editor ignores
-/// all of these.
+/// Fields of a text element about fitting its box (design-format.md §6.1), which the editor ignores. Invalid values
+/// count as absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ElementSizing {
-    /// `textOverflow` — instead of the option of that name.
+    /// `textOverflow` — replaces the option of that name.
     pub overflow: Option<ElementOverflow>,
-    /// `maxLines` — at most so many lines are drawn, at least 1.
+    /// `maxLines` — maximum number of lines drawn, at least 1.
     pub max_lines: Option<usize>,
     /// `minFontSize` — px, greater than 0; for [`ElementOverflow::Fit`]. Default 1.
     pub min_font_size: Option<f64>,
     /// `maxFontSize` — px, greater than 0; for [`ElementOverflow::Fit`]. Default `fontSize`.
     pub max_font_size: Option<f64>,
-    /// Those that the caller wrote.
+    /// The names of those fields that the design has.
     pub written: Vec<&'static str>,
 }
 
-/// What happens to a text taller than its box.
+/// The rule of an element for a text taller than its box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ElementOverflow {
     /// `resize` — the box grows.
     Resize,
-    /// `ellipsis` — lines that do not fit are cut, with `…`.
+    /// `ellipsis` — lines that do not fit are dropped, with `…`.
     Ellipsis,
     /// `fit` — the largest font size between `minFontSize` and `maxFontSize` that fits.
     Fit,

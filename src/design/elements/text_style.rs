@@ -1,4 +1,4 @@
-//! How characters look and stand: shared by texts, tables and table cells.
+//! Text style: fields shared by texts, tables and table cells.
 
 use std::sync::Arc;
 
@@ -8,41 +8,41 @@ use serde_json::Value;
 use crate::css_gradient::Fill;
 use crate::design::input::Input;
 
-/// Style of a text, or of a table's cells (design-format.md §6.1, §6.8).
+/// The style of a text, or of a table's cells (design-format.md §6.1, §6.8).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextStyle {
     /// `fontSize` — px, not negative; 0 draws nothing.
     pub font_size: f64,
     /// `fontFamily` — as written.
     pub font_family: Arc<str>,
-    /// `fontStyle`
+    /// `fontStyle` — upright or italic. Default upright.
     pub font_style: FontStyle,
     /// `fontWeight` — 1 to 1000.
     pub font_weight: u16,
-    /// `textDecoration`
+    /// `textDecoration` — decoration lines. Default none.
     pub text_decoration: TextDecoration,
-    /// `textTransform`
+    /// `textTransform` — letter case. Default as written.
     pub text_transform: TextTransform,
-    /// `fill`
+    /// `fill` — colour or gradient of the letters. Default black.
     pub fill: Fill,
-    /// `align`
+    /// `align` — horizontal alignment. Default centred.
     pub align: Align,
     /// `verticalAlign` — for texts only with `textVerticalResizeEnabled`.
     pub vertical_align: VerticalAlign,
-    /// `lineHeight`
+    /// `lineHeight` — default 1.2 font sizes.
     pub line_height: LineHeight,
     /// `letterSpacing` — as a fraction of `font_size`; may be negative.
     pub letter_spacing: f64,
     /// `strokeWidth` — px, centred on the outline, under the fill; not negative.
     pub stroke_width: f64,
-    /// `stroke`
+    /// `stroke` — colour or gradient of the stroke. Default black.
     pub stroke: Fill,
-    /// `strokeLineJoin`
+    /// `strokeLineJoin` — join of the stroke. Default round.
     pub stroke_line_join: kurbo::Join,
 }
 
 impl Default for TextStyle {
-    /// Of a text element.
+    /// The defaults of a text element.
     fn default() -> Self {
         Self {
             font_size: 14.0,
@@ -64,7 +64,7 @@ impl Default for TextStyle {
 }
 
 impl TextStyle {
-    /// `inherited` — what holds where a field is absent.
+    /// Reads a style. `inherited` — the values of absent fields.
     pub(super) fn read(input: &mut Input<'_>, inherited: &Self) -> Self {
         Self {
             font_size: input.json.length_or("fontSize", inherited.font_size),
@@ -85,10 +85,10 @@ impl TextStyle {
     }
 }
 
-/// Upright or slanted.
+/// Slant of a face: upright or italic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FontStyle {
-    /// Upright.
+    /// An upright face.
     #[default]
     Normal,
     /// Italic, or slanted when there is no italic face.
@@ -96,33 +96,33 @@ pub enum FontStyle {
 }
 
 impl FontStyle {
-    /// `oblique` is asked for like italic: a face is found for both in the same way.
+    /// The values of `fontStyle`. `oblique` is the same as `italic`.
     pub(crate) const NAMES: &[(&str, Self)] =
         &[("normal", Self::Normal), ("italic", Self::Italic), ("oblique", Self::Italic)];
 }
 
-/// Lines along a text; any of them together.
+/// Decoration lines of a text, which can be combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextDecoration {
-    /// Below the baseline.
+    /// A line below the baseline.
     pub underline: bool,
-    /// Through the letters.
+    /// A line through the letters.
     pub line_through: bool,
-    /// Above the letters.
+    /// A line above the letters.
     pub overline: bool,
 }
 
-/// Change of case before anything is measured.
+/// Letter case applied to a text before layout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TextTransform {
-    /// As written.
+    /// Letters keep their case.
     #[default]
     None,
-    /// All capitals.
+    /// All letters in upper case.
     Uppercase,
-    /// No capitals.
+    /// All letters in lower case.
     Lowercase,
-    /// First letters of words as capitals.
+    /// The first letter of each word in upper case.
     Capitalize,
 }
 
@@ -133,16 +133,16 @@ const TRANSFORMS: &[(&str, TextTransform)] = &[
     ("capitalize", TextTransform::Capitalize),
 ];
 
-/// Where lines stand in the box. Left and right are the paper's, whatever the script.
+/// Horizontal alignment of lines in the box. Left and right do not depend on the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// `left`, `start`
+    /// `left`, `start` — lines are left-aligned.
     Left,
-    /// `center`
+    /// `center` — lines are centred.
     Center,
-    /// `right`, `end`
+    /// `right`, `end` — lines are right-aligned.
     Right,
-    /// `justify`
+    /// `justify` — spaces are stretched, except in last lines.
     Justify,
 }
 
@@ -155,14 +155,14 @@ const ALIGNS: &[(&str, Align)] = &[
     ("end", Align::Right),
 ];
 
-/// Where all lines together stand in a box that is taller.
+/// Vertical alignment of the text in a taller box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerticalAlign {
-    /// `top`
+    /// `top` — the text is at the top of the box.
     Top,
-    /// `middle`
+    /// `middle` — the text is centred vertically.
     Middle,
-    /// `bottom`
+    /// `bottom` — the text is at the bottom of the box.
     Bottom,
 }
 
@@ -172,19 +172,19 @@ const VERTICAL_ALIGNS: &[(&str, VerticalAlign)] =
 const JOINS: &[(&str, kurbo::Join)] =
     &[("round", kurbo::Join::Round), ("bevel", kurbo::Join::Bevel), ("miter", kurbo::Join::Miter)];
 
-/// Distance of baselines.
+/// Line height of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LineHeight {
-    /// That many font sizes, not negative.
+    /// A multiple of the font size, not negative.
     Times(f64),
-    /// `auto` — ascent and descent of the font.
+    /// `auto` — ascent plus descent of the font.
     Auto,
 }
 
-/// `normal`
+/// The font weight `normal`.
 const NORMAL_WEIGHT: u16 = 400;
 
-/// A CSS font weight: a name, or a number from 1 to 1000. `bolder` and `lighter` are taken relative to normal.
+/// Parses a CSS font weight: a name, or a number from 1 to 1000. `bolder` and `lighter` are relative to normal.
 pub(crate) fn parse_weight(text: &str) -> Option<u16> {
     let text = text.trim();
     let named = [("normal", NORMAL_WEIGHT), ("bold", 700), ("bolder", 700), ("lighter", 100)];
@@ -213,7 +213,7 @@ fn read_weight(input: &mut Input<'_>) -> Option<u16> {
     weight
 }
 
-/// Words that are no decoration are left out, as CSS does.
+/// Reads decoration lines. Unknown words are ignored with a warning, as in CSS.
 fn read_decoration(input: &mut Input<'_>) -> Option<TextDecoration> {
     let mut decoration = TextDecoration::default();
     let words = input.json.string("textDecoration")?;
@@ -223,30 +223,32 @@ fn read_decoration(input: &mut Input<'_>) -> Option<TextDecoration> {
             "line-through" => decoration.line_through = true,
             "overline" => decoration.overline = true,
             "none" => {}
-            _ => input
-                .warn("textDecoration", format!("{word:.40?} is none of underline, line-through, overline; left out")),
+            _ => input.warn(
+                "textDecoration",
+                format!("found {word:.40?}; accepted: underline, line-through, overline; ignored"),
+            ),
         }
     }
     Some(decoration)
 }
 
-/// Letters of an empty colour are black: it is none that a canvas would take.
+/// Black for an empty `fill`, which is not a valid colour of a canvas; `None` otherwise.
 fn read_fill(input: &mut Input<'_>) -> Option<Fill> {
     let empty = input.json.get("fill")?.as_str()?.trim().is_empty();
     empty.then(|| Color::BLACK.into())
 }
 
-/// A word that is none is left: a canvas keeps its own default then, not the format's.
+/// Reads `align`. An invalid value is left-aligned, the default of a canvas and not that of the format.
 fn read_align(input: &mut Input<'_>) -> Option<Align> {
     const KEY: &str = "align";
-    let found = input.json.one_of_or(KEY, ALIGNS, "drawn from the left, as the editor does");
+    let found = input.json.one_of_or(KEY, ALIGNS, "drawn left-aligned, as in the editor");
     let is_written = input.json.get(KEY).is_some_and(|value| value != "");
     found.or(is_written.then_some(Align::Left))
 }
 
 fn read_line_height(input: &mut Input<'_>) -> Option<LineHeight> {
     let value = input.json.get("lineHeight")?;
-    // `normal` is the CSS word for it.
+    // `normal` is the CSS keyword for it.
     if value.as_str().is_some_and(|it| ["auto", "normal"].iter().any(|name| it.trim().eq_ignore_ascii_case(name))) {
         return Some(LineHeight::Auto);
     }

@@ -1,10 +1,10 @@
-//! Members of an element that change nothing, told to the caller: unknown ones, and effects of kinds that have none.
+//! Warnings about members of elements that have no effect: unknown ones, and effects of kinds without any.
 
 use serde_json::Value;
 
 use crate::design::input::Input;
 
-/// What one kind or another reads (design-format.md §5, §6), sorted.
+/// Members that at least one kind reads (design-format.md §5, §6), sorted.
 const READ: &[&str] = &[
     "align",
     "alwaysOnTop",
@@ -90,7 +90,7 @@ const READ: &[&str] = &[
     "y",
 ];
 
-/// What matters to the editor, to films and to their sound, but not to a still picture, sorted.
+/// Members for the editor, animations, video and sound, which have no effect on an image, sorted.
 const METADATA: &[&str] = &[
     "animations",
     "contentEditable",
@@ -111,26 +111,27 @@ const METADATA: &[&str] = &[
     "volume",
 ];
 
-/// Effects that a flag turns on.
+/// Flags that turn effects on.
 const FLAGS: &[&str] = &["blurEnabled", "brightnessEnabled", "sepiaEnabled", "grayscaleEnabled"];
 
-/// Warns of what has no say in the picture of an element of this `kind`.
+/// Adds a warning about each member that has no effect on an element of this `kind`.
 pub(super) fn warn(kind: &str, input: &mut Input<'_>) {
     let known = |key: &str| READ.binary_search(&key).is_ok() || METADATA.binary_search(&key).is_ok();
     for (key, value) in input.json.members() {
         let ignored = if !known(key) {
             format!("unknown property {key:.40?} of a {kind}; ignored")
         } else if is_effect_without_use(kind, key, value) {
-            format!("{key} does nothing to a {kind}; drawn without, as the editor does")
+            format!("{key} has no effect on a {kind}; ignored, as in the editor")
         } else {
             continue;
         };
-        // A long name of the caller's own stays out of the path, too.
+        // A long unknown name is not put into the path either.
         if known(key) || key.len() <= 40 { input.warn(key, ignored) } else { input.warn("…", ignored) }
     }
 }
 
-/// Figures and lines have a shadow only, groups and tables nothing (rendering.md §4, design-format.md §6.7, §6.8).
+/// True for an effect that is switched on for a kind that ignores it: figures and lines have only a shadow, groups and
+/// tables no effects (rendering.md §4, design-format.md §6.7, §6.8).
 fn is_effect_without_use(kind: &str, key: &str, value: &Value) -> bool {
     let on = match key {
         "filters" => value.as_object().is_some_and(|filters| !filters.is_empty()),

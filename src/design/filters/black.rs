@@ -1,9 +1,9 @@
-//! `black`: dark colours lighter above 0, darker below.
+//! `black`: makes dark colours lighter for positive intensities, and darker for negative ones.
 
 use super::Filter;
 use crate::scene::{Pass, Tone};
 
-/// See the module.
+/// The filter `black` of the editor (rendering.md §4.3).
 pub(super) struct Black;
 
 impl Filter for Black {

@@ -1,4 +1,4 @@
-//! `brightness`: added to every channel, not multiplied (rendering.md §4.1).
+//! `brightness`: a constant added to every channel, not a factor (rendering.md §4.1).
 
 use super::plus;
 use crate::scene::Pass;

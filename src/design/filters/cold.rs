@@ -1,9 +1,9 @@
-//! `cold`: a preset, bluer.
+//! `cold`: a preset that makes colours bluer.
 
 use super::{Filter, plus};
 use crate::scene::Pass;
 
-/// See the module.
+/// The filter `cold` of the editor (rendering.md §4.3).
 pub(super) struct Cold;
 
 impl Filter for Cold {

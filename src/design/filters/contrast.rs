@@ -1,9 +1,9 @@
-//! `contrast`: away from the middle, 128, above 0; towards it below.
+//! `contrast`: moves channels away from 128 for positive intensities, and towards it for negative ones.
 
 use super::Filter;
 use crate::scene::Pass;
 
-/// See the module.
+/// The filter `contrast` of the editor (rendering.md §4.3).
 pub(super) struct Contrast;
 
 impl Filter for Contrast {

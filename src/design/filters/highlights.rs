@@ -1,9 +1,10 @@
-//! `highlights`: light colours lighter above 0, darker below: the same as `white`, as the editor has it.
+//! `highlights`: makes light colours lighter for positive intensities, and darker for negative ones; the same as `white`, as
+//! in the editor.
 
 use super::Filter;
 use crate::scene::{Pass, Tone};
 
-/// See the module.
+/// The filter `highlights` of the editor (rendering.md §4.3).
 pub(super) struct Highlights;
 
 impl Filter for Highlights {

@@ -1,9 +1,9 @@
-//! Named filters, and what they are made of: a filter is a recipe, a pass is a machine.
+//! Named filters, each of which becomes one pixel pass of the scene (rendering.md §4).
 //!
-//! In: one file for each filter, and the order in which an element's effects happen (rendering.md §4).
-//! Not in: pixels; a painter runs the passes. Imports: `scene`.
+//! In: one file for each filter. Not in: the order of an element's effects (`effects`), pixels; a painter runs the
+//! passes. Imports: `scene`.
 //!
-//! A new filter is a file and a line in [`FILTERS`].
+//! To add a filter, add a file and a line in [`FILTERS`].
 
 mod black;
 pub(super) mod brightness;
@@ -24,21 +24,21 @@ use std::fmt;
 
 use crate::scene::Pass;
 
-/// An entry of an element's `filters`.
+/// A kind of filter that an element's `filters` may contain.
 pub trait Filter: Sync {
-    /// Its key in the JSON.
+    /// The filter's key in the JSON.
     fn name(&self) -> &'static str;
 
-    /// Presets have no negative side: their intensity is 0 to 1, that of others −1 to 1.
+    /// True for presets, whose intensity is 0 to 1. That of other filters is −1 to 1.
     fn is_preset(&self) -> bool {
         false
     }
 
-    /// What it does at `intensity`, which is within its range; 0 changes nothing.
+    /// The pass for `intensity`, which is within the filter's range; 0 has no effect.
     fn pass(&self, intensity: f64) -> Pass;
 }
 
-/// All that the editor knows (rendering.md §4.3).
+/// All filters of the editor (rendering.md §4.3).
 pub static FILTERS: &[&dyn Filter] = &[
     &temperature::Temperature,
     &contrast::Contrast,
@@ -53,7 +53,7 @@ pub static FILTERS: &[&dyn Filter] = &[
     &natural::Natural,
 ];
 
-/// The filter of that key.
+/// The filter with that key.
 pub fn named(name: &str) -> Option<&'static dyn Filter> {
     FILTERS.iter().find(|filter| filter.name() == name).copied()
 }
@@ -64,14 +64,14 @@ impl fmt::Debug for dyn Filter {
     }
 }
 
-/// Names are unique in [`FILTERS`].
+// Names are unique in `FILTERS`.
 impl PartialEq for dyn Filter {
     fn eq(&self, other: &Self) -> bool {
         self.name() == other.name()
     }
 }
 
-/// Channels unchanged but for `added`.
+/// A pass that adds a constant to each channel.
 fn plus(added: [f64; 3]) -> Pass {
     let [r, g, b] = added;
     Pass::ColorMatrix([[1.0, 0.0, 0.0, r], [0.0, 1.0, 0.0, g], [0.0, 0.0, 1.0, b]])

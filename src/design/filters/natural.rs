@@ -1,9 +1,9 @@
-//! `natural`: a preset, brighter and more colourful.
+//! `natural`: a preset that makes colours brighter and more saturated.
 
 use super::Filter;
 use crate::scene::{Pass, Tone};
 
-/// See the module.
+/// The filter `natural` of the editor (rendering.md §4.3).
 pub(super) struct Natural;
 
 impl Filter for Natural {

@@ -1,9 +1,10 @@
-//! `saturation`: away from the grey of the same luminance above 0, towards it below.
+//! `saturation`: moves colours away from the grey of equal luminance for positive intensities, and towards it for negative
+//! ones.
 
 use super::Filter;
 use crate::scene::Pass;
 
-/// See the module.
+/// The filter `saturation` of the editor (rendering.md §4.3).
 pub(super) struct Saturation;
 
 impl Filter for Saturation {

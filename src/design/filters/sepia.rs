@@ -1,4 +1,4 @@
-//! `sepia`: the brown of old photographs (rendering.md §4.1).
+//! `sepia`: the brown tone of old photographs (rendering.md §4.1).
 
 use crate::scene::Pass;
 

@@ -1,9 +1,9 @@
-//! `shadows`: dark colours lighter above 0, darker below; twice as strong as `black`.
+//! `shadows`: makes dark colours lighter for positive intensities, and darker for negative ones; twice as strong as `black`.
 
 use super::Filter;
 use crate::scene::{Pass, Tone};
 
-/// See the module.
+/// The filter `shadows` of the editor (rendering.md §4.3).
 pub(super) struct Shadows;
 
 impl Filter for Shadows {

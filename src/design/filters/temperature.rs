@@ -1,9 +1,9 @@
-//! `temperature`: warmer above 0, colder below.
+//! `temperature`: makes colours warmer for positive intensities, and colder for negative ones.
 
 use super::{Filter, plus};
 use crate::scene::Pass;
 
-/// See the module.
+/// The filter `temperature` of the editor (rendering.md §4.3).
 pub(super) struct Temperature;
 
 impl Filter for Temperature {

@@ -1,9 +1,9 @@
-//! `vibrance`: more colour above 0; below, less, most where there is much light.
+//! `vibrance`: raises saturation for positive intensities, and lowers it for negative ones, most in light colours.
 
 use super::Filter;
 use crate::scene::{Pass, Tone};
 
-/// See the module.
+/// The filter `vibrance` of the editor (rendering.md §4.3).
 pub(super) struct Vibrance;
 
 impl Filter for Vibrance {

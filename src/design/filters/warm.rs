@@ -1,9 +1,9 @@
-//! `warm`: a preset, redder and yellower.
+//! `warm`: a preset that makes colours redder and yellower.
 
 use super::{Filter, plus};
 use crate::scene::Pass;
 
-/// See the module.
+/// The filter `warm` of the editor (rendering.md §4.3).
 pub(super) struct Warm;
 
 impl Filter for Warm {

@@ -1,9 +1,9 @@
-//! `white`: light colours lighter above 0, darker below.
+//! `white`: makes light colours lighter for positive intensities, and darker for negative ones.
 
 use super::Filter;
 use crate::scene::{Pass, Tone};
 
-/// See the module.
+/// The filter `white` of the editor (rendering.md §4.3).
 pub(super) struct White;
 
 impl Filter for White {

@@ -1,4 +1,4 @@
-//! Assets to nodes: pictures as they are, SVG as shapes, or as pixels where effects ask for them (rendering.md §4).
+//! Assets as scene nodes: pictures as images, SVG as shapes, or as pixels where effects need them (rendering.md §4).
 
 use std::sync::Arc;
 
@@ -12,50 +12,50 @@ use crate::report::{Origin, WarningCode};
 use crate::scene::{self, Group, Node, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
-/// Curves are this close to true ones, px.
+/// Tolerance of curves, px.
 const TOLERANCE: f64 = 0.01;
 
-/// Sizes that are whole but for floating-point noise count as whole, px.
+/// Tolerance, px, within which a size counts as whole.
 const SAME: f64 = 1e-4;
 
-/// How often the sides of an SVG with effects are halved until its pixels are within the limits.
-const MOST_HALVINGS: u32 = 12;
+/// Maximum number of times the sides of an SVG with effects are halved until its pixels are within the limits.
+const MAX_HALVINGS: u32 = 12;
 
-/// Where from and where to.
+/// The part of an asset that is shown, and the rectangle that it is stretched to.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch {
-    /// Of the whole asset as it is drawn, px.
+    /// Size of the whole asset as it is drawn, px.
     pub(super) natural: Size,
-    /// What is shown of it, px of the same; mirrored and beyond the asset as in [`scene::Image::source`].
+    /// The part that is shown, in the same px; mirrored and beyond the asset as in [`scene::Image::source`].
     pub(super) source: Rect,
-    /// Where that goes.
+    /// The rectangle that `source` is stretched to.
     pub(super) dest: Rect,
 }
 
-/// How an asset is drawn.
+/// Colours, effects and opacity with which an asset is drawn.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
-    /// `colorsReplace`, for SVG.
+    /// Pairs of colours of `colorsReplace`, used for SVG only.
     pub(super) colors: &'a [(String, String)],
-    /// Happen at the natural size.
+    /// Effects, which apply at the natural size.
     pub(super) effects: Option<&'a Effects>,
-    /// Of the whole.
+    /// Opacity of the whole asset.
     pub(super) opacity: Opacity,
-    /// An SVG larger than it is shown becomes pixels of its shown size, as the editor's `image` has it.
+    /// An SVG larger than shown is drawn as pixels of the size shown, as in the editor's `image`.
     pub(super) as_photo: bool,
-    /// For warnings.
+    /// The element, for warnings.
     pub(super) origin: &'a Origin,
 }
 
 impl<'a> Look<'a> {
-    /// As it comes.
+    /// The asset without changes.
     pub(super) fn plain(origin: &'a Origin) -> Self {
         Self { colors: &[], effects: None, opacity: Opacity::OPAQUE, as_photo: false, origin }
     }
 }
 
 impl Resolver<'_> {
-    /// Nothing, with a warning, when the asset cannot be drawn.
+    /// The nodes of an asset; none, with a warning, when it cannot be drawn.
     pub(super) fn drawn(&mut self, asset: &Asset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
         match asset {
             Asset::Picture(picture) => {
@@ -77,16 +77,16 @@ impl Resolver<'_> {
         }
     }
 
-    /// Tells of a picture with too few pixels for the size it is shown at.
+    /// Warns about a picture with too few pixels for the size at which it is shown.
     fn warn_of_enlarging(&mut self, stretch: Stretch, look: &Look<'_>) {
         let Stretch { source, dest, .. } = stretch;
         let source = source.abs();
         let found = (source.width() / dest.width()).min(source.height() / dest.height()) * self.dpi;
-        let least = self.options.min_image_dpi.unwrap_or(0.0);
-        if found < least {
+        let expected = self.options.min_image_dpi.unwrap_or(0.0);
+        if found < expected {
             let message = format!(
-                "the picture is enlarged: {:.0} x {:.0} of its pixels are shown on {:.0} x {:.0} px, which is {found:.0} \
-                 dpi; expected at least {least} (minImageDpi, TENTER_MIN_IMAGE_DPI)",
+                "the image is enlarged: {:.0} x {:.0} of its pixels are shown on {:.0} x {:.0} px, which is {found:.0} \
+                 dpi; expected at least {expected} (minImageDpi, TENTER_MIN_IMAGE_DPI)",
                 source.width(),
                 source.height(),
                 dest.width(),
@@ -96,9 +96,9 @@ impl Resolver<'_> {
         }
     }
 
-    /// As pixels, cropped at whole ones, which the editor then moves to where the box begins (`svg-without-size` of the
-    /// corpus's published cases). `None` where shapes serve: shown at its own size or larger, for a vector file, or when
-    /// it cannot be had as pixels.
+    /// An SVG as pixels cropped at whole px, which the editor then moves to the corner of the box (`svg-without-size`
+    /// of the corpus's published cases). `None` where shapes are drawn: at its own size or larger, for a vector file,
+    /// or when it cannot be rasterised.
     fn svg_photo(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Option<Node> {
         let Stretch { natural, source, dest } = stretch;
         let size = source.abs().size();
@@ -135,7 +135,7 @@ impl Resolver<'_> {
         let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), look.colors, scale_hint) {
             Ok(drawing) => drawing,
             Err(error) => {
-                self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; left out"));
+                self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
                 return Vec::new();
             }
         };
@@ -143,7 +143,7 @@ impl Resolver<'_> {
             self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
         }
         if drawing.reduced {
-            let message = "parts of the SVG are drawn coarser than asked to stay within memory";
+            let message = "parts of the SVG are drawn at a lower resolution to stay within the memory limit";
             self.warn(look.origin, WarningCode::ImageReduced, message);
         }
         // The document's own size may differ from the natural one by rounding of its attributes.
@@ -155,15 +155,15 @@ impl Resolver<'_> {
         let content = Group { transform: to_dest * to_natural, children: drawing.nodes.clone(), ..Group::default() };
         vec![Node::Group(Box::new(Group {
             clip: Some(dest.to_path(TOLERANCE)),
-            // The picture as a whole is faded: its parts may overlap.
+            // Opacity applies to the picture as a whole, because its parts may overlap.
             opacity: look.opacity,
             children: vec![Node::Group(Box::new(content))],
             ..Group::default()
         }))]
     }
 
-    /// Stretched to `size`, or to half of it, a quarter, … when that is beyond the limits. A blur, which goes by the
-    /// shorter side, comes out the same.
+    /// An SVG as pixels stretched to `size`, or to half of it, a quarter and so on when that exceeds the limits. A
+    /// blur, which is relative to the shorter side, is the same at each size.
     pub(super) fn svg_picture(
         &mut self,
         svg: &SvgAsset,
@@ -171,7 +171,7 @@ impl Resolver<'_> {
         size: Size,
         look: &Look<'_>,
     ) -> Option<Arc<Picture>> {
-        for halvings in 0..=MOST_HALVINGS {
+        for halvings in 0..=MAX_HALVINGS {
             let size = DeviceSize::of_page(size * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
             match self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size) {
                 Ok(drawing) => {
@@ -179,14 +179,15 @@ impl Resolver<'_> {
                         self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
                     }
                     if halvings > 0 {
-                        let message = "the SVG is drawn coarser than it is, for its effects, to stay within memory";
+                        let message =
+                            "the SVG is drawn at a lower resolution for its effects, to stay within the memory limit";
                         self.warn(look.origin, WarningCode::ImageReduced, message);
                     }
                     return Some(drawing.picture.clone());
                 }
-                Err(SvgError::TooManyPixels { .. }) if halvings < MOST_HALVINGS => {}
+                Err(SvgError::TooManyPixels { .. }) if halvings < MAX_HALVINGS => {}
                 Err(error) => {
-                    self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; left out"));
+                    self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
                     return None;
                 }
             }
@@ -195,12 +196,12 @@ impl Resolver<'_> {
     }
 }
 
-/// For a document that does not say how large it is drawn.
+/// The size to set on a document that does not have it itself.
 fn given_size(svg: &SvgAsset, drawn: Size) -> Option<Size> {
     (svg.absolute_size() != Some(drawn)).then_some(drawn)
 }
 
-/// `picture` holds all of the asset, whatever its own size.
+/// An image node. `picture` shows the whole asset, at whatever resolution.
 fn pixels(picture: Arc<Picture>, stretch: Stretch, look: &Look<'_>) -> Node {
     let Stretch { natural, source, dest } = stretch;
     let size = DeviceSize { width: picture.width, height: picture.height };
@@ -210,7 +211,7 @@ fn pixels(picture: Arc<Picture>, stretch: Stretch, look: &Look<'_>) -> Node {
     Node::Image(scene::Image { picture, source, dest, passes, opacity: look.opacity })
 }
 
-/// The sizes of an asset; those of an SVG that does not say how large it is depend on the canvas, which is `sheet`.
+/// The sizes of an asset. Those of an SVG without a size depend on the canvas, which is `sheet`.
 pub(super) fn sizes(asset: &Asset, sheet: Size, role: SvgRole) -> SvgSizes {
     match asset {
         Asset::Picture(picture) => {

@@ -1,7 +1,8 @@
-//! A design, with its files in hand, becomes a scene: pages, z-order, groups, placement; one file for each kind of thing.
+//! Resolution of a design with its loaded assets into a scene: pages, z-order, groups and placement here, elements in
+//! one file for each kind.
 //!
 //! Opacity is multiplied into the parts of an element, never applied to a layer, because the editor does so
-//! (rendering.md §3). What cannot be drawn yet is a warning that names the element.
+//! (rendering.md §3). What cannot be drawn becomes a warning that names the element.
 
 mod drawn;
 mod page;
@@ -29,28 +30,28 @@ use crate::units::{Opacity, Px};
 
 pub use requests::{FamilyUse, FontError, asset_requests, font_set, missing_families};
 
-/// A scene, and what the caller should know about it.
+/// A scene, and the warnings about it.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// The chosen pages, in the order asked for.
+    /// The requested pages, in the order requested.
     pub document: Document,
-    /// In document order.
+    /// Warnings in document order.
     pub warnings: Vec<Warning>,
 }
 
 /// Why a design cannot become a scene.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// An image could not be had and `skipImageError` is off.
+    /// An image could not be loaded and `skipImageError` is off.
     #[error("{0}")]
     Image(AssetError),
-    /// A font could not be had and `skipFontError` is off.
+    /// A font is not available and `skipFontError` is off.
     #[error(transparent)]
     Font(#[from] FontError),
 }
 
 impl ResolveError {
-    /// The place in the JSON.
+    /// Path in the JSON of the element that needs the asset.
     pub fn at(&self) -> &JsonPath {
         match self {
             Self::Image(error) => &error.at,
@@ -59,8 +60,8 @@ impl ResolveError {
     }
 }
 
-/// Resolves `pages` (indices into `design.pages`, each in range). When `abandoned` says that nobody waits for the
-/// outcome any more, the elements that are left are not looked at.
+/// Resolves `pages` (indices into `design.pages`, each in range). When `abandoned` returns true because
+/// the request has ended, the remaining elements are skipped.
 ///
 /// # Errors
 /// The first image in document order that failed, unless `skipImageError`.
@@ -105,7 +106,7 @@ struct Resolver<'a> {
     /// Design px per inch.
     dpi: f64,
     rules: Rules,
-    /// Of the page being resolved, px, with its bleed when that is included.
+    /// Size of the page being resolved, px, with its bleed if that is included.
     sheet: Size,
     warnings: Vec<Warning>,
 }
@@ -115,7 +116,7 @@ impl Resolver<'_> {
         let bleed = if self.options.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
         self.sheet = (Rect::from_origin_size((0.0, 0.0), page.size) + bleed).size();
         let mut children = self.background(page, bleed)?;
-        // Only direct children of the page can be on top (rendering.md §1).
+        // `alwaysOnTop` applies only to direct children of the page (rendering.md §1).
         let (top, ordinary): (Vec<_>, Vec<_>) = page.children.iter().partition(|child| child.common().always_on_top);
         for child in ordinary.into_iter().chain(top) {
             children.extend(self.element(child, Opacity::OPAQUE)?);
@@ -123,7 +124,7 @@ impl Resolver<'_> {
         Ok(scene::Page { size: page.size, bleed, root: Group { children, ..Group::default() } })
     }
 
-    /// `inherited`: opacity of the groups around it.
+    /// Resolves an element. `inherited`: opacity of the groups around it.
     fn element(&mut self, element: &Element, inherited: Opacity) -> Result<Option<Node>, ResolveError> {
         let common = element.common();
         let opacity = inherited * common.opacity;
@@ -149,7 +150,11 @@ impl Resolver<'_> {
         };
         let placed = placed(placement);
         if !placed.is_finite() {
-            self.warn(&common.origin, WarningCode::ShapeSkipped, "its position is beyond all bounds; left out");
+            self.warn(
+                &common.origin,
+                WarningCode::ShapeSkipped,
+                "the position of the element is too large; it is not drawn",
+            );
             return Ok(None);
         }
         Ok(Some(grouped(common, placed, children)))
@@ -160,13 +165,13 @@ impl Resolver<'_> {
     }
 }
 
-/// `children` casting the shadow that `effects` ask for.
+/// `children` with the shadow of `effects`.
 fn shadowed(children: Vec<Node>, effects: &Effects) -> Vec<Node> {
     shadowed_in(children, effects, Vec2::new(1.0, 1.0))
 }
 
-/// The same for a shadow in units of which each is `unit` design px wide and high. As a canvas has only one blur for both
-/// axes, it is that of the shorter side of a unit.
+/// `children` with the shadow of `effects` in units of `unit` design px. As a canvas has a single blur for both axes,
+/// it uses the shorter side of a unit.
 fn shadowed_in(children: Vec<Node>, effects: &Effects, unit: Vec2) -> Vec<Node> {
     if !effects.shadow_enabled || children.is_empty() {
         return children;
@@ -180,7 +185,7 @@ fn shadowed_in(children: Vec<Node>, effects: &Effects, unit: Vec2) -> Vec<Node> 
     vec![Node::Group(Box::new(Group { shadow: Some(shadow), children, ..Group::default() }))]
 }
 
-/// The element's own coordinates to the page's: its top-left corner stays where rotation leaves it (rendering.md §2).
+/// The transform from an element's coordinates to the page's, a rotation about its top-left corner (rendering.md §2).
 fn placed(placement: &Placement) -> Affine {
     Affine::translate((placement.x, placement.y)) * Affine::rotate(placement.rotation.to_radians())
 }

@@ -10,11 +10,11 @@ use crate::report::Origin;
 use crate::scene::{Node, Path};
 use crate::units::Opacity;
 
-/// What error messages call the background's picture (http-api.md §6).
+/// The element id of the background's image in error messages (http-api.md §6).
 pub(super) const BACKGROUND_ID: &str = "page background";
 
 impl Resolver<'_> {
-    /// Covers the page, and the bleed when it is included.
+    /// The background nodes, which cover the page, and the bleed if that is included.
     pub(super) fn background(&mut self, page: &Page, bleed: Insets) -> Result<Vec<Node>, ResolveError> {
         let sheet = Rect::from_origin_size((0.0, 0.0), page.size) + bleed;
         if self.options.ignore_background {

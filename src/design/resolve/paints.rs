@@ -1,4 +1,4 @@
-//! Fills to paints: colours faded by opacity, gradient lines laid through a box (rendering.md §7).
+//! Fills as paints: colours with opacity applied, and gradient lines across a box (rendering.md §7).
 
 use kurbo::Rect;
 use peniko::{ColorStop, ColorStops, Gradient, InterpolationAlphaSpace};
@@ -7,16 +7,16 @@ use crate::css_gradient::{Fill, LinearGradient};
 use crate::scene::Paint;
 use crate::units::Opacity;
 
-/// How long a gradient line is.
+/// The rule for the length of a gradient line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GradientLength {
-    /// Width or height of the box, whichever the angle is nearer to: page backgrounds and figures.
+    /// The width or height of the box, whichever axis the angle is nearer to: page backgrounds and figures.
     Side,
-    /// As in CSS, corner to corner: text.
+    /// From corner to corner as in CSS: text.
     Css,
 }
 
-/// What `fill` looks like in `area`, with every alpha multiplied by `opacity`.
+/// The paint of `fill` in `area`, with every alpha multiplied by `opacity`.
 pub(super) fn paint(fill: &Fill, area: Rect, length: GradientLength, opacity: Opacity) -> Paint {
     match fill {
         Fill::Solid(color) => color.multiply_alpha(opacity.get()).into(),
@@ -24,7 +24,7 @@ pub(super) fn paint(fill: &Fill, area: Rect, length: GradientLength, opacity: Op
     }
 }
 
-/// True when nothing of `fill` can be seen.
+/// True when `fill` is fully transparent.
 pub(super) fn is_transparent(fill: &Fill) -> bool {
     let clear = |color: &peniko::Color| color.components[3] <= 0.0;
     match fill {
@@ -37,7 +37,7 @@ fn linear(gradient: &LinearGradient, area: Rect, length: GradientLength, opacity
     let (sin, cos) = gradient.angle.to_radians().sin_cos();
     let length = match length {
         GradientLength::Css => area.width() * sin.abs() + area.height() * cos.abs(),
-        // At exactly 45° the height counts; the margin keeps rounding of the sine out of it.
+        // At exactly 45° the height counts; the tolerance absorbs rounding of the sine.
         GradientLength::Side if sin.abs() > cos.abs() + 1e-9 => area.width(),
         GradientLength::Side => area.height(),
     };

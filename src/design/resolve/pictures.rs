@@ -21,24 +21,24 @@ use crate::scene::{Group, Node, Path, Picture, outline_of};
 use crate::text::{self, Overflow};
 use crate::units::Opacity;
 
-/// Measured in `skip-image-error` of the reference corpus.
-const STAND_IN_TEXT: &str = "Can not load the image...";
-const STAND_IN_COLOR: Color = Color::from_rgba8(223, 102, 102, 204);
-/// The font size of a stand-in is its width divided by this, px, within [`STAND_IN_FONT_SIZES`].
-const STAND_IN_WIDTH_PER_FONT_SIZE: f64 = 25.0;
-const STAND_IN_FONT_SIZES: (f64, f64) = (10.0, 30.0);
-/// Left free on each side of a stand-in's text, px.
-const STAND_IN_PADDING: f64 = 5.0;
+/// Text of the placeholder for an image that failed to load, as in `skip-image-error` of the reference corpus.
+const PLACEHOLDER_TEXT: &str = "Can not load the image...";
+const PLACEHOLDER_COLOR: Color = Color::from_rgba8(223, 102, 102, 204);
+/// The font size of the placeholder is its width divided by this, px, within [`PLACEHOLDER_FONT_SIZES`].
+const PLACEHOLDER_WIDTH_PER_FONT_SIZE: f64 = 25.0;
+const PLACEHOLDER_FONT_SIZES: (f64, f64) = (10.0, 30.0);
+/// Padding of the placeholder's text on each side, px.
+const PLACEHOLDER_PADDING: f64 = 5.0;
 
-/// The crop that leaves nothing out.
+/// The crop that shows the whole picture.
 const WHOLE: Rect = Rect::new(0.0, 0.0, 1.0, 1.0);
 
-/// A second picture that has a say in the shape or colour of the first (rendering.md §6.2), by its address.
+/// A second image that masks or fills an element's picture (rendering.md §6.2), by its URL.
 #[derive(Clone, Copy)]
 enum Mask<'a> {
-    /// `clipSrc`: its alpha multiplies into that of the image.
+    /// `clipSrc` — its alpha multiplies into that of the image.
     Clip(&'a Arc<str>),
-    /// `maskSrc`: it is seen through the shape of the svg.
+    /// `maskSrc` — it fills the shape of the SVG.
     Fill(&'a Arc<str>),
 }
 
@@ -59,14 +59,14 @@ impl Resolver<'_> {
         self.picture(&image.picture, image.placement.size(), mask, &look, &image.effects)
     }
 
-    /// The first frame. The editor does not mirror these (`image-gif-first-frame` of the reference corpus).
+    /// The first frame of a GIF. The editor does not mirror GIFs (`image-gif-first-frame` of the reference corpus).
     pub(super) fn gif(&mut self, gif: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
         let picture = PictureBox { flip_x: false, flip_y: false, ..gif.picture.clone() };
         self.image(&Image { picture, ..gif.clone() }, opacity)
     }
 
     pub(super) fn video(&mut self, video: &Video, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
-        // A film's file is no picture; one whose `src` is a picture (a poster) is drawn.
+        // A video file is not an image; a video whose `src` is an image (a poster) is drawn.
         self.image(&video.image, opacity)
     }
 
@@ -77,7 +77,7 @@ impl Resolver<'_> {
         self.picture(&svg.picture, svg.placement.size(), mask, &look, &svg.effects)
     }
 
-    /// `src` over `sheet`, cover and centred.
+    /// The image `src`, centred and covering `sheet`.
     pub(super) fn cover(&mut self, src: &Arc<str>, sheet: Rect, origin: &Origin) -> Result<Vec<Node>, ResolveError> {
         let Some(asset) = self.asset(src, origin)? else { return Ok(Vec::new()) };
         let SvgSizes { natural, drawn } = sizes(&asset, sheet.size(), SvgRole::Picture);
@@ -100,7 +100,7 @@ impl Resolver<'_> {
     ) -> Result<Vec<Node>, ResolveError> {
         let area = Rect::from_origin_size((0.0, 0.0), size);
         let Some(asset) = self.asset(&picture.src, look.origin)? else {
-            return Ok(shadowed(self.stand_in(area, look.opacity), effects));
+            return Ok(shadowed(self.placeholder(area, look.opacity), effects));
         };
         if area.is_zero_area() {
             return Ok(Vec::new());
@@ -126,7 +126,7 @@ impl Resolver<'_> {
                 let source = Rect::new(source.x0 * x, source.y0 * y, source.x1 * x, source.y1 * y);
                 (Asset::Picture(filled), None, size, source)
             }
-            // All of it is stretched to the box, a part of it is taken at px of what is drawn.
+            // The whole picture is stretched to the box; a part of it is taken in px of the natural size.
             None => {
                 let of = if is_whole && picture.stretch_enabled { drawn } else { natural };
                 (asset, mask, drawn, crop(picture, of, size))
@@ -145,15 +145,15 @@ impl Resolver<'_> {
             let children = vec![Node::Group(Box::new(masked))];
             nodes.push(Node::Group(Box::new(Group { clip, children, ..Group::default() })));
         }
-        // The picture casts the shadow, its border does not (`svg-border-shadow` of the reference designs).
+        // The picture casts a shadow, but its border does not (`svg-border-shadow` of the reference designs).
         let mut nodes = shadowed(nodes, effects);
         nodes.extend(border(picture, area, look.opacity));
         Ok(nodes)
     }
 
-    /// `content` together with its mask, which belongs to the box and is not mirrored with the content: `clipSrc` is
-    /// stretched to it, `maskSrc` covers it and is centred (`vertical-align` of the corpus's published cases). A mask
-    /// that cannot be had, where that is allowed, is left out with a warning.
+    /// `content` with its mask, which is relative to the box and not mirrored with the content: `clipSrc` is stretched
+    /// to the box, `maskSrc` is centred and covers it (`vertical-align` of the corpus's published cases). With
+    /// `skipImageError`, a mask that failed to load is ignored with a warning.
     fn masked(&mut self, content: Group, mask: Mask<'_>, area: Rect, look: &Look<'_>) -> Result<Group, ResolveError> {
         let (Mask::Clip(src) | Mask::Fill(src)) = mask;
         let origin = Origin { path: look.origin.path.key(mask.key()), element: look.origin.element.clone() };
@@ -173,7 +173,7 @@ impl Resolver<'_> {
         let whole = Stretch { natural: drawn, source, dest: area };
         let mask_look = match mask {
             Mask::Clip(_) => Look::plain(&origin),
-            // What is seen is the mask: the element's effects are upon it.
+            // The mask image is what is visible, so the element's effects apply to it.
             Mask::Fill(_) => {
                 Look { colors: &[], effects: look.effects, opacity: Opacity::OPAQUE, as_photo: false, origin: &origin }
             }
@@ -185,20 +185,20 @@ impl Resolver<'_> {
         let drawn = Group { children: drawn, ..Group::default() };
         let (shown, alpha) = match mask {
             Mask::Clip(_) => (content, drawn),
-            // The content, faded as it is, gives the shape, and so the opacity too.
+            // The content is the alpha mask, and so also gives the opacity.
             Mask::Fill(_) => (drawn, content),
         };
         let children = vec![Node::Group(Box::new(shown))];
-        // The editor multiplies on a canvas as large as the box, which it then places between px (`00276-image` of the reference
-        // designs).
+        // The editor masks on a canvas as large as the box, which it then draws at fractional px (`00276-image` of the
+        // reference designs).
         let bitmap = matches!(mask, Mask::Clip(_)).then_some(area).filter(|_| !self.options.vector);
         Ok(Group { bitmap, mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 
-    /// An SVG with a mask that is cropped or has effects (`svg-mask-with-crop-or-effect`, `00207-svg` and `00286-svg`
-    /// of the reference designs): all of it stretched to pixels of its box and mirrored, the mask seen through its
-    /// shape, covering the box and not mirrored; crop and effects are then those of the whole. `drawn`: the size of the
-    /// document. `None`, with a warning, when one of the two cannot be had as pixels.
+    /// The picture of an SVG with `maskSrc` that is cropped or has effects (`svg-mask-with-crop-or-effect`, `00207-svg`
+    /// and `00286-svg` of the reference designs): the whole SVG is stretched to pixels of its box and mirrored, and
+    /// filled with the mask, which covers the box and is not mirrored. Crop and effects then apply to the result.
+    /// `drawn`: size of the document. `None`, with a warning, when one of the two cannot be rasterised.
     fn filled(
         &mut self,
         svg: &SvgAsset,
@@ -225,21 +225,21 @@ impl Resolver<'_> {
         Ok(mask.zip(shape).and_then(|(mask, shape)| seen_through(&mask, &shape, mirrored)).map(Arc::new))
     }
 
-    /// False, with a warning, for an SVG that says it is 0 px wide or high: browsers draw nothing of it.
+    /// False, with a warning, for an SVG with a width or height of 0, of which browsers draw nothing.
     fn has_size(&mut self, natural: Size, drawn: Size, origin: &Origin) -> bool {
         let has_size = [natural, drawn].iter().all(|it| it.width > 0.0 && it.height > 0.0);
         if !has_size {
-            let message = "the SVG says that it is 0 px wide or high; nothing of it is drawn";
+            let message = "the SVG has a width or height of 0; it is not drawn";
             self.warn(origin, WarningCode::ImageSkipped, message);
         }
         has_size
     }
 
-    /// What the editor shows for a picture that could not be had: a red box that says so (`skip-image-error` of the
+    /// The editor's placeholder for an image that failed to load: a red box with a text (`skip-image-error` of the
     /// reference corpus).
-    fn stand_in(&mut self, area: Rect, opacity: Opacity) -> Vec<Node> {
-        let (least, most) = STAND_IN_FONT_SIZES;
-        let font_size = (area.width() / STAND_IN_WIDTH_PER_FONT_SIZE).clamp(least, most);
+    fn placeholder(&mut self, area: Rect, opacity: Opacity) -> Vec<Node> {
+        let (min, max) = PLACEHOLDER_FONT_SIZES;
+        let font_size = (area.width() / PLACEHOLDER_WIDTH_PER_FONT_SIZE).clamp(min, max);
         let style = TextStyle {
             font_size,
             line_height: LineHeight::Times(1.0),
@@ -247,34 +247,34 @@ impl Resolver<'_> {
             fill: Color::WHITE.into(),
             ..TextStyle::default()
         };
-        let shaped = self.layouter.shape(&blocks(STAND_IN_TEXT, &style));
-        let room = area.size() - Size::new(2.0 * STAND_IN_PADDING, 2.0 * STAND_IN_PADDING);
+        let shaped = self.layouter.shape(&blocks(PLACEHOLDER_TEXT, &style));
+        let room = area.size() - Size::new(2.0 * PLACEHOLDER_PADDING, 2.0 * PLACEHOLDER_PADDING);
         let (mut laid_out, _) =
             text::fit(self.layouter, &shaped, room.width.max(0.0), text::Align::Center, Overflow::Grow);
-        let red = STAND_IN_COLOR.multiply_alpha(opacity.get());
+        let red = PLACEHOLDER_COLOR.multiply_alpha(opacity.get());
         let mut nodes = vec![Node::Path(Path::filled(outline_of(&area), red))];
-        // Lines that do not fit are left out.
+        // Lines that do not fit are dropped.
         laid_out.lines.truncate((room.height.max(0.0) / font_size) as usize);
         laid_out.height = laid_out.lines.len() as f64 * font_size;
         let lines = Rect::from_origin_size((0.0, 0.0), (laid_out.width, laid_out.height));
         let drawn = text::draw(&laid_out, &draw_style(&style, lines, opacity));
-        let transform = Affine::translate((STAND_IN_PADDING, (area.height() - laid_out.height) / 2.0));
+        let transform = Affine::translate((PLACEHOLDER_PADDING, (area.height() - laid_out.height) / 2.0));
         nodes.push(Node::Group(Box::new(Group { transform, children: drawn.into_nodes(), ..Group::default() })));
         nodes
     }
 
-    /// `None`, with a warning, when the asset failed and may be skipped.
+    /// The loaded asset of a URL; `None`, with a warning, when it failed and `skipImageError` is set.
     fn asset(&mut self, src: &str, origin: &Origin) -> Result<Option<Asset>, ResolveError> {
         match self.assets.get(src) {
             Some(Ok(asset)) => {
                 if matches!(asset, Asset::Picture(picture) if picture.truncated) {
-                    let message = "the file ends before its picture does; what is missing is left transparent";
+                    let message = "the image file is truncated; the missing part is transparent";
                     self.warn(origin, WarningCode::ImageCutShort, message);
                 }
                 Ok(Some(asset.clone()))
             }
             Some(Err(error)) if self.options.skip_image_error => {
-                self.warn(origin, WarningCode::ImageSkipped, format!("{error}; left out"));
+                self.warn(origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
                 Ok(None)
             }
             Some(Err(error)) => {
@@ -290,9 +290,9 @@ impl Resolver<'_> {
     }
 }
 
-/// The part of the source that is shown, in natural px: the crop, cut to the aspect of the box at its top-left corner
-/// unless it is stretched (rendering.md §6.1). A flipped picture is mirrored first, so that the crop, and the corner
-/// that is kept, are those of the mirrored picture (`flip-crop-side` of the reference designs).
+/// The part of the source that is shown, in natural px: the crop, reduced to the aspect of the box from its top-left
+/// corner unless it is stretched (rendering.md §6.1). A flipped picture is mirrored first, so that crop and corner are
+/// those of the mirrored picture (`flip-crop-side` of the reference designs).
 fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     let crop = picture.crop;
     let origin = (crop.x0 * natural.width, crop.y0 * natural.height);
@@ -307,8 +307,8 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     Rect::new(x0, y0, x1, y1)
 }
 
-/// `mask`, covering `shape` and centred on it, with its alpha multiplied by that of `shape`, or of the mirrored shape.
-/// Bilinear.
+/// `mask`, centred and covering `shape`, with its alpha multiplied by that of `shape` or of the mirrored shape. The mask
+/// is sampled bilinearly.
 fn seen_through(mask: &Picture, shape: &Picture, mirrored: (bool, bool)) -> Option<Picture> {
     let (width, height) = (f64::from(shape.width), f64::from(shape.height));
     let (mask_width, mask_height) = (f64::from(mask.width), f64::from(mask.height));
@@ -341,7 +341,8 @@ fn seen_through(mask: &Picture, shape: &Picture, mirrored: (bool, bool)) -> Opti
     Picture::new(shape.width, shape.height, out)
 }
 
-/// A stroke inside the box; its centre line has the corner radius less the border (rendering.md §6.2).
+/// The border as a stroke inside the box, whose centre line has the corner radius minus the border size (rendering.md
+/// §6.2).
 fn border(picture: &PictureBox, area: Rect, opacity: Opacity) -> Option<Node> {
     let width = picture.border_size.min(area.width()).min(area.height());
     if width <= 0.0 || picture.border_color.components[3] <= 0.0 {

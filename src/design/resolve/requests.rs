@@ -1,4 +1,4 @@
-//! What a design needs before it can be resolved: its files, and the fonts made of them.
+//! The assets that a design needs before it can be resolved, and the font set made of them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,32 +14,34 @@ use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
 use crate::text::{Face, FaceStyle, FontLibrary, FontSet, LAST_RESORT_FAMILY};
 
-/// A family that is drawn but cannot be had. The words are the editor's: clients look for them (http-api.md §6).
+/// A font family that is used but not available. Clients rely on the start of the message, which is the editor's
+/// (http-api.md §6).
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "Timeout for loading font \"{family}\": {reason}; give it in the design's fonts or in TENTER_FONT_DIR, or set skipFontError"
+    "Timeout for loading font \"{family}\": {reason}; add it to the design's fonts or to TENTER_FONT_DIR, or set \
+     skipFontError"
 )]
 pub struct FontError {
-    /// The first place that asks for it.
+    /// Path of the first element that uses it.
     pub at: JsonPath,
-    /// As written.
+    /// The family name as written.
     pub family: Arc<str>,
-    /// What was tried.
+    /// Why it is not available.
     pub reason: String,
 }
 
-/// A family that some text is drawn in.
+/// A font family that texts of the design use.
 #[derive(Clone, Debug)]
 pub struct FamilyUse {
-    /// As written.
+    /// The family name as written.
     pub family: Arc<str>,
     /// The first text that uses it.
     pub origin: Origin,
-    /// Weights and slants that texts ask for.
+    /// Weights and slants that texts use.
     pub faces: Vec<FaceWish>,
 }
 
-/// Every image and font that drawing `pages` takes: backgrounds first, then elements in document order, then fonts.
+/// All images and fonts that `pages` need: for each page its background and its elements in document order, then fonts.
 pub fn asset_requests(design: &Design, pages: &[usize], options: &RenderOptions) -> AssetRequests {
     let mut requests = AssetRequests::default();
     for page in chosen(design, pages) {
@@ -65,7 +67,7 @@ pub fn asset_requests(design: &Design, pages: &[usize], options: &RenderOptions)
     requests
 }
 
-/// Families that `pages` draw and that neither the design nor `library` has: to be asked of a font service.
+/// Families that `pages` use and neither the design nor `library` has, to be requested from a font service.
 pub fn missing_families(design: &Design, pages: &[usize], library: &Arc<FontLibrary>) -> Vec<FamilyUse> {
     let fonts = FontSet::new(library.clone());
     let declared: HashSet<String> = design.fonts.iter().map(|face| family_key(&face.family)).collect();
@@ -74,10 +76,10 @@ pub fn missing_families(design: &Design, pages: &[usize], library: &Arc<FontLibr
     families(design, pages).into_iter().filter(|family| !known(&family.family)).collect()
 }
 
-/// The fonts for `pages`: declared faces whose files were had, then `web` (family and its faces), over `library`.
+/// The fonts for `pages`: declared faces whose files were loaded, then those of `web` by family, then `library`.
 ///
-/// # Errors
-/// The first family that nobody has, unless `skipFontError`: then it is a warning, and drawn in the last resort.
+/// # Errors The first family that is not available, unless `skipFontError` is set: then it is a warning, and text is
+/// drawn in the last resort.
 pub fn font_set(
     design: &Design,
     pages: &[usize],
@@ -97,7 +99,7 @@ pub fn font_set(
             Some(bytes) => fonts.declare(&face.family, Face::from_memory(bytes, 0, face_style(face))),
             None => {
                 let reason = face.sources.iter().find_map(|source| assets.get(source)?.err());
-                let reason = reason.map_or_else(|| "no source".to_owned(), ToString::to_string);
+                let reason = reason.map_or_else(|| "it has no source".to_owned(), ToString::to_string);
                 failures.entry(family_key(&face.family)).or_insert(reason);
             }
         }
@@ -116,17 +118,21 @@ pub fn font_set(
         if fonts.source(&family).is_some() {
             continue;
         }
-        let reason = failures.get(&family_key(&family)).cloned().unwrap_or_else(|| "nobody has it".to_owned());
+        let reason = failures
+            .get(&family_key(&family))
+            .cloned()
+            .unwrap_or_else(|| "it is not in the design's fonts, the font folder or a font service".to_owned());
         if !options.skip_font_error {
             return Err(FontError { at: origin.path, family, reason });
         }
-        let message = format!("font {family:?} cannot be had ({reason}); drawn in {LAST_RESORT_FAMILY}");
+        let message = format!("font {family:?} is not available ({reason}); drawn in {LAST_RESORT_FAMILY}");
         warnings.push(origin.warn(WarningCode::FontSubstituted, message));
     }
     Ok((fonts, warnings))
 }
 
-/// A face that declares nothing is regular and upright, as `@font-face` has it: bolder or slanted text is synthesised.
+/// The style of a face. Without declarations it is regular and upright, as in `@font-face`, so that bold or italic text
+/// is synthesised.
 fn face_style(face: &FontFace) -> FaceStyle {
     let weights = face
         .weight
@@ -139,7 +145,7 @@ fn chosen<'a>(design: &'a Design, pages: &[usize]) -> impl Iterator<Item = &'a P
     pages.iter().filter_map(|index| design.pages.get(*index))
 }
 
-/// Faces of families that are drawn; all of them when markup may name any.
+/// The declared faces of families that are used; all of them when markup may select any family.
 fn needed_faces<'a>(design: &'a Design, pages: &[usize]) -> Vec<&'a FontFace> {
     let used: HashSet<String> = families(design, pages)
         .iter()
@@ -153,7 +159,7 @@ fn needed_faces<'a>(design: &'a Design, pages: &[usize]) -> Vec<&'a FontFace> {
             }
         });
     }
-    // A colour font of the design also serves emoji in other families.
+    // A colour font of the design is also used for emoji in other families.
     let wanted = |face: &&FontFace| {
         let key = family_key(&face.family);
         by_markup || used.contains(&key) || key.contains("emoji")
@@ -195,7 +201,7 @@ fn each_shown(elements: &[Element], visit: &mut impl FnMut(&Element)) {
     }
 }
 
-/// Addresses of the pictures that `element` shows or is masked by, and their places.
+/// URLs of the images that `element` shows or is masked by, with their paths in the JSON.
 fn images_of(element: &Element) -> Vec<(&Arc<str>, JsonPath)> {
     let (src, mask) = match element {
         Element::Image(image) | Element::Gif(image) => {

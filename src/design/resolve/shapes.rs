@@ -13,7 +13,7 @@ use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path};
 use crate::units::Opacity;
 
-/// Lengths of outlines are needed roughly, px.
+/// Accuracy with which lengths of outlines are computed, px.
 const LENGTH_ACCURACY: f64 = 1.0;
 
 /// A side of 0 is drawn as 1 px (`zero-and-tiny-sizes` of the reference corpus).
@@ -30,8 +30,9 @@ fn mirrored(nodes: Vec<Node>, mirror: Affine) -> Vec<Node> {
 }
 
 impl Resolver<'_> {
-    /// The outline is stretched to the box, and with it whatever is measured in its own units: stroke, dashes, shadow, and
-    /// the gradient, whose line is laid through an area as large as the box, but in these units (corrections.md F1).
+    /// The nodes of a figure. Its outline is stretched to the box together with everything in its own units: stroke,
+    /// dashes, shadow, and the gradient, whose line spans an area with the size of the box but in these units
+    /// (corrections.md F1).
     pub(super) fn figure(&mut self, figure: &Figure, opacity: Opacity) -> Vec<Node> {
         let size = at_least_a_px(figure.placement.size());
         let own_size = self.rules.figure_units.outline_size(&figure.sub_type, size);
@@ -51,7 +52,7 @@ impl Resolver<'_> {
         }
         if figure.stroke_width > 0.0 && !is_transparent(&figure.stroke) {
             let outline = outline::outline(&figure.sub_type, own_size, figure.corner_radius);
-            // Inside the outline: twice as wide, the outer half cut off (rendering.md §8.1).
+            // A stroke inside the outline is drawn twice as wide and clipped to the outline (rendering.md §8.1).
             let stroke = Stroke::new(2.0 * figure.stroke_width).with_join(Join::Miter).with_caps(kurbo::Cap::Butt);
             let stroke = dashed(stroke, &figure.dash, figure.stroke_width, outline.perimeter(LENGTH_ACCURACY));
             let stroked = Path::stroked(outline.clone(), paint(&figure.stroke, area, length, opacity), stroke);
@@ -70,7 +71,7 @@ impl Resolver<'_> {
         let color = line.color.multiply_alpha(opacity.get());
         let parts = line_parts(line.placement.size(), &line.dash, line.start_head, line.end_head);
         if parts.is_empty() && line.placement.height > 0.0 {
-            self.warn(&line.common.origin, WarningCode::ShapeSkipped, "left out: it is too large");
+            self.warn(&line.common.origin, WarningCode::ShapeSkipped, "the line is too large; it is not drawn");
         }
         let path = |part: crate::design::elements::line_heads::LinePart| {
             let mut path = Path::stroked(part.outline, color, part.stroke);

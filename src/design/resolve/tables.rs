@@ -1,10 +1,10 @@
-//! Tables: cell backgrounds, then edges, then text over both (rendering.md §10).
+//! Tables: cell backgrounds, then borders, then texts (rendering.md §10).
 
 use std::sync::Arc;
 
 use kurbo::{Affine, BezPath, Cap, Rect, Shape as _, Stroke};
 
-use super::super::elements::table::{Border, BorderStyle, Cell, Table};
+use super::super::elements::table::{Border, BorderStyle, Table, TableCell};
 use super::super::elements::text_style::VerticalAlign;
 use super::Resolver;
 use super::texts::{align, draw_style, span_style};
@@ -13,20 +13,20 @@ use crate::scene::{Group, Node, Path};
 use crate::text::{self, CellText, Overflow};
 use crate::units::Opacity;
 
-/// Where columns and rows begin and end, px: one more than there are columns or rows.
+/// Positions of the grid lines, px: one more than there are columns or rows.
 struct Grid {
     xs: Vec<f64>,
     ys: Vec<f64>,
 }
 
-/// A cell and the rows and columns it covers.
-struct Placed<'a> {
-    cell: &'a Cell,
+/// A cell with its row and column.
+struct PlacedCell<'a> {
+    cell: &'a TableCell,
     row: usize,
     col: usize,
 }
 
-impl Placed<'_> {
+impl PlacedCell<'_> {
     fn last_row(&self) -> usize {
         self.row + self.cell.row_span - 1
     }
@@ -38,7 +38,7 @@ impl Placed<'_> {
 
 impl Resolver<'_> {
     pub(super) fn table(&mut self, table: &Table, opacity: Opacity) -> Vec<Node> {
-        let cells: Vec<Placed<'_>> = placed_cells(table).collect();
+        let cells: Vec<PlacedCell<'_>> = placed_cells(table).collect();
         let mut grid = Grid {
             xs: edges(&table.col_widths, table.placement.width),
             ys: edges(&table.row_heights, table.placement.height),
@@ -63,8 +63,8 @@ impl Resolver<'_> {
         nodes
     }
 
-    /// Rows become as tall as the texts that begin in them need; a text over several rows makes the last one grow.
-    fn grow_rows(&mut self, table: &Table, cells: &[Placed<'_>], grid: &mut Grid) {
+    /// Makes rows tall enough for the texts that start in them; a text that spans several rows makes the last one grow.
+    fn grow_rows(&mut self, table: &Table, cells: &[PlacedCell<'_>], grid: &mut Grid) {
         for placed in cells {
             let area = grid.text_area(table, placed);
             let Some(laid_out) = self.fitted(placed.cell, area, Overflow::Grow) else { continue };
@@ -75,7 +75,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn cell_text(&mut self, cell: &Cell, area: Rect, opacity: Opacity) -> Option<Node> {
+    fn cell_text(&mut self, cell: &TableCell, area: Rect, opacity: Opacity) -> Option<Node> {
         if opacity.is_zero() {
             return None;
         }
@@ -104,7 +104,7 @@ impl Resolver<'_> {
         Some(Node::Group(Box::new(Group { origin, transform, children, ..Group::default() })))
     }
 
-    fn fitted(&mut self, cell: &Cell, area: Rect, overflow: Overflow) -> Option<CellText> {
+    fn fitted(&mut self, cell: &TableCell, area: Rect, overflow: Overflow) -> Option<CellText> {
         if cell.text.is_empty() || cell.style.font_size <= 0.0 || (self.abandoned)() {
             return None;
         }
@@ -113,11 +113,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Cells that are drawn. One under a span without `mergedInto` is drawn all the same, on top (rendering.md §10).
-fn placed_cells(table: &Table) -> impl Iterator<Item = Placed<'_>> {
+/// The cells that are drawn. A cell that another one spans is drawn on top unless it has `mergedInto` (rendering.md
+/// §10).
+fn placed_cells(table: &Table) -> impl Iterator<Item = PlacedCell<'_>> {
     let cols = table.cols;
     let cells = table.cells.iter().enumerate().filter(|(_, cell)| cell.merged_into.is_none());
-    cells.map(move |(at, cell)| Placed { cell, row: at / cols, col: at % cols })
+    cells.map(move |(at, cell)| PlacedCell { cell, row: at / cols, col: at % cols })
 }
 
 fn edges(fractions: &[f64], length: f64) -> Vec<f64> {
@@ -131,14 +132,14 @@ fn edges(fractions: &[f64], length: f64) -> Vec<f64> {
 }
 
 impl Grid {
-    fn area(&self, placed: &Placed<'_>) -> Rect {
+    fn area(&self, placed: &PlacedCell<'_>) -> Rect {
         let (right, bottom) = (self.xs[placed.last_col() + 1], self.ys[placed.last_row() + 1]);
         Rect::new(self.xs[placed.col], self.ys[placed.row], right, bottom)
     }
 
-    /// Inside the cell's own borders (outer ones whole, inner ones by half) and the padding. The editor takes the width
-    /// of the cell's own left and top border also where the neighbour's is the one that is drawn.
-    fn text_area(&self, table: &Table, placed: &Placed<'_>) -> Rect {
+    /// The area of the text, inside the padding and the cell's own borders (outer ones at full width, inner ones at
+    /// half). The editor uses the cell's own left and top border also where the neighbour's is drawn.
+    fn text_area(&self, table: &Table, placed: &PlacedCell<'_>) -> Rect {
         let area = self.area(placed);
         let own = &placed.cell.borders;
         let widths = [own.left, own.top, own.right, own.bottom].map(|border| border.drawn_width());
@@ -153,7 +154,7 @@ impl Grid {
     }
 }
 
-/// Of the edges around a cell, px: inner ones belong to the cell left or above.
+/// Widths of the borders drawn around a cell, px. Inner ones belong to the cell to the left or above.
 struct Widths {
     left: f64,
     top: f64,
@@ -162,7 +163,7 @@ struct Widths {
 }
 
 impl Widths {
-    fn of(table: &Table, placed: &Placed<'_>) -> Self {
+    fn of(table: &Table, placed: &PlacedCell<'_>) -> Self {
         let neighbour = |row: usize, col: usize| &table.cells[row * table.cols + col].borders;
         let own = &placed.cell.borders;
         let left = if placed.col == 0 { &own.left } else { &neighbour(placed.row, placed.col - 1).right };
@@ -176,8 +177,8 @@ impl Widths {
     }
 }
 
-/// Edges of one cell: top, right, bottom, left; each reaches over the borders that cross it.
-fn borders(table: &Table, placed: &Placed<'_>, grid: &Grid, opacity: Opacity) -> Vec<Node> {
+/// The border lines of one cell, each extended across the borders that it meets.
+fn borders(table: &Table, placed: &PlacedCell<'_>, grid: &Grid, opacity: Opacity) -> Vec<Node> {
     let area = grid.area(placed);
     let own = &placed.cell.borders;
     let widths = Widths::of(table, placed);
@@ -186,7 +187,7 @@ fn borders(table: &Table, placed: &Placed<'_>, grid: &Grid, opacity: Opacity) ->
     let over = |outer: bool, width: f64| if outer { 0.0 } else { width / 2.0 };
     let (x0, x1) = (area.x0 - over(first_col, widths.left), area.x1 + over(last_col, widths.right));
     let (y0, y1) = (area.y0 - over(first_row, widths.top), area.y1 + over(last_row, widths.bottom));
-    // Outer edges lie inside the table, inner ones on the grid line.
+    // Outer borders lie inside the table, inner ones are centred on the grid line.
     let inside = |outer: bool, width: f64| if outer { width / 2.0 } else { 0.0 };
     let mut nodes = Vec::new();
     if first_row {

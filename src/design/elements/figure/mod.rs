@@ -1,4 +1,4 @@
-//! `figure` (design-format.md §6.4).
+//! Elements of type `figure` (design-format.md §6.4).
 
 pub mod outline;
 
@@ -12,13 +12,13 @@ use crate::design::effects::Effects;
 use crate::design::input::Input;
 use crate::design::props::{Common, DEFAULT_BOX, Placement};
 
-/// In which units the stroke, dashes, gradient and shadow of outlines with a natural size are measured. The editor changed
-/// that with SDK 4.6. Outlines without one are drawn in design px by every version.
+/// The units of stroke, dashes, gradient and shadow of outlines with a natural size, which the editor changed with SDK
+/// 4.6. Outlines without a natural size use design px in every version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FigureUnits {
-    /// In the outline's own units, stretched to the box with the outline: the editor up to SDK 4.5.
+    /// The outline's own units, stretched to the box with it, as in the editor up to SDK 4.5.
     Outline,
-    /// In design px, whatever the box: the editor from SDK 4.6 on.
+    /// Design px, as in the editor from SDK 4.6 on.
     Page,
 }
 
@@ -32,18 +32,18 @@ impl FigureUnits {
     }
 }
 
-/// A shape, stretched to the box.
+/// A figure element: a shape stretched to its box.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// Fields of every kind.
+    /// The fields of every kind.
     pub common: Common,
     /// The box. Default 100 × 100.
     pub placement: Placement,
-    /// Mirrors the box to the other side of its corner where `width` or `height` is negative.
+    /// The transform that mirrors the box at its corner when `width` or `height` is negative.
     pub mirror: Affine,
-    /// Shadow; effects do nothing to figures (rendering.md §4).
+    /// The shadow; figures have no other effects (rendering.md §4).
     pub effects: Effects,
-    /// `subType` — name of the shape, as written; a name that is not known is drawn as `rect`. Default `rect`.
+    /// `subType` — name of the shape, as written; an unknown name is drawn as `rect`. Default `rect`.
     pub sub_type: Arc<str>,
     /// `fill` — default `rgb(0, 161, 255)`.
     pub fill: Fill,

@@ -1,6 +1,6 @@
 //! The outlines of figures: 88 named shapes, each stretched to a box.
 //!
-//! In: shape names and their geometry (rendering.md §8.2), written down on a 1000 × 1000 grid.
+//! In: shape names and their geometry (rendering.md §8.2) on a 1000 × 1000 grid.
 //! Not in: JSON, colours, strokes. Imports kurbo only.
 //!
 //! To find a shape, open the table it is in: `straight` (polygons), `curved` or `blobs`. To add one, add a row there.
@@ -14,10 +14,10 @@ use std::f64::consts::{FRAC_PI_2, TAU};
 
 use kurbo::{Affine, Arc, BezPath, PathEl, Point, Rect, Size, Vec2};
 
-/// Side of the square the shapes are drawn on, so that their data are plain thousandths of the box.
+/// Side of the grid, so that coordinates are thousandths of the box.
 const GRID: f64 = 1000.0;
 
-/// Largest distance between a true arc and its Béziers, as a share of the box: a twentieth of a pixel at 5000 px.
+/// Maximum distance of Bézier curves from true arcs, as a fraction of the box: a twentieth of a pixel at 5000 px.
 const ARC_TOLERANCE: f64 = 1e-5;
 
 /// Left, top, right and bottom on the grid.
@@ -26,18 +26,19 @@ type Edges = (f64, f64, f64, f64);
 /// The grid from edge to edge.
 const WHOLE: Edges = (0.0, 0.0, GRID, GRID);
 
-/// How an outline is written down. Coordinates are on the grid, x right, y down.
+/// The notation of an outline. Coordinates are on the grid, x to the right, y down.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
     /// The whole box, the only shape with a corner radius.
     Rect,
     /// The ellipse inscribed in the box.
     Ellipse,
-    /// SVG path data.
+    /// An outline as SVG path data.
     Path(&'static str),
-    /// A star about the middle of the box: tips on the radius 500, the first one at the top, notches on `notch` between them.
+    /// A star about the centre of the box: tips on the radius 500, the first one at the top, and notches on the radius
+    /// `notch`.
     Star { tips: u32, notch: f64 },
-    /// Corners on the radius 500 about the middle of the box, the first one at the top.
+    /// A regular polygon with corners on the radius 500 about the centre of the box, the first one at the top.
     Regular { corners: u32 },
     /// One `sector` as SVG path data about the origin, repeated `times` around it, then stretched to fill `within`.
     Turned { sector: &'static str, times: u32, within: Edges },
@@ -45,13 +46,13 @@ enum Shape {
     Spline(&'static [(i16, i16)]),
 }
 
-/// In which units what belongs to an outline (stroke, dashes, gradient, shadow) is measured: corrections.md F1.
+/// The units of an outline's stroke, dashes, gradient and shadow (corrections.md F1).
 #[derive(Clone, Copy, Debug)]
 enum Units {
-    /// In design px: the outline is made as large as the box.
+    /// Design px: the outline has the size of the box.
     InBox,
-    /// In units of an outline this wide and high, which is stretched to the box with all that belongs to it. Measured on the
-    /// editor's pictures to ±1 (figure-natural-sizes.json).
+    /// Units of an outline of this width and height, which is stretched to the box together with its stroke and shadow.
+    /// Measured on the editor's renders to ±1 (figure-natural-sizes.json).
     Own(u16, u16),
 }
 
@@ -59,7 +60,7 @@ type Table = &'static [(&'static str, Units, Shape)];
 
 const TABLES: [Table; 3] = [straight::TABLE, curved::TABLE, blobs::TABLE];
 
-/// Every `subType` with a shape of its own, table by table. Any other name is drawn as `rect`.
+/// All values of `subType`, table by table. Any other name is drawn as `rect`.
 pub const SUBTYPES: &[&str] = &{
     let mut names = [""; straight::TABLE.len() + curved::TABLE.len() + blobs::TABLE.len()];
     let (mut table, mut row, mut at) = (0, 0, 0);
@@ -74,15 +75,15 @@ pub const SUBTYPES: &[&str] = &{
     names
 };
 
-/// The closed outline of the figure `subtype` in a box from (0, 0) to `size`, clockwise but for `door` and `flag`; names we do
-/// not know give `rect`.
+/// The closed outline of the figure `subtype` in a box from (0, 0) to `size`, clockwise except for `door` and `flag`.
+/// Unknown names give that of `rect`.
 ///
 /// `size`: design px; a side that is negative or not finite counts as 0.
 /// `corner_radius`: design px, for `rect` only; at most half the shorter side is used, 0 and less mean sharp corners
 /// (rendering.md §8.1).
 ///
-/// A figure's stroke lies inside: clip to this outline and stroke it with twice the width.
-/// Dashes start where the outline starts: `rect` at its top left, `circle` at three o'clock, the others mostly at the top.
+/// The stroke of a figure lies inside: clip to this outline and stroke it with twice the width. Dashes start where the
+/// outline starts: at the top left of `rect`, at three o'clock of `circle`, and mostly at the top of others.
 pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
     let side = |length: f64| if length.is_finite() { length.max(0.0) } else { 0.0 };
     let size = Size::new(side(size.width), side(size.height));
@@ -98,8 +99,8 @@ pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
     Affine::scale_non_uniform(size.width / GRID, size.height / GRID) * on_grid
 }
 
-/// Width and height of the outline of `subtype` in its own units; `None` where these are design px, as they are for 14 of
-/// the names and for those that we do not know.
+/// Width and height of the outline of `subtype` in its own units; `None` where these are design px, as for 14 of the
+/// names and for unknown ones.
 pub fn natural_size(subtype: &str) -> Option<Size> {
     match row(subtype)? {
         (_, Units::InBox, _) => None,
@@ -111,7 +112,7 @@ fn row(subtype: &str) -> Option<&'static (&'static str, Units, Shape)> {
     TABLES.into_iter().flatten().find(|(name, ..)| *name == subtype)
 }
 
-/// Clockwise from the left end of the top edge, with circular corners.
+/// A rectangle with circular corners, clockwise from the left end of the top edge.
 fn rounded_rect(size: Size, corner_radius: f64) -> BezPath {
     let Rect { x1: width, y1: height, .. } = size.to_rect();
     let radius = corner_radius.max(0.0).min(width / 2.0).min(height / 2.0);
@@ -131,7 +132,7 @@ fn rounded_rect(size: Size, corner_radius: f64) -> BezPath {
     path
 }
 
-/// Clockwise from three o'clock, where `kurbo::Ellipse` would start a tall one at its foot.
+/// An ellipse, clockwise from three o'clock. (`kurbo::Ellipse` would start a tall one at its bottom.)
 fn ellipse(size: Size) -> BezPath {
     let radii = size.to_vec2() / 2.0;
     let mut path = BezPath::from_vec(vec![PathEl::MoveTo(Point::new(size.width, radii.y))]);
@@ -140,7 +141,7 @@ fn ellipse(size: Size) -> BezPath {
     path
 }
 
-/// Never 0, which would ask for endless Béziers.
+/// Tolerance of curves, never 0, for which flattening would not end.
 fn tolerance(size: Size) -> f64 {
     (size.max_side() * ARC_TOLERANCE).max(f64::MIN_POSITIVE)
 }

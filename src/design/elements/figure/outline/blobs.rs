@@ -1,6 +1,6 @@
-//! Organic shapes: smooth closed splines, each steered by a handful of control points fitted to the reference's pixels.
+//! Organic shapes: smooth closed splines with a few control points fitted to the pixels of the reference.
 //!
-//! Most leave up to five thousandths of the box free at the right or the bottom; the reference does so too.
+//! Most leave up to five thousandths of the box free at the right or the bottom, as in the reference.
 
 use super::{Shape::Spline, Table, Units::Own};
 

@@ -1,4 +1,4 @@
-//! From the ways of writing a shape down to its path on the grid.
+//! Construction of paths on the grid from the notations of the shape table.
 
 use std::f64::consts::TAU;
 
@@ -6,15 +6,15 @@ use kurbo::{Affine, BezPath, PathEl, Point, Shape as _, Vec2};
 
 use super::{Edges, GRID};
 
-/// Tips and corners lie on this radius about the middle of the grid.
+/// Radius on which tips and corners lie, about the centre of the grid.
 const RADIUS: f64 = GRID / 2.0;
 
-/// SVG path data. Its arcs come within 0.1 of the grid, a ten-thousandth of the box.
+/// A path from SVG path data, with arcs approximated to 0.1 grid units, a ten-thousandth of the box.
 pub(super) fn path(data: &str) -> BezPath {
     BezPath::from_svg(data).expect("our own tables hold valid path data: outline_of_every_subtype_is_one_closed_path")
 }
 
-/// Straight lines through `corners`, closed.
+/// The closed polygon through `corners`.
 pub(super) fn polygon(corners: impl IntoIterator<Item = impl Into<Point>>) -> BezPath {
     let mut path = BezPath::new();
     for corner in corners {
@@ -28,17 +28,17 @@ pub(super) fn polygon(corners: impl IntoIterator<Item = impl Into<Point>>) -> Be
     path
 }
 
-/// `tips` tips and as many notches on the radius `notch`, by turns; clockwise from the tip at the top.
+/// A star with `tips` tips and as many notches on the radius `notch`, clockwise from the tip at the top.
 pub(super) fn star(tips: u32, notch: f64) -> BezPath {
     polygon((0..2 * tips).map(|i| on_circle(if i % 2 == 0 { RADIUS } else { notch }, i, 2 * tips)))
 }
 
-/// The regular polygon; clockwise from the corner at the top.
+/// A regular polygon, clockwise from the corner at the top.
 pub(super) fn regular(corners: u32) -> BezPath {
     polygon((0..corners).map(|i| on_circle(RADIUS, i, corners)))
 }
 
-/// The point after `step` of `steps` even steps clockwise from the top of a circle about the middle.
+/// The point after `step` of `steps` equal steps clockwise from the top of a circle about the centre.
 fn on_circle(radius: f64, step: u32, steps: u32) -> Point {
     let angle = TAU * f64::from(step) / f64::from(steps);
     Point::new(RADIUS, RADIUS) + radius * Vec2::new(angle.sin(), -angle.cos())
@@ -61,14 +61,14 @@ pub(super) fn turned(sector: &str, times: u32, (left, top, right, bottom): Edges
     Affine::translate((left, top)) * stretch * to_origin * whole
 }
 
-/// The closed uniform cubic B-spline of `controls`, one Bézier each: smooth to the second derivative all the way round.
+/// The closed uniform cubic B-spline of `controls`, with one Bézier curve each and continuous second derivatives.
 pub(super) fn closed_spline(controls: &[(i16, i16)]) -> BezPath {
     let count = controls.len();
     let control = |i: usize| {
         let (x, y) = controls[i % count];
         Vec2::new(x.into(), y.into())
     };
-    // Where the pieces before and after control `i` meet.
+    // The point where the curves before and after control `i` meet.
     let joint = |i: usize| ((control(i + count - 1) + 4.0 * control(i) + control(i + 1)) / 6.0).to_point();
     let mut path = BezPath::from_vec(vec![PathEl::MoveTo(joint(0))]);
     for i in 0..count {

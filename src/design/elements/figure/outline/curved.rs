@@ -1,6 +1,6 @@
-//! Shapes with curved sides: ellipse arcs where the reference shows them, else a few Béziers fitted to its pixels.
+//! Shapes with curved sides: ellipse arcs where the reference has them, else a few Bézier curves fitted to its pixels.
 //!
-//! Where halves differ by two or three thousandths the reference does so too.
+//! Halves that differ by two or three thousandths do so in the reference too.
 
 use super::{
     Shape::{Ellipse, Path, Turned},
@@ -15,7 +15,7 @@ pub(super) const TABLE: Table = &[
     ("circle", InBox, Ellipse),
     ("arc", Own(234, 117), Path("M0 1000A500 1000 0 0 1 1000 1000Z")),
     ("rainbow", Own(282, 141), Path("M0 1000A500 1000 0 0 1 1000 1000H663A163 326 0 0 0 337 1000Z")),
-    // The editor runs along the door and the flag anticlockwise, and begins here: where their dashes start.
+    // The door and the flag start here and run anticlockwise in the editor, which decides where dashes start.
     ("door", Own(140, 207), Path("M1000 335A500 335 0 0 0 0 335V1000H1000Z")),
     ("cylinder", Own(169, 255), Path("M0 144A500 144 0 0 1 1000 144V856A500 144 0 0 1 0 856Z")),
     ("magnet", Own(187, 196), Path("M0 0H473A527 500 0 0 1 473 1000H0V655H472A165 155 0 0 0 472 345H0Z")),

@@ -11,7 +11,7 @@ use super::{
 pub(super) const TABLE: Table = &[
     ("rect", InBox, Rect),
     ("star", InBox, Star { tips: 5, notch: 250.0 }),
-    // A star of 21 tips, but not quite regular.
+    // A star of 21 tips that is not quite regular.
     ("party", Own(270, 270),
         Turned { sector: "M-37.3 -247.5L0 -500 37.3 -247.5", times: 21, within: (2.0, 2.0, 995.0, 996.0) }),
     ("pentagon", InBox, Regular { corners: 5 }),
@@ -33,14 +33,14 @@ pub(super) const TABLE: Table = &[
     ("bookmark", Own(199, 238), Path("M0 0H1000V1000L500 600 0 1000Z")),
     ("frame", Own(240, 176), Path("M0 0H1000L833 500 1000 1000H0L167 500Z")),
     ("home", Own(191, 195), Path("M500 0 1000 318V1000H0V318Z")),
-    // The traces and the reference's pixels say .152 and .852 where the table says .15 and .85.
+    // The traces and the reference's pixels have .152 and .852; the table has .15 and .85.
     ("home2", Own(206, 189), Path("M500 0 1000 498H852V1000H152V498H0Z")),
     ("house", Own(190, 223), Path("M500 0 1000 414V1000H0V414Z")),
     ("lightning1", Own(143, 253), Path("M779 0 640 439H1000L221 1000 360 561H0Z")),
     ("lightning2", Own(126, 227), Path("M1000 0 579 354H872L48 1000 286 531H0L341 0Z")),
     ("explosion", Own(261, 260), Path("M332 2 456 343 635 40 572 376 830 117 635 435 941 313 635 553 999 554 635 709 \
         456 999 480 700 135 843 381 615 0 630 302 517 1 288 331 343Z")),
-    // Pieces and steps made of squares.
+    // Shapes made of squares.
     ("orangeRicky", Own(138, 207), Path("M0 0H500V667H1000V1000H0Z")),
     ("rhodeIsland", Own(138, 207), Path("M0 0H500V333H1000V1000H500V667H0Z")),
     ("teewee", Own(207, 138), Path("M333 0H667V500H1000V1000H0V500H333Z")),
