@@ -5,7 +5,7 @@ use super::svg::SvgAsset;
 use crate::config::AssetLimits;
 use crate::scene::Picture;
 
-/// What an image file turned out to be.
+/// A decoded image file.
 #[derive(Clone, Debug)]
 pub enum Decoded {
     /// Pixels: premultiplied sRGB, orientation applied.

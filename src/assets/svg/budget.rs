@@ -1,9 +1,9 @@
-//! What a document would grow to, before anything is built from it.
+//! An estimate of the work that a document takes after expansion, before anything is built from it.
 //!
-//! usvg copies what `use` refers to and has no time limit (resvg #186), and resvg draws a pattern anew for every shape
-//! that shows it: ten patterns that each show the next ten times are ten thousand million drawings. So every element
-//! is counted as often as it is drawn. References that lead back to where they came from are taken out, as browsers take
-//! them out: usvg catches only the short ones and overflows the stack on the others.
+//! usvg copies the targets of `use` and has no time limit (resvg #186), and resvg draws a pattern again for every shape
+//! that uses it: ten nested patterns that each use the next ten times are 10^10 drawings. So every element is counted
+//! as often as it is drawn. Circular references are removed as in browsers: usvg detects only short cycles and
+//! overflows the stack on others.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,33 +14,33 @@ use super::error::SvgError;
 use super::source::{self, Part, XLINK, escape};
 use super::templates;
 
-/// Levels of elements, references included. usvg and resvg recurse; deep artwork has 30.
+/// Maximum depth of elements, references included, because usvg and resvg recurse. Complex artwork has 30.
 const MAX_DEPTH: u32 = 128;
 
-/// Units of work: 4 an element, 1 for 16 bytes of its attributes, 1 for each byte of text. About half a million small
-/// shapes, or 32 MB of path data.
+/// Maximum units of work: 4 per element, 1 per 16 bytes of its attributes, 1 per byte of text. About half a million
+/// small shapes, or 32 MB of path data.
 const MAX_WORK: u64 = 2_000_000;
 
-/// References taken out of one document before it is refused: each costs a look at what it led to.
+/// Maximum number of references removed from one document, each of which takes a walk over its target.
 const MAX_DROPPED: usize = 1_000;
 
-/// Copies of what cycles go through may take this many bytes for each of the document, and so many besides.
+/// Maximum size of copied elements: bytes per byte of the document, and a constant.
 const COPIED_SHARE: usize = 1;
 const COPIED_BYTES: usize = 1 << 20;
 
-/// Ids of copies begin with this.
+/// Prefix of the ids of copies.
 const COPY_ID: &str = "copy-of-cycle-";
 
-/// References that lead back to where they came from, and what to write instead.
+/// The circular references of a document, and their replacements.
 ///
-/// What a `use` shows is an instance of its own, and in an instance alone may a reference be cut, as browsers do it: a line whose
-/// marker shows the line again has its marker, and only the line in the marker has none. Such an instance is written as a copy.
+/// As in browsers, a reference may be cut in a single instance of a `use`: a line whose marker shows the line again has
+/// its marker, and only the line inside the marker has none. Such an instance is written as a copy.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
-    /// Attributes by their elements, and what they are instead; `None` where they are left out.
+    /// Replacements of attributes by element; `None` where the attribute is dropped.
     attributes: HashMap<NodeId, Vec<(&'static str, Option<String>)>>,
     count: usize,
-    /// Elements that `use` shows instead of others, as text.
+    /// Copied elements that `use` shows instead of the originals, as XML.
     copies: String,
     copy_count: usize,
 }
@@ -50,12 +50,12 @@ impl Dropped {
         self.attributes.is_empty()
     }
 
-    /// Something is not drawn that the document asks for.
+    /// Whether removing the references changes what is drawn.
     pub(super) fn leaves_out(&self) -> bool {
         self.count > 0
     }
 
-    /// Elements were copied: the document with them is another one, to be checked again.
+    /// Whether elements were copied, so that the resulting document has to be checked again.
     pub(super) fn has_copies(&self) -> bool {
         self.copy_count > 0
     }
@@ -67,7 +67,7 @@ impl Dropped {
         }
     }
 
-    /// The link of `element` as it will be written.
+    /// The link of `element` after replacement.
     fn href<'a>(&'a self, element: Node<'a, '_>) -> Option<&'a str> {
         let replaced = self.attributes.get(&element.id()).and_then(|it| it.iter().find(|(name, _)| *name == "href"));
         match replaced {
@@ -76,7 +76,7 @@ impl Dropped {
         }
     }
 
-    /// A part of the document without them.
+    /// The replacement of a part of the document; for `source::write`.
     pub(super) fn part(&self, part: Part<'_, '_>) -> Option<String> {
         match part {
             Part::Attribute { element, name, .. } => {
@@ -98,8 +98,11 @@ impl Dropped {
     }
 }
 
-/// Refuses documents that would explode or nest too deep, and finds what makes others contain themselves.
-/// `may_copy`: references may be cut in a copy of what a `use` shows, rather than for all who show it.
+/// Checks that a document is within the limits, and finds its circular references. `may_copy`: a reference may be cut
+/// in a copy of the target of a `use` instead of in the target itself.
+///
+/// # Errors
+/// Too much work, too deep nesting, or too many circular references.
 pub(super) fn check(document: &Document<'_>, may_copy: bool) -> Result<Dropped, SvgError> {
     let mut ids = HashMap::new();
     for node in document.descendants().filter(|it| it.is_element()) {
@@ -122,7 +125,7 @@ pub(super) fn check(document: &Document<'_>, may_copy: bool) -> Result<Dropped, 
 struct Cost {
     work: u64,
     depth: u32,
-    /// Shapes that have markers, and the points where these may be.
+    /// Shapes with markers, and the number of points that may have one.
     lines: u64,
     vertices: u64,
 }
@@ -138,49 +141,49 @@ impl Cost {
 
 struct Budget<'a, 'i> {
     ids: HashMap<&'a str, Node<'a, 'i>>,
-    /// `None` while being counted.
+    /// Costs of elements; `None` while an element is being counted.
     known: HashMap<NodeId, Option<Cost>>,
-    /// References that lead to the element that is being counted, the first one outermost.
+    /// The references that lead to the element being counted, outermost first.
     path: Vec<Step<'a, 'i>>,
     dropped: Dropped,
-    /// What copies may take together.
+    /// Bytes that further copies may take.
     copy_bytes: usize,
 }
 
-/// A reference of an element that is being counted.
+/// A step of the path of references to the element being counted.
 #[derive(Clone)]
 struct Step<'a, 'i> {
     element: Node<'a, 'i>,
     reference: Reference<'a, 'i>,
 }
 
-/// How a reference multiplies.
+/// How often the target of a reference is drawn.
 #[derive(Clone, Copy, PartialEq)]
 enum Use {
-    /// Drawn once, as a part of the element.
+    /// Once, as a part of the element.
     Part,
-    /// Applied once: clip paths, masks, filters.
+    /// Once for the element: clip paths, masks, filters.
     Once,
-    /// Inherited by everything inside: fills and strokes.
+    /// Once for every shape inside: fills and strokes.
     EachShape,
     /// At one end of every line inside.
     EachLine,
-    /// At every vertex of everything inside.
+    /// At every vertex of every line inside.
     EachVertex,
 }
 
-/// A reference and where it stands.
+/// A reference and the attribute that contains it.
 #[derive(Clone)]
 struct Reference<'a, 'i> {
     target: Node<'a, 'i>,
     how: Use,
     attribute: &'static str,
-    /// Of a link nothing.
+    /// Name of the attribute; `None` for a link.
     value: &'a str,
 }
 
 impl<'a, 'i> Budget<'a, 'i> {
-    /// `None` for an element that is being counted: the reference that leads to it has to go.
+    /// The cost of an element; `None` for one that is being counted, so that the reference to it is circular.
     fn cost(&mut self, element: Node<'a, 'i>, above: u32) -> Result<Option<Cost>, SvgError> {
         if above > MAX_DEPTH {
             return Err(SvgError::TooDeep { limit: MAX_DEPTH });
@@ -194,7 +197,7 @@ impl<'a, 'i> Budget<'a, 'i> {
         let mut inside = Cost { work: own_work(element), depth: 0, lines: u64::from(vertices > 0), vertices };
         for child in element.children().filter(|it| it.is_element()) {
             let Some(child) = self.cost(child, above + 1)? else {
-                // It was reached by a reference from inside; not known yet, then.
+                // It was reached by a reference from inside and is not known yet.
                 self.known.remove(&element.id());
                 return Ok(None);
             };
@@ -233,14 +236,14 @@ impl<'a, 'i> Budget<'a, 'i> {
         Ok(Some(total))
     }
 
-    /// Takes out a reference of `element` that closes a cycle, or the one of the cycle that browsers take out instead.
+    /// Removes a reference of `element` that closes a cycle, or the one of the cycle that browsers remove instead.
     fn cut(&mut self, element: Node<'a, 'i>, reference: &Reference<'a, 'i>) -> Result<(), SvgError> {
         self.dropped.count += 1;
         if self.dropped.count > MAX_DROPPED {
             let id = element.attribute("id").unwrap_or_default().chars().take(80).collect();
             return Err(SvgError::Cycle { id, limit: MAX_DROPPED });
         }
-        // An instance inside of what its original refers to: there, and only there, the original's reference goes.
+        // In an instance inside the target of its original's reference, only that reference of the instance is removed.
         let in_instance = if reference.how == Use::Part {
             let leaves = |it: &&Step<'a, 'i>| is_inside(it.element, reference.target);
             let first = self.path.iter().find(leaves).filter(|_| !is_inside(element, reference.target));
@@ -260,7 +263,8 @@ impl<'a, 'i> Budget<'a, 'i> {
         Ok(())
     }
 
-    /// Lets the `use` element `shows` show a copy of `shown` without the reference of `step`. False when copies are too large.
+    /// Replaces the target `shown` of the `use` element `shows` by a copy without the reference of `step`. False when
+    /// copies would exceed their limit.
     fn copy(&mut self, shows: Node<'a, 'i>, shown: Node<'a, 'i>, step: &Step<'a, 'i>) -> bool {
         if self.dropped.copies.len() + shown.range().len() > self.copy_bytes {
             return false;
@@ -269,7 +273,7 @@ impl<'a, 'i> Budget<'a, 'i> {
         let mut free = (self.dropped.copy_count..).filter(|it| !self.ids.contains_key(id(*it).as_str()));
         let Some(number) = free.next() else { return false };
         source::write_element(&mut self.dropped.copies, shown, &mut |part| match part {
-            // Whoever refers to a part of it means the original.
+            // Ids inside the copy are dropped, because references mean the original.
             Part::Attribute { name: "id", .. } => Some(String::new()),
             Part::Attribute { element, name, .. } if element == step.element && name == step.reference.attribute => {
                 Some(String::new())
@@ -293,11 +297,11 @@ impl<'a, 'i> Budget<'a, 'i> {
         true
     }
 
-    /// Elements that are drawn when `element` is, besides its children.
+    /// The references of `element` to elements that are drawn with it.
     fn references(&self, element: Node<'a, 'i>) -> Vec<Reference<'a, 'i>> {
         let mut found = Vec::new();
         self.own_references(element, &mut found);
-        // What such an element shows inherits from where it stands, not from where it is used.
+        // The content of such an element inherits from its parents, not from the place of use.
         if matches!(element.tag_name().name(), "pattern" | "marker" | "mask" | "clipPath" | "symbol") {
             for ancestor in element.ancestors().skip(1).filter(|it| it.is_element()) {
                 let mut inherited = Vec::new();
@@ -339,18 +343,18 @@ impl<'a, 'i> Budget<'a, 'i> {
     }
 }
 
-/// What stands in place of a reference that goes: the alternative of a paint, and nothing for anything else (Chromium 156).
+/// The replacement of a removed reference: the fallback of a paint, nothing for others (as in Chromium 156).
 fn without_reference<'v>(reference: &Reference<'v, '_>) -> &'v str {
     let alternative = reference.value.split_once(')').map(|(_, rest)| rest.trim());
     alternative.filter(|it| reference.how == Use::EachShape && !it.is_empty()).unwrap_or("none")
 }
 
-/// Whether `element` is `around`, or in it.
+/// Whether `element` is `around` or inside it.
 fn is_inside(element: Node<'_, '_>, around: Node<'_, '_>) -> bool {
     element.ancestors().any(|it| it == around)
 }
 
-/// Points of an element that may have markers: at most as many as there are numbers in its outline.
+/// Upper bound of the number of markers of an element: the count of numbers in its outline.
 fn own_vertices(element: Node<'_, '_>) -> u64 {
     let outline = match element.tag_name().name() {
         "line" => return 2,
@@ -373,7 +377,7 @@ fn own_work(element: Node<'_, '_>) -> u64 {
     let attributes: usize = element
         .attributes()
         .map(|it| it.value())
-        // Embedded pictures have a limit of their own.
+        // Embedded images have their own limit.
         .map(|value| if value.starts_with("data:") { value.len() / 8 } else { value.len() })
         .sum();
     let texts: usize = element.children().filter(|it| it.is_text()).filter_map(|it| it.text()).map(str::len).sum();

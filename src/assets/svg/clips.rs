@@ -1,11 +1,11 @@
-//! Clip paths that one nonzero outline can express.
+//! Clip paths that can be expressed as outlines with the nonzero rule.
 
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape, Vec2};
 
 use super::paints::{affine, outline, rule};
 
-/// Outlines to clip by one after the other, outermost first, in the clipped group's coordinates; `None` when an
-/// outline with the nonzero rule cannot say it.
+/// Outlines to clip by in turn, outermost first, in the clipped group's coordinates; `None` when outlines with the
+/// nonzero rule cannot express the clip path.
 pub(super) fn outlines(clip: &usvg::ClipPath) -> Option<Vec<BezPath>> {
     let mut out = match clip.clip_path() {
         Some(outer) => outlines(outer)?,
@@ -29,16 +29,16 @@ fn collect(group: &usvg::Group, transform: Affine, parts: &mut Vec<(BezPath, pen
             usvg::Node::Group(group) if group.clip_path().is_some() => return None,
             usvg::Node::Group(group) => collect(group, transform * affine(group.transform()), parts)?,
             usvg::Node::Text(text) => collect(text.flattened(), transform, parts)?,
-            // Pictures do not clip.
+            // Images do not clip.
             usvg::Node::Image(_) => {}
         }
     }
     Some(())
 }
 
-/// One outline that covers what any part covers.
+/// One outline that covers the union of all parts.
 fn union(mut parts: Vec<(BezPath, peniko::Fill)>) -> Option<BezPath> {
-    // An even-odd part that is convex covers the same by either rule.
+    // A convex part covers the same area by either rule.
     if parts.iter().any(|(part, rule)| *rule == peniko::Fill::EvenOdd && !is_convex(part)) {
         return None;
     }
@@ -46,7 +46,7 @@ fn union(mut parts: Vec<(BezPath, peniko::Fill)>) -> Option<BezPath> {
         if !parts.iter().all(|(part, _)| is_convex(part)) {
             return None;
         }
-        // Turning the same way, overlaps add up instead of cancelling.
+        // With a uniform direction, overlaps add up instead of cancelling.
         for (part, _) in &mut parts {
             if part.area() < 0.0 {
                 *part = part.reverse_subpaths();
@@ -64,7 +64,7 @@ fn are_apart(parts: &[(BezPath, peniko::Fill)]) -> bool {
     boxes.len() <= MANY && boxes.iter().enumerate().all(|(at, a)| boxes[at + 1..].iter().all(|b| !overlap(a, b)))
 }
 
-/// One subpath whose control points turn one way, once around: then so does the curve.
+/// True for a single subpath whose control points turn in one direction, once around, so that the curve is convex.
 fn is_convex(path: &BezPath) -> bool {
     let mut points: Vec<Point> = Vec::new();
     for (at, element) in path.elements().iter().enumerate() {

@@ -1,8 +1,8 @@
 //! `colorsReplace` (rendering.md §6.3): colours are compared by value, so `red` replaces `#f00` and `rgb(255,0,0)`.
 //!
-//! A colour may become a `linear-gradient()`, which fills each shape that has it (`public--colors-replace-gradient` of the
-//! reference designs). Fills and strokes only. The stops of a gradient keep their colours: so does the reference of the corpus's
-//! `svg-gradient`, against the recommendation in rendering.md.
+//! A colour may be replaced by a `linear-gradient()`, which fills each shape of that colour
+//! (`public--colors-replace-gradient` of the reference designs), in fills and strokes only. Stops of gradients keep
+//! their colours, as in the reference of the corpus's `svg-gradient`, contrary to rendering.md.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,12 +16,12 @@ use crate::css_gradient::{self, Fill, LinearGradient, Stop};
 /// Attributes whose colours are replaced.
 const COLOUR_PROPERTIES: [&str; 2] = ["fill", "stroke"];
 
-/// Ids of gradients begin with this.
+/// Prefix of the ids of gradients.
 const GRADIENT_ID: &str = "replaced-colour-";
 
 type Rgba = [u8; 4];
 
-/// What is drawn instead of a colour.
+/// The replacement of a colour.
 enum Replacement {
     /// A colour in a form that every SVG reader knows.
     Color(String),
@@ -58,10 +58,10 @@ pub(super) fn replace(source: &str, pairs: &[(String, String)]) -> Result<Option
     }
     let document = source::parse(source)?;
     let look_up = |value: &str| table.get(&rgba(value)?).map(Replacement::paint);
-    // Style sheets have become attributes by now.
+    // Style sheets are already resolved to attributes.
     let new = source::write(&document, &mut |part| match part {
         Part::Attribute { name, value, .. } if COLOUR_PROPERTIES.contains(&name) => look_up(value),
-        // Shapes without a fill are black, and the editor lists that black among the colours.
+        // Shapes without a fill are black, which the editor lists among the colours.
         Part::MoreAttributes(root) if source::is_root(root) && root.attribute("fill").is_none() => {
             table.get(&[0, 0, 0, 255]).map(|black| format!(" fill=\"{}\"", black.paint()))
         }

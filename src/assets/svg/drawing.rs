@@ -1,4 +1,4 @@
-//! What a document becomes: scene nodes or pixels.
+//! The results of drawing a document: scene nodes or pixels.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ pub struct SvgNodes {
     /// Natural size; nodes reach from (0, 0) to here and are clipped to it. The caller stretches it to the box:
     /// `preserveAspectRatio` counts inside the document, not here (rendering.md §6.3).
     pub size: Size,
-    /// First is bottom.
+    /// Nodes from bottom to top.
     pub nodes: Vec<Node>,
-    /// Parts had to be drawn coarser than asked to fit the memory for rasterised parts.
+    /// Parts were drawn at a lower resolution than requested to fit the memory limit of rasterised parts.
     pub reduced: bool,
-    /// What was left out, a sentence each: external images, pictures that cannot be decoded.
+    /// Sentences about dropped parts: external images, and images that cannot be decoded.
     pub skipped: Vec<String>,
 }
 
 /// A document as pixels.
 #[derive(Clone, Debug)]
 pub struct SvgPicture {
-    /// Of the size asked for.
+    /// The pixels, in the requested size.
     pub picture: Arc<Picture>,
-    /// What was left out, as in [`SvgNodes`].
+    /// Sentences about dropped parts, as in [`SvgNodes`].
     pub skipped: Vec<String>,
 }

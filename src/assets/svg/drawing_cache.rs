@@ -1,4 +1,4 @@
-//! Documents made into shapes or pixels, kept for the next page that shows them the same way.
+//! A cache of drawings of documents, for the next page that shows a document in the same way.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use crate::cache::SharedLru;
 use crate::scene::{Group, Node};
 use crate::units::DeviceSize;
 
-/// Counted for each besides its shapes: key, list nodes.
+/// Bytes counted for each entry besides its drawing.
 const ENTRY_BYTES: usize = 512;
-/// Of a group and of a path besides its outline, and of one element of an outline.
+/// Bytes counted for a node besides its outline, and for one element of an outline.
 const NODE_BYTES: usize = 400;
 const ELEMENT_BYTES: usize = 56;
-/// One drawing may take this part of the cache.
+/// One drawing may take at most this fraction (1/n) of the cache.
 const LARGEST_SHARE: usize = 4;
 
-/// Everything that decides about a drawing besides the document's text and the fonts, which all requests share.
+/// Cache key: everything that determines a drawing, except the fonts, which all requests share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct DrawingKey {
-    /// Where the document's text lies; the entry keeps it there.
+    /// Address of the document's text, which the entry keeps alive.
     document: usize,
-    /// Bits of a size given from outside.
+    /// Bits of the size set on the document, if any.
     given_size: Option<(u64, u64)>,
     colors_replace: Vec<(String, String)>,
     form: Form,
 }
 
-/// What is made.
+/// The kind of drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
-    /// At this scale, its bits.
+    /// Scene nodes at this scale, as bits.
     Nodes(u64),
-    /// Of this size.
+    /// Pixels of this size.
     Pixels(u32, u32),
 }
 
@@ -67,28 +67,28 @@ impl DrawingKey {
     }
 }
 
-/// A drawing.
+/// A cached drawing: scene nodes or pixels.
 #[derive(Clone, Debug)]
 pub(super) enum Drawing {
     Nodes(Arc<SvgNodes>),
     Pixels(Arc<SvgPicture>),
 }
 
-/// The latest drawings, least recently used first out.
+/// Drawings by key, evicted least recently used first.
 #[derive(Debug)]
 pub(super) struct DrawingCache(SharedLru<DrawingKey, Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// Keeps the address taken that the key names.
+    /// Keeps the address in the key from being reused.
     _document: Arc<str>,
     drawing: Drawing,
 }
 
 impl DrawingCache {
-    /// `most_bytes`: 0 keeps nothing.
-    pub(super) fn new(most_bytes: usize) -> Self {
-        Self(SharedLru::new(most_bytes, LARGEST_SHARE))
+    /// Creates a cache of at most `max_bytes`; 0 disables it.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self(SharedLru::new(max_bytes, LARGEST_SHARE))
     }
 
     pub(super) fn get(&self, key: &DrawingKey) -> Option<Drawing> {
@@ -101,7 +101,7 @@ impl DrawingCache {
     }
 }
 
-/// Bytes in memory, about.
+/// Approximate bytes of a drawing in memory.
 fn cost(drawing: &Drawing) -> usize {
     match drawing {
         Drawing::Nodes(drawing) => drawing.nodes.iter().map(of_node).sum(),

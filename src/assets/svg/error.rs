@@ -5,67 +5,69 @@ use crate::pool::PoolError;
 /// Why a document cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SvgError {
-    /// Not text, not XML, or XML of another kind.
+    /// The file is not text, not XML, or XML of another kind.
     #[error("the SVG cannot be read: {reason}")]
     Unreadable {
-        /// The parser's words.
+        /// The message of the parser.
         reason: String,
     },
-    /// Entities that would grow beyond reason.
+    /// The entities would expand to more than the limit.
     #[error("the SVG's entities expand to more than {limit} bytes, or refer to each other; write them out")]
     Entities {
-        /// In bytes.
+        /// Maximum size in bytes.
         limit: usize,
     },
-    /// Elements inside elements, or references through references.
+    /// Elements or references are nested too deep.
     #[error("the SVG is nested deeper than {limit} levels, references included")]
     TooDeep {
-        /// In levels.
+        /// Maximum number of levels.
         limit: u32,
     },
-    /// More references that lead back to themselves than are taken out one by one.
+    /// The document has more circular references than are removed one by one.
     #[error("the SVG refers to itself in more than {limit} places, one of them in the element \"{id}\"")]
     Cycle {
-        /// The element's `id`.
+        /// The `id` of the element.
         id: String,
-        /// In references.
+        /// Maximum number of such references.
         limit: usize,
     },
-    /// Too many elements once `use`, patterns, masks and markers are counted as often as they are drawn.
+    /// The document has too many elements when `use`, patterns, masks and markers are counted as often as they are
+    /// drawn.
     #[error("the SVG is too complex: about {found} units of work, references included; the limit is {limit}")]
     TooComplex {
-        /// The estimate, saturating.
+        /// The estimated work, saturating.
         found: u64,
-        /// In the same units.
+        /// Maximum in the same units.
         limit: u64,
     },
-    /// Style sheets that would take too long, or make the document too large.
+    /// The style sheets would take too long, or make the document too large.
     #[error("the SVG's style sheets are too complex: {found} {what}; the limit is {limit}")]
     Styles {
-        /// What there is too much of.
+        /// The quantity that exceeds the limit.
         what: &'static str,
-        /// As many.
+        /// The amount that was found.
         found: u64,
-        /// As many as are allowed.
+        /// The maximum amount.
         limit: u64,
     },
-    /// usvg did not come back, or failed.
+    /// usvg failed or did not finish in time.
     #[error("the SVG cannot be read: {0}; simplify it")]
     Parser(PoolError),
-    /// Pixels beyond reason.
+    /// The number of pixels exceeds the limit.
     #[error(
-        "drawing the SVG to {width}x{height} px takes too much memory or work; draw it smaller or simplify its filters, masks and patterns"
+        "drawing the SVG at {width} x {height} px takes too much memory or work; draw it smaller, or simplify its \
+         filters, masks and patterns"
     )]
     TooManyPixels {
-        /// Columns.
+        /// Width in px.
         width: u32,
-        /// Rows.
+        /// Height in px.
         height: u32,
     },
 }
 
 impl SvgError {
-    /// Style sheets with more of `what` than `limit`.
+    /// The error for style sheets with `found` of `what`, more than `limit`.
     pub(super) fn too_many(what: &'static str, found: u64, limit: usize) -> Self {
         Self::Styles { what, found, limit: limit as u64 }
     }

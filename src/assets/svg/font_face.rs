@@ -1,6 +1,6 @@
 //! The `@font-face` rules of a document.
 
-/// `@font-face`, as written.
+/// A `@font-face` rule, with its descriptors as written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FontFace {
     pub(super) family: String,

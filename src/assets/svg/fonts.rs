@@ -1,7 +1,7 @@
-//! Fonts for texts inside documents: the program's, under the names that documents use for them, and those that a document
-//! brings itself (`@font-face` with `data:` URLs).
+//! Fonts for texts inside documents: those of the service, also under aliases, and those that a document embeds
+//! (`@font-face` with `data:` URLs).
 //!
-//! Families are compared without regard to case, which fontdb does not do: its database holds lower-case names.
+//! Family names are compared without case, which fontdb does not do; so its database has names in lower case.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::assets::data_url;
 use crate::assets::decode::unpack_font;
 use crate::config::AssetLimits;
 
-/// Faces of one document.
+/// Maximum number of embedded faces of one document.
 const MAX_FACES: usize = 64;
 
-/// What the families of CSS are called here.
+/// The families for the generic families of CSS, and aliases.
 #[derive(Clone, Copy, Debug)]
 pub struct SvgFamilies {
-    /// Also stands in for families that are missing, as in browsers.
+    /// Family for `serif`, and for families that are not available, as in browsers.
     pub serif: &'static str,
-    /// `sans-serif`.
+    /// Family drawn for `sans-serif`.
     pub sans_serif: &'static str,
-    /// `monospace`.
+    /// Family drawn for `monospace`.
     pub monospace: &'static str,
-    /// Other names, in lower case, and the families that are drawn for them where nobody has a font of that name.
+    /// Other names in lower case, and the families that replace them when no font has that name.
     pub aliases: &'static [(&'static str, &'static str)],
 }
 
-/// A database of these fonts.
+/// Builds the font database.
 pub(super) fn database(families: SvgFamilies, fonts: Vec<Blob<u8>>) -> Database {
     let mut read = Database::new();
     for font in fonts {
@@ -55,13 +55,13 @@ pub(super) fn database(families: SvgFamilies, fonts: Vec<Blob<u8>>) -> Database 
     database.set_serif_family(families.serif.to_lowercase());
     database.set_sans_serif_family(families.sans_serif.to_lowercase());
     database.set_monospace_family(families.monospace.to_lowercase());
-    // Nobody has fonts for these two.
+    // No fonts are provided for these two.
     database.set_cursive_family(families.serif.to_lowercase());
     database.set_fantasy_family(families.serif.to_lowercase());
     database
 }
 
-/// A face that a document brings.
+/// A face embedded in a document.
 #[derive(Clone)]
 pub(super) struct EmbeddedFace {
     family: String,
@@ -71,13 +71,13 @@ pub(super) struct EmbeddedFace {
 }
 
 impl EmbeddedFace {
-    /// Bytes of its file, unpacked.
+    /// Bytes of the unpacked font file.
     pub(super) fn cost(&self) -> usize {
         self.bytes.len()
     }
 }
 
-/// The faces of a document that can be used; a sentence for each that cannot.
+/// Decodes the embedded faces of a document, and calls `skip` with a sentence for each that cannot be used.
 pub(super) fn embedded(faces: &[FontFace], limits: &AssetLimits, skip: &mut dyn FnMut(String)) -> Arc<[EmbeddedFace]> {
     let mut found: Vec<EmbeddedFace> = Vec::new();
     for face in faces.iter().take(MAX_FACES) {
@@ -95,16 +95,16 @@ pub(super) fn embedded(faces: &[FontFace], limits: &AssetLimits, skip: &mut dyn 
             Some(bytes) => {
                 found.push(EmbeddedFace { family, weight: weight(&face.weight), style: style(&face.style), bytes })
             }
-            None => skip(format!("the font \"{family}\" inside the SVG is left out: {reason}")),
+            None => skip(format!("the font \"{family}\" inside the SVG is not used: {reason}")),
         }
     }
     if faces.len() > MAX_FACES {
-        skip(format!("fonts inside the SVG are left out: it has {}, at most {MAX_FACES} are read", faces.len()));
+        skip(format!("the SVG has {} fonts; only the first {MAX_FACES} are used", faces.len()));
     }
     found.into()
 }
 
-/// `data:` URLs in the `src` of a face, in order.
+/// The `data:` URLs in the `src` of a face, in order.
 fn data_urls(src: &str) -> Vec<String> {
     let mut input = Parser::new(src);
     let mut found = Vec::new();
@@ -125,7 +125,7 @@ fn data_urls(src: &str) -> Vec<String> {
     found
 }
 
-/// Of a range the usual weight, if it is in it.
+/// The weight of a face; for a range, the weight in it that is nearest to 400.
 fn weight(text: &str) -> Weight {
     let number = |text: &str| match text {
         "normal" => Some(400.0),
@@ -133,9 +133,9 @@ fn weight(text: &str) -> Weight {
         text => text.parse::<f32>().ok(),
     };
     let mut ends = text.split_ascii_whitespace().filter_map(number);
-    let least = ends.next().unwrap_or(400.0);
-    let most = ends.next().unwrap_or(least);
-    Weight(400_f32.clamp(least.min(most), least.max(most)) as u16)
+    let first = ends.next().unwrap_or(400.0);
+    let second = ends.next().unwrap_or(first);
+    Weight(400_f32.clamp(first.min(second), first.max(second)) as u16)
 }
 
 fn style(text: &str) -> Style {
@@ -146,7 +146,7 @@ fn style(text: &str) -> Style {
     }
 }
 
-/// `database` with the faces of a document, which come before others of the same family.
+/// `database` with the faces of a document, which replace other fonts of the same families.
 pub(super) fn with_embedded(database: &Arc<Database>, faces: &[EmbeddedFace]) -> Arc<Database> {
     if faces.is_empty() {
         return database.clone();
@@ -169,7 +169,7 @@ pub(super) fn with_embedded(database: &Arc<Database>, faces: &[EmbeddedFace]) ->
     Arc::new(database)
 }
 
-/// Picks fonts by names in lower case, and the serif family where no name is known.
+/// A resolver that compares names in lower case, and falls back to the serif family.
 pub(super) fn resolver() -> FontResolver<'static> {
     FontResolver {
         select_font: Box::new(|font, database| {

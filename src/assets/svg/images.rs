@@ -1,7 +1,7 @@
-//! Pictures inside a document: `data:` only, decoded by our own decoder within the limits; nothing else is loaded.
+//! Images embedded in a document, decoded with `assets::decode` within its limits. Only `data:` URLs are loaded.
 //!
-//! usvg's tree holds encoded bytes and resvg decodes them without limits, colour profiles or orientation. So the tree
-//! gets plain PNGs made from what we decoded, and a table leads from those bytes back to the pixels.
+//! usvg's tree holds encoded bytes, and resvg decodes them without limits, colour profiles or orientation. So the tree
+//! gets plain PNGs made from the decoded pixels, and a table maps those bytes back to the pixels.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +16,13 @@ use crate::assets::decode;
 use crate::config::AssetLimits;
 use crate::scene::Picture;
 
-/// Documents inside documents: each is usvg once more on the stack.
+/// Maximum depth of nested documents, each of which runs usvg recursively.
 const MAX_NESTING: u32 = 3;
 
-/// Sentences kept about what was left out.
+/// Maximum number of sentences about dropped parts.
 const MAX_SKIPPED: usize = 20;
 
-/// The embedded pictures of one document, and how usvg gets at them.
+/// The embedded images of one document, and the resolver through which usvg gets them.
 pub(super) struct Images {
     limits: AssetLimits,
     fonts: Arc<fontdb::Database>,
@@ -30,11 +30,11 @@ pub(super) struct Images {
 }
 
 struct State {
-    /// By the address of the bytes in the tree, which the table keeps alive.
+    /// Pictures by the address of their PNG in the tree, which the table keeps alive.
     pictures: HashMap<usize, (Arc<Vec<u8>>, Arc<Picture>)>,
-    /// By their own bytes: `use` asks for the same picture again and again.
+    /// PNGs by the bytes of the original file, because `use` resolves the same image repeatedly.
     seen: HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>>,
-    /// For all pictures of the document together.
+    /// Megapixels that further images of the document may have.
     megapixels_left: f64,
     nesting: u32,
     skipped: Vec<String>,
@@ -52,13 +52,13 @@ impl Images {
         Arc::new(Self { limits: limits.clone(), fonts, state: Mutex::new(state) })
     }
 
-    /// usvg's tree of a document that passed `budget`.
+    /// Parses a document that passed `budget` to usvg's tree.
     pub(super) fn parse(self: &Arc<Self>, source: &str) -> Result<Tree, SvgError> {
         let (data, string) = (self.clone(), self.clone());
         let options = Options {
             default_size: usvg::Size::from_wh(DEFAULT_SIZE.width as f32, DEFAULT_SIZE.height as f32)
                 .unwrap_or(Options::default().default_size),
-            // A browser's default.
+            // The default of browsers.
             font_size: 16.0,
             fontdb: self.fonts.clone(),
             font_family: "serif".into(),
@@ -68,7 +68,7 @@ impl Images {
                 resolve_string: Box::new(move |href, _| {
                     let start: String = href.chars().take(80).collect();
                     string
-                        .skip(format!("an image inside the SVG is not loaded because it is not a data: URL: {start}"));
+                        .skip(format!("an image inside the SVG is not loaded, because it is not a data: URL: {start}"));
                     None
                 }),
             },
@@ -80,7 +80,7 @@ impl Images {
         })
     }
 
-    /// The pixels behind bytes of the tree.
+    /// The pixels for the bytes of an image in the tree.
     pub(super) fn picture(&self, bytes: &Arc<Vec<u8>>) -> Option<Arc<Picture>> {
         self.state().pictures.get(&address(bytes)).map(|(_, picture)| picture.clone())
     }
@@ -89,7 +89,7 @@ impl Images {
         std::mem::take(&mut self.state().skipped)
     }
 
-    /// Tells the caller about something that is left out.
+    /// Adds a sentence about a dropped part.
     pub(super) fn skip(&self, sentence: String) {
         let mut state = self.state();
         if state.skipped.len() < MAX_SKIPPED && !state.skipped.contains(&sentence) {
@@ -98,11 +98,11 @@ impl Images {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every write leaves the state whole.
+        // Every write leaves the state consistent, so poisoning is ignored.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The media type is not believed: the bytes decide.
+    /// Decodes an embedded image by its bytes; the declared media type is ignored.
     fn resolve(self: &Arc<Self>, bytes: Arc<Vec<u8>>) -> Option<ImageKind> {
         if let Some(png) = self.state().seen.get(&bytes) {
             return Some(ImageKind::PNG(png.clone()));
@@ -113,7 +113,7 @@ impl Images {
             Ok(Some(picture)) => self.keep(bytes, picture),
             Ok(None) => self.nested(&bytes),
             Err(error) => {
-                self.skip(format!("an image inside the SVG is left out: {error}"));
+                self.skip(format!("an image inside the SVG is not drawn: {error}"));
                 None
             }
         }
@@ -121,7 +121,7 @@ impl Images {
 
     fn keep(&self, bytes: Arc<Vec<u8>>, picture: Picture) -> Option<ImageKind> {
         let Some(png) = to_png(&picture) else {
-            self.skip("an image inside the SVG is left out: it cannot be written as PNG".into());
+            self.skip("an image inside the SVG is not drawn: it cannot be encoded as PNG".into());
             return None;
         };
         let png = Arc::new(png);
@@ -139,7 +139,7 @@ impl Images {
                 state.nesting += 1;
             } else {
                 drop(state);
-                self.skip(format!("an SVG inside the SVG is left out: it is nested deeper than {MAX_NESTING} levels"));
+                self.skip(format!("an SVG inside the SVG is not drawn: it is nested deeper than {MAX_NESTING} levels"));
                 return None;
             }
         }
@@ -151,7 +151,7 @@ impl Images {
         match tree {
             Ok(tree) => Some(ImageKind::SVG(tree)),
             Err(error) => {
-                self.skip(format!("an SVG inside the SVG is left out: {error}"));
+                self.skip(format!("an SVG inside the SVG is not drawn: {error}"));
                 None
             }
         }
@@ -162,7 +162,7 @@ fn address(bytes: &Arc<Vec<u8>>) -> usize {
     Arc::as_ptr(bytes) as usize
 }
 
-/// Stored, not compressed: it is read back at once or not at all.
+/// Encodes a PNG without compression, because it is decoded at once or not at all.
 fn to_png(picture: &Picture) -> Option<Vec<u8>> {
     let straight: Vec<u8> = picture
         .pixels

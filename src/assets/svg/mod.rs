@@ -1,15 +1,16 @@
-//! SVG documents: parsed and guarded once, resolved to scene nodes whenever a page shows them.
+//! SVG documents: parsed and checked against limits once, converted to scene nodes for each page that shows them.
 //!
-//! In: reading the XML, the walls against explosion, colour replacement, usvg's tree to scene nodes, resvg for what
-//! nodes cannot hold. Not in: where the picture goes and how it is stretched (the caller), fetching: nothing outside
-//! the file is ever loaded, only `data:` images inside it.
-//! Imports: `config`, `css_color`, `css_gradient`, `pool`, `scene`, `units`, `assets::decode` and `assets::data_url` for embedded pictures and
-//! fonts; usvg, resvg and selectors appear here only.
+//! In: reading the XML, limits against exponential growth, colour replacement, conversion of usvg's tree to scene
+//! nodes, resvg for what nodes cannot express. Not in: position and stretching of the picture (the caller does that);
+//! fetching: only `data:` images inside the file are loaded. Imports: `config`, `css_color`, `css_gradient`, `pool`,
+//! `scene`, `units`, `assets::decode` and `assets::data_url` for embedded pictures and fonts; usvg, resvg and selectors
+//! appear here only.
 //!
-//! `source` reads and writes the XML, `style` makes attributes of style sheets and `values` writes them in words that usvg
-//! knows, `budget` counts what the document would grow to and cuts references in cycles, `templates` those of gradients. `drawings` keeps what was made, `colours` replaces colours,
-//! `fonts` finds the fonts of texts, `images` holds embedded pictures, `nodes` walks the tree with `paints` and `clips`,
-//! `raster` draws the rest to pixels.
+//! `readable` rewrites a document for usvg: `source` reads and writes the XML, `style` resolves style sheets to
+//! attributes with values that usvg supports (`values`), `budget` estimates the size after expansion and breaks
+//! reference cycles, `templates` those of gradients. `colours` replaces colours, `fonts` provides the fonts of texts,
+//! `images` decodes embedded images, `nodes` converts the tree with `paints` and `clips`, `raster` draws the rest to
+//! pixels, and `drawing_cache` caches the results.
 
 mod budget;
 mod clips;
@@ -50,19 +51,19 @@ use crate::config::AssetLimits;
 use crate::pool::PARSERS;
 use crate::units::DeviceSize;
 
-/// For usvg to make its tree of a document that passed `budget`, which keeps it far below; against what `budget` does not
-/// foresee, since usvg itself knows no time (its nested references can take for ever).
+/// Time limit for usvg to parse a document that passed `budget`. Parsing normally takes far less; usvg itself has no
+/// time limit, and some nested references would take it very long.
 const PARSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A parsed document. Cheap to clone; colours are replaced and the tree is built when it is drawn.
 #[derive(Clone)]
 pub struct SvgAsset {
-    /// Well-formed, without entities, comments, scripts and foreign elements.
+    /// Well-formed XML without entities, comments, scripts and foreign elements.
     source: Arc<str>,
     sizing: Sizing,
-    /// Fonts that it brings.
+    /// Faces that the document embeds.
     faces: Arc<[EmbeddedFace]>,
-    /// What was left out while it was read, a sentence each.
+    /// Sentences about parts that were dropped while it was read.
     notes: Arc<[String]>,
     fonts: Arc<fontdb::Database>,
     limits: Arc<AssetLimits>,
@@ -74,7 +75,7 @@ impl std::fmt::Debug for SvgAsset {
     }
 }
 
-/// What shows a document.
+/// The role in which a document is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SvgRole {
     /// An element: the editor gives its document the `viewBox`'s width and height where it has none.
@@ -83,18 +84,21 @@ pub enum SvgRole {
     Picture,
 }
 
-/// How large a document is. The two differ where it does not say so itself, as in browsers.
+/// The sizes of a document, which differ where it has no size itself, as in browsers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SvgSizes {
-    /// As a script is told; crops are shares of it.
+    /// The natural size that a script gets, to which crops are relative.
     pub natural: Size,
-    /// As it is drawn on a canvas; crops are taken at px of it.
+    /// The size as drawn on a canvas, in whose px crops are taken.
     pub drawn: Size,
 }
 
 impl SvgAsset {
-    /// Reads UTF-8, UTF-16 with a byte order mark, or Latin-1 that says so, and refuses what would explode. Bytes that are
-    /// none of them become replacement characters.
+    /// Reads a document in UTF-8, UTF-16 with a byte order mark, or declared Latin-1. Invalid bytes become replacement
+    /// characters.
+    ///
+    /// # Errors
+    /// A document that is not SVG or exceeds a limit.
     pub fn new(bytes: &[u8], limits: &AssetLimits) -> Result<Self, SvgError> {
         let Readable { source, sizing, faces, mut notes } = Readable::new(bytes)?;
         let faces = fonts::embedded(&faces, limits, &mut |note| notes.push(note));
@@ -108,7 +112,7 @@ impl SvgAsset {
         })
     }
 
-    /// The sizes of the document on a canvas of this size, in CSS px. `role`: what shows it.
+    /// The sizes of the document on a canvas of this size, in CSS px, in the role `role`.
     pub fn sizes(&self, canvas: Size, role: SvgRole) -> SvgSizes {
         let sizing = match role {
             SvgRole::Element => self.sizing.with_sides_of_view_box(),
@@ -122,7 +126,7 @@ impl SvgAsset {
         self.sizing.absolute()
     }
 
-    /// The same document with this size.
+    /// The document with its size set to `size`.
     pub fn with_size(&self, size: Size) -> Self {
         let sized = |document: &_| source::write(document, &mut |part| source::resize(part, size));
         let source = source::parse(&self.source).map_or_else(|_| self.source.clone(), |it| sized(&it).into());
@@ -130,7 +134,7 @@ impl SvgAsset {
         Self { source, sizing, ..self.clone() }
     }
 
-    /// The same document with these fonts for its texts, if it has any; without fonts, texts are not drawn.
+    /// The document with these fonts for its texts. Without fonts, texts are not drawn.
     pub fn with_fonts(&self, fonts: &SvgFonts) -> Self {
         if !self.source.contains("<text") {
             return self.clone();
@@ -138,17 +142,19 @@ impl SvgAsset {
         Self { fonts: fonts::with_embedded(&fonts.database(), &self.faces), ..self.clone() }
     }
 
-    /// Bytes that this document occupies in a cache.
+    /// Bytes that the document takes in a cache.
     pub fn cost(&self) -> usize {
         self.source.len() + self.faces.iter().map(EmbeddedFace::cost).sum::<usize>()
     }
 
-    /// Scene nodes of the document.
+    /// Converts the document to scene nodes.
     ///
     /// `colors_replace`: pairs of CSS colours, from and to, compared by value; a pair that is not two colours is
-    /// ignored, as the editor does.
-    /// `scale_hint`: device px for each px of the document, for the parts that have to be drawn to pixels; they may
-    /// come out coarser when the limits ask for it (`reduced`).
+    /// ignored, as in the editor. `scale_hint`: device px per px of the document, for parts that have to be drawn to
+    /// pixels. Limits may lower their resolution ([`SvgNodes::reduced`]).
+    ///
+    /// # Errors
+    /// A document that usvg cannot read or does not finish in time.
     pub fn nodes(&self, colors_replace: &[(String, String)], scale_hint: f64) -> Result<SvgNodes, SvgError> {
         let images = Images::new(&self.limits, self.fonts.clone());
         let tree = self.tree(colors_replace, &images)?;
@@ -168,9 +174,12 @@ impl SvgAsset {
     }
 }
 
-/// Draws a document to pixels, stretched to `size`. For effects, which work on the bitmap (rendering.md §4).
+/// Draws a document to pixels, stretched to `size`, for effects on the bitmap (rendering.md §4).
 ///
-/// `colors_replace` as in [`SvgAsset::nodes`]. At most `TENTER_ASSET_MAX_MEGAPIXELS`.
+/// `colors_replace` as in [`SvgAsset::nodes`].
+///
+/// # Errors
+/// As [`SvgAsset::nodes`]; and more pixels than `TENTER_ASSET_MAX_MEGAPIXELS`.
 pub fn rasterize(
     asset: &SvgAsset,
     size: DeviceSize,
@@ -182,8 +191,8 @@ pub fn rasterize(
     Ok(SvgPicture { picture: Arc::new(picture), skipped: asset.skipped(images) })
 }
 
-/// Fonts for texts inside SVG documents, read when the first document with text needs them, and what was drawn with them.
-/// Share one.
+/// The fonts for texts inside SVG documents, loaded for the first document with text, and the cache of drawings made
+/// with them. One instance is shared by all requests.
 pub struct SvgFonts {
     load: Box<dyn Fn() -> Vec<Blob<u8>> + Send + Sync>,
     families: SvgFamilies,
@@ -198,8 +207,8 @@ impl std::fmt::Debug for SvgFonts {
 }
 
 impl SvgFonts {
-    /// `load` gives sfnt bytes.
-    /// `drawing_bytes`: of drawings kept (`TENTER_DRAWING_CACHE_BYTES`); 0 keeps none.
+    /// `load` returns the sfnt bytes of the fonts. `drawing_bytes`: size of the cache of drawings
+    /// (`TENTER_DRAWING_CACHE_BYTES`); 0 disables it.
     pub fn new(
         families: SvgFamilies,
         drawing_bytes: usize,
@@ -209,8 +218,11 @@ impl SvgFonts {
         Self { load: Box::new(load), families, database: OnceLock::new(), drawings }
     }
 
-    /// [`SvgAsset::nodes`] of `svg` with these fonts, from the latest drawings when it is there. `given`: the natural size
-    /// of a document that has none.
+    /// [`SvgAsset::nodes`] of `svg` with these fonts, from the cache if possible. `given`: the size of a document that
+    /// has none.
+    ///
+    /// # Errors
+    /// As [`SvgAsset::nodes`].
     pub fn nodes(
         &self,
         svg: &SvgAsset,
@@ -227,7 +239,10 @@ impl SvgFonts {
         Ok(nodes)
     }
 
-    /// [`rasterize`] of `svg` with these fonts, from the latest drawings when it is there. `given` as for [`Self::nodes`].
+    /// [`rasterize`] of `svg` with these fonts, from the cache if possible. `given` as for [`Self::nodes`].
+    ///
+    /// # Errors
+    /// As [`rasterize`].
     pub fn pixels(
         &self,
         svg: &SvgAsset,

@@ -1,4 +1,5 @@
-//! usvg's tree to scene nodes. What a scene cannot hold goes to `raster`, the smallest part of the tree that will do.
+//! Conversion of usvg's tree to scene nodes. Parts that a scene cannot express are drawn by `raster`, as small as
+//! possible.
 
 use kurbo::{Affine, Rect};
 use peniko::{BlendMode, Brush, Compose, Mix};
@@ -9,19 +10,20 @@ use super::{clips, raster};
 use crate::scene::{Group, Image, Node, Paint, Path};
 use crate::units::Opacity;
 
-/// The document clipped to its size, and whether rasterised parts came out coarser than `scale_hint`.
+/// The nodes of a document, clipped to its size, and whether rasterised parts have a lower resolution than
+/// `scale_hint`.
 pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, scale_hint: f64) -> (Vec<Node>, bool) {
     let size = Rect::new(0.0, 0.0, f64::from(tree.size().width()), f64::from(tree.size().height()));
     let hint = if scale_hint.is_finite() && scale_hint > 0.0 { scale_hint } else { 1.0 };
     let mut walk = Walk { images, hint, reduced: false };
-    // A blend meets what the document has drawn so far, never the page below it.
+    // Blend modes apply to the document only, not to the page below it.
     let nodes = if has_blend(tree.root()) {
         walk.rasterize(raster::Part::Tree(tree), Place { transform: Affine::IDENTITY, visible: size })
     } else {
         walk.group(tree.root(), Place { transform: Affine::IDENTITY, visible: size })
     };
     let reach = rect(tree.root().abs_layer_bounding_box().to_rect());
-    // Curves and f32 reach a hair beyond the edge they end on.
+    // Curves and f32 rounding extend slightly beyond the edge.
     let room = size.inflate(size.width() * 1e-4, size.height() * 1e-4);
     let nodes = if room.union(reach) == room || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
     (nodes, walk.reduced)
@@ -42,18 +44,18 @@ fn has_blend(group: &usvg::Group) -> bool {
     })
 }
 
-/// Where a group's children stand.
+/// The coordinate system of a group's children.
 #[derive(Clone, Copy)]
 struct Place {
-    /// To the document's px.
+    /// Transform to px of the document.
     transform: Affine,
-    /// What can be seen of it, in its own coordinates.
+    /// The visible area, in its own coordinates.
     visible: Rect,
 }
 
 impl Place {
     fn inside(self, transform: Affine) -> Self {
-        // A transform that cannot be undone shows nothing.
+        // Nothing is visible through a singular transform.
         let visible = if transform.determinant().abs() > 1e-12 {
             transform.inverse().transform_rect_bbox(self.visible)
         } else {
@@ -65,7 +67,7 @@ impl Place {
 
 struct Walk<'a> {
     images: &'a Images,
-    /// Device px for each px of the document.
+    /// Device px per px of the document.
     hint: f64,
     reduced: bool,
 }
@@ -84,7 +86,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The root: never isolated by itself.
+    /// The root, which is never isolated.
     fn group(&mut self, root: &usvg::Group, place: Place) -> Vec<Node> {
         let transform = affine(root.transform());
         let children = self.children(root, place.inside(transform));
@@ -148,7 +150,7 @@ impl Walk<'_> {
             return Vec::new();
         }
         let dest = Rect::new(0.0, 0.0, f64::from(image.size().width()), f64::from(image.size().height()));
-        // Painters smooth; whoever asks for hard pixels gets them from resvg.
+        // Painters interpolate, so images with hard pixels are drawn by resvg.
         let pixelated = matches!(
             image.rendering_mode(),
             usvg::ImageRendering::OptimizeSpeed | usvg::ImageRendering::CrispEdges | usvg::ImageRendering::Pixelated
@@ -157,7 +159,7 @@ impl Walk<'_> {
             usvg::ImageKind::SVG(tree) if has_blend(tree.root()) => {
                 return self.rasterize(raster::Part::Node(node), place);
             }
-            // Clips itself: see `source::clipped`.
+            // Already clipped: see `source::clipped`.
             usvg::ImageKind::SVG(tree) => {
                 return self.group(tree.root(), Place { visible: place.visible.intersect(dest), ..place });
             }
@@ -176,7 +178,7 @@ impl Walk<'_> {
     }
 
     fn rasterize(&mut self, part: raster::Part<'_>, place: Place) -> Vec<Node> {
-        // How long the document's unit is along this place's axes.
+        // Length of the document's unit along the axes of this coordinate system.
         let [a, b, c, d, ..] = place.transform.as_coeffs();
         let scale = [a.hypot(b) * self.hint, c.hypot(d) * self.hint];
         match raster::part(part, place.visible, scale) {
@@ -187,14 +189,14 @@ impl Walk<'_> {
             Ok(None) => Vec::new(),
             Err(raster::TooMuchWork) => {
                 self.images
-                    .skip("a part of the SVG is left out: its filters, masks or patterns take too much work".into());
+                    .skip("a part of the SVG is not drawn: its filters, masks or patterns take too much work".into());
                 Vec::new()
             }
         }
     }
 }
 
-/// The group, or its children when it does nothing to them.
+/// The group, or its children when the group has no effect.
 fn wrap(group: Group) -> Vec<Node> {
     let plain = group.transform == Affine::IDENTITY
         && group.clip.is_none()
@@ -209,12 +211,12 @@ fn wrap(group: Group) -> Vec<Node> {
     }
 }
 
-/// Invisible shapes are common in icons, where they keep the box.
+/// True for a shape without visible paint, which icons use to fix their bounding box.
 fn shows(paint: &Paint) -> bool {
     !matches!(&paint.brush, Brush::Solid(color) if color.components[3] <= 0.0)
 }
 
-/// Puts `opacity` into the path's paint where that is the same as a layer: with a fill or a stroke alone.
+/// Applies `opacity` to the paint of a path with only a fill or only a stroke, where that equals a layer.
 fn fade(path: &mut Path, opacity: Opacity) -> bool {
     let paint = match (&mut path.fill, &mut path.stroke) {
         (Some((paint, _)), None) | (None, Some((paint, _))) => paint,

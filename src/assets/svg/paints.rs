@@ -1,4 +1,4 @@
-//! usvg's outlines, fills and strokes in the scene's words.
+//! Conversion of usvg's outlines, fills and strokes to those of the scene.
 
 use kurbo::{Affine, BezPath, Cap, Join, Point};
 use peniko::{Brush, Color, ColorStop, Extend, Fill, Gradient, InterpolationAlphaSpace};
@@ -33,13 +33,13 @@ pub(super) fn rule(rule: usvg::FillRule) -> Fill {
     }
 }
 
-/// `None` for a pattern, which a scene cannot hold.
+/// The paint of the scene; `None` for a pattern, which a scene cannot express.
 pub(super) fn paint(paint: &usvg::Paint, opacity: f32) -> Option<Paint> {
     match paint {
         usvg::Paint::Color(color) => Some(solid(*color, opacity)),
         usvg::Paint::LinearGradient(it) => {
             let (from, to) = (point(it.x1(), it.y1()), point(it.x2(), it.y2()));
-            // Without a direction, the last stop covers everything (SVG 1.1 §13.2.2).
+            // A gradient line without length is painted in the last stop's colour (SVG 1.1 §13.2.2).
             let kind = (from != to).then(|| Gradient::new_linear(from, to));
             Some(gradient(it, kind, opacity))
         }
@@ -61,7 +61,7 @@ fn solid(color: usvg::Color, opacity: f32) -> Paint {
     Paint::from(Color::from_rgb8(color.red, color.green, color.blue).with_alpha(opacity))
 }
 
-/// `kind` places the gradient; without one the last stop is all there is.
+/// Converts a gradient. `kind` gives its geometry; without one it is a solid of the last stop's colour.
 fn gradient(base: &usvg::BaseGradient, kind: Option<Gradient>, opacity: f32) -> Paint {
     let Some(kind) = kind else {
         return base.stops().last().map_or_else(

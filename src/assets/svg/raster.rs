@@ -1,7 +1,8 @@
-//! Parts of a document drawn to pixels by resvg: filters, masks, patterns, clips and blends that nodes cannot hold.
+//! Parts of a document drawn to pixels by resvg: filters, masks, patterns, clips and blends that scene nodes cannot
+//! express.
 //!
-//! resvg takes a layer for every isolated group and has no limit on layers or time, so both are estimated first and the
-//! resolution is lowered until they fit.
+//! resvg allocates a layer for every isolated group and has no limit of memory or time, so both are estimated first and
+//! the resolution is lowered until they fit.
 
 use std::sync::Arc;
 
@@ -13,40 +14,42 @@ use super::nodes::rect;
 use crate::scene::{Image, Picture};
 use crate::units::{DeviceSize, Opacity};
 
-/// Pixels of one rasterised part: a 4096 px square.
+/// Maximum pixels of one rasterised part: a 4096 px square.
 const MAX_PIXELS: f64 = 16.8e6;
 
-/// Pixels of all layers that are alive at once while drawing a part: 512 MB.
+/// Maximum pixels of all layers that are alive at once while a part is drawn: 512 MB.
 const MAX_ALIVE: f64 = 128e6;
 
-/// Pixels touched while drawing a part, each filter step counted: five seconds, measured with a matrix of 900 numbers.
+/// Maximum pixels touched while a part is drawn, counting each filter step: five seconds, measured with a matrix of 900
+/// numbers.
 const MAX_TOUCHED: f64 = 1e9;
 
-/// What to draw.
+/// The part of a document to draw.
 #[derive(Clone, Copy)]
 pub(super) enum Part<'a> {
-    /// A whole document.
+    /// The whole document.
     Tree(&'a usvg::Tree),
     /// One node, without the groups around it.
     Node(&'a usvg::Node),
 }
 
-/// A part as pixels.
+/// A part drawn to pixels.
 pub(super) struct Drawn {
-    /// Placed in the coordinates of the part's parent.
+    /// The pixels, positioned in the coordinates of the part's parent.
     pub(super) image: Image,
-    /// Coarser than asked.
+    /// The resolution is lower than requested.
     pub(super) reduced: bool,
 }
 
-/// A part that takes too much work at any resolution.
+/// The error for a part that takes too much work at any resolution.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TooMuchWork;
 
-/// Sides are rounded up to whole px, and margins do not shrink: small parts take up to this many times their estimate.
+/// Factor by which small parts may exceed their estimate, because sides are rounded up to whole px and margins are
+/// constant.
 const ROUNDING: f64 = 2.0;
 
-/// Draws what can be seen of `part` at `scale` px for each unit along x and y; `None` when nothing can.
+/// Draws the visible part of `part` at `scale` px per unit along x and y; `None` when nothing is visible.
 pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Result<Option<Drawn>, TooMuchWork> {
     match place(part, visible, scale) {
         Some(placed) if placed.need.alive > MAX_ALIVE * ROUNDING || placed.need.touched > MAX_TOUCHED * ROUNDING => {
@@ -57,8 +60,8 @@ pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Result<Opt
     }
 }
 
-/// Where a part's pixels lie.
-struct Placed {
+/// The bounds and resolution of a part's pixels.
+struct RasterBounds {
     left: f64,
     top: f64,
     width: f64,
@@ -68,13 +71,13 @@ struct Placed {
     need: Need,
 }
 
-/// The resolution nearest to `scale` that fits; `None` when nothing of `part` can be seen.
-fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Placed> {
+/// The bounds at the resolution nearest to `scale` within the limits; `None` when nothing of `part` is visible.
+fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<RasterBounds> {
     let reach = match part {
         Part::Tree(_) => visible,
         Part::Node(node) => reach(node)?,
     };
-    // One px more on each side for antialiasing.
+    // One more px on each side for antialiasing.
     let [sx, sy] = scale;
     if !(sx > 0.0 && sy > 0.0 && sx.is_finite() && sy.is_finite()) {
         return None;
@@ -87,17 +90,17 @@ fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<Placed> {
     let excess = (area.area() * sx * sy / MAX_PIXELS).max(full.alive / MAX_ALIVE).max(full.touched / MAX_TOUCHED);
     let shrink = if excess > 1.0 { excess.sqrt().recip() } else { 1.0 };
     let [sx, sy] = [sx * shrink, sy * shrink];
-    // Whole px, so that the picture lies on the grid it was drawn on.
+    // Whole px, so that the picture is aligned to the grid on which it was drawn.
     let (left, top) = ((area.x0 * sx).floor(), (area.y0 * sy).floor());
     let (width, height) = (((area.x1 * sx).ceil() - left).max(1.0), ((area.y1 * sy).ceil() - top).max(1.0));
-    // What a pixel takes need not become less with their number: octaves of noise, a matrix.
+    // The work per pixel may be independent of the resolution: octaves of noise, a convolution matrix.
     let drawn = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
     let need = need(part, drawn, [sx, sy]);
-    Some(Placed { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, need })
+    Some(RasterBounds { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, need })
 }
 
-fn draw(part: Part<'_>, placed: &Placed) -> Option<Drawn> {
-    let Placed { left, top, width, height, scale: [sx, sy], reduced, .. } = *placed;
+fn draw(part: Part<'_>, placed: &RasterBounds) -> Option<Drawn> {
+    let RasterBounds { left, top, width, height, scale: [sx, sy], reduced, .. } = *placed;
     let transform = Transform::from_row(sx as f32, 0.0, 0.0, sy as f32, -left as f32, -top as f32);
     let size = DeviceSize { width: width as u32, height: height as u32 };
     let picture = with_whole_tiles(part, size, [sx, sy], &mut |pixmap, finer| {
@@ -105,7 +108,7 @@ fn draw(part: Part<'_>, placed: &Placed) -> Option<Drawn> {
         match part {
             Part::Tree(tree) => resvg::render(tree, transform, &mut pixmap.as_mut()),
             Part::Node(node) => {
-                // `render_node` moves the node's absolute box to the origin; we place it ourselves.
+                // `render_node` moves the node's absolute box to the origin, which is undone here.
                 let absolute = node.abs_layer_bounding_box()?;
                 let transform = transform.pre_translate(absolute.x(), absolute.y());
                 resvg::render_node(node, transform, &mut pixmap.as_mut())?;
@@ -119,7 +122,7 @@ fn draw(part: Part<'_>, placed: &Placed) -> Option<Drawn> {
     Some(Drawn { image, reduced })
 }
 
-/// Draws a document stretched to `size`.
+/// Draws a document to pixels, stretched to `size`.
 pub(super) fn whole(tree: &usvg::Tree, size: DeviceSize, megapixels: f64) -> Result<Picture, SvgError> {
     let refused = SvgError::TooManyPixels { width: size.width, height: size.height };
     let natural = Rect::new(0.0, 0.0, f64::from(tree.size().width()), f64::from(tree.size().height()));
@@ -136,9 +139,9 @@ pub(super) fn whole(tree: &usvg::Tree, size: DeviceSize, megapixels: f64) -> Res
     picture.ok_or(refused)
 }
 
-/// What `draw` draws on `size`. resvg rounds the tiles of patterns to whole pixels, which moves the last of many by as many
-/// half pixels: where that matters the picture is drawn so much finer that the tiles have whole pixels, then reduced.
-/// `draw` is told how much finer along x and y.
+/// Calls `draw` for a picture of `size`. resvg rounds tiles of patterns to whole pixels, an error that adds up over
+/// many tiles. Where it matters, the picture is drawn at a higher resolution at which tiles have whole pixels, and
+/// downscaled. `draw` gets the factors along x and y.
 fn with_whole_tiles(
     part: Part<'_>,
     size: DeviceSize,
@@ -161,7 +164,7 @@ fn with_whole_tiles(
     Picture::new(size.width, size.height, averaged(&pixmap, size, finer))
 }
 
-/// How much finer a side of a tile is drawn, to have whole pixels: twice to three times, or not at all.
+/// The factor at which a side of a tile has whole pixels: between 2 and 3, or 1.
 fn finer(pixels: f64) -> f64 {
     let is_whole = (pixels - pixels.round()).abs() < 1e-3;
     if is_whole || pixels < 1.0 { 1.0 } else { (2.0 * pixels).ceil() / pixels }
@@ -192,9 +195,9 @@ fn tile_of(node: &usvg::Node, transform: Transform) -> Option<[f64; 2]> {
     }
 }
 
-/// Each pixel of `size` the mean of the `finer[0]` by `finer[1]` ones that it covers, premultiplied.
+/// Downscales to `size`: each pixel is the mean of the `finer[0]` by `finer[1]` pixels that it covers, premultiplied.
 fn averaged(pixmap: &Pixmap, size: DeviceSize, finer: [f64; 2]) -> Vec<u8> {
-    /// First pixel, and the share of each from there on, summing up to 1.
+    /// First source pixel, and the weights from there on, with the sum 1.
     fn shares(at: u32, finer: f64, side: u32) -> (usize, Vec<f32>) {
         let (from, to) = (f64::from(at) * finer, (f64::from(at + 1) * finer).min(f64::from(side)));
         let first = from.floor();
@@ -223,7 +226,7 @@ fn averaged(pixmap: &Pixmap, size: DeviceSize, finer: [f64; 2]) -> Vec<u8> {
     out
 }
 
-/// What a node may touch, in its parent's coordinates.
+/// Bounds of everything that a node may paint, in its parent's coordinates.
 fn reach(node: &usvg::Node) -> Option<Rect> {
     match node {
         usvg::Node::Group(group) => {
@@ -234,7 +237,7 @@ fn reach(node: &usvg::Node) -> Option<Rect> {
     }
 }
 
-/// Pixels, at the scale in question.
+/// The estimated pixels that drawing takes, at one scale.
 #[derive(Clone, Copy, Default)]
 struct Need {
     alive: f64,
@@ -242,7 +245,7 @@ struct Need {
 }
 
 impl Need {
-    /// One after the other.
+    /// The need of drawing `self` and then `other`.
     fn then(self, other: Self) -> Self {
         Self { alive: self.alive.max(other.alive), touched: self.touched + other.touched }
     }
@@ -258,12 +261,13 @@ fn need(part: Part<'_>, area: Rect, [sx, sy]: [f64; 2]) -> Need {
 }
 
 struct Count {
-    /// Pixels of the picture itself.
+    /// Pixels of the part itself.
     canvas: f64,
 }
 
 impl Count {
-    /// resvg cuts layers to five times the canvas in each direction, and makes them of whole pixels.
+    /// Pixels of a layer: resvg limits layers to five times the canvas in each direction and rounds them to whole
+    /// pixels.
     fn layer(&self, area: usvg::Rect, transform: Transform) -> f64 {
         let area = area.transform(transform).map_or(f64::INFINITY, |it| f64::from(it.width()) * f64::from(it.height()));
         area.clamp(1.0, (self.canvas * 25.0).max(1.0))
@@ -282,7 +286,7 @@ impl Count {
                 paints.map(|paint| self.paint(paint, transform)).fold(drawn, Need::then)
             }
             usvg::Node::Image(image) => match image.kind() {
-                // A layer of the canvas's size.
+                // A layer with the size of the canvas.
                 usvg::ImageKind::SVG(tree) => self.below(self.canvas, self.group(tree.root(), transform)),
                 _ => {
                     let pixels = f64::from(image.size().width()) * f64::from(image.size().height());
@@ -302,7 +306,7 @@ impl Count {
         let usvg::Paint::Pattern(pattern) = paint else { return Need::default() };
         let transform = transform.pre_concat(pattern.transform());
         let (sx, sy) = transform.get_scale();
-        // A tile is drawn whole, whatever its size.
+        // A tile is always drawn as a whole.
         let tile =
             f64::from(pattern.rect().width()) * f64::from(sx) * f64::from(pattern.rect().height()) * f64::from(sy);
         let inner = Self { canvas: tile };
@@ -330,13 +334,13 @@ impl Count {
             for primitive in filter.primitives() {
                 inner = inner.then(self.primitive(primitive.kind(), layer, transform));
             }
-            // Results stay until the filter is done.
+            // Results are alive until the filter ends.
             inner.alive += layer * (filter.primitives().len() + 1) as f64;
         }
         self.below(layer, inner)
     }
 
-    /// Clipped parts of a clip take a layer each.
+    /// Layers of a clip path: one for each part that is clipped itself.
     fn clips(&self, group: &usvg::Group, layer: f64) -> Need {
         let groups = group.children().iter().filter_map(|node| match node {
             usvg::Node::Group(group) => Some(group),
@@ -353,7 +357,7 @@ impl Count {
     fn primitive(&self, kind: &usvg::filter::Kind, layer: f64, transform: Transform) -> Need {
         use usvg::filter::Kind;
         let (sx, sy) = transform.get_scale();
-        // Times a pixel is visited.
+        // How often a pixel is read.
         let visits = match kind {
             Kind::Turbulence(it) => 12.0 * f64::from(it.num_octaves()),
             Kind::ConvolveMatrix(it) => f64::from(it.matrix().columns()) * f64::from(it.matrix().rows()),

@@ -5,15 +5,16 @@ use super::font_face::FontFace;
 use super::source::{DEFAULT_SIZE, Sizing};
 use super::{budget, source, style};
 
-/// References in cycles are cut in copies of what `use` shows so many times over, copies of copies included; then for all.
+/// Maximum number of rounds in which reference cycles are broken in copies of what `use` shows, before they are broken
+/// in the originals.
 const MAX_COPY_ROUNDS: usize = 4;
 
-/// A document in words that usvg knows: style sheets resolved, values as browsers read them, nothing that explodes.
+/// A document in the subset of SVG that usvg reads, within all limits.
 pub(super) struct Readable {
     pub(super) source: String,
     pub(super) sizing: Sizing,
     pub(super) faces: Vec<FontFace>,
-    /// What was left out, a sentence each.
+    /// Sentences about dropped parts.
     pub(super) notes: Vec<String>,
 }
 
@@ -23,7 +24,7 @@ impl Readable {
         let document = source::parse(&text)?;
         let mut notes = Vec::new();
         if source::has_html(&document) {
-            notes.push("HTML inside the SVG (foreignObject) is left out".to_owned());
+            notes.push("HTML inside the SVG (foreignObject) is not drawn".to_owned());
         }
         let viewport = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
         let mut styles = style::resolve(&document, viewport)?;
@@ -32,13 +33,13 @@ impl Readable {
         let sizing = Sizing::of(source::parse(&source)?.root_element());
         let (source, leaves_out) = without_cycles(source)?;
         if leaves_out {
-            notes.push("a part of the SVG that refers to itself is left out there".to_owned());
+            notes.push("a part of the SVG that refers to itself is not drawn there".to_owned());
         }
         Ok(Self { sizing, faces, notes, source })
     }
 }
 
-/// The document without references that lead back to where they came from, and whether there were any that had to go.
+/// The document without circular references, and whether removing them changes what is drawn.
 fn without_cycles(mut source: String) -> Result<(String, bool), SvgError> {
     let mut leaves_out = false;
     for round in 0..=MAX_COPY_ROUNDS {

@@ -1,7 +1,7 @@
-//! The document's XML: reading it without surprises, writing it back with parts replaced.
+//! The document's XML: reading it within limits, and writing it back with parts replaced.
 //!
-//! What is written holds only SVG, XLink and `xml:` names and no entities, so whatever reads it next sees the same
-//! document as the one that was checked.
+//! The output has only SVG, XLink and `xml:` names and no entities, so that the next reader sees the same document as
+//! was checked.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -18,25 +18,24 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Natural size of a document that says nothing about its size (CSS 2.2 §10.3.2).
 pub(super) const DEFAULT_SIZE: Size = Size::new(300.0, 150.0);
 
-/// XML nodes of one document, texts included: ten times the largest maps seen as SVG.
+/// Maximum number of XML nodes of a document, texts included: ten times the largest maps known.
 const MAX_XML_NODES: u32 = 1_000_000;
 
-/// What all entity references together may expand to, in bytes. Drawing programs use them for namespace names.
+/// Maximum size of all expanded entity references, in bytes. Drawing programs use entities for namespace names.
 const MAX_ENTITY_BYTES: usize = 4 << 20;
 
-/// A part that can be replaced while writing.
+/// A part of the document that can be replaced while it is written.
 pub(super) enum Part<'a, 'i> {
-    /// An attribute that is there.
+    /// An existing attribute.
     Attribute { element: Node<'a, 'i>, name: &'i str, value: &'a str },
-    /// Attributes to add to an element, written as they are.
+    /// Attributes to add to an element, written verbatim.
     MoreAttributes(Node<'a, 'i>),
-    /// Elements to add at the beginning of the root, written as they are.
+    /// Elements to add at the start of the root, written verbatim.
     FirstChildren,
 }
 
-/// The text of an SVG file. Accepts what browsers accept and we meet: UTF-8, UTF-16 with a mark, declared Latin-1. What is
-/// none of them is read as UTF-8 with replacement characters, as a script reads it (`public--svg-latin1-undeclared` of the
-/// reference designs).
+/// Decodes the text of an SVG file: UTF-8, UTF-16 with a byte order mark, or declared Latin-1. Anything else is read as
+/// UTF-8 with replacement characters, as a script reads it (`public--svg-latin1-undeclared` of the reference designs).
 pub(super) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
@@ -52,7 +51,7 @@ pub(super) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
             Err(_) => String::from_utf8_lossy(bytes),
         },
     };
-    // A declaration after white space is not well-formed; files in the wild have it.
+    // White space before the XML declaration is not well-formed, but occurs in real files.
     match text {
         Cow::Borrowed(text) => text.trim_start().into(),
         Cow::Owned(text) => text.trim_start().to_owned().into(),
@@ -78,12 +77,12 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
     Ok(document)
 }
 
-/// Entities may not refer to entities, and all references together stay small: the product bounds any expansion.
+/// Checks that entities do not refer to entities and that their references expand to a bounded size.
 fn check_entities(text: &str) -> Result<(), SvgError> {
     let too_large = SvgError::Entities { limit: MAX_ENTITY_BYTES };
     let Some(start) = text.find("<!DOCTYPE") else { return Ok(()) };
     let Some(first) = text.find("<!ENTITY") else { return Ok(()) };
-    // The declarations end with the last of them at the latest.
+    // The declarations end after the last `<!ENTITY`.
     let last = text.rfind("<!ENTITY").unwrap_or(first);
     let end = text[last..].find('>').map_or(text.len(), |at| last + at);
     let declarations = &text[start..end];
@@ -94,12 +93,12 @@ fn check_entities(text: &str) -> Result<(), SvgError> {
     if declarations.len().saturating_mul(references) > MAX_ENTITY_BYTES { Err(too_large) } else { Ok(()) }
 }
 
-/// A character by number, or one of XML's own five.
+/// True for a numeric character reference or one of the five predefined entities.
 fn is_plain_reference(text: &str) -> bool {
     ["&#", "&amp;", "&lt;", "&gt;", "&quot;", "&apos;"].iter().any(|it| text.starts_with(it))
 }
 
-/// What a document's root says of its size.
+/// The size attributes of a document's root.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sizing {
     width: Side,
@@ -107,13 +106,13 @@ pub(super) struct Sizing {
     view_box: Option<Size>,
 }
 
-/// `width` or `height`.
+/// The attribute `width` or `height`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Side {
     Missing,
-    /// A percentage, or no length at all.
+    /// A percentage or an invalid length.
     Auto,
-    /// px.
+    /// A length in px.
     Length(f64),
 }
 
@@ -132,7 +131,7 @@ impl Sizing {
         Self { width: side("width"), height: side("height"), view_box: view_box(root) }
     }
 
-    /// The same with the `viewBox`'s width and height in place of those that are missing.
+    /// The size attributes with missing sides replaced by those of the `viewBox`.
     pub(super) fn with_sides_of_view_box(self) -> Self {
         let Some(view_box) = self.view_box else { return self };
         let or = |side, other| if side == Side::Missing { Side::Length(other) } else { side };
@@ -144,8 +143,8 @@ impl Sizing {
         Some(Size::new(self.width.length()?, self.height.length()?))
     }
 
-    /// CSS Images 3 §5.3: sides that are not there follow from the ratio of the `viewBox`, or else are those of `around`;
-    /// without sides the largest size of the ratio that fits `around`.
+    /// The size by CSS Images 3 §5.3: missing sides follow from the ratio of the `viewBox`, or else are those of
+    /// `around`; without sides, the largest size of that ratio that fits into `around`.
     pub(super) fn within(self, around: Size) -> Size {
         match (self.width.length(), self.height.length(), self.view_box) {
             (Some(width), Some(height), _) => Size::new(width, height),
@@ -175,8 +174,8 @@ fn usable(size: Size) -> Option<Size> {
     (size.is_finite() && size.width > 0.0 && size.height > 0.0).then_some(size)
 }
 
-/// In px, at least 0; `None` for percentages and what is no length. The viewport of a document that is a picture has no
-/// size while its own is asked for, so a share of it is 0.
+/// A CSS length in px, at least 0; `None` for percentages and invalid lengths. While the size of an image document is
+/// determined, its viewport has no size, so viewport units are 0.
 fn css_length(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 16] = [
         ("px", 1.0),
@@ -203,8 +202,8 @@ fn css_length(text: &str) -> Option<f64> {
     Some(length.max(0.0))
 }
 
-/// True when a `foreignObject` would show something: not one for a program (Illustrator's `requiredExtensions`), nor an
-/// empty one.
+/// True when a `foreignObject` has visible content: it is not empty and not for a specific program (Illustrator's
+/// `requiredExtensions`).
 pub(super) fn has_html(document: &Document<'_>) -> bool {
     let is_foreign = |it: &Node<'_, '_>| it.has_tag_name("foreignObject") || it.has_tag_name((SVG, "foreignObject"));
     document.descendants().filter(is_foreign).any(|it| {
@@ -214,13 +213,13 @@ pub(super) fn has_html(document: &Document<'_>) -> bool {
     })
 }
 
-/// Gives the root this `width` and `height`.
+/// Replaces the root's `width` and `height`; for [`write`].
 pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
     match part {
         Part::MoreAttributes(element) if is_root(element) => {
             Some(format!(" width=\"{}\" height=\"{}\"", size.width, size.height))
         }
-        // A second `width` is not XML, and a root's place means nothing.
+        // A duplicate attribute is not well-formed, and `x` and `y` of a root have no meaning.
         Part::Attribute { element, name: "width" | "height" | "x" | "y", .. } if is_root(element) => {
             Some(String::new())
         }
@@ -228,7 +227,8 @@ pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
     }
 }
 
-/// The document inside one of the same size: resvg does not clip a document drawn as a picture, but an inner `<svg>`.
+/// The document nested in one of the same size, because resvg clips an inner `<svg>` but not a document drawn as an
+/// image.
 pub(super) fn clipped(document: &Document<'_>) -> String {
     let size = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
     let inner = write(document, &mut |part| resize(part, size));
@@ -247,13 +247,13 @@ pub(super) fn write(document: &Document<'_>, replace: &mut dyn FnMut(Part<'_, '_
     out
 }
 
-/// `element` with all that is in it, as [`write`] does for a document.
+/// Writes `element` with its content, as [`write`] does for a document.
 pub(super) fn write_element(
     out: &mut String,
     element: Node<'_, '_>,
     replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>,
 ) {
-    // A stack instead of recursion: depth is the input's choice.
+    // A stack instead of recursion, because the input determines the depth.
     let mut open = Vec::new();
     let mut next = Some(element);
     while let Some(node) = next {
@@ -334,7 +334,7 @@ pub(super) fn escape(out: &mut String, text: &str) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // Attribute values would lose these to normalisation.
+            // Normalisation of attribute values would replace these by spaces.
             '\t' | '\n' | '\r' => {
                 let _ = write!(out, "&#{};", u32::from(c));
             }

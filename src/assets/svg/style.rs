@@ -1,7 +1,7 @@
-//! Style sheets and `style` attributes resolved to attributes, as a browser's cascade resolves them, before usvg reads
-//! the document: it knows few selectors, no `@media`, no `var()`, and no CSS transforms or shapes.
+//! Resolution of style sheets and `style` attributes to attributes by the CSS cascade, before usvg reads the document:
+//! usvg supports few selectors, and no `@media`, `var()`, CSS transforms or shapes.
 //!
-//! What is left out is what browsers leave out; work and output are bounded by limits of this file and `sheet`.
+//! Invalid rules are dropped as in browsers. Work and output are bounded by limits here and in `sheet` and `cascade`.
 
 mod calc;
 mod cascade;
@@ -31,22 +31,22 @@ use super::font_face::FontFace;
 use super::source::{self, DEFAULT_SIZE, Part, SVG, Sizing, escape};
 use super::values;
 
-/// A background reaches this far from the origin; it is clipped to the picture.
+/// Half the side of the rectangle that draws a background, which is clipped to the picture.
 const BACKGROUND_REACH: f64 = 1e6;
 
-/// Groups inside groups whose boxes are looked for.
+/// Maximum depth of nested groups of which the bounding box is computed.
 const MAX_BOX_DEPTH: u32 = 64;
 
-/// What the cascade says of each element.
+/// The computed styles of a document.
 #[derive(Default)]
 pub(super) struct Styles {
-    /// Properties of elements that style sheets or `style` attributes speak of.
+    /// Properties of elements to which style sheets or `style` attributes apply.
     elements: HashMap<NodeId, Properties>,
-    /// Ids of what `use` elements show instead of what they name: see `instances`.
+    /// Ids that replace the targets of `use` elements: see `instances`.
     links: HashMap<NodeId, String>,
-    /// `@font-face` rules.
+    /// The `@font-face` rules.
     pub(super) faces: Vec<FontFace>,
-    /// Clip paths made of shapes, and the background.
+    /// XML of clip paths for basic shapes, and of the background.
     definitions: String,
     clip_count: usize,
     /// Size of the viewport in units of the document.
@@ -54,7 +54,8 @@ pub(super) struct Styles {
 }
 
 impl Styles {
-    /// A part of the document as it is written: attributes as browsers read them, those of the cascade instead of others.
+    /// The replacement of a part of the document: attributes as browsers parse them, and computed styles instead of
+    /// attributes; for `source::write`.
     pub(super) fn part(&self, part: Part<'_, '_>) -> Option<String> {
         match part {
             Part::Attribute { name: "style", .. } => Some(String::new()),
@@ -83,7 +84,7 @@ impl Styles {
         }
     }
 
-    /// The value of an attribute or property of `element` as it will be written.
+    /// The value of an attribute or property of `element` after replacement.
     fn get(&self, element: Node<'_, '_>, name: &str) -> Option<String> {
         match self.elements.get(&element.id()).and_then(|it| it.get(name)) {
             Some(value) => value.as_ref().map(|it| it.to_string()),
@@ -112,7 +113,10 @@ fn written(properties: &Properties) -> String {
     out
 }
 
-/// The cascade of a document shown in a viewport of this size.
+/// Computes the styles of a document in a viewport of this size.
+///
+/// # Errors
+/// The style sheets exceed a limit.
 pub(super) fn resolve(document: &Document<'_>, viewport: Size) -> Result<Styles, SvgError> {
     let units = source::view_box(document.root_element()).unwrap_or(viewport);
     let mut sheets = sheets(document, viewport, units)?;
@@ -134,7 +138,7 @@ pub(super) fn resolve(document: &Document<'_>, viewport: Size) -> Result<Styles,
         }
     }
     instances::add(&mut cascade, &resolved, &mut styles)?;
-    // Children first: the box of a group is made of theirs.
+    // Children come first, because the bounding box of a group consists of theirs.
     for at in (0..tree.elements.len()).rev() {
         styles.place(&tree, at);
         styles.clip(&tree, at);
@@ -158,20 +162,20 @@ fn sheets(document: &Document<'_>, viewport: Size, units: Size) -> Result<Sheets
             return Err(SvgError::too_many(
                 "declarations and selectors",
                 sheets.declarations as u64,
-                Sheets::most_declarations(),
+                Sheets::max_declarations(),
             ));
         }
     }
     Ok(sheets)
 }
 
-/// A value of `clip-path` that is neither a reference nor a keyword.
+/// True for a value of `clip-path` that is a basic shape.
 fn is_shape(value: &str) -> bool {
     value.contains('(') && !value.trim_start().get(..4).is_some_and(|it| it.eq_ignore_ascii_case("url("))
 }
 
 impl Styles {
-    /// Makes one matrix of everything that places an element, if CSS has a part in it.
+    /// Combines all transform properties of an element to one matrix, if it has any from CSS.
     fn place(&mut self, tree: &Tree<'_, '_>, at: usize) {
         const PLACING: [&str; 6] = ["rotate", "scale", "transform", "transform-box", "transform-origin", "translate"];
         let node = tree.elements[at].node;
@@ -200,7 +204,7 @@ impl Styles {
             _ => viewport(tree, at),
         };
         let origin = text("transform-origin").or_else(|| node.attribute("transform-origin"));
-        // That of elements without a CSS box.
+        // The default origin of elements without a CSS box is (0, 0).
         let origin = origin.and_then(|it| geometry::origin(it, reference)).unwrap_or_default().to_vec2();
         let size = reference.size();
         let single = |name| text(name).and_then(|it| geometry::single(name, it, size)).unwrap_or(Affine::IDENTITY);
@@ -219,8 +223,8 @@ impl Styles {
         }
     }
 
-    /// The background of the root covers the picture, whatever `display` says of the root (`public--svg-sizes` of the
-    /// reference designs).
+    /// Adds the background of the root, which covers the picture whatever the root's `display` is (`public--svg-sizes`
+    /// of the reference designs).
     fn paint_background(&mut self, tree: &Tree<'_, '_>) {
         let Some(own) = tree.elements.first().and_then(|root| self.elements.get_mut(&root.node.id())) else { return };
         if own.contains_key("display") {
@@ -239,7 +243,7 @@ impl Styles {
         }
     }
 
-    /// Makes a clip path of a basic shape.
+    /// Replaces a basic shape by a clip path.
     fn clip(&mut self, tree: &Tree<'_, '_>, at: usize) {
         let node = tree.elements[at].node;
         let Some(text) = self.get(node, "clip-path").filter(|it| is_shape(it)) else { return };
@@ -259,7 +263,7 @@ impl Styles {
         self.elements.entry(node.id()).or_default().insert("clip-path", value);
     }
 
-    /// The box of an element in its own coordinates, without strokes.
+    /// The bounding box of an element in its own coordinates, without strokes.
     fn bounds(&self, tree: &Tree<'_, '_>, at: usize, depth: u32) -> Option<Rect> {
         let node = tree.elements[at].node;
         if !matches!(node.tag_name().name(), "g" | "a" | "switch") {
@@ -278,7 +282,7 @@ impl Styles {
     }
 }
 
-/// The reference box of the nearest `<svg>` around an element.
+/// The viewport of the nearest `<svg>` around an element.
 fn viewport(tree: &Tree<'_, '_>, at: usize) -> Rect {
     let mut above = tree.elements[at].parent;
     while let Some(at) = above {

@@ -1,9 +1,9 @@
-//! Gradients and patterns that are their own templates.
+//! Gradients and patterns with circular templates.
 //!
-//! A gradient takes the attributes and stops that it lacks from the one that its `href` names, and so on (SVG 2 §14.2). Browsers
-//! follow such a chain until it comes to an element for the second time, so that each of a cycle still gets what stands in it.
-//! usvg would follow it for ever. Elements whose chain is a cycle get all that they inherit as attributes of their own, and a
-//! `href` that leads straight to the element with the stops, or for patterns with the content.
+//! A gradient takes missing attributes and stops from the element that its `href` names, and so on (SVG 2 §14.2).
+//! Browsers follow such a chain until an element comes up for the second time, so that elements of a cycle still
+//! inherit from it. usvg would not terminate. Elements whose chain is a cycle get all inherited values as attributes,
+//! and a `href` directly to the element with the stops or, for patterns, the content.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use usvg::roxmltree::{Node, NodeId};
 
 use super::source::XLINK;
 
-/// Attributes that a template hands down.
+/// Attributes that are inherited from a template.
 const GRADIENT: [&str; 3] = ["gradientTransform", "gradientUnits", "spreadMethod"];
 const LINEAR: [&str; 4] = ["x1", "x2", "y1", "y2"];
 const RADIAL: [&str; 6] = ["cx", "cy", "fr", "fx", "fy", "r"];
@@ -27,23 +27,23 @@ const PATTERN: [&str; 9] = [
     "y",
 ];
 
-/// What an element of a cycle is to be written with.
+/// The resolved attributes of an element in a cycle.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Resolved {
     /// Inherited attributes and their values.
     pub(super) attributes: Vec<(&'static str, String)>,
-    /// `#id` of the element that has the content; `None` where this one has it, or no one.
+    /// `#id` of the element with the content; `None` where this element has it, or none does.
     pub(super) href: Option<String>,
 }
 
-/// The element that `element` names as its template. `ids`: elements of the document.
+/// The template of `element`. `ids`: elements of the document by id.
 fn template<'a, 'i>(element: Node<'a, 'i>, ids: &HashMap<&'a str, Node<'a, 'i>>) -> Option<Node<'a, 'i>> {
     let href = element.attribute("href").or_else(|| element.attribute((XLINK, "href")))?;
     let target = *ids.get(href.trim().strip_prefix('#')?)?;
     (family(target)? == family(element)?).then_some(target)
 }
 
-/// Gradients of both kinds are templates of each other, patterns of patterns.
+/// Whether one element can be the template of the other: both gradients of any kind, or both patterns.
 fn family(element: Node<'_, '_>) -> Option<&'static str> {
     match element.tag_name().name() {
         "linearGradient" | "radialGradient" => Some("gradient"),
@@ -67,12 +67,12 @@ fn has_content(element: Node<'_, '_>) -> bool {
         .any(|it| it.is_element() && (family(element) == Some("pattern") || it.tag_name().name() == "stop"))
 }
 
-/// Elements whose chain of templates leads to an element of it again, resolved. `elements`: all of the document.
+/// Resolves the elements whose chain of templates is circular. `elements`: all elements of the document.
 pub(super) fn of_cycles<'a, 'i: 'a>(
     elements: impl Iterator<Item = Node<'a, 'i>>,
     ids: &HashMap<&'a str, Node<'a, 'i>>,
 ) -> HashMap<NodeId, Resolved> {
-    // Elements whose chain ends, so that long chains are not walked from each of their elements.
+    // Elements whose chain is known to end, so that long chains are walked only once.
     let mut ending: HashSet<NodeId> = HashSet::new();
     let mut found = HashMap::new();
     for element in elements.filter(|it| family(*it).is_some()) {
@@ -94,7 +94,7 @@ pub(super) fn of_cycles<'a, 'i: 'a>(
     found
 }
 
-/// `chain`: an element, its template, that one's template and so on, each once.
+/// Resolves an element. `chain`: the element, its template, the template's template and so on, each once.
 fn resolved(chain: &[Node<'_, '_>]) -> Resolved {
     let Some((element, templates)) = chain.split_first() else { return Resolved::default() };
     let from_templates = |name: &'static str| {

@@ -341,7 +341,7 @@ fn broken_embedded_picture_is_left_out_and_reported() {
             .nodes(&[], 1.0)
             .expect("drawn");
     assert_eq!(paths(&result.nodes).len(), 1);
-    assert!(result.skipped[0].starts_with("an image inside the SVG is left out: the file is not a supported image"));
+    assert!(result.skipped[0].starts_with("an image inside the SVG is not drawn: the file is not a supported image"));
 }
 
 #[test]
@@ -562,7 +562,7 @@ fn references_to_what_is_around_them_are_left_out() {
             })
             .collect();
         assert_eq!(found, expected, "{inside}");
-        assert_eq!(picture.skipped, ["a part of the SVG that refers to itself is left out there"], "{inside}");
+        assert_eq!(picture.skipped, ["a part of the SVG that refers to itself is not drawn there"], "{inside}");
     }
 }
 
@@ -606,7 +606,7 @@ fn markers_of_many_lines_are_not_too_complex() {
 fn html_is_left_out_with_a_word() {
     let skipped = |inside: &str| asset(&svg(inside)).nodes(&[], 1.0).expect("drawn").skipped;
     let html = "<foreignObject width='9' height='9'><p xmlns='http://www.w3.org/1999/xhtml'>x</p></foreignObject>";
-    assert_eq!(skipped(html), ["HTML inside the SVG (foreignObject) is left out"]);
+    assert_eq!(skipped(html), ["HTML inside the SVG (foreignObject) is not drawn"]);
     assert!(skipped("<foreignObject width='9' height='9'> </foreignObject>").is_empty());
     assert!(skipped(&html.replace("<foreignObject", "<foreignObject requiredExtensions='a:b'")).is_empty());
 }

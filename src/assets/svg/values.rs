@@ -1,4 +1,4 @@
-//! Attribute values as browsers read them, in words that usvg knows.
+//! Attribute values parsed as in browsers and written in a form that usvg supports.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::css_color;
 /// Properties whose value is a colour or, for the first two, a paint.
 const COLOR_PROPERTIES: [&str; 6] = ["fill", "stroke", "color", "stop-color", "flood-color", "lighting-color"];
 
-/// The value of an attribute without the white space around it, its colours in sRGB; `None` when browsers ignore it.
+/// The value of an attribute without surrounding white space and with colours in sRGB; `None` when browsers ignore it.
 pub(super) fn attribute<'v>(name: &str, value: &'v str) -> Option<Cow<'v, str>> {
     if name == "id" {
         return Some(value.into());
@@ -18,7 +18,7 @@ pub(super) fn attribute<'v>(name: &str, value: &'v str) -> Option<Cow<'v, str>> 
     if COLOR_PROPERTIES.contains(&name) { paint(value) } else { Some(value.into()) }
 }
 
-/// A colour, keyword or reference with an alternative; `None` when it is none of them.
+/// A paint: a colour, keyword, or reference with a fallback; `None` when it is invalid.
 pub(super) fn paint(value: &str) -> Option<Cow<'_, str>> {
     if !value.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("url(")) {
         return color_or_keyword(value);
@@ -40,7 +40,7 @@ fn color_or_keyword(value: &str) -> Option<Cow<'_, str>> {
     css_color::parse(value).map(|color| written(color).into())
 }
 
-/// In a form that every SVG reader knows.
+/// A colour in a notation that every SVG reader supports.
 pub(super) fn written(color: Color) -> String {
     let [r, g, b, a] = color.to_rgba8().to_u8_array();
     if a == 255 { format!("#{r:02x}{g:02x}{b:02x}") } else { format!("rgba({r},{g},{b},{})", color.components[3]) }

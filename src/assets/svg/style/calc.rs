@@ -5,7 +5,7 @@ use kurbo::Size;
 
 use super::properties::to_px;
 
-/// A number, or a length with a part of each kind. A length has no number, and the other way round.
+/// A number, or a length as the sum of px, percentage and em.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Sum {
     number: f64,
@@ -32,9 +32,9 @@ impl Sum {
     }
 }
 
-/// The inside of `calc(…)`, which must be all of `input`, in words that usvg knows: a number of px, a percentage or a number of
-/// em. `plain`: the property takes plain numbers too. `whole`: what 100 % are, px, where the property is a share of the viewport.
-/// `None` when it is invalid, or when it mixes units that only usvg could add.
+/// Evaluates the content of `calc(…)`, which must be all of `input`, to a number of px, a percentage or a number of em.
+/// `plain`: the property also accepts plain numbers. `whole`: length of 100 %, px, where the property is relative to
+/// the viewport. `None` when it is invalid or mixes units that only usvg can resolve.
 pub(super) fn written(input: &mut Parser<'_>, plain: bool, whole: Option<f64>) -> Option<String> {
     let sum = sum(input).filter(|_| input.is_exhausted())?;
     let Sum { number, px, percent, em, is_length } = sum;
@@ -49,12 +49,13 @@ pub(super) fn written(input: &mut Parser<'_>, plain: bool, whole: Option<f64>) -
     [number, px, percent, em].iter().all(|it| it.is_finite()).then_some(text)
 }
 
-/// What 100 % of `property` are in a viewport of this size, px; `None` for what is no share of it.
+/// The length of 100 % of `property` in a viewport of this size, px; `None` when percentages are not relative to the
+/// viewport.
 pub(super) fn whole(property: &str, viewport: Size) -> Option<f64> {
     match property {
         "cx" | "fx" | "rx" | "width" | "x" | "x1" | "x2" => Some(viewport.width),
         "cy" | "fy" | "ry" | "height" | "y" | "y1" | "y2" => Some(viewport.height),
-        // SVG 2 §8.9: of the diagonal, as of a square with the same one.
+        // SVG 2 §8.9: relative to the side of a square with the same diagonal.
         "r" | "stroke-dasharray" | "stroke-dashoffset" | "stroke-width" => {
             Some(viewport.width.hypot(viewport.height) / std::f64::consts::SQRT_2)
         }

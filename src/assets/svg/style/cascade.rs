@@ -1,4 +1,4 @@
-//! The cascade: which declarations apply to an element, and what they come to.
+//! The CSS cascade: which declarations apply to an element, and their computed values.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -18,19 +18,19 @@ use super::sheet::{self, Declaration, Sheets};
 use super::variables::Variables;
 use crate::assets::svg::error::SvgError;
 
-/// Selectors tried on elements, in pairs.
+/// Maximum number of pairs of a selector and an element that are matched.
 const MAX_MATCHES: u64 = 20_000_000;
 
-/// Declarations applied to elements, in pairs.
+/// Maximum number of pairs of a declaration and an element to which it is applied.
 const MAX_APPLIED: u64 = 5_000_000;
 
-/// Bytes of values that elements get from style sheets and `style` attributes.
+/// Maximum bytes of values that elements get from style sheets and `style` attributes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Properties of an element and their values; `None` is as if nothing had been said.
+/// Properties of an element and their values; `None` resets a property.
 pub(super) type Properties = BTreeMap<&'static str, Option<Rc<str>>>;
 
-/// Rules by what their selectors want of the element itself.
+/// Rules indexed by what their rightmost compound selector requires.
 #[derive(Default)]
 struct Index<'s> {
     ids: HashMap<&'s str, Vec<Candidate<'s>>>,
@@ -80,7 +80,7 @@ impl<'s> Index<'s> {
     }
 }
 
-/// What rules, `style` attributes and custom properties come to, element by element.
+/// The state of the cascade over all elements of a document.
 pub(super) struct Cascade<'c, 'a, 'i> {
     sheets: &'c Sheets,
     pub(super) tree: &'c Tree<'a, 'i>,
@@ -93,12 +93,12 @@ pub(super) struct Cascade<'c, 'a, 'i> {
     bytes: u64,
 }
 
-/// What the cascade says of one element.
+/// The computed style of one element.
 pub(super) struct Resolved {
     pub(super) properties: Properties,
-    /// Its custom properties, inherited ones included.
+    /// Custom properties, inherited ones included.
     pub(super) variables: Rc<Variables>,
-    /// Some of its properties would be others with other custom properties around it.
+    /// Some property depends on inherited custom properties.
     pub(super) has_var: bool,
 }
 
@@ -109,7 +109,10 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
         Self { sheets, tree, index, caches: SelectorCaches::default(), units, matches: 0, applied: 0, bytes: 0 }
     }
 
-    /// The element at this index of the tree, inside of one with the custom properties `outer`.
+    /// Computes the style of the element at this index of the tree. `outer`: custom properties of its parent.
+    ///
+    /// # Errors
+    /// The style sheets exceed a limit.
     pub(super) fn resolve(&mut self, at: usize, outer: &Rc<Variables>) -> Result<Resolved, SvgError> {
         let entry = &self.tree.elements[at];
         let matched = self.matching(at)?;
@@ -134,7 +137,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
         Ok(Resolved { properties, variables, has_var })
     }
 
-    /// Layer, specificity and number of the rules that apply, in the order of the cascade.
+    /// Layer, specificity and index of the rules that match, in cascade order.
     fn matching(&mut self, at: usize) -> Result<Vec<(usize, u32, usize)>, SvgError> {
         let entry = &self.tree.elements[at];
         let mut context = MatchingContext::new(
@@ -182,7 +185,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
                             }
                         });
                     }
-                    // Browsers have thrown the weaker ones away by now.
+                    // Browsers have already dropped the weaker declarations.
                     if !valid {
                         let names = properties::longhands(name);
                         let names = names.into_iter().flatten().copied().chain(properties::known(name));
@@ -195,7 +198,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
     }
 }
 
-/// All declarations for one element, the strongest last. `matched`: layer, specificity and rule, sorted.
+/// All declarations for one element, highest priority last. `matched`: layer, specificity and rule, sorted.
 fn in_order<'d>(
     sheets: &'d Sheets,
     matched: &[(usize, u32, usize)],
@@ -204,7 +207,7 @@ fn in_order<'d>(
     let of = |rule: usize| sheets.rules[rule].declarations.iter();
     let mut declared: Vec<_> = matched.iter().flat_map(|(.., rule)| of(*rule)).filter(|it| !it.important).collect();
     declared.extend(inline.iter().filter(|it| !it.important));
-    // Of important ones those of the first layer win.
+    // Among important declarations, those of the first layer win.
     let mut important: Vec<_> =
         matched.iter().map(|(layer, specificity, rule)| (Reverse(*layer), *specificity, *rule)).collect();
     important.sort_unstable();

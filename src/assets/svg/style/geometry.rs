@@ -1,25 +1,25 @@
-//! Transforms and basic shapes of CSS: matrices and outlines out of their functions.
+//! CSS transforms and basic shapes, converted to matrices and outlines.
 
 use cssparser::{ParseError, Parser, Token};
 use kurbo::{Affine, BezPath, Ellipse, Point, Rect, RoundedRect, RoundedRectRadii, Shape as _, Size, Vec2};
 
 use super::properties::to_px;
 
-/// How far curves of shapes may be from true ones, px.
+/// Tolerance of curves of shapes, px.
 const TOLERANCE: f64 = 0.01;
 
-/// A number as written.
+/// A number with its unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Value {
-    /// Also a length in px.
+    /// A plain number or a length in px.
     Number(f64),
-    /// A hundredth.
+    /// A percentage, as a fraction.
     Percent(f64),
     Degrees(f64),
 }
 
 impl Value {
-    /// px, percentages of `whole`.
+    /// A length in px; percentages are relative to `whole`.
     fn of(self, whole: f64) -> f64 {
         match self {
             Self::Number(number) | Self::Degrees(number) => number,
@@ -27,7 +27,7 @@ impl Value {
         }
     }
 
-    /// A factor.
+    /// A factor, from a number or percentage.
     fn factor(self) -> f64 {
         self.of(1.0)
     }
@@ -52,7 +52,7 @@ fn value(input: &mut Parser<'_>) -> Option<Value> {
     })
 }
 
-/// Numbers with commas, spaces or nothing between them.
+/// Numbers separated by commas, spaces or nothing.
 fn values(input: &mut Parser<'_>) -> Option<Vec<Value>> {
     let mut found = Vec::new();
     while !input.is_exhausted() {
@@ -66,7 +66,8 @@ fn nested<'i, T>(input: &mut Parser<'i>, read: impl FnOnce(&mut Parser<'i>) -> O
     input.parse_nested_block(|inside| read(inside).ok_or_else(ParseError::<()>::unexpected_token)).ok()
 }
 
-/// The matrix of a list of transform functions, of CSS or of an attribute. `size`: of the reference box, for percentages.
+/// The matrix of a list of transform functions, from CSS or an attribute. `size`: size of the reference box, for
+/// percentages.
 pub(super) fn transform(text: &str, size: Size) -> Option<Affine> {
     let mut input = Parser::new(text);
     let mut total = Affine::IDENTITY;
@@ -99,7 +100,7 @@ fn function(name: &str, arguments: &[Value], size: Size) -> Option<Affine> {
         ("scalez", 1) => Affine::IDENTITY,
         ("rotate" | "rotatez", 1) => Affine::rotate(angle(0)?),
         ("rotate", 3) => Affine::rotate_about(angle(0)?, Point::new(number(1)?, number(2)?)),
-        // Seen from far away.
+        // Perspective is ignored, as if seen from an infinite distance.
         ("rotatex", 1) => Affine::scale_non_uniform(1.0, angle(0)?.cos()),
         ("rotatey", 1) => Affine::scale_non_uniform(angle(0)?.cos(), 1.0),
         ("skewx", 1) => Affine::skew(angle(0)?.tan(), 0.0),
@@ -111,7 +112,7 @@ fn function(name: &str, arguments: &[Value], size: Size) -> Option<Affine> {
     })
 }
 
-/// `translate`, `rotate` and `scale` where they are properties.
+/// The matrix of one of the properties `translate`, `rotate` and `scale`.
 pub(super) fn single(name: &str, text: &str, size: Size) -> Option<Affine> {
     if text == "none" {
         return Some(Affine::IDENTITY);
@@ -119,7 +120,7 @@ pub(super) fn single(name: &str, text: &str, size: Size) -> Option<Affine> {
     function(name, &values(&mut Parser::new(text))?, size)
 }
 
-/// `transform-origin` in a reference box. `None` when it is not one.
+/// The point of `transform-origin` in a reference box; `None` when it is invalid.
 pub(super) fn origin(text: &str, reference: Rect) -> Option<Point> {
     let mut input = Parser::new(text);
     let (mut x, mut y, mut rest) = (None, None, Vec::new());
@@ -141,10 +142,10 @@ pub(super) fn origin(text: &str, reference: Rect) -> Option<Point> {
     Some(reference.origin() + Vec2::new(x.of(reference.width()), y.of(reference.height())))
 }
 
-/// A basic shape of `clip-path` and whether its rule is `evenodd`; `None` for anything else.
+/// The outline of a basic shape of `clip-path`, and whether its fill rule is `evenodd`; `None` for anything else.
 pub(super) fn shape(text: &str, reference: Rect) -> Option<(BezPath, bool)> {
     let mut input = Parser::new(text);
-    // `fill-box circle(…)`, or the box after the shape.
+    // The reference box is before or after the shape: `fill-box circle(…)`.
     let _ = input.try_parse(Parser::expect_ident_cloned);
     let name = input.expect_function().ok()?.to_ascii_lowercase();
     nested(&mut input, |inside| match name.as_str() {
@@ -161,7 +162,7 @@ pub(super) fn shape(text: &str, reference: Rect) -> Option<(BezPath, bool)> {
     })
 }
 
-/// A fill rule and the comma after it.
+/// Parses an optional fill rule and the comma after it.
 fn rule(input: &mut Parser<'_>) -> bool {
     let read = input.try_parse(|it| {
         let is_even_odd = it.expect_ident()?.eq_ignore_ascii_case("evenodd");
@@ -198,7 +199,7 @@ fn round(is_circle: bool, input: &mut Parser<'_>, reference: Rect) -> Option<Bez
         Some(value) => value.of(whole),
     };
     let (x, y) = if is_circle {
-        // Percentages of a circle are of the diagonal, as of a square with the same one (CSS Shapes 1).
+        // Percentages of a circle are relative to the side of a square with the same diagonal (CSS Shapes 1).
         let whole = size.width.hypot(size.height) / std::f64::consts::SQRT_2;
         let radius = radius(0, &sides, whole);
         (radius, radius)
@@ -283,8 +284,8 @@ fn polygon(input: &mut Parser<'_>, reference: Rect) -> Option<(BezPath, bool)> {
     Some((path, is_even_odd))
 }
 
-/// The box of a shape element in its own coordinates, without its stroke. `get`: an attribute of it. `None` for elements
-/// whose box this does not know, and for empty ones.
+/// The bounding box of a shape element in its own coordinates, without its stroke. `get` returns an attribute of it.
+/// `None` for other elements and for empty ones.
 pub(super) fn bounds(element: &str, get: &dyn Fn(&str) -> Option<String>) -> Option<Rect> {
     let length = |name: &str| {
         let text = get(name)?;

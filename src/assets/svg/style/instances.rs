@@ -1,7 +1,8 @@
-//! `use` elements whose custom properties differ from those around what they show.
+//! Instances of `use` elements whose custom properties differ from those of the target.
 //!
-//! An instance inherits from its `use` element, custom properties included, so that one symbol may have another colour wherever it
-//! is used. As `var()` is resolved before usvg copies anything, such an instance is written as an element of its own.
+//! An instance inherits from its `use` element, custom properties included, so that a symbol can have another colour in
+//! each instance. As `var()` is resolved before usvg copies elements, such an instance is written as a separate
+//! element.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,24 +15,24 @@ use super::variables::Variables;
 use crate::assets::svg::error::SvgError;
 use crate::assets::svg::source::{self, Part, XLINK};
 
-/// Ids of instances begin with this.
+/// Prefix of the ids of instances.
 const INSTANCE_ID: &str = "instance-with-variables-";
 
-/// Elements of all instances of one document; beyond, `use` shows what it names as it stands there.
+/// Maximum number of elements of all instances of a document. Further `use` elements show their target unchanged.
 const MAX_ELEMENTS: usize = 50_000;
 
-/// Instances in instances.
+/// Maximum depth of nested instances.
 const MAX_DEPTH: u32 = 16;
 
-/// What the cascade said of an element where it stands.
+/// The result of the cascade for an element at its original position.
 pub(super) struct Original {
-    /// Its custom properties.
+    /// Custom properties of the element.
     pub(super) variables: Rc<Variables>,
-    /// Some of its properties would be others with other custom properties around it.
+    /// Some property depends on inherited custom properties.
     pub(super) has_var: bool,
 }
 
-/// Adds the instances that the document needs to `styles`. `originals`: for each element of the tree.
+/// Adds the instances that the document needs to `styles`. `originals`: one entry per element of the tree.
 pub(super) fn add(
     cascade: &mut Cascade<'_, '_, '_>,
     originals: &[Original],
@@ -65,8 +66,8 @@ struct Instances<'n, 'c, 'a, 'i> {
     cascade: &'n mut Cascade<'c, 'a, 'i>,
     originals: &'n [Original],
     ids: HashMap<String, usize>,
-    /// By what is shown and the address of the custom properties around it, which are kept: the id of the instance, `None` where
-    /// it needs none.
+    /// Ids of instances by target and address of the inherited custom properties, which are kept alive; `None` where
+    /// none is needed.
     known: HashMap<(usize, usize), (Rc<Variables>, Option<String>)>,
     count: usize,
     elements: usize,
@@ -74,7 +75,7 @@ struct Instances<'n, 'c, 'a, 'i> {
 }
 
 impl Instances<'_, '_, '_, '_> {
-    /// What the element at this index shows, if it is a `use`.
+    /// The target of the element at this index, if it is a `use`.
     fn shown_by(&self, at: usize) -> Option<usize> {
         let node = self.cascade.tree.elements[at].node;
         let href = node.attribute("href").or_else(|| node.attribute((XLINK, "href")))?;
@@ -82,16 +83,16 @@ impl Instances<'_, '_, '_, '_> {
         self.ids.get(target).copied()
     }
 
-    /// The element at this index and all that is in it.
+    /// The element at this index and its descendants.
     fn subtree(&self, at: usize) -> Range<usize> {
         let elements = &self.cascade.tree.elements;
-        // In document order: what is inside comes next, and its parents are inside too.
+        // Elements are in document order, so descendants follow and their parents are among them.
         let inside = elements[at + 1..].iter().take_while(|it| it.parent.is_some_and(|parent| parent >= at)).count();
         at..at + 1 + inside
     }
 
-    /// The id of an instance of `target` inside of an element with the custom properties `outer`; `None` where it would look
-    /// as where it stands.
+    /// The id of an instance of `target` in an element with the custom properties `outer`; `None` where it would look
+    /// like the original.
     fn instance(
         &mut self,
         target: usize,
@@ -107,7 +108,7 @@ impl Instances<'_, '_, '_, '_> {
         if let Some((_, known)) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        // What shows itself is cut later: inside of itself it has no instance.
+        // Circular references are removed later: a target has no instance inside itself.
         self.known.insert(key, (outer.clone(), None));
         let range = self.subtree(target);
         self.elements += range.len();
@@ -146,7 +147,7 @@ impl Instances<'_, '_, '_, '_> {
         let id = self.free_id();
         let whole = self.cascade.tree.elements[target].node;
         source::write_element(&mut self.text, whole, &mut |part| match part {
-            // Whoever refers to a part of it means the original.
+            // Ids inside the copy are dropped, because references mean the original.
             Part::Attribute { name: "id", .. } => Some(String::new()),
             Part::MoreAttributes(element) if element == whole => {
                 Some(format!(" id=\"{id}\"") + &own.part(part).unwrap_or_default())

@@ -1,11 +1,12 @@
-//! Conditions of style sheets: `@media`, `media=""` and `@supports`, answered for a picture on a light screen.
+//! Conditions of style sheets: `@media`, `media=""` and `@supports`, evaluated for an image on a screen with a light
+//! scheme.
 
 use cssparser::{BasicParseError, Delimiter, ParseError, Parser, Token};
 use kurbo::Size;
 
 use super::properties;
 
-/// Whether one query of a list applies; an empty list does.
+/// Whether some media query of a list matches; an empty list matches.
 pub(super) fn applies(input: &mut Parser<'_>, viewport: Size) -> bool {
     if input.is_exhausted() {
         return true;
@@ -24,7 +25,7 @@ pub(super) fn applies(input: &mut Parser<'_>, viewport: Size) -> bool {
     }
 }
 
-/// `only screen and (min-width: 10px)`; what is not understood does not apply.
+/// One media query, such as `only screen and (min-width: 10px)`. An unknown one does not match.
 fn query_applies(input: &mut Parser<'_>, viewport: Size) -> bool {
     let mut feature = |inside: &mut Parser<'_>| feature(inside, viewport);
     let (negated, medium) = if let Ok(medium) = input.try_parse(|it| {
@@ -39,7 +40,7 @@ fn query_applies(input: &mut Parser<'_>, viewport: Size) -> bool {
             word => Ok(word),
         }) {
             Ok(medium) => (false, medium),
-            // A condition without a medium.
+            // A condition without a media type.
             Err(_) => return condition(input, &mut feature).unwrap_or(false) && input.is_exhausted(),
         }
     };
@@ -54,7 +55,7 @@ fn query_applies(input: &mut Parser<'_>, viewport: Size) -> bool {
     rest.is_some_and(|rest| (of_medium && rest) != negated)
 }
 
-/// Terms in parentheses, joined by `and` or `or`; `None` when it is something else.
+/// A condition of terms in parentheses joined by `and` or `or`; `None` when it is invalid.
 fn condition(input: &mut Parser<'_>, leaf: &mut dyn FnMut(&mut Parser<'_>) -> Option<bool>) -> Option<bool> {
     if input.try_parse(|it| it.expect_ident_matching("not")).is_ok() {
         return term(input, leaf).map(|it| !it);
@@ -74,7 +75,7 @@ fn condition(input: &mut Parser<'_>, leaf: &mut dyn FnMut(&mut Parser<'_>) -> Op
 fn term(input: &mut Parser<'_>, leaf: &mut dyn FnMut(&mut Parser<'_>) -> Option<bool>) -> Option<bool> {
     match input.next().ok()? {
         Token::ParenthesisBlock => {}
-        // Of functions, only `selector()` of `@supports` is in use; the engine reads what browsers read.
+        // The only function in use is `selector()` of `@supports`, which the selector engine parses like a browser.
         Token::Function(name) => {
             let known = name.eq_ignore_ascii_case("selector");
             let skip = |inside: &mut Parser<'_>| {
@@ -101,14 +102,14 @@ fn term(input: &mut Parser<'_>, leaf: &mut dyn FnMut(&mut Parser<'_>) -> Option<
         .ok()
 }
 
-/// `min-width: 10px`, `width >= 10px`, `prefers-color-scheme: dark`, `color`.
+/// A media feature: `min-width: 10px`, `width >= 10px`, `prefers-color-scheme: dark`, `color`.
 fn feature(input: &mut Parser<'_>, viewport: Size) -> Option<bool> {
     let Ok(name) = input.try_parse(Parser::expect_ident_cloned) else {
         let low = length(input)?;
         let below = comparison(input)?;
         let name = input.expect_ident_cloned().ok()?;
         let side = side(&name, viewport)?;
-        // `10px <= width <= 20px`.
+        // A range with two bounds: `10px <= width <= 20px`.
         let within = comparison(input).map_or(Some(true), |above| Some(above(side, length(input)?)))?;
         return Some(below(low, side) && within);
     };
@@ -153,7 +154,7 @@ fn side(name: &str, viewport: Size) -> Option<f64> {
     }
 }
 
-/// px, or the quotient of an aspect ratio.
+/// A value of a media feature: a length in px, or the quotient of an aspect ratio.
 fn length(input: &mut Parser<'_>) -> Option<f64> {
     let number = match input.next().ok()?.clone() {
         Token::Number { value, .. } => f64::from(value),
@@ -182,7 +183,7 @@ fn comparison(input: &mut Parser<'_>) -> Option<fn(f64, f64) -> bool> {
     })
 }
 
-/// `@supports`: whether a declaration is one that this program draws.
+/// Whether a declaration in `@supports` is supported.
 pub(super) fn is_supported(input: &mut Parser<'_>) -> bool {
     let answer = condition(input, &mut |inside| {
         let name = inside.expect_ident_cloned().ok()?;

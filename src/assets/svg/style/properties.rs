@@ -1,4 +1,4 @@
-//! The properties of SVG: which there are, and their values in words that usvg knows.
+//! The supported properties of SVG, and their values in a form that usvg supports.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -9,37 +9,37 @@ use kurbo::Size;
 use super::calc;
 use crate::assets::svg::values;
 
-/// What a declaration sets.
+/// The property that a declaration sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Name {
-    /// `--name`, with its dashes.
+    /// A custom property, with its dashes: `--name`.
     Custom(Rc<str>),
-    /// A property whose value has a `var()`: what it says is known only on an element.
+    /// A property whose value contains `var()` and is computed per element.
     Pending(Rc<str>),
     /// One of [`PROPERTIES`].
     Known(&'static str),
 }
 
-/// How a property's values are written.
+/// The syntax of a property's values.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Paint,
     Color,
-    /// One length; a number only where SVG 1.1 had the property.
+    /// One length; a plain number only for properties of SVG 1.1.
     Length {
         plain: bool,
     },
-    /// Lengths, with commas or spaces.
+    /// Lengths separated by commas or spaces.
     Lengths,
-    /// Keywords and numbers; case does not matter.
+    /// Keywords and numbers, without regard to case.
     Words,
-    /// Anything, with references in it.
+    /// Any value, which may contain references.
     Text,
-    /// `path("…")`.
+    /// The function `path("…")`.
     PathData,
 }
 
-/// Name, values, and what the property is where nothing says so, for those that elements inherit.
+/// The properties: name, syntax, and the initial value of those that are inherited.
 const PROPERTIES: &[(&str, Kind, Option<&str>)] = &[
     ("alignment-baseline", Kind::Words, None),
     ("background-color", Kind::Color, None),
@@ -121,7 +121,7 @@ const PROPERTIES: &[(&str, Kind, Option<&str>)] = &[
 /// Properties that usvg reads from a `style` attribute only.
 pub(super) const OF_STYLE_ONLY: [&str; 4] = ["font-kerning", "image-rendering", "isolation", "mix-blend-mode"];
 
-/// Same as `unset`: no layer or origin comes below an author's.
+/// Keywords equivalent to `unset`, because there is no origin below the author's.
 const UNSET: [&str; 3] = ["unset", "revert", "revert-layer"];
 
 /// The property of this name.
@@ -134,7 +134,8 @@ fn kind_and_initial(name: &str) -> Option<(Kind, Option<&'static str>)> {
     Some((PROPERTIES[at].1, PROPERTIES[at].2))
 }
 
-/// What a declaration sets, one property at a time; nothing when browsers ignore it. `units`: size of the viewport in units of the document.
+/// The properties that a declaration sets, with normalised values; none when browsers ignore it. `units`: size of the
+/// viewport in units of the document.
 pub(super) fn declared(name: &str, value: &str, units: Size, set: &mut dyn FnMut(Name, Rc<str>)) {
     if name.starts_with("--") {
         return set(Name::Custom(name.into()), value.into());
@@ -165,12 +166,12 @@ pub(super) fn declared(name: &str, value: &str, units: Size, set: &mut dyn FnMut
     }
 }
 
-/// Properties that a shorthand, or another name, stands for.
+/// The properties for which a shorthand or an alias stands.
 pub(super) fn longhands(name: &str) -> Option<&'static [&'static str]> {
     match name {
         "marker" => Some(&["marker-start", "marker-mid", "marker-end"]),
         "font" => Some(&["font-style", "font-variant", "font-weight", "font-stretch", "font-size", "font-family"]),
-        // Only a colour: pictures of backgrounds are not drawn.
+        // Only a colour, because background images are not drawn.
         "background" => Some(&["background-color"]),
         "text-decoration-line" => Some(&["text-decoration"]),
         "mask-image" | "-webkit-mask" | "-webkit-mask-image" => Some(&["mask"]),
@@ -182,7 +183,7 @@ pub(super) fn longhands(name: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// A declared value in the words of an attribute, CSS-wide keywords included; `None` when it is invalid.
+/// A declared value as an attribute value, CSS-wide keywords included; `None` when it is invalid.
 fn normal<'v>(name: &str, value: &'v str, units: Size) -> Option<Cow<'v, str>> {
     let (kind, initial) = kind_and_initial(name)?;
     if value.is_empty() {
@@ -203,7 +204,7 @@ fn normal<'v>(name: &str, value: &'v str, units: Size) -> Option<Cow<'v, str>> {
         Kind::Length { plain } => lengths(value, plain, false, calc::whole(name, units)).map(Cow::Owned),
         Kind::Lengths => lengths(value, true, true, calc::whole(name, units)).map(Cow::Owned),
         Kind::Words if name == "text-decoration" => Some(lines_of(value).into()),
-        // The only keywords of SVG with capitals, which usvg compares.
+        // The only keywords of SVG with capitals, which usvg compares exactly.
         Kind::Words if name.starts_with("color-interpolation") => Some(match value.to_ascii_lowercase().as_str() {
             "linearrgb" => "linearRGB".into(),
             "srgb" => "sRGB".into(),
@@ -219,14 +220,14 @@ fn normal<'v>(name: &str, value: &'v str, units: Size) -> Option<Cow<'v, str>> {
     }
 }
 
-/// The lines of `text-decoration`, without their colours and styles.
+/// The lines of `text-decoration`, without colour and style.
 fn lines_of(value: &str) -> String {
     let words = value.split_ascii_whitespace().map(str::to_ascii_lowercase);
     let lines: Vec<_> = words.filter(|it| matches!(it.as_str(), "underline" | "overline" | "line-through")).collect();
     if lines.is_empty() { "none".into() } else { lines.join(" ") }
 }
 
-/// Without quotes around references; of a mask only the reference.
+/// A value without quotes around references; for a mask only the reference.
 fn text<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
     let is_reference = value.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("url("));
     if !is_reference || name == "font-family" {
@@ -249,7 +250,7 @@ fn path_data(value: &str) -> Option<String> {
     Some(data.to_string())
 }
 
-/// Lengths that are attributes only.
+/// Attributes that are lengths but not properties.
 const LENGTH_ATTRIBUTES: [&str; 15] = [
     "dx",
     "dy",
@@ -274,14 +275,14 @@ pub(super) fn is_length(name: &str) -> bool {
     is_property || LENGTH_ATTRIBUTES.contains(&name)
 }
 
-/// An attribute that is a length with `calc()` in it, without that; `None` when it is none, or invalid. `units`: size of the
+/// The value of a length attribute with its `calc()` evaluated; `None` when it is invalid. `units`: size of the
 /// viewport in units of the document.
 pub(super) fn calculated(name: &str, value: &str, units: Size) -> Option<String> {
     lengths(value, true, matches!(kind_and_initial(name), Some((Kind::Lengths, _))), calc::whole(name, units))
 }
 
-/// Lengths in units that usvg knows: those of the root's font and of the viewport become px where they can. `whole`: what 100 %
-/// are, px, for `calc()`.
+/// Lengths in units that usvg supports: units of the root font and the viewport are converted to px. `whole`: length of
+/// 100 %, px, for `calc()`.
 fn lengths(value: &str, plain: bool, many: bool, whole: Option<f64>) -> Option<String> {
     let mut input = Parser::new(value);
     let mut out = String::new();
@@ -299,7 +300,7 @@ fn lengths(value: &str, plain: bool, many: bool, whole: Option<f64>) -> Option<S
                 let unit = unit.to_ascii_lowercase();
                 match unit.as_str() {
                     "em" | "ex" => format!("{value}{unit}"),
-                    // Half the height of a letter of the usual proportions.
+                    // The width of a digit is about half an em.
                     "ch" => format!("{}em", value / 2.0),
                     _ => format!("{}", to_px(f64::from(*value), &unit, 16.0)? as f32),
                 }
@@ -335,7 +336,7 @@ pub(super) fn to_px(number: f64, unit: &str, root_font_size: f64) -> Option<f64>
     Some(number * factor)
 }
 
-/// `italic small-caps bold condensed 12px/1.5 Arial, serif`.
+/// Parses the shorthand `font`, such as `italic small-caps bold condensed 12px/1.5 Arial, serif`.
 fn font(value: &str, units: Size, set: &mut dyn FnMut(&str, Cow<'_, str>)) {
     if UNSET.iter().chain(&["initial", "inherit"]).any(|it| value.eq_ignore_ascii_case(it)) {
         for name in longhands("font").unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! Elements of a document as the selector engine asks for them.
+//! The elements of a document as the selector engine needs them.
 
 use std::cell::Cell;
 
@@ -13,17 +13,17 @@ use usvg::roxmltree::{Document, Node};
 
 use crate::assets::svg::source::XLINK;
 
-/// Questions that selectors may ask about the elements of one document.
+/// Maximum number of steps of the selector engine for one document.
 pub(super) const MAX_STEPS: u64 = 100_000_000;
 
-/// The element tree of one document, with what selectors ask for most.
+/// The element tree of one document, with frequently used properties of elements.
 pub(super) struct Tree<'a, 'i> {
     pub(super) elements: Vec<Entry<'a, 'i>>,
-    /// Questions answered so far: what matching costs, whatever the selectors look like.
+    /// Steps of the selector engine so far, a measure of the cost of matching.
     pub(super) steps: Cell<u64>,
 }
 
-/// An element, its relatives as indices into [`Tree::elements`].
+/// An element, with its relatives as indices into [`Tree::elements`].
 pub(super) struct Entry<'a, 'i> {
     pub(super) node: Node<'a, 'i>,
     pub(super) parent: Option<usize>,
@@ -36,7 +36,7 @@ pub(super) struct Entry<'a, 'i> {
 impl<'a, 'i> Tree<'a, 'i> {
     pub(super) fn of(document: &'a Document<'i>) -> Self {
         let mut elements: Vec<Entry<'a, 'i>> = Vec::new();
-        // Open elements, each with its latest child.
+        // Open elements, each with its last child so far.
         let mut open: Vec<(usize, Option<usize>)> = Vec::new();
         for node in document.descendants().filter(Node::is_element) {
             let parent = node.parent_element();
@@ -70,7 +70,7 @@ impl<'a, 'i> Tree<'a, 'i> {
     }
 }
 
-/// An element as the selector engine takes it.
+/// An element as the selector engine needs it.
 #[derive(Clone, Copy)]
 pub(super) struct At<'t, 'a, 'i> {
     pub(super) tree: &'t Tree<'a, 'i>,
@@ -89,7 +89,7 @@ impl<'t, 'a, 'i> At<'t, 'a, 'i> {
         &self.tree.elements[self.index]
     }
 
-    /// A relative; none any more once there have been too many questions, so that the engine comes back.
+    /// A relative of the element; `None` once the limit of steps is exceeded, so that the engine returns.
     fn other(&self, index: Option<usize>) -> Option<Self> {
         if self.tree.steps.get() > MAX_STEPS {
             return None;
@@ -98,7 +98,7 @@ impl<'t, 'a, 'i> At<'t, 'a, 'i> {
     }
 }
 
-/// The selector engine's words in this room: strings, no pseudo-elements, pseudo-classes of pages that nobody touches.
+/// The selector engine's types: strings as names, no pseudo-elements, pseudo-classes without user interaction.
 #[derive(Clone, Debug)]
 pub(super) struct Css;
 
@@ -146,9 +146,9 @@ impl PrecomputedHash for Word {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PseudoClass {
-    /// `:link` and `:any-link`.
+    /// The pseudo-classes `:link` and `:any-link`.
     Link,
-    /// Those that a picture is never in, `:hover` for one.
+    /// Pseudo-classes that never match in an image, such as `:hover`.
     Never,
 }
 
@@ -168,7 +168,7 @@ impl css::NonTSPseudoClass for PseudoClass {
     }
 }
 
-/// There is none: SVG elements have no generated content.
+/// No pseudo-elements exist, because SVG elements have no generated content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoPseudoElement {}
 
@@ -180,7 +180,7 @@ impl ToCss for NoPseudoElement {
 
 impl css::PseudoElement for NoPseudoElement {}
 
-/// Reads selectors; knows the prefixes of `@namespace`.
+/// Parser of selectors, with the prefixes of `@namespace`.
 pub(super) struct SelectorReader<'s> {
     pub(super) prefixes: &'s [(Option<String>, String)],
 }
@@ -192,7 +192,7 @@ impl SelectorReader<'_> {
     }
 }
 
-/// Why a part of a style sheet is left out; browsers leave it out too.
+/// The error for an invalid part of a style sheet, which is dropped as in browsers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Invalid;
 

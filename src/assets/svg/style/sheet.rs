@@ -1,4 +1,4 @@
-//! Style sheets read: rules that apply to a picture on a screen, and the font faces they bring.
+//! Parsing of style sheets: the rules that apply to an image on a screen, and the font faces.
 
 use std::rc::Rc;
 
@@ -15,10 +15,10 @@ use super::properties::{self, Name};
 use super::selectors::{Css, Invalid, SelectorReader};
 use crate::assets::svg::font_face::FontFace;
 
-/// Declarations of one document's sheets.
+/// Maximum number of declarations of one document's style sheets.
 const MAX_DECLARATIONS: usize = 500_000;
 
-/// Selectors with more parts match nothing; the engine recurses from part to part.
+/// Maximum number of components of a selector, because the engine recurses. Longer selectors never match.
 const MAX_SELECTOR_PARTS: usize = 256;
 
 type Failure = ParseError<Invalid>;
@@ -28,7 +28,7 @@ type Failure = ParseError<Invalid>;
 pub(super) struct Sheets {
     pub(super) rules: Vec<Rule>,
     pub(super) faces: Vec<FontFace>,
-    /// The number of declarations, each rule's counted once.
+    /// Number of declarations, counted once per rule.
     pub(super) declarations: usize,
     layers: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Sheets {
 pub(super) struct Rule {
     pub(super) selectors: SelectorList<Css>,
     pub(super) declarations: Vec<Declaration>,
-    /// Index of the cascade layer; rules outside of layers come after all of them.
+    /// Index of the cascade layer; rules outside layers come last.
     pub(super) layer: usize,
 }
 
@@ -49,8 +49,8 @@ pub(super) struct Declaration {
 }
 
 impl Sheets {
-    /// Adds what `text` says to a picture whose viewport has this size, in px and in `units` of the document. False when there
-    /// is too much of it.
+    /// Adds the rules of `text` that apply in a viewport of this size, in px and in `units` of the document. Returns
+    /// false when a limit is exceeded.
     pub(super) fn add(&mut self, text: &str, viewport: Size, units: Size) -> bool {
         let mut reader = SheetReader {
             sheets: self,
@@ -66,12 +66,12 @@ impl Sheets {
         self.declarations <= MAX_DECLARATIONS
     }
 
-    pub(super) const fn most_declarations() -> usize {
+    pub(super) const fn max_declarations() -> usize {
         MAX_DECLARATIONS
     }
 
     fn layer(&mut self, name: &str) -> usize {
-        // A layer comes where it, or one inside it, is named first.
+        // A layer's position is that of its first mention or that of a layer inside it.
         if let Some(known) = self.layers.iter().position(|it| it == name) {
             return known;
         }
@@ -83,30 +83,30 @@ impl Sheets {
 /// The declarations of a `style` attribute. `units`: size of the viewport in units of the document.
 pub(super) fn inline(text: &str, units: Size) -> Vec<Declaration> {
     let mut reader = InlineReader { found: Vec::new(), units };
-    // Invalid declarations are left out one by one.
+    // Each invalid declaration is dropped.
     RuleBodyParser::new(&mut Parser::new(text), &mut reader).for_each(drop);
     reader.found
 }
 
 struct SheetReader<'s> {
     sheets: &'s mut Sheets,
-    /// px: what media queries ask for.
+    /// Size of the viewport in px, for media queries.
     viewport: Size,
-    /// The same in units of the document: what percentages are of.
+    /// Size of the viewport in units of the document, for percentages.
     units: Size,
     prefixes: Vec<(Option<String>, String)>,
     /// Name of the layer around the rules being read.
     layer: Option<String>,
     /// Selectors of the style rules around what is being read, `&` replaced.
     around: Vec<SelectorList<Css>>,
-    /// Of the innermost of them, since its latest nested rule.
+    /// Declarations of the innermost style rule since its last nested rule.
     declarations: Vec<Declaration>,
 }
 
 impl SheetReader<'_> {
     fn rules(&mut self, input: &mut Parser<'_>) {
         let mut parser = StyleSheetParser::new(input, self);
-        // Invalid rules are left out one by one.
+        // Each invalid rule is dropped.
         while parser.next().is_some() {
             if parser.parser.sheets.declarations > MAX_DECLARATIONS {
                 break;
@@ -114,7 +114,7 @@ impl SheetReader<'_> {
         }
     }
 
-    /// What stands in a block: rules, or where style rules are around it, declarations of the innermost one and rules.
+    /// Parses the content of a block: rules, and inside style rules also declarations of the innermost one.
     fn content(&mut self, input: &mut Parser<'_>) {
         if self.around.is_empty() {
             return self.rules(input);
@@ -129,8 +129,8 @@ impl SheetReader<'_> {
         self.end_declarations();
     }
 
-    /// Makes a rule of the declarations read since the latest one. What stands after a nested rule comes after it in the cascade
-    /// too (CSS Nesting 1 §3.2).
+    /// Makes a rule of the declarations since the last one. Declarations after a nested rule follow it in the cascade
+    /// (CSS Nesting 1 §3.2).
     fn end_declarations(&mut self) {
         let declarations = std::mem::take(&mut self.declarations);
         let Some(selectors) = self.around.last().filter(|_| !declarations.is_empty()).cloned() else { return };
@@ -149,7 +149,7 @@ impl SheetReader<'_> {
 
 /// The start of an at-rule.
 enum At {
-    /// Its rules count, or do not.
+    /// A conditional group, and whether its condition holds.
     Condition(bool),
     Layer(Vec<String>),
     FontFace,
@@ -203,11 +203,11 @@ impl<'i> AtRuleParser<'i> for SheetReader<'_> {
         match prelude {
             At::Condition(true) => self.content(input),
             At::Layer(mut names) if names.len() < 2 => {
-                // One without a name is a layer of its own.
+                // An unnamed layer is always a new layer.
                 let unnamed = || self.inner_layer(&format!("#{}", self.sheets.layers.len()));
                 let name = names.pop().unwrap_or_else(unnamed);
                 self.sheets.layer(&name);
-                // Declarations before it are of the layer around it.
+                // Declarations before it belong to the outer layer.
                 self.end_declarations();
                 let outer = self.layer.replace(name);
                 self.content(input);
@@ -247,7 +247,7 @@ impl<'i> QualifiedRuleParser<'i> for SheetReader<'_> {
         input: &mut Parser<'i>,
     ) -> Result<(), Failure> {
         self.end_declarations();
-        // A rule costs its reading, also when it declares nothing.
+        // A rule counts even without declarations, because it has to be parsed.
         self.sheets.declarations += 1;
         self.around.push(selectors);
         self.content(input);
@@ -283,12 +283,12 @@ impl<'i> RuleBodyItemParser<'i, (), Invalid> for SheetReader<'_> {
     }
 }
 
-/// A declaration's value as written.
+/// The value of a declaration as written.
 struct Written {
-    /// Up to its end, without `!important` and comments.
+    /// The text without `!important` and comments.
     text: String,
     important: bool,
-    /// There are braces in it.
+    /// The value contains braces.
     has_block: bool,
 }
 
@@ -313,7 +313,7 @@ fn value(input: &mut Parser<'_>) -> Result<Written, Failure> {
             }
             Token::Function(_) | Token::ParenthesisBlock | Token::SquareBracketBlock | Token::CurlyBracketBlock => {
                 has_block |= matches!(token, Token::CurlyBracketBlock);
-                // The block's own text, comments and all.
+                // The block is kept verbatim, with comments.
                 input.parse_nested_block(|inside| {
                     while inside.next_including_whitespace_and_comments().is_ok() {}
                     Ok::<_, Failure>(())

@@ -8,18 +8,19 @@ use cssparser::{BasicParseError, ParseError, Parser, Token};
 use super::properties::Name;
 use super::sheet::Declaration;
 
-/// A value with its variables filled in is at most this long, bytes.
+/// Maximum length of a value after substitution, bytes.
 const MAX_BYTES: usize = 64 << 10;
 
-/// Variables in variables, and blocks in blocks.
+/// Maximum depth of nested variables and blocks.
 const MAX_DEPTH: u32 = 32;
 
-/// The custom properties of an element, inherited ones included, with their variables filled in.
+/// The custom properties of an element, inherited ones included, after substitution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Variables(HashMap<Rc<str>, Rc<str>>);
 
 impl Variables {
-    /// Those of an element with these declarations, the strongest last; `None` when it has the same as its parent.
+    /// The custom properties of an element with these declarations, highest priority last; `None` when they equal its
+    /// parent's.
     pub(super) fn inside(outer: &Self, declared: &[&Declaration]) -> Option<Self> {
         let mut own: HashMap<Rc<str>, Rc<str>> = HashMap::new();
         for declaration in declared {
@@ -52,17 +53,17 @@ impl Variables {
         self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
-    /// `text` with each `var()` replaced; `None` when one has neither a value nor an alternative.
+    /// `text` with each `var()` substituted; `None` when one has neither a value nor a fallback.
     pub(super) fn substitute(&self, text: &str) -> Option<String> {
         fill(text, &mut |name, _| self.0.get(name).cloned(), 0)
     }
 }
 
-/// The variables of one element being filled in.
+/// The substitution of variables of one element.
 struct Filling<'f> {
     own: &'f HashMap<Rc<str>, Rc<str>>,
     outer: &'f Variables,
-    /// `None` for one that is being filled in, or has no valid value.
+    /// Values by name; `None` for one that is being substituted or is invalid.
     known: HashMap<Rc<str>, Option<Rc<str>>>,
 }
 
@@ -121,7 +122,7 @@ fn copy(input: &mut Parser<'_>, out: &mut String, look_up: &mut LookUp<'_>, dept
     }
 }
 
-/// `--name, alternative`.
+/// Parses the arguments of `var()`: `--name, fallback`.
 fn variable(
     input: &mut Parser<'_>,
     out: &mut String,
