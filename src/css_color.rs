@@ -1,4 +1,5 @@
-//! CSS colours read as browsers read them: CSS Color 4, and of level 5 `color-mix()`, relative colours and `light-dark()`.
+//! Parsing of CSS colours as in browsers: CSS Color 4, and `color-mix()`, relative colours and `light-dark()` of level
+//! 5.
 //!
 //! In: the text of a colour. Out: sRGB, straight alpha, each component clipped to `0..=1`, which is what Chromium shows
 //! of colours beyond sRGB. Not in: `currentColor`, which only the caller knows, gradients and other images.
@@ -8,16 +9,16 @@ use cssparser::{ParseError, Parser, Token};
 use peniko::Color;
 use peniko::color::{AlphaColor, ColorSpaceTag, DynamicColor, Flags, HueDirection, Missing, Srgb};
 
-/// Longer strings are not read as colours; bounds the work on hostile input.
+/// Maximum length of a colour in bytes, which bounds the work on hostile input.
 const MAX_BYTES: usize = 1024;
 
-/// Functions inside functions. `color-mix()` of `color-mix()` and `calc()` recurse.
+/// Maximum depth of nested functions, because `color-mix()` and `calc()` recurse.
 const MAX_NESTING: u8 = 16;
 
-/// Tokens nest, functions recurse, and an attempt that fails is repeated in another reading; `None` refuses the text.
+/// Result of a parser: `None` for an invalid colour, or to try another interpretation.
 type Read<T> = Option<T>;
 
-/// The colour that `text` names, `None` when browsers would ignore it.
+/// Parses a CSS colour; `None` when browsers would reject it.
 pub fn parse(text: &str) -> Option<Color> {
     if text.len() > MAX_BYTES {
         return None;
@@ -46,12 +47,12 @@ fn color(input: &mut Parser<'_>) -> Read<DynamicColor> {
     }
 }
 
-/// What `read` makes of a block's whole content.
+/// Parses the whole content of a block with `read`.
 fn nested<'i, T>(input: &mut Parser<'i>, read: impl FnOnce(&mut Parser<'i>) -> Read<T>) -> Read<T> {
     input.parse_nested_block(|inside| read(inside).ok_or_else(ParseError::<()>::unexpected_token)).ok()
 }
 
-/// What `read` makes of the next tokens; they are still there when it refuses them.
+/// Parses the next tokens with `read`, and rewinds when it fails.
 fn attempt<'i, T>(input: &mut Parser<'i>, read: impl FnOnce(&mut Parser<'i>) -> Read<T>) -> Read<T> {
     input.try_parse(|it| read(it).ok_or(())).ok()
 }
@@ -65,7 +66,7 @@ fn named(name: &str) -> Read<DynamicColor> {
     Some(DynamicColor::from_alpha_color(color))
 }
 
-/// System colours as Chromium 156 has them on a page with a light scheme; those that CSS Color 4 deprecates included.
+/// System colours of Chromium 156 in a light scheme, including those that CSS Color 4 deprecates.
 fn system_color(name: &str) -> Option<Color> {
     const COLORS: [(&str, [u8; 4]); 12] = [
         ("accentcolor", [0, 117, 255, 255]),
@@ -134,7 +135,7 @@ fn function(name: &str, input: &mut Parser<'_>) -> Read<DynamicColor> {
     Some(DynamicColor { cs: model.space, flags, components })
 }
 
-/// Spaces that `color()` names; `display-p3-linear` is encoded to Display P3.
+/// Colour spaces of `color()`; `display-p3-linear` is encoded to Display P3.
 fn rgb_space(name: &str) -> Read<ColorSpaceTag> {
     Some(match name {
         "srgb" => ColorSpaceTag::Srgb,
@@ -149,7 +150,7 @@ fn rgb_space(name: &str) -> Read<ColorSpaceTag> {
     })
 }
 
-/// How a function writes its colours.
+/// The syntax of a colour function.
 struct Model {
     space: ColorSpaceTag,
     channels: [Channel; 3],
@@ -160,19 +161,19 @@ struct Model {
 /// One component of a function.
 #[derive(Clone, Copy)]
 struct Channel {
-    /// In relative colours.
+    /// The component's name in relative colours.
     name: &'static str,
-    /// What one of the written unit is in the space's unit.
+    /// Factor from the written unit to the unit of the colour space.
     scale: f64,
-    /// The written number that 100% stands for; 0 for a hue, which knows none.
+    /// The number for 100%; 0 for a hue, which has no percentages.
     full: f64,
-    least: f64,
-    most: f64,
+    min: f64,
+    max: f64,
 }
 
 impl Channel {
-    const fn new(name: &'static str, full: f64, least: f64, most: f64) -> Self {
-        Self { name, scale: 1.0, full, least, most }
+    const fn new(name: &'static str, full: f64, min: f64, max: f64) -> Self {
+        Self { name, scale: 1.0, full, min, max }
     }
 
     const fn unit(name: &'static str) -> Self {
@@ -208,7 +209,7 @@ impl Model {
 
 const ALPHA: Channel = Channel::new("alpha", 1.0, 0.0, 1.0);
 
-/// A number of a component, before its channel says what it means.
+/// A value of a component, before conversion to the channel's unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Value {
     number: f64,
@@ -222,10 +223,10 @@ enum Unit {
     Degrees,
 }
 
-/// Names that a relative colour may use in its components, with their values.
+/// Names that components of a relative colour may use, with their values.
 type Names<'a> = &'a [(&'static str, f64)];
 
-/// Three components and alpha in units of the space; `None` for `none`.
+/// Parses three components and alpha, in units of the colour space; `None` inside for `none`.
 fn components(input: &mut Parser<'_>, model: &Model, origin: Option<DynamicColor>) -> Read<[Option<f64>; 4]> {
     let [one, two, three] = model.channels;
     let mut names = Vec::new();
@@ -253,12 +254,13 @@ fn components(input: &mut Parser<'_>, model: &Model, origin: Option<DynamicColor
     if separated {
         alpha = in_units(component(input, &names)?, ALPHA, true)?;
     }
-    // A relative colour keeps what lies beyond the range of its function.
+    // A relative colour keeps components beyond the range of its function.
     let clamps = origin.is_none();
     Some([in_units(first, one, clamps)?, in_units(second, two, clamps)?, in_units(third, three, clamps)?, alpha])
 }
 
-/// The syntax with commas mixes no numbers with percentages, and `hsl()` wants the latter.
+/// True if components are valid in the syntax with commas, which does not mix numbers with percentages; `hsl()` needs
+/// percentages.
 fn is_legacy(model: &Model, components: [Option<Value>; 3]) -> bool {
     let units = components.map(|it| it.map(|value| value.unit));
     match model.space {
@@ -276,11 +278,11 @@ fn in_units(value: Option<Value>, channel: Channel, clamps: bool) -> Read<Option
         _ => return None,
     };
     let number = if number.is_nan() { 0.0 } else { number };
-    let number = if clamps { number.clamp(channel.least, channel.most) } else { number };
+    let number = if clamps { number.clamp(channel.min, channel.max) } else { number };
     Some(Some(number * channel.scale))
 }
 
-/// A component; `None` inside for `none`.
+/// Parses a component; `None` inside for `none`.
 fn component(input: &mut Parser<'_>, names: Names<'_>) -> Read<Option<Value>> {
     if attempt(input, |it| it.expect_ident_matching("none").ok()).is_some() {
         return Some(None);
@@ -288,7 +290,7 @@ fn component(input: &mut Parser<'_>, names: Names<'_>) -> Read<Option<Value>> {
     value(input, names).map(Some)
 }
 
-/// A number, percentage, angle, name or math function.
+/// Parses a number, percentage, angle, name or math function.
 fn value(input: &mut Parser<'_>, names: Names<'_>) -> Read<Value> {
     let of = |number, unit| Some(Value { number, unit });
     match input.next().ok()?.clone() {
@@ -394,7 +396,7 @@ fn factor(input: &mut Parser<'_>, names: Names<'_>) -> Read<Value> {
     value(input, names)
 }
 
-/// `in oklch longer hue, red 30%, blue`.
+/// Parses the arguments of `color-mix()`, such as `in oklch longer hue, red 30%, blue`.
 fn color_mix(input: &mut Parser<'_>) -> Read<DynamicColor> {
     let (mut space, mut direction) = (ColorSpaceTag::Oklab, HueDirection::Shorter);
     if input.try_parse(|it| it.expect_ident_matching("in")).is_ok() {
@@ -432,13 +434,13 @@ fn color_mix(input: &mut Parser<'_>) -> Read<DynamicColor> {
         (None, None) => (0.5, 0.5),
     };
     let total = share + other;
-    // Shares of nothing are equal shares, fully transparent.
+    // Shares that sum to 0 count as equal, and the result is transparent.
     let at = if total > 0.0 { other / total } else { 0.5 };
     let color = first.interpolate(second, space, direction).eval(at);
     Some(color.multiply_alpha(total.min(1.0)))
 }
 
-/// A colour and its share of a mix, `0..=1`, in either order.
+/// Parses a colour and its share of a mix, `0..=1`, in either order.
 fn mixed(input: &mut Parser<'_>) -> Read<(DynamicColor, Option<f32>)> {
     fn share(input: &mut Parser<'_>) -> Read<f32> {
         attempt(input, |it| it.expect_percentage().ok())
@@ -517,13 +519,13 @@ mod tests {
             ("Highlight", [0, 65, 198, 204]),
             ("WindowText", [0, 0, 0, 255]),
         ] {
-            // Chromium converts in other steps: one level of 255 apart at most.
+            // Chromium's conversion may differ by one level of 255.
             let found = rgba(text).unwrap_or_else(|| panic!("{text} is a colour"));
             assert!(found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1), "{text}: {found:?}, not {expected:?}");
         }
     }
 
-    /// What Chromium 156 does not take for a colour.
+    /// Strings that Chromium 156 rejects as colours.
     #[test]
     fn css_color_refuses_what_chromium_refuses() {
         let deep = format!("rgb({}1{} 2 3)", "calc(".repeat(200), ")".repeat(200));

@@ -1,7 +1,7 @@
-//! What fills an area: one colour, or `linear-gradient(…)` (rendering.md §7).
+//! Fills of an area: one colour, or `linear-gradient(…)` (rendering.md §7).
 //!
-//! In: reading CSS text into an angle and stops. Not in: the line that a gradient runs along, which depends on what is filled.
-//! Imports: `css_color`, `units`.
+//! In: parsing CSS to an angle and stops. Not in: the gradient line, which depends on the area filled. Imports:
+//! `css_color`, `units`.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use peniko::Color;
 use crate::css_color;
 use crate::units::Degrees;
 
-/// A parsed fill.
+/// A fill: one colour, or a linear gradient.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fill {
-    /// One colour everywhere.
+    /// The same colour everywhere.
     Solid(Color),
-    /// Colours along a line. Its length depends on what is filled.
+    /// A linear gradient, whose length depends on the area filled.
     Linear(LinearGradient),
 }
 
@@ -25,44 +25,46 @@ impl From<Color> for Fill {
     }
 }
 
-/// Colours along a line through the middle of a box.
+/// A linear gradient through the centre of a box.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearGradient {
     /// Direction in the CSS sense: 0 up, 90 right, 180 down. Finite.
     pub angle: Degrees,
-    /// At least one, offsets ascending. Colours mix unpremultiplied. Shared, as table cells inherit it by the thousand.
+    /// Stops, at least one, with ascending offsets; colours are interpolated unpremultiplied. Shared, because thousands
+    /// of table cells may inherit them.
     pub stops: Arc<[Stop]>,
 }
 
-/// A colour on the line.
+/// A colour at an offset of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stop {
-    /// `0.0..=1.0` from start to end.
+    /// Offset from start to end, `0.0..=1.0`.
     pub offset: f32,
-    /// The colour there.
+    /// The colour at the offset.
     pub color: Color,
 }
 
-/// More stops than this are no gradient: painters keep a table of them.
+/// Maximum number of stops, because painters have a table of them. A gradient with more is invalid.
 const MAX_STOPS: usize = 256;
 
-/// A colour or a `linear-gradient(…)`; `None` for anything else, other gradients included.
+/// Parses a colour or a `linear-gradient(…)`; `None` for anything else, other gradients included.
 pub fn parse_fill(text: &str) -> Option<Fill> {
     let text = text.trim();
     if is_gradient(text) { parse_linear(text).map(Fill::Linear) } else { css_color::parse(text).map(Fill::Solid) }
 }
 
-/// True for every CSS gradient function, those that cannot be drawn included.
+/// True for every CSS gradient function, also those that are not supported.
 pub fn is_gradient(text: &str) -> bool {
     let name = text.trim_start().split('(').next().unwrap_or_default().trim_end();
     name.len() < text.len() && name.len() <= 32 && name.to_ascii_lowercase().ends_with("-gradient")
 }
 
-/// `linear-gradient(A, colour p%, …)`.
+/// Parses `linear-gradient(A, colour p%, …)`.
 ///
-/// `A`: an angle (`deg`, `grad`, `rad`, `turn`) or `to` and sides; corners count as multiples of 45°. Without it 0°,
-/// upwards, as measured. Positions in percent, one or two a colour; a missing first is 0, a missing last 1, others
-/// spread evenly between their neighbours. What lies outside 0–100 % is cut, with the colour it has at the cut.
+/// `A`: an angle (`deg`, `grad`, `rad`, `turn`) or `to` and sides; corners are multiples of 45°. Without it 0°,
+/// upwards, as measured. Positions are in percent, one or two per colour; a missing first is 0, a missing last 1, and
+/// others are spaced evenly between their neighbours. The gradient is clipped to 0–100 %, with interpolated colours at
+/// the ends.
 pub fn parse_linear(text: &str) -> Option<LinearGradient> {
     let (name, rest) = text.trim().split_once('(')?;
     if !name.trim().eq_ignore_ascii_case("linear-gradient") {
@@ -84,7 +86,7 @@ pub fn parse_linear(text: &str) -> Option<LinearGradient> {
     (!stops.is_empty()).then_some(LinearGradient { angle: angle.unwrap_or_default(), stops: stops.into() })
 }
 
-/// Pieces of `text` between the bytes (ASCII) for which `is_separator` holds outside parentheses.
+/// Splits `text` at ASCII bytes outside parentheses for which `is_separator` holds.
 fn split_outside_parentheses(text: &str, is_separator: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -129,13 +131,13 @@ fn direction(text: &str) -> Option<Degrees> {
     angle.is_finite().then_some(Degrees(angle))
 }
 
-/// A colour and up to two positions (`red 10% 20%` is two stops); a position is `None` when not written.
+/// Parses a colour with up to two positions (`red 10% 20%` is two stops); a position is `None` when absent.
 fn read_stop(part: &str, stops: &mut Vec<(Option<f32>, Color)>) -> Option<()> {
     let words: Vec<_> =
         split_outside_parentheses(part, |byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).collect();
     let first_position = words.iter().position(|word| percent(word).is_some()).unwrap_or(words.len());
     let (name, positions) = words.split_at(first_position);
-    // Joined again for `rgb (1, 2, 3)`, which browsers refuse and people write.
+    // Joined again for `rgb (1, 2, 3)`, which browsers reject but designs contain.
     let color = css_color::parse(&name.join(" "))?;
     match positions {
         [] => stops.push((None, color)),
@@ -146,14 +148,14 @@ fn read_stop(part: &str, stops: &mut Vec<(Option<f32>, Color)>) -> Option<()> {
     Some(())
 }
 
-/// `25%` gives 0.25.
+/// Parses a percentage as a fraction: `25%` is 0.25.
 fn percent(word: &str) -> Option<f32> {
     let number: f32 = word.strip_suffix('%')?.trim().parse().ok()?;
     number.is_finite().then_some(number / 100.0)
 }
 
-/// Fills in missing positions by the rules of CSS Images 3 §3.4.3, and sorts by position: the editor hands the stops to a
-/// canvas, which sorts them, where CSS would move a stop that comes too early to the one before.
+/// Adds missing positions by CSS Images 3 §3.4.3, and sorts by position as the editor's canvas does. (CSS would move a
+/// stop with a smaller position than the one before.)
 fn spread(stops: &[(Option<f32>, Color)]) -> Option<Vec<Stop>> {
     let last = stops.len().checked_sub(1)?;
     let mut offsets: Vec<_> = stops.iter().map(|(offset, _)| *offset).collect();
@@ -162,19 +164,19 @@ fn spread(stops: &[(Option<f32>, Color)]) -> Option<Vec<Stop>> {
     let mut result: Vec<Stop> = Vec::with_capacity(stops.len());
     for (at, (_, color)) in stops.iter().enumerate() {
         let offset = offsets[at].or_else(|| {
-            // The neighbour before is already placed, the first and last always are.
+            // The stop before already has a position, as do the first and last.
             let before = result.last()?.offset;
             let (steps, after) = offsets[at..].iter().enumerate().find_map(|(steps, it)| Some((steps, (*it)?)))?;
             Some(before + (after - before) / (steps + 1) as f32)
         })?;
         result.push(Stop { offset, color: *color });
     }
-    // Stable: of stops at one position the first written is the first of the step.
+    // A stable sort keeps the order of stops at one position.
     result.sort_by(|a, b| a.offset.total_cmp(&b.offset));
     Some(result)
 }
 
-/// Restricts ascending stops to `0..=1`.
+/// Clips ascending stops to `0..=1`.
 fn cut(stops: &[Stop]) -> Vec<Stop> {
     let inside = |stop: &&Stop| (0.0..=1.0).contains(&stop.offset);
     let mut result: Vec<_> = stops.iter().filter(inside).copied().collect();
@@ -187,7 +189,7 @@ fn cut(stops: &[Stop]) -> Vec<Stop> {
     result
 }
 
-/// The colour of ascending, nonempty `stops` at `offset`.
+/// The interpolated colour of ascending, nonempty `stops` at `offset`.
 fn color_at(stops: &[Stop], offset: f32) -> Color {
     let after = stops.partition_point(|stop| stop.offset <= offset);
     match (after.checked_sub(1).map(|before| stops[before]), stops.get(after)) {
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn gradient_refuses_the_rest() {
+    fn gradient_rejects_everything_else() {
         let many = format!("linear-gradient({})", vec!["red"; MAX_STOPS + 1].join(","));
         for text in [
             "linear-gradient()",
