@@ -7,7 +7,7 @@ use crate::scene::Picture;
 
 /// A decoded image file.
 #[derive(Clone, Debug)]
-pub enum Decoded {
+pub(super) enum Decoded {
     /// Pixels: premultiplied sRGB, orientation applied.
     Picture(Picture),
     /// A vector document, parsed but not yet resolved.
@@ -18,7 +18,7 @@ pub enum Decoded {
 ///
 /// # Errors
 /// As [`decode::picture`]; and an SVG document that cannot be read or exceeds a limit.
-pub fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError> {
     match decode::picture(bytes, limits)? {
         Some(picture) => Ok(Decoded::Picture(picture)),
         None => Ok(Decoded::Svg(SvgAsset::new(bytes, limits)?)),

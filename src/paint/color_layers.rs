@@ -1,8 +1,9 @@
 //! The layers of a colour glyph (COLR, versions 0 and 1) as fills, clips and layers in font units.
 //!
-//! skrifa walks the paint graph; what it reports is recorded once for each glyph and drawn at any size. A glyph's outline is one
-//! path with the edges of all other outlines ([`super::edges`]), as in Chromium, where Skia draws it.
-//! In: recording, colours of the palette, drawing on a [`Target`]. Not in: which glyphs have layers ([`super::glyphs`]).
+//! skrifa walks the paint graph; what it reports is recorded once for each glyph and drawn at any size. A glyph's
+//! outline is one path that gets the same edges as any other outline ([`super::edges`]), as Skia draws it in Chromium.
+//! In: recording, colours of the palette, drawing on a [`Target`]. Not in: which glyphs have layers
+//! ([`super::glyphs`]).
 
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape as _};
 use peniko::color::ColorSpaceTag;
@@ -17,50 +18,51 @@ use skrifa::raw::types::BoundingBox;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
 use super::edges::polygons;
-use super::glyphs::Pen;
 use super::ops::Target;
+use super::outline_pen::Pen;
 use crate::units::Opacity;
 
 /// Steps recorded for one glyph; later ones are dropped. Emoji in use have fewer than a thousand.
-const MOST_STEPS: usize = 20_000;
+const MAX_STEPS: usize = 20_000;
 
-/// Outlines of more contours are not looked through for contours that turn against each other.
-const MOST_CONTOURS: usize = 64;
+/// Outlines with more contours than this keep the direction of their contours.
+const MAX_CONTOURS: usize = 64;
 
 /// The palette index that stands for the colour of the text.
 const FOREGROUND: u16 = u16::MAX;
 
-/// A sweep gradient that starts and ends at one angle is given this width, in degrees: painters need one.
-const NARROWEST_SWEEP: f32 = 0.01;
+/// A sweep gradient that starts and ends at the same angle gets this width, in degrees, because painters need one above
+/// 0.
+const MIN_SWEEP: f32 = 0.01;
 
-/// What a colour glyph is made of, in font units, y up.
+/// The recorded drawing of a colour glyph, in font units, y up.
 #[derive(Debug, Default)]
 pub(super) struct ColorLayers {
     steps: Vec<Step>,
     /// Box around all outlines and clips; empty where there are none.
     bounds: Rect,
-    /// A layer meets what is below it in another way than over it.
+    /// Some layer has another blend mode than source-over.
     has_blends: bool,
 }
 
-/// One step of drawing.
+/// One drawing command of a glyph.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Fills `outline`, or all of the glyph's box where there is none. `to_glyph` leads from the brush's space to font units.
+    /// Fills `outline`, or the whole box of the glyph without one. `to_glyph` maps the brush's space to font units.
     Fill {
         outline: Option<BezPath>,
         brush: LayerBrush,
         to_glyph: Affine,
     },
-    /// Limits what follows up to its [`Step::PopClip`].
+    /// Clips the steps up to the matching [`Step::PopClip`].
     PushClip(BezPath),
     PopClip,
-    /// What follows up to its [`Step::PopLayer`] is flattened first.
+    /// Isolates the steps up to the matching [`Step::PopLayer`].
     PushLayer(BlendMode),
     PopLayer,
 }
 
-/// What fills a layer.
+/// The brush that fills a layer.
 #[derive(Clone, Debug)]
 enum LayerBrush {
     Solid(LayerColor),
@@ -72,7 +74,7 @@ enum LayerBrush {
     },
 }
 
-/// A colour of the palette, or that of the text with its alpha multiplied.
+/// A colour of the palette, or the colour of the text with its alpha multiplied.
 #[derive(Clone, Copy, Debug)]
 enum LayerColor {
     Palette(Color),
@@ -80,7 +82,7 @@ enum LayerColor {
 }
 
 impl LayerColor {
-    fn on(self, foreground: Color) -> Color {
+    fn resolve(self, foreground: Color) -> Color {
         match self {
             Self::Palette(color) => color,
             Self::Foreground(alpha) => foreground.multiply_alpha(alpha),
@@ -89,11 +91,11 @@ impl LayerColor {
 }
 
 impl LayerBrush {
-    fn on(&self, foreground: Color) -> Brush {
+    fn resolve(&self, foreground: Color) -> Brush {
         match self {
-            Self::Solid(color) => Brush::Solid(color.on(foreground)),
+            Self::Solid(color) => Brush::Solid(color.resolve(foreground)),
             Self::Gradient { kind, extend, stops } => {
-                let stop = |(offset, color): &(f32, LayerColor)| (*offset, color.on(foreground)).into();
+                let stop = |(offset, color): &(f32, LayerColor)| (*offset, color.resolve(foreground)).into();
                 Brush::Gradient(Gradient {
                     kind: *kind,
                     extend: *extend,
@@ -108,8 +110,10 @@ impl LayerBrush {
 }
 
 impl ColorLayers {
-    /// Records the layers of `glyph`; `None` when it has none. `coords`: its place in the variation space. The error says what
-    /// is damaged.
+    /// Records the layers of `glyph`; `None` when it has none. `coords`: position in the variation space.
+    ///
+    /// # Errors
+    /// Damaged data of the glyph.
     pub(super) fn of(
         font: &FontRef<'_>,
         glyph: GlyphId,
@@ -125,12 +129,12 @@ impl ColorLayers {
             layers: Self::default(),
             damage: None,
         };
-        // A graph that leads back to itself ends there, and what was drawn before stays, as in browsers.
+        // skrifa stops at a cycle in the paint graph; the steps recorded before stay, as in browsers.
         let _cut_short = root.paint(recorder.location, &mut recorder);
         Some(recorder.finish())
     }
 
-    /// The number of path elements kept.
+    /// Number of path elements held, for cache accounting.
     pub(super) fn elements(&self) -> usize {
         let of = |step: &Step| match step {
             Step::Fill { outline, .. } => outline.as_ref().map_or(1, |it| it.elements().len()),
@@ -140,7 +144,8 @@ impl ColorLayers {
         self.steps.iter().map(of).sum()
     }
 
-    /// Draws the glyph. `foreground`: the colour of the text, for layers that have it. `to_device` leads there from font units.
+    /// Draws the glyph. `foreground` is the colour of the text, for layers that use it; `to_device` maps font units to
+    /// device px.
     pub(super) fn draw(&self, target: &mut impl Target, foreground: Color, opacity: Opacity, to_device: Affine) {
         let isolated = self.has_blends || opacity != Opacity::OPAQUE;
         let whole = to_device * self.bounds.to_path(0.1);
@@ -151,11 +156,11 @@ impl ColorLayers {
             match step {
                 Step::Fill { outline, brush, to_glyph } => {
                     let area = outline.as_ref().map_or_else(|| whole.clone(), |it| polygons(it, to_device));
-                    target.fill(&area, Fill::NonZero, &brush.on(foreground), to_device * *to_glyph);
+                    target.fill(&area, Fill::NonZero, &brush.resolve(foreground), to_device * *to_glyph);
                 }
                 Step::PushClip(outline) => target.push_clip(&polygons(outline, to_device)),
                 Step::PopClip => target.pop_clip(),
-                // Layers that are drawn over each other need not be flattened one by one.
+                // Without blend modes, layers drawn over each other need no isolation.
                 Step::PushLayer(blend) if self.has_blends => target.push_layer(None, Opacity::OPAQUE, *blend),
                 Step::PopLayer if self.has_blends => target.pop_layer(),
                 Step::PushLayer(_) | Step::PopLayer => {}
@@ -167,15 +172,15 @@ impl ColorLayers {
     }
 }
 
-/// Writes down what skrifa reports.
+/// Records the callbacks of skrifa as [`Step`]s.
 struct Recorder<'a> {
     font: &'a FontRef<'a>,
     location: LocationRef<'a>,
-    /// To font units; never empty.
+    /// Stack of transforms to font units; never empty.
     transforms: Vec<Affine>,
-    /// What ends the clips and layers that are open.
+    /// The steps that end the open clips and layers, innermost last.
     open: Vec<Step>,
-    /// Clips and layers that are open beyond [`MOST_STEPS`].
+    /// Number of open clips and layers that were dropped beyond [`MAX_STEPS`].
     dropped: usize,
     layers: ColorLayers,
     damage: Option<Box<dyn std::error::Error>>,
@@ -183,7 +188,7 @@ struct Recorder<'a> {
 
 impl Recorder<'_> {
     fn finish(mut self) -> Result<ColorLayers, Box<dyn std::error::Error>> {
-        // Of a damaged graph skrifa leaves clips and layers open.
+        // After an error in the graph, skrifa leaves clips and layers open.
         let ends = std::mem::take(&mut self.open);
         self.layers.steps.extend(ends.into_iter().rev());
         self.damage.map_or(Ok(self.layers), Err)
@@ -194,7 +199,7 @@ impl Recorder<'_> {
     }
 
     fn is_full(&self) -> bool {
-        self.layers.steps.len() >= MOST_STEPS
+        self.layers.steps.len() >= MAX_STEPS
     }
 
     /// The outline of `glyph` in font units; empty where it has none.
@@ -205,10 +210,10 @@ impl Recorder<'_> {
             self.damage.get_or_insert(Box::new(error));
             return BezPath::new();
         }
-        self.transform() * turned_alike(pen.0)
+        self.transform() * with_uniform_direction(pen.0)
     }
 
-    fn cover(&mut self, outline: &BezPath) {
+    fn extend_bounds(&mut self, outline: &BezPath) {
         if outline.elements().is_empty() {
             return;
         }
@@ -218,7 +223,7 @@ impl Recorder<'_> {
     }
 
     fn push_clip(&mut self, outline: BezPath) {
-        self.cover(&outline);
+        self.extend_bounds(&outline);
         self.push(Step::PushClip(outline), Step::PopClip);
     }
 
@@ -262,7 +267,7 @@ impl Recorder<'_> {
                 return self.radial((point(c0), *r0), (point(c1), *r1), color_stops, *extend);
             }
             GlyphBrush::SweepGradient { c0, start_angle, end_angle, color_stops, extend } => {
-                let end_angle = if start_angle == end_angle { end_angle + NARROWEST_SWEEP } else { *end_angle };
+                let end_angle = if start_angle == end_angle { end_angle + MIN_SWEEP } else { *end_angle };
                 // Angles grow clockwise, and so they do in a brush whose y points downwards: see `fill_with`.
                 let kind = SweepGradientPosition {
                     center: Point::new(f64::from(c0.x), -f64::from(c0.y)),
@@ -275,8 +280,8 @@ impl Recorder<'_> {
         self.gradient(kind, self.stops(stops), extend)
     }
 
-    /// A gradient between two circles, each a centre and a radius. The first radius may be negative, where stops begin before the
-    /// circle that they are written for: the gradient then begins where the radius is 0.
+    /// A gradient between two circles, each a centre and a radius. The first radius may be negative: the gradient then
+    /// begins where the interpolated radius is 0.
     fn radial(
         &self,
         (mut c0, mut r0): (Point, f32),
@@ -325,7 +330,7 @@ impl Recorder<'_> {
         Some(LayerBrush::Gradient { kind, extend, stops })
     }
 
-    /// `to_glyph` leads from the brush's space to font units.
+    /// `to_glyph` maps the brush's space to font units.
     fn fill_with(&mut self, outline: Option<BezPath>, brush: &GlyphBrush<'_>, to_glyph: Affine) {
         let Some(read) = self.brush(brush).filter(|_| !self.is_full()) else { return };
         let is_sweep = matches!(brush, GlyphBrush::SweepGradient { .. });
@@ -334,16 +339,16 @@ impl Recorder<'_> {
     }
 }
 
-/// `outline` with all contours that lie beside each other turning the same way. Painters add up the areas of contours with their
-/// signs, so that two that turn against each other would cancel out in the px where they meet; Skia counts each for itself.
-/// Contours whose boxes overlap stay as they are: one may be a hole in the other.
-fn turned_alike(outline: BezPath) -> BezPath {
+/// `outline` with all contours that lie beside each other in the same direction. Painters sum the signed areas of
+/// contours, so that two of opposite direction would cancel out in the px where they meet; Skia counts each separately.
+/// Contours whose boxes overlap are unchanged: one may be a hole in the other.
+fn with_uniform_direction(outline: BezPath) -> BezPath {
     let contours: Vec<BezPath> = outline
         .elements()
         .chunk_by(|_, next| !matches!(next, PathEl::MoveTo(_)))
         .map(|it| it.iter().copied().collect())
         .collect();
-    if contours.len() < 2 || contours.len() > MOST_CONTOURS {
+    if contours.len() < 2 || contours.len() > MAX_CONTOURS {
         return outline;
     }
     let boxes: Vec<Rect> = contours.iter().map(BezPath::control_box).collect();
@@ -357,7 +362,7 @@ fn turned_alike(outline: BezPath) -> BezPath {
     turned.flatten().collect()
 }
 
-/// What is left of a gradient from `start` on, `0..1`, stretched to all of it.
+/// The stops of a gradient from offset `start` on, `0..1`, rescaled to the range 0 to 1.
 fn from_offset(stops: &[(f32, LayerColor)], start: f32) -> Vec<(f32, LayerColor)> {
     let after = stops.partition_point(|(offset, _)| *offset <= start);
     let at_start = match (after.checked_sub(1).and_then(|before| stops.get(before)), stops.get(after)) {
@@ -369,7 +374,7 @@ fn from_offset(stops: &[(f32, LayerColor)], start: f32) -> Vec<(f32, LayerColor)
     std::iter::once((0.0, at_start)).chain(stretched).collect()
 }
 
-/// Between two colours. The text's own colour mixes with itself only.
+/// Interpolates between two colours. The text's own colour can only be interpolated with itself.
 fn mixed(a: LayerColor, b: LayerColor, t: f32) -> LayerColor {
     match (a, b) {
         (LayerColor::Palette(a), LayerColor::Palette(b)) => LayerColor::Palette(a.lerp_rect(b, t)),
@@ -418,7 +423,7 @@ impl ColorPainter for Recorder<'_> {
             return;
         }
         let outline = self.outline(glyph);
-        self.cover(&outline);
+        self.extend_bounds(&outline);
         let to_glyph = brush_transform.map_or(self.transform(), |it| self.transform() * affine(it));
         self.fill_with(Some(outline), &brush, to_glyph);
     }

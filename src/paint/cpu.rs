@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 
 use super::ops_cpu::{Canvas, DrawRange, Sources};
 use super::passes;
-use super::photo::Photos;
 use super::plan::{FramePlan, Kernel, Step};
 use super::prefix_cache::{self, PagePrefix, PrefixUse};
+use super::prepared_image::PreparedImages;
 use super::shadows::Shadows;
 use super::surfaces::{Surface, Surfaces};
 use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
@@ -61,7 +61,7 @@ impl CpuRasterizer {
 /// Painter that runs on the calling thread; other rasterizers fall back on it.
 pub(super) struct CpuPainter {
     pub(super) limits: SurfaceLimits,
-    pub(super) photos: Photos,
+    pub(super) images: PreparedImages,
     shadows: Shadows,
 }
 
@@ -69,13 +69,13 @@ impl CpuPainter {
     pub(super) fn new(settings: &PaintSettings) -> Self {
         let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
         let shadow_bytes = settings.picture_cache_bytes / SHADOW_CACHE_DIVISOR;
-        let photos = Photos::new(settings.picture_cache_bytes - shadow_bytes);
-        Self { limits, photos, shadows: Shadows::new(shadow_bytes) }
+        let images = PreparedImages::new(settings.picture_cache_bytes - shadow_bytes);
+        Self { limits, images, shadows: Shadows::new(shadow_bytes) }
     }
 
     /// Creates a painter for a single picture, which needs no caches.
     pub(super) fn without_caches(limits: SurfaceLimits) -> Self {
-        Self { limits, photos: Photos::new(0), shadows: Shadows::new(0) }
+        Self { limits, images: PreparedImages::new(0), shadows: Shadows::new(0) }
     }
 
     /// Executes `plan` on this thread. `abandoned` is called between operations and returns true when the caller has
@@ -103,7 +103,7 @@ impl CpuPainter {
         page_prefix: Option<&PagePrefix>,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Straight>, PaintError> {
-        let (limits, photos, shadows) = (self.limits, &self.photos, &self.shadows);
+        let (limits, images, shadows) = (self.limits, &self.images, &self.shadows);
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
         let mut surfaces = Surfaces::new();
         let mut result = None;
@@ -118,7 +118,7 @@ impl CpuPainter {
                     let size = plan.surfaces[into.0];
                     // The plan may have been made with the limits of another painter.
                     limits.check(size)?;
-                    let sources = Sources { photos, surfaces: &surfaces };
+                    let sources = Sources { images, surfaces: &surfaces };
                     if into.0 != 0 {
                         let raster = canvas.draw(size, ops, sources, abandoned)?;
                         surfaces.insert(*into, Surface::new(size, raster.into_pixels()));
@@ -222,7 +222,7 @@ mod tests {
             asked.set(asked.get() + 1);
             asked.get() > 3
         };
-        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
         assert_eq!(painter.surfaces(&plan, None, &abandoned).err(), Some(PaintError::Abandoned));
         assert_eq!(asked.get(), 4, "asked before each operation");
     }
@@ -258,8 +258,8 @@ mod tests {
         let drawn = |max_picture_bytes| {
             let mut canvas = Canvas::new();
             canvas.max_picture_bytes = max_picture_bytes;
-            let (photos, surfaces) = (Photos::new(0), Surfaces::new());
-            let sources = Sources { photos: &photos, surfaces: &surfaces };
+            let (images, surfaces) = (PreparedImages::new(0), Surfaces::new());
+            let sources = Sources { images: &images, surfaces: &surfaces };
             canvas.draw(plan.surfaces[0], ops, sources, &|| false).expect("drawn").into_pixels()
         };
         let whole = drawn(usize::MAX);
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn pages_with_a_cached_prefix_equal_full_renders() {
-        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
         let painted = |plan: &FramePlan, prefix: Option<&PagePrefix>| {
             painter.surfaces(plan, prefix, &|| false).expect("painted").into_pixels()
         };
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn pages_are_painted_in_full_when_later_operations_blend_with_the_backdrop() {
-        let painter = CpuPainter { limits: LIMITS, photos: Photos::new(0), shadows: Shadows::new(0) };
+        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
         let painted = |plan: &FramePlan, prefix: Option<&PagePrefix>| {
             painter.surfaces(plan, prefix, &|| false).expect("painted").into_pixels()
         };

@@ -1,24 +1,25 @@
-//! Outlines with the edges that a browser gives them.
+//! Outlines flattened to polygons with the edges that Chromium's rasterizer gives them.
 //!
 //! The software rasterizer of Chromium (Skia, analytic anti-aliasing) puts the ends of every edge on quarters of a row
-//! and draws curves as few straight lines. In small text that moves coverage by up to a quarter of a pixel, so we paint
-//! the same polygons; their areas are then counted exactly. After Skia's `SkAnalyticEdge` and `SkEdge`, in our own words.
+//! and draws curves as few straight lines. In small text that moves coverage by up to a quarter of a pixel, so the
+//! painters get the same polygons, whose areas they then count exactly. After Skia's `SkAnalyticEdge` and `SkEdge`.
 
 use kurbo::common::solve_quadratic;
 use kurbo::{Affine, BezPath, CubicBez, ParamCurve, PathEl, PathSeg, Point, QuadBez};
 
-/// Ends of edges lie on this part of a row.
+/// Ends of edges are rounded to multiples of 1/4 of a row.
 const ROW_PARTS: f64 = 4.0;
 /// Inside a quadratic curve, steps this many rows high end on whole rows instead.
 const TALL_STEP: f64 = 2.0;
-/// How far a curve bends is measured in this part of a pixel.
+/// The distance of a curve from its chord is measured in 1/256 px.
 const MEASURE: f64 = 256.0;
-/// Measures beyond this count as this: sums of forty of them fit 64 bits, and the number of lines is at its most long before.
-const FARTHEST_MEASURE: f64 = 1e15;
+/// Coordinates are clamped to this, in 1/256 px: sums of forty of them fit 64 bits, and the number of lines reaches its
+/// maximum long before.
+const MAX_MEASURE: f64 = 1e15;
 /// A curve becomes at most `2^MAX_SHIFT` lines.
 const MAX_SHIFT: u32 = 6;
 
-/// `outline`, led to device px by `transform`, as polygons.
+/// Flattens `outline`, transformed to device px by `transform`, to polygons.
 pub(super) fn polygons(outline: &BezPath, transform: Affine) -> BezPath {
     let outline = transform * outline;
     let mut out = BezPath::with_capacity(outline.elements().len() * 4);
@@ -56,8 +57,8 @@ pub(super) fn polygons(outline: &BezPath, transform: Affine) -> BezPath {
     out
 }
 
-/// Cuts `curve` where it turns up or down, then lines each part from its top. `turns`: two at most. `points`: memory for the
-/// points of a part.
+/// Splits `curve` at its vertical extrema, then flattens each part from its top. `turns`: parameters of the extrema,
+/// two at most. `points`: a buffer reused for the points of a part.
 fn monotone(curve: PathSeg, turns: &[f64], points: &mut Vec<Point>, out: &mut BezPath) {
     let mut cuts = [1.0; 3];
     cuts.iter_mut().zip(turns.iter().filter(|t| **t > 0.0 && **t < 1.0)).for_each(|(cut, t)| *cut = *t);
@@ -69,10 +70,10 @@ fn monotone(curve: PathSeg, turns: &[f64], points: &mut Vec<Point>, out: &mut Be
         }
         let part = curve.subsegment(from..to);
         if part.start().y <= part.end().y {
-            lines(part, points);
+            flatten_downwards(part, points);
             points.iter().for_each(|point| out.line_to(*point));
         } else {
-            lines(part.reverse(), points);
+            flatten_downwards(part.reverse(), points);
             points.iter().rev().skip(1).for_each(|point| out.line_to(*point));
             out.line_to(on_quarter(part.end()));
         }
@@ -80,9 +81,9 @@ fn monotone(curve: PathSeg, turns: &[f64], points: &mut Vec<Point>, out: &mut Be
     }
 }
 
-/// The points after the first one of a curve that runs downwards, the last one included, in place of what was in `points`.
-fn lines(curve: PathSeg, points: &mut Vec<Point>) {
-    let steps = 1u32 << shift(curve);
+/// Replaces `points` with the flattened points of a curve that runs downwards, without its first point.
+fn flatten_downwards(curve: PathSeg, points: &mut Vec<Point>) {
+    let steps = 1u32 << line_count_log2(curve);
     let end = on_quarter(curve.end());
     let (mut before, mut point) = (curve.start(), on_quarter(curve.start()));
     points.clear();
@@ -97,7 +98,7 @@ fn lines(curve: PathSeg, points: &mut Vec<Point>) {
         }
         next.y = next.y.min(end.y);
         before = exact;
-        // Level steps are left out: the next line starts where this one did.
+        // Horizontal steps are left out: the next line starts where this one did.
         if next.y > point.y {
             points.push(next);
             point = next;
@@ -106,9 +107,10 @@ fn lines(curve: PathSeg, points: &mut Vec<Point>) {
     points.push(end);
 }
 
-/// Base 2 logarithm of the number of lines: by how far the middle lies off the chord, each doubling quarters that.
-fn shift(curve: PathSeg) -> u32 {
-    let fixed = |value: f64| (value * MEASURE).clamp(-FARTHEST_MEASURE, FARTHEST_MEASURE) as i64;
+/// Base 2 logarithm of the number of lines, from the distance of the curve's middle from its chord, which each doubling
+/// divides by four.
+fn line_count_log2(curve: PathSeg) -> u32 {
+    let fixed = |value: f64| (value * MEASURE).clamp(-MAX_MEASURE, MAX_MEASURE) as i64;
     let (dx, dy, least) = match curve {
         PathSeg::Line(_) => return 0,
         PathSeg::Quad(curve) => {
@@ -142,23 +144,23 @@ mod tests {
 
     use super::*;
 
-    fn made(svg: &str) -> String {
+    fn polygons_of(svg: &str) -> String {
         polygons(&BezPath::from_svg(svg).expect("a path"), Affine::IDENTITY).to_svg()
     }
 
     #[test]
     fn edges_end_on_quarters_of_rows() {
         // The bar of an "e" that Chromium draws 1.25 px high, not 1.16.
-        assert_eq!(made("M3.8 6.83 H9.7 V7.98 H3.8 Z"), "M3.8,6.75 L9.7,6.75 L9.7,8 L3.8,8 Z");
+        assert_eq!(polygons_of("M3.8 6.83 H9.7 V7.98 H3.8 Z"), "M3.8,6.75 L9.7,6.75 L9.7,8 L3.8,8 Z");
     }
 
     #[test]
     fn edges_of_small_curves_are_two_lines() {
-        assert_eq!(made("M0 0 Q0 1 1 1"), "M0,0 L0.25,0.75 L1,1");
-        // The same points upwards.
-        assert_eq!(made("M1 1 Q0 1 0 0"), "M1,1 L0.25,0.75 L0,0");
-        // Cut at the top first.
-        assert_eq!(made("M0 1 Q1 -1 2 1"), "M0,1 L0.5,0.25 L1,0 L1.5,0.25 L2,1");
+        assert_eq!(polygons_of("M0 0 Q0 1 1 1"), "M0,0 L0.25,0.75 L1,1");
+        // The same points for the reversed curve.
+        assert_eq!(polygons_of("M1 1 Q0 1 0 0"), "M1,1 L0.25,0.75 L0,0");
+        // Split at the top first.
+        assert_eq!(polygons_of("M0 1 Q1 -1 2 1"), "M0,1 L0.5,0.25 L1,0 L1.5,0.25 L2,1");
     }
 
     #[test]
@@ -188,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn edges_beyond_all_numbers_are_measured_without_overflow() {
-        // Strokes reach farther than the outlines that were held against limits.
+    fn edges_of_huge_coordinates_are_flattened_without_overflow() {
+        // A stroke can reach beyond the outline whose coordinates were checked against limits.
         let mut path = BezPath::new();
         path.move_to((-1e308, 1e308));
         path.curve_to((1e308, -1e308), (-1e308, -1e308), (1e308, 1e308));

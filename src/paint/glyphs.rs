@@ -1,7 +1,7 @@
-//! What a face holds for a glyph: an outline, a little picture, or coloured layers.
+//! What a font face has for a glyph: an outline, a bitmap, or coloured layers.
 //!
-//! Everything read here comes from files that strangers made, so nothing is trusted: what is damaged or too large is an
-//! error that names the glyph. Outlines are kept in font units, so that one entry serves every size.
+//! Font files are untrusted: data that is damaged or too large is an error that names the glyph. Unhinted outlines are
+//! cached in font units, so that one entry serves every size.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -12,62 +12,61 @@ use peniko::FontData;
 use skrifa::bitmap::{BitmapData, BitmapGlyph, Origin};
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
 use skrifa::outline::{
-    DrawSettings, Engine, GlyphStyles, HintingInstance, HintingOptions, OutlineGlyphFormat, OutlinePen, SmoothMode,
-    Target,
+    DrawSettings, Engine, GlyphStyles, HintingInstance, HintingOptions, OutlineGlyphFormat, SmoothMode, Target,
 };
 use skrifa::raw::TableProvider;
 use skrifa::{FontRef, GlyphId, MetadataProvider, OutlineGlyphCollection};
 
 use super::PaintError;
 use super::color_layers::ColorLayers;
+use super::outline_pen::Pen;
 use crate::scene::Picture;
 
-/// Path elements kept a thread, about 50 bytes each; then everything is dropped and made anew.
+/// Path elements cached per thread, about 50 bytes each. When the cache exceeds this, it is cleared.
 const MAX_ELEMENTS: usize = 400_000;
-/// Counted for each outline on top: the entry, and its share of the hinter for its size.
+/// Path elements counted for the map entry of each outline and its share of the hinter for its size.
 const OVERHEAD: usize = 20;
-/// Side of a glyph's picture. The largest strikes in use are 160 px.
+/// Longest side of a glyph's bitmap, in px. The largest strikes in use have 160 px.
 const MAX_STRIKE_SIDE: u32 = 1024;
-/// Larger text is drawn from the plain outline, as in browsers.
+/// Text with a larger em than this, in device px, is drawn from the unhinted outline, as in browsers.
 const HINTED_EM: f64 = 256.0;
-/// Of synthetic weight, as for Skia's strokes.
+/// Miter limit of synthetic weight, the default of Skia's strokes.
 const MITER_LIMIT: f64 = 4.0;
 
-/// How a glyph is painted.
+/// The drawing of a glyph: outline, bitmap, coloured layers, or nothing.
 #[derive(Clone, Debug)]
-pub(super) enum Shape {
-    /// Nothing to see: a space, or a glyph the face does not have.
+pub(super) enum GlyphShape {
+    /// Nothing is painted: a space, or a glyph that the face does not have.
     Blank,
-    /// y up, in units of which the second number makes an em.
+    /// An outline, y up, and the number of its units per em.
     Outline(Arc<BezPath>, f64),
-    /// A picture and the way from its px to the em square at the run's size, y down.
+    /// A bitmap, and the transform from its px to the em square at the run's size, y down.
     Picture(Arc<Picture>, Affine),
-    /// Coloured layers (COLR).
+    /// Coloured layers of the table COLR.
     Layers(Arc<ColorLayers>),
 }
 
-/// The size glyphs are wanted in.
+/// The size in which glyphs are drawn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GlyphSize {
     /// Em size in the run's units, greater than 0.
     pub(super) size: f64,
     /// Em size in device px.
     pub(super) em: f64,
-    /// Outlines grow by this much on every side, in the run's units.
+    /// Synthetic weight: outlines grow by this much on every side, in the run's units.
     pub(super) embolden: f64,
-    /// Neither slanted nor stretched, and turned by quarters only, so that rows of the outline can be put on rows or columns
-    /// of px.
+    /// Neither slanted nor stretched, and turned by quarters only, so that hinting to whole px has an effect.
     pub(super) upright: bool,
 }
 
-/// Faces seen by one thread.
+/// The faces that one thread has opened, with their cached glyphs.
 #[derive(Default)]
-pub(super) struct Faces {
+pub(super) struct GlyphFaces {
     faces: HashMap<(u64, u32, Arc<[i16]>), Face>,
     elements: usize,
 }
 
-/// One face at one place of its variation space.
+/// One face at one position in its variation space, with its cached glyphs.
 pub(super) struct Face {
     units_per_em: f64,
     data: FontData,
@@ -75,27 +74,30 @@ pub(super) struct Face {
     has_layers: bool,
     has_pictures: bool,
     outlines: HashMap<OutlineKey, Option<Arc<BezPath>>>,
-    /// By glyph; `None` for those without layers.
+    /// By glyph id; `None` for glyphs without layers.
     layers: HashMap<u32, Option<Arc<ColorLayers>>>,
     styles: Option<GlyphStyles>,
     /// By the bits of the em size.
     hinters: HashMap<u64, HintingInstance>,
-    /// By glyph and strike.
+    /// By glyph id and the bits of the strike's ppem.
     pictures: HashMap<(u32, u32), Option<Arc<Picture>>>,
 }
 
-/// Which outline of a face.
+/// Cache key of an outline within its face.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct OutlineKey {
     glyph: u32,
     /// Bits of the em that the outline is hinted for, in device px; 0 for font units.
     em: u64,
-    /// Bits of the synthetic weight, in shares of an em.
+    /// Bits of the synthetic weight, as a fraction of the em.
     weight: u64,
 }
 
-impl Faces {
-    /// Opens a face, or finds it opened.
+impl GlyphFaces {
+    /// Returns a face, which is opened the first time.
+    ///
+    /// # Errors
+    /// The font file is damaged.
     pub(super) fn get(&mut self, font: &FontData, coords: &Arc<[i16]>) -> Result<&mut Face, PaintError> {
         if self.elements > MAX_ELEMENTS {
             *self = Self::default();
@@ -107,8 +109,8 @@ impl Faces {
         }
     }
 
-    /// Counts what was added, so that memory stays bounded.
-    pub(super) fn grew(&mut self, elements: usize) {
+    /// Counts path elements that were cached, so that memory stays bounded.
+    pub(super) fn count_added(&mut self, elements: usize) {
         self.elements += elements;
     }
 }
@@ -118,7 +120,7 @@ impl Face {
         let font = open(data)?;
         let units_per_em = font.head().map_err(|error| damaged("head", &error))?.units_per_em();
         if units_per_em == 0 {
-            return Err(PaintError::Font("its em square is empty".into()));
+            return Err(PaintError::Font("its unitsPerEm is 0".into()));
         }
         Ok(Self {
             units_per_em: f64::from(units_per_em),
@@ -134,35 +136,39 @@ impl Face {
         })
     }
 
-    /// Font units an em, greater than 0.
+    /// Font units per em, greater than 0.
     pub(super) fn units_per_em(&self) -> f64 {
         self.units_per_em
     }
 
-    /// Whether some glyphs may be more than outlines.
+    /// Whether the face has glyphs with layers or bitmaps.
     pub(super) fn has_colour(&self) -> bool {
         self.has_layers || self.has_pictures
     }
 
-    /// What to paint for `glyph` in this size. The second number tells how many path elements were added.
-    pub(super) fn shape(&mut self, glyph: u32, size: &GlyphSize) -> Result<(Shape, usize), PaintError> {
+    /// What to paint for `glyph` in this size, and how many path elements were cached for it.
+    ///
+    /// # Errors
+    /// The glyph's data is damaged or too large.
+    pub(super) fn shape(&mut self, glyph: u32, size: &GlyphSize) -> Result<(GlyphShape, usize), PaintError> {
         let font = &self.data.clone();
         let id = GlyphId::new(glyph);
         if let Some((layers, elements)) = self.layers(font, id)? {
-            return Ok((Shape::Layers(layers), elements));
+            return Ok((GlyphShape::Layers(layers), elements));
         }
         if self.has_pictures
             && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(size.em as f32), id)
             && let Some(picture) = self.picture(glyph, &strike)?
         {
             let placed = self.place(&strike, &picture, size.size)?;
-            return Ok((Shape::Picture(picture, placed), 0));
+            return Ok((GlyphShape::Picture(picture, placed), 0));
         }
         let hinted_em = size.upright.then_some(size.em).filter(|em| *em <= HINTED_EM);
         let weight = size.embolden / size.size;
         let key = OutlineKey { glyph, em: hinted_em.unwrap_or(0.0).to_bits(), weight: weight.to_bits() };
         let units = hinted_em.unwrap_or(self.units_per_em);
-        let shape = |outline: Option<Arc<BezPath>>| outline.map_or(Shape::Blank, |it| Shape::Outline(it, units));
+        let shape =
+            |outline: Option<Arc<BezPath>>| outline.map_or(GlyphShape::Blank, |it| GlyphShape::Outline(it, units));
         if let Some(known) = self.outlines.get(&key) {
             return Ok((shape(known.clone()), 0));
         }
@@ -172,7 +178,7 @@ impl Face {
         Ok((shape(outline), elements))
     }
 
-    /// The layers of `glyph`, and how many path elements were added; `None` when it has none.
+    /// The layers of `glyph`, and how many path elements were cached for them; `None` when it has none.
     fn layers(&mut self, font: &FontData, glyph: GlyphId) -> Result<Option<(Arc<ColorLayers>, usize)>, PaintError> {
         if !self.has_layers {
             return Ok(None);
@@ -203,7 +209,7 @@ impl Face {
         };
         let plain = |size| draw(DrawSettings::unhinted(size, LocationRef::new(&coords)));
         let path = match (hinter, hinted_em) {
-            // Instructions may be broken where the outline is not.
+            // A glyph whose hinting fails may still have a usable outline.
             (Some(hinter), Some(em)) => {
                 draw(DrawSettings::hinted(hinter, false)).or_else(|_| plain(Size::new(em as f32)))
             }
@@ -222,8 +228,9 @@ impl Face {
         Ok(Some(kurbo::expand_path(&path, Diagonal2::new(weight, weight), Join::Miter, MITER_LIMIT, tolerance)))
     }
 
-    /// Browsers on Linux hint lightly: rows only, by FreeType's automatic hinter for TrueType, by the font's own hints
-    /// for CFF. skrifa has that hinter, and gives the same outlines to the 64th of a pixel (compared with FreeType 2.13).
+    /// The hinter for this em size. Browsers on Linux hint lightly: vertically only, by FreeType's automatic hinter for
+    /// TrueType, by the font's own hints for CFF. skrifa has that hinter, and gives the same outlines to the 64th of a
+    /// pixel (compared with FreeType 2.13).
     fn hinter(&mut self, outlines: &OutlineGlyphCollection<'_>, em: f64) -> Option<&HintingInstance> {
         if !self.hinters.contains_key(&em.to_bits()) {
             let engine = match outlines.format()? {
@@ -252,8 +259,8 @@ impl Face {
         Ok(picture)
     }
 
-    /// Bearings as OpenType has them; Apple's own emoji face sits an eighth of an em lower than its tables say
-    /// (https://wh0.github.io/2024/12/31/emoji-metrics.html).
+    /// The transform from px of a bitmap to the em square, from the bearings of OpenType; Apple's own emoji face sits
+    /// an eighth of an em lower than its tables say (https://wh0.github.io/2024/12/31/emoji-metrics.html).
     fn place(&self, strike: &BitmapGlyph<'_>, picture: &Picture, size: f64) -> Result<Affine, PaintError> {
         let font = open(&self.data)?;
         let apple = font.sbix().is_ok()
@@ -288,7 +295,7 @@ fn damaged_glyph(glyph: GlyphId, error: &dyn std::fmt::Display) -> PaintError {
     PaintError::Font(format!("glyph {}: {error}", glyph.to_u32()))
 }
 
-/// `None` when the strike's format is not one that colour fonts use: the outline, if there is one, is drawn instead.
+/// Decodes a bitmap; `None` for a monochrome one, which colour fonts do not use: the outline is drawn instead.
 fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<Picture>, String> {
     match &strike.data {
         BitmapData::Png(file) => decode_png(file).map(Some),
@@ -306,9 +313,9 @@ fn decode_png(file: &[u8]) -> Result<Picture, String> {
     let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
     let (width, height) = reader.info().size();
     if width.max(height) > MAX_STRIKE_SIDE {
-        return Err(format!("its picture is {width} x {height} px; at most {MAX_STRIKE_SIDE} a side are read"));
+        return Err(format!("its bitmap is {width} x {height} px; neither side may exceed {MAX_STRIKE_SIDE} px"));
     }
-    let mut pixels = vec![0; reader.output_buffer_size().ok_or("its picture is too large")?];
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or("its bitmap is too large")?];
     reader.next_frame(&mut pixels).map_err(|error| error.to_string())?;
     if reader.output_color_type().0 == png::ColorType::GrayscaleAlpha {
         pixels = pixels.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect();
@@ -317,28 +324,5 @@ fn decode_png(file: &[u8]) -> Result<Picture, String> {
         let alpha = u32::from(pixel[3]);
         pixel[..3].iter_mut().for_each(|value| *value = ((u32::from(*value) * alpha + 127) / 255) as u8);
     }
-    Picture::new(width, height, pixels).ok_or_else(|| "its picture is empty".into())
-}
-
-/// Collects an outline, y up.
-#[derive(Default)]
-pub(super) struct Pen(pub(super) BezPath);
-
-impl OutlinePen for Pen {
-    fn move_to(&mut self, x: f32, y: f32) {
-        self.0.move_to((f64::from(x), f64::from(y)));
-    }
-    fn line_to(&mut self, x: f32, y: f32) {
-        self.0.line_to((f64::from(x), f64::from(y)));
-    }
-    fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
-        self.0.quad_to((f64::from(cx), f64::from(cy)), (f64::from(x), f64::from(y)));
-    }
-    fn curve_to(&mut self, cx0: f32, cy0: f32, cx1: f32, cy1: f32, x: f32, y: f32) {
-        let point = |x, y| (f64::from(x), f64::from(y));
-        self.0.curve_to(point(cx0, cy0), point(cx1, cy1), point(x, y));
-    }
-    fn close(&mut self) {
-        self.0.close_path();
-    }
+    Picture::new(width, height, pixels).ok_or_else(|| "its bitmap is empty".into())
 }

@@ -10,21 +10,22 @@ mod cut;
 mod dump;
 mod edges;
 mod flatten;
+mod glyph_edges;
 mod glyphs;
 mod hairline;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod ops;
 mod ops_cpu;
+mod outline_pen;
 mod passes;
 pub mod pdf;
-mod photo;
 pub mod plan;
 mod prefix_cache;
+mod prepared_image;
 mod report;
 mod resample;
 mod shadows;
-mod stamps;
 mod surfaces;
 mod work;
 

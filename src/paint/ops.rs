@@ -11,11 +11,11 @@ use peniko::{BlendMode, Brush, Fill};
 use super::PaintError;
 use super::color_layers::ColorLayers;
 use super::edges::polygons;
-use super::glyphs::{Faces, GlyphSize, Shape};
+use super::glyph_edges::GlyphEdgeCache;
+use super::glyphs::{GlyphFaces, GlyphShape, GlyphSize};
 use super::hairline::{Hairline, hairline};
-use super::photo::{Placed, Reduction};
 use super::plan::{Glyphs, Op, PlacedGlyph, Snap, SurfaceId};
-use super::stamps::Stamps;
+use super::prepared_image::{Downscaling, PlacedImage};
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::Opacity;
 
@@ -46,7 +46,7 @@ pub(super) trait Target {
     /// Ends the innermost layer.
     fn pop_layer(&mut self);
     /// Draws a picture with `opacity`.
-    fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity);
+    fn picture(&mut self, placed: &PlacedImage<'_>, opacity: Opacity);
     /// Draws the COLR layers of one glyph of `run`. `to_device` maps font units to device px.
     fn color_glyph(
         &mut self,
@@ -94,8 +94,8 @@ impl Placement {
 /// Executes operations. It caches opened faces and the edges of glyphs, for one thread.
 #[derive(Default)]
 pub(super) struct Ops {
-    faces: Faces,
-    stamps: Stamps,
+    faces: GlyphFaces,
+    edges: GlyphEdgeCache,
 }
 
 impl Ops {
@@ -135,7 +135,7 @@ impl Ops {
                 }
             }
             Op::Image { picture, source, dest, passes, opacity, transform } => {
-                if let Some(placed) = Placed::cropped(picture, passes, *source, *dest, *transform) {
+                if let Some(placed) = PlacedImage::cropped(picture, passes, *source, *dest, *transform) {
                     target.picture(&placed, *opacity);
                 }
             }
@@ -151,15 +151,15 @@ impl Ops {
         // Shifts to the right per unit of height; y points down.
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
         let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
-        let (mut added, mut kept) = (0, 0);
+        let (mut added, mut kept_elements) = (0, 0);
         let face = self.faces.get(&run.font, &run.coords)?;
         let even = (a.hypot(b) - c.hypot(d)).abs() < 1e-9 * em;
         let upright = run.snap != Snap::Quarters && even && run.skew == 0.0;
         let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
-        let stamped = self.stamps.of(run, upright);
+        let known_edges = self.edges.of_run(run, upright);
         for glyph in &run.glyphs {
             if matches!(run.style, GlyphStyle::Fill)
-                && let Some(polygons) = stamped.get(glyph)
+                && let Some(polygons) = known_edges.get(glyph)
             {
                 target.fill(polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
                 continue;
@@ -168,13 +168,13 @@ impl Ops {
             added += elements;
             let to_device = Affine::translate(glyph.at.to_vec2()) * run.linear;
             match shape {
-                Shape::Blank => {}
-                Shape::Outline(outline, units) => {
+                GlyphShape::Blank => {}
+                GlyphShape::Outline(outline, units) => {
                     match &run.style {
                         GlyphStyle::Fill => {
                             let polygons = polygons(&outline, to_device * from_font(units));
                             target.fill(&polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
-                            kept += stamped.keep(glyph, polygons);
+                            kept_elements += known_edges.insert(glyph, polygons);
                         }
                         // The pen is round in the run's space, not in the slanted space.
                         GlyphStyle::Stroke(stroke) => {
@@ -184,25 +184,31 @@ impl Ops {
                     }
                 }
                 // Bitmap glyphs have no outline that could be stroked.
-                Shape::Picture(picture, to_run) => {
+                GlyphShape::Picture(picture, to_run) => {
                     if matches!(run.style, GlyphStyle::Fill) {
                         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
                         let transform = to_device * slant * to_run;
-                        let reduction = Reduction::Halved;
-                        let placed =
-                            Placed { picture: &picture, passes: &[], source, dest: source, transform, reduction };
+                        let downscaling = Downscaling::Halved;
+                        let placed = PlacedImage {
+                            picture: &picture,
+                            passes: &[],
+                            source,
+                            dest: source,
+                            transform,
+                            downscaling,
+                        };
                         target.picture(&placed, Opacity::new(f64::from(alpha(&run.paint))));
                     }
                 }
-                Shape::Layers(layers) => {
+                GlyphShape::Layers(layers) => {
                     if matches!(run.style, GlyphStyle::Fill) {
                         target.color_glyph(run, *glyph, &layers, to_device * from_font(face.units_per_em()))?;
                     }
                 }
             }
         }
-        self.faces.grew(added);
-        self.stamps.grew(kept);
+        self.faces.count_added(added);
+        self.edges.count_added(kept_elements);
         Ok(())
     }
 }

@@ -9,8 +9,8 @@ use vello_cpu::{
 use super::PaintError;
 use super::color_layers::ColorLayers;
 use super::ops::{Ops, Placement, Target, alpha};
-use super::photo::{Photos, Place, Placed};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
+use super::prepared_image::{ImagePlacement, PlacedImage, PreparedImages};
 use super::surfaces::{Surface, Surfaces};
 use crate::raster::{Premultiplied, Raster};
 use crate::units::{DeviceSize, Opacity};
@@ -18,7 +18,7 @@ use crate::units::{DeviceSize, Opacity};
 /// Sources of the pixels that operations draw: prepared pictures, and surfaces of earlier steps.
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
-    pub(super) photos: &'a Photos,
+    pub(super) images: &'a PreparedImages,
     pub(super) surfaces: &'a Surfaces,
 }
 
@@ -212,8 +212,8 @@ impl Target for ContextTarget<'_> {
         self.context.pop_layer();
     }
 
-    fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
-        *self.picture_bytes += draw_picture(self.context, self.sources.photos, self.size, placed, opacity);
+    fn picture(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
+        *self.picture_bytes += draw_picture(self.context, self.sources.images, self.size, placed, opacity);
     }
 
     fn color_glyph(
@@ -244,39 +244,39 @@ impl Target for ContextTarget<'_> {
 /// Draws a picture. Returns the bytes of the pixels that were prepared for it.
 fn draw_picture(
     context: &mut RenderContext,
-    photos: &Photos,
+    images: &PreparedImages,
     size: DeviceSize,
-    placed: &Placed<'_>,
+    placed: &PlacedImage<'_>,
     opacity: Opacity,
 ) -> usize {
-    let Placed { dest, transform, .. } = *placed;
-    let Some(prepared) = photos.prepare(placed, size) else { return 0 };
+    let PlacedImage { dest, transform, .. } = *placed;
+    let Some(prepared) = images.prepare(placed, size) else { return 0 };
     let sampler = |quality| ImageSampler { quality, alpha: opacity.get(), ..ImageSampler::default() };
-    let (quality, to_paint, transform, rect) = match prepared.place {
-        Place::Copy(x, y) => {
+    let (quality, to_paint, transform, rect) = match prepared.placement {
+        ImagePlacement::Copy(x, y) => {
             let to_device = Affine::translate((f64::from(x), f64::from(y)));
             (ImageQuality::Low, to_device, Affine::IDENTITY, placed.bounds())
         }
-        Place::Sample(to_dest) if placed.has_sharp_edges() => {
+        ImagePlacement::Sample(to_dest) if placed.has_sharp_edges() => {
             (ImageQuality::Medium, transform * to_dest, Affine::IDENTITY, placed.bounds())
         }
-        Place::Sample(to_dest) => (ImageQuality::Medium, to_dest, transform, dest),
+        ImagePlacement::Sample(to_dest) => (ImageQuality::Medium, to_dest, transform, dest),
     };
     context.set_transform(transform);
     context.set_paint_transform(to_paint);
     context.set_paint(Image { image: ImageSource::Pixmap(prepared.pixmap), sampler: sampler(quality) });
     context.set_fill_rule(Fill::NonZero);
     context.fill_rect(&rect);
-    prepared.made
+    prepared.new_bytes
 }
 
 fn composite(context: &mut RenderContext, surface: &Surface, place: Placement) {
-    let Some(seen) = &surface.seen else { return };
+    let Some(visible) = &surface.visible else { return };
     let (width, height) = (f64::from(surface.pixmap.width()), f64::from(surface.pixmap.height()));
     let whole = Rect::new(0.0, 0.0, width, height);
     let (quality, transform, rect, to_rect) = match place {
         Placement::Copied(at) => {
-            let rect = seen.rect().inflate(TILE, TILE).intersect(whole);
+            let rect = visible.rect().inflate(TILE, TILE).intersect(whole);
             (ImageQuality::Low, Affine::translate(at.to_vec2()), rect, Affine::IDENTITY)
         }
         Placement::Moved(at) => {
@@ -310,7 +310,7 @@ mod tests {
     use kurbo::{Shape as _, Vec2};
 
     use super::*;
-    use crate::paint::surfaces::Seen;
+    use crate::paint::surfaces::VisibleArea;
     use crate::scene::Paint;
 
     const SIDE: u32 = 48;
@@ -325,9 +325,9 @@ mod tests {
             transform: Affine::IDENTITY,
         };
         let above = Op::Surface { surface: SurfaceId(1), transform: Affine::translate(by) };
-        let (photos, mut surfaces) = (Photos::new(0), Surfaces::new());
+        let (images, mut surfaces) = (PreparedImages::new(0), Surfaces::new());
         surfaces.insert(SurfaceId(1), surface);
-        let sources = Sources { photos: &photos, surfaces: &surfaces };
+        let sources = Sources { images: &images, surfaces: &surfaces };
         let size = DeviceSize { width: SIDE, height: SIDE };
         Canvas::new().draw(size, &[below, above], sources, &|| false).expect("drawn").into_pixels()
     }
@@ -338,12 +338,12 @@ mod tests {
         let px = |x: u32, y: u32| if (9..30).contains(&x) && (7..19).contains(&y) { [x as u8 * 8; 4] } else { [0; 4] };
         let pixels = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y))).flat_map(|(x, y)| px(x, y));
         let surface = Surface::new(size, pixels.collect());
-        assert_eq!(surface.seen, Some(Seen { columns: 9..30, rows: 7..19 }));
+        assert_eq!(surface.visible, Some(VisibleArea { columns: 9..30, rows: 7..19 }));
         for by in (-3..6).map(|at| Vec2::new(f64::from(at), f64::from(2 - at))) {
-            let whole = Surface { seen: Some(Seen { columns: 0..40, rows: 0..32 }), ..surface.clone() };
+            let whole = Surface { visible: Some(VisibleArea { columns: 0..40, rows: 0..32 }), ..surface.clone() };
             let whole = drawn(whole, by);
             assert!(drawn(surface.clone(), by) == whole, "{by:?}");
-            let nothing = drawn(Surface { seen: None, ..surface.clone() }, by);
+            let nothing = drawn(Surface { visible: None, ..surface.clone() }, by);
             assert_eq!(nothing[..4], whole[whole.len() - 4..], "the page alone");
             assert!(nothing != whole);
         }

@@ -1,27 +1,27 @@
-//! Pictures made smaller and larger, in whole numbers: the same bytes on every machine.
+//! Downscaling and bilinear sampling of images in integer arithmetic, so that every machine gives the same bytes.
 //!
-//! The two filters are the ones the editor's own pictures show, found by comparing with them pixel for pixel
-//! (`image-scaling-quality` of the corpus): a box of whole source pixels downwards, and bilinear weights in
-//! sixteenths upwards. Premultiplied RGBA8 in and out.
+//! The two filters were found by comparing with the editor's renders pixel for pixel (`image-scaling-quality` of the
+//! corpus): a box of whole source pixels for downscaling, and bilinear weights in sixteenths for upscaling. Input and
+//! output are premultiplied RGBA8.
 
-/// One axis of a reduction. Output `i` averages the source pixels from `round((first + i) * step)` on, `round(step)` of
-/// them, counted from the far end when the axis is mirrored. With `step` 1 this copies.
+/// One axis of a downscale with a box filter. Output `i` averages the source pixels from `round((first + i) * step)`
+/// on, `round(step)` of them, counted from the far end when the axis is mirrored. With `step` 1 this copies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Reduce {
+pub(super) struct Downscale {
     /// Source pixels along the axis, at least 1.
     pub(super) side: u32,
-    /// Source pixels an output pixel, at least 1.
+    /// Source pixels per output pixel, at least 1.
     pub(super) step: f64,
-    /// The picture is mirrored along this axis before it is reduced.
+    /// The image is mirrored along this axis before it is downscaled.
     pub(super) mirrored: bool,
-    /// Which output comes first; others are not visible.
+    /// Index of the first output; earlier ones are not visible.
     pub(super) first: u32,
-    /// How many outputs, at least 1.
+    /// Number of outputs, at least 1.
     pub(super) count: u32,
 }
 
-impl Reduce {
-    /// The source pixels that output `output`, counted from `first`, averages: the first, and one past the last.
+impl Downscale {
+    /// The source pixels that output `output`, counted from `first`, averages: start and exclusive end.
     pub(super) fn window(&self, output: u32) -> (usize, usize) {
         let start = ((f64::from(self.first) + f64::from(output)) * self.step + 0.5).floor() as u32;
         let start = start.min(self.side - 1);
@@ -36,8 +36,8 @@ impl Reduce {
     }
 }
 
-/// Reduces a picture of `width` columns. Returns `4 * columns.count * rows.count` bytes.
-pub(super) fn reduce(pixels: &[u8], width: u32, columns: &Reduce, rows: &Reduce) -> Vec<u8> {
+/// Downscales an image of `width` columns. Returns `4 * columns.count * rows.count` bytes.
+pub(super) fn downscale(pixels: &[u8], width: u32, columns: &Downscale, rows: &Downscale) -> Vec<u8> {
     let stride = width as usize * 4;
     let mut out = vec![0; columns.count as usize * rows.count as usize * 4];
     let windows: Vec<_> = (0..columns.count).map(|column| columns.window(column)).collect();
@@ -52,7 +52,7 @@ pub(super) fn reduce(pixels: &[u8], width: u32, columns: &Reduce, rows: &Reduce)
             out_row.copy_from_slice(&pixels[start..start + out_row.len()]);
             continue;
         }
-        // Columns summed first, whole rows at a time, so that every source pixel is touched once a row.
+        // Rows are summed before columns, so that every source pixel is read once per output row.
         sums.fill(0);
         for source in top..bottom {
             let line = &pixels[source * stride + left..source * stride + right];
@@ -70,25 +70,25 @@ pub(super) fn reduce(pixels: &[u8], width: u32, columns: &Reduce, rows: &Reduce)
     out
 }
 
-/// One axis of bilinear sampling: output `i` shows the source at `start + i * step`, where 0.5 is the middle of the
-/// first source pixel. Outside, the edge pixels are repeated.
+/// One axis of bilinear sampling: output `i` shows the source at `start + i * step`, where 0.5 is the centre of the
+/// first source pixel. Outside the image the edge pixels are repeated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sample {
-    /// Source coordinate of the first output's middle.
+    /// Source coordinate of the centre of the first output.
     pub(super) start: f64,
-    /// Source pixels an output pixel; negative when mirrored.
+    /// Source pixels per output pixel; negative when mirrored.
     pub(super) step: f64,
-    /// How many outputs, at least 1.
+    /// Number of outputs, at least 1.
     pub(super) count: u32,
 }
 
-/// Weights are sixteenths, rounded down, as Skia's software sampler has them.
+/// Weights are in sixteenths, rounded down, as in Skia's software sampler.
 const WEIGHTS: u32 = 16;
-/// Positions that are whole but for floating-point noise count as whole.
+/// Added to positions, so that floating-point noise does not put a whole one into the pixel before.
 const NOISE: f64 = 1e-9;
 
 impl Sample {
-    /// The two neighbours and the weight of the second, in sixteenths.
+    /// The two neighbouring source pixels of output `output`, and the weight of the second in sixteenths.
     pub(super) fn taps(&self, output: u32, side: u32) -> (usize, usize, u32) {
         let at = self.start + f64::from(output) * self.step - 0.5 + NOISE;
         let base = at.floor();
@@ -97,7 +97,7 @@ impl Sample {
     }
 }
 
-/// Samples a picture of `width` x `height`. Returns `4 * columns.count * rows.count` bytes.
+/// Samples an image of `width` x `height` px. Returns `4 * columns.count * rows.count` bytes.
 pub(super) fn bilinear(pixels: &[u8], width: u32, height: u32, columns: &Sample, rows: &Sample) -> Vec<u8> {
     let stride = width as usize * 4;
     let mut out = vec![0; columns.count as usize * rows.count as usize * 4];
@@ -132,13 +132,13 @@ mod tests {
         pixels.chunks_exact(4).map(|p| p[0]).collect()
     }
 
-    const ONE: Reduce = Reduce { side: 1, step: 1.0, mirrored: false, first: 0, count: 1 };
+    const ONE: Downscale = Downscale { side: 1, step: 1.0, mirrored: false, first: 0, count: 1 };
 
     #[test]
-    fn reduce_averages_whole_pixels() {
+    fn downscale_averages_whole_pixels() {
         let pixels = grey(&[0, 100, 200, 40, 60, 81]);
-        let columns = |step, first, count| Reduce { side: 6, step, mirrored: false, first, count };
-        let reduced = |columns| reds(&reduce(&pixels, 6, &columns, &ONE));
+        let columns = |step, first, count| Downscale { side: 6, step, mirrored: false, first, count };
+        let reduced = |columns| reds(&downscale(&pixels, 6, &columns, &ONE));
         assert_eq!(reduced(columns(2.0, 0, 3)), [50, 120, 71]);
         // round(2.5) = 3 pixels each: 0..3 and 3..6.
         assert_eq!(reduced(columns(2.5, 0, 2)), [100, 60]);
@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn reduce_takes_a_mirrored_picture_from_its_far_end() {
+    fn downscale_of_a_mirrored_image_starts_at_its_far_end() {
         let pixels = grey(&[0, 100, 200, 40, 60]);
-        let columns = |step, first, count| Reduce { side: 5, step, mirrored: true, first, count };
-        let reduced = |columns| reds(&reduce(&pixels, 5, &columns, &ONE));
+        let columns = |step, first, count| Downscale { side: 5, step, mirrored: true, first, count };
+        let reduced = |columns| reds(&downscale(&pixels, 5, &columns, &ONE));
         assert_eq!(reduced(columns(1.0, 0, 5)), [60, 40, 200, 100, 0]);
         assert_eq!(reduced(columns(1.0, 1, 2)), [40, 200]);
         // Mirrored pixels 0 and 1, then from round(2.5) = 3 on: 0..3 and 3..5 of 60, 40, 200, 100, 0.

@@ -9,7 +9,7 @@ use peniko::Color;
 
 use super::passes;
 use super::plan::Kernel;
-use super::surfaces::{Seen, Surface};
+use super::surfaces::{Surface, VisibleArea};
 use crate::cache::SharedLru;
 use crate::units::DeviceSize;
 
@@ -24,7 +24,7 @@ pub(super) struct Shadows {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct ShadowKey {
-    seen: Option<Seen>,
+    visible: Option<VisibleArea>,
     /// Hash of the alphas in the inked part.
     alphas: u64,
     size: (u32, u32),
@@ -58,15 +58,15 @@ impl Shadows {
         let mut hasher = self.hashes.build_hasher();
         let mut alphas = Vec::new();
         let pixels = source.pixmap.data_as_u8_slice();
-        for line in source.seen.iter().flat_map(|seen| seen.lines(pixels, size.width as usize)) {
+        for line in source.visible.iter().flat_map(|area| area.lines(pixels, size.width as usize)) {
             alphas.clear();
             // The last of four bytes, written so that it compiles to wide instructions.
             alphas.extend(line.as_chunks::<4>().0.iter().map(|pixel| (u32::from_le_bytes(*pixel) >> 24) as u8));
             hasher.write(&alphas);
         }
         let color = color.components.map(f32::to_bits);
-        let (seen, sigma) = (source.seen.clone(), sigma.to_bits());
-        ShadowKey { seen, alphas: hasher.finish(), size: (size.width, size.height), sigma, color }
+        let (visible, sigma) = (source.visible.clone(), sigma.to_bits());
+        ShadowKey { visible, alphas: hasher.finish(), size: (size.width, size.height), sigma, color }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
 use crate::paint::ops::{Ops, Placement, Target};
 use crate::paint::ops_cpu::{Canvas, Sources};
-use crate::paint::photo::{Photos, Placed, Reduction};
 use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
+use crate::paint::prepared_image::{Downscaling, PlacedImage, PreparedImages};
 use crate::paint::surfaces::Surfaces;
 use crate::scene::{Pass, Picture};
 use crate::units::{DeviceSize, Opacity};
@@ -53,7 +53,7 @@ pub(super) enum Command {
     Surface { surface: SurfaceId, place: Placement, bounds: Rect },
 }
 
-/// The owned form of [`Placed`]: a picture, its passes, and where it is shown.
+/// The owned form of [`PlacedImage`]: a picture, its passes, and where it is shown.
 #[derive(Debug)]
 pub(super) struct Photo {
     pub(super) picture: Picture,
@@ -61,21 +61,21 @@ pub(super) struct Photo {
     pub(super) source: Rect,
     pub(super) dest: Rect,
     pub(super) transform: Affine,
-    pub(super) reduction: Reduction,
+    pub(super) downscaling: Downscaling,
     pub(super) opacity: Opacity,
     pub(super) bounds: Rect,
 }
 
 impl Photo {
     /// The same picture in the coordinates of a part whose top-left corner is at `origin`.
-    pub(super) fn placed(&self, origin: Point) -> Placed<'_> {
-        Placed {
+    pub(super) fn placed(&self, origin: Point) -> PlacedImage<'_> {
+        PlacedImage {
             picture: &self.picture,
             passes: &self.passes,
             source: self.source,
             dest: self.dest,
             transform: Affine::translate(-origin.to_vec2()) * self.transform,
-            reduction: self.reduction,
+            downscaling: self.downscaling,
         }
     }
 }
@@ -96,12 +96,12 @@ pub(super) fn record(
     ops: &[Op],
     size: DeviceSize,
     surfaces: &[DeviceSize],
-    photos: &Photos,
+    images: &PreparedImages,
     unguarded: bool,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Vec<Command>, RecordError> {
     let mut recorder =
-        Recorder { commands: Vec::with_capacity(ops.len()), refusal: None, open: Vec::new(), size, surfaces, photos };
+        Recorder { commands: Vec::with_capacity(ops.len()), refusal: None, open: Vec::new(), size, surfaces, images };
     OPS.with(|slot| {
         // Taken out of the slot while in use, so that a panic cannot leave an inconsistent state behind.
         let mut state = slot.take();
@@ -129,7 +129,7 @@ struct Recorder<'a> {
     open: Vec<OpenScope>,
     size: DeviceSize,
     surfaces: &'a [DeviceSize],
-    photos: &'a Photos,
+    images: &'a PreparedImages,
 }
 
 /// A clip or layer that has begun and not ended.
@@ -239,13 +239,13 @@ impl Target for Recorder<'_> {
         self.pop_clip();
     }
 
-    fn picture(&mut self, placed: &Placed<'_>, opacity: Opacity) {
-        let Placed { picture, passes, source, dest, transform, reduction } = *placed;
+    fn picture(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
+        let PlacedImage { picture, passes, source, dest, transform, downscaling } = *placed;
         let bounds = placed.bounds();
         let clip = self.rect_clip().filter(|clip| clip.union(bounds) != *clip);
         let (picture, passes) = (picture.clone(), passes.to_vec());
         let photo =
-            |bounds| Command::Photo(Photo { picture, passes, source, dest, transform, reduction, opacity, bounds });
+            |bounds| Command::Photo(Photo { picture, passes, source, dest, transform, downscaling, opacity, bounds });
         match clip {
             Some(clip) if is_axis_aligned(transform) => self.commands.push(photo(bounds.intersect(clip))),
             Some(clip) => self.push_clipped(clip, photo(bounds)),
@@ -274,9 +274,9 @@ impl Target for Recorder<'_> {
         let alone = PlacedGlyph { at: glyph.at - area.origin().to_vec2(), ..glyph };
         let op = Op::Glyphs(Glyphs { glyphs: vec![alone], paint, ..run.clone() });
         let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
-        let (photos, surfaces) = (self.photos, Surfaces::new());
+        let (images, surfaces) = (self.images, Surfaces::new());
         let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
-        let raster = canvas.draw(size, &[op], Sources { photos, surfaces: &surfaces }, &|| false)?;
+        let raster = canvas.draw(size, &[op], Sources { images, surfaces: &surfaces }, &|| false)?;
         canvas.release_pictures();
         CANVAS.with(|slot| slot.replace(Some(canvas)));
         let (width, height, at) = (size.width, size.height, area.origin());

@@ -279,7 +279,7 @@ impl Shared {
             }
         }
         let encoder =
-            Encoder { photos: &self.cpu.photos, surfaces, premultiplied: &premultiplied, max_side, unguarded };
+            Encoder { images: &self.cpu.images, surfaces, premultiplied: &premultiplied, max_side, unguarded };
         let step = |step: &plan::Step| match step {
             plan::Step::Draw { into, ops } => {
                 let size = surfaces[into.0];
@@ -287,7 +287,7 @@ impl Shared {
                     return Err(RecordError::Refused(Refusal::PageSize));
                 }
                 let abandoned = || request.sender.is_closed();
-                let commands = list::record(ops, size, surfaces, &self.cpu.photos, unguarded, &abandoned)?;
+                let commands = list::record(ops, size, surfaces, &self.cpu.images, unguarded, &abandoned)?;
                 let parts = encoder.parts(&commands, size).map_err(RecordError::Refused)?;
                 Ok(GpuStep::Draw { into: *into, parts })
             }

@@ -9,7 +9,7 @@ use super::recolor::Recolor;
 use super::resource_pool::TexturePool;
 use crate::paint::passes;
 use crate::paint::plan::Kernel;
-use crate::paint::resample::{Reduce, Sample};
+use crate::paint::resample::{Downscale, Sample};
 use crate::scene::{Pass, Tone};
 
 /// Concatenates shader files; the shared ones come first.
@@ -153,18 +153,19 @@ impl Passes {
         source: wgpu::Texture,
     ) -> wgpu::Texture {
         let size = (recolor.width, recolor.height);
-        let recipe = &recolor.recipe;
-        let texture = match self.run_all(recording, &recipe.passes, &source, false, size) {
+        let resample_plan = &recolor.resample_plan;
+        let texture = match self.run_all(recording, &resample_plan.passes, &source, false, size) {
             Some(texture) => {
                 recording.textures.release(source);
                 texture
             }
             None => source,
         };
-        let reduced = self.reduce(recording, &texture, &recipe.columns, &recipe.rows);
+        let reduced = self.reduce(recording, &texture, &resample_plan.columns, &resample_plan.rows);
         recording.textures.release(texture);
-        let Some((columns, rows)) = &recipe.samples else { return reduced };
-        let sampled = self.sample(recording, &reduced, (recipe.columns.count, recipe.rows.count), columns, rows);
+        let Some((columns, rows)) = &resample_plan.samples else { return reduced };
+        let sampled =
+            self.sample(recording, &reduced, (resample_plan.columns.count, resample_plan.rows.count), columns, rows);
         recording.textures.release(reduced);
         sampled
     }
@@ -216,10 +217,10 @@ impl Passes {
         &self,
         recording: &mut Recording<'_>,
         source: &wgpu::Texture,
-        columns: &Reduce,
-        rows: &Reduce,
+        columns: &Downscale,
+        rows: &Downscale,
     ) -> wgpu::Texture {
-        let windows = |axis: &Reduce| -> Vec<f32> {
+        let windows = |axis: &Downscale| -> Vec<f32> {
             (0..axis.count).map(|at| axis.window(at)).flat_map(|(start, end)| [start as f32, end as f32]).collect()
         };
         let params = [windows(columns), windows(rows)].concat();

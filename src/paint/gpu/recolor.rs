@@ -3,7 +3,7 @@
 use peniko::{Blob, ImageAlphaType, ImageData};
 
 use super::scene::{image, stand_in};
-use crate::paint::photo::{Photos, Placed, Recipe};
+use crate::paint::prepared_image::{PlacedImage, PreparedImages, ResamplePlan};
 use crate::units::DeviceSize;
 
 /// Maximum px of a picture that is uploaded whole. The CPU runs the passes of larger ones and uploads the visible part.
@@ -19,7 +19,7 @@ pub(super) struct Recolor {
     pub(super) pixels: Blob<u8>,
     pub(super) width: u32,
     pub(super) height: u32,
-    pub(super) recipe: Recipe,
+    pub(super) resample_plan: ResamplePlan,
 }
 
 impl Recolor {
@@ -27,16 +27,18 @@ impl Recolor {
     ///
     /// `None` when there are no passes, when nothing is visible, or when the picture is too large for the GPU, whose
     /// textures are limited to `max_side`.
-    pub(super) fn of(placed: &Placed<'_>, surface: DeviceSize, max_side: u32) -> Option<Self> {
+    pub(super) fn of(placed: &PlacedImage<'_>, surface: DeviceSize, max_side: u32) -> Option<Self> {
         let picture = placed.picture;
         let pixels = u64::from(picture.width) * u64::from(picture.height);
         if placed.passes.is_empty() || picture.width.max(picture.height) > max_side || pixels > MAX_UPLOAD_PIXELS {
             return None;
         }
-        let recipe = Photos::recipe(placed, surface)?;
-        let (width, height) = recipe.size();
-        let longest_side = recipe.columns.count.max(recipe.rows.count).max(width).max(height);
-        if longest_side > max_side || (recipe.columns.step + 1.0) * (recipe.rows.step + 1.0) > MAX_AVERAGED_PIXELS {
+        let resample_plan = PreparedImages::resample_plan(placed, surface)?;
+        let (width, height) = resample_plan.size();
+        let longest_side = resample_plan.columns.count.max(resample_plan.rows.count).max(width).max(height);
+        if longest_side > max_side
+            || (resample_plan.columns.step + 1.0) * (resample_plan.rows.step + 1.0) > MAX_AVERAGED_PIXELS
+        {
             return None;
         }
         Some(Self {
@@ -44,7 +46,7 @@ impl Recolor {
             pixels: picture.pixels.clone(),
             width: picture.width,
             height: picture.height,
-            recipe,
+            resample_plan,
         })
     }
 }

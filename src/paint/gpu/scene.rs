@@ -16,8 +16,8 @@ use super::recolor::Recolor;
 use super::upright;
 use crate::paint::cut::cut;
 use crate::paint::ops::Placement;
-use crate::paint::photo::{Photos, Place};
 use crate::paint::plan::SurfaceId;
+use crate::paint::prepared_image::{ImagePlacement, PreparedImages};
 use crate::units::{DeviceSize, Opacity};
 
 /// Parts of one surface. More would take longer than the CPU.
@@ -75,7 +75,7 @@ pub(super) struct Part {
 /// How scenes are made.
 #[derive(Clone, Copy)]
 pub(super) struct Encoder<'a> {
-    pub(super) photos: &'a Photos,
+    pub(super) images: &'a PreparedImages,
     pub(super) surfaces: &'a [DeviceSize],
     /// For each surface, whether its pixels are premultiplied: what passes wrote is, what vello wrote is not.
     pub(super) premultiplied: &'a [bool],
@@ -278,23 +278,23 @@ impl Drawing<'_> {
         let on_gpu = Recolor::of(&placed, size, self.encoder.max_side);
         let (image, place) = match on_gpu {
             Some(recolor) => {
-                let (image, place) = (recolor.image.clone(), recolor.recipe.place);
+                let (image, place) = (recolor.image.clone(), recolor.resample_plan.placement);
                 self.part.recolored.push(recolor);
                 (image, place)
             }
             None => {
-                let Some(prepared) = self.encoder.photos.prepare(&placed, size) else { return Ok(()) };
+                let Some(prepared) = self.encoder.images.prepare(&placed, size) else { return Ok(()) };
                 let (width, height) = (prepared.pixmap.width().into(), prepared.pixmap.height().into());
-                (image(prepared.pixels, width, height, ImageAlphaType::AlphaPremultiplied), prepared.place)
+                (image(prepared.pixels, width, height, ImageAlphaType::AlphaPremultiplied), prepared.placement)
             }
         };
         match place {
-            Place::Copy(x, y) => {
+            ImagePlacement::Copy(x, y) => {
                 let to_part = Affine::translate((f64::from(x), f64::from(y)));
                 let path = self.moved(photo.bounds).to_path(0.1);
                 self.image(image, to_part, path, ImageQuality::Low, photo.opacity);
             }
-            Place::Sample(to_dest) => {
+            ImagePlacement::Sample(to_dest) => {
                 let path = match placed.has_sharp_edges() {
                     true => placed.bounds().to_path(0.1),
                     false => placed.transform * placed.dest.to_path(0.1),

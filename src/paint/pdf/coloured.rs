@@ -26,7 +26,7 @@ impl Canvas<'_> {
     ) -> Result<bool, PdfError> {
         let size = self.px_per_em(text_matrix);
         let found = self.painter.glyph_shape(run, glyph, size)?;
-        Ok(matches!(found, glyphs::Shape::Picture(..) | glyphs::Shape::Layers(_)))
+        Ok(matches!(found, glyphs::GlyphShape::Picture(..) | glyphs::GlyphShape::Layers(_)))
     }
 
     /// Px per em of the picture of a colour glyph: the next power of two, so that texts of similar sizes share it.
@@ -62,17 +62,17 @@ impl Canvas<'_> {
         let abandoned = self.abandoned;
         let found = self.painter.glyph_shape(run, glyph, size)?;
         // Only layers can refer to the colour of the text.
-        let color = if matches!(found, glyphs::Shape::Layers(_)) { foreground.to_rgba8().to_u32() } else { 0 };
+        let color = if matches!(found, glyphs::GlyphShape::Layers(_)) { foreground.to_rgba8().to_u32() } else { 0 };
         let appearance =
             GlyphAppearance::Colour { face: font::face_key(run), glyph, px_per_em: size, foreground: color };
         self.painter.type3_code(appearance, width, text, |painter| match found {
-            glyphs::Shape::Blank | glyphs::Shape::Outline(..) => Ok(None),
-            glyphs::Shape::Picture(picture, to_em) => {
+            glyphs::GlyphShape::Blank | glyphs::GlyphShape::Outline(..) => Ok(None),
+            glyphs::GlyphShape::Picture(picture, to_em) => {
                 let object = painter.glyph_picture(&picture)?;
                 let to_em = to_em * Affine::scale_non_uniform(picture.width.into(), picture.height.into());
                 Ok(object.map(|object| GlyphPicture { object, to_em }))
             }
-            glyphs::Shape::Layers(_) => {
+            glyphs::GlyphShape::Layers(_) => {
                 let em = f64::from(size);
                 let alone = GlyphRun {
                     font_size: Px(em),

@@ -19,7 +19,7 @@ use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 use subsetter::GlyphRemapper;
 
 use super::{Painter, PdfError};
-use crate::paint::glyphs::{GlyphSize, Shape};
+use crate::paint::glyphs::{GlyphShape, GlyphSize};
 use crate::scene::GlyphRun;
 
 const IDENTITY: SystemInfo<'static> = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
@@ -107,10 +107,10 @@ impl Painter {
     }
 
     /// The outline, picture or layers of `glyph` in an em square of side 1, for display at `size` px per em.
-    pub(super) fn glyph_shape(&mut self, run: &GlyphRun, glyph: u32, size: u32) -> Result<Shape, PdfError> {
+    pub(super) fn glyph_shape(&mut self, run: &GlyphRun, glyph: u32, size: u32) -> Result<GlyphShape, PdfError> {
         let glyph_size = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
         let (shape, elements) = self.faces.get(&run.font, &run.coords)?.shape(glyph, &glyph_size)?;
-        self.faces.grew(elements);
+        self.faces.count_added(elements);
         Ok(shape)
     }
 

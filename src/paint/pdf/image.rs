@@ -16,7 +16,7 @@ use super::resources::ResourceKind;
 use super::{Painter, PdfError};
 use crate::paint::flatten::Flat;
 use crate::paint::passes;
-use crate::paint::resample::{Reduce, reduce};
+use crate::paint::resample::{Downscale, downscale};
 use crate::raster::{Premultiplied, Raster};
 use crate::scene::{Image, JpegFile, Picture};
 use crate::units::DeviceSize;
@@ -270,11 +270,11 @@ fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> StraightPixels {
     let (columns, rows) = size;
     let axis = |side: u32, count: u32| {
         let step = f64::from(side) / f64::from(count);
-        Reduce { side, step, mirrored: false, first: 0, count }
+        Downscale { side, step, mirrored: false, first: 0, count }
     };
     let pixels = match step > 1.0 {
         true => {
-            reduce(picture.pixels.data(), picture.width, &axis(picture.width, columns), &axis(picture.height, rows))
+            downscale(picture.pixels.data(), picture.width, &axis(picture.width, columns), &axis(picture.height, rows))
         }
         false => picture.pixels.data().to_vec(),
     };

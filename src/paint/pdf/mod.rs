@@ -31,7 +31,7 @@ use pdf_writer::{Chunk, Ref};
 pub use color::{CmykConverter, ColorTarget, ColorUse};
 pub use resources::Resources;
 
-use super::glyphs::Faces;
+use super::glyphs::GlyphFaces;
 use super::{PaintError, SurfaceLimits};
 use crate::report::Warning;
 use crate::scene::Page;
@@ -94,7 +94,7 @@ pub struct Painter {
     /// Type 3 fonts, whose glyphs are content streams of this file.
     type3_fonts: Type3Fonts,
     /// Outlines and pictures of glyphs, by face.
-    faces: Faces,
+    faces: GlyphFaces,
     pictures: Pictures,
 }
 
@@ -132,7 +132,7 @@ impl Painter {
             states: HashMap::new(),
             fonts: Fonts::default(),
             type3_fonts: Type3Fonts::default(),
-            faces: Faces::default(),
+            faces: GlyphFaces::default(),
             pictures: Pictures::default(),
         }
     }

@@ -6,7 +6,7 @@ use peniko::Brush;
 use super::PdfError;
 use super::canvas::Canvas;
 use super::color::{ColorUse, PaintKind};
-use crate::paint::glyphs::{GlyphSize, Shape};
+use crate::paint::glyphs::{GlyphShape, GlyphSize};
 use crate::scene::{GlyphRun, GlyphStyle};
 
 impl Canvas<'_> {
@@ -55,14 +55,14 @@ impl Canvas<'_> {
         for glyph in &run.glyphs {
             let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
             added += elements;
-            if let Shape::Outline(outline, units) = shape {
+            if let GlyphShape::Outline(outline, units) = shape {
                 let to_run = Affine::translate(run.origin.to_vec2() + glyph.offset)
                     * slant
                     * Affine::scale_non_uniform(size / units, -size / units);
                 outlines.push(to_run * BezPath::clone(&outline));
             }
         }
-        self.painter.faces.grew(added);
+        self.painter.faces.count_added(added);
         Ok(outlines)
     }
 }

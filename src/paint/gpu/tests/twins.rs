@@ -7,8 +7,8 @@ use crate::paint::gpu::recolor::Recolor;
 use crate::paint::gpu::scene::Area;
 use crate::paint::gpu::thread::copy_rows;
 use crate::paint::passes as on_cpu;
-use crate::paint::photo::{Photos, Placed};
 use crate::paint::plan::Kernel;
+use crate::paint::prepared_image::{PlacedImage, PreparedImages};
 use crate::scene::{Pass, Tone};
 use crate::units::DeviceSize;
 
@@ -117,13 +117,13 @@ fn gpu_recoloured_pictures_match_the_cpu() {
         let dest = Rect::from_origin_size((numbers.between(-5.0, 20.0), 3.3), source.size() * scale);
         let source = if round % 2 == 1 { Rect::new(source.x1, source.y0, source.x0, source.y1) } else { source };
         let transform = if round % 3 == 0 { Affine::rotate(0.2) } else { Affine::IDENTITY };
-        let placed = Placed::cropped(&picture, &passes, source, dest, transform).expect("visible");
+        let placed = PlacedImage::cropped(&picture, &passes, source, dest, transform).expect("visible");
         let surface = DeviceSize { width: 80, height: 80 };
-        let expected = Photos::new(0).prepare(&placed, surface).expect("visible");
+        let expected = PreparedImages::new(0).prepare(&placed, surface).expect("visible");
         let recolor = Recolor::of(&placed, surface, 8192).expect("small enough");
-        assert_eq!(recolor.recipe.place, expected.place);
+        assert_eq!(recolor.resample_plan.placement, expected.placement);
         let texture = gpu.recolor(&recolor);
-        let found = gpu.download(&texture, recolor.recipe.size());
+        let found = gpu.download(&texture, recolor.resample_plan.size());
         let levels = if passes.iter().any(|it| matches!(it, Pass::Blur { .. })) {
             MAX_BLUR_DIFFERENCE
         } else {
