@@ -68,7 +68,7 @@ impl Images {
                 resolve_string: Box::new(move |href, _| {
                     let start: String = href.chars().take(80).collect();
                     string
-                        .skip(format!("an image inside the SVG is not loaded, because it is not a data: URL: {start}"));
+                        .skip(format!("an image inside the SVG is not loaded because it is not a data: URL: {start}"));
                     None
                 }),
             },
