@@ -114,7 +114,7 @@ impl Resources {
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
         let families = self.load_families(families, options.font_load_timeout);
         let assets = self.loader.load(requests, &timeouts, snapshot);
-        let (assets, (web_faces, web_failures)) = futures_util::join!(assets, families);
+        let (assets, (web_faces, web_failures)) = tokio::join!(assets, families);
         Loaded { assets, web_faces, web_failures }
     }
 

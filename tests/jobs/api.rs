@@ -161,7 +161,7 @@ async fn idempotency_key_gives_the_same_job_or_409() {
     assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
     let other = create(&service, &key, &json!({"design": design(), "pixelRatio": 2})).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert!(other.error().contains("another body"), "{}", other.error());
+    assert!(other.error().contains("another request body"), "{}", other.error());
     let long = "x".repeat(256);
     let answer = create(&service, &[("idempotency-key", &long)], &json!({"design": design()})).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
