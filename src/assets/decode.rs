@@ -123,7 +123,7 @@ pub enum ImageKind {
     Ico,
     /// AVIF, which is recognised but not decoded.
     Avif,
-    /// Text that starts with a tag; [`SvgAsset`] determines whether it is SVG.
+    /// Text that starts with a tag; `image_file` determines whether it is SVG.
     Svg,
 }
 
