@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::config::EditorVersion;
 use crate::json::{Problems, Reader, describe};
-use crate::report::{JsonPath, shown};
+use crate::report::{JsonPath, truncated};
 use crate::units::DeviceScale;
 
 /// The options of one render. `Default` corresponds to an empty object.
@@ -279,7 +279,7 @@ impl Variables {
                 Value::Bool(flag) => flag.to_string(),
                 Value::Null | Value::Array(_) | Value::Object(_) => {
                     json.problem(
-                        &shown(name),
+                        &truncated(name),
                         format!("found {}; accepted: a string, a number, true, false", describe(value)),
                     );
                     continue;
@@ -433,7 +433,7 @@ fn creation_date(json: &mut Reader<'_>) -> Option<Timestamp> {
     let date = text.parse().ok().filter(|date| *date >= Timestamp::UNIX_EPOCH);
     if date.is_none() {
         const ACCEPTED: &str = "a date from 1970 on with time and zone, as 2026-11-23T10:00:00Z";
-        json.problem(KEY, format!("found {:?}; accepted: {ACCEPTED}", shown(&text)));
+        json.problem(KEY, format!("found {:?}; accepted: {ACCEPTED}", truncated(&text)));
     }
     date
 }

@@ -75,7 +75,7 @@ impl Pool {
         self.threads.spawn_fifo(move || {
             if !sender.is_closed() {
                 // A cancelled caller does not need the result.
-                let _ = sender.send(caught(work));
+                let _ = sender.send(catch_panic(work));
             }
         });
         async move { receiver.await.unwrap_or(Err(PoolError::Stopped)) }
@@ -85,7 +85,7 @@ impl Pool {
     /// which closes the channel, and is logged here because no caller receives it.
     pub fn spawn(&self, work: impl FnOnce() + Send + 'static) {
         self.threads.spawn_fifo(move || {
-            if let Err(error) = caught(work) {
+            if let Err(error) = catch_panic(work) {
                 tracing::error!(%error, "pool work failed");
             }
         });
@@ -133,7 +133,7 @@ impl Parsers {
         let thread = std::thread::Builder::new().name("parser".into()).stack_size(STACK_BYTES).spawn({
             let state = state.clone();
             move || {
-                let result = caught(work);
+                let result = catch_panic(work);
                 if state.swap(DONE, Ordering::AcqRel) == ABANDONED {
                     self.stuck.fetch_sub(1, Ordering::Relaxed);
                 }
@@ -167,7 +167,7 @@ const ABANDONED: u8 = 2;
 
 /// Runs `work` and converts a panic to an error with its message. What `work` owned is dropped in any case, so that no
 /// broken invariant is visible afterwards.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, PoolError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| PoolError::Panicked(panic_message(payload.as_ref())))
 }
 

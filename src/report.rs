@@ -73,7 +73,7 @@ impl<'de> serde::Deserialize<'de> for JsonPath {
 }
 
 /// Truncates `text` for messages, as a caller's text may have megabytes.
-pub fn shown(text: &str) -> Cow<'_, str> {
+pub fn truncated(text: &str) -> Cow<'_, str> {
     const CHARS: usize = 80;
     match text.char_indices().nth(CHARS) {
         None => text.into(),
@@ -203,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn shown_text_is_cut_between_characters() {
-        assert_eq!(shown("é"), "é");
-        assert_eq!(shown(&"é".repeat(81)), "é".repeat(80) + "…");
+    fn long_text_is_truncated_between_characters() {
+        assert_eq!(truncated("é"), "é");
+        assert_eq!(truncated(&"é".repeat(81)), "é".repeat(80) + "…");
     }
 
     #[test]

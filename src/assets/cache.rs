@@ -13,8 +13,9 @@ use tokio::sync::OnceCell;
 
 use super::error::Reason;
 use super::fetch::Freshness;
-use super::{Asset, AssetKind, ContentHash};
+use super::{Asset, AssetKind};
 use crate::cache::SharedLru;
+use crate::hash::ContentHash;
 
 /// An asset may take at most the cache's bytes divided by this.
 const MAX_ENTRY_DIVISOR: usize = 1;

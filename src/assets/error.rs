@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::AssetKind;
 use super::decode::DecodeError;
 use super::guard::{BlockedAddress, UrlError};
-use super::{AssetKind, ContentHash};
+use crate::hash::ContentHash;
 use crate::report::JsonPath;
 
 /// Maximum length of a URL in messages, in bytes; longer ones are truncated.
@@ -108,7 +109,7 @@ pub enum Reason {
     },
     /// The connection failed.
     #[error("{0}")]
-    Network(NetworkProblem),
+    Network(NetworkError),
     /// The `data:` URL cannot be decoded.
     #[error("the data: URL cannot be decoded: {0}")]
     DataUrl(String),
@@ -161,7 +162,7 @@ impl Reason {
 /// Kinds of network failures. They contain neither addresses nor messages of the operating system, so that they reveal
 /// nothing about closed networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NetworkProblem {
+pub enum NetworkError {
     /// The host name has no address.
     #[error("the host name could not be resolved")]
     NoHost,

@@ -19,7 +19,7 @@ use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use super::counts::AssetCounts;
-use super::error::{NetworkProblem, Reason, SetupError, shorten_url};
+use super::error::{NetworkError, Reason, SetupError, shorten_url};
 use super::guard::{self, AllowedNetworks, BlockedAddress, UrlError};
 use crate::config::AssetLimits;
 use dns::{GuardedDns, Lookup, system_lookup};
@@ -27,7 +27,7 @@ pub use download::Downloader;
 pub(super) use freshness::Freshness;
 #[cfg(test)]
 pub(super) use freshness::Validators;
-pub use post::{HttpPoster, Reply, operators_client};
+pub use post::{HttpPoster, PostResponse, operators_client};
 
 /// Maximum time to connect to a host, within `TENTER_ASSET_TIMEOUT`; then the next attempt begins.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -194,7 +194,7 @@ fn classify_error(error: &reqwest::Error) -> Reason {
             return Reason::Blocked(*blocked);
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Reason::Network(NetworkProblem::Tls(tls.to_string()));
+            return Reason::Network(NetworkError::Tls(tls.to_string()));
         }
         // `source` of an I/O error skips the error it wraps.
         next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -203,9 +203,9 @@ fn classify_error(error: &reqwest::Error) -> Reason {
         };
     }
     match error {
-        error if error.is_dns() => Reason::Network(NetworkProblem::NoHost),
-        error if error.is_connect() => Reason::Network(NetworkProblem::Connect),
-        _ => Reason::Network(NetworkProblem::Broken),
+        error if error.is_dns() => Reason::Network(NetworkError::NoHost),
+        error if error.is_connect() => Reason::Network(NetworkError::Connect),
+        _ => Reason::Network(NetworkError::Broken),
     }
 }
 

@@ -22,8 +22,9 @@ use super::cache::{AssetKey, LoadResult, LoadedAsset};
 use super::error::{AssetError, Reason, SetupError, shorten_url};
 use super::fetch::Fetched;
 use super::loader::with_timeout;
-use super::{Asset, AssetKind, ContentHash, Loader};
+use super::{Asset, AssetKind, Loader};
 use crate::config::FontSettings;
+use crate::hash::ContentHash;
 use crate::report::JsonPath;
 use css::FaceRule;
 use disk::DiskCache;
@@ -43,7 +44,7 @@ const MAX_SHEET_BYTES: u64 = 1 << 20;
 
 /// A face that a text requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FaceWish {
+pub struct FaceRequest {
     /// True for italic faces.
     pub italic: bool,
     /// CSS weight; clamped to 1 to 1000.
@@ -104,7 +105,7 @@ impl GoogleFonts {
     pub async fn family(
         &self,
         family: &str,
-        wishes: &[FaceWish],
+        wishes: &[FaceRequest],
         timeout: Duration,
     ) -> Result<Vec<WebFace>, AssetError> {
         with_timeout((timeout, "fontLoadTimeout"), self.faces(family, wishes)).await.map_err(|reason| AssetError {
@@ -116,7 +117,7 @@ impl GoogleFonts {
         })
     }
 
-    async fn faces(&self, family: &str, wishes: &[FaceWish]) -> Result<Vec<WebFace>, Reason> {
+    async fn faces(&self, family: &str, wishes: &[FaceRequest]) -> Result<Vec<WebFace>, Reason> {
         let rules = self.rules(family, wishes).await?;
         let loads = rules.into_iter().map(|rule| async move {
             let LoadedAsset { asset, hash, .. } = self.file(&rule.url).await?;
@@ -129,15 +130,15 @@ impl GoogleFonts {
     }
 
     /// The endpoint rejects a request if one of its faces is missing; then the faces are requested one by one.
-    async fn rules(&self, family: &str, wishes: &[FaceWish]) -> Result<Vec<FaceRule>, Reason> {
+    async fn rules(&self, family: &str, wishes: &[FaceRequest]) -> Result<Vec<FaceRule>, Reason> {
         let family = family.trim();
         if family.is_empty() || family.chars().count() > MAX_NAME_CHARS || family.chars().any(char::is_control) {
             return Err(Reason::FontService(format!(
                 "a family name has 1 to {MAX_NAME_CHARS} characters and no control characters"
             )));
         }
-        let wishes: BTreeSet<FaceWish> =
-            wishes.iter().map(|wish| FaceWish { weight: wish.weight.clamp(1, 1000), ..*wish }).collect();
+        let wishes: BTreeSet<FaceRequest> =
+            wishes.iter().map(|wish| FaceRequest { weight: wish.weight.clamp(1, 1000), ..*wish }).collect();
         if let Some(rules) = self.sheet(&self.sheet_url(family, &wishes)).await? {
             return Ok(rules.to_vec());
         }
@@ -159,9 +160,9 @@ impl GoogleFonts {
 
     /// URL of a style sheet, such as `…/css2?family=Name:ital,wght@0,400;1,700`; without `faces`, that of the regular
     /// face.
-    fn sheet_url(&self, family: &str, faces: &BTreeSet<FaceWish>) -> Url {
+    fn sheet_url(&self, family: &str, faces: &BTreeSet<FaceRequest>) -> Url {
         let italics = faces.iter().any(|face| face.italic);
-        let tuple = |face: &FaceWish| match italics {
+        let tuple = |face: &FaceRequest| match italics {
             true => format!("{},{}", u8::from(face.italic), face.weight),
             false => face.weight.to_string(),
         };

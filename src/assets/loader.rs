@@ -15,9 +15,10 @@ use super::decode;
 use super::error::{Reason, SetupError};
 use super::fetch::{Fetched, Fetcher, Freshness};
 use super::image_file::{self, Decoded};
-use super::snapshot::{AssetSnapshot, ContentHash};
+use super::snapshot::AssetSnapshot;
 use super::{Asset, AssetKind, AssetRequests, AssetSet, data_url};
 use crate::config::AssetLimits;
+use crate::hash::ContentHash;
 use crate::pool::Pool;
 
 /// Time limits for each asset, from the start of its load, for all attempts and decoding together.

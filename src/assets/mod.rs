@@ -28,16 +28,17 @@ use std::sync::Arc;
 
 use peniko::Blob;
 
+use crate::hash::ContentHash;
 use crate::report::JsonPath;
 use crate::scene::Picture;
 use cache::LoadResult;
 pub use counts::{AssetCounts, BlockedNetwork, FailureCause};
-pub use error::{AssetError, ChangedFile, NetworkProblem, Reason, SetupError};
-pub use fetch::{Downloader, HttpPoster, Reply, operators_client};
-pub use google::{FaceWish, GoogleFonts, WebFace};
+pub use error::{AssetError, ChangedFile, NetworkError, Reason, SetupError};
+pub use fetch::{Downloader, HttpPoster, PostResponse, operators_client};
+pub use google::{FaceRequest, GoogleFonts, WebFace};
 pub use guard::{BlockedAddress, InvalidNetwork, UrlError};
 pub use loader::{AssetTimeouts, Loader};
-pub use snapshot::{AssetSnapshot, ContentHash, SnapshotEntry};
+pub use snapshot::{AssetSnapshot, SnapshotEntry};
 pub use snapshot_store::SnapshotStore;
 
 /// Kind of an asset, which determines how it is decoded.

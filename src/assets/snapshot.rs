@@ -6,85 +6,16 @@
 //! The snapshot excludes `data:` URLs, which are their own contents, and files of the font service, which never change.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::cache::{AssetKey, LoadResult, LoadedAsset};
 use super::error::{ChangedFile, Reason};
 use super::{AssetKind, SnapshotStore};
-
-/// SHA-256 hash of a file, as fetched.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ContentHash([u8; 32]);
-
-impl ContentHash {
-    /// Hashes `bytes`, which takes about 1 ms per MB.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// The hash as 32 bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl From<Sha256> for ContentHash {
-    /// The hash of the bytes that `hasher` has received.
-    fn from(hasher: Sha256) -> Self {
-        Self(hasher.finalize().into())
-    }
-}
-
-impl fmt::Display for ContentHash {
-    /// Writes 64 hex digits.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for ContentHash {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digit = |at: usize| char::from(text.as_bytes()[at]).to_digit(16);
-        let byte = |at: usize| Some((digit(2 * at)? << 4 | digit(2 * at + 1)?) as u8);
-        let mut bytes = [0; 32];
-        if text.len() != 2 * bytes.len() {
-            return Err(HASH_FORM);
-        }
-        for (at, into) in bytes.iter_mut().enumerate() {
-            *into = byte(at).ok_or(HASH_FORM)?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-const HASH_FORM: &str = "a SHA-256 has 64 hex digits";
-
-impl Serialize for ContentHash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ContentHash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+use crate::hash::ContentHash;
 
 /// One entry of a snapshot, which identifies the contents of a URL after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,15 +197,5 @@ mod tests {
         assert!(futures_util::poll!(second.as_mut()).is_pending());
         answer.send(loaded("first", 1)).expect("awaited");
         assert_eq!(first.await.expect("first").hash, second.await.expect("the same").hash);
-    }
-
-    #[test]
-    fn content_hash_is_hex() {
-        let hash = ContentHash::of(b"abc");
-        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(hash.to_string(), hex);
-        assert_eq!(hex.parse(), Ok(hash));
-        assert_eq!(hex[1..].parse::<ContentHash>(), Err(HASH_FORM));
-        assert_eq!("é".repeat(32).parse::<ContentHash>(), Err(HASH_FORM));
     }
 }

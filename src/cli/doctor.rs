@@ -98,7 +98,7 @@ fn cpu_features() -> (bool, Vec<&'static str>) {
 #[cfg(feature = "gpu")]
 fn gpus(settings: &Settings) -> Vec<Finding> {
     use crate::config::RasterizerChoice;
-    use crate::paint::gpu::{adapters, choose};
+    use crate::paint::gpu::{adapters, select_adapters};
 
     let found = adapters();
     let choice = settings.render.rasterizer;
@@ -115,7 +115,7 @@ fn gpus(settings: &Settings) -> Vec<Finding> {
         let seen = found.iter().map(|it| ok(format!("GPU: {it}; not used, TENTER_RASTERIZER is cpu")));
         return seen.collect();
     }
-    let chosen = choose(found, &settings.gpu, choice == RasterizerChoice::Gpu);
+    let chosen = select_adapters(found, &settings.gpu, choice == RasterizerChoice::Gpu);
     let mut findings: Vec<_> =
         chosen.used.iter().enumerate().map(|(at, it)| ok(format!("GPU: {it}; paints as gpu{at}"))).collect();
     findings.extend(chosen.refused.iter().map(|it| note(format!("GPU: not used: {it}"))));

@@ -14,7 +14,7 @@ use super::DesignError;
 use super::input::Warnings;
 use crate::config::DesignLimits;
 use crate::options::Variables;
-use crate::report::{JsonPath, Problem, Warning, WarningCode, shown};
+use crate::report::{JsonPath, Problem, Warning, WarningCode, truncated};
 
 /// Kinds of elements with a `src`.
 const WITH_SOURCE: &[&str] = &["image", "svg", "gif", "video"];
@@ -167,7 +167,7 @@ impl<'a> Filling<'a> {
                     filled.push('{');
                     rest = after;
                     if let Some(name) = name.filter(|name| is_word(name) && reported.insert(*name)) {
-                        let name = shown(name);
+                        let name = truncated(name);
                         let message = format!("no variable is called \"{name}\"; {{{name}}} is drawn as it is");
                         self.warn(holder, &at, message);
                     }
@@ -186,7 +186,7 @@ impl<'a> Filling<'a> {
         let found = names_of(element).find_map(|name| self.variables.get(name));
         let Some((name, value)) = found else {
             let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
-            if let Some(marked) = marked.map(|it| shown(it).into_owned()) {
+            if let Some(marked) = marked.map(|it| truncated(it).into_owned()) {
                 let message = format!("no variable is called \"{marked}\"; the image of the design is drawn");
                 self.warn(element, &at.key("custom.variable"), message);
             }
@@ -210,7 +210,7 @@ impl<'a> Filling<'a> {
         self.warnings.push(Warning {
             code: WarningCode::PlaceholderUnknown,
             path: at.clone(),
-            element: shown(id).into(),
+            element: truncated(id).into(),
             message,
         });
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::job::{JobId, Status};
 use super::life::row_list::SentRow;
-use super::moment::Moment;
+use super::timestamp::Timestamp;
 use crate::report::{Problem, Warning};
 
 /// Nine letters and digits, as a job's. Unique among the batches of its store.
@@ -98,16 +98,16 @@ pub struct Batch {
     pub design_sha256: String,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Moment,
+    pub created_at: Timestamp,
     /// When its first row was begun, since it was accepted or tried again.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub started_at: Option<Moment>,
+    pub started_at: Option<Timestamp>,
     /// When its last row ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub completed_at: Option<Moment>,
+    pub completed_at: Option<Timestamp>,
     /// When it is forgotten, with its files; null while it has rows that have not ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub expires_at: Option<Moment>,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// One file of the rows of a batch.
@@ -213,7 +213,7 @@ impl Item {
 
 /// What receivers of items get: the item, and whose it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct ToldItem {
+pub(super) struct ItemEvent {
     pub(super) batch: BatchId,
     #[serde(flatten)]
     pub(super) item: Item,

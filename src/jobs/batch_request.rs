@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::request::{DESIGN, WEBHOOK, flat};
-use super::store::{BadRow, NewRow, Template};
+use super::store::{FailedRow, NewRow, Template};
 use crate::config::BatchSettings;
 use crate::error::Error;
 use crate::json::{self, Problems, Reader, describe};
@@ -15,7 +15,7 @@ use crate::options::RenderOptions;
 use crate::output::{Format, Pdf};
 use crate::pipeline::format_for;
 use crate::report::{JsonPath, Problem};
-use crate::rows::{BrokenRow, NamePattern, NamesTaken, Row, RowFormat, Rows, read_value};
+use crate::rows::{BrokenRow, NamePattern, Row, RowFormat, Rows, UsedNames, read_value};
 
 pub(super) const DESIGN_URL: &str = "designUrl";
 pub(super) const ROWS: &str = "rows";
@@ -164,7 +164,7 @@ impl BatchRequest {
             pattern: self.file_name.as_ref(),
             extension: self.format.extension(),
             digits: 0,
-            taken: NamesTaken::default(),
+            taken: UsedNames::default(),
         };
         let mut read = Vec::new();
         match sent {
@@ -304,7 +304,7 @@ fn document(
 fn new_row(name: String, row: Result<Row, BrokenRow>) -> Result<NewRow, Error> {
     let values = match row {
         Ok(row) => Ok(serde_json::to_vec(&row.to_json()).map_err(|error| Error::Internal(error.to_string()))?.into()),
-        Err(broken) => Err(BadRow { error: broken.to_string(), problems: broken.problems }),
+        Err(broken) => Err(FailedRow { error: broken.to_string(), problems: broken.problems }),
     };
     Ok(NewRow { name, values })
 }
@@ -324,7 +324,7 @@ struct Names<'a> {
     extension: &'static str,
     /// Of the highest row.
     digits: usize,
-    taken: NamesTaken,
+    taken: UsedNames,
 }
 
 impl Names<'_> {

@@ -16,7 +16,7 @@ use super::{JobError, Jobs};
 use crate::error::Error;
 use crate::json;
 use crate::report::{JsonPath, Problem};
-use crate::rows::{Record, RowFormat, RowStatus};
+use crate::rows::{ManifestRecord, RowFormat, RowStatus};
 
 /// What a caller sent to become a batch.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl Jobs {
         let (mut request, digest) = looked_at.await??;
         let (webhook, webhook_items) = (request.webhook.take(), request.webhook_items);
         if let Some(url) = &webhook {
-            let checked = self.0.messenger.check(url);
+            let checked = self.0.poster.check(url);
             checked.map_err(|error| Error::invalid(Problem { path: WEBHOOK.into(), message: error.to_string() }))?;
         }
         if let Source::Url(url) = &request.design {
@@ -262,13 +262,13 @@ impl Jobs {
 
 impl Item {
     /// As a manifest has it; `None` while the row has not ended.
-    pub fn record(self) -> Option<Record> {
+    pub fn record(self) -> Option<ManifestRecord> {
         let status = match self.status {
             Status::Done => RowStatus::Done,
             Status::Error => RowStatus::Error,
             Status::Scheduled | Status::Progress => return None,
         };
-        Some(Record {
+        Some(ManifestRecord {
             id: Some(self.id.as_str().to_owned()),
             file: (status == RowStatus::Done).then_some(self.name),
             url: self.url,
@@ -281,7 +281,7 @@ impl Item {
             timings: self.timings,
             error: Some(self.error).filter(|it| !it.is_empty()),
             problems: self.problems,
-            ..Record::new(self.row, status)
+            ..ManifestRecord::new(self.row, status)
         })
     }
 }

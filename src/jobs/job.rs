@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::moment::Moment;
+use super::timestamp::Timestamp;
 
 /// Nine letters and digits, as the vendor's. Unique in its store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,16 +96,16 @@ pub struct Job {
     pub error: String,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Moment,
+    pub created_at: Timestamp,
     /// When it was last begun.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub started_at: Option<Moment>,
+    pub started_at: Option<Timestamp>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub completed_at: Option<Moment>,
+    pub completed_at: Option<Timestamp>,
     /// When it last changed; `None` for a fresh one.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub updated_at: Option<Moment>,
+    pub updated_at: Option<Timestamp>,
     /// 0 to 100, by pages.
     pub progress: f64,
     /// One line an event: attempts, times of the stages, warnings.
@@ -149,7 +149,7 @@ mod tests {
             output: None,
             fingerprint: None,
             error: String::new(),
-            created_at: Moment::from_micros(1_800_000_000_000_000),
+            created_at: Timestamp::from_micros(1_800_000_000_000_000),
             started_at: None,
             completed_at: None,
             updated_at: None,

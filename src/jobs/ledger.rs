@@ -27,8 +27,8 @@ use super::life::key::Key;
 use super::life::limits::Refusal;
 use super::life::record::JobRecord;
 use super::life::trash::Trash;
-use super::moment::{Clock, Moment};
-use super::store::{Answer, Counts, ItemQuery, NewBatch, NewJob, Owner, Pin, Room, StoreError};
+use super::store::{Answer, Counts, DeliveryCapacity, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError};
+use super::timestamp::{Clock, Timestamp};
 
 /// A record as it was read.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ pub(super) enum RowSet {
 
 /// A row of a batch as a page of items has it.
 #[derive(Clone, Debug)]
-pub(super) struct SeenRow {
+pub(super) struct ListedRow {
     /// Its place among the rows, from 1.
     pub(super) number: u64,
     /// `None`: it has no record yet, and is what was sent.
@@ -125,7 +125,7 @@ pub(super) enum Due {
     /// This job, row or document; whoever asks looks whether that is still so.
     Record(Box<Stored<JobRecord>>, Claim),
     /// Nothing before then, unless something comes in.
-    Nothing(Option<Moment>),
+    Nothing(Option<Timestamp>),
 }
 
 /// A delivery that could be made now.
@@ -143,7 +143,7 @@ pub(super) struct DueDelivery {
 pub(super) struct OpenBatch {
     pub(super) id: BatchId,
     /// Since when failed rows are being made to wait again.
-    pub(super) retrying: Option<Moment>,
+    pub(super) retrying: Option<Timestamp>,
     /// Whether all its rows have ended.
     pub(super) is_over: bool,
 }
@@ -165,7 +165,7 @@ pub(super) trait Ledger: Dispatch + Blobs {
     /// `limit` of `owner`'s records after the newest `offset`, without those that have expired, and how many there are in all.
     fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> Answer<'a, (Vec<Entry>, u64)>;
     /// Rows of a batch whose rows have files of their own, in order, and how many there are in all.
-    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<SeenRow>, u64)>;
+    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)>;
     /// Records of rows of a batch, the document of all rows among them, in order of their numbers; as they were when the
     /// batch was at `revision`, or later.
     fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, revision: u64) -> Answer<'a, Vec<Stored<JobRecord>>>;
@@ -176,7 +176,7 @@ pub(super) trait Ledger: Dispatch + Blobs {
     fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, Tally)>>;
     /// Some of the jobs that have expired, and of the batches that have or were removed. Fewer than [`EXPIRED_AT_ONCE`]: that is
     /// all.
-    fn expired(&self, now: Moment) -> Answer<'_, Vec<Key>>;
+    fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>>;
     /// For gauges.
     fn counts(&self) -> Answer<'_, Counts>;
 }
@@ -192,7 +192,7 @@ pub(super) trait Dispatch: Send + Sync {
     /// Resolves when there may be something due that was not there before.
     fn work_ready(&self) -> BoxFuture<'_, ()>;
     /// Deliveries that could be made now, as far as `room` allows, and when others will be.
-    fn deliveries_due(&self, room: Room) -> Answer<'_, (Vec<DueDelivery>, Option<Moment>)>;
+    fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)>;
     /// Resolves when there may be a delivery due that was not there before.
     fn delivery_ready(&self) -> BoxFuture<'_, ()>;
     /// What becomes of a claim.

@@ -11,12 +11,12 @@
 mod batch;
 mod batch_request;
 mod batches;
-mod files;
+mod batch_assets;
 mod folder;
 mod job;
 mod ledger;
 mod life;
-mod moment;
+mod timestamp;
 mod names;
 #[cfg(feature = "cluster")]
 mod nats;
@@ -42,8 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::request::{JobRequest, WEBHOOK};
 use self::template::Templates;
-use self::webhook::Postman;
-use self::worker::{UnderWay, Worker};
+use self::webhook::WebhookSender;
+use self::worker::{RunningJobs, Worker};
 use crate::assets::{Downloader, HttpPoster, SetupError};
 use crate::config::{BatchSettings, JobSettings, Settings};
 use crate::error::Error;
@@ -54,14 +54,15 @@ pub use self::batch::{Batch, BatchId, BatchListing, Document, Item, ItemListing,
 pub use self::batches::{BatchCall, BatchSubmission, FoundItems};
 pub use self::folder::DataFolder;
 pub use self::job::{Job, JobId, Listing, Status};
-pub use self::moment::{Clock, Moment, system_clock};
 pub use self::results::{Area, ResultError, Results};
 pub use self::service::{Service, StoreLimits};
 pub use self::store::{
-    Accepted, AcceptedBatch, Answer, BadRow, BatchDelivery, Counts, Delivery, DeliveryListing, DeliveryQuery,
-    DeliveryRecord, HandBack, Idempotency, ItemQuery, NewBatch, NewJob, NewRow, Next, Outcome, Owner, Pin, Report,
-    Room, RowEnd, RowPages, StoreError, StoredFile, StoredItems, StoredRow, Taken, Template, Then, Ticket, Tried, Work,
+    Accepted, AcceptedBatch, Answer, BatchDelivery, Counts, Delivery, DeliveryAttempt, DeliveryCapacity,
+    DeliveryListing, DeliveryQuery, DeliveryRecord, FailedRow, HandBack, Idempotency, ItemQuery, NewBatch, NewJob,
+    NewRow, Next, NextAction, Outcome, Owner, Pin, Report, RowEnd, RowPages, StoreError, StoredFile, StoredItems,
+    StoredRow, Taken, Template, Ticket, Work,
 };
+pub use self::timestamp::{Clock, Timestamp, system_clock};
 
 /// The name of the embedded store's file.
 const STORE: &str = "jobs.db";
@@ -81,14 +82,14 @@ struct Inner {
     engine: Engine,
     service: Arc<Service>,
     results: Results,
-    messenger: HttpPoster,
+    poster: HttpPoster,
     downloader: Downloader,
     settings: JobSettings,
     batch_settings: BatchSettings,
     json_depth: usize,
     worker: Arc<Worker>,
-    postman: Arc<Postman>,
-    under_way: UnderWay,
+    postman: Arc<WebhookSender>,
+    under_way: RunningJobs,
     /// There is much to sweep.
     sweep_now: Notify,
     stopping: CancellationToken,
@@ -162,10 +163,10 @@ impl Jobs {
     fn over(settings: &Settings, service: Service, engine: Engine, results: Results) -> Result<Self, OpenError> {
         let clock = service.clock();
         let service = Arc::new(service);
-        let messenger = HttpPoster::new(&settings.assets)?;
+        let poster = HttpPoster::new(&settings.assets)?;
         let json_depth = settings.design.json_depth;
         let templates = Templates::new(service.clone(), results.clone(), settings.assets.pin_bytes, json_depth);
-        let under_way = UnderWay::default();
+        let under_way = RunningJobs::default();
         let worker = Arc::new(Worker {
             engine: engine.clone(),
             service: service.clone(),
@@ -176,12 +177,12 @@ impl Jobs {
             clock: clock.clone(),
             under_way: under_way.clone(),
         });
-        let postman = Arc::new(Postman::new(service.clone(), messenger.clone(), settings.webhooks.clone(), clock));
+        let postman = Arc::new(WebhookSender::new(service.clone(), poster.clone(), settings.webhooks.clone(), clock));
         Ok(Self(Arc::new(Inner {
             engine,
             service,
             results,
-            messenger,
+            poster,
             downloader: Downloader::new(&settings.assets)?,
             settings: settings.jobs.clone(),
             batch_settings: settings.batches.clone(),
@@ -256,7 +257,7 @@ impl Jobs {
         });
         let (extension, webhook, digest) = looked_at.await??;
         if let Some(url) = &webhook {
-            let checked = self.0.messenger.check(url);
+            let checked = self.0.poster.check(url);
             checked.map_err(|error| Error::invalid(Problem { path: WEBHOOK.into(), message: error.to_string() }))?;
         }
         let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
@@ -328,7 +329,7 @@ impl Jobs {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn expiry(&self, file: &str) -> Result<Option<Moment>, StoreError> {
+    pub async fn expiry(&self, file: &str) -> Result<Option<Timestamp>, StoreError> {
         match file.split_once('-').and_then(|(id, _)| JobId::parse(id)) {
             Some(id) => self.0.service.expiry(&id, file).await,
             None => Ok(None),

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::batch::BatchId;
 use super::job::{Job, JobId};
 use super::life::key::Key;
-use super::moment::Moment;
+use super::timestamp::Timestamp;
 use crate::report::{Problem, Warning};
 
 pub use self::batches::{
-    AcceptedBatch, BadRow, ItemQuery, NewBatch, NewRow, Pin, RowEnd, RowPages, StoredItems, StoredRow, Template,
+    AcceptedBatch, FailedRow, ItemQuery, NewBatch, NewRow, Pin, RowEnd, RowPages, StoredItems, StoredRow, Template,
 };
 
 /// Whose job it is: the name of the key it came with; empty when calls need no key. Nobody sees another's jobs.
@@ -138,7 +138,7 @@ pub struct Taken {
     /// What links start with.
     pub link_base: String,
     /// When it was accepted.
-    pub created_at: Moment,
+    pub created_at: Timestamp,
     /// Of the request that it came with.
     pub traceparent: Option<String>,
 }
@@ -151,7 +151,7 @@ pub enum Next {
     /// A job during which the process died before: ask again when nothing else runs, so that it takes nobody along.
     Alone,
     /// Nothing before then, unless something comes in.
-    Nothing(Option<Moment>),
+    Nothing(Option<Timestamp>),
 }
 
 /// What a worker is to render.
@@ -243,7 +243,7 @@ pub struct Counts {
 
 /// For how many calls there is room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct DeliveryCapacity {
     /// In all, now.
     pub of_all: usize,
     /// To one receiver (host and port), those under way included.
@@ -269,18 +269,18 @@ pub struct Delivery {
 
 /// What a try came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
+pub struct DeliveryAttempt {
     /// The receiver's status, if it had one.
     pub answer: Option<u16>,
     /// Why it was not delivered; empty when it was.
     pub error: String,
     /// What now.
-    pub then: Then,
+    pub then: NextAction,
 }
 
 /// What follows a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum NextAction {
     /// Nothing: delivered.
     Delivered,
     /// Another try after this time.
@@ -302,13 +302,13 @@ pub struct DeliveryRecord {
     pub attempts: u32,
     /// When the event was.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Moment,
+    pub created_at: Timestamp,
     /// When it is tried next.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub next_at: Option<Moment>,
+    pub next_at: Option<Timestamp>,
     /// When it was tried last.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_at: Option<Moment>,
+    pub last_at: Option<Timestamp>,
     /// The receiver's last status.
     pub answer: Option<u16>,
     /// Why the last try failed; empty when it did not.

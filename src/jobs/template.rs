@@ -8,8 +8,8 @@ use lru::LruCache;
 use serde_json::{Map, Value};
 
 use super::batch::BatchId;
+use super::batch_assets::BatchAssets;
 use super::batch_request::FILE_NAME;
-use super::files::BatchFiles;
 use super::request::{DESIGN, flat};
 use super::results::Results;
 use super::service::Service;
@@ -47,13 +47,13 @@ pub(super) struct RowTemplate {
     /// What pages of its rows begin with.
     prefix_cache: Arc<PrefixCache>,
     /// Where `snapshot` comes from.
-    pub(super) files: Arc<BatchFiles>,
+    pub(super) batch_assets: Arc<BatchAssets>,
     json_depth: usize,
 }
 
 /// Why there is no template.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoTemplate {
+pub(super) enum TemplateError {
     /// The store failed: another try may do better.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,12 +71,12 @@ impl Templates {
     }
 
     /// That of `batch`.
-    pub(super) async fn of(&self, batch: &BatchId) -> Result<Arc<RowTemplate>, NoTemplate> {
+    pub(super) async fn of(&self, batch: &BatchId) -> Result<Arc<RowTemplate>, TemplateError> {
         if let Some(template) = self.lock().get(batch) {
             return Ok(template.clone());
         }
-        let stored = self.store.template(batch).await?.ok_or(NoTemplate::Gone)?;
-        let read = self.read(batch, &stored.body).map_err(NoTemplate::Unreadable)?;
+        let stored = self.store.template(batch).await?.ok_or(TemplateError::Gone)?;
+        let read = self.read(batch, &stored.body).map_err(TemplateError::Unreadable)?;
         // Of two who read it at once, the first counts, so that there is one list of pins.
         Ok(self.lock().get_or_insert(batch.clone(), || Arc::new(read)).clone())
     }
@@ -93,8 +93,8 @@ impl Templates {
         let names = names.as_ref().and_then(Value::as_str).and_then(|text| NamePattern::parse(text).ok());
         let options = Value::Object(options);
         let format = format_for(None, &RenderOptions::read(&options, JsonPath::root(), &mut Problems::new()))?;
-        let files = Arc::new(BatchFiles::new(batch.clone(), self.store.clone(), self.results.clone()));
-        let snapshot = Arc::new(AssetSnapshot::with_store(self.pin_bytes, files.clone()));
+        let batch_assets = Arc::new(BatchAssets::new(batch.clone(), self.store.clone(), self.results.clone()));
+        let snapshot = Arc::new(AssetSnapshot::with_store(self.pin_bytes, batch_assets.clone()));
         Ok(RowTemplate {
             design,
             options,
@@ -102,7 +102,7 @@ impl Templates {
             format,
             snapshot,
             prefix_cache: Arc::default(),
-            files,
+            batch_assets,
             json_depth: self.json_depth,
         })
     }
@@ -119,7 +119,7 @@ impl Templates {
 
 impl RowTemplate {
     /// A row is rendered in `session`: with what its batch has at hand.
-    pub(super) fn lend_to(&self, session: &mut Session) {
+    pub(super) fn attach_to(&self, session: &mut Session) {
         session.use_asset_snapshot(self.snapshot.clone());
         session.refuse_unfilled_placeholders();
         session.use_prefix_cache(self.prefix_cache.clone());

@@ -10,10 +10,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::moment::{Clock, Moment};
 use super::service::Service;
-use super::store::{Delivery, Room, Then, Tried};
-use crate::assets::{HttpPoster, Reason, Reply};
+use super::store::{Delivery, DeliveryAttempt, DeliveryCapacity, NextAction};
+use super::timestamp::{Clock, Timestamp};
+use crate::assets::{HttpPoster, PostResponse, Reason};
 use crate::config::WebhookSettings;
 
 /// Signs what is sent, so that a receiver can tell us from others: HMAC-SHA256 of `<t>.<body>`.
@@ -38,16 +38,16 @@ const SHARE: usize = 4;
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Sends what is in the outbox.
-pub(super) struct Postman {
+pub(super) struct WebhookSender {
     service: Arc<Service>,
-    messenger: HttpPoster,
+    poster: HttpPoster,
     settings: WebhookSettings,
     clock: Clock,
 }
 
-impl Postman {
-    pub(super) fn new(service: Arc<Service>, messenger: HttpPoster, settings: WebhookSettings, clock: Clock) -> Self {
-        Self { service, messenger, settings, clock }
+impl WebhookSender {
+    pub(super) fn new(service: Arc<Service>, poster: HttpPoster, settings: WebhookSettings, clock: Clock) -> Self {
+        Self { service, poster, settings, clock }
     }
 
     /// Until `stop`; calls under way then are dropped and made again after the next start.
@@ -81,7 +81,7 @@ impl Postman {
         if of_all == 0 {
             return Ok(REST);
         }
-        let room = Room { of_all, of_receiver: self.settings.parallel.div_ceil(SHARE) };
+        let room = DeliveryCapacity { of_all, of_receiver: self.settings.parallel.div_ceil(SHARE) };
         let (due, next) = self.service.due(room, self.settings.timeout + LEASE_MARGIN).await?;
         for delivery in due {
             let Ok(place) = free.clone().try_acquire_owned() else { break };
@@ -91,7 +91,7 @@ impl Postman {
                 drop(place);
             });
         }
-        let now = Moment::now(&self.clock);
+        let now = Timestamp::now(&self.clock);
         Ok(next.map_or(REST, |next| next.since(now).clamp(SHORTEST_REST, REST)))
     }
 
@@ -107,9 +107,11 @@ impl Postman {
         };
         let Delivery { id, event, attempts, .. } = &delivery;
         match tried.then {
-            Then::Delivered => tracing::debug!(%id, %event, attempts, "webhook delivered"),
-            Then::Again(_) => tracing::info!(%id, %event, attempts, error = tried.error, "webhook not delivered yet"),
-            Then::Failed => tracing::warn!(%id, %event, attempts, error = tried.error, "webhook given up"),
+            NextAction::Delivered => tracing::debug!(%id, %event, attempts, "webhook delivered"),
+            NextAction::Again(_) => {
+                tracing::info!(%id, %event, attempts, error = tried.error, "webhook not delivered yet")
+            }
+            NextAction::Failed => tracing::warn!(%id, %event, attempts, error = tried.error, "webhook given up"),
         }
         if let Err(error) = self.service.tried(&delivery, tried).await {
             // It is sent again when its lease ends: receivers know deliveries by their id.
@@ -117,16 +119,16 @@ impl Postman {
         }
     }
 
-    async fn send(&self, delivery: &Delivery) -> Result<Reply, Reason> {
+    async fn send(&self, delivery: &Delivery) -> Result<PostResponse, Reason> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             (DELIVERY, delivery.id.clone()),
             (EVENT, delivery.event.to_owned()),
         ];
         if let Some(secret) = self.settings.secret.reveal() {
-            headers.push((SIGNATURE, signature(secret, Moment::now(&self.clock).seconds(), &delivery.body)));
+            headers.push((SIGNATURE, signature(secret, Timestamp::now(&self.clock).seconds(), &delivery.body)));
         }
-        self.messenger.post(&delivery.url, &headers, Bytes::from(delivery.body.clone())).await
+        self.poster.post(&delivery.url, &headers, Bytes::from(delivery.body.clone())).await
     }
 }
 
@@ -140,23 +142,23 @@ fn signature(secret: &str, seconds: i64, body: &str) -> String {
 }
 
 /// What an answer, or none, means.
-fn judge(reply: Result<Reply, Reason>, attempts: u32, retries: &[Duration]) -> Tried {
+fn judge(reply: Result<PostResponse, Reason>, attempts: u32, retries: &[Duration]) -> DeliveryAttempt {
     match reply {
-        Ok(Reply { status: status @ 200..300, .. }) => {
-            Tried { answer: Some(status), error: String::new(), then: Then::Delivered }
+        Ok(PostResponse { status: status @ 200..300, .. }) => {
+            DeliveryAttempt { answer: Some(status), error: String::new(), then: NextAction::Delivered }
         }
-        Ok(Reply { status, retry_after }) => {
+        Ok(PostResponse { status, retry_after }) => {
             let error = format!("the receiver answered {status}; 2xx is needed");
             if status == 429 || status >= 500 {
                 failed_try(Some(status), error, attempts, retries, retry_after)
             } else {
-                Tried { answer: Some(status), error, then: Then::Failed }
+                DeliveryAttempt { answer: Some(status), error, then: NextAction::Failed }
             }
         }
         Err(reason @ (Reason::Network(_) | Reason::Timeout { .. })) => {
             failed_try(None, reason.to_string(), attempts, retries, None)
         }
-        Err(reason) => Tried { answer: None, error: reason.to_string(), then: Then::Failed },
+        Err(reason) => DeliveryAttempt { answer: None, error: reason.to_string(), then: NextAction::Failed },
     }
 }
 
@@ -167,12 +169,12 @@ fn failed_try(
     attempts: u32,
     retries: &[Duration],
     asked: Option<Duration>,
-) -> Tried {
+) -> DeliveryAttempt {
     let then = match retries.get(attempts as usize) {
-        Some(wait) => Then::Again((*wait).max(asked.unwrap_or_default().min(LONGEST_WAIT))),
-        None => Then::Failed,
+        Some(wait) => NextAction::Again((*wait).max(asked.unwrap_or_default().min(LONGEST_WAIT))),
+        None => NextAction::Failed,
     };
-    Tried { answer, error, then }
+    DeliveryAttempt { answer, error, then }
 }
 
 #[cfg(test)]
@@ -191,18 +193,18 @@ mod tests {
     fn answers_decide_what_follows() {
         let retries = [1, 5].map(Duration::from_secs);
         let then = |reply, attempts| judge(reply, attempts, &retries).then;
-        let status = |status| Ok(Reply { status, retry_after: None });
-        assert_eq!(then(status(204), 0), Then::Delivered);
+        let status = |status| Ok(PostResponse { status, retry_after: None });
+        assert_eq!(then(status(204), 0), NextAction::Delivered);
         for passing in [429, 500, 503] {
-            assert_eq!(then(status(passing), 0), Then::Again(retries[0]), "{passing}");
-            assert_eq!(then(status(passing), 1), Then::Again(retries[1]), "{passing}");
-            assert_eq!(then(status(passing), 2), Then::Failed, "{passing}: the schedule has no more");
+            assert_eq!(then(status(passing), 0), NextAction::Again(retries[0]), "{passing}");
+            assert_eq!(then(status(passing), 1), NextAction::Again(retries[1]), "{passing}");
+            assert_eq!(then(status(passing), 2), NextAction::Failed, "{passing}: the schedule has no more");
         }
         for lasting in [301, 307, 400, 404, 410] {
-            assert_eq!(then(status(lasting), 0), Then::Failed, "{lasting}");
+            assert_eq!(then(status(lasting), 0), NextAction::Failed, "{lasting}");
         }
-        let asked = Ok(Reply { status: 503, retry_after: Some(Duration::from_secs(60)) });
-        assert_eq!(then(asked, 0), Then::Again(Duration::from_secs(60)));
-        assert_eq!(then(Err(Reason::Network(crate::assets::NetworkProblem::Connect)), 0), Then::Again(retries[0]));
+        let asked = Ok(PostResponse { status: 503, retry_after: Some(Duration::from_secs(60)) });
+        assert_eq!(then(asked, 0), NextAction::Again(Duration::from_secs(60)));
+        assert_eq!(then(Err(Reason::Network(crate::assets::NetworkError::Connect)), 0), NextAction::Again(retries[0]));
     }
 }

@@ -22,12 +22,12 @@ use tracing::Instrument;
 
 use super::batch::BatchId;
 use super::job::JobId;
-use super::moment::{Clock, Moment};
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
 use super::service::Service;
 use super::store::{HandBack, Next, Outcome, Report, RowEnd, StoreError, StoredFile, Taken, Ticket, Work};
-use super::template::{NoTemplate, RowTemplate, Templates};
+use super::template::{RowTemplate, TemplateError, Templates};
+use super::timestamp::{Clock, Timestamp};
 use super::trace;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
@@ -62,14 +62,14 @@ pub(super) struct Worker {
     pub(super) settings: JobSettings,
     pub(super) json_depth: usize,
     pub(super) clock: Clock,
-    pub(super) under_way: UnderWay,
+    pub(super) under_way: RunningJobs,
 }
 
 /// Jobs that this process works on, each with what stops it.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<Mutex<HashMap<JobId, Begun>>>);
+pub(super) struct RunningJobs(Arc<Mutex<HashMap<JobId, RunningJob>>>);
 
-struct Begun {
+struct RunningJob {
     ticket: Ticket,
     /// Whose row or document it is, if it is one.
     batch: Option<BatchId>,
@@ -77,7 +77,7 @@ struct Begun {
     stop: CancellationToken,
 }
 
-impl UnderWay {
+impl RunningJobs {
     fn begin(&self, taken: &Taken) -> CancellationToken {
         let stop = CancellationToken::new();
         let batch = match &taken.work {
@@ -85,7 +85,7 @@ impl UnderWay {
             Work::Job(_) => None,
         };
         let (ticket, is_document) = (taken.ticket.clone(), matches!(taken.work, Work::Document { .. }));
-        self.lock().insert(ticket.id.clone(), Begun { ticket, batch, is_document, stop: stop.clone() });
+        self.lock().insert(ticket.id.clone(), RunningJob { ticket, batch, is_document, stop: stop.clone() });
         stop
     }
 
@@ -115,7 +115,7 @@ impl UnderWay {
         self.lock().values().map(|begun| begun.ticket.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Begun>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, RunningJob>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,12 +146,12 @@ enum Failure {
     Gone,
 }
 
-impl From<NoTemplate> for Failure {
-    fn from(none: NoTemplate) -> Self {
+impl From<TemplateError> for Failure {
+    fn from(none: TemplateError) -> Self {
         match none {
-            NoTemplate::Store(error) => Self::Later(error.to_string()),
-            NoTemplate::Gone => Self::Gone,
-            NoTemplate::Unreadable(error) => Self::Error(error, Timings::default()),
+            TemplateError::Store(error) => Self::Later(error.to_string()),
+            TemplateError::Gone => Self::Gone,
+            TemplateError::Unreadable(error) => Self::Error(error, Timings::default()),
         }
     }
 }
@@ -176,7 +176,7 @@ impl Worker {
         let slots = Arc::new(Semaphore::new(self.settings.workers));
         let mut under_way = JoinSet::new();
         let mut rest = SHORTEST_REST;
-        while let Some(slot) = unless(&stop, self.slots(&slots, 1)).await {
+        while let Some(slot) = or_stopped(&stop, self.slots(&slots, 1)).await {
             let taken = self.next(slot, &slots, &stop).await;
             while under_way.try_join_next().is_some() {} // forget those that ended
             match taken {
@@ -188,7 +188,7 @@ impl Worker {
                 Ok(None) => rest = SHORTEST_REST,
                 Err(error) => {
                     tracing::error!(%error, "cannot take jobs");
-                    let _ = unless(&stop, tokio::time::sleep(rest)).await;
+                    let _ = or_stopped(&stop, tokio::time::sleep(rest)).await;
                     rest = (rest * 2).min(LONGEST_REST);
                 }
             }
@@ -214,7 +214,9 @@ impl Worker {
         let (next, slot) = match self.service.take(false).await? {
             Next::Alone => {
                 drop(slot);
-                let Some(all) = unless(stop, self.slots(slots, self.settings.workers)).await else { return Ok(None) };
+                let Some(all) = or_stopped(stop, self.slots(slots, self.settings.workers)).await else {
+                    return Ok(None);
+                };
                 (self.service.take(true).await?, all)
             }
             next => (next, slot),
@@ -225,7 +227,7 @@ impl Worker {
             Next::Nothing(due) => {
                 drop(slot);
                 self.templates.clear();
-                let now = Moment::now(&self.clock);
+                let now = Timestamp::now(&self.clock);
                 let sleep =
                     due.map_or(LONGEST_REST, |due| due.since(now).clamp(Duration::from_millis(1), LONGEST_REST));
                 tokio::select! {
@@ -268,7 +270,7 @@ impl Worker {
                 Work::Document { batch, rows } => self.document(&taken.ticket, batch, *rows, slot).await,
             }
         };
-        let Some(rendered) = unless(stop, rendering).await else {
+        let Some(rendered) = or_stopped(stop, rendering).await else {
             tracing::info!(%id, "job removed while it was rendered");
             return self.forget(taken).await;
         };
@@ -307,11 +309,11 @@ impl Worker {
             Work::Job(_) => None,
             Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.of(batch).await?),
         };
-        let troubles = template.as_ref().map_or(0, |it| it.files.troubles());
+        let error_count = template.as_ref().map_or(0, |it| it.batch_assets.error_count());
         let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
         let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
         if let Some(template) = &template {
-            template.lend_to(&mut session);
+            template.attach_to(&mut session);
         }
         let (tell, told) = watch::channel((0, 0));
         session.on_progress(Arc::new(move |done, total| {
@@ -346,7 +348,7 @@ impl Worker {
                     None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
                 }
             }
-            Err(error) => match template.and_then(|it| it.files.trouble_since(troubles)) {
+            Err(error) => match template.and_then(|it| it.batch_assets.error_since(error_count)) {
                 Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
                 _ => Err(Failure::Error(flat(error), timings)),
             },
@@ -421,15 +423,17 @@ impl Worker {
 
     /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
     async fn finish(&self, ticket: &Ticket, outcome: Outcome, report: Report) -> bool {
-        self.insist("cannot note the end of a job", || self.service.finish(ticket, outcome.clone(), report.clone()))
-            .await
+        self.retry_forever("cannot note the end of a job", || {
+            self.service.finish(ticket, outcome.clone(), report.clone())
+        })
+        .await
     }
 
     async fn hand_back(&self, ticket: &Ticket, why: HandBack) {
-        self.insist("cannot give a job back", || self.service.hand_back(ticket, why.clone())).await;
+        self.retry_forever("cannot give a job back", || self.service.hand_back(ticket, why.clone())).await;
     }
 
-    async fn insist<T, F>(&self, what: &str, ask: impl Fn() -> F) -> T
+    async fn retry_forever<T, F>(&self, what: &str, ask: impl Fn() -> F) -> T
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -444,8 +448,8 @@ impl Worker {
         }
     }
 
-    fn now(&self) -> Moment {
-        Moment::now(&self.clock)
+    fn now(&self) -> Timestamp {
+        Timestamp::now(&self.clock)
     }
 
     /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning; warnings and rows are taken out of `rendered`.
@@ -491,6 +495,6 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// `None` when `stop` comes first.
-async fn unless<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
+async fn or_stopped<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
     stop.run_until_cancelled(future).await
 }

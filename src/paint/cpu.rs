@@ -15,7 +15,7 @@ use super::shadows::Shadows;
 use super::surfaces::{Surface, Surfaces};
 use super::{PaintError, Painted, Rasterizer, Report, SurfaceLimits};
 use crate::config::PaintSettings;
-use crate::pool::{Pool, PoolError, caught};
+use crate::pool::{Pool, PoolError, catch_panic};
 use crate::raster::{Raster, Straight};
 
 /// Maximum side of a surface, in px. vello_cpu has 16-bit coordinates, rounds up to whole tiles and panics near the
@@ -89,7 +89,7 @@ impl CpuPainter {
         prefix: Option<&PagePrefix>,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Painted, PaintError> {
-        let painted = caught(|| self.surfaces(plan, prefix, abandoned)).unwrap_or_else(|error| {
+        let painted = catch_panic(|| self.surfaces(plan, prefix, abandoned)).unwrap_or_else(|error| {
             let PoolError::Panicked(message) = error else { return Err(PaintError::Internal(error.to_string())) };
             Err(PaintError::Internal(message))
         });

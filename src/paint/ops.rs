@@ -66,9 +66,9 @@ pub(super) enum Placement {
     Copied(Point),
     /// The surface is sampled with its top-left corner at this point. As on a canvas, it fully covers each px whose
     /// centre it covers.
-    Moved(Point),
+    Translated(Point),
     /// The surface is sampled through this transform from its px to those of the target surface.
-    Turned(Affine),
+    Transformed(Affine),
 }
 
 impl Placement {
@@ -79,8 +79,8 @@ impl Placement {
         let at = Point::new(x, y);
         match unit(a) && unit(d) && b == 0.0 && c == 0.0 {
             true if at.distance(at.round()) < 1e-6 => Self::Copied(at.round()),
-            true => Self::Moved(at),
-            false => Self::Turned(transform),
+            true => Self::Translated(at),
+            false => Self::Transformed(transform),
         }
     }
 
@@ -336,8 +336,8 @@ mod tests {
     #[test]
     fn surfaces_between_px_cover_whole_px() {
         assert_eq!(Placement::of(Affine::translate((3.0, -2.0))), Placement::Copied(Point::new(3.0, -2.0)));
-        assert_eq!(Placement::of(Affine::translate((3.0, 0.25))), Placement::Moved(Point::new(3.0, 0.25)));
-        assert_eq!(Placement::of(Affine::rotate(1.0)), Placement::Turned(Affine::rotate(1.0)));
+        assert_eq!(Placement::of(Affine::translate((3.0, 0.25))), Placement::Translated(Point::new(3.0, 0.25)));
+        assert_eq!(Placement::of(Affine::rotate(1.0)), Placement::Transformed(Affine::rotate(1.0)));
         // Chromium draws a bitmap of 8 rows at 52.5 on rows 53 to 60.
         assert_eq!(Placement::covered(Point::new(7.0, 52.5), 6.0, 8.0), Rect::new(7.0, 53.0, 13.0, 61.0));
     }

@@ -279,11 +279,11 @@ fn composite(context: &mut RenderContext, surface: &Surface, place: Placement) {
             let rect = visible.rect().inflate(TILE, TILE).intersect(whole);
             (ImageQuality::Low, Affine::translate(at.to_vec2()), rect, Affine::IDENTITY)
         }
-        Placement::Moved(at) => {
+        Placement::Translated(at) => {
             let covered = Placement::covered(at, width, height);
             (ImageQuality::Medium, Affine::IDENTITY, covered, Affine::translate(at.to_vec2()))
         }
-        Placement::Turned(transform) => (ImageQuality::Medium, transform, whole, Affine::IDENTITY),
+        Placement::Transformed(transform) => (ImageQuality::Medium, transform, whole, Affine::IDENTITY),
     };
     context.set_transform(transform);
     context.set_paint_transform(to_rect);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::counts::Fill;
+use super::counts::QueueUsage;
 use crate::error::Error;
 
 /// Two semaphores: one for requests inside (running or waiting), one for running requests.
@@ -78,10 +78,10 @@ impl Admission {
     }
 
     /// The counts are read one after the other: they may be off by one request while others come and go.
-    pub(super) fn fill(&self) -> Fill {
+    pub(super) fn queue_usage(&self) -> QueueUsage {
         let inside = (self.working + self.waiting).saturating_sub(self.inside.available_permits());
         let working = self.working.saturating_sub(self.workers.available_permits());
-        Fill { working, waiting: inside.saturating_sub(working), workers: self.working, queue: self.waiting }
+        QueueUsage { working, waiting: inside.saturating_sub(working), workers: self.working, queue: self.waiting }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -133,7 +133,7 @@ mod tests {
         let at_work =
             (admission.enter().expect("first"), pollster::block_on(admission.acquire_worker()).expect("a worker"));
         let waiting = admission.enter().expect("second waits");
-        assert_eq!(admission.fill(), Fill { working: 1, waiting: 1, workers: 1, queue: 1 });
+        assert_eq!(admission.queue_usage(), QueueUsage { working: 1, waiting: 1, workers: 1, queue: 1 });
         let Err(refused) = admission.enter() else { panic!("the third has no slot") };
         assert!(matches!(refused, Error::Busy { working: 1, waiting: 1, .. }), "{refused}");
         drop(at_work);

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::json::Problems;
 use crate::options::RenderOptions;
 use crate::output::{self, FORMATS, Format, FormatKind};
-use crate::report::{JsonPath, Problem, shown};
+use crate::report::{JsonPath, Problem, truncated};
 
 /// Selection of pages of a design.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub fn format_for(name: Option<(&str, JsonPath)>, options: &RenderOptions) -> Re
     let accepted = FORMATS.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
     let asked = asked.trim().to_ascii_lowercase();
     let why = if ANIMATED.contains(&asked.as_str()) { "is not supported" } else { "is not a known format" };
-    let message = format!("found {:?}, which {why}; accepted: {accepted}", shown(&asked));
+    let message = format!("found {:?}, which {why}; accepted: {accepted}", truncated(&asked));
     Err(Error::invalid(Problem { path: at, message }))
 }
 

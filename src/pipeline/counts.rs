@@ -38,7 +38,7 @@ pub struct StageLabel {
 
 /// Workers and queue slots in use at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
+pub struct QueueUsage {
     /// Requests that have a worker.
     pub working: usize,
     /// Requests waiting for a worker.

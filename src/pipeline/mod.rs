@@ -45,7 +45,7 @@ use crate::pool::{PARSERS, Pool};
 use crate::report::JsonPath;
 
 pub use self::choice::{Pages, format_for};
-pub use self::counts::{Fill, PipelineCounts, StageLabel, seconds};
+pub use self::counts::{PipelineCounts, QueueUsage, StageLabel, seconds};
 pub use self::fingerprint::Fingerprint;
 pub use self::merged::{AddedPages, MergedDocument};
 pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
@@ -108,8 +108,8 @@ impl Engine {
     }
 
     /// Workers and queue slots in use now.
-    pub fn fill(&self) -> Fill {
-        self.0.admission.fill()
+    pub fn queue_usage(&self) -> QueueUsage {
+        self.0.admission.queue_usage()
     }
 
     /// Whether the next request would be refused as `Busy`.
@@ -278,9 +278,9 @@ mod tests {
         };
         let (got, ()) = futures_util::join!(waiting, other);
         assert_eq!(got.expect("in time"), Ok(7));
-        assert_eq!(engine.fill().working, 1, "it has a worker again");
+        assert_eq!(engine.queue_usage().working, 1, "it has a worker again");
         drop(slow);
-        assert_eq!(engine.fill().working, 0);
+        assert_eq!(engine.queue_usage().working, 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use crate::options::RenderOptions;
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
 use crate::print::Profiles;
-use crate::text::{FAMILY_ALIASES, FontLibrary, LAST_RESORT_FAMILY, Layouters};
+use crate::text::{FAMILY_ALIASES, FontLibrary, LAST_RESORT_FAMILY, LayouterPool};
 
 pub(super) struct Resources {
     pub(super) design_limits: DesignLimits,
@@ -28,7 +28,7 @@ pub(super) struct Resources {
     /// Minimum image resolution in px per inch for requests that do not set one.
     pub(super) min_image_dpi: f64,
     pub(super) library: Arc<FontLibrary>,
-    pub(super) layouters: Layouters,
+    pub(super) layouters: LayouterPool,
     pub(super) svg_fonts: SvgFonts,
     pub(super) rasterizer: Box<dyn Rasterizer>,
     pub(super) profiles: Profiles,
@@ -76,7 +76,7 @@ impl Resources {
         let gpus = rasterizer.report().gpus.into_iter();
         Ok(Self {
             design_limits: settings.design.clone(),
-            layouters: Layouters::new(settings.fonts.text_cache_bytes),
+            layouters: LayouterPool::new(settings.fonts.text_cache_bytes),
             sdk: settings.render.sdk,
             min_image_dpi: settings.render.min_image_dpi,
             svg_fonts: SvgFonts::new(SVG_FAMILIES, settings.assets.drawing_cache_bytes, move || svg_library.files()),
@@ -144,7 +144,7 @@ impl Resources {
 /// The configured painter. `auto` falls back to the CPU; `gpu` fails without a usable GPU.
 #[cfg(feature = "gpu")]
 fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterizer>, Error> {
-    use crate::paint::gpu::{GpuRasterizer, adapters, choose};
+    use crate::paint::gpu::{GpuRasterizer, adapters, select_adapters};
 
     let cpu = |refused| {
         Box::new(CpuRasterizer::new(pool.clone(), &settings.paint).in_place_of(refused)) as Box<dyn Rasterizer>
@@ -154,7 +154,7 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
         RasterizerChoice::Auto => false,
         RasterizerChoice::Gpu => true,
     };
-    let chosen = choose(adapters(), &settings.gpu, asked_for);
+    let chosen = select_adapters(adapters(), &settings.gpu, asked_for);
     if !asked_for && chosen.used.is_empty() {
         return Ok(cpu(chosen.refused));
     }

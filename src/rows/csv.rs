@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::read::too_long;
 use super::{BrokenRow, Row, RowsError};
-use crate::report::{counted, shown};
+use crate::report::{counted, truncated};
 
 /// Length of a row, as a multiple of its limit, at which reading stops with an error, as a quote is probably not
 /// closed. Rows of up to this length are skipped.
@@ -79,7 +79,7 @@ impl<R: BufRead> Table<R> {
         for (name, value) in columns.iter().zip(record) {
             match std::str::from_utf8(value) {
                 Ok(value) => drop(variables.insert(name.clone(), Value::from(value))),
-                Err(_) => return broken(&shown(name), "is not UTF-8; save the file as UTF-8".into()),
+                Err(_) => return broken(&truncated(name), "is not UTF-8; save the file as UTF-8".into()),
             }
         }
         Ok(Row { number, variables, ..Row::default() })
@@ -121,7 +121,7 @@ fn names(record: &ByteRecord) -> Result<Vec<String>, RowsError> {
         if !known.insert(name) {
             return Err(RowsError::malformed(format!(
                 "two columns are called \"{}\"; names must be unique",
-                shown(name)
+                truncated(name)
             )));
         }
         columns.push(name.to_owned());
@@ -129,7 +129,7 @@ fn names(record: &ByteRecord) -> Result<Vec<String>, RowsError> {
     match &columns[..] {
         [one] if one.contains([';', '\t']) => Err(RowsError::malformed(format!(
             "has one column, called \"{}\"; accepted: values separated by commas",
-            shown(one)
+            truncated(one)
         ))),
         _ => Ok(columns),
     }

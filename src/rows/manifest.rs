@@ -19,7 +19,7 @@ pub enum RowStatus {
 
 /// One line of a manifest, as JSON: the outcome of one row. Absent members are omitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Record {
+pub struct ManifestRecord {
     /// The row's number, from 1.
     pub row: u64,
     /// Id of the job that rendered the row, over HTTP.
@@ -83,7 +83,7 @@ pub struct PageRecord {
     pub fingerprint: Option<String>,
 }
 
-impl Record {
+impl ManifestRecord {
     /// A record with only the number and the status.
     pub fn new(row: u64, status: RowStatus) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Record {
     }
 }
 
-impl From<&BrokenRow> for Record {
+impl From<&BrokenRow> for ManifestRecord {
     fn from(broken: &BrokenRow) -> Self {
         Self::failed(broken.number, broken.to_string(), &broken.problems)
     }
@@ -124,22 +124,22 @@ mod tests {
 
     #[test]
     fn record_omits_absent_members() {
-        let record = Record {
+        let record = ManifestRecord {
             file: Some("out/a.png".into()),
             bytes: Some(3),
             sha256: Some("ab".into()),
             fingerprint: Some("cd".into()),
             timings: BTreeMap::from([("paint".to_owned(), 1.5)]),
-            ..Record::new(4, RowStatus::Done)
+            ..ManifestRecord::new(4, RowStatus::Done)
         };
         let line = serde_json::to_string(&record).expect("JSON");
         assert_eq!(
             line,
             r#"{"row":4,"status":"done","file":"out/a.png","bytes":3,"sha256":"ab","fingerprint":"cd","timings":{"paint":1.5}}"#
         );
-        assert_eq!(serde_json::from_str::<Record>(&line).expect("a record"), record);
+        assert_eq!(serde_json::from_str::<ManifestRecord>(&line).expect("a record"), record);
         let older = line.replace(r#","fingerprint":"cd""#, "");
-        assert_eq!(serde_json::from_str::<Record>(&older).expect("a record").fingerprint, None);
+        assert_eq!(serde_json::from_str::<ManifestRecord>(&older).expect("a record").fingerprint, None);
     }
 
     #[test]
@@ -151,9 +151,9 @@ mod tests {
             element: "el".into(),
             message: "unused".into(),
         };
-        let record = Record { warnings: vec![warning], ..Record::from(&broken) };
+        let record = ManifestRecord { warnings: vec![warning], ..ManifestRecord::from(&broken) };
         let line = serde_json::to_string(&record).expect("JSON");
         assert!(line.contains(r#""error":"row 9 (line 10): price: is not UTF-8""#), "{line}");
-        assert_eq!(serde_json::from_str::<Record>(&line).expect("a record"), record);
+        assert_eq!(serde_json::from_str::<ManifestRecord>(&line).expect("a record"), record);
     }
 }

@@ -14,7 +14,7 @@ mod name;
 mod read;
 mod row;
 
-pub use manifest::{PageRecord, Record, RowStatus};
-pub use name::{NamePattern, NameProblem, NamesTaken};
+pub use manifest::{ManifestRecord, PageRecord, RowStatus};
+pub use name::{NamePattern, NameProblem, UsedNames};
 pub use read::{RowFormat, Rows, RowsError, read_value};
 pub use row::{BrokenRow, Row};

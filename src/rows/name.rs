@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::{BrokenRow, Row};
-use crate::report::{JsonPath, Warning, WarningCode, shown};
+use crate::report::{JsonPath, Warning, WarningCode, truncated};
 
 const ROW: &str = "row";
 const PAGE: &str = "page";
@@ -48,7 +48,7 @@ impl NamePattern {
     /// # Errors
     /// Unbalanced braces, or an empty placeholder.
     pub fn parse(text: &str) -> Result<Self, NameProblem> {
-        let unpaired = || NameProblem::Brace(shown(text).into_owned());
+        let unpaired = || NameProblem::Brace(truncated(text).into_owned());
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
@@ -118,7 +118,7 @@ impl NamePattern {
                 PatternPart::Row => path.push_str(&row.number.to_string()),
                 PatternPart::Page => path.push_str(&page.to_string()),
                 PatternPart::Value(name) => {
-                    let unusable = |message| Err(BrokenRow::new(row.number, None, &shown(name), message));
+                    let unusable = |message| Err(BrokenRow::new(row.number, None, &truncated(name), message));
                     match row.text(name).as_deref().map(str::trim) {
                         None => return unusable("is missing, but the file name contains it"),
                         Some("") => return unusable("is empty, but the file name contains it"),
@@ -133,7 +133,7 @@ impl NamePattern {
         if let Some(long) = generated.iter().find(|it| it.len() > MAX_NAME_BYTES) {
             let message = format!(
                 "its file name would be \"{}\" with {} bytes; the limit is {MAX_NAME_BYTES} bytes (fixed)",
-                shown(long),
+                truncated(long),
                 long.len()
             );
             return Err(BrokenRow::new(row.number, None, "", message));
@@ -182,9 +182,9 @@ fn is_device(stem: &str) -> bool {
 
 /// The set of used names, as two rows must not write the same file. Case is ignored, as on macOS and Windows.
 #[derive(Debug, Default)]
-pub struct NamesTaken(HashMap<[u8; 16], u64>);
+pub struct UsedNames(HashMap<[u8; 16], u64>);
 
-impl NamesTaken {
+impl UsedNames {
     /// Reserves `name` for the row numbered `row`.
     ///
     /// # Errors
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn names_are_taken_once_whatever_their_case() {
-        let mut taken = NamesTaken::default();
+        let mut taken = UsedNames::default();
         assert_eq!(taken.take("out/Ada.png", 1), Ok(()));
         assert_eq!(taken.take("out/ada.png", 2), Err(1));
         assert_eq!(taken.take("out/Bob.png", 3), Ok(()));

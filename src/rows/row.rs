@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::json::{Problems, Reader, describe};
-use crate::report::{JsonPath, Problem, shown};
+use crate::report::{JsonPath, Problem, truncated};
 
 const VARIABLES: &str = "variables";
 const OPTIONS: &str = "options";
@@ -54,7 +54,7 @@ impl Row {
                 "a row with {VARIABLES} or {OPTIONS} must not have other members; accepted: {VARIABLES}, \
                  {OPTIONS}, {NAME}"
             );
-            json.problem(&shown(key), message);
+            json.problem(&truncated(key), message);
         }
         let name = json.name(NAME).map(Cow::into_owned);
         let options = json.object(OPTIONS).map(|mut options| {
@@ -122,7 +122,7 @@ fn variables(json: &mut Reader<'_>) -> Map<String, Value> {
             Value::String(_) | Value::Number(_) | Value::Bool(_) => drop(read.insert(name.to_owned(), value.clone())),
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 let found = describe(value);
-                json.problem(&shown(name), format!("found {found}; accepted: a string, a number, true, false"));
+                json.problem(&truncated(name), format!("found {found}; accepted: a string, a number, true, false"));
             }
         }
     }

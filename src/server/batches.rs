@@ -64,7 +64,7 @@ pub(super) async fn create(State(app): State<App>, request: Request) -> Response
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let Caller { owner, idempotency_key, link_base } = Caller::admit(app, &head, notes)?;
-    let format = body::media_type(&head.headers, BODIES, RowFormat::of_media_type)?;
+    let format = body::media_type(&head.headers, BODIES, RowFormat::from_media_type)?;
     let body = body::read(&head.headers, body, &app.settings.server).await?;
     let call = match format {
         RowFormat::Json => BatchCall::Json(body),

@@ -157,7 +157,7 @@ impl fmt::Debug for LiveValues {
 
 impl Collector for LiveValues {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let fill = self.0.fill();
+        let fill = self.0.queue_usage();
         let mut gauges = vec![
             ("renders_working", "Renders at work", fill.working as i64),
             ("renders_waiting", "Renders waiting for a worker", fill.waiting as i64),

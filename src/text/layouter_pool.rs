@@ -14,18 +14,18 @@ const OVERHEAD_BYTES: usize = 256 << 10;
 
 /// The idle layouters, bounded in bytes and ordered from least to most recently used.
 #[derive(Default)]
-pub struct Layouters {
+pub struct LayouterPool {
     max_bytes: usize,
     idle: Mutex<Vec<Layouter>>,
 }
 
-impl std::fmt::Debug for Layouters {
+impl std::fmt::Debug for LayouterPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Layouters({} bytes at most)", self.max_bytes)
     }
 }
 
-impl Layouters {
+impl LayouterPool {
     /// Creates a pool of at most `max_bytes` (`TENTER_TEXT_CACHE_BYTES`); 0 disables it.
     pub fn new(max_bytes: usize) -> Self {
         Self { max_bytes, idle: Mutex::default() }
@@ -91,13 +91,13 @@ mod tests {
         fonts
     }
 
-    fn idle(layouters: &Layouters) -> usize {
+    fn idle(layouters: &LayouterPool) -> usize {
         layouters.lock().len()
     }
 
     #[test]
     fn layouters_are_reused_for_the_same_fonts_only() {
-        let (library, layouters) = (library(), Layouters::new(64 << 20));
+        let (library, layouters) = (library(), LayouterPool::new(64 << 20));
         let (one, other) = (Blob::from(vec![1u8; 1000]), Blob::from(vec![1u8; 1000]));
         layouters.give_back(layouters.take(fonts(&library, Some(&one))));
         assert_eq!(idle(&layouters), 1);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn layouters_are_bounded_in_bytes() {
-        let (library, layouters) = (library(), Layouters::new(10 << 20));
+        let (library, layouters) = (library(), LayouterPool::new(10 << 20));
         for _ in 0..9 {
             let bytes = Blob::from(vec![0u8; 3 << 20]);
             layouters.give_back(layouters.take(fonts(&library, Some(&bytes))));

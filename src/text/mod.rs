@@ -41,7 +41,7 @@ pub use faces::{Face, FaceStyle};
 pub use families::{FAMILY_ALIASES, FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
 pub use fit::{Overflow, Sizing, fit};
 pub use layout::{LaidOut, LayoutOptions, Layouter, TextWarning};
-pub use layouter_pool::Layouters;
+pub use layouter_pool::LayouterPool;
 pub use line::{Line, LineRun};
 pub use markup::{parse as parse_markup, parse_as_written as parse_markup_as_written};
 pub use shaped_text::ShapedText;

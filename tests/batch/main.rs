@@ -81,7 +81,7 @@ impl Folder {
             assert_eq!(line["status"], "done", "row {row}: {line}");
             let file = std::fs::read(self.path(line["file"].as_str().expect("a file"))).expect("the file exists");
             assert_eq!(line["bytes"], file.len(), "row {row}");
-            assert_eq!(line["sha256"], tenter::assets::ContentHash::of(&file).to_string(), "row {row}");
+            assert_eq!(line["sha256"], tenter::hash::ContentHash::of(&file).to_string(), "row {row}");
         }
         assert!(self.out().iter().all(|name| !name.ends_with(".part")), "{:?}", self.out());
     }

@@ -30,7 +30,7 @@ impl Folder {
                 continue;
             }
             assert_eq!((&line["file"], &line["bytes"]), (&json!("out/all.pdf"), &json!(file.len())), "row {row}");
-            assert_eq!(line["sha256"], tenter::assets::ContentHash::of(&file).to_string(), "row {row}");
+            assert_eq!(line["sha256"], tenter::hash::ContentHash::of(&file).to_string(), "row {row}");
             let fingerprint = line["fingerprint"].as_str().expect("of the document");
             assert_eq!((fingerprint.len(), made_of.get_or_insert(fingerprint.to_owned()).as_str()), (64, fingerprint));
             assert_eq!(line["firstPage"], next, "row {row}");

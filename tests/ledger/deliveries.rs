@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenter::jobs::{Delivery, DeliveryQuery, NewBatch, NewJob, Room, Then, Tried};
+use tenter::jobs::{Delivery, DeliveryAttempt, DeliveryCapacity, DeliveryQuery, NewBatch, NewJob, NextAction};
 
 use crate::batches::number;
 use crate::{Bench, Engine, cases, done, failed, new_batch, new_job, owner, until};
@@ -19,7 +19,7 @@ cases![
     deliveries_of_a_batch_are_paged,
 ];
 
-const ROOM: Room = Room { of_all: 9, of_receiver: 9 };
+const ROOM: DeliveryCapacity = DeliveryCapacity { of_all: 9, of_receiver: 9 };
 const LEASE: Duration = Duration::from_secs(15);
 
 fn with_webhook() -> NewJob {
@@ -35,7 +35,7 @@ async fn due(bench: &Bench) -> Vec<Delivery> {
 }
 
 async fn tells(bench: &Bench, delivery: &Delivery) {
-    let tried = Tried { answer: Some(200), error: String::new(), then: Then::Delivered };
+    let tried = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
     bench.service.tried(delivery, tried).await.expect("a ledger");
 }
 
@@ -75,7 +75,7 @@ async fn delivery_is_tried_again_after_its_time(engine: Engine) {
     bench.take().await;
     let first = due(&bench).await;
     let wait = Duration::from_millis(200);
-    let again = Tried { answer: Some(503), error: "busy".into(), then: Then::Again(wait) };
+    let again = DeliveryAttempt { answer: Some(503), error: "busy".into(), then: NextAction::Again(wait) };
     bench.service.tried(&first[0], again).await.expect("a ledger");
     let second = due(&bench).await;
     assert_eq!((&second[0].id, second[0].attempts), (&first[0].id, 1));
@@ -92,7 +92,7 @@ async fn delivery_that_was_given_up_is_begun_again_on_demand(engine: Engine) {
     let id = bench.accept(with_webhook()).await.id;
     bench.take().await;
     let first = due(&bench).await;
-    let gone = Tried { answer: Some(410), error: "gone".into(), then: Then::Failed };
+    let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), then: NextAction::Failed };
     bench.service.tried(&first[0], gone).await.expect("a ledger");
     assert_eq!(statuses(&bench, &id).await, [("job.progress", "failed")]);
     assert_eq!(bench.service.retry(&owner("x"), &id, &first[0].id).await.expect("a ledger"), None);
@@ -110,7 +110,7 @@ async fn receiver_has_a_bounded_number_of_calls(engine: Engine) {
     for _ in 0..3 {
         bench.take().await;
     }
-    let room = Room { of_all: 9, of_receiver: 2 };
+    let room = DeliveryCapacity { of_all: 9, of_receiver: 2 };
     let first = until("something is to be told", async || {
         Some(bench.service.due(room, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())
     })

@@ -1,7 +1,7 @@
 //! Batches that become one document.
 
 use tenter::jobs::{
-    BadRow, BatchId, ItemQuery, NewBatch, Outcome, Report, RowCounts, RowEnd, RowPages, Status, Taken, Work,
+    BatchId, FailedRow, ItemQuery, NewBatch, Outcome, Report, RowCounts, RowEnd, RowPages, Status, Taken, Work,
 };
 
 use crate::batches::ALL;
@@ -26,7 +26,7 @@ fn pages(row: u64, first_page: u64) -> RowEnd {
 }
 
 fn no_picture(row: u64) -> RowEnd {
-    RowEnd { row, end: Err(BadRow { error: "no picture".into(), problems: Vec::new() }) }
+    RowEnd { row, end: Err(FailedRow { error: "no picture".into(), problems: Vec::new() }) }
 }
 
 async fn end(bench: &Bench, taken: &Taken, outcome: Outcome, rows: Vec<RowEnd>) {

@@ -212,7 +212,7 @@ fn new_batch(owner: &str, rows: u64, bad: u64) -> NewBatch {
     let row = |number: u64| NewRow {
         name: format!("{number}.png"),
         values: match number > rows {
-            true => Err(tenter::jobs::BadRow { error: format!("row {number}: is broken"), problems: Vec::new() }),
+            true => Err(tenter::jobs::FailedRow { error: format!("row {number}: is broken"), problems: Vec::new() }),
             false => Ok(format!("{{\"variables\":{{\"n\":{number}}}}}").into()),
         },
     };

@@ -81,7 +81,7 @@ async fn merged_pages_are_in_the_order_of_requests() {
     if let Some(words) = words(&made, "order") {
         assert_eq!(words, ["Ada 1", "Ada 2", "Eve 1"]);
     }
-    assert_eq!(engine.fill().working, 0);
+    assert_eq!(engine.queue_usage().working, 0);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub struct HttpPoster {
 
 /// Response to a POST request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct PostResponse {
     /// HTTP status code.
     pub status: u16,
     /// Value of `retry-after` if it is a number of seconds; `None` for dates.
@@ -59,7 +59,12 @@ impl HttpPoster {
     ///
     /// # Errors
     /// [`Reason::Url`] and [`Reason::Blocked`] when the URL may not be reached, [`Reason::Network`] when it cannot be.
-    pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Bytes) -> Result<Reply, Reason> {
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<PostResponse, Reason> {
         let url = guard::check_url(url, &self.allowed).map_err(Reason::Url)?;
         let mut request = self.client.post(url).body(body);
         for (name, value) in headers {
@@ -67,7 +72,7 @@ impl HttpPoster {
         }
         let response = request.send().await.map_err(|error| classify_error(&error))?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok()?.trim().parse().ok());
-        Ok(Reply { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs) })
+        Ok(PostResponse { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs) })
     }
 }
 
@@ -142,7 +147,7 @@ mod tests {
         let poster = poster(&["127.0.0.0/8"], "127.0.0.1");
         let url = format!("http://hook.test:{port}/a?b");
         let reply = poster.post(&url, &[("x-sign", "yes".into())], Bytes::from_static(b"{}")).await.expect("a reply");
-        assert_eq!(reply, Reply { status: 307, retry_after: Some(Duration::from_secs(7)) });
+        assert_eq!(reply, PostResponse { status: 307, retry_after: Some(Duration::from_secs(7)) });
         let seen = receiver.await.expect("served");
         assert!(seen.starts_with("POST /a?b HTTP/1.1\r\n") && seen.contains("x-sign: yes\r\n"), "{seen}");
     }

@@ -213,7 +213,7 @@ async fn fetch_tls_failure_is_named() {
     let server = serve_raw(vec![b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()], Duration::ZERO, false).await;
     let limits = AssetLimits { tries: 1, ..local_limits() };
     let error = fetch(&limits, &format!("https://{server}/")).await.expect_err("plain HTTP there");
-    assert!(matches!(error, Reason::Network(NetworkProblem::Tls(_))), "{error:?}");
+    assert!(matches!(error, Reason::Network(NetworkError::Tls(_))), "{error:?}");
 }
 
 /// Starts a server that answers with `statuses` in turn and then with 200. Returns its address and the number of

@@ -60,11 +60,11 @@ fn fonts(endpoint: &str, cache_directory: Option<&std::path::Path>) -> GoogleFon
     GoogleFonts::new(&settings, Arc::new(loader)).expect("settings").expect("an endpoint")
 }
 
-fn wish(weight: u16, italic: bool) -> FaceWish {
-    FaceWish { italic, weight }
+fn wish(weight: u16, italic: bool) -> FaceRequest {
+    FaceRequest { italic, weight }
 }
 
-async fn weights(fonts: &GoogleFonts, family: &str, wishes: &[FaceWish]) -> Vec<u16> {
+async fn weights(fonts: &GoogleFonts, family: &str, wishes: &[FaceRequest]) -> Vec<u16> {
     let faces = fonts.family(family, wishes, TIMEOUT).await.expect(family);
     faces.iter().map(|face| *face.weights.start()).collect()
 }
@@ -87,7 +87,7 @@ fn google_is_off_by_default() {
 #[tokio::test]
 async fn google_sheet_url_sorts_faces() {
     let fonts = fonts("https://fonts.example/css2?key=k", None);
-    let query = |wishes: &[FaceWish]| {
+    let query = |wishes: &[FaceRequest]| {
         let url = fonts.sheet_url("Open Sans & Co", &wishes.iter().copied().collect());
         url.query_pairs().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("|")
     };

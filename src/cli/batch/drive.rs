@@ -17,7 +17,7 @@ use super::write::{self, RenderedFile, RenderedRow, RowOutcome};
 use crate::error::Error;
 use crate::pipeline::{Engine, Rendered, RenderedPage};
 use crate::report::counted;
-use crate::rows::{BrokenRow, Record, Row};
+use crate::rows::{BrokenRow, ManifestRecord, Row};
 
 /// A row of the input, or the reason why it cannot be read.
 pub(super) type ReadRow = Result<Row, BrokenRow>;
@@ -117,7 +117,7 @@ impl Renderer {
     async fn row(&self, item: ReadRow) -> RowOutcome {
         let row = match item {
             Ok(row) => row,
-            Err(broken) => return RowOutcome::Failed(Box::new(Record::from(&broken))),
+            Err(broken) => return RowOutcome::Failed(Box::new(ManifestRecord::from(&broken))),
         };
         match self.render(&row).await {
             Ok((rendered, timings)) => self.outcome(&row, rendered, timings),
@@ -141,7 +141,7 @@ impl Renderer {
                     let RenderedPage { index, bytes, fingerprint, .. } = page;
                     files.push(RenderedFile { name, page: index + 1, bytes, fingerprint });
                 }
-                Err(broken) => return RowOutcome::Failed(Box::new(Record::from(&broken))),
+                Err(broken) => return RowOutcome::Failed(Box::new(ManifestRecord::from(&broken))),
             }
         }
         RowOutcome::Rendered(RenderedRow { row: row.number, files, all_pages: self.plan.all_pages, warnings, timings })

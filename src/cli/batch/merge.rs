@@ -15,11 +15,12 @@ use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Journal, State, cannot_write};
 use super::write;
-use crate::assets::{AssetSnapshot, ContentHash};
+use crate::assets::AssetSnapshot;
 use crate::error::Error;
+use crate::hash::ContentHash;
 use crate::pipeline::{AddedPages, Engine, MergedDocument, RenderedPage};
 use crate::report::counted;
-use crate::rows::{Record, Row, RowStatus};
+use crate::rows::{ManifestRecord, Row, RowStatus};
 
 /// Renders all rows into `document`. `deadline`: `TENTER_DEADLINE`, per row.
 pub(super) async fn run(
@@ -85,23 +86,23 @@ pub(super) async fn run(
 }
 
 impl Renderer {
-    async fn add(&self, item: ReadRow, document: &mut MergedDocument) -> Record {
+    async fn add(&self, item: ReadRow, document: &mut MergedDocument) -> ManifestRecord {
         let row = match item {
             Ok(row) => row,
-            Err(broken) => return Record::from(&broken),
+            Err(broken) => return ManifestRecord::from(&broken),
         };
         self.add_row(&row, document).await.unwrap_or_else(|error| failed(&row, &error))
     }
 
-    async fn add_row(&self, row: &Row, document: &mut MergedDocument) -> Result<Record, Error> {
+    async fn add_row(&self, row: &Row, document: &mut MergedDocument) -> Result<ManifestRecord, Error> {
         let (mut session, request) = self.begin(row).await?;
         let AddedPages { first, count, warnings } = session.add_to(document, request).await?;
-        Ok(Record {
+        Ok(ManifestRecord {
             first_page: Some(first + 1),
             page_count: Some(count),
             warnings,
             timings: in_ms(session.timings()),
-            ..Record::new(row.number, RowStatus::Done)
+            ..ManifestRecord::new(row.number, RowStatus::Done)
         })
     }
 
@@ -118,7 +119,7 @@ impl Renderer {
 fn store(
     path: &Path,
     rendered: Option<&RenderedPage>,
-    records: Vec<Record>,
+    records: Vec<ManifestRecord>,
     mut journal: Journal,
     snapshot: &AssetSnapshot,
 ) -> Result<(), Failure> {

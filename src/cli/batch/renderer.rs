@@ -11,7 +11,7 @@ use crate::json::Problems;
 use crate::options::RenderOptions;
 use crate::pipeline::{Engine, Pages, PrefixCache, RenderRequest, Session, Stage, Timings};
 use crate::report::JsonPath;
-use crate::rows::{Record, Row};
+use crate::rows::{ManifestRecord, Row};
 
 /// Options that a row must not set, as the output's extension is the same for all rows.
 const FOR_ALL_ROWS: [&str; 2] = ["format", "mimeType"];
@@ -56,9 +56,9 @@ impl Renderer {
 }
 
 /// The manifest line of a failed row.
-pub(super) fn failed(row: &Row, error: &Error) -> Record {
+pub(super) fn failed(row: &Row, error: &Error) -> ManifestRecord {
     let number = row.number;
-    Record::failed(number, format!("row {number}: {error}"), error.problems())
+    ManifestRecord::failed(number, format!("row {number}: {error}"), error.problems())
 }
 
 /// Time per stage in ms, with microsecond precision.

@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::Failure;
 use super::plan::{Digests, Plan};
-use crate::assets::{AssetSnapshot, ContentHash, SnapshotEntry};
-use crate::rows::{Record, RowStatus};
+use crate::assets::{AssetSnapshot, SnapshotEntry};
+use crate::hash::ContentHash;
+use crate::rows::{ManifestRecord, RowStatus};
 
 /// Extension of the run file: `manifest.ndjson` has `manifest.run.ndjson`.
 const RUN_ENDING: &str = "run.ndjson";
@@ -189,7 +190,7 @@ fn rewrite_with_done_rows(path: &Path, done: &mut Done) -> Result<File, Failure>
     match File::open(path) {
         Ok(mut file) => {
             let mut lines = Lines::new(&mut file, path);
-            while let Some(record) = lines.next_as::<Record>()? {
+            while let Some(record) = lines.next_as::<ManifestRecord>()? {
                 if has_intact_files(&record) && done.add(record.row) {
                     append_line(&mut rewritten, &record).map_err(wrong)?;
                 }
@@ -211,7 +212,7 @@ fn empty_manifest(path: &Path) -> Result<File, Failure> {
 }
 
 /// Whether all files of a row exist with the recorded length and hash.
-fn has_intact_files(record: &Record) -> bool {
+fn has_intact_files(record: &ManifestRecord) -> bool {
     let one = (record.file.as_ref(), record.bytes, record.sha256.as_ref());
     let is_one = match one {
         (Some(file), Some(bytes), Some(sha256)) => is_file(file, bytes, sha256),
@@ -276,7 +277,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Appends the row to the manifest. New assets of the snapshot are appended to the run file before, so that a
     /// recorded row always has its assets recorded.
-    pub(super) fn append(&mut self, record: &Record, snapshot: &AssetSnapshot) -> Result<(), Failure> {
+    pub(super) fn append(&mut self, record: &ManifestRecord, snapshot: &AssetSnapshot) -> Result<(), Failure> {
         for entry in snapshot.drain_new() {
             append_line(&mut self.run, &entry)
                 .map_err(|error| cannot_write(&self.path.with_extension(RUN_ENDING), &error))?;

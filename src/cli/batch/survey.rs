@@ -3,9 +3,9 @@
 
 use super::super::Failure;
 use super::plan::RowsFile;
-use crate::assets::ContentHash;
-use crate::report::shown;
-use crate::rows::{NamePattern, NamesTaken};
+use crate::hash::ContentHash;
+use crate::report::truncated;
+use crate::rows::{NamePattern, UsedNames};
 
 /// Result of the check.
 pub(super) struct Survey {
@@ -28,7 +28,7 @@ pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: 
             return Err(unknown_placeholder(name, output, columns.iter().map(String::as_str)));
         }
     }
-    let (mut total, mut taken, mut first_names) = (0, NamesTaken::default(), None);
+    let (mut total, mut taken, mut first_names) = (0, UsedNames::default(), None);
     for item in &mut rows {
         total += 1;
         let Ok(row) = item.map_err(|error| file.failure(&error))? else { continue };
@@ -52,14 +52,14 @@ pub(super) fn survey(file: &RowsFile, names: &NamePattern, output: &str, pages: 
 }
 
 fn unknown_placeholder<'a>(name: &str, output: &str, known: impl Iterator<Item = &'a str>) -> Failure {
-    let mut known: Vec<_> = known.map(|it| format!("{{{}}}", shown(it))).collect();
+    let mut known: Vec<_> = known.map(|it| format!("{{{}}}", truncated(it))).collect();
     let more = known.len().saturating_sub(MAX_LISTED_NAMES);
     known.truncate(MAX_LISTED_NAMES);
     let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Failure::Usage(format!(
         "no row has a variable called \"{}\", which the output name {output} contains; accepted: {{row}}, \
          {{page}}, {}{and_more}",
-        shown(name),
+        truncated(name),
         known.join(", ")
     ))
 }

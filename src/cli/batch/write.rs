@@ -12,16 +12,17 @@ use tokio::sync::mpsc::Receiver;
 use super::super::Failure;
 use super::progress::Progress;
 use super::state::{Journal, cannot_write, temporary_path};
-use crate::assets::{AssetSnapshot, ContentHash};
+use crate::assets::AssetSnapshot;
+use crate::hash::ContentHash;
 use crate::pipeline::Fingerprint;
 use crate::report::Warning;
-use crate::rows::{PageRecord, Record, RowStatus};
+use crate::rows::{ManifestRecord, PageRecord, RowStatus};
 
 /// Outcome of a row.
 #[derive(Debug)]
 pub(super) enum RowOutcome {
     Rendered(RenderedRow),
-    Failed(Box<Record>),
+    Failed(Box<ManifestRecord>),
 }
 
 /// Encoded files of a row, not yet written.
@@ -69,14 +70,14 @@ pub(super) fn run(
 }
 
 /// Writes the files of a row and returns its manifest record.
-fn store(rendered: RenderedRow) -> Result<Record, Failure> {
+fn store(rendered: RenderedRow) -> Result<ManifestRecord, Failure> {
     let RenderedRow { row, files, all_pages, warnings, timings } = rendered;
-    let mut record = Record { warnings, timings, ..Record::new(row, RowStatus::Done) };
+    let mut record = ManifestRecord { warnings, timings, ..ManifestRecord::new(row, RowStatus::Done) };
     for RenderedFile { name, page, bytes, fingerprint } in files {
         match write(Path::new(&name), &bytes) {
             Ok(()) => {}
             Err(error) if concerns_file_name(&error) => {
-                return Ok(Record::failed(row, format!("row {row}: cannot write {name}: {error}"), &[]));
+                return Ok(ManifestRecord::failed(row, format!("row {row}: cannot write {name}: {error}"), &[]));
             }
             Err(error) => return Err(cannot_write(Path::new(&name), &error)),
         }
@@ -85,7 +86,8 @@ fn store(rendered: RenderedRow) -> Result<Record, Failure> {
         if all_pages {
             record.pages.push(PageRecord { page, file: name, bytes: length, sha256, fingerprint });
         } else {
-            record = Record { file: Some(name), bytes: Some(length), sha256: Some(sha256), fingerprint, ..record };
+            record =
+                ManifestRecord { file: Some(name), bytes: Some(length), sha256: Some(sha256), fingerprint, ..record };
         }
     }
     Ok(record)

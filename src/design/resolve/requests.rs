@@ -9,7 +9,7 @@ use super::super::elements::text_style::{FontStyle, TextStyle};
 use super::super::fonts::{FontFace, family_key};
 use super::super::{Design, Page};
 use super::page::BACKGROUND_ID;
-use crate::assets::{Asset, AssetKind, AssetRequest, AssetRequests, AssetSet, FaceWish, WebFace};
+use crate::assets::{Asset, AssetKind, AssetRequest, AssetRequests, AssetSet, FaceRequest, WebFace};
 use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
 use crate::text::{Face, FaceStyle, FontLibrary, FontSet, LAST_RESORT_FAMILY};
@@ -38,7 +38,7 @@ pub struct FamilyUse {
     /// The first text that uses it.
     pub origin: Origin,
     /// Weights and slants that texts use.
-    pub faces: Vec<FaceWish>,
+    pub faces: Vec<FaceRequest>,
 }
 
 /// All images and fonts that `pages` need: for each page its background and its elements in document order, then fonts.
@@ -175,7 +175,7 @@ fn families(design: &Design, pages: &[usize]) -> Vec<FamilyUse> {
             uses.push(FamilyUse { family: style.font_family.clone(), origin: origin.clone(), faces: Vec::new() });
             uses.len() - 1
         });
-        let wish = FaceWish { italic: style.font_style == FontStyle::Italic, weight: style.font_weight };
+        let wish = FaceRequest { italic: style.font_style == FontStyle::Italic, weight: style.font_weight };
         if !uses[at].faces.contains(&wish) {
             uses[at].faces.push(wish);
         }

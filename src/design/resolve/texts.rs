@@ -10,7 +10,7 @@ use super::super::elements::text_style::{self, FontStyle, TextStyle};
 use super::paints::{GradientLength, is_transparent, paint};
 use super::{Resolver, shadowed};
 use crate::options::{MissingHeight, TextOverflow, TextSizing};
-use crate::report::{Origin, WarningCode, counted, shown};
+use crate::report::{Origin, WarningCode, counted, truncated};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
     self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, LineHeight,
@@ -178,7 +178,7 @@ impl Resolver<'_> {
                 TextWarning::GlyphMissing { text, family } => {
                     let codes: Vec<_> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
                     let codes = codes.join(" ");
-                    format!("no font has {text:?} ({codes}), used in {:?}; drawn as an empty box", shown(&family))
+                    format!("no font has {text:?} ({codes}), used in {:?}; drawn as an empty box", truncated(&family))
                 }
                 TextWarning::MoreMissing { count } => {
                     format!("no font has {} of this text", counted(count as u64, "more character"))

@@ -14,8 +14,8 @@ use super::key::Key;
 use super::row_list::SentRow;
 use crate::jobs::batch::{Batch, BatchId, RowCounts};
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::moment::Moment;
 use crate::jobs::store::NewBatch;
+use crate::jobs::timestamp::Timestamp;
 
 /// Over which the rate of a batch is measured.
 pub(in crate::jobs) const RATE_WINDOW: Duration = Duration::from_secs(60);
@@ -144,11 +144,11 @@ impl RowStats {
     pub(in crate::jobs) fn tally<E>(
         &self,
         shape: &BatchShape,
-        now: Moment,
+        now: Timestamp,
         ended_after: impl FnOnce(i64) -> Result<u64, E>,
     ) -> Result<Tally, E> {
         let (progress, done, error) = self.counts(shape);
-        let seconds = |from: i64| now.since(Moment::from_micros(from)).as_secs_f64();
+        let seconds = |from: i64| now.since(Timestamp::from_micros(from)).as_secs_f64();
         let (ended, over, left) = match self.document.filter(|_| shape.is_document) {
             Some(document) if document.status == Status::Progress => {
                 let all = shape.rows as f64;
@@ -192,7 +192,7 @@ pub(in crate::jobs) struct BatchSeed {
     pub(in crate::jobs) list: BlobRef,
     /// The id of the document, if there is to be one.
     pub(in crate::jobs) document: Option<JobId>,
-    pub(in crate::jobs) now: Moment,
+    pub(in crate::jobs) now: Timestamp,
 }
 
 impl BatchRecord {
@@ -250,7 +250,7 @@ impl BatchRecord {
         self.deliveries.clear();
     }
 
-    pub(in crate::jobs) fn has_expired(&self, now: Moment) -> bool {
+    pub(in crate::jobs) fn has_expired(&self, now: Timestamp) -> bool {
         self.gone || self.expires.is_some_and(|it| it <= now.micros())
     }
 
@@ -261,7 +261,7 @@ impl BatchRecord {
 
     /// As callers see it; `None` when the record makes no sense.
     pub(in crate::jobs) fn batch(&self, tally: &Tally) -> Option<Batch> {
-        let moment = Moment::from_micros;
+        let timestamp = Timestamp::from_micros;
         let (done, error, progress, started) = match self.completed {
             Some(_) => (self.done, self.failed, 0, self.started),
             None => (tally.done, tally.error, tally.progress, tally.started),
@@ -283,10 +283,10 @@ impl BatchRecord {
             format: self.format.clone(),
             document: self.made.as_ref().map(|made| made.document(&self.link_base)),
             design_sha256: self.design_sha256.clone(),
-            created_at: moment(self.created),
-            started_at: started.map(moment),
-            completed_at: self.completed.map(moment),
-            expires_at: self.expires.map(moment),
+            created_at: timestamp(self.created),
+            started_at: started.map(timestamp),
+            completed_at: self.completed.map(timestamp),
+            expires_at: self.expires.map(timestamp),
         })
     }
 
@@ -297,7 +297,7 @@ impl BatchRecord {
         tally: &Tally,
         made: Option<FinishedDocument>,
         lifetime: Duration,
-        now: Moment,
+        now: Timestamp,
     ) -> bool {
         let over = !self.retrying && !self.gone && self.completed.is_none() && tally.done + tally.error == self.rows;
         if !over {
@@ -315,7 +315,7 @@ impl BatchRecord {
     }
 
     /// Failed rows are going to wait again. False when that is under way.
-    pub(in crate::jobs) fn begin_retry(&mut self, now: Moment) -> bool {
+    pub(in crate::jobs) fn begin_retry(&mut self, now: Timestamp) -> bool {
         if self.retrying {
             return false;
         }

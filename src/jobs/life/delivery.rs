@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use crate::jobs::moment::Moment;
 use crate::jobs::names::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS, receiver};
-use crate::jobs::store::{Delivery, DeliveryRecord, Then, Tried};
+use crate::jobs::store::{Delivery, DeliveryAttempt, DeliveryRecord, NextAction};
+use crate::jobs::timestamp::Timestamp;
 
 /// One thing that a receiver is to be told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub(in crate::jobs) enum Event {
 
 impl StoredDelivery {
     /// To be sent now.
-    pub(in crate::jobs) fn new(event: Event, url: String, body: String, now: Moment) -> Self {
+    pub(in crate::jobs) fn new(event: Event, url: String, body: String, now: Timestamp) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             event,
@@ -85,21 +85,21 @@ impl StoredDelivery {
         }
     }
 
-    pub(in crate::jobs) fn tried(&mut self, tried: &Tried, now: Moment) {
+    pub(in crate::jobs) fn tried(&mut self, tried: &DeliveryAttempt, now: Timestamp) {
         self.attempts += 1;
         self.last = Some(now.micros());
         self.answer = tried.answer;
         self.error = tried.error.clone();
         self.leased_until = 0;
         match tried.then {
-            Then::Delivered => self.status = DeliveryStatus::Delivered,
-            Then::Failed => self.status = DeliveryStatus::Failed,
+            NextAction::Delivered => self.status = DeliveryStatus::Delivered,
+            NextAction::Failed => self.status = DeliveryStatus::Failed,
             // One that was superseded meanwhile is not tried again.
-            Then::Again(after) => self.next = now.plus(after).micros(),
+            NextAction::Again(after) => self.next = now.plus(after).micros(),
         }
     }
 
-    pub(in crate::jobs) fn again(&mut self, now: Moment) {
+    pub(in crate::jobs) fn again(&mut self, now: Timestamp) {
         self.status = DeliveryStatus::Pending;
         self.attempts = 0;
         self.next = now.micros();
@@ -111,9 +111,9 @@ impl StoredDelivery {
             event: self.event.as_str(),
             status: self.status.as_str(),
             attempts: self.attempts,
-            created_at: Moment::from_micros(self.created),
-            next_at: (self.status == DeliveryStatus::Pending).then(|| Moment::from_micros(self.next)),
-            last_at: self.last.map(Moment::from_micros),
+            created_at: Timestamp::from_micros(self.created),
+            next_at: (self.status == DeliveryStatus::Pending).then(|| Timestamp::from_micros(self.next)),
+            last_at: self.last.map(Timestamp::from_micros),
             answer: self.answer,
             error: self.error.clone(),
         }
@@ -138,7 +138,7 @@ pub(in crate::jobs) fn lease(
     deliveries: &mut [StoredDelivery],
     id: &str,
     time: Duration,
-    now: Moment,
+    now: Timestamp,
 ) -> NextTry {
     let is_under_way = leased_until(deliveries) > now.micros();
     let Some(found) = deliveries.iter_mut().find(|it| it.is_pending()) else { return NextTry::Never };
@@ -146,7 +146,7 @@ pub(in crate::jobs) fn lease(
         let waits = deliveries.iter().any(|it| it.id == id && it.is_pending());
         return if waits { NextTry::Later(Duration::ZERO) } else { NextTry::Never };
     }
-    let wait = Moment::from_micros(found.next).since(now);
+    let wait = Timestamp::from_micros(found.next).since(now);
     if is_under_way || wait > Duration::ZERO {
         return NextTry::Later(wait);
     }

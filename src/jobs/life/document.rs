@@ -13,7 +13,7 @@ use super::row::{RowPart, fitting_problems, fitting_warnings, timings_of};
 use super::row_list::{RowList, SentRow};
 use crate::jobs::batch::{Document, Item, ItemListing};
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::store::{BadRow, ItemQuery, RowEnd, RowPages};
+use crate::jobs::store::{FailedRow, ItemQuery, RowEnd, RowPages};
 use crate::report::Warning;
 
 /// Its number among the rows of its batch, which begin with 1.
@@ -61,7 +61,7 @@ impl FinishedDocument {
 struct RowEndLine {
     row: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    bad: Option<BadRow>,
+    bad: Option<FailedRow>,
     #[serde(default)]
     first_page: u64,
     #[serde(default)]
@@ -99,8 +99,8 @@ impl RowEnds {
                     timings: timings_of(timings),
                     ..nothing
                 },
-                Err(BadRow { error, problems }) => {
-                    let bad = BadRow { error: error.clone(), problems: fitting_problems(problems.clone()) };
+                Err(FailedRow { error, problems }) => {
+                    let bad = FailedRow { error: error.clone(), problems: fitting_problems(problems.clone()) };
                     RowEndLine { bad: Some(bad), ..nothing }
                 }
             };
@@ -209,7 +209,7 @@ fn item(sent: SentRow, number: u64, document: Option<&JobRecord>, ends: Option<&
         error: String::new(),
         problems: Vec::new(),
     };
-    let failed = |BadRow { error, problems }| Item { status: Status::Error, error, problems, ..blank.clone() };
+    let failed = |FailedRow { error, problems }| Item { status: Status::Error, error, problems, ..blank.clone() };
     if let Some(bad) = sent.bad {
         return Some(failed(bad));
     }
@@ -227,10 +227,10 @@ fn item(sent: SentRow, number: u64, document: Option<&JobRecord>, ends: Option<&
             timings: row.timings.clone(),
             ..blank
         },
-        (Status::Done, None) => failed(BadRow { error: UNTOLD.to_owned(), problems: Vec::new() }),
+        (Status::Done, None) => failed(FailedRow { error: UNTOLD.to_owned(), problems: Vec::new() }),
         (Status::Error, _) => {
             let error = document.map(|it| it.error.clone()).unwrap_or_default();
-            failed(BadRow { error, problems: Vec::new() })
+            failed(FailedRow { error, problems: Vec::new() })
         }
     })
 }
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_document_are_read_page_by_page() {
-        let bad = || BadRow { error: "no row".into(), problems: Vec::new() };
+        let bad = || FailedRow { error: "no row".into(), problems: Vec::new() };
         let rows = (1..=5)
             .map(|row| NewRow { name: String::new(), values: if row % 2 == 0 { Err(bad()) } else { Ok("{}".into()) } });
         let mut next = 0;

@@ -6,7 +6,7 @@ use super::key::Key;
 use super::record::JobRecord;
 #[cfg(feature = "cluster")]
 use crate::jobs::job::JobId;
-use crate::jobs::moment::Moment;
+use crate::jobs::timestamp::Timestamp;
 
 /// What a ledger holds under a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +97,7 @@ impl Entry {
     }
 
     /// Whether callers see it no more.
-    pub(in crate::jobs) fn has_expired(&self, now: Moment) -> bool {
+    pub(in crate::jobs) fn has_expired(&self, now: Timestamp) -> bool {
         match self {
             Self::Job(record) => record.has_expired(now),
             Self::Batch(record) => record.has_expired(now),

@@ -11,8 +11,8 @@ use super::document::DocumentEnd;
 use super::key::Key;
 use super::row::RowPart;
 use crate::jobs::job::{Job, JobId, Status};
-use crate::jobs::moment::Moment;
 use crate::jobs::store::{HandBack, NewJob, Outcome, Report, Ticket};
+use crate::jobs::timestamp::Timestamp;
 use crate::report::counted;
 
 /// Longest log of a job, in bytes: a record has to stay far below NATS's largest message (1 MB), several deliveries included.
@@ -80,12 +80,12 @@ pub(in crate::jobs) struct JobSeed<'a> {
     pub(in crate::jobs) body: Option<BlobRef>,
     pub(in crate::jobs) sequence: u64,
     pub(in crate::jobs) one_file: bool,
-    pub(in crate::jobs) now: Moment,
+    pub(in crate::jobs) now: Timestamp,
 }
 
 impl<'a> JobSeed<'a> {
     /// Of something that has neither a body nor a message yet, whose attempts may overlap.
-    pub(in crate::jobs) fn new(id: &'a JobId, stem: String, now: Moment) -> Self {
+    pub(in crate::jobs) fn new(id: &'a JobId, stem: String, now: Timestamp) -> Self {
         Self { id, stem, key: None, body: None, sequence: 0, one_file: false, now }
     }
 }
@@ -138,17 +138,17 @@ impl JobRecord {
 
     /// As callers see a job; `None` when the record makes no sense.
     pub(in crate::jobs) fn job(&self) -> Option<Job> {
-        let moment = Moment::from_micros;
+        let timestamp = Timestamp::from_micros;
         Some(Job {
             id: JobId::parse(&self.id)?,
             status: self.status,
             output: self.output.clone(),
             fingerprint: self.fingerprint.clone(),
             error: self.error.clone(),
-            created_at: moment(self.created),
-            started_at: self.started.map(moment),
-            completed_at: self.completed.map(moment),
-            updated_at: self.updated.map(moment),
+            created_at: timestamp(self.created),
+            started_at: self.started.map(timestamp),
+            completed_at: self.completed.map(timestamp),
+            updated_at: self.updated.map(timestamp),
             progress: self.progress,
             logs: self.logs.clone(),
         })
@@ -160,7 +160,7 @@ impl JobRecord {
         self.updated.unwrap_or(self.created).max(self.due)
     }
 
-    pub(in crate::jobs) fn has_expired(&self, now: Moment) -> bool {
+    pub(in crate::jobs) fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|it| it <= now.micros())
     }
 
@@ -180,7 +180,7 @@ impl JobRecord {
     }
 
     /// The next attempt, on record before it begins.
-    pub(in crate::jobs) fn begin(&mut self, holder: &str, now: Moment) -> Ticket {
+    pub(in crate::jobs) fn begin(&mut self, holder: &str, now: Timestamp) -> Ticket {
         self.attempts += 1;
         self.begun = self.begun.max(self.attempts);
         self.status = Status::Progress;
@@ -203,7 +203,7 @@ impl JobRecord {
     }
 
     /// The worker of the latest attempt is silent: another attempt after a rest, or, after too many, the end.
-    pub(in crate::jobs) fn worker_lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Moment) {
+    pub(in crate::jobs) fn worker_lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Timestamp) {
         let attempts = self.attempts;
         if attempts >= limit {
             let times = counted(attempts.into(), "time");
@@ -230,7 +230,7 @@ impl JobRecord {
         report: &Report,
         rows: Option<&DocumentEnd>,
         lifetime: Duration,
-        now: Moment,
+        now: Timestamp,
     ) -> bool {
         if ticket.attempt <= self.earlier {
             return false;
@@ -254,7 +254,7 @@ impl JobRecord {
         true
     }
 
-    fn end(&mut self, outcome: Outcome, attempt: Option<u32>, report: &Report, lifetime: Duration, now: Moment) {
+    fn end(&mut self, outcome: Outcome, attempt: Option<u32>, report: &Report, lifetime: Duration, now: Timestamp) {
         if let Some(row) = &mut self.row {
             row.end(&outcome, report);
         }
@@ -282,18 +282,18 @@ impl JobRecord {
     }
 
     /// Ends a job that no attempt is under way for.
-    pub(in crate::jobs) fn give_up(&mut self, error: String, lifetime: Duration, now: Moment) {
+    pub(in crate::jobs) fn give_up(&mut self, error: String, lifetime: Duration, now: Timestamp) {
         self.log(now, &error);
         self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
     }
 
     /// It is not begun before this time has passed.
-    pub(in crate::jobs) fn postpone(&mut self, after: Duration, now: Moment) {
+    pub(in crate::jobs) fn postpone(&mut self, after: Duration, now: Timestamp) {
         self.due = now.plus(after).micros();
     }
 
     /// False when the attempt is not the current one.
-    pub(in crate::jobs) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Moment) -> bool {
+    pub(in crate::jobs) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Timestamp) -> bool {
         if !self.is_under_way(ticket) {
             return false;
         }
@@ -308,7 +308,7 @@ impl JobRecord {
     }
 
     /// False when the attempt is not the current one.
-    pub(in crate::jobs) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Moment) -> bool {
+    pub(in crate::jobs) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Timestamp) -> bool {
         let current = self.is_under_way(ticket);
         if current {
             self.progress = percent;
@@ -317,7 +317,7 @@ impl JobRecord {
         current
     }
 
-    fn log(&mut self, now: Moment, text: &str) {
+    fn log(&mut self, now: Timestamp, text: &str) {
         self.add_log(&format!("{now} {text}\n"));
     }
 
@@ -336,7 +336,7 @@ impl JobRecord {
 
     /// Puts the job as it is now into the outbox, when it has a receiver. What the receiver of a job was to be told earlier and has
     /// not been is no longer of interest; that of a row is told of each end, in their order.
-    pub(in crate::jobs) fn announce(&mut self, now: Moment) {
+    pub(in crate::jobs) fn announce(&mut self, now: Timestamp) {
         let Some(url) = self.webhook.clone() else { return };
         let event = match (self.status, &self.row) {
             (Status::Scheduled, _) | (Status::Progress, Some(_)) => return,

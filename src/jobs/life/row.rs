@@ -9,10 +9,10 @@ use super::blob::BlobRef;
 use super::document::{self, DocumentEnd};
 use super::record::{JobRecord, JobSeed, bounded};
 use super::row_list::SentRow;
-use crate::jobs::batch::{BatchId, Item, ToldItem};
+use crate::jobs::batch::{BatchId, Item, ItemEvent};
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::moment::Moment;
-use crate::jobs::store::{BadRow, NewJob, Outcome, Report};
+use crate::jobs::store::{FailedRow, NewJob, Outcome, Report};
+use crate::jobs::timestamp::Timestamp;
 use crate::report::{Problem, Warning};
 
 /// Warnings and problems of one row, in bytes: a record, and what a receiver is told of it, stay far below NATS's largest
@@ -113,7 +113,7 @@ impl JobRecord {
         };
         let mut record = Self::new(&job, seed);
         (record.row, record.extension) = (Some(part), head.extension.clone());
-        if let Some(BadRow { error, problems }) = bad {
+        if let Some(FailedRow { error, problems }) = bad {
             record.status = Status::Error;
             record.error = bounded(error, NOTES_BYTES);
             record.completed = Some(now.micros());
@@ -147,9 +147,9 @@ impl JobRecord {
     }
 
     /// What receivers of items get.
-    pub(in crate::jobs) fn told(&self) -> Option<ToldItem> {
+    pub(in crate::jobs) fn told(&self) -> Option<ItemEvent> {
         let batch = self.row.as_ref()?.batch()?;
-        Some(ToldItem { batch, item: Item { url: self.output.clone(), ..self.item()? } })
+        Some(ItemEvent { batch, item: Item { url: self.output.clone(), ..self.item()? } })
     }
 
     /// Whether a retry that began at `since` begins this row again, or the document, some rows of which failed.
@@ -165,7 +165,7 @@ impl JobRecord {
 
     /// A failed row waits again, with no attempt counted and without a message. `stem`: new, because what has the old names may
     /// be in the trash.
-    pub(in crate::jobs) fn retry(&mut self, stem: String, values: Option<BlobRef>, now: Moment) {
+    pub(in crate::jobs) fn retry(&mut self, stem: String, values: Option<BlobRef>, now: Timestamp) {
         self.status = Status::Scheduled;
         self.error.clear();
         self.completed = None;

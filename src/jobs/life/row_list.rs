@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::job::JobId;
-use crate::jobs::store::{BadRow, NewRow};
+use crate::jobs::store::{FailedRow, NewRow};
 
 /// One row as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub(in crate::jobs) struct SentRow {
     pub(in crate::jobs) values: Option<String>,
     /// Why they could not be.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(in crate::jobs) bad: Option<BadRow>,
+    pub(in crate::jobs) bad: Option<FailedRow>,
 }
 
 impl SentRow {
@@ -86,7 +86,10 @@ mod tests {
         let problems = vec![Problem { path: "a".into(), message: "b".into() }];
         let rows = [
             NewRow { name: "Ada.png".into(), values: Ok(r#"{"who":"a\nb"}"#.into()) },
-            NewRow { name: "2.png".into(), values: Err(BadRow { error: "no row".into(), problems: problems.clone() }) },
+            NewRow {
+                name: "2.png".into(),
+                values: Err(FailedRow { error: "no row".into(), problems: problems.clone() }),
+            },
         ];
         let mut ids = ["aaaaaaaaa", "bbbbbbbbb"].into_iter();
         let id = || Ok::<_, Infallible>(JobId::parse(ids.next().expect("one each")).expect("an id"));
@@ -95,7 +98,7 @@ mod tests {
         let first = list.row(1).expect("the first");
         assert_eq!((first.id.as_str(), first.values.as_deref()), ("aaaaaaaaa", Some(r#"{"who":"a\nb"}"#)));
         let second = list.row(2).expect("the second");
-        assert_eq!(second.bad, Some(BadRow { error: "no row".into(), problems }));
+        assert_eq!(second.bad, Some(FailedRow { error: "no row".into(), problems }));
         assert!(list.row(0).is_none() && list.row(3).is_none());
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::blob::BlobRef;
-use crate::jobs::moment::Moment;
 use crate::jobs::store::{Outcome, StoredFile};
+use crate::jobs::timestamp::Timestamp;
 
-pub(in crate::jobs) fn at(seconds: u64) -> Moment {
-    Moment::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
+pub(in crate::jobs) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
 }
 
 /// Of nothing, inside the record.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::kv::Store;
 use tokio::task::AbortHandle;
 
-use crate::jobs::moment::{Clock, Moment, system_clock};
+use crate::jobs::timestamp::{Clock, Timestamp, system_clock};
 
 /// Between two looks: clocks of machines part by some ms an hour, and jump when somebody sets them.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
@@ -59,9 +59,9 @@ fn shifted(time: SystemTime, micros: i64) -> SystemTime {
 
 async fn look(store: &Store, key: &str) -> Result<i64, String> {
     let ours = system_clock();
-    let before = Moment::now(&ours).micros();
+    let before = Timestamp::now(&ours).micros();
     store.put(key, "".into()).await.map_err(|error| error.to_string())?;
-    let after = Moment::now(&ours).micros();
+    let after = Timestamp::now(&ours).micros();
     let entry = store.entry(key).await.map_err(|error| error.to_string())?;
     let created = entry.ok_or("what was just put there is not there")?.created;
     let theirs = i64::try_from(created.unix_timestamp_nanos() / 1000).map_err(|error| error.to_string())?;

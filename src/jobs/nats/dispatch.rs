@@ -17,8 +17,8 @@ use crate::jobs::ledger::{Claim, Dispatch, Due, DueDelivery, EndSignals, OpenBat
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
-use crate::jobs::store::{Answer, Room, StoreError};
+use crate::jobs::store::{Answer, DeliveryCapacity, StoreError};
+use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
 /// How long a message without a record is somebody's who may still write one: a front end gives up far earlier.
@@ -111,7 +111,7 @@ impl Claims {
 }
 
 /// What a message is worth now.
-enum Worth {
+enum MessageState {
     Record(Box<Stored<JobRecord>>),
     /// Nothing will ever be to do for it.
     Nothing,
@@ -131,13 +131,13 @@ impl Dispatch for Nats {
                     message.done().await;
                     continue;
                 };
-                match self.worth(&key, &message).await {
-                    Ok(Worth::Record(stored)) => {
+                match self.message_state(&key, &message).await {
+                    Ok(MessageState::Record(stored)) => {
                         let claimed = Claimed { message, source: source.clone(), receiver: None };
                         return Ok(Due::Record(stored, self.0.claims.hold(claimed)));
                     }
-                    Ok(Worth::Nothing) => message.done().await,
-                    Ok(Worth::Later(after)) => message.later(after).await,
+                    Ok(MessageState::Nothing) => message.done().await,
+                    Ok(MessageState::Later(after)) => message.later(after).await,
                     Err(error) => {
                         source.put_back(message);
                         return Err(error);
@@ -157,7 +157,7 @@ impl Dispatch for Nats {
         })
     }
 
-    fn deliveries_due(&self, room: Room) -> Answer<'_, (Vec<DueDelivery>, Option<Moment>)> {
+    fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
         Box::pin(async move {
             self.connected()?;
             let count = room.of_all.min(MOST_WEBHOOKS);
@@ -271,15 +271,17 @@ impl Nats {
     }
 
     /// Whether a message is the one that its record knows of.
-    async fn worth(&self, key: &Key, message: &InFlightMessage) -> Result<Worth, StoreError> {
+    async fn message_state(&self, key: &Key, message: &InFlightMessage) -> Result<MessageState, StoreError> {
         let found = self.find_soon(key).await?;
         let is_old = self.now().since(message.published) > UNRECORDED;
         Ok(match found {
-            Some(found) if found.record.status.is_end() || found.record.sequence > message.sequence => Worth::Nothing,
-            Some(found) if found.record.sequence == message.sequence => Worth::Record(Box::new(found)),
+            Some(found) if found.record.status.is_end() || found.record.sequence > message.sequence => {
+                MessageState::Nothing
+            }
+            Some(found) if found.record.sequence == message.sequence => MessageState::Record(Box::new(found)),
             // Sent to replace one that was lost, and not yet on record as such; or of somebody who gave up.
-            Some(_) | None if is_old => Worth::Nothing,
-            Some(_) | None => Worth::Later(SOON),
+            Some(_) | None if is_old => MessageState::Nothing,
+            Some(_) | None => MessageState::Later(SOON),
         })
     }
 

@@ -12,9 +12,9 @@ use crate::jobs::life::blob::{self, hex};
 use crate::jobs::life::entry::RecordKind;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{Idempotency, Owner, StoreError};
+use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
 /// What stands under an idempotency key. Everything about the job that is chosen at random is chosen here, so that two front
@@ -37,7 +37,7 @@ pub(super) struct Reserved {
 }
 
 /// What an earlier call with the same key came to.
-pub(super) enum Earlier<R> {
+pub(super) enum ExistingKey<R> {
     /// It was the same.
     Same(R),
     /// It was another.
@@ -49,7 +49,7 @@ pub(super) trait ReservedRecord: RecordKind {
     /// The key of the record with this id.
     fn key_of(id: &JobId) -> Key;
     /// Whether it no longer counts.
-    fn has_expired(&self, now: Moment) -> bool;
+    fn has_expired(&self, now: Timestamp) -> bool;
 }
 
 impl ReservedRecord for JobRecord {
@@ -57,7 +57,7 @@ impl ReservedRecord for JobRecord {
         Key::Job(id.clone())
     }
 
-    fn has_expired(&self, now: Moment) -> bool {
+    fn has_expired(&self, now: Timestamp) -> bool {
         self.has_expired(now)
     }
 }
@@ -67,7 +67,7 @@ impl ReservedRecord for BatchRecord {
         Key::Batch(id.clone().into())
     }
 
-    fn has_expired(&self, now: Moment) -> bool {
+    fn has_expired(&self, now: Timestamp) -> bool {
         self.has_expired(now)
     }
 }
@@ -87,7 +87,7 @@ impl Nats {
         kind: &str,
         owner: &Owner,
         call: &Idempotency,
-    ) -> Result<Result<Reserved, Earlier<R>>, StoreError> {
+    ) -> Result<Result<Reserved, ExistingKey<R>>, StoreError> {
         let key = blob::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
         let digest = hex(&call.digest);
         let keys = &self.0.layout.keys;
@@ -113,7 +113,7 @@ impl Nats {
             let found = self.look_up::<R>(&R::key_of(&id)).await?;
             let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
             let same = before.digest == digest;
-            let made = Moment::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
+            let made = Timestamp::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
             let abandoned = found.is_none() && !same && self.now().since(made) > UNRECORDED;
             if expired || abandoned {
                 // Exactly this entry: another call may have made its own meanwhile.
@@ -121,10 +121,10 @@ impl Nats {
                 continue;
             }
             return Ok(match found {
-                Some(Stored { record, .. }) if same => Err(Earlier::Same(record)),
+                Some(Stored { record, .. }) if same => Err(ExistingKey::Same(record)),
                 // Somebody began to make this very thing, and may have died: who is first with the record has made it.
                 None if same => Ok(Reserved { id, stem: before.stem, key: Some(key), alone: false }),
-                _ => Err(Earlier::Other),
+                _ => Err(ExistingKey::Other),
             });
         }
     }

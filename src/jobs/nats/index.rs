@@ -17,8 +17,8 @@ use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Unfinished;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
 use crate::jobs::results::Area;
+use crate::jobs::timestamp::Timestamp;
 
 pub(super) use self::batches::KnownRowId;
 
@@ -101,7 +101,7 @@ impl Index {
     }
 
     /// It was removed: `revision` is what that left in the bucket.
-    pub(super) fn saw_removal(&self, key: &Key, revision: u64, at: Moment) {
+    pub(super) fn saw_removal(&self, key: &Key, revision: u64, at: Timestamp) {
         let mut all = self.lock();
         all.markers.insert((at.micros(), revision));
         match key {
@@ -168,7 +168,7 @@ impl Index {
     }
 
     /// Newest first: keys of a page of `owner`'s records, and how many there are.
-    pub(super) fn page(&self, owner: &str, kind: Kind, offset: u64, limit: u64, now: Moment) -> (Vec<Key>, u64) {
+    pub(super) fn page(&self, owner: &str, kind: Kind, offset: u64, limit: u64, now: Timestamp) -> (Vec<Key>, u64) {
         let all = self.lock();
         let keys: Vec<_> = match kind {
             Kind::Job => all.alive_of(owner, now).into_iter().map(Key::Job).collect(),
@@ -180,7 +180,7 @@ impl Index {
     }
 
     /// Jobs that have expired, and batches of which everything is to be cleared away.
-    pub(super) fn expired(&self, now: Moment) -> Vec<Key> {
+    pub(super) fn expired(&self, now: Timestamp) -> Vec<Key> {
         let all = self.lock();
         let jobs = all.by_expiry.iter().take_while(|(at, _)| *at <= now.micros()).map(|(_, id)| Key::Job(id.clone()));
         jobs.chain(all.batches.to_clear(now).into_iter().map(Key::Batch)).collect()
@@ -272,14 +272,14 @@ impl Index {
     }
 
     /// What the rows of a batch are like.
-    pub(super) fn tally(&self, batch: &BatchId, now: Moment) -> Tally {
+    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> Tally {
         self.lock().batches.tally(batch, now)
     }
 
-    /// Revisions that removals before `moment` left in the bucket; each is told once.
-    pub(super) fn take_markers(&self, moment: Moment) -> Vec<u64> {
+    /// Revisions that removals before `timestamp` left in the bucket; each is told once.
+    pub(super) fn take_markers(&self, timestamp: Timestamp) -> Vec<u64> {
         let mut all = self.lock();
-        let later = all.markers.split_off(&(moment.micros(), 0));
+        let later = all.markers.split_off(&(timestamp.micros(), 0));
         std::mem::replace(&mut all.markers, later).into_iter().map(|(_, revision)| revision).collect()
     }
 
@@ -295,7 +295,7 @@ impl Index {
 
 impl All {
     /// Newest first.
-    fn alive_of(&self, owner: &str, now: Moment) -> Vec<JobId> {
+    fn alive_of(&self, owner: &str, now: Timestamp) -> Vec<JobId> {
         let alive = |id: &JobId| {
             self.jobs.get(id).is_some_and(|known| known.expires.is_none_or(|expires| expires > now.micros()))
         };

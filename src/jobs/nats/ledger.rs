@@ -11,10 +11,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Nats;
 use super::bodies;
 use super::dispatch::WorkMessage;
-use super::idempotency::{Earlier, Reserved};
+use super::idempotency::{ExistingKey, Reserved};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
-use crate::jobs::ledger::{Inserted, Kind, Ledger, Removal, RowSet, SeenRow, Stored, Swap};
+use crate::jobs::ledger::{Inserted, Kind, Ledger, ListedRow, Removal, RowSet, Stored, Swap};
 use crate::jobs::life::batch_record::{BatchRecord, BatchSeed, Tally};
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::entry::Entry;
@@ -23,8 +23,8 @@ use crate::jobs::life::limits::Refusal;
 use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SentRow};
 use crate::jobs::life::trash::Trash;
-use crate::jobs::moment::{Clock, Moment};
 use crate::jobs::store::{Answer, Counts, ItemQuery, NewBatch, NewJob, Owner, StoreError};
+use crate::jobs::timestamp::{Clock, Timestamp};
 use crate::report::with_causes;
 
 /// Requests to the servers at once, for one page of a list or one sweep.
@@ -57,8 +57,8 @@ impl Ledger for Nats {
             let reserved = match &job.idempotency {
                 Some(call) => match self.reserve::<JobRecord>("", &job.owner, call).await? {
                     Ok(reserved) => reserved,
-                    Err(Earlier::Same(before)) => return Ok(Inserted::Again(before)),
-                    Err(Earlier::Other) => return Ok(Inserted::OtherBody),
+                    Err(ExistingKey::Same(before)) => return Ok(Inserted::Again(before)),
+                    Err(ExistingKey::Other) => return Ok(Inserted::OtherBody),
                 },
                 None => self.reserve_anew(None)?,
             };
@@ -93,8 +93,8 @@ impl Ledger for Nats {
             let reserved = match &batch.idempotency {
                 Some(call) => match self.reserve::<BatchRecord>("batch\0", &batch.owner, call).await? {
                     Ok(reserved) => reserved,
-                    Err(Earlier::Same(before)) => return Ok(Inserted::Again(before)),
-                    Err(Earlier::Other) => return Ok(Inserted::OtherBody),
+                    Err(ExistingKey::Same(before)) => return Ok(Inserted::Again(before)),
+                    Err(ExistingKey::Other) => return Ok(Inserted::OtherBody),
                 },
                 None => self.reserve_anew(None)?,
             };
@@ -180,7 +180,7 @@ impl Ledger for Nats {
         })
     }
 
-    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<SeenRow>, u64)> {
+    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)> {
         Box::pin(async move {
             let ItemQuery { status, after_row, offset, limit } = which;
             let rows = self.0.index.rows(batch, status, after_row);
@@ -188,10 +188,10 @@ impl Ledger for Nats {
             let skipped = rows.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
             let page: Vec<_> = skipped.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
             let reading = page.into_iter().map(|row| async move {
-                let Some(id) = row.id else { return Ok(Some(SeenRow { number: row.number, record: None })) };
+                let Some(id) = row.id else { return Ok(Some(ListedRow { number: row.number, record: None })) };
                 // One that was removed this moment is none.
                 let found = self.look_up::<JobRecord>(&Key::Row(batch.clone(), id)).await?;
-                Ok::<_, StoreError>(found.map(|it| SeenRow { number: row.number, record: Some(it.record) }))
+                Ok::<_, StoreError>(found.map(|it| ListedRow { number: row.number, record: Some(it.record) }))
             });
             let found: Vec<_> = stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
             Ok((found.into_iter().flatten().collect(), total))
@@ -228,7 +228,7 @@ impl Ledger for Nats {
         })
     }
 
-    fn expired(&self, now: Moment) -> Answer<'_, Vec<Key>> {
+    fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>> {
         // What is not known yet expires next time, and nothing is thrown away that may be needed.
         let known = self.0.index.is_complete();
         let expired = if known { self.0.index.expired(now) } else { Vec::new() };

@@ -51,9 +51,9 @@ use crate::cache::SharedLru;
 use crate::config::Settings;
 use crate::jobs::life::limits::Limits;
 use crate::jobs::life::row_list::RowList;
-use crate::jobs::moment::Moment;
 use crate::jobs::results::Results;
 use crate::jobs::store::StoreError;
+use crate::jobs::timestamp::Timestamp;
 
 /// Lists of rows that are at hand, in bytes: a batch is fed some rows at a time.
 const LISTS_BYTES: usize = 64 << 20;
@@ -151,8 +151,8 @@ impl Nats {
         })))
     }
 
-    fn now(&self) -> Moment {
-        Moment::now(&self.0.clock.as_clock())
+    fn now(&self) -> Timestamp {
+        Timestamp::now(&self.0.clock.as_clock())
     }
 
     fn failed(&self, what: &str, error: impl std::fmt::Display) -> StoreError {

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::ANSWER;
-use crate::jobs::moment::Moment;
+use crate::jobs::timestamp::Timestamp;
 
 /// How long one request for the next message waits on the server. A server that is started anew knows nothing of it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,9 +26,9 @@ const REST: Duration = Duration::from_millis(500);
 
 /// Where messages come from. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Puller(Arc<Pulling>);
+pub(super) struct Puller(Arc<PullerState>);
 
-struct Pulling {
+struct PullerState {
     consumer: Consumer<pull::Config>,
     ack_wait: Duration,
     /// Fetched, and not asked for yet.
@@ -46,7 +46,7 @@ pub(super) struct InFlightMessage {
     /// In its stream.
     pub(super) sequence: u64,
     /// When the server got it.
-    pub(super) published: Moment,
+    pub(super) published: Timestamp,
 }
 
 impl Drop for InFlightMessage {
@@ -77,7 +77,7 @@ impl InFlightMessage {
             speaking: speaking.abort_handle(),
             payload: message.payload,
             sequence,
-            published: Moment::from_micros(i64::try_from(published).unwrap_or(i64::MAX)),
+            published: Timestamp::from_micros(i64::try_from(published).unwrap_or(i64::MAX)),
         })
     }
 
@@ -100,7 +100,7 @@ impl InFlightMessage {
 
 impl Puller {
     pub(super) fn new(consumer: Consumer<pull::Config>, ack_wait: Duration) -> Self {
-        Self(Arc::new(Pulling {
+        Self(Arc::new(PullerState {
             consumer,
             ack_wait,
             stash: Mutex::default(),
@@ -158,14 +158,14 @@ impl Puller {
     }
 }
 
-impl Pulling {
+impl PullerState {
     fn stash(&self) -> std::sync::MutexGuard<'_, VecDeque<InFlightMessage>> {
         self.stash.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One request for one message.
-async fn wait(pulling: Arc<Pulling>) {
+async fn wait(pulling: Arc<PullerState>) {
     match pulling.consumer.batch().max_messages(1).expires(PATIENCE).messages().await {
         Ok(mut batch) => {
             while let Some(message) = batch.next().await {

@@ -22,9 +22,9 @@ use crate::jobs::ledger::{Dispatch, Ledger, Stored, Swap};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
 use crate::jobs::results::{Area, ResultError};
 use crate::jobs::store::StoreError;
+use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
 /// Between two looks whether messages are missing: two requests.
@@ -80,7 +80,7 @@ impl Nats {
     }
 
     /// `heard`: when the servers last said what there is.
-    async fn watch_once(&self, heard: &mut Moment) -> Result<Infallible, String> {
+    async fn watch_once(&self, heard: &mut Timestamp) -> Result<Infallible, String> {
         let records = &self.0.layout.records;
         if self.now().since(*heard) > MARKERS_KEPT / 2 {
             // What was removed meanwhile may have left nothing that tells.
@@ -118,7 +118,7 @@ impl Nats {
             match Key::parse(&entry.key) {
                 Some(key) if entry.operation != Operation::Put => {
                     let at = i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0);
-                    self.0.index.saw_removal(&key, entry.revision, Moment::from_micros(at));
+                    self.0.index.saw_removal(&key, entry.revision, Timestamp::from_micros(at));
                 }
                 Some(Key::Pin(batch, _)) => self.0.index.saw_pin(&batch),
                 Some(Key::Batch(_) | Key::Job(_) | Key::Row(..)) => self.show(&entry),
@@ -187,7 +187,7 @@ impl Nats {
         let record = &found.record;
         let now = self.now();
         // What changed a moment ago is somebody's.
-        let touched = Moment::from_micros(record.touched());
+        let touched = Timestamp::from_micros(record.touched());
         if record.status.is_end() || record.sequence == 0 || now.since(touched) < UNRECORDED {
             return Ok(0);
         }
@@ -222,7 +222,7 @@ impl Nats {
     async fn mend_hooks_of(&self, key: &Key) -> Result<(), StoreError> {
         let Some(Stored { record, revision }) = self.look_up::<Entry>(key).await? else { return Ok(()) };
         let now = self.now();
-        let overdue = |at: i64| now.since(Moment::from_micros(at)) > UNRECORDED;
+        let overdue = |at: i64| now.since(Timestamp::from_micros(at)) > UNRECORDED;
         for hook in record.deliveries().iter().filter(|it| it.is_pending()) {
             if overdue(hook.next) && overdue(hook.leased_until) {
                 self.announce(key, &hook.id, &format!("{}-{revision}", hook.id)).await?;
@@ -288,7 +288,7 @@ impl Nats {
 
     /// Deletions leave a marker each, which servers of this age keep for ever.
     pub(super) async fn sweep_markers(&self) {
-        let before = Moment::from_micros(self.now().micros() - MARKERS_KEPT.as_micros() as i64);
+        let before = Timestamp::from_micros(self.now().micros() - MARKERS_KEPT.as_micros() as i64);
         for revision in self.0.index.take_markers(before) {
             // Gone already is as good: another front end was here.
             let _ = self.0.layout.records.stream.delete_message(revision).await;

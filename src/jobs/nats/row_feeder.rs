@@ -23,9 +23,9 @@ use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::RowList;
-use crate::jobs::moment::Moment;
 use crate::jobs::names::result_stem;
 use crate::jobs::store::StoreError;
+use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
 /// How long the one who does it may be silent before another takes over.
@@ -68,7 +68,7 @@ impl Nats {
     /// Whether it is this front end that feeds batches now.
     pub(super) async fn holds_lease(&self) -> Result<bool, StoreError> {
         let now = self.now();
-        let left = |lease: &Lease| Moment::from_micros(lease.until).since(now);
+        let left = |lease: &Lease| Timestamp::from_micros(lease.until).since(now);
         match self.0.leasing.latest() {
             Some(Seen { lease, .. }) if lease.holder == self.0.holder && left(&lease) > LEASE / 2 => return Ok(true),
             // Another's may be given back early.

@@ -10,7 +10,7 @@ use super::{Change, Durability, Expiry, PARALLEL, Service, nonsense};
 use crate::jobs::PINS;
 use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::JobId;
-use crate::jobs::ledger::{Inserted, Kind, OpenBatch, Removal, RowSet, SeenRow, Stored};
+use crate::jobs::ledger::{Inserted, Kind, ListedRow, OpenBatch, Removal, RowSet, Stored};
 use crate::jobs::life::batch_record::BatchRecord;
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::document::{self, RowEnds};
@@ -108,7 +108,7 @@ impl Service {
             false => None,
         };
         let lost = |number| nonsense("a batch has lost a row", number);
-        let read = |SeenRow { number, record }: SeenRow| match (record, &list) {
+        let read = |ListedRow { number, record }: ListedRow| match (record, &list) {
             (Some(record), _) => Some((record.item()?, record.file.unwrap_or_default())),
             (None, Some(list)) => Some((Item::as_sent(list.row(number)?, number)?, String::new())),
             (None, None) => None,

@@ -11,10 +11,11 @@ use crate::jobs::ledger::{Claim, DueDelivery, Release, RowSet, Stored};
 use crate::jobs::life::delivery::{NextTry, lease};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
-use crate::jobs::moment::Moment;
 use crate::jobs::store::{
-    BatchDelivery, Delivery, DeliveryListing, DeliveryQuery, DeliveryRecord, Owner, Room, StoreError, Then, Tried,
+    BatchDelivery, Delivery, DeliveryAttempt, DeliveryCapacity, DeliveryListing, DeliveryQuery, DeliveryRecord,
+    NextAction, Owner, StoreError,
 };
+use crate::jobs::timestamp::Timestamp;
 
 /// Before a delivery is looked at again that waits for another one of its record.
 const SOON: Duration = Duration::from_millis(300);
@@ -25,7 +26,11 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn due(&self, room: Room, lease: Duration) -> Result<(Vec<Delivery>, Option<Moment>), StoreError> {
+    pub async fn due(
+        &self,
+        room: DeliveryCapacity,
+        lease: Duration,
+    ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
         let (found, mut next) = self.ledger.deliveries_due(room).await?;
         let mut due = Vec::new();
         for DueDelivery { stored, id, claim } in found {
@@ -78,7 +83,7 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn tried(&self, delivery: &Delivery, tried: Tried) -> Result<(), StoreError> {
+    pub async fn tried(&self, delivery: &Delivery, tried: DeliveryAttempt) -> Result<(), StoreError> {
         let (now, id) = (self.now(), &delivery.id);
         let changed = self
             .change(&delivery.of, Durability::Process, |entry: &mut Entry| {
@@ -94,7 +99,7 @@ impl Service {
         let claim = self.sending().remove(id);
         if let Some(claim) = claim {
             let how = match (changed, tried.then) {
-                (Some((_, true)), Then::Again(after)) => Release::Later(after),
+                (Some((_, true)), NextAction::Again(after)) => Release::Later(after),
                 _ => Release::Done,
             };
             self.ledger.release(claim, how).await;

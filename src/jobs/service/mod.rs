@@ -22,7 +22,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex as AsyncMutex;
 
 pub(super) use self::queue::AFTER_DEATH;
-use self::queue::UnderWay;
+use self::queue::InFlightJobs;
 use super::batch::BatchId;
 use super::job::{Job, JobId, Listing, Status};
 use super::ledger::{Claim, EXPIRED_AT_ONCE, Inserted, Kind, Ledger, Removal, Stored, Swap};
@@ -33,13 +33,13 @@ use super::life::limits::{Limits, Refusal};
 use super::life::record::JobRecord;
 use super::life::row_list::RowList;
 use super::life::trash::Trash;
-use super::moment::{Clock, Moment};
 #[cfg(feature = "cluster")]
 use super::nats::Nats;
 #[cfg(feature = "cluster")]
 use super::results::Results;
 use super::sqlite::Sqlite;
 use super::store::{Accepted, Counts, NewJob, Owner, StoreError};
+use super::timestamp::{Clock, Timestamp};
 use crate::cache::SharedLru;
 #[cfg(feature = "cluster")]
 use crate::config::Settings;
@@ -59,7 +59,7 @@ pub struct Service {
     clock: Clock,
     /// Names this process in records.
     holder: String,
-    under_way: UnderWay,
+    under_way: InFlightJobs,
     /// One look for work at a time: of two, the second would find what the first is about to begin.
     taking: AsyncMutex<()>,
     /// Deliveries that this process is making.
@@ -139,7 +139,7 @@ impl Service {
             ledger,
             limits,
             holder: uuid::Uuid::new_v4().simple().to_string(),
-            under_way: UnderWay::default(),
+            under_way: InFlightJobs::default(),
             taking: AsyncMutex::default(),
             sending: Mutex::default(),
             lists: SharedLru::new(LISTS_BYTES, 1),
@@ -152,8 +152,8 @@ impl Service {
         self.clock.clone()
     }
 
-    fn now(&self) -> Moment {
-        Moment::now(&self.clock)
+    fn now(&self) -> Timestamp {
+        Timestamp::now(&self.clock)
     }
 
     /// Makes it a job. Durable when this returns.
@@ -234,18 +234,18 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn expiry(&self, id: &JobId, file: &str) -> Result<Option<Moment>, StoreError> {
+    pub async fn expiry(&self, id: &JobId, file: &str) -> Result<Option<Timestamp>, StoreError> {
         let Some(Stored { record, .. }) = self.load::<JobRecord>(&Key::Job(id.clone())).await? else { return Ok(None) };
         let now = self.now();
         if record.file.as_deref() != Some(file) || record.status != Status::Done || record.has_expired(now) {
             return Ok(None);
         }
         let expires = match record.row.as_ref().and_then(|row| row.batch()) {
-            None => record.expires.map(Moment::from_micros),
+            None => record.expires.map(Timestamp::from_micros),
             Some(batch) => match self.load_batch(&batch).await? {
                 Some(batch) if batch.record.has_expired(now) => None,
                 Some(batch) => {
-                    Some(batch.record.expires.map_or_else(|| now.plus(self.limits.lifetime), Moment::from_micros))
+                    Some(batch.record.expires.map_or_else(|| now.plus(self.limits.lifetime), Timestamp::from_micros))
                 }
                 None => None,
             },

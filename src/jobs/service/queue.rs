@@ -13,8 +13,8 @@ use crate::jobs::life::document::{DocumentEnd, ROW, RowEnds};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
 use crate::jobs::store::{HandBack, Next, Outcome, Report, StoreError, Taken, Ticket, Work};
+use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
 /// Rest before a job is tried again whose worker died, times the attempts up to then.
@@ -26,9 +26,9 @@ const MOST_LOOKS: usize = 64;
 
 /// What this process works on: the attempt, where its record stands, its claim.
 #[derive(Default)]
-pub(super) struct UnderWay(Mutex<HashMap<JobId, (u32, Key, Claim)>>);
+pub(super) struct InFlightJobs(Mutex<HashMap<JobId, (u32, Key, Claim)>>);
 
-impl UnderWay {
+impl InFlightJobs {
     fn begin(&self, ticket: &Ticket, key: Key, claim: Claim) {
         self.lock().insert(ticket.id.clone(), (ticket.attempt, key, claim));
     }
@@ -56,7 +56,7 @@ impl UnderWay {
 }
 
 /// What a record that may be due is worth now.
-enum Verdict {
+enum DueAction {
     Take(Box<Taken>),
     /// It is to be asked for again when nothing else runs.
     Alone,
@@ -64,7 +64,7 @@ enum Verdict {
 }
 
 /// It has changed since it was read: it is looked at again.
-const CHANGED: Verdict = Verdict::Release(Release::Next);
+const CHANGED: DueAction = DueAction::Release(Release::Next);
 
 impl Service {
     /// The next job: of the owner with the fewest under way, the oldest that is due. Its attempt is on record before this returns.
@@ -85,15 +85,15 @@ impl Service {
                 continue;
             };
             match self.judge(due, alone).await {
-                Ok(Verdict::Take(taken)) => {
+                Ok(DueAction::Take(taken)) => {
                     self.under_way.begin(&taken.ticket, key, claim);
                     return Ok(Next::Job(taken));
                 }
-                Ok(Verdict::Alone) => {
+                Ok(DueAction::Alone) => {
                     self.ledger.release(claim, Release::Next).await;
                     return Ok(Next::Alone);
                 }
-                Ok(Verdict::Release(how)) => self.ledger.release(claim, how).await,
+                Ok(DueAction::Release(how)) => self.ledger.release(claim, how).await,
                 Err(error) => {
                     // Perhaps the attempt is on record as ours: whoever looks again is told.
                     self.ledger.release(claim, Release::Next).await;
@@ -110,33 +110,33 @@ impl Service {
     }
 
     /// What to do about a record; when that is to work, the attempt is on record.
-    async fn judge(&self, due: Stored<JobRecord>, alone: bool) -> Result<Verdict, StoreError> {
+    async fn judge(&self, due: Stored<JobRecord>, alone: bool) -> Result<DueAction, StoreError> {
         let Stored { mut record, revision } = due;
         let now = self.now();
         if record.status.is_end() {
-            return Ok(Verdict::Release(Release::Done));
+            return Ok(DueAction::Release(Release::Done));
         }
         if record.status == Status::Progress {
             if record.holder.as_deref() != Some(&self.holder) {
                 return self.worker_lost(record, revision, now).await;
             }
             if self.under_way.has(&record.ticket()) {
-                return Ok(Verdict::Release(Release::Silent));
+                return Ok(DueAction::Release(Release::Silent));
             }
             // We began, and were not told that it was noted.
             return self.hand_out(&record).await;
         }
-        let rest = Moment::from_micros(record.due).since(now);
+        let rest = Timestamp::from_micros(record.due).since(now);
         if rest > Duration::ZERO {
-            return Ok(Verdict::Release(Release::Later(rest)));
+            return Ok(DueAction::Release(Release::Later(rest)));
         }
         if record.attempts > 0 && !alone {
-            return Ok(Verdict::Alone);
+            return Ok(DueAction::Alone);
         }
         let input = match self.input(&record).await {
             Ok(Some(input)) => input,
             // Of a batch that was removed at this moment.
-            Ok(None) => return Ok(Verdict::Release(Release::Done)),
+            Ok(None) => return Ok(DueAction::Release(Release::Done)),
             Err(error) => return self.no_input(record, revision, &error, now).await,
         };
         let ticket = record.begin(&self.holder, now);
@@ -144,11 +144,11 @@ impl Service {
             return Ok(CHANGED);
         };
         self.announce(&Entry::Job(begun.record.clone())).await;
-        Ok(Verdict::Take(Box::new(taken(&begun.record, ticket, input))))
+        Ok(DueAction::Take(Box::new(taken(&begun.record, ticket, input))))
     }
 
     /// Its worker said nothing for so long that it came to us.
-    async fn worker_lost(&self, mut record: JobRecord, revision: u64, now: Moment) -> Result<Verdict, StoreError> {
+    async fn worker_lost(&self, mut record: JobRecord, revision: u64, now: Timestamp) -> Result<DueAction, StoreError> {
         let (attempts, holder) = (record.attempts, record.holder.clone());
         record.worker_lost(self.limits.attempts, AFTER_DEATH, self.limits.lifetime, now);
         let trash = if record.status.is_end() { record.trash_at_end(now) } else { Vec::new() };
@@ -159,22 +159,22 @@ impl Service {
         if record.status.is_end() {
             tracing::error!(%id, attempts, "a job whose workers died too often is given up");
             self.has_ended(record).await;
-            return Ok(Verdict::Release(Release::Done));
+            return Ok(DueAction::Release(Release::Done));
         }
         tracing::warn!(%id, attempts, holder, "the worker of a job is silent; another will try");
-        Ok(Verdict::Release(Release::Later(AFTER_DEATH * attempts)))
+        Ok(DueAction::Release(Release::Later(AFTER_DEATH * attempts)))
     }
 
-    async fn hand_out(&self, record: &JobRecord) -> Result<Verdict, StoreError> {
+    async fn hand_out(&self, record: &JobRecord) -> Result<DueAction, StoreError> {
         match self.input(record).await {
-            Ok(Some(input)) => Ok(Verdict::Take(Box::new(taken(record, record.ticket(), input)))),
-            Ok(None) => Ok(Verdict::Release(Release::Done)),
+            Ok(Some(input)) => Ok(DueAction::Take(Box::new(taken(record, record.ticket(), input)))),
+            Ok(None) => Ok(DueAction::Release(Release::Done)),
             Err(error) => {
                 tracing::warn!(id = record.id, %error, "cannot read what a job was sent");
                 let note = "what was sent could not be read; the job is tried again".to_owned();
                 let why = HandBack { after: *READ_AGAIN.start(), counts: false, note };
                 self.hand_back(&record.ticket(), why).await?;
-                Ok(Verdict::Release(Release::Later(*READ_AGAIN.start())))
+                Ok(DueAction::Release(Release::Later(*READ_AGAIN.start())))
             }
         }
     }
@@ -199,9 +199,9 @@ impl Service {
         mut record: JobRecord,
         revision: u64,
         error: &StoreError,
-        now: Moment,
-    ) -> Result<Verdict, StoreError> {
-        let age = now.since(Moment::from_micros(record.created));
+        now: Timestamp,
+    ) -> Result<DueAction, StoreError> {
+        let age = now.since(Timestamp::from_micros(record.created));
         let patience = self.limits.patience;
         let is_lost = matches!(error, StoreError::Damaged { .. });
         if !is_lost && age < patience {
@@ -210,7 +210,7 @@ impl Service {
             tracing::warn!(id = record.id, %error, again_s, "cannot read what a job was sent; trying again later");
             record.postpone(after, now);
             let noted = self.swap(record, revision, Vec::new(), Durability::Process).await?;
-            return Ok(noted.map_or(CHANGED, |_| Verdict::Release(Release::Later(after))));
+            return Ok(noted.map_or(CHANGED, |_| DueAction::Release(Release::Later(after))));
         }
         let reason = if is_lost {
             format!("what was sent is lost; the service's log has more under the job {}", record.id)
@@ -223,7 +223,7 @@ impl Service {
         let trash = record.trash_at_end(now);
         let Some(ended) = self.swap(record, revision, trash, Durability::Disk).await? else { return Ok(CHANGED) };
         self.has_ended(ended.record).await;
-        Ok(Verdict::Release(Release::Done))
+        Ok(DueAction::Release(Release::Done))
     }
 
     /// How far a job is, 0 to 100.
@@ -356,7 +356,7 @@ fn taken(record: &JobRecord, ticket: Ticket, input: Bytes) -> Taken {
             None => Work::Job(input),
         },
         link_base: record.link_base.clone(),
-        created_at: Moment::from_micros(record.created),
+        created_at: Timestamp::from_micros(record.created),
         traceparent: record.traceparent.clone(),
     }
 }

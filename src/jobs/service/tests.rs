@@ -9,9 +9,12 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::*;
-use crate::jobs::store::{HandBack, Idempotency, Next, Outcome, Report, Room, StoredFile, Taken, Then, Tried, Work};
+use crate::jobs::store::{
+    DeliveryAttempt, DeliveryCapacity, HandBack, Idempotency, Next, NextAction, Outcome, Report, StoredFile, Taken,
+    Work,
+};
 
-const ROOM: Room = Room { of_all: 9, of_receiver: 9 };
+const ROOM: DeliveryCapacity = DeliveryCapacity { of_all: 9, of_receiver: 9 };
 
 struct Bench {
     store: Service,
@@ -291,13 +294,14 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     assert_eq!(due.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
     bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "the first call is still under way");
-    let failed = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(1)) };
+    let failed =
+        DeliveryAttempt { answer: Some(503), error: "503".into(), then: NextAction::Again(Duration::from_secs(1)) };
     bench.store.tried(&due[0], failed).await.expect("a store");
     let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| it.event).collect::<Vec<_>>(), ["job.done"], "the end replaces the beginning");
     let body: serde_json::Value = serde_json::from_str(&due[0].body).expect("JSON");
     assert_eq!((&body["id"], &body["status"]), (&id.as_str().into(), &"done".into()));
-    let delivered = Tried { answer: Some(200), error: String::new(), then: Then::Delivered };
+    let delivered = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
     bench.store.tried(&due[0], delivered).await.expect("a store");
     let told = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
     let told: Vec<_> = told.iter().map(|it| (it.event, it.status, it.attempts, it.answer)).collect();
@@ -318,7 +322,7 @@ async fn deliveries_come_again_after_a_death_and_on_demand() {
     assert_eq!(again, due, "its lease ended without a word");
     bench.restart();
     bench.pass(lease);
-    let failed = Tried { answer: None, error: "gone".into(), then: Then::Failed };
+    let failed = DeliveryAttempt { answer: None, error: "gone".into(), then: NextAction::Failed };
     bench.store.tried(&due[0], failed).await.expect("a store");
     assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty());
     let begun = bench.store.retry(&owner(""), &id, &due[0].id).await.expect("a store").expect("a delivery");
@@ -339,7 +343,7 @@ async fn receiver_that_is_down_holds_up_no_other() {
     for _ in 0..6 {
         bench.take().await;
     }
-    let room = Room { of_all: 9, of_receiver: 2 };
+    let room = DeliveryCapacity { of_all: 9, of_receiver: 2 };
     let lease = Duration::from_secs(15);
     let urls = async || -> Vec<String> {
         bench.store.due(room, lease).await.expect("a store").0.into_iter().map(|it| it.url).collect()

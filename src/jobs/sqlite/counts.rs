@@ -10,7 +10,7 @@ use crate::jobs::life::batch_record::{BatchRecord, BatchShape, RowStats, Tally};
 use crate::jobs::life::document::ROW;
 use crate::jobs::life::limits::Unfinished;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
+use crate::jobs::timestamp::Timestamp;
 
 /// A batch whose rows are about to be inserted.
 pub(super) fn insert(transaction: &Transaction<'_>, seq: i64, batch: &BatchRecord) -> rusqlite::Result<()> {
@@ -74,7 +74,7 @@ pub(super) fn recount(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Resu
 }
 
 /// What the rows of batch `seq` are like.
-pub(super) fn tally(connection: &Connection, seq: i64, now: Moment) -> rusqlite::Result<Tally> {
+pub(super) fn tally(connection: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<Tally> {
     let sql =
         "SELECT rows, bad, is_document, since, started, progress, done, failed FROM batch_counts WHERE batch = ?1";
     let (shape, mut stats) = connection.prepare_cached(sql)?.query_row([seq], |row| {
@@ -107,7 +107,7 @@ pub(super) fn in_need(connection: &Connection) -> rusqlite::Result<Vec<(i64, Ope
     let read = |row: &rusqlite::Row<'_>| {
         let open = OpenBatch {
             id: batch_id(row, 1)?,
-            retrying: row.get::<_, Option<i64>>(2)?.map(Moment::from_micros),
+            retrying: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
             is_over: row.get(3)?,
         };
         Ok((row.get(0)?, open))

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::records::{STORED, stored, stored_job};
 use crate::jobs::ledger::{Claim, Due, DueDelivery};
 use crate::jobs::life::order::Candidate;
-use crate::jobs::moment::Moment;
-use crate::jobs::store::Room;
+use crate::jobs::store::DeliveryCapacity;
+use crate::jobs::timestamp::Timestamp;
 
 /// Nothing has to be given back here: what is due is a record that says so.
 pub(super) const NO_CLAIM: Claim = Claim(0);
@@ -27,7 +27,7 @@ const FIRST_ROW: &str = "SELECT seq FROM records
 pub(super) const STATEMENTS: &[&str] = &[FIRST_JOB, UNDER_WAY, TURNS, FIRST_ROW];
 
 /// What comes first of all that is due.
-pub(super) fn work(connection: &Connection, now: Moment) -> rusqlite::Result<Due> {
+pub(super) fn work(connection: &Connection, now: Timestamp) -> rusqlite::Result<Due> {
     let mut best: Option<Candidate> = None;
     // Owners one after the other, from the indices: there are few, and they may have many jobs.
     let mut after = (String::new(), ">=");
@@ -49,14 +49,14 @@ pub(super) fn work(connection: &Connection, now: Moment) -> rusqlite::Result<Due
         after = (next, ">");
     }
     let Some(Candidate { sequence, .. }) = best else {
-        return Ok(Due::Nothing(later(connection)?.map(Moment::from_micros)));
+        return Ok(Due::Nothing(later(connection)?.map(Timestamp::from_micros)));
     };
     let sql = format!("SELECT {STORED} FROM records WHERE seq = ?1");
     let found = connection.prepare_cached(&sql)?.query_row([sequence], stored_job)?;
     Ok(Due::Record(Box::new(found), NO_CLAIM))
 }
 
-fn of_owner(connection: &Connection, owner: &str, now: Moment) -> rusqlite::Result<Option<Candidate>> {
+fn of_owner(connection: &Connection, owner: &str, now: Timestamp) -> rusqlite::Result<Option<Candidate>> {
     let job: Option<i64> =
         connection.prepare_cached(FIRST_JOB)?.query_row(params![owner, now.micros()], |row| row.get(0)).optional()?;
     let (is_row, turn, sequence) = match job {
@@ -71,7 +71,7 @@ fn of_owner(connection: &Connection, owner: &str, now: Moment) -> rusqlite::Resu
 }
 
 /// Of an owner's batches, the one whose turn it is: when it last was, and the first row, or the document, that is due.
-fn row(connection: &Connection, owner: &str, now: Moment) -> rusqlite::Result<Option<(i64, i64)>> {
+fn row(connection: &Connection, owner: &str, now: Timestamp) -> rusqlite::Result<Option<(i64, i64)>> {
     // Nearly always the first has one; those passed over have only rows that are under way or rest.
     let mut open = connection.prepare_cached(TURNS)?;
     let mut open = open.query([owner])?;
@@ -100,9 +100,9 @@ fn later(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 /// index: there are few, and they may have many calls waiting.
 pub(super) fn deliveries(
     connection: &Connection,
-    room: Room,
-    now: Moment,
-) -> rusqlite::Result<(Vec<DueDelivery>, Option<Moment>)> {
+    room: DeliveryCapacity,
+    now: Timestamp,
+) -> rusqlite::Result<(Vec<DueDelivery>, Option<Timestamp>)> {
     let (mut chosen, mut next) = (Vec::new(), None);
     let mut after = (String::new(), ">=");
     loop {
@@ -123,7 +123,7 @@ pub(super) fn deliveries(
     }
     chosen.sort_by_key(|(due, _)| *due);
     chosen.truncate(room.of_all);
-    Ok((chosen.into_iter().map(|(_, it)| it).collect(), next.map(Moment::from_micros)))
+    Ok((chosen.into_iter().map(|(_, it)| it).collect(), next.map(Timestamp::from_micros)))
 }
 
 /// What is due at one receiver, as far as it has room.
@@ -131,7 +131,7 @@ fn deliveries_to(
     connection: &Connection,
     receiver: &str,
     room: usize,
-    now: Moment,
+    now: Timestamp,
 ) -> rusqlite::Result<Vec<(i64, DueDelivery)>> {
     let sql = "SELECT count(*) FROM records WHERE receiver = ?1 AND leased_until > 0 AND leased_until > ?2";
     let under_way: usize =

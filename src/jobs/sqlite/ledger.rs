@@ -9,8 +9,8 @@ use super::{Sqlite, counts, due};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{
-    Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_AT_ONCE, EndSignals, Inserted, Kind, Ledger, OpenBatch, Release,
-    Removal, RowSet, SeenRow, Stored, Swap,
+    Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_AT_ONCE, EndSignals, Inserted, Kind, Ledger, ListedRow,
+    OpenBatch, Release, Removal, RowSet, Stored, Swap,
 };
 use crate::jobs::life::batch_record::{BatchRecord, BatchSeed, Tally};
 use crate::jobs::life::blob::{self, BlobRef};
@@ -20,9 +20,11 @@ use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Limits;
 use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SentRow};
-use crate::jobs::moment::{Clock, Moment};
 use crate::jobs::names::result_stem;
-use crate::jobs::store::{Answer, Counts, Idempotency, ItemQuery, NewBatch, NewJob, Owner, Pin, Room, StoreError};
+use crate::jobs::store::{
+    Answer, Counts, DeliveryCapacity, Idempotency, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError,
+};
+use crate::jobs::timestamp::{Clock, Timestamp};
 
 impl Ledger for Sqlite {
     fn clock(&self) -> Clock {
@@ -113,7 +115,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<SeenRow>, u64)> {
+    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)> {
         let batch = batch.clone();
         Box::pin(self.read(move |transaction| match records::batch_seq(transaction, &batch)? {
             Some(seq) => rows(transaction, seq, which),
@@ -156,7 +158,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn expired(&self, now: Moment) -> Answer<'_, Vec<Key>> {
+    fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>> {
         Box::pin(self.read(move |transaction| {
             let sql = "SELECT id FROM records WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
             let read = |row: &rusqlite::Row<'_>| {
@@ -192,7 +194,7 @@ impl Dispatch for Sqlite {
         Box::pin(self.work.notified())
     }
 
-    fn deliveries_due(&self, room: Room) -> Answer<'_, (Vec<DueDelivery>, Option<Moment>)> {
+    fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
         let now = self.now();
         Box::pin(self.read(move |transaction| due::deliveries(transaction, room, now)))
     }
@@ -303,7 +305,7 @@ fn pinned(connection: &Connection, batch: &BatchId, key: &str) -> rusqlite::Resu
     connection.prepare_cached(sql)?.query_row(params![id, key], |row| row.get(0)).optional()
 }
 
-fn rows(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::Result<(Vec<SeenRow>, u64)> {
+fn rows(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::Result<(Vec<ListedRow>, u64)> {
     let ItemQuery { status, after_row, offset, limit } = which;
     let status = status.map(|it| it.as_str());
     // Without a status every value of the column is: the two take different indices.
@@ -316,7 +318,7 @@ fn rows(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::Result
     let found = connection
         .prepare_cached(&sql)?
         .query_map(params![seq, after_row, status, limit, offset], |row| {
-            Ok(SeenRow { number: row.get(3)?, record: Some(stored_job(row)?.record) })
+            Ok(ListedRow { number: row.get(3)?, record: Some(stored_job(row)?.record) })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok((found, total))
@@ -328,7 +330,7 @@ fn same_call(
     kind: &str,
     owner: &Owner,
     call: &Idempotency,
-    now: Moment,
+    now: Timestamp,
 ) -> rusqlite::Result<Option<(Entry, bool)>> {
     let sql = "SELECT records.kind, body, revision, digest FROM idempotency
                JOIN records ON records.seq = idempotency.record
@@ -361,7 +363,7 @@ fn insert_job(
     transaction: &Transaction<'_>,
     job: &NewJob,
     limits: &Limits,
-    now: Moment,
+    now: Timestamp,
 ) -> rusqlite::Result<Inserted<JobRecord>> {
     if let Some(call) = &job.idempotency {
         match same_call(transaction, JOB, &job.owner, call, now)? {
@@ -394,7 +396,7 @@ fn insert_batch(
     transaction: &Transaction<'_>,
     batch: &NewBatch,
     limits: &Limits,
-    now: Moment,
+    now: Timestamp,
 ) -> rusqlite::Result<Inserted<BatchRecord>> {
     if let Some(call) = &batch.idempotency {
         match same_call(transaction, BATCH, &batch.owner, call, now)? {
@@ -456,7 +458,7 @@ fn insert_row(
     seq: i64,
     number: u64,
     row: SentRow,
-    now: Moment,
+    now: Timestamp,
 ) -> rusqlite::Result<()> {
     let id = JobId::parse(&row.id).ok_or_else(|| records::unreadable(0, "an id that is none"))?;
     let stem = result_stem(&id).map_err(no_randomness)?;

@@ -34,8 +34,8 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::ledger::EndSignals;
 use super::life::limits::Limits;
-use super::moment::{Clock, Moment};
 use super::store::StoreError;
+use super::timestamp::{Clock, Timestamp};
 
 /// For another process to let go of the file: a backup, or somebody's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Sqlite {
         check(&writer, &place)?;
         schema::prepare(&mut writer, &place)?;
         let reader = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(wrong)?;
-        recover::recover(&mut writer, &limits, Moment::now(&clock)).map_err(wrong)?;
+        recover::recover(&mut writer, &limits, Timestamp::now(&clock)).map_err(wrong)?;
         Ok(Self {
             reader: Arc::new(AsyncMutex::new(reader)),
             writer: Arc::new(AsyncMutex::new(writer)),
@@ -82,8 +82,8 @@ impl Sqlite {
         })
     }
 
-    fn now(&self) -> Moment {
-        Moment::now(&self.clock)
+    fn now(&self) -> Timestamp {
+        Timestamp::now(&self.clock)
     }
 
     /// All of `work` or nothing of it. `on_disk`: it survives the death of the machine, and not only that of the process.

@@ -10,12 +10,12 @@ use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Limits;
 use crate::jobs::life::trash::Trash;
-use crate::jobs::moment::Moment;
 use crate::jobs::service::AFTER_DEATH;
+use crate::jobs::timestamp::Timestamp;
 
 /// The process before this one died, or was stopped, with jobs under way: they wait again, or, when that happened too often, end. What
 /// was being sent was perhaps not received. A batch may have been about to be completed.
-pub(super) fn recover(connection: &mut Connection, limits: &Limits, now: Moment) -> rusqlite::Result<()> {
+pub(super) fn recover(connection: &mut Connection, limits: &Limits, now: Timestamp) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for Stored { record, revision } in matching(&transaction, "status = 'progress'")? {
         let Entry::Job(mut record) = record else { continue };
@@ -47,7 +47,13 @@ fn matching(transaction: &Transaction<'_>, condition: &str) -> rusqlite::Result<
     statement.query_map([], stored)?.collect()
 }
 
-fn complete(transaction: &Transaction<'_>, seq: i64, key: &Key, limits: &Limits, now: Moment) -> rusqlite::Result<()> {
+fn complete(
+    transaction: &Transaction<'_>,
+    seq: i64,
+    key: &Key,
+    limits: &Limits,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let Some(Stored { record: Entry::Batch(mut batch), revision }) = records::load(transaction, key)? else {
         return Ok(());
     };

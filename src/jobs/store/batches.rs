@@ -74,13 +74,13 @@ pub struct NewRow {
     /// one document, that one's.
     pub name: String,
     /// What it fills in, as JSON.
-    pub values: Result<Bytes, BadRow>,
+    pub values: Result<Bytes, FailedRow>,
 }
 
 /// What is wrong with a row. One that cannot be read is an item that has ended in `error` from the beginning, which no retry
 /// begins again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct BadRow {
+pub struct FailedRow {
     /// In one sentence.
     pub error: String,
     /// What is wrong, each with its place.
@@ -133,7 +133,7 @@ pub struct StoredRow {
     /// From 1.
     pub row: u64,
     /// As [`NewRow`] had them; an error when that could not be read.
-    pub values: Result<Bytes, BadRow>,
+    pub values: Result<Bytes, FailedRow>,
 }
 
 /// What became of one row of a document.
@@ -142,7 +142,7 @@ pub struct RowEnd {
     /// From 1.
     pub row: u64,
     /// Its pages, or why there are none.
-    pub end: Result<RowPages, BadRow>,
+    pub end: Result<RowPages, FailedRow>,
 }
 
 /// The pages of one row in its document.

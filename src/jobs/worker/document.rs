@@ -15,7 +15,7 @@ use super::{BETWEEN_NOTES, Failure, MOST_WARNINGS, Rendered, Worker, in_ms, told
 use crate::error::{Error, Kind};
 use crate::jobs::batch::BatchId;
 use crate::jobs::request::flat;
-use crate::jobs::store::{BadRow, RowEnd, RowPages, StoredRow, Ticket};
+use crate::jobs::store::{FailedRow, RowEnd, RowPages, StoredRow, Ticket};
 use crate::jobs::template::RowTemplate;
 use crate::pipeline::{AddedPages, MergedDocument, Session, Stage, Timings};
 use crate::report::Problem;
@@ -54,7 +54,7 @@ impl Worker {
                     self.note_rows(ticket, row, total).await;
                     noted = Instant::now();
                 }
-                self.let_others(slot).await;
+                self.yield_slot(slot).await;
             }
         }
         if document.pages() == 0 {
@@ -75,10 +75,10 @@ impl Worker {
         document: &mut MergedDocument,
         row: u64,
         values: Bytes,
-    ) -> Result<Result<RowPages, BadRow>, Failure> {
-        let troubles = template.files.troubles();
+    ) -> Result<Result<RowPages, FailedRow>, Failure> {
+        let error_count = template.batch_assets.error_count();
         let mut session = self.session(self.settings.deadline, DEADLINE).await?;
-        template.lend_to(&mut session);
+        template.attach_to(&mut session);
         let filled_in = template.clone();
         let adding = async {
             let request = session.work(Stage::Parse, move || filled_in.fill_in(row, &values)).await??;
@@ -91,7 +91,7 @@ impl Worker {
                 let timings = in_ms(session.timings());
                 Ok(Ok(RowPages { first_page: first as u64 + 1, page_count: count as u64, warnings, timings }))
             }
-            Err(error) => match template.files.trouble_since(troubles) {
+            Err(error) => match template.batch_assets.error_since(error_count) {
                 Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
                 _ => {
                     let (error, id) = (flat(error), &ticket.id);
@@ -100,7 +100,7 @@ impl Worker {
                     } else {
                         tracing::info!(%id, row, %error, "row of a document failed");
                     }
-                    Ok(Err(BadRow { error: told(&error, id), problems: error.problems().to_vec() }))
+                    Ok(Err(FailedRow { error: told(&error, id), problems: error.problems().to_vec() }))
                 }
             },
         }
@@ -146,7 +146,7 @@ impl Worker {
     }
 
     /// A document may take hours, and there may be one slot: whoever waits for it goes first.
-    async fn let_others(&self, slot: &mut OwnedSemaphorePermit) {
+    async fn yield_slot(&self, slot: &mut OwnedSemaphorePermit) {
         let (places, slots) = (slot.num_permits(), slot.semaphore().clone());
         drop(slot.split(places));
         slot.merge(self.slots(&slots, places).await);

@@ -90,9 +90,9 @@ impl Adapter {
     }
 }
 
-/// Result of [`choose`]: the adapters that paint, and a reason for each of the others.
+/// Result of [`select_adapters`]: the adapters that paint, and a reason for each of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub struct AdapterSelection {
     /// Adapters to use, in order; the first is `gpu0`.
     pub used: Vec<Adapter>,
     /// One message for each adapter that is not used, and for each entry of `TENTER_GPU_ADAPTERS` that matches none.
@@ -102,8 +102,8 @@ pub struct Chosen {
 /// Selects from `found` the adapters that paint, by `settings`.
 ///
 /// `gpu_is_asked_for`: `TENTER_RASTERIZER` is `gpu`. Only then are software adapters considered.
-pub fn choose(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_for: bool) -> Chosen {
-    let mut chosen = Chosen::default();
+pub fn select_adapters(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_for: bool) -> AdapterSelection {
+    let mut chosen = AdapterSelection::default();
     for selector in settings.adapters.iter().filter(|selector| !found.iter().any(|it| it.matches(selector))) {
         chosen.refused.push(format!("{selector}: no adapter has this index, name or PCI bus id (TENTER_GPU_ADAPTERS)"));
     }
@@ -173,7 +173,7 @@ mod tests {
     fn used(words: &[&str], allow_software: bool, asked: bool) -> Vec<usize> {
         let adapters = AdapterChoice::from(words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
         let settings = GpuSettings { adapters, allow_software, ..GpuSettings::default() };
-        choose(&machine(), &settings, asked).used.iter().map(|it| it.index).collect()
+        select_adapters(&machine(), &settings, asked).used.iter().map(|it| it.index).collect()
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(used(&[], true, false), [0, 1]);
         assert_eq!(used(&[], false, true), [0, 1]);
         assert_eq!(used(&[], true, true), [0, 1, 2]);
-        let refused = choose(&machine(), &GpuSettings::default(), true).refused;
+        let refused = select_adapters(&machine(), &GpuSettings::default(), true).refused;
         assert!(refused.iter().any(|it| it.contains("TENTER_GPU_ALLOW_SOFTWARE=1")), "{refused:?}");
     }
 
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn adapters_too_small_say_so() {
         let small = Adapter { max_texture_side: 4096, ..adapter(0, "Small", false) };
-        let chosen = choose(&[small], &GpuSettings::default(), false);
+        let chosen = select_adapters(&[small], &GpuSettings::default(), false);
         assert!(chosen.used.is_empty() && chosen.refused[0].contains("4096 px"), "{chosen:?}");
     }
 }

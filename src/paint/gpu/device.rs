@@ -8,11 +8,11 @@ use vello::{AaConfig, AaSupport, RenderParams, Renderer, RendererOptions, Scene}
 
 use super::adapters::{self, Adapter};
 use super::cache::PipelineCacheFile;
-use super::guards::{MAX_ATLAS_PIXELS, Refusal};
+use super::guards::{FallbackReason, MAX_ATLAS_PIXELS};
 use super::passes::{Passes, Recording};
 use super::recolor::Recolor;
 use super::resource_pool::{BufferPool, TexturePool, stride};
-use super::scene::{Area, Part, blank};
+use super::scene::{Area, SceneTile, blank};
 use super::thread::GpuStep;
 use crate::config::GpuSettings;
 use crate::paint::plan::{Kernel, SurfaceId};
@@ -28,12 +28,12 @@ const EMPTY_SCENE_SIDE: u32 = 16;
 /// A fault of a device, with the driver's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    pub(super) kind: Refusal,
+    pub(super) kind: FallbackReason,
     pub(super) message: String,
 }
 
 impl Fault {
-    pub(super) fn new(kind: Refusal, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: FallbackReason, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }
@@ -63,8 +63,8 @@ impl Faults {
 
     pub(super) fn on_error(&self, error: &wgpu::Error) {
         let kind = match error {
-            wgpu::Error::OutOfMemory { .. } => Refusal::OutOfMemory,
-            wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => Refusal::Validation,
+            wgpu::Error::OutOfMemory { .. } => FallbackReason::OutOfMemory,
+            wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => FallbackReason::Validation,
         };
         self.set(Fault::new(kind, error.to_string()));
     }
@@ -129,7 +129,9 @@ impl Gpu {
         let faults = Faults::default();
         device.set_device_lost_callback({
             let faults = faults.clone();
-            move |reason, message| faults.replace(Fault::new(Refusal::DeviceLost, format!("{reason:?}: {message}")))
+            move |reason, message| {
+                faults.replace(Fault::new(FallbackReason::DeviceLost, format!("{reason:?}: {message}")))
+            }
         });
         device.on_uncaptured_error({
             let faults = faults.clone();
@@ -166,7 +168,7 @@ impl Gpu {
 
     pub(super) fn wait(&self) -> Result<(), Fault> {
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
-        polled.map_err(|error| Fault::new(Refusal::Hung, error.to_string()))?;
+        polled.map_err(|error| Fault::new(FallbackReason::Hung, error.to_string()))?;
         self.faults.check()
     }
 
@@ -202,7 +204,7 @@ impl Gpu {
                     surfaces.insert(into.0, Surface { texture, is_straight: true });
                 }
                 GpuStep::Filter { from, into, kernel } => {
-                    let missing = || Fault::new(Refusal::Validation, "a pass precedes the surface it reads");
+                    let missing = || Fault::new(FallbackReason::Validation, "a pass precedes the surface it reads");
                     let source = surfaces.get(&from.0).ok_or_else(missing)?;
                     let texture = self.filter(kernel, source, sizes[into.0]);
                     surfaces.insert(into.0, Surface { texture, is_straight: false });
@@ -217,7 +219,12 @@ impl Gpu {
     }
 
     /// Renders the scene of `part` into the top-left corner of `target`.
-    fn draw(&mut self, part: &Part, surfaces: &HashMap<usize, Surface>, target: &wgpu::Texture) -> Result<(), Fault> {
+    fn draw(
+        &mut self,
+        part: &SceneTile,
+        surfaces: &HashMap<usize, Surface>,
+        target: &wgpu::Texture,
+    ) -> Result<(), Fault> {
         let mut recolored = Vec::with_capacity(part.recolored.len());
         for recolor in &part.recolored {
             let texture = self.recolor(recolor);
@@ -226,7 +233,7 @@ impl Gpu {
         }
         for (surface, image) in &part.surfaces {
             let surface = surfaces.get(&surface.0);
-            let missing = || Fault::new(Refusal::Validation, "a scene shows a surface that is not drawn yet");
+            let missing = || Fault::new(FallbackReason::Validation, "a scene shows a surface that is not drawn yet");
             let surface = surface.ok_or_else(missing)?;
             self.override_image(image, &surface.texture);
         }
@@ -280,13 +287,13 @@ impl Gpu {
             RenderParams { base_color: Color::TRANSPARENT, width, height, antialiasing_method: AaConfig::Area };
         self.renderer
             .render_to_texture(&self.device, &self.queue, scene, &view, &params)
-            .map_err(|error| Fault::new(Refusal::Validation, error.to_string()))
+            .map_err(|error| Fault::new(FallbackReason::Validation, error.to_string()))
     }
 
     /// Draws `parts` one after the other and copies each to its area of `target`.
     fn draw_parts(
         &mut self,
-        parts: &[Part],
+        parts: &[SceneTile],
         surfaces: &HashMap<usize, Surface>,
         target: &wgpu::Texture,
     ) -> Result<(), Fault> {

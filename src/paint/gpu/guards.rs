@@ -42,11 +42,11 @@ const MAX_GRADIENTS: u32 = 2048;
 /// Maximum side of a scene, in px; larger surfaces are drawn in parts. The command lists of 4096 x 4096 px take half of
 /// [`MAX_PTCL_WORDS`] before anything is drawn, those of 8192 x 4096 all of it, and a page of 8192 x 8192 lacks its
 /// lower half.
-pub(super) const SIDE: u32 = 4096;
+pub(super) const MAX_SCENE_SIDE: u32 = 4096;
 
-/// Reason why the CPU paints a page instead of the GPU. [`Refusal::label`] is the label of `tenter_gpu_fallback_total`.
+/// Reason why the CPU paints a page instead of the GPU. [`FallbackReason::label`] is the label of `tenter_gpu_fallback_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum FallbackReason {
     /// The layers are nested too deeply.
     Layers,
     /// The pictures do not fit the atlas.
@@ -77,7 +77,7 @@ pub(super) enum Refusal {
     Panic,
 }
 
-impl Refusal {
+impl FallbackReason {
     /// All reasons, in the order of their counters.
     pub(super) const ALL: [Self; 14] = [
         Self::Layers,
@@ -213,15 +213,15 @@ impl Meter {
     ///
     /// # Errors
     /// The reason why vello would draw the scene incompletely.
-    pub(super) fn check(&self, scene: &Scene) -> Result<(), Refusal> {
+    pub(super) fn check(&self, scene: &Scene) -> Result<(), FallbackReason> {
         let spills: u64 = self.max_depth.iter().map(|depth| u64::from(depth.saturating_sub(FREE_LAYERS))).sum();
         let estimate = scene.bump_estimate(None);
         let exceeds = |found: u64, limit: f64| found as f64 > limit * MARGIN;
         if exceeds(spills, MAX_SPILLS) {
-            return Err(Refusal::Layers);
+            return Err(FallbackReason::Layers);
         }
         if self.pixels > MAX_ATLAS_PIXELS || self.longest_side > MAX_ATLAS_SIDE {
-            return Err(Refusal::Images);
+            return Err(FallbackReason::Images);
         }
         if exceeds(self.tiles, MAX_TILES)
             || exceeds(self.bins, MAX_BIN_DRAWS)
@@ -229,9 +229,9 @@ impl Meter {
             || exceeds(estimate.lines.len().into(), MAX_LINES)
             || exceeds(estimate.segments.len().into(), MAX_LINES)
         {
-            return Err(Refusal::Paths);
+            return Err(FallbackReason::Paths);
         }
-        if self.gradients > MAX_GRADIENTS { Err(Refusal::Gradients) } else { Ok(()) }
+        if self.gradients > MAX_GRADIENTS { Err(FallbackReason::Gradients) } else { Ok(()) }
     }
 
     fn tiles(&self, bounds: Rect) -> TileRange {
@@ -283,7 +283,7 @@ impl Meter {
 mod tests {
     use super::*;
 
-    fn nested(side: u32, deep: u32) -> Result<(), Refusal> {
+    fn nested(side: u32, deep: u32) -> Result<(), FallbackReason> {
         let mut meter = Meter::new(side, side);
         let page = Rect::new(0.0, 0.0, f64::from(side), f64::from(side));
         (0..deep).for_each(|_| meter.push(page));
@@ -294,9 +294,9 @@ mod tests {
     #[test]
     fn layers_are_counted_by_tile() {
         // 4624 tiles: four layers are free, and the fifth alone takes more than the whole buffer.
-        assert_eq!([nested(1080, 4), nested(1080, 5)], [Ok(()), Err(Refusal::Layers)]);
+        assert_eq!([nested(1080, 4), nested(1080, 5)], [Ok(()), Err(FallbackReason::Layers)]);
         // 16 tiles: 3072 / 16 = 192 layers beyond the free ones.
-        assert_eq!([nested(64, 196), nested(64, 197)], [Ok(()), Err(Refusal::Layers)]);
+        assert_eq!([nested(64, 196), nested(64, 197)], [Ok(()), Err(FallbackReason::Layers)]);
         let mut meter = Meter::new(1080, 1080);
         (0..40).for_each(|_| meter.push(Rect::new(500.0, 500.0, 580.0, 580.0)));
         assert_eq!(meter.check(&Scene::new()), Ok(()), "small layers on a large page");
@@ -315,8 +315,8 @@ mod tests {
             (0..draws).for_each(|_| meter.draw(Rect::new(0.0, 0.0, f64::from(side), f64::from(side))));
             meter.check(&Scene::new())
         };
-        assert_eq!([stacked(1080, 100), stacked(1080, 400)], [Ok(()), Err(Refusal::Paths)]);
-        assert_eq!([stacked(4096, 1), stacked(4096, 40)], [Ok(()), Err(Refusal::Paths)]);
+        assert_eq!([stacked(1080, 100), stacked(1080, 400)], [Ok(()), Err(FallbackReason::Paths)]);
+        assert_eq!([stacked(4096, 1), stacked(4096, 40)], [Ok(()), Err(FallbackReason::Paths)]);
     }
 
     #[test]
@@ -334,15 +334,15 @@ mod tests {
             (0..count).for_each(|_| meter.picture(width, height));
             meter.check(&Scene::new())
         };
-        assert_eq!([of(1, 4096, 4096), of(2, 4096, 4096)], [Ok(()), Err(Refusal::Images)]);
-        assert_eq!(of(1, 9000, 16), Err(Refusal::Images));
+        assert_eq!([of(1, 4096, 4096), of(2, 4096, 4096)], [Ok(()), Err(FallbackReason::Images)]);
+        assert_eq!(of(1, 9000, 16), Err(FallbackReason::Images));
     }
 
     #[test]
     fn labels_are_unique() {
-        let mut labels = Refusal::ALL.map(Refusal::label).to_vec();
+        let mut labels = FallbackReason::ALL.map(FallbackReason::label).to_vec();
         labels.sort_unstable();
         labels.dedup();
-        assert_eq!(labels.len(), Refusal::ALL.len());
+        assert_eq!(labels.len(), FallbackReason::ALL.len());
     }
 }

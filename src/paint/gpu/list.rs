@@ -10,7 +10,7 @@ use std::sync::Arc;
 use kurbo::{Affine, BezPath, Point, Rect, Shape};
 use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 
-use super::guards::Refusal;
+use super::guards::FallbackReason;
 use crate::paint::PaintError;
 use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
@@ -46,7 +46,7 @@ pub(super) enum Command {
     /// Ends the innermost open clip or layer.
     Pop,
     /// A picture of the scene, which is resampled for each part of the surface that shows it.
-    Photo(Photo),
+    ListedImage(ListedImage),
     /// Pixels painted by the CPU, copied to whole device px at `at`.
     Pixels { pixels: Blob<u8>, width: u32, height: u32, at: Point, bounds: Rect },
     /// A surface that an earlier step has drawn.
@@ -55,7 +55,7 @@ pub(super) enum Command {
 
 /// The owned form of [`PlacedImage`]: a picture, its passes, and where it is shown.
 #[derive(Debug)]
-pub(super) struct Photo {
+pub(super) struct ListedImage {
     pub(super) picture: Picture,
     pub(super) passes: Vec<Pass>,
     pub(super) source: Rect,
@@ -66,7 +66,7 @@ pub(super) struct Photo {
     pub(super) bounds: Rect,
 }
 
-impl Photo {
+impl ListedImage {
     /// The same picture in the coordinates of a part whose top-left corner is at `origin`.
     pub(super) fn placed(&self, origin: Point) -> PlacedImage<'_> {
         PlacedImage {
@@ -83,7 +83,7 @@ impl Photo {
 /// Error of [`record`].
 pub(super) enum RecordError {
     /// vello would draw the surface wrong; the CPU painter can draw it.
-    Refused(Refusal),
+    Refused(FallbackReason),
     /// No painter can draw the surface.
     Failed(PaintError),
 }
@@ -125,7 +125,7 @@ pub(super) fn record(
 
 struct Recorder<'a> {
     commands: Vec<Command>,
-    refusal: Option<Refusal>,
+    refusal: Option<FallbackReason>,
     open: Vec<OpenScope>,
     size: DeviceSize,
     surfaces: &'a [DeviceSize],
@@ -228,7 +228,7 @@ impl Target for Recorder<'_> {
         let in_clip =
             self.open.iter().rev().take_while(|it| **it != OpenScope::Layer).any(|it| matches!(it, OpenScope::Clip(_)));
         if (blend != BlendMode::default() && in_clip) || (is_destructive(blend) && clip.is_some()) {
-            self.refusal.get_or_insert(Refusal::Blend);
+            self.refusal.get_or_insert(FallbackReason::Blend);
         }
         self.open.push(OpenScope::Layer);
         let bounds = clip.map_or(Rect::ZERO, Shape::bounding_box);
@@ -244,8 +244,9 @@ impl Target for Recorder<'_> {
         let bounds = placed.bounds();
         let clip = self.rect_clip().filter(|clip| clip.union(bounds) != *clip);
         let (picture, passes) = (picture.clone(), passes.to_vec());
-        let photo =
-            |bounds| Command::Photo(Photo { picture, passes, source, dest, transform, downscaling, opacity, bounds });
+        let photo = |bounds| {
+            Command::ListedImage(ListedImage { picture, passes, source, dest, transform, downscaling, opacity, bounds })
+        };
         match clip {
             Some(clip) if is_axis_aligned(transform) => self.commands.push(photo(bounds.intersect(clip))),
             Some(clip) => self.push_clipped(clip, photo(bounds)),
@@ -293,8 +294,8 @@ impl Target for Recorder<'_> {
         let (width, height) = (f64::from(size.width), f64::from(size.height));
         let bounds = match place {
             Placement::Copied(at) => Rect::from_origin_size(at, (width, height)),
-            Placement::Moved(at) => Placement::covered(at, width, height),
-            Placement::Turned(transform) => transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height)),
+            Placement::Translated(at) => Placement::covered(at, width, height),
+            Placement::Transformed(transform) => transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height)),
         };
         let bounds = self.rect_clip().map_or(bounds, |clip| bounds.intersect(clip));
         self.commands.push(Command::Surface { surface, place, bounds });
@@ -333,7 +334,7 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
             Command::Fill { bounds, .. } | Command::Pixels { bounds, .. } | Command::Surface { bounds, .. } => {
                 Some(*bounds)
             }
-            Command::Photo(photo) => Some(photo.bounds),
+            Command::ListedImage(photo) => Some(photo.bounds),
             Command::PushClip { .. } | Command::PushLayer { .. } => {
                 open.push((at, None));
                 continue;
@@ -372,7 +373,7 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
                 around.push(*bounds);
             }
             Command::Pop => drop(around.pop()),
-            Command::Fill { .. } | Command::Photo(_) | Command::Pixels { .. } | Command::Surface { .. } => {}
+            Command::Fill { .. } | Command::ListedImage(_) | Command::Pixels { .. } | Command::Surface { .. } => {}
         }
     }
 }

@@ -29,7 +29,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use self::check::Check;
-use self::guards::{Refusal, SIDE};
+use self::guards::{FallbackReason, MAX_SCENE_SIDE};
 use self::list::RecordError;
 use self::scene::Encoder;
 use self::thread::{GpuJob, GpuStep};
@@ -37,9 +37,9 @@ use super::cpu::CpuPainter;
 use super::plan::{self, FramePlan};
 use super::{CpuRasterizer, GpuReport, PagePrefix, PaintError, Painted, Rasterizer, Report, SurfaceLimits};
 use crate::config::{GpuSettings, PaintSettings};
-use crate::pool::{Pool, caught};
+use crate::pool::{Pool, catch_panic};
 
-pub use self::adapters::{Adapter, Chosen, adapters, choose};
+pub use self::adapters::{Adapter, AdapterSelection, adapters, select_adapters};
 
 /// Names of the GPUs in reports, metrics and `x-tenter-rasterizer`, in the order in which the adapters were chosen.
 const NAMES: [&str; 16] = [
@@ -99,7 +99,7 @@ struct GpuState {
 struct Counters {
     by_cpu: AtomicU64,
     by_gpu: [AtomicU64; NAMES.len()],
-    fallbacks: [AtomicU64; Refusal::ALL.len()],
+    fallbacks: [AtomicU64; FallbackReason::ALL.len()],
 }
 
 impl Counters {
@@ -108,8 +108,8 @@ impl Counters {
         gpu.map_or(&self.by_cpu, |gpu| &self.by_gpu[gpu]).fetch_add(1, Ordering::Relaxed);
     }
 
-    fn count_fallback(&self, reason: Refusal) {
-        if let Some(index) = Refusal::ALL.iter().position(|it| *it == reason) {
+    fn count_fallback(&self, reason: FallbackReason) {
+        if let Some(index) = FallbackReason::ALL.iter().position(|it| *it == reason) {
             self.fallbacks[index].fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -120,7 +120,12 @@ impl GpuRasterizer {
     ///
     /// # Errors
     /// A message that names each adapter and its failure, when no adapter could be opened.
-    pub fn new(pool: Arc<Pool>, paint: &PaintSettings, settings: &GpuSettings, chosen: Chosen) -> Result<Self, String> {
+    pub fn new(
+        pool: Arc<Pool>,
+        paint: &PaintSettings,
+        settings: &GpuSettings,
+        chosen: AdapterSelection,
+    ) -> Result<Self, String> {
         let shared = Arc::new(Shared {
             pool,
             cpu: CpuPainter::new(paint),
@@ -216,7 +221,11 @@ impl Rasterizer for GpuRasterizer {
             pages,
             gpus,
             refused: self.refused.clone(),
-            fallbacks: Refusal::ALL.iter().zip(&counters.fallbacks).map(|(it, n)| (it.label(), count(n))).collect(),
+            fallbacks: FallbackReason::ALL
+                .iter()
+                .zip(&counters.fallbacks)
+                .map(|(it, n)| (it.label(), count(n)))
+                .collect(),
             checked: count(&self.shared.check.checked),
             differing: count(&self.shared.check.differing),
         }
@@ -246,13 +255,13 @@ impl Shared {
     fn prepare(&self, request: PaintRequest, gpus: &[GpuHandle]) {
         let usable = gpus.iter().filter(|it| it.state.up.load(Ordering::SeqCst));
         let Some(gpu) = usable.min_by_key(|it| it.state.queued.load(Ordering::SeqCst)) else {
-            return self.paint_on_cpu(request, Refusal::Down);
+            return self.paint_on_cpu(request, FallbackReason::Down);
         };
         let max_side = gpu.state.adapter.max_texture_side;
         // The CPU painter runs neither this code nor vello's encoder, so a panic in them does not affect it.
-        let steps = caught(|| self.encode_steps(&request, max_side)).unwrap_or_else(|error| {
+        let steps = catch_panic(|| self.encode_steps(&request, max_side)).unwrap_or_else(|error| {
             tracing::error!(%error, "encoding a page for the GPU panicked; the CPU paints it");
-            Err(RecordError::Refused(Refusal::Panic))
+            Err(RecordError::Refused(FallbackReason::Panic))
         });
         match steps {
             Ok(steps) => {
@@ -261,7 +270,7 @@ impl Shared {
                     gpu.jobs.try_send(GpuJob { request, steps })
                 {
                     gpu.state.queued.fetch_sub(1, Ordering::SeqCst);
-                    self.paint_on_cpu(job.request, Refusal::Busy);
+                    self.paint_on_cpu(job.request, FallbackReason::Busy);
                 }
             }
             Err(RecordError::Refused(refusal)) => self.paint_on_cpu(request, refusal),
@@ -283,8 +292,8 @@ impl Shared {
         let step = |step: &plan::Step| match step {
             plan::Step::Draw { into, ops } => {
                 let size = surfaces[into.0];
-                if into.0 > 0 && size.width.max(size.height) > max_side.min(SIDE) {
-                    return Err(RecordError::Refused(Refusal::PageSize));
+                if into.0 > 0 && size.width.max(size.height) > max_side.min(MAX_SCENE_SIDE) {
+                    return Err(RecordError::Refused(FallbackReason::PageSize));
                 }
                 let abandoned = || request.sender.is_closed();
                 let commands = list::record(ops, size, surfaces, &self.cpu.images, unguarded, &abandoned)?;
@@ -293,7 +302,7 @@ impl Shared {
             }
             plan::Step::Filter { from, into, kernel } => {
                 if !passes::is_bounded(kernel, surfaces[into.0].pixels()) {
-                    return Err(RecordError::Refused(Refusal::Effects));
+                    return Err(RecordError::Refused(FallbackReason::Effects));
                 }
                 Ok(GpuStep::Filter { from: *from, into: *into, kernel: kernel.clone() })
             }
@@ -302,7 +311,7 @@ impl Shared {
     }
 
     /// Paints on the current thread, which belongs to the CPU pool, and replies.
-    fn paint_on_cpu(&self, request: PaintRequest, reason: Refusal) {
+    fn paint_on_cpu(&self, request: PaintRequest, reason: FallbackReason) {
         self.counters.count_fallback(reason);
         let painted = self.cpu.paint(&request.plan, request.prefix.as_ref(), &|| request.sender.is_closed());
         self.finish(request, painted);

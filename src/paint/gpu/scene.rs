@@ -10,8 +10,8 @@ use peniko::{
 };
 use vello::Scene;
 
-use super::guards::{Meter, Refusal, SIDE};
-use super::list::{Command, Photo};
+use super::guards::{FallbackReason, MAX_SCENE_SIDE, Meter};
+use super::list::{Command, ListedImage};
 use super::recolor::Recolor;
 use super::upright;
 use crate::paint::cut::cut;
@@ -61,7 +61,7 @@ impl Area {
 }
 
 /// One part of a surface, ready for a GPU.
-pub(super) struct Part {
+pub(super) struct SceneTile {
     pub(super) area: Area,
     pub(super) scene: Scene,
     /// Surfaces that the scene shows, by the images that stand for them.
@@ -87,19 +87,22 @@ pub(super) struct Encoder<'a> {
 
 impl Encoder<'_> {
     /// Scenes that together make the surface: as few as the guards allow.
-    pub(super) fn parts(&self, commands: &[Command], size: DeviceSize) -> Result<Vec<Part>, Refusal> {
+    pub(super) fn parts(&self, commands: &[Command], size: DeviceSize) -> Result<Vec<SceneTile>, FallbackReason> {
         let whole = Area { x: 0, y: 0, width: size.width, height: size.height };
         if self.unguarded {
             return Ok(vec![self.part(commands, whole)?]);
         }
         let (mut todo, mut done) = (vec![whole], Vec::new());
         while let Some(area) = todo.pop() {
-            let part =
-                if area.width.max(area.height) > SIDE { Err(Refusal::PageSize) } else { self.part(commands, area) };
+            let part = if area.width.max(area.height) > MAX_SCENE_SIDE {
+                Err(FallbackReason::PageSize)
+            } else {
+                self.part(commands, area)
+            };
             match part {
                 Ok(part) => done.push(part),
                 Err(refusal) => {
-                    let divisible = refusal.tiling_helps() || refusal == Refusal::PageSize;
+                    let divisible = refusal.tiling_helps() || refusal == FallbackReason::PageSize;
                     let halves = area.halves().filter(|_| divisible && done.len() + todo.len() + 2 <= MOST_PARTS);
                     todo.extend(halves.ok_or(refusal)?);
                 }
@@ -108,14 +111,14 @@ impl Encoder<'_> {
         Ok(done)
     }
 
-    fn part(&self, commands: &[Command], area: Area) -> Result<Part, Refusal> {
+    fn part(&self, commands: &[Command], area: Area) -> Result<SceneTile, FallbackReason> {
         let mut drawing = Drawing {
             encoder: *self,
             area,
             origin: area.rect().origin(),
             meter: Meter::new(area.width, area.height),
             seen: HashSet::new(),
-            part: Part {
+            part: SceneTile {
                 area,
                 scene: if self.unguarded { Scene::new() } else { blank() },
                 surfaces: Vec::new(),
@@ -153,7 +156,7 @@ struct Drawing<'a> {
     meter: Meter,
     /// Pictures that the meter has counted.
     seen: HashSet<u64>,
-    part: Part,
+    part: SceneTile,
 }
 
 impl Drawing<'_> {
@@ -167,7 +170,7 @@ impl Drawing<'_> {
         bounds - self.origin.to_vec2()
     }
 
-    fn draw(&mut self, command: &Command) -> Result<(), Refusal> {
+    fn draw(&mut self, command: &Command) -> Result<(), FallbackReason> {
         match command {
             Command::Fill { path, bounds, rule, brush, to_device } => {
                 if self.shows(*bounds) {
@@ -207,7 +210,7 @@ impl Drawing<'_> {
                 self.meter.pop();
                 self.part.scene.pop_layer();
             }
-            Command::Photo(photo) => {
+            Command::ListedImage(photo) => {
                 if self.shows(photo.bounds) {
                     self.photo(photo)?;
                 }
@@ -228,8 +231,8 @@ impl Drawing<'_> {
                     let image = image(stand_in(), size.width, size.height, alpha);
                     self.part.surfaces.push((*surface, image.clone()));
                     match *place {
-                        Placement::Copied(at) | Placement::Moved(at) => self.whole(image, at, *bounds),
-                        Placement::Turned(transform) => {
+                        Placement::Copied(at) | Placement::Translated(at) => self.whole(image, at, *bounds),
+                        Placement::Transformed(transform) => {
                             let (width, height) = (f64::from(size.width), f64::from(size.height));
                             let path = transform * Rect::new(0.0, 0.0, width, height).to_path(0.1);
                             let path = self.cut(&path, *bounds);
@@ -261,7 +264,7 @@ impl Drawing<'_> {
         self.part.scene.fill(Fill::NonZero, Affine::IDENTITY, &brush, Some(to_part), &path);
     }
 
-    fn photo(&mut self, photo: &Photo) -> Result<(), Refusal> {
+    fn photo(&mut self, photo: &ListedImage) -> Result<(), FallbackReason> {
         let size = DeviceSize { width: self.area.width, height: self.area.height };
         let placed = photo.placed(self.origin);
         if self.encoder.unguarded {

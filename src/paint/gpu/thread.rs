@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::adapters::Adapter;
 use super::device::{Fault, Gpu, Readback};
-use super::guards::Refusal;
-use super::scene::Part;
+use super::guards::FallbackReason;
+use super::scene::SceneTile;
 use super::{GpuState, PaintRequest, Shared};
 use crate::paint::plan::{Kernel, SurfaceId};
 use crate::paint::{PaintError, Painted};
@@ -30,7 +30,7 @@ const MAX_REOPEN_DELAY: Duration = Duration::from_secs(30);
 /// One encoded step of a page.
 pub(super) enum GpuStep {
     /// Draws the scenes that together form a surface.
-    Draw { into: SurfaceId, parts: Vec<Part> },
+    Draw { into: SurfaceId, parts: Vec<SceneTile> },
     /// Runs a pixel pass over one surface and writes another.
     Filter { from: SurfaceId, into: SurfaceId, kernel: Kernel },
 }
@@ -85,7 +85,7 @@ pub(super) fn run(
         };
         // wgpu rejects calls on a lost device as invalid before it reports the loss.
         let fault = match fault.kind {
-            Refusal::Validation => {
+            FallbackReason::Validation => {
                 let _ = gpu.device.poll(wgpu::PollType::Poll);
                 gpu.faults.get().unwrap_or(fault)
             }
@@ -120,7 +120,7 @@ fn drain_to_cpu(state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<GpuJob>,
         match jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(job) => {
                 state.count_dequeued();
-                shared.spawn_paint_on_cpu(job.request, Refusal::Down);
+                shared.spawn_paint_on_cpu(job.request, FallbackReason::Down);
             }
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -175,7 +175,7 @@ fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<
         if time_left.is_zero() {
             let message =
                 format!("the page did not come back within {:?} (TENTER_GPU_TIMEOUT)", shared.settings.timeout);
-            return failed(Fault::new(Refusal::Hung, message), in_flight);
+            return failed(Fault::new(FallbackReason::Hung, message), in_flight);
         }
         #[cfg(test)]
         if shared.hooks.hangs.load(Ordering::SeqCst) {
@@ -192,7 +192,7 @@ fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<
         if let Err(error) = gpu.device.poll(poll)
             && !matches!(error, wgpu::PollError::Timeout)
         {
-            gpu.faults.set(Fault::new(Refusal::DeviceLost, error.to_string()));
+            gpu.faults.set(Fault::new(FallbackReason::DeviceLost, error.to_string()));
         }
         if let Some(fault) = gpu.faults.get() {
             return failed(fault, in_flight);
@@ -220,14 +220,14 @@ fn submit(gpu: &mut Gpu, request: &PaintRequest, steps: &[GpuStep], shared: &Sha
         shared.hooks.panic_if_requested();
         gpu.submit(steps, &request.plan.surfaces)
     }));
-    let panicked = |_| Err(Fault::new(Refusal::Panic, "submitting the page panicked"));
+    let panicked = |_| Err(Fault::new(FallbackReason::Panic, "submitting the page panicked"));
     let (readbacks, submission) = submitted.unwrap_or_else(panicked)?;
     let unmapped = Arc::new(AtomicUsize::new(readbacks.len()));
     for readback in &readbacks {
         let (unmapped, faults) = (unmapped.clone(), gpu.faults.clone());
         readback.buffer.map_async(wgpu::MapMode::Read, .., move |mapped| match mapped {
             Ok(()) => drop(unmapped.fetch_sub(1, Ordering::Release)),
-            Err(error) => faults.set(Fault::new(Refusal::DeviceLost, error.to_string())),
+            Err(error) => faults.set(Fault::new(FallbackReason::DeviceLost, error.to_string())),
         });
     }
     #[cfg(test)]
@@ -249,7 +249,7 @@ fn read_back(page: InFlightPage, name: &'static str, shared: &Shared, buffer_ret
     }
     match raster {
         Some(raster) => shared.answer(request, Painted { raster, by: name }),
-        None => shared.paint_on_cpu(request, Refusal::DeviceLost),
+        None => shared.paint_on_cpu(request, FallbackReason::DeviceLost),
     }
 }
 
@@ -275,7 +275,7 @@ pub(super) fn copy_rows(readbacks: &[Readback], size: DeviceSize, opaque: bool) 
 
 impl Shared {
     /// Queues the request on the CPU pool, where the CPU painter paints it.
-    fn spawn_paint_on_cpu(self: &Arc<Self>, request: PaintRequest, reason: Refusal) {
+    fn spawn_paint_on_cpu(self: &Arc<Self>, request: PaintRequest, reason: FallbackReason) {
         let shared = self.clone();
         self.pool.spawn(move || shared.paint_on_cpu(request, reason));
     }

@@ -142,6 +142,6 @@ fn rows_beyond_the_limit_are_an_error() {
 fn row_formats_have_endings_and_media_types() {
     assert_eq!(RowFormat::from_extension("JSONL"), Some(RowFormat::Ndjson));
     assert_eq!(RowFormat::from_extension("xlsx"), None);
-    assert_eq!(RowFormat::of_media_type("Text/CSV; charset=utf-8"), Some(RowFormat::Csv));
-    assert_eq!(RowFormat::of_media_type("text/plain"), None);
+    assert_eq!(RowFormat::from_media_type("Text/CSV; charset=utf-8"), Some(RowFormat::Csv));
+    assert_eq!(RowFormat::from_media_type("text/plain"), None);
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use crate::jobs::{BatchId, FoundItems, ItemQuery, Jobs, Owner, Status, StoreError};
-use crate::rows::Record;
+use crate::rows::ManifestRecord;
 use crate::server::api_error::ApiError;
 use crate::server::app::App;
 use crate::server::owner::Owned;
@@ -28,7 +28,7 @@ const ROWS: u64 = 500;
     params(("id" = String, Path, description = "Id of the batch")),
     responses(
         (status = 200, description = "One line of JSON for each row that has ended, in the order of rows",
-            content((Record = "application/x-ndjson"))),
+            content((ManifestRecord = "application/x-ndjson"))),
         schemas::JobErrors,
     ),
     security(("key" = []), ("bearer" = [])),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::jobs::life::samples::{at, body, done};
-use crate::jobs::store::{Then, Tried};
+use crate::jobs::store::{DeliveryAttempt, NextAction};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 const REST: Duration = Duration::from_secs(1);
@@ -140,13 +140,15 @@ fn record_stays_small_whatever_is_logged() {
 fn webhook_follows_its_schedule_and_a_superseded_one_does_not_come_back() {
     let mut record = record();
     record.begin("one", at(1));
-    let again = Tried { answer: Some(503), error: "503".into(), then: Then::Again(Duration::from_secs(5)) };
+    let again =
+        DeliveryAttempt { answer: Some(503), error: "503".into(), then: NextAction::Again(Duration::from_secs(5)) };
     record.deliveries[0].tried(&again, at(2));
     assert_eq!((record.deliveries[0].next, record.deliveries[0].attempts), (at(7).micros(), 1));
     record.finish(&record.ticket(), done(), &logs(""), None, LIFETIME, at(3));
     record.deliveries[0].tried(&again, at(4));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
-    record.deliveries[1].tried(&Tried { answer: Some(200), error: String::new(), then: Then::Delivered }, at(5));
+    record.deliveries[1]
+        .tried(&DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered }, at(5));
     assert!(record.pending().is_none());
     record.deliveries[1].again(at(6));
     assert_eq!(record.pending().map(|it| it.attempts), Some(0));

@@ -10,8 +10,8 @@ use crate::jobs::ledger::OpenBatch;
 use crate::jobs::life::batch_record::{BatchRecord, BatchShape, DocumentState, RowStats, Tally};
 use crate::jobs::life::document;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::moment::Moment;
 use crate::jobs::results::Area;
+use crate::jobs::timestamp::Timestamp;
 
 /// Rows in the queue for each that is being rendered: what lies there is handed out before another batch has its turn, and the
 /// queue must not run dry before a front end has looked again.
@@ -196,7 +196,7 @@ impl Batches {
     pub(super) fn open(&self) -> Vec<OpenBatch> {
         let open = self.all.iter().filter_map(|(id, known)| {
             let head = known.head.as_ref().filter(|head| head.open)?;
-            let retrying = head.retrying.map(Moment::from_micros);
+            let retrying = head.retrying.map(Timestamp::from_micros);
             Some(OpenBatch { id: id.clone(), retrying, is_over: known.unfinished() == 0 })
         });
         open.collect()
@@ -255,7 +255,7 @@ impl Batches {
         known.rows.values().filter(|row| row.to_retry).map(|row| row.id.clone()).collect()
     }
 
-    pub(super) fn tally(&self, batch: &BatchId, now: Moment) -> Tally {
+    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> Tally {
         let Some(known) = self.all.get(batch) else { return Tally::default() };
         let shape = known.shape();
         let started = known.rows.values().filter_map(|row| row.started).filter(|it| *it >= shape.since).min();
@@ -268,7 +268,7 @@ impl Batches {
     }
 
     /// Newest first.
-    pub(super) fn alive_of(&self, owner: &str, now: Moment) -> Vec<BatchId> {
+    pub(super) fn alive_of(&self, owner: &str, now: Timestamp) -> Vec<BatchId> {
         let alive = |id: &BatchId| {
             let head = self.all.get(id).and_then(|known| known.head.as_ref());
             head.is_some_and(|head| !head.gone && head.expires.is_none_or(|it| it > now.micros()))
@@ -278,7 +278,7 @@ impl Batches {
     }
 
     /// What is to be cleared away: expired, removed, or below a batch that there is no more.
-    pub(super) fn to_clear(&self, now: Moment) -> Vec<BatchId> {
+    pub(super) fn to_clear(&self, now: Timestamp) -> Vec<BatchId> {
         let is_over = |known: &KnownBatch| match &known.head {
             Some(head) => head.gone || head.expires.is_some_and(|it| it <= now.micros()),
             None => true,

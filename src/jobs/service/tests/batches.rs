@@ -3,7 +3,7 @@
 use super::*;
 use crate::jobs::batch::{Batch, Item, RowCounts};
 use crate::jobs::store::{
-    AcceptedBatch, BadRow, Delivery, DeliveryListing, DeliveryQuery, ItemQuery, NewBatch, NewRow, Pin, StoredItems,
+    AcceptedBatch, Delivery, DeliveryListing, DeliveryQuery, FailedRow, ItemQuery, NewBatch, NewRow, Pin, StoredItems,
 };
 use crate::report::Problem;
 
@@ -14,9 +14,9 @@ fn row(number: u64) -> NewRow {
     NewRow { name: format!("{number}.png"), values: Ok(format!("{{\"variables\":{{\"n\":{number}}}}}").into()) }
 }
 
-pub(super) fn bad_row() -> NewRow {
+pub(super) fn failed_row() -> NewRow {
     let problems = vec![Problem { path: "a".into(), message: "is broken".into() }];
-    NewRow { name: "bad.png".into(), values: Err(BadRow { error: "row 1: a: is broken".into(), problems }) }
+    NewRow { name: "bad.png".into(), values: Err(FailedRow { error: "row 1: a: is broken".into(), problems }) }
 }
 
 pub(super) fn new_batch(owner: &str, rows: u64) -> NewBatch {
@@ -195,7 +195,7 @@ async fn batch_with_the_same_key_is_the_same_batch() {
 #[tokio::test]
 async fn row_that_cannot_be_read_has_ended_before_it_began() {
     let bench = bench();
-    let rows = vec![bad_row(), row(2)];
+    let rows = vec![failed_row(), row(2)];
     let webhook = Some("http://hook.test/".to_owned());
     let batch = NewBatch { rows, webhook: webhook.clone(), webhook_items: true, ..new_batch("", 0) };
     let id = bench.accept_batch(batch).await.id;
@@ -206,7 +206,7 @@ async fn row_that_cannot_be_read_has_ended_before_it_began() {
     bench.finish(&bench.take().await, failed()).await;
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1), "and not the first");
 
-    let batch = NewBatch { rows: vec![bad_row()], webhook, ..new_batch("", 0) };
+    let batch = NewBatch { rows: vec![failed_row()], webhook, ..new_batch("", 0) };
     let whole = bench.accept_batch(batch).await;
     assert_eq!((whole.status, whole.counts.error), (Status::Done, 1));
 }
@@ -262,22 +262,22 @@ async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
     let webhook = Some("http://hook.test/".to_owned());
     let id = bench.accept_batch(NewBatch { webhook, webhook_items: true, ..new_batch("", 1) }).await.id;
     let due = async || bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
-    let tried = async |due: Vec<Delivery>, then: Then| {
+    let tried = async |due: Vec<Delivery>, then: NextAction| {
         for delivery in &due {
-            let tried = Tried { answer: None, error: String::new(), then };
+            let tried = DeliveryAttempt { answer: None, error: String::new(), then };
             bench.store.tried(delivery, tried).await.expect("a store");
         }
         due.iter().map(|it| it.event).collect::<Vec<_>>()
     };
     bench.finish(&bench.take().await, failed()).await;
-    let first = tried(due().await, Then::Again(Duration::from_secs(60))).await;
+    let first = tried(due().await, NextAction::Again(Duration::from_secs(60))).await;
     assert_eq!(first, ["item.error", "batch.completed"]);
     bench.store.retry_rows(&owner(""), &id).await.expect("a store");
     bench.finish(&bench.take().await, done()).await;
     assert_eq!(due().await, [], "the failure is told first");
     bench.pass(Duration::from_secs(60));
-    assert_eq!(tried(due().await, Then::Delivered).await, ["item.error", "batch.completed"]);
-    assert_eq!(tried(due().await, Then::Delivered).await, ["item.done", "batch.completed"]);
+    assert_eq!(tried(due().await, NextAction::Delivered).await, ["item.error", "batch.completed"]);
+    assert_eq!(tried(due().await, NextAction::Delivered).await, ["item.done", "batch.completed"]);
     assert_eq!(due().await, []);
 }
 
@@ -293,7 +293,7 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
     let other = bench.accept_batch(batch("b")).await.id;
     bench.finish(&bench.take().await, done()).await;
     let due = bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
-    let gone = Tried { answer: Some(410), error: "gone".into(), then: Then::Failed };
+    let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), then: NextAction::Failed };
     bench.store.tried(&due[1], gone).await.expect("a store");
 
     let all = bench.deliveries(&id, EVERY).await;

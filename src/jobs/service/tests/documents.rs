@@ -1,14 +1,14 @@
 //! Batches that become one document.
 
-use super::batches::{ALL, bad_row, new_batch};
+use super::batches::{ALL, failed_row, new_batch};
 use super::*;
 use crate::jobs::batch::{Document, RowCounts};
-use crate::jobs::store::{BadRow, ItemQuery, NewBatch, RowEnd, RowPages, StoredRow};
+use crate::jobs::store::{FailedRow, ItemQuery, NewBatch, RowEnd, RowPages, StoredRow};
 
 /// Rows that can be read, and where `bad` says so one after them that cannot.
 fn merged(rows: u64, bad: bool) -> NewBatch {
     let batch = new_batch("", rows);
-    let rows = batch.rows.into_iter().chain(bad.then(bad_row)).collect();
+    let rows = batch.rows.into_iter().chain(bad.then(failed_row)).collect();
     let webhook = Some("http://hook.test/".to_owned());
     NewBatch { rows, document: Some("all.pdf".into()), format: "pdf", extension: "pdf", webhook, ..batch }
 }
@@ -19,7 +19,7 @@ fn pages(row: u64, first_page: u64) -> RowEnd {
 }
 
 fn no_picture(row: u64) -> RowEnd {
-    RowEnd { row, end: Err(BadRow { error: "no picture".into(), problems: Vec::new() }) }
+    RowEnd { row, end: Err(FailedRow { error: "no picture".into(), problems: Vec::new() }) }
 }
 
 impl Bench {
@@ -147,7 +147,7 @@ async fn document_is_made_anew_of_all_rows() {
     for end in ["first", "second"] {
         let due = bench.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         assert_eq!(due.len(), 1, "once for each time that it completes, in their order: the {end}");
-        let told = Tried { answer: Some(200), error: String::new(), then: Then::Delivered };
+        let told = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
         bench.store.tried(&due[0], told).await.expect("a store");
     }
     assert!(bench.told().await.is_empty());

@@ -11,7 +11,7 @@ fn green() -> FramePlan {
 
 /// Asserts that the CPU paints the page hit by `fault`, counted once for `reason`, and that the GPU paints the next
 /// one.
-fn assert_recovers(gpu: &GpuRasterizer, fault: InjectedFault, reason: Refusal) {
+fn assert_recovers(gpu: &GpuRasterizer, fault: InjectedFault, reason: FallbackReason) {
     gpu.wait_until_up();
     let (before, rebuilds) = (gpu.fallbacks(reason), gpu.report().gpus[0].rebuilds);
     gpu.inject(fault);
@@ -29,25 +29,25 @@ fn assert_recovers(gpu: &GpuRasterizer, fault: InjectedFault, reason: Refusal) {
 #[test]
 fn gpu_device_lost_with_a_page_in_flight() {
     let Some(gpu) = shared_gpu() else { return };
-    assert_recovers(&gpu, InjectedFault::Destroyed, Refusal::DeviceLost);
+    assert_recovers(&gpu, InjectedFault::Destroyed, FallbackReason::DeviceLost);
 }
 
 #[test]
 fn gpu_out_of_memory() {
     let Some(gpu) = shared_gpu() else { return };
-    assert_recovers(&gpu, InjectedFault::OutOfMemory, Refusal::OutOfMemory);
+    assert_recovers(&gpu, InjectedFault::OutOfMemory, FallbackReason::OutOfMemory);
 }
 
 #[test]
 fn gpu_invalid_call() {
     let Some(gpu) = shared_gpu() else { return };
-    assert_recovers(&gpu, InjectedFault::Invalid, Refusal::Validation);
+    assert_recovers(&gpu, InjectedFault::Invalid, FallbackReason::Validation);
 }
 
 #[test]
 fn gpu_panic_on_its_thread() {
     let Some(gpu) = shared_gpu() else { return };
-    assert_recovers(&gpu, InjectedFault::Panic, Refusal::Panic);
+    assert_recovers(&gpu, InjectedFault::Panic, FallbackReason::Panic);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn gpu_submission_that_hangs() {
         assert_eq!((painted.by, painted.raster.pixel(40, 20)), ("cpu", GREEN));
     }
     gpu.shared.hooks.hangs.store(false, Ordering::SeqCst);
-    assert!(gpu.fallbacks(Refusal::Hung) >= 1, "{:?}", gpu.report());
+    assert!(gpu.fallbacks(FallbackReason::Hung) >= 1, "{:?}", gpu.report());
     assert_eq!(gpu.report().pages[0], ("cpu", 4));
 }
 
@@ -70,10 +70,13 @@ fn gpu_that_is_down_leaves_pages_to_the_cpu() {
     gpu.wait_until_up();
     let state = &gpu.gpus.as_ref().expect("not dropped")[0].state;
     state.up.store(false, Ordering::SeqCst);
-    let before = gpu.fallbacks(Refusal::Down);
+    let before = gpu.fallbacks(FallbackReason::Down);
     let painted = gpu.paint(&green());
     state.up.store(true, Ordering::SeqCst);
-    assert_eq!((painted.by, painted.raster.pixel(1, 1), gpu.fallbacks(Refusal::Down) - before), ("cpu", GREEN, 1));
+    assert_eq!(
+        (painted.by, painted.raster.pixel(1, 1), gpu.fallbacks(FallbackReason::Down) - before),
+        ("cpu", GREEN, 1)
+    );
 }
 
 #[test]

@@ -36,9 +36,9 @@ fn gpu_layers_too_deep_for_parts_are_painted_by_the_cpu() {
     let Some(gpu) = shared_gpu() else { return };
     let plan = nested(256.0, 64);
     assert_eq!(gpu.paint_unguarded(&plan).pixel(128, 128), [0; 4], "blank without the guard");
-    let before = gpu.fallbacks(Refusal::Layers);
+    let before = gpu.fallbacks(FallbackReason::Layers);
     let painted = gpu.paint(&plan);
-    assert_eq!((painted.by, gpu.fallbacks(Refusal::Layers) - before), ("cpu", 1));
+    assert_eq!((painted.by, gpu.fallbacks(FallbackReason::Layers) - before), ("cpu", 1));
     assert_eq!(painted.raster.pixels(), gpu.paint_on_the_cpu(&plan).pixels());
     assert!(painted.raster.pixel(128, 128)[0] > 250);
 }
@@ -118,9 +118,9 @@ fn gpu_pages_of_too_many_areas_for_parts_are_painted_by_the_cpu() {
     let mut nodes = vec![filled(rect(0.0, 0.0, 16.0, 16.0), BLUE); 250_000];
     nodes.push(filled(rect(0.0, 0.0, 64.0, 64.0), RED));
     let plan = planned(64.0, 64.0, nodes);
-    let before = gpu.fallbacks(Refusal::Paths);
+    let before = gpu.fallbacks(FallbackReason::Paths);
     let painted = gpu.paint(&plan);
-    assert_eq!((painted.by, gpu.fallbacks(Refusal::Paths) - before), ("cpu", 1));
+    assert_eq!((painted.by, gpu.fallbacks(FallbackReason::Paths) - before), ("cpu", 1));
     assert_eq!(painted.raster.pixel(32, 32), PAINTED_RED);
 }
 
@@ -138,9 +138,9 @@ fn gpu_blends_inside_of_clips_are_painted_by_the_cpu() {
         [0, 0, 255, 255],
         "the blend does not see the backdrop without the guard"
     );
-    let before = gpu.fallbacks(Refusal::Blend);
+    let before = gpu.fallbacks(FallbackReason::Blend);
     let painted = gpu.paint(&plan);
-    assert_eq!((painted.by, gpu.fallbacks(Refusal::Blend) - before), ("cpu", 1));
+    assert_eq!((painted.by, gpu.fallbacks(FallbackReason::Blend) - before), ("cpu", 1));
     assert_eq!(painted.raster.pixel(32, 32), [0, 0, 0, 255]);
 }
 

@@ -81,7 +81,7 @@ fn rasterizer(change: impl FnOnce(&mut GpuSettings)) -> Option<GpuRasterizer> {
     let mut settings =
         GpuSettings { allow_software: true, timeout: Duration::from_secs(120), ..GpuSettings::default() };
     change(&mut settings);
-    let mut chosen = choose(adapters(), &settings, true);
+    let mut chosen = select_adapters(adapters(), &settings, true);
     chosen.used.truncate(1);
     if chosen.used.is_empty() {
         assert!(!is_required(), "GPU tests are required, and there is no adapter: {:?}", chosen.refused);
@@ -121,7 +121,7 @@ impl GpuRasterizer {
         self.shared.cpu.paint(plan, None, &|| false).expect("a picture").raster
     }
 
-    fn fallbacks(&self, reason: Refusal) -> u64 {
+    fn fallbacks(&self, reason: FallbackReason) -> u64 {
         let report = self.report();
         report.fallbacks.iter().find(|(label, _)| *label == reason.label()).map_or(0, |(_, count)| *count)
     }

@@ -52,7 +52,7 @@ impl Gpu {
 
 fn open_gpu() -> Option<Gpu> {
     let settings = GpuSettings { allow_software: true, ..GpuSettings::default() };
-    let chosen = choose(adapters(), &settings, true);
+    let chosen = select_adapters(adapters(), &settings, true);
     assert!(!chosen.used.is_empty() || !is_required(), "GPU tests are required, and there is no adapter");
     Some(Gpu::open(chosen.used.first()?, &settings).expect("the adapter comes up"))
 }

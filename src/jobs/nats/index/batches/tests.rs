@@ -10,7 +10,7 @@ use crate::jobs::life::document::DocumentEnd;
 use crate::jobs::life::record::JobSeed;
 use crate::jobs::life::row_list::SentRow;
 use crate::jobs::life::samples::{at, body, done};
-use crate::jobs::store::{BadRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages};
+use crate::jobs::store::{FailedRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 
@@ -23,7 +23,7 @@ fn row_id(number: u64) -> JobId {
 }
 
 fn head(rows: usize, bad: usize, document: Option<&str>) -> BatchRecord {
-    let unreadable = || Err(BadRow { error: "no row".into(), problems: Vec::new() });
+    let unreadable = || Err(FailedRow { error: "no row".into(), problems: Vec::new() });
     let rows = (0..rows).map(|row| NewRow {
         name: format!("{row}.png"),
         values: if row < bad { unreadable() } else { Ok(Bytes::from_static(b"{}")) },
@@ -153,7 +153,7 @@ fn rows_of_a_document_end_with_it() {
     ends_with(&mut front, &all);
     assert_eq!((counts(&front), front.open().is_over), ((0, 9, 1), true));
     assert!(front.batches.failed(&batch_id()).is_empty(), "what cannot be read is no reason to make it anew");
-    let failed = RowEnd { row: 2, end: Err(BadRow { error: "no picture".into(), problems: Vec::new() }) };
+    let failed = RowEnd { row: 2, end: Err(FailedRow { error: "no picture".into(), problems: Vec::new() }) };
     ends_with(&mut front, &[&[failed], &all[1..]].concat());
     assert_eq!(counts(&front), (0, 8, 2));
     assert_eq!(front.batches.failed(&batch_id()), [row_id(0)]);

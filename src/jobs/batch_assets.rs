@@ -15,37 +15,37 @@ use crate::assets::{AssetKind, SnapshotStore};
 
 /// How often store or results failed, and why the last time.
 #[derive(Default)]
-struct Trouble {
+struct StorageFailures {
     times: u64,
     latest: String,
 }
 
 /// One batch's.
-pub(super) struct BatchFiles {
+pub(super) struct BatchAssets {
     batch: BatchId,
     store: Arc<Service>,
     results: Results,
-    trouble: Mutex<Trouble>,
+    trouble: Mutex<StorageFailures>,
 }
 
-impl BatchFiles {
+impl BatchAssets {
     pub(super) fn new(batch: BatchId, store: Arc<Service>, results: Results) -> Self {
         Self { batch, store, results, trouble: Mutex::default() }
     }
 
     /// How often store or results failed up to now, for whichever row.
-    pub(super) fn troubles(&self) -> u64 {
+    pub(super) fn error_count(&self) -> u64 {
         self.trouble().times
     }
 
-    /// Why they failed since there were so many `troubles`, if they did: each row that ended in an error meanwhile may do better
+    /// Why they failed since there were so many `error_count`, if they did: each row that ended in an error meanwhile may do better
     /// when they are well.
-    pub(super) fn trouble_since(&self, troubles: u64) -> Option<String> {
+    pub(super) fn error_since(&self, error_count: u64) -> Option<String> {
         let trouble = self.trouble();
-        (trouble.times > troubles).then(|| trouble.latest.clone())
+        (trouble.times > error_count).then(|| trouble.latest.clone())
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+    fn trouble(&self) -> MutexGuard<'_, StorageFailures> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,7 +103,7 @@ fn key(kind: AssetKind, url: &str) -> String {
     }
 }
 
-impl SnapshotStore for BatchFiles {
+impl SnapshotStore for BatchAssets {
     fn find<'a>(&'a self, kind: AssetKind, url: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
         Box::pin(async move { self.note(self.find_file(&key(kind, url)).await) })
     }
@@ -118,7 +118,7 @@ impl SnapshotStore for BatchFiles {
     }
 }
 
-impl fmt::Debug for BatchFiles {
+impl fmt::Debug for BatchAssets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchFiles").field("batch", &self.batch).finish_non_exhaustive()
     }

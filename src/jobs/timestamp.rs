@@ -14,9 +14,9 @@ pub fn system_clock() -> Clock {
 
 /// µs since 1970-01-01T00:00Z. Its text is what job objects carry: `2026-11-23T01:02:03.000004+00:00` (http-api.md §3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(i64);
+pub struct Timestamp(i64);
 
-impl Moment {
+impl Timestamp {
     /// Now, by this clock. Times before 1970 read as 1970.
     pub fn now(clock: &Clock) -> Self {
         let since = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Moment {
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Beyond the year 9999 there is no such text; the last one stands for those.
         let time = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
@@ -55,7 +55,7 @@ impl fmt::Display for Moment {
     }
 }
 
-impl serde::Serialize for Moment {
+impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn moment_is_written_with_microseconds_and_offset() {
-        let moment = Moment::from_micros(1_800_000_000_000_004);
-        assert_eq!(moment.to_string(), "2027-01-15T08:00:00.000004+00:00");
-        assert_eq!(Moment::from_micros(i64::MAX).to_string().len(), 32);
-        assert_eq!(moment.plus(Duration::from_secs(1)).since(moment), Duration::from_secs(1));
-        assert_eq!(moment.since(moment.plus(Duration::from_secs(1))), Duration::ZERO);
+        let timestamp = Timestamp::from_micros(1_800_000_000_000_004);
+        assert_eq!(timestamp.to_string(), "2027-01-15T08:00:00.000004+00:00");
+        assert_eq!(Timestamp::from_micros(i64::MAX).to_string().len(), 32);
+        assert_eq!(timestamp.plus(Duration::from_secs(1)).since(timestamp), Duration::from_secs(1));
+        assert_eq!(timestamp.since(timestamp.plus(Duration::from_secs(1))), Duration::ZERO);
     }
 }
