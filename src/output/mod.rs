@@ -35,7 +35,7 @@ pub struct OutputOptions {
 }
 
 /// A picture or document that could not be encoded.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum OutputError {
     /// The picture exceeds the format's maximum size.
     #[error(

@@ -2,25 +2,22 @@
 //!
 //! skrifa walks the paint graph; what it reports is recorded once for each glyph and drawn at any size. A glyph's
 //! outline is one path that gets the same edges as any other outline ([`super::edges`]), as Skia draws it in Chromium.
-//! In: recording, colours of the palette, drawing on a [`Target`]. Not in: which glyphs have layers
-//! ([`super::glyphs`]).
+//! In: recording, colours of the palette. Not in: which glyphs have layers ([`super::glyphs`]), drawing
+//! ([`super::draw_color_layers`]).
 
 use kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape as _};
 use peniko::color::ColorSpaceTag;
 use peniko::{
-    BlendMode, Brush, Color, ColorStops, Compose, Extend, Fill, Gradient, GradientKind, InterpolationAlphaSpace,
+    BlendMode, Brush, Color, ColorStops, Compose, Extend, Gradient, GradientKind, InterpolationAlphaSpace,
     LinearGradientPosition, Mix, RadialGradientPosition, SweepGradientPosition,
 };
 use skrifa::color::{Brush as GlyphBrush, ColorPainter, ColorStop, CompositeMode, Transform};
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
-use skrifa::outline::DrawSettings;
+use skrifa::outline::{DrawError, DrawSettings};
 use skrifa::raw::types::BoundingBox;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 
-use super::edges::polygons;
-use super::ops::Target;
 use super::outline_pen::Pen;
-use crate::units::Opacity;
 
 /// Steps recorded for one glyph; later ones are dropped. Emoji in use have fewer than a thousand.
 const MAX_STEPS: usize = 20_000;
@@ -38,33 +35,33 @@ const MIN_SWEEP: f32 = 0.01;
 /// The recorded drawing of a colour glyph, in font units, y up.
 #[derive(Debug, Default)]
 pub(super) struct ColorLayers {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<LayerStep>,
     /// Box around all outlines and clips; empty where there are none.
-    bounds: Rect,
+    pub(super) bounds: Rect,
     /// Some layer has another blend mode than source-over.
-    has_blends: bool,
+    pub(super) has_blends: bool,
 }
 
 /// One drawing command of a glyph.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum LayerStep {
     /// Fills `outline`, or the whole box of the glyph without one. `to_glyph` maps the brush's space to font units.
     Fill {
         outline: Option<BezPath>,
         brush: LayerBrush,
         to_glyph: Affine,
     },
-    /// Clips the steps up to the matching [`Step::PopClip`].
+    /// Clips the steps up to the matching [`LayerStep::PopClip`].
     PushClip(BezPath),
     PopClip,
-    /// Isolates the steps up to the matching [`Step::PopLayer`].
+    /// Isolates the steps up to the matching [`LayerStep::PopLayer`].
     PushLayer(BlendMode),
     PopLayer,
 }
 
 /// The brush that fills a layer.
 #[derive(Clone, Debug)]
-enum LayerBrush {
+pub(super) enum LayerBrush {
     Solid(LayerColor),
     /// Stops have offsets from 0 to 1, ascending.
     Gradient {
@@ -76,7 +73,7 @@ enum LayerBrush {
 
 /// A colour of the palette, or the colour of the text with its alpha multiplied.
 #[derive(Clone, Copy, Debug)]
-enum LayerColor {
+pub(super) enum LayerColor {
     Palette(Color),
     Foreground(f32),
 }
@@ -91,7 +88,7 @@ impl LayerColor {
 }
 
 impl LayerBrush {
-    fn resolve(&self, foreground: Color) -> Brush {
+    pub(super) fn resolve(&self, foreground: Color) -> Brush {
         match self {
             Self::Solid(color) => Brush::Solid(color.resolve(foreground)),
             Self::Gradient { kind, extend, stops } => {
@@ -118,16 +115,16 @@ impl ColorLayers {
         font: &FontRef<'_>,
         glyph: GlyphId,
         coords: &[NormalizedCoord],
-    ) -> Option<Result<Self, Box<dyn std::error::Error>>> {
+    ) -> Option<Result<Self, DrawError>> {
         let root = font.color_glyphs().get(glyph)?;
-        let mut recorder = Recorder {
+        let mut recorder = LayerRecorder {
             font,
             location: LocationRef::new(coords),
             transforms: vec![Affine::IDENTITY],
             open: Vec::new(),
             dropped: 0,
             layers: Self::default(),
-            damage: None,
+            draw_error: None,
         };
         // skrifa stops at a cycle in the paint graph; the steps recorded before stay, as in browsers.
         let _cut_short = root.paint(recorder.location, &mut recorder);
@@ -136,62 +133,35 @@ impl ColorLayers {
 
     /// Number of path elements held, for cache accounting.
     pub(super) fn elements(&self) -> usize {
-        let of = |step: &Step| match step {
-            Step::Fill { outline, .. } => outline.as_ref().map_or(1, |it| it.elements().len()),
-            Step::PushClip(outline) => outline.elements().len(),
-            Step::PopClip | Step::PushLayer(_) | Step::PopLayer => 1,
+        let of = |step: &LayerStep| match step {
+            LayerStep::Fill { outline, .. } => outline.as_ref().map_or(1, |it| it.elements().len()),
+            LayerStep::PushClip(outline) => outline.elements().len(),
+            LayerStep::PopClip | LayerStep::PushLayer(_) | LayerStep::PopLayer => 1,
         };
         self.steps.iter().map(of).sum()
     }
-
-    /// Draws the glyph. `foreground` is the colour of the text, for layers that use it; `to_device` maps font units to
-    /// device px.
-    pub(super) fn draw(&self, target: &mut impl Target, foreground: Color, opacity: Opacity, to_device: Affine) {
-        let isolated = self.has_blends || opacity != Opacity::OPAQUE;
-        let whole = to_device * self.bounds.to_path(0.1);
-        if isolated {
-            target.push_layer(Some(&whole), opacity, BlendMode::default());
-        }
-        for step in &self.steps {
-            match step {
-                Step::Fill { outline, brush, to_glyph } => {
-                    let area = outline.as_ref().map_or_else(|| whole.clone(), |it| polygons(it, to_device));
-                    target.fill(&area, Fill::NonZero, &brush.resolve(foreground), to_device * *to_glyph);
-                }
-                Step::PushClip(outline) => target.push_clip(&polygons(outline, to_device)),
-                Step::PopClip => target.pop_clip(),
-                // Without blend modes, layers drawn over each other need no isolation.
-                Step::PushLayer(blend) if self.has_blends => target.push_layer(None, Opacity::OPAQUE, *blend),
-                Step::PopLayer if self.has_blends => target.pop_layer(),
-                Step::PushLayer(_) | Step::PopLayer => {}
-            }
-        }
-        if isolated {
-            target.pop_layer();
-        }
-    }
 }
 
-/// Records the callbacks of skrifa as [`Step`]s.
-struct Recorder<'a> {
+/// Records the callbacks of skrifa as [`LayerStep`]s.
+struct LayerRecorder<'a> {
     font: &'a FontRef<'a>,
     location: LocationRef<'a>,
     /// Stack of transforms to font units; never empty.
     transforms: Vec<Affine>,
     /// The steps that end the open clips and layers, innermost last.
-    open: Vec<Step>,
+    open: Vec<LayerStep>,
     /// Number of open clips and layers that were dropped beyond [`MAX_STEPS`].
     dropped: usize,
     layers: ColorLayers,
-    damage: Option<Box<dyn std::error::Error>>,
+    draw_error: Option<DrawError>,
 }
 
-impl Recorder<'_> {
-    fn finish(mut self) -> Result<ColorLayers, Box<dyn std::error::Error>> {
+impl LayerRecorder<'_> {
+    fn finish(mut self) -> Result<ColorLayers, DrawError> {
         // After an error in the graph, skrifa leaves clips and layers open.
         let ends = std::mem::take(&mut self.open);
         self.layers.steps.extend(ends.into_iter().rev());
-        self.damage.map_or(Ok(self.layers), Err)
+        self.draw_error.map_or(Ok(self.layers), Err)
     }
 
     fn transform(&self) -> Affine {
@@ -207,7 +177,7 @@ impl Recorder<'_> {
         let Some(outline) = self.font.outline_glyphs().get(glyph) else { return BezPath::new() };
         let mut pen = Pen::default();
         if let Err(error) = outline.draw(DrawSettings::unhinted(Size::unscaled(), self.location), &mut pen) {
-            self.damage.get_or_insert(Box::new(error));
+            self.draw_error.get_or_insert(error);
             return BezPath::new();
         }
         self.transform() * with_uniform_direction(pen.0)
@@ -224,10 +194,10 @@ impl Recorder<'_> {
 
     fn push_clip(&mut self, outline: BezPath) {
         self.extend_bounds(&outline);
-        self.push(Step::PushClip(outline), Step::PopClip);
+        self.push(LayerStep::PushClip(outline), LayerStep::PopClip);
     }
 
-    fn push(&mut self, step: Step, end: Step) {
+    fn push(&mut self, step: LayerStep, end: LayerStep) {
         if self.is_full() {
             self.dropped += 1;
             return;
@@ -236,7 +206,7 @@ impl Recorder<'_> {
         self.open.push(end);
     }
 
-    fn pop(&mut self, is_end: fn(&Step) -> bool) {
+    fn pop(&mut self, is_end: fn(&LayerStep) -> bool) {
         if self.dropped > 0 {
             self.dropped -= 1;
         } else if self.open.last().is_some_and(is_end) {
@@ -335,7 +305,7 @@ impl Recorder<'_> {
         let Some(read) = self.brush(brush).filter(|_| !self.is_full()) else { return };
         let is_sweep = matches!(brush, GlyphBrush::SweepGradient { .. });
         let to_glyph = if is_sweep { to_glyph * Affine::FLIP_Y } else { to_glyph };
-        self.layers.steps.push(Step::Fill { outline, brush: read, to_glyph });
+        self.layers.steps.push(LayerStep::Fill { outline, brush: read, to_glyph });
     }
 }
 
@@ -389,7 +359,7 @@ fn mixed(a: LayerColor, b: LayerColor, t: f32) -> LayerColor {
     }
 }
 
-impl ColorPainter for Recorder<'_> {
+impl ColorPainter for LayerRecorder<'_> {
     fn push_transform(&mut self, transform: Transform) {
         self.transforms.push(self.transform() * affine(transform));
     }
@@ -411,7 +381,7 @@ impl ColorPainter for Recorder<'_> {
     }
 
     fn pop_clip(&mut self) {
-        self.pop(|end| matches!(end, Step::PopClip));
+        self.pop(|end| matches!(end, LayerStep::PopClip));
     }
 
     fn fill(&mut self, brush: GlyphBrush<'_>) {
@@ -431,11 +401,11 @@ impl ColorPainter for Recorder<'_> {
     fn push_layer(&mut self, mode: CompositeMode) {
         let blend = blend_mode(mode);
         self.layers.has_blends |= blend != BlendMode::default();
-        self.push(Step::PushLayer(blend), Step::PopLayer);
+        self.push(LayerStep::PushLayer(blend), LayerStep::PopLayer);
     }
 
     fn pop_layer(&mut self) {
-        self.pop(|end| matches!(end, Step::PopLayer));
+        self.pop(|end| matches!(end, LayerStep::PopLayer));
     }
 }
 

@@ -5,8 +5,11 @@
 use kurbo::{Affine, Insets, Rect, Size, Vec2};
 
 use super::cpu::CpuPainter;
-use super::plan::{Kernel, plan};
-use super::{PaintError, SurfaceLimits, passes};
+use super::error::PaintError;
+use super::limits::SurfaceLimits;
+use super::passes;
+use super::plan::Kernel;
+use super::planner::plan;
 use crate::raster::{Raster, Straight};
 use crate::report::WarningCode;
 use crate::scene::{Group, Node, Page, Shadow};
@@ -15,7 +18,7 @@ use crate::units::DeviceScale;
 /// Rasterised content and the part of the page that it covers.
 pub(super) struct Flat {
     pub(super) raster: Raster<Straight>,
-    /// Area in page px.
+    /// The area that the pixels cover, in page px.
     pub(super) area: Rect,
 }
 

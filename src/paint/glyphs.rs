@@ -17,8 +17,8 @@ use skrifa::outline::{
 use skrifa::raw::TableProvider;
 use skrifa::{FontRef, GlyphId, MetadataProvider, OutlineGlyphCollection};
 
-use super::PaintError;
 use super::color_layers::ColorLayers;
+use super::error::{FontError, GlyphError, PaintError};
 use super::outline_pen::Pen;
 use crate::scene::Picture;
 
@@ -118,9 +118,10 @@ impl GlyphFaces {
 impl Face {
     fn open(data: &FontData, coords: &[i16]) -> Result<Self, PaintError> {
         let font = open(data)?;
-        let units_per_em = font.head().map_err(|error| damaged("head", &error))?.units_per_em();
+        let head = font.head().map_err(|source| FontError::Table { table: "head", source })?;
+        let units_per_em = head.units_per_em();
         if units_per_em == 0 {
-            return Err(PaintError::Font("its unitsPerEm is 0".into()));
+            return Err(FontError::EmptyEm.into());
         }
         Ok(Self {
             units_per_em: f64::from(units_per_em),
@@ -160,8 +161,8 @@ impl Face {
             && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(size.em as f32), id)
             && let Some(picture) = self.picture(glyph, &strike)?
         {
-            let placed = self.place(&strike, &picture, size.size)?;
-            return Ok((GlyphShape::Picture(picture, placed), 0));
+            let to_run = self.strike_transform(&strike, &picture, size.size)?;
+            return Ok((GlyphShape::Picture(picture, to_run), 0));
         }
         let hinted_em = size.upright.then_some(size.em).filter(|em| *em <= HINTED_EM);
         let weight = size.embolden / size.size;
@@ -187,7 +188,7 @@ impl Face {
             return Ok(known.clone().map(|layers| (layers, 0)));
         }
         let layers = ColorLayers::of(&open(font)?, glyph, &self.coords).transpose();
-        let layers = layers.map_err(|error| damaged_glyph(glyph, &error))?.map(Arc::new);
+        let layers = layers.map_err(|error| glyph_error(glyph, error))?.map(Arc::new);
         self.layers.insert(glyph.to_u32(), layers.clone());
         Ok(layers.map(|layers| (layers.clone(), OVERHEAD + layers.elements())))
     }
@@ -216,7 +217,7 @@ impl Face {
             (None, Some(em)) => plain(Size::new(em as f32)),
             (_, None) => plain(Size::unscaled()),
         };
-        let path = path.map_err(|error| damaged_glyph(glyph, &error))?;
+        let path = path.map_err(|error| glyph_error(glyph, error))?;
         if path.elements().is_empty() {
             return Ok(None);
         }
@@ -254,14 +255,14 @@ impl Face {
         if let Some(known) = self.pictures.get(&key) {
             return Ok(known.clone());
         }
-        let picture = decode(strike).map_err(|error| damaged_glyph(GlyphId::new(glyph), &error))?.map(Arc::new);
+        let picture = decode(strike).map_err(|error| glyph_error(GlyphId::new(glyph), error))?.map(Arc::new);
         self.pictures.insert(key, picture.clone());
         Ok(picture)
     }
 
     /// The transform from px of a bitmap to the em square, from the bearings of OpenType; Apple's own emoji face sits
     /// an eighth of an em lower than its tables say (https://wh0.github.io/2024/12/31/emoji-metrics.html).
-    fn place(&self, strike: &BitmapGlyph<'_>, picture: &Picture, size: f64) -> Result<Affine, PaintError> {
+    fn strike_transform(&self, strike: &BitmapGlyph<'_>, picture: &Picture, size: f64) -> Result<Affine, FontError> {
         let font = open(&self.data)?;
         let apple = font.sbix().is_ok()
             && font
@@ -283,20 +284,16 @@ impl Face {
     }
 }
 
-fn open(font: &FontData) -> Result<FontRef<'_>, PaintError> {
-    FontRef::from_index(font.data.data(), font.index).map_err(|error| PaintError::Font(error.to_string()))
+fn open(font: &FontData) -> Result<FontRef<'_>, FontError> {
+    Ok(FontRef::from_index(font.data.data(), font.index)?)
 }
 
-fn damaged(table: &str, error: &dyn std::fmt::Display) -> PaintError {
-    PaintError::Font(format!("table `{table}`: {error}"))
-}
-
-fn damaged_glyph(glyph: GlyphId, error: &dyn std::fmt::Display) -> PaintError {
-    PaintError::Font(format!("glyph {}: {error}", glyph.to_u32()))
+fn glyph_error(glyph: GlyphId, source: impl Into<GlyphError>) -> FontError {
+    FontError::Glyph { glyph: glyph.to_u32(), source: source.into() }
 }
 
 /// Decodes a bitmap; `None` for a monochrome one, which colour fonts do not use: the outline is drawn instead.
-fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<Picture>, String> {
+fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<Picture>, GlyphError> {
     match &strike.data {
         BitmapData::Png(file) => decode_png(file).map(Some),
         BitmapData::Bgra(pixels) => {
@@ -307,16 +304,16 @@ fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<Picture>, String> {
     }
 }
 
-fn decode_png(file: &[u8]) -> Result<Picture, String> {
+fn decode_png(file: &[u8]) -> Result<Picture, GlyphError> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
-    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
+    let mut reader = decoder.read_info()?;
     let (width, height) = reader.info().size();
     if width.max(height) > MAX_STRIKE_SIDE {
-        return Err(format!("its bitmap is {width} x {height} px; neither side may exceed {MAX_STRIKE_SIDE} px"));
+        return Err(GlyphError::BitmapSide { width, height, limit: MAX_STRIKE_SIDE });
     }
-    let mut pixels = vec![0; reader.output_buffer_size().ok_or("its bitmap is too large")?];
-    reader.next_frame(&mut pixels).map_err(|error| error.to_string())?;
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or(GlyphError::BitmapBytes)?];
+    reader.next_frame(&mut pixels)?;
     if reader.output_color_type().0 == png::ColorType::GrayscaleAlpha {
         pixels = pixels.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect();
     }
@@ -324,5 +321,5 @@ fn decode_png(file: &[u8]) -> Result<Picture, String> {
         let alpha = u32::from(pixel[3]);
         pixel[..3].iter_mut().for_each(|value| *value = ((u32::from(*value) * alpha + 127) / 255) as u8);
     }
-    Picture::new(width, height, pixels).ok_or_else(|| "its bitmap is empty".into())
+    Picture::new(width, height, pixels).ok_or(GlyphError::BitmapEmpty)
 }

@@ -6,12 +6,14 @@ use vello_cpu::{
     Image, ImageSource, Level, PixmapMut, RasterizerSettings, RenderContext, RenderSettings, Resources, TargetInit,
 };
 
-use super::PaintError;
 use super::color_layers::ColorLayers;
-use super::ops::{Ops, Placement, Target, alpha};
+use super::draw_color_layers::draw_color_layers;
+use super::error::PaintError;
+use super::ops::{Ops, alpha};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use super::prepared_image::{ImagePlacement, PlacedImage, PreparedImages};
 use super::surfaces::{Surface, Surfaces};
+use super::target::{Placement, Target};
 use crate::raster::{Premultiplied, Raster};
 use crate::units::{DeviceSize, Opacity};
 
@@ -223,12 +225,13 @@ impl Target for ContextTarget<'_> {
         layers: &ColorLayers,
         to_device: Affine,
     ) -> Result<(), PaintError> {
-        // The opacity of the text applies to the glyph as a whole, so the foreground colour of layers must not include it.
+        // The opacity of the text applies to the glyph as a whole, so the foreground colour of layers excludes it.
         let foreground = match &run.paint.brush {
             Brush::Solid(color) => color.with_alpha(1.0),
             Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
         };
-        layers.draw(self, foreground, Opacity::new(f64::from(alpha(&run.paint))), to_device);
+        let opacity = Opacity::new(f64::from(alpha(&run.paint)));
+        draw_color_layers(layers, self, foreground, opacity, to_device);
         Ok(())
     }
 

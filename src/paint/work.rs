@@ -5,8 +5,9 @@
 use kurbo::{Affine, BezPath, PathEl, Rect};
 use peniko::Brush;
 
+use super::error::{MAX_OVERDRAW, PaintError};
+use super::limits::SurfaceLimits;
 use super::plan::{FramePlan, Glyphs, Op, Step};
-use super::{MAX_OVERDRAW, PaintError, SurfaceLimits};
 use crate::scene::Paint;
 use crate::units::DeviceSize;
 

@@ -14,11 +14,12 @@ use super::guards::FallbackReason;
 use crate::paint::PaintError;
 use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
-use crate::paint::ops::{Ops, Placement, Target};
+use crate::paint::ops::Ops;
 use crate::paint::ops_cpu::{Canvas, Sources};
 use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::paint::prepared_image::{Downscaling, PlacedImage, PreparedImages};
 use crate::paint::surfaces::Surfaces;
+use crate::paint::target::{Placement, Target};
 use crate::scene::{Pass, Picture};
 use crate::units::{DeviceSize, Opacity};
 

@@ -15,9 +15,9 @@ use super::list::{Command, ListedImage};
 use super::recolor::Recolor;
 use super::upright;
 use crate::paint::cut::cut;
-use crate::paint::ops::Placement;
 use crate::paint::plan::SurfaceId;
 use crate::paint::prepared_image::{ImagePlacement, PreparedImages};
+use crate::paint::target::Placement;
 use crate::units::{DeviceSize, Opacity};
 
 /// Parts of one surface. More would take longer than the CPU.

@@ -1,6 +1,6 @@
 //! Colour matrices: linear combinations of red, green and blue with a constant.
 
-use super::Rgb;
+use super::rgb::Rgb;
 
 /// Multiplies a colour by `rows`, one for each new channel: factors of red, green and blue, and a constant.
 pub(super) fn apply([r, g, b]: Rgb, rows: &[[f64; 4]; 3]) -> Rgb {

@@ -5,6 +5,8 @@
 //! Imports: `scene`, `units`. These passes are the reference for painters on other devices.
 
 mod color_matrix;
+mod recolor;
+mod rgb;
 mod shadow;
 mod stack_blur;
 mod tone;
@@ -18,16 +20,13 @@ pub(super) use shadow::spreads;
 #[cfg(feature = "gpu")]
 pub(super) use stack_blur::division as blur_division;
 
-/// Straight red, green and blue, each `0.0..=255.0`.
-type Rgb = [f64; 3];
-
 /// Runs one pass over a premultiplied RGBA8 surface of `size`; the result has the same size and format.
 pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
     match kernel {
         Kernel::Blur { radius } => stack_blur::blur(source, size.width, *radius),
         Kernel::Recolor(passes) => {
             let mut pixels = source.to_vec();
-            pixels.chunks_exact_mut(4).for_each(|pixel| recolour(pixel, passes));
+            pixels.chunks_exact_mut(4).for_each(|pixel| recolor::recolor_pixel(pixel, passes));
             pixels
         }
         Kernel::Shadow { sigma, color } => shadow::shadow(source, size.width as usize, *sigma, *color),
@@ -41,7 +40,7 @@ pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {
     for run in passes.chunk_by(|a, b| is_colour(a) && is_colour(b)) {
         match run {
             [Pass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
-            colours => pixels.chunks_exact_mut(4).for_each(|pixel| recolour(pixel, colours)),
+            colours => pixels.chunks_exact_mut(4).for_each(|pixel| recolor::recolor_pixel(pixel, colours)),
         }
     }
     Picture::new(picture.width, picture.height, pixels).expect("passes keep the number of bytes")
@@ -51,27 +50,6 @@ fn is_colour(pass: &Pass) -> bool {
     match pass {
         Pass::ColorMatrix(_) | Pass::Tone(_) => true,
         Pass::Blur { .. } => false,
-    }
-}
-
-/// Applies colour passes to one premultiplied pixel. They operate on straight colours and do not change alpha.
-fn recolour(pixel: &mut [u8], passes: &[Pass]) {
-    let alpha = f64::from(pixel[3]);
-    if alpha == 0.0 {
-        return;
-    }
-    let to_level = |value: f64| value.clamp(0.0, 255.0).round_ties_even();
-    let mut rgb: Rgb = [0, 1, 2].map(|channel| to_level(f64::from(pixel[channel]) * 255.0 / alpha));
-    for pass in passes {
-        let changed = match pass {
-            Pass::ColorMatrix(rows) => color_matrix::apply(rgb, rows),
-            Pass::Tone(tone) => tone::apply(rgb, *tone),
-            Pass::Blur { .. } => rgb,
-        };
-        rgb = changed.map(to_level);
-    }
-    for (byte, channel) in pixel.iter_mut().zip(rgb) {
-        *byte = to_level(channel * alpha / 255.0) as u8;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tone changes, which depend on the lightness and saturation of each pixel (rendering.md §4.3).
 
-use super::Rgb;
+use super::rgb::Rgb;
 use crate::scene::Tone;
 
 /// Mean of the channels that separates dark pixels from light ones.

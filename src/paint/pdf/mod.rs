@@ -55,7 +55,7 @@ pub struct PdfSettings {
 }
 
 /// Error of the PDF painter.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum PdfError {
     /// Content that must be rasterised could not be painted.
     #[error(transparent)]

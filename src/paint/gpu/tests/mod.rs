@@ -140,7 +140,7 @@ impl GpuRasterizer {
 fn planned(width: f64, height: f64, children: Vec<Node>) -> FramePlan {
     let root = Group { children, ..Group::default() };
     let page = Page { size: Size::new(width, height), bleed: Insets::ZERO, root };
-    plan::plan(&page, DeviceScale::ONE, SurfaceLimits { side: 65_280, megapixels: 100.0 }).expect("within limits")
+    plan(&page, DeviceScale::ONE, SurfaceLimits { side: 65_280, megapixels: 100.0 }).expect("within limits")
 }
 
 fn group(group: Group) -> Node {
