@@ -3,23 +3,20 @@
 //! All coordinates are those of the page, in design px, inside groups too: transforms are applied to the points instead
 //! of being written, so that rounding is the same everywhere and a page without clips needs no nesting.
 
-use kurbo::{Affine, Rect};
-use pdf_writer::types::TextRenderingMode;
-use pdf_writer::{Content, Name};
+use kurbo::Rect;
+use pdf_writer::types::{MaskType, TextRenderingMode};
+use pdf_writer::{Content, Name, Ref};
 use peniko::Color;
 
 use super::color::{ColorUse, PaintKind};
+use super::context::FileContext;
+use super::error::PdfError;
 use super::resources::{ResourceKind, Resources, StateKey};
-use super::{Link, Painter, PdfError};
 use crate::report::{Origin, Warning, WarningCode};
-use crate::scene::Node;
-
-/// Resolution of coordinates, in steps per design px: at 72 dpi far below the dots of any printer.
-const STEPS_PER_PX: f64 = 250.0;
 
 /// A content stream and the state at its current end.
 pub(super) struct Canvas<'a> {
-    pub(super) painter: &'a mut Painter,
+    pub(super) file: &'a mut FileContext,
     pub(super) content: Content,
     pub(super) resources: Resources,
     /// The visible area, in page px.
@@ -47,6 +44,15 @@ struct GraphicsState {
     text_mode: Option<TextRenderingMode>,
 }
 
+/// A rectangle of a page that links to a URL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Area in design px, y down, as the content.
+    pub rect: Rect,
+    /// Target of the link, as written in the design.
+    pub url: String,
+}
+
 /// A completed content stream with the resources, warnings and links it collected.
 pub(super) struct FinishedContent {
     pub(super) content: Vec<u8>,
@@ -56,9 +62,9 @@ pub(super) struct FinishedContent {
 }
 
 impl<'a> Canvas<'a> {
-    pub(super) fn new(painter: &'a mut Painter, view: Rect, abandoned: &'a dyn Fn() -> bool) -> Self {
+    pub(super) fn new(file: &'a mut FileContext, view: Rect, abandoned: &'a dyn Fn() -> bool) -> Self {
         Self {
-            painter,
+            file,
             content: Content::new(),
             resources: Resources::default(),
             view,
@@ -81,20 +87,7 @@ impl<'a> Canvas<'a> {
     /// A canvas for a separate content stream, which this one draws as one object.
     pub(super) fn nested(&mut self) -> Canvas<'_> {
         let (origin, depth) = (self.origin.clone(), self.depth);
-        Canvas { origin, depth, ..Canvas::new(self.painter, self.view, self.abandoned) }
-    }
-
-    /// Paints `node`; `transform` maps its coordinates to those of the page.
-    pub(super) fn node(&mut self, node: &Node, transform: Affine) -> Result<(), PdfError> {
-        if (self.abandoned)() {
-            return Err(PdfError::Abandoned);
-        }
-        match node {
-            Node::Group(group) => self.group(group, transform),
-            Node::Path(path) => self.path(path, transform),
-            Node::Glyphs(run) => self.glyphs(run, transform),
-            Node::Image(image) => self.image(image, transform),
-        }
+        Canvas { origin, depth, ..Canvas::new(self.file, self.view, self.abandoned) }
     }
 
     pub(super) fn save(&mut self) {
@@ -118,7 +111,7 @@ impl<'a> Canvas<'a> {
         };
         if *current != new {
             *current = new;
-            self.painter.settings.colors.set(&mut self.content, color, kind, purpose);
+            self.file.objects.settings.colors.set(&mut self.content, color, kind, purpose);
         }
         Ok(())
     }
@@ -129,7 +122,7 @@ impl<'a> Canvas<'a> {
         let is_set = self.state.opacity == Some(new) || self.state.opacity.is_none() && new == StateKey::OPAQUE;
         if !is_set {
             self.state.opacity = Some(new);
-            let state = self.painter.state(new)?;
+            let state = self.file.states.get_or_write(new, &mut self.file.objects)?;
             let name = self.resources.name(ResourceKind::State, state);
             self.content.set_parameters(Name(name.as_bytes()));
         }
@@ -151,6 +144,23 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Draws a form XObject.
+    pub(super) fn draw_form(&mut self, form: Ref) {
+        let name = self.resources.name(ResourceKind::XObject, form);
+        self.content.x_object(Name(name.as_bytes()));
+    }
+
+    /// Sets `form` as the soft mask of the following operators, by its alpha or its luminosity.
+    pub(super) fn set_soft_mask(&mut self, form: Ref, by: MaskType) -> Result<(), PdfError> {
+        let id = self.file.objects.next_ref()?;
+        let mut state = self.file.objects.chunk.ext_graphics(id);
+        state.soft_mask().subtype(by).group(form);
+        drop(state);
+        let name = self.resources.name(ResourceKind::State, id);
+        self.content.set_parameters(Name(name.as_bytes()));
+        Ok(())
+    }
+
     /// Warns that the current element was left out.
     pub(super) fn skip(&mut self, reason: &str) {
         self.warn(WarningCode::ShapeSkipped, &format!("left out: {reason}"));
@@ -160,22 +170,4 @@ impl<'a> Canvas<'a> {
         let nowhere = Origin { path: Default::default(), element: "".into() };
         self.warnings.push(self.origin.as_ref().unwrap_or(&nowhere).warn(code, message));
     }
-}
-
-/// Rounds a coordinate to the grid and converts it to the precision of the file.
-pub(super) fn px(value: f64) -> f32 {
-    round_to_grid(value) as f32
-}
-
-/// Rounds a coordinate to the grid, for further sums.
-pub(super) fn round_to_grid(value: f64) -> f64 {
-    (value * STEPS_PER_PX).round() / STEPS_PER_PX
-}
-
-/// A matrix as written: factors with six decimals, the translation as coordinates.
-pub(super) fn matrix(transform: Affine) -> [f32; 6] {
-    let [a, b, c, d, e, f] = transform.as_coeffs();
-    // Six decimals of a factor are an error of half a px in a million.
-    let factor = |value: f64| ((value * 1e6).round() / 1e6) as f32;
-    [factor(a), factor(b), factor(c), factor(d), px(e), px(f)]
 }

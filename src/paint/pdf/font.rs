@@ -5,21 +5,20 @@
 //! embedded.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::sync::Arc;
 
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
 use pdf_writer::{Filter, Finish as _, Name, Rect, Ref, Str};
 use peniko::FontData;
-use sha2::{Digest as _, Sha256};
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
 use skrifa::raw::TableProvider as _;
 use skrifa::string::StringId;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 use subsetter::GlyphRemapper;
 
-use super::{Painter, PdfError};
-use crate::paint::glyphs::{GlyphShape, GlyphSize};
+use super::error::PdfError;
+use super::objects::{ObjectWriter, stream_data};
+use crate::hash::ContentHash;
 use crate::scene::GlyphRun;
 
 const IDENTITY: SystemInfo<'static> = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
@@ -39,7 +38,7 @@ pub(super) fn face_key(run: &GlyphRun) -> FaceKey {
 /// The faces of one file, in order of first use.
 #[derive(Default)]
 pub(super) struct Fonts {
-    faces: Vec<Face>,
+    faces: Vec<EmbeddedFace>,
     by_key: HashMap<FaceKey, usize>,
 }
 
@@ -55,7 +54,7 @@ pub(super) enum Embedding {
 }
 
 /// One face and the glyphs used of it.
-pub(super) struct Face {
+pub(super) struct EmbeddedFace {
     id: Ref,
     data: FontData,
     coords: Arc<[i16]>,
@@ -79,7 +78,7 @@ struct UsedGlyph {
 /// The code of a glyph in a content stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GlyphCode {
-    /// Object of the font.
+    /// The object of the font in the file.
     pub(super) font: Ref,
     /// Code in the encoding of the font.
     pub(super) code: u16,
@@ -89,43 +88,35 @@ pub(super) struct GlyphCode {
     pub(super) width: f64,
 }
 
-impl Painter {
+impl Fonts {
     /// Returns the face of `run`, and opens it on first use.
-    pub(super) fn face(&mut self, run: &GlyphRun) -> Result<&mut Face, PdfError> {
+    pub(super) fn face(&mut self, run: &GlyphRun, objects: &mut ObjectWriter) -> Result<&mut EmbeddedFace, PdfError> {
         let key = face_key(run);
-        let index = match self.fonts.by_key.get(&key) {
+        let index = match self.by_key.get(&key) {
             Some(index) => *index,
             None => {
-                let face = Face::open(self.next_ref()?, &run.font, &run.coords)?;
-                self.fonts.faces.push(face);
-                let index = self.fonts.faces.len() - 1;
-                self.fonts.by_key.insert(key, index);
+                let face = EmbeddedFace::open(objects.next_ref()?, &run.font, &run.coords)?;
+                self.faces.push(face);
+                let index = self.faces.len() - 1;
+                self.by_key.insert(key, index);
                 index
             }
         };
-        Ok(&mut self.fonts.faces[index])
-    }
-
-    /// The outline, picture or layers of `glyph` in an em square of side 1, for display at `size` px per em.
-    pub(super) fn glyph_shape(&mut self, run: &GlyphRun, glyph: u32, size: u32) -> Result<GlyphShape, PdfError> {
-        let glyph_size = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
-        let (shape, elements) = self.faces.get(&run.font, &run.coords)?.shape(glyph, &glyph_size)?;
-        self.faces.count_added(elements);
-        Ok(shape)
+        Ok(&mut self.faces[index])
     }
 
     /// Writes every face of which a glyph was used.
-    pub(super) fn write_fonts(&mut self) -> Result<(), PdfError> {
-        for face in std::mem::take(&mut self.fonts).faces {
+    pub(super) fn write(self, objects: &mut ObjectWriter) -> Result<(), PdfError> {
+        for face in self.faces {
             if !face.used_glyphs.is_empty() {
-                face.write(self)?;
+                face.write(objects)?;
             }
         }
         Ok(())
     }
 }
 
-impl Face {
+impl EmbeddedFace {
     fn open(id: Ref, data: &FontData, coords: &Arc<[i16]>) -> Result<Self, PdfError> {
         let font = open(data)?;
         let name = postscript_name(&font);
@@ -173,7 +164,7 @@ impl Face {
         Ok((code, shown.text == text))
     }
 
-    fn write(self, painter: &mut Painter) -> Result<(), PdfError> {
+    fn write(self, objects: &mut ObjectWriter) -> Result<(), PdfError> {
         let font = open(&self.data)?;
         let failed = |reason: String| PdfError::Font { name: self.name.clone(), reason };
         let coordinates = self.axis_values(&font);
@@ -190,9 +181,9 @@ impl Face {
         let base = format!("{tag}+{}", self.name);
 
         let [cid, descriptor, unicode, file] =
-            [painter.next_ref()?, painter.next_ref()?, painter.next_ref()?, painter.next_ref()?];
-        let compress = painter.settings.compress;
-        let chunk = &mut painter.chunk;
+            [objects.next_ref()?, objects.next_ref()?, objects.next_ref()?, objects.next_ref()?];
+        let compress = objects.settings.compress;
+        let chunk = &mut objects.chunk;
         // The name of a CID font with CFF outlines includes the CMap, as in Adobe's files.
         let full = if is_cff { format!("{base}-Identity-H") } else { base.clone() };
         chunk
@@ -305,7 +296,7 @@ impl Face {
     }
 }
 
-pub(super) fn open(font: &FontData) -> Result<FontRef<'_>, PdfError> {
+fn open(font: &FontData) -> Result<FontRef<'_>, PdfError> {
     let failed = |error: skrifa::raw::ReadError| PdfError::Font { name: "(unnamed)".into(), reason: error.to_string() };
     FontRef::from_index(font.data.data(), font.index).map_err(failed)
 }
@@ -359,18 +350,9 @@ fn table(file: &[u8], tag: [u8; 4]) -> Option<&[u8]> {
 
 /// Six letters, derived from a hash of the subset, that prefix the font name.
 fn subset_tag(program: &[u8]) -> String {
-    Sha256::digest(program).iter().take(6).map(|byte| char::from(b'A' + byte % 26)).collect()
+    ContentHash::of(program).as_bytes().iter().take(6).map(|byte| char::from(b'A' + byte % 26)).collect()
 }
 
 fn round_to_hundredths(value: f32) -> f32 {
     (value * 100.0).round() / 100.0
-}
-
-/// Contents of a stream: `bytes` encoded for `FlateDecode`, or unchanged unless `compress`.
-pub(super) fn stream_data(bytes: &[u8], compress: bool) -> Vec<u8> {
-    if !compress {
-        return bytes.to_vec();
-    }
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes all bytes")
 }

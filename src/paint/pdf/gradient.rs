@@ -6,11 +6,14 @@ use pdf_writer::{Name, Ref};
 use peniko::color::Srgb;
 use peniko::{Extend, Gradient, GradientKind};
 
-use super::canvas::{Canvas, matrix};
-use super::color::{ColorTarget, ColorUse, level};
-use super::group::FormKind;
+use super::canvas::Canvas;
+use super::color::{ColorTarget, ColorUse, PaintKind, level};
+use super::coordinates::matrix;
+use super::error::PdfError;
+use super::form::{FormKind, write_form};
+use super::objects::ObjectWriter;
+use super::outline::append_rect;
 use super::resources::ResourceKind;
-use super::{Painter, PdfError};
 use crate::report::WarningCode;
 
 /// Number of CMYK stops written for the interval between two RGB stops, because the conversion is not linear.
@@ -35,124 +38,126 @@ enum Channels {
     Alpha,
 }
 
-impl Canvas<'_> {
-    /// Paints `gradient` through the current clip, which lies within `bounds` (page px).
-    ///
-    /// `transform` maps the gradient's coordinates to the page. The caller has saved the state and restores it
-    /// afterwards.
-    pub(super) fn shade(
-        &mut self,
-        gradient: &Gradient,
-        transform: Affine,
-        bounds: Rect,
-        purpose: ColorUse,
-    ) -> Result<(), PdfError> {
-        let stops = stops(gradient);
-        let (Some(first), Some(last)) = (stops.first().copied(), stops.last().copied()) else { return Ok(()) };
-        let inverse = transform.inverse();
-        let geometry = geometry(&gradient.kind).filter(|_| inverse.is_finite());
-        let Some(geometry) = geometry else {
-            // Of a line without length, everything lies beyond the end. The scene contains no sweep gradients.
-            if matches!(gradient.kind, GradientKind::Sweep(_)) {
-                self.warn(WarningCode::NotSupported, "PDF lacks sweep gradients; it is filled with the last colour");
-            }
-            return self.fill_solid(last, bounds, purpose);
-        };
-        if stops.iter().all(|stop| stop.1 == first.1) {
-            return self.fill_solid(first, bounds, purpose);
+/// Paints `gradient` through the current clip, which lies within `bounds` (page px).
+///
+/// `transform` maps the gradient's coordinates to the page. The caller has saved the state and restores it
+/// afterwards.
+pub(super) fn shade(
+    canvas: &mut Canvas<'_>,
+    gradient: &Gradient,
+    transform: Affine,
+    bounds: Rect,
+    purpose: ColorUse,
+) -> Result<(), PdfError> {
+    let stops = stops(gradient);
+    let (Some(first), Some(last)) = (stops.first().copied(), stops.last().copied()) else { return Ok(()) };
+    let inverse = transform.inverse();
+    let geometry = geometry(&gradient.kind).filter(|_| inverse.is_finite());
+    let Some(geometry) = geometry else {
+        // Of a line without length, everything lies beyond the end. The scene contains no sweep gradients.
+        if matches!(gradient.kind, GradientKind::Sweep(_)) {
+            canvas.warn(WarningCode::NotSupported, "PDF lacks sweep gradients; it is filled with the last colour");
         }
-        let (geometry, stops) = match gradient.extend {
-            Extend::Pad => (geometry, stops),
-            Extend::Repeat | Extend::Reflect => {
-                let local = inverse.transform_rect_bbox(bounds);
-                unroll_periods(geometry, &stops, local, gradient.extend == Extend::Reflect)
-            }
-        };
-        let alpha = first.1[3];
-        if stops.iter().all(|stop| stop.1[3] == alpha) {
-            self.set_opacity(alpha)?;
-        } else {
-            let shading = self.painter.shading(geometry, &stops, Channels::Alpha)?;
-            self.set_alpha_mask(shading, transform, bounds)?;
+        return fill_solid(canvas, last, bounds, purpose);
+    };
+    if stops.iter().all(|stop| stop.1 == first.1) {
+        return fill_solid(canvas, first, bounds, purpose);
+    }
+    let (geometry, stops) = match gradient.extend {
+        Extend::Pad => (geometry, stops),
+        Extend::Repeat | Extend::Reflect => {
+            let local = inverse.transform_rect_bbox(bounds);
+            unroll_periods(geometry, &stops, local, gradient.extend == Extend::Reflect)
         }
-        let shading = self.painter.shading(geometry, &stops, Channels::Colors(purpose))?;
-        self.content.transform(matrix(transform));
-        let name = self.resources.name(ResourceKind::Shading, shading);
-        self.content.shading(Name(name.as_bytes()));
-        Ok(())
+    };
+    let alpha = first.1[3];
+    if stops.iter().all(|stop| stop.1[3] == alpha) {
+        canvas.set_opacity(alpha)?;
+    } else {
+        let shading = write_shading(&mut canvas.file.objects, geometry, &stops, Channels::Alpha)?;
+        set_alpha_mask(canvas, shading, transform, bounds)?;
     }
-
-    fn fill_solid(&mut self, (_, color): Stop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
-        self.set_color(peniko::Color::new(color), super::color::PaintKind::Fill, purpose)?;
-        self.rect(bounds.expand());
-        self.content.fill_nonzero();
-        Ok(())
-    }
-
-    /// Sets the luminosity of `shading`, which is grey, as the soft mask of the following operators.
-    fn set_alpha_mask(&mut self, shading: Ref, transform: Affine, bounds: Rect) -> Result<(), PdfError> {
-        let mut inner = self.nested();
-        inner.content.transform(matrix(transform));
-        let name = inner.resources.name(ResourceKind::Shading, shading);
-        inner.content.shading(Name(name.as_bytes()));
-        let finished = inner.finish();
-        let form = self.painter.form(finished.content, &finished.resources, bounds, FormKind::Luminosity)?;
-        self.soft_mask(form, MaskType::Luminosity)
-    }
+    let shading = write_shading(&mut canvas.file.objects, geometry, &stops, Channels::Colors(purpose))?;
+    canvas.content.transform(matrix(transform));
+    let name = canvas.resources.name(ResourceKind::Shading, shading);
+    canvas.content.shading(Name(name.as_bytes()));
+    Ok(())
 }
 
-impl Painter {
-    fn shading(&mut self, geometry: Geometry, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
-        let function = self.ramp(stops, channels)?;
-        let id = self.next_ref()?;
-        let (kind, coords) = match geometry {
-            Geometry::Axial(from, to) => (FunctionShadingType::Axial, vec![from.x, from.y, to.x, to.y]),
-            Geometry::Radial((c0, r0), (c1, r1)) => (FunctionShadingType::Radial, vec![c0.x, c0.y, r0, c1.x, c1.y, r1]),
-        };
-        let is_rgb = matches!(self.settings.colors, ColorTarget::Rgb);
-        let mut shading = self.chunk.function_shading(id);
-        shading.shading_type(kind);
-        match channels {
-            Channels::Alpha => shading.color_space().device_gray(),
-            Channels::Colors(_) if is_rgb => shading.color_space().device_rgb(),
-            Channels::Colors(_) => shading.color_space().device_cmyk(),
-        }
-        shading.coords(coords.into_iter().map(|it| it as f32)).function(function).extend([true, true]);
-        Ok(id)
-    }
+fn fill_solid(canvas: &mut Canvas<'_>, (_, color): Stop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
+    canvas.set_color(peniko::Color::new(color), PaintKind::Fill, purpose)?;
+    append_rect(canvas, bounds.expand());
+    canvas.content.fill_nonzero();
+    Ok(())
+}
 
-    /// Writes a function that maps `0.0..=1.0` to the colours of `stops`.
-    fn ramp(&mut self, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
-        let stops: Vec<(f64, Vec<f32>)> = match (channels, self.settings.colors.clone()) {
-            (Channels::Alpha, _) => stops.iter().map(|(at, color)| (*at, vec![level(color[3])])).collect(),
-            (Channels::Colors(_), ColorTarget::Rgb) => {
-                stops.iter().map(|(at, color)| (*at, color[..3].iter().copied().map(level).collect())).collect()
-            }
-            (Channels::Colors(purpose), ColorTarget::Cmyk(converter)) => subdivide(stops)
-                .into_iter()
-                .map(|(at, [r, g, b, _])| (at, converter.color([r, g, b], purpose).map(level).to_vec()))
-                .collect(),
-        };
-        // Two stops at the same offset form a step, and there is no interval between them.
-        let intervals: Vec<_> = stops.windows(2).filter(|pair| pair[1].0 > pair[0].0).collect();
-        let mut functions = Vec::with_capacity(intervals.len());
-        for pair in &intervals {
-            let id = self.next_ref()?;
-            let mut function = self.chunk.exponential_function(id);
-            function.domain([0.0, 1.0]).c0(pair[0].1.iter().copied()).c1(pair[1].1.iter().copied()).n(1.0);
-            functions.push(id);
-        }
-        if let [only] = functions[..] {
-            return Ok(only);
-        }
-        let id = self.next_ref()?;
-        let mut function = self.chunk.stitching_function(id);
-        let count = functions.len();
-        function.domain([0.0, 1.0]).functions(functions);
-        function.bounds(intervals.iter().skip(1).map(|pair| pair[0].0 as f32));
-        function.encode([0.0, 1.0].into_iter().cycle().take(count * 2));
-        Ok(id)
+/// Sets the luminosity of `shading`, which is grey, as the soft mask of the following operators.
+fn set_alpha_mask(canvas: &mut Canvas<'_>, shading: Ref, transform: Affine, bounds: Rect) -> Result<(), PdfError> {
+    let mut inner = canvas.nested();
+    inner.content.transform(matrix(transform));
+    let name = inner.resources.name(ResourceKind::Shading, shading);
+    inner.content.shading(Name(name.as_bytes()));
+    let finished = inner.finish();
+    let form =
+        write_form(&mut canvas.file.objects, finished.content, &finished.resources, bounds, FormKind::Luminosity)?;
+    canvas.set_soft_mask(form, MaskType::Luminosity)
+}
+
+fn write_shading(
+    objects: &mut ObjectWriter,
+    geometry: Geometry,
+    stops: &[Stop],
+    channels: Channels,
+) -> Result<Ref, PdfError> {
+    let function = write_ramp(objects, stops, channels)?;
+    let id = objects.next_ref()?;
+    let (kind, coords) = match geometry {
+        Geometry::Axial(from, to) => (FunctionShadingType::Axial, vec![from.x, from.y, to.x, to.y]),
+        Geometry::Radial((c0, r0), (c1, r1)) => (FunctionShadingType::Radial, vec![c0.x, c0.y, r0, c1.x, c1.y, r1]),
+    };
+    let is_rgb = matches!(objects.settings.colors, ColorTarget::Rgb);
+    let mut shading = objects.chunk.function_shading(id);
+    shading.shading_type(kind);
+    match channels {
+        Channels::Alpha => shading.color_space().device_gray(),
+        Channels::Colors(_) if is_rgb => shading.color_space().device_rgb(),
+        Channels::Colors(_) => shading.color_space().device_cmyk(),
     }
+    shading.coords(coords.into_iter().map(|it| it as f32)).function(function).extend([true, true]);
+    Ok(id)
+}
+
+/// Writes a function that maps `0.0..=1.0` to the colours of `stops`.
+fn write_ramp(objects: &mut ObjectWriter, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
+    let stops: Vec<(f64, Vec<f32>)> = match (channels, objects.settings.colors.clone()) {
+        (Channels::Alpha, _) => stops.iter().map(|(at, color)| (*at, vec![level(color[3])])).collect(),
+        (Channels::Colors(_), ColorTarget::Rgb) => {
+            stops.iter().map(|(at, color)| (*at, color[..3].iter().copied().map(level).collect())).collect()
+        }
+        (Channels::Colors(purpose), ColorTarget::Cmyk(converter)) => subdivide(stops)
+            .into_iter()
+            .map(|(at, [r, g, b, _])| (at, converter.color([r, g, b], purpose).map(level).to_vec()))
+            .collect(),
+    };
+    // Two stops at the same offset form a step, and there is no interval between them.
+    let intervals: Vec<_> = stops.windows(2).filter(|pair| pair[1].0 > pair[0].0).collect();
+    let mut functions = Vec::with_capacity(intervals.len());
+    for pair in &intervals {
+        let id = objects.next_ref()?;
+        let mut function = objects.chunk.exponential_function(id);
+        function.domain([0.0, 1.0]).c0(pair[0].1.iter().copied()).c1(pair[1].1.iter().copied()).n(1.0);
+        functions.push(id);
+    }
+    if let [only] = functions[..] {
+        return Ok(only);
+    }
+    let id = objects.next_ref()?;
+    let mut function = objects.chunk.stitching_function(id);
+    let count = functions.len();
+    function.domain([0.0, 1.0]).functions(functions);
+    function.bounds(intervals.iter().skip(1).map(|pair| pair[0].0 as f32));
+    function.encode([0.0, 1.0].into_iter().cycle().take(count * 2));
+    Ok(id)
 }
 
 /// Stops of `gradient` with nondecreasing offsets in `0.0..=1.0`, of which one is at 0 and one at 1.

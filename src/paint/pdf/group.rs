@@ -2,14 +2,18 @@
 
 use kurbo::{Affine, BezPath, Rect, Shape as _};
 use pdf_writer::types::{BlendMode as PdfBlend, MaskType};
-use pdf_writer::{Filter, Finish as _, Name, Ref};
+use pdf_writer::{Name, Ref};
 use peniko::{BlendMode, Brush, Compose, Fill, Mix};
 
-use super::canvas::{Canvas, FinishedContent, px};
-use super::color::ColorTarget;
-use super::font::stream_data;
-use super::resources::{ResourceKind, Resources};
-use super::{Link, Painter, PdfError};
+use super::canvas::{Canvas, FinishedContent, Link};
+use super::error::PdfError;
+use super::form::{FormKind, write_form};
+use super::image::{draw_flat, draw_image};
+use super::outline::{append_outline, is_writable};
+use super::path::draw_path;
+use super::resources::{ResourceKind, StateKey};
+use super::text::{draw_glyphs, draw_invisible_glyphs};
+use super::text_on_curve::{draw_text_on_curve, leading_curve_runs};
 use crate::paint::flatten::{self, Flat};
 use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path, Shadow};
@@ -19,261 +23,215 @@ use crate::units::{Opacity, Px};
 /// limited.
 const MAX_DEPTH: usize = 60;
 
-/// Use of a form XObject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FormKind {
-    /// A transparency group that is composited as a whole.
-    Layer,
-    /// A soft mask by luminosity.
-    Luminosity,
+/// Paints `group`; `parent` maps the coordinates of its parent to those of the page.
+pub(super) fn draw_group(canvas: &mut Canvas<'_>, group: &Group, parent: Affine) -> Result<(), PdfError> {
+    if group.opacity.is_zero() || group.children.is_empty() && group.links.is_empty() {
+        return Ok(());
+    }
+    let outer = canvas.origin.clone();
+    if group.origin.is_some() {
+        canvas.origin.clone_from(&group.origin);
+    }
+    canvas.depth += 1;
+    let transform = parent * group.transform;
+    let painted = if !transform.is_finite() {
+        canvas.skip("its position is not a finite number");
+        Ok(())
+    } else if canvas.depth > MAX_DEPTH {
+        draw_rasterized(canvas, group, transform)
+    } else {
+        add_links(canvas, group, transform);
+        draw_clipped(canvas, group, transform)
+    };
+    canvas.depth -= 1;
+    canvas.origin = outer;
+    painted
 }
 
-impl Canvas<'_> {
-    /// Paints `group`; `parent` maps the coordinates of its parent to those of the page.
-    pub(super) fn group(&mut self, group: &Group, parent: Affine) -> Result<(), PdfError> {
-        if group.opacity.is_zero() || group.children.is_empty() && group.links.is_empty() {
-            return Ok(());
+/// Draws `node`; `transform` maps its coordinates to those of the page.
+fn draw_node(canvas: &mut Canvas<'_>, node: &Node, transform: Affine) -> Result<(), PdfError> {
+    if (canvas.abandoned)() {
+        return Err(PdfError::Abandoned);
+    }
+    match node {
+        Node::Group(group) => draw_group(canvas, group, transform),
+        Node::Path(path) => draw_path(canvas, path, transform),
+        Node::Glyphs(run) => draw_glyphs(canvas, run, transform),
+        Node::Image(image) => draw_image(canvas, image, transform),
+    }
+}
+
+fn add_links(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) {
+    for link in &group.links {
+        let rect = transform.transform_rect_bbox(link.area).intersect(canvas.view);
+        if !rect.is_zero_area() && rect.is_finite() {
+            canvas.links.push(Link { rect, url: link.href.to_string() });
         }
-        let outer = self.origin.clone();
-        if group.origin.is_some() {
-            self.origin.clone_from(&group.origin);
-        }
-        self.depth += 1;
-        let transform = parent * group.transform;
-        let painted = if !transform.is_finite() {
-            self.skip("its position is not a finite number");
-            Ok(())
-        } else if self.depth > MAX_DEPTH {
-            self.draw_rasterized(group, transform)
+    }
+}
+
+fn draw_clipped(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    let Some(clip) = &group.clip else { return draw_composited(canvas, group, transform) };
+    if !is_writable(clip, transform, 0.0) {
+        canvas.skip("its clip is too large");
+        return Ok(());
+    }
+    canvas.save();
+    append_outline(canvas, clip, transform);
+    canvas.content.clip_nonzero().end_path();
+    let painted = draw_composited(canvas, group, transform);
+    canvas.restore();
+    painted
+}
+
+fn draw_composited(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    if group.opacity == Opacity::OPAQUE && group.blend == BlendMode::default() {
+        return draw_with_effects(canvas, group, transform);
+    }
+    let bounds = effect_bounds(group, transform);
+    let Some(form) = record_form(canvas, bounds, |inner| draw_with_effects(inner, group, transform))? else {
+        return Ok(());
+    };
+    if group.blend.compose != Compose::SrcOver {
+        canvas.warn(WarningCode::NotSupported, "PDF lacks its compositing operator; it is drawn with source-over");
+    }
+    canvas.save();
+    set_blend(canvas, group.opacity, group.blend.mix)?;
+    canvas.draw_form(form);
+    canvas.restore();
+    Ok(())
+}
+
+/// Draws `group` with its mask, blur, colour changes and shadow, without its clip and compositing.
+fn draw_with_effects(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    if group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() {
+        return draw_rasterized(canvas, &Group { clip: None, ..without_compositing(group) }, transform);
+    }
+    if let Some(shadow) = &group.shadow {
+        draw_shadow(canvas, group, shadow, transform)?;
+    }
+    match &group.mask {
+        None => draw_children(canvas, group, transform),
+        Some(mask) => draw_masked(canvas, group, mask, transform),
+    }
+}
+
+fn draw_masked(canvas: &mut Canvas<'_>, group: &Group, mask: &Group, transform: Affine) -> Result<(), PdfError> {
+    if let Some((outline, rule, to_page)) = as_clip(mask, transform)
+        && is_writable(outline, to_page, 0.0)
+    {
+        canvas.save();
+        append_outline(canvas, outline, to_page);
+        match rule {
+            Fill::NonZero => canvas.content.clip_nonzero(),
+            Fill::EvenOdd => canvas.content.clip_even_odd(),
+        };
+        canvas.content.end_path();
+        let painted = draw_children(canvas, group, transform);
+        canvas.restore();
+        return painted;
+    }
+    let bounds = effect_bounds(group, transform);
+    let Some(content) = record_form(canvas, bounds, |inner| draw_children(inner, group, transform))? else {
+        return Ok(());
+    };
+    // An empty mask hides everything.
+    let bounds = mask.layer_bounds().map(|bounds| transform.transform_rect_bbox(bounds));
+    let Some(mask) = record_form(canvas, bounds, |inner| draw_group(inner, mask, transform))? else { return Ok(()) };
+    canvas.save();
+    canvas.set_soft_mask(mask, MaskType::Alpha)?;
+    canvas.draw_form(content);
+    canvas.restore();
+    Ok(())
+}
+
+fn draw_children(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    let mut children = &group.children[..];
+    while let Some((first, rest)) = children.split_first() {
+        let curve_runs = leading_curve_runs(children);
+        if curve_runs.len() > 1 {
+            draw_text_on_curve(canvas, &curve_runs, transform)?;
+            children = &children[curve_runs.len()..];
         } else {
-            self.add_links(group, transform);
-            self.draw_clipped(group, transform)
-        };
-        self.depth -= 1;
-        self.origin = outer;
-        painted
+            draw_node(canvas, first, transform)?;
+            children = rest;
+        }
     }
+    Ok(())
+}
 
-    fn add_links(&mut self, group: &Group, transform: Affine) {
-        for link in &group.links {
-            let rect = transform.transform_rect_bbox(link.area).intersect(self.view);
-            if !rect.is_zero_area() && rect.is_finite() {
-                self.links.push(Link { rect, url: link.href.to_string() });
+/// Records what `paint` draws within `bounds` (page px) as a form XObject; `None` when nothing of it is visible.
+fn record_form(
+    canvas: &mut Canvas<'_>,
+    bounds: Option<Rect>,
+    paint: impl FnOnce(&mut Canvas<'_>) -> Result<(), PdfError>,
+) -> Result<Option<Ref>, PdfError> {
+    let visible = bounds.map(|bounds| bounds.inflate(1.0, 1.0).intersect(canvas.view));
+    let Some(bounds) = visible.filter(|it| !it.is_zero_area() && it.is_finite()) else { return Ok(None) };
+    let mut inner = canvas.nested();
+    paint(&mut inner)?;
+    let FinishedContent { content, resources, warnings, links } = inner.finish();
+    canvas.warnings.extend(warnings);
+    canvas.links.extend(links);
+    if content.is_empty() {
+        return Ok(None);
+    }
+    write_form(&mut canvas.file.objects, content, &resources, bounds, FormKind::Layer).map(Some)
+}
+
+/// Draws `group` with its effects as a picture, and its text as invisible text over it.
+fn draw_rasterized(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
+    let node = Group { transform, ..group.clone() };
+    if let Some(flat) = flatten_group(canvas, &node, canvas.view)? {
+        draw_flat(canvas, &flat)?;
+    }
+    group.children.iter().try_for_each(|child| add_invisible_text(canvas, child, transform))
+}
+
+fn draw_shadow(canvas: &mut Canvas<'_>, group: &Group, shadow: &Shadow, transform: Affine) -> Result<(), PdfError> {
+    let caster = Group { clip: None, shadow: None, transform, ..without_compositing(group) };
+    let scale = canvas.file.objects.settings.raster_scale;
+    let outset = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
+    let visible = (canvas.view - shadow.offset).inflate(outset, outset);
+    let Some(flat) = flatten_group(canvas, &caster, visible)? else { return Ok(()) };
+    let flat = flatten::shadow(flat, shadow, scale);
+    draw_flat(canvas, &flat)
+}
+
+fn flatten_group(canvas: &mut Canvas<'_>, group: &Group, visible: Rect) -> Result<Option<Flat>, PdfError> {
+    let settings = &canvas.file.objects.settings;
+    let flat = flatten::flatten(group, visible, settings.raster_scale, settings.limits, canvas.abandoned)?;
+    let Some((flat, warnings)) = flat else { return Ok(None) };
+    for (code, message) in warnings {
+        canvas.warn(code, &message);
+    }
+    Ok(Some(flat))
+}
+
+/// Writes all text below `node` as invisible text, for content that is shown as a picture.
+fn add_invisible_text(canvas: &mut Canvas<'_>, node: &Node, transform: Affine) -> Result<(), PdfError> {
+    match node {
+        Node::Group(group) => {
+            let inner = transform * group.transform;
+            if group.opacity.is_zero() || !inner.is_finite() {
+                return Ok(());
             }
+            group.children.iter().try_for_each(|child| add_invisible_text(canvas, child, inner))
         }
-    }
-
-    fn draw_clipped(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        let Some(clip) = &group.clip else { return self.draw_composited(group, transform) };
-        if !self.is_writable(clip, transform, 0.0) {
-            self.skip("its clip is too large");
-            return Ok(());
-        }
-        self.save();
-        self.outline(clip, transform);
-        self.content.clip_nonzero().end_path();
-        let painted = self.draw_composited(group, transform);
-        self.restore();
-        painted
-    }
-
-    fn draw_composited(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        if group.opacity == Opacity::OPAQUE && group.blend == BlendMode::default() {
-            return self.draw_with_effects(group, transform);
-        }
-        let bounds = effect_bounds(group, transform);
-        let Some(form) = self.layer(bounds, |inner| inner.draw_with_effects(group, transform))? else {
-            return Ok(());
-        };
-        if group.blend.compose != Compose::SrcOver {
-            self.warn(WarningCode::NotSupported, "PDF lacks its compositing operator; it is drawn with source-over");
-        }
-        self.save();
-        self.set_blend(group.opacity, group.blend.mix)?;
-        self.draw_form(form);
-        self.restore();
-        Ok(())
-    }
-
-    /// Draws `group` with its mask, blur, colour changes and shadow, without its clip and compositing.
-    fn draw_with_effects(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        if group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() {
-            return self.draw_rasterized(&Group { clip: None, ..without_compositing(group) }, transform);
-        }
-        if let Some(shadow) = &group.shadow {
-            self.shadow(group, shadow, transform)?;
-        }
-        match &group.mask {
-            None => self.draw_children(group, transform),
-            Some(mask) => self.draw_masked(group, mask, transform),
-        }
-    }
-
-    fn draw_masked(&mut self, group: &Group, mask: &Group, transform: Affine) -> Result<(), PdfError> {
-        if let Some((outline, rule, to_page)) = as_clip(mask, transform)
-            && self.is_writable(outline, to_page, 0.0)
-        {
-            self.save();
-            self.outline(outline, to_page);
-            match rule {
-                Fill::NonZero => self.content.clip_nonzero(),
-                Fill::EvenOdd => self.content.clip_even_odd(),
-            };
-            self.content.end_path();
-            let painted = self.draw_children(group, transform);
-            self.restore();
-            return painted;
-        }
-        let bounds = effect_bounds(group, transform);
-        let Some(content) = self.layer(bounds, |inner| inner.draw_children(group, transform))? else {
-            return Ok(());
-        };
-        // An empty mask hides everything.
-        let bounds = mask.layer_bounds().map(|bounds| transform.transform_rect_bbox(bounds));
-        let Some(mask) = self.layer(bounds, |inner| inner.group(mask, transform))? else { return Ok(()) };
-        self.save();
-        self.soft_mask(mask, MaskType::Alpha)?;
-        self.draw_form(content);
-        self.restore();
-        Ok(())
-    }
-
-    fn draw_children(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        let mut children = &group.children[..];
-        while let Some((first, rest)) = children.split_first() {
-            let curve_runs = super::curve::leading_curve_runs(children);
-            if curve_runs.len() > 1 {
-                self.curve_text(&curve_runs, transform)?;
-                children = &children[curve_runs.len()..];
-            } else {
-                self.node(first, transform)?;
-                children = rest;
-            }
-        }
-        Ok(())
-    }
-
-    /// Records what `paint` draws within `bounds` (page px) as a form XObject; `None` when nothing of it is visible.
-    fn layer(
-        &mut self,
-        bounds: Option<Rect>,
-        paint: impl FnOnce(&mut Canvas<'_>) -> Result<(), PdfError>,
-    ) -> Result<Option<Ref>, PdfError> {
-        let visible = bounds.map(|bounds| bounds.inflate(1.0, 1.0).intersect(self.view));
-        let Some(bounds) = visible.filter(|it| !it.is_zero_area() && it.is_finite()) else { return Ok(None) };
-        let mut inner = self.nested();
-        paint(&mut inner)?;
-        let FinishedContent { content, resources, warnings, links } = inner.finish();
-        self.warnings.extend(warnings);
-        self.links.extend(links);
-        if content.is_empty() {
-            return Ok(None);
-        }
-        self.painter.form(content, &resources, bounds, FormKind::Layer).map(Some)
-    }
-
-    pub(super) fn draw_form(&mut self, form: Ref) {
-        let name = self.resources.name(ResourceKind::XObject, form);
-        self.content.x_object(Name(name.as_bytes()));
-    }
-
-    /// Sets `form` as the soft mask of the following operators, by its alpha or its luminosity.
-    pub(super) fn soft_mask(&mut self, form: Ref, by: MaskType) -> Result<(), PdfError> {
-        let id = self.painter.next_ref()?;
-        let mut state = self.painter.chunk.ext_graphics(id);
-        state.soft_mask().subtype(by).group(form);
-        drop(state);
-        let name = self.resources.name(ResourceKind::State, id);
-        self.content.set_parameters(Name(name.as_bytes()));
-        Ok(())
-    }
-
-    /// Draws `group` with its effects as a picture, and its text as invisible text over it.
-    fn draw_rasterized(&mut self, group: &Group, transform: Affine) -> Result<(), PdfError> {
-        let node = Group { transform, ..group.clone() };
-        if let Some(flat) = self.flatten(&node, self.view)? {
-            self.draw_flat(&flat)?;
-        }
-        group.children.iter().try_for_each(|child| self.add_invisible_text(child, transform))
-    }
-
-    fn shadow(&mut self, group: &Group, shadow: &Shadow, transform: Affine) -> Result<(), PdfError> {
-        let caster = Group { clip: None, shadow: None, transform, ..without_compositing(group) };
-        let scale = self.painter.settings.raster_scale;
-        let outset = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
-        let visible = (self.view - shadow.offset).inflate(outset, outset);
-        let Some(flat) = self.flatten(&caster, visible)? else { return Ok(()) };
-        let flat = flatten::shadow(flat, shadow, scale);
-        self.draw_flat(&flat)
-    }
-
-    fn flatten(&mut self, group: &Group, visible: Rect) -> Result<Option<Flat>, PdfError> {
-        let settings = &self.painter.settings;
-        let flat = flatten::flatten(group, visible, settings.raster_scale, settings.limits, self.abandoned)?;
-        let Some((flat, warnings)) = flat else { return Ok(None) };
-        for (code, message) in warnings {
-            self.warn(code, &message);
-        }
-        Ok(Some(flat))
-    }
-
-    /// Writes all text below `node` as invisible text, for content that is shown as a picture.
-    pub(super) fn add_invisible_text(&mut self, node: &Node, transform: Affine) -> Result<(), PdfError> {
-        match node {
-            Node::Group(group) => {
-                let inner = transform * group.transform;
-                if group.opacity.is_zero() || !inner.is_finite() {
-                    return Ok(());
-                }
-                group.children.iter().try_for_each(|child| self.add_invisible_text(child, inner))
-            }
-            Node::Glyphs(run) => self.invisible_glyphs(run, transform),
-            Node::Path(_) | Node::Image(_) => Ok(()),
-        }
-    }
-
-    fn set_blend(&mut self, opacity: Opacity, mix: Mix) -> Result<(), PdfError> {
-        self.set_opacity(opacity.get())?;
-        if mix == Mix::Normal {
-            return Ok(());
-        }
-        let state = self.painter.state(super::resources::StateKey::Blend(blend_mode(mix)))?;
-        let name = self.resources.name(ResourceKind::State, state);
-        self.content.set_parameters(Name(name.as_bytes()));
-        Ok(())
+        Node::Glyphs(run) => draw_invisible_glyphs(canvas, run, transform),
+        Node::Path(_) | Node::Image(_) => Ok(()),
     }
 }
 
-impl Painter {
-    /// Writes `content` as a form XObject with the bounding box `bounds`, in page px.
-    pub(super) fn form(
-        &mut self,
-        content: Vec<u8>,
-        resources: &Resources,
-        bounds: Rect,
-        kind: FormKind,
-    ) -> Result<Ref, PdfError> {
-        let id = self.next_ref()?;
-        let compress = self.settings.compress;
-        let is_rgb = matches!(self.settings.colors, ColorTarget::Rgb);
-        let content = stream_data(&content, compress);
-        let bounds = bounds.expand();
-        let mut form = self.chunk.form_xobject(id, &content);
-        if compress {
-            form.filter(Filter::FlateDecode);
-        }
-        form.bbox(pdf_writer::Rect::new(px(bounds.x0), px(bounds.y0), px(bounds.x1), px(bounds.y1)));
-        let mut group = form.group();
-        group.transparency().isolated(true);
-        match kind {
-            FormKind::Luminosity => group.color_space().device_gray(),
-            FormKind::Layer if is_rgb => group.color_space().device_rgb(),
-            FormKind::Layer => group.color_space().device_cmyk(),
-        }
-        group.finish();
-        resources.write(&mut form.resources());
-        Ok(id)
+fn set_blend(canvas: &mut Canvas<'_>, opacity: Opacity, mix: Mix) -> Result<(), PdfError> {
+    canvas.set_opacity(opacity.get())?;
+    if mix == Mix::Normal {
+        return Ok(());
     }
+    let state = canvas.file.states.get_or_write(StateKey::Blend(blend_mode(mix)), &mut canvas.file.objects)?;
+    let name = canvas.resources.name(ResourceKind::State, state);
+    canvas.content.set_parameters(Name(name.as_bytes()));
+    Ok(())
 }
 
 /// Bounds of `group` with its effects, in page px; `transform` maps its own coordinates to the page.

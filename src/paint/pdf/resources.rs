@@ -1,16 +1,12 @@
 //! Resource dictionaries of content streams, and graphics states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pdf_writer::types::BlendMode;
-use pdf_writer::{Chunk, Name, Ref, Settings};
+use pdf_writer::{Name, Ref};
 
-use super::{Painter, PdfError};
-
-/// A chunk that writes each object on one line, which saves thousands of bytes per page.
-pub(super) fn new_chunk() -> Chunk {
-    Chunk::with_settings(Settings { pretty: false })
-}
+use super::error::PdfError;
+use super::objects::ObjectWriter;
 
 /// The named resources of a content stream.
 ///
@@ -78,14 +74,18 @@ impl StateKey {
     }
 }
 
-impl Painter {
+/// Graphics states of one file, by the parameter they set.
+#[derive(Default)]
+pub(super) struct GraphicsStates(HashMap<StateKey, Ref>);
+
+impl GraphicsStates {
     /// Returns the graphics state that sets `key`, and writes it on first use.
-    pub(super) fn state(&mut self, key: StateKey) -> Result<Ref, PdfError> {
-        if let Some(known) = self.states.get(&key) {
+    pub(super) fn get_or_write(&mut self, key: StateKey, objects: &mut ObjectWriter) -> Result<Ref, PdfError> {
+        if let Some(known) = self.0.get(&key) {
             return Ok(*known);
         }
-        let id = self.next_ref()?;
-        let mut state = self.chunk.ext_graphics(id);
+        let id = objects.next_ref()?;
+        let mut state = objects.chunk.ext_graphics(id);
         match key {
             StateKey::Opacity(thousandths) => {
                 let alpha = f32::from(thousandths) / 1000.0;
@@ -95,7 +95,7 @@ impl Painter {
             StateKey::Blend(mode) => drop(state.blend_mode(mode)),
         }
         drop(state);
-        self.states.insert(key, id);
+        self.0.insert(key, id);
         Ok(id)
     }
 }

@@ -8,17 +8,18 @@ use kurbo::Affine;
 use pdf_writer::types::UnicodeCmap;
 use pdf_writer::{Chunk, Content, Filter, Name, Rect, Ref, Str};
 
-use super::canvas::matrix;
-use super::font::{FaceKey, GlyphCode, stream_data};
+use super::coordinates::matrix;
+use super::error::PdfError;
+use super::font::{FaceKey, GlyphCode};
+use super::objects::{ObjectWriter, stream_data};
 use super::resources::{ResourceKind, Resources};
-use super::{Painter, PdfError};
 
 /// Maximum number of glyphs in a font, because codes have one byte.
 const MAX_GLYPHS: usize = 256;
 /// Glyph space units per em.
 const UNITS_PER_EM: f64 = 1000.0;
 
-/// Appearance of a glyph.
+/// Appearance of a glyph, which codes for different texts share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum GlyphAppearance {
     /// The glyph paints nothing.
@@ -71,36 +72,37 @@ struct Type3Glyph {
     text: String,
 }
 
-impl Painter {
+impl Type3Fonts {
     /// Returns the code of a glyph, `width` em wide, that stands for `text`. `picture` is called on first use of the
     /// appearance.
-    pub(super) fn type3_code(
+    pub(super) fn code(
         &mut self,
+        objects: &mut ObjectWriter,
         appearance: GlyphAppearance,
         width: f64,
         text: &str,
-        picture: impl FnOnce(&mut Self) -> Result<Option<GlyphPicture>, PdfError>,
+        picture: impl FnOnce(&mut ObjectWriter) -> Result<Option<GlyphPicture>, PdfError>,
     ) -> Result<GlyphCode, PdfError> {
         let width =
             (width * UNITS_PER_EM).round().clamp(-UNITS_PER_EM * UNITS_PER_EM, UNITS_PER_EM * UNITS_PER_EM) as i32;
         let key = GlyphKey { appearance, width, text: text.to_owned() };
-        if let Some(known) = self.type3_fonts.codes.get(&key) {
+        if let Some(known) = self.codes.get(&key) {
             return Ok(*known);
         }
-        let picture = match self.type3_fonts.pictures.get(&key.appearance) {
+        let picture = match self.pictures.get(&key.appearance) {
             Some(known) => *known,
             None => {
-                let picture = picture(self)?;
-                self.type3_fonts.pictures.insert(key.appearance.clone(), picture);
+                let picture = picture(objects)?;
+                self.pictures.insert(key.appearance.clone(), picture);
                 picture
             }
         };
-        if self.type3_fonts.fonts.last().is_none_or(|font| font.glyphs.len() >= MAX_GLYPHS) {
-            let font = Type3Font { id: self.next_ref()?, glyphs: Vec::new(), resources: Resources::default() };
-            self.type3_fonts.fonts.push(font);
+        if self.fonts.last().is_none_or(|font| font.glyphs.len() >= MAX_GLYPHS) {
+            let font = Type3Font { id: objects.next_ref()?, glyphs: Vec::new(), resources: Resources::default() };
+            self.fonts.push(font);
         }
-        let procedure = self.next_ref()?;
-        let font = self.type3_fonts.fonts.last_mut().expect("one was pushed where there was none");
+        let procedure = objects.next_ref()?;
+        let font = self.fonts.last_mut().expect("one was pushed where there was none");
         let mut content = Content::new();
         content.start_color_glyph(width as f32);
         if let Some(GlyphPicture { object, to_em }) = picture {
@@ -118,16 +120,16 @@ impl Painter {
             width: f64::from(width) / UNITS_PER_EM,
         };
         font.glyphs.push(Type3Glyph { procedure, width, text: text.to_owned() });
-        self.chunk.stream(procedure, &content.finish());
-        self.type3_fonts.codes.insert(key, code);
+        objects.chunk.stream(procedure, &content.finish());
+        self.codes.insert(key, code);
         Ok(code)
     }
 
     /// Writes all Type 3 fonts.
-    pub(super) fn write_type3_fonts(&mut self) -> Result<(), PdfError> {
-        for font in std::mem::take(&mut self.type3_fonts).fonts {
-            let unicode = self.next_ref()?;
-            font.write(unicode, self.settings.compress, &mut self.chunk);
+    pub(super) fn write(self, objects: &mut ObjectWriter) -> Result<(), PdfError> {
+        for font in self.fonts {
+            let unicode = objects.next_ref()?;
+            font.write(unicode, objects.settings.compress, &mut objects.chunk);
         }
         Ok(())
     }

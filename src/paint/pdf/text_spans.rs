@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use kurbo::Vec2;
 
-use super::text::{PlacedCode, TextMatrix};
+use super::text_matrix::{PlacedCode, TextMatrix};
 use crate::scene::GlyphRun;
 
 /// Maximum gap or overlap between glyphs of a word, in em. Readers end a word at about a tenth of an em, which letter

@@ -4,12 +4,13 @@ use kurbo::{Affine, Vec2};
 use pdf_writer::types::TextRenderingMode;
 use peniko::{BlendMode, Brush};
 
-use super::PdfError;
 use super::canvas::Canvas;
 use super::color::{ColorUse, PaintKind};
+use super::error::PdfError;
 use super::font::Embedding;
-use super::text::TextVisibility;
-use super::words::is_rtl;
+use super::glyph_outlines::draw_glyph_outlines;
+use super::text::{TextVisibility, begin_actual_text, place_glyphs, show_glyphs, text_spans};
+use super::text_spans::is_rtl;
 use crate::scene::{GlyphRun, GlyphStyle, Group, Node};
 use crate::units::Opacity;
 
@@ -67,46 +68,49 @@ impl CurveRun<'_> {
     }
 }
 
-impl Canvas<'_> {
-    /// Paints `runs`, with one `ActualText` mark per word: without it, readers take each rotated glyph for a word.
-    pub(super) fn curve_text(&mut self, runs: &[CurveRun<'_>], transform: Affine) -> Result<(), PdfError> {
-        let is_space = |run: &CurveRun<'_>| run.glyph_run.text.trim().is_empty();
-        for word in runs.chunk_by(|a, b| !is_space(a) && !is_space(b)) {
-            let mut simple = true;
-            for run in word {
-                let embedded = self.painter.face(run.glyph_run)?.embedding == Embedding::Subset;
-                simple &=
-                    embedded && run.glyph_run.embolden.0 == 0.0 && matches!(run.glyph_run.paint.brush, Brush::Solid(_));
-            }
-            if !simple {
-                word.iter().try_for_each(|run| self.glyph_outlines(run.glyph_run, transform * run.transform))?;
-            }
-            let visibility = if simple { TextVisibility::Visible } else { TextVisibility::Hidden };
-            let text: String = word.iter().map(|run| &*run.glyph_run.text).collect();
-            let has_actual_text = word.len() > 1 && !text.chars().any(is_rtl);
-            self.content.begin_text();
-            if has_actual_text {
-                self.begin_actual_text(&text);
-            }
-            for run in word {
-                let Some((positions, text_matrix)) = self.placement(run.glyph_run, transform * run.transform) else {
-                    continue;
-                };
-                let (placed, spans) = self.text_spans(run.glyph_run, &positions, text_matrix, visibility)?;
-                if let (TextVisibility::Visible, Brush::Solid(color)) = (visibility, &run.glyph_run.paint.brush) {
-                    self.set_color(*color, PaintKind::Fill, ColorUse::Text)?;
-                    self.set_text_mode(TextRenderingMode::Fill);
-                } else {
-                    self.set_text_mode(TextRenderingMode::Invisible);
-                }
-                let mut pen = None;
-                spans.iter().for_each(|span| self.show_glyphs(&placed[span.glyphs.clone()], text_matrix, &mut pen));
-            }
-            if has_actual_text {
-                self.content.end_marked_content();
-            }
-            self.content.end_text();
+/// Paints `runs`, with one `ActualText` mark per word: without it, readers take each rotated glyph for a word.
+pub(super) fn draw_text_on_curve(
+    canvas: &mut Canvas<'_>,
+    runs: &[CurveRun<'_>],
+    transform: Affine,
+) -> Result<(), PdfError> {
+    let is_space = |run: &CurveRun<'_>| run.glyph_run.text.trim().is_empty();
+    for word in runs.chunk_by(|a, b| !is_space(a) && !is_space(b)) {
+        let mut simple = true;
+        for run in word {
+            let embedded =
+                canvas.file.fonts.face(run.glyph_run, &mut canvas.file.objects)?.embedding == Embedding::Subset;
+            simple &=
+                embedded && run.glyph_run.embolden.0 == 0.0 && matches!(run.glyph_run.paint.brush, Brush::Solid(_));
         }
-        Ok(())
+        if !simple {
+            word.iter().try_for_each(|run| draw_glyph_outlines(canvas, run.glyph_run, transform * run.transform))?;
+        }
+        let visibility = if simple { TextVisibility::Visible } else { TextVisibility::Hidden };
+        let text: String = word.iter().map(|run| &*run.glyph_run.text).collect();
+        let has_actual_text = word.len() > 1 && !text.chars().any(is_rtl);
+        canvas.content.begin_text();
+        if has_actual_text {
+            begin_actual_text(canvas, &text);
+        }
+        for run in word {
+            let Some((positions, text_matrix)) = place_glyphs(canvas, run.glyph_run, transform * run.transform) else {
+                continue;
+            };
+            let (placed, spans) = text_spans(canvas, run.glyph_run, &positions, text_matrix, visibility)?;
+            if let (TextVisibility::Visible, Brush::Solid(color)) = (visibility, &run.glyph_run.paint.brush) {
+                canvas.set_color(*color, PaintKind::Fill, ColorUse::Text)?;
+                canvas.set_text_mode(TextRenderingMode::Fill);
+            } else {
+                canvas.set_text_mode(TextRenderingMode::Invisible);
+            }
+            let mut pen = None;
+            spans.iter().for_each(|span| show_glyphs(canvas, &placed[span.glyphs.clone()], text_matrix, &mut pen));
+        }
+        if has_actual_text {
+            canvas.content.end_marked_content();
+        }
+        canvas.content.end_text();
     }
+    Ok(())
 }
