@@ -165,7 +165,7 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
         ))),
         Err(why) => {
             tracing::warn!(%why, "pages are painted on the CPU");
-            Ok(cpu(vec![why]))
+            Ok(cpu(vec![why.to_string()]))
         }
     }
 }

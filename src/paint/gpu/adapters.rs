@@ -5,6 +5,11 @@ use std::sync::OnceLock;
 
 use crate::config::GpuSettings;
 
+/// Names of the GPUs in reports, metrics and `x-tenter-rasterizer`, in the order in which the adapters were selection.
+pub(super) const NAMES: [&str; 16] = [
+    "gpu0", "gpu1", "gpu2", "gpu3", "gpu4", "gpu5", "gpu6", "gpu7", "gpu8", "gpu9", "gpu10", "gpu11", "gpu12", "gpu13",
+    "gpu14", "gpu15",
+];
 /// Smallest maximum texture side, in px, that an adapter must support: vello's image atlas is that large.
 const MIN_TEXTURE_SIDE: u32 = 8192;
 /// Smallest storage buffer binding, in bytes, that an adapter must support: vello's largest buffer of constant size.
@@ -101,11 +106,13 @@ pub struct AdapterSelection {
 
 /// Selects from `found` the adapters that paint, by `settings`.
 ///
-/// `gpu_is_asked_for`: `TENTER_RASTERIZER` is `gpu`. Only then are software adapters considered.
-pub fn select_adapters(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_for: bool) -> AdapterSelection {
-    let mut chosen = AdapterSelection::default();
+/// `gpu_is_required`: `TENTER_RASTERIZER` is `gpu`. Only then are software adapters considered.
+pub fn select_adapters(found: &[Adapter], settings: &GpuSettings, gpu_is_required: bool) -> AdapterSelection {
+    let mut selection = AdapterSelection::default();
     for selector in settings.adapters.iter().filter(|selector| !found.iter().any(|it| it.matches(selector))) {
-        chosen.refused.push(format!("{selector}: no adapter has this index, name or PCI bus id (TENTER_GPU_ADAPTERS)"));
+        selection
+            .refused
+            .push(format!("{selector}: no adapter has this index, name or PCI bus id (TENTER_GPU_ADAPTERS)"));
     }
     // In the order of the setting; without one, in the driver's order.
     let position = |it: &Adapter| settings.adapters.iter().position(|selector| it.matches(selector));
@@ -114,7 +121,7 @@ pub fn select_adapters(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_f
     for (position, adapter) in ordered {
         let reason = if !settings.adapters.is_empty() && position.is_none() {
             Some("TENTER_GPU_ADAPTERS does not name it".to_owned())
-        } else if adapter.software && !gpu_is_asked_for {
+        } else if adapter.software && !gpu_is_required {
             Some("it is a software adapter, which is slower than the CPU painter".to_owned())
         } else if adapter.software && !settings.allow_software {
             Some("it is a software adapter; to use it in tests, set TENTER_GPU_ALLOW_SOFTWARE=1".to_owned())
@@ -122,14 +129,14 @@ pub fn select_adapters(found: &[Adapter], settings: &GpuSettings, gpu_is_asked_f
             adapter.unsupported_reason()
         };
         match reason {
-            Some(reason) => chosen.refused.push(format!("{adapter}: {reason}")),
-            None if chosen.used.len() == super::NAMES.len() => {
-                chosen.refused.push(format!("{adapter}: {} GPUs are in use already", super::NAMES.len()));
+            Some(reason) => selection.refused.push(format!("{adapter}: {reason}")),
+            None if selection.used.len() == NAMES.len() => {
+                selection.refused.push(format!("{adapter}: {} GPUs are in use already", NAMES.len()));
             }
-            None => chosen.used.push(adapter.clone()),
+            None => selection.used.push(adapter.clone()),
         }
     }
-    chosen
+    selection
 }
 
 /// Every adapter that the Vulkan drivers offer; none when there is no Vulkan loader.
@@ -140,7 +147,7 @@ pub fn adapters() -> &'static [Adapter] {
     FOUND.get_or_init(|| enumerate().iter().enumerate().map(|(index, it)| Adapter::describe(index, it)).collect())
 }
 
-/// The same adapters as wgpu's handles, enumerated anew by each call.
+/// The same adapters as wgpu's handles, enumerated by each call.
 pub(super) fn enumerate() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN;
@@ -203,7 +210,7 @@ mod tests {
     #[test]
     fn adapters_too_small_say_so() {
         let small = Adapter { max_texture_side: 4096, ..adapter(0, "Small", false) };
-        let chosen = select_adapters(&[small], &GpuSettings::default(), false);
-        assert!(chosen.used.is_empty() && chosen.refused[0].contains("4096 px"), "{chosen:?}");
+        let selection = select_adapters(&[small], &GpuSettings::default(), false);
+        assert!(selection.used.is_empty() && selection.refused[0].contains("4096 px"), "{selection:?}");
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::PaintRequest;
+use super::job::PaintRequest;
 use crate::paint::cpu::CpuPainter;
-use crate::paint::{PaintError, Painted};
+use crate::paint::error::PaintError;
+use crate::paint::rasterizer::Painted;
 use crate::raster::{Raster, Straight};
 
 /// Maximum difference of a channel, in levels of 255, that cannot be seen side by side.

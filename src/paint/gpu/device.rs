@@ -1,19 +1,22 @@
 //! One open device with its compiled pipelines: it submits encoded pages and prepares their readback buffers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use peniko::{Color, ImageData};
 use vello::{AaConfig, AaSupport, RenderParams, Renderer, RendererOptions, Scene};
 
 use super::adapters::{self, Adapter};
-use super::cache::PipelineCacheFile;
-use super::guards::{FallbackReason, MAX_ATLAS_PIXELS};
-use super::passes::{Passes, Recording};
+use super::error::OpenError;
+use super::fallback::FallbackReason;
+use super::fault::{Fault, Faults};
+use super::guards::MAX_ATLAS_PIXELS;
+use super::job::GpuStep;
+use super::passes::{PassEncoder, Passes};
+use super::pipeline_cache::PipelineCacheFile;
 use super::recolor::Recolor;
 use super::resource_pool::{BufferPool, TexturePool, stride};
-use super::scene::{Area, SceneTile, blank};
-use super::thread::GpuStep;
+use super::scene::{Area, SceneTile, blank_scene};
 use crate::config::GpuSettings;
 use crate::paint::plan::{Kernel, SurfaceId};
 use crate::units::DeviceSize;
@@ -25,52 +28,7 @@ const ATLAS_RETENTION_SCENES: usize = 2;
 /// Side of an empty scene, in px.
 const EMPTY_SCENE_SIDE: u32 = 16;
 
-/// A fault of a device, with the driver's message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) kind: FallbackReason,
-    pub(super) message: String,
-}
-
-impl Fault {
-    pub(super) fn new(kind: FallbackReason, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-}
-
-/// Slot in which the callbacks of a device record its first fault.
-#[derive(Clone, Default)]
-pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
-
-impl Faults {
-    /// Records `fault` unless there is one already, because later faults are mostly consequences of the first.
-    pub(super) fn set(&self, fault: Fault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-    }
-
-    /// Records `fault` over any earlier one. The loss of a device is reported late and is the cause of earlier faults.
-    fn replace(&self, fault: Fault) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
-    }
-
-    pub(super) fn get(&self) -> Option<Fault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn check(&self) -> Result<(), Fault> {
-        self.get().map_or(Ok(()), Err)
-    }
-
-    pub(super) fn on_error(&self, error: &wgpu::Error) {
-        let kind = match error {
-            wgpu::Error::OutOfMemory { .. } => FallbackReason::OutOfMemory,
-            wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => FallbackReason::Validation,
-        };
-        self.set(Fault::new(kind, error.to_string()));
-    }
-}
-
-/// One part of the page, in a buffer that can be mapped once the GPU has finished.
+/// The pixels of one tile of the page, in a buffer that can be mapped once the GPU has finished.
 pub(super) struct Readback {
     pub(super) area: Area,
     pub(super) buffer: wgpu::Buffer,
@@ -92,7 +50,7 @@ pub(super) struct Gpu {
 }
 
 /// A surface of the page that is being submitted.
-pub(super) struct Surface {
+pub(super) struct SurfaceTexture {
     pub(super) texture: wgpu::Texture,
     pub(super) is_straight: bool,
 }
@@ -101,15 +59,15 @@ impl Gpu {
     /// Opens `adapter` and compiles all pipelines; takes seconds without a pipeline cache.
     ///
     /// # Errors
-    /// A message that says which step failed.
-    pub(super) fn open(adapter: &Adapter, settings: &GpuSettings) -> Result<Self, String> {
+    /// [`OpenError`] says which step failed.
+    pub(super) fn open(adapter: &Adapter, settings: &GpuSettings) -> Result<Self, OpenError> {
         let found = adapters::enumerate();
         let same = |(index, it): &(usize, wgpu::Adapter)| {
             let found = Adapter::describe(*index, it);
             let same_bus_id = !adapter.pci_bus_id.is_empty() && found.pci_bus_id == adapter.pci_bus_id;
             same_bus_id || (found.name == adapter.name && found.index == adapter.index)
         };
-        let (_, found) = found.into_iter().enumerate().find(same).ok_or("the driver no longer lists the adapter")?;
+        let (_, found) = found.into_iter().enumerate().find(same).ok_or(OpenError::AdapterGone)?;
         let offered = found.limits();
         let defaults = wgpu::Limits::default();
         let required_limits = wgpu::Limits {
@@ -124,8 +82,7 @@ impl Gpu {
             required_limits,
             ..wgpu::DeviceDescriptor::default()
         };
-        let (device, queue) = pollster::block_on(found.request_device(&descriptor))
-            .map_err(|error| format!("no device was opened: {error}"))?;
+        let (device, queue) = pollster::block_on(found.request_device(&descriptor))?;
         let faults = Faults::default();
         device.set_device_lost_callback({
             let faults = faults.clone();
@@ -146,7 +103,7 @@ impl Gpu {
             num_init_threads: None,
             pipeline_cache: cache.cloned(),
         };
-        let renderer = Renderer::new(&device, options).map_err(|error| format!("vello's shaders failed: {error}"))?;
+        let renderer = Renderer::new(&device, options).map_err(OpenError::Shaders)?;
         let mut gpu = Self {
             device,
             faults,
@@ -159,7 +116,7 @@ impl Gpu {
         };
         // Some drivers compile a pipeline only when it is first used.
         let warmed_up = gpu.render_empty_scene().and_then(|()| gpu.wait());
-        warmed_up.map_err(|fault| format!("the first scene failed: {}", fault.message))?;
+        warmed_up.map_err(OpenError::FirstScene)?;
         if let Some(pipelines) = pipelines {
             pipelines.save();
         }
@@ -180,34 +137,34 @@ impl Gpu {
         steps: &[GpuStep],
         sizes: &[DeviceSize],
     ) -> Result<(Vec<Readback>, Option<wgpu::SubmissionIndex>), Fault> {
-        let mut surfaces: HashMap<usize, Surface> = HashMap::new();
+        let mut surfaces: HashMap<usize, SurfaceTexture> = HashMap::new();
         let (mut readbacks, mut last_submission) = (Vec::new(), None);
         for step in steps {
             match step {
-                GpuStep::Draw { into: SurfaceId(0), parts } => {
-                    for part in parts {
-                        let texture = self.acquire((part.area.width, part.area.height));
-                        self.draw(part, &surfaces, &texture)?;
-                        let (readback, index) = self.read_back(part.area, &texture);
+                GpuStep::Draw { into: SurfaceId(0), tiles } => {
+                    for tile in tiles {
+                        let texture = self.acquire((tile.area.width, tile.area.height));
+                        self.draw(tile, &surfaces, &texture)?;
+                        let (readback, index) = self.read_back(tile.area, &texture);
                         readbacks.push(readback);
                         last_submission = Some(index);
                         self.textures.release(texture);
                     }
                 }
-                GpuStep::Draw { into, parts } => {
+                GpuStep::Draw { into, tiles } => {
                     let size = sizes[into.0];
                     let texture = self.acquire((size.width, size.height));
-                    match parts.as_slice() {
+                    match tiles.as_slice() {
                         [whole] => self.draw(whole, &surfaces, &texture)?,
-                        parts => self.draw_parts(parts, &surfaces, &texture)?,
+                        tiles => self.draw_tiles(tiles, &surfaces, &texture)?,
                     }
-                    surfaces.insert(into.0, Surface { texture, is_straight: true });
+                    surfaces.insert(into.0, SurfaceTexture { texture, is_straight: true });
                 }
                 GpuStep::Filter { from, into, kernel } => {
                     let missing = || Fault::new(FallbackReason::Validation, "a pass precedes the surface it reads");
                     let source = surfaces.get(&from.0).ok_or_else(missing)?;
                     let texture = self.filter(kernel, source, sizes[into.0]);
-                    surfaces.insert(into.0, Surface { texture, is_straight: false });
+                    surfaces.insert(into.0, SurfaceTexture { texture, is_straight: false });
                 }
             }
             self.faults.check()?;
@@ -218,28 +175,28 @@ impl Gpu {
         Ok((readbacks, last_submission))
     }
 
-    /// Renders the scene of `part` into the top-left corner of `target`.
+    /// Renders the scene of `tile` into the top-left corner of `target`.
     fn draw(
         &mut self,
-        part: &SceneTile,
-        surfaces: &HashMap<usize, Surface>,
+        tile: &SceneTile,
+        surfaces: &HashMap<usize, SurfaceTexture>,
         target: &wgpu::Texture,
     ) -> Result<(), Fault> {
-        let mut recolored = Vec::with_capacity(part.recolored.len());
-        for recolor in &part.recolored {
+        let mut recolored = Vec::with_capacity(tile.recolored.len());
+        for recolor in &tile.recolored {
             let texture = self.recolor(recolor);
             self.override_image(&recolor.image, &texture);
             recolored.push(texture);
         }
-        for (surface, image) in &part.surfaces {
+        for (surface, image) in &tile.surfaces {
             let surface = surfaces.get(&surface.0);
             let missing = || Fault::new(FallbackReason::Validation, "a scene shows a surface that is not drawn yet");
             let surface = surface.ok_or_else(missing)?;
             self.override_image(image, &surface.texture);
         }
-        self.reserve_atlas(part.pixels)?;
-        self.render(&part.scene, target, (part.area.width, part.area.height))?;
-        let overridden = part.recolored.iter().map(|it| &it.image).chain(part.surfaces.iter().map(|(_, image)| image));
+        self.reserve_atlas(tile.pixels)?;
+        self.render(&tile.scene, target, (tile.area.width, tile.area.height))?;
+        let overridden = tile.recolored.iter().map(|it| &it.image).chain(tile.surfaces.iter().map(|(_, image)| image));
         for image in overridden {
             self.renderer.override_image(image, None);
         }
@@ -276,7 +233,7 @@ impl Gpu {
 
     fn render_empty_scene(&mut self) -> Result<(), Fault> {
         let target = self.acquire((EMPTY_SCENE_SIDE, EMPTY_SCENE_SIDE));
-        self.render(&blank(), &target, (EMPTY_SCENE_SIDE, EMPTY_SCENE_SIDE))?;
+        self.render(&blank_scene(), &target, (EMPTY_SCENE_SIDE, EMPTY_SCENE_SIDE))?;
         self.textures.release(target);
         Ok(())
     }
@@ -290,31 +247,31 @@ impl Gpu {
             .map_err(|error| Fault::new(FallbackReason::Validation, error.to_string()))
     }
 
-    /// Draws `parts` one after the other and copies each to its area of `target`.
-    fn draw_parts(
+    /// Draws `tiles` one after the other and copies each to its area of `target`.
+    fn draw_tiles(
         &mut self,
-        parts: &[SceneTile],
-        surfaces: &HashMap<usize, Surface>,
+        tiles: &[SceneTile],
+        surfaces: &HashMap<usize, SurfaceTexture>,
         target: &wgpu::Texture,
     ) -> Result<(), Fault> {
-        for part in parts {
-            let texture = self.acquire((part.area.width, part.area.height));
-            self.draw(part, surfaces, &texture)?;
+        for tile in tiles {
+            let texture = self.acquire((tile.area.width, tile.area.height));
+            self.draw(tile, surfaces, &texture)?;
             let mut encoder = self.encoder();
             let mut into = target.as_image_copy();
-            into.origin = wgpu::Origin3d { x: part.area.x, y: part.area.y, z: 0 };
-            encoder.copy_texture_to_texture(texture.as_image_copy(), into, extent(part.area.width, part.area.height));
+            into.origin = wgpu::Origin3d { x: tile.area.x, y: tile.area.y, z: 0 };
+            encoder.copy_texture_to_texture(texture.as_image_copy(), into, extent(tile.area.width, tile.area.height));
             self.queue.submit([encoder.finish()]);
             self.textures.release(texture);
         }
         Ok(())
     }
 
-    pub(super) fn filter(&mut self, kernel: &Kernel, source: &Surface, size: DeviceSize) -> wgpu::Texture {
+    pub(super) fn filter(&mut self, kernel: &Kernel, source: &SurfaceTexture, size: DeviceSize) -> wgpu::Texture {
         let mut encoder = self.encoder();
-        let mut recording = Recording { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
+        let mut passes = PassEncoder { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
         let size = (size.width, size.height);
-        let texture = self.passes.kernel(&mut recording, kernel, &source.texture, source.is_straight, size);
+        let texture = self.passes.kernel(&mut passes, kernel, &source.texture, source.is_straight, size);
         self.queue.submit([encoder.finish()]);
         texture
     }
@@ -322,8 +279,8 @@ impl Gpu {
     pub(super) fn recolor(&mut self, recolor: &Recolor) -> wgpu::Texture {
         let source = self.upload(recolor.pixels.data(), (recolor.width, recolor.height));
         let mut encoder = self.encoder();
-        let mut recording = Recording { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
-        let texture = self.passes.recolor(&mut recording, recolor, source);
+        let mut passes = PassEncoder { device: &self.device, encoder: &mut encoder, textures: &mut self.textures };
+        let texture = self.passes.recolor(&mut passes, recolor, source);
         self.queue.submit([encoder.finish()]);
         texture
     }

@@ -7,6 +7,8 @@
 use kurbo::Rect;
 use vello::Scene;
 
+use super::fallback::FallbackReason;
+
 /// Side of vello's tiles, in px.
 const TILE: u32 = 16;
 /// Side of vello's bins, in tiles.
@@ -43,84 +45,6 @@ const MAX_GRADIENTS: u32 = 2048;
 /// [`MAX_PTCL_WORDS`] before anything is drawn, those of 8192 x 4096 all of it, and a page of 8192 x 8192 lacks its
 /// lower half.
 pub(super) const MAX_SCENE_SIDE: u32 = 4096;
-
-/// Reason why the CPU paints a page instead of the GPU. [`FallbackReason::label`] is the label of `tenter_gpu_fallback_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FallbackReason {
-    /// The layers are nested too deeply.
-    Layers,
-    /// The pictures do not fit the atlas.
-    Images,
-    /// The surface of an effect exceeds the maximum texture side.
-    PageSize,
-    /// The paths have too many lines, or too many areas overlap.
-    Paths,
-    /// vello draws the blend mode wrong in this place.
-    Blend,
-    /// A blur or shadow is too wide.
-    Effects,
-    /// The scene has too many gradients.
-    Gradients,
-    /// The queue of the GPU is full.
-    Busy,
-    /// No GPU is available: each is being reopened after a fault.
-    Down,
-    /// The device was lost while the page was in flight.
-    DeviceLost,
-    /// The device ran out of memory.
-    OutOfMemory,
-    /// wgpu rejected a call as invalid.
-    Validation,
-    /// The page did not come back within `TENTER_GPU_TIMEOUT`.
-    Hung,
-    /// Encoding or submitting the page panicked.
-    Panic,
-}
-
-impl FallbackReason {
-    /// All reasons, in the order of their counters.
-    pub(super) const ALL: [Self; 14] = [
-        Self::Layers,
-        Self::Images,
-        Self::PageSize,
-        Self::Paths,
-        Self::Blend,
-        Self::Effects,
-        Self::Gradients,
-        Self::Busy,
-        Self::Down,
-        Self::DeviceLost,
-        Self::OutOfMemory,
-        Self::Validation,
-        Self::Hung,
-        Self::Panic,
-    ];
-
-    /// Value of the metric's `reason` label.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Layers => "layers",
-            Self::Images => "images",
-            Self::PageSize => "page_size",
-            Self::Paths => "paths",
-            Self::Blend => "blend",
-            Self::Effects => "effects",
-            Self::Gradients => "gradients",
-            Self::Busy => "busy",
-            Self::Down => "down",
-            Self::DeviceLost => "device_lost",
-            Self::OutOfMemory => "out_of_memory",
-            Self::Validation => "validation",
-            Self::Hung => "hung",
-            Self::Panic => "panic",
-        }
-    }
-
-    /// True when parts of the surface may stay within the limit that the whole exceeds.
-    pub(super) fn tiling_helps(self) -> bool {
-        matches!(self, Self::Layers | Self::Images | Self::Paths)
-    }
-}
 
 /// Estimates from above how much of vello's buffers one scene takes.
 pub(super) struct Meter {
@@ -336,13 +260,5 @@ mod tests {
         };
         assert_eq!([of(1, 4096, 4096), of(2, 4096, 4096)], [Ok(()), Err(FallbackReason::Images)]);
         assert_eq!(of(1, 9000, 16), Err(FallbackReason::Images));
-    }
-
-    #[test]
-    fn labels_are_unique() {
-        let mut labels = FallbackReason::ALL.map(FallbackReason::label).to_vec();
-        labels.sort_unstable();
-        labels.dedup();
-        assert_eq!(labels.len(), FallbackReason::ALL.len());
     }
 }

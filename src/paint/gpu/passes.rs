@@ -59,7 +59,7 @@ pub(super) fn is_bounded(kernel: &Kernel, pixels: u64) -> bool {
 }
 
 /// Command encoder of the passes, with the pool for their textures.
-pub(super) struct Recording<'a> {
+pub(super) struct PassEncoder<'a> {
     pub(super) device: &'a wgpu::Device,
     pub(super) encoder: &'a mut wgpu::CommandEncoder,
     pub(super) textures: &'a mut TexturePool,
@@ -67,15 +67,15 @@ pub(super) struct Recording<'a> {
 
 impl Passes {
     pub(super) fn new(device: &wgpu::Device, cache: Option<&wgpu::PipelineCache>) -> Self {
-        let make = |label: &str, source: &str, format| Pipeline::new(device, cache, label, source, format);
+        let pipeline = |label: &str, source: &str, format| Pipeline::new(device, cache, label, source, format);
         Self {
-            color_matrix: make("color_matrix", shader!("shared/pixels", "shared/color", "color_matrix"), RGBA),
-            tone: make("tone", shader!("shared/pixels", "shared/color", "tone"), RGBA),
-            blur: make("blur", shader!("shared/pixels", "blur"), RGBA),
-            shadow_spread: make("shadow_spread", shader!("shared/pixels", "shadow_spread"), COVERAGE),
-            shadow: make("shadow", shader!("shared/pixels", "shadow"), RGBA),
-            reduce: make("reduce", shader!("shared/pixels", "reduce"), RGBA),
-            sample: make("sample", shader!("shared/pixels", "sample"), RGBA),
+            color_matrix: pipeline("color_matrix", shader!("shared/pixels", "shared/color", "color_matrix"), RGBA),
+            tone: pipeline("tone", shader!("shared/pixels", "shared/color", "tone"), RGBA),
+            blur: pipeline("blur", shader!("shared/pixels", "blur"), RGBA),
+            shadow_spread: pipeline("shadow_spread", shader!("shared/pixels", "shadow_spread"), COVERAGE),
+            shadow: pipeline("shadow", shader!("shared/pixels", "shadow"), RGBA),
+            reduce: pipeline("reduce", shader!("shared/pixels", "reduce"), RGBA),
+            sample: pipeline("sample", shader!("shared/pixels", "sample"), RGBA),
         }
     }
 
@@ -83,25 +83,25 @@ impl Passes {
     /// premultiplied.
     pub(super) fn kernel(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         kernel: &Kernel,
         source: &wgpu::Texture,
         is_straight: bool,
         size: (u32, u32),
     ) -> wgpu::Texture {
         match kernel {
-            Kernel::Blur { radius } => self.blur(recording, source, is_straight, size, *radius),
+            Kernel::Blur { radius } => self.blur(encoder, source, is_straight, size, *radius),
             Kernel::Recolor(passes) => {
-                let recoloured = self.run_all(recording, passes, source, is_straight, size);
+                let recoloured = self.run_all(encoder, passes, source, is_straight, size);
                 recoloured.expect("plan() gives Kernel::Recolor at least one pass")
             }
-            Kernel::Shadow { sigma, color } => self.shadow(recording, source, size, *sigma, *color),
+            Kernel::Shadow { sigma, color } => self.shadow(encoder, source, size, *sigma, *color),
         }
     }
 
     fn blur(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         source: &wgpu::Texture,
         is_straight: bool,
         size: (u32, u32),
@@ -111,15 +111,15 @@ impl Passes {
         let params = |columns: f32, straight: bool| {
             [columns, f32::from(u8::from(straight)), radius as f32, factor as f32, shift as f32]
         };
-        let rows = recording.run(&self.blur, source, size, &params(0.0, is_straight));
-        let blurred = recording.run(&self.blur, &rows, size, &params(1.0, false));
-        recording.textures.release(rows);
+        let rows = encoder.run(&self.blur, source, size, &params(0.0, is_straight));
+        let blurred = encoder.run(&self.blur, &rows, size, &params(1.0, false));
+        encoder.textures.release(rows);
         blurred
     }
 
     fn shadow(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         source: &wgpu::Texture,
         size: (u32, u32),
         sigma: f64,
@@ -132,14 +132,14 @@ impl Passes {
                 let from_rgba = f32::from(u8::from(spread.is_none()));
                 let mut params = vec![columns, from_rgba, it.weights.len() as f32, it.before as f32];
                 params.extend(&it.weights);
-                let next = recording.run(&self.shadow_spread, spread.as_ref().unwrap_or(source), size, &params);
-                spread.replace(next).into_iter().for_each(|old| recording.textures.release(old));
+                let next = encoder.run(&self.shadow_spread, spread.as_ref().unwrap_or(source), size, &params);
+                spread.replace(next).into_iter().for_each(|old| encoder.textures.release(old));
             }
         }
         let [r, g, b, a] = color.components;
         let params = [f32::from(u8::from(spread.is_none())), r, g, b, a];
-        let shadow = recording.run(&self.shadow, spread.as_ref().unwrap_or(source), size, &params);
-        spread.into_iter().for_each(|old| recording.textures.release(old));
+        let shadow = encoder.run(&self.shadow, spread.as_ref().unwrap_or(source), size, &params);
+        spread.into_iter().for_each(|old| encoder.textures.release(old));
         shadow
     }
 
@@ -148,25 +148,25 @@ impl Passes {
     /// `source` and the result are premultiplied.
     pub(super) fn recolor(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         recolor: &Recolor,
         source: wgpu::Texture,
     ) -> wgpu::Texture {
         let size = (recolor.width, recolor.height);
         let resample_plan = &recolor.resample_plan;
-        let texture = match self.run_all(recording, &resample_plan.passes, &source, false, size) {
+        let texture = match self.run_all(encoder, &resample_plan.passes, &source, false, size) {
             Some(texture) => {
-                recording.textures.release(source);
+                encoder.textures.release(source);
                 texture
             }
             None => source,
         };
-        let reduced = self.reduce(recording, &texture, &resample_plan.columns, &resample_plan.rows);
-        recording.textures.release(texture);
+        let reduced = self.reduce(encoder, &texture, &resample_plan.columns, &resample_plan.rows);
+        encoder.textures.release(texture);
         let Some((columns, rows)) = &resample_plan.samples else { return reduced };
         let sampled =
-            self.sample(recording, &reduced, (resample_plan.columns.count, resample_plan.rows.count), columns, rows);
-        recording.textures.release(reduced);
+            self.sample(encoder, &reduced, (resample_plan.columns.count, resample_plan.rows.count), columns, rows);
+        encoder.textures.release(reduced);
         sampled
     }
 
@@ -175,7 +175,7 @@ impl Passes {
     /// `None` when no pass changes anything.
     fn run_all(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         passes: &[Pass],
         source: &wgpu::Texture,
         is_straight: bool,
@@ -192,11 +192,11 @@ impl Passes {
             let texture = latest.as_ref().unwrap_or(source);
             let next = match pass {
                 Pass::Blur { radius: 0 } => continue,
-                Pass::Blur { radius } => self.blur(recording, texture, is_straight, size, *radius),
+                Pass::Blur { radius } => self.blur(encoder, texture, is_straight, size, *radius),
                 Pass::ColorMatrix(rows) => {
                     let mut params = ends.to_vec();
                     params.extend(rows.iter().flatten().map(|it| *it as f32));
-                    recording.run(&self.color_matrix, texture, size, &params)
+                    encoder.run(&self.color_matrix, texture, size, &params)
                 }
                 Pass::Tone(tone) => {
                     let (kind, amount) = match tone {
@@ -205,17 +205,17 @@ impl Passes {
                         Tone::Light(gain) => (2.0, gain),
                         Tone::Natural(amount) => (3.0, amount),
                     };
-                    recording.run(&self.tone, texture, size, &[ends[0], ends[1], kind, *amount as f32])
+                    encoder.run(&self.tone, texture, size, &[ends[0], ends[1], kind, *amount as f32])
                 }
             };
-            latest.replace(next).into_iter().for_each(|old| recording.textures.release(old));
+            latest.replace(next).into_iter().for_each(|old| encoder.textures.release(old));
         }
         latest
     }
 
     fn reduce(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         source: &wgpu::Texture,
         columns: &Downscale,
         rows: &Downscale,
@@ -224,12 +224,12 @@ impl Passes {
             (0..axis.count).map(|at| axis.window(at)).flat_map(|(start, end)| [start as f32, end as f32]).collect()
         };
         let params = [windows(columns), windows(rows)].concat();
-        recording.run(&self.reduce, source, (columns.count, rows.count), &params)
+        encoder.run(&self.reduce, source, (columns.count, rows.count), &params)
     }
 
     fn sample(
         &self,
-        recording: &mut Recording<'_>,
+        encoder: &mut PassEncoder<'_>,
         source: &wgpu::Texture,
         (width, height): (u32, u32),
         columns: &Sample,
@@ -240,11 +240,11 @@ impl Passes {
             taps.flat_map(|(near, far, weight)| [near as f32, far as f32, weight as f32]).collect()
         };
         let params = [taps(columns, width), taps(rows, height)].concat();
-        recording.run(&self.sample, source, (columns.count, rows.count), &params)
+        encoder.run(&self.sample, source, (columns.count, rows.count), &params)
     }
 }
 
-impl Recording<'_> {
+impl PassEncoder<'_> {
     /// Dispatches `pass` over `size` px of `source` into a new texture.
     ///
     /// The shader reads the width, the height, and then `params` from its storage buffer.

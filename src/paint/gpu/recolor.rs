@@ -2,7 +2,7 @@
 
 use peniko::{Blob, ImageAlphaType, ImageData};
 
-use super::scene::{image, stand_in};
+use super::image_data::{image_data, placeholder};
 use crate::paint::prepared_image::{PlacedImage, PreparedImages, ResamplePlan};
 use crate::units::DeviceSize;
 
@@ -42,7 +42,7 @@ impl Recolor {
             return None;
         }
         Some(Self {
-            image: image(stand_in(), width, height, ImageAlphaType::AlphaPremultiplied),
+            image: image_data(placeholder(), width, height, ImageAlphaType::AlphaPremultiplied),
             pixels: picture.pixels.clone(),
             width: picture.width,
             height: picture.height,

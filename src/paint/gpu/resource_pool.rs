@@ -64,7 +64,7 @@ fn bytes(texture: &wgpu::Texture) -> u64 {
     u64::from(texture.width()) * u64::from(texture.height()) * 4
 }
 
-/// Free readback buffers.
+/// Free readback buffers, which are not mapped.
 #[derive(Default)]
 pub(super) struct BufferPool {
     free: Vec<wgpu::Buffer>,

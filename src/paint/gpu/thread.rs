@@ -5,18 +5,20 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::adapters::Adapter;
-use super::device::{Fault, Gpu, Readback};
-use super::guards::FallbackReason;
-use super::scene::SceneTile;
-use super::{GpuState, PaintRequest, Shared};
-use crate::paint::plan::{Kernel, SurfaceId};
-use crate::paint::{PaintError, Painted};
+use super::device::{Gpu, Readback};
+use super::error::OpenError;
+use super::fallback::FallbackReason;
+use super::fault::Fault;
+use super::job::{GpuJob, GpuStep, PaintRequest};
+use super::shared::Shared;
+use super::state::GpuState;
+use crate::paint::rasterizer::Painted;
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
 
@@ -26,20 +28,6 @@ const POLL_INTERVAL: Duration = Duration::from_micros(200);
 const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
 /// Maximum delay between two attempts to reopen a device.
 const MAX_REOPEN_DELAY: Duration = Duration::from_secs(30);
-
-/// One encoded step of a page.
-pub(super) enum GpuStep {
-    /// Draws the scenes that together form a surface.
-    Draw { into: SurfaceId, parts: Vec<SceneTile> },
-    /// Runs a pixel pass over one surface and writes another.
-    Filter { from: SurfaceId, into: SurfaceId, kernel: Kernel },
-}
-
-/// An encoded page with its request.
-pub(super) struct GpuJob {
-    pub(super) request: PaintRequest,
-    pub(super) steps: Vec<GpuStep>,
-}
 
 /// A page that was submitted to the device and has not been read back.
 struct InFlightPage {
@@ -51,7 +39,7 @@ struct InFlightPage {
     deadline: Instant,
 }
 
-/// Reason why [`serve`] returned.
+/// The reason why [`serve`] returned.
 enum ServeExit {
     /// The job channel is closed and all pages are answered.
     Closed,
@@ -65,16 +53,16 @@ pub(super) fn run(
     adapter: &Adapter,
     shared: &Arc<Shared>,
     jobs: &Receiver<GpuJob>,
-    ready: &mpsc::SyncSender<Result<(), String>>,
+    ready: &mpsc::SyncSender<Result<(), OpenError>>,
 ) {
     let open = || {
         let opened = catch_unwind(AssertUnwindSafe(|| Gpu::open(adapter, &shared.settings)));
-        opened.unwrap_or_else(|_| Err("the driver's library panicked".into()))
+        opened.unwrap_or(Err(OpenError::DriverPanicked))
     };
     let mut gpu = match open() {
         Ok(gpu) => gpu,
         // Sending fails only when the receiver has given up, which needs no report.
-        Err(message) => return drop(ready.send(Err(message))),
+        Err(error) => return drop(ready.send(Err(error))),
     };
     state.mark_up();
     let _ = ready.send(Ok(()));
@@ -102,8 +90,9 @@ pub(super) fn run(
             }
             match open() {
                 Ok(gpu) => break gpu,
-                Err(message) => {
-                    tracing::error!(gpu = state.name, message, "the GPU could not be reopened; trying again")
+                Err(error) => {
+                    let message = error.to_string();
+                    tracing::error!(gpu = state.name, message, "the GPU could not be reopened; trying again");
                 }
             }
             delay = (delay * 2).min(MAX_REOPEN_DELAY);
@@ -271,47 +260,4 @@ pub(super) fn copy_rows(readbacks: &[Readback], size: DeviceSize, opaque: bool) 
         pixels.chunks_exact_mut(4).for_each(|pixel| pixel[3] = 255);
     }
     Raster::from_pixels(size, pixels)
-}
-
-impl Shared {
-    /// Queues the request on the CPU pool, where the CPU painter paints it.
-    fn spawn_paint_on_cpu(self: &Arc<Self>, request: PaintRequest, reason: FallbackReason) {
-        let shared = self.clone();
-        self.pool.spawn(move || shared.paint_on_cpu(request, reason));
-    }
-
-    /// Answers the request with a GPU's picture, after a comparison with the CPU's picture when one is due.
-    fn answer(&self, request: PaintRequest, painted: Painted) {
-        let painted = match self.check.is_due() {
-            true => self.check.compare(&request, painted, &self.cpu),
-            false => Ok(painted),
-        };
-        self.finish(request, painted);
-    }
-
-    /// Counts the page and sends the result to the caller.
-    pub(super) fn finish(&self, request: PaintRequest, painted: Result<Painted, PaintError>) {
-        if let Ok(painted) = &painted {
-            self.counters.count_page(painted.by);
-        }
-        // Sending fails only when the caller has left.
-        let _ = request.sender.send(painted);
-    }
-}
-
-impl GpuState {
-    fn mark_up(&self) {
-        self.up.store(true, Ordering::SeqCst);
-    }
-
-    fn mark_down(&self, fault: &Fault) {
-        self.up.store(false, Ordering::SeqCst);
-        self.rebuilds.fetch_add(1, Ordering::Relaxed);
-        let message = format!("{}: {}", fault.kind.label(), fault.message);
-        *self.latest_fault.lock().unwrap_or_else(PoisonError::into_inner) = message;
-    }
-
-    fn count_dequeued(&self) {
-        self.queued.fetch_sub(1, Ordering::SeqCst);
-    }
 }

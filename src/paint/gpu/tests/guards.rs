@@ -3,6 +3,7 @@
 use peniko::{BlendMode, Compose, Mix};
 
 use super::*;
+use crate::paint::gpu::passes;
 use crate::paint::plan::Kernel;
 use crate::units::Opacity;
 

@@ -7,16 +7,23 @@ mod guards;
 mod soak;
 mod twins;
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kurbo::{Affine, BezPath, Insets, Rect, Shape, Size};
+use parking_lot::{Mutex, MutexGuard};
 use peniko::Color;
 
+use super::adapters::{adapters, select_adapters};
 use super::device::Gpu;
-use super::*;
-use crate::paint::plan;
+use super::fallback::FallbackReason;
+use super::rasterizer::GpuRasterizer;
+use crate::config::{GpuSettings, PaintSettings};
+use crate::paint::plan::FramePlan;
+use crate::paint::planner::plan;
+use crate::paint::{Painted, Rasterizer, SurfaceLimits};
+use crate::pool::Pool;
 use crate::raster::{Raster, Straight};
 use crate::scene::{Group, Node, Page, Path, Picture};
 use crate::units::DeviceScale;
@@ -41,7 +48,7 @@ pub(super) enum InjectedFault {
     OutOfMemory,
     /// The device receives an invalid call.
     Invalid,
-    /// Submitting the page panics.
+    /// The code that submits the page panics.
     Panic,
 }
 
@@ -72,7 +79,7 @@ impl TestHooks {
     }
 
     fn take(&self, which: impl Fn(InjectedFault) -> bool) -> Option<InjectedFault> {
-        self.next_fault.lock().unwrap_or_else(PoisonError::into_inner).take_if(|it| which(*it))
+        self.next_fault.lock().take_if(|it| which(*it))
     }
 }
 
@@ -81,22 +88,22 @@ fn rasterizer(change: impl FnOnce(&mut GpuSettings)) -> Option<GpuRasterizer> {
     let mut settings =
         GpuSettings { allow_software: true, timeout: Duration::from_secs(120), ..GpuSettings::default() };
     change(&mut settings);
-    let mut chosen = select_adapters(adapters(), &settings, true);
-    chosen.used.truncate(1);
-    if chosen.used.is_empty() {
-        assert!(!is_required(), "GPU tests are required, and there is no adapter: {:?}", chosen.refused);
+    let mut selection = select_adapters(adapters(), &settings, true);
+    selection.used.truncate(1);
+    if selection.used.is_empty() {
+        assert!(!is_required(), "GPU tests are required, and there is no adapter: {:?}", selection.refused);
         println!("skipped: this machine has no GPU adapter");
         return None;
     }
     let pool = Arc::new(Pool::new(2).expect("two threads"));
-    Some(GpuRasterizer::new(pool, &PaintSettings::default(), &settings, chosen).expect("the adapter comes up"))
+    Some(GpuRasterizer::new(pool, &PaintSettings::default(), &settings, selection).expect("the adapter comes up"))
 }
 
 /// The rasterizer shared by the tests of this process, locked for one test at a time.
 fn shared_gpu() -> Option<MutexGuard<'static, GpuRasterizer>> {
     static SHARED: OnceLock<Option<Mutex<GpuRasterizer>>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| rasterizer(|_| ()).map(Mutex::new)).as_ref()?;
-    Some(shared.lock().unwrap_or_else(PoisonError::into_inner))
+    Some(shared.lock())
 }
 
 #[expect(clippy::disallowed_methods, reason = "GPU_COLUMN configures these tests; it is no setting of the program")]
@@ -127,7 +134,7 @@ impl GpuRasterizer {
     }
 
     fn inject(&self, fault: InjectedFault) {
-        *self.shared.hooks.next_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        *self.shared.hooks.next_fault.lock() = Some(fault);
     }
 
     fn wait_until_up(&self) {

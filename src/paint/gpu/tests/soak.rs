@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::process::Command;
 
 use peniko::{BlendMode, Compose, Gradient, Mix};
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::paint::PaintError;
 use crate::paint::gpu::check::visible_share;
 use crate::scene::{Image, Pass, Shadow, Tone};
 use crate::units::{Opacity, Px};
@@ -43,11 +45,11 @@ fn gpu_soak_alone() {
     let Some(gpu) = rasterizer(|settings| settings.check = CHECK_EVERY) else { return };
     let plans = plans();
     let expected: Vec<_> = plans.iter().map(|plan| gpu.paint_on_the_cpu(plan)).collect();
-    let mut under_way: VecDeque<(usize, oneshot::Receiver<Result<Painted, PaintError>>)> = VecDeque::new();
+    let mut in_flight: VecDeque<(usize, oneshot::Receiver<Result<Painted, PaintError>>)> = VecDeque::new();
     let (mut settled, mut by_gpu, mut worst) = (0, 0, 0.0f64);
     for page in 0..PAGES + IN_FLIGHT {
-        if under_way.len() == IN_FLIGHT || page >= PAGES {
-            let (kind, receiver) = under_way.pop_front().expect("one is under way");
+        if in_flight.len() == IN_FLIGHT || page >= PAGES {
+            let (kind, receiver) = in_flight.pop_front().expect("one is in flight");
             let painted = receiver.blocking_recv().expect("the rasterizer answers").expect("the page is painted");
             let share = visible_share(&expected[kind], &painted.raster);
             assert!(share <= MAX_VISIBLE_SHARE, "page {page}, kind {kind}, by {}: {share}", painted.by);
@@ -59,7 +61,7 @@ fn gpu_soak_alone() {
             }
             // The order of the kinds changes from round to round.
             let kind = (page * 7 + page / plans.len()) % plans.len();
-            under_way.push_back((kind, gpu.submit(plans[kind].clone(), None)));
+            in_flight.push_back((kind, gpu.submit(plans[kind].clone(), None)));
         }
         // Without this wait, the CPU would answer all remaining pages before the GPU is reopened.
         if LOST_AT.iter().any(|lost| lost + 2 * IN_FLIGHT == page) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::paint::gpu::check::visible_share;
-use crate::paint::gpu::device::Surface;
+use crate::paint::gpu::device::SurfaceTexture;
 use crate::paint::gpu::recolor::Recolor;
 use crate::paint::gpu::scene::Area;
 use crate::paint::gpu::thread::copy_rows;
@@ -52,9 +52,9 @@ impl Gpu {
 
 fn open_gpu() -> Option<Gpu> {
     let settings = GpuSettings { allow_software: true, ..GpuSettings::default() };
-    let chosen = select_adapters(adapters(), &settings, true);
-    assert!(!chosen.used.is_empty() || !is_required(), "GPU tests are required, and there is no adapter");
-    Some(Gpu::open(chosen.used.first()?, &settings).expect("the adapter comes up"))
+    let selection = select_adapters(adapters(), &settings, true);
+    assert!(!selection.used.is_empty() || !is_required(), "GPU tests are required, and there is no adapter");
+    Some(Gpu::open(selection.used.first()?, &settings).expect("the adapter comes up"))
 }
 
 fn max_difference(expected: &[u8], found: &[u8]) -> u8 {
@@ -79,7 +79,7 @@ fn gpu_kernels_match_the_cpu() {
         };
         let expected = on_cpu::run(&kernel, &pixels, size);
         let texture = gpu.upload(&pixels, (width, height));
-        let result = gpu.filter(&kernel, &Surface { texture, is_straight: false }, size);
+        let result = gpu.filter(&kernel, &SurfaceTexture { texture, is_straight: false }, size);
         let found = gpu.download(&result, (width, height));
         let off = max_difference(&expected, &found);
         assert!(off <= MAX_BLUR_DIFFERENCE, "{kernel:?} on {width} x {height}: {off} levels");

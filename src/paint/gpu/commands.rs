@@ -1,7 +1,7 @@
 //! Operations of one surface recorded as commands: fills, clips, layers and pictures in device px, each with its
 //! bounds.
 //!
-//! A list is recorded once, on the CPU pool, and encoded for the whole surface or for each of its parts. A layer gets
+//! A list is recorded once, on the CPU pool, and encoded for the whole surface or for each of its tiles. A layer gets
 //! the bounds of its contents, because a larger layer takes more of vello's buffers (see [`super::guards`]).
 
 use std::cell::RefCell;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use kurbo::{Affine, BezPath, Point, Rect, Shape};
 use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 
-use super::guards::FallbackReason;
-use crate::paint::PaintError;
+use super::fallback::FallbackReason;
 use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
+use crate::paint::error::PaintError;
 use crate::paint::ops::Ops;
 use crate::paint::ops_cpu::{Canvas, Sources};
 use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
@@ -46,8 +46,8 @@ pub(super) enum Command {
     PushLayer { clip: Option<BezPath>, bounds: Rect, opacity: Opacity, blend: BlendMode },
     /// Ends the innermost open clip or layer.
     Pop,
-    /// A picture of the scene, which is resampled for each part of the surface that shows it.
-    ListedImage(ListedImage),
+    /// A picture of the scene, which is resampled for each tile of the surface that shows it.
+    Image(ImageCommand),
     /// Pixels painted by the CPU, copied to whole device px at `at`.
     Pixels { pixels: Blob<u8>, width: u32, height: u32, at: Point, bounds: Rect },
     /// A surface that an earlier step has drawn.
@@ -56,7 +56,7 @@ pub(super) enum Command {
 
 /// The owned form of [`PlacedImage`]: a picture, its passes, and where it is shown.
 #[derive(Debug)]
-pub(super) struct ListedImage {
+pub(super) struct ImageCommand {
     pub(super) picture: Picture,
     pub(super) passes: Vec<Pass>,
     pub(super) source: Rect,
@@ -67,8 +67,8 @@ pub(super) struct ListedImage {
     pub(super) bounds: Rect,
 }
 
-impl ListedImage {
-    /// The same picture in the coordinates of a part whose top-left corner is at `origin`.
+impl ImageCommand {
+    /// The same picture in the coordinates of a tile whose top-left corner is at `origin`.
     pub(super) fn placed(&self, origin: Point) -> PlacedImage<'_> {
         PlacedImage {
             picture: &self.picture,
@@ -81,7 +81,7 @@ impl ListedImage {
     }
 }
 
-/// Error of [`record`].
+/// The reason why [`record`] has no commands.
 pub(super) enum RecordError {
     /// vello would draw the surface wrong; the CPU painter can draw it.
     Refused(FallbackReason),
@@ -91,7 +91,7 @@ pub(super) enum RecordError {
 
 /// Records `ops`, drawn on a surface of `size`, as commands.
 ///
-/// `surfaces`: sizes of all surfaces of the plan. `unguarded`: see [`super::scene::Encoder`]. `abandoned` is asked
+/// `surfaces`: sizes of all surfaces of the plan. `unguarded`: see [`super::scene::SceneEncoder`]. `abandoned` is called
 /// before each operation.
 pub(super) fn record(
     ops: &[Op],
@@ -101,8 +101,14 @@ pub(super) fn record(
     unguarded: bool,
     abandoned: &dyn Fn() -> bool,
 ) -> Result<Vec<Command>, RecordError> {
-    let mut recorder =
-        Recorder { commands: Vec::with_capacity(ops.len()), refusal: None, open: Vec::new(), size, surfaces, images };
+    let mut recorder = CommandRecorder {
+        commands: Vec::with_capacity(ops.len()),
+        refusal: None,
+        open: Vec::new(),
+        size,
+        surfaces,
+        images,
+    };
     OPS.with(|slot| {
         // Taken out of the slot while in use, so that a panic cannot leave an inconsistent state behind.
         let mut state = slot.take();
@@ -124,7 +130,7 @@ pub(super) fn record(
     Ok(commands)
 }
 
-struct Recorder<'a> {
+struct CommandRecorder<'a> {
     commands: Vec<Command>,
     refusal: Option<FallbackReason>,
     open: Vec<OpenScope>,
@@ -145,7 +151,7 @@ enum OpenScope {
     Rect(Rect),
 }
 
-impl Recorder<'_> {
+impl CommandRecorder<'_> {
     /// The axis-aligned clip that the next command must be cut with.
     fn rect_clip(&self) -> Option<Rect> {
         let innermost = self.open.iter().rev().find(|it| **it != OpenScope::Layer);
@@ -184,9 +190,9 @@ impl Recorder<'_> {
     }
 }
 
-impl Target for Recorder<'_> {
+impl Target for CommandRecorder<'_> {
     fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
-        Recorder::fill(self, polygons.clone(), rule, brush, to_device);
+        CommandRecorder::fill(self, polygons.clone(), rule, brush, to_device);
     }
 
     fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine) {
@@ -197,7 +203,7 @@ impl Target for Recorder<'_> {
             }
             None => transform * rect.to_path(0.1),
         };
-        Recorder::fill(self, path, Fill::NonZero, brush, transform * to_rect);
+        CommandRecorder::fill(self, path, Fill::NonZero, brush, transform * to_rect);
     }
 
     fn push_clip(&mut self, polygons: &BezPath) {
@@ -245,13 +251,13 @@ impl Target for Recorder<'_> {
         let bounds = placed.bounds();
         let clip = self.rect_clip().filter(|clip| clip.union(bounds) != *clip);
         let (picture, passes) = (picture.clone(), passes.to_vec());
-        let photo = |bounds| {
-            Command::ListedImage(ListedImage { picture, passes, source, dest, transform, downscaling, opacity, bounds })
+        let command = |bounds| {
+            Command::Image(ImageCommand { picture, passes, source, dest, transform, downscaling, opacity, bounds })
         };
         match clip {
-            Some(clip) if is_axis_aligned(transform) => self.commands.push(photo(bounds.intersect(clip))),
-            Some(clip) => self.push_clipped(clip, photo(bounds)),
-            None => self.commands.push(photo(bounds)),
+            Some(clip) if is_axis_aligned(transform) => self.commands.push(command(bounds.intersect(clip))),
+            Some(clip) => self.push_clipped(clip, command(bounds)),
+            None => self.commands.push(command(bounds)),
         }
     }
 
@@ -335,7 +341,7 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
             Command::Fill { bounds, .. } | Command::Pixels { bounds, .. } | Command::Surface { bounds, .. } => {
                 Some(*bounds)
             }
-            Command::ListedImage(photo) => Some(photo.bounds),
+            Command::Image(image) => Some(image.bounds),
             Command::PushClip { .. } | Command::PushLayer { .. } => {
                 open.push((at, None));
                 continue;
@@ -374,7 +380,7 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
                 around.push(*bounds);
             }
             Command::Pop => drop(around.pop()),
-            Command::Fill { .. } | Command::ListedImage(_) | Command::Pixels { .. } | Command::Surface { .. } => {}
+            Command::Fill { .. } | Command::Image(_) | Command::Pixels { .. } | Command::Surface { .. } => {}
         }
     }
 }
