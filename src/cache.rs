@@ -1,12 +1,12 @@
 //! Cache with a limit in bytes that evicts the least recently used entries first.
 //!
-//! In: the list of entries, the sum of their sizes, and eviction. Not in: what is cached, under which key, or how long
-//! it is valid. Imports nothing of the crate.
+//! In: the list of entries, the sum of their sizes, and eviction. Not in: the cached values, their keys, and how long
+//! they are valid. Imports nothing of the crate.
 
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
+use parking_lot::Mutex;
 
 /// A cache for one thread. Each entry has a size in bytes, which the caller states.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl<K: Hash + Eq, V> ByteBoundedLru<K, V> {
         self.bytes
     }
 
-    /// Number of entries.
+    /// Number of entries that are cached.
     pub fn count(&self) -> usize {
         self.entries.len()
     }
@@ -75,44 +75,39 @@ impl<K: Hash + Eq, V> ByteBoundedLru<K, V> {
 pub struct SharedLru<K: Hash + Eq, V>(Mutex<ByteBoundedLru<K, V>>);
 
 impl<K: Hash + Eq, V: Clone> SharedLru<K, V> {
-    /// Creates a cache: [`ByteBoundedLru::new`].
+    /// Creates a cache with the limits that [`ByteBoundedLru::new`] describes.
     pub fn new(max_bytes: usize, share: usize) -> Self {
         Self(Mutex::new(ByteBoundedLru::new(max_bytes, share)))
     }
 
     /// Whether an entry of this size would be cached.
     pub fn accepts(&self, bytes: usize) -> bool {
-        self.lock().accepts(bytes)
+        self.0.lock().accepts(bytes)
     }
 
     /// Looks an entry up and marks it as most recently used.
     pub fn get(&self, key: &K) -> Option<V> {
-        self.lock().get(key).cloned()
+        self.0.lock().get(key).cloned()
     }
 
-    /// Stores an entry: [`ByteBoundedLru::put`].
+    /// Stores an entry as [`ByteBoundedLru::put`] does.
     pub fn put(&self, key: K, value: V, bytes: usize) {
-        self.lock().put(key, value, bytes);
+        self.0.lock().put(key, value, bytes);
     }
 
     /// Removes an entry, if there is one.
     pub fn remove(&self, key: &K) {
-        self.lock().remove(key);
+        self.0.lock().remove(key);
     }
 
     /// Size of all entries in bytes.
     pub fn bytes(&self) -> usize {
-        self.lock().bytes()
+        self.0.lock().bytes()
     }
 
-    /// Number of entries.
+    /// Number of entries that are cached.
     pub fn count(&self) -> usize {
-        self.lock().count()
-    }
-
-    /// A poisoned lock is usable, as list and sum agree after every step.
-    fn lock(&self) -> MutexGuard<'_, ByteBoundedLru<K, V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().count()
     }
 }
 

@@ -27,13 +27,13 @@ pub enum PoolError {
     /// The work exceeded its time limit, or too much such work still runs.
     #[error("it took longer than {} s", .limit.as_secs_f64())]
     Stuck {
-        /// The time limit.
+        /// Time that the work was allowed to take.
         limit: Duration,
     },
     /// The operating system refused to start the threads.
     #[error("cannot start {threads} CPU threads: {reason}; lower TENTER_THREADS")]
     NoThreads {
-        /// Number of requested threads.
+        /// Number of threads that were requested.
         threads: usize,
         /// Message of the operating system.
         reason: String,
@@ -92,7 +92,7 @@ impl Pool {
     }
 }
 
-/// Runs third-party parsers of untrusted input on threads of their own, so that a hanging parser costs no more than its
+/// Runs third-party parsers of untrusted input on separate threads, so that a hanging parser costs no more than its
 /// thread.
 #[derive(Debug)]
 pub struct Parsers {
@@ -111,12 +111,12 @@ impl Parsers {
         Self { stuck: AtomicUsize::new(0) }
     }
 
-    /// Number of hanging threads.
+    /// Number of threads that hang at this moment.
     pub fn stuck(&self) -> usize {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// Runs `work` on a thread of its own, which takes about 50 µs to start, and waits at most `limit` for it.
+    /// Runs `work` on a new thread, which takes about 50 µs to start, and waits at most `limit` for it.
     ///
     /// # Errors
     /// `Stuck` when `limit` has passed, or at once when the maximum number of threads hang; `Panicked`; `NoThreads`.

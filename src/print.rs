@@ -9,18 +9,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use moxcms::{
-    ColorProfile, DataColorSpace, Layout, ProfileClass, RenderingIntent, TransformExecutor, TransformOptions,
+    CmsError, ColorProfile, DataColorSpace, Layout, ProfileClass, RenderingIntent, TransformExecutor, TransformOptions,
 };
-use sha2::{Digest, Sha256};
+use parking_lot::Mutex;
 
 use crate::config::{FileNames, IccSettings};
+use crate::hash::ContentHash;
 use crate::options::{BlackText, CmykProfile};
 
 /// A CMYK output profile that is not available.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// No profile folder is configured.
     #[error(
@@ -54,9 +55,33 @@ pub enum ProfileError {
         file: String,
         /// Name of the setting that lists the file name.
         setting: &'static str,
-        /// Description of the defect, starting with a verb.
-        reason: String,
+        /// The defect of the file.
+        #[source]
+        reason: ProfileDefect,
     },
+}
+
+/// Defect of a file that is configured as an output profile. Messages start with a verb.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileDefect {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] std::io::Error),
+    /// The file is no ICC profile.
+    #[error("is not an ICC profile")]
+    NotIcc(#[source] CmsError),
+    /// The profile is for another colour space than CMYK.
+    #[error("is a profile for {0:?}")]
+    ColorSpace(DataColorSpace),
+    /// The profile is of another class than output devices.
+    #[error("is a profile of class {0:?}")]
+    Class(ProfileClass),
+    /// The profile lacks tables for one of the two directions.
+    #[error("has no usable tables between colours and CMYK")]
+    Tables(#[source] CmsError),
+    /// The tables cannot convert black.
+    #[error("has no usable table for black")]
+    Black(#[source] CmsError),
 }
 
 /// The output profiles of this service; each is read and checked once, on first use.
@@ -78,7 +103,7 @@ impl Profiles {
     /// When the profile is missing or broken. A failure is not cached: the next call reads the file again.
     pub fn output_profile(&self, profile: CmykProfile) -> Result<Arc<OutputProfile>, ProfileError> {
         // The lock is held while reading, so that concurrent requests read the file once.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.lock();
         if let Some(output_profile) = loaded.get(&profile) {
             return Ok(output_profile.clone());
         }
@@ -88,7 +113,7 @@ impl Profiles {
             CmykProfile::UsWebCoatedSwop => (&self.settings.swop, "TENTER_ICC_SWOP"),
         };
         let file = self.find(condition.name, names, setting)?;
-        let output_profile = std::fs::read(&file).map_err(|error| format!("cannot be read: {error}"));
+        let output_profile = std::fs::read(&file).map_err(ProfileDefect::Unreadable);
         let output_profile = output_profile.and_then(|icc| OutputProfile::new(condition, icc)).map_err(|reason| {
             ProfileError::Broken { name: condition.name, file: file.display().to_string(), setting, reason }
         })?;
@@ -119,7 +144,7 @@ pub struct OutputCondition {
     pub name: &'static str,
     /// Identifier in the registry of characterised printing conditions at color.org.
     pub identifier: &'static str,
-    /// Description for people.
+    /// Description of paper and printing method, for people.
     pub about: &'static str,
 }
 
@@ -142,7 +167,7 @@ impl OutputCondition {
 pub struct OutputProfile {
     output_condition: OutputCondition,
     icc: Vec<u8>,
-    digest: [u8; 32],
+    hash: ContentHash,
     to_cmyk: Arc<dyn TransformExecutor<u16> + Send + Sync>,
     /// Luminance of the darkest printable colour, 0 to 1.
     black: f32,
@@ -163,13 +188,13 @@ impl fmt::Debug for OutputProfile {
 const MAX_LEVEL: f32 = u16::MAX as f32;
 
 impl OutputProfile {
-    fn new(output_condition: OutputCondition, icc: Vec<u8>) -> Result<Self, String> {
-        let profile = ColorProfile::new_from_slice(&icc).map_err(|_| "is not an ICC profile".to_owned())?;
+    fn new(output_condition: OutputCondition, icc: Vec<u8>) -> Result<Self, ProfileDefect> {
+        let profile = ColorProfile::new_from_slice(&icc).map_err(ProfileDefect::NotIcc)?;
         if profile.color_space != DataColorSpace::Cmyk {
-            return Err(format!("is a profile for {:?}", profile.color_space));
+            return Err(ProfileDefect::ColorSpace(profile.color_space));
         }
         if profile.profile_class != ProfileClass::OutputDevice {
-            return Err(format!("is a profile of class {:?}", profile.profile_class));
+            return Err(ProfileDefect::Class(profile.profile_class));
         }
         let srgb = ColorProfile::new_srgb();
         let options = TransformOptions {
@@ -179,17 +204,16 @@ impl OutputProfile {
         };
         // moxcms represents CMYK as the RGBA layout.
         let to_cmyk = srgb.create_transform_16bit(Layout::Rgb, &profile, Layout::Rgba, options);
+        let to_cmyk = to_cmyk.map_err(ProfileDefect::Tables)?;
         let back = profile.create_transform_16bit(Layout::Rgba, &srgb, Layout::Rgb, options);
-        let (Ok(to_cmyk), Ok(back)) = (to_cmyk, back) else {
-            return Err("has no usable tables between colours and CMYK".to_owned());
-        };
+        let back = back.map_err(ProfileDefect::Tables)?;
         let (mut cmyk, mut rgb) = ([0; 4], [0; 3]);
         let round_trip = to_cmyk.transform(&[0; 3], &mut cmyk).and_then(|()| back.transform(&cmyk, &mut rgb));
-        round_trip.map_err(|_| "has no usable table for black".to_owned())?;
+        round_trip.map_err(ProfileDefect::Black)?;
         let [red, green, blue] = rgb.map(|it: u16| linear(f32::from(it) / MAX_LEVEL));
         let black = (0.2126 * red + 0.7152 * green + 0.0722 * blue).clamp(0.0, 1.0); // IEC 61966-2-1
-        let digest = Sha256::digest(&icc).into();
-        let mut profile = Self { output_condition, icc, digest, to_cmyk, black, curve: [0; 256] };
+        let hash = ContentHash::of(&icc);
+        let mut profile = Self { output_condition, icc, hash, to_cmyk, black, curve: [0; 256] };
         profile.curve = std::array::from_fn(|level| profile.compensated(level as f32 / 255.0));
         Ok(profile)
     }
@@ -204,9 +228,9 @@ impl OutputProfile {
         &self.icc
     }
 
-    /// SHA-256 of the ICC profile's bytes.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
+    /// Hash of the ICC profile's bytes.
+    pub fn hash(&self) -> ContentHash {
+        self.hash
     }
 
     /// Converts one colour: sRGB, each 0 to 1, to C, M, Y, K, each 0 to 1; 1 is full ink.
@@ -271,7 +295,7 @@ fn encoded(light: f32) -> f32 {
 pub struct PrintTarget {
     /// Output profile that colours are converted to.
     pub profile: Arc<OutputProfile>,
-    /// Conversion of black text.
+    /// Whether black text is printed with black ink alone.
     pub black_text: BlackText,
 }
 

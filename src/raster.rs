@@ -19,7 +19,7 @@ pub enum Premultiplied {}
 pub struct Raster<Alpha> {
     size: DeviceSize,
     pixels: Vec<u8>,
-    /// Every alpha is known to be 255: nobody has to look.
+    /// True when every alpha is known to be 255, so that [`Raster::is_opaque`] need not read the pixels.
     known_opaque: bool,
     alpha: PhantomData<Alpha>,
 }

@@ -1,7 +1,7 @@
 //! Types for lengths, scales and angles in public interfaces.
 //!
-//! In: newtypes that distinguish design px from device px and degrees from radians. Not in: anything that knows what is
-//! measured. Imports nothing of the crate.
+//! In: newtypes that distinguish design px from device px and degrees from radians. Not in: positions, shapes
+//! and anything else that is measured in them. Imports nothing of the crate.
 
 /// Length in design pixels (CSS px), before any scaling. y grows downwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -67,7 +67,7 @@ impl DeviceSize {
 pub struct Opacity(f32);
 
 impl Opacity {
-    /// Full opacity.
+    /// Full opacity, the value 1.
     pub const OPAQUE: Self = Self(1.0);
 
     /// Clamps `value` to `0..=1`; NaN counts as opaque.

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use super::{Compression as Effort, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
+use super::{Compression as Effort, EncoderError, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
 use crate::print::{OutputProfile, PrintTarget};
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
@@ -55,7 +55,7 @@ impl PictureFormat for Jpeg {
         let size = checked(raster.size())?;
         let pixels_per_inch = options.pixels_per_inch.and_then(density);
         let (quality, effort) = (options.quality, options.compression);
-        let picture = |samples| Picture { samples, size, quality, effort, pixels_per_inch };
+        let picture = |samples| JpegImage { samples, size, quality, effort, pixels_per_inch };
         let opaque = raster.is_opaque();
         match &options.print {
             None if opaque => encode(&picture(raster.pixels().into()), Layout::Rgbx),
@@ -69,7 +69,7 @@ impl PictureFormat for Jpeg {
 }
 
 /// Samples and parameters of one file.
-pub(super) struct Picture<'a> {
+pub(super) struct JpegImage<'a> {
     /// Bytes per pixel: three for RGB, four for CMYK or [`Layout::Rgbx`].
     pub(super) samples: Cow<'a, [u8]>,
     /// Width and height, as [`checked`] returns them.
@@ -82,7 +82,7 @@ pub(super) struct Picture<'a> {
     pub(super) pixels_per_inch: Option<u16>,
 }
 
-/// Pixel layout of the samples of an RGB [`Picture`].
+/// Pixel layout of the samples of an RGB [`JpegImage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
     /// Three bytes: R, G, B.
@@ -101,28 +101,28 @@ pub(super) fn checked(size: DeviceSize) -> Result<(u16, u16), OutputError> {
 }
 
 /// Encodes sRGB samples with 4:2:0 subsampling.
-pub(super) fn rgb(picture: &Picture<'_>) -> Result<Vec<u8>, OutputError> {
+pub(super) fn rgb(picture: &JpegImage<'_>) -> Result<Vec<u8>, OutputError> {
     encode(picture, Layout::Rgb)
 }
 
-fn encode(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, OutputError> {
-    encoded(picture, layout).map_err(|reason| OutputError::Encoder { format: Jpeg.name(), reason })
+fn encode(picture: &JpegImage<'_>, layout: Layout) -> Result<Vec<u8>, OutputError> {
+    encoded(picture, layout).map_err(|source| OutputError::Encoder { format: Jpeg.name(), source })
 }
 
 /// Encodes CMYK samples, 255 for full ink, as Adobe writes them: YCCK, 4:2:0, inverted. `embed` is written as ICC
 /// profile.
-pub(super) fn cmyk(picture: &Picture<'_>, embed: Option<&OutputProfile>) -> Result<Vec<u8>, OutputError> {
+pub(super) fn cmyk(picture: &JpegImage<'_>, embed: Option<&OutputProfile>) -> Result<Vec<u8>, OutputError> {
     use jpeg_encoder::ColorType;
     let mut file = Vec::with_capacity(picture.samples.len() / 8);
     let mut encoder = encoder(&mut file, picture);
     let profile = embed.map_or(Ok(()), |profile| encoder.add_icc_profile(profile.icc()));
     let (width, height) = picture.size;
     let done = profile.and_then(|()| encoder.encode(&picture.samples, width, height, ColorType::CmykAsYcck));
-    done.map_err(|error| OutputError::Encoder { format: Jpeg.name(), reason: error.to_string() })?;
+    done.map_err(|error| OutputError::Encoder { format: Jpeg.name(), source: error.into() })?;
     Ok(file)
 }
 
-fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture<'_>) -> jpeg_encoder::Encoder<&'a mut Vec<u8>> {
+fn encoder<'a>(file: &'a mut Vec<u8>, picture: &JpegImage<'_>) -> jpeg_encoder::Encoder<&'a mut Vec<u8>> {
     use jpeg_encoder::{Encoder, PixelDensity, SamplingFactor};
     let mut encoder = Encoder::new(file, quality(picture.quality));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
@@ -136,8 +136,8 @@ fn encoder<'a>(file: &'a mut Vec<u8>, picture: &Picture<'_>) -> jpeg_encoder::En
 }
 
 /// Maps 0 to 1 to 1 to 100. Other values count as absent, as in a browser.
-fn quality(asked: Option<f64>) -> u8 {
-    let share = asked.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
+fn quality(requested: Option<f64>) -> u8 {
+    let share = requested.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
     (share * 100.0).round().max(1.0) as u8
 }
 
@@ -159,7 +159,7 @@ pub(super) fn on_white(pixels: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(not(feature = "turbo"))]
-fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
+fn encoded(picture: &JpegImage<'_>, layout: Layout) -> Result<Vec<u8>, EncoderError> {
     use jpeg_encoder::ColorType;
     let mut file = Vec::with_capacity(picture.samples.len() / 8);
     let (width, height) = picture.size;
@@ -167,13 +167,12 @@ fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
         Layout::Rgb => ColorType::Rgb,
         Layout::Rgbx => ColorType::Rgba,
     };
-    let done = encoder(&mut file, picture).encode(&picture.samples, width, height, layout);
-    done.map_err(|error| error.to_string())?;
+    encoder(&mut file, picture).encode(&picture.samples, width, height, layout)?;
     Ok(file)
 }
 
 #[cfg(feature = "turbo")]
-fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
+fn encoded(picture: &JpegImage<'_>, layout: Layout) -> Result<Vec<u8>, EncoderError> {
     use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
     let (width, height) = (usize::from(picture.size.0), usize::from(picture.size.1));
     let (format, bytes) = match layout {
@@ -187,7 +186,7 @@ fn encoded(picture: &Picture<'_>, layout: Layout) -> Result<Vec<u8>, String> {
         compressor.set_progressive(picture.effort == Effort::Small)?;
         compressor.compress_to_owned(image)
     });
-    let mut file = file.map_err(|error| error.to_string())?.to_vec();
+    let mut file = file?.to_vec();
     if let Some(pixels_per_inch) = picture.pixels_per_inch {
         set_density(&mut file, pixels_per_inch);
     }
@@ -213,7 +212,7 @@ mod tests {
 
     fn write(pixel: [u8; 4], width: u32, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         let size = DeviceSize { width, height: 16 };
-        let raster = Raster::from_pixels(size, pixel.repeat(width as usize * 16)).expect("as many as the size says");
+        let raster = Raster::from_pixels(size, pixel.repeat(width as usize * 16)).expect("as many bytes as pixels");
         Jpeg.write(&raster, options)
     }
 
@@ -233,7 +232,7 @@ mod tests {
     fn jpeg_of_an_opaque_raster_is_that_of_its_rgb() {
         let pixels: Vec<u8> = (0..16 * 16u32).flat_map(|at| [at as u8, (at * 7) as u8, (at * 13) as u8, 255]).collect();
         let raster = Raster::from_pixels(DeviceSize { width: 16, height: 16 }, pixels).expect("a square");
-        let picture = |samples| Picture {
+        let picture = |samples| JpegImage {
             samples,
             size: (16, 16),
             quality: None,

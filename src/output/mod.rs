@@ -35,7 +35,7 @@ pub struct OutputOptions {
 }
 
 /// A picture or document that could not be encoded.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// The picture exceeds the format's maximum size.
     #[error(
@@ -58,24 +58,45 @@ pub enum OutputError {
          side: raise dpi or lower the page size"
     )]
     SheetTooLarge {
-        /// Size in points.
+        /// Width of the sheet in points.
         width: f64,
-        /// Size in points.
+        /// Height of the sheet in points.
         height: f64,
-        /// Size in points.
+        /// Maximum width and maximum height in points.
         limit: f64,
     },
     /// The content of a PDF page could not be created.
     #[error(transparent)]
     Content(#[from] PdfError),
     /// The encoder failed, which is a bug.
-    #[error("internal error while writing {format}: {reason}")]
+    #[error("internal error while writing {format}: {source}")]
     Encoder {
         /// Name of the format.
         format: &'static str,
-        /// Message of the encoder.
-        reason: String,
+        /// The error of the encoder.
+        source: EncoderError,
     },
+}
+
+/// Error of the library that encodes a format.
+#[derive(Debug, thiserror::Error)]
+pub enum EncoderError {
+    /// The PNG encoder failed.
+    #[error(transparent)]
+    Png(#[from] ::png::EncodingError),
+    /// The JPEG encoder failed.
+    #[error(transparent)]
+    Jpeg(#[from] jpeg_encoder::EncodingError),
+    /// The JPEG encoder of libjpeg-turbo failed.
+    #[cfg(feature = "turbo")]
+    #[error(transparent)]
+    JpegTurbo(#[from] turbojpeg::Error),
+    /// The installed libwebp is incompatible with the one that this program was built for.
+    #[error("the libwebp library has another version")]
+    WebPVersion,
+    /// The WebP encoder failed with this code.
+    #[error("{0:?}")]
+    WebP(::webp::WebPEncodingError),
 }
 
 /// An output file format.

@@ -46,7 +46,7 @@ impl PictureFormat for Png {
     }
 
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
-        encode(raster, options).map_err(|error| OutputError::Encoder { format: self.name(), reason: error.to_string() })
+        encode(raster, options).map_err(|error| OutputError::Encoder { format: self.name(), source: error.into() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ::webp::{Encoder, PixelLayout, WebPConfig};
 
-use super::{Compression, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
+use super::{Compression, EncoderError, Format, FormatKind, OutputError, OutputOptions, PictureFormat};
 use crate::raster::{Raster, Straight};
 
 /// Maximum side in px: the format stores sizes in 14 bits.
@@ -46,17 +46,17 @@ impl PictureFormat for WebP {
         if width.max(height) > MAX_SIDE {
             return Err(OutputError::TooLarge { format: self.name(), limit: MAX_SIDE, width, height });
         }
-        let encoder = |reason| OutputError::Encoder { format: self.name(), reason };
-        let config = config(options).map_err(encoder)?;
+        let failed = |source| OutputError::Encoder { format: self.name(), source };
+        let config = config(options).map_err(failed)?;
         let file = Encoder::new(raster.pixels(), PixelLayout::Rgba, width, height).encode_advanced(&config);
-        file.map(|file| file.to_vec()).map_err(|error| encoder(format!("{error:?}")))
+        file.map(|file| file.to_vec()).map_err(|code| failed(EncoderError::WebP(code)))
     }
 }
 
 /// libwebp's effort ranges from 0 to 6; its default, 4, takes three times as long as 1 for files smaller by a
 /// twentieth.
-fn config(options: &OutputOptions) -> Result<WebPConfig, String> {
-    let mut config = WebPConfig::new().map_err(|()| "the libwebp library has another version".to_owned())?;
+fn config(options: &OutputOptions) -> Result<WebPConfig, EncoderError> {
+    let mut config = WebPConfig::new().map_err(|()| EncoderError::WebPVersion)?;
     let quality = options.quality.filter(|share| (0.0..=1.0).contains(share)).unwrap_or(DEFAULT_QUALITY);
     config.method = match options.compression {
         Compression::Fast => 1,
@@ -91,7 +91,7 @@ mod tests {
 
     fn written(pixel: impl Fn(u32) -> [u8; 4], options: &OutputOptions) -> (Vec<u8>, Vec<u8>) {
         let pixels: Vec<u8> = (0..SIZE.width * SIZE.height).flat_map(pixel).collect();
-        let raster = Raster::from_pixels(SIZE, pixels.clone()).expect("as many as the size says");
+        let raster = Raster::from_pixels(SIZE, pixels.clone()).expect("as many bytes as pixels");
         (WebP.write(&raster, options).expect("written"), pixels)
     }
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn webp_is_lossless_at_quality_1_whatever_the_effort() {
+    fn webp_is_lossless_at_quality_1_at_every_effort() {
         for compression in Compression::ALL {
             let (file, pixels) =
                 written(noise, &OutputOptions { quality: Some(1.0), compression, ..Default::default() });
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn webp_refuses_what_it_cannot_hold() {
+    fn webp_refuses_pictures_beyond_its_limit() {
         let size = DeviceSize { width: 16_384, height: 1 };
         let raster = Raster::from_pixels(size, vec![0; 65_536]).expect("a row");
         let error = WebP.write(&raster, &OutputOptions::default()).expect_err("too wide").to_string();

@@ -89,7 +89,7 @@ impl Ingredients {
         list.assets(loaded);
         list.bytes(resources.library.folder_digest());
         if let Some(PrintTarget { profile, .. }) = &prepared.print {
-            list.bytes(profile.digest());
+            list.bytes(profile.hash().as_bytes());
         }
         let limits = resources.rasterizer.limits();
         list.count(limits.side as usize);

@@ -14,7 +14,7 @@ use super::session::Session;
 use super::timings::Stage;
 use crate::error::Error;
 use crate::options::RenderOptions;
-use crate::output::pdf::{Needs, Writer};
+use crate::output::pdf::{PageInput, Writer};
 use crate::output::{Format, FormatKind, OutputOptions, PictureFormat};
 use crate::paint::{self, PagePrefix, Painted, SurfaceLimits};
 use crate::report::{JsonPath, Warning};
@@ -129,8 +129,8 @@ impl Session {
     where
         W: DerefMut<Target = Writer> + Send + 'static,
     {
-        let (writer, warned, painter) = match writer.needs(&page) {
-            Needs::Pixels(scale) => {
+        let (writer, warned, painter) = match writer.required_input(&page) {
+            PageInput::Pixels(scale) => {
                 let Painted { raster, by } = self.raster(&page, scale, warnings).await?;
                 let written = self.work(Stage::Encode, move || {
                     let warned = writer.pixels(&page, &raster, &at);
@@ -139,7 +139,7 @@ impl Session {
                 let (writer, warned) = written.await?;
                 (writer, warned, by)
             }
-            Needs::Scene => {
+            PageInput::Scene => {
                 let abandoned = self.abandoned.clone();
                 let written = self.work(Stage::Paint, move || {
                     let warned = writer.scene(&page, &at, &|| abandoned.load(Ordering::Relaxed));

@@ -11,27 +11,27 @@ fn settings(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Profiles) {
     (folder, Profiles::new(&settings))
 }
 
-fn refused(profiles: &Profiles) -> String {
+fn profile_error(profiles: &Profiles) -> String {
     profiles.output_profile(CmykProfile::Fogra39).expect_err("no profile").to_string()
 }
 
 #[test]
 fn profile_without_folder_names_the_setting() {
-    let message = refused(&Profiles::new(&IccSettings::default()));
+    let message = profile_error(&Profiles::new(&IccSettings::default()));
     assert!(message.contains("FOGRA39") && message.contains("TENTER_ICC_DIR"), "{message}");
 }
 
 #[test]
 fn profile_missing_or_broken_names_the_accepted_files() {
     let (_folder, profiles) = settings(&[]);
-    let message = refused(&profiles);
+    let message = profile_error(&profiles);
     assert!(message.contains("ISOcoated_v2_eci.icc") && message.contains("TENTER_ICC_FOGRA39"), "{message}");
     let (_folder, profiles) = settings(&[("CoatedFOGRA39.icc", b"hello, this is no profile".as_slice())]);
-    let message = refused(&profiles);
+    let message = profile_error(&profiles);
     assert!(message.contains("CoatedFOGRA39.icc") && message.contains("is not an ICC profile"), "{message}");
     let screen = moxcms::ColorProfile::new_srgb().encode().expect("a profile");
     let (_folder, profiles) = settings(&[("CoatedFOGRA39.icc", &screen)]);
-    assert!(refused(&profiles).contains("is a profile for Rgb"), "{}", refused(&profiles));
+    assert!(profile_error(&profiles).contains("is a profile for Rgb"), "{}", profile_error(&profiles));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Implements the CMYK conversion that the painter of vector pages asks for.
+//! Implements the CMYK conversion of vector pages with an output profile.
 
 use crate::options::BlackText;
 use crate::paint::pdf::{CmykConverter, ColorUse};

@@ -18,7 +18,7 @@ use crate::report::{JsonPath, Warning, WarningCode};
 use crate::scene::Page;
 use crate::units::{DeviceScale, Px};
 
-/// Options of a document.
+/// Options that apply to all pages of a document.
 #[derive(Clone, Debug)]
 pub struct DocumentOptions {
     /// Size of a design px on paper.
@@ -61,7 +61,7 @@ impl DocumentOptions {
 
 /// The input that [`Writer`] needs for a page.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Needs {
+pub enum PageInput {
     /// The scene, passed to [`Writer::scene`].
     Scene,
     /// The pixels at this scale, passed to [`Writer::pixels`].
@@ -73,12 +73,12 @@ pub struct Writer {
     options: DocumentOptions,
     pdf: Pdf,
     painter: Painter,
-    objects: Objects,
+    ids: ReservedIds,
     pages: Vec<Ref>,
 }
 
 /// Ids of objects that a file has once; they are reserved first and written last.
-struct Objects {
+struct ReservedIds {
     catalog: Ref,
     pages: Ref,
     info: Ref,
@@ -88,7 +88,7 @@ struct Objects {
 }
 
 /// Content of one sheet with its resources.
-struct Body<'a> {
+struct PageBody<'a> {
     sheet: Sheet,
     /// Content stream in points.
     content: Vec<u8>,
@@ -118,7 +118,7 @@ impl Writer {
             compress: options.compress,
         };
         let mut painter = Painter::new(Ref::new(1), settings);
-        let objects = Objects {
+        let ids = ReservedIds {
             catalog: painter.next_ref()?,
             pages: painter.next_ref()?,
             info: painter.next_ref()?,
@@ -132,7 +132,7 @@ impl Writer {
             Some(PdfStandard::X4) => pdf.set_version(1, 6),
             None => pdf.set_version(1, 7),
         }
-        Ok(Self { options, pdf, painter, objects, pages: Vec::new() })
+        Ok(Self { options, pdf, painter, ids, pages: Vec::new() })
     }
 
     /// Device px per design px of pictures that are rendered before a page is passed to this writer: of SVG content
@@ -142,14 +142,14 @@ impl Writer {
     }
 
     /// The input that this writer needs for `page`.
-    pub fn needs(&self, page: &Page) -> Needs {
+    pub fn required_input(&self, page: &Page) -> PageInput {
         if !self.options.vector {
-            return Needs::Pixels(self.options.pixel_ratio);
+            return PageInput::Pixels(self.options.pixel_ratio);
         }
         if self.options.standard == Some(PdfStandard::X1a) && transparency::has_transparency(page) {
-            return Needs::Pixels(self.options.print_scale());
+            return PageInput::Pixels(self.options.print_scale());
         }
-        Needs::Scene
+        PageInput::Scene
     }
 
     /// Adds a page as vectors. `at`: its path in the JSON, for warnings. `abandoned` is called between elements;
@@ -183,7 +183,7 @@ impl Writer {
         content.push(b'\n');
         content.extend(painted.content);
         content.extend(b"\nQ");
-        self.page(Body { sheet, content, resources: Some(&painted.resources), picture: None, links: &links })?;
+        self.page(PageBody { sheet, content, resources: Some(&painted.resources), picture: None, links: &links })?;
         Ok(warnings)
     }
 
@@ -206,7 +206,7 @@ impl Writer {
         content.transform([number(x1 - x0), 0.0, 0.0, number(y1 - y0), number(x0), number(y0)]);
         content.x_object(PICTURE).restore_state();
         let content = content.finish().to_vec();
-        self.page(Body { sheet, content, resources: None, picture: Some(picture), links: &[] })?;
+        self.page(PageBody { sheet, content, resources: None, picture: Some(picture), links: &[] })?;
         if !self.options.vector {
             return Ok(Vec::new());
         }
@@ -237,28 +237,28 @@ impl Writer {
     /// # Errors
     /// Fonts that cannot be embedded; see [`PdfError`].
     pub fn finish(self) -> Result<Vec<u8>, OutputError> {
-        let Self { options, mut pdf, painter, objects, pages } = self;
+        let Self { options, mut pdf, painter, ids, pages } = self;
         let (shared, _) = painter.finish()?;
         pdf.extend(&shared);
         drop(shared);
         let count = i32::try_from(pages.len()).map_err(|_| PdfError::TooManyObjects)?;
-        pdf.pages(objects.pages).kids(pages).count(count);
+        pdf.pages(ids.pages).kids(pages).count(count);
         if let Some(print) = &options.print {
-            intent::profile(&mut pdf, objects.profile, &print.profile);
+            intent::profile(&mut pdf, ids.profile, &print.profile);
             if options.crop_marks.0 > 0.0 {
-                marks::registration(&mut pdf, objects.registration);
+                marks::registration(&mut pdf, ids.registration);
             }
         }
         let metadata = Metadata { title: options.title, created: options.created, standard: options.standard };
-        metadata.write_info(&mut pdf, objects.info);
+        metadata.write_info(&mut pdf, ids.info);
         let identity = Identity::of(pdf.as_bytes());
         // Uncompressed, as programs without a PDF parser search the bytes for the packet (XMP part 3, 3).
-        pdf.metadata(objects.metadata, metadata.xmp(identity).as_bytes());
+        pdf.metadata(ids.metadata, metadata.xmp(identity).as_bytes());
         pdf.set_file_id((identity.bytes(), identity.bytes()));
-        let mut catalog = pdf.catalog(objects.catalog);
-        catalog.pages(objects.pages).metadata(objects.metadata);
+        let mut catalog = pdf.catalog(ids.catalog);
+        catalog.pages(ids.pages).metadata(ids.metadata);
         if let Some(print) = &options.print {
-            intent::write(&mut catalog, &print.profile, objects.profile);
+            intent::write(&mut catalog, &print.profile, ids.profile);
         }
         catalog.finish();
         Ok(pdf.finish())
@@ -268,8 +268,8 @@ impl Writer {
         Sheet::new(size, bleed, self.options.crop_marks, self.options.scale)
     }
 
-    fn page(&mut self, body: Body<'_>) -> Result<(), OutputError> {
-        let Body { sheet, content, resources, picture, links } = body;
+    fn page(&mut self, body: PageBody<'_>) -> Result<(), OutputError> {
+        let PageBody { sheet, content, resources, picture, links } = body;
         let mut marks = Content::new();
         marks::draw(&mut marks, &sheet, self.options.print.is_some());
         let mut content = content;
@@ -282,7 +282,7 @@ impl Writer {
         let id = self.painter.next_ref()?;
         self.pages.push(id);
         let mut page = self.pdf.page(id);
-        page.parent(self.objects.pages).contents(contents);
+        page.parent(self.ids.pages).contents(contents);
         page.media_box(rect(sheet.media)).crop_box(rect(sheet.media));
         page.bleed_box(rect(sheet.bleed)).trim_box(rect(sheet.trim));
         if !links.is_empty() {
@@ -305,7 +305,7 @@ impl Writer {
             all.x_objects().pair(PICTURE, picture);
         }
         if self.options.print.is_some() && self.options.crop_marks.0 > 0.0 {
-            all.color_spaces().pair(marks::REGISTRATION, self.objects.registration);
+            all.color_spaces().pair(marks::REGISTRATION, self.ids.registration);
         }
         Ok(())
     }

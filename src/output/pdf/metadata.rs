@@ -5,14 +5,14 @@ use jiff::civil::DateTime as Civil;
 use jiff::tz::TimeZone;
 use pdf_writer::types::TrappingStatus;
 use pdf_writer::{Date, Name, Pdf, Ref, TextStr};
-use sha2::{Digest, Sha256};
 use xmp_writer::{DateTime, LangId, RenditionClass, Timezone, XmpWriter};
 
+use crate::hash::ContentHash;
 use crate::options::PdfStandard;
 
 const PRODUCER: &str = concat!("tenter ", env!("CARGO_PKG_VERSION"));
 
-/// Metadata of a document.
+/// Metadata that the information dictionary and the XMP packet share.
 #[derive(Clone, Debug)]
 pub(super) struct Metadata {
     pub(super) title: String,
@@ -26,10 +26,9 @@ pub(super) struct Identity([u8; 16]);
 
 impl Identity {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
-        let mut identity = [0; 16];
-        identity.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        Self(identity)
+        let hash = ContentHash::of(bytes);
+        let (identity, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+        Self(*identity)
     }
 
     pub(super) fn bytes(self) -> Vec<u8> {

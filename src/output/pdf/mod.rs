@@ -14,7 +14,7 @@ mod raster;
 mod transparency;
 
 pub use boxes::{PaperScale, Sheet};
-pub use document::{DocumentOptions, Needs, Writer};
+pub use document::{DocumentOptions, PageInput, Writer};
 
 use super::{Format, FormatKind};
 

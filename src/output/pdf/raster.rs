@@ -10,7 +10,7 @@ use pdf_writer::{Chunk, Filter, Name, Ref};
 
 use super::super::Compression as Effort;
 use super::super::OutputError;
-use super::super::jpeg::{self, Picture};
+use super::super::jpeg::{self, JpegImage};
 use crate::print::PrintTarget;
 use crate::raster::{Raster, Straight};
 
@@ -36,7 +36,7 @@ pub(super) fn write(
     let rgb = jpeg::on_white(raster.pixels());
     let samples = |rgb: &[u8]| print.map_or_else(|| rgb.to_vec(), |print| print.profile.pixels(rgb));
     let space = if print.is_some() { Name(b"DeviceCMYK") } else { Name(b"DeviceRGB") };
-    let image = Image { width: size.0.into(), height: size.1.into() };
+    let image = ImageSize { width: size.0.into(), height: size.1.into() };
     match colors(&rgb) {
         Some(colors) if colors.len() <= MAX_PALETTE => {
             let mut order: Vec<_> = colors.iter().collect();
@@ -54,7 +54,7 @@ pub(super) fn write(
         None => {
             let samples = if print.is_some() { samples(&rgb) } else { rgb };
             let effort = Effort::default();
-            let picture = Picture { samples: samples.into(), size, quality, effort, pixels_per_inch: None };
+            let picture = JpegImage { samples: samples.into(), size, quality, effort, pixels_per_inch: None };
             // The output intent of the file already contains the profile.
             let file = if print.is_some() { jpeg::cmyk(&picture, None)? } else { jpeg::rgb(&picture)? };
             let mut object = image.start(chunk, id, &file, 8, Filter::DctDecode);
@@ -74,12 +74,12 @@ pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes every write")
 }
 
-struct Image {
+struct ImageSize {
     width: i32,
     height: i32,
 }
 
-impl Image {
+impl ImageSize {
     fn start<'a>(&self, chunk: &'a mut Chunk, id: Ref, bytes: &'a [u8], bits: i32, filter: Filter) -> ImageXObject<'a> {
         let mut object = chunk.image_xobject(id, bytes);
         object.filter(filter);
@@ -142,7 +142,7 @@ mod tests {
 
     fn written(width: u32, height: u32, pixel: impl Fn(u32) -> [u8; 4]) -> String {
         let pixels = (0..width * height).flat_map(pixel).collect();
-        let raster = Raster::from_pixels(DeviceSize { width, height }, pixels).expect("as many as the size says");
+        let raster = Raster::from_pixels(DeviceSize { width, height }, pixels).expect("as many bytes as pixels");
         let mut chunk = Chunk::new();
         write(&mut chunk, Ref::new(1), &raster, None, None).expect("written");
         String::from_utf8_lossy(chunk.as_bytes()).into_owned()
