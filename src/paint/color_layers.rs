@@ -25,7 +25,7 @@ const MAX_STEPS: usize = 20_000;
 /// Outlines with more contours than this keep the direction of their contours.
 const MAX_CONTOURS: usize = 64;
 
-/// The palette index that stands for the colour of the text.
+/// The palette index of the colour of the text.
 const FOREGROUND: u16 = u16::MAX;
 
 /// A sweep gradient that starts and ends at the same angle gets this width, in degrees, because painters need one above

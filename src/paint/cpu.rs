@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::error::PaintError;
 use super::limits::SurfaceLimits;
-use super::ops_cpu::{Canvas, DrawRange, Sources};
+use super::ops_cpu::{CpuCanvas, DrawRange, Sources};
 use super::passes;
 use super::plan::{FramePlan, Kernel, Step};
 use super::prefix_cache::{self, PagePrefix, PrefixUse};
@@ -30,9 +30,9 @@ const SHADOW_CACHE_DIVISOR: usize = 4;
 const MAX_REUSED_PIXELS: u64 = 16_000_000;
 
 thread_local! {
-    /// Canvas of the pool thread. It is taken out while in use, so that a panic cannot leave an inconsistent one
+    /// CpuCanvas of the pool thread. It is taken out while in use, so that a panic cannot leave an inconsistent one
     /// behind.
-    static CANVAS: RefCell<Option<Canvas>> = const { RefCell::new(None) };
+    static CANVAS: RefCell<Option<CpuCanvas>> = const { RefCell::new(None) };
 }
 
 /// Rasterizer that paints with vello_cpu on a pool and caches prepared pictures between pages.
@@ -107,7 +107,7 @@ impl CpuPainter {
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Raster<Straight>, PaintError> {
         let (limits, images, shadows) = (self.limits, &self.images, &self.shadows);
-        let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
+        let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(CpuCanvas::new);
         let mut surfaces = Surfaces::new();
         let mut result = None;
         let prefix = page_prefix.map_or(PrefixUse::Full, |it| it.cache.shared_prefix(it.page, plan));
@@ -220,14 +220,14 @@ mod tests {
     #[test]
     fn painting_stops_when_the_caller_has_left() {
         let plan = page((0..100).map(f64::from).map(translucent).collect());
-        let asked = Cell::new(0);
+        let calls = Cell::new(0);
         let abandoned = || {
-            asked.set(asked.get() + 1);
-            asked.get() > 3
+            calls.set(calls.get() + 1);
+            calls.get() > 3
         };
         let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
         assert!(matches!(painter.surfaces(&plan, None, &abandoned), Err(PaintError::Abandoned)));
-        assert_eq!(asked.get(), 4, "asked before each operation");
+        assert_eq!(calls.get(), 4, "called before each operation");
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         let plan = page(vec![translucent(9.0), inner(1.0, 1.0), image(5.5), inner(6.0, 0.5), inner(9.0, 1.0)]);
         let Some(Step::Draw { ops, .. }) = plan.steps.first() else { panic!("one surface") };
         let drawn = |max_picture_bytes| {
-            let mut canvas = Canvas::new();
+            let mut canvas = CpuCanvas::new();
             canvas.max_picture_bytes = max_picture_bytes;
             let (images, surfaces) = (PreparedImages::new(0), Surfaces::new());
             let sources = Sources { images: &images, surfaces: &surfaces };

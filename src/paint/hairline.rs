@@ -7,6 +7,8 @@
 
 use kurbo::{Affine, BezPath, PathEl, Point, Stroke, Vec2};
 
+use super::transforms::max_scale;
+
 /// Widths up to this much above one px count as one px, because scales are inexact products.
 const WIDTH_TOLERANCE: f64 = 1e-6;
 /// End points are truncated to this fraction of a px.
@@ -14,7 +16,7 @@ const STEPS_PER_PX: f64 = 64.0;
 /// Maximum error of flattened curves, in device px.
 const TOLERANCE: f64 = 0.05;
 
-/// The area that stands for a thin stroke, and its coverage.
+/// The area that replaces a thin stroke, and its coverage.
 pub(super) struct Hairline {
     /// Area in device px, to be filled by the nonzero rule: one parallelogram per line segment.
     pub(super) area: BezPath,
@@ -34,7 +36,7 @@ pub(super) fn hairline(outline: &BezPath, stroke: &Stroke, transform: Affine) ->
     let mut area = BezPath::new();
     let mut line =
         |from: Point, to: Point| add_segment(&mut area, truncate(transform * from), truncate(transform * to));
-    let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
+    let scale = max_scale(transform).max(f64::MIN_POSITIVE);
     let (mut start, mut last) = (Point::ZERO, Point::ZERO);
     let mut walk = |element: PathEl| match element {
         PathEl::MoveTo(to) => (start, last) = (to, to),

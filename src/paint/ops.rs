@@ -1,4 +1,4 @@
-//! Execution of plan operations on a [`Target`], the primitives that every painter implements.
+//! Execution of plan operations on a [`DrawTarget`], the primitives that every painter implements.
 //!
 //! Targets draw areas, clips, layers and pictures in device px. Edges of outlines, positions of glyphs and the choice
 //! among a face's bitmaps are decided here, once for all painters, so that their results agree.
@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use kurbo::{Affine, BezPath, Cap, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2};
 use peniko::{Brush, Fill};
 
+use super::draw_target::{DrawTarget, Placement};
 use super::edges::polygons;
 use super::error::PaintError;
 use super::glyph_edges::GlyphEdgeCache;
@@ -15,14 +16,14 @@ use super::glyphs::{GlyphFaces, GlyphShape, GlyphSize};
 use super::hairline::{Hairline, hairline};
 use super::plan::{Glyphs, Op, Snap};
 use super::prepared_image::{Downscaling, PlacedImage};
-use super::target::{Placement, Target};
+use super::transforms::max_scale;
 use crate::scene::{GlyphStyle, Paint};
 use crate::units::Opacity;
 
 /// Maximum error of the outline of a stroke, in device px.
 const STROKE_TOLERANCE: f64 = 0.02;
 
-/// Length of the line that stands for a dot of a stroke, in device px: long enough to have a direction, too short to be
+/// Length of the line that replaces a dot of a stroke, in device px: long enough to have a direction, too short to be
 /// visible.
 pub(super) const DOT_LENGTH: f64 = 0.01;
 
@@ -31,21 +32,21 @@ const MIN_DOT_DISTANCE: f64 = 0.25;
 
 /// Executes operations. It caches opened faces and the edges of glyphs, for one thread.
 #[derive(Default)]
-pub(super) struct Ops {
+pub(super) struct OpExecutor {
     faces: GlyphFaces,
     edges: GlyphEdgeCache,
 }
 
-impl Ops {
+impl OpExecutor {
     /// Executes `op` on `target`.
     ///
     /// # Errors
     /// When a font is damaged, or when the target fails.
-    pub(super) fn draw(&mut self, op: &Op, target: &mut impl Target) -> Result<(), PaintError> {
+    pub(super) fn draw(&mut self, op: &Op, target: &mut impl DrawTarget) -> Result<(), PaintError> {
         match op {
             Op::PushClip { outline, transform } => match as_rect(outline) {
                 Some(rect) => target.push_clip_rect(rect, *transform),
-                None => target.push_clip(&polygons(outline, *transform)),
+                None => target.push_clip_path(&polygons(outline, *transform)),
             },
             Op::PopClip => target.pop_clip(),
             Op::PushLayer { clip, transform, opacity, blend } => {
@@ -57,7 +58,7 @@ impl Ops {
                 Some(rect) => target.fill_rect(rect, *transform, &paint.brush, paint.transform),
                 None => {
                     let polygons = polygons(outline, *transform);
-                    target.fill(&polygons, *rule, &paint.brush, *transform * paint.transform);
+                    target.fill_path(&polygons, *rule, &paint.brush, *transform * paint.transform);
                 }
             },
             Op::Stroke { outline, stroke, paint, transform } => {
@@ -65,27 +66,27 @@ impl Ops {
                 match hairline(outline, stroke, *transform) {
                     Some(Hairline { area, coverage }) => {
                         let brush = paint.brush.clone().multiply_alpha(coverage as f32);
-                        target.fill(&area, Fill::NonZero, &brush, to_device);
+                        target.fill_path(&area, Fill::NonZero, &brush, to_device);
                     }
                     None => {
-                        target.fill(&stroked(outline, stroke, *transform), Fill::NonZero, &paint.brush, to_device);
+                        target.fill_path(&stroked(outline, stroke, *transform), Fill::NonZero, &paint.brush, to_device);
                     }
                 }
             }
             Op::Image { picture, source, dest, passes, opacity, transform } => {
                 if let Some(placed) = PlacedImage::cropped(picture, passes, *source, *dest, *transform) {
-                    target.picture(&placed, *opacity);
+                    target.draw_image(&placed, *opacity);
                 }
             }
             Op::Glyphs(run) => self.glyphs(run, target)?,
-            Op::Surface { surface, transform } => target.surface(*surface, Placement::of(*transform))?,
+            Op::Surface { surface, transform } => target.draw_surface(*surface, Placement::of(*transform))?,
         }
         Ok(())
     }
 
-    fn glyphs(&mut self, run: &Glyphs, target: &mut impl Target) -> Result<(), PaintError> {
+    fn glyphs(&mut self, run: &Glyphs, target: &mut impl DrawTarget) -> Result<(), PaintError> {
         let [a, b, c, d, ..] = run.linear.as_coeffs();
-        let em = run.size * a.hypot(b).max(c.hypot(d));
+        let em = run.size * max_scale(run.linear);
         // Shifts to the right per unit of height; y points down.
         let slant = Affine::new([1.0, 0.0, -run.skew, 1.0, 0.0, 0.0]);
         let from_font = |units: f64| slant * Affine::scale_non_uniform(run.size / units, -run.size / units);
@@ -99,7 +100,7 @@ impl Ops {
             if matches!(run.style, GlyphStyle::Fill)
                 && let Some(polygons) = known_edges.get(glyph)
             {
-                target.fill(polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                target.fill_path(polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
                 continue;
             }
             let (shape, elements) = face.shape(glyph.id, &glyph_size)?;
@@ -111,13 +112,13 @@ impl Ops {
                     match &run.style {
                         GlyphStyle::Fill => {
                             let polygons = polygons(&outline, to_device * from_font(units));
-                            target.fill(&polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                            target.fill_path(&polygons, Fill::NonZero, &run.paint.brush, run.paint.transform);
                             kept_elements += known_edges.insert(glyph, polygons);
                         }
                         // The pen is round in the run's space, not in the slanted space.
                         GlyphStyle::Stroke(stroke) => {
                             let pen = stroked(&(from_font(units) * BezPath::clone(&outline)), stroke, to_device);
-                            target.fill(&pen, Fill::NonZero, &run.paint.brush, run.paint.transform);
+                            target.fill_path(&pen, Fill::NonZero, &run.paint.brush, run.paint.transform);
                         }
                     }
                 }
@@ -135,12 +136,12 @@ impl Ops {
                             transform,
                             downscaling,
                         };
-                        target.picture(&placed, Opacity::new(f64::from(alpha(&run.paint))));
+                        target.draw_image(&placed, Opacity::new(f64::from(alpha(&run.paint))));
                     }
                 }
                 GlyphShape::Layers(layers) => {
                     if matches!(run.style, GlyphStyle::Fill) {
-                        target.color_glyph(run, *glyph, &layers, to_device * from_font(face.units_per_em()))?;
+                        target.draw_color_glyph(run, *glyph, &layers, to_device * from_font(face.units_per_em()))?;
                     }
                 }
             }
@@ -162,8 +163,7 @@ pub(super) fn alpha(paint: &Paint) -> f32 {
 /// The area of a stroke, in device px. It is computed in the space of `outline`, so that `transform` applies to the pen
 /// too.
 fn stroked(outline: &BezPath, stroke: &Stroke, transform: Affine) -> BezPath {
-    let [a, b, c, d, ..] = transform.as_coeffs();
-    let scale = a.hypot(b).max(c.hypot(d)).max(f64::MIN_POSITIVE);
+    let scale = max_scale(transform).max(f64::MIN_POSITIVE);
     let (outline, stroke) = with_dots(outline, stroke, DOT_LENGTH / scale);
     let pen = kurbo::stroke(outline.iter(), &stroke, &StrokeOpts::default(), STROKE_TOLERANCE / scale);
     polygons(&pen, transform)

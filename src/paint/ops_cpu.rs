@@ -1,4 +1,4 @@
-//! The vello_cpu implementation of [`Target`], and the canvas that executes operations on it.
+//! The vello_cpu implementation of [`DrawTarget`], and the canvas that executes operations on it.
 
 use kurbo::{Affine, BezPath, Rect};
 use peniko::{BlendMode, Brush, Color, Fill, ImageQuality, ImageSampler};
@@ -8,12 +8,12 @@ use vello_cpu::{
 
 use super::color_layers::ColorLayers;
 use super::draw_color_layers::draw_color_layers;
+use super::draw_target::{DrawTarget, Placement};
 use super::error::PaintError;
-use super::ops::{Ops, alpha};
+use super::ops::{OpExecutor, alpha};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use super::prepared_image::{ImagePlacement, PlacedImage, PreparedImages};
 use super::surfaces::{Surface, Surfaces};
-use super::target::{Placement, Target};
 use crate::raster::{Premultiplied, Raster};
 use crate::units::{DeviceSize, Opacity};
 
@@ -44,17 +44,17 @@ pub(super) struct DrawRange<'a> {
 }
 
 /// Drawing context of one thread, reused from page to page.
-pub(super) struct Canvas {
+pub(super) struct CpuCanvas {
     context: RenderContext,
     resources: Resources,
-    ops: Ops,
+    ops: OpExecutor,
     /// Bytes of pictures that `context` retains until it is rasterised.
     picture_bytes: usize,
     /// [`MAX_PICTURE_BYTES`], or less in tests.
     pub(super) max_picture_bytes: usize,
 }
 
-impl Canvas {
+impl CpuCanvas {
     pub(super) fn new() -> Self {
         // The highest SIMD level of the machine. Measured: AVX2 and AVX-512 give the same bytes; SSE2 and SSE4.2, which
         // lack fused multiply-add, differ by one level in 5 of 640 000 bytes. Goldens tolerate that.
@@ -63,7 +63,7 @@ impl Canvas {
             // One thread per page: rendering one page on several threads gains little.
             context: RenderContext::new_with(1, 1, RenderSettings { level, num_threads: 0 }),
             resources: Resources::new(),
-            ops: Ops::default(),
+            ops: OpExecutor::default(),
             picture_bytes: 0,
             max_picture_bytes: MAX_PICTURE_BYTES,
         }
@@ -175,8 +175,8 @@ struct ContextTarget<'a> {
     sources: Sources<'a>,
 }
 
-impl Target for ContextTarget<'_> {
-    fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
+impl DrawTarget for ContextTarget<'_> {
+    fn fill_path(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
         set_paint(self.context, brush, to_device);
         self.context.set_transform(Affine::IDENTITY);
         self.context.set_fill_rule(rule);
@@ -189,7 +189,7 @@ impl Target for ContextTarget<'_> {
         self.context.fill_rect(&rect);
     }
 
-    fn push_clip(&mut self, polygons: &BezPath) {
+    fn push_clip_path(&mut self, polygons: &BezPath) {
         self.context.set_transform(Affine::IDENTITY);
         self.context.set_fill_rule(Fill::NonZero);
         self.context.push_clip_path(polygons);
@@ -214,11 +214,11 @@ impl Target for ContextTarget<'_> {
         self.context.pop_layer();
     }
 
-    fn picture(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
+    fn draw_image(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
         *self.picture_bytes += draw_picture(self.context, self.sources.images, self.size, placed, opacity);
     }
 
-    fn color_glyph(
+    fn draw_color_glyph(
         &mut self,
         run: &Glyphs,
         _glyph: PlacedGlyph,
@@ -235,7 +235,7 @@ impl Target for ContextTarget<'_> {
         Ok(())
     }
 
-    fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
+    fn draw_surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let surface = self.sources.surfaces.get(surface);
         let surface =
             surface.ok_or_else(|| PaintError::Internal("an operation precedes the surface it shows".into()))?;
@@ -332,11 +332,11 @@ mod tests {
         surfaces.insert(SurfaceId(1), surface);
         let sources = Sources { images: &images, surfaces: &surfaces };
         let size = DeviceSize { width: SIDE, height: SIDE };
-        Canvas::new().draw(size, &[below, above], sources, &|| false).expect("drawn").into_pixels()
+        CpuCanvas::new().draw(size, &[below, above], sources, &|| false).expect("drawn").into_pixels()
     }
 
     #[test]
-    fn of_surfaces_only_what_is_seen_is_drawn() {
+    fn transparent_margins_of_surfaces_are_not_drawn() {
         let size = DeviceSize { width: 40, height: 32 };
         let px = |x: u32, y: u32| if (9..30).contains(&x) && (7..19).contains(&y) { [x as u8 * 8; 4] } else { [0; 4] };
         let pixels = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y))).flat_map(|(x, y)| px(x, y));

@@ -33,7 +33,7 @@ pub struct FramePlan {
     pub opaque: bool,
 }
 
-/// Index into [`FramePlan::surfaces`].
+/// Index of a surface in [`FramePlan::surfaces`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurfaceId(pub usize);
 
@@ -53,7 +53,7 @@ pub enum Step {
         from: SurfaceId,
         /// Surface that is written.
         into: SurfaceId,
-        /// The pixel pass.
+        /// The pixel pass to run.
         kernel: Kernel,
     },
 }
@@ -106,7 +106,7 @@ pub enum Op {
     Fill {
         /// Outline in the operation's own space.
         outline: BezPath,
-        /// Fill rule.
+        /// Rule that decides which points are inside of the outline.
         rule: Fill,
         /// Paint, whose transform maps brush space to the outline's space.
         paint: Paint,
@@ -128,7 +128,7 @@ pub enum Op {
     Glyphs(Glyphs),
     /// Draws a part of a picture, scaled to `dest`.
     Image {
-        /// The decoded picture.
+        /// The decoded picture, before its passes.
         picture: Arc<Picture>,
         /// The part in picture px; it may be mirrored or exceed the picture, see [`scene::Image::source`].
         source: Rect,

@@ -11,6 +11,7 @@ use super::cut::parts_near;
 use super::error::PaintError;
 use super::limits::SurfaceLimits;
 use super::plan::{FramePlan, Glyphs, Kernel, Op, PlacedGlyph, Snap, Step, SurfaceId};
+use super::transforms::{is_axis_aligned, is_outline_below, is_rect_below, max_scale};
 use super::work;
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, Group, Node, Page, Paint};
@@ -105,7 +106,7 @@ enum StackEntry<'a> {
     EndEffects(Box<Effects<'a>>),
 }
 
-/// Result of [`Planner::begin_effects`].
+/// The result of [`Planner::begin_effects`].
 enum EffectsStart<'a> {
     Surface(Box<Effects<'a>>),
     /// Nothing of the group is visible on the page.
@@ -153,7 +154,7 @@ impl Planner {
         if !transform.is_finite() {
             return self.skip(origin, "its position is not a finite number");
         }
-        if group.clip.as_ref().is_some_and(|clip| !is_drawable(clip, transform, 0.0)) {
+        if group.clip.as_ref().is_some_and(|clip| !is_outline_below(clip, transform, 0.0, MAX_COORDINATE)) {
             return self.skip(origin, "its clip is too large");
         }
         let mut inner = transform;
@@ -202,7 +203,10 @@ impl Planner {
         let (blur, sigma) = (f64::from(self.blur_radius(group)), self.shadow_sigma(group));
         let outset = blur + SHADOW_EXTENT_SIGMAS * sigma + 1.0;
         let offset = group.shadow.map_or(Vec2::ZERO, |shadow| shadow.offset * self.scale.get());
-        if !(outset.is_finite() && is_in_range(content.inflate(outset, outset)) && offset.hypot() < MAX_COORDINATE) {
+        if !(outset.is_finite()
+            && is_rect_below(content.inflate(outset, outset), MAX_COORDINATE)
+            && offset.hypot() < MAX_COORDINATE)
+        {
             self.skip(origin, "its effects extend too far outside of the page");
             return EffectsStart::Skipped;
         }
@@ -314,7 +318,7 @@ impl Planner {
             return;
         }
         let outset = path.stroke.as_ref().map_or(0.0, |(_, stroke)| stroke.width);
-        if !is_drawable(&path.outline, transform, outset) {
+        if !is_outline_below(&path.outline, transform, outset, MAX_COORDINATE) {
             return match parts_near(path, transform, self.view.inflate(CUT_MARGIN, CUT_MARGIN)) {
                 Some(parts) => parts.iter().for_each(|part| self.path(part, Affine::IDENTITY, origin)),
                 None => self.skip(origin, "it is too large or its position is not a finite number"),
@@ -345,7 +349,7 @@ impl Planner {
             PlacedGlyph { id: glyph.id, at: snap.round(at) }
         };
         let glyphs: Vec<_> = run.glyphs.iter().map(placed).collect();
-        let em = run.font_size.0 * a.hypot(b).max(c.hypot(d));
+        let em = run.font_size.0 * max_scale(transform);
         let in_range = |glyph: &PlacedGlyph| glyph.at.x.abs() < MAX_COORDINATE && glyph.at.y.abs() < MAX_COORDINATE;
         // NaN fails every comparison, so that it is skipped too.
         if !(em > 0.0 && em < MAX_COORDINATE && glyphs.iter().all(in_range)) {
@@ -379,7 +383,7 @@ impl Planner {
         if dest.is_zero_area() || image.visible().0.is_zero_area() || image.opacity.is_zero() {
             return;
         }
-        if !is_in_range(transform.transform_rect_bbox(dest)) {
+        if !is_rect_below(transform.transform_rect_bbox(dest), MAX_COORDINATE) {
             return self.skip(origin, "it is too large");
         }
         let (picture, passes, opacity) = (image.picture.clone(), image.passes.clone(), image.opacity);
@@ -399,7 +403,6 @@ impl Planner {
 /// True when `op` alone covers all of `view` with opaque pixels.
 fn covers(op: &Op, view: Rect) -> bool {
     let contains = |outer: Rect| outer.union(view) == outer;
-    let is_axis_aligned = |transform: &Affine| transform.as_coeffs()[1] == 0.0 && transform.as_coeffs()[2] == 0.0;
     match op {
         Op::Fill { outline, paint, transform, .. } => {
             let opaque = match &paint.brush {
@@ -409,12 +412,12 @@ fn covers(op: &Op, view: Rect) -> bool {
             };
             let bounds = outline.bounding_box();
             let is_rect = outline.elements().len() <= 6 && outline.area().abs() >= bounds.area();
-            opaque && is_rect && is_axis_aligned(transform) && contains(transform.transform_rect_bbox(bounds))
+            opaque && is_rect && is_axis_aligned(*transform) && contains(transform.transform_rect_bbox(bounds))
         }
         Op::Image { picture, source, dest, opacity, transform, .. } => {
             let pixels = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
             let opaque = picture.opaque && *opacity == Opacity::OPAQUE && pixels.union(source.abs()) == pixels;
-            opaque && is_axis_aligned(transform) && contains(transform.transform_rect_bbox(*dest))
+            opaque && is_axis_aligned(*transform) && contains(transform.transform_rect_bbox(*dest))
         }
         _ => false,
     }
@@ -434,17 +437,6 @@ fn canvas_paint(paint: &Paint) -> Paint {
         Brush::Image(_) => paint.brush = Brush::Solid(Color::TRANSPARENT),
     }
     paint
-}
-
-/// True when all coordinates of `outline`, inflated by `outset`, are finite and below [`MAX_COORDINATE`].
-fn is_drawable(outline: &BezPath, transform: Affine, outset: f64) -> bool {
-    let bounds = outline.control_box().inflate(outset, outset);
-    // The bounding box alone is not sufficient: it ignores points that are NaN.
-    outline.is_finite() && transform.is_finite() && is_in_range(transform.transform_rect_bbox(bounds))
-}
-
-fn is_in_range(device: Rect) -> bool {
-    [device.x0, device.y0, device.x1, device.y1].iter().all(|side| side.abs() < MAX_COORDINATE)
 }
 
 /// False when the stroke would have more than [`MAX_DASHES`] dashes, or dashes without length.

@@ -9,8 +9,9 @@
 //! that rows which happen to be equal cost little. Only the CPU painter uses the cache.
 
 use std::slice::SliceIndex;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use peniko::BlendMode;
 
 use super::plan::{FramePlan, Op, Step, SurfaceId};
@@ -23,7 +24,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Maximum nesting of surfaces that are compared; deeper ones count as different.
 const MAX_DEPTH: usize = 16;
 
-/// The place of a page in a [`PrefixCache`].
+/// A page of a [`PrefixCache`].
 #[derive(Clone, Debug)]
 pub struct PagePrefix {
     /// Cache that renders of the same design share.
@@ -78,7 +79,7 @@ pub(super) enum PrefixUse {
 impl PrefixCache {
     /// Compares `plan` with the earlier plans of the page with index `page` and says how it is to be painted.
     pub(super) fn shared_prefix(&self, page: usize, plan: &FramePlan) -> PrefixUse {
-        let Some(state) = self.lock().get(page).cloned() else { return PrefixUse::Full };
+        let Some(state) = self.0.lock().get(page).cloned() else { return PrefixUse::Full };
         if plan.surfaces.first().is_none_or(|size| size.pixels() * 4 * MAX_PAGES as u64 > MAX_BYTES) {
             return PrefixUse::Full;
         }
@@ -101,7 +102,8 @@ impl PrefixCache {
         }
     }
 
-    /// Stores the pixels after the first `ops` operations of `plan`, which [`PrefixUse::Record`] asked for.
+    /// Stores the pixels after the first `ops` operations of `plan`, after [`Self::shared_prefix`] returned
+    /// [`PrefixUse::Record`].
     pub(super) fn record(&self, page: usize, plan: &FramePlan, ops: usize, pixels: Vec<u8>) {
         self.set(page, PageState::Cached(Arc::new(CachedPrefix { steps: PlanSteps::prefix_of(plan, ops), pixels })));
     }
@@ -109,7 +111,7 @@ impl PrefixCache {
     /// Number of operations in the cached prefix of the page with index `page`.
     #[cfg(test)]
     pub(super) fn prefix_ops(&self, page: usize) -> Option<usize> {
-        match self.lock().get(page) {
+        match self.0.lock().get(page) {
             Some(PageState::Cached(cached)) => Some(cached.ops()),
             _ => None,
         }
@@ -117,14 +119,10 @@ impl PrefixCache {
 
     /// Changes the state of a page. [`PageState::NoPrefix`] is final, even for renders that began before it was set.
     fn set(&self, page: usize, state: PageState) {
-        match self.lock().get_mut(page) {
+        match self.0.lock().get_mut(page) {
             None | Some(PageState::NoPrefix) => {}
             Some(current) => *current = state,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, [PageState; MAX_PAGES]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::units::DeviceSize;
 
 /// Longest side of a pixmap.
 const MAX_SIDE: f64 = u16::MAX as f64;
-/// Source px kept around the visible part, so that a filter at the surface's edge can read its neighbours.
+/// Margin of source px around the visible part, so that a filter at the surface's edge can read its neighbours.
 const MARGIN: f64 = 2.0;
 /// One image may take at most this fraction (1/n) of the cache, so that a poster does not evict everything else.
 const LARGEST_SHARE: usize = 4;
@@ -107,11 +107,11 @@ impl<'a> PlacedImage<'a> {
 
 /// Pixels ready to be painted, and how they are painted.
 pub(super) struct PreparedImage {
-    /// The pixels, premultiplied.
+    /// Premultiplied pixels in the size in which they are painted.
     pub(super) pixmap: Arc<Pixmap>,
     /// How the pixels are painted onto the surface.
     pub(super) placement: ImagePlacement,
-    /// Bytes of `pixmap` if this call made it; 0 if it came from the cache.
+    /// Bytes of `pixmap` if this call computed it; 0 if it came from the cache.
     pub(super) new_bytes: usize,
     /// The bytes of `pixmap` under an id that is stable while they are cached, for painters that cache uploads by id.
     #[cfg(feature = "gpu")]
@@ -224,12 +224,12 @@ impl PreparedImages {
         Some(ResamplePlan { passes, columns, rows, samples, placement })
     }
 
-    /// The pixels for `key`, and how many bytes were made for them.
+    /// The pixels for `key`, and the number of bytes that were allocated for them.
     fn get(&self, key: PreparationKey, picture: &Picture) -> (CachedPixmap, usize) {
         if let Some(found) = self.0.get(&key) {
             return (found, 0);
         }
-        let cached = CachedPixmap::new(key.make(picture));
+        let cached = CachedPixmap::new(key.resample(picture));
         let bytes = cached.pixmap.data_as_u8_slice().len();
         self.0.put(key, cached.clone(), bytes);
         (cached, bytes)
@@ -237,7 +237,7 @@ impl PreparedImages {
 }
 
 impl PreparationKey {
-    /// What to prepare and how to paint it; `None` when nothing of it is visible on `surface`.
+    /// The key of an image and how its pixels are painted; `None` when nothing of it is visible on `surface`.
     fn of(placed: &PlacedImage<'_>, surface: DeviceSize) -> Option<(Self, ImagePlacement)> {
         let PlacedImage { picture, passes, source, dest, transform, downscaling } = *placed;
         let step = downscaling.step(transform * stretch(source, dest));
@@ -275,11 +275,11 @@ impl PreparationKey {
         Some((key, ImagePlacement::Copy(x0 as u32, y0 as u32)))
     }
 
-    fn make(&self, picture: &Picture) -> Pixmap {
-        if self.passes.is_empty() { self.cut(picture) } else { self.cut(&passes::apply(picture, &self.passes)) }
+    fn resample(&self, picture: &Picture) -> Pixmap {
+        if self.passes.is_empty() { self.crop(picture) } else { self.crop(&passes::apply(picture, &self.passes)) }
     }
 
-    fn cut(&self, picture: &Picture) -> Pixmap {
+    fn crop(&self, picture: &Picture) -> Pixmap {
         let (mut width, mut height) = (self.columns.count, self.rows.count);
         let mut pixels = downscale(picture.pixels.data(), picture.width, &self.columns, &self.rows);
         if let Some((columns, rows)) = &self.samples {
@@ -313,9 +313,9 @@ impl Eq for PreparationKey {}
 
 impl Hash for PreparationKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut own = DefaultHasher::new();
-        self.bits().for_each(|bits| bits.hash(&mut own));
-        own.finish().hash(state);
+        let mut hasher = DefaultHasher::new();
+        self.bits().for_each(|bits| bits.hash(&mut hasher));
+        hasher.finish().hash(state);
     }
 }
 
@@ -385,7 +385,7 @@ impl Axis {
         f64::from(self.side) / f64::from(self.reduced)
     }
 
-    /// The px of the downscaled image to make, and image px per downscaled px. `source` is the requested range and
+    /// The px of the downscaled image to compute, and image px per downscaled px. `source` is the requested range and
     /// `visible` the visible part of it, both in px of the mirrored image.
     fn cut(&self, source: (f64, f64), visible: (f64, f64)) -> (Downscale, f64) {
         let to_picture = self.to_picture();

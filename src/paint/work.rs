@@ -8,6 +8,7 @@ use peniko::Brush;
 use super::error::{MAX_OVERDRAW, PaintError};
 use super::limits::SurfaceLimits;
 use super::plan::{FramePlan, Glyphs, Op, Step};
+use super::transforms::{is_axis_aligned, max_scale};
 use crate::scene::Paint;
 use crate::units::DeviceSize;
 
@@ -46,15 +47,13 @@ fn op_cost(op: &Op, surface: Rect, surfaces: &[DeviceSize]) -> f64 {
         Op::Fill { outline, paint, transform, .. } => box_area(outline, *transform, 0.0) * weight(paint),
         Op::Stroke { outline, stroke, paint, transform } => {
             // A thin line fills little of a large bounding box.
-            let [a, b, c, d, ..] = transform.as_coeffs();
-            let scale = a.hypot(b).max(c.hypot(d));
+            let scale = max_scale(*transform);
             let along = (length(outline) * scale) * (stroke.width * scale + 2.0);
             box_area(outline, *transform, stroke.width).min(along) * weight(paint)
         }
         Op::Glyphs(run) => glyphs_cost(run, surface),
         Op::Image { dest, transform, .. } => {
-            let [_, b, c, ..] = transform.as_coeffs();
-            let weight = if b == 0.0 && c == 0.0 { COPIED_PICTURE } else { SAMPLED_PICTURE };
+            let weight = if is_axis_aligned(*transform) { COPIED_PICTURE } else { SAMPLED_PICTURE };
             transform.transform_rect_bbox(*dest).intersect(surface).area() * weight
         }
         Op::Surface { surface, .. } => surfaces[surface.0].pixels() as f64 * COPIED_PICTURE,
@@ -67,8 +66,7 @@ fn op_cost(op: &Op, surface: Rect, surfaces: &[DeviceSize]) -> f64 {
 
 /// Cost of a run: for each glyph a quarter of the square of two em around its origin.
 fn glyphs_cost(run: &Glyphs, surface: Rect) -> f64 {
-    let [a, b, c, d, ..] = run.linear.as_coeffs();
-    let em = run.size * a.hypot(b).max(c.hypot(d));
+    let em = run.size * max_scale(run.linear);
     let area = |at: kurbo::Point| Rect::from_center_size(at, (2.0 * em, 2.0 * em)).intersect(surface).area() / 4.0;
     run.glyphs.iter().map(|glyph| area(glyph.at)).sum::<f64>() * weight(&run.paint)
 }

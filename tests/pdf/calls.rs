@@ -10,14 +10,15 @@ use crate::service::{Answer, Service, service};
 use crate::tools;
 
 /// CMYK profile that comes with ghostscript.
-const PRESS: &str = "/usr/share/color/icc/ghostscript/default_cmyk.icc";
+const CMYK_PROFILE: &str = "/usr/share/color/icc/ghostscript/default_cmyk.icc";
 
-/// A service with [`PRESS`] installed as the profile of both print conditions; `None` when that file does not exist.
-pub(crate) fn press_service() -> Option<Service> {
+/// A service with [`CMYK_PROFILE`] installed as the profile of both print conditions; `None` when that file does not
+/// exist.
+pub(crate) fn print_service() -> Option<Service> {
     // The folder is written once, because other tests may be reading it.
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let icc = tools::file(PRESS, "libgs-common")?;
+        let icc = tools::file(CMYK_PROFILE, "libgs-common")?;
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("icc");
         std::fs::create_dir_all(&folder).expect("a folder");
         for name in ["CoatedFOGRA39.icc", "USWebCoatedSWOP.icc"] {

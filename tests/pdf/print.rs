@@ -8,14 +8,14 @@ use tenter::config::{Given, Settings};
 use tenter::options::CmykProfile;
 use tenter::print::Profiles;
 
-use crate::calls::{call, card, document, press_service, refusal};
+use crate::calls::{call, card, document, print_service, refusal};
 use crate::service::service;
 use crate::structure::Objects;
 use crate::tools;
 
 #[test]
 fn cmyk_white_has_no_ink_and_black_is_dark() {
-    let Some(service) = press_service() else { return };
+    let Some(service) = print_service() else { return };
     let profile = Profiles::new(&service.settings.icc).output_profile(CmykProfile::UsWebCoatedSwop).expect("a profile");
     assert_eq!(profile.pixels(&[255, 255, 255]), [0, 0, 0, 0]);
     assert_eq!(profile.color([1.0; 3]), [0.0; 4]);
@@ -31,7 +31,7 @@ fn cmyk_white_has_no_ink_and_black_is_dark() {
 /// equal.
 #[test]
 fn cmyk_uses_black_point_compensation() {
-    let Some(service) = press_service() else { return };
+    let Some(service) = print_service() else { return };
     let profile = Profiles::new(&service.settings.icc).output_profile(CmykProfile::UsWebCoatedSwop).expect("a profile");
     let ink = |grey: f32| profile.color([grey / 255.0; 3]).iter().sum::<f32>();
     let dark: Vec<_> = [0.0, 12.0, 24.0, 36.0].map(ink).into();
@@ -40,7 +40,7 @@ fn cmyk_uses_black_point_compensation() {
 
 const PRINT: &str = "the card with bleed, marks and PDF/X-4";
 
-fn for_press(extra: Value) -> Value {
+fn print_options(extra: Value) -> Value {
     let mut options = json!({"includeBleed": true, "cropMarkSize": 20, "reproducible": true});
     options.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
     options
@@ -48,13 +48,13 @@ fn for_press(extra: Value) -> Value {
 
 #[tokio::test]
 async fn x4_is_cmyk_only_and_names_the_output_condition() {
-    let Some(service) = press_service() else { return };
+    let Some(service) = print_service() else { return };
     for (vector, name) in [(false, "x4-raster"), (true, "x4-vector")] {
-        let options = for_press(json!({"pdfx": "x-4", "vector": vector}));
+        let options = print_options(json!({"pdfx": "x-4", "vector": vector}));
         let file = document(&service, &card(), options, name).await;
         let Some(objects) = Objects::of(&file) else { return };
         assert_eq!(objects.version(), "1.6", "{PRINT}");
-        objects.assert_for_press("FOGRA39");
+        objects.assert_meets_pdfx("FOGRA39");
         let xmp = String::from_utf8(objects.data(&objects.catalog()["/Metadata"])).expect("text");
         assert!(xmp.contains("<pdfxid:GTS_PDFXVersion>PDF/X-4<"), "{xmp}");
         let boxes = objects.boxes();
@@ -65,21 +65,21 @@ async fn x4_is_cmyk_only_and_names_the_output_condition() {
 
 #[tokio::test]
 async fn x1a_has_no_transparency_and_keeps_opaque_pages_as_vectors() {
-    let Some(service) = press_service() else { return };
+    let Some(service) = print_service() else { return };
     let mut design = card();
     let mut plain = design["pages"][0].clone();
     plain["id"] = json!("plain");
     plain["children"].as_array_mut().expect("children").remove(1);
     design["pages"].as_array_mut().expect("pages").push(plain);
     let profile = json!({"profile": "USWebCoatedSWOP"});
-    let options = for_press(json!({"pdfx1a": true, "vector": true, "color": profile}));
+    let options = print_options(json!({"pdfx1a": true, "vector": true, "color": profile}));
     let answer = call(&service, &design, options.clone()).await;
     assert_eq!(answer.header("x-tenter-warnings"), "1", "one page became an image");
     let file = document(&service, &design, options, "x1a").await;
     let Some(objects) = Objects::of(&file) else { return };
     assert_eq!(objects.version(), "1.4");
     assert_eq!(objects.info()["/GTS_PDFXVersion"], "u:PDF/X-1a:2003");
-    objects.assert_for_press("CGATS TR 001");
+    objects.assert_meets_pdfx("CGATS TR 001");
     objects.assert_opaque();
     let list = tools::text("pdfimages", "poppler-utils", &["-list"], &file).expect("poppler beside qpdf");
     assert!(list.lines().nth(2).is_some_and(|it| it.contains(" cmyk ") && it.contains(" 300 ")), "{list}");
@@ -89,7 +89,7 @@ async fn x1a_has_no_transparency_and_keeps_opaque_pages_as_vectors() {
 
 #[tokio::test]
 async fn black_text_is_black_ink_unless_the_profile_decides() {
-    let Some(service) = press_service() else { return };
+    let Some(service) = print_service() else { return };
     let mut design = card();
     design["pages"][0]["children"].as_array_mut().expect("children").truncate(1);
     for (black_text, name, alone) in [("k", "black-k", true), ("profile", "black-profile", false)] {
@@ -104,7 +104,7 @@ async fn black_text_is_black_ink_unless_the_profile_decides() {
 
 #[tokio::test]
 async fn cmyk_jpeg_embeds_its_profile() {
-    let Some(service) = press_service() else { return };
+    let Some(service) = print_service() else { return };
     let options = json!({"color": {"space": "CMYK", "profile": "USWebCoatedSWOP"}});
     let body = json!({"design": card(), "format": "jpeg", "outputFormat": "file", "exportOptions": options});
     let answer = service.render(body).await;
@@ -137,12 +137,12 @@ async fn files_that_are_not_icc_profiles_are_refused() {
 #[tokio::test]
 async fn business_card_meets_the_print_standards() {
     let design = Path::new("../shared/corpus/templates/business-card-bleed/design.json");
-    let (Ok(design), Some(service)) = (std::fs::read(design), press_service()) else { return };
+    let (Ok(design), Some(service)) = (std::fs::read(design), print_service()) else { return };
     let design = serde_json::from_slice(&design).expect("JSON");
     for vector in [false, true] {
-        let options = for_press(json!({"pdfx": "x-4", "vector": vector}));
+        let options = print_options(json!({"pdfx": "x-4", "vector": vector}));
         let file = document(&service, &design, options, &format!("business-card-{vector}")).await;
         let Some(objects) = Objects::of(&file) else { return };
-        objects.assert_for_press("FOGRA39");
+        objects.assert_meets_pdfx("FOGRA39");
     }
 }

@@ -148,7 +148,7 @@ impl Objects {
     }
 
     /// Fails unless the file meets the requirements that PDF/X-4 and PDF/X-1a share (pdf.md §7).
-    pub(crate) fn assert_for_press(&self, identifier: &str) {
+    pub(crate) fn assert_meets_pdfx(&self, identifier: &str) {
         let trailer = self.trailer();
         assert!(trailer["/Encrypt"].is_null());
         assert_eq!(trailer["/ID"].as_array().map(Vec::len), Some(2));

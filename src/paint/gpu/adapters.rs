@@ -177,10 +177,10 @@ mod tests {
         vec![adapter(0, "NVIDIA H200", false), adapter(1, "NVIDIA H200", false), adapter(2, "llvmpipe", true)]
     }
 
-    fn used(words: &[&str], allow_software: bool, asked: bool) -> Vec<usize> {
+    fn used(words: &[&str], allow_software: bool, required: bool) -> Vec<usize> {
         let adapters = AdapterChoice::from(words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
         let settings = GpuSettings { adapters, allow_software, ..GpuSettings::default() };
-        select_adapters(&machine(), &settings, asked).used.iter().map(|it| it.index).collect()
+        select_adapters(&machine(), &settings, required).used.iter().map(|it| it.index).collect()
     }
 
     #[test]

@@ -13,13 +13,14 @@ use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 use super::fallback::FallbackReason;
 use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
+use crate::paint::draw_target::{DrawTarget, Placement};
 use crate::paint::error::PaintError;
-use crate::paint::ops::Ops;
-use crate::paint::ops_cpu::{Canvas, Sources};
+use crate::paint::ops::OpExecutor;
+use crate::paint::ops_cpu::{CpuCanvas, Sources};
 use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::paint::prepared_image::{Downscaling, PlacedImage, PreparedImages};
 use crate::paint::surfaces::Surfaces;
-use crate::paint::target::{Placement, Target};
+use crate::paint::transforms::{is_axis_aligned, max_scale};
 use crate::scene::{Pass, Picture};
 use crate::units::{DeviceSize, Opacity};
 
@@ -27,10 +28,10 @@ use crate::units::{DeviceSize, Opacity};
 const MAX_GLYPH_EXTENT: f64 = 2.0;
 
 thread_local! {
-    /// The operations' state of this thread, with the font faces that it has opened.
-    static OPS: RefCell<Ops> = RefCell::new(Ops::default());
-    /// Canvas of this thread for colour glyphs.
-    static CANVAS: RefCell<Option<Canvas>> = const { RefCell::new(None) };
+    /// Executor of this thread, with the font faces that it has opened.
+    static OP_EXECUTOR: RefCell<OpExecutor> = RefCell::new(OpExecutor::default());
+    /// CpuCanvas of this thread for colour glyphs.
+    static CANVAS: RefCell<Option<CpuCanvas>> = const { RefCell::new(None) };
 }
 
 /// One drawing command of a surface.
@@ -91,8 +92,8 @@ pub(super) enum RecordError {
 
 /// Records `ops`, drawn on a surface of `size`, as commands.
 ///
-/// `surfaces`: sizes of all surfaces of the plan. `unguarded`: see [`super::scene::SceneEncoder`]. `abandoned` is called
-/// before each operation.
+/// `surfaces`: sizes of all surfaces of the plan. `unguarded`: see [`super::scene::SceneEncoder`]. `abandoned` is
+/// called before each operation.
 pub(super) fn record(
     ops: &[Op],
     size: DeviceSize,
@@ -109,19 +110,20 @@ pub(super) fn record(
         surfaces,
         images,
     };
-    OPS.with(|slot| {
-        // Taken out of the slot while in use, so that a panic cannot leave an inconsistent state behind.
-        let mut state = slot.take();
-        for op in ops {
-            if abandoned() {
-                return Err(PaintError::Abandoned);
+    OP_EXECUTOR
+        .with(|slot| {
+            // Taken out of the slot while in use, so that a panic cannot leave an inconsistent state behind.
+            let mut executor = slot.take();
+            for op in ops {
+                if abandoned() {
+                    return Err(PaintError::Abandoned);
+                }
+                executor.draw(op, &mut recorder)?;
             }
-            state.draw(op, &mut recorder)?;
-        }
-        slot.replace(state);
-        Ok(())
-    })
-    .map_err(RecordError::Failed)?;
+            slot.replace(executor);
+            Ok(())
+        })
+        .map_err(RecordError::Failed)?;
     if let Some(refusal) = recorder.refusal.filter(|_| !unguarded) {
         return Err(RecordError::Refused(refusal));
     }
@@ -158,7 +160,7 @@ impl CommandRecorder<'_> {
         innermost.and_then(|it| if let OpenScope::Rect(rect) = it { Some(*rect) } else { None })
     }
 
-    fn fill(&mut self, path: BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
+    fn record_fill(&mut self, path: BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
         if path.elements().is_empty() {
             return;
         }
@@ -174,13 +176,13 @@ impl CommandRecorder<'_> {
         }
     }
 
-    /// Records `command` inside a clip of its own.
+    /// Records `command` inside a separate clip.
     fn push_clipped(&mut self, clip: Rect, command: Command) {
         self.commands.extend([Command::PushClip { path: clip.to_path(0.1), bounds: clip }, command, Command::Pop]);
     }
 
     /// Opens a clip that is not an axis-aligned rectangle, together with the axis-aligned clip around it, if any.
-    fn clip(&mut self, path: BezPath) {
+    fn record_clip(&mut self, path: BezPath) {
         let outer = self.rect_clip();
         let outer = outer.map(|clip| Command::PushClip { path: clip.to_path(0.1), bounds: clip });
         self.open.push(OpenScope::Clip(1 + usize::from(outer.is_some())));
@@ -190,9 +192,9 @@ impl CommandRecorder<'_> {
     }
 }
 
-impl Target for CommandRecorder<'_> {
-    fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
-        CommandRecorder::fill(self, polygons.clone(), rule, brush, to_device);
+impl DrawTarget for CommandRecorder<'_> {
+    fn fill_path(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
+        self.record_fill(polygons.clone(), rule, brush, to_device);
     }
 
     fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine) {
@@ -203,18 +205,18 @@ impl Target for CommandRecorder<'_> {
             }
             None => transform * rect.to_path(0.1),
         };
-        CommandRecorder::fill(self, path, Fill::NonZero, brush, transform * to_rect);
+        self.record_fill(path, Fill::NonZero, brush, transform * to_rect);
     }
 
-    fn push_clip(&mut self, polygons: &BezPath) {
-        self.clip(polygons.clone());
+    fn push_clip_path(&mut self, polygons: &BezPath) {
+        self.record_clip(polygons.clone());
     }
 
     fn push_clip_rect(&mut self, rect: Rect, transform: Affine) {
         let in_path_clip =
             matches!(self.open.iter().rev().find(|it| **it != OpenScope::Layer), Some(OpenScope::Clip(_)));
         if in_path_clip || !is_axis_aligned(transform) {
-            return self.clip(transform * rect.to_path(0.1));
+            return self.record_clip(transform * rect.to_path(0.1));
         }
         let rect = transform.transform_rect_bbox(rect);
         self.open.push(OpenScope::Rect(self.rect_clip().map_or(rect, |outer| outer.intersect(rect))));
@@ -246,7 +248,7 @@ impl Target for CommandRecorder<'_> {
         self.pop_clip();
     }
 
-    fn picture(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
+    fn draw_image(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
         let PlacedImage { picture, passes, source, dest, transform, downscaling } = *placed;
         let bounds = placed.bounds();
         let clip = self.rect_clip().filter(|clip| clip.union(bounds) != *clip);
@@ -261,17 +263,16 @@ impl Target for CommandRecorder<'_> {
         }
     }
 
-    /// Paints the glyph on the CPU into a surface of its own. It gets the same pixels as on the CPU painter, and needs
+    /// Paints the glyph on the CPU into a separate surface. It gets the same pixels as on the CPU painter, and needs
     /// no layers on the GPU.
-    fn color_glyph(
+    fn draw_color_glyph(
         &mut self,
         run: &Glyphs,
         glyph: PlacedGlyph,
         _layers: &ColorLayers,
         _to_device: Affine,
     ) -> Result<(), PaintError> {
-        let [a, b, c, d, ..] = run.linear.as_coeffs();
-        let extent = run.size * a.hypot(b).max(c.hypot(d)) * MAX_GLYPH_EXTENT;
+        let extent = run.size * max_scale(run.linear) * MAX_GLYPH_EXTENT;
         let surface = Rect::new(0.0, 0.0, f64::from(self.size.width), f64::from(self.size.height));
         let area = Rect::from_center_size(glyph.at, (2.0 * extent, 2.0 * extent)).expand().intersect(surface);
         if area.is_zero_area() {
@@ -283,7 +284,7 @@ impl Target for CommandRecorder<'_> {
         let op = Op::Glyphs(Glyphs { glyphs: vec![alone], paint, ..run.clone() });
         let size = DeviceSize { width: area.width() as u32, height: area.height() as u32 };
         let (images, surfaces) = (self.images, Surfaces::new());
-        let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(Canvas::new);
+        let mut canvas = CANVAS.with(RefCell::take).unwrap_or_else(CpuCanvas::new);
         let raster = canvas.draw(size, &[op], Sources { images, surfaces: &surfaces }, &|| false)?;
         canvas.release_pictures();
         CANVAS.with(|slot| slot.replace(Some(canvas)));
@@ -294,7 +295,7 @@ impl Target for CommandRecorder<'_> {
         Ok(())
     }
 
-    fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
+    fn draw_surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
         let size = self.surfaces.get(surface.0);
         let size =
             size.ok_or_else(|| PaintError::Internal("an operation shows a surface that the plan lacks".into()))?;
@@ -308,12 +309,6 @@ impl Target for CommandRecorder<'_> {
         self.commands.push(Command::Surface { surface, place, bounds });
         Ok(())
     }
-}
-
-/// True when `transform` neither rotates nor skews.
-fn is_axis_aligned(transform: Affine) -> bool {
-    let [_, b, c, ..] = transform.as_coeffs();
-    b == 0.0 && c == 0.0
 }
 
 /// True when a transparent source erases the backdrop in this blend mode.

@@ -21,7 +21,7 @@ use crate::config::GpuSettings;
 use crate::paint::plan::{Kernel, SurfaceId};
 use crate::units::DeviceSize;
 
-/// Format of all surfaces: what vello draws on, and what is read back.
+/// Format of all surfaces, which vello renders to and which are read back.
 const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 /// Number of scenes for which vello retains a picture in its atlas after the last one that showed it.
 const ATLAS_RETENTION_SCENES: usize = 2;

@@ -2,9 +2,9 @@
 //!
 //! In: every use of wgpu and vello, and the shaders of `shaders/`. Not in: how a page is planned, file formats. Imports
 //! what `paint` may import, and the rest of `paint`. A page passes through three steps: the CPU pool flattens its
-//! operations into commands (`commands`), encodes them as vello scenes and checks those against vello's limits (`scene`,
-//! `guards`); the GPU's thread submits them (`thread`, `device`, `passes`); the CPU pool copies the rows out of the
-//! mapped buffers. The CPU paints every page that a guard refuses or that a device fault leaves unfinished.
+//! operations into commands (`commands`), encodes them as vello scenes and checks those against vello's limits
+//! (`scene`, `guards`); the GPU's thread submits them (`thread`, `device`, `passes`); the CPU pool copies the rows out
+//! of the mapped buffers. The CPU paints every page that a guard refuses or that a device fault leaves unfinished.
 
 mod adapters;
 mod check;

@@ -19,7 +19,7 @@ impl PipelineCacheFile {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
-        // Driver versions cannot read each other's data, so each has a file of its own.
+        // Driver versions cannot read each other's data, so each has a separate file.
         let version = format!("{} {}", info.driver, info.driver_info);
         let version: String = version.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let file = folder?.join(format!("{}_{version}", wgpu::util::pipeline_cache_key(info)?));

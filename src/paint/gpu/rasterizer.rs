@@ -47,7 +47,8 @@ pub(super) struct GpuHandle {
 }
 
 impl GpuRasterizer {
-    /// Opens a device on every adapter of `selection` and compiles its pipelines. Blocks for seconds, until all are ready.
+    /// Opens a device on every adapter of `selection` and compiles its pipelines. Blocks for seconds, until all are
+    /// ready.
     ///
     /// # Errors
     /// When no adapter could be opened; the error names each adapter and the reason.

@@ -19,16 +19,16 @@ use super::image_data::{image_data, placeholder};
 use super::recolor::Recolor;
 use super::vertical_edges::tilt_vertical_edges;
 use crate::paint::cut::cut;
+use crate::paint::draw_target::Placement;
 use crate::paint::plan::SurfaceId;
 use crate::paint::prepared_image::{ImagePlacement, PreparedImages};
-use crate::paint::target::Placement;
 use crate::units::{DeviceSize, Opacity};
 
 /// Maximum number of tiles of one surface. More would take longer than the CPU painter.
 const MAX_TILES: usize = 64;
 /// Minimum side of a tile, in px; smaller ones are not divided further.
 const MIN_TILE_SIDE: u32 = 128;
-/// Side of vello's own tiles, in px. Tiles start at multiples of it, so that each pixel lies in the same tile of vello
+/// Side of vello's own tiles, in px. Tiles start at multiples of it, so that each pixel lies in the same vello tile
 /// as on the whole surface.
 const VELLO_TILE: u32 = 16;
 /// Distance outside of a tile, in px, at which outlines are cut: far enough to be invisible, and near enough for single

@@ -1,9 +1,9 @@
 //! Tilts vertical edges between whole pixels by invisible amounts, so that vello computes their coverage exactly.
 //!
-//! vello 0.11 (`fill_path` of `fine.wgsl`) divides by the width of an edge within a row of pixels, and uses 0.000 001 px
-//! for a vertical edge. Single precision loses up to 6 % of the coverage there, which is 13 levels. The coverage of an
-//! edge that moves by 1/8192 px per row or more is exact to a tenth of a level, so vertical edges become zigzags with an
-//! amplitude of 1/512 px.
+//! vello 0.11 (`fill_path` of `fine.wgsl`) divides by the width of an edge within a row of pixels, and uses 0.000 001
+//! px for a vertical edge. Single precision loses up to 6 % of the coverage there, which is 13 levels. The coverage of
+//! an edge that moves by 1/8192 px per row or more is exact to a tenth of a level, so vertical edges become zigzags
+//! with an amplitude of 1/512 px.
 
 use kurbo::{BezPath, PathEl, Point};
 

@@ -37,7 +37,7 @@ pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
 pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {
     let mut pixels = picture.pixels.data().to_vec();
     // Adjacent colour passes share one conversion from premultiplied to straight and back.
-    for run in passes.chunk_by(|a, b| is_colour(a) && is_colour(b)) {
+    for run in passes.chunk_by(|a, b| is_color_pass(a) && is_color_pass(b)) {
         match run {
             [Pass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
             colours => pixels.chunks_exact_mut(4).for_each(|pixel| recolor::recolor_pixel(pixel, colours)),
@@ -46,7 +46,7 @@ pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {
     Picture::new(picture.width, picture.height, pixels).expect("passes keep the number of bytes")
 }
 
-fn is_colour(pass: &Pass) -> bool {
+fn is_color_pass(pass: &Pass) -> bool {
     match pass {
         Pass::ColorMatrix(_) | Pass::Tone(_) => true,
         Pass::Blur { .. } => false,

@@ -29,7 +29,7 @@ impl fmt::Debug for ColorTarget {
 pub enum ColorUse {
     /// Glyphs. The lines that decorate text are areas.
     Text,
-    /// Everything else.
+    /// All other areas and lines.
     Area,
 }
 

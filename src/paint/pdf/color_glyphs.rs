@@ -6,11 +6,11 @@ use peniko::{Brush, Color};
 use super::canvas::Canvas;
 use super::error::PdfError;
 use super::font::{self, GlyphCode};
-use super::pictures::{write_flat_picture, write_glyph_picture};
+use super::pictures::{write_glyph_picture, write_rasterized_glyph};
 use super::text_matrix::TextMatrix;
 use super::type3::{GlyphAppearance, GlyphPicture};
-use crate::paint::flatten::flatten;
 use crate::paint::glyphs::{GlyphFaces, GlyphShape, GlyphSize};
+use crate::paint::rasterized_group::rasterize_group;
 use crate::scene::{Glyph, GlyphRun, Group, Node};
 use crate::units::{DeviceScale, Px};
 
@@ -36,7 +36,7 @@ fn px_per_em(canvas: &Canvas<'_>, text_matrix: TextMatrix) -> u32 {
     (exact.clamp(1.0, 4096.0).ceil() as u32).next_power_of_two().clamp(MIN_PX_PER_EM, MAX_PX_PER_EM)
 }
 
-/// The code of a colour glyph, `width` ems wide, that stands for `text`.
+/// The code of a colour glyph, `width` ems wide, that readers map to `text`.
 pub(super) fn color_glyph_code(
     canvas: &mut Canvas<'_>,
     run: &GlyphRun,
@@ -86,13 +86,13 @@ fn color_glyph_code_with(
             let group = Group { children: vec![Node::Glyphs(alone)], ..Group::default() };
             let visible = Rect::from_center_size(Point::ZERO, (em * 6.0, em * 6.0));
             let limits = objects.settings.limits;
-            let flat = flatten(&group, visible, DeviceScale::ONE, limits, abandoned)?;
-            let Some((flat, _)) = flat else { return Ok(None) };
-            let (origin, size) = (flat.area.origin(), flat.area.size());
+            let rasterized = rasterize_group(&group, visible, DeviceScale::ONE, limits, abandoned)?;
+            let Some((rasterized, _)) = rasterized else { return Ok(None) };
+            let (origin, size) = (rasterized.area.origin(), rasterized.area.size());
             let to_em = Affine::scale(1.0 / em)
                 * Affine::translate(origin.to_vec2())
                 * Affine::scale_non_uniform(size.width, size.height);
-            Ok(write_flat_picture(objects, flat)?.map(|object| GlyphPicture { object, to_em }))
+            Ok(write_rasterized_glyph(objects, rasterized)?.map(|object| GlyphPicture { object, to_em }))
         }
     })
 }

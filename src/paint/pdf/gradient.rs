@@ -54,7 +54,7 @@ pub(super) fn shade(
     let inverse = transform.inverse();
     let geometry = geometry(&gradient.kind).filter(|_| inverse.is_finite());
     let Some(geometry) = geometry else {
-        // Of a line without length, everything lies beyond the end. The scene contains no sweep gradients.
+        // Every point is beyond the end of a line without length. The scene contains no sweep gradients.
         if matches!(gradient.kind, GradientKind::Sweep(_)) {
             canvas.warn(WarningCode::NotSupported, "PDF lacks sweep gradients; it is filled with the last colour");
         }

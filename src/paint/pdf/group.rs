@@ -8,13 +8,13 @@ use peniko::{BlendMode, Brush, Compose, Fill, Mix};
 use super::canvas::{Canvas, FinishedContent, Link};
 use super::error::PdfError;
 use super::form::{FormKind, write_form};
-use super::image::{draw_flat, draw_image};
+use super::image::{draw_image, draw_rasterized};
 use super::outline::{append_outline, is_writable};
 use super::path::draw_path;
 use super::resources::{ResourceKind, StateKey};
 use super::text::{draw_glyphs, draw_invisible_glyphs};
 use super::text_on_curve::{draw_text_on_curve, leading_curve_runs};
-use crate::paint::flatten::{self, Flat};
+use crate::paint::rasterized_group::{RasterizedGroup, rasterize_group, rasterize_shadow};
 use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path, Shadow};
 use crate::units::{Opacity, Px};
@@ -38,7 +38,7 @@ pub(super) fn draw_group(canvas: &mut Canvas<'_>, group: &Group, parent: Affine)
         canvas.skip("its position is not a finite number");
         Ok(())
     } else if canvas.depth > MAX_DEPTH {
-        draw_rasterized(canvas, group, transform)
+        draw_as_picture(canvas, group, transform)
     } else {
         add_links(canvas, group, transform);
         draw_clipped(canvas, group, transform)
@@ -105,7 +105,7 @@ fn draw_composited(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) ->
 /// Draws `group` with its mask, blur, colour changes and shadow, without its clip and compositing.
 fn draw_with_effects(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
     if group.bitmap.is_some() || group.blur.0 > 0.0 || !group.recolor.is_empty() {
-        return draw_rasterized(canvas, &Group { clip: None, ..without_compositing(group) }, transform);
+        return draw_as_picture(canvas, &Group { clip: None, ..without_compositing(group) }, transform);
     }
     if let Some(shadow) = &group.shadow {
         draw_shadow(canvas, group, shadow, transform)?;
@@ -180,10 +180,10 @@ fn record_form(
 }
 
 /// Draws `group` with its effects as a picture, and its text as invisible text over it.
-fn draw_rasterized(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
+fn draw_as_picture(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) -> Result<(), PdfError> {
     let node = Group { transform, ..group.clone() };
-    if let Some(flat) = flatten_group(canvas, &node, canvas.view)? {
-        draw_flat(canvas, &flat)?;
+    if let Some(rasterized) = rasterize(canvas, &node, canvas.view)? {
+        draw_rasterized(canvas, &rasterized)?;
     }
     group.children.iter().try_for_each(|child| add_invisible_text(canvas, child, transform))
 }
@@ -193,19 +193,19 @@ fn draw_shadow(canvas: &mut Canvas<'_>, group: &Group, shadow: &Shadow, transfor
     let scale = canvas.file.objects.settings.raster_scale;
     let outset = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
     let visible = (canvas.view - shadow.offset).inflate(outset, outset);
-    let Some(flat) = flatten_group(canvas, &caster, visible)? else { return Ok(()) };
-    let flat = flatten::shadow(flat, shadow, scale);
-    draw_flat(canvas, &flat)
+    let Some(rasterized) = rasterize(canvas, &caster, visible)? else { return Ok(()) };
+    let rasterized = rasterize_shadow(rasterized, shadow, scale);
+    draw_rasterized(canvas, &rasterized)
 }
 
-fn flatten_group(canvas: &mut Canvas<'_>, group: &Group, visible: Rect) -> Result<Option<Flat>, PdfError> {
+fn rasterize(canvas: &mut Canvas<'_>, group: &Group, visible: Rect) -> Result<Option<RasterizedGroup>, PdfError> {
     let settings = &canvas.file.objects.settings;
-    let flat = flatten::flatten(group, visible, settings.raster_scale, settings.limits, canvas.abandoned)?;
-    let Some((flat, warnings)) = flat else { return Ok(None) };
+    let rasterized = rasterize_group(group, visible, settings.raster_scale, settings.limits, canvas.abandoned)?;
+    let Some((rasterized, warnings)) = rasterized else { return Ok(None) };
     for (code, message) in warnings {
         canvas.warn(code, &message);
     }
-    Ok(Some(flat))
+    Ok(Some(rasterized))
 }
 
 /// Writes all text below `node` as invisible text, for content that is shown as a picture.

@@ -9,7 +9,7 @@ use super::error::PdfError;
 use super::outline::{append_outline, is_writable};
 use super::pictures::{StraightPixels, WrittenPicture, write_pixels};
 use super::resources::ResourceKind;
-use crate::paint::flatten::Flat;
+use crate::paint::rasterized_group::RasterizedGroup;
 use crate::scene::Image;
 
 /// Maps the unit square of a PDF picture, y up, to the unit square with y down.
@@ -52,13 +52,14 @@ pub(super) fn draw_image(canvas: &mut Canvas<'_>, image: &Image, transform: Affi
 }
 
 /// Draws rasterised content at its area of the page.
-pub(super) fn draw_flat(canvas: &mut Canvas<'_>, flat: &Flat) -> Result<(), PdfError> {
-    let pixels = StraightPixels { size: flat.raster.size(), rgba: flat.raster.pixels().to_vec(), lossy: false };
+pub(super) fn draw_rasterized(canvas: &mut Canvas<'_>, rasterized: &RasterizedGroup) -> Result<(), PdfError> {
+    let pixels =
+        StraightPixels { size: rasterized.raster.size(), rgba: rasterized.raster.pixels().to_vec(), lossy: false };
     let Some(object) = write_pixels(&mut canvas.file.objects, pixels)? else { return Ok(()) };
     canvas.set_opacity(1.0)?;
     canvas.save();
-    let to_page = Affine::translate(flat.area.origin().to_vec2())
-        * Affine::scale_non_uniform(flat.area.width(), flat.area.height());
+    let to_page = Affine::translate(rasterized.area.origin().to_vec2())
+        * Affine::scale_non_uniform(rasterized.area.width(), rasterized.area.height());
     draw_picture(canvas, WrittenPicture { object, orientation: Affine::IDENTITY }, to_page);
     canvas.restore();
     Ok(())

@@ -5,6 +5,7 @@ use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 
 use super::canvas::Canvas;
 use super::coordinates::{px, round_to_grid};
+use crate::paint::transforms::{is_axis_aligned, is_outline_below, max_scale};
 use crate::report::WarningCode;
 
 /// Maximum absolute coordinate that is written, in px: PDF readers compute in single precision.
@@ -88,18 +89,12 @@ fn append_cubic(canvas: &mut Canvas<'_>, [a, b, p]: [kurbo::Point; 3], number: &
 
 /// True when all coordinates of `outline`, inflated by `outset`, are finite and below [`MAX_COORDINATE`].
 pub(super) fn is_writable(outline: &BezPath, transform: Affine, outset: f64) -> bool {
-    // The bounding box alone is not sufficient: it ignores points that are NaN.
-    let bounds = transform.transform_rect_bbox(outline.control_box().inflate(outset, outset));
-    let in_range = |side: f64| side.abs() < MAX_COORDINATE;
-    outline.is_finite()
-        && transform.is_finite()
-        && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].into_iter().all(in_range)
+    is_outline_below(outline, transform, outset, MAX_COORDINATE)
 }
 
 /// The rectangle that `outline` is after `transform`; `None` when it is not an axis-aligned rectangle.
 fn as_rect(outline: &BezPath, transform: Affine) -> Option<Rect> {
-    let [_, b, c, _, _, _] = transform.as_coeffs();
-    if outline.elements().len() > 6 || b != 0.0 || c != 0.0 {
+    if outline.elements().len() > 6 || !is_axis_aligned(transform) {
         return None;
     }
     // Only clockwise from the top-left corner, as the `re` operator draws it, so that dashes and winding are unchanged.
@@ -117,7 +112,6 @@ fn as_rect(outline: &BezPath, transform: Affine) -> Option<Rect> {
 
 /// The larger of the factors by which `transform` scales the two axes, or 1 where both are zero.
 pub(super) fn scale_of(transform: Affine) -> f64 {
-    let [a, b, c, d, _, _] = transform.as_coeffs();
-    let scale = a.hypot(b).max(c.hypot(d));
+    let scale = max_scale(transform);
     if scale > 0.0 { scale } else { 1.0 }
 }

@@ -13,8 +13,8 @@ use pdf_writer::{Filter, Finish as _, Ref};
 use super::color::ColorTarget;
 use super::error::PdfError;
 use super::objects::ObjectWriter;
-use crate::paint::flatten::Flat;
 use crate::paint::passes;
+use crate::paint::rasterized_group::RasterizedGroup;
 use crate::paint::resample::{Downscale, downscale};
 use crate::raster::{Premultiplied, Raster};
 use crate::scene::{Image, JpegFile, Picture};
@@ -106,8 +106,14 @@ pub(super) fn write_glyph_picture(objects: &mut ObjectWriter, picture: &Picture)
 }
 
 /// Writes the pixels of a rasterised glyph; `None` when every pixel is transparent.
-pub(super) fn write_flat_picture(objects: &mut ObjectWriter, flat: Flat) -> Result<Option<Ref>, PdfError> {
-    write_pixels(objects, StraightPixels { size: flat.raster.size(), rgba: flat.raster.into_pixels(), lossy: false })
+pub(super) fn write_rasterized_glyph(
+    objects: &mut ObjectWriter,
+    rasterized: RasterizedGroup,
+) -> Result<Option<Ref>, PdfError> {
+    write_pixels(
+        objects,
+        StraightPixels { size: rasterized.raster.size(), rgba: rasterized.raster.into_pixels(), lossy: false },
+    )
 }
 
 fn write_empty_picture(objects: &mut ObjectWriter) -> Result<Ref, PdfError> {

@@ -1,4 +1,4 @@
-//! Text on a curve: each glyph has a rotation of its own, and `ActualText` marks keep the words together for readers.
+//! Text on a curve: each glyph is rotated separately, and `ActualText` marks keep the words together for readers.
 
 use kurbo::{Affine, Vec2};
 use pdf_writer::types::TextRenderingMode;
@@ -14,7 +14,7 @@ use super::text_spans::is_rtl;
 use crate::scene::{GlyphRun, GlyphStyle, Group, Node};
 use crate::units::Opacity;
 
-/// A glyph run inside a group of its own, which is how the scene represents each glyph of a text on a curve.
+/// A glyph run inside a separate group, which is how the scene represents each glyph of a text on a curve.
 pub(super) struct CurveRun<'a> {
     glyph_run: &'a GlyphRun,
     /// Transform from the run's coordinates to those of the surrounding group.

@@ -12,7 +12,7 @@ use crate::scene::GlyphRun;
 /// spacing can exceed.
 const MAX_GAP_EM: f64 = 0.07;
 
-/// Adjacent glyphs and the characters that they stand for together.
+/// Adjacent glyphs and the characters that they represent together.
 pub(super) struct TextSpan<'t> {
     pub(super) glyphs: Range<usize>,
     pub(super) text: Cow<'t, str>,
@@ -47,9 +47,9 @@ fn is_layout(c: char) -> bool {
     c.is_control() || is_format || is_direction
 }
 
-/// The range of `text` that each of `count` glyphs stands for, in visual order.
+/// The range of `text` that each of `count` glyphs represents, in visual order.
 ///
-/// One glyph stands for all of it, and as many glyphs as characters stand for one each. `None` for any other number.
+/// A single glyph represents all of it; as many glyphs as characters represent one each. `None` for any other number.
 pub(super) fn text_ranges(text: &str, count: usize) -> Option<Vec<Range<usize>>> {
     if count == 1 && !text.is_empty() {
         return Some(std::iter::once(0..text.len()).collect());

@@ -1,6 +1,6 @@
 //! Type 3 fonts: pictures of colour glyphs, and blank glyphs for text whose font must not be embedded.
 //!
-//! Every code stands for one glyph and one text, so that readers always map it to the right characters.
+//! Every code is one glyph with one text, so that readers always map it to the right characters.
 
 use std::collections::HashMap;
 
@@ -49,7 +49,7 @@ struct GlyphKey {
 pub(super) struct Type3Fonts {
     fonts: Vec<Type3Font>,
     codes: HashMap<GlyphKey, GlyphCode>,
-    /// Pictures by appearance, so that each is written once for all texts that it stands for.
+    /// Pictures by appearance, so that each is written once for all texts that it is used for.
     pictures: HashMap<GlyphAppearance, Option<GlyphPicture>>,
 }
 
@@ -73,8 +73,8 @@ struct Type3Glyph {
 }
 
 impl Type3Fonts {
-    /// Returns the code of a glyph, `width` em wide, that stands for `text`. `picture` is called on first use of the
-    /// appearance.
+    /// Returns the code of a glyph, `width` em wide, that readers map to `text`. `picture` is called on first use of
+    /// the appearance.
     pub(super) fn code(
         &mut self,
         objects: &mut ObjectWriter,

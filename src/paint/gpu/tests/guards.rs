@@ -21,7 +21,7 @@ fn nested(side: f64, depth: usize) -> FramePlan {
 }
 
 #[test]
-fn gpu_layers_too_deep_for_the_whole_are_painted_in_parts() {
+fn gpu_layers_too_deep_for_one_scene_are_painted_in_tiles() {
     let Some(gpu) = shared_gpu() else { return };
     // 256 tiles with 20 layers beyond the free ones need 5120 spills of the 4096 there are.
     let plan = nested(256.0, 24);
@@ -33,7 +33,7 @@ fn gpu_layers_too_deep_for_the_whole_are_painted_in_parts() {
 }
 
 #[test]
-fn gpu_layers_too_deep_for_parts_are_painted_by_the_cpu() {
+fn gpu_layers_too_deep_for_tiles_are_painted_by_the_cpu() {
     let Some(gpu) = shared_gpu() else { return };
     let plan = nested(256.0, 64);
     assert_eq!(gpu.paint_unguarded(&plan).pixel(128, 128), [0; 4], "blank without the guard");
@@ -56,7 +56,7 @@ fn gpu_pictures_beyond_the_atlas_are_shrunk_to_what_is_shown() {
 
 #[test]
 fn gpu_pictures_beyond_the_atlas_together_are_shrunk_to_what_is_shown() {
-    // Uses a rasterizer of its own, because the atlas grows to 256 MiB.
+    // Uses a separate rasterizer, because the atlas grows to 256 MiB.
     let Some(gpu) = rasterizer(|_| ()) else { return };
     // Two of them do not fit side by side in the 8192 px of the atlas.
     let pictures = [solid_picture(4100, 4100, PAINTED_RED), solid_picture(4100, 4100, [0, 0, 255, 255])];
@@ -85,8 +85,8 @@ fn gpu_pictures_survive_a_page_without_pictures() {
 }
 
 #[test]
-fn gpu_pages_beyond_the_limit_are_painted_in_parts() {
-    // Uses a rasterizer of its own, because the textures take hundreds of MiB.
+fn gpu_pages_beyond_the_limit_are_painted_in_tiles() {
+    // Uses a separate rasterizer, because the textures take hundreds of MiB.
     let Some(gpu) = rasterizer(|_| ()) else { return };
     // The page has 1024 x 129 tiles; vello's buffer fits the command lists of 1024 x 128.
     let (width, height) = (16_384.0, 2064.0);
@@ -100,7 +100,7 @@ fn gpu_pages_beyond_the_limit_are_painted_in_parts() {
 }
 
 #[test]
-fn gpu_pages_of_too_many_areas_are_painted_in_parts() {
+fn gpu_pages_of_too_many_areas_are_painted_in_tiles() {
     let Some(gpu) = shared_gpu() else { return };
     // Bounding boxes of 256 tiles each: 2.3 million tiles in all, and vello's buffer fits 2 million. The two small
     // squares at their corners fill almost nothing.
@@ -114,7 +114,7 @@ fn gpu_pages_of_too_many_areas_are_painted_in_parts() {
 }
 
 #[test]
-fn gpu_pages_of_too_many_areas_for_parts_are_painted_by_the_cpu() {
+fn gpu_pages_of_too_many_areas_for_tiles_are_painted_by_the_cpu() {
     let Some(gpu) = shared_gpu() else { return };
     let mut nodes = vec![filled(rect(0.0, 0.0, 16.0, 16.0), BLUE); 250_000];
     nodes.push(filled(rect(0.0, 0.0, 64.0, 64.0), RED));

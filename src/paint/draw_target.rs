@@ -10,13 +10,13 @@ use super::prepared_image::PlacedImage;
 use crate::units::Opacity;
 
 /// Drawing primitives of a painter on one surface.
-pub(super) trait Target {
+pub(super) trait DrawTarget {
     /// Fills `polygons`, which are in device px. `to_device` maps the brush's space to device px.
-    fn fill(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine);
+    fn fill_path(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine);
     /// Fills `rect`, which `transform` maps to device px. `to_rect` maps the brush's space to that of `rect`.
     fn fill_rect(&mut self, rect: Rect, transform: Affine, brush: &Brush, to_rect: Affine);
     /// Clips what follows to `polygons`, in device px, by the nonzero rule, without isolating it.
-    fn push_clip(&mut self, polygons: &BezPath);
+    fn push_clip_path(&mut self, polygons: &BezPath);
     /// Clips what follows to `rect`, which `transform` maps to device px, without isolating it.
     fn push_clip_rect(&mut self, rect: Rect, transform: Affine);
     /// Ends the innermost clip.
@@ -26,9 +26,9 @@ pub(super) trait Target {
     /// Ends the innermost layer.
     fn pop_layer(&mut self);
     /// Draws a picture with `opacity`.
-    fn picture(&mut self, placed: &PlacedImage<'_>, opacity: Opacity);
+    fn draw_image(&mut self, placed: &PlacedImage<'_>, opacity: Opacity);
     /// Draws the COLR layers of one glyph of `run`. `to_device` maps font units to device px.
-    fn color_glyph(
+    fn draw_color_glyph(
         &mut self,
         run: &Glyphs,
         glyph: PlacedGlyph,
@@ -36,7 +36,7 @@ pub(super) trait Target {
         to_device: Affine,
     ) -> Result<(), PaintError>;
     /// Composites a surface that an earlier step has drawn.
-    fn surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError>;
+    fn draw_surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError>;
 }
 
 /// Placement of a surface on another one.

@@ -1,4 +1,4 @@
-//! Rasterises parts of a page for the PDF painter, for effects that PDF lacks.
+//! Rasterises groups of a page for the PDF painter, for effects that PDF lacks.
 //!
 //! The CPU painter runs on the calling thread, which belongs to the pool already.
 
@@ -15,8 +15,8 @@ use crate::report::WarningCode;
 use crate::scene::{Group, Node, Page, Shadow};
 use crate::units::DeviceScale;
 
-/// Rasterised content and the part of the page that it covers.
-pub(super) struct Flat {
+/// Pixels of a group and the part of the page that it covers.
+pub(super) struct RasterizedGroup {
     pub(super) raster: Raster<Straight>,
     /// The area that the pixels cover, in page px.
     pub(super) area: Rect,
@@ -31,13 +31,13 @@ pub(super) type Warnings = Vec<(WarningCode, String)>;
 ///
 /// # Errors
 /// As the CPU painter.
-pub(super) fn flatten(
+pub(super) fn rasterize_group(
     group: &Group,
     visible: Rect,
     scale: DeviceScale,
     limits: SurfaceLimits,
     abandoned: &dyn Fn() -> bool,
-) -> Result<Option<(Flat, Warnings)>, PaintError> {
+) -> Result<Option<(RasterizedGroup, Warnings)>, PaintError> {
     let Some(bounds) = group.layer_bounds() else { return Ok(None) };
     let area = bounds.inflate(1.0, 1.0).intersect(visible);
     if area.is_zero_area() || !area.is_finite() {
@@ -66,23 +66,23 @@ pub(super) fn flatten(
     let plan = plan(&Page { size, bleed: Insets::ZERO, root }, scale, limits)?;
     warnings.extend(plan.warnings.iter().map(|it| (it.code, it.message.clone())));
     let raster = CpuPainter::without_caches(limits).surfaces(&plan, None, abandoned)?;
-    Ok(Some((Flat { raster, area }, warnings)))
+    Ok(Some((RasterizedGroup { raster, area }, warnings)))
 }
 
-/// Returns the shadow of `flat`.
-pub(super) fn shadow(flat: Flat, shadow: &Shadow, scale: DeviceScale) -> Flat {
+/// Returns the shadow of `caster`, which was rasterised at `scale` or below.
+pub(super) fn rasterize_shadow(caster: RasterizedGroup, shadow: &Shadow, scale: DeviceScale) -> RasterizedGroup {
     // The limits may have reduced the scale.
-    let scale = (f64::from(flat.raster.size().width) / flat.area.width()).min(scale.get());
+    let scale = (f64::from(caster.raster.size().width) / caster.area.width()).min(scale.get());
     let margin = (3.0 * shadow.sigma.0.max(0.0) * scale).ceil() + 1.0;
-    let size = flat.raster.size();
-    let padded = with_margin(flat.raster, margin as usize);
+    let size = caster.raster.size();
+    let padded = with_margin(caster.raster, margin as usize);
     let kernel = Kernel::Shadow { sigma: shadow.sigma.0.max(0.0) * scale, color: shadow.color };
     let pixels = passes::run(&kernel, padded.pixels(), padded.size());
     let raster: Raster<crate::raster::Premultiplied> =
         Raster::from_pixels(padded.size(), pixels).expect("passes keep the number of bytes");
-    let unit = (flat.area.width() / f64::from(size.width), flat.area.height() / f64::from(size.height));
-    let area = flat.area.inflate(margin * unit.0, margin * unit.1) + Vec2::new(shadow.offset.x, shadow.offset.y);
-    Flat { raster: raster.into_straight(), area }
+    let unit = (caster.area.width() / f64::from(size.width), caster.area.height() / f64::from(size.height));
+    let area = caster.area.inflate(margin * unit.0, margin * unit.1) + Vec2::new(shadow.offset.x, shadow.offset.y);
+    RasterizedGroup { raster: raster.into_straight(), area }
 }
 
 /// Adds `margin` transparent px on every side.
