@@ -1,4 +1,4 @@
-//! What a font face has for a glyph: an outline, a bitmap, or coloured layers.
+//! The data of glyphs in font faces: outlines, bitmaps and coloured layers.
 //!
 //! Font files are untrusted: data that is damaged or too large is an error that names the glyph. Unhinted outlines are
 //! cached in font units, so that one entry serves every size.
@@ -41,7 +41,7 @@ pub(super) enum GlyphShape {
     /// An outline, y up, and the number of its units per em.
     Outline(Arc<BezPath>, f64),
     /// A bitmap, and the transform from its px to the em square at the run's size, y down.
-    Picture(Arc<Picture>, Affine),
+    Bitmap(Arc<Picture>, Affine),
     /// Coloured layers of the table COLR.
     Layers(Arc<ColorLayers>),
 }
@@ -72,7 +72,7 @@ pub(super) struct Face {
     data: FontData,
     coords: Arc<[NormalizedCoord]>,
     has_layers: bool,
-    has_pictures: bool,
+    has_bitmaps: bool,
     outlines: HashMap<OutlineKey, Option<Arc<BezPath>>>,
     /// By glyph id; `None` for glyphs without layers.
     layers: HashMap<u32, Option<Arc<ColorLayers>>>,
@@ -80,7 +80,7 @@ pub(super) struct Face {
     /// By the bits of the em size.
     hinters: HashMap<u64, HintingInstance>,
     /// By glyph id and the bits of the strike's ppem.
-    pictures: HashMap<(u32, u32), Option<Arc<Picture>>>,
+    bitmaps: HashMap<(u32, u32), Option<Arc<Picture>>>,
 }
 
 /// Cache key of an outline within its face.
@@ -127,13 +127,13 @@ impl Face {
             units_per_em: f64::from(units_per_em),
             coords: coords.iter().map(|coord| NormalizedCoord::from_bits(*coord)).collect(),
             has_layers: font.colr().is_ok(),
-            has_pictures: !font.bitmap_strikes().is_empty(),
+            has_bitmaps: !font.bitmap_strikes().is_empty(),
             data: data.clone(),
             outlines: HashMap::new(),
             layers: HashMap::new(),
             styles: None,
             hinters: HashMap::new(),
-            pictures: HashMap::new(),
+            bitmaps: HashMap::new(),
         })
     }
 
@@ -144,7 +144,7 @@ impl Face {
 
     /// Whether the face has glyphs with layers or bitmaps.
     pub(super) fn has_colour(&self) -> bool {
-        self.has_layers || self.has_pictures
+        self.has_layers || self.has_bitmaps
     }
 
     /// What to paint for `glyph` in this size, and how many path elements were cached for it.
@@ -157,12 +157,12 @@ impl Face {
         if let Some((layers, elements)) = self.layers(font, id)? {
             return Ok((GlyphShape::Layers(layers), elements));
         }
-        if self.has_pictures
+        if self.has_bitmaps
             && let Some(strike) = open(font)?.bitmap_strikes().glyph_for_size(Size::new(size.em as f32), id)
-            && let Some(picture) = self.picture(glyph, &strike)?
+            && let Some(picture) = self.bitmap(glyph, &strike)?
         {
             let to_run = self.strike_transform(&strike, &picture, size.size)?;
-            return Ok((GlyphShape::Picture(picture, to_run), 0));
+            return Ok((GlyphShape::Bitmap(picture, to_run), 0));
         }
         let hinted_em = size.upright.then_some(size.em).filter(|em| *em <= HINTED_EM);
         let weight = size.embolden / size.size;
@@ -250,13 +250,13 @@ impl Face {
         self.hinters.get(&em.to_bits())
     }
 
-    fn picture(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Result<Option<Arc<Picture>>, PaintError> {
+    fn bitmap(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Result<Option<Arc<Picture>>, PaintError> {
         let key = (glyph, strike.ppem_y.to_bits());
-        if let Some(known) = self.pictures.get(&key) {
+        if let Some(known) = self.bitmaps.get(&key) {
             return Ok(known.clone());
         }
         let picture = decode(strike).map_err(|error| glyph_error(GlyphId::new(glyph), error))?.map(Arc::new);
-        self.pictures.insert(key, picture.clone());
+        self.bitmaps.insert(key, picture.clone());
         Ok(picture)
     }
 

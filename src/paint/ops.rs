@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use kurbo::{Affine, BezPath, Cap, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2};
-use peniko::{Brush, Fill};
+use peniko::{Brush, Color, Fill};
 
 use super::draw_target::{DrawTarget, Placement};
 use super::edges::polygons;
@@ -123,7 +123,7 @@ impl OpExecutor {
                     }
                 }
                 // Bitmap glyphs have no outline that could be stroked.
-                GlyphShape::Picture(picture, to_run) => {
+                GlyphShape::Bitmap(picture, to_run) => {
                     if matches!(run.style, GlyphStyle::Fill) {
                         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
                         let transform = to_device * slant * to_run;
@@ -157,6 +157,15 @@ pub(super) fn alpha(paint: &Paint) -> f32 {
     match &paint.brush {
         Brush::Solid(color) => color.components[3],
         Brush::Gradient(_) | Brush::Image(_) => 1.0,
+    }
+}
+
+/// Opaque colour of the layers of colour glyphs that use the colour of the text; black for gradients. The opacity of
+/// the text applies to the glyph as a whole.
+pub(super) fn foreground(paint: &Paint) -> Color {
+    match &paint.brush {
+        Brush::Solid(color) => color.with_alpha(1.0),
+        Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
     }
 }
 

@@ -10,7 +10,7 @@ use super::color_layers::ColorLayers;
 use super::draw_color_layers::draw_color_layers;
 use super::draw_target::{DrawTarget, Placement};
 use super::error::PaintError;
-use super::ops::{OpExecutor, alpha};
+use super::ops::{OpExecutor, alpha, foreground};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use super::prepared_image::{ImagePlacement, PlacedImage, PreparedImages};
 use super::surfaces::{Surface, Surfaces};
@@ -225,13 +225,8 @@ impl DrawTarget for ContextTarget<'_> {
         layers: &ColorLayers,
         to_device: Affine,
     ) -> Result<(), PaintError> {
-        // The opacity of the text applies to the glyph as a whole, so the foreground colour of layers excludes it.
-        let foreground = match &run.paint.brush {
-            Brush::Solid(color) => color.with_alpha(1.0),
-            Brush::Gradient(_) | Brush::Image(_) => Color::BLACK,
-        };
         let opacity = Opacity::new(f64::from(alpha(&run.paint)));
-        draw_color_layers(layers, self, foreground, opacity, to_device);
+        draw_color_layers(layers, self, foreground(&run.paint), opacity, to_device);
         Ok(())
     }
 

@@ -70,7 +70,7 @@ struct Planner {
     limits: SurfaceLimits,
 }
 
-/// A group that is drawn on a surface of its own because of its effects, while its children are planned.
+/// A group that is drawn on a separate surface because of its effects, while its children are planned.
 struct Effects<'a> {
     group: &'a Group,
     /// Maps the group's space to the px of the outer surface.
@@ -236,7 +236,7 @@ impl Planner {
         EffectsStart::Surface(Box::new(Effects { group, transform, size, inner, to_outer, outer }))
     }
 
-    /// The pixel grid on which `group` is rasterised: that of the outer surface, or of its own bitmap.
+    /// The pixel grid on which `group` is rasterised: that of the outer surface, or that of its bitmap.
     fn grid(&self, group: &Group, transform: Affine) -> PixelGrid {
         let Some(area) = group.bitmap else {
             return PixelGrid { to_grid: transform, to_outer: Affine::IDENTITY, extent: None };

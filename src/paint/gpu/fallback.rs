@@ -73,7 +73,7 @@ impl FallbackReason {
         }
     }
 
-    /// True when parts of the surface may stay within the limit that the whole exceeds.
+    /// True when tiles of the surface may stay within the limit that the whole surface exceeds.
     pub(super) fn tiling_helps(self) -> bool {
         matches!(self, Self::Layers | Self::Images | Self::Paths)
     }

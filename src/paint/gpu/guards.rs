@@ -41,7 +41,7 @@ pub(super) const MAX_ATLAS_PIXELS: u64 = 8192 * 8192 / 4;
 pub(super) const MAX_ATLAS_SIDE: u32 = 4096;
 /// Maximum number of gradients in one scene; each is one row of a texture.
 const MAX_GRADIENTS: u32 = 2048;
-/// Maximum side of a scene, in px; larger surfaces are drawn in parts. The command lists of 4096 x 4096 px take half of
+/// Maximum side of a scene, in px; larger surfaces are drawn in tiles. The command lists of 4096 x 4096 px take half of
 /// [`MAX_PTCL_WORDS`] before anything is drawn, those of 8192 x 4096 all of it, and a page of 8192 x 8192 lacks its
 /// lower half.
 pub(super) const MAX_SCENE_SIDE: u32 = 4096;

@@ -1,7 +1,6 @@
 //! Glyphs of colour fonts, written as pictures in Type 3 fonts.
 
 use kurbo::{Affine, Point, Rect, Vec2};
-use peniko::{Brush, Color};
 
 use super::canvas::Canvas;
 use super::error::PdfError;
@@ -10,6 +9,7 @@ use super::pictures::{write_glyph_picture, write_rasterized_glyph};
 use super::text_matrix::TextMatrix;
 use super::type3::{GlyphAppearance, GlyphPicture};
 use crate::paint::glyphs::{GlyphFaces, GlyphShape, GlyphSize};
+use crate::paint::ops::foreground;
 use crate::paint::rasterized_group::rasterize_group;
 use crate::scene::{Glyph, GlyphRun, Group, Node};
 use crate::units::{DeviceScale, Px};
@@ -27,7 +27,7 @@ pub(super) fn is_color_glyph(
 ) -> Result<bool, PdfError> {
     let size = px_per_em(canvas, text_matrix);
     let found = glyph_shape(&mut canvas.file.faces, run, glyph, size)?;
-    Ok(matches!(found, GlyphShape::Picture(..) | GlyphShape::Layers(_)))
+    Ok(matches!(found, GlyphShape::Bitmap(..) | GlyphShape::Layers(_)))
 }
 
 /// Px per em of the picture of a colour glyph: the next power of two, so that texts of similar sizes share it.
@@ -46,20 +46,7 @@ pub(super) fn color_glyph_code(
     text_matrix: TextMatrix,
 ) -> Result<GlyphCode, PdfError> {
     let size = px_per_em(canvas, text_matrix);
-    let Brush::Solid(color) = run.paint.brush.clone() else {
-        return color_glyph_code_with(canvas, run, glyph, (width, text), size, Color::BLACK);
-    };
-    color_glyph_code_with(canvas, run, glyph, (width, text), size, color.with_alpha(1.0))
-}
-
-fn color_glyph_code_with(
-    canvas: &mut Canvas<'_>,
-    run: &GlyphRun,
-    glyph: u32,
-    (width, text): (f64, &str),
-    size: u32,
-    foreground: Color,
-) -> Result<GlyphCode, PdfError> {
+    let foreground = foreground(&run.paint);
     let abandoned = canvas.abandoned;
     let found = glyph_shape(&mut canvas.file.faces, run, glyph, size)?;
     // Only layers can refer to the colour of the text.
@@ -67,7 +54,7 @@ fn color_glyph_code_with(
     let appearance = GlyphAppearance::Colour { face: font::face_key(run), glyph, px_per_em: size, foreground: color };
     canvas.file.type3_fonts.code(&mut canvas.file.objects, appearance, width, text, |objects| match found {
         GlyphShape::Blank | GlyphShape::Outline(..) => Ok(None),
-        GlyphShape::Picture(picture, to_em) => {
+        GlyphShape::Bitmap(picture, to_em) => {
             let object = write_glyph_picture(objects, &picture)?;
             let to_em = to_em * Affine::scale_non_uniform(picture.width.into(), picture.height.into());
             Ok(object.map(|object| GlyphPicture { object, to_em }))
@@ -97,7 +84,7 @@ fn color_glyph_code_with(
     })
 }
 
-/// The outline, picture or layers of `glyph` in an em square of side 1, for display at `size` px per em.
+/// The outline, bitmap or layers of `glyph` in an em square of side 1, for display at `size` px per em.
 fn glyph_shape(faces: &mut GlyphFaces, run: &GlyphRun, glyph: u32, size: u32) -> Result<GlyphShape, PdfError> {
     let glyph_size = GlyphSize { size: 1.0, em: f64::from(size), embolden: 0.0, upright: false };
     let (shape, elements) = faces.get(&run.font, &run.coords)?.shape(glyph, &glyph_size)?;
