@@ -3,8 +3,12 @@
 //! In: detecting the format, size limits, unpacking, validating tables. Not in: families and styles (`text`), where the
 //! bytes came from (`assets`). Imports nothing of the crate.
 
+mod complexity;
+
 use skrifa::raw::{FileRef, TableProvider};
 use skrifa::{FontRef, MetadataProvider, Tag};
+
+pub use self::complexity::TooComplex;
 
 /// Maximum unpacked size of a font in bytes: four times the largest CJK faces in use.
 pub const MAX_UNPACKED_BYTES: usize = 64 << 20;
@@ -21,6 +25,9 @@ pub enum SfntError {
     /// The font unpacks to more than [`MAX_UNPACKED_BYTES`].
     #[error("the font unpacks to more than {MAX_UNPACKED_BYTES} bytes")]
     TooLarge,
+    /// A glyph of the font is too complex to be drawn.
+    #[error("the font is too complex: {0}")]
+    TooComplex(#[from] TooComplex),
     /// The font is damaged, or lacks tables that are needed for drawing.
     #[error("the font is damaged: {reason}")]
     Broken {
@@ -82,7 +89,8 @@ fn check_font(bytes: &[u8]) -> Result<(), SfntError> {
     fonts.into_iter().try_for_each(|font| {
         let font = font.map_err(|error| broken(error.to_string()))?;
         check_face(&font).map_err(|error| broken(error.to_string()))?;
-        missing_table(&font).map_or(Ok(()), |reason| Err(broken(reason)))
+        missing_table(&font).map_or(Ok(()), |reason| Err(broken(reason)))?;
+        Ok(complexity::check(&font)?)
     })
 }
 
@@ -115,13 +123,39 @@ fn check_face(font: &FontRef<'_>) -> Result<(), skrifa::raw::ReadError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    const ROBOTO: &[u8] = include_bytes!("../assets/fonts/Roboto-Regular.ttf");
+    pub(super) const ROBOTO: &[u8] = include_bytes!("../assets/fonts/Roboto-Regular.ttf");
 
     /// Offset of the record of table `tag` in the directory of Roboto.
     fn record(tag: &[u8; 4]) -> usize {
         (12..).step_by(16).find(|at| ROBOTO[*at..*at + 4] == *tag).expect("Roboto has the table")
+    }
+
+    /// Roboto with tables added or replaced.
+    pub(super) fn with_tables(tables: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+        let font = FontRef::new(ROBOTO).expect("a font");
+        let mut all: BTreeMap<[u8; 4], &[u8]> = BTreeMap::new();
+        for record in font.table_directory().table_records() {
+            let data = font.table_data(record.tag()).expect("a table");
+            all.insert(record.tag().to_be_bytes(), data.as_bytes());
+        }
+        all.extend(tables.iter().map(|(tag, data)| (**tag, data.as_slice())));
+        let mut bytes = [&ROBOTO[..4], &(all.len() as u16).to_be_bytes(), &[0; 6]].concat();
+        let mut at = 12 + 16 * all.len();
+        for (tag, data) in &all {
+            bytes.extend(
+                [tag.as_slice(), &[0; 4], &(at as u32).to_be_bytes(), &(data.len() as u32).to_be_bytes()].concat(),
+            );
+            at += data.len().next_multiple_of(4);
+        }
+        for data in all.values() {
+            bytes.extend_from_slice(data);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
     }
 
     fn reason(bytes: &[u8]) -> String {
