@@ -17,9 +17,13 @@ use super::templates;
 /// Maximum depth of elements, references included, because usvg and resvg recurse. Complex artwork has 30.
 const MAX_DEPTH: u32 = 128;
 
-/// Maximum units of work: 4 per element, 1 per 16 bytes of its attributes, 1 per byte of text. About half a million
+/// Maximum units of work: 4 per element, 1 per 16 bytes of its attributes, 1 per byte of text,
+/// and the layout of each `text` element. About half a million
 /// small shapes, or 32 MB of path data.
 const MAX_WORK: u64 = 2_000_000;
+
+/// Squared bytes of a `text` element per unit of work, so that [`MAX_WORK`] allows about 32 kB in one element.
+const SQUARED_BYTES_PER_UNIT: u64 = 512;
 
 /// Maximum number of references removed from one document, each of which takes a walk over its target.
 const MAX_DROPPED: usize = 1_000;
@@ -386,7 +390,16 @@ fn own_work(element: Node<'_, '_>) -> u64 {
         "text" | "tspan" | "textPath" | "tref" | "a" => texts * 16,
         _ => texts,
     };
-    4 + (attributes + texts) as u64 / 16
+    4 + (attributes + texts) as u64 / 16 + layout_work(element)
+}
+
+/// Work of laying out a whole `text` element: usvg shapes it as one paragraph, in time that grows with the square of its length.
+fn layout_work(element: Node<'_, '_>) -> u64 {
+    if element.tag_name().name() != "text" {
+        return 0;
+    }
+    let bytes: usize = element.descendants().filter(|it| it.is_text()).filter_map(|it| it.text()).map(str::len).sum();
+    (bytes as u64).pow(2) / SQUARED_BYTES_PER_UNIT
 }
 
 /// The ids in `url(#id)`, quoted or not.

@@ -17,6 +17,14 @@ pub enum SvgError {
         /// Maximum size in bytes.
         limit: usize,
     },
+    /// An element has too many attributes.
+    #[error("an element of the SVG has about {found} attributes; the limit is {limit}")]
+    Attributes {
+        /// The number of attributes.
+        found: usize,
+        /// Maximum number of attributes.
+        limit: usize,
+    },
     /// Elements or references are nested too deep.
     #[error("the SVG is nested deeper than {limit} levels, references included")]
     TooDeep {

@@ -24,6 +24,9 @@ const MAX_XML_NODES: u32 = 1_000_000;
 /// Maximum size of all expanded entity references, in bytes. Drawing programs use entities for namespace names.
 const MAX_ENTITY_BYTES: usize = 4 << 20;
 
+/// Maximum number of attributes of an element. Elements of drawing programs have up to about 50.
+const MAX_ATTRIBUTES: usize = 1000;
+
 /// A part of the document that can be replaced while it is written.
 pub(super) enum Part<'a, 'i> {
     /// An existing attribute.
@@ -66,6 +69,7 @@ fn declares_latin1(bytes: &[u8]) -> bool {
 
 pub(super) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
     check_entities(text)?;
+    check_attributes(text)?;
     let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_XML_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options)
         .map_err(|error| SvgError::Unreadable { reason: error.to_string() })?;
@@ -91,6 +95,22 @@ fn check_entities(text: &str) -> Result<(), SvgError> {
     }
     let references = text[end..].matches('&').count();
     if declarations.len().saturating_mul(references) > MAX_ENTITY_BYTES { Err(too_large) } else { Ok(()) }
+}
+
+/// Checks the number of attributes of each element before the parser compares each attribute with all others of its element.
+fn check_attributes(text: &str) -> Result<(), SvgError> {
+    // `<` cannot occur in an attribute value, so that the text between two of them has at least the attributes of the tag.
+    for tag in text.split('<').skip(1).filter(|tag| tag.starts_with(|c: char| !matches!(c, '!' | '?' | '/'))) {
+        if tag.len() <= MAX_ATTRIBUTES * 4 {
+            continue; // `a=""` is the shortest attribute
+        }
+        let values = tag.split('=').skip(1).filter(|it| it.trim_start().starts_with(['"', '\'']));
+        let found = values.count();
+        if found > MAX_ATTRIBUTES {
+            return Err(SvgError::Attributes { found, limit: MAX_ATTRIBUTES });
+        }
+    }
+    Ok(())
 }
 
 /// True for a numeric character reference or one of the five predefined entities.

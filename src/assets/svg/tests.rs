@@ -493,6 +493,29 @@ fn entity_bombs_are_refused() {
 
 /// As Chromium 156 draws them.
 #[test]
+fn long_text_is_refused_however_it_is_divided() {
+    let text = |spans: usize, letters: usize| {
+        svg(&format!("<text>{}</text>", format!("<tspan>{}</tspan>", "\u{5d0}a".repeat(letters)).repeat(spans)))
+    };
+    assert!(matches!(refused(&text(1, 300_000)), SvgError::TooComplex { .. }));
+    assert!(matches!(refused(&text(3000, 100)), SvgError::TooComplex { .. }));
+    assert!(SvgAsset::new(text(10, 100).as_bytes(), &AssetLimits::default()).is_ok());
+}
+
+#[test]
+fn element_with_too_many_attributes_is_refused() {
+    let svg = |count: usize| {
+        let attributes: String = (0..count).map(|at| format!(" a{at} = '>'")).collect();
+        format!("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><rect{attributes}/></svg>")
+    };
+    assert!(super::source::parse(&svg(1000)).is_ok());
+    assert!(matches!(refused(&svg(1001)), SvgError::Attributes { found: 1001, limit: 1000 }));
+    // Text may have as many as it likes.
+    let text = format!("<svg xmlns='http://www.w3.org/2000/svg'><text>{}</text></svg>", "a = 1; ".repeat(2000));
+    assert!(super::source::parse(&text).is_ok());
+}
+
+#[test]
 fn references_to_what_is_around_them_are_left_out() {
     let pattern = |id: &str, inside: &str| {
         format!("<pattern id='{id}' width='100' height='100' patternUnits='userSpaceOnUse'>{inside}</pattern>")
