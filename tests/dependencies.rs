@@ -51,6 +51,19 @@ fn graph_has_one_version_of_crates_that_cross_modules() {
     }
 }
 
+#[test]
+fn single_crates_are_the_same_in_deny_toml() {
+    let deny: toml::Table = read("deny.toml").parse().expect("deny.toml is TOML");
+    let names = |list: &str, filter: fn(&&toml::Value) -> bool| -> BTreeSet<String> {
+        let entries = deny["bans"][list].as_array().expect("a list").iter().filter(filter);
+        let names = entries.map(|it| it["crate"].as_str().expect("a crate").split('@').next().unwrap_or_default());
+        names.map(str::to_owned).collect()
+    };
+    let expected = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(names("deny", |it| it.get("deny-multiple-versions").is_some()), expected(&mut SINGLE.iter().copied()));
+    assert_eq!(names("skip", |_| true), expected(&mut INNER.iter().map(|(name, _)| *name)));
+}
+
 /// Whether only the crates that [`INNER`] names depend on this version.
 fn is_inner(packages: &[toml::Value], name: &str, version: &str) -> bool {
     // With two versions of a crate, the lock file names the version as well.
