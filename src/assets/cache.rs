@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use super::error::Reason;
+use super::asset::{LoadResult, LoadedAsset};
 use super::fetch::Freshness;
-use super::{Asset, AssetKind};
+use super::request::AssetKind;
 use crate::cache::SharedLru;
 use crate::hash::ContentHash;
 
@@ -22,9 +23,9 @@ const MAX_ENTRY_DIVISOR: usize = 1;
 /// Overhead of an entry in bytes: key, validators, list nodes.
 const ENTRY_OVERHEAD_BYTES: usize = 512;
 
-/// AssetCache key: SHA-256 of the kind and the URL. Equal `data:` URLs have equal contents and share an entry.
+/// Cache key: SHA-256 of the kind and the URL. Equal `data:` URLs have equal contents and share an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct AssetKey([u8; 32]);
+pub(super) struct AssetKey(ContentHash);
 
 impl AssetKey {
     /// The key of `url`, decoded as `kind`. It takes about 1 ms per MB, so it should run on the pool for `data:` URLs.
@@ -33,18 +34,8 @@ impl AssetKey {
             AssetKind::Image => b"image ",
             AssetKind::Font => b"font ",
         };
-        Self(Sha256::new().chain_update(tag).chain_update(url).finalize().into())
+        Self(Sha256::new().chain_update(tag).chain_update(url).into())
     }
-}
-
-/// A decoded asset with its size and the hash of its file.
-#[derive(Clone, Debug)]
-pub(super) struct LoadedAsset {
-    pub(super) asset: Asset,
-    /// Size of the decoded asset in bytes.
-    pub(super) bytes: usize,
-    /// Hash of the file.
-    pub(super) hash: ContentHash,
 }
 
 /// A cached asset with its freshness.
@@ -92,9 +83,6 @@ fn cost(entry: &CacheEntry) -> usize {
     entry.loaded.bytes.saturating_add(ENTRY_OVERHEAD_BYTES)
 }
 
-/// Result of a load, shared by all requests that waited for it.
-pub(super) type LoadResult = Result<LoadedAsset, Reason>;
-
 /// Loads in flight. The first request runs the load; when it is dropped, the next waiting one starts the load again.
 #[derive(Debug, Default)]
 pub(super) struct InFlightLoads(Mutex<HashMap<AssetKey, Weak<OnceCell<LoadResult>>>>);
@@ -107,7 +95,7 @@ impl InFlightLoads {
     }
 
     fn join(&self, key: AssetKey) -> Arc<OnceCell<LoadResult>> {
-        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loads = self.0.lock();
         loads.retain(|_, cell| cell.strong_count() > 0);
         if let Some(cell) = loads.get(&key).and_then(Weak::upgrade) {
             return cell;
@@ -126,6 +114,8 @@ mod tests {
     use peniko::Blob;
 
     use super::*;
+    use crate::assets::asset::Asset;
+    use crate::assets::error::Reason;
     use crate::assets::fetch::Validators;
 
     fn key(name: &str) -> AssetKey {

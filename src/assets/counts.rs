@@ -52,7 +52,7 @@ impl AssetCounts {
             Reason::Unreadable(_) => "unreadable",
             Reason::FontService(_) => "font_service",
             Reason::Changed(_) => "changed",
-            Reason::Internal(_) => "internal",
+            Reason::Pool(_) | Reason::SnapshotStore(_) => "internal",
         };
         self.failures.get_or_create(&FailureCause { cause }).inc();
     }

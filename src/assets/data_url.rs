@@ -3,10 +3,25 @@
 
 use std::borrow::Cow;
 
-use data_url::DataUrl;
-use data_url::forgiving_base64::DecodeError;
+use ::data_url::DataUrl;
+use ::data_url::forgiving_base64::{DecodeError, InvalidBase64};
 
-use super::error::Reason;
+/// Reason why a `data:` URL cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum DataUrlError {
+    /// The text is not a `data:` URL, or has no comma before its contents.
+    #[error("the data: URL cannot be decoded: {0}")]
+    Malformed(#[source] ::data_url::DataUrlError),
+    /// The contents are not base64.
+    #[error("the data: URL cannot be decoded: {0}")]
+    Base64(#[source] InvalidBase64),
+    /// The contents have more bytes than allowed.
+    #[error("the file is too large; the limit is {limit} bytes (TENTER_ASSET_MAX_BYTES)")]
+    TooLarge {
+        /// Maximum size in bytes.
+        limit: u64,
+    },
+}
 
 /// True for `data:` URLs, in upper or lower case and with the white space that URL parsers ignore.
 pub(super) fn is_data_url(url: &str) -> bool {
@@ -15,9 +30,9 @@ pub(super) fn is_data_url(url: &str) -> bool {
 }
 
 /// Decodes `url` to at most `limit` bytes. White space and missing padding in base64 are accepted.
-pub(super) fn decode(url: &str, limit: u64) -> Result<Vec<u8>, Reason> {
+pub(super) fn decode(url: &str, limit: u64) -> Result<Vec<u8>, DataUrlError> {
     let url = with_markup_in_body(url);
-    let parsed = DataUrl::process(&url).map_err(|error| Reason::DataUrl(error.to_string()))?;
+    let parsed = DataUrl::process(&url).map_err(DataUrlError::Malformed)?;
     let mut bytes = Vec::new();
     let outcome = parsed.decode(|part| {
         if bytes.len() as u64 + part.len() as u64 > limit {
@@ -28,8 +43,8 @@ pub(super) fn decode(url: &str, limit: u64) -> Result<Vec<u8>, Reason> {
     });
     match outcome {
         Ok(_) => Ok(bytes),
-        Err(DecodeError::WriteError(())) => Err(Reason::TooLarge { found: None, limit }),
-        Err(DecodeError::InvalidBase64(error)) => Err(Reason::DataUrl(error.to_string())),
+        Err(DecodeError::WriteError(())) => Err(DataUrlError::TooLarge { limit }),
+        Err(DecodeError::InvalidBase64(error)) => Err(DataUrlError::Base64(error)),
     }
 }
 

@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::AssetKind;
+use super::data_url::DataUrlError;
 use super::decode::DecodeError;
+use super::google::FontServiceError;
 use super::guard::{BlockedAddress, UrlError};
+use super::request::AssetKind;
+use super::snapshot_store::SnapshotStoreError;
 use crate::hash::ContentHash;
+use crate::pool::PoolError;
 use crate::report::JsonPath;
 
 /// Maximum length of a URL in messages, in bytes; longer ones are truncated.
@@ -61,7 +65,7 @@ impl AssetError {
 
     /// True for failures of the service itself, which neither the caller nor the source can fix.
     pub fn is_internal(&self) -> bool {
-        matches!(self.reason.root(), Reason::Internal(_))
+        matches!(self.reason.root(), Reason::Pool(_) | Reason::SnapshotStore(_))
     }
 }
 
@@ -69,17 +73,18 @@ impl AssetError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Reason {
     /// The text is not a URL, or its scheme is not supported.
-    #[error("{0}")]
-    Url(UrlError),
+    #[error(transparent)]
+    Url(#[from] UrlError),
     /// All addresses of the host are in closed networks.
     #[error(transparent)]
-    Blocked(BlockedAddress),
+    Blocked(#[from] BlockedAddress),
     /// The target of a redirect failed.
     #[error("redirected to {to}: {reason}")]
     Redirected {
         /// Target URL, truncated for messages.
         to: String,
         /// The cause of the failure at the target.
+        #[source]
         reason: Box<Reason>,
     },
     /// The server redirects more often than allowed.
@@ -108,23 +113,26 @@ pub enum Reason {
         limit: u64,
     },
     /// The connection failed.
-    #[error("{0}")]
-    Network(NetworkError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The `data:` URL cannot be decoded.
-    #[error("the data: URL cannot be decoded: {0}")]
-    DataUrl(String),
+    #[error(transparent)]
+    DataUrl(Arc<DataUrlError>),
     /// The file is not a supported image or font, or is damaged.
-    #[error("{0}")]
+    #[error(transparent)]
     Unreadable(Arc<DecodeError>),
     /// The font service lacks the family, or its style sheet cannot be used.
     #[error("font service: {0}")]
-    FontService(String),
+    FontService(#[from] FontServiceError),
     /// The file has changed since earlier rows of the batch.
-    #[error("{0}")]
+    #[error(transparent)]
     Changed(Box<ChangedFile>),
-    /// The service itself failed.
-    #[error("{0}")]
-    Internal(String),
+    /// A task of the service failed on the CPU threads.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The storage of the batch's snapshot failed.
+    #[error(transparent)]
+    SnapshotStore(#[from] SnapshotStoreError),
 }
 
 /// A file that differs from the snapshot of the batch.
@@ -138,6 +146,21 @@ pub struct ChangedFile {
     pub expected: ContentHash,
     /// Hash of the current file.
     pub found: ContentHash,
+}
+
+impl From<DecodeError> for Reason {
+    fn from(error: DecodeError) -> Self {
+        Self::Unreadable(Arc::new(error))
+    }
+}
+
+impl From<DataUrlError> for Reason {
+    fn from(error: DataUrlError) -> Self {
+        match error {
+            DataUrlError::TooLarge { limit } => Self::TooLarge { found: None, limit },
+            error => Self::DataUrl(Arc::new(error)),
+        }
+    }
 }
 
 impl Reason {
@@ -161,14 +184,14 @@ impl Reason {
 
 /// Kinds of network failures. They contain neither addresses nor messages of the operating system, so that they reveal
 /// nothing about closed networks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NetworkError {
     /// The host name has no address.
     #[error("the host name could not be resolved")]
     NoHost,
     /// The TLS handshake failed: certificate or protocol.
     #[error("the TLS connection to the host failed: {0}")]
-    Tls(String),
+    Tls(#[source] rustls::Error),
     /// The host did not accept the connection.
     #[error("the host did not accept the connection")]
     Connect,
@@ -185,10 +208,10 @@ pub enum SetupError {
     Network(#[from] super::guard::InvalidNetwork),
     /// `TENTER_GOOGLE_FONTS_URL` cannot be used.
     #[error("TENTER_GOOGLE_FONTS_URL: {0}")]
-    FontService(String),
+    FontService(#[source] UrlError),
     /// The HTTP client could not be created.
     #[error("the HTTP client could not be created: {0}")]
-    Client(String),
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 fn size(found: &Option<u64>) -> String {

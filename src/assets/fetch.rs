@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
@@ -75,8 +76,8 @@ impl Fetcher {
     }
 
     /// Parses and checks `text` for [`Self::get`].
-    pub(super) fn parse(&self, text: &str) -> Result<Url, Reason> {
-        guard::check_url(text, &self.allowed).map_err(Reason::Url)
+    pub(super) fn parse(&self, text: &str) -> Result<Url, UrlError> {
+        guard::check_url(text, &self.allowed)
     }
 
     /// Fetches `url`, and repeats the request after network errors and status 5xx.
@@ -94,6 +95,15 @@ impl Fetcher {
             }
         }
         self.try_once(url, known).await
+    }
+
+    /// Fetches `url` as [`Self::get`] without a cached file.
+    pub(super) async fn get_body(&self, url: &Url) -> Result<Bytes, Reason> {
+        match self.get(url, None).await? {
+            Fetched::Body(bytes, _) => Ok(bytes.into()),
+            // The request was not conditional, so 304 is no valid answer.
+            Fetched::NotModified(_) => Err(Reason::Status(StatusCode::NOT_MODIFIED.as_u16())),
+        }
     }
 
     async fn try_once(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
@@ -118,7 +128,7 @@ impl Fetcher {
 
     async fn request(&self, url: &Url, known: Option<&Freshness>, redirected: bool) -> Result<HopResult, Reason> {
         // IP addresses in URLs bypass the resolver, so every hop is checked here.
-        guard::check_parsed(url, &self.allowed).map_err(Reason::Url)?;
+        guard::check_parsed(url, &self.allowed)?;
         // Without this header a server may compress the body, which is not decompressed here.
         let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         // The validators belong to the original URL, not to the target of a redirect.
@@ -182,7 +192,7 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Url, Reason> {
     let location = response.headers().get(LOCATION).ok_or_else(no_target)?;
     // The header should be ASCII, but servers send UTF-8 too.
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| no_target())?;
-    from.join(location).map_err(|error| Reason::Url(UrlError::Malformed(error)))
+    from.join(location).map_err(|error| UrlError::from(error).into())
 }
 
 /// Classifies an error of the client. The result contains no URL, address or message of the system, so that it reveals
@@ -194,7 +204,7 @@ fn classify_error(error: &reqwest::Error) -> Reason {
             return Reason::Blocked(*blocked);
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Reason::Network(NetworkError::Tls(tls.to_string()));
+            return Reason::Network(NetworkError::Tls(tls.clone()));
         }
         // `source` of an I/O error skips the error it wraps.
         next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -222,7 +232,7 @@ fn guarded_client(lookup: Lookup, allowed: &AllowedNetworks, connect_timeout: Du
         .pool_idle_timeout(IDLE_TIMEOUT)
         .user_agent(concat!("tenter/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| SetupError::Client(error.to_string()))
+        .map_err(|error| SetupError::Client(error.into()))
 }
 
 /// TLS configuration with Mozilla's root certificates, which are compiled in, so that no certificate store is needed.
@@ -230,7 +240,7 @@ fn tls_config() -> Result<rustls::ClientConfig, SetupError> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| SetupError::Client(error.to_string()))?
+        .map_err(|error| SetupError::Client(error.into()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     // The client does not change a preconfigured TLS configuration, so HTTP/2 must be offered here.

@@ -5,29 +5,32 @@
 
 mod css;
 mod disk;
+mod error;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use lru::LruCache;
+use parking_lot::Mutex;
 use peniko::Blob;
 use url::Url;
 
-use super::cache::{AssetKey, LoadResult, LoadedAsset};
+use super::asset::{Asset, LoadResult, LoadedAsset};
+use super::cache::AssetKey;
 use super::error::{AssetError, Reason, SetupError, shorten_url};
-use super::fetch::Fetched;
-use super::loader::with_timeout;
-use super::{Asset, AssetKind, Loader};
+use super::loader::{Loader, with_timeout};
+use super::request::AssetKind;
 use crate::config::FontSettings;
 use crate::hash::ContentHash;
 use crate::report::JsonPath;
 use css::FaceRule;
 use disk::DiskCache;
+pub use error::FontServiceError;
 
 /// Lifetime of a cached style sheet, as in the reference implementation (http-api.md §6).
 const SHEET_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -88,14 +91,13 @@ impl GoogleFonts {
     /// When the endpoint is not a URL that may be reached.
     pub fn new(settings: &FontSettings, loader: Arc<Loader>) -> Result<Option<Self>, SetupError> {
         let Some(endpoint) = &settings.google_fonts_url else { return Ok(None) };
-        let endpoint =
-            loader.fetcher().parse(endpoint).map_err(|reason| SetupError::FontService(reason.to_string()))?;
+        let endpoint = loader.fetcher().parse(endpoint).map_err(SetupError::FontService)?;
         let disk = DiskCache::open(settings.cache_directory.clone());
         Ok(Some(Self { endpoint, disk, sheets: Mutex::new(LruCache::new(MAX_SHEETS)), loader }))
     }
 
-    /// Loads the faces of `family` that best match `wishes`: exactly those if the family has all of them, otherwise the
-    /// regular face and those it has.
+    /// Loads the faces of `family` that best match `requests`: exactly those if the family has all of them, otherwise
+    /// the regular face and those it has.
     ///
     /// A family that is split by script has many files, of which those with Latin letters come first. `timeout` applies
     /// to all requests together (`fontLoadTimeout`).
@@ -105,10 +107,10 @@ impl GoogleFonts {
     pub async fn family(
         &self,
         family: &str,
-        wishes: &[FaceRequest],
+        requests: &[FaceRequest],
         timeout: Duration,
     ) -> Result<Vec<WebFace>, AssetError> {
-        with_timeout((timeout, "fontLoadTimeout"), self.faces(family, wishes)).await.map_err(|reason| AssetError {
+        with_timeout((timeout, "fontLoadTimeout"), self.faces(family, requests)).await.map_err(|reason| AssetError {
             at: JsonPath::root(),
             element: family.into(),
             kind: AssetKind::Font,
@@ -117,36 +119,33 @@ impl GoogleFonts {
         })
     }
 
-    async fn faces(&self, family: &str, wishes: &[FaceRequest]) -> Result<Vec<WebFace>, Reason> {
-        let rules = self.rules(family, wishes).await?;
+    async fn faces(&self, family: &str, requests: &[FaceRequest]) -> Result<Vec<WebFace>, Reason> {
+        let rules = self.rules(family, requests).await?;
         let loads = rules.into_iter().map(|rule| async move {
             let LoadedAsset { asset, hash, .. } = self.file(&rule.url).await?;
             match asset {
                 Asset::Font(font) => Ok(WebFace { weights: rule.weights, italic: rule.italic, font, hash }),
-                Asset::Picture(_) | Asset::Svg(_) => Err(Reason::Internal("a font was decoded as an image".to_owned())),
+                Asset::Picture(_) | Asset::Svg(_) => unreachable!("a file of AssetKind::Font is decoded as a font"),
             }
         });
         futures_util::stream::iter(loads).buffered(self.loader.limits().parallel.max(1)).try_collect().await
     }
 
     /// The endpoint rejects a request if one of its faces is missing; then the faces are requested one by one.
-    async fn rules(&self, family: &str, wishes: &[FaceRequest]) -> Result<Vec<FaceRule>, Reason> {
+    async fn rules(&self, family: &str, requests: &[FaceRequest]) -> Result<Vec<FaceRule>, Reason> {
         let family = family.trim();
         if family.is_empty() || family.chars().count() > MAX_NAME_CHARS || family.chars().any(char::is_control) {
-            return Err(Reason::FontService(format!(
-                "a family name has 1 to {MAX_NAME_CHARS} characters and no control characters"
-            )));
+            return Err(FontServiceError::FamilyName { max_chars: MAX_NAME_CHARS }.into());
         }
-        let wishes: BTreeSet<FaceRequest> =
-            wishes.iter().map(|wish| FaceRequest { weight: wish.weight.clamp(1, 1000), ..*wish }).collect();
-        if let Some(rules) = self.sheet(&self.sheet_url(family, &wishes)).await? {
+        let requests: BTreeSet<FaceRequest> =
+            requests.iter().map(|face| FaceRequest { weight: face.weight.clamp(1, 1000), ..*face }).collect();
+        if let Some(rules) = self.sheet(&self.sheet_url(family, &requests)).await? {
             return Ok(rules.to_vec());
         }
         let regular = self.sheet(&self.sheet_url(family, &BTreeSet::new())).await?;
-        let missing = || Reason::FontService("the family does not exist there".to_owned());
-        let mut rules = regular.ok_or_else(missing)?.to_vec();
-        for wish in &wishes {
-            if let Some(more) = self.sheet(&self.sheet_url(family, &BTreeSet::from([*wish]))).await? {
+        let mut rules = regular.ok_or(FontServiceError::UnknownFamily)?.to_vec();
+        for face in &requests {
+            if let Some(more) = self.sheet(&self.sheet_url(family, &BTreeSet::from([*face]))).await? {
                 rules.extend(
                     more.iter()
                         .filter(|rule| !rules.iter().any(|known| known.url == rule.url))
@@ -178,7 +177,7 @@ impl GoogleFonts {
     /// Returns the rules of one style sheet from memory, disk or the service; `None` when the service has no such
     /// faces.
     async fn sheet(&self, url: &Url) -> Result<Option<Arc<[FaceRule]>>, Reason> {
-        let cached = self.sheets().get(url.as_str()).cloned();
+        let cached = self.sheets.lock().get(url.as_str()).cloned();
         if let Some(cached) = cached.filter(|cached| Instant::now() < cached.expires) {
             return Ok(cached.rules);
         }
@@ -198,7 +197,9 @@ impl GoogleFonts {
                 (Err(reason), None) => return Err(reason),
             },
         };
-        self.sheets().put(url.to_string(), CachedSheet { rules: rules.clone(), expires: Instant::now() + fresh_for });
+        self.sheets
+            .lock()
+            .put(url.to_string(), CachedSheet { rules: rules.clone(), expires: Instant::now() + fresh_for });
         Ok(rules)
     }
 
@@ -223,30 +224,18 @@ impl GoogleFonts {
     }
 
     async fn download(&self, url: &Url) -> Result<Bytes, Reason> {
-        match self.loader.fetcher().get(url, None).await? {
-            Fetched::Body(bytes, _) => Ok(bytes.into()),
-            // The request was not conditional, so 304 is no valid answer.
-            Fetched::NotModified(_) => Err(Reason::Status(304)),
-        }
-    }
-
-    /// A poisoned lock is safe to use: the cache contains complete values only.
-    fn sheets(&self) -> MutexGuard<'_, LruCache<String, CachedSheet>> {
-        self.sheets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.loader.fetcher().get_body(url).await
     }
 }
 
-fn parse_sheet(css: &[u8], url: &Url) -> Result<Arc<[FaceRule]>, Reason> {
-    let unusable = |message: String| Err(Reason::FontService(message));
+fn parse_sheet(css: &[u8], url: &Url) -> Result<Arc<[FaceRule]>, FontServiceError> {
     if css.len() as u64 > MAX_SHEET_BYTES {
-        return unusable(format!("its style sheet is {} bytes; the limit is {MAX_SHEET_BYTES}", css.len()));
+        return Err(FontServiceError::SheetTooLarge { found: css.len(), limit: MAX_SHEET_BYTES });
     }
     let rules = css::parse(&String::from_utf8_lossy(css), url);
     match rules.len() {
-        0 => unusable("its style sheet names no TrueType, OpenType, WOFF or WOFF2 file".to_owned()),
-        found if found > MAX_FACES => {
-            unusable(format!("its style sheet names {found} font files; the limit is {MAX_FACES}"))
-        }
+        0 => Err(FontServiceError::NoFiles),
+        found if found > MAX_FACES => Err(FontServiceError::TooManyFiles { found, limit: MAX_FACES }),
         _ => Ok(rules.into()),
     }
 }

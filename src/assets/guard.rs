@@ -122,7 +122,7 @@ pub struct BlockedAddress {
 pub enum UrlError {
     /// The text is empty, a relative URL, or no URL at all.
     #[error("it is not an absolute URL ({0}); use an http:, https: or data: URL")]
-    Malformed(url::ParseError),
+    Malformed(#[from] url::ParseError),
     /// The scheme is not supported, such as `file:`, `ftp:` or `blob:`.
     #[error("{0}: URLs are not supported here; use http:, https:, or a data: URL in the design itself")]
     Scheme(String),
@@ -183,7 +183,7 @@ fn is_isatap(octets: &[u8; 16]) -> bool {
 /// # Errors
 /// The reason why the URL may not be fetched.
 pub(super) fn check_url(text: &str, allowed: &AllowedNetworks) -> Result<Url, UrlError> {
-    let url = Url::parse(text).map_err(UrlError::Malformed)?;
+    let url = Url::parse(text)?;
     check_parsed(&url, allowed)?;
     Ok(url)
 }
@@ -200,7 +200,7 @@ pub(super) fn check_parsed(url: &Url, allowed: &AllowedNetworks) -> Result<(), U
         Some(Host::Ipv4(ip)) => Ok(check(ip.into(), allowed)?),
         Some(Host::Ipv6(ip)) => Ok(check(ip.into(), allowed)?),
         Some(Host::Domain(_)) => Ok(()),
-        None => Err(UrlError::Malformed(url::ParseError::EmptyHost)),
+        None => Err(url::ParseError::EmptyHost.into()),
     }
 }
 

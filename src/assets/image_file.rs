@@ -7,7 +7,7 @@ use crate::scene::Picture;
 
 /// A decoded image file.
 #[derive(Clone, Debug)]
-pub(super) enum Decoded {
+pub(super) enum ImageFile {
     /// Pixels: premultiplied sRGB, orientation applied.
     Picture(Picture),
     /// A vector document, parsed but not yet resolved.
@@ -18,9 +18,9 @@ pub(super) enum Decoded {
 ///
 /// # Errors
 /// As [`decode::picture`]; and an SVG document that cannot be read or exceeds a limit.
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<Decoded, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<ImageFile, DecodeError> {
     match decode::picture(bytes, limits)? {
-        Some(picture) => Ok(Decoded::Picture(picture)),
-        None => Ok(Decoded::Svg(SvgAsset::new(bytes, limits)?)),
+        Some(picture) => Ok(ImageFile::Picture(picture)),
+        None => Ok(ImageFile::Svg(SvgAsset::new(bytes, limits)?)),
     }
 }

@@ -1,6 +1,6 @@
 //! The loader: turns requests into decoded assets, concurrently and each URL once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +9,16 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use url::Url;
 
-use super::cache::{AssetCache, AssetKey, CacheEntry, InFlightLoads, LoadResult, LoadedAsset};
+use super::asset::{Asset, AssetSet, LoadResult, LoadedAsset};
+use super::cache::{AssetCache, AssetKey, CacheEntry, InFlightLoads};
 use super::counts::AssetCounts;
-use super::decode;
 use super::error::{Reason, SetupError};
 use super::fetch::{Fetched, Fetcher, Freshness};
-use super::image_file::{self, Decoded};
+use super::image_file::{self, ImageFile};
+use super::request::{AssetKind, AssetRequests};
 use super::snapshot::AssetSnapshot;
-use super::{Asset, AssetKind, AssetRequests, AssetSet, data_url};
+use super::snapshot_store::SnapshotStore;
+use super::{data_url, decode};
 use crate::config::AssetLimits;
 use crate::hash::ContentHash;
 use crate::pool::Pool;
@@ -74,25 +76,21 @@ impl Loader {
         timeouts: &AssetTimeouts,
         snapshot: Option<&AssetSnapshot>,
     ) -> AssetSet {
-        let mut results = HashMap::new();
-        let mut pending = Vec::new();
-        for request in requests.iter() {
-            let id = (request.kind, request.url.clone());
-            if results.insert(id.clone(), Err(Reason::Internal("not loaded".to_owned()))).is_none() {
-                pending.push(id);
-            }
-        }
-        let loads = pending.into_iter().map(|(kind, url)| async move {
+        let mut seen = HashSet::new();
+        let assets = requests.iter().map(|request| (request.kind, request.url.clone()));
+        let assets: Vec<_> = assets.filter(|asset| seen.insert(asset.clone())).collect();
+        let loads = assets.into_iter().map(|(kind, url)| async move {
             let result = with_timeout(timeouts.of(kind), self.load_one(kind, &url, snapshot)).await;
             ((kind, url), result)
         });
         // A load includes decoding, so that at most this many undecoded files are in memory.
         let mut loads = futures_util::stream::iter(loads).buffer_unordered(self.limits.parallel.max(1));
-        while let Some((id, result)) = loads.next().await {
+        let mut results = HashMap::new();
+        while let Some((asset, result)) = loads.next().await {
             if let Err(reason) = &result {
                 self.counts().count_failure(reason);
             }
-            results.insert(id, result);
+            results.insert(asset, result);
         }
         AssetSet::new(requests, &results)
     }
@@ -156,6 +154,19 @@ impl Loader {
         Ok(loaded)
     }
 
+    /// Loads `url` from `store`, or fetches and stores it. Files that cannot be decoded are not stored.
+    async fn load_stored(&self, store: &dyn SnapshotStore, kind: AssetKind, url: &Url) -> LoadResult {
+        if let Some(file) = store.find(kind, url.as_str()).await? {
+            return self.decode(kind, file).await;
+        }
+        let file = self.fetcher.get_body(url).await?;
+        let loaded = self.decode(kind, file.clone()).await?;
+        match store.put_if_absent(kind, url.as_str(), file).await? {
+            None => Ok(loaded),
+            Some(stored) => self.decode(kind, stored).await,
+        }
+    }
+
     fn store_in_cache(&self, key: AssetKey, loaded: LoadedAsset, freshness: Freshness) {
         let useful = !freshness.fresh_for.is_zero() || !freshness.validators.is_empty();
         if freshness.storable && useful {
@@ -187,7 +198,7 @@ impl Loader {
         &self,
         work: impl FnOnce() -> Result<T, Reason> + Send + 'static,
     ) -> Result<T, Reason> {
-        self.pool.run(work).await.unwrap_or_else(|error| Err(Reason::Internal(error.to_string())))
+        self.pool.run(work).await?
     }
 }
 
@@ -201,19 +212,18 @@ pub(super) async fn with_timeout<T>(
 
 fn decode_asset(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> LoadResult {
     let hash = ContentHash::of(body);
-    let unreadable = |error| Reason::Unreadable(Arc::new(error));
     let (asset, bytes) = match kind {
         AssetKind::Font => {
-            let font = decode::unpack_font(body, limits).map_err(unreadable)?;
+            let font = decode::unpack_font(body, limits)?;
             let bytes = font.len();
             (Asset::Font(font), bytes)
         }
-        AssetKind::Image => match image_file::decode(body, limits).map_err(unreadable)? {
-            Decoded::Picture(picture) => {
+        AssetKind::Image => match image_file::decode(body, limits)? {
+            ImageFile::Picture(picture) => {
                 let bytes = picture.pixels.len() + picture.jpeg.as_ref().map_or(0, |file| file.bytes.len());
                 (Asset::Picture(Arc::new(picture)), bytes)
             }
-            Decoded::Svg(svg) => {
+            ImageFile::Svg(svg) => {
                 let bytes = svg.cost();
                 (Asset::Svg(Arc::new(svg)), bytes)
             }

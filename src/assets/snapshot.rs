@@ -7,14 +7,17 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::cache::{AssetKey, LoadResult, LoadedAsset};
+use super::asset::{LoadResult, LoadedAsset};
+use super::cache::AssetKey;
 use super::error::{ChangedFile, Reason};
-use super::{AssetKind, SnapshotStore};
+use super::request::AssetKind;
+use super::snapshot_store::SnapshotStore;
 use crate::hash::ContentHash;
 
 /// One entry of a snapshot, which identifies the contents of a URL after a restart.
@@ -82,7 +85,7 @@ impl AssetSnapshot {
 
     /// Returns the entries that were added since the last call, or since the start.
     pub fn drain_new(&self) -> Vec<SnapshotEntry> {
-        std::mem::take(&mut self.lock().new)
+        std::mem::take(&mut self.state.lock().new)
     }
 
     /// Returns the contents of `url`; `load` fetches them when they are not in memory.
@@ -93,7 +96,7 @@ impl AssetSnapshot {
         url: &Url,
         load: impl Future<Output = LoadResult>,
     ) -> LoadResult {
-        let slot = self.lock().slots.entry(key).or_insert_with(|| Arc::new(Slot::new(SlotState::Empty))).clone();
+        let slot = self.state.lock().slots.entry(key).or_insert_with(|| Arc::new(Slot::new(SlotState::Empty))).clone();
         let mut slot = slot.lock().await;
         let expected = match &*slot {
             SlotState::InMemory(loaded) => return Ok(loaded.clone()),
@@ -105,7 +108,7 @@ impl AssetSnapshot {
         if let Some(expected) = expected.filter(|it| *it != found) {
             return Err(Reason::Changed(Box::new(ChangedFile { expected, found })));
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if expected.is_none() && self.store.is_none() {
             state.new.push(SnapshotEntry { kind, url: url.to_string(), sha256: found });
         }
@@ -118,19 +121,14 @@ impl AssetSnapshot {
         };
         Ok(loaded)
     }
-
-    /// A poisoned lock is safe to use: every critical section leaves the slots, the sum and the list consistent.
-    fn lock(&self) -> MutexGuard<'_, SnapshotState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use peniko::Blob;
 
-    use super::super::Asset;
     use super::*;
+    use crate::assets::asset::Asset;
 
     const URL: &str = "https://example.com/a.png";
 

@@ -11,7 +11,7 @@ use super::batch::BatchId;
 use super::results::{ResultError, Results};
 use super::service::Service;
 use super::store::Pin;
-use crate::assets::{AssetKind, SnapshotStore};
+use crate::assets::{AssetKind, SnapshotStore, SnapshotStoreError};
 
 /// How often store or results failed, and why the last time.
 #[derive(Default)]
@@ -104,8 +104,8 @@ fn key(kind: AssetKind, url: &str) -> String {
 }
 
 impl SnapshotStore for BatchAssets {
-    fn find<'a>(&'a self, kind: AssetKind, url: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
-        Box::pin(async move { self.note(self.find_file(&key(kind, url)).await) })
+    fn find<'a>(&'a self, kind: AssetKind, url: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, SnapshotStoreError>> {
+        Box::pin(async move { self.note(self.find_file(&key(kind, url)).await).map_err(SnapshotStoreError::new) })
     }
 
     fn put_if_absent<'a>(
@@ -113,8 +113,8 @@ impl SnapshotStore for BatchAssets {
         kind: AssetKind,
         url: &'a str,
         file: Bytes,
-    ) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
-        Box::pin(async move { self.note(self.keep_file(key(kind, url), file).await) })
+    ) -> BoxFuture<'a, Result<Option<Bytes>, SnapshotStoreError>> {
+        Box::pin(async move { self.note(self.keep_file(key(kind, url), file).await).map_err(SnapshotStoreError::new) })
     }
 }
 

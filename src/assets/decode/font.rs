@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use peniko::Blob;
 
-use super::{DecodeError, check_bytes};
+use super::error::DecodeError;
+use super::limits::check_bytes;
 use crate::config::AssetLimits;
 use crate::pool::PARSERS;
 use crate::sfnt;

@@ -6,8 +6,10 @@ use std::io::Cursor;
 use gif::{DecodeOptions, Frame};
 use image::codecs::gif::GifDecoder;
 
-use super::other::{read, read_truncated};
-use super::{DecodeError, DecodedPixels, ImageKind};
+use super::error::DecodeError;
+use super::image_crate::{read, read_truncated};
+use super::image_kind::ImageKind;
+use super::pixels::DecodedPixels;
 use crate::config::AssetLimits;
 
 /// Passes of an interlaced picture: the first row, and the number of rows that each row stands for until later passes.
@@ -18,7 +20,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels
     let bytes = first.as_ref().map_or(Cow::Borrowed(bytes), |frame| enlarge_canvas(frame, bytes));
     let open = || {
         GifDecoder::new(Cursor::new(&*bytes))
-            .map_err(|error| DecodeError::Broken { format: ImageKind::Gif, reason: error.to_string() })
+            .map_err(|error| DecodeError::Broken { format: ImageKind::Gif, reason: error.into() })
     };
     read(ImageKind::Gif, open()?, limits).or_else(|error| {
         let (mut pixels, is_complete) = read_truncated(ImageKind::Gif, open, limits).ok_or(error)?;

@@ -1,6 +1,7 @@
 //! JPEG decoder for grey, RGB, CMYK and YCCK. A truncated file shows the rows it has.
 
 mod rows;
+mod segments;
 
 use image::metadata::Orientation;
 use kurbo::Affine;
@@ -11,12 +12,16 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::color::{Samples, ToSrgb};
-use super::{DecodeError, DecodedPixels, ImageKind, MAX_SIDE, check_size};
+use super::error::DecodeError;
+use super::image_kind::ImageKind;
+use super::limits::{MAX_SIDE, check_size};
+use super::pixels::DecodedPixels;
 use crate::config::AssetLimits;
 use crate::scene::JpegFile;
+use segments::{SCAN, Segment, segments};
 
 pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
-    let broken = |error: DecodeErrors| DecodeError::Broken { format: ImageKind::Jpeg, reason: error.to_string() };
+    let broken = |error: DecodeErrors| DecodeError::Broken { format: ImageKind::Jpeg, reason: error.into() };
     let options = DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(MAX_SIDE as usize)
@@ -122,32 +127,6 @@ fn to_upright(orientation: Orientation) -> Affine {
         Orientation::Rotate90 => [0.0, 1.0, -1.0, 0.0, 1.0, 0.0],
         Orientation::Rotate270FlipH => [0.0, -1.0, -1.0, 0.0, 1.0, 1.0],
         Orientation::Rotate270 => [0.0, -1.0, 1.0, 0.0, 0.0, 1.0],
-    })
-}
-
-/// A marker segment before the first scan.
-struct Segment<'a> {
-    marker: u8,
-    /// Contents after marker and length.
-    body: &'a [u8],
-    /// Rest of the file after the segment.
-    rest: &'a [u8],
-}
-
-/// Marker of a scan (SOS), whose entropy-coded data follow its segment.
-const SCAN: u8 = 0xda;
-
-/// Segments from the start of `file` to its first scan, which is included; fewer when the file is damaged.
-fn segments(file: &[u8]) -> impl Iterator<Item = Segment<'_>> {
-    let mut left = file.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
-    std::iter::from_fn(move || {
-        // Any number of fill bytes may precede a marker.
-        let fill = left.iter().take_while(|byte| **byte == 0xff).count();
-        let [marker, high, low, ..] = left.get(fill..).filter(|_| fill > 0)? else { return None };
-        let end = fill + 1 + usize::from(u16::from_be_bytes([*high, *low]));
-        let (body, rest) = (left.get(fill + 3..end)?, left.get(end..)?);
-        left = if *marker == SCAN { &[] } else { rest };
-        Some(Segment { marker: *marker, body, rest })
     })
 }
 

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use image::DynamicImage;
+
 use super::*;
-use crate::assets::image_file::{Decoded, decode};
+use crate::assets::image_file::{ImageFile, decode};
+use crate::sfnt::SfntError;
 
 fn limits() -> AssetLimits {
     AssetLimits::default()
@@ -11,7 +14,7 @@ fn limits() -> AssetLimits {
 
 fn picture(bytes: &[u8]) -> Picture {
     match decode(bytes, &limits()) {
-        Ok(Decoded::Picture(picture)) => picture,
+        Ok(ImageFile::Picture(picture)) => picture,
         other => panic!("not a picture: {other:?}"),
     }
 }
@@ -356,7 +359,7 @@ fn webp_and_bmp_and_ico() {
 
 #[test]
 fn svg_comes_back_as_a_document() {
-    assert!(matches!(decode(b"<svg xmlns='http://www.w3.org/2000/svg'/>", &limits()), Ok(Decoded::Svg(_))));
+    assert!(matches!(decode(b"<svg xmlns='http://www.w3.org/2000/svg'/>", &limits()), Ok(ImageFile::Svg(_))));
     let page = message(b"<!DOCTYPE html><html><body>404</body></html>");
     assert_eq!(page, "the SVG cannot be read: its root element is <html>, not <svg>");
 }
@@ -456,11 +459,11 @@ fn corpus(mut each: impl FnMut(&Path, &str, &[u8])) {
 fn corpus_decodes() {
     corpus(|design, head, bytes| match sniff(bytes) {
         Some(_) => match decode(bytes, &limits()) {
-            Ok(Decoded::Svg(svg)) => {
+            Ok(ImageFile::Svg(svg)) => {
                 let nodes = svg.nodes(&[], 2.0).unwrap_or_else(|error| panic!("{}: {error}", design.display()));
                 assert!(!nodes.nodes.is_empty() && nodes.skipped.is_empty(), "{}", design.display());
             }
-            Ok(Decoded::Picture(_)) => {}
+            Ok(ImageFile::Picture(_)) => {}
             Err(error) => panic!("{}: {head}: {error}", design.display()),
         },
         None => {

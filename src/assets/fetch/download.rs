@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Fetched, Fetcher};
+use super::Fetcher;
 use crate::assets::error::{Reason, SetupError};
 use crate::config::AssetLimits;
 
@@ -25,11 +25,6 @@ impl Downloader {
     /// # Errors
     /// The cause of the failure, with a message for the caller who supplied the URL.
     pub async fn get(&self, url: &str) -> Result<Bytes, Reason> {
-        let url = self.0.parse(url)?;
-        match self.0.get(&url, None).await? {
-            Fetched::Body(bytes, _) => Ok(bytes.into()),
-            // The request was not conditional, so 304 is no valid answer.
-            Fetched::NotModified(_) => Err(Reason::Status(304)),
-        }
+        self.0.get_body(&self.0.parse(url)?).await
     }
 }

@@ -22,10 +22,10 @@ pub struct HttpPoster {
     allowed: AllowedNetworks,
 }
 
-/// Response to a POST request.
+/// Response to a POST request, without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostResponse {
-    /// HTTP status code.
+    /// HTTP status code of the response.
     pub status: u16,
     /// Value of `retry-after` if it is a number of seconds; `None` for dates.
     pub retry_after: Option<Duration>,
@@ -65,7 +65,7 @@ impl HttpPoster {
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> Result<PostResponse, Reason> {
-        let url = guard::check_url(url, &self.allowed).map_err(Reason::Url)?;
+        let url = guard::check_url(url, &self.allowed)?;
         let mut request = self.client.post(url).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -91,7 +91,7 @@ pub fn operators_client() -> Result<Client, SetupError> {
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(OPERATOR_TIMEOUT)
         .build()
-        .map_err(|error| SetupError::Client(error.to_string()))
+        .map_err(|error| SetupError::Client(error.into()))
 }
 
 #[cfg(test)]

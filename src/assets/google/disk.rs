@@ -1,4 +1,4 @@
-//! DiskCache cache for files of the font service.
+//! Cache on disk for files of the font service.
 //!
 //! File names are hashes of URLs, so that no part of a URL reaches the file system. Files are written under a temporary
 //! name and renamed, so that a reader sees a complete file or none. A disk error costs a download, but no render fails.
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+
+use crate::hash::ContentHash;
 
 /// Maximum age of a file. Older ones are deleted at the start, and downloaded again when they are needed.
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -51,8 +52,7 @@ impl DiskCache {
     }
 
     fn path(&self, url: &str) -> Option<PathBuf> {
-        let name: String = Sha256::digest(url).iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(self.0.as_ref()?.join(name))
+        Some(self.0.as_ref()?.join(ContentHash::of(url.as_bytes()).to_string()))
     }
 }
 

@@ -1,16 +1,26 @@
 //! Why an SVG document cannot be drawn.
 
+use std::sync::Arc;
+
+use usvg::roxmltree;
+
 use crate::pool::PoolError;
 
 /// Why a document cannot be drawn.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SvgError {
-    /// The file is not text, not XML, or XML of another kind.
-    #[error("the SVG cannot be read: {reason}")]
-    Unreadable {
-        /// The message of the parser.
-        reason: String,
+    /// The file is not well-formed XML.
+    #[error("the SVG cannot be read: {0}")]
+    Xml(#[source] roxmltree::Error),
+    /// The file is XML of another kind.
+    #[error("the SVG cannot be read: its root element is <{found}>, not <svg>")]
+    RootElement {
+        /// Name of the root element.
+        found: String,
     },
+    /// usvg rejects the document.
+    #[error("the SVG cannot be read: {0}")]
+    Usvg(#[source] Arc<usvg::Error>),
     /// The entities would expand to more than the limit.
     #[error("the SVG's entities expand to more than {limit} bytes, or refer to each other; write them out")]
     Entities {
@@ -58,9 +68,9 @@ pub enum SvgError {
         /// The maximum amount.
         limit: u64,
     },
-    /// usvg failed or did not finish in time.
+    /// usvg panicked or did not finish in time.
     #[error("the SVG cannot be read: {0}; simplify it")]
-    Parser(PoolError),
+    Parser(#[source] PoolError),
     /// The number of pixels exceeds the limit.
     #[error(
         "drawing the SVG at {width} x {height} px takes too much memory or work; draw it smaller, or simplify its \

@@ -4,8 +4,9 @@
 //! gets plain PNGs made from the decoded pixels, and a table maps those bytes back to the pixels.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
 
 use super::error::SvgError;
@@ -76,41 +77,36 @@ impl Images {
         };
         Tree::from_str(source, &options).map_err(|error| match error {
             usvg::Error::ElementsLimitReached => SvgError::TooComplex { found: 1_000_000, limit: 1_000_000 },
-            error => SvgError::Unreadable { reason: error.to_string() },
+            error => SvgError::Usvg(Arc::new(error)),
         })
     }
 
     /// The pixels for the bytes of an image in the tree.
     pub(super) fn picture(&self, bytes: &Arc<Vec<u8>>) -> Option<Arc<Picture>> {
-        self.state().pictures.get(&address(bytes)).map(|(_, picture)| picture.clone())
+        self.state.lock().pictures.get(&address(bytes)).map(|(_, picture)| picture.clone())
     }
 
     pub(super) fn into_skipped(self: Arc<Self>) -> Vec<String> {
-        std::mem::take(&mut self.state().skipped)
+        std::mem::take(&mut self.state.lock().skipped)
     }
 
     /// Adds a sentence about a dropped part.
     pub(super) fn skip(&self, sentence: String) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.skipped.len() < MAX_SKIPPED && !state.skipped.contains(&sentence) {
             state.skipped.push(sentence);
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every write leaves the state consistent, so poisoning is ignored.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Decodes an embedded image by its bytes; the declared media type is ignored.
     fn resolve(self: &Arc<Self>, bytes: Arc<Vec<u8>>) -> Option<ImageKind> {
-        if let Some(png) = self.state().seen.get(&bytes) {
+        if let Some(png) = self.state.lock().seen.get(&bytes) {
             return Some(ImageKind::PNG(png.clone()));
         }
-        let megapixels = self.state().megapixels_left;
+        let megapixels = self.state.lock().megapixels_left;
         let limits = AssetLimits { megapixels, ..self.limits.clone() };
         match decode::picture(&bytes, &limits) {
-            Ok(Some(picture)) => self.keep(bytes, picture),
+            Ok(Some(picture)) => self.store(bytes, picture),
             Ok(None) => self.nested(&bytes),
             Err(error) => {
                 self.skip(format!("an image inside the SVG is not drawn: {error}"));
@@ -119,13 +115,13 @@ impl Images {
         }
     }
 
-    fn keep(&self, bytes: Arc<Vec<u8>>, picture: Picture) -> Option<ImageKind> {
+    fn store(&self, bytes: Arc<Vec<u8>>, picture: Picture) -> Option<ImageKind> {
         let Some(png) = to_png(&picture) else {
             self.skip("an image inside the SVG is not drawn: it cannot be encoded as PNG".into());
             return None;
         };
         let png = Arc::new(png);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.megapixels_left -= f64::from(picture.width) * f64::from(picture.height) / 1e6;
         state.pictures.insert(address(&png), (png.clone(), Arc::new(picture)));
         state.seen.insert(bytes, png.clone());
@@ -134,7 +130,7 @@ impl Images {
 
     fn nested(self: &Arc<Self>, bytes: &[u8]) -> Option<ImageKind> {
         {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             if state.nesting < MAX_NESTING {
                 state.nesting += 1;
             } else {
@@ -147,7 +143,7 @@ impl Images {
             readable.notes.into_iter().for_each(|note| self.skip(note));
             self.parse(&source::clipped(&source::parse(&readable.source)?))
         });
-        self.state().nesting -= 1;
+        self.state.lock().nesting -= 1;
         match tree {
             Ok(tree) => Some(ImageKind::SVG(tree)),
             Err(error) => {

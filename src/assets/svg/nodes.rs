@@ -5,7 +5,7 @@ use kurbo::{Affine, Rect};
 use peniko::{BlendMode, Brush, Compose, Mix};
 
 use super::images::Images;
-use super::paints::{affine, outline, paint, rule, stroke};
+use super::paints::{affine, outline, paint, rect, rule, stroke};
 use super::{clips, raster};
 use crate::scene::{Group, Image, Node, Paint, Path};
 use crate::units::Opacity;
@@ -31,10 +31,6 @@ pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, scale_hint: f64) -> 
 
 fn clipped(clip: Rect, children: Vec<Node>) -> Node {
     Node::Group(Box::new(Group { clip: Some(kurbo::Shape::to_path(&clip, 0.1)), children, ..Group::default() }))
-}
-
-pub(super) fn rect(rect: usvg::Rect) -> Rect {
-    Rect::new(f64::from(rect.left()), f64::from(rect.top()), f64::from(rect.right()), f64::from(rect.bottom()))
 }
 
 fn has_blend(group: &usvg::Group) -> bool {

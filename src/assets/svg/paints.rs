@@ -1,6 +1,6 @@
-//! Conversion of usvg's outlines, fills and strokes to those of the scene.
+//! Conversion of usvg's transforms, rectangles, outlines, fills and strokes to those of the scene.
 
-use kurbo::{Affine, BezPath, Cap, Join, Point};
+use kurbo::{Affine, BezPath, Cap, Join, Point, Rect};
 use peniko::{Brush, Color, ColorStop, Extend, Fill, Gradient, InterpolationAlphaSpace};
 use usvg::tiny_skia_path::{Path as SkiaPath, PathSegment};
 
@@ -9,6 +9,10 @@ use crate::scene::Paint;
 pub(super) fn affine(transform: usvg::Transform) -> Affine {
     let usvg::Transform { sx, ky, kx, sy, tx, ty } = transform;
     Affine::new([sx, ky, kx, sy, tx, ty].map(f64::from))
+}
+
+pub(super) fn rect(rect: usvg::Rect) -> Rect {
+    Rect::new(f64::from(rect.left()), f64::from(rect.top()), f64::from(rect.right()), f64::from(rect.bottom()))
 }
 
 pub(super) fn outline(path: &SkiaPath) -> BezPath {

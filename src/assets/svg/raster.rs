@@ -10,7 +10,7 @@ use kurbo::Rect;
 use resvg::tiny_skia::{Pixmap, Transform};
 
 use super::error::SvgError;
-use super::nodes::rect;
+use super::paints::rect;
 use crate::scene::{Image, Picture};
 use crate::units::{DeviceSize, Opacity};
 

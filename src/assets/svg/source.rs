@@ -71,12 +71,10 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, SvgError> {
     check_entities(text)?;
     check_attributes(text)?;
     let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_XML_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options)
-        .map_err(|error| SvgError::Unreadable { reason: error.to_string() })?;
+    let document = Document::parse_with_options(text, options).map_err(SvgError::Xml)?;
     let root = document.root_element().tag_name();
     if root.name() != "svg" || !matches!(root.namespace(), None | Some(SVG)) {
-        let reason = format!("its root element is <{}>, not <svg>", root.name());
-        return Err(SvgError::Unreadable { reason });
+        return Err(SvgError::RootElement { found: root.name().to_owned() });
     }
     Ok(document)
 }

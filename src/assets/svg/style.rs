@@ -7,6 +7,7 @@ mod calc;
 mod cascade;
 mod geometry;
 mod instances;
+mod length_units;
 mod media;
 mod properties;
 mod selectors;
@@ -44,7 +45,7 @@ pub(super) struct Styles {
     elements: HashMap<NodeId, Properties>,
     /// Ids that replace the targets of `use` elements: see `instances`.
     links: HashMap<NodeId, String>,
-    /// The `@font-face` rules.
+    /// The `@font-face` rules of all style sheets.
     pub(super) faces: Vec<FontFace>,
     /// XML of clip paths for basic shapes, and of the background.
     definitions: String,

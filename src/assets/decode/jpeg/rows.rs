@@ -4,7 +4,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{SCAN, Segment, segments};
+use super::segments::{SCAN, Segment, segments};
 
 const END: [u8; 2] = [0xff, 0xd9];
 

@@ -3,7 +3,7 @@
 use cssparser::{ParseError, Parser, Token};
 use kurbo::Size;
 
-use super::properties::to_px;
+use super::length_units::to_px;
 
 /// A number, or a length as the sum of px, percentage and em.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

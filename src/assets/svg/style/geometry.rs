@@ -3,7 +3,7 @@
 use cssparser::{ParseError, Parser, Token};
 use kurbo::{Affine, BezPath, Ellipse, Point, Rect, RoundedRect, RoundedRectRadii, Shape as _, Size, Vec2};
 
-use super::properties::to_px;
+use super::length_units::to_px;
 
 /// Tolerance of curves of shapes, px.
 const TOLERANCE: f64 = 0.01;

@@ -4,6 +4,7 @@
 use cssparser::{BasicParseError, Delimiter, ParseError, Parser, Token};
 use kurbo::Size;
 
+use super::length_units::to_px;
 use super::properties;
 
 /// Whether some media query of a list matches; an empty list matches.
@@ -158,7 +159,7 @@ fn side(name: &str, viewport: Size) -> Option<f64> {
 fn length(input: &mut Parser<'_>) -> Option<f64> {
     let number = match input.next().ok()?.clone() {
         Token::Number { value, .. } => f64::from(value),
-        Token::Dimension { value, unit, .. } => return properties::to_px(f64::from(value), &unit, 16.0),
+        Token::Dimension { value, unit, .. } => return to_px(f64::from(value), &unit, 16.0),
         _ => return None,
     };
     if input.try_parse(|it| it.expect_delim('/')).is_ok() {

@@ -8,11 +8,14 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 
 use super::color::{Samples, ToSrgb};
-use super::{DecodeError, DecodedPixels, ImageKind, MAX_SIDE, check_size};
+use super::error::DecodeError;
+use super::image_kind::ImageKind;
+use super::limits::{MAX_SIDE, check_size};
+use super::pixels::DecodedPixels;
 use crate::config::AssetLimits;
 
 pub(super) fn decode(kind: ImageKind, bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
-    let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.to_string() };
+    let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.into() };
     let reader = Cursor::new(bytes);
     match kind {
         ImageKind::Bmp => {
@@ -30,7 +33,7 @@ pub(super) fn read(
     mut decoder: impl ImageDecoder,
     limits: &AssetLimits,
 ) -> Result<DecodedPixels, DecodeError> {
-    let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.to_string() };
+    let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.into() };
     let (width, height) = decoder.dimensions();
     check_size(kind, width, height, limits)?;
     let mut allowed = Limits::default();
