@@ -6,8 +6,8 @@ use std::io::{self, BufRead, Read};
 use csv::{ByteRecord, ErrorKind, ReaderBuilder};
 use serde_json::{Map, Value};
 
-use super::read::too_long;
-use super::{BrokenRow, Row, RowsError};
+use super::error::RowsError;
+use super::row::{BrokenRow, Row};
 use crate::report::{counted, truncated};
 
 /// Length of a row, as a multiple of its limit, at which reading stops with an error, as a quote is probably not
@@ -38,7 +38,9 @@ impl<R: BufRead> Table<R> {
             return Err(RowsError::malformed("is empty; accepted: a line of names, then a line of values per row"));
         }
         if record.as_slice().len() > row_bytes {
-            return Err(RowsError::malformed(too_long(0, Some(1), row_bytes).problems.swap_remove(0).message));
+            return Err(RowsError::malformed(
+                BrokenRow::too_long(0, Some(1), row_bytes).problems.swap_remove(0).message,
+            ));
         }
         Ok(Self { reader, columns: names(&record)?, row_bytes, record })
     }
@@ -59,7 +61,7 @@ impl<R: BufRead> Table<R> {
         let broken = |path: &str, message: String| Err(BrokenRow::new(number, Some(line), path, message));
         let Self { columns, record, .. } = self;
         if record.as_slice().len() > self.row_bytes {
-            return Err(too_long(number, Some(line), self.row_bytes));
+            return Err(BrokenRow::too_long(number, Some(line), self.row_bytes));
         }
         if record.len() != columns.len() {
             let quote = match record.iter().any(|value| value.contains(&b'\n')) {

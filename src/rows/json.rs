@@ -3,8 +3,15 @@
 
 use std::io::BufRead;
 
-use super::RowsError;
-use super::read::JsonRow;
+use super::error::RowsError;
+
+/// The text of one row of JSON.
+pub(super) enum JsonRow<'a> {
+    /// Its bytes, and the number of its first line.
+    Complete(&'a [u8], u64),
+    /// A row that exceeds the limit and was skipped, with the number of its first line.
+    TooLong(u64),
+}
 
 /// Iterator over the elements of an array, which reads only as far as needed.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read};
 
-use super::RowsError;
-use super::read::JsonRow;
+use super::error::RowsError;
+use super::json::JsonRow;
 
 /// Iterator over the lines that are not empty, with a maximum length.
 #[derive(Debug)]

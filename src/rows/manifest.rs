@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::BrokenRow;
+use super::row::BrokenRow;
 use crate::report::{Problem, Warning};
 
 /// Final status of a row.
@@ -25,7 +25,7 @@ pub struct ManifestRecord {
     /// Id of the job that rendered the row, over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Final status.
+    /// Whether the row was rendered or failed.
     pub status: RowStatus,
     /// Path of the row's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@
 //! The command line and the HTTP API read, name and report rows in the same way, so this is a module of its own.
 
 mod csv;
+mod error;
 mod json;
 mod lines;
 mod manifest;
@@ -14,7 +15,8 @@ mod name;
 mod read;
 mod row;
 
+pub use error::RowsError;
 pub use manifest::{ManifestRecord, PageRecord, RowStatus};
 pub use name::{NamePattern, NameProblem, UsedNames};
-pub use read::{RowFormat, Rows, RowsError, read_value};
+pub use read::{RowFormat, Rows, read_value};
 pub use row::{BrokenRow, Row};

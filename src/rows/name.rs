@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{BrokenRow, Row};
+use super::row::{BrokenRow, Row};
 use crate::report::{JsonPath, Warning, WarningCode, truncated};
 
 const ROW: &str = "row";
@@ -43,7 +43,7 @@ pub enum NameProblem {
 }
 
 impl NamePattern {
-    /// Parses a pattern.
+    /// Parses a pattern such as `{first}-{row}.png`.
     ///
     /// # Errors
     /// Unbalanced braces, or an empty placeholder.

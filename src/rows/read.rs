@@ -4,11 +4,12 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::Value;
 
-use super::json::Elements;
+use super::csv;
+use super::error::RowsError;
+use super::json::{Elements, JsonRow};
 use super::lines::Lines;
-use super::{BrokenRow, Row, csv};
+use super::row::{BrokenRow, Row};
 use crate::config::BatchSettings;
-use crate::report::counted;
 
 /// Format of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,29 +45,6 @@ impl RowFormat {
     }
 }
 
-/// An error that ends the reading of rows.
-#[derive(Debug, thiserror::Error)]
-pub enum RowsError {
-    /// The file or connection cannot be read.
-    #[error("cannot be read: {0}")]
-    Read(#[from] io::Error),
-    /// The input violates its format so that no further rows can be found.
-    #[error("{0}")]
-    Malformed(String),
-    /// The input has more rows than allowed.
-    #[error("more than {}; the limit is {limit} (TENTER_BATCH_MAX_ROWS)", counted(*limit, "row"))]
-    TooMany {
-        /// Maximum number of rows.
-        limit: u64,
-    },
-}
-
-impl RowsError {
-    pub(super) fn malformed(message: impl Into<String>) -> Self {
-        Self::Malformed(message.into())
-    }
-}
-
 /// Iterator over the rows in file order; reads one row at a time into memory.
 ///
 /// An item is a row or the reason why that row cannot be used; an error ends the iterator.
@@ -84,14 +62,6 @@ enum Source<R> {
     Csv(csv::Table<R>),
     Json(Elements<R>),
     Ndjson(Lines<R>),
-}
-
-/// The text of one row of JSON.
-pub(super) enum JsonRow<'a> {
-    /// Its bytes, and the number of its first line.
-    Complete(&'a [u8], u64),
-    /// A row that exceeds the limit and was skipped, with the number of its first line.
-    TooLong(u64),
 }
 
 impl<R: BufRead> Rows<R> {
@@ -126,7 +96,7 @@ impl<R: BufRead> Rows<R> {
         };
         Ok(row.map(|row| match row {
             JsonRow::Complete(bytes, line) => parse(number, line, bytes, self.json_depth),
-            JsonRow::TooLong(line) => Err(too_long(number, Some(line), self.limits.row_bytes)),
+            JsonRow::TooLong(line) => Err(BrokenRow::too_long(number, Some(line), self.limits.row_bytes)),
         }))
     }
 }
@@ -166,7 +136,7 @@ pub fn read_value(number: u64, value: Value, limits: &BatchSettings) -> Result<R
     let mut length = Length(0);
     match serde_json::to_writer(&mut length, &value) {
         Ok(()) if length.0 <= limits.row_bytes => Row::read(number, value),
-        _ => Err(too_long(number, None, limits.row_bytes)),
+        _ => Err(BrokenRow::too_long(number, None, limits.row_bytes)),
     }
 }
 
@@ -182,11 +152,6 @@ impl Write for Length {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-pub(super) fn too_long(number: u64, line: Option<u64>, limit: usize) -> BrokenRow {
-    let message = format!("longer than {limit} bytes, the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)");
-    BrokenRow::new(number, line, "", message)
 }
 
 /// Skips the byte order mark of UTF-8, and refuses UTF-16.

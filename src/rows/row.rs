@@ -144,6 +144,16 @@ impl BrokenRow {
     pub(super) fn new(number: u64, line: Option<u64>, path: &str, message: impl Into<String>) -> Self {
         Self { number, line, problems: vec![Problem { path: path.into(), message: message.into() }] }
     }
+
+    /// A row of more than `limit` bytes.
+    pub(super) fn too_long(number: u64, line: Option<u64>, limit: usize) -> Self {
+        Self::new(
+            number,
+            line,
+            "",
+            format!("longer than {limit} bytes, the limit of a row (TENTER_BATCH_MAX_ROW_BYTES)"),
+        )
+    }
 }
 
 impl fmt::Display for BrokenRow {
