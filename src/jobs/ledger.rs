@@ -27,7 +27,7 @@ use super::life::key::Key;
 use super::life::limits::Refusal;
 use super::life::record::JobRecord;
 use super::life::trash::Trash;
-use super::store::{Answer, Counts, DeliveryCapacity, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError};
+use super::store::{Answer, Counts, DeliveryCapacity, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError, TakeFilter};
 use super::timestamp::{Clock, Timestamp};
 
 /// A record as it was read.
@@ -187,8 +187,9 @@ pub(super) const EXPIRED_AT_ONCE: usize = 500;
 /// Handing records out, and hearing of changes.
 pub(super) trait Dispatch: Send + Sync {
     /// The next job, row or document: of the owner with the fewest under way, single jobs before rows, the oldest that is due;
-    /// rows of the batch that has waited longest for its turn.
-    fn next_due(&self) -> Answer<'_, Due>;
+    /// rows of the batch that has waited longest for its turn. A ledger that can choose passes over what `filter` excludes; with
+    /// another the caller releases it.
+    fn next_due(&self, filter: TakeFilter) -> Answer<'_, Due>;
     /// Resolves when there may be something due that was not there before.
     fn work_ready(&self) -> BoxFuture<'_, ()>;
     /// Deliveries that could be made now, as far as `room` allows, and when others will be.

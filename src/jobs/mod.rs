@@ -60,7 +60,7 @@ pub use self::store::{
     Accepted, AcceptedBatch, Answer, BatchDelivery, Counts, Delivery, DeliveryAttempt, DeliveryCapacity,
     DeliveryListing, DeliveryQuery, DeliveryRecord, FailedRow, HandBack, Idempotency, ItemQuery, NewBatch, NewJob,
     NewRow, Next, NextAction, Outcome, Owner, Pin, Report, RowEnd, RowPages, StoreError, StoredFile, StoredItems,
-    StoredRow, Taken, Template, Ticket, Work,
+    StoredRow, TakeFilter, Taken, Template, Ticket, Work,
 };
 pub use self::timestamp::{Clock, Timestamp, system_clock};
 

@@ -143,6 +143,20 @@ pub struct Taken {
     pub traceparent: Option<String>,
 }
 
+/// Which of the due jobs a worker can begin now. The others keep their status and their count of attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakeFilter {
+    /// Whether nothing else runs in this process. Only then is a job handed out during which a process died before.
+    pub alone: bool,
+    /// Whether documents of all rows of a batch may be handed out.
+    pub documents: bool,
+}
+
+impl TakeFilter {
+    /// Hands out every job that is due.
+    pub const ALL: Self = Self { alone: true, documents: true };
+}
+
 /// What there is to do.
 #[derive(Debug)]
 pub enum Next {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,8 @@ use super::batch::BatchId;
 use super::job::JobId;
 use super::request::{DESIGN, JobRequest, flat};
 use super::results::{Area, Results};
-use super::service::Service;
-use super::store::{HandBack, Next, Outcome, Report, RowEnd, StoreError, StoredFile, Taken, Ticket, Work};
+use super::service::{DOCUMENTS_AGAIN, Service};
+use super::store::{HandBack, Next, Outcome, Report, RowEnd, StoreError, StoredFile, TakeFilter, Taken, Ticket, Work};
 use super::template::{RowTemplate, TemplateError, Templates};
 use super::timestamp::{Clock, Timestamp};
 use super::trace;
@@ -47,8 +47,6 @@ const STORE_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..
 
 /// Before a row is looked at again whose batch is gone, should it still be there.
 const GONE: Duration = Duration::from_secs(5);
-/// Rest of a document while as many others are under way as may be.
-const OTHER_DOCUMENTS: Duration = Duration::from_secs(5);
 
 /// Warnings told one by one in a job's log.
 const MOST_WARNINGS: usize = 100;
@@ -67,7 +65,13 @@ pub(super) struct Worker {
 
 /// Jobs that this process works on, each with what stops it.
 #[derive(Clone, Default)]
-pub(super) struct RunningJobs(Arc<Mutex<HashMap<JobId, RunningJob>>>);
+pub(super) struct RunningJobs(Arc<RunningJobsState>);
+
+#[derive(Default)]
+struct RunningJobsState {
+    jobs: Mutex<HashMap<JobId, RunningJob>>,
+    document_ended: Notify,
+}
 
 struct RunningJob {
     ticket: Ticket,
@@ -90,7 +94,10 @@ impl RunningJobs {
     }
 
     fn end(&self, id: &JobId) {
-        self.lock().remove(id);
+        let ended = self.lock().remove(id);
+        if ended.is_some_and(|it| it.is_document) {
+            self.0.document_ended.notify_one();
+        }
     }
 
     /// Stops work on a job that nobody wants any more.
@@ -116,7 +123,7 @@ impl RunningJobs {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, RunningJob>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,7 +190,9 @@ impl Worker {
                 Ok(Some((taken, slot))) => {
                     rest = SHORTEST_REST;
                     let worker = self.clone();
-                    under_way.spawn(async move { worker.work(taken, slot).await });
+                    // Before the next job is taken: it may have to wait for this document to end.
+                    let stop = self.under_way.begin(&taken);
+                    under_way.spawn(async move { worker.work(taken, slot, stop).await });
                 }
                 Ok(None) => rest = SHORTEST_REST,
                 Err(error) => {
@@ -211,13 +220,15 @@ impl Worker {
         slots: &Arc<Semaphore>,
         stop: &CancellationToken,
     ) -> Result<Option<(Taken, OwnedSemaphorePermit)>, StoreError> {
-        let (next, slot) = match self.service.take(false).await? {
+        let filter = |alone| TakeFilter { alone, documents: self.can_begin_document() };
+        let wanted = filter(false);
+        let (next, slot) = match self.service.take(wanted).await? {
             Next::Alone => {
                 drop(slot);
                 let Some(all) = or_stopped(stop, self.slots(slots, self.settings.workers)).await else {
                     return Ok(None);
                 };
-                (self.service.take(true).await?, all)
+                (self.service.take(filter(true)).await?, all)
             }
             next => (next, slot),
         };
@@ -228,10 +239,11 @@ impl Worker {
                 drop(slot);
                 self.templates.clear();
                 let now = Timestamp::now(&self.clock);
-                let sleep =
-                    due.map_or(LONGEST_REST, |due| due.since(now).clamp(Duration::from_millis(1), LONGEST_REST));
+                let longest = if wanted.documents { LONGEST_REST } else { DOCUMENTS_AGAIN };
+                let sleep = due.map_or(longest, |due| due.since(now).clamp(Duration::from_millis(1), longest));
                 tokio::select! {
                     () = stop.cancelled() => {}
+                    () = self.under_way.0.document_ended.notified() => {}
                     () = self.service.ready() => {}
                     () = tokio::time::sleep(sleep) => {}
                 }
@@ -240,16 +252,14 @@ impl Worker {
         Ok(None)
     }
 
+    /// Whether one more document may be begun. Each holds its file in memory while other jobs have its slot. There may be one
+    /// more than there are slots, so that a short document need not wait for the end of a long one.
+    fn can_begin_document(&self) -> bool {
+        self.under_way.documents() <= self.settings.workers
+    }
+
     /// One attempt at one job, to its end, in `slot`.
-    async fn work(&self, taken: Taken, mut slot: OwnedSemaphorePermit) {
-        let stop = self.under_way.begin(&taken);
-        if matches!(taken.work, Work::Document { .. }) && self.under_way.documents() > self.settings.workers + 1 {
-            // Each holds its file in memory while others have its slot; one more than there are slots, so that a short one need
-            // not wait for a long one.
-            let note = "other documents are made first".to_owned();
-            self.hand_back(&taken.ticket, HandBack { after: OTHER_DOCUMENTS, counts: false, note }).await;
-            return self.under_way.end(&taken.ticket.id);
-        }
+    async fn work(&self, taken: Taken, mut slot: OwnedSemaphorePermit, stop: CancellationToken) {
         let attempt = self.attempt(&taken, &mut slot, &stop).instrument(trace::begin(&taken));
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         if attempt.is_err() {

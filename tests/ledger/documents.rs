@@ -1,11 +1,12 @@
 //! Batches that become one document.
 
 use tenter::jobs::{
-    BatchId, FailedRow, ItemQuery, NewBatch, Outcome, Report, RowCounts, RowEnd, RowPages, Status, Taken, Work,
+    BatchId, FailedRow, ItemQuery, NewBatch, Next, Outcome, Report, RowCounts, RowEnd, RowPages, Status, TakeFilter,
+    Taken, Work,
 };
 
 use crate::batches::ALL;
-use crate::{Bench, Engine, cases, done, new_batch, owner};
+use crate::{Bench, Engine, cases, done, new_batch, owner, until};
 
 cases![
     document_is_one_job_and_its_rows_end_with_it,
@@ -14,6 +15,7 @@ cases![
     document_of_no_readable_row_is_none,
     document_is_made_anew_of_all_rows,
     document_survives_the_death_of_its_worker,
+    document_that_cannot_be_begun_keeps_its_status_and_holds_up_no_other_work,
 ];
 
 fn merged(rows: u64, bad: u64) -> NewBatch {
@@ -125,4 +127,26 @@ async fn document_survives_the_death_of_its_worker(engine: Engine) {
     assert_eq!((&again.ticket.id, again.ticket.attempt), (&lost.ticket.id, 2));
     end(&bench, &again, done(), vec![pages(1, 1)]).await;
     assert_eq!(bench.completed(&id).await.counts.done, 1);
+}
+
+async fn document_that_cannot_be_begun_keeps_its_status_and_holds_up_no_other_work(engine: Engine) {
+    const NO_DOCUMENTS: TakeFilter = TakeFilter { documents: false, ..TakeFilter::ALL };
+    let Some(bench) = Bench::start(engine).await else { return };
+    let id = bench.accept_batch(merged(2, 0)).await.id;
+    let behind = bench.accept_batch(new_batch("", 1, 0)).await.id;
+    let taken = until("the row of the other batch is due", async || {
+        match bench.service.take(NO_DOCUMENTS).await.expect("a ledger") {
+            Next::Job(taken) => Some(taken),
+            Next::Nothing(None) => None,
+            // When only the document is due, another look finds nothing at any known time.
+            next @ (Next::Nothing(Some(_)) | Next::Alone) => panic!("{next:?}"),
+        }
+    })
+    .await;
+    assert!(matches!(&taken.work, Work::Row { batch, .. } if *batch == behind), "{:?}", taken.work);
+    assert!(matches!(bench.service.take(NO_DOCUMENTS).await.expect("a ledger"), Next::Nothing(None)));
+    let waiting = bench.batch(&id).await;
+    assert_eq!((waiting.status, waiting.counts.scheduled), (Status::Scheduled, 2));
+    let begun = bench.take().await;
+    assert_eq!((begun.work, begun.ticket.attempt), (Work::Document { batch: id, rows: 2 }, 1));
 }

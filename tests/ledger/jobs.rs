@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenter::jobs::{Accepted, HandBack, Idempotency, NewJob, Next, Outcome, Report, Status, Ticket, Work};
 
-use crate::{Bench, Engine, cases, done, failed, new_job, owner, until};
+use crate::{Bench, Engine, NOT_ALONE, cases, done, failed, new_job, owner, until};
 
 cases![
     job_goes_from_scheduled_over_progress_to_done,
@@ -216,7 +216,7 @@ async fn job_handed_back_uncounted_is_like_new(engine: Engine) {
     let waiting = bench.job(&id).await;
     assert_eq!(waiting.status, Status::Scheduled);
     assert!(waiting.logs.ends_with("bucket down\n"), "{}", waiting.logs);
-    let again = until("it is due", async || match bench.service.take(false).await.expect("a ledger") {
+    let again = until("it is due", async || match bench.service.take(NOT_ALONE).await.expect("a ledger") {
         Next::Job(taken) => Some(taken),
         Next::Alone => panic!("it killed nobody"),
         Next::Nothing(_) => None,
@@ -230,7 +230,7 @@ async fn job_handed_back_counted_is_begun_alone(engine: Engine) {
     bench.accept(new_job("")).await;
     let taken = bench.take().await;
     bench.service.hand_back(&taken.ticket, back(Duration::ZERO, true)).await.expect("a ledger");
-    until("it is due", async || match bench.service.take(false).await.expect("a ledger") {
+    until("it is due", async || match bench.service.take(NOT_ALONE).await.expect("a ledger") {
         Next::Alone => Some(()),
         Next::Job(_) => panic!("others may run beside it"),
         Next::Nothing(_) => None,

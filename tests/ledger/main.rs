@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tenter::config::{Given, Settings};
 use tenter::jobs::{
     Accepted, AcceptedBatch, Batch, BatchId, Clock, DataFolder, Job, JobId, NewBatch, NewJob, NewRow, Next, Outcome,
-    Owner, Report, Results, Service, StoreError, StoreLimits, StoredFile, Taken, Template, system_clock,
+    Owner, Report, Results, Service, StoreError, StoreLimits, StoredFile, TakeFilter, Taken, Template, system_clock,
 };
 use tokio::task::AbortHandle;
 
@@ -29,6 +29,9 @@ enum Engine {
     #[cfg(feature = "cluster")]
     Cluster,
 }
+
+/// Other jobs run in the process.
+const NOT_ALONE: TakeFilter = TakeFilter { alone: false, ..TakeFilter::ALL };
 
 /// Runs each case over each ledger.
 macro_rules! cases {
@@ -126,7 +129,7 @@ impl Bench {
 
     /// The next that is due, as soon as it is.
     async fn take(&self) -> Taken {
-        until("something is due", async || match self.service.take(true).await.expect("a ledger") {
+        until("something is due", async || match self.service.take(TakeFilter::ALL).await.expect("a ledger") {
             Next::Job(taken) => Some(*taken),
             Next::Nothing(_) => None,
             Next::Alone => panic!("asked for one that may be alone"),
@@ -135,7 +138,7 @@ impl Bench {
     }
 
     async fn takes_nothing(&self) -> bool {
-        matches!(self.service.take(true).await.expect("a ledger"), Next::Nothing(_))
+        matches!(self.service.take(TakeFilter::ALL).await.expect("a ledger"), Next::Nothing(_))
     }
 
     async fn finish(&self, taken: &Taken, outcome: Outcome) -> bool {

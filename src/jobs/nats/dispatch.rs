@@ -17,7 +17,7 @@ use crate::jobs::ledger::{Claim, Dispatch, Due, DueDelivery, EndSignals, OpenBat
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::store::{Answer, DeliveryCapacity, StoreError};
+use crate::jobs::store::{Answer, DeliveryCapacity, StoreError, TakeFilter};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
@@ -119,7 +119,8 @@ enum MessageState {
 }
 
 impl Dispatch for Nats {
-    fn next_due(&self) -> Answer<'_, Due> {
+    // Messages come in the order of their stream, so that the caller releases what it cannot begin.
+    fn next_due(&self, _: TakeFilter) -> Answer<'_, Due> {
         Box::pin(async move {
             for _ in 0..MOST_LOOKS {
                 self.connected()?;

@@ -21,8 +21,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex as AsyncMutex;
 
-pub(super) use self::queue::AFTER_DEATH;
 use self::queue::InFlightJobs;
+pub(super) use self::queue::{AFTER_DEATH, DOCUMENTS_AGAIN};
 use super::batch::BatchId;
 use super::job::{Job, JobId, Listing, Status};
 use super::ledger::{Claim, EXPIRED_AT_ONCE, Inserted, Kind, Ledger, Removal, Stored, Swap};

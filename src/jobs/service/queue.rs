@@ -13,7 +13,7 @@ use crate::jobs::life::document::{DocumentEnd, ROW, RowEnds};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::store::{HandBack, Next, Outcome, Report, StoreError, Taken, Ticket, Work};
+use crate::jobs::store::{HandBack, Next, Outcome, Report, StoreError, TakeFilter, Taken, Ticket, Work};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
@@ -21,6 +21,8 @@ use crate::report::with_causes;
 pub(in crate::jobs) const AFTER_DEATH: Duration = Duration::from_secs(1);
 /// Before a job is tried again whose body cannot be read: the time it has been around, within these.
 const READ_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+/// Longest time after which a document is offered again to a worker that could not begin one.
+pub(in crate::jobs) const DOCUMENTS_AGAIN: Duration = Duration::from_secs(5);
 /// Records looked at in one go that turn out to be nothing to do.
 const MOST_LOOKS: usize = 64;
 
@@ -68,14 +70,14 @@ const CHANGED: DueAction = DueAction::Release(Release::Next);
 
 impl Service {
     /// The next job: of the owner with the fewest under way, the oldest that is due. Its attempt is on record before this returns.
-    /// `alone`: nothing else runs.
+    /// What `filter` excludes is not handed out and its record is not written.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn take(&self, alone: bool) -> Result<Next, StoreError> {
+    pub async fn take(&self, filter: TakeFilter) -> Result<Next, StoreError> {
         let _one_at_a_time = self.taking.lock().await;
         for _ in 0..MOST_LOOKS {
-            let (due, claim) = match self.ledger.next_due().await? {
+            let (due, claim) = match self.ledger.next_due(filter).await? {
                 Due::Record(due, claim) => (*due, claim),
                 Due::Nothing(at) => return Ok(Next::Nothing(at)),
             };
@@ -84,7 +86,7 @@ impl Service {
                 self.ledger.release(claim, Release::Done).await;
                 continue;
             };
-            match self.judge(due, alone).await {
+            match self.judge(due, filter).await {
                 Ok(DueAction::Take(taken)) => {
                     self.under_way.begin(&taken.ticket, key, claim);
                     return Ok(Next::Job(taken));
@@ -110,7 +112,7 @@ impl Service {
     }
 
     /// What to do about a record; when that is to work, the attempt is on record.
-    async fn judge(&self, due: Stored<JobRecord>, alone: bool) -> Result<DueAction, StoreError> {
+    async fn judge(&self, due: Stored<JobRecord>, filter: TakeFilter) -> Result<DueAction, StoreError> {
         let Stored { mut record, revision } = due;
         let now = self.now();
         if record.status.is_end() {
@@ -130,7 +132,10 @@ impl Service {
         if rest > Duration::ZERO {
             return Ok(DueAction::Release(Release::Later(rest)));
         }
-        if record.attempts > 0 && !alone {
+        if record.is_document() && !filter.documents {
+            return Ok(DueAction::Release(Release::Later(DOCUMENTS_AGAIN)));
+        }
+        if record.attempts > 0 && !filter.alone {
             return Ok(DueAction::Alone);
         }
         let input = match self.input(&record).await {

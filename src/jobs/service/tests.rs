@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::jobs::store::{
-    DeliveryAttempt, DeliveryCapacity, HandBack, Idempotency, Next, NextAction, Outcome, Report, StoredFile, Taken,
-    Work,
+    DeliveryAttempt, DeliveryCapacity, HandBack, Idempotency, Next, NextAction, Outcome, Report, StoredFile,
+    TakeFilter, Taken, Work,
 };
 
 const ROOM: DeliveryCapacity = DeliveryCapacity { of_all: 9, of_receiver: 9 };
@@ -49,7 +49,7 @@ impl Bench {
     }
 
     async fn take(&self) -> Taken {
-        match self.store.take(true).await.expect("a store") {
+        match self.store.take(TakeFilter::ALL).await.expect("a store") {
             Next::Job(taken) => *taken,
             other => panic!("{other:?}"),
         }
@@ -72,6 +72,9 @@ fn open(
     let limits = StoreLimits { jobs, batches: &BatchSettings::default(), keys };
     Service::embedded(&folder.path().join("jobs.db"), &limits, clock)
 }
+
+/// Other jobs run in the process.
+const NOT_ALONE: TakeFilter = TakeFilter { alone: false, ..TakeFilter::ALL };
 
 fn bench() -> Bench {
     Bench::new(JobSettings::default(), KeyLimits::default())
@@ -132,7 +135,7 @@ async fn job_goes_from_scheduled_over_progress_to_done() {
     assert_eq!(ended.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
     assert!(bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store"), "said again");
     assert_eq!(bench.job(&fresh.id).await, ended, "and nothing changes");
-    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))));
+    assert!(matches!(bench.store.take(TakeFilter::ALL).await, Ok(Next::Nothing(None))));
 }
 
 #[tokio::test]
@@ -214,12 +217,12 @@ async fn restart_gives_the_job_out_again_alone_and_then_gives_up() {
             !bench.store.finish(&taken.ticket, cut_off, Report::default()).await.expect("a store"),
             "no longer its job"
         );
-        let Ok(Next::Job(other)) = bench.store.take(false).await else { panic!("the fresh one is not held up") };
+        let Ok(Next::Job(other)) = bench.store.take(NOT_ALONE).await else { panic!("the fresh one is not held up") };
         assert_eq!(other.ticket.id, fresh);
         let why = HandBack { after: Duration::ZERO, counts: false, note: "stopped".into() };
         bench.store.hand_back(&other.ticket, why).await.expect("a store");
         bench.pass(Duration::from_secs(u64::from(attempt)));
-        assert!(matches!(bench.store.take(false).await, Ok(Next::Alone)), "it may have killed the process");
+        assert!(matches!(bench.store.take(NOT_ALONE).await, Ok(Next::Alone)), "it may have killed the process");
     }
     let given_up = bench.job(&id).await;
     assert_eq!(given_up.status, Status::Error);
@@ -239,9 +242,9 @@ async fn handed_back_uncounted_waits_and_is_like_new() {
     let why = HandBack { after: Duration::from_secs(5), counts: false, note: "bucket down".into() };
     bench.store.hand_back(&taken.ticket, why).await.expect("a store");
     let due = taken.created_at.plus(Duration::from_secs(5));
-    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(Some(at))) if at == due));
+    assert!(matches!(bench.store.take(TakeFilter::ALL).await, Ok(Next::Nothing(Some(at))) if at == due));
     bench.pass(Duration::from_secs(5));
-    let Ok(Next::Job(again)) = bench.store.take(false).await else { panic!("not alone") };
+    let Ok(Next::Job(again)) = bench.store.take(NOT_ALONE).await else { panic!("not alone") };
     assert_eq!((again.ticket.attempt, again.file), (1, taken.file));
 }
 

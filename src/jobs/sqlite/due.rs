@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::records::{STORED, stored, stored_job};
 use crate::jobs::ledger::{Claim, Due, DueDelivery};
+use crate::jobs::life::document::ROW;
 use crate::jobs::life::order::Candidate;
-use crate::jobs::store::DeliveryCapacity;
+use crate::jobs::store::{DeliveryCapacity, TakeFilter};
 use crate::jobs::timestamp::Timestamp;
 
 /// Nothing has to be given back here: what is due is a record that says so.
@@ -18,17 +19,18 @@ const FIRST_JOB: &str = "SELECT seq FROM records
 const UNDER_WAY: &str = "SELECT count(*) FROM records WHERE status = 'progress' AND owner = ?1";
 /// An owner's batches, in the order of their turns.
 const TURNS: &str = "SELECT batch, turn FROM batch_counts WHERE open AND owner = ?1 ORDER BY turn, batch";
-/// The first row of a batch that is due.
+/// The first row of a batch that is due and whose number is at least `?3`.
 const FIRST_ROW: &str = "SELECT seq FROM records
-    WHERE batch = ?1 AND status = 'scheduled' AND due <= ?2 ORDER BY number LIMIT 1";
+    WHERE batch = ?1 AND status = 'scheduled' AND due <= ?2 AND number >= ?3 ORDER BY number LIMIT 1";
 
 /// Those that are run for every owner and batch.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[FIRST_JOB, UNDER_WAY, TURNS, FIRST_ROW];
 
-/// What comes first of all that is due.
-pub(super) fn work(connection: &Connection, now: Timestamp) -> rusqlite::Result<Due> {
+/// What comes first of all that is due. Documents that `filter` excludes are passed over.
+pub(super) fn work(connection: &Connection, filter: TakeFilter, now: Timestamp) -> rusqlite::Result<Due> {
     let mut best: Option<Candidate> = None;
+    let first_number = if filter.documents { ROW } else { ROW + 1 };
     // Owners one after the other, from the indices: there are few, and they may have many jobs.
     let mut after = (String::new(), ">=");
     loop {
@@ -43,25 +45,30 @@ pub(super) fn work(connection: &Connection, now: Timestamp) -> rusqlite::Result<
         );
         let next: Option<String> = connection.prepare_cached(&sql)?.query_row([owner], |row| row.get(0))?;
         let Some(next) = next else { break };
-        if let Some(candidate) = of_owner(connection, &next, now)? {
+        if let Some(candidate) = of_owner(connection, &next, first_number, now)? {
             best = Some(best.map_or(candidate, |best| best.min(candidate)));
         }
         after = (next, ">");
     }
     let Some(Candidate { sequence, .. }) = best else {
-        return Ok(Due::Nothing(later(connection)?.map(Timestamp::from_micros)));
+        return Ok(Due::Nothing(later(connection, first_number)?.map(Timestamp::from_micros)));
     };
     let sql = format!("SELECT {STORED} FROM records WHERE seq = ?1");
     let found = connection.prepare_cached(&sql)?.query_row([sequence], stored_job)?;
     Ok(Due::Record(Box::new(found), NO_CLAIM))
 }
 
-fn of_owner(connection: &Connection, owner: &str, now: Timestamp) -> rusqlite::Result<Option<Candidate>> {
+fn of_owner(
+    connection: &Connection,
+    owner: &str,
+    first_number: u64,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Candidate>> {
     let job: Option<i64> =
         connection.prepare_cached(FIRST_JOB)?.query_row(params![owner, now.micros()], |row| row.get(0)).optional()?;
     let (is_row, turn, sequence) = match job {
         Some(seq) => (false, 0, seq),
-        None => match row(connection, owner, now)? {
+        None => match row(connection, owner, first_number, now)? {
             Some((turn, seq)) => (true, turn, seq),
             None => return Ok(None),
         },
@@ -71,12 +78,17 @@ fn of_owner(connection: &Connection, owner: &str, now: Timestamp) -> rusqlite::R
 }
 
 /// Of an owner's batches, the one whose turn it is: when it last was, and the first row, or the document, that is due.
-fn row(connection: &Connection, owner: &str, now: Timestamp) -> rusqlite::Result<Option<(i64, i64)>> {
+fn row(
+    connection: &Connection,
+    owner: &str,
+    first_number: u64,
+    now: Timestamp,
+) -> rusqlite::Result<Option<(i64, i64)>> {
     // Nearly always the first has one; those passed over have only rows that are under way or rest.
     let mut open = connection.prepare_cached(TURNS)?;
     let mut open = open.query([owner])?;
     while let Some(batch) = open.next()? {
-        let values = params![batch.get::<_, i64>(0)?, now.micros()];
+        let values = params![batch.get::<_, i64>(0)?, now.micros(), first_number];
         let seq: Option<i64> = connection.prepare_cached(FIRST_ROW)?.query_row(values, |row| row.get(0)).optional()?;
         if let Some(seq) = seq {
             return Ok(Some((batch.get(1)?, seq)));
@@ -86,13 +98,12 @@ fn row(connection: &Connection, owner: &str, now: Timestamp) -> rusqlite::Result
 }
 
 /// When the next is due, if nothing is now.
-fn later(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let first = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
-    let job = first("SELECT min(due) FROM records WHERE kind = 'job' AND status = 'scheduled'")?;
-    let row = first(
-        "SELECT min(records.due) FROM batch_counts JOIN records ON records.batch = batch_counts.batch
-         WHERE open AND records.status = 'scheduled'",
-    )?;
+fn later(connection: &Connection, first_number: u64) -> rusqlite::Result<Option<i64>> {
+    let job = "SELECT min(due) FROM records WHERE kind = 'job' AND status = 'scheduled'";
+    let job: Option<i64> = connection.prepare_cached(job)?.query_row([], |row| row.get(0))?;
+    let row = "SELECT min(records.due) FROM batch_counts JOIN records ON records.batch = batch_counts.batch
+               WHERE open AND records.status = 'scheduled' AND number >= ?1";
+    let row: Option<i64> = connection.prepare_cached(row)?.query_row([first_number], |row| row.get(0))?;
     Ok([job, row].into_iter().flatten().min())
 }
 

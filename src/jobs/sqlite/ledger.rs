@@ -22,7 +22,7 @@ use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SentRow};
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{
-    Answer, Counts, DeliveryCapacity, Idempotency, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError,
+    Answer, Counts, DeliveryCapacity, Idempotency, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError, TakeFilter,
 };
 use crate::jobs::timestamp::{Clock, Timestamp};
 
@@ -185,9 +185,9 @@ impl Ledger for Sqlite {
 }
 
 impl Dispatch for Sqlite {
-    fn next_due(&self) -> Answer<'_, Due> {
+    fn next_due(&self, filter: TakeFilter) -> Answer<'_, Due> {
         let now = self.now();
-        Box::pin(self.read(move |transaction| due::work(transaction, now)))
+        Box::pin(self.read(move |transaction| due::work(transaction, filter, now)))
     }
 
     fn work_ready(&self) -> BoxFuture<'_, ()> {

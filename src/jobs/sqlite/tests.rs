@@ -13,7 +13,7 @@ use crate::jobs::job::{JobId, Status};
 use crate::jobs::ledger::Ledger as _;
 use crate::jobs::service::Service;
 use crate::jobs::store::{
-    AcceptedBatch, DeliveryQuery, ItemQuery, NewBatch, NewJob, NewRow, Next, Owner, Ticket, Work,
+    AcceptedBatch, DeliveryQuery, ItemQuery, NewBatch, NewJob, NewRow, Next, Owner, TakeFilter, Ticket, Work,
 };
 
 const EVERY: DeliveryQuery = DeliveryQuery { status: None, offset: 0, limit: 100 };
@@ -94,7 +94,7 @@ async fn full_disk_refuses_and_keeps_what_there_was() {
     assert!(matches!(refused, StoreError::Full { .. }), "{pages} pages: {refused}");
     let listing = service.list(&owner(), 0, 9).await.expect("a ledger");
     assert_eq!(listing.total, 1);
-    let Ok(Next::Job(taken)) = service.take(true).await else { panic!("a job") };
+    let Ok(Next::Job(taken)) = service.take(TakeFilter::ALL).await else { panic!("a job") };
     assert_eq!(taken.ticket, Ticket { id: listing.renders[0].id.clone(), attempt: 1 });
 }
 
@@ -116,7 +116,7 @@ async fn file_of_the_first_version_is_read_on() {
     let ended = JobId::parse("dedededed").expect("an id");
     let ended = service.get(&owner(), &ended).await.expect("a ledger").expect("a job");
     assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
-    let Next::Job(taken) = service.take(true).await.expect("a ledger") else { panic!("a job") };
+    let Next::Job(taken) = service.take(TakeFilter::ALL).await.expect("a ledger") else { panic!("a job") };
     assert_eq!((taken.ticket.id, taken.work, &*taken.file), (id, Work::Job("{}".into()), "f.png"));
 }
 
@@ -191,7 +191,7 @@ async fn file_of_version_5_is_worked_on() {
     let counts = service.counts().await.expect("a ledger");
     assert_eq!((counts.scheduled, counts.rows_scheduled, counts.rows_progress), (1, 4, 0));
     let mut works = Vec::new();
-    while let Next::Job(taken) = service.take(true).await.expect("a ledger") {
+    while let Next::Job(taken) = service.take(TakeFilter::ALL).await.expect("a ledger") {
         works.push(match &taken.work {
             Work::Job(body) => {
                 assert!(body.starts_with(b"{"), "its body");
@@ -253,7 +253,7 @@ async fn next_due_row_is_found_from_an_index() {
         assert!(!plan.contains("SCAN records"), "{sql}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
-    let Ok(Next::Job(first)) = service.take(true).await else { panic!("a row") };
+    let Ok(Next::Job(first)) = service.take(TakeFilter::ALL).await else { panic!("a row") };
     assert!(matches!(first.work, Work::Row { row: 1, .. }));
     let found = ledger.load(&crate::jobs::life::key::Key::Job(first.ticket.id)).await.expect("a ledger");
     let crate::jobs::life::entry::Entry::Job(record) = found.expect("a record").record else { panic!("a row") };

@@ -327,7 +327,10 @@ async fn removed_batch_leaves_its_files_to_the_trash() {
     let under_way = bench.take().await;
     assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
     assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
-    assert!(matches!(bench.store.take(true).await.expect("a store"), Next::Nothing(None)), "what waited is not begun");
+    assert!(
+        matches!(bench.store.take(TakeFilter::ALL).await.expect("a store"), Next::Nothing(None)),
+        "what waited is not begun"
+    );
     assert_eq!(bench.store.expire().await.expect("a store"), 0, "cleared away, and not expired");
     assert!(!bench.store.finish(&under_way.ticket, done(), Report::default()).await.expect("a store"));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&finished.file));
@@ -368,7 +371,7 @@ async fn rows_survive_the_death_of_the_process() {
         if attempt < 3 {
             // While the first rests the second would be next.
             bench.pass(Duration::from_secs(10));
-            assert!(matches!(bench.store.take(false).await.expect("a store"), Next::Alone));
+            assert!(matches!(bench.store.take(NOT_ALONE).await.expect("a store"), Next::Alone));
         }
     }
     let items = bench.items(&id, ALL).await.listing.items;

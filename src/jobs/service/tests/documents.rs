@@ -46,7 +46,7 @@ async fn document_is_one_job_and_its_rows_end_with_it() {
     assert_eq!((fresh.status, &fresh.document), (Status::Scheduled, &None));
     let taken = bench.take().await;
     assert_eq!(taken.work, Work::Document { batch: fresh.id.clone(), rows: 4 });
-    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))), "rows are not handed out");
+    assert!(matches!(bench.store.take(TakeFilter::ALL).await, Ok(Next::Nothing(None))), "rows are not handed out");
     let begun = bench.batch(&fresh.id).await;
     assert_eq!((begun.status, begun.rate), (Status::Progress, None));
     assert_eq!(begun.counts, RowCounts { progress: 3, error: 1, ..RowCounts::default() });
@@ -112,7 +112,7 @@ async fn document_of_no_readable_row_is_none() {
     let bench = bench();
     let whole = bench.accept_batch(merged(0, true)).await;
     assert_eq!((whole.status, whole.counts.error, whole.document), (Status::Done, 1, None));
-    assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(None))));
+    assert!(matches!(bench.store.take(TakeFilter::ALL).await, Ok(Next::Nothing(None))));
     assert_eq!(bench.store.retry_rows(&owner(""), &whole.id).await.expect("a store"), Some(0));
 }
 
@@ -166,9 +166,9 @@ async fn document_survives_the_death_of_the_process_and_then_is_given_up() {
             let waiting = bench.batch(&id).await;
             assert_eq!((waiting.counts.scheduled, waiting.rate), (2, None));
             let due = taken.created_at.plus(Duration::from_secs(10 * u64::from(attempt - 1) + u64::from(attempt)));
-            assert!(matches!(bench.store.take(true).await, Ok(Next::Nothing(Some(at))) if at == due));
+            assert!(matches!(bench.store.take(TakeFilter::ALL).await, Ok(Next::Nothing(Some(at))) if at == due));
             bench.pass(Duration::from_secs(10));
-            assert!(matches!(bench.store.take(false).await, Ok(Next::Alone)));
+            assert!(matches!(bench.store.take(NOT_ALONE).await, Ok(Next::Alone)));
         }
     }
     let whole = bench.batch(&id).await;
