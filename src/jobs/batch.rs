@@ -7,7 +7,6 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::job::{JobId, Status};
-use super::life::row_list::SentRow;
 use super::timestamp::Timestamp;
 use crate::report::{Problem, Warning};
 
@@ -187,28 +186,6 @@ pub struct Item {
     pub error: String,
     /// All problems with their places.
     pub problems: Vec<Problem>,
-}
-
-impl Item {
-    /// A row that has not been begun, as it was sent; `None` when its id is none.
-    pub(super) fn as_sent(row: SentRow, number: u64) -> Option<Self> {
-        Some(Self {
-            row: number,
-            id: JobId::parse(&row.id)?,
-            name: row.name,
-            status: Status::Scheduled,
-            url: None,
-            bytes: None,
-            sha256: None,
-            fingerprint: None,
-            first_page: None,
-            page_count: None,
-            warnings: Vec::new(),
-            timings: BTreeMap::new(),
-            error: String::new(),
-            problems: Vec::new(),
-        })
-    }
 }
 
 /// What receivers of items get: the item, and whose it is.

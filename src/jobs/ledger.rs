@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::batch::BatchId;
 use super::job::JobId;
-use super::life::batch_record::{BatchRecord, Tally};
+use super::life::batch_record::{BatchProgress, BatchRecord};
 use super::life::blob::BlobRef;
 use super::life::entry::Entry;
 use super::life::key::Key;
@@ -170,10 +170,10 @@ pub(super) trait Ledger: Dispatch + Blobs {
     /// batch was at `revision`, or later.
     fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, revision: u64) -> Answer<'a, Vec<Stored<JobRecord>>>;
     /// What the rows of a batch are like, as they were when it was at `revision`, or later.
-    fn tally<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, Tally>;
+    fn tally<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress>;
     /// The revision of a batch at which all its rows had ended, with what they were like; `None` while some have not, or when
     /// this process does not know.
-    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, Tally)>>;
+    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>>;
     /// Some of the jobs that have expired, and of the batches that have or were removed. Fewer than [`EXPIRED_AT_ONCE`]: that is
     /// all.
     fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>>;

@@ -1,84 +1,62 @@
-//! References to bytes that are too large, or too often the same, to stand in a record: bodies of jobs, templates and rows of
-//! batches, what became of the rows of a document.
+//! References to bytes that are stored apart from the record that needs them: bodies of jobs, templates and rows of batches, how
+//! the rows of a document ended.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::hash::ContentHash;
 #[cfg(feature = "cluster")]
 use crate::jobs::results::Area;
 
-/// Where some bytes are stored, and of which pieces they are made.
+/// Where a blob is stored, and which pieces it consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::jobs) struct BlobRef {
-    /// SHA-256 of the whole, in hex.
-    pub(in crate::jobs) digest: String,
-    /// In the order of the bytes. Empty when the whole stands under its digest.
-    pub(in crate::jobs) pieces: Vec<BlobPiece>,
-    pub(in crate::jobs) text: BlobText,
+pub(crate) struct BlobRef {
+    /// Hash of the whole blob.
+    #[serde(rename = "digest")]
+    pub(crate) hash: ContentHash,
+    /// In the order of the bytes. Empty when the whole blob is stored under its hash.
+    pub(crate) pieces: Vec<BlobPiece>,
+    pub(crate) text: BlobText,
 }
 
-/// One piece of the bytes.
+/// One piece of a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::jobs) enum BlobPiece {
-    /// So many bytes of the text.
+pub(crate) enum BlobPiece {
+    /// The next bytes of the text; their number.
     #[serde(rename = "t")]
     Text(u64),
-    /// A `data:` URL: its digest, and how many bytes it has.
+    /// A `data:` URL that is stored apart: its hash and its length in bytes.
     #[serde(rename = "b")]
-    Blob(String, u64),
+    DataUrl(ContentHash, u64),
 }
 
-/// The body without its blobs, compressed.
+/// The bytes of a blob without its `data:` URLs, compressed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-/// One piece of the bytes.
-pub(in crate::jobs) enum BlobText {
+pub(crate) enum BlobText {
     /// The text itself, in Base64.
     #[serde(rename = "i")]
     Inline(String),
-    /// The digest under which the text is stored.
+    /// The hash under which the text is stored.
     #[serde(rename = "s")]
-    Stored(String),
+    Stored(ContentHash),
 }
 
 impl BlobRef {
-    /// Bytes that stand in one piece under their digest.
-    pub(in crate::jobs) fn whole(digest: String) -> Self {
-        Self { digest: digest.clone(), pieces: Vec::new(), text: BlobText::Stored(digest) }
+    /// A blob that is stored in one piece under its hash.
+    pub(crate) fn whole(hash: ContentHash) -> Self {
+        Self { hash, pieces: Vec::new(), text: BlobText::Stored(hash) }
     }
 
-    /// Names of the blobs, and of the text when it is stored.
+    /// Names of the objects in the bucket that the blob consists of: `data:` URLs in their order, then the text if it is stored.
     #[cfg(feature = "cluster")]
-    pub(in crate::jobs) fn stored(&self) -> impl Iterator<Item = (Area, &str)> {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (Area, ContentHash)> {
         let text = match &self.text {
-            BlobText::Stored(digest) => Some((Area::Designs, digest.as_str())),
+            BlobText::Stored(hash) => Some((Area::Designs, *hash)),
             BlobText::Inline(_) => None,
         };
-        let blobs = self.pieces.iter().filter_map(|piece| match piece {
-            BlobPiece::Blob(digest, _) => Some((Area::Blobs, digest.as_str())),
+        let data_urls = self.pieces.iter().filter_map(|piece| match piece {
+            BlobPiece::DataUrl(hash, _) => Some((Area::Blobs, *hash)),
             BlobPiece::Text(_) => None,
         });
-        blobs.chain(text)
+        data_urls.chain(text)
     }
-}
-
-/// SHA-256 in hex.
-pub(in crate::jobs) fn digest(bytes: &[u8]) -> String {
-    hex(&<[u8; 32]>::from(Sha256::digest(bytes)))
-}
-
-/// Lower-case hexadecimal digits, two a byte.
-pub(in crate::jobs) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `None` for what is no SHA-256 in hex.
-pub(in crate::jobs) fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(digest)
 }

@@ -1,4 +1,4 @@
-//! What a receiver is to be told, as the record has it that it is about. Pure.
+//! Webhooks in the outbox of a record: delivered at least once, one at a time and in order, each attempt under a lease.
 
 use std::time::Duration;
 
@@ -9,26 +9,31 @@ use crate::jobs::names::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS
 use crate::jobs::store::{Delivery, DeliveryAttempt, DeliveryRecord, NextAction};
 use crate::jobs::timestamp::Timestamp;
 
-/// One thing that a receiver is to be told.
+/// A webhook and the state of its delivery. Times are in µs since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::jobs) struct StoredDelivery {
-    pub(in crate::jobs) id: String,
-    pub(in crate::jobs) event: Event,
+pub(crate) struct StoredDelivery {
+    pub(crate) id: String,
+    pub(crate) event: Event,
     url: String,
     body: String,
-    pub(in crate::jobs) status: DeliveryStatus,
-    pub(in crate::jobs) attempts: u32,
+    pub(crate) status: DeliveryStatus,
+    pub(crate) attempts: u32,
     created: i64,
-    pub(in crate::jobs) next: i64,
-    pub(in crate::jobs) leased_until: i64,
+    /// When the next attempt is due.
+    pub(crate) next: i64,
+    /// End of the lease of the attempt in progress; 0 without one.
+    pub(crate) leased_until: i64,
+    /// Time of the last attempt.
     last: Option<i64>,
+    /// HTTP status of the last answer.
     answer: Option<u16>,
+    /// Why the last attempt failed; empty if it did not.
     error: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::jobs) enum DeliveryStatus {
+pub(crate) enum DeliveryStatus {
     Pending,
     Delivered,
     Failed,
@@ -37,7 +42,7 @@ pub(in crate::jobs) enum DeliveryStatus {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::jobs) enum Event {
+pub(crate) enum Event {
     Progress,
     Done,
     Error,
@@ -47,8 +52,8 @@ pub(in crate::jobs) enum Event {
 }
 
 impl StoredDelivery {
-    /// To be sent now.
-    pub(in crate::jobs) fn new(event: Event, url: String, body: String, now: Timestamp) -> Self {
+    /// A pending delivery that is due at once.
+    pub(crate) fn new(event: Event, url: String, body: String, now: Timestamp) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             event,
@@ -65,12 +70,11 @@ impl StoredDelivery {
         }
     }
 
-    /// Whether it is still to be told.
-    pub(in crate::jobs) fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.status == DeliveryStatus::Pending
     }
 
-    pub(in crate::jobs) fn receiver(&self) -> String {
+    pub(crate) fn receiver(&self) -> String {
         receiver(&self.url)
     }
 
@@ -85,27 +89,29 @@ impl StoredDelivery {
         }
     }
 
-    pub(in crate::jobs) fn tried(&mut self, tried: &DeliveryAttempt, now: Timestamp) {
+    /// Notes the outcome of an attempt and ends its lease.
+    pub(crate) fn add_attempt(&mut self, attempt: &DeliveryAttempt, now: Timestamp) {
         self.attempts += 1;
         self.last = Some(now.micros());
-        self.answer = tried.answer;
-        self.error = tried.error.clone();
+        self.answer = attempt.answer;
+        self.error = attempt.error.clone();
         self.leased_until = 0;
-        match tried.then {
+        match attempt.then {
             NextAction::Delivered => self.status = DeliveryStatus::Delivered,
             NextAction::Failed => self.status = DeliveryStatus::Failed,
-            // One that was superseded meanwhile is not tried again.
+            // The status stays: a delivery that was superseded meanwhile is not retried.
             NextAction::Again(after) => self.next = now.plus(after).micros(),
         }
     }
 
-    pub(in crate::jobs) fn again(&mut self, now: Timestamp) {
+    /// Makes it pending again with no attempts, whatever its status was.
+    pub(crate) fn restart(&mut self, now: Timestamp) {
         self.status = DeliveryStatus::Pending;
         self.attempts = 0;
         self.next = now.micros();
     }
 
-    pub(in crate::jobs) fn record(&self) -> DeliveryRecord {
+    pub(crate) fn to_record(&self) -> DeliveryRecord {
         DeliveryRecord {
             id: self.id.clone(),
             event: self.event.as_str(),
@@ -120,59 +126,53 @@ impl StoredDelivery {
     }
 }
 
-/// What may be done about a delivery now.
+/// Answer to a request for the lease of a delivery.
 #[derive(Debug)]
-pub(in crate::jobs) enum NextTry {
-    /// The call is to be made; it is noted as under way.
-    Now(Box<Delivery>),
-    /// It waits for so long, or for another delivery of its record: then the time may be zero.
+pub(crate) enum Lease {
+    /// The lease is in the record; the call may be made once the record is written.
+    Granted(Box<Delivery>),
+    /// It is due after this time, or after another delivery of its record; the time may then be zero.
     Later(Duration),
-    /// Nothing any more.
-    Never,
+    /// It is no longer pending.
+    Obsolete,
 }
 
-/// What may be done about delivery `id` of the record under `of`: one at a time, and in their order, so that a receiver never hears
-/// of the end before the beginning, nor of a failure after the retry that mended it.
-pub(in crate::jobs) fn lease(
-    of: &Key,
-    deliveries: &mut [StoredDelivery],
-    id: &str,
-    time: Duration,
-    now: Timestamp,
-) -> NextTry {
-    let is_under_way = leased_until(deliveries) > now.micros();
-    let Some(found) = deliveries.iter_mut().find(|it| it.is_pending()) else { return NextTry::Never };
+/// Leases delivery `id` of the record under `of` for `time`. Deliveries of a record are made one at a time and in order: a
+/// receiver never gets the end before the beginning, nor a failure after the end of a retry.
+pub(crate) fn lease(of: &Key, deliveries: &mut [StoredDelivery], id: &str, time: Duration, now: Timestamp) -> Lease {
+    let is_leased = leased_until(deliveries) > now.micros();
+    let Some(found) = deliveries.iter_mut().find(|it| it.is_pending()) else { return Lease::Obsolete };
     if found.id != id {
-        let waits = deliveries.iter().any(|it| it.id == id && it.is_pending());
-        return if waits { NextTry::Later(Duration::ZERO) } else { NextTry::Never };
+        let is_pending = deliveries.iter().any(|it| it.id == id && it.is_pending());
+        return if is_pending { Lease::Later(Duration::ZERO) } else { Lease::Obsolete };
     }
     let wait = Timestamp::from_micros(found.next).since(now);
-    if is_under_way || wait > Duration::ZERO {
-        return NextTry::Later(wait);
+    if is_leased || wait > Duration::ZERO {
+        return Lease::Later(wait);
     }
     found.leased_until = now.plus(time).micros();
-    NextTry::Now(Box::new(found.delivery(of)))
+    Lease::Granted(Box::new(found.delivery(of)))
 }
 
-/// Until when a call is under way, in µs; 0 when none was.
-pub(in crate::jobs) fn leased_until(deliveries: &[StoredDelivery]) -> i64 {
+/// End of the latest lease, in µs since 1970; 0 without one.
+pub(crate) fn leased_until(deliveries: &[StoredDelivery]) -> i64 {
     deliveries.iter().map(|it| it.leased_until).max().unwrap_or(0)
 }
 
-/// When the first that waits may be told, in µs; `None` when none waits.
-pub(in crate::jobs) fn next_due(deliveries: &[StoredDelivery]) -> Option<i64> {
+/// When the first pending delivery is due, in µs since 1970; `None` when none is pending.
+pub(crate) fn next_due(deliveries: &[StoredDelivery]) -> Option<i64> {
     let first = deliveries.iter().find(|it| it.is_pending())?;
     Some(first.next.max(leased_until(deliveries)))
 }
 
-/// The latest of them, as many as a record has room for with one more.
-pub(in crate::jobs) fn make_room(deliveries: &mut Vec<StoredDelivery>, most: usize) {
+/// Drops the oldest deliveries so that with one more there are at most `most`.
+pub(super) fn evict_oldest(deliveries: &mut Vec<StoredDelivery>, most: usize) {
     let excess = (deliveries.len() + 1).saturating_sub(most);
     deliveries.drain(..excess);
 }
 
 impl Event {
-    pub(in crate::jobs) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Progress => PROGRESS,
             Self::Done => DONE,
@@ -185,7 +185,7 @@ impl Event {
 }
 
 impl DeliveryStatus {
-    pub(in crate::jobs) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Delivered => "delivered",

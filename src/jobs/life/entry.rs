@@ -1,4 +1,4 @@
-//! A record of either kind: a job (or a row, or a document), or a batch.
+//! A record of either kind, as ledgers store it.
 
 use super::batch_record::BatchRecord;
 use super::delivery::StoredDelivery;
@@ -8,20 +8,19 @@ use super::record::JobRecord;
 use crate::jobs::job::JobId;
 use crate::jobs::timestamp::Timestamp;
 
-/// What a ledger holds under a key.
+/// A record in a ledger.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::jobs) enum Entry {
-    /// A job, a row of a batch, or the document of all rows.
+pub(crate) enum Entry {
+    /// A job, a row of a batch, or the document of all rows of a batch.
     Job(JobRecord),
-    /// What is known of a batch as a whole.
+    /// A batch as a whole.
     Batch(BatchRecord),
 }
 
-/// A kind of record, known at compile time, or either.
-pub(in crate::jobs) trait RecordKind: Sized + Send + Sync {
+/// A type of record that an [`Entry`] can be converted to; `Entry` itself is one.
+pub(crate) trait RecordKind: Sized + Send + Sync {
     /// `None` when the entry is of the other kind.
     fn from_entry(entry: Entry) -> Option<Self>;
-    /// The record as an entry.
     fn into_entry(self) -> Entry;
 }
 
@@ -62,58 +61,57 @@ impl RecordKind for BatchRecord {
 }
 
 impl Entry {
-    /// Where it stands; `None` when the record makes no sense.
-    pub(in crate::jobs) fn key(&self) -> Option<Key> {
+    /// The key of the record; `None` when its ids are invalid.
+    pub(crate) fn key(&self) -> Option<Key> {
         match self {
             Self::Job(record) => record.key(),
             Self::Batch(record) => record.key(),
         }
     }
 
-    /// Name of the API key that created it.
-    pub(in crate::jobs) fn owner(&self) -> &str {
+    /// Name of the API key that created it; empty when the service runs without keys.
+    pub(crate) fn owner(&self) -> &str {
         match self {
             Self::Job(record) => &record.owner,
             Self::Batch(record) => &record.owner,
         }
     }
 
-    /// The id by which its owner asks for it; `None` when the record makes no sense.
+    /// The id of the job, or of the batch as the id of a job; `None` when it is invalid.
     #[cfg(feature = "cluster")]
-    pub(in crate::jobs) fn id(&self) -> Option<JobId> {
+    pub(crate) fn id(&self) -> Option<JobId> {
         match self {
             Self::Job(record) => JobId::parse(&record.id),
             Self::Batch(record) => JobId::parse(&record.id),
         }
     }
 
-    /// Where its idempotency key stands, in a ledger that keeps keys apart.
+    /// Key of its entry among the idempotency keys, in a ledger that stores these apart.
     #[cfg(feature = "cluster")]
-    pub(in crate::jobs) fn idempotency(&self) -> Option<&str> {
+    pub(crate) fn idempotency_key(&self) -> Option<&str> {
         match self {
             Self::Job(record) => record.key.as_deref(),
             Self::Batch(record) => record.key.as_deref(),
         }
     }
 
-    /// Whether callers see it no more.
-    pub(in crate::jobs) fn has_expired(&self, now: Timestamp) -> bool {
+    /// Whether calls no longer return it.
+    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
         match self {
             Self::Job(record) => record.has_expired(now),
             Self::Batch(record) => record.has_expired(now),
         }
     }
 
-    /// What its receiver is or was to be told, oldest first.
-    pub(in crate::jobs) fn deliveries(&self) -> &[StoredDelivery] {
+    /// Its outbox of webhooks, oldest first.
+    pub(crate) fn deliveries(&self) -> &[StoredDelivery] {
         match self {
             Self::Job(record) => &record.deliveries,
             Self::Batch(record) => &record.deliveries,
         }
     }
 
-    /// As [`Entry::deliveries`], to be changed.
-    pub(in crate::jobs) fn deliveries_mut(&mut self) -> &mut [StoredDelivery] {
+    pub(crate) fn deliveries_mut(&mut self) -> &mut [StoredDelivery] {
         match self {
             Self::Job(record) => &mut record.deliveries,
             Self::Batch(record) => &mut record.deliveries,

@@ -1,20 +1,20 @@
-//! Under which keys things stand in the bucket of records.
+//! Keys of the records, as text in a key-value bucket and in a table.
 
 use std::fmt;
 
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 
-/// The key of one thing. Everything of a batch but its head stands below its id, so that all of it can be removed in one go.
+/// The key of one record. Rows and asset hashes of a batch share a prefix with its id, so that one request removes all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::jobs) enum Key {
-    /// A job, under its id alone.
+pub(crate) enum Key {
+    /// A single job: its id.
     Job(JobId),
-    /// What is known of a batch as a whole.
+    /// A batch as a whole.
     Batch(BatchId),
-    /// A row of a batch.
+    /// A row of a batch, or the document of all rows.
     Row(BatchId, JobId),
-    /// Which bytes an asset of a batch is; its name is SHA-256 of what it is called, in hex.
+    /// Hash of an asset of a batch. The name is the SHA-256 hash of the asset's name, in hexadecimal digits.
     Pin(BatchId, String),
 }
 
@@ -23,8 +23,8 @@ const ROW: &str = "row.";
 const PIN: &str = "pin.";
 
 impl Key {
-    /// `None` for what is no key of ours.
-    pub(in crate::jobs) fn parse(text: &str) -> Option<Self> {
+    /// `None` when `text` is no key.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let below = |rest: &str| {
             let (batch, name) = rest.split_once('.')?;
             Some((BatchId::parse(batch)?, name.to_owned()))
@@ -41,9 +41,9 @@ impl Key {
         JobId::parse(text).map(Self::Job)
     }
 
-    /// Patterns that match all that stands below `batch`.
+    /// NATS patterns of the keys of all rows and asset hashes of `batch`.
     #[cfg(feature = "cluster")]
-    pub(in crate::jobs) fn below(batch: &BatchId) -> [String; 2] {
+    pub(crate) fn below(batch: &BatchId) -> [String; 2] {
         [format!("{ROW}{batch}.*"), format!("{PIN}{batch}.*")]
     }
 }

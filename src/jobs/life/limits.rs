@@ -1,54 +1,54 @@
-//! What the settings say about jobs, and what they forbid.
+//! Limits of unfinished work and of retries, from the settings.
 
 use std::time::Duration;
 
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
 
-/// The settings by which jobs live.
+/// Settings that decide what is accepted, how often it is tried, and how long it is kept.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::jobs) struct Limits {
-    /// Unfinished jobs, of all owners (TENTER_JOB_QUEUE).
-    pub(in crate::jobs) queue: u64,
-    /// Unfinished jobs of one owner, a batch being one (TENTER_KEY_JOBS); 0 is no limit.
-    pub(in crate::jobs) of_owner: u64,
-    /// Unfinished rows of batches, of all owners (TENTER_BATCH_QUEUE).
-    pub(in crate::jobs) rows: u64,
-    /// Unfinished rows of one owner's batches (TENTER_KEY_ROWS); 0 is no limit.
-    pub(in crate::jobs) rows_of_owner: u64,
-    /// Times a job is begun when its worker dies under it (TENTER_JOB_ATTEMPTS).
-    pub(in crate::jobs) attempts: u32,
-    /// Of a finished job and its file (TENTER_JOB_LIFETIME).
-    pub(in crate::jobs) lifetime: Duration,
-    /// How long what cannot be read or stored is tried again (TENTER_RESULT_PATIENCE).
-    pub(in crate::jobs) patience: Duration,
+pub(crate) struct Limits {
+    /// Most unfinished jobs of all owners (TENTER_JOB_QUEUE).
+    pub(crate) queue: u64,
+    /// Most unfinished jobs and batches of one owner (TENTER_KEY_JOBS); 0 is no limit.
+    pub(crate) of_owner: u64,
+    /// Most unfinished rows of batches of all owners (TENTER_BATCH_QUEUE).
+    pub(crate) rows: u64,
+    /// Most unfinished rows of one owner's batches (TENTER_KEY_ROWS); 0 is no limit.
+    pub(crate) rows_of_owner: u64,
+    /// Most attempts at a job whose workers die (TENTER_JOB_ATTEMPTS).
+    pub(crate) attempts: u32,
+    /// How long a finished job and its file are kept (TENTER_JOB_LIFETIME).
+    pub(crate) lifetime: Duration,
+    /// How long a read of a submitted body is retried (TENTER_RESULT_PATIENCE).
+    pub(crate) retry_duration: Duration,
 }
 
-/// What is unfinished at the moment when something is to be accepted.
+/// Unfinished work at the time at which something is submitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::jobs) struct Unfinished {
-    /// Jobs of all owners, rows not counted.
-    pub(in crate::jobs) jobs: u64,
-    /// Jobs and batches of the owner who asks.
-    pub(in crate::jobs) of_owner: u64,
-    /// Rows of all owners' batches.
-    pub(in crate::jobs) rows: u64,
-    /// Rows of the batches of the owner who asks.
-    pub(in crate::jobs) rows_of_owner: u64,
+pub(crate) struct Unfinished {
+    /// Single jobs of all owners.
+    pub(crate) jobs: u64,
+    /// Single jobs and batches of the submitting owner.
+    pub(crate) of_owner: u64,
+    /// Rows of the batches of all owners.
+    pub(crate) rows: u64,
+    /// Rows of the batches of the submitting owner.
+    pub(crate) rows_of_owner: u64,
 }
 
-/// Which limit forbids to accept something now.
+/// The limit that a submission would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::jobs) enum Refusal {
-    /// Too much is unfinished, of all owners (TENTER_JOB_QUEUE, TENTER_BATCH_QUEUE).
+pub(crate) enum Refusal {
+    /// Unfinished jobs or rows of all owners (TENTER_JOB_QUEUE, TENTER_BATCH_QUEUE).
     Queue,
-    /// Too many rows of this owner are unfinished (TENTER_KEY_ROWS).
+    /// Unfinished rows of this owner (TENTER_KEY_ROWS).
     Rows,
-    /// Too many jobs and batches of this owner are unfinished (TENTER_KEY_JOBS).
+    /// Unfinished jobs and batches of this owner (TENTER_KEY_JOBS).
     Owner,
 }
 
 impl Limits {
-    pub(in crate::jobs) fn new(jobs: &JobSettings, batches: &BatchSettings, keys: &KeyLimits) -> Self {
+    pub(crate) fn new(jobs: &JobSettings, batches: &BatchSettings, keys: &KeyLimits) -> Self {
         Self {
             queue: jobs.queue,
             of_owner: keys.jobs,
@@ -56,20 +56,20 @@ impl Limits {
             rows_of_owner: keys.rows,
             attempts: jobs.attempts,
             lifetime: jobs.lifetime,
-            patience: jobs.result_patience,
+            retry_duration: jobs.result_patience,
         }
     }
 
-    /// Whether one more job is too much.
-    pub(in crate::jobs) fn refuse_job(&self, unfinished: Unfinished) -> Option<Refusal> {
+    /// The limit that one more job would exceed.
+    pub(crate) fn refuse_job(&self, unfinished: Unfinished) -> Option<Refusal> {
         if unfinished.jobs >= self.queue {
             return Some(Refusal::Queue);
         }
         self.refuse_owner(unfinished)
     }
 
-    /// Whether a batch of so many rows is too much.
-    pub(in crate::jobs) fn refuse_batch(&self, rows: u64, unfinished: Unfinished) -> Option<Refusal> {
+    /// The limit that a batch of `rows` rows would exceed.
+    pub(crate) fn refuse_batch(&self, rows: u64, unfinished: Unfinished) -> Option<Refusal> {
         if unfinished.rows.saturating_add(rows) > self.rows {
             return Some(Refusal::Queue);
         }

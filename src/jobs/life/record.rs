@@ -1,97 +1,102 @@
-//! One job, or one row of a batch, as the key-value bucket keeps it, and what may happen to it. Pure: each change is made to a copy, which then replaces
-//! the record if nobody else was faster.
+//! The record of a job or of a row of a batch, and its transitions: scheduled, in progress, done or failed.
+//!
+//! Attempts are at-least-once: a worker that lost its lease may still finish, and the first result counts. Deliveries are an
+//! outbox: a transition and the webhook about it are one write.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::blob::BlobRef;
-use super::delivery::{DeliveryStatus, Event, StoredDelivery, make_room};
+use super::delivery::{DeliveryStatus, Event, StoredDelivery, evict_oldest};
 use super::document::DocumentEnd;
 use super::key::Key;
 use super::row::RowPart;
+use super::text_limits::truncate_text;
+use crate::jobs::batch::{Item, ItemEvent};
 use crate::jobs::job::{Job, JobId, Status};
 use crate::jobs::store::{HandBack, NewJob, Outcome, Report, Ticket};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::counted;
 
-/// Longest log of a job, in bytes: a record has to stay far below NATS's largest message (1 MB), several deliveries included.
+/// Largest log of a job, in bytes. Each delivery has a copy, and a record must stay far below NATS's largest message (1 MB).
 const LOG_BYTES: usize = 24 << 10;
-/// Deliveries of one job that are remembered; older ones were superseded long ago.
+/// Number of deliveries that the record of a job keeps; older ones have been superseded.
 const MOST_DELIVERIES: usize = 12;
 
-/// What is kept about a job or a row.
+/// A job, a row of a batch, or the document of all rows. Times are in µs since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::jobs) struct JobRecord {
-    pub(in crate::jobs) id: String,
-    pub(in crate::jobs) owner: String,
-    pub(in crate::jobs) status: Status,
-    pub(in crate::jobs) output: Option<String>,
+pub(crate) struct JobRecord {
+    pub(crate) id: String,
+    pub(crate) owner: String,
+    pub(crate) status: Status,
+    pub(crate) output: Option<String>,
     #[serde(default)]
-    pub(in crate::jobs) fingerprint: Option<String>,
-    pub(in crate::jobs) error: String,
-    pub(in crate::jobs) created: i64,
-    pub(in crate::jobs) started: Option<i64>,
-    pub(in crate::jobs) completed: Option<i64>,
-    pub(in crate::jobs) updated: Option<i64>,
-    pub(in crate::jobs) expires: Option<i64>,
-    pub(in crate::jobs) progress: f64,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) error: String,
+    pub(crate) created: i64,
+    pub(crate) started: Option<i64>,
+    pub(crate) completed: Option<i64>,
+    pub(crate) updated: Option<i64>,
+    pub(crate) expires: Option<i64>,
+    pub(crate) progress: f64,
     logs: String,
-    /// What the names of its results start with, and end with.
-    pub(in crate::jobs) stem: String,
-    pub(in crate::jobs) extension: String,
-    /// The result, once done.
-    pub(in crate::jobs) file: Option<String>,
-    pub(in crate::jobs) link_base: String,
-    pub(in crate::jobs) webhook: Option<String>,
-    /// How often it was begun; written before work begins.
-    pub(in crate::jobs) attempts: u32,
-    /// Attempts never overlap, and all store their result under one name.
+    /// First part of the names of its result files; [`JobRecord::file_of`] appends the attempt and the extension.
+    pub(crate) stem: String,
+    pub(crate) extension: String,
+    /// Name of the result file, once the job is done.
+    pub(crate) file: Option<String>,
+    pub(crate) link_base: String,
+    pub(crate) webhook: Option<String>,
+    /// Number of attempts begun, written before the work begins. A hand-back may subtract its attempt.
+    pub(crate) attempts: u32,
+    /// Whether attempts never overlap, so that all store their result under one name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(in crate::jobs) one_file: bool,
-    /// The highest that `attempts` ever was: so many names of results may be in use.
-    pub(in crate::jobs) begun: u32,
-    /// Which process works on it.
-    pub(in crate::jobs) holder: Option<String>,
-    /// Not to be begun before.
-    pub(in crate::jobs) due: i64,
-    /// Where its idempotency key stands.
-    pub(in crate::jobs) key: Option<String>,
-    /// Until it ends.
-    pub(in crate::jobs) body: Option<BlobRef>,
-    /// Of its message in the stream of work. Other messages about it are leftovers.
-    pub(in crate::jobs) sequence: u64,
+    pub(crate) one_file: bool,
+    /// Highest value that `attempts` has had: as many file names may be in use.
+    pub(crate) begun: u32,
+    /// Name of the process that works on it.
+    pub(crate) holder: Option<String>,
+    /// Time before which it is not begun.
+    pub(crate) due: i64,
+    /// Key of its entry among the idempotency keys, in a ledger that stores these apart.
+    pub(crate) key: Option<String>,
+    /// The submitted body, until the job ends.
+    pub(crate) body: Option<BlobRef>,
+    /// Sequence number of its message in the work queue; 0 without one. Any other message about it is obsolete.
+    pub(crate) sequence: u64,
     #[serde(default)]
-    pub(in crate::jobs) traceparent: Option<String>,
-    /// Attempts before the latest retry: a worker that was cut off since then is not taken for one of now.
+    pub(crate) traceparent: Option<String>,
+    /// Attempts begun before the latest retry, so that their tickets are never valid again.
     #[serde(default)]
-    pub(in crate::jobs) earlier: u32,
-    /// What only a row of a batch has.
+    pub(crate) earlier: u32,
+    /// Fields of a row; `None` for a single job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::jobs) row: Option<RowPart>,
-    pub(in crate::jobs) deliveries: Vec<StoredDelivery>,
+    pub(crate) row: Option<RowPart>,
+    /// Outbox of webhooks, oldest first.
+    pub(crate) deliveries: Vec<StoredDelivery>,
 }
 
-/// What every record starts with besides what was sent.
-pub(in crate::jobs) struct JobSeed<'a> {
-    pub(in crate::jobs) id: &'a JobId,
-    pub(in crate::jobs) stem: String,
-    pub(in crate::jobs) key: Option<String>,
-    pub(in crate::jobs) body: Option<BlobRef>,
-    pub(in crate::jobs) sequence: u64,
-    pub(in crate::jobs) one_file: bool,
-    pub(in crate::jobs) now: Timestamp,
+/// Initial values of a record besides the submitted ones.
+pub(crate) struct JobSeed<'a> {
+    pub(crate) id: &'a JobId,
+    pub(crate) stem: String,
+    pub(crate) key: Option<String>,
+    pub(crate) body: Option<BlobRef>,
+    pub(crate) sequence: u64,
+    pub(crate) one_file: bool,
+    pub(crate) now: Timestamp,
 }
 
 impl<'a> JobSeed<'a> {
-    /// Of something that has neither a body nor a message yet, whose attempts may overlap.
-    pub(in crate::jobs) fn new(id: &'a JobId, stem: String, now: Timestamp) -> Self {
+    /// Without a body and a message, and with attempts that may overlap.
+    pub(crate) fn new(id: &'a JobId, stem: String, now: Timestamp) -> Self {
         Self { id, stem, key: None, body: None, sequence: 0, one_file: false, now }
     }
 }
 
 impl JobRecord {
-    pub(in crate::jobs) fn new(job: &NewJob, seed: JobSeed<'_>) -> Self {
+    pub(crate) fn new(job: &NewJob, seed: JobSeed<'_>) -> Self {
         let JobSeed { id, stem, key, body, sequence, one_file, now } = seed;
         Self {
             id: id.to_string(),
@@ -127,8 +132,8 @@ impl JobRecord {
         }
     }
 
-    /// Where it stands; `None` when it makes no sense.
-    pub(in crate::jobs) fn key(&self) -> Option<Key> {
+    /// The key of the record; `None` when its ids are invalid.
+    pub(crate) fn key(&self) -> Option<Key> {
         let id = JobId::parse(&self.id)?;
         match &self.row {
             Some(row) => Some(Key::Row(row.batch()?, id)),
@@ -136,8 +141,8 @@ impl JobRecord {
         }
     }
 
-    /// As callers see a job; `None` when the record makes no sense.
-    pub(in crate::jobs) fn job(&self) -> Option<Job> {
+    /// The job as callers see it; `None` when its id is invalid.
+    pub(crate) fn to_job(&self) -> Option<Job> {
         let timestamp = Timestamp::from_micros;
         Some(Job {
             id: JobId::parse(&self.id)?,
@@ -154,33 +159,60 @@ impl JobRecord {
         })
     }
 
-    /// When it was last changed.
+    /// The row as callers see it, without its link; `None` when this is no row.
+    pub(crate) fn to_item(&self) -> Option<Item> {
+        let row = self.row.clone()?;
+        Some(Item {
+            row: row.number,
+            id: JobId::parse(&self.id)?,
+            name: row.name,
+            status: self.status,
+            url: None,
+            bytes: row.bytes,
+            sha256: row.sha256.map(|hash| hash.to_string()),
+            fingerprint: self.fingerprint.clone(),
+            first_page: None,
+            page_count: None,
+            warnings: row.warnings,
+            timings: row.timings,
+            error: self.error.clone(),
+            problems: row.problems,
+        })
+    }
+
+    /// The body of a webhook about a row.
+    fn to_item_event(&self) -> Option<ItemEvent> {
+        let batch = self.row.as_ref()?.batch()?;
+        Some(ItemEvent { batch, item: Item { url: self.output.clone(), ..self.to_item()? } })
+    }
+
+    /// The time of the last change, or a later time until which the job waits.
     #[cfg(feature = "cluster")]
-    pub(in crate::jobs) fn touched(&self) -> i64 {
+    pub(crate) fn last_change(&self) -> i64 {
         self.updated.unwrap_or(self.created).max(self.due)
     }
 
-    pub(in crate::jobs) fn has_expired(&self, now: Timestamp) -> bool {
+    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|it| it <= now.micros())
     }
 
-    /// Name of what `attempt` stores.
-    pub(in crate::jobs) fn file_of(&self, attempt: u32) -> String {
+    /// Name of the file that `attempt` stores.
+    pub(crate) fn file_of(&self, attempt: u32) -> String {
         match self.one_file {
             true => format!("{}.{}", self.stem, self.extension),
             false => format!("{}-{attempt}.{}", self.stem, self.extension),
         }
     }
 
-    /// Names of what attempts may have left besides the result; all of them when the job is to go.
-    pub(in crate::jobs) fn leftovers(&self, with_result: bool) -> Vec<String> {
+    /// Names of the files that attempts since the latest retry may have stored, with the result or without it.
+    pub(super) fn attempt_files(&self, with_result: bool) -> Vec<String> {
         let begun = if self.one_file { self.begun.min(1) } else { self.begun };
         let all = (1..=begun).map(|attempt| self.file_of(self.earlier + attempt));
         all.filter(|name| with_result || self.file.as_ref() != Some(name)).collect()
     }
 
-    /// The next attempt, on record before it begins.
-    pub(in crate::jobs) fn begin(&mut self, holder: &str, now: Timestamp) -> Ticket {
+    /// Begins the next attempt. The record must be written before the work begins.
+    pub(crate) fn begin(&mut self, holder: &str, now: Timestamp) -> Ticket {
         self.attempts += 1;
         self.begun = self.begun.max(self.attempts);
         self.status = Status::Progress;
@@ -188,22 +220,23 @@ impl JobRecord {
         self.started = Some(now.micros());
         self.updated = Some(now.micros());
         self.log(now, &format!("attempt {} began", self.attempts));
-        self.announce(now);
+        self.push_delivery(now);
         self.ticket()
     }
 
-    /// The right to the attempt that is under way.
-    pub(in crate::jobs) fn ticket(&self) -> Ticket {
+    /// The ticket of the current attempt.
+    pub(crate) fn ticket(&self) -> Ticket {
         let id = JobId::parse(&self.id).expect("a record is made for an id, and found by it");
         Ticket { id, attempt: self.earlier + self.attempts }
     }
 
-    fn is_under_way(&self, ticket: &Ticket) -> bool {
+    fn is_current(&self, ticket: &Ticket) -> bool {
         self.status == Status::Progress && self.ticket() == *ticket
     }
 
-    /// The worker of the latest attempt is silent: another attempt after a rest, or, after too many, the end.
-    pub(in crate::jobs) fn worker_lost(&mut self, limit: u32, rest: Duration, lifetime: Duration, now: Timestamp) {
+    /// The lease of the current attempt has expired: schedules another one after `pause` times the attempts so far, or fails the
+    /// job after `limit` attempts.
+    pub(crate) fn worker_lost(&mut self, limit: u32, pause: Duration, lifetime: Duration, now: Timestamp) {
         let attempts = self.attempts;
         if attempts >= limit {
             let times = counted(attempts.into(), "time");
@@ -212,18 +245,19 @@ impl JobRecord {
         }
         self.status = Status::Scheduled;
         self.holder = None;
-        self.due = now.plus(rest * attempts).micros();
+        self.due = now.plus(pause * attempts).micros();
         self.progress = 0.0;
         self.updated = Some(now.micros());
         self.log(now, &format!("the worker of attempt {attempts} died or was cut off; waiting for another"));
     }
 
-    /// What an attempt came to. True when the job has this attempt's end, false when it has another or none.
+    /// Ends the job with the outcome of an attempt. True when the job has this outcome, also from an earlier call; false when it
+    /// has another one or goes on.
     ///
-    /// The first result counts, also that of an attempt which was taken for dead: whoever comes later finds the job done. An
-    /// error counts from the latest attempt only: a machine that is cut off fails at everything. Nothing counts from before a
-    /// retry, since what that stored is in the trash. `rows`: of a document, what became of its rows.
-    pub(in crate::jobs) fn finish(
+    /// The first result counts, also that of an attempt whose lease has expired. An error counts only from the current attempt:
+    /// a machine that is cut off from the network fails at everything. Attempts before a retry do not count, since their files
+    /// are in the trash. `rows`: how the rows of a document ended.
+    pub(crate) fn finish(
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
@@ -235,16 +269,16 @@ impl JobRecord {
         if ticket.attempt <= self.earlier {
             return false;
         }
-        let mine = self.file_of(ticket.attempt);
+        let file = self.file_of(ticket.attempt);
         match (&outcome, self.status.is_end()) {
             (_, true) => {
-                // Our own words, whose answer was lost, or somebody else's.
+                // A repeated call whose first answer was lost, or the call of another attempt.
                 return match outcome {
-                    Outcome::Done(_) => self.file.as_ref() == Some(&mine),
+                    Outcome::Done(_) => self.file.as_ref() == Some(&file),
                     Outcome::Error(error) => self.error == error && self.ticket() == *ticket,
                 };
             }
-            (Outcome::Error(_), false) if !self.is_under_way(ticket) => return false,
+            (Outcome::Error(_), false) if !self.is_current(ticket) => return false,
             _ => {}
         }
         if let Some(row) = &mut self.row {
@@ -256,7 +290,7 @@ impl JobRecord {
 
     fn end(&mut self, outcome: Outcome, attempt: Option<u32>, report: &Report, lifetime: Duration, now: Timestamp) {
         if let Some(row) = &mut self.row {
-            row.end(&outcome, report);
+            row.set_result(&outcome, report);
         }
         match outcome {
             Outcome::Done(output) => {
@@ -268,7 +302,7 @@ impl JobRecord {
             }
             Outcome::Error(error) => {
                 self.status = Status::Error;
-                self.error = bounded(error, LOG_BYTES);
+                self.error = truncate_text(error, LOG_BYTES);
             }
         }
         self.add_log(&report.logs);
@@ -276,25 +310,25 @@ impl JobRecord {
         self.body = None;
         self.completed = Some(now.micros());
         self.updated = Some(now.micros());
-        // A row lives as long as its batch.
+        // A row expires with its batch.
         self.expires = self.row.is_none().then(|| now.plus(lifetime).micros());
-        self.announce(now);
+        self.push_delivery(now);
     }
 
-    /// Ends a job that no attempt is under way for.
-    pub(in crate::jobs) fn give_up(&mut self, error: String, lifetime: Duration, now: Timestamp) {
+    /// Fails a job that has no attempt in progress.
+    pub(crate) fn give_up(&mut self, error: String, lifetime: Duration, now: Timestamp) {
         self.log(now, &error);
         self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
     }
 
-    /// It is not begun before this time has passed.
-    pub(in crate::jobs) fn postpone(&mut self, after: Duration, now: Timestamp) {
+    /// Delays the next attempt by `after`.
+    pub(crate) fn postpone(&mut self, after: Duration, now: Timestamp) {
         self.due = now.plus(after).micros();
     }
 
-    /// False when the attempt is not the current one.
-    pub(in crate::jobs) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Timestamp) -> bool {
-        if !self.is_under_way(ticket) {
+    /// Schedules the job again without an outcome. False when the attempt is not the current one.
+    pub(crate) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Timestamp) -> bool {
+        if !self.is_current(ticket) {
             return false;
         }
         self.status = Status::Scheduled;
@@ -308,8 +342,8 @@ impl JobRecord {
     }
 
     /// False when the attempt is not the current one.
-    pub(in crate::jobs) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Timestamp) -> bool {
-        let current = self.is_under_way(ticket);
+    pub(crate) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Timestamp) -> bool {
+        let current = self.is_current(ticket);
         if current {
             self.progress = percent;
             self.updated = Some(now.micros());
@@ -323,20 +357,20 @@ impl JobRecord {
 
     fn add_log(&mut self, text: &str) {
         const CUT: &str = "… the log is cut here\n";
-        // Nobody is shown the log of a row.
+        // No call returns the log of a row.
         if self.row.is_some() || self.logs.ends_with(CUT) {
             return;
         }
         self.logs.push_str(text);
         if self.logs.len() > LOG_BYTES {
-            self.logs = bounded(std::mem::take(&mut self.logs), LOG_BYTES - CUT.len());
+            self.logs = truncate_text(std::mem::take(&mut self.logs), LOG_BYTES - CUT.len());
             self.logs.push_str(CUT);
         }
     }
 
-    /// Puts the job as it is now into the outbox, when it has a receiver. What the receiver of a job was to be told earlier and has
-    /// not been is no longer of interest; that of a row is told of each end, in their order.
-    pub(in crate::jobs) fn announce(&mut self, now: Timestamp) {
+    /// Puts a webhook about the current state into the outbox, if the job has a receiver. It supersedes pending webhooks of a job;
+    /// the receiver of a row gets every end of the row, in order.
+    pub(super) fn push_delivery(&mut self, now: Timestamp) {
         let Some(url) = self.webhook.clone() else { return };
         let event = match (self.status, &self.row) {
             (Status::Scheduled, _) | (Status::Progress, Some(_)) => return,
@@ -347,8 +381,8 @@ impl JobRecord {
             (Status::Error, Some(_)) => Event::ItemError,
         };
         let body = match &self.row {
-            Some(_) => self.told().map(|told| serde_json::to_string(&told)),
-            None => self.job().map(|job| serde_json::to_string(&job)),
+            Some(_) => self.to_item_event().map(|event| serde_json::to_string(&event)),
+            None => self.to_job().map(|job| serde_json::to_string(&job)),
         };
         let body = body.and_then(Result::ok).expect("a record is a job or an item, and these are JSON");
         if self.row.is_none() {
@@ -356,24 +390,15 @@ impl JobRecord {
                 earlier.status = DeliveryStatus::Superseded;
             }
         }
-        make_room(&mut self.deliveries, MOST_DELIVERIES);
+        evict_oldest(&mut self.deliveries, MOST_DELIVERIES);
         self.deliveries.push(StoredDelivery::new(event, url, body, now));
     }
 
-    /// What waits to be told: the first of it, and the only one of a job.
+    /// The next webhook to deliver.
     #[cfg(any(test, feature = "cluster"))]
-    pub(in crate::jobs) fn pending(&self) -> Option<&StoredDelivery> {
+    pub(crate) fn pending_delivery(&self) -> Option<&StoredDelivery> {
         self.deliveries.iter().find(|it| it.is_pending())
     }
-}
-
-/// At most `limit` bytes of `text`.
-pub(in crate::jobs) fn bounded(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]

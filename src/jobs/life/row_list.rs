@@ -1,53 +1,73 @@
-//! The rows of a batch as they were sent, kept in the bucket in one piece: a line of JSON each, in order.
+//! The rows of a batch as they were submitted: one blob with a line of JSON for each row, in order.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::jobs::job::JobId;
+use crate::jobs::batch::Item;
+use crate::jobs::job::{JobId, Status};
 use crate::jobs::store::{FailedRow, NewRow};
 
-/// One row as it was sent.
+/// One row as it was submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::jobs) struct SentRow {
-    /// The id that it gets.
-    pub(in crate::jobs) id: String,
-    /// Its file's name in the archive.
-    pub(in crate::jobs) name: String,
-    /// As JSON; `None` when they could not be read.
+pub(crate) struct SubmittedRow {
+    /// Id of the row's job.
+    pub(crate) id: String,
+    /// Name of its file in the archive.
+    pub(crate) name: String,
+    /// Its values as JSON; `None` when they could not be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(in crate::jobs) values: Option<String>,
-    /// Why they could not be.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(in crate::jobs) bad: Option<FailedRow>,
+    pub(crate) values: Option<String>,
+    /// Why its values could not be read.
+    #[serde(rename = "bad", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) error: Option<FailedRow>,
 }
 
-impl SentRow {
-    /// Rows with an id each.
-    pub(in crate::jobs) fn of_rows<E>(
-        rows: &[NewRow],
-        mut id: impl FnMut() -> Result<JobId, E>,
-    ) -> Result<Vec<Self>, E> {
-        let sent = rows.iter().map(|NewRow { name, values }| {
-            let (values, bad) = match values {
+impl SubmittedRow {
+    /// Gives each of `rows` an id.
+    pub(crate) fn of_rows<E>(rows: &[NewRow], mut id: impl FnMut() -> Result<JobId, E>) -> Result<Vec<Self>, E> {
+        let submitted = rows.iter().map(|NewRow { name, values }| {
+            let (values, error) = match values {
                 Ok(values) => (Some(String::from_utf8_lossy(values).into_owned()), None),
-                Err(bad) => (None, Some(bad.clone())),
+                Err(error) => (None, Some(error.clone())),
             };
-            Ok(Self { id: id()?.to_string(), name: name.clone(), values, bad })
+            Ok(Self { id: id()?.to_string(), name: name.clone(), values, error })
         });
-        sent.collect()
+        submitted.collect()
+    }
+
+    /// The item of row `number` while it has no record; `None` when its id is invalid.
+    pub(crate) fn into_item(self, number: u64) -> Option<Item> {
+        Some(Item {
+            row: number,
+            id: JobId::parse(&self.id)?,
+            name: self.name,
+            status: Status::Scheduled,
+            url: None,
+            bytes: None,
+            sha256: None,
+            fingerprint: None,
+            first_page: None,
+            page_count: None,
+            warnings: Vec::new(),
+            timings: BTreeMap::new(),
+            error: String::new(),
+            problems: Vec::new(),
+        })
     }
 }
 
 /// All rows of a batch.
-pub(in crate::jobs) struct RowList {
+pub(crate) struct RowList {
     text: Bytes,
-    /// Where lines end.
+    /// Position of the line feed of each line, in bytes.
     ends: Vec<usize>,
 }
 
 impl RowList {
-    /// The rows as they are kept.
-    pub(in crate::jobs) fn write(rows: &[SentRow]) -> Bytes {
+    /// The blob of `rows`.
+    pub(crate) fn write(rows: &[SubmittedRow]) -> Bytes {
         let mut text = Vec::new();
         for row in rows {
             text.extend(serde_json::to_vec(row).expect("texts are JSON"));
@@ -56,20 +76,21 @@ impl RowList {
         text.into()
     }
 
-    pub(in crate::jobs) fn new(text: Bytes) -> Self {
+    /// `text`: what [`RowList::write`] returned. Its lines are parsed when they are asked for.
+    pub(crate) fn new(text: Bytes) -> Self {
         let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
         Self { text, ends }
     }
 
-    /// Row `number`, from 1; `None` when there is none.
-    pub(in crate::jobs) fn row(&self, number: u64) -> Option<SentRow> {
+    /// Row `number`, from 1; `None` when there is no such row.
+    pub(crate) fn row(&self, number: u64) -> Option<SubmittedRow> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let start = if index == 0 { 0 } else { self.ends.get(index - 1)? + 1 };
         serde_json::from_slice(&self.text[start..*self.ends.get(index)?]).ok()
     }
 
-    /// What it occupies, in bytes.
-    pub(in crate::jobs) fn size(&self) -> usize {
+    /// Size in memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<usize>()
     }
 }
@@ -82,7 +103,7 @@ mod tests {
     use crate::report::Problem;
 
     #[test]
-    fn rows_come_back_as_they_were_sent() {
+    fn rows_are_read_as_they_were_written() {
         let problems = vec![Problem { path: "a".into(), message: "b".into() }];
         let rows = [
             NewRow { name: "Ada.png".into(), values: Ok(r#"{"who":"a\nb"}"#.into()) },
@@ -93,12 +114,12 @@ mod tests {
         ];
         let mut ids = ["aaaaaaaaa", "bbbbbbbbb"].into_iter();
         let id = || Ok::<_, Infallible>(JobId::parse(ids.next().expect("one each")).expect("an id"));
-        let Ok(sent) = SentRow::of_rows(&rows, id);
-        let list = RowList::new(RowList::write(&sent));
+        let Ok(submitted) = SubmittedRow::of_rows(&rows, id);
+        let list = RowList::new(RowList::write(&submitted));
         let first = list.row(1).expect("the first");
         assert_eq!((first.id.as_str(), first.values.as_deref()), ("aaaaaaaaa", Some(r#"{"who":"a\nb"}"#)));
         let second = list.row(2).expect("the second");
-        assert_eq!(second.bad, Some(FailedRow { error: "no row".into(), problems }));
+        assert_eq!(second.error, Some(FailedRow { error: "no row".into(), problems }));
         assert!(list.row(0).is_none() && list.row(3).is_none());
     }
 }

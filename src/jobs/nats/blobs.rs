@@ -6,9 +6,10 @@ use futures_util::StreamExt;
 
 use super::Nats;
 use super::bodies::{self, BodyError};
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::ledger::Blobs;
-use crate::jobs::life::blob::{self, BlobRef, hex};
+use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::key::Key;
 use crate::jobs::store::{Answer, Pin, StoreError};
 use crate::report::with_causes;
@@ -46,15 +47,15 @@ impl Blobs for Nats {
             let failed = |reason: String| self.failed("cannot read which file a batch is made of", reason);
             let entry = entry.map_err(|error| failed(with_causes(&error)))?;
             let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else { return Ok(None) };
-            let digest = std::str::from_utf8(&entry.value).ok().and_then(blob::from_hex);
-            digest.map(Some).ok_or_else(|| failed(format!("{} is no digest", entry.key)))
+            let hash = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse::<ContentHash>().ok());
+            hash.map(|hash| Some(*hash.as_bytes())).ok_or_else(|| failed(format!("{} is no digest", entry.key)))
         })
     }
 
     fn pin<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]> {
         Box::pin(async move {
             let place = pin_key(batch, &pin.key).to_string();
-            match self.0.layout.records.create(place, hex(&pin.sha256).into()).await {
+            match self.0.layout.records.create(place, ContentHash::from_bytes(pin.sha256).to_string().into()).await {
                 Ok(_) => Ok(pin.sha256),
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
                     // Gone again: its batch was cleared away at this moment.
@@ -118,5 +119,5 @@ impl Blobs for Nats {
 }
 
 fn pin_key(batch: &BatchId, key: &str) -> Key {
-    Key::Pin(batch.clone(), blob::digest(key.as_bytes()))
+    Key::Pin(batch.clone(), ContentHash::of(key.as_bytes()).to_string())
 }

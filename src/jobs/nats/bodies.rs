@@ -14,7 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::jobs::life::blob::{BlobPiece, BlobRef, BlobText, digest};
+use crate::hash::ContentHash;
+use crate::jobs::life::blob::{BlobPiece, BlobRef, BlobText};
 use crate::jobs::results::{Area, ResultError, Results};
 
 /// From this size on a `data:` URL is stored apart: below, a request to the bucket costs more than it saves.
@@ -50,13 +51,14 @@ pub(super) enum BodyError {
 /// A body in parts, each under its name.
 struct Packed {
     body: BlobRef,
-    parts: Vec<(Area, String, Bytes)>,
+    parts: Vec<(Area, ContentHash, Bytes)>,
 }
 
 /// Stores what has to be stored. All of it is there when this returns.
 pub(super) async fn store(results: &Results, body: Bytes) -> Result<BlobRef, BodyError> {
     let Packed { body, parts } = on_a_thread(move || pack(&body)).await??;
     let storing = parts.into_iter().map(|(area, name, bytes)| async move {
+        let name = name.to_string();
         let stored_at = results.stored_at(area, &name).await?;
         let fresh = |at: SystemTime| SystemTime::now().duration_since(at).unwrap_or_default() < FRESH;
         if stored_at.is_some_and(fresh) {
@@ -70,8 +72,9 @@ pub(super) async fn store(results: &Results, body: Bytes) -> Result<BlobRef, Bod
 
 /// The body as it was sent.
 pub(super) async fn load(results: &Results, body: &BlobRef) -> Result<Bytes, BodyError> {
-    let reading = body.stored().map(|(area, name)| (area, name.to_owned())).collect::<Vec<_>>();
+    let reading = body.objects().collect::<Vec<_>>();
     let reading = reading.into_iter().map(|(area, name)| async move {
+        let name = name.to_string();
         let found = results.get(area, &name).await;
         let found = found.map_err(|error| match error {
             ResultError::NotFound => BodyError::Damaged(format!("{name} is no longer in the bucket")),
@@ -92,17 +95,17 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 
 fn pack(body: &Bytes) -> Result<Packed, BodyError> {
     let unpackable = |error: std::io::Error| BodyError::Damaged(format!("cannot be compressed: {error}"));
-    let (mut pieces, mut parts) = (Vec::new(), Vec::<(Area, String, Bytes)>::new());
+    let (mut pieces, mut parts) = (Vec::new(), Vec::<(Area, ContentHash, Bytes)>::new());
     let mut text = Vec::new();
     let mut from = 0;
     for url in data_urls(body).take(MOST_BLOBS) {
         let bytes = &body[url.clone()];
-        let digest = digest(bytes);
+        let hash = ContentHash::of(bytes);
         pieces.push(BlobPiece::Text((url.start - from) as u64));
         text.extend_from_slice(&body[from..url.start]);
-        pieces.push(BlobPiece::Blob(digest.clone(), url.len() as u64));
-        if !parts.iter().any(|(_, name, _)| *name == digest) {
-            parts.push((Area::Blobs, digest, zstd::bulk::compress(bytes, LEVEL).map_err(unpackable)?.into()));
+        pieces.push(BlobPiece::DataUrl(hash, url.len() as u64));
+        if !parts.iter().any(|(_, name, _)| *name == hash) {
+            parts.push((Area::Blobs, hash, zstd::bulk::compress(bytes, LEVEL).map_err(unpackable)?.into()));
         }
         from = url.end;
     }
@@ -112,18 +115,18 @@ fn pack(body: &Bytes) -> Result<Packed, BodyError> {
     let text = if compressed.len() <= INLINE_BYTES {
         BlobText::Inline(STANDARD.encode(&compressed))
     } else {
-        let digest = digest(&text);
-        parts.push((Area::Designs, digest.clone(), compressed.into()));
-        BlobText::Stored(digest)
+        let hash = ContentHash::of(&text);
+        parts.push((Area::Designs, hash, compressed.into()));
+        BlobText::Stored(hash)
     };
-    Ok(Packed { body: BlobRef { digest: digest(body), pieces, text }, parts })
+    Ok(Packed { body: BlobRef { hash: ContentHash::of(body), pieces, text }, parts })
 }
 
 /// `stored` has what [`BlobRef::stored`] names, in its order.
 fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
-    let damaged = |what: &str| BodyError::Damaged(format!("the body {} is not what was stored: {what}", body.digest));
+    let damaged = |what: &str| BodyError::Damaged(format!("the body {} is not what was stored: {what}", body.hash));
     let length = |piece: &BlobPiece| match piece {
-        BlobPiece::Text(length) | BlobPiece::Blob(_, length) => *length,
+        BlobPiece::Text(length) | BlobPiece::DataUrl(_, length) => *length,
     };
     let whole = body.pieces.iter().try_fold(0_u64, |sum, piece| sum.checked_add(length(piece)));
     let whole = whole.filter(|it| *it <= MOST_BYTES).ok_or_else(|| damaged("it claims to be too long"))?;
@@ -135,7 +138,7 @@ fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
     let mut stored = stored.iter();
     let mut blobs = Vec::new();
     for piece in &body.pieces {
-        if let BlobPiece::Blob(_, length) = piece {
+        if let BlobPiece::DataUrl(_, length) = piece {
             blobs.push(plain(stored.next().ok_or_else(|| damaged("a part is missing"))?, *length)?);
         }
     }
@@ -155,10 +158,10 @@ fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
                 bytes.extend_from_slice(now);
                 text = later;
             }
-            BlobPiece::Blob(..) => bytes.extend(blobs.next().unwrap_or_default()),
+            BlobPiece::DataUrl(..) => bytes.extend(blobs.next().unwrap_or_default()),
         }
     }
-    if digest(&bytes) == body.digest { Ok(bytes.into()) } else { Err(damaged("its digest is another one")) }
+    if ContentHash::of(&bytes) == body.hash { Ok(bytes.into()) } else { Err(damaged("its hash differs")) }
 }
 
 /// Where long `data:` URLs stand: what is between the quotes of a JSON string that begins so. Where a quote is escaped, this is
@@ -191,9 +194,9 @@ mod tests {
         let packed = pack(&Bytes::from(body.to_owned())).expect("packed");
         let stored: Vec<Bytes> = packed
             .body
-            .stored()
+            .objects()
             .map(|(area, name)| {
-                let part = packed.parts.iter().find(|it| (it.0, it.1.as_str()) == (area, name));
+                let part = packed.parts.iter().find(|it| (it.0, it.1) == (area, name));
                 part.expect("what is named is stored").2.clone()
             })
             .collect();
@@ -217,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn long_data_urls_are_stored_once_under_their_digest() {
+    fn long_data_urls_are_stored_once_under_their_hash() {
         let (a, b) = (url('a', BLOB_BYTES), url('b', BLOB_BYTES));
         let packed = round_trip(&format!(r#"{{"one":"{a}","two":"{b}","three":"{a}","small":"data:,x"}}"#));
-        let names: Vec<_> = packed.parts.iter().map(|it| (it.0, it.1.clone())).collect();
-        assert_eq!(names, [(Area::Blobs, digest(a.as_bytes())), (Area::Blobs, digest(b.as_bytes()))]);
+        let names: Vec<_> = packed.parts.iter().map(|it| (it.0, it.1)).collect();
+        assert_eq!(names, [(Area::Blobs, ContentHash::of(a.as_bytes())), (Area::Blobs, ContentHash::of(b.as_bytes()))]);
         assert!(matches!(packed.body.text, BlobText::Inline(_)), "the rest is small");
     }
 
@@ -230,7 +233,7 @@ mod tests {
         let noise: String = (0..40_000_u64).map(|it| format!("{:x}", it.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
         let packed = round_trip(&noise);
         assert_eq!(packed.parts.len(), 1);
-        assert_eq!((packed.parts[0].0, &packed.parts[0].1), (Area::Designs, &digest(noise.as_bytes())));
+        assert_eq!((packed.parts[0].0, &packed.parts[0].1), (Area::Designs, &ContentHash::of(noise.as_bytes())));
         assert!(round_trip(&"a".repeat(40_000)).parts.is_empty());
     }
 

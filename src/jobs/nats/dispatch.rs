@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::pull::{InFlightMessage, Puller};
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{Claim, Dispatch, Due, DueDelivery, EndSignals, OpenBatch, Release, Stored};
@@ -52,9 +53,9 @@ pub(super) struct WorkMessage {
 }
 
 impl WorkMessage {
-    pub(super) fn of_row(batch: &BatchId, id: &JobId, digest: &str, format: &str) -> Self {
+    pub(super) fn of_row(batch: &BatchId, id: &JobId, hash: ContentHash, format: &str) -> Self {
         let batch = Some(batch.to_string());
-        Self { id: id.to_string(), digest: digest.to_owned(), format: format.to_owned(), batch, traceparent: None }
+        Self { id: id.to_string(), digest: hash.to_string(), format: format.to_owned(), batch, traceparent: None }
     }
 
     /// The record that it is about; `None` when this is no message of ours.

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Nats;
 use super::dispatch::UNRECORDED;
+use crate::hash::ContentHash;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::Stored;
 use crate::jobs::life::batch_record::BatchRecord;
-use crate::jobs::life::blob::{self, hex};
 use crate::jobs::life::entry::RecordKind;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
@@ -23,8 +23,8 @@ use crate::report::with_causes;
 struct KeyEntry {
     id: String,
     stem: String,
-    /// SHA-256 of the body, in hex.
-    digest: String,
+    /// Hash of the body.
+    digest: ContentHash,
 }
 
 /// A job that gets its message and its record now, or a batch.
@@ -88,8 +88,8 @@ impl Nats {
         owner: &Owner,
         call: &Idempotency,
     ) -> Result<Result<Reserved, ExistingKey<R>>, StoreError> {
-        let key = blob::digest(format!("{kind}{owner}\0{}", call.key).as_bytes());
-        let digest = hex(&call.digest);
+        let key = ContentHash::of(format!("{kind}{owner}\0{}", call.key).as_bytes()).to_string();
+        let digest = ContentHash::from_bytes(call.digest);
         let keys = &self.0.layout.keys;
         let failed =
             |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));
@@ -98,8 +98,7 @@ impl Nats {
             let entry = keys.entry(&key).await.map_err(|error| failed(&error))?;
             let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else {
                 let reserved = self.reserve_anew(Some(key.clone()))?;
-                let text =
-                    KeyEntry { id: reserved.id.to_string(), stem: reserved.stem.clone(), digest: digest.clone() };
+                let text = KeyEntry { id: reserved.id.to_string(), stem: reserved.stem.clone(), digest };
                 let text = serde_json::to_vec(&text).map_err(|error| failed(&error))?;
                 match keys.create(&key, text.into()).await {
                     Ok(_) => return Ok(Ok(reserved)),

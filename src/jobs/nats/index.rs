@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use self::batches::Batches;
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::ledger::{EndSignals, Kind, OpenBatch};
-use crate::jobs::life::batch_record::Tally;
+use crate::jobs::life::batch_record::BatchProgress;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Unfinished;
@@ -58,7 +59,7 @@ struct Known {
     created: i64,
     expires: Option<i64>,
     /// While unfinished.
-    needs: Vec<(Area, String)>,
+    needs: Vec<(Area, ContentHash)>,
 }
 
 impl Index {
@@ -230,7 +231,7 @@ impl Index {
     }
 
     /// What unfinished jobs, and batches, need of the bucket.
-    pub(super) fn needed(&self) -> HashSet<(Area, String)> {
+    pub(super) fn needed(&self) -> HashSet<(Area, ContentHash)> {
         let all = self.lock();
         let jobs = all.unfinished.iter().filter_map(|id| all.jobs.get(id)).flat_map(|known| &known.needs);
         jobs.chain(all.batches.needed()).cloned().collect()
@@ -272,7 +273,7 @@ impl Index {
     }
 
     /// What the rows of a batch are like.
-    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> Tally {
+    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> BatchProgress {
         self.lock().batches.tally(batch, now)
     }
 
@@ -314,8 +315,7 @@ impl All {
             None => record.owner.as_str().into(),
         };
         let unfinished = !record.status.is_end();
-        let stored = record.body.iter().filter(|_| unfinished).flat_map(|body| body.stored());
-        let needs = stored.map(|(area, name)| (area, name.to_owned())).collect();
+        let needs = record.body.iter().filter(|_| unfinished).flat_map(|body| body.objects()).collect();
         self.by_owner.entry(owner.clone()).or_default().insert((record.created, id.clone()));
         if let Some(expires) = record.expires {
             self.by_expiry.insert((expires, id.clone()));
@@ -323,7 +323,7 @@ impl All {
         if unfinished {
             self.unfinished.insert(id.clone());
         }
-        if record.pending().is_some() {
+        if record.pending_delivery().is_some() {
             self.telling.insert(id.clone());
         }
         let known = Known { revision, owner, created: record.created, expires: record.expires, needs };

@@ -8,8 +8,8 @@ use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
 use crate::config::NatsSettings;
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
-use crate::jobs::life::blob;
 use crate::jobs::life::limits::Limits;
 use crate::report::with_causes;
 
@@ -119,7 +119,7 @@ impl Layout {
 
     /// Where an owner's jobs go. Names of owners are anything; subjects are not.
     pub(super) fn work_subject(&self, owner: &str) -> String {
-        format!("{}.work.{}", self.prefix, &blob::digest(owner.as_bytes())[..32])
+        format!("{}.work.{}", self.prefix, &ContentHash::of(owner.as_bytes()).to_string()[..32])
     }
 
     /// Where a batch's rows go.

@@ -15,13 +15,13 @@ use super::idempotency::{ExistingKey, Reserved};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{Inserted, Kind, Ledger, ListedRow, Removal, RowSet, Stored, Swap};
-use crate::jobs::life::batch_record::{BatchRecord, BatchSeed, Tally};
+use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchSeed};
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Refusal;
 use crate::jobs::life::record::{JobRecord, JobSeed};
-use crate::jobs::life::row_list::{RowList, SentRow};
+use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::life::trash::Trash;
 use crate::jobs::store::{Answer, Counts, ItemQuery, NewBatch, NewJob, Owner, StoreError};
 use crate::jobs::timestamp::{Clock, Timestamp};
@@ -70,7 +70,7 @@ impl Ledger for Nats {
             let body = body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?;
             let message = WorkMessage {
                 id: reserved.id.to_string(),
-                digest: body.digest.clone(),
+                digest: body.hash.to_string(),
                 format: job.extension.to_owned(),
                 batch: None,
                 traceparent: job.traceparent.clone(),
@@ -129,7 +129,7 @@ impl Ledger for Nats {
             if let Err(error) = self.throw_away(&trash).await {
                 tracing::warn!(key = ?entry.key(), %error, "cannot note what an attempt may have left in the bucket");
             }
-            if let Entry::Batch(BatchRecord { gone: true, id, .. }) = entry
+            if let Entry::Batch(BatchRecord { is_removed: true, id, .. }) = entry
                 && let Some(batch) = BatchId::parse(id)
                 && let Err(error) = self.purge_messages(&batch).await
             {
@@ -153,7 +153,7 @@ impl Ledger for Nats {
                 self.0.index.forget(key);
                 return Ok(false);
             };
-            if let (Some(place), Some(id)) = (record.idempotency(), record.id()) {
+            if let (Some(place), Some(id)) = (record.idempotency_key(), record.id()) {
                 self.drop_key(place, &id).await?;
             }
             if !self.forget(key, *revision).await? {
@@ -212,7 +212,7 @@ impl Ledger for Nats {
         })
     }
 
-    fn tally<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, Tally> {
+    fn tally<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress> {
         Box::pin(async move {
             self.complete().await?;
             self.caught_up(revision).await?;
@@ -220,7 +220,7 @@ impl Ledger for Nats {
         })
     }
 
-    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, Tally)>> {
+    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
         Box::pin(async move {
             // What is seen now was so at the head's revision, or later: rows that ended do not come back without another head.
             let seen = self.0.index.over(batch).filter(|revision| self.0.index.reached() >= *revision);
@@ -348,7 +348,7 @@ impl Nats {
     /// The record of a batch, with all that it names stored.
     async fn batch_record(&self, batch: &NewBatch, reserved: &Reserved) -> Result<BatchRecord, StoreError> {
         let no_id = |error| self.failed("no randomness for an id", error);
-        let list = SentRow::of_rows(&batch.rows, JobId::random).map_err(no_id)?;
+        let list = SubmittedRow::of_rows(&batch.rows, JobId::random).map_err(no_id)?;
         let document = match batch.document {
             Some(_) => Some(JobId::random().map_err(no_id)?),
             None => None,
@@ -372,7 +372,7 @@ impl Nats {
         let batch = record.row.as_ref().and_then(|row| row.batch());
         let message = WorkMessage {
             id: record.id.clone(),
-            digest: record.body.as_ref().map(|body| body.digest.clone()).unwrap_or_default(),
+            digest: record.body.as_ref().map(|body| body.hash.to_string()).unwrap_or_default(),
             format: record.extension.clone(),
             batch: batch.as_ref().map(|it| it.to_string()),
             traceparent: record.traceparent.clone(),

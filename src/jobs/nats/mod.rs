@@ -49,6 +49,7 @@ use self::pull::Puller;
 use self::row_feeder::Leasing;
 use crate::cache::SharedLru;
 use crate::config::Settings;
+use crate::hash::ContentHash;
 use crate::jobs::life::limits::Limits;
 use crate::jobs::life::row_list::RowList;
 use crate::jobs::results::Results;
@@ -84,8 +85,8 @@ struct Inner {
     hooks: Puller,
     claims: Claims,
     leasing: Leasing,
-    /// Rows as they were sent, by digest.
-    lists: SharedLru<String, Arc<RowList>>,
+    /// Row lists by their hash.
+    lists: SharedLru<ContentHash, Arc<RowList>>,
     results: Results,
     limits: Limits,
     /// Names this process in records.

@@ -18,6 +18,7 @@ use super::dispatch::{UNRECORDED, WorkMessage};
 use super::layout::Layout;
 use super::ledger::PARALLEL;
 use super::pull::Puller;
+use crate::hash::ContentHash;
 use crate::jobs::ledger::{Dispatch, Ledger, Stored, Swap};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
@@ -187,7 +188,7 @@ impl Nats {
         let record = &found.record;
         let now = self.now();
         // What changed a moment ago is somebody's.
-        let touched = Timestamp::from_micros(record.touched());
+        let touched = Timestamp::from_micros(record.last_change());
         if record.status.is_end() || record.sequence == 0 || now.since(touched) < UNRECORDED {
             return Ok(0);
         }
@@ -305,14 +306,14 @@ impl Nats {
         Ok(())
     }
 
-    async fn sweep_area(&self, area: Area, needed: &HashSet<(Area, String)>) -> Result<(), ResultError> {
+    async fn sweep_area(&self, area: Area, needed: &HashSet<(Area, ContentHash)>) -> Result<(), ResultError> {
         let mut stored = std::pin::pin!(self.0.results.stored(area));
         while let Some(entry) = stored.next().await {
             let (name, at) = entry?;
             let old = |at: SystemTime| SystemTime::now().duration_since(at).unwrap_or_default() > KEPT;
             // A list is read page by page, and what it names may have been stored again since.
             if old(at)
-                && !needed.contains(&(area, name.clone()))
+                && name.parse().is_ok_and(|hash| !needed.contains(&(area, hash)))
                 && self.0.results.stored_at(area, &name).await?.is_some_and(old)
             {
                 self.0.results.remove(area, &name).await?;

@@ -128,7 +128,7 @@ impl Nats {
     /// Gives rows their records and messages.
     async fn feed(&self, batch: &BatchId, rows: Vec<KnownRowId>) -> Result<(), StoreError> {
         let found = self.look_up::<BatchRecord>(&Key::Batch(batch.clone())).await?;
-        let Some(Stored { record: head, .. }) = found.filter(|it| !it.record.gone) else { return Ok(()) };
+        let Some(Stored { record: head, .. }) = found.filter(|it| !it.record.is_removed) else { return Ok(()) };
         let list = self.list(&head).await?;
         let feeding = rows.into_iter().map(|row| self.feed_row(batch, &head, &list, row));
         stream::iter(feeding.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await
@@ -161,9 +161,9 @@ impl Nats {
             let body = bodies::store(&self.0.results, values.clone().into()).await;
             seed.body = Some(body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?);
         }
-        if sent.bad.is_none() {
-            let digest = seed.body.as_ref().map_or(&head.list.digest, |body| &body.digest);
-            let message = WorkMessage::of_row(batch, &id, digest, &head.extension);
+        if sent.error.is_none() {
+            let hash = seed.body.as_ref().map_or(head.list.hash, |body| body.hash);
+            let message = WorkMessage::of_row(batch, &id, hash, &head.extension);
             // The message first, as for jobs. Who feeds the same row sends the same.
             match self.send(self.0.layout.rows_subject(batch), &message, id.as_str()).await? {
                 Sent::Sequence(sequence) => seed.sequence = sequence,
@@ -188,14 +188,14 @@ impl Nats {
 
     /// The rows of a batch as they were sent.
     async fn list(&self, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
-        let key = &batch.list.digest;
-        if let Some(list) = self.0.lists.get(key) {
+        let key = batch.list.hash;
+        if let Some(list) = self.0.lists.get(&key) {
             return Ok(list);
         }
         let read = bodies::load(&self.0.results, &batch.list).await;
         let read = read.map_err(|error| self.failed("cannot read what was sent (TENTER_RESULTS)", error))?;
         let list = Arc::new(RowList::new(read));
-        self.0.lists.put(key.clone(), list.clone(), list.size());
+        self.0.lists.put(key, list.clone(), list.size());
         Ok(list)
     }
 }

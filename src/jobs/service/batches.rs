@@ -13,7 +13,8 @@ use crate::jobs::job::JobId;
 use crate::jobs::ledger::{Inserted, Kind, ListedRow, OpenBatch, Removal, RowSet, Stored};
 use crate::jobs::life::batch_record::BatchRecord;
 use crate::jobs::life::blob::BlobRef;
-use crate::jobs::life::document::{self, RowEnds};
+use crate::jobs::life::document::RowEnds;
+use crate::jobs::life::document_items;
 use crate::jobs::life::entry::{Entry, RecordKind};
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Refusal;
@@ -109,8 +110,8 @@ impl Service {
         };
         let lost = |number| nonsense("a batch has lost a row", number);
         let read = |ListedRow { number, record }: ListedRow| match (record, &list) {
-            (Some(record), _) => Some((record.item()?, record.file.unwrap_or_default())),
-            (None, Some(list)) => Some((Item::as_sent(list.row(number)?, number)?, String::new())),
+            (Some(record), _) => Some((record.to_item()?, record.file.unwrap_or_default())),
+            (None, Some(list)) => Some((list.row(number)?.into_item(number)?, String::new())),
             (None, None) => None,
         };
         let found = rows.into_iter().map(|row| (row.number, row));
@@ -138,8 +139,9 @@ impl Service {
         let list = self.row_list(batch).await?;
         let (rows, file) = (batch.rows, record.as_ref().and_then(|it| it.file.clone()).unwrap_or_default());
         // Ten thousand rows are read for one page of those that failed.
-        let reading =
-            tokio::task::spawn_blocking(move || document::items(&list, rows, which, record.as_ref(), ends.as_deref()));
+        let reading = tokio::task::spawn_blocking(move || {
+            document_items::items(&list, rows, which, record.as_ref(), ends.as_deref())
+        });
         let listing = reading.await.map_err(|error| nonsense("cannot list rows", error))?;
         let listing = listing.ok_or_else(|| nonsense("a batch has lost a row", id))?;
         let files = vec![file; listing.items.len()];
@@ -217,7 +219,7 @@ impl Service {
             let now = self.now();
             let trash = record.file.iter().map(|file| (file.clone(), now)).collect();
             // A document is made anew of all rows that can be read.
-            let waiting = if record.is_document() { batch.rows - batch.bad } else { 1 };
+            let waiting = if record.is_document() { batch.rows - batch.unreadable } else { 1 };
             record.retry(stem.clone(), values.clone(), now);
             // That the retry is under way is on the disk: after a crash it is gone on with.
             if self.swap(record, revision, trash, Durability::Process).await?.is_some() {
@@ -249,10 +251,10 @@ impl Service {
     /// # Errors
     /// When the ledger fails.
     pub async fn template(&self, id: &BatchId) -> Result<Option<Template>, StoreError> {
-        let Some(Stored { record: batch, .. }) = self.load_batch(id).await?.filter(|it| !it.record.gone) else {
+        let Some(Stored { record: batch, .. }) = self.load_batch(id).await?.filter(|it| !it.record.is_removed) else {
             return Ok(None);
         };
-        let design_sha256 = batch.design_sha256().ok_or_else(|| nonsense("a batch has no design", id))?;
+        let design_sha256 = *batch.design_hash().as_bytes();
         let body = self.ledger.blob(&Key::Batch(id.clone()), &batch.template).await?;
         Ok(Some(Template { body, design_sha256 }))
     }
@@ -268,14 +270,14 @@ impl Service {
         after_row: u64,
         limit: u64,
     ) -> Result<Option<Vec<StoredRow>>, StoreError> {
-        let Some(Stored { record: batch, .. }) = self.load_batch(id).await?.filter(|it| !it.record.gone) else {
+        let Some(Stored { record: batch, .. }) = self.load_batch(id).await?.filter(|it| !it.record.is_removed) else {
             return Ok(None);
         };
         let list = self.row_list(&batch).await?;
         let last = after_row.saturating_add(limit).min(batch.rows);
         let rows = (after_row.saturating_add(1)..=last).map(|row| {
             let sent = list.row(row).ok_or_else(|| nonsense("a batch has lost a row", row))?;
-            let values = match (sent.values, sent.bad) {
+            let values = match (sent.values, sent.error) {
                 (Some(values), _) => Ok(values.into()),
                 (None, Some(bad)) => Err(bad),
                 (None, None) => return Err(nonsense("a batch has lost a row", row)),
@@ -299,7 +301,7 @@ impl Service {
     /// # Errors
     /// When the ledger fails.
     pub async fn pin(&self, id: &BatchId, pin: Pin) -> Result<Option<[u8; 32]>, StoreError> {
-        match self.load_batch(id).await?.filter(|it| !it.record.gone) {
+        match self.load_batch(id).await?.filter(|it| !it.record.is_removed) {
             Some(_) => self.ledger.pin(id, pin).await.map(Some),
             None => Ok(None),
         }
@@ -315,7 +317,7 @@ impl Service {
             // A ledger that is behind tells what was: a look later it knows.
             Some(document) => match self.load::<JobRecord>(&Key::Row(id.clone(), document)).await? {
                 Some(found) if !found.record.status.is_end() => return Ok(()),
-                found => found.and_then(|it| it.record.made()),
+                found => found.and_then(|it| it.record.finished_document()),
             },
             None => None,
         };
@@ -386,8 +388,8 @@ impl Service {
         if !stored.record.has_expired(now) {
             return Ok(None);
         }
-        let why = if stored.record.gone { Expiry::Removed } else { Expiry::Expired };
-        if !stored.record.gone {
+        let why = if stored.record.is_removed { Expiry::Removed } else { Expiry::Expired };
+        if !stored.record.is_removed {
             // From here on nobody has it rendered again.
             stored.record.remove();
             let Stored { record, revision } = stored;
@@ -422,28 +424,28 @@ impl Service {
         let none = || nonsense("a record is no batch", &stored.record.id);
         let id = BatchId::parse(&stored.record.id).ok_or_else(none)?;
         let tally = self.ledger.tally(&id, stored.revision).await?;
-        stored.record.batch(&tally).ok_or_else(none)
+        stored.record.to_batch(&tally).ok_or_else(none)
     }
 
     /// The rows of a batch as they were sent.
     pub(super) async fn row_list(&self, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
-        if let Some(list) = self.lists.get(&batch.list.digest) {
+        if let Some(list) = self.lists.get(&batch.list.hash) {
             return Ok(list);
         }
         let key = batch.key().ok_or_else(|| nonsense("a record is no batch", &batch.id))?;
         let list = Arc::new(RowList::new(self.ledger.blob(&key, &batch.list).await?));
-        self.lists.put(batch.list.digest.clone(), list.clone(), list.size());
+        self.lists.put(batch.list.hash, list.clone(), list.size());
         Ok(list)
     }
 
     /// What became of the rows of a document.
     async fn ends(&self, batch: &BatchId, stored: &BlobRef) -> Result<Arc<RowEnds>, StoreError> {
-        if let Some(ends) = self.ends.get(&stored.digest) {
+        if let Some(ends) = self.ends.get(&stored.hash) {
             return Ok(ends);
         }
         let ends = RowEnds::read(&self.ledger.blob(&Key::Batch(batch.clone()), stored).await?);
-        let ends = Arc::new(ends.ok_or_else(|| nonsense("what became of rows makes no sense", &stored.digest))?);
-        self.ends.put(stored.digest.clone(), ends.clone(), ends.size());
+        let ends = Arc::new(ends.ok_or_else(|| nonsense("what became of rows makes no sense", stored.hash))?);
+        self.ends.put(stored.hash, ends.clone(), ends.size());
         Ok(ends)
     }
 }

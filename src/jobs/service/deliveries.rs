@@ -8,7 +8,7 @@ use super::{Change, Durability, Service, nonsense};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{Claim, DueDelivery, Release, RowSet, Stored};
-use crate::jobs::life::delivery::{NextTry, lease};
+use crate::jobs::life::delivery::{Lease, lease};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::store::{
@@ -35,14 +35,14 @@ impl Service {
         let mut due = Vec::new();
         for DueDelivery { stored, id, claim } in found {
             match self.lease(stored, &id, lease).await {
-                Ok(NextTry::Now(delivery)) => {
+                Ok(Lease::Granted(delivery)) => {
                     let until = self.now().plus(lease);
                     next = Some(next.map_or(until, |next| next.min(until)));
                     self.sending().insert(id, claim);
                     due.push(*delivery);
                 }
-                Ok(NextTry::Later(wait)) => self.ledger.release(claim, Release::Later(wait.max(SOON))).await,
-                Ok(NextTry::Never) => self.ledger.release(claim, Release::Done).await,
+                Ok(Lease::Later(wait)) => self.ledger.release(claim, Release::Later(wait.max(SOON))).await,
+                Ok(Lease::Obsolete) => self.ledger.release(claim, Release::Done).await,
                 Err(error) => {
                     tracing::warn!(%error, "cannot look up a webhook; it comes again");
                     self.ledger.release(claim, Release::Silent).await;
@@ -52,19 +52,19 @@ impl Service {
         Ok((due, next))
     }
 
-    /// When this is [`NextTry::Now`], the call is on record as under way.
-    async fn lease(&self, stored: Stored, id: &str, time: Duration) -> Result<NextTry, StoreError> {
+    /// When this is [`Lease::Granted`], the call is on record as under way.
+    async fn lease(&self, stored: Stored, id: &str, time: Duration) -> Result<Lease, StoreError> {
         let mut found = Some(stored);
-        let Some(key) = found.as_ref().and_then(|it| it.record.key()) else { return Ok(NextTry::Never) };
+        let Some(key) = found.as_ref().and_then(|it| it.record.key()) else { return Ok(Lease::Obsolete) };
         loop {
             let current = match found.take() {
                 Some(stored) => Some(stored),
                 None => self.ledger.load(&key).await?,
             };
-            let Some(Stored { mut record, revision }) = current else { return Ok(NextTry::Never) };
+            let Some(Stored { mut record, revision }) = current else { return Ok(Lease::Obsolete) };
             let verdict = lease(&key, record.deliveries_mut(), id, time, self.now());
             match verdict {
-                NextTry::Now(_) => {
+                Lease::Granted(_) => {
                     if self.swap(record, revision, Vec::new(), Durability::Process).await?.is_some() {
                         return Ok(verdict);
                     }
@@ -89,7 +89,7 @@ impl Service {
             .change(&delivery.of, Durability::Process, |entry: &mut Entry| {
                 match entry.deliveries_mut().iter_mut().find(|it| it.id == *id) {
                     Some(found) => {
-                        found.tried(&tried, now);
+                        found.add_attempt(&tried, now);
                         Change::write(found.is_pending())
                     }
                     None => Change::Leave(false),
@@ -113,7 +113,7 @@ impl Service {
     /// When the ledger fails.
     pub async fn deliveries(&self, owner: &Owner, job: &JobId) -> Result<Option<Vec<DeliveryRecord>>, StoreError> {
         let found = self.owned_job(owner, job).await?;
-        Ok(found.map(|it| it.record.deliveries.iter().map(|it| it.record()).collect()))
+        Ok(found.map(|it| it.record.deliveries.iter().map(|it| it.to_record()).collect()))
     }
 
     /// Begins one again, whatever became of it; `None` when there is no such delivery.
@@ -138,12 +138,12 @@ impl Service {
         which: DeliveryQuery,
     ) -> Result<Option<DeliveryListing>, StoreError> {
         let Some(Stored { record, revision }) = self.owned_batch(owner, batch).await? else { return Ok(None) };
-        let of_end = record.deliveries.iter().map(|it| BatchDelivery { row: None, delivery: it.record() });
+        let of_end = record.deliveries.iter().map(|it| BatchDelivery { row: None, delivery: it.to_record() });
         let mut all: Vec<_> = of_end.collect();
         if record.webhook_items {
             for Stored { record, .. } in self.ledger.row_records(batch, RowSet::Announced, revision).await? {
                 let row = record.row.as_ref().map(|it| it.number);
-                all.extend(record.deliveries.iter().map(|it| BatchDelivery { row, delivery: it.record() }));
+                all.extend(record.deliveries.iter().map(|it| BatchDelivery { row, delivery: it.to_record() }));
             }
         }
         all.retain(|it| which.status.is_none_or(|status| it.delivery.status == status));
@@ -185,8 +185,8 @@ impl Service {
         let changed = self.change(key, Durability::Process, |entry: &mut Entry| {
             match entry.deliveries_mut().iter_mut().find(|it| it.id == id) {
                 Some(delivery) => {
-                    delivery.again(now);
-                    Change::write(Some(delivery.record()))
+                    delivery.restart(now);
+                    Change::write(Some(delivery.to_record()))
                 }
                 None => Change::Leave(None),
             }

@@ -44,6 +44,7 @@ use crate::cache::SharedLru;
 #[cfg(feature = "cluster")]
 use crate::config::Settings;
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
+use crate::hash::ContentHash;
 
 /// Lists of rows, and what became of rows of documents, that are at hand: whoever asks how far a batch is asks again and again.
 const LISTS_BYTES: usize = 64 << 20;
@@ -64,8 +65,8 @@ pub struct Service {
     taking: AsyncMutex<()>,
     /// Deliveries that this process is making.
     sending: Mutex<HashMap<String, Claim>>,
-    lists: SharedLru<String, Arc<RowList>>,
-    ends: SharedLru<String, Arc<RowEnds>>,
+    lists: SharedLru<ContentHash, Arc<RowList>>,
+    ends: SharedLru<ContentHash, Arc<RowEnds>>,
 }
 
 /// The settings that decide what is accepted and how long it lives.
@@ -382,7 +383,7 @@ impl Service {
 }
 
 fn as_job(record: &JobRecord) -> Result<Job, StoreError> {
-    record.job().ok_or_else(|| nonsense("a record is no job", &record.id))
+    record.to_job().ok_or_else(|| nonsense("a record is no job", &record.id))
 }
 
 /// A record that no version of ours wrote.

@@ -18,11 +18,11 @@ use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
 /// Rest before a job is tried again whose worker died, times the attempts up to then.
-pub(in crate::jobs) const AFTER_DEATH: Duration = Duration::from_secs(1);
+pub(crate) const AFTER_DEATH: Duration = Duration::from_secs(1);
 /// Before a job is tried again whose body cannot be read: the time it has been around, within these.
 const READ_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 /// Longest time after which a document is offered again to a worker that could not begin one.
-pub(in crate::jobs) const DOCUMENTS_AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const DOCUMENTS_AGAIN: Duration = Duration::from_secs(5);
 /// Records looked at in one go that turn out to be nothing to do.
 const MOST_LOOKS: usize = 64;
 
@@ -193,7 +193,7 @@ impl Service {
             _ => return Err(lost_input(&record.id)),
         };
         let Some(id) = row.batch() else { return Err(lost_input(&record.id)) };
-        let Some(batch) = self.load_batch(&id).await?.filter(|it| !it.record.gone) else { return Ok(None) };
+        let Some(batch) = self.load_batch(&id).await?.filter(|it| !it.record.is_removed) else { return Ok(None) };
         let values = self.row_list(&batch.record).await?.row(row.number).and_then(|it| it.values);
         values.map(|values| Some(values.into())).ok_or_else(|| lost_input(&record.id))
     }
@@ -207,7 +207,7 @@ impl Service {
         now: Timestamp,
     ) -> Result<DueAction, StoreError> {
         let age = now.since(Timestamp::from_micros(record.created));
-        let patience = self.limits.patience;
+        let patience = self.limits.retry_duration;
         let is_lost = matches!(error, StoreError::Damaged { .. });
         if !is_lost && age < patience {
             let after = age.clamp(*READ_AGAIN.start(), *READ_AGAIN.end());

@@ -6,7 +6,7 @@ use super::records::{STORED, stored_job};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::Status;
 use crate::jobs::ledger::OpenBatch;
-use crate::jobs::life::batch_record::{BatchRecord, BatchShape, RowStats, Tally};
+use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchShape, RowStats};
 use crate::jobs::life::document::ROW;
 use crate::jobs::life::limits::Unfinished;
 use crate::jobs::life::record::JobRecord;
@@ -25,7 +25,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, seq: i64, batch: &BatchRecor
             batch.is_open(),
             batch.retrying.then_some(batch.retried),
             shape.rows,
-            shape.bad,
+            shape.unreadable,
             shape.is_document,
             shape.since,
         ])
@@ -74,11 +74,12 @@ pub(super) fn recount(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Resu
 }
 
 /// What the rows of batch `seq` are like.
-pub(super) fn tally(connection: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<Tally> {
+pub(super) fn tally(connection: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<BatchProgress> {
     let sql =
         "SELECT rows, bad, is_document, since, started, progress, done, failed FROM batch_counts WHERE batch = ?1";
     let (shape, mut stats) = connection.prepare_cached(sql)?.query_row([seq], |row| {
-        let shape = BatchShape { rows: row.get(0)?, bad: row.get(1)?, is_document: row.get(2)?, since: row.get(3)? };
+        let shape =
+            BatchShape { rows: row.get(0)?, unreadable: row.get(1)?, is_document: row.get(2)?, since: row.get(3)? };
         let stats = RowStats {
             started: row.get(4)?,
             progress: row.get(5)?,
@@ -93,7 +94,7 @@ pub(super) fn tally(connection: &Connection, seq: i64, now: Timestamp) -> rusqli
         let document = connection.prepare_cached(&sql)?.query_row(params![seq, ROW], stored_job).optional()?;
         stats.document = document.map(|it| it.record.document_state());
     }
-    stats.tally(&shape, now, |after| {
+    stats.progress(&shape, now, |after| {
         let sql = "SELECT count(*) FROM records WHERE batch = ?1 AND completed > ?2";
         connection.prepare_cached(sql)?.query_row(params![seq, after], |row| row.get(0))
     })

@@ -74,7 +74,7 @@ fn of_owner(
         },
     };
     let under_way = connection.prepare_cached(UNDER_WAY)?.query_row([owner], |row| row.get(0))?;
-    Ok(Some(Candidate { under_way, is_row, turn, sequence }))
+    Ok(Some(Candidate { in_progress: under_way, is_row, turn, sequence }))
 }
 
 /// Of an owner's batches, the one whose turn it is: when it last was, and the first row, or the document, that is due.

@@ -6,20 +6,21 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::records::{self, BATCH, JOB, Place, ROW, STORED, new_id, no_randomness, stored, stored_job};
 use super::{Sqlite, counts, due};
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{
     Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_AT_ONCE, EndSignals, Inserted, Kind, Ledger, ListedRow,
     OpenBatch, Release, Removal, RowSet, Stored, Swap,
 };
-use crate::jobs::life::batch_record::{BatchRecord, BatchSeed, Tally};
-use crate::jobs::life::blob::{self, BlobRef};
+use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchSeed};
+use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::document;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Limits;
 use crate::jobs::life::record::{JobRecord, JobSeed};
-use crate::jobs::life::row_list::{RowList, SentRow};
+use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{
     Answer, Counts, DeliveryCapacity, Idempotency, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError, TakeFilter,
@@ -137,15 +138,15 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn tally<'a>(&'a self, batch: &'a BatchId, _: u64) -> Answer<'a, Tally> {
+    fn tally<'a>(&'a self, batch: &'a BatchId, _: u64) -> Answer<'a, BatchProgress> {
         let (batch, now) = (batch.clone(), self.now());
         Box::pin(self.read(move |transaction| match records::batch_seq(transaction, &batch)? {
             Some(seq) => counts::tally(transaction, seq, now),
-            None => Ok(Tally::default()),
+            None => Ok(BatchProgress::default()),
         }))
     }
 
-    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, Tally)>> {
+    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
         let (batch, now) = (batch.clone(), self.now());
         Box::pin(self.read(move |transaction| {
             let sql = "SELECT seq, revision FROM records JOIN batch_counts ON batch_counts.batch = records.seq
@@ -218,7 +219,7 @@ impl Dispatch for Sqlite {
 
 impl Blobs for Sqlite {
     fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> Answer<'a, Bytes> {
-        let (id, digest) = (records::id_of(key), blob.digest.clone());
+        let (id, digest) = (records::id_of(key), blob.hash.to_string());
         Box::pin(async move {
             let missing = StoreError::Damaged {
                 place: self.place.to_string(),
@@ -238,11 +239,11 @@ impl Blobs for Sqlite {
     fn put_blob<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, BlobRef> {
         let id = records::id_of(key);
         Box::pin(self.write(true, move |transaction| {
-            let digest = blob::digest(&bytes);
+            let hash = ContentHash::of(&bytes);
             let sql =
                 "INSERT OR IGNORE INTO blobs (record, digest, body) SELECT seq, ?2, ?3 FROM records WHERE id = ?1";
-            transaction.prepare_cached(sql)?.execute(params![id, digest, &*bytes])?;
-            Ok(BlobRef::whole(digest))
+            transaction.prepare_cached(sql)?.execute(params![id, hash.to_string(), &*bytes])?;
+            Ok(BlobRef::whole(hash))
         }))
     }
 
@@ -376,16 +377,16 @@ fn insert_job(
         return Ok(Inserted::Refused(refusal));
     }
     let id = new_id(transaction)?;
-    let digest = blob::digest(&job.body);
+    let hash = ContentHash::of(&job.body);
     let seed = JobSeed {
-        body: Some(BlobRef::whole(digest.clone())),
+        body: Some(BlobRef::whole(hash)),
         one_file: true,
         ..JobSeed::new(&id, result_stem(&id).map_err(no_randomness)?, now)
     };
     let record = JobRecord::new(job, seed);
     let entry = Entry::Job(record.clone());
     let seq = records::insert(transaction, &Place { id: id.as_str(), kind: JOB, row: None }, &entry)?;
-    records::put_blob(transaction, seq, &digest, &job.body)?;
+    records::put_blob(transaction, seq, hash, &job.body)?;
     if let Some(call) = &job.idempotency {
         note_call(transaction, JOB, &job.owner, call, seq)?;
     }
@@ -415,9 +416,9 @@ fn insert_batch(
             break id;
         }
     };
-    let sent = SentRow::of_rows(&batch.rows, || new_id(transaction))?;
+    let sent = SubmittedRow::of_rows(&batch.rows, || new_id(transaction))?;
     let list = RowList::write(&sent);
-    let (list_digest, template_digest) = (blob::digest(&list), blob::digest(&batch.template.body));
+    let (list_hash, template_hash) = (ContentHash::of(&list), ContentHash::of(&batch.template.body));
     let readable = batch.rows.iter().any(|row| row.values.is_ok());
     let document = match &batch.document {
         Some(_) => Some(new_id(transaction)?),
@@ -426,15 +427,15 @@ fn insert_batch(
     let seed = BatchSeed {
         id,
         key: None,
-        template: BlobRef::whole(template_digest.clone()),
-        list: BlobRef::whole(list_digest.clone()),
+        template: BlobRef::whole(template_hash),
+        list: BlobRef::whole(list_hash),
         document,
         now,
     };
     let record = BatchRecord::new(batch, seed);
     let seq = records::insert_batch(transaction, &record)?;
-    records::put_blob(transaction, seq, &list_digest, &list)?;
-    records::put_blob(transaction, seq, &template_digest, &batch.template.body)?;
+    records::put_blob(transaction, seq, list_hash, &list)?;
+    records::put_blob(transaction, seq, template_hash, &batch.template.body)?;
     if let Some(call) = &batch.idempotency {
         note_call(transaction, BATCH, &batch.owner, call, seq)?;
     }
@@ -457,7 +458,7 @@ fn insert_row(
     batch: &BatchRecord,
     seq: i64,
     number: u64,
-    row: SentRow,
+    row: SubmittedRow,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let id = JobId::parse(&row.id).ok_or_else(|| records::unreadable(0, "an id that is none"))?;

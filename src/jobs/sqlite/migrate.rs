@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::counts;
 use super::records::{self, BATCH, JOB, Place, ROW, unreadable};
+use crate::hash::ContentHash;
 use crate::jobs::life::batch_record::BatchRecord;
-use crate::jobs::life::blob::{self, BlobRef, hex};
+use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::life::row_list::{RowList, SentRow};
+use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::names::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS};
 
 /// Tables that are no more, in an order in which none is referred to when it goes.
@@ -128,15 +129,15 @@ fn input(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Option<Vec
 
 fn job(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
     let mut value = fields(transaction, seq)?;
-    let body = input(transaction, seq)?.map(|body| (blob::digest(&body), body));
-    if let Some((digest, _)) = &body {
-        value["body"] = json!(BlobRef::whole(digest.clone()));
+    let body = input(transaction, seq)?.map(|body| (ContentHash::of(&body), body));
+    if let Some((hash, _)) = &body {
+        value["body"] = json!(BlobRef::whole(*hash));
     }
     let entry = Entry::Job(record::<JobRecord>(value)?);
     let Entry::Job(JobRecord { id, .. }) = &entry else { return Ok(()) };
     let new = records::insert(transaction, &Place { id, kind: JOB, row: None }, &entry)?;
-    if let Some((digest, body)) = body {
-        records::put_blob(transaction, new, &digest, &body)?;
+    if let Some((hash, body)) = body {
+        records::put_blob(transaction, new, hash, &body)?;
     }
     note_calls(transaction, JOB, "jobs", seq, new)
 }
@@ -154,14 +155,14 @@ fn note_calls(transaction: &Transaction<'_>, kind: &str, table: &str, seq: i64, 
 struct Document {
     job: i64,
     name: String,
-    made: Option<(u64, [u8; 32], u64, Option<String>)>,
+    made: Option<(u64, ContentHash, u64, Option<String>)>,
 }
 
 fn document(transaction: &Transaction<'_>, batch: i64) -> rusqlite::Result<Option<Document>> {
     let sql = "SELECT job, name, bytes, sha256, pages, fingerprint FROM documents WHERE batch = ?1";
     let read = |row: &Row<'_>| {
         let made = match row.get::<_, Option<u64>>(2)? {
-            Some(bytes) => Some((bytes, row.get(3)?, row.get(4)?, row.get(5)?)),
+            Some(bytes) => Some((bytes, ContentHash::from_bytes(row.get(3)?), row.get(4)?, row.get(5)?)),
             None => None,
         };
         Ok(Document { job: row.get(0)?, name: row.get(1)?, made })
@@ -174,7 +175,7 @@ struct OldRow {
     number: u64,
     /// Its record.
     value: Value,
-    sent: SentRow,
+    sent: SubmittedRow,
     /// What became of it, where it has pages in a document, or could be read and has none.
     end: Option<Value>,
 }
@@ -198,7 +199,7 @@ fn old_row(transaction: &Transaction<'_>, seq: i64, batch: &Value) -> rusqlite::
             "name": row.get::<_, String>(1)?,
             "bad": is_bad,
             "bytes": row.get::<_, Option<u64>>(2)?,
-            "sha256": row.get::<_, Option<[u8; 32]>>(3)?.map(|it| hex(&it)),
+            "sha256": row.get::<_, Option<[u8; 32]>>(3)?.map(ContentHash::from_bytes),
             "warnings": from_json(4)?,
             "timings": from_json(5)?,
             "problems": from_json(6)?,
@@ -219,11 +220,11 @@ fn old_row(transaction: &Transaction<'_>, seq: i64, batch: &Value) -> rusqlite::
         None if is_error && !is_bad => Some(json!({"row": number, "bad": bad})),
         None => None,
     };
-    let sent = SentRow {
+    let sent = SubmittedRow {
         id: text(&value["id"]),
         name: text(&part["name"]),
         values: values.map(|it| String::from_utf8_lossy(&it).into_owned()),
-        bad: if is_bad { Some(record(bad)?) } else { None },
+        error: if is_bad { Some(record(bad)?) } else { None },
     };
     value["row"] = part;
     if batch["webhook_items"] == true {
@@ -250,7 +251,7 @@ fn batch(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
             "failed": if completed.is_some() { row.get::<_, u64>(4)? } else { 0 },
             "format": row.get::<_, String>(5)?,
             "extension": row.get::<_, String>(6)?,
-            "design_sha256": hex(&row.get::<_, [u8; 32]>(7)?),
+            "design_sha256": ContentHash::from_bytes(row.get(7)?),
             "link_base": row.get::<_, String>(8)?,
             "webhook": row.get::<_, Option<String>>(9)?,
             "webhook_items": row.get::<_, bool>(10)?,
@@ -277,14 +278,14 @@ fn batch(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
         transaction.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?.unwrap_or_default();
     let ends: Vec<&Value> = rows.iter().filter_map(|it| it.end.as_ref()).collect();
     let ends_text: String = ends.iter().map(|end| format!("{end}\n")).collect();
-    let digests = [&list[..], &template[..], ends_text.as_bytes()].map(blob::digest);
-    value["list"] = json!(BlobRef::whole(digests[0].clone()));
-    value["template"] = json!(BlobRef::whole(digests[1].clone()));
-    value["bad"] = json!(rows.iter().filter(|it| it.sent.bad.is_some()).count());
+    let hashes = [&list[..], &template[..], ends_text.as_bytes()].map(ContentHash::of);
+    value["list"] = json!(BlobRef::whole(hashes[0]));
+    value["template"] = json!(BlobRef::whole(hashes[1]));
+    value["bad"] = json!(rows.iter().filter(|it| it.sent.error.is_some()).count());
     let document = document(transaction, seq)?;
     let of_all = match &document {
         Some(document) => {
-            let ends_ref = json!(BlobRef::whole(digests[2].clone()));
+            let ends_ref = json!(BlobRef::whole(hashes[2]));
             let of_all = record_of_document(transaction, document, &value, &ends, ends_ref)?;
             value["document"] = json!({"id": of_all["id"], "name": document.name});
             if let (Some((bytes, sha256, pages, fingerprint)), Some(_)) = (&document.made, value["completed"].as_i64())
@@ -293,7 +294,7 @@ fn batch(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
                     "name": document.name,
                     "url": of_all["output"],
                     "bytes": bytes,
-                    "sha256": hex(sha256),
+                    "sha256": sha256,
                     "pages": pages,
                     "fingerprint": fingerprint.as_deref().unwrap_or_default(),
                     "file": of_all["file"],
@@ -304,9 +305,9 @@ fn batch(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
         None => None,
     };
     let new = records::insert_batch(transaction, &record::<BatchRecord>(value)?)?;
-    records::put_blob(transaction, new, &digests[0], &list)?;
-    records::put_blob(transaction, new, &digests[1], &template)?;
-    records::put_blob(transaction, new, &digests[2], ends_text.as_bytes())?;
+    records::put_blob(transaction, new, hashes[0], &list)?;
+    records::put_blob(transaction, new, hashes[1], &template)?;
+    records::put_blob(transaction, new, hashes[2], ends_text.as_bytes())?;
     match of_all {
         Some(of_all) => insert_row(transaction, new, 0, of_all)?,
         None => {
@@ -347,7 +348,7 @@ fn record_of_document(
         "name": document.name,
         "bad": false,
         "bytes": made.map(|it| it.0),
-        "sha256": made.map(|it| hex(&it.1)),
+        "sha256": made.map(|it| it.1),
         "warnings": [],
         "timings": {},
         "problems": [],

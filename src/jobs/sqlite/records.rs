@@ -4,6 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::counts;
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::ledger::Stored;
@@ -90,7 +91,7 @@ impl Columns {
             Entry::Batch(it) => {
                 let status = if it.completed.is_some() { Status::Done } else { Status::Scheduled };
                 // One that was removed has expired.
-                (status, 0, it.completed, if it.gone { Some(0) } else { it.expires }, to_json(it)?)
+                (status, 0, it.completed, if it.is_removed { Some(0) } else { it.expires }, to_json(it)?)
             }
         };
         Ok(Self {
@@ -209,9 +210,14 @@ pub(super) fn throw_away(transaction: &Transaction<'_>, trash: &Trash) -> rusqli
     Ok(())
 }
 
-pub(super) fn put_blob(transaction: &Transaction<'_>, seq: i64, digest: &str, body: &[u8]) -> rusqlite::Result<()> {
+pub(super) fn put_blob(
+    transaction: &Transaction<'_>,
+    seq: i64,
+    hash: ContentHash,
+    body: &[u8],
+) -> rusqlite::Result<()> {
     let sql = "INSERT OR IGNORE INTO blobs (record, digest, body) VALUES (?1, ?2, ?3)";
-    transaction.prepare_cached(sql)?.execute(params![seq, digest, body]).map(drop)
+    transaction.prepare_cached(sql)?.execute(params![seq, hash.to_string(), body]).map(drop)
 }
 
 /// An id that no job and no row has.

@@ -59,7 +59,7 @@ fn complete(
     };
     let document = batch.document.as_ref().and_then(|it| JobId::parse(&it.id));
     let made = match document.map(|id| records::load(transaction, &Key::Job(id))).transpose()?.flatten() {
-        Some(Stored { record: Entry::Job(document), .. }) => document.made(),
+        Some(Stored { record: Entry::Job(document), .. }) => document.finished_document(),
         _ => None,
     };
     if batch.complete(&counts::tally(transaction, seq, now)?, made, limits.lifetime, now) {

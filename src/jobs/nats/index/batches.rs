@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::ledger::OpenBatch;
-use crate::jobs::life::batch_record::{BatchRecord, BatchShape, DocumentState, RowStats, Tally};
-use crate::jobs::life::document;
+use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchShape, RowStats};
+use crate::jobs::life::document::{self, DocumentState};
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::results::Area;
 use crate::jobs::timestamp::Timestamp;
@@ -51,11 +52,11 @@ struct KnownHead {
     created: i64,
     expires: Option<i64>,
     open: bool,
-    gone: bool,
+    is_removed: bool,
     /// Since when failed rows are being made to wait.
     retrying: Option<i64>,
     telling: bool,
-    needs: Vec<(Area, String)>,
+    needs: Vec<(Area, ContentHash)>,
 }
 
 struct KnownRow {
@@ -68,15 +69,15 @@ struct KnownRow {
     to_retry: bool,
     state: DocumentState,
     telling: bool,
-    needs: Vec<(Area, String)>,
+    needs: Vec<(Area, ContentHash)>,
 }
 
 /// A row as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::jobs::nats) struct KnownRowId {
-    pub(in crate::jobs::nats) number: u64,
+pub(crate) struct KnownRowId {
+    pub(crate) number: u64,
     /// `None`: it has no record yet, and is what was sent.
-    pub(in crate::jobs::nats) id: Option<JobId>,
+    pub(crate) id: Option<JobId>,
 }
 
 impl KnownBatch {
@@ -92,7 +93,9 @@ impl KnownBatch {
     }
 
     fn shape(&self) -> BatchShape {
-        self.head.as_ref().map_or(BatchShape { rows: 0, bad: 0, is_document: false, since: 0 }, |head| head.shape)
+        self.head
+            .as_ref()
+            .map_or(BatchShape { rows: 0, unreadable: 0, is_document: false, since: 0 }, |head| head.shape)
     }
 
     fn stats(&self) -> RowStats {
@@ -117,7 +120,7 @@ impl Batches {
         let unfinished = !record.status.is_end();
         let values = record.body.iter().filter(|_| unfinished);
         let ended = part.ended.as_ref();
-        let stored = values.chain(ended.map(|it| &it.ends)).flat_map(|body| body.stored());
+        let stored = values.chain(ended.map(|it| &it.ends)).flat_map(|body| body.objects());
         let row = KnownRow {
             id: id.clone(),
             revision,
@@ -127,8 +130,8 @@ impl Batches {
             completed: record.completed,
             to_retry: record.is_to_retry(i64::MAX),
             state: record.document_state(),
-            telling: record.pending().is_some(),
-            needs: stored.map(|(area, name)| (area, name.to_owned())).collect(),
+            telling: record.pending_delivery().is_some(),
+            needs: stored.collect(),
         };
         known.count(&row, true);
         match row.status == Status::Scheduled && !row.sent {
@@ -152,7 +155,7 @@ impl Batches {
             None => head.owner.as_str().into(),
         };
         self.by_owner.entry(owner.clone()).or_default().insert((head.created, batch.clone()));
-        let stored = head.template.stored().chain(head.list.stored());
+        let stored = head.template.objects().chain(head.list.objects());
         known.head = Some(KnownHead {
             revision,
             owner,
@@ -160,10 +163,10 @@ impl Batches {
             created: head.created,
             expires: head.expires,
             open: head.is_open(),
-            gone: head.gone,
+            is_removed: head.is_removed,
             retrying: head.retrying.then_some(head.retried),
-            telling: head.pending().next().is_some(),
-            needs: stored.map(|(area, name)| (area, name.to_owned())).collect(),
+            telling: head.pending_deliveries().next().is_some(),
+            needs: stored.collect(),
         });
         true
     }
@@ -255,15 +258,15 @@ impl Batches {
         known.rows.values().filter(|row| row.to_retry).map(|row| row.id.clone()).collect()
     }
 
-    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> Tally {
-        let Some(known) = self.all.get(batch) else { return Tally::default() };
+    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> BatchProgress {
+        let Some(known) = self.all.get(batch) else { return BatchProgress::default() };
         let shape = known.shape();
         let started = known.rows.values().filter_map(|row| row.started).filter(|it| *it >= shape.since).min();
         let ended_after = |from: i64| {
             let lately = known.rows.values().filter(|row| row.completed.is_some_and(|it| it > from)).count();
             Ok::<_, Infallible>(lately as u64)
         };
-        let Ok(tally) = RowStats { started, ..known.stats() }.tally(&shape, now, ended_after);
+        let Ok(tally) = RowStats { started, ..known.stats() }.progress(&shape, now, ended_after);
         tally
     }
 
@@ -271,7 +274,7 @@ impl Batches {
     pub(super) fn alive_of(&self, owner: &str, now: Timestamp) -> Vec<BatchId> {
         let alive = |id: &BatchId| {
             let head = self.all.get(id).and_then(|known| known.head.as_ref());
-            head.is_some_and(|head| !head.gone && head.expires.is_none_or(|it| it > now.micros()))
+            head.is_some_and(|head| !head.is_removed && head.expires.is_none_or(|it| it > now.micros()))
         };
         let theirs = self.by_owner.get(owner).into_iter().flatten().rev();
         theirs.map(|(_, id)| id).filter(|id| alive(id)).cloned().collect()
@@ -280,7 +283,7 @@ impl Batches {
     /// What is to be cleared away: expired, removed, or below a batch that there is no more.
     pub(super) fn to_clear(&self, now: Timestamp) -> Vec<BatchId> {
         let is_over = |known: &KnownBatch| match &known.head {
-            Some(head) => head.gone || head.expires.is_some_and(|it| it <= now.micros()),
+            Some(head) => head.is_removed || head.expires.is_some_and(|it| it <= now.micros()),
             None => true,
         };
         self.all.iter().filter(|(_, known)| is_over(known)).map(|(id, _)| id.clone()).collect()
@@ -310,7 +313,7 @@ impl Batches {
 
     /// Batches, and rows, with a webhook that waits.
     pub(super) fn telling(&self) -> (Vec<BatchId>, Vec<(BatchId, JobId)>) {
-        let alive = || self.all.iter().filter(|(_, known)| known.head.as_ref().is_some_and(|head| !head.gone));
+        let alive = || self.all.iter().filter(|(_, known)| known.head.as_ref().is_some_and(|head| !head.is_removed));
         let batches = alive().filter(|(_, known)| known.head.as_ref().is_some_and(|head| head.telling));
         let rows = alive().flat_map(|(batch, known)| {
             known.rows.values().filter(|row| row.telling).map(move |row| (batch.clone(), row.id.clone()))
@@ -319,7 +322,7 @@ impl Batches {
     }
 
     /// What batches and their unfinished rows need of the bucket.
-    pub(super) fn needed(&self) -> impl Iterator<Item = &(Area, String)> {
+    pub(super) fn needed(&self) -> impl Iterator<Item = &(Area, ContentHash)> {
         self.all.values().flat_map(|known| {
             let of_rows = known.rows.values().flat_map(|row| &row.needs);
             known.head.iter().flat_map(|head| &head.needs).chain(of_rows)

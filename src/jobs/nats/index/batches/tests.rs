@@ -8,7 +8,7 @@ use super::*;
 use crate::jobs::life::batch_record::BatchSeed;
 use crate::jobs::life::document::DocumentEnd;
 use crate::jobs::life::record::JobSeed;
-use crate::jobs::life::row_list::SentRow;
+use crate::jobs::life::row_list::SubmittedRow;
 use crate::jobs::life::samples::{at, body, done};
 use crate::jobs::store::{FailedRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages};
 
@@ -37,7 +37,7 @@ fn head(rows: usize, bad: usize, document: Option<&str>) -> BatchRecord {
 /// As it is when it has just got its message.
 fn row(head: &BatchRecord, number: u64) -> JobRecord {
     let id = row_id(number);
-    let sent = SentRow { id: id.to_string(), name: format!("{number}.png"), values: None, bad: None };
+    let sent = SubmittedRow { id: id.to_string(), name: format!("{number}.png"), values: None, error: None };
     let seed = JobSeed { body: Some(body()), sequence: number + 1, ..JobSeed::new(&id, id.to_string(), at(0)) };
     JobRecord::of_row(head, number, sent, seed)
 }
@@ -136,7 +136,7 @@ fn rows_of_a_document_end_with_it() {
     front.sees(&document);
     assert_eq!(counts(&front), (9, 0, 1));
     let tally = front.batches.tally(&batch_id(), at(11));
-    assert_eq!((tally.rate, tally.left), (Some(0.5), 5.0));
+    assert_eq!((tally.rate, tally.rows_left), (Some(0.5), 5.0));
     assert!(document.finish(&ticket, done(), &Report::default(), None, LIFETIME, at(20)));
     let mut ends_with = |front: &mut Front, ends: &[RowEnd]| {
         if let Some(row) = &mut document.row {
