@@ -50,7 +50,7 @@ impl BatchAssets {
     }
 
     async fn find_file(&self, key: &str) -> Result<Option<Bytes>, String> {
-        let pinned = self.store.pinned(&self.batch, key).await.map_err(|error| error.to_string())?;
+        let pinned = self.store.asset_hash(&self.batch, key).await.map_err(|error| error.to_string())?;
         match pinned {
             Some(digest) => self.file(digest).await.map(Some),
             None => Ok(None),
@@ -73,7 +73,8 @@ impl BatchAssets {
         let sha256: [u8; 32] = Sha256::digest(&file).into();
         // The file first: whoever sees the pin finds it.
         self.results.put_pin(&self.batch, &hex(&sha256), file).await.map_err(|error| error.to_string())?;
-        let standing = self.store.pin(&self.batch, Pin { key, sha256 }).await.map_err(|error| error.to_string())?;
+        let standing =
+            self.store.put_asset_hash(&self.batch, Pin { key, sha256 }).await.map_err(|error| error.to_string())?;
         match standing {
             Some(before) if before != sha256 => self.file(before).await.map(Some),
             // Of a batch that is gone nobody wants to know any more.

@@ -1,21 +1,22 @@
-//! What keeps records, whoever does it: the embedded one ([`super::sqlite`]) and the one of a cluster (`nats`).
+//! The storage of jobs and batches as traits, with two implementations: embedded ([`super::sqlite`]) and clustered (`nats`).
 //!
-//! Made for the weaker of the two: a step reads or replaces one record, by compare-and-set; what takes several steps is ordered so
-//! that a crash between two of them is found and mended. A ledger knows nothing of what may happen to a job: it stores what
-//! [`super::life`] made of a record, and finds records by what is in them.
+//! The traits ask for no more than a key-value store can do: a step reads one record or replaces it by compare-and-set on its
+//! revision. Transitions of several steps are ordered so that a crash between two steps is detected and repaired. A ledger does
+//! not know the transitions: it stores the records that [`super::life`] computed, and finds records by their fields.
 //!
-//! | trait | what |
+//! | trait | for |
 //! | --- | --- |
-//! | [`Ledger`] | records: inserted, read, replaced, removed, listed, counted |
-//! | [`Dispatch`] | who gets which record next, and who is told that it changed |
-//! | [`Blobs`] | bytes beside the records: what was sent, what is pinned, what is to be removed |
+//! | [`Ledger`] | records: insert, load, compare-and-set, remove, list, count |
+//! | [`Dispatch`] | the queues: work and webhooks that are due, claims (leases), notifications |
+//! | [`Blobs`] | bytes beside the records: bodies, hashes of assets, the trash |
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::batch::BatchId;
@@ -34,242 +35,239 @@ use super::timestamp::{Clock, Timestamp};
 #[derive(Clone, Debug)]
 pub(super) struct Stored<R = Entry> {
     pub(super) record: R,
-    /// Changes with every write of the record; the next write must name it.
+    /// Version of the record, which every write increases. The next write must name it.
     pub(super) revision: u64,
 }
 
-/// What became of something that was to be inserted.
+/// Outcome of an insertion.
 #[derive(Debug)]
 pub(super) enum Inserted<R> {
-    /// It is stored, durably.
-    New(R),
-    /// An earlier call with the same idempotency key and the same body stored this.
-    Again(R),
+    /// The record was inserted, durably.
+    Created(R),
+    /// An earlier call with the same idempotency key and the same body has inserted this record.
+    Existing(R),
     /// An earlier call with the same idempotency key had another body.
-    OtherBody,
-    /// A limit forbids it.
+    KeyReused,
+    /// A limit would be exceeded.
     Refused(Refusal),
 }
 
-/// A record's replacement.
+/// Replacement of a record by compare-and-set.
 #[derive(Debug)]
 pub(super) struct Swap<'a> {
     pub(super) entry: &'a Entry,
-    /// The revision that it replaces.
+    /// The revision that is replaced.
     pub(super) revision: u64,
-    /// Names of results that nobody needs once this is written.
+    /// Files to delete once the record is written.
     pub(super) trash: Trash,
-    /// Whether it must survive the death of the machine, or that of the process only.
-    pub(super) on_disk: bool,
+    /// Whether it must survive a crash of the machine; otherwise of the process only.
+    pub(super) durable: bool,
 }
 
-/// A record that is to go, with all that belongs to it: rows, pins, blobs, its idempotency key, its messages.
+/// Removal of a record with everything that belongs to it: rows, hashes of assets, blobs, idempotency key, messages.
 #[derive(Debug)]
 pub(super) struct Removal<'a> {
     pub(super) key: &'a Key,
-    /// `None`: there is no record, but there may be something below it.
+    /// `None` when there is no record but there may be rows or hashes of assets.
     pub(super) stored: Option<&'a Stored>,
-    /// Names of results that nobody needs once it is gone.
+    /// Files to delete once the record is removed.
     pub(super) trash: Trash,
 }
 
-/// Which records a page is of.
+/// Kind of records that a page lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Jobs without the rows of batches.
+    /// Single jobs, without the rows of batches.
     Job,
     /// Batches.
     Batch,
 }
 
-/// Which rows of a batch.
+/// A subset of the rows of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowSet {
-    /// Those that have a record.
-    Recorded,
-    /// Those that a retry may begin again, and perhaps more.
+    /// Rows that have a record.
+    WithRecord,
+    /// At least the rows that a retry schedules again.
     Failed,
-    /// Those that a receiver was told of, and perhaps more.
-    Announced,
+    /// At least the rows with a webhook in the outbox.
+    WithDeliveries,
 }
 
-/// A row of a batch as a page of items has it.
+/// A row of a batch in a page of items.
 #[derive(Clone, Debug)]
 pub(super) struct ListedRow {
-    /// Its place among the rows, from 1.
+    /// Position among the rows, from 1.
     pub(super) number: u64,
-    /// `None`: it has no record yet, and is what was sent.
+    /// `None` while it has no record; it is then scheduled with its submitted values.
     pub(super) record: Option<JobRecord>,
 }
 
-/// The right to a message of the ledger's transport, until it is released.
+/// The lease of a queue entry that was handed out, until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Claim(pub(super) u64);
 
-/// What becomes of a claim.
+/// How a claim is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Release {
-    /// There will never be anything to do for it.
-    Done,
-    /// It comes again after this time.
-    Later(Duration),
-    /// It comes again at the next call, before all others.
-    Next,
-    /// Nothing is said about it: another has it, or is going to.
-    Silent,
+    /// Acknowledges the entry, which is deleted.
+    Ack,
+    /// Has the entry delivered again after this time.
+    Nak(Duration),
+    /// Has the entry returned by the next call, before all others.
+    Requeue,
+    /// Sends no acknowledgement: another process has the entry, or gets it when the lease expires.
+    Abandon,
 }
 
-/// What could be worked on next.
+/// Answer to a request for work.
 #[derive(Debug)]
 pub(super) enum Due {
-    /// This job, row or document; whoever asks looks whether that is still so.
+    /// A job, row or document. The caller must check its state.
     Record(Box<Stored<JobRecord>>, Claim),
-    /// Nothing before then, unless something comes in.
+    /// Nothing is due before this time unless something is submitted; `None` if no time is known.
     Nothing(Option<Timestamp>),
 }
 
-/// A delivery that could be made now.
+/// A webhook that is due.
 #[derive(Debug)]
 pub(super) struct DueDelivery {
-    /// The record that has it.
+    /// The record whose outbox has it.
     pub(super) stored: Stored,
-    /// The delivery's id.
+    /// Id of the delivery.
     pub(super) id: String,
     pub(super) claim: Claim,
 }
 
-/// A batch for which there may be something to do besides rendering.
+/// An open batch that may be completed, need more rows enqueued, or have an interrupted retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OpenBatch {
     pub(super) id: BatchId,
-    /// Since when failed rows are being made to wait again.
+    /// When a retry that has not finished began.
     pub(super) retrying: Option<Timestamp>,
     /// Whether all its rows have ended.
-    pub(super) is_over: bool,
+    pub(super) have_rows_ended: bool,
 }
 
-/// Records.
+/// Storage of records.
 pub(super) trait Ledger: Dispatch + Blobs {
-    /// The clock by which all processes that share this ledger tell times.
+    /// The clock that all processes of this ledger share.
     fn clock(&self) -> Clock;
-    /// Stores a new job with its body, all of it or nothing. Durable when this returns.
+    /// Inserts a job with its body, atomically and durably.
     fn insert_job<'a>(&'a self, job: &'a NewJob) -> Answer<'a, Inserted<JobRecord>>;
-    /// Stores a new batch with all its rows, all of it or nothing. Durable when this returns. Rows may get their records later.
+    /// Inserts a batch with all its rows, atomically and durably. Rows may get their records later.
     fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> Answer<'a, Inserted<BatchRecord>>;
-    /// The record under `key`.
     fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stored>>;
-    /// Replaces a record. Its new revision; `None` when it is no longer at the one named.
+    /// Compare-and-set: replaces a record and returns its new revision; `None` when it is no longer at the given one.
     fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Option<u64>>;
-    /// Removes a record with all that belongs to it. False when it has changed meanwhile.
+    /// False when the record is no longer at the given revision.
     fn remove<'a>(&'a self, removal: Removal<'a>) -> Answer<'a, bool>;
-    /// `limit` of `owner`'s records after the newest `offset`, without those that have expired, and how many there are in all.
+    /// The `limit` newest records of `owner` after the first `offset`, without expired ones, and the total number.
     fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> Answer<'a, (Vec<Entry>, u64)>;
-    /// Rows of a batch whose rows have files of their own, in order, and how many there are in all.
+    /// Rows of a batch that does not become a document, in order, and the total number.
     fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)>;
-    /// Records of rows of a batch, the document of all rows among them, in order of their numbers; as they were when the
-    /// batch was at `revision`, or later.
+    /// Records of rows and of the document of a batch, by number, as of `revision` of the batch or later.
     fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, revision: u64) -> Answer<'a, Vec<Stored<JobRecord>>>;
-    /// What the rows of a batch are like, as they were when it was at `revision`, or later.
-    fn tally<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress>;
-    /// The revision of a batch at which all its rows had ended, with what they were like; `None` while some have not, or when
-    /// this process does not know.
-    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>>;
-    /// Some of the jobs that have expired, and of the batches that have or were removed. Fewer than [`EXPIRED_AT_ONCE`]: that is
-    /// all.
+    /// Progress of the rows of a batch, as of `revision` of the batch or later.
+    fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress>;
+    /// The revision of an open batch at which all its rows had ended, with their counts; `None` while some have not, or when this
+    /// process does not know.
+    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>>;
+    /// Keys of jobs and batches that have expired or were removed. Fewer than [`EXPIRED_PAGE`] are all there are.
     fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>>;
-    /// For gauges.
     fn counts(&self) -> Answer<'_, Counts>;
 }
 
-/// Keys of one call of [`Ledger::expired`].
-pub(super) const EXPIRED_AT_ONCE: usize = 500;
+/// Most keys that an embedded ledger returns from [`Ledger::expired`].
+pub(super) const EXPIRED_PAGE: usize = 500;
 
-/// Handing records out, and hearing of changes.
+/// Queues of work and webhooks, delivered at least once, and notifications of changes.
 pub(super) trait Dispatch: Send + Sync {
-    /// The next job, row or document: of the owner with the fewest under way, single jobs before rows, the oldest that is due;
-    /// rows of the batch that has waited longest for its turn. A ledger that can choose passes over what `filter` excludes; with
-    /// another the caller releases it.
+    /// The next job, row or document. The embedded ledger keeps the order of [`super::life::order`] and skips what `filter`
+    /// excludes; with a ledger that cannot, the caller releases the claim.
     fn next_due(&self, filter: TakeFilter) -> Answer<'_, Due>;
     /// Resolves when there may be something due that was not there before.
     fn work_ready(&self) -> BoxFuture<'_, ()>;
-    /// Deliveries that could be made now, as far as `room` allows, and when others will be.
+    /// Webhooks that are due, within `room`, and when others will be.
     fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)>;
     /// Resolves when there may be a delivery due that was not there before.
     fn delivery_ready(&self) -> BoxFuture<'_, ()>;
-    /// What becomes of a claim.
-    fn release(&self, claim: Claim, how: Release) -> BoxFuture<'_, ()>;
-    /// Has those who send hear of a delivery that is on record. `name`: two announcements of the same are one.
-    fn announce<'a>(&'a self, _key: &'a Key, _delivery: &'a str, _name: &'a str) -> Answer<'a, ()> {
+    fn release(&self, claim: Claim, release: Release) -> BoxFuture<'_, ()>;
+    /// Queues a webhook that is in the outbox of the record under `key`. Of two calls with the same `id`, the second does nothing.
+    /// A ledger that finds webhooks in the records needs no queue.
+    fn publish_webhook<'a>(&'a self, _key: &'a Key, _delivery: &'a str, _id: &'a str) -> Answer<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
-    /// Who waits for which job to end.
-    fn ends(&self) -> &EndSignals;
-    /// Batches for which there may be something to do besides rendering: complete them, go on with a retry, hand out more rows.
+    fn end_signals(&self) -> &EndSignals;
+    /// Open batches that may be completed, need more rows enqueued, or have an interrupted retry.
     fn open_batches(&self) -> Answer<'_, Vec<OpenBatch>>;
     /// Resolves when [`Dispatch::open_batches`] may have changed.
     fn batches_changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
-    /// Makes more rows of a batch due, where they do not become so by themselves.
-    fn feed<'a>(&'a self, _batch: &'a BatchId) -> Answer<'a, ()> {
+    /// Enqueues more rows of a batch, in a ledger with a queue.
+    fn enqueue_rows<'a>(&'a self, _batch: &'a BatchId) -> Answer<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
-    /// Whether a job could be accepted now, as far as is known without asking.
+    /// # Errors
+    /// While there is no connection. Sends no request.
     fn reachable(&self) -> Result<(), StoreError> {
         Ok(())
     }
-    /// What the ledger has to do all the time; until dropped.
+    /// Background work of a front end. Runs until it is dropped.
     fn maintain(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
-    /// Nothing more will be asked for: what was fetched ahead goes back at once.
-    fn leave(&self) -> BoxFuture<'_, ()> {
+    /// Returns work that was fetched in advance, before the process ends.
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }
 
-/// Bytes beside the records.
+/// Storage of bytes beside the records.
 pub(super) trait Blobs: Send + Sync {
-    /// What `blob` refers to, in the record under `key`. [`StoreError::Damaged`] when it is lost: no other try does better.
+    /// Reads a blob that the record under `key` refers to.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it is lost; another attempt then has no chance.
     fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> Answer<'a, Bytes>;
-    /// Stores bytes that the record under `key` is going to refer to.
+    /// Stores bytes that the record under `key` will refer to.
     fn put_blob<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, BlobRef>;
-    /// Stores the values of a row that is to be tried again, where workers do not read them from the batch's list.
+    /// Stores the values of a row for a retry. `None` in a ledger whose workers read them from the list of the batch.
     fn put_row_values<'a>(&'a self, _key: &'a Key, _values: Bytes) -> Answer<'a, Option<BlobRef>> {
         Box::pin(std::future::ready(Ok(None)))
     }
-    /// The digest under which `key` is pinned for this batch.
-    fn pinned<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
-    /// AssetSnapshot, unless the key has a pin already; what stands then.
-    fn pin<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]>;
-    /// Names of results that nobody needs any more, at most `limit`.
+    /// Hash of the asset called `key` in the snapshot of a batch.
+    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
+    /// Adds an asset to the snapshot of a batch, unless it is there already. Returns the hash that the snapshot has then.
+    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]>;
+    /// Names of files that may be deleted now, at most `limit`.
     fn trash(&self, limit: u64) -> Answer<'_, Vec<String>>;
-    /// That result is gone.
-    fn trash_removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
-    /// Removes blobs that no record needs.
+    /// Notes that a file has been deleted.
+    fn remove_from_trash<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
+    /// Deletes blobs that no record refers to, in a ledger that does not delete them with their records.
     fn sweep_blobs(&self) -> Answer<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
-/// Who waits inside this process for a job to end.
+/// Notifications of this process about the ends of jobs.
 #[derive(Debug, Default)]
 pub(super) struct EndSignals(Mutex<HashMap<JobId, Arc<Notify>>>);
 
 impl EndSignals {
-    /// Notified when the job ends or goes.
-    pub(super) fn of(&self, id: &JobId) -> Arc<Notify> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone()
+    /// Notified when the job ends or is removed.
+    pub(super) fn subscribe(&self, id: &JobId) -> Arc<Notify> {
+        self.0.lock().entry(id.clone()).or_default().clone()
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.0.lock().is_empty()
     }
 
-    /// Wakes those who wait for this job.
     pub(super) fn notify(&self, id: &JobId) {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let waiting = self.0.lock().remove(id);
         if let Some(waiting) = waiting {
             waiting.notify_waiters();
         }

@@ -202,7 +202,7 @@ impl Jobs {
         let worker = self.0.worker.clone().run(stop.clone());
         let postman = self.0.postman.clone().run(stop.clone());
         futures_util::join!(worker, postman);
-        self.0.service.leave().await;
+        self.0.service.shut_down().await;
     }
 
     /// Does what the store needs for accepting jobs and telling about them, for ever. Stops when dropped.
@@ -240,7 +240,7 @@ impl Jobs {
                 tracing::warn!(id = %ticket.id, %error, "cannot give a job back; it is found by whoever works next");
             }
         }
-        self.0.service.leave().await;
+        self.0.service.shut_down().await;
         tickets.len()
     }
 
@@ -394,6 +394,6 @@ impl Jobs {
             None => self.0.results.remove(Area::Jobs, file).await,
         };
         removed.map_err(|error| error.to_string())?;
-        self.0.service.removed(file).await.map_err(|error| error.to_string())
+        self.0.service.remove_from_trash(file).await.map_err(|error| error.to_string())
     }
 }

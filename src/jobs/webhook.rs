@@ -82,7 +82,7 @@ impl WebhookSender {
             return Ok(REST);
         }
         let room = DeliveryCapacity { of_all, of_receiver: self.settings.parallel.div_ceil(SHARE) };
-        let (due, next) = self.service.due(room, self.settings.timeout + LEASE_MARGIN).await?;
+        let (due, next) = self.service.due_deliveries(room, self.settings.timeout + LEASE_MARGIN).await?;
         for delivery in due {
             let Ok(place) = free.clone().try_acquire_owned() else { break };
             let postman = self.clone();
@@ -113,7 +113,7 @@ impl WebhookSender {
             }
             NextAction::Failed => tracing::warn!(%id, %event, attempts, error = tried.error, "webhook given up"),
         }
-        if let Err(error) = self.service.tried(&delivery, tried).await {
+        if let Err(error) = self.service.add_attempt(&delivery, tried).await {
             // It is sent again when its lease ends: receivers know deliveries by their id.
             tracing::error!(%id, %error, "cannot note that a webhook was tried");
         }

@@ -244,7 +244,7 @@ impl Worker {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = self.under_way.0.document_ended.notified() => {}
-                    () = self.service.ready() => {}
+                    () = self.service.work_ready() => {}
                     () = tokio::time::sleep(sleep) => {}
                 }
             }

@@ -253,13 +253,13 @@ async fn pin_of_the_first_stands(engine: Engine) {
     let Some(mut bench) = Bench::start(engine).await else { return };
     let id = bench.accept_batch(new_batch("", 1, 0)).await.id;
     let pin = |digest| Pin { key: "image u".into(), sha256: [digest; 32] };
-    assert_eq!(bench.service.pinned(&id, "image u").await.expect("a ledger"), None);
-    assert_eq!(bench.service.pin(&id, pin(1)).await.expect("a ledger"), Some([1; 32]));
-    assert_eq!(bench.service.pin(&id, pin(2)).await.expect("a ledger"), Some([1; 32]));
+    assert_eq!(bench.service.asset_hash(&id, "image u").await.expect("a ledger"), None);
+    assert_eq!(bench.service.put_asset_hash(&id, pin(1)).await.expect("a ledger"), Some([1; 32]));
+    assert_eq!(bench.service.put_asset_hash(&id, pin(2)).await.expect("a ledger"), Some([1; 32]));
     bench.restart(engine).await;
-    assert_eq!(bench.service.pinned(&id, "image u").await.expect("a ledger"), Some([1; 32]));
+    assert_eq!(bench.service.asset_hash(&id, "image u").await.expect("a ledger"), Some([1; 32]));
     bench.service.remove_batch(&owner(""), &id).await.expect("a ledger");
-    assert_eq!(bench.service.pin(&id, pin(1)).await.expect("a ledger"), None);
+    assert_eq!(bench.service.put_asset_hash(&id, pin(1)).await.expect("a ledger"), None);
 }
 
 async fn template_and_values_are_read_by_workers(engine: Engine) {

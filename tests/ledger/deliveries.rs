@@ -29,14 +29,14 @@ fn with_webhook() -> NewJob {
 /// The next deliveries, as soon as there are any.
 async fn due(bench: &Bench) -> Vec<Delivery> {
     until("something is to be told", async || {
-        Some(bench.service.due(ROOM, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())
+        Some(bench.service.due_deliveries(ROOM, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())
     })
     .await
 }
 
 async fn tells(bench: &Bench, delivery: &Delivery) {
     let tried = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
-    bench.service.tried(delivery, tried).await.expect("a ledger");
+    bench.service.add_attempt(delivery, tried).await.expect("a ledger");
 }
 
 async fn statuses(bench: &Bench, job: &tenter::jobs::JobId) -> Vec<(&'static str, &'static str)> {
@@ -76,7 +76,7 @@ async fn delivery_is_tried_again_after_its_time(engine: Engine) {
     let first = due(&bench).await;
     let wait = Duration::from_millis(200);
     let again = DeliveryAttempt { answer: Some(503), error: "busy".into(), then: NextAction::Again(wait) };
-    bench.service.tried(&first[0], again).await.expect("a ledger");
+    bench.service.add_attempt(&first[0], again).await.expect("a ledger");
     let second = due(&bench).await;
     assert_eq!((&second[0].id, second[0].attempts), (&first[0].id, 1));
     let listed = bench.service.deliveries(&owner(""), &id).await.expect("a ledger").expect("a job");
@@ -93,7 +93,7 @@ async fn delivery_that_was_given_up_is_begun_again_on_demand(engine: Engine) {
     bench.take().await;
     let first = due(&bench).await;
     let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), then: NextAction::Failed };
-    bench.service.tried(&first[0], gone).await.expect("a ledger");
+    bench.service.add_attempt(&first[0], gone).await.expect("a ledger");
     assert_eq!(statuses(&bench, &id).await, [("job.progress", "failed")]);
     assert_eq!(bench.service.retry(&owner("x"), &id, &first[0].id).await.expect("a ledger"), None);
     assert_eq!(bench.service.retry(&owner(""), &id, "nothing").await.expect("a ledger"), None);
@@ -112,13 +112,13 @@ async fn receiver_has_a_bounded_number_of_calls(engine: Engine) {
     }
     let room = DeliveryCapacity { of_all: 9, of_receiver: 2 };
     let first = until("something is to be told", async || {
-        Some(bench.service.due(room, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())
+        Some(bench.service.due_deliveries(room, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())
     })
     .await;
     assert!(first.len() <= 2);
     tells(&bench, &first[0]).await;
     until("the others are told", async || {
-        for delivery in bench.service.due(room, LEASE).await.expect("a ledger").0 {
+        for delivery in bench.service.due_deliveries(room, LEASE).await.expect("a ledger").0 {
             tells(&bench, &delivery).await;
         }
         (bench.service.counts().await.expect("a ledger").deliveries <= 1).then_some(())

@@ -292,7 +292,7 @@ async fn removed_job_is_gone_and_its_file_goes_later(engine: Engine) {
     bench.finish(&taken, done()).await;
     assert!(bench.service.remove(&owner(""), &id).await.expect("a ledger"));
     assert_eq!(bench.service.trash(9).await.expect("a ledger"), std::slice::from_ref(&taken.file));
-    bench.service.removed(&taken.file).await.expect("a ledger");
+    bench.service.remove_from_trash(&taken.file).await.expect("a ledger");
     assert!(bench.service.trash(9).await.expect("a ledger").is_empty());
 }
 

@@ -1,11 +1,10 @@
-//! What jobs were sent, on its way from a front end to a worker: small ones inside the record, others in the bucket.
+//! Submitted bodies, from a front end to the workers: small ones in the record, large ones in the bucket.
 //!
-//! Pictures and fonts that stand in a design as `data:` URLs are taken out and stored once for all jobs that have them. Both kinds
-//! are stored under the SHA-256 of what they are, compressed with zstd. They go into the bucket and not into JetStream's object
-//! store: there a second writer of the same name removes the chunks under the first one's readers, here it writes the same
-//! object again, whole; and NATS, which keeps every message on each of its servers, holds small ones only.
+//! Images and fonts in `data:` URLs are stored apart, once for all jobs that have them. All objects are named by the hash of their
+//! content and compressed with zstd. They are in the bucket and not in JetStream's object store, where a second writer of a name
+//! deletes the chunks while readers need them; and NATS keeps every message on each of its servers.
 //!
-//! What comes out are the bytes that went in, or an error: the whole is held against its digest.
+//! A body is read exactly as it was submitted, or with an error: the hash of the whole is verified.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,45 +17,45 @@ use crate::hash::ContentHash;
 use crate::jobs::life::blob::{BlobPiece, BlobRef, BlobText};
 use crate::jobs::results::{Area, ResultError, Results};
 
-/// From this size on a `data:` URL is stored apart: below, a request to the bucket costs more than it saves.
+/// Smallest `data:` URL that is stored apart, in bytes. For smaller ones a request to the bucket costs more than it saves.
 const BLOB_BYTES: usize = 16 << 10;
-/// `data:` URLs of one body that are stored apart; the record names each.
+/// Most `data:` URLs of one body that are stored apart. The record has the hash of each.
 const MOST_BLOBS: usize = 256;
-/// Up to this size, compressed, the rest stands in the job's record, which is written some four times.
+/// Largest compressed rest that is stored in the record, in bytes. A record is written about four times.
 const INLINE_BYTES: usize = 8 << 10;
-/// zstd's own default: on JSON the next steps cost several times as much for some percent.
+/// Default level of zstd. On JSON the next levels take several times as long for a few percent.
 const LEVEL: i32 = 3;
-/// Largest body that any setting lets in; what claims to be larger is not read.
+/// Largest body that any setting accepts, in bytes. A blob with a larger length is damaged.
 const MOST_BYTES: u64 = 1 << 30;
-/// Requests to the bucket at once, for one body.
+/// Requests to the bucket at the same time, for one body.
 const PARALLEL: usize = 8;
-/// What is stored and younger than this need not be stored again: [`KEPT`] is far longer.
+/// Age up to which a stored object need not be stored again; far below [`MIN_AGE`].
 const FRESH: Duration = Duration::from_secs(20 * 60);
-/// What is younger than this may belong to a job that is not on record yet.
-pub(super) const KEPT: Duration = Duration::from_secs(3600);
+/// Age below which an object is not deleted: the record of its job may not be written yet.
+pub(super) const MIN_AGE: Duration = Duration::from_secs(3600);
 
 const MEDIA_TYPE: &str = "application/zstd";
 
-/// A body could not be stored or read.
+/// Why a body could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
-    /// Another try may do better.
+    /// The bucket failed; another attempt may succeed.
     #[error(transparent)]
     Bucket(#[from] ResultError),
-    /// It is not what was stored.
+    /// The stored objects are not those that were written.
     #[error("{0}")]
     Damaged(String),
 }
 
-/// A body in parts, each under its name.
+/// A body and the objects to store for it, by area and name.
 struct Packed {
     body: BlobRef,
     parts: Vec<(Area, ContentHash, Bytes)>,
 }
 
-/// Stores what has to be stored. All of it is there when this returns.
+/// Stores a body. All its objects are in the bucket when this returns.
 pub(super) async fn store(results: &Results, body: Bytes) -> Result<BlobRef, BodyError> {
-    let Packed { body, parts } = on_a_thread(move || pack(&body)).await??;
+    let Packed { body, parts } = run_blocking(move || pack(&body)).await??;
     let storing = parts.into_iter().map(|(area, name, bytes)| async move {
         let name = name.to_string();
         let stored_at = results.stored_at(area, &name).await?;
@@ -70,7 +69,7 @@ pub(super) async fn store(results: &Results, body: Bytes) -> Result<BlobRef, Bod
     Ok(body)
 }
 
-/// The body as it was sent.
+/// Reads a body.
 pub(super) async fn load(results: &Results, body: &BlobRef) -> Result<Bytes, BodyError> {
     let reading = body.objects().collect::<Vec<_>>();
     let reading = reading.into_iter().map(|(area, name)| async move {
@@ -85,11 +84,11 @@ pub(super) async fn load(results: &Results, body: &BlobRef) -> Result<Bytes, Bod
     });
     let stored: Vec<Bytes> = stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
     let body = body.clone();
-    on_a_thread(move || unpack(&body, &stored)).await?
+    run_blocking(move || unpack(&body, &stored)).await?
 }
 
-/// Compressing and hashing megabytes is nothing for the threads that hold sockets.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BodyError> {
+/// Compressing and hashing megabytes would block the async threads.
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BodyError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| BodyError::Damaged(error.to_string()))
 }
 
@@ -122,7 +121,7 @@ fn pack(body: &Bytes) -> Result<Packed, BodyError> {
     Ok(Packed { body: BlobRef { hash: ContentHash::of(body), pieces, text }, parts })
 }
 
-/// `stored` has what [`BlobRef::stored`] names, in its order.
+/// `stored`: the objects that [`BlobRef::objects`] names, in its order.
 fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
     let damaged = |what: &str| BodyError::Damaged(format!("the body {} is not what was stored: {what}", body.hash));
     let length = |piece: &BlobPiece| match piece {
@@ -164,8 +163,8 @@ fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
     if ContentHash::of(&bytes) == body.hash { Ok(bytes.into()) } else { Err(damaged("its hash differs")) }
 }
 
-/// Where long `data:` URLs stand: what is between the quotes of a JSON string that begins so. Where a quote is escaped, this is
-/// shorter than the string, which does not matter: bytes are put back where they were.
+/// Ranges of long `data:` URLs: the contents of JSON strings that begin with `data:`. A range ends at an escaped quote, which is
+/// harmless, since the bytes are put back at the same place.
 fn data_urls(body: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
     const BEGINNING: &[u8] = b"\"data:";
     let mut from = 0;
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn body_comes_out_as_it_went_in() {
+    fn body_is_read_as_it_was_stored() {
         let (a, b) = (url('a', 30_000), url('b', 30_000));
         for body in [
             String::new(),
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_goes_to_the_bucket_and_short_stays() {
+    fn long_text_is_stored_in_the_bucket_and_short_text_in_the_record() {
         let noise: String = (0..40_000_u64).map(|it| format!("{:x}", it.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
         let packed = round_trip(&noise);
         assert_eq!(packed.parts.len(), 1);

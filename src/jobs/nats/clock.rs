@@ -1,6 +1,6 @@
-//! What time it is for a whole cluster: what the servers write beside a value that was just put there.
+//! The time of the cluster: the timestamp that the servers give to a new entry of a bucket.
 //!
-//! Half of the way there and back is the error, some milliseconds, and the same for all who ask the same servers.
+//! The error is half of the round trip, some milliseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,44 +11,44 @@ use tokio::task::AbortHandle;
 
 use crate::jobs::timestamp::{Clock, Timestamp, system_clock};
 
-/// Between two looks: clocks of machines part by some ms an hour, and jump when somebody sets them.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
+/// Interval between measurements. Clocks of machines drift by some milliseconds an hour, and jump when they are set.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Dropping it ends the looking.
+/// The clock of the servers; measured until this is dropped.
 pub(super) struct ServerClock {
-    /// What the servers' clock is ahead of ours, in µs.
-    ahead: Arc<AtomicI64>,
-    looking: AbortHandle,
+    /// How far the servers' clock is ahead of this machine's, in µs.
+    offset: Arc<AtomicI64>,
+    measuring: AbortHandle,
 }
 
 impl Drop for ServerClock {
     fn drop(&mut self) {
-        self.looking.abort();
+        self.measuring.abort();
     }
 }
 
 impl ServerClock {
-    /// Looks once, and then now and again.
+    /// Measures once, and then every [`MEASURE_INTERVAL`].
     pub(super) async fn start(store: &Store) -> Result<Self, String> {
         let key = uuid::Uuid::new_v4().simple().to_string();
-        let ahead = Arc::new(AtomicI64::new(look(store, &key).await?));
-        let (store, latest) = (store.clone(), ahead.clone());
-        let looking = tokio::spawn(async move {
+        let offset = Arc::new(AtomicI64::new(measure(store, &key).await?));
+        let (store, latest) = (store.clone(), offset.clone());
+        let measuring = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(BETWEEN_LOOKS).await;
-                match look(&store, &key).await {
-                    Ok(ahead) => latest.store(ahead, Ordering::Relaxed),
-                    // What was seen last is still about right.
-                    Err(error) => tracing::debug!(error, "cannot ask the servers what time it is"),
+                tokio::time::sleep(MEASURE_INTERVAL).await;
+                match measure(&store, &key).await {
+                    Ok(offset) => latest.store(offset, Ordering::Relaxed),
+                    // The last offset is still about right.
+                    Err(error) => tracing::debug!(error, "cannot read the time of the servers"),
                 }
             }
         });
-        Ok(Self { ahead, looking: looking.abort_handle() })
+        Ok(Self { offset, measuring: measuring.abort_handle() })
     }
 
     pub(super) fn as_clock(&self) -> Clock {
-        let ahead = self.ahead.clone();
-        Arc::new(move || shifted(SystemTime::now(), ahead.load(Ordering::Relaxed)))
+        let offset = self.offset.clone();
+        Arc::new(move || shifted(SystemTime::now(), offset.load(Ordering::Relaxed)))
     }
 }
 
@@ -57,13 +57,13 @@ fn shifted(time: SystemTime, micros: i64) -> SystemTime {
     if micros < 0 { time.checked_sub(by) } else { time.checked_add(by) }.unwrap_or(time)
 }
 
-async fn look(store: &Store, key: &str) -> Result<i64, String> {
+async fn measure(store: &Store, key: &str) -> Result<i64, String> {
     let ours = system_clock();
     let before = Timestamp::now(&ours).micros();
     store.put(key, "".into()).await.map_err(|error| error.to_string())?;
     let after = Timestamp::now(&ours).micros();
     let entry = store.entry(key).await.map_err(|error| error.to_string())?;
-    let created = entry.ok_or("what was just put there is not there")?.created;
+    let created = entry.ok_or("the new entry is missing")?.created;
     let theirs = i64::try_from(created.unix_timestamp_nanos() / 1000).map_err(|error| error.to_string())?;
     Ok(theirs - (before + after) / 2)
 }

@@ -1,7 +1,8 @@
-//! The connection to the servers: who we say we are, whom we believe, and what is said when it does not come about.
+//! Connecting to the servers: login, TLS, and advice for errors that another attempt does not cure.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use rustls::pki_types::pem::{self, PemObject};
@@ -9,20 +10,26 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{AGAIN, ANSWER, FIRST_CONNECTION};
 use crate::config::NatsSettings;
 
-/// Connects, as the settings say. `connected` is told each time that a connection stands.
+/// Timeout of one request to the servers.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// Time for the first connection: the servers and this process may be started in any order.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Delay between two attempts to connect.
+pub(super) const RECONNECT_DELAY: Duration = Duration::from_millis(500);
+
+/// Connects with the login and certificates of `settings`. `connected` is notified of each new connection.
 ///
 /// # Errors
-/// Settings that contradict each other, files that are not what they should be, servers that turn us away, or are not there for
-/// half a minute; said with the settings to look at.
+/// When settings contradict each other, a file cannot be used, a server refuses the login, or none can be reached within
+/// [`CONNECT_TIMEOUT`]. The message names the settings.
 pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> Result<Client, String> {
     let mut options = ConnectOptions::new()
         .name("tenter")
-        .connection_timeout(ANSWER)
-        .request_timeout(Some(ANSWER))
-        .reconnect_delay_callback(|tries| AGAIN * u32::try_from(tries.min(4)).unwrap_or(4))
+        .connection_timeout(ANSWER_TIMEOUT)
+        .request_timeout(Some(ANSWER_TIMEOUT))
+        .reconnect_delay_callback(|tries| RECONNECT_DELAY * u32::try_from(tries.min(4)).unwrap_or(4))
         .event_callback(move |event| {
             match event {
                 Event::Connected => {
@@ -47,14 +54,14 @@ pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> 
         options = read.map_err(|error| format!("{} (TENTER_NATS_CREDS): {error}", file.display()))?;
     }
     if let Some(file) = &settings.tls_ca {
-        has_certificate(file, "TENTER_NATS_TLS_CA")?;
+        check_certificate(file, "TENTER_NATS_TLS_CA")?;
         options = options.add_root_certificates(file.clone());
     }
     match (&settings.tls_certificate, &settings.tls_key) {
         (Some(certificate), Some(key)) => {
-            has_certificate(certificate, "TENTER_NATS_TLS_CERT")?;
+            check_certificate(certificate, "TENTER_NATS_TLS_CERT")?;
             PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| unlike(key, "TENTER_NATS_TLS_KEY", "a private key", error))?;
+                .map_err(|error| invalid_file(key, "TENTER_NATS_TLS_KEY", "a private key", error))?;
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
         (None, None) => {}
@@ -70,21 +77,21 @@ pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> 
         if let Some(advice) = advice(&error) {
             return Err(format!("{error}: {advice}"));
         }
-        if begun.elapsed() > FIRST_CONNECTION {
+        if begun.elapsed() > CONNECT_TIMEOUT {
             return Err(error.to_string());
         }
         tracing::warn!(%error, "cannot connect to NATS yet; trying again");
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
-/// The library takes a file without any for one with none more.
-fn has_certificate(file: &Path, setting: &str) -> Result<(), String> {
+/// The client accepts a file without certificates, so that the file is checked here.
+fn check_certificate(file: &Path, setting: &str) -> Result<(), String> {
     let first = CertificateDer::from_pem_file(file);
-    first.map(drop).map_err(|error| unlike(file, setting, "a certificate", error))
+    first.map(drop).map_err(|error| invalid_file(file, setting, "a certificate", error))
 }
 
-fn unlike(file: &Path, setting: &str, wanted: &str, error: pem::Error) -> String {
+fn invalid_file(file: &Path, setting: &str, wanted: &str, error: pem::Error) -> String {
     let found = match error {
         pem::Error::Io(error) => error.to_string(),
         pem::Error::NoItemsFound => format!("there is not {wanted} in it, in PEM"),
@@ -93,7 +100,7 @@ fn unlike(file: &Path, setting: &str, wanted: &str, error: pem::Error) -> String
     format!("{} ({setting}): {found}", file.display())
 }
 
-/// What to do about what no other try will mend; `None`: another may.
+/// Advice for an error that another attempt does not cure; `None` when it may.
 fn advice(error: &ConnectError) -> Option<&'static str> {
     match error.kind() {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => Some(
@@ -101,7 +108,7 @@ fn advice(error: &ConnectError) -> Option<&'static str> {
         ),
         ConnectErrorKind::ServerParse => Some("addresses are nats://host:port or tls://host:port"),
         ConnectErrorKind::Tls => Some("see TENTER_NATS_TLS_CA, TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY"),
-        _ => match handshake(error)? {
+        _ => match tls_error(error)? {
             rustls::Error::InvalidCertificate(_) => Some(
                 "the servers' certificate must be signed by one of TENTER_NATS_TLS_CA, and be for the host in their address",
             ),
@@ -113,14 +120,14 @@ fn advice(error: &ConnectError) -> Option<&'static str> {
     }
 }
 
-/// Why the two sides did not come to speak TLS.
-fn handshake(error: &ConnectError) -> Option<&rustls::Error> {
+/// The TLS error among the sources of `error`.
+fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An error inside one of input and output is not called its source.
+        // `source` of an I/O error skips the error that it wraps.
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(found) = inner.and_then(|inner| inner.downcast_ref()) {
             return Some(found);

@@ -1,270 +1,172 @@
-//! Work and webhooks as messages: fetched, held against the record they are about, answered.
+//! Messages about work and webhooks: received, compared with their records, acknowledged.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::message::PublishMessage;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 
-use super::Nats;
+use super::claims::ClaimedMessage;
+use super::ledger::NatsLedger;
+use super::message::{UNRECORDED, WebhookMessage, WorkMessage};
 use super::pull::{InFlightMessage, Puller};
-use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
-use crate::jobs::job::JobId;
 use crate::jobs::ledger::{Claim, Dispatch, Due, DueDelivery, EndSignals, OpenBatch, Release, Stored};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::store::{Answer, DeliveryCapacity, StoreError, TakeFilter};
 use crate::jobs::timestamp::Timestamp;
-use crate::report::with_causes;
 
-/// How long a message without a record is somebody's who may still write one: a front end gives up far earlier.
-pub(super) const UNRECORDED: Duration = Duration::from_secs(60);
-/// Looks for a record that comes a moment after its message, and between them.
-const LOOKS: u32 = 20;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
-/// Before a message is looked at again for which there is nothing to do yet.
-const SOON: Duration = Duration::from_millis(500);
-/// Before a webhook is looked at again whose receiver has as many calls as it may.
-const BUSY: Duration = Duration::from_millis(300);
-/// Messages looked at in one go that turn out to be nothing to do, and webhooks fetched in one go.
-const MOST_LOOKS: usize = 64;
-const MOST_WEBHOOKS: usize = 32;
+/// Reads of a record that may be written a moment after its message.
+const LOOKUPS: u32 = 20;
+const LOOKUP_INTERVAL: Duration = Duration::from_millis(5);
+/// Delay of a message whose record is not written yet.
+const UNRECORDED_DELAY: Duration = Duration::from_millis(500);
+/// Delay of a webhook whose receiver has the most calls at the same time.
+const BUSY_DELAY: Duration = Duration::from_millis(300);
+/// Obsolete messages that one call skips.
+const MAX_SKIPPED: usize = 64;
+/// Webhooks fetched by one request.
+const MAX_WEBHOOKS: usize = 32;
 
-/// What stands in the streams of work: enough to find the rest, and for somebody who reads along.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct WorkMessage {
-    /// The job's id.
-    pub(super) id: String,
-    /// SHA-256 of what was sent.
-    pub(super) digest: String,
-    /// Ending of its result's name.
-    pub(super) format: String,
-    /// Of a row, its batch.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) batch: Option<String>,
-    /// W3C Trace Context.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) traceparent: Option<String>,
-}
-
-impl WorkMessage {
-    pub(super) fn of_row(batch: &BatchId, id: &JobId, hash: ContentHash, format: &str) -> Self {
-        let batch = Some(batch.to_string());
-        Self { id: id.to_string(), digest: hash.to_string(), format: format.to_owned(), batch, traceparent: None }
-    }
-
-    /// The record that it is about; `None` when this is no message of ours.
-    pub(super) fn key(&self) -> Option<Key> {
-        let id = JobId::parse(&self.id)?;
-        match &self.batch {
-            Some(batch) => Some(Key::Row(BatchId::parse(batch)?, id)),
-            None => Some(Key::Job(id)),
-        }
-    }
-}
-
-/// What stands in the stream of webhooks.
-#[derive(Debug, Serialize, Deserialize)]
-struct WebhookMessage {
-    /// The record that has the delivery.
-    job: String,
-    delivery: String,
-}
-
-/// Messages that this process answers when it is done with what they are about.
-#[derive(Default)]
-pub(super) struct Claims {
-    latest: AtomicU64,
-    held: Mutex<HashMap<Claim, Claimed>>,
-}
-
-struct Claimed {
-    message: InFlightMessage,
-    source: Puller,
-    /// Of a webhook, who is called.
-    receiver: Option<String>,
-}
-
-impl Claims {
-    fn hold(&self, claimed: Claimed) -> Claim {
-        let claim = Claim(self.latest.fetch_add(1, Ordering::Relaxed) + 1);
-        self.lock().insert(claim, claimed);
-        claim
-    }
-
-    fn take(&self, claim: Claim) -> Option<Claimed> {
-        self.lock().remove(&claim)
-    }
-
-    /// Calls to this receiver that this process is making.
-    fn calls_to(&self, receiver: &str) -> usize {
-        self.lock().values().filter(|it| it.receiver.as_deref() == Some(receiver)).count()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Claim, Claimed>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a message is worth now.
+/// What the record says about a message.
 enum MessageState {
     Record(Box<Stored<JobRecord>>),
-    /// Nothing will ever be to do for it.
-    Nothing,
+    /// The message is obsolete.
+    Obsolete,
     Later(Duration),
 }
 
-impl Dispatch for Nats {
+impl Dispatch for NatsLedger {
     // Messages come in the order of their stream, so that the caller releases what it cannot begin.
     fn next_due(&self, _: TakeFilter) -> Answer<'_, Due> {
         Box::pin(async move {
-            for _ in 0..MOST_LOOKS {
-                self.connected()?;
-                let Some((source, message)) = self.fetch().await? else { return Ok(Due::Nothing(None)) };
+            for _ in 0..MAX_SKIPPED {
+                self.cluster.connected()?;
+                let Some((source, message)) = self.next_message().await? else { return Ok(Due::Nothing(None)) };
                 let read: Result<WorkMessage, _> = serde_json::from_slice(&message.payload);
                 let Some(key) = read.ok().and_then(|it| it.key()) else {
                     let sequence = message.sequence;
-                    tracing::error!(sequence, "a message in the queue is none of ours; it is removed");
-                    message.done().await;
+                    tracing::error!(sequence, "a message in the queue has no valid ids; it is deleted");
+                    message.ack().await;
                     continue;
                 };
                 match self.message_state(&key, &message).await {
                     Ok(MessageState::Record(stored)) => {
-                        let claimed = Claimed { message, source: source.clone(), receiver: None };
-                        return Ok(Due::Record(stored, self.0.claims.hold(claimed)));
+                        let claimed = ClaimedMessage { message, source: source.clone(), receiver: None };
+                        return Ok(Due::Record(stored, self.claims.insert(claimed)));
                     }
-                    Ok(MessageState::Nothing) => message.done().await,
-                    Ok(MessageState::Later(after)) => message.later(after).await,
+                    Ok(MessageState::Obsolete) => message.ack().await,
+                    Ok(MessageState::Later(after)) => message.nak(after).await,
                     Err(error) => {
-                        source.put_back(message);
+                        source.requeue(message);
                         return Err(error);
                     }
                 }
             }
-            Ok(Due::Nothing(Some(self.now())))
+            Ok(Due::Nothing(Some(self.cluster.now())))
         })
     }
 
     fn work_ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             tokio::select! {
-                () = self.0.work.arrival() => {}
-                () = self.0.rows.arrival() => {}
+                () = self.work.arrival() => {}
+                () = self.rows.arrival() => {}
             }
         })
     }
 
     fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
         Box::pin(async move {
-            self.connected()?;
-            let count = room.of_all.min(MOST_WEBHOOKS);
-            let pulled = self.0.hooks.now(count).await;
-            let pulled = pulled.map_err(|error| self.failed("cannot fetch webhooks to send", error))?;
+            self.cluster.connected()?;
+            let count = room.of_all.min(MAX_WEBHOOKS);
+            let pulled = self.hooks.fetch(count).await;
+            let pulled = pulled.map_err(|error| self.cluster.failed("cannot fetch webhooks to send", error))?;
             let more = pulled.len() == count;
             let mut due = Vec::new();
             for message in pulled {
-                // A failure leaves its message to come again.
+                // After a failure the message is dropped and delivered again.
                 match self.delivery_of(&message).await {
                     Ok(Some((stored, id, receiver))) => {
-                        if self.0.claims.calls_to(&receiver) >= room.of_receiver {
-                            message.later(BUSY).await;
+                        if self.claims.calls_to(&receiver) >= room.of_receiver {
+                            message.nak(BUSY_DELAY).await;
                             continue;
                         }
-                        let claimed = Claimed { message, source: self.0.hooks.clone(), receiver: Some(receiver) };
-                        due.push(DueDelivery { stored, id, claim: self.0.claims.hold(claimed) });
+                        let claimed = ClaimedMessage { message, source: self.hooks.clone(), receiver: Some(receiver) };
+                        due.push(DueDelivery { stored, id, claim: self.claims.insert(claimed) });
                     }
-                    Ok(None) => message.done().await,
-                    Err(error) => tracing::warn!(%error, "cannot look up a webhook; it comes again"),
+                    Ok(None) => message.ack().await,
+                    Err(error) => tracing::warn!(%error, "cannot look up a webhook; it is delivered again"),
                 }
             }
-            Ok((due, more.then(|| self.now())))
+            Ok((due, more.then(|| self.cluster.now())))
         })
     }
 
     fn delivery_ready(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.hooks.arrival())
+        Box::pin(self.hooks.arrival())
     }
 
-    fn release(&self, claim: Claim, how: Release) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let Some(Claimed { message, source, .. }) = self.0.claims.take(claim) else { return };
-            match how {
-                Release::Done => message.done().await,
-                Release::Later(after) => message.later(after).await,
-                Release::Next => source.put_back(message),
-                Release::Silent => drop(message),
-            }
-        })
+    fn release(&self, claim: Claim, release: Release) -> BoxFuture<'_, ()> {
+        Box::pin(self.claims.release(claim, release))
     }
 
-    fn announce<'a>(&'a self, key: &'a Key, delivery: &'a str, name: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let message = WebhookMessage { job: key.to_string(), delivery: delivery.to_owned() };
-            let text = serde_json::to_vec(&message).map_err(|error| self.failed("cannot write a message", error))?;
-            let message = PublishMessage::build().payload(text.into()).message_id(name);
-            let sending = self.0.context.send_publish(self.0.layout.hooks_subject(), message).await;
-            let sent = match sending {
-                Ok(answer) => answer.await,
-                Err(error) => Err(error),
-            };
-            sent.map(drop).map_err(|error| self.failed("cannot send word of a webhook", with_causes(&error)))
-        })
+    fn publish_webhook<'a>(&'a self, key: &'a Key, delivery: &'a str, id: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.cluster.publish_webhook(key, delivery, id))
     }
 
-    fn ends(&self) -> &EndSignals {
-        self.0.index.ends()
+    fn end_signals(&self) -> &EndSignals {
+        self.cluster.index.end_signals()
     }
 
     fn open_batches(&self) -> Answer<'_, Vec<OpenBatch>> {
         Box::pin(async move {
-            if !self.0.index.is_complete() || self.connected().is_err() || !self.holds_lease().await? {
+            if !self.cluster.index.is_complete()
+                || self.cluster.connected().is_err()
+                || !self.feeder.holds_lease(&self.cluster).await?
+            {
                 return Ok(Vec::new());
             }
-            Ok(self.0.index.open_batches())
+            Ok(self.cluster.index.open_batches())
         })
     }
 
     fn batches_changed(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.index.batches_changed())
+        Box::pin(self.cluster.index.batches_changed())
     }
 
-    fn feed<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, ()> {
-        Box::pin(self.feed_batch(batch))
+    fn enqueue_rows<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, ()> {
+        Box::pin(self.feeder.enqueue_rows(&self.cluster, batch))
     }
 
     fn reachable(&self) -> Result<(), StoreError> {
-        self.connected()
+        self.cluster.connected()
     }
 
     fn maintain(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.reconcile())
+        Box::pin(self.cluster.reconcile())
     }
 
-    fn leave(&self) -> BoxFuture<'_, ()> {
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.0.work.leave().await;
-            self.0.rows.leave().await;
-            self.give_back_lease().await;
-            // Words that are on their way have to leave before the process does.
-            if self.connected().is_ok()
-                && let Err(error) = self.0.client.flush().await
+            self.work.shut_down().await;
+            self.rows.shut_down().await;
+            self.feeder.release_lease(&self.cluster).await;
+            // Acknowledgements are buffered by the client.
+            if self.cluster.connected().is_ok()
+                && let Err(error) = self.cluster.client.flush().await
             {
-                tracing::debug!(%error, "cannot say good-bye");
+                tracing::debug!(%error, "cannot send the last acknowledgements");
             }
         })
     }
 }
 
-impl Nats {
-    /// The next message, and where it is from: single jobs before rows.
-    async fn fetch(&self) -> Result<Option<(&Puller, InFlightMessage)>, StoreError> {
-        for source in [&self.0.work, &self.0.rows] {
-            let pulled = source.now(1).await.map_err(|error| self.failed("cannot fetch a job", error))?;
+impl NatsLedger {
+    /// The next message and its source: single jobs before rows.
+    async fn next_message(&self) -> Result<Option<(&Puller, InFlightMessage)>, StoreError> {
+        for source in [&self.work, &self.rows] {
+            let pulled = source.fetch(1).await.map_err(|error| self.cluster.failed("cannot fetch a job", error))?;
             if let Some(message) = pulled.into_iter().next() {
                 return Ok(Some((source, message)));
             }
@@ -272,40 +174,39 @@ impl Nats {
         Ok(None)
     }
 
-    /// Whether a message is the one that its record knows of.
+    /// Compares a message with the record under `key`, which has the sequence number of its current message.
     async fn message_state(&self, key: &Key, message: &InFlightMessage) -> Result<MessageState, StoreError> {
-        let found = self.find_soon(key).await?;
-        let is_old = self.now().since(message.published) > UNRECORDED;
+        let found = self.load_with_retries(key).await?;
+        let is_old = self.cluster.now().since(message.published) > UNRECORDED;
         Ok(match found {
             Some(found) if found.record.status.is_end() || found.record.sequence > message.sequence => {
-                MessageState::Nothing
+                MessageState::Obsolete
             }
             Some(found) if found.record.sequence == message.sequence => MessageState::Record(Box::new(found)),
-            // Sent to replace one that was lost, and not yet on record as such; or of somebody who gave up.
-            Some(_) | None if is_old => MessageState::Nothing,
-            Some(_) | None => MessageState::Later(SOON),
+            // Published again and not in the record yet; or its front end gave up.
+            Some(_) | None if is_old => MessageState::Obsolete,
+            Some(_) | None => MessageState::Later(UNRECORDED_DELAY),
         })
     }
 
-    /// The record comes after its message, as a rule before the message is here.
-    async fn find_soon(&self, key: &Key) -> Result<Option<Stored<JobRecord>>, StoreError> {
-        for _ in 0..LOOKS {
-            if let Some(found) = self.look_up(key).await? {
+    /// Loads a record that is written after its message is published, and as a rule before the message is received.
+    async fn load_with_retries(&self, key: &Key) -> Result<Option<Stored<JobRecord>>, StoreError> {
+        for _ in 0..LOOKUPS {
+            if let Some(found) = self.cluster.load(key).await? {
                 return Ok(Some(found));
             }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            tokio::time::sleep(LOOKUP_INTERVAL).await;
         }
         Ok(None)
     }
 
-    /// The record that a message about a webhook is about, which of its deliveries, and who is called. `None` when there is nothing
-    /// to deliver any more.
+    /// The record of a webhook, the id of the delivery, and its receiver. `None` when the delivery is not pending any more.
     async fn delivery_of(&self, message: &InFlightMessage) -> Result<Option<(Stored, String, String)>, StoreError> {
         let read: Option<WebhookMessage> = serde_json::from_slice(&message.payload).ok();
         let Some((key, id)) = read.and_then(|it| Some((Key::parse(&it.job)?, it.delivery))) else { return Ok(None) };
-        let Some(stored) = self.look_up::<Entry>(&key).await? else { return Ok(None) };
-        let waiting = stored.record.deliveries().iter().find(|it| it.id == id && it.is_pending());
-        let receiver = waiting.map(|it| it.receiver());
+        let Some(stored) = self.cluster.load::<Entry>(&key).await? else { return Ok(None) };
+        let pending = stored.record.deliveries().iter().find(|it| it.id == id && it.is_pending());
+        let receiver = pending.map(|it| it.receiver());
         Ok(receiver.map(|receiver| (stored, id, receiver)))
     }
 }

@@ -1,10 +1,10 @@
-//! Ids of what is about to be made, and the idempotency keys under which they stand.
+//! Idempotency keys: each names the one job or batch that all calls with the key create.
 
 use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use serde::{Deserialize, Serialize};
 
-use super::Nats;
-use super::dispatch::UNRECORDED;
+use super::cluster::Cluster;
+use super::message::UNRECORDED;
 use crate::hash::ContentHash;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::Stored;
@@ -17,8 +17,8 @@ use crate::jobs::store::{Idempotency, Owner, StoreError};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
-/// What stands under an idempotency key. Everything about the job that is chosen at random is chosen here, so that two front
-/// ends with the same call make the same job.
+/// The entry of an idempotency key. It has everything about the job that is random, so that two front ends with the same call
+/// create the same job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KeyEntry {
     id: String,
@@ -27,28 +27,27 @@ struct KeyEntry {
     digest: ContentHash,
 }
 
-/// A job that gets its message and its record now, or a batch.
-pub(super) struct Reserved {
+/// Identity of a job or batch that is about to be created.
+pub(super) struct Reservation {
     pub(super) id: JobId,
     pub(super) stem: String,
     pub(super) key: Option<String>,
-    /// Whether nobody else may be making the same.
-    alone: bool,
+    /// Whether this call made the reservation; otherwise another call may be creating the same job.
+    is_new: bool,
 }
 
-/// What an earlier call with the same key came to.
+/// Outcome of an earlier call with the same idempotency key.
 pub(super) enum ExistingKey<R> {
-    /// It was the same.
+    /// It had the same body and created this record.
     Same(R),
-    /// It was another.
+    /// It had another body.
     Other,
 }
 
-/// A kind of record that stands under an idempotency key.
+/// A record that an idempotency key can name.
 pub(super) trait ReservedRecord: RecordKind {
-    /// The key of the record with this id.
     fn key_of(id: &JobId) -> Key;
-    /// Whether it no longer counts.
+    /// Whether its idempotency key is free again.
     fn has_expired(&self, now: Timestamp) -> bool;
 }
 
@@ -72,32 +71,33 @@ impl ReservedRecord for BatchRecord {
     }
 }
 
-impl Nats {
-    pub(super) fn reserve_anew(&self, key: Option<String>) -> Result<Reserved, StoreError> {
+impl Cluster {
+    /// A reservation that no other call has.
+    pub(super) fn new_reservation(&self, key: Option<String>) -> Result<Reservation, StoreError> {
         let failed = |error: getrandom::Error| self.failed("no randomness for an id", error);
         let id = JobId::random().map_err(failed)?;
         let stem = result_stem(&id).map_err(failed)?;
-        Ok(Reserved { id, stem, key, alone: true })
+        Ok(Reservation { id, stem, key, is_new: true })
     }
 
-    /// What this call makes, or what an earlier call with its key came to. What has expired frees its key. `kind`: keys of
-    /// different kinds have nothing to do with each other.
+    /// Reserves the idempotency key of `call`, or returns the outcome of an earlier call with it. `kind`: prefix that keeps the keys
+    /// of jobs and batches apart.
     pub(super) async fn reserve<R: ReservedRecord>(
         &self,
         kind: &str,
         owner: &Owner,
         call: &Idempotency,
-    ) -> Result<Result<Reserved, ExistingKey<R>>, StoreError> {
+    ) -> Result<Result<Reservation, ExistingKey<R>>, StoreError> {
         let key = ContentHash::of(format!("{kind}{owner}\0{}", call.key).as_bytes()).to_string();
         let digest = ContentHash::from_bytes(call.digest);
-        let keys = &self.0.layout.keys;
+        let keys = &self.layout.keys;
         let failed =
             |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));
         loop {
             self.connected()?;
             let entry = keys.entry(&key).await.map_err(|error| failed(&error))?;
             let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else {
-                let reserved = self.reserve_anew(Some(key.clone()))?;
+                let reserved = self.new_reservation(Some(key.clone()))?;
                 let text = KeyEntry { id: reserved.id.to_string(), stem: reserved.stem.clone(), digest };
                 let text = serde_json::to_vec(&text).map_err(|error| failed(&error))?;
                 match keys.create(&key, text.into()).await {
@@ -109,36 +109,37 @@ impl Nats {
             let before: KeyEntry = serde_json::from_slice(&entry.value).map_err(|error| failed(&error))?;
             let id =
                 JobId::parse(&before.id).ok_or_else(|| self.failed("an idempotency key names no job", &before.id))?;
-            let found = self.look_up::<R>(&R::key_of(&id)).await?;
+            let found = self.load::<R>(&R::key_of(&id)).await?;
             let expired = found.as_ref().is_some_and(|it| it.record.has_expired(self.now()));
             let same = before.digest == digest;
             let made = Timestamp::from_micros(i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0));
             let abandoned = found.is_none() && !same && self.now().since(made) > UNRECORDED;
             if expired || abandoned {
-                // Exactly this entry: another call may have made its own meanwhile.
+                // By revision: another call may have replaced the entry meanwhile.
                 let _ = keys.stream.delete_message(entry.revision).await;
                 continue;
             }
             return Ok(match found {
                 Some(Stored { record, .. }) if same => Err(ExistingKey::Same(record)),
-                // Somebody began to make this very thing, and may have died: who is first with the record has made it.
-                None if same => Ok(Reserved { id, stem: before.stem, key: Some(key), alone: false }),
+                // The earlier call is in progress, or its process has died. The first to write the record creates the job.
+                None if same => Ok(Reservation { id, stem: before.stem, key: Some(key), is_new: false }),
                 _ => Err(ExistingKey::Other),
             });
         }
     }
 
-    /// Nothing is made there: the key stays for whoever comes next with it, unless it was made for this call.
-    pub(super) async fn give_up(&self, reserved: Reserved) -> Result<(), StoreError> {
-        match reserved.key.filter(|_| reserved.alone) {
-            Some(key) => self.drop_key(&key, &reserved.id).await,
+    /// Deletes the idempotency key, unless another call with it may be creating the job.
+    pub(super) async fn cancel_reservation(&self, reserved: Reservation) -> Result<(), StoreError> {
+        match reserved.key.filter(|_| reserved.is_new) {
+            Some(key) => self.delete_key(&key, &reserved.id).await,
             None => Ok(()),
         }
     }
 
-    pub(super) async fn drop_key(&self, key: &str, id: &JobId) -> Result<(), StoreError> {
+    /// Deletes an idempotency key if it names `id`.
+    pub(super) async fn delete_key(&self, key: &str, id: &JobId) -> Result<(), StoreError> {
         self.connected()?;
-        let keys = &self.0.layout.keys;
+        let keys = &self.layout.keys;
         let entry = keys.entry(key).await;
         let entry = entry.map_err(|error| self.failed("cannot look up an idempotency key", with_causes(&error)))?;
         let Some(entry) = entry else { return Ok(()) };

@@ -1,11 +1,12 @@
-//! What a front end knows of all jobs and batches without asking: who has which, which are unfinished, when they expire. Some
-//! hundred bytes a job, told by the bucket itself; a moment behind it. Decisions are made on records, never on this.
+//! Index of all jobs and batches in the memory of a front end: by owner, by expiry, unfinished ones. It follows a watch of the
+//! bucket of records, some milliseconds behind, and takes some hundred bytes a job. Decisions are made on records, not on it.
 
 mod batches;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::batches::Batches;
@@ -21,183 +22,183 @@ use crate::jobs::life::record::JobRecord;
 use crate::jobs::results::Area;
 use crate::jobs::timestamp::Timestamp;
 
-pub(super) use self::batches::KnownRowId;
+pub(super) use self::batches::IndexedRowId;
 
+/// Index of the records. Updates with an older revision than that of the indexed record are ignored.
 #[derive(Default)]
 pub(super) struct Index {
     all: Mutex<All>,
-    /// Told when there may be something to do for a batch.
+    /// Notified when a batch or one of its rows has changed.
     batches_changed: Notify,
-    /// Told when watching came to another revision.
+    /// Notified when the watch has reached another revision.
     watched: Notify,
-    ends: EndSignals,
+    end_signals: EndSignals,
 }
 
 #[derive(Default)]
 struct All {
-    jobs: HashMap<JobId, Known>,
-    /// Of one owner, oldest first.
+    jobs: HashMap<JobId, IndexedJob>,
+    /// Creation time and id of each owner's jobs.
     by_owner: HashMap<Arc<str>, BTreeSet<(i64, JobId)>>,
     by_expiry: BTreeSet<(i64, JobId)>,
     unfinished: HashSet<JobId>,
-    /// Jobs with a webhook that waits.
-    telling: HashSet<JobId>,
+    with_pending_webhook: HashSet<JobId>,
     batches: Batches,
-    /// Latest revision of the bucket that was seen by watching it.
-    watched: u64,
-    /// Everything up to here was there when watching began.
+    /// Latest revision of the bucket that the watch has reached.
+    revision: u64,
+    /// Latest revision of the bucket when the watch began.
     target: Option<u64>,
-    /// What deleted jobs leave in the bucket: revision, and when.
-    markers: BTreeSet<(i64, u64)>,
+    /// Time and revision of the tombstones that deletions leave in the bucket.
+    tombstones: BTreeSet<(i64, u64)>,
 }
 
-/// The little that is kept of a record.
+/// The indexed fields of a job's record.
 #[derive(Clone, Debug)]
-struct Known {
+struct IndexedJob {
     revision: u64,
     owner: Arc<str>,
     created: i64,
     expires: Option<i64>,
-    /// While unfinished.
-    needs: Vec<(Area, ContentHash)>,
+    /// Objects in the bucket of results that the job needs while it is unfinished.
+    objects: Vec<(Area, ContentHash)>,
 }
 
 impl Index {
-    /// A record as it is at `revision`; older news is ignored.
-    pub(super) fn saw(&self, record: &Entry, revision: u64) {
-        let batch_is_news = match (record, record.key()) {
+    /// Indexes a record as it is at `revision`.
+    pub(super) fn apply(&self, record: &Entry, revision: u64) {
+        let batch_changed = match (record, record.key()) {
             (Entry::Job(record), Some(Key::Job(id))) => {
-                let is_news = self.lock().saw(&id, record, revision);
-                if is_news && record.status.is_end() {
-                    self.ends.notify(&id);
+                let changed = self.lock().apply(&id, record, revision);
+                if changed && record.status.is_end() {
+                    self.end_signals.notify(&id);
                 }
                 false
             }
             (Entry::Job(record), Some(Key::Row(batch, id))) => {
-                self.lock().batches.saw_row(&batch, &id, record, revision)
+                self.lock().batches.apply_row(&batch, &id, record, revision)
             }
-            (Entry::Batch(record), Some(Key::Batch(id))) => self.lock().batches.saw_head(&id, record, revision),
+            (Entry::Batch(record), Some(Key::Batch(id))) => self.lock().batches.apply_batch(&id, record, revision),
             _ => false,
         };
-        if batch_is_news {
+        if batch_changed {
             self.batches_changed.notify_one();
         }
     }
 
-    /// There is something below a batch.
-    pub(super) fn saw_pin(&self, batch: &BatchId) {
-        self.lock().batches.saw_pin(batch);
+    /// Notes that there is an asset hash of a batch, which may have no record any more.
+    pub(super) fn apply_asset(&self, batch: &BatchId) {
+        self.lock().batches.apply_asset(batch);
     }
 
-    /// It is gone; a batch with all that is below it.
-    pub(super) fn forget(&self, key: &Key) {
+    /// Removes a job, or a batch with its rows.
+    pub(super) fn remove(&self, key: &Key) {
         match key {
             Key::Job(id) => {
-                self.lock().forget(id);
-                self.ends.notify(id);
+                self.lock().remove(id);
+                self.end_signals.notify(id);
             }
-            Key::Batch(id) => self.lock().batches.forget(id),
+            Key::Batch(id) => self.lock().batches.remove(id),
             Key::Row(..) | Key::Pin(..) => {}
         }
     }
 
-    /// It was removed: `revision` is what that left in the bucket.
-    pub(super) fn saw_removal(&self, key: &Key, revision: u64, at: Timestamp) {
+    /// Removes a record that was deleted from the bucket. `revision`: of the tombstone.
+    pub(super) fn apply_removal(&self, key: &Key, revision: u64, at: Timestamp) {
         let mut all = self.lock();
-        all.markers.insert((at.micros(), revision));
+        all.tombstones.insert((at.micros(), revision));
         match key {
             Key::Job(id) if all.jobs.get(id).is_none_or(|known| known.revision < revision) => {
-                all.forget(id);
+                all.remove(id);
                 drop(all);
-                self.ends.notify(id);
+                self.end_signals.notify(id);
             }
-            Key::Batch(id) => all.batches.saw_removal(id, revision),
+            Key::Batch(id) => all.batches.apply_removal(id, revision),
             _ => {}
         }
     }
 
-    /// Forgets everything, to be told it all again.
-    pub(super) fn begin_anew(&self) {
+    /// Removes everything, before all records are read again.
+    pub(super) fn reset(&self) {
         *self.lock() = All::default();
     }
 
-    /// Watching begins: what is up to `target` is being told.
-    pub(super) fn begin(&self, target: u64) {
+    /// Begins a watch that will yield all records up to the revision `target`.
+    pub(super) fn begin_watch(&self, target: u64) {
         self.lock().target = Some(target);
         self.watched.notify_waiters();
     }
 
-    /// Watching came to `revision`.
-    pub(super) fn watched(&self, revision: u64) {
+    /// Notes that the watch has reached `revision`.
+    pub(super) fn set_revision(&self, revision: u64) {
         {
             let mut all = self.lock();
-            all.watched = all.watched.max(revision);
+            all.revision = all.revision.max(revision);
         }
         self.watched.notify_waiters();
     }
 
-    /// Resolves when everything up to `revision` has been seen by watching.
-    pub(super) async fn has_watched(&self, revision: u64) {
-        self.until(|| self.reached() >= revision).await;
+    /// Resolves when the watch has reached `revision`.
+    pub(super) async fn wait_for(&self, revision: u64) {
+        self.until(|| self.revision() >= revision).await;
     }
 
-    /// Resolves when all jobs are known that there were when this process began.
-    pub(super) async fn completed(&self) {
+    /// Resolves when the index has all records that existed when the watch began.
+    pub(super) async fn wait_until_complete(&self) {
         self.until(|| self.is_complete()).await;
     }
 
-    async fn until(&self, is_so: impl Fn() -> bool) {
+    async fn until(&self, condition: impl Fn() -> bool) {
         loop {
-            let mut told = std::pin::pin!(self.watched.notified());
-            told.as_mut().enable();
-            if is_so() {
+            let mut notified = std::pin::pin!(self.watched.notified());
+            notified.as_mut().enable();
+            if condition() {
                 return;
             }
-            told.await;
+            notified.await;
         }
     }
 
-    /// The latest revision that was seen by watching.
-    pub(super) fn reached(&self) -> u64 {
-        self.lock().watched
+    /// The latest revision that the watch has reached.
+    pub(super) fn revision(&self) -> u64 {
+        self.lock().revision
     }
 
-    /// Whether all jobs are known that there were when this process began.
+    /// Whether the index has all records that existed when the watch began.
     pub(super) fn is_complete(&self) -> bool {
         let all = self.lock();
-        all.target.is_some_and(|target| all.watched >= target)
+        all.target.is_some_and(|target| all.revision >= target)
     }
 
     /// Newest first: keys of a page of `owner`'s records, and how many there are.
     pub(super) fn page(&self, owner: &str, kind: Kind, offset: u64, limit: u64, now: Timestamp) -> (Vec<Key>, u64) {
         let all = self.lock();
         let keys: Vec<_> = match kind {
-            Kind::Job => all.alive_of(owner, now).into_iter().map(Key::Job).collect(),
-            Kind::Batch => all.batches.alive_of(owner, now).into_iter().map(Key::Batch).collect(),
+            Kind::Job => all.visible_to(owner, now).into_iter().map(Key::Job).collect(),
+            Kind::Batch => all.batches.visible_to(owner, now).into_iter().map(Key::Batch).collect(),
         };
         let total = keys.len() as u64;
         let skipped = keys.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
         (skipped.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(), total)
     }
 
-    /// Jobs that have expired, and batches of which everything is to be cleared away.
+    /// Jobs and batches that have expired or were removed.
     pub(super) fn expired(&self, now: Timestamp) -> Vec<Key> {
         let all = self.lock();
         let jobs = all.by_expiry.iter().take_while(|(at, _)| *at <= now.micros()).map(|(_, id)| Key::Job(id.clone()));
-        jobs.chain(all.batches.to_clear(now).into_iter().map(Key::Batch)).collect()
+        jobs.chain(all.batches.removable(now).into_iter().map(Key::Batch)).collect()
     }
 
-    /// Jobs that have a message, or should.
-    pub(super) fn unfinished(&self) -> Vec<Key> {
+    /// Jobs that must have a message.
+    pub(super) fn unfinished_jobs(&self) -> Vec<Key> {
         self.lock().unfinished.iter().cloned().map(Key::Job).collect()
     }
 
-    /// Rows that have a message, or should.
-    pub(super) fn sent_rows(&self) -> Vec<Key> {
-        self.lock().batches.sent().map(|(batch, id)| Key::Row(batch.clone(), id.clone())).collect()
+    /// Rows that must have a message.
+    pub(super) fn rows_with_message(&self) -> Vec<Key> {
+        self.lock().batches.with_message().map(|(batch, id)| Key::Row(batch.clone(), id.clone())).collect()
     }
 
-    /// What is unfinished, of all and of `owner`; jobs of all are counted by the servers.
+    /// Unfinished work of all and of `owner`, without the jobs of all, which the servers count.
     pub(super) fn unfinished_of(&self, owner: &str) -> Unfinished {
         let all = self.lock();
         let ((rows, _), (rows_of_owner, batches)) = (all.batches.unfinished(None), all.batches.unfinished(Some(owner)));
@@ -211,33 +212,32 @@ impl Index {
         self.lock().batches.unfinished(Some(owner)).1 > 0
     }
 
-    /// Rows of all batches that have not ended.
+    /// Number of rows of all batches that have not ended.
     pub(super) fn unfinished_rows(&self) -> u64 {
         self.lock().batches.unfinished(None).0
     }
 
-    /// Rows that are being rendered.
-    pub(super) fn rows_under_way(&self) -> u64 {
-        self.lock().batches.under_way()
+    pub(super) fn rows_in_progress(&self) -> u64 {
+        self.lock().batches.in_progress()
     }
 
-    /// What has a webhook that waits.
-    pub(super) fn telling(&self) -> Vec<Key> {
+    /// Keys of the records with a webhook to deliver.
+    pub(super) fn with_pending_webhook(&self) -> Vec<Key> {
         let all = self.lock();
-        let (batches, rows) = all.batches.telling();
-        let jobs = all.telling.iter().cloned().map(Key::Job);
+        let (batches, rows) = all.batches.with_pending_webhook();
+        let jobs = all.with_pending_webhook.iter().cloned().map(Key::Job);
         let rows = rows.into_iter().map(|(batch, id)| Key::Row(batch, id));
         jobs.chain(batches.into_iter().map(Key::Batch)).chain(rows).collect()
     }
 
-    /// What unfinished jobs, and batches, need of the bucket.
-    pub(super) fn needed(&self) -> HashSet<(Area, ContentHash)> {
+    /// Objects in the bucket of results that unfinished jobs and batches need.
+    pub(super) fn referenced_objects(&self) -> HashSet<(Area, ContentHash)> {
         let all = self.lock();
-        let jobs = all.unfinished.iter().filter_map(|id| all.jobs.get(id)).flat_map(|known| &known.needs);
-        jobs.chain(all.batches.needed()).cloned().collect()
+        let jobs = all.unfinished.iter().filter_map(|id| all.jobs.get(id)).flat_map(|known| &known.objects);
+        jobs.chain(all.batches.objects()).cloned().collect()
     }
 
-    /// Resolves when there may be something to do for a batch that was not there before.
+    /// Resolves when a batch or one of its rows has changed.
     pub(super) async fn batches_changed(&self) {
         self.batches_changed.notified().await;
     }
@@ -247,75 +247,72 @@ impl Index {
         self.lock().batches.open()
     }
 
-    /// The revision of a batch all of whose rows have ended.
-    pub(super) fn over(&self, batch: &BatchId) -> Option<u64> {
-        self.lock().batches.over(batch)
+    /// The revision of an open batch all of whose rows have ended.
+    pub(super) fn all_rows_ended(&self, batch: &BatchId) -> Option<u64> {
+        self.lock().batches.all_rows_ended(batch)
     }
 
-    /// Rows that should be put into the queue now.
-    pub(super) fn next_rows(&self, batch: &BatchId) -> Vec<KnownRowId> {
-        self.lock().batches.next(batch)
+    /// Rows that are to be enqueued now.
+    pub(super) fn rows_to_enqueue(&self, batch: &BatchId) -> Vec<IndexedRowId> {
+        self.lock().batches.rows_to_enqueue(batch)
     }
 
-    /// Rows of a batch above `after`, in order, of one status or all.
-    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<KnownRowId> {
+    /// Rows of a batch with a number above `after`, in order, of one status or all.
+    pub(super) fn rows(&self, batch: &BatchId, status: Option<Status>, after: u64) -> Vec<IndexedRowId> {
         self.lock().batches.rows(batch, status, after)
     }
 
-    /// Rows of a batch that have a record.
-    pub(super) fn recorded_rows(&self, batch: &BatchId) -> Vec<JobId> {
-        self.lock().batches.recorded(batch)
+    pub(super) fn rows_with_record(&self, batch: &BatchId) -> Vec<JobId> {
+        self.lock().batches.with_record(batch)
     }
 
-    /// Ids of rows that a retry may begin again.
+    /// Ids of rows that a retry schedules again.
     pub(super) fn failed_rows(&self, batch: &BatchId) -> Vec<JobId> {
         self.lock().batches.failed(batch)
     }
 
-    /// What the rows of a batch are like.
-    pub(super) fn tally(&self, batch: &BatchId, now: Timestamp) -> BatchProgress {
-        self.lock().batches.tally(batch, now)
+    pub(super) fn progress(&self, batch: &BatchId, now: Timestamp) -> BatchProgress {
+        self.lock().batches.progress(batch, now)
     }
 
-    /// Revisions that removals before `timestamp` left in the bucket; each is told once.
-    pub(super) fn take_markers(&self, timestamp: Timestamp) -> Vec<u64> {
+    /// Takes the revisions of tombstones from before `timestamp`.
+    pub(super) fn take_tombstones(&self, timestamp: Timestamp) -> Vec<u64> {
         let mut all = self.lock();
-        let later = all.markers.split_off(&(timestamp.micros(), 0));
-        std::mem::replace(&mut all.markers, later).into_iter().map(|(_, revision)| revision).collect()
+        let later = all.tombstones.split_off(&(timestamp.micros(), 0));
+        std::mem::replace(&mut all.tombstones, later).into_iter().map(|(_, revision)| revision).collect()
     }
 
-    /// Who waits for which job to end.
-    pub(super) fn ends(&self) -> &EndSignals {
-        &self.ends
+    pub(super) fn end_signals(&self) -> &EndSignals {
+        &self.end_signals
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, All> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock()
     }
 }
 
 impl All {
     /// Newest first.
-    fn alive_of(&self, owner: &str, now: Timestamp) -> Vec<JobId> {
-        let alive = |id: &JobId| {
+    fn visible_to(&self, owner: &str, now: Timestamp) -> Vec<JobId> {
+        let is_visible = |id: &JobId| {
             self.jobs.get(id).is_some_and(|known| known.expires.is_none_or(|expires| expires > now.micros()))
         };
         let theirs = self.by_owner.get(owner).into_iter().flatten().rev();
-        theirs.map(|(_, id)| id).filter(|id| alive(id)).cloned().collect()
+        theirs.map(|(_, id)| id).filter(|id| is_visible(id)).cloned().collect()
     }
 
-    /// False when this is old news.
-    fn saw(&mut self, id: &JobId, record: &JobRecord, revision: u64) -> bool {
+    /// False when the index has this revision or a later one.
+    fn apply(&mut self, id: &JobId, record: &JobRecord, revision: u64) -> bool {
         if self.jobs.get(id).is_some_and(|known| known.revision >= revision) {
             return false;
         }
-        self.forget(id);
+        self.remove(id);
         let owner: Arc<str> = match self.by_owner.get_key_value(record.owner.as_str()) {
             Some((owner, _)) => owner.clone(),
             None => record.owner.as_str().into(),
         };
         let unfinished = !record.status.is_end();
-        let needs = record.body.iter().filter(|_| unfinished).flat_map(|body| body.objects()).collect();
+        let objects = record.body.iter().filter(|_| unfinished).flat_map(|body| body.objects()).collect();
         self.by_owner.entry(owner.clone()).or_default().insert((record.created, id.clone()));
         if let Some(expires) = record.expires {
             self.by_expiry.insert((expires, id.clone()));
@@ -324,14 +321,14 @@ impl All {
             self.unfinished.insert(id.clone());
         }
         if record.pending_delivery().is_some() {
-            self.telling.insert(id.clone());
+            self.with_pending_webhook.insert(id.clone());
         }
-        let known = Known { revision, owner, created: record.created, expires: record.expires, needs };
+        let known = IndexedJob { revision, owner, created: record.created, expires: record.expires, objects };
         self.jobs.insert(id.clone(), known);
         true
     }
 
-    fn forget(&mut self, id: &JobId) {
+    fn remove(&mut self, id: &JobId) {
         let Some(known) = self.jobs.remove(id) else { return };
         if let Some(theirs) = self.by_owner.get_mut(&known.owner) {
             theirs.remove(&(known.created, id.clone()));
@@ -343,6 +340,6 @@ impl All {
             self.by_expiry.remove(&(expires, id.clone()));
         }
         self.unfinished.remove(id);
-        self.telling.remove(id);
+        self.with_pending_webhook.remove(id);
     }
 }

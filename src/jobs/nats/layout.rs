@@ -1,9 +1,9 @@
-//! What is made on the servers, and under which names.
+//! The streams, consumers and buckets on the servers, and their names.
 
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, pull};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
@@ -13,32 +13,35 @@ use crate::jobs::batch::BatchId;
 use crate::jobs::life::limits::Limits;
 use crate::report::with_causes;
 
-/// A message that was sent twice within this time is one.
+/// Time within which a second message with the same id is dropped.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
-/// Deliveries of one message before the server gives it up, and we look into it. Attempts are counted in the record and stop far
-/// earlier; this also counts every time that a job was given back because the bucket was down.
-const DELIVERIES: i64 = 1000;
+/// Deliveries of one message after which the server reports it and stops (MAX_DELIVERIES). Attempts are counted in the record and
+/// end far earlier; deliveries also count hand-backs while the bucket is down and waits of documents.
+const MAX_DELIVERIES: i64 = 1000;
 
-/// Those who take work.
+/// Name of the consumers of jobs and rows.
 const WORKERS: &str = "workers";
 
-/// Webhooks that wait: their naks with delay count as unacknowledged.
-const UNACKNOWLEDGED_HOOKS: i64 = 1_000_000;
+/// Most webhooks that wait for another attempt: a nak with delay leaves the message unacknowledged.
+const MAX_UNACKNOWLEDGED_HOOKS: i64 = 1_000_000;
 
-/// Names of the clock are forgotten.
+/// Time after which entries of the clock bucket expire.
 const CLOCK_AGE: Duration = Duration::from_secs(3600);
 
-/// The streams and buckets of one cluster.
+/// A pull consumer on the servers.
+pub(super) type Consumer = consumer::Consumer<pull::Config>;
+
+/// Handles of the streams, consumers and buckets of one cluster.
 #[derive(Clone)]
 pub(super) struct Layout {
     prefix: String,
     pub(super) work: Stream,
     pub(super) rows: Stream,
     pub(super) hooks: Stream,
-    pub(super) worker: Consumer<pull::Config>,
-    pub(super) row_worker: Consumer<pull::Config>,
-    pub(super) postman: Consumer<pull::Config>,
+    pub(super) work_consumer: Consumer,
+    pub(super) row_consumer: Consumer,
+    pub(super) webhook_consumer: Consumer,
     pub(super) records: Store,
     pub(super) keys: Store,
     pub(super) trash: Store,
@@ -47,8 +50,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Makes what is missing, and changes what the settings say otherwise now.
-    pub(super) async fn make(context: &Context, settings: &NatsSettings, limits: &Limits) -> Result<Self, String> {
+    /// Creates what is missing, and updates what differs from the settings.
+    pub(super) async fn create(context: &Context, settings: &NatsSettings, limits: &Limits) -> Result<Self, String> {
         let prefix = settings.prefix.0.clone();
         if prefix.contains('.') {
             return Err(format!("{prefix:?}: names of streams have no dots (TENTER_NATS_PREFIX)"));
@@ -60,7 +63,7 @@ impl Layout {
             description: Some("unfinished jobs of tenter, a message each".into()),
             subjects: vec![format!("{prefix}.work.*")],
             max_messages: of_queue,
-            // Of one owner: its subject.
+            // Each owner has a subject.
             max_messages_per_subject: i64::try_from(limits.of_owner).ok().filter(|it| *it > 0).unwrap_or(-1),
             discard_new_per_subject: limits.of_owner > 0,
             ..stream(format!("{prefix}-work"), replicas)
@@ -75,17 +78,17 @@ impl Layout {
             subjects: vec![format!("{prefix}.hooks")],
             ..stream(format!("{prefix}-hooks"), replicas)
         };
-        let work = stream_of(context, work).await?;
-        let rows = stream_of(context, rows).await?;
-        let hooks = stream_of(context, hooks).await?;
+        let work = open_stream(context, work).await?;
+        let rows = open_stream(context, rows).await?;
+        let hooks = open_stream(context, hooks).await?;
         let consumers = [
-            (work.clone(), consuming(WORKERS, settings.ack_wait, DELIVERIES, of_queue)),
-            (rows.clone(), consuming(WORKERS, settings.ack_wait, DELIVERIES, of_rows)),
-            (hooks.clone(), consuming("postmen", settings.ack_wait, -1, UNACKNOWLEDGED_HOOKS)),
+            (work.clone(), consumer_config(WORKERS, settings.ack_wait, MAX_DELIVERIES, of_queue)),
+            (rows.clone(), consumer_config(WORKERS, settings.ack_wait, MAX_DELIVERIES, of_rows)),
+            (hooks.clone(), consumer_config("postmen", settings.ack_wait, -1, MAX_UNACKNOWLEDGED_HOOKS)),
         ];
-        let worker = consumer(&work, consumers[0].1.clone()).await?;
-        let row_worker = consumer(&rows, consumers[1].1.clone()).await?;
-        let postman = consumer(&hooks, consumers[2].1.clone()).await?;
+        let work_consumer = open_consumer(&work, consumers[0].1.clone()).await?;
+        let row_consumer = open_consumer(&rows, consumers[1].1.clone()).await?;
+        let webhook_consumer = open_consumer(&hooks, consumers[2].1.clone()).await?;
         let bucket = |name: &str, description: &str| bucket(&prefix, name, description, replicas);
         let clock = Config {
             max_age: CLOCK_AGE,
@@ -93,36 +96,36 @@ impl Layout {
             ..bucket("clock", "what time the servers say it is, and who feeds batches")
         };
         Ok(Self {
-            records: bucket_of(context, bucket("jobs", "jobs and batches of tenter")).await?,
-            keys: bucket_of(context, bucket("keys", "idempotency keys of tenter")).await?,
-            trash: bucket_of(context, bucket("trash", "results to remove")).await?,
-            clock: bucket_of(context, clock).await?,
+            records: open_bucket(context, bucket("jobs", "jobs and batches of tenter")).await?,
+            keys: open_bucket(context, bucket("keys", "idempotency keys of tenter")).await?,
+            trash: open_bucket(context, bucket("trash", "results to remove")).await?,
+            clock: open_bucket(context, clock).await?,
             prefix,
             work,
             rows,
             hooks,
-            worker,
-            row_worker,
-            postman,
+            work_consumer,
+            row_consumer,
+            webhook_consumer,
             consumers,
         })
     }
 
-    /// Makes consumers that a server forgot when it was killed. Messages are not forgotten with them: the new one begins with all
-    /// that are there.
-    pub(super) async fn keep_consumers(&self) -> Result<(), String> {
+    /// Creates consumers that a server lost when it was killed. Messages are not lost with them: a new consumer begins with all
+    /// messages of its stream.
+    pub(super) async fn create_consumers(&self) -> Result<(), String> {
         for (stream, config) in &self.consumers {
-            consumer(stream, config.clone()).await?;
+            open_consumer(stream, config.clone()).await?;
         }
         Ok(())
     }
 
-    /// Where an owner's jobs go. Names of owners are anything; subjects are not.
+    /// Subject of an owner's jobs. It has a hash, since names of owners may have characters that subjects may not.
     pub(super) fn work_subject(&self, owner: &str) -> String {
         format!("{}.work.{}", self.prefix, &ContentHash::of(owner.as_bytes()).to_string()[..32])
     }
 
-    /// Where a batch's rows go.
+    /// Subject of the rows of a batch.
     pub(super) fn rows_subject(&self, batch: &BatchId) -> String {
         format!("{}.rows.{batch}", self.prefix)
     }
@@ -131,13 +134,13 @@ impl Layout {
         format!("{}.hooks", self.prefix)
     }
 
-    /// What the server says when it gives up a message of this stream.
-    pub(super) fn given_up_subject(stream: &Stream) -> String {
+    /// Subject of the advisories about messages of `stream` that reached [`MAX_DELIVERIES`].
+    pub(super) fn max_deliveries_subject(stream: &Stream) -> String {
         format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{}.{WORKERS}", stream.cached_info().config.name)
     }
 }
 
-/// A message is there until it is acknowledged; what does not fit is refused, never dropped.
+/// A work queue: a message stays until it is acknowledged, and a message that does not fit is refused.
 fn stream(name: String, replicas: usize) -> Config {
     Config {
         name,
@@ -154,28 +157,28 @@ fn stream(name: String, replicas: usize) -> Config {
     }
 }
 
-/// Opens the stream, made or changed only where it is not as it should be: a server of 2.9 that is killed while it writes what a
-/// stream or consumer is like forgets it.
-async fn stream_of(context: &Context, mut config: Config) -> Result<Stream, String> {
+/// Opens a stream, which is created or updated only where it differs from `config`: a server of 2.9 that is killed while it
+/// writes the configuration of a stream or consumer loses it.
+async fn open_stream(context: &Context, mut config: Config) -> Result<Stream, String> {
     let name = config.name.clone();
     let made = match context.get_stream(&name).await {
         Ok(stream) => {
             let there = &stream.cached_info().config;
             config.num_replicas = replicas(&name, there.num_replicas, config.num_replicas);
-            if is_like(there, &config) {
+            if is_same(there, &config) {
                 return Ok(stream);
             }
             context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error))
         }
-        // Not "create or update": a server of 2.9 dies of an update to what another front end is just having made. Two who make
-        // the same have both made it.
+        // Not "create or update": a server of 2.9 crashes on an update of a stream that another front end is just creating. If two
+        // create the same stream, both succeed.
         Err(_) => context.create_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
     };
-    made.map_err(|error| format!("cannot make the stream {name}: {error}"))?;
+    made.map_err(|error| format!("cannot create the stream {name}: {error}"))?;
     context.get_stream(&name).await.map_err(|error| format!("cannot open the stream {name}: {}", with_causes(&error)))
 }
 
-/// More where more are asked for; never fewer, or one process that was not told would take from all what survives a lost server.
+/// The larger of the two numbers: a process with an old setting must not remove replicas of all others.
 fn replicas(stream: &str, found: usize, wanted: usize) -> usize {
     if found > wanted {
         tracing::warn!(stream, found, wanted, "has more replicas than TENTER_NATS_REPLICAS; they stay");
@@ -183,8 +186,8 @@ fn replicas(stream: &str, found: usize, wanted: usize) -> usize {
     found.max(wanted)
 }
 
-/// In all that settings decide, and that a version of ours may change.
-fn is_like(there: &Config, wanted: &Config) -> bool {
+/// Whether everything is equal that settings or a version of this program may change.
+fn is_same(there: &Config, wanted: &Config) -> bool {
     let parts = |it: &Config| {
         (
             (it.subjects.clone(), it.retention, it.discard, it.discard_new_per_subject),
@@ -195,8 +198,9 @@ fn is_like(there: &Config, wanted: &Config) -> bool {
     parts(there) == parts(wanted)
 }
 
-/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, of which the latest message counts. FinishedDocument by hand: the client
-/// asks an account for more than servers of 2.9 tell, and forbids to delete messages, which is how we leave no markers behind.
+/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, whose latest message is the value. It is created as a stream
+/// because the client needs account information that servers of 2.9 lack, and would forbid to delete messages, which is how
+/// entries are removed without tombstones.
 fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Config {
     let bucket = format!("{prefix}-{name}");
     Config {
@@ -217,17 +221,17 @@ fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Confi
     }
 }
 
-async fn bucket_of(context: &Context, config: Config) -> Result<Store, String> {
+async fn open_bucket(context: &Context, config: Config) -> Result<Store, String> {
     let name = config.name.trim_start_matches("KV_").to_owned();
-    stream_of(context, config).await?;
+    open_stream(context, config).await?;
     context
         .get_key_value(&name)
         .await
         .map_err(|error| format!("cannot open the bucket {name}: {}", with_causes(&error)))
 }
 
-/// The consumer called `name`, made or changed only where it is not as it should be.
-async fn consumer(stream: &Stream, config: pull::Config) -> Result<Consumer<pull::Config>, String> {
+/// Opens a consumer, which is created or updated only where it differs from `config`.
+async fn open_consumer(stream: &Stream, config: pull::Config) -> Result<Consumer, String> {
     let name = config.durable_name.clone().unwrap_or_default();
     if let Ok(there) = stream.get_consumer::<pull::Config>(&name).await {
         let is = &there.cached_info().config;
@@ -238,10 +242,10 @@ async fn consumer(stream: &Stream, config: pull::Config) -> Result<Consumer<pull
         }
     }
     let made = stream.create_consumer(config).await;
-    made.map_err(|error| format!("cannot make the consumer {name}: {}", with_causes(&error)))
+    made.map_err(|error| format!("cannot create the consumer {name}: {}", with_causes(&error)))
 }
 
-fn consuming(name: &str, ack_wait: Duration, max_deliver: i64, max_ack_pending: i64) -> pull::Config {
+fn consumer_config(name: &str, ack_wait: Duration, max_deliver: i64, max_ack_pending: i64) -> pull::Config {
     pull::Config {
         durable_name: Some(name.to_owned()),
         ack_policy: AckPolicy::Explicit,

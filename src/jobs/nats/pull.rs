@@ -1,11 +1,11 @@
-//! Messages for this process, fetched one by one as there is room, and held until they are done with.
+//! Messages for this process: pulled one by one as there is room, each with a lease until it is acknowledged.
 //!
-//! A message that is held is spoken for every third of the time after which the server would give it to somebody else, by a task
-//! of its own: painting takes as long as it takes, on other threads.
+//! A task for each message extends its lease every third of TENTER_NATS_ACK_WAIT, after which the server would deliver the
+//! message to another process. Rendering takes any time, on other threads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
@@ -13,45 +13,47 @@ use async_nats::jetstream::consumer::{Consumer, pull};
 use async_nats::jetstream::message::{Acker, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::ANSWER;
+use super::connect::ANSWER_TIMEOUT;
 use crate::jobs::timestamp::Timestamp;
 
-/// How long one request for the next message waits on the server. A server that is started anew knows nothing of it.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two such requests when they fail.
-const REST: Duration = Duration::from_millis(500);
+/// Time for which one request for the next message waits on the server. A restarted server has lost the request.
+const PULL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Delay before the next request after a failed one.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Where messages come from. Cheap to clone.
+/// A pull consumer. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Puller(Arc<PullerState>);
 
 struct PullerState {
     consumer: Consumer<pull::Config>,
     ack_wait: Duration,
-    /// Fetched, and not asked for yet.
-    stash: Mutex<VecDeque<InFlightMessage>>,
+    /// Messages that were received and not handed out.
+    buffer: Mutex<VecDeque<InFlightMessage>>,
+    /// Whether a request for a message waits on the server.
     waiting: AtomicBool,
-    left: AtomicBool,
+    stopped: AtomicBool,
     arrived: Notify,
 }
 
-/// A message that is ours until it is answered. Dropped without an answer, it comes again after a while.
+/// A message under a lease. Dropped without an acknowledgement, it is delivered again when the lease expires.
 pub(super) struct InFlightMessage {
     acker: Arc<Acker>,
-    speaking: AbortHandle,
+    heartbeat: AbortHandle,
     pub(super) payload: Bytes,
-    /// In its stream.
+    /// Sequence number in its stream.
     pub(super) sequence: u64,
-    /// When the server got it.
+    /// Time at which the server stored it.
     pub(super) published: Timestamp,
 }
 
 impl Drop for InFlightMessage {
     fn drop(&mut self) {
-        self.speaking.abort();
+        self.heartbeat.abort();
     }
 }
 
@@ -63,37 +65,37 @@ impl InFlightMessage {
         };
         let (message, acker) = message.split();
         let acker = Arc::new(acker);
-        let speaker = acker.clone();
-        let speaking = tokio::spawn(async move {
+        let sender = acker.clone();
+        let heartbeat = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(ack_wait / 3).await;
-                if let Err(error) = speaker.ack_with(AckKind::Progress).await {
-                    tracing::debug!(%error, "cannot say that a message is being worked on");
+                if let Err(error) = sender.ack_with(AckKind::Progress).await {
+                    tracing::debug!(%error, "cannot extend the lease of a message");
                 }
             }
         });
         Ok(Self {
             acker,
-            speaking: speaking.abort_handle(),
+            heartbeat: heartbeat.abort_handle(),
             payload: message.payload,
             sequence,
             published: Timestamp::from_micros(i64::try_from(published).unwrap_or(i64::MAX)),
         })
     }
 
-    /// Done with: it goes. Should the word be lost, it comes again, and whoever looks it up finds nothing to do.
-    pub(super) async fn done(self) {
+    /// Removes it from the stream. If the acknowledgement is lost, it is delivered again and its record shows that it is obsolete.
+    pub(super) async fn ack(self) {
         self.answer(AckKind::Ack).await;
     }
 
-    /// To come again after this time.
-    pub(super) async fn later(self, after: Duration) {
-        self.answer(AckKind::Nak(Some(after))).await;
+    /// Has it delivered again after `delay`.
+    pub(super) async fn nak(self, delay: Duration) {
+        self.answer(AckKind::Nak(Some(delay))).await;
     }
 
     async fn answer(self, kind: AckKind) {
         if let Err(error) = self.acker.ack_with(kind).await {
-            tracing::debug!(%error, "cannot answer a message; it comes again");
+            tracing::debug!(%error, "cannot acknowledge a message; it is delivered again");
         }
     }
 }
@@ -103,81 +105,69 @@ impl Puller {
         Self(Arc::new(PullerState {
             consumer,
             ack_wait,
-            stash: Mutex::default(),
+            buffer: Mutex::default(),
             waiting: AtomicBool::new(false),
-            left: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             arrived: Notify::new(),
         }))
     }
 
-    pub(super) fn consumer(&self) -> &Consumer<pull::Config> {
-        &self.0.consumer
-    }
-
-    /// At most `count`, of what is there now.
-    pub(super) async fn now(&self, count: usize) -> Result<Vec<InFlightMessage>, String> {
-        let mut held: Vec<_> = {
-            let mut stash = self.0.stash();
-            let from_stash = stash.len().min(count);
-            stash.drain(..from_stash).collect()
+    /// At most `count` messages, without waiting for new ones.
+    pub(super) async fn fetch(&self, count: usize) -> Result<Vec<InFlightMessage>, String> {
+        let mut messages: Vec<_> = {
+            let mut buffer = self.0.buffer.lock();
+            let available = buffer.len().min(count);
+            buffer.drain(..available).collect()
         };
-        if held.is_empty() && count > 0 {
+        if messages.is_empty() && count > 0 {
             let batch = self.0.consumer.fetch().max_messages(count).messages().await;
             let mut batch = batch.map_err(|error| error.to_string())?;
-            // The server ends the batch at once; one that went away does not.
-            while let Ok(Some(message)) = tokio::time::timeout(ANSWER, batch.next()).await {
-                held.push(InFlightMessage::new(message.map_err(|error| error.to_string())?, self.0.ack_wait)?);
+            // The server ends the batch at once, unless the connection is lost.
+            while let Ok(Some(message)) = tokio::time::timeout(ANSWER_TIMEOUT, batch.next()).await {
+                messages.push(InFlightMessage::new(message.map_err(|error| error.to_string())?, self.0.ack_wait)?);
             }
         }
-        Ok(held)
+        Ok(messages)
     }
 
-    /// To be had again by the next [`Puller::now`], before all others.
-    pub(super) fn put_back(&self, held: InFlightMessage) {
-        self.0.stash().push_front(held);
+    /// Puts a message in front of the buffer of [`Puller::fetch`].
+    pub(super) fn requeue(&self, message: InFlightMessage) {
+        self.0.buffer.lock().push_front(message);
     }
 
-    /// Resolves when one has come. The request for it stays when this is dropped, and what it brings is kept.
+    /// Resolves when a message is in the buffer, or the request for one has ended. Cancel safe: the request goes on, and its message
+    /// is buffered.
     pub(super) async fn arrival(&self) {
-        if !self.0.stash().is_empty() {
+        if !self.0.buffer.lock().is_empty() {
             return;
         }
-        if !self.0.left.load(Ordering::SeqCst) && !self.0.waiting.swap(true, Ordering::SeqCst) {
-            tokio::spawn(wait(self.0.clone()));
+        if !self.0.stopped.load(Ordering::SeqCst) && !self.0.waiting.swap(true, Ordering::SeqCst) {
+            tokio::spawn(pull_one(self.0.clone()));
         }
         self.0.arrived.notified().await;
     }
 
-    /// Gives back at once what was fetched and not asked for, and what may still come.
-    pub(super) async fn leave(&self) {
-        self.0.left.store(true, Ordering::SeqCst);
-        let all: Vec<_> = self.0.stash().drain(..).collect();
-        for held in all {
-            held.later(Duration::ZERO).await;
+    /// Returns buffered messages to the server, and those that still arrive.
+    pub(super) async fn shut_down(&self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+        let buffered: Vec<_> = self.0.buffer.lock().drain(..).collect();
+        for message in buffered {
+            message.nak(Duration::ZERO).await;
         }
     }
 }
 
-impl PullerState {
-    fn stash(&self) -> std::sync::MutexGuard<'_, VecDeque<InFlightMessage>> {
-        self.stash.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One request for one message.
-async fn wait(pulling: Arc<PullerState>) {
-    match pulling.consumer.batch().max_messages(1).expires(PATIENCE).messages().await {
+async fn pull_one(puller: Arc<PullerState>) {
+    match puller.consumer.batch().max_messages(1).expires(PULL_TIMEOUT).messages().await {
         Ok(mut batch) => {
             while let Some(message) = batch.next().await {
-                let held = message
-                    .map_err(|error| error.to_string())
-                    .and_then(|it| InFlightMessage::new(it, pulling.ack_wait));
-                match held {
-                    Ok(held) if pulling.left.load(Ordering::SeqCst) => held.later(Duration::ZERO).await,
-                    Ok(held) => pulling.stash().push_back(held),
+                let message = message.map_err(|error| error.to_string());
+                match message.and_then(|it| InFlightMessage::new(it, puller.ack_wait)) {
+                    Ok(message) if puller.stopped.load(Ordering::SeqCst) => message.nak(Duration::ZERO).await,
+                    Ok(message) => puller.buffer.lock().push_back(message),
                     Err(error) => {
                         tracing::debug!(error, "cannot wait for messages");
-                        tokio::time::sleep(REST).await;
+                        tokio::time::sleep(RETRY_DELAY).await;
                         break;
                     }
                 }
@@ -185,9 +175,9 @@ async fn wait(pulling: Arc<PullerState>) {
         }
         Err(error) => {
             tracing::debug!(%error, "cannot wait for messages");
-            tokio::time::sleep(REST).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
-    pulling.waiting.store(false, Ordering::SeqCst);
-    pulling.arrived.notify_one();
+    puller.waiting.store(false, Ordering::SeqCst);
+    puller.arrived.notify_one();
 }

@@ -1,19 +1,21 @@
-//! Records: read, made, replaced by compare-and-set, removed.
+//! Records in the key-value bucket: read, created, replaced and deleted by compare-and-set on the revision.
 
 use async_nats::jetstream::kv::{CreateErrorKind, Entry as KvEntry, Operation, UpdateErrorKind};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Nats;
+use super::cluster::{Cluster, PARALLEL};
 use crate::jobs::ledger::Stored;
 use crate::jobs::life::entry::{Entry, RecordKind};
 use crate::jobs::life::key::Key;
+use crate::jobs::life::trash::Trash;
 use crate::jobs::store::StoreError;
 use crate::report::with_causes;
 
-impl Nats {
-    /// The record under `key`, unless there is none, or no longer, or one of another kind.
-    pub(super) async fn look_up<R: RecordKind>(&self, key: &Key) -> Result<Option<Stored<R>>, StoreError> {
+impl Cluster {
+    /// The record under `key`; `None` when there is none or it is of another kind.
+    pub(super) async fn load<R: RecordKind>(&self, key: &Key) -> Result<Option<Stored<R>>, StoreError> {
         self.connected()?;
-        let entry = self.0.layout.records.entry(key.to_string()).await;
+        let entry = self.layout.records.entry(key.to_string()).await;
         let entry = entry.map_err(|error| self.failed("cannot read a record", with_causes(&error)))?;
         let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else { return Ok(None) };
         let Stored { record, revision } = self.read(&entry)?;
@@ -22,7 +24,7 @@ impl Nats {
 
     pub(super) fn read(&self, entry: &KvEntry) -> Result<Stored, StoreError> {
         let damaged =
-            |reason: String| StoreError::Damaged { place: format!("{}, record {}", self.0.place, entry.key), reason };
+            |reason: String| StoreError::Damaged { place: format!("{}, record {}", self.place, entry.key), reason };
         let record = match Key::parse(&entry.key) {
             Some(Key::Batch(_)) => serde_json::from_slice(&entry.value).map(Entry::Batch),
             _ => serde_json::from_slice(&entry.value).map(Entry::Job),
@@ -30,17 +32,17 @@ impl Nats {
         let record = record.map_err(|error| damaged(error.to_string()))?;
         match record.key() {
             Some(key) if key.to_string() == entry.key => Ok(Stored { record, revision: entry.revision }),
-            _ => Err(damaged("it stands under another's name".into())),
+            _ => Err(damaged("it is stored under another key".into())),
         }
     }
 
-    /// Its revision; `None` when there is one of that name.
-    pub(super) async fn make(&self, record: &Entry) -> Result<Option<u64>, StoreError> {
+    /// The revision of the new record; `None` when its key has one already.
+    pub(super) async fn create(&self, record: &Entry) -> Result<Option<u64>, StoreError> {
         self.connected()?;
         let (key, text) = self.write(record)?;
-        match self.0.layout.records.create(key, text).await {
+        match self.layout.records.create(key, text).await {
             Ok(revision) => {
-                self.0.index.saw(record, revision);
+                self.index.apply(record, revision);
                 Ok(Some(revision))
             }
             Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(None),
@@ -48,13 +50,13 @@ impl Nats {
         }
     }
 
-    /// Its new revision; `None` when it is no longer at `revision`.
+    /// The new revision; `None` when the record is no longer at `revision`.
     pub(super) async fn replace(&self, record: &Entry, revision: u64) -> Result<Option<u64>, StoreError> {
         self.connected()?;
         let (key, text) = self.write(record)?;
-        match self.0.layout.records.update(key, text, revision).await {
+        match self.layout.records.update(key, text, revision).await {
             Ok(revision) => {
-                self.0.index.saw(record, revision);
+                self.index.apply(record, revision);
                 Ok(Some(revision))
             }
             Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
@@ -62,12 +64,12 @@ impl Nats {
         }
     }
 
-    /// Removes a record. False when it is no longer at that revision.
-    pub(super) async fn forget(&self, key: &Key, revision: u64) -> Result<bool, StoreError> {
+    /// False when the record is no longer at `revision`.
+    pub(super) async fn delete(&self, key: &Key, revision: u64) -> Result<bool, StoreError> {
         self.connected()?;
-        match self.0.layout.records.delete_expect_revision(key.to_string(), Some(revision)).await {
+        match self.layout.records.delete_expect_revision(key.to_string(), Some(revision)).await {
             Ok(()) => {
-                self.0.index.forget(key);
+                self.index.remove(key);
                 Ok(true)
             }
             Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(false),
@@ -75,8 +77,37 @@ impl Nats {
         }
     }
 
+    /// Replaces a record and adds files to the trash. A failure of the latter is logged only, since the record is written.
+    pub(super) async fn replace_with_trash(
+        &self,
+        record: &Entry,
+        revision: u64,
+        trash: &Trash,
+    ) -> Result<Option<u64>, StoreError> {
+        let replaced = self.replace(record, revision).await?;
+        if replaced.is_some()
+            && let Err(error) = self.add_to_trash(trash).await
+        {
+            tracing::warn!(key = ?record.key(), %error, "cannot note files of attempts for deletion");
+        }
+        Ok(replaced)
+    }
+
+    /// Notes files for deletion.
+    pub(super) async fn add_to_trash(&self, trash: &Trash) -> Result<(), StoreError> {
+        if trash.is_empty() {
+            return Ok(());
+        }
+        self.connected()?;
+        let noting = trash.iter().map(|(file, from)| async move {
+            let noted = self.layout.trash.put(file, from.micros().to_string().into()).await;
+            noted.map(drop).map_err(|error| self.failed("cannot note what to remove", with_causes(&error)))
+        });
+        stream::iter(noting.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect().await
+    }
+
     fn write(&self, record: &Entry) -> Result<(String, bytes::Bytes), StoreError> {
-        let key = record.key().ok_or_else(|| self.failed("cannot write a record", "it has no name"))?;
+        let key = record.key().ok_or_else(|| self.failed("cannot write a record", "it has no key"))?;
         let text = match record {
             Entry::Job(record) => serde_json::to_vec(record),
             Entry::Batch(record) => serde_json::to_vec(record),

@@ -1,20 +1,23 @@
-//! How rows of batches get into the queue: little by little, as there is room for them.
+//! Enqueues rows of batches, a few at a time: writes their records and publishes their messages.
 //!
-//! One front end at a time does it for all; should it die, another begins within seconds. Correctness does not need that there is
-//! one only: what is done is compare-and-set, or sent under the same name, and happens once.
+//! One front end does it for all, under a lease; when it dies, another takes over within seconds. The lease saves work and is not
+//! needed for correctness: records are written by compare-and-set, and equal messages have equal ids.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv::{CreateErrorKind, Operation, UpdateErrorKind};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::Nats;
 use super::bodies;
-use super::dispatch::WorkMessage;
-use super::index::KnownRowId;
-use super::ledger::{PARALLEL, Sent};
+use super::cluster::{Cluster, PARALLEL};
+use super::index::IndexedRowId;
+use super::message::WorkMessage;
+use super::publish::Published;
+use crate::cache::SharedLru;
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::Stored;
@@ -28,70 +31,79 @@ use crate::jobs::store::StoreError;
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
-/// How long the one who does it may be silent before another takes over.
+/// Time for which a lease is valid.
 const LEASE: Duration = Duration::from_secs(6);
-/// Where the lease stands, in the bucket that forgets.
+/// Key of the lease in the clock bucket.
 const LEASE_KEY: &str = "feeder";
-/// Before another's lease is asked for again: it may be given back early.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Time for which the lease of another process is not read again. It may be released early.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lease {
     holder: String,
+    /// End of the lease, in µs since 1970.
     until: i64,
 }
 
-/// The lease as it was when this process last asked.
+/// The lease as this process last read or wrote it.
 #[derive(Clone)]
-struct Seen {
+struct KnownLease {
     lease: Lease,
     revision: u64,
     at: Instant,
 }
 
-/// What this process knows of the lease.
-#[derive(Default)]
-pub(super) struct Leasing(Mutex<Option<Seen>>);
+/// Largest size of the cached row lists, in bytes: a batch is enqueued a few rows at a time.
+const LISTS_BYTES: usize = 64 << 20;
 
-impl Leasing {
-    fn latest(&self) -> Option<Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
+/// Enqueues rows of batches while this process has the lease.
+pub(super) struct RowFeeder {
+    /// Identifies this process in the lease.
+    holder: String,
+    lease: Mutex<Option<KnownLease>>,
+    /// Row lists by their hash.
+    lists: SharedLru<ContentHash, Arc<RowList>>,
+}
 
-    fn note(&self, lease: Option<(Lease, u64)>) {
-        let seen = lease.map(|(lease, revision)| Seen { lease, revision, at: Instant::now() });
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+impl Default for RowFeeder {
+    fn default() -> Self {
+        let holder = uuid::Uuid::new_v4().simple().to_string();
+        Self { holder, lease: Mutex::default(), lists: SharedLru::new(LISTS_BYTES, 1) }
     }
 }
 
-impl Nats {
-    /// Whether it is this front end that feeds batches now.
-    pub(super) async fn holds_lease(&self) -> Result<bool, StoreError> {
-        let now = self.now();
+impl RowFeeder {
+    /// Takes or extends the lease if it is free. False when another process has it.
+    pub(super) async fn holds_lease(&self, cluster: &Cluster) -> Result<bool, StoreError> {
+        let now = cluster.now();
         let left = |lease: &Lease| Timestamp::from_micros(lease.until).since(now);
-        match self.0.leasing.latest() {
-            Some(Seen { lease, .. }) if lease.holder == self.0.holder && left(&lease) > LEASE / 2 => return Ok(true),
-            // Another's may be given back early.
-            Some(Seen { lease, at, .. }) if lease.holder != self.0.holder && at.elapsed() < BETWEEN_LOOKS => {
+        let known = self.lease.lock().clone();
+        match known {
+            Some(KnownLease { lease, .. }) if lease.holder == self.holder && left(&lease) > LEASE / 2 => {
+                return Ok(true);
+            }
+            Some(KnownLease { lease, at, .. }) if lease.holder != self.holder && at.elapsed() < READ_INTERVAL => {
                 return Ok(false);
             }
             _ => {}
         }
-        let failed = |error: &dyn std::error::Error| self.failed("cannot ask who feeds batches", with_causes(error));
-        let entry = self.0.layout.clock.entry(LEASE_KEY).await.map_err(|error| failed(&error))?;
-        let standing = entry.filter(|it| it.operation == Operation::Put);
-        let theirs = standing.as_ref().and_then(|it| serde_json::from_slice::<Lease>(&it.value).ok());
-        if let (Some(entry), Some(lease)) = (&standing, theirs)
-            && lease.holder != self.0.holder
+        let failed = |error: &dyn std::error::Error| {
+            cluster.failed("cannot read the lease of the row feeder", with_causes(error))
+        };
+        let entry = cluster.layout.clock.entry(LEASE_KEY).await.map_err(|error| failed(&error))?;
+        let current = entry.filter(|it| it.operation == Operation::Put);
+        let lease = current.as_ref().and_then(|it| serde_json::from_slice::<Lease>(&it.value).ok());
+        if let (Some(entry), Some(lease)) = (&current, lease)
+            && lease.holder != self.holder
             && left(&lease) > Duration::ZERO
         {
-            self.0.leasing.note(Some((lease, entry.revision)));
+            self.note_lease(Some((lease, entry.revision)));
             return Ok(false);
         }
-        let lease = Lease { holder: self.0.holder.clone(), until: now.plus(LEASE).micros() };
+        let lease = Lease { holder: self.holder.clone(), until: now.plus(LEASE).micros() };
         let text = serde_json::to_vec(&lease).map_err(|error| failed(&error))?;
-        let clock = &self.0.layout.clock;
-        let taken = match standing {
+        let clock = &cluster.layout.clock;
+        let taken = match current {
             Some(entry) => match clock.update(LEASE_KEY, text.into(), entry.revision).await {
                 Ok(revision) => Some(revision),
                 Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => None,
@@ -103,99 +115,96 @@ impl Nats {
                 Err(error) => return Err(failed(&error)),
             },
         };
-        self.0.leasing.note(taken.map(|revision| (lease, revision)));
+        self.note_lease(taken.map(|revision| (lease, revision)));
         Ok(taken.is_some())
     }
 
-    /// So that another front end need not wait for the lease to end.
-    pub(super) async fn give_back_lease(&self) {
-        if let Some(Seen { lease, revision, .. }) = self.0.leasing.latest()
-            && lease.holder == self.0.holder
+    fn note_lease(&self, lease: Option<(Lease, u64)>) {
+        *self.lease.lock() = lease.map(|(lease, revision)| KnownLease { lease, revision, at: Instant::now() });
+    }
+
+    /// Deletes the lease of this process, so that another need not wait for its end.
+    pub(super) async fn release_lease(&self, cluster: &Cluster) {
+        let known = self.lease.lock().take();
+        if let Some(KnownLease { lease, revision, .. }) = known
+            && lease.holder == self.holder
+            && let Err(error) = cluster.layout.clock.delete_expect_revision(LEASE_KEY, Some(revision)).await
         {
-            self.0.leasing.note(None);
-            if let Err(error) = self.0.layout.clock.delete_expect_revision(LEASE_KEY, Some(revision)).await {
-                tracing::debug!(%error, "cannot give back what says who feeds batches; it ends by itself");
-            }
+            tracing::debug!(%error, "cannot delete the lease of the row feeder; it expires by itself");
         }
     }
 
-    /// Puts more rows of a batch into the queue, as far as there is room.
-    pub(super) async fn feed_batch(&self, batch: &BatchId) -> Result<(), StoreError> {
-        let rows = self.0.index.next_rows(batch);
-        if rows.is_empty() { Ok(()) } else { self.feed(batch, rows).await }
+    /// Enqueues the next rows of a batch, unless enough are in the queue.
+    pub(super) async fn enqueue_rows(&self, cluster: &Cluster, batch: &BatchId) -> Result<(), StoreError> {
+        let rows = cluster.index.rows_to_enqueue(batch);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let found = cluster.load::<BatchRecord>(&Key::Batch(batch.clone())).await?;
+        let Some(Stored { record, .. }) = found.filter(|it| !it.record.is_removed) else { return Ok(()) };
+        let list = self.list(cluster, &record).await?;
+        let enqueueing = rows.into_iter().map(|row| enqueue_row(cluster, batch, &record, &list, row));
+        stream::iter(enqueueing.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await
     }
 
-    /// Gives rows their records and messages.
-    async fn feed(&self, batch: &BatchId, rows: Vec<KnownRowId>) -> Result<(), StoreError> {
-        let found = self.look_up::<BatchRecord>(&Key::Batch(batch.clone())).await?;
-        let Some(Stored { record: head, .. }) = found.filter(|it| !it.record.is_removed) else { return Ok(()) };
-        let list = self.list(&head).await?;
-        let feeding = rows.into_iter().map(|row| self.feed_row(batch, &head, &list, row));
-        stream::iter(feeding.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await
-    }
-
-    async fn feed_row(
-        &self,
-        batch: &BatchId,
-        head: &BatchRecord,
-        list: &RowList,
-        row: KnownRowId,
-    ) -> Result<(), StoreError> {
-        let lost = || self.failed("a batch has lost a row", row.number);
-        if let Some(id) = row.id {
-            // It was begun before, and is to be begun again.
-            let found = self.look_up::<JobRecord>(&Key::Row(batch.clone(), id)).await?;
-            return match found.filter(|it| !it.record.status.is_end() && it.record.sequence == 0) {
-                Some(found) => self.send_anew(&found).await.map(drop),
-                None => Ok(()),
-            };
-        }
-        let sent = match &head.document {
-            Some(planned) => planned.as_row(),
-            None => list.row(row.number).ok_or_else(lost)?,
-        };
-        let id = JobId::parse(&sent.id).ok_or_else(lost)?;
-        let stem = result_stem(&id).map_err(|error| self.failed("no randomness for a name", error))?;
-        let mut seed = JobSeed::new(&id, stem, self.now());
-        if let Some(values) = &sent.values {
-            let body = bodies::store(&self.0.results, values.clone().into()).await;
-            seed.body = Some(body.map_err(|error| self.failed("cannot store what was sent (TENTER_RESULTS)", error))?);
-        }
-        if sent.error.is_none() {
-            let hash = seed.body.as_ref().map_or(head.list.hash, |body| body.hash);
-            let message = WorkMessage::of_row(batch, &id, hash, &head.extension);
-            // The message first, as for jobs. Who feeds the same row sends the same.
-            match self.send(self.0.layout.rows_subject(batch), &message, id.as_str()).await? {
-                Sent::Sequence(sequence) => seed.sequence = sequence,
-                Sent::QueueFull | Sent::OwnerFull => return Err(self.failed("the queue of rows", "is full")),
-            }
-        }
-        let record = JobRecord::of_row(head, row.number, sent, seed);
-        let record = Entry::Job(record);
-        match self.make(&record).await? {
-            Some(_) => self.announce_all(&record).await,
-            // Another was faster, whom the watch has not told of yet.
-            None => {
-                if let Some(Stored { record, revision }) =
-                    self.look_up::<JobRecord>(&Key::Row(batch.clone(), id)).await?
-                {
-                    self.0.index.saw(&Entry::Job(record), revision);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The rows of a batch as they were sent.
-    async fn list(&self, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
+    async fn list(&self, cluster: &Cluster, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
         let key = batch.list.hash;
-        if let Some(list) = self.0.lists.get(&key) {
+        if let Some(list) = self.lists.get(&key) {
             return Ok(list);
         }
-        let read = bodies::load(&self.0.results, &batch.list).await;
-        let read = read.map_err(|error| self.failed("cannot read what was sent (TENTER_RESULTS)", error))?;
+        let read = bodies::load(&cluster.results, &batch.list).await;
+        let read = read.map_err(|error| cluster.failed("cannot read what was sent (TENTER_RESULTS)", error))?;
         let list = Arc::new(RowList::new(read));
-        self.0.lists.put(key, list.clone(), list.size());
+        self.lists.put(key, list.clone(), list.size());
         Ok(list)
     }
+}
+
+async fn enqueue_row(
+    cluster: &Cluster,
+    batch: &BatchId,
+    record: &BatchRecord,
+    list: &RowList,
+    row: IndexedRowId,
+) -> Result<(), StoreError> {
+    let lost = || cluster.failed("a batch has lost a row", row.number);
+    if let Some(id) = row.id {
+        // A retry: the row has a record without a message.
+        let found = cluster.load::<JobRecord>(&Key::Row(batch.clone(), id)).await?;
+        return match found.filter(|it| !it.record.status.is_end() && it.record.sequence == 0) {
+            Some(found) => cluster.republish(&found).await.map(drop),
+            None => Ok(()),
+        };
+    }
+    let submitted = match &record.document {
+        Some(planned) => planned.as_row(),
+        None => list.row(row.number).ok_or_else(lost)?,
+    };
+    let id = JobId::parse(&submitted.id).ok_or_else(lost)?;
+    let stem = result_stem(&id).map_err(|error| cluster.failed("no randomness for a name", error))?;
+    let mut seed = JobSeed::new(&id, stem, cluster.now());
+    if let Some(values) = &submitted.values {
+        let body = bodies::store(&cluster.results, values.clone().into()).await;
+        seed.body = Some(body.map_err(|error| cluster.failed("cannot store what was sent (TENTER_RESULTS)", error))?);
+    }
+    if submitted.error.is_none() {
+        let hash = seed.body.as_ref().map_or(record.list.hash, |body| body.hash);
+        let message = WorkMessage::of_row(batch, &id, hash, &record.extension);
+        // The message comes first, as for jobs. Another front end that enqueues the row publishes the same message.
+        match cluster.publish(cluster.layout.rows_subject(batch), &message, id.as_str()).await? {
+            Published::Sequence(sequence) => seed.sequence = sequence,
+            Published::QueueFull | Published::OwnerFull => return Err(cluster.failed("the queue of rows", "is full")),
+        }
+    }
+    let record = Entry::Job(JobRecord::of_row(record, row.number, submitted, seed));
+    match cluster.create(&record).await? {
+        Some(_) => cluster.publish_pending_webhooks(&record).await,
+        // Another process was faster, and the watch has not seen the record yet.
+        None => {
+            if let Some(Stored { record, revision }) = cluster.load::<JobRecord>(&Key::Row(batch.clone(), id)).await? {
+                cluster.index.apply(&Entry::Job(record), revision);
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Batches: accepted, told about, completed, tried again, removed.
+//! Batches: submission, listing, completion, retry, removal.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Change, Durability, Expiry, PARALLEL, Service, nonsense};
+use super::{Change, Durability, Expiry, PARALLEL, Service, invalid_record};
 use crate::jobs::PINS;
 use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::JobId;
@@ -26,37 +26,39 @@ use crate::jobs::store::{
     AcceptedBatch, ItemQuery, NewBatch, Owner, Pin, StoreError, StoredItems, StoredRow, Template,
 };
 
-/// Looks without news: they find what a crash left.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-/// News come in hundreds; each look is at all batches.
-const NEWS: Duration = Duration::from_millis(5);
-/// Before a batch is looked at again that could not be gone on with: its rows cannot be read, say.
-const REST: Duration = Duration::from_secs(1);
-/// After a retry has not come to its end for so long, whoever began it is dead.
-const RETRYING: Duration = Duration::from_secs(30);
+/// Interval between checks without a notification. They find what a crash interrupted.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Delay after a notification. Hundreds arrive at the same time, and each check reads all open batches.
+const DEBOUNCE: Duration = Duration::from_millis(5);
+/// Delay before a batch is checked again after an error.
+const ERROR_DELAY: Duration = Duration::from_secs(1);
+/// Age at which a retry that has not finished counts as interrupted.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Service {
-    /// Makes it a batch, with all of its rows or not at all. Durable when this returns.
+    /// Accepts a batch with all of its rows. It is durable when this returns.
     ///
     /// # Errors
-    /// When the ledger fails; nothing was accepted then.
+    /// When the ledger fails; nothing is accepted then.
     pub async fn accept_batch(&self, batch: NewBatch) -> Result<AcceptedBatch, StoreError> {
         Ok(match self.ledger.insert_batch(&batch).await? {
-            Inserted::New(record) => {
-                let id = BatchId::parse(&record.id).ok_or_else(|| nonsense("a record is no batch", &record.id))?;
-                // When no row can be read, all have ended.
+            Inserted::Created(record) => {
+                let id =
+                    BatchId::parse(&record.id).ok_or_else(|| invalid_record("a record is no batch", &record.id))?;
+                // A batch without a readable row has ended.
                 self.complete(&id).await?;
                 let stored = self.load_batch(&id).await?;
-                let stored = stored.ok_or_else(|| nonsense("a batch is gone that was just accepted", &id))?;
-                AcceptedBatch::New(self.as_seen(&stored).await?)
+                let stored = stored.ok_or_else(|| invalid_record("a batch is gone that was just accepted", &id))?;
+                AcceptedBatch::New(self.to_batch(&stored).await?)
             }
-            Inserted::Again(record) => {
-                let id = BatchId::parse(&record.id).ok_or_else(|| nonsense("a record is no batch", &record.id))?;
+            Inserted::Existing(record) => {
+                let id =
+                    BatchId::parse(&record.id).ok_or_else(|| invalid_record("a record is no batch", &record.id))?;
                 let stored = self.load_batch(&id).await?;
-                let stored = stored.ok_or_else(|| nonsense("a batch was removed while it was asked for", &id))?;
-                AcceptedBatch::Again(self.as_seen(&stored).await?)
+                let stored = stored.ok_or_else(|| invalid_record("a batch was removed while it was asked for", &id))?;
+                AcceptedBatch::Again(self.to_batch(&stored).await?)
             }
-            Inserted::OtherBody => AcceptedBatch::OtherBody,
+            Inserted::KeyReused => AcceptedBatch::OtherBody,
             Inserted::Refused(Refusal::Queue) => AcceptedBatch::QueueFull,
             Inserted::Refused(Refusal::Rows) => AcceptedBatch::RowsFull,
             Inserted::Refused(Refusal::Owner) => AcceptedBatch::OwnerFull,
@@ -69,27 +71,26 @@ impl Service {
     /// When the ledger fails.
     pub async fn batch(&self, owner: &Owner, id: &BatchId) -> Result<Option<Batch>, StoreError> {
         match self.owned_batch(owner, id).await? {
-            Some(stored) => self.as_seen(&stored).await.map(Some),
+            Some(stored) => self.to_batch(&stored).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// `limit` of `owner`'s batches after the newest `offset`.
+    /// The `limit` newest batches of `owner` after the first `offset`.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn batches(&self, owner: &Owner, offset: u64, limit: u64) -> Result<BatchListing, StoreError> {
         let (found, total) = self.ledger.page(owner, Kind::Batch, offset, limit).await?;
         let found: Vec<_> = found.into_iter().filter_map(BatchRecord::from_entry).collect();
-        // Tallies of a list may be a moment old: no revision is asked for.
+        // Counts in a list may be slightly old: revision 0 waits for nothing.
         let reading =
-            found.into_iter().map(|record| async move { self.as_seen(&Stored { record, revision: 0 }).await });
+            found.into_iter().map(|record| async move { self.to_batch(&Stored { record, revision: 0 }).await });
         let batches = stream::iter(reading.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
         Ok(BatchListing { batches, total })
     }
 
-    /// Rows of one of `owner`'s batches, without their links, which are made when they are read. `None` when there is no such
-    /// batch.
+    /// Rows of one of `owner`'s batches, without their links, which the caller makes. `None` when there is no such batch.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -108,7 +109,7 @@ impl Service {
             true => Some(self.row_list(&batch).await?),
             false => None,
         };
-        let lost = |number| nonsense("a batch has lost a row", number);
+        let lost = |number| invalid_record("a batch has lost a row", number);
         let read = |ListedRow { number, record }: ListedRow| match (record, &list) {
             (Some(record), _) => Some((record.to_item()?, record.file.unwrap_or_default())),
             (None, Some(list)) => Some((list.row(number)?.into_item(number)?, String::new())),
@@ -121,7 +122,7 @@ impl Service {
         Ok(Some(StoredItems { listing: ItemListing { items, total }, files, link_base: batch.link_base }))
     }
 
-    /// Rows of a document have no records: they are what was sent, and what became of it.
+    /// Rows of a document have no records; their items are made from the submitted rows and the ends of rows.
     async fn items_of_document(
         &self,
         batch: &BatchRecord,
@@ -133,27 +134,26 @@ impl Service {
             None => None,
         };
         let ends = match record.as_ref().and_then(|it| it.row.as_ref()?.ended.as_ref()) {
-            Some(ended) => Some(self.ends(id, &ended.ends).await?),
+            Some(ended) => Some(self.row_ends(id, &ended.ends).await?),
             None => None,
         };
         let list = self.row_list(batch).await?;
         let (rows, file) = (batch.rows, record.as_ref().and_then(|it| it.file.clone()).unwrap_or_default());
-        // Ten thousand rows are read for one page of those that failed.
+        // A page of failed rows parses all rows of the batch, up to ten thousand.
         let reading = tokio::task::spawn_blocking(move || {
             document_items::items(&list, rows, which, record.as_ref(), ends.as_deref())
         });
-        let listing = reading.await.map_err(|error| nonsense("cannot list rows", error))?;
-        let listing = listing.ok_or_else(|| nonsense("a batch has lost a row", id))?;
+        let listing = reading.await.map_err(|error| invalid_record("cannot list rows", error))?;
+        let listing = listing.ok_or_else(|| invalid_record("a batch has lost a row", id))?;
         let files = vec![file; listing.items.len()];
         Ok(StoredItems { listing, files, link_base: batch.link_base.clone() })
     }
 
-    /// Rows that ended in `error` wait again, with no attempt counted; how many. Those whose values could not be read stay as they
-    /// are. Where such rows are of a document, it is made anew, under another name, and all of its rows wait with them. `None` when
-    /// there is no such batch.
+    /// Schedules failed rows again and returns their number. Rows whose values could not be read stay failed. A document with failed
+    /// rows is made again of all rows, under another file name. `None` when there is no such batch.
     ///
     /// # Errors
-    /// When the ledger fails; [`Service::maintain`] then goes on with what was begun.
+    /// When the ledger fails; [`Service::maintain`] then finishes the retry.
     pub async fn retry_rows(&self, owner: &Owner, id: &BatchId) -> Result<Option<u64>, StoreError> {
         let Some(stored) = self.owned_batch(owner, id).await? else { return Ok(None) };
         let failed = self.ledger.row_records(id, RowSet::Failed, stored.revision).await?;
@@ -164,22 +164,23 @@ impl Service {
         let key = Key::Batch(id.clone());
         let begun = self.change(&key, Durability::Disk, |batch: &mut BatchRecord| {
             if batch.owner != **owner || batch.has_expired(now) {
-                return Change::Leave(None);
+                return Change::Keep(None);
             }
             match batch.begin_retry(now) {
                 true => Change::write(Some(true)),
-                false => Change::Leave(Some(false)),
+                false => Change::Keep(Some(false)),
             }
         });
         match begun.await? {
             None | Some((_, None)) => Ok(None),
-            // Another call is at it.
+            // Another call is retrying the batch.
             Some((_, Some(false))) => Ok(Some(0)),
             Some((begun, Some(true))) => self.retry_failed(id, &begun).await.map(Some),
         }
     }
 
-    /// Makes the failed rows of a batch wait again, and says so in its record, at which this was noted to begin; how many.
+    /// Schedules the failed rows of a batch again and ends the retry in its record; returns their number. `begun`: the record that
+    /// notes the beginning of the retry.
     async fn retry_failed(&self, id: &BatchId, begun: &Stored<BatchRecord>) -> Result<u64, StoreError> {
         let failed = self.ledger.row_records(id, RowSet::Failed, begun.revision).await?;
         let list = self.row_list(&begun.record).await?;
@@ -191,13 +192,13 @@ impl Service {
                 batch.retrying = false;
                 Change::write(())
             }
-            false => Change::Leave(()),
+            false => Change::Keep(()),
         })
         .await?;
         Ok(retried)
     }
 
-    /// How many rows wait again with this one.
+    /// The number of rows that are scheduled with this record: 0, 1, or the rows of a document.
     async fn retry_row(&self, batch: &BatchRecord, list: &RowList, row: Stored<JobRecord>) -> Result<u64, StoreError> {
         let Some((key, id)) = row.record.key().zip(JobId::parse(&row.record.id)) else { return Ok(0) };
         let values = row.record.row.as_ref().and_then(|it| list.row(it.number)).and_then(|it| it.values);
@@ -205,7 +206,7 @@ impl Service {
             Some(values) => self.ledger.put_row_values(&key, values.into()).await?,
             None => None,
         };
-        let stem = result_stem(&id).map_err(|error| nonsense("no randomness for a name", error))?;
+        let stem = result_stem(&id).map_err(|error| invalid_record("no randomness for a name", error))?;
         let mut found = Some(row);
         loop {
             let current = match found.take() {
@@ -218,27 +219,27 @@ impl Service {
             }
             let now = self.now();
             let trash = record.file.iter().map(|file| (file.clone(), now)).collect();
-            // A document is made anew of all rows that can be read.
-            let waiting = if record.is_document() { batch.rows - batch.unreadable } else { 1 };
+            // A document is made again of all readable rows.
+            let scheduled = if record.is_document() { batch.rows - batch.unreadable } else { 1 };
             record.retry(stem.clone(), values.clone(), now);
-            // That the retry is under way is on the disk: after a crash it is gone on with.
+            // After a crash the retry is repeated, since its beginning is on the disk.
             if self.swap(record, revision, trash, Durability::Process).await?.is_some() {
-                return Ok(waiting);
+                return Ok(scheduled);
             }
         }
     }
 
-    /// Removes a batch with its rows, finished or not; rows under way are then nobody's. Callers see it no more when this returns;
-    /// [`Service::expire`] clears it away. False when there is no such batch.
+    /// Removes a batch with its rows, finished or not. Calls do not return it from then on; [`Service::expire`] deletes its rows and
+    /// files. False when there is no such batch.
     ///
     /// # Errors
-    /// When the ledger fails; the batch is then still there.
+    /// When the ledger fails; the batch then stays.
     pub async fn remove_batch(&self, owner: &Owner, id: &BatchId) -> Result<bool, StoreError> {
         let now = self.now();
         let key = Key::Batch(id.clone());
         let removed = self.change(&key, Durability::Disk, |batch: &mut BatchRecord| {
             if batch.owner != **owner || batch.has_expired(now) {
-                return Change::Leave(false);
+                return Change::Keep(false);
             }
             batch.remove();
             Change::write(true)
@@ -246,7 +247,7 @@ impl Service {
         Ok(removed.await?.is_some_and(|(_, removed)| removed))
     }
 
-    /// What the rows of a batch share, for a worker that has one of them; `None` when the batch is gone.
+    /// The template of a batch, for a worker with one of its rows; `None` when the batch was removed.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -259,8 +260,8 @@ impl Service {
         Ok(Some(Template { body, design_sha256 }))
     }
 
-    /// Rows of a batch with a number above `after_row` (0: all), at most `limit`, in order: for a worker that makes a document of
-    /// them. `None` when the batch is gone.
+    /// The first `limit` rows of a batch with a number above `after_row`, for a worker that makes a document of them. `None` when
+    /// the batch was removed.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -276,113 +277,113 @@ impl Service {
         let list = self.row_list(&batch).await?;
         let last = after_row.saturating_add(limit).min(batch.rows);
         let rows = (after_row.saturating_add(1)..=last).map(|row| {
-            let sent = list.row(row).ok_or_else(|| nonsense("a batch has lost a row", row))?;
+            let sent = list.row(row).ok_or_else(|| invalid_record("a batch has lost a row", row))?;
             let values = match (sent.values, sent.error) {
                 (Some(values), _) => Ok(values.into()),
                 (None, Some(bad)) => Err(bad),
-                (None, None) => return Err(nonsense("a batch has lost a row", row)),
+                (None, None) => return Err(invalid_record("a batch has lost a row", row)),
             };
             Ok(StoredRow { row, values })
         });
         rows.collect::<Result<_, _>>().map(Some)
     }
 
-    /// The digest under which `key` is pinned for this batch.
+    /// Hash of the asset called `key` in the snapshot of a batch.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn pinned(&self, id: &BatchId, key: &str) -> Result<Option<[u8; 32]>, StoreError> {
-        self.ledger.pinned(id, key).await
+    pub async fn asset_hash(&self, id: &BatchId, key: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.ledger.asset_hash(id, key).await
     }
 
-    /// AssetSnapshot, unless the key has a pin already; what stands then, for everybody. The bytes are stored before this is called. `None`
-    /// when the batch is gone.
+    /// Adds an asset to the snapshot of a batch, unless it is there already, and returns the hash that the snapshot has then. The
+    /// bytes must have been stored. `None` when the batch was removed.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn pin(&self, id: &BatchId, pin: Pin) -> Result<Option<[u8; 32]>, StoreError> {
+    pub async fn put_asset_hash(&self, id: &BatchId, pin: Pin) -> Result<Option<[u8; 32]>, StoreError> {
         match self.load_batch(id).await?.filter(|it| !it.record.is_removed) {
-            Some(_) => self.ledger.pin(id, pin).await.map(Some),
+            Some(_) => self.ledger.put_asset_hash(id, pin).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// Completes a batch whose last row has ended: its expiry begins, its receiver is to be told. In one step, at the revision at which
-    /// its rows were counted, so that it happens once.
+    /// Completes a batch whose last row has ended, in one compare-and-set on the revision at which its rows were counted, so that it
+    /// happens once.
     pub(super) async fn complete(&self, id: &BatchId) -> Result<(), StoreError> {
-        let Some((revision, tally)) = self.ledger.over(id).await? else { return Ok(()) };
+        let Some((revision, rows)) = self.ledger.all_rows_ended(id).await? else { return Ok(()) };
         let found = self.load_batch(id).await?.filter(|it| it.revision == revision);
         let Some(Stored { record: mut batch, .. }) = found else { return Ok(()) };
-        let made = match batch.document.as_ref().and_then(|it| JobId::parse(&it.id)) {
-            // A ledger that is behind tells what was: a look later it knows.
-            Some(document) => match self.load::<JobRecord>(&Key::Row(id.clone(), document)).await? {
+        let document = match batch.document.as_ref().and_then(|it| JobId::parse(&it.id)) {
+            // The counts may be older than the record; a later check completes the batch.
+            Some(id_of_document) => match self.load::<JobRecord>(&Key::Row(id.clone(), id_of_document)).await? {
                 Some(found) if !found.record.status.is_end() => return Ok(()),
                 found => found.and_then(|it| it.record.finished_document()),
             },
             None => None,
         };
-        if !batch.complete(&tally, made, self.limits.lifetime, self.now()) {
+        if !batch.complete(&rows, document, self.limits.lifetime, self.now()) {
             return Ok(());
         }
         if let Some(stored) = self.swap(batch, revision, Trash::new(), Durability::Disk).await? {
-            tracing::info!(batch = %id, done = tally.done, failed = tally.error, "batch completed");
-            self.announce(&Entry::Batch(stored.record)).await;
+            tracing::info!(batch = %id, done = rows.done, failed = rows.error, "batch completed");
+            self.publish_webhooks(&Entry::Batch(stored.record)).await;
         }
         Ok(())
     }
 
-    /// What batches need besides rendering: completed, gone on with after a crash, fed. For ever.
+    /// Completes open batches, enqueues their rows, and finishes interrupted retries. Runs until it is dropped.
     pub(super) async fn maintain_batches(&self) {
-        // Batches that failed are left alone for a while, and hold up no others.
-        let mut resting: HashMap<BatchId, Instant> = HashMap::new();
+        // Batches with an error are skipped for a while, so that they delay no others.
+        let mut failed: HashMap<BatchId, Instant> = HashMap::new();
         loop {
-            // News or none: both are a reason to look.
-            let _ = tokio::time::timeout(BETWEEN_LOOKS, self.ledger.batches_changed()).await;
-            tokio::time::sleep(NEWS).await;
+            // The check is due after the notification and after the timeout.
+            let _ = tokio::time::timeout(CHECK_INTERVAL, self.ledger.batches_changed()).await;
+            tokio::time::sleep(DEBOUNCE).await;
             let open = match self.ledger.open_batches().await {
                 Ok(open) => open,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot ask for batches that are open; trying again");
-                    tokio::time::sleep(REST).await;
+                    tracing::warn!(%error, "cannot list open batches; trying again");
+                    tokio::time::sleep(ERROR_DELAY).await;
                     continue;
                 }
             };
-            resting.retain(|_, since| since.elapsed() < REST);
+            failed.retain(|_, since| since.elapsed() < ERROR_DELAY);
             for batch in open {
-                if resting.contains_key(&batch.id) {
+                if failed.contains_key(&batch.id) {
                     continue;
                 }
-                if let Err(error) = self.go_on_with(&batch).await {
-                    tracing::warn!(batch = %batch.id, %error, "cannot go on with a batch; trying again");
-                    resting.insert(batch.id, Instant::now());
+                if let Err(error) = self.maintain_batch(&batch).await {
+                    tracing::warn!(batch = %batch.id, %error, "cannot complete a batch or enqueue its rows; trying again");
+                    failed.insert(batch.id, Instant::now());
                 }
             }
         }
     }
 
-    async fn go_on_with(&self, OpenBatch { id, retrying, is_over }: &OpenBatch) -> Result<(), StoreError> {
+    async fn maintain_batch(&self, OpenBatch { id, retrying, have_rows_ended }: &OpenBatch) -> Result<(), StoreError> {
         match retrying {
-            Some(since) if self.now().since(*since) > RETRYING => {
+            Some(since) if self.now().since(*since) > RETRY_TIMEOUT => {
                 let found = self.load_batch(id).await?;
                 if let Some(found) = found.filter(|it| it.record.retrying) {
-                    tracing::warn!(batch = %id, "a retry was broken off; going on with it");
+                    tracing::warn!(batch = %id, "a retry was interrupted; finishing it");
                     self.retry_failed(id, &found).await?;
                 }
                 Ok(())
             }
             Some(_) => Ok(()),
-            None if *is_over => self.complete(id).await,
-            None => self.ledger.feed(id).await,
+            None if *have_rows_ended => self.complete(id).await,
+            None => self.ledger.enqueue_rows(id).await,
         }
     }
 
-    /// Removes a batch that was removed or has expired, with everything that belongs to it. What its files are called is known to
-    /// its rows only, which go after that is noted.
-    pub(super) async fn clear_batch(&self, id: &BatchId) -> Result<Option<Expiry>, StoreError> {
+    /// Deletes a removed or expired batch with everything that belongs to it. Its file names are noted first, since only its rows
+    /// have them.
+    pub(super) async fn delete_batch(&self, id: &BatchId) -> Result<Option<Expiry>, StoreError> {
         let key = Key::Batch(id.clone());
         let now = self.now();
         let Some(mut stored) = self.load_batch(id).await? else {
-            // Written by somebody who did not know yet that the batch was gone.
+            // Rows were written by a process that did not know yet that the batch was deleted.
             return self.ledger.remove(Removal { key: &key, stored: None, trash: Trash::new() }).await.map(|_| None);
         };
         if !stored.record.has_expired(now) {
@@ -390,7 +391,7 @@ impl Service {
         }
         let why = if stored.record.is_removed { Expiry::Removed } else { Expiry::Expired };
         if !stored.record.is_removed {
-            // From here on nobody has it rendered again.
+            // From here on no retry can begin.
             stored.record.remove();
             let Stored { record, revision } = stored;
             match self.swap(record, revision, Trash::new(), Durability::Disk).await? {
@@ -398,7 +399,7 @@ impl Service {
                 None => return Ok(None),
             }
         }
-        let rows = self.ledger.row_records(id, RowSet::Recorded, stored.revision).await?;
+        let rows = self.ledger.row_records(id, RowSet::WithRecord, stored.revision).await?;
         let (mut trash, mut is_busy) = (Trash::new(), false);
         for row in rows {
             let (files, busy) = row.record.trash_with_batch(now);
@@ -420,31 +421,31 @@ impl Service {
         Ok(found.filter(|it| it.record.owner == **owner && !it.record.has_expired(now)))
     }
 
-    async fn as_seen(&self, stored: &Stored<BatchRecord>) -> Result<Batch, StoreError> {
-        let none = || nonsense("a record is no batch", &stored.record.id);
+    async fn to_batch(&self, stored: &Stored<BatchRecord>) -> Result<Batch, StoreError> {
+        let none = || invalid_record("a record is no batch", &stored.record.id);
         let id = BatchId::parse(&stored.record.id).ok_or_else(none)?;
-        let tally = self.ledger.tally(&id, stored.revision).await?;
-        stored.record.to_batch(&tally).ok_or_else(none)
+        let rows = self.ledger.progress(&id, stored.revision).await?;
+        stored.record.to_batch(&rows).ok_or_else(none)
     }
 
-    /// The rows of a batch as they were sent.
+    /// The submitted rows of a batch.
     pub(super) async fn row_list(&self, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
         if let Some(list) = self.lists.get(&batch.list.hash) {
             return Ok(list);
         }
-        let key = batch.key().ok_or_else(|| nonsense("a record is no batch", &batch.id))?;
+        let key = batch.key().ok_or_else(|| invalid_record("a record is no batch", &batch.id))?;
         let list = Arc::new(RowList::new(self.ledger.blob(&key, &batch.list).await?));
         self.lists.put(batch.list.hash, list.clone(), list.size());
         Ok(list)
     }
 
-    /// What became of the rows of a document.
-    async fn ends(&self, batch: &BatchId, stored: &BlobRef) -> Result<Arc<RowEnds>, StoreError> {
+    /// How the rows of a document ended.
+    async fn row_ends(&self, batch: &BatchId, stored: &BlobRef) -> Result<Arc<RowEnds>, StoreError> {
         if let Some(ends) = self.ends.get(&stored.hash) {
             return Ok(ends);
         }
         let ends = RowEnds::read(&self.ledger.blob(&Key::Batch(batch.clone()), stored).await?);
-        let ends = Arc::new(ends.ok_or_else(|| nonsense("what became of rows makes no sense", stored.hash))?);
+        let ends = Arc::new(ends.ok_or_else(|| invalid_record("the ends of rows cannot be read", stored.hash))?);
         self.ends.put(stored.hash, ends.clone(), ends.size());
         Ok(ends)
     }

@@ -1,13 +1,11 @@
-//! What receivers are told: on record with the job or batch that it is of, until they have it.
+//! Webhooks: taken from the outbox under a lease, delivered at least once, listed and restarted.
 
-use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Change, Durability, Service, nonsense};
+use super::{Change, Durability, Service, invalid_record};
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
-use crate::jobs::ledger::{Claim, DueDelivery, Release, RowSet, Stored};
+use crate::jobs::ledger::{DueDelivery, Release, RowSet, Stored};
 use crate::jobs::life::delivery::{Lease, lease};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
@@ -17,16 +15,16 @@ use crate::jobs::store::{
 };
 use crate::jobs::timestamp::Timestamp;
 
-/// Before a delivery is looked at again that waits for another one of its record.
-const SOON: Duration = Duration::from_millis(300);
+/// Delay of a delivery that waits for another one of its record.
+const ORDER_DELAY: Duration = Duration::from_millis(300);
 
 impl Service {
-    /// Deliveries that are due, as far as there is room, and when others will be. Each comes again after `lease` unless told
-    /// about.
+    /// Webhooks that are due, within `room`, and when others will be. Each is leased for `lease` and is due again unless
+    /// [`Service::add_attempt`] is called.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn due(
+    pub async fn due_deliveries(
         &self,
         room: DeliveryCapacity,
         lease: Duration,
@@ -38,21 +36,21 @@ impl Service {
                 Ok(Lease::Granted(delivery)) => {
                     let until = self.now().plus(lease);
                     next = Some(next.map_or(until, |next| next.min(until)));
-                    self.sending().insert(id, claim);
+                    self.sending.lock().insert(id, claim);
                     due.push(*delivery);
                 }
-                Ok(Lease::Later(wait)) => self.ledger.release(claim, Release::Later(wait.max(SOON))).await,
-                Ok(Lease::Obsolete) => self.ledger.release(claim, Release::Done).await,
+                Ok(Lease::Later(wait)) => self.ledger.release(claim, Release::Nak(wait.max(ORDER_DELAY))).await,
+                Ok(Lease::Obsolete) => self.ledger.release(claim, Release::Ack).await,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot look up a webhook; it comes again");
-                    self.ledger.release(claim, Release::Silent).await;
+                    tracing::warn!(%error, "cannot look up a webhook; it is due again later");
+                    self.ledger.release(claim, Release::Abandon).await;
                 }
             }
         }
         Ok((due, next))
     }
 
-    /// When this is [`Lease::Granted`], the call is on record as under way.
+    /// Leases a delivery. For [`Lease::Granted`] the lease is written.
     async fn lease(&self, stored: Stored, id: &str, time: Duration) -> Result<Lease, StoreError> {
         let mut found = Some(stored);
         let Some(key) = found.as_ref().and_then(|it| it.record.key()) else { return Ok(Lease::Obsolete) };
@@ -62,11 +60,11 @@ impl Service {
                 None => self.ledger.load(&key).await?,
             };
             let Some(Stored { mut record, revision }) = current else { return Ok(Lease::Obsolete) };
-            let verdict = lease(&key, record.deliveries_mut(), id, time, self.now());
-            match verdict {
+            let leased = lease(&key, record.deliveries_mut(), id, time, self.now());
+            match leased {
                 Lease::Granted(_) => {
                     if self.swap(record, revision, Vec::new(), Durability::Process).await?.is_some() {
-                        return Ok(verdict);
+                        return Ok(leased);
                     }
                 }
                 other => return Ok(other),
@@ -74,40 +72,40 @@ impl Service {
         }
     }
 
-    /// Resolves when there may be something due that was not there before.
+    /// Resolves when there may be new webhooks.
     pub async fn delivery_ready(&self) {
         self.ledger.delivery_ready().await;
     }
 
-    /// What a try came to.
+    /// Notes the outcome of an attempt.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn tried(&self, delivery: &Delivery, tried: DeliveryAttempt) -> Result<(), StoreError> {
+    pub async fn add_attempt(&self, delivery: &Delivery, attempt: DeliveryAttempt) -> Result<(), StoreError> {
         let (now, id) = (self.now(), &delivery.id);
         let changed = self
             .change(&delivery.of, Durability::Process, |entry: &mut Entry| {
                 match entry.deliveries_mut().iter_mut().find(|it| it.id == *id) {
                     Some(found) => {
-                        found.add_attempt(&tried, now);
+                        found.add_attempt(&attempt, now);
                         Change::write(found.is_pending())
                     }
-                    None => Change::Leave(false),
+                    None => Change::Keep(false),
                 }
             })
             .await?;
-        let claim = self.sending().remove(id);
+        let claim = self.sending.lock().remove(id);
         if let Some(claim) = claim {
-            let how = match (changed, tried.then) {
-                (Some((_, true)), NextAction::Again(after)) => Release::Later(after),
-                _ => Release::Done,
+            let how = match (changed, attempt.then) {
+                (Some((_, true)), NextAction::Again(after)) => Release::Nak(after),
+                _ => Release::Ack,
             };
             self.ledger.release(claim, how).await;
         }
         Ok(())
     }
 
-    /// Those of one of `owner`'s jobs, oldest first; `None` when there is no such job.
+    /// Deliveries of one of `owner`'s jobs, oldest first; `None` when there is no such job.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -116,18 +114,18 @@ impl Service {
         Ok(found.map(|it| it.record.deliveries.iter().map(|it| it.to_record()).collect()))
     }
 
-    /// Begins one again, whatever became of it; `None` when there is no such delivery.
+    /// Makes a delivery of a job pending again, whatever its status; `None` when there is no such delivery.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn retry(&self, owner: &Owner, job: &JobId, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
         match self.owned_job(owner, job).await? {
-            Some(_) => self.begin_again(&Key::Job(job.clone()), id).await,
+            Some(_) => self.restart_delivery(&Key::Job(job.clone()), id).await,
             None => Ok(None),
         }
     }
 
-    /// Those of one of `owner`'s batches and of its rows, oldest first; `None` when there is no such batch.
+    /// Deliveries of one of `owner`'s batches and of its rows, oldest first; `None` when there is no such batch.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -141,13 +139,13 @@ impl Service {
         let of_end = record.deliveries.iter().map(|it| BatchDelivery { row: None, delivery: it.to_record() });
         let mut all: Vec<_> = of_end.collect();
         if record.webhook_items {
-            for Stored { record, .. } in self.ledger.row_records(batch, RowSet::Announced, revision).await? {
+            for Stored { record, .. } in self.ledger.row_records(batch, RowSet::WithDeliveries, revision).await? {
                 let row = record.row.as_ref().map(|it| it.number);
                 all.extend(record.deliveries.iter().map(|it| BatchDelivery { row, delivery: it.to_record() }));
             }
         }
         all.retain(|it| which.status.is_none_or(|status| it.delivery.status == status));
-        // The end comes after the rows that ended at the same moment.
+        // The delivery of the batch comes after those of rows that ended at the same time.
         all.sort_by_key(|it| (it.delivery.created_at, it.row.unwrap_or(u64::MAX)));
         let total = all.len() as u64;
         let skipped = all.into_iter().skip(usize::try_from(which.offset).unwrap_or(usize::MAX));
@@ -155,7 +153,7 @@ impl Service {
         Ok(Some(DeliveryListing { deliveries, total }))
     }
 
-    /// Begins one of those again, whatever became of it; `None` when there is no such delivery.
+    /// Makes a delivery of a batch or of one of its rows pending again; `None` when there is no such delivery.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -167,20 +165,20 @@ impl Service {
     ) -> Result<Option<BatchDelivery>, StoreError> {
         let Some(Stored { record, revision }) = self.owned_batch(owner, batch).await? else { return Ok(None) };
         if record.deliveries.iter().any(|it| it.id == id) {
-            let begun = self.begin_again(&Key::Batch(batch.clone()), id).await?;
+            let begun = self.restart_delivery(&Key::Batch(batch.clone()), id).await?;
             return Ok(begun.map(|delivery| BatchDelivery { row: None, delivery }));
         }
-        let rows = self.ledger.row_records(batch, RowSet::Announced, revision).await?;
+        let rows = self.ledger.row_records(batch, RowSet::WithDeliveries, revision).await?;
         let row = rows.into_iter().find(|row| row.record.deliveries.iter().any(|it| it.id == id));
         let Some(Stored { record, .. }) = row else { return Ok(None) };
         let (Some(key), Some(part)) = (record.key(), &record.row) else {
-            return Err(nonsense("a record is no row", &record.id));
+            return Err(invalid_record("a record is no row", &record.id));
         };
-        let begun = self.begin_again(&key, id).await?;
+        let begun = self.restart_delivery(&key, id).await?;
         Ok(begun.map(|delivery| BatchDelivery { row: Some(part.number), delivery }))
     }
 
-    async fn begin_again(&self, key: &Key, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn restart_delivery(&self, key: &Key, id: &str) -> Result<Option<DeliveryRecord>, StoreError> {
         let now = self.now();
         let changed = self.change(key, Durability::Process, |entry: &mut Entry| {
             match entry.deliveries_mut().iter_mut().find(|it| it.id == id) {
@@ -188,15 +186,11 @@ impl Service {
                     delivery.restart(now);
                     Change::write(Some(delivery.to_record()))
                 }
-                None => Change::Leave(None),
+                None => Change::Keep(None),
             }
         });
         let Some((_, Some(begun))) = changed.await? else { return Ok(None) };
-        self.ledger.announce(key, id, &format!("{id}-{}", now.micros())).await?;
+        self.ledger.publish_webhook(key, id, &format!("{id}-{}", now.micros())).await?;
         Ok(Some(begun))
-    }
-
-    fn sending(&self) -> MutexGuard<'_, HashMap<String, Claim>> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,11 @@
-//! What callers, workers and senders of webhooks ask for, over any ledger: once.
+//! The operations on jobs and batches for callers, workers and webhook senders, written once for both ledgers.
 //!
-//! In: the steps of a job from acceptance to removal, each a record loaded, changed as [`super::life`] says, and swapped. Not in: how
-//! records are kept and found ([`super::ledger`]), what may happen to them (`life`), rendering, HTTP.
+//! In: the steps of a job from submission to removal: load a record, change it as [`super::life`] says, replace it by
+//! compare-and-set. Not in: how records are stored and found ([`super::ledger`]), the transitions (`life`), rendering, HTTP.
 //!
-//! A row of a batch is a job for the queue, with ticket, attempts and a file. Or all rows go into one document: that is then the
-//! one job for the queue, and its rows end with it. Whatever is done here and broken off by a crash is found again: by the next
-//! process that opens the ledger, or by [`Service::maintain`].
+//! For the queue a row of a batch is a job, with tickets, attempts and a file. When all rows become one document, the document is
+//! the only job of the batch, and its rows end with it. A step that a crash interrupts is completed by the next process that opens
+//! the ledger, or by [`Service::maintain`].
 
 mod batches;
 mod deliveries;
@@ -15,17 +15,19 @@ mod tests;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use self::queue::InFlightJobs;
-pub(super) use self::queue::{AFTER_DEATH, DOCUMENTS_AGAIN};
+pub(super) use self::queue::{CRASH_DELAY, DOCUMENTS_AGAIN};
 use super::batch::BatchId;
 use super::job::{Job, JobId, Listing, Status};
-use super::ledger::{Claim, EXPIRED_AT_ONCE, Inserted, Kind, Ledger, Removal, Stored, Swap};
+use super::ledger::{Claim, EXPIRED_PAGE, Inserted, Kind, Ledger, Removal, Stored, Swap};
+use super::life::batch_record::BatchRecord;
 use super::life::document::RowEnds;
 use super::life::entry::{Entry, RecordKind};
 use super::life::key::Key;
@@ -34,7 +36,7 @@ use super::life::record::JobRecord;
 use super::life::row_list::RowList;
 use super::life::trash::Trash;
 #[cfg(feature = "cluster")]
-use super::nats::Nats;
+use super::nats::NatsLedger;
 #[cfg(feature = "cluster")]
 use super::results::Results;
 use super::sqlite::Sqlite;
@@ -46,45 +48,45 @@ use crate::config::Settings;
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
 use crate::hash::ContentHash;
 
-/// Lists of rows, and what became of rows of documents, that are at hand: whoever asks how far a batch is asks again and again.
+/// Size of the caches of row lists and of ends of rows, in bytes each. Callers poll the items of a batch.
 const LISTS_BYTES: usize = 64 << 20;
-/// Records read or written at once, for one page of a list or one sweep.
+/// Records read or written at the same time, for one page of a list or one sweep.
 const PARALLEL: usize = 16;
-/// A job's end is told by the ledger; should that be late, it is looked up.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Interval between reads of a job that is waited for, in case a notification is late.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Jobs and batches, over one ledger.
 pub struct Service {
     ledger: Arc<dyn Ledger>,
     limits: Limits,
     clock: Clock,
-    /// Names this process in records.
+    /// Identifies this process in records.
     holder: String,
-    under_way: InFlightJobs,
-    /// One look for work at a time: of two, the second would find what the first is about to begin.
+    in_flight: InFlightJobs,
+    /// Serializes requests for work: a second one would find the job that the first is about to begin.
     taking: AsyncMutex<()>,
-    /// Deliveries that this process is making.
+    /// Claims of the webhooks that this process is delivering.
     sending: Mutex<HashMap<String, Claim>>,
     lists: SharedLru<ContentHash, Arc<RowList>>,
     ends: SharedLru<ContentHash, Arc<RowEnds>>,
 }
 
-/// The settings that decide what is accepted and how long it lives.
+/// Settings that limit what is accepted and how long it is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreLimits<'a> {
-    /// Of jobs, rows of batches included.
+    /// Settings of jobs and of rows of batches.
     pub jobs: &'a JobSettings,
-    /// Of batches.
+    /// Settings of batches.
     pub batches: &'a BatchSettings,
-    /// Of one owner.
+    /// Limits of one owner.
     pub keys: &'a KeyLimits,
 }
 
-/// What a look at a record leads to.
+/// Decision about a record that was loaded.
 enum Change<T> {
-    /// It stays as it is.
-    Leave(T),
-    /// It becomes what it was made to be, unless somebody else was faster; then all begins again.
+    /// The record is not written.
+    Keep(T),
+    /// The changed record is written. If another process was faster, it is loaded and decided about again.
     Write(T, Trash),
 }
 
@@ -94,27 +96,27 @@ impl<T> Change<T> {
     }
 }
 
-/// Why something was removed.
+/// Why a record was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expiry {
-    /// Its time was over.
+    /// Its lifetime was over.
     Expired,
-    /// Its owner had removed it before.
+    /// Its owner had removed it.
     Removed,
 }
 
-/// Whether a change has to survive the death of the machine.
+/// Which crash a change must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durability {
-    /// It must.
+    /// A crash of the machine.
     Disk,
-    /// A restart finds it out again: who had begun what, how far it was, which call was under way.
+    /// A crash of the process only: attempts, progress and leases, which a restart recovers.
     Process,
 }
 
 impl Service {
-    /// Jobs in one SQLite file, which belongs to this process. Makes the file when it is missing, checks it, brings one of an older
-    /// version up to date, and gives back what the last process left under way. Blocks.
+    /// Opens the embedded ledger: one SQLite file that belongs to this process. Creates, checks and migrates the file, and schedules
+    /// jobs again that the last process did not finish. Blocks.
     ///
     /// # Errors
     /// When the file cannot be read or written, is damaged, or was written by a newer version.
@@ -123,14 +125,15 @@ impl Service {
         Ok(Self::over(Arc::new(Sqlite::open(file, limits, clock)?), limits))
     }
 
-    /// Jobs on the NATS servers that the settings name, for several machines. `results`: the bucket, where bodies of jobs lie too.
+    /// Connects to the ledger of a cluster: the NATS servers that the settings name. `results`: the bucket, where large bodies of
+    /// jobs are stored too.
     ///
     /// # Errors
-    /// When no server can be reached within half a minute, refuses us, or has no JetStream.
+    /// When no server can be reached within half a minute, refuses the login, or has no JetStream.
     #[cfg(feature = "cluster")]
     pub async fn cluster(settings: &Settings, results: Results) -> Result<Self, StoreError> {
         let limits = Limits::new(&settings.jobs, &settings.batches, &settings.server.key_limits);
-        let ledger = Nats::connect(settings, limits, results).await?;
+        let ledger = NatsLedger::connect(settings, limits, results).await?;
         Ok(Self::over(Arc::new(ledger), limits))
     }
 
@@ -140,7 +143,7 @@ impl Service {
             ledger,
             limits,
             holder: uuid::Uuid::new_v4().simple().to_string(),
-            under_way: InFlightJobs::default(),
+            in_flight: InFlightJobs::default(),
             taking: AsyncMutex::default(),
             sending: Mutex::default(),
             lists: SharedLru::new(LISTS_BYTES, 1),
@@ -148,7 +151,7 @@ impl Service {
         }
     }
 
-    /// The clock by which all processes that share the ledger tell times.
+    /// The clock that all processes of the ledger share.
     pub fn clock(&self) -> Clock {
         self.clock.clone()
     }
@@ -157,15 +160,15 @@ impl Service {
         Timestamp::now(&self.clock)
     }
 
-    /// Makes it a job. Durable when this returns.
+    /// Accepts a job. It is durable when this returns.
     ///
     /// # Errors
-    /// When the ledger fails; nothing was accepted then.
+    /// When the ledger fails; nothing is accepted then.
     pub async fn accept(&self, job: NewJob) -> Result<Accepted, StoreError> {
         Ok(match self.ledger.insert_job(&job).await? {
-            Inserted::New(record) => Accepted::New(as_job(&record)?),
-            Inserted::Again(record) => Accepted::Again(as_job(&record)?),
-            Inserted::OtherBody => Accepted::OtherBody,
+            Inserted::Created(record) => Accepted::New(as_job(&record)?),
+            Inserted::Existing(record) => Accepted::Again(as_job(&record)?),
+            Inserted::KeyReused => Accepted::OtherBody,
             Inserted::Refused(Refusal::Queue) => Accepted::QueueFull,
             Inserted::Refused(Refusal::Rows | Refusal::Owner) => Accepted::OwnerFull,
         })
@@ -179,7 +182,7 @@ impl Service {
         self.owned_job(owner, id).await?.map(|it| as_job(&it.record)).transpose()
     }
 
-    /// `limit` of `owner`'s jobs after the newest `offset`.
+    /// The `limit` newest jobs of `owner` after the first `offset`.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -189,7 +192,7 @@ impl Service {
         Ok(Listing { renders: renders.collect::<Result<_, _>>()?, total })
     }
 
-    /// Removes a job, finished or not. The name of its result, which may exist, goes into the trash. False when there is no such job.
+    /// Removes a job, finished or not, and puts its files into the trash. False when there is no such job.
     ///
     /// # Errors
     /// When the ledger fails; the job is then still there.
@@ -202,7 +205,7 @@ impl Service {
         }
     }
 
-    /// False when it has changed meanwhile.
+    /// False when the record has changed meanwhile.
     async fn remove_job(&self, found: Stored<JobRecord>) -> Result<bool, StoreError> {
         let Some(key) = found.record.key() else { return Ok(false) };
         let trash = found.record.trash_at_removal(self.now());
@@ -210,28 +213,28 @@ impl Service {
         self.ledger.remove(Removal { key: &key, stored: Some(&stored), trash }).await
     }
 
-    /// Resolves once the job has ended or is gone.
+    /// Resolves when the job has ended or was removed.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn ended(&self, owner: &Owner, id: &JobId) -> Result<(), StoreError> {
         loop {
-            let signal = self.ledger.ends().of(id);
-            let mut told = std::pin::pin!(signal.notified());
-            // From here on an end is not missed; before, it is on record.
-            told.as_mut().enable();
+            let signal = self.ledger.end_signals().subscribe(id);
+            let mut ended = std::pin::pin!(signal.notified());
+            // From here on a notification is not missed. An earlier end is in the record.
+            ended.as_mut().enable();
             if self.get(owner, id).await?.is_none_or(|job| job.status.is_end()) {
-                self.ledger.ends().notify(id);
+                self.ledger.end_signals().notify(id);
                 return Ok(());
             }
-            if tokio::time::timeout(LOOK_AGAIN, told).await.is_ok() {
+            if tokio::time::timeout(POLL_INTERVAL, ended).await.is_ok() {
                 return Ok(());
             }
         }
     }
 
-    /// When the result called `file` expires; `None` when it is no result of a finished job, or of a row that is done. Such a row
-    /// lives as long as its batch; before that has completed, it expires when it would if it completed now.
+    /// When the result called `file` expires; `None` when it is not the result of a finished job or row. A row expires with its
+    /// batch; until the batch has completed, this is the time at which it would expire if it completed now.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -254,7 +257,7 @@ impl Service {
         Ok(expires)
     }
 
-    /// Removes jobs and batches that have expired, how many; and clears away batches that their owners removed.
+    /// Removes expired jobs and batches, and deletes the rest of batches that were removed. Returns the number of expired ones.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -266,8 +269,8 @@ impl Service {
             let removed = stream::iter(removing).buffer_unordered(PARALLEL);
             let removed: Vec<Option<Expiry>> = removed.try_collect().await?;
             expired += removed.iter().filter(|it| **it == Some(Expiry::Expired)).count() as u64;
-            // What could not be removed now would be found again at once.
-            if keys.len() < EXPIRED_AT_ONCE || removed.iter().all(Option::is_none) {
+            // Without progress the next page would have the same keys.
+            if keys.len() < EXPIRED_PAGE || removed.iter().all(Option::is_none) {
                 break;
             }
         }
@@ -275,10 +278,10 @@ impl Service {
         Ok(expired)
     }
 
-    /// `None` when it is still there, or was not.
+    /// `None` when there is no such record, or it was not removed.
     async fn expire_one(&self, key: &Key) -> Result<Option<Expiry>, StoreError> {
         if let Key::Batch(batch) = key {
-            return Ok(self.clear_batch(batch).await.unwrap_or_else(|error| {
+            return Ok(self.delete_batch(batch).await.unwrap_or_else(|error| {
                 tracing::warn!(%batch, %error, "cannot remove a batch; trying again later");
                 None
             }));
@@ -291,7 +294,7 @@ impl Service {
         }
     }
 
-    /// Names of results whose jobs or batches are gone, at most `limit`.
+    /// Names of files that may be deleted now, at most `limit`.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -299,15 +302,15 @@ impl Service {
         self.ledger.trash(limit).await
     }
 
-    /// That result is gone too.
+    /// Notes that a file has been deleted.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn removed(&self, file: &str) -> Result<(), StoreError> {
-        self.ledger.trash_removed(file).await
+    pub async fn remove_from_trash(&self, file: &str) -> Result<(), StoreError> {
+        self.ledger.remove_from_trash(file).await
     }
 
-    /// For gauges.
+    /// Numbers of jobs, rows and webhooks, for metrics.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -315,20 +318,20 @@ impl Service {
         self.ledger.counts().await
     }
 
-    /// Whether a job could be accepted now, as far as is known without asking.
+    /// Whether the ledger is connected. Sends no request.
     ///
     /// # Errors
-    /// When the ledger is away.
+    /// When it is not.
     pub fn reachable(&self) -> Result<(), StoreError> {
         self.ledger.reachable()
     }
 
-    /// What has to be done all the time for jobs to be accepted and told about; until dropped.
+    /// Background work of a process that accepts jobs: the ledger's, and the completion of batches. Runs until it is dropped.
     pub async fn maintain(&self) {
         futures_util::join!(self.ledger.maintain(), self.maintain_batches());
     }
 
-    /// One of `owner`'s jobs, unless it has expired. Rows of batches are none.
+    /// One of `owner`'s single jobs, unless it has expired.
     async fn owned_job(&self, owner: &Owner, id: &JobId) -> Result<Option<Stored<JobRecord>>, StoreError> {
         let (found, now) = (self.load::<JobRecord>(&Key::Job(id.clone())).await?, self.now());
         Ok(found.filter(|it| it.record.row.is_none() && it.record.owner == **owner && !it.record.has_expired(now)))
@@ -340,7 +343,7 @@ impl Service {
         Ok(record.map(|record| Stored { record, revision }))
     }
 
-    /// Its new revision, and the record again; `None` when it is no longer at `revision`.
+    /// Compare-and-set: the record with its new revision; `None` when it is no longer at `revision`.
     async fn swap<R: RecordKind>(
         &self,
         record: R,
@@ -349,13 +352,13 @@ impl Service {
         durability: Durability,
     ) -> Result<Option<Stored<R>>, StoreError> {
         let entry = record.into_entry();
-        let swap = Swap { entry: &entry, revision, trash, on_disk: durability == Durability::Disk };
+        let swap = Swap { entry: &entry, revision, trash, durable: durability == Durability::Disk };
         let Some(revision) = self.ledger.swap(swap).await? else { return Ok(None) };
         Ok(R::from_entry(entry).map(|record| Stored { record, revision }))
     }
 
-    /// Changes a record as `change` says, which may be asked several times. Returns what it became, and the answer of
-    /// `change`; `None` when there is no record.
+    /// Loads a record, changes it, and replaces it by compare-and-set, until no other process interferes. `change` may be called
+    /// several times. Returns the record and the answer of the last call; `None` when there is no record.
     async fn change<R: RecordKind, T>(
         &self,
         key: &Key,
@@ -365,7 +368,7 @@ impl Service {
         loop {
             let Some(Stored { mut record, revision }) = self.load::<R>(key).await? else { return Ok(None) };
             let (answer, trash) = match change(&mut record) {
-                Change::Leave(answer) => return Ok(Some((Stored { record, revision }, answer))),
+                Change::Keep(answer) => return Ok(Some((Stored { record, revision }, answer))),
                 Change::Write(answer, trash) => (answer, trash),
             };
             if let Some(stored) = self.swap(record, revision, trash, durability).await? {
@@ -374,19 +377,16 @@ impl Service {
         }
     }
 
-    async fn load_batch(
-        &self,
-        id: &BatchId,
-    ) -> Result<Option<Stored<super::life::batch_record::BatchRecord>>, StoreError> {
+    async fn load_batch(&self, id: &BatchId) -> Result<Option<Stored<BatchRecord>>, StoreError> {
         self.load(&Key::Batch(id.clone())).await
     }
 }
 
 fn as_job(record: &JobRecord) -> Result<Job, StoreError> {
-    record.to_job().ok_or_else(|| nonsense("a record is no job", &record.id))
+    record.to_job().ok_or_else(|| invalid_record("a record is no job", &record.id))
 }
 
-/// A record that no version of ours wrote.
-fn nonsense(what: &str, id: impl std::fmt::Display) -> StoreError {
+/// The error of a record that this program does not write.
+fn invalid_record(what: &str, id: impl std::fmt::Display) -> StoreError {
     StoreError::Failed { place: "the records of jobs".into(), reason: format!("{what}: {id}") }
 }

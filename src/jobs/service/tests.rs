@@ -263,7 +263,7 @@ async fn removed_jobs_leave_their_file_to_the_trash() {
     assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it may be written at this moment");
     bench.pass(Duration::from_secs(120));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&taken.file));
-    bench.store.removed(&taken.file).await.expect("a store");
+    bench.store.remove_from_trash(&taken.file).await.expect("a store");
     assert!(bench.store.trash(9).await.expect("a store").is_empty());
 }
 
@@ -291,21 +291,24 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     let bench = bench();
     let id = bench.accept(with_webhook()).await.id;
     let lease = Duration::from_secs(15);
-    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "nothing happened yet");
+    assert!(bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.is_empty(), "nothing happened yet");
     let taken = bench.take().await;
-    let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
+    let (due, _) = bench.store.due_deliveries(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
     bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
-    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty(), "the first call is still under way");
+    assert!(
+        bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.is_empty(),
+        "the first call is still under way"
+    );
     let failed =
         DeliveryAttempt { answer: Some(503), error: "503".into(), then: NextAction::Again(Duration::from_secs(1)) };
-    bench.store.tried(&due[0], failed).await.expect("a store");
-    let (due, _) = bench.store.due(ROOM, lease).await.expect("a store");
+    bench.store.add_attempt(&due[0], failed).await.expect("a store");
+    let (due, _) = bench.store.due_deliveries(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| it.event).collect::<Vec<_>>(), ["job.done"], "the end replaces the beginning");
     let body: serde_json::Value = serde_json::from_str(&due[0].body).expect("JSON");
     assert_eq!((&body["id"], &body["status"]), (&id.as_str().into(), &"done".into()));
     let delivered = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
-    bench.store.tried(&due[0], delivered).await.expect("a store");
+    bench.store.add_attempt(&due[0], delivered).await.expect("a store");
     let told = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
     let told: Vec<_> = told.iter().map(|it| (it.event, it.status, it.attempts, it.answer)).collect();
     assert_eq!(told, [("job.progress", "superseded", 1, Some(503)), ("job.done", "delivered", 1, Some(200))]);
@@ -318,19 +321,19 @@ async fn deliveries_come_again_after_a_death_and_on_demand() {
     let taken = bench.take().await;
     bench.store.finish(&taken.ticket, done(), Report::default()).await.expect("a store");
     let lease = Duration::from_secs(15);
-    let (due, next) = bench.store.due(ROOM, lease).await.expect("a store");
+    let (due, next) = bench.store.due_deliveries(ROOM, lease).await.expect("a store");
     assert_eq!(next, Some(taken.created_at.plus(lease)));
     bench.pass(lease);
-    let (again, _) = bench.store.due(ROOM, lease).await.expect("a store");
+    let (again, _) = bench.store.due_deliveries(ROOM, lease).await.expect("a store");
     assert_eq!(again, due, "its lease ended without a word");
     bench.restart();
     bench.pass(lease);
     let failed = DeliveryAttempt { answer: None, error: "gone".into(), then: NextAction::Failed };
-    bench.store.tried(&due[0], failed).await.expect("a store");
-    assert!(bench.store.due(ROOM, lease).await.expect("a store").0.is_empty());
+    bench.store.add_attempt(&due[0], failed).await.expect("a store");
+    assert!(bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.is_empty());
     let begun = bench.store.retry(&owner(""), &id, &due[0].id).await.expect("a store").expect("a delivery");
     assert_eq!((begun.status, begun.attempts, begun.next_at.is_some()), ("pending", 0, true));
-    assert_eq!(bench.store.due(ROOM, lease).await.expect("a store").0.len(), 1);
+    assert_eq!(bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.len(), 1);
     assert_eq!(bench.store.retry(&owner("x"), &id, &due[0].id).await.expect("a store"), None);
     assert_eq!(bench.store.counts().await.expect("a store"), Counts { deliveries: 1, ..Counts::default() });
 }
@@ -349,7 +352,7 @@ async fn receiver_that_is_down_holds_up_no_other() {
     let room = DeliveryCapacity { of_all: 9, of_receiver: 2 };
     let lease = Duration::from_secs(15);
     let urls = async || -> Vec<String> {
-        bench.store.due(room, lease).await.expect("a store").0.into_iter().map(|it| it.url).collect()
+        bench.store.due_deliveries(room, lease).await.expect("a store").0.into_iter().map(|it| it.url).collect()
     };
     assert_eq!(urls().await, ["http://down.test/a", "http://down.test/a", "http://well.test:8080/a"]);
     assert!(urls().await.is_empty(), "its two calls are still under way");
@@ -371,5 +374,5 @@ async fn waiting_ends_with_the_job() {
     let (waited, finished) = futures_util::join!(waiting, finishing);
     assert!(waited.is_ok() && finished.expect("a store"));
     bench.store.ended(&nobody, &id).await.expect("at once");
-    assert!(bench.store.ledger.ends().is_empty(), "nothing is kept about it");
+    assert!(bench.store.ledger.end_signals().is_empty(), "nothing is kept about it");
 }

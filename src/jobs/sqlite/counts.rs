@@ -1,4 +1,4 @@
-//! What the rows of a batch are like: counted with each write of a row, so that nobody has to look at ten thousand of them.
+//! Numbers of rows of batches by status. Each write of a row updates them, so that no call reads ten thousand rows.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -12,7 +12,7 @@ use crate::jobs::life::limits::Unfinished;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::timestamp::Timestamp;
 
-/// A batch whose rows are about to be inserted.
+/// Inserts the counts of a batch before its rows.
 pub(super) fn insert(transaction: &Transaction<'_>, seq: i64, batch: &BatchRecord) -> rusqlite::Result<()> {
     let shape = batch.shape();
     let sql = "INSERT INTO batch_counts (batch, owner, open, retrying, rows, bad, is_document, since)
@@ -32,9 +32,9 @@ pub(super) fn insert(transaction: &Transaction<'_>, seq: i64, batch: &BatchRecor
         .map(drop)
 }
 
-/// The record of a batch was replaced.
+/// Updates the columns that depend on the record of a batch.
 pub(super) fn update_batch(transaction: &Transaction<'_>, seq: i64, batch: &BatchRecord) -> rusqlite::Result<()> {
-    // What began before a batch was completed and tried again does not count for how far it is.
+    // Rows begun before a completed batch was retried do not count for its progress.
     let sql =
         "UPDATE batch_counts SET open = ?2, retrying = ?3, since = ?4, started = iif(open OR NOT ?2, started, NULL)
                WHERE batch = ?1";
@@ -42,7 +42,7 @@ pub(super) fn update_batch(transaction: &Transaction<'_>, seq: i64, batch: &Batc
     transaction.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// The record of a row, or of the document of all rows, was replaced.
+/// Updates the counts after the record of a row or document was replaced.
 pub(super) fn update_row(
     transaction: &Transaction<'_>,
     batch: i64,
@@ -60,7 +60,7 @@ pub(super) fn update_row(
     transaction.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// Counts the rows of a batch anew, after they were inserted.
+/// Counts all rows of a batch after they were inserted.
 pub(super) fn recount(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
     let of =
         |status: Status| format!("(SELECT count(*) FROM records WHERE batch = ?1 AND status = '{}')", status.as_str());
@@ -73,8 +73,8 @@ pub(super) fn recount(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Resu
     transaction.prepare_cached(&sql)?.execute([seq]).map(drop)
 }
 
-/// What the rows of batch `seq` are like.
-pub(super) fn tally(connection: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<BatchProgress> {
+/// Progress of the batch `seq`.
+pub(super) fn progress(connection: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<BatchProgress> {
     let sql =
         "SELECT rows, bad, is_document, since, started, progress, done, failed FROM batch_counts WHERE batch = ?1";
     let (shape, mut stats) = connection.prepare_cached(sql)?.query_row([seq], |row| {
@@ -100,8 +100,8 @@ pub(super) fn tally(connection: &Connection, seq: i64, now: Timestamp) -> rusqli
     })
 }
 
-/// Batches whose rows have all ended and that are not completed, and those whose retry is under way.
-pub(super) fn in_need(connection: &Connection) -> rusqlite::Result<Vec<(i64, OpenBatch)>> {
+/// Open batches whose rows have all ended, or whose retry has not finished; each with its `seq`.
+pub(super) fn to_maintain(connection: &Connection) -> rusqlite::Result<Vec<(i64, OpenBatch)>> {
     let sql = "SELECT batch_counts.batch, records.id, retrying, unfinished = 0
                FROM batch_counts JOIN records ON records.seq = batch_counts.batch
                WHERE open AND (unfinished = 0 OR retrying IS NOT NULL)";
@@ -109,23 +109,23 @@ pub(super) fn in_need(connection: &Connection) -> rusqlite::Result<Vec<(i64, Ope
         let open = OpenBatch {
             id: batch_id(row, 1)?,
             retrying: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
-            is_over: row.get(3)?,
+            have_rows_ended: row.get(3)?,
         };
         Ok((row.get(0)?, open))
     };
     connection.prepare_cached(sql)?.query_map([], read)?.collect()
 }
 
-/// The id of a batch out of the column `id` of its record.
+/// Reads the id of a batch from the column `id` of its record.
 pub(super) fn batch_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<BatchId> {
     use crate::jobs::life::key::Key;
     match Key::parse(row.get_ref(column)?.as_str()?) {
         Some(Key::Batch(id)) => Ok(id),
-        _ => Err(super::records::unreadable(column, "no key of a batch")),
+        _ => Err(super::records::unreadable(column, "the key of a batch is invalid")),
     }
 }
 
-/// What is unfinished when `owner` wants something to be accepted.
+/// Unfinished work of all and of `owner`.
 pub(super) fn unfinished(connection: &Connection, owner: &str) -> rusqlite::Result<Unfinished> {
     let count = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, u64>(0));
     let theirs = |sql: &str| connection.prepare_cached(sql)?.query_row([owner], |row| row.get::<_, u64>(0));

@@ -1,4 +1,4 @@
-//! What is due: work in its order, and deliveries receiver by receiver. Each is found from an index.
+//! Queries for what is due: work in its order, and webhooks by receiver. Each uses an index.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,29 +9,29 @@ use crate::jobs::life::order::Candidate;
 use crate::jobs::store::{DeliveryCapacity, TakeFilter};
 use crate::jobs::timestamp::Timestamp;
 
-/// Nothing has to be given back here: what is due is a record that says so.
+/// The claim of every entry: the records are the queue, and nothing has to be released.
 pub(super) const NO_CLAIM: Claim = Claim(0);
 
 /// The oldest job of an owner that is due.
 const FIRST_JOB: &str = "SELECT seq FROM records
     WHERE kind = 'job' AND status = 'scheduled' AND owner = ?1 AND due <= ?2 ORDER BY seq LIMIT 1";
-/// How much of an owner's is under way.
-const UNDER_WAY: &str = "SELECT count(*) FROM records WHERE status = 'progress' AND owner = ?1";
-/// An owner's batches, in the order of their turns.
+/// Number of an owner's jobs, rows and documents in progress.
+const IN_PROGRESS: &str = "SELECT count(*) FROM records WHERE status = 'progress' AND owner = ?1";
+/// An owner's open batches, the one whose rows were begun least recently first.
 const TURNS: &str = "SELECT batch, turn FROM batch_counts WHERE open AND owner = ?1 ORDER BY turn, batch";
 /// The first row of a batch that is due and whose number is at least `?3`.
 const FIRST_ROW: &str = "SELECT seq FROM records
     WHERE batch = ?1 AND status = 'scheduled' AND due <= ?2 AND number >= ?3 ORDER BY number LIMIT 1";
 
-/// Those that are run for every owner and batch.
+/// Statements that run for each owner or batch.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[FIRST_JOB, UNDER_WAY, TURNS, FIRST_ROW];
+pub(super) const STATEMENTS: &[&str] = &[FIRST_JOB, IN_PROGRESS, TURNS, FIRST_ROW];
 
-/// What comes first of all that is due. Documents that `filter` excludes are passed over.
+/// The first of everything that is due, without documents if `filter` excludes them.
 pub(super) fn work(connection: &Connection, filter: TakeFilter, now: Timestamp) -> rusqlite::Result<Due> {
     let mut best: Option<Candidate> = None;
     let first_number = if filter.documents { ROW } else { ROW + 1 };
-    // Owners one after the other, from the indices: there are few, and they may have many jobs.
+    // One owner after the other: there are few of them, and each may have many jobs.
     let mut after = (String::new(), ">=");
     loop {
         let (owner, beyond) = &after;
@@ -73,18 +73,18 @@ fn of_owner(
             None => return Ok(None),
         },
     };
-    let under_way = connection.prepare_cached(UNDER_WAY)?.query_row([owner], |row| row.get(0))?;
-    Ok(Some(Candidate { in_progress: under_way, is_row, turn, sequence }))
+    let in_progress = connection.prepare_cached(IN_PROGRESS)?.query_row([owner], |row| row.get(0))?;
+    Ok(Some(Candidate { in_progress, is_row, turn, sequence }))
 }
 
-/// Of an owner's batches, the one whose turn it is: when it last was, and the first row, or the document, that is due.
+/// The first row or document of an owner's batches that is due: the `turn` of its batch, and its `seq`.
 fn row(
     connection: &Connection,
     owner: &str,
     first_number: u64,
     now: Timestamp,
 ) -> rusqlite::Result<Option<(i64, i64)>> {
-    // Nearly always the first has one; those passed over have only rows that are under way or rest.
+    // Nearly always it is in the first batch. A batch that is skipped has only rows in progress or rows that are due later.
     let mut open = connection.prepare_cached(TURNS)?;
     let mut open = open.query([owner])?;
     while let Some(batch) = open.next()? {
@@ -97,7 +97,7 @@ fn row(
     Ok(None)
 }
 
-/// When the next is due, if nothing is now.
+/// When the next entry is due.
 fn later(connection: &Connection, first_number: u64) -> rusqlite::Result<Option<i64>> {
     let job = "SELECT min(due) FROM records WHERE kind = 'job' AND status = 'scheduled'";
     let job: Option<i64> = connection.prepare_cached(job)?.query_row([], |row| row.get(0))?;
@@ -107,8 +107,8 @@ fn later(connection: &Connection, first_number: u64) -> rusqlite::Result<Option<
     Ok([job, row].into_iter().flatten().min())
 }
 
-/// Deliveries that could be made now, the longest due first, and when others will be. Receivers one after the other, from the
-/// index: there are few, and they may have many calls waiting.
+/// Webhooks that are due, the oldest first, and when others will be. One receiver after the other: there are few of them, and each
+/// may have many webhooks.
 pub(super) fn deliveries(
     connection: &Connection,
     room: DeliveryCapacity,
@@ -137,7 +137,7 @@ pub(super) fn deliveries(
     Ok((chosen.into_iter().map(|(_, it)| it).collect(), next.map(Timestamp::from_micros)))
 }
 
-/// What is due at one receiver, as far as it has room.
+/// Webhooks that are due at one receiver, as many as it may get at the same time.
 fn deliveries_to(
     connection: &Connection,
     receiver: &str,
@@ -147,7 +147,7 @@ fn deliveries_to(
     let sql = "SELECT count(*) FROM records WHERE receiver = ?1 AND leased_until > 0 AND leased_until > ?2";
     let under_way: usize =
         connection.prepare_cached(sql)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
-    // Of rows and their batch that ended at the same moment, the batch comes last.
+    // The webhook of a batch comes after those of rows that ended at the same time.
     let sql = format!(
         "SELECT {STORED}, delivery_due FROM records WHERE receiver = ?1 AND delivery_due <= ?2
          ORDER BY delivery_due, kind = 'batch', seq LIMIT ?3"

@@ -1,4 +1,4 @@
-//! The traits of a ledger, each call a transaction.
+//! The traits of a ledger: each call is one transaction.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -10,8 +10,8 @@ use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{
-    Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_AT_ONCE, EndSignals, Inserted, Kind, Ledger, ListedRow,
-    OpenBatch, Release, Removal, RowSet, Stored, Swap,
+    Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_PAGE, EndSignals, Inserted, Kind, Ledger, ListedRow, OpenBatch,
+    Release, Removal, RowSet, Stored, Swap,
 };
 use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchSeed};
 use crate::jobs::life::blob::BlobRef;
@@ -36,7 +36,7 @@ impl Ledger for Sqlite {
         let (job, limits, now) = (job.clone(), self.limits, self.now());
         Box::pin(async move {
             let inserted = self.write(true, move |transaction| insert_job(transaction, &job, &limits, now)).await?;
-            if matches!(inserted, Inserted::New(_)) {
+            if matches!(inserted, Inserted::Created(_)) {
                 self.work.notify_one();
             }
             Ok(inserted)
@@ -47,7 +47,7 @@ impl Ledger for Sqlite {
         let (batch, limits, now) = (batch.clone(), self.limits, self.now());
         Box::pin(async move {
             let inserted = self.write(true, move |transaction| insert_batch(transaction, &batch, &limits, now)).await?;
-            if matches!(inserted, Inserted::New(_)) {
+            if matches!(inserted, Inserted::Created(_)) {
                 self.work.notify_one();
                 self.delivery.notify_one(); // rows that cannot be read have ended already
             }
@@ -61,13 +61,13 @@ impl Ledger for Sqlite {
     }
 
     fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Option<u64>> {
-        let Swap { entry, revision, trash, on_disk } = swap;
+        let Swap { entry, revision, trash, durable } = swap;
         let written = entry.clone();
         Box::pin(async move {
             let swapped =
-                self.write(on_disk, move |transaction| records::swap(transaction, &written, revision, &trash)).await?;
+                self.write(durable, move |transaction| records::swap(transaction, &written, revision, &trash)).await?;
             if swapped.is_some() {
-                self.tell_of(entry);
+                self.notify(entry);
             }
             Ok(swapped)
         })
@@ -83,14 +83,14 @@ impl Ledger for Sqlite {
                     let seq: Option<i64> =
                         transaction.query_row(sql, params![id, revision], |row| row.get(0)).optional()?;
                     let Some(seq) = seq else { return Ok(false) };
-                    records::throw_away(transaction, &trash)?;
+                    records::insert_trash(transaction, &trash)?;
                     transaction.execute("DELETE FROM records WHERE batch = ?1", [seq])?;
                     transaction.execute("DELETE FROM records WHERE seq = ?1", [seq])?;
                     Ok(true)
                 })
                 .await?;
             if let Key::Job(id) = key {
-                self.ends.notify(id);
+                self.end_signals.notify(id);
             }
             Ok(removed)
         })
@@ -129,24 +129,24 @@ impl Ledger for Sqlite {
         Box::pin(self.read(move |transaction| {
             let Some(seq) = records::batch_seq(transaction, &batch)? else { return Ok(Vec::new()) };
             let of_set = match set {
-                RowSet::Recorded => "",
+                RowSet::WithRecord => "",
                 RowSet::Failed => "AND (status = 'error' OR number = 0)",
-                RowSet::Announced => "AND announced > 0",
+                RowSet::WithDeliveries => "AND announced > 0",
             };
             let sql = format!("SELECT {STORED} FROM records WHERE batch = ?1 {of_set} ORDER BY number");
             transaction.prepare_cached(&sql)?.query_map([seq], stored_job)?.collect()
         }))
     }
 
-    fn tally<'a>(&'a self, batch: &'a BatchId, _: u64) -> Answer<'a, BatchProgress> {
+    fn progress<'a>(&'a self, batch: &'a BatchId, _: u64) -> Answer<'a, BatchProgress> {
         let (batch, now) = (batch.clone(), self.now());
         Box::pin(self.read(move |transaction| match records::batch_seq(transaction, &batch)? {
-            Some(seq) => counts::tally(transaction, seq, now),
+            Some(seq) => counts::progress(transaction, seq, now),
             None => Ok(BatchProgress::default()),
         }))
     }
 
-    fn over<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
+    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
         let (batch, now) = (batch.clone(), self.now());
         Box::pin(self.read(move |transaction| {
             let sql = "SELECT seq, revision FROM records JOIN batch_counts ON batch_counts.batch = records.seq
@@ -155,7 +155,7 @@ impl Ledger for Sqlite {
             let found: Option<(i64, u64)> =
                 transaction.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             let Some((seq, revision)) = found else { return Ok(None) };
-            Ok(Some((revision, counts::tally(transaction, seq, now)?)))
+            Ok(Some((revision, counts::progress(transaction, seq, now)?)))
         }))
     }
 
@@ -163,9 +163,10 @@ impl Ledger for Sqlite {
         Box::pin(self.read(move |transaction| {
             let sql = "SELECT id FROM records WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
             let read = |row: &rusqlite::Row<'_>| {
-                Key::parse(row.get_ref(0)?.as_str()?).ok_or_else(|| records::unreadable(0, "no key of a record"))
+                Key::parse(row.get_ref(0)?.as_str()?)
+                    .ok_or_else(|| records::unreadable(0, "the key of a record is invalid"))
             };
-            transaction.prepare_cached(sql)?.query_map(params![now.micros(), EXPIRED_AT_ONCE], read)?.collect()
+            transaction.prepare_cached(sql)?.query_map(params![now.micros(), EXPIRED_PAGE], read)?.collect()
         }))
     }
 
@@ -208,12 +209,14 @@ impl Dispatch for Sqlite {
         Box::pin(std::future::ready(()))
     }
 
-    fn ends(&self) -> &EndSignals {
-        &self.ends
+    fn end_signals(&self) -> &EndSignals {
+        &self.end_signals
     }
 
     fn open_batches(&self) -> Answer<'_, Vec<OpenBatch>> {
-        Box::pin(self.read(|transaction| Ok(counts::in_need(transaction)?.into_iter().map(|(_, open)| open).collect())))
+        Box::pin(
+            self.read(|transaction| Ok(counts::to_maintain(transaction)?.into_iter().map(|(_, open)| open).collect())),
+        )
     }
 }
 
@@ -247,20 +250,20 @@ impl Blobs for Sqlite {
         }))
     }
 
-    fn pinned<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>> {
+    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>> {
         let (batch, key) = (batch.clone(), key.to_owned());
-        Box::pin(self.read(move |transaction| pinned(transaction, &batch, &key)))
+        Box::pin(self.read(move |transaction| asset_hash(transaction, &batch, &key)))
     }
 
-    fn pin<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]> {
+    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]> {
         let batch = batch.clone();
         Box::pin(self.write(true, move |transaction| {
             let sql = "INSERT INTO pins (batch, key, sha256) SELECT seq, ?2, ?3 FROM records WHERE id = ?1
                        ON CONFLICT DO NOTHING";
             let id = records::id_of(&Key::Batch(batch.clone()));
             transaction.prepare_cached(sql)?.execute(params![id, pin.key, pin.sha256])?;
-            // A batch that was removed at this moment has none: then nobody asks for what stands.
-            Ok(pinned(transaction, &batch, &pin.key)?.unwrap_or(pin.sha256))
+            // It is missing when the batch was removed meanwhile.
+            Ok(asset_hash(transaction, &batch, &pin.key)?.unwrap_or(pin.sha256))
         }))
     }
 
@@ -274,7 +277,7 @@ impl Blobs for Sqlite {
         }))
     }
 
-    fn trash_removed<'a>(&'a self, file: &'a str) -> Answer<'a, ()> {
+    fn remove_from_trash<'a>(&'a self, file: &'a str) -> Answer<'a, ()> {
         let file = file.to_owned();
         Box::pin(self.write(false, move |transaction| {
             transaction.prepare_cached("DELETE FROM trash WHERE file = ?1")?.execute([file]).map(drop)
@@ -283,12 +286,12 @@ impl Blobs for Sqlite {
 }
 
 impl Sqlite {
-    /// Wakes whoever waits for what this record has become.
-    fn tell_of(&self, entry: &Entry) {
+    /// Notifies the tasks that wait for the new state of a record.
+    fn notify(&self, entry: &Entry) {
         match entry {
             Entry::Job(record) if record.status.is_end() => {
                 if let Some(id) = JobId::parse(&record.id) {
-                    self.ends.notify(&id);
+                    self.end_signals.notify(&id);
                 }
             }
             Entry::Job(record) if record.holder.is_none() => self.work.notify_one(),
@@ -300,7 +303,7 @@ impl Sqlite {
     }
 }
 
-fn pinned(connection: &Connection, batch: &BatchId, key: &str) -> rusqlite::Result<Option<[u8; 32]>> {
+fn asset_hash(connection: &Connection, batch: &BatchId, key: &str) -> rusqlite::Result<Option<[u8; 32]>> {
     let sql = "SELECT sha256 FROM pins JOIN records ON records.seq = pins.batch WHERE records.id = ?1 AND key = ?2";
     let id = records::id_of(&Key::Batch(batch.clone()));
     connection.prepare_cached(sql)?.query_row(params![id, key], |row| row.get(0)).optional()
@@ -325,8 +328,9 @@ fn rows(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::Result
     Ok((found, total))
 }
 
-/// What an earlier call with this key stored, and whether it had the same body. What has expired frees its key.
-fn same_call(
+/// The record that an earlier call with this idempotency key inserted, and whether that call had the same body. An expired
+/// record frees its key.
+fn earlier_call(
     transaction: &Transaction<'_>,
     kind: &str,
     owner: &Owner,
@@ -349,7 +353,7 @@ fn same_call(
     Ok(Some((before, digest == call.digest)))
 }
 
-fn note_call(
+fn insert_key(
     transaction: &Transaction<'_>,
     kind: &str,
     owner: &Owner,
@@ -367,9 +371,9 @@ fn insert_job(
     now: Timestamp,
 ) -> rusqlite::Result<Inserted<JobRecord>> {
     if let Some(call) = &job.idempotency {
-        match same_call(transaction, JOB, &job.owner, call, now)? {
-            Some((Entry::Job(before), true)) => return Ok(Inserted::Again(before)),
-            Some(_) => return Ok(Inserted::OtherBody),
+        match earlier_call(transaction, JOB, &job.owner, call, now)? {
+            Some((Entry::Job(before), true)) => return Ok(Inserted::Existing(before)),
+            Some(_) => return Ok(Inserted::KeyReused),
             None => {}
         }
     }
@@ -388,9 +392,9 @@ fn insert_job(
     let seq = records::insert(transaction, &Place { id: id.as_str(), kind: JOB, row: None }, &entry)?;
     records::put_blob(transaction, seq, hash, &job.body)?;
     if let Some(call) = &job.idempotency {
-        note_call(transaction, JOB, &job.owner, call, seq)?;
+        insert_key(transaction, JOB, &job.owner, call, seq)?;
     }
-    Ok(Inserted::New(record))
+    Ok(Inserted::Created(record))
 }
 
 fn insert_batch(
@@ -400,9 +404,9 @@ fn insert_batch(
     now: Timestamp,
 ) -> rusqlite::Result<Inserted<BatchRecord>> {
     if let Some(call) = &batch.idempotency {
-        match same_call(transaction, BATCH, &batch.owner, call, now)? {
-            Some((Entry::Batch(before), true)) => return Ok(Inserted::Again(before)),
-            Some(_) => return Ok(Inserted::OtherBody),
+        match earlier_call(transaction, BATCH, &batch.owner, call, now)? {
+            Some((Entry::Batch(before), true)) => return Ok(Inserted::Existing(before)),
+            Some(_) => return Ok(Inserted::KeyReused),
             None => {}
         }
     }
@@ -416,8 +420,8 @@ fn insert_batch(
             break id;
         }
     };
-    let sent = SubmittedRow::of_rows(&batch.rows, || new_id(transaction))?;
-    let list = RowList::write(&sent);
+    let submitted = SubmittedRow::of_rows(&batch.rows, || new_id(transaction))?;
+    let list = RowList::write(&submitted);
     let (list_hash, template_hash) = (ContentHash::of(&list), ContentHash::of(&batch.template.body));
     let readable = batch.rows.iter().any(|row| row.values.is_ok());
     let document = match &batch.document {
@@ -437,20 +441,20 @@ fn insert_batch(
     records::put_blob(transaction, seq, list_hash, &list)?;
     records::put_blob(transaction, seq, template_hash, &batch.template.body)?;
     if let Some(call) = &batch.idempotency {
-        note_call(transaction, BATCH, &batch.owner, call, seq)?;
+        insert_key(transaction, BATCH, &batch.owner, call, seq)?;
     }
     match &record.document {
-        // A document that no row can go into is none.
+        // Without a readable row there is no document to make.
         Some(_) if !readable => {}
         Some(planned) => insert_row(transaction, &record, seq, document::ROW, planned.as_row(), now)?,
         None => {
-            for (row, number) in sent.into_iter().zip(1..) {
+            for (row, number) in submitted.into_iter().zip(1..) {
                 insert_row(transaction, &record, seq, number, row, now)?;
             }
         }
     }
     counts::recount(transaction, seq)?;
-    Ok(Inserted::New(record))
+    Ok(Inserted::Created(record))
 }
 
 fn insert_row(
@@ -461,7 +465,7 @@ fn insert_row(
     row: SubmittedRow,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let id = JobId::parse(&row.id).ok_or_else(|| records::unreadable(0, "an id that is none"))?;
+    let id = JobId::parse(&row.id).ok_or_else(|| records::unreadable(0, "the id of a row is invalid"))?;
     let stem = result_stem(&id).map_err(no_randomness)?;
     let seed = JobSeed { one_file: true, ..JobSeed::new(&id, stem, now) };
     let record = JobRecord::of_row(batch, number, row, seed);

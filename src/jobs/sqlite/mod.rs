@@ -1,19 +1,18 @@
 //! The embedded ledger: one SQLite file in `TENTER_DATA_DIR`, which belongs to one process.
 //!
-//! In: opening and checking the file, what a restart means for jobs that were under way, and how statements reach it. Not in: what may
-//! happen to a job (`life`), rendering, sending, results.
-//! The only place that knows rusqlite.
+//! In: the file, its tables and their migration, transactions, and the recovery of interrupted jobs. Not in: the transitions of jobs
+//! (`life`), rendering, webhooks, results. No other module uses rusqlite.
 //!
-//! | table | what |
+//! | table | content |
 //! | --- | --- |
-//! | `records` | a row a record: its JSON, its revision, and the columns by which it is found |
-//! | `batch_counts` | what the rows of a batch are like, kept with each write of a row |
-//! | `blobs` | bodies of unfinished jobs; templates and rows of batches; what became of the rows of a document |
-//! | `idempotency`, `pins`, `trash` | keys of calls; which bytes a batch's assets are; names of results to remove |
+//! | `records` | the JSON of a record, its revision, and the columns by which it is found |
+//! | `batch_counts` | numbers of rows of a batch by status, updated with each row |
+//! | `blobs` | bodies of unfinished jobs; templates and rows of batches; how the rows of documents ended |
+//! | `idempotency`, `pins`, `trash` | idempotency keys; hashes of the assets of batches; files to delete |
 //!
-//! One connection writes and one reads, each used by one call at a time on a blocking thread; readers see the last commit
-//! and never wait for a writer (WAL). Accepting and finishing a job are on the disk before they return (`synchronous=FULL`);
-//! what a restart can find out again (who had taken what, how far it was) is only safe from the death of the process.
+//! One connection writes and one reads, each used by one call at a time on a blocking thread. In WAL mode readers see the last
+//! commit and do not wait for the writer. Submissions and ends of jobs are synced to the disk before the call returns
+//! (`synchronous=FULL`); attempts and progress, which a restart recovers, only survive a crash of the process.
 
 mod counts;
 mod due;
@@ -37,15 +36,15 @@ use super::life::limits::Limits;
 use super::store::StoreError;
 use super::timestamp::{Clock, Timestamp};
 
-/// For another process to let go of the file: a backup, or somebody's shell.
+/// Time to wait for another process that locks the file, such as a backup or the SQLite shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes to which the log of changes is cut back after it has grown with a burst.
+/// Size to which the write-ahead log is truncated after a checkpoint, in bytes.
 const WAL_BYTES: i64 = 64 << 20;
 
-/// The ledger.
+/// A ledger in one file.
 pub(super) struct Sqlite {
-    // Closed in this order: the last to close folds the log of changes into the file, and must be able to write.
+    // Closed in this order: the last connection that is closed checkpoints the write-ahead log and must be able to write.
     reader: Arc<AsyncMutex<Connection>>,
     writer: Arc<AsyncMutex<Connection>>,
     place: Arc<str>,
@@ -53,14 +52,14 @@ pub(super) struct Sqlite {
     limits: Limits,
     work: Notify,
     delivery: Notify,
-    ends: EndSignals,
+    end_signals: EndSignals,
 }
 
 impl Sqlite {
-    /// Opens `file`, makes it when it is missing, checks it, and gives back what the last process left under way. Blocks.
+    /// Opens or creates `file`, checks it, migrates it, and schedules interrupted jobs again. Blocks.
     ///
     /// # Errors
-    /// When it cannot be read or written, is damaged, or was written by a newer version.
+    /// When the file cannot be read or written, is damaged, or was written by a newer version.
     pub(super) fn open(file: &Path, limits: Limits, clock: Clock) -> Result<Self, StoreError> {
         let place: Arc<str> = file.display().to_string().into();
         let wrong = |error: rusqlite::Error| as_store_error(&place, &error);
@@ -78,7 +77,7 @@ impl Sqlite {
             limits,
             work: Notify::new(),
             delivery: Notify::new(),
-            ends: EndSignals::default(),
+            end_signals: EndSignals::default(),
         })
     }
 
@@ -86,10 +85,10 @@ impl Sqlite {
         Timestamp::now(&self.clock)
     }
 
-    /// All of `work` or nothing of it. `on_disk`: it survives the death of the machine, and not only that of the process.
-    async fn write<T: Send + 'static>(&self, on_disk: bool, work: impl Work<T>) -> Result<T, StoreError> {
-        self.on(&self.writer, move |connection| {
-            connection.pragma_update(None, "synchronous", if on_disk { "FULL" } else { "NORMAL" })?;
+    /// Runs a transaction that writes. `durable`: it must survive a crash of the machine; otherwise of the process only.
+    async fn write<T: Send + 'static>(&self, durable: bool, work: impl Work<T>) -> Result<T, StoreError> {
+        self.run_blocking(&self.writer, move |connection| {
+            connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
@@ -98,13 +97,13 @@ impl Sqlite {
         .await
     }
 
-    /// All that `work` reads is of one moment.
+    /// Runs a transaction that reads.
     async fn read<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, StoreError> {
-        self.on(&self.reader, move |connection| work(&connection.transaction()?)).await
+        self.run_blocking(&self.reader, move |connection| work(&connection.transaction()?)).await
     }
 
-    /// Waiting for the connection costs no thread; using it costs one.
-    async fn on<T: Send + 'static>(
+    /// Waits for the connection, and then uses a blocking thread.
+    async fn run_blocking<T: Send + 'static>(
         &self,
         connection: &Arc<AsyncMutex<Connection>>,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -118,7 +117,7 @@ impl Sqlite {
     }
 }
 
-/// Statements of one transaction.
+/// The statements of one transaction.
 trait Work<T>: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static {}
 impl<T, F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static> Work<T> for F {}
 
@@ -139,7 +138,7 @@ fn check(connection: &Connection, place: &str) -> Result<(), StoreError> {
     }
 }
 
-/// SQLite's codes as errors of the store.
+/// Classifies an error by its SQLite code.
 fn as_store_error(place: &str, error: &rusqlite::Error) -> StoreError {
     let (place, reason) = (place.to_owned(), error.to_string());
     match error.sqlite_error_code() {

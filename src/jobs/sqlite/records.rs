@@ -1,4 +1,4 @@
-//! Records as rows of a table: the JSON, and the columns by which it is found.
+//! The table of records: the JSON of each record, and the columns by which it is found.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -15,15 +15,15 @@ use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::life::trash::Trash;
 
-/// What stands in the column `kind`.
+/// Values of the column `kind`.
 pub(super) const JOB: &str = "job";
 pub(super) const ROW: &str = "row";
 pub(super) const BATCH: &str = "batch";
 
-/// What [`stored`] reads, in its order.
+/// The columns that [`stored`] reads.
 pub(super) const STORED: &str = "kind, body, revision";
 
-/// What stands in the column `id`. Jobs and rows share one space of ids, so that a row is found by its id alone.
+/// Value of the column `id`. Jobs and rows share one space of ids, so that a row is found by its id alone.
 pub(super) fn id_of(key: &Key) -> String {
     match key {
         Key::Job(id) | Key::Row(_, id) => id.to_string(),
@@ -31,7 +31,7 @@ pub(super) fn id_of(key: &Key) -> String {
     }
 }
 
-/// The first columns of `row` are [`STORED`].
+/// Reads a record. The first columns of `row` are [`STORED`].
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let body = row.get_ref(1)?.as_str()?;
     let record = match row.get_ref(0)?.as_str()? {
@@ -41,7 +41,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored { record: record.map_err(|error| unreadable(1, error))?, revision: row.get(2)? })
 }
 
-/// The first columns of `row` are [`STORED`], of a job or a row.
+/// Reads the record of a job or row. The first columns of `row` are [`STORED`].
 pub(super) fn stored_job(row: &Row<'_>) -> rusqlite::Result<Stored<JobRecord>> {
     match stored(row)? {
         Stored { record: Entry::Job(record), revision } => Ok(Stored { record, revision }),
@@ -49,7 +49,7 @@ pub(super) fn stored_job(row: &Row<'_>) -> rusqlite::Result<Stored<JobRecord>> {
     }
 }
 
-/// Somebody else wrote into the file.
+/// The error of a value that this program does not write.
 pub(super) fn unreadable(
     column: usize,
     reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -62,14 +62,14 @@ pub(super) fn load(connection: &Connection, key: &Key) -> rusqlite::Result<Optio
     connection.prepare_cached(&sql)?.query_row([id_of(key)], stored).optional()
 }
 
-/// The number of a batch's row in the table; `None` when it is gone.
+/// Column `seq` of a batch; `None` when there is no such batch.
 pub(super) fn batch_seq(connection: &Connection, batch: &BatchId) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT seq FROM records WHERE id = ?1";
     let id = id_of(&Key::Batch(batch.clone()));
     connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()
 }
 
-/// The columns of a record besides its place.
+/// Columns that are computed from a record.
 struct Columns {
     status: &'static str,
     due: i64,
@@ -90,7 +90,7 @@ impl Columns {
             Entry::Job(it) => (it.status, it.due, it.completed, it.expires, to_json(it)?),
             Entry::Batch(it) => {
                 let status = if it.completed.is_some() { Status::Done } else { Status::Scheduled };
-                // One that was removed has expired.
+                // A removed batch counts as expired.
                 (status, 0, it.completed, if it.is_removed { Some(0) } else { it.expires }, to_json(it)?)
             }
         };
@@ -113,15 +113,15 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String>
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-/// A record's place in the table.
+/// Columns of a record that never change.
 pub(super) struct Place<'a> {
     pub(super) id: &'a str,
     pub(super) kind: &'static str,
-    /// Of a row: the batch's number in the table, and the row's among the rows.
+    /// For a row: column `seq` of its batch, and its number among the rows.
     pub(super) row: Option<(i64, u64)>,
 }
 
-/// Inserts a record; its number in the table. Rows are not counted: [`counts::recount`] does, after the last.
+/// Inserts a record and returns its `seq`. Rows are counted by [`counts::recount`] after the last one.
 pub(super) fn insert(transaction: &Transaction<'_>, place: &Place<'_>, entry: &Entry) -> rusqlite::Result<i64> {
     let columns = Columns::of(entry)?;
     let sql =
@@ -148,7 +148,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, place: &Place<'_>, entry: &E
     Ok(transaction.last_insert_rowid())
 }
 
-/// Inserts a batch without its rows; its number in the table.
+/// Inserts a batch without its rows and returns its `seq`.
 pub(super) fn insert_batch(transaction: &Transaction<'_>, batch: &BatchRecord) -> rusqlite::Result<i64> {
     let id = batch.key().map(|key| id_of(&key)).ok_or_else(|| unreadable(0, "a batch without an id"))?;
     let entry = Entry::Batch(batch.clone());
@@ -157,7 +157,7 @@ pub(super) fn insert_batch(transaction: &Transaction<'_>, batch: &BatchRecord) -
     Ok(seq)
 }
 
-/// Replaces a record; its new revision, or `None` when it is no longer at `revision`.
+/// Replaces a record and returns its new revision; `None` when it is no longer at `revision`.
 pub(super) fn swap(
     transaction: &Transaction<'_>,
     entry: &Entry,
@@ -197,12 +197,12 @@ pub(super) fn swap(
         }
         (Entry::Job(_), None) => {}
     }
-    throw_away(transaction, trash)?;
+    insert_trash(transaction, trash)?;
     Ok(Some(revision + 1))
 }
 
-/// Notes names of results to remove.
-pub(super) fn throw_away(transaction: &Transaction<'_>, trash: &Trash) -> rusqlite::Result<()> {
+/// Notes files for deletion.
+pub(super) fn insert_trash(transaction: &Transaction<'_>, trash: &Trash) -> rusqlite::Result<()> {
     for (file, from) in trash {
         let sql = "INSERT OR IGNORE INTO trash (file, not_before) VALUES (?1, ?2)";
         transaction.prepare_cached(sql)?.execute(params![file, from.micros()])?;
@@ -237,5 +237,5 @@ pub(super) fn no_randomness(error: getrandom::Error) -> rusqlite::Error {
 pub(super) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
     let all = [Status::Scheduled, Status::Progress, Status::Done, Status::Error];
     let text = row.get_ref(column)?.as_str()?;
-    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| unreadable(column, "no status of a job"))
+    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| unreadable(column, "the status of a job is invalid"))
 }

@@ -1,4 +1,4 @@
-//! What a start means for what the last process left under way.
+//! Recovery at the start: what the last process did not finish.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -10,20 +10,20 @@ use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Limits;
 use crate::jobs::life::trash::Trash;
-use crate::jobs::service::AFTER_DEATH;
+use crate::jobs::service::CRASH_DELAY;
 use crate::jobs::timestamp::Timestamp;
 
-/// The process before this one died, or was stopped, with jobs under way: they wait again, or, when that happened too often, end. What
-/// was being sent was perhaps not received. A batch may have been about to be completed.
+/// Schedules jobs in progress again, or fails those with too many attempts; ends the leases of webhooks, which may or may not have
+/// been received; completes batches whose rows have all ended.
 pub(super) fn recover(connection: &mut Connection, limits: &Limits, now: Timestamp) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for Stored { record, revision } in matching(&transaction, "status = 'progress'")? {
         let Entry::Job(mut record) = record else { continue };
-        record.worker_lost(limits.attempts, AFTER_DEATH, limits.lifetime, now);
+        record.worker_lost(limits.attempts, CRASH_DELAY, limits.lifetime, now);
         let mut trash = Trash::new();
         if record.status.is_end() {
             let (id, attempts) = (&record.id, record.attempts);
-            tracing::error!(%id, attempts, "a job during which the process died too often is given up");
+            tracing::error!(%id, attempts, "a job failed: the process died too often while it was rendered");
             trash = record.trash_at_end(now);
         }
         records::swap(&transaction, &Entry::Job(record), revision, &trash)?;
@@ -34,8 +34,8 @@ pub(super) fn recover(connection: &mut Connection, limits: &Limits, now: Timesta
         }
         records::swap(&transaction, &record, revision, &Trash::new())?;
     }
-    for (seq, batch) in counts::in_need(&transaction)? {
-        if batch.is_over && batch.retrying.is_none() {
+    for (seq, batch) in counts::to_maintain(&transaction)? {
+        if batch.have_rows_ended && batch.retrying.is_none() {
             complete(&transaction, seq, &Key::Batch(batch.id), limits, now)?;
         }
     }
@@ -57,12 +57,12 @@ fn complete(
     let Some(Stored { record: Entry::Batch(mut batch), revision }) = records::load(transaction, key)? else {
         return Ok(());
     };
-    let document = batch.document.as_ref().and_then(|it| JobId::parse(&it.id));
-    let made = match document.map(|id| records::load(transaction, &Key::Job(id))).transpose()?.flatten() {
+    let id = batch.document.as_ref().and_then(|it| JobId::parse(&it.id));
+    let document = match id.map(|id| records::load(transaction, &Key::Job(id))).transpose()?.flatten() {
         Some(Stored { record: Entry::Job(document), .. }) => document.finished_document(),
         _ => None,
     };
-    if batch.complete(&counts::tally(transaction, seq, now)?, made, limits.lifetime, now) {
+    if batch.complete(&counts::progress(transaction, seq, now)?, document, limits.lifetime, now) {
         records::swap(transaction, &Entry::Batch(batch), revision, &Trash::new())?;
     }
     Ok(())

@@ -84,7 +84,7 @@ async fn full_disk_refuses_and_keeps_what_there_was() {
     service.accept(new_job(Bytes::from_static(b"{}"))).await.expect("accepted");
     // The size of the file is bounded as a full disk bounds it, with the same code.
     let pages: i64 = ledger
-        .on(&ledger.writer, |connection| {
+        .run_blocking(&ledger.writer, |connection| {
             let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
             connection.pragma_update_and_check(None, "max_page_count", pages + 2, |row| row.get(0))
         })

@@ -53,7 +53,7 @@ impl Bench {
 
     /// Events in the outbox, and what they carry.
     pub(super) async fn told(&self) -> Vec<(&'static str, serde_json::Value)> {
-        let due = self.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
+        let due = self.store.due_deliveries(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         due.into_iter().map(|it| (it.event, serde_json::from_str(&it.body).expect("JSON"))).collect()
     }
 }
@@ -261,11 +261,11 @@ async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
     let bench = bench();
     let webhook = Some("http://hook.test/".to_owned());
     let id = bench.accept_batch(NewBatch { webhook, webhook_items: true, ..new_batch("", 1) }).await.id;
-    let due = async || bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
+    let due = async || bench.store.due_deliveries(ROOM, Duration::from_secs(15)).await.expect("a store").0;
     let tried = async |due: Vec<Delivery>, then: NextAction| {
         for delivery in &due {
             let tried = DeliveryAttempt { answer: None, error: String::new(), then };
-            bench.store.tried(delivery, tried).await.expect("a store");
+            bench.store.add_attempt(delivery, tried).await.expect("a store");
         }
         due.iter().map(|it| it.event).collect::<Vec<_>>()
     };
@@ -292,9 +292,9 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
     }
     let other = bench.accept_batch(batch("b")).await.id;
     bench.finish(&bench.take().await, done()).await;
-    let due = bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
+    let due = bench.store.due_deliveries(ROOM, Duration::from_secs(15)).await.expect("a store").0;
     let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), then: NextAction::Failed };
-    bench.store.tried(&due[1], gone).await.expect("a store");
+    bench.store.add_attempt(&due[1], gone).await.expect("a store");
 
     let all = bench.deliveries(&id, EVERY).await;
     let told: Vec<_> = all.deliveries.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
@@ -313,7 +313,7 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
     assert_eq!((again("b", &id).await, again("b", &other).await), (None, None), "another's");
     let begun = again("", &id).await.expect("a delivery");
     assert_eq!((begun.row, begun.delivery.status, begun.delivery.attempts), (Some(2), "pending", 0));
-    let due = bench.store.due(ROOM, Duration::from_secs(15)).await.expect("a store").0;
+    let due = bench.store.due_deliveries(ROOM, Duration::from_secs(15)).await.expect("a store").0;
     assert_eq!(due.iter().map(|it| &it.id).collect::<Vec<_>>(), [delivery]);
     assert!(bench.store.batch_deliveries(&owner("b"), &id, EVERY).await.expect("a store").is_none());
 }
@@ -385,14 +385,14 @@ async fn rows_survive_the_death_of_the_process() {
 async fn pin_of_the_first_stands() {
     let mut bench = bench();
     let id = bench.accept_batch(new_batch("", 1)).await.id;
-    assert_eq!(bench.store.pinned(&id, "image u").await.expect("a store"), None);
+    assert_eq!(bench.store.asset_hash(&id, "image u").await.expect("a store"), None);
     let pin = |digest| Pin { key: "image u".into(), sha256: [digest; 32] };
-    assert_eq!(bench.store.pin(&id, pin(1)).await.expect("a store"), Some([1; 32]));
-    assert_eq!(bench.store.pin(&id, pin(2)).await.expect("a store"), Some([1; 32]));
+    assert_eq!(bench.store.put_asset_hash(&id, pin(1)).await.expect("a store"), Some([1; 32]));
+    assert_eq!(bench.store.put_asset_hash(&id, pin(2)).await.expect("a store"), Some([1; 32]));
     bench.restart();
-    assert_eq!(bench.store.pinned(&id, "image u").await.expect("a store"), Some([1; 32]));
+    assert_eq!(bench.store.asset_hash(&id, "image u").await.expect("a store"), Some([1; 32]));
     assert_eq!(bench.store.template(&id).await.expect("a store").map(|it| it.design_sha256), Some([3; 32]));
     bench.store.remove_batch(&owner(""), &id).await.expect("a store");
-    assert_eq!(bench.store.pin(&id, pin(1)).await.expect("a store"), None);
+    assert_eq!(bench.store.put_asset_hash(&id, pin(1)).await.expect("a store"), None);
     assert_eq!(bench.store.template(&id).await.expect("a store"), None);
 }

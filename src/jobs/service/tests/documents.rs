@@ -145,10 +145,10 @@ async fn document_is_made_anew_of_all_rows() {
     assert_eq!((whole.counts.done, whole.document.map(|it| (it.pages, it.file))), (2, Some((4, again.file))));
     bench.pass(Duration::from_secs(2));
     for end in ["first", "second"] {
-        let due = bench.store.due(ROOM, Duration::from_secs(1)).await.expect("a store").0;
+        let due = bench.store.due_deliveries(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         assert_eq!(due.len(), 1, "once for each time that it completes, in their order: the {end}");
         let told = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
-        bench.store.tried(&due[0], told).await.expect("a store");
+        bench.store.add_attempt(&due[0], told).await.expect("a store");
     }
     assert!(bench.told().await.is_empty());
 }

@@ -53,12 +53,12 @@ impl Front {
     fn sees(&mut self, record: &JobRecord) {
         self.revision += 1;
         let id = JobId::parse(&record.id).expect("an id");
-        assert!(self.batches.saw_row(&batch_id(), &id, record, self.revision));
+        assert!(self.batches.apply_row(&batch_id(), &id, record, self.revision));
     }
 
     fn sees_head(&mut self, head: &BatchRecord) {
         self.revision += 1;
-        assert!(self.batches.saw_head(&batch_id(), head, self.revision));
+        assert!(self.batches.apply_batch(&batch_id(), head, self.revision));
     }
 
     fn open(&self) -> OpenBatch {
@@ -66,7 +66,7 @@ impl Front {
     }
 
     fn next(&mut self) -> Vec<u64> {
-        self.batches.next(&batch_id()).into_iter().map(|row| row.number).collect()
+        self.batches.rows_to_enqueue(&batch_id()).into_iter().map(|row| row.number).collect()
     }
 }
 
@@ -99,24 +99,24 @@ fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
         assert!(row.finish(&ticket, outcome, &Report::default(), None, LIFETIME, at(2)));
         front.sees(row);
     }
-    assert_eq!(front.batches.over(&batch_id()), None, "without its head nobody knows");
-    assert_eq!(front.batches.to_clear(at(0)), [batch_id()], "to be looked into");
+    assert_eq!(front.batches.all_rows_ended(&batch_id()), None, "without its head nobody knows");
+    assert_eq!(front.batches.removable(at(0)), [batch_id()], "to be looked into");
     front.sees_head(&head);
-    assert!(front.open().is_over && front.batches.to_clear(at(0)).is_empty());
-    assert_eq!(front.batches.over(&batch_id()), Some(front.revision));
-    let tally = front.batches.tally(&batch_id(), at(3));
+    assert!(front.open().have_rows_ended && front.batches.removable(at(0)).is_empty());
+    assert_eq!(front.batches.all_rows_ended(&batch_id()), Some(front.revision));
+    let tally = front.batches.progress(&batch_id(), at(3));
     assert_eq!((tally.done, tally.error, tally.started, tally.rate), (2, 1, Some(at(1).micros()), Some(1.5)));
     assert_eq!(front.batches.failed(&batch_id()), [row_id(2)]);
-    assert!(!front.batches.saw_row(&batch_id(), &row_id(1), &rows[0], 1), "old news");
+    assert!(!front.batches.apply_row(&batch_id(), &row_id(1), &rows[0], 1), "old news");
 
     assert!(head.begin_retry(at(4)));
     front.sees_head(&head);
     assert_eq!(front.open().retrying, Some(at(4)));
     rows[1].retry("again".into(), Some(body()), at(4));
     front.sees(&rows[1]);
-    assert!(!front.open().is_over);
-    let next = front.batches.next(&batch_id());
-    assert_eq!(next, [KnownRowId { number: 2, id: Some(row_id(2)) }]);
+    assert!(!front.open().have_rows_ended);
+    let next = front.batches.rows_to_enqueue(&batch_id());
+    assert_eq!(next, [IndexedRowId { number: 2, id: Some(row_id(2)) }]);
     assert_eq!(front.batches.rows(&batch_id(), Some(Status::Scheduled), 0), next);
 }
 
@@ -126,7 +126,7 @@ fn rows_of_a_document_end_with_it() {
     front.sees_head(&head);
     assert_eq!(front.next(), [0], "the document is all there is to feed");
     let counts = |front: &Front| {
-        let tally = front.batches.tally(&batch_id(), at(11));
+        let tally = front.batches.progress(&batch_id(), at(11));
         (tally.progress, tally.done, tally.error)
     };
     assert_eq!(counts(&front), (0, 0, 1));
@@ -135,7 +135,7 @@ fn rows_of_a_document_end_with_it() {
     document.set_progress(&ticket, 50.0, at(10));
     front.sees(&document);
     assert_eq!(counts(&front), (9, 0, 1));
-    let tally = front.batches.tally(&batch_id(), at(11));
+    let tally = front.batches.progress(&batch_id(), at(11));
     assert_eq!((tally.rate, tally.rows_left), (Some(0.5), 5.0));
     assert!(document.finish(&ticket, done(), &Report::default(), None, LIFETIME, at(20)));
     let mut ends_with = |front: &mut Front, ends: &[RowEnd]| {
@@ -151,7 +151,7 @@ fn rows_of_a_document_end_with_it() {
     };
     let all: Vec<_> = (2..=10).map(in_it).collect();
     ends_with(&mut front, &all);
-    assert_eq!((counts(&front), front.open().is_over), ((0, 9, 1), true));
+    assert_eq!((counts(&front), front.open().have_rows_ended), ((0, 9, 1), true));
     assert!(front.batches.failed(&batch_id()).is_empty(), "what cannot be read is no reason to make it anew");
     let failed = RowEnd { row: 2, end: Err(FailedRow { error: "no picture".into(), problems: Vec::new() }) };
     ends_with(&mut front, &[&[failed], &all[1..]].concat());
