@@ -18,9 +18,7 @@ const NOT_YET: &[&str] = &[
     "src/server",
     "src/text",
     "tests/batches",
-    "tests/cluster",
     "tests/jobs",
-    "tests/ledger",
 ];
 
 #[test]

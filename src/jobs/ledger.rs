@@ -1,8 +1,10 @@
-//! The storage of jobs and batches as traits, with two implementations: embedded ([`super::sqlite`]) and clustered (`nats`).
+//! The storage of jobs and batches as traits, with two implementations: embedded ([`super::sqlite`]) and clustered
+//! (`nats`).
 //!
-//! The traits ask for no more than a key-value store can do: a step reads one record or replaces it by compare-and-set on its
-//! revision. Transitions of several steps are ordered so that a crash between two steps is detected and repaired. A ledger does
-//! not know the transitions: it stores the records that [`super::life`] computed, and finds records by their fields.
+//! The traits ask for no more than a key-value store can do: a step reads one record or replaces it by compare-and-set
+//! on its revision. Transitions of several steps are ordered so that a crash between two steps is detected and
+//! repaired. A ledger does not know the transitions: it stores the records that [`super::life`] computed, and finds
+//! records by their fields.
 //!
 //! | trait | for |
 //! | --- | --- |
@@ -149,7 +151,7 @@ pub(super) struct OpenBatch {
     pub(super) have_rows_ended: bool,
 }
 
-/// Storage of records.
+/// Storage of the records of jobs and batches.
 pub(super) trait Ledger: Dispatch + Blobs {
     /// The clock that all processes of this ledger share.
     fn clock(&self) -> Clock;
@@ -170,8 +172,8 @@ pub(super) trait Ledger: Dispatch + Blobs {
     fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, revision: u64) -> Answer<'a, Vec<Stored<JobRecord>>>;
     /// Progress of the rows of a batch, as of `revision` of the batch or later.
     fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress>;
-    /// The revision of an open batch at which all its rows had ended, with their counts; `None` while some have not, or when this
-    /// process does not know.
+    /// The revision of an open batch at which all its rows had ended, with their counts; `None` while some have not, or
+    /// when this process does not know.
     fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>>;
     /// Keys of jobs and batches that have expired or were removed. Fewer than [`EXPIRED_PAGE`] are all there are.
     fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>>;
@@ -183,8 +185,8 @@ pub(super) const EXPIRED_PAGE: usize = 500;
 
 /// Queues of work and webhooks, delivered at least once, and notifications of changes.
 pub(super) trait Dispatch: Send + Sync {
-    /// The next job, row or document. The embedded ledger keeps the order of [`super::life::order`] and skips what `filter`
-    /// excludes; with a ledger that cannot, the caller releases the claim.
+    /// The next job, row or document. The embedded ledger keeps the order of [`super::life::order`] and skips what
+    /// `filter` excludes; with a ledger that cannot, the caller releases the claim.
     fn next_due(&self, filter: TakeFilter) -> Answer<'_, Due>;
     /// Resolves when there may be something due that was not there before.
     fn work_ready(&self) -> BoxFuture<'_, ()>;
@@ -193,8 +195,8 @@ pub(super) trait Dispatch: Send + Sync {
     /// Resolves when there may be a delivery due that was not there before.
     fn delivery_ready(&self) -> BoxFuture<'_, ()>;
     fn release(&self, claim: Claim, release: Release) -> BoxFuture<'_, ()>;
-    /// Queues a webhook that is in the outbox of the record under `key`. Of two calls with the same `id`, the second does nothing.
-    /// A ledger that finds webhooks in the records needs no queue.
+    /// Queues a webhook that is in the outbox of the record under `key`. Of two calls with the same `id`, the second
+    /// does nothing. A ledger that finds webhooks in the records needs no queue.
     fn publish_webhook<'a>(&'a self, _key: &'a Key, _delivery: &'a str, _id: &'a str) -> Answer<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -239,7 +241,8 @@ pub(super) trait Blobs: Send + Sync {
     }
     /// Hash of the asset called `key` in the snapshot of a batch.
     fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
-    /// Adds an asset to the snapshot of a batch, unless it is there already. Returns the hash that the snapshot has then.
+    /// Adds an asset to the snapshot of a batch, unless it is there already. Returns the hash that the snapshot has
+    /// then.
     fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]>;
     /// Names of files that may be deleted now, at most `limit`.
     fn trash(&self, limit: u64) -> Answer<'_, Vec<String>>;

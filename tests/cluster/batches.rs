@@ -61,7 +61,7 @@ fn told<'a>(receiver: &Receiver, event: &'a str) -> impl Iterator<Item = Value> 
     calls.filter(move |call| call.header("x-tenter-event") == event).map(|call| call.job())
 }
 
-/// Objects of the bucket whose name begins so.
+/// Objects of the bucket whose names have this prefix.
 fn objects(cluster: &Cluster, prefix: &str) -> usize {
     let request = format!(
         "GET /pictures?list-type=2&prefix=tenter/test/{prefix} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"

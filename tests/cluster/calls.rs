@@ -199,7 +199,8 @@ fn settings_that_cannot_work_are_told_at_the_start() {
     assert!(refused.contains("--queue nats://host:4222"), "{refused}");
 }
 
-/// What a server says of a message that came back too often, said by the test: a thousand times take too long.
+/// Publishes the advisory about a message that reached its maximum of deliveries; a thousand deliveries would take too
+/// long.
 #[test]
 fn message_that_the_server_gives_up_is_replaced() {
     let Some(cluster) = Cluster::start() else { return };

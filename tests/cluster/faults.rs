@@ -14,7 +14,7 @@ use super::{Cluster, small, submit};
 
 const JOBS: usize = 1000;
 const KILLS: usize = 10;
-/// How long the bucket is away (issue 8).
+/// Time for which the bucket cannot be reached.
 const BUCKET_AWAY: Duration = Duration::from_secs(10);
 
 /// Numbers that look random and are the same each time (xorshift).
@@ -34,7 +34,7 @@ impl Dice {
     }
 }
 
-/// Asks for up to `minutes`, which are far more than it takes.
+/// Polls for up to `minutes`, far longer than it takes.
 pub(crate) fn within<T>(minutes: u32, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     for _ in 0..minutes * 60 * 2 {
         if let Some(found) = found() {

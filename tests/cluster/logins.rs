@@ -66,7 +66,7 @@ fn servers_are_believed_by_their_certificate_and_believe_ours() {
     assert!(submit(&front, "one", &small(1)).is_some());
 }
 
-/// Somebody who signs certificates for 127.0.0.1; all into one folder, `<name>.pem` and `<name>.key`.
+/// A certificate authority for 127.0.0.1 that writes `<name>.pem` and `<name>.key` into one folder.
 struct Signer<'a> {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: &'a Path,

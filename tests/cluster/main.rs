@@ -1,5 +1,5 @@
-//! A cluster: real NATS servers, a real S3 server, front ends and workers as processes, and what becomes of jobs when any of
-//! them breaks.
+//! A cluster of NATS servers, an S3 server, front ends and workers as processes: jobs survive the failure of any of
+//! them.
 #![cfg(feature = "cluster")]
 
 mod batches;
@@ -24,7 +24,7 @@ use self::bucket::Bucket;
 use self::nats::Nats;
 use self::program::{Program, Running, until};
 
-/// Everything that front ends and workers are told; `None` where a server is missing.
+/// The servers that front ends and workers connect to.
 struct Cluster {
     nats: Nats,
     bucket: Bucket,
@@ -57,12 +57,12 @@ impl Cluster {
     }
 }
 
-/// A page whose width says which it is.
+/// A page whose width identifies it.
 fn small(number: usize) -> Value {
     json!({"design": {"width": 20 + number % 7, "height": 20, "pages": [{"background": "tomato"}]}})
 }
 
-/// As a client does that may not hear an answer: the key makes it one job.
+/// Submits with an idempotency key and retries, like a client whose answers may be lost.
 fn submit(front: &Running, key: &str, body: &Value) -> Option<String> {
     let answer = front.try_call("POST", "/api/renders", &format!("idempotency-key: {key}\r\n"), &body.to_string())?;
     match answer.status {

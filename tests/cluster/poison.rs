@@ -1,5 +1,5 @@
-//! A job that kills its worker, each time. The program has no hook for that, which somebody could find in production: a picture that
-//! is asked for and never sent says which process renders the job, and the test kills that one.
+//! A job that kills its worker each time. The program has no hook for that: an image that is requested and never sent
+//! shows which process renders the job, and the test kills that one.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -9,7 +9,8 @@ use serde_json::json;
 use super::program::{Program, Running};
 use super::{Cluster, ended, small, submit};
 
-/// Whether the process has the socket at `port` that leads to `to` (Linux). A port may be used for several peers at once.
+/// Whether the process has the socket at `port` that leads to `to` (Linux). A port may be used for several peers at
+/// once.
 fn owns(process: u32, port: u16, to: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
     let inode = table.lines().skip(1).find_map(|line| {

@@ -70,7 +70,7 @@ async fn batch_goes_from_scheduled_over_progress_to_done(engine: Engine) {
     assert_eq!((missing.status, &*missing.error), (Status::Error, "no picture"));
 }
 
-/// In a cluster rows get into the queue some at a time, and in no order among those.
+/// In a cluster rows are enqueued a few at a time, in any order among these.
 async fn rows_are_handed_out_in_their_order(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     bench.accept_batch(new_batch("", 5, 0)).await;

@@ -26,7 +26,7 @@ fn with_webhook() -> NewJob {
     NewJob { webhook: Some("http://hook.test/".into()), ..new_job("") }
 }
 
-/// The next deliveries, as soon as there are any.
+/// Waits for the next deliveries.
 async fn due(bench: &Bench) -> Vec<Delivery> {
     until("something is to be told", async || {
         Some(bench.service.due_deliveries(ROOM, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())

@@ -107,7 +107,7 @@ async fn job_is_its_owners_only(engine: Engine) {
     assert!(bench.service.get(&owner("a"), &id).await.expect("a ledger").is_some());
 }
 
-/// The queue of a cluster is first come, first served; that of one process looks at who has how many under way.
+/// The queue of a cluster is first in, first out; the embedded one takes turns between owners.
 async fn owners_take_turns(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let mut ids = Vec::new();

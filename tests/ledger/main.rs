@@ -1,4 +1,4 @@
-//! The life of jobs and batches over both ledgers: each case runs over the embedded one and over NATS, and expects the same.
+//! Conformance of the ledgers: each case runs over the embedded one and over NATS, and expects the same.
 
 mod batches;
 mod deliveries;
@@ -19,10 +19,10 @@ use tenter::jobs::{
 };
 use tokio::task::AbortHandle;
 
-/// For what a ledger comes to by itself.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for what a ledger does in the background.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Which ledger a case runs over.
+/// The ledger that a case runs over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Engine {
     Embedded,
@@ -33,7 +33,7 @@ enum Engine {
 /// Other jobs run in the process.
 const NOT_ALONE: TakeFilter = TakeFilter { alone: false, ..TakeFilter::ALL };
 
-/// Runs each case over each ledger.
+/// Makes a test of each case and ledger.
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
         mod embedded {
@@ -57,7 +57,7 @@ macro_rules! cases {
 }
 use cases;
 
-/// A ledger with nothing in it, and what it is opened with.
+/// An empty ledger with its settings and folder.
 struct Bench {
     service: Arc<Service>,
     maintaining: AbortHandle,
@@ -74,12 +74,12 @@ impl Drop for Bench {
 }
 
 impl Bench {
-    /// `None`, said aloud, where there is no server.
+    /// `None`, with a message, when there is no NATS server to start.
     async fn start(engine: Engine) -> Option<Self> {
         Self::with(engine, |_| {}).await
     }
 
-    /// With other settings.
+    /// As [`Bench::start`], with changed settings.
     async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut given = Given::default();
@@ -106,7 +106,7 @@ impl Bench {
         })
     }
 
-    /// As after `kill -9`: nothing is said to the ledger.
+    /// Opens the ledger again without shutting it down, as after `kill -9`.
     async fn restart(&mut self, engine: Engine) {
         self.maintaining.abort();
         self.service = Arc::new(open(engine, &self.settings, self.folder.path()).await.expect("a ledger"));
@@ -127,7 +127,7 @@ impl Bench {
         }
     }
 
-    /// The next that is due, as soon as it is.
+    /// Waits for the next job that is due.
     async fn take(&self) -> Taken {
         until("something is due", async || match self.service.take(TakeFilter::ALL).await.expect("a ledger") {
             Next::Job(taken) => Some(*taken),
@@ -153,7 +153,7 @@ impl Bench {
         self.service.batch(&owner(""), id).await.expect("a ledger").expect("a batch")
     }
 
-    /// The batch, when its last row has ended.
+    /// Waits for the batch to complete.
     async fn completed(&self, id: &BatchId) -> Batch {
         until("the batch completes", async || Some(self.batch(id).await).filter(|batch| batch.completed_at.is_some()))
             .await
@@ -170,7 +170,7 @@ async fn open(engine: Engine, settings: &Settings, folder: &std::path::Path) -> 
         }
         #[cfg(feature = "cluster")]
         Engine::Cluster => {
-            // Where a bucket would be: what is sent here is small and stays in the records.
+            // A folder instead of a bucket: the bodies are small and stay in the records.
             let results = Results::open(&settings.files, &DataFolder::open(folder).expect("a folder"))?;
             Service::cluster(settings, results).await
         }
@@ -182,14 +182,14 @@ fn maintain(service: &Arc<Service>) -> AbortHandle {
     tokio::spawn(async move { service.maintain().await }).abort_handle()
 }
 
-/// What `look` finds, as soon as it does.
+/// Polls `look` until it returns something.
 async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let begun = tokio::time::Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < TIMEOUT, "not within {TIMEOUT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -210,7 +210,7 @@ fn new_job(owner: &str) -> NewJob {
     }
 }
 
-/// A batch of rows, some of which cannot be read.
+/// A batch of `rows` readable rows, followed by `bad` rows that cannot be read.
 fn new_batch(owner: &str, rows: u64, bad: u64) -> NewBatch {
     let row = |number: u64| NewRow {
         name: format!("{number}.png"),

@@ -1,7 +1,7 @@
 //! The record of a batch as a whole, its transitions, and how its rows are counted.
 //!
-//! The record has no counts of rows until the last row has ended: hundreds of rows end per second on several machines, and one
-//! record cannot be replaced as often. Until then ledgers count: in a table, or in the index of a front end.
+//! The record has no counts of rows until the last row has ended: hundreds of rows end per second on several machines,
+//! and one record cannot be replaced as often. Until then ledgers count: in a table, or in the index of a front end.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(crate) struct BatchRecord {
     pub(crate) is_removed: bool,
     /// Key of its entry among the idempotency keys, in a ledger that stores these apart.
     pub(crate) key: Option<String>,
-    /// Design and options.
+    /// The design and the common options.
     pub(crate) template: BlobRef,
     /// The rows as submitted ([`super::row_list`]).
     pub(crate) list: BlobRef,
@@ -91,7 +91,7 @@ pub(crate) struct BatchShape {
     pub(crate) unreadable: u64,
     /// Whether all rows become one document, whose record is then the only one.
     pub(crate) is_document: bool,
-    /// [`BatchRecord::since`].
+    /// See [`BatchRecord::since`], in µs.
     pub(crate) since: i64,
 }
 
@@ -285,8 +285,8 @@ impl BatchRecord {
         })
     }
 
-    /// Completes the batch after its last row has ended: sets its counts and its expiry, and puts a webhook into its outbox.
-    /// False when it has completed before, or `rows` were counted before a retry.
+    /// Completes the batch after its last row has ended: sets its counts and its expiry, and puts a webhook into its
+    /// outbox. False when it has completed before, or `rows` were counted before a retry.
     pub(crate) fn complete(
         &mut self,
         rows: &BatchProgress,

@@ -1,5 +1,5 @@
-//! References to bytes that are stored apart from the record that needs them: bodies of jobs, templates and rows of batches, how
-//! the rows of a document ended.
+//! References to bytes that are stored apart from the record that needs them: bodies of jobs, templates and rows of
+//! batches, how the rows of a document ended.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,8 @@ impl BlobRef {
         Self { hash, pieces: Vec::new(), text: BlobText::Stored(hash) }
     }
 
-    /// Names of the objects in the bucket that the blob consists of: `data:` URLs in their order, then the text if it is stored.
+    /// Names of the objects in the bucket that the blob consists of: `data:` URLs in their order, then the text if it
+    /// is stored.
     #[cfg(feature = "cluster")]
     pub(crate) fn objects(&self) -> impl Iterator<Item = (Area, ContentHash)> {
         let text = match &self.text {

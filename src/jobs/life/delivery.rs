@@ -137,8 +137,8 @@ pub(crate) enum Lease {
     Obsolete,
 }
 
-/// Leases delivery `id` of the record under `of` for `time`. Deliveries of a record are made one at a time and in order: a
-/// receiver never gets the end before the beginning, nor a failure after the end of a retry.
+/// Leases delivery `id` of the record under `of` for `time`. Deliveries of a record are made one at a time and in
+/// order: a receiver never gets the end before the beginning, nor a failure after the end of a retry.
 pub(crate) fn lease(of: &Key, deliveries: &mut [StoredDelivery], id: &str, time: Duration, now: Timestamp) -> Lease {
     let is_leased = leased_until(deliveries) > now.micros();
     let Some(found) = deliveries.iter_mut().find(|it| it.is_pending()) else { return Lease::Obsolete };

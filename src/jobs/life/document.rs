@@ -1,5 +1,5 @@
-//! The one document of all rows of a batch. It is row number 0 of its batch and the only row with a record and a message. How
-//! the other rows ended is stored as one blob when the document ends.
+//! The one document of all rows of a batch. It is row number 0 of its batch and the only row with a record and a
+//! message. How the other rows ended is stored as one blob when the document ends.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The rows of a batch that becomes one document, as items. They have no records of their own: an item is the row as it was
-//! submitted, with what became of it in the document.
+//! The rows of a batch that becomes one document, as items. They have no records of their own: an item is the row as it
+//! was submitted, with what became of it in the document.
 
 use super::document::{RowEndLine, RowEnds};
 use super::record::JobRecord;
@@ -8,11 +8,12 @@ use crate::jobs::batch::{Item, ItemListing};
 use crate::jobs::job::Status;
 use crate::jobs::store::{FailedRow, ItemQuery};
 
-/// Error of a row without pages in a finished document. Workers give a reason for every such row; this is for other writers.
+/// Error of a row without pages in a finished document. Workers give a reason for every such row; this is for other
+/// writers.
 const NO_REASON: &str = "the document was made without this row";
 
-/// The items of a batch of `rows` rows that `query` selects. `document`: the record of the document, if there is one. `ends`: how
-/// the rows ended, once the document has. `None` when `list` lacks a row.
+/// The items of a batch of `rows` rows that `query` selects. `document`: the record of the document, if there is one.
+/// `ends`: how the rows ended, once the document has. `None` when `list` lacks a row.
 pub(crate) fn items(
     list: &RowList,
     rows: u64,

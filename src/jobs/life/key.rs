@@ -5,7 +5,8 @@ use std::fmt;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 
-/// The key of one record. Rows and asset hashes of a batch share a prefix with its id, so that one request removes all of them.
+/// The key of one record. Rows and asset hashes of a batch share a prefix with its id, so that one request removes all
+/// of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     /// A single job: its id.

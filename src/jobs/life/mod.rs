@@ -1,8 +1,8 @@
-//! The state machine of jobs, rows, documents, batches and deliveries: which transitions there are, what each changes in a
-//! record, and which webhook it puts into the record's outbox.
+//! The state machine of jobs, rows, documents, batches and deliveries: which transitions there are, what each changes
+//! in a record, and which webhook it puts into the record's outbox.
 //!
-//! In: records as ledgers store them (their JSON is a format on disks and servers), and pure functions that change a copy of a
-//! record; the copy then replaces the record by compare-and-set. Not in: I/O, clocks, locks.
+//! In: records as ledgers store them (their JSON is a format on disks and servers), and pure functions that change a
+//! copy of a record; the copy then replaces the record by compare-and-set. Not in: I/O, clocks, locks.
 
 pub(super) mod batch_record;
 pub(super) mod blob;

@@ -1,8 +1,8 @@
 //! The order in which work is handed out.
 
-/// One thing that could be begun next; the smallest is begun first. Owners share workers fairly: the owner with the fewest jobs
-/// in progress comes first, its single jobs before its rows, its batches round robin, and then the oldest. A batch of any size
-/// delays another owner, or a single job, by one row at most.
+/// One thing that could be begun next; the smallest is begun first. Owners share workers fairly: the owner with the
+/// fewest jobs in progress comes first, its single jobs before its rows, its batches round robin, and then the oldest.
+/// A batch of any size delays another owner, or a single job, by one row at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Candidate {
     /// Number of jobs, rows and documents of its owner that are in progress.

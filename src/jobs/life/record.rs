@@ -1,7 +1,7 @@
 //! The record of a job or of a row of a batch, and its transitions: scheduled, in progress, done or failed.
 //!
-//! Attempts are at-least-once: a worker that lost its lease may still finish, and the first result counts. Deliveries are an
-//! outbox: a transition and the webhook about it are one write.
+//! Attempts are at-least-once: a worker that lost its lease may still finish, and the first result counts. Deliveries
+//! are an outbox: a transition and the webhook about it are one write.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use crate::jobs::store::{HandBack, NewJob, Outcome, Report, Ticket};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::counted;
 
-/// Largest log of a job, in bytes. Each delivery has a copy, and a record must stay far below NATS's largest message (1 MB).
+/// Largest log of a job, in bytes. Each delivery has a copy, and a record must stay far below NATS's largest message (1
+/// MB).
 const LOG_BYTES: usize = 24 << 10;
 /// Number of deliveries that the record of a job keeps; older ones have been superseded.
 const MOST_DELIVERIES: usize = 12;
@@ -234,8 +235,8 @@ impl JobRecord {
         self.status == Status::Progress && self.ticket() == *ticket
     }
 
-    /// The lease of the current attempt has expired: schedules another one after `pause` times the attempts so far, or fails the
-    /// job after `limit` attempts.
+    /// The lease of the current attempt has expired: schedules another one after `pause` times the attempts so far, or
+    /// fails the job after `limit` attempts.
     pub(crate) fn worker_lost(&mut self, limit: u32, pause: Duration, lifetime: Duration, now: Timestamp) {
         let attempts = self.attempts;
         if attempts >= limit {
@@ -251,12 +252,12 @@ impl JobRecord {
         self.log(now, &format!("the worker of attempt {attempts} died or was cut off; waiting for another"));
     }
 
-    /// Ends the job with the outcome of an attempt. True when the job has this outcome, also from an earlier call; false when it
-    /// has another one or goes on.
+    /// Ends the job with the outcome of an attempt. True when the job has this outcome, also from an earlier call;
+    /// false when it has another one or goes on.
     ///
-    /// The first result counts, also that of an attempt whose lease has expired. An error counts only from the current attempt:
-    /// a machine that is cut off from the network fails at everything. Attempts before a retry do not count, since their files
-    /// are in the trash. `rows`: how the rows of a document ended.
+    /// The first result counts, also that of an attempt whose lease has expired. An error counts only from the current
+    /// attempt: a machine that is cut off from the network fails at everything. Attempts before a retry do not count,
+    /// since their files are in the trash. `rows`: how the rows of a document ended.
     pub(crate) fn finish(
         &mut self,
         ticket: &Ticket,
@@ -368,8 +369,8 @@ impl JobRecord {
         }
     }
 
-    /// Puts a webhook about the current state into the outbox, if the job has a receiver. It supersedes pending webhooks of a job;
-    /// the receiver of a row gets every end of the row, in order.
+    /// Puts a webhook about the current state into the outbox, if the job has a receiver. It supersedes pending
+    /// webhooks of a job; the receiver of a row gets every end of the row, in order.
     pub(super) fn push_delivery(&mut self, now: Timestamp) {
         let Some(url) = self.webhook.clone() else { return };
         let event = match (self.status, &self.row) {

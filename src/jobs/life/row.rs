@@ -24,7 +24,7 @@ pub(crate) struct RowPart {
     pub(crate) bytes: Option<u64>,
     pub(crate) sha256: Option<ContentHash>,
     pub(super) warnings: Vec<Warning>,
-    /// Milliseconds by stage.
+    /// Milliseconds by stage of the render.
     pub(super) timings: BTreeMap<String, f64>,
     pub(super) problems: Vec<Problem>,
     /// In the record of a document: number of rows of the batch.

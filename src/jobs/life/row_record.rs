@@ -14,7 +14,8 @@ use crate::jobs::store::{FailedRow, NewJob};
 use crate::jobs::timestamp::Timestamp;
 
 impl JobRecord {
-    /// The record of row `number`. It is scheduled, or has failed if its values could not be read. `seed.body`: its values.
+    /// The record of row `number`. It is scheduled, or has failed if its values could not be read. `seed.body`: its
+    /// values.
     pub(crate) fn of_row(batch: &BatchRecord, number: u64, row: SubmittedRow, seed: JobSeed<'_>) -> Self {
         let SubmittedRow { name, error, .. } = row;
         let now = seed.now;
@@ -66,15 +67,16 @@ impl JobRecord {
         failed && self.completed.is_some_and(|it| it <= since)
     }
 
-    /// Schedules a failed row again, with its attempts at 0 and without a message. `stem` must be new: files with the old stem
-    /// may be in the trash.
+    /// Schedules a failed row again, with its attempts at 0 and without a message. `stem` must be new: files with the
+    /// old stem may be in the trash.
     pub(crate) fn retry(&mut self, stem: String, values: Option<BlobRef>, now: Timestamp) {
         self.status = Status::Scheduled;
         self.error.clear();
         self.completed = None;
         self.updated = Some(now.micros());
         self.due = now.micros();
-        // TENTER_RESULT_PATIENCE and the count of attempts begin again. Numbers of attempts go on, so that no ticket comes twice.
+        // TENTER_RESULT_PATIENCE and the count of attempts begin again. Numbers of attempts go on, so that no ticket
+        // comes twice.
         self.created = now.micros();
         self.earlier += self.begun;
         (self.attempts, self.begun) = (0, 0);

@@ -1,8 +1,9 @@
 //! Submitted bodies, from a front end to the workers: small ones in the record, large ones in the bucket.
 //!
-//! Images and fonts in `data:` URLs are stored apart, once for all jobs that have them. All objects are named by the hash of their
-//! content and compressed with zstd. They are in the bucket and not in JetStream's object store, where a second writer of a name
-//! deletes the chunks while readers need them; and NATS keeps every message on each of its servers.
+//! Images and fonts in `data:` URLs are stored apart, once for all jobs that have them. All objects are named by the
+//! hash of their content and compressed with zstd. They are in the bucket and not in JetStream's object store, where a
+//! second writer of a name deletes the chunks while readers need them; and NATS keeps every message on each of its
+//! servers.
 //!
 //! A body is read exactly as it was submitted, or with an error: the hash of the whole is verified.
 
@@ -17,7 +18,8 @@ use crate::hash::ContentHash;
 use crate::jobs::life::blob::{BlobPiece, BlobRef, BlobText};
 use crate::jobs::results::{Area, ResultError, Results};
 
-/// Smallest `data:` URL that is stored apart, in bytes. For smaller ones a request to the bucket costs more than it saves.
+/// Smallest `data:` URL that is stored apart, in bytes. For smaller ones a request to the bucket costs more than it
+/// saves.
 const BLOB_BYTES: usize = 16 << 10;
 /// Most `data:` URLs of one body that are stored apart. The record has the hash of each.
 const MOST_BLOBS: usize = 256;
@@ -69,7 +71,7 @@ pub(super) async fn store(results: &Results, body: Bytes) -> Result<BlobRef, Bod
     Ok(body)
 }
 
-/// Reads a body.
+/// Reads a body and verifies its hash.
 pub(super) async fn load(results: &Results, body: &BlobRef) -> Result<Bytes, BodyError> {
     let reading = body.objects().collect::<Vec<_>>();
     let reading = reading.into_iter().map(|(area, name)| async move {
@@ -163,8 +165,8 @@ fn unpack(body: &BlobRef, stored: &[Bytes]) -> Result<Bytes, BodyError> {
     if ContentHash::of(&bytes) == body.hash { Ok(bytes.into()) } else { Err(damaged("its hash differs")) }
 }
 
-/// Ranges of long `data:` URLs: the contents of JSON strings that begin with `data:`. A range ends at an escaped quote, which is
-/// harmless, since the bytes are put back at the same place.
+/// Ranges of long `data:` URLs: the contents of JSON strings that begin with `data:`. A range ends at an escaped quote,
+/// which is harmless, since the bytes are put back at the same place.
 fn data_urls(body: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
     const BEGINNING: &[u8] = b"\"data:";
     let mut from = 0;

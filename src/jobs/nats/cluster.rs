@@ -45,8 +45,8 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    /// Connects, creates the streams and buckets that are missing, and reads the servers' clock. `results`: the bucket, where
-    /// large bodies of jobs are stored.
+    /// Connects, creates the streams and buckets that are missing, and reads the servers' clock. `results`: the bucket,
+    /// where large bodies of jobs are stored.
     ///
     /// # Errors
     /// When no server can be reached within half a minute, refuses the login, or has no JetStream.

@@ -22,8 +22,8 @@ pub(super) const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 /// Connects with the login and certificates of `settings`. `connected` is notified of each new connection.
 ///
 /// # Errors
-/// When settings contradict each other, a file cannot be used, a server refuses the login, or none can be reached within
-/// [`CONNECT_TIMEOUT`]. The message names the settings.
+/// When settings contradict each other, a file cannot be used, a server refuses the login, or none can be reached
+/// within [`CONNECT_TIMEOUT`]. The message names the settings.
 pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> Result<Client, String> {
     let mut options = ConnectOptions::new()
         .name("tenter")

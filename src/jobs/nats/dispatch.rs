@@ -200,7 +200,8 @@ impl NatsLedger {
         Ok(None)
     }
 
-    /// The record of a webhook, the id of the delivery, and its receiver. `None` when the delivery is not pending any more.
+    /// The record of a webhook, the id of the delivery, and its receiver. `None` when the delivery is not pending any
+    /// more.
     async fn delivery_of(&self, message: &InFlightMessage) -> Result<Option<(Stored, String, String)>, StoreError> {
         let read: Option<WebhookMessage> = serde_json::from_slice(&message.payload).ok();
         let Some((key, id)) = read.and_then(|it| Some((Key::parse(&it.job)?, it.delivery))) else { return Ok(None) };

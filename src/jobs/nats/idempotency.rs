@@ -17,8 +17,8 @@ use crate::jobs::store::{Idempotency, Owner, StoreError};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
-/// The entry of an idempotency key. It has everything about the job that is random, so that two front ends with the same call
-/// create the same job.
+/// The entry of an idempotency key. It has everything about the job that is random, so that two front ends with the
+/// same call create the same job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KeyEntry {
     id: String,
@@ -80,8 +80,8 @@ impl Cluster {
         Ok(Reservation { id, stem, key, is_new: true })
     }
 
-    /// Reserves the idempotency key of `call`, or returns the outcome of an earlier call with it. `kind`: prefix that keeps the keys
-    /// of jobs and batches apart.
+    /// Reserves the idempotency key of `call`, or returns the outcome of an earlier call with it. `kind`: prefix that
+    /// keeps the keys of jobs and batches apart.
     pub(super) async fn reserve<R: ReservedRecord>(
         &self,
         kind: &str,
@@ -121,7 +121,8 @@ impl Cluster {
             }
             return Ok(match found {
                 Some(Stored { record, .. }) if same => Err(ExistingKey::Same(record)),
-                // The earlier call is in progress, or its process has died. The first to write the record creates the job.
+                // The earlier call is in progress, or its process has died. The first to write the record creates the
+                // job.
                 None if same => Ok(Reservation { id, stem: before.stem, key: Some(key), is_new: false }),
                 _ => Err(ExistingKey::Other),
             });

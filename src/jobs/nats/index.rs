@@ -1,5 +1,6 @@
-//! Index of all jobs and batches in the memory of a front end: by owner, by expiry, unfinished ones. It follows a watch of the
-//! bucket of records, some milliseconds behind, and takes some hundred bytes a job. Decisions are made on records, not on it.
+//! Index of all jobs and batches in the memory of a front end: by owner, by expiry, unfinished ones. It follows a watch
+//! of the bucket of records, some milliseconds behind, and takes some hundred bytes a job. Decisions are made on
+//! records, not on it.
 
 mod batches;
 

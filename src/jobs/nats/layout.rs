@@ -16,8 +16,8 @@ use crate::report::with_causes;
 /// Time within which a second message with the same id is dropped.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
-/// Deliveries of one message after which the server reports it and stops (MAX_DELIVERIES). Attempts are counted in the record and
-/// end far earlier; deliveries also count hand-backs while the bucket is down and waits of documents.
+/// Deliveries of one message after which the server reports it and stops (MAX_DELIVERIES). Attempts are counted in the
+/// record and end far earlier; deliveries also count hand-backs while the bucket is down and waits of documents.
 const MAX_DELIVERIES: i64 = 1000;
 
 /// Name of the consumers of jobs and rows.
@@ -111,8 +111,8 @@ impl Layout {
         })
     }
 
-    /// Creates consumers that a server lost when it was killed. Messages are not lost with them: a new consumer begins with all
-    /// messages of its stream.
+    /// Creates consumers that a server lost when it was killed. Messages are not lost with them: a new consumer begins
+    /// with all messages of its stream.
     pub(super) async fn create_consumers(&self) -> Result<(), String> {
         for (stream, config) in &self.consumers {
             open_consumer(stream, config.clone()).await?;
@@ -157,8 +157,8 @@ fn stream(name: String, replicas: usize) -> Config {
     }
 }
 
-/// Opens a stream, which is created or updated only where it differs from `config`: a server of 2.9 that is killed while it
-/// writes the configuration of a stream or consumer loses it.
+/// Opens a stream, which is created or updated only where it differs from `config`: a server of 2.9 that is killed
+/// while it writes the configuration of a stream or consumer loses it.
 async fn open_stream(context: &Context, mut config: Config) -> Result<Stream, String> {
     let name = config.name.clone();
     let made = match context.get_stream(&name).await {
@@ -170,8 +170,8 @@ async fn open_stream(context: &Context, mut config: Config) -> Result<Stream, St
             }
             context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error))
         }
-        // Not "create or update": a server of 2.9 crashes on an update of a stream that another front end is just creating. If two
-        // create the same stream, both succeed.
+        // Not "create or update": a server of 2.9 crashes on an update of a stream that another front end is just
+        // creating. If two create the same stream, both succeed.
         Err(_) => context.create_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
     };
     made.map_err(|error| format!("cannot create the stream {name}: {error}"))?;
@@ -198,9 +198,9 @@ fn is_same(there: &Config, wanted: &Config) -> bool {
     parts(there) == parts(wanted)
 }
 
-/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, whose latest message is the value. It is created as a stream
-/// because the client needs account information that servers of 2.9 lack, and would forbid to delete messages, which is how
-/// entries are removed without tombstones.
+/// A key-value bucket is a stream (NATS's ADR-8): a subject a key, whose latest message is the value. It is created as
+/// a stream because the client needs account information that servers of 2.9 lack, and would forbid to delete messages,
+/// which is how entries are removed without tombstones.
 fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Config {
     let bucket = format!("{prefix}-{name}");
     Config {

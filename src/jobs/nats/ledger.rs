@@ -32,8 +32,8 @@ use crate::jobs::store::{Answer, Counts, ItemQuery, NewBatch, NewJob, Owner, Sto
 use crate::jobs::timestamp::{Clock, Timestamp};
 use crate::report::with_causes;
 
-/// Retries of the write of a record whose message is published. Each takes its timeout while servers are away; together they
-/// stay below [`super::message::UNRECORDED`].
+/// Retries of the write of a record whose message is published. Each takes its timeout while servers are away; together
+/// they stay below [`super::message::UNRECORDED`].
 const WRITE_RETRIES: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(2);
 /// Longest wait for the index, which is some milliseconds behind the records unless its watch has just begun.
 const INDEX_TIMEOUT: Duration = Duration::from_secs(4);
@@ -221,7 +221,8 @@ impl Ledger for NatsLedger {
 
     fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
         Box::pin(async move {
-            // The index is at the batch's revision or later, and rows that ended are not scheduled without a new revision of it.
+            // The index is at the batch's revision or later, and rows that ended are not scheduled without a new
+            // revision of it.
             let ended =
                 self.cluster.index.all_rows_ended(batch).filter(|revision| self.cluster.index.revision() >= *revision);
             Ok(ended.map(|revision| (revision, self.cluster.index.progress(batch, self.cluster.now()))))
@@ -359,7 +360,8 @@ impl NatsLedger {
         Ok(BatchRecord::new(batch, BatchSeed { id, key, template, list, document, now }))
     }
 
-    /// Deletes the records of rows and asset hashes of a batch. The index learns of it from the end of the batch's record.
+    /// Deletes the records of rows and asset hashes of a batch. The index learns of it from the end of the batch's
+    /// record.
     async fn purge_records(&self, batch: &BatchId) -> Result<(), StoreError> {
         self.cluster.connected()?;
         let records = &self.cluster.layout.records;

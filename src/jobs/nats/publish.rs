@@ -1,4 +1,5 @@
-//! Publishing messages about jobs, rows and webhooks. Message ids make a repeated publication within two minutes harmless.
+//! Publishing messages about jobs, rows and webhooks. Message ids make a repeated publication within two minutes
+//! harmless.
 
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
@@ -25,7 +26,8 @@ pub(super) enum Published {
 }
 
 impl Cluster {
-    /// Publishes a work message to `subject`. Of two messages with the same `id` within two minutes, the second is dropped.
+    /// Publishes a work message to `subject`. Of two messages with the same `id` within two minutes, the second is
+    /// dropped.
     pub(super) async fn publish(
         &self,
         subject: String,
@@ -41,8 +43,8 @@ impl Cluster {
         }
     }
 
-    /// Publishes a new message for a job or row and writes its sequence number into the record. False when the job has ended,
-    /// another process was faster, or the queue is full.
+    /// Publishes a new message for a job or row and writes its sequence number into the record. False when the job has
+    /// ended, another process was faster, or the queue is full.
     pub(super) async fn republish(&self, found: &Stored<JobRecord>) -> Result<bool, StoreError> {
         let record = &found.record;
         if record.status.is_end() {
@@ -68,7 +70,8 @@ impl Cluster {
         published.map(drop).map_err(|reason| self.failed("cannot put a webhook into the queue", reason))
     }
 
-    /// Publishes messages about all pending deliveries of a record. Failures are logged and repaired later (`reconcile`).
+    /// Publishes messages about all pending deliveries of a record. Failures are logged and repaired later
+    /// (`reconcile`).
     pub(super) async fn publish_pending_webhooks(&self, record: &Entry) {
         let Some(key) = record.key() else { return };
         for delivery in record.deliveries().iter().filter(|it| it.is_pending()) {

@@ -1,7 +1,7 @@
 //! Messages for this process: pulled one by one as there is room, each with a lease until it is acknowledged.
 //!
-//! A task for each message extends its lease every third of TENTER_NATS_ACK_WAIT, after which the server would deliver the
-//! message to another process. Rendering takes any time, on other threads.
+//! A task for each message extends its lease every third of TENTER_NATS_ACK_WAIT, after which the server would deliver
+//! the message to another process. Rendering takes any time, on other threads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,7 +83,8 @@ impl InFlightMessage {
         })
     }
 
-    /// Removes it from the stream. If the acknowledgement is lost, it is delivered again and its record shows that it is obsolete.
+    /// Removes it from the stream. If the acknowledgement is lost, it is delivered again and its record shows that it
+    /// is obsolete.
     pub(super) async fn ack(self) {
         self.answer(AckKind::Ack).await;
     }
@@ -135,8 +136,8 @@ impl Puller {
         self.0.buffer.lock().push_front(message);
     }
 
-    /// Resolves when a message is in the buffer, or the request for one has ended. Cancel safe: the request goes on, and its message
-    /// is buffered.
+    /// Resolves when a message is in the buffer, or the request for one has ended. Cancel safe: the request goes on,
+    /// and its message is buffered.
     pub(super) async fn arrival(&self) {
         if !self.0.buffer.lock().is_empty() {
             return;

@@ -1,6 +1,7 @@
 //! Background work of front ends: they watch the bucket of records, and repair what a crash left between two steps.
 //!
-//! Every front end does all of it. When two repair the same thing, compare-and-set and equal message ids make it happen once.
+//! Every front end does all of it. When two repair the same thing, compare-and-set and equal message ids make it happen
+//! once.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -29,7 +30,8 @@ use crate::report::with_causes;
 const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// Comparisons after which the message of every unfinished job is looked up.
 const CHECKS_BEFORE_JOBS: u32 = 40;
-/// Comparisons after which the record of every overdue webhook is looked up: an undeliverable message hides a missing one.
+/// Comparisons after which the record of every overdue webhook is looked up: an undeliverable message hides a missing
+/// one.
 const CHECKS_BEFORE_WEBHOOKS: u32 = 4;
 /// Time without news after which it is checked whether the watch has missed any.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,8 +47,8 @@ struct MaxDeliveries {
     deliveries: u64,
 }
 
-/// The latest revision in a bucket; 0 if it is empty. The last sequence of its stream may be that of a deleted message, and the
-/// client's "status" is as old as the handle.
+/// The latest revision in a bucket; 0 if it is empty. The last sequence of its stream may be that of a deleted message,
+/// and the client's "status" is as old as the handle.
 async fn latest_revision(bucket: &Store) -> Result<u64, String> {
     match bucket.stream.get_last_raw_message_by_subject(&format!("{}>", bucket.prefix)).await {
         Ok(message) => Ok(message.sequence),
@@ -157,8 +159,8 @@ impl Cluster {
         }
     }
 
-    /// Publishes new messages for jobs or rows whose message is missing or is no longer delivered. Looks up each message if there
-    /// are fewer than jobs, or `all` says so.
+    /// Publishes new messages for jobs or rows whose message is missing or is no longer delivered. Looks up each
+    /// message if there are fewer than jobs, or `all` says so.
     async fn repair_messages(
         &self,
         stream: &Stream,
@@ -232,8 +234,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Deletes messages that reached their maximum of deliveries, which stay in the stream and are not delivered. A job whose
-    /// attempts are used up fails; any other gets a new message from [`Cluster::repair_messages`].
+    /// Deletes messages that reached their maximum of deliveries, which stay in the stream and are not delivered. A job
+    /// whose attempts are used up fails; any other gets a new message from [`Cluster::repair_messages`].
     async fn handle_dead_messages(&self, stream: &Stream) {
         let subject = Layout::max_deliveries_subject(stream);
         loop {
@@ -285,7 +287,8 @@ impl Cluster {
         }
     }
 
-    /// Deletes bodies that no unfinished job refers to. Young ones stay, since the record of their job may not be written yet.
+    /// Deletes bodies that no unfinished job refers to. Young ones stay, since the record of their job may not be
+    /// written yet.
     pub(super) async fn sweep_bodies(&self) -> Result<(), StoreError> {
         let referenced = self.index.referenced_objects();
         for area in [Area::Designs, Area::Blobs] {

@@ -77,7 +77,8 @@ impl Cluster {
         }
     }
 
-    /// Replaces a record and adds files to the trash. A failure of the latter is logged only, since the record is written.
+    /// Replaces a record and adds files to the trash. A failure of the latter is logged only, since the record is
+    /// written.
     pub(super) async fn replace_with_trash(
         &self,
         record: &Entry,

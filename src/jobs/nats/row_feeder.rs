@@ -1,7 +1,7 @@
 //! Enqueues rows of batches, a few at a time: writes their records and publishes their messages.
 //!
-//! One front end does it for all, under a lease; when it dies, another takes over within seconds. The lease saves work and is not
-//! needed for correctness: records are written by compare-and-set, and equal messages have equal ids.
+//! One front end does it for all, under a lease; when it dies, another takes over within seconds. The lease saves work
+//! and is not needed for correctness: records are written by compare-and-set, and equal messages have equal ids.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -90,7 +90,8 @@ impl Service {
         Ok(BatchListing { batches, total })
     }
 
-    /// Rows of one of `owner`'s batches, without their links, which the caller makes. `None` when there is no such batch.
+    /// Rows of one of `owner`'s batches, without their links, which the caller makes. `None` when there is no such
+    /// batch.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -149,8 +150,9 @@ impl Service {
         Ok(StoredItems { listing, files, link_base: batch.link_base.clone() })
     }
 
-    /// Schedules failed rows again and returns their number. Rows whose values could not be read stay failed. A document with failed
-    /// rows is made again of all rows, under another file name. `None` when there is no such batch.
+    /// Schedules failed rows again and returns their number. Rows whose values could not be read stay failed. A
+    /// document with failed rows is made again of all rows, under another file name. `None` when there is no such
+    /// batch.
     ///
     /// # Errors
     /// When the ledger fails; [`Service::maintain`] then finishes the retry.
@@ -179,8 +181,8 @@ impl Service {
         }
     }
 
-    /// Schedules the failed rows of a batch again and ends the retry in its record; returns their number. `begun`: the record that
-    /// notes the beginning of the retry.
+    /// Schedules the failed rows of a batch again and ends the retry in its record; returns their number. `begun`: the
+    /// record that notes the beginning of the retry.
     async fn retry_failed(&self, id: &BatchId, begun: &Stored<BatchRecord>) -> Result<u64, StoreError> {
         let failed = self.ledger.row_records(id, RowSet::Failed, begun.revision).await?;
         let list = self.row_list(&begun.record).await?;
@@ -229,8 +231,8 @@ impl Service {
         }
     }
 
-    /// Removes a batch with its rows, finished or not. Calls do not return it from then on; [`Service::expire`] deletes its rows and
-    /// files. False when there is no such batch.
+    /// Removes a batch with its rows, finished or not. Calls do not return it from then on; [`Service::expire`] deletes
+    /// its rows and files. False when there is no such batch.
     ///
     /// # Errors
     /// When the ledger fails; the batch then stays.
@@ -260,8 +262,8 @@ impl Service {
         Ok(Some(Template { body, design_sha256 }))
     }
 
-    /// The first `limit` rows of a batch with a number above `after_row`, for a worker that makes a document of them. `None` when
-    /// the batch was removed.
+    /// The first `limit` rows of a batch with a number above `after_row`, for a worker that makes a document of them.
+    /// `None` when the batch was removed.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -296,8 +298,8 @@ impl Service {
         self.ledger.asset_hash(id, key).await
     }
 
-    /// Adds an asset to the snapshot of a batch, unless it is there already, and returns the hash that the snapshot has then. The
-    /// bytes must have been stored. `None` when the batch was removed.
+    /// Adds an asset to the snapshot of a batch, unless it is there already, and returns the hash that the snapshot has
+    /// then. The bytes must have been stored. `None` when the batch was removed.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -308,8 +310,8 @@ impl Service {
         }
     }
 
-    /// Completes a batch whose last row has ended, in one compare-and-set on the revision at which its rows were counted, so that it
-    /// happens once.
+    /// Completes a batch whose last row has ended, in one compare-and-set on the revision at which its rows were
+    /// counted, so that it happens once.
     pub(super) async fn complete(&self, id: &BatchId) -> Result<(), StoreError> {
         let Some((revision, rows)) = self.ledger.all_rows_ended(id).await? else { return Ok(()) };
         let found = self.load_batch(id).await?.filter(|it| it.revision == revision);
@@ -377,8 +379,8 @@ impl Service {
         }
     }
 
-    /// Deletes a removed or expired batch with everything that belongs to it. Its file names are noted first, since only its rows
-    /// have them.
+    /// Deletes a removed or expired batch with everything that belongs to it. Its file names are noted first, since
+    /// only its rows have them.
     pub(super) async fn delete_batch(&self, id: &BatchId) -> Result<Option<Expiry>, StoreError> {
         let key = Key::Batch(id.clone());
         let now = self.now();

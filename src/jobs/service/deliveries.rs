@@ -19,8 +19,8 @@ use crate::jobs::timestamp::Timestamp;
 const ORDER_DELAY: Duration = Duration::from_millis(300);
 
 impl Service {
-    /// Webhooks that are due, within `room`, and when others will be. Each is leased for `lease` and is due again unless
-    /// [`Service::add_attempt`] is called.
+    /// Webhooks that are due, within `room`, and when others will be. Each is leased for `lease` and is due again
+    /// unless [`Service::add_attempt`] is called.
     ///
     /// # Errors
     /// When the ledger fails.

@@ -1,11 +1,12 @@
 //! The operations on jobs and batches for callers, workers and webhook senders, written once for both ledgers.
 //!
 //! In: the steps of a job from submission to removal: load a record, change it as [`super::life`] says, replace it by
-//! compare-and-set. Not in: how records are stored and found ([`super::ledger`]), the transitions (`life`), rendering, HTTP.
+//! compare-and-set. Not in: how records are stored and found ([`super::ledger`]), the transitions (`life`), rendering,
+//! HTTP.
 //!
-//! For the queue a row of a batch is a job, with tickets, attempts and a file. When all rows become one document, the document is
-//! the only job of the batch, and its rows end with it. A step that a crash interrupts is completed by the next process that opens
-//! the ledger, or by [`Service::maintain`].
+//! For the queue a row of a batch is a job, with tickets, attempts and a file. When all rows become one document, the
+//! document is the only job of the batch, and its rows end with it. A step that a crash interrupts is completed by the
+//! next process that opens the ledger, or by [`Service::maintain`].
 
 mod batches;
 mod deliveries;
@@ -76,7 +77,7 @@ pub struct Service {
 pub struct StoreLimits<'a> {
     /// Settings of jobs and of rows of batches.
     pub jobs: &'a JobSettings,
-    /// Settings of batches.
+    /// Settings of batches as a whole.
     pub batches: &'a BatchSettings,
     /// Limits of one owner.
     pub keys: &'a KeyLimits,
@@ -115,8 +116,8 @@ enum Durability {
 }
 
 impl Service {
-    /// Opens the embedded ledger: one SQLite file that belongs to this process. Creates, checks and migrates the file, and schedules
-    /// jobs again that the last process did not finish. Blocks.
+    /// Opens the embedded ledger: one SQLite file that belongs to this process. Creates, checks and migrates the file,
+    /// and schedules jobs again that the last process did not finish. Blocks.
     ///
     /// # Errors
     /// When the file cannot be read or written, is damaged, or was written by a newer version.
@@ -125,8 +126,8 @@ impl Service {
         Ok(Self::over(Arc::new(Sqlite::open(file, limits, clock)?), limits))
     }
 
-    /// Connects to the ledger of a cluster: the NATS servers that the settings name. `results`: the bucket, where large bodies of
-    /// jobs are stored too.
+    /// Connects to the ledger of a cluster: the NATS servers that the settings name. `results`: the bucket, where large
+    /// bodies of jobs are stored too.
     ///
     /// # Errors
     /// When no server can be reached within half a minute, refuses the login, or has no JetStream.
@@ -233,8 +234,8 @@ impl Service {
         }
     }
 
-    /// When the result called `file` expires; `None` when it is not the result of a finished job or row. A row expires with its
-    /// batch; until the batch has completed, this is the time at which it would expire if it completed now.
+    /// When the result called `file` expires; `None` when it is not the result of a finished job or row. A row expires
+    /// with its batch; until the batch has completed, this is the time at which it would expire if it completed now.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -257,7 +258,8 @@ impl Service {
         Ok(expires)
     }
 
-    /// Removes expired jobs and batches, and deletes the rest of batches that were removed. Returns the number of expired ones.
+    /// Removes expired jobs and batches, and deletes the rest of batches that were removed. Returns the number of
+    /// expired ones.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -326,7 +328,8 @@ impl Service {
         self.ledger.reachable()
     }
 
-    /// Background work of a process that accepts jobs: the ledger's, and the completion of batches. Runs until it is dropped.
+    /// Background work of a process that accepts jobs: the ledger's, and the completion of batches. Runs until it is
+    /// dropped.
     pub async fn maintain(&self) {
         futures_util::join!(self.ledger.maintain(), self.maintain_batches());
     }
@@ -357,8 +360,8 @@ impl Service {
         Ok(R::from_entry(entry).map(|record| Stored { record, revision }))
     }
 
-    /// Loads a record, changes it, and replaces it by compare-and-set, until no other process interferes. `change` may be called
-    /// several times. Returns the record and the answer of the last call; `None` when there is no record.
+    /// Loads a record, changes it, and replaces it by compare-and-set, until no other process interferes. `change` may
+    /// be called several times. Returns the record and the answer of the last call; `None` when there is no record.
     async fn change<R: RecordKind, T>(
         &self,
         key: &Key,

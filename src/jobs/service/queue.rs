@@ -69,8 +69,8 @@ enum DueAction {
 const CHANGED: DueAction = DueAction::Release(Release::Requeue);
 
 impl Service {
-    /// Takes the next job in the order of [`crate::jobs::life::order`]. The attempt is written before this returns. A job that
-    /// `filter` excludes is not taken and its record is not written.
+    /// Takes the next job in the order of [`crate::jobs::life::order`]. The attempt is written before this returns. A
+    /// job that `filter` excludes is not taken and its record is not written.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -247,8 +247,8 @@ impl Service {
         .map(drop)
     }
 
-    /// Ends an attempt with its outcome. False when the job has another outcome, or goes on without this attempt. The rows of a
-    /// document end in the same write, as `report.rows` says; all others fail with the error of the document.
+    /// Ends an attempt with its outcome. False when the job has another outcome, or goes on without this attempt. The
+    /// rows of a document end in the same write, as `report.rows` says; all others fail with the error of the document.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -321,7 +321,8 @@ impl Service {
         self.ledger.shut_down().await;
     }
 
-    /// Queues the webhook of a job that has ended, and completes its batch. [`Service::maintain`] repeats what fails here.
+    /// Queues the webhook of a job that has ended, and completes its batch. [`Service::maintain`] repeats what fails
+    /// here.
     async fn after_end(&self, record: JobRecord) {
         let batch = record.row.as_ref().and_then(|row| row.batch());
         self.publish_webhooks(&Entry::Job(record)).await;

@@ -84,7 +84,8 @@ fn row(
     first_number: u64,
     now: Timestamp,
 ) -> rusqlite::Result<Option<(i64, i64)>> {
-    // Nearly always it is in the first batch. A batch that is skipped has only rows in progress or rows that are due later.
+    // Nearly always it is in the first batch. A batch that is skipped has only rows in progress or rows that are due
+    // later.
     let mut open = connection.prepare_cached(TURNS)?;
     let mut open = open.query([owner])?;
     while let Some(batch) = open.next()? {
@@ -107,8 +108,8 @@ fn later(connection: &Connection, first_number: u64) -> rusqlite::Result<Option<
     Ok([job, row].into_iter().flatten().min())
 }
 
-/// Webhooks that are due, the oldest first, and when others will be. One receiver after the other: there are few of them, and each
-/// may have many webhooks.
+/// Webhooks that are due, the oldest first, and when others will be. One receiver after the other: there are few of
+/// them, and each may have many webhooks.
 pub(super) fn deliveries(
     connection: &Connection,
     room: DeliveryCapacity,

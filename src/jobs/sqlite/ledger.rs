@@ -328,8 +328,8 @@ fn rows(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::Result
     Ok((found, total))
 }
 
-/// The record that an earlier call with this idempotency key inserted, and whether that call had the same body. An expired
-/// record frees its key.
+/// The record that an earlier call with this idempotency key inserted, and whether that call had the same body. An
+/// expired record frees its key.
 fn earlier_call(
     transaction: &Transaction<'_>,
     kind: &str,

@@ -1,5 +1,5 @@
-//! Files of versions 1 to 5 had a table for each kind of thing and a column for each of its properties. What stands there becomes
-//! records; the old tables go.
+//! Files of versions 1 to 5 had a table for each kind of thing and a column for each of its properties. What stands
+//! there becomes records; the old tables go.
 //!
 //! The values are written as JSON and read as records, so that what does not fit is an error here and not later.
 

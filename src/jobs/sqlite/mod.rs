@@ -1,7 +1,7 @@
 //! The embedded ledger: one SQLite file in `TENTER_DATA_DIR`, which belongs to one process.
 //!
-//! In: the file, its tables and their migration, transactions, and the recovery of interrupted jobs. Not in: the transitions of jobs
-//! (`life`), rendering, webhooks, results. No other module uses rusqlite.
+//! In: the file, its tables and their migration, transactions, and the recovery of interrupted jobs. Not in: the
+//! transitions of jobs (`life`), rendering, webhooks, results. No other module uses rusqlite.
 //!
 //! | table | content |
 //! | --- | --- |
@@ -10,9 +10,9 @@
 //! | `blobs` | bodies of unfinished jobs; templates and rows of batches; how the rows of documents ended |
 //! | `idempotency`, `pins`, `trash` | idempotency keys; hashes of the assets of batches; files to delete |
 //!
-//! One connection writes and one reads, each used by one call at a time on a blocking thread. In WAL mode readers see the last
-//! commit and do not wait for the writer. Submissions and ends of jobs are synced to the disk before the call returns
-//! (`synchronous=FULL`); attempts and progress, which a restart recovers, only survive a crash of the process.
+//! One connection writes and one reads, each used by one call at a time on a blocking thread. In WAL mode readers see
+//! the last commit and do not wait for the writer. Submissions and ends of jobs are synced to the disk before the call
+//! returns (`synchronous=FULL`); attempts and progress, which a restart recovers, only survive a crash of the process.
 
 mod counts;
 mod due;
@@ -44,7 +44,8 @@ const WAL_BYTES: i64 = 64 << 20;
 
 /// A ledger in one file.
 pub(super) struct Sqlite {
-    // Closed in this order: the last connection that is closed checkpoints the write-ahead log and must be able to write.
+    // Closed in this order: the last connection that is closed checkpoints the write-ahead log and must be able to
+    // write.
     reader: Arc<AsyncMutex<Connection>>,
     writer: Arc<AsyncMutex<Connection>>,
     place: Arc<str>,
@@ -85,7 +86,8 @@ impl Sqlite {
         Timestamp::now(&self.clock)
     }
 
-    /// Runs a transaction that writes. `durable`: it must survive a crash of the machine; otherwise of the process only.
+    /// Runs a transaction that writes. `durable`: it must survive a crash of the machine; otherwise of the process
+    /// only.
     async fn write<T: Send + 'static>(&self, durable: bool, work: impl Work<T>) -> Result<T, StoreError> {
         self.run_blocking(&self.writer, move |connection| {
             connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;

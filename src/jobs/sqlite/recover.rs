@@ -13,8 +13,8 @@ use crate::jobs::life::trash::Trash;
 use crate::jobs::service::CRASH_DELAY;
 use crate::jobs::timestamp::Timestamp;
 
-/// Schedules jobs in progress again, or fails those with too many attempts; ends the leases of webhooks, which may or may not have
-/// been received; completes batches whose rows have all ended.
+/// Schedules jobs in progress again, or fails those with too many attempts; ends the leases of webhooks, which may or
+/// may not have been received; completes batches whose rows have all ended.
 pub(super) fn recover(connection: &mut Connection, limits: &Limits, now: Timestamp) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for Stored { record, revision } in matching(&transaction, "status = 'progress'")? {

@@ -5,7 +5,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{WAL_BYTES, as_store_error, migrate};
 use crate::jobs::store::StoreError;
 
-/// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as it is.
+/// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as
+/// it is.
 const STEPS: [Step; 6] = [
     Step::Statements(JOBS),
     Step::Statements(BATCHES),
@@ -36,8 +37,8 @@ impl Step {
     }
 }
 
-/// Every job, row and batch as a record: its JSON, and the columns by which it is found. Indices that serve single jobs leave rows
-/// out, and the other way round, so that neither pays for the other's number.
+/// Every job, row and batch as a record: its JSON, and the columns by which it is found. Indices that serve single jobs
+/// leave rows out, and the other way round, so that neither pays for the other's number.
 const RECORDS: &str = "
 ALTER TABLE pins RENAME TO pins_of_batches;
 CREATE TABLE records (
@@ -167,8 +168,8 @@ CREATE TABLE trash (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Batches. A row of a batch is a job whose `batch` is set; what only rows have stands in `items`. Indices that serve single jobs
-/// leave rows out, and the other way round, so that neither pays for the other's number.
+/// Batches. A row of a batch is a job whose `batch` is set; what only rows have stands in `items`. Indices that serve
+/// single jobs leave rows out, and the other way round, so that neither pays for the other's number.
 pub(super) const BATCHES: &str = "
 CREATE TABLE batches (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -14,13 +14,12 @@ use crate::jobs::life::record::JobRecord;
 use crate::jobs::results::Area;
 use crate::jobs::timestamp::Timestamp;
 
-/// Rows in the queue for each row in progress. More would delay other batches; with fewer the queue could run empty before the
-/// next rows are enqueued.
+/// Rows in the queue for each row in progress. More would delay other batches; with fewer the queue could run empty
+/// before the next rows are enqueued.
 const QUEUED_PER_ROW: u64 = 4;
 /// Smallest number of rows in the queue to aim at.
 const MIN_QUEUED: u64 = 32;
 
-/// All indexed batches.
 #[derive(Default)]
 pub(super) struct Batches {
     all: HashMap<BatchId, IndexedBatch>,
@@ -28,7 +27,8 @@ pub(super) struct Batches {
     by_owner: HashMap<Arc<str>, BTreeSet<(i64, BatchId)>>,
 }
 
-/// A batch and its rows. Rows may be indexed before the record of the batch, whose current revision may be later than theirs.
+/// A batch and its rows. Rows may be indexed before the record of the batch, whose current revision may be later than
+/// theirs.
 #[derive(Default)]
 struct IndexedBatch {
     record: Option<IndexedBatchRecord>,
@@ -270,7 +270,7 @@ impl Batches {
         progress
     }
 
-    /// Newest first.
+    /// Batches that calls of `owner` return, newest first.
     pub(super) fn visible_to(&self, owner: &str, now: Timestamp) -> Vec<BatchId> {
         let is_visible = |id: &BatchId| {
             let record = self.all.get(id).and_then(|known| known.record.as_ref());
