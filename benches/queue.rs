@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tenter::config::{Given, Settings};
-use tenter::jobs::{Accepted, NewJob, Next, Outcome, Report, Service, StoreLimits, StoredFile, system_clock};
+use tenter::jobs::{
+    Accepted, NewJob, Next, Outcome, Report, Service, StoreLimits, StoredFile, TakeFilter, system_clock,
+};
 use tokio::sync::Semaphore;
 
 /// Rate at which jobs are accepted, per second.
@@ -127,7 +129,7 @@ async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
     let (mut take, mut finish) = (Vec::new(), Vec::new());
     while left.available_permits() > 0 {
         let started = Instant::now();
-        match store.take(true).await.expect("a store") {
+        match store.take(TakeFilter::ALL).await.expect("a store") {
             Next::Job(taken) => {
                 take.push(started.elapsed());
                 left.try_acquire().expect("one permit per job").forget();
@@ -139,7 +141,7 @@ async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
             }
             Next::Alone => unreachable!("asked for one that may be alone"),
             Next::Nothing(_) => {
-                let _ = tokio::time::timeout(Duration::from_millis(100), store.ready()).await;
+                let _ = tokio::time::timeout(Duration::from_millis(100), store.work_ready()).await;
             }
         }
     }
