@@ -27,8 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "design",
         &["units", "report", "json", "config", "css_color", "css_gradient", "options", "scene", "assets", "text"],
     ),
-    ("paint", &["units", "report", "config", "cache", "scene", "raster", "pool"]),
-    ("output", &["units", "report", "config", "scene", "raster", "options", "print", "paint"]),
+    ("paint", &["units", "report", "config", "cache", "hash", "scene", "raster", "pool"]),
+    ("output", &["units", "report", "config", "hash", "scene", "raster", "options", "print", "paint"]),
     ("error", &["report", "pool", "print", "design", "assets", "text", "paint", "output", "options"]),
     (
         "pipeline",

@@ -68,9 +68,8 @@ impl GpuRasterizer {
             hooks: super::tests::TestHooks::default(),
         });
         let (mut gpus, mut threads, mut refused) = (Vec::new(), Vec::new(), selection.refused);
-        let starting = selection.used.into_iter().map(|adapter| (start(&shared, gpus.len(), &adapter), adapter));
-        for (started, adapter) in starting.collect::<Vec<_>>() {
-            match started {
+        for adapter in selection.used {
+            match start(&shared, gpus.len(), &adapter) {
                 Ok((handle, thread)) => {
                     gpus.push(handle);
                     threads.push(thread);
