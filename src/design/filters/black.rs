@@ -1,6 +1,6 @@
 //! `black`: makes dark colours lighter for positive intensities, and darker for negative ones.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::{Pass, Tone};
 
 /// The filter `black` of the editor (rendering.md §4.3).

@@ -1,6 +1,6 @@
 //! `cold`: a preset that makes colours bluer.
 
-use super::{Filter, plus};
+use super::filter::{Filter, add_constant};
 use crate::scene::Pass;
 
 /// The filter `cold` of the editor (rendering.md §4.3).
@@ -16,6 +16,6 @@ impl Filter for Cold {
     }
 
     fn pass(&self, intensity: f64) -> Pass {
-        plus([-15.0 * intensity, -10.0 * intensity, 15.0 * intensity])
+        add_constant([-15.0 * intensity, -10.0 * intensity, 15.0 * intensity])
     }
 }

@@ -1,6 +1,6 @@
 //! `contrast`: moves channels away from 128 for positive intensities, and towards it for negative ones.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::Pass;
 
 /// The filter `contrast` of the editor (rendering.md §4.3).

@@ -1,7 +1,7 @@
 //! `highlights`: makes light colours lighter for positive intensities, and darker for negative ones; the same as `white`, as
 //! in the editor.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::{Pass, Tone};
 
 /// The filter `highlights` of the editor (rendering.md §4.3).

@@ -1,7 +1,7 @@
 //! Named filters, each of which becomes one pixel pass of the scene (rendering.md §4).
 //!
-//! In: one file for each filter. Not in: the order of an element's effects (`effects`), pixels; a painter runs the
-//! passes. Imports: `scene`.
+//! In: the trait [`Filter`] and one file for each filter. Not in: the order of an element's effects (`effects`); pixels,
+//! as a painter runs the passes. Imports: `scene`.
 //!
 //! To add a filter, add a file and a line in [`FILTERS`].
 
@@ -9,6 +9,7 @@ mod black;
 pub(super) mod brightness;
 mod cold;
 mod contrast;
+mod filter;
 pub(super) mod grayscale;
 mod highlights;
 mod natural;
@@ -20,23 +21,7 @@ mod vibrance;
 mod warm;
 mod white;
 
-use std::fmt;
-
-use crate::scene::Pass;
-
-/// A kind of filter that an element's `filters` may contain.
-pub trait Filter: Sync {
-    /// The filter's key in the JSON.
-    fn name(&self) -> &'static str;
-
-    /// True for presets, whose intensity is 0 to 1. That of other filters is −1 to 1.
-    fn is_preset(&self) -> bool {
-        false
-    }
-
-    /// The pass for `intensity`, which is within the filter's range; 0 has no effect.
-    fn pass(&self, intensity: f64) -> Pass;
-}
+pub use self::filter::Filter;
 
 /// All filters of the editor (rendering.md §4.3).
 pub static FILTERS: &[&dyn Filter] = &[
@@ -53,28 +38,9 @@ pub static FILTERS: &[&dyn Filter] = &[
     &natural::Natural,
 ];
 
-/// The filter with that key.
+/// The filter whose key in the JSON is `name`.
 pub fn named(name: &str) -> Option<&'static dyn Filter> {
     FILTERS.iter().find(|filter| filter.name() == name).copied()
-}
-
-impl fmt::Debug for dyn Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-// Names are unique in `FILTERS`.
-impl PartialEq for dyn Filter {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
-    }
-}
-
-/// A pass that adds a constant to each channel.
-fn plus(added: [f64; 3]) -> Pass {
-    let [r, g, b] = added;
-    Pass::ColorMatrix([[1.0, 0.0, 0.0, r], [0.0, 1.0, 0.0, g], [0.0, 0.0, 1.0, b]])
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `natural`: a preset that makes colours brighter and more saturated.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::{Pass, Tone};
 
 /// The filter `natural` of the editor (rendering.md §4.3).

@@ -1,7 +1,7 @@
 //! `saturation`: moves colours away from the grey of equal luminance for positive intensities, and towards it for negative
 //! ones.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::Pass;
 
 /// The filter `saturation` of the editor (rendering.md §4.3).

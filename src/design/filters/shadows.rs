@@ -1,6 +1,6 @@
 //! `shadows`: makes dark colours lighter for positive intensities, and darker for negative ones; twice as strong as `black`.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::{Pass, Tone};
 
 /// The filter `shadows` of the editor (rendering.md §4.3).

@@ -1,6 +1,6 @@
 //! `temperature`: makes colours warmer for positive intensities, and colder for negative ones.
 
-use super::{Filter, plus};
+use super::filter::{Filter, add_constant};
 use crate::scene::Pass;
 
 /// The filter `temperature` of the editor (rendering.md §4.3).
@@ -12,6 +12,6 @@ impl Filter for Temperature {
     }
 
     fn pass(&self, intensity: f64) -> Pass {
-        plus([15.0 * intensity, 0.0, -15.0 * intensity])
+        add_constant([15.0 * intensity, 0.0, -15.0 * intensity])
     }
 }

@@ -1,6 +1,6 @@
 //! `vibrance`: raises saturation for positive intensities, and lowers it for negative ones, most in light colours.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::{Pass, Tone};
 
 /// The filter `vibrance` of the editor (rendering.md §4.3).

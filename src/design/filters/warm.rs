@@ -1,6 +1,6 @@
 //! `warm`: a preset that makes colours redder and yellower.
 
-use super::{Filter, plus};
+use super::filter::{Filter, add_constant};
 use crate::scene::Pass;
 
 /// The filter `warm` of the editor (rendering.md §4.3).
@@ -16,6 +16,6 @@ impl Filter for Warm {
     }
 
     fn pass(&self, intensity: f64) -> Pass {
-        plus([30.0 * intensity, 15.0 * intensity, 0.0])
+        add_constant([30.0 * intensity, 15.0 * intensity, 0.0])
     }
 }

@@ -1,6 +1,6 @@
 //! `white`: makes light colours lighter for positive intensities, and darker for negative ones.
 
-use super::Filter;
+use super::filter::Filter;
 use crate::scene::{Pass, Tone};
 
 /// The filter `white` of the editor (rendering.md §4.3).

@@ -3,60 +3,23 @@
 //! In: shape names and their geometry (rendering.md §8.2) on a 1000 × 1000 grid.
 //! Not in: JSON, colours, strokes. Imports kurbo only.
 //!
-//! To find a shape, open the table it is in: `straight` (polygons), `curved` or `blobs`. To add one, add a row there.
+//! The tables of the shapes are in `straight` (polygons), `curved` and `blobs`. To add a shape, add a row there.
+//! `notation` says how a row describes an outline, and `construct` makes a path of it.
 
 mod blobs;
 mod construct;
 mod curved;
+mod notation;
 mod straight;
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
 use kurbo::{Affine, Arc, BezPath, PathEl, Point, Rect, Size, Vec2};
 
-/// Side of the grid, so that coordinates are thousandths of the box.
-const GRID: f64 = 1000.0;
+use self::notation::{GRID, Row, Shape, Table, Units};
 
 /// Maximum distance of Bézier curves from true arcs, as a fraction of the box: a twentieth of a pixel at 5000 px.
 const ARC_TOLERANCE: f64 = 1e-5;
-
-/// Left, top, right and bottom on the grid.
-type Edges = (f64, f64, f64, f64);
-
-/// The grid from edge to edge.
-const WHOLE: Edges = (0.0, 0.0, GRID, GRID);
-
-/// The notation of an outline. Coordinates are on the grid, x to the right, y down.
-#[derive(Clone, Copy, Debug)]
-enum Shape {
-    /// The whole box, the only shape with a corner radius.
-    Rect,
-    /// The ellipse inscribed in the box.
-    Ellipse,
-    /// An outline as SVG path data.
-    Path(&'static str),
-    /// A star about the centre of the box: tips on the radius 500, the first one at the top, and notches on the radius
-    /// `notch`.
-    Star { tips: u32, notch: f64 },
-    /// A regular polygon with corners on the radius 500 about the centre of the box, the first one at the top.
-    Regular { corners: u32 },
-    /// One `sector` as SVG path data about the origin, repeated `times` around it, then stretched to fill `within`.
-    Turned { sector: &'static str, times: u32, within: Edges },
-    /// Control points of a closed uniform cubic B-spline.
-    Spline(&'static [(i16, i16)]),
-}
-
-/// The units of an outline's stroke, dashes, gradient and shadow (corrections.md F1).
-#[derive(Clone, Copy, Debug)]
-enum Units {
-    /// Design px: the outline has the size of the box.
-    InBox,
-    /// Units of an outline of this width and height, which is stretched to the box together with its stroke and shadow.
-    /// Measured on the editor's renders to ±1 (figure-natural-sizes.json).
-    Own(u16, u16),
-}
-
-type Table = &'static [(&'static str, Units, Shape)];
 
 const TABLES: [Table; 3] = [straight::TABLE, curved::TABLE, blobs::TABLE];
 
@@ -92,8 +55,8 @@ pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
         Shape::Ellipse => return ellipse(size),
         Shape::Path(data) => construct::path(data),
         Shape::Star { tips, notch } => construct::star(tips, notch),
-        Shape::Regular { corners } => construct::regular(corners),
-        Shape::Turned { sector, times, within } => construct::turned(sector, times, within),
+        Shape::RegularPolygon { corners } => construct::regular_polygon(corners),
+        Shape::Rotated { sector, times, within } => construct::rotated(sector, times, within),
         Shape::Spline(controls) => construct::closed_spline(controls),
     };
     Affine::scale_non_uniform(size.width / GRID, size.height / GRID) * on_grid
@@ -103,12 +66,12 @@ pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
 /// names and for unknown ones.
 pub fn natural_size(subtype: &str) -> Option<Size> {
     match row(subtype)? {
-        (_, Units::InBox, _) => None,
-        (_, Units::Own(width, height), _) => Some(Size::new(f64::from(*width), f64::from(*height))),
+        (_, Units::DesignPx, _) => None,
+        (_, Units::Natural(width, height), _) => Some(Size::new(f64::from(*width), f64::from(*height))),
     }
 }
 
-fn row(subtype: &str) -> Option<&'static (&'static str, Units, Shape)> {
+fn row(subtype: &str) -> Option<&'static Row> {
     TABLES.into_iter().flatten().find(|(name, ..)| *name == subtype)
 }
 

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use kurbo::{Affine, BezPath, PathEl, Point, Shape as _, Vec2};
 
-use super::{Edges, GRID};
+use super::notation::{Edges, GRID};
 
 /// Radius on which tips and corners lie, about the centre of the grid.
 const RADIUS: f64 = GRID / 2.0;
@@ -34,7 +34,7 @@ pub(super) fn star(tips: u32, notch: f64) -> BezPath {
 }
 
 /// A regular polygon, clockwise from the corner at the top.
-pub(super) fn regular(corners: u32) -> BezPath {
+pub(super) fn regular_polygon(corners: u32) -> BezPath {
     polygon((0..corners).map(|i| on_circle(RADIUS, i, corners)))
 }
 
@@ -46,7 +46,7 @@ fn on_circle(radius: f64, step: u32, steps: u32) -> Point {
 
 /// `sector` runs clockwise about the origin, from its start to where the next one, turned by 360°/`times`, begins.
 /// The whole is stretched so that it touches all four `within` edges.
-pub(super) fn turned(sector: &str, times: u32, (left, top, right, bottom): Edges) -> BezPath {
+pub(super) fn rotated(sector: &str, times: u32, (left, top, right, bottom): Edges) -> BezPath {
     let sector = path(sector);
     let mut whole = BezPath::new();
     for i in 0..times {
