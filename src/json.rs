@@ -1,7 +1,7 @@
 //! Reads untrusted JSON and reports all problems at once, each with its path.
 //!
-//! In: the limits checked before parsing, a typed reader for one object, the list of problems it fills, and a digest of
-//! a value.
+//! In: [`JsonParser`], which checks limits before it parses; [`Reader`], a typed reader for one object; [`Problems`], the
+//! list that it fills; and a digest of a value.
 
 mod digest;
 mod guard;
@@ -15,25 +15,39 @@ use crate::report::{JsonPath, Problem};
 pub use digest::{DigestOptions, digest};
 pub use reader::{Reader, describe};
 
-/// Parses `bytes` (UTF-8, with or without a byte order mark).
-///
-/// Arrays and objects may nest `max_depth` deep, where the outermost counts as 1. This is checked before anything is
-/// allocated, so a body full of brackets costs one pass over it. Of duplicate keys the last counts; keys keep their
-/// order. An unpaired surrogate (`"\ud800"`), which JavaScript can write, is read as U+FFFD.
-///
-/// # Errors
-/// One problem at the root: nested too deep (naming `TENTER_MAX_JSON_DEPTH`), too many values, or not JSON, with line
-/// and column.
-pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, Problem> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let refused = |message| Problem { path: JsonPath::root(), message };
-    guard::check(bytes, max_depth).map_err(|found| refused(found.to_string()))?;
-    serde_json::from_slice(bytes)
-        .or_else(|error| match surrogates::replaced(bytes) {
-            Some(bytes) => serde_json::from_slice(&bytes),
-            None => Err(error),
-        })
-        .map_err(|error| refused(format!("this is not JSON: {error}; accepted: one JSON object in UTF-8")))
+/// Parser of JSON text with the limits of the service.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonParser {
+    max_depth: usize,
+}
+
+impl JsonParser {
+    /// Creates a parser. `max_depth`: how deep arrays and objects may nest (`TENTER_MAX_JSON_DEPTH`), where the outermost
+    /// counts as 1.
+    pub const fn new(max_depth: usize) -> Self {
+        Self { max_depth }
+    }
+
+    /// Parses `bytes` (UTF-8, with or without a byte order mark).
+    ///
+    /// The limits are checked before anything is allocated, so a body full of brackets costs one pass over it. Of
+    /// duplicate keys the last counts; keys keep their order. An unpaired surrogate (`"\ud800"`), which JavaScript can
+    /// write, is read as U+FFFD.
+    ///
+    /// # Errors
+    /// One problem at the root: nested too deep (naming `TENTER_MAX_JSON_DEPTH`), too many values, or not JSON, with
+    /// line and column.
+    pub fn parse(self, bytes: &[u8]) -> Result<Value, Problem> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let refused = |message| Problem { path: JsonPath::root(), message };
+        guard::check(bytes, self.max_depth).map_err(|exceeded| refused(exceeded.to_string()))?;
+        serde_json::from_slice(bytes)
+            .or_else(|error| match surrogates::replaced(bytes) {
+                Some(bytes) => serde_json::from_slice(&bytes),
+                None => Err(error),
+            })
+            .map_err(|error| refused(format!("this is not JSON: {error}; accepted: one JSON object in UTF-8")))
+    }
 }
 
 /// List of problems in the input, in the order found. Stores the first [`Problems::MAX_LISTED`] and counts the rest, so
@@ -134,7 +148,7 @@ mod tests {
     use super::*;
 
     fn message(bytes: &[u8]) -> String {
-        parse(bytes, 10).expect_err("refused").message
+        JsonParser::new(10).parse(bytes).expect_err("refused").message
     }
 
     #[test]
@@ -152,13 +166,14 @@ mod tests {
 
     #[test]
     fn parse_takes_byte_order_mark_and_last_duplicate() {
-        let value = parse(b"\xEF\xBB\xBF{\"b\":1,\"a\":2,\"b\":3}", 10).expect("JSON");
+        let value = JsonParser::new(10).parse(b"\xEF\xBB\xBF{\"b\":1,\"a\":2,\"b\":3}").expect("JSON");
         assert_eq!(value.to_string(), r#"{"b":3,"a":2}"#);
     }
 
     #[test]
     fn parse_reads_half_a_surrogate_pair_as_the_replacement_character() {
-        let value = parse(br#"{"a":"x\ud800y","b":"\udc00","c":"\ud83d\ude00\ud83d"}"#, 10).expect("JSON");
+        let value =
+            JsonParser::new(10).parse(br#"{"a":"x\ud800y","b":"\udc00","c":"\ud83d\ude00\ud83d"}"#).expect("JSON");
         assert_eq!(value, serde_json::json!({"a": "x\u{fffd}y", "b": "\u{fffd}", "c": "😀\u{fffd}"}));
         assert!(message(br#"{"a":"\ud800",}"#).contains("line 1 column 15"));
     }
@@ -166,11 +181,14 @@ mod tests {
     #[test]
     fn parse_limits_depth_and_names_the_setting() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(parse(nested(10).as_bytes(), 10).is_ok());
+        assert!(JsonParser::new(10).parse(nested(10).as_bytes()).is_ok());
         let message = message(nested(11).as_bytes());
         assert!(message.contains("10 (TENTER_MAX_JSON_DEPTH)"), "{message}");
-        assert!(parse("[".repeat(50_000_000).as_bytes(), 100).is_err());
-        assert!(parse(br#"["[[[[[[[[[[[[[[[\"[[[[[[["]"#, 10).is_ok(), "brackets in strings do not nest");
+        assert!(JsonParser::new(100).parse("[".repeat(50_000_000).as_bytes()).is_err());
+        assert!(
+            JsonParser::new(10).parse(br#"["[[[[[[[[[[[[[[[\"[[[[[[["]"#).is_ok(),
+            "brackets in strings do not nest"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tenter::assets::{AssetSet, AssetTimeouts, Loader};
 use tenter::config::Settings;
 use tenter::design::Design;
 use tenter::design::resolve::{self, Resolved};
-use tenter::json;
+use tenter::json::JsonParser;
 use tenter::options::RenderOptions;
 use tenter::paint::{CpuRasterizer, FramePlan, Rasterizer, plan};
 use tenter::pool::Pool;
@@ -102,7 +102,7 @@ impl Subject {
 }
 
 fn parse(bytes: &[u8], settings: &Settings) -> Value {
-    json::parse(bytes, settings.design.json_depth).expect("JSON")
+    JsonParser::new(settings.design.json_depth).parse(bytes).expect("JSON")
 }
 
 fn read(value: &Value, settings: &Settings) -> Design {

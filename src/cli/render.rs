@@ -10,7 +10,7 @@ use super::flags::SettingFlags;
 use super::{Failure, load, log, start_engine, start_runtime};
 use crate::config::{LogLevel, RasterizerChoice, Source};
 use crate::error::Error;
-use crate::json::{self, Problems};
+use crate::json::{JsonParser, Problems};
 use crate::options::{RenderOptions, Variables};
 use crate::output::{Format, FormatKind};
 use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
@@ -56,12 +56,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         loaded.settings.render.rasterizer = RasterizerChoice::Cpu; // a GPU takes longer to start than the CPU to paint
     }
     log::start(&loaded.settings.log);
-    let depth = loaded.settings.design.json_depth;
+    let parser = JsonParser::new(loaded.settings.design.json_depth);
 
-    let design = json::parse(&read(&arguments.design)?, depth).map_err(Error::invalid)?;
-    let mut options = read_options(arguments.options.as_deref(), Some(&arguments.document), depth)?;
+    let design = parser.parse(&read(&arguments.design)?).map_err(Error::invalid)?;
+    let mut options = read_options(arguments.options.as_deref(), Some(&arguments.document), parser)?;
     if let Some(given) = &arguments.variables {
-        options.variables = Some(read_variables(given, depth)?);
+        options.variables = Some(read_variables(given, parser)?);
     }
     let format = choose_format(&options, &arguments.output)?;
     if arguments.all_pages && matches!(format.kind(), FormatKind::Document) {
@@ -86,9 +86,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 pub(super) fn read_options(
     given: Option<&str>,
     document: Option<&DocumentFlags>,
-    depth: usize,
+    parser: JsonParser,
 ) -> Result<RenderOptions, Failure> {
-    let value = options_json(given, document, depth)?;
+    let value = options_json(given, document, parser)?;
     let mut problems = Problems::new();
     let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
     if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
@@ -98,12 +98,12 @@ pub(super) fn read_options(
 pub(super) fn options_json(
     given: Option<&str>,
     document: Option<&DocumentFlags>,
-    depth: usize,
+    parser: JsonParser,
 ) -> Result<Value, Failure> {
     let mut value = match given.map(|it| it.strip_prefix('@').ok_or(it)) {
         None => Value::Null,
-        Some(Ok(file)) => json::parse(&read(Path::new(file))?, depth).map_err(in_options)?,
-        Some(Err(text)) => json::parse(text.as_bytes(), depth).map_err(in_options)?,
+        Some(Ok(file)) => parser.parse(&read(Path::new(file))?).map_err(in_options)?,
+        Some(Err(text)) => parser.parse(text.as_bytes()).map_err(in_options)?,
     };
     if let Some(document) = document {
         document.add_to(&mut value);
@@ -118,8 +118,8 @@ fn in_options(problem: Problem) -> Error {
 }
 
 /// Reads variables. `given`: a JSON object, or the name of a file that contains one.
-fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
-    let value = variables_json(given, depth)?;
+fn read_variables(given: &str, parser: JsonParser) -> Result<Variables, Failure> {
+    let value = variables_json(given, parser)?;
     let mut problems = Problems::new();
     match Variables::read(&value, VARIABLES.into(), &mut problems) {
         Some(variables) if problems.is_empty() => Ok(variables),
@@ -128,10 +128,10 @@ fn read_variables(given: &str, depth: usize) -> Result<Variables, Failure> {
 }
 
 /// The JSON of [`read_variables`].
-pub(super) fn variables_json(given: &str, depth: usize) -> Result<Value, Failure> {
+pub(super) fn variables_json(given: &str, parser: JsonParser) -> Result<Value, Failure> {
     let value = match given.trim_start().starts_with('{') {
-        true => json::parse(given.as_bytes(), depth),
-        false => json::parse(&read(Path::new(given.strip_prefix('@').unwrap_or(given)))?, depth),
+        true => parser.parse(given.as_bytes()),
+        false => parser.parse(&read(Path::new(given.strip_prefix('@').unwrap_or(given)))?),
     };
     Ok(value.map_err(|problem| Error::invalid(Problem { path: VARIABLES.into(), ..problem }))?)
 }

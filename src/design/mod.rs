@@ -33,7 +33,7 @@ use self::fonts::FontFace;
 use self::input::Reading;
 use self::schema_version::SchemaVersion;
 use crate::config::DesignLimits;
-use crate::json::{self, Problems, Reader};
+use crate::json::{JsonParser, Problems, Reader};
 use crate::report::{JsonPath, Problem, Warning, WarningCode};
 
 /// A whole design (design-format.md §2) of schema version 4. Fields for editors, animations or sound only are dropped.
@@ -102,11 +102,12 @@ impl Design {
     /// # Errors All problems at once, each with its path, the value found, the values accepted, and the setting that
     /// defines a limit.
     pub fn parse(bytes: &[u8], limits: &DesignLimits) -> Result<Self, DesignError> {
-        let value = json::parse(bytes, limits.json_depth).map_err(|problem| DesignError { problems: vec![problem] })?;
+        let parsed = JsonParser::new(limits.json_depth).parse(bytes);
+        let value = parsed.map_err(|problem| DesignError { problems: vec![problem] })?;
         Self::from_value(&value, JsonPath::root(), limits)
     }
 
-    /// Reads a design that is part of a larger document, at the path `at`. `value` must come from [`json::parse`],
+    /// Reads a design that is part of a larger document, at the path `at`. `value` must come from [`JsonParser::parse`],
     /// which limits its depth.
     ///
     /// # Errors

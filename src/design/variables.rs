@@ -68,7 +68,7 @@ pub fn make_fillable(design: &mut Value) {
     entries(design, "pages").for_each(make_children_fillable);
 }
 
-// Recursion is bounded by the depth of the JSON, which `json::parse` limits.
+// Recursion is bounded by the depth of the JSON, which `JsonParser` limits.
 fn make_children_fillable(parent: &mut Value) {
     for element in entries(parent, "children") {
         match element.get("type").and_then(Value::as_str) {
@@ -118,7 +118,7 @@ type TooMuch = JsonPath;
 
 impl<'a> Filling<'a> {
     /// Substitutes in the elements of a page or group. Recursion is bounded by the depth of the JSON, which
-    /// `json::parse` limits.
+    /// `JsonParser` limits.
     fn children(&mut self, parent: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
         let at = at.key("children");
         for (index, element) in entries(parent, "children").enumerate() {

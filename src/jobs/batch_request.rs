@@ -10,7 +10,7 @@ use super::request::{DESIGN, WEBHOOK, flat};
 use super::store::{FailedRow, NewRow, Template};
 use crate::config::BatchSettings;
 use crate::error::Error;
-use crate::json::{self, Problems, Reader, describe};
+use crate::json::{JsonParser, Problems, Reader, describe};
 use crate::options::RenderOptions;
 use crate::output::{Format, Pdf};
 use crate::pipeline::format_for;
@@ -49,7 +49,7 @@ pub(super) struct BatchRequest {
     pub(super) document: Option<String>,
     /// Names of files without their ending; `None`: numbers.
     file_name: Option<NamePattern>,
-    json_depth: usize,
+    parser: JsonParser,
 }
 
 /// Here, or where a URL leads.
@@ -70,8 +70,8 @@ const ROW_FORMATS: &[(&str, RowFormat)] =
 impl BatchRequest {
     /// Reads a call in JSON. Every problem of the call and of the options at once; the design's own, and those of rows, are
     /// found when rows are rendered.
-    pub(super) fn read(body: &[u8], json_depth: usize) -> Result<Self, Error> {
-        Self::of(json::parse(body, json_depth).map_err(Error::invalid)?, None, json_depth)
+    pub(super) fn read(body: &[u8], parser: JsonParser) -> Result<Self, Error> {
+        Self::of(parser.parse(body).map_err(Error::invalid)?, None, parser)
     }
 
     /// Reads a call whose body is its rows and whose query, decoded, is the rest. `true` and `false` are read as such.
@@ -79,7 +79,7 @@ impl BatchRequest {
         rows: Bytes,
         format: RowFormat,
         query: &[(String, String)],
-        json_depth: usize,
+        parser: JsonParser,
     ) -> Result<Self, Error> {
         let value = |text: &str| match text {
             "true" => Value::Bool(true),
@@ -87,10 +87,10 @@ impl BatchRequest {
             text => text.into(),
         };
         let call: Map<_, _> = query.iter().map(|(name, text)| (name.clone(), value(text))).collect();
-        Self::of(Value::Object(call), Some(RowsSent::Text(rows, format)), json_depth)
+        Self::of(Value::Object(call), Some(RowsSent::Text(rows, format)), parser)
     }
 
-    fn of(mut call: Value, rows_beside: Option<RowsSent>, json_depth: usize) -> Result<Self, Error> {
+    fn of(mut call: Value, rows_beside: Option<RowsSent>, parser: JsonParser) -> Result<Self, Error> {
         let taken = |call: &mut Value, key: &str| call.get_mut(key).map(Value::take).filter(|it| !it.is_null());
         // The two large ones move out, so that nothing holds them twice.
         let (design, rows) = (taken(&mut call, DESIGN), taken(&mut call, ROWS));
@@ -130,7 +130,7 @@ impl BatchRequest {
         if merged.is_some() {
             options.insert(FORMAT.into(), format.name().into());
         }
-        Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, document, file_name, json_depth })
+        Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, document, file_name, parser })
     }
 
     /// What all rows have in common, and the rows, once nothing is behind a URL any more.
@@ -178,7 +178,7 @@ impl BatchRequest {
                 }
             }
             RowsSent::Text(text, format) => {
-                let rows = Rows::new(&*text, format, limits, self.json_depth);
+                let rows = Rows::new(&*text, format, limits, self.parser);
                 for row in rows.map_err(|error| refused(error.to_string()))? {
                     read.push(row.map_err(|error| refused(error.to_string()))?);
                 }
@@ -362,7 +362,7 @@ mod tests {
     const LIMITS: BatchSettings = BatchSettings { rows: 3, row_bytes: 1000, queue: 9 };
 
     fn problems(call: Value) -> Vec<String> {
-        match BatchRequest::of(call, None, 100) {
+        match BatchRequest::of(call, None, JsonParser::new(100)) {
             Ok(_) => Vec::new(),
             Err(error) => error.problems().iter().map(|it| it.path.as_str().to_owned()).collect(),
         }
@@ -372,7 +372,7 @@ mod tests {
     fn rows(mut call: Value, rows: Value) -> Result<Vec<String>, String> {
         call["design"] = json!({});
         call["rows"] = rows;
-        let request = BatchRequest::of(call, None, 100).map_err(|error| error.to_string())?;
+        let request = BatchRequest::of(call, None, JsonParser::new(100)).map_err(|error| error.to_string())?;
         let (_, rows) = request.finish(&LIMITS).map_err(|error| error.to_string())?;
         Ok(rows.into_iter().map(|it| if it.values.is_ok() { it.name } else { format!("!{}", it.name) }).collect())
     }
@@ -410,7 +410,8 @@ mod tests {
         assert_eq!(with("fileName", json!("{who}")), ["fileName"]);
         assert_eq!(with("fileName", json!("x".repeat(300))), ["fileName"]);
         assert!(with("mimeType", json!("application/pdf")).is_empty());
-        let request = BatchRequest::of(call(json!("pdf")), None, 100).map_err(|error| error.to_string())?;
+        let request =
+            BatchRequest::of(call(json!("pdf")), None, JsonParser::new(100)).map_err(|error| error.to_string())?;
         let (template, _) = request.finish(&LIMITS).map_err(|error| error.to_string())?;
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
         assert_eq!(body, json!({"format": "pdf", "design": {}}), "as if the call had said so");
@@ -453,7 +454,7 @@ mod tests {
             "design": {"pages": []}, "rows": [{}], "pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}",
             "webhook": "http://a/", "webhookItems": true,
         });
-        let request = BatchRequest::of(call, None, 100).unwrap_or_else(|error| panic!("{error}"));
+        let request = BatchRequest::of(call, None, JsonParser::new(100)).unwrap_or_else(|error| panic!("{error}"));
         let (template, _) = request.finish(&LIMITS).expect("a template");
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
         let expected = json!({"pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}", "design": {"pages": []}});

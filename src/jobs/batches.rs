@@ -14,7 +14,6 @@ use super::store::{
 };
 use super::{JobError, Jobs};
 use crate::error::Error;
-use crate::json;
 use crate::report::{JsonPath, Problem};
 use crate::rows::{ManifestRecord, RowFormat, RowStatus};
 
@@ -82,12 +81,12 @@ impl Jobs {
     /// `Render` when the call cannot become one.
     pub async fn submit_batch(&self, submission: BatchSubmission) -> Result<AcceptedBatch, JobError> {
         let BatchSubmission { owner, call, link_base, idempotency_key } = submission;
-        let depth = self.0.json_depth;
+        let parser = self.0.parser;
         let looked_at = self.0.engine.run_on_pool(move || {
             let digest = call.digest();
             let request = match call {
-                BatchCall::Json(body) => BatchRequest::read(&body, depth)?,
-                BatchCall::Rows { rows, format, query } => BatchRequest::of_rows(rows, format, &query, depth)?,
+                BatchCall::Json(body) => BatchRequest::read(&body, parser)?,
+                BatchCall::Rows { rows, format, query } => BatchRequest::of_rows(rows, format, &query, parser)?,
             };
             Ok::<_, Error>((request, digest))
         });
@@ -99,7 +98,7 @@ impl Jobs {
         }
         if let Source::Url(url) = &request.design {
             let body = self.download(DESIGN_URL, url).await?;
-            let read = self.0.engine.run_on_pool(move || json::parse(&body, depth)).await?;
+            let read = self.0.engine.run_on_pool(move || parser.parse(&body)).await?;
             let read = read.map_err(|problem| Problem { path: DESIGN_URL.into(), ..problem });
             request.design = Source::Here(read.map_err(Error::invalid)?);
         }

@@ -47,6 +47,7 @@ use self::worker::{RunningJobs, Worker};
 use crate::assets::{Downloader, HttpPoster, SetupError};
 use crate::config::{BatchSettings, JobSettings, Settings};
 use crate::error::Error;
+use crate::json::JsonParser;
 use crate::pipeline::Engine;
 use crate::report::Problem;
 
@@ -86,7 +87,7 @@ struct Inner {
     downloader: Downloader,
     settings: JobSettings,
     batch_settings: BatchSettings,
-    json_depth: usize,
+    parser: JsonParser,
     worker: Arc<Worker>,
     postman: Arc<WebhookSender>,
     under_way: RunningJobs,
@@ -164,8 +165,8 @@ impl Jobs {
         let clock = service.clock();
         let service = Arc::new(service);
         let poster = HttpPoster::new(&settings.assets)?;
-        let json_depth = settings.design.json_depth;
-        let templates = Templates::new(service.clone(), results.clone(), settings.assets.pin_bytes, json_depth);
+        let parser = JsonParser::new(settings.design.json_depth);
+        let templates = Templates::new(service.clone(), results.clone(), settings.assets.pin_bytes, parser);
         let under_way = RunningJobs::default();
         let worker = Arc::new(Worker {
             engine: engine.clone(),
@@ -173,7 +174,7 @@ impl Jobs {
             templates,
             results: results.clone(),
             settings: settings.jobs.clone(),
-            json_depth,
+            parser,
             clock: clock.clone(),
             under_way: under_way.clone(),
         });
@@ -186,7 +187,7 @@ impl Jobs {
             downloader: Downloader::new(&settings.assets)?,
             settings: settings.jobs.clone(),
             batch_settings: settings.batches.clone(),
-            json_depth,
+            parser,
             worker,
             postman,
             under_way,
@@ -250,9 +251,9 @@ impl Jobs {
     /// `Render` when the body cannot become one.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, JobError> {
         let Submission { owner, body, link_base, idempotency_key } = submission;
-        let (bytes, depth) = (body.clone(), self.0.json_depth);
+        let (bytes, parser) = (body.clone(), self.0.parser);
         let looked_at = self.0.engine.run_on_pool(move || {
-            let JobRequest { format, webhook, .. } = JobRequest::read(&bytes, depth)?;
+            let JobRequest { format, webhook, .. } = JobRequest::read(&bytes, parser)?;
             Ok::<_, Error>((format.extension(), webhook, <[u8; 32]>::from(Sha256::digest(&bytes))))
         });
         let (extension, webhook, digest) = looked_at.await??;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::json::{self, Problems, Reader};
+use crate::json::{JsonParser, Problems, Reader};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::format_for;
@@ -26,8 +26,8 @@ pub(super) struct JobRequest {
 
 impl JobRequest {
     /// Every problem of the options at once; the design's own are found when it is rendered.
-    pub(super) fn read(bytes: &[u8], json_depth: usize) -> Result<Self, Error> {
-        let mut value = json::parse(bytes, json_depth).map_err(Error::invalid)?;
+    pub(super) fn read(bytes: &[u8], parser: JsonParser) -> Result<Self, Error> {
+        let mut value = parser.parse(bytes).map_err(Error::invalid)?;
         let mut problems = Problems::new();
         let options = RenderOptions::read(&value, JsonPath::root(), &mut problems);
         let mut webhook = None;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn read(body: &Value) -> Result<JobRequest, Vec<String>> {
-        JobRequest::read(body.to_string().as_bytes(), 100)
+        JobRequest::read(body.to_string().as_bytes(), JsonParser::new(100))
             .map_err(|error| error.problems().iter().map(|it| it.path.as_str().to_owned()).collect())
     }
 

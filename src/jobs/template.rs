@@ -16,7 +16,7 @@ use super::service::Service;
 use super::store::StoreError;
 use crate::assets::AssetSnapshot;
 use crate::error::Error;
-use crate::json::{self, Problems};
+use crate::json::{JsonParser, Problems};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::{Pages, PrefixCache, RenderRequest, Session, format_for};
@@ -32,7 +32,7 @@ pub(super) struct Templates {
     store: Arc<Service>,
     results: Results,
     pin_bytes: usize,
-    json_depth: usize,
+    parser: JsonParser,
     at_hand: Mutex<LruCache<BatchId, Arc<RowTemplate>>>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct RowTemplate {
     prefix_cache: Arc<PrefixCache>,
     /// Where `snapshot` comes from.
     pub(super) batch_assets: Arc<BatchAssets>,
-    json_depth: usize,
+    parser: JsonParser,
 }
 
 /// Why there is no template.
@@ -66,8 +66,8 @@ pub(super) enum TemplateError {
 }
 
 impl Templates {
-    pub(super) fn new(store: Arc<Service>, results: Results, pin_bytes: usize, json_depth: usize) -> Self {
-        Self { store, results, pin_bytes, json_depth, at_hand: Mutex::new(LruCache::new(AT_HAND)) }
+    pub(super) fn new(store: Arc<Service>, results: Results, pin_bytes: usize, parser: JsonParser) -> Self {
+        Self { store, results, pin_bytes, parser, at_hand: Mutex::new(LruCache::new(AT_HAND)) }
     }
 
     /// That of `batch`.
@@ -82,7 +82,7 @@ impl Templates {
     }
 
     fn read(&self, batch: &BatchId, body: &[u8]) -> Result<RowTemplate, Error> {
-        let mut value = json::parse(body, self.json_depth).map_err(Error::invalid)?;
+        let mut value = self.parser.parse(body).map_err(Error::invalid)?;
         let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
         let mut options = match value {
             Value::Object(options) => options,
@@ -103,7 +103,7 @@ impl Templates {
             snapshot,
             prefix_cache: Arc::default(),
             batch_assets,
-            json_depth: self.json_depth,
+            parser: self.parser,
         })
     }
 
@@ -140,7 +140,7 @@ impl RowTemplate {
     /// # Errors
     /// `Invalid` when its values or options are wrong.
     pub(super) fn fill_in(&self, row: u64, values: &Bytes) -> Result<RenderRequest, Error> {
-        let value = json::parse(values, self.json_depth).map_err(Error::invalid)?;
+        let value = self.parser.parse(values).map_err(Error::invalid)?;
         let row = Row::read(row, value).map_err(|broken| Error::Invalid(broken.problems))?;
         let mut problems = Problems::new();
         let options = RenderOptions::read(&row.options_over(&self.options), JsonPath::root(), &mut problems);

@@ -31,6 +31,7 @@ use super::timestamp::{Clock, Timestamp};
 use super::trace;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
+use crate::json::JsonParser;
 use crate::output::Format;
 use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
 use crate::report::{Warning, counted};
@@ -58,7 +59,7 @@ pub(super) struct Worker {
     pub(super) templates: Templates,
     pub(super) results: Results,
     pub(super) settings: JobSettings,
-    pub(super) json_depth: usize,
+    pub(super) parser: JsonParser,
     pub(super) clock: Clock,
     pub(super) under_way: RunningJobs,
 }
@@ -164,13 +165,13 @@ impl From<TemplateError> for Failure {
 }
 
 /// What to ask of the pipeline. `template`: that of a row's batch.
-fn request(work: &Work, template: Option<&RowTemplate>, json_depth: usize) -> Result<RenderRequest, Error> {
+fn request(work: &Work, template: Option<&RowTemplate>, parser: JsonParser) -> Result<RenderRequest, Error> {
     match (work, template) {
         (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
         (Work::Document { .. }, _) => Err(Error::Internal("a document rendered as one request".into())),
         (Work::Row { .. }, None) => Err(Error::Internal("a row without its template".into())),
         (Work::Job(body), _) => {
-            let JobRequest { design, options, format, .. } = JobRequest::read(body, json_depth)?;
+            let JobRequest { design, options, format, .. } = JobRequest::read(body, parser)?;
             let pages = Pages::of(&options, format);
             Ok(RenderRequest { design, at: DESIGN.into(), options, format, pages })
         }
@@ -329,9 +330,9 @@ impl Worker {
         session.on_progress(Arc::new(move |done, total| {
             tell.send_replace((done, total));
         }));
-        let (work, filled_in, depth) = (taken.work.clone(), template.clone(), self.json_depth);
+        let (work, filled_in, parser) = (taken.work.clone(), template.clone(), self.parser);
         let rendering = async {
-            let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), depth)).await??;
+            let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), parser)).await??;
             let format = request.format;
             let mut rendered = session.render(request).await?;
             if let Some(template) = &template {

@@ -18,7 +18,7 @@ pub struct DigestOptions<'a> {
 /// [`DigestOptions::ordered`]). Numbers are compared by type and value: `1e2` equals `100.0`, but not the integer
 /// `100`.
 ///
-/// Recurses to the depth of `value`, which `json::parse` limits.
+/// Recurses to the depth of `value`, which `JsonParser` limits.
 pub fn digest(value: &Value, options: &DigestOptions<'_>) -> [u8; 32] {
     let mut writer = HashWriter { hash: Sha256::new(), buffer: Vec::with_capacity(BUFFER_BYTES), options };
     writer.value(value, false);

@@ -13,7 +13,7 @@ use crate::report::{JsonPath, Warning};
 /// One design to render, with its options, format and pages.
 #[derive(Clone, Debug)]
 pub struct RenderRequest {
-    /// The design's JSON, as [`crate::json::parse`] gives it.
+    /// The design's JSON, as [`crate::json::JsonParser`] gives it.
     pub design: Value,
     /// Path of the design in the caller's JSON, for the paths in problems.
     pub at: JsonPath,

@@ -10,6 +10,7 @@ use super::json::{Elements, JsonRow};
 use super::lines::Lines;
 use super::row::{BrokenRow, Row};
 use crate::config::BatchSettings;
+use crate::json::JsonParser;
 
 /// Format of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl RowFormat {
 pub struct Rows<R> {
     source: Source<R>,
     limits: BatchSettings,
-    json_depth: usize,
+    parser: JsonParser,
     read: u64,
     ended: bool,
 }
@@ -65,18 +66,18 @@ enum Source<R> {
 }
 
 impl<R: BufRead> Rows<R> {
-    /// Reads up to the first row. `json_depth`: `TENTER_MAX_JSON_DEPTH`.
+    /// Reads up to the first row. `parser`: for rows of JSON and NDJSON.
     ///
     /// # Errors
     /// An encoding other than UTF-8; a CSV file without names, or with duplicate names; JSON that is not an array.
-    pub fn new(mut input: R, format: RowFormat, limits: &BatchSettings, json_depth: usize) -> Result<Self, RowsError> {
+    pub fn new(mut input: R, format: RowFormat, limits: &BatchSettings, parser: JsonParser) -> Result<Self, RowsError> {
         skip_byte_order_mark(&mut input)?;
         let source = match format {
             RowFormat::Csv => Source::Csv(csv::Table::new(input, limits.row_bytes)?),
             RowFormat::Json => Source::Json(Elements::new(input, limits.row_bytes)?),
             RowFormat::Ndjson => Source::Ndjson(Lines::new(input, limits.row_bytes)),
         };
-        Ok(Self { source, limits: limits.clone(), json_depth, read: 0, ended: false })
+        Ok(Self { source, limits: limits.clone(), parser, read: 0, ended: false })
     }
 
     /// The variables that every row has; `None` when rows may differ.
@@ -95,7 +96,7 @@ impl<R: BufRead> Rows<R> {
             Source::Ndjson(lines) => lines.next_row()?,
         };
         Ok(row.map(|row| match row {
-            JsonRow::Complete(bytes, line) => parse(number, line, bytes, self.json_depth),
+            JsonRow::Complete(bytes, line) => parse(number, line, bytes, self.parser),
             JsonRow::TooLong(line) => Err(BrokenRow::too_long(number, Some(line), self.limits.row_bytes)),
         }))
     }
@@ -119,12 +120,9 @@ impl<R: BufRead> Iterator for Rows<R> {
     }
 }
 
-fn parse(number: u64, line: u64, bytes: &[u8], json_depth: usize) -> Result<Row, BrokenRow> {
-    let value = crate::json::parse(bytes, json_depth).map_err(|problem| BrokenRow {
-        number,
-        line: Some(line),
-        problems: vec![problem],
-    })?;
+fn parse(number: u64, line: u64, bytes: &[u8], parser: JsonParser) -> Result<Row, BrokenRow> {
+    let value =
+        parser.parse(bytes).map_err(|problem| BrokenRow { number, line: Some(line), problems: vec![problem] })?;
     Row::read(number, value).map_err(|broken| BrokenRow { line: Some(line), ..broken })
 }
 

@@ -19,7 +19,7 @@ use super::body;
 use super::log::RenderNotes;
 use super::schemas;
 use crate::error::Error;
-use crate::json::{self, Problems, Reader};
+use crate::json::{JsonParser, Problems, Reader};
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::{Pages, RenderRequest, Rendered, RenderedPage, Session, Stage, format_for};
@@ -67,8 +67,8 @@ struct ClassicCall {
 }
 
 impl ClassicCall {
-    fn read(bytes: &[u8], json_depth: usize) -> Result<Self, Error> {
-        let mut value = json::parse(bytes, json_depth).map_err(Error::invalid)?;
+    fn read(bytes: &[u8], parser: JsonParser) -> Result<Self, Error> {
+        let mut value = parser.parse(bytes).map_err(Error::invalid)?;
         let mut problems = Problems::new();
         let Some(call) = Self::take(&mut value, &mut problems) else { return Err(Error::Invalid(problems.into_vec())) };
         let (options, output, format_name) = call;
@@ -167,8 +167,8 @@ async fn answer_admitted(
     bytes: Bytes,
     notes: &mut RenderNotes,
 ) -> Result<Response, ApiError> {
-    let depth = app.settings.design.json_depth;
-    let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, depth)).await??;
+    let parser = JsonParser::new(app.settings.design.json_depth);
+    let call = session.work(Stage::Parse, move || ClassicCall::read(&bytes, parser)).await??;
     let ClassicCall { design, options, format, output } = call;
     let pages = Pages::of(&options, format);
     let Rendered { mut pages, media_type, mut warnings, cache } =
@@ -284,7 +284,7 @@ mod tests {
     use crate::report::Problem;
 
     fn read(body: Value) -> Result<ClassicCall, Vec<String>> {
-        ClassicCall::read(body.to_string().as_bytes(), 100)
+        ClassicCall::read(body.to_string().as_bytes(), JsonParser::new(100))
             .map_err(|error| error.problems().iter().map(Problem::to_string).collect())
     }
 

@@ -115,7 +115,7 @@ fn check(mut design: Value, options: &Value, jpeg: bool) {
     let name = if jpeg { "jpeg" } else { "png" };
     let format = format_for(Some((name, "format".into())), &options).expect("a format that is built");
     let text = design.to_string();
-    let Ok(design) = tenter::json::parse(text.as_bytes(), 100) else { return };
+    let Ok(design) = tenter::json::JsonParser::new(100).parse(text.as_bytes()) else { return };
     let request = RenderRequest { design, at: JsonPath::root(), options, format, pages: Pages::First };
     let (engine, runtime) = engine();
     match runtime.block_on(engine.render(request)) {

@@ -49,7 +49,8 @@ fn written(set: &str, count: usize) -> Vec<Written> {
 /// parallel do not overwrite each other's files.
 fn write_first_page(folder: &Path, prefix: &str) -> Written {
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-    let read = |file: &str| fs::read(folder.join(file)).map(|bytes| tenter::json::parse(&bytes, 100).unwrap());
+    let read =
+        |file: &str| fs::read(folder.join(file)).map(|bytes| tenter::json::JsonParser::new(100).parse(&bytes).unwrap());
     let design = read("design.json").unwrap();
     let options = read("attrs.json").unwrap_or(Value::Null);
     let scenes = Scenes::shared();

@@ -118,5 +118,5 @@ fn file_name(path: &Path) -> String {
 
 fn read_json(path: &Path) -> Result<Value, String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    tenter::json::parse(&bytes, 100).map_err(|problem| problem.to_string())
+    tenter::json::JsonParser::new(100).parse(&bytes).map_err(|problem| problem.to_string())
 }

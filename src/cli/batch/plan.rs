@@ -15,7 +15,7 @@ use super::survey::{Survey, survey};
 use crate::config::{BatchSettings, Settings};
 use crate::error::Error;
 use crate::hash::ContentHash;
-use crate::json::{self, Problems};
+use crate::json::{JsonParser, Problems};
 use crate::options::RenderOptions;
 use crate::output::{Format, FormatKind};
 use crate::report::{JsonPath, Problem};
@@ -64,12 +64,12 @@ pub(super) struct Digests {
 impl Plan {
     /// Reads the template and checks all rows.
     pub(super) fn read(arguments: &Arguments, settings: &Settings) -> Result<Self, Failure> {
-        let depth = settings.design.json_depth;
+        let parser = JsonParser::new(settings.design.json_depth);
         let names =
             NamePattern::parse(&arguments.output).map_err(|error| Failure::Usage(format!("--output: {error}")))?;
-        let mut options = options_json(arguments.options.as_deref(), Some(&arguments.document), depth)?;
+        let mut options = options_json(arguments.options.as_deref(), Some(&arguments.document), parser)?;
         if let Some(given) = &arguments.variables {
-            let variables = variables_json(given, depth)?;
+            let variables = variables_json(given, parser)?;
             match &mut options {
                 Value::Null => options = serde_json::json!({ "variables": variables }),
                 Value::Object(options) => drop(options.insert("variables".into(), variables)),
@@ -89,7 +89,7 @@ impl Plan {
 
         let bytes = read(&arguments.template)?;
         let template_hash = ContentHash::of(&bytes);
-        let template = json::parse(&bytes, depth).map_err(Error::invalid)?;
+        let template = parser.parse(&bytes).map_err(Error::invalid)?;
         let pages = template.get("pages").and_then(Value::as_array).map_or(1, Vec::len);
         let rows = RowsFile::open(&arguments.rows, arguments.rows_format.as_deref(), settings)?;
         let pages_per_row = match (&one_document, arguments.all_pages) {
@@ -142,7 +142,7 @@ pub(super) struct RowsFile {
     file: Arc<File>,
     format: RowFormat,
     limits: BatchSettings,
-    json_depth: usize,
+    parser: JsonParser,
 }
 
 /// Rows of a file, with the hash of the bytes read so far.
@@ -163,8 +163,8 @@ impl RowsFile {
         if !file.metadata().is_ok_and(|it| it.is_file()) {
             return Err(usage("is not a regular file, and rows are read twice; save them to a file".into()));
         }
-        let (limits, json_depth) = (settings.batches.clone(), settings.design.json_depth);
-        Ok(Self { path: path.into(), file: Arc::new(file), format, limits, json_depth })
+        let (limits, parser) = (settings.batches.clone(), JsonParser::new(settings.design.json_depth));
+        Ok(Self { path: path.into(), file: Arc::new(file), format, limits, parser })
     }
 
     /// Reads the rows from the first. One reader at a time: all share one file position.
@@ -172,7 +172,7 @@ impl RowsFile {
         (&*self.file).seek(SeekFrom::Start(0))?;
         let hash = RowsHash::default();
         let input = BufReader::new(HashingReader { file: self.file.clone(), hash: hash.clone() });
-        Ok((Rows::new(input, self.format, &self.limits, self.json_depth)?, hash))
+        Ok((Rows::new(input, self.format, &self.limits, self.parser)?, hash))
     }
 
     pub(super) fn failure(&self, error: &RowsError) -> Failure {

@@ -262,8 +262,8 @@ impl ConcurrentRun {
 async fn render_page(engine: &Engine, subject: &Subject, format: &'static dyn Format) -> Result<PageTiming, Error> {
     let begun = Instant::now();
     let mut session = engine.admit().await?;
-    let (bytes, depth) = (subject.bytes.clone(), subject.json_depth);
-    let design = session.work(Stage::Parse, move || Subject::parse(&bytes, depth)).await??;
+    let (bytes, parser) = (subject.bytes.clone(), subject.parser);
+    let design = session.work(Stage::Parse, move || Subject::parse(&bytes, parser)).await??;
     let rendered = session.render(subject.request(design, format)).await?;
     let took = begun.elapsed();
     let mut stages = Stages::new();

@@ -22,7 +22,7 @@ use super::render::{read, read_options};
 use super::{Failure, load, log, start_runtime};
 use crate::config::{LogLevel, Settings, Source};
 use crate::error::Error;
-use crate::json;
+use crate::json::JsonParser;
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::pipeline::{Pages, RenderRequest, format_for};
@@ -79,10 +79,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         loaded.settings.log.level = LogLevel::Warn; // writing a line per request would distort the measurement
     }
     log::start(&loaded.settings.log);
-    let depth = loaded.settings.design.json_depth;
-    let options = read_options(arguments.options.as_deref(), None, depth)?;
+    let parser = JsonParser::new(loaded.settings.design.json_depth);
+    let options = read_options(arguments.options.as_deref(), None, parser)?;
     let subjects: Result<Vec<_>, _> =
-        arguments.designs.iter().map(|path| Subject::read(path, &options, depth)).collect();
+        arguments.designs.iter().map(|path| Subject::read(path, &options, parser)).collect();
     let subjects = subjects?;
     let runtime = start_runtime()?;
     let time = Duration::from_secs_f64(arguments.seconds);
@@ -137,23 +137,22 @@ struct Subject {
     name: String,
     bytes: Bytes,
     options: Arc<RenderOptions>,
-    /// Maximum nesting depth of the JSON (`TENTER_MAX_JSON_DEPTH`).
-    json_depth: usize,
+    parser: JsonParser,
 }
 
 /// File name without extension that is replaced by the folder's name.
 const PLAIN_NAME: &str = "design";
 
 impl Subject {
-    fn read(path: &std::path::Path, options: &RenderOptions, json_depth: usize) -> Result<Self, Failure> {
+    fn read(path: &std::path::Path, options: &RenderOptions, parser: JsonParser) -> Result<Self, Failure> {
         let stem = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = path.parent().and_then(|it| it.file_name()).map(|it| it.to_string_lossy().into_owned());
         let name = folder.filter(|_| stem == PLAIN_NAME).unwrap_or(stem);
-        Ok(Self { name, bytes: read(path)?.into(), options: Arc::new(options.clone()), json_depth })
+        Ok(Self { name, bytes: read(path)?.into(), options: Arc::new(options.clone()), parser })
     }
 
-    fn parse(bytes: &[u8], json_depth: usize) -> Result<Value, Error> {
-        json::parse(bytes, json_depth).map_err(Error::invalid)
+    fn parse(bytes: &[u8], parser: JsonParser) -> Result<Value, Error> {
+        parser.parse(bytes).map_err(Error::invalid)
     }
 
     fn request(&self, design: Value, format: &'static dyn Format) -> RenderRequest {

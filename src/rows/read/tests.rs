@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const DEPTH: usize = 100;
+const PARSER: JsonParser = JsonParser::new(100);
 
 fn limits() -> BatchSettings {
     BatchSettings { rows: 100, row_bytes: 60, ..BatchSettings::default() }
@@ -12,7 +12,7 @@ fn limits() -> BatchSettings {
 fn read(format: RowFormat, input: &[u8]) -> Result<Vec<Value>, (Vec<Value>, String)> {
     // A small buffer, so that rows span several of them.
     let input = io::BufReader::with_capacity(7, input);
-    let rows = Rows::new(input, format, &limits(), DEPTH).map_err(|error| (Vec::new(), error.to_string()))?;
+    let rows = Rows::new(input, format, &limits(), PARSER).map_err(|error| (Vec::new(), error.to_string()))?;
     let mut read = Vec::new();
     for row in rows {
         match row {
@@ -124,7 +124,7 @@ fn csv_names_must_be_usable() {
 fn csv_quote_that_is_never_closed_takes_bounded_memory() {
     let endless = io::repeat(b'x');
     let input = io::BufReader::new(io::Read::chain(b"a\n\"".as_slice(), endless));
-    let mut rows = Rows::new(input, RowFormat::Csv, &limits(), DEPTH).expect("names");
+    let mut rows = Rows::new(input, RowFormat::Csv, &limits(), PARSER).expect("names");
     let error = rows.next().expect("an item").expect_err("endless");
     assert_eq!(error.to_string(), "row 1 does not end; a quote may not be closed");
     assert!(rows.next().is_none());
