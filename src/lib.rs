@@ -5,10 +5,10 @@
 
 pub mod units; // design px, device scale, sizes, opacity, degrees
 pub mod report; // JSON paths, problems and warnings for the caller
+pub mod hash; // SHA-256 hashes and their hexadecimal form
 pub mod json; // untrusted JSON: all problems at once, each with its path
 pub mod config; // settings, and the only reader of the environment
 pub mod cache; // LRU caches with a limit in bytes
-pub mod hash; // SHA-256 hashes and their hexadecimal form
 pub mod css_color; // CSS colours as browsers parse them
 pub mod css_gradient; // CSS linear gradients: angle and stops
 pub mod raster; // rasters, and the only place that converts alpha

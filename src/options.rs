@@ -140,6 +140,28 @@ impl Default for RenderOptions {
     }
 }
 
+/// Values of the service for options that a caller leaves out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OptionDefaults {
+    /// Editor version to draw designs like (`TENTER_SDK`).
+    pub sdk: EditorVersion,
+    /// Resolution in px per inch of paper below which a picture causes a warning; 0 turns it off
+    /// (`TENTER_MIN_IMAGE_DPI`).
+    pub min_image_dpi: f64,
+}
+
+impl OptionDefaults {
+    /// The editor version that `options` name, or that of the service.
+    pub fn sdk(&self, options: &RenderOptions) -> EditorVersion {
+        options.sdk.unwrap_or(self.sdk)
+    }
+
+    /// The minimum resolution that `options` set, or that of the service.
+    pub fn min_image_dpi(&self, options: &RenderOptions) -> f64 {
+        options.min_image_dpi.unwrap_or(self.min_image_dpi)
+    }
+}
+
 /// Treatment of text that is taller than its box (rendering.md §9.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

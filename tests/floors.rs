@@ -8,10 +8,10 @@ use std::path::Path;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("report", &[]),
-    ("json", &["report"]),
+    ("hash", &[]),
+    ("json", &["report", "hash"]),
     ("config", &["units", "report"]),
     ("cache", &[]),
-    ("hash", &[]),
     ("css_color", &[]),
     ("css_gradient", &["units", "css_color"]),
     ("raster", &["units"]),

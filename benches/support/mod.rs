@@ -10,9 +10,9 @@ use tenter::assets::svg::{SvgFamilies, SvgFonts};
 use tenter::assets::{AssetSet, AssetTimeouts, Loader};
 use tenter::config::Settings;
 use tenter::design::Design;
-use tenter::design::resolve::{self, Resolved};
+use tenter::design::resolve::{self, ResolveSettings, Resolved};
 use tenter::json::JsonParser;
-use tenter::options::RenderOptions;
+use tenter::options::{OptionDefaults, RenderOptions};
 use tenter::paint::{CpuRasterizer, FramePlan, Rasterizer, plan};
 use tenter::pool::Pool;
 use tenter::raster::{Raster, Straight};
@@ -76,8 +76,9 @@ impl Subject {
     }
 
     pub(crate) fn resolve(&self, design: &Design, layouter: &mut Layouter) -> Resolved {
-        resolve::resolve(design, &[0], &self.assets, &self.svg_fonts, layouter, &self.options, &|| false)
-            .expect("resolved")
+        let defaults = OptionDefaults::default();
+        let settings = ResolveSettings::new(&self.options, &defaults, design, self.options.pixel_ratio);
+        resolve::resolve(design, &[0], &self.assets, &self.svg_fonts, layouter, &settings, &|| false).expect("resolved")
     }
 
     /// Scene of the first page.

@@ -3,10 +3,12 @@
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
+use crate::hash::ContentHash;
+
 /// Buffer size of the hash: updating it in small pieces is slower than hashing their bytes.
 const BUFFER_BYTES: usize = 8 << 10;
 
-/// Parameters of [`digest`].
+/// Parameters of the function [`digest`].
 pub struct DigestOptions<'a> {
     /// Names of members whose values are objects with a significant order of members.
     pub ordered: &'a [&'a str],
@@ -19,15 +21,15 @@ pub struct DigestOptions<'a> {
 /// `100`.
 ///
 /// Recurses to the depth of `value`, which `JsonParser` limits.
-pub fn digest(value: &Value, options: &DigestOptions<'_>) -> [u8; 32] {
+pub fn digest(value: &Value, options: &DigestOptions<'_>) -> ContentHash {
     let mut writer = HashWriter { hash: Sha256::new(), buffer: Vec::with_capacity(BUFFER_BYTES), options };
     writer.value(value, false);
     writer.hash.update(&writer.buffer);
-    writer.hash.finalize().into()
+    writer.hash.into()
 }
 
-/// Hash input. Every value begins with a byte for its kind, and variable-length data is preceded by its length, so that
-/// different values have different input.
+/// The hash and its input. Every value begins with a byte for its kind, and variable-length data is preceded by its
+/// length, so that different values have different input.
 struct HashWriter<'a> {
     hash: Sha256,
     /// Bytes that are not hashed yet.
@@ -42,11 +44,11 @@ impl HashWriter<'_> {
             Value::Bool(flag) => self.write(if *flag { b"t" } else { b"f" }),
             Value::Number(number) => self.number(number),
             Value::String(text) => match (self.options.reference)(text) {
-                Some(place) => self.head(b'@', place),
+                Some(index) => self.prefix(b'@', index),
                 None => self.text(text),
             },
             Value::Array(entries) => {
-                self.head(b'[', entries.len());
+                self.prefix(b'[', entries.len());
                 entries.iter().for_each(|entry| self.value(entry, false));
             }
             Value::Object(members) => self.object(members, ordered),
@@ -54,7 +56,7 @@ impl HashWriter<'_> {
     }
 
     fn object(&mut self, members: &Map<String, Value>, ordered: bool) {
-        self.head(if ordered { b'<' } else { b'{' }, members.len());
+        self.prefix(if ordered { b'<' } else { b'{' }, members.len());
         let mut members: Vec<_> = members.iter().collect();
         if !ordered {
             members.sort_unstable_by_key(|(name, _)| *name);
@@ -76,11 +78,11 @@ impl HashWriter<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        self.head(b'"', text.len());
+        self.prefix(b'"', text.len());
         self.write(text.as_bytes());
     }
 
-    fn head(&mut self, kind: u8, number: usize) {
+    fn prefix(&mut self, kind: u8, number: usize) {
         self.write(&[kind]);
         self.write(&(number as u64).to_le_bytes());
     }
@@ -102,7 +104,7 @@ impl HashWriter<'_> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> [u8; 32] {
+    fn of(text: &str) -> ContentHash {
         let value = serde_json::from_str(text).expect("JSON");
         digest(&value, &DigestOptions { ordered: &["filters"], reference: &|text| (text == "reference").then_some(7) })
     }
@@ -170,7 +172,7 @@ mod tests {
                 whole.extend((text.len() as u64).to_le_bytes());
                 whole.extend(text.as_bytes());
             }
-            assert_eq!(digest(&value(length), &options), <[u8; 32]>::from(Sha256::digest(&whole)), "{length}");
+            assert_eq!(digest(&value(length), &options), ContentHash::of(&whole), "{length}");
         }
     }
 }

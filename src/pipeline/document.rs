@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kurbo::{Insets, Size};
 
 use super::choice::OPTIONS;
-use super::prepared::Prepared;
+use super::loaded_request::PreparedRequest;
 use crate::design::Design;
 use crate::error::Error;
 use crate::options::RenderOptions;
@@ -28,16 +28,12 @@ pub(super) fn sheet(
 }
 
 /// Options of the PDF writer for this request.
-pub(super) fn options(
-    prepared: &Prepared,
-    options: &RenderOptions,
-    limits: SurfaceLimits,
-) -> Result<DocumentOptions, Error> {
+pub(super) fn options(request: &PreparedRequest, limits: SurfaceLimits) -> Result<DocumentOptions, Error> {
+    let PreparedRequest { design, options, print, .. } = request;
     if let Some(archive) = &options.pdf_archive {
         let message = format!("PDF/A is not supported; leave out pdfa (found {archive:.20?})");
         return Err(Error::NotBuilt(message));
     }
-    let Prepared { design, print, .. } = prepared;
     let title = options.title.as_deref().or(design.name.as_deref()).unwrap_or(UNTITLED);
     let now = || if options.reproducible { Timestamp::UNIX_EPOCH } else { Timestamp::now() };
     Ok(DocumentOptions {

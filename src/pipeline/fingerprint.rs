@@ -2,21 +2,15 @@
 
 use std::fmt;
 
-/// Identity of a file: 32 bytes, displayed as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub(super) [u8; 32]);
+use crate::hash::ContentHash;
 
-#[cfg(test)]
-impl Fingerprint {
-    /// Returns an arbitrary value for tests of types that contain one.
-    pub(super) fn of_test() -> Self {
-        Self([7; 32])
-    }
-}
+/// Identity of a file: a SHA-256 hash of everything that its bytes depend on, displayed as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub(super) ContentHash);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0.fmt(f)
     }
 }
 

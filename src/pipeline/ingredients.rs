@@ -2,9 +2,9 @@
 //!
 //! Two CPU-painted files with the same fingerprint have the same bytes. The fingerprint is SHA-256 over the design with
 //! its variables filled in, its assets, the options, the fonts and colour profiles of the service, the limits that a
-//! plan depends on, the identity of this program ([`program_id`]), and the painter. Left out is what no byte depends on:
-//! caches, threads, timeouts, the path of the design in its request, page ids (page indices count), and options that
-//! only affect warnings.
+//! plan depends on, the identity of this program ([`program_id`]), and the painter. Left out is what no byte depends
+//! on: caches, threads, timeouts, the path of the design in its request, page ids (page indices count), and options
+//! that only affect warnings.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,21 +14,22 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::fingerprint::Fingerprint;
-use super::prepared::Prepared;
-use super::resources::{Loaded, Resources};
+use super::loaded_request::LoadedRequest;
+use super::resources::{LoadedAssets, Resources};
+use super::results::CacheKey;
 use crate::assets::AssetRequests;
 use crate::design::ORDERED_MEMBERS;
+use crate::hash::ContentHash;
 use crate::json::{self, DigestOptions};
-use crate::options::RenderOptions;
-use crate::output::Format;
+use crate::options::{OptionDefaults, RenderOptions};
 use crate::print::PrintTarget;
 use crate::report::JsonPath;
 
 /// Version of the hashing scheme; it changes whenever the same ingredients are hashed differently.
 const SCHEME: &str = "tenter fingerprint 2";
 
-/// Generation of the pixels and bytes that this program produces; raised with every change that a reference picture shows.
-/// A test compares the pictures with [`tests::GOLDENS`] and fails until both are updated.
+/// Generation of the pixels and bytes that this program produces; raised with every change that a reference picture
+/// shows. A test compares the pictures with [`tests::GOLDENS`] and fails until both are updated.
 const PIXEL_GENERATION: u32 = 1;
 
 /// The locked versions of all dependencies.
@@ -40,14 +41,14 @@ const LONG_URL: usize = 4096;
 
 /// Digest of a design with its variables filled in. A long `data:` URL that is among `requests` is not hashed again:
 /// `assets` hashes its bytes, and [`Ingredients`] includes that hash.
-pub(super) fn of_design(design: &Value, requests: &AssetRequests) -> [u8; 32] {
+pub(super) fn of_design(design: &Value, requests: &AssetRequests) -> ContentHash {
     let mut long = HashMap::new();
-    for (place, request) in requests.iter().enumerate().filter(|(_, it)| is_long_data_url(&it.url)) {
-        long.entry(sample(&request.url)).or_insert((place, &*request.url));
+    for (index, request) in requests.iter().enumerate().filter(|(_, it)| is_long_data_url(&it.url)) {
+        long.entry(sample(&request.url)).or_insert((index, &*request.url));
     }
     let reference = |text: &str| {
-        let (place, url) = long.get(&sample(Some(text).filter(|it| is_long_data_url(it))?))?;
-        (*url == text).then_some(*place)
+        let (index, url) = long.get(&sample(Some(text).filter(|it| is_long_data_url(it))?))?;
+        (*url == text).then_some(*index)
     };
     json::digest(design, &DigestOptions { ordered: ORDERED_MEMBERS, reference: &reference })
 }
@@ -69,21 +70,15 @@ fn sample(url: &str) -> (usize, [u8; 32]) {
 pub(super) struct Ingredients(Sha256);
 
 impl Ingredients {
-    /// `options`: those of the caller, without the defaults of the service.
-    pub(super) fn new(
-        resources: &Resources,
-        prepared: &Prepared,
-        loaded: &Loaded,
-        options: &RenderOptions,
-        format: &dyn Format,
-    ) -> Self {
+    pub(super) fn new(resources: &Resources, request: &LoadedRequest) -> Self {
+        let LoadedRequest { prepared, loaded } = request;
         let mut list = Self(Sha256::new());
         list.text(SCHEME);
         list.text(program_id());
-        list.text(format.name());
-        list.options(options);
-        list.text(options.sdk.unwrap_or(resources.sdk).as_str());
-        list.bytes(&prepared.digest);
+        list.text(prepared.format.name());
+        list.options(&prepared.options);
+        list.text(resources.defaults.sdk(&prepared.options).as_str());
+        list.bytes(prepared.digest.as_bytes());
         list.count(prepared.pages.len());
         prepared.pages.iter().for_each(|page| list.count(*page));
         list.assets(loaded);
@@ -124,7 +119,7 @@ impl Ingredients {
 
     /// Adds the pages of one more request, made of `part`. `painters`: of its pages, in order.
     pub(super) fn add_part<'a>(&mut self, part: &Self, painters: impl ExactSizeIterator<Item = &'a str>) {
-        self.bytes(&part.0.clone().finalize());
+        self.bytes(ContentHash::from(part.0.clone()).as_bytes());
         self.count(painters.len());
         painters.for_each(|painter| self.text(painter));
     }
@@ -136,10 +131,10 @@ impl Ingredients {
 
     /// Key of the result cache: includes options that affect only warnings or whether there is an answer at all, and
     /// excludes the painter and the creation time.
-    pub(super) fn cache_key(&self, options: &RenderOptions, at: &JsonPath) -> [u8; 32] {
+    pub(super) fn cache_key(&self, options: &RenderOptions, defaults: &OptionDefaults, at: &JsonPath) -> CacheKey {
         let mut list = self.clone();
         list.json(&json!({
-            "minImageDpi": options.min_image_dpi,
+            "minImageDpi": defaults.min_image_dpi(options),
             "skipFontError": options.skip_font_error,
             "skipImageError": options.skip_image_error,
             "assetLoadTimeout": options.asset_load_timeout,
@@ -149,7 +144,7 @@ impl Ingredients {
             "variables": options.variables.as_ref().map(|it| it.names().collect::<Vec<_>>()),
         }));
         list.text(&at.to_string());
-        list.0.finalize().into()
+        list.0.into()
     }
 
     /// Hashes the options that bytes depend on. The destructuring has no `..`, so that a new option must be assigned
@@ -222,7 +217,7 @@ impl Ingredients {
         }));
     }
 
-    fn assets(&mut self, loaded: &Loaded) {
+    fn assets(&mut self, loaded: &LoadedAssets) {
         let hashes = loaded.assets.hashes();
         self.count(hashes.len());
         for hash in hashes {
@@ -251,7 +246,7 @@ impl Ingredients {
 
     /// Hashes `value` as [`json::digest`] does.
     fn json(&mut self, value: &Value) {
-        self.bytes(&json::digest(value, &DigestOptions { ordered: &[], reference: &|_| None }));
+        self.bytes(json::digest(value, &DigestOptions { ordered: &[], reference: &|_| None }).as_bytes());
     }
 
     fn count(&mut self, number: usize) {
@@ -263,13 +258,13 @@ impl Ingredients {
     }
 
     fn fingerprint(self) -> Fingerprint {
-        Fingerprint(self.0.finalize().into())
+        Fingerprint(self.0.into())
     }
 }
 
-/// Identity of this program as far as bytes depend on it: the generation of its pixels, its dependencies, libraries chosen
-/// at build time, and the floating-point arithmetic of the machine. Processors without fused multiply-add round some edges
-/// differently (see `ops_cpu`).
+/// Identity of this program as far as bytes depend on it: the generation of its pixels, its dependencies, libraries
+/// chosen at build time, and the floating-point arithmetic of the machine. Processors without fused multiply-add round
+/// some edges differently (see `ops_cpu`).
 fn program_id() -> &'static str {
     static ID: LazyLock<String> = LazyLock::new(|| {
         let dependencies = Sha256::digest(DEPENDENCIES);

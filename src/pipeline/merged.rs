@@ -14,20 +14,24 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::choice::OPTIONS;
 use super::document;
 use super::ingredients::Ingredients;
+use super::loaded_request::PreparedRequest;
+use super::pages::{PageRenderer, PageSink};
 use super::prepare;
-use super::prepared::Ready;
 use super::request::{RenderRequest, RenderedPage};
 use super::session::Session;
-use super::sink::document_rasterizer;
+use super::sinks::{DocumentSink, document_rasterizer};
 use super::timings::Stage;
 use crate::error::Error;
 use crate::hash::ContentHash;
 use crate::options::RenderOptions;
+use crate::output::Pdf;
 use crate::output::pdf::{DocumentOptions, PaperScale, Writer};
-use crate::output::{Format, Pdf};
+use crate::paint::SurfaceLimits;
 use crate::report::{JsonPath, Problem, Warning};
+use crate::scene::Page;
+use crate::units::DeviceScale;
 
-/// A document under construction: [`Session::add_to`] adds to it and [`Session::finish_merged`] completes it.
+/// A document under construction: [`MergedDocument::add`] adds to it and [`MergedDocument::finish`] completes it.
 pub struct MergedDocument {
     /// Options that all requests have in common.
     options: RenderOptions,
@@ -60,8 +64,8 @@ pub struct AddedPages {
     pub warnings: Vec<Warning>,
 }
 
-/// Exclusive access to the writer. It moves into pool work and is released when that work ends, even if nobody awaits
-/// it.
+/// Exclusive access to the writer. It moves into pool work and is released when that work ends, even if the work is no
+/// longer awaited.
 struct WriterGuard(OwnedMutexGuard<Option<Writer>>);
 
 impl MergedDocument {
@@ -76,11 +80,11 @@ impl MergedDocument {
         self.open.as_ref().map_or(0, |it| it.pages)
     }
 
-    /// The open document to which `ready` is added; the first request creates it.
-    fn begin(&mut self, session: &Session, ready: &Ready) -> Result<&mut OpenDocument, Error> {
-        let scale = document::scale(&ready.options, &ready.prepared.design)?;
+    /// The open document to which `request` is added; the first request creates it.
+    fn open_for(&mut self, request: &PreparedRequest, limits: SurfaceLimits) -> Result<&mut OpenDocument, Error> {
+        let scale = document::scale(&request.options, &request.design)?;
         let other_scale = self.open.as_ref().map(|it| it.scale).filter(|it| *it != scale);
-        let differing = document::differing(&self.options, &ready.options)
+        let differing = document::differing(&self.options, &request.options)
             .or_else(|| other_scale.map(|it| ("dpi", Some(((it.dpi() * 1e3).round() / 1e3).to_string()))));
         if let Some((name, value)) = differing {
             let mut message = "must be the same for every row of one PDF".to_owned();
@@ -91,12 +95,64 @@ impl MergedDocument {
         }
         match &mut self.open {
             Some(open) => Ok(open),
-            none => {
-                let limits = session.shared.resources.rasterizer.limits();
-                let options = document::options(&ready.prepared, &ready.options, limits)?;
-                Ok(none.insert(OpenDocument::new(options, scale)?))
-            }
+            none => Ok(none.insert(OpenDocument::new(document::options(request, limits)?, scale)?)),
         }
+    }
+
+    /// Renders the pages of `request` in `session` and adds all of them, or none. The format is PDF, whatever `request`
+    /// says.
+    ///
+    /// # Errors
+    /// As [`Session::render`]; and `Invalid` where an option that concerns the whole document differs from the
+    /// document's. The document stays as it was; after a panic in the middle of a page, every further call fails with
+    /// `Internal`.
+    pub async fn add(&mut self, session: &mut Session, request: RenderRequest) -> Result<AddedPages, Error> {
+        let resources = session.executor.shared.resources.clone();
+        let request = session.load(RenderRequest { format: &Pdf, ..request }).await?;
+        let open = self.open_for(&request.prepared, resources.rasterizer.limits())?;
+        let prepared = session.work(Stage::Resolve, {
+            let (resources, request) = (resources.clone(), request.clone());
+            move || (prepare::fonts(&resources, &request), Ingredients::new(&resources, &request))
+        });
+        let (fonts, ingredients) = prepared.await?;
+        let (layouter, substituted) = fonts?;
+
+        // The lock is free unless work of an earlier, cancelled request still runs.
+        let mut writer = WriterGuard::new(session.wait(Stage::Queue, open.writer.clone().lock_owned()).await?)?;
+        writer.truncate(open.pages);
+        let had_leftovers = open.has_leftovers;
+        let painters = Vec::with_capacity(request.prepared.pages.len());
+        let sink = RequestSink { document: DocumentSink { writer, painters }, has_leftovers: &mut open.has_leftovers };
+        let (sink, warnings) = session.pages(request, substituted).render_into(sink, layouter).await?;
+        let DocumentSink { writer, painters } = sink.document;
+        let (first, count) = (open.pages, painters.len());
+        (open.pages, open.has_leftovers) = (writer.len(), had_leftovers);
+        open.ingredients.add_part(&ingredients, painters.iter().map(|it| resources.painter_name(it)));
+        open.rasterizer = document_rasterizer(&[&[open.rasterizer], &*painters].concat());
+        Ok(AddedPages { first, count, warnings })
+    }
+
+    /// Completes the file with the pages of all added requests; `None` when there are none.
+    ///
+    /// # Errors
+    /// As [`Session::render`].
+    pub async fn finish(self, session: &mut Session) -> Result<Option<RenderedPage>, Error> {
+        let Some(mut open) = self.open.filter(|it| it.pages > 0) else { return Ok(None) };
+        let mut writer = session.wait(Stage::Queue, open.writer.clone().lock_owned()).await?;
+        let mut writer = writer.take().ok_or_else(writer_lost)?;
+        writer.truncate(open.pages);
+        let written = session.work(Stage::Encode, move || {
+            let bytes = writer.finish()?;
+            let hash = open.has_leftovers.then(|| ContentHash::of(&bytes));
+            Ok::<_, Error>((bytes, hash))
+        });
+        let (bytes, hash) = written.await??;
+        // How much a removed request had written depends on timing: only the bytes tell.
+        if let Some(hash) = hash {
+            open.ingredients.add(&hash.to_string());
+        }
+        let fingerprint = open.ingredients.document(open.created, std::iter::once(&*open.title));
+        Ok(Some(RenderedPage { index: 0, bytes: bytes.into(), rasterizer: open.rasterizer, fingerprint }))
     }
 }
 
@@ -107,6 +163,24 @@ impl OpenDocument {
         let ingredients = Ingredients::of_parts();
         let rasterizer = document_rasterizer(&[]);
         Ok(Self { writer, scale, created, title, ingredients, pages: 0, rasterizer, has_leftovers: false })
+    }
+}
+
+/// Adds the pages of one request to the document.
+struct RequestSink<'a> {
+    document: DocumentSink<WriterGuard>,
+    /// Set before the first page, in case the request ends before it is complete.
+    has_leftovers: &'a mut bool,
+}
+
+impl PageSink for RequestSink<'_> {
+    fn raster_scale(&self) -> DeviceScale {
+        self.document.raster_scale()
+    }
+
+    async fn add(self, pages: &mut PageRenderer<'_>, page: Page, index: usize) -> Result<Self, Error> {
+        *self.has_leftovers = true;
+        Ok(Self { document: self.document.add(pages, page, index).await?, ..self })
     }
 }
 
@@ -139,83 +213,5 @@ impl Drop for WriterGuard {
         if std::thread::panicking() {
             *self.0 = None;
         }
-    }
-}
-
-impl Session {
-    /// Renders the pages of `request` and adds all of them to `document`, or none. The format is PDF, whatever
-    /// `request` says.
-    ///
-    /// # Errors
-    /// As [`Self::render`]; and `Invalid` where an option that concerns the whole document differs from the document's.
-    /// The document stays as it was; after a panic in the middle of a page, every further call fails with `Internal`.
-    pub async fn add_to(&mut self, document: &mut MergedDocument, request: RenderRequest) -> Result<AddedPages, Error> {
-        let resources = self.shared.resources.clone();
-        let format: &'static dyn Format = &Pdf;
-        let mut ready = self.load(RenderRequest { format, ..request }).await?;
-        let open = document.begin(self, &ready)?;
-        let prepared = self.work(Stage::Resolve, {
-            let (resources, prepared, loaded, options) =
-                (resources.clone(), ready.prepared.clone(), ready.loaded.clone(), ready.options.clone());
-            move || {
-                let fonts = prepare::fonts(&resources, &prepared, &loaded, &options);
-                (fonts, Ingredients::new(&resources, &prepared, &loaded, &options, format))
-            }
-        });
-        let (fonts, ingredients) = prepared.await?;
-        let mut warnings = ready.prepared.design.warnings.clone();
-        let (mut layouter, substituted) = fonts?;
-        warnings.extend(substituted);
-
-        // The lock is free unless work of an earlier, cancelled request still runs.
-        let mut writer = WriterGuard::new(self.wait(Stage::Queue, open.writer.clone().lock_owned()).await?)?;
-        writer.truncate(open.pages);
-        let had_leftovers = open.has_leftovers;
-        ready.set_raster_scale(writer.raster_scale());
-        let mut painters = Vec::with_capacity(ready.prepared.pages.len());
-        for (done, index) in ready.prepared.pages.iter().copied().enumerate() {
-            if done > 0 {
-                self.yield_worker().await?;
-            }
-            let (returned, pages) = self.resolve(&ready, index, layouter, &mut warnings).await?;
-            layouter = returned;
-            for page in pages {
-                let at = ready.prepared.design.pages[index].at.clone();
-                open.has_leftovers = true; // in case this request ends here
-                let (returned, painter) = self.document_page(writer, Arc::new(page), at, &mut warnings).await?;
-                writer = returned;
-                painters.push(painter);
-            }
-            self.report_progress(done + 1, ready.prepared.pages.len());
-        }
-        resources.layouters.give_back(layouter);
-        let (first, count) = (open.pages, painters.len());
-        (open.pages, open.has_leftovers) = (writer.len(), had_leftovers);
-        open.ingredients.add_part(&ingredients, painters.iter().map(|it| resources.painter_name(it)));
-        open.rasterizer = document_rasterizer(&[&[open.rasterizer], &*painters].concat());
-        Ok(AddedPages { first, count, warnings })
-    }
-
-    /// Completes the file with the pages of all added requests; `None` when there are none.
-    ///
-    /// # Errors
-    /// As [`Self::render`].
-    pub async fn finish_merged(&mut self, document: MergedDocument) -> Result<Option<RenderedPage>, Error> {
-        let Some(mut open) = document.open.filter(|it| it.pages > 0) else { return Ok(None) };
-        let mut writer = self.wait(Stage::Queue, open.writer.clone().lock_owned()).await?;
-        let mut writer = writer.take().ok_or_else(writer_lost)?;
-        writer.truncate(open.pages);
-        let written = self.work(Stage::Encode, move || {
-            let bytes = writer.finish()?;
-            let hash = open.has_leftovers.then(|| ContentHash::of(&bytes));
-            Ok::<_, Error>((bytes, hash))
-        });
-        let (bytes, hash) = written.await??;
-        // How much a removed request had written depends on timing: only the bytes tell.
-        if let Some(hash) = hash {
-            open.ingredients.add(&hash.to_string());
-        }
-        let fingerprint = open.ingredients.document(open.created, std::iter::once(&*open.title));
-        Ok(Some(RenderedPage { index: 0, bytes: bytes.into(), rasterizer: open.rasterizer, fingerprint }))
     }
 }

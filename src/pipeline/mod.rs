@@ -18,13 +18,15 @@ mod fingerprint;
 mod request;
 mod results;
 mod resources;
-mod prepared;
+mod loaded_request;
 mod document;
 mod ingredients;
 mod prepare;
+mod lookup;
+mod executor;
+mod pages;
+mod sinks;
 mod session;
-mod sink;
-mod render;
 mod merged;
 
 use std::sync::Arc;
@@ -34,8 +36,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use self::admission::Admission;
+use self::executor::{Executor, Shared};
 use self::resources::Resources;
-use self::session::Shared;
 use self::timings::Stopwatch;
 use crate::assets::AssetCounts;
 use crate::config::Settings;
@@ -48,8 +50,9 @@ pub use self::choice::{Pages, format_for};
 pub use self::counts::{PipelineCounts, QueueUsage, StageLabel, seconds};
 pub use self::fingerprint::Fingerprint;
 pub use self::merged::{AddedPages, MergedDocument};
+pub use self::pages::Progress;
 pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
-pub use self::session::{Progress, Session};
+pub use self::session::Session;
 pub use self::timings::{Stage, Timings};
 pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
 
@@ -129,7 +132,7 @@ impl Engine {
         })?;
         let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
         let worker = stopwatch.within(Stage::Queue, self.0.admission.acquire_worker()).await??;
-        Ok(Session::new(self.0.clone(), queue_slot, worker, stopwatch))
+        Ok(Session::new(Executor::new(self.0.clone(), queue_slot, worker, stopwatch)))
     }
 
     /// Waits for a worker without a time limit, for work that has its own queue, such as jobs. `deadline` starts once a
@@ -140,7 +143,8 @@ impl Engine {
     pub async fn admit_queued_elsewhere(&self, deadline: Duration, setting: &'static str) -> Result<Session, Error> {
         let worker = self.0.admission.acquire_worker().await?;
         let queue_slot = self.0.admission.enter_without_queue();
-        Ok(Session::new(self.0.clone(), queue_slot, worker, Stopwatch::new(Instant::now(), deadline, setting)))
+        let stopwatch = Stopwatch::new(Instant::now(), deadline, setting);
+        Ok(Session::new(Executor::new(self.0.clone(), queue_slot, worker, stopwatch)))
     }
 
     /// Runs `work` on the CPU pool without admission, to inspect a request that is rendered later. Runs as many at once
@@ -271,7 +275,7 @@ mod tests {
         let engine = engine(|settings| settings.render.queue = 1);
         let mut slow = engine.admit().await.expect("a worker is free");
         let (answer, answered) = tokio::sync::oneshot::channel::<u8>();
-        let waiting = slow.wait_without_worker(Stage::Assets, answered);
+        let waiting = slow.executor.wait_without_worker(Stage::Assets, answered);
         let other = async {
             engine.render(pages(1)).await.expect("a picture meanwhile");
             answer.send(7).expect("it is waited for");

@@ -3,9 +3,9 @@
 use super::choice::OPTIONS;
 use super::document;
 use super::ingredients;
-use super::prepared::Prepared;
+use super::loaded_request::{LoadedRequest, PreparedRequest};
 use super::request::RenderRequest;
-use super::resources::{Loaded, Resources};
+use super::resources::{LoadedAssets, Resources};
 use crate::design::resolve::{self, FontError};
 use crate::design::{Design, variables};
 use crate::error::Error;
@@ -21,12 +21,11 @@ use crate::units::DeviceSize;
 pub(super) type Fonts = Result<(Layouter, Vec<Warning>), FontError>;
 
 /// Reads the design, selects its pages, checks them against the limits and lists the assets they need.
-pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<Prepared, Error> {
+pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<PreparedRequest, Error> {
     let RenderRequest { design: mut value, at, options, format, pages } = request;
-    let options = &options;
     let limits = &resources.design_limits;
     let filled = options.variables.as_ref().map(|it| variables::fill_in(&mut value, &at, it, limits)).transpose()?;
-    let mut design = Design::from_value(&value, at, limits)?;
+    let mut design = Design::from_value(&value, at.clone(), limits)?;
     design.warnings.extend(filled.unwrap_or_default());
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
     let is_document = matches!(format.kind(), FormatKind::Document);
@@ -39,15 +38,15 @@ pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<P
             checked.map_err(|error| refused(error.to_string()))?;
         }
         if is_document {
-            let sheet = document::sheet(page.size, bleed, options, &design)?;
+            let sheet = document::sheet(page.size, bleed, &options, &design)?;
             sheet.map_err(|error| refused(error.to_string()))?;
         }
     }
-    let print = print_target(resources, format, options)?;
-    let requests = resolve::asset_requests(&design, &pages, options);
+    let print = print_target(resources, format, &options)?;
+    let requests = resolve::asset_requests(&design, &pages, &options);
     let families = resolve::missing_families(&design, &pages, &resources.library);
     let digest = ingredients::of_design(&value, &requests);
-    Ok(Prepared { design, print, digest, pages, requests, families })
+    Ok(PreparedRequest { design, at, options, format, print, digest, pages, requests, families })
 }
 
 /// Fails when a placeholder is unfilled.
@@ -82,9 +81,9 @@ fn print_target(
 }
 
 /// Builds the font set of one request.
-pub(super) fn fonts(resources: &Resources, prepared: &Prepared, loaded: &Loaded, options: &RenderOptions) -> Fonts {
-    let Prepared { design, pages, .. } = prepared;
-    let Loaded { assets, web_faces, web_failures } = loaded;
+pub(super) fn fonts(resources: &Resources, request: &LoadedRequest) -> Fonts {
+    let PreparedRequest { design, options, pages, .. } = &request.prepared;
+    let LoadedAssets { assets, web_faces, web_failures } = &request.loaded;
     let font_set = resolve::font_set(design, pages, assets, &resources.library, web_faces, options);
     let (fonts, warnings) = font_set.map_err(|error| match web_failures.get(&error.family) {
         Some(reason) => FontError { reason: reason.clone(), ..error },

@@ -21,7 +21,7 @@ pub struct RenderRequest {
     pub options: RenderOptions,
     /// File format to write.
     pub format: &'static dyn Format,
-    /// Pages to render.
+    /// The pages of the design that are rendered.
     pub pages: Pages,
 }
 

@@ -11,11 +11,11 @@ use crate::assets::svg::{SvgFamilies, SvgFonts};
 use crate::assets::{
     AssetCounts, AssetKind, AssetRequests, AssetSet, AssetSnapshot, AssetTimeouts, GoogleFonts, Loader, WebFace,
 };
-use crate::config::{DesignLimits, EditorVersion, RasterizerChoice, Settings};
+use crate::config::{DesignLimits, RasterizerChoice, Settings};
 use crate::design::resolve::FamilyUse;
 use crate::error::Error;
 use crate::json::Problems;
-use crate::options::RenderOptions;
+use crate::options::{OptionDefaults, RenderOptions};
 use crate::paint::{CpuRasterizer, Rasterizer};
 use crate::pool::Pool;
 use crate::print::Profiles;
@@ -23,10 +23,8 @@ use crate::text::{FAMILY_ALIASES, FontLibrary, LAST_RESORT_FAMILY, LayouterPool}
 
 pub(super) struct Resources {
     pub(super) design_limits: DesignLimits,
-    /// Editor version for requests that do not name one.
-    pub(super) sdk: EditorVersion,
-    /// Minimum image resolution in px per inch for requests that do not set one.
-    pub(super) min_image_dpi: f64,
+    /// Values for options that requests leave out.
+    pub(super) defaults: OptionDefaults,
     pub(super) library: Arc<FontLibrary>,
     pub(super) layouters: LayouterPool,
     pub(super) svg_fonts: SvgFonts,
@@ -42,9 +40,9 @@ pub(super) struct Resources {
 }
 
 /// The assets and web fonts of one request, loaded or failed.
-pub(super) struct Loaded {
+pub(super) struct LoadedAssets {
     pub(super) assets: AssetSet,
-    /// Loaded families of the font service with their faces.
+    /// LoadedAssets families of the font service with their faces.
     pub(super) web_faces: Vec<(Arc<str>, Vec<WebFace>)>,
     /// Families that the font service failed to deliver, with the reason.
     pub(super) web_failures: HashMap<Arc<str>, String>,
@@ -77,8 +75,7 @@ impl Resources {
         Ok(Self {
             design_limits: settings.design.clone(),
             layouters: LayouterPool::new(settings.fonts.text_cache_bytes),
-            sdk: settings.render.sdk,
-            min_image_dpi: settings.render.min_image_dpi,
+            defaults: OptionDefaults { sdk: settings.render.sdk, min_image_dpi: settings.render.min_image_dpi },
             svg_fonts: SvgFonts::new(SVG_FAMILIES, settings.assets.drawing_cache_bytes, move || svg_library.files()),
             library,
             rasterizer,
@@ -110,12 +107,12 @@ impl Resources {
         families: &[FamilyUse],
         options: &RenderOptions,
         snapshot: Option<&AssetSnapshot>,
-    ) -> Loaded {
+    ) -> LoadedAssets {
         let timeouts = AssetTimeouts { image: options.asset_load_timeout, font: options.font_load_timeout };
         let families = self.load_families(families, options.font_load_timeout);
         let assets = self.loader.load(requests, &timeouts, snapshot);
         let (assets, (web_faces, web_failures)) = tokio::join!(assets, families);
-        Loaded { assets, web_faces, web_failures }
+        LoadedAssets { assets, web_faces, web_failures }
     }
 
     async fn load_families(

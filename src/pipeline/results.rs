@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::request::Rendered;
 use crate::cache::SharedLru;
+use crate::hash::ContentHash;
 
 /// Largest entry, as a divisor of the bound: one answer may fill the whole cache.
 const MAX_ENTRY_SHARE: usize = 1;
@@ -18,7 +19,7 @@ const ENTRY_BYTES: usize = 512;
 const WARNING_BYTES: usize = 256;
 
 /// SHA-256 of everything that an answer depends on.
-pub(super) type CacheKey = [u8; 32];
+pub(super) type CacheKey = ContentHash;
 
 /// Answers by [`CacheKey`], bounded in bytes; the least recently used are evicted first.
 pub(super) struct ResultCache {
@@ -64,12 +65,16 @@ mod tests {
     use super::*;
     use crate::pipeline::{CacheUse, Fingerprint, RenderedPage};
 
+    fn key(byte: u8) -> CacheKey {
+        ContentHash::from_bytes([byte; 32])
+    }
+
     fn answer(bytes: usize) -> Arc<Rendered> {
         let page = RenderedPage {
             index: 0,
             bytes: vec![0; bytes - ENTRY_BYTES].into(),
             rasterizer: "cpu",
-            fingerprint: Fingerprint::of_test(),
+            fingerprint: Fingerprint(key(7)),
         };
         Arc::new(Rendered { pages: vec![page], media_type: "image/png", warnings: Vec::new(), cache: CacheUse::Miss })
     }
@@ -78,11 +83,11 @@ mod tests {
     fn results_are_evicted_least_recently_used_first() {
         let cache = ResultCache::new(3000);
         for name in 1..=3 {
-            cache.put([name; 32], answer(1000));
+            cache.put(key(name), answer(1000));
         }
-        assert!(cache.get(&[1; 32]).is_some());
-        cache.put([4; 32], answer(1000));
-        assert_eq!([1, 2, 3, 4].map(|name| cache.get(&[name; 32]).is_some()), [true, false, true, true]);
+        assert!(cache.get(&key(1)).is_some());
+        cache.put(key(4), answer(1000));
+        assert_eq!([1, 2, 3, 4].map(|name| cache.get(&key(name)).is_some()), [true, false, true, true]);
         assert_eq!(cache.bytes(), 3000);
     }
 
@@ -90,7 +95,7 @@ mod tests {
     fn results_never_pass_their_bound() {
         let cache = ResultCache::new(3000);
         for (name, bytes) in [(1, 1500), (2, 1500), (1, 3000), (3, 600), (4, 3001), (3, 700)] {
-            cache.put([name; 32], answer(bytes));
+            cache.put(key(name), answer(bytes));
             assert!(cache.bytes() <= 3000);
         }
         assert_eq!(cache.bytes(), 700);

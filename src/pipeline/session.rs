@@ -1,74 +1,35 @@
-//! One admitted request: its worker, its deadline, and what the caller has set for its renders.
+//! One admitted request: what the caller has set for its renders, and the order of their stages.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
-
-use super::admission::{Admission, QueueSlot, WorkerPermit};
-use super::counts::PipelineCounts;
-use super::resources::Resources;
-use super::timings::{Stage, Stopwatch, Timings};
+use super::executor::Executor;
+use super::loaded_request::LoadedRequest;
+use super::lookup::{CacheLookup, Miss, lookup};
+use super::pages::{PagePainter, PageRenderer, Progress};
+use super::prepare::{check_filled, prepare};
+use super::request::{CacheUse, RenderRequest, Rendered};
+use super::resources::check_images;
+use super::sinks::{DocumentSink, PictureSink};
+use super::timings::{Stage, Timings};
 use crate::assets::AssetSnapshot;
 use crate::error::Error;
+use crate::output::FormatKind;
 use crate::paint::PrefixCache;
-use crate::pool::Pool;
-
-/// State that an [`Engine`](super::Engine) and its sessions share.
-pub(super) struct Shared {
-    pub(super) pool: Arc<Pool>,
-    pub(super) admission: Admission,
-    pub(super) deadline: Duration,
-    pub(super) resources: Arc<Resources>,
-    pub(super) counts: PipelineCounts,
-}
-
-/// How long a request keeps its worker while it waits for assets. Most assets come from a cache within this time, and a
-/// request that releases its worker has to queue for one again.
-const WORKER_GRACE: Duration = Duration::from_millis(5);
+use crate::report::Warning;
 
 /// One admitted request. Dropping it frees its worker and its queue slot.
 pub struct Session {
-    pub(super) shared: Arc<Shared>,
-    queue_slot: Arc<QueueSlot>,
-    /// `None` only inside [`Session::wait_without_worker`] and [`Session::yield_worker`].
-    worker: Option<Arc<WorkerPermit>>,
-    stopwatch: Stopwatch,
-    worker_since: Instant,
-    /// Time spent with a worker before `worker_since`.
-    busy: Duration,
-    /// Set when the session ends, whether done, late or cancelled: pool work that is still running may stop.
-    pub(super) abandoned: Arc<AtomicBool>,
+    pub(super) executor: Executor,
+    painter: PagePainter,
     progress: Option<Progress>,
-    pub(super) snapshot: Option<Arc<AssetSnapshot>>,
-    pub(super) prefix_cache: Option<Arc<PrefixCache>>,
-    pub(super) refuses_unfilled: bool,
-    /// Number of pages submitted to the rasterizer.
-    pub(super) rasters: usize,
+    snapshot: Option<Arc<AssetSnapshot>>,
+    refuses_unfilled: bool,
 }
 
-/// Callback after each page, with the number of finished pages and the total.
-pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
-
 impl Session {
-    /// A session that holds `queue_slot` and `worker`.
-    pub(super) fn new(shared: Arc<Shared>, queue_slot: QueueSlot, worker: WorkerPermit, stopwatch: Stopwatch) -> Self {
-        Self {
-            shared,
-            queue_slot: Arc::new(queue_slot),
-            worker: Some(Arc::new(worker)),
-            stopwatch,
-            worker_since: Instant::now(),
-            busy: Duration::ZERO,
-            abandoned: Arc::default(),
-            progress: None,
-            snapshot: None,
-            prefix_cache: None,
-            refuses_unfilled: false,
-            rasters: 0,
-        }
+    pub(super) fn new(executor: Executor) -> Self {
+        Self { executor, painter: PagePainter::default(), progress: None, snapshot: None, refuses_unfilled: false }
     }
 
     /// Sets the callback that is invoked after each page of the renders to come; it must return quickly.
@@ -81,8 +42,8 @@ impl Session {
         self.snapshot = Some(snapshot);
     }
 
-    /// Makes a placeholder that stays unfilled an error (`Invalid`) instead of a warning, for rows of a batch: nobody
-    /// inspects ten thousand files for a `{name}`.
+    /// Makes a placeholder that stays unfilled an error (`Invalid`) instead of a warning, for rows of a batch, as ten
+    /// thousand files are not inspected for a `{name}`.
     pub fn refuse_unfilled_placeholders(&mut self) {
         self.refuses_unfilled = true;
     }
@@ -90,18 +51,12 @@ impl Session {
     /// Makes the renders to come share `cache` with other renders of the same design: the prefix of drawing operations
     /// that their pages have in common is painted once. The output bytes do not change.
     pub fn use_prefix_cache(&mut self, cache: Arc<PrefixCache>) {
-        self.prefix_cache = Some(cache);
-    }
-
-    pub(super) fn report_progress(&self, done: usize, total: usize) {
-        if let Some(progress) = &self.progress {
-            progress(done, total);
-        }
+        self.painter.prefix_cache = Some(cache);
     }
 
     /// Time spent in each stage so far.
     pub fn timings(&self) -> &Timings {
-        self.stopwatch.timings()
+        self.executor.timings()
     }
 
     /// Runs `work` on the CPU pool and counts its time as `stage`.
@@ -114,14 +69,7 @@ impl Session {
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        let permits = (self.queue_slot.clone(), self.worker.clone());
-        let running = self.shared.pool.run(move || {
-            let result = work();
-            drop(permits);
-            result
-        });
-        let result = self.stopwatch.within(stage, running).await?;
-        Ok(result?)
+        self.executor.work(stage, work).await
     }
 
     /// Awaits `future`, which needs no worker's CPU time, and counts its time as `stage`.
@@ -129,58 +77,90 @@ impl Session {
     /// # Errors
     /// `Timeout` at the deadline; `future` is dropped then.
     pub async fn wait<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
-        self.stopwatch.within(stage, future).await
+        self.executor.wait(stage, future).await
     }
 
-    /// Like [`Self::wait`], but releases the worker to other requests when `future` takes longer than [`WORKER_GRACE`].
+    /// Renders all pages of `request`: parse, load assets, look up in the result cache, then resolve, paint and encode
+    /// one page after the other.
     ///
     /// # Errors
-    /// As [`Self::wait`].
-    pub(super) async fn wait_without_worker<T>(
-        &mut self,
-        stage: Stage,
-        future: impl Future<Output = T>,
-    ) -> Result<T, Error> {
-        let mut future = std::pin::pin!(future);
-        if let Ok(soon) = self.wait(stage, timeout(WORKER_GRACE, &mut future)).await? {
-            return Ok(soon);
+    /// Those of every stage; see [`Error`].
+    pub async fn render(&mut self, request: RenderRequest) -> Result<Rendered, Error> {
+        let shared = self.executor.shared.clone();
+        let resources = &shared.resources;
+        let request = self.load(request).await?;
+        let (prepared, format) = (&request.prepared, request.prepared.format);
+
+        let looked_up = self.work(Stage::Resolve, {
+            let (resources, request) = (resources.clone(), request.clone());
+            move || lookup(&resources, &request)
+        });
+        let Miss { fonts, ingredients, cache_key } = match looked_up.await? {
+            CacheLookup::Hit(answer) => {
+                shared.counts.result_hits.inc();
+                if let Some(progress) = &self.progress {
+                    progress(prepared.pages.len(), prepared.pages.len());
+                }
+                return Ok(Rendered { cache: CacheUse::Hit, ..(*answer).clone() });
+            }
+            CacheLookup::Miss(miss) => *miss,
+        };
+        let cache = if resources.results.is_on() { CacheUse::Miss } else { CacheUse::Off };
+        if cache == CacheUse::Miss {
+            shared.counts.result_misses.inc();
         }
-        self.release_worker();
-        let late = self.wait(stage, future).await?;
-        self.acquire_worker().await?;
-        Ok(late)
+
+        let (layouter, substituted) = fonts?;
+        let (pages, warnings) = match format.kind() {
+            FormatKind::Pictures(format) => {
+                let sink = PictureSink::new(format, prepared, ingredients);
+                let renderer = self.pages(request.clone(), substituted);
+                let (sink, warnings) = renderer.render_into(sink, layouter).await?;
+                (sink.finish(), warnings)
+            }
+            FormatKind::Document => {
+                let (sink, created) = DocumentSink::begin(prepared, resources.rasterizer.limits())?;
+                let renderer = self.pages(request.clone(), substituted);
+                let (sink, warnings) = renderer.render_into(sink, layouter).await?;
+                (vec![sink.finish(&mut self.executor, &ingredients, created).await?], warnings)
+            }
+        };
+        let rendered = Rendered { pages, media_type: format.media_type(), warnings, cache };
+        if let Some(key) = cache_key {
+            resources.results.put(key, Arc::new(rendered.clone()));
+        }
+        Ok(rendered)
     }
 
-    /// Between two pages, passes the worker to a waiting request, if there is one, and queues for a worker again.
+    /// Runs the first stages: reads the design and loads all assets.
     ///
     /// # Errors
-    /// As [`Self::wait`].
-    pub(super) async fn yield_worker(&mut self) -> Result<(), Error> {
-        if !self.shared.admission.has_waiting() {
-            return Ok(());
-        }
-        self.release_worker();
-        self.acquire_worker().await
+    /// Problems in the design or the options (`Invalid`), and assets that cannot be loaded (`Asset`).
+    pub(super) async fn load(&mut self, request: RenderRequest) -> Result<Arc<LoadedRequest>, Error> {
+        let resources = self.executor.shared.resources.clone();
+        let prepared = self.work(Stage::Parse, {
+            let (resources, refuses_unfilled) = (resources.clone(), self.refuses_unfilled);
+            move || {
+                let prepared = prepare(&resources, request)?;
+                if refuses_unfilled {
+                    check_filled(&prepared.design.warnings)?;
+                }
+                Ok::<_, Error>(prepared)
+            }
+        });
+        let prepared = prepared.await??;
+
+        let snapshot = self.snapshot.as_deref();
+        let loaded = resources.load(&prepared.requests, &prepared.families, &prepared.options, snapshot);
+        let loaded = self.executor.wait_without_worker(Stage::Assets, loaded).await?;
+        check_images(&loaded.assets, &prepared.options)?;
+        Ok(Arc::new(LoadedRequest { prepared, loaded }))
     }
 
-    fn release_worker(&mut self) {
-        if self.worker.take().is_some() {
-            self.busy += self.worker_since.elapsed();
-        }
-    }
-
-    async fn acquire_worker(&mut self) -> Result<(), Error> {
-        let worker = self.stopwatch.within(Stage::Queue, self.shared.admission.acquire_worker()).await??;
-        (self.worker, self.worker_since) = (Some(Arc::new(worker)), Instant::now());
-        Ok(())
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.release_worker();
-        self.abandoned.store(true, Ordering::Relaxed);
-        self.shared.counts.count(self.stopwatch.timings());
-        self.shared.admission.record_busy_time(self.busy);
+    /// A renderer of the pages of `request`. `substituted`: warnings about its fonts.
+    pub(super) fn pages(&mut self, request: Arc<LoadedRequest>, substituted: Vec<Warning>) -> PageRenderer<'_> {
+        let mut warnings = request.prepared.design.warnings.clone();
+        warnings.extend(substituted);
+        PageRenderer::new(&mut self.executor, &mut self.painter, self.progress.as_ref(), request, warnings)
     }
 }

@@ -43,11 +43,11 @@ async fn session(engine: &Engine) -> Session {
 }
 
 async fn add(engine: &Engine, document: &mut MergedDocument, request: RenderRequest) -> Result<AddedPages, Error> {
-    session(engine).await.add_to(document, request).await
+    document.add(&mut session(engine).await, request).await
 }
 
 async fn finish(engine: &Engine, document: MergedDocument) -> RenderedPage {
-    session(engine).await.finish_merged(document).await.unwrap().expect("pages")
+    document.finish(&mut session(engine).await).await.unwrap().expect("pages")
 }
 
 /// A vector document with one page for each name.
@@ -134,7 +134,7 @@ async fn merged_request_that_is_cancelled_is_rolled_back() {
     tokio::select! {
         biased;
         Some(done) = reported.recv() => assert!(done < 30, "{done} pages"),
-        all = session.add_to(&mut document, request("Bob", 30, options(true))) => panic!("not dropped: {all:?}"),
+        all = document.add(&mut session, request("Bob", 30, options(true))) => panic!("not dropped: {all:?}"),
     }
     drop(session);
     add(&engine, &mut document, request("Eve", 2, options(true))).await.unwrap();
@@ -162,5 +162,5 @@ async fn merged_document_without_pages_is_none() {
     let engine = engine();
     let mut document = MergedDocument::new(options(true));
     assert!(add(&engine, &mut document, request("Ada", 1, options(false))).await.is_err());
-    assert!(session(&engine).await.finish_merged(document).await.unwrap().is_none());
+    assert!(document.finish(&mut session(&engine).await).await.unwrap().is_none());
 }

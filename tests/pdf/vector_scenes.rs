@@ -6,9 +6,10 @@ use serde_json::Value;
 use tenter::assets::svg::{SvgFamilies, SvgFonts};
 use tenter::assets::{AssetTimeouts, Loader};
 use tenter::config::Settings;
-use tenter::design::{Design, resolve};
+use tenter::design::Design;
+use tenter::design::resolve::{self, ResolveSettings};
 use tenter::json::Problems;
-use tenter::options::RenderOptions;
+use tenter::options::{OptionDefaults, RenderOptions};
 use tenter::paint::{self, CpuRasterizer, Rasterizer};
 use tenter::pool::Pool;
 use tenter::raster::{Raster, Straight};
@@ -62,8 +63,10 @@ impl Scenes {
         let assets = self.runtime.block_on(self.loader.load(&requests, &timeouts, None));
         let (fonts, _) = resolve::font_set(&design, &pages, &assets, &self.library, &[], &options).unwrap();
         let mut layouter = Layouter::new(fonts);
+        let defaults = OptionDefaults::default();
+        let settings = ResolveSettings::new(&options, &defaults, &design, options.pixel_ratio);
         let resolved =
-            resolve::resolve(&design, &pages, &assets, &self.svg_fonts, &mut layouter, &options, &|| false).unwrap();
+            resolve::resolve(&design, &pages, &assets, &self.svg_fonts, &mut layouter, &settings, &|| false).unwrap();
         resolved.document.pages
     }
 

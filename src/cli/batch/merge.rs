@@ -96,7 +96,7 @@ impl Renderer {
 
     async fn add_row(&self, row: &Row, document: &mut MergedDocument) -> Result<ManifestRecord, Error> {
         let (mut session, request) = self.begin(row).await?;
-        let AddedPages { first, count, warnings } = session.add_to(document, request).await?;
+        let AddedPages { first, count, warnings } = document.add(&mut session, request).await?;
         Ok(ManifestRecord {
             first_page: Some(first + 1),
             page_count: Some(count),
@@ -111,7 +111,7 @@ impl Renderer {
         let rows = u32::try_from(self.plan.total).unwrap_or(u32::MAX).max(1);
         let deadline = self.deadline.saturating_mul(rows);
         let mut session = self.engine.admit_queued_elsewhere(deadline, "TENTER_DEADLINE for each row").await?;
-        session.finish_merged(document).await
+        document.finish(&mut session).await
     }
 }
 

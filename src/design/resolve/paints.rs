@@ -3,6 +3,7 @@
 use kurbo::Rect;
 use peniko::{ColorStop, ColorStops, Gradient, InterpolationAlphaSpace};
 
+use super::settings::ResolveSettings;
 use crate::css_gradient::{Fill, LinearGradient};
 use crate::scene::Paint;
 use crate::units::Opacity;
@@ -14,6 +15,13 @@ pub(super) enum GradientLength {
     Side,
     /// From corner to corner as in CSS: text.
     Css,
+}
+
+impl GradientLength {
+    /// The rule for page backgrounds and figures.
+    pub(super) fn of_shapes(settings: &ResolveSettings) -> Self {
+        if settings.css_gradients { Self::Css } else { Self::Side }
+    }
 }
 
 /// The paint of `fill` in `area`, with every alpha multiplied by `opacity`.

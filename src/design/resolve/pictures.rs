@@ -2,40 +2,25 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, RoundedRect, Size, Stroke};
-use peniko::Color;
+use kurbo::{Rect, RoundedRect, Size, Stroke};
 
 use super::super::effects::Effects;
-use super::super::elements::image::Image;
-use super::super::elements::media::Video;
-use super::super::elements::svg::Svg;
-use super::super::elements::text_style::{LineHeight, TextStyle};
 use super::super::props::PictureBox;
-use super::drawn::{Look, Stretch, sizes};
-use super::texts::{blocks, draw_style};
-use super::{ResolveError, Resolver, shadowed};
+use super::asset_nodes::{AssetStyle, PictureResolver, Stretch, sizes};
+use super::error::ResolveError;
+use super::shadow::shadowed;
 use crate::assets::Asset;
 use crate::assets::svg::{SvgAsset, SvgRole, SvgSizes};
 use crate::report::{Origin, WarningCode};
 use crate::scene::{Group, Node, Path, Picture, outline_of};
-use crate::text::{self, Overflow};
 use crate::units::Opacity;
-
-/// Text of the placeholder for an image that failed to load, as in `skip-image-error` of the reference corpus.
-const PLACEHOLDER_TEXT: &str = "Can not load the image...";
-const PLACEHOLDER_COLOR: Color = Color::from_rgba8(223, 102, 102, 204);
-/// The font size of the placeholder is its width divided by this, px, within [`PLACEHOLDER_FONT_SIZES`].
-const PLACEHOLDER_WIDTH_PER_FONT_SIZE: f64 = 25.0;
-const PLACEHOLDER_FONT_SIZES: (f64, f64) = (10.0, 30.0);
-/// Padding of the placeholder's text on each side, px.
-const PLACEHOLDER_PADDING: f64 = 5.0;
 
 /// The crop that shows the whole picture.
 const WHOLE: Rect = Rect::new(0.0, 0.0, 1.0, 1.0);
 
 /// A second image that masks or fills an element's picture (rendering.md §6.2), by its URL.
 #[derive(Clone, Copy)]
-enum Mask<'a> {
+pub(super) enum Mask<'a> {
     /// `clipSrc` — its alpha multiplies into that of the image.
     Clip(&'a Arc<str>),
     /// `maskSrc` — it fills the shape of the SVG.
@@ -51,32 +36,7 @@ impl Mask<'_> {
     }
 }
 
-impl Resolver<'_> {
-    pub(super) fn image(&mut self, image: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
-        let origin = &image.common.origin;
-        let look = Look { colors: &[], effects: Some(&image.effects), opacity, as_photo: true, origin };
-        let mask = image.clip_src.as_ref().map(Mask::Clip);
-        self.picture(&image.picture, image.placement.size(), mask, &look, &image.effects)
-    }
-
-    /// The first frame of a GIF. The editor does not mirror GIFs (`image-gif-first-frame` of the reference corpus).
-    pub(super) fn gif(&mut self, gif: &Image, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
-        let picture = PictureBox { flip_x: false, flip_y: false, ..gif.picture.clone() };
-        self.image(&Image { picture, ..gif.clone() }, opacity)
-    }
-
-    pub(super) fn video(&mut self, video: &Video, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
-        // A video file is not an image; a video whose `src` is an image (a poster) is drawn.
-        self.image(&video.image, opacity)
-    }
-
-    pub(super) fn svg(&mut self, svg: &Svg, opacity: Opacity) -> Result<Vec<Node>, ResolveError> {
-        let origin = &svg.common.origin;
-        let look = Look { colors: &svg.colors_replace, effects: Some(&svg.effects), opacity, as_photo: false, origin };
-        let mask = svg.mask_src.as_ref().map(Mask::Fill);
-        self.picture(&svg.picture, svg.placement.size(), mask, &look, &svg.effects)
-    }
-
+impl PictureResolver<'_> {
     /// The image `src`, centred and covering `sheet`.
     pub(super) fn cover(&mut self, src: &Arc<str>, sheet: Rect, origin: &Origin) -> Result<Vec<Node>, ResolveError> {
         let Some(asset) = self.asset(src, origin)? else { return Ok(Vec::new()) };
@@ -87,34 +47,34 @@ impl Resolver<'_> {
         let scale = (sheet.width() / natural.width).max(sheet.height() / natural.height);
         let shown = Size::new(sheet.width() / scale, sheet.height() / scale);
         let source = Rect::from_center_size(Rect::from_origin_size((0.0, 0.0), natural).center(), shown);
-        Ok(self.drawn(&asset, Stretch { natural: drawn, source, dest: sheet }, &Look::plain(origin)))
+        Ok(self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: sheet }, &AssetStyle::plain(origin)))
     }
 
-    fn picture(
+    /// The nodes of a picture in a box of `size`, with its shadow and border; `None`, with a warning, when it could not
+    /// be loaded and `skipImageError` is set.
+    pub(super) fn picture(
         &mut self,
         picture: &PictureBox,
         size: Size,
         mask: Option<Mask<'_>>,
-        look: &Look<'_>,
+        style: &AssetStyle<'_>,
         effects: &Effects,
-    ) -> Result<Vec<Node>, ResolveError> {
+    ) -> Result<Option<Vec<Node>>, ResolveError> {
         let area = Rect::from_origin_size((0.0, 0.0), size);
-        let Some(asset) = self.asset(&picture.src, look.origin)? else {
-            return Ok(shadowed(self.placeholder(area, look.opacity), effects));
-        };
+        let Some(asset) = self.asset(&picture.src, style.origin)? else { return Ok(None) };
         if area.is_zero_area() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let SvgSizes { natural, drawn } = sizes(&asset, self.sheet, SvgRole::Element);
-        if !self.has_size(natural, drawn, look.origin) {
-            return Ok(border(picture, area, look.opacity).into_iter().collect());
+        if !self.has_size(natural, drawn, style.origin) {
+            return Ok(Some(border(picture, area, style.opacity).into_iter().collect()));
         }
         let is_whole = picture.crop == WHOLE;
         let has_aspect_of_box = (natural.width * size.height - natural.height * size.width).abs() < 1e-6;
         let is_stretched = is_whole && (picture.stretch_enabled || has_aspect_of_box);
         let filled = match (mask, &asset) {
             (Some(Mask::Fill(src)), Asset::Svg(svg)) if !is_stretched || !effects.leave_pixels_alone() => {
-                self.filled(svg, src, drawn, size, (picture.flip_x, picture.flip_y), look)?
+                self.filled(svg, src, drawn, size, (picture.flip_x, picture.flip_y), style)?
             }
             _ => None,
         };
@@ -134,10 +94,10 @@ impl Resolver<'_> {
         };
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
-            let children = self.drawn(&asset, Stretch { natural: drawn, source, dest: area }, look);
+            let children = self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: area }, style);
             let content = Group { children, ..Group::default() };
             let masked = match mask {
-                Some(mask) => self.masked(content, mask, area, look)?,
+                Some(mask) => self.masked(content, mask, area, style)?,
                 None => content,
             };
             let radius = picture.corner_radius.min(size.width / 2.0).min(size.height / 2.0);
@@ -147,16 +107,22 @@ impl Resolver<'_> {
         }
         // The picture casts a shadow, but its border does not (`svg-border-shadow` of the reference designs).
         let mut nodes = shadowed(nodes, effects);
-        nodes.extend(border(picture, area, look.opacity));
-        Ok(nodes)
+        nodes.extend(border(picture, area, style.opacity));
+        Ok(Some(nodes))
     }
 
     /// `content` with its mask, which is relative to the box and not mirrored with the content: `clipSrc` is stretched
     /// to the box, `maskSrc` is centred and covers it (`vertical-align` of the corpus's published cases). With
     /// `skipImageError`, a mask that failed to load is ignored with a warning.
-    fn masked(&mut self, content: Group, mask: Mask<'_>, area: Rect, look: &Look<'_>) -> Result<Group, ResolveError> {
+    fn masked(
+        &mut self,
+        content: Group,
+        mask: Mask<'_>,
+        area: Rect,
+        style: &AssetStyle<'_>,
+    ) -> Result<Group, ResolveError> {
         let (Mask::Clip(src) | Mask::Fill(src)) = mask;
-        let origin = Origin { path: look.origin.path.key(mask.key()), element: look.origin.element.clone() };
+        let origin = Origin { path: style.origin.path.key(mask.key()), element: style.origin.element.clone() };
         let Some(asset) = self.asset(src, &origin)? else { return Ok(content) };
         let SvgSizes { natural, drawn } = sizes(&asset, self.sheet, SvgRole::Picture);
         if !self.has_size(natural, drawn, &origin) {
@@ -171,14 +137,18 @@ impl Resolver<'_> {
             }
         };
         let whole = Stretch { natural: drawn, source, dest: area };
-        let mask_look = match mask {
-            Mask::Clip(_) => Look::plain(&origin),
+        let mask_style = match mask {
+            Mask::Clip(_) => AssetStyle::plain(&origin),
             // The mask image is what is visible, so the element's effects apply to it.
-            Mask::Fill(_) => {
-                Look { colors: &[], effects: look.effects, opacity: Opacity::OPAQUE, as_photo: false, origin: &origin }
-            }
+            Mask::Fill(_) => AssetStyle {
+                colors: &[],
+                effects: style.effects,
+                opacity: Opacity::OPAQUE,
+                as_photo: false,
+                origin: &origin,
+            },
         };
-        let drawn = self.drawn(&asset, whole, &mask_look);
+        let drawn = self.asset_nodes(&asset, whole, &mask_style);
         if drawn.is_empty() {
             return Ok(content);
         }
@@ -191,7 +161,7 @@ impl Resolver<'_> {
         let children = vec![Node::Group(Box::new(shown))];
         // The editor masks on a canvas as large as the box, which it then draws at fractional px (`00276-image` of the
         // reference designs).
-        let bitmap = matches!(mask, Mask::Clip(_)).then_some(area).filter(|_| !self.options.vector);
+        let bitmap = matches!(mask, Mask::Clip(_)).then_some(area).filter(|_| !self.settings.vector);
         Ok(Group { bitmap, mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 
@@ -206,9 +176,9 @@ impl Resolver<'_> {
         drawn: Size,
         size: Size,
         mirrored: (bool, bool),
-        look: &Look<'_>,
+        style: &AssetStyle<'_>,
     ) -> Result<Option<Arc<Picture>>, ResolveError> {
-        let origin = Origin { path: look.origin.path.key("maskSrc"), element: look.origin.element.clone() };
+        let origin = Origin { path: style.origin.path.key("maskSrc"), element: style.origin.element.clone() };
         let Some(asset) = self.asset(mask, &origin)? else { return Ok(None) };
         let mask = match &asset {
             Asset::Picture(picture) => Some(picture.clone()),
@@ -217,11 +187,11 @@ impl Resolver<'_> {
                 if !self.has_size(natural, drawn, &origin) {
                     return Ok(None);
                 }
-                self.svg_picture(svg, drawn, drawn, &Look::plain(&origin))
+                self.svg_picture(svg, drawn, drawn, &AssetStyle::plain(&origin))
             }
             Asset::Font(_) => None,
         };
-        let shape = self.svg_picture(svg, drawn, size, look);
+        let shape = self.svg_picture(svg, drawn, size, style);
         Ok(mask.zip(shape).and_then(|(mask, shape)| seen_through(&mask, &shape, mirrored)).map(Arc::new))
     }
 
@@ -235,34 +205,6 @@ impl Resolver<'_> {
         has_size
     }
 
-    /// The editor's placeholder for an image that failed to load: a red box with a text (`skip-image-error` of the
-    /// reference corpus).
-    fn placeholder(&mut self, area: Rect, opacity: Opacity) -> Vec<Node> {
-        let (min, max) = PLACEHOLDER_FONT_SIZES;
-        let font_size = (area.width() / PLACEHOLDER_WIDTH_PER_FONT_SIZE).clamp(min, max);
-        let style = TextStyle {
-            font_size,
-            line_height: LineHeight::Times(1.0),
-            font_family: "Arial".into(),
-            fill: Color::WHITE.into(),
-            ..TextStyle::default()
-        };
-        let shaped = self.layouter.shape(&blocks(PLACEHOLDER_TEXT, &style));
-        let room = area.size() - Size::new(2.0 * PLACEHOLDER_PADDING, 2.0 * PLACEHOLDER_PADDING);
-        let (mut laid_out, _) =
-            text::fit(self.layouter, &shaped, room.width.max(0.0), text::Align::Center, Overflow::Grow);
-        let red = PLACEHOLDER_COLOR.multiply_alpha(opacity.get());
-        let mut nodes = vec![Node::Path(Path::filled(outline_of(&area), red))];
-        // Lines that do not fit are dropped.
-        laid_out.lines.truncate((room.height.max(0.0) / font_size) as usize);
-        laid_out.height = laid_out.lines.len() as f64 * font_size;
-        let lines = Rect::from_origin_size((0.0, 0.0), (laid_out.width, laid_out.height));
-        let drawn = text::draw(&laid_out, &draw_style(&style, lines, opacity));
-        let transform = Affine::translate((PLACEHOLDER_PADDING, (area.height() - laid_out.height) / 2.0));
-        nodes.push(Node::Group(Box::new(Group { transform, children: drawn.into_nodes(), ..Group::default() })));
-        nodes
-    }
-
     /// The loaded asset of a URL; `None`, with a warning, when it failed and `skipImageError` is set.
     fn asset(&mut self, src: &str, origin: &Origin) -> Result<Option<Asset>, ResolveError> {
         match self.assets.get(src) {
@@ -273,7 +215,7 @@ impl Resolver<'_> {
                 }
                 Ok(Some(asset.clone()))
             }
-            Some(Err(error)) if self.options.skip_image_error => {
+            Some(Err(error)) if self.settings.skip_image_error => {
                 self.warn(origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
                 Ok(None)
             }
@@ -307,8 +249,8 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     Rect::new(x0, y0, x1, y1)
 }
 
-/// `mask`, centred and covering `shape`, with its alpha multiplied by that of `shape` or of the mirrored shape. The mask
-/// is sampled bilinearly.
+/// `mask`, centred and covering `shape`, with its alpha multiplied by that of `shape` or of the mirrored shape. The
+/// mask is sampled bilinearly.
 fn seen_through(mask: &Picture, shape: &Picture, mirrored: (bool, bool)) -> Option<Picture> {
     let (width, height) = (f64::from(shape.width), f64::from(shape.height));
     let (mask_width, mask_height) = (f64::from(mask.width), f64::from(mask.height));

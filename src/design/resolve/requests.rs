@@ -8,11 +8,13 @@ use super::super::elements::Element;
 use super::super::elements::text_style::{FontStyle, TextStyle};
 use super::super::fonts::{FontFace, family_key};
 use super::super::{Design, Page};
-use super::page::BACKGROUND_ID;
 use crate::assets::{Asset, AssetKind, AssetRequest, AssetRequests, AssetSet, FaceRequest, WebFace};
 use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode};
 use crate::text::{Face, FaceStyle, FontLibrary, FontSet, LAST_RESORT_FAMILY};
+
+/// The element id of the background's image in error messages (http-api.md §6).
+pub(super) const BACKGROUND_ID: &str = "page background";
 
 /// A font family that is used but not available. Clients rely on the start of the message, which is the editor's
 /// (http-api.md §6).

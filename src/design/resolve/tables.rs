@@ -6,8 +6,7 @@ use kurbo::{Affine, BezPath, Cap, Rect, Shape as _, Stroke};
 
 use super::super::elements::table::{Border, BorderStyle, Table, TableCell};
 use super::super::elements::text_style::VerticalAlign;
-use super::Resolver;
-use super::texts::{align, draw_style, span_style};
+use super::texts::{TextResolver, align, draw_style, span_style};
 use crate::options::TextOverflow;
 use crate::scene::{Group, Node, Path};
 use crate::text::{self, CellText, Overflow};
@@ -36,14 +35,14 @@ impl PlacedCell<'_> {
     }
 }
 
-impl Resolver<'_> {
+impl TextResolver<'_> {
     pub(super) fn table(&mut self, table: &Table, opacity: Opacity) -> Vec<Node> {
         let cells: Vec<PlacedCell<'_>> = placed_cells(table).collect();
         let mut grid = Grid {
             xs: edges(&table.col_widths, table.placement.width),
             ys: edges(&table.row_heights, table.placement.height),
         };
-        if self.options.text_overflow == TextOverflow::Resize {
+        if self.settings.text.overflow == TextOverflow::Resize {
             self.grow_rows(table, &cells, &mut grid);
         }
         let mut nodes = Vec::new();
@@ -79,7 +78,7 @@ impl Resolver<'_> {
         if opacity.is_zero() {
             return None;
         }
-        let overflow = match self.options.text_overflow {
+        let overflow = match self.settings.text.overflow {
             TextOverflow::ChangeFontSize => Overflow::Shrink { height: area.height() },
             TextOverflow::Resize => Overflow::Grow,
             TextOverflow::Ellipsis => Overflow::Ellipsis { height: area.height() },

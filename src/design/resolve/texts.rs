@@ -8,13 +8,14 @@ use super::super::effects::Effects;
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
 use super::paints::{GradientLength, is_transparent, paint};
-use super::{Resolver, shadowed};
+use super::settings::ResolveSettings;
+use super::shadow::shadowed;
 use crate::options::{MissingHeight, TextOverflow, TextSizing};
-use crate::report::{Origin, WarningCode, counted, truncated};
+use crate::report::{Origin, Warning, WarningCode, counted, truncated};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
-    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, LineHeight,
-    Overflow, Sizing, SpanStyle, TextBlocks, TextNodes, TextWarning, VerticalShift,
+    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, Layouter,
+    LineHeight, Overflow, Sizing, SpanStyle, TextBlocks, TextNodes, TextWarning, VerticalShift,
 };
 use crate::units::{Opacity, Px};
 
@@ -28,7 +29,20 @@ const AUTO_LINE: f64 = 1.2;
 /// Maximum number of shadows of one text. Each one takes a surface and two passes.
 const MAX_SHADOWS: usize = 500;
 
-impl Resolver<'_> {
+/// Resolves texts: text elements and the cells of tables.
+pub(super) struct TextResolver<'a> {
+    pub(super) layouter: &'a mut Layouter,
+    pub(super) settings: &'a ResolveSettings,
+    /// Returns true when the request has ended, so that the remaining texts may be skipped.
+    pub(super) abandoned: &'a dyn Fn() -> bool,
+    pub(super) warnings: &'a mut Vec<Warning>,
+}
+
+impl TextResolver<'_> {
+    fn warn(&mut self, origin: &Origin, code: WarningCode, message: impl Into<String>) {
+        self.warnings.push(origin.warn(code, message));
+    }
+
     pub(super) fn text(&mut self, text: &Text, opacity: Opacity) -> Vec<Node> {
         let origin = &text.common.origin;
         let (content, opacity) = if text.text.is_empty() {
@@ -51,7 +65,7 @@ impl Resolver<'_> {
         self.warn_of_glyphs(origin);
         self.warn_of_shrinking(origin, text.style.font_size, Some(drawn_size));
 
-        let resizable = self.options.text_vertical_resize;
+        let resizable = self.settings.text.vertical_resize;
         let height = text.height.unwrap_or(0.0);
         let room = if resizable { (height - laid_out.height).max(0.0) } else { 0.0 };
         let top = match text.style.vertical_align {
@@ -94,7 +108,7 @@ impl Resolver<'_> {
             };
             let padding = text.background_padding * line_height / 2.0;
             let mut area = curved.bounds;
-            if self.options.text_vertical_resize {
+            if self.settings.text.vertical_resize {
                 area.y1 = area.y1.max(area.y0 + text.height.unwrap_or(0.0));
             }
             let area = area.inflate(padding, padding);
@@ -110,7 +124,7 @@ impl Resolver<'_> {
     fn sizing(&mut self, text: &Text) -> Sizing {
         let (overflow, height) = self.overflow(text);
         let own = &text.sizing;
-        match self.options.text_sizing.unwrap_or(self.rules.text_sizing) {
+        match self.settings.text.sizing {
             TextSizing::Editor => {
                 for key in &own.written {
                     let Origin { path, element } = &text.common.origin;
@@ -132,13 +146,13 @@ impl Resolver<'_> {
                         Overflow::Fit { height, min: own.min_font_size.unwrap_or(1.0), max }
                     }
                 };
-                Sizing { overflow, max_lines: own.max_lines, split_words: self.options.text_split_allowed }
+                Sizing { overflow, max_lines: own.max_lines, split_words: self.settings.text.split_words }
             }
         }
     }
 
     fn has_auto_height(&self, text: &Text) -> bool {
-        self.options.missing_height == MissingHeight::Auto && text.height.is_none_or(|height| height < 1.0)
+        self.settings.text.missing_height == MissingHeight::Auto && text.height.is_none_or(|height| height < 1.0)
     }
 
     /// The rule for lines that are taller than the box, by the options, and the height of the box, px.
@@ -148,7 +162,7 @@ impl Resolver<'_> {
             text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
         };
         let height = text.height.unwrap_or(one_line);
-        let overflow = match self.options.text_overflow {
+        let overflow = match self.settings.text.overflow {
             _ if self.has_auto_height(text) => Overflow::Grow,
             TextOverflow::ChangeFontSize => Overflow::Shrink { height },
             TextOverflow::Resize => Overflow::Grow,

@@ -82,7 +82,7 @@ impl Worker {
         let filled_in = template.clone();
         let adding = async {
             let request = session.work(Stage::Parse, move || filled_in.fill_in(row, &values)).await??;
-            session.add_to(document, request).await
+            document.add(&mut session, request).await
         };
         match adding.await {
             Ok(AddedPages { first, count, mut warnings }) => {
@@ -116,7 +116,7 @@ impl Worker {
         let rows = u32::try_from(total).unwrap_or(u32::MAX);
         let deadline = self.settings.deadline.saturating_mul(rows);
         let mut session = self.engine.admit_queued_elsewhere(deadline, DEADLINE_OF_ALL).await?;
-        let made = session.finish_merged(document).await?;
+        let made = document.finish(&mut session).await?;
         let made = made.ok_or_else(|| Error::Internal("a document with pages became none".into()))?;
         let bytes = made.bytes.clone();
         let sha256 = session.work(Stage::Encode, move || Sha256::digest(&bytes).into()).await?;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use kurbo::{Affine, Rect, Shape as _, Size};
 
 use super::super::effects::Effects;
-use super::Resolver;
-use crate::assets::Asset;
-use crate::assets::svg::{SvgAsset, SvgError, SvgRole, SvgSizes};
-use crate::report::{Origin, WarningCode};
+use super::settings::ResolveSettings;
+use crate::assets::svg::{SvgAsset, SvgError, SvgFonts, SvgRole, SvgSizes};
+use crate::assets::{Asset, AssetSet};
+use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, Group, Node, Picture};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
@@ -34,7 +34,7 @@ pub(super) struct Stretch {
 
 /// Colours, effects and opacity with which an asset is drawn.
 #[derive(Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct AssetStyle<'a> {
     /// Pairs of colours of `colorsReplace`, used for SVG only.
     pub(super) colors: &'a [(String, String)],
     /// Effects, which apply at the natural size.
@@ -47,30 +47,44 @@ pub(super) struct Look<'a> {
     pub(super) origin: &'a Origin,
 }
 
-impl<'a> Look<'a> {
+impl<'a> AssetStyle<'a> {
     /// The asset without changes.
     pub(super) fn plain(origin: &'a Origin) -> Self {
         Self { colors: &[], effects: None, opacity: Opacity::OPAQUE, as_photo: false, origin }
     }
 }
 
-impl Resolver<'_> {
+/// Resolves pictures: images, SVG, GIF, video stills and page backgrounds.
+pub(super) struct PictureResolver<'a> {
+    pub(super) assets: &'a AssetSet,
+    pub(super) svg_fonts: &'a SvgFonts,
+    pub(super) settings: &'a ResolveSettings,
+    /// Size of the page, px, with its bleed if that is included.
+    pub(super) sheet: Size,
+    pub(super) warnings: &'a mut Vec<Warning>,
+}
+
+impl PictureResolver<'_> {
+    pub(super) fn warn(&mut self, origin: &Origin, code: WarningCode, message: impl Into<String>) {
+        self.warnings.push(origin.warn(code, message));
+    }
+
     /// The nodes of an asset; none, with a warning, when it cannot be drawn.
-    pub(super) fn drawn(&mut self, asset: &Asset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
+    pub(super) fn asset_nodes(&mut self, asset: &Asset, stretch: Stretch, style: &AssetStyle<'_>) -> Vec<Node> {
         match asset {
             Asset::Picture(picture) => {
-                self.warn_of_enlarging(stretch, look);
-                vec![pixels(picture.clone(), stretch, look)]
+                self.warn_of_enlarging(stretch, style);
+                vec![pixels(picture.clone(), stretch, style)]
             }
             Asset::Svg(svg) => {
-                if look.effects.is_none_or(Effects::leave_pixels_alone) {
-                    match self.svg_photo(svg, stretch, look) {
+                if style.effects.is_none_or(Effects::leave_pixels_alone) {
+                    match self.svg_photo(svg, stretch, style) {
                         Some(photo) => vec![photo],
-                        None => self.svg_nodes(svg, stretch, look),
+                        None => self.svg_nodes(svg, stretch, style),
                     }
                 } else {
-                    let picture = self.svg_picture(svg, stretch.natural, stretch.natural, look);
-                    picture.map(|picture| pixels(picture, stretch, look)).into_iter().collect()
+                    let picture = self.svg_picture(svg, stretch.natural, stretch.natural, style);
+                    picture.map(|picture| pixels(picture, stretch, style)).into_iter().collect()
                 }
             }
             Asset::Font(_) => Vec::new(),
@@ -78,11 +92,11 @@ impl Resolver<'_> {
     }
 
     /// Warns about a picture with too few pixels for the size at which it is shown.
-    fn warn_of_enlarging(&mut self, stretch: Stretch, look: &Look<'_>) {
+    fn warn_of_enlarging(&mut self, stretch: Stretch, style: &AssetStyle<'_>) {
         let Stretch { source, dest, .. } = stretch;
         let source = source.abs();
-        let found = (source.width() / dest.width()).min(source.height() / dest.height()) * self.dpi;
-        let expected = self.options.min_image_dpi.unwrap_or(0.0);
+        let found = (source.width() / dest.width()).min(source.height() / dest.height()) * self.settings.dpi;
+        let expected = self.settings.min_image_dpi;
         if found < expected {
             let message = format!(
                 "the image is enlarged: {:.0} x {:.0} of its pixels are shown on {:.0} x {:.0} px, which is {found:.0} \
@@ -92,18 +106,18 @@ impl Resolver<'_> {
                 dest.width(),
                 dest.height(),
             );
-            self.warn(look.origin, WarningCode::ImageEnlarged, message);
+            self.warn(style.origin, WarningCode::ImageEnlarged, message);
         }
     }
 
     /// An SVG as pixels cropped at whole px, which the editor then moves to the corner of the box (`svg-without-size`
     /// of the corpus's published cases). `None` where shapes are drawn: at its own size or larger, for a vector file,
     /// or when it cannot be rasterised.
-    fn svg_photo(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Option<Node> {
+    fn svg_photo(&mut self, svg: &SvgAsset, stretch: Stretch, style: &AssetStyle<'_>) -> Option<Node> {
         let Stretch { natural, source, dest } = stretch;
         let size = source.abs().size();
-        let step = (size.width / dest.width()).min(size.height / dest.height()) / self.options.pixel_ratio.get();
-        if !look.as_photo || self.options.vector || step <= 1.0 + SAME || !step.is_finite() {
+        let step = (size.width / dest.width()).min(size.height / dest.height()) / self.settings.raster_scale.get();
+        if !style.as_photo || self.settings.vector || step <= 1.0 + SAME || !step.is_finite() {
             return None;
         }
         let whole = |length: f64| (length / step + SAME).floor();
@@ -117,34 +131,34 @@ impl Resolver<'_> {
                 (first, first - whole(from - to).max(1.0))
             }
         };
-        let drawing = self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size).ok()?;
+        let drawing = self.svg_fonts.pixels(svg, given_size(svg, natural), style.colors, size).ok()?;
         for skipped in &drawing.skipped {
-            self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
+            self.warn(style.origin, WarningCode::ImageSkipped, skipped.clone());
         }
         let (x0, x1) = crop(source.x0, source.x1, natural.width, size.width);
         let (y0, y1) = crop(source.y0, source.y1, natural.height, size.height);
         let source = Rect::new(x0, y0, x1, y1);
-        let (picture, opacity) = (drawing.picture.clone(), look.opacity);
+        let (picture, opacity) = (drawing.picture.clone(), style.opacity);
         Some(Node::Image(scene::Image { picture, source, dest, passes: Vec::new(), opacity }))
     }
 
-    fn svg_nodes(&mut self, svg: &SvgAsset, stretch: Stretch, look: &Look<'_>) -> Vec<Node> {
+    fn svg_nodes(&mut self, svg: &SvgAsset, stretch: Stretch, style: &AssetStyle<'_>) -> Vec<Node> {
         let Stretch { natural, source, dest } = stretch;
         let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
-        let scale_hint = stretch_x.abs().max(stretch_y.abs()) * self.options.pixel_ratio.get();
-        let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), look.colors, scale_hint) {
+        let scale_hint = stretch_x.abs().max(stretch_y.abs()) * self.settings.raster_scale.get();
+        let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), style.colors, scale_hint) {
             Ok(drawing) => drawing,
             Err(error) => {
-                self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
+                self.warn(style.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
                 return Vec::new();
             }
         };
         for skipped in &drawing.skipped {
-            self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
+            self.warn(style.origin, WarningCode::ImageSkipped, skipped.clone());
         }
         if drawing.reduced {
             let message = "parts of the SVG are drawn at a lower resolution to stay within the memory limit";
-            self.warn(look.origin, WarningCode::ImageReduced, message);
+            self.warn(style.origin, WarningCode::ImageReduced, message);
         }
         // The document's own size may differ from the natural one by rounding of its attributes.
         let to_natural =
@@ -156,7 +170,7 @@ impl Resolver<'_> {
         vec![Node::Group(Box::new(Group {
             clip: Some(dest.to_path(TOLERANCE)),
             // Opacity applies to the picture as a whole, because its parts may overlap.
-            opacity: look.opacity,
+            opacity: style.opacity,
             children: vec![Node::Group(Box::new(content))],
             ..Group::default()
         }))]
@@ -169,25 +183,25 @@ impl Resolver<'_> {
         svg: &SvgAsset,
         natural: Size,
         size: Size,
-        look: &Look<'_>,
+        style: &AssetStyle<'_>,
     ) -> Option<Arc<Picture>> {
         for halvings in 0..=MAX_HALVINGS {
             let size = DeviceSize::of_page(size * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
-            match self.svg_fonts.pixels(svg, given_size(svg, natural), look.colors, size) {
+            match self.svg_fonts.pixels(svg, given_size(svg, natural), style.colors, size) {
                 Ok(drawing) => {
                     for skipped in &drawing.skipped {
-                        self.warn(look.origin, WarningCode::ImageSkipped, skipped.clone());
+                        self.warn(style.origin, WarningCode::ImageSkipped, skipped.clone());
                     }
                     if halvings > 0 {
                         let message =
                             "the SVG is drawn at a lower resolution for its effects, to stay within the memory limit";
-                        self.warn(look.origin, WarningCode::ImageReduced, message);
+                        self.warn(style.origin, WarningCode::ImageReduced, message);
                     }
                     return Some(drawing.picture.clone());
                 }
                 Err(SvgError::TooManyPixels { .. }) if halvings < MAX_HALVINGS => {}
                 Err(error) => {
-                    self.warn(look.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
+                    self.warn(style.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
                     return None;
                 }
             }
@@ -202,13 +216,13 @@ fn given_size(svg: &SvgAsset, drawn: Size) -> Option<Size> {
 }
 
 /// An image node. `picture` shows the whole asset, at whatever resolution.
-fn pixels(picture: Arc<Picture>, stretch: Stretch, look: &Look<'_>) -> Node {
+fn pixels(picture: Arc<Picture>, stretch: Stretch, style: &AssetStyle<'_>) -> Node {
     let Stretch { natural, source, dest } = stretch;
     let size = DeviceSize { width: picture.width, height: picture.height };
     let (x, y) = (f64::from(size.width) / natural.width, f64::from(size.height) / natural.height);
     let source = Rect::new(source.x0 * x, source.y0 * y, source.x1 * x, source.y1 * y);
-    let passes = look.effects.map_or_else(Vec::new, |effects| effects.passes(size));
-    Node::Image(scene::Image { picture, source, dest, passes, opacity: look.opacity })
+    let passes = style.effects.map_or_else(Vec::new, |effects| effects.passes(size));
+    Node::Image(scene::Image { picture, source, dest, passes, opacity: style.opacity })
 }
 
 /// The sizes of an asset. Those of an SVG without a size depend on the canvas, which is `sheet`.

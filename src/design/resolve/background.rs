@@ -4,26 +4,25 @@ use kurbo::{Insets, Rect, Shape as _};
 
 use super::super::Page;
 use super::super::background::Background;
-use super::paints::{is_transparent, paint};
-use super::{ResolveError, Resolver};
+use super::asset_nodes::PictureResolver;
+use super::error::ResolveError;
+use super::paints::{GradientLength, is_transparent, paint};
+use super::requests::BACKGROUND_ID;
 use crate::report::Origin;
 use crate::scene::{Node, Path};
 use crate::units::Opacity;
 
-/// The element id of the background's image in error messages (http-api.md §6).
-pub(super) const BACKGROUND_ID: &str = "page background";
-
-impl Resolver<'_> {
+impl PictureResolver<'_> {
     /// The background nodes, which cover the page, and the bleed if that is included.
     pub(super) fn background(&mut self, page: &Page, bleed: Insets) -> Result<Vec<Node>, ResolveError> {
         let sheet = Rect::from_origin_size((0.0, 0.0), page.size) + bleed;
-        if self.options.ignore_background {
+        if self.settings.ignore_background {
             return Ok(Vec::new());
         }
         match &page.background {
             Background::Fill(fill) if is_transparent(fill) => Ok(Vec::new()),
             Background::Fill(fill) => {
-                let paint = paint(fill, sheet, self.gradient_length(), Opacity::OPAQUE);
+                let paint = paint(fill, sheet, GradientLength::of_shapes(self.settings), Opacity::OPAQUE);
                 Ok(vec![Node::Path(Path::filled(sheet.to_path(0.1), paint))])
             }
             Background::Image(src) => {

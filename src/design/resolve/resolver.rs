@@ -1,0 +1,139 @@
+//! The pages of a design as scene pages: z-order, groups, placement, and which file resolves which element.
+
+use kurbo::{Affine, Rect, Size};
+
+use super::super::Page;
+use super::super::effects::Effects;
+use super::super::elements::Element;
+use super::super::elements::image::Image;
+use super::super::elements::svg::Svg;
+use super::super::props::{Common, PictureBox, Placement};
+use super::asset_nodes::{AssetStyle, PictureResolver};
+use super::error::ResolveError;
+use super::pictures::Mask;
+use super::placeholder::placeholder;
+use super::settings::ResolveSettings;
+use super::shadow::shadowed;
+use super::shapes;
+use super::texts::TextResolver;
+use crate::assets::AssetSet;
+use crate::assets::svg::SvgFonts;
+use crate::report::{Warning, WarningCode};
+use crate::scene::{self, Group, Node};
+use crate::text::Layouter;
+use crate::units::Opacity;
+
+/// Everything that the pages of a design are resolved from. Each kind of element gets the part of it that it needs.
+pub(super) struct Resolver<'a> {
+    pub(super) assets: &'a AssetSet,
+    pub(super) svg_fonts: &'a SvgFonts,
+    pub(super) layouter: &'a mut Layouter,
+    pub(super) settings: &'a ResolveSettings,
+    /// Returns true when the request has ended.
+    pub(super) abandoned: &'a dyn Fn() -> bool,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Resolver<'_> {
+    /// Resolves a page.
+    ///
+    /// # Errors
+    /// The first image in document order that could not be loaded, unless `skipImageError`.
+    pub(super) fn page(&mut self, page: &Page) -> Result<scene::Page, ResolveError> {
+        let bleed = if self.settings.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
+        let sheet = (Rect::from_origin_size((0.0, 0.0), page.size) + bleed).size();
+        let mut children = self.pictures(sheet).background(page, bleed)?;
+        // `alwaysOnTop` applies only to direct children of the page (rendering.md §1).
+        let (top, ordinary): (Vec<_>, Vec<_>) = page.children.iter().partition(|child| child.common().always_on_top);
+        for child in ordinary.into_iter().chain(top) {
+            children.extend(self.element(child, Opacity::OPAQUE, sheet)?);
+        }
+        Ok(scene::Page { size: page.size, bleed, root: Group { children, ..Group::default() } })
+    }
+
+    /// Resolves an element. `inherited`: opacity of the groups around it. `sheet`: size of the page, px, with its bleed
+    /// if that is included.
+    fn element(&mut self, element: &Element, inherited: Opacity, sheet: Size) -> Result<Option<Node>, ResolveError> {
+        let common = element.common();
+        let opacity = inherited * common.opacity;
+        if !common.is_shown() || opacity.is_zero() || (self.abandoned)() {
+            return Ok(None);
+        }
+        let (placement, children) = match element {
+            Element::Group(group) => {
+                let mut children = Vec::new();
+                for child in &group.children {
+                    children.extend(self.element(child, opacity, sheet)?);
+                }
+                return Ok(Some(grouped(common, Affine::IDENTITY, children)));
+            }
+            Element::Text(text) => (&text.placement, self.texts().text(text, opacity)),
+            Element::Image(image) => (&image.placement, self.image(image, opacity, sheet)?),
+            Element::Gif(gif) => (&gif.placement, self.gif(gif, opacity, sheet)?),
+            // A video file is not an image; a video whose `src` is an image (a poster) is drawn.
+            Element::Video(video) => (&video.image.placement, self.image(&video.image, opacity, sheet)?),
+            Element::Svg(svg) => (&svg.placement, self.svg(svg, opacity, sheet)?),
+            Element::Figure(figure) => (&figure.placement, shapes::figure(figure, opacity, self.settings)),
+            Element::Line(line) => (&line.placement, shapes::line(line, opacity, &mut self.warnings)),
+            Element::Table(table) => (&table.placement, self.texts().table(table, opacity)),
+        };
+        let placed = placed(placement);
+        if !placed.is_finite() {
+            let message = "the position of the element is too large; it is not drawn";
+            self.warnings.push(common.origin.warn(WarningCode::ShapeSkipped, message));
+            return Ok(None);
+        }
+        Ok(Some(grouped(common, placed, children)))
+    }
+
+    fn image(&mut self, image: &Image, opacity: Opacity, sheet: Size) -> Result<Vec<Node>, ResolveError> {
+        let Image { common, placement, effects, picture, clip_src } = image;
+        let style = AssetStyle { colors: &[], effects: Some(effects), opacity, as_photo: true, origin: &common.origin };
+        self.picture(picture, placement.size(), clip_src.as_ref().map(Mask::Clip), &style, effects, sheet)
+    }
+
+    /// The first frame of a GIF. The editor does not mirror GIFs (`image-gif-first-frame` of the reference corpus).
+    fn gif(&mut self, gif: &Image, opacity: Opacity, sheet: Size) -> Result<Vec<Node>, ResolveError> {
+        let picture = PictureBox { flip_x: false, flip_y: false, ..gif.picture.clone() };
+        self.image(&Image { picture, ..gif.clone() }, opacity, sheet)
+    }
+
+    fn svg(&mut self, svg: &Svg, opacity: Opacity, sheet: Size) -> Result<Vec<Node>, ResolveError> {
+        let Svg { common, placement, effects, picture, mask_src, colors_replace: colors } = svg;
+        let style = AssetStyle { colors, effects: Some(effects), opacity, as_photo: false, origin: &common.origin };
+        self.picture(picture, placement.size(), mask_src.as_ref().map(Mask::Fill), &style, effects, sheet)
+    }
+
+    /// The nodes of a picture, or of the placeholder for one that could not be loaded.
+    fn picture(
+        &mut self,
+        picture: &PictureBox,
+        size: Size,
+        mask: Option<Mask<'_>>,
+        style: &AssetStyle<'_>,
+        effects: &Effects,
+        sheet: Size,
+    ) -> Result<Vec<Node>, ResolveError> {
+        let loaded = self.pictures(sheet).picture(picture, size, mask, style, effects)?;
+        Ok(loaded.unwrap_or_else(|| shadowed(placeholder(self.layouter, size.to_rect(), style.opacity), effects)))
+    }
+
+    fn pictures(&mut self, sheet: Size) -> PictureResolver<'_> {
+        let (assets, svg_fonts, settings) = (self.assets, self.svg_fonts, self.settings);
+        PictureResolver { assets, svg_fonts, settings, sheet, warnings: &mut self.warnings }
+    }
+
+    fn texts(&mut self) -> TextResolver<'_> {
+        let (settings, abandoned) = (self.settings, self.abandoned);
+        TextResolver { layouter: self.layouter, settings, abandoned, warnings: &mut self.warnings }
+    }
+}
+
+/// The transform from an element's coordinates to the page's, a rotation about its top-left corner (rendering.md §2).
+fn placed(placement: &Placement) -> Affine {
+    Affine::translate((placement.x, placement.y)) * Affine::rotate(placement.rotation.to_radians())
+}
+
+fn grouped(common: &Common, transform: Affine, children: Vec<Node>) -> Node {
+    Node::Group(Box::new(Group { origin: Some(common.origin.clone()), transform, children, ..Group::default() }))
+}
