@@ -1,7 +1,7 @@
 //! Reads untrusted JSON and reports all problems at once, each with its path.
 //!
-//! In: [`JsonParser`], which checks limits before it parses; [`Reader`], a typed reader for one object; [`Problems`], the
-//! list that it fills; and a digest of a value.
+//! In: [`JsonParser`], which checks limits before it parses; [`Reader`], a typed reader for one object; [`Problems`],
+//! the list that it fills; and a digest of a value. Imports: `report`, `hash`.
 
 mod digest;
 mod guard;
@@ -22,8 +22,8 @@ pub struct JsonParser {
 }
 
 impl JsonParser {
-    /// Creates a parser. `max_depth`: how deep arrays and objects may nest (`TENTER_MAX_JSON_DEPTH`), where the outermost
-    /// counts as 1.
+    /// Creates a parser. `max_depth`: how deep arrays and objects may nest (`TENTER_MAX_JSON_DEPTH`), where the
+    /// outermost counts as 1.
     pub const fn new(max_depth: usize) -> Self {
         Self { max_depth }
     }

@@ -10,31 +10,31 @@ use crate::units::{DeviceSize, Opacity};
 /// Effects and shadow of an element. Every kind except groups and tables has them (rendering.md §4, §5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Effects {
-    /// `blurEnabled` — default false.
+    /// `blurEnabled` — whether the element is blurred. Default false.
     pub blur_enabled: bool,
     /// `blurRadius` — px for text; thousandths of the source's shorter side for pictures. Default 10, not negative.
     pub blur_radius: f64,
-    /// `brightnessEnabled` — default false.
+    /// `brightnessEnabled` — whether `brightness` is applied. Default false.
     pub brightness_enabled: bool,
     /// `brightness` — −1 to 1, added. Default 0.
     pub brightness: f64,
-    /// `sepiaEnabled` — default false.
+    /// `sepiaEnabled` — whether colours become sepia. Default false.
     pub sepia_enabled: bool,
-    /// `grayscaleEnabled` — default false.
+    /// `grayscaleEnabled` — whether colours become grey. Default false.
     pub grayscale_enabled: bool,
-    /// `filters` — in the order written.
+    /// `filters` — named filters in the order written, which is the order in which they are applied.
     pub filters: Vec<AppliedFilter>,
-    /// `shadowEnabled` — default false.
+    /// `shadowEnabled` — whether the element casts a shadow. Default false.
     pub shadow_enabled: bool,
     /// `shadowBlur` — twice the sigma, px. Default 5, not negative.
     pub shadow_blur: f64,
     /// `shadowOffsetX` — px along the page, not along the element. Default 0.
     pub shadow_offset_x: f64,
-    /// `shadowOffsetY` — likewise. Default 0.
+    /// `shadowOffsetY` — px along the page, not along the element. Default 0.
     pub shadow_offset_y: f64,
     /// `shadowColor` — default black. Its alpha multiplies with `shadow_opacity`.
     pub shadow_color: Color,
-    /// `shadowOpacity` — default 1.
+    /// `shadowOpacity` — opacity of the shadow. Default 1.
     pub shadow_opacity: Opacity,
 }
 

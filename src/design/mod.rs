@@ -60,7 +60,7 @@ pub struct Page {
     pub id: Arc<str>,
     /// `width`, `height` — trim size, each greater than 0; `auto` is already the design's.
     pub size: Size,
-    /// `background` — default white.
+    /// `background` — a colour, gradient or image behind the elements. Default white.
     pub background: Background,
     /// `bleed` and its overrides for single sides, none negative.
     pub bleed: Insets,
@@ -107,8 +107,8 @@ impl Design {
         Self::from_value(&value, JsonPath::root(), limits)
     }
 
-    /// Reads a design that is part of a larger document, at the path `at`. `value` must come from [`JsonParser::parse`],
-    /// which limits its depth.
+    /// Reads a design that is part of a larger document, at the path `at`. `value` must come from
+    /// [`JsonParser::parse`], which limits its depth.
     ///
     /// # Errors
     /// As [`Design::parse`].

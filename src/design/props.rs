@@ -14,11 +14,11 @@ use crate::units::{Degrees, Opacity};
 pub struct Common {
     /// Path in the JSON, and `id` (generated when absent).
     pub origin: Origin,
-    /// `opacity` — default 1.
+    /// `opacity` — opacity of the element and its content. Default 1.
     pub opacity: Opacity,
-    /// `visible` — default true.
+    /// `visible` — whether the element is drawn. Default true.
     pub visible: bool,
-    /// `showInExport` — default true.
+    /// `showInExport` — whether the element is drawn in files. Default true.
     pub show_in_export: bool,
     /// `alwaysOnTop` — default false. Counts only for direct children of a page (rendering.md §1).
     pub always_on_top: bool,
@@ -118,7 +118,7 @@ pub struct PictureBox {
     pub flip_x: bool,
     /// `flipY` — mirrored top to bottom inside the box.
     pub flip_y: bool,
-    /// `borderColor` — default black.
+    /// `borderColor` — colour of the border. Default black.
     pub border_color: Color,
     /// `borderSize` — px, inside the box. Default 0, not negative.
     pub border_size: f64,

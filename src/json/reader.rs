@@ -1,7 +1,7 @@
 //! Typed reader for one JSON object (design-format.md §1). Null counts as absent, unknown keys are ignored, a numeric
-//! string counts as its number, and any other type_error type is a problem and counts as absent. In forgiving mode
+//! string counts as its number, and any other type is a problem and counts as absent. In forgiving mode
 //! ([`Problems::forgiving`]) numbers and flags are also accepted as text, every value is a flag as in JavaScript, and
-//! other type_error values are replaced by their defaults.
+//! other values of a wrong type are replaced by their defaults.
 
 use std::borrow::Cow;
 
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         number
     }
 
-    /// Like [`Self::number`], without a replacement: a type_error value is a problem even in forgiving mode.
+    /// Like [`Self::number`], without a replacement: a value of a wrong type is a problem even in forgiving mode.
     pub fn exact_number(&mut self, key: &str) -> Option<f64> {
         let value = self.get(key)?;
         let number = as_number(value);

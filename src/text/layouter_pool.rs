@@ -2,7 +2,7 @@
 //!
 //! Each page is laid out with a layouter that no other thread uses; the pool is locked twice per request.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use super::families::FontSet;
 use super::layout::Layouter;
@@ -34,7 +34,7 @@ impl LayouterPool {
     /// Takes an idle layouter with these fonts, or creates one. Results do not depend on which of the two it is.
     pub fn take(&self, fonts: FontSet) -> Layouter {
         let known = {
-            let mut idle = self.lock();
+            let mut idle = self.idle.lock();
             idle.iter().rposition(|it| it.fonts().is_same(&fonts)).map(|at| idle.remove(at))
         };
         known.unwrap_or_else(|| Layouter::new(fonts))
@@ -45,7 +45,7 @@ impl LayouterPool {
         if layouter.is_oversized() || cost(&layouter) > self.max_bytes {
             return;
         }
-        let mut idle = self.lock();
+        let mut idle = self.idle.lock();
         idle.push(layouter);
         let mut bytes: usize = idle.iter().map(cost).sum();
         let mut surplus = idle.len().saturating_sub(MAX_IDLE);
@@ -57,11 +57,6 @@ impl LayouterPool {
         drop(idle);
         // Freed outside the lock.
         drop(dropped);
-    }
-
-    /// Ignores poisoning: the list is consistent after every operation.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Layouter>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,7 +87,7 @@ mod tests {
     }
 
     fn idle(layouters: &LayouterPool) -> usize {
-        layouters.lock().len()
+        layouters.idle.lock().len()
     }
 
     #[test]
@@ -118,7 +113,7 @@ mod tests {
         for _ in 0..9 {
             let bytes = Blob::from(vec![0u8; 3 << 20]);
             layouters.give_back(layouters.take(fonts(&library, Some(&bytes))));
-            assert!(layouters.lock().iter().map(cost).sum::<usize>() <= 10 << 20);
+            assert!(layouters.idle.lock().iter().map(cost).sum::<usize>() <= 10 << 20);
         }
         assert_eq!(idle(&layouters), 3);
         layouters.give_back(layouters.take(fonts(&library, Some(&Blob::from(vec![0u8; 11 << 20])))));

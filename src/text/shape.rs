@@ -55,9 +55,9 @@ pub(super) struct Cluster {
     pub advance: f64,
     /// Range in `Paragraph::glyphs`, in visual order.
     pub glyphs: Range<usize>,
-    /// Index in `Paragraph::runs`.
+    /// Index of the run in `Paragraph::runs`.
     pub run: usize,
-    /// Index in `Paragraph::styles`.
+    /// Index of the style in `Paragraph::styles`.
     pub span: usize,
     pub kind: ClusterKind,
     /// A letter of a cursive script before another one, without letter spacing between them.
@@ -165,7 +165,7 @@ impl LineMetrics {
 pub(super) struct Run {
     pub font: FontData,
     pub coords: Arc<[i16]>,
-    /// Index in `Paragraph::styles`.
+    /// Index of the style in `Paragraph::styles`.
     pub span: usize,
     /// The run reads from right to left.
     pub rtl: bool,
@@ -636,7 +636,10 @@ pub(super) fn is_shaped_as_run(grapheme: &str) -> bool {
 
 /// True for letters and marks of cursive scripts: Arabic, Syriac, N'Ko, Mandaic, Mongolian.
 pub(super) fn is_cursive(c: char) -> bool {
-    let in_block = matches!(u32::from(c), 0x600..=0x77f | 0x7c0..=0x7ff | 0x840..=0x8ff | 0x1800..=0x18af | 0xfb50..=0xfdff | 0xfe70..=0xfefc);
+    let in_block = matches!(
+        u32::from(c),
+        0x600..=0x77f | 0x7c0..=0x7ff | 0x840..=0x8ff | 0x1800..=0x18af | 0xfb50..=0xfdff | 0xfe70..=0xfefc
+    );
     in_block && !matches!(bidi_class(c), BidiClass::AN | BidiClass::EN | BidiClass::CS | BidiClass::ET | BidiClass::ON)
 }
 

@@ -51,7 +51,12 @@ fn capitalize(text: &str) -> String {
 fn is_punctuation(c: char) -> bool {
     let symbol = matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~');
     (c.is_ascii_punctuation() && !symbol)
-        || matches!(c, '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}')
+        || matches!(
+            c,
+            '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}'
+                | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
+                | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}'
+        )
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct Line {
     pub mirror: Affine,
     /// The shadow; lines have no other effects (rendering.md §4).
     pub effects: Effects,
-    /// `color` — default black.
+    /// `color` — colour of the shaft and the heads. Default black.
     pub color: Color,
     /// `dash` — in units of the thickness, none negative; empty for a solid line.
     pub dash: Vec<f64>,

@@ -52,7 +52,7 @@ pub struct TableCell {
     pub borders: CellBorders,
     /// Font, colours, alignment of the text.
     pub style: TextStyle,
-    /// `cellBackground` — default transparent.
+    /// `cellBackground` — colour behind the text. Default transparent.
     pub background: Color,
     /// `cellPadding` — px on all sides. Default 4, not negative.
     pub padding: f64,

@@ -28,11 +28,11 @@ pub struct Text {
     pub placeholder: Arc<str>,
     /// Font, colours and alignment of the text.
     pub style: TextStyle,
-    /// `backgroundEnabled` — default false.
+    /// `backgroundEnabled` — whether a background is drawn behind the text. Default false.
     pub background_enabled: bool,
-    /// `backgroundColor` — default `#7ED321`.
+    /// `backgroundColor` — colour of the background. Default `#7ED321`.
     pub background_color: Color,
-    /// `backgroundOpacity` — default 1.
+    /// `backgroundOpacity` — opacity of the background, multiplied with that of the element. Default 1.
     pub background_opacity: Opacity,
     /// `backgroundCornerRadius` — as a fraction of half the line height. Default 0.5, not negative.
     pub background_corner_radius: f64,
@@ -42,9 +42,9 @@ pub struct Text {
     pub legacy_background: bool,
     /// Fields about fitting, which are used only if the option `textSizing` is `element`.
     pub sizing: ElementSizing,
-    /// `curveEnabled` — default false.
+    /// `curveEnabled` — whether the text runs along an arc. Default false.
     pub curve_enabled: bool,
-    /// `curvePower` — −1 to 1. Default 0.5.
+    /// `curvePower` — curvature of the arc, −1 to 1. Default 0.5.
     pub curve_power: f64,
 }
 

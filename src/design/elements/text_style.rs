@@ -13,7 +13,7 @@ use crate::design::input::Input;
 pub struct TextStyle {
     /// `fontSize` — px, not negative; 0 draws nothing.
     pub font_size: f64,
-    /// `fontFamily` — as written.
+    /// `fontFamily` — one family or a list separated by commas, as written. Default Roboto.
     pub font_family: Arc<str>,
     /// `fontStyle` — upright or italic. Default upright.
     pub font_style: FontStyle,

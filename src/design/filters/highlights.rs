@@ -1,5 +1,5 @@
-//! `highlights`: makes light colours lighter for positive intensities, and darker for negative ones; the same as `white`, as
-//! in the editor.
+//! `highlights`: makes light colours lighter for positive intensities, and darker for negative ones; the same as
+//! `white`, as in the editor.
 
 use super::filter::Filter;
 use crate::scene::{Pass, Tone};

@@ -1,7 +1,7 @@
 //! Named filters, each of which becomes one pixel pass of the scene (rendering.md §4).
 //!
-//! In: the trait [`Filter`] and one file for each filter. Not in: the order of an element's effects (`effects`); pixels,
-//! as a painter runs the passes. Imports: `scene`.
+//! In: the trait [`Filter`] and one file for each filter. Not in: the order of an element's effects (`effects`);
+//! pixels, as a painter runs the passes. Imports: `scene`.
 //!
 //! To add a filter, add a file and a line in [`FILTERS`].
 

@@ -1,5 +1,5 @@
-//! `saturation`: moves colours away from the grey of equal luminance for positive intensities, and towards it for negative
-//! ones.
+//! `saturation`: moves colours away from the grey of equal luminance for positive intensities, and towards it for
+//! negative ones.
 
 use super::filter::Filter;
 use crate::scene::Pass;

@@ -1,4 +1,5 @@
-//! `shadows`: makes dark colours lighter for positive intensities, and darker for negative ones; twice as strong as `black`.
+//! `shadows`: makes dark colours lighter for positive intensities, and darker for negative ones; twice as strong as
+//! `black`.
 
 use super::filter::Filter;
 use crate::scene::{Pass, Tone};

@@ -30,7 +30,7 @@ pub(super) struct Placing {
     pub width: f64,
     /// Ratio of the font size drawn to the size shaped.
     pub factor: f64,
-    /// Line height, px.
+    /// Height of the line in design px.
     pub line_height: f64,
     pub align: Align,
 }
