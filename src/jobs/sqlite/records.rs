@@ -1,7 +1,7 @@
 //! The table of records: the JSON of each record, and the columns by which it is found.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::types::{Type, Value as SqlValue};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 
 use super::counts;
 use crate::hash::ContentHash;
@@ -69,44 +69,44 @@ pub(super) fn batch_seq(connection: &Connection, batch: &BatchId) -> rusqlite::R
     connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()
 }
 
-/// Columns that are computed from a record.
-struct Columns {
-    status: &'static str,
-    due: i64,
-    completed: Option<i64>,
-    expires: Option<i64>,
-    receiver: Option<String>,
-    delivery_due: Option<i64>,
-    leased_until: i64,
-    pending: usize,
-    announced: usize,
-    body: String,
-}
+/// Columns that are computed from a record, in the order of [`values_of`].
+const COMPUTED: [&str; 10] = [
+    "status",
+    "due",
+    "completed",
+    "expires",
+    "receiver",
+    "delivery_due",
+    "leased_until",
+    "pending",
+    "announced",
+    "body",
+];
 
-impl Columns {
-    fn of(entry: &Entry) -> rusqlite::Result<Self> {
-        let deliveries = entry.deliveries();
-        let (status, due, completed, expires, body) = match entry {
-            Entry::Job(it) => (it.status, it.due, it.completed, it.expires, to_json(it)?),
-            Entry::Batch(it) => {
-                let status = if it.completed.is_some() { Status::Done } else { Status::Scheduled };
-                // A removed batch counts as expired.
-                (status, 0, it.completed, if it.is_removed { Some(0) } else { it.expires }, to_json(it)?)
-            }
-        };
-        Ok(Self {
-            status: status.as_str(),
-            due,
-            completed,
-            expires,
-            receiver: deliveries.last().map(|it| it.receiver()),
-            delivery_due: delivery::next_due(deliveries),
-            leased_until: delivery::leased_until(deliveries),
-            pending: deliveries.iter().filter(|it| it.is_pending()).count(),
-            announced: deliveries.len(),
-            body,
-        })
-    }
+/// Values of the columns [`COMPUTED`].
+fn values_of(entry: &Entry) -> rusqlite::Result<[SqlValue; COMPUTED.len()]> {
+    let deliveries = entry.deliveries();
+    let (status, due, completed, expires, body) = match entry {
+        Entry::Job(it) => (it.status, it.due, it.completed, it.expires, to_json(it)?),
+        Entry::Batch(it) => {
+            let status = if it.completed.is_some() { Status::Done } else { Status::Scheduled };
+            // A removed batch counts as expired.
+            (status, 0, it.completed, if it.is_removed { Some(0) } else { it.expires }, to_json(it)?)
+        }
+    };
+    let count = |count: usize| SqlValue::from(i64::try_from(count).unwrap_or(i64::MAX));
+    Ok([
+        status.as_str().to_owned().into(),
+        due.into(),
+        completed.into(),
+        expires.into(),
+        deliveries.last().map(|it| it.receiver()).into(),
+        delivery::next_due(deliveries).into(),
+        delivery::leased_until(deliveries).into(),
+        count(deliveries.iter().filter(|it| it.is_pending()).count()),
+        count(deliveries.len()),
+        body.into(),
+    ])
 }
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
@@ -123,28 +123,21 @@ pub(super) struct Place<'a> {
 
 /// Inserts a record and returns its `seq`. Rows are counted by [`counts::recount`] after the last one.
 pub(super) fn insert(transaction: &Transaction<'_>, place: &Place<'_>, entry: &Entry) -> rusqlite::Result<i64> {
-    let columns = Columns::of(entry)?;
-    let sql =
-        "INSERT INTO records (id, kind, owner, batch, number, status, due, completed, expires, receiver, delivery_due,
-                   leased_until, pending, announced, revision, body)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15)";
-    transaction.prepare_cached(sql)?.execute(params![
-        place.id,
-        place.kind,
-        entry.owner(),
-        place.row.map(|it| it.0),
-        place.row.map(|it| it.1),
-        columns.status,
-        columns.due,
-        columns.completed,
-        columns.expires,
-        columns.receiver,
-        columns.delivery_due,
-        columns.leased_until,
-        columns.pending,
-        columns.announced,
-        columns.body,
-    ])?;
+    let sql = format!(
+        "INSERT INTO records (id, kind, owner, batch, number, revision, {}) VALUES (?1, ?2, ?3, ?4, ?5, 1, {})",
+        COMPUTED.join(", "),
+        (6..6 + COMPUTED.len()).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", "),
+    );
+    let (batch, number) = place.row.unzip();
+    let fixed: [SqlValue; 5] = [
+        place.id.to_owned().into(),
+        place.kind.to_owned().into(),
+        entry.owner().to_owned().into(),
+        batch.into(),
+        number.map(|it| i64::try_from(it).unwrap_or(i64::MAX)).into(),
+    ];
+    let values = fixed.into_iter().chain(values_of(entry)?);
+    transaction.prepare_cached(&sql)?.execute(params_from_iter(values))?;
     Ok(transaction.last_insert_rowid())
 }
 
@@ -171,24 +164,11 @@ pub(super) fn swap(
         .query_row(params![id, revision], |row| Ok((row.get(0)?, status(row, 1)?, row.get(2)?)))
         .optional()?;
     let Some((seq, before, batch)) = before else { return Ok(None) };
-    let columns = Columns::of(entry)?;
-    let sql =
-        "UPDATE records SET status = ?2, due = ?3, completed = ?4, expires = ?5, receiver = ?6, delivery_due = ?7,
-                   leased_until = ?8, pending = ?9, announced = ?10, revision = ?11, body = ?12 WHERE seq = ?1";
-    transaction.prepare_cached(sql)?.execute(params![
-        seq,
-        columns.status,
-        columns.due,
-        columns.completed,
-        columns.expires,
-        columns.receiver,
-        columns.delivery_due,
-        columns.leased_until,
-        columns.pending,
-        columns.announced,
-        revision + 1,
-        columns.body,
-    ])?;
+    let columns = COMPUTED.iter().zip(3..).map(|(column, at)| format!(", {column} = ?{at}")).collect::<String>();
+    let sql = format!("UPDATE records SET revision = ?2{columns} WHERE seq = ?1");
+    let revision = revision + 1;
+    let fixed = [seq, i64::try_from(revision).unwrap_or(i64::MAX)].map(SqlValue::from);
+    transaction.prepare_cached(&sql)?.execute(params_from_iter(fixed.into_iter().chain(values_of(entry)?)))?;
     match (entry, batch) {
         (Entry::Batch(record), _) => counts::update_batch(transaction, seq, record)?,
         (Entry::Job(record), Some(batch)) => counts::update_row(transaction, batch, before, record)?,
@@ -198,7 +178,7 @@ pub(super) fn swap(
         (Entry::Job(_), None) => {}
     }
     insert_trash(transaction, trash)?;
-    Ok(Some(revision + 1))
+    Ok(Some(revision))
 }
 
 /// Notes files for deletion.
