@@ -212,7 +212,7 @@ fn message_that_the_server_gives_up_is_replaced() {
     let spoken = format!("CONNECT {{\"verbose\":false}}\r\nPUB {subject} {}\r\n{advisory}\r\nPING\r\n", advisory.len());
     let mut line = TcpStream::connect(cluster.nats.address).expect("the server listens");
     line.write_all(spoken.as_bytes()).expect("it reads");
-    within(3, "the job gets another message", || front.log().contains("the message of a job is gone").then_some(()));
+    within(3, "the job gets another message", || front.log().contains("the message of a job is missing").then_some(()));
     let _worker = cluster.program("worker").start();
     assert_eq!(ended(&front, &id)["status"], "done");
 }
