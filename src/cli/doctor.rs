@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::{Failure, load};
 use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
 use crate::print::Profiles;
@@ -43,7 +43,7 @@ fn fail(text: impl Into<String>) -> Finding {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = load(&arguments.settings)?;
+    let loaded = arguments.settings.load()?;
     let settings = &loaded.settings;
     let mut findings = vec![cpu(settings)];
     findings.extend(gpus(settings));

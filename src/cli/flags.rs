@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::config::{Given, SETTINGS};
+use super::failure::Failure;
+use crate::config::{Given, Loaded, SETTINGS, Settings};
 
 /// The settings flags and `--config` of one command line.
 #[derive(Clone, Debug, Default)]
@@ -14,9 +15,9 @@ pub(super) struct SettingFlags {
 }
 
 impl SettingFlags {
-    /// These flags together with the environment of the process.
-    pub(super) fn given(&self) -> Given {
-        Given::from_process(self.values.clone(), self.config.clone())
+    /// Loads the settings from these flags, the environment of the process, and the settings file.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        Ok(Settings::load(&Given::from_process(self.values.clone(), self.config.clone()))?)
     }
 }
 

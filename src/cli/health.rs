@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::{Failure, load};
 
 /// Timeout for connecting and for each read; a slower service counts as not ready.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 /// Prints the readiness report of the service.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let address = reachable(load(&arguments.settings)?.settings.server.listen);
+    let address = reachable(arguments.settings.load()?.settings.server.listen);
     let machine =
         |error: std::io::Error| Failure::Machine(format!("nothing answers on {address} (TENTER_LISTEN): {error}"));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(machine)?;

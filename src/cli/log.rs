@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::report::SPANS;
 

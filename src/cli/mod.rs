@@ -7,6 +7,7 @@ mod batch;
 mod bench;
 mod doctor;
 mod document;
+mod failure;
 mod flags;
 mod health;
 mod log;
@@ -14,18 +15,12 @@ mod memory;
 mod render;
 mod serve;
 mod settings;
+mod startup;
 mod worker;
 
-use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use self::flags::SettingFlags;
-use crate::config::{Loaded, Settings, SettingsErrors};
-use crate::error::{Error, Kind};
-use crate::pipeline::Engine;
-use crate::report::counted;
 
 /// Renders Polotno designs to PNG, JPEG, WebP and PDF.
 #[derive(Parser)]
@@ -81,86 +76,4 @@ pub fn run() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
-}
-
-/// Reason for a command's failure; decides about the exit code.
-#[derive(Debug)]
-enum Failure {
-    /// The command line or the settings are invalid; the text tells how to fix them.
-    Usage(String),
-    /// A render failed.
-    Render(Error),
-    /// A file, socket or other resource of the machine failed.
-    Machine(String),
-    /// `doctor` found a problem and has printed it.
-    Unhealthy,
-    /// A batch ran to its end, but some of its rows failed.
-    Rows {
-        /// Number of failed rows.
-        failed: u64,
-        /// Path of the manifest, which lists the errors.
-        manifest: String,
-    },
-}
-
-impl Failure {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => 2,
-            Self::Render(error) => match error.kind() {
-                Kind::Invalid | Kind::NotBuilt => 1,
-                Kind::Asset => 3,
-                Kind::Busy | Kind::Timeout | Kind::Internal => 4,
-            },
-            Self::Machine(_) => 4,
-            Self::Unhealthy => 1,
-            Self::Rows { .. } => 5,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(message) | Self::Machine(message) => write!(f, "error: {message}"),
-            Self::Render(error) if error.problems().is_empty() => write!(f, "error: {error}"),
-            Self::Render(error) => {
-                let lines: Vec<_> = error.problems().iter().map(|it| format!("error: {it}")).collect();
-                f.write_str(&lines.join("\n"))
-            }
-            Self::Unhealthy => f.write_str("error: fix the problems in the lines marked FAIL"),
-            Self::Rows { failed, manifest } => {
-                let (rows, them) = (counted(*failed, "row"), if *failed == 1 { "it" } else { "them" });
-                write!(f, "error: {rows} failed; see {manifest} for the reasons, or retry {them} with --resume")
-            }
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Render(error)
-    }
-}
-
-impl From<SettingsErrors> for Failure {
-    fn from(errors: SettingsErrors) -> Self {
-        Self::Usage(errors.to_string())
-    }
-}
-
-/// Starts tokio for sockets and timers; computing runs on the engine's own pool.
-fn start_runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::Machine(format!("cannot start threads: {error}")))
-}
-
-/// Starts the engine. Its errors concern the settings, such as a rasterizer that is not built or an unreadable folder.
-fn start_engine(settings: &Settings) -> Result<Engine, Failure> {
-    Engine::new(settings).map_err(|error| Failure::Usage(error.to_string()))
-}
-
-/// Loads the settings from all sources.
-fn load(flags: &SettingFlags) -> Result<Loaded, Failure> {
-    Ok(Settings::load(&flags.given())?)
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::document::DocumentFlags;
+use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::{Failure, load, log, start_engine, start_runtime};
+use super::log;
+use super::startup::{start_engine, start_runtime};
 use crate::config::{LogLevel, RasterizerChoice, Source};
 use crate::error::Error;
 use crate::json::{JsonParser, Problems};
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.all_pages && !output.contains(PAGE) {
         return Err(Failure::Usage(format!("--all-pages needs {PAGE} in the output file name: -o out-{PAGE}.png")));
     }
-    let mut loaded = load(&arguments.settings)?;
+    let mut loaded = arguments.settings.load()?;
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
         loaded.settings.log.level = LogLevel::Warn; // the warnings of the render are printed below
     }

@@ -7,8 +7,10 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::{Failure, load, log, memory, start_engine, start_runtime};
+use super::startup::{start_engine, start_runtime};
+use super::{log, memory};
 use crate::config::{Loaded, Settings, Source};
 use crate::jobs::{DataFolder, Jobs, Results, system_clock};
 use crate::pipeline::Engine;
@@ -40,7 +42,7 @@ struct Components {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut loaded = load(&arguments.settings)?;
+    let mut loaded = arguments.settings.load()?;
     loaded.check_exposure()?;
     loaded.check_cluster()?;
     if !loaded.settings.nats.servers.is_empty() && loaded.source("TENTER_JOB_WORKERS") == Source::Default {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::{Failure, load};
 use crate::config::{Loaded, SETTINGS, Section};
 
 #[derive(clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let text = if arguments.markdown { markdown() } else { text(&load(&arguments.settings)?) };
+    let text = if arguments.markdown { markdown() } else { text(&arguments.settings.load()?) };
     print!("{text}");
     Ok(())
 }

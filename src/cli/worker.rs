@@ -1,9 +1,9 @@
 //! `tenter worker`: takes jobs from a cluster, renders them and sends webhooks. It answers only `/livez`, `/readyz` and
 //! `/metrics` on `TENTER_LISTEN`.
 
+use super::failure::Failure;
 use super::flags::SettingFlags;
 use super::serve::{Role, start};
-use super::{Failure, load};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -12,7 +12,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = load(&arguments.settings)?;
+    let loaded = arguments.settings.load()?;
     loaded.check_cluster()?;
     if loaded.settings.nats.servers.is_empty() {
         let reason =

@@ -8,12 +8,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::super::Failure;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Done, State};
 use super::write::{self, RenderedFile, RenderedRow, RowOutcome};
+use crate::cli::failure::Failure;
 use crate::error::Error;
 use crate::pipeline::{Engine, Rendered, RenderedPage};
 use crate::report::counted;

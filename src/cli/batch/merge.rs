@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::super::Failure;
 use super::drive::{ReadRow, Signals, send_rows};
 use super::plan::{OneDocument, Plan};
 use super::progress::Progress;
@@ -16,6 +15,7 @@ use super::renderer::{Renderer, failed, in_ms};
 use super::state::{Journal, State, cannot_write};
 use super::write;
 use crate::assets::AssetSnapshot;
+use crate::cli::failure::Failure;
 use crate::error::Error;
 use crate::hash::ContentHash;
 use crate::pipeline::{AddedPages, Engine, MergedDocument, RenderedPage};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::Failure;
 use super::plan::{Digests, Plan};
 use crate::assets::{AssetSnapshot, SnapshotEntry};
+use crate::cli::failure::Failure;
 use crate::hash::ContentHash;
 use crate::rows::{ManifestRecord, RowStatus};
 

@@ -1,8 +1,8 @@
 //! Checks all rows before the first render: counts them, verifies that they have the variables of the output name, and
 //! that no two rows would write one file.
 
-use super::super::Failure;
-use super::plan::RowsFile;
+use super::rows_file::RowsFile;
+use crate::cli::failure::Failure;
 use crate::hash::ContentHash;
 use crate::report::truncated;
 use crate::rows::{NamePattern, UsedNames};

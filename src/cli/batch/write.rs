@@ -9,10 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 
-use super::super::Failure;
 use super::progress::Progress;
 use super::state::{Journal, cannot_write, temporary_path};
 use crate::assets::AssetSnapshot;
+use crate::cli::failure::Failure;
 use crate::hash::ContentHash;
 use crate::pipeline::Fingerprint;
 use crate::report::Warning;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
-use super::{Subject, machine, sinks};
+use super::subject::Subject;
+use super::{machine, sinks};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::output::{Format, FormatKind};

@@ -8,25 +8,21 @@ mod measure;
 mod report;
 mod sinks;
 mod study;
+mod subject;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::Value;
-
 use self::measure::{Bench, Measured};
+use self::sinks::choose_format;
+use self::subject::Subject;
+use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::render::{read, read_options};
-use super::{Failure, load, log, start_runtime};
+use super::log;
+use super::render::read_options;
+use super::startup::start_runtime;
 use crate::config::{LogLevel, Settings, Source};
-use crate::error::Error;
 use crate::json::JsonParser;
-use crate::options::RenderOptions;
-use crate::output::Format;
-use crate::pipeline::{Pages, RenderRequest, format_for};
-use crate::report::JsonPath;
 
 #[derive(clap::Args)]
 #[command(after_help = "`--rasterizer`, `--threads` and all other settings work as for `serve`; see `tenter settings`.
@@ -74,7 +70,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut loaded = load(&arguments.settings)?;
+    let mut loaded = arguments.settings.load()?;
     if loaded.source("TENTER_LOG_LEVEL") == Source::Default {
         loaded.settings.log.level = LogLevel::Warn; // writing a line per request would distort the measurement
     }
@@ -120,44 +116,4 @@ async fn measure_all(
         all.push(measured);
     }
     Ok(all)
-}
-
-/// The format called `name`: `raw`, or one of the engine's.
-fn choose_format(name: &str, options: &RenderOptions) -> Result<&'static dyn Format, Error> {
-    if name.eq_ignore_ascii_case("raw") {
-        return Ok(&sinks::Raw);
-    }
-    format_for(Some((name, "--format".into())), options)
-}
-
-/// A design to measure, as JSON bytes.
-#[derive(Clone, Debug)]
-struct Subject {
-    /// Short name from the file's folder and name: `invoice` for `…/invoice/design.json`.
-    name: String,
-    bytes: Bytes,
-    options: Arc<RenderOptions>,
-    parser: JsonParser,
-}
-
-/// File name without extension that is replaced by the folder's name.
-const PLAIN_NAME: &str = "design";
-
-impl Subject {
-    fn read(path: &std::path::Path, options: &RenderOptions, parser: JsonParser) -> Result<Self, Failure> {
-        let stem = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-        let folder = path.parent().and_then(|it| it.file_name()).map(|it| it.to_string_lossy().into_owned());
-        let name = folder.filter(|_| stem == PLAIN_NAME).unwrap_or(stem);
-        Ok(Self { name, bytes: read(path)?.into(), options: Arc::new(options.clone()), parser })
-    }
-
-    fn parse(bytes: &[u8], parser: JsonParser) -> Result<Value, Error> {
-        parser.parse(bytes).map_err(Error::invalid)
-    }
-
-    fn request(&self, design: Value, format: &'static dyn Format) -> RenderRequest {
-        let options = RenderOptions::clone(&self.options);
-        let pages = Pages::of(&options, format);
-        RenderRequest { design, at: JsonPath::root(), options, format, pages }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::machine;
 use super::measure::{Bench, Measured, STAGES};
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use crate::config::Settings;
 
 /// Formats a value as one line of JSON.

@@ -1,8 +1,11 @@
 //! Output formats for measurements: one that writes nothing, and one that captures the pixels.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
+use crate::error::Error;
+use crate::options::RenderOptions;
 use crate::output::{Format, FormatKind, OutputError, OutputOptions, PictureFormat};
+use crate::pipeline::format_for;
 use crate::raster::{Raster, Straight};
 
 /// Format without a file: the render ends with the pixels in memory.
@@ -26,8 +29,16 @@ pub(super) static CAPTURE: Capture = Capture(Mutex::new(None));
 impl Capture {
     /// Takes the last page written since the previous call.
     pub(super) fn take(&self) -> Option<CapturedPage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
+}
+
+/// The format called `name`: `raw`, or one of the engine's.
+pub(super) fn choose_format(name: &str, options: &RenderOptions) -> Result<&'static dyn Format, Error> {
+    if name.eq_ignore_ascii_case("raw") {
+        return Ok(&Raw);
+    }
+    format_for(Some((name, "--format".into())), options)
 }
 
 const MEDIA_TYPE: &str = "application/octet-stream";
@@ -93,7 +104,7 @@ impl PictureFormat for Capture {
 
     fn write(&self, raster: &Raster<Straight>, options: &OutputOptions) -> Result<Vec<u8>, OutputError> {
         let page = CapturedPage { raster: raster.clone(), options: options.clone() };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+        *self.0.lock() = Some(page);
         Ok(Vec::new())
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::measure::{Bench, ConcurrentRun, STAGES, Stages};
-use super::{Subject, choose_format, machine, report};
-use crate::cli::Failure;
+use super::sinks::choose_format;
+use super::subject::Subject;
+use super::{machine, report};
+use crate::cli::failure::Failure;
 use crate::config::{RasterizerChoice, Settings};
 use crate::error::Error;
 use crate::pipeline::Engine;
