@@ -13,7 +13,7 @@ use crate::server::api_error::ErrorBody;
 /// Errors of a call that renders.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes JSON")]
-pub(in crate::server) enum RenderErrors {
+pub(super) enum RenderErrors {
     /// The request or the design is invalid or exceeds a limit; every problem has its JSON path
     #[response(status = 400)]
     Invalid(ErrorBody),
@@ -51,7 +51,7 @@ pub(in crate::server) enum RenderErrors {
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "outputFormat": "dataURL", "variables": {"who": "you"}}))]
-pub(in crate::server) struct ClassicCall {
+pub(super) struct ClassicCall {
     design: Design,
     /// Form of the answer: the picture inside JSON, a link to it, or its bytes.
     #[schema(default = "dataURL")]
@@ -69,7 +69,7 @@ pub(in crate::server) struct ClassicCall {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "format": "png", "variables": {"who": "you"}}))]
-pub(in crate::server) struct JobCall {
+pub(super) struct JobCall {
     design: Design,
     /// Address that is notified of every change of the job.
     webhook: Option<String>,
@@ -84,7 +84,7 @@ pub(in crate::server) struct JobCall {
 #[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "format": "png",
     "rows": [{"who": "Ada"}, {"who": "Zoë"}], "fileName": "{who}"}))]
-pub(in crate::server) struct BatchBody {
+pub(super) struct BatchBody {
     /// The design; or `designUrl`.
     design: Option<Design>,
     /// Address of the design.
@@ -113,13 +113,13 @@ pub(in crate::server) struct BatchBody {
 #[derive(Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(example = "who\nAda\nZoë\n")]
-pub(in crate::server) struct CsvRows(String);
+pub(super) struct CsvRows(String);
 
 /// Rows as NDJSON: an object for each line. The other members of the call are in the query.
 #[derive(Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(example = "{\"who\": \"Ada\"}\n{\"who\": \"Zoë\"}\n")]
-pub(in crate::server) struct NdjsonRows(String);
+pub(super) struct NdjsonRows(String);
 
 /// Rows: an array of them, or text with `rowsFormat`.
 #[derive(Serialize, ToSchema)]
@@ -156,7 +156,7 @@ enum RowsFormat {
 /// Errors of calls about jobs and batches.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes JSON")]
-pub(in crate::server) enum JobErrors {
+pub(super) enum JobErrors {
     /// A parameter or header has a wrong value
     #[response(status = 400)]
     Invalid(ErrorBody),
@@ -400,7 +400,7 @@ numbers! {
 }
 
 /// The bytes of a file.
-pub(in crate::server) struct Bytes;
+pub(super) struct Bytes;
 
 impl PartialSchema for Bytes {
     fn schema() -> RefOr<Schema> {

@@ -43,10 +43,7 @@ const AHEAD: usize = 2;
     ),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(in crate::server) async fn archive(
-    State(app): State<App>,
-    Owned { owner, id }: Owned<BatchId>,
-) -> Result<Response, ApiError> {
+pub(crate) async fn archive(State(app): State<App>, Owned { owner, id }: Owned<BatchId>) -> Result<Response, ApiError> {
     let begin = |status| Reading::begin(app.jobs.clone(), owner.clone(), id.clone(), status);
     let (done, all) = (begin(Some(Status::Done)).await?, begin(None).await?);
     let (Some(done), Some(all)) = (done, all) else { return Err(ApiError::NotFound) };

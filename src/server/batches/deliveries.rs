@@ -26,7 +26,7 @@ use crate::server::schemas;
     responses((status = 200, description = "Some of the deliveries, oldest first", body = DeliveryListing), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(in crate::server) async fn deliveries(
+pub(crate) async fn deliveries(
     State(app): State<App>,
     Owned { owner, id }: Owned<BatchId>,
     Paging { offset, limit }: Paging,
@@ -50,7 +50,7 @@ pub(in crate::server) async fn deliveries(
     responses((status = 200, description = "The delivery, scheduled again", body = BatchDelivery), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(in crate::server) async fn retry_delivery(
+pub(crate) async fn retry_delivery(
     State(app): State<App>,
     Owned { owner, id }: Owned<BatchId>,
     Path(DeliveryInPath { delivery }): Path<DeliveryInPath>,

@@ -33,7 +33,7 @@ const ROWS: u64 = 500;
     ),
     security(("key" = []), ("bearer" = [])),
 )]
-pub(in crate::server) async fn manifest(
+pub(crate) async fn manifest(
     State(app): State<App>,
     Owned { owner, id }: Owned<BatchId>,
 ) -> Result<Response, ApiError> {
