@@ -159,8 +159,12 @@ fn manifests_pass_accepted_arguments() {
         let [role, flag, url] = &arguments[..] else { panic!("{file}: {arguments:?}") };
         let output = with(&environment, &[role, flag, url, "--help"]);
         assert!(output.status.success(), "{file}: {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(["serve", "worker"].contains(&role.as_str()) && flag == "--queue", "{file}: {arguments:?}");
-        assert_eq!(Some(url), environment.get("TENTER_NATS_URL"), "{file}: two addresses of one queue");
+        assert!(["serve", "worker"].contains(&role.as_str()) && flag == "--nats-url", "{file}: {arguments:?}");
+        assert_eq!(
+            Some(url),
+            environment.get("TENTER_NATS_URL"),
+            "{file}: argument and environment name different servers"
+        );
     }
 }
 

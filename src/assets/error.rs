@@ -203,9 +203,6 @@ pub enum NetworkError {
 /// Error of the configuration or the HTTP client at the start.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// `TENTER_ALLOW_ADDRESSES` has an invalid entry.
-    #[error(transparent)]
-    Network(#[from] super::guard::InvalidNetwork),
     /// `TENTER_GOOGLE_FONTS_URL` cannot be used.
     #[error("TENTER_GOOGLE_FONTS_URL: {0}")]
     FontService(#[source] UrlError),

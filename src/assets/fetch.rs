@@ -65,7 +65,7 @@ impl Fetcher {
     }
 
     fn with_lookup(limits: &AssetLimits, lookup: Lookup) -> Result<Self, SetupError> {
-        let allowed = AllowedNetworks::parse(&limits.allow_addresses)?;
+        let allowed = AllowedNetworks::from(&*limits.allow_addresses);
         let client = guarded_client(lookup, &allowed, CONNECT_TIMEOUT.min(limits.timeout))?;
         Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() })
     }

@@ -91,7 +91,7 @@ impl GoogleFonts {
     /// When the endpoint is not a URL that may be reached.
     pub fn new(settings: &FontSettings, loader: Arc<Loader>) -> Result<Option<Self>, SetupError> {
         let Some(endpoint) = &settings.google_fonts_url else { return Ok(None) };
-        let endpoint = loader.fetcher().parse(endpoint).map_err(SetupError::FontService)?;
+        let endpoint = loader.fetcher().parse(endpoint.as_str()).map_err(SetupError::FontService)?;
         let disk = DiskCache::open(settings.cache_directory.clone());
         Ok(Some(Self { endpoint, disk, sheets: Mutex::new(LruCache::new(MAX_SHEETS)), loader }))
     }

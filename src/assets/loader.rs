@@ -55,7 +55,7 @@ impl Loader {
     /// Creates a loader that decodes on `pool`.
     ///
     /// # Errors
-    /// When `TENTER_ALLOW_ADDRESSES` has an invalid entry, or the HTTP client cannot be created.
+    /// When the HTTP client cannot be created.
     pub fn new(limits: &AssetLimits, pool: Arc<Pool>) -> Result<Self, SetupError> {
         Ok(Self {
             fetcher: Fetcher::new(limits)?,

@@ -31,7 +31,7 @@ pub use data_url::DataUrlError;
 pub use error::{AssetError, ChangedFile, NetworkError, Reason, SetupError};
 pub use fetch::{Downloader, HttpPoster, PostResponse, operators_client};
 pub use google::{FaceRequest, FontServiceError, GoogleFonts, WebFace};
-pub use guard::{BlockedAddress, InvalidNetwork, UrlError};
+pub use guard::{BlockedAddress, UrlError};
 pub use loader::{AssetTimeouts, Loader};
 pub use request::{AssetKind, AssetRequest, AssetRequests};
 pub use snapshot::{AssetSnapshot, SnapshotEntry};

@@ -11,7 +11,7 @@ use crate::config::AssetLimits;
 
 /// Limits that allow connections to 127.0.0.0/8.
 pub(super) fn local_limits() -> AssetLimits {
-    AssetLimits { allow_addresses: vec!["127.0.0.0/8".to_owned()], ..AssetLimits::default() }
+    AssetLimits { allow_addresses: vec!["127.0.0.0/8".parse().expect("a network")], ..AssetLimits::default() }
 }
 
 /// Starts a server for `router` that runs until the test ends, and returns its address.

@@ -212,7 +212,7 @@ fn settings_findings(loaded: &Loaded) -> Vec<Finding> {
     if !settings.assets.allow_addresses.is_empty() {
         findings.push(note(format!(
             "settings: designs may fetch from {} (TENTER_ALLOW_ADDRESSES); keep this list as short as possible",
-            settings.assets.allow_addresses.join(", ")
+            settings.assets.allow_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )));
     }
     for variable in &loaded.unknown_variables {

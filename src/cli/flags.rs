@@ -32,7 +32,7 @@ impl Args for SettingFlags {
             .value_parser(clap::value_parser!(PathBuf))
             .help("TOML file with settings [env: TENTER_CONFIG]")
             .help_heading(HEADING);
-        let rows = SETTINGS.iter().filter(|it| !it.secret).map(|setting| {
+        let rows = SETTINGS.iter().filter(|it| !it.is_secret).map(|setting| {
             Arg::new(setting.name)
                 .long(setting.flag())
                 .value_name("VALUE")
@@ -59,7 +59,7 @@ impl FromArgMatches for SettingFlags {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.config = matches.get_one::<PathBuf>(CONFIG).cloned();
         let value = |name: &'static str| Some((name, matches.get_one::<String>(name)?.clone()));
-        self.values = SETTINGS.iter().filter(|it| !it.secret).filter_map(|it| value(it.name)).collect();
+        self.values = SETTINGS.iter().filter(|it| !it.is_secret).filter_map(|it| value(it.name)).collect();
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn start_with_traces(settings: &LogSettings, runtime: &Handle) -> Res
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client)
-        .with_endpoint(url)
+        .with_endpoint(url.as_str())
         .with_timeout(EXPORT_TIMEOUT)
         .build()
         .map_err(|error| wrong(error.to_string()))?;

@@ -42,9 +42,9 @@ enum Command {
     Render(Box<render::Arguments>),
     /// Render a design once for each row of a file.
     Batch(Box<batch::Arguments>),
-    /// Serve the render API over HTTP. With --queue nats://… jobs go to workers.
+    /// Serve the render API over HTTP. With --nats-url nats://…, workers render the jobs
     Serve(serve::Arguments),
-    /// Take jobs from a cluster (--queue nats://…) and render them.
+    /// Take jobs from a cluster (--nats-url nats://…) and render them
     Worker(worker::Arguments),
     /// Measure how fast this machine renders designs, and which stages take the time.
     Bench(bench::Arguments),

@@ -21,20 +21,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The sections in the order of the table, each once.
-fn sections() -> Vec<Section> {
-    let mut sections = Vec::new();
-    for setting in SETTINGS {
-        if !sections.contains(&setting.section) {
-            sections.push(setting.section);
-        }
-    }
-    sections
-}
-
 fn text(loaded: &Loaded) -> String {
     let mut out = String::new();
-    for section in sections() {
+    for section in Section::ALL {
         line(&mut out, section.title());
         for (setting, source) in SETTINGS.iter().zip(&loaded.sources).filter(|(it, _)| it.section == section) {
             let value = setting.value_text(&loaded.settings);
@@ -53,7 +42,7 @@ fn text(loaded: &Loaded) -> String {
 const INTRODUCTION: &str = "\
 # Settings
 
-<!-- Written by `tenter settings --markdown`; change src/config/table.rs instead. -->
+<!-- Written by `tenter settings --markdown`; change the declarations in src/config/ instead. -->
 
 The value of a setting comes from the first of these sources: flag, environment, file, default. `TENTER_MAX_PAGES`
 in the environment is `--max-pages` as a flag and `max_pages` in the file. The file is TOML, one `key = value` per line,
@@ -61,12 +50,13 @@ and is named by `--config` or `TENTER_CONFIG`; an unknown key in it is an error.
 Secrets have no flag, because other users can read the process list. `tenter settings` prints every value and its
 source.
 
-Sizes are written `5 MiB`, `300 kB` or in bytes; times `500 ms`, `30 s`, `10 min`, `24 h` or in seconds; lists with commas.
+Sizes are written `5 MiB`, `300 kB` or in bytes; times `500 ms`, `30 s`, `10 min`, `24 h` or in seconds; lists with
+commas; switches `on` or `off` (`true`, `false`, `1` and `0` are read as well).
 ";
 
 fn markdown() -> String {
     let mut out = INTRODUCTION.to_owned();
-    for section in sections() {
+    for section in Section::ALL {
         line(
             &mut out,
             &format!("\n## {}\n\n| setting | accepts | default | |\n| --- | --- | --- | --- |", section.title()),

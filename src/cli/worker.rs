@@ -16,7 +16,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     loaded.check_cluster()?;
     if loaded.settings.nats.servers.is_empty() {
         let reason =
-            "a worker takes jobs from a cluster: set its servers with --queue nats://host:4222 (TENTER_NATS_URL)";
+            "a worker takes jobs from a cluster: set its servers with --nats-url nats://host:4222 (TENTER_NATS_URL)";
         return Err(Failure::Usage(reason.into()));
     }
     if loaded.settings.jobs.workers == 0 {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{QUEUE_PER_WORKER, SETTINGS, Setting, Settings};
+use super::addresses::NatsServers;
+use super::render::QUEUE_PER_WORKER;
+use super::table::{SETTINGS, Setting, Settings};
 
 /// Source of one setting's value. Later variants override earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,15 +117,19 @@ impl Settings {
 
         let mut settings = Settings::default();
         let mut sources = Vec::with_capacity(SETTINGS.len());
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             let (text, source) = pick(setting, given, &in_file);
             if let Some(text) = text
                 && !setting.read(&mut settings, &text)
             {
                 errors.push(SettingError {
                     setting: setting.name.into(),
-                    problem: if setting.secret { "found an invalid value".into() } else { format!("found {text:?}") },
-                    accepted: setting.accepts(),
+                    problem: if setting.is_secret {
+                        "found an invalid value".into()
+                    } else {
+                        format!("found {text:?}")
+                    },
+                    accepted: accepted(setting, &text),
                     given_by: source.clone(),
                 });
             }
@@ -178,7 +184,7 @@ impl Loaded {
 
     /// Sets the values that depend on other settings.
     fn derive(&mut self) {
-        if self.source("TENTER_QUEUE") == Source::Default {
+        if self.source(QUEUE) == Source::Default {
             self.settings.render.queue = self.settings.render.workers * QUEUE_PER_WORKER;
         }
         self.settings.gpu.cache_directory = Some(self.settings.files.data_dir.join("gpu"));
@@ -191,34 +197,28 @@ impl Loaded {
     }
 }
 
-/// The name with two meanings: the number of waiting requests, or, for an address, the servers of the job queue.
 const QUEUE: &str = "TENTER_QUEUE";
-const NATS_URL: &str = "TENTER_NATS_URL";
 
-/// Whether `text`, given as `name`, is a value for `setting`.
-fn is_value_for(setting: &Setting, name: &str, text: &str) -> bool {
-    let address = || text.trim_start().starts_with("nats://") || text.trim_start().starts_with("tls://");
-    match (name, setting.name) {
-        (QUEUE, NATS_URL) => address(),
-        (QUEUE, QUEUE) => !address(),
-        _ => name == setting.name,
+/// Accepted values of `setting`, with an example and, where `text` is a value of another setting, the name of that.
+fn accepted(setting: &Setting, text: &str) -> String {
+    let accepted = setting.accepts_with_example();
+    if setting.name == QUEUE && NatsServers::is_address(text) {
+        return format!("{accepted}; set the address of NATS servers with TENTER_NATS_URL or --nats-url");
     }
+    accepted
 }
 
 /// Value and source of `setting` with the highest precedence. An empty variable counts as unset, as compose files pass
 /// those on.
 fn pick(setting: &Setting, given: &Given, in_file: &BTreeMap<String, (String, Source)>) -> (Option<String>, Source) {
     // The last flag wins, as usual on command lines.
-    if let Some((_, text)) = given.flags.iter().rev().find(|(name, text)| is_value_for(setting, name, text)) {
+    if let Some((_, text)) = given.flags.iter().rev().find(|(name, _)| *name == setting.name) {
         return (Some(text.clone()), Source::Flag);
     }
-    let set =
-        |name: &str| given.environment.get(name).filter(|it| !it.trim().is_empty() && is_value_for(setting, name, it));
-    if let Some(text) = set(setting.name).or_else(|| set(QUEUE)) {
+    if let Some(text) = given.environment.get(setting.name).filter(|it| !it.trim().is_empty()) {
         return (Some(text.clone()), Source::Environment);
     }
-    let in_file = |name: &str| in_file.get(name).filter(|(text, _)| is_value_for(setting, name, text));
-    match in_file(setting.name).or_else(|| in_file(QUEUE)) {
+    match in_file.get(setting.name) {
         Some((text, source)) => (Some(text.clone()), source.clone()),
         None => (None, Source::Default),
     }
@@ -263,12 +263,15 @@ fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> BTreeMap<String, (S
             });
             continue;
         };
-        match plain_text(&value) {
+        match plain_text(setting, &value) {
             Some(text) => drop(values.insert(setting.name.to_owned(), (text, given_by.clone()))),
             None => errors.push(SettingError {
                 setting: setting.name.into(),
                 problem: format!("found a {}", value.type_str()),
-                accepted: format!("{}, written as a string, a number or a list of strings", setting.accepts()),
+                accepted: format!(
+                    "{}, written as a string, a number or a list of strings",
+                    setting.accepts_with_example()
+                ),
                 given_by: given_by.clone(),
             }),
         }
@@ -276,8 +279,10 @@ fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> BTreeMap<String, (S
     values
 }
 
-fn plain_text(value: &toml::Value) -> Option<String> {
+/// The text of a TOML value; `None` for a type that the setting does not take.
+fn plain_text(setting: &Setting, value: &toml::Value) -> Option<String> {
     match value {
+        toml::Value::Boolean(value) if setting.is_switch() => Some(value.to_string()),
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
         toml::Value::Float(number) => Some(number.to_string()),
@@ -349,8 +354,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "TENTER_DEADLINE: found \"soon\" (environment); accepted: a time, 1 s to 1 h",
-                "TENTER_MAX_PAGES: found \"0\" (environment); accepted: a whole number, 1 to 1000000",
+                "TENTER_DEADLINE: found \"soon\" (environment); accepted: a time, 1 s to 1 h, for example 1 min",
+                "TENTER_MAX_PAGES: found \"0\" (environment); accepted: a whole number, 1 to 1000000, for example \
+                 1000",
             ]
         );
     }
@@ -395,24 +401,36 @@ mod tests {
     }
 
     #[test]
-    fn queue_that_is_an_address_names_the_nats_servers() {
-        let (mut given, _file) = given(&[("TENTER_QUEUE", "tls://a:4222, nats://b:4222")], None);
+    fn queue_that_is_an_address_is_refused_and_names_the_right_setting() {
+        for address in ["tls://a:4222, nats://b:4222", "nats://c"] {
+            let refused = errors(&[("TENTER_QUEUE", address)], None)[0].to_string();
+            assert!(refused.starts_with("TENTER_QUEUE: found ") && refused.contains("TENTER_NATS_URL"), "{refused}");
+        }
+        let refused = errors(&[("TENTER_QUEUE", "many")], None)[0].to_string();
+        assert!(!refused.contains("TENTER_NATS_URL"), "{refused}");
+    }
+
+    #[test]
+    fn cluster_needs_a_bucket() {
+        let (mut given, _file) = given(&[("TENTER_NATS_URL", "tls://a:4222, nats://b:4222/")], None);
         let loaded = Settings::load(&given).expect("accepted");
         assert_eq!(loaded.settings.nats.servers.iter().collect::<Vec<_>>(), ["tls://a:4222", "nats://b:4222"]);
-        assert_eq!(
-            (loaded.source("TENTER_QUEUE"), loaded.source("TENTER_NATS_URL")),
-            (Source::Default, Source::Environment)
-        );
         let refused = loaded.check_cluster().expect_err("no bucket").to_string();
         assert!(refused.starts_with("TENTER_RESULTS: not set, but jobs are on tls://a:4222"), "{refused}");
-        given.flags = vec![("TENTER_QUEUE", "7".into()), ("TENTER_QUEUE", "nats://c".into())];
         given.environment.insert("TENTER_RESULTS".into(), "s3://pictures".into());
-        let loaded = Settings::load(&given).expect("accepted");
-        assert_eq!((loaded.settings.render.queue, loaded.settings.nats.servers.iter().next()), (7, Some("nats://c")));
-        assert!(loaded.check_cluster().is_ok());
+        assert!(Settings::load(&given).expect("accepted").check_cluster().is_ok());
         for bad in ["nats://me:secret@host", "nats://host/path", "http://host"] {
             assert!(errors(&[("TENTER_NATS_URL", bad)], None)[0].accepted.starts_with("nats://host:port"), "{bad}");
         }
+    }
+
+    #[test]
+    fn switches_are_booleans_in_the_file() {
+        let web_pages = |file: &str| {
+            let (given, _file) = given(&[], Some(file));
+            Settings::load(&given).expect("accepted").settings.server.web_pages
+        };
+        assert!(!web_pages("web_pages = false") && !web_pages("web_pages = \"off\"") && web_pages("web_pages = 1"));
     }
 
     #[test]

@@ -145,7 +145,8 @@ impl Results {
             .with_retry(retry)
             .with_http_connector(Connector(HttpClient::new(client)));
         if let Some(endpoint) = &settings.s3_endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+            builder =
+                builder.with_endpoint(endpoint.as_str()).with_allow_http(endpoint.as_str().starts_with("http://"));
         }
         match (settings.s3_access_key_id.reveal(), settings.s3_secret_access_key.reveal()) {
             (Some(id), Some(secret)) => builder = builder.with_access_key_id(id).with_secret_access_key(secret),

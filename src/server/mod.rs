@@ -47,7 +47,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::api_error::ApiError;
-use crate::config::Switch;
 
 pub use self::app::App;
 pub use self::lifecycle::Health;
@@ -64,10 +63,7 @@ pub fn worker_router(app: App) -> Router {
 
 /// All routes of the service, with what every request passes through.
 pub fn router(app: App) -> Router {
-    let pages = match app.settings.server.pages {
-        Switch::On => pages::routes(),
-        Switch::Off => Router::new(),
-    };
+    let pages = if app.settings.server.web_pages { pages::routes() } else { Router::new() };
     let (routes, document) = routes().split_for_parts();
     complete(routes.merge(pages).layer(Extension(openapi::Document::new(document))), app)
 }

@@ -265,7 +265,7 @@ fn check_inline(found: usize, limit: usize) -> Result<(), ApiError> {
 /// `TENTER_PUBLIC_URL`.
 pub(super) fn link_base(app: &App, headers: &HeaderMap) -> String {
     if let Some(url) = &app.settings.server.public_url {
-        return url.clone();
+        return url.to_string();
     }
     let host = headers.get(header::HOST).and_then(|it| it.to_str().ok()).filter(|it| is_authority(it));
     host.map_or_else(|| format!("http://{}", app.settings.server.listen), |host| format!("http://{host}"))

@@ -193,10 +193,10 @@ fn worker_that_is_stopped_finishes_or_hands_back() {
 
 #[test]
 fn settings_that_cannot_work_are_told_at_the_start() {
-    let refused = Program::new().with("TENTER_QUEUE", "nats://127.0.0.1:1").refuses();
+    let refused = Program::new().with("TENTER_NATS_URL", "nats://127.0.0.1:1").refuses();
     assert!(refused.contains("TENTER_RESULTS: not set, but jobs are on nats://127.0.0.1:1"), "{refused}");
     let refused = Program::of("worker").refuses();
-    assert!(refused.contains("--queue nats://host:4222"), "{refused}");
+    assert!(refused.contains("--nats-url nats://host:4222"), "{refused}");
 }
 
 /// Publishes the advisory about a message that reached its maximum of deliveries; a thousand deliveries would take too

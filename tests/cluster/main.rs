@@ -41,7 +41,7 @@ impl Cluster {
 
     fn program_through(&self, command: &'static str, nats: &str, bucket: &str) -> Program {
         Program::of(command)
-            .with("TENTER_QUEUE", nats)
+            .with("TENTER_NATS_URL", nats)
             .with("TENTER_NATS_ACK_WAIT", "2 s")
             .with("TENTER_RESULTS", "s3://pictures/tenter/test")
             .with("TENTER_S3_ENDPOINT", bucket)

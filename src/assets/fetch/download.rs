@@ -15,7 +15,7 @@ impl Downloader {
     /// Creates a client with the same settings as for assets.
     ///
     /// # Errors
-    /// When `allow_addresses` has an invalid entry, or TLS cannot be set up.
+    /// When TLS cannot be set up.
     pub fn new(limits: &AssetLimits) -> Result<Self, SetupError> {
         Fetcher::new(limits).map(Self)
     }

@@ -88,7 +88,8 @@ async fn fetch_blocks_redirects_to_closed_addresses() {
         Router::new().route("/{*to}", get(|Path(to): Path<String>| async move { Redirect::temporary(&to) }));
     let server = serve(redirects).await;
     // Only the address of the first server is allowed.
-    let limits = AssetLimits { allow_addresses: vec!["127.0.0.1".to_owned()], ..AssetLimits::default() };
+    let limits =
+        AssetLimits { allow_addresses: vec!["127.0.0.1/32".parse().expect("a network")], ..AssetLimits::default() };
     for (to, network) in [
         ("http://127.0.0.2/", "loopback"),
         ("http://169.254.169.254/latest/", "link-local"),
@@ -113,7 +114,11 @@ async fn fetch_blocks_redirects_to_closed_addresses() {
 async fn fetch_is_not_affected_by_dns_rebinding() {
     let port = serve(Router::new().route("/", get(|| async { "inside" }))).await.port();
     let (lookup, request_count) = scripted(&[&["127.0.0.2", "127.0.0.1"], &["127.0.0.1"]]);
-    let limits = AssetLimits { allow_addresses: vec!["127.0.0.2".to_owned()], tries: 2, ..AssetLimits::default() };
+    let limits = AssetLimits {
+        allow_addresses: vec!["127.0.0.2/32".parse().expect("a network")],
+        tries: 2,
+        ..AssetLimits::default()
+    };
     let fetcher = Fetcher { back_off: Duration::ZERO, ..Fetcher::with_lookup(&limits, lookup).expect("a fetcher") };
     // The first attempt may connect to the allowed address only, where no host answers; the second resolves to none.
     let error = fetch_with(&fetcher, &format!("http://rebind.test:{port}/")).await.expect_err("never inside");

@@ -8,7 +8,7 @@ use axum::routing::get;
 
 use super::*;
 use crate::assets::testing::{FONT, local_limits, serve};
-use crate::config::AssetLimits;
+use crate::config::{AssetLimits, HttpUrl};
 use crate::pool::Pool;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ fn fonts(endpoint: &str, cache_directory: Option<&std::path::Path>) -> GoogleFon
     let limits = AssetLimits { tries: 1, ..local_limits() };
     let loader = Loader::new(&limits, Arc::new(Pool::new(1).expect("a thread"))).expect("a loader");
     let settings = FontSettings {
-        google_fonts_url: Some(endpoint.to_owned()),
+        google_fonts_url: HttpUrl::parse(endpoint),
         cache_directory: cache_directory.map(Into::into),
         ..FontSettings::default()
     };
@@ -74,8 +74,7 @@ fn google_is_off_by_default() {
     let pool = Arc::new(Pool::new(1).expect("a thread"));
     let loader = Arc::new(Loader::new(&AssetLimits::default(), pool).expect("a loader"));
     assert!(GoogleFonts::new(&FontSettings::default(), loader.clone()).expect("settings").is_none());
-    let settings =
-        FontSettings { google_fonts_url: Some("http://10.0.0.1/css2".to_owned()), ..FontSettings::default() };
+    let settings = FontSettings { google_fonts_url: HttpUrl::parse("http://10.0.0.1/css2"), ..FontSettings::default() };
     let error = GoogleFonts::new(&settings, loader).expect_err("a closed network");
     assert_eq!(
         error.to_string(),

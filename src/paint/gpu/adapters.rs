@@ -124,7 +124,7 @@ pub fn select_adapters(found: &[Adapter], settings: &GpuSettings, gpu_is_require
         } else if adapter.software && !gpu_is_required {
             Some("it is a software adapter, which is slower than the CPU painter".to_owned())
         } else if adapter.software && !settings.allow_software {
-            Some("it is a software adapter; to use it in tests, set TENTER_GPU_ALLOW_SOFTWARE=1".to_owned())
+            Some("it is a software adapter; to use it in tests, set TENTER_GPU_ALLOW_SOFTWARE=on".to_owned())
         } else {
             adapter.unsupported_reason()
         };
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(used(&[], false, true), [0, 1]);
         assert_eq!(used(&[], true, true), [0, 1, 2]);
         let refused = select_adapters(&machine(), &GpuSettings::default(), true).refused;
-        assert!(refused.iter().any(|it| it.contains("TENTER_GPU_ALLOW_SOFTWARE=1")), "{refused:?}");
+        assert!(refused.iter().any(|it| it.contains("TENTER_GPU_ALLOW_SOFTWARE=on")), "{refused:?}");
     }
 
     #[test]
