@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::jobs::{JobError, StoreError};
 use crate::report::{Problem, counted};
 
-/// Why a call fails.
+/// Reason why a call fails; decides about status, message and headers.
 #[derive(Debug)]
 pub(super) enum ApiError {
     /// The request has no API key, or an unknown one.
@@ -45,7 +45,7 @@ pub(super) enum ApiError {
     IncompleteBody,
     /// The route, job, batch or file does not exist, or no longer.
     NotFound,
-    /// The route exists, but does not take this method.
+    /// The route exists, but does not accept this method.
     MethodNotAllowed,
     /// A request header has a wrong value: its name, and what is accepted.
     Header(&'static str, &'static str),
@@ -108,7 +108,8 @@ impl From<JobError> for ApiError {
     }
 }
 
-/// `Retry-After` when the job queue is full or the job store fails. Jobs end within seconds, and refusing again is cheap.
+/// `Retry-After` when the job queue is full or the job store fails. Jobs end within seconds, and refusing again is
+/// cheap.
 const RETRY_AFTER_SECONDS: u64 = 10;
 
 /// Response extension with the error text for the log, which may say more than the text for the caller.

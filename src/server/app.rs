@@ -1,4 +1,4 @@
-//! The state that handlers share.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 

@@ -1,26 +1,27 @@
-//! API keys: which caller a request comes from.
+//! API keys: identifies the caller of a request.
 
 use axum::http::{HeaderMap, Uri, header};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::api_error::ApiError;
+use super::query::QueryParameters;
 use crate::config::Keys;
+use crate::hash::ContentHash;
 
-/// Names and SHA-256 digests of the API keys.
+/// Names and SHA-256 hashes of the API keys.
 ///
-/// Digests have one length, and every check compares with all of them in constant time, so that response times reveal neither
-/// the length nor the letters of a key.
-pub(super) struct KeyRing(Vec<(String, [u8; 32])>);
+/// Hashes have one length, and every check compares with all of them in constant time, so that response times reveal
+/// neither the length nor the letters of a key.
+pub(super) struct KeyRing(Vec<(String, ContentHash)>);
 
 impl KeyRing {
     pub(super) fn new(keys: &Keys) -> Self {
-        Self(keys.iter().map(|key| (key.name.clone(), digest(&key.secret))).collect())
+        Self(keys.iter().map(|key| (key.name.clone(), ContentHash::of(key.secret.as_bytes()))).collect())
     }
 
     /// Name of the key that the request carries; `None` when the service runs without keys.
     ///
-    /// `?KEY=`, which the vendor's clients send, takes precedence over `Authorization: Bearer`.
+    /// `?KEY=`, which Polotno's clients send, takes precedence over `Authorization: Bearer`.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`] without a known key.
@@ -28,16 +29,12 @@ impl KeyRing {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let in_query = uri.query().and_then(|query| {
-            url::form_urlencoded::parse(query.as_bytes())
-                .find(|(name, _)| name == "KEY")
-                .map(|(_, key)| key.into_owned())
-        });
-        let key = in_query.or_else(|| bearer(headers)).ok_or(ApiError::Unauthorized)?;
-        let sent = digest(&key);
+        let query = QueryParameters::of(uri);
+        let key = query.api_key().or_else(|| bearer(headers)).ok_or(ApiError::Unauthorized)?;
+        let sent = ContentHash::of(key.as_bytes());
         let mut caller = None;
         for (name, known) in &self.0 {
-            if bool::from(known.ct_eq(&sent)) {
+            if bool::from(known.as_bytes().ct_eq(sent.as_bytes())) {
                 caller = Some(name.as_str());
             }
         }
@@ -45,11 +42,7 @@ impl KeyRing {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-}
-
-fn digest(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

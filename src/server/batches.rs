@@ -6,15 +6,16 @@ mod manifest;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::api_error::{ApiError, ErrorBody};
 use super::app::App;
 use super::log::RenderNotes;
 use super::owner::{Owned, RequestOwner};
-use super::query::{Paging, StatusFilter};
-use super::renders::{Caller, REPLAYED, uncached};
+use super::query::{Paging, QueryParameters, StatusFilter};
+use super::renders::uncached;
+use super::submission::{REPLAYED, SubmissionHead};
 use super::{body, schemas};
 use crate::jobs::{
     AcceptedBatch, Batch, BatchCall, BatchId, BatchListing, BatchSubmission, ItemListing, ItemQuery, Status,
@@ -28,10 +29,7 @@ pub(super) use self::manifest::{__path_manifest, manifest};
 /// Media types of the body of POST /api/batches.
 const BODIES: &str = "application/json, text/csv, application/x-ndjson";
 
-/// Query parameter with the API key.
-const KEY: &str = "KEY";
-
-/// POST /api/batches
+/// Handler of `POST /api/batches`.
 #[utoipa::path(
     post,
     path = "/api/batches",
@@ -63,12 +61,14 @@ pub(super) async fn create(State(app): State<App>, request: Request) -> Response
 
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
-    let Caller { owner, idempotency_key, link_base } = Caller::admit(app, &head, notes)?;
+    let SubmissionHead { owner, idempotency_key, link_base } = SubmissionHead::read(app, &head, notes)?;
     let format = body::media_type(&head.headers, BODIES, RowFormat::from_media_type)?;
     let body = body::read(&head.headers, body, &app.settings.server).await?;
     let call = match format {
         RowFormat::Json => BatchCall::Json(body),
-        RowFormat::Csv | RowFormat::Ndjson => BatchCall::Rows { rows: body, format, query: members(&head.uri) },
+        RowFormat::Csv | RowFormat::Ndjson => {
+            BatchCall::Rows { rows: body, format, query: QueryParameters::of(&head.uri).without_api_key() }
+        }
     };
     let submission = BatchSubmission { owner, call, link_base, idempotency_key };
     let full = |limit, setting| Err(ApiError::TooManyRows { limit, setting });
@@ -90,13 +90,7 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     Ok(response)
 }
 
-/// The members of the call in the query, without the API key.
-fn members(uri: &Uri) -> Vec<(String, String)> {
-    let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    pairs.filter(|(name, _)| name != KEY).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
-}
-
-/// GET /api/batches?page=1&per_page=100
+/// Handler of `GET /api/batches?page=1&per_page=100`.
 #[utoipa::path(
     get,
     path = "/api/batches",
@@ -115,7 +109,7 @@ pub(super) async fn list(
     Ok(uncached(Json(listing)))
 }
 
-/// GET /api/batches/{id}
+/// Handler of `GET /api/batches/{id}`.
 #[utoipa::path(
     get,
     path = "/api/batches/{id}",
@@ -130,7 +124,7 @@ pub(super) async fn show(State(app): State<App>, Owned { owner, id }: Owned<Batc
     Ok(uncached(Json(batch)))
 }
 
-/// GET /api/batches/{id}/items?page=1&per_page=100&status=error
+/// Handler of `GET /api/batches/{id}/items?page=1&per_page=100&status=error`.
 #[utoipa::path(
     get,
     path = "/api/batches/{id}/items",
@@ -156,7 +150,7 @@ pub(super) async fn items(
     Ok(uncached(Json(listing)))
 }
 
-/// POST /api/batches/{id}/retry
+/// Handler of `POST /api/batches/{id}/retry`.
 #[utoipa::path(
     post,
     path = "/api/batches/{id}/retry",
@@ -172,7 +166,7 @@ pub(super) async fn retry(State(app): State<App>, Owned { owner, id }: Owned<Bat
     Ok(uncached(Json(batch)))
 }
 
-/// DELETE /api/batches/{id}
+/// Handler of `DELETE /api/batches/{id}`.
 #[utoipa::path(
     delete,
     path = "/api/batches/{id}",

@@ -8,14 +8,14 @@ use futures_util::StreamExt;
 use super::api_error::ApiError;
 use crate::config::ServerSettings;
 
-/// Refuses every body that is not declared as JSON in UTF-8.
+/// Rejects bodies that are not declared as JSON in UTF-8.
 pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     media_type(headers, JSON, |found| found.eq_ignore_ascii_case(JSON).then_some(()))
 }
 
 const JSON: &str = "application/json";
 
-/// What `known` returns for the media type of the body, which it gets without parameters.
+/// Maps the media type of the body, without its parameters, with `known`.
 ///
 /// `accepted` lists the media types for the error message.
 ///
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_type_is_json_in_utf8() {
+    fn media_type_must_be_json_in_utf8() {
         let accepted = |content_type: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, content_type.parse().expect("a header"));

@@ -1,7 +1,7 @@
-//! GET /files/{name}: the file behind a link, of `POST /api/render` or of a job.
+//! GET /files/{name}: the file behind a link from `POST /api/render` or from a job.
 //!
-//! The file of a job is called `<id>-<random>.<format>`, and the job store knows when it expires. Files in a bucket have presigned
-//! links, which lead to the bucket and not here.
+//! The file of a job is called `<id>-<random>.<format>`, and the job store knows when it expires. Files in
+//! a bucket have presigned links to the bucket instead.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -16,11 +16,12 @@ use crate::error::Error;
 use crate::jobs::{Area, ResultError};
 use crate::output::FORMATS;
 
-/// A stored file and the seconds until it expires.
+/// Location and type of a stored file.
 struct StoredFile {
     area: Area,
     media_type: &'static str,
-    left: u64,
+    /// Seconds until the file expires, at least 1 for files of links.
+    remaining: u64,
 }
 
 /// Finds the file `name`.
@@ -30,14 +31,14 @@ struct StoredFile {
 async fn find(app: &App, name: &str) -> Result<StoredFile, ApiError> {
     let now = app.files.now();
     if let Some(parsed) = FileName::parse(name) {
-        let left = parsed.expires.checked_sub(now).filter(|it| *it > 0).ok_or(ApiError::NotFound)?;
-        return Ok(StoredFile { area: Area::Links, media_type: parsed.media_type, left });
+        let remaining = parsed.expires.checked_sub(now).filter(|it| *it > 0).ok_or(ApiError::NotFound)?;
+        return Ok(StoredFile { area: Area::Links, media_type: parsed.media_type, remaining });
     }
     let format = name.rsplit_once('.').and_then(|(_, ending)| FORMATS.iter().find(|it| it.extension() == ending));
     let format = format.ok_or(ApiError::NotFound)?;
     let expires = app.jobs.expiry(name).await?.ok_or(ApiError::NotFound)?;
-    let left = u64::try_from(expires.seconds()).unwrap_or(0).saturating_sub(now);
-    Ok(StoredFile { area: Area::Jobs, media_type: format.media_type(), left })
+    let remaining = u64::try_from(expires.seconds()).unwrap_or(0).saturating_sub(now);
+    Ok(StoredFile { area: Area::Jobs, media_type: format.media_type(), remaining })
 }
 
 /// GET and HEAD /files/{name}. Needs no key: the name cannot be guessed.
@@ -59,7 +60,7 @@ async fn find(app: &App, name: &str) -> Result<StoredFile, ApiError> {
     ),
 )]
 pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    let StoredFile { area, media_type, left } = find(&app, &name).await?;
+    let StoredFile { area, media_type, remaining } = find(&app, &name).await?;
     let found = app.files.results.get(area, &name).await.map_err(|error| match error {
         ResultError::NotFound => ApiError::NotFound,
         ResultError::Failed(reason) => Error::Internal(format!("cannot read the result: {reason}")).into(),
@@ -69,7 +70,7 @@ pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> R
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, cache_control(left));
+    headers.insert(header::CACHE_CONTROL, cache_control(remaining));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));

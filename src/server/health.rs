@@ -68,7 +68,7 @@ impl From<GpuReport> for Gpu {
     }
 }
 
-/// GET /health/live
+/// Handler of `GET /health/live`.
 #[utoipa::path(
     get,
     path = "/health/live",
@@ -80,10 +80,10 @@ pub(super) async fn live() -> Response {
     Json(Liveness { status: "ok" }).into_response()
 }
 
-/// GET /health/ready
+/// Handler of `GET /health/ready`.
 ///
-/// 200 when the service accepts requests, else 503. The answer names the painters, so that a node that lost its GPU is seen; a
-/// node that must have one (`TENTER_RASTERIZER=gpu`) is not ready without.
+/// 200 when the service accepts requests, else 503. The answer names the painters, which shows a node that
+/// lost its GPU. With `TENTER_RASTERIZER=gpu`, a node without a GPU is not ready.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -91,7 +91,7 @@ pub(super) async fn live() -> Response {
     summary = "Readiness check",
     responses(
         (status = 200, description = "The service accepts requests", body = Readiness),
-        (status = 503, description = "Starting, stopping, without its queue, or without the GPU it must have", body = Readiness),
+        (status = 503, description = "Starting, stopping, without its queue, or without a required GPU", body = Readiness),
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> Response {

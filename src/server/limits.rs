@@ -3,10 +3,11 @@
 //! The counts live in memory, so a restart resets them. Without keys all callers share one count.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -23,10 +24,11 @@ pub(super) const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 /// The limits and the counts of all keys.
 pub(super) struct Limits {
     limits: KeyLimits,
-    callers: HashMap<String, Caller>,
+    usage: HashMap<String, KeyUsage>,
 }
 
-struct Caller {
+/// Calls of one key that count towards its limits.
+struct KeyUsage {
     bucket: Mutex<Bucket>,
     /// One permit for each render call that may be in progress.
     permits: Arc<Semaphore>,
@@ -36,11 +38,11 @@ struct Caller {
 struct Bucket {
     /// Calls that may be made now; below 1 none.
     tokens: f64,
-    /// When `tokens` was computed.
+    /// Time at which `tokens` was computed.
     updated: Instant,
 }
 
-/// What remains of a caller's rate limit, for the headers of its answer. Empty without a limit.
+/// Remaining calls of a key, for the headers of its answer. Empty without a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RateQuota(Option<Remaining>);
 
@@ -62,19 +64,19 @@ impl RateQuota {
 }
 
 /// A render call in progress, counted against its key until it is dropped.
-pub(super) struct CallPermit(#[expect(dead_code, reason = "held, not used")] Option<OwnedSemaphorePermit>);
+pub(super) struct CallPermit(#[expect(dead_code, reason = "only its drop matters")] Option<OwnedSemaphorePermit>);
 
 const MINUTE: f64 = 60.0;
 
 impl Limits {
     pub(super) fn new(settings: &ServerSettings) -> Self {
         let limits = settings.key_limits;
-        let caller = || Caller {
+        let unused = || KeyUsage {
             bucket: Mutex::new(Bucket { tokens: f64::from(limits.rate), updated: Instant::now() }),
             permits: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
         };
         let names = settings.keys.iter().map(|key| key.name.clone()).chain([String::new()]);
-        Self { limits, callers: names.map(|name| (name, caller())).collect() }
+        Self { limits, usage: names.map(|name| (name, unused())).collect() }
     }
 
     /// Counts a render call and admits it. `caller` is the name of the key.
@@ -84,8 +86,8 @@ impl Limits {
     pub(super) fn enter(&self, caller: Option<&str>, quota: &mut RateQuota) -> Result<CallPermit, ApiError> {
         self.count(caller, quota)?;
         let limit = self.limits.concurrency;
-        let Some(caller) = self.caller(caller).filter(|_| limit > 0) else { return Ok(CallPermit(None)) };
-        match caller.permits.clone().try_acquire_owned() {
+        let Some(usage) = self.usage(caller).filter(|_| limit > 0) else { return Ok(CallPermit(None)) };
+        match usage.permits.clone().try_acquire_owned() {
             Ok(permit) => Ok(CallPermit(Some(permit))),
             Err(_) => Err(ApiError::TooManyConcurrentCalls { limit }),
         }
@@ -97,8 +99,8 @@ impl Limits {
     /// [`ApiError::RateLimited`], with the time to wait.
     pub(super) fn count(&self, caller: Option<&str>, quota: &mut RateQuota) -> Result<(), ApiError> {
         let limit = self.limits.rate;
-        let Some(caller) = self.caller(caller).filter(|_| limit > 0) else { return Ok(()) };
-        let mut bucket = caller.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(usage) = self.usage(caller).filter(|_| limit > 0) else { return Ok(()) };
+        let mut bucket = usage.bucket.lock();
         let (now, full) = (Instant::now(), f64::from(limit));
         bucket.tokens = (bucket.tokens + (now - bucket.updated).as_secs_f64() * full / MINUTE).min(full);
         bucket.updated = now;
@@ -112,8 +114,8 @@ impl Limits {
         if enough { Ok(()) } else { Err(ApiError::RateLimited { limit, retry_after: whole(seconds_to(1.0)).max(1) }) }
     }
 
-    fn caller(&self, name: Option<&str>) -> Option<&Caller> {
-        self.callers.get(name.unwrap_or_default())
+    fn usage(&self, name: Option<&str>) -> Option<&KeyUsage> {
+        self.usage.get(name.unwrap_or_default())
     }
 }
 

@@ -1,15 +1,16 @@
 //! Files behind links of `POST /api/render`: stored under names that cannot be guessed, and deleted when they expire.
 //!
-//! A name is `<expiry>-<random>.<format>`: the expiry in seconds since 1970 and 128 random bits, both in hex, and the extension of
-//! the format. Nothing else is stored about a file, so links survive a restart.
+//! A name is `<expiry>-<random>.<format>`: the expiry in seconds since 1970 and 128 random bits, both in hex, and the
+//! extension of the format. Nothing else is stored about a file, so links survive a restart.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use crate::config::FileSettings;
+use crate::config::{FileSettings, ServerSettings};
 use crate::error::Error;
 use crate::jobs::{Area, Clock, Results};
 use crate::output::FORMATS;
@@ -25,7 +26,7 @@ pub struct Files {
 /// Parsed name of a file. Only such names reach the storage, so none can lead out of its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileName {
-    /// Seconds since 1970.
+    /// Expiry in seconds since 1970.
     pub(super) expires: u64,
     random: u128,
     /// File name extension, one of [`FORMATS`].
@@ -39,7 +40,8 @@ impl Files {
         Self { results, lifetime: settings.link_lifetime, clock }
     }
 
-    /// Stores `bytes` and returns the link to them. `format` is the extension of one of [`FORMATS`], `base` the start of links.
+    /// Stores `bytes` and returns the link to them. `format` is the extension of one of [`FORMATS`], `base` the start
+    /// of links.
     ///
     /// # Errors
     /// [`Error::Internal`] when the storage fails.
@@ -126,9 +128,36 @@ impl FileName {
     }
 }
 
+/// Base of links: `TENTER_PUBLIC_URL`, else the `Host` header of the call, else the address that the service listens
+/// on.
+///
+/// `Host` is used only when it is a plain `name:port`, and only in the answer to the same call, which no cache stores
+/// (POST): a forged one misleads only its sender. `X-Forwarded-*` is not trusted; behind a proxy that changes scheme or
+/// path, set `TENTER_PUBLIC_URL`.
+pub(super) fn link_base(settings: &ServerSettings, headers: &HeaderMap) -> String {
+    if let Some(url) = &settings.public_url {
+        return url.to_string();
+    }
+    let host = headers.get(header::HOST).and_then(|it| it.to_str().ok()).filter(|it| is_authority(it));
+    host.map_or_else(|| format!("http://{}", settings.listen), |host| format!("http://{host}"))
+}
+
+fn is_authority(host: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    host.len() <= 255 && host.chars().all(plain) && url::Url::parse(&format!("http://{host}/")).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn link_base_ignores_unusual_hosts() {
+        assert!(is_authority("render.example.com:8443") && is_authority("[::1]:80") && is_authority("localhost"));
+        for bad in ["", "evil.com/path", "user@evil.com", "a b", "evil.com?x", "a:99999"] {
+            assert!(!is_authority(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn names_parse_only_as_written() {

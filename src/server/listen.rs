@@ -21,18 +21,18 @@ use tokio_util::sync::CancellationToken;
 use super::lifecycle::Health;
 use crate::config::ServerSettings;
 
-/// How [`serve`] ended.
+/// Outcome of [`serve`] after a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
     /// Number of connections that were closed because their requests took longer than `TENTER_STOP_GRACE`.
     pub cut: usize,
 }
 
-/// Pause after `accept` failed, mostly for want of file descriptors.
+/// Pause after `accept` failed, which is mostly a lack of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` is ready. From then on readiness fails; after `TENTER_STOP_DELAY` no new connections are accepted;
-/// requests in progress may finish within `TENTER_STOP_GRACE`, and the remaining connections are closed.
+/// Serves until `stop` is ready. From then on readiness fails; after `TENTER_STOP_DELAY` no new connections are
+/// accepted; requests in progress may finish within `TENTER_STOP_GRACE`, and the remaining connections are closed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -93,7 +93,7 @@ async fn accept(
 ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
-    // Answers are written whole; waiting for more to send would only delay them.
+    // Answers are written in one piece; Nagle's algorithm would only delay them.
     stream.set_nodelay(true)?;
     Ok((stream, slot))
 }
@@ -112,8 +112,8 @@ fn with_timeout(stream: TcpStream, limit: Duration) -> Connection {
     Box::pin(stream)
 }
 
-/// Answers requests until the peer closes the connection, is too slow with a request head, or the service stops. Dropping the
-/// future drops the handler and with it everything that the request was doing.
+/// Answers requests until the peer closes the connection, is too slow with a request head, or the service stops.
+/// Dropping the future cancels the handler of the current request.
 async fn connection(stream: Connection, router: Router, header_timeout: Duration, stopping: CancellationToken) {
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -135,19 +135,19 @@ async fn connection(stream: Connection, router: Router, header_timeout: Duration
     };
     match ended {
         Ok(()) => linger(serving.into_parts().io.into_inner(), &stopping).await,
-        // Clients disconnect and send malformed requests all day.
+        // Disconnects and malformed requests are common.
         Err(error) => tracing::debug!(%error, "connection ended"),
     }
 }
 
-/// How long a client may go on sending after the last answer: nginx's default of `lingering_time`.
+/// How long a client may continue to send after the last answer: nginx's default of `lingering_time`.
 const LINGER: Duration = Duration::from_secs(30);
 /// How long such a client may pause: nginx's default of `lingering_timeout`.
 const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
-/// Closes the connection without losing the answer. A socket that is closed while its peer still sends, as after 413, is reset,
-/// and the peer then often sees a broken pipe instead of the answer; so the write side is closed first, and what still arrives
-/// is read and discarded.
+/// Closes the connection without losing the answer. A socket that is closed while its peer still sends, as after 413,
+/// is reset, and the peer then often sees a broken pipe instead of the answer; so the write side is closed first, and
+/// what still arrives is read and discarded.
 async fn linger(mut stream: Connection, stopping: &CancellationToken) {
     if stream.shutdown().await.is_err() {
         return;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_that_read_get_everything() {
+    async fn clients_that_read_receive_everything() {
         let (mut stream, mut client) = pair(Duration::from_secs(60)).await;
         let size = 20 << 20; // more than the buffers of the system hold
         let sending = async {

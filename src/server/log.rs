@@ -1,4 +1,5 @@
-//! One log line for each request, with an id that the caller gets too. Query strings are never logged: they hold the API key.
+//! One log line per request, with the id that the answer has too. Query strings are never logged: they contain the API
+//! key.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -17,16 +18,16 @@ use crate::pipeline::Timings;
 /// Header with the request id: taken from the caller when it is short and plain, else generated; always returned.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Response extension with what the log line says about a render.
+/// Response extension with the fields of the log line about a render.
 #[derive(Clone, Default)]
 pub(super) struct RenderNotes {
     /// Name of the API key.
     pub(super) caller: Option<String>,
     /// Duration of each stage.
     pub(super) timings: Timings,
-    /// Number of warnings.
+    /// Number of warnings of the render.
     pub(super) warnings: usize,
-    /// What remains of the key's rate limit.
+    /// Remaining calls of the API key.
     pub(super) quota: RateQuota,
 }
 
@@ -114,7 +115,7 @@ fn stages_text(timings: &Timings) -> String {
     text
 }
 
-/// True for ids of at most 128 characters without any that could forge a log line.
+/// Whether the id has at most 128 characters, none of which could forge a log line.
 fn is_plain(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     (1..=128).contains(&bytes.len())

@@ -1,7 +1,7 @@
 //! Counters and gauges for Prometheus, in the OpenMetrics 1.0 text format.
 //!
-//! Other modules own their counters; here they get their names, and values that are known only at the time of a scrape
-//! (queue, memory) are added. No label contains text from a caller.
+//! Other modules own their counters. This file registers them under their names, and adds values that are read at the
+//! time of a scrape (queue, memory). No label contains text from a caller.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,9 +1,7 @@
-//! HTTP only: the classic render call, jobs, batches, links to results, health.
-//!
-//! In: the router and what every request passes through (request id, log line, panics, CORS); one file for each endpoint or concern.
-//! Not in: what a render is (`pipeline`), the life of a job (`jobs`), names of settings beyond the messages that mention them.
-//! Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `rows` (formats of rows), `json`, `report`, `config`,
-//! `error`; axum and hyper appear only here.
+//! HTTP: the classic render call, jobs, batches, links to results, health checks. In: the router and its layers
+//! (request id, log line, panics, CORS); one file for each endpoint or concern. Not in: rendering (`pipeline`), the
+//! states of a job (`jobs`). Imports: `jobs`, `pipeline`, `output` (the list of formats), `options`, `rows` (formats of
+//! rows), `json`, `report`, `config`, `error`; axum and hyper appear only here.
 
 // Lowest first: a file imports only from those above it.
 mod api_error;
@@ -22,6 +20,7 @@ mod traces;
 mod app;
 mod log;
 mod owner;
+mod submission;
 
 mod batches;
 mod files;
@@ -56,19 +55,19 @@ pub use self::listen::{Stopped, serve};
 /// How long browsers may cache the answer to a preflight request.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// The routes of a worker, which takes its jobs from a queue and answers only about itself: health and metrics.
+/// The routes of a worker, which takes its jobs from a queue: only health checks and metrics.
 pub fn worker_router(app: App) -> Router {
     complete(process_routes().into(), app)
 }
 
-/// All routes of the service, with what every request passes through.
+/// All routes of the service, with the layers that every request passes through.
 pub fn router(app: App) -> Router {
     let pages = if app.settings.server.web_pages { pages::routes() } else { Router::new() };
     let (routes, document) = routes().split_for_parts();
     complete(routes.merge(pages).layer(Extension(openapi::Document::new(document))), app)
 }
 
-/// Every call of the API with its description: the router and the OpenAPI document are both made of this list.
+/// All calls of the API with their descriptions. Both the router and the OpenAPI document are built from this list.
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(render::classic))
@@ -90,7 +89,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(process_routes())
 }
 
-/// Calls about the process itself. `/livez` and `/readyz` are other names for two of them.
+/// Calls about the process: metrics and health checks. `/livez` and `/readyz` are aliases.
 fn process_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(scrape::serve))
@@ -115,7 +114,8 @@ fn complete(routes: Router<App>, app: App) -> Router {
         .layer(middleware::from_fn(log::request))
 }
 
-/// CORS for browsers that call the API directly. Any origin is allowed, since keys are in the query or a header, never in a cookie.
+/// CORS for browsers that call the API directly. Any origin is allowed, since keys are in the query or a header, never
+/// in a cookie.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AnyOrigin)
@@ -124,7 +124,7 @@ fn cors() -> CorsLayer {
             header::CONTENT_TYPE,
             header::AUTHORIZATION,
             prefer::PREFER,
-            renders::IDEMPOTENCY_KEY,
+            submission::IDEMPOTENCY_KEY,
             log::REQUEST_ID,
         ])
         .expose_headers([
@@ -140,7 +140,7 @@ fn cors() -> CorsLayer {
             render::WARNINGS,
             render::FINGERPRINT,
             render::CACHE,
-            renders::REPLAYED,
+            submission::REPLAYED,
         ])
         .max_age(PREFLIGHT_AGE)
 }

@@ -1,8 +1,8 @@
 //! GET /openapi.json: the calls of the router as an OpenAPI 3.1 document, for tools and for the page at `/api`.
 //!
-//! The router and the document are one list: a call that is routed is described. Bodies of requests are read by hand
-//! ([`crate::json::Reader`]), so that every problem is reported at once; the structs of [`super::schemas`] describe them, and the tests
-//! below hold them against the reader. Answers are described where they are written.
+//! The document is built from the list of routes, so that it has every call. Request bodies are read with
+//! [`crate::json::Reader`], which reports all problems at once; the structs of [`super::schemas`] describe them, and
+//! the tests below compare the two. Answers are described by the types that are serialised.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-/// What the document says beside its calls.
+/// The document without calls: title, description, and the ways to send a key.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -34,7 +34,7 @@ impl Document {
     }
 }
 
-/// Adds the two ways to send a key.
+/// Adds the two ways to send an API key.
 struct Keys;
 
 impl Modify for Keys {
@@ -45,7 +45,7 @@ impl Modify for Keys {
     }
 }
 
-/// GET /openapi.json
+/// Handler of `GET /openapi.json`.
 #[utoipa::path(
     get,
     path = "/openapi.json",
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn openapi_describes_exactly_the_options_that_are_read() {
         let mut problems = Problems::new();
-        // Every nested object is there, so that its members are read too.
+        // Nested objects are present, so that their members are read too.
         RenderOptions::read(&json!({"color": {}, "variables": {}}), JsonPath::root(), &mut problems);
         let described = members("Options").into_iter();
         let described = described.chain(members("Color").into_iter().map(|it| format!("color.{it}")));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn openapi_points_to_nothing_that_is_missing() {
+    fn openapi_references_exist() {
         fn check(value: &Value, whole: &Value) {
             match value {
                 Value::Object(members) => {

@@ -11,14 +11,14 @@ use crate::jobs::{BatchId, JobId, Owner};
 /// The owner whose jobs and batches the caller may see: the name of its key. Rejects calls without a valid key.
 pub(super) struct RequestOwner(pub(super) Owner);
 
-/// The job or batch that `{id}` in the path names, with the owner it must belong to. Whether it exists and belongs to
-/// the owner is for the store to say. Rejects calls without a valid key before it reads the path.
+/// The job or batch that `{id}` in the path names, with the owner it must belong to. The store checks whether it exists
+/// and belongs to the owner. Calls without a valid key are rejected before the path is read.
 pub(super) struct Owned<Id> {
     pub(super) owner: Owner,
     pub(super) id: Id,
 }
 
-/// An identifier that can stand in a path.
+/// An identifier that is a parameter of a path.
 pub(super) trait PathId: Sized {
     /// Parses an identifier; `None` when it is malformed.
     fn read(text: &str) -> Option<Self>;
@@ -62,7 +62,7 @@ impl<Id: PathId> FromRequestParts<App> for Owned<Id> {
 
     async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let RequestOwner(owner) = RequestOwner::from_request_parts(head, app).await?;
-        // Text that is no UTF-8 cannot be an identifier.
+        // Text that is not UTF-8 cannot be an identifier.
         let named = Path::<IdInPath>::from_request_parts(head, app).await.map_err(|_| ApiError::NotFound)?;
         let id = Id::read(&named.id).ok_or(ApiError::NotFound)?;
         Ok(Self { owner, id })

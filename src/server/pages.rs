@@ -1,7 +1,8 @@
-//! Pages for people: `/` to try a design, `/api` to read about the calls. Plain files of `web/`, inside the program.
+//! Web pages: `/` to try a design, `/api` for the documentation of the API. The files of `web/` are part of the
+//! program.
 //!
-//! They use the same calls as everyone, with the reader's own key, and load nothing from elsewhere: the policy that goes
-//! with every file allows neither foreign nor inline code, and no other page may frame them.
+//! They use the public API with a key that the user enters, and load nothing from other origins: the policy of every
+//! file allows neither foreign nor inline code, and no other page may frame them.
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -10,7 +11,7 @@ use axum::routing::get;
 
 use super::app::App;
 
-/// A file: where it is served, as what, and what is in it.
+/// One file with the route that serves it.
 struct File {
     route: &'static str,
     media_type: &'static str,
@@ -44,7 +45,7 @@ static FILES: &[File] = &[
     file!("/web/examples/trail-brochure.json", JSON, "examples/trail-brochure.json"),
 ];
 
-/// `blob:` is what a page made itself: the picture it shows, the PDF in its frame.
+/// `blob:` URLs are created by the pages: for the rendered picture, and for the PDF in its frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       frame-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -9,19 +9,19 @@ pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Header of the answer with the preferences that were followed.
 pub(super) const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// How long the caller wants to wait. `None`: not at all, as with `respond-async`; `Some(None)`: as long as the service
-/// allows, which is the vendor's `wait` without a number.
+/// Longest wait that the caller asks for. `None`: no wait, as with `respond-async`; `Some(None)`: as long as the
+/// service allows, for `wait` without a number, which Polotno's clients send.
 pub(super) fn wait(headers: &HeaderMap) -> Option<Option<Duration>> {
     let mut wait = None;
     for header in headers.get_all(PREFER) {
         for preference in header.to_str().unwrap_or_default().split(',') {
-            // Parameters after `;` belong to preferences we do not know.
+            // Parameters after `;` belong to unsupported preferences.
             let preference = preference.split(';').next().unwrap_or_default();
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
                 "respond-async" => return None,
-                // The first of several counts; text that is no number of seconds reads as `wait` alone.
+                // The first of several counts; text that is not a number of seconds counts as `wait` alone.
                 "wait" => wait = wait.or(Some(value.parse().ok().map(Duration::from_secs))),
                 _ => {}
             }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefer_is_read_as_rfc_7240_writes_it() {
+    fn prefer_follows_rfc_7240() {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(PREFER, text.parse().expect("a header"));

@@ -1,4 +1,5 @@
-//! Query strings of lists: extractors whose types also describe them in the OpenAPI document.
+//! Query strings: one parser, and extractors for the parameters of lists, whose types also describe them in the OpenAPI
+//! document.
 
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
@@ -10,6 +11,36 @@ use utoipa::openapi::{RefOr, Required, Schema};
 
 use super::api_error::ApiError;
 use crate::jobs::Status;
+
+/// Name of the parameter with the API key.
+const KEY: &str = "KEY";
+
+/// The parameters of a query string, decoded, in the order of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct QueryParameters(Vec<(String, String)>);
+
+impl QueryParameters {
+    /// Decodes the query string of `uri`.
+    pub(super) fn of(uri: &Uri) -> Self {
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        Self(pairs.into_owned().collect())
+    }
+
+    /// The API key: the value of the first `KEY`.
+    pub(super) fn api_key(&self) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == KEY).map(|(_, value)| value.as_str())
+    }
+
+    /// All parameters except the API key, as pairs of name and value.
+    pub(super) fn without_api_key(self) -> Vec<(String, String)> {
+        self.0.into_iter().filter(|(name, _)| name != KEY).collect()
+    }
+
+    /// The value of the last parameter `name`.
+    fn last(&self, name: &str) -> Option<&str> {
+        self.0.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
 
 /// Entries of one page of a list: the default, and the most that `per_page` may ask for.
 pub(super) const MAX_PER_PAGE: u64 = 100;
@@ -23,10 +54,10 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    fn read(uri: &Uri) -> Result<Self, ApiError> {
+    fn read(query: &QueryParameters) -> Result<Self, ApiError> {
         const PAGE: ApiError = ApiError::Query("page", "a whole number from 1");
         const PER_PAGE: ApiError = ApiError::Query("per_page", "a whole number from 1 to 100");
-        let up_to = |name, most: u64, error: ApiError, default| match member(uri, name) {
+        let up_to = |name, most: u64, error: ApiError, default| match query.last(name) {
             None => Ok(default),
             Some(text) => text.parse::<u64>().ok().filter(|it| (1..=most).contains(it)).ok_or(error),
         };
@@ -40,7 +71,7 @@ impl<S: Sync> FromRequestParts<S> for Paging {
     type Rejection = ApiError;
 
     async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Self::read(&head.uri)
+        Self::read(&QueryParameters::of(&head.uri))
     }
 }
 
@@ -82,7 +113,8 @@ impl<S: Sync, T: ListStatus> FromRequestParts<S> for StatusFilter<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Some(asked) = member(&head.uri, "status") else { return Ok(Self(None)) };
+        let query = QueryParameters::of(&head.uri);
+        let Some(asked) = query.last("status") else { return Ok(Self(None)) };
         let found = T::NAMES.iter().find(|(name, _)| *name == asked).map(|(_, status)| *status);
         found.map(|it| Self(Some(it))).ok_or(ApiError::Query("status", T::ACCEPTED))
     }
@@ -106,33 +138,38 @@ fn parameter(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) ->
         .build()
 }
 
-/// The last value of the member `name` of the query, decoded.
-fn member(uri: &Uri, name: &str) -> Option<String> {
-    let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    pairs.filter(|(key, _)| key == name).last().map(|(_, value)| value.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn paging(query: &str) -> Result<(u64, u64), String> {
-        let uri = format!("/list?{query}").parse().expect("an address");
-        Paging::read(&uri).map(|it| (it.offset, it.limit)).map_err(|error| format!("{error:?}"))
+    fn parameters(query: &str) -> QueryParameters {
+        QueryParameters::of(&format!("/list?{query}").parse().expect("a URI"))
+    }
+
+    fn paging(query: &str) -> Result<(u64, u64), ApiError> {
+        Paging::read(&parameters(query)).map(|it| (it.offset, it.limit))
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_the_first_key_counts() {
+        let query = parameters("KEY=a%2Bb&name=%C3%A9+x&KEY=c&name=y");
+        assert_eq!((query.api_key(), query.last("name"), query.last("page")), (Some("a+b"), Some("y"), None));
+        let pairs = query.without_api_key();
+        assert_eq!(pairs, [("name".into(), "é x".into()), ("name".into(), "y".into())]);
     }
 
     #[test]
     fn pages_begin_at_one_and_hold_a_hundred() {
-        assert_eq!(paging(""), Ok((0, 100)));
-        assert_eq!(paging("page=3&per_page=20&KEY=x"), Ok((40, 20)));
+        assert_eq!(paging("").ok(), Some((0, 100)));
+        assert_eq!(paging("page=3&per_page=20&KEY=x").ok(), Some((40, 20)));
     }
 
     #[test]
-    fn pages_that_cannot_be_are_refused_by_name() {
+    fn invalid_paging_is_refused_by_name() {
         for (query, name) in
             [("page=0", "page"), ("page=x", "page"), ("per_page=101", "per_page"), ("page=1e3", "page")]
         {
-            assert!(paging(query).is_err_and(|it| it.contains(&format!("\"{name}\""))), "{query}");
+            assert!(paging(query).is_err_and(|it| matches!(it, ApiError::Query(found, _) if found == name)), "{query}");
         }
     }
 }

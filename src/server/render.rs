@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::api_error::ApiError;
 use super::app::App;
 use super::body;
+use super::links::link_base;
 use super::log::RenderNotes;
 use super::schemas;
 use crate::error::Error;
@@ -31,7 +32,7 @@ pub(super) const RENDERED_BY: HeaderName = HeaderName::from_static("x-rendered-b
 pub(super) const WARNINGS: HeaderName = HeaderName::from_static("x-tenter-warnings");
 /// Header with the same value as [`RENDERED_BY`], for callers that count GPU pages.
 pub(super) const RASTERIZER: HeaderName = HeaderName::from_static("x-tenter-rasterizer");
-/// Header with the fingerprint: SHA-256 of everything that the file was made of.
+/// Header with the fingerprint: SHA-256 of all inputs of the file.
 pub(super) const FINGERPRINT: HeaderName = HeaderName::from_static("x-tenter-fingerprint");
 /// Header with `hit` or `miss`; absent without a result cache.
 pub(super) const CACHE: HeaderName = HeaderName::from_static("x-tenter-cache");
@@ -55,8 +56,8 @@ const OUTPUT_FORMATS: &[(&str, OutputFormat)] =
 const DESIGN: &str = "design";
 const OPTIONS: &str = "exportOptions";
 
-/// Options that may also stand beside `design`; those in `exportOptions` take precedence.
-const ALSO_OUTSIDE: &[&str] = &["textVerticalResizeEnabled", "variables"];
+/// Options that are also accepted beside `design`; those in `exportOptions` take precedence.
+const OPTIONS_BESIDE_DESIGN: &[&str] = &["textVerticalResizeEnabled", "variables"];
 
 /// The request body of the call.
 struct ClassicCall {
@@ -70,7 +71,9 @@ impl ClassicCall {
     fn read(bytes: &[u8], parser: JsonParser) -> Result<Self, Error> {
         let mut value = parser.parse(bytes).map_err(Error::invalid)?;
         let mut problems = Problems::new();
-        let Some(call) = Self::take(&mut value, &mut problems) else { return Err(Error::Invalid(problems.into_vec())) };
+        let Some(call) = Self::read_members(&mut value, &mut problems) else {
+            return Err(Error::Invalid(problems.into_vec()));
+        };
         let (options, output, format_name) = call;
         let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
         if !design.is_object() {
@@ -83,13 +86,16 @@ impl ClassicCall {
         Ok(Self { design, options, format, output })
     }
 
-    /// Reads everything beside the design: options, form of the answer, name of the format.
-    fn take(value: &mut Value, problems: &mut Problems) -> Option<(RenderOptions, OutputFormat, Option<String>)> {
+    /// Reads all members except the design: options, form of the answer, name of the format.
+    fn read_members(
+        value: &mut Value,
+        problems: &mut Problems,
+    ) -> Option<(RenderOptions, OutputFormat, Option<String>)> {
         let mut options = value.get_mut(OPTIONS).map(Value::take).unwrap_or_default();
         let mut body = Reader::new(value, JsonPath::root(), problems)?;
         let output = body.one_of("outputFormat", OUTPUT_FORMATS).unwrap_or_default();
         let format = body.string("format").map(Cow::into_owned);
-        for name in ALSO_OUTSIDE {
+        for name in OPTIONS_BESIDE_DESIGN {
             let Some(outside) = body.get(name).cloned() else { continue };
             if options.is_null() {
                 options = Value::Object(serde_json::Map::new());
@@ -104,7 +110,7 @@ impl ClassicCall {
     }
 }
 
-/// POST /api/render?KEY=…
+/// Handler of `POST /api/render?KEY=…`.
 #[utoipa::path(
     post,
     path = "/api/render",
@@ -124,11 +130,11 @@ impl ClassicCall {
                 (schemas::Bytes = "application/pdf"),
             ),
             headers(
-                ("x-rendered-by" = String, description = "What painted"),
-                ("x-tenter-warnings" = String, description = "How many warnings there are"),
-                ("x-tenter-fingerprint" = String, description = "SHA-256 of all that the file was made of, in hex"),
+                ("x-rendered-by" = String, description = "Name of the painter"),
+                ("x-tenter-warnings" = String, description = "Number of warnings"),
+                ("x-tenter-fingerprint" = String, description = "SHA-256 of all inputs of the file, in hex"),
                 ("x-tenter-cache" = Option<String>, description = "With a result cache: `hit` or `miss`"),
-                ("server-timing" = String, description = "Milliseconds of each stage"),
+                ("server-timing" = String, description = "Duration of each stage in milliseconds"),
             ),
         ),
         schemas::RenderErrors,
@@ -146,7 +152,7 @@ pub(super) async fn classic(State(app): State<App>, request: Request) -> Respons
     response
 }
 
-/// Cheap refusals first; nothing is read before the key is known, nothing is parsed or fetched before admission.
+/// Checks in the order of their cost: the body is read after the key is checked, and parsed after admission.
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let caller = app.keys.check(&head.uri, &head.headers)?;
@@ -195,7 +201,7 @@ async fn answer_admitted(
     Ok(response)
 }
 
-/// Largest number of warnings in an answer; the header counts all of them.
+/// Maximum number of warnings in an answer; the header has the number of all.
 const MAX_WARNINGS: usize = 100;
 
 /// Body of a JSON answer.
@@ -203,7 +209,7 @@ const MAX_WARNINGS: usize = 100;
 pub(super) struct Answer {
     /// A data URL or a link.
     url: String,
-    /// Where the result differs from what the design asks for; at most 100 entries.
+    /// Differences between the result and the design; at most 100 entries.
     warnings: Vec<Warning>,
 }
 
@@ -236,7 +242,7 @@ async fn link(
     format: &'static dyn Format,
     warnings: Vec<Warning>,
 ) -> Result<Response, ApiError> {
-    let base = link_base(app, headers);
+    let base = link_base(&app.settings.server, headers);
     let url = session.wait(Stage::Answer, app.files.put(bytes, format.extension(), &base)).await??;
     Ok(Json(Answer { url, warnings }).into_response())
 }
@@ -256,24 +262,6 @@ fn file(app: &App, bytes: Bytes, format: &'static dyn Format) -> Result<Response
 
 fn check_inline(found: usize, limit: usize) -> Result<(), ApiError> {
     if found > limit { Err(ApiError::AnswerTooLarge { found, limit }) } else { Ok(()) }
-}
-
-/// Base of links: `TENTER_PUBLIC_URL`, else the `Host` header of the call, else the address that the service listens on.
-///
-/// `Host` is used only when it is a plain `name:port`, and only in the answer to the same call, which no cache stores (POST): a
-/// forged one misleads only its sender. `X-Forwarded-*` is not trusted; behind a proxy that changes scheme or path, set
-/// `TENTER_PUBLIC_URL`.
-pub(super) fn link_base(app: &App, headers: &HeaderMap) -> String {
-    if let Some(url) = &app.settings.server.public_url {
-        return url.to_string();
-    }
-    let host = headers.get(header::HOST).and_then(|it| it.to_str().ok()).filter(|it| is_authority(it));
-    host.map_or_else(|| format!("http://{}", app.settings.server.listen), |host| format!("http://{host}"))
-}
-
-fn is_authority(host: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-    host.len() <= 255 && host.chars().all(plain) && url::Url::parse(&format!("http://{host}/")).is_ok()
 }
 
 #[cfg(test)]
@@ -306,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn call_options_beside_design_count_unless_inside_too() {
+    fn call_options_beside_design_count_unless_in_export_options() {
         let resize = |body| read(body).map(|it| it.options.text_vertical_resize).ok();
         assert_eq!(resize(json!({"design": {}, "textVerticalResizeEnabled": true})), Some(true));
         let inside = json!({"textVerticalResizeEnabled": false});
@@ -314,13 +302,5 @@ mod tests {
             resize(json!({"design": {}, "textVerticalResizeEnabled": true, "exportOptions": inside})),
             Some(false)
         );
-    }
-
-    #[test]
-    fn link_host_is_plain_or_not_used() {
-        assert!(is_authority("render.example.com:8443") && is_authority("[::1]:80") && is_authority("localhost"));
-        for bad in ["", "evil.com/path", "user@evil.com", "a b", "evil.com?x", "a:99999"] {
-            assert!(!is_authority(bad), "{bad}");
-        }
     }
 }

@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,18 +12,11 @@ use super::app::App;
 use super::log::RenderNotes;
 use super::owner::{DeliveryInPath, Owned, RequestOwner};
 use super::query::Paging;
-use super::{body, prefer, render, schemas};
-use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Owner, Submission};
+use super::submission::{REPLAYED, SubmissionHead};
+use super::{body, prefer, schemas};
+use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Submission};
 
-/// Header with a key under which a repeated call gives the same job.
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Header of an answer to a repeated call.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// Longest `Idempotency-Key` in characters, as with other services that take one.
-const KEY_CHARS: usize = 255;
-
-/// POST /api/renders
+/// Handler of `POST /api/renders`.
 #[utoipa::path(
     post,
     path = "/api/renders",
@@ -51,7 +43,7 @@ pub(super) async fn create(State(app): State<App>, request: Request) -> Response
 
 async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
-    let Caller { owner, idempotency_key, link_base } = Caller::admit(app, &head, notes)?;
+    let SubmissionHead { owner, idempotency_key, link_base } = SubmissionHead::read(app, &head, notes)?;
     body::check_media_type(&head.headers)?;
     let body = body::read(&head.headers, body, &app.settings.server).await?;
     let submission = Submission { owner: owner.clone(), body, link_base, idempotency_key };
@@ -84,33 +76,7 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     Ok(response)
 }
 
-/// The caller of a call that creates a job or a batch.
-pub(super) struct Caller {
-    pub(super) owner: Owner,
-    pub(super) idempotency_key: Option<String>,
-    /// Base of links, as seen by this caller.
-    pub(super) link_base: String,
-}
-
-impl Caller {
-    /// Checks the key and its rate limit.
-    pub(super) fn admit(app: &App, head: &Parts, notes: &mut RenderNotes) -> Result<Self, ApiError> {
-        let caller = app.keys.check(&head.uri, &head.headers)?;
-        notes.caller = caller.map(str::to_owned);
-        app.limits.count(caller, &mut notes.quota)?;
-        let idempotency_key = idempotency_key(&head.headers)?;
-        let owner = caller.unwrap_or_default().into();
-        Ok(Self { owner, idempotency_key, link_base: render::link_base(app, &head.headers) })
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = key.to_str().ok().filter(|it| (1..=KEY_CHARS).contains(&it.len()));
-    key.map(|it| Some(it.to_owned())).ok_or(ApiError::Header("idempotency-key", "1 to 255 printable ASCII characters"))
-}
-
-/// GET /api/renders/{id}
+/// Handler of `GET /api/renders/{id}`.
 #[utoipa::path(
     get,
     path = "/api/renders/{id}",
@@ -125,12 +91,12 @@ pub(super) async fn show(State(app): State<App>, Owned { owner, id }: Owned<JobI
     Ok(uncached(Json(job)))
 }
 
-/// `answer` with `Cache-Control: no-store`: the state of a job changes by the second.
+/// `answer` with `Cache-Control: no-store`: the state of a job changes within seconds.
 pub(super) fn uncached(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
 }
 
-/// GET /api/renders/list?page=1&per_page=100
+/// Handler of `GET /api/renders/list?page=1&per_page=100`.
 #[utoipa::path(
     get,
     path = "/api/renders/list",
@@ -149,7 +115,7 @@ pub(super) async fn list(
     Ok(uncached(Json(listing)))
 }
 
-/// DELETE /api/renders/{id}
+/// Handler of `DELETE /api/renders/{id}`.
 #[utoipa::path(
     delete,
     path = "/api/renders/{id}",
@@ -169,7 +135,7 @@ struct Deliveries {
     deliveries: Vec<DeliveryRecord>,
 }
 
-/// GET /api/renders/{id}/deliveries
+/// Handler of `GET /api/renders/{id}/deliveries`.
 #[utoipa::path(
     get,
     path = "/api/renders/{id}/deliveries",
@@ -187,7 +153,7 @@ pub(super) async fn deliveries(
     Ok(uncached(Json(Deliveries { deliveries })))
 }
 
-/// POST /api/renders/{id}/deliveries/{delivery}/retry
+/// Handler of `POST /api/renders/{id}/deliveries/{delivery}/retry`.
 #[utoipa::path(
     post,
     path = "/api/renders/{id}/deliveries/{delivery}/retry",

@@ -1,5 +1,5 @@
-//! Request bodies and errors, described for the OpenAPI document. Requests are read elsewhere, by hand; nothing here is ever
-//! constructed.
+//! Request bodies and errors, described for the OpenAPI document. No value of these types is constructed: requests are
+//! read with [`crate::json::Reader`].
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ pub(super) enum RenderErrors {
     Invalid(ErrorBody),
     /// The API key is missing or unknown
     #[response(status = 401)]
-    Key(ErrorBody),
+    Unauthorized(ErrorBody),
     /// The body did not arrive within TENTER_BODY_TIMEOUT
     #[response(status = 408)]
-    Slow(ErrorBody),
+    BodyTimeout(ErrorBody),
     /// The request is larger than TENTER_REQUEST_MAX_BYTES, or the answer than TENTER_INLINE_MAX_BYTES
     #[response(status = 413)]
     TooLarge(ErrorBody),
@@ -43,7 +43,7 @@ pub(super) enum RenderErrors {
     NotBuilt(ErrorBody),
     /// The render took longer than TENTER_DEADLINE
     #[response(status = 504)]
-    Late(ErrorBody),
+    Timeout(ErrorBody),
 }
 
 /// Body of `POST /api/render`. `null` counts as absent; unknown members are ignored.
@@ -77,8 +77,8 @@ pub(super) struct JobCall {
     options: Options,
 }
 
-/// Body of `POST /api/batches` in JSON: the design, its rows and, beside them, the options of every row. `null` counts as
-/// absent; unknown members are ignored.
+/// Body of `POST /api/batches` in JSON: the design, its rows and, beside them, the options of every row. `null` counts
+/// as absent; unknown members are ignored.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
@@ -95,8 +95,8 @@ pub(super) struct BatchBody {
     rows_url: Option<String>,
     /// Format of rows in a string or behind `rowsUrl`.
     rows_format: Option<RowsFormat>,
-    /// Names of files in the archive, without their ending: `{row}` and variables. Default: the row's number. Beside `merge`
-    /// the document's, without placeholders; default: `document`.
+    /// Names of files in the archive, without their ending: `{row}` and variables. Default: the row's number. Beside
+    /// `merge` the document's, without placeholders; default: `document`.
     file_name: Option<String>,
     /// One document of all rows, instead of a file for each. Then `format` is `pdf` or absent.
     merge: Option<Merge>,
@@ -109,7 +109,8 @@ pub(super) struct BatchBody {
     options: Options,
 }
 
-/// Rows as CSV: a header with the names of variables, then a line for each row. The other members of the call are in the query.
+/// Rows as CSV: a header with the names of variables, then a line for each row. The other members of the call are in
+/// the query.
 #[derive(Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(example = "who\nAda\nZoë\n")]
@@ -162,7 +163,7 @@ pub(super) enum JobErrors {
     Invalid(ErrorBody),
     /// The API key is missing or unknown
     #[response(status = 401)]
-    Key(ErrorBody),
+    Unauthorized(ErrorBody),
     /// The job or batch does not exist, or no longer
     #[response(status = 404)]
     NotFound(ErrorBody),
@@ -259,7 +260,7 @@ enum ElementType {
     Video,
 }
 
-/// What a caller may ask of a render.
+/// Options of a render.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Options {
@@ -276,7 +277,7 @@ struct Options {
     /// The picture covers the bleed too.
     #[schema(default = false)]
     include_bleed: Option<bool>,
-    /// Ours: the version of the editor's SDK that the design is drawn as. Default: `TENTER_SDK` of the service.
+    /// Extension: the version of the editor's SDK that the design is drawn as. Default: `TENTER_SDK` of the service.
     sdk: Option<EditorVersion>,
     /// What happens to text taller than its box: `change-font-size`, `resize` or `ellipsis`.
     #[schema(default = "change-font-size")]
@@ -284,19 +285,19 @@ struct Options {
     /// Texts keep their stored height, and `verticalAlign` counts.
     #[schema(default = false)]
     text_vertical_resize_enabled: Option<bool>,
-    /// Ours: the box of texts without height, `fit` or `auto`.
+    /// Extension: the box of texts without height, `fit` or `auto`.
     #[schema(default = "fit")]
     missing_height: Option<MissingHeight>,
-    /// Ours: which of the design's wishes decide how texts fit their boxes: `editor` or `element`. Default: as the
-    /// version `sdk` has it.
+    /// Extension: which rules fit texts to their boxes: those of the `editor`, or the fields of each `element`.
+    /// Default: the rules of the version `sdk`.
     text_sizing: Option<TextSizing>,
     /// Beside `textSizing: element`: words wider than their box are broken instead of shrinking the text.
     #[schema(default = false)]
     text_split_allowed: Option<bool>,
-    /// Ours: where lines of text may end: `editor` or `unicode` (UAX #14).
+    /// Extension: rules for line breaks: those of the `editor`, or `unicode` (UAX #14).
     #[schema(default = "editor")]
     line_breaking: Option<LineBreaking>,
-    /// Ours: gradient lines as in CSS.
+    /// Extension: gradient lines as in CSS.
     #[schema(default = false)]
     css_gradients: Option<bool>,
     /// Leave out a picture that cannot be loaded, with a warning.
@@ -318,18 +319,18 @@ struct Options {
     /// Quality of JPEG and lossy WebP, from 0 to 1.
     #[schema(default = 0.92)]
     quality: Option<Share>,
-    /// Ours: how long to search for a smaller file of the same picture.
+    /// Extension: effort to compress the same picture into a smaller file.
     #[schema(default = "fast")]
     compression: Option<Compression>,
     /// Design px per inch of paper, or `auto`: the design's.
     dpi: Option<Positive>,
-    /// Ours: images shown with fewer of their pixels per inch of paper get a warning; 0 turns it off. Default:
+    /// Extension: images shown with fewer of their pixels per inch of paper get a warning; 0 turns it off. Default:
     /// `TENTER_MIN_IMAGE_DPI` of the service.
     min_image_dpi: Option<Length>,
     /// Length of crop marks in design px.
     #[schema(default = 0)]
     crop_mark_size: Option<Length>,
-    /// Keep shapes and text as such where the format can.
+    /// Keep shapes and text as vectors where the format supports them.
     #[schema(default = false)]
     vector: Option<bool>,
     color: Option<Color>,
@@ -340,17 +341,17 @@ struct Options {
     pdfx1a: Option<bool>,
     /// Archive standard: PDF/A is not built yet and is refused.
     pdfa: Option<String>,
-    /// Ours: title of a PDF. Default: the design's `custom.name`.
+    /// Extension: title of a PDF. Default: the design's `custom.name`.
     title: Option<String>,
-    /// Ours: creation date of a PDF, from 1970 on, as `2026-11-23T10:00:00Z`. Default: now.
+    /// Extension: creation date of a PDF, from 1970 on, as `2026-11-23T10:00:00Z`. Default: now.
     #[schema(format = DateTime)]
     creation_date: Option<String>,
-    /// Ours: the same input gives the same bytes; a PDF without `creationDate` is dated 1970-01-01.
+    /// Extension: the same input gives the same bytes; a PDF without `creationDate` is dated 1970-01-01.
     #[schema(default = false)]
     reproducible: Option<bool>,
     /// Frames per second of animated formats.
     fps: Option<Positive>,
-    /// Ours: values of the placeholders in the design.
+    /// Extension: values of the placeholders in the design.
     variables: Option<BTreeMap<String, VariableValue>>,
 }
 
@@ -364,7 +365,7 @@ struct Color {
     /// Output profile of CMYK: `FOGRA39` or `USWebCoatedSWOP`.
     #[schema(default = "FOGRA39")]
     profile: Option<Profile>,
-    /// Ours: inks of text in exactly `#000000`: black ink alone (`k`), or as the profile has it.
+    /// Extension: inks of text in exactly `#000000`: black ink only (`k`), or those of the `profile`.
     #[schema(default = "k")]
     black_text: Option<BlackText>,
 }
@@ -428,7 +429,7 @@ enum EditorVersion {
     V4_4,
 }
 
-/// Which of a design's wishes decide how texts fit their boxes.
+/// Rules that fit texts to their boxes.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -437,7 +438,7 @@ enum TextSizing {
     Element,
 }
 
-/// Where lines of text may end.
+/// Rules for line breaks.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -446,7 +447,7 @@ enum LineBreaking {
     Unicode,
 }
 
-/// How long to search for a smaller file of the same picture.
+/// Effort to compress the same picture into a smaller file.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]

@@ -12,7 +12,7 @@ use crate::config::MetricsAccess;
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-/// GET /metrics
+/// Handler of `GET /metrics`.
 #[utoipa::path(
     get,
     path = "/metrics",

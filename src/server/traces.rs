@@ -1,7 +1,7 @@
 //! One trace span for each request, a child of the caller's span when it sends `traceparent` (W3C Trace Context).
 //!
-//! Spans cost next to nothing while nothing collects them. Attributes follow the semantic conventions of OpenTelemetry for HTTP
-//! servers. Paths are route patterns, so that spans contain no file names and no keys.
+//! Spans cost next to nothing while nothing collects them. Attributes follow the semantic conventions of OpenTelemetry
+//! for HTTP servers. Paths are route patterns, so that spans contain no file names and no keys.
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, StatusCode};

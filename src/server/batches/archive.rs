@@ -1,10 +1,11 @@
 //! GET /api/batches/{id}/archive: all files of a batch in one zip, which is written while the client reads it.
 //!
-//! Memory holds one chunk of one file at a time. Files are stored without compression, since their formats compress already.
+//! Memory holds one chunk of one file at a time. Files are stored without compression, since their formats compress
+//! already.
 
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,11 +13,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
-use super::manifest::{Reading, lines_of};
+use super::manifest::{ItemPages, manifest_lines};
 use crate::jobs::{Area, BatchId, Jobs, Status};
 use crate::server::api_error::ApiError;
 use crate::server::app::App;
@@ -27,9 +29,9 @@ use crate::server::schemas;
 const MANIFEST: &str = "manifest.ndjson";
 
 /// Number of chunks that are written ahead of the client.
-const AHEAD: usize = 2;
+const CHUNKS_AHEAD: usize = 2;
 
-/// GET /api/batches/{id}/archive
+/// Handler of `GET /api/batches/{id}/archive`.
 #[utoipa::path(
     get,
     path = "/api/batches/{id}/archive",
@@ -44,18 +46,18 @@ const AHEAD: usize = 2;
     security(("key" = []), ("bearer" = [])),
 )]
 pub(crate) async fn archive(State(app): State<App>, Owned { owner, id }: Owned<BatchId>) -> Result<Response, ApiError> {
-    let begin = |status| Reading::begin(app.jobs.clone(), owner.clone(), id.clone(), status);
-    let (done, all) = (begin(Some(Status::Done)).await?, begin(None).await?);
+    let open = |status| ItemPages::open(app.jobs.clone(), owner.clone(), id.clone(), status);
+    let (done, all) = (open(Some(Status::Done)).await?, open(None).await?);
     let (Some(done), Some(all)) = (done, all) else { return Err(ApiError::NotFound) };
-    let (pieces, mut waiting) = mpsc::channel(AHEAD);
+    let (chunks, mut waiting) = mpsc::channel(CHUNKS_AHEAD);
     let jobs = app.jobs.clone();
     let mut writing = Some(Box::pin(async move {
-        if let Err(error) = write(&jobs, done, all, &pieces).await {
-            // Breaks the answer off: half an archive must not look like a whole one.
-            let _ = pieces.send(Err(error)).await;
+        if let Err(error) = write(&jobs, done, all, &chunks).await {
+            // Aborts the answer, as half an archive must not look like a complete one.
+            let _ = chunks.send(Err(error)).await;
         }
     }));
-    // Written by whoever reads: when the reader leaves, the writing ends with the answer.
+    // The archive is written when the body is polled: when the client disconnects, the writing ends with the body.
     let body = stream::poll_fn(move |context| {
         if let Some(future) = &mut writing
             && Pin::new(future).poll(context).is_ready()
@@ -74,30 +76,26 @@ pub(crate) async fn archive(State(app): State<App>, Owned { owner, id }: Owned<B
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-type Pieces = mpsc::Sender<io::Result<Bytes>>;
+type Chunks = mpsc::Sender<io::Result<Bytes>>;
 
-/// What the zip's writer has written and nobody has sent yet.
+/// Bytes that the zip's writer has written and that are not sent yet.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct ZipOutput(Arc<Mutex<Vec<u8>>>);
 
-impl Written {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until there is room for it.
-    async fn send(&self, pieces: &Pieces) -> io::Result<()> {
-        let piece = std::mem::take(&mut *self.lock());
-        if piece.is_empty() {
+impl ZipOutput {
+    /// Sends the bytes to the client; waits while [`CHUNKS_AHEAD`] chunks are waiting.
+    async fn send(&self, chunks: &Chunks) -> io::Result<()> {
+        let chunk = std::mem::take(&mut *self.0.lock());
+        if chunk.is_empty() {
             return Ok(());
         }
-        pieces.send(Ok(piece.into())).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        chunks.send(Ok(chunk.into())).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
-impl Write for Written {
+impl Write for ZipOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.lock().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -106,36 +104,36 @@ impl Write for Written {
     }
 }
 
-async fn write(jobs: &Jobs, mut done: Reading, mut all: Reading, pieces: &Pieces) -> io::Result<()> {
-    let written = Written::default();
-    let mut zip = ZipWriter::new_stream(written.clone());
-    let mut before = None;
+async fn write(jobs: &Jobs, mut done: ItemPages, mut all: ItemPages, chunks: &Chunks) -> io::Result<()> {
+    let output = ZipOutput::default();
+    let mut zip = ZipWriter::new_stream(output.clone());
+    let mut previous = None;
     while let Some(page) = done.next().await.map_err(io::Error::other)? {
         for (item, file) in page.listing.items.iter().zip(page.files) {
-            if before.as_ref() == Some(&file) {
-                continue; // all rows are in one document
+            if previous.as_ref() == Some(&file) {
+                continue; // all rows are in one document, which is written once
             }
-            begin(&mut zip, &item.name, item.bytes.unwrap_or(0))?;
+            start_entry(&mut zip, &item.name, item.bytes.unwrap_or(0))?;
             let found = jobs.results().get(Area::Jobs, &file).await.map_err(io::Error::other)?;
             let mut contents = found.into_stream();
-            while let Some(piece) = contents.next().await {
-                zip.write_all(&piece?)?;
-                written.send(pieces).await?;
+            while let Some(chunk) = contents.next().await {
+                zip.write_all(&chunk?)?;
+                output.send(chunks).await?;
             }
-            before = Some(file);
+            previous = Some(file);
         }
     }
-    begin(&mut zip, MANIFEST, 0)?;
+    start_entry(&mut zip, MANIFEST, 0)?;
     while let Some(page) = all.next().await.map_err(io::Error::other)? {
-        zip.write_all(&lines_of(page)?)?;
-        written.send(pieces).await?;
+        zip.write_all(&manifest_lines(page)?)?;
+        output.send(chunks).await?;
     }
     zip.finish()?;
-    written.send(pieces).await
+    output.send(chunks).await
 }
 
-/// `bytes`: how many there will be, as far as that is known.
-fn begin(zip: &mut ZipWriter<StreamWriter<Written>>, name: &str, bytes: u64) -> io::Result<()> {
+/// Starts the entry `name`. `bytes`: its expected size; from 4 GiB on it needs zip64.
+fn start_entry(zip: &mut ZipWriter<StreamWriter<ZipOutput>>, name: &str, bytes: u64) -> io::Result<()> {
     let large = bytes > u64::from(u32::MAX);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
     Ok(zip.start_file(name, options)?)

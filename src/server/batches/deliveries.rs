@@ -12,7 +12,7 @@ use crate::server::query::{Paging, StatusFilter};
 use crate::server::renders::uncached;
 use crate::server::schemas;
 
-/// GET /api/batches/{id}/deliveries?page=1&per_page=100&status=failed
+/// Handler of `GET /api/batches/{id}/deliveries?page=1&per_page=100&status=failed`.
 #[utoipa::path(
     get,
     path = "/api/batches/{id}/deliveries",
@@ -37,7 +37,7 @@ pub(crate) async fn deliveries(
     Ok(uncached(Json(listing)))
 }
 
-/// POST /api/batches/{id}/deliveries/{delivery}/retry
+/// Handler of `POST /api/batches/{id}/deliveries/{delivery}/retry`.
 #[utoipa::path(
     post,
     path = "/api/batches/{id}/deliveries/{delivery}/retry",

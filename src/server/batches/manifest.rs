@@ -17,9 +17,9 @@ use crate::server::owner::Owned;
 use crate::server::schemas;
 
 /// Number of rows that are loaded at once.
-const ROWS: u64 = 500;
+const ROWS_PER_PAGE: u64 = 500;
 
-/// GET /api/batches/{id}/manifest
+/// Handler of `GET /api/batches/{id}/manifest`.
 #[utoipa::path(
     get,
     path = "/api/batches/{id}/manifest",
@@ -37,23 +37,23 @@ pub(crate) async fn manifest(
     State(app): State<App>,
     Owned { owner, id }: Owned<BatchId>,
 ) -> Result<Response, ApiError> {
-    let mut reading = Reading::begin(app.jobs, owner, id, None).await?.ok_or(ApiError::NotFound)?;
-    let first = reading.next().await?;
-    let rest = stream::unfold((first, reading), async |(page, mut reading)| {
+    let mut pages = ItemPages::open(app.jobs, owner, id, None).await?.ok_or(ApiError::NotFound)?;
+    let first = pages.next().await?;
+    let rest = stream::unfold((first, pages), async |(page, mut pages)| {
         let page = page?;
-        let lines = lines_of(page);
-        // What breaks off here breaks the answer off: half a manifest must not look like a whole one.
-        match reading.next().await {
-            Ok(next) => Some((lines, (next, reading))),
-            Err(error) => Some((Err(io::Error::other(error)), (None, reading))),
+        let lines = manifest_lines(page);
+        // An error aborts the answer, as half a manifest must not look like a complete one.
+        match pages.next().await {
+            Ok(next) => Some((lines, (next, pages))),
+            Err(error) => Some((Err(io::Error::other(error)), (None, pages))),
         }
     });
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(rest)).into_response())
 }
 
-/// Those of the rows that have ended.
-pub(super) fn lines_of(page: FoundItems) -> io::Result<Bytes> {
+/// Manifest lines of those rows of `page` that have ended.
+pub(super) fn manifest_lines(page: FoundItems) -> io::Result<Bytes> {
     let mut lines = Vec::new();
     for record in page.listing.items.into_iter().filter_map(|item| item.record()) {
         serde_json::to_writer(&mut lines, &record)?;
@@ -62,38 +62,39 @@ pub(super) fn lines_of(page: FoundItems) -> io::Result<Bytes> {
     Ok(lines.into())
 }
 
-/// Reads a batch's items page by page, going on from the last row it had.
-pub(super) struct Reading {
+/// Reader of a batch's items, one page of rows after the other, in row order.
+pub(super) struct ItemPages {
     jobs: Jobs,
     owner: Owner,
     id: BatchId,
     status: Option<Status>,
+    /// The next page, loaded ahead.
     ready: Option<FoundItems>,
 }
 
-impl Reading {
-    /// `None` when there is no such batch. `status`: of the rows wanted.
-    pub(super) async fn begin(
+impl ItemPages {
+    /// Loads the first page; `None` when the batch does not exist. `status`: only rows in this state.
+    pub(super) async fn open(
         jobs: Jobs,
         owner: Owner,
         id: BatchId,
         status: Option<Status>,
     ) -> Result<Option<Self>, StoreError> {
-        let mut reading = Self { jobs, owner, id, status, ready: None };
-        reading.ready = reading.read(0).await?;
-        Ok(reading.ready.is_some().then_some(reading))
+        let mut pages = Self { jobs, owner, id, status, ready: None };
+        pages.ready = pages.load(0).await?;
+        Ok(pages.ready.is_some().then_some(pages))
     }
 
-    /// The next page; `None` after the last, and when the batch has been removed meanwhile.
+    /// The next page; `None` after the last, and when the batch was removed in the meantime.
     pub(super) async fn next(&mut self) -> Result<Option<FoundItems>, StoreError> {
         let Some(page) = self.ready.take() else { return Ok(None) };
         let Some(last) = page.listing.items.last() else { return Ok(None) };
-        self.ready = self.read(last.row).await?;
+        self.ready = self.load(last.row).await?;
         Ok(Some(page))
     }
 
-    async fn read(&self, after_row: u64) -> Result<Option<FoundItems>, StoreError> {
-        let query = ItemQuery { status: self.status, after_row, offset: 0, limit: ROWS };
+    async fn load(&self, after_row: u64) -> Result<Option<FoundItems>, StoreError> {
+        let query = ItemQuery { status: self.status, after_row, offset: 0, limit: ROWS_PER_PAGE };
         self.jobs.items(&self.owner, &self.id, query).await
     }
 }
