@@ -23,9 +23,9 @@ pub enum Kind {
     Invalid,
     /// The caller or the provider of the assets: an image, font or colour profile could not be loaded.
     Asset,
-    /// Nobody yet: the request needs a feature that does not exist.
+    /// The developers: the request needs a feature that does not exist yet.
     NotBuilt,
-    /// Nobody: too many concurrent requests; retry later.
+    /// The caller, by retrying later: there are too many concurrent requests.
     Busy,
     /// The caller or the operator: the request exceeded its deadline.
     Timeout,

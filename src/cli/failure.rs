@@ -9,7 +9,7 @@ use crate::report::counted;
 /// Reason for a command's failure; decides about the exit code.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The command line or the settings are invalid; the text tells how to fix them.
+    /// The command line or the settings are invalid; the text says how to fix them.
     Usage(String),
     /// A render failed.
     Render(Error),

@@ -1,7 +1,7 @@
 //! The command line: parses arguments, connects the modules for each command, and maps errors to exit codes.
 //!
-//! In: one file per command; settings as flags; exit codes. Not in: anything that a second caller could use. Imports:
-//! everything.
+//! In: one file per command; settings as flags; exit codes. Not in: anything that another program could use; that
+//! belongs to the other modules. Imports: all modules.
 
 mod batch;
 mod bench;

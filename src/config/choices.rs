@@ -41,7 +41,7 @@ macro_rules! choice {
 }
 
 choice! {
-    /// Access to `/metrics`.
+    /// Callers that may read `/metrics`.
     pub enum MetricsAccess {
         /// Callers with one of `TENTER_KEYS`; anyone when there are none.
         #[default]

@@ -101,7 +101,8 @@ macro_rules! settings {
             $(in $section:ident {
                 $(
                     $(#[doc = $about:literal])+
-                    $name:literal $field:ident: $type:ty = $value:expr, $accepts:expr $(, default $default_text:literal)?;
+                    $name:literal $field:ident: $type:ty = $value:expr, $accepts:expr
+                        $(, default $default_text:literal)?;
                 )+
             })+
             $(others {

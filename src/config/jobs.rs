@@ -30,7 +30,8 @@ settings! {
             // 7 days are the maximum lifetime of a presigned link.
             "TENTER_JOB_LIFETIME" lifetime: Duration = Duration::from_secs(7 * DAY), Accepts::seconds(1, 7 * DAY);
             /// How long storing a result is retried (bucket down, disk full). After that the job ends with `error`.
-            "TENTER_RESULT_PATIENCE" result_patience: Duration = Duration::from_secs(DAY), Accepts::seconds(0, 30 * DAY);
+            "TENTER_RESULT_PATIENCE" result_patience: Duration = Duration::from_secs(DAY),
+                Accepts::seconds(0, 30 * DAY);
             /// Maximum delay of an answer to `Prefer: wait`.
             "TENTER_PREFER_WAIT" prefer_wait: Duration = Duration::from_secs(60), Accepts::seconds(0, HOUR);
         }

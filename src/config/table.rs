@@ -36,7 +36,7 @@ pub struct Settings {
     pub fonts: FontSettings,
     /// Limits and caches of painting.
     pub paint: PaintSettings,
-    /// GPUs for painting.
+    /// Selection and limits of GPUs.
     pub gpu: GpuSettings,
     /// ICC profiles for CMYK output.
     pub icc: IccSettings,
@@ -53,7 +53,7 @@ pub struct Setting {
     pub name: &'static str,
     /// Group in which it is printed.
     pub section: Section,
-    /// Description for operators.
+    /// Description for operators, in full sentences.
     pub about: &'static str,
     /// Whether values are masked wherever they are printed.
     pub is_secret: bool,

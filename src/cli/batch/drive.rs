@@ -11,7 +11,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
-use super::state::{Done, State};
+use super::state::{DoneRows, RunState};
 use super::write::{self, RenderedFile, RenderedRow, RowOutcome};
 use crate::cli::failure::Failure;
 use crate::error::Error;
@@ -25,12 +25,12 @@ pub(super) type ReadRow = Result<Row, BrokenRow>;
 /// Renders the missing rows. `concurrency`: renders at once, at least 1; `deadline`: `TENTER_DEADLINE`, per row.
 pub(super) async fn run(
     plan: Arc<Plan>,
-    state: State,
+    state: RunState,
     engine: Engine,
     concurrency: usize,
     deadline: Duration,
 ) -> Result<(), Failure> {
-    let State { done, snapshot, journal } = state;
+    let RunState { done, snapshot, journal } = state;
     let manifest = journal.path().display().to_string();
     let mut signals = Signals::new()?;
     let progress = Progress::begin(plan.total, done.count());
@@ -94,7 +94,7 @@ pub(super) async fn run(
 }
 
 /// Sends the rows that are not done to `rows`, until the input ends or the receiver is gone. Blocks.
-pub(super) fn send_rows(plan: &Plan, done: &Done, rows: &Sender<ReadRow>) -> Result<(), Failure> {
+pub(super) fn send_rows(plan: &Plan, done: &DoneRows, rows: &Sender<ReadRow>) -> Result<(), Failure> {
     let wrong = |error| plan.rows.failure(&error);
     let (read, hash) = plan.rows.rows().map_err(wrong)?;
     for item in read {
@@ -104,7 +104,7 @@ pub(super) fn send_rows(plan: &Plan, done: &Done, rows: &Sender<ReadRow>) -> Res
             return Ok(());
         }
     }
-    if hash.get() != plan.digests.rows {
+    if hash.get() != plan.input_hashes.rows {
         let path = plan.rows.path.display();
         return Err(Failure::Machine(format!(
             "{path} has changed during the run; remove the manifest and start again"

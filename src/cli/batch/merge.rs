@@ -12,7 +12,7 @@ use super::drive::{ReadRow, Signals, send_rows};
 use super::plan::{OneDocument, Plan};
 use super::progress::Progress;
 use super::renderer::{Renderer, failed, in_ms};
-use super::state::{Journal, State, cannot_write};
+use super::state::{Journal, RunState, cannot_write};
 use super::write;
 use crate::assets::AssetSnapshot;
 use crate::cli::failure::Failure;
@@ -26,11 +26,11 @@ use crate::rows::{ManifestRecord, Row, RowStatus};
 pub(super) async fn run(
     plan: Arc<Plan>,
     document: &OneDocument,
-    state: State,
+    state: RunState,
     engine: Engine,
     deadline: Duration,
 ) -> Result<(), Failure> {
-    let State { done, snapshot, journal } = state;
+    let RunState { done, snapshot, journal } = state;
     let manifest = journal.path().display().to_string();
     let mut signals = Signals::new()?;
     let mut progress = Progress::begin(plan.total, done.count());

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 pub(super) use self::arguments::Arguments;
 use self::plan::Plan;
-use self::state::State;
+use self::state::RunState;
 use super::failure::Failure;
 use super::startup::{start_engine, start_runtime};
 use super::{log, memory};
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     settings.render.workers = settings.render.workers.max(concurrency);
     let engine = start_engine(&settings)?;
     engine.check_template(Value::clone(&plan.template), JsonPath::root())?;
-    let state = State::open(&plan, arguments.resume, settings.assets.pin_bytes)?;
+    let state = RunState::open(&plan, arguments.resume, settings.assets.pin_bytes)?;
     start_runtime()?.block_on(async {
         let deadline = settings.render.deadline;
         let driving = async {

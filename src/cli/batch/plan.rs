@@ -37,7 +37,7 @@ pub(super) struct Plan {
     /// Number of rows, broken ones included.
     pub(super) total: u64,
     pub(super) manifest: PathBuf,
-    pub(super) digests: Digests,
+    pub(super) input_hashes: InputHashes,
 }
 
 /// One document of all rows.
@@ -50,7 +50,7 @@ pub(super) struct OneDocument {
 
 /// Input of a run; a run can resume another with equal digests.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Digests {
+pub(super) struct InputHashes {
     pub(super) template: ContentHash,
     pub(super) rows: ContentHash,
     /// Hash of the options, including flags that change the output.
@@ -96,7 +96,7 @@ impl Plan {
         };
         let Survey { total, hash } = survey(&rows, &names, &arguments.output, pages_per_row)?;
         let options_text = serde_json::json!([&options, format.name(), arguments.all_pages]).to_string();
-        let digests = Digests {
+        let input_hashes = InputHashes {
             template: template_hash,
             rows: hash,
             options: ContentHash::of(options_text.as_bytes()),
@@ -105,7 +105,7 @@ impl Plan {
         let manifest = arguments.manifest.clone().unwrap_or_else(|| Path::new(names.folder()).join(MANIFEST));
         let template = Arc::new(template);
         let all_pages = arguments.all_pages;
-        Ok(Self { template, options, format, all_pages, names, one_document, rows, total, manifest, digests })
+        Ok(Self { template, options, format, all_pages, names, one_document, rows, total, manifest, input_hashes })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The files of a run: the manifest, and beside it the run file with what a resumed run must know. Both are only
-//! appended to in whole lines, so that a kill at any moment costs no more than the last line.
+//! The files of a run: the manifest, and beside it the run file with the data for resuming. Both are only appended to
+//! in complete lines, so that a kill loses at most the last line.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::plan::{Digests, Plan};
+use super::plan::{InputHashes, Plan};
 use crate::assets::{AssetSnapshot, SnapshotEntry};
 use crate::cli::failure::Failure;
 use crate::hash::ContentHash;
@@ -20,29 +20,29 @@ const RUN_ENDING: &str = "run.ndjson";
 
 /// First line of the run file; a line for each asset of the snapshot follows.
 #[derive(Debug, Serialize, Deserialize)]
-struct Run {
+struct RunHeader {
     /// Version of the program that started the run.
     tenter: String,
     #[serde(flatten)]
-    digests: Digests,
+    input_hashes: InputHashes,
 }
 
 /// State of a run, locked by one process.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) done: Done,
+pub(super) struct RunState {
+    pub(super) done: DoneRows,
     pub(super) snapshot: Arc<AssetSnapshot>,
     pub(super) journal: Journal,
 }
 
 /// The set of rows that are done.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(super) struct DoneRows {
     rows: Vec<bool>,
     count: u64,
 }
 
-impl Done {
+impl DoneRows {
     fn none_of(total: u64) -> Self {
         Self { rows: vec![false; total as usize], count: 0 }
     }
@@ -68,7 +68,7 @@ impl Done {
     }
 }
 
-impl State {
+impl RunState {
     /// Starts a run, or continues an earlier one when `resume` is set and there is one. `pin_bytes`:
     /// `TENTER_PIN_BYTES`.
     pub(super) fn open(plan: &Plan, resume: bool, pin_bytes: usize) -> Result<Self, Failure> {
@@ -93,8 +93,8 @@ impl State {
         let earlier = if resume { read_run(&mut run, &run_path)? } else { None };
         match earlier {
             Some((earlier, entries)) => {
-                check(&earlier, plan)?;
-                let mut done = Done::none_of(plan.total);
+                check_same_input(&earlier, plan)?;
+                let mut done = DoneRows::none_of(plan.total);
                 let file = match &plan.one_document {
                     None => rewrite_with_done_rows(manifest, &mut done)?,
                     Some(document) => {
@@ -106,19 +106,19 @@ impl State {
             }
             None => {
                 let file = start(plan, &mut run, &run_path)?;
-                Ok(Self::new(plan, Done::none_of(plan.total), AssetSnapshot::new(pin_bytes, []), file, run))
+                Ok(Self::new(plan, DoneRows::none_of(plan.total), AssetSnapshot::new(pin_bytes, []), file, run))
             }
         }
     }
 
-    fn new(plan: &Plan, done: Done, snapshot: AssetSnapshot, manifest: File, run: File) -> Self {
+    fn new(plan: &Plan, done: DoneRows, snapshot: AssetSnapshot, manifest: File, run: File) -> Self {
         Self { done, snapshot: Arc::new(snapshot), journal: Journal { path: plan.manifest.clone(), manifest, run } }
     }
 }
 
 /// Writes the run file, then creates and returns an empty manifest.
 fn start(plan: &Plan, run: &mut File, run_path: &Path) -> Result<File, Failure> {
-    let begun = Run { tenter: env!("CARGO_PKG_VERSION").into(), digests: plan.digests.clone() };
+    let begun = RunHeader { tenter: env!("CARGO_PKG_VERSION").into(), input_hashes: plan.input_hashes.clone() };
     let written = run.set_len(0).and_then(|()| run.rewind()).and_then(|()| append_line(run, &begun));
     written.map_err(|error| cannot_write(run_path, &error))?;
     let file = File::options().create_new(true).append(true).open(&plan.manifest);
@@ -143,9 +143,9 @@ fn lock_file(path: &Path) -> Result<File, Failure> {
 }
 
 /// Reads the run file of an earlier run and cuts off an incomplete last line; `None` when the first line is incomplete.
-fn read_run(file: &mut File, path: &Path) -> Result<Option<(Run, Vec<SnapshotEntry>)>, Failure> {
+fn read_run(file: &mut File, path: &Path) -> Result<Option<(RunHeader, Vec<SnapshotEntry>)>, Failure> {
     let mut lines = Lines::new(&mut *file, path);
-    let Some(run) = lines.next_as::<Run>()? else { return Ok(None) };
+    let Some(run) = lines.next_as::<RunHeader>()? else { return Ok(None) };
     let mut entries = Vec::new();
     while let Some(line) = lines.next_as::<SnapshotEntry>()? {
         entries.push(line);
@@ -157,8 +157,8 @@ fn read_run(file: &mut File, path: &Path) -> Result<Option<(Run, Vec<SnapshotEnt
 }
 
 /// Fails when the input of `earlier` differs from that of `plan`.
-fn check(earlier: &Run, plan: &Plan) -> Result<(), Failure> {
-    let (then, now) = (&earlier.digests, &plan.digests);
+fn check_same_input(earlier: &RunHeader, plan: &Plan) -> Result<(), Failure> {
+    let (then, now) = (&earlier.input_hashes, &plan.input_hashes);
     let changed = [
         (then.template != now.template, "the template"),
         (then.rows != now.rows, "the file of the rows"),
@@ -183,7 +183,7 @@ fn check(earlier: &Run, plan: &Plan) -> Result<(), Failure> {
 
 /// Rewrites the manifest with the done rows whose files are unchanged, each once, so that failed rows are rendered
 /// again. Returns it for appending.
-fn rewrite_with_done_rows(path: &Path, done: &mut Done) -> Result<File, Failure> {
+fn rewrite_with_done_rows(path: &Path, done: &mut DoneRows) -> Result<File, Failure> {
     let wrong = |error: io::Error| cannot_write(path, &error);
     let temporary = temporary_path(path);
     let mut rewritten = BufWriter::new(File::create(&temporary).map_err(wrong)?);

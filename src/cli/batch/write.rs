@@ -38,7 +38,7 @@ pub(super) struct RenderedRow {
     pub(super) timings: BTreeMap<String, f64>,
 }
 
-/// One encoded file.
+/// One encoded file of a row.
 #[derive(Debug)]
 pub(super) struct RenderedFile {
     pub(super) name: String,

@@ -59,7 +59,7 @@ pub(super) struct Measured {
     pub(super) cpu_ratio_to_encoding: Option<f64>,
     /// `page_ms / encoding_ms`; `None` for `raw`.
     pub(super) ratio_to_encoding: Option<f64>,
-    /// `page_ms / painting_ms`.
+    /// `page_ms / painting_ms`; `None` without painting.
     pub(super) ratio_to_painting: Option<f64>,
     /// Size of the last page's file.
     pub(super) file_bytes: usize,

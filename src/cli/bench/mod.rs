@@ -63,10 +63,13 @@ pub(super) struct Arguments {
 /// Maximum of `--seconds`: 12 hours.
 const MAX_SECONDS: f64 = 43_200.0;
 
-fn seconds(text: &str) -> Result<f64, String> {
-    let accepted = || format!("accepted: seconds, more than 0, at most {MAX_SECONDS}");
-    let seconds: f64 = text.parse().map_err(|_| accepted())?;
-    if seconds > 0.0 && seconds <= MAX_SECONDS { Ok(seconds) } else { Err(accepted()) }
+/// A value of `--seconds` that is no number or out of range.
+#[derive(Debug, thiserror::Error)]
+#[error("accepted: seconds, more than 0, at most {MAX_SECONDS}")]
+struct InvalidSeconds;
+
+fn seconds(text: &str) -> Result<f64, InvalidSeconds> {
+    text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= MAX_SECONDS).ok_or(InvalidSeconds)
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
