@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tenter::config::{Given, Settings};
+use tenter::hash::ContentHash;
 use tenter::jobs::{
-    Accepted, NewJob, Next, Outcome, Report, Service, StoreLimits, StoredFile, TakeFilter, system_clock,
+    FetchFilter, Fetched, NewJob, Outcome, Report, Service, StoreLimits, StoredFile, SubmitOutcome, system_clock,
 };
 use tokio::sync::Semaphore;
 
@@ -101,7 +102,7 @@ async fn measure(name: &str, store: Arc<Service>) {
             };
             let started = Instant::now();
             let accepted = store.accept(job).await.expect("a store");
-            assert!(matches!(accepted, Accepted::New(_)), "{accepted:?}");
+            assert!(matches!(accepted, SubmitOutcome::New(_)), "{accepted:?}");
             started.elapsed()
         }));
     }
@@ -129,18 +130,23 @@ async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
     let (mut take, mut finish) = (Vec::new(), Vec::new());
     while left.available_permits() > 0 {
         let started = Instant::now();
-        match store.take(TakeFilter::ALL).await.expect("a store") {
-            Next::Job(taken) => {
+        match store.fetch(FetchFilter::ALL).await.expect("a store") {
+            Fetched::Job(fetched) => {
                 take.push(started.elapsed());
                 left.try_acquire().expect("one permit per job").forget();
                 let started = Instant::now();
-                let file = StoredFile { link: "link".into(), bytes: 4, sha256: [0; 32], fingerprint: "0".repeat(64) };
-                let done = store.finish(&taken.ticket, Outcome::Done(file), Report::default()).await;
+                let file = StoredFile {
+                    link: "link".into(),
+                    bytes: 4,
+                    hash: ContentHash::from_bytes([0; 32]),
+                    fingerprint: "0".repeat(64),
+                };
+                let done = store.finish(&fetched.attempt_id, Outcome::Done(file), Report::default()).await;
                 assert!(done.expect("a store"));
                 finish.push(started.elapsed());
             }
-            Next::Alone => unreachable!("asked for one that may be alone"),
-            Next::Nothing(_) => {
+            Fetched::RunAlone => unreachable!("asked for one that may be alone"),
+            Fetched::Empty(_) => {
                 let _ = tokio::time::timeout(Duration::from_millis(100), store.work_ready()).await;
             }
         }

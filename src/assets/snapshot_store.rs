@@ -36,7 +36,7 @@ pub struct SnapshotStoreError(#[source] Arc<dyn Error + Send + Sync>);
 
 impl SnapshotStoreError {
     /// Wraps an error of the storage.
-    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(error.into().into())
+    pub fn new(error: Arc<dyn Error + Send + Sync>) -> Self {
+        Self(error)
     }
 }

@@ -152,8 +152,8 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
                 let sweep = settings.files.sweep_interval;
                 tokio::select! {
                     () = files.keep_sweeping(sweep) => std::future::pending().await,
-                    never = jobs.keep_sweeping(sweep) => never,
-                    never = jobs.keep_tending() => never,
+                    never = jobs.run_sweeps(sweep) => never,
+                    never = jobs.run_maintenance() => never,
                 }
             }
             Role::Worker => std::future::pending().await,
@@ -190,6 +190,6 @@ async fn work(jobs: &Jobs, grace: Duration) -> usize {
     };
     tokio::select! {
         () = jobs.run() => 0,
-        () = grace_over => jobs.abandon().await,
+        () = grace_over => jobs.requeue_running().await,
     }
 }

@@ -1,17 +1,17 @@
-//! One batch, and one row of it, as their caller sees them.
+//! A batch and its rows as API callers see them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::job::{JobId, Status};
 use super::timestamp::Timestamp;
 use crate::report::{Problem, Warning};
 
-/// Nine letters and digits, as a job's. Unique among the batches of its store.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Id of a batch: nine letters and digits, like a job id, and unique among the batches of its store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct BatchId(JobId);
 
 impl From<JobId> for BatchId {
@@ -21,17 +21,17 @@ impl From<JobId> for BatchId {
 }
 
 impl BatchId {
-    /// Another one. Whoever stores it makes sure that it is new.
+    /// A random id. The store checks that it is not in use.
     pub(super) fn random() -> Result<Self, getrandom::Error> {
         JobId::random().map(Self)
     }
 
-    /// `None` for what is no id of ours.
+    /// Reads an id; `None` when `text` does not have the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         JobId::parse(text).map(Self)
     }
 
-    /// The text form.
+    /// The id as nine ASCII characters.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -43,96 +43,91 @@ impl fmt::Display for BatchId {
     }
 }
 
-impl Serialize for BatchId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-/// How many rows are in which state; together, all rows.
+/// Number of rows per status; the sum is the number of all rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RowCounts {
-    /// Wait for a worker.
+    /// Rows that wait for a worker.
     pub scheduled: u64,
-    /// Are being rendered.
+    /// Rows that are being rendered.
     pub progress: u64,
-    /// Have a file.
+    /// Rows that have a file.
     pub done: u64,
-    /// Have none; each says why.
+    /// Rows that failed and have no file.
     pub error: u64,
 }
 
 impl RowCounts {
-    /// Rows that will still change.
+    /// Number of rows that have not ended.
     pub fn unfinished(self) -> u64 {
         self.scheduled + self.progress
     }
 }
 
-/// The batch object: what calls answer and `batch.completed` carries.
+/// A batch, as in responses and in the webhook `batch.completed`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Batch {
-    /// By which it is asked for.
+    /// Id of the batch, as in its URLs.
     #[schema(value_type = String)]
     pub id: BatchId,
-    /// `scheduled` before its first row is begun, `progress` until its last one has ended, then `done`: a row that fails does not
-    /// make its batch fail. A retry leads back to `scheduled`.
+    /// `scheduled` until the first row is begun, `progress` until the last row has ended, then `done`, even if rows
+    /// failed. A retry sets it back to `scheduled`.
     #[schema(value_type = BatchStatus)]
     pub status: Status,
-    /// How many rows it has.
+    /// Number of rows of the batch.
     pub rows: u64,
-    /// In which state they are.
+    /// Number of rows per status.
     pub counts: RowCounts,
-    /// Rows that ended in a second, over the last minute; null while nothing is known, and once it is done. Of a document: rows
-    /// that went into it since it was begun.
+    /// Rows that ended per second, over the last minute; null before the first row ends and once the batch is done. For
+    /// one document of all rows: rows added per second since it was begun.
     pub rate: Option<f64>,
-    /// Seconds until the last row ends, at that rate; null without one.
+    /// Estimated seconds until the last row ends; null without a `rate`.
     pub time_left: Option<f64>,
-    /// Of its files: `png`, `jpeg`, `webp`, `pdf`.
+    /// Format of the files: `png`, `jpeg`, `webp`, `pdf`.
     pub format: String,
-    /// The one document of all rows, once done; null before, and where each row becomes a file of its own.
+    /// The document of all rows; null until it is done, and for batches where each row becomes a file.
     #[schema(required)]
     pub document: Option<Document>,
-    /// SHA-256 of the design that every row is made of.
+    /// SHA-256 of the design that all rows share, in hex.
     pub design_sha256: String,
-    /// When it was accepted.
+    /// Time at which the batch was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When its first row was begun, since it was accepted or tried again.
+    /// Time at which the first row was begun, since the batch was accepted or retried.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub started_at: Option<Timestamp>,
-    /// When its last row ended.
+    /// Time at which the last row ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub completed_at: Option<Timestamp>,
-    /// When it is forgotten, with its files; null while it has rows that have not ended.
+    /// Time at which the batch and its files are deleted; null while rows are unfinished.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub expires_at: Option<Timestamp>,
 }
 
-/// One file of the rows of a batch.
+/// The one document of all rows of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Document {
-    /// Its name in the archive, with an ending.
+    /// File name in the archive, with its extension.
     pub name: String,
-    /// A link to it.
+    /// Link to the document's file.
     pub url: String,
-    /// How long it is.
+    /// Length of the file in bytes.
     pub bytes: u64,
-    /// Of its bytes, in hex.
+    /// SHA-256 of the file, in hex.
     pub sha256: String,
-    /// How many it has, of all rows together.
+    /// Number of pages, of all rows together.
     pub pages: u64,
-    /// What it was made of and by what, in hex: the same says that the bytes are, when the CPU painted them.
+    /// Hash of everything that the file depends on, SHA-256 in hex: files painted by the CPU with equal fingerprints
+    /// are equal.
     pub fingerprint: String,
-    /// Its name among the results.
+    /// File name among the results.
     #[serde(skip)]
     pub file: String,
-    /// What its link starts with, when results are in a folder.
+    /// Base of the link, `http://host:port`, when results are in a folder.
     #[serde(skip)]
     pub link_base: String,
 }
 
-/// Where a batch is in its life.
+/// Status of a batch.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -142,53 +137,77 @@ enum BatchStatus {
     Done,
 }
 
-/// Some of an owner's batches.
+/// A page of an owner's batches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BatchListing {
-    /// Newest first.
+    /// The batches, newest first.
     pub batches: Vec<Batch>,
-    /// How many there are in all.
+    /// Number of all batches of the owner.
     pub total: u64,
 }
 
-/// One row of a batch: an entry of its items, a line of its manifest, and what `item.done` and `item.error` carry.
+/// A row of a batch, as in lists of items and in the webhooks `item.done` and `item.error`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Item {
-    /// Its place among the rows, from 1.
+    /// Number of the row, from 1.
     pub row: u64,
-    /// Unique, also among jobs.
-    #[serde(serialize_with = "super::job::as_text")]
+    /// Id of the row, unique among all jobs and rows.
     #[schema(value_type = String)]
     pub id: JobId,
-    /// Its file's name in the archive, with an ending; unique in its batch, but where all rows are in one document.
+    /// File name in the archive, with its extension. It is unique in the batch, except that all rows of one document
+    /// have the document's name.
     pub name: String,
-    /// Where it is.
+    /// Status of the row.
     pub status: Status,
-    /// A link to its file, once done.
+    /// Link to the row's file, once it is done.
     pub url: Option<String>,
-    /// Of its file.
+    /// Length of the file in bytes.
     pub bytes: Option<u64>,
-    /// Of its file, in hex.
+    /// SHA-256 of the file, in hex.
     pub sha256: Option<String>,
-    /// What its file was made of, SHA-256 in hex: the same one painted by the CPU means the same bytes.
+    /// Hash of everything that the file depends on, SHA-256 in hex: files painted by the CPU with equal fingerprints
+    /// are equal.
     pub fingerprint: Option<String>,
-    /// Where its pages begin, from 1, in the document of all rows; null where it has a file of its own.
+    /// Number of the row's first page in the document of all rows, from 1; null for batches where each row becomes a
+    /// file.
     #[schema(required)]
     pub first_page: Option<u64>,
-    /// How many pages of that document are its own.
+    /// Number of the row's pages in that document.
     #[schema(required)]
     pub page_count: Option<u64>,
-    /// What was drawn otherwise than written.
+    /// Deviations of the output from the design.
     pub warnings: Vec<Warning>,
-    /// ms by stage, of the last attempt.
+    /// Duration of each stage of the last attempt, in ms.
     pub timings: BTreeMap<String, f64>,
-    /// Why there is no file: the first problem in full; empty when there is none to tell.
+    /// Why the row failed: its first problem in full; empty when it did not fail.
     pub error: String,
-    /// All problems with their places.
+    /// All problems with their JSON paths.
     pub problems: Vec<Problem>,
 }
 
-/// What receivers of items get: the item, and whose it is.
+impl Item {
+    /// A row that no worker has begun.
+    pub(super) fn scheduled(row: u64, id: JobId, name: String) -> Self {
+        Self {
+            row,
+            id,
+            name,
+            status: Status::Scheduled,
+            url: None,
+            bytes: None,
+            sha256: None,
+            fingerprint: None,
+            first_page: None,
+            page_count: None,
+            warnings: Vec::new(),
+            timings: BTreeMap::new(),
+            error: String::new(),
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// Body of the webhooks `item.done` and `item.error`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct ItemEvent {
     pub(super) batch: BatchId,
@@ -196,11 +215,11 @@ pub(super) struct ItemEvent {
     pub(super) item: Item,
 }
 
-/// Some rows of a batch.
+/// A page of the rows of a batch.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ItemListing {
-    /// In the order of rows.
+    /// The rows in order.
     pub items: Vec<Item>,
-    /// How many there are in all, of the status asked for.
+    /// Number of all rows that match the query.
     pub total: u64,
 }

@@ -1,102 +1,96 @@
-//! The files that a batch is made of, among the results: each as it was first fetched, until the batch is forgotten.
+//! The asset snapshot of a batch in the job store and the results: each asset as it was first fetched, until the batch
+//! expires.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use sha2::{Digest, Sha256};
+use parking_lot::Mutex;
 
 use super::batch::BatchId;
 use super::results::{ResultError, Results};
 use super::service::Service;
-use super::store::Pin;
+use super::storage_error::StorageError;
+use super::store::PinnedAsset;
 use crate::assets::{AssetKind, SnapshotStore, SnapshotStoreError};
+use crate::hash::ContentHash;
 
-/// How often store or results failed, and why the last time.
-#[derive(Default)]
-struct StorageFailures {
-    times: u64,
-    latest: String,
-}
-
-/// One batch's.
+/// The stored assets of one batch.
 pub(super) struct BatchAssets {
     batch: BatchId,
-    store: Arc<Service>,
+    service: Arc<Service>,
     results: Results,
-    trouble: Mutex<StorageFailures>,
+    failures: Mutex<StorageFailures>,
+}
+
+#[derive(Default)]
+struct StorageFailures {
+    count: u64,
+    last: Option<Arc<StorageError>>,
 }
 
 impl BatchAssets {
-    pub(super) fn new(batch: BatchId, store: Arc<Service>, results: Results) -> Self {
-        Self { batch, store, results, trouble: Mutex::default() }
+    pub(super) fn new(batch: BatchId, service: Arc<Service>, results: Results) -> Self {
+        Self { batch, service, results, failures: Mutex::default() }
     }
 
-    /// How often store or results failed up to now, for whichever row.
+    /// Number of storage failures so far, in whichever row they occurred.
     pub(super) fn error_count(&self) -> u64 {
-        self.trouble().times
+        self.failures.lock().count
     }
 
-    /// Why they failed since there were so many `error_count`, if they did: each row that ended in an error meanwhile may do better
-    /// when they are well.
-    pub(super) fn error_since(&self, error_count: u64) -> Option<String> {
-        let trouble = self.trouble();
-        (trouble.times > error_count).then(|| trouble.latest.clone())
+    /// The last storage failure, if any occurred since [`Self::error_count`] returned `count`. A row that failed
+    /// meanwhile may succeed when the storage works again.
+    pub(super) fn error_since(&self, count: u64) -> Option<Arc<StorageError>> {
+        let failures = self.failures.lock();
+        failures.last.clone().filter(|_| failures.count > count)
     }
 
-    fn trouble(&self) -> MutexGuard<'_, StorageFailures> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn find_file(&self, key: &str) -> Result<Option<Bytes>, String> {
-        let pinned = self.store.asset_hash(&self.batch, key).await.map_err(|error| error.to_string())?;
-        match pinned {
-            Some(digest) => self.file(digest).await.map(Some),
+    async fn find(&self, key: &str) -> Result<Option<Bytes>, StorageError> {
+        match self.service.asset_hash(&self.batch, key).await? {
+            Some(hash) => self.read(hash).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn file(&self, digest: [u8; 32]) -> Result<Bytes, String> {
-        let name = hex(&digest);
-        let file = self.results.get_pin(&self.batch, &name).await.map_err(|error| match error {
-            ResultError::NotFound => format!("the file {name} that the batch {} is made of is missing", self.batch),
-            ResultError::Failed(reason) => reason,
+    async fn read(&self, hash: ContentHash) -> Result<Bytes, StorageError> {
+        let batch = || self.batch.clone();
+        let file = self.results.asset(&self.batch, hash).await.map_err(|error| match error {
+            ResultError::NotFound => StorageError::AssetMissing { batch: batch(), hash },
+            error => error.into(),
         })?;
-        if <[u8; 32]>::from(Sha256::digest(&file)) != digest {
-            return Err(format!("the file {name} that the batch {} is made of has been changed", self.batch));
+        if ContentHash::of(&file) != hash {
+            return Err(StorageError::AssetChanged { batch: batch(), hash });
         }
         Ok(file)
     }
 
-    async fn keep_file(&self, key: String, file: Bytes) -> Result<Option<Bytes>, String> {
-        let sha256: [u8; 32] = Sha256::digest(&file).into();
-        // The file first: whoever sees the pin finds it.
-        self.results.put_pin(&self.batch, &hex(&sha256), file).await.map_err(|error| error.to_string())?;
-        let standing =
-            self.store.put_asset_hash(&self.batch, Pin { key, sha256 }).await.map_err(|error| error.to_string())?;
-        match standing {
-            Some(before) if before != sha256 => self.file(before).await.map(Some),
-            // Of a batch that is gone nobody wants to know any more.
+    /// Stores `file` unless `key` already has a file, which is then returned.
+    async fn put(&self, key: String, file: Bytes) -> Result<Option<Bytes>, StorageError> {
+        let hash = ContentHash::of(&file);
+        // The file is stored first, so that it exists for everyone who finds the key.
+        self.results.put_asset(&self.batch, hash, file).await?;
+        match self.service.put_asset_hash(&self.batch, PinnedAsset { key, hash }).await? {
+            Some(earlier) if earlier != hash => self.read(earlier).await.map(Some),
+            // `None`: the batch has been removed, so that its assets do not matter.
             Some(_) | None => Ok(None),
         }
     }
 
-    fn note<T>(&self, result: Result<T, String>) -> Result<T, String> {
-        if let Err(reason) = &result {
-            let mut trouble = self.trouble();
-            trouble.times += 1;
-            trouble.latest.clone_from(reason);
-        }
-        result
+    /// Counts a failure and turns it into the error that [`SnapshotStore`] returns.
+    fn count_failure<T>(&self, result: Result<T, StorageError>) -> Result<T, SnapshotStoreError> {
+        result.map_err(|error| {
+            let error = Arc::new(error);
+            let mut failures = self.failures.lock();
+            failures.count += 1;
+            failures.last = Some(error.clone());
+            SnapshotStoreError::new(error)
+        })
     }
 }
 
-fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The same address may be a picture here and a font there.
+/// Key of an asset. It contains the kind, because the same URL may be used as an image and as a font.
 fn key(kind: AssetKind, url: &str) -> String {
     match kind {
         AssetKind::Image => format!("image {url}"),
@@ -106,7 +100,7 @@ fn key(kind: AssetKind, url: &str) -> String {
 
 impl SnapshotStore for BatchAssets {
     fn find<'a>(&'a self, kind: AssetKind, url: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, SnapshotStoreError>> {
-        Box::pin(async move { self.note(self.find_file(&key(kind, url)).await).map_err(SnapshotStoreError::new) })
+        Box::pin(async move { self.count_failure(self.find(&key(kind, url)).await) })
     }
 
     fn put_if_absent<'a>(
@@ -115,12 +109,12 @@ impl SnapshotStore for BatchAssets {
         url: &'a str,
         file: Bytes,
     ) -> BoxFuture<'a, Result<Option<Bytes>, SnapshotStoreError>> {
-        Box::pin(async move { self.note(self.keep_file(key(kind, url), file).await).map_err(SnapshotStoreError::new) })
+        Box::pin(async move { self.count_failure(self.put(key(kind, url), file).await) })
     }
 }
 
 impl fmt::Debug for BatchAssets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchFiles").field("batch", &self.batch).finish_non_exhaustive()
+        f.debug_struct("BatchAssets").field("batch", &self.batch).finish_non_exhaustive()
     }
 }

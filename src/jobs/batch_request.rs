@@ -1,15 +1,15 @@
-//! What a caller sends to become a batch: one call, in JSON or as rows with the rest in the query, and then its rows.
+//! The request that creates a batch: a JSON body, or a body with the rows and everything else in the query.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
-use super::request::{DESIGN, WEBHOOK, flat};
-use super::store::{FailedRow, NewRow, Template};
+use super::request::{DESIGN, WEBHOOK, with_flat_paths};
+use super::store::{NewRow, RowError, Template};
 use crate::config::BatchSettings;
 use crate::error::Error;
+use crate::hash::ContentHash;
 use crate::json::{JsonParser, Problems, Reader, describe};
 use crate::options::RenderOptions;
 use crate::output::{Format, Pdf};
@@ -27,38 +27,38 @@ const MERGE: &str = "merge";
 const FORMAT: &str = "format";
 const MIME_TYPE: &str = "mimeType";
 
-/// What the one document of all rows is called, without its ending, unless the call says so.
+/// Default file name of the document of all rows, without its extension.
 const DOCUMENT: &str = "document";
 
-/// What the call says about itself and not about each render. The names of files are of both: variables that only they use
-/// are not unused.
-const OF_THE_BATCH: [&str; 8] = [DESIGN, DESIGN_URL, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, MERGE];
+/// Members that are not passed on to the template. `fileName` is passed on, so that variables which only file names use
+/// do not cause warnings.
+const BATCH_MEMBERS: [&str; 8] = [DESIGN, DESIGN_URL, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, MERGE];
 
-/// A call that can become a batch once what it points to is here.
+/// A valid request. [`Self::finish`] needs the design and the rows inline.
 pub(super) struct BatchRequest {
     pub(super) design: Source<Value>,
     pub(super) rows: Source<RowsSent>,
-    /// How rows behind a URL are written, if the call says so.
+    /// Format of the rows at `rowsUrl`, if the request has it.
     pub(super) rows_format: Option<RowFormat>,
-    /// Of every row, flat.
+    /// Members of the request that all rows share: options and `fileName`.
     options: Map<String, Value>,
     pub(super) format: &'static dyn Format,
     pub(super) webhook: Option<String>,
     pub(super) webhook_items: bool,
-    /// Name of the one document of all rows, with its ending; `None`: each row becomes a file.
+    /// File name of the document of all rows, with its extension. `None`: each row becomes a file.
     pub(super) document: Option<String>,
-    /// Names of files without their ending; `None`: numbers.
+    /// Pattern of file names without their extension. `None`: row numbers.
     file_name: Option<NamePattern>,
     parser: JsonParser,
 }
 
-/// Here, or where a URL leads.
+/// A part of the request, or the URL that it is downloaded from.
 pub(super) enum Source<T> {
-    Here(T),
+    Inline(T),
     Url(String),
 }
 
-/// Rows as they came.
+/// Rows that have not been read yet.
 pub(super) enum RowsSent {
     Values(Vec<Value>),
     Text(Bytes, RowFormat),
@@ -68,13 +68,19 @@ const ROW_FORMATS: &[(&str, RowFormat)] =
     &[("csv", RowFormat::Csv), ("json", RowFormat::Json), ("ndjson", RowFormat::Ndjson)];
 
 impl BatchRequest {
-    /// Reads a call in JSON. Every problem of the call and of the options at once; the design's own, and those of rows, are
-    /// found when rows are rendered.
+    /// Reads a JSON body.
+    ///
+    /// # Errors
+    /// All problems of the request and the options. Problems of the design and the rows are found when they are
+    /// rendered.
     pub(super) fn read(body: &[u8], parser: JsonParser) -> Result<Self, Error> {
         Self::of(parser.parse(body).map_err(Error::invalid)?, None, parser)
     }
 
-    /// Reads a call whose body is its rows and whose query, decoded, is the rest. `true` and `false` are read as such.
+    /// Reads a body with rows and a decoded query with everything else. The values `true` and `false` become booleans.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
     pub(super) fn of_rows(
         rows: Bytes,
         format: RowFormat,
@@ -91,9 +97,9 @@ impl BatchRequest {
     }
 
     fn of(mut call: Value, rows_beside: Option<RowsSent>, parser: JsonParser) -> Result<Self, Error> {
-        let taken = |call: &mut Value, key: &str| call.get_mut(key).map(Value::take).filter(|it| !it.is_null());
-        // The two large ones move out, so that nothing holds them twice.
-        let (design, rows) = (taken(&mut call, DESIGN), taken(&mut call, ROWS));
+        let take_member = |call: &mut Value, key: &str| call.get_mut(key).map(Value::take).filter(|it| !it.is_null());
+        // The design and the rows are moved out rather than copied, as they may be large.
+        let (design, rows) = (take_member(&mut call, DESIGN), take_member(&mut call, ROWS));
         let mut problems = Problems::new();
         let options = RenderOptions::read(&call, JsonPath::root(), &mut problems);
         let reader = call.is_object().then(|| Reader::new(&call, JsonPath::root(), &mut problems)).flatten();
@@ -105,7 +111,7 @@ impl BatchRequest {
             (Some(_), None) if rows.is_some() => {
                 problem(&mut json, ROWS, "the body has the rows already; accepted: one of both")
             }
-            (Some(beside), None) => Some(Source::Here(beside)),
+            (Some(beside), None) => Some(Source::Inline(beside)),
             (None, Some(url)) if rows.is_none() => Some(Source::Url(url)),
             (None, Some(_)) => problem(&mut json, ROWS_URL, "stands beside rows; accepted: one of both"),
             (None, None) => rows_here(&mut json, rows, rows_format),
@@ -113,7 +119,7 @@ impl BatchRequest {
         let webhook = url(&mut json, WEBHOOK);
         let webhook_items = json.flag_or(WEBHOOK_ITEMS, false);
         if webhook_items && webhook.is_none() {
-            json.problem(WEBHOOK_ITEMS, format!("there is no {WEBHOOK} that could be told"));
+            json.problem(WEBHOOK_ITEMS, format!("has no effect without {WEBHOOK}; accepted: true beside {WEBHOOK}"));
         }
         let file_name = file_name(&mut json);
         let merged = merged(&mut json);
@@ -123,24 +129,27 @@ impl BatchRequest {
         };
         let format = match merged {
             Some(format) => format,
-            None => format_for(None, &options).map_err(flat)?,
+            None => format_for(None, &options).map_err(with_flat_paths)?,
         };
         let Value::Object(mut options) = call else { unreachable_object()? };
-        options.retain(|key, _| !OF_THE_BATCH.contains(&key.as_str()));
+        options.retain(|key, _| !BATCH_MEMBERS.contains(&key.as_str()));
         if merged.is_some() {
             options.insert(FORMAT.into(), format.name().into());
         }
         Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, document, file_name, parser })
     }
 
-    /// What all rows have in common, and the rows, once nothing is behind a URL any more.
+    /// Creates the template and reads the rows, after their URLs have been replaced by what was downloaded.
+    ///
+    /// # Errors
+    /// A design that is no object, or rows that cannot be read at all. An invalid row is a failed row of the batch.
     pub(super) fn finish(mut self, limits: &BatchSettings) -> Result<(Template, Vec<NewRow>), Error> {
-        let elsewhere = || Error::Internal("a batch whose parts were not fetched".into());
-        let Source::Here(design) = std::mem::replace(&mut self.design, Source::Url(String::new())) else {
-            return Err(elsewhere());
+        let not_inline = || Error::Internal("the design or rows of a batch were not downloaded".into());
+        let Source::Inline(design) = std::mem::replace(&mut self.design, Source::Url(String::new())) else {
+            return Err(not_inline());
         };
-        let Source::Here(sent) = std::mem::replace(&mut self.rows, Source::Url(String::new())) else {
-            return Err(elsewhere());
+        let Source::Inline(sent) = std::mem::replace(&mut self.rows, Source::Url(String::new())) else {
+            return Err(not_inline());
         };
         if !design.is_object() {
             let message = "found no object there; accepted: the design as exported by the editor".to_owned();
@@ -151,20 +160,20 @@ impl BatchRequest {
 
     fn template(&self, design: Value) -> Result<Template, Error> {
         let written = |value: &Value| serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()));
-        let design_sha256 = Sha256::digest(written(&design)?).into();
+        let design_hash = ContentHash::of(&written(&design)?);
         let mut body = self.options.clone();
         body.insert(DESIGN.into(), design);
-        Ok(Template { body: written(&Value::Object(body))?.into(), design_sha256 })
+        Ok(Template { body: written(&Value::Object(body))?.into(), design_hash })
     }
 
-    /// The rows, one after the other out of what was sent, each with the name of its file.
+    /// Reads the rows, and gives each the name of its file.
     fn rows(&self, sent: RowsSent, limits: &BatchSettings) -> Result<Vec<NewRow>, Error> {
         let refused = |message: String| Error::invalid(Problem { path: ROWS.into(), message });
-        let mut names = Names {
+        let mut names = FileNames {
             pattern: self.file_name.as_ref(),
             extension: self.format.extension(),
             digits: 0,
-            taken: UsedNames::default(),
+            used: UsedNames::default(),
         };
         let mut read = Vec::new();
         match sent {
@@ -195,7 +204,7 @@ impl BatchRequest {
     }
 }
 
-/// `call` was read as an object before.
+/// The error for a request that was an object when its members were read.
 fn unreachable_object<T>() -> Result<T, Error> {
     Err(Error::Internal("a call that was an object is none".into()))
 }
@@ -205,7 +214,7 @@ fn problem<T>(json: &mut Reader<'_>, key: &str, message: &str) -> Option<T> {
     None
 }
 
-/// An empty text is none.
+/// Reads a URL; `None` for an empty text.
 fn url(json: &mut Reader<'_>, key: &str) -> Option<String> {
     json.string(key).filter(|it| !it.is_empty()).map(Cow::into_owned)
 }
@@ -213,7 +222,7 @@ fn url(json: &mut Reader<'_>, key: &str) -> Option<String> {
 fn design_source(json: &mut Reader<'_>, design: Option<Value>) -> Option<Source<Value>> {
     match (design, url(json, DESIGN_URL)) {
         (Some(_), Some(_)) => problem(json, DESIGN_URL, "stands beside design; accepted: one of both"),
-        (Some(design), None) if design.is_object() => Some(Source::Here(design)),
+        (Some(design), None) if design.is_object() => Some(Source::Inline(design)),
         (None, Some(url)) => Some(Source::Url(url)),
         _ => {
             problem(json, DESIGN, "missing or no object; accepted: the design as exported by the editor, or designUrl")
@@ -223,9 +232,9 @@ fn design_source(json: &mut Reader<'_>, design: Option<Value>) -> Option<Source<
 
 fn rows_here(json: &mut Reader<'_>, rows: Option<Value>, format: Option<RowFormat>) -> Option<Source<RowsSent>> {
     match (rows, format) {
-        (Some(Value::Array(values)), None) => Some(Source::Here(RowsSent::Values(values))),
+        (Some(Value::Array(values)), None) => Some(Source::Inline(RowsSent::Values(values))),
         (Some(Value::Array(_)), Some(_)) => problem(json, ROWS_FORMAT, "rows are an array; accepted: only beside text"),
-        (Some(Value::String(text)), Some(format)) => Some(Source::Here(RowsSent::Text(text.into(), format))),
+        (Some(Value::String(text)), Some(format)) => Some(Source::Inline(RowsSent::Text(text.into(), format))),
         (Some(Value::String(_)), None) => {
             problem(json, ROWS_FORMAT, "missing beside rows as text; accepted: csv, ndjson, json")
         }
@@ -251,7 +260,7 @@ fn file_name(json: &mut Reader<'_>) -> Option<NamePattern> {
     }
 }
 
-/// The format of the one document of all rows, if the call wants one.
+/// Reads `merge`: the format of the document of all rows.
 fn merged(json: &mut Reader<'_>) -> Option<&'static dyn Format> {
     match json.get(MERGE)? {
         Value::Bool(false) => None,
@@ -264,7 +273,7 @@ fn merged(json: &mut Reader<'_>) -> Option<&'static dyn Format> {
     }
 }
 
-/// What one document of all rows, in `format`, is called, with its ending. What else the call says must fit it.
+/// File name of the document of all rows, with its extension. Reports members of the request that contradict `merge`.
 fn document(
     json: &mut Reader<'_>,
     format: &'static dyn Format,
@@ -274,7 +283,9 @@ fn document(
     if json.flag_or(WEBHOOK_ITEMS, false) {
         json.problem(
             WEBHOOK_ITEMS,
-            format!("rows of one document ({MERGE}) end with it; accepted: {WEBHOOK}, which is told of its end"),
+            format!(
+                "rows of one document ({MERGE}) end together; accepted: {WEBHOOK} alone, which is called at the end"
+            ),
         );
     }
     let asked = options.format.as_ref().map(|_| FORMAT).or(options.mime_type.as_ref().map(|_| MIME_TYPE));
@@ -304,13 +315,13 @@ fn document(
 fn new_row(name: String, row: Result<Row, BrokenRow>) -> Result<NewRow, Error> {
     let values = match row {
         Ok(row) => Ok(serde_json::to_vec(&row.to_json()).map_err(|error| Error::Internal(error.to_string()))?.into()),
-        Err(broken) => Err(FailedRow { error: broken.to_string(), problems: broken.problems }),
+        Err(broken) => Err(RowError { error: broken.to_string(), problems: broken.problems }),
     };
     Ok(NewRow { name, values })
 }
 
 impl Source<RowsSent> {
-    /// How rows behind this URL are written: by the ending of its path.
+    /// Format of the rows at `url`, by the extension of its path.
     pub(super) fn format_of(url: &str) -> Option<RowFormat> {
         let parsed = url::Url::parse(url).ok()?;
         let (_, ending) = parsed.path().rsplit_once('.')?;
@@ -318,16 +329,16 @@ impl Source<RowsSent> {
     }
 }
 
-/// Gives rows the names of their files.
-struct Names<'a> {
+/// Assigns file names to rows.
+struct FileNames<'a> {
     pattern: Option<&'a NamePattern>,
     extension: &'static str,
-    /// Of the highest row.
+    /// Number of digits of the highest row number.
     digits: usize,
-    taken: UsedNames,
+    used: UsedNames,
 }
 
-impl Names<'_> {
+impl FileNames<'_> {
     fn name(&mut self, row: Result<Row, BrokenRow>, number: u64) -> Result<NewRow, Error> {
         let (extension, digits) = (self.extension, self.digits);
         let by_number = format!("{number:0digits$}.{extension}");
@@ -340,11 +351,11 @@ impl Names<'_> {
         });
         match named {
             Ok((row, mut name)) => {
-                if self.taken.take(&name, number).is_err() {
-                    // Nobody else ends like this: numbers are given once.
+                if self.used.take(&name, number).is_err() {
+                    // The number makes the name unique.
                     let stem = name.strip_suffix(&format!(".{extension}")).unwrap_or(&name);
                     name = format!("{stem} (row {number}).{extension}");
-                    let _ = self.taken.take(&name, number);
+                    let _ = self.used.take(&name, number);
                 }
                 new_row(name, Ok(row))
             }
@@ -368,7 +379,7 @@ mod tests {
         }
     }
 
-    /// Names, and `!` for those that cannot be read.
+    /// Names of the rows, with `!` in front of rows that cannot be read.
     fn rows(mut call: Value, rows: Value) -> Result<Vec<String>, String> {
         call["design"] = json!({});
         call["rows"] = rows;
@@ -378,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn call_problems_are_told_together() {
+    fn request_problems_are_reported_together() {
         let call = json!({"pixelRatio": 0, "rowsFormat": "xml", "webhookItems": true, "fileName": "a/b"});
         assert_eq!(problems(call), ["pixelRatio", "design", "rowsFormat", "rows", "webhookItems", "fileName"]);
         assert_eq!(problems(json!({"design": {}, "rows": "a\n1"})), ["rowsFormat"]);
@@ -419,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_an_array_may_be_as_long_as_others() {
+    fn rows_of_an_array_have_the_same_length_limit() {
         let of_length = |bytes: usize| json!({"who": "x".repeat(bytes - r#"{"who":""}"#.len())});
         assert_eq!(
             rows(json!({}), json!([of_length(1000), of_length(1001), {}])).expect("read"),
@@ -428,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_have_names_of_their_own() {
+    fn rows_have_unique_names() {
         let people = json!([{"who": "Ada"}, {"who": "ada"}, {"who": [1]}]);
         assert_eq!(rows(json!({}), people.clone()), Ok(["1.png", "2.png", "!3.png"].map(String::from).to_vec()));
         let named = json!({"fileName": "{who}", "format": "pdf"});
@@ -440,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_some_and_not_too_many() {
+    fn number_of_rows_is_limited() {
         assert!(rows(json!({}), json!([])).is_err_and(|it| it.contains("found no rows")));
         let four = rows(json!({}), json!([{}, {}, {}, {}]));
         assert!(four.is_err_and(|it| it.contains("found 4 rows; the limit is 3 (TENTER_BATCH_MAX_ROWS)")));
@@ -459,6 +470,6 @@ mod tests {
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
         let expected = json!({"pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}", "design": {"pages": []}});
         assert_eq!(body, expected);
-        assert_eq!(template.design_sha256, <[u8; 32]>::from(Sha256::digest(b"{\"pages\":[]}")));
+        assert_eq!(template.design_hash, ContentHash::of(b"{\"pages\":[]}"));
     }
 }

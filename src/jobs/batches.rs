@@ -1,106 +1,95 @@
-//! Batches, as the server asks for them.
+//! Calls about batches: submission, lists, retries, removal.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
+use super::batch::{Batch, BatchId, BatchListing, Item};
 use super::batch_request::{BatchRequest, DESIGN_URL, ROWS_URL, RowsSent, Source};
+use super::facade::{JobError, Jobs};
 use super::job::Status;
-use super::request::{DESIGN, WEBHOOK};
-use super::results::{Area, Results};
+use super::request::DESIGN;
+use super::results::Area;
 use super::store::{
-    AcceptedBatch, BatchDelivery, DeliveryListing, DeliveryQuery, Idempotency, ItemQuery, NewBatch, NewRow, Owner,
-    StoreError, Template,
+    BatchDelivery, BatchSubmitOutcome, DeliveryListing, DeliveryQuery, Idempotency, ItemPage, ItemQuery, NewBatch,
+    Owner, StoreError,
 };
-use super::{JobError, Jobs};
 use crate::error::Error;
+use crate::hash::ContentHash;
 use crate::report::{JsonPath, Problem};
 use crate::rows::{ManifestRecord, RowFormat, RowStatus};
 
-/// What a caller sent to become a batch.
+/// A request that creates a batch.
 #[derive(Clone, Debug)]
 pub struct BatchSubmission {
-    /// Whose it will be.
+    /// Name of the API key of the request.
     pub owner: Owner,
-    /// The call.
+    /// Body and query of the request.
     pub call: BatchCall,
-    /// What links start with: `http://host:port`.
+    /// Base of links, `http://host:port`.
     pub link_base: String,
-    /// `Idempotency-Key`.
+    /// Value of the header `Idempotency-Key`.
     pub idempotency_key: Option<String>,
 }
 
-/// The two forms of the call.
+/// The two forms of a request that creates a batch.
 #[derive(Clone, Debug)]
 pub enum BatchCall {
-    /// All of it in JSON.
+    /// A JSON body with everything in it.
     Json(Bytes),
-    /// Rows; the rest are members of the query, decoded, without the key.
+    /// A body with the rows; everything else is in the query.
     Rows {
-        /// As sent.
+        /// The body, unchanged.
         rows: Bytes,
-        /// How they are written.
+        /// Format of the body.
         format: RowFormat,
-        /// Names and values.
+        /// Decoded names and values of the query, without the API key.
         query: Vec<(String, String)>,
     },
 }
 
 impl BatchCall {
-    fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
+    fn hash(&self) -> ContentHash {
+        let mut hasher = Sha256::new();
         match self {
-            Self::Json(body) => digest.update(body),
+            Self::Json(body) => hasher.update(body),
             Self::Rows { rows, format, query } => {
-                // Lengths before texts, so that no two calls read alike.
+                // Each text is preceded by its length, so that different calls have different hashes.
                 for text in query.iter().flat_map(|(name, value)| [name, value]) {
-                    digest.update(text.len().to_be_bytes());
-                    digest.update(text);
+                    hasher.update(text.len().to_be_bytes());
+                    hasher.update(text);
                 }
-                digest.update(format!("{format:?}"));
-                digest.update(rows);
+                hasher.update(format!("{format:?}"));
+                hasher.update(rows);
             }
         }
-        digest.finalize().into()
+        hasher.into()
     }
 }
 
-/// Some items of a batch, and the names of their files among the results.
-#[derive(Clone, Debug)]
-pub struct FoundItems {
-    /// With links.
-    pub listing: ItemListing,
-    /// One an item.
-    pub files: Vec<String>,
-}
-
 impl Jobs {
-    /// Fetches what the call points to, looks at it, and makes it a batch.
+    /// Validates a request, downloads the design and the rows if it has URLs for them, and stores it as a batch.
     ///
     /// # Errors
-    /// `Render` when the call cannot become one.
-    pub async fn submit_batch(&self, submission: BatchSubmission) -> Result<AcceptedBatch, JobError> {
+    /// An invalid request, a failed download, or a failure of the store.
+    pub async fn submit_batch(&self, submission: BatchSubmission) -> Result<BatchSubmitOutcome, JobError> {
         let BatchSubmission { owner, call, link_base, idempotency_key } = submission;
         let parser = self.0.parser;
-        let looked_at = self.0.engine.run_on_pool(move || {
-            let digest = call.digest();
+        let read = self.0.engine.run_on_pool(move || {
+            let hash = call.hash();
             let request = match call {
                 BatchCall::Json(body) => BatchRequest::read(&body, parser)?,
                 BatchCall::Rows { rows, format, query } => BatchRequest::of_rows(rows, format, &query, parser)?,
             };
-            Ok::<_, Error>((request, digest))
+            Ok::<_, Error>((request, hash))
         });
-        let (mut request, digest) = looked_at.await??;
+        let (mut request, hash) = read.await??;
         let (webhook, webhook_items) = (request.webhook.take(), request.webhook_items);
-        if let Some(url) = &webhook {
-            let checked = self.0.poster.check(url);
-            checked.map_err(|error| Error::invalid(Problem { path: WEBHOOK.into(), message: error.to_string() }))?;
-        }
+        self.check_webhook(webhook.as_deref())?;
         if let Source::Url(url) = &request.design {
             let body = self.download(DESIGN_URL, url).await?;
-            let read = self.0.engine.run_on_pool(move || parser.parse(&body)).await?;
-            let read = read.map_err(|problem| Problem { path: DESIGN_URL.into(), ..problem });
-            request.design = Source::Here(read.map_err(Error::invalid)?);
+            let design = self.0.engine.run_on_pool(move || parser.parse(&body)).await?;
+            let design = design.map_err(|problem| Problem { path: DESIGN_URL.into(), ..problem });
+            request.design = Source::Inline(design.map_err(Error::invalid)?);
         }
         if let Source::Url(url) = &request.rows {
             let format = request.rows_format.or_else(|| Source::format_of(url)).ok_or_else(|| {
@@ -109,35 +98,33 @@ impl Jobs {
                 Error::invalid(Problem { path: ROWS_URL.into(), message: message.into() })
             })?;
             let body = self.download(ROWS_URL, url).await?;
-            request.rows = Source::Here(RowsSent::Text(body, format));
+            request.rows = Source::Inline(RowsSent::Text(body, format));
         }
         let (limits, format, document) = (self.0.batch_settings.clone(), request.format, request.document.clone());
         let engine = self.0.engine.clone();
-        let read = self.0.engine.run_on_pool(move || {
-            if let Source::Here(design) = &request.design
+        let finished = self.0.engine.run_on_pool(move || {
+            if let Source::Inline(design) = &request.design
                 && design.is_object()
             {
                 engine.check_template(design.clone(), DESIGN.into())?;
             }
             request.finish(&limits)
         });
-        let (template, rows): (Template, Vec<NewRow>) = read.await??;
-        let idempotency = idempotency_key.map(|key| Idempotency { key, digest });
-        let (format, extension) = (format.name(), format.extension());
+        let (template, rows) = finished.await??;
         let batch = NewBatch {
             owner,
             template,
             rows,
             document,
-            format,
-            extension,
+            format: format.name(),
+            extension: format.extension(),
             webhook,
             webhook_items,
             link_base,
-            idempotency,
+            idempotency: idempotency_key.map(|key| Idempotency { key, hash }),
         };
         Ok(match self.0.service.accept_batch(batch).await? {
-            AcceptedBatch::Again(batch) => AcceptedBatch::Again(self.linked(batch).await?),
+            BatchSubmitOutcome::Replayed(batch) => BatchSubmitOutcome::Replayed(self.with_link(batch).await?),
             other => other,
         })
     }
@@ -150,31 +137,31 @@ impl Jobs {
             .map_err(|reason| Error::Asset(vec![Problem { path: JsonPath::from(member), message: reason.to_string() }]))
     }
 
-    /// One of `owner`'s batches.
+    /// Loads one of `owner`'s batches; `None` when it does not exist.
     ///
     /// # Errors
-    /// When the store fails, or a link cannot be made.
+    /// The store failed, or a link could not be created.
     pub async fn batch(&self, owner: &Owner, id: &BatchId) -> Result<Option<Batch>, StoreError> {
         match self.0.service.batch(owner, id).await? {
-            Some(batch) => self.linked(batch).await.map(Some),
+            Some(batch) => self.with_link(batch).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// `limit` of `owner`'s batches after the newest `offset`.
+    /// Lists up to `limit` of `owner`'s batches, newest first, after the first `offset`.
     ///
     /// # Errors
-    /// When the store fails, or a link cannot be made.
+    /// The store failed, or a link could not be created.
     pub async fn batches(&self, owner: &Owner, offset: u64, limit: u64) -> Result<BatchListing, StoreError> {
         let mut listing = self.0.service.batches(owner, offset, limit).await?;
         for batch in &mut listing.batches {
-            *batch = self.linked(batch.clone()).await?;
+            *batch = self.with_link(batch.clone()).await?;
         }
         Ok(listing)
     }
 
-    /// `batch` with a link to its document that is as old as the answer: those to a bucket end.
-    async fn linked(&self, mut batch: Batch) -> Result<Batch, StoreError> {
+    /// Replaces the link to the document, since links to a bucket are valid for a limited time.
+    async fn with_link(&self, mut batch: Batch) -> Result<Batch, StoreError> {
         if let Some(document) = &mut batch.document {
             document.url = self.link(&document.file, &document.link_base).await?;
         }
@@ -186,51 +173,51 @@ impl Jobs {
         link.map_err(|error| StoreError::Failed { place: "a link to a result".into(), reason: error.to_string() })
     }
 
-    /// Rows of one of `owner`'s batches, with links; `None` when there is no such batch.
+    /// Lists rows of one of `owner`'s batches, with links; `None` when the batch does not exist.
     ///
     /// # Errors
-    /// When the store fails, or a link cannot be made.
-    pub async fn items(&self, owner: &Owner, id: &BatchId, which: ItemQuery) -> Result<Option<FoundItems>, StoreError> {
-        let Some(mut found) = self.0.service.items(owner, id, which).await? else { return Ok(None) };
-        for (item, file) in found.listing.items.iter_mut().zip(&found.files) {
+    /// The store failed, or a link could not be created.
+    pub async fn items(&self, owner: &Owner, id: &BatchId, query: ItemQuery) -> Result<Option<ItemPage>, StoreError> {
+        let Some(mut page) = self.0.service.items(owner, id, query).await? else { return Ok(None) };
+        for (item, file) in page.listing.items.iter_mut().zip(&page.files) {
             if item.status == Status::Done {
-                // Links to a bucket end: one is as old as the answer, and not as the picture.
-                item.url = Some(self.link(file, &found.link_base).await?);
+                // Links to a bucket are valid for a limited time, so that each response has new ones.
+                item.url = Some(self.link(file, &page.link_base).await?);
             }
         }
-        Ok(Some(FoundItems { listing: found.listing, files: found.files }))
+        Ok(Some(page))
     }
 
-    /// Has the failed rows of a batch rendered again; how many wait for that, which is all of them in a document. `None` when
-    /// there is no such batch.
+    /// Schedules the failed rows of a batch again. Returns the number of scheduled rows, which is all rows for a
+    /// document; `None` when the batch does not exist.
     ///
     /// # Errors
-    /// When the store fails.
+    /// The store failed.
     pub async fn retry_rows(&self, owner: &Owner, id: &BatchId) -> Result<Option<u64>, StoreError> {
-        let waiting = self.0.service.retry_rows(owner, id).await?;
-        if waiting.is_some_and(|it| it > 0) {
-            self.0.sweep_now.notify_one(); // a document that is made anew may be large
+        let scheduled = self.0.service.retry_rows(owner, id).await?;
+        if scheduled.is_some_and(|it| it > 0) {
+            self.0.sweep_now.notify_one(); // the previous document may be a large file
         }
-        Ok(waiting)
+        Ok(scheduled)
     }
 
-    /// What the receiver of one of `owner`'s batches was told; `None` when there is no such batch.
+    /// Lists the webhook deliveries of a batch, oldest first; `None` when the batch does not exist.
     ///
     /// # Errors
-    /// When the store fails.
+    /// The store failed.
     pub async fn batch_deliveries(
         &self,
         owner: &Owner,
         id: &BatchId,
-        which: DeliveryQuery,
+        query: DeliveryQuery,
     ) -> Result<Option<DeliveryListing>, StoreError> {
-        self.0.service.batch_deliveries(owner, id, which).await
+        self.0.service.batch_deliveries(owner, id, query).await
     }
 
-    /// Begins a delivery of a batch again; `None` when there is no such one.
+    /// Schedules a webhook delivery of a batch again; `None` when it does not exist.
     ///
     /// # Errors
-    /// When the store fails.
+    /// The store failed.
     pub async fn retry_of_batch(
         &self,
         owner: &Owner,
@@ -240,27 +227,23 @@ impl Jobs {
         self.0.service.retry_of_batch(owner, id, delivery).await
     }
 
-    /// Where the files of jobs and rows are.
-    pub fn results(&self) -> &Results {
-        &self.0.results
-    }
-
-    /// Cancels a batch, or removes it; its files go with the next sweep, which begins at once. False when there is none.
+    /// Cancels a batch, or removes it. A sweep that starts at once removes its files. Returns false when it does not
+    /// exist.
     ///
     /// # Errors
-    /// When the store fails; the batch is then still there.
+    /// The store failed, and the batch still exists.
     pub async fn remove_batch(&self, owner: &Owner, id: &BatchId) -> Result<bool, StoreError> {
         let removed = self.0.service.remove_batch(owner, id).await?;
         if removed {
-            self.0.under_way.cancel_batch(id);
-            self.0.sweep_now.notify_one(); // ten thousand files: nobody should wait for that
+            self.0.running.cancel_batch(id);
+            self.0.sweep_now.notify_one(); // not awaited, since a batch may have thousands of files
         }
         Ok(removed)
     }
 }
 
 impl Item {
-    /// As a manifest has it; `None` while the row has not ended.
+    /// The row as a record of the manifest; `None` while it has not ended.
     pub fn record(self) -> Option<ManifestRecord> {
         let status = match self.status {
             Status::Done => RowStatus::Done,

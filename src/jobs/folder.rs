@@ -1,4 +1,4 @@
-//! `TENTER_DATA_DIR`: made, checked, and held by one process at a time.
+//! The data folder (`TENTER_DATA_DIR`), which one process at a time may use.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -7,31 +7,33 @@ use std::sync::Arc;
 
 use super::store::StoreError;
 
-/// The folder, held until the last clone is dropped or the process ends, however it ends.
+/// The data folder with its lock, which the operating system releases when the last clone is dropped or the process
+/// ends.
 #[derive(Clone, Debug)]
 pub struct DataFolder {
     path: Arc<Path>,
     _lock: Arc<File>,
 }
 
+/// Name of the lock file.
 const LOCK: &str = "lock";
 
 impl DataFolder {
-    /// Makes the folder when it is missing and takes hold of it. Blocks.
+    /// Creates the folder if it is missing, and locks it. Blocks.
     ///
     /// # Errors
-    /// When it cannot be made or written, or another process has it.
+    /// When the folder cannot be created or written, or another process has locked it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let place = || path.display().to_string();
-        let wrong = |error: io::Error| {
+        let failed = |error: io::Error| {
             let (place, reason) = (place(), error.to_string());
             match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { place, reason },
                 _ => StoreError::ReadOnly { place, reason },
             }
         };
-        std::fs::create_dir_all(path).map_err(wrong)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(wrong)?;
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.into(), _lock: Arc::new(lock) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Failed {
@@ -39,21 +41,22 @@ impl DataFolder {
                 reason: "another tenter uses this folder; stop it, or give this one a TENTER_DATA_DIR of its own"
                     .into(),
             }),
-            Err(TryLockError::Error(error)) => Err(wrong(error)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
-    /// Where it is.
+    /// The path that the folder was opened with.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `name` in it, made when it is missing. Files that a killed process had begun to write are removed from it.
+    /// Creates the subfolder `name` if it is missing, and returns its path. Removes files from it that a process did
+    /// not finish writing.
     pub(super) fn subfolder(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.path.join(name);
         std::fs::create_dir_all(&folder)?;
         for entry in std::fs::read_dir(&folder)?.flatten() {
-            // `name#1`: what `object_store` writes to before it renames.
+            // `object_store` writes to `name#1` and then renames the file.
             if entry.file_name().to_string_lossy().contains('#') {
                 std::fs::remove_file(entry.path())?;
             }
@@ -67,20 +70,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folder_belongs_to_one_at_a_time() {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        let held = DataFolder::open(&place.path().join("data")).expect("a folder");
-        let refused = DataFolder::open(held.path()).expect_err("held");
-        assert!(refused.to_string().contains("another tenter uses this folder"), "{refused}");
-        let path = held.path().to_owned();
-        drop(held);
+    fn folder_is_locked_until_it_is_dropped() {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        let folder = DataFolder::open(&parent.path().join("data")).expect("a folder");
+        let error = DataFolder::open(folder.path()).expect_err("locked");
+        assert!(error.to_string().contains("another tenter uses this folder"), "{error}");
+        let path = folder.path().to_owned();
+        drop(folder);
         assert!(DataFolder::open(&path).is_ok());
     }
 
     #[test]
-    fn half_written_files_are_removed() {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        let folder = DataFolder::open(place.path()).expect("a folder");
+    fn unfinished_files_are_removed() {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        let folder = DataFolder::open(parent.path()).expect("a folder");
         let files = folder.subfolder("jobs").expect("made");
         for name in ["whole.png", "half.png#1"] {
             std::fs::write(files.join(name), "x").expect("written");

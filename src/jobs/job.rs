@@ -1,14 +1,14 @@
-//! One job as its caller sees it (http-api.md §3.1).
+//! A single job as API callers see it (http-api.md §3.1).
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::timestamp::Timestamp;
 
-/// Nine letters and digits, as the vendor's. Unique in its store.
+/// Id of a job or a row: nine lower-case letters and digits, as in the vendor's API, and unique in its store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(Arc<str>);
 
@@ -16,7 +16,7 @@ const ID_CHARS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH: usize = 9;
 
 impl JobId {
-    /// Another one: 46 random bits. Whoever stores it makes sure that it is new.
+    /// A random id of 46 bits. The store checks that it is not in use.
     pub(super) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
@@ -29,13 +29,13 @@ impl JobId {
         Ok(Self(text.into()))
     }
 
-    /// `None` for what is no id of ours.
+    /// Reads an id; `None` when `text` does not have the form of one.
     pub fn parse(text: &str) -> Option<Self> {
-        let sound = text.len() == ID_LENGTH && text.bytes().all(|it| ID_CHARS.contains(&it));
-        sound.then(|| Self(text.into()))
+        let valid = text.len() == ID_LENGTH && text.bytes().all(|it| ID_CHARS.contains(&it));
+        valid.then(|| Self(text.into()))
     }
 
-    /// The text form.
+    /// The id as nine ASCII characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,27 +47,34 @@ impl fmt::Display for JobId {
     }
 }
 
-/// Where a job is in its life: `scheduled` → `progress` → `done` or `error`. A job that is tried again is `scheduled` again.
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Status of a job: `scheduled`, `progress`, then `done` or `error`. A job that is attempted again is `scheduled`
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Waits for a worker.
+    /// The job waits for a worker.
     Scheduled,
-    /// Is being rendered.
+    /// A worker renders the job.
     Progress,
-    /// Has a result.
+    /// The job has a result.
     Done,
-    /// Will never have one.
+    /// The job failed and is not attempted again.
     Error,
 }
 
 impl Status {
-    /// `done` or `error`.
+    /// Whether the status is final: `done` or `error`.
     pub fn is_end(self) -> bool {
         matches!(self, Self::Done | Self::Error)
     }
 
-    /// As in the JSON.
+    /// The status as in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
@@ -78,50 +85,45 @@ impl Status {
     }
 }
 
-/// The job object: what calls answer and webhooks carry, field for field.
+/// A job, as in responses and in the webhooks `job.progress`, `job.done` and `job.error`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Job {
-    /// By which it is asked for.
-    #[serde(serialize_with = "as_text")]
+    /// Id of the job.
     #[schema(value_type = String)]
     pub id: JobId,
-    /// Where it is.
+    /// Status of the job.
     pub status: Status,
-    /// A link to the result, once done.
+    /// Link to the result, once the job is done.
     pub output: Option<String>,
-    /// What the result was made of, SHA-256 in hex, once done: the same one painted by the CPU means the same bytes. Null when
-    /// the job ended before this was kept.
+    /// Hash of everything that the result depends on, SHA-256 in hex, once the job is done: results painted by the CPU
+    /// with equal fingerprints are equal. Null for jobs of versions that did not record it.
     pub fingerprint: Option<String>,
-    /// Why it failed; empty when it did not.
+    /// Why the job failed; empty when it did not fail.
     pub error: String,
-    /// When it was accepted.
+    /// Time at which the job was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it was last begun.
+    /// Time at which the last attempt began.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time at which the job ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub completed_at: Option<Timestamp>,
-    /// When it last changed; `None` for a fresh one.
+    /// Time of the last change; null before the first one.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub updated_at: Option<Timestamp>,
-    /// 0 to 100, by pages.
+    /// Share of finished pages, 0 to 100.
     pub progress: f64,
-    /// One line an event: attempts, times of the stages, warnings.
+    /// Log of the job, one line per event: attempts, durations of the stages, warnings.
     pub logs: String,
 }
 
-pub(super) fn as_text<S: serde::Serializer>(id: &JobId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(id.as_str())
-}
-
-/// Some of an owner's jobs.
+/// A page of an owner's jobs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Listing {
-    /// Newest first.
+    /// The jobs, newest first.
     pub renders: Vec<Job>,
-    /// How many there are in all.
+    /// Number of all jobs of the owner.
     pub total: u64,
 }
 

@@ -30,8 +30,11 @@ use super::life::key::Key;
 use super::life::limits::Refusal;
 use super::life::record::JobRecord;
 use super::life::trash::Trash;
-use super::store::{Answer, Counts, DeliveryCapacity, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError, TakeFilter};
+use super::store::{
+    Counts, DeliveryCapacity, FetchFilter, ItemQuery, NewBatch, NewJob, Owner, PinnedAsset, StoreError, StoreFuture,
+};
 use super::timestamp::{Clock, Timestamp};
+use crate::hash::ContentHash;
 
 /// A record as it was read.
 #[derive(Clone, Debug)]
@@ -156,28 +159,33 @@ pub(super) trait Ledger: Dispatch + Blobs {
     /// The clock that all processes of this ledger share.
     fn clock(&self) -> Clock;
     /// Inserts a job with its body, atomically and durably.
-    fn insert_job<'a>(&'a self, job: &'a NewJob) -> Answer<'a, Inserted<JobRecord>>;
+    fn insert_job<'a>(&'a self, job: &'a NewJob) -> StoreFuture<'a, Inserted<JobRecord>>;
     /// Inserts a batch with all its rows, atomically and durably. Rows may get their records later.
-    fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> Answer<'a, Inserted<BatchRecord>>;
-    fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stored>>;
+    fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> StoreFuture<'a, Inserted<BatchRecord>>;
+    fn load<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>>;
     /// Compare-and-set: replaces a record and returns its new revision; `None` when it is no longer at the given one.
-    fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Option<u64>>;
+    fn swap<'a>(&'a self, swap: Swap<'a>) -> StoreFuture<'a, Option<u64>>;
     /// False when the record is no longer at the given revision.
-    fn remove<'a>(&'a self, removal: Removal<'a>) -> Answer<'a, bool>;
+    fn remove<'a>(&'a self, removal: Removal<'a>) -> StoreFuture<'a, bool>;
     /// The `limit` newest records of `owner` after the first `offset`, without expired ones, and the total number.
-    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> Answer<'a, (Vec<Entry>, u64)>;
+    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> StoreFuture<'a, (Vec<Entry>, u64)>;
     /// Rows of a batch that does not become a document, in order, and the total number.
-    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)>;
+    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> StoreFuture<'a, (Vec<ListedRow>, u64)>;
     /// Records of rows and of the document of a batch, by number, as of `revision` of the batch or later.
-    fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, revision: u64) -> Answer<'a, Vec<Stored<JobRecord>>>;
+    fn row_records<'a>(
+        &'a self,
+        batch: &'a BatchId,
+        set: RowSet,
+        revision: u64,
+    ) -> StoreFuture<'a, Vec<Stored<JobRecord>>>;
     /// Progress of the rows of a batch, as of `revision` of the batch or later.
-    fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress>;
+    fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> StoreFuture<'a, BatchProgress>;
     /// The revision of an open batch at which all its rows had ended, with their counts; `None` while some have not, or
     /// when this process does not know.
-    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>>;
+    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> StoreFuture<'a, Option<(u64, BatchProgress)>>;
     /// Keys of jobs and batches that have expired or were removed. Fewer than [`EXPIRED_PAGE`] are all there are.
-    fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>>;
-    fn counts(&self) -> Answer<'_, Counts>;
+    fn expired(&self, now: Timestamp) -> StoreFuture<'_, Vec<Key>>;
+    fn counts(&self) -> StoreFuture<'_, Counts>;
 }
 
 /// Most keys that an embedded ledger returns from [`Ledger::expired`].
@@ -187,28 +195,28 @@ pub(super) const EXPIRED_PAGE: usize = 500;
 pub(super) trait Dispatch: Send + Sync {
     /// The next job, row or document. The embedded ledger keeps the order of [`super::life::order`] and skips what
     /// `filter` excludes; with a ledger that cannot, the caller releases the claim.
-    fn next_due(&self, filter: TakeFilter) -> Answer<'_, Due>;
+    fn next_due(&self, filter: FetchFilter) -> StoreFuture<'_, Due>;
     /// Resolves when there may be something due that was not there before.
     fn work_ready(&self) -> BoxFuture<'_, ()>;
     /// Webhooks that are due, within `room`, and when others will be.
-    fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)>;
+    fn deliveries_due(&self, room: DeliveryCapacity) -> StoreFuture<'_, (Vec<DueDelivery>, Option<Timestamp>)>;
     /// Resolves when there may be a delivery due that was not there before.
     fn delivery_ready(&self) -> BoxFuture<'_, ()>;
     fn release(&self, claim: Claim, release: Release) -> BoxFuture<'_, ()>;
     /// Queues a webhook that is in the outbox of the record under `key`. Of two calls with the same `id`, the second
     /// does nothing. A ledger that finds webhooks in the records needs no queue.
-    fn publish_webhook<'a>(&'a self, _key: &'a Key, _delivery: &'a str, _id: &'a str) -> Answer<'a, ()> {
+    fn publish_webhook<'a>(&'a self, _key: &'a Key, _delivery: &'a str, _id: &'a str) -> StoreFuture<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
     fn end_signals(&self) -> &EndSignals;
     /// Open batches that may be completed, need more rows enqueued, or have an interrupted retry.
-    fn open_batches(&self) -> Answer<'_, Vec<OpenBatch>>;
+    fn open_batches(&self) -> StoreFuture<'_, Vec<OpenBatch>>;
     /// Resolves when [`Dispatch::open_batches`] may have changed.
     fn batches_changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
     /// Enqueues more rows of a batch, in a ledger with a queue.
-    fn enqueue_rows<'a>(&'a self, _batch: &'a BatchId) -> Answer<'a, ()> {
+    fn enqueue_rows<'a>(&'a self, _batch: &'a BatchId) -> StoreFuture<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
     /// # Errors
@@ -232,24 +240,24 @@ pub(super) trait Blobs: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when it is lost; another attempt then has no chance.
-    fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> Answer<'a, Bytes>;
+    fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> StoreFuture<'a, Bytes>;
     /// Stores bytes that the record under `key` will refer to.
-    fn put_blob<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, BlobRef>;
+    fn put_blob<'a>(&'a self, key: &'a Key, bytes: Bytes) -> StoreFuture<'a, BlobRef>;
     /// Stores the values of a row for a retry. `None` in a ledger whose workers read them from the list of the batch.
-    fn put_row_values<'a>(&'a self, _key: &'a Key, _values: Bytes) -> Answer<'a, Option<BlobRef>> {
+    fn put_row_values<'a>(&'a self, _key: &'a Key, _values: Bytes) -> StoreFuture<'a, Option<BlobRef>> {
         Box::pin(std::future::ready(Ok(None)))
     }
     /// Hash of the asset called `key` in the snapshot of a batch.
-    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>>;
+    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> StoreFuture<'a, Option<ContentHash>>;
     /// Adds an asset to the snapshot of a batch, unless it is there already. Returns the hash that the snapshot has
     /// then.
-    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]>;
+    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: PinnedAsset) -> StoreFuture<'a, ContentHash>;
     /// Names of files that may be deleted now, at most `limit`.
-    fn trash(&self, limit: u64) -> Answer<'_, Vec<String>>;
+    fn trash(&self, limit: u64) -> StoreFuture<'_, Vec<String>>;
     /// Notes that a file has been deleted.
-    fn remove_from_trash<'a>(&'a self, file: &'a str) -> Answer<'a, ()>;
+    fn remove_from_trash<'a>(&'a self, file: &'a str) -> StoreFuture<'a, ()>;
     /// Deletes blobs that no record refers to, in a ledger that does not delete them with their records.
-    fn sweep_blobs(&self) -> Answer<'_, ()> {
+    fn sweep_blobs(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -13,10 +13,10 @@ use crate::report::{JsonPath, Problem};
 
 pub(super) const DESIGN: &str = "design";
 pub(super) const WEBHOOK: &str = "webhook";
-/// Where the other rooms believe options to stand.
+/// Member that contains the options in other requests, and in the paths of their problems.
 const OPTIONS: &str = "exportOptions";
 
-/// A body that can be worked on.
+/// A valid request body.
 pub(super) struct JobRequest {
     pub(super) design: Value,
     pub(super) options: RenderOptions,
@@ -25,7 +25,10 @@ pub(super) struct JobRequest {
 }
 
 impl JobRequest {
-    /// Every problem of the options at once; the design's own are found when it is rendered.
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// All problems of the options and of `webhook`. Problems of the design are found when it is rendered.
     pub(super) fn read(bytes: &[u8], parser: JsonParser) -> Result<Self, Error> {
         let mut value = parser.parse(bytes).map_err(Error::invalid)?;
         let mut problems = Problems::new();
@@ -42,14 +45,14 @@ impl JobRequest {
         if !problems.is_empty() {
             return Err(Error::Invalid(problems.into_vec()));
         }
-        let format = format_for(None, &options).map_err(flat)?;
+        let format = format_for(None, &options).map_err(with_flat_paths)?;
         let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
         Ok(Self { design, options, format, webhook })
     }
 }
 
-/// Options stand at the root here, not in `exportOptions`: the paths of problems follow.
-pub(super) fn flat(error: Error) -> Error {
+/// Removes `exportOptions` from the paths of problems, since the options of a job are at the root of its body.
+pub(super) fn with_flat_paths(error: Error) -> Error {
     let Error::Invalid(problems) = error else { return error };
     let at_root = |problem: Problem| {
         let path = problem.path.as_str();

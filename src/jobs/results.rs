@@ -1,7 +1,7 @@
-//! Finished files: in folders of `TENTER_DATA_DIR`, or in an S3-compatible bucket.
+//! Storage of finished files: folders in `TENTER_DATA_DIR`, or an S3-compatible bucket.
 //!
-//! In: storing whole files or nothing, reading, removing, listing, links. Not in: what the names mean.
-//! The only place that knows `object_store`.
+//! In: storing files atomically, reading, removing, listing, links. Not in: the meaning of file names. No other file
+//! uses `object_store`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::local::LocalFileSystem;
@@ -22,21 +22,22 @@ use object_store::{
 
 use super::batch::BatchId;
 use super::folder::DataFolder;
-use super::store::StoreError;
+use super::store::error::StoreError;
 use crate::assets::operators_client;
 use crate::config::{Bucket, FileSettings};
+use crate::hash::ContentHash;
 use crate::report::with_causes;
 
-/// Which results: they have names and lives of different kinds.
+/// A folder of results, with its own naming scheme and lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
-    /// Of the classic call.
+    /// Results of `POST /api/render` that are answered as links.
     Links,
-    /// Of jobs, and of rows of batches.
+    /// Results of jobs, rows and documents.
     Jobs,
-    /// What jobs were sent, for workers elsewhere, by digest.
+    /// Bodies of jobs for workers on other machines, named by hash.
     Designs,
-    /// Pictures and fonts that stood inside designs, by digest.
+    /// Images and fonts from `data:` URLs of designs, named by hash.
     Blobs,
 }
 
@@ -51,94 +52,104 @@ impl Area {
     }
 }
 
-/// Where the files that batches are made of are.
-const PINS: &str = "pins";
+/// Folder with a subfolder of asset files for each batch.
+const ASSETS: &str = "pins";
 
-/// Where results are. Cheap to clone.
+/// Suffix of the trash entry that stands for all asset files of a batch.
+const TRASHED_ASSETS: &str = ".pins";
+
+/// Name under which the trash lists all asset files of `batch`.
+pub(super) fn assets_in_trash(batch: &BatchId) -> String {
+    format!("{batch}{TRASHED_ASSETS}")
+}
+
+/// The storage of finished files. Cheap to clone.
 #[derive(Clone)]
 pub struct Results {
     store: Arc<dyn ObjectStore>,
-    /// Of files that batches are made of, a folder a batch.
-    pins: Arc<dyn ObjectStore>,
-    bucket: Option<Signing>,
+    /// Asset files of batches, in one folder per batch.
+    assets: Arc<dyn ObjectStore>,
+    bucket: Option<SharedBucket>,
 }
 
-/// What a bucket needs besides storing.
+/// The bucket with its signer for links.
 #[derive(Clone)]
-struct Signing {
-    store: Arc<AmazonS3>,
+struct SharedBucket {
+    signer: Arc<AmazonS3>,
     prefix: Arc<str>,
 }
 
-/// A result could not be stored, read or removed. Another try may do better.
+/// A result could not be stored, read or removed. A retry may succeed unless the file does not exist.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultError {
-    /// There is none of that name.
+    /// No file has this name.
     #[error("there is no such result")]
     NotFound,
-    /// Whatever else; the text is for the log.
-    #[error("{0}")]
-    Failed(String),
+    /// Any other failure, with all its causes as text for the log.
+    #[error("{}", with_causes(.0))]
+    Failed(#[source] object_store::Error),
 }
 
 impl From<object_store::Error> for ResultError {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound,
-            error => Self::Failed(with_causes(&error)),
+            error => Self::Failed(error),
         }
     }
 }
 
-/// Tries of one call to a bucket, within this time; whoever called then decides what next.
-const BUCKET_TRIES: usize = 3;
-const BUCKET_PATIENCE: Duration = Duration::from_secs(20);
+/// Retries of one request to a bucket, and the time limit for all of them together.
+const BUCKET_RETRIES: usize = 3;
+const BUCKET_RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Results {
-    /// Opens what the settings name: a bucket, or folders in `folder`. Blocks; does not talk to the bucket.
+    /// Opens the bucket in the settings, or else folders in `folder`. Blocks; does not send requests to the bucket.
     ///
     /// # Errors
-    /// When a folder cannot be made, or the settings of the bucket cannot be used.
+    /// A folder that cannot be created, or invalid settings of the bucket.
     pub fn open(settings: &FileSettings, folder: &DataFolder) -> Result<Self, StoreError> {
         if settings.bucket.is_some() {
             return Self::shared(settings);
         }
-        let place = || folder.path().display().to_string();
-        let wrong = |reason: String| StoreError::ReadOnly { place: place(), reason };
+        let failed = |reason: String| StoreError::ReadOnly { place: folder.path().display().to_string(), reason };
+        let subfolder = |name: &str| folder.subfolder(name).map_err(|error| failed(error.to_string()));
         for area in [Area::Links, Area::Jobs] {
-            folder.subfolder(area.folder()).map_err(|error| wrong(error.to_string()))?;
+            subfolder(area.folder())?;
         }
-        let pins = folder.subfolder(PINS).map_err(|error| wrong(error.to_string()))?;
-        for batch in std::fs::read_dir(&pins).map_err(|error| wrong(error.to_string()))?.flatten() {
-            let name = format!("{PINS}/{}", batch.file_name().to_string_lossy());
-            folder.subfolder(&name).map_err(|error| wrong(error.to_string()))?;
+        let assets = subfolder(ASSETS)?;
+        for batch in std::fs::read_dir(&assets).map_err(|error| failed(error.to_string()))?.flatten() {
+            subfolder(&format!("{ASSETS}/{}", batch.file_name().to_string_lossy()))?;
         }
-        let open =
-            |path: &std::path::Path| LocalFileSystem::new_with_prefix(path).map_err(|error| wrong(with_causes(&error)));
-        // Written elsewhere, on the disk, then renamed: a result is whole or not there.
+        let open = |path: &std::path::Path| {
+            LocalFileSystem::new_with_prefix(path).map_err(|error| failed(with_causes(&error)))
+        };
+        // `object_store` writes a temporary file and renames it, so that a result is complete or absent.
         let store = open(folder.path())?.with_fsync(true);
-        // The folder of a batch goes with its last file.
-        let pins = open(&pins)?.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store), pins: Arc::new(pins), bucket: None })
+        // The cleanup removes the folder of a batch with its last file.
+        let assets = open(&assets)?.with_fsync(true).with_automatic_cleanup(true);
+        Ok(Self { store: Arc::new(store), assets: Arc::new(assets), bucket: None })
     }
 
-    /// Opens the bucket that the settings name; it needs no folder.
+    /// Opens the bucket in the settings; needs no folder.
     ///
     /// # Errors
-    /// When there is none, or its settings cannot be used.
+    /// No bucket, or invalid settings of the bucket.
     pub fn shared(settings: &FileSettings) -> Result<Self, StoreError> {
-        let wrong = |place: String, reason: String| StoreError::Failed { place, reason };
-        match &settings.bucket {
-            Some(bucket) => Self::in_bucket(settings, bucket)
-                .map_err(|reason| wrong(format!("the bucket {} (TENTER_RESULTS)", bucket.name), reason)),
-            None => Err(wrong("results".into(), "several machines share them in a bucket (TENTER_RESULTS)".into())),
-        }
+        let Some(bucket) = &settings.bucket else {
+            let reason = "several machines share them in a bucket (TENTER_RESULTS)".into();
+            return Err(StoreError::Failed { place: "results".into(), reason });
+        };
+        Self::in_bucket(settings, bucket).map_err(|reason| StoreError::Failed {
+            place: format!("the bucket {} (TENTER_RESULTS)", bucket.name),
+            reason,
+        })
     }
 
     fn in_bucket(settings: &FileSettings, bucket: &Bucket) -> Result<Self, String> {
         let client = operators_client().map_err(|error| error.to_string())?;
         let backoff = BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() };
-        let retry = RetryConfig { max_retries: BUCKET_TRIES, retry_timeout: BUCKET_PATIENCE, backoff };
+        let retry = RetryConfig { max_retries: BUCKET_RETRIES, retry_timeout: BUCKET_RETRY_TIMEOUT, backoff };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&bucket.name)
             .with_region(&settings.s3_region.0)
@@ -156,16 +167,16 @@ impl Results {
         let store = Arc::new(builder.build().map_err(|error| with_causes(&error))?);
         Ok(Self {
             store: store.clone(),
-            pins: store.clone(),
-            bucket: Some(Signing { store, prefix: bucket.prefix.as_str().into() }),
+            assets: store.clone(),
+            bucket: Some(SharedBucket { signer: store, prefix: bucket.prefix.as_str().into() }),
         })
     }
 
-    /// Stores `bytes` whole, over whatever had that name.
+    /// Stores `bytes` atomically and replaces a file of the same name.
     pub async fn put(&self, area: Area, name: &str, bytes: Bytes, media_type: &'static str) -> Result<(), ResultError> {
         let mut attributes = Attributes::new();
         if self.bucket.is_some() {
-            // Whoever follows the link asks the bucket, which has to know.
+            // The bucket serves the links, so that it needs the headers of the response.
             attributes.insert(Attribute::ContentType, media_type.into());
             attributes.insert(Attribute::ContentDisposition, "inline".into());
         }
@@ -174,12 +185,12 @@ impl Results {
         Ok(())
     }
 
-    /// The result called `name`.
+    /// Reads the file `name`.
     pub async fn get(&self, area: Area, name: &str) -> Result<GetResult, ResultError> {
         Ok(self.store.get(&self.path(area, name)).await?)
     }
 
-    /// Removes it; gone already is as good.
+    /// Removes the file `name`; succeeds when it does not exist.
     pub async fn remove(&self, area: Area, name: &str) -> Result<(), ResultError> {
         match self.store.delete(&self.path(area, name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -187,7 +198,7 @@ impl Results {
         }
     }
 
-    /// When what has that name was stored, by the bucket's clock; `None` when there is none.
+    /// Time at which the file `name` was stored, by the bucket's clock; `None` when it does not exist.
     #[cfg(feature = "cluster")]
     pub(super) async fn stored_at(&self, area: Area, name: &str) -> Result<Option<SystemTime>, ResultError> {
         match self.store.head(&self.path(area, name)).await {
@@ -197,7 +208,7 @@ impl Results {
         }
     }
 
-    /// All names, each with when it was stored.
+    /// All file names with the time at which each was stored, by the bucket's clock.
     #[cfg(feature = "cluster")]
     pub(super) fn stored(&self, area: Area) -> impl Stream<Item = Result<(String, SystemTime), ResultError>> + '_ {
         let all = self.store.list(Some(&self.folder(area)));
@@ -207,48 +218,51 @@ impl Results {
         })
     }
 
-    /// All names, in no order.
+    /// All file names, in no particular order.
     pub fn names(&self, area: Area) -> impl Stream<Item = Result<String, ResultError>> + '_ {
         let all = self.store.list(Some(&self.folder(area)));
         all.map(|entry| Ok(entry?.location.filename().unwrap_or_default().to_owned()))
     }
 
-    /// What a caller follows: below `base` (`http://host:port`) when we serve it, else a presigned link to the bucket, good
-    /// for `lifetime`.
+    /// Link to the file `name`: below `base` (`http://host:port`) for files in a folder, or else a presigned link to
+    /// the bucket that is valid for `lifetime`.
     pub async fn link(&self, area: Area, name: &str, base: &str, lifetime: Duration) -> Result<String, ResultError> {
         let Some(bucket) = &self.bucket else { return Ok(format!("{base}/files/{name}")) };
         let path = self.path(area, name);
-        let get = Default::default(); // of all methods, GET
-        Ok(bucket.store.signed_url(get, &path, lifetime).await?.to_string())
+        let get = Default::default(); // the method GET
+        Ok(bucket.signer.signed_url(get, &path, lifetime).await?.to_string())
     }
 
-    /// Asks the bucket for its first entry, to tell an operator at the start what users would find out later. A folder was
-    /// looked at when it was opened.
+    /// Lists the first entry of a bucket, so that wrong settings are found at the start. Folders are checked when they
+    /// are opened.
     pub async fn check(&self) -> Result<(), ResultError> {
-        match self.bucket {
-            Some(_) => {
-                self.names(Area::Jobs).take(1).collect::<Vec<_>>().await.into_iter().try_for_each(|it| it.map(drop))
-            }
-            None => Ok(()),
+        if self.bucket.is_some() {
+            let mut names = std::pin::pin!(self.names(Area::Jobs));
+            names.try_next().await?;
         }
-    }
-
-    /// Stores a file that `batch` is made of, under its digest in hex; the same again changes nothing.
-    pub async fn put_pin(&self, batch: &BatchId, digest: &str, bytes: Bytes) -> Result<(), ResultError> {
-        self.pins.put(&self.pins_of(batch).join(digest), PutPayload::from(bytes)).await?;
         Ok(())
     }
 
-    /// That file.
-    pub async fn get_pin(&self, batch: &BatchId, digest: &str) -> Result<Bytes, ResultError> {
-        Ok(self.pins.get(&self.pins_of(batch).join(digest)).await?.bytes().await?)
+    /// Stores an asset of `batch` under its hash.
+    pub(super) async fn put_asset(&self, batch: &BatchId, hash: ContentHash, bytes: Bytes) -> Result<(), ResultError> {
+        self.assets.put(&self.asset_folder(batch).join(hash.to_string()), PutPayload::from(bytes)).await?;
+        Ok(())
     }
 
-    /// Removes all files that `batch` was made of; gone already is as good.
-    pub async fn remove_pins(&self, batch: &BatchId) -> Result<(), ResultError> {
-        let mut files = self.pins.list(Some(&self.pins_of(batch)));
+    /// Reads the asset of `batch` with this hash. The bytes are not compared with the hash.
+    pub(super) async fn asset(&self, batch: &BatchId, hash: ContentHash) -> Result<Bytes, ResultError> {
+        Ok(self.assets.get(&self.asset_folder(batch).join(hash.to_string())).await?.bytes().await?)
+    }
+
+    /// Removes an entry of the trash: a result of a job, or all assets of a batch ([`assets_in_trash`]). Succeeds when
+    /// they do not exist.
+    pub(super) async fn remove_trashed(&self, entry: &str) -> Result<(), ResultError> {
+        let Some(batch) = entry.strip_suffix(TRASHED_ASSETS).and_then(BatchId::parse) else {
+            return self.remove(Area::Jobs, entry).await;
+        };
+        let mut files = self.assets.list(Some(&self.asset_folder(&batch)));
         while let Some(file) = files.next().await {
-            match self.pins.delete(&file?.location).await {
+            match self.assets.delete(&file?.location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -256,9 +270,9 @@ impl Results {
         Ok(())
     }
 
-    fn pins_of(&self, batch: &BatchId) -> Path {
+    fn asset_folder(&self, batch: &BatchId) -> Path {
         match &self.bucket {
-            Some(bucket) => Path::from(format!("{}/{PINS}/{batch}", bucket.prefix)),
+            Some(bucket) => Path::from(format!("{}/{ASSETS}/{batch}", bucket.prefix)),
             None => Path::from(batch.as_str()),
         }
     }
@@ -273,7 +287,7 @@ impl Results {
     }
 }
 
-/// Gives the bucket's client our TLS and our timeouts.
+/// Connects to the bucket with the TLS settings and timeouts of [`operators_client`].
 #[derive(Clone, Debug)]
 struct Connector(HttpClient);
 

@@ -1,16 +1,17 @@
-//! What the rows of a batch share while they are rendered, and one row put into it.
+//! Templates of batches: the design, options and assets that all rows share, and the request for one row.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use lru::LruCache;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::batch::BatchId;
 use super::batch_assets::BatchAssets;
 use super::batch_request::FILE_NAME;
-use super::request::{DESIGN, flat};
+use super::request::{DESIGN, with_flat_paths};
 use super::results::Results;
 use super::service::Service;
 use super::store::StoreError;
@@ -23,62 +24,65 @@ use crate::pipeline::{Pages, PrefixCache, RenderRequest, Session, format_for};
 use crate::report::{JsonPath, Problem, Warning};
 use crate::rows::{NamePattern, Row};
 
-/// Batches whose template is at hand at once: each may hold `TENTER_PIN_BYTES`. Batches take turns, and with more of them under
-/// way than this templates are read anew.
-const AT_HAND: NonZeroUsize = NonZeroUsize::new(4).expect("four");
+/// Number of cached templates, each with up to `TENTER_PIN_BYTES` of assets. With more batches in progress, templates
+/// are loaded repeatedly.
+const CACHED_TEMPLATES: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
-/// The templates at hand.
+/// Loads templates, and caches those that were used last.
 pub(super) struct Templates {
-    store: Arc<Service>,
+    service: Arc<Service>,
     results: Results,
     pin_bytes: usize,
     parser: JsonParser,
-    at_hand: Mutex<LruCache<BatchId, Arc<RowTemplate>>>,
+    cache: Mutex<LruCache<BatchId, Arc<RowTemplate>>>,
 }
 
-/// A batch's design and options, and the files that its rows are made of.
+/// The part of a batch that its rows share.
 pub(super) struct RowTemplate {
     design: Value,
     options: Value,
-    /// Of files in the archive, where the call gave them any.
+    /// Pattern of the file names in the archive, if the call has one.
     names: Option<NamePattern>,
     pub(super) format: &'static dyn Format,
     snapshot: Arc<AssetSnapshot>,
-    /// What pages of its rows begin with.
+    /// Painted elements at the beginning of pages that do not differ between rows.
     prefix_cache: Arc<PrefixCache>,
-    /// Where `snapshot` comes from.
+    /// Storage of the files in `snapshot`.
     pub(super) batch_assets: Arc<BatchAssets>,
     parser: JsonParser,
 }
 
-/// Why there is no template.
+/// A template cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TemplateError {
-    /// The store failed: another try may do better.
+    /// The store failed; a retry may succeed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The batch is gone, and its rows with it.
-    #[error("the batch is gone")]
-    Gone,
-    /// It was read before it was accepted, and cannot be read now.
+    /// The batch was removed.
+    #[error("the batch was removed")]
+    Removed,
+    /// The stored template is invalid. It was valid when the batch was accepted.
     #[error(transparent)]
-    Unreadable(Error),
+    Invalid(Error),
 }
 
 impl Templates {
-    pub(super) fn new(store: Arc<Service>, results: Results, pin_bytes: usize, parser: JsonParser) -> Self {
-        Self { store, results, pin_bytes, parser, at_hand: Mutex::new(LruCache::new(AT_HAND)) }
+    pub(super) fn new(service: Arc<Service>, results: Results, pin_bytes: usize, parser: JsonParser) -> Self {
+        Self { service, results, pin_bytes, parser, cache: Mutex::new(LruCache::new(CACHED_TEMPLATES)) }
     }
 
-    /// That of `batch`.
-    pub(super) async fn of(&self, batch: &BatchId) -> Result<Arc<RowTemplate>, TemplateError> {
-        if let Some(template) = self.lock().get(batch) {
+    /// Loads the template of `batch`.
+    ///
+    /// # Errors
+    /// A failure of the store, a batch that was removed, or an invalid template.
+    pub(super) async fn load(&self, batch: &BatchId) -> Result<Arc<RowTemplate>, TemplateError> {
+        if let Some(template) = self.cache.lock().get(batch) {
             return Ok(template.clone());
         }
-        let stored = self.store.template(batch).await?.ok_or(TemplateError::Gone)?;
-        let read = self.read(batch, &stored.body).map_err(TemplateError::Unreadable)?;
-        // Of two who read it at once, the first counts, so that there is one list of pins.
-        Ok(self.lock().get_or_insert(batch.clone(), || Arc::new(read)).clone())
+        let stored = self.service.template(batch).await?.ok_or(TemplateError::Removed)?;
+        let read = self.read(batch, &stored.body).map_err(TemplateError::Invalid)?;
+        // When two rows load it at once, both use the first, so that a batch has one snapshot.
+        Ok(self.cache.lock().get_or_insert(batch.clone(), || Arc::new(read)).clone())
     }
 
     fn read(&self, batch: &BatchId, body: &[u8]) -> Result<RowTemplate, Error> {
@@ -93,7 +97,7 @@ impl Templates {
         let names = names.as_ref().and_then(Value::as_str).and_then(|text| NamePattern::parse(text).ok());
         let options = Value::Object(options);
         let format = format_for(None, &RenderOptions::read(&options, JsonPath::root(), &mut Problems::new()))?;
-        let batch_assets = Arc::new(BatchAssets::new(batch.clone(), self.store.clone(), self.results.clone()));
+        let batch_assets = Arc::new(BatchAssets::new(batch.clone(), self.service.clone(), self.results.clone()));
         let snapshot = Arc::new(AssetSnapshot::with_store(self.pin_bytes, batch_assets.clone()));
         Ok(RowTemplate {
             design,
@@ -107,38 +111,34 @@ impl Templates {
         })
     }
 
-    /// Lets go of all: nothing is to be rendered now.
+    /// Empties the cache, when no job is due.
     pub(super) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<BatchId, Arc<RowTemplate>>> {
-        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock().clear();
     }
 }
 
 impl RowTemplate {
-    /// A row is rendered in `session`: with what its batch has at hand.
+    /// Prepares `session` for rendering a row of this batch.
     pub(super) fn attach_to(&self, session: &mut Session) {
         session.use_asset_snapshot(self.snapshot.clone());
         session.refuse_unfilled_placeholders();
         session.use_prefix_cache(self.prefix_cache.clone());
     }
 
-    /// Of a row that has none of its own, without its variables.
+    /// The options that all rows share, without variables.
     ///
     /// # Errors
-    /// `Invalid` when they are wrong, which they were not when the batch was accepted.
+    /// Invalid options. They were valid when the batch was accepted.
     pub(super) fn options(&self) -> Result<RenderOptions, Error> {
         let mut problems = Problems::new();
         let options = RenderOptions::read(&self.options, JsonPath::root(), &mut problems);
         if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec())) }
     }
 
-    /// Row number `row`, ready to be rendered.
+    /// Creates the request that renders the row with the number `row`.
     ///
     /// # Errors
-    /// `Invalid` when its values or options are wrong.
+    /// Invalid values or options of the row.
     pub(super) fn fill_in(&self, row: u64, values: &Bytes) -> Result<RenderRequest, Error> {
         let value = self.parser.parse(values).map_err(Error::invalid)?;
         let row = Row::read(row, value).map_err(|broken| Error::Invalid(broken.problems))?;
@@ -147,7 +147,7 @@ impl RowTemplate {
         if !problems.is_empty() {
             return Err(Error::Invalid(problems.into_vec()));
         }
-        let format = format_for(None, &options).map_err(flat)?;
+        let format = format_for(None, &options).map_err(with_flat_paths)?;
         if format.name() != self.format.name() {
             let message =
                 format!("found {}; all files of a batch are of one format, here {}", format.name(), self.format.name());
@@ -157,7 +157,7 @@ impl RowTemplate {
         Ok(RenderRequest { design: self.design.clone(), at: DESIGN.into(), options, format, pages })
     }
 
-    /// Whether `warning` is none for a row: of a variable that names of files use.
+    /// Whether `warning` is about a variable that the design does not use but the file names do.
     pub(super) fn explains(&self, warning: &Warning) -> bool {
         self.names.as_ref().is_some_and(|names| names.explains(warning))
     }

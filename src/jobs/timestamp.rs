@@ -1,23 +1,24 @@
-//! Points in time as jobs keep and tell them: µs since 1970, UTC.
+//! Timestamps of jobs, in µs since 1970 (UTC), and the clock that they come from.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What time it is. Tests bring their own.
+/// Source of the current time; tests use a fake one.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// The clock of the machine.
+/// The clock of the operating system.
 pub fn system_clock() -> Clock {
     Arc::new(SystemTime::now)
 }
 
-/// µs since 1970-01-01T00:00Z. Its text is what job objects carry: `2026-11-23T01:02:03.000004+00:00` (http-api.md §3.1).
+/// Number of µs since 1970-01-01T00:00Z. Its text form is that of the API: `2026-11-23T01:02:03.000004+00:00`
+/// (http-api.md §3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Now, by this clock. Times before 1970 read as 1970.
+    /// The current time of `clock`. Times before 1970 become 1970.
     pub fn now(clock: &Clock) -> Self {
         let since = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
@@ -31,17 +32,17 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since 1970.
+    /// Number of whole seconds since 1970.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// Later by `time`.
-    pub fn plus(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX)))
+    /// This time plus `duration`; saturates at the last timestamp.
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long it is from `earlier` to here; zero when it is not earlier.
+    /// Duration from `earlier` until this time; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -49,7 +50,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Beyond the year 9999 there is no such text; the last one stands for those.
+        // Later years than 9999 cannot be written in this form.
         let time = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
         write!(f, "{}", time.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00"))
     }
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moment_is_written_with_microseconds_and_offset() {
+    fn timestamp_is_written_with_microseconds_and_offset() {
         let timestamp = Timestamp::from_micros(1_800_000_000_000_004);
         assert_eq!(timestamp.to_string(), "2027-01-15T08:00:00.000004+00:00");
         assert_eq!(Timestamp::from_micros(i64::MAX).to_string().len(), 32);

@@ -1,4 +1,4 @@
-//! A job's span is a part of the trace of the request that it came with, on whatever machine it is rendered.
+//! Connects the span of a job with the trace of the request that created it, across processes.
 
 use std::collections::HashMap;
 
@@ -7,31 +7,31 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::store::Taken;
+use super::store::FetchedJob;
 use crate::report::SPANS;
 
-/// The header of W3C Trace Context, in which a trace goes from one process to the next.
+/// Header of W3C Trace Context that passes a trace to another process.
 const TRACEPARENT: &str = "traceparent";
 
-/// The trace that `span` belongs to; `None` where nothing collects spans.
-pub(super) fn parent_of(span: &Span) -> Option<String> {
+/// The `traceparent` of `span`; `None` when spans are not exported.
+pub(super) fn traceparent(span: &Span) -> Option<String> {
     let mut headers = HashMap::new();
     TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
     headers.remove(TRACEPARENT)
 }
 
-/// The span of one attempt.
-pub(super) fn begin(taken: &Taken) -> Span {
+/// Creates the span of one attempt, as a child of the request's span.
+pub(super) fn attempt_span(job: &FetchedJob) -> Span {
     let span = tracing::info_span!(
         target: SPANS,
         "job",
         otel.kind = "consumer",
-        job_id = %taken.ticket.id,
-        attempt = taken.ticket.attempt,
+        job_id = %job.attempt_id.job,
+        attempt = job.attempt_id.number,
     );
-    if let Some(parent) = &taken.traceparent {
+    if let Some(parent) = &job.traceparent {
         let headers = HashMap::from([(TRACEPARENT.to_owned(), parent.clone())]);
-        // Fails only where nothing collects spans.
+        // This fails only when spans are not exported.
         drop(span.set_parent(TraceContextPropagator::new().extract(&headers)));
     }
     span

@@ -1,4 +1,8 @@
-//! Telling receivers what became of a job: signed, one try after the other, from the outbox (http-api.md §3.5).
+//! Sends webhooks: signed POST requests that are repeated on a schedule until the receiver accepts them (http-api.md
+//! §3.5).
+//!
+//! The outbox is in the job records ([`Service::due_deliveries`]). A delivery is leased while it is sent, so that no
+//! other process sends it too, and the lease of a process that died ends by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +15,34 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::service::Service;
-use super::store::{Delivery, DeliveryAttempt, DeliveryCapacity, NextAction};
+use super::store::{Delivery, DeliveryAttempt, DeliveryCapacity, NextAction, StoreError};
 use super::timestamp::{Clock, Timestamp};
 use crate::assets::{HttpPoster, PostResponse, Reason};
 use crate::config::WebhookSettings;
 
-/// Signs what is sent, so that a receiver can tell us from others: HMAC-SHA256 of `<t>.<body>`.
+/// Header with the signature, by which a receiver recognises the sender: HMAC-SHA256 of `<t>.<body>`.
 const SIGNATURE: &str = "x-tenter-signature";
-/// The same for every try of a delivery.
+/// Header with the id of the delivery, the same for every attempt.
 const DELIVERY: &str = "x-tenter-delivery";
-/// What happened.
+/// Header with the name of the event.
 const EVENT: &str = "x-tenter-event";
 
-/// Longest wait that a receiver may ask for with `retry-after`.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Longest delay that a receiver may ask for with `retry-after`.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// Between two looks into the outbox.
-const SHORTEST_REST: Duration = Duration::from_millis(10);
-/// After the store failed, and between looks when nothing is known to become due.
-const REST: Duration = Duration::from_secs(5);
+/// Shortest time between two polls of the outbox.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Time until the next poll when no delivery is known to become due, or after the store failed.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One receiver gets at most this part of the calls under way: while it is down, each of its calls takes its full time.
-const SHARE: usize = 4;
+/// One receiver gets at most this fraction (1/4) of the simultaneous requests, since each request to a receiver that is
+/// down takes the full timeout.
+const RECEIVER_SHARE: usize = 4;
 
-/// How long a try is left alone before it counts as lost with its process: its timeout and this.
+/// Time by which a lease is longer than the timeout of a request.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// Sends what is in the outbox.
+/// Sends the webhooks in the outbox.
 pub(super) struct WebhookSender {
     service: Arc<Service>,
     poster: HttpPoster,
@@ -50,76 +55,77 @@ impl WebhookSender {
         Self { service, poster, settings, clock }
     }
 
-    /// Until `stop`; calls under way then are dropped and made again after the next start.
+    /// Runs until `stop`. Requests in progress are then dropped and repeated after the next start.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let free = Arc::new(Semaphore::new(self.settings.parallel));
-        let mut under_way = JoinSet::new();
+        let permits = Arc::new(Semaphore::new(self.settings.parallel));
+        let mut requests = JoinSet::new();
         loop {
-            let rest = match self.send_due(&free, &mut under_way).await {
-                Ok(rest) => rest,
+            let until_next = match self.send_due(&permits, &mut requests).await {
+                Ok(until_next) => until_next,
                 Err(error) => {
                     tracing::error!(%error, "cannot read the webhooks to send");
-                    REST
+                    MAX_POLL_INTERVAL
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.service.delivery_ready() => {}
-                () = tokio::time::sleep(rest) => {}
-                Some(_) = under_way.join_next() => {}
+                () = tokio::time::sleep(until_next) => {}
+                Some(_) = requests.join_next() => {}
             }
         }
     }
 
-    /// Begins what is due, as far as there is room, and says when to look again.
+    /// Starts the deliveries that are due, up to the number of free permits. Returns the time until the next poll.
     async fn send_due(
         self: &Arc<Self>,
-        free: &Arc<Semaphore>,
-        under_way: &mut JoinSet<()>,
-    ) -> Result<Duration, super::StoreError> {
-        let of_all = free.available_permits();
-        if of_all == 0 {
-            return Ok(REST);
+        permits: &Arc<Semaphore>,
+        requests: &mut JoinSet<()>,
+    ) -> Result<Duration, StoreError> {
+        let total = permits.available_permits();
+        if total == 0 {
+            return Ok(MAX_POLL_INTERVAL);
         }
-        let room = DeliveryCapacity { of_all, of_receiver: self.settings.parallel.div_ceil(SHARE) };
-        let (due, next) = self.service.due_deliveries(room, self.settings.timeout + LEASE_MARGIN).await?;
+        let capacity = DeliveryCapacity { total, per_receiver: self.settings.parallel.div_ceil(RECEIVER_SHARE) };
+        let (due, next) = self.service.due_deliveries(capacity, self.settings.timeout + LEASE_MARGIN).await?;
         for delivery in due {
-            let Ok(place) = free.clone().try_acquire_owned() else { break };
-            let postman = self.clone();
-            under_way.spawn(async move {
-                postman.deliver(delivery).await;
-                drop(place);
+            let Ok(permit) = permits.clone().try_acquire_owned() else { break };
+            let sender = self.clone();
+            requests.spawn(async move {
+                sender.deliver(delivery).await;
+                drop(permit);
             });
         }
         let now = Timestamp::now(&self.clock);
-        Ok(next.map_or(REST, |next| next.since(now).clamp(SHORTEST_REST, REST)))
+        Ok(next.map_or(MAX_POLL_INTERVAL, |next| next.since(now).clamp(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL)))
     }
 
+    /// Sends `delivery` once, and records the result.
     async fn deliver(&self, delivery: Delivery) {
-        let sent = tokio::time::timeout(self.settings.timeout, self.send(&delivery)).await;
-        let tried = match sent {
-            Ok(reply) => judge(reply, delivery.attempts, &self.settings.retries),
+        let response = tokio::time::timeout(self.settings.timeout, self.post(&delivery)).await;
+        let attempt = match response {
+            Ok(response) => evaluate(response, delivery.attempts, &self.settings.retries),
             Err(_) => {
                 let limit = self.settings.timeout.as_secs_f64();
                 let error = format!("no answer within {limit} s (TENTER_WEBHOOK_TIMEOUT)");
-                failed_try(None, error, delivery.attempts, &self.settings.retries, None)
+                temporary_failure(None, error, delivery.attempts, &self.settings.retries, None)
             }
         };
         let Delivery { id, event, attempts, .. } = &delivery;
-        match tried.then {
+        match attempt.next {
             NextAction::Delivered => tracing::debug!(%id, %event, attempts, "webhook delivered"),
-            NextAction::Again(_) => {
-                tracing::info!(%id, %event, attempts, error = tried.error, "webhook not delivered yet")
+            NextAction::RetryAfter(_) => {
+                tracing::info!(%id, %event, attempts, error = attempt.error, "webhook not delivered yet")
             }
-            NextAction::Failed => tracing::warn!(%id, %event, attempts, error = tried.error, "webhook given up"),
+            NextAction::Failed => tracing::warn!(%id, %event, attempts, error = attempt.error, "webhook given up"),
         }
-        if let Err(error) = self.service.add_attempt(&delivery, tried).await {
-            // It is sent again when its lease ends: receivers know deliveries by their id.
-            tracing::error!(%id, %error, "cannot note that a webhook was tried");
+        if let Err(error) = self.service.add_attempt(&delivery, attempt).await {
+            // It is sent again when its lease ends; receivers recognise the repetition by the delivery id.
+            tracing::error!(%id, %error, "cannot record the attempt to deliver a webhook");
         }
     }
 
-    async fn send(&self, delivery: &Delivery) -> Result<PostResponse, Reason> {
+    async fn post(&self, delivery: &Delivery) -> Result<PostResponse, Reason> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             (DELIVERY, delivery.id.clone()),
@@ -132,49 +138,48 @@ impl WebhookSender {
     }
 }
 
-/// `t=<seconds since 1970>,v1=<hex>`.
+/// Value of the signature header: `t=<seconds since 1970>,v1=<hex>`.
 fn signature(secret: &str, seconds: i64, body: &str) -> String {
-    // A key of any length is one for HMAC.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(format!("{seconds}.{body}").as_bytes());
-    let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={seconds},v1={digest}")
+    format!("t={seconds},v1={}", const_hex::encode(mac.finalize().into_bytes()))
 }
 
-/// What an answer, or none, means.
-fn judge(reply: Result<PostResponse, Reason>, attempts: u32, retries: &[Duration]) -> DeliveryAttempt {
-    match reply {
+/// Decides what follows a response or a failed request. `attempts`: number of earlier attempts; `retries`: delays
+/// between attempts.
+fn evaluate(response: Result<PostResponse, Reason>, attempts: u32, retries: &[Duration]) -> DeliveryAttempt {
+    match response {
         Ok(PostResponse { status: status @ 200..300, .. }) => {
-            DeliveryAttempt { answer: Some(status), error: String::new(), then: NextAction::Delivered }
+            DeliveryAttempt { answer: Some(status), error: String::new(), next: NextAction::Delivered }
         }
         Ok(PostResponse { status, retry_after }) => {
             let error = format!("the receiver answered {status}; 2xx is needed");
             if status == 429 || status >= 500 {
-                failed_try(Some(status), error, attempts, retries, retry_after)
+                temporary_failure(Some(status), error, attempts, retries, retry_after)
             } else {
-                DeliveryAttempt { answer: Some(status), error, then: NextAction::Failed }
+                DeliveryAttempt { answer: Some(status), error, next: NextAction::Failed }
             }
         }
         Err(reason @ (Reason::Network(_) | Reason::Timeout { .. })) => {
-            failed_try(None, reason.to_string(), attempts, retries, None)
+            temporary_failure(None, reason.to_string(), attempts, retries, None)
         }
-        Err(reason) => DeliveryAttempt { answer: None, error: reason.to_string(), then: NextAction::Failed },
+        Err(reason) => DeliveryAttempt { answer: None, error: reason.to_string(), next: NextAction::Failed },
     }
 }
 
-/// Another try, if the schedule has one.
-fn failed_try(
+/// A failure after which another attempt follows, unless `retries` has no more delays.
+fn temporary_failure(
     answer: Option<u16>,
     error: String,
     attempts: u32,
     retries: &[Duration],
-    asked: Option<Duration>,
+    retry_after: Option<Duration>,
 ) -> DeliveryAttempt {
-    let then = match retries.get(attempts as usize) {
-        Some(wait) => NextAction::Again((*wait).max(asked.unwrap_or_default().min(LONGEST_WAIT))),
+    let next = match retries.get(attempts as usize) {
+        Some(delay) => NextAction::RetryAfter((*delay).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))),
         None => NextAction::Failed,
     };
-    DeliveryAttempt { answer, error, then }
+    DeliveryAttempt { answer, error, next }
 }
 
 #[cfg(test)]
@@ -190,21 +195,24 @@ mod tests {
     }
 
     #[test]
-    fn answers_decide_what_follows() {
+    fn status_code_decides_whether_another_attempt_follows() {
         let retries = [1, 5].map(Duration::from_secs);
-        let then = |reply, attempts| judge(reply, attempts, &retries).then;
+        let next = |response, attempts| evaluate(response, attempts, &retries).next;
         let status = |status| Ok(PostResponse { status, retry_after: None });
-        assert_eq!(then(status(204), 0), NextAction::Delivered);
-        for passing in [429, 500, 503] {
-            assert_eq!(then(status(passing), 0), NextAction::Again(retries[0]), "{passing}");
-            assert_eq!(then(status(passing), 1), NextAction::Again(retries[1]), "{passing}");
-            assert_eq!(then(status(passing), 2), NextAction::Failed, "{passing}: the schedule has no more");
+        assert_eq!(next(status(204), 0), NextAction::Delivered);
+        for temporary in [429, 500, 503] {
+            assert_eq!(next(status(temporary), 0), NextAction::RetryAfter(retries[0]), "{temporary}");
+            assert_eq!(next(status(temporary), 1), NextAction::RetryAfter(retries[1]), "{temporary}");
+            assert_eq!(next(status(temporary), 2), NextAction::Failed, "{temporary}: no delays are left");
         }
-        for lasting in [301, 307, 400, 404, 410] {
-            assert_eq!(then(status(lasting), 0), NextAction::Failed, "{lasting}");
+        for permanent in [301, 307, 400, 404, 410] {
+            assert_eq!(next(status(permanent), 0), NextAction::Failed, "{permanent}");
         }
         let asked = Ok(PostResponse { status: 503, retry_after: Some(Duration::from_secs(60)) });
-        assert_eq!(then(asked, 0), NextAction::Again(Duration::from_secs(60)));
-        assert_eq!(then(Err(Reason::Network(crate::assets::NetworkError::Connect)), 0), NextAction::Again(retries[0]));
+        assert_eq!(next(asked, 0), NextAction::RetryAfter(Duration::from_secs(60)));
+        assert_eq!(
+            next(Err(Reason::Network(crate::assets::NetworkError::Connect)), 0),
+            NextAction::RetryAfter(retries[0])
+        );
     }
 }

@@ -1,58 +1,67 @@
-//! Takes jobs, renders them, stores what came out, and reports.
+//! Fetches jobs from the queue, renders them, stores the results, and reports the outcomes.
 //!
-//! A job whose process died during an attempt is rendered alone: should it be the cause, it takes no other job along.
+//! A job that was being rendered when a process died is attempted again without other jobs beside it, so that it cannot
+//! take them down if it was the cause.
 
 mod document;
+mod running;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::batch::BatchId;
 use super::job::JobId;
-use super::request::{DESIGN, JobRequest, flat};
-use super::results::{Area, Results};
+use super::request::{DESIGN, JobRequest, with_flat_paths};
+use super::results::{Area, ResultError, Results};
 use super::service::{DOCUMENTS_AGAIN, Service};
-use super::store::{HandBack, Next, Outcome, Report, RowEnd, StoreError, StoredFile, TakeFilter, Taken, Ticket, Work};
+use super::storage_error::StorageError;
+use super::store::{
+    AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, Report, Requeue, RowOutcome, StoreError, StoredFile, Work,
+};
 use super::template::{RowTemplate, TemplateError, Templates};
 use super::timestamp::{Clock, Timestamp};
 use super::trace;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
+use crate::hash::ContentHash;
 use crate::json::JsonParser;
 use crate::output::Format;
 use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
 use crate::report::{Warning, counted};
 
-/// Rest after the store failed, doubled up to the longest.
-const SHORTEST_REST: Duration = Duration::from_millis(500);
-const LONGEST_REST: Duration = Duration::from_secs(30);
+pub(super) use self::running::RunningJobs;
 
-/// Between two notes of how far a job is: each costs a write.
-const BETWEEN_NOTES: Duration = Duration::from_millis(500);
+/// Delays between calls to a store that fails: they double up to the longest.
+const STORE_BACKOFF: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_delay(MAX_DELAY).without_max_times();
+/// Longest delay between calls to a store that fails, and longest time without asking for work.
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// Before a job is tried again whose result could not be stored: the time it has been around, within these.
-const STORE_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+/// Minimum time between updates of a job's progress, since each is a write to the store.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Before a row is looked at again whose batch is gone, should it still be there.
-const GONE: Duration = Duration::from_secs(5);
+/// Bounds of the delay before a job is attempted again whose result could not be stored. The delay is the age of the
+/// job.
+const STORAGE_RETRY_DELAY: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
-/// Warnings told one by one in a job's log.
-const MOST_WARNINGS: usize = 100;
+/// Delay before a removed job is fetched again, in case that its queue entry still exists.
+const REMOVED_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Renders what the queue hands out.
+/// Maximum number of warnings that are reported for a job or a row.
+const MAX_WARNINGS: usize = 100;
+
+/// Renders jobs from the queue.
 pub(super) struct Worker {
     pub(super) engine: Engine,
     pub(super) service: Arc<Service>,
@@ -61,110 +70,46 @@ pub(super) struct Worker {
     pub(super) settings: JobSettings,
     pub(super) parser: JsonParser,
     pub(super) clock: Clock,
-    pub(super) under_way: RunningJobs,
+    pub(super) running: RunningJobs,
 }
 
-/// Jobs that this process works on, each with what stops it.
-#[derive(Clone, Default)]
-pub(super) struct RunningJobs(Arc<RunningJobsState>);
-
-#[derive(Default)]
-struct RunningJobsState {
-    jobs: Mutex<HashMap<JobId, RunningJob>>,
-    document_ended: Notify,
-}
-
-struct RunningJob {
-    ticket: Ticket,
-    /// Whose row or document it is, if it is one.
-    batch: Option<BatchId>,
-    is_document: bool,
-    stop: CancellationToken,
-}
-
-impl RunningJobs {
-    fn begin(&self, taken: &Taken) -> CancellationToken {
-        let stop = CancellationToken::new();
-        let batch = match &taken.work {
-            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(batch.clone()),
-            Work::Job(_) => None,
-        };
-        let (ticket, is_document) = (taken.ticket.clone(), matches!(taken.work, Work::Document { .. }));
-        self.lock().insert(ticket.id.clone(), RunningJob { ticket, batch, is_document, stop: stop.clone() });
-        stop
-    }
-
-    fn end(&self, id: &JobId) {
-        let ended = self.lock().remove(id);
-        if ended.is_some_and(|it| it.is_document) {
-            self.0.document_ended.notify_one();
-        }
-    }
-
-    /// Stops work on a job that nobody wants any more.
-    pub(super) fn cancel(&self, id: &JobId) {
-        if let Some(begun) = self.lock().get(id) {
-            begun.stop.cancel();
-        }
-    }
-
-    fn documents(&self) -> usize {
-        self.lock().values().filter(|it| it.is_document).count()
-    }
-
-    /// Stops work on the rows of a batch that nobody wants any more.
-    pub(super) fn cancel_batch(&self, id: &BatchId) {
-        for begun in self.lock().values().filter(|it| it.batch.as_ref() == Some(id)) {
-            begun.stop.cancel();
-        }
-    }
-
-    pub(super) fn tickets(&self) -> Vec<Ticket> {
-        self.lock().values().map(|begun| begun.ticket.clone()).collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, RunningJob>> {
-        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A picture that is not stored yet.
+/// A rendered file that is not stored yet.
 struct Rendered {
     bytes: Bytes,
-    sha256: [u8; 32],
+    hash: ContentHash,
     fingerprint: String,
     format: &'static dyn Format,
-    /// By what, and whether now.
+    /// The painter, and whether the file comes from the cache, for the job's log.
     origin: String,
     timings: Timings,
     warnings: Vec<Warning>,
-    /// Of a document.
-    rows: Vec<RowEnd>,
+    /// Outcomes of the rows of a document; empty for other jobs.
+    rows: Vec<RowOutcome>,
 }
 
-/// Why there is no picture.
-enum Failure {
-    /// Ends the job. With the stages up to then.
-    Error(Error, Timings),
-    /// Ends a document. With what became of its rows.
-    Document(Error, Vec<RowEnd>),
-    /// Store or results failed; the job waits for them.
-    Later(String),
-    /// Nobody wants it any more.
-    Gone,
+/// Why an attempt has no file.
+enum AttemptError {
+    /// The job fails. Contains the timings of the stages that ended.
+    Render(Error, Timings),
+    /// A document fails. Contains the outcomes of its rows.
+    Document(Error, Vec<RowOutcome>),
+    /// The store or the results failed, and the job is attempted again later.
+    Storage(Arc<StorageError>),
+    /// The job or its batch was removed.
+    Removed,
 }
 
-impl From<TemplateError> for Failure {
-    fn from(none: TemplateError) -> Self {
-        match none {
-            TemplateError::Store(error) => Self::Later(error.to_string()),
-            TemplateError::Gone => Self::Gone,
-            TemplateError::Unreadable(error) => Self::Error(error, Timings::default()),
+impl From<TemplateError> for AttemptError {
+    fn from(error: TemplateError) -> Self {
+        match error {
+            TemplateError::Store(error) => Self::Storage(Arc::new(error.into())),
+            TemplateError::Removed => Self::Removed,
+            TemplateError::Invalid(error) => Self::Render(error, Timings::default()),
         }
     }
 }
 
-/// What to ask of the pipeline. `template`: that of a row's batch.
+/// Creates the request to the pipeline. `template`: the template of a row's batch.
 fn request(work: &Work, template: Option<&RowTemplate>, parser: JsonParser) -> Result<RenderRequest, Error> {
     match (work, template) {
         (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
@@ -179,160 +124,158 @@ fn request(work: &Work, template: Option<&RowTemplate>, parser: JsonParser) -> R
 }
 
 impl Worker {
-    /// Takes jobs until `stop`, then finishes those begun. Dropping it leaves them unfinished.
+    /// Renders jobs until `stop`, then finishes the jobs that have begun. Dropping the future leaves them unfinished.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.settings.workers));
-        let mut under_way = JoinSet::new();
-        let mut rest = SHORTEST_REST;
-        while let Some(slot) = or_stopped(&stop, self.slots(&slots, 1)).await {
-            let taken = self.next(slot, &slots, &stop).await;
-            while under_way.try_join_next().is_some() {} // forget those that ended
-            match taken {
-                Ok(Some((taken, slot))) => {
-                    rest = SHORTEST_REST;
+        let mut tasks = JoinSet::new();
+        let mut backoff = STORE_BACKOFF.build();
+        while let Some(slot) = stop.run_until_cancelled(self.acquire_slots(&slots, 1)).await {
+            let fetched = self.fetch(slot, &slots, &stop).await;
+            while tasks.try_join_next().is_some() {} // removes the tasks that have ended
+            match fetched {
+                Ok(job) => {
+                    backoff = STORE_BACKOFF.build();
+                    let Some((job, slot)) = job else { continue };
                     let worker = self.clone();
-                    // Before the next job is taken: it may have to wait for this document to end.
-                    let stop = self.under_way.begin(&taken);
-                    under_way.spawn(async move { worker.work(taken, slot, stop).await });
+                    // Added before the next fetch, which may have to wait for the end of this document.
+                    let cancel = self.running.add(&job);
+                    tasks.spawn(async move { worker.work(job, slot, cancel).await });
                 }
-                Ok(None) => rest = SHORTEST_REST,
                 Err(error) => {
-                    tracing::error!(%error, "cannot take jobs");
-                    let _ = or_stopped(&stop, tokio::time::sleep(rest)).await;
-                    rest = (rest * 2).min(LONGEST_REST);
+                    tracing::error!(%error, "cannot fetch jobs");
+                    let delay = backoff.next().unwrap_or(MAX_DELAY);
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(delay)).await;
                 }
             }
         }
-        while under_way.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
     }
 
-    /// `count` places at once, or never: nobody closes the semaphore.
-    async fn slots(&self, slots: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermit {
+    /// Acquires `count` slots at once. Never resolves for a process without workers.
+    async fn acquire_slots(&self, slots: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermit {
         match slots.clone().acquire_many_owned(count as u32).await {
             Ok(slot) if self.settings.workers > 0 => slot,
             _ => std::future::pending().await,
         }
     }
 
-    /// A job and the places it needs; `None` after waiting for one.
-    async fn next(
+    /// Fetches a job, and returns it with the slots that it occupies; `None` when none was due and this waited for one.
+    async fn fetch(
         &self,
         slot: OwnedSemaphorePermit,
         slots: &Arc<Semaphore>,
         stop: &CancellationToken,
-    ) -> Result<Option<(Taken, OwnedSemaphorePermit)>, StoreError> {
-        let filter = |alone| TakeFilter { alone, documents: self.can_begin_document() };
-        let wanted = filter(false);
-        let (next, slot) = match self.service.take(wanted).await? {
-            Next::Alone => {
+    ) -> Result<Option<(FetchedJob, OwnedSemaphorePermit)>, StoreError> {
+        let filter = |alone| FetchFilter { alone, documents: self.can_begin_document() };
+        let beside_others = filter(false);
+        let (fetched, slot) = match self.service.fetch(beside_others).await? {
+            Fetched::RunAlone => {
                 drop(slot);
-                let Some(all) = or_stopped(stop, self.slots(slots, self.settings.workers)).await else {
-                    return Ok(None);
-                };
-                (self.service.take(filter(true)).await?, all)
+                let all = self.acquire_slots(slots, self.settings.workers);
+                let Some(all) = stop.run_until_cancelled(all).await else { return Ok(None) };
+                (self.service.fetch(filter(true)).await?, all)
             }
-            next => (next, slot),
+            fetched => (fetched, slot),
         };
-        match next {
-            Next::Job(taken) => return Ok(Some((*taken, slot))),
-            Next::Alone => {} // not when asked for one that may be alone
-            Next::Nothing(due) => {
+        match fetched {
+            Fetched::Job(job) => return Ok(Some((*job, slot))),
+            Fetched::RunAlone => {} // not returned for `alone`
+            Fetched::Empty(due) => {
                 drop(slot);
                 self.templates.clear();
-                let now = Timestamp::now(&self.clock);
-                let longest = if wanted.documents { LONGEST_REST } else { DOCUMENTS_AGAIN };
-                let sleep = due.map_or(longest, |due| due.since(now).clamp(Duration::from_millis(1), longest));
+                let longest = if beside_others.documents { MAX_DELAY } else { DOCUMENTS_AGAIN };
+                let until_due =
+                    due.map_or(longest, |due| due.since(self.now()).clamp(Duration::from_millis(1), longest));
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = self.under_way.0.document_ended.notified() => {}
+                    () = self.running.document_ended() => {}
                     () = self.service.work_ready() => {}
-                    () = tokio::time::sleep(sleep) => {}
+                    () = tokio::time::sleep(until_due) => {}
                 }
             }
         }
         Ok(None)
     }
 
-    /// Whether one more document may be begun. Each holds its file in memory while other jobs have its slot. There may be one
-    /// more than there are slots, so that a short document need not wait for the end of a long one.
+    /// Whether one more document may be begun. Each keeps its file in memory while other jobs use its slot. There may
+    /// be one more than there are slots, so that a short document need not wait for the end of a long one.
     fn can_begin_document(&self) -> bool {
-        self.under_way.documents() <= self.settings.workers
+        self.running.documents() <= self.settings.workers
     }
 
-    /// One attempt at one job, to its end, in `slot`.
-    async fn work(&self, taken: Taken, mut slot: OwnedSemaphorePermit, stop: CancellationToken) {
-        let attempt = self.attempt(&taken, &mut slot, &stop).instrument(trace::begin(&taken));
+    /// Makes one attempt at a job, and fails the job if the attempt panics.
+    async fn work(&self, job: FetchedJob, mut slot: OwnedSemaphorePermit, cancel: CancellationToken) {
+        let attempt = self.attempt(&job, &mut slot, &cancel).instrument(trace::attempt_span(&job));
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         if attempt.is_err() {
-            // The message is in the log already; the job must not stay behind.
+            // The panic handler has logged the message.
             let error = Error::Internal("panic beside the CPU pool".into());
-            self.fail(&taken.ticket, &error, Report::default()).await;
+            self.fail(&job.attempt_id, &error, Report::default()).await;
         }
-        self.under_way.end(&taken.ticket.id);
+        self.running.remove(&job.attempt_id.job);
     }
 
-    async fn attempt(&self, taken: &Taken, slot: &mut OwnedSemaphorePermit, stop: &CancellationToken) {
-        let Ticket { id, attempt } = &taken.ticket;
+    async fn attempt(&self, job: &FetchedJob, slot: &mut OwnedSemaphorePermit, cancel: &CancellationToken) {
+        let AttemptId { job: id, number: attempt } = &job.attempt_id;
         tracing::debug!(%id, attempt, "job begun");
         let begun = Instant::now();
         let rendering = async {
-            match &taken.work {
-                Work::Job(_) | Work::Row { .. } => self.render(taken).await,
-                Work::Document { batch, rows } => self.document(&taken.ticket, batch, *rows, slot).await,
+            match &job.work {
+                Work::Job(_) | Work::Row { .. } => self.render(job).await,
+                Work::Document { batch, rows } => self.document(&job.attempt_id, batch, *rows, slot).await,
             }
         };
-        let Some(rendered) = or_stopped(stop, rendering).await else {
+        let Some(rendered) = cancel.run_until_cancelled(rendering).await else {
             tracing::info!(%id, "job removed while it was rendered");
-            return self.forget(taken).await;
+            return self.clean_up_removed(job).await;
         };
-        let (rendered, mut report) = match rendered {
-            Ok(mut rendered) => {
-                let report = self.report_of(&mut rendered);
-                (rendered, report)
+        let mut rendered = match rendered {
+            Ok(rendered) => rendered,
+            Err(AttemptError::Storage(error)) => return self.storage_failed(job, &*error).await,
+            Err(AttemptError::Removed) => return self.clean_up_removed(job).await,
+            Err(AttemptError::Render(error, timings)) => {
+                return self.fail(&job.attempt_id, &error, self.report_timings(&timings)).await;
             }
-            Err(Failure::Later(reason)) => return self.not_stored(taken, &reason).await,
-            Err(Failure::Gone) => return self.forget(taken).await,
-            Err(Failure::Error(error, timings)) => {
-                return self.fail(&taken.ticket, &error, self.stages(&timings)).await;
-            }
-            Err(Failure::Document(error, rows)) => {
-                return self.fail(&taken.ticket, &error, Report { rows, ..Report::default() }).await;
+            Err(AttemptError::Document(error, rows)) => {
+                return self.fail(&job.attempt_id, &error, Report { rows, ..Report::default() }).await;
             }
         };
+        let mut report = self.report(&mut rendered);
         let storing = Instant::now();
-        let file = match self.store(taken, rendered).await {
+        let file = match self.store(job, rendered).await {
             Ok(file) => file,
-            Err(reason) => return self.not_stored(taken, &reason).await,
+            Err(error) => return self.storage_failed(job, &error).await,
         };
-        let stored_ms = ms(storing.elapsed());
+        let store_ms = ms(storing.elapsed());
         // Writing to a string cannot fail.
-        let _ = writeln!(report.logs, "{} stored in {stored_ms:.1} ms", self.now());
-        report.timings.push(("store", stored_ms));
-        if self.finish(&taken.ticket, Outcome::Done(file), report).await {
+        let _ = writeln!(report.logs, "{} stored in {store_ms:.1} ms", self.now());
+        report.timings.push(("store", store_ms));
+        if self.finish(&job.attempt_id, Outcome::Done(file), report).await {
             tracing::info!(%id, attempt, total_ms = begun.elapsed().as_millis() as u64, "job done");
         } else {
-            self.forget(taken).await;
+            self.clean_up_removed(job).await;
         }
     }
 
-    async fn render(&self, taken: &Taken) -> Result<Rendered, Failure> {
-        let template = match &taken.work {
+    /// Renders a single job or a row.
+    async fn render(&self, job: &FetchedJob) -> Result<Rendered, AttemptError> {
+        let template = match &job.work {
             Work::Job(_) => None,
-            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.of(batch).await?),
+            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.load(batch).await?),
         };
         let error_count = template.as_ref().map_or(0, |it| it.batch_assets.error_count());
-        let admitted = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
-        let mut session = admitted.map_err(|error| Failure::Error(error, Timings::default()))?;
+        let session = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
+        let mut session = session.map_err(|error| AttemptError::Render(error, Timings::default()))?;
         if let Some(template) = &template {
             template.attach_to(&mut session);
         }
-        let (tell, told) = watch::channel((0, 0));
+        let (sender, pages) = watch::channel((0, 0));
         session.on_progress(Arc::new(move |done, total| {
-            tell.send_replace((done, total));
+            sender.send_replace((done, total));
         }));
-        let (work, filled_in, parser) = (taken.work.clone(), template.clone(), self.parser);
+        let (work, row_template, parser) = (job.work.clone(), template.clone(), self.parser);
         let rendering = async {
-            let request = session.work(Stage::Parse, move || request(&work, filled_in.as_deref(), parser)).await??;
+            let request = session.work(Stage::Parse, move || request(&work, row_template.as_deref(), parser)).await??;
             let format = request.format;
             let mut rendered = session.render(request).await?;
             if let Some(template) = &template {
@@ -342,84 +285,86 @@ impl Worker {
         };
         let rendered = tokio::select! {
             rendered = rendering => rendered,
-            never = self.note_progress(&taken.ticket, told) => match never {},
+            never = self.record_progress(&job.attempt_id, pages) => match never {},
         };
         let timings = session.timings().clone();
-        drop(session); // storing needs no worker
+        drop(session); // storing the file needs no worker of the engine
         match rendered {
             Ok((rendered, format)) => {
                 let (warnings, cache) = (rendered.warnings, rendered.cache);
-                match rendered.pages.into_iter().next() {
-                    Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) => {
-                        let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
-                        let (fingerprint, origin) = (fingerprint.to_string(), format!("{when} by {rasterizer}"));
-                        let sha256 = Sha256::digest(&bytes).into();
-                        Ok(Rendered { bytes, sha256, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
-                    }
-                    None => Err(Failure::Error(Error::Internal("a render without pages".into()), timings)),
-                }
+                let Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) = rendered.pages.into_iter().next()
+                else {
+                    return Err(AttemptError::Render(Error::Internal("a render without pages".into()), timings));
+                };
+                let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
+                let (fingerprint, origin) = (fingerprint.to_string(), format!("{when} by {rasterizer}"));
+                let hash = ContentHash::of(&bytes);
+                Ok(Rendered { bytes, hash, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
             }
             Err(error) => match template.and_then(|it| it.batch_assets.error_since(error_count)) {
-                Some(reason) if error.kind() == Kind::Internal => Err(Failure::Later(reason)),
-                _ => Err(Failure::Error(flat(error), timings)),
+                Some(storage) if error.kind() == Kind::Internal => Err(AttemptError::Storage(storage)),
+                _ => Err(AttemptError::Render(with_flat_paths(error), timings)),
             },
         }
     }
 
-    /// Writes down how far a job of several pages is, now and then: (pages done, pages in all).
-    async fn note_progress(&self, ticket: &Ticket, mut pages: watch::Receiver<(usize, usize)>) -> Infallible {
+    /// Records the progress of a job with several pages until it is dropped. `pages`: finished pages, and all pages.
+    async fn record_progress(&self, attempt: &AttemptId, mut pages: watch::Receiver<(usize, usize)>) -> Infallible {
         while pages.changed().await.is_ok() {
             let (done, total) = *pages.borrow_and_update();
             if done < total {
-                let percent = 100.0 * done as f64 / total as f64;
-                if let Err(error) = self.service.progress(ticket, percent).await {
-                    tracing::warn!(id = %ticket.id, %error, "cannot note how far a job is");
-                }
+                self.set_progress(attempt, done as f64 / total as f64).await;
             }
-            tokio::time::sleep(BETWEEN_NOTES).await;
+            tokio::time::sleep(PROGRESS_INTERVAL).await;
         }
         std::future::pending().await
     }
 
-    /// The link to what is stored now.
-    async fn store(&self, taken: &Taken, rendered: Rendered) -> Result<StoredFile, String> {
-        let Rendered { bytes, sha256, format, fingerprint, .. } = rendered;
-        let (file, lifetime, length) = (&taken.file, self.settings.lifetime, bytes.len() as u64);
-        let stored = self.results.put(Area::Jobs, file, bytes, format.media_type()).await;
-        stored.map_err(|error| error.to_string())?;
-        let link = self.results.link(Area::Jobs, file, &taken.link_base, lifetime).await;
-        Ok(StoredFile { link: link.map_err(|error| error.to_string())?, bytes: length, sha256, fingerprint })
+    /// Records the share of a job that is done, 0 to 1. Logs failures, since the next update corrects them.
+    async fn set_progress(&self, attempt: &AttemptId, done: f64) {
+        if let Err(error) = self.service.progress(attempt, 100.0 * done).await {
+            tracing::warn!(id = %attempt.job, %error, "cannot record the progress of a job");
+        }
     }
 
-    /// Bucket down, disk full: somebody mends that, and the job waits for it, within reason.
-    async fn not_stored(&self, taken: &Taken, reason: &str) {
-        let id = &taken.ticket.id;
-        let age = self.now().since(taken.created_at);
-        if age >= self.settings.result_patience {
-            let hours = self.settings.result_patience.as_secs_f64() / 3600.0;
+    async fn store(&self, job: &FetchedJob, rendered: Rendered) -> Result<StoredFile, ResultError> {
+        let Rendered { bytes, hash, format, fingerprint, .. } = rendered;
+        let (file, length) = (&job.file, bytes.len() as u64);
+        self.results.put(Area::Jobs, file, bytes, format.media_type()).await?;
+        let link = self.results.link(Area::Jobs, file, &job.link_base, self.settings.lifetime).await?;
+        Ok(StoredFile { link, bytes: length, hash, fingerprint })
+    }
+
+    /// Requeues a job after a storage failure, which an operator has to repair, or fails it after
+    /// `TENTER_RESULT_PATIENCE`.
+    async fn storage_failed(&self, job: &FetchedJob, reason: &(dyn std::error::Error + Sync)) {
+        let id = &job.attempt_id.job;
+        let (age, patience) = (self.now().since(job.created_at), self.settings.result_patience);
+        if age >= patience {
+            let hours = patience.as_secs_f64() / 3600.0;
             let error = format!("the result could not be stored for {hours:.1} h (TENTER_RESULT_PATIENCE)");
-            tracing::error!(%id, reason, "job given up: its result cannot be stored");
-            self.finish(&taken.ticket, Outcome::Error(error), Report::default()).await;
+            tracing::error!(%id, %reason, "job given up: its result cannot be stored");
+            self.finish(&job.attempt_id, Outcome::Error(error), Report::default()).await;
             return;
         }
-        let after = age.clamp(*STORE_AGAIN.start(), *STORE_AGAIN.end());
-        tracing::warn!(%id, reason, again_s = after.as_secs(), "the result of a job cannot be stored; trying again later");
+        let after = age.clamp(*STORAGE_RETRY_DELAY.start(), *STORAGE_RETRY_DELAY.end());
+        tracing::warn!(%id, %reason, again_s = after.as_secs(), "the result of a job cannot be stored; trying again later");
         let note = "the result could not be stored; the job is tried again".to_owned();
-        self.hand_back(&taken.ticket, HandBack { after, counts: false, note }).await;
+        self.requeue(&job.attempt_id, Requeue { after, counts: false, note }).await;
     }
 
-    /// The job is gone: what it may have stored goes too. Should this fail, the trash has it.
-    async fn forget(&self, taken: &Taken) {
-        if let Err(error) = self.results.remove(Area::Jobs, &taken.file).await {
-            tracing::warn!(id = %taken.ticket.id, %error, "cannot remove the result of a removed job yet");
+    /// Removes what an attempt at a removed job may have stored. If this fails, the file is still listed in the trash.
+    async fn clean_up_removed(&self, job: &FetchedJob) {
+        if let Err(error) = self.results.remove(Area::Jobs, &job.file).await {
+            tracing::warn!(id = %job.attempt_id.job, %error, "cannot remove the result of a removed job yet");
         }
-        // The queue may hold something for it.
-        let note = "nobody wants it any more".to_owned();
-        self.hand_back(&taken.ticket, HandBack { after: GONE, counts: true, note }).await;
+        // Releases the job's queue entry, if there still is one.
+        let note = "the job or its batch was removed".to_owned();
+        self.requeue(&job.attempt_id, Requeue { after: REMOVED_RETRY_DELAY, counts: true, note }).await;
     }
 
-    async fn fail(&self, ticket: &Ticket, error: &Error, mut report: Report) {
-        let id = &ticket.id;
+    async fn fail(&self, attempt: &AttemptId, error: &Error, mut report: Report) {
+        let id = &attempt.job;
         if error.kind() == Kind::Internal {
             tracing::error!(%id, %error, "job failed");
         } else {
@@ -429,49 +374,33 @@ impl Worker {
         for problem in error.problems() {
             let _ = writeln!(report.logs, "{} error {problem}", self.now());
         }
-        self.finish(ticket, Outcome::Error(told(error, id)), report).await;
+        self.finish(attempt, Outcome::Error(public_message(error, id)), report).await;
     }
 
-    /// Until it is on record: a store that cannot take this cannot hand out anything else either. False when the job is gone.
-    async fn finish(&self, ticket: &Ticket, outcome: Outcome, report: Report) -> bool {
-        self.retry_forever("cannot note the end of a job", || {
-            self.service.finish(ticket, outcome.clone(), report.clone())
-        })
-        .await
+    /// Records the outcome of an attempt. Returns false when the job was removed or has another outcome.
+    async fn finish(&self, attempt: &AttemptId, outcome: Outcome, report: Report) -> bool {
+        let finish = async || self.service.finish(attempt, outcome.clone(), report.clone()).await;
+        retry_forever("cannot record the end of a job", finish).await
     }
 
-    async fn hand_back(&self, ticket: &Ticket, why: HandBack) {
-        self.retry_forever("cannot give a job back", || self.service.hand_back(ticket, why.clone())).await;
-    }
-
-    async fn retry_forever<T, F>(&self, what: &str, ask: impl Fn() -> F) -> T
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut rest = SHORTEST_REST;
-        loop {
-            match ask().await {
-                Ok(answer) => return answer,
-                Err(error) => tracing::error!(%error, "{what}; trying again"),
-            }
-            tokio::time::sleep(rest).await;
-            rest = (rest * 2).min(LONGEST_REST);
-        }
+    async fn requeue(&self, attempt: &AttemptId, requeue: Requeue) {
+        let requeue = async || self.service.requeue(attempt, requeue.clone()).await;
+        retry_forever("cannot return a job to the queue", requeue).await;
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::now(&self.clock)
     }
 
-    /// `… parse 1.2 ms, paint 30.1 ms`, and a line a warning; warnings and rows are taken out of `rendered`.
-    fn report_of(&self, rendered: &mut Rendered) -> Report {
-        let mut report = self.stages(&rendered.timings);
+    /// Creates the report of a rendered file. Moves the rows and warnings out of `rendered`.
+    fn report(&self, rendered: &mut Rendered) -> Report {
+        let mut report = self.report_timings(&rendered.timings);
         report.rows = std::mem::take(&mut rendered.rows);
         let now = self.now();
         let _ = writeln!(report.logs, "{now} fingerprint {}, {}", rendered.fingerprint, rendered.origin);
         report.warnings = std::mem::take(&mut rendered.warnings);
-        let more = report.warnings.len().saturating_sub(MOST_WARNINGS);
-        report.warnings.truncate(MOST_WARNINGS);
+        let more = report.warnings.len().saturating_sub(MAX_WARNINGS);
+        report.warnings.truncate(MAX_WARNINGS);
         for warning in &report.warnings {
             let _ = writeln!(report.logs, "{now} warning {warning}");
         }
@@ -481,16 +410,24 @@ impl Worker {
         report
     }
 
-    fn stages(&self, timings: &Timings) -> Report {
+    /// A report with a log line such as `parse 1.2 ms, paint 30.1 ms`.
+    fn report_timings(&self, timings: &Timings) -> Report {
         let timings = in_ms(timings);
-        let words: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
-        let logs = if words.is_empty() { String::new() } else { format!("{} {}\n", self.now(), words.join(", ")) };
+        let stages: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
+        let logs = if stages.is_empty() { String::new() } else { format!("{} {}\n", self.now(), stages.join(", ")) };
         Report { logs, timings, ..Report::default() }
     }
 }
 
-/// Why `id` failed, for its caller.
-fn told(error: &Error, id: &JobId) -> String {
+/// Repeats a call until it succeeds, and logs `message` with each error. A worker whose store fails has nothing else to
+/// do.
+async fn retry_forever<T, F: Future<Output = Result<T, StoreError>>>(message: &str, call: impl FnMut() -> F) -> T {
+    let retrying = call.retry(STORE_BACKOFF).notify(|error, _| tracing::error!(%error, "{message}; trying again"));
+    retrying.await.expect("the number of retries is not limited")
+}
+
+/// The error message for the owner of the job `id`. It leaves out the details of internal errors.
+fn public_message(error: &Error, id: &JobId) -> String {
     match error.kind() {
         Kind::Internal => format!("internal error; the service's log has more under the job {id}"),
         _ => error.to_string(),
@@ -498,14 +435,9 @@ fn told(error: &Error, id: &JobId) -> String {
 }
 
 fn in_ms(timings: &Timings) -> Vec<(&'static str, f64)> {
-    timings.iter().map(|(stage, took)| (stage.as_str(), ms(took))).collect()
+    timings.iter().map(|(stage, duration)| (stage.as_str(), ms(duration))).collect()
 }
 
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-/// `None` when `stop` comes first.
-async fn or_stopped<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
-    stop.run_until_cancelled(future).await
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }

@@ -151,8 +151,9 @@ fn push_value(path: &mut String, value: &str) {
 fn is_plain(c: char) -> bool {
     let reserved = matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     // Line separators, and marks of reading direction, which make a name look like another.
-    let invisible = matches!(c, '\u{2028}' | '\u{2029}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    !(c.is_control() || reserved || invisible)
+    let separator = matches!(c, '\u{2028}' | '\u{2029}');
+    let direction = matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    !(c.is_control() || reserved || separator || direction)
 }
 
 /// Makes one path component safe: not `.` or `..`, not hidden, no reserved device name, no trailing dots or spaces,

@@ -18,7 +18,7 @@ use super::renders::uncached;
 use super::submission::{REPLAYED, SubmissionHead};
 use super::{body, schemas};
 use crate::jobs::{
-    AcceptedBatch, Batch, BatchCall, BatchId, BatchListing, BatchSubmission, ItemListing, ItemQuery, Status,
+    Batch, BatchCall, BatchId, BatchListing, BatchSubmission, BatchSubmitOutcome, ItemListing, ItemQuery, Status,
 };
 use crate::rows::RowFormat;
 
@@ -73,12 +73,12 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     let submission = BatchSubmission { owner, call, link_base, idempotency_key };
     let full = |limit, setting| Err(ApiError::TooManyRows { limit, setting });
     let (batch, replayed): (Batch, bool) = match app.jobs.submit_batch(submission).await? {
-        AcceptedBatch::New(batch) => (batch, false),
-        AcceptedBatch::Again(batch) => (batch, true),
-        AcceptedBatch::OtherBody => return Err(ApiError::IdempotencyConflict),
-        AcceptedBatch::QueueFull => return full(app.settings.batches.queue, "TENTER_BATCH_QUEUE"),
-        AcceptedBatch::RowsFull => return full(app.settings.server.key_limits.rows, "TENTER_KEY_ROWS"),
-        AcceptedBatch::OwnerFull => {
+        BatchSubmitOutcome::New(batch) => (batch, false),
+        BatchSubmitOutcome::Replayed(batch) => (batch, true),
+        BatchSubmitOutcome::KeyReused => return Err(ApiError::IdempotencyConflict),
+        BatchSubmitOutcome::QueueFull => return full(app.settings.batches.queue, "TENTER_BATCH_QUEUE"),
+        BatchSubmitOutcome::RowsFull => return full(app.settings.server.key_limits.rows, "TENTER_KEY_ROWS"),
+        BatchSubmitOutcome::OwnerFull => {
             let limit = app.settings.server.key_limits.jobs;
             return Err(ApiError::TooManyJobs { limit, setting: "TENTER_KEY_JOBS" });
         }

@@ -63,7 +63,7 @@ pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> R
     let StoredFile { area, media_type, remaining } = find(&app, &name).await?;
     let found = app.files.results.get(area, &name).await.map_err(|error| match error {
         ResultError::NotFound => ApiError::NotFound,
-        ResultError::Failed(reason) => Error::Internal(format!("cannot read the result: {reason}")).into(),
+        error => Error::Internal(format!("cannot read the result: {error}")).into(),
     })?;
     let length = found.meta.size;
     let mut response = Body::from_stream(found.into_stream()).into_response();

@@ -14,7 +14,7 @@ use super::owner::{DeliveryInPath, Owned, RequestOwner};
 use super::query::Paging;
 use super::submission::{REPLAYED, SubmissionHead};
 use super::{body, prefer, schemas};
-use crate::jobs::{Accepted, DeliveryRecord, Job, JobId, Listing, Submission};
+use crate::jobs::{DeliveryRecord, Job, JobId, Listing, Submission, SubmitOutcome};
 
 /// Handler of `POST /api/renders`.
 #[utoipa::path(
@@ -48,13 +48,13 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     let body = body::read(&head.headers, body, &app.settings.server).await?;
     let submission = Submission { owner: owner.clone(), body, link_base, idempotency_key };
     let (mut job, replayed) = match app.jobs.submit(submission).await? {
-        Accepted::New(job) => (job, false),
-        Accepted::Again(job) => (job, true),
-        Accepted::OtherBody => return Err(ApiError::IdempotencyConflict),
-        Accepted::QueueFull => {
+        SubmitOutcome::New(job) => (job, false),
+        SubmitOutcome::Replayed(job) => (job, true),
+        SubmitOutcome::KeyReused => return Err(ApiError::IdempotencyConflict),
+        SubmitOutcome::QueueFull => {
             return Err(ApiError::TooManyJobs { limit: app.settings.jobs.queue, setting: "TENTER_JOB_QUEUE" });
         }
-        Accepted::OwnerFull => {
+        SubmitOutcome::OwnerFull => {
             let limit = app.settings.server.key_limits.jobs;
             return Err(ApiError::TooManyJobs { limit, setting: "TENTER_KEY_JOBS" });
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use tenter::hash::ContentHash;
 use tenter::jobs::{
-    Accepted, AcceptedBatch, BatchId, Idempotency, Item, ItemQuery, NewBatch, NewJob, Pin, Report, RowCounts, Status,
-    Taken, Work,
+    BatchId, BatchSubmitOutcome, FetchedJob, Idempotency, Item, ItemQuery, NewBatch, NewJob, PinnedAsset, Report,
+    RowCounts, Status, SubmitOutcome, Work,
 };
 
 use crate::{Bench, Engine, cases, done, failed, new_batch, new_job, owner, until};
@@ -32,8 +33,8 @@ cases![
 
 pub(crate) const ALL: ItemQuery = ItemQuery { status: None, after_row: 0, offset: 0, limit: 100 };
 
-pub(crate) fn number(taken: &Taken) -> u64 {
-    match &taken.work {
+pub(crate) fn number(fetched: &FetchedJob) -> u64 {
+    match &fetched.work {
         Work::Row { row, .. } => *row,
         Work::Job(_) | Work::Document { .. } => panic!("no row"),
     }
@@ -55,7 +56,7 @@ async fn batch_goes_from_scheduled_over_progress_to_done(engine: Engine) {
     let begun = bench.batch(&fresh.id).await;
     assert_eq!((begun.status, begun.counts.progress), (Status::Progress, 1));
     let report = Report { timings: vec![("paint", 1.5)], ..Report::default() };
-    assert!(bench.service.finish(&first.ticket, done(), report).await.expect("a ledger"));
+    assert!(bench.service.finish(&first.attempt_id, done(), report).await.expect("a ledger"));
     let second = bench.take().await;
     assert!(bench.finish(&second, failed()).await);
     let whole = bench.completed(&fresh.id).await;
@@ -63,7 +64,7 @@ async fn batch_goes_from_scheduled_over_progress_to_done(engine: Engine) {
     assert_eq!(whole.counts, RowCounts { done: 1, error: 1, ..RowCounts::default() });
     assert!(whole.expires_at.is_some() && whole.started_at.is_some());
     let items = items(&bench, &fresh.id, ALL).await;
-    let of = |taken: &Taken| items.iter().find(|it| it.row == number(taken)).expect("an item");
+    let of = |fetched: &FetchedJob| items.iter().find(|it| it.row == number(fetched)).expect("an item");
     let (made, missing) = (of(&first), of(&second));
     assert_eq!((made.status, made.bytes, made.timings["paint"]), (Status::Done, Some(3), 1.5));
     assert_eq!(made.sha256.as_deref(), Some(&*"07".repeat(32)));
@@ -87,10 +88,10 @@ async fn rows_are_handed_out_in_their_order(engine: Engine) {
 async fn rows_are_no_jobs(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     bench.accept_batch(new_batch("", 1, 0)).await;
-    let taken = bench.take().await;
-    assert_eq!(bench.service.get(&owner(""), &taken.ticket.id).await.expect("a ledger"), None);
+    let fetched = bench.take().await;
+    assert_eq!(bench.service.get(&owner(""), &fetched.attempt_id.job).await.expect("a ledger"), None);
     assert_eq!(bench.service.list(&owner(""), 0, 9).await.expect("a ledger").total, 0);
-    assert!(!bench.service.remove(&owner(""), &taken.ticket.id).await.expect("a ledger"));
+    assert!(!bench.service.remove(&owner(""), &fetched.attempt_id.job).await.expect("a ledger"));
 }
 
 async fn batch_is_its_owners_only(engine: Engine) {
@@ -109,13 +110,13 @@ async fn batch_is_its_owners_only(engine: Engine) {
 async fn items_are_paged_and_chosen_by_status(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept_batch(new_batch("", 5, 0)).await.id;
-    let taken = bench.take().await;
-    bench.finish(&taken, done()).await;
+    let fetched = bench.take().await;
+    bench.finish(&fetched, done()).await;
     let numbers = async |which| items(&bench, &id, which).await.iter().map(|it| it.row).collect::<Vec<_>>();
     assert_eq!(numbers(ItemQuery { limit: 2, ..ALL }).await, [1, 2]);
     assert_eq!(numbers(ItemQuery { offset: 3, ..ALL }).await, [4, 5]);
     assert_eq!(numbers(ItemQuery { after_row: 4, ..ALL }).await, [5]);
-    let ended = number(&taken);
+    let ended = number(&fetched);
     assert_eq!(numbers(ItemQuery { status: Some(Status::Done), ..ALL }).await, [ended]);
     let waiting: Vec<_> = (1..=5).filter(|it| *it != ended).collect();
     let of_waiting = ItemQuery { status: Some(Status::Scheduled), offset: 1, limit: 2, ..ALL };
@@ -125,8 +126,8 @@ async fn items_are_paged_and_chosen_by_status(engine: Engine) {
 async fn row_that_cannot_be_read_ends_without_being_begun(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept_batch(new_batch("", 1, 1)).await.id;
-    let taken = bench.take().await;
-    bench.finish(&taken, failed()).await;
+    let fetched = bench.take().await;
+    bench.finish(&fetched, failed()).await;
     let whole = bench.completed(&id).await;
     assert_eq!(whole.counts, RowCounts { error: 2, ..RowCounts::default() });
     let items = items(&bench, &id, ALL).await;
@@ -143,14 +144,14 @@ async fn batch_without_a_readable_row_is_over(engine: Engine) {
 
 async fn batch_with_the_same_key_is_the_same_batch(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
-    let key = |digest| Some(Idempotency { key: "k".into(), digest: [digest; 32] });
+    let key = |digest| Some(Idempotency { key: "k".into(), hash: ContentHash::from_bytes([digest; 32]) });
     let with_key = |digest| NewBatch { idempotency: key(digest), ..new_batch("", 1, 0) };
     let first = bench.accept_batch(with_key(1)).await.id;
     let again = bench.service.accept_batch(with_key(1)).await.expect("a ledger");
-    assert!(matches!(again, AcceptedBatch::Again(batch) if batch.id == first));
-    assert!(matches!(bench.service.accept_batch(with_key(2)).await, Ok(AcceptedBatch::OtherBody)));
+    assert!(matches!(again, BatchSubmitOutcome::Replayed(batch) if batch.id == first));
+    assert!(matches!(bench.service.accept_batch(with_key(2)).await, Ok(BatchSubmitOutcome::KeyReused)));
     let job = NewJob { idempotency: key(2), ..new_job("") };
-    assert!(matches!(bench.service.accept(job).await, Ok(Accepted::New(_))), "jobs have keys of their own");
+    assert!(matches!(bench.service.accept(job).await, Ok(SubmitOutcome::New(_))), "jobs have keys of their own");
 }
 
 async fn batch_is_bounded_by_its_rows(engine: Engine) {
@@ -160,19 +161,19 @@ async fn batch_is_bounded_by_its_rows(engine: Engine) {
     });
     let Some(bench) = limited.await else { return };
     let accept = async |name: &str, rows| bench.service.accept_batch(new_batch(name, rows, 0)).await.expect("a ledger");
-    assert!(matches!(accept("a", 7).await, AcceptedBatch::QueueFull));
-    assert!(matches!(accept("a", 5).await, AcceptedBatch::RowsFull));
-    assert!(matches!(accept("a", 4).await, AcceptedBatch::New(_)));
-    assert!(matches!(accept("b", 3).await, AcceptedBatch::QueueFull));
-    assert!(matches!(accept("b", 2).await, AcceptedBatch::New(_)));
+    assert!(matches!(accept("a", 7).await, BatchSubmitOutcome::QueueFull));
+    assert!(matches!(accept("a", 5).await, BatchSubmitOutcome::RowsFull));
+    assert!(matches!(accept("a", 4).await, BatchSubmitOutcome::New(_)));
+    assert!(matches!(accept("b", 3).await, BatchSubmitOutcome::QueueFull));
+    assert!(matches!(accept("b", 2).await, BatchSubmitOutcome::New(_)));
 }
 
 async fn batch_counts_as_a_job_of_its_owner(engine: Engine) {
     let Some(bench) = Bench::with(engine, |settings| settings.server.key_limits.jobs = 1).await else { return };
     bench.accept_batch(new_batch("a", 1, 0)).await;
-    assert!(matches!(bench.service.accept_batch(new_batch("a", 1, 0)).await, Ok(AcceptedBatch::OwnerFull)));
-    assert!(matches!(bench.service.accept(new_job("a")).await, Ok(Accepted::OwnerFull)));
-    assert!(matches!(bench.service.accept(new_job("b")).await, Ok(Accepted::New(_))));
+    assert!(matches!(bench.service.accept_batch(new_batch("a", 1, 0)).await, Ok(BatchSubmitOutcome::OwnerFull)));
+    assert!(matches!(bench.service.accept(new_job("a")).await, Ok(SubmitOutcome::OwnerFull)));
+    assert!(matches!(bench.service.accept(new_job("b")).await, Ok(SubmitOutcome::New(_))));
 }
 
 async fn retry_begins_failed_rows_again_under_other_names(engine: Engine) {
@@ -187,7 +188,7 @@ async fn retry_begins_failed_rows_again_under_other_names(engine: Engine) {
     assert_eq!((waiting.status, waiting.counts.scheduled, waiting.counts.done), (Status::Scheduled, 1, 1));
     assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
     let again = bench.take().await;
-    assert_eq!((&again.ticket.id, &again.work), (&failing.ticket.id, &failing.work));
+    assert_eq!((&again.attempt_id.job, &again.work), (&failing.attempt_id.job, &failing.work));
     assert_ne!(again.file, failing.file, "the old name is in the trash");
     assert!(!bench.finish(&failing, done()).await, "nothing counts from before");
     assert!(bench.finish(&again, done()).await);
@@ -226,13 +227,13 @@ async fn batch_expires_as_a_whole(engine: Engine) {
     let short = Duration::from_millis(300);
     let Some(bench) = Bench::with(engine, |settings| settings.jobs.lifetime = short).await else { return };
     let id = bench.accept_batch(new_batch("", 1, 0)).await.id;
-    let taken = bench.take().await;
-    bench.finish(&taken, done()).await;
+    let fetched = bench.take().await;
+    bench.finish(&fetched, done()).await;
     until("it is over", async || bench.service.batch(&owner(""), &id).await.expect("a ledger").is_none().then_some(()))
         .await;
     until("it is swept", async || (bench.service.expire().await.expect("a ledger") == 1).then_some(())).await;
     let mut trash = bench.service.trash(9).await.expect("a ledger");
-    let mut expected = [taken.file, format!("{id}.pins")];
+    let mut expected = [fetched.file, format!("{id}.pins")];
     trash.sort();
     expected.sort();
     assert_eq!(trash, expected);
@@ -244,7 +245,7 @@ async fn rows_survive_the_death_of_their_worker(engine: Engine) {
     let lost = bench.take().await;
     bench.restart(engine).await;
     let again = bench.take().await;
-    assert_eq!((&again.ticket.id, again.ticket.attempt, &again.work), (&lost.ticket.id, 2, &lost.work));
+    assert_eq!((&again.attempt_id.job, again.attempt_id.number, &again.work), (&lost.attempt_id.job, 2, &lost.work));
     assert!(bench.finish(&again, done()).await);
     assert_eq!(bench.completed(&id).await.counts.done, 1);
 }
@@ -252,12 +253,21 @@ async fn rows_survive_the_death_of_their_worker(engine: Engine) {
 async fn pin_of_the_first_stands(engine: Engine) {
     let Some(mut bench) = Bench::start(engine).await else { return };
     let id = bench.accept_batch(new_batch("", 1, 0)).await.id;
-    let pin = |digest| Pin { key: "image u".into(), sha256: [digest; 32] };
+    let pin = |digest| PinnedAsset { key: "image u".into(), hash: ContentHash::from_bytes([digest; 32]) };
     assert_eq!(bench.service.asset_hash(&id, "image u").await.expect("a ledger"), None);
-    assert_eq!(bench.service.put_asset_hash(&id, pin(1)).await.expect("a ledger"), Some([1; 32]));
-    assert_eq!(bench.service.put_asset_hash(&id, pin(2)).await.expect("a ledger"), Some([1; 32]));
+    assert_eq!(
+        bench.service.put_asset_hash(&id, pin(1)).await.expect("a ledger"),
+        Some(ContentHash::from_bytes([1; 32]))
+    );
+    assert_eq!(
+        bench.service.put_asset_hash(&id, pin(2)).await.expect("a ledger"),
+        Some(ContentHash::from_bytes([1; 32]))
+    );
     bench.restart(engine).await;
-    assert_eq!(bench.service.asset_hash(&id, "image u").await.expect("a ledger"), Some([1; 32]));
+    assert_eq!(
+        bench.service.asset_hash(&id, "image u").await.expect("a ledger"),
+        Some(ContentHash::from_bytes([1; 32]))
+    );
     bench.service.remove_batch(&owner(""), &id).await.expect("a ledger");
     assert_eq!(bench.service.put_asset_hash(&id, pin(1)).await.expect("a ledger"), None);
 }
@@ -266,7 +276,7 @@ async fn template_and_values_are_read_by_workers(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept_batch(new_batch("", 2, 1)).await.id;
     let template = bench.service.template(&id).await.expect("a ledger").expect("a batch");
-    assert_eq!((&template.body[..], template.design_sha256), (&b"{\"design\":{}}"[..], [3; 32]));
+    assert_eq!((&template.body[..], template.design_hash), (&b"{\"design\":{}}"[..], ContentHash::from_bytes([3; 32])));
     let rows = bench.service.row_values(&id, 0, 9).await.expect("a ledger").expect("a batch");
     assert_eq!(
         rows.iter().map(|it| (it.row, it.values.is_ok())).collect::<Vec<_>>(),
@@ -282,5 +292,5 @@ async fn single_jobs_go_before_rows(engine: Engine) {
     let first = bench.take().await;
     bench.finish(&first, done()).await;
     let job = bench.accept(new_job("")).await.id;
-    assert_eq!(bench.take().await.ticket.id, job);
+    assert_eq!(bench.take().await.attempt_id.job, job);
 }

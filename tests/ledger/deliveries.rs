@@ -19,7 +19,7 @@ cases![
     deliveries_of_a_batch_are_paged,
 ];
 
-const ROOM: DeliveryCapacity = DeliveryCapacity { of_all: 9, of_receiver: 9 };
+const ROOM: DeliveryCapacity = DeliveryCapacity { total: 9, per_receiver: 9 };
 const LEASE: Duration = Duration::from_secs(15);
 
 fn with_webhook() -> NewJob {
@@ -35,7 +35,7 @@ async fn due(bench: &Bench) -> Vec<Delivery> {
 }
 
 async fn tells(bench: &Bench, delivery: &Delivery) {
-    let tried = DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered };
+    let tried = DeliveryAttempt { answer: Some(200), error: String::new(), next: NextAction::Delivered };
     bench.service.add_attempt(delivery, tried).await.expect("a ledger");
 }
 
@@ -47,11 +47,11 @@ async fn statuses(bench: &Bench, job: &tenter::jobs::JobId) -> Vec<(&'static str
 async fn receiver_hears_of_the_beginning_and_of_the_end(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(with_webhook()).await.id;
-    let taken = bench.take().await;
+    let fetched = bench.take().await;
     let first = due(&bench).await;
     assert_eq!(first.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
     tells(&bench, &first[0]).await;
-    bench.finish(&taken, done()).await;
+    bench.finish(&fetched, done()).await;
     let second = due(&bench).await;
     assert_eq!(second[0].event, "job.done");
     let body: serde_json::Value = serde_json::from_str(&second[0].body).expect("JSON");
@@ -63,8 +63,8 @@ async fn receiver_hears_of_the_beginning_and_of_the_end(engine: Engine) {
 async fn end_replaces_a_beginning_that_was_not_told(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(with_webhook()).await.id;
-    let taken = bench.take().await;
-    bench.finish(&taken, done()).await;
+    let fetched = bench.take().await;
+    bench.finish(&fetched, done()).await;
     assert_eq!(due(&bench).await.iter().map(|it| it.event).collect::<Vec<_>>(), ["job.done"]);
     assert_eq!(statuses(&bench, &id).await, [("job.progress", "superseded"), ("job.done", "pending")]);
 }
@@ -75,7 +75,7 @@ async fn delivery_is_tried_again_after_its_time(engine: Engine) {
     bench.take().await;
     let first = due(&bench).await;
     let wait = Duration::from_millis(200);
-    let again = DeliveryAttempt { answer: Some(503), error: "busy".into(), then: NextAction::Again(wait) };
+    let again = DeliveryAttempt { answer: Some(503), error: "busy".into(), next: NextAction::RetryAfter(wait) };
     bench.service.add_attempt(&first[0], again).await.expect("a ledger");
     let second = due(&bench).await;
     assert_eq!((&second[0].id, second[0].attempts), (&first[0].id, 1));
@@ -92,7 +92,7 @@ async fn delivery_that_was_given_up_is_begun_again_on_demand(engine: Engine) {
     let id = bench.accept(with_webhook()).await.id;
     bench.take().await;
     let first = due(&bench).await;
-    let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), then: NextAction::Failed };
+    let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), next: NextAction::Failed };
     bench.service.add_attempt(&first[0], gone).await.expect("a ledger");
     assert_eq!(statuses(&bench, &id).await, [("job.progress", "failed")]);
     assert_eq!(bench.service.retry(&owner("x"), &id, &first[0].id).await.expect("a ledger"), None);
@@ -110,7 +110,7 @@ async fn receiver_has_a_bounded_number_of_calls(engine: Engine) {
     for _ in 0..3 {
         bench.take().await;
     }
-    let room = DeliveryCapacity { of_all: 9, of_receiver: 2 };
+    let room = DeliveryCapacity { total: 9, per_receiver: 2 };
     let first = until("something is to be told", async || {
         Some(bench.service.due_deliveries(room, LEASE).await.expect("a ledger").0).filter(|due| !due.is_empty())
     })
@@ -192,9 +192,9 @@ async fn deliveries_of_a_batch_are_paged(engine: Engine) {
     let id = bench.accept_batch(of_items(2)).await.id;
     let mut ended = Vec::new();
     for _ in 0..2 {
-        let taken = bench.take().await;
-        bench.finish(&taken, done()).await;
-        ended.push(number(&taken));
+        let fetched = bench.take().await;
+        bench.finish(&fetched, done()).await;
+        ended.push(number(&fetched));
     }
     bench.completed(&id).await;
     let every = DeliveryQuery { status: None, offset: 0, limit: 100 };

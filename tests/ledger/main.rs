@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tenter::config::{Given, Settings};
+use tenter::hash::ContentHash;
 use tenter::jobs::{
-    Accepted, AcceptedBatch, Batch, BatchId, Clock, DataFolder, Job, JobId, NewBatch, NewJob, NewRow, Next, Outcome,
-    Owner, Report, Results, Service, StoreError, StoreLimits, StoredFile, TakeFilter, Taken, Template, system_clock,
+    Batch, BatchId, BatchSubmitOutcome, Clock, DataFolder, FetchFilter, Fetched, FetchedJob, Job, JobId, NewBatch,
+    NewJob, NewRow, Outcome, Owner, Report, Results, Service, StoreError, StoreLimits, StoredFile, SubmitOutcome,
+    Template, system_clock,
 };
 use tokio::task::AbortHandle;
 
@@ -31,7 +33,7 @@ enum Engine {
 }
 
 /// Other jobs run in the process.
-const NOT_ALONE: TakeFilter = TakeFilter { alone: false, ..TakeFilter::ALL };
+const NOT_ALONE: FetchFilter = FetchFilter { alone: false, ..FetchFilter::ALL };
 
 /// Makes a test of each case and ledger.
 macro_rules! cases {
@@ -115,34 +117,34 @@ impl Bench {
 
     async fn accept(&self, job: NewJob) -> Job {
         match self.service.accept(job).await.expect("a ledger") {
-            Accepted::New(job) => job,
+            SubmitOutcome::New(job) => job,
             other => panic!("{other:?}"),
         }
     }
 
     async fn accept_batch(&self, batch: NewBatch) -> Batch {
         match self.service.accept_batch(batch).await.expect("a ledger") {
-            AcceptedBatch::New(batch) => batch,
+            BatchSubmitOutcome::New(batch) => batch,
             other => panic!("{other:?}"),
         }
     }
 
     /// Waits for the next job that is due.
-    async fn take(&self) -> Taken {
-        until("something is due", async || match self.service.take(TakeFilter::ALL).await.expect("a ledger") {
-            Next::Job(taken) => Some(*taken),
-            Next::Nothing(_) => None,
-            Next::Alone => panic!("asked for one that may be alone"),
+    async fn take(&self) -> FetchedJob {
+        until("something is due", async || match self.service.fetch(FetchFilter::ALL).await.expect("a ledger") {
+            Fetched::Job(fetched) => Some(*fetched),
+            Fetched::Empty(_) => None,
+            Fetched::RunAlone => panic!("asked for one that may be alone"),
         })
         .await
     }
 
     async fn takes_nothing(&self) -> bool {
-        matches!(self.service.take(TakeFilter::ALL).await.expect("a ledger"), Next::Nothing(_))
+        matches!(self.service.fetch(FetchFilter::ALL).await.expect("a ledger"), Fetched::Empty(_))
     }
 
-    async fn finish(&self, taken: &Taken, outcome: Outcome) -> bool {
-        self.service.finish(&taken.ticket, outcome, Report::default()).await.expect("a ledger")
+    async fn finish(&self, fetched: &FetchedJob, outcome: Outcome) -> bool {
+        self.service.finish(&fetched.attempt_id, outcome, Report::default()).await.expect("a ledger")
     }
 
     async fn job(&self, id: &JobId) -> Job {
@@ -215,13 +217,16 @@ fn new_batch(owner: &str, rows: u64, bad: u64) -> NewBatch {
     let row = |number: u64| NewRow {
         name: format!("{number}.png"),
         values: match number > rows {
-            true => Err(tenter::jobs::FailedRow { error: format!("row {number}: is broken"), problems: Vec::new() }),
+            true => Err(tenter::jobs::RowError { error: format!("row {number}: is broken"), problems: Vec::new() }),
             false => Ok(format!("{{\"variables\":{{\"n\":{number}}}}}").into()),
         },
     };
     NewBatch {
         owner: owner.into(),
-        template: Template { body: Bytes::from_static(b"{\"design\":{}}"), design_sha256: [3; 32] },
+        template: Template {
+            body: Bytes::from_static(b"{\"design\":{}}"),
+            design_hash: ContentHash::from_bytes([3; 32]),
+        },
         rows: (1..=rows + bad).map(row).collect(),
         document: None,
         format: "png",
@@ -235,7 +240,7 @@ fn new_batch(owner: &str, rows: u64, bad: u64) -> NewBatch {
 
 fn done() -> Outcome {
     let link = "http://here/files/a.png".into();
-    Outcome::Done(StoredFile { link, bytes: 3, sha256: [7; 32], fingerprint: "f1".into() })
+    Outcome::Done(StoredFile { link, bytes: 3, hash: ContentHash::from_bytes([7; 32]), fingerprint: "f1".into() })
 }
 
 fn failed() -> Outcome {

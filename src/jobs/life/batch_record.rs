@@ -196,7 +196,7 @@ impl BatchRecord {
             rows: batch.rows.len() as u64,
             format: batch.format.to_owned(),
             extension: batch.extension.to_owned(),
-            design_sha256: ContentHash::from_bytes(batch.template.design_sha256),
+            design_sha256: batch.template.design_hash,
             link_base: batch.link_base.clone(),
             webhook: batch.webhook.clone(),
             webhook_items: batch.webhook_items,
@@ -339,7 +339,7 @@ mod tests {
 
     fn record() -> BatchRecord {
         let batch = NewBatch {
-            template: Template { body: bytes::Bytes::new(), design_sha256: [7; 32] },
+            template: Template { body: bytes::Bytes::new(), design_hash: ContentHash::from_bytes([7; 32]) },
             webhook: Some("http://hook.test/".into()),
             ..NewBatch::sample(Vec::new())
         };

@@ -80,7 +80,7 @@ impl StoredDelivery {
 
     fn delivery(&self, of: &Key) -> Delivery {
         Delivery {
-            of: of.clone(),
+            record: of.clone(),
             id: self.id.clone(),
             event: self.event.as_str(),
             url: self.url.clone(),
@@ -96,11 +96,11 @@ impl StoredDelivery {
         self.answer = attempt.answer;
         self.error = attempt.error.clone();
         self.leased_until = 0;
-        match attempt.then {
+        match attempt.next {
             NextAction::Delivered => self.status = DeliveryStatus::Delivered,
             NextAction::Failed => self.status = DeliveryStatus::Failed,
             // The status stays: a delivery that was superseded meanwhile is not retried.
-            NextAction::Again(after) => self.next = now.plus(after).micros(),
+            NextAction::RetryAfter(after) => self.next = now.plus(after).micros(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::text_limits::{timings_of, truncate_problems, truncate_warnings};
 use crate::hash::ContentHash;
 use crate::jobs::batch::Document;
 use crate::jobs::job::Status;
-use crate::jobs::store::{FailedRow, RowEnd, RowPages};
+use crate::jobs::store::{RowError, RowOutcome, RowPages};
 use crate::report::Warning;
 
 /// Number of the document among the rows of its batch, which begin at 1.
@@ -67,7 +67,7 @@ impl FinishedDocument {
 pub(super) struct RowEndLine {
     row: u64,
     #[serde(rename = "bad", default, skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<FailedRow>,
+    pub(super) error: Option<RowError>,
     #[serde(default)]
     pub(super) first_page: u64,
     #[serde(default)]
@@ -86,9 +86,9 @@ pub(crate) struct RowEnds {
 
 impl RowEnds {
     /// Lines of JSON, one for each row.
-    pub(crate) fn write(rows: &[RowEnd]) -> Bytes {
+    pub(crate) fn write(rows: &[RowOutcome]) -> Bytes {
         let mut text = Vec::new();
-        for RowEnd { row, end } in rows {
+        for RowOutcome { row, result } in rows {
             let empty = RowEndLine {
                 row: *row,
                 error: None,
@@ -97,7 +97,7 @@ impl RowEnds {
                 warnings: Vec::new(),
                 timings: BTreeMap::new(),
             };
-            let line = match end {
+            let line = match result {
                 Ok(RowPages { first_page, page_count, warnings, timings }) => RowEndLine {
                     first_page: *first_page,
                     page_count: *page_count,
@@ -105,8 +105,8 @@ impl RowEnds {
                     timings: timings_of(timings),
                     ..empty
                 },
-                Err(FailedRow { error, problems }) => {
-                    let error = FailedRow { error: error.clone(), problems: truncate_problems(problems) };
+                Err(RowError { error, problems }) => {
+                    let error = RowError { error: error.clone(), problems: truncate_problems(problems) };
                     RowEndLine { error: Some(error), ..empty }
                 }
             };
@@ -131,8 +131,8 @@ impl RowEnds {
 
 impl DocumentEnd {
     /// `is_done`: whether the document was made; otherwise none of the rows is in it.
-    pub(crate) fn new(rows: &[RowEnd], is_done: bool, ends: BlobRef) -> Self {
-        let pages = || rows.iter().filter(|_| is_done).filter_map(|it| it.end.as_ref().ok());
+    pub(crate) fn new(rows: &[RowOutcome], is_done: bool, ends: BlobRef) -> Self {
+        let pages = || rows.iter().filter(|_| is_done).filter_map(|it| it.result.as_ref().ok());
         let done = pages().count() as u64;
         Self { done, failed: rows.len() as u64 - done, pages: pages().map(|it| it.page_count).sum(), ends }
     }

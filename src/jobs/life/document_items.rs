@@ -6,7 +6,7 @@ use super::record::JobRecord;
 use super::row_list::{RowList, SubmittedRow};
 use crate::jobs::batch::{Item, ItemListing};
 use crate::jobs::job::Status;
-use crate::jobs::store::{FailedRow, ItemQuery};
+use crate::jobs::store::{ItemQuery, RowError};
 
 /// Error of a row without pages in a finished document. Workers give a reason for every such row; this is for other
 /// writers.
@@ -46,12 +46,12 @@ fn item(row: SubmittedRow, number: u64, document: Option<&JobRecord>, ends: Opti
     let unreadable = row.error.clone();
     let status = document.map_or(Status::Scheduled, |it| it.status);
     let blank = Item { status, ..row.into_item(number)? };
-    let failed = |FailedRow { error, problems }| Item { status: Status::Error, error, problems, ..blank.clone() };
+    let failed = |RowError { error, problems }| Item { status: Status::Error, error, problems, ..blank.clone() };
     if let Some(error) = unreadable {
         return Some(failed(error));
     }
     let (Some(document), Status::Done | Status::Error) = (document, status) else { return Some(blank) };
-    let without_problems = |error| failed(FailedRow { error, problems: Vec::new() });
+    let without_problems = |error| failed(RowError { error, problems: Vec::new() });
     Some(match ends.and_then(|ends| ends.rows.get(&number)) {
         Some(RowEndLine { error: Some(error), .. }) => failed(error.clone()),
         _ if status == Status::Error => without_problems(document.error.clone()),
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_document_are_read_page_by_page() {
-        let unreadable = || FailedRow { error: "no row".into(), problems: Vec::new() };
+        let unreadable = || RowError { error: "no row".into(), problems: Vec::new() };
         let rows = (1..=5).map(|row| NewRow {
             name: String::new(),
             values: if row % 2 == 0 { Err(unreadable()) } else { Ok("{}".into()) },

@@ -15,7 +15,7 @@ use super::row::RowPart;
 use super::text_limits::truncate_text;
 use crate::jobs::batch::{Item, ItemEvent};
 use crate::jobs::job::{Job, JobId, Status};
-use crate::jobs::store::{HandBack, NewJob, Outcome, Report, Ticket};
+use crate::jobs::store::{AttemptId, NewJob, Outcome, Report, Requeue};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::counted;
 
@@ -213,7 +213,7 @@ impl JobRecord {
     }
 
     /// Begins the next attempt. The record must be written before the work begins.
-    pub(crate) fn begin(&mut self, holder: &str, now: Timestamp) -> Ticket {
+    pub(crate) fn begin(&mut self, holder: &str, now: Timestamp) -> AttemptId {
         self.attempts += 1;
         self.begun = self.begun.max(self.attempts);
         self.status = Status::Progress;
@@ -222,17 +222,17 @@ impl JobRecord {
         self.updated = Some(now.micros());
         self.log(now, &format!("attempt {} began", self.attempts));
         self.push_delivery(now);
-        self.ticket()
+        self.attempt_id()
     }
 
     /// The ticket of the current attempt.
-    pub(crate) fn ticket(&self) -> Ticket {
+    pub(crate) fn attempt_id(&self) -> AttemptId {
         let id = JobId::parse(&self.id).expect("a record is made for an id, and found by it");
-        Ticket { id, attempt: self.earlier + self.attempts }
+        AttemptId { job: id, number: self.earlier + self.attempts }
     }
 
-    fn is_current(&self, ticket: &Ticket) -> bool {
-        self.status == Status::Progress && self.ticket() == *ticket
+    fn is_current(&self, attempt_id: &AttemptId) -> bool {
+        self.status == Status::Progress && self.attempt_id() == *attempt_id
     }
 
     /// The lease of the current attempt has expired: schedules another one after `pause` times the attempts so far, or
@@ -260,32 +260,32 @@ impl JobRecord {
     /// since their files are in the trash. `rows`: how the rows of a document ended.
     pub(crate) fn finish(
         &mut self,
-        ticket: &Ticket,
+        attempt_id: &AttemptId,
         outcome: Outcome,
         report: &Report,
         rows: Option<&DocumentEnd>,
         lifetime: Duration,
         now: Timestamp,
     ) -> bool {
-        if ticket.attempt <= self.earlier {
+        if attempt_id.number <= self.earlier {
             return false;
         }
-        let file = self.file_of(ticket.attempt);
+        let file = self.file_of(attempt_id.number);
         match (&outcome, self.status.is_end()) {
             (_, true) => {
                 // A repeated call whose first answer was lost, or the call of another attempt.
                 return match outcome {
                     Outcome::Done(_) => self.file.as_ref() == Some(&file),
-                    Outcome::Error(error) => self.error == error && self.ticket() == *ticket,
+                    Outcome::Error(error) => self.error == error && self.attempt_id() == *attempt_id,
                 };
             }
-            (Outcome::Error(_), false) if !self.is_current(ticket) => return false,
+            (Outcome::Error(_), false) if !self.is_current(attempt_id) => return false,
             _ => {}
         }
         if let Some(row) = &mut self.row {
             row.ended = rows.cloned();
         }
-        self.end(outcome, Some(ticket.attempt), report, lifetime, now);
+        self.end(outcome, Some(attempt_id.number), report, lifetime, now);
         true
     }
 
@@ -328,8 +328,8 @@ impl JobRecord {
     }
 
     /// Schedules the job again without an outcome. False when the attempt is not the current one.
-    pub(crate) fn hand_back(&mut self, ticket: &Ticket, why: &HandBack, now: Timestamp) -> bool {
-        if !self.is_current(ticket) {
+    pub(crate) fn requeue(&mut self, attempt_id: &AttemptId, why: &Requeue, now: Timestamp) -> bool {
+        if !self.is_current(attempt_id) {
             return false;
         }
         self.status = Status::Scheduled;
@@ -343,8 +343,8 @@ impl JobRecord {
     }
 
     /// False when the attempt is not the current one.
-    pub(crate) fn set_progress(&mut self, ticket: &Ticket, percent: f64, now: Timestamp) -> bool {
-        let current = self.is_current(ticket);
+    pub(crate) fn set_progress(&mut self, attempt_id: &AttemptId, percent: f64, now: Timestamp) -> bool {
+        let current = self.is_current(attempt_id);
         if current {
             self.progress = percent;
             self.updated = Some(now.micros());

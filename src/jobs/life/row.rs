@@ -43,7 +43,7 @@ impl RowPart {
     /// Stores what the last attempt reported.
     pub(super) fn set_result(&mut self, outcome: &Outcome, report: &Report) {
         (self.bytes, self.sha256) = match outcome {
-            Outcome::Done(file) => (Some(file.bytes), Some(ContentHash::from_bytes(file.sha256))),
+            Outcome::Done(file) => (Some(file.bytes), Some(file.hash)),
             Outcome::Error(_) => (None, None),
         };
         self.timings = timings_of(&report.timings);

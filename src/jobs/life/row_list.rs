@@ -1,13 +1,11 @@
 //! The rows of a batch as they were submitted: one blob with a line of JSON for each row, in order.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::batch::Item;
-use crate::jobs::job::{JobId, Status};
-use crate::jobs::store::{FailedRow, NewRow};
+use crate::jobs::job::JobId;
+use crate::jobs::store::{NewRow, RowError};
 
 /// One row as it was submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +19,7 @@ pub(crate) struct SubmittedRow {
     pub(crate) values: Option<String>,
     /// Why its values could not be read.
     #[serde(rename = "bad", skip_serializing_if = "Option::is_none", default)]
-    pub(crate) error: Option<FailedRow>,
+    pub(crate) error: Option<RowError>,
 }
 
 impl SubmittedRow {
@@ -39,22 +37,7 @@ impl SubmittedRow {
 
     /// The item of row `number` while it has no record; `None` when its id is invalid.
     pub(crate) fn into_item(self, number: u64) -> Option<Item> {
-        Some(Item {
-            row: number,
-            id: JobId::parse(&self.id)?,
-            name: self.name,
-            status: Status::Scheduled,
-            url: None,
-            bytes: None,
-            sha256: None,
-            fingerprint: None,
-            first_page: None,
-            page_count: None,
-            warnings: Vec::new(),
-            timings: BTreeMap::new(),
-            error: String::new(),
-            problems: Vec::new(),
-        })
+        Some(Item::scheduled(number, JobId::parse(&self.id)?, self.name))
     }
 }
 
@@ -109,7 +92,7 @@ mod tests {
             NewRow { name: "Ada.png".into(), values: Ok(r#"{"who":"a\nb"}"#.into()) },
             NewRow {
                 name: "2.png".into(),
-                values: Err(FailedRow { error: "no row".into(), problems: problems.clone() }),
+                values: Err(RowError { error: "no row".into(), problems: problems.clone() }),
             },
         ];
         let mut ids = ["aaaaaaaaa", "bbbbbbbbb"].into_iter();
@@ -119,7 +102,7 @@ mod tests {
         let first = list.row(1).expect("the first");
         assert_eq!((first.id.as_str(), first.values.as_deref()), ("aaaaaaaaa", Some(r#"{"who":"a\nb"}"#)));
         let second = list.row(2).expect("the second");
-        assert_eq!(second.error, Some(FailedRow { error: "no row".into(), problems }));
+        assert_eq!(second.error, Some(RowError { error: "no row".into(), problems }));
         assert!(list.row(0).is_none() && list.row(3).is_none());
     }
 }

@@ -10,7 +10,7 @@ use super::row::RowPart;
 use super::row_list::SubmittedRow;
 use super::text_limits::{NOTES_BYTES, truncate_problems, truncate_text};
 use crate::jobs::job::Status;
-use crate::jobs::store::{FailedRow, NewJob};
+use crate::jobs::store::{NewJob, RowError};
 use crate::jobs::timestamp::Timestamp;
 
 impl JobRecord {
@@ -43,7 +43,7 @@ impl JobRecord {
         };
         let mut record = Self::new(&job, seed);
         record.extension = batch.extension.clone();
-        let Some(FailedRow { error, problems }) = error else {
+        let Some(RowError { error, problems }) = error else {
             record.row = Some(part);
             return record;
         };

@@ -21,7 +21,7 @@ pub(crate) fn done() -> Outcome {
     Outcome::Done(StoredFile {
         link: "http://bucket/a.png".into(),
         bytes: 3,
-        sha256: [7; 32],
+        hash: ContentHash::from_bytes([7; 32]),
         fingerprint: "f1".into(),
     })
 }

@@ -11,11 +11,11 @@ use crate::jobs::batch::BatchId;
 use crate::jobs::ledger::Blobs;
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::key::Key;
-use crate::jobs::store::{Answer, Pin, StoreError};
+use crate::jobs::store::{PinnedAsset, StoreError, StoreFuture};
 use crate::report::with_causes;
 
 impl Blobs for NatsLedger {
-    fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> Answer<'a, Bytes> {
+    fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> StoreFuture<'a, Bytes> {
         Box::pin(async move {
             bodies::load(&self.cluster.results, blob).await.map_err(|error| match error {
                 BodyError::Bucket(error) => self.cluster.failed("cannot read what was sent (TENTER_RESULTS)", error),
@@ -26,21 +26,21 @@ impl Blobs for NatsLedger {
         })
     }
 
-    fn put_blob<'a>(&'a self, _: &'a Key, bytes: Bytes) -> Answer<'a, BlobRef> {
+    fn put_blob<'a>(&'a self, _: &'a Key, bytes: Bytes) -> StoreFuture<'a, BlobRef> {
         Box::pin(async move {
             let stored = bodies::store(&self.cluster.results, bytes).await;
             stored.map_err(|error| self.cluster.failed("cannot store what belongs to a batch (TENTER_RESULTS)", error))
         })
     }
 
-    fn put_row_values<'a>(&'a self, _: &'a Key, values: Bytes) -> Answer<'a, Option<BlobRef>> {
+    fn put_row_values<'a>(&'a self, _: &'a Key, values: Bytes) -> StoreFuture<'a, Option<BlobRef>> {
         Box::pin(async move {
             let stored = bodies::store(&self.cluster.results, values).await;
             stored.map(Some).map_err(|error| self.cluster.failed("cannot store what was sent (TENTER_RESULTS)", error))
         })
     }
 
-    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>> {
+    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> StoreFuture<'a, Option<ContentHash>> {
         Box::pin(async move {
             self.cluster.connected()?;
             let entry = self.cluster.layout.records.entry(asset_key(batch, key).to_string()).await;
@@ -48,24 +48,18 @@ impl Blobs for NatsLedger {
             let entry = entry.map_err(|error| failed(with_causes(&error)))?;
             let Some(entry) = entry.filter(|it| it.operation == Operation::Put) else { return Ok(None) };
             let hash = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse::<ContentHash>().ok());
-            hash.map(|hash| Some(*hash.as_bytes())).ok_or_else(|| failed(format!("{} is no hash", entry.key)))
+            hash.map(Some).ok_or_else(|| failed(format!("{} is no hash", entry.key)))
         })
     }
 
-    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]> {
+    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: PinnedAsset) -> StoreFuture<'a, ContentHash> {
         Box::pin(async move {
             let place = asset_key(batch, &pin.key).to_string();
-            match self
-                .cluster
-                .layout
-                .records
-                .create(place, ContentHash::from_bytes(pin.sha256).to_string().into())
-                .await
-            {
-                Ok(_) => Ok(pin.sha256),
+            match self.cluster.layout.records.create(place, pin.hash.to_string().into()).await {
+                Ok(_) => Ok(pin.hash),
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
                     // It is missing when the batch was removed meanwhile.
-                    Ok(self.asset_hash(batch, &pin.key).await?.unwrap_or(pin.sha256))
+                    Ok(self.asset_hash(batch, &pin.key).await?.unwrap_or(pin.hash))
                 }
                 Err(error) => {
                     Err(self.cluster.failed("cannot note which file a batch is made of", with_causes(&error)))
@@ -74,7 +68,7 @@ impl Blobs for NatsLedger {
         })
     }
 
-    fn trash(&self, limit: u64) -> Answer<'_, Vec<String>> {
+    fn trash(&self, limit: u64) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move {
             self.cluster.connected()?;
             let failed = |error: &dyn std::error::Error| {
@@ -101,7 +95,7 @@ impl Blobs for NatsLedger {
         })
     }
 
-    fn remove_from_trash<'a>(&'a self, file: &'a str) -> Answer<'a, ()> {
+    fn remove_from_trash<'a>(&'a self, file: &'a str) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.cluster.connected()?;
             let trash = &self.cluster.layout.trash;
@@ -116,7 +110,7 @@ impl Blobs for NatsLedger {
         })
     }
 
-    fn sweep_blobs(&self) -> Answer<'_, ()> {
+    fn sweep_blobs(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             if !self.cluster.index.is_complete() {
                 // A record that is not in the index may refer to a blob.

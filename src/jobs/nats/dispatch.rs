@@ -13,7 +13,7 @@ use crate::jobs::ledger::{Claim, Dispatch, Due, DueDelivery, EndSignals, OpenBat
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::store::{Answer, DeliveryCapacity, StoreError, TakeFilter};
+use crate::jobs::store::{DeliveryCapacity, FetchFilter, StoreError, StoreFuture};
 use crate::jobs::timestamp::Timestamp;
 
 /// Reads of a record that may be written a moment after its message.
@@ -38,7 +38,7 @@ enum MessageState {
 
 impl Dispatch for NatsLedger {
     // Messages come in the order of their stream, so that the caller releases what it cannot begin.
-    fn next_due(&self, _: TakeFilter) -> Answer<'_, Due> {
+    fn next_due(&self, _: FetchFilter) -> StoreFuture<'_, Due> {
         Box::pin(async move {
             for _ in 0..MAX_SKIPPED {
                 self.cluster.connected()?;
@@ -76,10 +76,10 @@ impl Dispatch for NatsLedger {
         })
     }
 
-    fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
+    fn deliveries_due(&self, room: DeliveryCapacity) -> StoreFuture<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
         Box::pin(async move {
             self.cluster.connected()?;
-            let count = room.of_all.min(MAX_WEBHOOKS);
+            let count = room.total.min(MAX_WEBHOOKS);
             let pulled = self.hooks.fetch(count).await;
             let pulled = pulled.map_err(|error| self.cluster.failed("cannot fetch webhooks to send", error))?;
             let more = pulled.len() == count;
@@ -88,7 +88,7 @@ impl Dispatch for NatsLedger {
                 // After a failure the message is dropped and delivered again.
                 match self.delivery_of(&message).await {
                     Ok(Some((stored, id, receiver))) => {
-                        if self.claims.calls_to(&receiver) >= room.of_receiver {
+                        if self.claims.calls_to(&receiver) >= room.per_receiver {
                             message.nak(BUSY_DELAY).await;
                             continue;
                         }
@@ -111,7 +111,7 @@ impl Dispatch for NatsLedger {
         Box::pin(self.claims.release(claim, release))
     }
 
-    fn publish_webhook<'a>(&'a self, key: &'a Key, delivery: &'a str, id: &'a str) -> Answer<'a, ()> {
+    fn publish_webhook<'a>(&'a self, key: &'a Key, delivery: &'a str, id: &'a str) -> StoreFuture<'a, ()> {
         Box::pin(self.cluster.publish_webhook(key, delivery, id))
     }
 
@@ -119,7 +119,7 @@ impl Dispatch for NatsLedger {
         self.cluster.index.end_signals()
     }
 
-    fn open_batches(&self) -> Answer<'_, Vec<OpenBatch>> {
+    fn open_batches(&self) -> StoreFuture<'_, Vec<OpenBatch>> {
         Box::pin(async move {
             if !self.cluster.index.is_complete()
                 || self.cluster.connected().is_err()
@@ -135,7 +135,7 @@ impl Dispatch for NatsLedger {
         Box::pin(self.cluster.index.batches_changed())
     }
 
-    fn enqueue_rows<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, ()> {
+    fn enqueue_rows<'a>(&'a self, batch: &'a BatchId) -> StoreFuture<'a, ()> {
         Box::pin(self.feeder.enqueue_rows(&self.cluster, batch))
     }
 

@@ -89,7 +89,7 @@ impl Cluster {
         call: &Idempotency,
     ) -> Result<Result<Reservation, ExistingKey<R>>, StoreError> {
         let key = ContentHash::of(format!("{kind}{owner}\0{}", call.key).as_bytes()).to_string();
-        let digest = ContentHash::from_bytes(call.digest);
+        let digest = call.hash;
         let keys = &self.layout.keys;
         let failed =
             |error: &dyn std::error::Error| self.failed("cannot look up an idempotency key", with_causes(error));

@@ -28,7 +28,7 @@ use crate::jobs::life::limits::{Limits, Refusal};
 use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::results::Results;
-use crate::jobs::store::{Answer, Counts, ItemQuery, NewBatch, NewJob, Owner, StoreError};
+use crate::jobs::store::{Counts, ItemQuery, NewBatch, NewJob, Owner, StoreError, StoreFuture};
 use crate::jobs::timestamp::{Clock, Timestamp};
 use crate::report::with_causes;
 
@@ -56,7 +56,7 @@ impl Ledger for NatsLedger {
         self.cluster.clock.as_clock()
     }
 
-    fn insert_job<'a>(&'a self, job: &'a NewJob) -> Answer<'a, Inserted<JobRecord>> {
+    fn insert_job<'a>(&'a self, job: &'a NewJob) -> StoreFuture<'a, Inserted<JobRecord>> {
         Box::pin(async move {
             self.cluster.connected()?;
             let reserved = match &job.idempotency {
@@ -86,7 +86,7 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> Answer<'a, Inserted<BatchRecord>> {
+    fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> StoreFuture<'a, Inserted<BatchRecord>> {
         Box::pin(async move {
             self.cluster.connected()?;
             self.index_complete().await?;
@@ -119,11 +119,11 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stored>> {
+    fn load<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
         Box::pin(self.cluster.load(key))
     }
 
-    fn swap<'a>(&'a self, Swap { entry, revision, trash, .. }: Swap<'a>) -> Answer<'a, Option<u64>> {
+    fn swap<'a>(&'a self, Swap { entry, revision, trash, .. }: Swap<'a>) -> StoreFuture<'a, Option<u64>> {
         Box::pin(async move {
             let Some(revision) = self.cluster.replace_with_trash(entry, revision, &trash).await? else {
                 return Ok(None);
@@ -139,7 +139,7 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn remove<'a>(&'a self, removal: Removal<'a>) -> Answer<'a, bool> {
+    fn remove<'a>(&'a self, removal: Removal<'a>) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let Removal { key, stored, trash } = removal;
             // Before the record is deleted, which alone has their names.
@@ -169,7 +169,7 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> Answer<'a, (Vec<Entry>, u64)> {
+    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> StoreFuture<'a, (Vec<Entry>, u64)> {
         Box::pin(async move {
             self.index_complete().await?;
             let (keys, total) = self.cluster.index.page(owner, kind, offset, limit, self.cluster.now());
@@ -179,7 +179,7 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)> {
+    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> StoreFuture<'a, (Vec<ListedRow>, u64)> {
         Box::pin(async move {
             let ItemQuery { status, after_row, offset, limit } = which;
             let rows = self.cluster.index.rows(batch, status, after_row);
@@ -197,7 +197,12 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, revision: u64) -> Answer<'a, Vec<Stored<JobRecord>>> {
+    fn row_records<'a>(
+        &'a self,
+        batch: &'a BatchId,
+        set: RowSet,
+        revision: u64,
+    ) -> StoreFuture<'a, Vec<Stored<JobRecord>>> {
         Box::pin(async move {
             self.index_at(revision).await?;
             let ids = match set {
@@ -211,7 +216,7 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> Answer<'a, BatchProgress> {
+    fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> StoreFuture<'a, BatchProgress> {
         Box::pin(async move {
             self.index_complete().await?;
             self.index_at(revision).await?;
@@ -219,7 +224,7 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
+    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> StoreFuture<'a, Option<(u64, BatchProgress)>> {
         Box::pin(async move {
             // The index is at the batch's revision or later, and rows that ended are not scheduled without a new
             // revision of it.
@@ -229,12 +234,12 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>> {
+    fn expired(&self, now: Timestamp) -> StoreFuture<'_, Vec<Key>> {
         let expired = if self.cluster.index.is_complete() { self.cluster.index.expired(now) } else { Vec::new() };
         Box::pin(std::future::ready(Ok(expired)))
     }
 
-    fn counts(&self) -> Answer<'_, Counts> {
+    fn counts(&self) -> StoreFuture<'_, Counts> {
         Box::pin(async move {
             self.cluster.connected()?;
             let failed = |error: &dyn std::error::Error| self.cluster.failed("cannot count jobs", with_causes(error));

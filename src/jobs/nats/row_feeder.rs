@@ -103,7 +103,7 @@ impl RowFeeder {
         let lease = Lease { holder: self.holder.clone(), until: now.plus(LEASE).micros() };
         let text = serde_json::to_vec(&lease).map_err(|error| failed(&error))?;
         let clock = &cluster.layout.clock;
-        let taken = match current {
+        let fetched = match current {
             Some(entry) => match clock.update(LEASE_KEY, text.into(), entry.revision).await {
                 Ok(revision) => Some(revision),
                 Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => None,
@@ -115,8 +115,8 @@ impl RowFeeder {
                 Err(error) => return Err(failed(&error)),
             },
         };
-        self.note_lease(taken.map(|revision| (lease, revision)));
-        Ok(taken.is_some())
+        self.note_lease(fetched.map(|revision| (lease, revision)));
+        Ok(fetched.is_some())
     }
 
     fn note_lease(&self, lease: Option<(Lease, u64)>) {

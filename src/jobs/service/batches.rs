@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Change, Durability, Expiry, PARALLEL, Service, invalid_record};
-use crate::jobs::PINS;
+use crate::hash::ContentHash;
 use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{Inserted, Kind, ListedRow, OpenBatch, Removal, RowSet, Stored};
@@ -22,8 +22,9 @@ use crate::jobs::life::record::JobRecord;
 use crate::jobs::life::row_list::RowList;
 use crate::jobs::life::trash::{STORING, Trash};
 use crate::jobs::names::result_stem;
+use crate::jobs::results::assets_in_trash;
 use crate::jobs::store::{
-    AcceptedBatch, ItemQuery, NewBatch, Owner, Pin, StoreError, StoredItems, StoredRow, Template,
+    BatchSubmitOutcome, ItemPage, ItemQuery, NewBatch, Owner, PinnedAsset, RowInput, StoreError, Template,
 };
 
 /// Interval between checks without a notification. They find what a crash interrupted.
@@ -40,7 +41,7 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails; nothing is accepted then.
-    pub async fn accept_batch(&self, batch: NewBatch) -> Result<AcceptedBatch, StoreError> {
+    pub async fn accept_batch(&self, batch: NewBatch) -> Result<BatchSubmitOutcome, StoreError> {
         Ok(match self.ledger.insert_batch(&batch).await? {
             Inserted::Created(record) => {
                 let id =
@@ -49,19 +50,19 @@ impl Service {
                 self.complete(&id).await?;
                 let stored = self.load_batch(&id).await?;
                 let stored = stored.ok_or_else(|| invalid_record("a batch is gone that was just accepted", &id))?;
-                AcceptedBatch::New(self.to_batch(&stored).await?)
+                BatchSubmitOutcome::New(self.to_batch(&stored).await?)
             }
             Inserted::Existing(record) => {
                 let id =
                     BatchId::parse(&record.id).ok_or_else(|| invalid_record("a record is no batch", &record.id))?;
                 let stored = self.load_batch(&id).await?;
                 let stored = stored.ok_or_else(|| invalid_record("a batch was removed while it was asked for", &id))?;
-                AcceptedBatch::Again(self.to_batch(&stored).await?)
+                BatchSubmitOutcome::Replayed(self.to_batch(&stored).await?)
             }
-            Inserted::KeyReused => AcceptedBatch::OtherBody,
-            Inserted::Refused(Refusal::Queue) => AcceptedBatch::QueueFull,
-            Inserted::Refused(Refusal::Rows) => AcceptedBatch::RowsFull,
-            Inserted::Refused(Refusal::Owner) => AcceptedBatch::OwnerFull,
+            Inserted::KeyReused => BatchSubmitOutcome::KeyReused,
+            Inserted::Refused(Refusal::Queue) => BatchSubmitOutcome::QueueFull,
+            Inserted::Refused(Refusal::Rows) => BatchSubmitOutcome::RowsFull,
+            Inserted::Refused(Refusal::Owner) => BatchSubmitOutcome::OwnerFull,
         })
     }
 
@@ -95,12 +96,7 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn items(
-        &self,
-        owner: &Owner,
-        id: &BatchId,
-        which: ItemQuery,
-    ) -> Result<Option<StoredItems>, StoreError> {
+    pub async fn items(&self, owner: &Owner, id: &BatchId, which: ItemQuery) -> Result<Option<ItemPage>, StoreError> {
         let Some(Stored { record: batch, .. }) = self.owned_batch(owner, id).await? else { return Ok(None) };
         if batch.document.is_some() {
             return self.items_of_document(&batch, id, which).await.map(Some);
@@ -120,7 +116,7 @@ impl Service {
         let found: Vec<(Item, String)> =
             found.map(|(number, row)| read(row).ok_or_else(|| lost(number))).collect::<Result<_, _>>()?;
         let (items, files) = found.into_iter().unzip();
-        Ok(Some(StoredItems { listing: ItemListing { items, total }, files, link_base: batch.link_base }))
+        Ok(Some(ItemPage { listing: ItemListing { items, total }, files, link_base: batch.link_base }))
     }
 
     /// Rows of a document have no records; their items are made from the submitted rows and the ends of rows.
@@ -129,7 +125,7 @@ impl Service {
         batch: &BatchRecord,
         id: &BatchId,
         which: ItemQuery,
-    ) -> Result<StoredItems, StoreError> {
+    ) -> Result<ItemPage, StoreError> {
         let record = match batch.document.as_ref().and_then(|it| JobId::parse(&it.id)) {
             Some(document) => self.load::<JobRecord>(&Key::Row(id.clone(), document)).await?.map(|it| it.record),
             None => None,
@@ -147,7 +143,7 @@ impl Service {
         let listing = reading.await.map_err(|error| invalid_record("cannot list rows", error))?;
         let listing = listing.ok_or_else(|| invalid_record("a batch has lost a row", id))?;
         let files = vec![file; listing.items.len()];
-        Ok(StoredItems { listing, files, link_base: batch.link_base.clone() })
+        Ok(ItemPage { listing, files, link_base: batch.link_base.clone() })
     }
 
     /// Schedules failed rows again and returns their number. Rows whose values could not be read stay failed. A
@@ -257,9 +253,9 @@ impl Service {
         let Some(Stored { record: batch, .. }) = self.load_batch(id).await?.filter(|it| !it.record.is_removed) else {
             return Ok(None);
         };
-        let design_sha256 = *batch.design_hash().as_bytes();
+        let design_hash = batch.design_hash();
         let body = self.ledger.blob(&Key::Batch(id.clone()), &batch.template).await?;
-        Ok(Some(Template { body, design_sha256 }))
+        Ok(Some(Template { body, design_hash }))
     }
 
     /// The first `limit` rows of a batch with a number above `after_row`, for a worker that makes a document of them.
@@ -272,7 +268,7 @@ impl Service {
         id: &BatchId,
         after_row: u64,
         limit: u64,
-    ) -> Result<Option<Vec<StoredRow>>, StoreError> {
+    ) -> Result<Option<Vec<RowInput>>, StoreError> {
         let Some(Stored { record: batch, .. }) = self.load_batch(id).await?.filter(|it| !it.record.is_removed) else {
             return Ok(None);
         };
@@ -285,7 +281,7 @@ impl Service {
                 (None, Some(bad)) => Err(bad),
                 (None, None) => return Err(invalid_record("a batch has lost a row", row)),
             };
-            Ok(StoredRow { row, values })
+            Ok(RowInput { row, values })
         });
         rows.collect::<Result<_, _>>().map(Some)
     }
@@ -294,7 +290,7 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn asset_hash(&self, id: &BatchId, key: &str) -> Result<Option<[u8; 32]>, StoreError> {
+    pub async fn asset_hash(&self, id: &BatchId, key: &str) -> Result<Option<ContentHash>, StoreError> {
         self.ledger.asset_hash(id, key).await
     }
 
@@ -303,7 +299,7 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn put_asset_hash(&self, id: &BatchId, pin: Pin) -> Result<Option<[u8; 32]>, StoreError> {
+    pub async fn put_asset_hash(&self, id: &BatchId, pin: PinnedAsset) -> Result<Option<ContentHash>, StoreError> {
         match self.load_batch(id).await?.filter(|it| !it.record.is_removed) {
             Some(_) => self.ledger.put_asset_hash(id, pin).await.map(Some),
             None => Ok(None),
@@ -408,7 +404,7 @@ impl Service {
             trash.extend(files);
             is_busy |= busy;
         }
-        trash.push((format!("{id}{PINS}"), now.plus(if is_busy { STORING } else { Duration::ZERO })));
+        trash.push((assets_in_trash(id), now.plus(if is_busy { STORING } else { Duration::ZERO })));
         let stored = Stored { record: Entry::Batch(stored.record), revision: stored.revision };
         Ok(self.ledger.remove(Removal { key: &key, stored: Some(&stored), trash }).await?.then_some(why))
     }

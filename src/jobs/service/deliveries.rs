@@ -84,7 +84,7 @@ impl Service {
     pub async fn add_attempt(&self, delivery: &Delivery, attempt: DeliveryAttempt) -> Result<(), StoreError> {
         let (now, id) = (self.now(), &delivery.id);
         let changed = self
-            .change(&delivery.of, Durability::Process, |entry: &mut Entry| {
+            .change(&delivery.record, Durability::Process, |entry: &mut Entry| {
                 match entry.deliveries_mut().iter_mut().find(|it| it.id == *id) {
                     Some(found) => {
                         found.add_attempt(&attempt, now);
@@ -96,8 +96,8 @@ impl Service {
             .await?;
         let claim = self.sending.lock().remove(id);
         if let Some(claim) = claim {
-            let how = match (changed, attempt.then) {
-                (Some((_, true)), NextAction::Again(after)) => Release::Nak(after),
+            let how = match (changed, attempt.next) {
+                (Some((_, true)), NextAction::RetryAfter(after)) => Release::Nak(after),
                 _ => Release::Ack,
             };
             self.ledger.release(claim, how).await;

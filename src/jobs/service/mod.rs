@@ -41,7 +41,7 @@ use super::nats::NatsLedger;
 #[cfg(feature = "cluster")]
 use super::results::Results;
 use super::sqlite::Sqlite;
-use super::store::{Accepted, Counts, NewJob, Owner, StoreError};
+use super::store::{Counts, NewJob, Owner, StoreError, SubmitOutcome};
 use super::timestamp::{Clock, Timestamp};
 use crate::cache::SharedLru;
 #[cfg(feature = "cluster")]
@@ -165,13 +165,13 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails; nothing is accepted then.
-    pub async fn accept(&self, job: NewJob) -> Result<Accepted, StoreError> {
+    pub async fn accept(&self, job: NewJob) -> Result<SubmitOutcome, StoreError> {
         Ok(match self.ledger.insert_job(&job).await? {
-            Inserted::Created(record) => Accepted::New(as_job(&record)?),
-            Inserted::Existing(record) => Accepted::Again(as_job(&record)?),
-            Inserted::KeyReused => Accepted::OtherBody,
-            Inserted::Refused(Refusal::Queue) => Accepted::QueueFull,
-            Inserted::Refused(Refusal::Rows | Refusal::Owner) => Accepted::OwnerFull,
+            Inserted::Created(record) => SubmitOutcome::New(as_job(&record)?),
+            Inserted::Existing(record) => SubmitOutcome::Replayed(as_job(&record)?),
+            Inserted::KeyReused => SubmitOutcome::KeyReused,
+            Inserted::Refused(Refusal::Queue) => SubmitOutcome::QueueFull,
+            Inserted::Refused(Refusal::Rows | Refusal::Owner) => SubmitOutcome::OwnerFull,
         })
     }
 

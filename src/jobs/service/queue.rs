@@ -13,7 +13,7 @@ use crate::jobs::life::document::{DocumentEnd, ROW, RowEnds};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
-use crate::jobs::store::{HandBack, Next, Outcome, Report, StoreError, TakeFilter, Taken, Ticket, Work};
+use crate::jobs::store::{AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, Report, Requeue, StoreError, Work};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
@@ -31,23 +31,25 @@ const MAX_SKIPPED: usize = 64;
 pub(super) struct InFlightJobs(Mutex<HashMap<JobId, (u32, Key, Claim)>>);
 
 impl InFlightJobs {
-    fn begin(&self, ticket: &Ticket, key: Key, claim: Claim) {
-        self.lock().insert(ticket.id.clone(), (ticket.attempt, key, claim));
+    fn begin(&self, attempt_id: &AttemptId, key: Key, claim: Claim) {
+        self.lock().insert(attempt_id.job.clone(), (attempt_id.number, key, claim));
     }
 
-    fn contains(&self, ticket: &Ticket) -> bool {
-        self.lock().get(&ticket.id).is_some_and(|(attempt, ..)| *attempt == ticket.attempt)
+    fn contains(&self, attempt_id: &AttemptId) -> bool {
+        self.lock().get(&attempt_id.job).is_some_and(|(attempt, ..)| *attempt == attempt_id.number)
     }
 
     /// The key of the record that the ticket was issued for.
-    fn key(&self, ticket: &Ticket) -> Key {
-        self.lock().get(&ticket.id).map_or_else(|| Key::Job(ticket.id.clone()), |(_, key, _)| key.clone())
+    fn key(&self, attempt_id: &AttemptId) -> Key {
+        self.lock().get(&attempt_id.job).map_or_else(|| Key::Job(attempt_id.job.clone()), |(_, key, _)| key.clone())
     }
 
-    fn end(&self, ticket: &Ticket) -> Option<Claim> {
+    fn end(&self, attempt_id: &AttemptId) -> Option<Claim> {
         let mut all = self.lock();
-        match all.get(&ticket.id) {
-            Some((attempt, ..)) if *attempt == ticket.attempt => all.remove(&ticket.id).map(|(.., claim)| claim),
+        match all.get(&attempt_id.job) {
+            Some((attempt, ..)) if *attempt == attempt_id.number => {
+                all.remove(&attempt_id.job).map(|(.., claim)| claim)
+            }
             _ => None,
         }
     }
@@ -59,7 +61,7 @@ impl InFlightJobs {
 
 /// What to do about an entry of the queue.
 enum DueAction {
-    Take(Box<Taken>),
+    Take(Box<FetchedJob>),
     /// It may be begun when nothing else runs.
     Alone,
     Release(Release),
@@ -74,12 +76,12 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn take(&self, filter: TakeFilter) -> Result<Next, StoreError> {
+    pub async fn fetch(&self, filter: FetchFilter) -> Result<Fetched, StoreError> {
         let _one_at_a_time = self.taking.lock().await;
         for _ in 0..MAX_SKIPPED {
             let (due, claim) = match self.ledger.next_due(filter).await? {
                 Due::Record(due, claim) => (*due, claim),
-                Due::Nothing(at) => return Ok(Next::Nothing(at)),
+                Due::Nothing(at) => return Ok(Fetched::Empty(at)),
             };
             let Some(key) = due.record.key() else {
                 tracing::error!(id = due.record.id, "a record in the queue has invalid ids");
@@ -87,13 +89,13 @@ impl Service {
                 continue;
             };
             match self.decide(due, filter).await {
-                Ok(DueAction::Take(taken)) => {
-                    self.in_flight.begin(&taken.ticket, key, claim);
-                    return Ok(Next::Job(taken));
+                Ok(DueAction::Take(fetched)) => {
+                    self.in_flight.begin(&fetched.attempt_id, key, claim);
+                    return Ok(Fetched::Job(fetched));
                 }
                 Ok(DueAction::Alone) => {
                     self.ledger.release(claim, Release::Requeue).await;
-                    return Ok(Next::Alone);
+                    return Ok(Fetched::RunAlone);
                 }
                 Ok(DueAction::Release(how)) => self.ledger.release(claim, how).await,
                 Err(error) => {
@@ -103,7 +105,7 @@ impl Service {
                 }
             }
         }
-        Ok(Next::Nothing(Some(self.now())))
+        Ok(Fetched::Empty(Some(self.now())))
     }
 
     /// Resolves when there may be new work.
@@ -112,7 +114,7 @@ impl Service {
     }
 
     /// Decides about an entry. For [`DueAction::Take`] the attempt is written.
-    async fn decide(&self, due: Stored<JobRecord>, filter: TakeFilter) -> Result<DueAction, StoreError> {
+    async fn decide(&self, due: Stored<JobRecord>, filter: FetchFilter) -> Result<DueAction, StoreError> {
         let Stored { mut record, revision } = due;
         let now = self.now();
         if record.status.is_end() {
@@ -122,7 +124,7 @@ impl Service {
             if record.holder.as_deref() != Some(&self.holder) {
                 return self.worker_lost(record, revision, now).await;
             }
-            if self.in_flight.contains(&record.ticket()) {
+            if self.in_flight.contains(&record.attempt_id()) {
                 return Ok(DueAction::Release(Release::Abandon));
             }
             // The attempt was written, but the answer of the write was lost.
@@ -144,12 +146,12 @@ impl Service {
             Ok(None) => return Ok(DueAction::Release(Release::Ack)),
             Err(error) => return self.input_failed(record, revision, &error, now).await,
         };
-        let ticket = record.begin(&self.holder, now);
+        let attempt_id = record.begin(&self.holder, now);
         let Some(begun) = self.swap(record, revision, Vec::new(), Durability::Process).await? else {
             return Ok(CHANGED);
         };
         self.publish_webhooks(&Entry::Job(begun.record.clone())).await;
-        Ok(DueAction::Take(Box::new(taken(&begun.record, ticket, input))))
+        Ok(DueAction::Take(Box::new(fetched(&begun.record, attempt_id, input))))
     }
 
     /// The lease of a worker has expired: schedules the job again or fails it.
@@ -172,13 +174,13 @@ impl Service {
 
     async fn resume(&self, record: &JobRecord) -> Result<DueAction, StoreError> {
         match self.input(record).await {
-            Ok(Some(input)) => Ok(DueAction::Take(Box::new(taken(record, record.ticket(), input)))),
+            Ok(Some(input)) => Ok(DueAction::Take(Box::new(fetched(record, record.attempt_id(), input)))),
             Ok(None) => Ok(DueAction::Release(Release::Ack)),
             Err(error) => {
                 tracing::warn!(id = record.id, %error, "cannot read the body of a job");
                 let note = "what was sent could not be read; the job is tried again".to_owned();
-                let why = HandBack { after: *READ_DELAY.start(), counts: false, note };
-                self.hand_back(&record.ticket(), why).await?;
+                let why = Requeue { after: *READ_DELAY.start(), counts: false, note };
+                self.requeue(&record.attempt_id(), why).await?;
                 Ok(DueAction::Release(Release::Nak(*READ_DELAY.start())))
             }
         }
@@ -235,10 +237,10 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn progress(&self, ticket: &Ticket, percent: f64) -> Result<(), StoreError> {
+    pub async fn progress(&self, attempt_id: &AttemptId, percent: f64) -> Result<(), StoreError> {
         let now = self.now();
-        self.change(&self.in_flight.key(ticket), Durability::Process, |record: &mut JobRecord| {
-            match record.set_progress(ticket, percent, now) {
+        self.change(&self.in_flight.key(attempt_id), Durability::Process, |record: &mut JobRecord| {
+            match record.set_progress(attempt_id, percent, now) {
                 true => Change::write(()),
                 false => Change::Keep(()),
             }
@@ -252,8 +254,8 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn finish(&self, ticket: &Ticket, outcome: Outcome, report: Report) -> Result<bool, StoreError> {
-        let (now, lifetime, key) = (self.now(), self.limits.lifetime, self.in_flight.key(ticket));
+    pub async fn finish(&self, attempt_id: &AttemptId, outcome: Outcome, report: Report) -> Result<bool, StoreError> {
+        let (now, lifetime, key) = (self.now(), self.limits.lifetime, self.in_flight.key(attempt_id));
         // Before the record, which refers to the blob.
         let rows = match &key {
             Key::Row(batch, _) if !report.rows.is_empty() => {
@@ -265,13 +267,13 @@ impl Service {
         let changed = self
             .change(&key, Durability::Disk, |record: &mut JobRecord| {
                 let had_ended = record.status.is_end();
-                match record.finish(ticket, outcome.clone(), &report, rows.as_ref(), lifetime, now) {
+                match record.finish(attempt_id, outcome.clone(), &report, rows.as_ref(), lifetime, now) {
                     true if !had_ended => Change::Write(true, record.trash_at_end(now)),
                     answer => Change::Keep(answer),
                 }
             })
             .await?;
-        let claim = self.in_flight.end(ticket);
+        let claim = self.in_flight.end(attempt_id);
         // If the job goes on, another worker has the entry, which must not be acknowledged.
         let has_ended = changed.as_ref().is_none_or(|(found, _)| found.record.status.is_end());
         let Some((Stored { record, .. }, finished)) = changed else {
@@ -295,17 +297,17 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn hand_back(&self, ticket: &Ticket, why: HandBack) -> Result<(), StoreError> {
+    pub async fn requeue(&self, attempt_id: &AttemptId, why: Requeue) -> Result<(), StoreError> {
         let now = self.now();
         let changed = self
-            .change(&self.in_flight.key(ticket), Durability::Process, |record: &mut JobRecord| {
-                match record.hand_back(ticket, &why, now) {
+            .change(&self.in_flight.key(attempt_id), Durability::Process, |record: &mut JobRecord| {
+                match record.requeue(attempt_id, &why, now) {
                     true => Change::write(true),
                     false => Change::Keep(false),
                 }
             })
             .await?;
-        if let Some(claim) = self.in_flight.end(ticket) {
+        if let Some(claim) = self.in_flight.end(attempt_id) {
             let how = match changed {
                 Some((_, true)) => Release::Nak(why.after),
                 Some((_, false)) => Release::Abandon,
@@ -348,11 +350,11 @@ fn missing_input(id: &str) -> StoreError {
     StoreError::Damaged { place: format!("the record {id}"), reason: "what was sent is missing".into() }
 }
 
-fn taken(record: &JobRecord, ticket: Ticket, input: Bytes) -> Taken {
+fn fetched(record: &JobRecord, attempt_id: AttemptId, input: Bytes) -> FetchedJob {
     let row = record.row.as_ref().and_then(|row| Some((row.batch()?, row)));
-    Taken {
-        file: record.file_of(ticket.attempt),
-        ticket,
+    FetchedJob {
+        file: record.file_of(attempt_id.number),
+        attempt_id,
         work: match row {
             Some((batch, row)) => match row.of {
                 Some(rows) => Work::Document { batch, rows },

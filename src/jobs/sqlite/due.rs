@@ -6,7 +6,7 @@ use super::records::{STORED, stored, stored_job};
 use crate::jobs::ledger::{Claim, Due, DueDelivery};
 use crate::jobs::life::document::ROW;
 use crate::jobs::life::order::Candidate;
-use crate::jobs::store::{DeliveryCapacity, TakeFilter};
+use crate::jobs::store::{DeliveryCapacity, FetchFilter};
 use crate::jobs::timestamp::Timestamp;
 
 /// The claim of every entry: the records are the queue, and nothing has to be released.
@@ -28,7 +28,7 @@ const FIRST_ROW: &str = "SELECT seq FROM records
 pub(super) const STATEMENTS: &[&str] = &[FIRST_JOB, IN_PROGRESS, TURNS, FIRST_ROW];
 
 /// The first of everything that is due, without documents if `filter` excludes them.
-pub(super) fn work(connection: &Connection, filter: TakeFilter, now: Timestamp) -> rusqlite::Result<Due> {
+pub(super) fn work(connection: &Connection, filter: FetchFilter, now: Timestamp) -> rusqlite::Result<Due> {
     let mut best: Option<Candidate> = None;
     let first_number = if filter.documents { ROW } else { ROW + 1 };
     // One owner after the other: there are few of them, and each may have many jobs.
@@ -126,7 +126,7 @@ pub(super) fn deliveries(
         let found: Option<String> =
             connection.prepare_cached(&sql)?.query_row([receiver], |row| row.get(0)).optional()?;
         let Some(receiver) = found else { break };
-        chosen.extend(deliveries_to(connection, &receiver, room.of_receiver, now)?);
+        chosen.extend(deliveries_to(connection, &receiver, room.per_receiver, now)?);
         let later = "SELECT min(delivery_due) FROM records WHERE delivery_due > ?2 AND receiver = ?1";
         let later: Option<i64> =
             connection.prepare_cached(later)?.query_row(params![receiver, now.micros()], |row| row.get(0))?;
@@ -134,7 +134,7 @@ pub(super) fn deliveries(
         after = (receiver, ">");
     }
     chosen.sort_by_key(|(due, _)| *due);
-    chosen.truncate(room.of_all);
+    chosen.truncate(room.total);
     Ok((chosen.into_iter().map(|(_, it)| it).collect(), next.map(Timestamp::from_micros)))
 }
 

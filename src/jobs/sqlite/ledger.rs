@@ -23,7 +23,8 @@ use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::names::result_stem;
 use crate::jobs::store::{
-    Answer, Counts, DeliveryCapacity, Idempotency, ItemQuery, NewBatch, NewJob, Owner, Pin, StoreError, TakeFilter,
+    Counts, DeliveryCapacity, FetchFilter, Idempotency, ItemQuery, NewBatch, NewJob, Owner, PinnedAsset, StoreError,
+    StoreFuture,
 };
 use crate::jobs::timestamp::{Clock, Timestamp};
 
@@ -32,7 +33,7 @@ impl Ledger for Sqlite {
         self.clock.clone()
     }
 
-    fn insert_job<'a>(&'a self, job: &'a NewJob) -> Answer<'a, Inserted<JobRecord>> {
+    fn insert_job<'a>(&'a self, job: &'a NewJob) -> StoreFuture<'a, Inserted<JobRecord>> {
         let (job, limits, now) = (job.clone(), self.limits, self.now());
         Box::pin(async move {
             let inserted = self.write(true, move |transaction| insert_job(transaction, &job, &limits, now)).await?;
@@ -43,7 +44,7 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> Answer<'a, Inserted<BatchRecord>> {
+    fn insert_batch<'a>(&'a self, batch: &'a NewBatch) -> StoreFuture<'a, Inserted<BatchRecord>> {
         let (batch, limits, now) = (batch.clone(), self.limits, self.now());
         Box::pin(async move {
             let inserted = self.write(true, move |transaction| insert_batch(transaction, &batch, &limits, now)).await?;
@@ -55,12 +56,12 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stored>> {
+    fn load<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
         let key = key.clone();
         Box::pin(self.read(move |transaction| records::load(transaction, &key)))
     }
 
-    fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Option<u64>> {
+    fn swap<'a>(&'a self, swap: Swap<'a>) -> StoreFuture<'a, Option<u64>> {
         let Swap { entry, revision, trash, durable } = swap;
         let written = entry.clone();
         Box::pin(async move {
@@ -73,7 +74,7 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn remove<'a>(&'a self, removal: Removal<'a>) -> Answer<'a, bool> {
+    fn remove<'a>(&'a self, removal: Removal<'a>) -> StoreFuture<'a, bool> {
         let Removal { key, stored, trash } = removal;
         let (id, revision) = (records::id_of(key), stored.map(|it| it.revision));
         Box::pin(async move {
@@ -96,7 +97,7 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> Answer<'a, (Vec<Entry>, u64)> {
+    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> StoreFuture<'a, (Vec<Entry>, u64)> {
         let (owner, now) = (owner.clone(), self.now());
         let kind = match kind {
             Kind::Job => JOB,
@@ -116,7 +117,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> Answer<'a, (Vec<ListedRow>, u64)> {
+    fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> StoreFuture<'a, (Vec<ListedRow>, u64)> {
         let batch = batch.clone();
         Box::pin(self.read(move |transaction| match records::batch_seq(transaction, &batch)? {
             Some(seq) => rows(transaction, seq, which),
@@ -124,7 +125,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, _: u64) -> Answer<'a, Vec<Stored<JobRecord>>> {
+    fn row_records<'a>(&'a self, batch: &'a BatchId, set: RowSet, _: u64) -> StoreFuture<'a, Vec<Stored<JobRecord>>> {
         let batch = batch.clone();
         Box::pin(self.read(move |transaction| {
             let Some(seq) = records::batch_seq(transaction, &batch)? else { return Ok(Vec::new()) };
@@ -138,7 +139,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn progress<'a>(&'a self, batch: &'a BatchId, _: u64) -> Answer<'a, BatchProgress> {
+    fn progress<'a>(&'a self, batch: &'a BatchId, _: u64) -> StoreFuture<'a, BatchProgress> {
         let (batch, now) = (batch.clone(), self.now());
         Box::pin(self.read(move |transaction| match records::batch_seq(transaction, &batch)? {
             Some(seq) => counts::progress(transaction, seq, now),
@@ -146,7 +147,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> Answer<'a, Option<(u64, BatchProgress)>> {
+    fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> StoreFuture<'a, Option<(u64, BatchProgress)>> {
         let (batch, now) = (batch.clone(), self.now());
         Box::pin(self.read(move |transaction| {
             let sql = "SELECT seq, revision FROM records JOIN batch_counts ON batch_counts.batch = records.seq
@@ -159,7 +160,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn expired(&self, now: Timestamp) -> Answer<'_, Vec<Key>> {
+    fn expired(&self, now: Timestamp) -> StoreFuture<'_, Vec<Key>> {
         Box::pin(self.read(move |transaction| {
             let sql = "SELECT id FROM records WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
             let read = |row: &rusqlite::Row<'_>| {
@@ -170,7 +171,7 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn counts(&self) -> Answer<'_, Counts> {
+    fn counts(&self) -> StoreFuture<'_, Counts> {
         Box::pin(self.read(|transaction| {
             let count = |sql: &str| transaction.prepare_cached(sql)?.query_row([], |row| row.get(0));
             let rows_progress = count("SELECT coalesce(sum(progress), 0) FROM batch_counts WHERE open")?;
@@ -187,7 +188,7 @@ impl Ledger for Sqlite {
 }
 
 impl Dispatch for Sqlite {
-    fn next_due(&self, filter: TakeFilter) -> Answer<'_, Due> {
+    fn next_due(&self, filter: FetchFilter) -> StoreFuture<'_, Due> {
         let now = self.now();
         Box::pin(self.read(move |transaction| due::work(transaction, filter, now)))
     }
@@ -196,7 +197,7 @@ impl Dispatch for Sqlite {
         Box::pin(self.work.notified())
     }
 
-    fn deliveries_due(&self, room: DeliveryCapacity) -> Answer<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
+    fn deliveries_due(&self, room: DeliveryCapacity) -> StoreFuture<'_, (Vec<DueDelivery>, Option<Timestamp>)> {
         let now = self.now();
         Box::pin(self.read(move |transaction| due::deliveries(transaction, room, now)))
     }
@@ -213,7 +214,7 @@ impl Dispatch for Sqlite {
         &self.end_signals
     }
 
-    fn open_batches(&self) -> Answer<'_, Vec<OpenBatch>> {
+    fn open_batches(&self) -> StoreFuture<'_, Vec<OpenBatch>> {
         Box::pin(
             self.read(|transaction| Ok(counts::to_maintain(transaction)?.into_iter().map(|(_, open)| open).collect())),
         )
@@ -221,7 +222,7 @@ impl Dispatch for Sqlite {
 }
 
 impl Blobs for Sqlite {
-    fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> Answer<'a, Bytes> {
+    fn blob<'a>(&'a self, key: &'a Key, blob: &'a BlobRef) -> StoreFuture<'a, Bytes> {
         let (id, digest) = (records::id_of(key), blob.hash.to_string());
         Box::pin(async move {
             let missing = StoreError::Damaged {
@@ -239,7 +240,7 @@ impl Blobs for Sqlite {
         })
     }
 
-    fn put_blob<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, BlobRef> {
+    fn put_blob<'a>(&'a self, key: &'a Key, bytes: Bytes) -> StoreFuture<'a, BlobRef> {
         let id = records::id_of(key);
         Box::pin(self.write(true, move |transaction| {
             let hash = ContentHash::of(&bytes);
@@ -250,24 +251,24 @@ impl Blobs for Sqlite {
         }))
     }
 
-    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> Answer<'a, Option<[u8; 32]>> {
+    fn asset_hash<'a>(&'a self, batch: &'a BatchId, key: &'a str) -> StoreFuture<'a, Option<ContentHash>> {
         let (batch, key) = (batch.clone(), key.to_owned());
         Box::pin(self.read(move |transaction| asset_hash(transaction, &batch, &key)))
     }
 
-    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: Pin) -> Answer<'a, [u8; 32]> {
+    fn put_asset_hash<'a>(&'a self, batch: &'a BatchId, pin: PinnedAsset) -> StoreFuture<'a, ContentHash> {
         let batch = batch.clone();
         Box::pin(self.write(true, move |transaction| {
             let sql = "INSERT INTO pins (batch, key, sha256) SELECT seq, ?2, ?3 FROM records WHERE id = ?1
                        ON CONFLICT DO NOTHING";
             let id = records::id_of(&Key::Batch(batch.clone()));
-            transaction.prepare_cached(sql)?.execute(params![id, pin.key, pin.sha256])?;
+            transaction.prepare_cached(sql)?.execute(params![id, pin.key, pin.hash.as_bytes()])?;
             // It is missing when the batch was removed meanwhile.
-            Ok(asset_hash(transaction, &batch, &pin.key)?.unwrap_or(pin.sha256))
+            Ok(asset_hash(transaction, &batch, &pin.key)?.unwrap_or(pin.hash))
         }))
     }
 
-    fn trash(&self, limit: u64) -> Answer<'_, Vec<String>> {
+    fn trash(&self, limit: u64) -> StoreFuture<'_, Vec<String>> {
         let now = self.now();
         Box::pin(self.read(move |transaction| {
             transaction
@@ -277,7 +278,7 @@ impl Blobs for Sqlite {
         }))
     }
 
-    fn remove_from_trash<'a>(&'a self, file: &'a str) -> Answer<'a, ()> {
+    fn remove_from_trash<'a>(&'a self, file: &'a str) -> StoreFuture<'a, ()> {
         let file = file.to_owned();
         Box::pin(self.write(false, move |transaction| {
             transaction.prepare_cached("DELETE FROM trash WHERE file = ?1")?.execute([file]).map(drop)
@@ -303,10 +304,13 @@ impl Sqlite {
     }
 }
 
-fn asset_hash(connection: &Connection, batch: &BatchId, key: &str) -> rusqlite::Result<Option<[u8; 32]>> {
+fn asset_hash(connection: &Connection, batch: &BatchId, key: &str) -> rusqlite::Result<Option<ContentHash>> {
     let sql = "SELECT sha256 FROM pins JOIN records ON records.seq = pins.batch WHERE records.id = ?1 AND key = ?2";
     let id = records::id_of(&Key::Batch(batch.clone()));
-    connection.prepare_cached(sql)?.query_row(params![id, key], |row| row.get(0)).optional()
+    connection
+        .prepare_cached(sql)?
+        .query_row(params![id, key], |row| row.get(0).map(ContentHash::from_bytes))
+        .optional()
 }
 
 fn rows(connection: &Connection, seq: i64, which: ItemQuery) -> rusqlite::Result<(Vec<ListedRow>, u64)> {
@@ -350,7 +354,7 @@ fn earlier_call(
         transaction.execute(sql, params![kind, &**owner, call.key])?;
         return Ok(None);
     }
-    Ok(Some((before, digest == call.digest)))
+    Ok(Some((before, digest == *call.hash.as_bytes())))
 }
 
 fn insert_key(
@@ -361,7 +365,7 @@ fn insert_key(
     seq: i64,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO idempotency (kind, owner, key, digest, record) VALUES (?1, ?2, ?3, ?4, ?5)";
-    transaction.prepare_cached(sql)?.execute(params![kind, &**owner, call.key, call.digest, seq]).map(drop)
+    transaction.prepare_cached(sql)?.execute(params![kind, &**owner, call.key, call.hash.as_bytes(), seq]).map(drop)
 }
 
 fn insert_job(

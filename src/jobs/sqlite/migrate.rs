@@ -283,24 +283,24 @@ fn batch(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
     value["template"] = json!(BlobRef::whole(hashes[1]));
     value["bad"] = json!(rows.iter().filter(|it| it.sent.error.is_some()).count());
     let document = document(transaction, seq)?;
-    let of_all = match &document {
+    let total = match &document {
         Some(document) => {
             let ends_ref = json!(BlobRef::whole(hashes[2]));
-            let of_all = record_of_document(transaction, document, &value, &ends, ends_ref)?;
-            value["document"] = json!({"id": of_all["id"], "name": document.name});
+            let total = record_of_document(transaction, document, &value, &ends, ends_ref)?;
+            value["document"] = json!({"id": total["id"], "name": document.name});
             if let (Some((bytes, sha256, pages, fingerprint)), Some(_)) = (&document.made, value["completed"].as_i64())
             {
                 value["made"] = json!({
                     "name": document.name,
-                    "url": of_all["output"],
+                    "url": total["output"],
                     "bytes": bytes,
                     "sha256": sha256,
                     "pages": pages,
                     "fingerprint": fingerprint.as_deref().unwrap_or_default(),
-                    "file": of_all["file"],
+                    "file": total["file"],
                 });
             }
-            Some(of_all)
+            Some(total)
         }
         None => None,
     };
@@ -308,8 +308,8 @@ fn batch(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
     records::put_blob(transaction, new, hashes[0], &list)?;
     records::put_blob(transaction, new, hashes[1], &template)?;
     records::put_blob(transaction, new, hashes[2], ends_text.as_bytes())?;
-    match of_all {
-        Some(of_all) => insert_row(transaction, new, 0, of_all)?,
+    match total {
+        Some(total) => insert_row(transaction, new, 0, total)?,
         None => {
             for row in rows {
                 insert_row(transaction, new, row.number, row.value)?;

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
+use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
 use crate::jobs::ledger::Ledger as _;
 use crate::jobs::service::Service;
 use crate::jobs::store::{
-    AcceptedBatch, DeliveryQuery, ItemQuery, NewBatch, NewJob, NewRow, Next, Owner, TakeFilter, Ticket, Work,
+    AttemptId, BatchSubmitOutcome, DeliveryQuery, FetchFilter, Fetched, ItemQuery, NewBatch, NewJob, NewRow, Owner,
+    Work,
 };
 
 const EVERY: DeliveryQuery = DeliveryQuery { status: None, offset: 0, limit: 100 };
@@ -94,8 +96,8 @@ async fn full_disk_refuses_and_keeps_what_there_was() {
     assert!(matches!(refused, StoreError::Full { .. }), "{pages} pages: {refused}");
     let listing = service.list(&owner(), 0, 9).await.expect("a ledger");
     assert_eq!(listing.total, 1);
-    let Ok(Next::Job(taken)) = service.take(TakeFilter::ALL).await else { panic!("a job") };
-    assert_eq!(taken.ticket, Ticket { id: listing.renders[0].id.clone(), attempt: 1 });
+    let Ok(Fetched::Job(fetched)) = service.fetch(FetchFilter::ALL).await else { panic!("a job") };
+    assert_eq!(fetched.attempt_id, AttemptId { job: listing.renders[0].id.clone(), number: 1 });
 }
 
 #[tokio::test]
@@ -116,8 +118,8 @@ async fn file_of_the_first_version_is_read_on() {
     let ended = JobId::parse("dedededed").expect("an id");
     let ended = service.get(&owner(), &ended).await.expect("a ledger").expect("a job");
     assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
-    let Next::Job(taken) = service.take(TakeFilter::ALL).await.expect("a ledger") else { panic!("a job") };
-    assert_eq!((taken.ticket.id, taken.work, &*taken.file), (id, Work::Job("{}".into()), "f.png"));
+    let Fetched::Job(fetched) = service.fetch(FetchFilter::ALL).await.expect("a ledger") else { panic!("a job") };
+    assert_eq!((fetched.attempt_id.job, fetched.work, &*fetched.file), (id, Work::Job("{}".into()), "f.png"));
 }
 
 #[tokio::test]
@@ -191,15 +193,15 @@ async fn file_of_version_5_is_worked_on() {
     let counts = service.counts().await.expect("a ledger");
     assert_eq!((counts.scheduled, counts.rows_scheduled, counts.rows_progress), (1, 4, 0));
     let mut works = Vec::new();
-    while let Next::Job(taken) = service.take(TakeFilter::ALL).await.expect("a ledger") {
-        works.push(match &taken.work {
+    while let Fetched::Job(fetched) = service.fetch(FetchFilter::ALL).await.expect("a ledger") {
+        works.push(match &fetched.work {
             Work::Job(body) => {
                 assert!(body.starts_with(b"{"), "its body");
-                format!("job {}", taken.ticket.id)
+                format!("job {}", fetched.attempt_id.job)
             }
             Work::Row { batch, row, values } => {
                 assert!(values.starts_with(b"{"), "its values");
-                format!("row {row} of {batch}, attempt {}", taken.ticket.attempt)
+                format!("row {row} of {batch}, attempt {}", fetched.attempt_id.number)
             }
             Work::Document { batch, rows } => format!("{rows} rows of {batch}"),
         });
@@ -212,10 +214,13 @@ async fn file_of_version_5_is_worked_on() {
     ];
     assert_eq!(works, expected, "the row that was under way rests");
     let again = NewJob {
-        idempotency: Some(crate::jobs::store::Idempotency { key: "done".into(), digest: [0; 32] }),
+        idempotency: Some(crate::jobs::store::Idempotency {
+            key: "done".into(),
+            hash: ContentHash::from_bytes([0; 32]),
+        }),
         ..new_job(Bytes::from_static(b"{}"))
     };
-    assert!(matches!(service.accept(again).await, Ok(crate::jobs::store::Accepted::OtherBody)), "keys are kept");
+    assert!(matches!(service.accept(again).await, Ok(crate::jobs::store::SubmitOutcome::KeyReused)), "keys are kept");
     let failed = BatchId::parse(&id("batches", "batch")).expect("an id");
     let retried = service.retry_rows(&owner(), &failed).await.expect("a ledger");
     assert_eq!(retried, Some(2), "of three failed rows one cannot be read");
@@ -235,7 +240,7 @@ async fn next_due_row_is_found_from_an_index() {
     let rows = (1..=10_000).map(|row| NewRow { name: format!("{row}.png"), values: Ok("{}".into()) });
     let batch = NewBatch { owner: owner(), ..NewBatch::sample(rows.collect()) };
     let accepted = service.accept_batch(batch).await.expect("a ledger");
-    assert!(matches!(accepted, AcceptedBatch::New(batch) if batch.counts.scheduled == 10_000));
+    assert!(matches!(accepted, BatchSubmitOutcome::New(batch) if batch.counts.scheduled == 10_000));
     let plans = ledger
         .read(|transaction| {
             let mut plans = Vec::new();
@@ -253,9 +258,9 @@ async fn next_due_row_is_found_from_an_index() {
         assert!(!plan.contains("SCAN records"), "{sql}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
-    let Ok(Next::Job(first)) = service.take(TakeFilter::ALL).await else { panic!("a row") };
+    let Ok(Fetched::Job(first)) = service.fetch(FetchFilter::ALL).await else { panic!("a row") };
     assert!(matches!(first.work, Work::Row { row: 1, .. }));
-    let found = ledger.load(&crate::jobs::life::key::Key::Job(first.ticket.id)).await.expect("a ledger");
+    let found = ledger.load(&crate::jobs::life::key::Key::Job(first.attempt_id.job)).await.expect("a ledger");
     let crate::jobs::life::entry::Entry::Job(record) = found.expect("a record").record else { panic!("a row") };
     assert_eq!(record.status, Status::Progress);
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 
-use crate::jobs::{BatchId, FoundItems, ItemQuery, Jobs, Owner, Status, StoreError};
+use crate::jobs::{BatchId, ItemPage, ItemQuery, Jobs, Owner, Status, StoreError};
 use crate::rows::ManifestRecord;
 use crate::server::api_error::ApiError;
 use crate::server::app::App;
@@ -53,7 +53,7 @@ pub(crate) async fn manifest(
 }
 
 /// Manifest lines of those rows of `page` that have ended.
-pub(super) fn manifest_lines(page: FoundItems) -> io::Result<Bytes> {
+pub(super) fn manifest_lines(page: ItemPage) -> io::Result<Bytes> {
     let mut lines = Vec::new();
     for record in page.listing.items.into_iter().filter_map(|item| item.record()) {
         serde_json::to_writer(&mut lines, &record)?;
@@ -69,7 +69,7 @@ pub(super) struct ItemPages {
     id: BatchId,
     status: Option<Status>,
     /// The next page, loaded ahead.
-    ready: Option<FoundItems>,
+    ready: Option<ItemPage>,
 }
 
 impl ItemPages {
@@ -86,14 +86,14 @@ impl ItemPages {
     }
 
     /// The next page; `None` after the last, and when the batch was removed in the meantime.
-    pub(super) async fn next(&mut self) -> Result<Option<FoundItems>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<ItemPage>, StoreError> {
         let Some(page) = self.ready.take() else { return Ok(None) };
         let Some(last) = page.listing.items.last() else { return Ok(None) };
         self.ready = self.load(last.row).await?;
         Ok(Some(page))
     }
 
-    async fn load(&self, after_row: u64) -> Result<Option<FoundItems>, StoreError> {
+    async fn load(&self, after_row: u64) -> Result<Option<ItemPage>, StoreError> {
         let query = ItemQuery { status: self.status, after_row, offset: 0, limit: ROWS_PER_PAGE };
         self.jobs.items(&self.owner, &self.id, query).await
     }

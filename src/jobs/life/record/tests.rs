@@ -35,13 +35,13 @@ fn events(record: &JobRecord) -> Vec<(&'static str, &'static str)> {
 #[test]
 fn job_is_begun_and_done_and_its_webhooks_are_pending() {
     let mut record = record();
-    let ticket = record.begin("one", at(1));
+    let attempt_id = record.begin("one", at(1));
     assert_eq!(
         (record.status, record.attempts, record.file_of(1).as_str()),
         (Status::Progress, 1, "fp1f2rtva-7-1.png")
     );
-    assert!(record.set_progress(&ticket, 50.0, at(2)));
-    assert!(record.finish(&ticket, done(), &logs("paint 1 ms\n"), None, LIFETIME, at(3)));
+    assert!(record.set_progress(&attempt_id, 50.0, at(2)));
+    assert!(record.finish(&attempt_id, done(), &logs("paint 1 ms\n"), None, LIFETIME, at(3)));
     let job = record.to_job().expect("a job");
     assert_eq!((job.status, job.progress, job.output.as_deref()), (Status::Done, 100.0, Some("http://bucket/a.png")));
     assert_eq!(job.fingerprint.as_deref(), Some("f1"));
@@ -49,7 +49,10 @@ fn job_is_begun_and_done_and_its_webhooks_are_pending() {
     assert_eq!((record.file.as_deref(), record.body.is_none()), (Some("fp1f2rtva-7-1.png"), true));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
     assert!(!record.has_expired(at(102)) && record.has_expired(at(103)));
-    assert!(record.finish(&ticket, done(), &logs(""), None, LIFETIME, at(4)), "repeated, because the answer was lost");
+    assert!(
+        record.finish(&attempt_id, done(), &logs(""), None, LIFETIME, at(4)),
+        "repeated, because the answer was lost"
+    );
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn first_result_counts_of_whatever_attempt() {
 fn job_whose_workers_die_is_given_up_after_three() {
     let mut record = record();
     for attempt in 1..=3 {
-        assert_eq!(record.begin("one", at(attempt)).attempt, attempt as u32);
+        assert_eq!(record.begin("one", at(attempt)).number, attempt as u32);
         record.worker_lost(3, PAUSE, LIFETIME, at(attempt));
     }
     assert_eq!(record.status, Status::Error);
@@ -87,11 +90,11 @@ fn job_whose_workers_die_is_given_up_after_three() {
 #[test]
 fn attempt_handed_back_uncounted_keeps_its_file_name() {
     let mut record = record();
-    let ticket = record.begin("one", at(1));
-    let why = HandBack { after: Duration::from_secs(5), counts: false, note: "bucket down".into() };
-    assert!(record.hand_back(&ticket, &why, at(2)));
+    let attempt_id = record.begin("one", at(1));
+    let why = Requeue { after: Duration::from_secs(5), counts: false, note: "bucket down".into() };
+    assert!(record.requeue(&attempt_id, &why, at(2)));
     assert_eq!((record.status, record.attempts, record.due), (Status::Scheduled, 0, at(7).micros()));
-    assert!(!record.hand_back(&ticket, &why, at(2)), "once");
+    assert!(!record.requeue(&attempt_id, &why, at(2)), "once");
     assert_eq!(record.attempt_files(true), ["fp1f2rtva-7-1.png"]);
 }
 
@@ -114,9 +117,9 @@ fn attempts_before_a_retry_do_not_count() {
         assert!(!record.finish(late, done(), &Report::default(), None, LIFETIME, at(8)));
     }
     assert!(record.finish(&third, done(), &Report::default(), None, LIFETIME, at(9)));
-    assert_eq!(record.file, Some(record.file_of(third.attempt)));
+    assert_eq!(record.file, Some(record.file_of(third.number)));
     assert!(
-        record.attempt_files(true).contains(&record.file_of(third.attempt)) && record.attempt_files(false).is_empty()
+        record.attempt_files(true).contains(&record.file_of(third.number)) && record.attempt_files(false).is_empty()
     );
 }
 
@@ -124,12 +127,12 @@ fn attempts_before_a_retry_do_not_count() {
 fn record_stays_small_with_long_logs() {
     let mut record = record();
     for attempt in 0..30 {
-        let ticket = record.begin("one", at(attempt));
-        let why = HandBack { after: Duration::ZERO, counts: false, note: "x".repeat(5000) };
-        assert!(record.hand_back(&ticket, &why, at(attempt)));
+        let attempt_id = record.begin("one", at(attempt));
+        let why = Requeue { after: Duration::ZERO, counts: false, note: "x".repeat(5000) };
+        assert!(record.requeue(&attempt_id, &why, at(attempt)));
     }
-    let ticket = record.begin("one", at(99));
-    record.finish(&ticket, Outcome::Error("é".repeat(40_000)), &logs(""), None, LIFETIME, at(100));
+    let attempt_id = record.begin("one", at(99));
+    record.finish(&attempt_id, Outcome::Error("é".repeat(40_000)), &logs(""), None, LIFETIME, at(100));
     let bytes = serde_json::to_vec(&record).expect("JSON").len();
     assert!(bytes < 900_000, "{bytes} bytes, and NATS takes 1 MB");
     assert!(record.to_job().expect("a job").logs.ends_with("… the log is cut here\n"));
@@ -139,15 +142,18 @@ fn record_stays_small_with_long_logs() {
 fn webhook_is_retried_unless_superseded() {
     let mut record = record();
     record.begin("one", at(1));
-    let again =
-        DeliveryAttempt { answer: Some(503), error: "503".into(), then: NextAction::Again(Duration::from_secs(5)) };
+    let again = DeliveryAttempt {
+        answer: Some(503),
+        error: "503".into(),
+        next: NextAction::RetryAfter(Duration::from_secs(5)),
+    };
     record.deliveries[0].add_attempt(&again, at(2));
     assert_eq!((record.deliveries[0].next, record.deliveries[0].attempts), (at(7).micros(), 1));
-    record.finish(&record.ticket(), done(), &logs(""), None, LIFETIME, at(3));
+    record.finish(&record.attempt_id(), done(), &logs(""), None, LIFETIME, at(3));
     record.deliveries[0].add_attempt(&again, at(4));
     assert_eq!(events(&record), [("job.progress", "superseded"), ("job.done", "pending")]);
     record.deliveries[1]
-        .add_attempt(&DeliveryAttempt { answer: Some(200), error: String::new(), then: NextAction::Delivered }, at(5));
+        .add_attempt(&DeliveryAttempt { answer: Some(200), error: String::new(), next: NextAction::Delivered }, at(5));
     assert!(record.pending_delivery().is_none());
     record.deliveries[1].restart(at(6));
     assert_eq!(record.pending_delivery().map(|it| it.attempts), Some(0));

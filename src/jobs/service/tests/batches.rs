@@ -1,9 +1,11 @@
 //! Batches and their rows.
 
 use super::*;
+use crate::hash::ContentHash;
 use crate::jobs::batch::{Batch, Item, RowCounts};
 use crate::jobs::store::{
-    AcceptedBatch, Delivery, DeliveryListing, DeliveryQuery, FailedRow, ItemQuery, NewBatch, NewRow, Pin, StoredItems,
+    BatchSubmitOutcome, Delivery, DeliveryListing, DeliveryQuery, ItemPage, ItemQuery, NewBatch, NewRow, PinnedAsset,
+    RowError,
 };
 use crate::report::Problem;
 
@@ -16,7 +18,7 @@ fn row(number: u64) -> NewRow {
 
 pub(super) fn failed_row() -> NewRow {
     let problems = vec![Problem { path: "a".into(), message: "is broken".into() }];
-    NewRow { name: "bad.png".into(), values: Err(FailedRow { error: "row 1: a: is broken".into(), problems }) }
+    NewRow { name: "bad.png".into(), values: Err(RowError { error: "row 1: a: is broken".into(), problems }) }
 }
 
 pub(super) fn new_batch(owner: &str, rows: u64) -> NewBatch {
@@ -30,7 +32,7 @@ fn failed() -> Outcome {
 impl Bench {
     pub(super) async fn accept_batch(&self, batch: NewBatch) -> Batch {
         match self.store.accept_batch(batch).await.expect("a store") {
-            AcceptedBatch::New(batch) => batch,
+            BatchSubmitOutcome::New(batch) => batch,
             other => panic!("{other:?}"),
         }
     }
@@ -39,12 +41,12 @@ impl Bench {
         self.store.batch(&owner(""), id).await.expect("a store").expect("a batch")
     }
 
-    pub(super) async fn items(&self, id: &BatchId, which: ItemQuery) -> StoredItems {
+    pub(super) async fn items(&self, id: &BatchId, which: ItemQuery) -> ItemPage {
         self.store.items(&owner(""), id, which).await.expect("a store").expect("a batch")
     }
 
-    async fn finish(&self, taken: &Taken, outcome: Outcome) {
-        assert!(self.store.finish(&taken.ticket, outcome, Report::default()).await.expect("a store"));
+    async fn finish(&self, fetched: &FetchedJob, outcome: Outcome) {
+        assert!(self.store.finish(&fetched.attempt_id, outcome, Report::default()).await.expect("a store"));
     }
 
     async fn deliveries(&self, id: &BatchId, which: DeliveryQuery) -> DeliveryListing {
@@ -58,8 +60,8 @@ impl Bench {
     }
 }
 
-fn number(taken: &Taken) -> u64 {
-    match &taken.work {
+fn number(fetched: &FetchedJob) -> u64 {
+    match &fetched.work {
         Work::Row { row, .. } => *row,
         Work::Job(_) | Work::Document { .. } => panic!("no row"),
     }
@@ -71,9 +73,9 @@ async fn batch_goes_from_scheduled_over_progress_to_done() {
     let fresh = bench.accept_batch(new_batch("", 2)).await;
     assert_eq!((fresh.status, fresh.rows, fresh.counts.scheduled, fresh.rate), (Status::Scheduled, 2, 2, None));
     assert_eq!(fresh.design_sha256, "03".repeat(32));
-    let taken = bench.take().await;
+    let fetched = bench.take().await;
     let values = Bytes::from_static(b"{\"variables\":{\"n\":1}}");
-    assert_eq!(taken.work, Work::Row { batch: fresh.id.clone(), row: 1, values });
+    assert_eq!(fetched.work, Work::Row { batch: fresh.id.clone(), row: 1, values });
     assert_eq!(bench.batch(&fresh.id).await.counts, RowCounts { scheduled: 1, progress: 1, ..RowCounts::default() });
     bench.pass(Duration::from_secs(4));
     let warning = crate::report::Warning {
@@ -83,7 +85,7 @@ async fn batch_goes_from_scheduled_over_progress_to_done() {
         message: "m".into(),
     };
     let report = Report { timings: vec![("paint", 1.5)], warnings: vec![warning.clone()], ..Report::default() };
-    assert!(bench.store.finish(&taken.ticket, done(), report).await.expect("a store"));
+    assert!(bench.store.finish(&fetched.attempt_id, done(), report).await.expect("a store"));
     let half = bench.batch(&fresh.id).await;
     assert_eq!((half.status, half.rate, half.time_left), (Status::Progress, Some(0.25), Some(4.0)));
     bench.finish(&bench.take().await, failed()).await;
@@ -92,28 +94,28 @@ async fn batch_goes_from_scheduled_over_progress_to_done() {
     assert_eq!(whole.counts, RowCounts { done: 1, error: 1, ..RowCounts::default() });
     assert!(whole.expires_at.is_some());
 
-    let StoredItems { listing, files, .. } = bench.items(&fresh.id, ALL).await;
+    let ItemPage { listing, files, .. } = bench.items(&fresh.id, ALL).await;
     let Item { bytes, sha256, fingerprint, warnings, timings, .. } = &listing.items[0];
     assert_eq!((fingerprint.as_deref(), &listing.items[1].fingerprint), (Some("f1"), &None));
     assert_eq!((*bytes, sha256.as_deref()), (Some(3), Some(&*"07".repeat(32))));
     assert_eq!((&warnings[..], timings["paint"]), (&[warning][..], 1.5));
-    assert_eq!(files[0], taken.file);
+    assert_eq!(files[0], fetched.file);
     let errors = bench.items(&fresh.id, ItemQuery { status: Some(Status::Error), ..ALL }).await.listing;
     assert_eq!((errors.total, errors.items[0].row, &*errors.items[0].error), (1, 2, "no picture"));
     let second = bench.items(&fresh.id, ItemQuery { after_row: 1, ..ALL }).await.listing;
     assert_eq!(second.items.iter().map(|it| it.row).collect::<Vec<_>>(), [2]);
-    assert!(bench.store.expiry(&taken.ticket.id, &taken.file).await.expect("a store").is_some());
+    assert!(bench.store.expiry(&fetched.attempt_id.job, &fetched.file).await.expect("a store").is_some());
 }
 
 #[tokio::test]
 async fn rows_are_no_jobs_and_nobody_elses() {
     let bench = bench();
     let id = bench.accept_batch(new_batch("a", 1)).await.id;
-    let taken = bench.take().await;
+    let fetched = bench.take().await;
     for name in ["a", "b"] {
-        assert!(bench.store.get(&owner(name), &taken.ticket.id).await.expect("a store").is_none());
+        assert!(bench.store.get(&owner(name), &fetched.attempt_id.job).await.expect("a store").is_none());
         assert_eq!(bench.store.list(&owner(name), 0, 9).await.expect("a store").total, 0);
-        assert!(!bench.store.remove(&owner(name), &taken.ticket.id).await.expect("a store"));
+        assert!(!bench.store.remove(&owner(name), &fetched.attempt_id.job).await.expect("a store"));
     }
     let other = owner("b");
     assert!(bench.store.batch(&other, &id).await.expect("a store").is_none());
@@ -139,8 +141,8 @@ async fn batch_holds_up_neither_others_nor_single_jobs() {
             bench.accept(new_job("a")).await;
             bench.accept(new_job("b")).await;
         }
-        let taken = bench.take().await;
-        order.push(match &taken.work {
+        let fetched = bench.take().await;
+        order.push(match &fetched.work {
             Work::Job(_) => "job",
             Work::Row { batch, .. } if *batch == large => "large",
             Work::Row { batch, .. } if *batch == small => "small",
@@ -148,7 +150,7 @@ async fn batch_holds_up_neither_others_nor_single_jobs() {
             Work::Row { .. } | Work::Document { .. } => panic!("another"),
         });
         bench.pass(Duration::from_millis(1));
-        bench.finish(&taken, done()).await;
+        bench.finish(&fetched, done()).await;
     }
     assert_eq!(order, ["large", "job", "job", "small", "others", "large", "small", "others"]);
     // Two workers: whoever has nothing under way comes first.
@@ -164,16 +166,16 @@ async fn batch_is_bounded_by_rows_and_keys() {
     let keys = KeyLimits { jobs: 1, rows: 5, ..KeyLimits::default() };
     let bench = Bench::new(JobSettings::default(), keys);
     let accept = async |owner, rows| bench.store.accept_batch(new_batch(owner, rows)).await.expect("a store");
-    assert!(matches!(accept("a", 6).await, AcceptedBatch::RowsFull));
-    assert!(matches!(accept("a", 4).await, AcceptedBatch::New(_)));
-    assert!(matches!(accept("a", 2).await, AcceptedBatch::RowsFull));
-    assert!(matches!(accept("a", 1).await, AcceptedBatch::OwnerFull), "a batch counts as a job");
-    assert!(matches!(bench.store.accept(new_job("a")).await, Ok(Accepted::OwnerFull)));
-    assert!(matches!(bench.store.accept(new_job("b")).await, Ok(Accepted::New(_))));
+    assert!(matches!(accept("a", 6).await, BatchSubmitOutcome::RowsFull));
+    assert!(matches!(accept("a", 4).await, BatchSubmitOutcome::New(_)));
+    assert!(matches!(accept("a", 2).await, BatchSubmitOutcome::RowsFull));
+    assert!(matches!(accept("a", 1).await, BatchSubmitOutcome::OwnerFull), "a batch counts as a job");
+    assert!(matches!(bench.store.accept(new_job("a")).await, Ok(SubmitOutcome::OwnerFull)));
+    assert!(matches!(bench.store.accept(new_job("b")).await, Ok(SubmitOutcome::New(_))));
     let bench = super::bench();
     let most = BatchSettings::default().queue;
     let refused = bench.store.accept_batch(new_batch("", most + 1)).await.expect("a store");
-    assert!(matches!(refused, AcceptedBatch::QueueFull));
+    assert!(matches!(refused, BatchSubmitOutcome::QueueFull));
     assert_eq!(bench.store.batches(&owner(""), 0, 9).await.expect("a store").total, 0, "nothing of it is kept");
 }
 
@@ -181,15 +183,15 @@ async fn batch_is_bounded_by_rows_and_keys() {
 async fn batch_with_the_same_key_is_the_same_batch() {
     let bench = bench();
     let with_key = |digest| NewBatch {
-        idempotency: Some(Idempotency { key: "k".into(), digest: [digest; 32] }),
+        idempotency: Some(Idempotency { key: "k".into(), hash: ContentHash::from_bytes([digest; 32]) }),
         ..new_batch("", 1)
     };
     let first = bench.accept_batch(with_key(1)).await;
     let again = bench.store.accept_batch(with_key(1)).await.expect("a store");
-    assert!(matches!(again, AcceptedBatch::Again(batch) if batch.id == first.id));
-    assert!(matches!(bench.store.accept_batch(with_key(2)).await, Ok(AcceptedBatch::OtherBody)));
+    assert!(matches!(again, BatchSubmitOutcome::Replayed(batch) if batch.id == first.id));
+    assert!(matches!(bench.store.accept_batch(with_key(2)).await, Ok(BatchSubmitOutcome::KeyReused)));
     let job = NewJob { idempotency: with_key(2).idempotency, ..new_job("") };
-    assert!(matches!(bench.store.accept(job).await, Ok(Accepted::New(_))), "jobs have keys of their own");
+    assert!(matches!(bench.store.accept(job).await, Ok(SubmitOutcome::New(_))), "jobs have keys of their own");
 }
 
 #[tokio::test]
@@ -230,7 +232,7 @@ async fn retry_renders_failed_rows_under_new_names() {
     assert_eq!((waiting.status, waiting.counts.scheduled, waiting.counts.done), (Status::Scheduled, 1, 1));
     assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
     let again = bench.take().await;
-    assert_eq!((&again.ticket.id, again.ticket.attempt), (&failing.ticket.id, 2));
+    assert_eq!((&again.attempt_id.job, again.attempt_id.number), (&failing.attempt_id.job, 2));
     assert_ne!(again.file, failing.file, "the old name is in the trash");
     assert_eq!(bench.store.trash(9).await.expect("a store"), [failing.file]);
     bench.finish(&again, done()).await;
@@ -262,15 +264,15 @@ async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
     let webhook = Some("http://hook.test/".to_owned());
     let id = bench.accept_batch(NewBatch { webhook, webhook_items: true, ..new_batch("", 1) }).await.id;
     let due = async || bench.store.due_deliveries(ROOM, Duration::from_secs(15)).await.expect("a store").0;
-    let tried = async |due: Vec<Delivery>, then: NextAction| {
+    let tried = async |due: Vec<Delivery>, next: NextAction| {
         for delivery in &due {
-            let tried = DeliveryAttempt { answer: None, error: String::new(), then };
+            let tried = DeliveryAttempt { answer: None, error: String::new(), next };
             bench.store.add_attempt(delivery, tried).await.expect("a store");
         }
         due.iter().map(|it| it.event).collect::<Vec<_>>()
     };
     bench.finish(&bench.take().await, failed()).await;
-    let first = tried(due().await, NextAction::Again(Duration::from_secs(60))).await;
+    let first = tried(due().await, NextAction::RetryAfter(Duration::from_secs(60))).await;
     assert_eq!(first, ["item.error", "batch.completed"]);
     bench.store.retry_rows(&owner(""), &id).await.expect("a store");
     bench.finish(&bench.take().await, done()).await;
@@ -293,7 +295,7 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
     let other = bench.accept_batch(batch("b")).await.id;
     bench.finish(&bench.take().await, done()).await;
     let due = bench.store.due_deliveries(ROOM, Duration::from_secs(15)).await.expect("a store").0;
-    let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), then: NextAction::Failed };
+    let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), next: NextAction::Failed };
     bench.store.add_attempt(&due[1], gone).await.expect("a store");
 
     let all = bench.deliveries(&id, EVERY).await;
@@ -328,11 +330,11 @@ async fn removed_batch_leaves_its_files_to_the_trash() {
     assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
     assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
     assert!(
-        matches!(bench.store.take(TakeFilter::ALL).await.expect("a store"), Next::Nothing(None)),
+        matches!(bench.store.fetch(FetchFilter::ALL).await.expect("a store"), Fetched::Empty(None)),
         "what waited is not begun"
     );
     assert_eq!(bench.store.expire().await.expect("a store"), 0, "cleared away, and not expired");
-    assert!(!bench.store.finish(&under_way.ticket, done(), Report::default()).await.expect("a store"));
+    assert!(!bench.store.finish(&under_way.attempt_id, done(), Report::default()).await.expect("a store"));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&finished.file));
     bench.pass(Duration::from_secs(200));
     let mut trash = bench.store.trash(9).await.expect("a store");
@@ -351,11 +353,11 @@ async fn batch_expires_as_a_whole() {
     bench.finish(&early, done()).await;
     bench.pass(JobSettings::default().lifetime * 2);
     assert_eq!(bench.store.expire().await.expect("a store"), 0, "rows live as long as their batch");
-    assert!(bench.store.expiry(&early.ticket.id, &early.file).await.expect("a store").is_some());
+    assert!(bench.store.expiry(&early.attempt_id.job, &early.file).await.expect("a store").is_some());
     bench.finish(&bench.take().await, done()).await;
     bench.pass(JobSettings::default().lifetime);
     assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none(), "before the sweep");
-    assert!(bench.store.expiry(&early.ticket.id, &early.file).await.expect("a store").is_none());
+    assert!(bench.store.expiry(&early.attempt_id.job, &early.file).await.expect("a store").is_none());
     assert_eq!(bench.store.expire().await.expect("a store"), 1);
     assert_eq!(bench.store.trash(9).await.expect("a store").len(), 3);
 }
@@ -365,13 +367,13 @@ async fn rows_survive_the_death_of_the_process() {
     let mut bench = bench();
     let id = bench.accept_batch(new_batch("", 2)).await.id;
     for attempt in 1..=3 {
-        let taken = bench.take().await;
-        assert_eq!((number(&taken), taken.ticket.attempt), (1, attempt));
+        let fetched = bench.take().await;
+        assert_eq!((number(&fetched), fetched.attempt_id.number), (1, attempt));
         bench.restart();
         if attempt < 3 {
             // While the first rests the second would be next.
             bench.pass(Duration::from_secs(10));
-            assert!(matches!(bench.store.take(NOT_ALONE).await.expect("a store"), Next::Alone));
+            assert!(matches!(bench.store.fetch(NOT_ALONE).await.expect("a store"), Fetched::RunAlone));
         }
     }
     let items = bench.items(&id, ALL).await.listing.items;
@@ -386,12 +388,15 @@ async fn pin_of_the_first_stands() {
     let mut bench = bench();
     let id = bench.accept_batch(new_batch("", 1)).await.id;
     assert_eq!(bench.store.asset_hash(&id, "image u").await.expect("a store"), None);
-    let pin = |digest| Pin { key: "image u".into(), sha256: [digest; 32] };
-    assert_eq!(bench.store.put_asset_hash(&id, pin(1)).await.expect("a store"), Some([1; 32]));
-    assert_eq!(bench.store.put_asset_hash(&id, pin(2)).await.expect("a store"), Some([1; 32]));
+    let pin = |digest| PinnedAsset { key: "image u".into(), hash: ContentHash::from_bytes([digest; 32]) };
+    assert_eq!(bench.store.put_asset_hash(&id, pin(1)).await.expect("a store"), Some(ContentHash::from_bytes([1; 32])));
+    assert_eq!(bench.store.put_asset_hash(&id, pin(2)).await.expect("a store"), Some(ContentHash::from_bytes([1; 32])));
     bench.restart();
-    assert_eq!(bench.store.asset_hash(&id, "image u").await.expect("a store"), Some([1; 32]));
-    assert_eq!(bench.store.template(&id).await.expect("a store").map(|it| it.design_sha256), Some([3; 32]));
+    assert_eq!(bench.store.asset_hash(&id, "image u").await.expect("a store"), Some(ContentHash::from_bytes([1; 32])));
+    assert_eq!(
+        bench.store.template(&id).await.expect("a store").map(|it| it.design_hash),
+        Some(ContentHash::from_bytes([3; 32]))
+    );
     bench.store.remove_batch(&owner(""), &id).await.expect("a store");
     assert_eq!(bench.store.put_asset_hash(&id, pin(1)).await.expect("a store"), None);
     assert_eq!(bench.store.template(&id).await.expect("a store"), None);

@@ -10,7 +10,7 @@ use crate::jobs::life::document::DocumentEnd;
 use crate::jobs::life::record::JobSeed;
 use crate::jobs::life::row_list::SubmittedRow;
 use crate::jobs::life::samples::{at, body, done};
-use crate::jobs::store::{FailedRow, NewBatch, NewRow, Outcome, Report, RowEnd, RowPages};
+use crate::jobs::store::{NewBatch, NewRow, Outcome, Report, RowError, RowOutcome, RowPages};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 
@@ -23,7 +23,7 @@ fn row_id(number: u64) -> JobId {
 }
 
 fn head(rows: usize, bad: usize, document: Option<&str>) -> BatchRecord {
-    let unreadable = || Err(FailedRow { error: "no row".into(), problems: Vec::new() });
+    let unreadable = || Err(RowError { error: "no row".into(), problems: Vec::new() });
     let rows = (0..rows).map(|row| NewRow {
         name: format!("{row}.png"),
         values: if row < bad { unreadable() } else { Ok(Bytes::from_static(b"{}")) },
@@ -94,9 +94,9 @@ fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
     let mut rows: Vec<_> = (1..=3).map(|number| row(&head, number)).collect();
     // The head is written again after its rows, and may be seen after them.
     for row in &mut rows {
-        let ticket = row.begin("one", at(1));
-        let outcome = if ticket.id == row_id(2) { Outcome::Error("no picture".into()) } else { done() };
-        assert!(row.finish(&ticket, outcome, &Report::default(), None, LIFETIME, at(2)));
+        let attempt_id = row.begin("one", at(1));
+        let outcome = if attempt_id.job == row_id(2) { Outcome::Error("no picture".into()) } else { done() };
+        assert!(row.finish(&attempt_id, outcome, &Report::default(), None, LIFETIME, at(2)));
         front.sees(row);
     }
     assert_eq!(front.batches.all_rows_ended(&batch_id()), None, "without its head nobody knows");
@@ -131,14 +131,14 @@ fn rows_of_a_document_end_with_it() {
     };
     assert_eq!(counts(&front), (0, 0, 1));
     let mut document = row(&head, 0);
-    let ticket = document.begin("one", at(1));
-    document.set_progress(&ticket, 50.0, at(10));
+    let attempt_id = document.begin("one", at(1));
+    document.set_progress(&attempt_id, 50.0, at(10));
     front.sees(&document);
     assert_eq!(counts(&front), (9, 0, 1));
     let tally = front.batches.progress(&batch_id(), at(11));
     assert_eq!((tally.rate, tally.rows_left), (Some(0.5), 5.0));
-    assert!(document.finish(&ticket, done(), &Report::default(), None, LIFETIME, at(20)));
-    let mut ends_with = |front: &mut Front, ends: &[RowEnd]| {
+    assert!(document.finish(&attempt_id, done(), &Report::default(), None, LIFETIME, at(20)));
+    let mut ends_with = |front: &mut Front, ends: &[RowOutcome]| {
         if let Some(row) = &mut document.row {
             row.ended = Some(DocumentEnd::new(ends, true, body()));
         }
@@ -147,13 +147,13 @@ fn rows_of_a_document_end_with_it() {
     };
     let in_it = |row: u64| {
         let end = RowPages { first_page: row - 1, page_count: 1, warnings: Vec::new(), timings: Vec::new() };
-        RowEnd { row, end: Ok(end) }
+        RowOutcome { row, result: Ok(end) }
     };
     let all: Vec<_> = (2..=10).map(in_it).collect();
     ends_with(&mut front, &all);
     assert_eq!((counts(&front), front.open().have_rows_ended), ((0, 9, 1), true));
     assert!(front.batches.failed(&batch_id()).is_empty(), "what cannot be read is no reason to make it anew");
-    let failed = RowEnd { row: 2, end: Err(FailedRow { error: "no picture".into(), problems: Vec::new() }) };
+    let failed = RowOutcome { row: 2, result: Err(RowError { error: "no picture".into(), problems: Vec::new() }) };
     ends_with(&mut front, &[&[failed], &all[1..]].concat());
     assert_eq!(counts(&front), (0, 8, 2));
     assert_eq!(front.batches.failed(&batch_id()), [row_id(0)]);
