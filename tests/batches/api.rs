@@ -1,4 +1,4 @@
-//! The calls, one by one.
+//! The endpoints below `/api/batches`.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -15,9 +15,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The acceptance case: 10 of 500 are bad, and 4 of those become good.
+/// Of 500 rows, 10 fail, and 4 of these succeed after a retry.
 #[tokio::test]
-async fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
+async fn failed_rows_have_errors_and_can_be_retried() {
     let service = service(&[LOCAL]);
     let pictures = Pictures::start();
     pictures.set_broken(true);
@@ -81,7 +81,7 @@ async fn bad_rows_are_items_with_errors_and_a_retry_mends_what_can_be_mended() {
 }
 
 #[tokio::test]
-async fn calls_with_problems_are_refused_with_all_of_them() {
+async fn invalid_call_is_refused_with_all_its_problems() {
     let service = service(&[("TENTER_BATCH_MAX_ROWS", "3")]);
     let refused = async |body: Value| service.post("/api/batches", &body.to_string()).await;
     let answer = refused(json!({"pixelRatio": 0, "fileName": "{"})).await;
@@ -109,9 +109,9 @@ async fn calls_with_problems_are_refused_with_all_of_them() {
     assert_eq!(service.get("/api/batches").await.json()["total"], 0);
 }
 
-/// Values change texts with placeholders and addresses of pictures: what is wrong elsewhere is wrong for each row.
+/// Values of rows only change texts and URLs with placeholders, so that other problems affect every row.
 #[tokio::test]
-async fn design_that_no_row_mends_is_refused_with_all_its_problems() {
+async fn invalid_design_is_refused_with_all_its_problems() {
     let service = service(&[]);
     let create = async |design: Value| {
         let body = json!({"design": design, "rows": rows(1)});
@@ -143,7 +143,7 @@ async fn design_that_no_row_mends_is_refused_with_all_its_problems() {
 }
 
 #[tokio::test]
-async fn variables_that_only_names_of_files_use_are_no_warning() {
+async fn variables_of_file_names_cause_no_warning() {
     let service = service(&[("TENTER_MIN_IMAGE_DPI", "0")]);
     let rows = json!([{"name": "Ada", "sku": "a-1", "note": "x"}]);
     let batch = create(&service, &json!({"design": design(), "rows": rows, "fileName": "{sku}"})).await;
@@ -155,7 +155,7 @@ async fn variables_that_only_names_of_files_use_are_no_warning() {
 }
 
 #[tokio::test]
-async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
+async fn rows_are_csv_or_ndjson_or_downloaded() {
     let service = service(&[LOCAL]);
     let files = axum::Router::new()
         .route("/design.json", axum::routing::get(async || design().to_string()))
@@ -167,7 +167,7 @@ async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
     let query = format!(
         "designUrl=http%3A%2F%2F{address}%2Fdesign.json&pixelRatio=2&ignoreBackground=true&fileName=%7Bname%7D"
     );
-    // One after the other: who looks for the end of one leaves what is under way of others.
+    // Sequential, since waiting for the end of one batch stops the worker for the others.
     let assert_ends = async |batch: &Value, done: u64, error: u64| {
         let counts = finished(&service, batch).await["counts"].clone();
         assert_eq!(counts, json!({"scheduled": 0, "progress": 0, "done": done, "error": error}), "{batch}");
@@ -190,7 +190,7 @@ async fn rows_come_as_csv_and_as_ndjson_and_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn rows_may_have_options_of_their_own_but_no_format() {
+async fn rows_may_override_options_except_the_format() {
     let service = service(&[]);
     let rows = json!([
         {"variables": {"name": "a"}, "options": {"pixelRatio": 3}},
@@ -246,11 +246,11 @@ async fn removed_batch_is_gone_with_its_files() {
     assert_eq!((files("jobs"), files("pins")), (0, 0));
     let next = create(&service, &json!({"design": design(), "rows": rows(1)})).await;
     assert_eq!(finished(&service, &next).await["counts"]["done"], 1);
-    assert_eq!(files("jobs"), 1, "rows that waited were not begun");
+    assert_eq!(files("jobs"), 1, "waiting rows were not rendered");
 }
 
 #[tokio::test]
-async fn batches_are_their_owners() {
+async fn batches_of_other_keys_are_not_found() {
     let service = service(&[("TENTER_KEYS", "a=first,b=second"), ("TENTER_KEY_ROWS", "4")]);
     let body = json!({"design": design(), "rows": rows(3)}).to_string();
     let batch = service.post("/api/batches?KEY=first", &body).await.json();
@@ -279,7 +279,7 @@ async fn batches_are_their_owners() {
 }
 
 #[tokio::test]
-async fn items_are_paged_and_chosen_by_status() {
+async fn items_are_paged_and_filtered_by_status() {
     let service = service(&[]);
     let batch = create(&service, &json!({"design": design(), "rows": rows(5)})).await;
     let page = async |query: &str| service.get(&path(&batch, &format!("/items{query}"))).await;
@@ -302,9 +302,9 @@ async fn items_are_paged_and_chosen_by_status() {
     assert!(metrics.contains("tenter_rows_scheduled 5") && metrics.contains("tenter_jobs_scheduled 0"), "{metrics}");
 }
 
-/// By the same rule as everywhere: a row has the fingerprint that its design has with its values and options.
+/// The fingerprint of a row equals that of its design rendered alone with the same values and options.
 #[tokio::test]
-async fn rows_tell_what_they_were_made_of() {
+async fn rows_have_fingerprints() {
     let service = service(&[("TENTER_RASTERIZER", "cpu")]);
     let small = json!({"variables": {"name": "Ada"}, "options": {"pixelRatio": 0.5}});
     let rows = json!([{"name": "Ada"}, {"name": "Ada"}, small, {"name": "Bob"}, {"name": ["broken"]}]);
@@ -329,9 +329,9 @@ async fn rows_tell_what_they_were_made_of() {
     }
 }
 
-/// The server has another picture for each call.
+/// The server answers each request with another image.
 #[tokio::test]
-async fn rows_are_made_of_the_same_files() {
+async fn rows_use_the_same_assets() {
     let service = service(&[LOCAL, ("TENTER_PIN_BYTES", "0")]);
     let pictures = Pictures::start();
     let same: Vec<_> = (0..6).map(|_| json!({"name": "same", "photo": pictures.url("a.png")})).collect();
@@ -339,5 +339,5 @@ async fn rows_are_made_of_the_same_files() {
     finished(&service, &batch).await;
     let lines = manifest(&service, &batch).await;
     assert!(lines.iter().all(|it| it["sha256"].is_string() && it["sha256"] == lines[0]["sha256"]), "{lines:?}");
-    assert_eq!(pictures.asked(), 1, "memory holds nothing, and nobody is asked twice");
+    assert_eq!(pictures.asked(), 1, "the memory bound is 0, and the image is not requested twice");
 }

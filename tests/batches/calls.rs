@@ -1,4 +1,4 @@
-//! Calls that the tests make.
+//! HTTP calls for the tests of batches.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -14,14 +14,14 @@ pub(crate) fn request(method: Method, path: &str) -> Request<Body> {
     Request::builder().method(method).uri(path).body(Body::empty()).expect("a request")
 }
 
-/// Makes it a batch.
+/// Creates a batch from a JSON body.
 pub(crate) async fn create(service: &Service, body: &Value) -> Value {
     let answer = service.post("/api/batches", &body.to_string()).await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
     answer.json()
 }
 
-/// A call whose body is its rows.
+/// Creates a batch from a body with its rows.
 pub(crate) async fn create_of(service: &Service, media_type: &str, query: &str, rows: &str) -> Answer {
     let mut request = post(&format!("/api/batches?{query}"), rows);
     request.headers_mut().insert("content-type", media_type.parse().expect("a header"));
@@ -32,7 +32,7 @@ pub(crate) fn path(batch: &Value, rest: &str) -> String {
     format!("/api/batches/{}{rest}", batch["id"].as_str().expect("an id"))
 }
 
-/// Works rows off until the batch is done.
+/// Renders rows until the batch is done.
 pub(crate) async fn finished(service: &Service, batch: &Value) -> Value {
     let done = async {
         loop {
@@ -49,7 +49,7 @@ pub(crate) async fn finished(service: &Service, batch: &Value) -> Value {
     }
 }
 
-/// Lines of the manifest.
+/// The lines of a manifest.
 pub(crate) async fn manifest(service: &Service, batch: &Value) -> Vec<Value> {
     let answer = service.get(&path(batch, "/manifest")).await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/x-ndjson"));
@@ -61,7 +61,7 @@ pub(crate) fn lines(text: &[u8]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// Entries of a zip.
+/// The entries of a ZIP file by name.
 pub(crate) fn unzipped(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("a zip");
     (0..archive.len())

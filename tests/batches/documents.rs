@@ -1,4 +1,4 @@
-//! One PDF of all rows.
+//! One PDF document of all rows of a batch.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +16,17 @@ use super::{design, rows, tools};
 
 const LOCAL: (&str, &str) = ("TENTER_ALLOW_ADDRESSES", "127.0.0.1");
 
-/// A page a row, with its text as text.
+/// A design with one page per row that contains the row's name as text.
 fn call(rows: &[Value]) -> Value {
     json!({"design": design(), "rows": rows, "merge": "pdf", "vector": true, "fileName": "cards"})
 }
 
-/// `N1`, `N2`, … without some of them.
+/// The names `N1`, `N2`, … up to a number, without some of them.
 fn names(count: u64, without: &[u64]) -> Vec<String> {
     (1..=count).filter(|row| !without.contains(row)).map(|row| format!("N{row}")).collect()
 }
 
-/// Every reader takes it, and these are the words of its pages.
+/// Checks that PDF readers accept the file, and returns the texts of its pages.
 #[track_caller]
 fn assert_pages(pdf: &[u8], words: &[String]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -43,7 +43,7 @@ async fn file(service: &Service, link: &Value) -> super::service::Answer {
 }
 
 #[tokio::test]
-async fn document_has_every_row_but_those_that_fail() {
+async fn document_contains_all_rows_except_failed_ones() {
     let service = service(&[]);
     let mut some = rows(30);
     some[6]["name"] = json!(["broken"]);
@@ -97,7 +97,7 @@ async fn document_has_every_row_but_those_that_fail() {
 }
 
 #[tokio::test]
-async fn document_is_made_anew_when_rows_wait_again() {
+async fn document_is_rendered_again_when_rows_are_retried() {
     let service = service(&[LOCAL]);
     let pictures = Pictures::start();
     pictures.set_broken(true);
@@ -123,7 +123,7 @@ async fn document_is_made_anew_when_rows_wait_again() {
 }
 
 #[tokio::test]
-async fn document_without_a_page_is_none() {
+async fn document_without_pages_fails() {
     let service = service(&[]);
     let batch = create(&service, &call(&[json!({"nmae": "a"}), json!({"nmae": "b"})])).await;
     let batch = finished(&service, &batch).await;
@@ -137,7 +137,7 @@ async fn document_without_a_page_is_none() {
 }
 
 #[tokio::test]
-async fn document_calls_with_problems_are_refused() {
+async fn invalid_document_call_is_refused() {
     let service = service(&[]);
     let mut wrong = call(&rows(1));
     (wrong["format"], wrong["fileName"]) = ("jpeg".into(), "{name}".into());
@@ -154,9 +154,9 @@ async fn document_calls_with_problems_are_refused() {
     assert!(zip.status == StatusCode::BAD_REQUEST && zip.error().contains("accepted: pdf"), "{}", zip.error());
 }
 
-/// Twice in the middle of the 15th row. What the rows before were made of is what they are made of afterwards.
+/// Kills the process twice during the 15th row. The rows before it use the same assets afterwards.
 #[test]
-fn killed_document_is_begun_anew_and_there_once() {
+fn document_is_rendered_again_after_a_kill() {
     let pictures = Pictures::start();
     let receiver = Receiver::start();
     let program = Program::new().with(LOCAL.0, LOCAL.1);
@@ -178,7 +178,7 @@ fn killed_document_is_begun_anew_and_there_once() {
         service.kill();
         service = program.start();
     }
-    until("it waits again", || (pictures.asked() == 4).then_some(()));
+    until("it waits for its picture again", || (pictures.asked() == 4).then_some(()));
     pictures.set_held(false);
     let whole = done(&service, &batch);
     assert_eq!(whole["counts"], json!({"scheduled": 0, "progress": 0, "done": 28, "error": 2}));
@@ -190,7 +190,7 @@ fn killed_document_is_begun_anew_and_there_once() {
     let places: Vec<_> = manifest.iter().filter_map(|it| it["firstPage"].as_u64()).collect();
     assert_eq!((manifest.len(), places), (30, (1..=28).collect()));
     assert_eq!(files(&program), BTreeSet::from([name.to_owned()]), "one file, and no other");
-    let calls = until("the receiver has been told", || Some(receiver.calls()).filter(|it| !it.is_empty()));
+    let calls = until("the webhook is delivered", || Some(receiver.calls()).filter(|it| !it.is_empty()));
     let told: Vec<_> = calls.iter().map(|it| it.header("x-tenter-event").to_owned()).collect();
     assert_eq!((told, &calls[0].job()), (vec!["batch.completed".to_owned()], &whole), "field for field");
 }
@@ -201,7 +201,7 @@ fn files(program: &Program) -> BTreeSet<String> {
 }
 
 #[test]
-fn cancelled_document_leaves_nothing() {
+fn cancelled_document_leaves_no_files() {
     let pictures = Pictures::start();
     let program = Program::new().with(LOCAL.0, LOCAL.1).with("TENTER_JOB_WORKERS", "1");
     let service = program.start();
@@ -212,14 +212,14 @@ fn cancelled_document_leaves_nothing() {
     until("the fifth row waits for its picture", || (pictures.asked() == 1).then_some(()));
     assert_eq!(service.call("DELETE", &batch, "").status, 204);
     assert_eq!(service.get(&batch).status, 404);
-    // The only worker is free at once, though the picture has not come.
+    // The only worker is free at once, although the image has not arrived.
     let next = create_at(&service, &call(&rows(1)));
     assert_eq!(done(&service, &next)["counts"]["done"], 1);
     pictures.set_held(false);
     assert_eq!(files(&program).len(), 1);
 }
 
-/// Takes seconds.
+/// A batch whose document takes seconds.
 fn long_call() -> Value {
     let mut call = call(&rows(150));
     (call["vector"], call["pixelRatio"]) = (false.into(), 30.into());
@@ -232,9 +232,9 @@ fn assert_single_job_is_answered(service: &Running) {
     assert_eq!(answer["status"], "done");
 }
 
-/// One worker and a long document: a single picture does not wait for its end, nor does another document.
+/// With one worker and a long document, neither a single job nor another document waits for its end.
 #[test]
-fn others_go_on_between_the_rows_of_a_document() {
+fn other_jobs_run_between_the_rows_of_a_document() {
     let program = Program::new().with("TENTER_JOB_WORKERS", "1");
     let service = program.start();
     let long = create_at(&service, &long_call());
@@ -247,9 +247,9 @@ fn others_go_on_between_the_rows_of_a_document() {
     assert_eq!(done(&service, &long)["document"]["pages"], 150);
 }
 
-/// One worker and three long documents: two of them take turns, the third waits, and a single picture waits for none.
+/// With one worker and three long documents, two of them alternate, the third waits, and a single job waits for none.
 #[test]
-fn single_jobs_go_on_however_many_documents_there_are() {
+fn single_jobs_run_between_many_documents() {
     let program = Program::new().with("TENTER_JOB_WORKERS", "1");
     let service = program.start();
     let documents: Vec<_> = (0..3).map(|_| create_at(&service, &long_call())).collect();
@@ -260,5 +260,5 @@ fn single_jobs_go_on_however_many_documents_there_are() {
     for cancelled in &documents[..2] {
         assert_eq!(service.call("DELETE", cancelled, "").status, 204);
     }
-    until("the third has its turn", || (service.get(&documents[2]).json()["status"] == "progress").then_some(()));
+    until("the third document begins", || (service.get(&documents[2]).json()["status"] == "progress").then_some(()));
 }

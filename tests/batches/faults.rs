@@ -1,4 +1,4 @@
-//! Killed in the middle, and receivers that are to hear of it once.
+//! Restarts after kills, and webhooks that must be delivered once.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,9 @@ pub(crate) fn done(service: &Running, batch: &str) -> Value {
     until("the batch is done", || Some(service.get(batch).json()).filter(|it| it["status"] == "done"))
 }
 
-/// Three times in the middle; no row is lost, none is there twice, and all are made of the file that the first one had.
+/// Kills the process three times. No row is lost or duplicated, and all rows use the asset of the first one.
 #[test]
-fn killed_batch_goes_on_where_it_was() {
+fn batch_continues_after_kills() {
     let pictures = Pictures::start();
     let receiver = Receiver::start();
     let program = Program::new().with("TENTER_ALLOW_ADDRESSES", "127.0.0.1").with("TENTER_JOB_WORKERS", "2");
@@ -50,14 +50,14 @@ fn killed_batch_goes_on_where_it_was() {
     let files = std::fs::read_dir(program.folder().join("tenter-data/jobs")).expect("a folder");
     let files: BTreeSet<_> = files.flatten().map(|it| it.file_name().to_string_lossy().into_owned()).collect();
     assert_eq!(files.iter().map(String::as_str).collect::<BTreeSet<_>>(), links, "a file a row, and no other");
-    until("the receiver has been told", || (!receiver.calls().is_empty()).then_some(()));
-    // A kill between the call and the note of it would tell twice, with one id: here nobody was killed after the end.
+    until("the webhook is delivered", || (!receiver.calls().is_empty()).then_some(()));
+    // A kill between a delivery and its record would repeat the delivery, but no kill follows the end of the batch.
     let told: Vec<_> = receiver.calls().iter().map(|it| it.header("x-tenter-event").to_owned()).collect();
     assert_eq!(told, ["batch.completed"]);
 }
 
 #[test]
-fn receiver_is_told_of_items_when_asked_and_of_the_end_once() {
+fn webhooks_of_items_are_optional_and_the_end_is_delivered_once() {
     let program = Program::new().with("TENTER_ALLOW_ADDRESSES", "127.0.0.1").with("TENTER_WEBHOOK_SECRET", "hush");
     let service = program.start();
     let receiver = Receiver::start();
@@ -66,19 +66,19 @@ fn receiver_is_told_of_items_when_asked_and_of_the_end_once() {
     let body = json!({"design": design(), "rows": some, "webhook": receiver.url(), "webhookItems": true});
     let batch = create(&service, &body);
     let whole = done(&service, &batch);
-    let calls = until("all are told", || Some(receiver.calls()).filter(|it| it.len() >= 4));
+    let calls = until("all are delivered", || Some(receiver.calls()).filter(|it| it.len() >= 4));
     let mut events: Vec<_> = calls.iter().map(|it| it.header("x-tenter-event")).collect();
     events.sort_unstable();
     assert_eq!(events, ["batch.completed", "item.done", "item.done", "item.error"]);
-    let completed = calls.iter().find(|it| it.header("x-tenter-event") == "batch.completed").expect("told");
+    let completed = calls.iter().find(|it| it.header("x-tenter-event") == "batch.completed").expect("delivered");
     assert_eq!(completed.job(), whole, "field for field");
     assert!(completed.header("x-tenter-signature").starts_with("t="));
-    let item = calls.iter().find(|it| it.header("x-tenter-event") == "item.error").expect("told").job();
+    let item = calls.iter().find(|it| it.header("x-tenter-event") == "item.error").expect("delivered").job();
     assert_eq!((&item["row"], &item["batch"], &item["url"]), (&json!(2), &whole["id"], &Value::Null));
-    let made = calls.iter().find(|it| it.header("x-tenter-event") == "item.done").expect("told").job();
+    let made = calls.iter().find(|it| it.header("x-tenter-event") == "item.done").expect("delivered").job();
     assert_eq!(made["fingerprint"].as_str().map(str::len), Some(64), "{made}");
 
-    let told = until("all are on record", || {
+    let told = until("all are recorded", || {
         Some(service.get(&format!("{batch}/deliveries?status=delivered")).json()).filter(|it| it["total"] == 4)
     });
     let failed = &told["deliveries"][0];
@@ -92,14 +92,14 @@ fn receiver_is_told_of_items_when_asked_and_of_the_end_once() {
     let id = failed["id"].as_str().expect("an id");
     let begun = service.call("POST", &format!("{batch}/deliveries/{id}/retry"), "");
     assert_eq!((begun.status, begun.json()["status"].clone()), (200, json!("pending")));
-    let again = until("it is told again", || receiver.calls().get(4).cloned());
+    let again = until("it is delivered again", || receiver.calls().get(4).cloned());
     assert_eq!((again.header("x-tenter-delivery"), again.header("x-tenter-event")), (id, "item.error"));
     assert_eq!(service.call("POST", &format!("{batch}/deliveries/nothing/retry"), "").status, 404);
 }
 
-/// Two workers and a long batch: a single picture does not wait for its end.
+/// With two workers and a long batch, a single job does not wait for its end.
 #[test]
-fn single_job_goes_before_the_rows_that_wait() {
+fn single_job_precedes_waiting_rows() {
     let program = Program::new().with("TENTER_JOB_WORKERS", "1");
     let service = program.start();
     let batch = create(&service, &json!({"design": design(), "rows": rows(300), "pixelRatio": 10}));

@@ -1,4 +1,4 @@
-//! Batches: what callers are told (the real router), and what becomes of accepted rows when things break (the built program).
+//! Batches: responses of the router, and what happens to accepted rows when the program is killed.
 
 mod api;
 mod calls;
@@ -24,10 +24,10 @@ fn design() -> Value {
     json!({"width": 30, "height": 20, "pages": [{"children": [text, photo]}]})
 }
 
-/// One white pixel.
+/// A PNG of one white pixel.
 const WHITE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6AuzQAAAABJRU5ErkJggg==";
 
-/// Rows that can be rendered.
+/// Valid rows.
 fn rows(count: usize) -> Vec<Value> {
     (1..=count).map(|number| json!({"name": format!("N{number}")})).collect()
 }

@@ -1,4 +1,4 @@
-//! The calls, one by one.
+//! The endpoints below `/api/renders`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ async fn create(service: &Service, headers: &[(&'static str, &str)], body: &Valu
     service.call(request(Method::POST, "/api/renders", headers, body)).await
 }
 
-/// Runs `calls` while jobs are worked off.
+/// Awaits `calls` while a worker renders jobs.
 async fn working<T>(service: &Service, calls: impl Future<Output = T>) -> T {
     tokio::select! {
         done = calls => done,
@@ -91,7 +91,7 @@ async fn wait_holds_the_answer_until_the_end_or_the_limit() {
 }
 
 #[tokio::test]
-async fn errors_of_the_request_are_told_at_once_and_of_the_design_in_the_job() {
+async fn request_errors_are_responses_and_design_errors_are_in_the_job() {
     let service = service(&[]);
     let bad = json!({"format": "gif", "pixelRatio": 0, "webhook": 5});
     let answer = create(&service, &[], &bad).await;
@@ -121,7 +121,7 @@ async fn errors_of_the_request_are_told_at_once_and_of_the_design_in_the_job() {
 }
 
 #[tokio::test]
-async fn warnings_stand_in_the_log_of_the_job() {
+async fn job_log_contains_warnings() {
     let service = service(&[]);
     let text = json!({"id": "t", "type": "text", "text": "a", "fontFamily": "No Such", "width": 20, "height": 9});
     let design = json!({"width": 30, "height": 20, "pages": [{"children": [text]}]});
@@ -168,7 +168,7 @@ async fn idempotency_key_gives_the_same_job_or_409() {
 }
 
 #[tokio::test]
-async fn remove_cancels_what_waits_and_deletes_what_is_done() {
+async fn remove_cancels_waiting_jobs_and_deletes_finished_ones() {
     let service = service(&[]);
     let waiting = create(&service, &[], &json!({"design": design()})).await.json()["id"].clone();
     let path = |id: &Value| format!("/api/renders/{}", id.as_str().expect("an id"));
@@ -185,9 +185,9 @@ async fn remove_cancels_what_waits_and_deletes_what_is_done() {
     assert_eq!(count(), 0);
 }
 
-/// Its fetch would go on for half a minute.
+/// The job fetches an image that would take half a minute.
 #[tokio::test]
-async fn remove_stops_what_is_rendered() {
+async fn remove_cancels_a_running_render() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let source = format!("http://{}/a.png", silent.local_addr().expect("an address"));
     let service = service(&[("TENTER_ALLOW_ADDRESSES", "127.0.0.1"), ("TENTER_JOB_WORKERS", "1")]);
@@ -232,7 +232,7 @@ async fn jobs_expire_with_their_files() {
 
 #[tokio::test]
 async fn progress_follows_pages() {
-    // All pages in one file come with formats of several pages; the pipeline tells pages for any.
+    // Jobs have one page per file or a format with several pages; the pipeline reports progress for both.
     let service = service(&[]);
     let mut session = service.engine.admit().await.expect("a worker");
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -252,7 +252,7 @@ async fn progress_follows_pages() {
 }
 
 #[tokio::test]
-async fn paths_and_methods_are_told() {
+async fn unknown_paths_and_methods_are_errors() {
     let service = service(&[("TENTER_KEYS", "a=first,b=second")]);
     for path in ["/api/renders/list", "/api/renders/abc", "/api/renders/fp1f2rtva/deliveries"] {
         assert_eq!(service.get(path).await.status, StatusCode::UNAUTHORIZED, "{path}");

@@ -1,4 +1,4 @@
-//! Killed, and started again; disks that are read-only or full; files that are damaged.
+//! Restarts after kills, read-only and full disks, damaged files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -12,10 +12,10 @@ use super::design;
 use super::program::{Program, Running, until};
 use super::receiver::Receiver;
 
-/// What the log of a job says whose worker died.
+/// Part of the log of a job whose worker died.
 const DIED: &str = "died or was cut off";
 
-/// Numbers that look random and are the same each time (xorshift).
+/// Reproducible pseudo-random numbers (xorshift).
 struct Dice(u64);
 
 impl Dice {
@@ -32,7 +32,8 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries.map(|it| it.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Submits until the service takes it, as a client would that does not hear an answer: the key makes it one job.
+/// Submits a job until the service answers, as a client would after a lost response. The idempotency key avoids
+/// duplicates.
 fn submit(service: &Running, number: usize, body: &Value) -> Option<String> {
     let key = format!("idempotency-key: job-{number}\r\n");
     let answer = service.try_call("POST", "/api/renders", &key, &body.to_string())?;
@@ -43,7 +44,7 @@ fn small(number: usize) -> Value {
     json!({"design": {"width": 20 + number % 7, "height": 20, "pages": [{"background": "tomato"}]}})
 }
 
-/// Kills the service after a while, whatever it is doing then.
+/// Kills the service after a while, in whatever state it is.
 #[expect(clippy::disallowed_methods, reason = "strikes while the test goes on")]
 fn kill_within(service: &Running, ms: u64) -> std::thread::JoinHandle<()> {
     let victim = service.pid().to_string();
@@ -61,7 +62,7 @@ fn two_hundred_jobs_survive_five_kills() {
     let mut service = program.start();
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut accepted: BTreeMap<usize, String> = BTreeMap::new();
-    // Before which submission a death is near; the last comes when all are in.
+    // Number of submissions before each kill; the last kill comes after all submissions.
     let near: Vec<usize> = (0..4).map(|turn| turn * 50 + dice.below(40) as usize).chain([JOBS]).collect();
     let mut deaths = 0;
     for number in 0..=JOBS {
@@ -100,14 +101,14 @@ fn two_hundred_jobs_survive_five_kills() {
     assert_eq!(names(&program.folder().join("tenter-data/jobs")), of_jobs, "no file without a job, no job without");
     let again = all.iter().filter(|job| job["logs"].as_str().is_some_and(|it| it.contains(DIED))).count();
     println!("{again} of {JOBS} jobs were under way when the service died");
-    // What was there before the last death is still what it was.
+    // Results from before the last kill are unchanged.
     let one = service.get(&format!("/api/renders/{}", accepted[&0])).json();
     let file = one["output"].as_str().expect("a link").rsplit('/').next().expect("a name").to_owned();
     assert_eq!(&service.get(&format!("/files/{file}")).body[1..4], b"PNG");
 }
 
 #[test]
-fn receiver_down_for_a_while_is_told_everything_after() {
+fn webhooks_are_delivered_after_a_receiver_was_down() {
     let receiver = Receiver::start();
     let (address, url) = (receiver.address, receiver.url());
     drop(receiver);
@@ -121,10 +122,10 @@ fn receiver_down_for_a_while_is_told_everything_after() {
         service.post("/api/renders", &body).json()["id"].as_str().expect("an id").to_owned()
     };
     let ids: BTreeSet<_> = (0..40).map(create).collect();
-    until("all are rendered, and nobody was told", || {
+    until("all are rendered, and no webhook is delivered", || {
         service.all_jobs().iter().all(|job| job["status"] == "done").then_some(())
     });
-    // What waits to be told survives too.
+    // Pending deliveries survive a restart as well.
     service.kill();
     let service = program.start();
     std::thread::sleep(Duration::from_millis(500));
@@ -134,9 +135,9 @@ fn receiver_down_for_a_while_is_told_everything_after() {
         let done = calls.iter().filter(|it| it.header("x-tenter-event") == "job.done");
         done.map(|it| it.job()["id"].as_str().expect("an id").to_owned()).collect()
     };
-    until("all are told", || (told() == ids).then_some(()));
+    until("all are delivered", || (told() == ids).then_some(()));
     for id in &ids {
-        until("it is on record", || {
+        until("the delivery is recorded", || {
             let listed = service.get(&format!("/api/renders/{id}/deliveries")).json();
             listed["deliveries"]
                 .as_array()?
@@ -147,10 +148,10 @@ fn receiver_down_for_a_while_is_told_everything_after() {
     }
 }
 
-/// The service dies whenever it renders one of the jobs: three times, then it leaves that one alone. A picture that is asked for
-/// and never sent says when it is rendered.
+/// The service is killed whenever it renders one of the jobs, and gives that job up after three attempts. The request
+/// for an image that is never sent shows when the job is rendered.
 #[test]
-fn job_that_kills_is_given_up_and_takes_no_other_along() {
+fn job_that_kills_the_process_is_given_up_and_no_other_job() {
     let source = TcpListener::bind("127.0.0.1:0").expect("a port");
     let src = format!("http://{}/a.png", source.local_addr().expect("an address"));
     let program = Program::new().with("TENTER_ALLOW_ADDRESSES", "127.0.0.1");
@@ -179,9 +180,9 @@ fn job_that_kills_is_given_up_and_takes_no_other_along() {
     assert_eq!(error, "given up: its worker died 3 times while it rendered this (TENTER_JOB_ATTEMPTS)");
 }
 
-/// A stop is no death: what is under way is finished, and what waits goes on afterwards, without a counted attempt.
+/// On a regular stop, running jobs are finished, and waiting jobs continue after the restart without a counted attempt.
 #[test]
-fn stop_and_start_go_on_where_they_were() {
+fn jobs_continue_after_a_regular_restart() {
     let program = Program::new().with("TENTER_JOB_WORKERS", "1");
     let service = program.start();
     for number in 0..30 {
@@ -199,7 +200,7 @@ fn stop_and_start_go_on_where_they_were() {
 }
 
 #[test]
-fn folder_that_cannot_be_used_is_told_at_the_start() {
+fn unusable_data_folder_fails_the_start() {
     let program = Program::new();
     let held = program.start();
     let refused = program.refuses();
@@ -208,7 +209,7 @@ fn folder_that_cannot_be_used_is_told_at_the_start() {
 
     let store = program.folder().join("tenter-data/jobs.db");
     let mut bytes = std::fs::read(&store).expect("a store");
-    // The header of the file stays: it looks like a store until it is read.
+    // The header of the file stays intact, so that the damage is found only when the store is read.
     bytes[100..].fill(0xff);
     std::fs::write(&store, &bytes).expect("written");
     let refused = program.refuses();
@@ -219,7 +220,7 @@ fn folder_that_cannot_be_used_is_told_at_the_start() {
     assert!(refused.contains("/proc/tenter: cannot be written") && refused.contains("TENTER_DATA_DIR"), "{refused}");
 }
 
-/// A folder where no file can be made, whoever one is: the results' place is taken by a file.
+/// A file in place of the results folder makes storing fail for every user, including root.
 #[test]
 fn result_that_cannot_be_stored_is_tried_again() {
     let program = Program::new();
@@ -229,7 +230,7 @@ fn result_that_cannot_be_stored_is_tried_again() {
     std::fs::write(&jobs, "in the way").expect("written");
     let created = service.post("/api/renders", &json!({"design": design()})).json();
     let path = format!("/api/renders/{}", created["id"].as_str().expect("an id"));
-    let job = until("it is given back", || {
+    let job = until("it is requeued", || {
         Some(service.get(&path).json())
             .filter(|it| it["logs"].as_str().is_some_and(|it| it.contains("could not be stored")))
     });

@@ -1,4 +1,4 @@
-//! What one key may ask for.
+//! Limits per API key.
 
 use axum::http::StatusCode;
 use serde_json::json;

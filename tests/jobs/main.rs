@@ -1,4 +1,4 @@
-//! Jobs: what callers are told (the real router), and what becomes of accepted jobs when things break (the built program).
+//! Jobs: responses of the router, and what happens to accepted jobs when the program is killed or its storage fails.
 
 mod api;
 #[path = "../support/bucket.rs"]
@@ -16,7 +16,7 @@ mod webhooks;
 
 use serde_json::{Value, json};
 
-/// Two pages of 30 × 20 px.
+/// A design with two pages of 30 × 20 px.
 fn design() -> Value {
     json!({"width": 30, "height": 20, "pages": [{"id": "one", "children": []}, {"id": "two", "children": []}]})
 }

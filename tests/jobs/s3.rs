@@ -1,4 +1,4 @@
-//! Results in a bucket: a real S3 server (moto), which can be cut off.
+//! Results in a bucket of an S3 server (moto) whose network connection can be cut.
 
 use std::sync::atomic::Ordering;
 
@@ -49,7 +49,7 @@ fn bucket_keeps_results_of_both_calls_behind_presigned_links() {
 }
 
 #[test]
-fn bucket_down_in_the_middle_loses_nothing() {
+fn jobs_survive_an_unreachable_bucket() {
     let Some(bucket) = bucket() else { return };
     let program = program(&bucket);
     let service = program.start();

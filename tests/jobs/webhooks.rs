@@ -1,4 +1,4 @@
-//! What receivers are told, and what happens when they do not listen.
+//! Webhooks: requests to the receiver, and retries when it fails.
 
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn deliveries(service: &Running, id: &str) -> Vec<Value> {
     listed["deliveries"].as_array().unwrap_or_else(|| panic!("{listed}")).clone()
 }
 
-/// Once the last one is neither pending nor missing.
+/// Waits until the last delivery exists and is not pending.
 fn settled(service: &Running, id: &str, event: &str) -> Value {
     until("a delivery settles", || {
         deliveries(service, id).into_iter().find(|it| it["event"] == event && it["status"] != "pending")
@@ -57,7 +57,7 @@ fn receiver_gets_the_whole_job_signed() {
 }
 
 #[test]
-fn receiver_that_fails_is_asked_again_and_can_be_asked_by_hand() {
+fn failed_webhook_is_retried_and_can_be_retried_by_the_owner() {
     let service = program().start();
     let receiver = Receiver::start();
     receiver.answer_next([500, 503, 429, 500, 502, 500, 500, 500, 500, 500, 500, 500]);
@@ -66,8 +66,8 @@ fn receiver_that_fails_is_asked_again_and_can_be_asked_by_hand() {
     assert_eq!((&failed["status"], &failed["attempts"]), (&json!("failed"), &json!(6)), "one try and five more");
     assert_eq!(failed["error"].as_str().map(|it| it.contains("2xx is needed")), Some(true), "{failed}");
     assert_eq!(service.get(&format!("/api/renders/{id}")).json()["status"], "done", "the job does not mind");
-    until("the receiver is well again", || {
-        // What is left of the bad answers is used up by asking.
+    until("the receiver accepts requests again", || {
+        // These requests use up the remaining error responses.
         let path = format!("/api/renders/{id}/deliveries/{}/retry", failed["id"].as_str().expect("an id"));
         assert_eq!(service.call("POST", &path, "").status, 200);
         (settled(&service, &id, "job.done")["status"] == "delivered").then_some(())
@@ -84,7 +84,7 @@ fn receiver_that_fails_is_asked_again_and_can_be_asked_by_hand() {
 }
 
 #[test]
-fn receiver_that_refuses_or_redirects_is_not_asked_again() {
+fn webhook_is_not_retried_after_a_refusal_or_redirect() {
     let service = program().start();
     for status in [410, 302] {
         let receiver = Receiver::start();
@@ -98,7 +98,7 @@ fn receiver_that_refuses_or_redirects_is_not_asked_again() {
     }
 }
 
-/// The guard is where the connection is made: a name may lead anywhere.
+/// The address is checked when the connection is made, since a name may resolve to any address.
 #[test]
 fn receiver_in_a_closed_network_is_not_called() {
     let service = Program::new().start();
