@@ -1,8 +1,8 @@
 //! Refuses fonts in which a few kilobytes describe a glyph that takes minutes to draw.
 //!
-//! A composite glyph refers to other glyphs, and a COLR version 1 glyph is a graph of paints. Both may refer to the same part many
-//! times at each of many levels, so that the work to draw a glyph grows exponentially with the size of the file. The totals are
-//! counted here without drawing, each part once.
+//! A composite glyph refers to other glyphs, and a COLR version 1 glyph is a graph of paints. Both may refer to the
+//! same part many times at each of many levels, so that the work to draw a glyph grows exponentially with the size of
+//! the file. The totals are counted here without drawing, each part once.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,8 @@ use skrifa::raw::tables::loca::Loca;
 use skrifa::raw::{ReadError, TableProvider};
 use skrifa::{FontRef, GlyphId};
 
-/// Maximum number of components that a glyph may refer to, directly or through others. Complex glyphs of fonts in use have about 100.
+/// Maximum number of components that a glyph may refer to, directly or through others. Complex glyphs of fonts in use
+/// have about 100.
 const MAX_COMPONENTS: u32 = 2048;
 /// Maximum number of outline points of a glyph with all its components. Complex glyphs of fonts in use have about 5000.
 const MAX_POINTS: u32 = 200_000;
@@ -73,7 +74,8 @@ impl Size {
 struct Outlines<'a> {
     glyf: Glyf<'a>,
     loca: Loca<'a>,
-    /// Sizes of composite glyphs. One that is being counted has size 0, because skrifa does not draw a glyph that contains itself.
+    /// Sizes of composite glyphs. One that is being counted has size 0, because skrifa does not draw a glyph that
+    /// contains itself.
     sizes: HashMap<GlyphId, Size>,
 }
 
@@ -105,8 +107,8 @@ impl Outlines<'_> {
 /// Paint graphs of the `COLR` table.
 struct Paints<'a> {
     colr: Colr<'a>,
-    /// Number of paints below each paint, itself included, by its address. One that is being counted has 0, because skrifa does not
-    /// draw a paint that contains itself.
+    /// Number of paints below each paint, itself included, by its address. One that is being counted has 0, because
+    /// skrifa does not draw a paint that contains itself.
     counts: HashMap<usize, u32>,
 }
 

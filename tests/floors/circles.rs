@@ -1,7 +1,8 @@
 //! Circles of imports between the files of one room.
 //!
-//! Every path in a file that starts with `crate::`, `super::`, `self::` or a child module counts as an import of the file that
-//! defines what the path names. A re-export counts as the file that it comes from. Files and modules of tests are left out.
+//! Every path in a file that starts with `crate::`, `super::`, `self::` or a child module counts as an import of the
+//! file that defines what the path names. A re-export counts as the file that it comes from. Files and modules of tests
+//! are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

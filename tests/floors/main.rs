@@ -1,5 +1,5 @@
-//! Checks that each room (top-level module) imports only rooms on lower floors, as `ARCHITECTURE.md` says, and that the files
-//! inside a room do not import each other in circles.
+//! Checks that each room (top-level module) imports only rooms on lower floors, as `ARCHITECTURE.md` says, and that the
+//! files inside a room do not import each other in circles.
 
 mod circles;
 

@@ -393,7 +393,8 @@ fn own_work(element: Node<'_, '_>) -> u64 {
     4 + (attributes + texts) as u64 / 16 + layout_work(element)
 }
 
-/// Work of laying out a whole `text` element: usvg shapes it as one paragraph, in time that grows with the square of its length.
+/// Work of laying out a whole `text` element: usvg shapes it as one paragraph, in time that grows with the square of
+/// its length.
 fn layout_work(element: Node<'_, '_>) -> u64 {
     if element.tag_name().name() != "text" {
         return 0;

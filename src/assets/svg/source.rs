@@ -95,9 +95,11 @@ fn check_entities(text: &str) -> Result<(), SvgError> {
     if declarations.len().saturating_mul(references) > MAX_ENTITY_BYTES { Err(too_large) } else { Ok(()) }
 }
 
-/// Checks the number of attributes of each element before the parser compares each attribute with all others of its element.
+/// Checks the number of attributes of each element before the parser compares each attribute with all others of its
+/// element.
 fn check_attributes(text: &str) -> Result<(), SvgError> {
-    // `<` cannot occur in an attribute value, so that the text between two of them has at least the attributes of the tag.
+    // `<` cannot occur in an attribute value, so that the text between two of them has at least the attributes of the
+    // tag.
     for tag in text.split('<').skip(1).filter(|tag| tag.starts_with(|c: char| !matches!(c, '!' | '?' | '/'))) {
         if tag.len() <= MAX_ATTRIBUTES * 4 {
             continue; // `a=""` is the shortest attribute
