@@ -71,7 +71,7 @@ enum DueAction {
 const CHANGED: DueAction = DueAction::Release(Release::Requeue);
 
 impl Service {
-    /// Takes the next job in the order of [`crate::jobs::life::order`]. The attempt is written before this returns. A
+    /// Fetches the next job in the order of `jobs::life::order`. The attempt is written before this returns. A
     /// job that `filter` excludes is not taken and its record is not written.
     ///
     /// # Errors

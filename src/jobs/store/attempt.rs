@@ -174,6 +174,6 @@ pub struct RowPages {
 pub struct PinnedAsset {
     /// Kind and URL of the asset, such as `image https://…`; at most some KiB.
     pub key: String,
-    /// Hash of the asset, under which its bytes are stored ([`crate::jobs::Results::asset`]).
+    /// Hash of the asset, under which its bytes are stored among the results.
     pub hash: ContentHash,
 }
