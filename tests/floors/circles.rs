@@ -65,7 +65,7 @@ fn modules(src: &Path) -> BTreeMap<ModulePath, Module> {
 
 /// The source without comments and without the module of its tests.
 fn code(source: &str) -> String {
-    let source = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
@@ -86,7 +86,9 @@ fn imports(
             child if children.contains(child) => [module.as_slice(), &[child.to_owned()]].concat(),
             _ => continue,
         };
-        if !is_start {
+        // `pub(in crate::jobs)` is a visibility, not an import.
+        let is_visibility = at >= 2 && tokens[at - 1] == "in" && tokens[at - 2] == "(";
+        if !is_start || is_visibility {
             continue;
         }
         let mut leaves = Vec::new();

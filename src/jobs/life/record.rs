@@ -19,6 +19,9 @@ use crate::jobs::store::{AttemptId, NewJob, Outcome, Report, Requeue};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::counted;
 
+/// Delay of the next attempt after a worker died, times the attempts so far.
+pub(crate) const CRASH_DELAY: Duration = Duration::from_secs(1);
+
 /// Largest log of a job, in bytes. Each delivery has a copy, and a record must stay far below NATS's largest message (1
 /// MB).
 const LOG_BYTES: usize = 24 << 10;

@@ -23,8 +23,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
+pub(super) use self::queue::DOCUMENTS_AGAIN;
 use self::queue::InFlightJobs;
-pub(super) use self::queue::{CRASH_DELAY, DOCUMENTS_AGAIN};
 use super::batch::BatchId;
 use super::job::{Job, JobId, Listing, Status};
 use super::ledger::{Claim, EXPIRED_PAGE, Inserted, Kind, Ledger, Removal, Stored, Swap};

@@ -12,13 +12,11 @@ use crate::jobs::ledger::{Claim, Due, Release, Stored};
 use crate::jobs::life::document::{DocumentEnd, ROW, RowEnds};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
-use crate::jobs::life::record::JobRecord;
+use crate::jobs::life::record::{CRASH_DELAY, JobRecord};
 use crate::jobs::store::{AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, Report, Requeue, StoreError, Work};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
-/// Delay of the next attempt after a worker died, times the attempts so far.
-pub(crate) const CRASH_DELAY: Duration = Duration::from_secs(1);
 /// Bounds of the delay after a failed read of a body; between them it is the age of the job.
 const READ_DELAY: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 /// Time after which a document is offered again to a worker that could not begin one.

@@ -9,8 +9,8 @@ use crate::jobs::ledger::Stored;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Limits;
+use crate::jobs::life::record::CRASH_DELAY;
 use crate::jobs::life::trash::Trash;
-use crate::jobs::service::CRASH_DELAY;
 use crate::jobs::timestamp::Timestamp;
 
 /// Schedules jobs in progress again, or fails those with too many attempts; ends the leases of webhooks, which may or
