@@ -190,7 +190,7 @@ fn null_counts_as_absent_and_null_entries_are_dropped() {
     assert_eq!(figure.placement.rotation.0, 0.0);
     assert_eq!(figure.stroke, Fill::Solid(peniko::Color::from_rgb8(98, 197, 255)));
     assert_eq!(figure.dash, [4.0, 2.0]);
-    // The editor's own `name` is no concern of a picture; what nobody knows might be.
+    // The editor's own `name` does not change the picture; an unknown member might.
     assert!(matches!(&warnings[..], [one] if one.contains("children[0].foo")), "{warnings:?}");
     let design = parse(&with_children(json!([null, {"type": "line"}, null]))).expect("a design");
     assert_eq!(design.pages[0].children.len(), 1);

@@ -9,7 +9,7 @@ pub(super) const ITEM_DONE: &str = "item.done";
 pub(super) const ITEM_ERROR: &str = "item.error";
 pub(super) const COMPLETED: &str = "batch.completed";
 
-/// For a name that nobody guesses.
+/// Random bytes in the name of a result, which make it impossible to guess.
 const RANDOM_BYTES: usize = 16;
 
 /// What the name of a job's result starts with: its id, and 128 random bits.

@@ -17,9 +17,8 @@ use super::templates;
 /// Maximum depth of elements, references included, because usvg and resvg recurse. Complex artwork has 30.
 const MAX_DEPTH: u32 = 128;
 
-/// Maximum units of work: 4 per element, 1 per 16 bytes of its attributes, 1 per byte of text,
-/// and the layout of each `text` element. About half a million
-/// small shapes, or 32 MB of path data.
+/// Maximum units of work: 4 per element, 1 per 16 bytes of its attributes, 1 per byte of text, and the layout of each
+/// `text` element. About half a million small shapes, or 32 MB of path data.
 const MAX_WORK: u64 = 2_000_000;
 
 /// Squared bytes of a `text` element per unit of work, so that [`MAX_WORK`] allows about 32 kB in one element.

@@ -372,8 +372,11 @@ mod tests {
         assert!(record.complete(&all, None, Duration::from_secs(60), at(2)));
         assert!(!record.complete(&all, None, Duration::from_secs(60), at(3)), "once");
         assert!(!record.has_expired(at(61)) && record.has_expired(at(62)));
-        let told = record.to_batch(&BatchProgress::default()).expect("a batch");
-        assert_eq!((told.status, told.counts.done, told.counts.error, told.rate), (Status::Done, 9, 1, None));
+        let received = record.to_batch(&BatchProgress::default()).expect("a batch");
+        assert_eq!(
+            (received.status, received.counts.done, received.counts.error, received.rate),
+            (Status::Done, 9, 1, None)
+        );
 
         assert!(record.begin_retry(at(5)) && !record.begin_retry(at(5)), "one at a time");
         assert!(!record.complete(&all, None, Duration::from_secs(60), at(6)), "rows are being scheduled");

@@ -103,18 +103,18 @@ fn invalid_file(file: &Path, setting: &str, wanted: &str, error: pem::Error) -> 
 /// Advice for an error that another attempt does not cure; `None` when it may.
 fn advice(error: &ConnectError) -> Option<&'static str> {
     match error.kind() {
-        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => Some(
-            "who we are is said by TENTER_NATS_USER and TENTER_NATS_PASSWORD, TENTER_NATS_TOKEN, or TENTER_NATS_CREDS",
-        ),
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            Some("log in with TENTER_NATS_USER and TENTER_NATS_PASSWORD, TENTER_NATS_TOKEN, or TENTER_NATS_CREDS")
+        }
         ConnectErrorKind::ServerParse => Some("addresses are nats://host:port or tls://host:port"),
         ConnectErrorKind::Tls => Some("see TENTER_NATS_TLS_CA, TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY"),
         _ => match tls_error(error)? {
             rustls::Error::InvalidCertificate(_) => Some(
                 "the servers' certificate must be signed by one of TENTER_NATS_TLS_CA, and be for the host in their address",
             ),
-            rustls::Error::AlertReceived(_) => {
-                Some("the server may want TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY, signed by whom it believes")
-            }
+            rustls::Error::AlertReceived(_) => Some(
+                "the server may require a client certificate that it trusts: TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY",
+            ),
             _ => None,
         },
     }

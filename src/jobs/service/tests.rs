@@ -246,8 +246,8 @@ async fn restart_gives_the_job_out_again_alone_and_then_gives_up() {
     assert!(given_up.error.contains("3 times") && given_up.error.contains("TENTER_JOB_ATTEMPTS"), "{}", given_up.error);
     assert_eq!(bench.take().await.attempt_id.job, fresh, "and the others go on");
     assert_eq!(bench.store.trash(9).await.expect("a store").len(), 1, "what it may have stored is removed");
-    let told = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
-    let last = told.last().map(|it| (it.event, it.status));
+    let received = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
+    let last = received.last().map(|it| (it.event, it.status));
     assert_eq!(last, Some(("job.error", "pending")));
 }
 
@@ -329,9 +329,9 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     assert_eq!((&body["id"], &body["status"]), (&id.as_str().into(), &"done".into()));
     let delivered = DeliveryAttempt { answer: Some(200), error: String::new(), next: NextAction::Delivered };
     bench.store.add_attempt(&due[0], delivered).await.expect("a store");
-    let told = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
-    let told: Vec<_> = told.iter().map(|it| (it.event, it.status, it.attempts, it.answer)).collect();
-    assert_eq!(told, [("job.progress", "superseded", 1, Some(503)), ("job.done", "delivered", 1, Some(200))]);
+    let received = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
+    let received: Vec<_> = received.iter().map(|it| (it.event, it.status, it.attempts, it.answer)).collect();
+    assert_eq!(received, [("job.progress", "superseded", 1, Some(503)), ("job.done", "delivered", 1, Some(200))]);
 }
 
 #[tokio::test]
@@ -394,5 +394,5 @@ async fn waiting_ends_with_the_job() {
     let (waited, finished) = futures_util::join!(waiting, finishing);
     assert!(waited.is_ok() && finished.expect("a store"));
     bench.store.ended(&nobody, &id).await.expect("at once");
-    assert!(bench.store.ledger.end_signals().is_empty(), "nothing is kept about it");
+    assert!(bench.store.ledger.end_signals().is_empty(), "no signal is left");
 }

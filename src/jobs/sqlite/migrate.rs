@@ -83,7 +83,7 @@ fn fields(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Value> {
     transaction.prepare_cached(sql)?.query_row([seq], read)
 }
 
-/// What receivers were told of a job or a row (`column` is `job`), or of the end of a batch (`batch`).
+/// Deliveries of a job or a row (`column` is `job`), or of the end of a batch (`batch`).
 fn deliveries(transaction: &Transaction<'_>, column: &str, seq: i64) -> rusqlite::Result<Vec<Value>> {
     let of_end = if column == "batch" { "AND job IS NULL" } else { "" };
     let sql = format!(
@@ -184,7 +184,7 @@ fn old_row(transaction: &Transaction<'_>, seq: i64, batch: &Value) -> rusqlite::
     let mut value = fields(transaction, seq)?;
     let values = input(transaction, seq)?;
     let is_error = value["status"] == "error";
-    // Values that could not be read were not kept.
+    // Values that could not be read were not stored.
     let is_bad = is_error && values.is_none();
     let sql = "SELECT jobs.row, name, bytes, sha256, warnings, timings, problems, first_page, page_count
                FROM jobs JOIN items ON items.job = jobs.seq WHERE jobs.seq = ?1";

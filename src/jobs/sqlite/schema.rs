@@ -110,7 +110,7 @@ CREATE TABLE pins (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Jobs, and what receivers are told of them.
+/// Jobs and their webhooks.
 pub(super) const JOBS: &str = "
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -117,7 +117,7 @@ async fn file_of_the_first_version_is_read_on() {
     assert_eq!(service.deliveries(&owner(), &id).await.expect("a ledger").map(|it| it.len()), Some(1));
     let ended = JobId::parse("dedededed").expect("an id");
     let ended = service.get(&owner(), &ended).await.expect("a ledger").expect("a job");
-    assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "nobody noted it then");
+    assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "it was not recorded then");
     let Fetched::Job(fetched) = service.fetch(FetchFilter::ALL).await.expect("a ledger") else { panic!("a job") };
     assert_eq!((fetched.attempt_id.job, fetched.work, &*fetched.file), (id, Work::Job("{}".into()), "f.png"));
 }
@@ -220,15 +220,15 @@ async fn file_of_version_5_is_worked_on() {
         }),
         ..new_job(Bytes::from_static(b"{}"))
     };
-    assert!(matches!(service.accept(again).await, Ok(crate::jobs::store::SubmitOutcome::KeyReused)), "keys are kept");
+    assert!(matches!(service.accept(again).await, Ok(crate::jobs::store::SubmitOutcome::KeyReused)), "keys stay");
     let failed = BatchId::parse(&id("batches", "batch")).expect("an id");
     let retried = service.retry_rows(&owner(), &failed).await.expect("a ledger");
     assert_eq!(retried, Some(2), "of three failed rows one cannot be read");
     let made = BatchId::parse(&id("batches", "document")).expect("an id");
-    assert_eq!(service.retry_rows(&owner(), &made).await.expect("a ledger"), Some(3), "made anew");
+    assert_eq!(service.retry_rows(&owner(), &made).await.expect("a ledger"), Some(3), "rendered again");
     assert_eq!(service.row_values(&made, 0, 9).await.expect("a ledger").map(|it| it.len()), Some(4));
     let trash = service.trash(9).await.expect("a ledger");
-    assert_eq!(trash.len(), 3, "those of removed and failed ones, and the document that is made anew: {trash:?}");
+    assert_eq!(trash.len(), 3, "those of removed and failed ones, and the document that is rendered again: {trash:?}");
 }
 
 /// The plans of the statements that find what is due, with ten thousand rows waiting.

@@ -313,11 +313,11 @@ impl Batches {
 
     /// Batches, and rows, with a webhook to deliver.
     pub(super) fn with_pending_webhook(&self) -> (Vec<BatchId>, Vec<(BatchId, JobId)>) {
-        let kept =
+        let existing_batches =
             || self.all.iter().filter(|(_, known)| known.record.as_ref().is_some_and(|record| !record.is_removed));
-        let batches =
-            kept().filter(|(_, known)| known.record.as_ref().is_some_and(|record| record.has_pending_webhook));
-        let rows = kept().flat_map(|(batch, known)| {
+        let batches = existing_batches()
+            .filter(|(_, known)| known.record.as_ref().is_some_and(|record| record.has_pending_webhook));
+        let rows = existing_batches().flat_map(|(batch, known)| {
             known.rows.values().filter(|row| row.has_pending_webhook).map(move |row| (batch.clone(), row.id.clone()))
         });
         (batches.map(|(id, _)| id.clone()).collect(), rows.collect())

@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// Events in the outbox, and what they carry.
-    pub(super) async fn told(&self) -> Vec<(&'static str, serde_json::Value)> {
+    pub(super) async fn received(&self) -> Vec<(&'static str, serde_json::Value)> {
         let due = self.store.due_deliveries(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         due.into_iter().map(|it| (it.event, serde_json::from_str(&it.body).expect("JSON"))).collect()
     }
@@ -153,7 +153,7 @@ async fn batch_holds_up_neither_others_nor_single_jobs() {
         bench.finish(&fetched, done()).await;
     }
     assert_eq!(order, ["large", "job", "job", "small", "others", "large", "small", "others"]);
-    // Two workers: whoever has nothing under way comes first.
+    // Two workers: an owner without running jobs comes first.
     let first = bench.take().await;
     bench.accept_batch(new_batch("b", 1)).await;
     bench.accept(new_job("a")).await;
@@ -176,7 +176,7 @@ async fn batch_is_bounded_by_rows_and_keys() {
     let most = BatchSettings::default().queue;
     let refused = bench.store.accept_batch(new_batch("", most + 1)).await.expect("a store");
     assert!(matches!(refused, BatchSubmitOutcome::QueueFull));
-    assert_eq!(bench.store.batches(&owner(""), 0, 9).await.expect("a store").total, 0, "nothing of it is kept");
+    assert_eq!(bench.store.batches(&owner(""), 0, 9).await.expect("a store").total, 0, "nothing of it is left");
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn row_that_cannot_be_read_has_ended_before_it_began() {
     let items = bench.items(&id, ALL).await.listing.items;
     assert_eq!((items[0].status, &*items[0].error), (Status::Error, "row 1: a: is broken"));
     assert_eq!((items[0].problems.len(), items[1].status), (1, Status::Scheduled));
-    assert_eq!(bench.told().await[0].0, "item.error");
+    assert_eq!(bench.received().await[0].0, "item.error");
     bench.finish(&bench.take().await, failed()).await;
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1), "and not the first");
 
@@ -221,10 +221,10 @@ async fn retry_renders_failed_rows_under_new_names() {
     let failing = bench.take().await;
     bench.finish(&failing, failed()).await;
     bench.finish(&bench.take().await, done()).await;
-    let told = bench.told().await;
-    assert_eq!(told.len(), 1);
+    let received = bench.received().await;
+    assert_eq!(received.len(), 1);
     assert_eq!(
-        (told[0].0, &told[0].1),
+        (received[0].0, &received[0].1),
         ("batch.completed", &serde_json::to_value(bench.batch(&id).await).expect("JSON"))
     );
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1));
@@ -237,9 +237,9 @@ async fn retry_renders_failed_rows_under_new_names() {
     assert_eq!(bench.store.trash(9).await.expect("a store"), [failing.file]);
     bench.finish(&again, done()).await;
     assert_eq!(bench.batch(&id).await.counts.done, 2);
-    let told = bench.deliveries(&id, EVERY).await.deliveries;
-    let told: Vec<_> = told.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
-    assert_eq!(told, [(None, "batch.completed", "pending"); 2], "one for each time that it completes");
+    let received = bench.deliveries(&id, EVERY).await.deliveries;
+    let received: Vec<_> = received.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
+    assert_eq!(received, [(None, "batch.completed", "pending"); 2], "one for each time that it completes");
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(0));
     assert_eq!(bench.batch(&id).await.status, Status::Done, "nothing to do");
 }
@@ -251,10 +251,10 @@ async fn receiver_of_items_is_told_of_each_end() {
     let id = bench.accept_batch(NewBatch { webhook, webhook_items: true, ..new_batch("", 2) }).await.id;
     bench.finish(&bench.take().await, done()).await;
     bench.finish(&bench.take().await, failed()).await;
-    let told = bench.told().await;
-    assert_eq!(told.iter().map(|it| it.0).collect::<Vec<_>>(), ["item.done", "item.error", "batch.completed"]);
-    assert_eq!((&told[0].1["batch"], &told[0].1["row"]), (&id.as_str().into(), &1.into()));
-    assert_eq!(told[0].1["url"], "http://here/files/a.png");
+    let received = bench.received().await;
+    assert_eq!(received.iter().map(|it| it.0).collect::<Vec<_>>(), ["item.done", "item.error", "batch.completed"]);
+    assert_eq!((&received[0].1["batch"], &received[0].1["row"]), (&id.as_str().into(), &1.into()));
+    assert_eq!(received[0].1["url"], "http://here/files/a.png");
 }
 
 /// It was away while a row failed and was mended: what comes late would otherwise be the last that it hears.
@@ -276,7 +276,7 @@ async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
     assert_eq!(first, ["item.error", "batch.completed"]);
     bench.store.retry_rows(&owner(""), &id).await.expect("a store");
     bench.finish(&bench.take().await, done()).await;
-    assert_eq!(due().await, [], "the failure is told first");
+    assert_eq!(due().await, [], "the failure is announced first");
     bench.pass(Duration::from_secs(60));
     assert_eq!(tried(due().await, NextAction::Delivered).await, ["item.error", "batch.completed"]);
     assert_eq!(tried(due().await, NextAction::Delivered).await, ["item.done", "batch.completed"]);
@@ -299,10 +299,10 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
     bench.store.add_attempt(&due[1], gone).await.expect("a store");
 
     let all = bench.deliveries(&id, EVERY).await;
-    let told: Vec<_> = all.deliveries.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
+    let received: Vec<_> = all.deliveries.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
     let expected =
         [(Some(1), "item.done", "pending"), (Some(2), "item.done", "failed"), (None, "batch.completed", "pending")];
-    assert_eq!((told, all.total), (expected.to_vec(), 3), "and none of another batch");
+    assert_eq!((received, all.total), (expected.to_vec(), 3), "and none of another batch");
     let second = bench.deliveries(&id, DeliveryQuery { offset: 1, limit: 1, ..EVERY }).await;
     assert_eq!((&second.deliveries[..], second.total), (&all.deliveries[1..2], 3));
     let failed = bench.deliveries(&id, DeliveryQuery { status: Some("failed"), ..EVERY }).await;

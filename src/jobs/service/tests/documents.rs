@@ -76,10 +76,14 @@ async fn document_is_one_job_and_its_rows_end_with_it() {
         link_base: "http://here".into(),
     };
     assert_eq!(whole.document, Some(document));
-    let told = bench.told().await;
-    assert_eq!((told.len(), told[0].0), (1, "batch.completed"));
-    assert_eq!(told[0].1, serde_json::to_value(&whole).expect("JSON"));
-    assert_eq!(told[0].1["document"].as_object().map(|it| it.len()), Some(6), "names inside the service are not told");
+    let received = bench.received().await;
+    assert_eq!((received.len(), received[0].0), (1, "batch.completed"));
+    assert_eq!(received[0].1, serde_json::to_value(&whole).expect("JSON"));
+    assert_eq!(
+        received[0].1["document"].as_object().map(|it| it.len()),
+        Some(6),
+        "names inside the service are not part of it"
+    );
 
     let found = bench.items(&fresh.id, ALL).await;
     let places: Vec<_> = found.listing.items.iter().map(|it| (it.first_page, it.page_count, it.bytes)).collect();
@@ -147,10 +151,10 @@ async fn document_is_made_anew_of_all_rows() {
     for end in ["first", "second"] {
         let due = bench.store.due_deliveries(ROOM, Duration::from_secs(1)).await.expect("a store").0;
         assert_eq!(due.len(), 1, "once for each time that it completes, in their order: the {end}");
-        let told = DeliveryAttempt { answer: Some(200), error: String::new(), next: NextAction::Delivered };
-        bench.store.add_attempt(&due[0], told).await.expect("a store");
+        let received = DeliveryAttempt { answer: Some(200), error: String::new(), next: NextAction::Delivered };
+        bench.store.add_attempt(&due[0], received).await.expect("a store");
     }
-    assert!(bench.told().await.is_empty());
+    assert!(bench.received().await.is_empty());
 }
 
 #[tokio::test]
@@ -176,7 +180,7 @@ async fn document_survives_the_death_of_the_process_and_then_is_given_up() {
     for (_, _, error) in bench.statuses(&id).await {
         assert!(error.contains("TENTER_JOB_ATTEMPTS"), "{error}");
     }
-    assert_eq!(bench.told().await.len(), 1);
+    assert_eq!(bench.received().await.len(), 1);
     assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(2));
     assert_eq!(bench.take().await.attempt_id.number, 4);
 }

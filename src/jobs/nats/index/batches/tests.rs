@@ -99,7 +99,7 @@ fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
         assert!(row.finish(&attempt_id, outcome, &Report::default(), None, LIFETIME, at(2)));
         front.sees(row);
     }
-    assert_eq!(front.batches.all_rows_ended(&batch_id()), None, "without its head nobody knows");
+    assert_eq!(front.batches.all_rows_ended(&batch_id()), None, "unknown without the record of the batch");
     assert_eq!(front.batches.removable(at(0)), [batch_id()], "to be looked into");
     front.sees_head(&head);
     assert!(front.open().have_rows_ended && front.batches.removable(at(0)).is_empty());
@@ -152,7 +152,10 @@ fn rows_of_a_document_end_with_it() {
     let all: Vec<_> = (2..=10).map(in_it).collect();
     ends_with(&mut front, &all);
     assert_eq!((counts(&front), front.open().have_rows_ended), ((0, 9, 1), true));
-    assert!(front.batches.failed(&batch_id()).is_empty(), "what cannot be read is no reason to make it anew");
+    assert!(
+        front.batches.failed(&batch_id()).is_empty(),
+        "a row that cannot be read does not render the document again"
+    );
     let failed = RowOutcome { row: 2, result: Err(RowError { error: "no picture".into(), problems: Vec::new() }) };
     ends_with(&mut front, &[&[failed], &all[1..]].concat());
     assert_eq!(counts(&front), (0, 8, 2));
