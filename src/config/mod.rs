@@ -1,6 +1,6 @@
 //! Settings: name, text, default and accepted values of each; the only module that reads the environment.
 //!
-//! In: one struct of settings per module, passed to the module's constructor. Each is declared with [`settings!`], so
+//! In: one struct of settings per module, passed to the module's constructor. Each is declared with `settings!`, so
 //! that a setting is described in one place; reading, printing, flags and `docs/settings.md` use [`SETTINGS`], the list
 //! of all declarations. Not in: what the modules do with their settings. Imports: no other module.
 

@@ -130,7 +130,7 @@ pub enum Op {
     Image {
         /// The decoded picture, before its passes.
         picture: Arc<Picture>,
-        /// The part in picture px; it may be mirrored or exceed the picture, see [`scene::Image::source`].
+        /// The part in picture px; it may be mirrored or exceed the picture, see [`crate::scene::Image::source`].
         source: Rect,
         /// Target in the operation's own space.
         dest: Rect,
