@@ -14,6 +14,8 @@ pub mod css_gradient; // CSS linear gradients: angle and stops
 pub mod raster; // rasters, and the only place that converts alpha
 pub mod scene; // resolved pages, with nothing left to look up
 pub mod pool; // the CPU thread pool
+#[cfg(feature = "service")]
+pub mod sandbox; // confinement of a render process by the kernel
 pub mod sfnt; // font containers: WOFF and WOFF2 unpacked
 #[cfg(feature = "service")]
 pub mod rows; // rows of a batch: reading, file names, manifest records

@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("raster", &["units"]),
     ("scene", &["units", "report"]),
     ("pool", &[]),
+    ("sandbox", &[]),
     ("sfnt", &[]),
     ("rows", &["report", "json", "config"]),
     ("options", &["units", "report", "json", "config"]),
