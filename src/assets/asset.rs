@@ -9,13 +9,13 @@ use super::error::{AssetError, Reason, shorten_url};
 use super::request::{AssetKind, AssetRequest, AssetRequests};
 use super::svg::SvgAsset;
 use crate::hash::ContentHash;
-use crate::scene::Picture;
+use crate::scene::DecodedImage;
 
 /// A decoded asset. Cloning is cheap, because contents are shared with the cache.
 #[derive(Clone, Debug)]
 pub enum Asset {
     /// A raster picture: premultiplied sRGB with its orientation applied.
-    Picture(Arc<Picture>),
+    Picture(Arc<DecodedImage>),
     /// An SVG document, parsed and checked against limits.
     Svg(Arc<SvgAsset>),
     /// A TrueType or OpenType file, unpacked if it was WOFF. `Blob::id` is stable while the asset is cached.

@@ -24,7 +24,7 @@ mod png;
 mod tests;
 
 use crate::config::AssetLimits;
-use crate::scene::Picture;
+use crate::scene::DecodedImage;
 pub use error::DecodeError;
 pub use font::unpack_font;
 pub use image_kind::{ImageKind, sniff};
@@ -36,7 +36,7 @@ use limits::check_bytes;
 ///
 /// # Errors
 /// When the file is empty or damaged, exceeds a limit, or has an unsupported format.
-pub fn picture(bytes: &[u8], limits: &AssetLimits) -> Result<Option<Picture>, DecodeError> {
+pub fn picture(bytes: &[u8], limits: &AssetLimits) -> Result<Option<DecodedImage>, DecodeError> {
     check_bytes(bytes, limits)?;
     let Some(kind) = sniff(bytes) else {
         return Err(DecodeError::UnknownImage { magic: printable(bytes) });

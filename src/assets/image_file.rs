@@ -3,13 +3,13 @@
 use super::decode::{self, DecodeError};
 use super::svg::SvgAsset;
 use crate::config::AssetLimits;
-use crate::scene::Picture;
+use crate::scene::DecodedImage;
 
 /// A decoded image file.
 #[derive(Clone, Debug)]
 pub(super) enum ImageFile {
     /// Pixels: premultiplied sRGB, orientation applied.
-    Picture(Picture),
+    Picture(DecodedImage),
     /// A vector document, parsed but not yet resolved.
     Svg(SvgAsset),
 }

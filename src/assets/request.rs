@@ -10,7 +10,7 @@ use crate::report::JsonPath;
 pub enum AssetKind {
     /// A raster picture or an SVG document.
     Image,
-    /// A font file.
+    /// A font file, such as WOFF2.
     Font,
 }
 

@@ -4,7 +4,7 @@ use peniko::Color;
 
 use super::filters;
 use super::input::Input;
-use crate::scene::Pass;
+use crate::scene::PixelPass;
 use crate::units::{DeviceSize, Opacity};
 
 /// Effects and shadow of an element. Every kind except groups and tables has them (rendering.md §4, §5).
@@ -91,14 +91,14 @@ fn read_filters(input: &mut Input<'_>) -> Vec<AppliedFilter> {
 impl Effects {
     /// The pixel passes of these effects for a picture of `size`: blur, brightness, sepia, grayscale, then the filters
     /// in order.
-    pub fn passes(&self, size: DeviceSize) -> Vec<Pass> {
-        let blur = self.blur_enabled.then(|| Pass::Blur { radius: blur_radius(self.blur_radius, size) });
-        let blur = blur.filter(|pass| *pass != Pass::Blur { radius: 0 });
+    pub fn passes(&self, size: DeviceSize) -> Vec<PixelPass> {
+        let blur = self.blur_enabled.then(|| PixelPass::Blur { radius: blur_radius(self.blur_radius, size) });
+        let blur = blur.filter(|pass| *pass != PixelPass::Blur { radius: 0 });
         blur.into_iter().chain(self.recolor()).collect()
     }
 
     /// The passes that change colours: all except the blur, independent of the picture's size.
-    pub fn recolor(&self) -> Vec<Pass> {
+    pub fn recolor(&self) -> Vec<PixelPass> {
         let bright =
             (self.brightness_enabled && self.brightness != 0.0).then(|| filters::brightness::pass(self.brightness));
         let sepia = self.sepia_enabled.then(filters::sepia::pass);

@@ -58,8 +58,8 @@ impl PictureFormat for Jpeg {
         let picture = |samples| JpegImage { samples, size, quality, effort, pixels_per_inch };
         let opaque = raster.is_opaque();
         match &options.print {
-            None if opaque => encode(&picture(raster.pixels().into()), Layout::Rgbx),
-            None => encode(&picture(on_white(raster.pixels()).into()), Layout::Rgb),
+            None if opaque => encode(&picture(raster.pixels().into()), SampleLayout::Rgbx),
+            None => encode(&picture(on_white(raster.pixels()).into()), SampleLayout::Rgb),
             Some(PrintTarget { profile, .. }) => {
                 let rgb = if opaque { raster.to_rgb() } else { on_white(raster.pixels()) };
                 cmyk(&picture(profile.pixels(&rgb).into()), Some(profile))
@@ -70,7 +70,7 @@ impl PictureFormat for Jpeg {
 
 /// Samples and parameters of one file.
 pub(super) struct JpegImage<'a> {
-    /// Bytes per pixel: three for RGB, four for CMYK or [`Layout::Rgbx`].
+    /// Bytes per pixel: three for RGB, four for CMYK or [`SampleLayout::Rgbx`].
     pub(super) samples: Cow<'a, [u8]>,
     /// Width and height, as [`checked`] returns them.
     pub(super) size: (u16, u16),
@@ -84,7 +84,7 @@ pub(super) struct JpegImage<'a> {
 
 /// Pixel layout of the samples of an RGB [`JpegImage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
+enum SampleLayout {
     /// Three bytes: R, G, B.
     Rgb,
     /// Four bytes: R, G, B and an ignored one, as in an opaque raster.
@@ -102,10 +102,10 @@ pub(super) fn checked(size: DeviceSize) -> Result<(u16, u16), OutputError> {
 
 /// Encodes sRGB samples with 4:2:0 subsampling.
 pub(super) fn rgb(picture: &JpegImage<'_>) -> Result<Vec<u8>, OutputError> {
-    encode(picture, Layout::Rgb)
+    encode(picture, SampleLayout::Rgb)
 }
 
-fn encode(picture: &JpegImage<'_>, layout: Layout) -> Result<Vec<u8>, OutputError> {
+fn encode(picture: &JpegImage<'_>, layout: SampleLayout) -> Result<Vec<u8>, OutputError> {
     encoded(picture, layout).map_err(|source| OutputError::Encoder { format: Jpeg.name(), source })
 }
 
@@ -159,25 +159,25 @@ pub(super) fn on_white(pixels: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(not(feature = "turbo"))]
-fn encoded(picture: &JpegImage<'_>, layout: Layout) -> Result<Vec<u8>, EncoderError> {
+fn encoded(picture: &JpegImage<'_>, layout: SampleLayout) -> Result<Vec<u8>, EncoderError> {
     use jpeg_encoder::ColorType;
     let mut file = Vec::with_capacity(picture.samples.len() / 8);
     let (width, height) = picture.size;
     let layout = match layout {
-        Layout::Rgb => ColorType::Rgb,
-        Layout::Rgbx => ColorType::Rgba,
+        SampleLayout::Rgb => ColorType::Rgb,
+        SampleLayout::Rgbx => ColorType::Rgba,
     };
     encoder(&mut file, picture).encode(&picture.samples, width, height, layout)?;
     Ok(file)
 }
 
 #[cfg(feature = "turbo")]
-fn encoded(picture: &JpegImage<'_>, layout: Layout) -> Result<Vec<u8>, EncoderError> {
+fn encoded(picture: &JpegImage<'_>, layout: SampleLayout) -> Result<Vec<u8>, EncoderError> {
     use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
     let (width, height) = (usize::from(picture.size.0), usize::from(picture.size.1));
     let (format, bytes) = match layout {
-        Layout::Rgb => (PixelFormat::RGB, 3),
-        Layout::Rgbx => (PixelFormat::RGBX, 4),
+        SampleLayout::Rgb => (PixelFormat::RGB, 3),
+        SampleLayout::Rgbx => (PixelFormat::RGBX, 4),
     };
     let image = Image { pixels: &*picture.samples, width, pitch: width * bytes, height, format };
     let file = Compressor::new().and_then(|mut compressor| {
@@ -239,8 +239,8 @@ mod tests {
             effort: Effort::default(),
             pixels_per_inch: None,
         };
-        let packed = encode(&picture(raster.to_rgb().into()), Layout::Rgb).expect("written");
-        assert_eq!(encode(&picture(raster.pixels().into()), Layout::Rgbx).expect("written"), packed);
+        let packed = encode(&picture(raster.to_rgb().into()), SampleLayout::Rgb).expect("written");
+        assert_eq!(encode(&picture(raster.pixels().into()), SampleLayout::Rgbx).expect("written"), packed);
     }
 
     #[test]

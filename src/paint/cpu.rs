@@ -15,7 +15,7 @@ use super::prefix_cache::{self, PagePrefix, PrefixUse};
 use super::prepared_image::PreparedImages;
 use super::rasterizer::{Painted, Rasterizer};
 use super::report::Report;
-use super::shadows::Shadows;
+use super::shadows::ShadowCache;
 use super::surfaces::{Surface, Surfaces};
 use crate::config::PaintSettings;
 use crate::pool::{Pool, PoolError, catch_panic};
@@ -65,7 +65,7 @@ impl CpuRasterizer {
 pub(super) struct CpuPainter {
     pub(super) limits: SurfaceLimits,
     pub(super) images: PreparedImages,
-    shadows: Shadows,
+    shadows: ShadowCache,
 }
 
 impl CpuPainter {
@@ -73,12 +73,12 @@ impl CpuPainter {
         let limits = SurfaceLimits { side: MAX_SIDE, megapixels: settings.megapixels };
         let shadow_bytes = settings.picture_cache_bytes / SHADOW_CACHE_DIVISOR;
         let images = PreparedImages::new(settings.picture_cache_bytes - shadow_bytes);
-        Self { limits, images, shadows: Shadows::new(shadow_bytes) }
+        Self { limits, images, shadows: ShadowCache::new(shadow_bytes) }
     }
 
     /// Creates a painter for a single picture, which needs no caches.
     pub(super) fn without_caches(limits: SurfaceLimits) -> Self {
-        Self { limits, images: PreparedImages::new(0), shadows: Shadows::new(0) }
+        Self { limits, images: PreparedImages::new(0), shadows: ShadowCache::new(0) }
     }
 
     /// Executes `plan` on this thread. `abandoned` is called between operations and returns true when the caller has
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::paint::PrefixCache;
     use crate::paint::plan;
-    use crate::scene::{Group, Image, Node, Page, Path, Picture, Shadow};
+    use crate::scene::{DecodedImage, Group, Image, Node, Page, Path, Shadow};
     use crate::units::{DeviceScale, Opacity, Px};
 
     const LIMITS: SurfaceLimits = SurfaceLimits { side: 1000, megapixels: 1.0 };
@@ -225,7 +225,7 @@ mod tests {
             calls.set(calls.get() + 1);
             calls.get() > 3
         };
-        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
+        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: ShadowCache::new(0) };
         assert!(matches!(painter.surfaces(&plan, None, &abandoned), Err(PaintError::Abandoned)));
         assert_eq!(calls.get(), 4, "called before each operation");
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn pictures_beyond_the_memory_limit_are_rasterised_in_parts() {
         let pixels: Vec<u8> = (0..16).flat_map(|at: u8| [at * 8, 0, at * 4, at * 8 + 7]).collect();
-        let picture = Arc::new(Picture::new(4, 4, pixels).expect("as many bytes as pixels"));
+        let picture = Arc::new(DecodedImage::new(4, 4, pixels).expect("as many bytes as pixels"));
         let image = |at: f64| {
             let (source, dest) = (Rect::new(0.0, 0.0, 4.0, 4.0), Rect::new(at, at, at + 13.3, at + 9.1));
             Node::Image(Image {
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn pages_with_a_cached_prefix_equal_full_renders() {
-        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
+        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: ShadowCache::new(0) };
         let painted = |plan: &FramePlan, prefix: Option<&PagePrefix>| {
             painter.surfaces(plan, prefix, &|| false).expect("painted").into_pixels()
         };
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn pages_are_painted_in_full_when_later_operations_blend_with_the_backdrop() {
-        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: Shadows::new(0) };
+        let painter = CpuPainter { limits: LIMITS, images: PreparedImages::new(0), shadows: ShadowCache::new(0) };
         let painted = |plan: &FramePlan, prefix: Option<&PagePrefix>| {
             painter.surfaces(plan, prefix, &|| false).expect("painted").into_pixels()
         };

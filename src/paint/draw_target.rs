@@ -36,12 +36,12 @@ pub(super) trait DrawTarget {
         to_device: Affine,
     ) -> Result<(), PaintError>;
     /// Composites a surface that an earlier step has drawn.
-    fn draw_surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError>;
+    fn draw_surface(&mut self, surface: SurfaceId, place: SurfacePlacement) -> Result<(), PaintError>;
 }
 
 /// Placement of a surface on another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Placement {
+pub(super) enum SurfacePlacement {
     /// The surface is copied with its top-left corner at this whole px.
     Copied(Point),
     /// The surface is sampled with its top-left corner at this point. As on a canvas, it fully covers each px whose
@@ -51,7 +51,7 @@ pub(super) enum Placement {
     Transformed(Affine),
 }
 
-impl Placement {
+impl SurfacePlacement {
     /// The placement by `transform`, which maps px of the surface to px of the target.
     pub(super) fn of(transform: Affine) -> Self {
         let [a, b, c, d, x, y] = transform.as_coeffs();
@@ -78,10 +78,16 @@ mod tests {
 
     #[test]
     fn surfaces_between_px_cover_whole_px() {
-        assert_eq!(Placement::of(Affine::translate((3.0, -2.0))), Placement::Copied(Point::new(3.0, -2.0)));
-        assert_eq!(Placement::of(Affine::translate((3.0, 0.25))), Placement::Translated(Point::new(3.0, 0.25)));
-        assert_eq!(Placement::of(Affine::rotate(1.0)), Placement::Transformed(Affine::rotate(1.0)));
+        assert_eq!(
+            SurfacePlacement::of(Affine::translate((3.0, -2.0))),
+            SurfacePlacement::Copied(Point::new(3.0, -2.0))
+        );
+        assert_eq!(
+            SurfacePlacement::of(Affine::translate((3.0, 0.25))),
+            SurfacePlacement::Translated(Point::new(3.0, 0.25))
+        );
+        assert_eq!(SurfacePlacement::of(Affine::rotate(1.0)), SurfacePlacement::Transformed(Affine::rotate(1.0)));
         // Chromium draws a bitmap of 8 rows at 52.5 on rows 53 to 60.
-        assert_eq!(Placement::covered(Point::new(7.0, 52.5), 6.0, 8.0), Rect::new(7.0, 53.0, 13.0, 61.0));
+        assert_eq!(SurfacePlacement::covered(Point::new(7.0, 52.5), 6.0, 8.0), Rect::new(7.0, 53.0, 13.0, 61.0));
     }
 }

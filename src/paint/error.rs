@@ -68,21 +68,21 @@ pub enum PaintError {
     Abandoned,
     /// The tables of a face cannot be read.
     #[error("a font is damaged: {0}; replace the file")]
-    Font(#[source] Arc<FontError>),
+    Font(#[source] Arc<FontFileError>),
     /// The painter panicked or found a broken invariant.
     #[error("internal error while painting: {0}")]
     Internal(String),
 }
 
-impl From<FontError> for PaintError {
-    fn from(error: FontError) -> Self {
+impl From<FontFileError> for PaintError {
+    fn from(error: FontFileError) -> Self {
         Self::Font(Arc::new(error))
     }
 }
 
 /// Defect of a font file that prevents a glyph from being painted.
 #[derive(Debug, thiserror::Error)]
-pub enum FontError {
+pub enum FontFileError {
     /// The file has no face with the requested index, or its table directory is damaged.
     #[error(transparent)]
     File(#[from] ReadError),

@@ -18,9 +18,9 @@ use skrifa::raw::TableProvider;
 use skrifa::{FontRef, GlyphId, MetadataProvider, OutlineGlyphCollection};
 
 use super::color_layers::ColorLayers;
-use super::error::{FontError, GlyphError, PaintError};
+use super::error::{FontFileError, GlyphError, PaintError};
 use super::outline_pen::Pen;
-use crate::scene::Picture;
+use crate::scene::DecodedImage;
 
 /// Path elements cached per thread, about 50 bytes each. When the cache exceeds this, it is cleared.
 const MAX_ELEMENTS: usize = 400_000;
@@ -41,7 +41,7 @@ pub(super) enum GlyphShape {
     /// An outline, y up, and the number of its units per em.
     Outline(Arc<BezPath>, f64),
     /// A bitmap, and the transform from its px to the em square at the run's size, y down.
-    Bitmap(Arc<Picture>, Affine),
+    Bitmap(Arc<DecodedImage>, Affine),
     /// Coloured layers of the table COLR.
     Layers(Arc<ColorLayers>),
 }
@@ -62,12 +62,12 @@ pub(super) struct GlyphSize {
 /// The faces that one thread has opened, with their cached glyphs.
 #[derive(Default)]
 pub(super) struct GlyphFaces {
-    faces: HashMap<(u64, u32, Arc<[i16]>), Face>,
+    faces: HashMap<(u64, u32, Arc<[i16]>), CachedFace>,
     elements: usize,
 }
 
 /// One face at one position in its variation space, with its cached glyphs.
-pub(super) struct Face {
+pub(super) struct CachedFace {
     units_per_em: f64,
     data: FontData,
     coords: Arc<[NormalizedCoord]>,
@@ -80,7 +80,7 @@ pub(super) struct Face {
     /// By the bits of the em size.
     hinters: HashMap<u64, HintingInstance>,
     /// By glyph id and the bits of the strike's ppem.
-    bitmaps: HashMap<(u32, u32), Option<Arc<Picture>>>,
+    bitmaps: HashMap<(u32, u32), Option<Arc<DecodedImage>>>,
 }
 
 /// Cache key of an outline within its face.
@@ -98,14 +98,14 @@ impl GlyphFaces {
     ///
     /// # Errors
     /// The font file is damaged.
-    pub(super) fn get(&mut self, font: &FontData, coords: &Arc<[i16]>) -> Result<&mut Face, PaintError> {
+    pub(super) fn get(&mut self, font: &FontData, coords: &Arc<[i16]>) -> Result<&mut CachedFace, PaintError> {
         if self.elements > MAX_ELEMENTS {
             *self = Self::default();
         }
         let key = (font.data.id(), font.index, coords.clone());
         match self.faces.entry(key) {
             std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            std::collections::hash_map::Entry::Vacant(new) => Ok(new.insert(Face::open(font, coords)?)),
+            std::collections::hash_map::Entry::Vacant(new) => Ok(new.insert(CachedFace::open(font, coords)?)),
         }
     }
 
@@ -115,13 +115,13 @@ impl GlyphFaces {
     }
 }
 
-impl Face {
+impl CachedFace {
     fn open(data: &FontData, coords: &[i16]) -> Result<Self, PaintError> {
         let font = open(data)?;
-        let head = font.head().map_err(|source| FontError::Table { table: "head", source })?;
+        let head = font.head().map_err(|source| FontFileError::Table { table: "head", source })?;
         let units_per_em = head.units_per_em();
         if units_per_em == 0 {
-            return Err(FontError::EmptyEm.into());
+            return Err(FontFileError::EmptyEm.into());
         }
         Ok(Self {
             units_per_em: f64::from(units_per_em),
@@ -250,7 +250,7 @@ impl Face {
         self.hinters.get(&em.to_bits())
     }
 
-    fn bitmap(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Result<Option<Arc<Picture>>, PaintError> {
+    fn bitmap(&mut self, glyph: u32, strike: &BitmapGlyph<'_>) -> Result<Option<Arc<DecodedImage>>, PaintError> {
         let key = (glyph, strike.ppem_y.to_bits());
         if let Some(known) = self.bitmaps.get(&key) {
             return Ok(known.clone());
@@ -262,7 +262,12 @@ impl Face {
 
     /// The transform from px of a bitmap to the em square, from the bearings of OpenType; Apple's own emoji face sits
     /// an eighth of an em lower than its tables say (https://wh0.github.io/2024/12/31/emoji-metrics.html).
-    fn strike_transform(&self, strike: &BitmapGlyph<'_>, picture: &Picture, size: f64) -> Result<Affine, FontError> {
+    fn strike_transform(
+        &self,
+        strike: &BitmapGlyph<'_>,
+        picture: &DecodedImage,
+        size: f64,
+    ) -> Result<Affine, FontFileError> {
         let font = open(&self.data)?;
         let apple = font.sbix().is_ok()
             && font
@@ -284,27 +289,27 @@ impl Face {
     }
 }
 
-fn open(font: &FontData) -> Result<FontRef<'_>, FontError> {
+fn open(font: &FontData) -> Result<FontRef<'_>, FontFileError> {
     Ok(FontRef::from_index(font.data.data(), font.index)?)
 }
 
-fn glyph_error(glyph: GlyphId, source: impl Into<GlyphError>) -> FontError {
-    FontError::Glyph { glyph: glyph.to_u32(), source: source.into() }
+fn glyph_error(glyph: GlyphId, source: impl Into<GlyphError>) -> FontFileError {
+    FontFileError::Glyph { glyph: glyph.to_u32(), source: source.into() }
 }
 
 /// Decodes a bitmap; `None` for a monochrome one, which colour fonts do not use: the outline is drawn instead.
-fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<Picture>, GlyphError> {
+fn decode(strike: &BitmapGlyph<'_>) -> Result<Option<DecodedImage>, GlyphError> {
     match &strike.data {
         BitmapData::Png(file) => decode_png(file).map(Some),
         BitmapData::Bgra(pixels) => {
             let pixels = pixels.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0], p[3]]).collect();
-            Ok(Picture::new(strike.width, strike.height, pixels))
+            Ok(DecodedImage::new(strike.width, strike.height, pixels))
         }
         BitmapData::Mask(_) => Ok(None),
     }
 }
 
-fn decode_png(file: &[u8]) -> Result<Picture, GlyphError> {
+fn decode_png(file: &[u8]) -> Result<DecodedImage, GlyphError> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
     let mut reader = decoder.read_info()?;
@@ -321,5 +326,5 @@ fn decode_png(file: &[u8]) -> Result<Picture, GlyphError> {
         let alpha = u32::from(pixel[3]);
         pixel[..3].iter_mut().for_each(|value| *value = ((u32::from(*value) * alpha + 127) / 255) as u8);
     }
-    Picture::new(width, height, pixels).ok_or(GlyphError::BitmapEmpty)
+    DecodedImage::new(width, height, pixels).ok_or(GlyphError::BitmapEmpty)
 }

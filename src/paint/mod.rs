@@ -37,7 +37,7 @@ mod transforms;
 mod work;
 
 pub use cpu::CpuRasterizer;
-pub use error::{FontError, GlyphError, PaintError};
+pub use error::{FontFileError, GlyphError, PaintError};
 pub use limits::SurfaceLimits;
 pub use plan::FramePlan;
 pub use planner::plan;

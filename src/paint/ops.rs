@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use kurbo::{Affine, BezPath, Cap, PathEl, Point, Rect, Stroke, StrokeOpts, Vec2};
 use peniko::{Brush, Color, Fill};
 
-use super::draw_target::{DrawTarget, Placement};
+use super::draw_target::{DrawTarget, SurfacePlacement};
 use super::edges::polygons;
 use super::error::PaintError;
 use super::glyph_edges::GlyphEdgeCache;
@@ -79,7 +79,7 @@ impl OpExecutor {
                 }
             }
             Op::Glyphs(run) => self.glyphs(run, target)?,
-            Op::Surface { surface, transform } => target.draw_surface(*surface, Placement::of(*transform))?,
+            Op::Surface { surface, transform } => target.draw_surface(*surface, SurfacePlacement::of(*transform))?,
         }
         Ok(())
     }

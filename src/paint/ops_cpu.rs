@@ -8,7 +8,7 @@ use vello_cpu::{
 
 use super::color_layers::ColorLayers;
 use super::draw_color_layers::draw_color_layers;
-use super::draw_target::{DrawTarget, Placement};
+use super::draw_target::{DrawTarget, SurfacePlacement};
 use super::error::PaintError;
 use super::ops::{OpExecutor, alpha, foreground};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
@@ -230,7 +230,7 @@ impl DrawTarget for ContextTarget<'_> {
         Ok(())
     }
 
-    fn draw_surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
+    fn draw_surface(&mut self, surface: SurfaceId, place: SurfacePlacement) -> Result<(), PaintError> {
         let surface = self.sources.surfaces.get(surface);
         let surface =
             surface.ok_or_else(|| PaintError::Internal("an operation precedes the surface it shows".into()))?;
@@ -268,20 +268,20 @@ fn draw_picture(
     prepared.new_bytes
 }
 
-fn composite(context: &mut RenderContext, surface: &Surface, place: Placement) {
+fn composite(context: &mut RenderContext, surface: &Surface, place: SurfacePlacement) {
     let Some(visible) = &surface.visible else { return };
     let (width, height) = (f64::from(surface.pixmap.width()), f64::from(surface.pixmap.height()));
     let whole = Rect::new(0.0, 0.0, width, height);
     let (quality, transform, rect, to_rect) = match place {
-        Placement::Copied(at) => {
+        SurfacePlacement::Copied(at) => {
             let rect = visible.rect().inflate(TILE, TILE).intersect(whole);
             (ImageQuality::Low, Affine::translate(at.to_vec2()), rect, Affine::IDENTITY)
         }
-        Placement::Translated(at) => {
-            let covered = Placement::covered(at, width, height);
+        SurfacePlacement::Translated(at) => {
+            let covered = SurfacePlacement::covered(at, width, height);
             (ImageQuality::Medium, Affine::IDENTITY, covered, Affine::translate(at.to_vec2()))
         }
-        Placement::Transformed(transform) => (ImageQuality::Medium, transform, whole, Affine::IDENTITY),
+        SurfacePlacement::Transformed(transform) => (ImageQuality::Medium, transform, whole, Affine::IDENTITY),
     };
     context.set_transform(transform);
     context.set_paint_transform(to_rect);

@@ -8,7 +8,7 @@ use kurbo::{Affine, BezPath, Point, Rect, Stroke};
 use peniko::{BlendMode, Color, Fill, FontData};
 
 use crate::report::Warning;
-use crate::scene::{GlyphStyle, Paint, Pass, Picture};
+use crate::scene::{DecodedImage, GlyphStyle, Paint, PixelPass};
 use crate::units::{DeviceSize, Opacity};
 
 /// Tolerance, in steps of the grid, below which a glyph position counts as half a step: sums of line heights are
@@ -67,7 +67,7 @@ pub enum Kernel {
         radius: u32,
     },
     /// Colour passes in order, with one conversion from premultiplied to straight and back.
-    Recolor(Arc<[Pass]>),
+    Recolor(Arc<[PixelPass]>),
     /// Shadow of the source: its alpha, blurred and tinted.
     Shadow {
         /// Standard deviation in device px; 0 for a hard shadow.
@@ -129,13 +129,13 @@ pub enum Op {
     /// Draws a part of a picture, scaled to `dest`.
     Image {
         /// The decoded picture, before its passes.
-        picture: Arc<Picture>,
+        picture: Arc<DecodedImage>,
         /// The part in picture px; it may be mirrored or exceed the picture, see [`crate::scene::Image::source`].
         source: Rect,
         /// Target in the operation's own space.
         dest: Rect,
         /// Passes that are applied to the whole picture first, in order.
-        passes: Vec<Pass>,
+        passes: Vec<PixelPass>,
         /// Opacity of the picture.
         opacity: Opacity,
         /// Transform to device px.

@@ -71,7 +71,7 @@ struct Planner {
 }
 
 /// A group that is drawn on a separate surface because of its effects, while its children are planned.
-struct Effects<'a> {
+struct EffectGroup<'a> {
     group: &'a Group,
     /// Maps the group's space to the px of the outer surface.
     transform: Affine,
@@ -103,12 +103,12 @@ enum StackEntry<'a> {
     Mask(&'a Group, Affine, Option<&'a Origin>),
     PopClip,
     PopLayer,
-    EndEffects(Box<Effects<'a>>),
+    EndEffects(Box<EffectGroup<'a>>),
 }
 
 /// The result of [`Planner::begin_effects`].
 enum EffectsStart<'a> {
-    Surface(Box<Effects<'a>>),
+    Surface(Box<EffectGroup<'a>>),
     /// Nothing of the group is visible on the page.
     Invisible,
     /// The group is drawn without its effects, and a warning was added.
@@ -233,7 +233,7 @@ impl Planner {
         let outer = (std::mem::take(&mut self.ops), std::mem::replace(&mut self.view, view));
         let inner = Affine::translate(-area.origin().to_vec2()) * to_grid;
         let to_outer = to_outer * Affine::translate(area.origin().to_vec2());
-        EffectsStart::Surface(Box::new(Effects { group, transform, size, inner, to_outer, outer }))
+        EffectsStart::Surface(Box::new(EffectGroup { group, transform, size, inner, to_outer, outer }))
     }
 
     /// The pixel grid on which `group` is rasterised: that of the outer surface, or that of its bitmap.
@@ -250,8 +250,8 @@ impl Planner {
     }
 
     /// Called after the children: runs the passes, then composites the shadow and the result.
-    fn end_effects(&mut self, effects: Effects<'_>) {
-        let Effects { group, transform, size, to_outer, outer, .. } = effects;
+    fn end_effects(&mut self, effects: EffectGroup<'_>) {
+        let EffectGroup { group, transform, size, to_outer, outer, .. } = effects;
         let ops = std::mem::replace(&mut self.ops, outer.0);
         self.view = outer.1;
         self.surfaces.push(size);

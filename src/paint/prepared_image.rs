@@ -15,7 +15,7 @@ use vello_cpu::{PixelMetadata, Pixmap};
 use super::passes;
 use super::resample::{Downscale, Sample, bilinear, downscale};
 use crate::cache::SharedLru;
-use crate::scene::{Pass, Picture, clip_axis};
+use crate::scene::{DecodedImage, PixelPass, clip_axis};
 use crate::units::DeviceSize;
 
 /// Longest side of a pixmap.
@@ -37,9 +37,9 @@ const SHARPER: f64 = 0.5;
 #[derive(Clone, Copy)]
 pub(super) struct PlacedImage<'a> {
     /// The image before passes and cropping.
-    pub(super) picture: &'a Picture,
+    pub(super) picture: &'a DecodedImage,
     /// Pixel passes applied to the whole image before it is cropped.
-    pub(super) passes: &'a [Pass],
+    pub(super) passes: &'a [PixelPass],
     /// The part that is shown, in image px and inside the image; mirrored as in [`crate::scene::Image::source`].
     pub(super) source: Rect,
     /// The rectangle that `source` is stretched to.
@@ -66,8 +66,8 @@ pub(super) enum Downscaling {
 impl<'a> PlacedImage<'a> {
     /// Places an image of the scene, of which `source` is stretched to `dest`; `None` where `source` lies outside it.
     pub(super) fn cropped(
-        picture: &'a Picture,
-        passes: &'a [Pass],
+        picture: &'a DecodedImage,
+        passes: &'a [PixelPass],
         source: Rect,
         dest: Rect,
         transform: Affine,
@@ -123,7 +123,7 @@ pub(super) struct PreparedImage {
 #[derive(Clone, Debug)]
 pub(super) struct ResamplePlan {
     /// Pixel passes applied to the whole image first.
-    pub(super) passes: Vec<Pass>,
+    pub(super) passes: Vec<PixelPass>,
     /// How columns are downscaled and cropped after the passes.
     pub(super) columns: Downscale,
     /// How rows are downscaled and cropped after the passes.
@@ -192,7 +192,7 @@ pub(super) struct PreparedImages(SharedLru<PreparationKey, CachedPixmap>);
 #[derive(Clone, PartialEq)]
 struct PreparationKey {
     picture: u64,
-    passes: Vec<Pass>,
+    passes: Vec<PixelPass>,
     columns: Downscale,
     rows: Downscale,
     samples: Option<(Sample, Sample)>,
@@ -225,7 +225,7 @@ impl PreparedImages {
     }
 
     /// The pixels for `key`, and the number of bytes that were allocated for them.
-    fn get(&self, key: PreparationKey, picture: &Picture) -> (CachedPixmap, usize) {
+    fn get(&self, key: PreparationKey, picture: &DecodedImage) -> (CachedPixmap, usize) {
         if let Some(found) = self.0.get(&key) {
             return (found, 0);
         }
@@ -275,11 +275,11 @@ impl PreparationKey {
         Some((key, ImagePlacement::Copy(x0 as u32, y0 as u32)))
     }
 
-    fn resample(&self, picture: &Picture) -> Pixmap {
+    fn resample(&self, picture: &DecodedImage) -> Pixmap {
         if self.passes.is_empty() { self.crop(picture) } else { self.crop(&passes::apply(picture, &self.passes)) }
     }
 
-    fn crop(&self, picture: &Picture) -> Pixmap {
+    fn crop(&self, picture: &DecodedImage) -> Pixmap {
         let (mut width, mut height) = (self.columns.count, self.rows.count);
         let mut pixels = downscale(picture.pixels.data(), picture.width, &self.columns, &self.rows);
         if let Some((columns, rows)) = &self.samples {
@@ -302,7 +302,7 @@ impl PreparationKey {
             |it: Downscale| [it.side.into(), it.mirrored.into(), it.step.to_bits(), it.first.into(), it.count.into()];
         let sample = |it: Sample| [it.start.to_bits(), it.step.to_bits(), it.count.into()];
         let samples = self.samples.into_iter().flat_map(move |(x, y)| [sample(x), sample(y)]).flatten();
-        let passes = self.passes.iter().flat_map(Pass::bits);
+        let passes = self.passes.iter().flat_map(PixelPass::bits);
         let cut = [downscale(self.columns), downscale(self.rows)].into_iter().flatten();
         [self.picture].into_iter().chain(passes).chain(cut).chain(samples)
     }
@@ -408,13 +408,18 @@ mod tests {
 
     const SURFACE: DeviceSize = DeviceSize { width: 100, height: 100 };
 
-    fn stripes(width: u32, height: u32) -> Picture {
+    fn stripes(width: u32, height: u32) -> DecodedImage {
         let pixel = |x: u32| if x.is_multiple_of(2) { [255, 255, 255, 255] } else { [0, 0, 0, 255] };
         let pixels = (0..width * height).flat_map(|at| pixel(at % width)).collect();
-        Picture::new(width, height, pixels).expect("as many bytes as pixels")
+        DecodedImage::new(width, height, pixels).expect("as many bytes as pixels")
     }
 
-    fn prepare(images: &PreparedImages, picture: &Picture, dest: Rect, transform: Affine) -> Option<PreparedImage> {
+    fn prepare(
+        images: &PreparedImages,
+        picture: &DecodedImage,
+        dest: Rect,
+        transform: Affine,
+    ) -> Option<PreparedImage> {
         let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
         images.prepare(&PlacedImage::cropped(picture, &[], source, dest, transform)?, SURFACE)
     }

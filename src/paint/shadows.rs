@@ -17,7 +17,7 @@ use crate::units::DeviceSize;
 const MAX_ENTRY_DIVISOR: usize = 2;
 
 /// Computes shadows and caches the most recently used ones, bounded in bytes.
-pub(super) struct Shadows {
+pub(super) struct ShadowCache {
     hashes: RandomState,
     cache: SharedLru<ShadowKey, Surface>,
 }
@@ -32,7 +32,7 @@ struct ShadowKey {
     color: [u32; 4],
 }
 
-impl Shadows {
+impl ShadowCache {
     /// Creates a cache of at most `max_bytes` of pixels; 0 disables it.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self { hashes: RandomState::new(), cache: SharedLru::new(max_bytes, MAX_ENTRY_DIVISOR) }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn shadows_from_the_cache_equal_new_ones() {
-        let shadows = Shadows::new(1 << 20);
+        let shadows = ShadowCache::new(1 << 20);
         let first = shadows.get_or_compute(&source(200), SIZE, 3.0, Color::BLACK);
         let again = shadows.get_or_compute(&source(200), SIZE, 3.0, Color::BLACK);
         assert!(Arc::ptr_eq(&first.pixmap, &again.pixmap));
@@ -100,12 +100,12 @@ mod tests {
     #[test]
     fn shadows_are_bounded() {
         let one = SIZE.pixels() as usize * 4;
-        let shadows = Shadows::new(one * 3);
+        let shadows = ShadowCache::new(one * 3);
         for alpha in 0..20 {
             shadows.get_or_compute(&source(alpha), SIZE, 1.0, Color::BLACK);
             assert!(shadows.cache.bytes() <= one * 3 && shadows.cache.bytes() == shadows.cache.count() * one);
         }
-        let none = Shadows::new(0);
+        let none = ShadowCache::new(0);
         none.get_or_compute(&source(9), SIZE, 1.0, Color::BLACK);
         assert_eq!(none.cache.count(), 0);
     }

@@ -15,7 +15,7 @@ use peniko::{BlendMode, Blob, Brush, Color, Fill, FontData};
 
 use crate::report::Origin;
 use crate::units::{Opacity, Px};
-pub use pass::{Pass, Tone};
+pub use pass::{PixelPass, Tone};
 
 /// The outline of a `shape` with round parts, with a maximum error of 0.01 px or a millionth of its longer side.
 ///
@@ -86,8 +86,8 @@ pub struct Group {
     pub bitmap: Option<Rect>,
     /// Radius of a stack blur over the composited children (rendering.md §4.2); 0 for none.
     pub blur: Px,
-    /// Colour passes over the composited, blurred children, applied in device px. [`Pass::Blur`] is ignored here.
-    pub recolor: Vec<Pass>,
+    /// Colour passes over the composited, blurred children, applied in device px. [`PixelPass::Blur`] is ignored here.
+    pub recolor: Vec<PixelPass>,
     /// Shadow of the composited, blurred children.
     pub shadow: Option<Shadow>,
     /// Clip outline in this group's coordinates, by the nonzero rule.
@@ -236,7 +236,7 @@ pub struct Glyph {
 #[derive(Clone, Debug)]
 pub struct Image {
     /// Decoded pixels, shared with the asset cache.
-    pub picture: Arc<Picture>,
+    pub picture: Arc<DecodedImage>,
     /// Visible part in picture px. If `x0 > x1` the picture is mirrored left to right, if `y0 > y1` top to bottom.
     /// Areas outside of the picture are empty. Sampling at the edges of the part replicates its edge pixels and never
     /// reads their neighbours.
@@ -245,14 +245,14 @@ pub struct Image {
     pub dest: Rect,
     /// Passes that are applied in order to the whole picture at its natural size, before it is cropped or scaled
     /// (rendering.md §4).
-    pub passes: Vec<Pass>,
+    pub passes: Vec<PixelPass>,
     /// Opacity of the picture.
     pub opacity: Opacity,
 }
 
 /// A decoded picture: premultiplied RGBA8 in sRGB, rows from top to bottom without padding.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct DecodedImage {
     /// `4 * width * height` bytes. `Blob::id` identifies the content in caches.
     pub pixels: Blob<u8>,
     /// Width in px, at least 1.
@@ -283,7 +283,7 @@ pub struct JpegFile {
 }
 
 /// Pictures are equal when they share the same pixels in memory; equal files that were decoded twice differ.
-impl PartialEq for Picture {
+impl PartialEq for DecodedImage {
     fn eq(&self, other: &Self) -> bool {
         self.pixels.id() == other.pixels.id() && (self.width, self.height) == (other.width, other.height)
     }
@@ -316,7 +316,7 @@ pub fn clip_axis(source: (f64, f64), side: f64, dest: (f64, f64)) -> ((f64, f64)
     (clipped, (to_dest(clipped.0), to_dest(clipped.1)))
 }
 
-impl Picture {
+impl DecodedImage {
     /// Creates a picture from premultiplied RGBA8 pixels.
     ///
     /// `None` unless `pixels.len() == 4 * width * height` and both sides are at least 1.

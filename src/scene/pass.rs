@@ -6,7 +6,7 @@
 /// Colour passes operate on straight sRGB values, `0.0..=255.0`, and do not change alpha. Their results are clamped and
 /// rounded to integers, half to even (rendering.md §4).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pass {
+pub enum PixelPass {
     /// Colour matrix with one row each for the new red, green and blue: factors of the old red, green and blue, and a
     /// constant.
     ColorMatrix([[f64; 4]; 3]),
@@ -33,7 +33,7 @@ pub enum Tone {
     Natural(f64),
 }
 
-impl Pass {
+impl PixelPass {
     /// The kind and parameters of the pass as integers, for cache keys. Different passes give different sequences.
     pub fn bits(&self) -> impl Iterator<Item = u64> {
         let (kind, numbers): (u64, Vec<u64>) = match self {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tenter::config::DesignLimits;
 use tenter::design::Design;
 use tenter::design::elements::Element;
-use tenter::scene::{Image, Picture};
+use tenter::scene::{DecodedImage, Image};
 use tenter::units::{DeviceSize, Opacity};
 
 use super::*;
@@ -22,7 +22,7 @@ fn drawn(columns: &[[u8; 3]], height: u32, mut element: Value) -> Vec<[u8; 3]> {
     let Element::Image(image) = &design.pages[0].children[0] else { panic!("not an image") };
     let size = DeviceSize { width: columns.len() as u32, height };
     let pixels = columns.repeat(height as usize).into_iter().flat_map(|[r, g, b]| [r, g, b, 255]).collect();
-    let picture = Arc::new(Picture::new(size.width, height, pixels).unwrap());
+    let picture = Arc::new(DecodedImage::new(size.width, height, pixels).unwrap());
     let whole = Rect::new(0.0, 0.0, f64::from(size.width), f64::from(height));
     let passes = image.effects.passes(size);
     let image = Image { picture, source: whole, dest: whole, passes, opacity: Opacity::OPAQUE };

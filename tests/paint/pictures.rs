@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
 use kurbo::{Affine, Rect};
-use tenter::scene::{Group, Image, Node, Picture};
+use tenter::scene::{DecodedImage, Group, Image, Node};
 use tenter::units::Opacity;
 
 use super::*;
 
-fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Arc<Picture> {
+fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Arc<DecodedImage> {
     let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(|(x, y)| pixel(x, y)).collect();
-    Arc::new(Picture::new(width, height, pixels).unwrap())
+    Arc::new(DecodedImage::new(width, height, pixels).unwrap())
 }
 
-fn whole(picture: &Picture) -> Rect {
+fn whole(picture: &DecodedImage) -> Rect {
     Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height))
 }
 
-fn shown(picture: &Arc<Picture>, source: Rect, dest: Rect) -> Node {
+fn shown(picture: &Arc<DecodedImage>, source: Rect, dest: Rect) -> Node {
     Node::Image(Image { picture: picture.clone(), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE })
 }
 
@@ -25,7 +25,7 @@ const B: [u8; 4] = [0, 0, 255, 255];
 const Y: [u8; 4] = [255, 255, 0, 255];
 
 /// Picture of 200 x 100 px: red and green above blue and yellow (fixtures.md 11).
-fn quadrants() -> Arc<Picture> {
+fn quadrants() -> Arc<DecodedImage> {
     picture(200, 100, |x, y| [[R, G], [B, Y]][usize::from(y >= 50)][usize::from(x >= 100)])
 }
 

@@ -7,7 +7,7 @@ use peniko::color::palette::css::{BLUE, RED};
 use peniko::{Color, Fill, Gradient, Mix};
 use serde_json::{Value, json};
 use tenter::paint::pdf::{CmykConverter, ColorTarget, ColorUse, PdfSettings};
-use tenter::scene::{Group, Image, JpegFile, Node, Page, Paint, Pass, Path, Picture, Shadow};
+use tenter::scene::{DecodedImage, Group, Image, JpegFile, Node, Page, Paint, Path, PixelPass, Shadow};
 use tenter::units::{Opacity, Px};
 
 use crate::tools::read_by_all;
@@ -246,10 +246,10 @@ fn vector_shadow_is_a_picture_below_an_outline() {
     assert_near(found[2], [255, 255, 255]);
 }
 
-fn quadrants(passes: Vec<Pass>, jpeg: Option<JpegFile>) -> Node {
+fn quadrants(passes: Vec<PixelPass>, jpeg: Option<JpegFile>) -> Node {
     let color = |at: usize| [[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 255], [255, 255, 0, 255]][at];
     let pixels = (0..16 * 16).flat_map(|at| color((at / 128) * 2 + at % 16 / 8)).collect();
-    let picture = Arc::new(Picture { jpeg, ..Picture::new(16, 16, pixels).unwrap() });
+    let picture = Arc::new(DecodedImage { jpeg, ..DecodedImage::new(16, 16, pixels).unwrap() });
     let source = Rect::new(8.0, 0.0, 16.0, 16.0);
     Node::Image(Image { picture, source, dest: Rect::new(10.0, 10.0, 50.0, 70.0), passes, opacity: Opacity::OPAQUE })
 }
@@ -280,12 +280,12 @@ fn vector_unchanged_jpegs_are_passed_through() {
     jpeg_encoder::Encoder::new(&mut file, 90).encode(&grey, 16, 16, jpeg_encoder::ColorType::Rgb).unwrap();
     let jpeg =
         JpegFile { bytes: file.clone().into(), width: 16, height: 16, grey: false, orientation: Affine::IDENTITY };
-    let contains = |passes: Vec<Pass>| {
+    let contains = |passes: Vec<PixelPass>| {
         let bytes = write(&[page(vec![quadrants(passes, Some(jpeg.clone()))])], settings()).unwrap().bytes;
         bytes.windows(file.len()).any(|window| window == file)
     };
     assert!(contains(Vec::new()));
-    assert!(!contains(vec![Pass::Blur { radius: 2 }]));
+    assert!(!contains(vec![PixelPass::Blur { radius: 2 }]));
 }
 
 struct Reversed;

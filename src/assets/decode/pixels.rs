@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 
 use super::error::DecodeError;
 use super::image_kind::ImageKind;
-use crate::scene::{JpegFile, Picture};
+use crate::scene::{DecodedImage, JpegFile};
 
 /// Output of a decoder: straight RGBA8 in sRGB, with the orientation not yet applied.
 pub(super) struct DecodedPixels {
@@ -21,15 +21,15 @@ pub(super) struct DecodedPixels {
 }
 
 impl DecodedPixels {
-    pub(super) fn into_picture(self, format: ImageKind) -> Result<Picture, DecodeError> {
+    pub(super) fn into_picture(self, format: ImageKind) -> Result<DecodedImage, DecodeError> {
         let broken = || DecodeError::Broken { format, reason: "its rows do not fill its size".into() };
         let straight = image::RgbaImage::from_raw(self.width, self.height, self.rgba).ok_or_else(broken)?;
         let mut straight = DynamicImage::ImageRgba8(straight);
         straight.apply_orientation(self.orientation);
         let mut straight = straight.into_rgba8();
         premultiply(&mut straight);
-        let picture = Picture::new(straight.width(), straight.height(), straight.into_raw()).ok_or_else(broken)?;
-        Ok(Picture { jpeg: self.jpeg, truncated: self.truncated, ..picture })
+        let picture = DecodedImage::new(straight.width(), straight.height(), straight.into_raw()).ok_or_else(broken)?;
+        Ok(DecodedImage { jpeg: self.jpeg, truncated: self.truncated, ..picture })
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels
     let broken = |error: ::png::DecodingError| DecodeError::Broken { format: ImageKind::Png, reason: error.into() };
     let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_CHUNK_BYTES });
     decoder.set_ignore_text_chunk(true);
-    // Expands palettes to RGB, transparent colours to alpha, and 1, 2 and 4 bits to 8; 16 bits are kept.
+    // Expands palettes to RGB, transparent colours to alpha, and 1, 2 and 4 bits to 8; 16 bits stay.
     decoder.set_transformations(Transformations::EXPAND);
     let info = decoder.read_header_info().map_err(broken)?;
     let (width, height) = (info.width, info.height);

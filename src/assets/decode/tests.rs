@@ -12,14 +12,14 @@ fn limits() -> AssetLimits {
     AssetLimits::default()
 }
 
-fn picture(bytes: &[u8]) -> Picture {
+fn picture(bytes: &[u8]) -> DecodedImage {
     match decode(bytes, &limits()) {
         Ok(ImageFile::Picture(picture)) => picture,
         other => panic!("not a picture: {other:?}"),
     }
 }
 
-fn pixel(picture: &Picture, x: u32, y: u32) -> [u8; 4] {
+fn pixel(picture: &DecodedImage, x: u32, y: u32) -> [u8; 4] {
     let at = (y * picture.width + x) as usize * 4;
     picture.pixels.data()[at..at + 4].try_into().expect("four bytes")
 }
@@ -336,7 +336,7 @@ fn gif_truncated_repeats_the_rows_of_its_passes() {
     let file = interlaced_gif(64);
     let (whole, cut) = (picture(&file), picture(&file[..file.len() / 3]));
     assert!(cut.truncated && !whole.truncated);
-    let row = |picture: &Picture, y: u32| (0..64).map(|x| pixel(picture, x, y)).collect::<Vec<_>>();
+    let row = |picture: &DecodedImage, y: u32| (0..64).map(|x| pixel(picture, x, y)).collect::<Vec<_>>();
     // A third of the file contains the first pass and a part of the second.
     let source = |y: u32| [y, y & !3, y & !7].into_iter().find(|from| row(&cut, y) == row(&whole, *from));
     let sources: Vec<_> = (0..64).map(source).collect();

@@ -108,7 +108,7 @@ mod tests {
         assert!(disk.read(url, 10).await.is_none());
         disk.write(url, Bytes::from_static(b"first")).await;
         disk.write(url, Bytes::from_static(b"second")).await;
-        assert_eq!(disk.read(url, 6).await.expect("kept").bytes, b"second");
+        assert_eq!(disk.read(url, 6).await.expect("stored").bytes, b"second");
         assert!(disk.read(url, 5).await.is_none(), "larger than the limit");
         let names: Vec<_> = fs::read_dir(folder.path().join("fonts")).expect("made").flatten().collect();
         assert_eq!(names.len(), 1, "{names:?}");

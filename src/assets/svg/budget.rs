@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use usvg::roxmltree::{Document, Node, NodeId};
 
 use super::error::SvgError;
-use super::source::{self, Part, XLINK, escape};
+use super::source::{self, ReplaceablePart, XLINK, escape};
 use super::templates;
 
 /// Maximum depth of elements, references included, because usvg and resvg recurse. Complex artwork has 30.
@@ -39,7 +39,7 @@ const COPY_ID: &str = "copy-of-cycle-";
 /// As in browsers, a reference may be cut in a single instance of a `use`: a line whose marker shows the line again has
 /// its marker, and only the line inside the marker has none. Such an instance is written as a copy.
 #[derive(Debug, Default)]
-pub(super) struct Dropped {
+pub(super) struct RemovedReferences {
     /// Replacements of attributes by element; `None` where the attribute is dropped.
     attributes: HashMap<NodeId, Vec<(&'static str, Option<String>)>>,
     count: usize,
@@ -48,13 +48,13 @@ pub(super) struct Dropped {
     copy_count: usize,
 }
 
-impl Dropped {
+impl RemovedReferences {
     pub(super) fn is_empty(&self) -> bool {
         self.attributes.is_empty()
     }
 
     /// Whether removing the references changes what is drawn.
-    pub(super) fn leaves_out(&self) -> bool {
+    pub(super) fn changes_drawing(&self) -> bool {
         self.count > 0
     }
 
@@ -80,13 +80,13 @@ impl Dropped {
     }
 
     /// The replacement of a part of the document; for `source::write`.
-    pub(super) fn part(&self, part: Part<'_, '_>) -> Option<String> {
+    pub(super) fn replacement(&self, part: ReplaceablePart<'_, '_>) -> Option<String> {
         match part {
-            Part::Attribute { element, name, .. } => {
+            ReplaceablePart::Attribute { element, name, .. } => {
                 let dropped = self.attributes.get(&element.id())?;
                 dropped.iter().any(|(it, _)| *it == name).then(String::new)
             }
-            Part::MoreAttributes(element) => {
+            ReplaceablePart::MoreAttributes(element) => {
                 let mut out = String::new();
                 for (name, value) in self.attributes.get(&element.id())? {
                     let Some(value) = value else { continue };
@@ -96,7 +96,7 @@ impl Dropped {
                 }
                 Some(out)
             }
-            Part::FirstChildren => self.has_copies().then(|| format!("<defs>{}</defs>", self.copies)),
+            ReplaceablePart::FirstChildren => self.has_copies().then(|| format!("<defs>{}</defs>", self.copies)),
         }
     }
 }
@@ -106,14 +106,14 @@ impl Dropped {
 ///
 /// # Errors
 /// Too much work, too deep nesting, or too many circular references.
-pub(super) fn check(document: &Document<'_>, may_copy: bool) -> Result<Dropped, SvgError> {
+pub(super) fn check(document: &Document<'_>, may_copy: bool) -> Result<RemovedReferences, SvgError> {
     let mut ids = HashMap::new();
     for node in document.descendants().filter(|it| it.is_element()) {
         if let Some(id) = node.attribute("id") {
             ids.entry(id).or_insert(node);
         }
     }
-    let mut dropped = Dropped::default();
+    let mut dropped = RemovedReferences::default();
     for (element, resolved) in templates::of_cycles(document.descendants().filter(|it| it.is_element()), &ids) {
         resolved.attributes.into_iter().for_each(|(name, value)| dropped.set(element, name, Some(value)));
         dropped.set(element, "href", resolved.href);
@@ -147,41 +147,42 @@ struct Budget<'a, 'i> {
     /// Costs of elements; `None` while an element is being counted.
     known: HashMap<NodeId, Option<Cost>>,
     /// The references that lead to the element being counted, outermost first.
-    path: Vec<Step<'a, 'i>>,
-    dropped: Dropped,
+    path: Vec<ReferenceStep<'a, 'i>>,
+    dropped: RemovedReferences,
     /// Bytes that further copies may take.
     copy_bytes: usize,
 }
 
 /// A step of the path of references to the element being counted.
 #[derive(Clone)]
-struct Step<'a, 'i> {
+struct ReferenceStep<'a, 'i> {
     element: Node<'a, 'i>,
     reference: Reference<'a, 'i>,
 }
 
 /// How often the target of a reference is drawn.
 #[derive(Clone, Copy, PartialEq)]
-enum Use {
+enum DrawCount {
     /// Once, as a part of the element.
-    Part,
+    Inline,
     /// Once for the element: clip paths, masks, filters.
     Once,
     /// Once for every shape inside: fills and strokes.
-    EachShape,
+    PerShape,
     /// At one end of every line inside.
-    EachLine,
+    PerLine,
     /// At every vertex of every line inside.
-    EachVertex,
+    PerVertex,
 }
 
 /// A reference and the attribute that contains it.
 #[derive(Clone)]
 struct Reference<'a, 'i> {
     target: Node<'a, 'i>,
-    how: Use,
+    draw_count: DrawCount,
+    /// Name of the attribute; `href` for a link.
     attribute: &'static str,
-    /// Name of the attribute; `None` for a link.
+    /// Text of the attribute; empty for a link.
     value: &'a str,
 }
 
@@ -208,23 +209,23 @@ impl<'a, 'i> Budget<'a, 'i> {
         }
         let mut total = inside;
         for reference in self.references(element) {
-            self.path.push(Step { element, reference: reference.clone() });
+            self.path.push(ReferenceStep { element, reference: reference.clone() });
             let cost = self.cost(reference.target, above + 1);
             self.path.pop();
             let Some(cost) = cost? else {
                 self.cut(element, &reference)?;
                 continue;
             };
-            let times = match reference.how {
-                Use::Part | Use::Once => 1,
+            let times = match reference.draw_count {
+                DrawCount::Inline | DrawCount::Once => 1,
                 _ if is_gradient(reference.target) => 1,
-                Use::EachShape => inside.work.div_ceil(4),
-                Use::EachLine => inside.lines,
-                Use::EachVertex => inside.vertices,
+                DrawCount::PerShape => inside.work.div_ceil(4),
+                DrawCount::PerLine => inside.lines,
+                DrawCount::PerVertex => inside.vertices,
             };
             total.work = total.work.saturating_add(cost.work.saturating_mul(times));
             total.depth = total.depth.max(cost.depth);
-            if reference.how == Use::Part {
+            if reference.draw_count == DrawCount::Inline {
                 total.add(Cost { work: 0, ..cost });
             }
         }
@@ -247,15 +248,15 @@ impl<'a, 'i> Budget<'a, 'i> {
             return Err(SvgError::Cycle { id, limit: MAX_DROPPED });
         }
         // In an instance inside the target of its original's reference, only that reference of the instance is removed.
-        let in_instance = if reference.how == Use::Part {
-            let leaves = |it: &&Step<'a, 'i>| is_inside(it.element, reference.target);
+        let in_instance = if reference.draw_count == DrawCount::Inline {
+            let leaves = |it: &&ReferenceStep<'a, 'i>| is_inside(it.element, reference.target);
             let first = self.path.iter().find(leaves).filter(|_| !is_inside(element, reference.target));
             first.map(|it| (element, reference.target, it.clone()))
         } else {
-            let shown = self.path.last().filter(|it| it.reference.how == Use::Part);
-            shown.map(|it| (it.element, it.reference.target, Step { element, reference: reference.clone() }))
+            let shown = self.path.last().filter(|it| it.reference.draw_count == DrawCount::Inline);
+            shown.map(|it| (it.element, it.reference.target, ReferenceStep { element, reference: reference.clone() }))
         };
-        let in_instance = in_instance.filter(|(.., step)| step.reference.how != Use::Part);
+        let in_instance = in_instance.filter(|(.., step)| step.reference.draw_count != DrawCount::Inline);
         if let Some((shows, shown, step)) = in_instance
             && self.copy(shows, shown, &step)
         {
@@ -268,7 +269,7 @@ impl<'a, 'i> Budget<'a, 'i> {
 
     /// Replaces the target `shown` of the `use` element `shows` by a copy without the reference of `step`. False when
     /// copies would exceed their limit.
-    fn copy(&mut self, shows: Node<'a, 'i>, shown: Node<'a, 'i>, step: &Step<'a, 'i>) -> bool {
+    fn copy(&mut self, shows: Node<'a, 'i>, shown: Node<'a, 'i>, step: &ReferenceStep<'a, 'i>) -> bool {
         if self.dropped.copies.len() + shown.range().len() > self.copy_bytes {
             return false;
         }
@@ -277,11 +278,13 @@ impl<'a, 'i> Budget<'a, 'i> {
         let Some(number) = free.next() else { return false };
         source::write_element(&mut self.dropped.copies, shown, &mut |part| match part {
             // Ids inside the copy are dropped, because references mean the original.
-            Part::Attribute { name: "id", .. } => Some(String::new()),
-            Part::Attribute { element, name, .. } if element == step.element && name == step.reference.attribute => {
+            ReplaceablePart::Attribute { name: "id", .. } => Some(String::new()),
+            ReplaceablePart::Attribute { element, name, .. }
+                if element == step.element && name == step.reference.attribute =>
+            {
                 Some(String::new())
             }
-            Part::MoreAttributes(element) => {
+            ReplaceablePart::MoreAttributes(element) => {
                 let mut out = String::new();
                 if element == shown {
                     let _ = write!(out, " id=\"{}\"", id(number));
@@ -293,7 +296,7 @@ impl<'a, 'i> Budget<'a, 'i> {
                 }
                 Some(out)
             }
-            Part::Attribute { .. } | Part::FirstChildren => None,
+            ReplaceablePart::Attribute { .. } | ReplaceablePart::FirstChildren => None,
         });
         self.dropped.copy_count = number + 1;
         self.dropped.set(shows.id(), "href", Some(format!("#{}", id(number))));
@@ -309,7 +312,10 @@ impl<'a, 'i> Budget<'a, 'i> {
             for ancestor in element.ancestors().skip(1).filter(|it| it.is_element()) {
                 let mut inherited = Vec::new();
                 self.own_references(ancestor, &mut inherited);
-                inherited.retain(|it| !matches!(it.how, Use::Part | Use::Once) && !element.has_attribute(it.attribute));
+                inherited.retain(|it| {
+                    !matches!(it.draw_count, DrawCount::Inline | DrawCount::Once)
+                        && !element.has_attribute(it.attribute)
+                });
                 found.extend(inherited);
             }
         }
@@ -324,24 +330,24 @@ impl<'a, 'i> Budget<'a, 'i> {
         ) {
             let target = self.dropped.href(element).and_then(|it| self.ids.get(it.trim().strip_prefix('#')?));
             if let Some(target) = target {
-                let how = if name == "use" { Use::Part } else { Use::Once };
-                found.push(Reference { target: *target, how, attribute: "href", value: "" });
+                let draw_count = if name == "use" { DrawCount::Inline } else { DrawCount::Once };
+                found.push(Reference { target: *target, draw_count, attribute: "href", value: "" });
             }
         }
-        const REFERRING: [(&str, Use); 8] = [
-            ("fill", Use::EachShape),
-            ("stroke", Use::EachShape),
-            ("marker-start", Use::EachLine),
-            ("marker-mid", Use::EachVertex),
-            ("marker-end", Use::EachLine),
-            ("clip-path", Use::Once),
-            ("mask", Use::Once),
-            ("filter", Use::Once),
+        const REFERRING: [(&str, DrawCount); 8] = [
+            ("fill", DrawCount::PerShape),
+            ("stroke", DrawCount::PerShape),
+            ("marker-start", DrawCount::PerLine),
+            ("marker-mid", DrawCount::PerVertex),
+            ("marker-end", DrawCount::PerLine),
+            ("clip-path", DrawCount::Once),
+            ("mask", DrawCount::Once),
+            ("filter", DrawCount::Once),
         ];
-        for (attribute, how) in REFERRING {
+        for (attribute, draw_count) in REFERRING {
             let Some(value) = element.attribute(attribute) else { continue };
             let targets = url_ids(value).filter_map(|id| self.ids.get(id));
-            found.extend(targets.map(|target| Reference { target: *target, how, attribute, value }));
+            found.extend(targets.map(|target| Reference { target: *target, draw_count, attribute, value }));
         }
     }
 }
@@ -349,7 +355,7 @@ impl<'a, 'i> Budget<'a, 'i> {
 /// The replacement of a removed reference: the fallback of a paint, nothing for others (as in Chromium 156).
 fn without_reference<'v>(reference: &Reference<'v, '_>) -> &'v str {
     let alternative = reference.value.split_once(')').map(|(_, rest)| rest.trim());
-    alternative.filter(|it| reference.how == Use::EachShape && !it.is_empty()).unwrap_or("none")
+    alternative.filter(|it| reference.draw_count == DrawCount::PerShape && !it.is_empty()).unwrap_or("none")
 }
 
 /// Whether `element` is `around` or inside it.

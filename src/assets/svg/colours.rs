@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::error::SvgError;
-use super::source::{self, Part};
+use super::source::{self, ReplaceablePart};
 use super::values;
 use crate::css_color;
 use crate::css_gradient::{self, Fill, LinearGradient, Stop};
@@ -60,12 +60,12 @@ pub(super) fn replace(source: &str, pairs: &[(String, String)]) -> Result<Option
     let look_up = |value: &str| table.get(&rgba(value)?).map(Replacement::paint);
     // Style sheets are already resolved to attributes.
     let new = source::write(&document, &mut |part| match part {
-        Part::Attribute { name, value, .. } if COLOUR_PROPERTIES.contains(&name) => look_up(value),
+        ReplaceablePart::Attribute { name, value, .. } if COLOUR_PROPERTIES.contains(&name) => look_up(value),
         // Shapes without a fill are black, which the editor lists among the colours.
-        Part::MoreAttributes(root) if source::is_root(root) && root.attribute("fill").is_none() => {
+        ReplaceablePart::MoreAttributes(root) if source::is_root(root) && root.attribute("fill").is_none() => {
             table.get(&[0, 0, 0, 255]).map(|black| format!(" fill=\"{}\"", black.paint()))
         }
-        Part::FirstChildren => {
+        ReplaceablePart::FirstChildren => {
             let definitions = table.values().filter_map(|it| match it {
                 Replacement::Color(_) => None,
                 Replacement::Gradient { definition, number } => {
@@ -74,7 +74,7 @@ pub(super) fn replace(source: &str, pairs: &[(String, String)]) -> Result<Option
             });
             Some(definitions.collect())
         }
-        Part::Attribute { .. } | Part::MoreAttributes(_) => None,
+        ReplaceablePart::Attribute { .. } | ReplaceablePart::MoreAttributes(_) => None,
     });
     Ok(Some(new))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kurbo::Size;
 
-use crate::scene::{Node, Picture};
+use crate::scene::{DecodedImage, Node};
 
 /// A document as scene nodes.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct SvgNodes {
 #[derive(Clone, Debug)]
 pub struct SvgPicture {
     /// The pixels, in the requested size.
-    pub picture: Arc<Picture>,
+    pub picture: Arc<DecodedImage>,
     /// Sentences about dropped parts, as in [`SvgNodes`].
     pub skipped: Vec<String>,
 }

@@ -76,10 +76,10 @@ pub(super) enum Drawing {
 
 /// Drawings by key, evicted least recently used first.
 #[derive(Debug)]
-pub(super) struct DrawingCache(SharedLru<DrawingKey, Entry>);
+pub(super) struct DrawingCache(SharedLru<DrawingKey, CachedDrawing>);
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct CachedDrawing {
     /// Keeps the address in the key from being reused.
     _document: Arc<str>,
     drawing: Drawing,
@@ -97,7 +97,7 @@ impl DrawingCache {
 
     pub(super) fn put(&self, key: DrawingKey, document: &Arc<str>, drawing: &Drawing) {
         let bytes = cost(drawing) + document.len() + ENTRY_BYTES;
-        self.0.put(key, Entry { _document: document.clone(), drawing: drawing.clone() }, bytes);
+        self.0.put(key, CachedDrawing { _document: document.clone(), drawing: drawing.clone() }, bytes);
     }
 }
 

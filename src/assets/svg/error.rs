@@ -65,7 +65,7 @@ pub enum SvgError {
         what: &'static str,
         /// The amount that was found.
         found: u64,
-        /// The maximum amount.
+        /// The maximum amount that is accepted.
         limit: u64,
     },
     /// usvg panicked or did not finish in time.
@@ -77,9 +77,9 @@ pub enum SvgError {
          filters, masks and patterns"
     )]
     TooManyPixels {
-        /// Width in px.
+        /// Width of the picture in px.
         width: u32,
-        /// Height in px.
+        /// Height of the picture in px.
         height: u32,
     },
 }

@@ -2,7 +2,7 @@
 
 /// A `@font-face` rule, with its descriptors as written.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct FontFace {
+pub(super) struct FontFaceRule {
     pub(super) family: String,
     pub(super) src: String,
     pub(super) weight: String,

@@ -10,7 +10,7 @@ use peniko::Blob;
 use usvg::fontdb::{Database, FaceInfo, Family, Language, Query, Source, Stretch, Style, Weight};
 use usvg::{Font, FontFamily, FontResolver, FontStretch, FontStyle};
 
-use super::font_face::FontFace;
+use super::font_face::FontFaceRule;
 use crate::assets::data_url;
 use crate::assets::decode::unpack_font;
 use crate::config::AssetLimits;
@@ -63,14 +63,14 @@ pub(super) fn database(families: SvgFamilies, fonts: Vec<Blob<u8>>) -> Database 
 
 /// A face embedded in a document.
 #[derive(Clone)]
-pub(super) struct EmbeddedFace {
+pub(super) struct DocumentFace {
     family: String,
     weight: Weight,
     style: Style,
     bytes: Blob<u8>,
 }
 
-impl EmbeddedFace {
+impl DocumentFace {
     /// Bytes of the unpacked font file.
     pub(super) fn cost(&self) -> usize {
         self.bytes.len()
@@ -78,8 +78,12 @@ impl EmbeddedFace {
 }
 
 /// Decodes the embedded faces of a document, and calls `skip` with a sentence for each that cannot be used.
-pub(super) fn embedded(faces: &[FontFace], limits: &AssetLimits, skip: &mut dyn FnMut(String)) -> Arc<[EmbeddedFace]> {
-    let mut found: Vec<EmbeddedFace> = Vec::new();
+pub(super) fn embedded(
+    faces: &[FontFaceRule],
+    limits: &AssetLimits,
+    skip: &mut dyn FnMut(String),
+) -> Arc<[DocumentFace]> {
+    let mut found: Vec<DocumentFace> = Vec::new();
     for face in faces.iter().take(MAX_FACES) {
         let family = face.family.trim().trim_matches(['"', '\'']).to_lowercase();
         if family.is_empty() {
@@ -93,7 +97,7 @@ pub(super) fn embedded(faces: &[FontFace], limits: &AssetLimits, skip: &mut dyn 
         });
         match file {
             Some(bytes) => {
-                found.push(EmbeddedFace { family, weight: weight(&face.weight), style: style(&face.style), bytes })
+                found.push(DocumentFace { family, weight: weight(&face.weight), style: style(&face.style), bytes })
             }
             None => skip(format!("the font \"{family}\" inside the SVG is not used: {reason}")),
         }
@@ -147,7 +151,7 @@ fn style(text: &str) -> Style {
 }
 
 /// `database` with the faces of a document, which replace other fonts of the same families.
-pub(super) fn with_embedded(database: &Arc<Database>, faces: &[EmbeddedFace]) -> Arc<Database> {
+pub(super) fn with_embedded(database: &Arc<Database>, faces: &[DocumentFace]) -> Arc<Database> {
     if faces.is_empty() {
         return database.clone();
     }

@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
 
 use super::error::SvgError;
-use super::readable::Readable;
+use super::normalized::NormalizedSvg;
 use super::source::DEFAULT_SIZE;
 use super::{fonts, source};
 use crate::assets::decode;
 use crate::config::AssetLimits;
-use crate::scene::Picture;
+use crate::scene::DecodedImage;
 
 /// Maximum depth of nested documents, each of which runs usvg recursively.
 const MAX_NESTING: u32 = 3;
@@ -27,12 +27,12 @@ const MAX_SKIPPED: usize = 20;
 pub(super) struct Images {
     limits: AssetLimits,
     fonts: Arc<fontdb::Database>,
-    state: Mutex<State>,
+    state: Mutex<ImagesState>,
 }
 
-struct State {
+struct ImagesState {
     /// Pictures by the address of their PNG in the tree, which the table keeps alive.
-    pictures: HashMap<usize, (Arc<Vec<u8>>, Arc<Picture>)>,
+    pictures: HashMap<usize, (Arc<Vec<u8>>, Arc<DecodedImage>)>,
     /// PNGs by the bytes of the original file, because `use` resolves the same image repeatedly.
     seen: HashMap<Arc<Vec<u8>>, Arc<Vec<u8>>>,
     /// Megapixels that further images of the document may have.
@@ -43,7 +43,7 @@ struct State {
 
 impl Images {
     pub(super) fn new(limits: &AssetLimits, fonts: Arc<fontdb::Database>) -> Arc<Self> {
-        let state = State {
+        let state = ImagesState {
             pictures: HashMap::new(),
             seen: HashMap::new(),
             megapixels_left: limits.megapixels,
@@ -82,7 +82,7 @@ impl Images {
     }
 
     /// The pixels for the bytes of an image in the tree.
-    pub(super) fn picture(&self, bytes: &Arc<Vec<u8>>) -> Option<Arc<Picture>> {
+    pub(super) fn picture(&self, bytes: &Arc<Vec<u8>>) -> Option<Arc<DecodedImage>> {
         self.state.lock().pictures.get(&address(bytes)).map(|(_, picture)| picture.clone())
     }
 
@@ -115,7 +115,7 @@ impl Images {
         }
     }
 
-    fn store(&self, bytes: Arc<Vec<u8>>, picture: Picture) -> Option<ImageKind> {
+    fn store(&self, bytes: Arc<Vec<u8>>, picture: DecodedImage) -> Option<ImageKind> {
         let Some(png) = to_png(&picture) else {
             self.skip("an image inside the SVG is not drawn: it cannot be encoded as PNG".into());
             return None;
@@ -139,9 +139,9 @@ impl Images {
                 return None;
             }
         }
-        let tree = Readable::new(bytes).and_then(|readable| {
-            readable.notes.into_iter().for_each(|note| self.skip(note));
-            self.parse(&source::clipped(&source::parse(&readable.source)?))
+        let tree = NormalizedSvg::new(bytes).and_then(|normalized| {
+            normalized.notes.into_iter().for_each(|note| self.skip(note));
+            self.parse(&source::clipped(&source::parse(&normalized.source)?))
         });
         self.state.lock().nesting -= 1;
         match tree {
@@ -159,7 +159,7 @@ fn address(bytes: &Arc<Vec<u8>>) -> usize {
 }
 
 /// Encodes a PNG without compression, because it is decoded at once or not at all.
-fn to_png(picture: &Picture) -> Option<Vec<u8>> {
+fn to_png(picture: &DecodedImage) -> Option<Vec<u8>> {
     let straight: Vec<u8> = picture
         .pixels
         .data()

@@ -6,7 +6,7 @@
 //! `scene`, `units`, `assets::decode` and `assets::data_url` for embedded pictures and fonts; usvg, resvg and selectors
 //! appear here only.
 //!
-//! `readable` rewrites a document for usvg: `source` reads and writes the XML, `style` resolves style sheets to
+//! `normalized` rewrites a document for usvg: `source` reads and writes the XML, `style` resolves style sheets to
 //! attributes with values that usvg supports (`values`), `budget` estimates the size after expansion and breaks
 //! reference cycles, `templates` those of gradients. `colours` replaces colours, `fonts` provides the fonts of texts,
 //! `images` decodes embedded images, `nodes` converts the tree with `paints` and `clips`, `raster` draws the rest to
@@ -24,7 +24,7 @@ mod images;
 mod nodes;
 mod paints;
 mod raster;
-mod readable;
+mod normalized;
 mod source;
 mod style;
 mod templates;
@@ -42,11 +42,11 @@ use usvg::fontdb;
 pub use self::drawing::{SvgNodes, SvgPicture};
 use self::drawing_cache::{Drawing, DrawingCache, DrawingKey};
 pub use self::error::SvgError;
-use self::fonts::EmbeddedFace;
+use self::fonts::DocumentFace;
 pub use self::fonts::SvgFamilies;
 use self::images::Images;
-use self::readable::Readable;
-use self::source::{DEFAULT_SIZE, Sizing};
+use self::normalized::NormalizedSvg;
+use self::source::{DEFAULT_SIZE, SizeAttributes};
 use crate::config::AssetLimits;
 use crate::pool::PARSERS;
 use crate::units::DeviceSize;
@@ -60,9 +60,9 @@ const PARSE_LIMIT: Duration = Duration::from_secs(10);
 pub struct SvgAsset {
     /// Well-formed XML without entities, comments, scripts and foreign elements.
     source: Arc<str>,
-    sizing: Sizing,
+    sizing: SizeAttributes,
     /// Faces that the document embeds.
-    faces: Arc<[EmbeddedFace]>,
+    faces: Arc<[DocumentFace]>,
     /// Sentences about parts that were dropped while it was read.
     notes: Arc<[String]>,
     fonts: Arc<fontdb::Database>,
@@ -100,7 +100,7 @@ impl SvgAsset {
     /// # Errors
     /// A document that is not SVG or exceeds a limit.
     pub fn new(bytes: &[u8], limits: &AssetLimits) -> Result<Self, SvgError> {
-        let Readable { source, sizing, faces, mut notes } = Readable::new(bytes)?;
+        let NormalizedSvg { source, sizing, faces, mut notes } = NormalizedSvg::new(bytes)?;
         let faces = fonts::embedded(&faces, limits, &mut |note| notes.push(note));
         Ok(Self {
             sizing,
@@ -130,7 +130,7 @@ impl SvgAsset {
     pub fn with_size(&self, size: Size) -> Self {
         let sized = |document: &_| source::write(document, &mut |part| source::resize(part, size));
         let source = source::parse(&self.source).map_or_else(|_| self.source.clone(), |it| sized(&it).into());
-        let sizing = source::parse(&source).map_or(self.sizing, |it| Sizing::of(it.root_element()));
+        let sizing = source::parse(&source).map_or(self.sizing, |it| SizeAttributes::of(it.root_element()));
         Self { source, sizing, ..self.clone() }
     }
 
@@ -144,7 +144,7 @@ impl SvgAsset {
 
     /// Bytes that the document takes in a cache.
     pub fn cost(&self) -> usize {
-        self.source.len() + self.faces.iter().map(EmbeddedFace::cost).sum::<usize>()
+        self.source.len() + self.faces.iter().map(DocumentFace::cost).sum::<usize>()
     }
 
     /// Converts the document to scene nodes.
@@ -187,7 +187,7 @@ pub fn rasterize(
 ) -> Result<SvgPicture, SvgError> {
     let images = Images::new(&asset.limits, asset.fonts.clone());
     let tree = asset.tree(colors_replace, &images)?;
-    let picture = raster::whole(&tree, size, asset.limits.megapixels)?;
+    let picture = raster::rasterize_document(&tree, size, asset.limits.megapixels)?;
     Ok(SvgPicture { picture: Arc::new(picture), skipped: asset.skipped(images) })
 }
 

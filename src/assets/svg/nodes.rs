@@ -14,19 +14,20 @@ use crate::units::Opacity;
 /// `scale_hint`.
 pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, scale_hint: f64) -> (Vec<Node>, bool) {
     let size = Rect::new(0.0, 0.0, f64::from(tree.size().width()), f64::from(tree.size().height()));
-    let hint = if scale_hint.is_finite() && scale_hint > 0.0 { scale_hint } else { 1.0 };
-    let mut walk = Walk { images, hint, reduced: false };
+    let device_scale = if scale_hint.is_finite() && scale_hint > 0.0 { scale_hint } else { 1.0 };
+    let mut converter = NodeConverter { images, device_scale, reduced: false };
     // Blend modes apply to the document only, not to the page below it.
     let nodes = if has_blend(tree.root()) {
-        walk.rasterize(raster::Part::Tree(tree), Place { transform: Affine::IDENTITY, visible: size })
+        converter.rasterize(raster::RasterSource::Tree(tree), LocalSpace { transform: Affine::IDENTITY, visible: size })
     } else {
-        walk.group(tree.root(), Place { transform: Affine::IDENTITY, visible: size })
+        converter.group(tree.root(), LocalSpace { transform: Affine::IDENTITY, visible: size })
     };
-    let reach = rect(tree.root().abs_layer_bounding_box().to_rect());
+    let bounds = rect(tree.root().abs_layer_bounding_box().to_rect());
     // Curves and f32 rounding extend slightly beyond the edge.
-    let room = size.inflate(size.width() * 1e-4, size.height() * 1e-4);
-    let nodes = if room.union(reach) == room || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
-    (nodes, walk.reduced)
+    let tolerance = size.inflate(size.width() * 1e-4, size.height() * 1e-4);
+    let nodes =
+        if tolerance.union(bounds) == tolerance || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
+    (nodes, converter.reduced)
 }
 
 fn clipped(clip: Rect, children: Vec<Node>) -> Node {
@@ -42,14 +43,14 @@ fn has_blend(group: &usvg::Group) -> bool {
 
 /// The coordinate system of a group's children.
 #[derive(Clone, Copy)]
-struct Place {
+struct LocalSpace {
     /// Transform to px of the document.
     transform: Affine,
     /// The visible area, in its own coordinates.
     visible: Rect,
 }
 
-impl Place {
+impl LocalSpace {
     fn inside(self, transform: Affine) -> Self {
         // Nothing is visible through a singular transform.
         let visible = if transform.determinant().abs() > 1e-12 {
@@ -61,45 +62,46 @@ impl Place {
     }
 }
 
-struct Walk<'a> {
+/// Converts the nodes of one tree.
+struct NodeConverter<'a> {
     images: &'a Images,
     /// Device px per px of the document.
-    hint: f64,
+    device_scale: f64,
     reduced: bool,
 }
 
-impl Walk<'_> {
-    fn children(&mut self, group: &usvg::Group, place: Place) -> Vec<Node> {
-        group.children().iter().flat_map(|node| self.node(node, place)).collect()
+impl NodeConverter<'_> {
+    fn children(&mut self, group: &usvg::Group, space: LocalSpace) -> Vec<Node> {
+        group.children().iter().flat_map(|node| self.node(node, space)).collect()
     }
 
-    fn node(&mut self, node: &usvg::Node, place: Place) -> Vec<Node> {
+    fn node(&mut self, node: &usvg::Node, space: LocalSpace) -> Vec<Node> {
         match node {
-            usvg::Node::Group(group) => self.group_node(group, node, place),
-            usvg::Node::Path(path) => self.path(path, node, place),
-            usvg::Node::Image(image) => self.image(image, node, place),
-            usvg::Node::Text(text) => self.children(text.flattened(), place),
+            usvg::Node::Group(group) => self.group_node(group, node, space),
+            usvg::Node::Path(path) => self.path(path, node, space),
+            usvg::Node::Image(image) => self.image(image, node, space),
+            usvg::Node::Text(text) => self.children(text.flattened(), space),
         }
     }
 
     /// The root, which is never isolated.
-    fn group(&mut self, root: &usvg::Group, place: Place) -> Vec<Node> {
+    fn group(&mut self, root: &usvg::Group, space: LocalSpace) -> Vec<Node> {
         let transform = affine(root.transform());
-        let children = self.children(root, place.inside(transform));
+        let children = self.children(root, space.inside(transform));
         wrap(Group { transform, children, ..Group::default() })
     }
 
-    fn group_node(&mut self, group: &usvg::Group, node: &usvg::Node, place: Place) -> Vec<Node> {
+    fn group_node(&mut self, group: &usvg::Group, node: &usvg::Node, space: LocalSpace) -> Vec<Node> {
         let clips = match group.clip_path().map(clips::outlines) {
             None => Vec::new(),
             Some(Some(clips)) => clips,
-            Some(None) => return self.rasterize(raster::Part::Node(node), place),
+            Some(None) => return self.rasterize(raster::RasterSource::Node(node), space),
         };
         if group.mask().is_some() || !group.filters().is_empty() {
-            return self.rasterize(raster::Part::Node(node), place);
+            return self.rasterize(raster::RasterSource::Node(node), space);
         }
         let transform = affine(group.transform());
-        let mut children = self.children(group, place.inside(transform));
+        let mut children = self.children(group, space.inside(transform));
         // Clips are in the group's coordinates: inside its transform, innermost last.
         let mut clips = clips.into_iter();
         let outermost = clips.next();
@@ -108,29 +110,31 @@ impl Walk<'_> {
         }
         let mut opacity = Opacity::new(f64::from(group.opacity().get()));
         if let [Node::Path(path)] = children.as_mut_slice()
-            && fade(path, opacity)
+            && apply_opacity(path, opacity)
         {
             opacity = Opacity::OPAQUE;
         }
         wrap(Group { transform, clip: outermost, opacity, children, ..Group::default() })
     }
 
-    fn path(&mut self, path: &usvg::Path, node: &usvg::Node, place: Place) -> Vec<Node> {
+    fn path(&mut self, path: &usvg::Path, node: &usvg::Node, space: LocalSpace) -> Vec<Node> {
         if !path.is_visible() {
             return Vec::new();
         }
         let fill = path.fill().map(|it| (paint(it.paint(), it.opacity().get()), rule(it.rule())));
         let line = path.stroke().map(|it| (paint(it.paint(), it.opacity().get()), stroke(it)));
         let (fill, line) = match (fill, line) {
-            (Some((None, _)), _) | (_, Some((None, _))) => return self.rasterize(raster::Part::Node(node), place),
+            (Some((None, _)), _) | (_, Some((None, _))) => {
+                return self.rasterize(raster::RasterSource::Node(node), space);
+            }
             (fill, line) => (
                 fill.and_then(|(paint, rule)| Some((paint?, rule))),
                 line.and_then(|(paint, stroke)| Some((paint?, stroke))),
             ),
         };
         let outline = outline(path.data());
-        let fill = fill.filter(|(paint, _)| shows(paint));
-        let line = line.filter(|(paint, _)| shows(paint));
+        let fill = fill.filter(|(paint, _)| is_visible_paint(paint));
+        let line = line.filter(|(paint, _)| is_visible_paint(paint));
         match (fill, line) {
             (None, None) => Vec::new(),
             (fill @ Some(_), stroke @ Some(_)) if path.paint_order() == usvg::PaintOrder::StrokeAndFill => vec![
@@ -141,7 +145,7 @@ impl Walk<'_> {
         }
     }
 
-    fn image(&mut self, image: &usvg::Image, node: &usvg::Node, place: Place) -> Vec<Node> {
+    fn image(&mut self, image: &usvg::Image, node: &usvg::Node, space: LocalSpace) -> Vec<Node> {
         if !image.is_visible() {
             return Vec::new();
         }
@@ -153,11 +157,11 @@ impl Walk<'_> {
         );
         let bytes = match image.kind() {
             usvg::ImageKind::SVG(tree) if has_blend(tree.root()) => {
-                return self.rasterize(raster::Part::Node(node), place);
+                return self.rasterize(raster::RasterSource::Node(node), space);
             }
             // Already clipped: see `source::clipped`.
             usvg::ImageKind::SVG(tree) => {
-                return self.group(tree.root(), Place { visible: place.visible.intersect(dest), ..place });
+                return self.group(tree.root(), LocalSpace { visible: space.visible.intersect(dest), ..space });
             }
             usvg::ImageKind::PNG(bytes)
             | usvg::ImageKind::JPEG(bytes)
@@ -169,15 +173,15 @@ impl Walk<'_> {
                 let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
                 vec![Node::Image(Image { picture, source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE })]
             }
-            _ => self.rasterize(raster::Part::Node(node), place),
+            _ => self.rasterize(raster::RasterSource::Node(node), space),
         }
     }
 
-    fn rasterize(&mut self, part: raster::Part<'_>, place: Place) -> Vec<Node> {
+    fn rasterize(&mut self, part: raster::RasterSource<'_>, space: LocalSpace) -> Vec<Node> {
         // Length of the document's unit along the axes of this coordinate system.
-        let [a, b, c, d, ..] = place.transform.as_coeffs();
-        let scale = [a.hypot(b) * self.hint, c.hypot(d) * self.hint];
-        match raster::part(part, place.visible, scale) {
+        let [a, b, c, d, ..] = space.transform.as_coeffs();
+        let scale = [a.hypot(b) * self.device_scale, c.hypot(d) * self.device_scale];
+        match raster::rasterize_part(part, space.visible, scale) {
             Ok(Some(drawn)) => {
                 self.reduced |= drawn.reduced;
                 vec![Node::Image(drawn.image)]
@@ -207,13 +211,13 @@ fn wrap(group: Group) -> Vec<Node> {
     }
 }
 
-/// True for a shape without visible paint, which icons use to fix their bounding box.
-fn shows(paint: &Paint) -> bool {
+/// False for a fully transparent paint. Icons have shapes with such paints to fix their bounding box.
+fn is_visible_paint(paint: &Paint) -> bool {
     !matches!(&paint.brush, Brush::Solid(color) if color.components[3] <= 0.0)
 }
 
 /// Applies `opacity` to the paint of a path with only a fill or only a stroke, where that equals a layer.
-fn fade(path: &mut Path, opacity: Opacity) -> bool {
+fn apply_opacity(path: &mut Path, opacity: Opacity) -> bool {
     let paint = match (&mut path.fill, &mut path.stroke) {
         (Some((paint, _)), None) | (None, Some((paint, _))) => paint,
         _ => return false,

@@ -11,30 +11,30 @@ use resvg::tiny_skia::{Pixmap, Transform};
 
 use super::error::SvgError;
 use super::paints::rect;
-use crate::scene::{Image, Picture};
+use crate::scene::{DecodedImage, Image};
 use crate::units::{DeviceSize, Opacity};
 
 /// Maximum pixels of one rasterised part: a 4096 px square.
 const MAX_PIXELS: f64 = 16.8e6;
 
 /// Maximum pixels of all layers that are alive at once while a part is drawn: 512 MB.
-const MAX_ALIVE: f64 = 128e6;
+const MAX_LIVE_PIXELS: f64 = 128e6;
 
 /// Maximum pixels touched while a part is drawn, counting each filter step: five seconds, measured with a matrix of 900
 /// numbers.
-const MAX_TOUCHED: f64 = 1e9;
+const MAX_TOUCHED_PIXELS: f64 = 1e9;
 
 /// The part of a document to draw.
 #[derive(Clone, Copy)]
-pub(super) enum Part<'a> {
-    /// The whole document.
+pub(super) enum RasterSource<'a> {
+    /// The document with all its nodes.
     Tree(&'a usvg::Tree),
     /// One node, without the groups around it.
     Node(&'a usvg::Node),
 }
 
 /// A part drawn to pixels.
-pub(super) struct Drawn {
+pub(super) struct RasterizedPart {
     /// The pixels, positioned in the coordinates of the part's parent.
     pub(super) image: Image,
     /// The resolution is lower than requested.
@@ -50,12 +50,19 @@ pub(super) struct TooMuchWork;
 const ROUNDING: f64 = 2.0;
 
 /// Draws the visible part of `part` at `scale` px per unit along x and y; `None` when nothing is visible.
-pub(super) fn part(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Result<Option<Drawn>, TooMuchWork> {
-    match place(part, visible, scale) {
-        Some(placed) if placed.need.alive > MAX_ALIVE * ROUNDING || placed.need.touched > MAX_TOUCHED * ROUNDING => {
+pub(super) fn rasterize_part(
+    part: RasterSource<'_>,
+    visible: Rect,
+    scale: [f64; 2],
+) -> Result<Option<RasterizedPart>, TooMuchWork> {
+    match raster_bounds(part, visible, scale) {
+        Some(bounds)
+            if bounds.cost.live_pixels > MAX_LIVE_PIXELS * ROUNDING
+                || bounds.cost.touched_pixels > MAX_TOUCHED_PIXELS * ROUNDING =>
+        {
             Err(TooMuchWork)
         }
-        Some(placed) => Ok(draw(part, &placed)),
+        Some(bounds) => Ok(draw(part, &bounds)),
         None => Ok(None),
     }
 }
@@ -68,26 +75,28 @@ struct RasterBounds {
     height: f64,
     scale: [f64; 2],
     reduced: bool,
-    need: Need,
+    cost: DrawingCost,
 }
 
 /// The bounds at the resolution nearest to `scale` within the limits; `None` when nothing of `part` is visible.
-fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<RasterBounds> {
-    let reach = match part {
-        Part::Tree(_) => visible,
-        Part::Node(node) => reach(node)?,
+fn raster_bounds(part: RasterSource<'_>, visible: Rect, scale: [f64; 2]) -> Option<RasterBounds> {
+    let painted = match part {
+        RasterSource::Tree(_) => visible,
+        RasterSource::Node(node) => painted_bounds(node)?,
     };
     // One more px on each side for antialiasing.
     let [sx, sy] = scale;
     if !(sx > 0.0 && sy > 0.0 && sx.is_finite() && sy.is_finite()) {
         return None;
     }
-    let area = reach.inflate(1.0 / sx, 1.0 / sy).intersect(visible);
+    let area = painted.inflate(1.0 / sx, 1.0 / sy).intersect(visible);
     if area.is_zero_area() || !area.is_finite() {
         return None;
     }
-    let full = need(part, area, scale);
-    let excess = (area.area() * sx * sy / MAX_PIXELS).max(full.alive / MAX_ALIVE).max(full.touched / MAX_TOUCHED);
+    let full = estimate(part, area, scale);
+    let excess = (area.area() * sx * sy / MAX_PIXELS)
+        .max(full.live_pixels / MAX_LIVE_PIXELS)
+        .max(full.touched_pixels / MAX_TOUCHED_PIXELS);
     let shrink = if excess > 1.0 { excess.sqrt().recip() } else { 1.0 };
     let [sx, sy] = [sx * shrink, sy * shrink];
     // Whole px, so that the picture is aligned to the grid on which it was drawn.
@@ -95,19 +104,19 @@ fn place(part: Part<'_>, visible: Rect, scale: [f64; 2]) -> Option<RasterBounds>
     let (width, height) = (((area.x1 * sx).ceil() - left).max(1.0), ((area.y1 * sy).ceil() - top).max(1.0));
     // The work per pixel may be independent of the resolution: octaves of noise, a convolution matrix.
     let drawn = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
-    let need = need(part, drawn, [sx, sy]);
-    Some(RasterBounds { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, need })
+    let cost = estimate(part, drawn, [sx, sy]);
+    Some(RasterBounds { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, cost })
 }
 
-fn draw(part: Part<'_>, placed: &RasterBounds) -> Option<Drawn> {
-    let RasterBounds { left, top, width, height, scale: [sx, sy], reduced, .. } = *placed;
+fn draw(part: RasterSource<'_>, bounds: &RasterBounds) -> Option<RasterizedPart> {
+    let RasterBounds { left, top, width, height, scale: [sx, sy], reduced, .. } = *bounds;
     let transform = Transform::from_row(sx as f32, 0.0, 0.0, sy as f32, -left as f32, -top as f32);
     let size = DeviceSize { width: width as u32, height: height as u32 };
-    let picture = with_whole_tiles(part, size, [sx, sy], &mut |pixmap, finer| {
-        let transform = transform.post_scale(finer[0], finer[1]);
+    let picture = with_whole_tiles(part, size, [sx, sy], &mut |pixmap, factors| {
+        let transform = transform.post_scale(factors[0], factors[1]);
         match part {
-            Part::Tree(tree) => resvg::render(tree, transform, &mut pixmap.as_mut()),
-            Part::Node(node) => {
+            RasterSource::Tree(tree) => resvg::render(tree, transform, &mut pixmap.as_mut()),
+            RasterSource::Node(node) => {
                 // `render_node` moves the node's absolute box to the origin, which is undone here.
                 let absolute = node.abs_layer_bounding_box()?;
                 let transform = transform.pre_translate(absolute.x(), absolute.y());
@@ -119,20 +128,27 @@ fn draw(part: Part<'_>, placed: &RasterBounds) -> Option<Drawn> {
     let dest = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
     let image = Image { picture: Arc::new(picture), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE };
-    Some(Drawn { image, reduced })
+    Some(RasterizedPart { image, reduced })
 }
 
 /// Draws a document to pixels, stretched to `size`.
-pub(super) fn whole(tree: &usvg::Tree, size: DeviceSize, megapixels: f64) -> Result<Picture, SvgError> {
+pub(super) fn rasterize_document(
+    tree: &usvg::Tree,
+    size: DeviceSize,
+    megapixels: f64,
+) -> Result<DecodedImage, SvgError> {
     let refused = SvgError::TooManyPixels { width: size.width, height: size.height };
     let natural = Rect::new(0.0, 0.0, f64::from(tree.size().width()), f64::from(tree.size().height()));
     let scale = [f64::from(size.width) / natural.width(), f64::from(size.height) / natural.height()];
-    let need = need(Part::Tree(tree), natural, scale);
-    if size.pixels() as f64 > megapixels * 1e6 || need.alive > MAX_ALIVE || need.touched > MAX_TOUCHED {
+    let cost = estimate(RasterSource::Tree(tree), natural, scale);
+    if size.pixels() as f64 > megapixels * 1e6
+        || cost.live_pixels > MAX_LIVE_PIXELS
+        || cost.touched_pixels > MAX_TOUCHED_PIXELS
+    {
         return Err(refused);
     }
-    let picture = with_whole_tiles(Part::Tree(tree), size, scale, &mut |pixmap, finer| {
-        let transform = Transform::from_scale(scale[0] as f32 * finer[0], scale[1] as f32 * finer[1]);
+    let picture = with_whole_tiles(RasterSource::Tree(tree), size, scale, &mut |pixmap, factors| {
+        let transform = Transform::from_scale(scale[0] as f32 * factors[0], scale[1] as f32 * factors[1]);
         resvg::render(tree, transform, &mut pixmap.as_mut());
         Some(())
     });
@@ -141,31 +157,32 @@ pub(super) fn whole(tree: &usvg::Tree, size: DeviceSize, megapixels: f64) -> Res
 
 /// Calls `draw` for a picture of `size`. resvg rounds tiles of patterns to whole pixels, an error that adds up over
 /// many tiles. Where it matters, the picture is drawn at a higher resolution at which tiles have whole pixels, and
-/// downscaled. `draw` gets the factors along x and y.
+/// downscaled. `draw` gets the supersampling factors along x and y.
 fn with_whole_tiles(
-    part: Part<'_>,
+    part: RasterSource<'_>,
     size: DeviceSize,
     scale: [f64; 2],
     draw: &mut dyn FnMut(&mut Pixmap, [f32; 2]) -> Option<()>,
-) -> Option<Picture> {
+) -> Option<DecodedImage> {
     let tile = match part {
-        Part::Tree(tree) => tile(tree.root(), Transform::identity()),
-        Part::Node(node) => tile_of(node, Transform::identity()),
+        RasterSource::Tree(tree) => tile(tree.root(), Transform::identity()),
+        RasterSource::Node(node) => tile_of(node, Transform::identity()),
     };
-    let finer = tile.map_or([1.0, 1.0], |tile| [finer(tile[0] * scale[0]), finer(tile[1] * scale[1])]);
-    let (width, height) = (f64::from(size.width) * finer[0], f64::from(size.height) * finer[1]);
-    if finer == [1.0, 1.0] || width * height > MAX_PIXELS {
+    let factors = tile
+        .map_or([1.0, 1.0], |tile| [supersample_factor(tile[0] * scale[0]), supersample_factor(tile[1] * scale[1])]);
+    let (width, height) = (f64::from(size.width) * factors[0], f64::from(size.height) * factors[1]);
+    if factors == [1.0, 1.0] || width * height > MAX_PIXELS {
         let mut pixmap = Pixmap::new(size.width, size.height)?;
         draw(&mut pixmap, [1.0, 1.0])?;
-        return Picture::new(size.width, size.height, pixmap.take());
+        return DecodedImage::new(size.width, size.height, pixmap.take());
     }
     let mut pixmap = Pixmap::new(width.ceil() as u32, height.ceil() as u32)?;
-    draw(&mut pixmap, finer.map(|it| it as f32))?;
-    Picture::new(size.width, size.height, averaged(&pixmap, size, finer))
+    draw(&mut pixmap, factors.map(|it| it as f32))?;
+    DecodedImage::new(size.width, size.height, averaged(&pixmap, size, factors))
 }
 
 /// The factor at which a side of a tile has whole pixels: between 2 and 3, or 1.
-fn finer(pixels: f64) -> f64 {
+fn supersample_factor(pixels: f64) -> f64 {
     let is_whole = (pixels - pixels.round()).abs() < 1e-3;
     if is_whole || pixels < 1.0 { 1.0 } else { (2.0 * pixels).ceil() / pixels }
 }
@@ -195,25 +212,26 @@ fn tile_of(node: &usvg::Node, transform: Transform) -> Option<[f64; 2]> {
     }
 }
 
-/// Downscales to `size`: each pixel is the mean of the `finer[0]` by `finer[1]` pixels that it covers, premultiplied.
-fn averaged(pixmap: &Pixmap, size: DeviceSize, finer: [f64; 2]) -> Vec<u8> {
+/// Downscales to `size`: each pixel is the mean of the `factors[0]` by `factors[1]` pixels that it covers,
+/// premultiplied.
+fn averaged(pixmap: &Pixmap, size: DeviceSize, factors: [f64; 2]) -> Vec<u8> {
     /// First source pixel, and the weights from there on, with the sum 1.
-    fn shares(at: u32, finer: f64, side: u32) -> (usize, Vec<f32>) {
-        let (from, to) = (f64::from(at) * finer, (f64::from(at + 1) * finer).min(f64::from(side)));
+    fn coverage(at: u32, factor: f64, side: u32) -> (usize, Vec<f32>) {
+        let (from, to) = (f64::from(at) * factor, (f64::from(at + 1) * factor).min(f64::from(side)));
         let first = from.floor();
         let pixels = (first as usize)..(to.ceil() as usize).max(first as usize + 1);
         let covered = |pixel: usize| (to.min(pixel as f64 + 1.0) - from.max(pixel as f64)).max(0.0) / (to - from);
         (first as usize, pixels.map(|pixel| covered(pixel) as f32).collect())
     }
     let (width, height, data) = (pixmap.width() as usize, pixmap.height(), pixmap.data());
-    let columns: Vec<_> = (0..size.width).map(|x| shares(x, finer[0], pixmap.width())).collect();
+    let columns: Vec<_> = (0..size.width).map(|x| coverage(x, factors[0], pixmap.width())).collect();
     let mut out = Vec::with_capacity(size.width as usize * size.height as usize * 4);
     for y in 0..size.height {
-        let (top, rows) = shares(y, finer[1], height);
-        for (left, shares) in &columns {
+        let (top, rows) = coverage(y, factors[1], height);
+        for (left, weights) in &columns {
             let mut sum = [0.0_f32; 4];
             for (row, down) in (top..).zip(&rows) {
-                for (column, across) in (*left..).zip(shares) {
+                for (column, across) in (*left..).zip(weights) {
                     let at = (row * width + column) * 4;
                     for (sum, value) in sum.iter_mut().zip(&data[at..at + 4]) {
                         *sum += f32::from(*value) * down * across;
@@ -227,45 +245,46 @@ fn averaged(pixmap: &Pixmap, size: DeviceSize, finer: [f64; 2]) -> Vec<u8> {
 }
 
 /// Bounds of everything that a node may paint, in its parent's coordinates.
-fn reach(node: &usvg::Node) -> Option<Rect> {
+fn painted_bounds(node: &usvg::Node) -> Option<Rect> {
     match node {
-        usvg::Node::Group(group) => {
-            let reach = group.layer_bounding_box().to_rect().transform(group.transform())?;
-            Some(rect(reach))
-        }
+        usvg::Node::Group(group) => Some(rect(group.layer_bounding_box().to_rect().transform(group.transform())?)),
         node => Some(rect(node.stroke_bounding_box())),
     }
 }
 
 /// The estimated pixels that drawing takes, at one scale.
 #[derive(Clone, Copy, Default)]
-struct Need {
-    alive: f64,
-    touched: f64,
+struct DrawingCost {
+    live_pixels: f64,
+    touched_pixels: f64,
 }
 
-impl Need {
-    /// The need of drawing `self` and then `other`.
+impl DrawingCost {
+    /// The cost of drawing `self` and then `other`.
     fn then(self, other: Self) -> Self {
-        Self { alive: self.alive.max(other.alive), touched: self.touched + other.touched }
+        Self {
+            live_pixels: self.live_pixels.max(other.live_pixels),
+            touched_pixels: self.touched_pixels + other.touched_pixels,
+        }
     }
 }
 
-fn need(part: Part<'_>, area: Rect, [sx, sy]: [f64; 2]) -> Need {
-    let count = Count { canvas: area.width() * sx * area.height() * sy };
+fn estimate(part: RasterSource<'_>, area: Rect, [sx, sy]: [f64; 2]) -> DrawingCost {
+    let estimator = CostEstimator { canvas: area.width() * sx * area.height() * sy };
     let scale = Transform::from_scale(sx as f32, sy as f32);
     match part {
-        Part::Tree(tree) => count.group(tree.root(), scale),
-        Part::Node(node) => count.node(node, scale),
+        RasterSource::Tree(tree) => estimator.group(tree.root(), scale),
+        RasterSource::Node(node) => estimator.node(node, scale),
     }
 }
 
-struct Count {
+/// Estimates the cost of drawing the nodes of one part.
+struct CostEstimator {
     /// Pixels of the part itself.
     canvas: f64,
 }
 
-impl Count {
+impl CostEstimator {
     /// Pixels of a layer: resvg limits layers to five times the canvas in each direction and rounds them to whole
     /// pixels.
     fn layer(&self, area: usvg::Rect, transform: Transform) -> f64 {
@@ -273,24 +292,28 @@ impl Count {
         area.clamp(1.0, (self.canvas * 25.0).max(1.0))
     }
 
-    fn children(&self, group: &usvg::Group, transform: Transform) -> Need {
-        group.children().iter().map(|node| self.node(node, transform)).fold(Need::default(), Need::then)
+    fn children(&self, group: &usvg::Group, transform: Transform) -> DrawingCost {
+        group.children().iter().map(|node| self.node(node, transform)).fold(DrawingCost::default(), DrawingCost::then)
     }
 
-    fn node(&self, node: &usvg::Node, transform: Transform) -> Need {
+    fn node(&self, node: &usvg::Node, transform: Transform) -> DrawingCost {
         match node {
             usvg::Node::Group(group) => self.group(group, transform),
             usvg::Node::Path(path) => {
                 let paints = path.fill().map(|it| it.paint()).into_iter().chain(path.stroke().map(|it| it.paint()));
-                let drawn = Need { alive: 0.0, touched: self.layer(path.stroke_bounding_box(), transform) };
-                paints.map(|paint| self.paint(paint, transform)).fold(drawn, Need::then)
+                let drawn =
+                    DrawingCost { live_pixels: 0.0, touched_pixels: self.layer(path.stroke_bounding_box(), transform) };
+                paints.map(|paint| self.paint(paint, transform)).fold(drawn, DrawingCost::then)
             }
             usvg::Node::Image(image) => match image.kind() {
                 // A layer with the size of the canvas.
-                usvg::ImageKind::SVG(tree) => self.below(self.canvas, self.group(tree.root(), transform)),
+                usvg::ImageKind::SVG(tree) => self.with_layer(self.canvas, self.group(tree.root(), transform)),
                 _ => {
                     let pixels = f64::from(image.size().width()) * f64::from(image.size().height());
-                    Need { alive: pixels, touched: pixels + self.layer(image.bounding_box(), transform) }
+                    DrawingCost {
+                        live_pixels: pixels,
+                        touched_pixels: pixels + self.layer(image.bounding_box(), transform),
+                    }
                 }
             },
             usvg::Node::Text(text) => self.group(text.flattened(), transform),
@@ -298,22 +321,22 @@ impl Count {
     }
 
     /// A layer of `pixels` that is alive while `inner` is drawn.
-    fn below(&self, pixels: f64, inner: Need) -> Need {
-        Need { alive: pixels + inner.alive, touched: pixels * 2.0 + inner.touched }
+    fn with_layer(&self, pixels: f64, inner: DrawingCost) -> DrawingCost {
+        DrawingCost { live_pixels: pixels + inner.live_pixels, touched_pixels: pixels * 2.0 + inner.touched_pixels }
     }
 
-    fn paint(&self, paint: &usvg::Paint, transform: Transform) -> Need {
-        let usvg::Paint::Pattern(pattern) = paint else { return Need::default() };
+    fn paint(&self, paint: &usvg::Paint, transform: Transform) -> DrawingCost {
+        let usvg::Paint::Pattern(pattern) = paint else { return DrawingCost::default() };
         let transform = transform.pre_concat(pattern.transform());
         let (sx, sy) = transform.get_scale();
         // A tile is always drawn as a whole.
         let tile =
             f64::from(pattern.rect().width()) * f64::from(sx) * f64::from(pattern.rect().height()) * f64::from(sy);
         let inner = Self { canvas: tile };
-        self.below(tile, inner.group(pattern.root(), Transform::from_scale(sx, sy)))
+        self.with_layer(tile, inner.group(pattern.root(), Transform::from_scale(sx, sy)))
     }
 
-    fn group(&self, group: &usvg::Group, transform: Transform) -> Need {
+    fn group(&self, group: &usvg::Group, transform: Transform) -> DrawingCost {
         let transform = transform.pre_concat(group.transform());
         let mut inner = self.children(group, transform);
         if !group.should_isolate() {
@@ -322,12 +345,12 @@ impl Count {
         let layer = self.layer(group.layer_bounding_box().to_rect(), transform);
         let mut clip = group.clip_path();
         while let Some(it) = clip {
-            inner = inner.then(self.below(layer, self.clips(it.root(), layer)));
+            inner = inner.then(self.with_layer(layer, self.clips(it.root(), layer)));
             clip = it.clip_path();
         }
         let mut mask = group.mask();
         while let Some(it) = mask {
-            inner = inner.then(self.below(layer, self.children(it.root(), transform)));
+            inner = inner.then(self.with_layer(layer, self.children(it.root(), transform)));
             mask = it.mask();
         }
         for filter in group.filters() {
@@ -335,13 +358,13 @@ impl Count {
                 inner = inner.then(self.primitive(primitive.kind(), layer, transform));
             }
             // Results are alive until the filter ends.
-            inner.alive += layer * (filter.primitives().len() + 1) as f64;
+            inner.live_pixels += layer * (filter.primitives().len() + 1) as f64;
         }
-        self.below(layer, inner)
+        self.with_layer(layer, inner)
     }
 
     /// Layers of a clip path: one for each part that is clipped itself.
-    fn clips(&self, group: &usvg::Group, layer: f64) -> Need {
+    fn clips(&self, group: &usvg::Group, layer: f64) -> DrawingCost {
         let groups = group.children().iter().filter_map(|node| match node {
             usvg::Node::Group(group) => Some(group),
             _ => None,
@@ -349,12 +372,12 @@ impl Count {
         groups
             .map(|group| {
                 let inner = self.clips(group, layer);
-                if group.clip_path().is_some() { self.below(layer * 2.0, inner) } else { inner }
+                if group.clip_path().is_some() { self.with_layer(layer * 2.0, inner) } else { inner }
             })
-            .fold(Need { alive: layer, touched: layer }, Need::then)
+            .fold(DrawingCost { live_pixels: layer, touched_pixels: layer }, DrawingCost::then)
     }
 
-    fn primitive(&self, kind: &usvg::filter::Kind, layer: f64, transform: Transform) -> Need {
+    fn primitive(&self, kind: &usvg::filter::Kind, layer: f64, transform: Transform) -> DrawingCost {
         use usvg::filter::Kind;
         let (sx, sy) = transform.get_scale();
         // How often a pixel is read.
@@ -367,9 +390,9 @@ impl Count {
             }
             Kind::GaussianBlur(_) | Kind::DropShadow(_) | Kind::DiffuseLighting(_) | Kind::SpecularLighting(_) => 12.0,
             Kind::Merge(it) => it.inputs().len() as f64,
-            Kind::Image(it) => return self.below(layer, self.children(it.root(), transform)),
+            Kind::Image(it) => return self.with_layer(layer, self.children(it.root(), transform)),
             _ => 4.0,
         };
-        Need { alive: layer * 3.0, touched: layer * visits }
+        DrawingCost { live_pixels: layer * 3.0, touched_pixels: layer * visits }
     }
 }

@@ -28,8 +28,8 @@ const MAX_ENTITY_BYTES: usize = 4 << 20;
 const MAX_ATTRIBUTES: usize = 1000;
 
 /// A part of the document that can be replaced while it is written.
-pub(super) enum Part<'a, 'i> {
-    /// An existing attribute.
+pub(super) enum ReplaceablePart<'a, 'i> {
+    /// An attribute that the document has.
     Attribute { element: Node<'a, 'i>, name: &'i str, value: &'a str },
     /// Attributes to add to an element, written verbatim.
     MoreAttributes(Node<'a, 'i>),
@@ -120,7 +120,7 @@ fn is_plain_reference(text: &str) -> bool {
 
 /// The size attributes of a document's root.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sizing {
+pub(super) struct SizeAttributes {
     width: Side,
     height: Side,
     view_box: Option<Size>,
@@ -142,7 +142,7 @@ impl Side {
     }
 }
 
-impl Sizing {
+impl SizeAttributes {
     pub(super) fn of(root: Node<'_, '_>) -> Self {
         let side = |name| match root.attribute(name) {
             Some(text) => css_length(text).map_or(Side::Auto, Side::Length),
@@ -234,13 +234,13 @@ pub(super) fn has_html(document: &Document<'_>) -> bool {
 }
 
 /// Replaces the root's `width` and `height`; for [`write`].
-pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
+pub(super) fn resize(part: ReplaceablePart<'_, '_>, size: Size) -> Option<String> {
     match part {
-        Part::MoreAttributes(element) if is_root(element) => {
+        ReplaceablePart::MoreAttributes(element) if is_root(element) => {
             Some(format!(" width=\"{}\" height=\"{}\"", size.width, size.height))
         }
         // A duplicate attribute is not well-formed, and `x` and `y` of a root have no meaning.
-        Part::Attribute { element, name: "width" | "height" | "x" | "y", .. } if is_root(element) => {
+        ReplaceablePart::Attribute { element, name: "width" | "height" | "x" | "y", .. } if is_root(element) => {
             Some(String::new())
         }
         _ => None,
@@ -250,7 +250,7 @@ pub(super) fn resize(part: Part<'_, '_>, size: Size) -> Option<String> {
 /// The document nested in one of the same size, because resvg clips an inner `<svg>` but not a document drawn as an
 /// image.
 pub(super) fn clipped(document: &Document<'_>) -> String {
-    let size = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
+    let size = SizeAttributes::of(document.root_element()).within(DEFAULT_SIZE);
     let inner = write(document, &mut |part| resize(part, size));
     format!("<svg xmlns=\"{SVG}\" width=\"{}\" height=\"{}\">{inner}</svg>", size.width, size.height)
 }
@@ -261,7 +261,10 @@ pub(super) fn is_root(element: Node<'_, '_>) -> bool {
 
 /// The document as text. `replace` gives a new text for a part, or `None` to keep it; an attribute replaced by an
 /// empty text is left out.
-pub(super) fn write(document: &Document<'_>, replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>) -> String {
+pub(super) fn write(
+    document: &Document<'_>,
+    replace: &mut dyn FnMut(ReplaceablePart<'_, '_>) -> Option<String>,
+) -> String {
     let mut out = String::with_capacity(document.input_text().len() + 128);
     write_element(&mut out, document.root_element(), replace);
     out
@@ -271,7 +274,7 @@ pub(super) fn write(document: &Document<'_>, replace: &mut dyn FnMut(Part<'_, '_
 pub(super) fn write_element(
     out: &mut String,
     element: Node<'_, '_>,
-    replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>,
+    replace: &mut dyn FnMut(ReplaceablePart<'_, '_>) -> Option<String>,
 ) {
     // A stack instead of recursion, because the input determines the depth.
     let mut open = Vec::new();
@@ -307,7 +310,11 @@ fn write_end(out: &mut String, element: Node<'_, '_>) {
 }
 
 /// Writes a start tag or a text; true when children and an end tag follow.
-fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Part<'_, '_>) -> Option<String>) -> bool {
+fn write_start(
+    out: &mut String,
+    node: Node<'_, '_>,
+    replace: &mut dyn FnMut(ReplaceablePart<'_, '_>) -> Option<String>,
+) -> bool {
     if node.is_text() {
         escape(out, node.text().unwrap_or_default());
         return false;
@@ -322,7 +329,7 @@ fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Par
     if is_root(node) {
         let _ = write!(out, " xmlns=\"{SVG}\" xmlns:xlink=\"{XLINK}\"");
     }
-    out.push_str(&replace(Part::MoreAttributes(node)).unwrap_or_default());
+    out.push_str(&replace(ReplaceablePart::MoreAttributes(node)).unwrap_or_default());
     for attribute in node.attributes() {
         let prefix = match attribute.namespace() {
             None => "",
@@ -331,7 +338,7 @@ fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Par
             Some(_) => continue,
         };
         let name = attribute.name();
-        let replaced = replace(Part::Attribute { element: node, name, value: attribute.value() });
+        let replaced = replace(ReplaceablePart::Attribute { element: node, name, value: attribute.value() });
         let value = replaced.as_deref().unwrap_or(attribute.value());
         if value.is_empty() && replaced.is_some() {
             continue;
@@ -342,7 +349,7 @@ fn write_start(out: &mut String, node: Node<'_, '_>, replace: &mut dyn FnMut(Par
     }
     out.push('>');
     if is_root(node) {
-        out.push_str(&replace(Part::FirstChildren).unwrap_or_default());
+        out.push_str(&replace(ReplaceablePart::FirstChildren).unwrap_or_default());
     }
     true
 }

@@ -22,14 +22,14 @@ use cssparser::Parser;
 use kurbo::{Affine, Rect, Size};
 use usvg::roxmltree::{Document, Node, NodeId};
 
-use self::cascade::{Cascade, Properties, Resolved};
+use self::cascade::{Cascade, ComputedStyle, Properties};
 use self::properties::OF_STYLE_ONLY;
-use self::selectors::Tree;
+use self::selectors::ElementTree;
 use self::sheet::Sheets;
-use self::variables::Variables;
+use self::variables::CustomProperties;
 use super::error::SvgError;
-use super::font_face::FontFace;
-use super::source::{self, DEFAULT_SIZE, Part, SVG, Sizing, escape};
+use super::font_face::FontFaceRule;
+use super::source::{self, DEFAULT_SIZE, ReplaceablePart, SVG, SizeAttributes, escape};
 use super::values;
 
 /// Half the side of the rectangle that draws a background, which is clipped to the picture.
@@ -46,7 +46,7 @@ pub(super) struct Styles {
     /// Ids that replace the targets of `use` elements: see `instances`.
     links: HashMap<NodeId, String>,
     /// The `@font-face` rules of all style sheets.
-    pub(super) faces: Vec<FontFace>,
+    pub(super) faces: Vec<FontFaceRule>,
     /// XML of clip paths for basic shapes, and of the background.
     definitions: String,
     clip_count: usize,
@@ -57,14 +57,16 @@ pub(super) struct Styles {
 impl Styles {
     /// The replacement of a part of the document: attributes as browsers parse them, and computed styles instead of
     /// attributes; for `source::write`.
-    pub(super) fn part(&self, part: Part<'_, '_>) -> Option<String> {
+    pub(super) fn replacement(&self, part: ReplaceablePart<'_, '_>) -> Option<String> {
         match part {
-            Part::Attribute { name: "style", .. } => Some(String::new()),
-            Part::Attribute { element, name: "display", .. } if source::is_root(element) => Some(String::new()),
-            Part::Attribute { element, name: "href", .. } if self.links.contains_key(&element.id()) => {
+            ReplaceablePart::Attribute { name: "style", .. } => Some(String::new()),
+            ReplaceablePart::Attribute { element, name: "display", .. } if source::is_root(element) => {
                 Some(String::new())
             }
-            Part::Attribute { element, name, value } => {
+            ReplaceablePart::Attribute { element, name: "href", .. } if self.links.contains_key(&element.id()) => {
+                Some(String::new())
+            }
+            ReplaceablePart::Attribute { element, name, value } => {
                 if self.elements.get(&element.id()).is_some_and(|it| it.contains_key(name)) {
                     return Some(String::new());
                 }
@@ -76,12 +78,12 @@ impl Styles {
                     None => Some(String::new()),
                 }
             }
-            Part::MoreAttributes(element) => {
+            ReplaceablePart::MoreAttributes(element) => {
                 let link = self.links.get(&element.id()).map(|id| format!(" href=\"#{id}\""));
                 let properties = self.elements.get(&element.id()).map(written);
                 link.into_iter().chain(properties).reduce(|a, b| a + &b)
             }
-            Part::FirstChildren => (!self.definitions.is_empty()).then(|| self.definitions.clone()),
+            ReplaceablePart::FirstChildren => (!self.definitions.is_empty()).then(|| self.definitions.clone()),
         }
     }
 
@@ -127,12 +129,13 @@ pub(super) fn resolve(document: &Document<'_>, viewport: Size) -> Result<Styles,
     if sheets.rules.is_empty() && !elements().any(|it| it.has_attribute("style") || has_shape(it)) {
         return Ok(styles);
     }
-    let tree = Tree::of(document);
+    let tree = ElementTree::of(document);
     let mut cascade = Cascade::new(&sheets, &tree, units);
     let mut resolved: Vec<instances::Original> = Vec::with_capacity(tree.elements.len());
     for (at, entry) in tree.elements.iter().enumerate() {
-        let outer = entry.parent.map_or_else(Rc::<Variables>::default, |parent| resolved[parent].variables.clone());
-        let Resolved { properties, variables, has_var } = cascade.resolve(at, &outer)?;
+        let outer =
+            entry.parent.map_or_else(Rc::<CustomProperties>::default, |parent| resolved[parent].variables.clone());
+        let ComputedStyle { properties, variables, has_var } = cascade.resolve(at, &outer)?;
         resolved.push(instances::Original { variables, has_var });
         if !properties.is_empty() {
             styles.elements.insert(entry.node.id(), properties);
@@ -177,7 +180,7 @@ fn is_shape(value: &str) -> bool {
 
 impl Styles {
     /// Combines all transform properties of an element to one matrix, if it has any from CSS.
-    fn place(&mut self, tree: &Tree<'_, '_>, at: usize) {
+    fn place(&mut self, tree: &ElementTree<'_, '_>, at: usize) {
         const PLACING: [&str; 6] = ["rotate", "scale", "transform", "transform-box", "transform-origin", "translate"];
         let node = tree.elements[at].node;
         let Some(own) = self.elements.get(&node.id()) else { return };
@@ -226,7 +229,7 @@ impl Styles {
 
     /// Adds the background of the root, which covers the picture whatever the root's `display` is (`public--svg-sizes`
     /// of the reference designs).
-    fn paint_background(&mut self, tree: &Tree<'_, '_>) {
+    fn paint_background(&mut self, tree: &ElementTree<'_, '_>) {
         let Some(own) = tree.elements.first().and_then(|root| self.elements.get_mut(&root.node.id())) else { return };
         if own.contains_key("display") {
             own.insert("display", None);
@@ -245,7 +248,7 @@ impl Styles {
     }
 
     /// Replaces a basic shape by a clip path.
-    fn clip(&mut self, tree: &Tree<'_, '_>, at: usize) {
+    fn clip(&mut self, tree: &ElementTree<'_, '_>, at: usize) {
         let node = tree.elements[at].node;
         let Some(text) = self.get(node, "clip-path").filter(|it| is_shape(it)) else { return };
         let reference = if text.contains("view-box") { Some(viewport(tree, at)) } else { self.bounds(tree, at, 0) };
@@ -265,7 +268,7 @@ impl Styles {
     }
 
     /// The bounding box of an element in its own coordinates, without strokes.
-    fn bounds(&self, tree: &Tree<'_, '_>, at: usize, depth: u32) -> Option<Rect> {
+    fn bounds(&self, tree: &ElementTree<'_, '_>, at: usize, depth: u32) -> Option<Rect> {
         let node = tree.elements[at].node;
         if !matches!(node.tag_name().name(), "g" | "a" | "switch") {
             return geometry::bounds(node.tag_name().name(), &|name| self.get(node, name));
@@ -284,13 +287,13 @@ impl Styles {
 }
 
 /// The viewport of the nearest `<svg>` around an element.
-fn viewport(tree: &Tree<'_, '_>, at: usize) -> Rect {
+fn viewport(tree: &ElementTree<'_, '_>, at: usize) -> Rect {
     let mut above = tree.elements[at].parent;
     while let Some(at) = above {
         let entry = &tree.elements[at];
         if entry.node.tag_name().name() == "svg" {
             let size = source::view_box(entry.node);
-            let size = size.unwrap_or_else(|| Sizing::of(entry.node).within(DEFAULT_SIZE));
+            let size = size.unwrap_or_else(|| SizeAttributes::of(entry.node).within(DEFAULT_SIZE));
             return Rect::from_origin_size((0.0, 0.0), size);
         }
         above = entry.parent;

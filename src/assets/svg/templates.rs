@@ -29,7 +29,7 @@ const PATTERN: [&str; 9] = [
 
 /// The resolved attributes of an element in a cycle.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Resolved {
+pub(super) struct ResolvedTemplate {
     /// Inherited attributes and their values.
     pub(super) attributes: Vec<(&'static str, String)>,
     /// `#id` of the element with the content; `None` where this element has it, or none does.
@@ -71,7 +71,7 @@ fn has_content(element: Node<'_, '_>) -> bool {
 pub(super) fn of_cycles<'a, 'i: 'a>(
     elements: impl Iterator<Item = Node<'a, 'i>>,
     ids: &HashMap<&'a str, Node<'a, 'i>>,
-) -> HashMap<NodeId, Resolved> {
+) -> HashMap<NodeId, ResolvedTemplate> {
     // Elements whose chain is known to end, so that long chains are walked only once.
     let mut ending: HashSet<NodeId> = HashSet::new();
     let mut found = HashMap::new();
@@ -95,8 +95,8 @@ pub(super) fn of_cycles<'a, 'i: 'a>(
 }
 
 /// Resolves an element. `chain`: the element, its template, the template's template and so on, each once.
-fn resolved(chain: &[Node<'_, '_>]) -> Resolved {
-    let Some((element, templates)) = chain.split_first() else { return Resolved::default() };
+fn resolved(chain: &[Node<'_, '_>]) -> ResolvedTemplate {
+    let Some((element, templates)) = chain.split_first() else { return ResolvedTemplate::default() };
     let from_templates = |name: &'static str| {
         let has = |it: &Node<'_, '_>| inherited(*it).any(|of_it| of_it == name);
         let value = templates.iter().filter(|it| has(it)).find_map(|it| it.attribute(name))?;
@@ -104,5 +104,5 @@ fn resolved(chain: &[Node<'_, '_>]) -> Resolved {
     };
     let attributes = inherited(*element).filter(|it| !element.has_attribute(*it)).filter_map(from_templates).collect();
     let content = chain.iter().find(|it| has_content(**it)).filter(|it| *it != element);
-    Resolved { attributes, href: content.and_then(|it| it.attribute("id")).map(|id| format!("#{id}")) }
+    ResolvedTemplate { attributes, href: content.and_then(|it| it.attribute("id")).map(|id| format!("#{id}")) }
 }

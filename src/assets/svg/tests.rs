@@ -6,7 +6,7 @@ use kurbo::{Rect, Shape};
 use peniko::{Brush, Color};
 
 use super::*;
-use crate::scene::{Group, Image, Node, Path, Picture};
+use crate::scene::{DecodedImage, Group, Image, Node, Path};
 
 fn asset(source: &str) -> SvgAsset {
     SvgAsset::new(source.as_bytes(), &AssetLimits::default()).unwrap_or_else(|error| panic!("{error}\n{source}"))
@@ -70,12 +70,12 @@ fn fill(path: &Path) -> [u8; 4] {
     }
 }
 
-fn pixel(picture: &Picture, x: u32, y: u32) -> [u8; 4] {
+fn pixel(picture: &DecodedImage, x: u32, y: u32) -> [u8; 4] {
     let at = (y * picture.width + x) as usize * 4;
     picture.pixels.data()[at..at + 4].try_into().expect("four bytes")
 }
 
-fn drawn(source: &str, width: u32, height: u32) -> Picture {
+fn drawn(source: &str, width: u32, height: u32) -> DecodedImage {
     Arc::unwrap_or_clone(rasterize(&asset(source), DeviceSize { width, height }, &[]).expect("drawn").picture)
 }
 
@@ -89,7 +89,7 @@ fn png_url(rgba: [u8; 4]) -> String {
     format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(out))
 }
 
-/// Sizes that Chromium 156 tells and draws on a canvas of 436 x 431 px.
+/// Sizes that Chromium 156 reports to scripts, and draws, on a canvas of 436 x 431 px.
 #[test]
 fn sizes_are_those_of_browsers() {
     let canvas = Size::new(436.0, 431.0);
@@ -323,12 +323,12 @@ fn nothing_outside_the_file_is_loaded() {
             [format!("an image inside the SVG is not loaded because it is not a data: URL: {href}")]
         );
     }
-    // XInclude, external entities and style sheets are not even kept.
+    // XInclude, external entities and style sheets are removed.
     let source = "<?xml-stylesheet href='http://127.0.0.1/a.css'?><svg xmlns='http://www.w3.org/2000/svg'
         xmlns:xi='http://www.w3.org/2001/XInclude' width='9' height='9'><xi:include href='/etc/hostname' parse='text'/>
         <script>alert(1)</script><foreignObject><body xmlns='http://www.w3.org/1999/xhtml'>x</body></foreignObject></svg>";
-    let kept = asset(source).source;
-    assert!(!kept.contains("hostname") && !kept.contains("alert") && !kept.contains("body"), "{kept}");
+    let read = asset(source).source;
+    assert!(!read.contains("hostname") && !read.contains("alert") && !read.contains("body"), "{read}");
     let external =
         "<!DOCTYPE svg [<!ENTITY x SYSTEM 'file:///etc/hostname'>]><svg xmlns='http://www.w3.org/2000/svg'>&x;</svg>";
     assert!(matches!(refused(external), SvgError::Xml(_)));

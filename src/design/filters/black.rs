@@ -1,7 +1,7 @@
 //! `black`: makes dark colours lighter for positive intensities, and darker for negative ones.
 
 use super::filter::Filter;
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// The filter `black` of the editor (rendering.md §4.3).
 pub(super) struct Black;
@@ -11,7 +11,7 @@ impl Filter for Black {
         "black"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
-        Pass::Tone(Tone::Dark(intensity))
+    fn pass(&self, intensity: f64) -> PixelPass {
+        PixelPass::Tone(Tone::Dark(intensity))
     }
 }

@@ -1,7 +1,7 @@
 //! `cold`: a preset that makes colours bluer.
 
 use super::filter::{Filter, add_constant};
-use crate::scene::Pass;
+use crate::scene::PixelPass;
 
 /// The filter `cold` of the editor (rendering.md §4.3).
 pub(super) struct Cold;
@@ -15,7 +15,7 @@ impl Filter for Cold {
         true
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
+    fn pass(&self, intensity: f64) -> PixelPass {
         add_constant([-15.0 * intensity, -10.0 * intensity, 15.0 * intensity])
     }
 }

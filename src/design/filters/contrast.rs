@@ -1,7 +1,7 @@
 //! `contrast`: moves channels away from 128 for positive intensities, and towards it for negative ones.
 
 use super::filter::Filter;
-use crate::scene::Pass;
+use crate::scene::PixelPass;
 
 /// The filter `contrast` of the editor (rendering.md §4.3).
 pub(super) struct Contrast;
@@ -11,9 +11,13 @@ impl Filter for Contrast {
         "contrast"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
+    fn pass(&self, intensity: f64) -> PixelPass {
         let factor = 259.0 * (100.0 * intensity + 255.0) / (255.0 * (259.0 - 100.0 * intensity));
         let constant = 128.0 * (1.0 - factor);
-        Pass::ColorMatrix([[factor, 0.0, 0.0, constant], [0.0, factor, 0.0, constant], [0.0, 0.0, factor, constant]])
+        PixelPass::ColorMatrix([
+            [factor, 0.0, 0.0, constant],
+            [0.0, factor, 0.0, constant],
+            [0.0, 0.0, factor, constant],
+        ])
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::scene::Pass;
+use crate::scene::PixelPass;
 
 /// A kind of filter that an element's `filters` may contain.
 pub trait Filter: Sync {
@@ -15,7 +15,7 @@ pub trait Filter: Sync {
     }
 
     /// The pass for `intensity`, which is within the filter's range; 0 has no effect.
-    fn pass(&self, intensity: f64) -> Pass;
+    fn pass(&self, intensity: f64) -> PixelPass;
 }
 
 impl fmt::Debug for dyn Filter {
@@ -32,7 +32,7 @@ impl PartialEq for dyn Filter {
 }
 
 /// The pass that adds a constant to each channel. `added`: for red, green and blue, in units of 1/255.
-pub(super) fn add_constant(added: [f64; 3]) -> Pass {
+pub(super) fn add_constant(added: [f64; 3]) -> PixelPass {
     let [r, g, b] = added;
-    Pass::ColorMatrix([[1.0, 0.0, 0.0, r], [0.0, 1.0, 0.0, g], [0.0, 0.0, 1.0, b]])
+    PixelPass::ColorMatrix([[1.0, 0.0, 0.0, r], [0.0, 1.0, 0.0, g], [0.0, 0.0, 1.0, b]])
 }

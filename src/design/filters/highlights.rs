@@ -2,7 +2,7 @@
 //! `white`, as in the editor.
 
 use super::filter::Filter;
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// The filter `highlights` of the editor (rendering.md §4.3).
 pub(super) struct Highlights;
@@ -12,7 +12,7 @@ impl Filter for Highlights {
         "highlights"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
-        Pass::Tone(Tone::Light(intensity))
+    fn pass(&self, intensity: f64) -> PixelPass {
+        PixelPass::Tone(Tone::Light(intensity))
     }
 }

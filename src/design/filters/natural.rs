@@ -1,7 +1,7 @@
 //! `natural`: a preset that makes colours brighter and more saturated.
 
 use super::filter::Filter;
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// The filter `natural` of the editor (rendering.md §4.3).
 pub(super) struct Natural;
@@ -15,7 +15,7 @@ impl Filter for Natural {
         true
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
-        Pass::Tone(Tone::Natural(intensity))
+    fn pass(&self, intensity: f64) -> PixelPass {
+        PixelPass::Tone(Tone::Natural(intensity))
     }
 }

@@ -2,7 +2,7 @@
 //! `black`.
 
 use super::filter::Filter;
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// The filter `shadows` of the editor (rendering.md §4.3).
 pub(super) struct Shadows;
@@ -12,7 +12,7 @@ impl Filter for Shadows {
         "shadows"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
-        Pass::Tone(Tone::Dark(2.0 * intensity))
+    fn pass(&self, intensity: f64) -> PixelPass {
+        PixelPass::Tone(Tone::Dark(2.0 * intensity))
     }
 }

@@ -1,7 +1,7 @@
 //! `temperature`: makes colours warmer for positive intensities, and colder for negative ones.
 
 use super::filter::{Filter, add_constant};
-use crate::scene::Pass;
+use crate::scene::PixelPass;
 
 /// The filter `temperature` of the editor (rendering.md §4.3).
 pub(super) struct Temperature;
@@ -11,7 +11,7 @@ impl Filter for Temperature {
         "temperature"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
+    fn pass(&self, intensity: f64) -> PixelPass {
         add_constant([15.0 * intensity, 0.0, -15.0 * intensity])
     }
 }

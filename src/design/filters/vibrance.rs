@@ -1,7 +1,7 @@
 //! `vibrance`: raises saturation for positive intensities, and lowers it for negative ones, most in light colours.
 
 use super::filter::Filter;
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// The filter `vibrance` of the editor (rendering.md §4.3).
 pub(super) struct Vibrance;
@@ -11,7 +11,7 @@ impl Filter for Vibrance {
         "vibrance"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
-        Pass::Tone(Tone::Vibrance(intensity))
+    fn pass(&self, intensity: f64) -> PixelPass {
+        PixelPass::Tone(Tone::Vibrance(intensity))
     }
 }

@@ -1,7 +1,7 @@
 //! `warm`: a preset that makes colours redder and yellower.
 
 use super::filter::{Filter, add_constant};
-use crate::scene::Pass;
+use crate::scene::PixelPass;
 
 /// The filter `warm` of the editor (rendering.md §4.3).
 pub(super) struct Warm;
@@ -15,7 +15,7 @@ impl Filter for Warm {
         true
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
+    fn pass(&self, intensity: f64) -> PixelPass {
         add_constant([30.0 * intensity, 15.0 * intensity, 0.0])
     }
 }

@@ -1,7 +1,7 @@
 //! `white`: makes light colours lighter for positive intensities, and darker for negative ones.
 
 use super::filter::Filter;
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// The filter `white` of the editor (rendering.md §4.3).
 pub(super) struct White;
@@ -11,7 +11,7 @@ impl Filter for White {
         "white"
     }
 
-    fn pass(&self, intensity: f64) -> Pass {
-        Pass::Tone(Tone::Light(intensity))
+    fn pass(&self, intensity: f64) -> PixelPass {
+        PixelPass::Tone(Tone::Light(intensity))
     }
 }

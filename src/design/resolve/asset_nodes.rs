@@ -9,7 +9,7 @@ use super::settings::ResolveSettings;
 use crate::assets::svg::{SvgAsset, SvgError, SvgFonts, SvgRole, SvgSizes};
 use crate::assets::{Asset, AssetSet};
 use crate::report::{Origin, Warning, WarningCode};
-use crate::scene::{self, Group, Node, Picture};
+use crate::scene::{self, DecodedImage, Group, Node};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
 /// Tolerance of curves, px.
@@ -184,7 +184,7 @@ impl PictureResolver<'_> {
         natural: Size,
         size: Size,
         style: &AssetStyle<'_>,
-    ) -> Option<Arc<Picture>> {
+    ) -> Option<Arc<DecodedImage>> {
         for halvings in 0..=MAX_HALVINGS {
             let size = DeviceSize::of_page(size * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
             match self.svg_fonts.pixels(svg, given_size(svg, natural), style.colors, size) {
@@ -216,7 +216,7 @@ fn given_size(svg: &SvgAsset, drawn: Size) -> Option<Size> {
 }
 
 /// An image node. `picture` shows the whole asset, at whatever resolution.
-fn pixels(picture: Arc<Picture>, stretch: Stretch, style: &AssetStyle<'_>) -> Node {
+fn pixels(picture: Arc<DecodedImage>, stretch: Stretch, style: &AssetStyle<'_>) -> Node {
     let Stretch { natural, source, dest } = stretch;
     let size = DeviceSize { width: picture.width, height: picture.height };
     let (x, y) = (f64::from(size.width) / natural.width, f64::from(size.height) / natural.height);

@@ -12,7 +12,7 @@ use super::shadow::shadowed;
 use crate::assets::Asset;
 use crate::assets::svg::{SvgAsset, SvgRole, SvgSizes};
 use crate::report::{Origin, WarningCode};
-use crate::scene::{Group, Node, Path, Picture, outline_of};
+use crate::scene::{DecodedImage, Group, Node, Path, outline_of};
 use crate::units::Opacity;
 
 /// The crop that shows the whole picture.
@@ -177,7 +177,7 @@ impl PictureResolver<'_> {
         size: Size,
         mirrored: (bool, bool),
         style: &AssetStyle<'_>,
-    ) -> Result<Option<Arc<Picture>>, ResolveError> {
+    ) -> Result<Option<Arc<DecodedImage>>, ResolveError> {
         let origin = Origin { path: style.origin.path.key("maskSrc"), element: style.origin.element.clone() };
         let Some(asset) = self.asset(mask, &origin)? else { return Ok(None) };
         let mask = match &asset {
@@ -251,7 +251,7 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
 
 /// `mask`, centred and covering `shape`, with its alpha multiplied by that of `shape` or of the mirrored shape. The
 /// mask is sampled bilinearly.
-fn seen_through(mask: &Picture, shape: &Picture, mirrored: (bool, bool)) -> Option<Picture> {
+fn seen_through(mask: &DecodedImage, shape: &DecodedImage, mirrored: (bool, bool)) -> Option<DecodedImage> {
     let (width, height) = (f64::from(shape.width), f64::from(shape.height));
     let (mask_width, mask_height) = (f64::from(mask.width), f64::from(mask.height));
     let scale = (width / mask_width).max(height / mask_height);
@@ -280,7 +280,7 @@ fn seen_through(mask: &Picture, shape: &Picture, mirrored: (bool, bool)) -> Opti
             }
         }
     }
-    Picture::new(shape.width, shape.height, out)
+    DecodedImage::new(shape.width, shape.height, out)
 }
 
 /// The border as a stroke inside the box, whose centre line has the corner radius minus the border size (rendering.md

@@ -11,7 +11,7 @@ use super::metadata::{Identity, Metadata};
 use super::{intent, marks, raster, transparency};
 use crate::options::PdfStandard;
 use crate::paint::SurfaceLimits;
-use crate::paint::pdf::{ColorTarget, Link, Painter, PdfError, PdfSettings, Resources};
+use crate::paint::pdf::{ColorTarget, LinkArea, PageResources, Painter, PdfError, PdfSettings};
 use crate::print::PrintTarget;
 use crate::raster::{Raster, Straight};
 use crate::report::{JsonPath, Warning, WarningCode};
@@ -93,17 +93,17 @@ struct PageBody<'a> {
     /// Content stream in points.
     content: Vec<u8>,
     /// Fonts, images and other resources of the content.
-    resources: Option<&'a Resources>,
+    resources: Option<&'a PageResources>,
     /// The page as a picture.
     picture: Option<Ref>,
-    links: &'a [Link],
+    links: &'a [LinkArea],
 }
 
 /// Resource name of a page's picture.
 const PICTURE: Name<'static> = Name(b"Page");
 
 impl Writer {
-    /// Starts a document.
+    /// Starts a document without pages.
     ///
     /// # Errors
     /// When object ids run out, see [`PdfError`]; does not happen in practice.
@@ -319,7 +319,7 @@ impl Writer {
         }
     }
 
-    fn link(&mut self, sheet: &Sheet, link: &Link) -> Result<Ref, OutputError> {
+    fn link(&mut self, sheet: &Sheet, link: &LinkArea) -> Result<Ref, OutputError> {
         let id = self.painter.next_ref()?;
         let area = sheet.to_points().transform_rect_bbox(link.rect);
         let mut annotation = self.pdf.annotation(id);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::job::PaintRequest;
+use super::encoded_page::PaintRequest;
 use crate::paint::cpu::CpuPainter;
 use crate::paint::error::PaintError;
 use crate::paint::rasterizer::Painted;

@@ -13,7 +13,7 @@ use peniko::{BlendMode, Blob, Brush, Compose, Fill};
 use super::fallback::FallbackReason;
 use crate::paint::color_layers::ColorLayers;
 use crate::paint::cut::cut;
-use crate::paint::draw_target::{DrawTarget, Placement};
+use crate::paint::draw_target::{DrawTarget, SurfacePlacement};
 use crate::paint::error::PaintError;
 use crate::paint::ops::OpExecutor;
 use crate::paint::ops_cpu::{CpuCanvas, Sources};
@@ -21,7 +21,7 @@ use crate::paint::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use crate::paint::prepared_image::{Downscaling, PlacedImage, PreparedImages};
 use crate::paint::surfaces::Surfaces;
 use crate::paint::transforms::{is_axis_aligned, max_scale};
-use crate::scene::{Pass, Picture};
+use crate::scene::{DecodedImage, PixelPass};
 use crate::units::{DeviceSize, Opacity};
 
 /// Maximum distance, in em, from the origin of a colour glyph to anything in its layers. Fonts in use stay within one.
@@ -38,12 +38,12 @@ thread_local! {
 ///
 /// `bounds` are in device px. Pictures and surfaces that are neither rotated nor skewed are clipped to their bounds.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum GpuCommand {
     /// Fills polygons with a brush.
     Fill { path: BezPath, bounds: Rect, rule: Fill, brush: Brush, to_device: Affine },
-    /// Clips the following commands, up to the matching [`Command::Pop`].
+    /// Clips the following commands, up to the matching [`GpuCommand::Pop`].
     PushClip { path: BezPath, bounds: Rect },
-    /// Composites the following commands, up to the matching [`Command::Pop`], as one layer.
+    /// Composites the following commands, up to the matching [`GpuCommand::Pop`], as one layer.
     PushLayer { clip: Option<BezPath>, bounds: Rect, opacity: Opacity, blend: BlendMode },
     /// Ends the innermost open clip or layer.
     Pop,
@@ -52,14 +52,14 @@ pub(super) enum Command {
     /// Pixels painted by the CPU, copied to whole device px at `at`.
     Pixels { pixels: Blob<u8>, width: u32, height: u32, at: Point, bounds: Rect },
     /// A surface that an earlier step has drawn.
-    Surface { surface: SurfaceId, place: Placement, bounds: Rect },
+    Surface { surface: SurfaceId, place: SurfacePlacement, bounds: Rect },
 }
 
 /// The owned form of [`PlacedImage`]: a picture, its passes, and where it is shown.
 #[derive(Debug)]
 pub(super) struct ImageCommand {
-    pub(super) picture: Picture,
-    pub(super) passes: Vec<Pass>,
+    pub(super) picture: DecodedImage,
+    pub(super) passes: Vec<PixelPass>,
     pub(super) source: Rect,
     pub(super) dest: Rect,
     pub(super) transform: Affine,
@@ -101,7 +101,7 @@ pub(super) fn record(
     images: &PreparedImages,
     unguarded: bool,
     abandoned: &dyn Fn() -> bool,
-) -> Result<Vec<Command>, RecordError> {
+) -> Result<Vec<GpuCommand>, RecordError> {
     let mut recorder = CommandRecorder {
         commands: Vec::with_capacity(ops.len()),
         refusal: None,
@@ -133,7 +133,7 @@ pub(super) fn record(
 }
 
 struct CommandRecorder<'a> {
-    commands: Vec<Command>,
+    commands: Vec<GpuCommand>,
     refusal: Option<FallbackReason>,
     open: Vec<OpenScope>,
     size: DeviceSize,
@@ -165,7 +165,7 @@ impl CommandRecorder<'_> {
             return;
         }
         let bounds = path.control_box();
-        let fill = |path: BezPath, bounds| Command::Fill { path, bounds, rule, brush: brush.clone(), to_device };
+        let fill = |path: BezPath, bounds| GpuCommand::Fill { path, bounds, rule, brush: brush.clone(), to_device };
         match self.rect_clip().filter(|clip| clip.union(bounds) != *clip) {
             None => self.commands.push(fill(path, bounds)),
             Some(clip) if clip == clip.round() => {
@@ -177,18 +177,22 @@ impl CommandRecorder<'_> {
     }
 
     /// Records `command` inside a separate clip.
-    fn push_clipped(&mut self, clip: Rect, command: Command) {
-        self.commands.extend([Command::PushClip { path: clip.to_path(0.1), bounds: clip }, command, Command::Pop]);
+    fn push_clipped(&mut self, clip: Rect, command: GpuCommand) {
+        self.commands.extend([
+            GpuCommand::PushClip { path: clip.to_path(0.1), bounds: clip },
+            command,
+            GpuCommand::Pop,
+        ]);
     }
 
     /// Opens a clip that is not an axis-aligned rectangle, together with the axis-aligned clip around it, if any.
     fn record_clip(&mut self, path: BezPath) {
         let outer = self.rect_clip();
-        let outer = outer.map(|clip| Command::PushClip { path: clip.to_path(0.1), bounds: clip });
+        let outer = outer.map(|clip| GpuCommand::PushClip { path: clip.to_path(0.1), bounds: clip });
         self.open.push(OpenScope::Clip(1 + usize::from(outer.is_some())));
         self.commands.extend(outer);
         let bounds = path.control_box();
-        self.commands.push(Command::PushClip { path, bounds });
+        self.commands.push(GpuCommand::PushClip { path, bounds });
     }
 }
 
@@ -228,7 +232,7 @@ impl DrawTarget for CommandRecorder<'_> {
             Some(OpenScope::Layer) => 1,
             Some(OpenScope::Rect(_)) | None => 0,
         };
-        self.commands.extend((0..commands).map(|_| Command::Pop));
+        self.commands.extend((0..commands).map(|_| GpuCommand::Pop));
     }
 
     fn push_layer(&mut self, clip: Option<&BezPath>, opacity: Opacity, blend: BlendMode) {
@@ -241,7 +245,7 @@ impl DrawTarget for CommandRecorder<'_> {
         }
         self.open.push(OpenScope::Layer);
         let bounds = clip.map_or(Rect::ZERO, Shape::bounding_box);
-        self.commands.push(Command::PushLayer { clip: clip.cloned(), bounds, opacity, blend });
+        self.commands.push(GpuCommand::PushLayer { clip: clip.cloned(), bounds, opacity, blend });
     }
 
     fn pop_layer(&mut self) {
@@ -254,7 +258,7 @@ impl DrawTarget for CommandRecorder<'_> {
         let clip = self.rect_clip().filter(|clip| clip.union(bounds) != *clip);
         let (picture, passes) = (picture.clone(), passes.to_vec());
         let command = |bounds| {
-            Command::Image(ImageCommand { picture, passes, source, dest, transform, downscaling, opacity, bounds })
+            GpuCommand::Image(ImageCommand { picture, passes, source, dest, transform, downscaling, opacity, bounds })
         };
         match clip {
             Some(clip) if is_axis_aligned(transform) => self.commands.push(command(bounds.intersect(clip))),
@@ -291,22 +295,24 @@ impl DrawTarget for CommandRecorder<'_> {
         let (width, height, at) = (size.width, size.height, area.origin());
         let pixels = Blob::new(Arc::new(raster.into_pixels()));
         let bounds = self.rect_clip().map_or(area, |clip| area.intersect(clip));
-        self.commands.push(Command::Pixels { pixels, width, height, at, bounds });
+        self.commands.push(GpuCommand::Pixels { pixels, width, height, at, bounds });
         Ok(())
     }
 
-    fn draw_surface(&mut self, surface: SurfaceId, place: Placement) -> Result<(), PaintError> {
+    fn draw_surface(&mut self, surface: SurfaceId, place: SurfacePlacement) -> Result<(), PaintError> {
         let size = self.surfaces.get(surface.0);
         let size =
             size.ok_or_else(|| PaintError::Internal("an operation shows a surface that the plan lacks".into()))?;
         let (width, height) = (f64::from(size.width), f64::from(size.height));
         let bounds = match place {
-            Placement::Copied(at) => Rect::from_origin_size(at, (width, height)),
-            Placement::Translated(at) => Placement::covered(at, width, height),
-            Placement::Transformed(transform) => transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height)),
+            SurfacePlacement::Copied(at) => Rect::from_origin_size(at, (width, height)),
+            SurfacePlacement::Translated(at) => SurfacePlacement::covered(at, width, height),
+            SurfacePlacement::Transformed(transform) => {
+                transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height))
+            }
         };
         let bounds = self.rect_clip().map_or(bounds, |clip| bounds.intersect(clip));
-        self.commands.push(Command::Surface { surface, place, bounds });
+        self.commands.push(GpuCommand::Surface { surface, place, bounds });
         Ok(())
     }
 }
@@ -328,28 +334,28 @@ fn is_destructive(blend: BlendMode) -> bool {
 
 /// Sets the bounds of every clip and layer to those of its contents, within its own outline. A layer with a destructive
 /// blend gets the bounds of the clip or layer around it.
-fn bound_layers(commands: &mut [Command], surface: Rect) {
+fn bound_layers(commands: &mut [GpuCommand], surface: Rect) {
     let to_whole_px = |rect: Rect| rect.expand();
     let mut open: Vec<(usize, Option<Rect>)> = vec![(usize::MAX, None)];
     for at in 0..commands.len() {
         let drawn = match &commands[at] {
-            Command::Fill { bounds, .. } | Command::Pixels { bounds, .. } | Command::Surface { bounds, .. } => {
-                Some(*bounds)
-            }
-            Command::Image(image) => Some(image.bounds),
-            Command::PushClip { .. } | Command::PushLayer { .. } => {
+            GpuCommand::Fill { bounds, .. }
+            | GpuCommand::Pixels { bounds, .. }
+            | GpuCommand::Surface { bounds, .. } => Some(*bounds),
+            GpuCommand::Image(image) => Some(image.bounds),
+            GpuCommand::PushClip { .. } | GpuCommand::PushLayer { .. } => {
                 open.push((at, None));
                 continue;
             }
-            Command::Pop => {
+            GpuCommand::Pop => {
                 let Some((start, content)) = open.pop().filter(|(start, _)| *start != usize::MAX) else { continue };
                 let mut content = content.unwrap_or(Rect::ZERO);
                 match &mut commands[start] {
-                    Command::PushClip { bounds, .. } => {
+                    GpuCommand::PushClip { bounds, .. } => {
                         *bounds = to_whole_px(bounds.intersect(content));
                         content = *bounds;
                     }
-                    Command::PushLayer { clip, bounds, blend, .. } => {
+                    GpuCommand::PushLayer { clip, bounds, blend, .. } => {
                         *bounds = to_whole_px(if clip.is_some() { bounds.intersect(content) } else { content });
                         content = if is_destructive(*blend) { Rect::ZERO } else { *bounds };
                     }
@@ -367,15 +373,16 @@ fn bound_layers(commands: &mut [Command], surface: Rect) {
     let mut around = vec![surface];
     for command in commands {
         match command {
-            Command::PushClip { bounds, .. } => around.push(*bounds),
-            Command::PushLayer { bounds, blend, .. } => {
+            GpuCommand::PushClip { bounds, .. } => around.push(*bounds),
+            GpuCommand::PushLayer { bounds, blend, .. } => {
                 if is_destructive(*blend) {
                     *bounds = around.last().copied().unwrap_or(surface);
                 }
                 around.push(*bounds);
             }
-            Command::Pop => drop(around.pop()),
-            Command::Fill { .. } | Command::Image(_) | Command::Pixels { .. } | Command::Surface { .. } => {}
+            GpuCommand::Pop => drop(around.pop()),
+            GpuCommand::Fill { .. } | GpuCommand::Image(_) | GpuCommand::Pixels { .. } | GpuCommand::Surface { .. } => {
+            }
         }
     }
 }

@@ -7,16 +7,16 @@ use peniko::{Color, ImageData};
 use vello::{AaConfig, AaSupport, RenderParams, Renderer, RendererOptions, Scene};
 
 use super::adapters::{self, Adapter};
-use super::error::OpenError;
+use super::encoded_page::GpuStep;
+use super::error::GpuOpenError;
 use super::fallback::FallbackReason;
 use super::fault::{Fault, Faults};
 use super::guards::MAX_ATLAS_PIXELS;
-use super::job::GpuStep;
 use super::passes::{PassEncoder, Passes};
 use super::pipeline_cache::PipelineCacheFile;
 use super::recolor::Recolor;
 use super::resource_pool::{BufferPool, TexturePool, stride};
-use super::scene::{Area, SceneTile, blank_scene};
+use super::scene::{SceneTile, TileArea, blank_scene};
 use crate::config::GpuSettings;
 use crate::paint::plan::{Kernel, SurfaceId};
 use crate::units::DeviceSize;
@@ -30,7 +30,7 @@ const EMPTY_SCENE_SIDE: u32 = 16;
 
 /// The pixels of one tile of the page, in a buffer that can be mapped once the GPU has finished.
 pub(super) struct Readback {
-    pub(super) area: Area,
+    pub(super) area: TileArea,
     pub(super) buffer: wgpu::Buffer,
     /// Bytes per row in `buffer`.
     pub(super) stride: u32,
@@ -59,15 +59,15 @@ impl Gpu {
     /// Opens `adapter` and compiles all pipelines; takes seconds without a pipeline cache.
     ///
     /// # Errors
-    /// [`OpenError`] says which step failed.
-    pub(super) fn open(adapter: &Adapter, settings: &GpuSettings) -> Result<Self, OpenError> {
+    /// [`GpuOpenError`] says which step failed.
+    pub(super) fn open(adapter: &Adapter, settings: &GpuSettings) -> Result<Self, GpuOpenError> {
         let found = adapters::enumerate();
         let same = |(index, it): &(usize, wgpu::Adapter)| {
             let found = Adapter::describe(*index, it);
             let same_bus_id = !adapter.pci_bus_id.is_empty() && found.pci_bus_id == adapter.pci_bus_id;
             same_bus_id || (found.name == adapter.name && found.index == adapter.index)
         };
-        let (_, found) = found.into_iter().enumerate().find(same).ok_or(OpenError::AdapterGone)?;
+        let (_, found) = found.into_iter().enumerate().find(same).ok_or(GpuOpenError::AdapterGone)?;
         let offered = found.limits();
         let defaults = wgpu::Limits::default();
         let required_limits = wgpu::Limits {
@@ -103,7 +103,7 @@ impl Gpu {
             num_init_threads: None,
             pipeline_cache: cache.cloned(),
         };
-        let renderer = Renderer::new(&device, options).map_err(OpenError::Shaders)?;
+        let renderer = Renderer::new(&device, options).map_err(GpuOpenError::Shaders)?;
         let mut gpu = Self {
             device,
             faults,
@@ -116,7 +116,7 @@ impl Gpu {
         };
         // Some drivers compile a pipeline only when it is first used.
         let warmed_up = gpu.render_empty_scene().and_then(|()| gpu.wait());
-        warmed_up.map_err(OpenError::FirstScene)?;
+        warmed_up.map_err(GpuOpenError::FirstScene)?;
         if let Some(pipelines) = pipelines {
             pipelines.save();
         }
@@ -294,7 +294,7 @@ impl Gpu {
     }
 
     /// Copies the top-left corner of `texture`, as large as `area`, to a readback buffer.
-    pub(super) fn read_back(&mut self, area: Area, texture: &wgpu::Texture) -> (Readback, wgpu::SubmissionIndex) {
+    pub(super) fn read_back(&mut self, area: TileArea, texture: &wgpu::Texture) -> (Readback, wgpu::SubmissionIndex) {
         let stride = stride(area.width);
         let buffer = self.buffers.acquire(&self.device, stride, area.height);
         let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None };

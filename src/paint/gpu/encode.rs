@@ -1,9 +1,9 @@
 //! Encoding of a plan on the CPU pool: every step becomes vello scenes or a pixel pass that the device can run.
 
 use super::commands::{self, RecordError};
+use super::encoded_page::{GpuStep, PaintRequest};
 use super::fallback::FallbackReason;
 use super::guards::MAX_SCENE_SIDE;
-use super::job::{GpuStep, PaintRequest};
 use super::passes;
 use super::scene::SceneEncoder;
 use crate::paint::plan::{FramePlan, Step};
@@ -31,7 +31,7 @@ pub(super) fn encode_steps(
         Step::Draw { into, ops } => {
             let size = surfaces[into.0];
             if into.0 > 0 && size.width.max(size.height) > max_side.min(MAX_SCENE_SIDE) {
-                return Err(RecordError::Refused(FallbackReason::PageSize));
+                return Err(RecordError::Refused(FallbackReason::SurfaceSize));
             }
             let abandoned = || request.sender.is_closed();
             let commands = commands::record(ops, size, surfaces, images, unguarded, &abandoned)?;

@@ -16,7 +16,7 @@ fn details(refused: &[String]) -> String {
 
 /// The device of an adapter could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
+pub(super) enum GpuOpenError {
     #[error("its thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
     #[error("its thread stopped while the device was opened")]

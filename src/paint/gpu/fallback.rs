@@ -9,7 +9,7 @@ pub(super) enum FallbackReason {
     /// The pictures do not fit the atlas.
     Images,
     /// The surface of an effect exceeds the maximum texture side.
-    PageSize,
+    SurfaceSize,
     /// The paths have too many lines, or too many areas overlap.
     Paths,
     /// vello draws the blend mode wrong in this place.
@@ -39,7 +39,7 @@ impl FallbackReason {
     pub(super) const ALL: [Self; 14] = [
         Self::Layers,
         Self::Images,
-        Self::PageSize,
+        Self::SurfaceSize,
         Self::Paths,
         Self::Blend,
         Self::Effects,
@@ -58,7 +58,7 @@ impl FallbackReason {
         match self {
             Self::Layers => "layers",
             Self::Images => "images",
-            Self::PageSize => "page_size",
+            Self::SurfaceSize => "page_size",
             Self::Paths => "paths",
             Self::Blend => "blend",
             Self::Effects => "effects",

@@ -16,7 +16,7 @@ mod fallback;
 mod fault;
 mod guards;
 mod image_data;
-mod job;
+mod encoded_page;
 mod passes;
 mod pipeline_cache;
 mod rasterizer;

@@ -10,7 +10,7 @@ use super::resource_pool::TexturePool;
 use crate::paint::passes;
 use crate::paint::plan::Kernel;
 use crate::paint::resample::{Downscale, Sample};
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 
 /// Concatenates shader files; the shared ones come first.
 macro_rules! shader {
@@ -176,13 +176,14 @@ impl Passes {
     fn run_all(
         &self,
         encoder: &mut PassEncoder<'_>,
-        passes: &[Pass],
+        passes: &[PixelPass],
         source: &wgpu::Texture,
         is_straight: bool,
         size: (u32, u32),
     ) -> Option<wgpu::Texture> {
-        let is_color =
-            |at: Option<usize>| at.and_then(|at| passes.get(at)).is_some_and(|it| !matches!(it, Pass::Blur { .. }));
+        let is_color = |at: Option<usize>| {
+            at.and_then(|at| passes.get(at)).is_some_and(|it| !matches!(it, PixelPass::Blur { .. }))
+        };
         let mut latest: Option<wgpu::Texture> = None;
         for (at, pass) in passes.iter().enumerate() {
             // Adjacent colour passes share one conversion from premultiplied to straight and back.
@@ -191,14 +192,14 @@ impl Passes {
             let ends = ends.map(|it| f32::from(u8::from(it)));
             let texture = latest.as_ref().unwrap_or(source);
             let next = match pass {
-                Pass::Blur { radius: 0 } => continue,
-                Pass::Blur { radius } => self.blur(encoder, texture, is_straight, size, *radius),
-                Pass::ColorMatrix(rows) => {
+                PixelPass::Blur { radius: 0 } => continue,
+                PixelPass::Blur { radius } => self.blur(encoder, texture, is_straight, size, *radius),
+                PixelPass::ColorMatrix(rows) => {
                     let mut params = ends.to_vec();
                     params.extend(rows.iter().flatten().map(|it| *it as f32));
                     encoder.run(&self.color_matrix, texture, size, &params)
                 }
-                Pass::Tone(tone) => {
+                PixelPass::Tone(tone) => {
                     let (kind, amount) = match tone {
                         Tone::Vibrance(amount) => (0.0, amount),
                         Tone::Dark(gain) => (1.0, gain),

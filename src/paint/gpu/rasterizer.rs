@@ -11,10 +11,10 @@ use super::adapters::{Adapter, AdapterSelection, NAMES};
 use super::check::Check;
 use super::commands::RecordError;
 use super::encode::encode_steps;
-use super::error::{NoUsableGpu, OpenError};
+use super::encoded_page::{EncodedPage, PaintRequest};
+use super::error::{GpuOpenError, NoUsableGpu};
 use super::fallback::FallbackReason;
-use super::job::{GpuJob, PaintRequest};
-use super::shared::{Counters, Shared};
+use super::shared::{Counters, GpuShared};
 use super::state::GpuState;
 use super::thread;
 use crate::config::{GpuSettings, PaintSettings};
@@ -27,13 +27,13 @@ use crate::paint::rasterizer::{Painted, Rasterizer};
 use crate::paint::report::Report;
 use crate::pool::{Pool, catch_panic};
 
-/// Maximum number of jobs queued for one GPU. A queued job keeps its scenes in memory, and beyond this length the CPU
+/// Maximum number of pages queued for one GPU. A queued page keeps its scenes in memory, and beyond this length the CPU
 /// finishes a page sooner.
-const MAX_QUEUED_JOBS: usize = 64;
+const MAX_QUEUED_PAGES: usize = 64;
 
 /// Rasterizer that distributes pages over one or more GPUs and paints on the CPU what they cannot.
 pub struct GpuRasterizer {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<GpuShared>,
     /// `None` only while the rasterizer is dropped: the threads end when their channels are closed.
     pub(super) gpus: Option<Arc<Vec<GpuHandle>>>,
     threads: Vec<JoinHandle<()>>,
@@ -42,7 +42,7 @@ pub struct GpuRasterizer {
 
 /// Sending side of one GPU: the queue of its thread and its published state.
 pub(super) struct GpuHandle {
-    jobs: SyncSender<GpuJob>,
+    queue: SyncSender<EncodedPage>,
     pub(super) state: Arc<GpuState>,
 }
 
@@ -58,7 +58,7 @@ impl GpuRasterizer {
         settings: &GpuSettings,
         selection: AdapterSelection,
     ) -> Result<Self, NoUsableGpu> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(GpuShared {
             pool,
             cpu: CpuPainter::new(paint),
             settings: settings.clone(),
@@ -85,17 +85,21 @@ impl GpuRasterizer {
 }
 
 /// Starts the thread of one GPU and waits until its device is open.
-fn start(shared: &Arc<Shared>, index: usize, adapter: &Adapter) -> Result<(GpuHandle, JoinHandle<()>), OpenError> {
+fn start(
+    shared: &Arc<GpuShared>,
+    index: usize,
+    adapter: &Adapter,
+) -> Result<(GpuHandle, JoinHandle<()>), GpuOpenError> {
     let state = Arc::new(GpuState::new(NAMES[index], adapter.clone()));
-    let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED_JOBS);
+    let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED_PAGES);
     let (ready, opened) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name(NAMES[index].into()).spawn({
         let (shared, state, adapter) = (shared.clone(), state.clone(), adapter.clone());
         move || thread::run(&state, &adapter, &shared, &receiver, &ready)
     });
-    let thread = thread.map_err(OpenError::Thread)?;
-    opened.recv().unwrap_or(Err(OpenError::ThreadStopped))?;
-    Ok((GpuHandle { jobs: sender, state }, thread))
+    let thread = thread.map_err(GpuOpenError::Thread)?;
+    opened.recv().unwrap_or(Err(GpuOpenError::ThreadStopped))?;
+    Ok((GpuHandle { queue: sender, state }, thread))
 }
 
 impl Drop for GpuRasterizer {
@@ -156,7 +160,7 @@ impl Rasterizer for GpuRasterizer {
 
 /// Runs on the CPU pool: encodes the plan for the GPU with the shortest queue and queues it there, or paints it at
 /// once.
-fn dispatch(shared: &Shared, request: PaintRequest, gpus: &[GpuHandle]) {
+fn dispatch(shared: &GpuShared, request: PaintRequest, gpus: &[GpuHandle]) {
     let usable = gpus.iter().filter(|it| it.state.up.load(Ordering::SeqCst));
     let Some(gpu) = usable.min_by_key(|it| it.state.queued.load(Ordering::SeqCst)) else {
         return shared.paint_on_cpu(request, FallbackReason::Down);
@@ -171,11 +175,11 @@ fn dispatch(shared: &Shared, request: PaintRequest, gpus: &[GpuHandle]) {
     match steps {
         Ok(steps) => {
             gpu.state.queued.fetch_add(1, Ordering::SeqCst);
-            if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =
-                gpu.jobs.try_send(GpuJob { request, steps })
+            if let Err(TrySendError::Full(page) | TrySendError::Disconnected(page)) =
+                gpu.queue.try_send(EncodedPage { request, steps })
             {
                 gpu.state.queued.fetch_sub(1, Ordering::SeqCst);
-                shared.paint_on_cpu(job.request, FallbackReason::Busy);
+                shared.paint_on_cpu(page.request, FallbackReason::Busy);
             }
         }
         Err(RecordError::Refused(refusal)) => shared.paint_on_cpu(request, refusal),

@@ -12,14 +12,14 @@ use peniko::{
 };
 use vello::Scene;
 
-use super::commands::{Command, ImageCommand};
+use super::commands::{GpuCommand, ImageCommand};
 use super::fallback::FallbackReason;
 use super::guards::{MAX_SCENE_SIDE, Meter};
 use super::image_data::{image_data, placeholder};
 use super::recolor::Recolor;
 use super::vertical_edges::tilt_vertical_edges;
 use crate::paint::cut::cut;
-use crate::paint::draw_target::Placement;
+use crate::paint::draw_target::SurfacePlacement;
 use crate::paint::plan::SurfaceId;
 use crate::paint::prepared_image::{ImagePlacement, PreparedImages};
 use crate::units::{DeviceSize, Opacity};
@@ -37,14 +37,14 @@ const CUT_MARGIN: f64 = 64.0;
 
 /// A rectangle of a surface, in whole px.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Area {
+pub(super) struct TileArea {
     pub(super) x: u32,
     pub(super) y: u32,
     pub(super) width: u32,
     pub(super) height: u32,
 }
 
-impl Area {
+impl TileArea {
     fn rect(self) -> Rect {
         let (x, y) = (f64::from(self.x), f64::from(self.y));
         Rect::new(x, y, x + f64::from(self.width), y + f64::from(self.height))
@@ -68,7 +68,7 @@ impl Area {
 
 /// The scene of a surface or of one tile of it, ready to be rendered.
 pub(super) struct SceneTile {
-    pub(super) area: Area,
+    pub(super) area: TileArea,
     pub(super) scene: Scene,
     /// Surfaces that the scene shows, each with its placeholder image in the scene.
     pub(super) surfaces: Vec<(SurfaceId, ImageData)>,
@@ -96,22 +96,22 @@ impl SceneEncoder<'_> {
     ///
     /// # Errors
     /// The reason why vello would draw the surface wrong even in tiles.
-    pub(super) fn tiles(&self, commands: &[Command], size: DeviceSize) -> Result<Vec<SceneTile>, FallbackReason> {
-        let whole = Area { x: 0, y: 0, width: size.width, height: size.height };
+    pub(super) fn tiles(&self, commands: &[GpuCommand], size: DeviceSize) -> Result<Vec<SceneTile>, FallbackReason> {
+        let whole = TileArea { x: 0, y: 0, width: size.width, height: size.height };
         if self.unguarded {
             return Ok(vec![self.tile(commands, whole)?]);
         }
         let (mut todo, mut done) = (vec![whole], Vec::new());
         while let Some(area) = todo.pop() {
             let tile = if area.width.max(area.height) > MAX_SCENE_SIDE {
-                Err(FallbackReason::PageSize)
+                Err(FallbackReason::SurfaceSize)
             } else {
                 self.tile(commands, area)
             };
             match tile {
                 Ok(tile) => done.push(tile),
                 Err(refusal) => {
-                    let divisible = refusal.tiling_helps() || refusal == FallbackReason::PageSize;
+                    let divisible = refusal.tiling_helps() || refusal == FallbackReason::SurfaceSize;
                     let halves = area.halves().filter(|_| divisible && done.len() + todo.len() + 2 <= MAX_TILES);
                     todo.extend(halves.ok_or(refusal)?);
                 }
@@ -120,7 +120,7 @@ impl SceneEncoder<'_> {
         Ok(done)
     }
 
-    fn tile(&self, commands: &[Command], area: Area) -> Result<SceneTile, FallbackReason> {
+    fn tile(&self, commands: &[GpuCommand], area: TileArea) -> Result<SceneTile, FallbackReason> {
         let mut encoder = TileEncoder {
             encoder: *self,
             area,
@@ -139,10 +139,12 @@ impl SceneEncoder<'_> {
         let mut hidden = 0usize;
         for command in commands {
             match command {
-                Command::PushClip { .. } | Command::PushLayer { .. } if hidden > 0 => hidden += 1,
-                Command::Pop if hidden > 0 => hidden -= 1,
+                GpuCommand::PushClip { .. } | GpuCommand::PushLayer { .. } if hidden > 0 => hidden += 1,
+                GpuCommand::Pop if hidden > 0 => hidden -= 1,
                 _ if hidden > 0 => {}
-                Command::PushClip { bounds, .. } | Command::PushLayer { bounds, .. } if !encoder.shows(*bounds) => {
+                GpuCommand::PushClip { bounds, .. } | GpuCommand::PushLayer { bounds, .. }
+                    if !encoder.shows(*bounds) =>
+                {
                     hidden = 1;
                 }
                 _ => encoder.draw(command)?,
@@ -159,7 +161,7 @@ impl SceneEncoder<'_> {
 /// Encoder of one tile.
 struct TileEncoder<'a> {
     encoder: SceneEncoder<'a>,
-    area: Area,
+    area: TileArea,
     /// Top-left corner of the tile on its surface.
     origin: Point,
     meter: Meter,
@@ -179,9 +181,9 @@ impl TileEncoder<'_> {
         bounds - self.origin.to_vec2()
     }
 
-    fn draw(&mut self, command: &Command) -> Result<(), FallbackReason> {
+    fn draw(&mut self, command: &GpuCommand) -> Result<(), FallbackReason> {
         match command {
-            Command::Fill { path, bounds, rule, brush, to_device } => {
+            GpuCommand::Fill { path, bounds, rule, brush, to_device } => {
                 if self.shows(*bounds) {
                     self.meter.draw(self.to_tile(*bounds));
                     let path = self.tilted(self.cut(path, *bounds));
@@ -201,12 +203,12 @@ impl TileEncoder<'_> {
                     }
                 }
             }
-            Command::PushClip { path, bounds } => {
+            GpuCommand::PushClip { path, bounds } => {
                 let path = self.tilted(self.cut_to(path, *bounds));
                 self.meter.push(path.control_box());
                 self.tile.scene.push_clip_layer(Fill::NonZero, Affine::IDENTITY, &path);
             }
-            Command::PushLayer { clip, bounds, opacity, blend } => {
+            GpuCommand::PushLayer { clip, bounds, opacity, blend } => {
                 let path = match clip {
                     Some(clip) => self.cut_to(clip, *bounds),
                     None => self.to_tile(*bounds).to_path(0.1),
@@ -215,22 +217,22 @@ impl TileEncoder<'_> {
                 self.meter.push(path.control_box());
                 self.tile.scene.push_layer(Fill::NonZero, *blend, opacity.get(), Affine::IDENTITY, &path);
             }
-            Command::Pop => {
+            GpuCommand::Pop => {
                 self.meter.pop();
                 self.tile.scene.pop_layer();
             }
-            Command::Image(image) => {
+            GpuCommand::Image(image) => {
                 if self.shows(image.bounds) {
                     self.draw_image(image)?;
                 }
             }
-            Command::Pixels { pixels, width, height, at, bounds } => {
+            GpuCommand::Pixels { pixels, width, height, at, bounds } => {
                 if self.shows(*bounds) {
                     let image = image_data(pixels.clone(), *width, *height, ImageAlphaType::AlphaPremultiplied);
                     self.draw_unscaled(image, *at, *bounds);
                 }
             }
-            Command::Surface { surface, place, bounds } => {
+            GpuCommand::Surface { surface, place, bounds } => {
                 if self.shows(*bounds) {
                     let size = self.encoder.surfaces[surface.0];
                     let alpha = match self.encoder.premultiplied[surface.0] {
@@ -240,8 +242,10 @@ impl TileEncoder<'_> {
                     let image = image_data(placeholder(), size.width, size.height, alpha);
                     self.tile.surfaces.push((*surface, image.clone()));
                     match *place {
-                        Placement::Copied(at) | Placement::Translated(at) => self.draw_unscaled(image, at, *bounds),
-                        Placement::Transformed(transform) => {
+                        SurfacePlacement::Copied(at) | SurfacePlacement::Translated(at) => {
+                            self.draw_unscaled(image, at, *bounds)
+                        }
+                        SurfacePlacement::Transformed(transform) => {
                             let (width, height) = (f64::from(size.width), f64::from(size.height));
                             let path = transform * Rect::new(0.0, 0.0, width, height).to_path(0.1);
                             let path = self.cut(&path, *bounds);
@@ -402,11 +406,11 @@ mod tests {
 
     #[test]
     fn areas_are_halved_at_multiples_of_vello_tiles() {
-        let page = Area { x: 0, y: 0, width: 1080, height: 500 };
+        let page = TileArea { x: 0, y: 0, width: 1080, height: 500 };
         let halves = page.halves().expect("large enough");
-        assert_eq!(halves[0], Area { width: 544, ..page });
-        assert_eq!(halves[1], Area { x: 544, width: 536, ..page });
-        assert_eq!(Area { x: 0, y: 0, width: 255, height: 255 }.halves(), None);
+        assert_eq!(halves[0], TileArea { width: 544, ..page });
+        assert_eq!(halves[1], TileArea { x: 544, width: 536, ..page });
+        assert_eq!(TileArea { x: 0, y: 0, width: 255, height: 255 }.halves(), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::adapters::NAMES;
 use super::check::Check;
+use super::encoded_page::PaintRequest;
 use super::fallback::FallbackReason;
-use super::job::PaintRequest;
 #[cfg(test)]
 use super::tests::TestHooks;
 use crate::config::GpuSettings;
@@ -16,7 +16,7 @@ use crate::paint::rasterizer::Painted;
 use crate::pool::Pool;
 
 /// State shared by the GPU threads and the tasks on the CPU pool.
-pub(super) struct Shared {
+pub(super) struct GpuShared {
     pub(super) pool: Arc<Pool>,
     pub(super) cpu: CpuPainter,
     pub(super) settings: GpuSettings,
@@ -47,7 +47,7 @@ impl Counters {
     }
 }
 
-impl Shared {
+impl GpuShared {
     /// Paints on the current thread, which belongs to the CPU pool, and replies.
     pub(super) fn paint_on_cpu(&self, request: PaintRequest, reason: FallbackReason) {
         self.counters.count_fallback(reason);

@@ -1,6 +1,6 @@
-//! The thread that owns one GPU: it submits jobs, waits for their pixels, and reopens the device after a fault.
+//! The thread that owns one GPU: it submits pages, waits for their pixels, and reopens the device after a fault.
 //!
-//! It blocks only on its job queue and its device. The CPU pool encodes the scenes beforehand, and copies the rows out
+//! It blocks only on its queue and its device. The CPU pool encodes the scenes beforehand, and copies the rows out
 //! of the mapped buffers afterwards. Each request is answered exactly once, by the GPU or, after a fault, by the CPU.
 
 use std::collections::VecDeque;
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 
 use super::adapters::Adapter;
 use super::device::{Gpu, Readback};
-use super::error::OpenError;
+use super::encoded_page::{EncodedPage, GpuStep, PaintRequest};
+use super::error::GpuOpenError;
 use super::fallback::FallbackReason;
 use super::fault::Fault;
-use super::job::{GpuJob, GpuStep, PaintRequest};
-use super::shared::Shared;
+use super::shared::GpuShared;
 use super::state::GpuState;
 use crate::paint::rasterizer::Painted;
 use crate::raster::{Raster, Straight};
 use crate::units::DeviceSize;
 
-/// Maximum wait for another job between two polls of the device.
+/// Maximum wait for another page between two polls of the device.
 const POLL_INTERVAL: Duration = Duration::from_micros(200);
 /// Delay before the first attempt to reopen a device; it doubles with each failed attempt.
 const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
@@ -41,23 +41,23 @@ struct InFlightPage {
 
 /// The reason why [`serve`] returned.
 enum ServeExit {
-    /// The job channel is closed and all pages are answered.
+    /// The queue is closed and all pages are answered.
     Closed,
     /// The device is unusable; the requests are those of the pages in flight.
     Fault(Fault, Vec<PaintRequest>),
 }
 
-/// Runs until the job channel is closed. Sends exactly one value to `ready`: whether the device could be opened.
+/// Runs until the queue is closed. Sends exactly one value to `ready`: whether the device could be opened.
 pub(super) fn run(
     state: &GpuState,
     adapter: &Adapter,
-    shared: &Arc<Shared>,
-    jobs: &Receiver<GpuJob>,
-    ready: &mpsc::SyncSender<Result<(), OpenError>>,
+    shared: &Arc<GpuShared>,
+    queue: &Receiver<EncodedPage>,
+    ready: &mpsc::SyncSender<Result<(), GpuOpenError>>,
 ) {
     let open = || {
         let opened = catch_unwind(AssertUnwindSafe(|| Gpu::open(adapter, &shared.settings)));
-        opened.unwrap_or(Err(OpenError::DriverPanicked))
+        opened.unwrap_or(Err(GpuOpenError::DriverPanicked))
     };
     let mut gpu = match open() {
         Ok(gpu) => gpu,
@@ -67,7 +67,7 @@ pub(super) fn run(
     state.mark_up();
     let _ = ready.send(Ok(()));
     loop {
-        let (fault, requests) = match serve(&mut gpu, state, shared, jobs) {
+        let (fault, requests) = match serve(&mut gpu, state, shared, queue) {
             ServeExit::Closed => return,
             ServeExit::Fault(fault, requests) => (fault, requests),
         };
@@ -85,7 +85,7 @@ pub(super) fn run(
         drop(gpu);
         let mut delay = MIN_REOPEN_DELAY;
         gpu = loop {
-            if !drain_to_cpu(state, shared, jobs, delay) {
+            if !drain_to_cpu(state, shared, queue, delay) {
                 return;
             }
             match open() {
@@ -102,14 +102,14 @@ pub(super) fn run(
     }
 }
 
-/// Passes queued jobs on to the CPU for the duration of `delay`. Returns false when the job channel is closed.
-fn drain_to_cpu(state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<GpuJob>, delay: Duration) -> bool {
+/// Passes queued pages on to the CPU for the duration of `delay`. Returns false when the queue is closed.
+fn drain_to_cpu(state: &GpuState, shared: &Arc<GpuShared>, queue: &Receiver<EncodedPage>, delay: Duration) -> bool {
     let end = Instant::now() + delay;
     loop {
-        match jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(job) => {
+        match queue.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(page) => {
                 state.count_dequeued();
-                shared.spawn_paint_on_cpu(job.request, FallbackReason::Down);
+                shared.spawn_paint_on_cpu(page.request, FallbackReason::Down);
             }
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -117,8 +117,8 @@ fn drain_to_cpu(state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<GpuJob>,
     }
 }
 
-/// Submits jobs and answers finished pages until the job channel is closed or the device fails.
-fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<GpuJob>) -> ServeExit {
+/// Submits pages and answers finished pages until the queue is closed or the device fails.
+fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<GpuShared>, queue: &Receiver<EncodedPage>) -> ServeExit {
     let mut in_flight: VecDeque<InFlightPage> = VecDeque::new();
     let (buffer_return, returned_buffers) = mpsc::channel();
     let mut open = true;
@@ -128,20 +128,20 @@ fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<
     loop {
         returned_buffers.try_iter().for_each(|buffer| gpu.buffers.release(buffer));
         let has_capacity = in_flight.len() < shared.settings.in_flight;
-        let job = match (has_capacity && open, in_flight.is_empty()) {
+        let page = match (has_capacity && open, in_flight.is_empty()) {
             (false, true) => return ServeExit::Closed,
             (false, false) => None,
-            (true, true) => jobs.recv().map_err(|_| open = false).ok(),
-            (true, false) => match jobs.try_recv() {
-                Ok(job) => Some(job),
-                Err(TryRecvError::Empty) => jobs.recv_timeout(POLL_INTERVAL).ok(),
+            (true, true) => queue.recv().map_err(|_| open = false).ok(),
+            (true, false) => match queue.try_recv() {
+                Ok(page) => Some(page),
+                Err(TryRecvError::Empty) => queue.recv_timeout(POLL_INTERVAL).ok(),
                 Err(TryRecvError::Disconnected) => {
                     open = false;
                     None
                 }
             },
         };
-        if let Some(GpuJob { request, steps }) = job {
+        if let Some(EncodedPage { request, steps }) = page {
             state.count_dequeued();
             if request.sender.is_closed() {
                 continue;
@@ -199,7 +199,7 @@ fn serve(gpu: &mut Gpu, state: &GpuState, shared: &Arc<Shared>, jobs: &Receiver<
 type Submitted = (Vec<Readback>, Option<wgpu::SubmissionIndex>, Arc<AtomicUsize>);
 
 /// Submits a page and requests the mapping of its buffers. A panic inside becomes a [`Fault`].
-fn submit(gpu: &mut Gpu, request: &PaintRequest, steps: &[GpuStep], shared: &Shared) -> Result<Submitted, Fault> {
+fn submit(gpu: &mut Gpu, request: &PaintRequest, steps: &[GpuStep], shared: &GpuShared) -> Result<Submitted, Fault> {
     #[cfg(test)]
     shared.hooks.before_submit(gpu);
     #[cfg(not(test))]
@@ -228,7 +228,7 @@ fn submit(gpu: &mut Gpu, request: &PaintRequest, steps: &[GpuStep], shared: &Sha
 }
 
 /// Runs on the CPU pool: copies the mapped rows into a picture and answers the request with it.
-fn read_back(page: InFlightPage, name: &'static str, shared: &Shared, buffer_return: &mpsc::Sender<wgpu::Buffer>) {
+fn read_back(page: InFlightPage, name: &'static str, shared: &GpuShared, buffer_return: &mpsc::Sender<wgpu::Buffer>) {
     let InFlightPage { request, readbacks, .. } = page;
     let raster = copy_rows(&readbacks, request.plan.surfaces[0], request.plan.opaque);
     for Readback { buffer, .. } in readbacks {

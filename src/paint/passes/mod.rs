@@ -1,8 +1,8 @@
-//! Pixel passes on the CPU: pure functions from pixels and parameters to pixels, one for each `scene::Pass` over a
-//! picture and for each `Kernel` over a surface of a plan.
+//! Pixel passes on the CPU: pure functions from pixels and parameters to pixels.
 //!
-//! Not in: the composition of a design's filters (`design`), scaling, placement.
-//! Imports: `scene`, `units`. These passes are the reference for painters on other devices.
+//! In: `apply`, the passes of a picture (`scene::PixelPass`), and `run`, those of a surface of a plan (`Kernel`). Not
+//! in: the composition of a design's filters (`design`), scaling, placement. Imports: `scene`, `units`.
+//! The shaders of the GPU painter compute the same pixels; tests compare the two.
 
 mod color_matrix;
 mod recolor;
@@ -12,7 +12,7 @@ mod stack_blur;
 mod tone;
 
 use super::plan::Kernel;
-use crate::scene::{Pass, Picture};
+use crate::scene::{DecodedImage, PixelPass};
 use crate::units::DeviceSize;
 
 #[cfg(feature = "gpu")]
@@ -34,22 +34,22 @@ pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
 }
 
 /// Applies `passes` in order to `picture`, at its natural size.
-pub(super) fn apply(picture: &Picture, passes: &[Pass]) -> Picture {
+pub(super) fn apply(picture: &DecodedImage, passes: &[PixelPass]) -> DecodedImage {
     let mut pixels = picture.pixels.data().to_vec();
     // Adjacent colour passes share one conversion from premultiplied to straight and back.
     for run in passes.chunk_by(|a, b| is_color_pass(a) && is_color_pass(b)) {
         match run {
-            [Pass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
+            [PixelPass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
             colours => pixels.chunks_exact_mut(4).for_each(|pixel| recolor::recolor_pixel(pixel, colours)),
         }
     }
-    Picture::new(picture.width, picture.height, pixels).expect("passes keep the number of bytes")
+    DecodedImage::new(picture.width, picture.height, pixels).expect("passes keep the number of bytes")
 }
 
-fn is_color_pass(pass: &Pass) -> bool {
+fn is_color_pass(pass: &PixelPass) -> bool {
     match pass {
-        Pass::ColorMatrix(_) | Pass::Tone(_) => true,
-        Pass::Blur { .. } => false,
+        PixelPass::ColorMatrix(_) | PixelPass::Tone(_) => true,
+        PixelPass::Blur { .. } => false,
     }
 }
 
@@ -58,10 +58,11 @@ mod tests {
     use super::*;
     use crate::scene::Tone;
 
-    const HALVED: Pass = Pass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
+    const HALVED: PixelPass =
+        PixelPass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
 
-    fn after(pixel: [u8; 4], passes: &[Pass]) -> Vec<u8> {
-        let picture = Picture::new(1, 1, pixel.to_vec()).expect("one pixel");
+    fn after(pixel: [u8; 4], passes: &[PixelPass]) -> Vec<u8> {
+        let picture = DecodedImage::new(1, 1, pixel.to_vec()).expect("one pixel");
         apply(&picture, passes).pixels.data().to_vec()
     }
 
@@ -73,7 +74,8 @@ mod tests {
 
     #[test]
     fn passes_clamp_after_each_step() {
-        let brighter = Pass::ColorMatrix([[1.0, 0.0, 0.0, 200.0], [0.0, 1.0, 0.0, 200.0], [0.0, 0.0, 1.0, -200.0]]);
+        let brighter =
+            PixelPass::ColorMatrix([[1.0, 0.0, 0.0, 200.0], [0.0, 1.0, 0.0, 200.0], [0.0, 0.0, 1.0, -200.0]]);
         assert_eq!(after([100, 0, 100, 255], &[brighter, HALVED]), [128, 100, 0, 255]);
     }
 
@@ -81,18 +83,18 @@ mod tests {
     fn passes_work_on_straight_colours_and_keep_alpha() {
         // Straight (199, 100, 50) at half alpha is halved to (100, 50, 25) and then premultiplied again.
         assert_eq!(after([100, 50, 25, 128], &[HALVED]), [50, 25, 13, 128]);
-        let brighter = Pass::ColorMatrix([[1.0, 0.0, 0.0, 55.0], [0.0, 1.0, 0.0, 55.0], [0.0, 0.0, 1.0, 55.0]]);
+        let brighter = PixelPass::ColorMatrix([[1.0, 0.0, 0.0, 55.0], [0.0, 1.0, 0.0, 55.0], [0.0, 0.0, 1.0, 55.0]]);
         assert_eq!(after([0, 0, 0, 0], &[brighter]), [0, 0, 0, 0]);
         assert_eq!(after([0, 0, 0, 51], &[brighter]), [11, 11, 11, 51]);
     }
 
     #[test]
     fn passes_run_in_order_across_a_blur() {
-        let picture = Picture::new(2, 1, vec![0, 0, 0, 255, 200, 200, 200, 255]).expect("two pixels");
-        let reds = |passes: &[Pass]| -> Vec<u8> {
+        let picture = DecodedImage::new(2, 1, vec![0, 0, 0, 255, 200, 200, 200, 255]).expect("two pixels");
+        let reds = |passes: &[PixelPass]| -> Vec<u8> {
             apply(&picture, passes).pixels.data().chunks_exact(4).map(|pixel| pixel[0]).collect()
         };
-        let (blur, darker) = (Pass::Blur { radius: 1 }, Pass::Tone(Tone::Dark(-1.0)));
+        let (blur, darker) = (PixelPass::Blur { radius: 1 }, PixelPass::Tone(Tone::Dark(-1.0)));
         assert_eq!(reds(&[blur]), [50, 150]);
         // 50 · (1 − (1 − 50/128)) = 19.5 rounds to 20.
         assert_eq!(reds(&[blur, darker]), [20, 150]);

@@ -13,7 +13,7 @@ const MIN_BOX_SIGMA: f64 = 2.0;
 /// three sigmas.
 pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: Color) -> Vec<u8> {
     let mut pixels = vec![0; source.len()];
-    let Some(area) = Area::of_shadow(source, width, sigma) else { return pixels };
+    let Some(area) = ShadowBounds::of_shadow(source, width, sigma) else { return pixels };
     let row = |y: usize| (y * width + area.left) * 4..(y * width + area.right) * 4;
     let (columns, rows) = (area.right - area.left, area.bottom - area.top);
     let mut values = Vec::with_capacity(columns * rows);
@@ -36,14 +36,14 @@ pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: C
 }
 
 /// The rows and columns in which a shadow may be visible, ends excluded. The blur skips all others.
-struct Area {
+struct ShadowBounds {
     left: usize,
     right: usize,
     top: usize,
     bottom: usize,
 }
 
-impl Area {
+impl ShadowBounds {
     /// The bounding box of the visible pixels of `source`, inflated by the extent of the blur; `None` when all are
     /// transparent.
     fn of_shadow(source: &[u8], width: usize, sigma: f64) -> Option<Self> {

@@ -11,18 +11,18 @@ use peniko::Color;
 use super::color::{ColorUse, PaintKind};
 use super::context::FileContext;
 use super::error::PdfError;
-use super::resources::{ResourceKind, Resources, StateKey};
+use super::resources::{PageResources, ResourceKind, StateKey};
 use crate::report::{Origin, Warning, WarningCode};
 
 /// A content stream and the state at its current end.
 pub(super) struct Canvas<'a> {
     pub(super) file: &'a mut FileContext,
     pub(super) content: Content,
-    pub(super) resources: Resources,
+    pub(super) resources: PageResources,
     /// The visible area, in page px.
     pub(super) view: Rect,
     pub(super) warnings: Vec<Warning>,
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<LinkArea>,
     /// Number of groups around the current node.
     pub(super) depth: usize,
     pub(super) abandoned: &'a dyn Fn() -> bool,
@@ -46,7 +46,7 @@ struct GraphicsState {
 
 /// A rectangle of a page that links to a URL.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
+pub struct LinkArea {
     /// Area in design px, y down, as the content.
     pub rect: Rect,
     /// Target of the link, as written in the design.
@@ -56,9 +56,9 @@ pub struct Link {
 /// A completed content stream with the resources, warnings and links it collected.
 pub(super) struct FinishedContent {
     pub(super) content: Vec<u8>,
-    pub(super) resources: Resources,
+    pub(super) resources: PageResources,
     pub(super) warnings: Vec<Warning>,
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<LinkArea>,
 }
 
 impl<'a> Canvas<'a> {
@@ -66,7 +66,7 @@ impl<'a> Canvas<'a> {
         Self {
             file,
             content: Content::new(),
-            resources: Resources::default(),
+            resources: PageResources::default(),
             view,
             warnings: Vec::new(),
             links: Vec::new(),

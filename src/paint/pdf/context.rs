@@ -2,7 +2,7 @@
 
 use pdf_writer::Ref;
 
-use super::font::Fonts;
+use super::font::PdfFonts;
 use super::objects::{ObjectWriter, PdfSettings};
 use super::pictures::Pictures;
 use super::resources::GraphicsStates;
@@ -13,7 +13,7 @@ use crate::paint::glyphs::GlyphFaces;
 pub(super) struct FileContext {
     pub(super) objects: ObjectWriter,
     pub(super) states: GraphicsStates,
-    pub(super) fonts: Fonts,
+    pub(super) fonts: PdfFonts,
     /// Type 3 fonts, whose glyphs are content streams of this file.
     pub(super) type3_fonts: Type3Fonts,
     pub(super) pictures: Pictures,
@@ -27,7 +27,7 @@ impl FileContext {
         Self {
             objects: ObjectWriter::new(first_free, settings),
             states: GraphicsStates::default(),
-            fonts: Fonts::default(),
+            fonts: PdfFonts::default(),
             type3_fonts: Type3Fonts::default(),
             pictures: Pictures::default(),
             faces: GlyphFaces::default(),

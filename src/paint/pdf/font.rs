@@ -37,7 +37,7 @@ pub(super) fn face_key(run: &GlyphRun) -> FaceKey {
 
 /// The faces of one file, in order of first use.
 #[derive(Default)]
-pub(super) struct Fonts {
+pub(super) struct PdfFonts {
     faces: Vec<EmbeddedFace>,
     by_key: HashMap<FaceKey, usize>,
 }
@@ -88,7 +88,7 @@ pub(super) struct GlyphCode {
     pub(super) width: f64,
 }
 
-impl Fonts {
+impl PdfFonts {
     /// Returns the face of `run`, and opens it on first use.
     pub(super) fn face(&mut self, run: &GlyphRun, objects: &mut ObjectWriter) -> Result<&mut EmbeddedFace, PdfError> {
         let key = face_key(run);

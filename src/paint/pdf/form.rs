@@ -7,7 +7,7 @@ use super::color::ColorTarget;
 use super::coordinates::px;
 use super::error::PdfError;
 use super::objects::{ObjectWriter, stream_data};
-use super::resources::Resources;
+use super::resources::PageResources;
 
 /// Use of a form XObject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum FormKind {
 pub(super) fn write_form(
     objects: &mut ObjectWriter,
     content: Vec<u8>,
-    resources: &Resources,
+    resources: &PageResources,
     bounds: Rect,
     kind: FormKind,
 ) -> Result<Ref, PdfError> {

@@ -22,7 +22,7 @@ const CMYK_STEPS: u32 = 8;
 const MAX_PERIODS: f64 = 200.0;
 
 /// A stop: its offset in `0.0..=1.0`, and straight sRGB with alpha.
-type Stop = (f64, [f32; 4]);
+type PdfStop = (f64, [f32; 4]);
 
 /// The line or the two circles of a gradient, in its own coordinates, at the offsets 0 and 1.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ pub(super) fn shade(
     Ok(())
 }
 
-fn fill_solid(canvas: &mut Canvas<'_>, (_, color): Stop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
+fn fill_solid(canvas: &mut Canvas<'_>, (_, color): PdfStop, bounds: Rect, purpose: ColorUse) -> Result<(), PdfError> {
     canvas.set_color(peniko::Color::new(color), PaintKind::Fill, purpose)?;
     append_rect(canvas, bounds.expand());
     canvas.content.fill_nonzero();
@@ -106,7 +106,7 @@ fn set_alpha_mask(canvas: &mut Canvas<'_>, shading: Ref, transform: Affine, boun
 fn write_shading(
     objects: &mut ObjectWriter,
     geometry: Geometry,
-    stops: &[Stop],
+    stops: &[PdfStop],
     channels: Channels,
 ) -> Result<Ref, PdfError> {
     let function = write_ramp(objects, stops, channels)?;
@@ -128,7 +128,7 @@ fn write_shading(
 }
 
 /// Writes a function that maps `0.0..=1.0` to the colours of `stops`.
-fn write_ramp(objects: &mut ObjectWriter, stops: &[Stop], channels: Channels) -> Result<Ref, PdfError> {
+fn write_ramp(objects: &mut ObjectWriter, stops: &[PdfStop], channels: Channels) -> Result<Ref, PdfError> {
     let stops: Vec<(f64, Vec<f32>)> = match (channels, objects.settings.colors.clone()) {
         (Channels::Alpha, _) => stops.iter().map(|(at, color)| (*at, vec![level(color[3])])).collect(),
         (Channels::Colors(_), ColorTarget::Rgb) => {
@@ -161,8 +161,8 @@ fn write_ramp(objects: &mut ObjectWriter, stops: &[Stop], channels: Channels) ->
 }
 
 /// Stops of `gradient` with nondecreasing offsets in `0.0..=1.0`, of which one is at 0 and one at 1.
-fn stops(gradient: &Gradient) -> Vec<Stop> {
-    let mut stops: Vec<Stop> = Vec::with_capacity(gradient.stops.len() + 2);
+fn stops(gradient: &Gradient) -> Vec<PdfStop> {
+    let mut stops: Vec<PdfStop> = Vec::with_capacity(gradient.stops.len() + 2);
     for stop in gradient.stops.iter() {
         let after = stops.last().map_or(0.0, |last| last.0);
         let color = stop.color.to_alpha_color::<Srgb>().components.map(|it| it.clamp(0.0, 1.0));
@@ -195,7 +195,7 @@ fn geometry(kind: &GradientKind) -> Option<Geometry> {
 
 /// Replaces a repeated gradient by one that is padded: all periods within `bounds`, which are in the gradient's
 /// coordinates, become stops between 0 and 1.
-fn unroll_periods(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: bool) -> (Geometry, Vec<Stop>) {
+fn unroll_periods(geometry: Geometry, stops: &[PdfStop], bounds: Rect, reflect: bool) -> (Geometry, Vec<PdfStop>) {
     let corners = [(bounds.x0, bounds.y0), (bounds.x1, bounds.y0), (bounds.x1, bounds.y1), (bounds.x0, bounds.y1)];
     let corners = corners.map(Point::from);
     let (low, high) = match geometry {
@@ -234,8 +234,8 @@ fn unroll_periods(geometry: Geometry, stops: &[Stop], bounds: Rect, reflect: boo
 }
 
 /// Inserts interpolated stops, so that each interval has [`CMYK_STEPS`] parts.
-fn subdivide(stops: &[Stop]) -> Vec<Stop> {
-    let mut all: Vec<Stop> = stops.first().copied().into_iter().collect();
+fn subdivide(stops: &[PdfStop]) -> Vec<PdfStop> {
+    let mut all: Vec<PdfStop> = stops.first().copied().into_iter().collect();
     for pair in stops.windows(2) {
         let ((from, a), (to, b)) = (pair[0], pair[1]);
         for step in 1..=CMYK_STEPS {

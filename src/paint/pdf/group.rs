@@ -5,7 +5,7 @@ use pdf_writer::types::{BlendMode as PdfBlend, MaskType};
 use pdf_writer::{Name, Ref};
 use peniko::{BlendMode, Brush, Compose, Fill, Mix};
 
-use super::canvas::{Canvas, FinishedContent, Link};
+use super::canvas::{Canvas, FinishedContent, LinkArea};
 use super::error::PdfError;
 use super::form::{FormKind, write_form};
 use super::image::{draw_image, draw_rasterized};
@@ -65,7 +65,7 @@ fn add_links(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) {
     for link in &group.links {
         let rect = transform.transform_rect_bbox(link.area).intersect(canvas.view);
         if !rect.is_zero_area() && rect.is_finite() {
-            canvas.links.push(Link { rect, url: link.href.to_string() });
+            canvas.links.push(LinkArea { rect, url: link.href.to_string() });
         }
     }
 }

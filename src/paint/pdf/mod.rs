@@ -34,9 +34,9 @@ mod text_on_curve;
 mod text_spans;
 mod type3;
 
-pub use canvas::Link;
+pub use canvas::LinkArea;
 pub use color::{CmykConverter, ColorTarget, ColorUse};
 pub use error::PdfError;
 pub use objects::PdfSettings;
 pub use painter::{PageContent, Painter};
-pub use resources::Resources;
+pub use resources::PageResources;

@@ -3,12 +3,12 @@
 use kurbo::Affine;
 use pdf_writer::{Chunk, Ref};
 
-use super::canvas::{Canvas, FinishedContent, Link};
+use super::canvas::{Canvas, FinishedContent, LinkArea};
 use super::context::FileContext;
 use super::error::PdfError;
 use super::group::draw_group;
 use super::objects::PdfSettings;
-use super::resources::Resources;
+use super::resources::PageResources;
 use crate::report::Warning;
 use crate::scene::Page;
 
@@ -25,10 +25,10 @@ pub struct PageContent {
     pub content: Vec<u8>,
     /// Objects that this page is the first to use; they must be written together with it.
     pub objects: Chunk,
-    /// Resources that the content refers to by name.
-    pub resources: Resources,
+    /// PageResources that the content refers to by name.
+    pub resources: PageResources,
     /// Link areas, the bottommost first.
-    pub links: Vec<Link>,
+    pub links: Vec<LinkArea>,
     /// Deviations of the content from the scene.
     pub warnings: Vec<Warning>,
 }

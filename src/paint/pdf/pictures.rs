@@ -17,7 +17,7 @@ use crate::paint::passes;
 use crate::paint::rasterized_group::RasterizedGroup;
 use crate::paint::resample::{Downscale, downscale};
 use crate::raster::{Premultiplied, Raster};
-use crate::scene::{Image, JpegFile, Picture};
+use crate::scene::{DecodedImage, Image, JpegFile};
 use crate::units::DeviceSize;
 
 /// Maximum px of a picture per px of the target resolution; finer pictures are reduced to the target (pdf.md §4).
@@ -100,7 +100,7 @@ impl Pictures {
 }
 
 /// Writes the picture of a glyph; `None` when every pixel is transparent.
-pub(super) fn write_glyph_picture(objects: &mut ObjectWriter, picture: &Picture) -> Result<Option<Ref>, PdfError> {
+pub(super) fn write_glyph_picture(objects: &mut ObjectWriter, picture: &DecodedImage) -> Result<Option<Ref>, PdfError> {
     let pixels = reduced(picture, (picture.width, picture.height), 1.0);
     write_pixels(objects, pixels)
 }
@@ -214,7 +214,7 @@ fn predict(mut parms: pdf_writer::writers::DecodeParms<'_>, size: DeviceSize, ch
 }
 
 /// Straight pixels of `picture`, reduced by the factor `step` to `size` columns and rows.
-fn reduced(picture: &Picture, size: (u32, u32), step: f64) -> StraightPixels {
+fn reduced(picture: &DecodedImage, size: (u32, u32), step: f64) -> StraightPixels {
     let (columns, rows) = size;
     let axis = |side: u32, count: u32| {
         let step = f64::from(side) / f64::from(count);

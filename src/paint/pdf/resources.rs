@@ -12,7 +12,7 @@ use super::objects::ObjectWriter;
 ///
 /// A name is a letter followed by the object number, so that an object has the same name in all streams of a file.
 #[derive(Clone, Debug, Default)]
-pub struct Resources(BTreeMap<(ResourceKind, i32), String>);
+pub struct PageResources(BTreeMap<(ResourceKind, i32), String>);
 
 /// Category of a resource: a dictionary inside the resource dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub(super) enum ResourceKind {
     XObject,
 }
 
-impl Resources {
+impl PageResources {
     /// Returns the name of `object` and adds it to the dictionary.
     pub(super) fn name(&mut self, kind: ResourceKind, object: Ref) -> &str {
         let letter = match kind {

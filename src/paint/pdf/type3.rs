@@ -12,7 +12,7 @@ use super::coordinates::matrix;
 use super::error::PdfError;
 use super::font::{FaceKey, GlyphCode};
 use super::objects::{ObjectWriter, stream_data};
-use super::resources::{ResourceKind, Resources};
+use super::resources::{PageResources, ResourceKind};
 
 /// Maximum number of glyphs in a font, because codes have one byte.
 const MAX_GLYPHS: usize = 256;
@@ -63,7 +63,7 @@ pub(super) struct GlyphPicture {
 struct Type3Font {
     id: Ref,
     glyphs: Vec<Type3Glyph>,
-    resources: Resources,
+    resources: PageResources,
 }
 
 struct Type3Glyph {
@@ -98,7 +98,7 @@ impl Type3Fonts {
             }
         };
         if self.fonts.last().is_none_or(|font| font.glyphs.len() >= MAX_GLYPHS) {
-            let font = Type3Font { id: objects.next_ref()?, glyphs: Vec::new(), resources: Resources::default() };
+            let font = Type3Font { id: objects.next_ref()?, glyphs: Vec::new(), resources: PageResources::default() };
             self.fonts.push(font);
         }
         let procedure = objects.next_ref()?;

@@ -12,10 +12,10 @@ use ::selectors::parser::{Component, Selector};
 use kurbo::Size;
 use usvg::roxmltree::Node;
 
-use super::properties::{self, Name};
-use super::selectors::{At, Css, MAX_STEPS, Tree};
+use super::properties::{self, PropertyName};
+use super::selectors::{Css, ElementRef, ElementTree, MAX_STEPS};
 use super::sheet::{self, Declaration, Sheets};
-use super::variables::Variables;
+use super::variables::CustomProperties;
 use crate::assets::svg::error::SvgError;
 
 /// Maximum number of pairs of a selector and an element that are matched.
@@ -32,20 +32,20 @@ pub(super) type Properties = BTreeMap<&'static str, Option<Rc<str>>>;
 
 /// Rules indexed by what their rightmost compound selector requires.
 #[derive(Default)]
-struct Index<'s> {
-    ids: HashMap<&'s str, Vec<Candidate<'s>>>,
-    classes: HashMap<&'s str, Vec<Candidate<'s>>>,
-    names: HashMap<&'s str, Vec<Candidate<'s>>>,
-    others: Vec<Candidate<'s>>,
+struct RuleIndex<'s> {
+    ids: HashMap<&'s str, Vec<CandidateRule<'s>>>,
+    classes: HashMap<&'s str, Vec<CandidateRule<'s>>>,
+    names: HashMap<&'s str, Vec<CandidateRule<'s>>>,
+    others: Vec<CandidateRule<'s>>,
 }
 
 #[derive(Clone, Copy)]
-struct Candidate<'s> {
+struct CandidateRule<'s> {
     selector: &'s Selector<Css>,
     rule: usize,
 }
 
-impl<'s> Index<'s> {
+impl<'s> RuleIndex<'s> {
     fn of(sheets: &'s Sheets) -> Self {
         let mut index = Self::default();
         for (rule, selectors) in sheets.rules.iter().map(|it| &it.selectors).enumerate() {
@@ -65,13 +65,13 @@ impl<'s> Index<'s> {
                     (_, _, Some(name)) => index.names.entry(name).or_default(),
                     _ => &mut index.others,
                 };
-                list.push(Candidate { selector, rule });
+                list.push(CandidateRule { selector, rule });
             }
         }
         index
     }
 
-    fn candidates(&self, element: Node<'_, '_>, classes: &[&str]) -> Vec<Candidate<'s>> {
+    fn candidates(&self, element: Node<'_, '_>, classes: &[&str]) -> Vec<CandidateRule<'s>> {
         let of_id = element.attribute("id").and_then(|id| self.ids.get(id));
         let of_name = self.names.get(element.tag_name().name());
         let of_classes = classes.iter().filter_map(|class| self.classes.get(class));
@@ -83,8 +83,8 @@ impl<'s> Index<'s> {
 /// The state of the cascade over all elements of a document.
 pub(super) struct Cascade<'c, 'a, 'i> {
     sheets: &'c Sheets,
-    pub(super) tree: &'c Tree<'a, 'i>,
-    index: Index<'c>,
+    pub(super) tree: &'c ElementTree<'a, 'i>,
+    index: RuleIndex<'c>,
     caches: SelectorCaches,
     /// Size of the viewport in units of the document.
     units: Size,
@@ -94,18 +94,18 @@ pub(super) struct Cascade<'c, 'a, 'i> {
 }
 
 /// The computed style of one element.
-pub(super) struct Resolved {
+pub(super) struct ComputedStyle {
     pub(super) properties: Properties,
     /// Custom properties, inherited ones included.
-    pub(super) variables: Rc<Variables>,
+    pub(super) variables: Rc<CustomProperties>,
     /// Some property depends on inherited custom properties.
     pub(super) has_var: bool,
 }
 
 impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
     /// `units`: size of the viewport in units of the document.
-    pub(super) fn new(sheets: &'c Sheets, tree: &'c Tree<'a, 'i>, units: Size) -> Self {
-        let index = Index::of(sheets);
+    pub(super) fn new(sheets: &'c Sheets, tree: &'c ElementTree<'a, 'i>, units: Size) -> Self {
+        let index = RuleIndex::of(sheets);
         Self { sheets, tree, index, caches: SelectorCaches::default(), units, matches: 0, applied: 0, bytes: 0 }
     }
 
@@ -113,7 +113,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
     ///
     /// # Errors
     /// The style sheets exceed a limit.
-    pub(super) fn resolve(&mut self, at: usize, outer: &Rc<Variables>) -> Result<Resolved, SvgError> {
+    pub(super) fn resolve(&mut self, at: usize, outer: &Rc<CustomProperties>) -> Result<ComputedStyle, SvgError> {
         let entry = &self.tree.elements[at];
         let matched = self.matching(at)?;
         let inline = entry.node.attribute("style").map(|it| sheet::inline(it, self.units)).unwrap_or_default();
@@ -122,19 +122,19 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
         if self.applied > MAX_APPLIED {
             return Err(SvgError::too_many("declarations applied to elements", self.applied, MAX_APPLIED as usize));
         }
-        let own = Variables::inside(outer, &declared);
+        let own = CustomProperties::inside(outer, &declared);
         self.bytes += own.as_ref().map_or(0, |it| it.bytes() as u64);
         let variables = own.map_or_else(|| outer.clone(), Rc::new);
         let properties = self.winners(&declared, &variables);
         let has_var = declared.iter().any(|it| match &it.name {
-            Name::Pending(_) => true,
-            Name::Custom(_) => it.value.contains("var("),
-            Name::Known(_) => false,
+            PropertyName::Pending(_) => true,
+            PropertyName::Custom(_) => it.value.contains("var("),
+            PropertyName::Known(_) => false,
         });
         if self.bytes > MAX_BYTES {
             return Err(SvgError::too_many("bytes of values", self.bytes, MAX_BYTES as usize));
         }
-        Ok(Resolved { properties, variables, has_var })
+        Ok(ComputedStyle { properties, variables, has_var })
     }
 
     /// Layer, specificity and index of the rules that match, in cascade order.
@@ -149,9 +149,9 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
             MatchingForInvalidation::No,
         );
         let mut matched: Vec<(usize, u32, usize)> = Vec::new();
-        for Candidate { selector, rule } in self.index.candidates(entry.node, &entry.classes) {
+        for CandidateRule { selector, rule } in self.index.candidates(entry.node, &entry.classes) {
             self.matches += 1;
-            if matches_selector(selector, 0, None, At { tree: self.tree, index: at }, &mut context) {
+            if matches_selector(selector, 0, None, ElementRef { tree: self.tree, index: at }, &mut context) {
                 matched.push((self.sheets.rules[rule].layer, selector.specificity(), rule));
             }
         }
@@ -165,7 +165,7 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
         Ok(matched)
     }
 
-    fn winners(&mut self, declared: &[&Declaration], variables: &Variables) -> Properties {
+    fn winners(&mut self, declared: &[&Declaration], variables: &CustomProperties) -> Properties {
         let mut winners = Properties::new();
         let mut set = |name: &'static str, value: Rc<str>| {
             self.bytes += (name.len() + value.len()) as u64;
@@ -173,13 +173,13 @@ impl<'c, 'a, 'i> Cascade<'c, 'a, 'i> {
         };
         for Declaration { name, value, .. } in declared {
             match name {
-                Name::Custom(_) => {}
-                Name::Known(name) => set(name, value.clone()),
-                Name::Pending(name) => {
+                PropertyName::Custom(_) => {}
+                PropertyName::Known(name) => set(name, value.clone()),
+                PropertyName::Pending(name) => {
                     let mut valid = false;
                     if let Some(value) = variables.substitute(value) {
                         properties::declared(name, value.trim(), self.units, &mut |name, value| {
-                            if let Name::Known(name) = name {
+                            if let PropertyName::Known(name) = name {
                                 valid = true;
                                 set(name, value);
                             }

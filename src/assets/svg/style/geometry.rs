@@ -10,7 +10,7 @@ const TOLERANCE: f64 = 0.01;
 
 /// A number with its unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Value {
+enum NumericValue {
     /// A plain number or a length in px.
     Number(f64),
     /// A percentage, as a fraction.
@@ -18,7 +18,7 @@ enum Value {
     Degrees(f64),
 }
 
-impl Value {
+impl NumericValue {
     /// A length in px; percentages are relative to `whole`.
     fn of(self, whole: f64) -> f64 {
         match self {
@@ -33,19 +33,19 @@ impl Value {
     }
 }
 
-fn value(input: &mut Parser<'_>) -> Option<Value> {
+fn value(input: &mut Parser<'_>) -> Option<NumericValue> {
     Some(match input.next().ok()?.clone() {
-        Token::Number { value, .. } => Value::Number(value.into()),
-        Token::Percentage { unit_value, .. } => Value::Percent(unit_value.into()),
+        Token::Number { value, .. } => NumericValue::Number(value.into()),
+        Token::Percentage { unit_value, .. } => NumericValue::Percent(unit_value.into()),
         Token::Dimension { value, unit, .. } => {
             let value = f64::from(value);
             match unit.to_ascii_lowercase().as_str() {
-                "deg" => Value::Degrees(value),
-                "grad" => Value::Degrees(value * 0.9),
-                "rad" => Value::Degrees(value.to_degrees()),
-                "turn" => Value::Degrees(value * 360.0),
-                "em" => Value::Number(value * 16.0),
-                unit => Value::Number(to_px(value, unit, 16.0)?),
+                "deg" => NumericValue::Degrees(value),
+                "grad" => NumericValue::Degrees(value * 0.9),
+                "rad" => NumericValue::Degrees(value.to_degrees()),
+                "turn" => NumericValue::Degrees(value * 360.0),
+                "em" => NumericValue::Number(value * 16.0),
+                unit => NumericValue::Number(to_px(value, unit, 16.0)?),
             }
         }
         _ => return None,
@@ -53,7 +53,7 @@ fn value(input: &mut Parser<'_>) -> Option<Value> {
 }
 
 /// Numbers separated by commas, spaces or nothing.
-fn values(input: &mut Parser<'_>) -> Option<Vec<Value>> {
+fn values(input: &mut Parser<'_>) -> Option<Vec<NumericValue>> {
     let mut found = Vec::new();
     while !input.is_exhausted() {
         let _ = input.try_parse(Parser::expect_comma);
@@ -83,7 +83,7 @@ pub(super) fn transform(text: &str, size: Size) -> Option<Affine> {
     total.is_finite().then_some(total)
 }
 
-fn function(name: &str, arguments: &[Value], size: Size) -> Option<Affine> {
+fn function(name: &str, arguments: &[NumericValue], size: Size) -> Option<Affine> {
     let angle = |at: usize| arguments.get(at).map(|it| it.of(0.0).to_radians());
     let number = |at: usize| arguments.get(at).map(|it| it.of(0.0));
     let factor = |at: usize| arguments.get(at).map(|it| it.factor());
@@ -127,18 +127,18 @@ pub(super) fn origin(text: &str, reference: Rect) -> Option<Point> {
     while !input.is_exhausted() && x.is_none() | y.is_none() | (rest.len() < 3) {
         let word = input.try_parse(|it| it.expect_ident_cloned());
         match word.as_ref().map(|it| it.to_ascii_lowercase()).as_deref() {
-            Ok("left") => x = Some(Value::Percent(0.0)),
-            Ok("right") => x = Some(Value::Percent(1.0)),
-            Ok("top") => y = Some(Value::Percent(0.0)),
-            Ok("bottom") => y = Some(Value::Percent(1.0)),
-            Ok("center") => rest.push(Value::Percent(0.5)),
+            Ok("left") => x = Some(NumericValue::Percent(0.0)),
+            Ok("right") => x = Some(NumericValue::Percent(1.0)),
+            Ok("top") => y = Some(NumericValue::Percent(0.0)),
+            Ok("bottom") => y = Some(NumericValue::Percent(1.0)),
+            Ok("center") => rest.push(NumericValue::Percent(0.5)),
             Ok(_) => return None,
             Err(_) => rest.push(value(&mut input)?),
         }
     }
     let mut rest = rest.into_iter();
-    let x = x.or_else(|| rest.next()).unwrap_or(Value::Percent(0.5));
-    let y = y.or_else(|| rest.next()).unwrap_or(Value::Percent(0.5));
+    let x = x.or_else(|| rest.next()).unwrap_or(NumericValue::Percent(0.5));
+    let y = y.or_else(|| rest.next()).unwrap_or(NumericValue::Percent(0.5));
     Some(reference.origin() + Vec2::new(x.of(reference.width()), y.of(reference.height())))
 }
 
@@ -178,7 +178,7 @@ fn round(is_circle: bool, input: &mut Parser<'_>, reference: Rect) -> Option<Bez
     let mut radii = Vec::new();
     while let Ok(radius) = input.try_parse(|it| match it.try_parse(Parser::expect_ident_cloned) {
         Ok(word) if word.eq_ignore_ascii_case("closest-side") => Ok(None),
-        Ok(word) if word.eq_ignore_ascii_case("farthest-side") => Ok(Some(Value::Percent(-1.0))),
+        Ok(word) if word.eq_ignore_ascii_case("farthest-side") => Ok(Some(NumericValue::Percent(-1.0))),
         Ok(_) => Err(()),
         Err(_) => value(it).map(Some).ok_or(()),
     }) {
@@ -195,7 +195,7 @@ fn round(is_circle: bool, input: &mut Parser<'_>, reference: Rect) -> Option<Bez
     let sides = sides.map(f64::abs);
     let radius = |at: usize, sides: &[f64], whole: f64| match radii.get(at).copied().flatten() {
         None => sides.iter().copied().fold(f64::INFINITY, f64::min),
-        Some(Value::Percent(share)) if share < 0.0 => sides.iter().copied().fold(0.0, f64::max),
+        Some(NumericValue::Percent(share)) if share < 0.0 => sides.iter().copied().fold(0.0, f64::max),
         Some(value) => value.of(whole),
     };
     let (x, y) = if is_circle {
@@ -219,7 +219,7 @@ fn rectangle(name: &str, input: &mut Parser<'_>, reference: Rect) -> Option<BezP
         let auto = name == "rect" && input.try_parse(|it| it.expect_ident_matching("auto")).is_ok();
         sides.push(if auto { None } else { Some(value(input)?) });
     }
-    let radii: Vec<Value> = {
+    let radii: Vec<NumericValue> = {
         let mut found = Vec::new();
         // Second radii, after a slash, are those of the other axis; one is enough for corners that are round.
         while let Ok(radius) = input.try_parse(|it| value(it).ok_or(())) {
@@ -289,7 +289,7 @@ fn polygon(input: &mut Parser<'_>, reference: Rect) -> Option<(BezPath, bool)> {
 pub(super) fn bounds(element: &str, get: &dyn Fn(&str) -> Option<String>) -> Option<Rect> {
     let length = |name: &str| {
         let text = get(name)?;
-        value(&mut Parser::new(&text)).filter(|it| !matches!(it, Value::Percent(_))).map(|it| it.of(0.0))
+        value(&mut Parser::new(&text)).filter(|it| !matches!(it, NumericValue::Percent(_))).map(|it| it.of(0.0))
     };
     let or_zero = |name: &str| length(name).unwrap_or(0.0);
     match element {

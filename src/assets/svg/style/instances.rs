@@ -10,10 +10,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::Styles;
-use super::cascade::{Cascade, Resolved};
-use super::variables::Variables;
+use super::cascade::{Cascade, ComputedStyle};
+use super::variables::CustomProperties;
 use crate::assets::svg::error::SvgError;
-use crate::assets::svg::source::{self, Part, XLINK};
+use crate::assets::svg::source::{self, ReplaceablePart, XLINK};
 
 /// Prefix of the ids of instances.
 const INSTANCE_ID: &str = "instance-with-variables-";
@@ -27,7 +27,7 @@ const MAX_DEPTH: u32 = 16;
 /// The result of the cascade for an element at its original position.
 pub(super) struct Original {
     /// Custom properties of the element.
-    pub(super) variables: Rc<Variables>,
+    pub(super) variables: Rc<CustomProperties>,
     /// Some property depends on inherited custom properties.
     pub(super) has_var: bool,
 }
@@ -66,9 +66,9 @@ struct Instances<'n, 'c, 'a, 'i> {
     cascade: &'n mut Cascade<'c, 'a, 'i>,
     originals: &'n [Original],
     ids: HashMap<String, usize>,
-    /// Ids of instances by target and address of the inherited custom properties, which are kept alive; `None` where
-    /// none is needed.
-    known: HashMap<(usize, usize), (Rc<Variables>, Option<String>)>,
+    /// Ids of instances by target and address of the inherited custom properties, which the map keeps alive; `None`
+    /// where none is needed.
+    known: HashMap<(usize, usize), (Rc<CustomProperties>, Option<String>)>,
     count: usize,
     elements: usize,
     text: String,
@@ -96,7 +96,7 @@ impl Instances<'_, '_, '_, '_> {
     fn instance(
         &mut self,
         target: usize,
-        outer: &Rc<Variables>,
+        outer: &Rc<CustomProperties>,
         styles: &mut Styles,
         depth: u32,
     ) -> Result<Option<String>, SvgError> {
@@ -116,12 +116,12 @@ impl Instances<'_, '_, '_, '_> {
             return Ok(None);
         }
         let mut own = Styles { units: styles.units, ..Styles::default() };
-        let mut variables: Vec<Rc<Variables>> = Vec::with_capacity(range.len());
+        let mut variables: Vec<Rc<CustomProperties>> = Vec::with_capacity(range.len());
         let mut differs = false;
         for at in range.clone() {
             let parent = self.cascade.tree.elements[at].parent.filter(|_| at != target);
             let around = parent.map_or(outer, |it| &variables[it - target]).clone();
-            let Resolved { properties, variables: inside, has_var } = self.cascade.resolve(at, &around)?;
+            let ComputedStyle { properties, variables: inside, has_var } = self.cascade.resolve(at, &around)?;
             differs |= has_var;
             let node = self.cascade.tree.elements[at].node.id();
             if let Some(shown) = self.shown_by(at)
@@ -148,11 +148,11 @@ impl Instances<'_, '_, '_, '_> {
         let whole = self.cascade.tree.elements[target].node;
         source::write_element(&mut self.text, whole, &mut |part| match part {
             // Ids inside the copy are dropped, because references mean the original.
-            Part::Attribute { name: "id", .. } => Some(String::new()),
-            Part::MoreAttributes(element) if element == whole => {
-                Some(format!(" id=\"{id}\"") + &own.part(part).unwrap_or_default())
+            ReplaceablePart::Attribute { name: "id", .. } => Some(String::new()),
+            ReplaceablePart::MoreAttributes(element) if element == whole => {
+                Some(format!(" id=\"{id}\"") + &own.replacement(part).unwrap_or_default())
             }
-            part => own.part(part),
+            part => own.replacement(part),
         });
         self.known.insert(key, (outer.clone(), Some(id.clone())));
         Ok(Some(id))

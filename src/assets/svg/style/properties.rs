@@ -12,18 +12,18 @@ use crate::assets::svg::values;
 
 /// The property that a declaration sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum PropertyName {
     /// A custom property, with its dashes: `--name`.
     Custom(Rc<str>),
     /// A property whose value contains `var()` and is computed per element.
     Pending(Rc<str>),
-    /// One of [`PROPERTIES`].
+    /// A property in the list [`PROPERTIES`].
     Known(&'static str),
 }
 
 /// The syntax of a property's values.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum ValueSyntax {
     Paint,
     Color,
     /// One length; a plain number only for properties of SVG 1.1.
@@ -36,87 +36,87 @@ enum Kind {
     Words,
     /// Any value, which may contain references.
     Text,
-    /// The function `path("…")`.
+    /// The function `path("…")` with path data.
     PathData,
 }
 
 /// The properties: name, syntax, and the initial value of those that are inherited.
-const PROPERTIES: &[(&str, Kind, Option<&str>)] = &[
-    ("alignment-baseline", Kind::Words, None),
-    ("background-color", Kind::Color, None),
-    ("baseline-shift", Kind::Length { plain: true }, None),
-    ("clip-path", Kind::Text, None),
-    ("clip-rule", Kind::Words, Some("nonzero")),
-    ("color", Kind::Color, Some("black")),
-    ("color-interpolation", Kind::Words, Some("sRGB")),
-    ("color-interpolation-filters", Kind::Words, Some("linearRGB")),
-    ("cx", Kind::Length { plain: false }, None),
-    ("cy", Kind::Length { plain: false }, None),
-    ("d", Kind::PathData, None),
-    ("direction", Kind::Words, Some("ltr")),
-    ("display", Kind::Words, None),
-    ("dominant-baseline", Kind::Words, Some("auto")),
-    ("fill", Kind::Paint, Some("black")),
-    ("fill-opacity", Kind::Words, Some("1")),
-    ("fill-rule", Kind::Words, Some("nonzero")),
-    ("filter", Kind::Text, None),
-    ("flood-color", Kind::Color, None),
-    ("flood-opacity", Kind::Words, None),
-    ("font-family", Kind::Text, Some("serif")),
-    ("font-kerning", Kind::Words, Some("auto")),
-    ("font-size", Kind::Length { plain: false }, Some("16")),
-    ("font-size-adjust", Kind::Words, Some("none")),
-    ("font-stretch", Kind::Words, Some("normal")),
-    ("font-style", Kind::Words, Some("normal")),
-    ("font-variant", Kind::Words, Some("normal")),
-    ("font-variation-settings", Kind::Text, Some("normal")),
-    ("font-weight", Kind::Words, Some("normal")),
-    ("height", Kind::Length { plain: false }, None),
-    ("image-rendering", Kind::Words, Some("auto")),
-    ("isolation", Kind::Words, None),
-    ("letter-spacing", Kind::Length { plain: true }, Some("normal")),
-    ("lighting-color", Kind::Color, None),
-    ("marker-end", Kind::Text, Some("none")),
-    ("marker-mid", Kind::Text, Some("none")),
-    ("marker-start", Kind::Text, Some("none")),
-    ("mask", Kind::Text, None),
-    ("mask-type", Kind::Words, None),
-    ("mix-blend-mode", Kind::Words, None),
-    ("opacity", Kind::Words, None),
-    ("overflow", Kind::Words, None),
-    ("paint-order", Kind::Words, Some("normal")),
-    ("r", Kind::Length { plain: false }, None),
-    ("rotate", Kind::Words, None),
-    ("rx", Kind::Length { plain: false }, None),
-    ("ry", Kind::Length { plain: false }, None),
-    ("scale", Kind::Words, None),
-    ("shape-rendering", Kind::Words, Some("auto")),
-    ("stop-color", Kind::Color, None),
-    ("stop-opacity", Kind::Words, None),
-    ("stroke", Kind::Paint, Some("none")),
-    ("stroke-dasharray", Kind::Lengths, Some("none")),
-    ("stroke-dashoffset", Kind::Length { plain: true }, Some("0")),
-    ("stroke-linecap", Kind::Words, Some("butt")),
-    ("stroke-linejoin", Kind::Words, Some("miter")),
-    ("stroke-miterlimit", Kind::Words, Some("4")),
-    ("stroke-opacity", Kind::Words, Some("1")),
-    ("stroke-width", Kind::Length { plain: true }, Some("1")),
-    ("text-anchor", Kind::Words, Some("start")),
-    ("text-decoration", Kind::Words, None),
-    ("text-rendering", Kind::Words, Some("auto")),
-    ("transform", Kind::Text, None),
-    ("transform-box", Kind::Words, None),
-    ("transform-origin", Kind::Words, None),
-    ("translate", Kind::Words, None),
-    ("unicode-bidi", Kind::Words, None),
-    ("vector-effect", Kind::Words, None),
-    ("visibility", Kind::Words, Some("visible")),
-    ("white-space", Kind::Words, Some("normal")),
-    ("width", Kind::Length { plain: false }, None),
-    ("word-spacing", Kind::Length { plain: true }, Some("normal")),
-    ("writing-mode", Kind::Words, Some("lr-tb")),
-    ("x", Kind::Length { plain: false }, None),
-    ("y", Kind::Length { plain: false }, None),
+const PROPERTIES: &[(&str, ValueSyntax, Option<&str>)] = &[
+    ("alignment-baseline", ValueSyntax::Words, None),
+    ("background-color", ValueSyntax::Color, None),
+    ("baseline-shift", ValueSyntax::Length { plain: true }, None),
+    ("clip-path", ValueSyntax::Text, None),
+    ("clip-rule", ValueSyntax::Words, Some("nonzero")),
+    ("color", ValueSyntax::Color, Some("black")),
+    ("color-interpolation", ValueSyntax::Words, Some("sRGB")),
+    ("color-interpolation-filters", ValueSyntax::Words, Some("linearRGB")),
+    ("cx", ValueSyntax::Length { plain: false }, None),
+    ("cy", ValueSyntax::Length { plain: false }, None),
+    ("d", ValueSyntax::PathData, None),
+    ("direction", ValueSyntax::Words, Some("ltr")),
+    ("display", ValueSyntax::Words, None),
+    ("dominant-baseline", ValueSyntax::Words, Some("auto")),
+    ("fill", ValueSyntax::Paint, Some("black")),
+    ("fill-opacity", ValueSyntax::Words, Some("1")),
+    ("fill-rule", ValueSyntax::Words, Some("nonzero")),
+    ("filter", ValueSyntax::Text, None),
+    ("flood-color", ValueSyntax::Color, None),
+    ("flood-opacity", ValueSyntax::Words, None),
+    ("font-family", ValueSyntax::Text, Some("serif")),
+    ("font-kerning", ValueSyntax::Words, Some("auto")),
+    ("font-size", ValueSyntax::Length { plain: false }, Some("16")),
+    ("font-size-adjust", ValueSyntax::Words, Some("none")),
+    ("font-stretch", ValueSyntax::Words, Some("normal")),
+    ("font-style", ValueSyntax::Words, Some("normal")),
+    ("font-variant", ValueSyntax::Words, Some("normal")),
+    ("font-variation-settings", ValueSyntax::Text, Some("normal")),
+    ("font-weight", ValueSyntax::Words, Some("normal")),
+    ("height", ValueSyntax::Length { plain: false }, None),
+    ("image-rendering", ValueSyntax::Words, Some("auto")),
+    ("isolation", ValueSyntax::Words, None),
+    ("letter-spacing", ValueSyntax::Length { plain: true }, Some("normal")),
+    ("lighting-color", ValueSyntax::Color, None),
+    ("marker-end", ValueSyntax::Text, Some("none")),
+    ("marker-mid", ValueSyntax::Text, Some("none")),
+    ("marker-start", ValueSyntax::Text, Some("none")),
+    ("mask", ValueSyntax::Text, None),
+    ("mask-type", ValueSyntax::Words, None),
+    ("mix-blend-mode", ValueSyntax::Words, None),
+    ("opacity", ValueSyntax::Words, None),
+    ("overflow", ValueSyntax::Words, None),
+    ("paint-order", ValueSyntax::Words, Some("normal")),
+    ("r", ValueSyntax::Length { plain: false }, None),
+    ("rotate", ValueSyntax::Words, None),
+    ("rx", ValueSyntax::Length { plain: false }, None),
+    ("ry", ValueSyntax::Length { plain: false }, None),
+    ("scale", ValueSyntax::Words, None),
+    ("shape-rendering", ValueSyntax::Words, Some("auto")),
+    ("stop-color", ValueSyntax::Color, None),
+    ("stop-opacity", ValueSyntax::Words, None),
+    ("stroke", ValueSyntax::Paint, Some("none")),
+    ("stroke-dasharray", ValueSyntax::Lengths, Some("none")),
+    ("stroke-dashoffset", ValueSyntax::Length { plain: true }, Some("0")),
+    ("stroke-linecap", ValueSyntax::Words, Some("butt")),
+    ("stroke-linejoin", ValueSyntax::Words, Some("miter")),
+    ("stroke-miterlimit", ValueSyntax::Words, Some("4")),
+    ("stroke-opacity", ValueSyntax::Words, Some("1")),
+    ("stroke-width", ValueSyntax::Length { plain: true }, Some("1")),
+    ("text-anchor", ValueSyntax::Words, Some("start")),
+    ("text-decoration", ValueSyntax::Words, None),
+    ("text-rendering", ValueSyntax::Words, Some("auto")),
+    ("transform", ValueSyntax::Text, None),
+    ("transform-box", ValueSyntax::Words, None),
+    ("transform-origin", ValueSyntax::Words, None),
+    ("translate", ValueSyntax::Words, None),
+    ("unicode-bidi", ValueSyntax::Words, None),
+    ("vector-effect", ValueSyntax::Words, None),
+    ("visibility", ValueSyntax::Words, Some("visible")),
+    ("white-space", ValueSyntax::Words, Some("normal")),
+    ("width", ValueSyntax::Length { plain: false }, None),
+    ("word-spacing", ValueSyntax::Length { plain: true }, Some("normal")),
+    ("writing-mode", ValueSyntax::Words, Some("lr-tb")),
+    ("x", ValueSyntax::Length { plain: false }, None),
+    ("y", ValueSyntax::Length { plain: false }, None),
 ];
 
 /// Properties that usvg reads from a `style` attribute only.
@@ -130,28 +130,28 @@ pub(super) fn known(name: &str) -> Option<&'static str> {
     PROPERTIES.binary_search_by(|(it, ..)| (*it).cmp(name)).ok().map(|at| PROPERTIES[at].0)
 }
 
-fn kind_and_initial(name: &str) -> Option<(Kind, Option<&'static str>)> {
+fn syntax_and_initial(name: &str) -> Option<(ValueSyntax, Option<&'static str>)> {
     let at = PROPERTIES.binary_search_by(|(it, ..)| (*it).cmp(name)).ok()?;
     Some((PROPERTIES[at].1, PROPERTIES[at].2))
 }
 
 /// The properties that a declaration sets, with normalised values; none when browsers ignore it. `units`: size of the
 /// viewport in units of the document.
-pub(super) fn declared(name: &str, value: &str, units: Size, set: &mut dyn FnMut(Name, Rc<str>)) {
+pub(super) fn declared(name: &str, value: &str, units: Size, set: &mut dyn FnMut(PropertyName, Rc<str>)) {
     if name.starts_with("--") {
-        return set(Name::Custom(name.into()), value.into());
+        return set(PropertyName::Custom(name.into()), value.into());
     }
     let name = name.to_ascii_lowercase();
     let has_var = |text: &str| text.to_ascii_lowercase().contains("var(");
     if value.contains('(') && has_var(value) {
-        let takes = kind_and_initial(&name).is_some() || longhands(&name).is_some();
+        let takes = syntax_and_initial(&name).is_some() || longhands(&name).is_some();
         return if takes {
-            set(Name::Pending(name.into()), value.into())
+            set(PropertyName::Pending(name.into()), value.into())
         };
     }
     let mut set_known = |name: &str, value: Cow<'_, str>| {
         if let Some(name) = known(name) {
-            set(Name::Known(name), value.as_ref().into());
+            set(PropertyName::Known(name), value.as_ref().into());
         }
     };
     if name == "font" {
@@ -186,7 +186,7 @@ pub(super) fn longhands(name: &str) -> Option<&'static [&'static str]> {
 
 /// A declared value as an attribute value, CSS-wide keywords included; `None` when it is invalid.
 fn normal<'v>(name: &str, value: &'v str, units: Size) -> Option<Cow<'v, str>> {
-    let (kind, initial) = kind_and_initial(name)?;
+    let (syntax, initial) = syntax_and_initial(name)?;
     if value.is_empty() {
         return None;
     }
@@ -199,25 +199,27 @@ fn normal<'v>(name: &str, value: &'v str, units: Size) -> Option<Cow<'v, str>> {
     if value.eq_ignore_ascii_case("inherit") {
         return Some("inherit".into());
     }
-    match kind {
-        Kind::Paint => values::paint(value),
-        Kind::Color => values::paint(value).filter(|it| !it.starts_with("url(") && !it.starts_with("context")),
-        Kind::Length { plain } => lengths(value, plain, false, calc::whole(name, units)).map(Cow::Owned),
-        Kind::Lengths => lengths(value, true, true, calc::whole(name, units)).map(Cow::Owned),
-        Kind::Words if name == "text-decoration" => Some(lines_of(value).into()),
+    match syntax {
+        ValueSyntax::Paint => values::paint(value),
+        ValueSyntax::Color => values::paint(value).filter(|it| !it.starts_with("url(") && !it.starts_with("context")),
+        ValueSyntax::Length { plain } => lengths(value, plain, false, calc::whole(name, units)).map(Cow::Owned),
+        ValueSyntax::Lengths => lengths(value, true, true, calc::whole(name, units)).map(Cow::Owned),
+        ValueSyntax::Words if name == "text-decoration" => Some(lines_of(value).into()),
         // The only keywords of SVG with capitals, which usvg compares exactly.
-        Kind::Words if name.starts_with("color-interpolation") => Some(match value.to_ascii_lowercase().as_str() {
-            "linearrgb" => "linearRGB".into(),
-            "srgb" => "sRGB".into(),
-            _ => "auto".into(),
-        }),
-        Kind::Words => Some(if value.bytes().any(|it| it.is_ascii_uppercase()) {
+        ValueSyntax::Words if name.starts_with("color-interpolation") => {
+            Some(match value.to_ascii_lowercase().as_str() {
+                "linearrgb" => "linearRGB".into(),
+                "srgb" => "sRGB".into(),
+                _ => "auto".into(),
+            })
+        }
+        ValueSyntax::Words => Some(if value.bytes().any(|it| it.is_ascii_uppercase()) {
             value.to_ascii_lowercase().into()
         } else {
             value.into()
         }),
-        Kind::Text => Some(text(name, value)),
-        Kind::PathData => path_data(value).map(Cow::Owned),
+        ValueSyntax::Text => Some(text(name, value)),
+        ValueSyntax::PathData => path_data(value).map(Cow::Owned),
     }
 }
 
@@ -272,14 +274,14 @@ const LENGTH_ATTRIBUTES: [&str; 15] = [
 
 /// Whether an attribute is a length.
 pub(super) fn is_length(name: &str) -> bool {
-    let is_property = matches!(kind_and_initial(name), Some((Kind::Length { .. } | Kind::Lengths, _)));
+    let is_property = matches!(syntax_and_initial(name), Some((ValueSyntax::Length { .. } | ValueSyntax::Lengths, _)));
     is_property || LENGTH_ATTRIBUTES.contains(&name)
 }
 
 /// The value of a length attribute with its `calc()` evaluated; `None` when it is invalid. `units`: size of the
 /// viewport in units of the document.
 pub(super) fn calculated(name: &str, value: &str, units: Size) -> Option<String> {
-    lengths(value, true, matches!(kind_and_initial(name), Some((Kind::Lengths, _))), calc::whole(name, units))
+    lengths(value, true, matches!(syntax_and_initial(name), Some((ValueSyntax::Lengths, _))), calc::whole(name, units))
 }
 
 /// Lengths in units that usvg supports: units of the root font and the viewport are converted to px. `whole`: length of
@@ -393,8 +395,8 @@ mod tests {
         let mut found = Vec::new();
         declared(name, value, Size::new(200.0, 100.0), &mut |name, value| {
             let name = match name {
-                Name::Custom(name) | Name::Pending(name) => name.to_string(),
-                Name::Known(name) => name.to_owned(),
+                PropertyName::Custom(name) | PropertyName::Pending(name) => name.to_string(),
+                PropertyName::Known(name) => name.to_owned(),
             };
             found.push((name, value.to_string()));
         });

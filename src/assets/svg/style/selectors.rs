@@ -17,14 +17,14 @@ use crate::assets::svg::source::XLINK;
 pub(super) const MAX_STEPS: u64 = 100_000_000;
 
 /// The element tree of one document, with frequently used properties of elements.
-pub(super) struct Tree<'a, 'i> {
-    pub(super) elements: Vec<Entry<'a, 'i>>,
+pub(super) struct ElementTree<'a, 'i> {
+    pub(super) elements: Vec<IndexedElement<'a, 'i>>,
     /// Steps of the selector engine so far, a measure of the cost of matching.
     pub(super) steps: Cell<u64>,
 }
 
-/// An element, with its relatives as indices into [`Tree::elements`].
-pub(super) struct Entry<'a, 'i> {
+/// An element, with its relatives as indices into [`ElementTree::elements`].
+pub(super) struct IndexedElement<'a, 'i> {
     pub(super) node: Node<'a, 'i>,
     pub(super) parent: Option<usize>,
     previous: Option<usize>,
@@ -33,9 +33,9 @@ pub(super) struct Entry<'a, 'i> {
     pub(super) classes: Vec<&'a str>,
 }
 
-impl<'a, 'i> Tree<'a, 'i> {
+impl<'a, 'i> ElementTree<'a, 'i> {
     pub(super) fn of(document: &'a Document<'i>) -> Self {
-        let mut elements: Vec<Entry<'a, 'i>> = Vec::new();
+        let mut elements: Vec<IndexedElement<'a, 'i>> = Vec::new();
         // Open elements, each with its last child so far.
         let mut open: Vec<(usize, Option<usize>)> = Vec::new();
         for node in document.descendants().filter(Node::is_element) {
@@ -54,7 +54,7 @@ impl<'a, 'i> Tree<'a, 'i> {
                 (None, None) => {}
             }
             let classes = node.attribute("class").unwrap_or_default().split_ascii_whitespace().collect();
-            elements.push(Entry { node, parent, previous, next: None, first_child: None, classes });
+            elements.push(IndexedElement { node, parent, previous, next: None, first_child: None, classes });
             open.push((at, None));
         }
         Self { elements, steps: Cell::new(0) }
@@ -72,19 +72,19 @@ impl<'a, 'i> Tree<'a, 'i> {
 
 /// An element as the selector engine needs it.
 #[derive(Clone, Copy)]
-pub(super) struct At<'t, 'a, 'i> {
-    pub(super) tree: &'t Tree<'a, 'i>,
+pub(super) struct ElementRef<'t, 'a, 'i> {
+    pub(super) tree: &'t ElementTree<'a, 'i>,
     pub(super) index: usize,
 }
 
-impl std::fmt::Debug for At<'_, '_, '_> {
+impl std::fmt::Debug for ElementRef<'_, '_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "<{}>", self.entry().node.tag_name().name())
     }
 }
 
-impl<'t, 'a, 'i> At<'t, 'a, 'i> {
-    fn entry(&self) -> &'t Entry<'a, 'i> {
+impl<'t, 'a, 'i> ElementRef<'t, 'a, 'i> {
+    fn entry(&self) -> &'t IndexedElement<'a, 'i> {
         self.tree.step();
         &self.tree.elements[self.index]
     }
@@ -257,7 +257,7 @@ impl<'i> css::Parser<'i> for SelectorReader<'_> {
     }
 }
 
-impl Element for At<'_, '_, '_> {
+impl Element for ElementRef<'_, '_, '_> {
     type Impl = Css;
 
     fn opaque(&self) -> OpaqueElement {

@@ -11,9 +11,9 @@ use cssparser::{
 use kurbo::Size;
 
 use super::media;
-use super::properties::{self, Name};
+use super::properties::{self, PropertyName};
 use super::selectors::{Css, Invalid, SelectorReader};
-use crate::assets::svg::font_face::FontFace;
+use crate::assets::svg::font_face::FontFaceRule;
 
 /// Maximum number of declarations of one document's style sheets.
 const MAX_DECLARATIONS: usize = 500_000;
@@ -27,7 +27,7 @@ type Failure = ParseError<Invalid>;
 #[derive(Default)]
 pub(super) struct Sheets {
     pub(super) rules: Vec<Rule>,
-    pub(super) faces: Vec<FontFace>,
+    pub(super) faces: Vec<FontFaceRule>,
     /// Number of declarations, counted once per rule.
     pub(super) declarations: usize,
     layers: Vec<String>,
@@ -43,7 +43,7 @@ pub(super) struct Rule {
 /// A property and its value, as normalised by `properties`.
 #[derive(Clone, Debug)]
 pub(super) struct Declaration {
-    pub(super) name: Name,
+    pub(super) name: PropertyName,
     pub(super) value: Rc<str>,
     pub(super) important: bool,
 }
@@ -148,7 +148,7 @@ impl SheetReader<'_> {
 }
 
 /// The start of an at-rule.
-enum At {
+enum AtRulePrelude {
     /// A conditional group, and whether its condition holds.
     Condition(bool),
     Layer(Vec<String>),
@@ -157,14 +157,14 @@ enum At {
 }
 
 impl<'i> AtRuleParser<'i> for SheetReader<'_> {
-    type Prelude = At;
+    type Prelude = AtRulePrelude;
     type AtRule = ();
     type Error = Invalid;
 
-    fn parse_prelude(&mut self, name: CowRcStr<'i>, input: &mut Parser<'i>) -> Result<At, Failure> {
+    fn parse_prelude(&mut self, name: CowRcStr<'i>, input: &mut Parser<'i>) -> Result<AtRulePrelude, Failure> {
         match name.to_ascii_lowercase().as_str() {
-            "media" => Ok(At::Condition(media::applies(input, self.viewport))),
-            "supports" => Ok(At::Condition(media::is_supported(input))),
+            "media" => Ok(AtRulePrelude::Condition(media::applies(input, self.viewport))),
+            "supports" => Ok(AtRulePrelude::Condition(media::is_supported(input))),
             "layer" => {
                 let mut names = Vec::new();
                 while !input.is_exhausted() {
@@ -177,32 +177,32 @@ impl<'i> AtRuleParser<'i> for SheetReader<'_> {
                         input.expect_comma()?;
                     }
                 }
-                Ok(At::Layer(names))
+                Ok(AtRulePrelude::Layer(names))
             }
-            "font-face" if self.around.is_empty() => Ok(At::FontFace),
+            "font-face" if self.around.is_empty() => Ok(AtRulePrelude::FontFace),
             "namespace" if self.around.is_empty() => {
                 let prefix = input.try_parse(Parser::expect_ident_cloned).ok().map(|it| it.to_string());
-                Ok(At::Namespace(prefix, input.expect_url_or_string()?.to_string()))
+                Ok(AtRulePrelude::Namespace(prefix, input.expect_url_or_string()?.to_string()))
             }
             _ => Err(ParseError::custom(Invalid)),
         }
     }
 
-    fn rule_without_block(&mut self, prelude: At, _: &ParserState) -> Result<(), ()> {
+    fn rule_without_block(&mut self, prelude: AtRulePrelude, _: &ParserState) -> Result<(), ()> {
         match prelude {
-            At::Layer(names) => names.iter().for_each(|name| {
+            AtRulePrelude::Layer(names) => names.iter().for_each(|name| {
                 self.sheets.layer(name);
             }),
-            At::Namespace(prefix, url) => self.prefixes.push((prefix, url)),
-            At::Condition(_) | At::FontFace => return Err(()),
+            AtRulePrelude::Namespace(prefix, url) => self.prefixes.push((prefix, url)),
+            AtRulePrelude::Condition(_) | AtRulePrelude::FontFace => return Err(()),
         }
         Ok(())
     }
 
-    fn parse_block(&mut self, prelude: At, _: &ParserState, input: &mut Parser<'i>) -> Result<(), Failure> {
+    fn parse_block(&mut self, prelude: AtRulePrelude, _: &ParserState, input: &mut Parser<'i>) -> Result<(), Failure> {
         match prelude {
-            At::Condition(true) => self.content(input),
-            At::Layer(mut names) if names.len() < 2 => {
+            AtRulePrelude::Condition(true) => self.content(input),
+            AtRulePrelude::Layer(mut names) if names.len() < 2 => {
                 // An unnamed layer is always a new layer.
                 let unnamed = || self.inner_layer(&format!("#{}", self.sheets.layers.len()));
                 let name = names.pop().unwrap_or_else(unnamed);
@@ -213,13 +213,15 @@ impl<'i> AtRuleParser<'i> for SheetReader<'_> {
                 self.content(input);
                 self.layer = outer;
             }
-            At::FontFace => {
-                let mut reader = FaceReader { face: FontFace::default() };
+            AtRulePrelude::FontFace => {
+                let mut reader = FaceReader { face: FontFaceRule::default() };
                 RuleBodyParser::new(input, &mut reader).for_each(drop);
                 self.sheets.faces.push(reader.face);
                 self.sheets.declarations += 1;
             }
-            At::Condition(false) | At::Layer(_) | At::Namespace(..) => return Err(ParseError::custom(Invalid)),
+            AtRulePrelude::Condition(false) | AtRulePrelude::Layer(_) | AtRulePrelude::Namespace(..) => {
+                return Err(ParseError::custom(Invalid));
+            }
         }
         Ok(())
     }
@@ -313,7 +315,7 @@ fn value(input: &mut Parser<'_>) -> Result<Written, Failure> {
             }
             Token::Function(_) | Token::ParenthesisBlock | Token::SquareBracketBlock | Token::CurlyBracketBlock => {
                 has_block |= matches!(token, Token::CurlyBracketBlock);
-                // The block is kept verbatim, with comments.
+                // The block is copied verbatim, with comments.
                 input.parse_nested_block(|inside| {
                     while inside.next_including_whitespace_and_comments().is_ok() {}
                     Ok::<_, Failure>(())
@@ -347,7 +349,7 @@ impl<'i> DeclarationParser<'i> for InlineReader {
 }
 
 struct FaceReader {
-    face: FontFace,
+    face: FontFaceRule,
 }
 
 impl<'i> DeclarationParser<'i> for FaceReader {

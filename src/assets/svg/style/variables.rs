@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use cssparser::{BasicParseError, ParseError, Parser, Token};
 
-use super::properties::Name;
+use super::properties::PropertyName;
 use super::sheet::Declaration;
 
 /// Maximum length of a value after substitution, bytes.
@@ -16,15 +16,15 @@ const MAX_DEPTH: u32 = 32;
 
 /// The custom properties of an element, inherited ones included, after substitution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Variables(HashMap<Rc<str>, Rc<str>>);
+pub(super) struct CustomProperties(HashMap<Rc<str>, Rc<str>>);
 
-impl Variables {
+impl CustomProperties {
     /// The custom properties of an element with these declarations, highest priority last; `None` when they equal its
     /// parent's.
     pub(super) fn inside(outer: &Self, declared: &[&Declaration]) -> Option<Self> {
         let mut own: HashMap<Rc<str>, Rc<str>> = HashMap::new();
         for declaration in declared {
-            if let Name::Custom(name) = &declaration.name {
+            if let PropertyName::Custom(name) = &declaration.name {
                 own.insert(name.clone(), declaration.value.clone());
             }
         }
@@ -32,12 +32,12 @@ impl Variables {
         if own.is_empty() {
             return None;
         }
-        let mut filling = Filling { own: &own, outer, known: HashMap::new() };
+        let mut substitution = Substitution { own: &own, outer, known: HashMap::new() };
         let names: Vec<_> = own.keys().cloned().collect();
         for name in &names {
-            filling.look_up(name, 0);
+            substitution.look_up(name, 0);
         }
-        let filled = filling.known;
+        let filled = substitution.known;
         let mut all = outer.0.clone();
         for name in names {
             match filled.get(&name).cloned().flatten() {
@@ -55,19 +55,19 @@ impl Variables {
 
     /// `text` with each `var()` substituted; `None` when one has neither a value nor a fallback.
     pub(super) fn substitute(&self, text: &str) -> Option<String> {
-        fill(text, &mut |name, _| self.0.get(name).cloned(), 0)
+        substitute_vars(text, &mut |name, _| self.0.get(name).cloned(), 0)
     }
 }
 
 /// The substitution of variables of one element.
-struct Filling<'f> {
+struct Substitution<'f> {
     own: &'f HashMap<Rc<str>, Rc<str>>,
-    outer: &'f Variables,
+    outer: &'f CustomProperties,
     /// Values by name; `None` for one that is being substituted or is invalid.
     known: HashMap<Rc<str>, Option<Rc<str>>>,
 }
 
-impl Filling<'_> {
+impl Substitution<'_> {
     fn look_up(&mut self, name: &str, depth: u32) -> Option<Rc<str>> {
         let Some((name, value)) = self.own.get_key_value(name) else {
             return self.outer.0.get(name).cloned();
@@ -79,7 +79,7 @@ impl Filling<'_> {
         if value.eq_ignore_ascii_case("initial") {
             return None;
         }
-        let filled = fill(value, &mut |name, depth| self.look_up(name, depth), depth).map(Rc::from);
+        let filled = substitute_vars(value, &mut |name, depth| self.look_up(name, depth), depth).map(Rc::from);
         self.known.insert(name.clone(), filled.clone());
         filled
     }
@@ -87,7 +87,7 @@ impl Filling<'_> {
 
 type LookUp<'l> = dyn FnMut(&str, u32) -> Option<Rc<str>> + 'l;
 
-fn fill(text: &str, look_up: &mut LookUp<'_>, depth: u32) -> Option<String> {
+fn substitute_vars(text: &str, look_up: &mut LookUp<'_>, depth: u32) -> Option<String> {
     let mut out = String::new();
     copy(&mut Parser::new(text), &mut out, look_up, depth).ok()?;
     Some(out)
@@ -146,16 +146,17 @@ fn variable(
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)]) -> Variables {
+    fn of(pairs: &[(&str, &str)]) -> CustomProperties {
         let declarations: Vec<_> = pairs
             .iter()
             .map(|(name, value)| Declaration {
-                name: Name::Custom((*name).into()),
+                name: PropertyName::Custom((*name).into()),
                 value: (*value).into(),
                 important: false,
             })
             .collect();
-        Variables::inside(&Variables::default(), &declarations.iter().collect::<Vec<_>>()).unwrap_or_default()
+        CustomProperties::inside(&CustomProperties::default(), &declarations.iter().collect::<Vec<_>>())
+            .unwrap_or_default()
     }
 
     #[test]

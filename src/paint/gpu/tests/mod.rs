@@ -25,7 +25,7 @@ use crate::paint::planner::plan;
 use crate::paint::{Painted, Rasterizer, SurfaceLimits};
 use crate::pool::Pool;
 use crate::raster::{Raster, Straight};
-use crate::scene::{Group, Node, Page, Path, Picture};
+use crate::scene::{DecodedImage, Group, Node, Page, Path};
 use crate::units::DeviceScale;
 
 /// Behaviour that tests inject into a rasterizer.
@@ -170,12 +170,12 @@ fn gradient_without_end_stops(side: f64) -> FramePlan {
 }
 
 /// A picture of which every px is `color`.
-fn solid_picture(width: u32, height: u32, color: [u8; 4]) -> Arc<Picture> {
+fn solid_picture(width: u32, height: u32, color: [u8; 4]) -> Arc<DecodedImage> {
     let pixels = color.repeat(width as usize * height as usize);
-    Arc::new(Picture::new(width, height, pixels).expect("as many bytes as pixels"))
+    Arc::new(DecodedImage::new(width, height, pixels).expect("as many bytes as pixels"))
 }
 
-fn image_node(picture: &Arc<Picture>, dest: Rect) -> Node {
+fn image_node(picture: &Arc<DecodedImage>, dest: Rect) -> Node {
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
     let (picture, passes) = (picture.clone(), Vec::new());
     Node::Image(crate::scene::Image { picture, source, dest, passes, opacity: crate::units::Opacity::OPAQUE })

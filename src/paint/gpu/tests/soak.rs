@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::paint::PaintError;
 use crate::paint::gpu::check::visible_share;
-use crate::scene::{Image, Pass, Shadow, Tone};
+use crate::scene::{Image, PixelPass, Shadow, Tone};
 use crate::units::{Opacity, Px};
 
 const PAGES: usize = 500;
@@ -94,8 +94,8 @@ fn plans() -> Vec<FramePlan> {
     let colors = [Color::from_rgb8(240, 90, 40), Color::from_rgb8(30, 60, 200), Color::from_rgba8(20, 160, 90, 150)];
     let circle = |x: f64, y: f64, r: f64| kurbo::Circle::new((x, y), r).to_path(0.1);
     let pixels = (0..48u32 * 40).flat_map(|at| [(at % 48 * 5) as u8, (at / 48 * 6) as u8, 90, 255]).collect();
-    let picture = Arc::new(Picture::new(48, 40, pixels).expect("as many bytes as pixels"));
-    let image = |dest: Rect, passes: Vec<Pass>| {
+    let picture = Arc::new(DecodedImage::new(48, 40, pixels).expect("as many bytes as pixels"));
+    let image = |dest: Rect, passes: Vec<PixelPass>| {
         let source = Rect::new(0.0, 0.0, 48.0, 40.0);
         Node::Image(Image { picture: picture.clone(), source, dest, passes, opacity: Opacity::new(0.9) })
     };
@@ -119,7 +119,7 @@ fn plans() -> Vec<FramePlan> {
         plans.push(page(vec![back(), Node::Path(Path::stroked(circle(mid, mid, third), colors[1], stroke))]));
         plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), Vec::new())]));
         plans.push(page(vec![back(), rotated(image(Rect::new(9.0, 9.0, mid, mid), Vec::new()), 30.0, (mid, mid))]));
-        let recolored = vec![Pass::Tone(Tone::Vibrance(-0.5)), Pass::Blur { radius: 2 }];
+        let recolored = vec![PixelPass::Tone(Tone::Vibrance(-0.5)), PixelPass::Blur { radius: 2 }];
         plans.push(page(vec![back(), image(Rect::new(5.0, 6.0, side - 5.0, side - 8.5), recolored)]));
         let node = || filled(circle(mid, mid, third), colors[1]);
         plans.push(page(vec![back(), within(node(), Group { blur: Px(4.0), ..Group::default() })]));

@@ -4,12 +4,12 @@ use super::*;
 use crate::paint::gpu::check::visible_share;
 use crate::paint::gpu::device::SurfaceTexture;
 use crate::paint::gpu::recolor::Recolor;
-use crate::paint::gpu::scene::Area;
+use crate::paint::gpu::scene::TileArea;
 use crate::paint::gpu::thread::copy_rows;
 use crate::paint::passes as on_cpu;
 use crate::paint::plan::Kernel;
 use crate::paint::prepared_image::{PlacedImage, PreparedImages};
-use crate::scene::{Pass, Tone};
+use crate::scene::{PixelPass, Tone};
 use crate::units::DeviceSize;
 
 /// Maximum difference of colours, in levels: the sums of three products, in 32 and in 64 bits, may round differently.
@@ -42,7 +42,7 @@ impl Lcg {
 
 impl Gpu {
     fn download(&mut self, texture: &wgpu::Texture, (width, height): (u32, u32)) -> Vec<u8> {
-        let area = Area { x: 0, y: 0, width, height };
+        let area = TileArea { x: 0, y: 0, width, height };
         let (readback, _) = self.read_back(area, texture);
         readback.buffer.map_async(wgpu::MapMode::Read, .., |mapped| mapped.expect("mapped"));
         self.wait().expect("no fault");
@@ -97,20 +97,21 @@ fn gpu_recoloured_pictures_match_the_cpu() {
                     let factor = |numbers: &mut Lcg| numbers.between(-1.5, 2.0);
                     [factor(numbers), factor(numbers), factor(numbers), numbers.between(-100.0, 100.0)]
                 };
-                Pass::ColorMatrix([row(&mut numbers), row(&mut numbers), row(&mut numbers)])
+                PixelPass::ColorMatrix([row(&mut numbers), row(&mut numbers), row(&mut numbers)])
             }
-            2 => Pass::Tone(Tone::Vibrance(numbers.between(0.0, 1.0))),
-            3 => Pass::Tone(Tone::Vibrance(numbers.between(-1.0, 0.0))),
-            4 => Pass::Tone(Tone::Dark(numbers.between(-2.0, 2.0))),
-            5 => Pass::Tone(Tone::Light(numbers.between(-1.0, 1.0))),
-            6 => Pass::Tone(Tone::Natural(numbers.between(0.0, 1.0))),
-            _ => Pass::Blur { radius: numbers.below(9) },
+            2 => PixelPass::Tone(Tone::Vibrance(numbers.between(0.0, 1.0))),
+            3 => PixelPass::Tone(Tone::Vibrance(numbers.between(-1.0, 0.0))),
+            4 => PixelPass::Tone(Tone::Dark(numbers.between(-2.0, 2.0))),
+            5 => PixelPass::Tone(Tone::Light(numbers.between(-1.0, 1.0))),
+            6 => PixelPass::Tone(Tone::Natural(numbers.between(0.0, 1.0))),
+            _ => PixelPass::Blur { radius: numbers.below(9) },
         };
         // Halving is exact in 32 bits, so that the shared conversion to straight colours and back becomes visible.
-        let halved = Pass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
+        let halved = PixelPass::ColorMatrix([[0.5, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]]);
         let passes = if round < 16 { vec![pass] } else { vec![pass, halved] };
         let (width, height) = (8 + numbers.below(60), 8 + numbers.below(60));
-        let picture = Picture::new(width, height, numbers.picture(width, height)).expect("as many bytes as pixels");
+        let picture =
+            DecodedImage::new(width, height, numbers.picture(width, height)).expect("as many bytes as pixels");
         // The picture is shown smaller or larger, cropped, mirrored or rotated.
         let scale = numbers.between(0.2, 2.5);
         let source = Rect::new(0.0, 0.0, f64::from(width), f64::from(height) - numbers.between(0.0, 3.0));
@@ -124,7 +125,7 @@ fn gpu_recoloured_pictures_match_the_cpu() {
         assert_eq!(recolor.resample_plan.placement, expected.placement);
         let texture = gpu.recolor(&recolor);
         let found = gpu.download(&texture, recolor.resample_plan.size());
-        let levels = if passes.iter().any(|it| matches!(it, Pass::Blur { .. })) {
+        let levels = if passes.iter().any(|it| matches!(it, PixelPass::Blur { .. })) {
             MAX_BLUR_DIFFERENCE
         } else {
             MAX_COLOR_DIFFERENCE

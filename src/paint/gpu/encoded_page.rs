@@ -25,7 +25,7 @@ pub(super) enum GpuStep {
 }
 
 /// An encoded page with its request.
-pub(super) struct GpuJob {
+pub(super) struct EncodedPage {
     pub(super) request: PaintRequest,
     pub(super) steps: Vec<GpuStep>,
 }

@@ -1,8 +1,8 @@
 //! A document rewritten so that usvg can read it: style sheets resolved, references without cycles, within all limits.
 
 use super::error::SvgError;
-use super::font_face::FontFace;
-use super::source::{DEFAULT_SIZE, Sizing};
+use super::font_face::FontFaceRule;
+use super::source::{DEFAULT_SIZE, SizeAttributes};
 use super::{budget, source, style};
 
 /// Maximum number of rounds in which reference cycles are broken in copies of what `use` shows, before they are broken
@@ -10,15 +10,15 @@ use super::{budget, source, style};
 const MAX_COPY_ROUNDS: usize = 4;
 
 /// A document in the subset of SVG that usvg reads, within all limits.
-pub(super) struct Readable {
+pub(super) struct NormalizedSvg {
     pub(super) source: String,
-    pub(super) sizing: Sizing,
-    pub(super) faces: Vec<FontFace>,
+    pub(super) sizing: SizeAttributes,
+    pub(super) faces: Vec<FontFaceRule>,
     /// Sentences about dropped parts.
     pub(super) notes: Vec<String>,
 }
 
-impl Readable {
+impl NormalizedSvg {
     pub(super) fn new(bytes: &[u8]) -> Result<Self, SvgError> {
         let text = source::to_text(bytes);
         let document = source::parse(&text)?;
@@ -26,13 +26,13 @@ impl Readable {
         if source::has_html(&document) {
             notes.push("HTML inside the SVG (foreignObject) is not drawn".to_owned());
         }
-        let viewport = Sizing::of(document.root_element()).within(DEFAULT_SIZE);
+        let viewport = SizeAttributes::of(document.root_element()).within(DEFAULT_SIZE);
         let mut styles = style::resolve(&document, viewport)?;
         let faces = std::mem::take(&mut styles.faces);
-        let source = source::write(&document, &mut |part| styles.part(part));
-        let sizing = Sizing::of(source::parse(&source)?.root_element());
-        let (source, leaves_out) = without_cycles(source)?;
-        if leaves_out {
+        let source = source::write(&document, &mut |part| styles.replacement(part));
+        let sizing = SizeAttributes::of(source::parse(&source)?.root_element());
+        let (source, changes_drawing) = without_cycles(source)?;
+        if changes_drawing {
             notes.push("a part of the SVG that refers to itself is not drawn there".to_owned());
         }
         Ok(Self { sizing, faces, notes, source })
@@ -41,19 +41,19 @@ impl Readable {
 
 /// The document without circular references, and whether removing them changes what is drawn.
 fn without_cycles(mut source: String) -> Result<(String, bool), SvgError> {
-    let mut leaves_out = false;
+    let mut changes_drawing = false;
     for round in 0..=MAX_COPY_ROUNDS {
         let document = source::parse(&source)?;
         let dropped = budget::check(&document, round < MAX_COPY_ROUNDS)?;
-        leaves_out |= dropped.leaves_out();
+        changes_drawing |= dropped.changes_drawing();
         if dropped.is_empty() {
             break;
         }
         let done = !dropped.has_copies();
-        source = source::write(&document, &mut |part| dropped.part(part));
+        source = source::write(&document, &mut |part| dropped.replacement(part));
         if done {
             break;
         }
     }
-    Ok((source, leaves_out))
+    Ok((source, changes_drawing))
 }
