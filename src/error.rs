@@ -4,7 +4,10 @@
 //! (`server` maps [`Kind`] to one), exit codes (`cli` does). Imports: `report` and the modules whose errors are
 //! converted.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::assets::SetupError;
 use crate::design::DesignError;
@@ -27,6 +30,10 @@ pub enum Kind {
     NotBuilt,
     /// The caller, by retrying later: there are too many concurrent requests.
     Busy,
+    /// The caller: the design makes a renderer process end.
+    Fatal,
+    /// The operator, and the caller by retrying later: nothing can render at the moment.
+    Unavailable,
     /// The caller or the operator: the request exceeded its deadline.
     Timeout,
     /// The developers or the operator: a bug, or a failure of the machine.
@@ -34,7 +41,7 @@ pub enum Kind {
 }
 
 /// Reason why a request has no result.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// All problems found in the input; at least one.
     #[error("{}", summary(.0))]
@@ -67,15 +74,27 @@ pub enum Error {
     )]
     Timeout {
         /// Stage that was running.
-        stage: &'static str,
+        stage: Cow<'static, str>,
         /// Stage that took longest.
-        slowest: &'static str,
+        slowest: Cow<'static, str>,
         /// Duration of the slowest stage.
         took: Duration,
         /// Duration of the deadline.
         limit: Duration,
         /// Name of the setting that gave the deadline.
-        setting: &'static str,
+        setting: Cow<'static, str>,
+    },
+    /// The renderer process ended twice while it rendered the request, the second time with no other request beside
+    /// it.
+    #[error("the request ended the renderer: {0}")]
+    EndedRenderer(String),
+    /// Nothing can render at the moment.
+    #[error("no renderer is available: {reason}; retry in {} s", .retry_after.as_secs())]
+    Unavailable {
+        /// What is missing.
+        reason: Cow<'static, str>,
+        /// Estimated time until a retry can succeed; whole seconds, at least 1.
+        retry_after: Duration,
     },
     /// A bug, or a failure of memory, disk or threads. The text is for the log, not for the caller.
     #[error("{0}")]
@@ -96,6 +115,8 @@ impl Error {
             Self::NotBuilt(_) => Kind::NotBuilt,
             Self::Busy { .. } => Kind::Busy,
             Self::Timeout { .. } => Kind::Timeout,
+            Self::EndedRenderer(_) => Kind::Fatal,
+            Self::Unavailable { .. } => Kind::Unavailable,
             Self::Internal(_) => Kind::Internal,
         }
     }
@@ -216,11 +237,11 @@ mod tests {
              3 s"
         );
         let late = Error::Timeout {
-            stage: "assets",
-            slowest: "assets",
+            stage: "assets".into(),
+            slowest: "assets".into(),
             took: Duration::from_millis(1400),
             limit: Duration::from_millis(1500),
-            setting: "TENTER_DEADLINE",
+            setting: "TENTER_DEADLINE".into(),
         };
         assert_eq!(
             late.to_string(),

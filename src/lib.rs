@@ -29,6 +29,10 @@ pub mod output; // pixels and scenes to file formats
 pub mod error; // the error of a request, and who can fix it
 pub mod pipeline; // one render request, stage by stage
 #[cfg(feature = "service")]
+pub mod calls; // bodies of calls, read to render requests
+#[cfg(feature = "service")]
+pub mod renderers; // where renders happen: in render processes, or in this one
+#[cfg(feature = "service")]
 pub mod jobs; // jobs and batches: renders that outlive their request
 #[cfg(feature = "service")]
 pub mod server; // the HTTP API

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::cause::FailureCause;
 use super::data_url::DataUrlError;
 use super::decode::DecodeError;
 use super::google::FontServiceError;
@@ -60,12 +63,12 @@ impl std::error::Error for AssetError {
 impl AssetError {
     /// True when loading exceeded a time limit.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.reason.root(), Reason::Timeout { .. })
+        self.reason.is_timeout()
     }
 
     /// True for failures of the service itself, which neither the caller nor the source can fix.
     pub fn is_internal(&self) -> bool {
-        matches!(self.reason.root(), Reason::Pool(_) | Reason::SnapshotStore(_))
+        self.reason.is_internal()
     }
 }
 
@@ -133,6 +136,37 @@ pub enum Reason {
     /// The storage of the batch's snapshot failed.
     #[error(transparent)]
     SnapshotStore(#[from] SnapshotStoreError),
+    /// The load failed in another process.
+    #[error("{}", .0.message)]
+    Elsewhere(Arc<FailureSummary>),
+}
+
+/// A failed load, as processes report it to each other: its message for callers and its classification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureSummary {
+    message: String,
+    cause: FailureCause,
+    is_timeout: bool,
+    is_internal: bool,
+    is_transient: bool,
+}
+
+impl From<&Reason> for FailureSummary {
+    fn from(reason: &Reason) -> Self {
+        Self {
+            message: reason.to_string(),
+            cause: reason.cause(),
+            is_timeout: reason.is_timeout(),
+            is_internal: reason.is_internal(),
+            is_transient: reason.is_transient(),
+        }
+    }
+}
+
+impl From<FailureSummary> for Reason {
+    fn from(summary: FailureSummary) -> Self {
+        Self::Elsewhere(Arc::new(summary))
+    }
 }
 
 /// A file that differs from the snapshot of the batch.
@@ -172,11 +206,48 @@ impl Reason {
         }
     }
 
+    fn is_timeout(&self) -> bool {
+        match self.root() {
+            Self::Timeout { .. } => true,
+            Self::Elsewhere(summary) => summary.is_timeout,
+            _ => false,
+        }
+    }
+
+    fn is_internal(&self) -> bool {
+        match self.root() {
+            Self::Pool(_) | Self::SnapshotStore(_) => true,
+            Self::Elsewhere(summary) => summary.is_internal,
+            _ => false,
+        }
+    }
+
+    /// The cause for metrics.
+    pub(super) fn cause(&self) -> FailureCause {
+        match self.root() {
+            Self::Blocked(blocked) | Self::Url(UrlError::Blocked(blocked)) => {
+                FailureCause::Refused(blocked.network.into())
+            }
+            Self::Url(_) | Self::DataUrl(_) => FailureCause::Url,
+            Self::Redirected { .. } | Self::Redirects { .. } => FailureCause::Redirects,
+            Self::Timeout { .. } => FailureCause::Timeout,
+            Self::Status(_) => FailureCause::Status,
+            Self::TooLarge { .. } => FailureCause::TooLarge,
+            Self::Network(_) => FailureCause::Network,
+            Self::Unreadable(_) => FailureCause::Unreadable,
+            Self::FontService(_) => FailureCause::FontService,
+            Self::Changed(_) => FailureCause::Changed,
+            Self::Pool(_) | Self::SnapshotStore(_) => FailureCause::Internal,
+            Self::Elsewhere(summary) => summary.cause.clone(),
+        }
+    }
+
     /// True for failures that are worth another attempt: network errors and status 5xx (http-api.md §6).
     pub(super) fn is_transient(&self) -> bool {
         match self.root() {
             Self::Timeout { .. } | Self::Network(_) => true,
             Self::Status(status) => *status >= 500,
+            Self::Elsewhere(summary) => summary.is_transient,
             _ => false,
         }
     }

@@ -21,11 +21,12 @@ use url::Url;
 
 use super::counts::AssetCounts;
 use super::error::{NetworkError, Reason, SetupError, shorten_url};
+use super::file_source::{Fetched, FileSource};
 use super::guard::{self, AllowedNetworks, BlockedAddress, UrlError};
 use crate::config::AssetLimits;
 use dns::{GuardedDns, Lookup, system_lookup};
 pub use download::Downloader;
-pub(super) use freshness::Freshness;
+pub use freshness::Freshness;
 #[cfg(test)]
 pub(super) use freshness::Validators;
 pub use post::{HttpPoster, PostResponse, operators_client};
@@ -39,23 +40,23 @@ const BACK_OFF: Duration = Duration::from_millis(300);
 /// Maximum bytes that are allocated before they arrive, independent of the announced length.
 const MAX_PREALLOCATED_BYTES: u64 = 1 << 20;
 
-/// Successful response of a server.
-#[derive(Debug)]
-pub(super) enum Fetched {
-    /// The cached file is still valid (status 304).
-    NotModified(Freshness),
-    /// The file (status 200).
-    Body(Vec<u8>, Freshness),
-}
-
 /// The guarded client with its limits. All users share its connections.
 #[derive(Debug)]
 pub(super) struct Fetcher {
-    client: Client,
+    transport: Transport,
     allowed: AllowedNetworks,
     limits: AssetLimits,
     back_off: Duration,
     counts: AssetCounts,
+}
+
+/// What sends the requests.
+#[derive(Debug)]
+enum Transport {
+    /// The HTTP client of this process.
+    Client(Client),
+    /// Another process.
+    Source(Arc<dyn FileSource>),
 }
 
 impl Fetcher {
@@ -67,7 +68,24 @@ impl Fetcher {
     fn with_lookup(limits: &AssetLimits, lookup: Lookup) -> Result<Self, SetupError> {
         let allowed = AllowedNetworks::from(&*limits.allow_addresses);
         let client = guarded_client(lookup, &allowed, CONNECT_TIMEOUT.min(limits.timeout))?;
-        Ok(Self { client, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() })
+        Ok(Self::with_transport(Transport::Client(client), allowed, limits))
+    }
+
+    /// Creates a fetcher that checks URLs itself and has `source` fetch them.
+    pub(super) fn with_source(limits: &AssetLimits, source: Arc<dyn FileSource>) -> Self {
+        Self::with_transport(Transport::Source(source), AllowedNetworks::from(&*limits.allow_addresses), limits)
+    }
+
+    fn with_transport(transport: Transport, allowed: AllowedNetworks, limits: &AssetLimits) -> Self {
+        Self { transport, allowed, limits: limits.clone(), back_off: BACK_OFF, counts: AssetCounts::default() }
+    }
+
+    /// The other process that fetches; `None` where this process does.
+    pub(super) fn source(&self) -> Option<&Arc<dyn FileSource>> {
+        match &self.transport {
+            Transport::Client(_) => None,
+            Transport::Source(source) => Some(source),
+        }
     }
 
     /// Counts of all fetches through this client.
@@ -85,39 +103,43 @@ impl Fetcher {
     /// `known`: freshness of a cached file, which makes the request conditional. The caller limits the time for all
     /// attempts by dropping the future.
     pub(super) async fn get(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
+        let client = match &self.transport {
+            Transport::Client(client) => client,
+            Transport::Source(source) => return source.fetch(url, known).await,
+        };
         let tries = self.limits.tries.max(1);
         for failed in 0..tries - 1 {
-            match self.try_once(url, known).await {
+            match self.try_once(client, url, known).await {
                 Err(reason) if reason.is_transient() => {
                     tokio::time::sleep(self.back_off * 2u32.saturating_pow(failed)).await
                 }
                 result => return result,
             }
         }
-        self.try_once(url, known).await
+        self.try_once(client, url, known).await
     }
 
     /// Fetches `url` as [`Self::get`] without a cached file.
     pub(super) async fn get_body(&self, url: &Url) -> Result<Bytes, Reason> {
         match self.get(url, None).await? {
-            Fetched::Body(bytes, _) => Ok(bytes.into()),
+            Fetched::Body(bytes, _) => Ok(bytes),
             // The request was not conditional, so 304 is no valid answer.
             Fetched::NotModified(_) => Err(Reason::Status(StatusCode::NOT_MODIFIED.as_u16())),
         }
     }
 
-    async fn try_once(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
+    async fn try_once(&self, client: &Client, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
         let after = self.limits.timeout;
         let timed_out = |_| Err(Reason::Timeout { after, setting: "TENTER_ASSET_TIMEOUT" });
-        tokio::time::timeout(after, self.follow(url, known)).await.unwrap_or_else(timed_out)
+        tokio::time::timeout(after, self.follow(client, url, known)).await.unwrap_or_else(timed_out)
     }
 
     /// Sends one GET and follows its redirects.
-    async fn follow(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
+    async fn follow(&self, client: &Client, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
         let mut current = url.clone();
         for hop in 0..=self.limits.redirects {
             let redirected = hop > 0;
-            let hop = self.request(&current, known, redirected).await;
+            let hop = self.request(client, &current, known, redirected).await;
             match hop.map_err(|reason| if redirected { reason.after_redirect_to(&current) } else { reason })? {
                 HopResult::Done(fetched) => return Ok(fetched),
                 HopResult::Redirect(next) => current = next,
@@ -126,11 +148,17 @@ impl Fetcher {
         Err(Reason::Redirects { limit: self.limits.redirects })
     }
 
-    async fn request(&self, url: &Url, known: Option<&Freshness>, redirected: bool) -> Result<HopResult, Reason> {
+    async fn request(
+        &self,
+        client: &Client,
+        url: &Url,
+        known: Option<&Freshness>,
+        redirected: bool,
+    ) -> Result<HopResult, Reason> {
         // IP addresses in URLs bypass the resolver, so every hop is checked here.
         guard::check_parsed(url, &self.allowed)?;
         // Without this header a server may compress the body, which is not decompressed here.
-        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         // The validators belong to the original URL, not to the target of a redirect.
         let known = known.filter(|known| !redirected && !known.validators.is_empty());
         if let Some(Freshness { validators, .. }) = known {
@@ -165,7 +193,7 @@ impl Fetcher {
             self.counts.fetched_bytes.inc_by(chunk.len() as u64);
             bytes.extend_from_slice(&chunk);
         }
-        Ok(HopResult::Done(Fetched::Body(bytes, freshness)))
+        Ok(HopResult::Done(Fetched::Body(bytes.into(), freshness)))
     }
 }
 

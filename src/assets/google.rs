@@ -29,7 +29,7 @@ use crate::config::FontSettings;
 use crate::hash::ContentHash;
 use crate::report::JsonPath;
 use css::FaceRule;
-use disk::DiskCache;
+pub(super) use disk::DiskCache;
 pub use error::FontServiceError;
 
 /// Lifetime of a cached style sheet, as in the reference implementation (http-api.md §6).
@@ -92,7 +92,10 @@ impl GoogleFonts {
     pub fn new(settings: &FontSettings, loader: Arc<Loader>) -> Result<Option<Self>, SetupError> {
         let Some(endpoint) = &settings.google_fonts_url else { return Ok(None) };
         let endpoint = loader.fetcher().parse(endpoint.as_str()).map_err(SetupError::FontService)?;
-        let disk = DiskCache::open(settings.cache_directory.clone());
+        let disk = match loader.fetcher().source() {
+            Some(source) => DiskCache::Elsewhere(source.clone()),
+            None => DiskCache::open(settings.cache_directory.clone()),
+        };
         Ok(Some(Self { endpoint, disk, sheets: Mutex::new(LruCache::new(MAX_SHEETS)), loader }))
     }
 
@@ -210,7 +213,7 @@ impl GoogleFonts {
             let file = self.disk.read(url.as_str(), self.loader.limits().bytes).await;
             // A file that was damaged on disk is downloaded again.
             if let Some(file) = file
-                && let Ok(decoded) = self.loader.decode(AssetKind::Font, file.bytes.into()).await
+                && let Ok(decoded) = self.loader.decode(AssetKind::Font, file.bytes).await
             {
                 return Ok(decoded);
             }

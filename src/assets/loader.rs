@@ -13,7 +13,8 @@ use super::asset::{Asset, AssetSet, LoadResult, LoadedAsset};
 use super::cache::{AssetCache, AssetKey, CacheEntry, InFlightLoads};
 use super::counts::AssetCounts;
 use super::error::{Reason, SetupError};
-use super::fetch::{Fetched, Fetcher, Freshness};
+use super::fetch::{Fetcher, Freshness};
+use super::file_source::{Fetched, FileSource};
 use super::image_file::{self, ImageFile};
 use super::request::{AssetKind, AssetRequests};
 use super::snapshot::AssetSnapshot;
@@ -57,13 +58,22 @@ impl Loader {
     /// # Errors
     /// When the HTTP client cannot be created.
     pub fn new(limits: &AssetLimits, pool: Arc<Pool>) -> Result<Self, SetupError> {
-        Ok(Self {
-            fetcher: Fetcher::new(limits)?,
+        Ok(Self::with_fetcher(Fetcher::new(limits)?, limits, pool))
+    }
+
+    /// Creates a loader that decodes on `pool` and has `source` fetch files.
+    pub fn with_source(limits: &AssetLimits, pool: Arc<Pool>, source: Arc<dyn FileSource>) -> Self {
+        Self::with_fetcher(Fetcher::with_source(limits, source), limits, pool)
+    }
+
+    fn with_fetcher(fetcher: Fetcher, limits: &AssetLimits, pool: Arc<Pool>) -> Self {
+        Self {
+            fetcher,
             cache: AssetCache::new(limits.cache_bytes),
             in_flight: InFlightLoads::default(),
             limits: Arc::new(limits.clone()),
             pool,
-        })
+        }
     }
 
     /// Loads every URL in `requests` once, at most `TENTER_ASSET_PARALLEL` at a time. Failures are part of the result.
@@ -148,7 +158,7 @@ impl Loader {
         let (loaded, freshness) = match (self.fetcher.get(url, known).await?, &cached) {
             (Fetched::NotModified(freshness), Some(entry)) => (entry.loaded.clone(), freshness),
             (Fetched::NotModified(_), None) => return Err(Reason::Status(304)),
-            (Fetched::Body(body, freshness), _) => (self.decode(kind, body.into()).await?, freshness),
+            (Fetched::Body(body, freshness), _) => (self.decode(kind, body).await?, freshness),
         };
         self.store_in_cache(key, loaded.clone(), freshness);
         Ok(loaded)

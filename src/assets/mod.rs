@@ -9,11 +9,13 @@
 
 mod asset;
 mod cache;
+mod cause;
 mod counts;
 mod data_url;
 pub mod decode;
 mod error;
 mod fetch;
+mod file_source;
 mod google;
 mod guard;
 mod image_file;
@@ -24,15 +26,18 @@ mod snapshot_store;
 pub mod svg;
 #[cfg(test)]
 mod testing;
+mod web_files;
 
 pub use asset::{Asset, AssetSet};
-pub use counts::{AssetCounts, BlockedNetwork, FailureCause};
+pub use counts::{AssetCounts, AssetTally, FailureLabel, NetworkLabel};
 pub use data_url::DataUrlError;
-pub use error::{AssetError, ChangedFile, NetworkError, Reason, SetupError};
-pub use fetch::{Downloader, HttpPoster, PostResponse, operators_client};
+pub use error::{AssetError, ChangedFile, FailureSummary, NetworkError, Reason, SetupError};
+pub use fetch::{Downloader, Freshness, HttpPoster, PostResponse, operators_client};
+pub use file_source::{Fetched, FileSource, StoredFile};
 pub use google::{FaceRequest, FontServiceError, GoogleFonts, WebFace};
 pub use guard::{BlockedAddress, UrlError};
 pub use loader::{AssetTimeouts, Loader};
 pub use request::{AssetKind, AssetRequest, AssetRequests};
 pub use snapshot::{AssetSnapshot, SnapshotEntry};
 pub use snapshot_store::{SnapshotStore, SnapshotStoreError};
+pub use web_files::WebFiles;

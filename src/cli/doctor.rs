@@ -8,6 +8,7 @@ use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
 use crate::print::Profiles;
 use crate::report::counted;
+use crate::sandbox;
 use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
@@ -49,6 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     findings.extend(gpus(settings));
     findings.push(fonts(settings));
     findings.extend(icc_profiles(settings));
+    findings.push(renderers(settings));
     findings.push(data_folder(&settings.files.data_dir));
     findings.extend(settings_findings(&loaded));
     for Finding { mark, text } in &findings {
@@ -76,6 +78,38 @@ fn cpu(settings: &Settings) -> Finding {
         return note(format!("{text}: more threads than cores do not run faster; lower TENTER_THREADS to {cores}"));
     }
     if wide { ok(text) } else { note(format!("{text}: painting is slower without AVX2 or NEON; use a newer CPU type")) }
+}
+
+/// How a service with these settings would render.
+fn renderers(settings: &Settings) -> Finding {
+    let count = settings.render.renderers;
+    if count == 0 {
+        return note("renderers: TENTER_RENDERERS is 0: one request can end the service; for designs that you trust");
+    }
+    let memory = match settings.render.renderer_memory {
+        0 => sandbox::memory_for_each(sandbox::memory_of_machine(), count),
+        bytes => Some(bytes as u64),
+    };
+    let memory = memory.map_or_else(|| "unbounded memory".to_owned(), |it| format!("{} MiB each", it >> 20));
+    let text = format!("renderers: {count} of at most {memory} (TENTER_RENDERERS, TENTER_RENDERER_MEMORY)");
+    match probe() {
+        Ok(confinement) if confinement.contains("not confined") || confinement.contains("in part") => {
+            note(format!("{text}; {confinement}"))
+        }
+        Ok(confinement) => ok(format!("{text}; {confinement}")),
+        Err(error) => fail(format!("{text}; a renderer cannot be started: {error}")),
+    }
+}
+
+/// What confines a renderer on this machine, in words.
+fn probe() -> std::io::Result<String> {
+    let program = std::env::current_exe()?;
+    let output = std::process::Command::new(program).args(["renderer", "--probe"]).env_clear().output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.lines().next() {
+        Some(confinement) if output.status.success() => Ok(confinement.to_owned()),
+        _ => Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
 }
 
 /// Whether the painter's fast paths can run, and the names of the vector extensions found.

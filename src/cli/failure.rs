@@ -34,7 +34,7 @@ impl Failure {
             Self::Render(error) => match error.kind() {
                 Kind::Invalid | Kind::NotBuilt => 1,
                 Kind::Asset => 3,
-                Kind::Busy | Kind::Timeout | Kind::Internal => 4,
+                Kind::Busy | Kind::Timeout | Kind::Fatal | Kind::Unavailable | Kind::Internal => 4,
             },
             Self::Machine(_) => 4,
             Self::Unhealthy => 1,

@@ -13,6 +13,7 @@ mod health;
 mod log;
 mod memory;
 mod render;
+mod renderer;
 mod serve;
 mod settings;
 mod startup;
@@ -46,6 +47,9 @@ enum Command {
     Serve(serve::Arguments),
     /// Take jobs from a cluster (--nats-url nats://…) and render them
     Worker(worker::Arguments),
+    /// A render process of a service, which starts it.
+    #[command(hide = true)]
+    Renderer(renderer::Arguments),
     /// Measure how fast this machine renders designs, and which stages take the time.
     Bench(bench::Arguments),
     /// Check whether the service on this machine is ready: exit code 0 or 4.
@@ -64,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Batch(arguments) => batch::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Worker(arguments) => worker::run(&arguments),
+        Command::Renderer(arguments) => renderer::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),

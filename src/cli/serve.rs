@@ -9,11 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use super::flags::SettingFlags;
-use super::startup::{start_engine, start_runtime};
+use super::startup::start_runtime;
 use super::{log, memory};
 use crate::config::{Loaded, Settings, Source};
 use crate::jobs::{DataFolder, Jobs, Results, system_clock};
-use crate::pipeline::Engine;
+use crate::renderers::Renderers;
+use crate::sandbox;
 use crate::server::{self, App, Files, Health};
 
 #[derive(clap::Args)]
@@ -34,7 +35,7 @@ pub(super) enum Role {
 /// The components of a running service.
 struct Components {
     settings: Settings,
-    engine: Engine,
+    renderers: Renderers,
     results: Results,
     jobs: Jobs,
     /// Lock on the data folder while the service writes there; `None` in a cluster.
@@ -61,27 +62,27 @@ pub(super) fn start(loaded: Loaded, role: Role) -> Result<(), Failure> {
         tracing::warn!(%variable, "there is no such setting; see `tenter settings`");
     }
     let components =
-        if settings.nats.servers.is_empty() { embedded(settings)? } else { clustered(&runtime, settings)? };
+        if settings.nats.servers.is_empty() { embedded(&runtime, settings)? } else { clustered(&runtime, settings)? };
     let served = runtime.block_on(serve(components, role));
     drop(traces); // while there is a runtime to send the last ones
     served
 }
 
-fn embedded(settings: Settings) -> Result<Components, Failure> {
+fn embedded(runtime: &Runtime, settings: Settings) -> Result<Components, Failure> {
     let folder = DataFolder::open(&settings.files.data_dir).map_err(machine_failure)?;
     let results = Results::open(&settings.files, &folder).map_err(machine_failure)?;
-    let engine = start_engine(&settings)?;
+    let renderers = start_renderers(runtime, &settings)?;
     let jobs =
-        Jobs::open(&settings, &folder, engine.clone(), results.clone(), system_clock()).map_err(machine_failure)?;
-    Ok(Components { settings, engine, results, jobs, folder: Some(folder) })
+        Jobs::open(&settings, &folder, renderers.clone(), results.clone(), system_clock()).map_err(machine_failure)?;
+    Ok(Components { settings, renderers, results, jobs, folder: Some(folder) })
 }
 
 #[cfg(feature = "cluster")]
 fn clustered(runtime: &Runtime, settings: Settings) -> Result<Components, Failure> {
     let results = Results::shared(&settings.files).map_err(machine_failure)?;
-    let engine = start_engine(&settings)?;
-    let jobs = runtime.block_on(Jobs::join(&settings, engine.clone(), results.clone())).map_err(machine_failure)?;
-    Ok(Components { settings, engine, results, jobs, folder: None })
+    let renderers = start_renderers(runtime, &settings)?;
+    let jobs = runtime.block_on(Jobs::join(&settings, renderers.clone(), results.clone())).map_err(machine_failure)?;
+    Ok(Components { settings, renderers, results, jobs, folder: None })
 }
 
 #[cfg(not(feature = "cluster"))]
@@ -90,12 +91,21 @@ fn clustered(_: &Runtime, _: Settings) -> Result<Components, Failure> {
     Err(Failure::Usage(reason.into()))
 }
 
+/// Starts everything that renders. Errors concern the settings, such as a rasterizer that is not built or an unreadable
+/// folder.
+fn start_renderers(runtime: &Runtime, settings: &Settings) -> Result<Renderers, Failure> {
+    if !sandbox::avoid_oom_kill() {
+        tracing::debug!("the kernel does not protect this process when memory runs out");
+    }
+    runtime.block_on(Renderers::start(settings)).map_err(|error| Failure::Usage(error.to_string()))
+}
+
 fn machine_failure(error: impl std::fmt::Display) -> Failure {
     Failure::Machine(error.to_string())
 }
 
 async fn serve(components: Components, role: Role) -> Result<(), Failure> {
-    let Components { settings, engine, results, jobs, folder: _locked } = components;
+    let Components { settings, renderers, results, jobs, folder: _locked } = components;
     let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await;
@@ -105,7 +115,8 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| machine("cannot listen for signals", error))?;
     tracing::info!(
         %address,
-        rasterizer = engine.rasterizer(),
+        rasterizer = %renderers.rasterizer(),
+        renderers = settings.render.renderers,
         workers = settings.render.workers,
         job_workers = settings.jobs.workers,
         queue = settings.render.queue,
@@ -122,7 +133,7 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
         };
         let mut asked = std::pin::pin!(asked);
         let started = async {
-            match engine.warm_up().await {
+            match renderers.warm_up().await {
                 Ok(()) => {
                     health.set_ready();
                     tracing::info!("ready");
@@ -138,7 +149,7 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
         jobs.stop();
     };
     let files = Files::new(results.clone(), &settings.files, system_clock());
-    let app = App::new(engine.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
+    let app = App::new(renderers.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
     let router = match role {
         Role::FrontEnd => server::router(app),
         Role::Worker => server::worker_router(app),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::addresses::NatsServers;
-use super::render::QUEUE_PER_WORKER;
+use super::render::{MIN_RENDERERS, QUEUE_PER_WORKER, THREADS_PER_RENDERER};
 use super::table::{SETTINGS, Setting, Settings};
 
 /// Source of one setting's value. Later variants override earlier ones.
@@ -186,6 +186,10 @@ impl Loaded {
     fn derive(&mut self) {
         if self.source(QUEUE) == Source::Default {
             self.settings.render.queue = self.settings.render.workers * QUEUE_PER_WORKER;
+        }
+        if self.source("TENTER_RENDERERS") == Source::Default {
+            self.settings.render.renderers =
+                self.settings.render.threads.div_ceil(THREADS_PER_RENDERER).max(MIN_RENDERERS);
         }
         self.settings.gpu.cache_directory = Some(self.settings.files.data_dir.join("gpu"));
         if self.source("TENTER_JOB_WORKERS") == Source::Default {

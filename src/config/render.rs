@@ -13,6 +13,11 @@ use super::quantities::{GIB, HOUR, KIB};
 /// it starts.
 pub(super) const QUEUE_PER_WORKER: usize = 4;
 
+/// Minimum number of render processes in the default of `TENTER_RENDERERS`: while one is replaced, another renders.
+pub(super) const MIN_RENDERERS: usize = 2;
+/// Number of threads for each render process in the default of `TENTER_RENDERERS`.
+pub(super) const THREADS_PER_RENDERER: usize = 4;
+
 /// Number of CPU cores that this process may use.
 fn cpu_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -41,6 +46,15 @@ settings! {
             /// Retry-After.
             "TENTER_QUEUE" queue: usize = default_workers() * QUEUE_PER_WORKER, Accepts::Whole(0, 1_000_000),
                 default "4 × TENTER_WORKERS";
+            /// Render processes, among which threads, workers and caches are divided. A process that hangs, crashes or
+            /// takes too much memory is replaced, and the others go on. 0: the service renders itself, so that one
+            /// request can end it; for designs that you trust.
+            "TENTER_RENDERERS" renderers: usize = MIN_RENDERERS, Accepts::Whole(0, 256),
+                default "a quarter of TENTER_THREADS, at least 2";
+            /// Resident memory of one render process above which it is replaced; half as much more ends it at once. 0:
+            /// three quarters of the machine's memory, or of the container's, less 512 MiB, divided by
+            /// TENTER_RENDERERS.
+            "TENTER_RENDERER_MEMORY" renderer_memory: usize = 0, Accepts::Bytes(0, 1024 * GIB);
             /// Time limit of a request from its admission to its answer, waiting included. Later ones are answered with
             /// 504.
             "TENTER_DEADLINE" deadline: Duration = Duration::from_secs(60), Accepts::seconds(1, HOUR);

@@ -95,9 +95,14 @@ impl Setting {
 
     /// The value in `settings` as text; secrets are masked, and `none` stands for an absent value.
     pub fn value_text(&self, settings: &Settings) -> String {
-        let mut settings = settings.clone(); // declarations have one accessor, the mutable one
-        let text = (self.field)(&mut settings).show(self.accepts);
+        // Declarations have one accessor, the mutable one.
+        let text = self.shortest_text(&mut settings.clone());
         if text.is_empty() { "none".into() } else { text }
+    }
+
+    /// The shortest text that [`Self::read`] converts to the value in `settings`; empty for an absent value.
+    pub(super) fn shortest_text(&self, settings: &mut Settings) -> String {
+        (self.field)(settings).show(self.accepts)
     }
 
     /// Parses `text` into the field; false when it is not accepted.

@@ -1,4 +1,4 @@
-//! The asset snapshot of a batch in the job store and the results: each asset as it was first fetched, until the batch
+//! The template and the asset snapshot of a batch in the job store and the results: each asset as it was first fetched, until the batch
 //! expires.
 
 use std::fmt;
@@ -14,11 +14,15 @@ use super::service::Service;
 use super::storage_error::StorageError;
 use super::store::PinnedAsset;
 use crate::assets::{AssetKind, SnapshotStore, SnapshotStoreError};
+use crate::error::Error;
 use crate::hash::ContentHash;
+use crate::renderers::BatchSource;
 
 /// The stored assets of one batch.
 pub(super) struct BatchAssets {
     batch: BatchId,
+    /// The body of the batch's template.
+    template: Bytes,
     service: Arc<Service>,
     results: Results,
     failures: Mutex<StorageFailures>,
@@ -31,8 +35,8 @@ struct StorageFailures {
 }
 
 impl BatchAssets {
-    pub(super) fn new(batch: BatchId, service: Arc<Service>, results: Results) -> Self {
-        Self { batch, service, results, failures: Mutex::default() }
+    pub(super) fn new(batch: BatchId, template: Bytes, service: Arc<Service>, results: Results) -> Self {
+        Self { batch, template, service, results, failures: Mutex::default() }
     }
 
     /// Number of storage failures so far, in whichever row they occurred.
@@ -110,6 +114,16 @@ impl SnapshotStore for BatchAssets {
         file: Bytes,
     ) -> BoxFuture<'a, Result<Option<Bytes>, SnapshotStoreError>> {
         Box::pin(async move { self.count_failure(self.put(key(kind, url), file).await) })
+    }
+}
+
+impl BatchSource for BatchAssets {
+    fn id(&self) -> &str {
+        self.batch.as_str()
+    }
+
+    fn template(&self) -> BoxFuture<'_, Result<Bytes, Error>> {
+        Box::pin(async { Ok(self.template.clone()) })
     }
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::request::{DESIGN, WEBHOOK, with_flat_paths};
 use super::store::{NewRow, RowError, Template};
+use crate::calls::{DESIGN, FILE_NAME, WEBHOOK, with_flat_paths};
 use crate::config::BatchSettings;
 use crate::error::Error;
 use crate::hash::ContentHash;
@@ -22,7 +22,6 @@ pub(super) const ROWS: &str = "rows";
 pub(super) const ROWS_URL: &str = "rowsUrl";
 const ROWS_FORMAT: &str = "rowsFormat";
 const WEBHOOK_ITEMS: &str = "webhookItems";
-pub(super) const FILE_NAME: &str = "fileName";
 const MERGE: &str = "merge";
 const FORMAT: &str = "format";
 const MIME_TYPE: &str = "mimeType";

@@ -7,12 +7,12 @@ use super::batch::{Batch, BatchId, BatchListing, Item};
 use super::batch_request::{BatchRequest, DESIGN_URL, ROWS_URL, RowsSent, Source};
 use super::facade::{JobError, Jobs};
 use super::job::Status;
-use super::request::DESIGN;
 use super::results::Area;
 use super::store::{
     BatchDelivery, BatchSubmitOutcome, DeliveryListing, DeliveryQuery, Idempotency, ItemPage, ItemQuery, NewBatch,
     Owner, StoreError,
 };
+use crate::calls::DESIGN;
 use crate::error::Error;
 use crate::hash::ContentHash;
 use crate::report::{JsonPath, Problem};
@@ -74,7 +74,7 @@ impl Jobs {
     pub async fn submit_batch(&self, submission: BatchSubmission) -> Result<BatchSubmitOutcome, JobError> {
         let BatchSubmission { owner, call, link_base, idempotency_key } = submission;
         let parser = self.0.parser;
-        let read = self.0.engine.run_on_pool(move || {
+        let read = self.0.renderers.run_on_pool(move || {
             let hash = call.hash();
             let request = match call {
                 BatchCall::Json(body) => BatchRequest::read(&body, parser)?,
@@ -87,7 +87,7 @@ impl Jobs {
         self.check_webhook(webhook.as_deref())?;
         if let Source::Url(url) = &request.design {
             let body = self.download(DESIGN_URL, url).await?;
-            let design = self.0.engine.run_on_pool(move || parser.parse(&body)).await?;
+            let design = self.0.renderers.run_on_pool(move || parser.parse(&body)).await?;
             let design = design.map_err(|problem| Problem { path: DESIGN_URL.into(), ..problem });
             request.design = Source::Inline(design.map_err(Error::invalid)?);
         }
@@ -101,12 +101,12 @@ impl Jobs {
             request.rows = Source::Inline(RowsSent::Text(body, format));
         }
         let (limits, format, document) = (self.0.batch_settings.clone(), request.format, request.document.clone());
-        let engine = self.0.engine.clone();
-        let finished = self.0.engine.run_on_pool(move || {
+        let renderers = self.0.renderers.clone();
+        let finished = self.0.renderers.run_on_pool(move || {
             if let Source::Inline(design) = &request.design
                 && design.is_object()
             {
-                engine.check_template(design.clone(), DESIGN.into())?;
+                renderers.check_template(design.clone(), DESIGN.into())?;
             }
             request.finish(&limits)
         });

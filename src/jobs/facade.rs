@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::DataFolder;
 use super::job::{Job, JobId, Listing};
-use super::request::{JobRequest, WEBHOOK};
 use super::results::Results;
 use super::service::{Service, StoreLimits};
 use super::storage_error::StorageError;
@@ -23,11 +22,12 @@ use super::trace;
 use super::webhook::WebhookSender;
 use super::worker::{RunningJobs, Worker};
 use crate::assets::{Downloader, HttpPoster, SetupError};
+use crate::calls::{JobRequest, WEBHOOK};
 use crate::config::{BatchSettings, JobSettings, Settings};
 use crate::error::Error;
 use crate::hash::ContentHash;
 use crate::json::JsonParser;
-use crate::pipeline::Engine;
+use crate::renderers::Renderers;
 use crate::report::Problem;
 
 /// File name of the embedded store.
@@ -43,7 +43,7 @@ const CONCURRENT_REMOVALS: usize = 16;
 pub struct Jobs(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    pub(super) engine: Engine,
+    pub(super) renderers: Renderers,
     pub(super) service: Arc<Service>,
     pub(super) results: Results,
     poster: HttpPoster,
@@ -102,14 +102,14 @@ impl Jobs {
     pub fn open(
         settings: &Settings,
         folder: &DataFolder,
-        engine: Engine,
+        renderers: Renderers,
         results: Results,
         clock: Clock,
     ) -> Result<Self, OpenError> {
         let limits =
             StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
         let service = Service::embedded(&folder.path().join(STORE), &limits, clock)?;
-        Self::with_service(settings, service, engine, results)
+        Self::with_service(settings, service, renderers, results)
     }
 
     /// Connects to the store of a cluster, which is on the NATS servers in the settings. `results` must be a bucket.
@@ -119,15 +119,15 @@ impl Jobs {
     /// # Errors
     /// A store that cannot be opened ([`StoreError`]), or invalid settings of the webhook client.
     #[cfg(feature = "cluster")]
-    pub async fn join(settings: &Settings, engine: Engine, results: Results) -> Result<Self, OpenError> {
+    pub async fn join(settings: &Settings, renderers: Renderers, results: Results) -> Result<Self, OpenError> {
         let service = Service::cluster(settings, results.clone()).await?;
-        Self::with_service(settings, service, engine, results)
+        Self::with_service(settings, service, renderers, results)
     }
 
     fn with_service(
         settings: &Settings,
         service: Service,
-        engine: Engine,
+        renderers: Renderers,
         results: Results,
     ) -> Result<Self, OpenError> {
         let clock = service.clock();
@@ -136,19 +136,18 @@ impl Jobs {
         let parser = JsonParser::new(settings.design.json_depth);
         let running = RunningJobs::default();
         let worker = Arc::new(Worker {
-            engine: engine.clone(),
+            renderers: renderers.clone(),
             service: service.clone(),
-            templates: Templates::new(service.clone(), results.clone(), settings.assets.pin_bytes, parser),
+            templates: Templates::new(service.clone(), results.clone(), parser),
             results: results.clone(),
             settings: settings.jobs.clone(),
-            parser,
             clock: clock.clone(),
             running: running.clone(),
         });
         let webhook_sender =
             Arc::new(WebhookSender::new(service.clone(), poster.clone(), settings.webhooks.clone(), clock));
         Ok(Self(Arc::new(Inner {
-            engine,
+            renderers,
             service,
             results,
             poster,
@@ -221,7 +220,7 @@ impl Jobs {
     pub async fn submit(&self, submission: Submission) -> Result<SubmitOutcome, JobError> {
         let Submission { owner, body, link_base, idempotency_key } = submission;
         let (bytes, parser) = (body.clone(), self.0.parser);
-        let read = self.0.engine.run_on_pool(move || {
+        let read = self.0.renderers.run_on_pool(move || {
             let JobRequest { format, webhook, .. } = JobRequest::read(&bytes, parser)?;
             Ok::<_, Error>((format.extension(), webhook, ContentHash::of(&bytes)))
         });

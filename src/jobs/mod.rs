@@ -2,8 +2,8 @@
 //!
 //! In: jobs and batches, the rules for their states (`life`), their steps (`service`), the stores that keep them
 //! (`ledger`, implemented by `sqlite` and `nats`); workers, finished files and their links, webhooks. Not in: HTTP
-//! (`server`), rendering (`pipeline`). Imports: `pipeline`, `options`, `output` (the list of formats), `assets` (HTTP
-//! clients, asset snapshots), `rows`, `error`, `hash`.
+//! (`server`), rendering (`renderers`). Imports: `pipeline`, `options`, `output` (the list of formats), `assets` (HTTP
+//! clients, asset snapshots), `rows`, `error`, `hash`, `calls`, `renderers`.
 //!
 //! A job is stored before its submission is answered. From then on until it ends it is either in the queue or with a
 //! worker, whose attempt is recorded before it begins. The names of its results are recorded too, so that files of
@@ -21,7 +21,6 @@ mod life;
 mod names;
 #[cfg(feature = "cluster")]
 mod nats;
-mod request;
 mod results;
 mod service;
 mod sqlite;

@@ -22,22 +22,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::job::JobId;
-use super::request::{DESIGN, JobRequest, with_flat_paths};
 use super::results::{Area, ResultError, Results};
 use super::service::{DOCUMENTS_AGAIN, Service};
 use super::storage_error::StorageError;
 use super::store::{
     AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, Report, Requeue, RowOutcome, StoreError, StoredFile, Work,
 };
-use super::template::{RowTemplate, TemplateError, Templates};
+use super::template::{TemplateError, Templates};
 use super::timestamp::{Clock, Timestamp};
 use super::trace;
+use crate::calls::with_flat_paths;
 use crate::config::JobSettings;
 use crate::error::{Error, Kind};
 use crate::hash::ContentHash;
-use crate::json::JsonParser;
 use crate::output::Format;
-use crate::pipeline::{CacheUse, Engine, Pages, RenderRequest, RenderedPage, Stage, Timings};
+use crate::pipeline::{CacheUse, Progress, Timings};
+use crate::renderers::{Finished, RenderedFile, Renderers, RowTask, Task, TimeLimit};
 use crate::report::{Warning, counted};
 
 pub(super) use self::running::RunningJobs;
@@ -55,6 +55,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// job.
 const STORAGE_RETRY_DELAY: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
+/// Delay before a job is attempted again that no renderer could finish.
+const RENDERER_RETRY_DELAY: Duration = Duration::from_secs(1);
+
 /// Delay before a removed job is fetched again, in case that its queue entry still exists.
 const REMOVED_RETRY_DELAY: Duration = Duration::from_secs(5);
 
@@ -63,12 +66,11 @@ const MAX_WARNINGS: usize = 100;
 
 /// Renders jobs from the queue.
 pub(super) struct Worker {
-    pub(super) engine: Engine,
+    pub(super) renderers: Renderers,
     pub(super) service: Arc<Service>,
     pub(super) templates: Templates,
     pub(super) results: Results,
     pub(super) settings: JobSettings,
-    pub(super) parser: JsonParser,
     pub(super) clock: Clock,
     pub(super) running: RunningJobs,
 }
@@ -95,6 +97,8 @@ enum AttemptError {
     Document(Error, Vec<RowOutcome>),
     /// The store or the results failed, and the job is attempted again later.
     Storage(Arc<StorageError>),
+    /// No renderer could finish it, for reasons that do not concern the job; it is attempted again.
+    NoRenderer(Error),
     /// The job or its batch was removed.
     Removed,
 }
@@ -109,18 +113,9 @@ impl From<TemplateError> for AttemptError {
     }
 }
 
-/// Creates the request to the pipeline. `template`: the template of a row's batch.
-fn request(work: &Work, template: Option<&RowTemplate>, parser: JsonParser) -> Result<RenderRequest, Error> {
-    match (work, template) {
-        (Work::Row { row, values, .. }, Some(template)) => template.fill_in(*row, values),
-        (Work::Document { .. }, _) => Err(Error::Internal("a document rendered as one request".into())),
-        (Work::Row { .. }, None) => Err(Error::Internal("a row without its template".into())),
-        (Work::Job(body), _) => {
-            let JobRequest { design, options, format, .. } = JobRequest::read(body, parser)?;
-            let pages = Pages::of(&options, format);
-            Ok(RenderRequest { design, at: DESIGN.into(), options, format, pages })
-        }
-    }
+/// Time limit of an attempt, which begins when a renderer has a worker for it.
+fn time_limit(settings: &JobSettings) -> TimeLimit {
+    TimeLimit::FromWorker { limit: settings.deadline, setting: "TENTER_JOB_DEADLINE".into() }
 }
 
 impl Worker {
@@ -183,6 +178,7 @@ impl Worker {
             Fetched::Empty(due) => {
                 drop(slot);
                 self.templates.clear();
+                self.renderers.forget_templates();
                 let longest = if beside_others.documents { MAX_DELAY } else { DOCUMENTS_AGAIN };
                 let until_due =
                     due.map_or(longest, |due| due.since(self.now()).clamp(Duration::from_millis(1), longest));
@@ -232,6 +228,7 @@ impl Worker {
         let mut rendered = match rendered {
             Ok(rendered) => rendered,
             Err(AttemptError::Storage(error)) => return self.storage_failed(job, &*error).await,
+            Err(AttemptError::NoRenderer(error)) => return self.renderer_failed(job, &error).await,
             Err(AttemptError::Removed) => return self.clean_up_removed(job).await,
             Err(AttemptError::Render(error, timings)) => {
                 return self.fail(&job.attempt_id, &error, self.report_timings(&timings)).await;
@@ -259,53 +256,51 @@ impl Worker {
 
     /// Renders a single job or a row.
     async fn render(&self, job: &FetchedJob) -> Result<Rendered, AttemptError> {
-        let template = match &job.work {
-            Work::Job(_) => None,
-            Work::Row { batch, .. } | Work::Document { batch, .. } => Some(self.templates.load(batch).await?),
+        let (task, template) = match &job.work {
+            Work::Job(body) => (Task::Job(body.clone()), None),
+            Work::Row { batch, row, values } => {
+                let template = self.templates.load(batch).await?;
+                let (batch, row, values) = (template.batch_assets.clone(), *row, values.clone());
+                (Task::Row(RowTask { batch, row, values }), Some(template))
+            }
+            Work::Document { .. } => {
+                let error = Error::Internal("a document rendered as one request".into());
+                return Err(AttemptError::Render(error, Timings::default()));
+            }
         };
         let error_count = template.as_ref().map_or(0, |it| it.batch_assets.error_count());
-        let session = self.engine.admit_queued_elsewhere(self.settings.deadline, "TENTER_JOB_DEADLINE").await;
-        let mut session = session.map_err(|error| AttemptError::Render(error, Timings::default()))?;
-        if let Some(template) = &template {
-            template.attach_to(&mut session);
-        }
         let (sender, pages) = watch::channel((0, 0));
-        session.on_progress(Arc::new(move |done, total| {
+        let progress: Progress = Arc::new(move |done, total| {
             sender.send_replace((done, total));
-        }));
-        let (work, row_template, parser) = (job.work.clone(), template.clone(), self.parser);
-        let rendering = async {
-            let request = session.work(Stage::Parse, move || request(&work, row_template.as_deref(), parser)).await??;
-            let format = request.format;
-            let mut rendered = session.render(request).await?;
-            if let Some(template) = &template {
-                rendered.warnings.retain(|warning| !template.explains(warning));
-            }
-            Ok::<_, Error>((rendered, format))
-        };
-        let rendered = tokio::select! {
-            rendered = rendering => rendered,
+        });
+        let Finished { result, timings } = tokio::select! {
+            finished = self.renderers.run(task, time_limit(&self.settings), Some(progress)) => finished,
             never = self.record_progress(&job.attempt_id, pages) => match never {},
         };
-        let timings = session.timings().clone();
-        drop(session); // storing the file needs no worker of the engine
-        match rendered {
-            Ok((rendered, format)) => {
-                let (warnings, cache) = (rendered.warnings, rendered.cache);
-                let Some(RenderedPage { bytes, rasterizer, fingerprint, .. }) = rendered.pages.into_iter().next()
-                else {
-                    return Err(AttemptError::Render(Error::Internal("a render without pages".into()), timings));
-                };
-                let when = if cache == CacheUse::Hit { "painted before" } else { "painted" };
-                let (fingerprint, origin) = (fingerprint.to_string(), format!("{when} by {rasterizer}"));
-                let hash = ContentHash::of(&bytes);
-                Ok(Rendered { bytes, hash, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
+        match result {
+            Ok(mut file) => {
+                if let Some(template) = &template {
+                    file.warnings.retain(|warning| !template.explains(warning));
+                }
+                let when = if file.cache == CacheUse::Hit { "painted before" } else { "painted" };
+                let origin = format!("{when} by {}", file.rasterizer);
+                self.rendered(file, origin, timings).await
             }
             Err(error) => match template.and_then(|it| it.batch_assets.error_since(error_count)) {
                 Some(storage) if error.kind() == Kind::Internal => Err(AttemptError::Storage(storage)),
+                _ if error.kind() == Kind::Unavailable => Err(AttemptError::NoRenderer(error)),
                 _ => Err(AttemptError::Render(with_flat_paths(error), timings)),
             },
         }
+    }
+
+    /// The file with its hash.
+    async fn rendered(&self, file: RenderedFile, origin: String, timings: Timings) -> Result<Rendered, AttemptError> {
+        let RenderedFile { bytes, format, fingerprint, warnings, .. } = file;
+        let hashed = bytes.clone();
+        let hash = self.renderers.run_on_pool(move || ContentHash::of(&hashed)).await;
+        let hash = hash.map_err(|error| AttemptError::Render(error, timings.clone()))?;
+        Ok(Rendered { bytes, hash, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
     }
 
     /// Records the progress of a job with several pages until it is dropped. `pages`: finished pages, and all pages.
@@ -351,6 +346,13 @@ impl Worker {
         tracing::warn!(%id, %reason, again_s = after.as_secs(), "the result of a job cannot be stored; trying again later");
         let note = "the result could not be stored; the job is tried again".to_owned();
         self.requeue(&job.attempt_id, Requeue { after, counts: false, note }).await;
+    }
+
+    /// Requeues a job that no renderer could finish. The attempt counts, so that a job cannot be tried forever.
+    async fn renderer_failed(&self, job: &FetchedJob, reason: &Error) {
+        tracing::warn!(id = %job.attempt_id.job, %reason, "a job is tried again");
+        let note = format!("{reason}; the job is tried again");
+        self.requeue(&job.attempt_id, Requeue { after: RENDERER_RETRY_DELAY, counts: true, note }).await;
     }
 
     /// Removes what an attempt at a removed job may have stored. If this fails, the file is still listed in the trash.

@@ -186,7 +186,7 @@ impl Rasterizer for CpuRasterizer {
     }
 
     fn report(&self) -> Report {
-        let pages = vec![(Self::NAME, self.pages.load(Ordering::Relaxed))];
+        let pages = vec![(Self::NAME.into(), self.pages.load(Ordering::Relaxed))];
         Report { pages, refused: self.refused.clone(), ..Report::default() }
     }
 }

@@ -4,11 +4,15 @@
 //! computed for it. It releases the worker while it waits for the network, and between pages when other requests wait,
 //! so that neither a slow server nor a document of 500 pages delays a thumbnail.
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use super::counts::QueueUsage;
 use crate::error::Error;
@@ -32,6 +36,27 @@ pub(super) struct Admission {
 pub(super) struct QueueSlot {
     /// `None` for work that has its own queue and found this one full.
     _inside: Option<OwnedSemaphorePermit>,
+    /// Its drop completes [`Released`].
+    _occupied: oneshot::Sender<Infallible>,
+}
+
+/// Completes when nothing is computed for a request any more, even if its caller has left.
+#[derive(Debug)]
+pub struct Released(oneshot::Receiver<Infallible>);
+
+impl Future for Released {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(context).map(|_| ())
+    }
+}
+
+impl QueueSlot {
+    fn new(inside: Option<OwnedSemaphorePermit>) -> (Self, Released) {
+        let (occupied, released) = oneshot::channel();
+        (Self { _inside: inside, _occupied: occupied }, Released(released))
+    }
 }
 
 /// A permit to compute. Pool work for the request shares it, as it does [`QueueSlot`].
@@ -68,9 +93,9 @@ impl Admission {
     }
 
     /// Takes a slot at once, or fails with `Busy`.
-    pub(super) fn enter(&self) -> Result<QueueSlot, Error> {
+    pub(super) fn enter(&self) -> Result<(QueueSlot, Released), Error> {
         match self.inside.clone().try_acquire_owned() {
-            Ok(permit) => Ok(QueueSlot { _inside: Some(permit) }),
+            Ok(permit) => Ok(QueueSlot::new(Some(permit))),
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
                 Err(Error::Busy { working: self.working, waiting: self.waiting, retry_after: self.retry_after() })
             }
@@ -90,8 +115,8 @@ impl Admission {
 
     /// A slot for work that has its own queue; never refused. While it runs it counts as inside, so that the number of
     /// waiting requests stays as configured; a full queue stays as it is.
-    pub(super) fn enter_without_queue(&self) -> QueueSlot {
-        QueueSlot { _inside: self.inside.clone().try_acquire_owned().ok() }
+    pub(super) fn enter_without_queue(&self) -> (QueueSlot, Released) {
+        QueueSlot::new(self.inside.clone().try_acquire_owned().ok())
     }
 
     /// Waits for a worker, in order of arrival.

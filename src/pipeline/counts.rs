@@ -60,7 +60,8 @@ impl PipelineCounts {
         Self { stages, refused: zero(), result_hits: zero(), result_misses: zero() }
     }
 
-    pub(super) fn count(&self, timings: &Timings) {
+    /// Adds the times of one request.
+    pub fn count(&self, timings: &Timings) {
         for (stage, took) in timings.iter() {
             self.stages.get_or_create(&StageLabel { stage: stage.as_str() }).observe(took.as_secs_f64());
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::admission::{Admission, QueueSlot, WorkerPermit};
+use super::admission::{Admission, QueueSlot, Released, WorkerPermit};
 use super::counts::PipelineCounts;
 use super::resources::Resources;
 use super::timings::{Stage, Stopwatch, Timings};
@@ -31,6 +31,7 @@ const WORKER_GRACE: Duration = Duration::from_millis(5);
 pub(super) struct Executor {
     pub(super) shared: Arc<Shared>,
     queue_slot: Arc<QueueSlot>,
+    released: Option<Released>,
     /// `None` only inside [`Executor::wait_without_worker`] and [`Executor::yield_worker`].
     worker: Option<Arc<WorkerPermit>>,
     stopwatch: Stopwatch,
@@ -42,10 +43,16 @@ pub(super) struct Executor {
 
 impl Executor {
     /// An executor that holds `queue_slot` and `worker`.
-    pub(super) fn new(shared: Arc<Shared>, queue_slot: QueueSlot, worker: WorkerPermit, stopwatch: Stopwatch) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        (queue_slot, released): (QueueSlot, Released),
+        worker: WorkerPermit,
+        stopwatch: Stopwatch,
+    ) -> Self {
         Self {
             shared,
             queue_slot: Arc::new(queue_slot),
+            released: Some(released),
             worker: Some(Arc::new(worker)),
             stopwatch,
             worker_since: Instant::now(),
@@ -59,6 +66,12 @@ impl Executor {
     pub(super) fn abandoned(&self) -> impl Fn() -> bool + Send + 'static {
         let abandoned = self.abandoned.clone();
         move || abandoned.load(Ordering::Relaxed)
+    }
+
+    /// A future that completes when this executor is dropped and the last work for it has ended; `None` if it was taken
+    /// before.
+    pub(super) fn take_released(&mut self) -> Option<Released> {
+        self.released.take()
     }
 
     /// Time spent in each stage so far.

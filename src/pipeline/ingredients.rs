@@ -296,6 +296,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::assets::Loader;
     use crate::assets::{AssetKind, AssetRequest};
     use crate::config::{RasterizerChoice, Settings};
     use crate::options::RenderOptions;
@@ -413,7 +414,7 @@ mod tests {
         }
 
         fn report(&self) -> Report {
-            let gpu = GpuReport { name: "gpu0", adapter: "NVIDIA H100".into(), ..GpuReport::default() };
+            let gpu = GpuReport { name: "gpu0".into(), adapter: "NVIDIA H100".into(), ..GpuReport::default() };
             Report { gpus: vec![gpu], ..Report::default() }
         }
     }
@@ -434,7 +435,8 @@ mod tests {
         let plain = Engine::new(&settings).expect("an engine");
         let pool = Arc::new(Pool::new(1).expect("a thread"));
         let faulty = Faulty { cpu: CpuRasterizer::new(pool.clone(), &settings.paint), pages: AtomicUsize::new(0) };
-        let resources = Resources::with_rasterizer(Box::new(faulty), &settings, &pool).expect("resources");
+        let loader = Loader::new(&settings.assets, pool.clone()).expect("a loader");
+        let resources = Resources::with_rasterizer(Box::new(faulty), &settings, loader).expect("resources");
         let faulty = Engine::with_resources(resources, &settings, pool);
 
         let of_cpu = page(&plain, "png").await;

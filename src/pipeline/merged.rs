@@ -9,6 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::choice::OPTIONS;
@@ -54,7 +55,7 @@ struct OpenDocument {
 }
 
 /// Position and warnings of the pages that one request added.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AddedPages {
     /// Index of its first page in the document, from 0.
     pub first: usize,

@@ -24,31 +24,35 @@ mod ingredients;
 mod prepare;
 mod lookup;
 mod executor;
+mod front;
 mod pages;
 mod sinks;
 mod session;
 mod merged;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
-use self::admission::Admission;
+use self::admission::{Admission, QueueSlot};
 use self::executor::{Executor, Shared};
 use self::resources::Resources;
-use self::timings::Stopwatch;
-use crate::assets::AssetCounts;
-use crate::config::Settings;
+use self::timings::{DEADLINE, Stopwatch};
+use crate::assets::{AssetCounts, FileSource, Loader};
+use crate::config::{DesignLimits, Settings};
 use crate::design::{Design, variables};
 use crate::error::Error;
 use crate::pool::{PARSERS, Pool};
 use crate::report::JsonPath;
 
+pub use self::admission::Released;
 pub use self::choice::{Pages, format_for};
 pub use self::counts::{PipelineCounts, QueueUsage, StageLabel, seconds};
 pub use self::fingerprint::Fingerprint;
+pub use self::front::{Front, FrontSession};
 pub use self::merged::{AddedPages, MergedDocument};
 pub use self::pages::Progress;
 pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
@@ -68,7 +72,22 @@ impl Engine {
     /// operator.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(settings.render.threads)?);
-        let resources = Resources::new(settings, &pool)?;
+        let loader = Loader::new(&settings.assets, pool.clone())?;
+        Self::with_loader(settings, pool, loader)
+    }
+
+    /// As [`Self::new`], for a process without network: `source` fetches all files.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_source(settings: &Settings, source: Arc<dyn FileSource>) -> Result<Self, Error> {
+        let pool = Arc::new(Pool::new(settings.render.threads)?);
+        let loader = Loader::with_source(&settings.assets, pool.clone(), source);
+        Self::with_loader(settings, pool, loader)
+    }
+
+    fn with_loader(settings: &Settings, pool: Arc<Pool>, loader: Loader) -> Result<Self, Error> {
+        let resources = Resources::new(settings, &pool, loader)?;
         Ok(Self::with_resources(resources, settings, pool))
     }
 
@@ -130,7 +149,21 @@ impl Engine {
         let queue_slot = self.0.admission.enter().inspect_err(|_| {
             self.0.counts.refused.inc();
         })?;
-        let mut stopwatch = Stopwatch::new(begun, self.0.deadline, "TENTER_DEADLINE");
+        let stopwatch = Stopwatch::new(begun, self.0.deadline, DEADLINE);
+        self.session(queue_slot, stopwatch).await
+    }
+
+    /// Waits for a worker, for a request that was admitted elsewhere, where its deadline started: `remaining` of the
+    /// deadline is left.
+    ///
+    /// # Errors
+    /// `Timeout` when no worker came free before the deadline.
+    pub async fn admit_admitted(&self, remaining: Duration) -> Result<Session, Error> {
+        let stopwatch = Stopwatch::with_remaining(remaining, self.0.deadline, DEADLINE);
+        self.session(self.0.admission.enter_without_queue(), stopwatch).await
+    }
+
+    async fn session(&self, queue_slot: (QueueSlot, Released), mut stopwatch: Stopwatch) -> Result<Session, Error> {
         let worker = stopwatch.within(Stage::Queue, self.0.admission.acquire_worker()).await??;
         Ok(Session::new(Executor::new(self.0.clone(), queue_slot, worker, stopwatch)))
     }
@@ -140,7 +173,11 @@ impl Engine {
     ///
     /// # Errors
     /// `Internal` when the engine is closed.
-    pub async fn admit_queued_elsewhere(&self, deadline: Duration, setting: &'static str) -> Result<Session, Error> {
+    pub async fn admit_queued_elsewhere(
+        &self,
+        deadline: Duration,
+        setting: impl Into<Cow<'static, str>>,
+    ) -> Result<Session, Error> {
         let worker = self.0.admission.acquire_worker().await?;
         let queue_slot = self.0.admission.enter_without_queue();
         let stopwatch = Stopwatch::new(Instant::now(), deadline, setting);
@@ -161,10 +198,8 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid`, with every problem that no values of variables can fix: every row would fail.
-    pub fn check_template(&self, mut design: Value, at: JsonPath) -> Result<(), Error> {
-        variables::make_fillable(&mut design);
-        Design::from_value(&design, at, &self.0.resources.design_limits)?;
-        Ok(())
+    pub fn check_template(&self, design: Value, at: JsonPath) -> Result<(), Error> {
+        check_template(design, at, &self.0.resources.design_limits)
     }
 
     /// Admits one request and renders it: [`Self::admit`], then [`Session::render`].
@@ -180,8 +215,19 @@ impl Engine {
     /// # Errors
     /// Any error means that this engine cannot serve.
     pub async fn warm_up(&self) -> Result<(), Error> {
-        self.render(RenderRequest::warm_up()?).await.map(drop)
+        self.admit().await?.warm_up().await
     }
+}
+
+/// Checks a batch's template as far as that is possible without the values of its variables. Blocks while it reads the
+/// design.
+///
+/// # Errors
+/// `Invalid`, with every problem that no values of variables can fix: every row would fail.
+pub fn check_template(mut design: Value, at: JsonPath, limits: &DesignLimits) -> Result<(), Error> {
+    variables::make_fillable(&mut design);
+    Design::from_value(&design, at, limits)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -293,10 +339,8 @@ mod tests {
         let mut session = engine.admit().await.expect("a worker is free");
         session.wait(Stage::Parse, tokio::time::sleep(Duration::from_secs(8))).await.expect("in time");
         let late = session.wait(Stage::Assets, std::future::pending::<()>()).await.expect_err("late");
-        assert!(
-            matches!(late, Error::Timeout { stage: "assets", slowest: "parse", took, .. } if took.as_secs() == 8),
-            "{late}"
-        );
+        let Error::Timeout { stage, slowest, took, .. } = late else { panic!("{late}") };
+        assert_eq!((&*stage, &*slowest, took.as_secs()), ("assets", "parse", 8));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a render takes and gives: one design with its options, and finished files.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::choice::{Pages, format_for};
@@ -40,7 +41,7 @@ pub struct Rendered {
 }
 
 /// Role of the result cache in an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheUse {
     /// The result cache is off: `TENTER_RESULT_CACHE_BYTES` is 0.
     Off,

@@ -1,5 +1,6 @@
 //! State of the lower modules that all requests share: fonts, caches, connections, the painter.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(super) struct Resources {
     pub(super) profiles: Profiles,
     pub(super) results: ResultCache,
     /// Device and driver of each GPU, by its name as in [`crate::paint::Painted::by`].
-    gpus: HashMap<&'static str, String>,
+    gpus: HashMap<Cow<'static, str>, String>,
     loader: Arc<Loader>,
     web_fonts: Option<GoogleFonts>,
     /// Number of families that one request loads from the font service at once.
@@ -58,17 +59,17 @@ const SVG_FAMILIES: SvgFamilies = SvgFamilies {
 };
 
 impl Resources {
-    pub(super) fn new(settings: &Settings, pool: &Arc<Pool>) -> Result<Self, Error> {
-        Self::with_rasterizer(rasterizer(settings, pool)?, settings, pool)
+    pub(super) fn new(settings: &Settings, pool: &Arc<Pool>, loader: Loader) -> Result<Self, Error> {
+        Self::with_rasterizer(rasterizer(settings, pool)?, settings, loader)
     }
 
     pub(super) fn with_rasterizer(
         rasterizer: Box<dyn Rasterizer>,
         settings: &Settings,
-        pool: &Arc<Pool>,
+        loader: Loader,
     ) -> Result<Self, Error> {
         let library = Arc::new(FontLibrary::new(&settings.fonts)?);
-        let loader = Arc::new(Loader::new(&settings.assets, pool.clone())?);
+        let loader = Arc::new(loader);
         let web_fonts = GoogleFonts::new(&settings.fonts, loader.clone())?;
         let svg_library = library.clone();
         let gpus = rasterizer.report().gpus.into_iter();

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::admission::Released;
 use super::executor::Executor;
 use super::loaded_request::LoadedRequest;
 use super::lookup::{CacheLookup, Miss, lookup};
@@ -54,6 +55,12 @@ impl Session {
         self.painter.prefix_cache = Some(cache);
     }
 
+    /// A future that completes when this session is dropped and the last work for it has ended; `None` if it was taken
+    /// before.
+    pub fn take_released(&mut self) -> Option<Released> {
+        self.executor.take_released()
+    }
+
     /// Time spent in each stage so far.
     pub fn timings(&self) -> &Timings {
         self.executor.timings()
@@ -78,6 +85,14 @@ impl Session {
     /// `Timeout` at the deadline; `future` is dropped then.
     pub async fn wait<T>(&mut self, stage: Stage, future: impl Future<Output = T>) -> Result<T, Error> {
         self.executor.wait(stage, future).await
+    }
+
+    /// Renders a small page, which opens fonts and fills the painter's tables.
+    ///
+    /// # Errors
+    /// Any error means that this process cannot render.
+    pub async fn warm_up(&mut self) -> Result<(), Error> {
+        self.render(RenderRequest::warm_up()?).await.map(drop)
     }
 
     /// Renders all pages of `request`: parse, load assets, look up in the result cache, then resolve, paint and encode

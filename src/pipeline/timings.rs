@@ -1,17 +1,22 @@
 //! Stages of a request and the time each took.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::error::Error;
 use crate::report::SPANS;
 
+/// Name of the setting with the time limit of a request.
+pub(super) const DEADLINE: &str = "TENTER_DEADLINE";
+
 /// One stage of a request, in order. The names appear in the log and in the header `server-timing`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     /// Waiting in the queue for a worker.
     Queue,
@@ -52,7 +57,7 @@ impl Stage {
 }
 
 /// Time per stage, summed over the pages of a request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Timings(Vec<(Stage, Duration)>);
 
 impl Timings {
@@ -60,6 +65,13 @@ impl Timings {
         match self.0.iter_mut().find(|(it, _)| *it == stage) {
             Some((_, total)) => *total += took,
             None => self.0.push((stage, took)),
+        }
+    }
+
+    /// Adds the times of another part of the same request.
+    pub fn extend(&mut self, other: &Timings) {
+        for (stage, took) in other.iter() {
+            self.add(stage, took);
         }
     }
 
@@ -91,16 +103,31 @@ pub(super) struct Stopwatch {
     deadline: Instant,
     limit: Duration,
     /// Name of the setting that gave the limit.
-    setting: &'static str,
+    setting: Cow<'static, str>,
 }
 
 impl Stopwatch {
-    pub(super) fn new(begun: Instant, limit: Duration, setting: &'static str) -> Self {
-        Self { timings: Timings::default(), deadline: begun + limit, limit, setting }
+    pub(super) fn new(begun: Instant, limit: Duration, setting: impl Into<Cow<'static, str>>) -> Self {
+        Self { timings: Timings::default(), deadline: begun + limit, limit, setting: setting.into() }
+    }
+
+    /// A stopwatch for a request of which `remaining` is left of its `limit`.
+    pub(super) fn with_remaining(remaining: Duration, limit: Duration, setting: impl Into<Cow<'static, str>>) -> Self {
+        Self { timings: Timings::default(), deadline: Instant::now() + remaining, limit, setting: setting.into() }
     }
 
     pub(super) fn timings(&self) -> &Timings {
         &self.timings
+    }
+
+    /// Adds times that another process has measured.
+    pub(super) fn extend(&mut self, timings: &Timings) {
+        self.timings.extend(timings);
+    }
+
+    /// Time until the deadline; zero after it.
+    pub(super) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Awaits `future` and counts its time as `stage`; `Timeout` when the deadline comes first.
@@ -111,8 +138,8 @@ impl Stopwatch {
         self.timings.add(stage, begun.elapsed());
         result.map_err(|_| {
             let (slowest, took) = self.timings.slowest().unwrap_or((stage, Duration::ZERO));
-            let (limit, setting) = (self.limit, self.setting);
-            Error::Timeout { stage: stage.as_str(), slowest: slowest.as_str(), took, limit, setting }
+            let (limit, setting) = (self.limit, self.setting.clone());
+            Error::Timeout { stage: stage.as_str().into(), slowest: slowest.as_str().into(), took, limit, setting }
         })
     }
 }

@@ -148,6 +148,8 @@ impl ApiError {
                 Kind::NotBuilt => StatusCode::NOT_IMPLEMENTED,
                 Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
                 Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                Kind::Fatal => StatusCode::UNPROCESSABLE_ENTITY,
+                Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -226,7 +228,7 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         match &self {
             Self::Unauthorized => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            Self::Render(Error::Busy { retry_after, .. }) => {
+            Self::Render(Error::Busy { retry_after, .. } | Error::Unavailable { retry_after, .. }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
             }
             Self::RateLimited { retry_after, .. } => {

@@ -9,12 +9,12 @@ use super::links::Files;
 use super::metrics::Metrics;
 use crate::config::Settings;
 use crate::jobs::Jobs;
-use crate::pipeline::Engine;
+use crate::renderers::Renderers;
 
 /// State that all handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
-    pub(super) engine: Engine,
+    pub(super) renderers: Renderers,
     pub(super) settings: Arc<Settings>,
     pub(super) keys: Arc<KeyRing>,
     pub(super) limits: Arc<Limits>,
@@ -26,10 +26,10 @@ pub struct App {
 
 impl App {
     /// State of a service whose `health` is still "starting"; the caller sets it to ready.
-    pub fn new(engine: Engine, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
+    pub fn new(renderers: Renderers, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
         let keys = Arc::new(KeyRing::new(&settings.server.keys));
         let limits = Arc::new(Limits::new(&settings.server));
-        let metrics = Metrics::new(&engine);
-        Self { engine, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
+        let metrics = Metrics::new(&renderers);
+        Self { renderers, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
     }
 }

@@ -1,5 +1,7 @@
 //! Liveness and readiness. Both bypass admission: an overloaded service is still alive.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -24,17 +26,31 @@ pub(super) struct Liveness {
 pub(super) struct Readiness {
     status: &'static str,
     /// The painter that the service prefers; each answer names the one that painted it.
-    rasterizer: &'static str,
+    rasterizer: Cow<'static, str>,
+    /// The render processes; null when this process renders itself (`TENTER_RENDERERS=0`).
+    renderers: Option<RendererStates>,
     gpus: Vec<Gpu>,
     /// Adapters that exist and are not used, each with the reason.
     refused_adapters: Vec<String>,
+}
+
+/// The render processes.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RendererStates {
+    /// Number of processes that get calls.
+    serving: usize,
+    /// Number of replaced processes that end their last calls.
+    draining: usize,
+    /// What confines the processes.
+    confinement: String,
 }
 
 /// A graphics processor in use.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Gpu {
-    name: &'static str,
+    name: Cow<'static, str>,
     adapter: String,
     driver: String,
     pci_bus_id: String,
@@ -95,20 +111,27 @@ pub(super) async fn live() -> Response {
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let PaintReport { gpus, refused, .. } = app.engine.paint_report();
+    let PaintReport { gpus, refused, .. } = app.renderers.paint_report();
     let has_gpu = app.settings.render.rasterizer != RasterizerChoice::Gpu || gpus.iter().any(|gpu| gpu.up);
-    let (status, word) = readiness(app.health.state(), app.jobs.reachable().is_ok(), has_gpu);
+    let (status, word) = readiness(app.health.state(), app.jobs.reachable().is_ok(), has_gpu, app.renderers.renders());
     let gpus = gpus.into_iter().map(Gpu::from).collect();
-    let rasterizer = app.engine.rasterizer();
-    (status, Json(Readiness { status: word, rasterizer, gpus, refused_adapters: refused })).into_response()
+    let rasterizer = app.renderers.rasterizer();
+    let renderers = app.renderers.processes().map(|report| RendererStates {
+        serving: report.processes.iter().filter(|it| it.serving).count(),
+        draining: report.processes.iter().filter(|it| !it.serving).count(),
+        confinement: report.confinement.map_or_else(|| "unknown".to_owned(), |it| it.to_string()),
+    });
+    (status, Json(Readiness { status: word, rasterizer, renderers, gpus, refused_adapters: refused })).into_response()
 }
 
-/// Status and state name. `has_gpu` is also true where no GPU is required.
-fn readiness(state: u8, reaches_queue: bool, has_gpu: bool) -> (StatusCode, &'static str) {
-    match (state, reaches_queue, has_gpu) {
-        (READY, true, true) => (StatusCode::OK, "ready"),
-        (READY, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "queue unreachable"),
-        (READY, true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no GPU"),
+/// Status and state name. `has_gpu` is also true where no GPU is required. `renders`: whether a renderer has rendered
+/// something within the last seconds.
+fn readiness(state: u8, reaches_queue: bool, has_gpu: bool, renders: bool) -> (StatusCode, &'static str) {
+    match (state, reaches_queue, has_gpu, renders) {
+        (READY, true, true, true) => (StatusCode::OK, "ready"),
+        (READY, false, ..) => (StatusCode::SERVICE_UNAVAILABLE, "queue unreachable"),
+        (READY, true, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "no GPU"),
+        (READY, true, true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no renderer answers"),
         (STARTING, ..) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     }
@@ -123,12 +146,13 @@ mod tests {
     fn readiness_needs_queue_and_required_gpu() {
         let words = |state| {
             [(true, true), (true, false), (false, true), (false, false)]
-                .map(|(queue, gpu)| readiness(state, queue, gpu).1)
+                .map(|(queue, gpu)| readiness(state, queue, gpu, true).1)
         };
         assert_eq!(words(READY), ["ready", "no GPU", "queue unreachable", "queue unreachable"]);
         assert_eq!(words(STARTING), ["starting"; 4]);
         assert_eq!(words(STOPPING), ["stopping"; 4]);
-        assert_eq!(readiness(READY, true, true).0, StatusCode::OK);
-        assert_eq!(readiness(READY, true, false).0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(readiness(READY, true, true, true).0, StatusCode::OK);
+        assert_eq!(readiness(READY, true, true, false).1, "no renderer answers");
+        assert_eq!(readiness(READY, true, false, true).0, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -3,6 +3,7 @@
 //! Other modules own their counters. This file registers them under their names, and adds values that are read at the
 //! time of a scrape (queue, memory). No label contains text from a caller.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +25,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::Error;
 use crate::jobs::{Counts, StoreError};
-use crate::pipeline::{Engine, seconds};
+use crate::pipeline::seconds;
+use crate::renderers::{ProcessesReport, Renderers};
 
 /// The registry and the metrics of HTTP requests. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,11 +64,12 @@ struct RouteLabel {
 }
 
 impl Metrics {
-    pub(super) fn new(engine: &Engine) -> Self {
+    pub(super) fn new(renderers: &Renderers) -> Self {
         let durations = Family::<RouteLabel, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
         let (requests, in_progress) = (Family::default(), Gauge::default());
         let mut registry = Registry::with_prefix("tenter");
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION")), ("rasterizer", engine.rasterizer())]);
+        let version = [("version", env!("CARGO_PKG_VERSION").into()), ("rasterizer", renderers.rasterizer())];
+        let version = Info::new(version);
         registry.register("build", "Version and painter of this process", version);
         registry.register("http_requests", "Answers by route, method and status", Family::clone(&requests));
         registry.register_with_unit(
@@ -76,7 +79,7 @@ impl Metrics {
             durations.clone(),
         );
         registry.register("http_requests_in_progress", "Requests not yet answered", Gauge::clone(&in_progress));
-        let pipeline = engine.counts();
+        let pipeline = renderers.counts();
         registry.register_with_unit(
             "stage_duration",
             "Time of one render in each stage; queue is the wait for a worker",
@@ -94,7 +97,7 @@ impl Metrics {
             "Renders that the result cache could not answer",
             pipeline.result_misses.clone(),
         );
-        let assets = engine.asset_counts();
+        let assets = renderers.asset_counts();
         registry.register("asset_cache_hits", "Pictures and fonts found in memory", assets.cache_hits.clone());
         registry.register(
             "asset_cache_misses",
@@ -115,7 +118,7 @@ impl Metrics {
         registry.register("rows_progress", "Rows of batches being rendered", jobs.rows_progress.clone());
         registry.register("webhooks_waiting", "Webhooks not delivered yet", jobs.deliveries.clone());
         registry.register("jobs_store_up", "1 when the store of jobs answers, else 0", jobs.store_up.clone());
-        registry.register_collector(Box::new(LiveValues(engine.clone())));
+        registry.register_collector(Box::new(LiveValues(renderers.clone())));
         Self { registry: Arc::new(registry), requests, durations, in_progress, jobs }
     }
 
@@ -146,8 +149,8 @@ impl Metrics {
     }
 }
 
-/// Values that are read from the engine at every scrape.
-struct LiveValues(Engine);
+/// Values that are read from the renderers at every scrape.
+struct LiveValues(Renderers);
 
 impl fmt::Debug for LiveValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,9 +179,48 @@ impl Collector for LiveValues {
         by_label(&mut encoder, "pages_painted", "Pages by what painted them", "rasterizer", &painted.pages)?;
         let help = "Pages that the CPU painted instead of a GPU";
         by_label(&mut encoder, "gpu_fallback", help, "reason", &painted.fallbacks)?;
-        let checks = [("same", painted.checked.saturating_sub(painted.differing)), ("different", painted.differing)];
-        by_label(&mut encoder, "gpu_checks", "Pages painted twice (TENTER_GPU_CHECK)", "outcome", &checks)
+        let checks = [
+            ("same".into(), painted.checked.saturating_sub(painted.differing)),
+            ("different".into(), painted.differing),
+        ];
+        by_label(&mut encoder, "gpu_checks", "Pages painted twice (TENTER_GPU_CHECK)", "outcome", &checks)?;
+        self.0.processes().map_or(Ok(()), |report| encode_processes(&mut encoder, report))
     }
+}
+
+/// The metrics of render processes.
+fn encode_processes(encoder: &mut DescriptorEncoder<'_>, report: ProcessesReport) -> Result<(), fmt::Error> {
+    let ProcessesReport { processes, restarts, culprits, .. } = report;
+    let restarts: Vec<_> = restarts.into_iter().map(|(cause, count)| (Cow::Borrowed(cause), count)).collect();
+    by_label(encoder, "renderer_restarts", "Render processes that were replaced", "reason", &restarts)?;
+    by_label(
+        encoder,
+        "renderer_culprits",
+        "Requests refused because they ended two render processes",
+        "reason",
+        &[("ended".into(), culprits)],
+    )?;
+    let serving = processes.iter().filter(|it| it.serving).count();
+    let gauges = [("serving", serving), ("draining", processes.len() - serving)];
+    gauges_by_label(encoder, "renderers", "Render processes by state", "state", &gauges)?;
+    let memory: Vec<_> =
+        processes.iter().enumerate().map(|(index, it)| (index.to_string(), it.resident_bytes as usize)).collect();
+    gauges_by_label(encoder, "renderer_memory_bytes", "Resident memory of each render process", "renderer", &memory)
+}
+
+/// A family of gauges: one for each of `values`, with its name as the value of `label`.
+fn gauges_by_label(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: &[(impl AsRef<str>, usize)],
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (value, number) in values {
+        ConstGauge::new(*number as i64).encode(family.encode_family(&[(label, value.as_ref())])?)?;
+    }
+    Ok(())
 }
 
 /// A family of counters: one for each of `counts`, with its name as the value of `label`.
@@ -187,11 +229,11 @@ fn by_label(
     name: &str,
     help: &str,
     label: &str,
-    counts: &[(&'static str, u64)],
+    counts: &[(Cow<'static, str>, u64)],
 ) -> Result<(), fmt::Error> {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (value, count) in counts {
-        ConstCounter::new(*count).encode(family.encode_family(&[(label, *value)])?)?;
+        ConstCounter::new(*count).encode(family.encode_family(&[(label, value.as_ref())])?)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tenter::config::{Given, Settings};
 use tenter::jobs::{Clock, DataFolder, Jobs, Results, system_clock};
 use tenter::pipeline::Engine;
+use tenter::renderers::Renderers;
 use tenter::server::{App, Files, Health, router};
 use tower::ServiceExt;
 
@@ -36,10 +37,11 @@ pub(crate) fn service_at(environment: &[(&str, &str)], clock: Clock) -> Service 
     let engine = Engine::new(&settings).expect("an engine");
     let data = DataFolder::open(folder.path()).expect("a folder");
     let results = Results::open(&settings.files, &data).expect("folders in it");
-    let jobs = Jobs::open(&settings, &data, engine.clone(), results.clone(), clock.clone()).expect("a store");
+    let renderers = Renderers::in_process(engine.clone(), &settings);
+    let jobs = Jobs::open(&settings, &data, renderers.clone(), results.clone(), clock.clone()).expect("a store");
     let files = Files::new(results, &settings.files, clock);
     let health = Health::default();
-    let app = App::new(engine.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
+    let app = App::new(renderers, settings.clone(), files.clone(), jobs.clone(), health.clone());
     Service { router: router(app), engine, files, jobs, health, settings, folder }
 }
 

@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use reqwest::header::{AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Lifetime of responses without `max-age`, and maximum lifetime of redirected ones, whose target may change.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -14,8 +16,8 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// How long a response may be reused, and how it is revalidated afterwards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::assets) struct Freshness {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freshness {
     /// False when the response must not be stored.
     pub(in crate::assets) storable: bool,
     /// Time from now during which the response may be reused without revalidation.
@@ -25,10 +27,26 @@ pub(in crate::assets) struct Freshness {
 }
 
 /// Headers that identify a version of the file for the server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::assets) struct Validators {
+    #[serde(with = "header_bytes")]
     pub(in crate::assets) etag: Option<HeaderValue>,
+    #[serde(with = "header_bytes")]
     pub(in crate::assets) last_modified: Option<HeaderValue>,
+}
+
+/// Serialises a header value as bytes, since it need not be UTF-8.
+mod header_bytes {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<HeaderValue>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(HeaderValue::as_bytes).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HeaderValue>, D::Error> {
+        let bytes = Option::<Vec<u8>>::deserialize(deserializer)?;
+        bytes.map(|bytes| HeaderValue::from_bytes(&bytes).map_err(D::Error::custom)).transpose()
+    }
 }
 
 impl Validators {

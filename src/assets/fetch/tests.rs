@@ -19,14 +19,14 @@ fn fetcher(limits: &AssetLimits) -> Fetcher {
     Fetcher { back_off: Duration::from_millis(1), ..Fetcher::new(limits).expect("a fetcher") }
 }
 
-async fn fetch_with(fetcher: &Fetcher, url: &str) -> Result<Vec<u8>, Reason> {
+async fn fetch_with(fetcher: &Fetcher, url: &str) -> Result<Bytes, Reason> {
     match fetcher.get(&fetcher.parse(url)?, None).await? {
         Fetched::Body(bytes, _) => Ok(bytes),
         Fetched::NotModified(_) => panic!("304 without validators"),
     }
 }
 
-async fn fetch(limits: &AssetLimits, url: &str) -> Result<Vec<u8>, Reason> {
+async fn fetch(limits: &AssetLimits, url: &str) -> Result<Bytes, Reason> {
     fetch_with(&fetcher(limits), url).await
 }
 
@@ -132,7 +132,7 @@ async fn fetch_connects_to_the_checked_address() {
     let (lookup, request_count) = scripted(&[&["10.0.0.1", "127.0.0.1"]]);
     let fetcher = Fetcher::with_lookup(&local_limits(), lookup).expect("a fetcher");
     let url = format!("http://mixed.test:{port}/");
-    assert_eq!(fetch_with(&fetcher, &url).await.expect("by the open address"), b"found");
+    assert_eq!(fetch_with(&fetcher, &url).await.expect("by the open address"), "found");
     assert_eq!(request_count.load(Ordering::SeqCst), 1);
 }
 
@@ -157,7 +157,7 @@ async fn fetch_redirects_are_bounded() {
     let to_itself = get(|| async { Redirect::to("/loop") });
     let server = serve(Router::new().route("/{left}", get(countdown)).route("/loop", to_itself)).await;
     let limits = AssetLimits { redirects: 3, ..local_limits() };
-    assert_eq!(fetch(&limits, &format!("http://{server}/3")).await.expect("three redirects"), b"arrived");
+    assert_eq!(fetch(&limits, &format!("http://{server}/3")).await.expect("three redirects"), "arrived");
     for path in ["4", "loop"] {
         assert_eq!(
             failure(&limits, &format!("http://{server}/{path}")).await,
@@ -248,7 +248,7 @@ async fn fetch_repeats_requests_after_5xx_only() {
     ] {
         let (server, request_count) = flaky(statuses).await;
         let outcome = fetch(&limits, &format!("http://{server}/")).await.map_err(|error| error.to_string());
-        assert_eq!(outcome, expected, "{statuses:?}");
+        assert_eq!(outcome, expected.map(Bytes::from), "{statuses:?}");
         assert_eq!(request_count.load(Ordering::SeqCst), tries, "{statuses:?}");
     }
 }
@@ -257,8 +257,8 @@ async fn fetch_repeats_requests_after_5xx_only() {
 async fn fetch_request_headers() {
     let echo = get(|headers: HeaderMap| async move { format!("{headers:?}") });
     let server = serve(Router::new().route("/", echo)).await;
-    let text =
-        String::from_utf8(fetch(&local_limits(), &format!("http://{server}/")).await.expect("ok")).expect("UTF-8");
+    let body = fetch(&local_limits(), &format!("http://{server}/")).await.expect("ok");
+    let text = String::from_utf8(body.into()).expect("UTF-8");
     for part in [concat!("\"user-agent\": \"tenter/", env!("CARGO_PKG_VERSION")), "\"accept-encoding\": \"identity\""] {
         assert!(text.contains(part), "{text}");
     }

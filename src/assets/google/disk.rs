@@ -6,57 +6,65 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use crate::assets::file_source::{FileSource, StoredFile};
 use crate::hash::ContentHash;
 
 /// Maximum age of a file. Older ones are deleted at the start, and downloaded again when they are needed.
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A cache in a folder of its own; without a folder, it is disabled.
+/// Where the cache is.
 #[derive(Clone, Debug)]
-pub(super) struct DiskCache(Option<PathBuf>);
-
-/// A file from the cache.
-#[derive(Debug)]
-pub(super) struct CachedFile {
-    pub(super) bytes: Vec<u8>,
-    /// Time since it was written; zero if the clock was set back.
-    pub(super) age: Duration,
+pub(in crate::assets) enum DiskCache {
+    /// There is none.
+    Off,
+    /// In a folder of its own, which need not exist.
+    Folder(PathBuf),
+    /// Behind another process, which has the folder.
+    Elsewhere(Arc<dyn FileSource>),
 }
 
 impl DiskCache {
     /// Opens the cache and deletes files that are too old. The folder need not exist.
-    pub(super) fn open(directory: Option<PathBuf>) -> Self {
-        if let Some(directory) = &directory {
-            delete_old_files(directory, SystemTime::now());
-        }
-        Self(directory)
+    pub(in crate::assets) fn open(directory: Option<PathBuf>) -> Self {
+        let Some(directory) = directory else { return Self::Off };
+        delete_old_files(&directory, SystemTime::now());
+        Self::Folder(directory)
     }
 
     /// Reads the file of `url`; `None` when there is none, or when it has more than `limit` bytes.
-    pub(super) async fn read(&self, url: &str, limit: u64) -> Option<CachedFile> {
-        let path = self.path(url)?;
+    pub(in crate::assets) async fn read(&self, url: &str, limit: u64) -> Option<StoredFile> {
+        let path = match self {
+            Self::Off => return None,
+            Self::Folder(folder) => path_in(folder, url),
+            Self::Elsewhere(source) => return source.read_stored(url, limit).await,
+        };
         tokio::task::spawn_blocking(move || read_file(&path, limit).ok()).await.ok().flatten()
     }
 
     /// Writes `bytes` as the file of `url`. The write completes even if the future is dropped.
-    pub(super) async fn write(&self, url: &str, bytes: Bytes) {
-        let Some(path) = self.path(url) else { return };
+    pub(in crate::assets) async fn write(&self, url: &str, bytes: Bytes) {
+        let path = match self {
+            Self::Off => return,
+            Self::Folder(folder) => path_in(folder, url),
+            Self::Elsewhere(source) => return source.store(url, bytes).await,
+        };
         let written = tokio::task::spawn_blocking(move || write_file(&path, &bytes).map_err(|error| (path, error)));
         if let Ok(Err((path, error))) = written.await {
             tracing::warn!(path = %path.display(), %error, "a font file could not be written to the disk cache");
         }
     }
-
-    fn path(&self, url: &str) -> Option<PathBuf> {
-        Some(self.0.as_ref()?.join(ContentHash::of(url.as_bytes()).to_string()))
-    }
 }
 
-fn read_file(path: &Path, limit: u64) -> io::Result<CachedFile> {
+fn path_in(folder: &Path, url: &str) -> PathBuf {
+    folder.join(ContentHash::of(url.as_bytes()).to_string())
+}
+
+fn read_file(path: &Path, limit: u64) -> io::Result<StoredFile> {
     let file = fs::File::open(path)?;
     let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
     let mut bytes = Vec::new();
@@ -64,7 +72,7 @@ fn read_file(path: &Path, limit: u64) -> io::Result<CachedFile> {
     if bytes.len() as u64 > limit {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    Ok(CachedFile { bytes, age })
+    Ok(StoredFile { bytes: bytes.into(), age })
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -108,7 +116,7 @@ mod tests {
         assert!(disk.read(url, 10).await.is_none());
         disk.write(url, Bytes::from_static(b"first")).await;
         disk.write(url, Bytes::from_static(b"second")).await;
-        assert_eq!(disk.read(url, 6).await.expect("stored").bytes, b"second");
+        assert_eq!(disk.read(url, 6).await.expect("stored").bytes, "second");
         assert!(disk.read(url, 5).await.is_none(), "larger than the limit");
         let names: Vec<_> = fs::read_dir(folder.path().join("fonts")).expect("made").flatten().collect();
         assert_eq!(names.len(), 1, "{names:?}");

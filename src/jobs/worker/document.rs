@@ -4,20 +4,19 @@
 //! is rendered from the first row again, with the same assets.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::{AttemptError, MAX_WARNINGS, PROGRESS_INTERVAL, Rendered, Worker, in_ms, public_message};
+use crate::calls::with_flat_paths;
 use crate::error::{Error, Kind};
-use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
-use crate::jobs::request::with_flat_paths;
 use crate::jobs::store::{AttemptId, RowError, RowInput, RowOutcome, RowPages};
-use crate::jobs::template::RowTemplate;
-use crate::pipeline::{AddedPages, MergedDocument, Session, Stage, Timings};
+use crate::jobs::template::BatchTemplate;
+use crate::pipeline::AddedPages;
+use crate::renderers::{Document, Finished, RowTask};
 use crate::report::Problem;
 
 /// Number of rows whose values are loaded at once.
@@ -37,9 +36,8 @@ impl Worker {
         slot: &mut OwnedSemaphorePermit,
     ) -> Result<Rendered, AttemptError> {
         let template = self.templates.load(batch).await?;
-        let options = template.options().map_err(|error| AttemptError::Render(error, Timings::default()))?;
-        let mut document = MergedDocument::new(options);
-        let mut outcomes = Vec::new();
+        let document = self.renderers.begin_document().await.map_err(AttemptError::NoRenderer)?;
+        let (mut outcomes, mut pages) = (Vec::new(), 0);
         let (mut after, mut last_update) = (0, Instant::now());
         loop {
             let rows = self.service.row_values(batch, after, ROWS_PAGE).await;
@@ -49,7 +47,8 @@ impl Worker {
             after = last.row;
             for RowInput { row, values } in rows {
                 let Ok(values) = values else { continue }; // the row failed when the batch was accepted
-                let result = self.add_row(attempt, &template, &mut document, row, values).await?;
+                let result = self.add_row(attempt, &template, &document, row, values).await?;
+                pages += result.as_ref().map_or(0, |added| added.page_count);
                 outcomes.push(RowOutcome { row, result });
                 if last_update.elapsed() >= PROGRESS_INTERVAL && row < total {
                     self.set_progress(attempt, row as f64 / total as f64).await;
@@ -58,13 +57,14 @@ impl Worker {
                 self.yield_slot(slot).await;
             }
         }
-        if document.pages() == 0 {
+        if pages == 0 {
             let message = "all rows failed, so that the document has no pages".to_owned();
             return Err(AttemptError::Document(Error::invalid(Problem { path: "rows".into(), message }), outcomes));
         }
-        match self.finish_document(&template, document, total).await {
+        match self.complete(document, total).await {
             Ok(rendered) => Ok(Rendered { rows: outcomes, ..rendered }),
-            Err(error) => Err(AttemptError::Document(error, outcomes)),
+            Err(AttemptError::Render(error, _)) => Err(AttemptError::Document(error, outcomes)),
+            Err(other) => Err(other),
         }
     }
 
@@ -72,28 +72,24 @@ impl Worker {
     async fn add_row(
         &self,
         attempt: &AttemptId,
-        template: &Arc<RowTemplate>,
-        document: &mut MergedDocument,
+        template: &BatchTemplate,
+        document: &Document,
         row: u64,
         values: Bytes,
     ) -> Result<Result<RowPages, RowError>, AttemptError> {
         let error_count = template.batch_assets.error_count();
-        let mut session = self.session(self.settings.deadline, ROW_DEADLINE).await?;
-        template.attach_to(&mut session);
-        let row_template = template.clone();
-        let adding = async {
-            let request = session.work(Stage::Parse, move || row_template.fill_in(row, &values)).await??;
-            document.add(&mut session, request).await
-        };
-        match adding.await {
+        let task = RowTask { batch: template.batch_assets.clone(), row, values };
+        let Finished { result, timings } = document.add(task, self.settings.deadline, ROW_DEADLINE).await;
+        match result {
             Ok(AddedPages { first, count, mut warnings }) => {
                 warnings.retain(|warning| !template.explains(warning));
                 warnings.truncate(MAX_WARNINGS);
-                let timings = in_ms(session.timings());
+                let timings = in_ms(&timings);
                 Ok(Ok(RowPages { first_page: first as u64 + 1, page_count: count as u64, warnings, timings }))
             }
             Err(error) => match template.batch_assets.error_since(error_count) {
                 Some(storage) if error.kind() == Kind::Internal => Err(AttemptError::Storage(storage)),
+                _ if error.kind() == Kind::Unavailable => Err(AttemptError::NoRenderer(error)),
                 _ => {
                     let (error, id) = (with_flat_paths(error), &attempt.job);
                     if error.kind() == Kind::Internal {
@@ -108,34 +104,18 @@ impl Worker {
     }
 
     /// Writes the end of the document. The time limit is that of all rows together.
-    async fn finish_document(
-        &self,
-        template: &RowTemplate,
-        document: MergedDocument,
-        total: u64,
-    ) -> Result<Rendered, Error> {
+    async fn complete(&self, document: Document, total: u64) -> Result<Rendered, AttemptError> {
         let rows = u32::try_from(total).unwrap_or(u32::MAX);
         let deadline = self.settings.deadline.saturating_mul(rows);
-        let mut session = self.engine.admit_queued_elsewhere(deadline, DOCUMENT_DEADLINE).await?;
-        let file = document.finish(&mut session).await?;
-        let file = file.ok_or_else(|| Error::Internal("a document with pages has no file".into()))?;
-        let bytes = file.bytes.clone();
-        let hash = session.work(Stage::Encode, move || ContentHash::of(&bytes)).await?;
-        Ok(Rendered {
-            bytes: file.bytes,
-            hash,
-            format: template.format,
-            fingerprint: file.fingerprint.to_string(),
-            origin: format!("painted by {}", file.rasterizer),
-            timings: session.timings().clone(),
-            warnings: Vec::new(),
-            rows: Vec::new(),
-        })
-    }
-
-    async fn session(&self, deadline: Duration, setting: &'static str) -> Result<Session, AttemptError> {
-        let session = self.engine.admit_queued_elsewhere(deadline, setting).await;
-        session.map_err(|error| AttemptError::Render(error, Timings::default()))
+        let Finished { result, timings } = document.complete(deadline, DOCUMENT_DEADLINE).await;
+        match result {
+            Ok(file) => {
+                let origin = format!("painted by {}", file.rasterizer);
+                self.rendered(file, origin, timings).await
+            }
+            Err(error) if error.kind() == Kind::Unavailable => Err(AttemptError::NoRenderer(error)),
+            Err(error) => Err(AttemptError::Render(error, timings)),
+        }
     }
 
     /// Releases the slot and acquires it again behind all jobs that wait for one, since a document may take hours and

@@ -141,8 +141,8 @@ impl Rasterizer for GpuRasterizer {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let gpus = self.gpus.iter().flat_map(|gpus| gpus.iter());
         let gpus: Vec<_> = gpus.map(|it| it.state.report()).collect();
-        let by_gpu = gpus.iter().zip(&counters.by_gpu).map(|(gpu, pages)| (gpu.name, count(pages)));
-        let pages = [(CpuRasterizer::NAME, count(&counters.by_cpu))].into_iter().chain(by_gpu).collect();
+        let by_gpu = gpus.iter().zip(&counters.by_gpu).map(|(gpu, pages)| (gpu.name.clone(), count(pages)));
+        let pages = [(CpuRasterizer::NAME.into(), count(&counters.by_cpu))].into_iter().chain(by_gpu).collect();
         Report {
             pages,
             gpus,
@@ -150,7 +150,7 @@ impl Rasterizer for GpuRasterizer {
             fallbacks: FallbackReason::ALL
                 .iter()
                 .zip(&counters.fallbacks)
-                .map(|(it, n)| (it.label(), count(n)))
+                .map(|(it, n)| (it.label().into(), count(n)))
                 .collect(),
             checked: count(&self.shared.check.checked),
             differing: count(&self.shared.check.differing),

@@ -33,7 +33,7 @@ impl GpuState {
 
     pub(super) fn report(&self) -> GpuReport {
         GpuReport {
-            name: self.name,
+            name: self.name.into(),
             adapter: self.adapter.name.clone(),
             driver: self.adapter.driver.clone(),
             pci_bus_id: self.adapter.pci_bus_id.clone(),

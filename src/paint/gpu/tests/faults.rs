@@ -61,7 +61,7 @@ fn gpu_submission_that_hangs() {
     }
     gpu.shared.hooks.hangs.store(false, Ordering::SeqCst);
     assert!(gpu.fallbacks(FallbackReason::Hung) >= 1, "{:?}", gpu.report());
-    assert_eq!(gpu.report().pages[0], ("cpu", 4));
+    assert_eq!(gpu.report().pages[0], ("cpu".into(), 4));
 }
 
 #[test]

@@ -8,20 +8,27 @@ use crate::error::Error;
 use crate::json::{JsonParser, Problems, Reader};
 use crate::options::RenderOptions;
 use crate::output::Format;
-use crate::pipeline::format_for;
+use crate::pipeline::{Pages, RenderRequest, format_for};
 use crate::report::{JsonPath, Problem};
 
-pub(super) const DESIGN: &str = "design";
-pub(super) const WEBHOOK: &str = "webhook";
+/// Member with the design.
+pub const DESIGN: &str = "design";
+/// Member with the URL that is called when the job ends.
+pub const WEBHOOK: &str = "webhook";
 /// Member that contains the options in other requests, and in the paths of their problems.
 const OPTIONS: &str = "exportOptions";
 
 /// A valid request body.
-pub(super) struct JobRequest {
-    pub(super) design: Value,
-    pub(super) options: RenderOptions,
-    pub(super) format: &'static dyn Format,
-    pub(super) webhook: Option<String>,
+#[derive(Debug)]
+pub struct JobRequest {
+    /// The design's JSON.
+    pub design: Value,
+    /// The options beside the design.
+    pub options: RenderOptions,
+    /// File format to write.
+    pub format: &'static dyn Format,
+    /// URL that is called when the job ends.
+    pub webhook: Option<String>,
 }
 
 impl JobRequest {
@@ -29,7 +36,7 @@ impl JobRequest {
     ///
     /// # Errors
     /// All problems of the options and of `webhook`. Problems of the design are found when it is rendered.
-    pub(super) fn read(bytes: &[u8], parser: JsonParser) -> Result<Self, Error> {
+    pub fn read(bytes: &[u8], parser: JsonParser) -> Result<Self, Error> {
         let mut value = parser.parse(bytes).map_err(Error::invalid)?;
         let mut problems = Problems::new();
         let options = RenderOptions::read(&value, JsonPath::root(), &mut problems);
@@ -49,10 +56,17 @@ impl JobRequest {
         let design = value.get_mut(DESIGN).map(Value::take).unwrap_or_default();
         Ok(Self { design, options, format, webhook })
     }
+
+    /// The request to the pipeline.
+    pub fn into_render(self) -> RenderRequest {
+        let Self { design, options, format, .. } = self;
+        let pages = Pages::of(&options, format);
+        RenderRequest { design, at: DESIGN.into(), options, format, pages }
+    }
 }
 
 /// Removes `exportOptions` from the paths of problems, since the options of a job are at the root of its body.
-pub(super) fn with_flat_paths(error: Error) -> Error {
+pub fn with_flat_paths(error: Error) -> Error {
     let Error::Invalid(problems) = error else { return error };
     let at_root = |problem: Problem| {
         let path = problem.path.as_str();

@@ -1,0 +1,81 @@
+//! `tenter renderer`: a render process of a service. The service starts it with a socket as standard input.
+
+use std::os::fd::AsFd;
+
+use super::failure::Failure;
+use super::log;
+use super::startup::start_runtime;
+use crate::config::{Given, RasterizerChoice, Settings};
+use crate::renderers::serve_calls;
+use crate::sandbox::{self, Allowed, Confinement};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Process id of the service.
+    #[arg(long)]
+    parent: Option<u32>,
+    /// Print the indices of the GPUs that paint, as a JSON array.
+    #[arg(long)]
+    gpus: bool,
+    /// Confine the process, try what it must not do, and print the results.
+    #[arg(long)]
+    probe: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = Settings::load(&Given::from_process(Vec::new(), None))?.settings;
+    let allowed = allowed(&settings);
+    give_up(arguments, &settings).map_err(|error| Failure::Machine(format!("cannot confine a renderer: {error}")))?;
+    // Before there are other threads, which would not be confined.
+    let files = sandbox::confine_files(&allowed);
+    let confine = move || Confinement { files, system_calls: sandbox::confine_system_calls(&allowed) };
+    if arguments.probe {
+        println!("{}", confine());
+        for probe in sandbox::probe() {
+            let outcome = if probe.is_refused() { "refused".to_owned() } else { format!("{:?}", probe.outcome) };
+            println!("{:?}: {outcome}", probe.attempt);
+        }
+        return Ok(());
+    }
+    if arguments.gpus {
+        println!("{}", serde_json::json!(gpus(&settings)));
+        return Ok(());
+    }
+    log::start(&settings.log);
+    let socket = std::io::stdin().as_fd().try_clone_to_owned();
+    let socket = socket.map_err(|error| Failure::Machine(format!("standard input is no socket: {error}")))?;
+    start_runtime()?.block_on(serve_calls(socket, &settings, confine))?;
+    Ok(())
+}
+
+#[cfg(feature = "gpu")]
+fn gpus(settings: &Settings) -> Vec<usize> {
+    use crate::paint::gpu::{adapters, select_adapters};
+
+    let is_required = settings.render.rasterizer == RasterizerChoice::Gpu;
+    select_adapters(adapters(), &settings.gpu, is_required).used.iter().map(|it| it.index).collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpus(_: &Settings) -> Vec<usize> {
+    Vec::new()
+}
+
+/// Ties the process to its service, and takes from it what it does not need.
+fn give_up(arguments: &Arguments, settings: &Settings) -> std::io::Result<()> {
+    sandbox::prefer_as_oom_victim()?;
+    if settings.render.renderer_memory > 0 {
+        // The service ends a process long before. This bounds what can be allocated between two of its looks.
+        let resident = settings.render.renderer_memory as u64;
+        sandbox::limit_data(resident.saturating_mul(4).saturating_add(1 << 30))?;
+    }
+    sandbox::give_up_privileges()?;
+    arguments.parent.map_or(Ok(()), sandbox::die_with_parent)
+}
+
+/// The files that renders need: fonts and colour profiles, and the devices of GPUs.
+fn allowed(settings: &Settings) -> Allowed {
+    let folders = [&settings.fonts.directory, &settings.icc.directory];
+    let read = folders.into_iter().flatten().cloned().collect();
+    Allowed { read, devices: settings.render.rasterizer != RasterizerChoice::Cpu }
+}
