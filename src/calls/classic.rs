@@ -14,7 +14,7 @@ use crate::report::JsonPath;
 
 /// Form of the answer (`outputFormat`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OutputForm {
+pub enum AnswerForm {
     /// A data URL in a JSON answer.
     #[default]
     DataUrl,
@@ -24,8 +24,8 @@ pub enum OutputForm {
     File,
 }
 
-const OUTPUT_FORMS: &[(&str, OutputForm)] =
-    &[("dataURL", OutputForm::DataUrl), ("url", OutputForm::Url), ("file", OutputForm::File)];
+const ANSWER_FORMS: &[(&str, AnswerForm)] =
+    &[("dataURL", AnswerForm::DataUrl), ("url", AnswerForm::Url), ("file", AnswerForm::File)];
 
 const DESIGN: &str = "design";
 const OPTIONS: &str = "exportOptions";
@@ -43,7 +43,7 @@ pub struct ClassicCall {
     /// File format to write.
     pub format: &'static dyn Format,
     /// Form of the answer.
-    pub output: OutputForm,
+    pub output: AnswerForm,
 }
 
 impl ClassicCall {
@@ -70,10 +70,10 @@ impl ClassicCall {
     }
 
     /// Reads all members except the design: options, form of the answer, name of the format.
-    fn read_members(value: &mut Value, problems: &mut Problems) -> Option<(RenderOptions, OutputForm, Option<String>)> {
+    fn read_members(value: &mut Value, problems: &mut Problems) -> Option<(RenderOptions, AnswerForm, Option<String>)> {
         let mut options = value.get_mut(OPTIONS).map(Value::take).unwrap_or_default();
         let mut body = Reader::new(value, JsonPath::root(), problems)?;
-        let output = body.one_of("outputFormat", OUTPUT_FORMS).unwrap_or_default();
+        let output = body.one_of("outputFormat", ANSWER_FORMS).unwrap_or_default();
         let format = body.string("format").map(Cow::into_owned);
         for name in OPTIONS_BESIDE_DESIGN {
             let Some(outside) = body.get(name).cloned() else { continue };
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn call_defaults_are_png_as_data_url() {
         let call = read(json!({"design": {"pages": []}})).unwrap_or_else(|problems| panic!("{problems:?}"));
-        assert_eq!((call.format.name(), call.output), ("png", OutputForm::DataUrl));
+        assert_eq!((call.format.name(), call.output), ("png", AnswerForm::DataUrl));
         assert_eq!(call.options, RenderOptions::default());
         assert_eq!(call.design, json!({"pages": []}));
     }

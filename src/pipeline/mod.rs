@@ -43,6 +43,7 @@ use self::resources::Resources;
 use self::timings::{DEADLINE, Stopwatch};
 use crate::assets::{AssetCounts, FileSource, Loader};
 use crate::config::{DesignLimits, Settings};
+use crate::design::elements::Element;
 use crate::design::{Design, variables};
 use crate::error::Error;
 use crate::pool::{PARSERS, Pool};
@@ -59,6 +60,9 @@ pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::session::Session;
 pub use self::timings::{Stage, Timings};
 pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
+
+/// Names of all kinds of elements of a design, as their `type` spells them.
+pub const ELEMENT_KINDS: &[&str] = Element::KINDS;
 
 /// State shared by all requests: threads, fonts, caches, the painter and the concurrency limits. Cheap to clone.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::task::{DocumentId, Finished, RenderedFile, RowTask, Step, StepOutput, Task, TimeLimit};
 use crate::assets::AssetSnapshot;
-use crate::calls::{ClassicCall, JobRequest, OutputForm, RowTemplate};
+use crate::calls::{ClassicCall, JobRequest, AnswerForm, RowTemplate};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::json::JsonParser;
@@ -109,11 +109,11 @@ impl Local {
             }
             Step::Task(Task::Job(body)) => {
                 let job = session.work(Stage::Parse, move || JobRequest::read(&body, parser)).await??;
-                self.render(session, job.into_render(), OutputForm::File).await
+                self.render(session, job.into_render(), AnswerForm::File).await
             }
             Step::Task(Task::Row(row)) => {
                 let request = self.fill_in(session, row).await?.1;
-                self.render(session, request, OutputForm::File).await
+                self.render(session, request, AnswerForm::File).await
             }
             Step::Task(Task::WarmUp) => {
                 session.warm_up().await?;
@@ -132,7 +132,7 @@ impl Local {
                 let document = std::mem::replace(&mut *document.lock().await, MergedDocument::new(Default::default()));
                 let page = document.finish(session).await?;
                 let page = page.ok_or_else(|| Error::Internal("a document with pages has no file".into()))?;
-                Ok(file(page, &Pdf, OutputForm::File, Vec::new(), CacheUse::Off))
+                Ok(file(page, &Pdf, AnswerForm::File, Vec::new(), CacheUse::Off))
             }
         }
     }
@@ -141,7 +141,7 @@ impl Local {
         &self,
         session: &mut Session,
         request: RenderRequest,
-        output: OutputForm,
+        output: AnswerForm,
     ) -> Result<StepOutput, Error> {
         let format = request.format;
         let mut rendered = session.render(request).await?;
@@ -199,7 +199,7 @@ fn no_document(document: DocumentId) -> Error {
 fn file(
     page: RenderedPage,
     format: &'static dyn Format,
-    output: OutputForm,
+    output: AnswerForm,
     warnings: Vec<Warning>,
     cache: CacheUse,
 ) -> StepOutput {

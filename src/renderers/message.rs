@@ -13,7 +13,7 @@ use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::task::{DocumentId, Finished, RenderedFile, Step, StepOutput, Task, TimeLimit};
 use crate::assets::{AssetKind, AssetTally, FailureSummary, Freshness};
-use crate::calls::OutputForm;
+use crate::calls::AnswerForm;
 use crate::error::Error;
 use crate::output;
 use crate::pipeline::{AddedPages, CacheUse, PaintReport, Timings};
@@ -145,7 +145,7 @@ pub(super) enum OutputHead {
         fingerprint: String,
         warnings: Vec<Warning>,
         cache: CacheUse,
-        output: OutputForm,
+        output: AnswerForm,
     },
     Added(AddedPages),
     Ready,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::assets::SnapshotStore;
-use crate::calls::OutputForm;
+use crate::calls::AnswerForm;
 use crate::error::Error;
 use crate::output::Format;
 use crate::pipeline::{AddedPages, CacheUse, Timings};
@@ -102,7 +102,7 @@ pub struct RenderedFile {
     /// Whether the file comes from the result cache.
     pub cache: CacheUse,
     /// Form in which the caller of [`Task::Classic`] wants it.
-    pub output: OutputForm,
+    pub output: AnswerForm,
 }
 
 /// Number that identifies a document under construction.

@@ -26,19 +26,19 @@ pub(super) enum ApiError {
     },
     /// The request body is larger than the limit.
     BodyTooLarge {
-        /// Value of `TENTER_REQUEST_MAX_BYTES`.
+        /// Value of `TENTER_REQUEST_MAX_BYTES`, in bytes.
         limit: usize,
     },
     /// The rendered file is too large to be sent in the answer.
     AnswerTooLarge {
         /// Size of the answer in bytes.
         found: usize,
-        /// Value of `TENTER_INLINE_MAX_BYTES`.
+        /// Value of `TENTER_INLINE_MAX_BYTES`, in bytes.
         limit: usize,
     },
     /// The request body did not arrive in time.
     BodyTimeout {
-        /// Value of `TENTER_BODY_TIMEOUT`.
+        /// Value of `TENTER_BODY_TIMEOUT`, which the body exceeded.
         limit: Duration,
     },
     /// The client disconnected before the end of its request body.
@@ -76,12 +76,12 @@ pub(super) enum ApiError {
     },
     /// The limit of calls that one key may have in progress is reached.
     TooManyConcurrentCalls {
-        /// Value of `TENTER_KEY_CONCURRENCY`.
+        /// Value of `TENTER_KEY_CONCURRENCY`, in calls.
         limit: usize,
     },
     /// The job store failed. The details go to the log only.
     Store(StoreError),
-    /// The render failed.
+    /// The render failed, with the error of the pipeline.
     Render(Error),
     /// A handler panicked. The message goes to the log only.
     Panicked(String),
@@ -114,7 +114,7 @@ const RETRY_AFTER_SECONDS: u64 = 10;
 
 /// Response extension with the error text for the log, which may say more than the text for the caller.
 #[derive(Clone)]
-pub(super) struct Failure(pub(super) String);
+pub(super) struct LoggedFailure(pub(super) String);
 
 /// Body of every error answer.
 #[derive(Serialize, ToSchema)]
@@ -247,7 +247,7 @@ impl IntoResponse for ApiError {
             }
             _ => {}
         }
-        response.extensions_mut().insert(Failure(self.detail()));
+        response.extensions_mut().insert(LoggedFailure(self.detail()));
         response
     }
 }

@@ -17,7 +17,7 @@ use crate::jobs::{Area, ResultError};
 use crate::output::FORMATS;
 
 /// Location and type of a stored file.
-struct StoredFile {
+struct LocatedFile {
     area: Area,
     media_type: &'static str,
     /// Seconds until the file expires, at least 1 for files of links.
@@ -28,17 +28,17 @@ struct StoredFile {
 ///
 /// # Errors
 /// [`ApiError::NotFound`] for unknown and expired names.
-async fn find(app: &App, name: &str) -> Result<StoredFile, ApiError> {
+async fn find(app: &App, name: &str) -> Result<LocatedFile, ApiError> {
     let now = app.files.now();
     if let Some(parsed) = FileName::parse(name) {
         let remaining = parsed.expires.checked_sub(now).filter(|it| *it > 0).ok_or(ApiError::NotFound)?;
-        return Ok(StoredFile { area: Area::Links, media_type: parsed.media_type, remaining });
+        return Ok(LocatedFile { area: Area::Links, media_type: parsed.media_type, remaining });
     }
     let format = name.rsplit_once('.').and_then(|(_, ending)| FORMATS.iter().find(|it| it.extension() == ending));
     let format = format.ok_or(ApiError::NotFound)?;
     let expires = app.jobs.expiry(name).await?.ok_or(ApiError::NotFound)?;
     let remaining = u64::try_from(expires.seconds()).unwrap_or(0).saturating_sub(now);
-    Ok(StoredFile { area: Area::Jobs, media_type: format.media_type(), remaining })
+    Ok(LocatedFile { area: Area::Jobs, media_type: format.media_type(), remaining })
 }
 
 /// GET and HEAD /files/{name}. Needs no key: the name cannot be guessed.
@@ -49,18 +49,13 @@ async fn find(app: &App, name: &str) -> Result<StoredFile, ApiError> {
     summary = "The file behind a link",
     params(("name" = String, Path, description = "Name of the file, as in its link")),
     responses(
-        (status = 200, description = "The file", content(
-            (schemas::Bytes = "image/png"),
-            (schemas::Bytes = "image/jpeg"),
-            (schemas::Bytes = "image/webp"),
-            (schemas::Bytes = "application/pdf"),
-        )),
+        (status = 200, description = "The file", content((schemas::Bytes = "*/*"))),
         (status = 404, description = "The file does not exist, or no longer", body = ErrorBody),
         (status = 500, description = "The file cannot be read", body = ErrorBody),
     ),
 )]
 pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    let StoredFile { area, media_type, remaining } = find(&app, &name).await?;
+    let LocatedFile { area, media_type, remaining } = find(&app, &name).await?;
     let found = app.files.results.get(area, &name).await.map_err(|error| match error {
         ResultError::NotFound => ApiError::NotFound,
         error => Error::Internal(format!("cannot read the result: {error}")).into(),

@@ -29,13 +29,13 @@ pub(super) struct Limits {
 
 /// Calls of one key that count towards its limits.
 struct KeyUsage {
-    bucket: Mutex<Bucket>,
+    bucket: Mutex<TokenBucket>,
     /// One permit for each render call that may be in progress.
     permits: Arc<Semaphore>,
 }
 
 /// A token bucket, refilled steadily up to the limit.
-struct Bucket {
+struct TokenBucket {
     /// Calls that may be made now; below 1 none.
     tokens: f64,
     /// Time at which `tokens` was computed.
@@ -72,7 +72,7 @@ impl Limits {
     pub(super) fn new(settings: &ServerSettings) -> Self {
         let limits = settings.key_limits;
         let unused = || KeyUsage {
-            bucket: Mutex::new(Bucket { tokens: f64::from(limits.rate), updated: Instant::now() }),
+            bucket: Mutex::new(TokenBucket { tokens: f64::from(limits.rate), updated: Instant::now() }),
             permits: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
         };
         let names = settings.keys.iter().map(|key| key.name.clone()).chain([String::new()]);

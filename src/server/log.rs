@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::api_error::{ApiError, Failure};
+use super::api_error::{ApiError, LoggedFailure};
 use super::limits::RateQuota;
 use super::traces;
 use crate::pipeline::Timings;
@@ -74,7 +74,7 @@ impl LogLine {
         self.written = true;
         let Self { id, method, path, .. } = self;
         let status = response.status().as_u16();
-        let error = response.extensions().get::<Failure>().map(|it| it.0.as_str());
+        let error = response.extensions().get::<LoggedFailure>().map(|it| it.0.as_str());
         let notes = response.extensions().get::<RenderNotes>().cloned().unwrap_or_default();
         let caller = notes.caller.as_deref();
         let warnings = notes.warnings;

@@ -64,7 +64,7 @@ pub fn worker_router(app: App) -> Router {
 pub fn router(app: App) -> Router {
     let pages = if app.settings.server.web_pages { pages::routes() } else { Router::new() };
     let (routes, document) = routes().split_for_parts();
-    complete(routes.merge(pages).layer(Extension(openapi::Document::new(document))), app)
+    complete(routes.merge(pages).layer(Extension(openapi::ApiDescription::new(document))), app)
 }
 
 /// All calls of the API with their descriptions. Both the router and the OpenAPI document are built from this list.

@@ -8,8 +8,14 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
+
+use crate::output::FORMATS;
+
+/// Media type by which the descriptions of calls mean a file of any output format.
+const ANY_FORMAT: &str = "*/*";
 
 /// The document without calls: title, description, and the ways to send a key.
 #[derive(OpenApi)]
@@ -19,25 +25,38 @@ use utoipa::{Modify, OpenApi};
         description = "Renders Polotno designs to files. Paths, fields and answers are those of Polotno's cloud render API \
                        where that is documented; a client changes the host."
     ),
-    modifiers(&Keys)
+    modifiers(&KeySchemes)
 )]
 pub(super) struct Description;
 
 /// The complete document, which the router hands to [`serve`]. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Document(Arc<utoipa::openapi::OpenApi>);
+pub(super) struct ApiDescription(Arc<utoipa::openapi::OpenApi>);
 
-impl Document {
-    /// Wraps the document that describes the routes of the service.
+impl ApiDescription {
+    /// Completes the document that describes the routes of the service.
     pub(super) fn new(document: utoipa::openapi::OpenApi) -> Self {
-        Self(Arc::new(document))
+        Self(Arc::new(with_media_types(document)))
     }
 }
 
-/// Adds the two ways to send an API key.
-struct Keys;
+/// Replaces [`ANY_FORMAT`] in answers by the media types of all output formats.
+fn with_media_types(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let paths = document.paths.paths.values_mut();
+    let operations = paths.flat_map(|path| [&mut path.get, &mut path.post]).flatten();
+    for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
+        let RefOr::T(response) = response else { continue };
+        if let Some(file) = response.content.shift_remove(ANY_FORMAT) {
+            response.content.extend(FORMATS.iter().map(|format| (format.media_type().to_owned(), file.clone())));
+        }
+    }
+    document
+}
 
-impl Modify for Keys {
+/// Adds the two ways to send an API key.
+struct KeySchemes;
+
+impl Modify for KeySchemes {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("KEY"))));
@@ -53,7 +72,7 @@ impl Modify for Keys {
     summary = "This description",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object))
 )]
-pub(super) async fn serve(Extension(document): Extension<Document>) -> Response {
+pub(super) async fn serve(Extension(document): Extension<ApiDescription>) -> Response {
     Json(&*document.0).into_response()
 }
 
@@ -65,10 +84,12 @@ mod tests {
 
     use crate::json::Problems;
     use crate::options::RenderOptions;
+    use crate::output::FORMATS;
     use crate::report::JsonPath;
 
     fn description() -> Value {
-        serde_json::to_value(crate::server::routes().into_openapi()).expect("JSON")
+        let document = super::ApiDescription::new(crate::server::routes().into_openapi());
+        serde_json::to_value(&*document.0).expect("JSON")
     }
 
     /// Names of the members of the schema `name`.
@@ -85,6 +106,21 @@ mod tests {
         let described = members("Options").into_iter();
         let described = described.chain(members("Color").into_iter().map(|it| format!("color.{it}")));
         assert_eq!(described.collect::<BTreeSet<_>>(), problems.asked());
+    }
+
+    #[test]
+    fn openapi_has_all_output_formats() {
+        let description = description();
+        let schemas = &description["components"]["schemas"];
+        assert_eq!(schemas["FileFormat"]["enum"], json!(["png", "jpeg", "jpg", "webp", "pdf"]));
+        let media_types: BTreeSet<&str> = FORMATS.iter().map(|it| it.media_type()).collect();
+        assert_eq!(schemas["MimeType"]["enum"].as_array().map(Vec::len), Some(media_types.len()));
+        let answers = |path: &str, method: &str| {
+            let content = &description["paths"][path][method]["responses"]["200"]["content"];
+            content.as_object().expect("media types").keys().map(String::as_str).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(answers("/files/{name}", "get"), media_types);
+        assert_eq!(answers("/api/render", "post"), &media_types | &BTreeSet::from(["application/json"]));
     }
 
     #[test]

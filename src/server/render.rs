@@ -16,7 +16,7 @@ use super::body;
 use super::links::link_base;
 use super::log::RenderNotes;
 use super::schemas;
-use crate::calls::OutputForm;
+use crate::calls::AnswerForm;
 use crate::error::Error;
 use crate::output::Format;
 use crate::pipeline::Stage;
@@ -49,10 +49,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
             description = "The picture",
             content(
                 (Answer = "application/json"),
-                (schemas::Bytes = "image/png"),
-                (schemas::Bytes = "image/jpeg"),
-                (schemas::Bytes = "image/webp"),
-                (schemas::Bytes = "application/pdf"),
+                (schemas::Bytes = "*/*"),
             ),
             headers(
                 ("x-rendered-by" = String, description = "Name of the painter"),
@@ -103,9 +100,9 @@ async fn answer_admitted(
     notes.warnings = warnings.len();
     warnings.truncate(MAX_WARNINGS);
     let mut response = match output {
-        OutputForm::DataUrl => data_url(app, session, bytes, format.media_type(), warnings).await?,
-        OutputForm::Url => link(app, session, headers, bytes, format, warnings).await?,
-        OutputForm::File => file(app, bytes, format)?,
+        AnswerForm::DataUrl => data_url(app, session, bytes, format.media_type(), warnings).await?,
+        AnswerForm::Url => link(app, session, headers, bytes, format, warnings).await?,
+        AnswerForm::File => file(app, bytes, format)?,
     };
     let headers = response.headers_mut();
     for (name, value) in [(RENDERED_BY, &*rasterizer), (RASTERIZER, &*rasterizer), (FINGERPRINT, &*fingerprint)] {

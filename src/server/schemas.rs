@@ -8,6 +8,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
+use crate::output::FORMATS;
+use crate::pipeline::ELEMENT_KINDS;
 use crate::server::api_error::ErrorBody;
 
 /// Errors of a call that renders.
@@ -55,7 +57,7 @@ pub(super) struct ClassicCall {
     design: Design,
     /// Form of the answer: the picture inside JSON, a link to it, or its bytes.
     #[schema(default = "dataURL")]
-    output_format: Option<OutputFormat>,
+    output_format: Option<AnswerFormat>,
     /// Format of the file; takes precedence over `exportOptions.format`.
     #[schema(default = "png")]
     format: Option<FileFormat>,
@@ -144,7 +146,7 @@ enum Merge {
     Pdf,
 }
 
-/// Format of rows.
+/// Format of the rows of a batch.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes JSON")]
@@ -175,7 +177,7 @@ pub(super) enum JobErrors {
 /// Form of the answer.
 #[derive(Serialize, ToSchema)]
 #[expect(dead_code, reason = "describes JSON")]
-enum OutputFormat {
+enum AnswerFormat {
     #[serde(rename = "dataURL")]
     DataUrl,
     #[serde(rename = "url")]
@@ -184,17 +186,19 @@ enum OutputFormat {
     File,
 }
 
-/// Format of the rendered file.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "describes JSON")]
-enum FileFormat {
-    Png,
-    Jpeg,
-    Jpg,
-    Webp,
-    Pdf,
+/// Format of the rendered file: one of the names in [`FORMATS`].
+#[derive(Serialize)]
+struct FileFormat(String);
+
+impl PartialSchema for FileFormat {
+    fn schema() -> RefOr<Schema> {
+        let names = FORMATS.iter().flat_map(|it| std::iter::once(it.name()).chain(it.aliases().iter().copied()));
+        // Media types are accepted too, but `mimeType` is the field for them.
+        one_of_words("Format of the rendered file.", names.filter(|name| !name.contains('/')))
+    }
 }
+
+impl ToSchema for FileFormat {}
 
 /// A design as the editor's `toJSON()` gives it, with all the fields of the format; these are the outermost.
 #[derive(Serialize, ToSchema)]
@@ -238,27 +242,23 @@ struct Element {
     /// Upper edge in px.
     #[schema(default = 0)]
     y: Option<Number>,
-    /// Width in px.
+    /// Width of the element in px.
     width: Option<Number>,
-    /// Height in px.
+    /// Height of the element in px.
     height: Option<Number>,
 }
 
-/// Type of an element.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "describes JSON")]
-enum ElementType {
-    Text,
-    Image,
-    Svg,
-    Figure,
-    Line,
-    Group,
-    Table,
-    Gif,
-    Video,
+/// Type of an element: one of [`ELEMENT_KINDS`].
+#[derive(Serialize)]
+struct ElementType(String);
+
+impl PartialSchema for ElementType {
+    fn schema() -> RefOr<Schema> {
+        one_of_words("Type of an element.", ELEMENT_KINDS.iter().copied())
+    }
 }
+
+impl ToSchema for ElementType {}
 
 /// Options of a render.
 #[derive(Serialize, ToSchema)]
@@ -475,18 +475,20 @@ enum MissingHeight {
     Auto,
 }
 
-/// Kind of file, as a media type.
-#[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "describes JSON")]
-enum MimeType {
-    #[serde(rename = "image/png")]
-    Png,
-    #[serde(rename = "image/jpeg")]
-    Jpeg,
-    #[serde(rename = "image/webp")]
-    Webp,
-    #[serde(rename = "application/pdf")]
-    Pdf,
+/// Format of the rendered file as a media type: one of those in [`FORMATS`].
+#[derive(Serialize)]
+struct MimeType(String);
+
+impl PartialSchema for MimeType {
+    fn schema() -> RefOr<Schema> {
+        one_of_words("Format of the rendered file, as a media type.", FORMATS.iter().map(|it| it.media_type()))
+    }
+}
+
+impl ToSchema for MimeType {}
+
+fn one_of_words(description: &str, words: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).enum_values(Some(words)).into()
 }
 
 /// Print standard of a PDF.
