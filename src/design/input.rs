@@ -15,16 +15,16 @@ use crate::report::{JsonPath, Origin, Warning, WarningCode, counted};
 
 /// The state shared by all elements of a design while it is read.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ReadState {
     pub(super) limits: DesignLimits,
     pub(super) version: SchemaVersion,
-    pub(super) warnings: Warnings,
+    pub(super) warnings: BoundedWarnings,
     /// Ids that are taken: written somewhere in the design, or generated before.
     ids: HashSet<Arc<str>>,
     elements: usize,
 }
 
-impl Reading {
+impl ReadState {
     /// Prepares for reading the design `value`.
     pub(super) fn new(value: &Value, limits: &DesignLimits) -> Self {
         let mut ids = HashSet::new();
@@ -32,7 +32,7 @@ impl Reading {
         Self {
             limits: limits.clone(),
             version: SchemaVersion::CURRENT,
-            warnings: Warnings::default(),
+            warnings: BoundedWarnings::default(),
             ids,
             elements: 0,
         }
@@ -85,14 +85,14 @@ fn collect_ids(value: &Value, ids: &mut HashSet<Arc<str>>) {
     }
 }
 
-/// Warnings in the order found, limited to [`Warnings::MAX`] so that a hostile design cannot inflate the response.
+/// Warnings in the order found, limited to [`BoundedWarnings::MAX`] so that a hostile design cannot inflate the response.
 #[derive(Debug, Default)]
-pub(super) struct Warnings {
+pub(super) struct BoundedWarnings {
     first: Vec<Warning>,
     dropped: usize,
 }
 
-impl Warnings {
+impl BoundedWarnings {
     const MAX: usize = 200;
 
     pub(super) fn push(&mut self, warning: Warning) {
@@ -122,7 +122,7 @@ pub(crate) struct Input<'a> {
     /// Its position as indices, such as `0-2`: page, child, grandchild and so on.
     pub(crate) index: String,
     /// The state shared by all elements of the design.
-    pub(crate) reading: &'a mut Reading,
+    pub(crate) reading: &'a mut ReadState,
 }
 
 impl Input<'_> {

@@ -14,16 +14,11 @@ pub(super) fn legacy_backgrounds(version: SchemaVersion, elements: &mut [Element
 
 fn each_text(elements: &mut [Element], change: &mut impl FnMut(&mut Text)) {
     for element in elements {
+        // Older schema versions have no other kind with texts or elements inside.
         match element {
             Element::Text(text) => change(text),
             Element::Group(group) => each_text(&mut group.children, change),
-            Element::Image(_)
-            | Element::Svg(_)
-            | Element::Figure(_)
-            | Element::Line(_)
-            | Element::Table(_)
-            | Element::Gif(_)
-            | Element::Video(_) => {}
+            _ => {}
         }
     }
 }

@@ -30,7 +30,7 @@ use serde_json::Value;
 use self::background::Background;
 use self::elements::Element;
 use self::fonts::FontFace;
-use self::input::Reading;
+use self::input::ReadState;
 use self::schema_version::SchemaVersion;
 use crate::config::DesignLimits;
 use crate::json::{JsonParser, Problems, Reader};
@@ -114,7 +114,7 @@ impl Design {
     /// As [`Design::parse`].
     pub fn from_value(value: &Value, at: JsonPath, limits: &DesignLimits) -> Result<Self, DesignError> {
         let mut found = Problems::forgiving();
-        let design = Reader::new(value, at, &mut found).map(|json| Self::read(json, Reading::new(value, limits)));
+        let design = Reader::new(value, at, &mut found).map(|json| Self::read(json, ReadState::new(value, limits)));
         let (problems, replaced) = found.into_refused_and_replaced();
         match design {
             Some(design) if problems.is_empty() => Ok(design.with_warnings(replaced)),
@@ -136,7 +136,7 @@ impl Design {
         self
     }
 
-    fn read(mut json: Reader<'_>, mut reading: Reading) -> Self {
+    fn read(mut json: Reader<'_>, mut reading: ReadState) -> Self {
         let version = json.number("schemaVersion");
         reading.version = SchemaVersion::new(version);
         if reading.version > SchemaVersion::CURRENT {
@@ -173,9 +173,7 @@ fn collect_origins<'a>(elements: &'a [Element], ids: &mut HashMap<&'a str, Arc<s
     for element in elements {
         let origin = &element.common().origin;
         ids.insert(origin.path.as_str(), origin.element.clone());
-        if let Element::Group(group) = element {
-            collect_origins(&group.children, ids);
-        }
+        collect_origins(element.children(), ids);
     }
 }
 
@@ -185,7 +183,7 @@ fn custom_name(json: &Reader<'_>) -> Option<Arc<str>> {
     (!name.is_empty()).then(|| name.into())
 }
 
-fn read_pages(json: &mut Reader<'_>, reading: &mut Reading, size: Size) -> Vec<Page> {
+fn read_pages(json: &mut Reader<'_>, reading: &mut ReadState, size: Size) -> Vec<Page> {
     let limit = reading.limits.pages;
     let entries = match json.get("pages") {
         Some(Value::Array(entries)) => entries.as_slice(),
@@ -206,7 +204,7 @@ fn read_pages(json: &mut Reader<'_>, reading: &mut Reading, size: Size) -> Vec<P
 
 impl Page {
     /// Reads a page. `auto`: size of the design, for sides that are absent or `auto`.
-    fn read(mut json: Reader<'_>, reading: &mut Reading, index: usize, auto: Size) -> Self {
+    fn read(mut json: Reader<'_>, reading: &mut ReadState, index: usize, auto: Size) -> Self {
         let bleed = json.length_or("bleed", 0.0);
         Self {
             at: json.at().clone(),

@@ -1,6 +1,6 @@
 //! The schema version of a design, and the values whose meaning changed between versions (design-format.md §9).
 
-/// `schemaVersion` of a design, which tells the changes of the format that it predates.
+/// `schemaVersion` of a design, which says which changes of the format came later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SchemaVersion(u32);
 

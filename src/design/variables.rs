@@ -11,13 +11,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::DesignError;
-use super::input::Warnings;
+use super::elements::{Element, VariableMembers};
+use super::input::BoundedWarnings;
 use crate::config::DesignLimits;
 use crate::options::Variables;
 use crate::report::{JsonPath, Problem, Warning, WarningCode, truncated};
-
-/// Kinds of elements with a `src`.
-const WITH_SOURCE: &[&str] = &["image", "svg", "gif", "video"];
 
 /// Maximum length of a placeholder's name, in bytes, which keeps the time for a text full of `{` linear.
 const NAME_BYTES: usize = 200;
@@ -33,11 +31,15 @@ pub fn fill_in(
     variables: &Variables,
     limits: &DesignLimits,
 ) -> Result<Vec<Warning>, DesignError> {
-    let mut filling =
-        Filling { variables, used: HashSet::new(), left: limits.variable_bytes, warnings: Warnings::default() };
+    let mut filler = PlaceholderFiller {
+        variables,
+        used: HashSet::new(),
+        left: limits.variable_bytes,
+        warnings: BoundedWarnings::default(),
+    };
     let pages = at.key("pages");
     for (index, page) in entries(design, "pages").enumerate() {
-        filling.children(page, &pages.index(index)).map_err(|path| DesignError {
+        filler.children(page, &pages.index(index)).map_err(|path| DesignError {
             problems: vec![Problem {
                 path,
                 message: format!(
@@ -47,8 +49,8 @@ pub fn fill_in(
             }],
         })?;
     }
-    for name in variables.names().filter(|name| !filling.used.contains(name)) {
-        filling.warnings.push(Warning {
+    for name in variables.names().filter(|name| !filler.used.contains(name)) {
+        filler.warnings.push(Warning {
             code: WarningCode::VariableUnused,
             path: JsonPath::from("variables").key(name),
             element: Arc::default(),
@@ -58,7 +60,7 @@ pub fn fill_in(
             ),
         });
     }
-    Ok(filling.warnings.into_vec())
+    Ok(filler.warnings.into_vec())
 }
 
 /// Replaces everything that a variable may change by a value that is valid: a text with a placeholder by an empty one,
@@ -71,20 +73,26 @@ pub fn make_fillable(design: &mut Value) {
 // Recursion is bounded by the depth of the JSON, which `JsonParser` limits.
 fn make_children_fillable(parent: &mut Value) {
     for element in entries(parent, "children") {
-        match element.get("type").and_then(Value::as_str) {
-            Some("text") => make_text_fillable(element),
-            Some("group") => make_children_fillable(element),
-            Some("table") => entries(element, "cells").for_each(make_text_fillable),
-            Some(kind) if WITH_SOURCE.contains(&kind) => {
+        match members_of(element) {
+            VariableMembers::Text => make_text_fillable(element),
+            VariableMembers::OfChildren => make_children_fillable(element),
+            VariableMembers::TextOfCells => entries(element, "cells").for_each(make_text_fillable),
+            VariableMembers::Source => {
                 if names_of(element).next().is_some()
                     && let Some(element) = element.as_object_mut()
                 {
                     element.insert("src".into(), "data:,".into());
                 }
             }
-            _ => {}
+            VariableMembers::None => {}
         }
     }
+}
+
+/// The members that variables change; none for an element of unknown type, which is refused when it is read.
+fn members_of(element: &Value) -> VariableMembers {
+    let kind = element.get("type").and_then(Value::as_str);
+    kind.and_then(Element::variable_members).unwrap_or(VariableMembers::None)
 }
 
 fn make_text_fillable(holder: &mut Value) {
@@ -105,18 +113,18 @@ fn entries<'a>(value: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut 
     value.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-struct Filling<'a> {
+struct PlaceholderFiller<'a> {
     variables: &'a Variables,
     used: HashSet<&'a str>,
     /// Bytes that values may still add.
     left: usize,
-    warnings: Warnings,
+    warnings: BoundedWarnings,
 }
 
 /// The path at which the values exceeded the limit.
 type TooMuch = JsonPath;
 
-impl<'a> Filling<'a> {
+impl<'a> PlaceholderFiller<'a> {
     /// Substitutes in the elements of a page or group. Recursion is bounded by the depth of the JSON, which
     /// `JsonParser` limits.
     fn children(&mut self, parent: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
@@ -128,18 +136,18 @@ impl<'a> Filling<'a> {
     }
 
     fn element(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
-        match element.get("type").and_then(Value::as_str) {
-            Some("text") => self.text(element, at),
-            Some("group") => self.children(element, at),
-            Some("table") => {
+        match members_of(element) {
+            VariableMembers::Text => self.text(element, at),
+            VariableMembers::OfChildren => self.children(element, at),
+            VariableMembers::TextOfCells => {
                 let at = at.key("cells");
                 for (index, cell) in entries(element, "cells").enumerate() {
                     self.text(cell, &at.index(index))?;
                 }
                 Ok(())
             }
-            Some(kind) if WITH_SOURCE.contains(&kind) => self.source(element, at),
-            _ => Ok(()),
+            VariableMembers::Source => self.source(element, at),
+            VariableMembers::None => Ok(()),
         }
     }
 
@@ -295,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_missing_are_told_once_a_text() {
+    fn variables_that_are_missing_are_reported_once_for_each_text() {
         let children = json!([
             {"id": "t", "type": "text", "text": "{who} {who} {a b} {} {\"json\": 1} {open {é.x}"},
             {"id": "p", "type": "image", "custom": {"variable": "avatar"}, "src": "old"},

@@ -13,16 +13,21 @@ pub mod text;
 pub mod text_style;
 mod unused;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::input::{Input, Reading};
+use self::text_style::TextStyle;
+use self::unused::DrawnEffects;
+use super::input::{Input, ReadState};
 use super::props::Common;
 use crate::json::{Reader, describe};
-use crate::report::Origin;
+use crate::report::{JsonPath, Origin};
 
-/// Makes [`Element`] from the list of kinds: name in the JSON, variant, struct.
+/// Makes [`Element`] from the list of kinds: name in the JSON, variant, struct, effects that are drawn, and the members
+/// of the JSON that variables change.
 macro_rules! elements {
-    ($($name:literal => $kind:ident($of:ty)),* $(,)?) => {
+    ($($name:literal => $kind:ident($of:ty), $effects:ident, $variables:ident;)*) => {
         /// One element of a page or group, tagged by `type` in the JSON.
         #[derive(Clone, Debug)]
         pub enum Element {
@@ -34,9 +39,20 @@ macro_rules! elements {
             pub const KINDS: &[&str] = &[$($name),*];
 
             /// Reads an element of this kind; `None` when `kind` is not in the list.
-            fn read_kind(kind: &str, input: Input<'_>) -> Option<Self> {
+            fn read_kind(kind: &str, mut input: Input<'_>) -> Option<Self> {
                 match kind {
-                    $($name => Some(Self::$kind(Box::new(<$of>::read(input)))),)*
+                    $($name => {
+                        unused::warn(kind, DrawnEffects::$effects, &mut input);
+                        Some(Self::$kind(Box::new(<$of>::read(input))))
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// The members of elements of this kind that variables change; `None` when `kind` is not in the list.
+            pub(super) fn variable_members(kind: &str) -> Option<VariableMembers> {
+                match kind {
+                    $($name => Some(VariableMembers::$variables),)*
                     _ => None,
                 }
             }
@@ -45,17 +61,33 @@ macro_rules! elements {
 }
 
 elements! {
-    "text" => Text(text::Text),
-    "image" => Image(image::Image),
-    "svg" => Svg(svg::Svg),
-    "figure" => Figure(figure::Figure),
-    "line" => Line(line::Line),
-    "group" => Group(group::Group),
-    "table" => Table(table::Table),
-    "gif" => Gif(image::Image),
-    "video" => Video(media::Video),
+    "text" => Text(text::Text), All, Text;
+    "image" => Image(image::Image), All, Source;
+    "svg" => Svg(svg::Svg), All, Source;
+    "figure" => Figure(figure::Figure), Shadow, None;
+    "line" => Line(line::Line), Shadow, None;
+    "group" => Group(group::Group), None, OfChildren;
+    "table" => Table(table::Table), None, TextOfCells;
+    "gif" => Gif(image::Image), All, Source;
+    "video" => Video(media::Video), All, Source;
 }
 
+/// The members of an element's JSON that variables change (design-format.md §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VariableMembers {
+    /// Placeholders in the member `text`.
+    Text,
+    /// Placeholders in the `text` of each of the `cells`.
+    TextOfCells,
+    /// The whole value of `src`.
+    Source,
+    /// Those of each of the `children`.
+    OfChildren,
+    /// No member: variables leave such elements as they are.
+    None,
+}
+
+// The matches below have no `_` arm, so that the compiler names them when a kind is added.
 impl Element {
     /// The fields that all kinds have.
     pub fn common(&self) -> &Common {
@@ -71,15 +103,62 @@ impl Element {
         }
     }
 
+    /// The elements inside this one, from bottom to top.
+    pub fn children(&self) -> &[Self] {
+        match self {
+            Self::Group(group) => &group.children,
+            Self::Text(_)
+            | Self::Image(_)
+            | Self::Svg(_)
+            | Self::Figure(_)
+            | Self::Line(_)
+            | Self::Table(_)
+            | Self::Gif(_)
+            | Self::Video(_) => &[],
+        }
+    }
+
+    /// URLs of the images that this element itself shows or is masked by, with their paths in the JSON.
+    pub(super) fn images(&self) -> Vec<(&Arc<str>, JsonPath)> {
+        let (src, mask) = match self {
+            Self::Image(image) | Self::Gif(image) => (&image.picture.src, image.clip_src.as_ref().zip(Some("clipSrc"))),
+            Self::Video(video) => (&video.image.picture.src, video.image.clip_src.as_ref().zip(Some("clipSrc"))),
+            Self::Svg(svg) => (&svg.picture.src, svg.mask_src.as_ref().zip(Some("maskSrc"))),
+            Self::Text(_) | Self::Figure(_) | Self::Line(_) | Self::Group(_) | Self::Table(_) => return Vec::new(),
+        };
+        let at = &self.common().origin.path;
+        std::iter::once((src, at.clone())).chain(mask.map(|(src, key)| (src, at.key(key)))).collect()
+    }
+
+    /// The texts that this element itself draws.
+    pub(super) fn texts(&self) -> Vec<ElementText<'_>> {
+        match self {
+            Self::Text(text) => {
+                vec![ElementText { style: &text.style, origin: &text.common.origin, markup: Some(&text.text) }]
+            }
+            Self::Table(table) => {
+                let written = table.cells.iter().filter(|cell| !cell.text.is_empty());
+                written.map(|cell| ElementText { style: &cell.style, origin: &cell.origin, markup: None }).collect()
+            }
+            Self::Image(_)
+            | Self::Svg(_)
+            | Self::Figure(_)
+            | Self::Line(_)
+            | Self::Group(_)
+            | Self::Gif(_)
+            | Self::Video(_) => Vec::new(),
+        }
+    }
+
     /// Reads the array `children` of a page or group. `index` is the parent's position (see [`Input`]).
-    pub(crate) fn read_children(parent: &mut Reader<'_>, reading: &mut Reading, index: &str) -> Vec<Self> {
+    pub(crate) fn read_children(parent: &mut Reader<'_>, reading: &mut ReadState, index: &str) -> Vec<Self> {
         let mut children = Vec::new();
         parent.objects("children", |at, json| children.extend(Self::read(json, reading, format!("{index}-{at}"))));
         children
     }
 
     /// Reads an element; `None`, with a problem, when its type is unknown or the design has too many elements.
-    fn read(mut json: Reader<'_>, reading: &mut Reading, index: String) -> Option<Self> {
+    fn read(mut json: Reader<'_>, reading: &mut ReadState, index: String) -> Option<Self> {
         if !reading.count(1, &mut json, "type") {
             return None;
         }
@@ -90,10 +169,17 @@ impl Element {
             return None;
         };
         let origin = Origin { path: json.at().clone(), element: id };
-        let mut input = Input { json, origin, index, reading };
-        unused::warn(kind, &mut input);
-        Self::read_kind(kind, input)
+        Self::read_kind(kind, Input { json, origin, index, reading })
     }
+}
+
+/// A text that an element draws.
+pub(super) struct ElementText<'a> {
+    pub(super) style: &'a TextStyle,
+    /// The element or table cell.
+    pub(super) origin: &'a Origin,
+    /// The text, where it may be markup.
+    pub(super) markup: Option<&'a str>,
 }
 
 fn refuse_kind(json: &mut Reader<'_>, id: &str) {

@@ -6,7 +6,7 @@ use kurbo::Size;
 use peniko::Color;
 
 use super::text_style::{TextStyle, TextTransform, VerticalAlign};
-use crate::design::input::{Input, Reading};
+use crate::design::input::{Input, ReadState};
 use crate::design::props::{Common, Placement};
 use crate::json::Reader;
 use crate::report::{Origin, counted};
@@ -82,7 +82,7 @@ pub struct Border {
 /// Line style of a cell border (rendering.md §10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BorderStyle {
-    /// An unbroken line.
+    /// A line without gaps.
     #[default]
     Solid,
     /// Dashes of 4 widths, gaps of 2.
@@ -101,7 +101,7 @@ const BORDER_STYLES: &[(&str, BorderStyle)] = &[
 ];
 
 /// The defaults that cells inherit from their table.
-struct Inherited {
+struct CellDefaults {
     style: TextStyle,
     background: Color,
     padding: f64,
@@ -112,7 +112,7 @@ impl Table {
     pub(super) fn read(mut input: Input<'_>) -> Self {
         let input = &mut input;
         let border = Border { color: Color::BLACK, width: 1.0, style: BorderStyle::Solid };
-        let inherited = Inherited {
+        let inherited = CellDefaults {
             style: read_style(
                 input,
                 &TextStyle { font_size: 30.0, vertical_align: VerticalAlign::Middle, ..TextStyle::default() },
@@ -189,7 +189,7 @@ fn read_fractions(input: &mut Input<'_>, key: &str, count: usize) -> Vec<f64> {
 }
 
 /// Reads exactly `rows × cols` cells: missing cells are empty, surplus ones are ignored with a warning.
-fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &Inherited) -> Vec<TableCell> {
+fn read_cells(input: &mut Input<'_>, rows: usize, cols: usize, inherited: &CellDefaults) -> Vec<TableCell> {
     let expected = rows * cols;
     let mut cells = Vec::with_capacity(expected);
     let mut beyond = 0_usize;
@@ -228,9 +228,9 @@ impl TableCell {
     /// `room`: rows and columns from this cell to the end of the table.
     fn read(
         mut json: Reader<'_>,
-        reading: &mut Reading,
+        reading: &mut ReadState,
         index: String,
-        inherited: &Inherited,
+        inherited: &CellDefaults,
         room: (usize, usize),
     ) -> Self {
         let id = reading.id(&mut json, || format!("cell-{index}"));

@@ -112,15 +112,26 @@ const METADATA: &[&str] = &[
 ];
 
 /// Flags that turn effects on.
-const FLAGS: &[&str] = &["blurEnabled", "brightnessEnabled", "sepiaEnabled", "grayscaleEnabled"];
+const FLAGS: &[&str] = &["blurEnabled", "brightnessEnabled", "sepiaEnabled", "grayscaleEnabled", "shadowEnabled"];
+
+/// The effects that a kind of element draws (rendering.md §4, design-format.md §6.7, §6.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DrawnEffects {
+    /// All effects and filters.
+    All,
+    /// The shadow, but no other effect.
+    Shadow,
+    /// Neither effects nor filters.
+    None,
+}
 
 /// Adds a warning about each member that has no effect on an element of this `kind`.
-pub(super) fn warn(kind: &str, input: &mut Input<'_>) {
+pub(super) fn warn(kind: &str, effects: DrawnEffects, input: &mut Input<'_>) {
     let known = |key: &str| READ.binary_search(&key).is_ok() || METADATA.binary_search(&key).is_ok();
     for (key, value) in input.json.members() {
         let ignored = if !known(key) {
             format!("unknown property {key:.40?} of a {kind}; ignored")
-        } else if is_effect_without_use(kind, key, value) {
+        } else if is_effect_without_use(effects, key, value) {
             format!("{key} has no effect on a {kind}; ignored, as in the editor")
         } else {
             continue;
@@ -130,20 +141,33 @@ pub(super) fn warn(kind: &str, input: &mut Input<'_>) {
     }
 }
 
-/// True for an effect that is switched on for a kind that ignores it: figures and lines have only a shadow, groups and
-/// tables no effects (rendering.md §4, design-format.md §6.7, §6.8).
-fn is_effect_without_use(kind: &str, key: &str, value: &Value) -> bool {
-    let on = match key {
+/// True for an effect that is switched on for a kind that draws only these `effects`.
+fn is_effect_without_use(effects: DrawnEffects, key: &str, value: &Value) -> bool {
+    let is_drawn = match effects {
+        DrawnEffects::All => true,
+        DrawnEffects::Shadow => key == "shadowEnabled",
+        DrawnEffects::None => false,
+    };
+    let is_on = match key {
         "filters" => value.as_object().is_some_and(|filters| !filters.is_empty()),
-        "shadowEnabled" => value == &Value::Bool(true) && !matches!(kind, "figure" | "line"),
         key => FLAGS.contains(&key) && value == &Value::Bool(true),
     };
-    on && matches!(kind, "figure" | "line" | "group" | "table")
+    is_on && !is_drawn
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::config::DesignLimits;
+    use crate::design::Design;
+    use crate::design::elements::Element;
+    use crate::design::input::ReadState;
+    use crate::json::{Problems, Reader};
+    use crate::report::JsonPath;
 
     #[test]
     fn unused_names_are_sorted_and_apart() {
@@ -152,13 +176,31 @@ mod tests {
     }
 
     #[test]
+    fn unused_members_are_those_that_no_kind_reads() {
+        let mut asked = BTreeSet::new();
+        for kind in Element::KINDS {
+            let design = json!({"pages": [{"children": [{"type": kind, "x": 1}]}]});
+            let mut problems = Problems::forgiving();
+            let json = Reader::new(&design, JsonPath::root(), &mut problems).expect("an object");
+            Design::read(json, ReadState::new(&design, &DesignLimits::default()));
+            let members = problems.asked();
+            let members = members.iter().filter_map(|path| path.strip_prefix("pages[0].children[0]."));
+            asked.extend(members.filter(|name| !name.contains(['.', '['])).map(str::to_owned));
+        }
+        let is_listed = |it: &&String| READ.contains(&it.as_str()) || METADATA.contains(&it.as_str());
+        let unlisted: Vec<_> = asked.iter().filter(|it| !is_listed(it)).collect();
+        let unread: Vec<_> = READ.iter().filter(|it| !asked.contains(**it)).collect();
+        assert_eq!((unlisted, unread), (Vec::<&String>::new(), Vec::<&&str>::new()));
+    }
+
+    #[test]
     fn unused_effects_are_those_of_shapes_groups_and_tables() {
-        let on = Value::Bool(true);
-        let unused = |kind, key| is_effect_without_use(kind, key, &on);
-        assert!(unused("figure", "blurEnabled") && unused("table", "sepiaEnabled") && unused("group", "shadowEnabled"));
-        assert!(!unused("figure", "shadowEnabled") && !unused("image", "blurEnabled") && !unused("figure", "visible"));
-        assert!(!is_effect_without_use("figure", "blurEnabled", &Value::Bool(false)));
-        let filters = |json| is_effect_without_use("line", "filters", &json);
-        assert!(filters(serde_json::json!({"warm": {"intensity": 1}})) && !filters(serde_json::json!({})));
+        let unused = |effects, key| is_effect_without_use(effects, key, &Value::Bool(true));
+        assert!(unused(DrawnEffects::Shadow, "blurEnabled") && unused(DrawnEffects::None, "shadowEnabled"));
+        assert!(!unused(DrawnEffects::Shadow, "shadowEnabled") && !unused(DrawnEffects::All, "blurEnabled"));
+        assert!(!unused(DrawnEffects::None, "visible"));
+        assert!(!is_effect_without_use(DrawnEffects::None, "blurEnabled", &Value::Bool(false)));
+        let filters = |json| is_effect_without_use(DrawnEffects::Shadow, "filters", &json);
+        assert!(filters(json!({"warm": {"intensity": 1}})) && !filters(json!({})));
     }
 }

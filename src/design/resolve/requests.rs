@@ -54,7 +54,7 @@ pub fn asset_requests(design: &Design, pages: &[usize], options: &RenderOptions)
             requests.push(AssetRequest { url: src.clone(), kind: AssetKind::Image, at, element: BACKGROUND_ID.into() });
         }
         each_shown(&page.children, &mut |element| {
-            for (url, at) in images_of(element) {
+            for (url, at) in element.images() {
                 let element = element.common().origin.element.clone();
                 requests.push(AssetRequest { url: url.clone(), kind: AssetKind::Image, at, element });
             }
@@ -156,9 +156,7 @@ fn needed_faces<'a>(design: &'a Design, pages: &[usize]) -> Vec<&'a FontFace> {
     let mut by_markup = false;
     for page in chosen(design, pages) {
         each_shown(&page.children, &mut |element| {
-            if let Element::Text(text) = element {
-                by_markup |= text.text.contains("font-family");
-            }
+            by_markup |= element.texts().iter().any(|it| it.markup.is_some_and(|text| text.contains("font-family")));
         });
     }
     // A colour font of the design is also used for emoji in other families.
@@ -183,12 +181,8 @@ fn families(design: &Design, pages: &[usize]) -> Vec<FamilyUse> {
         }
     };
     for page in chosen(design, pages) {
-        each_shown(&page.children, &mut |element| match element {
-            Element::Text(text) => add(&text.style, &text.common.origin),
-            Element::Table(table) => {
-                table.cells.iter().filter(|cell| !cell.text.is_empty()).for_each(|cell| add(&cell.style, &cell.origin));
-            }
-            _ => {}
+        each_shown(&page.children, &mut |element| {
+            element.texts().into_iter().for_each(|text| add(text.style, text.origin));
         });
     }
     uses
@@ -197,24 +191,6 @@ fn families(design: &Design, pages: &[usize]) -> Vec<FamilyUse> {
 fn each_shown(elements: &[Element], visit: &mut impl FnMut(&Element)) {
     for element in elements.iter().filter(|element| element.common().is_shown()) {
         visit(element);
-        if let Element::Group(group) = element {
-            each_shown(&group.children, visit);
-        }
+        each_shown(element.children(), visit);
     }
-}
-
-/// URLs of the images that `element` shows or is masked by, with their paths in the JSON.
-fn images_of(element: &Element) -> Vec<(&Arc<str>, JsonPath)> {
-    let (src, mask) = match element {
-        Element::Image(image) | Element::Gif(image) => {
-            (&image.picture.src, image.clip_src.as_ref().zip(Some("clipSrc")))
-        }
-        Element::Video(video) => (&video.image.picture.src, video.image.clip_src.as_ref().zip(Some("clipSrc"))),
-        Element::Svg(svg) => (&svg.picture.src, svg.mask_src.as_ref().zip(Some("maskSrc"))),
-        Element::Text(_) | Element::Figure(_) | Element::Line(_) | Element::Group(_) | Element::Table(_) => {
-            return vec![];
-        }
-    };
-    let at = &element.common().origin.path;
-    std::iter::once((src, at.clone())).chain(mask.map(|(src, key)| (src, at.key(key)))).collect()
 }

@@ -35,7 +35,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// Resolves a page.
+    /// Resolves a page with its background and elements.
     ///
     /// # Errors
     /// The first image in document order that could not be loaded, unless `skipImageError`.

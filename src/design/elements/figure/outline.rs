@@ -16,12 +16,12 @@ use std::f64::consts::{FRAC_PI_2, TAU};
 
 use kurbo::{Affine, Arc, BezPath, PathEl, Point, Rect, Size, Vec2};
 
-use self::notation::{GRID, Row, Shape, Table, Units};
+use self::notation::{GRID, Shape, ShapeRow, ShapeTable, Units};
 
 /// Maximum distance of Bézier curves from true arcs, as a fraction of the box: a twentieth of a pixel at 5000 px.
 const ARC_TOLERANCE: f64 = 1e-5;
 
-const TABLES: [Table; 3] = [straight::TABLE, curved::TABLE, blobs::TABLE];
+const TABLES: [ShapeTable; 3] = [straight::TABLE, curved::TABLE, blobs::TABLE];
 
 /// All values of `subType`, table by table. Any other name is drawn as `rect`.
 pub const SUBTYPES: &[&str] = &{
@@ -62,8 +62,8 @@ pub fn outline(subtype: &str, size: Size, corner_radius: f64) -> BezPath {
     Affine::scale_non_uniform(size.width / GRID, size.height / GRID) * on_grid
 }
 
-/// Width and height of the outline of `subtype` in its own units; `None` where these are design px, as for 14 of the
-/// names and for unknown ones.
+/// Width and height of the outline of `subtype`, in the units of the outline. `None` for an outline in design px, which
+/// has the size of its box: 14 of the names, and unknown ones.
 pub fn natural_size(subtype: &str) -> Option<Size> {
     match row(subtype)? {
         (_, Units::DesignPx, _) => None,
@@ -71,7 +71,7 @@ pub fn natural_size(subtype: &str) -> Option<Size> {
     }
 }
 
-fn row(subtype: &str) -> Option<&'static Row> {
+fn row(subtype: &str) -> Option<&'static ShapeRow> {
     TABLES.into_iter().flatten().find(|(name, ..)| *name == subtype)
 }
 
@@ -104,7 +104,7 @@ fn ellipse(size: Size) -> BezPath {
     path
 }
 
-/// Tolerance of curves, never 0, for which flattening would not end.
+/// Tolerance of the curves of an outline of this size. Never 0, because kurbo would then add segments without end.
 fn tolerance(size: Size) -> f64 {
     (size.max_side() * ARC_TOLERANCE).max(f64::MIN_POSITIVE)
 }

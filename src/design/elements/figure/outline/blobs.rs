@@ -2,11 +2,11 @@
 //!
 //! Most leave up to five thousandths of the box free at the right or the bottom, as in the reference.
 
-use super::notation::{Shape::Spline, Table, Units::Natural};
+use super::notation::{Shape::Spline, ShapeTable, Units::Natural};
 
 // One shape every two rows.
 #[rustfmt::skip]
-pub(super) const TABLE: Table = &[
+pub(super) const TABLE: ShapeTable = &[
     ("blob1", Natural(216, 200), Spline(&[(234, -14), (725, -12), (977, 264), (1035, 741),
         (725, 1021), (315, 1004), (49, 649), (-53, 327)])),
     ("blob2", Natural(191, 200), Spline(&[(174, 39), (515, -45), (956, 208), (1028, 538), (877, 816),

@@ -4,14 +4,14 @@
 
 use super::notation::{
     Shape::{Ellipse, Path, Rotated},
-    Table,
+    ShapeTable,
     Units::{DesignPx, Natural},
     WHOLE,
 };
 
 // One shape a row.
 #[rustfmt::skip]
-pub(super) const TABLE: Table = &[
+pub(super) const TABLE: ShapeTable = &[
     ("circle", DesignPx, Ellipse),
     ("arc", Natural(234, 117), Path("M0 1000A500 1000 0 0 1 1000 1000Z")),
     ("rainbow", Natural(282, 141), Path("M0 1000A500 1000 0 0 1 1000 1000H663A163 326 0 0 0 337 1000Z")),

@@ -40,7 +40,7 @@ pub(super) enum Units {
 }
 
 /// A row of a table: the value of `subType`, the units of the outline and its shape.
-pub(super) type Row = (&'static str, Units, Shape);
+pub(super) type ShapeRow = (&'static str, Units, Shape);
 
 /// A table of shapes.
-pub(super) type Table = &'static [Row];
+pub(super) type ShapeTable = &'static [ShapeRow];

@@ -2,13 +2,13 @@
 
 use super::notation::{
     Shape::{Path, Rect, RegularPolygon, Rotated, Star},
-    Table,
+    ShapeTable,
     Units::{DesignPx, Natural},
 };
 
 // One shape a row.
 #[rustfmt::skip]
-pub(super) const TABLE: Table = &[
+pub(super) const TABLE: ShapeTable = &[
     ("rect", DesignPx, Rect),
     ("star", DesignPx, Star { tips: 5, notch: 250.0 }),
     // A star of 21 tips that is not quite regular.
