@@ -1,6 +1,6 @@
 //! Reasons why a file cannot be decoded, with messages for the caller.
 
-use super::image_kind::ImageKind;
+use super::image_kind::{ImageKind, supported_names};
 use crate::assets::svg::error::SvgError;
 use crate::pool::PoolError;
 use crate::sfnt::SfntError;
@@ -20,13 +20,13 @@ pub enum DecodeError {
         limit: u64,
     },
     /// The format of the file is unknown.
-    #[error("the file is not a supported image (it starts with {magic}); use PNG, JPEG, WebP, GIF or SVG")]
+    #[error("the file is not a supported image (it starts with {magic}); use {}", supported_names())]
     UnknownImage {
         /// The first bytes, quoted and escaped.
         magic: String,
     },
     /// The format is known, but there is no decoder for it.
-    #[error("{format} is not supported; use PNG, JPEG, WebP, GIF or SVG")]
+    #[error("{format} is not supported; use {}", supported_names())]
     Unsupported {
         /// Format of the file.
         format: ImageKind,
@@ -40,9 +40,9 @@ pub enum DecodeError {
     TooManyPixels {
         /// Format of the file.
         format: ImageKind,
-        /// Width in px.
+        /// Width of the image in px.
         width: u32,
-        /// Height in px.
+        /// Height of the image in px.
         height: u32,
         /// Maximum number of px, in millions.
         limit: f64,
@@ -52,9 +52,9 @@ pub enum DecodeError {
     Side {
         /// Format of the file.
         format: ImageKind,
-        /// Width in px.
+        /// Width of the image in px.
         width: u32,
-        /// Height in px.
+        /// Height of the image in px.
         height: u32,
         /// Maximum side in px.
         limit: u32,

@@ -2,40 +2,62 @@
 
 use std::fmt;
 
-/// Image formats, distinguished by their first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageKind {
-    /// PNG, including animated files.
-    Png,
-    /// JPEG, baseline and progressive.
-    Jpeg,
-    /// WebP, lossy, lossless and animated.
-    WebP,
-    /// GIF, versions 87a and 89a.
-    Gif,
-    /// BMP, the Windows bitmap format.
-    Bmp,
-    /// ICO, the Windows icon format.
-    Ico,
-    /// AVIF, which is recognised but not decoded.
-    Avif,
-    /// Text that starts with a tag; `image_file` determines whether it is SVG.
-    Svg,
+/// Makes [`ImageKind`] from the list of formats with their names.
+macro_rules! image_kinds {
+    ($($(#[doc = $doc:literal])+ $kind:ident = $name:literal,)*) => {
+        /// Image formats, distinguished by their first bytes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ImageKind {
+            $($(#[doc = $doc])+ $kind,)*
+        }
+
+        impl ImageKind {
+            const ALL: &[Self] = &[$(Self::$kind),*];
+        }
+
+        impl fmt::Display for ImageKind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$kind => $name,)*
+                })
+            }
+        }
+    };
 }
 
-impl fmt::Display for ImageKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Png => "PNG",
-            Self::Jpeg => "JPEG",
-            Self::WebP => "WebP",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::Ico => "ICO",
-            Self::Avif => "AVIF",
-            Self::Svg => "SVG",
-        })
+image_kinds! {
+    /// PNG, including animated files.
+    Png = "PNG",
+    /// JPEG, baseline and progressive.
+    Jpeg = "JPEG",
+    /// WebP, lossy, lossless and animated.
+    WebP = "WebP",
+    /// GIF, versions 87a and 89a.
+    Gif = "GIF",
+    /// BMP, the Windows bitmap format.
+    Bmp = "BMP",
+    /// ICO, the Windows icon format.
+    Ico = "ICO",
+    /// AVIF, which is recognised but not decoded.
+    Avif = "AVIF",
+    /// Text that starts with a tag; `image_file` determines whether it is SVG.
+    Svg = "SVG",
+}
+
+impl ImageKind {
+    /// Whether files of this format can be drawn.
+    pub(super) fn is_supported(self) -> bool {
+        match self {
+            Self::Png | Self::Jpeg | Self::WebP | Self::Gif | Self::Bmp | Self::Ico | Self::Svg => true,
+            Self::Avif => false,
+        }
     }
+}
+
+/// Names of the supported formats, for messages: `PNG, JPEG, … or SVG`.
+pub(super) fn supported_names() -> String {
+    let names: Vec<_> = ImageKind::ALL.iter().filter(|it| it.is_supported()).map(ToString::to_string).collect();
+    names.split_last().map(|(last, others)| format!("{} or {last}", others.join(", "))).unwrap_or_default()
 }
 
 /// Determines the image format of `bytes`; `None` for unknown formats.

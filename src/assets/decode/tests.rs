@@ -369,9 +369,13 @@ fn messages_name_the_found_and_the_accepted_formats() {
     assert_eq!(message(b""), "the file is empty");
     assert_eq!(
         message(b"{\"error\": \"gone\"}"),
-        r#"the file is not a supported image (it starts with "{\"error\": \"g"); use PNG, JPEG, WebP, GIF or SVG"#
+        "the file is not a supported image (it starts with \"{\\\"error\\\": \\\"g\"); use PNG, JPEG, WebP, GIF, BMP, \
+         ICO or SVG"
     );
-    assert_eq!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), "AVIF is not supported; use PNG, JPEG, WebP, GIF or SVG");
+    assert_eq!(
+        message(b"\0\0\0\x1cftypavif\0\0\0\0"),
+        "AVIF is not supported; use PNG, JPEG, WebP, GIF, BMP, ICO or SVG"
+    );
     let small = AssetLimits { bytes: 10, ..limits() };
     assert_eq!(
         decode(&[0; 11], &small).expect_err("refused").to_string(),
