@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::life::delivery;
 use super::service::Service;
-use super::store::{Delivery, DeliveryAttempt, DeliveryCapacity, NextAction, StoreError};
+use super::store::{Delivery, DeliveryCapacity, NextAction, StoreError};
 use super::timestamp::{Clock, Timestamp};
 use crate::assets::{HttpPoster, PostResponse, Reason};
 use crate::config::WebhookSettings;
@@ -27,16 +28,13 @@ const DELIVERY: &str = "x-tenter-delivery";
 /// Header with the name of the event.
 const EVENT: &str = "x-tenter-event";
 
-/// Longest delay that a receiver may ask for with `retry-after`.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
-
 /// Shortest time between two polls of the outbox.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Time until the next poll when no delivery is known to become due, or after the store failed.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One receiver gets at most this fraction (1/4) of the simultaneous requests, since each request to a receiver that is
-/// down takes the full timeout.
+/// One receiver gets at most 1/`RECEIVER_SHARE` of the simultaneous requests, because each request to a receiver that
+/// is down occupies its place until the timeout.
 const RECEIVER_SHARE: usize = 4;
 
 /// Time by which a lease is longer than the timeout of a request.
@@ -104,11 +102,11 @@ impl WebhookSender {
     async fn deliver(&self, delivery: Delivery) {
         let response = tokio::time::timeout(self.settings.timeout, self.post(&delivery)).await;
         let attempt = match response {
-            Ok(response) => evaluate(response, delivery.attempts, &self.settings.retries),
+            Ok(response) => delivery::evaluate(response, delivery.attempts, &self.settings.retries),
             Err(_) => {
                 let limit = self.settings.timeout.as_secs_f64();
                 let error = format!("no answer within {limit} s (TENTER_WEBHOOK_TIMEOUT)");
-                temporary_failure(None, error, delivery.attempts, &self.settings.retries, None)
+                delivery::temporary_failure(None, error, delivery.attempts, &self.settings.retries, None)
             }
         };
         let Delivery { id, event, attempts, .. } = &delivery;
@@ -145,43 +143,6 @@ fn signature(secret: &str, seconds: i64, body: &str) -> String {
     format!("t={seconds},v1={}", const_hex::encode(mac.finalize().into_bytes()))
 }
 
-/// Decides what follows a response or a failed request. `attempts`: number of earlier attempts; `retries`: delays
-/// between attempts.
-fn evaluate(response: Result<PostResponse, Reason>, attempts: u32, retries: &[Duration]) -> DeliveryAttempt {
-    match response {
-        Ok(PostResponse { status: status @ 200..300, .. }) => {
-            DeliveryAttempt { answer: Some(status), error: String::new(), next: NextAction::Delivered }
-        }
-        Ok(PostResponse { status, retry_after }) => {
-            let error = format!("the receiver answered {status}; 2xx is needed");
-            if status == 429 || status >= 500 {
-                temporary_failure(Some(status), error, attempts, retries, retry_after)
-            } else {
-                DeliveryAttempt { answer: Some(status), error, next: NextAction::Failed }
-            }
-        }
-        Err(reason @ (Reason::Network(_) | Reason::Timeout { .. })) => {
-            temporary_failure(None, reason.to_string(), attempts, retries, None)
-        }
-        Err(reason) => DeliveryAttempt { answer: None, error: reason.to_string(), next: NextAction::Failed },
-    }
-}
-
-/// A failure after which another attempt follows, unless `retries` has no more delays.
-fn temporary_failure(
-    answer: Option<u16>,
-    error: String,
-    attempts: u32,
-    retries: &[Duration],
-    retry_after: Option<Duration>,
-) -> DeliveryAttempt {
-    let next = match retries.get(attempts as usize) {
-        Some(delay) => NextAction::RetryAfter((*delay).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))),
-        None => NextAction::Failed,
-    };
-    DeliveryAttempt { answer, error, next }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,27 +153,5 @@ mod tests {
         let expected = "e6ea0431edcabc18c8dedb1fdcf50cb5f2ee58aeb080d681485883d01dd55a2a";
         let header = signature("secret", 1_800_000_000, "{\"id\":\"a\"}");
         assert_eq!(header, format!("t=1800000000,v1={expected}"));
-    }
-
-    #[test]
-    fn status_code_decides_whether_another_attempt_follows() {
-        let retries = [1, 5].map(Duration::from_secs);
-        let next = |response, attempts| evaluate(response, attempts, &retries).next;
-        let status = |status| Ok(PostResponse { status, retry_after: None });
-        assert_eq!(next(status(204), 0), NextAction::Delivered);
-        for temporary in [429, 500, 503] {
-            assert_eq!(next(status(temporary), 0), NextAction::RetryAfter(retries[0]), "{temporary}");
-            assert_eq!(next(status(temporary), 1), NextAction::RetryAfter(retries[1]), "{temporary}");
-            assert_eq!(next(status(temporary), 2), NextAction::Failed, "{temporary}: no delays are left");
-        }
-        for permanent in [301, 307, 400, 404, 410] {
-            assert_eq!(next(status(permanent), 0), NextAction::Failed, "{permanent}");
-        }
-        let asked = Ok(PostResponse { status: 503, retry_after: Some(Duration::from_secs(60)) });
-        assert_eq!(next(asked, 0), NextAction::RetryAfter(Duration::from_secs(60)));
-        assert_eq!(
-            next(Err(Reason::Network(crate::assets::NetworkError::Connect)), 0),
-            NextAction::RetryAfter(retries[0])
-        );
     }
 }

@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
+use crate::assets::{PostResponse, Reason};
 use crate::jobs::names::{COMPLETED, DONE, ERROR, ITEM_DONE, ITEM_ERROR, PROGRESS, receiver};
 use crate::jobs::store::{Delivery, DeliveryAttempt, DeliveryRecord, NextAction};
 use crate::jobs::timestamp::Timestamp;
+
+/// Longest delay that a receiver may ask for with `retry-after`.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// A webhook and the state of its delivery. Times are in µs since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +169,43 @@ pub(crate) fn next_due(deliveries: &[StoredDelivery]) -> Option<i64> {
     Some(first.next.max(leased_until(deliveries)))
 }
 
+/// Decides what follows a response or a failed request. `attempts`: number of earlier attempts; `retries`: delays
+/// between attempts.
+pub(crate) fn evaluate(response: Result<PostResponse, Reason>, attempts: u32, retries: &[Duration]) -> DeliveryAttempt {
+    match response {
+        Ok(PostResponse { status: status @ 200..300, .. }) => {
+            DeliveryAttempt { answer: Some(status), error: String::new(), next: NextAction::Delivered }
+        }
+        Ok(PostResponse { status, retry_after }) => {
+            let error = format!("the receiver answered {status}; 2xx is needed");
+            if status == 429 || status >= 500 {
+                temporary_failure(Some(status), error, attempts, retries, retry_after)
+            } else {
+                DeliveryAttempt { answer: Some(status), error, next: NextAction::Failed }
+            }
+        }
+        Err(reason @ (Reason::Network(_) | Reason::Timeout { .. })) => {
+            temporary_failure(None, reason.to_string(), attempts, retries, None)
+        }
+        Err(reason) => DeliveryAttempt { answer: None, error: reason.to_string(), next: NextAction::Failed },
+    }
+}
+
+/// A failure after which another attempt follows, unless `retries` has no more delays.
+pub(crate) fn temporary_failure(
+    answer: Option<u16>,
+    error: String,
+    attempts: u32,
+    retries: &[Duration],
+    retry_after: Option<Duration>,
+) -> DeliveryAttempt {
+    let next = match retries.get(attempts as usize) {
+        Some(delay) => NextAction::RetryAfter((*delay).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))),
+        None => NextAction::Failed,
+    };
+    DeliveryAttempt { answer, error, next }
+}
+
 /// Drops the oldest deliveries so that with one more there are at most `most`.
 pub(super) fn evict_oldest(deliveries: &mut Vec<StoredDelivery>, most: usize) {
     let excess = (deliveries.len() + 1).saturating_sub(most);
@@ -192,5 +233,30 @@ impl DeliveryStatus {
             Self::Failed => "failed",
             Self::Superseded => "superseded",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assets::NetworkError;
+
+    #[test]
+    fn status_code_decides_whether_another_attempt_follows() {
+        let retries = [1, 5].map(Duration::from_secs);
+        let next = |response, attempts| evaluate(response, attempts, &retries).next;
+        let status = |status| Ok(PostResponse { status, retry_after: None });
+        assert_eq!(next(status(204), 0), NextAction::Delivered);
+        for temporary in [429, 500, 503] {
+            assert_eq!(next(status(temporary), 0), NextAction::RetryAfter(retries[0]), "{temporary}");
+            assert_eq!(next(status(temporary), 1), NextAction::RetryAfter(retries[1]), "{temporary}");
+            assert_eq!(next(status(temporary), 2), NextAction::Failed, "{temporary}: no delays are left");
+        }
+        for permanent in [301, 307, 400, 404, 410] {
+            assert_eq!(next(status(permanent), 0), NextAction::Failed, "{permanent}");
+        }
+        let asked = Ok(PostResponse { status: 503, retry_after: Some(Duration::from_secs(60)) });
+        assert_eq!(next(asked, 0), NextAction::RetryAfter(Duration::from_secs(60)));
+        assert_eq!(next(Err(Reason::Network(NetworkError::Connect)), 0), NextAction::RetryAfter(retries[0]));
     }
 }
