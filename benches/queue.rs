@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tenter::config::{Given, Settings};
 use tenter::hash::ContentHash;
 use tenter::jobs::{
-    FetchFilter, Fetched, NewJob, Outcome, Report, Service, StoreLimits, StoredFile, SubmitOutcome, system_clock,
+    AttemptReport, FetchFilter, Fetched, NewJob, Outcome, Service, StoreLimits, StoredFile, SubmitOutcome, system_clock,
 };
 use tokio::sync::Semaphore;
 
@@ -91,15 +91,8 @@ async fn measure(name: &str, store: Arc<Service>) {
         tokio::time::sleep_until((begun + Duration::from_secs(1) / RATE * number).into()).await;
         let store = store.clone();
         accepting.push(tokio::spawn(async move {
-            let job = NewJob {
-                owner: "".into(),
-                body: Bytes::from_static(br#"{"design":{"width":9,"height":9,"pages":[{"background":"tomato"}]}}"#),
-                extension: "png",
-                webhook: None,
-                link_base: String::new(),
-                idempotency: None,
-                traceparent: None,
-            };
+            let body = Bytes::from_static(br#"{"design":{"width":9,"height":9,"pages":[{"background":"tomato"}]}}"#);
+            let job = NewJob::new("", body, "png", "");
             let started = Instant::now();
             let accepted = store.accept(job).await.expect("a store");
             assert!(matches!(accepted, SubmitOutcome::New(_)), "{accepted:?}");
@@ -141,7 +134,7 @@ async fn work(store: Arc<Service>, left: Arc<Semaphore>) -> (Times, Times) {
                     hash: ContentHash::from_bytes([0; 32]),
                     fingerprint: "0".repeat(64),
                 };
-                let done = store.finish(&fetched.attempt_id, Outcome::Done(file), Report::default()).await;
+                let done = store.finish(&fetched.attempt_id, Outcome::Done(file), AttemptReport::default()).await;
                 assert!(done.expect("a store"));
                 finish.push(started.elapsed());
             }

@@ -38,7 +38,7 @@ pub enum BatchCall {
     Json(Bytes),
     /// A body with the rows; everything else is in the query.
     Rows {
-        /// The body, unchanged.
+        /// The body as it was received.
         rows: Bytes,
         /// Format of the body.
         format: RowFormat,

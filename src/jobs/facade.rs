@@ -78,7 +78,7 @@ pub enum JobError {
     /// The request is invalid, or the process has no capacity to read it.
     #[error(transparent)]
     Render(#[from] Error),
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -242,7 +242,7 @@ impl Jobs {
     /// when it does not exist any more.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn wait(&self, owner: &Owner, id: &JobId, limit: Option<Duration>) -> Result<Option<Job>, StoreError> {
         let longest = self.0.settings.prefer_wait;
         tokio::select! {
@@ -256,7 +256,7 @@ impl Jobs {
     /// Loads one of `owner`'s jobs; `None` when it does not exist.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn job(&self, owner: &Owner, id: &JobId) -> Result<Option<Job>, StoreError> {
         self.0.service.get(owner, id).await
     }
@@ -264,7 +264,7 @@ impl Jobs {
     /// Lists up to `limit` of `owner`'s jobs, newest first, after the first `offset`.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn list(&self, owner: &Owner, offset: u64, limit: u64) -> Result<Listing, StoreError> {
         self.0.service.list(owner, offset, limit).await
     }
@@ -285,7 +285,7 @@ impl Jobs {
     /// Lists the webhook deliveries of a job, oldest first; `None` when the job does not exist.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn deliveries(&self, owner: &Owner, id: &JobId) -> Result<Option<Vec<DeliveryRecord>>, StoreError> {
         self.0.service.deliveries(owner, id).await
     }
@@ -293,7 +293,7 @@ impl Jobs {
     /// Schedules a webhook delivery of a job again; `None` when it does not exist.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn retry(&self, owner: &Owner, id: &JobId, delivery: &str) -> Result<Option<DeliveryRecord>, StoreError> {
         self.0.service.retry(owner, id, delivery).await
     }
@@ -301,7 +301,7 @@ impl Jobs {
     /// Time at which the result `file` expires; `None` when no finished job has this result.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn expiry(&self, file: &str) -> Result<Option<Timestamp>, StoreError> {
         match file.split_once('-').and_then(|(id, _)| JobId::parse(id)) {
             Some(id) => self.0.service.expiry(&id, file).await,
@@ -312,7 +312,7 @@ impl Jobs {
     /// Counts jobs per state, for metrics.
     ///
     /// # Errors
-    /// The store failed.
+    /// The job store failed, so that nothing was accepted.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         self.0.service.counts().await
     }

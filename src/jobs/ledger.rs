@@ -81,21 +81,21 @@ pub(super) struct Removal<'a> {
 
 /// Kind of records that a page lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ListKind {
     /// Single jobs, without the rows of batches.
     Job,
-    /// Batches.
+    /// Batches, whose rows are not listed.
     Batch,
 }
 
-/// A subset of the rows of a batch.
+/// A selection of the rows of a batch for [`Ledger::row_records`]. Ledgers that cannot select so finely return more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowSet {
     /// Rows that have a record.
     WithRecord,
-    /// At least the rows that a retry schedules again.
+    /// All rows that a retry schedules again, and possibly others.
     Failed,
-    /// At least the rows with a webhook in the outbox.
+    /// All rows with a webhook in the outbox, and possibly others.
     WithDeliveries,
 }
 
@@ -144,11 +144,12 @@ pub(super) struct DueDelivery {
     pub(super) claim: Claim,
 }
 
-/// An open batch that may be completed, need more rows enqueued, or have an interrupted retry.
+/// An open batch for which a step may be due: completing it, enqueuing more of its rows, or finishing a retry that was
+/// interrupted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OpenBatch {
     pub(super) id: BatchId,
-    /// When a retry that has not finished began.
+    /// Start of a retry that has not finished; `None` without one.
     pub(super) retrying: Option<Timestamp>,
     /// Whether all its rows have ended.
     pub(super) have_rows_ended: bool,
@@ -168,7 +169,13 @@ pub(super) trait Ledger: Dispatch + Blobs {
     /// False when the record is no longer at the given revision.
     fn remove<'a>(&'a self, removal: Removal<'a>) -> StoreFuture<'a, bool>;
     /// The `limit` newest records of `owner` after the first `offset`, without expired ones, and the total number.
-    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> StoreFuture<'a, (Vec<Entry>, u64)>;
+    fn page<'a>(
+        &'a self,
+        owner: &'a Owner,
+        kind: ListKind,
+        offset: u64,
+        limit: u64,
+    ) -> StoreFuture<'a, (Vec<Entry>, u64)>;
     /// Rows of a batch that does not become a document, in order, and the total number.
     fn rows<'a>(&'a self, batch: &'a BatchId, which: ItemQuery) -> StoreFuture<'a, (Vec<ListedRow>, u64)>;
     /// Records of rows and of the document of a batch, by number, as of `revision` of the batch or later.
@@ -180,27 +187,28 @@ pub(super) trait Ledger: Dispatch + Blobs {
     ) -> StoreFuture<'a, Vec<Stored<JobRecord>>>;
     /// Progress of the rows of a batch, as of `revision` of the batch or later.
     fn progress<'a>(&'a self, batch: &'a BatchId, revision: u64) -> StoreFuture<'a, BatchProgress>;
-    /// The revision of an open batch at which all its rows had ended, with their counts; `None` while some have not, or
-    /// when this process does not know.
+    /// The counts of an open batch whose rows have all ended, and the revision of the batch at which they had; `None`
+    /// while some rows have not ended, or when this process does not know.
     fn all_rows_ended<'a>(&'a self, batch: &'a BatchId) -> StoreFuture<'a, Option<(u64, BatchProgress)>>;
-    /// Keys of jobs and batches that have expired or were removed. Fewer than [`EXPIRED_PAGE`] are all there are.
+    /// Keys of jobs and batches that have expired or were removed, at most [`EXPIRED_PAGE`] at a time: a shorter list
+    /// is complete.
     fn expired(&self, now: Timestamp) -> StoreFuture<'_, Vec<Key>>;
     fn counts(&self) -> StoreFuture<'_, Counts>;
 }
 
-/// Most keys that an embedded ledger returns from [`Ledger::expired`].
+/// Maximum number of keys that an embedded ledger returns from [`Ledger::expired`].
 pub(super) const EXPIRED_PAGE: usize = 500;
 
 /// Queues of work and webhooks, delivered at least once, and notifications of changes.
 pub(super) trait Dispatch: Send + Sync {
-    /// The next job, row or document. The embedded ledger keeps the order of [`super::life::order`] and skips what
-    /// `filter` excludes; with a ledger that cannot, the caller releases the claim.
+    /// The next job, row or document. The embedded ledger follows the order of [`super::life::order`] and skips what
+    /// `filter` excludes. Other ledgers may return excluded work, whose claim the caller releases.
     fn next_due(&self, filter: FetchFilter) -> StoreFuture<'_, Due>;
-    /// Resolves when there may be something due that was not there before.
+    /// Resolves when work may have become due.
     fn work_ready(&self) -> BoxFuture<'_, ()>;
-    /// Webhooks that are due, within `room`, and when others will be.
+    /// Webhooks that are due, at most as many as `room` allows, and the time at which the next one will be due.
     fn deliveries_due(&self, room: DeliveryCapacity) -> StoreFuture<'_, (Vec<DueDelivery>, Option<Timestamp>)>;
-    /// Resolves when there may be a delivery due that was not there before.
+    /// Resolves when a delivery may have become due.
     fn delivery_ready(&self) -> BoxFuture<'_, ()>;
     fn release(&self, claim: Claim, release: Release) -> BoxFuture<'_, ()>;
     /// Queues a webhook that is in the outbox of the record under `key`. Of two calls with the same `id`, the second
@@ -209,7 +217,7 @@ pub(super) trait Dispatch: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
     fn end_signals(&self) -> &EndSignals;
-    /// Open batches that may be completed, need more rows enqueued, or have an interrupted retry.
+    /// All open batches for which a step may be due.
     fn open_batches(&self) -> StoreFuture<'_, Vec<OpenBatch>>;
     /// Resolves when [`Dispatch::open_batches`] may have changed.
     fn batches_changed(&self) -> BoxFuture<'_, ()> {

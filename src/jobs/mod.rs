@@ -40,9 +40,9 @@ pub use self::job::{Job, JobId, Listing, Status};
 pub use self::results::{Area, ResultError, Results};
 pub use self::service::{Service, StoreLimits};
 pub use self::store::{
-    AttemptId, BatchDelivery, BatchSubmitOutcome, Counts, Delivery, DeliveryAttempt, DeliveryCapacity, DeliveryListing,
-    DeliveryQuery, DeliveryRecord, FetchFilter, Fetched, FetchedJob, Idempotency, ItemPage, ItemQuery, NewBatch,
-    NewJob, NewRow, NextAction, Outcome, Owner, PinnedAsset, Report, Requeue, RowError, RowInput, RowOutcome, RowPages,
-    StoreError, StoreFuture, StoredFile, SubmitOutcome, Template, Work,
+    AttemptId, AttemptReport, BatchDelivery, BatchSubmitOutcome, Counts, Delivery, DeliveryAttempt, DeliveryCapacity,
+    DeliveryListing, DeliveryQuery, DeliveryRecord, FetchFilter, Fetched, FetchedJob, Idempotency, ItemPage, ItemQuery,
+    NewBatch, NewJob, NewRow, NextAction, Outcome, Owner, PinnedAsset, Requeue, RowError, RowInput, RowOutcome,
+    RowPages, StoreError, StoreFuture, StoredFile, SubmitOutcome, Template, Work,
 };
 pub use self::timestamp::{Clock, Timestamp, system_clock};

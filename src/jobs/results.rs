@@ -23,7 +23,7 @@ use object_store::{
 use super::batch::BatchId;
 use super::folder::DataFolder;
 use super::store::error::StoreError;
-use crate::assets::operators_client;
+use crate::assets::{SetupError, operators_client};
 use crate::config::{Bucket, FileSettings};
 use crate::hash::ContentHash;
 use crate::report::with_causes;
@@ -70,6 +70,17 @@ pub struct Results {
     /// Asset files of batches, in one folder per batch.
     assets: Arc<dyn ObjectStore>,
     bucket: Option<SharedBucket>,
+}
+
+/// Why the client of a bucket cannot be created.
+#[derive(Debug, thiserror::Error)]
+enum BucketError {
+    #[error("set both TENTER_S3_ACCESS_KEY_ID and TENTER_S3_SECRET_ACCESS_KEY, or neither")]
+    HalfLogin,
+    #[error(transparent)]
+    Client(#[from] SetupError),
+    #[error("{}", with_causes(.0))]
+    Settings(#[from] object_store::Error),
 }
 
 /// The bucket with its signer for links.
@@ -140,14 +151,14 @@ impl Results {
             let reason = "several machines share them in a bucket (TENTER_RESULTS)".into();
             return Err(StoreError::Failed { place: "results".into(), reason });
         };
-        Self::in_bucket(settings, bucket).map_err(|reason| StoreError::Failed {
+        Self::in_bucket(settings, bucket).map_err(|error| StoreError::Failed {
             place: format!("the bucket {} (TENTER_RESULTS)", bucket.name),
-            reason,
+            reason: error.to_string(),
         })
     }
 
-    fn in_bucket(settings: &FileSettings, bucket: &Bucket) -> Result<Self, String> {
-        let client = operators_client().map_err(|error| error.to_string())?;
+    fn in_bucket(settings: &FileSettings, bucket: &Bucket) -> Result<Self, BucketError> {
+        let client = operators_client()?;
         let backoff = BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() };
         let retry = RetryConfig { max_retries: BUCKET_RETRIES, retry_timeout: BUCKET_RETRY_TIMEOUT, backoff };
         let mut builder = AmazonS3Builder::new()
@@ -162,9 +173,9 @@ impl Results {
         match (settings.s3_access_key_id.reveal(), settings.s3_secret_access_key.reveal()) {
             (Some(id), Some(secret)) => builder = builder.with_access_key_id(id).with_secret_access_key(secret),
             (None, None) => {}
-            _ => return Err("set both TENTER_S3_ACCESS_KEY_ID and TENTER_S3_SECRET_ACCESS_KEY, or neither".into()),
+            _ => return Err(BucketError::HalfLogin),
         }
-        let store = Arc::new(builder.build().map_err(|error| with_causes(&error))?);
+        let store = Arc::new(builder.build()?);
         Ok(Self {
             store: store.clone(),
             assets: store.clone(),

@@ -7,8 +7,8 @@ pub(super) mod listing;
 pub(super) mod submission;
 
 pub use self::attempt::{
-    AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, PinnedAsset, Report, Requeue, RowInput, RowOutcome, RowPages,
-    StoredFile, Work,
+    AttemptId, AttemptReport, FetchFilter, Fetched, FetchedJob, Outcome, PinnedAsset, Requeue, RowInput, RowOutcome,
+    RowPages, StoredFile, Work,
 };
 pub use self::delivery::{
     BatchDelivery, Delivery, DeliveryAttempt, DeliveryCapacity, DeliveryListing, DeliveryQuery, DeliveryRecord,

@@ -26,7 +26,8 @@ use super::results::{Area, ResultError, Results};
 use super::service::{DOCUMENTS_AGAIN, Service};
 use super::storage_error::StorageError;
 use super::store::{
-    AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, Report, Requeue, RowOutcome, StoreError, StoredFile, Work,
+    AttemptId, AttemptReport, FetchFilter, Fetched, FetchedJob, Outcome, Requeue, RowOutcome, StoreError, StoredFile,
+    Work,
 };
 use super::template::{TemplateError, Templates};
 use super::timestamp::{Clock, Timestamp};
@@ -76,7 +77,7 @@ pub(super) struct Worker {
 }
 
 /// A rendered file that is not stored yet.
-struct Rendered {
+struct RenderedJob {
     bytes: Bytes,
     hash: ContentHash,
     fingerprint: String,
@@ -206,7 +207,7 @@ impl Worker {
         if attempt.is_err() {
             // The panic handler has logged the message.
             let error = Error::Internal("panic beside the CPU pool".into());
-            self.fail(&job.attempt_id, &error, Report::default()).await;
+            self.fail(&job.attempt_id, &error, AttemptReport::default()).await;
         }
         self.running.remove(&job.attempt_id.job);
     }
@@ -234,7 +235,7 @@ impl Worker {
                 return self.fail(&job.attempt_id, &error, self.report_timings(&timings)).await;
             }
             Err(AttemptError::Document(error, rows)) => {
-                return self.fail(&job.attempt_id, &error, Report { rows, ..Report::default() }).await;
+                return self.fail(&job.attempt_id, &error, AttemptReport { rows, ..AttemptReport::default() }).await;
             }
         };
         let mut report = self.report(&mut rendered);
@@ -255,7 +256,7 @@ impl Worker {
     }
 
     /// Renders a single job or a row.
-    async fn render(&self, job: &FetchedJob) -> Result<Rendered, AttemptError> {
+    async fn render(&self, job: &FetchedJob) -> Result<RenderedJob, AttemptError> {
         let (task, template) = match &job.work {
             Work::Job(body) => (Task::Job(body.clone()), None),
             Work::Row { batch, row, values } => {
@@ -295,12 +296,12 @@ impl Worker {
     }
 
     /// The file with its hash.
-    async fn rendered(&self, file: RenderedFile, origin: String, timings: Timings) -> Result<Rendered, AttemptError> {
+    async fn rendered(&self, file: RenderedFile, origin: String, timings: Timings) -> Result<RenderedJob, AttemptError> {
         let RenderedFile { bytes, format, fingerprint, warnings, .. } = file;
         let hashed = bytes.clone();
         let hash = self.renderers.run_on_pool(move || ContentHash::of(&hashed)).await;
         let hash = hash.map_err(|error| AttemptError::Render(error, timings.clone()))?;
-        Ok(Rendered { bytes, hash, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
+        Ok(RenderedJob { bytes, hash, format, fingerprint, origin, timings, warnings, rows: Vec::new() })
     }
 
     /// Records the progress of a job with several pages until it is dropped. `pages`: finished pages, and all pages.
@@ -322,8 +323,8 @@ impl Worker {
         }
     }
 
-    async fn store(&self, job: &FetchedJob, rendered: Rendered) -> Result<StoredFile, ResultError> {
-        let Rendered { bytes, hash, format, fingerprint, .. } = rendered;
+    async fn store(&self, job: &FetchedJob, rendered: RenderedJob) -> Result<StoredFile, ResultError> {
+        let RenderedJob { bytes, hash, format, fingerprint, .. } = rendered;
         let (file, length) = (&job.file, bytes.len() as u64);
         self.results.put(Area::Jobs, file, bytes, format.media_type()).await?;
         let link = self.results.link(Area::Jobs, file, &job.link_base, self.settings.lifetime).await?;
@@ -339,7 +340,7 @@ impl Worker {
             let hours = patience.as_secs_f64() / 3600.0;
             let error = format!("the result could not be stored for {hours:.1} h (TENTER_RESULT_PATIENCE)");
             tracing::error!(%id, %reason, "job given up: its result cannot be stored");
-            self.finish(&job.attempt_id, Outcome::Error(error), Report::default()).await;
+            self.finish(&job.attempt_id, Outcome::Error(error), AttemptReport::default()).await;
             return;
         }
         let after = age.clamp(*STORAGE_RETRY_DELAY.start(), *STORAGE_RETRY_DELAY.end());
@@ -365,7 +366,7 @@ impl Worker {
         self.requeue(&job.attempt_id, Requeue { after: REMOVED_RETRY_DELAY, counts: true, note }).await;
     }
 
-    async fn fail(&self, attempt: &AttemptId, error: &Error, mut report: Report) {
+    async fn fail(&self, attempt: &AttemptId, error: &Error, mut report: AttemptReport) {
         let id = &attempt.job;
         if error.kind() == Kind::Internal {
             tracing::error!(%id, %error, "job failed");
@@ -380,7 +381,7 @@ impl Worker {
     }
 
     /// Records the outcome of an attempt. Returns false when the job was removed or has another outcome.
-    async fn finish(&self, attempt: &AttemptId, outcome: Outcome, report: Report) -> bool {
+    async fn finish(&self, attempt: &AttemptId, outcome: Outcome, report: AttemptReport) -> bool {
         let finish = async || self.service.finish(attempt, outcome.clone(), report.clone()).await;
         retry_forever("cannot record the end of a job", finish).await
     }
@@ -395,7 +396,7 @@ impl Worker {
     }
 
     /// Creates the report of a rendered file. Moves the rows and warnings out of `rendered`.
-    fn report(&self, rendered: &mut Rendered) -> Report {
+    fn report(&self, rendered: &mut RenderedJob) -> AttemptReport {
         let mut report = self.report_timings(&rendered.timings);
         report.rows = std::mem::take(&mut rendered.rows);
         let now = self.now();
@@ -413,11 +414,11 @@ impl Worker {
     }
 
     /// A report with a log line such as `parse 1.2 ms, paint 30.1 ms`.
-    fn report_timings(&self, timings: &Timings) -> Report {
+    fn report_timings(&self, timings: &Timings) -> AttemptReport {
         let timings = in_ms(timings);
         let stages: Vec<_> = timings.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
         let logs = if stages.is_empty() { String::new() } else { format!("{} {}\n", self.now(), stages.join(", ")) };
-        Report { logs, timings, ..Report::default() }
+        AttemptReport { logs, timings, ..AttemptReport::default() }
     }
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tenter::hash::ContentHash;
 use tenter::jobs::{
-    BatchId, BatchSubmitOutcome, FetchedJob, Idempotency, Item, ItemQuery, NewBatch, NewJob, PinnedAsset, Report,
-    RowCounts, Status, SubmitOutcome, Work,
+    AttemptReport, BatchId, BatchSubmitOutcome, FetchedJob, Idempotency, Item, ItemQuery, NewBatch, NewJob, Owner,
+    PinnedAsset, RowCounts, Status, SubmitOutcome, Work,
 };
 
-use crate::{Bench, Engine, cases, done, failed, new_batch, new_job, owner, until};
+use crate::{Bench, Engine, cases, done, failed, new_batch, new_job, until};
 
 cases![
     batch_goes_from_scheduled_over_progress_to_done,
@@ -41,7 +41,7 @@ pub(crate) fn number(fetched: &FetchedJob) -> u64 {
 }
 
 async fn items(bench: &Bench, id: &BatchId, which: ItemQuery) -> Vec<Item> {
-    bench.service.items(&owner(""), id, which).await.expect("a ledger").expect("a batch").listing.items
+    bench.service.items(&Owner::from(""), id, which).await.expect("a ledger").expect("a batch").listing.items
 }
 
 async fn batch_goes_from_scheduled_over_progress_to_done(engine: Engine) {
@@ -55,7 +55,7 @@ async fn batch_goes_from_scheduled_over_progress_to_done(engine: Engine) {
     assert_eq!(first.work, Work::Row { batch: fresh.id.clone(), row, values });
     let begun = bench.batch(&fresh.id).await;
     assert_eq!((begun.status, begun.counts.progress), (Status::Progress, 1));
-    let report = Report { timings: vec![("paint", 1.5)], ..Report::default() };
+    let report = AttemptReport { timings: vec![("paint", 1.5)], ..AttemptReport::default() };
     assert!(bench.service.finish(&first.attempt_id, done(), report).await.expect("a ledger"));
     let second = bench.take().await;
     assert!(bench.finish(&second, failed()).await);
@@ -89,21 +89,21 @@ async fn rows_are_no_jobs(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     bench.accept_batch(new_batch("", 1, 0)).await;
     let fetched = bench.take().await;
-    assert_eq!(bench.service.get(&owner(""), &fetched.attempt_id.job).await.expect("a ledger"), None);
-    assert_eq!(bench.service.list(&owner(""), 0, 9).await.expect("a ledger").total, 0);
-    assert!(!bench.service.remove(&owner(""), &fetched.attempt_id.job).await.expect("a ledger"));
+    assert_eq!(bench.service.get(&Owner::from(""), &fetched.attempt_id.job).await.expect("a ledger"), None);
+    assert_eq!(bench.service.list(&Owner::from(""), 0, 9).await.expect("a ledger").total, 0);
+    assert!(!bench.service.remove(&Owner::from(""), &fetched.attempt_id.job).await.expect("a ledger"));
 }
 
 async fn batch_is_its_owners_only(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept_batch(new_batch("a", 1, 0)).await.id;
-    let other = owner("b");
+    let other = Owner::from("b");
     assert!(bench.service.batch(&other, &id).await.expect("a ledger").is_none());
     assert!(bench.service.items(&other, &id, ALL).await.expect("a ledger").is_none());
     assert_eq!(bench.service.retry_rows(&other, &id).await.expect("a ledger"), None);
     assert!(!bench.service.remove_batch(&other, &id).await.expect("a ledger"));
     assert_eq!(bench.service.batches(&other, 0, 9).await.expect("a ledger").total, 0);
-    let listed = bench.service.batches(&owner("a"), 0, 9).await.expect("a ledger");
+    let listed = bench.service.batches(&Owner::from("a"), 0, 9).await.expect("a ledger");
     assert_eq!(listed.batches.iter().map(|it| &it.id).collect::<Vec<_>>(), [&id]);
 }
 
@@ -132,7 +132,7 @@ async fn row_that_cannot_be_read_ends_without_being_begun(engine: Engine) {
     assert_eq!(whole.counts, RowCounts { error: 2, ..RowCounts::default() });
     let items = items(&bench, &id, ALL).await;
     assert_eq!(&*items[1].error, "row 2: is broken");
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(1), "and not the second");
+    assert_eq!(bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"), Some(1), "and not the second");
 }
 
 async fn batch_without_a_readable_row_is_over(engine: Engine) {
@@ -183,7 +183,7 @@ async fn retry_begins_failed_rows_again_under_other_names(engine: Engine) {
     bench.finish(&failing, failed()).await;
     bench.finish(&bench.take().await, done()).await;
     bench.completed(&id).await;
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(1));
+    assert_eq!(bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"), Some(1));
     let waiting = bench.batch(&id).await;
     assert_eq!((waiting.status, waiting.counts.scheduled, waiting.counts.done), (Status::Scheduled, 1, 1));
     assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
@@ -200,7 +200,7 @@ async fn retry_of_nothing_does_nothing(engine: Engine) {
     let id = bench.accept_batch(new_batch("", 1, 0)).await.id;
     bench.finish(&bench.take().await, done()).await;
     let whole = bench.completed(&id).await;
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(0));
+    assert_eq!(bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"), Some(0));
     assert_eq!(bench.batch(&id).await, whole);
 }
 
@@ -209,9 +209,9 @@ async fn removed_batch_is_gone_with_its_rows(engine: Engine) {
     let id = bench.accept_batch(new_batch("", 3, 0)).await.id;
     let finished = bench.take().await;
     bench.finish(&finished, done()).await;
-    assert!(bench.service.remove_batch(&owner(""), &id).await.expect("a ledger"));
-    assert!(bench.service.batch(&owner(""), &id).await.expect("a ledger").is_none());
-    assert!(!bench.service.remove_batch(&owner(""), &id).await.expect("a ledger"), "once");
+    assert!(bench.service.remove_batch(&Owner::from(""), &id).await.expect("a ledger"));
+    assert!(bench.service.batch(&Owner::from(""), &id).await.expect("a ledger").is_none());
+    assert!(!bench.service.remove_batch(&Owner::from(""), &id).await.expect("a ledger"), "once");
     assert_eq!(bench.service.template(&id).await.expect("a ledger"), None);
     until("what waited is not begun", async || bench.takes_nothing().await.then_some(())).await;
     until("it is cleared away", async || {
@@ -229,8 +229,10 @@ async fn batch_expires_as_a_whole(engine: Engine) {
     let id = bench.accept_batch(new_batch("", 1, 0)).await.id;
     let fetched = bench.take().await;
     bench.finish(&fetched, done()).await;
-    until("it is over", async || bench.service.batch(&owner(""), &id).await.expect("a ledger").is_none().then_some(()))
-        .await;
+    until("it is over", async || {
+        bench.service.batch(&Owner::from(""), &id).await.expect("a ledger").is_none().then_some(())
+    })
+    .await;
     until("it is swept", async || (bench.service.expire().await.expect("a ledger") == 1).then_some(())).await;
     let mut trash = bench.service.trash(9).await.expect("a ledger");
     let mut expected = [fetched.file, format!("{id}.pins")];
@@ -268,7 +270,7 @@ async fn pin_of_the_first_stands(engine: Engine) {
         bench.service.asset_hash(&id, "image u").await.expect("a ledger"),
         Some(ContentHash::from_bytes([1; 32]))
     );
-    bench.service.remove_batch(&owner(""), &id).await.expect("a ledger");
+    bench.service.remove_batch(&Owner::from(""), &id).await.expect("a ledger");
     assert_eq!(bench.service.put_asset_hash(&id, pin(1)).await.expect("a ledger"), None);
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tenter::jobs::{Delivery, DeliveryAttempt, DeliveryCapacity, DeliveryQuery, NewBatch, NewJob, NextAction};
+use tenter::jobs::{Delivery, DeliveryAttempt, DeliveryCapacity, DeliveryQuery, NewBatch, NewJob, NextAction, Owner};
 
 use crate::batches::number;
-use crate::{Bench, Engine, cases, done, failed, new_batch, new_job, owner, until};
+use crate::{Bench, Engine, cases, done, failed, new_batch, new_job, until};
 
 cases![
     receiver_hears_of_the_beginning_and_of_the_end,
@@ -40,7 +40,7 @@ async fn tells(bench: &Bench, delivery: &Delivery) {
 }
 
 async fn statuses(bench: &Bench, job: &tenter::jobs::JobId) -> Vec<(&'static str, &'static str)> {
-    let listed = bench.service.deliveries(&owner(""), job).await.expect("a ledger").expect("a job");
+    let listed = bench.service.deliveries(&Owner::from(""), job).await.expect("a ledger").expect("a job");
     listed.iter().map(|it| (it.event, it.status)).collect()
 }
 
@@ -79,7 +79,7 @@ async fn delivery_is_tried_again_after_its_time(engine: Engine) {
     bench.service.add_attempt(&first[0], again).await.expect("a ledger");
     let second = due(&bench).await;
     assert_eq!((&second[0].id, second[0].attempts), (&first[0].id, 1));
-    let listed = bench.service.deliveries(&owner(""), &id).await.expect("a ledger").expect("a job");
+    let listed = bench.service.deliveries(&Owner::from(""), &id).await.expect("a ledger").expect("a job");
     let first_try = listed[0].last_at.expect("tried");
     assert_eq!(
         (listed[0].answer, &*listed[0].error, listed[0].next_at),
@@ -95,9 +95,9 @@ async fn delivery_that_was_given_up_is_begun_again_on_demand(engine: Engine) {
     let gone = DeliveryAttempt { answer: Some(410), error: "gone".into(), next: NextAction::Failed };
     bench.service.add_attempt(&first[0], gone).await.expect("a ledger");
     assert_eq!(statuses(&bench, &id).await, [("job.progress", "failed")]);
-    assert_eq!(bench.service.retry(&owner("x"), &id, &first[0].id).await.expect("a ledger"), None);
-    assert_eq!(bench.service.retry(&owner(""), &id, "nothing").await.expect("a ledger"), None);
-    let begun = bench.service.retry(&owner(""), &id, &first[0].id).await.expect("a ledger").expect("a delivery");
+    assert_eq!(bench.service.retry(&Owner::from("x"), &id, &first[0].id).await.expect("a ledger"), None);
+    assert_eq!(bench.service.retry(&Owner::from(""), &id, "nothing").await.expect("a ledger"), None);
+    let begun = bench.service.retry(&Owner::from(""), &id, &first[0].id).await.expect("a ledger").expect("a delivery");
     assert_eq!((begun.status, begun.attempts, begun.next_at.is_some()), ("pending", 0, true));
     assert_eq!(due(&bench).await[0].id, first[0].id);
 }
@@ -158,7 +158,7 @@ async fn receiver_hears_of_a_row_in_the_order_of_its_ends(engine: Engine) {
     let id = bench.accept_batch(of_items(1)).await.id;
     bench.finish(&bench.take().await, failed()).await;
     bench.completed(&id).await;
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(1));
+    assert_eq!(bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"), Some(1));
     bench.finish(&bench.take().await, done()).await;
     bench.completed(&id).await;
     let mut events = Vec::new();
@@ -183,7 +183,7 @@ async fn receiver_of_a_batch_hears_of_each_completion(engine: Engine) {
         let body: serde_json::Value = serde_json::from_str(&told[0].body).expect("JSON");
         assert_eq!(body, serde_json::to_value(&whole).expect("JSON"));
         tells(&bench, &told[0]).await;
-        bench.service.retry_rows(&owner(""), &id).await.expect("a ledger");
+        bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger");
     }
 }
 
@@ -199,16 +199,18 @@ async fn deliveries_of_a_batch_are_paged(engine: Engine) {
     bench.completed(&id).await;
     let every = DeliveryQuery { status: None, offset: 0, limit: 100 };
     let page = async |which| {
-        let listed = bench.service.batch_deliveries(&owner(""), &id, which).await.expect("a ledger").expect("a batch");
+        let listed =
+            bench.service.batch_deliveries(&Owner::from(""), &id, which).await.expect("a ledger").expect("a batch");
         (listed.deliveries.iter().map(|it| (it.row, it.delivery.event)).collect::<Vec<_>>(), listed.total)
     };
     let all = vec![(Some(ended[0]), "item.done"), (Some(ended[1]), "item.done"), (None, "batch.completed")];
     assert_eq!(page(every).await, (all.clone(), 3));
     assert_eq!(page(DeliveryQuery { offset: 1, limit: 1, ..every }).await, (all[1..2].to_vec(), 3));
     assert_eq!(page(DeliveryQuery { status: Some("failed"), ..every }).await, (Vec::new(), 0));
-    let listed = bench.service.batch_deliveries(&owner(""), &id, every).await.expect("a ledger").expect("a batch");
+    let listed =
+        bench.service.batch_deliveries(&Owner::from(""), &id, every).await.expect("a ledger").expect("a batch");
     let row = &listed.deliveries[0].delivery.id;
-    let begun = bench.service.retry_of_batch(&owner(""), &id, row).await.expect("a ledger").expect("a delivery");
+    let begun = bench.service.retry_of_batch(&Owner::from(""), &id, row).await.expect("a ledger").expect("a delivery");
     assert_eq!((begun.row, begun.delivery.status), (Some(ended[0]), "pending"));
-    assert!(bench.service.retry_of_batch(&owner("b"), &id, row).await.expect("a ledger").is_none());
+    assert!(bench.service.retry_of_batch(&Owner::from("b"), &id, row).await.expect("a ledger").is_none());
 }

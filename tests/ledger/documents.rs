@@ -1,12 +1,12 @@
 //! Batches that become one document.
 
 use tenter::jobs::{
-    BatchId, FetchFilter, Fetched, FetchedJob, ItemQuery, NewBatch, Outcome, Report, RowCounts, RowError, RowOutcome,
-    RowPages, Status, Work,
+    AttemptReport, BatchId, FetchFilter, Fetched, FetchedJob, ItemQuery, NewBatch, Outcome, Owner, RowCounts, RowError,
+    RowOutcome, RowPages, Status, Work,
 };
 
 use crate::batches::ALL;
-use crate::{Bench, Engine, cases, done, new_batch, owner, until};
+use crate::{Bench, Engine, cases, done, new_batch, until};
 
 cases![
     document_is_one_job_and_its_rows_end_with_it,
@@ -32,12 +32,12 @@ fn no_picture(row: u64) -> RowOutcome {
 }
 
 async fn end(bench: &Bench, fetched: &FetchedJob, outcome: Outcome, rows: Vec<RowOutcome>) {
-    let report = Report { rows, ..Report::default() };
+    let report = AttemptReport { rows, ..AttemptReport::default() };
     assert!(bench.service.finish(&fetched.attempt_id, outcome, report).await.expect("a ledger"));
 }
 
 async fn errors(bench: &Bench, id: &BatchId) -> Vec<String> {
-    let found = bench.service.items(&owner(""), id, ALL).await.expect("a ledger").expect("a batch");
+    let found = bench.service.items(&Owner::from(""), id, ALL).await.expect("a ledger").expect("a batch");
     found.listing.items.into_iter().map(|it| it.error).collect()
 }
 
@@ -54,7 +54,7 @@ async fn document_is_one_job_and_its_rows_end_with_it(engine: Engine) {
     let document = whole.document.expect("a document");
     assert_eq!((document.name.as_str(), document.pages, document.bytes), ("all.pdf", 4, 3));
     assert_eq!((&document.file, document.url.as_str()), (&fetched.file, "http://here/files/a.png"));
-    let found = bench.service.items(&owner(""), &fresh.id, ALL).await.expect("a ledger").expect("a batch");
+    let found = bench.service.items(&Owner::from(""), &fresh.id, ALL).await.expect("a ledger").expect("a batch");
     let places: Vec<_> = found.listing.items.iter().map(|it| (it.first_page, it.page_count)).collect();
     assert_eq!(places, [(Some(1), Some(2)), (None, None), (Some(3), Some(2)), (None, None)]);
     assert_eq!(errors(&bench, &fresh.id).await, ["", "no picture", "", "row 4: is broken"]);
@@ -73,7 +73,7 @@ async fn rows_of_a_document_are_in_progress_while_it_is_made(engine: Engine) {
     assert!(begun.rate.is_some_and(|it| it > 0.0));
     let of = async |status| {
         let which = ItemQuery { status: Some(status), ..ALL };
-        bench.service.items(&owner(""), &id, which).await.expect("a ledger").expect("a batch").listing.total
+        bench.service.items(&Owner::from(""), &id, which).await.expect("a ledger").expect("a batch").listing.total
     };
     assert_eq!((of(Status::Progress).await, of(Status::Scheduled).await, of(Status::Error).await), (3, 0, 1));
 }
@@ -94,7 +94,7 @@ async fn document_of_no_readable_row_is_none(engine: Engine) {
     let whole = bench.completed(&id).await;
     assert_eq!((whole.counts.error, whole.document), (1, None));
     assert!(bench.takes_nothing().await);
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(0));
+    assert_eq!(bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"), Some(0));
 }
 
 async fn document_is_made_anew_of_all_rows(engine: Engine) {
@@ -103,7 +103,11 @@ async fn document_is_made_anew_of_all_rows(engine: Engine) {
     let first = bench.take().await;
     end(&bench, &first, done(), vec![pages(1, 1), no_picture(2)]).await;
     bench.completed(&id).await;
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(2), "the good one waits too");
+    assert_eq!(
+        bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"),
+        Some(2),
+        "the good one waits too"
+    );
     let waiting = bench.batch(&id).await;
     assert_eq!((waiting.status, &waiting.document), (Status::Scheduled, &None));
     assert_eq!(waiting.counts, RowCounts { scheduled: 2, error: 1, ..RowCounts::default() });
@@ -112,7 +116,7 @@ async fn document_is_made_anew_of_all_rows(engine: Engine) {
     let again = bench.take().await;
     assert_eq!(again.attempt_id.job, first.attempt_id.job);
     assert_ne!(again.file, first.file);
-    assert_eq!(bench.service.retry_rows(&owner(""), &id).await.expect("a ledger"), Some(0), "it is being made");
+    assert_eq!(bench.service.retry_rows(&Owner::from(""), &id).await.expect("a ledger"), Some(0), "it is being made");
     end(&bench, &again, done(), vec![pages(1, 1), pages(2, 3)]).await;
     let whole = bench.completed(&id).await;
     assert_eq!((whole.counts.done, whole.document.map(|it| (it.pages, it.file))), (2, Some((4, again.file))));

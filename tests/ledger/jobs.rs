@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use tenter::hash::ContentHash;
-use tenter::jobs::{AttemptId, Fetched, Idempotency, NewJob, Outcome, Report, Requeue, Status, SubmitOutcome, Work};
+use tenter::jobs::{
+    AttemptId, AttemptReport, Fetched, Idempotency, NewJob, Outcome, Owner, Requeue, Status, SubmitOutcome, Work,
+};
 
-use crate::{Bench, Engine, NOT_ALONE, cases, done, failed, new_job, owner, until};
+use crate::{Bench, Engine, NOT_ALONE, cases, done, failed, new_job, until};
 
 cases![
     job_goes_from_scheduled_over_progress_to_done,
@@ -52,7 +54,7 @@ async fn job_goes_from_scheduled_over_progress_to_done(engine: Engine) {
     let begun = bench.job(&fresh.id).await;
     assert_eq!((begun.status, begun.created_at), (Status::Progress, fresh.created_at));
     assert!(begun.started_at.is_some() && begun.logs.ends_with("attempt 1 began\n"), "{}", begun.logs);
-    let report = Report { logs: "paint 1 ms\n".into(), ..Report::default() };
+    let report = AttemptReport { logs: "paint 1 ms\n".into(), ..AttemptReport::default() };
     assert!(bench.service.finish(&fetched.attempt_id, done(), report).await.expect("a ledger"));
     let ended = bench.job(&fresh.id).await;
     assert_eq!((ended.status, ended.progress, ended.error.as_str()), (Status::Done, 100.0, ""));
@@ -95,7 +97,7 @@ async fn end_of_another_attempt_is_refused(engine: Engine) {
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
     let other = AttemptId { job: id.clone(), number: fetched.attempt_id.number + 1 };
-    assert!(!bench.service.finish(&other, failed(), Report::default()).await.expect("a ledger"));
+    assert!(!bench.service.finish(&other, failed(), AttemptReport::default()).await.expect("a ledger"));
     assert_eq!(bench.job(&id).await.status, Status::Progress);
     assert!(bench.finish(&fetched, done()).await);
 }
@@ -103,12 +105,12 @@ async fn end_of_another_attempt_is_refused(engine: Engine) {
 async fn job_is_its_owners_only(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(new_job("a")).await.id;
-    let other = owner("b");
+    let other = Owner::from("b");
     assert_eq!(bench.service.get(&other, &id).await.expect("a ledger"), None);
     assert!(!bench.service.remove(&other, &id).await.expect("a ledger"));
     assert_eq!(bench.service.list(&other, 0, 9).await.expect("a ledger").total, 0);
     assert_eq!(bench.service.deliveries(&other, &id).await.expect("a ledger"), None);
-    assert!(bench.service.get(&owner("a"), &id).await.expect("a ledger").is_some());
+    assert!(bench.service.get(&Owner::from("a"), &id).await.expect("a ledger").is_some());
 }
 
 /// The queue of a cluster is first in, first out; the embedded one takes turns between owners.
@@ -137,7 +139,7 @@ async fn jobs_are_listed_newest_first(engine: Engine) {
         ids.push(bench.accept(new_job("")).await.id);
     }
     let page = async |offset, limit| {
-        let listing = bench.service.list(&owner(""), offset, limit).await.expect("a ledger");
+        let listing = bench.service.list(&Owner::from(""), offset, limit).await.expect("a ledger");
         assert_eq!(listing.total, 3);
         listing.renders.into_iter().map(|job| job.id).collect::<Vec<_>>()
     };
@@ -158,7 +160,7 @@ async fn same_key_gives_the_same_job(engine: Engine) {
     let first = bench.accept(with_key("k", 1, "")).await.id;
     let again = bench.service.accept(with_key("k", 1, "")).await.expect("a ledger");
     assert!(matches!(&again, SubmitOutcome::Replayed(job) if job.id == first), "{again:?}");
-    assert_eq!(bench.service.list(&owner(""), 0, 9).await.expect("a ledger").total, 1);
+    assert_eq!(bench.service.list(&Owner::from(""), 0, 9).await.expect("a ledger").total, 1);
 }
 
 async fn same_key_with_another_body_is_refused(engine: Engine) {
@@ -187,7 +189,7 @@ async fn storm_of_one_key_makes_one_job(engine: Engine) {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 1);
-    assert_eq!(bench.service.list(&owner(""), 0, 9).await.expect("a ledger").total, 1);
+    assert_eq!(bench.service.list(&Owner::from(""), 0, 9).await.expect("a ledger").total, 1);
 }
 
 async fn queue_is_bounded(engine: Engine) {
@@ -282,7 +284,7 @@ async fn log_is_cut_where_it_is_too_long(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
-    let report = Report { logs: "a line of the log\n".repeat(10_000), ..Report::default() };
+    let report = AttemptReport { logs: "a line of the log\n".repeat(10_000), ..AttemptReport::default() };
     bench.service.finish(&fetched.attempt_id, done(), report).await.expect("a ledger");
     let logs = bench.job(&id).await.logs;
     assert!(logs.len() <= 24 << 10 && logs.ends_with("… the log is cut here\n"), "{} bytes", logs.len());
@@ -292,15 +294,15 @@ async fn removed_job_is_gone_and_its_file_goes_later(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
-    assert!(bench.service.remove(&owner(""), &id).await.expect("a ledger"));
-    assert_eq!(bench.service.get(&owner(""), &id).await.expect("a ledger"), None);
+    assert!(bench.service.remove(&Owner::from(""), &id).await.expect("a ledger"));
+    assert_eq!(bench.service.get(&Owner::from(""), &id).await.expect("a ledger"), None);
     assert!(!bench.finish(&fetched, done()).await, "nobody wants it");
     assert!(bench.service.trash(9).await.expect("a ledger").is_empty(), "it may be written at this moment");
-    assert!(!bench.service.remove(&owner(""), &id).await.expect("a ledger"), "once");
+    assert!(!bench.service.remove(&Owner::from(""), &id).await.expect("a ledger"), "once");
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
     bench.finish(&fetched, done()).await;
-    assert!(bench.service.remove(&owner(""), &id).await.expect("a ledger"));
+    assert!(bench.service.remove(&Owner::from(""), &id).await.expect("a ledger"));
     assert_eq!(bench.service.trash(9).await.expect("a ledger"), std::slice::from_ref(&fetched.file));
     bench.service.remove_from_trash(&fetched.file).await.expect("a ledger");
     assert!(bench.service.trash(9).await.expect("a ledger").is_empty());
@@ -309,7 +311,7 @@ async fn removed_job_is_gone_and_its_file_goes_later(engine: Engine) {
 async fn removed_job_that_was_never_begun_leaves_nothing(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(new_job("")).await.id;
-    assert!(bench.service.remove(&owner(""), &id).await.expect("a ledger"));
+    assert!(bench.service.remove(&Owner::from(""), &id).await.expect("a ledger"));
     assert!(bench.service.trash(9).await.expect("a ledger").is_empty());
     assert!(bench.takes_nothing().await);
 }
@@ -320,11 +322,13 @@ async fn finished_job_expires_with_its_file(engine: Engine) {
     let id = bench.accept(with_key("k", 1, "")).await.id;
     let fetched = bench.take().await;
     bench.finish(&fetched, done()).await;
-    until("it is over", async || bench.service.get(&owner(""), &id).await.expect("a ledger").is_none().then_some(()))
-        .await;
+    until("it is over", async || {
+        bench.service.get(&Owner::from(""), &id).await.expect("a ledger").is_none().then_some(())
+    })
+    .await;
     until("it is swept", async || (bench.service.expire().await.expect("a ledger") == 1).then_some(())).await;
     assert_eq!(bench.service.trash(9).await.expect("a ledger"), [fetched.file]);
-    assert_eq!(bench.service.list(&owner(""), 0, 9).await.expect("a ledger").total, 0);
+    assert_eq!(bench.service.list(&Owner::from(""), 0, 9).await.expect("a ledger").total, 0);
     assert_ne!(bench.accept(with_key("k", 2, "")).await.id, id, "its key is free");
 }
 
@@ -368,7 +372,7 @@ async fn waiting_ends_with_the_job(engine: Engine) {
     let Some(bench) = Bench::start(engine).await else { return };
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
-    let nobody = owner("");
+    let nobody = Owner::from("");
     let (waited, finished) = futures_util::join!(bench.service.ended(&nobody, &id), async {
         tokio::task::yield_now().await;
         bench.finish(&fetched, done()).await

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use tenter::config::{Given, Settings};
 use tenter::hash::ContentHash;
 use tenter::jobs::{
-    Batch, BatchId, BatchSubmitOutcome, Clock, DataFolder, FetchFilter, Fetched, FetchedJob, Job, JobId, NewBatch,
-    NewJob, NewRow, Outcome, Owner, Report, Results, Service, StoreError, StoreLimits, StoredFile, SubmitOutcome,
+    AttemptReport, Batch, BatchId, BatchSubmitOutcome, Clock, DataFolder, FetchFilter, Fetched, FetchedJob, Job, JobId,
+    NewBatch, NewJob, NewRow, Outcome, Owner, Results, Service, StoreError, StoreLimits, StoredFile, SubmitOutcome,
     Template, system_clock,
 };
 use tokio::task::AbortHandle;
@@ -144,15 +144,15 @@ impl Bench {
     }
 
     async fn finish(&self, fetched: &FetchedJob, outcome: Outcome) -> bool {
-        self.service.finish(&fetched.attempt_id, outcome, Report::default()).await.expect("a ledger")
+        self.service.finish(&fetched.attempt_id, outcome, AttemptReport::default()).await.expect("a ledger")
     }
 
     async fn job(&self, id: &JobId) -> Job {
-        self.service.get(&owner(""), id).await.expect("a ledger").expect("a job")
+        self.service.get(&Owner::from(""), id).await.expect("a ledger").expect("a job")
     }
 
     async fn batch(&self, id: &BatchId) -> Batch {
-        self.service.batch(&owner(""), id).await.expect("a ledger").expect("a batch")
+        self.service.batch(&Owner::from(""), id).await.expect("a ledger").expect("a batch")
     }
 
     /// Waits for the batch to complete.
@@ -196,20 +196,8 @@ async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     }
 }
 
-fn owner(name: &str) -> Owner {
-    name.into()
-}
-
 fn new_job(owner: &str) -> NewJob {
-    NewJob {
-        owner: owner.into(),
-        body: Bytes::from_static(b"{}"),
-        extension: "png",
-        webhook: None,
-        link_base: "http://here".into(),
-        idempotency: None,
-        traceparent: None,
-    }
+    NewJob::new(owner, Bytes::from_static(b"{}"), "png", "http://here")
 }
 
 /// A batch of `rows` readable rows, followed by `bad` rows that cannot be read.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::config::{BatchSettings, JobSettings, KeyLimits};
 
-/// Settings that decide what is accepted, how often it is tried, and how long it is kept.
+/// Settings that decide what is accepted, how often it is tried, and how long it is stored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct JobLimits {
     /// Most unfinished jobs of all owners (TENTER_JOB_QUEUE).
     pub(crate) queue: u64,
     /// Most unfinished jobs and batches of one owner (TENTER_KEY_JOBS); 0 is no limit.
@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     pub(crate) rows_of_owner: u64,
     /// Most attempts at a job whose workers die (TENTER_JOB_ATTEMPTS).
     pub(crate) attempts: u32,
-    /// How long a finished job and its file are kept (TENTER_JOB_LIFETIME).
+    /// How long a finished job and its file are stored (TENTER_JOB_LIFETIME).
     pub(crate) lifetime: Duration,
     /// How long a read of a submitted body is retried (TENTER_RESULT_PATIENCE).
     pub(crate) retry_duration: Duration,
@@ -47,7 +47,7 @@ pub(crate) enum Refusal {
     Owner,
 }
 
-impl Limits {
+impl JobLimits {
     pub(crate) fn new(jobs: &JobSettings, batches: &BatchSettings, keys: &KeyLimits) -> Self {
         Self {
             queue: jobs.queue,
@@ -88,10 +88,10 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
+    fn limits() -> JobLimits {
         let keys = KeyLimits { jobs: 2, rows: 5, ..KeyLimits::default() };
         let jobs = JobSettings { queue: 3, ..JobSettings::default() };
-        Limits::new(&jobs, &BatchSettings { queue: 8, ..BatchSettings::default() }, &keys)
+        JobLimits::new(&jobs, &BatchSettings { queue: 8, ..BatchSettings::default() }, &keys)
     }
 
     #[test]
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(with(2, 4, 4), Some(Refusal::Rows));
         let full = Unfinished { of_owner: 2, ..Unfinished::default() };
         assert_eq!(limits().refuse_batch(1, full), Some(Refusal::Owner));
-        let open = Limits { of_owner: 0, rows_of_owner: 0, ..limits() };
+        let open = JobLimits { of_owner: 0, rows_of_owner: 0, ..limits() };
         assert_eq!(open.refuse_batch(8, full), None, "0 is no limit");
     }
 }

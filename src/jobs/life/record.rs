@@ -15,7 +15,7 @@ use super::row::RowPart;
 use super::text_limits::truncate_text;
 use crate::jobs::batch::{Item, ItemEvent};
 use crate::jobs::job::{Job, JobId, Status};
-use crate::jobs::store::{AttemptId, NewJob, Outcome, Report, Requeue};
+use crate::jobs::store::{AttemptId, AttemptReport, NewJob, Outcome, Requeue};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::counted;
 
@@ -265,7 +265,7 @@ impl JobRecord {
         &mut self,
         attempt_id: &AttemptId,
         outcome: Outcome,
-        report: &Report,
+        report: &AttemptReport,
         rows: Option<&DocumentEnd>,
         lifetime: Duration,
         now: Timestamp,
@@ -292,7 +292,14 @@ impl JobRecord {
         true
     }
 
-    fn end(&mut self, outcome: Outcome, attempt: Option<u32>, report: &Report, lifetime: Duration, now: Timestamp) {
+    fn end(
+        &mut self,
+        outcome: Outcome,
+        attempt: Option<u32>,
+        report: &AttemptReport,
+        lifetime: Duration,
+        now: Timestamp,
+    ) {
         if let Some(row) = &mut self.row {
             row.set_result(&outcome, report);
         }
@@ -322,7 +329,7 @@ impl JobRecord {
     /// Fails a job that has no attempt in progress.
     pub(crate) fn give_up(&mut self, error: String, lifetime: Duration, now: Timestamp) {
         self.log(now, &error);
-        self.end(Outcome::Error(error), None, &Report::default(), lifetime, now);
+        self.end(Outcome::Error(error), None, &AttemptReport::default(), lifetime, now);
     }
 
     /// Delays the next attempt by `after`.

@@ -8,7 +8,7 @@ use super::document::DocumentEnd;
 use super::text_limits::{timings_of, truncate_problems, truncate_warnings};
 use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
-use crate::jobs::store::{Outcome, Report};
+use crate::jobs::store::{AttemptReport, Outcome};
 use crate::report::{Problem, Warning};
 
 /// Fields of a row's record besides those of a job's.
@@ -41,7 +41,7 @@ impl RowPart {
     }
 
     /// Stores what the last attempt reported.
-    pub(super) fn set_result(&mut self, outcome: &Outcome, report: &Report) {
+    pub(super) fn set_result(&mut self, outcome: &Outcome, report: &AttemptReport) {
         (self.bytes, self.sha256) = match outcome {
             Outcome::Done(file) => (Some(file.bytes), Some(file.hash)),
             Outcome::Error(_) => (None, None),

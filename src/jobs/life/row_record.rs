@@ -20,13 +20,8 @@ impl JobRecord {
         let SubmittedRow { name, error, .. } = row;
         let now = seed.now;
         let job = NewJob {
-            owner: batch.owner.as_str().into(),
-            body: bytes::Bytes::new(),
-            extension: "",
             webhook: batch.webhook.clone().filter(|_| batch.webhook_items),
-            link_base: batch.link_base.clone(),
-            idempotency: None,
-            traceparent: None,
+            ..NewJob::new(&batch.owner, bytes::Bytes::new(), "", &batch.link_base)
         };
         let mut part = RowPart {
             batch: batch.id.clone(),

@@ -9,20 +9,21 @@ use crate::jobs::timestamp::Timestamp;
 /// Names of files to delete, each with the time from which on it may be deleted.
 pub(crate) type Trash = Vec<(String, Timestamp)>;
 
-/// Longest time for which a worker that lost its job may still be storing a result.
-pub(crate) const STORING: Duration = Duration::from_secs(120);
+/// A worker that lost its job may store its result for at most this time after it lost the job, so that its file must
+/// not be deleted earlier.
+pub(crate) const LATE_STORE_WINDOW: Duration = Duration::from_secs(120);
 
 impl JobRecord {
     /// Files of attempts other than the result of a job that has ended.
     pub(crate) fn trash_at_end(&self, now: Timestamp) -> Trash {
         // Where attempts overlap, one that was cut off may be storing its file now.
-        let from = if self.one_file { now } else { now.plus(STORING) };
+        let from = if self.one_file { now } else { now.plus(LATE_STORE_WINDOW) };
         self.attempt_files(false).into_iter().map(|file| (file, from)).collect()
     }
 
     /// All files of a job that is about to be removed.
     pub(crate) fn trash_at_removal(&self, now: Timestamp) -> Trash {
-        let from = if self.status == Status::Progress { now.plus(STORING) } else { now };
+        let from = if self.status == Status::Progress { now.plus(LATE_STORE_WINDOW) } else { now };
         self.attempt_files(true).into_iter().map(|file| (file, from)).collect()
     }
 
@@ -32,7 +33,7 @@ impl JobRecord {
         let queued = self.status == Status::Scheduled && self.sequence > 0;
         self.begun += u32::from(queued);
         let busy = queued || self.status == Status::Progress;
-        let from = if busy { now.plus(STORING) } else { now };
+        let from = if busy { now.plus(LATE_STORE_WINDOW) } else { now };
         (self.attempt_files(true).into_iter().map(|file| (file, from)).collect(), busy)
     }
 }

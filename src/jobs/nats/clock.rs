@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::kv::Store;
 use tokio::task::AbortHandle;
 
+use super::error::NatsError;
 use crate::jobs::timestamp::{Clock, Timestamp, system_clock};
 
 /// Interval between measurements. Clocks of machines drift by some milliseconds an hour, and jump when they are set.
@@ -29,7 +30,7 @@ impl Drop for ServerClock {
 
 impl ServerClock {
     /// Measures once, and then every [`MEASURE_INTERVAL`].
-    pub(super) async fn start(store: &Store) -> Result<Self, String> {
+    pub(super) async fn start(store: &Store) -> Result<Self, NatsError> {
         let key = uuid::Uuid::new_v4().simple().to_string();
         let offset = Arc::new(AtomicI64::new(measure(store, &key).await?));
         let (store, latest) = (store.clone(), offset.clone());
@@ -39,7 +40,7 @@ impl ServerClock {
                 match measure(&store, &key).await {
                     Ok(offset) => latest.store(offset, Ordering::Relaxed),
                     // The last offset is still about right.
-                    Err(error) => tracing::debug!(error, "cannot read the time of the servers"),
+                    Err(error) => tracing::debug!(%error, "cannot read the time of the servers"),
                 }
             }
         });
@@ -57,14 +58,14 @@ fn shifted(time: SystemTime, micros: i64) -> SystemTime {
     if micros < 0 { time.checked_sub(by) } else { time.checked_add(by) }.unwrap_or(time)
 }
 
-async fn measure(store: &Store, key: &str) -> Result<i64, String> {
+async fn measure(store: &Store, key: &str) -> Result<i64, NatsError> {
     let ours = system_clock();
     let before = Timestamp::now(&ours).micros();
-    store.put(key, "".into()).await.map_err(|error| error.to_string())?;
+    store.put(key, "".into()).await.map_err(NatsError::request)?;
     let after = Timestamp::now(&ours).micros();
-    let entry = store.entry(key).await.map_err(|error| error.to_string())?;
-    let created = entry.ok_or("the new entry is missing")?.created;
-    let theirs = i64::try_from(created.unix_timestamp_nanos() / 1000).map_err(|error| error.to_string())?;
+    let entry = store.entry(key).await.map_err(NatsError::request)?;
+    let created = entry.ok_or(NatsError::Unexpected("the new entry is missing"))?.created;
+    let theirs = i64::try_from(created.unix_timestamp_nanos() / 1000).map_err(NatsError::request)?;
     Ok(theirs - (before + after) / 2)
 }
 

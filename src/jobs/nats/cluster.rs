@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use super::clock::ServerClock;
 use super::connect::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, RECONNECT_DELAY, connect};
+use super::error::NatsError;
 use super::index::Index;
 use super::layout::Layout;
 use crate::config::NatsSettings;
-use crate::jobs::life::limits::Limits;
+use crate::jobs::life::limits::JobLimits;
 use crate::jobs::results::Results;
 use crate::jobs::store::StoreError;
 use crate::jobs::timestamp::Timestamp;
@@ -25,34 +26,34 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) const PARALLEL: usize = 16;
 
 /// A connection to a cluster.
-pub(super) struct Cluster {
+pub(super) struct ClusterConnection {
     pub(super) client: Client,
     pub(super) context: Context,
     pub(super) layout: Layout,
     pub(super) clock: ServerClock,
     pub(super) index: Index,
     pub(super) results: Results,
-    pub(super) limits: Limits,
+    pub(super) limits: JobLimits,
     /// The servers, for messages.
     pub(super) place: String,
     checking: AbortHandle,
 }
 
-impl Drop for Cluster {
+impl Drop for ClusterConnection {
     fn drop(&mut self) {
         self.checking.abort();
     }
 }
 
-impl Cluster {
+impl ClusterConnection {
     /// Connects, creates the streams and buckets that are missing, and reads the servers' clock. `results`: the bucket,
     /// where large bodies of jobs are stored.
     ///
     /// # Errors
     /// When no server can be reached within half a minute, refuses the login, or has no JetStream.
-    pub(super) async fn connect(nats: &NatsSettings, limits: Limits, results: Results) -> Result<Self, StoreError> {
+    pub(super) async fn connect(nats: &NatsSettings, limits: JobLimits, results: Results) -> Result<Self, StoreError> {
         let place = format!("NATS at {} (TENTER_NATS_URL)", nats.servers.iter().collect::<Vec<_>>().join(", "));
-        let failed = |reason: String| StoreError::Failed { place: place.clone(), reason };
+        let failed = |error: NatsError| StoreError::Failed { place: place.clone(), reason: error.to_string() };
         let begun = Instant::now();
         let connected = Arc::new(Notify::new());
         let client = connect(nats, connected.clone()).await.map_err(failed)?;
@@ -65,8 +66,8 @@ impl Cluster {
             };
             match made.await {
                 Ok(made) => break made,
-                Err(reason) if begun.elapsed() > CONNECT_TIMEOUT => return Err(failed(reason)),
-                Err(reason) => tracing::warn!(reason, "NATS is not ready yet; trying again"),
+                Err(error) if begun.elapsed() > CONNECT_TIMEOUT => return Err(failed(error)),
+                Err(error) => tracing::warn!(%error, "NATS is not ready yet; trying again"),
             }
             tokio::time::sleep(RECONNECT_DELAY).await;
         };
@@ -100,8 +101,8 @@ async fn check_consumers(layout: Layout, connected: Arc<Notify>) {
     loop {
         // The check is due after the notification and after the timeout.
         let _ = tokio::time::timeout(CHECK_INTERVAL, connected.notified()).await;
-        while let Err(reason) = layout.create_consumers().await {
-            tracing::warn!(reason, "cannot create the consumers of the queues; trying again");
+        while let Err(error) = layout.create_consumers().await {
+            tracing::warn!(%error, "cannot create the consumers of the queues; trying again");
             tokio::time::sleep(RECONNECT_DELAY).await;
         }
     }

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::error::NatsError;
 use crate::config::NatsSettings;
 
 /// Timeout of one request to the servers.
@@ -24,7 +25,7 @@ pub(super) const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 /// # Errors
 /// When settings contradict each other, a file cannot be used, a server refuses the login, or none can be reached
 /// within [`CONNECT_TIMEOUT`]. The message names the settings.
-pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> Result<Client, String> {
+pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> Result<Client, NatsError> {
     let mut options = ConnectOptions::new()
         .name("tenter")
         .connection_timeout(ANSWER_TIMEOUT)
@@ -44,14 +45,14 @@ pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> 
     match (settings.user.reveal(), settings.password.reveal()) {
         (Some(user), Some(password)) => options = options.user_and_password(user.to_owned(), password.to_owned()),
         (None, None) => {}
-        _ => return Err("set both TENTER_NATS_USER and TENTER_NATS_PASSWORD, or neither".into()),
+        _ => return Err(contradiction("TENTER_NATS_USER", "TENTER_NATS_PASSWORD")),
     }
     if let Some(token) = settings.token.reveal() {
         options = options.token(token.to_owned());
     }
     if let Some(file) = &settings.credentials {
         let read = options.credentials_file(file).await;
-        options = read.map_err(|error| format!("{} (TENTER_NATS_CREDS): {error}", file.display()))?;
+        options = read.map_err(|error| unusable(file, "TENTER_NATS_CREDS", error))?;
     }
     if let Some(file) = &settings.tls_ca {
         check_certificate(file, "TENTER_NATS_TLS_CA")?;
@@ -65,7 +66,7 @@ pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> 
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
         (None, None) => {}
-        _ => return Err("set both TENTER_NATS_TLS_CERT and TENTER_NATS_TLS_KEY, or neither".into()),
+        _ => return Err(contradiction("TENTER_NATS_TLS_CERT", "TENTER_NATS_TLS_KEY")),
     }
     let servers: Vec<_> = settings.servers.iter().map(str::to_owned).collect();
     let begun = Instant::now();
@@ -75,10 +76,10 @@ pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> 
             Err(error) => error,
         };
         if let Some(advice) = advice(&error) {
-            return Err(format!("{error}: {advice}"));
+            return Err(NatsError::Refused { source: error, advice });
         }
         if begun.elapsed() > CONNECT_TIMEOUT {
-            return Err(error.to_string());
+            return Err(error.into());
         }
         tracing::warn!(%error, "cannot connect to NATS yet; trying again");
         tokio::time::sleep(RECONNECT_DELAY).await;
@@ -86,18 +87,30 @@ pub(super) async fn connect(settings: &NatsSettings, connected: Arc<Notify>) -> 
 }
 
 /// The client accepts a file without certificates, so that the file is checked here.
-fn check_certificate(file: &Path, setting: &str) -> Result<(), String> {
+fn check_certificate(file: &Path, setting: &'static str) -> Result<(), NatsError> {
     let first = CertificateDer::from_pem_file(file);
     first.map(drop).map_err(|error| invalid_file(file, setting, "a certificate", error))
 }
 
-fn invalid_file(file: &Path, setting: &str, wanted: &str, error: pem::Error) -> String {
-    let found = match error {
-        pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => format!("there is not {wanted} in it, in PEM"),
-        error => error.to_string(),
-    };
-    format!("{} ({setting}): {found}", file.display())
+fn invalid_file(file: &Path, setting: &'static str, wanted: &str, error: pem::Error) -> NatsError {
+    match error {
+        pem::Error::Io(error) => unusable(file, setting, error),
+        pem::Error::NoItemsFound => unusable(file, setting, format!("there is not {wanted} in it, in PEM")),
+        error => unusable(file, setting, error),
+    }
+}
+
+fn unusable(
+    file: &Path,
+    setting: &'static str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> NatsError {
+    NatsError::File { file: file.to_owned(), setting, source: error.into() }
+}
+
+/// The error for two settings of which only one is set.
+fn contradiction(one: &str, other: &str) -> NatsError {
+    NatsError::Settings(format!("set both {one} and {other}, or neither"))
 }
 
 /// Advice for an error that another attempt does not cure; `None` when it may.

@@ -3,7 +3,7 @@
 use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use serde::{Deserialize, Serialize};
 
-use super::cluster::Cluster;
+use super::cluster::ClusterConnection;
 use super::message::UNRECORDED;
 use crate::hash::ContentHash;
 use crate::jobs::job::JobId;
@@ -71,7 +71,7 @@ impl ReservedRecord for BatchRecord {
     }
 }
 
-impl Cluster {
+impl ClusterConnection {
     /// A reservation that no other call has.
     pub(super) fn new_reservation(&self, key: Option<String>) -> Result<Reservation, StoreError> {
         let failed = |error: getrandom::Error| self.failed("no randomness for an id", error);

@@ -14,7 +14,7 @@ use self::batches::Batches;
 use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::{JobId, Status};
-use crate::jobs::ledger::{EndSignals, Kind, OpenBatch};
+use crate::jobs::ledger::{EndSignals, ListKind, OpenBatch};
 use crate::jobs::life::batch_record::BatchProgress;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
@@ -171,11 +171,11 @@ impl Index {
     }
 
     /// Newest first: keys of a page of `owner`'s records, and how many there are.
-    pub(super) fn page(&self, owner: &str, kind: Kind, offset: u64, limit: u64, now: Timestamp) -> (Vec<Key>, u64) {
+    pub(super) fn page(&self, owner: &str, kind: ListKind, offset: u64, limit: u64, now: Timestamp) -> (Vec<Key>, u64) {
         let all = self.lock();
         let keys: Vec<_> = match kind {
-            Kind::Job => all.visible_to(owner, now).into_iter().map(Key::Job).collect(),
-            Kind::Batch => all.batches.visible_to(owner, now).into_iter().map(Key::Batch).collect(),
+            ListKind::Job => all.visible_to(owner, now).into_iter().map(Key::Job).collect(),
+            ListKind::Batch => all.batches.visible_to(owner, now).into_iter().map(Key::Batch).collect(),
         };
         let total = keys.len() as u64;
         let skipped = keys.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
@@ -293,7 +293,7 @@ impl Index {
 }
 
 impl All {
-    /// Newest first.
+    /// The jobs of `owner` that have not expired at `now`, newest first.
     fn visible_to(&self, owner: &str, now: Timestamp) -> Vec<JobId> {
         let is_visible = |id: &JobId| {
             self.jobs.get(id).is_some_and(|known| known.expires.is_none_or(|expires| expires > now.micros()))

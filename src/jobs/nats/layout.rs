@@ -7,11 +7,11 @@ use async_nats::jetstream::consumer::{self, AckPolicy, pull};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
+use super::error::NatsError;
 use crate::config::NatsSettings;
 use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
-use crate::jobs::life::limits::Limits;
-use crate::report::with_causes;
+use crate::jobs::life::limits::JobLimits;
 
 /// Time within which a second message with the same id is dropped.
 const DUPLICATES: Duration = Duration::from_secs(120);
@@ -51,10 +51,15 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Creates what is missing, and updates what differs from the settings.
-    pub(super) async fn create(context: &Context, settings: &NatsSettings, limits: &Limits) -> Result<Self, String> {
+    pub(super) async fn create(
+        context: &Context,
+        settings: &NatsSettings,
+        limits: &JobLimits,
+    ) -> Result<Self, NatsError> {
         let prefix = settings.prefix.0.clone();
         if prefix.contains('.') {
-            return Err(format!("{prefix:?}: names of streams have no dots (TENTER_NATS_PREFIX)"));
+            let reason = format!("{prefix:?}: names of streams have no dots (TENTER_NATS_PREFIX)");
+            return Err(NatsError::Settings(reason));
         }
         let replicas = settings.replicas;
         let of_queue = i64::try_from(limits.queue).unwrap_or(i64::MAX);
@@ -113,7 +118,7 @@ impl Layout {
 
     /// Creates consumers that a server lost when it was killed. Messages are not lost with them: a new consumer begins
     /// with all messages of its stream.
-    pub(super) async fn create_consumers(&self) -> Result<(), String> {
+    pub(super) async fn create_consumers(&self) -> Result<(), NatsError> {
         for (stream, config) in &self.consumers {
             open_consumer(stream, config.clone()).await?;
         }
@@ -159,23 +164,24 @@ fn stream(name: String, replicas: usize) -> Config {
 
 /// Opens a stream, which is created or updated only where it differs from `config`: a server of 2.9 that is killed
 /// while it writes the configuration of a stream or consumer loses it.
-async fn open_stream(context: &Context, mut config: Config) -> Result<Stream, String> {
+async fn open_stream(context: &Context, mut config: Config) -> Result<Stream, NatsError> {
     let name = config.name.clone();
-    let made = match context.get_stream(&name).await {
+    let made: Result<(), Box<dyn std::error::Error + Send + Sync>> = match context.get_stream(&name).await {
         Ok(stream) => {
             let there = &stream.cached_info().config;
             config.num_replicas = replicas(&name, there.num_replicas, config.num_replicas);
             if is_same(there, &config) {
                 return Ok(stream);
             }
-            context.update_stream(config).await.map(drop).map_err(|error| with_causes(&error))
+            context.update_stream(config).await.map(drop).map_err(Into::into)
         }
         // Not "create or update": a server of 2.9 crashes on an update of a stream that another front end is just
         // creating. If two create the same stream, both succeed.
-        Err(_) => context.create_stream(config).await.map(drop).map_err(|error| with_causes(&error)),
+        Err(_) => context.create_stream(config).await.map(drop).map_err(Into::into),
     };
-    made.map_err(|error| format!("cannot create the stream {name}: {error}"))?;
-    context.get_stream(&name).await.map_err(|error| format!("cannot open the stream {name}: {}", with_causes(&error)))
+    made.map_err(|source| NatsError::Object { action: "create", kind: "stream", name: name.clone(), source })?;
+    let opened = context.get_stream(&name).await;
+    opened.map_err(|error| NatsError::Object { action: "open", kind: "stream", name, source: error.into() })
 }
 
 /// The larger of the two numbers: a process with an old setting must not remove replicas of all others.
@@ -221,17 +227,15 @@ fn bucket(prefix: &str, name: &str, description: &str, replicas: usize) -> Confi
     }
 }
 
-async fn open_bucket(context: &Context, config: Config) -> Result<Store, String> {
+async fn open_bucket(context: &Context, config: Config) -> Result<Store, NatsError> {
     let name = config.name.trim_start_matches("KV_").to_owned();
     open_stream(context, config).await?;
-    context
-        .get_key_value(&name)
-        .await
-        .map_err(|error| format!("cannot open the bucket {name}: {}", with_causes(&error)))
+    let opened = context.get_key_value(&name).await;
+    opened.map_err(|error| NatsError::Object { action: "open", kind: "bucket", name, source: error.into() })
 }
 
 /// Opens a consumer, which is created or updated only where it differs from `config`.
-async fn open_consumer(stream: &Stream, config: pull::Config) -> Result<Consumer, String> {
+async fn open_consumer(stream: &Stream, config: pull::Config) -> Result<Consumer, NatsError> {
     let name = config.durable_name.clone().unwrap_or_default();
     if let Ok(there) = stream.get_consumer::<pull::Config>(&name).await {
         let is = &there.cached_info().config;
@@ -242,7 +246,7 @@ async fn open_consumer(stream: &Stream, config: pull::Config) -> Result<Consumer
         }
     }
     let made = stream.create_consumer(config).await;
-    made.map_err(|error| format!("cannot create the consumer {name}: {}", with_causes(&error)))
+    made.map_err(|error| NatsError::Object { action: "create", kind: "consumer", name, source: error.into() })
 }
 
 fn consumer_config(name: &str, ack_wait: Duration, max_deliver: i64, max_ack_pending: i64) -> pull::Config {

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::bodies;
 use super::claims::Claims;
-use super::cluster::{Cluster, PARALLEL};
+use super::cluster::{ClusterConnection, PARALLEL};
 use super::idempotency::{ExistingKey, Reservation};
 use super::message::WorkMessage;
 use super::publish::Published;
@@ -19,12 +19,12 @@ use super::row_feeder::RowFeeder;
 use crate::config::Settings;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
-use crate::jobs::ledger::{Inserted, Kind, Ledger, ListedRow, Removal, RowSet, Stored, Swap};
+use crate::jobs::ledger::{Inserted, Ledger, ListKind, ListedRow, Removal, RowSet, Stored, Swap};
 use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchSeed};
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
-use crate::jobs::life::limits::{Limits, Refusal};
+use crate::jobs::life::limits::{JobLimits, Refusal};
 use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::results::Results;
@@ -40,7 +40,7 @@ const INDEX_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The ledger of a cluster.
 pub(crate) struct NatsLedger {
-    pub(super) cluster: Cluster,
+    pub(super) cluster: ClusterConnection,
     /// Jobs for this process.
     pub(super) work: Puller,
     /// Rows for this process.
@@ -169,7 +169,13 @@ impl Ledger for NatsLedger {
         })
     }
 
-    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> StoreFuture<'a, (Vec<Entry>, u64)> {
+    fn page<'a>(
+        &'a self,
+        owner: &'a Owner,
+        kind: ListKind,
+        offset: u64,
+        limit: u64,
+    ) -> StoreFuture<'a, (Vec<Entry>, u64)> {
         Box::pin(async move {
             self.index_complete().await?;
             let (keys, total) = self.cluster.index.page(owner, kind, offset, limit, self.cluster.now());
@@ -274,9 +280,9 @@ impl NatsLedger {
     ///
     /// # Errors
     /// When no server can be reached within half a minute, refuses the login, or has no JetStream.
-    pub(crate) async fn connect(settings: &Settings, limits: Limits, results: Results) -> Result<Self, StoreError> {
+    pub(crate) async fn connect(settings: &Settings, limits: JobLimits, results: Results) -> Result<Self, StoreError> {
         let nats = &settings.nats;
-        let cluster = Cluster::connect(nats, limits, results).await?;
+        let cluster = ClusterConnection::connect(nats, limits, results).await?;
         let layout = &cluster.layout;
         Ok(Self {
             work: Puller::new(layout.work_consumer.clone(), nats.ack_wait),

@@ -25,7 +25,7 @@ pub(super) struct WorkMessage {
     /// Id of the batch, in the message of a row.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     batch: Option<String>,
-    /// W3C Trace Context.
+    /// Value of the header `traceparent` (W3C Trace Context) of the call that submitted the work.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     traceparent: Option<String>,
 }

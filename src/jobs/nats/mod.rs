@@ -26,6 +26,7 @@ mod clock;
 mod cluster;
 mod connect;
 mod dispatch;
+mod error;
 mod idempotency;
 mod index;
 mod layout;

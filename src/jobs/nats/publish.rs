@@ -4,14 +4,14 @@
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 
-use super::cluster::Cluster;
+use super::cluster::ClusterConnection;
+use super::error::NatsError;
 use super::message::{WebhookMessage, WorkMessage};
 use crate::jobs::ledger::Stored;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::store::StoreError;
-use crate::report::with_causes;
 
 /// Parts of the servers' errors about a full stream: of all messages, and of those of one subject.
 const FULL: &str = "maximum messages exceeded";
@@ -25,7 +25,7 @@ pub(super) enum Published {
     OwnerFull,
 }
 
-impl Cluster {
+impl ClusterConnection {
     /// Publishes a work message to `subject`. Of two messages with the same `id` within two minutes, the second is
     /// dropped.
     pub(super) async fn publish(
@@ -35,11 +35,15 @@ impl Cluster {
         id: &str,
     ) -> Result<Published, StoreError> {
         self.connected()?;
-        match self.publish_json(subject, message, id).await? {
-            Ok(ack) => Ok(Published::Sequence(ack.sequence)),
-            Err(reason) if reason.contains(OWNER_FULL) => Ok(Published::OwnerFull),
-            Err(reason) if reason.contains(FULL) => Ok(Published::QueueFull),
-            Err(reason) => Err(self.failed("cannot put a job into the queue", reason)),
+        let error = match self.publish_json(subject, message, id).await? {
+            Ok(ack) => return Ok(Published::Sequence(ack.sequence)),
+            Err(error) => error,
+        };
+        // The server has one code for both limits (10077, "store failed"); only its text distinguishes them.
+        match error.to_string() {
+            text if text.contains(OWNER_FULL) => Ok(Published::OwnerFull),
+            text if text.contains(FULL) => Ok(Published::QueueFull),
+            text => Err(self.failed("cannot put a job into the queue", text)),
         }
     }
 
@@ -87,13 +91,13 @@ impl Cluster {
         subject: String,
         message: &impl serde::Serialize,
         id: &str,
-    ) -> Result<Result<PublishAck, String>, StoreError> {
+    ) -> Result<Result<PublishAck, NatsError>, StoreError> {
         let text = serde_json::to_vec(message).map_err(|error| self.failed("cannot write a message", error))?;
         let message = PublishMessage::build().payload(text.into()).message_id(id);
         let answer = match self.context.send_publish(subject, message).await {
             Ok(answer) => answer.await,
             Err(error) => Err(error),
         };
-        Ok(answer.map_err(|error| with_causes(&error)))
+        Ok(answer.map_err(NatsError::request))
     }
 }

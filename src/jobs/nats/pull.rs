@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::connect::ANSWER_TIMEOUT;
+use super::error::NatsError;
 use crate::jobs::timestamp::Timestamp;
 
 /// Time for which one request for the next message waits on the server. A restarted server has lost the request.
@@ -58,9 +59,9 @@ impl Drop for InFlightMessage {
 }
 
 impl InFlightMessage {
-    fn new(message: Message, ack_wait: Duration) -> Result<Self, String> {
+    fn new(message: Message, ack_wait: Duration) -> Result<Self, NatsError> {
         let (sequence, published) = {
-            let info = message.info().map_err(|error| error.to_string())?;
+            let info = message.info().map_err(NatsError::request)?;
             (info.stream_sequence, info.published.unix_timestamp_nanos() / 1000)
         };
         let (message, acker) = message.split();
@@ -114,7 +115,7 @@ impl Puller {
     }
 
     /// At most `count` messages, without waiting for new ones.
-    pub(super) async fn fetch(&self, count: usize) -> Result<Vec<InFlightMessage>, String> {
+    pub(super) async fn fetch(&self, count: usize) -> Result<Vec<InFlightMessage>, NatsError> {
         let mut messages: Vec<_> = {
             let mut buffer = self.0.buffer.lock();
             let available = buffer.len().min(count);
@@ -122,10 +123,10 @@ impl Puller {
         };
         if messages.is_empty() && count > 0 {
             let batch = self.0.consumer.fetch().max_messages(count).messages().await;
-            let mut batch = batch.map_err(|error| error.to_string())?;
+            let mut batch = batch.map_err(NatsError::request)?;
             // The server ends the batch at once, unless the connection is lost.
             while let Ok(Some(message)) = tokio::time::timeout(ANSWER_TIMEOUT, batch.next()).await {
-                messages.push(InFlightMessage::new(message.map_err(|error| error.to_string())?, self.0.ack_wait)?);
+                messages.push(InFlightMessage::new(message.map_err(NatsError::request)?, self.0.ack_wait)?);
             }
         }
         Ok(messages)
@@ -162,12 +163,12 @@ async fn pull_one(puller: Arc<PullerState>) {
     match puller.consumer.batch().max_messages(1).expires(PULL_TIMEOUT).messages().await {
         Ok(mut batch) => {
             while let Some(message) = batch.next().await {
-                let message = message.map_err(|error| error.to_string());
+                let message = message.map_err(NatsError::request);
                 match message.and_then(|it| InFlightMessage::new(it, puller.ack_wait)) {
                     Ok(message) if puller.stopped.load(Ordering::SeqCst) => message.nak(Duration::ZERO).await,
                     Ok(message) => puller.buffer.lock().push_back(message),
                     Err(error) => {
-                        tracing::debug!(error, "cannot wait for messages");
+                        tracing::debug!(%error, "cannot wait for messages");
                         tokio::time::sleep(RETRY_DELAY).await;
                         break;
                     }

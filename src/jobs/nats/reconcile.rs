@@ -13,7 +13,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use super::bodies::MIN_AGE;
-use super::cluster::{Cluster, PARALLEL};
+use super::cluster::{ClusterConnection, PARALLEL};
+use super::error::NatsError;
 use super::layout::{Consumer, Layout};
 use super::message::{UNRECORDED, WorkMessage};
 use crate::hash::ContentHash;
@@ -49,16 +50,15 @@ struct MaxDeliveries {
 
 /// The latest revision in a bucket; 0 if it is empty. The last sequence of its stream may be that of a deleted message,
 /// and the client's "status" is as old as the handle.
-async fn latest_revision(bucket: &Store) -> Result<u64, String> {
+async fn latest_revision(bucket: &Store) -> Result<u64, NatsError> {
     match bucket.stream.get_last_raw_message_by_subject(&format!("{}>", bucket.prefix)).await {
         Ok(message) => Ok(message.sequence),
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
-        Err(error) if with_causes(&error).contains("no message found") => Ok(0),
-        Err(error) => Err(with_causes(&error)),
+        Err(error) => Err(NatsError::request(error)),
     }
 }
 
-impl Cluster {
+impl ClusterConnection {
     /// Runs until it is dropped.
     pub(super) async fn reconcile(&self) {
         let layout = &self.layout;
@@ -75,13 +75,13 @@ impl Cluster {
         let mut heard = self.now();
         loop {
             let Err(error) = self.watch_once(&mut heard).await;
-            tracing::warn!(error, "cannot watch the records of jobs; trying again");
+            tracing::warn!(%error, "cannot watch the records of jobs; trying again");
             tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 
     /// `heard`: time of the last news, or of the last check that there were none.
-    async fn watch_once(&self, heard: &mut Timestamp) -> Result<Infallible, String> {
+    async fn watch_once(&self, heard: &mut Timestamp) -> Result<Infallible, NatsError> {
         let records = &self.layout.records;
         if self.now().since(*heard) > TOMBSTONE_AGE / 2 {
             // Tombstones of records that were deleted meanwhile may be gone.
@@ -92,13 +92,13 @@ impl Cluster {
         let mut news = match revision {
             0 => {
                 let latest = latest_revision(records).await?;
-                let news = records.watch_with_history(">").await.map_err(|error| with_causes(&error))?;
+                let news = records.watch_with_history(">").await.map_err(NatsError::request)?;
                 self.index.begin_watch(latest);
                 news
             }
             revision => {
                 let next = records.watch_all_from_revision(revision + 1).await;
-                next.map_err(|error| with_causes(&error))?
+                next.map_err(NatsError::request)?
             }
         };
         loop {
@@ -107,7 +107,7 @@ impl Cluster {
                 let latest = latest_revision(records).await?;
                 *heard = self.now();
                 if latest > self.index.revision() {
-                    return Err("it stopped while records changed".into());
+                    return Err(NatsError::Unexpected("it stopped while records changed"));
                 }
                 // The last of the records that the watch began with may have been deleted before it was sent.
                 if !self.index.is_complete() {
@@ -115,7 +115,7 @@ impl Cluster {
                 }
                 continue;
             };
-            let entry = entry.ok_or("it ended")?.map_err(|error| with_causes(&error))?;
+            let entry = entry.ok_or(NatsError::Unexpected("it ended"))?.map_err(NatsError::request)?;
             match Key::parse(&entry.key) {
                 Some(key) if entry.operation != Operation::Put => {
                     let at = i64::try_from(entry.created.unix_timestamp_nanos() / 1000).unwrap_or(0);
@@ -198,7 +198,6 @@ impl Cluster {
             // The server counts it as acknowledged and does not deliver it.
             Ok(_) => drop(stream.delete_message(record.sequence).await),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
-            Err(error) if with_causes(&error).contains("no message found") => {}
             Err(error) => return Err(self.failed("cannot look up a message", with_causes(&error))),
         }
         tracing::warn!(%key, "the message of a job is missing; publishing another");
@@ -235,7 +234,7 @@ impl Cluster {
     }
 
     /// Deletes messages that reached their maximum of deliveries, which stay in the stream and are not delivered. A job
-    /// whose attempts are used up fails; any other gets a new message from [`Cluster::repair_messages`].
+    /// whose attempts are used up fails; any other gets a new message from [`ClusterConnection::repair_messages`].
     async fn handle_dead_messages(&self, stream: &Stream) {
         let subject = Layout::max_deliveries_subject(stream);
         loop {

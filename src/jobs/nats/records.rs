@@ -3,7 +3,7 @@
 use async_nats::jetstream::kv::{CreateErrorKind, Entry as KvEntry, Operation, UpdateErrorKind};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::cluster::{Cluster, PARALLEL};
+use super::cluster::{ClusterConnection, PARALLEL};
 use crate::jobs::ledger::Stored;
 use crate::jobs::life::entry::{Entry, RecordKind};
 use crate::jobs::life::key::Key;
@@ -11,7 +11,7 @@ use crate::jobs::life::trash::Trash;
 use crate::jobs::store::StoreError;
 use crate::report::with_causes;
 
-impl Cluster {
+impl ClusterConnection {
     /// The record under `key`; `None` when there is none or it is of another kind.
     pub(super) async fn load<R: RecordKind>(&self, key: &Key) -> Result<Option<Stored<R>>, StoreError> {
         self.connected()?;

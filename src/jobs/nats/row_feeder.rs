@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::bodies;
-use super::cluster::{Cluster, PARALLEL};
+use super::cluster::{ClusterConnection, PARALLEL};
 use super::index::IndexedRowId;
 use super::message::WorkMessage;
 use super::publish::Published;
@@ -39,7 +39,7 @@ const LEASE_KEY: &str = "feeder";
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Lease {
+struct FeederLease {
     holder: String,
     /// End of the lease, in µs since 1970.
     until: i64,
@@ -48,7 +48,7 @@ struct Lease {
 /// The lease as this process last read or wrote it.
 #[derive(Clone)]
 struct KnownLease {
-    lease: Lease,
+    lease: FeederLease,
     revision: u64,
     at: Instant,
 }
@@ -74,9 +74,9 @@ impl Default for RowFeeder {
 
 impl RowFeeder {
     /// Takes or extends the lease if it is free. False when another process has it.
-    pub(super) async fn holds_lease(&self, cluster: &Cluster) -> Result<bool, StoreError> {
+    pub(super) async fn holds_lease(&self, cluster: &ClusterConnection) -> Result<bool, StoreError> {
         let now = cluster.now();
-        let left = |lease: &Lease| Timestamp::from_micros(lease.until).since(now);
+        let left = |lease: &FeederLease| Timestamp::from_micros(lease.until).since(now);
         let known = self.lease.lock().clone();
         match known {
             Some(KnownLease { lease, .. }) if lease.holder == self.holder && left(&lease) > LEASE / 2 => {
@@ -92,7 +92,7 @@ impl RowFeeder {
         };
         let entry = cluster.layout.clock.entry(LEASE_KEY).await.map_err(|error| failed(&error))?;
         let current = entry.filter(|it| it.operation == Operation::Put);
-        let lease = current.as_ref().and_then(|it| serde_json::from_slice::<Lease>(&it.value).ok());
+        let lease = current.as_ref().and_then(|it| serde_json::from_slice::<FeederLease>(&it.value).ok());
         if let (Some(entry), Some(lease)) = (&current, lease)
             && lease.holder != self.holder
             && left(&lease) > Duration::ZERO
@@ -100,7 +100,7 @@ impl RowFeeder {
             self.note_lease(Some((lease, entry.revision)));
             return Ok(false);
         }
-        let lease = Lease { holder: self.holder.clone(), until: now.plus(LEASE).micros() };
+        let lease = FeederLease { holder: self.holder.clone(), until: now.plus(LEASE).micros() };
         let text = serde_json::to_vec(&lease).map_err(|error| failed(&error))?;
         let clock = &cluster.layout.clock;
         let fetched = match current {
@@ -119,12 +119,12 @@ impl RowFeeder {
         Ok(fetched.is_some())
     }
 
-    fn note_lease(&self, lease: Option<(Lease, u64)>) {
+    fn note_lease(&self, lease: Option<(FeederLease, u64)>) {
         *self.lease.lock() = lease.map(|(lease, revision)| KnownLease { lease, revision, at: Instant::now() });
     }
 
     /// Deletes the lease of this process, so that another need not wait for its end.
-    pub(super) async fn release_lease(&self, cluster: &Cluster) {
+    pub(super) async fn release_lease(&self, cluster: &ClusterConnection) {
         let known = self.lease.lock().take();
         if let Some(KnownLease { lease, revision, .. }) = known
             && lease.holder == self.holder
@@ -135,7 +135,7 @@ impl RowFeeder {
     }
 
     /// Enqueues the next rows of a batch, unless enough are in the queue.
-    pub(super) async fn enqueue_rows(&self, cluster: &Cluster, batch: &BatchId) -> Result<(), StoreError> {
+    pub(super) async fn enqueue_rows(&self, cluster: &ClusterConnection, batch: &BatchId) -> Result<(), StoreError> {
         let rows = cluster.index.rows_to_enqueue(batch);
         if rows.is_empty() {
             return Ok(());
@@ -147,7 +147,7 @@ impl RowFeeder {
         stream::iter(enqueueing.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await
     }
 
-    async fn list(&self, cluster: &Cluster, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
+    async fn list(&self, cluster: &ClusterConnection, batch: &BatchRecord) -> Result<Arc<RowList>, StoreError> {
         let key = batch.list.hash;
         if let Some(list) = self.lists.get(&key) {
             return Ok(list);
@@ -161,7 +161,7 @@ impl RowFeeder {
 }
 
 async fn enqueue_row(
-    cluster: &Cluster,
+    cluster: &ClusterConnection,
     batch: &BatchId,
     record: &BatchRecord,
     list: &RowList,

@@ -10,7 +10,7 @@ use super::{Change, Durability, Expiry, PARALLEL, Service, invalid_record};
 use crate::hash::ContentHash;
 use crate::jobs::batch::{Batch, BatchId, BatchListing, Item, ItemListing};
 use crate::jobs::job::JobId;
-use crate::jobs::ledger::{Inserted, Kind, ListedRow, OpenBatch, Removal, RowSet, Stored};
+use crate::jobs::ledger::{Inserted, ListKind, ListedRow, OpenBatch, Removal, RowSet, Stored};
 use crate::jobs::life::batch_record::BatchRecord;
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::document::RowEnds;
@@ -20,7 +20,7 @@ use crate::jobs::life::key::Key;
 use crate::jobs::life::limits::Refusal;
 use crate::jobs::life::record::JobRecord;
 use crate::jobs::life::row_list::RowList;
-use crate::jobs::life::trash::{STORING, Trash};
+use crate::jobs::life::trash::{LATE_STORE_WINDOW, Trash};
 use crate::jobs::names::result_stem;
 use crate::jobs::results::assets_in_trash;
 use crate::jobs::store::{
@@ -82,7 +82,7 @@ impl Service {
     /// # Errors
     /// When the ledger fails.
     pub async fn batches(&self, owner: &Owner, offset: u64, limit: u64) -> Result<BatchListing, StoreError> {
-        let (found, total) = self.ledger.page(owner, Kind::Batch, offset, limit).await?;
+        let (found, total) = self.ledger.page(owner, ListKind::Batch, offset, limit).await?;
         let found: Vec<_> = found.into_iter().filter_map(BatchRecord::from_entry).collect();
         // Counts in a list may be slightly old: revision 0 waits for nothing.
         let reading =
@@ -404,7 +404,7 @@ impl Service {
             trash.extend(files);
             is_busy |= busy;
         }
-        trash.push((assets_in_trash(id), now.plus(if is_busy { STORING } else { Duration::ZERO })));
+        trash.push((assets_in_trash(id), now.plus(if is_busy { LATE_STORE_WINDOW } else { Duration::ZERO })));
         let stored = Stored { record: Entry::Batch(stored.record), revision: stored.revision };
         Ok(self.ledger.remove(Removal { key: &key, stored: Some(&stored), trash }).await?.then_some(why))
     }

@@ -27,12 +27,12 @@ pub(super) use self::queue::DOCUMENTS_AGAIN;
 use self::queue::InFlightJobs;
 use super::batch::BatchId;
 use super::job::{Job, JobId, Listing, Status};
-use super::ledger::{Claim, EXPIRED_PAGE, Inserted, Kind, Ledger, Removal, Stored, Swap};
+use super::ledger::{Claim, EXPIRED_PAGE, Inserted, Ledger, ListKind, Removal, Stored, Swap};
 use super::life::batch_record::BatchRecord;
 use super::life::document::RowEnds;
 use super::life::entry::{Entry, RecordKind};
 use super::life::key::Key;
-use super::life::limits::{Limits, Refusal};
+use super::life::limits::{JobLimits, Refusal};
 use super::life::record::JobRecord;
 use super::life::row_list::RowList;
 use super::life::trash::Trash;
@@ -59,7 +59,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Jobs and batches, over one ledger.
 pub struct Service {
     ledger: Arc<dyn Ledger>,
-    limits: Limits,
+    limits: JobLimits,
     clock: Clock,
     /// Identifies this process in records.
     holder: String,
@@ -72,7 +72,7 @@ pub struct Service {
     ends: SharedLru<ContentHash, Arc<RowEnds>>,
 }
 
-/// Settings that limit what is accepted and how long it is kept.
+/// Settings that limit what is accepted and how long it is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreLimits<'a> {
     /// Settings of jobs and of rows of batches.
@@ -122,7 +122,7 @@ impl Service {
     /// # Errors
     /// When the file cannot be read or written, is damaged, or was written by a newer version.
     pub fn embedded(file: &Path, limits: &StoreLimits<'_>, clock: Clock) -> Result<Self, StoreError> {
-        let limits = Limits::new(limits.jobs, limits.batches, limits.keys);
+        let limits = JobLimits::new(limits.jobs, limits.batches, limits.keys);
         Ok(Self::over(Arc::new(Sqlite::open(file, limits, clock)?), limits))
     }
 
@@ -133,12 +133,12 @@ impl Service {
     /// When no server can be reached within half a minute, refuses the login, or has no JetStream.
     #[cfg(feature = "cluster")]
     pub async fn cluster(settings: &Settings, results: Results) -> Result<Self, StoreError> {
-        let limits = Limits::new(&settings.jobs, &settings.batches, &settings.server.key_limits);
+        let limits = JobLimits::new(&settings.jobs, &settings.batches, &settings.server.key_limits);
         let ledger = NatsLedger::connect(settings, limits, results).await?;
         Ok(Self::over(Arc::new(ledger), limits))
     }
 
-    pub(super) fn over(ledger: Arc<dyn Ledger>, limits: Limits) -> Self {
+    pub(super) fn over(ledger: Arc<dyn Ledger>, limits: JobLimits) -> Self {
         Self {
             clock: ledger.clock(),
             ledger,
@@ -188,7 +188,7 @@ impl Service {
     /// # Errors
     /// When the ledger fails.
     pub async fn list(&self, owner: &Owner, offset: u64, limit: u64) -> Result<Listing, StoreError> {
-        let (found, total) = self.ledger.page(owner, Kind::Job, offset, limit).await?;
+        let (found, total) = self.ledger.page(owner, ListKind::Job, offset, limit).await?;
         let renders = found.into_iter().filter_map(JobRecord::from_entry).map(|record| as_job(&record));
         Ok(Listing { renders: renders.collect::<Result<_, _>>()?, total })
     }

@@ -13,7 +13,9 @@ use crate::jobs::life::document::{DocumentEnd, ROW, RowEnds};
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
 use crate::jobs::life::record::{CRASH_DELAY, JobRecord};
-use crate::jobs::store::{AttemptId, FetchFilter, Fetched, FetchedJob, Outcome, Report, Requeue, StoreError, Work};
+use crate::jobs::store::{
+    AttemptId, AttemptReport, FetchFilter, Fetched, FetchedJob, Outcome, Requeue, StoreError, Work,
+};
 use crate::jobs::timestamp::Timestamp;
 use crate::report::with_causes;
 
@@ -252,7 +254,12 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn finish(&self, attempt_id: &AttemptId, outcome: Outcome, report: Report) -> Result<bool, StoreError> {
+    pub async fn finish(
+        &self,
+        attempt_id: &AttemptId,
+        outcome: Outcome,
+        report: AttemptReport,
+    ) -> Result<bool, StoreError> {
         let (now, lifetime, key) = (self.now(), self.limits.lifetime, self.in_flight.key(attempt_id));
         // Before the record, which refers to the blob.
         let rows = match &key {

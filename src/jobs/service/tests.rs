@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::*;
 use crate::hash::ContentHash;
 use crate::jobs::store::{
-    DeliveryAttempt, DeliveryCapacity, FetchFilter, Fetched, FetchedJob, Idempotency, NextAction, Outcome, Report,
-    Requeue, StoredFile, Work,
+    AttemptReport, DeliveryAttempt, DeliveryCapacity, FetchFilter, Fetched, FetchedJob, Idempotency, NextAction,
+    Outcome, Requeue, StoredFile, Work,
 };
 
 const ROOM: DeliveryCapacity = DeliveryCapacity { total: 9, per_receiver: 9 };
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     async fn job(&self, id: &JobId) -> Job {
-        self.store.get(&owner(""), id).await.expect("a store").expect("a job")
+        self.store.get(&Owner::from(""), id).await.expect("a store").expect("a job")
     }
 }
 
@@ -81,20 +81,8 @@ fn bench() -> Bench {
     Bench::new(JobSettings::default(), KeyLimits::default())
 }
 
-fn owner(name: &str) -> Owner {
-    name.into()
-}
-
 fn new_job(owner: &str) -> NewJob {
-    NewJob {
-        owner: owner.into(),
-        body: Bytes::from_static(b"{}"),
-        extension: "png",
-        webhook: None,
-        link_base: "http://here".into(),
-        idempotency: None,
-        traceparent: None,
-    }
+    NewJob::new(owner, Bytes::from_static(b"{}"), "png", "http://here")
 }
 
 fn with_webhook() -> NewJob {
@@ -132,7 +120,11 @@ async fn job_goes_from_scheduled_over_progress_to_done() {
     assert!(
         bench
             .store
-            .finish(&fetched.attempt_id, done(), Report { logs: "paint 1 ms\n".into(), ..Report::default() })
+            .finish(
+                &fetched.attempt_id,
+                done(),
+                AttemptReport { logs: "paint 1 ms\n".into(), ..AttemptReport::default() }
+            )
             .await
             .expect("a store")
     );
@@ -142,7 +134,10 @@ async fn job_goes_from_scheduled_over_progress_to_done() {
     assert_eq!(ended.output.as_deref(), Some("http://here/files/a.png"));
     assert_eq!(ended.completed_at, Some(fresh.created_at.plus(Duration::from_secs(2))));
     assert_eq!(ended.logs, "2027-01-15T08:00:01.000000+00:00 attempt 1 began\npaint 1 ms\n");
-    assert!(bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store"), "said again");
+    assert!(
+        bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store"),
+        "said again"
+    );
     assert_eq!(bench.job(&fresh.id).await, ended, "and nothing changes");
     assert!(matches!(bench.store.fetch(FetchFilter::ALL).await, Ok(Fetched::Empty(None))));
 }
@@ -157,9 +152,9 @@ async fn owners_take_turns_and_see_their_own_only() {
     let of_b = bench.accept(new_job("b")).await.id;
     let order = [bench.take().await, bench.take().await, bench.take().await].map(|it| it.attempt_id.job);
     assert_eq!(order, [of_a[0].clone(), of_b.clone(), of_a[1].clone()]);
-    assert_eq!(bench.store.get(&owner("a"), &of_b).await.expect("a store"), None);
-    assert!(!bench.store.remove(&owner("a"), &of_b).await.expect("a store"));
-    let listing = bench.store.list(&owner("a"), 1, 1).await.expect("a store");
+    assert_eq!(bench.store.get(&Owner::from("a"), &of_b).await.expect("a store"), None);
+    assert!(!bench.store.remove(&Owner::from("a"), &of_b).await.expect("a store"));
+    let listing = bench.store.list(&Owner::from("a"), 1, 1).await.expect("a store");
     assert_eq!((listing.total, listing.renders.len()), (3, 1));
     assert_eq!(listing.renders[0].id, of_a[1], "newest first, after one");
 }
@@ -177,7 +172,7 @@ async fn idempotency_key_gives_the_same_job_until_it_expires() {
     assert!(matches!(bench.store.accept(call(2, "")).await, Ok(SubmitOutcome::KeyReused)));
     assert_ne!(bench.accept(call(2, "other")).await.id, first.id, "keys are each owner's own");
     let fetched = bench.take().await;
-    bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store");
+    bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store");
     bench.pass(bench.jobs.lifetime);
     assert_ne!(bench.accept(call(2, "")).await.id, first.id);
 }
@@ -210,7 +205,7 @@ async fn limits_count_unfinished_jobs() {
         matches!(bench.store.accept(new_job("b")).await, Ok(SubmitOutcome::QueueFull)),
         "under way is unfinished too"
     );
-    bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store");
+    bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store");
     bench.accept(new_job("b")).await;
 }
 
@@ -229,7 +224,7 @@ async fn restart_gives_the_job_out_again_alone_and_then_gives_up() {
         assert_eq!(bench.job(&id).await.status, Status::Scheduled);
         let cut_off = Outcome::Error("no network".into());
         assert!(
-            !bench.store.finish(&fetched.attempt_id, cut_off, Report::default()).await.expect("a store"),
+            !bench.store.finish(&fetched.attempt_id, cut_off, AttemptReport::default()).await.expect("a store"),
             "no longer its job"
         );
         let Ok(Fetched::Job(other)) = bench.store.fetch(NOT_ALONE).await else {
@@ -246,7 +241,7 @@ async fn restart_gives_the_job_out_again_alone_and_then_gives_up() {
     assert!(given_up.error.contains("3 times") && given_up.error.contains("TENTER_JOB_ATTEMPTS"), "{}", given_up.error);
     assert_eq!(bench.take().await.attempt_id.job, fresh, "and the others go on");
     assert_eq!(bench.store.trash(9).await.expect("a store").len(), 1, "what it may have stored is removed");
-    let received = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
+    let received = bench.store.deliveries(&Owner::from(""), &id).await.expect("a store").expect("a job");
     let last = received.last().map(|it| (it.event, it.status));
     assert_eq!(last, Some(("job.error", "pending")));
 }
@@ -269,14 +264,14 @@ async fn handed_back_uncounted_waits_and_is_like_new() {
 async fn removed_jobs_leave_their_file_to_the_trash() {
     let bench = bench();
     let waiting = bench.accept(new_job("")).await.id;
-    assert!(bench.store.remove(&owner(""), &waiting).await.expect("a store"));
-    assert_eq!(bench.store.get(&owner(""), &waiting).await.expect("a store"), None);
+    assert!(bench.store.remove(&Owner::from(""), &waiting).await.expect("a store"));
+    assert_eq!(bench.store.get(&Owner::from(""), &waiting).await.expect("a store"), None);
     assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it never had one");
 
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
-    bench.store.remove(&owner(""), &id).await.expect("a store");
-    assert!(!bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store"));
+    bench.store.remove(&Owner::from(""), &id).await.expect("a store");
+    assert!(!bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store"));
     assert!(bench.store.trash(9).await.expect("a store").is_empty(), "it may be written at this moment");
     bench.pass(Duration::from_secs(120));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&fetched.file));
@@ -290,14 +285,14 @@ async fn finished_jobs_expire_with_their_file() {
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
     assert_eq!(bench.store.expiry(&id, &fetched.file).await.expect("a store"), None, "no result yet");
-    bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store");
+    bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store");
     let week = Duration::from_secs(7 * 24 * 3600);
     assert_eq!(bench.store.expiry(&id, &fetched.file).await.expect("a store"), Some(fetched.created_at.plus(week)));
     assert_eq!(bench.store.expiry(&id, "other.png").await.expect("a store"), None);
     bench.pass(week - Duration::from_micros(1));
     assert_eq!(bench.store.expire().await.expect("a store"), 0);
     bench.pass(Duration::from_micros(1));
-    assert_eq!(bench.store.get(&owner(""), &id).await.expect("a store"), None, "before the sweep");
+    assert_eq!(bench.store.get(&Owner::from(""), &id).await.expect("a store"), None, "before the sweep");
     assert_eq!(bench.store.expiry(&id, &fetched.file).await.expect("a store"), None);
     assert_eq!(bench.store.expire().await.expect("a store"), 1);
     assert_eq!(bench.store.trash(9).await.expect("a store"), [fetched.file]);
@@ -312,7 +307,7 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     let fetched = bench.take().await;
     let (due, _) = bench.store.due_deliveries(ROOM, lease).await.expect("a store");
     assert_eq!(due.iter().map(|it| (it.event, it.attempts)).collect::<Vec<_>>(), [("job.progress", 0)]);
-    bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store");
+    bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store");
     assert!(
         bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.is_empty(),
         "the first call is still under way"
@@ -329,7 +324,7 @@ async fn receivers_hear_of_progress_and_end_in_order() {
     assert_eq!((&body["id"], &body["status"]), (&id.as_str().into(), &"done".into()));
     let delivered = DeliveryAttempt { answer: Some(200), error: String::new(), next: NextAction::Delivered };
     bench.store.add_attempt(&due[0], delivered).await.expect("a store");
-    let received = bench.store.deliveries(&owner(""), &id).await.expect("a store").expect("a job");
+    let received = bench.store.deliveries(&Owner::from(""), &id).await.expect("a store").expect("a job");
     let received: Vec<_> = received.iter().map(|it| (it.event, it.status, it.attempts, it.answer)).collect();
     assert_eq!(received, [("job.progress", "superseded", 1, Some(503)), ("job.done", "delivered", 1, Some(200))]);
 }
@@ -339,7 +334,7 @@ async fn deliveries_come_again_after_a_death_and_on_demand() {
     let mut bench = bench();
     let id = bench.accept(with_webhook()).await.id;
     let fetched = bench.take().await;
-    bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store");
+    bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store");
     let lease = Duration::from_secs(15);
     let (due, next) = bench.store.due_deliveries(ROOM, lease).await.expect("a store");
     assert_eq!(next, Some(fetched.created_at.plus(lease)));
@@ -351,10 +346,10 @@ async fn deliveries_come_again_after_a_death_and_on_demand() {
     let failed = DeliveryAttempt { answer: None, error: "gone".into(), next: NextAction::Failed };
     bench.store.add_attempt(&due[0], failed).await.expect("a store");
     assert!(bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.is_empty());
-    let begun = bench.store.retry(&owner(""), &id, &due[0].id).await.expect("a store").expect("a delivery");
+    let begun = bench.store.retry(&Owner::from(""), &id, &due[0].id).await.expect("a store").expect("a delivery");
     assert_eq!((begun.status, begun.attempts, begun.next_at.is_some()), ("pending", 0, true));
     assert_eq!(bench.store.due_deliveries(ROOM, lease).await.expect("a store").0.len(), 1);
-    assert_eq!(bench.store.retry(&owner("x"), &id, &due[0].id).await.expect("a store"), None);
+    assert_eq!(bench.store.retry(&Owner::from("x"), &id, &due[0].id).await.expect("a store"), None);
     assert_eq!(bench.store.counts().await.expect("a store"), Counts { deliveries: 1, ..Counts::default() });
 }
 
@@ -385,14 +380,14 @@ async fn waiting_ends_with_the_job() {
     let bench = bench();
     let id = bench.accept(new_job("")).await.id;
     let fetched = bench.take().await;
-    let nobody = owner("");
-    let waiting = bench.store.ended(&nobody, &id);
+    let without_key = Owner::from("");
+    let waiting = bench.store.ended(&without_key, &id);
     let finishing = async {
         tokio::task::yield_now().await;
-        bench.store.finish(&fetched.attempt_id, done(), Report::default()).await
+        bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await
     };
     let (waited, finished) = futures_util::join!(waiting, finishing);
     assert!(waited.is_ok() && finished.expect("a store"));
-    bench.store.ended(&nobody, &id).await.expect("at once");
+    bench.store.ended(&without_key, &id).await.expect("at once");
     assert!(bench.store.ledger.end_signals().is_empty(), "no signal is left");
 }

@@ -10,15 +10,15 @@ use crate::hash::ContentHash;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
 use crate::jobs::ledger::{
-    Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_PAGE, EndSignals, Inserted, Kind, Ledger, ListedRow, OpenBatch,
-    Release, Removal, RowSet, Stored, Swap,
+    Blobs, Claim, Dispatch, Due, DueDelivery, EXPIRED_PAGE, EndSignals, Inserted, Ledger, ListKind, ListedRow,
+    OpenBatch, Release, Removal, RowSet, Stored, Swap,
 };
 use crate::jobs::life::batch_record::{BatchProgress, BatchRecord, BatchSeed};
 use crate::jobs::life::blob::BlobRef;
 use crate::jobs::life::document;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
-use crate::jobs::life::limits::Limits;
+use crate::jobs::life::limits::JobLimits;
 use crate::jobs::life::record::{JobRecord, JobSeed};
 use crate::jobs::life::row_list::{RowList, SubmittedRow};
 use crate::jobs::names::result_stem;
@@ -97,11 +97,17 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn page<'a>(&'a self, owner: &'a Owner, kind: Kind, offset: u64, limit: u64) -> StoreFuture<'a, (Vec<Entry>, u64)> {
+    fn page<'a>(
+        &'a self,
+        owner: &'a Owner,
+        kind: ListKind,
+        offset: u64,
+        limit: u64,
+    ) -> StoreFuture<'a, (Vec<Entry>, u64)> {
         let (owner, now) = (owner.clone(), self.now());
         let kind = match kind {
-            Kind::Job => JOB,
-            Kind::Batch => BATCH,
+            ListKind::Job => JOB,
+            ListKind::Batch => BATCH,
         };
         Box::pin(self.read(move |transaction| {
             let alive = "batch IS NULL AND kind = ?1 AND owner = ?2 AND (expires IS NULL OR expires > ?3)";
@@ -371,7 +377,7 @@ fn insert_key(
 fn insert_job(
     transaction: &Transaction<'_>,
     job: &NewJob,
-    limits: &Limits,
+    limits: &JobLimits,
     now: Timestamp,
 ) -> rusqlite::Result<Inserted<JobRecord>> {
     if let Some(call) = &job.idempotency {
@@ -404,7 +410,7 @@ fn insert_job(
 fn insert_batch(
     transaction: &Transaction<'_>,
     batch: &NewBatch,
-    limits: &Limits,
+    limits: &JobLimits,
     now: Timestamp,
 ) -> rusqlite::Result<Inserted<BatchRecord>> {
     if let Some(call) = &batch.idempotency {

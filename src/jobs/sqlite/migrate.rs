@@ -152,20 +152,20 @@ fn note_calls(transaction: &Transaction<'_>, kind: &str, table: &str, seq: i64, 
 }
 
 /// The document of all rows of a batch.
-struct Document {
+struct OldDocument {
     job: i64,
     name: String,
     made: Option<(u64, ContentHash, u64, Option<String>)>,
 }
 
-fn document(transaction: &Transaction<'_>, batch: i64) -> rusqlite::Result<Option<Document>> {
+fn document(transaction: &Transaction<'_>, batch: i64) -> rusqlite::Result<Option<OldDocument>> {
     let sql = "SELECT job, name, bytes, sha256, pages, fingerprint FROM documents WHERE batch = ?1";
     let read = |row: &Row<'_>| {
         let made = match row.get::<_, Option<u64>>(2)? {
             Some(bytes) => Some((bytes, ContentHash::from_bytes(row.get(3)?), row.get(4)?, row.get(5)?)),
             None => None,
         };
-        Ok(Document { job: row.get(0)?, name: row.get(1)?, made })
+        Ok(OldDocument { job: row.get(0)?, name: row.get(1)?, made })
     };
     transaction.prepare_cached(sql)?.query_row([batch], read).optional()
 }
@@ -173,7 +173,7 @@ fn document(transaction: &Transaction<'_>, batch: i64) -> rusqlite::Result<Optio
 /// A row of a batch as the old tables have it.
 struct OldRow {
     number: u64,
-    /// Its record.
+    /// JSON of the record that the row gets.
     value: Value,
     sent: SubmittedRow,
     /// What became of it, where it has pages in a document, or could be read and has none.
@@ -333,7 +333,7 @@ fn insert_row(transaction: &Transaction<'_>, batch: i64, number: u64, value: Val
 
 fn record_of_document(
     transaction: &Transaction<'_>,
-    document: &Document,
+    document: &OldDocument,
     batch: &Value,
     ends: &[&Value],
     ends_ref: Value,

@@ -8,7 +8,9 @@
 //! | `records` | the JSON of a record, its revision, and the columns by which it is found |
 //! | `batch_counts` | numbers of rows of a batch by status, updated with each row |
 //! | `blobs` | bodies of unfinished jobs; templates and rows of batches; how the rows of documents ended |
-//! | `idempotency`, `pins`, `trash` | idempotency keys; hashes of the assets of batches; files to delete |
+//! | `idempotency` | idempotency keys and the records that they created |
+//! | `pins` | the asset snapshots of batches: each asset by its key and the hash of its content |
+//! | `trash` | result files to delete, and from when on |
 //!
 //! One connection writes and one reads, each used by one call at a time on a blocking thread. In WAL mode readers see
 //! the last commit and do not wait for the writer. Submissions and ends of jobs are synced to the disk before the call
@@ -32,7 +34,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::ledger::EndSignals;
-use super::life::limits::Limits;
+use super::life::limits::JobLimits;
 use super::store::StoreError;
 use super::timestamp::{Clock, Timestamp};
 
@@ -50,7 +52,7 @@ pub(super) struct Sqlite {
     writer: Arc<AsyncMutex<Connection>>,
     place: Arc<str>,
     clock: Clock,
-    limits: Limits,
+    limits: JobLimits,
     work: Notify,
     delivery: Notify,
     end_signals: EndSignals,
@@ -61,7 +63,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// When the file cannot be read or written, is damaged, or was written by a newer version.
-    pub(super) fn open(file: &Path, limits: Limits, clock: Clock) -> Result<Self, StoreError> {
+    pub(super) fn open(file: &Path, limits: JobLimits, clock: Clock) -> Result<Self, StoreError> {
         let place: Arc<str> = file.display().to_string().into();
         let wrong = |error: rusqlite::Error| as_store_error(&place, &error);
         let mut writer =
@@ -88,7 +90,7 @@ impl Sqlite {
 
     /// Runs a transaction that writes. `durable`: it must survive a crash of the machine; otherwise of the process
     /// only.
-    async fn write<T: Send + 'static>(&self, durable: bool, work: impl Work<T>) -> Result<T, StoreError> {
+    async fn write<T: Send + 'static>(&self, durable: bool, work: impl Statements<T>) -> Result<T, StoreError> {
         self.run_blocking(&self.writer, move |connection| {
             connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -100,7 +102,7 @@ impl Sqlite {
     }
 
     /// Runs a transaction that reads.
-    async fn read<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, StoreError> {
+    async fn read<T: Send + 'static>(&self, work: impl Statements<T>) -> Result<T, StoreError> {
         self.run_blocking(&self.reader, move |connection| work(&connection.transaction()?)).await
     }
 
@@ -120,8 +122,8 @@ impl Sqlite {
 }
 
 /// The statements of one transaction.
-trait Work<T>: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static {}
-impl<T, F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static> Work<T> for F {}
+trait Statements<T>: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static {}
+impl<T, F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static> Statements<T> for F {}
 
 fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

@@ -8,14 +8,14 @@ use crate::jobs::job::JobId;
 use crate::jobs::ledger::Stored;
 use crate::jobs::life::entry::Entry;
 use crate::jobs::life::key::Key;
-use crate::jobs::life::limits::Limits;
+use crate::jobs::life::limits::JobLimits;
 use crate::jobs::life::record::CRASH_DELAY;
 use crate::jobs::life::trash::Trash;
 use crate::jobs::timestamp::Timestamp;
 
 /// Schedules jobs in progress again, or fails those with too many attempts; ends the leases of webhooks, which may or
 /// may not have been received; completes batches whose rows have all ended.
-pub(super) fn recover(connection: &mut Connection, limits: &Limits, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn recover(connection: &mut Connection, limits: &JobLimits, now: Timestamp) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for Stored { record, revision } in matching(&transaction, "status = 'progress'")? {
         let Entry::Job(mut record) = record else { continue };
@@ -51,7 +51,7 @@ fn complete(
     transaction: &Transaction<'_>,
     seq: i64,
     key: &Key,
-    limits: &Limits,
+    limits: &JobLimits,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let Some(Stored { record: Entry::Batch(mut batch), revision }) = records::load(transaction, key)? else {

@@ -7,28 +7,28 @@ use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as
 /// it is.
-const STEPS: [Step; 6] = [
-    Step::Statements(JOBS),
-    Step::Statements(BATCHES),
-    Step::Statements(FINGERPRINTS),
-    Step::Statements(DELIVERIES),
-    Step::Statements(DOCUMENTS),
-    Step::Records(RECORDS),
+const STEPS: [MigrationStep; 6] = [
+    MigrationStep::Sql(JOBS),
+    MigrationStep::Sql(BATCHES),
+    MigrationStep::Sql(FINGERPRINTS),
+    MigrationStep::Sql(DELIVERIES),
+    MigrationStep::Sql(DOCUMENTS),
+    MigrationStep::Records(RECORDS),
 ];
 
 /// What a file written by this program has.
 pub(super) const VERSION: usize = STEPS.len();
 
-enum Step {
-    Statements(&'static str),
+enum MigrationStep {
+    Sql(&'static str),
     /// The tables of records; then what stands in the older ones is moved there.
     Records(&'static str),
 }
 
-impl Step {
+impl MigrationStep {
     fn run(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match self {
-            Self::Statements(statements) => transaction.execute_batch(statements),
+            Self::Sql(statements) => transaction.execute_batch(statements),
             Self::Records(statements) => {
                 transaction.execute_batch(statements)?;
                 migrate::to_records(transaction)
@@ -298,6 +298,6 @@ pub(super) fn prepare(connection: &mut Connection, place: &str) -> Result<(), St
     if version < VERSION {
         transaction.pragma_update(None, "user_version", VERSION).map_err(wrong)?;
     }
-    // Also tells at the start when the folder cannot be written or the disk is full.
+    // Fails at the start of the process when the folder cannot be written or the disk is full.
     transaction.commit().map_err(wrong)
 }

@@ -27,8 +27,8 @@ fn clock() -> Clock {
     Arc::new(move || start)
 }
 
-fn limits() -> Limits {
-    Limits::new(&JobSettings::default(), &BatchSettings::default(), &KeyLimits::default())
+fn limits() -> JobLimits {
+    JobLimits::new(&JobSettings::default(), &BatchSettings::default(), &KeyLimits::default())
 }
 
 fn open(folder: &tempfile::TempDir) -> Result<Sqlite, StoreError> {
@@ -39,20 +39,8 @@ fn service(folder: &tempfile::TempDir) -> Service {
     Service::over(Arc::new(open(folder).expect("a ledger")), limits())
 }
 
-fn owner() -> Owner {
-    "".into()
-}
-
 fn new_job(body: Bytes) -> NewJob {
-    NewJob {
-        owner: owner(),
-        body,
-        extension: "png",
-        webhook: None,
-        link_base: "http://here".into(),
-        idempotency: None,
-        traceparent: None,
-    }
+    NewJob::new("", body, "png", "http://here")
 }
 
 fn older(folder: &tempfile::TempDir, statements: &[&str]) {
@@ -94,7 +82,7 @@ async fn full_disk_refuses_and_keeps_what_there_was() {
         .expect("bounded");
     let refused = service.accept(new_job(Bytes::from(vec![b' '; 1 << 20]))).await.expect_err("full");
     assert!(matches!(refused, StoreError::Full { .. }), "{pages} pages: {refused}");
-    let listing = service.list(&owner(), 0, 9).await.expect("a ledger");
+    let listing = service.list(&Owner::default(), 0, 9).await.expect("a ledger");
     assert_eq!(listing.total, 1);
     let Ok(Fetched::Job(fetched)) = service.fetch(FetchFilter::ALL).await else { panic!("a job") };
     assert_eq!(fetched.attempt_id, AttemptId { job: listing.renders[0].id.clone(), number: 1 });
@@ -114,9 +102,9 @@ async fn file_of_the_first_version_is_read_on() {
     older(&folder, &[schema::JOBS, written]);
     let service = service(&folder);
     let id = JobId::parse("abcabcabc").expect("an id");
-    assert_eq!(service.deliveries(&owner(), &id).await.expect("a ledger").map(|it| it.len()), Some(1));
+    assert_eq!(service.deliveries(&Owner::default(), &id).await.expect("a ledger").map(|it| it.len()), Some(1));
     let ended = JobId::parse("dedededed").expect("an id");
-    let ended = service.get(&owner(), &ended).await.expect("a ledger").expect("a job");
+    let ended = service.get(&Owner::default(), &ended).await.expect("a ledger").expect("a job");
     assert_eq!((ended.output.as_deref(), ended.fingerprint), (Some("http://here/g"), None), "it was not recorded then");
     let Fetched::Job(fetched) = service.fetch(FetchFilter::ALL).await.expect("a ledger") else { panic!("a job") };
     assert_eq!((fetched.attempt_id.job, fetched.work, &*fetched.file), (id, Work::Job("{}".into()), "f.png"));
@@ -136,7 +124,7 @@ async fn deliveries_of_rows_in_a_file_of_version_2_are_their_batchs() {
     older(&folder, &[schema::JOBS, schema::BATCHES, written]);
     let service = service(&folder);
     let id = BatchId::parse("bcbcbcbcb").expect("an id");
-    let listed = service.batch_deliveries(&owner(), &id, EVERY).await.expect("a ledger").expect("a batch");
+    let listed = service.batch_deliveries(&Owner::default(), &id, EVERY).await.expect("a ledger").expect("a batch");
     let listed: Vec<_> = listed.deliveries.iter().map(|it| (it.row, it.delivery.event)).collect();
     assert_eq!(listed, [(Some(1), "item.error"), (None, "batch.completed")], "its only row had ended");
 }
@@ -151,12 +139,12 @@ async fn file_of_version_5_says_what_it_said_then() {
     let service = service(&folder);
     for (name, said) in said["jobs"].as_object().expect("jobs") {
         let id = JobId::parse(said["id"].as_str().expect("an id")).expect("an id");
-        let job = service.get(&owner(), &id).await.expect("a ledger").expect("a job");
+        let job = service.get(&Owner::default(), &id).await.expect("a ledger").expect("a job");
         assert_eq!(&serde_json::to_value(&job).expect("JSON"), said, "{name}");
     }
     for (name, said) in said["batches"].as_object().expect("batches") {
         let id = BatchId::parse(said["id"].as_str().expect("an id")).expect("an id");
-        let batch = service.batch(&owner(), &id).await.expect("a ledger").expect("a batch");
+        let batch = service.batch(&Owner::default(), &id).await.expect("a ledger").expect("a batch");
         let mut said = said.clone();
         if name == "open" {
             // A row was under way, and waits again.
@@ -171,7 +159,7 @@ async fn file_of_version_5_says_what_it_said_then() {
     }
     for (name, said_items) in said["items"].as_object().expect("items") {
         let id = BatchId::parse(said["batches"][name]["id"].as_str().expect("an id")).expect("an id");
-        let found = service.items(&owner(), &id, ALL).await.expect("a ledger").expect("a batch").listing;
+        let found = service.items(&Owner::default(), &id, ALL).await.expect("a ledger").expect("a batch").listing;
         let mut said_items = said_items["items"].as_array().expect("items").clone();
         for said in &mut said_items {
             said["url"] = Value::Null; // links are made when they are read
@@ -222,10 +210,10 @@ async fn file_of_version_5_is_worked_on() {
     };
     assert!(matches!(service.accept(again).await, Ok(crate::jobs::store::SubmitOutcome::KeyReused)), "keys stay");
     let failed = BatchId::parse(&id("batches", "batch")).expect("an id");
-    let retried = service.retry_rows(&owner(), &failed).await.expect("a ledger");
+    let retried = service.retry_rows(&Owner::default(), &failed).await.expect("a ledger");
     assert_eq!(retried, Some(2), "of three failed rows one cannot be read");
     let made = BatchId::parse(&id("batches", "document")).expect("an id");
-    assert_eq!(service.retry_rows(&owner(), &made).await.expect("a ledger"), Some(3), "rendered again");
+    assert_eq!(service.retry_rows(&Owner::default(), &made).await.expect("a ledger"), Some(3), "rendered again");
     assert_eq!(service.row_values(&made, 0, 9).await.expect("a ledger").map(|it| it.len()), Some(4));
     let trash = service.trash(9).await.expect("a ledger");
     assert_eq!(trash.len(), 3, "those of removed and failed ones, and the document that is rendered again: {trash:?}");
@@ -238,7 +226,7 @@ async fn next_due_row_is_found_from_an_index() {
     let ledger = Arc::new(open(&folder).expect("a ledger"));
     let service = Service::over(ledger.clone(), limits());
     let rows = (1..=10_000).map(|row| NewRow { name: format!("{row}.png"), values: Ok("{}".into()) });
-    let batch = NewBatch { owner: owner(), ..NewBatch::sample(rows.collect()) };
+    let batch = NewBatch { owner: Owner::default(), ..NewBatch::sample(rows.collect()) };
     let accepted = service.accept_batch(batch).await.expect("a ledger");
     assert!(matches!(accepted, BatchSubmitOutcome::New(batch) if batch.counts.scheduled == 10_000));
     let plans = ledger

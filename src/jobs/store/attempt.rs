@@ -113,7 +113,7 @@ pub struct StoredFile {
 
 /// Details of the last attempt besides its outcome. A store keeps `logs` of jobs, and the other members of rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
+pub struct AttemptReport {
     /// Lines for the job's log.
     pub logs: String,
     /// Deviations of the output from the design. The worker limits their number.

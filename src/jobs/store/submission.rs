@@ -34,6 +34,21 @@ pub struct NewJob {
     pub traceparent: Option<String>,
 }
 
+impl NewJob {
+    /// A job without webhook, idempotency key and trace.
+    pub fn new(owner: &str, body: Bytes, extension: &'static str, link_base: &str) -> Self {
+        Self {
+            owner: owner.into(),
+            body,
+            extension,
+            webhook: None,
+            link_base: link_base.to_owned(),
+            idempotency: None,
+            traceparent: None,
+        }
+    }
+}
+
 /// An `Idempotency-Key` and the hash of the call that it came with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::{AttemptError, MAX_WARNINGS, PROGRESS_INTERVAL, Rendered, Worker, in_ms, public_message};
+use super::{AttemptError, MAX_WARNINGS, PROGRESS_INTERVAL, RenderedJob, Worker, in_ms, public_message};
 use crate::calls::with_flat_paths;
 use crate::error::{Error, Kind};
 use crate::jobs::batch::BatchId;
@@ -34,7 +34,7 @@ impl Worker {
         batch: &BatchId,
         total: u64,
         slot: &mut OwnedSemaphorePermit,
-    ) -> Result<Rendered, AttemptError> {
+    ) -> Result<RenderedJob, AttemptError> {
         let template = self.templates.load(batch).await?;
         let document = self.renderers.begin_document().await.map_err(AttemptError::NoRenderer)?;
         let (mut outcomes, mut pages) = (Vec::new(), 0);
@@ -62,7 +62,7 @@ impl Worker {
             return Err(AttemptError::Document(Error::invalid(Problem { path: "rows".into(), message }), outcomes));
         }
         match self.complete(document, total).await {
-            Ok(rendered) => Ok(Rendered { rows: outcomes, ..rendered }),
+            Ok(rendered) => Ok(RenderedJob { rows: outcomes, ..rendered }),
             Err(AttemptError::Render(error, _)) => Err(AttemptError::Document(error, outcomes)),
             Err(other) => Err(other),
         }
@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// Writes the end of the document. The time limit is that of all rows together.
-    async fn complete(&self, document: Document, total: u64) -> Result<Rendered, AttemptError> {
+    async fn complete(&self, document: Document, total: u64) -> Result<RenderedJob, AttemptError> {
         let rows = u32::try_from(total).unwrap_or(u32::MAX);
         let deadline = self.settings.deadline.saturating_mul(rows);
         let Finished { result, timings } = document.complete(deadline, DOCUMENT_DEADLINE).await;

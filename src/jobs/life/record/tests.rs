@@ -11,21 +11,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 fn record() -> JobRecord {
     let id = JobId::parse("fp1f2rtva").expect("an id");
-    let job = NewJob {
-        owner: "shop".into(),
-        body: Bytes::new(),
-        extension: "png",
-        webhook: Some("http://hook.test/".into()),
-        link_base: "http://here".into(),
-        idempotency: None,
-        traceparent: None,
-    };
+    let job =
+        NewJob { webhook: Some("http://hook.test/".into()), ..NewJob::new("shop", Bytes::new(), "png", "http://here") };
     let seed = JobSeed { body: Some(body()), sequence: 3, ..JobSeed::new(&id, "fp1f2rtva-7".into(), at(0)) };
     JobRecord::new(&job, seed)
 }
 
-fn logs(text: &str) -> Report {
-    Report { logs: text.into(), ..Report::default() }
+fn logs(text: &str) -> AttemptReport {
+    AttemptReport { logs: text.into(), ..AttemptReport::default() }
 }
 
 fn events(record: &JobRecord) -> Vec<(&'static str, &'static str)> {
@@ -104,19 +97,22 @@ fn attempts_before_a_retry_do_not_count() {
     let cut_off = record.begin("one", at(1));
     record.worker_lost(3, PAUSE, LIFETIME, at(2));
     let second = record.begin("two", at(3));
-    assert!(record.finish(&second, Outcome::Error("no".into()), &Report::default(), None, LIFETIME, at(4)));
+    assert!(record.finish(&second, Outcome::Error("no".into()), &AttemptReport::default(), None, LIFETIME, at(4)));
     record.retry("fp1f2rtva-8".into(), None, at(5));
     assert_eq!((record.created, record.attempts), (at(5).micros(), 0));
     assert!(record.attempt_files(true).is_empty());
-    assert!(!record.finish(&cut_off, done(), &Report::default(), None, LIFETIME, at(6)), "its file is in the trash");
+    assert!(
+        !record.finish(&cut_off, done(), &AttemptReport::default(), None, LIFETIME, at(6)),
+        "its file is in the trash"
+    );
     assert_eq!(record.status, Status::Scheduled);
     let third = record.begin("three", at(7));
     assert!(third != cut_off && third != second);
     for late in [&cut_off, &second] {
-        assert!(!record.finish(late, Outcome::Error("late".into()), &Report::default(), None, LIFETIME, at(8)));
-        assert!(!record.finish(late, done(), &Report::default(), None, LIFETIME, at(8)));
+        assert!(!record.finish(late, Outcome::Error("late".into()), &AttemptReport::default(), None, LIFETIME, at(8)));
+        assert!(!record.finish(late, done(), &AttemptReport::default(), None, LIFETIME, at(8)));
     }
-    assert!(record.finish(&third, done(), &Report::default(), None, LIFETIME, at(9)));
+    assert!(record.finish(&third, done(), &AttemptReport::default(), None, LIFETIME, at(9)));
     assert_eq!(record.file, Some(record.file_of(third.number)));
     assert!(
         record.attempt_files(true).contains(&record.file_of(third.number)) && record.attempt_files(false).is_empty()

@@ -38,19 +38,19 @@ impl Bench {
     }
 
     pub(super) async fn batch(&self, id: &BatchId) -> Batch {
-        self.store.batch(&owner(""), id).await.expect("a store").expect("a batch")
+        self.store.batch(&Owner::from(""), id).await.expect("a store").expect("a batch")
     }
 
     pub(super) async fn items(&self, id: &BatchId, which: ItemQuery) -> ItemPage {
-        self.store.items(&owner(""), id, which).await.expect("a store").expect("a batch")
+        self.store.items(&Owner::from(""), id, which).await.expect("a store").expect("a batch")
     }
 
     async fn finish(&self, fetched: &FetchedJob, outcome: Outcome) {
-        assert!(self.store.finish(&fetched.attempt_id, outcome, Report::default()).await.expect("a store"));
+        assert!(self.store.finish(&fetched.attempt_id, outcome, AttemptReport::default()).await.expect("a store"));
     }
 
     async fn deliveries(&self, id: &BatchId, which: DeliveryQuery) -> DeliveryListing {
-        self.store.batch_deliveries(&owner(""), id, which).await.expect("a store").expect("a batch")
+        self.store.batch_deliveries(&Owner::from(""), id, which).await.expect("a store").expect("a batch")
     }
 
     /// Events in the outbox, and what they carry.
@@ -84,7 +84,8 @@ async fn batch_goes_from_scheduled_over_progress_to_done() {
         element: "e".into(),
         message: "m".into(),
     };
-    let report = Report { timings: vec![("paint", 1.5)], warnings: vec![warning.clone()], ..Report::default() };
+    let report =
+        AttemptReport { timings: vec![("paint", 1.5)], warnings: vec![warning.clone()], ..AttemptReport::default() };
     assert!(bench.store.finish(&fetched.attempt_id, done(), report).await.expect("a store"));
     let half = bench.batch(&fresh.id).await;
     assert_eq!((half.status, half.rate, half.time_left), (Status::Progress, Some(0.25), Some(4.0)));
@@ -113,17 +114,17 @@ async fn rows_are_no_jobs_and_nobody_elses() {
     let id = bench.accept_batch(new_batch("a", 1)).await.id;
     let fetched = bench.take().await;
     for name in ["a", "b"] {
-        assert!(bench.store.get(&owner(name), &fetched.attempt_id.job).await.expect("a store").is_none());
-        assert_eq!(bench.store.list(&owner(name), 0, 9).await.expect("a store").total, 0);
-        assert!(!bench.store.remove(&owner(name), &fetched.attempt_id.job).await.expect("a store"));
+        assert!(bench.store.get(&Owner::from(name), &fetched.attempt_id.job).await.expect("a store").is_none());
+        assert_eq!(bench.store.list(&Owner::from(name), 0, 9).await.expect("a store").total, 0);
+        assert!(!bench.store.remove(&Owner::from(name), &fetched.attempt_id.job).await.expect("a store"));
     }
-    let other = owner("b");
+    let other = Owner::from("b");
     assert!(bench.store.batch(&other, &id).await.expect("a store").is_none());
     assert!(bench.store.items(&other, &id, ALL).await.expect("a store").is_none());
     assert_eq!(bench.store.retry_rows(&other, &id).await.expect("a store"), None);
     assert!(!bench.store.remove_batch(&other, &id).await.expect("a store"));
     assert_eq!(bench.store.batches(&other, 0, 9).await.expect("a store").total, 0);
-    assert_eq!(bench.store.batches(&owner("a"), 0, 9).await.expect("a store").batches[0].id, id);
+    assert_eq!(bench.store.batches(&Owner::from("a"), 0, 9).await.expect("a store").batches[0].id, id);
     let counts = bench.store.counts().await.expect("a store");
     assert_eq!(counts, Counts { rows_progress: 1, ..Counts::default() });
 }
@@ -176,7 +177,7 @@ async fn batch_is_bounded_by_rows_and_keys() {
     let most = BatchSettings::default().queue;
     let refused = bench.store.accept_batch(new_batch("", most + 1)).await.expect("a store");
     assert!(matches!(refused, BatchSubmitOutcome::QueueFull));
-    assert_eq!(bench.store.batches(&owner(""), 0, 9).await.expect("a store").total, 0, "nothing of it is left");
+    assert_eq!(bench.store.batches(&Owner::from(""), 0, 9).await.expect("a store").total, 0, "nothing of it is left");
 }
 
 #[tokio::test]
@@ -206,7 +207,7 @@ async fn row_that_cannot_be_read_has_ended_before_it_began() {
     assert_eq!((items[0].problems.len(), items[1].status), (1, Status::Scheduled));
     assert_eq!(bench.received().await[0].0, "item.error");
     bench.finish(&bench.take().await, failed()).await;
-    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1), "and not the first");
+    assert_eq!(bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store"), Some(1), "and not the first");
 
     let batch = NewBatch { rows: vec![failed_row()], webhook, ..new_batch("", 0) };
     let whole = bench.accept_batch(batch).await;
@@ -227,7 +228,7 @@ async fn retry_renders_failed_rows_under_new_names() {
         (received[0].0, &received[0].1),
         ("batch.completed", &serde_json::to_value(bench.batch(&id).await).expect("JSON"))
     );
-    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(1));
+    assert_eq!(bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store"), Some(1));
     let waiting = bench.batch(&id).await;
     assert_eq!((waiting.status, waiting.counts.scheduled, waiting.counts.done), (Status::Scheduled, 1, 1));
     assert_eq!((waiting.completed_at, waiting.expires_at), (None, None));
@@ -240,7 +241,7 @@ async fn retry_renders_failed_rows_under_new_names() {
     let received = bench.deliveries(&id, EVERY).await.deliveries;
     let received: Vec<_> = received.iter().map(|it| (it.row, it.delivery.event, it.delivery.status)).collect();
     assert_eq!(received, [(None, "batch.completed", "pending"); 2], "one for each time that it completes");
-    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(0));
+    assert_eq!(bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store"), Some(0));
     assert_eq!(bench.batch(&id).await.status, Status::Done, "nothing to do");
 }
 
@@ -274,7 +275,7 @@ async fn receiver_hears_of_a_row_and_of_a_batch_in_their_order() {
     bench.finish(&bench.take().await, failed()).await;
     let first = tried(due().await, NextAction::RetryAfter(Duration::from_secs(60))).await;
     assert_eq!(first, ["item.error", "batch.completed"]);
-    bench.store.retry_rows(&owner(""), &id).await.expect("a store");
+    bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store");
     bench.finish(&bench.take().await, done()).await;
     assert_eq!(due().await, [], "the failure is announced first");
     bench.pass(Duration::from_secs(60));
@@ -310,14 +311,14 @@ async fn deliveries_of_a_batch_are_paged_and_begun_again() {
 
     let delivery = &all.deliveries[1].delivery.id;
     let again = async |name: &str, batch: &BatchId| {
-        bench.store.retry_of_batch(&owner(name), batch, delivery).await.expect("a store")
+        bench.store.retry_of_batch(&Owner::from(name), batch, delivery).await.expect("a store")
     };
     assert_eq!((again("b", &id).await, again("b", &other).await), (None, None), "another's");
     let begun = again("", &id).await.expect("a delivery");
     assert_eq!((begun.row, begun.delivery.status, begun.delivery.attempts), (Some(2), "pending", 0));
     let due = bench.store.due_deliveries(ROOM, Duration::from_secs(15)).await.expect("a store").0;
     assert_eq!(due.iter().map(|it| &it.id).collect::<Vec<_>>(), [delivery]);
-    assert!(bench.store.batch_deliveries(&owner("b"), &id, EVERY).await.expect("a store").is_none());
+    assert!(bench.store.batch_deliveries(&Owner::from("b"), &id, EVERY).await.expect("a store").is_none());
 }
 
 #[tokio::test]
@@ -327,14 +328,14 @@ async fn removed_batch_leaves_its_files_to_the_trash() {
     let finished = bench.take().await;
     bench.finish(&finished, done()).await;
     let under_way = bench.take().await;
-    assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
-    assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
+    assert!(bench.store.remove_batch(&Owner::from(""), &id).await.expect("a store"));
+    assert!(bench.store.batch(&Owner::from(""), &id).await.expect("a store").is_none());
     assert!(
         matches!(bench.store.fetch(FetchFilter::ALL).await.expect("a store"), Fetched::Empty(None)),
         "what waited is not begun"
     );
     assert_eq!(bench.store.expire().await.expect("a store"), 0, "cleared away, and not expired");
-    assert!(!bench.store.finish(&under_way.attempt_id, done(), Report::default()).await.expect("a store"));
+    assert!(!bench.store.finish(&under_way.attempt_id, done(), AttemptReport::default()).await.expect("a store"));
     assert_eq!(bench.store.trash(9).await.expect("a store"), std::slice::from_ref(&finished.file));
     bench.pass(Duration::from_secs(200));
     let mut trash = bench.store.trash(9).await.expect("a store");
@@ -356,7 +357,7 @@ async fn batch_expires_as_a_whole() {
     assert!(bench.store.expiry(&early.attempt_id.job, &early.file).await.expect("a store").is_some());
     bench.finish(&bench.take().await, done()).await;
     bench.pass(JobSettings::default().lifetime);
-    assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none(), "before the sweep");
+    assert!(bench.store.batch(&Owner::from(""), &id).await.expect("a store").is_none(), "before the sweep");
     assert!(bench.store.expiry(&early.attempt_id.job, &early.file).await.expect("a store").is_none());
     assert_eq!(bench.store.expire().await.expect("a store"), 1);
     assert_eq!(bench.store.trash(9).await.expect("a store").len(), 3);
@@ -397,7 +398,7 @@ async fn pin_of_the_first_stands() {
         bench.store.template(&id).await.expect("a store").map(|it| it.design_hash),
         Some(ContentHash::from_bytes([3; 32]))
     );
-    bench.store.remove_batch(&owner(""), &id).await.expect("a store");
+    bench.store.remove_batch(&Owner::from(""), &id).await.expect("a store");
     assert_eq!(bench.store.put_asset_hash(&id, pin(1)).await.expect("a store"), None);
     assert_eq!(bench.store.template(&id).await.expect("a store"), None);
 }

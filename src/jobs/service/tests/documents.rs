@@ -24,7 +24,7 @@ fn no_picture(row: u64) -> RowOutcome {
 
 impl Bench {
     async fn end(&self, fetched: &FetchedJob, outcome: Outcome, rows: Vec<RowOutcome>) {
-        let report = Report { rows, ..Report::default() };
+        let report = AttemptReport { rows, ..AttemptReport::default() };
         assert!(self.store.finish(&fetched.attempt_id, outcome, report).await.expect("a store"));
     }
 
@@ -117,7 +117,7 @@ async fn document_of_no_readable_row_is_none() {
     let whole = bench.accept_batch(merged(0, true)).await;
     assert_eq!((whole.status, whole.counts.error, whole.document), (Status::Done, 1, None));
     assert!(matches!(bench.store.fetch(FetchFilter::ALL).await, Ok(Fetched::Empty(None))));
-    assert_eq!(bench.store.retry_rows(&owner(""), &whole.id).await.expect("a store"), Some(0));
+    assert_eq!(bench.store.retry_rows(&Owner::from(""), &whole.id).await.expect("a store"), Some(0));
 }
 
 #[tokio::test]
@@ -126,7 +126,11 @@ async fn document_is_made_anew_of_all_rows() {
     let id = bench.accept_batch(merged(2, true)).await.id;
     let first = bench.take().await;
     bench.end(&first, done(), vec![pages(1, 1), no_picture(2)]).await;
-    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(2), "the good one waits too");
+    assert_eq!(
+        bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store"),
+        Some(2),
+        "the good one waits too"
+    );
     let waiting = bench.batch(&id).await;
     assert_eq!((waiting.status, &waiting.document), (Status::Scheduled, &None));
     assert_eq!(waiting.counts, RowCounts { scheduled: 2, error: 1, ..RowCounts::default() });
@@ -143,7 +147,7 @@ async fn document_is_made_anew_of_all_rows() {
     assert_eq!(values[0], RowInput { row: 1, values: Ok("{\"variables\":{\"n\":1}}".into()) });
     assert!(values[2].values.as_ref().is_err_and(|it| it.error.contains("is broken")));
     assert_eq!(bench.store.row_values(&id, 1, 1).await.expect("a store").map(|it| it[0].row), Some(2));
-    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(0), "it is being made");
+    assert_eq!(bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store"), Some(0), "it is being made");
     bench.end(&again, done(), vec![pages(1, 1), pages(2, 3)]).await;
     let whole = bench.batch(&id).await;
     assert_eq!((whole.counts.done, whole.document.map(|it| (it.pages, it.file))), (2, Some((4, again.file))));
@@ -181,7 +185,7 @@ async fn document_survives_the_death_of_the_process_and_then_is_given_up() {
         assert!(error.contains("TENTER_JOB_ATTEMPTS"), "{error}");
     }
     assert_eq!(bench.received().await.len(), 1);
-    assert_eq!(bench.store.retry_rows(&owner(""), &id).await.expect("a store"), Some(2));
+    assert_eq!(bench.store.retry_rows(&Owner::from(""), &id).await.expect("a store"), Some(2));
     assert_eq!(bench.take().await.attempt_id.number, 4);
 }
 
@@ -210,10 +214,10 @@ async fn removed_document_leaves_its_file_to_the_trash() {
     let bench = bench();
     let id = bench.accept_batch(merged(2, false)).await.id;
     let fetched = bench.take().await;
-    assert!(bench.store.remove_batch(&owner(""), &id).await.expect("a store"));
+    assert!(bench.store.remove_batch(&Owner::from(""), &id).await.expect("a store"));
     assert_eq!(bench.store.row_values(&id, 0, 9).await.expect("a store"), None);
     assert_eq!(bench.store.expire().await.expect("a store"), 0, "cleared away, and not expired");
-    assert!(!bench.store.finish(&fetched.attempt_id, done(), Report::default()).await.expect("a store"));
+    assert!(!bench.store.finish(&fetched.attempt_id, done(), AttemptReport::default()).await.expect("a store"));
     bench.pass(Duration::from_secs(200));
     let mut trash = bench.store.trash(9).await.expect("a store");
     let mut expected = [fetched.file, format!("{id}.pins")];
@@ -230,7 +234,7 @@ async fn document_expires_with_its_batch() {
     let fetched = bench.take().await;
     bench.end(&fetched, done(), vec![pages(1, 1)]).await;
     bench.pass(JobSettings::default().lifetime);
-    assert!(bench.store.batch(&owner(""), &id).await.expect("a store").is_none());
+    assert!(bench.store.batch(&Owner::from(""), &id).await.expect("a store").is_none());
     assert!(bench.store.expiry(&fetched.attempt_id.job, &fetched.file).await.expect("a store").is_none());
     assert_eq!(bench.store.expire().await.expect("a store"), 1);
     assert!(bench.store.trash(9).await.expect("a store").contains(&fetched.file));

@@ -10,7 +10,7 @@ use crate::jobs::life::document::DocumentEnd;
 use crate::jobs::life::record::JobSeed;
 use crate::jobs::life::row_list::SubmittedRow;
 use crate::jobs::life::samples::{at, body, done};
-use crate::jobs::store::{NewBatch, NewRow, Outcome, Report, RowError, RowOutcome, RowPages};
+use crate::jobs::store::{AttemptReport, NewBatch, NewRow, Outcome, RowError, RowOutcome, RowPages};
 
 const LIFETIME: Duration = Duration::from_secs(100);
 
@@ -96,7 +96,7 @@ fn batch_is_over_with_its_last_row_and_what_is_tried_again_comes_first() {
     for row in &mut rows {
         let attempt_id = row.begin("one", at(1));
         let outcome = if attempt_id.job == row_id(2) { Outcome::Error("no picture".into()) } else { done() };
-        assert!(row.finish(&attempt_id, outcome, &Report::default(), None, LIFETIME, at(2)));
+        assert!(row.finish(&attempt_id, outcome, &AttemptReport::default(), None, LIFETIME, at(2)));
         front.sees(row);
     }
     assert_eq!(front.batches.all_rows_ended(&batch_id()), None, "unknown without the record of the batch");
@@ -137,7 +137,7 @@ fn rows_of_a_document_end_with_it() {
     assert_eq!(counts(&front), (9, 0, 1));
     let tally = front.batches.progress(&batch_id(), at(11));
     assert_eq!((tally.rate, tally.rows_left), (Some(0.5), 5.0));
-    assert!(document.finish(&attempt_id, done(), &Report::default(), None, LIFETIME, at(20)));
+    assert!(document.finish(&attempt_id, done(), &AttemptReport::default(), None, LIFETIME, at(20)));
     let mut ends_with = |front: &mut Front, ends: &[RowOutcome]| {
         if let Some(row) = &mut document.row {
             row.ended = Some(DocumentEnd::new(ends, true, body()));
