@@ -11,7 +11,7 @@ use crate::report::counted;
 pub(super) enum Failure {
     /// The command line or the settings are invalid; the text says how to fix them.
     Usage(String),
-    /// A render failed.
+    /// A render failed, with the error of the pipeline.
     Render(Error),
     /// A file, socket or other resource of the machine failed.
     Machine(String),

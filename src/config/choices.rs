@@ -59,7 +59,7 @@ choice! {
         /// Hardware GPUs if there are any, else the CPU.
         #[default]
         Auto = "auto",
-        /// The CPU painter.
+        /// The CPU painter on every machine.
         Cpu = "cpu",
         /// The GPU painter; the service does not start without a GPU.
         Gpu = "gpu",
@@ -83,7 +83,7 @@ impl EditorVersion {
 choice! {
     /// Format of log lines.
     pub enum LogFormat {
-        /// Readable text.
+        /// Text for people, one line for each event.
         #[default]
         Text = "text",
         /// One JSON object per line.

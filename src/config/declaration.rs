@@ -6,7 +6,7 @@ use super::field::Field;
 /// Groups of settings, in the order of the docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// The HTTP server.
+    /// Address, keys and limits of the HTTP server.
     Server,
     /// Storage of results behind links.
     Results,
@@ -20,13 +20,13 @@ pub enum Section {
     Webhooks,
     /// Admission, threads and deadlines.
     Rendering,
-    /// GPUs for painting.
+    /// GPUs that paint pages.
     Gpu,
     /// Limits of one design.
     Design,
     /// Assets that a design refers to.
     Assets,
-    /// Sources of fonts.
+    /// Folders and services that fonts come from.
     Fonts,
     /// ICC profiles for CMYK output.
     Color,
@@ -73,7 +73,7 @@ impl Section {
 }
 
 /// Description of one setting, and the field of `S` that it sets.
-pub(super) struct Declaration<S> {
+pub(super) struct SettingDeclaration<S> {
     /// Name of the environment variable, `TENTER_…`.
     pub(super) name: &'static str,
     pub(super) section: Section,
@@ -137,8 +137,8 @@ macro_rules! settings {
         }
 
         impl $part {
-            pub(super) const DECLARATIONS: &[$crate::config::declaration::Declaration<Self>] = &[
-                $($($crate::config::declaration::Declaration {
+            pub(super) const DECLARATIONS: &[$crate::config::declaration::SettingDeclaration<Self>] = &[
+                $($($crate::config::declaration::SettingDeclaration {
                     name: $name,
                     section: $crate::config::declaration::Section::$section,
                     about: concat!($($about),+).trim_ascii(),

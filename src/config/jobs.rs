@@ -63,7 +63,7 @@ settings! {
             "TENTER_NATS_URL" servers: NatsServers = NatsServers::default(), NatsServers::ACCEPTS;
             /// User for the NATS servers.
             "TENTER_NATS_USER" user: Secret = Secret::default(), Secret::ACCEPTS;
-            /// Password of TENTER_NATS_USER.
+            /// Password of the user TENTER_NATS_USER.
             "TENTER_NATS_PASSWORD" password: Secret = Secret::default(), Secret::ACCEPTS;
             /// Token for the NATS servers.
             "TENTER_NATS_TOKEN" token: Secret = Secret::default(), Secret::ACCEPTS;

@@ -11,13 +11,13 @@ use super::table::{SETTINGS, Setting, Settings};
 /// Source of one setting's value. Later variants override earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// The built-in default.
+    /// The default that is built into the program.
     Default,
     /// The file named by `--config` or `TENTER_CONFIG`.
     File(PathBuf),
-    /// An environment variable.
+    /// An environment variable of the process.
     Environment,
-    /// A command-line flag.
+    /// A flag on the command line.
     Flag,
 }
 
@@ -105,7 +105,7 @@ impl Loaded {
 const CONFIG: &str = "TENTER_CONFIG";
 
 impl Settings {
-    /// Reads all sources.
+    /// Reads the settings from all sources.
     ///
     /// # Errors
     /// All invalid settings, not only the first.

@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(read, [("shop", "s3cret"), ("key-2", "c2VjcmV0LXZhbHVl==")]);
         assert_eq!(keys.show(Keys::ACCEPTS), "shop=***, key-2=***");
         assert_eq!(format!("{keys:?}"), r#"["shop", "key-2"]"#);
-        assert!(keys.read("a=1,a=2", Keys::ACCEPTS).is_none(), "two keys of one name cannot be told apart in the log");
+        assert!(keys.read("a=1,a=2", Keys::ACCEPTS).is_none(), "the log could not distinguish two keys of one name");
         assert!(keys.read("a=with space", Keys::ACCEPTS).is_none());
     }
 

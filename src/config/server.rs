@@ -100,7 +100,7 @@ settings! {
                 Accepts::Text("a region name", "eu-central-1");
             /// Access key id for the bucket. None: the IAM role of the machine.
             "TENTER_S3_ACCESS_KEY_ID" s3_access_key_id: Secret = Secret::default(), Secret::ACCEPTS;
-            /// Secret of TENTER_S3_ACCESS_KEY_ID.
+            /// Secret that belongs to TENTER_S3_ACCESS_KEY_ID.
             "TENTER_S3_SECRET_ACCESS_KEY" s3_secret_access_key: Secret = Secret::default(), Secret::ACCEPTS;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::accepts::Accepts;
 use super::assets::{AssetLimits, FontSettings};
-use super::declaration::{Declaration, Section};
+use super::declaration::{Section, SettingDeclaration};
 use super::field::Field;
 use super::jobs::{BatchSettings, JobSettings, NatsSettings, WebhookSettings};
 use super::render::{DesignLimits, GpuSettings, IccSettings, PaintSettings, RenderSettings};
@@ -139,9 +139,9 @@ pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
 });
 
 /// Adds the declarations of the struct that `part` selects.
-fn add<S>(all: &mut Vec<Setting>, declarations: &'static [Declaration<S>], part: fn(&mut Settings) -> &mut S) {
+fn add<S>(all: &mut Vec<Setting>, declarations: &'static [SettingDeclaration<S>], part: fn(&mut Settings) -> &mut S) {
     all.extend(declarations.iter().map(|declaration| {
-        let Declaration { name, section, about, default_text, accepts, field } = *declaration;
+        let SettingDeclaration { name, section, about, default_text, accepts, field } = *declaration;
         let is_secret = field(part(&mut Settings::default())).is_secret();
         let field: Accessor = Box::new(move |settings: &mut Settings| field(part(settings)));
         Setting { name, section, about, is_secret, default_text, accepts, field }

@@ -9,7 +9,7 @@ use crate::report::{JsonPath, Problem, truncated};
 /// Selection of pages of a design.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pages {
-    /// The first page.
+    /// The first page of the design.
     First,
     /// The page with this `id`.
     Id(String),

@@ -57,8 +57,8 @@ fn is_long_data_url(text: &str) -> bool {
     text.len() >= LONG_URL && text.starts_with("data:")
 }
 
-/// Cheap key that tells long URLs apart in most cases, from their length and bytes in the middle. URLs that it does not
-/// tell apart are hashed in full.
+/// Cheap key of a long URL: its length and bytes in its middle. URLs with the same key are compared by a hash of the
+/// whole text.
 fn sample(url: &str) -> (usize, [u8; 32]) {
     let (middle, mut bytes) = (url.len() / 2, [0; 32]);
     bytes.iter_mut().zip(&url.as_bytes()[middle..]).for_each(|(to, from)| *to = *from);

@@ -148,7 +148,7 @@ impl MergedDocument {
             Ok::<_, Error>((bytes, hash))
         });
         let (bytes, hash) = written.await??;
-        // How much a removed request had written depends on timing: only the bytes tell.
+        // How much a removed request had written depends on timing: only the bytes show it.
         if let Some(hash) = hash {
             open.ingredients.add(&hash.to_string());
         }

@@ -28,7 +28,7 @@ pub enum Stage {
     Resolve,
     /// Planning the painting steps of a page.
     Plan,
-    /// Painting a page.
+    /// Painting a page to pixels, or to the content of a PDF page.
     Paint,
     /// Encoding pixels to a file.
     Encode,

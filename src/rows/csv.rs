@@ -18,14 +18,14 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// A CSV file with a line of names.
 #[derive(Debug)]
-pub(super) struct Table<R> {
+pub(super) struct CsvTable<R> {
     reader: csv::Reader<LimitedReader<R>>,
     columns: Vec<String>,
     row_bytes: usize,
     record: ByteRecord,
 }
 
-impl<R: BufRead> Table<R> {
+impl<R: BufRead> CsvTable<R> {
     /// Reads the line of names. `row_bytes`: maximum length of a row.
     pub(super) fn new(input: R, row_bytes: usize) -> Result<Self, RowsError> {
         let limit = row_bytes.saturating_mul(MAX_ROW_MULTIPLE).saturating_add(BUFFER_BYTES);

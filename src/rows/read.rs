@@ -51,7 +51,7 @@ impl RowFormat {
 /// An item is a row or the reason why that row cannot be used; an error ends the iterator.
 #[derive(Debug)]
 pub struct Rows<R> {
-    source: Source<R>,
+    source: RowSource<R>,
     limits: BatchSettings,
     parser: JsonParser,
     read: u64,
@@ -59,8 +59,8 @@ pub struct Rows<R> {
 }
 
 #[derive(Debug)]
-enum Source<R> {
-    Csv(csv::Table<R>),
+enum RowSource<R> {
+    Csv(csv::CsvTable<R>),
     Json(Elements<R>),
     Ndjson(Lines<R>),
 }
@@ -73,9 +73,9 @@ impl<R: BufRead> Rows<R> {
     pub fn new(mut input: R, format: RowFormat, limits: &BatchSettings, parser: JsonParser) -> Result<Self, RowsError> {
         skip_byte_order_mark(&mut input)?;
         let source = match format {
-            RowFormat::Csv => Source::Csv(csv::Table::new(input, limits.row_bytes)?),
-            RowFormat::Json => Source::Json(Elements::new(input, limits.row_bytes)?),
-            RowFormat::Ndjson => Source::Ndjson(Lines::new(input, limits.row_bytes)),
+            RowFormat::Csv => RowSource::Csv(csv::CsvTable::new(input, limits.row_bytes)?),
+            RowFormat::Json => RowSource::Json(Elements::new(input, limits.row_bytes)?),
+            RowFormat::Ndjson => RowSource::Ndjson(Lines::new(input, limits.row_bytes)),
         };
         Ok(Self { source, limits: limits.clone(), parser, read: 0, ended: false })
     }
@@ -83,17 +83,17 @@ impl<R: BufRead> Rows<R> {
     /// The variables that every row has; `None` when rows may differ.
     pub fn columns(&self) -> Option<&[String]> {
         match &self.source {
-            Source::Csv(table) => Some(table.columns()),
-            Source::Json(_) | Source::Ndjson(_) => None,
+            RowSource::Csv(table) => Some(table.columns()),
+            RowSource::Json(_) | RowSource::Ndjson(_) => None,
         }
     }
 
     fn read(&mut self) -> Result<Option<Result<Row, BrokenRow>>, RowsError> {
         let number = self.read + 1;
         let row = match &mut self.source {
-            Source::Csv(table) => return table.next_row(number),
-            Source::Json(elements) => elements.next_row()?,
-            Source::Ndjson(lines) => lines.next_row()?,
+            RowSource::Csv(table) => return table.next_row(number),
+            RowSource::Json(elements) => elements.next_row()?,
+            RowSource::Ndjson(lines) => lines.next_row()?,
         };
         Ok(row.map(|row| match row {
             JsonRow::Complete(bytes, line) => parse(number, line, bytes, self.parser),
