@@ -2,14 +2,14 @@
 
 /// The role of an element in layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ElementRole {
     /// An inline element, which only styles its content.
     Inline,
     /// Starts and ends lines.
     Block,
     /// A block whose margins collapse with those of its first and last child.
     ListPart,
-    /// Its tags are ignored, and its content is kept.
+    /// Its tags are ignored, but not its content.
     Transparent,
     /// Its content is not text and is dropped.
     Hidden,
@@ -49,58 +49,19 @@ const KNOWN: &[&str] = &[
     "code",
 ];
 
-/// HTML's "special" elements: they end an open `<p>`, and an unmatched end tag inside them has no effect outside.
-const SPECIAL: &[&str] = &[
-    "address",
-    "article",
-    "aside",
-    "blockquote",
-    "center",
-    "details",
-    "dialog",
-    "dir",
-    "div",
-    "dl",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "form",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hgroup",
-    "hr",
-    "li",
-    "main",
-    "menu",
-    "nav",
-    "ol",
-    "p",
-    "pre",
-    "search",
-    "section",
-    "summary",
-    "ul",
-];
-
-pub(super) fn role(name: &str) -> Role {
+pub(super) fn role(name: &str) -> ElementRole {
     match name {
         "span" | "strong" | "b" | "em" | "i" | "u" | "s" | "strike" | "del" | "sub" | "sup" | "a" | "code" => {
-            Role::Inline
+            ElementRole::Inline
         }
-        "ul" | "ol" | "li" => Role::ListPart,
+        "ul" | "ol" | "li" => ElementRole::ListPart,
         "table" | "caption" | "colgroup" | "col" | "tbody" | "thead" | "tfoot" | "tr" | "td" | "th" => {
-            Role::Transparent
+            ElementRole::Transparent
         }
-        "html" | "head" | "body" => Role::Transparent,
-        "script" | "style" | "iframe" | "noembed" | "noframes" => Role::Hidden,
+        "html" | "head" | "body" => ElementRole::Transparent,
+        "script" | "style" | "iframe" | "noembed" | "noframes" => ElementRole::Hidden,
         // Any other element starts a new line and has no style (rendering.md §9.9).
-        _ => Role::Block,
+        _ => ElementRole::Block,
     }
 }
 
@@ -110,18 +71,4 @@ pub(super) fn is_void(name: &str) -> bool {
 
 pub(super) fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
-}
-
-pub(super) fn is_special(name: &str) -> bool {
-    SPECIAL.contains(&name)
-}
-
-/// True for HTML's formatting elements, which stay open when the block around them ends: `<p><b>x</p><p>y</p>` is bold
-/// twice.
-pub(super) fn is_formatting(name: &str) -> bool {
-    matches!(name, "a" | "b" | "code" | "em" | "i" | "s" | "strike" | "strong" | "u")
-}
-
-pub(super) fn is_heading(name: &str) -> bool {
-    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
 }

@@ -1,19 +1,15 @@
-//! From tokens to blocks: the stack of open elements, lines and blocks, margins, indents, lists.
+//! From the element tree to blocks: lines and blocks, margins, indents, lists.
 
 use std::sync::Arc;
 
 use html5ever::LocalName;
-use html5ever::tokenizer::Tag;
 
-use super::elements::{self, Role};
-use super::style::{self, Declaration, Inherited};
-use super::tokens::Token;
+use super::elements::{self, ElementRole};
+use super::style::{self, InheritedStyle};
+use super::tree::{Content, MarkupElement, MarkupTree, ROOT};
 use crate::text::blocks::{Block, ListMarker, Marker, Span, SpanStyle, TextBlocks};
 use crate::text::shape;
 use crate::text::transform::{self, Case};
-
-/// Maximum depth of nested elements, as in Chromium. Deeper elements are ignored, but not their text.
-const MAX_DEPTH: usize = 512;
 
 /// Indent of a list level and of a `ql-indent` step of a list item, in em of the element (rendering.md §9.9).
 const LIST_INDENT_EM: f64 = 2.1;
@@ -27,7 +23,7 @@ const QUOTE_INDENT: f64 = 40.0;
 /// The highest level of the classes `ql-indent-1` to `ql-indent-9`.
 const MAX_INDENT_CLASS: usize = 9;
 
-/// Builds blocks from tokens.
+/// Builds blocks from a tree.
 pub(super) struct Flow<'a> {
     base: &'a Arc<SpanStyle>,
     /// Whether `text-transform` is applied.
@@ -35,12 +31,6 @@ pub(super) struct Flow<'a> {
     blocks: Vec<Block>,
     /// Open elements, outermost first. The first stands for the whole text and never closes.
     open: Vec<OpenElement>,
-    /// Number of open elements that were ignored because of `MAX_DEPTH`.
-    ignored_depth: usize,
-    /// The element whose content is being dropped.
-    hidden: Option<LocalName>,
-    /// A line break is dropped if it comes next, as after `<pre>`.
-    skip_line_break: bool,
     /// Inline content since the last block.
     line: Vec<Span>,
     /// Margin above that content, px.
@@ -49,18 +39,13 @@ pub(super) struct Flow<'a> {
     marker: Option<Marker>,
     /// Markers of enclosing items that go before the same line, with the list indents of their content.
     outer_markers: Vec<(Marker, f64)>,
-    /// Number of items of each `<ol reversed>`, the next list last.
-    reversed: Vec<i64>,
 }
 
-/// An element whose end tag has not been reached.
+/// An element whose content is being read.
 struct OpenElement {
     name: LocalName,
-    role: Role,
-    /// Declarations of `style`, resolved again when an enclosing element ends first.
-    inline: Vec<Declaration>,
-    href: Option<String>,
-    inherited: Inherited,
+    role: ElementRole,
+    inherited: InheritedStyle,
     /// Indents with those of all enclosing blocks, px; used for blocks only.
     indent_left: f64,
     indent_right: f64,
@@ -101,10 +86,8 @@ impl<'a> Flow<'a> {
     pub(super) fn new(base: &'a Arc<SpanStyle>, case: Option<Case>) -> Self {
         let root = OpenElement {
             name: LocalName::from(""),
-            role: Role::Block,
-            inline: Vec::new(),
-            href: None,
-            inherited: Inherited {
+            role: ElementRole::Block,
+            inherited: InheritedStyle {
                 span: base.clone(),
                 case: case.unwrap_or(Case::None),
                 align: None,
@@ -122,35 +105,38 @@ impl<'a> Flow<'a> {
             transforms: case.is_some(),
             blocks: Vec::new(),
             open: vec![root],
-            ignored_depth: 0,
-            hidden: None,
-            skip_line_break: false,
             line: Vec::new(),
             space: 0.0,
             marker: None,
             outer_markers: Vec::new(),
-            reversed: Vec::new(),
         }
     }
 
-    pub(super) fn run(mut self, tokens: Vec<Token>) -> TextBlocks {
-        self.reversed = items_of_reversed(&tokens);
-        for token in tokens {
-            match token {
-                Token::Start(tag) if self.hidden.is_none() => self.start(&tag),
-                Token::Text(text) if self.hidden.is_none() => self.text(&text),
-                Token::Start(_) | Token::Text(_) => {}
-                Token::End(name) if self.hidden.is_some() => {
-                    self.hidden = self.hidden.take().filter(|hidden| *hidden != name);
+    pub(super) fn run(mut self, tree: &MarkupTree) -> TextBlocks {
+        // Nodes being read, outermost first, each with the number of its children that were read. A stack instead of
+        // recursion, because the input determines the depth.
+        let mut path = vec![(ROOT, 0)];
+        while let Some((node, read)) = path.last_mut() {
+            let Some(child) = tree.children(*node).get(*read).copied() else {
+                if let Content::Element(element) = tree.content(*node) {
+                    self.leave(element);
                 }
-                Token::End(name) => self.end(&name),
+                path.pop();
+                continue;
+            };
+            *read += 1;
+            match tree.content(child) {
+                Content::Text(text) => self.text(text),
+                Content::Element(element) => {
+                    if self.enter(tree, child, element) {
+                        path.push((child, 0));
+                    }
+                }
+                Content::Other => {}
             }
         }
         self.flush();
-        if self.open.len() > 1 {
-            self.close(1);
-        }
-        // Margins at the edges of the text are kept (rendering.md §9.9).
+        // Margins at the edges of the text count (rendering.md §9.9).
         let below = self.space + self.innermost_block().pending;
         if let Some(last) = self.blocks.last_mut() {
             last.margin_bottom = below;
@@ -160,9 +146,7 @@ impl<'a> Flow<'a> {
     }
 
     fn text(&mut self, text: &str) {
-        let skip = std::mem::take(&mut self.skip_line_break);
-        let text = text.strip_prefix('\n').filter(|_| skip).unwrap_or(text);
-        let Inherited { span, case, .. } = self.inherited();
+        let InheritedStyle { span, case, .. } = self.inherited();
         let case = if self.transforms { *case } else { Case::None };
         let (text, style) = (transform::apply(case, text), span.clone());
         self.push(text, style);
@@ -176,103 +160,44 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn start(&mut self, tag: &Tag) {
-        self.skip_line_break = false;
-        let name = &tag.name;
-        let role = elements::role(name);
-        match role {
-            Role::Transparent => return,
-            Role::Hidden => {
-                self.hidden = Some(name.clone());
-                return;
-            }
-            Role::Inline | Role::Block | Role::ListPart => {}
-        }
-        if &**name == "br" {
+    /// Handles the start of an element. Returns whether its content is read, after which `leave` is called.
+    fn enter(&mut self, tree: &MarkupTree, node: usize, element: &MarkupElement) -> bool {
+        if &*element.name == "br" {
             let style = self.inherited().span.clone();
-            return self.push("\n".to_owned(), style);
+            self.push("\n".to_owned(), style);
+            return false;
         }
-        self.close_implied(name);
-        if elements::is_void(name) {
+        if elements::is_void(&element.name) {
             // A void element is an empty block, which ends the line before it.
             self.flush();
-            return self.settle_pending(0.0);
+            self.settle_pending(0.0);
+            return false;
         }
-        if self.open.len() >= MAX_DEPTH {
-            self.ignored_depth += 1;
-            return;
+        match elements::role(&element.name) {
+            ElementRole::Hidden => return false,
+            ElementRole::Transparent => {}
+            ElementRole::Inline => {
+                let open = self.opened(element, ElementRole::Inline);
+                self.open.push(open);
+            }
+            role @ (ElementRole::Block | ElementRole::ListPart) => self.open_block(tree, node, element, role),
         }
-        self.skip_line_break = &**name == "pre";
-        if role == Role::Inline { self.open_inline(tag) } else { self.open_block(tag, role) }
+        true
     }
 
-    /// Closes the elements that HTML implicitly ends before a start tag.
-    fn close_implied(&mut self, name: &str) {
-        if elements::is_special(name)
-            && let Some(at) = self.position(|open| &*open.name == "p")
-        {
-            self.close(at);
-        }
-        match name {
-            "li" => {
-                let stops =
-                    |open: &OpenElement| elements::is_special(&open.name) && !matches!(&*open.name, "div" | "p");
-                if let Some(at) = self.position(stops)
-                    && &*self.open[at].name == "li"
-                {
-                    self.close(at);
+    /// Handles the end of an element whose content was read.
+    fn leave(&mut self, element: &MarkupElement) {
+        match elements::role(&element.name) {
+            ElementRole::Transparent | ElementRole::Hidden => {}
+            ElementRole::Inline => {
+                self.open.pop();
+            }
+            ElementRole::Block | ElementRole::ListPart => {
+                self.flush();
+                if let Some(block) = self.open.pop() {
+                    self.end_block(block);
                 }
             }
-            "a" => {
-                if let Some(at) = self.position(|open| &*open.name == "a") {
-                    self.remove(at);
-                }
-            }
-            _ if elements::is_heading(name) => {
-                let last = self.open.len() - 1;
-                if elements::is_heading(&self.open[last].name) {
-                    self.close(last);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn end(&mut self, name: &LocalName) {
-        self.skip_line_break = false;
-        match elements::role(name) {
-            Role::Transparent | Role::Hidden => return,
-            Role::Inline | Role::Block | Role::ListPart => {}
-        }
-        if &**name == "br" {
-            // Browsers treat `</br>` as `<br>`.
-            let style = self.inherited().span.clone();
-            return self.push("\n".to_owned(), style);
-        }
-        if elements::is_void(name) {
-            return;
-        }
-        if self.ignored_depth > 0 {
-            self.ignored_depth -= 1;
-            return;
-        }
-        if elements::is_formatting(name) {
-            if let Some(at) = self.position(|open| open.name == *name) {
-                self.remove(at);
-            }
-            return;
-        }
-        let heading = elements::is_heading(name);
-        let special = elements::is_special(name);
-        let found = self.position(|open| match &*open.name {
-            "ul" | "ol" if &**name == "li" => true,
-            other if heading => elements::is_heading(other),
-            other => *other == **name || (!special && elements::is_special(other)),
-        });
-        if let Some(at) = found
-            && (heading || self.open[at].name == *name)
-        {
-            self.close(at);
         }
     }
 
@@ -281,25 +206,20 @@ impl<'a> Flow<'a> {
         self.open[1..].iter().rposition(is).map(|at| at + 1)
     }
 
-    fn inherited(&self) -> &Inherited {
+    fn inherited(&self) -> &InheritedStyle {
         &self.open[self.open.len() - 1].inherited
     }
 
     fn innermost_block(&mut self) -> &mut OpenElement {
-        let at = self.position(|open| open.role != Role::Inline).unwrap_or(0);
+        let at = self.position(|open| open.role != ElementRole::Inline).unwrap_or(0);
         &mut self.open[at]
     }
 
-    fn open_inline(&mut self, tag: &Tag) {
-        let open = self.opened(tag, Role::Inline);
-        self.open.push(open);
-    }
-
-    fn open_block(&mut self, tag: &Tag, role: Role) {
+    fn open_block(&mut self, tree: &MarkupTree, node: usize, element: &MarkupElement, role: ElementRole) {
         self.flush();
-        let mut open = self.opened(tag, role);
-        let margin = style::margin_em(&tag.name) * open.inherited.span.font_size;
-        if role == Role::ListPart {
+        let mut open = self.opened(element, role);
+        let margin = style::margin_em(&element.name) * open.inherited.span.font_size;
+        if role == ElementRole::ListPart {
             open.pending = self.innermost_block().pending.max(margin);
             self.innermost_block().pending = 0.0;
         } else {
@@ -311,24 +231,25 @@ impl<'a> Flow<'a> {
         let parent = self.innermost_block();
         (open.indent_left, open.indent_right) = (parent.indent_left, parent.indent_right);
         open.indent_list = parent.indent_list;
-        open.no_wrap = parent.no_wrap || &*tag.name == "pre";
-        match &*tag.name {
+        open.no_wrap = parent.no_wrap || &*element.name == "pre";
+        match &*element.name {
             "ul" | "ol" => {
                 open.indent_list += LIST_INDENT_EM * em;
-                let items = if is_reversed(tag) { self.reversed.pop() } else { None };
-                let start = attribute(tag, "start").and_then(integer).or(items).unwrap_or(1);
-                let step = if items.is_some() { -1 } else { 1 };
-                let ordered = &*tag.name == "ol";
+                let ordered = &*element.name == "ol";
+                let is_reversed = ordered && element.attribute("reversed").is_some();
+                let items = is_reversed.then(|| count_items(tree, node));
+                let start = element.attribute("start").and_then(integer).or(items).unwrap_or(1);
+                let step = if is_reversed { -1 } else { 1 };
                 open.list = Some(List { ordered, start, step, nested: Vec::new() });
             }
             "li" => {
-                let (level, kind) = self.item(tag);
+                let (level, kind) = self.item(element);
                 open.indent_list += LIST_INDENT_EM * em * level as f64;
                 let pending = self.marker.take();
                 self.outer_markers.extend(pending.map(|marker| (marker, around)));
                 self.marker = Some(Marker { kind, style: open.inherited.span.clone() });
             }
-            "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(tag) as f64,
+            "p" => open.indent_left += PARAGRAPH_INDENT_EM * em * indent_class(element) as f64,
             "blockquote" => {
                 open.indent_left += QUOTE_INDENT;
                 open.indent_right += QUOTE_INDENT;
@@ -338,19 +259,13 @@ impl<'a> Flow<'a> {
         self.open.push(open);
     }
 
-    fn opened(&self, tag: &Tag, role: Role) -> OpenElement {
-        let inline = style::declarations(attribute(tag, "style").unwrap_or_default());
-        let href = attribute(tag, "href").filter(|_| &*tag.name == "a").map(str::to_owned);
-        let inherited = style::resolve(&tag.name, &inline, href.as_deref(), self.inherited());
-        let (indent_left, indent_right) = (0.0, 0.0);
+    fn opened(&self, element: &MarkupElement, role: ElementRole) -> OpenElement {
         OpenElement {
-            name: tag.name.clone(),
+            name: element.name.clone(),
             role,
-            inline,
-            href,
-            inherited,
-            indent_left,
-            indent_right,
+            inherited: style::resolve(&element.name, &element.style, element.href.as_ref(), self.inherited()),
+            indent_left: 0.0,
+            indent_right: 0.0,
             indent_list: 0.0,
             no_wrap: false,
             pending: 0.0,
@@ -359,67 +274,35 @@ impl<'a> Flow<'a> {
     }
 
     /// The level and marker of a list item. Bullets are not counted, but any item restarts the levels below its own.
-    fn item(&mut self, tag: &Tag) -> (usize, ListMarker) {
+    fn item(&mut self, element: &MarkupElement) -> (usize, ListMarker) {
         let at = self.position(|open| open.list.is_some()).unwrap_or(0);
         let Some(list) = &mut self.open[at].list else { return (0, ListMarker::Bullet) };
-        let ordered = match attribute(tag, "data-list") {
+        let ordered = match element.attribute("data-list") {
             Some("ordered") => true,
             Some("bullet" | "checked" | "unchecked") => false,
             _ => list.ordered,
         };
         let (start, step) = (list.start, list.step);
-        let (level, last) = list.enter(indent_class(tag));
+        let (level, last) = list.enter(indent_class(element));
         if !ordered {
             return (level, ListMarker::Bullet);
         }
         let (first, step) = if level == 0 { (start, step) } else { (1, 1) };
         let next = last.map_or(first, |number| number.saturating_add(step));
-        let number = attribute(tag, "value").and_then(integer).unwrap_or(next);
+        let number = element.attribute("value").and_then(integer).unwrap_or(next);
         *last = Some(number);
         (level, ListMarker::Number(number))
     }
 
-    /// Closes the element at `at` and those inside it; formatting elements inside it are reopened.
-    fn close(&mut self, at: usize) {
-        if self.open[at..].iter().any(|open| open.role != Role::Inline) {
-            self.flush();
-        }
-        let mut reopened = Vec::new();
-        while self.open.len() > at
-            && let Some(open) = self.open.pop()
-        {
-            if open.role != Role::Inline {
-                self.leave(open);
-            } else if self.open.len() > at && elements::is_formatting(&open.name) {
-                reopened.push(open);
-            }
-        }
-        self.reopen(reopened.into_iter().rev());
-    }
-
-    /// Removes the element at `at` from the stack; those inside it stay open.
-    fn remove(&mut self, at: usize) {
-        let inside = self.open.split_off(at + 1);
-        self.open.pop();
-        self.reopen(inside.into_iter());
-    }
-
-    fn reopen(&mut self, elements: impl Iterator<Item = OpenElement>) {
-        for mut open in elements {
-            open.inherited = style::resolve(&open.name, &open.inline, open.href.as_deref(), self.inherited());
-            self.open.push(open);
-        }
-    }
-
     /// Handles the end of a block whose inline content is already in `blocks`.
-    fn leave(&mut self, mut block: OpenElement) {
+    fn end_block(&mut self, mut block: OpenElement) {
         if &*block.name == "li" && self.marker.is_some() {
             // The marker of an item without content is drawn on an empty line.
             self.space += std::mem::take(&mut block.pending);
             self.emit(block.block(Vec::new()));
         }
         let margin = style::margin_em(&block.name) * block.inherited.span.font_size;
-        if block.role == Role::ListPart {
+        if block.role == ElementRole::ListPart {
             self.innermost_block().pending = margin.max(block.pending);
         } else {
             self.space += block.pending;
@@ -457,7 +340,7 @@ impl<'a> Flow<'a> {
 impl OpenElement {
     /// A block of `spans` with this element's indents and style, without margins and marker.
     fn block(&self, spans: Vec<Span>) -> Block {
-        let Inherited { span, align, .. } = &self.inherited;
+        let InheritedStyle { span, align, .. } = &self.inherited;
         let (indent_left, indent_right) = (self.indent_left, self.indent_right);
         Block {
             align: *align,
@@ -480,43 +363,23 @@ fn same_strut(one: &SpanStyle, other: &SpanStyle) -> bool {
         && one.italic == other.italic
 }
 
-fn is_reversed(tag: &Tag) -> bool {
-    &*tag.name == "ol" && attribute(tag, "reversed").is_some()
-}
-
-/// Number of items of each `<ol reversed>`, from which they count down; last list first.
-fn items_of_reversed(tokens: &[Token]) -> Vec<i64> {
-    let mut counts = Vec::new();
-    // For every open list, the index of its count; `None` for lists that are not reversed.
-    let mut lists: Vec<Option<usize>> = Vec::new();
-    for token in tokens {
-        match token {
-            Token::Start(tag) if matches!(&*tag.name, "ol" | "ul") => {
-                lists.push(is_reversed(tag).then_some(counts.len()));
-                counts.extend(is_reversed(tag).then_some(0));
-            }
-            Token::Start(tag) if &*tag.name == "li" => {
-                if let Some(count) = lists.last().copied().flatten() {
-                    counts[count] += 1;
-                }
-            }
-            Token::End(name) if matches!(&**name, "ol" | "ul") => {
-                lists.pop();
-            }
-            Token::Start(_) | Token::End(_) | Token::Text(_) => {}
+/// Number of items of a list, without those of lists inside it.
+fn count_items(tree: &MarkupTree, list: usize) -> i64 {
+    let mut items = 0;
+    let mut unread = tree.children(list).to_vec();
+    while let Some(node) = unread.pop() {
+        let Content::Element(element) = tree.content(node) else { continue };
+        items += i64::from(&*element.name == "li");
+        if !matches!(&*element.name, "ol" | "ul") {
+            unread.extend(tree.children(node));
         }
     }
-    counts.reverse();
-    counts
-}
-
-fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
-    tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| &*attribute.value)
+    items
 }
 
 /// The N of the class `ql-indent-N`; 0 without one.
-fn indent_class(tag: &Tag) -> usize {
-    let classes = attribute(tag, "class").unwrap_or_default().split_ascii_whitespace();
+fn indent_class(element: &MarkupElement) -> usize {
+    let classes = element.attribute("class").unwrap_or_default().split_ascii_whitespace();
     let mut steps = classes.filter_map(|class| class.strip_prefix("ql-indent-")?.parse().ok());
     steps.find(|steps| (1..=MAX_INDENT_CLASS).contains(steps)).unwrap_or(0)
 }

@@ -47,14 +47,14 @@ const MAX_VALUE: usize = 1024;
 
 /// A `property: value` pair; the property is one of `PROPERTIES`.
 #[derive(Clone, Debug)]
-pub(super) struct Declaration {
+pub(super) struct StyleDeclaration {
     property: &'static str,
     value: String,
 }
 
 /// The style that an element passes on to its content.
 #[derive(Clone, Debug)]
-pub(super) struct Inherited {
+pub(super) struct InheritedStyle {
     pub span: Arc<SpanStyle>,
     pub case: Case,
     /// Value of `text-align`; used for blocks only.
@@ -91,7 +91,12 @@ fn heading_em(name: &str) -> Option<f64> {
 }
 
 /// The style inside an element `name` with these declarations and `href`.
-pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, parent: &Inherited) -> Inherited {
+pub(super) fn resolve(
+    name: &str,
+    inline: &[StyleDeclaration],
+    href: Option<&Arc<str>>,
+    parent: &InheritedStyle,
+) -> InheritedStyle {
     let mut style = StyleResolver {
         span: (*parent.span).clone(),
         case: parent.case,
@@ -102,15 +107,15 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
         line_color: None,
     };
     style.apply_element(name);
-    if let Some(href) = href.map(str::trim).filter(|href| !href.is_empty()) {
-        style.span.link = Some(href.into());
+    if let Some(href) = href {
+        style.span.link = Some(href.clone());
     }
     let mut em = match style.span.shift {
         VerticalShift::None => style.span.font_size,
         VerticalShift::Super | VerticalShift::Sub => parent.em,
     };
     // `font-size` is applied first, because em in other properties refers to the element's own size.
-    for Declaration { value, .. } in inline.iter().filter(|it| it.property == "font-size") {
+    for StyleDeclaration { value, .. } in inline.iter().filter(|it| it.property == "font-size") {
         if let Some(size) = length(value, parent.em).filter(|size| *size >= 0.0) {
             style.span.font_size = size;
             em = size;
@@ -122,7 +127,7 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
             }
         }
     }
-    for Declaration { property, value } in inline {
+    for StyleDeclaration { property, value } in inline {
         style.apply(property, value);
     }
     style.decorate();
@@ -133,7 +138,7 @@ pub(super) fn resolve(name: &str, inline: &[Declaration], href: Option<&str>, pa
     }
     // An unchanged style is shared with the parent.
     let span = if style.span == *parent.span { parent.span.clone() } else { Arc::new(style.span) };
-    Inherited { span, case: style.case, align: style.align, em }
+    InheritedStyle { span, case: style.case, align: style.align, em }
 }
 
 struct StyleResolver {
@@ -237,7 +242,7 @@ impl StyleResolver {
 }
 
 /// The supported declarations of a `style` attribute, without `!important`.
-pub(super) fn declarations(style: &str) -> Vec<Declaration> {
+pub(super) fn declarations(style: &str) -> Vec<StyleDeclaration> {
     let known = split(style, |c| c == ';').filter_map(|declaration| {
         let (property, value) = declaration.split_once(':')?;
         let property = PROPERTIES.iter().find(|known| property.trim().eq_ignore_ascii_case(known))?;
@@ -246,7 +251,7 @@ pub(super) fn declarations(style: &str) -> Vec<Declaration> {
             Some(bang) if value[bang + 1..].trim().eq_ignore_ascii_case("important") => value[..bang].trim_end(),
             _ => value,
         };
-        (!value.is_empty() && value.len() <= MAX_VALUE).then(|| Declaration { property, value: value.to_owned() })
+        (!value.is_empty() && value.len() <= MAX_VALUE).then(|| StyleDeclaration { property, value: value.to_owned() })
     });
     known.take(MAX_DECLARATIONS).collect()
 }

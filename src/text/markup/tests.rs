@@ -410,6 +410,102 @@ fn tags_that_do_not_match_are_repaired_as_browsers_do() {
 }
 
 #[test]
+fn formatting_that_ends_inside_a_block_ends_there_as_in_browsers() {
+    let text = "<b><p>x</b>y</p>";
+    assert_eq!(texts(text), ["xy"]);
+    assert_eq!((style(text, "x").weight, style(text, "y").weight), (700.0, 400.0));
+    // The paragraph is no longer inside <b>, so that its strut is the base style.
+    assert_eq!(blocks(text)[0].strut, None);
+    assert_eq!(blocks("<b><p>x</p></b>")[0].strut.as_ref().map(|strut| strut.weight), Some(700.0));
+    // A link ends where the next one starts.
+    let links = "<a href='one'><p>x<a href='two'>y</a>z</p>";
+    let link = |part| style(links, part).link.as_deref().map(str::to_owned);
+    assert_eq!([link("x"), link("y"), link("z")], [Some("one".to_owned()), Some("two".to_owned()), None]);
+}
+
+#[test]
+fn formatting_ends_other_inline_elements_inside_it() {
+    let text = "<p><b>v<span style='color:red'>x</b>y</span>z</p>";
+    assert_eq!((style(text, "x").weight, style(text, "x").color), (700.0, Some(Color::from_rgb8(255, 0, 0))));
+    assert_eq!(*style(text, "yz"), *base());
+}
+
+#[test]
+fn formatting_is_repeated_at_most_three_levels_deep() {
+    // <i> is the fourth element above the paragraph, which browsers do not repeat.
+    let text = "<b><i><u><s><code><p>x</b>y</p>";
+    let (x, y) = (style(text, "x"), style(text, "y"));
+    assert_eq!((x.weight, x.italic, &*x.family), (700.0, false, "monospace"));
+    assert_eq!((y.weight, y.italic, &*y.family), (400.0, false, "monospace"));
+    assert_eq!(
+        y.decorations.iter().map(|it| it.line).collect::<Vec<_>>(),
+        [DecorationLine::Underline, DecorationLine::LineThrough]
+    );
+}
+
+#[test]
+fn markup_of_any_order_of_tags_keeps_its_text() {
+    const NAMES: [&str; 32] = [
+        "a",
+        "b",
+        "blockquote",
+        "br",
+        "button",
+        "code",
+        "dd",
+        "div",
+        "font",
+        "form",
+        "frameset",
+        "hr",
+        "i",
+        "li",
+        "math",
+        "nobr",
+        "noscript",
+        "object",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "select",
+        "span",
+        "sub",
+        "svg",
+        "table",
+        "td",
+        "template",
+        "textarea",
+        "title",
+        "ul",
+    ];
+    let mut state = 1_u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    for _ in 0..3000 {
+        // A known element makes the text markup.
+        let (mut text, mut digits) = ("<b></b>".to_owned(), String::new());
+        for _ in 0..below(40) {
+            let name = NAMES[below(NAMES.len())];
+            match below(4) {
+                0 => text += &format!("<{name} id='{}'>", char::from(b'a' + below(4) as u8)),
+                1 => text += &format!("<{name}>"),
+                2 => text += &format!("</{name}>"),
+                _ => {
+                    let digit = below(10).to_string();
+                    text += &digit;
+                    digits += &digit;
+                }
+            }
+        }
+        let drawn: String = texts(&text).concat();
+        assert_eq!(drawn.chars().filter(char::is_ascii_digit).collect::<String>(), digits, "{text}");
+    }
+}
+
+#[test]
 fn markup_of_any_depth_is_read() {
     for name in ["div", "b", "ul", "li", "blockquote", "span style='color:red'", "mark", "sup", "p", "u"] {
         let end = name.split(' ').next().unwrap_or_default();
@@ -431,6 +527,12 @@ fn markup_of_any_width_is_read() {
     assert_eq!(texts(&format!("<p>x</p><p{attributes}")), ["x"]);
     assert_eq!(texts(&"<b>x".repeat(100_000)), ["x".repeat(100_000)]);
     assert_eq!(texts(&"<p><b>x</p>".repeat(20_000)).len(), 20_000);
+    // Formatting that continues in every paragraph, more of it each time: a limit bounds the tree.
+    let growing: String = (0..20_000).map(|at| format!("<p><b id='{at}'>x</p>")).collect();
+    assert_eq!(texts(&growing).concat(), "x".repeat(20_000));
+    let long = "color:red;".repeat(10_000);
+    let repeated = format!("<p><b style='{long}'>x</p>{}", "<p>x</p>".repeat(20_000));
+    assert_eq!(texts(&repeated).len(), 20_001);
     let style = "color:red;".repeat(100_000);
     let nested = format!("{}<b style='{style}'>x{}", "<i>".repeat(500), "</i>".repeat(500));
     assert_eq!(texts(&nested), ["x"]);

@@ -9,15 +9,16 @@ use html5ever::tokenizer::states::{RawData, RawKind};
 use html5ever::tokenizer::{self, Tag, TagKind, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 use html5ever::{LocalName, TokenizerResult};
 
-use super::elements::{self, Role};
+use super::elements::{self, ElementRole};
+use super::tree::{BoundedBuilder, MarkupTree};
 
-/// Attributes kept per tag. The tokenizer compares every attribute with all others, and no more than four are ever
-/// needed.
+/// Maximum number of attributes that are read of one tag. The tokenizer compares every attribute with all others, and
+/// no more than four are ever needed.
 const MAX_ATTRIBUTES: usize = 64;
 
 /// A token of a text. Comments, doctypes and errors are dropped.
 #[derive(Debug)]
-pub(super) enum Token {
+pub(super) enum MarkupToken {
     /// A start tag, with names in lower case.
     Start(Tag),
     End(LocalName),
@@ -101,7 +102,17 @@ fn tag(bytes: &[u8], start: usize) -> Option<RawTag> {
 }
 
 /// Tokenizes `text`, whose tags are `tags`. Text after an unfinished tag is dropped, as in a browser.
-pub(super) fn tokenize(text: &str, tags: &[RawTag]) -> Vec<Token> {
+pub(super) fn tokenize(text: &str, tags: &[RawTag]) -> Vec<MarkupToken> {
+    collect(&complete_tags(text, tags), TokenizerOpts::default())
+}
+
+/// The element tree of `text`, whose tags are `tags`, from the same tokens.
+pub(super) fn tree(text: &str, tags: &[RawTag]) -> MarkupTree {
+    feed(&complete_tags(text, tags), BoundedBuilder::new(), TokenizerOpts::default()).into_tree()
+}
+
+/// `text` without unfinished tags and without surplus attributes, in parts.
+fn complete_tags<'t>(text: &'t str, tags: &[RawTag]) -> Vec<&'t str> {
     let mut source = Vec::new();
     let mut from = 0;
     for tag in tags {
@@ -114,7 +125,7 @@ pub(super) fn tokenize(text: &str, tags: &[RawTag]) -> Vec<Token> {
         }
     }
     source.push(&text[from..]);
-    collect(&source, TokenizerOpts::default())
+    source
 }
 
 /// The characters drawn for a text that is not markup: without bare `<span>`s, other tags as typed, entities decoded
@@ -135,26 +146,31 @@ pub(super) fn literal(text: &str, tags: &[RawTag]) -> String {
     // In the RCDATA state only entities are special.
     let options = TokenizerOpts { initial_state: Some(RawData(RawKind::Rcdata)), ..TokenizerOpts::default() };
     let text = collect(&source, options).into_iter().filter_map(|token| match token {
-        Token::Text(text) => Some(text),
-        Token::Start(_) | Token::End(_) => None,
+        MarkupToken::Text(text) => Some(text),
+        MarkupToken::Start(_) | MarkupToken::End(_) => None,
     });
     text.collect()
 }
 
 #[derive(Default)]
 struct Collector {
-    tokens: RefCell<Vec<Token>>,
+    tokens: RefCell<Vec<MarkupToken>>,
 }
 
-fn collect(source: &[&str], options: TokenizerOpts) -> Vec<Token> {
+fn collect(source: &[&str], options: TokenizerOpts) -> Vec<MarkupToken> {
+    feed(source, Collector::default(), options).tokens.into_inner()
+}
+
+/// Passes the tokens of `source` to `sink`.
+fn feed<S: TokenSink>(source: &[&str], sink: S, options: TokenizerOpts) -> S {
     let input = BufferQueue::default();
     for part in source.iter().filter(|part| !part.is_empty()) {
         input.push_back(StrTendril::from_slice(part));
     }
-    let tokenizer = Tokenizer::new(Collector::default(), options);
+    let tokenizer = Tokenizer::new(sink, options);
     while !matches!(tokenizer.feed(&input), TokenizerResult::Done) {}
     tokenizer.end();
-    tokenizer.sink.tokens.into_inner()
+    tokenizer.sink
 }
 
 impl TokenSink for Collector {
@@ -164,14 +180,14 @@ impl TokenSink for Collector {
         let mut tokens = self.tokens.borrow_mut();
         match token {
             tokenizer::CharacterTokens(text) => match tokens.last_mut() {
-                Some(Token::Text(last)) => last.push_str(&text),
-                _ => tokens.push(Token::Text(text.to_string())),
+                Some(MarkupToken::Text(last)) => last.push_str(&text),
+                _ => tokens.push(MarkupToken::Text(text.to_string())),
             },
-            tokenizer::TagToken(tag) if tag.kind == TagKind::EndTag => tokens.push(Token::End(tag.name)),
+            tokenizer::TagToken(tag) if tag.kind == TagKind::EndTag => tokens.push(MarkupToken::End(tag.name)),
             tokenizer::TagToken(tag) => {
-                let hidden = elements::role(&tag.name) == Role::Hidden;
+                let hidden = elements::role(&tag.name) == ElementRole::Hidden;
                 let kind = if &*tag.name == "script" { RawKind::ScriptData } else { RawKind::Rawtext };
-                tokens.push(Token::Start(tag));
+                tokens.push(MarkupToken::Start(tag));
                 if hidden {
                     return TokenSinkResult::RawData(kind);
                 }
