@@ -19,7 +19,7 @@ const QUARTER_ARC: f64 = 0.552_284_749_830_793_6;
 
 /// The background of a text: one box for each line, joined to one shape.
 #[derive(Clone, Copy, Debug)]
-pub struct Background {
+pub struct TextBackground {
     /// The colour, with the opacity of the element applied.
     pub color: Color,
     /// Radius of the corners, convex and concave, px.
@@ -32,7 +32,7 @@ pub struct Background {
 
 /// The outline of a text's background: the union of all lines' boxes, padded and rounded. `None` where no line has a
 /// width.
-pub(super) fn background(text: &LaidOut, style: &Background) -> Option<BezPath> {
+pub(super) fn background(text: &LaidOut, style: &TextBackground) -> Option<BezPath> {
     let pad = style.padding;
     if let Some(size) = style.whole {
         return rounded_rect(Rect::from_origin_size(Point::ORIGIN, size).inflate(pad, pad), style.corner_radius);

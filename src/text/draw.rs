@@ -4,7 +4,7 @@
 use kurbo::{Rect, Stroke};
 
 use super::blocks::{SpanStyle, effective_size};
-use super::decorate::{self, Background, faded};
+use super::decorate::{self, TextBackground, faded};
 use super::layout::LaidOut;
 use super::line::LineRun;
 use super::synthetic::{SKEW, boldness};
@@ -19,7 +19,7 @@ pub struct DrawStyle {
     /// Stroke behind the fill, with the element's opacity applied.
     pub stroke: Option<(Paint, Stroke)>,
     /// The shape behind the whole text.
-    pub background: Option<Background>,
+    pub background: Option<TextBackground>,
     /// Opacity of the element, for runs that have a colour of their own.
     pub opacity: Opacity,
     /// Every word becomes a node of its own, also without a stroke: for shadows that are drawn word by word.

@@ -35,12 +35,12 @@ impl FaceStyle {
 pub struct Face {
     /// Weights and slant, by which the face is selected within its family.
     pub style: FaceStyle,
-    source: Source,
+    source: FaceSource,
     loaded: OnceLock<Option<LoadedFace>>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum FaceSource {
     Memory(Blob<u8>, u32),
     Bundled(&'static [u8]),
     File(PathBuf, u32),
@@ -71,13 +71,13 @@ pub(crate) struct LoadedFace {
 impl Face {
     /// Creates a face from unpacked sfnt bytes. `index` selects a face of a collection.
     pub fn from_memory(bytes: Blob<u8>, index: u32, style: FaceStyle) -> Self {
-        Self { style, source: Source::Memory(bytes, index), loaded: OnceLock::new() }
+        Self { style, source: FaceSource::Memory(bytes, index), loaded: OnceLock::new() }
     }
 
     /// Whether both are the same file (the same copy in memory) with the same declared style.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same_file = match (&self.source, &other.source) {
-            (Source::Memory(bytes, index), Source::Memory(others, other)) => {
+            (FaceSource::Memory(bytes, index), FaceSource::Memory(others, other)) => {
                 (bytes.id(), index) == (others.id(), other)
             }
             // Faces of the library are shared by all requests.
@@ -89,17 +89,17 @@ impl Face {
     /// Bytes of the file if this face alone owns them; 0 for bundled and folder fonts.
     pub(super) fn memory_bytes(&self) -> usize {
         match &self.source {
-            Source::Memory(bytes, _) => bytes.len(),
-            Source::Bundled(_) | Source::File(..) => 0,
+            FaceSource::Memory(bytes, _) => bytes.len(),
+            FaceSource::Bundled(_) | FaceSource::File(..) => 0,
         }
     }
 
     pub(crate) fn bundled(bytes: &'static [u8], style: FaceStyle) -> Self {
-        Self { style, source: Source::Bundled(bytes), loaded: OnceLock::new() }
+        Self { style, source: FaceSource::Bundled(bytes), loaded: OnceLock::new() }
     }
 
     pub(crate) fn from_file(path: PathBuf, index: u32, style: FaceStyle) -> Self {
-        Self { style, source: Source::File(path, index), loaded: OnceLock::new() }
+        Self { style, source: FaceSource::File(path, index), loaded: OnceLock::new() }
     }
 
     /// Reads the face at first use; `None` when its file cannot be read, and the face is skipped.
@@ -109,9 +109,9 @@ impl Face {
 
     fn read(&self) -> Option<LoadedFace> {
         let (bytes, index) = match &self.source {
-            Source::Memory(blob, index) => (blob.clone(), *index),
-            Source::Bundled(bytes) => (Blob::from(sfnt::unpack(bytes).ok()?), 0),
-            Source::File(path, index) => (Blob::from(sfnt::unpack(&std::fs::read(path).ok()?).ok()?), *index),
+            FaceSource::Memory(blob, index) => (blob.clone(), *index),
+            FaceSource::Bundled(bytes) => (Blob::from(sfnt::unpack(bytes).ok()?), 0),
+            FaceSource::File(path, index) => (Blob::from(sfnt::unpack(&std::fs::read(path).ok()?).ok()?), *index),
         };
         let font = FontRef::from_index(bytes.as_ref(), index).ok()?;
         let units_per_em = f64::from(font.head().ok()?.units_per_em().max(1));
@@ -211,20 +211,20 @@ pub(crate) fn outline(font: &FontData, coords: &[i16], glyph: u32, size: f64, hi
         _ => Engine::AutoFallback,
     };
     let target = Target::Smooth { mode: SmoothMode::Light, symmetric_rendering: true, preserve_linear_metrics: true };
-    let mut pen = Pen(BezPath::new());
+    let mut pen = FlippedPen(BezPath::new());
     let hinter = hinted.then(|| HintingInstance::new(&outlines, em, at, HintingOptions { engine, target }).ok());
     let hinted = hinter.flatten().is_some_and(|it| outline.draw(DrawSettings::hinted(&it, false), &mut pen).is_ok());
     if !hinted {
-        pen = Pen(BezPath::new());
+        pen = FlippedPen(BezPath::new());
         outline.draw(DrawSettings::unhinted(em, at), &mut pen).ok()?;
     }
     Some(pen.0)
 }
 
 /// Collects an outline from skrifa, flipped to y down.
-struct Pen(BezPath);
+struct FlippedPen(BezPath);
 
-impl OutlinePen for Pen {
+impl OutlinePen for FlippedPen {
     fn move_to(&mut self, x: f32, y: f32) {
         self.0.move_to((f64::from(x), -f64::from(y)));
     }

@@ -35,7 +35,7 @@ pub use blocks::{
 pub use breaks::LineBreaking;
 pub use cell::{CellText, draw_cell, lay_out_cell};
 pub use curve::{CurvedText, curve, draw_curved};
-pub use decorate::{Background, rounded_rect};
+pub use decorate::{TextBackground, rounded_rect};
 pub use draw::{DrawStyle, TextNodes, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{FAMILY_ALIASES, FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};

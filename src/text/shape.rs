@@ -37,7 +37,7 @@ pub(super) struct Paragraph {
     /// Clusters in logical order.
     pub clusters: Vec<Cluster>,
     pub runs: Vec<Run>,
-    pub glyphs: Vec<Glyph>,
+    pub glyphs: Vec<ShapedGlyph>,
     /// Bidi level of each byte of `text`.
     pub levels: Vec<Level>,
     /// The base direction is right to left.
@@ -74,7 +74,7 @@ pub(super) enum ClusterKind {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Glyph {
+pub(super) struct ShapedGlyph {
     pub id: u32,
     /// Offset from the cluster's left edge on the baseline, px, y down.
     pub offset: Vec2,
@@ -101,7 +101,8 @@ impl Paragraph {
     /// Advance of `cluster` without kerning, px, as at the end of a line.
     pub(super) fn advance_at_end(&self, cluster: &Cluster) -> f64 {
         let (run, size) = (&self.runs[cluster.run], self.styles[cluster.span].font_size);
-        let advance = |glyph: &Glyph| faces::advance(&run.font, &run.coords, glyph.id, size).unwrap_or(glyph.advance);
+        let advance =
+            |glyph: &ShapedGlyph| faces::advance(&run.font, &run.coords, glyph.id, size).unwrap_or(glyph.advance);
         self.glyphs[cluster.glyphs.clone()].iter().map(advance).sum()
     }
 
@@ -536,7 +537,7 @@ fn restore_undecomposed(cluster: &mut Cluster, face: &Face, paragraph: &mut Para
     let (size, coords) = (paragraph.styles[cluster.span].font_size, &paragraph.runs[cluster.run].coords);
     let Some(advance) = face.advance(id, size, coords) else { return };
     paragraph.glyphs.truncate(cluster.glyphs.start);
-    paragraph.glyphs.push(Glyph { id: id.to_u32(), offset: Vec2::ZERO, advance });
+    paragraph.glyphs.push(ShapedGlyph { id: id.to_u32(), offset: Vec2::ZERO, advance });
     cluster.glyphs.end = paragraph.glyphs.len();
     cluster.advance = advance;
 }
@@ -599,7 +600,7 @@ fn collect_cluster(
     if matches!(kind, ClusterKind::Text | ClusterKind::Space) {
         for glyph in cluster.glyphs() {
             let offset = Vec2::new(pen + f64::from(glyph.x), f64::from(glyph.y));
-            paragraph.glyphs.push(Glyph { id: glyph.id, offset, advance: f64::from(glyph.advance) });
+            paragraph.glyphs.push(ShapedGlyph { id: glyph.id, offset, advance: f64::from(glyph.advance) });
             pen += f64::from(glyph.advance);
         }
     }

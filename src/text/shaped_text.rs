@@ -13,8 +13,9 @@ use super::strut::Strut;
 /// (see [`super::blocks::advance_size`]).
 const ADVANCE_SIZE_LOSS: f64 = 0.03;
 
-/// The editor measures a line once more as a whole when its words together exceed the width by less than this, px.
-pub(super) const REMEASURED: f64 = 1.0;
+/// When the summed widths of the words of a line exceed the width by less than this, px, the editor measures the line
+/// again as one string, and that width decides.
+pub(super) const REMEASURE_EXCESS: f64 = 1.0;
 
 /// A text whose glyphs and advances are known. It can be laid out at several widths and sizes.
 pub struct ShapedText {
@@ -90,7 +91,7 @@ impl ShapedText {
         let (factor, largest) = ((factor - rounding - smaller).max(0.0), factor + rounding);
         let width = width.round();
         let by_width = if self.widest * largest <= width {
-            (self.ink_advance * factor / (width + REMEASURED)).ceil()
+            (self.ink_advance * factor / (width + REMEASURE_EXCESS)).ceil()
         } else {
             0.0
         };

@@ -7,7 +7,7 @@ use super::blocks::{Span, SpanStyle};
 use super::breaks::Token;
 use super::line::{self, LineSlice, TabStops};
 use super::shape::{self, Cluster, ClusterKind, Paragraph, Shaper};
-use super::shaped_text::{REMEASURED, ShapedParagraph, ShapedText};
+use super::shaped_text::{REMEASURE_EXCESS, ShapedParagraph, ShapedText};
 
 /// A line measured as a whole fits although it is wider than the box by this much, px (rendering.md §9.4).
 pub(super) const FIT_TOLERANCE: f64 = 0.02;
@@ -132,7 +132,7 @@ impl ShapedParagraph {
 struct LineRoom {
     /// Width of the line, px; infinite where lines do not wrap.
     width: f64,
-    /// See [`LayoutOptions::split_words`].
+    /// The same as [`LayoutOptions::split_words`].
     split_words: bool,
 }
 
@@ -199,7 +199,7 @@ fn break_lines<'a>(
             let over = pen + width + hyphen - room.width;
             if over > 0.0
                 && (end > start || pen > 0.0)
-                && !(over < REMEASURED && shaped.fits_as_whole(start..piece.end, hyphen, room, factor, shaper))
+                && !(over < REMEASURE_EXCESS && shaped.fits_as_whole(start..piece.end, hyphen, room, factor, shaper))
             {
                 // The word starts a new line, and the spaces before it are dropped.
                 finish(start, end.max(start), soft, &mut lines);

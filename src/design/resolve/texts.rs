@@ -14,8 +14,8 @@ use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, Warning, WarningCode, counted, truncated};
 use crate::scene::{Group, Node, Path};
 use crate::text::{
-    self, Align, Background, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, Layouter,
-    LineHeight, Overflow, Sizing, SpanStyle, TextBlocks, TextNodes, TextWarning, VerticalShift,
+    self, Align, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, Layouter, LineHeight, Overflow,
+    Sizing, SpanStyle, TextBackground, TextBlocks, TextNodes, TextWarning, VerticalShift,
 };
 use crate::units::{Opacity, Px};
 
@@ -77,7 +77,7 @@ impl TextResolver<'_> {
         let whole = text.legacy_background.then(|| {
             Size::new(text.placement.width, if resizable { height.max(laid_out.height) } else { laid_out.height })
         });
-        let background = text.background_enabled.then(|| Background {
+        let background = text.background_enabled.then(|| TextBackground {
             color: text.background_color.multiply_alpha(text.background_opacity.get() * opacity.get()),
             corner_radius: text.background_corner_radius * line_height / 2.0,
             padding: text.background_padding * line_height / 2.0,
