@@ -48,7 +48,8 @@ pub fn confine_files(allowed: &Allowed) -> Level {
 /// changes to the file system, and interfaces of the kernel that often had flaws (seccomp). They fail with `EPERM`, or
 /// with `ENOSYS` where libraries then use an older call that is allowed.
 ///
-/// Without [`Allowed::devices`], files cannot be opened for writing either, even where the kernel has no Landlock.
+/// No file can be created or replaced any more, also in [`Allowed::write`]. Without [`Allowed::devices`], none can be
+/// opened for writing either. This holds even where the kernel has no Landlock.
 pub fn confine_system_calls(allowed: &Allowed) -> Level {
     #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     return system_calls::confine(allowed);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -178,6 +178,11 @@ fn a_process_with_devices_reads_drivers_but_nothing_else() {
         assert!(probe.is_refused(), "{probe:?}");
     }
     assert_eq!(report.tried("list drivers"), "");
+    assert_eq!(report.tried("save a cache before system calls are confined"), "");
+    for name in ["save a cache", "overwrite a cache", "remove a cache"] {
+        assert_eq!(report.tried(name), "PermissionDenied", "{name}");
+    }
+    assert_eq!(report.tried("read a cache"), "");
     assert_eq!(report.tried("read a file outside"), "PermissionDenied");
     assert_eq!(report.tried("write a file"), "PermissionDenied");
     assert_eq!(report.tried("remove a file"), "PermissionDenied");
@@ -193,8 +198,8 @@ fn a_process_gives_up_privileges_and_is_ended_first() {
     assert_eq!(line("NoNewPrivs:"), "1");
     for set in ["CapEff:", "CapPrm:"] {
         let set = u64::from_str_radix(line(set), 16).expect("hexadecimal");
-        // CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
-        assert_eq!(set & !0b110, 0, "{set:#x}");
+        // CAP_DAC_READ_SEARCH.
+        assert_eq!(set & !0b100, 0, "{set:#x}");
     }
     assert_eq!(line("Max core file size").split_whitespace().collect::<Vec<_>>(), ["1", "1", "bytes"]);
     let data = DATA.to_string();
@@ -246,10 +251,10 @@ fn is_unavailable(level: &Level) -> bool {
     true
 }
 
-/// A folder with an allowed folder and another.
+/// A folder with a folder to read, one to write, and another.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
-    for name in ["allowed", "outside"] {
+    for name in ["allowed", "outside", "cache"] {
         fs::create_dir(folder.path().join(name)).expect("a new folder");
         fs::write(folder.path().join(name).join("file"), name).expect("a new file");
     }
@@ -327,19 +332,22 @@ fn confined(files: bool, system_calls: bool, devices: bool, folder: &Path) {
     let status =
         read("/proc/self/status") + &read("/proc/self/limits") + "oom_score_adj " + &read("/proc/self/oom_score_adj");
 
-    let allowed = Allowed { read: vec![folder.join("allowed"), folder.join("missing")], devices };
+    let mut tried = BTreeMap::new();
+    let mut attempt = |name: &str, result: io::Result<()>| {
+        tried.insert(name.to_owned(), result.err().map_or(String::new(), |error| format!("{:?}", error.kind())));
+    };
+    let cache = folder.join("cache");
+    let write = if devices { vec![cache.clone()] } else { Vec::new() };
+    let allowed = Allowed { read: vec![folder.join("allowed"), folder.join("missing")], write, devices };
     let off = || Level::None("not asked for".to_owned());
     let files = if files { confine_files(&allowed) } else { off() };
     // Started before system calls are confined, as a renderer's are.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime starts");
     let ends = UnixStream::pair().expect("a pair of sockets");
+    attempt("save a cache before system calls are confined", save(&cache.join("file")));
     let system_calls = if system_calls { confine_system_calls(&allowed) } else { off() };
 
-    let mut tried = BTreeMap::new();
-    let mut attempt = |name: &str, result: io::Result<()>| {
-        tried.insert(name.to_owned(), result.err().map_or(String::new(), |error| format!("{:?}", error.kind())));
-    };
     let (allowed, outside) = (folder.join("allowed"), folder.join("outside"));
     attempt("read an allowed file", fs::read(allowed.join("file")).map(|it| assert_eq!(it, b"allowed")));
     attempt("list an allowed folder", fs::read_dir(&allowed).map(|it| assert_eq!(it.count(), 1)));
@@ -350,6 +358,10 @@ fn confined(files: bool, system_calls: bool, devices: bool, folder: &Path) {
     let executable = fs::Permissions::from_mode(0o700);
     attempt("make a file executable", fs::set_permissions(allowed.join("file"), executable));
     attempt("remove a file", fs::remove_file(outside.join("file")));
+    attempt("save a cache", save(&cache.join("file")));
+    attempt("overwrite a cache", fs::OpenOptions::new().write(true).open(cache.join("file")).map(drop));
+    attempt("remove a cache", fs::remove_file(cache.join("file")));
+    attempt("read a cache", fs::read(cache.join("file")).map(drop));
     attempt("connect to a Unix socket", UnixStream::connect("/run/socket").map(drop));
     attempt("pair of datagram sockets", std::os::unix::net::UnixDatagram::pair().map(drop));
     attempt("start a thread", std::thread::Builder::new().spawn(|| ()).and_then(join));
@@ -363,6 +375,13 @@ fn confined(files: bool, system_calls: bool, devices: bool, folder: &Path) {
 
 fn join(thread: std::thread::JoinHandle<()>) -> io::Result<()> {
     thread.join().map_err(|_| io::Error::other("the thread panicked"))
+}
+
+/// Replaces a file by a read-only one, as compiled pipelines of a GPU are saved.
+fn save(file: &Path) -> io::Result<()> {
+    let partial = file.with_extension("part");
+    fs::OpenOptions::new().create_new(true).write(true).mode(0o400).open(&partial)?.write_all(b"saved")?;
+    fs::rename(&partial, file)
 }
 
 /// Sends a message from one end to the other, and waits a moment.

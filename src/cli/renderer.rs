@@ -1,6 +1,7 @@
 //! `tenter renderer`: a render process of a service. The service starts it with a socket as standard input.
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::log;
@@ -73,9 +74,13 @@ fn give_up(arguments: &Arguments, settings: &Settings) -> std::io::Result<()> {
     arguments.parent.map_or(Ok(()), sandbox::die_with_parent)
 }
 
-/// The files that renders need: fonts and colour profiles, and the devices of GPUs.
+/// The files that renders need: fonts and colour profiles, the devices of GPUs, and the folder of compiled pipelines.
 fn allowed(settings: &Settings) -> Allowed {
     let folders = [&settings.fonts.directory, &settings.icc.directory];
     let read = folders.into_iter().flatten().cloned().collect();
-    Allowed { read, devices: settings.render.rasterizer != RasterizerChoice::Cpu }
+    let devices = settings.render.rasterizer != RasterizerChoice::Cpu;
+    // Without the folder, saving the pipelines fails with a warning, and the next start is slower.
+    let can_write = |folder: &&PathBuf| devices && std::fs::create_dir_all(folder).is_ok();
+    let write = settings.gpu.cache_directory.iter().filter(can_write).cloned().collect();
+    Allowed { read, write, devices }
 }

@@ -9,8 +9,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
     /// Files, and folders with everything below them, that can be opened for reading. Paths that do not exist when the
-    /// process is confined stay out of reach.
+    /// process is confined stay out of reach, and so does what symbolic links inside a folder name elsewhere.
     pub read: Vec<PathBuf>,
+    /// Folders in which files can be created and replaced until system calls are confined, for the compiled pipelines
+    /// of a GPU. Afterwards only files that are there can be opened for writing, so these must be read-only by their
+    /// mode. A folder must exist when the process is confined.
+    pub write: Vec<PathBuf>,
     /// Whether the process can open GPUs: their device nodes, and the drivers with the files these read. A driver
     /// outside the system's folders (`VK_DRIVER_FILES`, `LD_LIBRARY_PATH`) must be listed in `read`.
     pub devices: bool,
@@ -31,9 +35,9 @@ pub enum Level {
 /// How far the kernel confines a process, for `tenter doctor`, the readiness endpoint and the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confinement {
-    /// Result of [`confine_files`](super::confine_files).
+    /// The result of [`confine_files`](super::confine_files).
     pub files: Level,
-    /// Result of [`confine_system_calls`](super::confine_system_calls).
+    /// The result of [`confine_system_calls`](super::confine_system_calls).
     pub system_calls: Level,
 }
 

@@ -84,6 +84,9 @@ fn restrict(allowed: &Allowed) -> Result<RestrictionStatus, RulesetError> {
     // The program itself, so that backtraces of panics have names.
     let program = std::env::current_exe().ok();
     let mut ruleset = ruleset.add_rules(path_beneath_rules(allowed.read.iter().chain(&program), read))?;
+    // Replacing a file by renaming another takes the rights to create and to remove one.
+    let create = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+    ruleset = ruleset.add_rules(path_beneath_rules(&allowed.write, read | create))?;
     if allowed.devices {
         ruleset = ruleset.add_rules(path_beneath_rules(DRIVER_FILES, read))?.add_rules(path_beneath_rules(
             devices(Path::new("/dev")),

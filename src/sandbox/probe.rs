@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,9 +48,9 @@ pub enum Outcome {
 /// One attempt and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// What was tried.
+    /// What the process tried.
     pub attempt: Attempt,
-    /// What became of it.
+    /// What became of the attempt.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -96,7 +96,8 @@ fn write_temporary_file() -> io::Result<()> {
 }
 
 fn execute() -> io::Result<()> {
-    let status = Command::new("/bin/true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    // Without /dev/null for its streams, so that nothing but the start of the program can be refused.
+    let status = Command::new("/bin/true").status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }
 

@@ -25,15 +25,14 @@ pub fn die_with_parent(parent: u32) -> io::Result<()> {
 /// Gives up what the process may have from its user: capabilities of root, and new privileges through other programs.
 /// Also turns core dumps off.
 ///
-/// Two capabilities stay if present, CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, so that root can still read fonts of
-/// other users.
+/// One capability stays if present, CAP_DAC_READ_SEARCH, so that root can still read fonts of other users.
 ///
 /// # Errors
 /// Fails when the kernel refuses one of them.
 pub fn give_up_privileges() -> io::Result<()> {
     set_no_new_privs(true)?;
     let capabilities_now = capabilities(None)?;
-    let stays = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    let stays = CapabilitySet::DAC_READ_SEARCH;
     let reduced = CapabilitySets {
         effective: capabilities_now.effective & stays,
         permitted: capabilities_now.permitted & stays,

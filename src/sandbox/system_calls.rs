@@ -241,18 +241,17 @@ fn denied(devices: bool, process: u64) -> Result<BTreeMap<c_long, Vec<SeccompRul
     for (call, commands) in [(libc::SYS_ioctl, CONTROLS.as_slice()), (libc::SYS_fcntl, &FILE_CONTROLS)] {
         rules.insert(call, commands.iter().map(|it| rule([is(1, *it)?])).collect::<Result<_, _>>()?);
     }
-    if !devices {
-        rules.insert(libc::SYS_openat, writing(2)?);
-        #[cfg(target_arch = "x86_64")]
-        rules.insert(libc::SYS_open, writing(1)?);
-    }
+    rules.insert(libc::SYS_openat, writing(2, devices)?);
+    #[cfg(target_arch = "x86_64")]
+    rules.insert(libc::SYS_open, writing(1, devices)?);
     Ok(rules)
 }
 
-/// Rules for flags of `open` that allow changes to files.
-fn writing(argument: u8) -> Result<Vec<SeccompRule>, BackendError> {
-    let flags = [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC];
-    flags.into_iter().map(|flag| rule([has(argument, flag as u64)?])).collect()
+/// Rules for flags of `open` that change files. Devices are opened for writing, but nothing is created or truncated.
+fn writing(argument: u8, devices: bool) -> Result<Vec<SeccompRule>, BackendError> {
+    let opens = if devices { [].as_slice() } else { &[libc::O_WRONLY, libc::O_RDWR] };
+    let flags = opens.iter().chain(&[libc::O_CREAT, libc::O_TRUNC]);
+    flags.map(|flag| rule([has(argument, *flag as u64)?])).collect()
 }
 
 fn rule<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, BackendError> {
@@ -442,14 +441,19 @@ mod tests {
     }
 
     #[test]
-    fn files_are_opened_for_writing_with_devices_only() {
-        let read = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_DIRECTORY) as u64;
-        assert_eq!(answer(libc::SYS_openat, &[0, 0, read]), Allowed);
+    fn files_are_opened_for_writing_with_devices_only_and_never_created() {
         let number = u32::try_from(libc::SYS_openat).unwrap();
-        for flags in [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC, libc::O_RDWR | libc::O_TMPFILE] {
-            let arguments = [0, 0, flags as u64];
-            assert_eq!(answer_on(ARCHITECTURE, false, number, &arguments), Refused(libc::EPERM), "{flags:#o}");
-            assert_eq!(answer_on(ARCHITECTURE, true, number, &arguments), Allowed, "{flags:#o}");
+        let open = |devices, flags: i32| answer_on(ARCHITECTURE, devices, number, &[0, 0, flags as u64]);
+        for devices in [false, true] {
+            assert_eq!(open(devices, libc::O_RDONLY | libc::O_CLOEXEC | libc::O_DIRECTORY), Allowed);
+            for flags in [libc::O_WRONLY | libc::O_CREAT, libc::O_RDONLY | libc::O_CREAT, libc::O_RDWR | libc::O_TRUNC]
+            {
+                assert_eq!(open(devices, flags), Refused(libc::EPERM), "{flags:#o}");
+            }
+        }
+        for flags in [libc::O_WRONLY, libc::O_RDWR, libc::O_RDWR | libc::O_TMPFILE] {
+            assert_eq!(open(false, flags), Refused(libc::EPERM), "{flags:#o}");
+            assert_eq!(open(true, flags), Allowed, "{flags:#o}");
         }
         assert_eq!(answer(libc::SYS_openat2, &[]), Refused(libc::ENOSYS));
     }
