@@ -7,6 +7,6 @@ mod classic;
 mod job;
 mod template;
 
-pub use classic::{ClassicCall, AnswerForm};
+pub use classic::{AnswerForm, ClassicCall};
 pub use job::{DESIGN, JobRequest, WEBHOOK, with_flat_paths};
 pub use template::{FILE_NAME, RowTemplate};

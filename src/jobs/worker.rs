@@ -296,7 +296,12 @@ impl Worker {
     }
 
     /// The file with its hash.
-    async fn rendered(&self, file: RenderedFile, origin: String, timings: Timings) -> Result<RenderedJob, AttemptError> {
+    async fn rendered(
+        &self,
+        file: RenderedFile,
+        origin: String,
+        timings: Timings,
+    ) -> Result<RenderedJob, AttemptError> {
         let RenderedFile { bytes, format, fingerprint, warnings, .. } = file;
         let hashed = bytes.clone();
         let hash = self.renderers.run_on_pool(move || ContentHash::of(&hashed)).await;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::task::{DocumentId, Finished, RenderedFile, RowTask, Step, StepOutput, Task, TimeLimit};
 use crate::assets::AssetSnapshot;
-use crate::calls::{ClassicCall, JobRequest, AnswerForm, RowTemplate};
+use crate::calls::{AnswerForm, ClassicCall, JobRequest, RowTemplate};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::json::JsonParser;
