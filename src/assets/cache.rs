@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::asset::{LoadResult, LoadedAsset};
-use super::fetch::Freshness;
+use super::freshness::Freshness;
 use super::request::AssetKind;
 use crate::cache::SharedLru;
 use crate::hash::ContentHash;
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::assets::asset::Asset;
     use crate::assets::error::Reason;
-    use crate::assets::fetch::Validators;
+    use crate::assets::freshness::Validators;
 
     fn key(name: &str) -> AssetKey {
         AssetKey::of(AssetKind::Font, name)

@@ -6,7 +6,6 @@
 
 mod dns;
 mod download;
-mod freshness;
 mod post;
 
 use std::error::Error as _;
@@ -22,13 +21,11 @@ use url::Url;
 use super::counts::AssetCounts;
 use super::error::{NetworkError, Reason, SetupError, shorten_url};
 use super::file_source::{Fetched, FileSource};
+use super::freshness::Freshness;
 use super::guard::{self, AllowedNetworks, BlockedAddress, UrlError};
 use crate::config::AssetLimits;
 use dns::{GuardedDns, Lookup, system_lookup};
 pub use download::Downloader;
-pub use freshness::Freshness;
-#[cfg(test)]
-pub(super) use freshness::Validators;
 pub use post::{HttpPoster, PostResponse, operators_client};
 
 /// Maximum time to connect to a host, within `TENTER_ASSET_TIMEOUT`; then the next attempt begins.

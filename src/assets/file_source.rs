@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::error::Reason;
-use super::fetch::Freshness;
+use super::freshness::Freshness;
 
 /// A file, or the confirmation that a cached one is still valid.
 #[derive(Debug)]

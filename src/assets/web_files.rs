@@ -11,8 +11,9 @@ use url::Url;
 
 use super::counts::AssetCounts;
 use super::error::{Reason, SetupError};
-use super::fetch::{Fetcher, Freshness};
+use super::fetch::Fetcher;
 use super::file_source::{Fetched, FileSource, StoredFile};
+use super::freshness::Freshness;
 use super::google::DiskCache;
 use crate::cache::SharedLru;
 use crate::config::{AssetLimits, FontSettings};

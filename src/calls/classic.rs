@@ -36,7 +36,7 @@ const OPTIONS_BESIDE_DESIGN: &[&str] = &["textVerticalResizeEnabled", "variables
 /// A valid request body.
 #[derive(Debug)]
 pub struct ClassicCall {
-    /// The design's JSON.
+    /// The design's JSON, not yet read as a design.
     pub design: Value,
     /// Render options of the caller.
     pub options: RenderOptions,

@@ -21,7 +21,7 @@ const OPTIONS: &str = "exportOptions";
 /// A valid request body.
 #[derive(Debug)]
 pub struct JobRequest {
-    /// The design's JSON.
+    /// The design's JSON, not yet read as a design.
     pub design: Value,
     /// The options beside the design.
     pub options: RenderOptions,

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::log;
 use super::startup::start_runtime;
 use crate::config::{Given, RasterizerChoice, Settings};
-use crate::renderers::serve_calls;
+use crate::renderers::{GpuList, serve_calls};
 use crate::sandbox::{self, Allowed, Confinement};
 
 #[derive(clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// Process id of the service.
     #[arg(long)]
     parent: Option<u32>,
-    /// Print the indices of the GPUs that paint, as a JSON array.
+    /// Print the GPUs that paint, and those that do not, as JSON.
     #[arg(long)]
     gpus: bool,
     /// Confine the process, try what it must not do, and print the results.
@@ -50,16 +50,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "gpu")]
-fn gpus(settings: &Settings) -> Vec<usize> {
+fn gpus(settings: &Settings) -> GpuList {
     use crate::paint::gpu::{adapters, select_adapters};
 
     let is_required = settings.render.rasterizer == RasterizerChoice::Gpu;
-    select_adapters(adapters(), &settings.gpu, is_required).used.iter().map(|it| it.index).collect()
+    let selection = select_adapters(adapters(), &settings.gpu, is_required);
+    GpuList { used: selection.used.iter().map(|it| it.index).collect(), refused: selection.refused }
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpus(_: &Settings) -> Vec<usize> {
-    Vec::new()
+fn gpus(_: &Settings) -> GpuList {
+    GpuList::default()
 }
 
 /// Ties the process to its service, and takes from it what it does not need.

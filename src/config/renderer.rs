@@ -12,7 +12,7 @@ const SECTIONS: [Section; 7] =
 const DATA_DIR: &str = "TENTER_DATA_DIR";
 
 /// Beginnings of the names of variables that graphics drivers, the loader and the Rust runtime read.
-const DRIVER_VARIABLES: [&str; 14] = [
+const DRIVER_VARIABLES: [&str; 15] = [
     "CUDA_",
     "DRI_",
     "GALLIUM_",
@@ -21,6 +21,7 @@ const DRIVER_VARIABLES: [&str; 14] = [
     "LIBGL_",
     "LP_",
     "MALLOC_",
+    "NODEVICE_SELECT",
     "MESA_",
     "NVIDIA_",
     "RUST_",

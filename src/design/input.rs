@@ -85,7 +85,8 @@ fn collect_ids(value: &Value, ids: &mut HashSet<Arc<str>>) {
     }
 }
 
-/// Warnings in the order found, limited to [`BoundedWarnings::MAX`] so that a hostile design cannot inflate the response.
+/// Warnings in the order found, limited to [`BoundedWarnings::MAX`] so that a hostile design cannot inflate the
+/// response.
 #[derive(Debug, Default)]
 pub(super) struct BoundedWarnings {
     first: Vec<Warning>,

@@ -1,5 +1,5 @@
-//! The template and the asset snapshot of a batch in the job store and the results: each asset as it was first fetched, until the batch
-//! expires.
+//! The template and the asset snapshot of a batch in the job store and the results: each asset as it was first
+//! fetched, until the batch expires.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Messages between the service and its render processes.
 //!
-//! Each message is a frame: the length of its head as 4 bytes and that of its body as 8 bytes, both in big-endian order,
-//! then the head as JSON, then the body as it is. Files travel in bodies, so that they are not encoded.
+//! Each message is a frame: the length of its head as 4 bytes and that of its body as 8 bytes, both in big-endian
+//! order, then the head as JSON, then the body as it is. Files travel in bodies, so that they are not encoded.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -111,7 +111,7 @@ impl StepHead {
     }
 }
 
-/// A [`TimeLimit`].
+/// A [`TimeLimit`] as it travels.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Limit {
     Remaining(Duration),

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::answers::Answers;
@@ -43,24 +44,33 @@ pub use self::child::serve as serve_calls;
 pub use self::processes::{ProcessReport, ProcessesReport};
 pub use self::task::{BatchSource, Finished, RenderedFile, RowTask, Task, TimeLimit};
 
-/// What each of `count` processes paints with: one for each GPU, and at least one for the CPU beside them. They are asked
-/// for in a process of their own, as drivers of GPUs do not belong into the service.
-async fn painters(settings: &Settings, program: &Path, count: usize) -> Result<Vec<Painter>, Error> {
+/// The GPUs of a machine, as `tenter renderer --gpus` prints them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct GpuList {
+    /// Indices of the adapters that paint, in the driver's list.
+    pub used: Vec<usize>,
+    /// One message for each adapter that is not used, with the reason.
+    pub refused: Vec<String>,
+}
+
+/// What each of `count` processes paints with: one for each GPU, and at least one for the CPU beside them; and the
+/// adapters that none uses. They are looked for in a process of their own, as drivers do not belong into the service.
+async fn painters(settings: &Settings, program: &Path, count: usize) -> Result<(Vec<Painter>, Vec<String>), Error> {
     if settings.render.rasterizer == RasterizerChoice::Cpu {
-        return Ok(vec![Painter::Cpu; count]);
+        return Ok((vec![Painter::Cpu; count], Vec::new()));
     }
     let environment = settings.renderer_environment(count, Painter::AsConfigured);
     let mut listing = tokio::process::Command::new(program);
     let output = listing.args(["renderer", "--gpus"]).env_clear().envs(environment).output().await;
     let output = output.map_err(|error| Error::Internal(format!("{}: {error}", program.display())))?;
-    let gpus: Vec<usize> = serde_json::from_slice(&output.stdout)
+    let GpuList { used, refused } = serde_json::from_slice(&output.stdout)
         .map_err(|_| Error::Internal(String::from_utf8_lossy(&output.stderr).trim().to_owned()))?;
-    if gpus.is_empty() {
-        // With TENTER_RASTERIZER=gpu, the process says why there is none.
-        return Ok(vec![Painter::AsConfigured; count]);
+    if used.is_empty() && settings.render.rasterizer == RasterizerChoice::Gpu {
+        return Ok((vec![Painter::AsConfigured; count], refused)); // the process says why it cannot start
     }
-    let for_cpu = count.saturating_sub(gpus.len()).max(1);
-    Ok(gpus.into_iter().map(Painter::Gpu).chain(std::iter::repeat_n(Painter::Cpu, for_cpu)).collect())
+    let for_cpu = count.saturating_sub(used.len()).max(1);
+    let painters = used.into_iter().map(Painter::Gpu).chain(std::iter::repeat_n(Painter::Cpu, for_cpu));
+    Ok((painters.collect(), refused))
 }
 
 /// Everything that renders for a service. Cheap to clone.
@@ -91,7 +101,7 @@ impl Renderers {
         }
         let program = std::env::current_exe()
             .map_err(|error| Error::Internal(format!("the path of this program is unknown: {error}")))?;
-        let painters = painters(settings, &program, count).await?;
+        let (painters, refused) = painters(settings, &program, count).await?;
         let count = painters.len();
         // The cache of decoded files is divided among the processes; this one has a part for undecoded files.
         let files = WebFiles::new(&settings.assets, &settings.fonts, settings.assets.cache_bytes / (count + 1))?;
@@ -110,7 +120,7 @@ impl Renderers {
         });
         let launches = launches.collect();
         let front = Arc::new(Front::new(&settings.render)?);
-        let processes = Processes::start(launches, Answers::new(files), memory).await?;
+        let processes = Processes::start(launches, Answers::new(files), memory, refused).await?;
         Ok(Self(Arc::new(Place::Processes { front, processes, design_limits: settings.design.clone() })))
     }
 
@@ -356,8 +366,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// Renders the pages of `row` and adds all of them, or none. `limit` begins when there is a worker; `setting` is the
-    /// name of the setting that gave it.
+    /// Renders the pages of `row` and adds all of them, or none. `limit` begins when there is a worker; `setting` is
+    /// the name of the setting that gave it.
     ///
     /// # Errors
     /// As [`crate::pipeline::MergedDocument::add`]; `Unavailable` when the process of the document has ended, and the

@@ -37,7 +37,7 @@ pub(super) struct Launch {
     /// The program, and its arguments.
     pub(super) program: std::path::PathBuf,
     pub(super) arguments: Vec<String>,
-    /// The complete environment.
+    /// The complete environment of the process.
     pub(super) environment: Vec<(String, String)>,
     /// Number of the GPU that the process owns: `gpu0` in it is this one of the service.
     pub(super) gpu: Option<usize>,

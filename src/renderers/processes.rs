@@ -60,7 +60,7 @@ struct Shared {
     culprits: AtomicU64,
     next_document: AtomicU64,
     last_rendered: Mutex<Option<Instant>>,
-    /// Counts of processes that have ended.
+    /// Counts of processes that have ended, and the adapters that no process uses.
     past_paint: Mutex<PaintReport>,
 }
 
@@ -80,7 +80,7 @@ pub struct ProcessesReport {
 /// The state of one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessReport {
-    /// Process id.
+    /// Process id of the system.
     pub pid: u32,
     /// Resident memory in bytes.
     pub resident_bytes: u64,
@@ -91,8 +91,8 @@ pub struct ProcessReport {
 }
 
 impl Processes {
-    /// Starts a process for each of `launches` and waits until all are warm. `memory_limit`: bytes of resident memory of
-    /// each.
+    /// Starts a process for each of `launches` and waits until all are warm. `memory_limit`: bytes of resident memory
+    /// of each. `refused`: adapters that no process uses, with the reasons.
     ///
     /// # Errors
     /// The first process that cannot start; the text is for an operator.
@@ -100,6 +100,7 @@ impl Processes {
         launches: Vec<Launch>,
         answers: Answers,
         memory_limit: Option<u64>,
+        refused: Vec<String>,
     ) -> Result<Self, Error> {
         let this = Self(Arc::new(Shared {
             count: launches.len(),
@@ -112,7 +113,7 @@ impl Processes {
             culprits: AtomicU64::new(0),
             next_document: AtomicU64::new(0),
             last_rendered: Mutex::default(),
-            past_paint: Mutex::default(),
+            past_paint: Mutex::new(PaintReport { refused, ..PaintReport::default() }),
         }));
         let starts = launches.iter().map(|launch| this.start_one(launch));
         let started = futures_util::future::join_all(starts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -194,7 +195,7 @@ impl Processes {
     /// Adds the counts of a process that has ended to those of the service.
     fn remember(&self, renderer: &Renderer) {
         renderer.with_status(|status| {
-            let paint = PaintReport { gpus: Vec::new(), ..status.paint.clone() };
+            let paint = PaintReport { gpus: Vec::new(), refused: Vec::new(), ..status.paint.clone() };
             self.0.past_paint.lock().add(&paint);
         });
     }
@@ -324,8 +325,8 @@ impl Processes {
         Ok(lease)
     }
 
-    /// The process with the fewest calls; one that paints on the CPU only while none with a GPU serves. Among equals the same bodies come to the same process, which may have their
-    /// pictures in its caches.
+    /// The process with the fewest calls; one that paints on the CPU only while none with a GPU serves. Among equals
+    /// the same bodies come to the same process, which may have their pictures in its caches.
     fn choose(&self, affinity: u64) -> Option<Lease> {
         let serving = self.0.serving.lock();
         let free = serving.iter().filter(|it| !it.is_reserved() && it.state() == State::Serving);

@@ -31,7 +31,7 @@ pub enum Task {
 /// One row of a batch.
 #[derive(Clone, Debug)]
 pub struct RowTask {
-    /// The batch.
+    /// The batch that has the row.
     pub batch: Arc<dyn BatchSource>,
     /// Number of the row, from 1.
     pub row: u64,
