@@ -99,7 +99,7 @@ pub enum Reason {
     /// Loading exceeded a time limit.
     #[error("not loaded within {} s ({setting})", .after.as_secs_f64())]
     Timeout {
-        /// The time limit.
+        /// The time limit that was exceeded.
         after: Duration,
         /// Name of the option or setting that sets the limit.
         setting: &'static str,
@@ -115,7 +115,7 @@ pub enum Reason {
         /// Maximum size in bytes.
         limit: u64,
     },
-    /// The connection failed.
+    /// The connection to the server failed.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The `data:` URL cannot be decoded.

@@ -1,4 +1,4 @@
-//! Jobs.
+//! Jobs: their life from submission to removal, and the limits of owners.
 
 use std::time::Duration;
 

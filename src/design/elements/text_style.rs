@@ -88,7 +88,7 @@ impl TextStyle {
 /// Slant of a face: upright or italic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FontStyle {
-    /// Upright, the default.
+    /// Upright, which is the default.
     #[default]
     Normal,
     /// Italic, or slanted when there is no italic face.

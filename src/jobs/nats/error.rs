@@ -26,7 +26,7 @@ pub(super) enum NatsError {
     /// A stream, bucket or consumer cannot be created or opened.
     #[error("cannot {action} the {kind} {name}: {}", with_causes(source.as_ref()))]
     Object { action: &'static str, kind: &'static str, name: String, source: BoxedError },
-    /// A request failed.
+    /// The servers refused a request, or did not answer it.
     #[error("{}", with_causes(.0.as_ref()))]
     Request(#[source] BoxedError),
     /// The servers answered something that cannot be used.
