@@ -12,11 +12,18 @@ use super::*;
 
 pub(super) const MIB: usize = 1 << 20;
 
-/// Peak resident memory of `child` in bytes; `None` after it has ended.
-fn peak(child: &Child) -> Option<usize> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+/// Peak resident memory of a process in bytes; `None` after it has ended.
+fn peak(pid: u32) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
+}
+
+/// Process ids of the render processes of `service`.
+fn renderers(service: &Child) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", service.id())).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    children.flat_map(|text| text.split_whitespace().filter_map(|it| it.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
 /// A running service; killed when dropped.
@@ -59,8 +66,10 @@ pub(super) fn serve(settings: &[(&str, &str)]) -> Running {
 }
 
 impl Running {
+    /// Sum of the peaks of the service and its render processes in bytes.
     pub(super) fn peak(&self) -> usize {
-        peak(&self.child).expect("running")
+        let renderers: usize = renderers(&self.child).into_iter().filter_map(peak).sum();
+        peak(self.child.id()).expect("running") + renderers
     }
 
     /// Sends a render request and does not read the response.
@@ -116,7 +125,7 @@ fn deeply_nested_body_of_100_mb_takes_no_extra_memory() {
         .expect("runs");
     let mut max_peak = 0;
     while child.try_wait().expect("known").is_none() {
-        max_peak = max_peak.max(peak(&child).unwrap_or(0));
+        max_peak = max_peak.max(peak(child.id()).unwrap_or(0));
     }
     let output = child.wait_with_output().expect("ends");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
