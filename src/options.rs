@@ -45,7 +45,7 @@ pub struct RenderOptions {
     /// `textSizing` — whether the option or the element decides how texts fit their boxes. Default: that of the editor
     /// version.
     pub text_sizing: Option<TextSizing>,
-    /// `textSplitAllowed` — with [`TextSizing::Element`], break words wider than the box, as the editor always does.
+    /// `textSplitAllowed` — break words wider than the box also with [`TextSizing::Element`], as the editor always does.
     /// Otherwise the text shrinks, where allowed. Default false.
     pub text_split_allowed: bool,
     /// `lineBreaking` — rules for line breaks. Default `editor`.

@@ -1,7 +1,7 @@
 //! The settings of a render that resolving depends on.
 
 use super::super::Design;
-use super::super::version::Rules;
+use super::super::version::{Rules, WideWords};
 use crate::options::{LineBreaking, MissingHeight, OptionDefaults, RenderOptions, TextOverflow, TextSizing};
 use crate::units::DeviceScale;
 
@@ -42,7 +42,7 @@ pub struct TextSettings {
     pub missing_height: MissingHeight,
     /// Whether the options or the element decide how a text fits its box.
     pub sizing: TextSizing,
-    /// With [`TextSizing::Element`]: whether words wider than the box are broken.
+    /// Whether words wider than the box are broken; otherwise they make the text smaller.
     pub split_words: bool,
     /// Rules for line breaks.
     pub line_breaking: LineBreaking,
@@ -53,12 +53,17 @@ impl ResolveSettings {
     /// pictures that resolving creates.
     pub fn new(options: &RenderOptions, defaults: &OptionDefaults, design: &Design, raster_scale: DeviceScale) -> Self {
         let rules = Rules::of(defaults.sdk(options));
+        let wide_words = match options.text_sizing {
+            None => rules.wide_words,
+            Some(TextSizing::Editor) => WideWords::Break,
+            Some(TextSizing::Element) => WideWords::Shrink,
+        };
         let text = TextSettings {
             overflow: options.text_overflow,
             vertical_resize: options.text_vertical_resize,
             missing_height: options.missing_height,
             sizing: options.text_sizing.unwrap_or(rules.text_sizing),
-            split_words: options.text_split_allowed,
+            split_words: wide_words == WideWords::Break || options.text_split_allowed,
             line_breaking: options.line_breaking,
         };
         Self {
@@ -73,5 +78,45 @@ impl ResolveSettings {
             min_image_dpi: defaults.min_image_dpi(options),
             text,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::version::{CellTextEngine, TextShadow};
+    use super::*;
+    use crate::config::{DesignLimits, EditorVersion};
+    use crate::design::elements::figure::FigureUnits;
+
+    fn settings(options: RenderOptions) -> ResolveSettings {
+        let design = json!({"pages": [{"children": []}]}).to_string();
+        let design = Design::parse(design.as_bytes(), &DesignLimits::default()).expect("a design");
+        let defaults = OptionDefaults::default();
+        ResolveSettings::new(&options, &defaults, &design, DeviceScale::ONE)
+    }
+
+    #[test]
+    fn rules_of_sdk_4_4_are_the_default() {
+        let rules = Rules {
+            figure_units: FigureUnits::Outline,
+            text_sizing: TextSizing::Editor,
+            wide_words: WideWords::Break,
+            text_shadow: TextShadow::Letters,
+            cell_text: CellTextEngine::Plain,
+        };
+        let settings = settings(RenderOptions::default());
+        assert_eq!([settings.rules, Rules::of(EditorVersion::V4_4)], [rules; 2]);
+        assert_eq!((settings.text.sizing, settings.text.split_words), (TextSizing::Editor, true));
+    }
+
+    #[test]
+    fn wide_words_are_broken_unless_elements_decide_their_size() {
+        let split = |text_sizing, text_split_allowed| {
+            settings(RenderOptions { text_sizing, text_split_allowed, ..RenderOptions::default() }).text.split_words
+        };
+        assert!(split(None, false) && split(Some(TextSizing::Editor), false));
+        assert!(!split(Some(TextSizing::Element), false) && split(Some(TextSizing::Element), true));
     }
 }

@@ -6,6 +6,7 @@ use kurbo::{Affine, BezPath, Cap, Rect, Shape as _, Stroke};
 
 use super::super::elements::table::{Border, BorderStyle, Table, TableCell};
 use super::super::elements::text_style::VerticalAlign;
+use super::super::version::CellTextEngine;
 use super::texts::{TextResolver, align, draw_style, span_style};
 use crate::options::TextOverflow;
 use crate::scene::{Group, Node, Path};
@@ -108,7 +109,11 @@ impl TextResolver<'_> {
             return None;
         }
         let style = Arc::new(span_style(&cell.style));
-        text::lay_out_cell(self.layouter, &cell.text, &style, area.size(), align(cell.style.align), overflow)
+        match self.settings.rules.cell_text {
+            CellTextEngine::Plain => {
+                text::lay_out_cell(self.layouter, &cell.text, &style, area.size(), align(cell.style.align), overflow)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use kurbo::{Affine, Rect, Size, Stroke, Vec2};
 use super::super::effects::Effects;
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
+use super::super::version::TextShadow;
 use super::paints::{GradientLength, is_transparent, paint};
 use super::settings::ResolveSettings;
 use super::shadow::shadowed;
@@ -93,7 +94,7 @@ impl TextResolver<'_> {
         let drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, ..style });
         let box_height = if resizable { height.max(laid_out.height) } else { laid_out.height };
         let area = Rect::new(0.0, 0.0, text.placement.width, box_height);
-        moved_down(with_effects(drawn, effects, area), top)
+        moved_down(with_effects(drawn, effects, area, self.settings.rules.text_shadow), top)
     }
 
     /// A text on an arc, where height, vertical alignment and overflow have no effect (rendering.md §9.8).
@@ -117,13 +118,14 @@ impl TextResolver<'_> {
                 drawn.background.insert(0, Node::Path(Path::filled(outline, color)));
             }
         }
-        with_effects(drawn, &text.effects, curved.bounds)
+        with_effects(drawn, &text.effects, curved.bounds, self.settings.rules.text_shadow)
     }
 
     /// The rules of fitting a text. Fields of the element count only with the option `textSizing`: `element`.
     fn sizing(&mut self, text: &Text) -> Sizing {
         let (overflow, height) = self.overflow(text);
         let own = &text.sizing;
+        let split_words = self.settings.text.split_words;
         match self.settings.text.sizing {
             TextSizing::Editor => {
                 for key in &own.written {
@@ -133,7 +135,7 @@ impl TextResolver<'_> {
                         format!("{key} of an element has no effect unless the option textSizing is \"element\"");
                     self.warn(&origin, WarningCode::Ignored, message);
                 }
-                overflow.into()
+                Sizing { split_words, ..overflow.into() }
             }
             TextSizing::Element => {
                 let overflow = match own.overflow {
@@ -146,7 +148,7 @@ impl TextResolver<'_> {
                         Overflow::Fit { height, min: own.min_font_size.unwrap_or(1.0), max }
                     }
                 };
-                Sizing { overflow, max_lines: own.max_lines, split_words: self.settings.text.split_words }
+                Sizing { overflow, max_lines: own.max_lines, split_words }
             }
         }
     }
@@ -213,10 +215,12 @@ fn shrunk(effects: &Effects, factor: f64) -> Effects {
     }
 }
 
-/// Applies blur, colour changes and shadows to a text in a box of `area`, except to its background (rendering.md §4,
-/// §5).
-fn with_effects(mut drawn: TextNodes, effects: &Effects, area: Rect) -> Vec<Node> {
-    let mut children = std::mem::take(&mut drawn.background);
+/// Applies blur and colour changes to a text in a box of `area`, except to its background (rendering.md §4, §5), and
+/// the shadow to what casts it.
+fn with_effects(mut drawn: TextNodes, effects: &Effects, area: Rect, caster: TextShadow) -> Vec<Node> {
+    let mut children = match caster {
+        TextShadow::Letters => std::mem::take(&mut drawn.background),
+    };
     let (blur, recolor) = (Px(if effects.blur_enabled { effects.blur_radius } else { 0.0 }), effects.recolor());
     if !recolor.is_empty() {
         // Colour changes apply to one bitmap that includes the shadow.
