@@ -122,27 +122,17 @@ impl OpExecutor {
                         }
                     }
                 }
-                // Bitmap glyphs have no outline that could be stroked.
+                // Chromium draws colour glyphs the same way when it strokes a text.
                 GlyphShape::Bitmap(picture, to_run) => {
-                    if matches!(run.style, GlyphStyle::Fill) {
-                        let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
-                        let transform = to_device * slant * to_run;
-                        let downscaling = Downscaling::Halved;
-                        let placed = PlacedImage {
-                            picture: &picture,
-                            passes: &[],
-                            source,
-                            dest: source,
-                            transform,
-                            downscaling,
-                        };
-                        target.draw_image(&placed, Opacity::new(f64::from(alpha(&run.paint))));
-                    }
+                    let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
+                    let transform = to_device * slant * to_run;
+                    let downscaling = Downscaling::Halved;
+                    let placed =
+                        PlacedImage { picture: &picture, passes: &[], source, dest: source, transform, downscaling };
+                    target.draw_image(&placed, Opacity::new(f64::from(alpha(&run.paint))));
                 }
                 GlyphShape::Layers(layers) => {
-                    if matches!(run.style, GlyphStyle::Fill) {
-                        target.draw_color_glyph(run, *glyph, &layers, to_device * from_font(face.units_per_em()))?;
-                    }
+                    target.draw_color_glyph(run, *glyph, &layers, to_device * from_font(face.units_per_em()))?;
                 }
             }
         }

@@ -148,6 +148,16 @@ fn glyph_layers_keep_their_colours() {
 }
 
 #[test]
+fn glyph_layers_look_the_same_when_stroked() {
+    // Chromium's strokeText draws the layers and no outline around them.
+    let filled = coloured(layered_font(1), 0.5);
+    let stroked = GlyphRun { style: GlyphStyle::Stroke(Stroke::new(4.0)), ..filled.clone() };
+    let [filled, stroked] = [filled, stroked].map(|run| paint(20.0, 20.0, vec![Node::Glyphs(run)]));
+    assert_near(stroked.pixel(4, 14), [0, 255, 0, 128], 1);
+    assert_eq!(stroked.pixels(), filled.pixels());
+}
+
+#[test]
 fn glyph_contours_of_one_paint_have_no_seam() {
     // The cut is at 2.5 px: each contour covers half of that pixel, in opposite directions.
     let raster = paint(20.0, 20.0, vec![Node::Glyphs(coloured(cut_font(), 1.0))]);
@@ -170,9 +180,13 @@ fn glyph_of_a_font_with_svg_documents_is_its_outline() {
     // Chromium does not draw SVG glyphs.
     let mut plain = run(4.0, 15.0);
     plain.font = svg_font();
-    let raster = paint(20.0, 20.0, vec![Node::Glyphs(plain)]);
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(plain.clone())]);
     assert_eq!([raster.pixel(4, 14), raster.pixel(13, 5)], [[0, 0, 0, 255]; 2]);
     assert_eq!([raster.pixel(3, 14), raster.pixel(14, 14)], [[0; 4]; 2]);
+    plain.style = GlyphStyle::Stroke(Stroke::new(2.0));
+    let raster = paint(20.0, 20.0, vec![Node::Glyphs(plain)]);
+    assert_eq!([raster.pixel(3, 10), raster.pixel(4, 10), raster.pixel(14, 10)], [[0, 0, 0, 255]; 3]);
+    assert_eq!([raster.pixel(2, 10), raster.pixel(9, 10)], [[0; 4]; 2]);
 }
 
 #[test]
