@@ -4,10 +4,12 @@
 //! `PROPTEST_CASES` sets the number of cases, 64 by default.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use tenter::config::{DesignLimits, Settings};
+use tenter::config::{DesignLimits, RasterizerChoice, Settings};
 use tenter::error::Kind;
 use tenter::json::Problems;
 use tenter::options::RenderOptions;
@@ -16,17 +18,22 @@ use tenter::report::JsonPath;
 use tokio::runtime::Runtime;
 
 use super::{data_url, small_png};
-use crate::mutate::{every_field, mutate, mutation, scalar};
+use crate::mutate::{Mutation, every_field, mutate, mutation, scalar};
 
 const CASES: u32 = 64;
 /// Largest side of a page in px.
 const SIDE: u32 = 48;
 
+/// Default settings with few elements, so that repeated ones end early.
+fn settings() -> Settings {
+    let design = DesignLimits { elements: 500, ..DesignLimits::default() };
+    Settings { design, ..Settings::default() }
+}
+
 fn engine() -> &'static (Engine, Runtime) {
     static ENGINE: OnceLock<(Engine, Runtime)> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        let design = DesignLimits { elements: 500, ..DesignLimits::default() };
-        let engine = Engine::new(&Settings { design, ..Settings::default() }).expect("an engine");
+        let engine = Engine::new(&settings()).expect("an engine");
         (engine, tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"))
     })
 }
@@ -109,7 +116,7 @@ fn options() -> impl Strategy<Value = Value> {
 }
 
 /// Renders a design. An error must be the caller's or an asset's fault, and have a message.
-fn check(mut design: Value, options: &Value, jpeg: bool) {
+fn check((engine, runtime): &(Engine, Runtime), mut design: Value, options: &Value, jpeg: bool) {
     shrink_pages(&mut design);
     let options = RenderOptions::read(options, "exportOptions".into(), &mut Problems::new());
     let name = if jpeg { "jpeg" } else { "png" };
@@ -117,7 +124,6 @@ fn check(mut design: Value, options: &Value, jpeg: bool) {
     let text = design.to_string();
     let Ok(design) = tenter::json::JsonParser::new(100).parse(text.as_bytes()) else { return };
     let request = RenderRequest { design, at: JsonPath::root(), options, format, pages: Pages::First };
-    let (engine, runtime) = engine();
     match runtime.block_on(engine.render(request)) {
         Ok(rendered) => assert!(!rendered.pages[0].bytes.is_empty()),
         Err(error) => {
@@ -143,12 +149,50 @@ proptest! {
         options in options(),
         jpeg in any::<bool>(),
     ) {
-        let mut design = designs()[which].clone();
-        for (mut place, mutation) in changes {
-            mutate(&mut design, &mut place, &mutation);
-        }
-        check(design, &options, jpeg);
+        check(engine(), mutated(which, changes), &options, jpeg);
     }
+}
+
+/// The design with this index after all changes.
+fn mutated(which: usize, changes: Vec<(usize, Mutation)>) -> Value {
+    let mut design = designs()[which].clone();
+    for (mut place, mutation) in changes {
+        mutate(&mut design, &mut place, &mutation);
+    }
+    design
+}
+
+/// Renders changed designs on a GPU that compares every page with the CPU's picture. Skipped without an adapter, unless
+/// `GPU_COLUMN=required` makes that a failure.
+#[cfg(feature = "gpu")]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "an environment variable of the tests, not of the program")]
+fn mutated_designs_pass_the_check_of_gpu_pages() {
+    let mut settings = settings();
+    settings.render.rasterizer = RasterizerChoice::Gpu;
+    (settings.gpu.allow_software, settings.gpu.check) = (true, 1);
+    // Software adapters share the CPU cores with the other tests.
+    (settings.gpu.timeout, settings.render.deadline) = (Duration::from_secs(120), Duration::from_secs(240));
+    let gpu = match Engine::new(&settings) {
+        Ok(engine) => (engine, Runtime::new().expect("a runtime")),
+        Err(why) => {
+            let required = std::env::var("GPU_COLUMN").is_ok_and(|it| it == "required");
+            assert!(!required, "no GPU: {why}");
+            return println!("skipped: {why}");
+        }
+    };
+    let changes = prop::collection::vec((any::<usize>(), mutation()), 0..4);
+    let cases = (0..2_usize, changes, options());
+    let result = TestRunner::new(config()).run(&cases, |(which, changes, options)| {
+        let before = gpu.0.paint_report().differing;
+        check(&gpu, mutated(which, changes), &options, false);
+        prop_assert_eq!(gpu.0.paint_report().differing, before, "the GPU's page differs from the CPU's");
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+    let report = gpu.0.paint_report();
+    println!("{} pages of {:?} checked, left to the CPU: {:?}", report.checked, report.pages, report.fallbacks);
+    assert!(report.checked > 0, "{report:?}");
 }
 
 #[test]

@@ -86,8 +86,51 @@ pub(super) fn visible_share(expected: &Raster<Straight>, found: &Raster<Straight
 
 #[cfg(test)]
 mod tests {
+    use kurbo::{Insets, Rect, Shape as _, Size};
+    use peniko::{Color, Gradient};
+    use tokio::sync::oneshot;
+
     use super::*;
-    use crate::units::DeviceSize;
+    use crate::config::PaintSettings;
+    use crate::paint::cpu::CpuRasterizer;
+    use crate::paint::limits::SurfaceLimits;
+    use crate::paint::plan::FramePlan;
+    use crate::paint::planner::plan;
+    use crate::scene::{Group, Node, Page, Path};
+    use crate::units::{DeviceScale, DeviceSize};
+
+    /// A page filled with a gradient between two colours at these offsets.
+    fn gradient_page(first: f32, last: f32) -> FramePlan {
+        let (size, colors) = (Size::new(200.0, 40.0), [Color::from_rgb8(59, 83, 42), Color::from_rgb8(178, 154, 166)]);
+        let gradient = Gradient::new_linear((0.0, 0.0), (size.width, 0.0))
+            .with_stops([(first, colors[0]), (last, colors[1])].as_slice());
+        let page = Rect::from_origin_size((0.0, 0.0), size).to_path(0.1);
+        let root = Group { children: vec![Node::Path(Path::filled(page, gradient))], ..Group::default() };
+        let page = Page { size, bleed: Insets::ZERO, root };
+        plan(&page, DeviceScale::ONE, SurfaceLimits { side: 1000, megapixels: 1.0 }).expect("small")
+    }
+
+    /// vello takes the first stop of a gradient for one at 0. Before the painter added that stop, these were its pages.
+    #[test]
+    fn check_finds_gradients_that_start_too_early() {
+        let cpu = CpuPainter::new(&PaintSettings::default());
+        let check = Check::new(1);
+        let (sender, _receiver) = oneshot::channel();
+        let request = PaintRequest { plan: gradient_page(0.2, 0.94), prefix: None, sender };
+        let painted = |first| {
+            let painted = cpu.paint(&gradient_page(first, 0.94), None, &|| false).expect("painted");
+            Painted { by: "gpu0", ..painted }
+        };
+        let answer = check.compare(&request, painted(0.2), &cpu).expect("painted");
+        assert_eq!((answer.by, check.differing.load(Ordering::Relaxed)), ("gpu0", 0));
+        let wrong = painted(0.0);
+        let answer = check.compare(&request, painted(0.0), &cpu).expect("painted");
+        assert_eq!((answer.by, check.differing.load(Ordering::Relaxed)), (CpuRasterizer::NAME, 1));
+        assert_eq!(check.checked.load(Ordering::Relaxed), 2);
+        // Most of the page was wrong, by up to 27 levels.
+        let share = visible_share(&answer.raster, &wrong.raster);
+        assert!(share > 0.5, "{share}");
+    }
 
     #[test]
     fn check_is_due_once_in_n_pages() {
