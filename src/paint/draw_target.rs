@@ -1,6 +1,6 @@
 //! The primitives that every painter implements: fills, clips, layers and pictures in device px.
 
-use kurbo::{Affine, BezPath, Point, Rect, Vec2};
+use kurbo::{Affine, BezPath, Point, Rect};
 use peniko::{BlendMode, Brush, Fill};
 
 use super::color_layers::ColorLayers;
@@ -44,9 +44,9 @@ pub(super) trait DrawTarget {
 pub(super) enum SurfacePlacement {
     /// The surface is copied with its top-left corner at this whole px.
     Copied(Point),
-    /// The surface is sampled with its top-left corner at this point. As on a canvas, it fully covers each px whose
-    /// centre it covers.
-    Translated(Point),
+    /// The surface is sampled through this transform, which moves and stretches it. As on a canvas, it fully covers each
+    /// px whose centre it covers.
+    Upright(Affine),
     /// The surface is sampled through this transform from its px to those of the target surface.
     Transformed(Affine),
 }
@@ -58,17 +58,21 @@ impl SurfacePlacement {
         // Scaling up and down again changes the last bits of a number.
         let unit = |it: f64| (it - 1.0).abs() < 1e-9;
         let at = Point::new(x, y);
-        match unit(a) && unit(d) && b == 0.0 && c == 0.0 {
+        if b != 0.0 || c != 0.0 || a <= 0.0 || d <= 0.0 {
+            return Self::Transformed(transform);
+        }
+        match unit(a) && unit(d) {
             true if at.distance(at.round()) < 1e-6 => Self::Copied(at.round()),
-            true => Self::Translated(at),
-            false => Self::Transformed(transform),
+            true => Self::Upright(Affine::translate(at.to_vec2())),
+            false => Self::Upright(transform),
         }
     }
 
-    /// The px that a surface of this size covers with its top-left corner at `at`.
-    pub(super) fn covered(at: Point, width: f64, height: f64) -> Rect {
-        let corner = (at + Vec2::new(0.5, 0.5)).floor();
-        Rect::from_origin_size(corner, (width, height))
+    /// The px that a surface of this size covers when `upright` maps its px to those of the target.
+    pub(super) fn covered(upright: Affine, width: f64, height: f64) -> Rect {
+        let nearest = |edge: f64| (edge + 0.5).floor();
+        let Rect { x0, y0, x1, y1 } = upright.transform_rect_bbox(Rect::new(0.0, 0.0, width, height));
+        Rect::new(nearest(x0), nearest(y0), nearest(x1), nearest(y1))
     }
 }
 
@@ -84,10 +88,15 @@ mod tests {
         );
         assert_eq!(
             SurfacePlacement::of(Affine::translate((3.0, 0.25))),
-            SurfacePlacement::Translated(Point::new(3.0, 0.25))
+            SurfacePlacement::Upright(Affine::translate((3.0, 0.25)))
         );
         assert_eq!(SurfacePlacement::of(Affine::rotate(1.0)), SurfacePlacement::Transformed(Affine::rotate(1.0)));
         // Chromium draws a bitmap of 8 rows at 52.5 on rows 53 to 60.
-        assert_eq!(SurfacePlacement::covered(Point::new(7.0, 52.5), 6.0, 8.0), Rect::new(7.0, 53.0, 13.0, 61.0));
+        let at = Affine::translate((7.0, 52.5));
+        assert_eq!(SurfacePlacement::covered(at, 6.0, 8.0), Rect::new(7.0, 53.0, 13.0, 61.0));
+        // 6 columns in 6.6 px, to 13.6.
+        let stretched = at * Affine::scale_non_uniform(1.1, 1.0);
+        assert_eq!(SurfacePlacement::of(stretched), SurfacePlacement::Upright(stretched));
+        assert_eq!(SurfacePlacement::covered(stretched, 6.0, 8.0), Rect::new(7.0, 53.0, 14.0, 61.0));
     }
 }

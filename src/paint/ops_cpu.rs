@@ -277,9 +277,9 @@ fn composite(context: &mut RenderContext, surface: &Surface, place: SurfacePlace
             let rect = visible.rect().inflate(TILE, TILE).intersect(whole);
             (ImageQuality::Low, Affine::translate(at.to_vec2()), rect, Affine::IDENTITY)
         }
-        SurfacePlacement::Translated(at) => {
-            let covered = SurfacePlacement::covered(at, width, height);
-            (ImageQuality::Medium, Affine::IDENTITY, covered, Affine::translate(at.to_vec2()))
+        SurfacePlacement::Upright(transform) => {
+            let covered = SurfacePlacement::covered(transform, width, height);
+            (ImageQuality::Medium, Affine::IDENTITY, covered, transform)
         }
         SurfacePlacement::Transformed(transform) => (ImageQuality::Medium, transform, whole, Affine::IDENTITY),
     };

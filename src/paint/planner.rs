@@ -3,7 +3,7 @@
 //! A pure function of its input. Decisions that every painter would have to make alike are made here: sizes, positions
 //! of glyphs, which groups need a layer.
 
-use kurbo::{Affine, BezPath, Rect, Shape as _, Stroke, Vec2};
+use kurbo::{Affine, BezPath, Rect, Shape as _, Size, Stroke, Vec2};
 use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, InterpolationAlphaSpace, Mix};
 
@@ -14,7 +14,7 @@ use super::plan::{FramePlan, Glyphs, Kernel, Op, PlacedGlyph, Snap, Step, Surfac
 use super::transforms::{is_axis_aligned, is_outline_below, is_rect_below, max_scale};
 use super::work;
 use crate::report::{Origin, Warning, WarningCode};
-use crate::scene::{self, Group, Node, Page, Paint};
+use crate::scene::{self, Bitmap, BitmapGrid, Group, Node, Page, Paint};
 use crate::units::{DeviceScale, DeviceSize, Opacity};
 
 /// Maximum absolute coordinate that is drawn, in device px. It is far outside any page, and beyond it single precision,
@@ -238,14 +238,23 @@ impl Planner {
 
     /// The pixel grid on which `group` is rasterised: that of the outer surface, or that of its bitmap.
     fn grid(&self, group: &Group, transform: Affine) -> PixelGrid {
-        let Some(area) = group.bitmap else {
+        let Some(Bitmap { area, grid }) = group.bitmap else {
             return PixelGrid { to_grid: transform, to_outer: Affine::IDENTITY, extent: None };
         };
         let (scale, origin) = (self.scale.get(), area.origin().to_vec2());
+        let size = area.size() * scale;
+        let (size, to_px, from_px) = match grid {
+            BitmapGrid::Covering => (size, Affine::scale(scale), Affine::scale(1.0 / scale)),
+            BitmapGrid::Stretched => {
+                let size = Size::new(size.width.floor().max(1.0), size.height.floor().max(1.0));
+                let (x, y) = (size.width / area.width(), size.height / area.height());
+                (size, Affine::scale_non_uniform(x, y), Affine::scale_non_uniform(1.0 / x, 1.0 / y))
+            }
+        };
         PixelGrid {
-            to_grid: Affine::scale(scale) * Affine::translate(-origin),
-            to_outer: transform * Affine::translate(origin) * Affine::scale(1.0 / scale),
-            extent: Some(Rect::from_origin_size((0.0, 0.0), area.size() * scale).expand()),
+            to_grid: to_px * Affine::translate(-origin),
+            to_outer: transform * Affine::translate(origin) * from_px,
+            extent: Some(Rect::from_origin_size((0.0, 0.0), size).expand()),
         }
     }
 

@@ -34,7 +34,7 @@ impl Group {
     pub fn content_bounds(&self) -> Option<Rect> {
         let children = self.children.iter().filter_map(Node::layer_bounds).reduce(|a, b| a.union(b))?;
         let children = match self.bitmap {
-            Some(area) => Some(children.intersect(area)).filter(|both| !both.is_zero_area())?,
+            Some(bitmap) => Some(children.intersect(bitmap.area)).filter(|both| !both.is_zero_area())?,
             None => children,
         };
         let Some(mask) = &self.mask else { return Some(children) };

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{GlyphStyle, Group, Link, Node, Page};
+use super::{Bitmap, BitmapGrid, GlyphStyle, Group, Link, Node, Page};
 
 impl Page {
     /// Describes the page with one line per node, indented by depth. Numbers are rounded to 0.01.
@@ -32,8 +32,12 @@ fn dump_group(out: &mut String, group: &Group, depth: usize) -> fmt::Result {
     if let Some(clip) = &group.clip {
         write!(out, " clip {}", clip.to_svg())?;
     }
-    if let Some(area) = &group.bitmap {
-        write!(out, " bitmap {:.2},{:.2} {:.2}x{:.2}", area.x0, area.y0, area.width(), area.height())?;
+    if let Some(Bitmap { area, grid }) = &group.bitmap {
+        let grid = match grid {
+            BitmapGrid::Covering => "",
+            BitmapGrid::Stretched => " stretched",
+        };
+        write!(out, " bitmap {:.2},{:.2} {:.2}x{:.2}{grid}", area.x0, area.y0, area.width(), area.height())?;
     }
     if group.blur.0 > 0.0 {
         write!(out, " blur {:.2}", group.blur.0)?;

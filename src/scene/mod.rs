@@ -80,10 +80,10 @@ pub struct Group {
     pub origin: Option<Origin>,
     /// Maps this group's coordinates to its parent's.
     pub transform: Affine,
-    /// Area of a bitmap into which the children are drawn, in this group's coordinates; `None` draws them directly. The
-    /// bitmap is axis-aligned in these coordinates, cuts off what exceeds it, and text is aligned to its px. After the
-    /// effects it is sampled through `transform`.
-    pub bitmap: Option<Rect>,
+    /// Bitmap into which the children are drawn; `None` draws them directly. It is axis-aligned in this group's
+    /// coordinates, cuts off what exceeds it, and text is aligned to its px. After the effects it is sampled through
+    /// `transform`.
+    pub bitmap: Option<Bitmap>,
     /// Radius of a stack blur over the composited children (rendering.md §4.2); 0 for none.
     pub blur: Px,
     /// Colour passes over the composited, blurred children, applied in device px. [`PixelPass::Blur`] is ignored here.
@@ -113,6 +113,25 @@ pub struct Link {
     pub area: Rect,
     /// Target as written in the design: a URL of any scheme, absolute or relative.
     pub href: Arc<str>,
+}
+
+/// A bitmap into which the children of a group are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bitmap {
+    /// The part of the group that the bitmap shows, in the group's coordinates.
+    pub area: Rect,
+    /// Number and size of its px.
+    pub grid: BitmapGrid,
+}
+
+/// Number and size of the px of a bitmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitmapGrid {
+    /// Px as large as those of the page, from the top-left corner of the area on, as many as it touches.
+    Covering,
+    /// As many px as fit into the area at the scale of the page, at least one, stretched to it: a canvas whose width is
+    /// set to a fraction drops the fraction.
+    Stretched,
 }
 
 impl Default for Group {

@@ -140,6 +140,22 @@ fn svg_mask_is_applied_before_the_crop() {
     }
 }
 
+/// The editor multiplies image and mask on a canvas of floor(20.9) × floor(40.3) px, which it stretches to the box.
+#[test]
+fn image_clip_is_a_bitmap_of_whole_px() {
+    // The mask ends at 6.5 of the 20 columns.
+    let mask = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='200' height='100'>\
+        <rect width='65' height='100'/></svg>";
+    let size = json!({"x": 10, "y": 10, "width": 20.9, "height": 40.3, "cropWidth": 0.1, "cropHeight": 0.1});
+    let picture = draw_one(with(quadrants(json!({"clipSrc": mask})), size));
+    // Sharp outer edges: 10 to 50.3 covers the centres of the rows up to 49.
+    assert_eq!(picture.bounds_in(0..60, Ink::Any), bounds(10..18, 10..50));
+    picture.has(14, 20, RED);
+    // Column 6 of the canvas, half covered, is centred at 16.7925; column 5, covered, at 15.7475.
+    picture.has(16, 20, [255, 92, 92]);
+    picture.has(17, 20, [255, 214, 214]);
+}
+
 /// SVG element of a red square of 50 × 50 px in a document with these attributes.
 fn sized(attributes: &str, more: Value) -> Value {
     let src = format!(

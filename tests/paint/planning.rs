@@ -1,7 +1,7 @@
 use kurbo::{Affine, Insets, Rect, Stroke};
 use tenter::paint::{FramePlan, SurfaceLimits};
 use tenter::report::Origin;
-use tenter::scene::{Group, Node, Path};
+use tenter::scene::{Bitmap, BitmapGrid, Group, Node, Path};
 use tenter::units::{Opacity, Px};
 
 use super::*;
@@ -69,7 +69,7 @@ fn plan_warns_about_what_it_leaves_out() {
 fn plan_draws_bitmaps_unrotated_and_places_them_at_fractions_of_px() {
     let of = |transform| Group {
         transform,
-        bitmap: Some(Rect::new(-1.0, 0.0, 3.0, 4.0)),
+        bitmap: Some(Bitmap { area: Rect::new(-1.0, 0.0, 3.0, 4.0), grid: BitmapGrid::Covering }),
         blur: Px(1.0),
         children: vec![fill(rect(0.0, 0.0, 9.0, 2.0), RED)],
         ..Group::default()
@@ -91,6 +91,26 @@ fn plan_draws_bitmaps_unrotated_and_places_them_at_fractions_of_px() {
     draw into 0
       surface 2 at 2.00 2.50
       surface 4 at 10.00 8.00 linear 0.00 1.00 -1.00 0.00
+    ");
+}
+
+#[test]
+fn plan_stretches_bitmaps_of_whole_px_to_their_area() {
+    let area = Rect::new(0.0, 0.0, 3.3, 2.2);
+    let stretched = Group {
+        transform: Affine::translate((5.0, 5.25)),
+        bitmap: Some(Bitmap { area, grid: BitmapGrid::Stretched }),
+        children: vec![fill(rect(0.0, 0.0, 9.0, 2.2), RED)],
+        ..Group::default()
+    };
+    // 6.6 x 4.4 px at a scale of 2 are 6 x 4.
+    insta::assert_snapshot!(planned(&page(10.0, 10.0, vec![group(stretched)]), 2.0).dump(), @r"
+    surface 0: 20x20
+    surface 1: 6x4
+    draw into 1
+      fill M0,0 L9,0 L9,2.2 L0,2.2 Z #ff0000ff at [1.82 0.00 0.00 1.82 0.00 0.00]
+    draw into 0
+      surface 1 at 10.00 10.50 linear 1.10 0.00 0.00 1.10
     ");
 }
 

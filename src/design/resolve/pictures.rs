@@ -12,7 +12,7 @@ use super::shadow::shadowed;
 use crate::assets::Asset;
 use crate::assets::svg::{SvgAsset, SvgRole, SvgSizes};
 use crate::report::{Origin, WarningCode};
-use crate::scene::{DecodedImage, Group, Node, Path, outline_of};
+use crate::scene::{Bitmap, BitmapGrid, DecodedImage, Group, Node, Path, outline_of};
 use crate::units::Opacity;
 
 /// The crop that shows the whole picture.
@@ -159,9 +159,10 @@ impl PictureResolver<'_> {
             Mask::Fill(_) => (drawn, content),
         };
         let children = vec![Node::Group(Box::new(shown))];
-        // The editor masks on a canvas as large as the box, which it then draws at fractional px (`00276-image` of the
-        // reference designs).
-        let bitmap = matches!(mask, Mask::Clip(_)).then_some(area).filter(|_| !self.settings.vector);
+        // The editor masks on a canvas whose sides are those of the box in device px, without fractions, and stretches
+        // it to the box (`00276-image` of the reference designs: 86 x 88 px in 86.025 x 88.75).
+        let bitmap = matches!(mask, Mask::Clip(_)).then_some(Bitmap { area, grid: BitmapGrid::Stretched });
+        let bitmap = bitmap.filter(|_| !self.settings.vector);
         Ok(Group { bitmap, mask: Some(Box::new(alpha)), children, ..Group::default() })
     }
 

@@ -13,7 +13,7 @@ use super::settings::ResolveSettings;
 use super::shadow::shadowed;
 use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, Warning, WarningCode, counted, truncated};
-use crate::scene::{Group, Node, Path};
+use crate::scene::{Bitmap, BitmapGrid, Group, Node, Path};
 use crate::text::{
     self, Align, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, Layouter, LineHeight, Overflow,
     Sizing, SpanStyle, TextBackground, TextBlocks, TextNodes, TextWarning, VerticalShift,
@@ -224,12 +224,12 @@ fn with_effects(mut drawn: TextNodes, effects: &Effects, area: Rect, caster: Tex
     let (blur, recolor) = (Px(if effects.blur_enabled { effects.blur_radius } else { 0.0 }), effects.recolor());
     if !recolor.is_empty() {
         // Colour changes apply to one bitmap that includes the shadow.
-        let bitmap = Some(bitmap_area(area, effects));
+        let bitmap = Some(bitmap(area, effects));
         let letters = each_shadowed(drawn.take_letters(), effects);
         children.push(Node::Group(Box::new(Group { bitmap, blur, recolor, children: letters, ..Group::default() })));
     } else if effects.blur_enabled {
         // The bitmap of all glyphs is blurred, also by 0; the shadow is added after.
-        let bitmap = Some(bitmap_area(area, &Effects { shadow_enabled: false, ..effects.clone() }));
+        let bitmap = Some(bitmap(area, &Effects { shadow_enabled: false, ..effects.clone() }));
         let blurred = Group { bitmap, blur, children: drawn.take_letters(), ..Group::default() };
         children.extend(shadowed(vec![Node::Group(Box::new(blurred))], effects));
     } else {
@@ -254,16 +254,17 @@ fn is_blank(node: &Node) -> bool {
     matches!(node, Node::Glyphs(run) if run.text.chars().all(char::is_whitespace))
 }
 
-/// Bounds of the bitmap for effects of a text in a box of `area`: whole px, with a margin for a shadow of twice its
+/// The bitmap for effects of a text in a box of `area`: whole px, with a margin for a shadow of twice its
 /// standard deviation.
-fn bitmap_area(area: Rect, effects: &Effects) -> Rect {
+fn bitmap(area: Rect, effects: &Effects) -> Bitmap {
+    let covering = |area: Rect| Bitmap { area: area.expand(), grid: BitmapGrid::Covering };
     if !effects.shadow_enabled {
-        return area.expand();
+        return covering(area);
     }
     let (x, y) = (effects.shadow_offset_x, effects.shadow_offset_y);
     let cast = area + Vec2::new(x, y);
     let blur = effects.shadow_blur.max(0.0);
-    area.union(cast).inflate(blur, blur).expand()
+    covering(area.union(cast).inflate(blur, blur))
 }
 
 /// Parses `text` as markup or plain text in `style`.

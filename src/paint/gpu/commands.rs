@@ -306,7 +306,7 @@ impl DrawTarget for CommandRecorder<'_> {
         let (width, height) = (f64::from(size.width), f64::from(size.height));
         let bounds = match place {
             SurfacePlacement::Copied(at) => Rect::from_origin_size(at, (width, height)),
-            SurfacePlacement::Translated(at) => SurfacePlacement::covered(at, width, height),
+            SurfacePlacement::Upright(transform) => SurfacePlacement::covered(transform, width, height),
             SurfacePlacement::Transformed(transform) => {
                 transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height))
             }

@@ -229,7 +229,8 @@ impl TileEncoder<'_> {
             GpuCommand::Pixels { pixels, width, height, at, bounds } => {
                 if self.shows(*bounds) {
                     let image = image_data(pixels.clone(), *width, *height, ImageAlphaType::AlphaPremultiplied);
-                    self.draw_unscaled(image, *at, *bounds);
+                    let quality = if *at == at.round() { ImageQuality::Low } else { ImageQuality::Medium };
+                    self.draw_upright(image, Affine::translate(at.to_vec2()), *bounds, quality);
                 }
             }
             GpuCommand::Surface { surface, place, bounds } => {
@@ -242,8 +243,12 @@ impl TileEncoder<'_> {
                     let image = image_data(placeholder(), size.width, size.height, alpha);
                     self.tile.surfaces.push((*surface, image.clone()));
                     match *place {
-                        SurfacePlacement::Copied(at) | SurfacePlacement::Translated(at) => {
-                            self.draw_unscaled(image, at, *bounds)
+                        SurfacePlacement::Copied(at) => {
+                            let transform = Affine::translate(at.to_vec2());
+                            self.draw_upright(image, transform, *bounds, ImageQuality::Low);
+                        }
+                        SurfacePlacement::Upright(transform) => {
+                            self.draw_upright(image, transform, *bounds, ImageQuality::Medium);
                         }
                         SurfacePlacement::Transformed(transform) => {
                             let (width, height) = (f64::from(size.width), f64::from(size.height));
@@ -259,10 +264,9 @@ impl TileEncoder<'_> {
         Ok(())
     }
 
-    /// Draws an image unscaled with its top-left corner at `at` on the surface: copied on whole px, sampled otherwise.
-    fn draw_unscaled(&mut self, image: ImageData, at: Point, bounds: Rect) {
-        let quality = if at == at.round() { ImageQuality::Low } else { ImageQuality::Medium };
-        let to_tile_px = Affine::translate(at - self.origin);
+    /// Fills `bounds` with an image. `transform` maps its px to those of the surface.
+    fn draw_upright(&mut self, image: ImageData, transform: Affine, bounds: Rect, quality: ImageQuality) {
+        let to_tile_px = Affine::translate(-self.origin.to_vec2()) * transform;
         self.fill_with_image(image, to_tile_px, self.to_tile(bounds).to_path(0.1), quality, Opacity::OPAQUE);
     }
 
