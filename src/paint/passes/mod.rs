@@ -26,7 +26,7 @@ pub(super) fn run(kernel: &Kernel, source: &[u8], size: DeviceSize) -> Vec<u8> {
         Kernel::Blur { radius } => stack_blur::blur(source, size.width, *radius),
         Kernel::Recolor(passes) => {
             let mut pixels = source.to_vec();
-            pixels.chunks_exact_mut(4).for_each(|pixel| recolor::recolor_pixel(pixel, passes));
+            recolor::recolor(&mut pixels, passes);
             pixels
         }
         Kernel::Shadow { sigma, color } => shadow::shadow(source, size.width as usize, *sigma, *color),
@@ -40,7 +40,7 @@ pub(super) fn apply(picture: &DecodedImage, passes: &[PixelPass]) -> DecodedImag
     for run in passes.chunk_by(|a, b| is_color_pass(a) && is_color_pass(b)) {
         match run {
             [PixelPass::Blur { radius }] => pixels = stack_blur::blur(&pixels, picture.width, *radius),
-            colours => pixels.chunks_exact_mut(4).for_each(|pixel| recolor::recolor_pixel(pixel, colours)),
+            colours => recolor::recolor(&mut pixels, colours),
         }
     }
     DecodedImage::new(picture.width, picture.height, pixels).expect("passes keep the number of bytes")
