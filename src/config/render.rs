@@ -35,7 +35,8 @@ settings! {
             /// Painter. `auto`: hardware GPUs if there are any, else the CPU. `gpu`: the service does not start without
             /// one. Pages that a GPU cannot paint correctly are always painted on the CPU.
             "TENTER_RASTERIZER" rasterizer: RasterizerChoice = RasterizerChoice::default(), RasterizerChoice::ACCEPTS;
-            /// Threads that parse, decode, paint and encode.
+            /// Threads that parse, decode, paint and encode. They are divided among the render processes, each of which
+            /// has at least four, or all if there are fewer.
             "TENTER_THREADS" threads: usize = cpu_cores(), Accepts::Whole(1, 1024), default "CPU cores";
             /// Requests that compute at once. Each may need memory for several times its output's pixels. A request
             /// that waits for assets releases its worker to others, and so does a request of many pages after each

@@ -2,6 +2,7 @@
 
 use super::choices::RasterizerChoice;
 use super::declaration::Section;
+use super::render::THREADS_PER_RENDERER;
 use super::table::{SETTINGS, Settings};
 
 /// Sections whose settings concern rendering. The others hold secrets, or concern what render processes may not do.
@@ -57,7 +58,9 @@ impl Settings {
             }
         }
         settings.log.traces_url = None;
-        settings.render.threads = self.render.threads.div_ceil(count);
+        // With fewer threads than this, one page would not use the cores that no other page needs.
+        let least = self.render.threads.min(THREADS_PER_RENDERER);
+        settings.render.threads = self.render.threads.div_ceil(count).max(least);
         settings.render.workers = self.render.workers.div_ceil(count);
         settings.render.result_cache_bytes /= count;
         settings.assets.cache_bytes /= count + 1; // the service has a part for undecoded files
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn environment_gives_the_settings_of_rendering_and_no_secrets() {
         let mut settings = Settings::default();
-        (settings.render.threads, settings.render.workers) = (7, 9);
+        (settings.render.threads, settings.render.workers) = (12, 9);
         settings.render.deadline = Duration::from_millis(2500);
         settings.assets.cache_bytes = 1_000_003;
         settings.design.pages = 17;
@@ -95,9 +98,21 @@ mod tests {
         assert!(!environment.contains_key("TENTER_KEYS") && !environment.contains_key("TENTER_REQUEST_MAX_BYTES"));
         let given = Given { environment, ..Given::default() };
         let read = Settings::load(&given).expect("settings").settings;
-        assert_eq!((read.render.threads, read.render.workers), (4, 5));
+        assert_eq!((read.render.threads, read.render.workers), (6, 5));
         assert_eq!((read.render.deadline, read.design.pages), (settings.render.deadline, 17));
         assert_eq!(read.assets.cache_bytes, 333_334);
+    }
+
+    #[test]
+    fn environment_gives_a_process_the_threads_that_one_page_can_use() {
+        let threads = |threads, count| {
+            let mut settings = Settings::default();
+            settings.render.threads = threads;
+            let environment: BTreeMap<_, _> =
+                settings.renderer_environment(count, Painter::AsConfigured).into_iter().collect();
+            environment["TENTER_THREADS"].clone()
+        };
+        assert_eq!([threads(2, 2), threads(8, 2), threads(8, 4), threads(64, 8)], ["2", "4", "4", "8"]);
     }
 
     #[test]
