@@ -174,7 +174,7 @@ impl From<PaintError> for Error {
             PaintError::TooManyPixels { .. }
             | PaintError::SideTooLong { .. }
             | PaintError::TooMuchWork { .. }
-            | PaintError::TooManyPictures { .. } => {
+            | PaintError::TooMuchInLayer { .. } => {
                 Self::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
             }
             PaintError::Font(_) => Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }]),
@@ -185,6 +185,9 @@ impl From<PaintError> for Error {
 }
 
 impl From<OutputError> for Error {
+            PaintError::TooManySegments { ref at, .. } | PaintError::TooManyEdges { ref at, .. } => {
+                Self::invalid(Problem { path: at.clone(), message: error.to_string() })
+            }
     fn from(error: OutputError) -> Self {
         match error {
             OutputError::Content(PdfError::Paint(error)) => error.into(),

@@ -153,7 +153,7 @@ impl CpuPainter {
                 }
             }
         }
-        if plan.surfaces.iter().all(|size| size.pixels() < MAX_REUSED_PIXELS) {
+        if canvas.is_small() && plan.surfaces.iter().all(|size| size.pixels() < MAX_REUSED_PIXELS) {
             canvas.release_pictures();
             CANVAS.with(|slot| slot.replace(Some(canvas)));
         }
@@ -258,9 +258,9 @@ mod tests {
         };
         let plan = page(vec![translucent(9.0), inner(1.0, 1.0), image(5.5), inner(6.0, 0.5), inner(9.0, 1.0)]);
         let Some(Step::Draw { ops, .. }) = plan.steps.first() else { panic!("one surface") };
-        let drawn = |max_picture_bytes| {
+        let drawn = |max_retained_bytes| {
             let mut canvas = CpuCanvas::new();
-            canvas.max_picture_bytes = max_picture_bytes;
+            canvas.max_retained_bytes = max_retained_bytes;
             let (images, surfaces) = (PreparedImages::new(0), Surfaces::new());
             let sources = Sources { images: &images, surfaces: &surfaces };
             canvas.draw(plan.surfaces[0], ops, sources, &|| false).expect("drawn").into_pixels()

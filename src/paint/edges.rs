@@ -21,12 +21,11 @@ const MAX_SHIFT: u32 = 6;
 
 /// Flattens `outline`, transformed to device px by `transform`, to polygons.
 pub(super) fn polygons(outline: &BezPath, transform: Affine) -> BezPath {
-    let outline = transform * outline;
-    let mut out = BezPath::with_capacity(outline.elements().len() * 4);
+    let mut out = BezPath::with_capacity(outline.elements().len());
     let mut points = Vec::new();
     let (mut start, mut last) = (Point::ZERO, Point::ZERO);
     for element in outline.elements() {
-        match *element {
+        match transform * *element {
             PathEl::MoveTo(to) => {
                 out.move_to(on_quarter(to));
                 (start, last) = (to, to);

@@ -5,9 +5,17 @@ use std::sync::Arc;
 use skrifa::outline::DrawError;
 use skrifa::raw::ReadError;
 
+use crate::report::JsonPath;
+
 /// Maximum number of times that all pixels of the largest page may be painted over. Rasterising cannot be interrupted,
 /// and this much of it takes about twenty seconds. Large posters stay below a tenth of it.
 pub(super) const MAX_OVERDRAW: f64 = 1000.0;
+
+/// How often a segment of a stroke counts towards the maximum number of segments: its area has about as many.
+pub(super) const STROKE_SEGMENTS: u64 = 4;
+
+/// Side of the squares in px by which the painter processes edges.
+pub(super) const TILE: f64 = 4.0;
 
 /// Error of planning or rasterising a page.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,7 +50,7 @@ pub enum PaintError {
     },
     /// The operations of the page would take too long to rasterise.
     #[error(
-        "drawing this page fills about {found:.0} million px, with gradients and pictures counted several \
+        "drawing this page fills about {found:.0} million px, with gradients, pictures and edges counted several \
          times; the limit is {limit:.0} million ({MAX_OVERDRAW} × TENTER_MAX_MEGAPIXELS): draw fewer or \
          smaller elements, or lower pixelRatio"
     )]
@@ -52,13 +60,41 @@ pub enum PaintError {
         /// Maximum of `found`, in millions.
         limit: f64,
     },
-    /// The pictures inside one layer would take too much memory.
+    /// The outlines of the page have too many segments.
     #[error(
-        "the pictures inside one translucent or blended group take more than {limit} MiB (fixed; {found} MiB): \
-         lower pixelRatio, or use fewer or smaller pictures there"
+        "the outlines of this page have more than {limit} segments (fixed; {found} up to this element, those of \
+         strokes counted {STROKE_SEGMENTS} times): simplify its paths, or split the page"
     )]
-    TooManyPictures {
-        /// Memory of the pictures in MiB, when counting stopped.
+    TooManySegments {
+        /// Path of the element at which the limit was exceeded.
+        at: JsonPath,
+        /// Number of segments up to this element.
+        found: u64,
+        /// Maximum number of segments.
+        limit: u64,
+    },
+    /// The edges of one outline are too long.
+    #[error(
+        "the edges of one outline cross about {:.0} million squares of {TILE} x {TILE} px; the limit is {:.0} million \
+         (fixed): draw it smaller or with fewer segments, or lower pixelRatio",
+        .found / 1e6,
+        .limit / 1e6
+    )]
+    TooManyEdges {
+        /// Path of the element.
+        at: JsonPath,
+        /// Estimated number of squares, each counted as often as an edge crosses it.
+        found: f64,
+        /// Maximum of `found`.
+        limit: f64,
+    },
+    /// What is drawn inside one layer would take too much memory.
+    #[error(
+        "the pictures and outlines inside one translucent or blended group take more than {limit} MiB (fixed; {found} \
+         MiB): lower pixelRatio, or use fewer or smaller ones there"
+    )]
+    TooMuchInLayer {
+        /// Memory of the contents in MiB, when counting stopped.
         found: usize,
         /// Maximum memory in MiB.
         limit: usize,

@@ -10,6 +10,7 @@ mod cut;
 mod draw_color_layers;
 mod draw_target;
 mod dump;
+mod edge_budget;
 mod edges;
 mod error;
 mod glyph_edges;

@@ -38,11 +38,16 @@ pub(super) struct OpExecutor {
 }
 
 impl OpExecutor {
-    /// Executes `op` on `target`.
+    /// Executes `op` on `target`. `abandoned` is called before each glyph and returns true when the caller has left.
     ///
     /// # Errors
-    /// When a font is damaged, or when the target fails.
-    pub(super) fn draw(&mut self, op: &Op, target: &mut impl DrawTarget) -> Result<(), PaintError> {
+    /// When a font is damaged, when the target fails, or [`PaintError::Abandoned`].
+    pub(super) fn draw(
+        &mut self,
+        op: &Op,
+        target: &mut impl DrawTarget,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), PaintError> {
         match op {
             Op::PushClip { outline, transform } => match as_rect(outline) {
                 Some(rect) => target.push_clip_rect(rect, *transform),
@@ -78,13 +83,18 @@ impl OpExecutor {
                     target.draw_image(&placed, *opacity);
                 }
             }
-            Op::Glyphs(run) => self.glyphs(run, target)?,
+            Op::Glyphs(run) => self.glyphs(run, target, abandoned)?,
             Op::Surface { surface, transform } => target.draw_surface(*surface, SurfacePlacement::of(*transform))?,
         }
         Ok(())
     }
 
-    fn glyphs(&mut self, run: &Glyphs, target: &mut impl DrawTarget) -> Result<(), PaintError> {
+    fn glyphs(
+        &mut self,
+        run: &Glyphs,
+        target: &mut impl DrawTarget,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), PaintError> {
         let [a, b, c, d, ..] = run.linear.as_coeffs();
         let em = run.size * max_scale(run.linear);
         // Shifts to the right per unit of height; y points down.
@@ -97,6 +107,10 @@ impl OpExecutor {
         let glyph_size = GlyphSize { size: run.size, em, embolden: run.embolden, upright };
         let known_edges = self.edges.of_run(run, upright);
         for glyph in &run.glyphs {
+            // One glyph may take a millisecond, and a run may have a hundred thousand.
+            if abandoned() {
+                return Err(PaintError::Abandoned);
+            }
             if matches!(run.style, GlyphStyle::Fill)
                 && let Some(polygons) = known_edges.get(glyph)
             {

@@ -9,7 +9,8 @@ use vello_cpu::{
 use super::color_layers::ColorLayers;
 use super::draw_color_layers::draw_color_layers;
 use super::draw_target::{DrawTarget, SurfacePlacement};
-use super::error::PaintError;
+use super::edge_budget::tiles;
+use super::error::{PaintError, TILE};
 use super::ops::{OpExecutor, alpha, foreground};
 use super::plan::{Glyphs, Op, PlacedGlyph, SurfaceId};
 use super::prepared_image::{ImagePlacement, PlacedImage, PreparedImages};
@@ -24,15 +25,16 @@ pub(super) struct Sources<'a> {
     pub(super) surfaces: &'a Surfaces,
 }
 
-/// Side of a tile of vello_cpu, in px. Tiles that an edge crosses are rounded differently from those inside.
-const TILE: f64 = 4.0;
-
-/// Maximum bytes of pictures that one surface retains before the operations so far are rasterised and the pictures
-/// released. A prepared picture is as large as the page at most, but without this limit thirty of them on a poster
+/// Maximum bytes of pictures and edges that one surface retains before the operations so far are rasterised and both
+/// are released. A prepared picture is as large as the page at most, but without this limit thirty of them on a poster
 /// would exhaust the memory.
-const MAX_PICTURE_BYTES: usize = 256 << 20;
-/// Maximum bytes of pictures that a surface retains while a layer is open, which can be rasterised only after it ends.
-const MAX_PICTURE_BYTES_IN_LAYER: usize = 1 << 30;
+const MAX_RETAINED_BYTES: usize = 256 << 20;
+/// Maximum bytes that a surface retains while a layer is open, which can be rasterised only after it ends.
+const MAX_RETAINED_BYTES_IN_LAYER: usize = 1 << 30;
+/// Bytes that vello_cpu retains for each tile that an edge crosses: the coverage of its px, and a strip.
+const TILE_BYTES: f64 = 24.0;
+/// Maximum number of tiles of one outline for a canvas to be reused for the next page: it retains its buffers.
+const MAX_REUSED_TILES: f64 = 2e6;
 
 /// The part of a surface's operations to draw, for the prefix cache. No layer may be open at either boundary.
 #[derive(Clone, Copy, Default)]
@@ -48,10 +50,12 @@ pub(super) struct CpuCanvas {
     context: RenderContext,
     resources: Resources,
     ops: OpExecutor,
-    /// Bytes of pictures that `context` retains until it is rasterised.
-    picture_bytes: usize,
-    /// [`MAX_PICTURE_BYTES`], or less in tests.
-    pub(super) max_picture_bytes: usize,
+    /// Bytes of pictures and edges that `context` retains until it is rasterised.
+    retained_bytes: usize,
+    /// [`MAX_RETAINED_BYTES`], or less in tests.
+    pub(super) max_retained_bytes: usize,
+    /// Largest number of tiles that the edges of one outline crossed since the canvas was created.
+    most_tiles: f64,
 }
 
 impl CpuCanvas {
@@ -64,8 +68,9 @@ impl CpuCanvas {
             context: RenderContext::new_with(1, 1, RenderSettings { level, num_threads: 0 }),
             resources: Resources::new(),
             ops: OpExecutor::default(),
-            picture_bytes: 0,
-            max_picture_bytes: MAX_PICTURE_BYTES,
+            retained_bytes: 0,
+            max_retained_bytes: MAX_RETAINED_BYTES,
+            most_tiles: 0.0,
         }
     }
 
@@ -75,7 +80,7 @@ impl CpuCanvas {
     /// and before rasterising, which is the longest step and bounded by `plan`.
     ///
     /// # Errors
-    /// [`PaintError::Abandoned`], [`PaintError::TooManyPictures`], or an error of an operation.
+    /// [`PaintError::Abandoned`], [`PaintError::TooMuchInLayer`], or an error of an operation.
     pub(super) fn draw(
         &mut self,
         size: DeviceSize,
@@ -104,32 +109,32 @@ impl CpuCanvas {
         for (at, op) in ops.iter().enumerate() {
             check_abandoned()?;
             if at == first && at > 0 {
-                open.iter().try_for_each(|it| self.draw_op(it, size, sources))?;
+                open.iter().try_for_each(|it| self.draw_op(it, size, sources, abandoned))?;
             }
             if range.record_after == Some(at) {
                 self.rasterize(size, &mut pixels);
                 recorded = Some(pixels.clone());
                 self.reset(size);
-                open.iter().try_for_each(|it| self.draw_op(it, size, sources))?;
+                open.iter().try_for_each(|it| self.draw_op(it, size, sources, abandoned))?;
             }
             if at >= first {
-                self.draw_op(op, size, sources)?;
+                self.draw_op(op, size, sources, abandoned)?;
             }
             match op {
                 Op::PushClip { .. } | Op::PushLayer { .. } => open.push(op),
                 Op::PopClip | Op::PopLayer => drop(open.pop()),
                 Op::Fill { .. } | Op::Stroke { .. } | Op::Glyphs(_) | Op::Image { .. } | Op::Surface { .. } => {}
             }
-            if self.picture_bytes <= self.max_picture_bytes {
+            if self.retained_bytes <= self.max_retained_bytes {
                 continue;
             }
             if !open.iter().any(|it| matches!(it, Op::PushLayer { .. })) {
                 self.rasterize(size, &mut pixels);
                 self.reset(size);
-                open.iter().try_for_each(|it| self.draw_op(it, size, sources))?;
-            } else if self.picture_bytes > MAX_PICTURE_BYTES_IN_LAYER {
-                let (found, limit) = (self.picture_bytes >> 20, MAX_PICTURE_BYTES_IN_LAYER >> 20);
-                return Err(PaintError::TooManyPictures { found, limit });
+                open.iter().try_for_each(|it| self.draw_op(it, size, sources, abandoned))?;
+            } else if self.retained_bytes > MAX_RETAINED_BYTES_IN_LAYER {
+                let (found, limit) = (self.retained_bytes >> 20, MAX_RETAINED_BYTES_IN_LAYER >> 20);
+                return Err(PaintError::TooMuchInLayer { found, limit });
             }
         }
         check_abandoned()?;
@@ -147,7 +152,7 @@ impl CpuCanvas {
 
     fn reset(&mut self, size: DeviceSize) {
         self.context.reset_and_resize(size.width as u16, size.height as u16);
-        self.picture_bytes = 0;
+        self.retained_bytes = 0;
     }
 
     /// Composites the operations since the last `reset` onto `pixels`, which are allocated when empty.
@@ -161,22 +166,46 @@ impl CpuCanvas {
         self.context.render_with(target, &mut self.resources, RasterizerSettings { target_init, ..Default::default() });
     }
 
-    fn draw_op(&mut self, op: &Op, size: DeviceSize, sources: Sources<'_>) -> Result<(), PaintError> {
-        let Self { context, ops, picture_bytes, .. } = self;
-        ops.draw(op, &mut ContextTarget { context, picture_bytes, size, sources })
+    fn draw_op(
+        &mut self,
+        op: &Op,
+        size: DeviceSize,
+        sources: Sources<'_>,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), PaintError> {
+        let Self { context, ops, retained_bytes, most_tiles, .. } = self;
+        ops.draw(op, &mut ContextTarget { context, retained_bytes, most_tiles, size, sources }, abandoned)
+    }
+
+    /// Whether the canvas retains little memory, so that it may be kept for the next page.
+    pub(super) fn is_small(&self) -> bool {
+        self.most_tiles <= MAX_REUSED_TILES
     }
 }
 
 /// The current surface of a canvas as a target.
 struct ContextTarget<'a> {
     context: &'a mut RenderContext,
-    picture_bytes: &'a mut usize,
+    retained_bytes: &'a mut usize,
+    most_tiles: &'a mut f64,
     size: DeviceSize,
     sources: Sources<'a>,
 }
 
+impl ContextTarget<'_> {
+    /// Counts the memory for the edges of `polygons`. An edge that crosses the same tile again takes no more of it.
+    fn count_edges(&mut self, polygons: &BezPath) {
+        let surface = Rect::new(0.0, 0.0, f64::from(self.size.width), f64::from(self.size.height));
+        let area = polygons.control_box().intersect(surface).inflate(TILE, TILE).area() / (TILE * TILE);
+        let tiles = tiles(polygons, Affine::IDENTITY, surface);
+        *self.most_tiles = self.most_tiles.max(tiles);
+        *self.retained_bytes += (tiles.min(area) * TILE_BYTES) as usize;
+    }
+}
+
 impl DrawTarget for ContextTarget<'_> {
     fn fill_path(&mut self, polygons: &BezPath, rule: Fill, brush: &Brush, to_device: Affine) {
+        self.count_edges(polygons);
         set_paint(self.context, brush, to_device);
         self.context.set_transform(Affine::IDENTITY);
         self.context.set_fill_rule(rule);
@@ -190,6 +219,7 @@ impl DrawTarget for ContextTarget<'_> {
     }
 
     fn push_clip_path(&mut self, polygons: &BezPath) {
+        self.count_edges(polygons);
         self.context.set_transform(Affine::IDENTITY);
         self.context.set_fill_rule(Fill::NonZero);
         self.context.push_clip_path(polygons);
@@ -215,7 +245,7 @@ impl DrawTarget for ContextTarget<'_> {
     }
 
     fn draw_image(&mut self, placed: &PlacedImage<'_>, opacity: Opacity) {
-        *self.picture_bytes += draw_picture(self.context, self.sources.images, self.size, placed, opacity);
+        *self.retained_bytes += draw_picture(self.context, self.sources.images, self.size, placed, opacity);
     }
 
     fn draw_color_glyph(

@@ -8,6 +8,7 @@ use peniko::color::ColorSpaceTag;
 use peniko::{BlendMode, Brush, Color, Compose, InterpolationAlphaSpace, Mix};
 
 use super::cut::parts_near;
+use super::edge_budget::{EdgeBudget, Excess};
 use super::error::PaintError;
 use super::limits::SurfaceLimits;
 use super::plan::{FramePlan, Glyphs, Kernel, Op, PlacedGlyph, Snap, Step, SurfaceId};
@@ -32,7 +33,8 @@ const SHADOW_EXTENT_SIGMAS: f64 = 3.0;
 /// Plans the drawing of `page` at `scale`.
 ///
 /// # Errors
-/// When the sheet exceeds `limits`, or [`PaintError::TooMuchWork`] when it would take too long to paint.
+/// When the sheet exceeds `limits`; [`PaintError::TooMuchWork`], [`PaintError::TooManySegments`] or
+/// [`PaintError::TooManyEdges`] when it would take too long or too much memory to paint.
 pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<FramePlan, PaintError> {
     let size = DeviceSize::of_page(page.sheet(), scale);
     limits.check(size)?;
@@ -44,15 +46,20 @@ pub fn plan(page: &Page, scale: DeviceScale, limits: SurfaceLimits) -> Result<Fr
         surfaces: vec![size],
         steps: Vec::new(),
         warnings: Vec::new(),
+        edges: EdgeBudget::default(),
+        refusal: None,
         pixels_left: (limits.megapixels * 1e6 * EFFECT_SURFACES_FACTOR) as u64,
         limits,
     };
     planner.walk(&page.root, to_device);
-    let Planner { ops, view, surfaces, mut steps, warnings, .. } = planner;
+    let Planner { ops, view, surfaces, mut steps, warnings, edges, refusal, .. } = planner;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
     let opaque = ops.first().is_some_and(|op| covers(op, view));
     steps.push(Step::Draw { into: SurfaceId(0), ops });
     let plan = FramePlan { surfaces, steps, warnings, opaque };
-    work::check(&plan, limits)?;
+    work::check(&plan, edges.cost(), limits)?;
     Ok(plan)
 }
 
@@ -65,6 +72,9 @@ struct Planner {
     surfaces: Vec<DeviceSize>,
     steps: Vec<Step>,
     warnings: Vec<Warning>,
+    edges: EdgeBudget,
+    /// The first limit that was exceeded, at which planning ends.
+    refusal: Option<PaintError>,
     /// Px that further surfaces for effects may take.
     pixels_left: u64,
     limits: SurfaceLimits,
@@ -120,6 +130,9 @@ impl Planner {
         let mut stack = Vec::new();
         self.open(root, to_device, None, &mut stack);
         while let Some(next) = stack.pop() {
+            if self.refusal.is_some() {
+                return;
+            }
             match next {
                 StackEntry::PopClip => self.ops.push(Op::PopClip),
                 StackEntry::PopLayer => self.ops.push(Op::PopLayer),
@@ -156,6 +169,11 @@ impl Planner {
         }
         if group.clip.as_ref().is_some_and(|clip| !is_outline_below(clip, transform, 0.0, MAX_COORDINATE)) {
             return self.skip(origin, "its clip is too large");
+        }
+        if let Some(clip) = &group.clip
+            && let Err(excess) = self.edges.add_area(clip, transform, self.view)
+        {
+            return self.refuse(origin, excess);
         }
         let mut inner = transform;
         let has_effects =
@@ -334,6 +352,9 @@ impl Planner {
             };
         }
         if let Some((paint, rule)) = &path.fill {
+            if let Err(excess) = self.edges.add_area(&path.outline, transform, self.view) {
+                return self.refuse(origin, excess);
+            }
             let (outline, rule, paint) = (path.outline.clone(), *rule, canvas_paint(paint));
             self.ops.push(Op::Fill { outline, rule, paint, transform });
         }
@@ -344,6 +365,9 @@ impl Planner {
             if !dashes_are_bounded(&stroke, &path.outline) {
                 self.warn(origin, WarningCode::Ignored, "the dashes are too fine to see; the line is drawn solid");
                 stroke.dash_pattern.clear();
+            }
+            if let Err(excess) = self.edges.add_stroke(&path.outline, &stroke, transform, self.view) {
+                return self.refuse(origin, excess);
             }
             let (outline, paint) = (path.outline.clone(), canvas_paint(paint));
             self.ops.push(Op::Stroke { outline, stroke, paint, transform });
@@ -397,6 +421,14 @@ impl Planner {
         }
         let (picture, passes, opacity) = (image.picture.clone(), image.passes.clone(), image.opacity);
         self.ops.push(Op::Image { picture, source, dest, passes, opacity, transform });
+    }
+
+    fn refuse(&mut self, origin: Option<&Origin>, excess: Excess) {
+        let at = origin.map(|origin| origin.path.clone()).unwrap_or_default();
+        self.refusal.get_or_insert(match excess {
+            Excess::Segments(found, limit) => PaintError::TooManySegments { at, found, limit },
+            Excess::Tiles(found, limit) => PaintError::TooManyEdges { at, found, limit },
+        });
     }
 
     fn skip(&mut self, origin: Option<&Origin>, reason: &str) {

@@ -1,4 +1,5 @@
-//! Estimate of the time that a page takes to paint: the number of px that its operations touch, weighted by paint.
+//! Estimate of the time that a page takes to paint: the number of px that its operations touch, weighted by paint, and
+//! the edges of its outlines.
 //!
 //! Rasterising cannot be interrupted, and a design of one megabyte could otherwise take hours.
 
@@ -21,12 +22,12 @@ const COPIED_PICTURE: f64 = 4.0;
 /// Cost of a px of a layer, which is cleared and composited, relative to a solid colour.
 const LAYER: f64 = 2.0;
 
-/// Checks that `plan` would not take too long to paint.
+/// Checks that `plan` would not take too long to paint. `edges`: the cost of its edges, in the same unit.
 ///
 /// # Errors
 /// [`PaintError::TooMuchWork`].
-pub(super) fn check(plan: &FramePlan, limits: SurfaceLimits) -> Result<(), PaintError> {
-    let mut work = 0.0;
+pub(super) fn check(plan: &FramePlan, edges: f64, limits: SurfaceLimits) -> Result<(), PaintError> {
+    let mut work = edges;
     for step in &plan.steps {
         if let Step::Draw { into, ops } = step {
             let size = plan.surfaces[into.0];

@@ -118,7 +118,7 @@ pub(super) fn record(
                 if abandoned() {
                     return Err(PaintError::Abandoned);
                 }
-                executor.draw(op, &mut recorder)?;
+                executor.draw(op, &mut recorder, abandoned)?;
             }
             slot.replace(executor);
             Ok(())
