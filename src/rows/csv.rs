@@ -29,7 +29,7 @@ impl<R: BufRead> CsvTable<R> {
     /// Reads the line of names. `row_bytes`: maximum length of a row.
     pub(super) fn new(input: R, row_bytes: usize) -> Result<Self, RowsError> {
         let limit = row_bytes.saturating_mul(MAX_ROW_MULTIPLE).saturating_add(BUFFER_BYTES);
-        let input = LimitedReader { input, left: limit, limit };
+        let input = LimitedReader { input, left: limit, limit, quotes: QuoteState::default() };
         // Rows with too few values are detected here, for better messages.
         let mut reader =
             ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(input);
@@ -96,14 +96,18 @@ fn read<R: BufRead>(
 ) -> Result<bool, RowsError> {
     let limited = reader.get_mut();
     limited.left = limited.limit;
-    reader.read_byte_record(record).map_err(|error| match error.into_kind() {
+    let found = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
         ErrorKind::Io(error) if error.get_ref().is_some_and(|it| it.is::<RowWithoutEnd>()) => {
             RowsError::malformed(format!("row {number} does not end; a quote may not be closed"))
         }
         ErrorKind::Io(error) => RowsError::Read(error),
         // The reader is configured without length checks and conversions, so no other error is expected.
         other => RowsError::malformed(format!("row {number}: {other:?}")),
-    })
+    })?;
+    match reader.get_ref().quotes.unclosed {
+        Some(line) => Err(RowsError::malformed(format!("the quote in line {line} is not closed"))),
+        None => Ok(found),
+    }
 }
 
 /// Column names without surrounding spaces.
@@ -137,12 +141,65 @@ fn names(record: &ByteRecord) -> Result<Vec<String>, RowsError> {
     }
 }
 
-/// Reader that allows a limited number of bytes until `left` is reset.
+/// Reader that allows a limited number of bytes until `left` is reset, and detects a quote that is never closed.
 #[derive(Debug)]
 struct LimitedReader<R> {
     input: R,
     left: usize,
     limit: usize,
+    quotes: QuoteState,
+}
+
+/// The position in the grammar of CSV (RFC 4180 §2), as far as quotes are concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Position {
+    /// At the start of a value, where a quote opens.
+    #[default]
+    Start,
+    /// Inside a value without quotes, or after a closing quote.
+    Plain,
+    /// Inside quotes.
+    Quoted,
+    /// After a quote inside quotes: the end of the value, or the first of two that stand for one.
+    Quote,
+}
+
+/// Follows the quotes of a file.
+#[derive(Debug, Default)]
+struct QuoteState {
+    position: Position,
+    /// Number of line breaks so far.
+    breaks: u64,
+    /// Line of the last opening quote.
+    opened: u64,
+    /// Line of the quote that the end of the file leaves open.
+    unclosed: Option<u64>,
+}
+
+impl QuoteState {
+    fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.position = match (self.position, byte) {
+                (Position::Start, b'"') => {
+                    self.opened = self.breaks + 1;
+                    Position::Quoted
+                }
+                (Position::Quoted, b'"') => Position::Quote,
+                (Position::Quoted, _) | (Position::Quote, b'"') => Position::Quoted,
+                (_, b',' | b'\n' | b'\r') => Position::Start,
+                // A byte order mark.
+                (Position::Start, 0xEF | 0xBB | 0xBF) if self.breaks == 0 => Position::Start,
+                _ => Position::Plain,
+            };
+            self.breaks += u64::from(*byte == b'\n');
+        }
+    }
+
+    fn end(&mut self) {
+        if self.position == Position::Quoted {
+            self.unclosed = Some(self.opened);
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +214,10 @@ impl<R: Read> Read for LimitedReader<R> {
         }
         let read = self.input.read(&mut buffer[..allowed])?;
         self.left -= read;
+        if read == 0 && !buffer.is_empty() {
+            self.quotes.end();
+        }
+        self.quotes.read(&buffer[..read]);
         Ok(read)
     }
 }

@@ -121,6 +121,17 @@ fn csv_names_must_be_usable() {
 }
 
 #[test]
+fn csv_quote_that_is_never_closed_is_an_error_with_its_line() {
+    let text = b"a,b\n1,2\n\"x\ny\",\"3\n4,5\n6,7\n";
+    let (before, error) = read(RowFormat::Csv, text).expect_err("an open quote");
+    assert_eq!((before, &*error), (vec![json!({"a": "1", "b": "2"})], "the quote in line 4 is not closed"));
+    assert_eq!(refused(RowFormat::Csv, b"\"a,b\n1,2\n"), "the quote in line 1 is not closed");
+    for closed in ["a\n\"\"\"\"", "a\n1\"", "a\n\"1\"2\"", "\u{FEFF}\"a\"\n1", "a\r\n\"1\r\n2\"\r\n"] {
+        assert!(read(RowFormat::Csv, closed.as_bytes()).is_ok(), "{closed:?}");
+    }
+}
+
+#[test]
 fn csv_quote_that_is_never_closed_takes_bounded_memory() {
     let endless = io::repeat(b'x');
     let input = io::BufReader::new(io::Read::chain(b"a\n\"".as_slice(), endless));
