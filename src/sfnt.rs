@@ -3,6 +3,7 @@
 //! In: detecting the format, size limits, unpacking, validating tables. Not in: families and styles (`text`), where the
 //! bytes came from (`assets`). Imports nothing of the crate.
 
+mod charstrings;
 mod complexity;
 
 use skrifa::raw::{FileRef, TableProvider};

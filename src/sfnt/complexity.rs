@@ -10,7 +10,9 @@ use skrifa::raw::tables::colr::{Colr, Paint};
 use skrifa::raw::tables::glyf::{Glyf, Glyph};
 use skrifa::raw::tables::loca::Loca;
 use skrifa::raw::{ReadError, TableProvider};
-use skrifa::{FontRef, GlyphId};
+use skrifa::{FontRef, GlyphId, Tag};
+
+use super::charstrings;
 
 /// Maximum number of components that a glyph may refer to, directly or through others. Complex glyphs of fonts in use
 /// have about 100.
@@ -32,6 +34,13 @@ pub struct TooComplex {
     unit: &'static str,
 }
 
+impl TooComplex {
+    /// The error for `glyph`, which has more than `limit` of `unit`.
+    pub(super) fn new(glyph: u32, limit: u32, unit: &'static str) -> Self {
+        Self { glyph, limit, unit }
+    }
+}
+
 /// Checks every glyph of a face. Damaged glyphs and paints count as empty, because they are not drawn.
 pub(super) fn check(font: &FontRef<'_>) -> Result<(), TooComplex> {
     let count = font.maxp().map_or(0, |maxp| maxp.num_glyphs());
@@ -45,6 +54,11 @@ pub(super) fn check(font: &FontRef<'_>) -> Result<(), TooComplex> {
             if points > MAX_POINTS {
                 return Err(TooComplex { glyph, limit: MAX_POINTS, unit: "points" });
             }
+        }
+    }
+    for tag in [b"CFF ", b"CFF2"] {
+        if let Some(table) = font.table_data(Tag::new(tag)) {
+            charstrings::check(table.as_bytes())?;
         }
     }
     if let Ok(colr) = font.colr() {
