@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assets::SetupError;
 use crate::design::DesignError;
-use crate::design::resolve::{FontError, ResolveError};
+use crate::design::resolve::ResolveError;
 use crate::output::OutputError;
 use crate::paint::PaintError;
 use crate::paint::pdf::PdfError;
@@ -139,12 +139,6 @@ impl From<PoolError> for Error {
 impl From<DesignError> for Error {
     fn from(error: DesignError) -> Self {
         Self::Invalid(error.problems)
-    }
-}
-
-impl From<FontError> for Error {
-    fn from(error: FontError) -> Self {
-        ResolveError::Font(error).into()
     }
 }
 

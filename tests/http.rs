@@ -118,6 +118,54 @@ async fn url_ignores_an_invalid_host() {
 }
 
 #[tokio::test]
+async fn files_are_answered_in_parts_and_only_when_changed() {
+    let service = service(&[]);
+    let answer = service.render(json!({"design": design(), "outputFormat": "url"})).await;
+    let url = answer.json()["url"].as_str().expect("url").to_owned();
+    let path = &url[url.find("/files/").expect("a path")..];
+    let get = async |headers: &[(&str, &str)]| {
+        let mut request = axum::http::Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        service.call(request.body(axum::body::Body::empty()).expect("a request")).await
+    };
+    let whole = get(&[]).await;
+    let (size, etag) = (whole.body.len(), whole.header("etag").to_owned());
+    assert_eq!((whole.status, whole.header("accept-ranges")), (StatusCode::OK, "bytes"));
+    let part = get(&[("range", "bytes=8-15")]).await;
+    assert_eq!((part.status, &part.body[..]), (StatusCode::PARTIAL_CONTENT, &whole.body[8..16]));
+    assert_eq!(part.header("content-range"), format!("bytes 8-15/{size}"));
+    assert_eq!(part.header("content-length"), "8");
+    let rest = get(&[("range", "bytes=8-"), ("if-range", "\"other\"")]).await;
+    assert_eq!((rest.status, rest.body.len()), (StatusCode::OK, size));
+    let outside = get(&[("range", "bytes=100000000-")]).await;
+    assert_eq!(outside.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(outside.header("content-range"), format!("bytes */{size}"));
+    let known = get(&[("if-none-match", &etag)]).await;
+    assert_eq!((known.status, known.body.len(), known.header("etag")), (StatusCode::NOT_MODIFIED, 0, etag.as_str()));
+    assert!(known.header("cache-control").contains("immutable"));
+}
+
+#[tokio::test]
+async fn all_missing_fonts_and_pictures_are_listed() {
+    let service = service(&[]);
+    let text =
+        |id: &str, family: &str| json!({"id": id, "type": "text", "text": "a", "width": 9, "fontFamily": family});
+    let image = json!({"id": "i", "type": "image", "src": "data:image/png;base64,AAAA", "width": 9, "height": 9});
+    let page = json!({"id": "p", "children": [text("a", "Nowhere One"), text("b", "Nowhere Two"), image]});
+    let body = json!({"design": {"width": 9, "height": 9, "pages": [page]}, "outputFormat": "file"});
+    let answer = service.render(body).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problems = answer.json()["problems"].as_array().expect("a list").clone();
+    let messages: Vec<_> = problems.iter().map(|it| it["message"].as_str().expect("text")).collect();
+    assert_eq!(messages.len(), 3, "{messages:#?}");
+    for (message, words) in messages.iter().zip(["image with id i", "font \"Nowhere One\"", "font \"Nowhere Two\""]) {
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn files_with_unknown_names_are_not_found() {
     let service = service(&[]);
     std::fs::write(service.folder.path().join("secret"), "x").expect("written");

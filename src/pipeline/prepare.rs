@@ -18,7 +18,7 @@ use crate::text::Layouter;
 use crate::units::DeviceSize;
 
 /// A layouter with the fonts of a request, and warnings about substituted fonts.
-pub(super) type Fonts = Result<(Layouter, Vec<Warning>), FontError>;
+pub(super) type Fonts = Result<(Layouter, Vec<Warning>), Error>;
 
 /// Reads the design, selects its pages, checks them against the limits and lists the assets they need.
 pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<PreparedRequest, Error> {
@@ -81,13 +81,23 @@ fn print_target(
 }
 
 /// Builds the font set of one request.
+///
+/// # Errors
+/// Every family that is not available.
 pub(super) fn fonts(resources: &Resources, request: &LoadedRequest) -> Fonts {
     let PreparedRequest { design, options, pages, .. } = &request.prepared;
     let LoadedAssets { assets, web_faces, web_failures } = &request.loaded;
     let font_set = resolve::font_set(design, pages, assets, &resources.library, web_faces, options);
-    let (fonts, warnings) = font_set.map_err(|error| match web_failures.get(&error.family) {
-        Some(reason) => FontError { reason: reason.clone(), ..error },
-        None => error,
+    let (fonts, warnings) = font_set.map_err(|errors| {
+        let mut problems = Problems::new();
+        for error in errors {
+            let error = match web_failures.get(&error.family) {
+                Some(reason) => FontError { reason: reason.clone(), ..error },
+                None => error,
+            };
+            problems.push(error.at.clone(), error.to_string());
+        }
+        Error::Asset(problems.into_vec())
     })?;
     Ok((resources.layouters.take(fonts), warnings))
 }

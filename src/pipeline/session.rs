@@ -8,7 +8,7 @@ use super::executor::Executor;
 use super::loaded_request::LoadedRequest;
 use super::lookup::{CacheLookup, Miss, lookup};
 use super::pages::{PagePainter, PageRenderer, Progress};
-use super::prepare::{check_filled, prepare};
+use super::prepare::{check_filled, fonts, prepare};
 use super::request::{CacheUse, RenderRequest, Rendered};
 use super::resources::check_images;
 use super::sinks::{DocumentSink, PictureSink};
@@ -168,8 +168,20 @@ impl Session {
         let snapshot = self.snapshot.as_deref();
         let loaded = resources.load(&prepared.requests, &prepared.families, &prepared.options, snapshot);
         let loaded = self.executor.wait_without_worker(Stage::Assets, loaded).await?;
-        check_images(&loaded.assets, &prepared.options)?;
-        Ok(Arc::new(LoadedRequest { prepared, loaded }))
+        let checked = check_images(&loaded.assets, &prepared.options);
+        let request = Arc::new(LoadedRequest { prepared, loaded });
+        if let Err(mut error) = checked {
+            if let Error::Asset(problems) = &mut error {
+                // The caller learns of all missing assets at once.
+                let fonts = self.work(Stage::Resolve, {
+                    let request = request.clone();
+                    move || fonts(&resources, &request)
+                });
+                problems.extend(fonts.await?.err().iter().flat_map(Error::problems).cloned());
+            }
+            return Err(error);
+        }
+        Ok(request)
     }
 
     /// A renderer of the pages of `request`. `substituted`: warnings about its fonts.

@@ -1,6 +1,5 @@
 //! The reasons why a design cannot be resolved.
 
-use super::requests::FontError;
 use crate::assets::AssetError;
 use crate::report::JsonPath;
 
@@ -10,9 +9,6 @@ pub enum ResolveError {
     /// An image could not be loaded and `skipImageError` is off.
     #[error("{0}")]
     Image(AssetError),
-    /// A font is not available and `skipFontError` is off.
-    #[error(transparent)]
-    Font(#[from] FontError),
 }
 
 impl ResolveError {
@@ -20,7 +16,6 @@ impl ResolveError {
     pub fn at(&self) -> &JsonPath {
         match self {
             Self::Image(error) => &error.at,
-            Self::Font(error) => &error.at,
         }
     }
 }

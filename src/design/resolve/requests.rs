@@ -80,8 +80,9 @@ pub fn missing_families(design: &Design, pages: &[usize], library: &Arc<FontLibr
 
 /// The fonts for `pages`: declared faces whose files were loaded, then those of `web` by family, then `library`.
 ///
-/// # Errors The first family that is not available, unless `skipFontError` is set: then it is a warning, and text is
-/// drawn in the last resort.
+/// # Errors
+/// All families that are not available, unless `skipFontError` is set: then each is a warning, and text is drawn in the
+/// last resort.
 pub fn font_set(
     design: &Design,
     pages: &[usize],
@@ -89,7 +90,7 @@ pub fn font_set(
     library: &Arc<FontLibrary>,
     web: &[(Arc<str>, Vec<WebFace>)],
     options: &RenderOptions,
-) -> Result<(FontSet, Vec<Warning>), FontError> {
+) -> Result<(FontSet, Vec<Warning>), Vec<FontError>> {
     let mut fonts = FontSet::new(library.clone());
     let mut failures: HashMap<String, String> = HashMap::new();
     for face in needed_faces(design, pages) {
@@ -115,7 +116,7 @@ pub fn font_set(
             fonts.declare(family, Face::from_memory(face.font.clone(), 0, style));
         }
     }
-    let mut warnings = Vec::new();
+    let (mut warnings, mut errors) = (Vec::new(), Vec::new());
     for FamilyUse { family, origin, .. } in families(design, pages) {
         if fonts.source(&family).is_some() {
             continue;
@@ -125,12 +126,13 @@ pub fn font_set(
             .cloned()
             .unwrap_or_else(|| "it is not in the design's fonts, the font folder or a font service".to_owned());
         if !options.skip_font_error {
-            return Err(FontError { at: origin.path, family, reason });
+            errors.push(FontError { at: origin.path, family, reason });
+            continue;
         }
         let message = format!("font {family:?} is not available ({reason}); drawn in {LAST_RESORT_FAMILY}");
         warnings.push(origin.warn(WarningCode::FontSubstituted, message));
     }
-    Ok((fonts, warnings))
+    if errors.is_empty() { Ok((fonts, warnings)) } else { Err(errors) }
 }
 
 /// The style of a face. Without declarations it is regular and upright, as in `@font-face`, so that bold or italic text
