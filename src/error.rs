@@ -1,6 +1,6 @@
 //! The error of a request: unifies the errors of all modules and classifies who can fix it.
 //!
-//! In: conversion of each module's error into one of six kinds, with problems and their paths. Not in: status codes
+//! In: conversion of each module's error into one of eight kinds, with problems and their paths. Not in: status codes
 //! (`server` maps [`Kind`] to one), exit codes (`cli` does). Imports: `report` and the modules whose errors are
 //! converted.
 
@@ -32,13 +32,17 @@ pub enum Kind {
     Busy,
     /// The caller: the design makes a renderer process end.
     Fatal,
-    /// The operator, and the caller by retrying later: nothing can render at the moment.
+    /// The operator, and the caller by retrying later: nothing can render at the moment, or memory, disk or threads are
+    /// used up.
     Unavailable,
     /// The caller or the operator: the request exceeded its deadline.
     Timeout,
     /// The developers or the operator: a bug, or a failure of the machine.
     Internal,
 }
+
+/// Estimated time until something that is used up is free again.
+const USED_UP_RETRY: Duration = Duration::from_secs(10);
 
 /// Reason why a request has no result.
 #[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
@@ -88,8 +92,8 @@ pub enum Error {
     /// it.
     #[error("the request ended the renderer: {0}")]
     EndedRenderer(String),
-    /// Nothing can render at the moment.
-    #[error("no renderer is available: {reason}; retry in {} s", .retry_after.as_secs())]
+    /// Nothing can render at the moment, or something that the request needs is used up.
+    #[error("the service cannot answer this request at the moment: {reason}; retry in {} s", .retry_after.as_secs())]
     Unavailable {
         /// What is missing.
         reason: Cow<'static, str>,
@@ -105,6 +109,11 @@ impl Error {
     /// An `Invalid` error with one problem.
     pub fn invalid(problem: Problem) -> Self {
         Self::Invalid(vec![problem])
+    }
+
+    /// An `Unavailable` error: memory, disk or threads are used up. `reason`: which, and how to get more of it.
+    pub fn used_up(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unavailable { reason: reason.into(), retry_after: USED_UP_RETRY }
     }
 
     /// The classification of this error.
@@ -132,7 +141,7 @@ impl Error {
 
 impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
-        Self::Internal(error.to_string())
+        if error.is_exhaustion() { Self::used_up(error.to_string()) } else { Self::Internal(error.to_string()) }
     }
 }
 
@@ -144,6 +153,11 @@ impl From<DesignError> for Error {
 
 impl From<ResolveError> for Error {
     fn from(error: ResolveError) -> Self {
+        if let ResolveError::Svg { error: svg, .. } = &error
+            && svg.is_exhaustion()
+        {
+            return Self::used_up(error.to_string());
+        }
         Self::Asset(vec![Problem { path: error.at().clone(), message: error.to_string() }])
     }
 }
@@ -171,6 +185,9 @@ impl From<PaintError> for Error {
             | PaintError::TooMuchInLayer { .. } => {
                 Self::invalid(Problem { path: JsonPath::root(), message: error.to_string() })
             }
+            PaintError::TooManySegments { ref at, .. } | PaintError::TooManyEdges { ref at, .. } => {
+                Self::invalid(Problem { path: at.clone(), message: error.to_string() })
+            }
             PaintError::Font(_) => Self::Asset(vec![Problem { path: JsonPath::root(), message: error.to_string() }]),
             PaintError::Internal(message) => Self::Internal(message),
             error @ PaintError::Abandoned => Self::Internal(error.to_string()),
@@ -179,9 +196,6 @@ impl From<PaintError> for Error {
 }
 
 impl From<OutputError> for Error {
-            PaintError::TooManySegments { ref at, .. } | PaintError::TooManyEdges { ref at, .. } => {
-                Self::invalid(Problem { path: at.clone(), message: error.to_string() })
-            }
     fn from(error: OutputError) -> Self {
         match error {
             OutputError::Content(PdfError::Paint(error)) => error.into(),

@@ -24,7 +24,13 @@ pub enum PoolError {
     /// The pool was dropped before the work ran.
     #[error("the service is shutting down")]
     Stopped,
-    /// The work exceeded its time limit, or too much such work still runs.
+    /// So much work that exceeded its time limit still runs that no more is started. It may succeed later.
+    #[error("{stuck} fonts or SVG documents of earlier requests still occupy all threads for reading such files")]
+    Exhausted {
+        /// Number of threads that hang.
+        stuck: usize,
+    },
+    /// The work exceeded its time limit.
     #[error("it took longer than {} s", .limit.as_secs_f64())]
     Stuck {
         /// Time that the work was allowed to take.
@@ -38,6 +44,16 @@ pub enum PoolError {
         /// Message of the operating system.
         reason: String,
     },
+}
+
+impl PoolError {
+    /// True when the work was not tried because something is used up, so that it may succeed later.
+    pub fn is_exhaustion(&self) -> bool {
+        match self {
+            Self::Exhausted { .. } | Self::NoThreads { .. } => true,
+            Self::Panicked(_) | Self::Stopped | Self::Stuck { .. } => false,
+        }
+    }
 }
 
 /// A fixed set of threads. Dropping the pool finishes queued work first.
@@ -119,14 +135,16 @@ impl Parsers {
     /// Runs `work` on a new thread, which takes about 50 µs to start, and waits at most `limit` for it.
     ///
     /// # Errors
-    /// `Stuck` when `limit` has passed, or at once when the maximum number of threads hang; `Panicked`; `NoThreads`.
+    /// `Stuck` when `limit` has passed; `Exhausted` at once when the maximum number of threads hang; `Panicked`;
+    /// `NoThreads`.
     pub fn run<T, W>(&'static self, limit: Duration, work: W) -> Result<T, PoolError>
     where
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        if self.stuck() >= MAX_STUCK {
-            return Err(PoolError::Stuck { limit });
+        let stuck = self.stuck();
+        if stuck >= MAX_STUCK {
+            return Err(PoolError::Exhausted { stuck });
         }
         let (sender, receiver) = mpsc::sync_channel(1);
         let state = Arc::new(AtomicU8::new(RUNNING));
@@ -219,7 +237,7 @@ mod tests {
             assert_eq!(OWN.run(limit, hang), Err(PoolError::Stuck { limit }));
             assert_eq!(OWN.stuck(), count);
         }
-        assert_eq!(OWN.run(long, || 1), Err(PoolError::Stuck { limit: long }), "the work is not started");
+        assert_eq!(OWN.run(long, || 1), Err(PoolError::Exhausted { stuck: MAX_STUCK }), "the work is not started");
         drop(release);
         while OWN.stuck() > 0 {
             std::thread::yield_now();

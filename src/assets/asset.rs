@@ -6,6 +6,7 @@ use std::sync::Arc;
 use peniko::Blob;
 
 use super::error::{AssetError, Reason, shorten_url};
+use super::memory::RequestMemory;
 use super::request::{AssetKind, AssetRequest, AssetRequests};
 use super::svg::SvgAsset;
 use crate::hash::ContentHash;
@@ -41,6 +42,7 @@ pub struct AssetSet {
     by_url: HashMap<Arc<str>, Result<Asset, AssetError>>,
     failures: Vec<AssetError>,
     hashes: Vec<Option<ContentHash>>,
+    memory: Option<Arc<RequestMemory>>,
 }
 
 impl AssetSet {
@@ -62,9 +64,18 @@ impl AssetSet {
         &self.hashes
     }
 
-    /// `results`: one for every URL and kind in `requests`.
-    pub(super) fn new(requests: &AssetRequests, results: &HashMap<(AssetKind, Arc<str>), LoadResult>) -> Self {
-        let mut set = Self::default();
+    /// The memory of the request's pictures, to which pictures inside SVG documents are added as they are drawn.
+    pub fn memory(&self) -> Option<&Arc<RequestMemory>> {
+        self.memory.as_ref()
+    }
+
+    /// `results`: one for every URL and kind in `requests`. `memory`: that of the request.
+    pub(super) fn new(
+        requests: &AssetRequests,
+        results: &HashMap<(AssetKind, Arc<str>), LoadResult>,
+        memory: Arc<RequestMemory>,
+    ) -> Self {
+        let mut set = Self { memory: Some(memory), ..Self::default() };
         for AssetRequest { url, kind, at, element } in requests.iter() {
             let result = results.get(&(*kind, url.clone())).expect("the loader answers for every request");
             set.hashes.push(result.as_ref().ok().map(|loaded| loaded.hash));

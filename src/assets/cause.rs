@@ -23,6 +23,8 @@ pub(super) enum FailureCause {
     Network,
     /// The file is no image or font that can be decoded.
     Unreadable,
+    /// There is no memory for the decoded picture.
+    Memory,
     /// The font service lacks the family.
     FontService,
     /// The file changed during a batch.
@@ -43,6 +45,7 @@ impl FailureCause {
             Self::TooLarge => "too_large",
             Self::Network => "network",
             Self::Unreadable => "unreadable",
+            Self::Memory => "memory",
             Self::FontService => "font_service",
             Self::Changed => "changed",
             Self::Internal => "internal",

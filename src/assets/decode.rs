@@ -25,6 +25,7 @@ mod tests;
 
 use crate::config::AssetLimits;
 use crate::scene::DecodedImage;
+use super::memory::PictureMemory;
 pub use error::DecodeError;
 pub use font::unpack_font;
 pub use image_kind::{ImageKind, sniff};
@@ -32,14 +33,19 @@ use limits::check_bytes;
 
 /// Decodes an image file that holds pixels; `None` for text that may be an SVG document, which is not examined further.
 ///
-/// Limits are checked on the header, before memory is allocated for the pixels.
+/// Limits are checked on the header, before memory is allocated for the pixels, which are counted in `memory`.
 ///
 /// # Errors
 /// When the file is empty or damaged, exceeds a limit, or has an unsupported format.
-pub fn picture(bytes: &[u8], limits: &AssetLimits) -> Result<Option<DecodedImage>, DecodeError> {
+pub fn picture(
+    bytes: &[u8],
+    limits: &AssetLimits,
+    memory: &PictureMemory,
+) -> Result<Option<DecodedImage>, DecodeError> {
     check_bytes(bytes, limits)?;
     let Some(kind) = sniff(bytes) else {
         return Err(DecodeError::UnknownImage { magic: printable(bytes) });
+    let limits = &DecodeLimits { assets: limits, memory };
     };
     let pixels = match kind {
         ImageKind::Png => png::decode(bytes, limits)?,
@@ -49,7 +55,9 @@ pub fn picture(bytes: &[u8], limits: &AssetLimits) -> Result<Option<DecodedImage
         ImageKind::Avif => return Err(DecodeError::Unsupported { format: kind }),
         ImageKind::Svg => return Ok(None),
     };
-    pixels.into_picture(kind).map(Some)
+    let mut picture = pixels.into_picture(kind)?;
+    memory.attach_to(&mut picture);
+    Ok(Some(picture))
 }
 
 /// The first bytes for a message, quoted, with unprintable ones escaped.

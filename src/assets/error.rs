@@ -11,6 +11,7 @@ use super::data_url::DataUrlError;
 use super::decode::DecodeError;
 use super::google::FontServiceError;
 use super::guard::{BlockedAddress, UrlError};
+use super::memory::MemoryError;
 use super::request::AssetKind;
 use super::snapshot_store::SnapshotStoreError;
 use crate::hash::ContentHash;
@@ -70,6 +71,11 @@ impl AssetError {
     pub fn is_internal(&self) -> bool {
         self.reason.is_internal()
     }
+    /// True when the asset was not tried because something is used up, so that another attempt may succeed.
+    pub fn is_exhaustion(&self) -> bool {
+        self.reason.is_exhaustion()
+    }
+
 }
 
 /// Cause of a failed load, independent of the request. Cheap to clone.
@@ -129,6 +135,9 @@ pub enum Reason {
     FontService(#[from] FontServiceError),
     /// The file has changed since earlier rows of the batch.
     #[error(transparent)]
+    /// There is no memory for the decoded picture.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     Changed(Box<ChangedFile>),
     /// A task of the service failed on the CPU threads.
     #[error(transparent)]
@@ -219,6 +228,16 @@ impl Reason {
             Self::Pool(_) | Self::SnapshotStore(_) => true,
             Self::Elsewhere(summary) => summary.is_internal,
             _ => false,
+    /// True when the asset was not tried because something is used up.
+    pub(super) fn is_exhaustion(&self) -> bool {
+        match self.root() {
+            Self::Pool(error) => error.is_exhaustion(),
+            Self::Memory(error) => error.is_exhaustion(),
+            Self::Unreadable(error) => error.is_exhaustion(),
+            _ => false,
+        }
+    }
+
         }
     }
 
@@ -239,6 +258,8 @@ impl Reason {
             Self::Changed(_) => FailureCause::Changed,
             Self::Pool(_) | Self::SnapshotStore(_) => FailureCause::Internal,
             Self::Elsewhere(summary) => summary.cause.clone(),
+            Self::Memory(_) => FailureCause::Memory,
+            Self::Unreadable(error) if matches!(**error, DecodeError::Memory(_)) => FailureCause::Memory,
         }
     }
 
@@ -247,6 +268,19 @@ impl Reason {
         match self.root() {
             Self::Timeout { .. } | Self::Network(_) => true,
             Self::Status(status) => *status >= 500,
+    /// True when the pictures of the request that ran the load take too much memory, which says nothing about others.
+    pub(super) fn is_limit_of_request(&self) -> bool {
+        let memory = match self.root() {
+            Self::Memory(error) => Some(error),
+            Self::Unreadable(error) => match &**error {
+                DecodeError::Memory(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        };
+        memory.is_some_and(|error| !error.is_exhaustion())
+    }
+
             Self::Elsewhere(summary) => summary.is_transient,
             _ => false,
         }

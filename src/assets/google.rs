@@ -213,13 +213,13 @@ impl GoogleFonts {
             let file = self.disk.read(url.as_str(), self.loader.limits().bytes).await;
             // A file that was damaged on disk is downloaded again.
             if let Some(file) = file
-                && let Ok(decoded) = self.loader.decode(AssetKind::Font, file.bytes).await
+                && let Ok(decoded) = self.loader.decode(AssetKind::Font, file.bytes, &Arc::default()).await
             {
                 return Ok(decoded);
             }
             let url = self.loader.fetcher().parse(url.as_str())?;
             let bytes = self.download(&url).await?;
-            let decoded = self.loader.decode(AssetKind::Font, bytes.clone()).await?;
+            let decoded = self.loader.decode(AssetKind::Font, bytes.clone(), &Arc::default()).await?;
             self.disk.write(url.as_str(), bytes).await;
             Ok(decoded)
         };

@@ -1,6 +1,7 @@
 //! Image files of every kind the service reads: pixels, or an SVG document.
 
 use super::decode::{self, DecodeError};
+use super::memory::PictureMemory;
 use super::svg::SvgAsset;
 use crate::config::AssetLimits;
 use crate::scene::DecodedImage;
@@ -18,8 +19,8 @@ pub(super) enum ImageFile {
 ///
 /// # Errors
 /// As [`decode::picture`]; and an SVG document that cannot be read or exceeds a limit.
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<ImageFile, DecodeError> {
-    match decode::picture(bytes, limits)? {
+pub(super) fn decode(bytes: &[u8], limits: &AssetLimits, memory: &PictureMemory) -> Result<ImageFile, DecodeError> {
+    match decode::picture(bytes, limits, memory)? {
         Some(picture) => Ok(ImageFile::Picture(picture)),
         None => Ok(ImageFile::Svg(SvgAsset::new(bytes, limits)?)),
     }

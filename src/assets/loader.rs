@@ -17,6 +17,7 @@ use super::fetch::Fetcher;
 use super::file_source::{Fetched, FileSource};
 use super::freshness::Freshness;
 use super::image_file::{self, ImageFile};
+use super::memory::{PictureMemory, RequestMemory};
 use super::request::{AssetKind, AssetRequests};
 use super::snapshot::AssetSnapshot;
 use super::snapshot_store::SnapshotStore;
@@ -24,6 +25,12 @@ use super::{data_url, decode};
 use crate::config::AssetLimits;
 use crate::hash::ContentHash;
 use crate::pool::Pool;
+
+/// How often a load that was shared with another request and failed because of that request is started again.
+const SHARED_RETRIES: u32 = 3;
+/// Time for which a picture waits until memory is free, and the interval at which it tries.
+const EXHAUSTION_WAIT: Duration = Duration::from_secs(2);
+const EXHAUSTION_RETRY: Duration = Duration::from_millis(100);
 
 /// Time limits for each asset, from the start of its load, for all attempts and decoding together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +94,13 @@ impl Loader {
         timeouts: &AssetTimeouts,
         snapshot: Option<&AssetSnapshot>,
     ) -> AssetSet {
+        let memory = RequestMemory::new(&self.limits, self.pool.threads());
         let mut seen = HashSet::new();
         let assets = requests.iter().map(|request| (request.kind, request.url.clone()));
         let assets: Vec<_> = assets.filter(|asset| seen.insert(asset.clone())).collect();
+        let request = &memory;
         let loads = assets.into_iter().map(|(kind, url)| async move {
-            let result = with_timeout(timeouts.of(kind), self.load_one(kind, &url, snapshot)).await;
+            let result = with_timeout(timeouts.of(kind), self.load_counted(kind, &url, snapshot, request)).await;
             ((kind, url), result)
         });
         // A load includes decoding, so that at most this many undecoded files are in memory.
@@ -103,34 +112,72 @@ impl Loader {
             }
             results.insert(asset, result);
         }
-        AssetSet::new(requests, &results)
+        drop(loads);
+        AssetSet::new(requests, &results, memory)
     }
 
-    async fn load_one(&self, kind: AssetKind, url: &Arc<str>, snapshot: Option<&AssetSnapshot>) -> LoadResult {
+    /// Loads an asset and counts it for its request.
+    async fn load_counted(
+        &self,
+        kind: AssetKind,
+        url: &Arc<str>,
+        snapshot: Option<&AssetSnapshot>,
+        request: &Arc<RequestMemory>,
+    ) -> LoadResult {
+        let memory = Arc::new(PictureMemory::of(request));
+        let mut loaded = self.load_one(kind, url, snapshot, &memory).await;
+        for _ in 0..SHARED_RETRIES {
+            // A load that was shared failed because of the pictures of another request.
+            if !matches!(&loaded, Err(reason) if reason.is_limit_of_request() && !memory.was_refused()) {
+                break;
+            }
+            loaded = self.load_one(kind, url, snapshot, &memory).await;
+        }
+        let loaded = loaded?;
+        if matches!(loaded.asset, Asset::Picture(_)) {
+            memory.count(loaded.bytes)?;
+        }
+        Ok(loaded)
+    }
+
+    async fn load_one(
+        &self,
+        kind: AssetKind,
+        url: &Arc<str>,
+        snapshot: Option<&AssetSnapshot>,
+        memory: &Arc<PictureMemory>,
+    ) -> LoadResult {
         if data_url::is_data_url(url) {
             let key = {
                 let url = url.clone();
                 self.on_pool(move || Ok(AssetKey::of(kind, &url))).await?
             };
-            return self.load_data_url(key, kind, url.clone()).await;
+            return self.load_data_url(key, kind, url.clone(), memory).await;
         }
         let mut url = self.fetcher.parse(url)?;
         url.set_fragment(None);
         let key = AssetKey::of(kind, url.as_str());
-        let load = self.in_flight.share(key, self.load_http(key, kind, &url));
+        let load = self.in_flight.share(key, self.load_http(key, kind, &url, memory));
         match snapshot.map(|snapshot| (snapshot, snapshot.store())) {
             Some((snapshot, Some(store))) => {
-                snapshot.get_or_fetch(key, kind, &url, self.load_stored(store, kind, &url)).await
+                snapshot.get_or_fetch(key, kind, &url, self.load_stored(store, kind, &url, memory)).await
             }
             Some((snapshot, None)) => snapshot.get_or_fetch(key, kind, &url, load).await,
             None => load.await,
         }
     }
 
-    async fn load_data_url(&self, key: AssetKey, kind: AssetKind, url: Arc<str>) -> LoadResult {
-        let limits = self.limits.clone();
-        let work = move || decode_asset(kind, &data_url::decode(&url, limits.bytes)?, &limits);
-        self.load_immutable(key, self.on_pool(work)).await
+    async fn load_data_url(
+        &self,
+        key: AssetKey,
+        kind: AssetKind,
+        url: Arc<str>,
+        memory: &Arc<PictureMemory>,
+    ) -> LoadResult {
+        let decode = self.decoded(memory, move |limits, memory| {
+            decode_asset(kind, &data_url::decode(&url, limits.bytes)?, limits, memory)
+        });
+        self.load_immutable(key, decode).await
     }
 
     /// Returns an asset whose contents never change under `key`, from the cache or else from `load`.
@@ -148,7 +195,7 @@ impl Loader {
         self.in_flight.share(key, load).await
     }
 
-    async fn load_http(&self, key: AssetKey, kind: AssetKind, url: &Url) -> LoadResult {
+    async fn load_http(&self, key: AssetKey, kind: AssetKind, url: &Url, memory: &Arc<PictureMemory>) -> LoadResult {
         let cached = self.cache.get(&key);
         if let Some(entry) = cached.as_ref().filter(|entry| entry.is_fresh(Instant::now())) {
             self.counts().cache_hits.inc();
@@ -159,22 +206,28 @@ impl Loader {
         let (loaded, freshness) = match (self.fetcher.get(url, known).await?, &cached) {
             (Fetched::NotModified(freshness), Some(entry)) => (entry.loaded.clone(), freshness),
             (Fetched::NotModified(_), None) => return Err(Reason::Status(304)),
-            (Fetched::Body(body, freshness), _) => (self.decode(kind, body).await?, freshness),
+            (Fetched::Body(body, freshness), _) => (self.decode(kind, body, memory).await?, freshness),
         };
         self.store_in_cache(key, loaded.clone(), freshness);
         Ok(loaded)
     }
 
     /// Loads `url` from `store`, or fetches and stores it. Files that cannot be decoded are not stored.
-    async fn load_stored(&self, store: &dyn SnapshotStore, kind: AssetKind, url: &Url) -> LoadResult {
+    async fn load_stored(
+        &self,
+        store: &dyn SnapshotStore,
+        kind: AssetKind,
+        url: &Url,
+        memory: &Arc<PictureMemory>,
+    ) -> LoadResult {
         if let Some(file) = store.find(kind, url.as_str()).await? {
-            return self.decode(kind, file).await;
+            return self.decode(kind, file, memory).await;
         }
         let file = self.fetcher.get_body(url).await?;
-        let loaded = self.decode(kind, file.clone()).await?;
+        let loaded = self.decode(kind, file.clone(), memory).await?;
         match store.put_if_absent(kind, url.as_str(), file).await? {
             None => Ok(loaded),
-            Some(stored) => self.decode(kind, stored).await,
+            Some(stored) => self.decode(kind, stored, memory).await,
         }
     }
 
@@ -200,9 +253,28 @@ impl Loader {
         &self.limits
     }
 
-    pub(super) async fn decode(&self, kind: AssetKind, body: Bytes) -> LoadResult {
-        let limits = self.limits.clone();
-        self.on_pool(move || decode_asset(kind, &body, &limits)).await
+    /// Decodes a file on the pool. `memory`: the count of the picture, if it is one.
+    pub(super) async fn decode(&self, kind: AssetKind, body: Bytes, memory: &Arc<PictureMemory>) -> LoadResult {
+        self.decoded(memory, move |limits, memory| decode_asset(kind, &body, limits, memory)).await
+    }
+
+    /// Runs `decode` on the pool, and again while memory or threads are used up.
+    async fn decoded(
+        &self,
+        memory: &Arc<PictureMemory>,
+        decode: impl Fn(&AssetLimits, &PictureMemory) -> LoadResult + Send + Sync + 'static,
+    ) -> LoadResult {
+        let _permit = memory.decode_permit().await;
+        let (decode, begun) = (Arc::new(decode), Instant::now());
+        loop {
+            let (decode, limits, memory) = (decode.clone(), self.limits.clone(), memory.clone());
+            match self.on_pool(move || decode(&limits, &memory)).await {
+                Err(reason) if reason.is_exhaustion() && begun.elapsed() < EXHAUSTION_WAIT => {
+                    tokio::time::sleep(EXHAUSTION_RETRY).await;
+                }
+                decoded => return decoded,
+            }
+        }
     }
 
     async fn on_pool<T: Send + 'static>(
@@ -221,7 +293,7 @@ pub(super) async fn with_timeout<T>(
     tokio::time::timeout(after, load).await.unwrap_or(Err(Reason::Timeout { after, setting }))
 }
 
-fn decode_asset(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> LoadResult {
+fn decode_asset(kind: AssetKind, body: &[u8], limits: &AssetLimits, memory: &PictureMemory) -> LoadResult {
     let hash = ContentHash::of(body);
     let (asset, bytes) = match kind {
         AssetKind::Font => {
@@ -229,7 +301,7 @@ fn decode_asset(kind: AssetKind, body: &[u8], limits: &AssetLimits) -> LoadResul
             let bytes = font.len();
             (Asset::Font(font), bytes)
         }
-        AssetKind::Image => match image_file::decode(body, limits)? {
+        AssetKind::Image => match image_file::decode(body, limits, memory)? {
             ImageFile::Picture(picture) => {
                 let bytes = picture.pixels.len() + picture.jpeg.as_ref().map_or(0, |file| file.bytes.len());
                 (Asset::Picture(Arc::new(picture)), bytes)

@@ -18,6 +18,11 @@ settings! {
             "TENTER_ASSET_MAX_BYTES" bytes: u64 = 50 << 20, Accepts::Bytes(KIB, 4 * GIB);
             /// Maximum size of a source picture, in millions of pixels.
             "TENTER_ASSET_MAX_MEGAPIXELS" megapixels: f64 = 100.0, Accepts::Number(0.01, 10_000.0);
+            /// Maximum size of the decoded pictures of one request, at 4 bytes per pixel. More are refused.
+            "TENTER_REQUEST_DECODED_BYTES" request_decoded_bytes: usize = 1 << 30, Accepts::Bytes(KIB, 1024 * GIB);
+            /// Maximum size of the decoded pictures of all requests, and of pictures being decoded, besides
+            /// TENTER_ASSET_CACHE_BYTES. A request that needs more waits for two seconds and is then answered with 503.
+            "TENTER_DECODED_BYTES" decoded_bytes: usize = 3 << 30, Accepts::Bytes(KIB, 1024 * GIB);
             /// Time limit of one attempt to fetch. The option `assetLoadTimeout` limits all attempts together.
             "TENTER_ASSET_TIMEOUT" timeout: Duration = Duration::from_secs(20), Accepts::seconds(1, HOUR);
             /// Attempts to fetch, after network errors and status codes of 500 and above.

@@ -12,6 +12,9 @@ const SECTIONS: [Section; 7] =
 /// The folder for compiled pipelines of GPUs is in this one.
 const DATA_DIR: &str = "TENTER_DATA_DIR";
 
+/// Bytes per pixel of a picture while it is decoded: the pixels and a working copy of them.
+const DECODING_BYTES_PER_PIXEL: u32 = 8;
+
 /// Beginnings of the names of variables that graphics drivers, the loader and the Rust runtime read.
 const DRIVER_VARIABLES: [&str; 15] = [
     "CUDA_",
@@ -64,6 +67,9 @@ impl Settings {
         settings.render.workers = self.render.workers.div_ceil(count);
         settings.render.result_cache_bytes /= count;
         settings.assets.cache_bytes /= count + 1; // the service has a part for undecoded files
+        // The largest picture and a working copy of it must fit, or it could never be decoded.
+        let largest = settings.assets.megapixels * 1e6 * f64::from(DECODING_BYTES_PER_PIXEL);
+        settings.assets.decoded_bytes = (self.assets.decoded_bytes / count).max(largest as usize);
         settings.assets.drawing_cache_bytes /= count;
         settings.paint.picture_cache_bytes /= count;
         settings.fonts.text_cache_bytes /= count;

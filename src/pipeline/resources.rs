@@ -183,7 +183,12 @@ fn rasterizer(settings: &Settings, pool: &Arc<Pool>) -> Result<Box<dyn Rasterize
 
 /// Fails with every image that could not be loaded, in document order, unless the caller allows missing images
 /// (`skipImageError`). Fonts are judged by family, not by file, as a family may have several sources.
+///
+/// An asset that was not tried because something is used up is `Unavailable` in any case.
 pub(super) fn check_images(assets: &AssetSet, options: &RenderOptions) -> Result<(), Error> {
+    if let Some(untried) = assets.failures().iter().find(|it| it.is_exhaustion()) {
+        return Err(Error::used_up(untried.to_string()));
+    }
     if let Some(bug) = assets.failures().iter().find(|it| it.is_internal()) {
         return Err(Error::Internal(bug.to_string()));
     }

@@ -1,6 +1,7 @@
 //! Reasons why a file cannot be decoded, with messages for the caller.
 
 use super::image_kind::{ImageKind, supported_names};
+use crate::assets::memory::MemoryError;
 use crate::assets::svg::error::SvgError;
 use crate::pool::PoolError;
 use crate::sfnt::SfntError;
@@ -68,6 +69,9 @@ pub enum DecodeError {
         #[source]
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no memory for the pixels.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The SVG cannot be used.
     #[error(transparent)]
     Svg(#[from] SvgError),
@@ -77,4 +81,16 @@ pub enum DecodeError {
     /// The file is not a usable font.
     #[error(transparent)]
     Font(#[from] SfntError),
+}
+
+impl DecodeError {
+    /// True when the file was not tried because something is used up, so that another attempt may succeed.
+    pub fn is_exhaustion(&self) -> bool {
+        match self {
+            Self::Parser(error) => error.is_exhaustion(),
+            Self::Svg(error) => error.is_exhaustion(),
+            Self::Memory(error) => error.is_exhaustion(),
+            _ => false,
+        }
+    }
 }

@@ -9,13 +9,13 @@ use image::codecs::gif::GifDecoder;
 use super::error::DecodeError;
 use super::image_crate::{read, read_truncated};
 use super::image_kind::ImageKind;
+use super::limits::DecodeLimits;
 use super::pixels::DecodedPixels;
-use crate::config::AssetLimits;
 
 /// Passes of an interlaced picture: the first row, and the number of rows that each row stands for until later passes.
 const PASSES: [(usize, usize); 4] = [(0, 8), (4, 4), (2, 2), (1, 1)];
 
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits<'_>) -> Result<DecodedPixels, DecodeError> {
     let first = first_frame(bytes);
     let bytes = first.as_ref().map_or(Cow::Borrowed(bytes), |frame| enlarge_canvas(frame, bytes));
     let open = || {

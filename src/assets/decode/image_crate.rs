@@ -10,11 +10,10 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, Limits};
 use super::color::{Samples, ToSrgb};
 use super::error::DecodeError;
 use super::image_kind::ImageKind;
-use super::limits::{MAX_SIDE, check_size};
+use super::limits::{DecodeLimits, MAX_SIDE, check_size};
 use super::pixels::DecodedPixels;
-use crate::config::AssetLimits;
 
-pub(super) fn decode(kind: ImageKind, bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
+pub(super) fn decode(kind: ImageKind, bytes: &[u8], limits: &DecodeLimits<'_>) -> Result<DecodedPixels, DecodeError> {
     let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.into() };
     let reader = Cursor::new(bytes);
     match kind {
@@ -31,7 +30,7 @@ pub(super) fn decode(kind: ImageKind, bytes: &[u8], limits: &AssetLimits) -> Res
 pub(super) fn read(
     kind: ImageKind,
     mut decoder: impl ImageDecoder,
-    limits: &AssetLimits,
+    limits: &DecodeLimits<'_>,
 ) -> Result<DecodedPixels, DecodeError> {
     let broken = |error: ImageError| DecodeError::Broken { format: kind, reason: error.into() };
     let (width, height) = decoder.dimensions();
@@ -59,7 +58,7 @@ pub(super) fn read(
 pub(super) fn read_truncated<D: ImageDecoder>(
     kind: ImageKind,
     open: impl Fn() -> Result<D, DecodeError>,
-    limits: &AssetLimits,
+    limits: &DecodeLimits<'_>,
 ) -> Option<(DecodedPixels, Vec<bool>)> {
     let read = |fill: u8| {
         let decoder = open().ok()?;

@@ -14,13 +14,12 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::color::{Samples, ToSrgb};
 use super::error::DecodeError;
 use super::image_kind::ImageKind;
-use super::limits::{MAX_SIDE, check_size};
+use super::limits::{DecodeLimits, MAX_SIDE, check_size};
 use super::pixels::DecodedPixels;
-use crate::config::AssetLimits;
 use crate::scene::JpegFile;
 use segments::{SCAN, Segment, segments};
 
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits<'_>) -> Result<DecodedPixels, DecodeError> {
     let broken = |error: DecodeErrors| DecodeError::Broken { format: ImageKind::Jpeg, reason: error.into() };
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -32,6 +31,7 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels
     let info = header.info().ok_or_else(missing)?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(ImageKind::Jpeg, width, height, limits)?;
+    check_scans(bytes, width, height)?;
 
     // Before the frame is decoded, the decoder may report a four-channel format for three channels.
     let read_as = match header.input_colorspace().ok_or_else(missing)? {
@@ -95,6 +95,24 @@ pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels
         orientation: to_upright(orientation),
     });
     Ok(DecodedPixels { width, height, rgba, orientation, jpeg, truncated })
+}
+
+/// Maximum number of megapixels that all scans of a file pass over: eight seconds. A progressive file has about ten
+/// scans, and each may cover the whole picture with a few bytes.
+const MAX_SCANNED_MEGAPIXELS: f64 = 2000.0;
+
+/// Checks the time that the scans of a file take. Markers inside of scans cannot be mistaken for data.
+fn check_scans(file: &[u8], width: u32, height: u32) -> Result<(), DecodeError> {
+    let Some(first) = segments(file).find(|segment| segment.marker == SCAN) else { return Ok(()) };
+    let scans = 1 + first.rest.windows(2).filter(|bytes| *bytes == [0xff, SCAN]).count();
+    let megapixels = scans as f64 * f64::from(width) * f64::from(height) / 1e6;
+    if megapixels <= MAX_SCANNED_MEGAPIXELS {
+        return Ok(());
+    }
+    let reason = format!(
+        "it has {scans} scans over {width}x{height} px; the limit is {MAX_SCANNED_MEGAPIXELS} megapixels in all scans"
+    );
+    Err(DecodeError::Broken { format: ImageKind::Jpeg, reason: reason.into() })
 }
 
 /// Returns the file without metadata: camera data, locations, profiles and comments. `None` when the file is damaged or

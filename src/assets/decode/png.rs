@@ -9,14 +9,13 @@ use image::metadata::Orientation;
 use super::color::{SRGB_XY, Samples, ToSrgb};
 use super::error::DecodeError;
 use super::image_kind::ImageKind;
-use super::limits::check_size;
+use super::limits::{DecodeLimits, check_size};
 use super::pixels::DecodedPixels;
-use crate::config::AssetLimits;
 
 /// Maximum size of an unpacked profile or other chunk, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
 
-pub(super) fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<DecodedPixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits<'_>) -> Result<DecodedPixels, DecodeError> {
     let broken = |error: ::png::DecodingError| DecodeError::Broken { format: ImageKind::Png, reason: error.into() };
     let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_CHUNK_BYTES });
     decoder.set_ignore_text_chunk(true);

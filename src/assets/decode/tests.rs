@@ -5,8 +5,13 @@ use std::path::Path;
 use image::DynamicImage;
 
 use super::*;
-use crate::assets::image_file::{ImageFile, decode};
+use crate::assets::image_file::{self, ImageFile};
+use crate::assets::memory::MemoryError;
 use crate::sfnt::SfntError;
+
+fn decode(bytes: &[u8], limits: &AssetLimits) -> Result<ImageFile, DecodeError> {
+    image_file::decode(bytes, limits, &PictureMemory::default())
+}
 
 fn limits() -> AssetLimits {
     AssetLimits::default()
@@ -386,6 +391,27 @@ fn messages_name_the_found_and_the_accepted_formats() {
 #[test]
 fn bombs_are_rejected_by_their_header() {
     // 50 000 x 50 000 px would take 10 GB.
+#[test]
+fn pictures_beyond_the_memory_of_all_requests_are_not_tried() {
+    let png = png_file(8, 8, ::png::ColorType::Rgba, ::png::BitDepth::Eight, &[0; 256]);
+    let limits = AssetLimits { decoded_bytes: 0, cache_bytes: 0, ..limits() };
+    let refused = decode(&png, &limits).expect_err("no memory");
+    assert!(refused.is_exhaustion(), "{refused}");
+    assert!(matches!(refused, DecodeError::Memory(MemoryError::Process { limit: 0 })), "{refused}");
+}
+
+#[test]
+fn jpeg_with_many_scans_is_refused() {
+    let data = [90; 1 << 20];
+    let file = jpeg_with(1024, 1024, jpeg_encoder::ColorType::Luma, &data, |encoder| encoder.set_progressive(true));
+    assert_eq!(picture(&file).width, 1024);
+    let first = file.windows(2).position(|bytes| bytes == [0xff, 0xda]).expect("a scan");
+    let (head, scans) = file[..file.len() - 2].split_at(first);
+    let bomb = [head, &scans.repeat(1000), &[0xff, 0xd9]].concat();
+    let message = message(&bomb);
+    assert!(message.contains("scans over") && message.contains("the limit is 2000 megapixels"), "{message}");
+}
+
     let png = png_file(1, 1, ::png::ColorType::Rgba, ::png::BitDepth::Eight, &[0; 4]);
     let mut bomb = png.clone();
     bomb[16..24].copy_from_slice(&[50_000_u32.to_be_bytes(), 50_000_u32.to_be_bytes()].concat());

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use kurbo::Size;
+use kurbo::{Rect, Size};
 
+use crate::assets::memory::RequestMemory;
 use crate::scene::{DecodedImage, Node};
 
 /// A document as scene nodes.
@@ -27,4 +28,24 @@ pub struct SvgPicture {
     pub picture: Arc<DecodedImage>,
     /// Sentences about dropped parts, as in [`SvgNodes`].
     pub skipped: Vec<String>,
+}
+
+/// How a document is shown, for parts of it that have to be drawn to pixels.
+#[derive(Clone, Copy)]
+pub struct SvgView<'a> {
+    /// Device px per px of the document.
+    pub scale: f64,
+    /// The part of the document that is on the page, as shares of its width and height; `None` for all of it.
+    pub visible: Option<Rect>,
+    /// The memory of the request's pictures, to which those inside the document are added.
+    pub memory: Option<&'a Arc<RequestMemory>>,
+    /// Returns true when the caller has left, so that drawing may stop.
+    pub abandoned: &'a dyn Fn() -> bool,
+}
+
+impl SvgView<'_> {
+    /// All of the document at `scale` device px per px of the document.
+    pub fn whole(scale: f64) -> Self {
+        Self { scale, visible: None, memory: None, abandoned: &|| false }
+    }
 }

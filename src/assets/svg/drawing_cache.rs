@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kurbo::Size;
 
-use super::drawing::{SvgNodes, SvgPicture};
+use super::drawing::{SvgNodes, SvgPicture, SvgView};
 use crate::cache::SharedLru;
 use crate::scene::{Group, Node};
 use crate::units::DeviceSize;
@@ -32,8 +32,8 @@ pub(super) struct DrawingKey {
 /// The kind of drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
-    /// Scene nodes at this scale, as bits.
-    Nodes(u64),
+    /// Scene nodes at this scale, of this visible part (left, top, right, bottom), as bits.
+    Nodes(u64, Option<[u64; 4]>),
     /// Pixels of this size.
     Pixels(u32, u32),
 }
@@ -43,9 +43,10 @@ impl DrawingKey {
         document: &Arc<str>,
         given: Option<Size>,
         colors: &[(String, String)],
-        scale_hint: f64,
+        view: SvgView<'_>,
     ) -> Self {
-        Self::new(document, given, colors, Form::Nodes(scale_hint.to_bits()))
+        let visible = view.visible.map(|it| [it.x0, it.y0, it.x1, it.y1].map(f64::to_bits));
+        Self::new(document, given, colors, Form::Nodes(view.scale.to_bits(), visible))
     }
 
     pub(super) fn pixels(

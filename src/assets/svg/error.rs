@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use usvg::roxmltree;
 
+use crate::assets::memory::MemoryError;
 use crate::pool::PoolError;
 
 /// Why a document cannot be drawn.
@@ -68,9 +69,26 @@ pub enum SvgError {
         /// The maximum amount that is accepted.
         limit: u64,
     },
+    /// There is no memory for the pictures inside the document.
+    #[error("a picture inside the SVG: {0}")]
+    Memory(#[source] MemoryError),
     /// usvg panicked or did not finish in time.
     #[error("the SVG cannot be read: {0}; simplify it")]
     Parser(#[source] PoolError),
+    /// Parts that have to be drawn to pixels take too much work at any resolution.
+    #[error(
+        "the filters, masks or patterns of the SVG take too much work: about {found:.0} million px; the limit is \
+         {limit:.0} million (fixed): use fewer or smaller ones"
+    )]
+    RasterWork {
+        /// Estimated number of px that are touched, in millions.
+        found: f64,
+        /// Maximum of `found`.
+        limit: f64,
+    },
+    /// The caller has left, so that no one reads this error.
+    #[error("drawing the SVG was abandoned: its caller has left")]
+    Abandoned,
     /// The number of pixels exceeds the limit.
     #[error(
         "drawing the SVG at {width} x {height} px takes too much memory or work; draw it smaller, or simplify its \
@@ -85,6 +103,15 @@ pub enum SvgError {
 }
 
 impl SvgError {
+    /// True when the document was not tried because something is used up, so that another attempt may succeed.
+    pub fn is_exhaustion(&self) -> bool {
+        match self {
+            Self::Parser(error) => error.is_exhaustion(),
+            Self::Memory(error) => error.is_exhaustion(),
+            _ => false,
+        }
+    }
+
     /// The error for style sheets with `found` of `what`, more than `limit`.
     pub(super) fn too_many(what: &'static str, found: u64, limit: usize) -> Self {
         Self::Styles { what, found, limit: limit as u64 }

@@ -10,9 +10,10 @@ use peniko::Blob;
 use usvg::fontdb::{Database, FaceInfo, Family, Language, Query, Source, Stretch, Style, Weight};
 use usvg::{Font, FontFamily, FontResolver, FontStretch, FontStyle};
 
+use super::error::SvgError;
 use super::font_face::FontFaceRule;
 use crate::assets::data_url;
-use crate::assets::decode::unpack_font;
+use crate::assets::decode::{DecodeError, unpack_font};
 use crate::config::AssetLimits;
 
 /// Maximum number of embedded faces of one document.
@@ -78,23 +79,36 @@ impl DocumentFace {
 }
 
 /// Decodes the embedded faces of a document, and calls `skip` with a sentence for each that cannot be used.
+///
+/// # Errors
+/// A face that was not tried because something is used up.
 pub(super) fn embedded(
     faces: &[FontFaceRule],
     limits: &AssetLimits,
     skip: &mut dyn FnMut(String),
-) -> Arc<[DocumentFace]> {
+) -> Result<Arc<[DocumentFace]>, SvgError> {
     let mut found: Vec<DocumentFace> = Vec::new();
     for face in faces.iter().take(MAX_FACES) {
         let family = face.family.trim().trim_matches(['"', '\'']).to_lowercase();
         if family.is_empty() {
             continue;
         }
-        let mut reason = String::from("it has no data: URL");
-        let file = data_urls(&face.src).into_iter().find_map(|url| {
+        let (mut reason, mut file) = (String::from("it has no data: URL"), None);
+        for url in data_urls(&face.src) {
             let read = data_url::decode(&url, limits.bytes).map_err(|error| error.to_string());
-            let read = read.and_then(|bytes| unpack_font(&bytes, limits).map_err(|error| error.to_string()));
-            read.map_err(|error| reason = error).ok()
-        });
+            let unpacked = match read.map(|bytes| unpack_font(&bytes, limits)) {
+                Ok(Err(DecodeError::Parser(error))) if error.is_exhaustion() => return Err(SvgError::Parser(error)),
+                Ok(unpacked) => unpacked.map_err(|error| error.to_string()),
+                Err(error) => Err(error),
+            };
+            match unpacked {
+                Ok(bytes) => {
+                    file = Some(bytes);
+                    break;
+                }
+                Err(error) => reason = error,
+            }
+        }
         match file {
             Some(bytes) => {
                 found.push(DocumentFace { family, weight: weight(&face.weight), style: style(&face.style), bytes })
@@ -105,7 +119,7 @@ pub(super) fn embedded(
     if faces.len() > MAX_FACES {
         skip(format!("the SVG has {} fonts; only the first {MAX_FACES} are used", faces.len()));
     }
-    found.into()
+    Ok(found.into())
 }
 
 /// The `data:` URLs in the `src` of a face, in order.

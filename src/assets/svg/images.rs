@@ -13,7 +13,8 @@ use super::error::SvgError;
 use super::normalized::NormalizedSvg;
 use super::source::DEFAULT_SIZE;
 use super::{fonts, source};
-use crate::assets::decode;
+use crate::assets::decode::{self, DecodeError};
+use crate::assets::memory::{MemoryError, PictureMemory, RequestMemory};
 use crate::config::AssetLimits;
 use crate::scene::DecodedImage;
 
@@ -27,6 +28,7 @@ const MAX_SKIPPED: usize = 20;
 pub(super) struct Images {
     limits: AssetLimits,
     fonts: Arc<fontdb::Database>,
+    memory: Option<Arc<RequestMemory>>,
     state: Mutex<ImagesState>,
 }
 
@@ -39,18 +41,26 @@ struct ImagesState {
     megapixels_left: f64,
     nesting: u32,
     skipped: Vec<String>,
+    /// Why the document cannot be drawn without a picture that was not tried.
+    refusal: Option<MemoryError>,
 }
 
 impl Images {
-    pub(super) fn new(limits: &AssetLimits, fonts: Arc<fontdb::Database>) -> Arc<Self> {
+    /// `memory`: that of the request's pictures.
+    pub(super) fn new(
+        limits: &AssetLimits,
+        fonts: Arc<fontdb::Database>,
+        memory: Option<&Arc<RequestMemory>>,
+    ) -> Arc<Self> {
         let state = ImagesState {
             pictures: HashMap::new(),
             seen: HashMap::new(),
             megapixels_left: limits.megapixels,
             nesting: 0,
             skipped: Vec::new(),
+            refusal: None,
         };
-        Arc::new(Self { limits: limits.clone(), fonts, state: Mutex::new(state) })
+        Arc::new(Self { limits: limits.clone(), fonts, memory: memory.cloned(), state: Mutex::new(state) })
     }
 
     /// Parses a document that passed `budget` to usvg's tree.
@@ -75,10 +85,11 @@ impl Images {
             },
             ..Options::default()
         };
-        Tree::from_str(source, &options).map_err(|error| match error {
+        let tree = Tree::from_str(source, &options).map_err(|error| match error {
             usvg::Error::ElementsLimitReached => SvgError::TooComplex { found: 1_000_000, limit: 1_000_000 },
             error => SvgError::Usvg(Arc::new(error)),
-        })
+        })?;
+        self.state.lock().refusal.map_or(Ok(tree), |refusal| Err(SvgError::Memory(refusal)))
     }
 
     /// The pixels for the bytes of an image in the tree.
@@ -105,9 +116,14 @@ impl Images {
         }
         let megapixels = self.state.lock().megapixels_left;
         let limits = AssetLimits { megapixels, ..self.limits.clone() };
-        match decode::picture(&bytes, &limits) {
+        let memory = self.memory.as_ref().map_or_else(PictureMemory::default, PictureMemory::of);
+        match decode::picture(&bytes, &limits, &memory) {
             Ok(Some(picture)) => self.store(bytes, picture),
             Ok(None) => self.nested(&bytes),
+            Err(DecodeError::Memory(error)) => {
+                self.state.lock().refusal.get_or_insert(error);
+                None
+            }
             Err(error) => {
                 self.skip(format!("an image inside the SVG is not drawn: {error}"));
                 None

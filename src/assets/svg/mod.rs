@@ -39,7 +39,7 @@ use kurbo::Size;
 use peniko::Blob;
 use usvg::fontdb;
 
-pub use self::drawing::{SvgNodes, SvgPicture};
+pub use self::drawing::{SvgNodes, SvgPicture, SvgView};
 use self::drawing_cache::{Drawing, DrawingCache, DrawingKey};
 pub use self::error::SvgError;
 use self::fonts::DocumentFace;
@@ -47,6 +47,7 @@ pub use self::fonts::SvgFamilies;
 use self::images::Images;
 use self::normalized::NormalizedSvg;
 use self::source::{DEFAULT_SIZE, SizeAttributes};
+use crate::assets::memory::RequestMemory;
 use crate::config::AssetLimits;
 use crate::pool::PARSERS;
 use crate::units::DeviceSize;
@@ -101,7 +102,7 @@ impl SvgAsset {
     /// A document that is not SVG or exceeds a limit.
     pub fn new(bytes: &[u8], limits: &AssetLimits) -> Result<Self, SvgError> {
         let NormalizedSvg { source, sizing, faces, mut notes } = NormalizedSvg::new(bytes)?;
-        let faces = fonts::embedded(&faces, limits, &mut |note| notes.push(note));
+        let faces = fonts::embedded(&faces, limits, &mut |note| notes.push(note))?;
         Ok(Self {
             sizing,
             source: source.into(),
@@ -147,18 +148,26 @@ impl SvgAsset {
         self.source.len() + self.faces.iter().map(DocumentFace::cost).sum::<usize>()
     }
 
-    /// Converts the document to scene nodes.
-    ///
-    /// `colors_replace`: pairs of CSS colours, from and to, compared by value; a pair that is not two colours is
-    /// ignored, as in the editor. `scale_hint`: device px per px of the document, for parts that have to be drawn to
-    /// pixels. Limits may lower their resolution ([`SvgNodes::reduced`]).
+    /// Converts all of the document to scene nodes, as [`Self::nodes_in`] does.
     ///
     /// # Errors
-    /// A document that usvg cannot read or does not finish in time.
+    /// As [`Self::nodes_in`].
     pub fn nodes(&self, colors_replace: &[(String, String)], scale_hint: f64) -> Result<SvgNodes, SvgError> {
-        let images = Images::new(&self.limits, self.fonts.clone());
+        self.nodes_in(SvgView::whole(scale_hint), colors_replace)
+    }
+
+    /// Converts the document to scene nodes. Limits may lower the resolution of parts that have to be drawn to pixels
+    /// ([`SvgNodes::reduced`]), and what lies outside of [`SvgView::visible`] may be missing from them.
+    ///
+    /// `colors_replace`: pairs of CSS colours, from and to, compared by value; a pair that is not two colours is
+    /// ignored, as in the editor.
+    ///
+    /// # Errors
+    /// A document that usvg cannot read or does not finish in time, or with parts that take too much work.
+    pub fn nodes_in(&self, view: SvgView<'_>, colors_replace: &[(String, String)]) -> Result<SvgNodes, SvgError> {
+        let images = Images::new(&self.limits, self.fonts.clone(), view.memory);
         let tree = self.tree(colors_replace, &images)?;
-        let (nodes, reduced) = nodes::from_tree(&tree, &images, scale_hint);
+        let (nodes, reduced) = nodes::from_tree(&tree, &images, view)?;
         let size = Size::new(f64::from(tree.size().width()), f64::from(tree.size().height()));
         Ok(SvgNodes { size, nodes, reduced, skipped: self.skipped(images) })
     }
@@ -176,16 +185,17 @@ impl SvgAsset {
 
 /// Draws a document to pixels, stretched to `size`, for effects on the bitmap (rendering.md §4).
 ///
-/// `colors_replace` as in [`SvgAsset::nodes`].
+/// `colors_replace` as in [`SvgAsset::nodes_in`]; `memory` as in [`SvgView`].
 ///
 /// # Errors
-/// As [`SvgAsset::nodes`]; and more pixels than `TENTER_ASSET_MAX_MEGAPIXELS`.
+/// As [`SvgAsset::nodes_in`]; and more pixels than `TENTER_ASSET_MAX_MEGAPIXELS`.
 pub fn rasterize(
     asset: &SvgAsset,
     size: DeviceSize,
     colors_replace: &[(String, String)],
+    memory: Option<&Arc<RequestMemory>>,
 ) -> Result<SvgPicture, SvgError> {
-    let images = Images::new(&asset.limits, asset.fonts.clone());
+    let images = Images::new(&asset.limits, asset.fonts.clone(), memory);
     let tree = asset.tree(colors_replace, &images)?;
     let picture = raster::rasterize_document(&tree, size, asset.limits.megapixels)?;
     Ok(SvgPicture { picture: Arc::new(picture), skipped: asset.skipped(images) })
@@ -218,28 +228,29 @@ impl SvgFonts {
         Self { load: Box::new(load), families, database: OnceLock::new(), drawings }
     }
 
-    /// [`SvgAsset::nodes`] of `svg` with these fonts, from the cache if possible. `given`: the size of a document that
-    /// has none.
+    /// [`SvgAsset::nodes_in`] of `svg` with these fonts, from the cache if possible. `given`: the size of a document
+    /// that has none.
     ///
     /// # Errors
-    /// As [`SvgAsset::nodes`].
+    /// As [`SvgAsset::nodes_in`].
     pub fn nodes(
         &self,
         svg: &SvgAsset,
         given: Option<Size>,
         colors_replace: &[(String, String)],
-        scale_hint: f64,
+        view: SvgView<'_>,
     ) -> Result<Arc<SvgNodes>, SvgError> {
-        let key = DrawingKey::nodes(&svg.source, given, colors_replace, scale_hint);
+        let key = DrawingKey::nodes(&svg.source, given, colors_replace, view);
         if let Some(Drawing::Nodes(known)) = self.drawings.get(&key) {
             return Ok(known);
         }
-        let nodes = Arc::new(self.prepared(svg, given).nodes(colors_replace, scale_hint)?);
+        let nodes = Arc::new(self.prepared(svg, given).nodes_in(view, colors_replace)?);
         self.drawings.put(key, &svg.source, &Drawing::Nodes(nodes.clone()));
         Ok(nodes)
     }
 
-    /// [`rasterize`] of `svg` with these fonts, from the cache if possible. `given` as for [`Self::nodes`].
+    /// [`rasterize`] of `svg` with these fonts, from the cache if possible. `given` as for [`Self::nodes`]; `memory` as
+    /// in [`SvgView`].
     ///
     /// # Errors
     /// As [`rasterize`].
@@ -249,12 +260,13 @@ impl SvgFonts {
         given: Option<Size>,
         colors_replace: &[(String, String)],
         size: DeviceSize,
+        memory: Option<&Arc<RequestMemory>>,
     ) -> Result<Arc<SvgPicture>, SvgError> {
         let key = DrawingKey::pixels(&svg.source, given, colors_replace, size);
         if let Some(Drawing::Pixels(known)) = self.drawings.get(&key) {
             return Ok(known);
         }
-        let picture = Arc::new(rasterize(&self.prepared(svg, given), size, colors_replace)?);
+        let picture = Arc::new(rasterize(&self.prepared(svg, given), size, colors_replace, memory)?);
         self.drawings.put(key, &svg.source, &Drawing::Pixels(picture.clone()));
         Ok(picture)
     }

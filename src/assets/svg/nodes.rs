@@ -4,30 +4,35 @@
 use kurbo::{Affine, Rect};
 use peniko::{BlendMode, Brush, Compose, Mix};
 
+use super::drawing::SvgView;
+use super::error::SvgError;
 use super::images::Images;
 use super::paints::{affine, outline, paint, rect, rule, stroke};
 use super::{clips, raster};
 use crate::scene::{Group, Image, Node, Paint, Path};
 use crate::units::Opacity;
 
-/// The nodes of a document, clipped to its size, and whether rasterised parts have a lower resolution than
-/// `scale_hint`.
-pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, scale_hint: f64) -> (Vec<Node>, bool) {
+/// The nodes of a document, clipped to its size, and whether rasterised parts have a lower resolution than that of
+/// `view`.
+///
+/// # Errors
+/// Parts that take too much work to rasterise, and [`SvgError::Abandoned`].
+pub(super) fn from_tree(tree: &usvg::Tree, images: &Images, view: SvgView<'_>) -> Result<(Vec<Node>, bool), SvgError> {
     let size = Rect::new(0.0, 0.0, f64::from(tree.size().width()), f64::from(tree.size().height()));
-    let device_scale = if scale_hint.is_finite() && scale_hint > 0.0 { scale_hint } else { 1.0 };
-    let mut converter = NodeConverter { images, device_scale, reduced: false };
-    // Blend modes apply to the document only, not to the page below it.
-    let nodes = if has_blend(tree.root()) {
-        converter.rasterize(raster::RasterSource::Tree(tree), LocalSpace { transform: Affine::IDENTITY, visible: size })
-    } else {
-        converter.group(tree.root(), LocalSpace { transform: Affine::IDENTITY, visible: size })
-    };
+    let device_scale = if view.scale.is_finite() && view.scale > 0.0 { view.scale } else { 1.0 };
+    let visible = view.visible.map_or(size, |it| {
+        let (width, height) = (size.width(), size.height());
+        size.intersect(Rect::new(it.x0 * width, it.y0 * height, it.x1 * width, it.y1 * height))
+    });
+    let space = LocalSpace { transform: Affine::IDENTITY, visible };
+    let mut converter = NodeConverter::new(tree, space, images, device_scale, view.abandoned);
+    let nodes = converter.document();
     let bounds = rect(tree.root().abs_layer_bounding_box().to_rect());
     // Curves and f32 rounding extend slightly beyond the edge.
     let tolerance = size.inflate(size.width() * 1e-4, size.height() * 1e-4);
     let nodes =
         if tolerance.union(bounds) == tolerance || nodes.is_empty() { nodes } else { vec![clipped(size, nodes)] };
-    (nodes, converter.reduced)
+    converter.refusal.map_or(Ok((nodes, converter.reduced)), Err)
 }
 
 fn clipped(clip: Rect, children: Vec<Node>) -> Node {
@@ -64,13 +69,55 @@ impl LocalSpace {
 
 /// Converts the nodes of one tree.
 struct NodeConverter<'a> {
+    tree: &'a usvg::Tree,
+    /// The document's coordinate system and visible area.
+    space: LocalSpace,
     images: &'a Images,
     /// Device px per px of the document.
     device_scale: f64,
+    abandoned: &'a dyn Fn() -> bool,
+    /// Parts are only measured, not rasterised.
+    measures: bool,
+    /// Px that rasterised parts have touched so far, by the estimate.
+    touched_pixels: f64,
+    /// Factor of the resolution, at most 1, with which all parts together stay within the limit; computed at the first
+    /// part.
+    shrink: Option<f64>,
     reduced: bool,
+    /// The first reason why the document cannot be drawn; what follows is left out.
+    refusal: Option<SvgError>,
 }
 
-impl NodeConverter<'_> {
+impl<'a> NodeConverter<'a> {
+    fn new(
+        tree: &'a usvg::Tree,
+        space: LocalSpace,
+        images: &'a Images,
+        device_scale: f64,
+        abandoned: &'a dyn Fn() -> bool,
+    ) -> Self {
+        let (measures, touched_pixels, shrink, reduced, refusal) = (false, 0.0, None, false, None);
+        Self { tree, space, images, device_scale, abandoned, measures, touched_pixels, shrink, reduced, refusal }
+    }
+
+    fn document(&mut self) -> Vec<Node> {
+        let (tree, space) = (self.tree, self.space);
+        // Blend modes apply to the document only, not to the page below it.
+        if has_blend(tree.root()) {
+            self.rasterize(raster::RasterSource::Tree(tree), space)
+        } else {
+            self.group(tree.root(), space)
+        }
+    }
+
+    /// Px that all parts of the document would touch at full resolution.
+    fn measured(&self) -> f64 {
+        let mut measure = Self::new(self.tree, self.space, self.images, self.device_scale, self.abandoned);
+        measure.measures = true;
+        measure.document();
+        measure.touched_pixels
+    }
+
     fn children(&mut self, group: &usvg::Group, space: LocalSpace) -> Vec<Node> {
         group.children().iter().flat_map(|node| self.node(node, space)).collect()
     }
@@ -178,18 +225,33 @@ impl NodeConverter<'_> {
     }
 
     fn rasterize(&mut self, part: raster::RasterSource<'_>, space: LocalSpace) -> Vec<Node> {
+        if self.refusal.is_none() && (self.abandoned)() {
+            self.refusal = Some(SvgError::Abandoned);
+        }
+        if self.refusal.is_some() {
+            return Vec::new();
+        }
         // Length of the document's unit along the axes of this coordinate system.
         let [a, b, c, d, ..] = space.transform.as_coeffs();
         let scale = [a.hypot(b) * self.device_scale, c.hypot(d) * self.device_scale];
-        match raster::rasterize_part(part, space.visible, scale) {
+        if self.measures {
+            self.touched_pixels += raster::touched_pixels(part, space.visible, scale);
+            return Vec::new();
+        }
+        let shrink = match self.shrink {
+            Some(shrink) => shrink,
+            None => (raster::MAX_TOUCHED_PIXELS / self.measured().max(1.0)).sqrt().min(1.0),
+        };
+        self.shrink = Some(shrink);
+        match raster::rasterize_part(part, space.visible, scale.map(|it| it * shrink), self.touched_pixels) {
             Ok(Some(drawn)) => {
-                self.reduced |= drawn.reduced;
+                self.reduced |= drawn.reduced || shrink < 1.0;
+                self.touched_pixels += drawn.touched_pixels;
                 vec![Node::Image(drawn.image)]
             }
             Ok(None) => Vec::new(),
-            Err(raster::TooMuchWork) => {
-                self.images
-                    .skip("a part of the SVG is not drawn: its filters, masks or patterns take too much work".into());
+            Err(refusal) => {
+                self.refusal = Some(refusal);
                 Vec::new()
             }
         }

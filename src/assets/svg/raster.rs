@@ -11,6 +11,7 @@ use resvg::tiny_skia::{Pixmap, Transform};
 
 use super::error::SvgError;
 use super::paints::rect;
+use crate::pool::catch_panic;
 use crate::scene::{DecodedImage, Image};
 use crate::units::{DeviceSize, Opacity};
 
@@ -20,9 +21,9 @@ const MAX_PIXELS: f64 = 16.8e6;
 /// Maximum pixels of all layers that are alive at once while a part is drawn: 512 MB.
 const MAX_LIVE_PIXELS: f64 = 128e6;
 
-/// Maximum pixels touched while a part is drawn, counting each filter step: five seconds, measured with a matrix of 900
-/// numbers.
-const MAX_TOUCHED_PIXELS: f64 = 1e9;
+/// Maximum pixels touched while the parts of a document are drawn, counting each filter step: two seconds, measured
+/// with a matrix of 900 numbers. resvg cannot be interrupted.
+pub(super) const MAX_TOUCHED_PIXELS: f64 = 4e8;
 
 /// The part of a document to draw.
 #[derive(Clone, Copy)]
@@ -39,32 +40,37 @@ pub(super) struct RasterizedPart {
     pub(super) image: Image,
     /// The resolution is lower than requested.
     pub(super) reduced: bool,
+    /// Pixels that were touched, by the estimate.
+    pub(super) touched_pixels: f64,
 }
-
-/// The error for a part that takes too much work at any resolution.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TooMuchWork;
 
 /// Factor by which small parts may exceed their estimate, because sides are rounded up to whole px and margins are
 /// constant.
 const ROUNDING: f64 = 2.0;
 
-/// Draws the visible part of `part` at `scale` px per unit along x and y; `None` when nothing is visible.
+/// Draws the visible part of `part` at `scale` px per unit along x and y; `None` when nothing is visible. `before`: px
+/// that other parts of the document have touched.
+///
+/// # Errors
+/// [`SvgError::RasterWork`] for a part that takes too much work at any resolution.
 pub(super) fn rasterize_part(
     part: RasterSource<'_>,
     visible: Rect,
     scale: [f64; 2],
-) -> Result<Option<RasterizedPart>, TooMuchWork> {
-    match raster_bounds(part, visible, scale) {
-        Some(bounds)
-            if bounds.cost.live_pixels > MAX_LIVE_PIXELS * ROUNDING
-                || bounds.cost.touched_pixels > MAX_TOUCHED_PIXELS * ROUNDING =>
-        {
-            Err(TooMuchWork)
-        }
-        Some(bounds) => Ok(draw(part, &bounds)),
-        None => Ok(None),
+    before: f64,
+) -> Result<Option<RasterizedPart>, SvgError> {
+    let Some(bounds) = raster_bounds(part, visible, scale) else { return Ok(None) };
+    let touched = before + bounds.cost.touched_pixels;
+    if bounds.cost.live_pixels > MAX_LIVE_PIXELS * ROUNDING || touched > MAX_TOUCHED_PIXELS * ROUNDING {
+        return Err(SvgError::RasterWork { found: touched / 1e6, limit: MAX_TOUCHED_PIXELS / 1e6 });
     }
+    // resvg panics on some extreme values where overflow is checked.
+    catch_panic(|| draw(part, &bounds)).map_err(SvgError::Parser)
+}
+
+/// Px that drawing the visible part of `part` at `scale` would touch.
+pub(super) fn touched_pixels(part: RasterSource<'_>, visible: Rect, scale: [f64; 2]) -> f64 {
+    raster_bounds(part, visible, scale).map_or(0.0, |bounds| bounds.full.touched_pixels)
 }
 
 /// The bounds and resolution of a part's pixels.
@@ -75,6 +81,9 @@ struct RasterBounds {
     height: f64,
     scale: [f64; 2],
     reduced: bool,
+    /// What drawing at the requested resolution would take.
+    full: DrawingCost,
+    /// What drawing at `scale` takes.
     cost: DrawingCost,
 }
 
@@ -105,11 +114,11 @@ fn raster_bounds(part: RasterSource<'_>, visible: Rect, scale: [f64; 2]) -> Opti
     // The work per pixel may be independent of the resolution: octaves of noise, a convolution matrix.
     let drawn = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
     let cost = estimate(part, drawn, [sx, sy]);
-    Some(RasterBounds { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, cost })
+    Some(RasterBounds { left, top, width, height, scale: [sx, sy], reduced: shrink < 1.0, full, cost })
 }
 
 fn draw(part: RasterSource<'_>, bounds: &RasterBounds) -> Option<RasterizedPart> {
-    let RasterBounds { left, top, width, height, scale: [sx, sy], reduced, .. } = *bounds;
+    let RasterBounds { left, top, width, height, scale: [sx, sy], reduced, cost, .. } = *bounds;
     let transform = Transform::from_row(sx as f32, 0.0, 0.0, sy as f32, -left as f32, -top as f32);
     let size = DeviceSize { width: width as u32, height: height as u32 };
     let picture = with_whole_tiles(part, size, [sx, sy], &mut |pixmap, factors| {
@@ -128,7 +137,7 @@ fn draw(part: RasterSource<'_>, bounds: &RasterBounds) -> Option<RasterizedPart>
     let dest = Rect::new(left / sx, top / sy, (left + width) / sx, (top + height) / sy);
     let source = Rect::new(0.0, 0.0, f64::from(picture.width), f64::from(picture.height));
     let image = Image { picture: Arc::new(picture), source, dest, passes: Vec::new(), opacity: Opacity::OPAQUE };
-    Some(RasterizedPart { image, reduced })
+    Some(RasterizedPart { image, reduced, touched_pixels: cost.touched_pixels })
 }
 
 /// Draws a document to pixels, stretched to `size`.
@@ -147,11 +156,13 @@ pub(super) fn rasterize_document(
     {
         return Err(refused);
     }
-    let picture = with_whole_tiles(RasterSource::Tree(tree), size, scale, &mut |pixmap, factors| {
+    let mut draw = |pixmap: &mut Pixmap, factors: [f32; 2]| {
         let transform = Transform::from_scale(scale[0] as f32 * factors[0], scale[1] as f32 * factors[1]);
         resvg::render(tree, transform, &mut pixmap.as_mut());
         Some(())
-    });
+    };
+    let picture = catch_panic(|| with_whole_tiles(RasterSource::Tree(tree), size, scale, &mut draw));
+    let picture = picture.map_err(SvgError::Parser)?;
     picture.ok_or(refused)
 }
 

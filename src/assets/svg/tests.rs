@@ -76,7 +76,7 @@ fn pixel(picture: &DecodedImage, x: u32, y: u32) -> [u8; 4] {
 }
 
 fn drawn(source: &str, width: u32, height: u32) -> DecodedImage {
-    Arc::unwrap_or_clone(rasterize(&asset(source), DeviceSize { width, height }, &[]).expect("drawn").picture)
+    Arc::unwrap_or_clone(rasterize(&asset(source), DeviceSize { width, height }, &[], None).expect("drawn").picture)
 }
 
 /// A data URL of one PNG px of this colour.
@@ -423,7 +423,7 @@ fn rasterize_stretches_to_the_size() {
     assert_eq!(pixel(&picture, 18, 10), [255, 0, 0, 255]);
     assert_eq!(pixel(&picture, 21, 10), [0; 4]);
     let huge = DeviceSize { width: 60_000, height: 60_000 };
-    assert!(matches!(rasterize(&asset(source), huge, &[]), Err(SvgError::TooManyPixels { .. })));
+    assert!(matches!(rasterize(&asset(source), huge, &[], None), Err(SvgError::TooManyPixels { .. })));
 }
 
 /// `levels` groups, each showing the one before ten times by way of `show`.
@@ -575,7 +575,7 @@ fn references_to_what_is_around_them_are_left_out() {
     ];
     for (inside, expected) in cases {
         let document = asset(&svg(&inside));
-        let picture = rasterize(&document, DeviceSize { width: 100, height: 100 }, &[]).expect("drawn");
+        let picture = rasterize(&document, DeviceSize { width: 100, height: 100 }, &[], None).expect("drawn");
         let found: String = (0..5)
             .map(|at| match pixel(&picture.picture, at * 20 + 10, 10) {
                 [0, 255, 0, 255] => 'G',
@@ -867,12 +867,11 @@ fn rasterised_parts_are_reduced_to_fit() {
     let heavy = svg("<filter id='f'><feTurbulence baseFrequency='.1' numOctaves='1000000000'/></filter>
          <rect width='99' height='99' filter='url(#f)'/>");
     assert!(matches!(
-        rasterize(&asset(&heavy), DeviceSize { width: 100, height: 100 }, &[]),
+        rasterize(&asset(&heavy), DeviceSize { width: 100, height: 100 }, &[], None),
         Err(SvgError::TooManyPixels { .. })
     ));
     // No resolution makes fewer octaves: 1 px would take a minute.
-    let left_out = asset(&heavy).nodes(&[], 1.0).expect("drawn");
-    assert!(left_out.nodes.is_empty() && left_out.skipped[0].contains("too much work"), "{:?}", left_out.skipped);
+    assert!(matches!(asset(&heavy).nodes(&[], 1.0), Err(SvgError::RasterWork { .. })));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use kurbo::{Affine, Rect, Shape as _, Size};
 
 use super::super::effects::Effects;
+use super::error::ResolveError;
 use super::settings::ResolveSettings;
-use crate::assets::svg::{SvgAsset, SvgError, SvgFonts, SvgRole, SvgSizes};
+use crate::assets::svg::{SvgAsset, SvgError, SvgFonts, SvgRole, SvgSizes, SvgView};
 use crate::assets::{Asset, AssetSet};
 use crate::report::{Origin, Warning, WarningCode};
 use crate::scene::{self, DecodedImage, Group, Node};
@@ -17,6 +18,9 @@ const TOLERANCE: f64 = 0.01;
 
 /// Tolerance, px, within which a size counts as whole.
 const SAME: f64 = 1e-4;
+
+/// Margin around the visible part of an element, px, for edges between pixels.
+const VISIBLE_MARGIN: f64 = 2.0;
 
 /// Maximum number of times the sides of an SVG with effects are halved until its pixels are within the limits.
 const MAX_HALVINGS: u32 = 12;
@@ -61,6 +65,11 @@ pub(super) struct PictureResolver<'a> {
     pub(super) settings: &'a ResolveSettings,
     /// Size of the page, px, with its bleed if that is included.
     pub(super) sheet: Size,
+    /// The part of the page that is shown, in the element's coordinates; `None` when what lies outside of it may be
+    /// visible too, through a shadow or a blur.
+    pub(super) visible: Option<Rect>,
+    /// Returns true when the request has ended, so that drawing may stop.
+    pub(super) abandoned: &'a dyn Fn() -> bool,
     pub(super) warnings: &'a mut Vec<Warning>,
 }
 
@@ -69,26 +78,44 @@ impl PictureResolver<'_> {
         self.warnings.push(origin.warn(code, message));
     }
 
-    /// The nodes of an asset; none, with a warning, when it cannot be drawn.
-    pub(super) fn asset_nodes(&mut self, asset: &Asset, stretch: Stretch, style: &AssetStyle<'_>) -> Vec<Node> {
+    /// The nodes of an asset; none, with a warning, when it cannot be drawn and `skipImageError` is set.
+    ///
+    /// # Errors
+    /// An SVG that cannot be drawn.
+    pub(super) fn asset_nodes(
+        &mut self,
+        asset: &Asset,
+        stretch: Stretch,
+        style: &AssetStyle<'_>,
+    ) -> Result<Vec<Node>, ResolveError> {
         match asset {
             Asset::Picture(picture) => {
                 self.warn_of_enlarging(stretch, style);
-                vec![pixels(picture.clone(), stretch, style)]
+                Ok(vec![pixels(picture.clone(), stretch, style)])
             }
             Asset::Svg(svg) => {
                 if style.effects.is_none_or(Effects::leave_pixels_alone) {
                     match self.svg_photo(svg, stretch, style) {
-                        Some(photo) => vec![photo],
+                        Some(photo) => Ok(vec![photo]),
                         None => self.svg_nodes(svg, stretch, style),
                     }
                 } else {
-                    let picture = self.svg_picture(svg, stretch.natural, stretch.natural, style);
-                    picture.map(|picture| pixels(picture, stretch, style)).into_iter().collect()
+                    let picture = self.svg_picture(svg, stretch.natural, stretch.natural, style)?;
+                    Ok(picture.map(|picture| pixels(picture, stretch, style)).into_iter().collect())
                 }
             }
-            Asset::Font(_) => Vec::new(),
+            Asset::Font(_) => Ok(Vec::new()),
         }
+    }
+
+    /// Reports that an SVG cannot be drawn: as a warning when `skipImageError` is set and it was tried, else as an
+    /// error.
+    fn not_drawn(&mut self, origin: &Origin, error: SvgError) -> Result<(), ResolveError> {
+        if !self.settings.skip_image_error || error.is_exhaustion() {
+            return Err(ResolveError::Svg { at: origin.path.clone(), element: origin.element.clone(), error });
+        }
+        self.warn(origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
+        Ok(())
     }
 
     /// Warns about a picture with too few pixels for the size at which it is shown.
@@ -131,7 +158,8 @@ impl PictureResolver<'_> {
                 (first, first - whole(from - to).max(1.0))
             }
         };
-        let drawing = self.svg_fonts.pixels(svg, given_size(svg, natural), style.colors, size).ok()?;
+        let drawing =
+            self.svg_fonts.pixels(svg, given_size(svg, natural), style.colors, size, self.assets.memory()).ok()?;
         for skipped in &drawing.skipped {
             self.warn(style.origin, WarningCode::ImageSkipped, skipped.clone());
         }
@@ -142,15 +170,22 @@ impl PictureResolver<'_> {
         Some(Node::Image(scene::Image { picture, source, dest, passes: Vec::new(), opacity }))
     }
 
-    fn svg_nodes(&mut self, svg: &SvgAsset, stretch: Stretch, style: &AssetStyle<'_>) -> Vec<Node> {
+    fn svg_nodes(
+        &mut self,
+        svg: &SvgAsset,
+        stretch: Stretch,
+        style: &AssetStyle<'_>,
+    ) -> Result<Vec<Node>, ResolveError> {
         let Stretch { natural, source, dest } = stretch;
         let (stretch_x, stretch_y) = (dest.width() / source.width(), dest.height() / source.height());
-        let scale_hint = stretch_x.abs().max(stretch_y.abs()) * self.settings.raster_scale.get();
-        let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), style.colors, scale_hint) {
+        let scale = stretch_x.abs().max(stretch_y.abs()) * self.settings.raster_scale.get();
+        let (visible, memory) = (self.visible_share(stretch), self.assets.memory());
+        let view = SvgView { scale, visible, memory, abandoned: self.abandoned };
+        let drawing = match self.svg_fonts.nodes(svg, given_size(svg, natural), style.colors, view) {
             Ok(drawing) => drawing,
             Err(error) => {
-                self.warn(style.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
-                return Vec::new();
+                self.not_drawn(style.origin, error)?;
+                return Ok(Vec::new());
             }
         };
         for skipped in &drawing.skipped {
@@ -167,27 +202,48 @@ impl PictureResolver<'_> {
             * Affine::scale_non_uniform(stretch_x, stretch_y)
             * Affine::translate(-source.origin().to_vec2());
         let content = Group { transform: to_dest * to_natural, children: drawing.nodes.clone(), ..Group::default() };
-        vec![Node::Group(Box::new(Group {
+        Ok(vec![Node::Group(Box::new(Group {
             clip: Some(dest.to_path(TOLERANCE)),
             // Opacity applies to the picture as a whole, because its parts may overlap.
             opacity: style.opacity,
             children: vec![Node::Group(Box::new(content))],
             ..Group::default()
-        }))]
+        }))])
+    }
+
+    /// The part of an asset that is on the page, as shares of its width and height; `None` when that is all of it.
+    fn visible_share(&self, stretch: Stretch) -> Option<Rect> {
+        let Stretch { natural, source, dest } = stretch;
+        let shown = self.visible?.inflate(VISIBLE_MARGIN, VISIBLE_MARGIN);
+        if shown.union(dest) == shown {
+            return None;
+        }
+        let shown = shown.intersect(dest);
+        let (x, y) = (source.width() / dest.width(), source.height() / dest.height());
+        let at = |px: f64, py: f64| {
+            ((source.x0 + (px - dest.x0) * x) / natural.width, (source.y0 + (py - dest.y0) * y) / natural.height)
+        };
+        let share = Rect::from_points(at(shown.x0, shown.y0), at(shown.x1, shown.y1));
+        share.is_finite().then_some(share)
     }
 
     /// An SVG as pixels stretched to `size`, or to half of it, a quarter and so on when that exceeds the limits. A
-    /// blur, which is relative to the shorter side, is the same at each size.
+    /// blur, which is relative to the shorter side, is the same at each size. `None`, with a warning, when it cannot be
+    /// drawn and `skipImageError` is set.
+    ///
+    /// # Errors
+    /// An SVG that cannot be drawn.
     pub(super) fn svg_picture(
         &mut self,
         svg: &SvgAsset,
         natural: Size,
         size: Size,
         style: &AssetStyle<'_>,
-    ) -> Option<Arc<DecodedImage>> {
+    ) -> Result<Option<Arc<DecodedImage>>, ResolveError> {
         for halvings in 0..=MAX_HALVINGS {
             let size = DeviceSize::of_page(size * 0.5f64.powi(halvings as i32), DeviceScale::ONE);
-            match self.svg_fonts.pixels(svg, given_size(svg, natural), style.colors, size) {
+            let (given, memory) = (given_size(svg, natural), self.assets.memory());
+            match self.svg_fonts.pixels(svg, given, style.colors, size, memory) {
                 Ok(drawing) => {
                     for skipped in &drawing.skipped {
                         self.warn(style.origin, WarningCode::ImageSkipped, skipped.clone());
@@ -197,16 +253,13 @@ impl PictureResolver<'_> {
                             "the SVG is drawn at a lower resolution for its effects, to stay within the memory limit";
                         self.warn(style.origin, WarningCode::ImageReduced, message);
                     }
-                    return Some(drawing.picture.clone());
+                    return Ok(Some(drawing.picture.clone()));
                 }
                 Err(SvgError::TooManyPixels { .. }) if halvings < MAX_HALVINGS => {}
-                Err(error) => {
-                    self.warn(style.origin, WarningCode::ImageSkipped, format!("{error}; not drawn"));
-                    return None;
-                }
+                Err(error) => return self.not_drawn(style.origin, error).map(|()| None),
             }
         }
-        None
+        Ok(None)
     }
 }
 

@@ -19,6 +19,8 @@ mod pictures;
 mod background;
 mod resolver;
 
+use kurbo::Rect;
+
 use self::resolver::Resolver;
 use super::Design;
 use crate::assets::AssetSet;
@@ -45,7 +47,7 @@ pub struct Resolved {
 /// ended, the remaining elements are skipped.
 ///
 /// # Errors
-/// The first image in document order that failed, unless `skipImageError`.
+/// The first image in document order that failed, or SVG that cannot be drawn, unless `skipImageError`.
 pub fn resolve(
     design: &Design,
     pages: &[usize],
@@ -59,7 +61,8 @@ pub fn resolve(
         options::LineBreaking::Editor => LineBreaking::Editor,
         options::LineBreaking::Unicode => LineBreaking::Unicode,
     };
-    let mut resolver = Resolver { assets, svg_fonts, layouter, settings, abandoned, warnings: Vec::new() };
+    let mut resolver =
+        Resolver { assets, svg_fonts, layouter, settings, abandoned, warnings: Vec::new(), shown: Rect::ZERO };
     let pages = pages.iter().filter_map(|index| design.pages.get(*index));
     let pages = pages.map(|page| resolver.page(page)).collect::<Result<_, _>>()?;
     Ok(Resolved { document: Document { pages }, warnings: resolver.warnings })

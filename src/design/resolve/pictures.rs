@@ -47,7 +47,7 @@ impl PictureResolver<'_> {
         let scale = (sheet.width() / natural.width).max(sheet.height() / natural.height);
         let shown = Size::new(sheet.width() / scale, sheet.height() / scale);
         let source = Rect::from_center_size(Rect::from_origin_size((0.0, 0.0), natural).center(), shown);
-        Ok(self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: sheet }, &AssetStyle::plain(origin)))
+        self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: sheet }, &AssetStyle::plain(origin))
     }
 
     /// The nodes of a picture in a box of `size`, with its shadow and border; `None`, with a warning, when it could not
@@ -94,7 +94,7 @@ impl PictureResolver<'_> {
         };
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
-            let children = self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: area }, style);
+            let children = self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: area }, style)?;
             let content = Group { children, ..Group::default() };
             let masked = match mask {
                 Some(mask) => self.masked(content, mask, area, style)?,
@@ -148,7 +148,7 @@ impl PictureResolver<'_> {
                 origin: &origin,
             },
         };
-        let drawn = self.asset_nodes(&asset, whole, &mask_style);
+        let drawn = self.asset_nodes(&asset, whole, &mask_style)?;
         if drawn.is_empty() {
             return Ok(content);
         }
@@ -188,11 +188,11 @@ impl PictureResolver<'_> {
                 if !self.has_size(natural, drawn, &origin) {
                     return Ok(None);
                 }
-                self.svg_picture(svg, drawn, drawn, &AssetStyle::plain(&origin))
+                self.svg_picture(svg, drawn, drawn, &AssetStyle::plain(&origin))?
             }
             Asset::Font(_) => None,
         };
-        let shape = self.svg_picture(svg, drawn, size, style);
+        let shape = self.svg_picture(svg, drawn, size, style)?;
         Ok(mask.zip(shape).and_then(|(mask, shape)| seen_through(&mask, &shape, mirrored)).map(Arc::new))
     }
 

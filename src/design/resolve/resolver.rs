@@ -32,6 +32,8 @@ pub(super) struct Resolver<'a> {
     /// Returns true when the request has ended.
     pub(super) abandoned: &'a dyn Fn() -> bool,
     pub(super) warnings: Vec<Warning>,
+    /// The part of the current page that is shown, in page coordinates.
+    pub(super) shown: Rect,
 }
 
 impl Resolver<'_> {
@@ -41,8 +43,9 @@ impl Resolver<'_> {
     /// The first image in document order that could not be loaded, unless `skipImageError`.
     pub(super) fn page(&mut self, page: &Page) -> Result<scene::Page, ResolveError> {
         let bleed = if self.settings.include_bleed { page.bleed } else { kurbo::Insets::ZERO };
-        let sheet = (Rect::from_origin_size((0.0, 0.0), page.size) + bleed).size();
-        let mut children = self.pictures(sheet).background(page, bleed)?;
+        self.shown = Rect::from_origin_size((0.0, 0.0), page.size) + bleed;
+        let sheet = self.shown.size();
+        let mut children = self.pictures(sheet, None).background(page, bleed)?;
         // `alwaysOnTop` applies only to direct children of the page (rendering.md §1).
         let (top, ordinary): (Vec<_>, Vec<_>) = page.children.iter().partition(|child| child.common().always_on_top);
         for child in ordinary.into_iter().chain(top) {
@@ -89,7 +92,8 @@ impl Resolver<'_> {
     fn image(&mut self, image: &Image, opacity: Opacity, sheet: Size) -> Result<Vec<Node>, ResolveError> {
         let Image { common, placement, effects, picture, clip_src } = image;
         let style = AssetStyle { colors: &[], effects: Some(effects), opacity, as_photo: true, origin: &common.origin };
-        self.picture(picture, placement.size(), clip_src.as_ref().map(Mask::Clip), &style, effects, sheet)
+        let mask = clip_src.as_ref().map(Mask::Clip);
+        self.picture(picture, placement, mask, &style, effects, sheet)
     }
 
     /// The first frame of a GIF. The editor does not mirror GIFs (`image-gif-first-frame` of the reference corpus).
@@ -101,26 +105,31 @@ impl Resolver<'_> {
     fn svg(&mut self, svg: &Svg, opacity: Opacity, sheet: Size) -> Result<Vec<Node>, ResolveError> {
         let Svg { common, placement, effects, picture, mask_src, colors_replace: colors } = svg;
         let style = AssetStyle { colors, effects: Some(effects), opacity, as_photo: false, origin: &common.origin };
-        self.picture(picture, placement.size(), mask_src.as_ref().map(Mask::Fill), &style, effects, sheet)
+        let mask = mask_src.as_ref().map(Mask::Fill);
+        self.picture(picture, placement, mask, &style, effects, sheet)
     }
 
     /// The nodes of a picture, or of the placeholder for one that could not be loaded.
     fn picture(
         &mut self,
         picture: &PictureBox,
-        size: Size,
+        placement: &Placement,
         mask: Option<Mask<'_>>,
         style: &AssetStyle<'_>,
         effects: &Effects,
         sheet: Size,
     ) -> Result<Vec<Node>, ResolveError> {
-        let loaded = self.pictures(sheet).picture(picture, size, mask, style, effects)?;
+        let (size, back) = (placement.size(), placed(placement).inverse());
+        let visible = Some(back.transform_rect_bbox(self.shown)).filter(|it| it.is_finite());
+        // A shadow or blur shows what lies outside of the page too.
+        let visible = visible.filter(|_| !effects.shadow_enabled && effects.leave_pixels_alone());
+        let loaded = self.pictures(sheet, visible).picture(picture, size, mask, style, effects)?;
         Ok(loaded.unwrap_or_else(|| shadowed(placeholder(self.layouter, size.to_rect(), style.opacity), effects)))
     }
 
-    fn pictures(&mut self, sheet: Size) -> PictureResolver<'_> {
-        let (assets, svg_fonts, settings) = (self.assets, self.svg_fonts, self.settings);
-        PictureResolver { assets, svg_fonts, settings, sheet, warnings: &mut self.warnings }
+    fn pictures(&mut self, sheet: Size, visible: Option<Rect>) -> PictureResolver<'_> {
+        let (assets, svg_fonts, settings, abandoned) = (self.assets, self.svg_fonts, self.settings, self.abandoned);
+        PictureResolver { assets, svg_fonts, settings, sheet, visible, abandoned, warnings: &mut self.warnings }
     }
 
     fn texts(&mut self) -> TextResolver<'_> {
