@@ -9,6 +9,7 @@ mod blocks;
 mod breaks;
 mod cell;
 mod curve;
+mod damage;
 mod decorate;
 mod draw;
 mod emoji;
@@ -35,6 +36,7 @@ pub use blocks::{
 pub use breaks::LineBreaking;
 pub use cell::{CellText, draw_cell, lay_out_cell};
 pub use curve::{CurvedText, curve, draw_curved};
+pub use damage::{DamagedGlyph, remove_damaged_glyphs};
 pub use decorate::{TextBackground, rounded_rect};
 pub use draw::{DrawStyle, TextNodes, draw};
 pub use faces::{Face, FaceStyle};

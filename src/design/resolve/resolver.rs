@@ -20,7 +20,7 @@ use crate::assets::AssetSet;
 use crate::assets::svg::SvgFonts;
 use crate::report::{Warning, WarningCode};
 use crate::scene::{self, Group, Node};
-use crate::text::Layouter;
+use crate::text::{DamagedGlyph, Layouter, remove_damaged_glyphs};
 use crate::units::Opacity;
 
 /// Everything that the pages of a design are resolved from. Each kind of element gets the part of it that it needs.
@@ -70,7 +70,10 @@ impl Resolver<'_> {
                 }
                 return Ok(Some(grouped(common, Affine::IDENTITY, children)));
             }
-            Element::Text(text) => (&text.placement, self.texts().text(text, opacity)),
+            Element::Text(text) => {
+                let children = self.texts().text(text, opacity);
+                (&text.placement, self.with_drawable_glyphs(common, children)?)
+            }
             Element::Image(image) => (&image.placement, self.image(image, opacity, sheet)?),
             Element::Gif(gif) => (&gif.placement, self.gif(gif, opacity, sheet)?),
             // A video file is not an image; a video whose `src` is an image (a poster) is drawn.
@@ -78,7 +81,10 @@ impl Resolver<'_> {
             Element::Svg(svg) => (&svg.placement, self.svg(svg, opacity, sheet)?),
             Element::Figure(figure) => (&figure.placement, shapes::figure(figure, opacity, self.settings)),
             Element::Line(line) => (&line.placement, shapes::line(line, opacity, &mut self.warnings)),
-            Element::Table(table) => (&table.placement, self.texts().table(table, opacity)),
+            Element::Table(table) => {
+                let children = self.texts().table(table, opacity);
+                (&table.placement, self.with_drawable_glyphs(common, children)?)
+            }
         };
         let placed = placed(placement);
         if !placed.is_finite() {
@@ -87,6 +93,22 @@ impl Resolver<'_> {
             return Ok(None);
         }
         Ok(Some(grouped(common, placed, children)))
+    }
+
+    /// `children` without the glyphs of damaged fonts that cannot be drawn, with a warning for each.
+    ///
+    /// # Errors
+    /// The first such glyph, unless `skipFontError`.
+    fn with_drawable_glyphs(&mut self, common: &Common, mut children: Vec<Node>) -> Result<Vec<Node>, ResolveError> {
+        for DamagedGlyph { glyph, reason } in remove_damaged_glyphs(&mut children) {
+            let element = common.origin.element.clone();
+            if !self.settings.skip_font_error {
+                return Err(ResolveError::Glyph { at: common.origin.path.clone(), element, glyph, reason });
+            }
+            let message = format!("glyph {glyph} of a damaged font is not drawn: {reason}");
+            self.warnings.push(common.origin.warn(WarningCode::GlyphMissing, message));
+        }
+        Ok(children)
     }
 
     fn image(&mut self, image: &Image, opacity: Opacity, sheet: Size) -> Result<Vec<Node>, ResolveError> {

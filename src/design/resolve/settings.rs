@@ -25,6 +25,8 @@ pub struct ResolveSettings {
     pub css_gradients: bool,
     /// Whether an image that could not be loaded is a warning instead of an error.
     pub skip_image_error: bool,
+    /// Whether a glyph of a damaged font is a warning instead of an error.
+    pub skip_font_error: bool,
     /// Resolution in px per inch of paper below which a picture causes a warning; 0 turns it off.
     pub min_image_dpi: f64,
     /// How texts fit into their boxes.
@@ -75,6 +77,7 @@ impl ResolveSettings {
             include_bleed: options.include_bleed,
             css_gradients: options.css_gradients,
             skip_image_error: options.skip_image_error,
+            skip_font_error: options.skip_font_error,
             min_image_dpi: defaults.min_image_dpi(options),
             text,
         }
