@@ -10,6 +10,8 @@
 //! Damaged files are drawn as in browsers: a truncated PNG, JPEG, GIF or BMP shows the rows it has, and the others are
 //! transparent. Any other damage is an error. Of animations the first frame is shown.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod color;
 mod error;
 mod font;
@@ -23,13 +25,13 @@ mod png;
 #[cfg(test)]
 mod tests;
 
+use super::memory::PictureMemory;
 use crate::config::AssetLimits;
 use crate::scene::DecodedImage;
-use super::memory::PictureMemory;
 pub use error::DecodeError;
 pub use font::unpack_font;
 pub use image_kind::{ImageKind, sniff};
-use limits::check_bytes;
+use limits::{DecodeLimits, check_bytes};
 
 /// Decodes an image file that holds pixels; `None` for text that may be an SVG document, which is not examined further.
 ///
@@ -43,15 +45,18 @@ pub fn picture(
     memory: &PictureMemory,
 ) -> Result<Option<DecodedImage>, DecodeError> {
     check_bytes(bytes, limits)?;
+    let limits = &DecodeLimits { assets: limits, memory };
     let Some(kind) = sniff(bytes) else {
         return Err(DecodeError::UnknownImage { magic: printable(bytes) });
-    let limits = &DecodeLimits { assets: limits, memory };
     };
     let pixels = match kind {
         ImageKind::Png => png::decode(bytes, limits)?,
         ImageKind::Jpeg => jpeg::decode(bytes, limits)?,
         ImageKind::Gif => gif::decode(bytes, limits)?,
         ImageKind::WebP | ImageKind::Bmp | ImageKind::Ico => image_crate::decode(kind, bytes, limits)?,
+        #[cfg(feature = "avif")]
+        ImageKind::Avif => avif::decode(bytes, limits)?,
+        #[cfg(not(feature = "avif"))]
         ImageKind::Avif => return Err(DecodeError::Unsupported { format: kind }),
         ImageKind::Svg => return Ok(None),
     };

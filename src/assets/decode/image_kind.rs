@@ -38,7 +38,7 @@ image_kinds! {
     Bmp = "BMP",
     /// ICO, the Windows icon format.
     Ico = "ICO",
-    /// AVIF, which is recognised but not decoded.
+    /// AVIF, which is decoded with the Cargo feature `avif`.
     Avif = "AVIF",
     /// Text that starts with a tag; `image_file` determines whether it is SVG.
     Svg = "SVG",
@@ -49,7 +49,7 @@ impl ImageKind {
     pub(super) fn is_supported(self) -> bool {
         match self {
             Self::Png | Self::Jpeg | Self::WebP | Self::Gif | Self::Bmp | Self::Ico | Self::Svg => true,
-            Self::Avif => false,
+            Self::Avif => cfg!(feature = "avif"),
         }
     }
 }
