@@ -23,6 +23,10 @@ const MAX_URL_LEN: usize = 200;
 /// Maximum length of a `data:` URL in messages, in bytes, which suffices for its media type.
 const MAX_DATA_URL_LEN: usize = 40;
 
+/// Message for host names without an address that may be reached.
+const NO_PUBLIC_ADDRESS: &str = "the host name has no address, or only addresses in a closed network; to allow a network, \
+     add it to TENTER_ALLOW_ADDRESSES";
+
 /// An asset that could not be loaded, for one of its requests.
 ///
 /// The text keeps the editor's wording, by which clients classify errors (http-api.md §6):
@@ -67,15 +71,15 @@ impl AssetError {
         self.reason.is_timeout()
     }
 
-    /// True for failures of the service itself, which neither the caller nor the source can fix.
-    pub fn is_internal(&self) -> bool {
-        self.reason.is_internal()
-    }
     /// True when the asset was not tried because something is used up, so that another attempt may succeed.
     pub fn is_exhaustion(&self) -> bool {
         self.reason.is_exhaustion()
     }
 
+    /// True for failures of the service itself, which neither the caller nor the source can fix.
+    pub fn is_internal(&self) -> bool {
+        self.reason.is_internal()
+    }
 }
 
 /// Cause of a failed load, independent of the request. Cheap to clone.
@@ -84,8 +88,9 @@ pub enum Reason {
     /// The text is not a URL, or its scheme is not supported.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// All addresses of the host are in closed networks.
-    #[error(transparent)]
+    /// All addresses of the host name are in closed networks. The message is that of an unknown name, so that it does
+    /// not reveal the names of a private network.
+    #[error("{NO_PUBLIC_ADDRESS}")]
     Blocked(#[from] BlockedAddress),
     /// The target of a redirect failed.
     #[error("redirected to {to}: {reason}")]
@@ -130,14 +135,14 @@ pub enum Reason {
     /// The file is not a supported image or font, or is damaged.
     #[error(transparent)]
     Unreadable(Arc<DecodeError>),
+    /// There is no memory for the decoded picture.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The font service lacks the family, or its style sheet cannot be used.
     #[error("font service: {0}")]
     FontService(#[from] FontServiceError),
     /// The file has changed since earlier rows of the batch.
     #[error(transparent)]
-    /// There is no memory for the decoded picture.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
     Changed(Box<ChangedFile>),
     /// A task of the service failed on the CPU threads.
     #[error(transparent)]
@@ -223,11 +228,6 @@ impl Reason {
         }
     }
 
-    fn is_internal(&self) -> bool {
-        match self.root() {
-            Self::Pool(_) | Self::SnapshotStore(_) => true,
-            Self::Elsewhere(summary) => summary.is_internal,
-            _ => false,
     /// True when the asset was not tried because something is used up.
     pub(super) fn is_exhaustion(&self) -> bool {
         match self.root() {
@@ -238,6 +238,11 @@ impl Reason {
         }
     }
 
+    fn is_internal(&self) -> bool {
+        match self.root() {
+            Self::Pool(_) | Self::SnapshotStore(_) => true,
+            Self::Elsewhere(summary) => summary.is_internal,
+            _ => false,
         }
     }
 
@@ -253,21 +258,16 @@ impl Reason {
             Self::Status(_) => FailureCause::Status,
             Self::TooLarge { .. } => FailureCause::TooLarge,
             Self::Network(_) => FailureCause::Network,
+            Self::Memory(_) => FailureCause::Memory,
+            Self::Unreadable(error) if matches!(**error, DecodeError::Memory(_)) => FailureCause::Memory,
             Self::Unreadable(_) => FailureCause::Unreadable,
             Self::FontService(_) => FailureCause::FontService,
             Self::Changed(_) => FailureCause::Changed,
             Self::Pool(_) | Self::SnapshotStore(_) => FailureCause::Internal,
             Self::Elsewhere(summary) => summary.cause.clone(),
-            Self::Memory(_) => FailureCause::Memory,
-            Self::Unreadable(error) if matches!(**error, DecodeError::Memory(_)) => FailureCause::Memory,
         }
     }
 
-    /// True for failures that are worth another attempt: network errors and status 5xx (http-api.md §6).
-    pub(super) fn is_transient(&self) -> bool {
-        match self.root() {
-            Self::Timeout { .. } | Self::Network(_) => true,
-            Self::Status(status) => *status >= 500,
     /// True when the pictures of the request that ran the load take too much memory, which says nothing about others.
     pub(super) fn is_limit_of_request(&self) -> bool {
         let memory = match self.root() {
@@ -281,6 +281,11 @@ impl Reason {
         memory.is_some_and(|error| !error.is_exhaustion())
     }
 
+    /// True for failures that are worth another attempt: network errors and status 5xx (http-api.md §6).
+    pub(super) fn is_transient(&self) -> bool {
+        match self.root() {
+            Self::Timeout { .. } | Self::Network(_) => true,
+            Self::Status(status) => *status >= 500,
             Self::Elsewhere(summary) => summary.is_transient,
             _ => false,
         }
@@ -292,7 +297,7 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NetworkError {
     /// The host name has no address.
-    #[error("the host name could not be resolved")]
+    #[error("{NO_PUBLIC_ADDRESS}")]
     NoHost,
     /// The TLS handshake failed: certificate or protocol.
     #[error("the TLS connection to the host failed: {0}")]
@@ -362,6 +367,12 @@ mod tests {
             error(AssetKind::Font, missing()),
             "Timeout for loading font \"hero\" url: https://example.com/a: the server answered 404; 200 is needed"
         );
+    }
+
+    #[test]
+    fn error_of_an_unknown_name_equals_that_of_a_closed_one() {
+        let blocked = Reason::Blocked(BlockedAddress { network: "private" });
+        assert_eq!(blocked.to_string(), Reason::Network(NetworkError::NoHost).to_string());
     }
 
     #[test]

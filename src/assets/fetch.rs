@@ -202,7 +202,11 @@ enum HopResult {
 
 impl Reason {
     fn after_redirect_to(self, url: &Url) -> Self {
-        Self::Redirected { to: shorten_url(url.as_str()), reason: Box::new(self) }
+        let mut to = url.clone();
+        // The target may contain credentials of the server that redirects. Neither call fails for URLs with a host.
+        let _ = to.set_username("");
+        let _ = to.set_password(None);
+        Self::Redirected { to: shorten_url(to.as_str()), reason: Box::new(self) }
     }
 }
 

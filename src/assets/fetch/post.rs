@@ -27,7 +27,7 @@ pub struct HttpPoster {
 pub struct PostResponse {
     /// HTTP status code of the response.
     pub status: u16,
-    /// Value of `retry-after` if it is a number of seconds; `None` for dates.
+    /// Time until that of `retry-after`, which is a number of seconds or a date; zero for a date in the past.
     pub retry_after: Option<Duration>,
 }
 
@@ -71,9 +71,19 @@ impl HttpPoster {
             request = request.header(*name, value);
         }
         let response = request.send().await.map_err(|error| classify_error(&error))?;
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok()?.trim().parse().ok());
-        Ok(PostResponse { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs) })
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
+        let retry_after = retry_after.and_then(|it| time_until(it.trim(), jiff::Timestamp::now()));
+        Ok(PostResponse { status: response.status().as_u16(), retry_after })
     }
+}
+
+/// Time from `now` until that of a `retry-after` header: a number of seconds, or a date (RFC 9110 §10.2.3).
+fn time_until(text: &str, now: jiff::Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 /// Maximum time for a request to a service of the operator.
@@ -125,6 +135,18 @@ mod tests {
                 other => panic!("{url}: {other}"),
             };
             assert_eq!(network, "loopback", "{url}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = "1994-11-06T08:49:00Z".parse().expect("a time");
+        let until = |text| time_until(text, now);
+        assert_eq!(until("120"), Some(Duration::from_secs(120)));
+        assert_eq!(until("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(37)));
+        assert_eq!(until("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO), "in the past");
+        for bad in ["", "-5", "soon"] {
+            assert_eq!(until(bad), None, "{bad}");
         }
     }
 

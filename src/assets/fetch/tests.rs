@@ -102,6 +102,12 @@ async fn fetch_blocks_redirects_to_closed_addresses() {
             format!(": its address is in a closed network ({network}); to allow it, add it to TENTER_ALLOW_ADDRESSES");
         assert!(text.ends_with(&end), "{text}");
     }
+    let text = failure(&limits, &format!("http://{server}/https://name:secret@example.com/a?b")).await;
+    assert_eq!(
+        text,
+        "redirected to https://example.com/a: URLs with a user name or password are not supported; remove the part \
+         before @"
+    );
     let text = failure(&limits, &format!("http://{server}/file:///etc/passwd")).await;
     assert_eq!(
         text,
@@ -142,7 +148,11 @@ async fn fetch_unknown_name() {
     let limits = AssetLimits { tries: 1, ..AssetLimits::default() };
     let fetcher = Fetcher::with_lookup(&limits, lookup).expect("a fetcher");
     let error = fetch_with(&fetcher, "http://nowhere.test/").await.expect_err("no such host");
-    assert_eq!(error.to_string(), "the host name could not be resolved");
+    assert_eq!(
+        error.to_string(),
+        "the host name has no address, or only addresses in a closed network; to allow a network, add it to \
+         TENTER_ALLOW_ADDRESSES"
+    );
 }
 
 #[tokio::test]
