@@ -79,18 +79,22 @@ impl Limits {
         Self { limits, usage: names.map(|name| (name, unused())).collect() }
     }
 
-    /// Counts a render call and admits it. `caller` is the name of the key.
+    /// Admits a render call and counts it. `caller` is the name of the key. A call that is refused because too many are
+    /// in progress is not counted.
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] or [`ApiError::TooManyConcurrentCalls`].
     pub(super) fn enter(&self, caller: Option<&str>, quota: &mut RateQuota) -> Result<CallPermit, ApiError> {
-        self.count(caller, quota)?;
         let limit = self.limits.concurrency;
-        let Some(usage) = self.usage(caller).filter(|_| limit > 0) else { return Ok(CallPermit(None)) };
-        match usage.permits.clone().try_acquire_owned() {
-            Ok(permit) => Ok(CallPermit(Some(permit))),
-            Err(_) => Err(ApiError::TooManyConcurrentCalls { limit }),
-        }
+        let permit = match self.usage(caller).filter(|_| limit > 0) {
+            Some(usage) => match usage.permits.clone().try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => return Err(ApiError::TooManyConcurrentCalls { limit }),
+            },
+            None => None,
+        };
+        self.count(caller, quota)?;
+        Ok(CallPermit(permit))
     }
 
     /// Counts a call that starts a render or a job.
@@ -142,6 +146,21 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         limits.count(None, &mut quota).expect("one more");
         assert!(limits.count(None, &mut quota).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_beyond_the_concurrency_do_not_use_up_the_rate() {
+        let limits = limits(2, 1);
+        let mut quota = RateQuota::default();
+        let first = limits.enter(None, &mut quota).expect("a permit");
+        for _ in 0..5 {
+            assert!(matches!(limits.enter(None, &mut quota), Err(ApiError::TooManyConcurrentCalls { .. })));
+        }
+        drop(first);
+        assert!(limits.enter(None, &mut quota).is_ok(), "one call of the minute is left");
+        assert!(matches!(limits.enter(None, &mut quota), Err(ApiError::RateLimited { .. })));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(limits.enter(None, &mut quota).is_ok(), "the refused call kept no permit");
     }
 
     #[tokio::test]
