@@ -7,18 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::Health;
+use super::peer::PeerAddress;
 use crate::config::ServerSettings;
 
 /// Outcome of [`serve`] after a stop.
@@ -59,9 +63,10 @@ pub async fn serve(
         };
         while open.try_join_next().is_some() {} // drop the results of closed connections
         match next {
-            Ok((stream, slot)) => {
+            Ok((stream, peer, slot)) => {
                 let connection = connection(
                     with_timeout(stream, settings.write_timeout),
+                    peer,
                     router.clone(),
                     settings.header_timeout,
                     stopping.clone(),
@@ -90,12 +95,12 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, PeerAddress, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     // Answers are written in one piece; Nagle's algorithm would only delay them.
     stream.set_nodelay(true)?;
-    Ok((stream, slot))
+    Ok((stream, PeerAddress(peer.ip()), slot))
 }
 
 /// Largest number of request headers; more are answered with 431. Browsers behind proxies send about 40.
@@ -114,13 +119,24 @@ fn with_timeout(stream: TcpStream, limit: Duration) -> Connection {
 
 /// Answers requests until the peer closes the connection, is too slow with a request head, or the service stops.
 /// Dropping the future cancels the handler of the current request.
-async fn connection(stream: Connection, router: Router, header_timeout: Duration, stopping: CancellationToken) {
+async fn connection(
+    stream: Connection,
+    peer: PeerAddress,
+    router: Router,
+    header_timeout: Duration,
+    stopping: CancellationToken,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut ended = poll_fn(|cx| serving.poll_without_shutdown(cx));
     let stopped = tokio::select! {
         ended = &mut ended => Some(ended),

@@ -10,14 +10,16 @@ mod body;
 mod lifecycle;
 mod limits;
 mod links;
-mod listen;
 mod metrics;
+mod peer;
 mod prefer;
 mod query;
 mod schemas;
 mod traces;
 
 mod app;
+mod listen;
+
 mod log;
 mod owner;
 mod submission;
@@ -111,6 +113,7 @@ fn complete(routes: Router<App>, app: App) -> Router {
         .layer(cors())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(metrics, metrics::count))
+        .layer(middleware::from_fn_with_state(peer::WrongKeys::new(), peer::check))
         .layer(middleware::from_fn(log::request))
 }
 
