@@ -301,7 +301,8 @@ async fn assets_failed_are_422_and_all_named() {
     let problems = answer.json()["problems"].clone();
     assert_eq!(problems[0]["path"], "design.pages[0].children[0]");
     assert_eq!(problems[1]["path"], "design.pages[0].children[1]");
-    assert_eq!(problems.as_array().map(Vec::len), Some(2), "{problems}");
+    assert_eq!(problems[2]["path"], "design.pages[0].children[2]");
+    assert_eq!(problems.as_array().map(Vec::len), Some(3), "{problems}");
     assert!(answer.error().contains("image with id p url: http://127.0.0.1:9/p.png"), "{}", answer.error());
 
     let options = json!({"skipImageError": true});

@@ -3,6 +3,8 @@
 //! In: storing files atomically, reading, removing, listing, links. Not in: the meaning of file names. No other file
 //! uses `object_store`.
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 #[cfg(feature = "cluster")]
@@ -16,8 +18,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{
-    Attribute, Attributes, BackoffConfig, ClientOptions, GetResult, ObjectStore, ObjectStoreExt, PutOptions,
-    PutPayload, RetryConfig,
+    Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetResult, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutOptions, PutPayload, RetryConfig,
 };
 
 use super::batch::BatchId;
@@ -99,6 +101,26 @@ pub enum ResultError {
     /// Any other failure, with all its causes as text for the log.
     #[error("{}", with_causes(.0))]
     Failed(#[source] object_store::Error),
+}
+
+impl ResultError {
+    /// True when the disk has no space for the file.
+    pub fn is_full_disk(&self) -> bool {
+        let Self::Failed(error) = self else { return false };
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(cause) = next {
+            if let Some(error) = cause.downcast_ref::<io::Error>()
+                && matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+                )
+            {
+                return true;
+            }
+            next = cause.source();
+        }
+        false
+    }
 }
 
 impl From<object_store::Error> for ResultError {
@@ -199,6 +221,17 @@ impl Results {
     /// Reads the file `name`.
     pub async fn get(&self, area: Area, name: &str) -> Result<GetResult, ResultError> {
         Ok(self.store.get(&self.path(area, name)).await?)
+    }
+
+    /// Size and time of the file `name`.
+    pub async fn head(&self, area: Area, name: &str) -> Result<ObjectMeta, ResultError> {
+        Ok(self.store.head(&self.path(area, name)).await?)
+    }
+
+    /// Reads the bytes `range` of the file `name`.
+    pub async fn get_range(&self, area: Area, name: &str, range: Range<u64>) -> Result<GetResult, ResultError> {
+        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+        Ok(self.store.get_opts(&self.path(area, name), options).await?)
     }
 
     /// Removes the file `name`; succeeds when it does not exist.

@@ -5,12 +5,13 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api_error::{ApiError, ErrorBody};
 use super::app::App;
 use super::links::FileName;
+use super::ranges::{self, Choice};
 use super::schemas;
 use crate::error::Error;
 use crate::jobs::{Area, ResultError};
@@ -50,33 +51,62 @@ async fn find(app: &App, name: &str) -> Result<LocatedFile, ApiError> {
     params(("name" = String, Path, description = "Name of the file, as in its link")),
     responses(
         (status = 200, description = "The file", content((schemas::Bytes = "*/*"))),
+        (status = 206, description = "The part of the file that `range` asks for", content((schemas::Bytes = "*/*"))),
+        (status = 304, description = "The caller has the file: `if-none-match` names its `etag`"),
         (status = 404, description = "The file does not exist, or no longer", body = ErrorBody),
+        (status = 416, description = "The part that `range` asks for lies outside of the file"),
         (status = 500, description = "The file cannot be read", body = ErrorBody),
     ),
 )]
-pub(super) async fn serve(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn serve(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, ApiError> {
     let LocatedFile { area, media_type, remaining } = find(&app, &name).await?;
-    let found = app.files.results.get(area, &name).await.map_err(|error| match error {
+    let failed = |error| match error {
         ResultError::NotFound => ApiError::NotFound,
         error => Error::Internal(format!("cannot read the result: {error}")).into(),
-    })?;
-    let length = found.meta.size;
-    let mut response = Body::from_stream(found.into_stream()).into_response();
+    };
+    let meta = app.files.results.head(area, &name).await.map_err(failed)?;
+    let etag = format!("\"{:x}-{:x}\"", meta.last_modified.timestamp_millis(), meta.size);
+    let (status, body, length, part) = match ranges::choose(&asked, &etag, meta.size) {
+        Choice::NotModified => (StatusCode::NOT_MODIFIED, Body::empty(), None, None),
+        Choice::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty(), Some(0), Some("*".to_owned())),
+        Choice::Whole => {
+            let found = app.files.results.get(area, &name).await.map_err(failed)?;
+            (StatusCode::OK, Body::from_stream(found.into_stream()), Some(meta.size), None)
+        }
+        Choice::Part(range) => {
+            let (length, part) = (range.end - range.start, format!("{}-{}", range.start, range.end - 1));
+            let found = app.files.results.get_range(area, &name, range).await.map_err(failed)?;
+            (StatusCode::PARTIAL_CONTENT, Body::from_stream(found.into_stream()), Some(length), Some(part))
+        }
+    };
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, cache_control(remaining));
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(part) = part {
+        headers.insert(header::CONTENT_RANGE, text_value(&format!("bytes {part}/{}", meta.size)));
+    }
+    headers.insert(header::ETAG, text_value(&etag));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CACHE_CONTROL, text_value(&format!("private, max-age={remaining}, immutable")));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+    if status != StatusCode::NOT_MODIFIED {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+    }
     // Pages of other origins may show the picture even when they isolate themselves.
     let policy = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(policy, HeaderValue::from_static("cross-origin"));
     Ok(response)
 }
 
-/// `Cache-Control` for private caches, until the link expires in `seconds`.
-fn cache_control(seconds: u64) -> HeaderValue {
-    let text = format!("private, max-age={seconds}, immutable");
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("private"))
+/// A header value of digits and punctuation.
+fn text_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("visible ASCII")
 }

@@ -14,12 +14,13 @@ mod metrics;
 mod peer;
 mod prefer;
 mod query;
+mod ranges;
 mod schemas;
 mod traces;
 
-mod app;
 mod listen;
 
+mod app;
 mod log;
 mod owner;
 mod submission;
@@ -112,8 +113,8 @@ fn complete(routes: Router<App>, app: App) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(cors())
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(metrics, metrics::count))
         .layer(middleware::from_fn_with_state(peer::WrongKeys::new(), peer::check))
+        .layer(middleware::from_fn_with_state(metrics, metrics::count))
         .layer(middleware::from_fn(log::request))
 }
 
@@ -126,6 +127,9 @@ fn cors() -> CorsLayer {
         .allow_headers([
             header::CONTENT_TYPE,
             header::AUTHORIZATION,
+            header::IF_NONE_MATCH,
+            header::IF_RANGE,
+            header::RANGE,
             prefer::PREFER,
             submission::IDEMPOTENCY_KEY,
             log::REQUEST_ID,
@@ -133,6 +137,9 @@ fn cors() -> CorsLayer {
         .expose_headers([
             log::REQUEST_ID,
             header::RETRY_AFTER,
+            header::ACCEPT_RANGES,
+            header::CONTENT_RANGE,
+            header::ETAG,
             HeaderName::from_static("server-timing"),
             limits::LIMIT,
             limits::REMAINING,
