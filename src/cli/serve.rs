@@ -112,6 +112,9 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
     let listener = listener.map_err(|error| machine(&format!("cannot listen on {listen} (TENTER_LISTEN)"), error))?;
     let address = listener.local_addr().map_err(|error| machine("cannot read the address of the listener", error))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| machine("cannot listen for signals", error))?;
+    // A write beyond the limit of file sizes (RLIMIT_FSIZE) then fails instead of ending the process.
+    let _file_size = signal(SignalKind::from_raw(libc::SIGXFSZ));
+    let _file_size = _file_size.map_err(|error| machine("cannot listen for signals", error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| machine("cannot listen for signals", error))?;
     tracing::info!(
         %address,

@@ -183,9 +183,9 @@ impl Jobs {
     /// Whether the store could accept a job now, as far as is known without a request.
     ///
     /// # Errors
-    /// The store is not reachable.
-    pub fn reachable(&self) -> Result<(), StoreError> {
-        self.0.service.reachable()
+    /// The store is not reachable, or its disk refuses writes.
+    pub async fn reachable(&self) -> Result<(), StoreError> {
+        self.0.service.reachable().await
     }
 
     /// Ends [`Jobs::run`] and all calls of [`Jobs::wait`].

@@ -31,7 +31,7 @@ use super::life::limits::Refusal;
 use super::life::record::JobRecord;
 use super::life::trash::Trash;
 use super::store::{
-    Counts, DeliveryCapacity, FetchFilter, ItemQuery, NewBatch, NewJob, Owner, PinnedAsset, StoreError, StoreFuture,
+    Counts, DeliveryCapacity, FetchFilter, ItemQuery, NewBatch, NewJob, Owner, PinnedAsset, StoreFuture,
 };
 use super::timestamp::{Clock, Timestamp};
 use crate::hash::ContentHash;
@@ -228,10 +228,9 @@ pub(super) trait Dispatch: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
     /// # Errors
-    /// While there is no connection. Sends no request.
-    fn reachable(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
+    /// While there is no connection, or the disk refuses writes. Sends no request; after a failure of the disk it
+    /// writes, to find out whether the disk works again.
+    fn reachable(&self) -> StoreFuture<'_, ()>;
     /// Background work of a front end. Runs until it is dropped.
     fn maintain(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())

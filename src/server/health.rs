@@ -98,7 +98,7 @@ pub(super) async fn live() -> Response {
 
 /// Handler of `GET /health/ready`.
 ///
-/// 200 when the service accepts requests, else 503. The answer names the painters, which shows a node that
+/// 200 when the service accepts requests and jobs, else 503. The answer names the painters, which shows a node that
 /// lost its GPU. With `TENTER_RASTERIZER=gpu`, a node without a GPU is not ready.
 #[utoipa::path(
     get,
@@ -107,13 +107,14 @@ pub(super) async fn live() -> Response {
     summary = "Readiness check",
     responses(
         (status = 200, description = "The service accepts requests", body = Readiness),
-        (status = 503, description = "Starting, stopping, without its queue, or without a required GPU", body = Readiness),
+        (status = 503, description = "Starting, stopping, without a job store that takes jobs, or without a required GPU", body = Readiness),
     ),
 )]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let PaintReport { gpus, refused, .. } = app.renderers.paint_report();
     let has_gpu = app.settings.render.rasterizer != RasterizerChoice::Gpu || gpus.iter().any(|gpu| gpu.up);
-    let (status, word) = readiness(app.health.state(), app.jobs.reachable().is_ok(), has_gpu, app.renderers.renders());
+    let (status, word) =
+        readiness(app.health.state(), app.jobs.reachable().await.is_ok(), has_gpu, app.renderers.renders());
     let gpus = gpus.into_iter().map(Gpu::from).collect();
     let rasterizer = app.renderers.rasterizer();
     let renderers = app.renderers.processes().map(|report| RendererStates {
@@ -126,10 +127,10 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
 
 /// Status and state name. `has_gpu` is also true where no GPU is required. `renders`: whether a renderer has rendered
 /// something within the last seconds.
-fn readiness(state: u8, reaches_queue: bool, has_gpu: bool, renders: bool) -> (StatusCode, &'static str) {
-    match (state, reaches_queue, has_gpu, renders) {
+fn readiness(state: u8, accepts_jobs: bool, has_gpu: bool, renders: bool) -> (StatusCode, &'static str) {
+    match (state, accepts_jobs, has_gpu, renders) {
         (READY, true, true, true) => (StatusCode::OK, "ready"),
-        (READY, false, ..) => (StatusCode::SERVICE_UNAVAILABLE, "queue unreachable"),
+        (READY, false, ..) => (StatusCode::SERVICE_UNAVAILABLE, "no job store"),
         (READY, true, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "no GPU"),
         (READY, true, true, false) => (StatusCode::SERVICE_UNAVAILABLE, "no renderer answers"),
         (STARTING, ..) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
@@ -148,7 +149,7 @@ mod tests {
             [(true, true), (true, false), (false, true), (false, false)]
                 .map(|(queue, gpu)| readiness(state, queue, gpu, true).1)
         };
-        assert_eq!(words(READY), ["ready", "no GPU", "queue unreachable", "queue unreachable"]);
+        assert_eq!(words(READY), ["ready", "no GPU", "no job store", "no job store"]);
         assert_eq!(words(STARTING), ["starting"; 4]);
         assert_eq!(words(STOPPING), ["stopping"; 4]);
         assert_eq!(readiness(READY, true, true, true).0, StatusCode::OK);

@@ -44,7 +44,7 @@ impl Files {
     /// of links.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the storage fails.
+    /// [`Error::Unavailable`] when the storage fails.
     pub(super) async fn put(&self, bytes: Bytes, format: &str, base: &str) -> Result<String, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| Error::Internal(format!("no randomness for a link: {error}")))?;
@@ -55,7 +55,12 @@ impl Files {
         let name = FileName { expires, random, format: known.extension(), media_type: known.media_type() }.to_string();
         let stored = self.results.put(Area::Links, &name, bytes, known.media_type()).await;
         stored.map_err(|error| {
-            Error::Internal(format!("cannot store the result (TENTER_DATA_DIR or TENTER_RESULTS): {error}"))
+            tracing::error!(%error, "cannot store a result");
+            let why = match error.is_full_disk() {
+                true => "the disk for results is full (TENTER_DATA_DIR)",
+                false => "the storage of results does not work (TENTER_DATA_DIR or TENTER_RESULTS)",
+            };
+            Error::used_up(format!("{why}; outputFormat \"dataURL\" and \"file\" need no storage"))
         })?;
         let link = self.results.link(Area::Links, &name, base, self.lifetime).await;
         link.map_err(|error| Error::Internal(format!("cannot make a link to the result: {error}")))

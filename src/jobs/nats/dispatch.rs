@@ -139,8 +139,8 @@ impl Dispatch for NatsLedger {
         Box::pin(self.feeder.enqueue_rows(&self.cluster, batch))
     }
 
-    fn reachable(&self) -> Result<(), StoreError> {
-        self.cluster.connected()
+    fn reachable(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(self.cluster.connected()))
     }
 
     fn maintain(&self) -> BoxFuture<'_, ()> {

@@ -320,12 +320,12 @@ impl Service {
         self.ledger.counts().await
     }
 
-    /// Whether the ledger is connected. Sends no request.
+    /// Whether the ledger is connected and takes writes. Sends no request.
     ///
     /// # Errors
-    /// When it is not.
-    pub fn reachable(&self) -> Result<(), StoreError> {
-        self.ledger.reachable()
+    /// When it is not, or does not.
+    pub async fn reachable(&self) -> Result<(), StoreError> {
+        self.ledger.reachable().await
     }
 
     /// Background work of a process that accepts jobs: the ledger's, and the completion of batches. Runs until it is

@@ -178,7 +178,7 @@ impl Ledger for Sqlite {
     }
 
     fn counts(&self) -> StoreFuture<'_, Counts> {
-        Box::pin(self.read(|transaction| {
+        let counts = self.read(|transaction| {
             let count = |sql: &str| transaction.prepare_cached(sql)?.query_row([], |row| row.get(0));
             let rows_progress = count("SELECT coalesce(sum(progress), 0) FROM batch_counts WHERE open")?;
             let unfinished: u64 = count("SELECT coalesce(sum(unfinished), 0) FROM batch_counts WHERE open")?;
@@ -189,7 +189,11 @@ impl Ledger for Sqlite {
                 rows_scheduled: unfinished.saturating_sub(rows_progress),
                 rows_progress,
             })
-        }))
+        });
+        Box::pin(async move {
+            self.accepts_writes().await?;
+            counts.await
+        })
     }
 }
 
@@ -201,6 +205,10 @@ impl Dispatch for Sqlite {
 
     fn work_ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.work.notified())
+    }
+
+    fn reachable(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.accepts_writes())
     }
 
     fn deliveries_due(&self, room: DeliveryCapacity) -> StoreFuture<'_, (Vec<DueDelivery>, Option<Timestamp>)> {

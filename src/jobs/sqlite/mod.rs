@@ -28,6 +28,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -56,6 +57,8 @@ pub(super) struct Sqlite {
     work: Notify,
     delivery: Notify,
     end_signals: EndSignals,
+    /// The last write failed because of the disk, so that no job can be accepted.
+    refuses_writes: AtomicBool,
 }
 
 impl Sqlite {
@@ -81,6 +84,7 @@ impl Sqlite {
             work: Notify::new(),
             delivery: Notify::new(),
             end_signals: EndSignals::default(),
+            refuses_writes: AtomicBool::new(false),
         })
     }
 
@@ -91,12 +95,27 @@ impl Sqlite {
     /// Runs a transaction that writes. `durable`: it must survive a crash of the machine; otherwise of the process
     /// only.
     async fn write<T: Send + 'static>(&self, durable: bool, work: impl Statements<T>) -> Result<T, StoreError> {
-        self.run_blocking(&self.writer, move |connection| {
-            connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
+        let refuses = Arc::new(AtomicBool::new(false));
+        let seen = refuses.clone();
+        let written = self.run_blocking(&self.writer, move |connection| {
+            let written = write(connection, durable, work);
+            let on_disk = |error: &rusqlite::Error| error.sqlite_error_code().is_some_and(is_of_the_disk);
+            seen.store(written.as_ref().is_err_and(on_disk), Ordering::Relaxed);
+            written
+        });
+        let written = written.await;
+        self.refuses_writes.store(refuses.load(Ordering::Relaxed), Ordering::Relaxed);
+        written
+    }
+
+    /// Whether jobs can be stored. After a failure of the disk this writes, to find out whether it works again.
+    async fn accepts_writes(&self) -> Result<(), StoreError> {
+        if !self.refuses_writes.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.write(true, |transaction| {
+            let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            transaction.pragma_update(None, "user_version", version)
         })
         .await
     }
@@ -119,6 +138,27 @@ impl Sqlite {
             Err(error) => Err(StoreError::Failed { place: self.place.to_string(), reason: error.to_string() }),
         }
     }
+}
+
+/// Runs `work` as a transaction that writes.
+fn write<T>(connection: &mut Connection, durable: bool, work: impl Statements<T>) -> rusqlite::Result<T> {
+    connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// True for failures of the disk, which an operator has to repair.
+fn is_of_the_disk(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+    )
 }
 
 /// The statements of one transaction.
