@@ -229,10 +229,42 @@ fn manifests_run_unprivileged_on_a_read_only_root() {
             assert_eq!(context["readOnlyRootFilesystem"], true, "{file}");
             assert_eq!(context["allowPrivilegeEscalation"], false, "{file}");
             assert_eq!(context["capabilities"]["drop"][0], "ALL", "{file}");
-            assert!(container["resources"]["limits"]["memory"].is_string(), "{file}");
+            for limit in ["cpu", "memory"] {
+                assert!(container["resources"]["limits"][limit].is_string(), "{file}: {limit}");
+            }
+            let image = container["image"].as_str().expect("an image");
+            let version = image.rsplit_once(':').filter(|(_, tag)| tag.starts_with(|c: char| c.is_ascii_digit()));
+            assert!(version.is_some() || image.contains("@sha256:"), "{file}: {image} may change");
         }
     }
     assert_eq!(seen, 4, "front end, two kinds of workers, NATS");
+}
+
+#[test]
+fn manifests_close_the_network() {
+    let documents = documents();
+    let of_kind = |kind: &'static str| documents.iter().map(|(_, it)| it).filter(move |it| it["kind"] == kind);
+    let policies: Vec<_> = of_kind("NetworkPolicy").map(|it| &it["spec"]).collect();
+    let closed = policies.iter().find(|it| it["podSelector"].as_object().is_some_and(|it| it.is_empty()));
+    let closed = closed.expect("a policy for all pods");
+    assert_eq!(texts(&closed["policyTypes"]), ["Ingress", "Egress"]);
+    assert!(closed["ingress"].is_null() && closed["egress"].is_null(), "nothing is allowed by default");
+    // The monitor of NATS needs no password.
+    for rule in policies.iter().filter_map(|it| it["ingress"].as_array()).flatten() {
+        let opens = |port: &str| rule["ports"].as_array().expect("a list").iter().any(|it| it["port"] == port);
+        let from_pods = rule["from"].as_array().expect("a list").iter().any(|it| !it["podSelector"].is_null());
+        assert!(!(opens("monitor") && from_pods), "{rule}");
+    }
+    for service in of_kind("Service").filter(|it| it["metadata"]["name"] == "nats") {
+        assert_eq!(service["spec"]["ports"].as_array().map(Vec::len), Some(1), "clients only");
+    }
+    // Pictures come from anywhere, but not from the network of the cluster.
+    let blocks =
+        policies.iter().filter_map(|it| it["egress"].as_array()).flatten().filter_map(|it| it["to"].as_array());
+    let public = blocks.flatten().find(|it| it["ipBlock"]["cidr"] == "0.0.0.0/0").expect("a rule");
+    for network in ["10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"] {
+        assert!(texts(&public["ipBlock"]["except"]).contains(&network.to_owned()), "{network}");
+    }
 }
 
 #[test]
