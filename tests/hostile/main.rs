@@ -1,9 +1,9 @@
 //! Hostile requests: each is answered with a picture or a clear refusal, never with a 5xx, and in bounded memory. No
 //! test asserts a time, but a case that takes more than a few seconds is a bug as well.
 //!
-//! `json`, `numbers`, `texts`, `files`, `bombs`, `templates`, `addresses` and `svgs` call the real router. `program`
-//! and `wire` call the built program, where memory, signals and sockets matter. `mutants` renders randomly changed
-//! small designs.
+//! `json`, `numbers`, `texts`, `files`, `bombs`, `pictures`, `budgets`, `templates`, `addresses` and `svgs` call the
+//! real router. `program` and `wire` call the built program, where memory, signals and sockets matter. `mutants`
+//! renders randomly changed small designs.
 
 #[path = "../support/command.rs"]
 mod command;
@@ -14,10 +14,12 @@ mod service;
 
 mod addresses;
 mod bombs;
+mod budgets;
 mod files;
 mod json;
 mod mutants;
 mod numbers;
+mod pictures;
 mod program;
 mod svgs;
 mod templates;

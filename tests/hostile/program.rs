@@ -72,6 +72,11 @@ impl Running {
         peak(self.child.id()).expect("running") + renderers
     }
 
+    /// The process id, as text.
+    pub(super) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// Sends a render request and does not read the response.
     fn send(&self, body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");

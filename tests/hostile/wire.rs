@@ -155,3 +155,67 @@ fn request_ids_and_hosts_cannot_inject_headers() {
     }
     assert_answers(&service);
 }
+
+/// Status and body of a request without a body.
+fn get(service: &Running, path: &str) -> String {
+    exchange(service, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
+}
+
+fn post(service: &Running, path: &str, body: &serde_json::Value) -> String {
+    let body = body.to_string();
+    let head = "host: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let request = format!("POST {path} HTTP/1.1\r\n{head}content-length: {}\r\n\r\n{body}", body.len());
+    exchange(service, request.as_bytes())
+}
+
+#[test]
+fn requests_without_a_host_are_400() {
+    let service = serve(&[]);
+    for head in ["", "host: x\r\nhost: y\r\n"] {
+        let answer = exchange(&service, format!("GET /livez HTTP/1.1\r\n{head}\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("host"), "{answer:.300}");
+    }
+    // Older clients need not send one.
+    let answer = exchange(&service, b"GET /livez HTTP/1.0\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer:.300}");
+    assert_answers(&service);
+}
+
+#[test]
+fn wrong_keys_of_one_address_are_answered_ever_later() {
+    let service = serve(&[("TENTER_KEYS", "shop=right-key")]);
+    let begun = std::time::Instant::now();
+    for _ in 0..12 {
+        assert!(get(&service, "/metrics?KEY=wrong").starts_with("HTTP/1.1 401"));
+    }
+    assert!(begun.elapsed().as_secs() >= 2, "the last two are delayed by one second and by two");
+    let begun = std::time::Instant::now();
+    assert!(get(&service, "/metrics?KEY=right-key").starts_with("HTTP/1.1 200"));
+    assert!(begun.elapsed().as_secs() < 2, "the right key is not delayed");
+}
+
+/// A limit of file sizes stands for a full disk: each write fails, and reads work.
+#[test]
+fn full_disk_is_503_with_its_cause_until_it_has_space() {
+    let service = serve(&[]);
+    let allow = |bytes: &str| {
+        let limit = format!("--fsize={bytes}:unlimited");
+        let changed = std::process::Command::new("prlimit").args(["--pid", &service.id(), &limit]).status();
+        assert!(changed.expect("prlimit").success());
+    };
+    let design = call(json!([]))["design"].clone();
+    allow("0");
+    let answer = post(&service, "/api/render", &json!({"design": design, "outputFormat": "url"}));
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("the disk for results is full"), "{answer:.500}");
+    assert!(answer.to_ascii_lowercase().contains("retry-after: 10"), "{answer:.500}");
+    let answer = post(&service, "/api/renders", &json!({"design": design}));
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer:.500}");
+    assert!(get(&service, "/metrics").contains("tenter_jobs_store_up 0"));
+    let ready = get(&service, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("no job store"), "{ready:.500}");
+    assert_answers(&service);
+    allow("unlimited");
+    assert!(get(&service, "/readyz").starts_with("HTTP/1.1 200"), "it finds out by itself");
+    assert!(get(&service, "/metrics").contains("tenter_jobs_store_up 1"));
+    assert!(post(&service, "/api/renders", &json!({"design": design})).starts_with("HTTP/1.1 200"));
+}
