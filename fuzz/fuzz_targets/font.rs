@@ -1,0 +1,8 @@
+//! Font files.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = tenter::sfnt::unpack(bytes);
+});
