@@ -45,8 +45,8 @@ pub struct RenderOptions {
     /// `textSizing` — whether the option or the element decides how texts fit their boxes. Default: that of the editor
     /// version.
     pub text_sizing: Option<TextSizing>,
-    /// `textSplitAllowed` — break words wider than the box also with [`TextSizing::Element`], as the editor always does.
-    /// Otherwise the text shrinks, where allowed. Default false.
+    /// `textSplitAllowed` — break words wider than the box also with [`TextSizing::Element`], as the editor always
+    /// does. Otherwise the text shrinks, where allowed. Default false.
     pub text_split_allowed: bool,
     /// `lineBreaking` — rules for line breaks. Default `editor`.
     pub line_breaking: LineBreaking,

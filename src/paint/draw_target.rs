@@ -44,8 +44,8 @@ pub(super) trait DrawTarget {
 pub(super) enum SurfacePlacement {
     /// The surface is copied with its top-left corner at this whole px.
     Copied(Point),
-    /// The surface is sampled through this transform, which moves and stretches it. As on a canvas, it fully covers each
-    /// px whose centre it covers.
+    /// The surface is sampled through this transform, which moves and stretches it. As on a canvas, it fully covers
+    /// each px whose centre it covers.
     Upright(Affine),
     /// The surface is sampled through this transform from its px to those of the target surface.
     Transformed(Affine),
