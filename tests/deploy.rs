@@ -240,6 +240,43 @@ fn manifests_run_unprivileged_on_a_read_only_root() {
     assert_eq!(seen, 4, "front end, two kinds of workers, NATS");
 }
 
+/// A size such as `4Gi`, `512Mi` or systemd's `4G`, in bytes.
+fn bytes(text: &str) -> u64 {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].trim_end_matches('i') {
+        "G" => 30,
+        "M" => 20,
+        other => panic!("{text}: unknown unit {other}"),
+    };
+    digits.parse::<u64>().expect("a number") << unit
+}
+
+#[test]
+fn memory_limits_hold_what_the_processes_may_take() {
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/tenter.service")).expect("a unit");
+    let unit = unit.lines().find_map(|line| line.strip_prefix("MemoryMax=")).expect("a limit").to_owned();
+    let mut limits = vec![("tenter.service".to_owned(), unit, 2)];
+    for (file, document) in documents().into_iter().filter(|(file, _)| file != "nats.yaml") {
+        for container in document["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten() {
+            let limit = &container["resources"]["limits"];
+            let cores: u64 = limit["cpu"].as_str().expect("a limit").parse().expect("whole cores");
+            limits.push((
+                file.clone(),
+                limit["memory"].as_str().expect("a limit").to_owned(),
+                cores.div_ceil(4).max(2),
+            ));
+        }
+    }
+    assert_eq!(limits.len(), 4, "the unit, front end and two kinds of workers");
+    for (file, limit, renderers) in limits {
+        let machine = bytes(&limit);
+        let each = tenter::sandbox::memory_for_each(Some(machine), renderers as usize).expect("known");
+        // All processes at their limits, one of them half as much above it, and the service.
+        let most = each * renderers + each / 2 + (512 << 20);
+        assert!(most <= machine, "{file}: {limit} for {renderers} renderers of {each} bytes each");
+    }
+}
+
 #[test]
 fn manifests_close_the_network() {
     let documents = documents();
