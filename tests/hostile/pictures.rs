@@ -180,7 +180,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 
 #[tokio::test]
 async fn picture_bombs_are_refused_with_their_reason() {
-    let service = service(&[]);
+    let service = service(&[("TENTER_REQUEST_MAX_BYTES", "30 MiB")]);
     for (case, file, word) in refused() {
         let answer = service.element(image(&data_url("image/png", &file))).await;
         assert_eq!(answer.status, UNPROCESSABLE, "{case}: {:.300}", String::from_utf8_lossy(&answer.body));
