@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::store::StoreError;
 
@@ -17,6 +18,11 @@ pub struct DataFolder {
 
 /// Name of the lock file.
 const LOCK: &str = "lock";
+
+/// How long a lock may stay after its process was killed: a render process that it was just starting has a copy until
+/// it executes the program.
+const RELEASE_TIME: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 impl DataFolder {
     /// Creates the folder if it is missing, and locks it. Blocks.
@@ -34,7 +40,13 @@ impl DataFolder {
         };
         std::fs::create_dir_all(path).map_err(failed)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
+        let mut locked = lock.try_lock();
+        let begun = Instant::now();
+        while matches!(locked, Err(TryLockError::WouldBlock)) && begun.elapsed() < RELEASE_TIME {
+            std::thread::sleep(RETRY_DELAY);
+            locked = lock.try_lock();
+        }
+        match locked {
             Ok(()) => Ok(Self { path: path.into(), _lock: Arc::new(lock) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Failed {
                 place: place(),
