@@ -4,8 +4,8 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use super::failure::Failure;
-use super::log;
 use super::startup::start_runtime;
+use super::{log, memory};
 use crate::config::{Given, RasterizerChoice, Settings};
 use crate::renderers::{GpuList, serve_calls};
 use crate::sandbox::{self, Allowed, Confinement};
@@ -45,8 +45,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     log::start(&settings.log);
     let socket = std::io::stdin().as_fd().try_clone_to_owned();
     let socket = socket.map_err(|error| Failure::Machine(format!("standard input is no socket: {error}")))?;
-    start_runtime()?.block_on(serve_calls(socket, &settings, confine))?;
-    Ok(())
+    start_runtime()?.block_on(async {
+        tokio::select! {
+            served = serve_calls(socket, &settings, confine) => Ok(served?),
+            never = memory::trim_periodically() => match never {},
+        }
+    })
 }
 
 #[cfg(feature = "gpu")]
