@@ -145,7 +145,7 @@ impl Processes {
                 State::Serving => continue,
                 State::Draining(reason) => {
                     self.0.draining.lock().push(renderer.clone());
-                    tokio::spawn(self.clone().finish(renderer.clone()));
+                    tokio::spawn(self.clone().finish(renderer.clone(), reason));
                     reason.label()
                 }
                 State::Dead(death) => {
@@ -175,8 +175,7 @@ impl Processes {
     }
 
     /// Ends a process that was replaced, once its other calls are answered.
-    async fn finish(self, renderer: Arc<Renderer>) {
-        let State::Draining(reason) = renderer.state() else { return };
+    async fn finish(self, renderer: Arc<Renderer>, reason: Reason) {
         let answered = async {
             while renderer.unanswered() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
