@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(wrong_keys.count(one, now), STEP * 2);
         assert_eq!(wrong_keys.count(other, now), Duration::ZERO);
         assert_eq!(wrong_keys.count(one, now + STEP * 12), Duration::ZERO, "after twelve seconds");
-        assert_eq!((0..1000).map(|_| wrong_keys.count(one, now)).last(), Some(MAX_DELAY));
+        assert_eq!((0..1000).map(|_| wrong_keys.count(one, now)).max(), Some(MAX_DELAY));
     }
 
     #[test]

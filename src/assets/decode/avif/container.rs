@@ -161,9 +161,10 @@ pub(super) fn read(file: &[u8]) -> Result<Container, ContainerError> {
     let primary = meta.item(meta.primary).ok_or(Missing("primary picture"))?;
     let mut container = Container { picture: meta.layer(primary)?, ..Container::default() };
     for property in &primary.properties {
-        match meta.properties.get(*property) {
-            Some((kind, content)) if kind == b"irot" => container.turns = { *content }.u8()? & 3,
-            Some((kind, content)) if kind == b"imir" => container.mirror = Some({ *content }.u8()? & 1),
+        let Some((kind, content)) = meta.properties.get(*property) else { continue };
+        match kind {
+            b"irot" => container.turns = { *content }.u8()? & 3,
+            b"imir" => container.mirror = Some({ *content }.u8()? & 1),
             _ => {}
         }
     }
