@@ -7,8 +7,8 @@ use super::flags::SettingFlags;
 use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
 use crate::print::Profiles;
+use crate::renderers::memory_limit;
 use crate::report::counted;
-use crate::sandbox;
 use crate::text::{FamilySource, FontLibrary};
 
 #[derive(clap::Args)]
@@ -86,10 +86,7 @@ fn renderers(settings: &Settings) -> Finding {
     if count == 0 {
         return note("renderers: TENTER_RENDERERS is 0: one request can end the service; for designs that you trust");
     }
-    let memory = match settings.render.renderer_memory {
-        0 => sandbox::memory_for_each(sandbox::memory_of_machine(), count),
-        bytes => Some(bytes as u64),
-    };
+    let memory = memory_limit(&settings.render, count);
     let memory = memory.map_or_else(|| "unbounded memory".to_owned(), |it| format!("{} MiB each", it >> 20));
     let text = format!("renderers: {count} of at most {memory} (TENTER_RENDERERS, TENTER_RENDERER_MEMORY)");
     match probe() {

@@ -31,7 +31,7 @@ use self::process::{Launch, Renderer};
 use self::processes::Processes;
 use self::task::{DocumentId, Step, StepOutput};
 use crate::assets::{AssetCounts, WebFiles};
-use crate::config::{DesignLimits, Painter, RasterizerChoice, Settings};
+use crate::config::{DesignLimits, Painter, RasterizerChoice, RenderSettings, Settings};
 use crate::error::Error;
 use crate::pipeline::{
     AddedPages, Engine, Front, FrontSession, PaintReport, PipelineCounts, Progress, QueueUsage, Stage, Timings,
@@ -43,6 +43,15 @@ use crate::sandbox;
 pub use self::child::serve as serve_calls;
 pub use self::processes::{ProcessReport, ProcessesReport};
 pub use self::task::{BatchSource, Finished, RenderedFile, RowTask, Task, TimeLimit};
+
+/// Resident memory in bytes that each of `count` processes may have: `TENTER_RENDERER_MEMORY`, or its share of the
+/// machine's. `None` if that is unknown.
+pub fn memory_limit(settings: &RenderSettings, count: usize) -> Option<u64> {
+    match settings.renderer_memory {
+        0 => sandbox::memory_for_each(sandbox::memory_of_machine(), count),
+        bytes => Some(bytes as u64),
+    }
+}
 
 /// The GPUs of a machine, as `tenter renderer --gpus` prints them.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -105,10 +114,7 @@ impl Renderers {
         let count = painters.len();
         // The cache of decoded files is divided among the processes; this one has a part for undecoded files.
         let files = WebFiles::new(&settings.assets, &settings.fonts, settings.assets.cache_bytes / (count + 1))?;
-        let memory = match settings.render.renderer_memory {
-            0 => sandbox::memory_for_each(sandbox::memory_of_machine(), count),
-            bytes => Some(bytes as u64),
-        };
+        let memory = memory_limit(&settings.render, count);
         let launches = painters.into_iter().enumerate().map(|(number, painter)| {
             let mut environment = settings.renderer_environment(count, painter);
             if let Some(memory) = memory {

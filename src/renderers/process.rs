@@ -157,7 +157,6 @@ struct PendingCall {
     end: Option<oneshot::Sender<CallEnd>>,
     progress: Option<Progress>,
     begun: Option<oneshot::Sender<()>>,
-    is_overdue: bool,
 }
 
 /// How a call ended.
@@ -324,18 +323,13 @@ impl Renderer {
                     end
                 };
                 if let Some(end) = end {
-                    let finished = Finished { result, timings }.and_then(|head| head.with_body(body));
-                    let finished = finished.and_then(|output| Ok(output.painted_by(|name| self.service_name(name))));
+                    let finished = Finished { result, timings }
+                        .and_then(|head| Ok(head.with_body(body)?.painted_by(|name| self.service_name(name))));
                     let _ = end.send(CallEnd::Finished(finished)); // its caller may have left
                 }
             }
             ToService::Released { call } => drop(self.calls.lock().remove(&call)),
-            ToService::Overdue { call } => {
-                if let Some(call) = self.calls.lock().get_mut(&call) {
-                    call.is_overdue = true;
-                }
-                self.drain(Reason::Overdue);
-            }
+            ToService::Overdue { .. } => self.drain(Reason::Overdue),
             ToService::Ask { question, ask } => {
                 let (renderer, answers, table) = (self.clone(), answers.clone(), questions.clone());
                 // Locked until it is in the table, so that the answer finds it there.
@@ -386,7 +380,7 @@ impl Renderer {
         let (end, ended) = oneshot::channel();
         let (begun, begins) = oneshot::channel();
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
-        let pending = PendingCall { end: Some(end), progress, begun: Some(begun), is_overdue: false };
+        let pending = PendingCall { end: Some(end), progress, begun: Some(begun) };
         self.calls.lock().insert(call, pending);
         if let State::Dead(death) = *self.state.borrow() {
             self.calls.lock().remove(&call);
