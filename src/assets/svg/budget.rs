@@ -21,6 +21,9 @@ const MAX_DEPTH: u32 = 128;
 /// `text` element. About half a million small shapes, or 32 MB of path data.
 const MAX_WORK: u64 = 2_000_000;
 
+/// Units of work per element.
+const ELEMENT_WORK: u64 = 4;
+
 /// Squared bytes of a `text` element per unit of work, so that [`MAX_WORK`] allows about 32 kB in one element.
 const SQUARED_BYTES_PER_UNIT: u64 = 512;
 
@@ -99,6 +102,16 @@ impl RemovedReferences {
             ReplaceablePart::FirstChildren => self.has_copies().then(|| format!("<defs>{}</defs>", self.copies)),
         }
     }
+}
+
+/// Checks the number of elements, before style sheets are resolved for each of them.
+///
+/// # Errors
+/// More elements than [`check`] would accept if each were drawn once.
+pub(super) fn check_element_count(document: &Document<'_>) -> Result<(), SvgError> {
+    let found = document.descendants().filter(Node::is_element).count() as u64;
+    let limit = MAX_WORK / ELEMENT_WORK;
+    if found > limit { Err(SvgError::Elements { found, limit }) } else { Ok(()) }
 }
 
 /// Checks that a document is within the limits, and finds its circular references. `may_copy`: a reference may be cut
@@ -219,7 +232,7 @@ impl<'a, 'i> Budget<'a, 'i> {
             let times = match reference.draw_count {
                 DrawCount::Inline | DrawCount::Once => 1,
                 _ if is_gradient(reference.target) => 1,
-                DrawCount::PerShape => inside.work.div_ceil(4),
+                DrawCount::PerShape => inside.work.div_ceil(ELEMENT_WORK),
                 DrawCount::PerLine => inside.lines,
                 DrawCount::PerVertex => inside.vertices,
             };
@@ -395,7 +408,7 @@ fn own_work(element: Node<'_, '_>) -> u64 {
         "text" | "tspan" | "textPath" | "tref" | "a" => texts * 16,
         _ => texts,
     };
-    4 + (attributes + texts) as u64 / 16 + layout_work(element)
+    ELEMENT_WORK + (attributes + texts) as u64 / 16 + layout_work(element)
 }
 
 /// Work of laying out a whole `text` element: usvg shapes it as one paragraph, in time that grows with the square of

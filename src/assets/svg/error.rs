@@ -36,6 +36,14 @@ pub enum SvgError {
         /// Maximum number of attributes.
         limit: usize,
     },
+    /// The document has too many elements.
+    #[error("the SVG has {found} elements; the limit is {limit}")]
+    Elements {
+        /// The number of elements.
+        found: u64,
+        /// Maximum number of elements.
+        limit: u64,
+    },
     /// Elements or references are nested too deep.
     #[error("the SVG is nested deeper than {limit} levels, references included")]
     TooDeep {

@@ -22,6 +22,7 @@ impl NormalizedSvg {
     pub(super) fn new(bytes: &[u8]) -> Result<Self, SvgError> {
         let text = source::to_text(bytes);
         let document = source::parse(&text)?;
+        budget::check_element_count(&document)?;
         let mut notes = Vec::new();
         if source::has_html(&document) {
             notes.push("HTML inside the SVG (foreignObject) is not drawn".to_owned());

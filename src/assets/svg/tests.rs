@@ -692,6 +692,13 @@ fn style_bombs_are_refused() {
 }
 
 #[test]
+fn elements_are_counted_before_style_sheets_are_resolved() {
+    let sheet = format!("<style>{}</style>", "*{fill:red}".repeat(40));
+    let many = svg(&format!("{sheet}{}", "<g/>".repeat(500_000)));
+    assert!(matches!(refused(&many), SvgError::Elements { found: 500_002, limit: 500_000 }));
+}
+
+#[test]
 fn style_of_many_declarations_takes_no_longer_than_its_text() {
     let long = svg(&format!("<rect width='9' height='9' style='{}fill:blue'/>", "fill:red;".repeat(380_000)));
     let start = std::time::Instant::now();
