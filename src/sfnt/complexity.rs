@@ -1,7 +1,7 @@
 //! Refuses fonts in which a few kilobytes describe a glyph that takes minutes to draw.
 //!
-//! A composite glyph refers to other glyphs, and a COLR version 1 glyph is a graph of paints. Both may refer to the
-//! same part many times at each of many levels, so that the work to draw a glyph grows exponentially with the size of
+//! A composite glyph (`glyf`, `VARC`) refers to other glyphs, and a COLR version 1 glyph is a graph of paints. Both may
+//! refer to the same part many times at each of many levels, so that the work to draw a glyph grows exponentially with the size of
 //! the file. The totals are counted here without drawing, each part once.
 
 use std::collections::HashMap;
@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use skrifa::raw::tables::colr::{Colr, Paint};
 use skrifa::raw::tables::glyf::{Glyf, Glyph};
 use skrifa::raw::tables::loca::Loca;
+use skrifa::raw::tables::varc::Varc;
 use skrifa::raw::{ReadError, TableProvider};
 use skrifa::{FontRef, GlyphId, Tag};
 
@@ -44,16 +45,20 @@ impl TooComplex {
 /// Checks every glyph of a face. Damaged glyphs and paints count as empty, because they are not drawn.
 pub(super) fn check(font: &FontRef<'_>) -> Result<(), TooComplex> {
     let count = font.maxp().map_or(0, |maxp| maxp.num_glyphs());
-    if let (Ok(glyf), Ok(loca)) = (font.glyf(), font.loca(None)) {
-        let mut outlines = Outlines { glyf, loca, sizes: HashMap::new() };
+    let mut outlines = match (font.glyf(), font.loca(None)) {
+        (Ok(glyf), Ok(loca)) => Some(Outlines { glyf, loca, sizes: HashMap::new() }),
+        _ => None,
+    };
+    if let Some(outlines) = &mut outlines {
         for glyph in 0..u32::from(count) {
-            let Size { components, points } = outlines.size(GlyphId::new(glyph), 0);
-            if components > MAX_COMPONENTS {
-                return Err(TooComplex { glyph, limit: MAX_COMPONENTS, unit: "components" });
-            }
-            if points > MAX_POINTS {
-                return Err(TooComplex { glyph, limit: MAX_POINTS, unit: "points" });
-            }
+            outlines.size(GlyphId::new(glyph), 0).check(glyph)?;
+        }
+    }
+    if let Ok(varc) = font.varc() {
+        let indices = variable_composites(&varc);
+        let mut composites = VariableComposites { varc, indices, outlines, sizes: HashMap::new() };
+        for glyph in composites.indices.keys().copied().collect::<Vec<_>>() {
+            composites.size(glyph, 0).check(glyph.to_u32())?;
         }
     }
     for tag in [b"CFF ", b"CFF2"] {
@@ -82,6 +87,24 @@ struct Size {
 impl Size {
     /// Larger than every limit.
     const MAX: Self = Self { components: u32::MAX, points: u32::MAX };
+
+    /// The size with one more component of the size `other`.
+    fn with_component(self, other: Self) -> Self {
+        Self {
+            components: self.components.saturating_add(other.components).saturating_add(1),
+            points: self.points.saturating_add(other.points),
+        }
+    }
+
+    fn check(self, glyph: u32) -> Result<(), TooComplex> {
+        if self.components > MAX_COMPONENTS {
+            return Err(TooComplex { glyph, limit: MAX_COMPONENTS, unit: "components" });
+        }
+        if self.points > MAX_POINTS {
+            return Err(TooComplex { glyph, limit: MAX_POINTS, unit: "points" });
+        }
+        Ok(())
+    }
 }
 
 /// Outlines of the `glyf` table.
@@ -109,9 +132,46 @@ impl Outlines<'_> {
         self.sizes.insert(glyph, Size::default());
         let mut total = Size::default();
         for (component, _) in composite.component_glyphs_and_flags() {
-            let Size { components, points } = self.size(component.into(), depth + 1);
-            total.components = total.components.saturating_add(components).saturating_add(1);
-            total.points = total.points.saturating_add(points);
+            total = total.with_component(self.size(component.into(), depth + 1));
+        }
+        self.sizes.insert(glyph, total);
+        total
+    }
+}
+
+/// Glyphs of the `VARC` table and their indices in it.
+fn variable_composites(varc: &Varc<'_>) -> HashMap<GlyphId, usize> {
+    let coverage = varc.coverage();
+    let glyphs = coverage.iter().flat_map(|it| it.iter());
+    glyphs.enumerate().map(|(index, glyph)| (GlyphId::from(glyph), index)).collect()
+}
+
+/// Variable composite glyphs of the `VARC` table.
+struct VariableComposites<'a> {
+    varc: Varc<'a>,
+    indices: HashMap<GlyphId, usize>,
+    outlines: Option<Outlines<'a>>,
+    /// Sizes of the glyphs. One that is being counted has the size of its outline alone: as its own component it stands
+    /// for that.
+    sizes: HashMap<GlyphId, Size>,
+}
+
+impl VariableComposites<'_> {
+    fn size(&mut self, glyph: GlyphId, depth: u32) -> Size {
+        if let Some(size) = self.sizes.get(&glyph) {
+            return *size;
+        }
+        if depth > MAX_DEPTH {
+            return Size::MAX;
+        }
+        let outline = self.outlines.as_mut().map_or_else(Size::default, |it| it.size(glyph, 0));
+        self.sizes.insert(glyph, outline);
+        let Some(Ok(composite)) = self.indices.get(&glyph).map(|index| self.varc.glyph(*index)) else { return outline };
+        // Nothing is drawn after a damaged component.
+        let components: Vec<_> = composite.components().map_while(Result::ok).map(|it| it.gid()).collect();
+        let mut total = Size::default();
+        for component in components {
+            total = total.with_component(self.size(component, depth + 1));
         }
         self.sizes.insert(glyph, total);
         total
@@ -296,6 +356,38 @@ mod tests {
         let outlines = |count: usize| with_outlines(&[composite(&vec![1; count]), simple.clone()]);
         assert_eq!(check_bytes(&outlines(50)), Ok(()));
         assert_eq!(check_bytes(&outlines(51)), Err(TooComplex { glyph: 0, limit: MAX_POINTS, unit: "points" }));
+    }
+
+    /// A `VARC` table whose first glyphs are each `count` components, which show the next glyph.
+    fn nested_variable_composites(levels: u16, count: usize) -> Vec<u8> {
+        let composite = |next: u16| [&[0u8][..], &next.to_be_bytes()].concat().repeat(count);
+        let glyphs: Vec<_> = (1..=levels).map(composite).collect();
+        let coverage: Vec<u16> = [1, levels].into_iter().chain(0..levels).collect();
+        let coverage: Vec<u8> = coverage.into_iter().flat_map(u16::to_be_bytes).collect();
+        let mut table = [0, 1, 0, 0].to_vec();
+        for offset in [24, 0, 0, 0, 24 + coverage.len() as u32] {
+            table.extend(offset.to_be_bytes());
+        }
+        table.extend(coverage);
+        table.extend(u32::from(levels).to_be_bytes());
+        table.push(4);
+        let mut offset = 1;
+        table.extend(u32::to_be_bytes(offset));
+        for glyph in &glyphs {
+            offset += glyph.len() as u32;
+            table.extend(offset.to_be_bytes());
+        }
+        table.extend(glyphs.concat());
+        table
+    }
+
+    #[test]
+    fn components_of_variable_composites_are_counted_through_all_levels() {
+        let varc = |levels, count| with_tables(&[(b"VARC", nested_variable_composites(levels, count))]);
+        assert_eq!(check_bytes(&varc(2, 40)), Ok(()));
+        for bomb in [varc(2, 50), varc(8, 100)] {
+            assert!(matches!(check_bytes(&bomb), Err(TooComplex { limit: MAX_COMPONENTS, .. })));
+        }
     }
 
     #[test]
