@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::flags::SettingFlags;
+use super::renderer::ProbeReport;
 use crate::config::{Loaded, Settings};
 use crate::options::CmykProfile;
 use crate::print::Profiles;
@@ -90,23 +91,27 @@ fn renderers(settings: &Settings) -> Finding {
     let memory = memory.map_or_else(|| "unbounded memory".to_owned(), |it| format!("{} MiB each", it >> 20));
     let text = format!("renderers: {count} of at most {memory} (TENTER_RENDERERS, TENTER_RENDERER_MEMORY)");
     match probe() {
-        Ok(confinement) if confinement.contains("not confined") || confinement.contains("in part") => {
-            note(format!("{text}; {confinement}"))
+        Ok(ProbeReport { confinement, attempts }) => {
+            let text = format!("{text}; {confinement}");
+            let succeeded: Vec<_> = attempts.iter().filter(|it| !it.is_refused()).collect();
+            match succeeded.first() {
+                None if confinement.is_full() => ok(text),
+                None => note(text),
+                Some(probe) => note(format!("{text}; not refused: {:?}", probe.attempt)),
+            }
         }
-        Ok(confinement) => ok(format!("{text}; {confinement}")),
         Err(error) => fail(format!("{text}; a renderer cannot be started: {error}")),
     }
 }
 
-/// What confines a renderer on this machine, in words.
-fn probe() -> std::io::Result<String> {
+/// What confines a renderer on this machine, tried in a process of its own.
+fn probe() -> std::io::Result<ProbeReport> {
     let program = std::env::current_exe()?;
     let output = std::process::Command::new(program).args(["renderer", "--probe"]).env_clear().output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    match text.lines().next() {
-        Some(confinement) if output.status.success() => Ok(confinement.to_owned()),
-        _ => Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    if !output.status.success() {
+        return Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// Whether the painter's fast paths can run, and the names of the vector extensions found.

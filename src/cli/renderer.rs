@@ -3,12 +3,14 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::failure::Failure;
 use super::startup::start_runtime;
 use super::{log, memory};
 use crate::config::{Given, RasterizerChoice, Settings};
 use crate::renderers::{GpuList, serve_calls};
-use crate::sandbox::{self, Allowed, Confinement};
+use crate::sandbox::{self, Allowed, Confinement, Probe};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -18,9 +20,18 @@ pub(super) struct Arguments {
     /// Print the GPUs that paint, and those that do not, as JSON.
     #[arg(long)]
     gpus: bool,
-    /// Confine the process, try what it must not do, and print the results.
+    /// Confine the process, try what it must not do, and print the results as JSON.
     #[arg(long)]
     probe: bool,
+}
+
+/// What `tenter renderer --probe` prints.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ProbeReport {
+    /// What the kernel enforces.
+    pub(super) confinement: Confinement,
+    /// What the process tried.
+    pub(super) attempts: Vec<Probe>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -31,11 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let files = sandbox::confine_files(&allowed);
     let confine = move || Confinement { files, system_calls: sandbox::confine_system_calls(&allowed) };
     if arguments.probe {
-        println!("{}", confine());
-        for probe in sandbox::probe() {
-            let outcome = if probe.is_refused() { "refused".to_owned() } else { format!("{:?}", probe.outcome) };
-            println!("{:?}: {outcome}", probe.attempt);
-        }
+        let confinement = confine();
+        println!("{}", serde_json::json!(ProbeReport { confinement, attempts: sandbox::probe() }));
         return Ok(());
     }
     if arguments.gpus {
