@@ -23,7 +23,7 @@ import threading
 import time
 import zlib
 
-from service import serve
+from service import renderers, serve, usage
 
 PROGRAM = os.path.abspath(sys.argv[1])
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 120
@@ -79,33 +79,6 @@ def post(service, body, timeout=300):
     return answer.status, answer.read()
 
 
-def processes(service):
-    """The service and its render processes."""
-    pids = {service.pid}
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/stat") as stat:
-                if int(stat.read().rsplit(")", 1)[1].split()[1]) == service.pid:
-                    pids.add(int(entry))
-        except OSError:
-            pass
-    return pids
-
-
-def usage(service):
-    """Resident MB and CPU seconds of all processes."""
-    resident, cpu = 0, 0
-    for pid in processes(service):
-        try:
-            with open(f"/proc/{pid}/statm") as statm, open(f"/proc/{pid}/stat") as stat:
-                resident += int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-                fields = stat.read().rsplit(")", 1)[1].split()
-                cpu += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        except OSError:
-            pass
-    return resident, cpu
-
-
 def main():
     settings = {"RASTERIZER": "cpu", "DEADLINE": "10 s", "QUEUE": "100", "MAX_MEGAPIXELS": "100"}
     with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +95,7 @@ Service = collections.namedtuple("Service", "pid address")
 
 def measure(service):
     expected = post(service, json.dumps(SMALL))[1]
-    before = usage(service)
+    before = usage(service.pid)
     hostile = {name: json.dumps(call) for name, call in own_calls()}
     answers, done = collections.defaultdict(collections.Counter), threading.Event()
 
@@ -148,24 +121,23 @@ def measure(service):
             status = type(error).__name__
         times.append(time.monotonic() - begun)
         small[status] += 1
-        peak = max(peak, usage(service)[0])
+        peak = max(peak, usage(service.pid)[0])
         time.sleep(max(0, 0.1 - (time.monotonic() - begun)))
     done.set()
     for thread in threads:
         thread.join(60)
     time.sleep(5)
-    resident, cpu = usage(service)
+    resident, cpu = usage(service.pid)
     time.sleep(2)
-    idle = (usage(service)[1] - cpu) / 2
+    idle = (usage(service.pid)[1] - cpu) / 2
     for name, counts in answers.items():
         print(f"{name}: {dict(counts)}")
     times.sort()
     print(f"small pages: {dict(small)}, wrong: {wrong}; p50 {statistics.median(times) * 1e3:.0f} ms, "
           f"p99 {times[int(len(times) * 0.99)] * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms")
     print(f"memory: {before[0]:.0f} MB before, {peak:.0f} at most, {resident:.0f} 5 s after the end; "
-          f"CPU then: {idle * 100:.0f} %; processes: {len(processes(service))}")
+          f"CPU then: {idle * 100:.0f} %; processes: {1 + len(renderers(service.pid))}")
     return 0 if set(small) == {200} and not wrong else 1
-
 
 
 sys.exit(main())

@@ -6,7 +6,7 @@
 Needs only Python. Without designs it uses those in examples/. Not part of .ci/run, because its figures depend on the machine.
 Prints the figures that docs/performance.md quotes:
 
-- memory of the service while eight clients send the designs in turn: at the start, after every tenth of them, and after a rest;
+- memory of the service and its render processes while eight clients send the designs in turn: at the start, after every tenth of them, and after a rest;
 - time of a thumbnail alone, and while as many documents of 500 pages as there are workers are being rendered.
 
 Exits with 1 when a request fails, or when memory in the second half is more than 10 % above that in the first half.
@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 
-from service import serve
+from service import serve, usage
 
 PROGRAM = os.path.abspath(sys.argv[1])
 RENDERS = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
@@ -32,12 +32,6 @@ DESIGNS = sys.argv[3:] or sorted(glob.glob("examples/*.json"))
 CLIENTS, WORKERS, PAGES = 8, 2, 500
 THUMBNAIL = {"width": 200, "height": 200, "pages": [{"id": "a", "background": "white", "children": [
     {"id": "t", "type": "text", "text": "Small", "fontSize": 40, "width": 200, "fontFamily": "Roboto"}]}]}
-
-
-def status(service, name):
-    """Value of a line of /proc/PID/status in MB."""
-    with open(f"/proc/{service.pid}/status") as lines:
-        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
 
 
 def body(design, **options):
@@ -71,7 +65,7 @@ def flatness(service, address):
                 if at is None:
                     return
                 if at % (RENDERS // 10) == 0:
-                    marks.append(status(service, "VmRSS:"))
+                    marks.append(usage(service.pid)[0])
             own.render(sent)
 
     begun = time.monotonic()
@@ -79,11 +73,9 @@ def flatness(service, address):
         for it in [pool.submit(client) for _ in range(CLIENTS)]:
             it.result()
     took = time.monotonic() - begun
-    peak = status(service, "VmHWM:")
-    time.sleep(15)  # the service returns free memory every 10 s
+    time.sleep(15)  # the processes return free memory every 10 s
     print(f"{RENDERS} renders of {len(DESIGNS)} designs, {CLIENTS} clients: {RENDERS / took:.1f}/s")
-    print("resident, MB: " + ", ".join(f"{it:.0f}" for it in marks) + f"; peak {peak:.0f}; "
-          f"after a rest {status(service, 'VmRSS:'):.0f}")
+    print("resident, MB: " + ", ".join(f"{it:.0f}" for it in marks) + f"; after a rest {usage(service.pid)[0]:.0f}")
     warm = marks[1:]  # the first value is from before any render
     half = len(warm) // 2
     return max(warm[half:]) <= max(warm[:half]) * 1.1
