@@ -1,18 +1,13 @@
-//! The cache of decoded assets, and loads that concurrent requests for the same asset share.
+//! The cache of decoded assets.
 //!
-//! In: an LRU cache bounded in bytes, keyed by a hash of kind and URL; loads in flight. Not in: fetching, decoding,
-//! rules of HTTP freshness (an entry stores the result of `fetch`).
+//! In: an LRU cache bounded in bytes, keyed by a hash of kind and URL. Not in: fetching, decoding, rules of HTTP
+//! freshness (an entry stores the result of `fetch`).
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
 
-use super::asset::{LoadResult, LoadedAsset};
+use super::asset::LoadedAsset;
 use super::freshness::Freshness;
 use super::request::AssetKind;
 use crate::cache::SharedLru;
@@ -83,39 +78,14 @@ fn cost(entry: &CacheEntry) -> usize {
     entry.loaded.bytes.saturating_add(ENTRY_OVERHEAD_BYTES)
 }
 
-/// Loads in flight. The first request runs the load; when it is dropped, the next waiting one starts the load again.
-#[derive(Debug, Default)]
-pub(super) struct InFlightLoads(Mutex<HashMap<AssetKey, Weak<OnceCell<LoadResult>>>>);
-
-impl InFlightLoads {
-    /// Returns the result of the load in flight for `key`; if there is none, runs `load`.
-    pub(super) async fn share(&self, key: AssetKey, load: impl Future<Output = LoadResult>) -> LoadResult {
-        let cell = self.join(key);
-        cell.get_or_init(|| load).await.clone()
-    }
-
-    fn join(&self, key: AssetKey) -> Arc<OnceCell<LoadResult>> {
-        let mut loads = self.0.lock();
-        loads.retain(|_, cell| cell.strong_count() > 0);
-        if let Some(cell) = loads.get(&key).and_then(Weak::upgrade) {
-            return cell;
-        }
-        let cell = Arc::new(OnceCell::new());
-        loads.insert(key, Arc::downgrade(&cell));
-        cell
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
     use peniko::Blob;
 
     use super::*;
     use crate::assets::asset::Asset;
-    use crate::assets::error::Reason;
     use crate::assets::freshness::Validators;
 
     fn key(name: &str) -> AssetKey {
@@ -176,37 +146,5 @@ mod tests {
         assert!(entry.is_fresh(came + Duration::from_secs(9)));
         assert!(!entry.is_fresh(came + Duration::from_secs(10)));
         assert!(self::entry(1000).is_fresh(came + Duration::from_secs(1_000_000)));
-    }
-
-    #[tokio::test]
-    async fn concurrent_requests_share_one_load() {
-        let in_flight = InFlightLoads::default();
-        let loads = AtomicU32::new(0);
-        let load = || async {
-            loads.fetch_add(1, Ordering::SeqCst);
-            tokio::task::yield_now().await;
-            Err(Reason::Status(404))
-        };
-        let (a, b, other) = tokio::join!(
-            in_flight.share(key("a"), load()),
-            in_flight.share(key("a"), load()),
-            in_flight.share(key("b"), load())
-        );
-        assert_eq!(loads.load(Ordering::SeqCst), 2);
-        for result in [a, b, other] {
-            assert!(matches!(result, Err(Reason::Status(404))));
-        }
-        assert!(in_flight.share(key("a"), async { Ok(font(1)) }).await.is_ok(), "a finished load is not shared");
-    }
-
-    #[tokio::test]
-    async fn shared_load_survives_the_drop_of_the_first_request() {
-        let in_flight = InFlightLoads::default();
-        let mut first = Box::pin(in_flight.share(key("a"), std::future::pending()));
-        assert!(futures_util::poll!(first.as_mut()).is_pending());
-        let mut second = Box::pin(in_flight.share(key("a"), async { Ok(font(1)) }));
-        assert!(futures_util::poll!(second.as_mut()).is_pending());
-        drop(first);
-        assert!(second.await.is_ok());
     }
 }

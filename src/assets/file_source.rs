@@ -11,7 +11,7 @@ use super::error::Reason;
 use super::freshness::Freshness;
 
 /// A file, or the confirmation that a cached one is still valid.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Fetched {
     /// The cached file is still valid (status 304).
     NotModified(Freshness),

@@ -27,7 +27,7 @@ pub struct Freshness {
 }
 
 /// Headers that identify a version of the file for the server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(in crate::assets) struct Validators {
     #[serde(with = "header_bytes")]
     pub(in crate::assets) etag: Option<HeaderValue>,

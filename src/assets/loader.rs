@@ -10,13 +10,14 @@ use futures_util::StreamExt;
 use url::Url;
 
 use super::asset::{Asset, AssetSet, LoadResult, LoadedAsset};
-use super::cache::{AssetCache, AssetKey, CacheEntry, InFlightLoads};
+use super::cache::{AssetCache, AssetKey, CacheEntry};
 use super::counts::AssetCounts;
 use super::error::{Reason, SetupError};
 use super::fetch::Fetcher;
 use super::file_source::{Fetched, FileSource};
 use super::freshness::Freshness;
 use super::image_file::{self, ImageFile};
+use super::in_flight::InFlight;
 use super::memory::{PictureMemory, RequestMemory};
 use super::request::{AssetKind, AssetRequests};
 use super::snapshot::AssetSnapshot;
@@ -55,7 +56,7 @@ impl AssetTimeouts {
 pub struct Loader {
     fetcher: Fetcher,
     cache: AssetCache,
-    in_flight: InFlightLoads,
+    in_flight: InFlight<AssetKey, LoadResult>,
     limits: Arc<AssetLimits>,
     pool: Arc<Pool>,
 }
@@ -78,7 +79,7 @@ impl Loader {
         Self {
             fetcher,
             cache: AssetCache::new(limits.cache_bytes),
-            in_flight: InFlightLoads::default(),
+            in_flight: InFlight::default(),
             limits: Arc::new(limits.clone()),
             pool,
         }

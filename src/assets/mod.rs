@@ -20,6 +20,7 @@ mod freshness;
 mod google;
 mod guard;
 mod image_file;
+mod in_flight;
 mod loader;
 mod memory;
 mod request;

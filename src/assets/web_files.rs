@@ -1,6 +1,7 @@
 //! Files from the network and the disk cache, for processes that may reach neither.
 //!
-//! Several render processes ask the same [`WebFiles`], so that each file crosses the network once while it is fresh.
+//! Several render processes ask the same [`WebFiles`], so that each file crosses the network once while it is fresh, also when
+//! several processes ask for it at the same time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +14,9 @@ use super::counts::AssetCounts;
 use super::error::{Reason, SetupError};
 use super::fetch::Fetcher;
 use super::file_source::{Fetched, FileSource, StoredFile};
-use super::freshness::Freshness;
+use super::freshness::{Freshness, Validators};
 use super::google::DiskCache;
+use super::in_flight::InFlight;
 use crate::cache::SharedLru;
 use crate::config::{AssetLimits, FontSettings};
 use crate::hash::ContentHash;
@@ -29,8 +31,12 @@ const ENTRY_OVERHEAD_BYTES: usize = 512;
 pub struct WebFiles {
     fetcher: Fetcher,
     cache: SharedLru<ContentHash, Arc<CachedFile>>,
+    in_flight: InFlight<RequestKey, Result<Fetched, Reason>>,
     disk: DiskCache,
 }
+
+/// Hash of the URL, and the version that the asking process has.
+type RequestKey = (ContentHash, Option<Validators>);
 
 #[derive(Debug)]
 struct CachedFile {
@@ -56,6 +62,7 @@ impl WebFiles {
         Ok(Self {
             fetcher: Fetcher::new(limits)?,
             cache: SharedLru::new(cache_bytes, MAX_ENTRY_DIVISOR),
+            in_flight: InFlight::default(),
             disk: DiskCache::open(fonts.cache_directory.clone()),
         })
     }
@@ -65,10 +72,15 @@ impl WebFiles {
         self.fetcher.counts()
     }
 
-    async fn fetch_cached(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
+    async fn fetch_shared(&self, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
         // The URL comes from another process, so it is checked here whatever that process has checked.
         let url = &self.fetcher.parse(url.as_str())?;
         let key = ContentHash::of(url.as_str().as_bytes());
+        let version = known.map(|known| known.validators.clone());
+        self.in_flight.share((key, version), self.fetch_cached(key, url, known)).await
+    }
+
+    async fn fetch_cached(&self, key: ContentHash, url: &Url, known: Option<&Freshness>) -> Result<Fetched, Reason> {
         let cached = self.cache.get(&key);
         if let Some(file) = &cached {
             let freshness = file.freshness_now();
@@ -114,7 +126,7 @@ impl CachedFile {
 
 impl FileSource for WebFiles {
     fn fetch<'a>(&'a self, url: &'a Url, known: Option<&'a Freshness>) -> BoxFuture<'a, Result<Fetched, Reason>> {
-        Box::pin(self.fetch_cached(url, known))
+        Box::pin(self.fetch_shared(url, known))
     }
 
     fn read_stored<'a>(&'a self, url: &'a str, limit: u64) -> BoxFuture<'a, Option<StoredFile>> {
@@ -162,6 +174,25 @@ mod tests {
         assert_eq!((first, second), ("body".into(), "body".into()));
         assert!(matches!(files.fetch(&url, Some(&freshness)).await, Ok(Fetched::NotModified(_))));
         assert_eq!(requests.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn processes_that_ask_at_the_same_time_share_one_request() {
+        let requests = Arc::new(AtomicU32::new(0));
+        let counter = requests.clone();
+        let answer = async move || {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            ([(header::CACHE_CONTROL, "no-store")], counter.fetch_add(1, Ordering::SeqCst).to_string())
+        };
+        let base = serve(Router::new().route("/a", get(answer))).await;
+        let files = WebFiles::new(&local_limits(), &FontSettings::default(), 1 << 20).expect("files");
+        let url = Url::parse(&format!("http://{base}/a")).expect("a URL");
+        let body = async || match files.fetch(&url, None).await {
+            Ok(Fetched::Body(body, _)) => body,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(tokio::join!(body(), body(), body()), ("0".into(), "0".into(), "0".into()));
+        assert_eq!(body().await, "1", "a finished request is not shared");
     }
 
     #[tokio::test]
