@@ -130,6 +130,15 @@ impl Error {
         }
     }
 
+    /// The error with every problem replaced by what `change` makes of it.
+    pub fn map_problems(self, change: impl Fn(Problem) -> Problem) -> Self {
+        match self {
+            Self::Invalid(problems) => Self::Invalid(problems.into_iter().map(change).collect()),
+            Self::Asset(problems) => Self::Asset(problems.into_iter().map(change).collect()),
+            other => other,
+        }
+    }
+
     /// The problems with their paths in the caller's JSON; empty for other errors than `Invalid` and `Asset`.
     pub fn problems(&self) -> &[Problem] {
         match self {

@@ -30,6 +30,15 @@ impl JsonPath {
         Self(format!("{}[{index}]", self.0).into())
     }
 
+    /// The path below the member `name` of the root; `None` when this path does not lead there.
+    pub fn inside(&self, name: &str) -> Option<Self> {
+        let rest = self.0.strip_prefix(name)?;
+        match rest.strip_prefix('.') {
+            Some(member) => Some(member.into()),
+            None => (rest.is_empty() || rest.starts_with('[')).then(|| rest.into()),
+        }
+    }
+
     /// This path and its ancestors, innermost first, without the root.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(self.as_str()), |place| place.rfind(['.', '[']).map(|end| &place[..end]))
@@ -200,6 +209,14 @@ mod tests {
         let path = JsonPath::root().key("pages").index(0).key("x");
         assert_eq!(path.ancestors().collect::<Vec<_>>(), ["pages[0].x", "pages[0]", "pages"]);
         assert_eq!(JsonPath::root().ancestors().count(), 0);
+    }
+
+    #[test]
+    fn path_is_inside_its_first_member_only() {
+        let inside = |path: &str| JsonPath::from(path).inside("design").map(|it| it.as_str().to_owned());
+        assert_eq!(inside("design.pages[0].x").as_deref(), Some("pages[0].x"));
+        assert_eq!((inside("design").as_deref(), inside("design[2]").as_deref()), (Some(""), Some("[2]")));
+        assert_eq!((inside("designUrl"), inside("pages.design")), (None, None));
     }
 
     #[test]

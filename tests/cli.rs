@@ -51,6 +51,26 @@ fn render_takes_the_format_from_options_or_the_extension() {
 }
 
 #[test]
+fn isolated_render_equals_one_of_this_process() {
+    let folder = folder();
+    let file = |name: &str| std::fs::read(folder.path().join(name)).expect("written");
+    assert!(render(folder.path(), &["design.json", "-o", "a-{page}.png", "--all-pages"]).status.success());
+    let isolated = render(folder.path(), &["design.json", "-o", "b-{page}.png", "--all-pages", "--isolate"]);
+    assert_eq!((isolated.status.code(), stderr(&isolated).as_str()), (Some(0), ""));
+    for page in 1..=2 {
+        assert!(file(&format!("a-{page}.png")) == file(&format!("b-{page}.png")), "page {page}");
+    }
+    std::fs::write(folder.path().join("wrong.json"), r#"{"pages": [{"children": [{"type": "text", "width": "x"}]}]}"#)
+        .expect("written");
+    let messages = [&[][..], &["--isolate"]].map(|flags| {
+        let output = render(folder.path(), &[&["wrong.json", "-o", "c.png"], flags].concat());
+        (output.status.code(), stderr(&output))
+    });
+    assert_eq!(messages[0], messages[1]);
+    assert!(messages[0].1.contains("pages[0].children[0].width") && !messages[0].1.contains("design."), "{messages:?}");
+}
+
+#[test]
 fn render_all_pages_numbers_them() {
     let folder = folder();
     assert!(render(folder.path(), &["design.json", "-o", "out-{page}.png", "--all-pages"]).status.success());

@@ -13,7 +13,6 @@ use super::google::FontServiceError;
 use super::guard::{BlockedAddress, UrlError};
 use super::memory::MemoryError;
 use super::request::AssetKind;
-use super::snapshot_store::SnapshotStoreError;
 use crate::hash::ContentHash;
 use crate::pool::PoolError;
 use crate::report::JsonPath;
@@ -148,8 +147,8 @@ pub enum Reason {
     #[error(transparent)]
     Pool(#[from] PoolError),
     /// The storage of the batch's snapshot failed.
-    #[error(transparent)]
-    SnapshotStore(#[from] SnapshotStoreError),
+    #[error("{0}")]
+    SnapshotStore(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The load failed in another process.
     #[error("{}", .0.message)]
     Elsewhere(Arc<FailureSummary>),
@@ -184,7 +183,7 @@ impl From<FailureSummary> for Reason {
 }
 
 /// A file that differs from the snapshot of the batch.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
 #[error(
     "the file has changed since the batch began: its SHA-256 was {expected}, now it is {found}; restore the file, \
     start a new batch, or raise TENTER_PIN_BYTES"

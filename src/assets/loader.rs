@@ -158,13 +158,9 @@ impl Loader {
         let mut url = self.fetcher.parse(url)?;
         url.set_fragment(None);
         let key = AssetKey::of(kind, url.as_str());
-        let load = self.in_flight.share(key, self.load_http(key, kind, &url, memory));
-        match snapshot.map(|snapshot| (snapshot, snapshot.store())) {
-            Some((snapshot, Some(store))) => {
-                snapshot.get_or_fetch(key, kind, &url, self.load_stored(store, kind, &url, memory)).await
-            }
-            Some((snapshot, None)) => snapshot.get_or_fetch(key, kind, &url, load).await,
-            None => load.await,
+        match snapshot {
+            Some(snapshot) => snapshot.get_or_load(key, self.load_stored(snapshot.store(), kind, &url, memory)).await,
+            None => self.in_flight.share(key, self.load_http(key, kind, &url, memory)).await,
         }
     }
 

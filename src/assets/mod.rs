@@ -25,6 +25,7 @@ mod loader;
 mod memory;
 mod request;
 mod snapshot;
+mod snapshot_record;
 mod snapshot_store;
 pub mod svg;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use guard::{BlockedAddress, UrlError};
 pub use loader::{AssetTimeouts, Loader};
 pub use memory::{MemoryError, PictureMemory, RequestMemory};
 pub use request::{AssetKind, AssetRequest, AssetRequests};
-pub use snapshot::{AssetSnapshot, SnapshotEntry};
+pub use snapshot::AssetSnapshot;
+pub use snapshot_record::{SnapshotEntry, SnapshotRecord};
 pub use snapshot_store::{SnapshotStore, SnapshotStoreError};
 pub use web_files::WebFiles;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use super::error::{ChangedFile, Reason};
 use super::request::AssetKind;
 
 /// Stores the files of one batch as they were first fetched, for all processes that render its rows.
@@ -20,7 +21,7 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     /// Stores `file` for `url` and returns `None`. If another process has stored one already, returns that one instead.
     ///
     /// # Errors
-    /// When the storage cannot be written.
+    /// When the storage cannot be written, or when it has only the hash of another file.
     fn put_if_absent<'a>(
         &'a self,
         kind: AssetKind,
@@ -29,14 +30,29 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Option<Bytes>, SnapshotStoreError>>;
 }
 
-/// Failure of a [`SnapshotStore`], with the message of the underlying error. Cheap to clone.
+/// Failure of a [`SnapshotStore`]. Cheap to clone.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SnapshotStoreError(#[source] Arc<dyn Error + Send + Sync>);
+pub enum SnapshotStoreError {
+    /// The storage failed, with its error.
+    #[error("{0}")]
+    Storage(#[source] Arc<dyn Error + Send + Sync>),
+    /// The store has the hash of the file, and the file has changed.
+    #[error(transparent)]
+    Changed(ChangedFile),
+}
 
 impl SnapshotStoreError {
     /// Wraps an error of the storage.
     pub fn new(error: Arc<dyn Error + Send + Sync>) -> Self {
-        Self(error)
+        Self::Storage(error)
+    }
+}
+
+impl From<SnapshotStoreError> for Reason {
+    fn from(error: SnapshotStoreError) -> Self {
+        match error {
+            SnapshotStoreError::Storage(error) => Self::SnapshotStore(error),
+            SnapshotStoreError::Changed(file) => Self::Changed(Box::new(file)),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Files from the network and the disk cache, for processes that may reach neither.
 //!
-//! Several render processes ask the same [`WebFiles`], so that each file crosses the network once while it is fresh, also when
-//! several processes ask for it at the same time.
+//! Several render processes ask the same [`WebFiles`], so that each file crosses the network once while it is fresh,
+//! also when several of them ask for it at the same time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -67,13 +67,7 @@ impl JobRequest {
 
 /// Removes `exportOptions` from the paths of problems, since the options of a job are at the root of its body.
 pub fn with_flat_paths(error: Error) -> Error {
-    let Error::Invalid(problems) = error else { return error };
-    let at_root = |problem: Problem| {
-        let path = problem.path.as_str();
-        let inside = path.strip_prefix(OPTIONS).map(|rest| rest.trim_start_matches('.'));
-        Problem { path: inside.map_or_else(|| problem.path.clone(), JsonPath::from), ..problem }
-    };
-    Error::Invalid(problems.into_iter().map(at_root).collect())
+    error.map_problems(|problem| Problem { path: problem.path.inside(OPTIONS).unwrap_or(problem.path), ..problem })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod document;
 mod failure;
 mod flags;
 mod health;
+mod isolation;
 mod log;
 mod memory;
 mod render;

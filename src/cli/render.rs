@@ -8,15 +8,17 @@ use serde_json::Value;
 use super::document::DocumentFlags;
 use super::failure::Failure;
 use super::flags::SettingFlags;
+use super::isolation::{self, IsolationFlags};
 use super::log;
-use super::startup::{start_engine, start_runtime};
+use super::startup::start_runtime;
 use crate::config::{LogLevel, RasterizerChoice, Source};
 use crate::error::Error;
 use crate::json::{JsonParser, Problems};
 use crate::options::{RenderOptions, Variables};
 use crate::output::{Format, FormatKind};
-use crate::pipeline::{Pages, RenderRequest, Rendered, format_for};
-use crate::report::{JsonPath, Problem};
+use crate::pipeline::format_for;
+use crate::renderers::{RenderedFiles, Task, TimeLimit};
+use crate::report::Problem;
 
 /// File name that denotes standard input or output.
 const STANDARD: &str = "-";
@@ -40,6 +42,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     all_pages: bool,
     #[command(flatten)]
+    isolation: IsolationFlags,
+    #[command(flatten)]
     document: DocumentFlags,
     #[command(flatten)]
     settings: SettingFlags,
@@ -61,21 +65,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let parser = JsonParser::new(loaded.settings.design.json_depth);
 
     let design = parser.parse(&read(&arguments.design)?).map_err(Error::invalid)?;
-    let mut options = read_options(arguments.options.as_deref(), Some(&arguments.document), parser)?;
+    let mut options = options_json(arguments.options.as_deref(), Some(&arguments.document), parser)?;
     if let Some(given) = &arguments.variables {
-        options.variables = Some(read_variables(given, parser)?);
+        set_variables(&mut options, variables_json(given, parser)?);
     }
-    let format = choose_format(&options, &arguments.output)?;
+    let format = choose_format(&parse_options(&options, OPTIONS)?, &arguments.output)?;
     if arguments.all_pages && matches!(format.kind(), FormatKind::Document) {
         let message = "--all-pages is for picture formats: a PDF contains all pages, or those of --pages, in one file";
         return Err(Failure::Usage(message.into()));
     }
-    let pages = if arguments.all_pages { Pages::All } else { Pages::of(&options, format) };
 
-    let engine = start_engine(&loaded.settings)?;
-    let request = RenderRequest { design, at: JsonPath::root(), options, format, pages };
-    let Rendered { pages, warnings, .. } = start_runtime()?.block_on(engine.render(request))?;
-    for warning in &warnings {
+    let runtime = start_runtime()?;
+    let renderers = arguments.isolation.start(&runtime, &loaded.settings, 1)?;
+    let task = Task::Job { body: isolation::body(&design, &options, format), all_pages: arguments.all_pages };
+    let limit = TimeLimit::Remaining(loaded.settings.render.deadline);
+    let rendered = runtime.block_on(renderers.run_pages(task, limit)).result;
+    let RenderedFiles { pages, warnings, .. } = rendered.map_err(isolation::in_design_file)?;
+    for warning in isolation::warnings_in_design_file(warnings) {
         eprintln!("warning: {warning}");
     }
     for page in &pages {
@@ -84,19 +90,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads render options. `given`: JSON, or `@` and the name of a JSON file. Flags of `document` override it.
-pub(super) fn read_options(
-    given: Option<&str>,
-    document: Option<&DocumentFlags>,
-    parser: JsonParser,
-) -> Result<RenderOptions, Failure> {
-    let value = options_json(given, document, parser)?;
+/// Reads render options from the JSON of [`options_json`]. `at`: where problems are.
+pub(super) fn parse_options(options: &Value, at: &str) -> Result<RenderOptions, Failure> {
     let mut problems = Problems::new();
-    let options = RenderOptions::read(&value, OPTIONS.into(), &mut problems);
-    if problems.is_empty() { Ok(options) } else { Err(Error::Invalid(problems.into_vec()).into()) }
+    let read = RenderOptions::read(options, at.into(), &mut problems);
+    if problems.is_empty() { Ok(read) } else { Err(Error::Invalid(problems.into_vec()).into()) }
 }
 
-/// The JSON of [`read_options`]; null without options.
+/// Sets the member `variables` of options.
+pub(super) fn set_variables(options: &mut Value, variables: Value) {
+    match options {
+        Value::Null => *options = serde_json::json!({ "variables": variables }),
+        Value::Object(options) => drop(options.insert("variables".into(), variables)),
+        _ => {} // reported when the options are read
+    }
+}
+
+/// The JSON of the render options; null without options. `given`: JSON, or `@` and the name of a JSON file. Flags of
+/// `document` override it.
 pub(super) fn options_json(
     given: Option<&str>,
     document: Option<&DocumentFlags>,
@@ -113,29 +124,23 @@ pub(super) fn options_json(
     Ok(value)
 }
 
-const OPTIONS: &str = "--options";
+/// The flag with the options, as the path of problems in them.
+pub(super) const OPTIONS: &str = "--options";
 
 fn in_options(problem: Problem) -> Error {
     Error::invalid(Problem { path: OPTIONS.into(), ..problem })
 }
 
-/// Reads variables. `given`: a JSON object, or the name of a file that contains one.
-fn read_variables(given: &str, parser: JsonParser) -> Result<Variables, Failure> {
-    let value = variables_json(given, parser)?;
-    let mut problems = Problems::new();
-    match Variables::read(&value, VARIABLES.into(), &mut problems) {
-        Some(variables) if problems.is_empty() => Ok(variables),
-        _ => Err(Error::Invalid(problems.into_vec()).into()),
-    }
-}
-
-/// The JSON of [`read_variables`].
+/// The JSON of the variables: an object. `given`: JSON, or the name of a file that contains it.
 pub(super) fn variables_json(given: &str, parser: JsonParser) -> Result<Value, Failure> {
     let value = match given.trim_start().starts_with('{') {
         true => parser.parse(given.as_bytes()),
         false => parser.parse(&read(Path::new(given.strip_prefix('@').unwrap_or(given)))?),
     };
-    Ok(value.map_err(|problem| Error::invalid(Problem { path: VARIABLES.into(), ..problem }))?)
+    let value = value.map_err(|problem| Error::invalid(Problem { path: VARIABLES.into(), ..problem }))?;
+    let mut problems = Problems::new();
+    Variables::read(&value, VARIABLES.into(), &mut problems);
+    if problems.is_empty() { Ok(value) } else { Err(Error::Invalid(problems.into_vec()).into()) }
 }
 
 const VARIABLES: &str = "--variables";

@@ -258,11 +258,11 @@ impl Worker {
     /// Renders a single job or a row.
     async fn render(&self, job: &FetchedJob) -> Result<RenderedJob, AttemptError> {
         let (task, template) = match &job.work {
-            Work::Job(body) => (Task::Job(body.clone()), None),
+            Work::Job(body) => (Task::Job { body: body.clone(), all_pages: false }, None),
             Work::Row { batch, row, values } => {
                 let template = self.templates.load(batch).await?;
                 let (batch, row, values) = (template.batch_assets.clone(), *row, values.clone());
-                (Task::Row(RowTask { batch, row, values }), Some(template))
+                (Task::Row(RowTask { batch, row, values, all_pages: false }), Some(template))
             }
             Work::Document { .. } => {
                 let error = Error::Internal("a document rendered as one request".into());

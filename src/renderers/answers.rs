@@ -93,6 +93,7 @@ fn stored(result: Result<Option<Bytes>, SnapshotStoreError>) -> (Reply, Bytes) {
     match result {
         Ok(Some(file)) => (Reply::Found, file),
         Ok(None) => (Reply::Nothing, Bytes::new()),
+        Err(SnapshotStoreError::Changed(file)) => (Reply::Changed(file), Bytes::new()),
         Err(error) => (Reply::StoreFailed(with_causes(&error)), Bytes::new()),
     }
 }

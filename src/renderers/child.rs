@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::local::{Hooks, Local};
-use super::message::{self, Ask, CallId, Frame, QuestionId, Reply, Status, StepHead, ToRenderer, ToService};
+use super::message::{self, Ask, CallId, Frame, QuestionId, Reply, RowHead, Status, StepHead, ToRenderer, ToService};
 use super::task::{BatchSource, RowTask, Step, Task, TimeLimit};
 use crate::assets::{AssetKind, Fetched, FileSource, Freshness, Reason, SnapshotStore, SnapshotStoreError, StoredFile};
 use crate::config::Settings;
@@ -83,8 +83,15 @@ impl Drop for QuestionGuard<'_> {
     }
 }
 
-fn unexpected(reply: &Reply) -> Reason {
-    Reason::SnapshotStore(SnapshotStoreError::new(Arc::new(io::Error::other(format!("unexpected reply {reply:?}")))))
+/// The service sent a reply that does not fit the question.
+#[derive(Debug, thiserror::Error)]
+#[error("the service answered {0:.80?}, which does not fit the question")]
+struct UnexpectedReply(Reply);
+
+impl From<UnexpectedReply> for SnapshotStoreError {
+    fn from(error: UnexpectedReply) -> Self {
+        Self::new(Arc::new(error))
+    }
 }
 
 impl FileSource for Link {
@@ -95,8 +102,8 @@ impl FileSource for Link {
                 Ok((Reply::Fetched(freshness), body)) => Ok(Fetched::Body(body, freshness)),
                 Ok((Reply::NotModified(freshness), _)) => Ok(Fetched::NotModified(freshness)),
                 Ok((Reply::NotFetched(failure), _)) => Err(failure.into()),
-                Ok((other, _)) => Err(unexpected(&other)),
-                Err(error) => Err(Reason::SnapshotStore(SnapshotStoreError::new(Arc::new(error)))),
+                Ok((other, _)) => Err(Reason::SnapshotStore(Arc::new(UnexpectedReply(other)))),
+                Err(error) => Err(Reason::SnapshotStore(Arc::new(error))),
             }
         })
     }
@@ -129,10 +136,9 @@ impl RemoteBatch {
         match self.link.ask(ask, body).await {
             Ok((Reply::Found, body)) => Ok(Some(body)),
             Ok((Reply::Nothing, _)) => Ok(None),
+            Ok((Reply::Changed(file), _)) => Err(SnapshotStoreError::Changed(file)),
             Ok((Reply::StoreFailed(reason), _)) => Err(SnapshotStoreError::new(Arc::new(io::Error::other(reason)))),
-            Ok((other, _)) => {
-                Err(SnapshotStoreError::new(Arc::new(io::Error::other(format!("unexpected reply {other:?}")))))
-            }
+            Ok((other, _)) => Err(UnexpectedReply(other).into()),
             Err(error) => Err(SnapshotStoreError::new(Arc::new(error))),
         }
     }
@@ -165,7 +171,7 @@ impl BatchSource for RemoteBatch {
             match self.link.ask(Ask::Template { batch: self.id.clone() }, Bytes::new()).await {
                 Ok((Reply::Found, body)) => Ok(body),
                 Ok((Reply::NoTemplate(error), _)) => Err(error),
-                Ok((other, _)) => Err(Error::Internal(format!("unexpected reply {other:?}"))),
+                Ok((other, _)) => Err(Error::Internal(UnexpectedReply(other).to_string())),
                 Err(error) => Err(Error::Internal(error.to_string())),
             }
         })
@@ -251,18 +257,16 @@ impl Child {
     }
 
     fn step(&self, head: StepHead, body: Bytes) -> Step {
-        let row = |batch, row, values| {
+        let task = |RowHead { batch, row, all_pages }, values| {
             let batch = Arc::new(RemoteBatch { id: batch, link: self.link.clone() });
-            RowTask { batch, row, values }
+            RowTask { batch, row, values, all_pages }
         };
         match head {
             StepHead::Classic => Step::Task(Task::Classic(body)),
-            StepHead::Job => Step::Task(Task::Job(body)),
-            StepHead::Row { batch, row: number } => Step::Task(Task::Row(row(batch, number, body))),
+            StepHead::Job { all_pages } => Step::Task(Task::Job { body, all_pages }),
+            StepHead::Row(row) => Step::Task(Task::Row(task(row, body))),
             StepHead::WarmUp => Step::Task(Task::WarmUp),
-            StepHead::AddRow { document, batch, row: number } => {
-                Step::AddRow { document, row: row(batch, number, body) }
-            }
+            StepHead::AddRow { document, row } => Step::AddRow { document, row: task(row, body) },
             StepHead::Complete { document } => Step::Complete { document },
         }
     }

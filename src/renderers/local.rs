@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::task::{DocumentId, Finished, RenderedFile, RowTask, Step, StepOutput, Task, TimeLimit};
+use super::task::{DocumentId, Finished, PageFile, RenderedFiles, RowTask, Step, StepOutput, Task, TimeLimit};
 use crate::assets::AssetSnapshot;
 use crate::calls::{AnswerForm, ClassicCall, JobRequest, RowTemplate};
 use crate::config::Settings;
@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::json::JsonParser;
 use crate::output::{Format, Pdf};
 use crate::pipeline::{
-    CacheUse, Engine, MergedDocument, PrefixCache, Progress, Released, RenderRequest, RenderedPage, Session, Stage,
+    CacheUse, Engine, MergedDocument, Pages, PrefixCache, Progress, Released, RenderRequest, Rendered, RenderedPage,
+    Session, Stage,
 };
 use crate::report::Warning;
 
@@ -105,15 +106,15 @@ impl Local {
             Step::Task(Task::Classic(body)) => {
                 let call = session.work(Stage::Parse, move || ClassicCall::read(&body, parser)).await??;
                 let output = call.output;
-                self.render(session, call.into_render(), output).await
+                render(session, call.into_render(), output).await
             }
-            Step::Task(Task::Job(body)) => {
+            Step::Task(Task::Job { body, all_pages }) => {
                 let job = session.work(Stage::Parse, move || JobRequest::read(&body, parser)).await??;
-                self.render(session, job.into_render(), AnswerForm::File).await
+                render(session, with_pages(job.into_render(), all_pages), AnswerForm::File).await
             }
             Step::Task(Task::Row(row)) => {
                 let request = self.fill_in(session, row).await?.1;
-                self.render(session, request, AnswerForm::File).await
+                render(session, request, AnswerForm::File).await
             }
             Step::Task(Task::WarmUp) => {
                 session.warm_up().await?;
@@ -132,24 +133,9 @@ impl Local {
                 let document = std::mem::replace(&mut *document.lock().await, MergedDocument::new(Default::default()));
                 let page = document.finish(session).await?;
                 let page = page.ok_or_else(|| Error::Internal("a document with pages has no file".into()))?;
-                Ok(file(page, &Pdf, AnswerForm::File, Vec::new(), CacheUse::Off))
+                Ok(files(vec![page], &Pdf, AnswerForm::File, Vec::new(), CacheUse::Off))
             }
         }
-    }
-
-    async fn render(
-        &self,
-        session: &mut Session,
-        request: RenderRequest,
-        output: AnswerForm,
-    ) -> Result<StepOutput, Error> {
-        let format = request.format;
-        let mut rendered = session.render(request).await?;
-        if rendered.pages.is_empty() {
-            return Err(Error::Internal("a render without pages".into()));
-        }
-        let page = rendered.pages.swap_remove(0);
-        Ok(file(page, format, output, rendered.warnings, rendered.cache))
     }
 
     /// The request that renders `row`, in a session that has been prepared for it.
@@ -158,7 +144,7 @@ impl Local {
         session: &mut Session,
         row: RowTask,
     ) -> Result<(Arc<CachedTemplate>, RenderRequest), Error> {
-        let RowTask { batch, row, values } = row;
+        let RowTask { batch, row, values, all_pages } = row;
         let cached = self.templates.lock().get(batch.id()).cloned();
         let template = match cached {
             Some(template) => template,
@@ -168,7 +154,7 @@ impl Local {
                 let template = session.work(Stage::Parse, move || RowTemplate::read(&body, parser)).await??;
                 let new = CachedTemplate {
                     template,
-                    snapshot: Arc::new(AssetSnapshot::with_store(self.pin_bytes, batch.clone())),
+                    snapshot: Arc::new(AssetSnapshot::new(self.pin_bytes, batch.clone())),
                     prefix_cache: Arc::default(),
                 };
                 // When two rows read it at once, both use the first, so that a batch has one snapshot.
@@ -178,7 +164,7 @@ impl Local {
         template.attach_to(session);
         let for_row = template.clone();
         let request = session.work(Stage::Parse, move || for_row.template.fill_in(row, &values)).await??;
-        Ok((template, request))
+        Ok((template, with_pages(request, all_pages)))
     }
 
     /// Empties the cache of templates.
@@ -196,14 +182,30 @@ fn no_document(document: DocumentId) -> Error {
     Error::Internal(format!("no document {document} is under construction"))
 }
 
-fn file(
-    page: RenderedPage,
+/// The request for all pages instead of those that its options select, if `all_pages` is set.
+fn with_pages(request: RenderRequest, all_pages: bool) -> RenderRequest {
+    if all_pages { RenderRequest { pages: Pages::All, ..request } } else { request }
+}
+
+async fn render(session: &mut Session, request: RenderRequest, output: AnswerForm) -> Result<StepOutput, Error> {
+    let format = request.format;
+    let Rendered { pages, warnings, cache, .. } = session.render(request).await?;
+    Ok(files(pages, format, output, warnings, cache))
+}
+
+fn files(
+    pages: Vec<RenderedPage>,
     format: &'static dyn Format,
     output: AnswerForm,
     warnings: Vec<Warning>,
     cache: CacheUse,
 ) -> StepOutput {
-    let RenderedPage { bytes, rasterizer, fingerprint, .. } = page;
-    let (rasterizer, fingerprint) = (rasterizer.into(), fingerprint.to_string());
-    StepOutput::File(Box::new(RenderedFile { bytes, format, rasterizer, fingerprint, warnings, cache, output }))
+    let rasterizer = pages.first().map_or("none", |page| page.rasterizer).into();
+    let file = |RenderedPage { index, bytes, fingerprint, .. }| PageFile {
+        index,
+        bytes,
+        fingerprint: fingerprint.to_string(),
+    };
+    let pages = pages.into_iter().map(file).collect();
+    StepOutput::Files(Box::new(RenderedFiles { pages, format, rasterizer, warnings, cache, output }))
 }

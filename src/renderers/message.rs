@@ -4,6 +4,7 @@
 //! order, then the head as JSON, then the body as it is. Files travel in bodies, so that they are not encoded.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::task::{DocumentId, Finished, RenderedFile, Step, StepOutput, Task, TimeLimit};
-use crate::assets::{AssetKind, AssetTally, FailureSummary, Freshness};
+use super::task::{DocumentId, Finished, PageFile, RenderedFiles, RowTask, Step, StepOutput, Task, TimeLimit};
+use crate::assets::{AssetKind, AssetTally, ChangedFile, FailureSummary, Freshness};
 use crate::calls::AnswerForm;
 use crate::error::Error;
 use crate::output;
@@ -85,11 +86,25 @@ pub(super) struct Status {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum StepHead {
     Classic,
-    Job,
-    Row { batch: String, row: u64 },
+    Job { all_pages: bool },
+    Row(RowHead),
     WarmUp,
-    AddRow { document: DocumentId, batch: String, row: u64 },
+    AddRow { document: DocumentId, row: RowHead },
     Complete { document: DocumentId },
+}
+
+/// A [`RowTask`] without its values.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RowHead {
+    pub(super) batch: String,
+    pub(super) row: u64,
+    pub(super) all_pages: bool,
+}
+
+impl From<&RowTask> for RowHead {
+    fn from(task: &RowTask) -> Self {
+        Self { batch: task.batch.id().to_owned(), row: task.row, all_pages: task.all_pages }
+    }
 }
 
 impl StepHead {
@@ -97,14 +112,11 @@ impl StepHead {
     pub(super) fn of(step: &Step) -> (Self, Bytes) {
         match step {
             Step::Task(Task::Classic(body)) => (Self::Classic, body.clone()),
-            Step::Task(Task::Job(body)) => (Self::Job, body.clone()),
-            Step::Task(Task::Row(row)) => {
-                (Self::Row { batch: row.batch.id().to_owned(), row: row.row }, row.values.clone())
-            }
+            Step::Task(Task::Job { body, all_pages }) => (Self::Job { all_pages: *all_pages }, body.clone()),
+            Step::Task(Task::Row(row)) => (Self::Row(row.into()), row.values.clone()),
             Step::Task(Task::WarmUp) => (Self::WarmUp, Bytes::new()),
             Step::AddRow { document, row } => {
-                let (document, batch) = (*document, row.batch.id().to_owned());
-                (Self::AddRow { document, batch, row: row.row }, row.values.clone())
+                (Self::AddRow { document: *document, row: row.into() }, row.values.clone())
             }
             Step::Complete { document } => (Self::Complete { document: *document }, Bytes::new()),
         }
@@ -136,13 +148,13 @@ impl From<Limit> for TimeLimit {
     }
 }
 
-/// A [`StepOutput`] without the bytes of its file.
+/// A [`StepOutput`] without the bytes of its files.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum OutputHead {
-    File {
+    Files {
+        pages: Vec<PageHead>,
         format: String,
         rasterizer: String,
-        fingerprint: String,
         warnings: Vec<Warning>,
         cache: CacheUse,
         output: AnswerForm,
@@ -151,35 +163,53 @@ pub(super) enum OutputHead {
     Ready,
 }
 
+/// A [`PageFile`] whose bytes are the next ones of the body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PageHead {
+    index: usize,
+    fingerprint: String,
+    bytes: usize,
+}
+
 impl OutputHead {
     /// The head and the body of `output`.
     pub(super) fn of(output: StepOutput) -> (Self, Bytes) {
         match output {
-            StepOutput::File(file) => {
-                let RenderedFile { bytes, format, rasterizer, fingerprint, warnings, cache, output } = *file;
+            StepOutput::Files(files) => {
+                let RenderedFiles { pages, format, rasterizer, warnings, cache, output } = *files;
+                let body = match &pages[..] {
+                    [page] => page.bytes.clone(),
+                    _ => pages.iter().map(|page| &*page.bytes).collect::<Vec<_>>().concat().into(),
+                };
+                let head = |page: PageFile| PageHead {
+                    index: page.index,
+                    fingerprint: page.fingerprint,
+                    bytes: page.bytes.len(),
+                };
+                let pages = pages.into_iter().map(head).collect();
                 let (format, rasterizer) = (format.name().to_owned(), rasterizer.into_owned());
-                (Self::File { format, rasterizer, fingerprint, warnings, cache, output }, bytes)
+                (Self::Files { pages, format, rasterizer, warnings, cache, output }, body)
             }
             StepOutput::Added(pages) => (Self::Added(pages), Bytes::new()),
             StepOutput::Ready => (Self::Ready, Bytes::new()),
         }
     }
 
-    pub(super) fn with_body(self, bytes: Bytes) -> Result<StepOutput, Error> {
+    pub(super) fn with_body(self, mut body: Bytes) -> Result<StepOutput, Error> {
+        let wrong = |what: fmt::Arguments<'_>| Error::Internal(format!("a renderer answered {what}"));
         Ok(match self {
-            Self::File { format, rasterizer, fingerprint, warnings, cache, output } => {
-                let format = output::format(&format)
-                    .ok_or_else(|| Error::Internal(format!("a renderer answered in the format {format:.20?}")))?;
+            Self::Files { pages, format, rasterizer, warnings, cache, output } => {
+                let format =
+                    output::format(&format).ok_or_else(|| wrong(format_args!("in the format {format:.20?}")))?;
+                let mut files = Vec::with_capacity(pages.len());
+                for PageHead { index, fingerprint, bytes } in pages {
+                    if bytes > body.len() {
+                        return Err(wrong(format_args!("with {} bytes of a file of {bytes}", body.len())));
+                    }
+                    files.push(PageFile { index, bytes: body.split_to(bytes), fingerprint });
+                }
                 let rasterizer = rasterizer.into();
-                StepOutput::File(Box::new(RenderedFile {
-                    bytes,
-                    format,
-                    rasterizer,
-                    fingerprint,
-                    warnings,
-                    cache,
-                    output,
-                }))
+                StepOutput::Files(Box::new(RenderedFiles { pages: files, format, rasterizer, warnings, cache, output }))
             }
             Self::Added(pages) => StepOutput::Added(pages),
             Self::Ready => StepOutput::Ready,
@@ -230,6 +260,8 @@ pub(super) enum Reply {
     Found,
     /// There is none; or it is stored.
     Nothing,
+    /// The file has changed since the batch first fetched it.
+    Changed(ChangedFile),
     /// The store of the batch failed.
     StoreFailed(String),
     /// The template is not available.
@@ -315,6 +347,33 @@ mod tests {
         assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
         let long = read::<ToService>(&mut [0xff; 12].as_slice()).await.expect_err("too long");
         assert_eq!(long.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn files_of_several_pages_are_taken_from_one_body() {
+        let page = |index, bytes: &'static [u8]| PageFile {
+            index,
+            bytes: Bytes::from_static(bytes),
+            fingerprint: format!("f{index}"),
+        };
+        let files = |pages| {
+            StepOutput::Files(Box::new(RenderedFiles {
+                pages,
+                format: output::FORMATS[0],
+                rasterizer: "cpu".into(),
+                warnings: Vec::new(),
+                cache: CacheUse::Off,
+                output: AnswerForm::File,
+            }))
+        };
+        let pages = vec![page(0, b"one"), page(2, b""), page(5, b"three")];
+        let (head, body) = OutputHead::of(files(pages.clone()));
+        assert_eq!(&body[..], b"onethree");
+        let again = head.with_body(body).and_then(StepOutput::into_files).expect("files");
+        assert_eq!(again.pages, pages);
+        let (head, body) = OutputHead::of(files(pages));
+        let cut = head.with_body(body.slice(..7)).expect_err("too short").to_string();
+        assert!(cut.contains("4 bytes of a file of 5"), "{cut}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use self::answers::Answers;
 use self::local::{Hooks, Local};
-use self::process::{Launch, Renderer};
+use self::process::{Launch, Renderer, State};
 use self::processes::Processes;
 use self::task::{DocumentId, Step, StepOutput};
 use crate::assets::{AssetCounts, WebFiles};
@@ -42,7 +42,7 @@ use crate::sandbox;
 
 pub use self::child::serve as serve_calls;
 pub use self::processes::{ProcessReport, ProcessesReport};
-pub use self::task::{BatchSource, Finished, RenderedFile, RowTask, Task, TimeLimit};
+pub use self::task::{BatchSource, Finished, PageFile, RenderedFile, RenderedFiles, RowTask, Task, TimeLimit};
 
 /// Resident memory in bytes that each of `count` processes may have: `TENTER_RENDERER_MEMORY`, or its share of the
 /// machine's. `None` if that is unknown.
@@ -148,15 +148,23 @@ impl Renderers {
 
     /// Performs a task that has its own queue, such as a job. `progress` is called after each page.
     pub async fn run(&self, task: Task, limit: TimeLimit, progress: Option<Progress>) -> Finished<RenderedFile> {
-        let finished = match &*self.0 {
+        self.perform(task, limit, progress).await.and_then(StepOutput::into_file)
+    }
+
+    /// Performs a task as [`Self::run`], and returns the files of all its pages.
+    pub async fn run_pages(&self, task: Task, limit: TimeLimit) -> Finished<RenderedFiles> {
+        self.perform(task, limit, None).await.and_then(StepOutput::into_files)
+    }
+
+    async fn perform(&self, task: Task, limit: TimeLimit, progress: Option<Progress>) -> Finished<StepOutput> {
+        match &*self.0 {
             Place::Here(local) => local.run(Step::Task(task), limit, Hooks { progress, on_begun: |_| () }).await,
             Place::Processes { front, processes, .. } => {
                 let finished = processes.run(task, limit, progress).await;
                 front.counts().count(&finished.timings);
                 finished
             }
-        };
-        finished.and_then(StepOutput::into_file)
+        }
     }
 
     /// Begins a document to which rows are added one by one.
@@ -380,6 +388,11 @@ impl Document {
     /// document with it.
     pub async fn add(&self, row: RowTask, limit: Duration, setting: &'static str) -> Finished<AddedPages> {
         self.perform(Step::AddRow { document: self.id, row }, limit, setting).await.and_then(StepOutput::into_added)
+    }
+
+    /// Whether the process that had the document has ended, and the document with it.
+    pub fn is_lost(&self) -> bool {
+        self.owner.as_ref().is_some_and(|renderer| matches!(renderer.state(), State::Dead(_)))
     }
 
     /// Completes the document.

@@ -463,7 +463,7 @@ fn affinity(task: &Task) -> u64 {
     let mut hasher = DefaultHasher::new();
     match task {
         // The beginning suffices to send equal bodies to the same process.
-        Task::Classic(body) | Task::Job(body) => (body.len(), &body[..body.len().min(HASHED)]).hash(&mut hasher),
+        Task::Classic(body) | Task::Job { body, .. } => (body.len(), &body[..body.len().min(HASHED)]).hash(&mut hasher),
         Task::Row(row) => row.batch.id().hash(&mut hasher),
         Task::WarmUp => {}
     }

@@ -21,7 +21,12 @@ pub enum Task {
     /// The body of a render call.
     Classic(Bytes),
     /// The body of a job.
-    Job(Bytes),
+    Job {
+        /// The JSON of the body.
+        body: Bytes,
+        /// Whether every page becomes a file.
+        all_pages: bool,
+    },
     /// One row of a batch.
     Row(RowTask),
     /// A small page, which shows that the renderer works.
@@ -37,6 +42,8 @@ pub struct RowTask {
     pub row: u64,
     /// The values of the row as JSON.
     pub values: Bytes,
+    /// Whether every page becomes a file, whatever the options select.
+    pub all_pages: bool,
 }
 
 /// The template and the assets that all rows of one batch share.
@@ -105,6 +112,34 @@ pub struct RenderedFile {
     pub output: AnswerForm,
 }
 
+/// The files of a task that makes one for each page, with everything that they have in common.
+#[derive(Clone, Debug)]
+pub struct RenderedFiles {
+    /// The files in page order; at least one.
+    pub pages: Vec<PageFile>,
+    /// Format of the files.
+    pub format: &'static dyn Format,
+    /// Name of the painter of the first page.
+    pub rasterizer: Cow<'static, str>,
+    /// Deviations of the output from the design.
+    pub warnings: Vec<Warning>,
+    /// Whether the files come from the result cache.
+    pub cache: CacheUse,
+    /// Form in which the caller of [`Task::Classic`] wants them.
+    pub output: AnswerForm,
+}
+
+/// The file of one page, or of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageFile {
+    /// Index of the page in the design; 0 for a document.
+    pub index: usize,
+    /// The bytes of the file. Cheap to clone.
+    pub bytes: Bytes,
+    /// Hash of everything that the bytes depend on, in hexadecimal.
+    pub fingerprint: String,
+}
+
 /// Number that identifies a document under construction.
 pub(super) type DocumentId = u64;
 
@@ -122,23 +157,30 @@ pub(super) enum Step {
 /// The result of a [`Step`].
 #[derive(Debug)]
 pub(super) enum StepOutput {
-    File(Box<RenderedFile>),
+    Files(Box<RenderedFiles>),
     Added(AddedPages),
     Ready,
 }
 
 impl StepOutput {
-    pub(super) fn into_file(self) -> Result<RenderedFile, Error> {
+    pub(super) fn into_files(self) -> Result<RenderedFiles, Error> {
         match self {
-            Self::File(file) => Ok(*file),
-            other => Err(mismatch("a file", &other)),
+            Self::Files(files) if !files.pages.is_empty() => Ok(*files),
+            other => Err(mismatch("files", &other)),
         }
+    }
+
+    /// The first file, for tasks that make one.
+    pub(super) fn into_file(self) -> Result<RenderedFile, Error> {
+        let RenderedFiles { mut pages, format, rasterizer, warnings, cache, output } = self.into_files()?;
+        let PageFile { bytes, fingerprint, .. } = pages.swap_remove(0);
+        Ok(RenderedFile { bytes, format, rasterizer, fingerprint, warnings, cache, output })
     }
 
     /// Renames the painter of a file.
     pub(super) fn painted_by(mut self, rename: impl FnOnce(Cow<'static, str>) -> Cow<'static, str>) -> Self {
-        if let Self::File(file) = &mut self {
-            file.rasterizer = rename(std::mem::take(&mut file.rasterizer));
+        if let Self::Files(files) = &mut self {
+            files.rasterizer = rename(std::mem::take(&mut files.rasterizer));
         }
         self
     }

@@ -1,8 +1,8 @@
 //! Refuses fonts in which a few kilobytes describe a glyph that takes minutes to draw.
 //!
 //! A composite glyph (`glyf`, `VARC`) refers to other glyphs, and a COLR version 1 glyph is a graph of paints. Both may
-//! refer to the same part many times at each of many levels, so that the work to draw a glyph grows exponentially with the size of
-//! the file. The totals are counted here without drawing, each part once.
+//! refer to the same part many times at each of many levels, so that the work to draw a glyph grows exponentially with
+//! the size of the file. The totals are counted here without drawing, each part once.
 
 use std::collections::HashMap;
 

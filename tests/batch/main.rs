@@ -1,6 +1,7 @@
 //! `tenter batch` as a user runs it: rows to files, failing rows, kills, and resumed runs.
 
 mod faults;
+mod isolated;
 mod merged;
 mod pictures;
 mod rows;

@@ -97,6 +97,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "paint",
             "output",
             "pipeline",
+            "calls",
             "renderers",
             "jobs",
             "error",

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::*;
 use crate::assets::testing::{local_limits, serve, serve_raw, tiny_png};
-use crate::assets::{AssetError, AssetRequest, SnapshotEntry};
+use crate::assets::{AssetError, AssetRequest, SnapshotEntry, SnapshotRecord};
 use crate::report::JsonPath;
 
 const TIMEOUTS: AssetTimeouts = AssetTimeouts { image: Duration::from_secs(30), font: Duration::from_secs(30) };
@@ -263,16 +263,18 @@ async fn load_with_a_snapshot_fetches_once_despite_no_store() {
     let (server, request_count) = images().await;
     let loader = loader(&local_limits());
     let wanted = requests(&[format!("{server}/no-store/a.png#x")]);
-    let snapshot = AssetSnapshot::new(1 << 20, []);
+    let record = Arc::new(SnapshotRecord::default());
+    let snapshot = AssetSnapshot::new(1 << 20, record.clone());
     for _ in 0..3 {
         assert_eq!(loader.load(&wanted, &TIMEOUTS, Some(&snapshot)).await.failures().len(), 0);
     }
     assert_eq!(request_count.load(Ordering::SeqCst), 1);
-    let entries = snapshot.drain_new();
+    let entries = record.drain_new();
     assert_eq!((entries.len(), &*entries[0].url), (1, &*format!("{server}/no-store/a.png")));
     assert_eq!(entries[0].sha256, ContentHash::of(&tiny_png()));
 
     let other = SnapshotEntry { sha256: ContentHash::of(b"another picture"), ..entries[0].clone() };
-    let set = loader.load(&wanted, &TIMEOUTS, Some(&AssetSnapshot::new(1 << 20, [other]))).await;
+    let changed = AssetSnapshot::new(1 << 20, Arc::new(SnapshotRecord::new([other])));
+    let set = loader.load(&wanted, &TIMEOUTS, Some(&changed)).await;
     assert!(set.failures()[0].to_string().contains("has changed since the batch began"), "{}", set.failures()[0]);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::document::DocumentFlags;
 use crate::cli::flags::SettingFlags;
+use crate::cli::isolation::IsolationFlags;
 
 #[derive(clap::Args)]
 #[command(
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     /// Format of the rows: csv, json, ndjson [default: from the file extension]
     #[arg(long, value_name = "FORMAT")]
     pub(super) rows_format: Option<String>,
+    #[command(flatten)]
+    pub(super) isolation: IsolationFlags,
     #[command(flatten)]
     pub(super) document: DocumentFlags,
     #[command(flatten)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
@@ -10,42 +9,30 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::plan::Plan;
 use super::progress::Progress;
-use super::renderer::{Renderer, failed, in_ms};
+use super::renderer::{RowRenderer, failed, in_ms};
 use super::state::{DoneRows, RunState};
-use super::write::{self, RenderedFile, RenderedRow, RowOutcome};
+use super::write::{self, NamedFile, RenderedRow, RowOutcome};
 use crate::cli::failure::Failure;
-use crate::error::Error;
-use crate::pipeline::{Engine, Rendered, RenderedPage};
+use crate::renderers::{PageFile, RenderedFiles};
 use crate::report::counted;
 use crate::rows::{BrokenRow, ManifestRecord, Row};
 
 /// A row of the input, or the reason why it cannot be read.
 pub(super) type ReadRow = Result<Row, BrokenRow>;
 
-/// Renders the missing rows. `concurrency`: renders at once, at least 1; `deadline`: `TENTER_DEADLINE`, per row.
-pub(super) async fn run(
-    plan: Arc<Plan>,
-    state: RunState,
-    engine: Engine,
-    concurrency: usize,
-    deadline: Duration,
-) -> Result<(), Failure> {
+/// Renders the missing rows. `concurrency`: renders at once, at least 1.
+pub(super) async fn run(renderer: RowRenderer, state: RunState, concurrency: usize) -> Result<(), Failure> {
+    let plan = renderer.plan.clone();
     let RunState { done, snapshot, journal } = state;
     let manifest = journal.path().display().to_string();
     let mut signals = Signals::new()?;
     let progress = Progress::begin(plan.total, done.count());
     let (row_sender, mut rows) = mpsc::channel(concurrency);
     let (end_sender, ended) = mpsc::channel(concurrency);
-    let reading = spawn_blocking({
-        let plan = plan.clone();
-        move || send_rows(&plan, &done, &row_sender)
-    });
-    let writing = spawn_blocking({
-        let snapshot = snapshot.clone();
-        move || write::run(journal, &snapshot, progress, ended)
-    });
+    let reading = spawn_blocking(move || send_rows(&plan, &done, &row_sender));
+    let writing = spawn_blocking(move || write::run(journal, &snapshot, progress, ended));
 
-    let renderer = Arc::new(Renderer { plan, engine, snapshot, prefix_cache: Arc::default(), deadline });
+    let renderer = Arc::new(renderer);
     let mut in_flight = JoinSet::new();
     let (mut stopped, mut all_read, mut broken) = (None, false, None);
     while !(in_flight.is_empty() && (all_read || stopped.is_some())) {
@@ -113,34 +100,25 @@ pub(super) fn send_rows(plan: &Plan, done: &DoneRows, rows: &Sender<ReadRow>) ->
     Ok(())
 }
 
-impl Renderer {
+impl RowRenderer {
     async fn row(&self, item: ReadRow) -> RowOutcome {
         let row = match item {
             Ok(row) => row,
             Err(broken) => return RowOutcome::Failed(Box::new(ManifestRecord::from(&broken))),
         };
         match self.render(&row).await {
-            Ok((rendered, timings)) => self.outcome(&row, rendered, timings),
+            Ok((rendered, timings)) => self.outcome(&row, rendered, in_ms(&timings)),
             Err(error) => RowOutcome::Failed(Box::new(failed(&row, &error))),
         }
     }
 
-    async fn render(&self, row: &Row) -> Result<(Rendered, BTreeMap<String, f64>), Error> {
-        let (mut session, request) = self.begin(row).await?;
-        let rendered = session.render(request).await?;
-        Ok((rendered, in_ms(session.timings())))
-    }
-
-    fn outcome(&self, row: &Row, rendered: Rendered, timings: BTreeMap<String, f64>) -> RowOutcome {
-        let Rendered { pages, mut warnings, .. } = rendered;
+    fn outcome(&self, row: &Row, rendered: RenderedFiles, timings: BTreeMap<String, f64>) -> RowOutcome {
+        let RenderedFiles { pages, mut warnings, .. } = rendered;
         warnings.retain(|warning| !self.plan.names.explains(warning));
         let mut files = Vec::with_capacity(pages.len());
-        for page in pages {
-            match self.plan.names.fill_in(row, page.index + 1) {
-                Ok(name) => {
-                    let RenderedPage { index, bytes, fingerprint, .. } = page;
-                    files.push(RenderedFile { name, page: index + 1, bytes, fingerprint });
-                }
+        for PageFile { index, bytes, fingerprint } in pages {
+            match self.plan.names.fill_in(row, index + 1) {
+                Ok(name) => files.push(NamedFile { name, page: index + 1, bytes, fingerprint }),
                 Err(broken) => return RowOutcome::Failed(Box::new(ManifestRecord::from(&broken))),
             }
         }

@@ -20,13 +20,12 @@ mod write;
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 pub(super) use self::arguments::Arguments;
 use self::plan::Plan;
+use self::renderer::RowRenderer;
 use self::state::RunState;
 use super::failure::Failure;
-use super::startup::{start_engine, start_runtime};
+use super::startup::start_runtime;
 use super::{log, memory};
 use crate::config::{LogLevel, Source};
 use crate::report::JsonPath;
@@ -46,15 +45,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         concurrency = 1;
     }
     settings.render.workers = settings.render.workers.max(concurrency);
-    let engine = start_engine(&settings)?;
-    engine.check_template(Value::clone(&plan.template), JsonPath::root())?;
-    let state = RunState::open(&plan, arguments.resume, settings.assets.pin_bytes)?;
-    start_runtime()?.block_on(async {
-        let deadline = settings.render.deadline;
+    let runtime = start_runtime()?;
+    let processes = settings.render.renderers;
+    let renderers = arguments.isolation.start(&runtime, &settings, processes)?;
+    renderers.check_template(plan.template.clone(), JsonPath::root())?;
+    let state = RunState::open(&plan, arguments.resume)?;
+    let renderer = RowRenderer::new(plan.clone(), renderers, state.snapshot.clone(), settings.render.deadline);
+    runtime.block_on(async {
         let driving = async {
             match &plan.one_document {
-                Some(document) => merge::run(plan.clone(), document, state, engine, deadline).await,
-                None => drive::run(plan.clone(), state, engine, concurrency, deadline).await,
+                Some(path) => merge::run(renderer, path, state).await,
+                None => drive::run(renderer, state, concurrency).await,
             }
         };
         tokio::select! {

@@ -1,7 +1,6 @@
 //! The plan of a batch run, checked before the first render.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -9,12 +8,11 @@ use super::arguments::Arguments;
 use super::rows_file::RowsFile;
 use super::survey::{Survey, survey};
 use crate::cli::failure::Failure;
-use crate::cli::render::{choose_format, options_json, read, variables_json};
+use crate::cli::render::{choose_format, options_json, parse_options, read, set_variables, variables_json};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::hash::ContentHash;
-use crate::json::{JsonParser, Problems};
-use crate::options::RenderOptions;
+use crate::json::JsonParser;
 use crate::output::{Format, FormatKind};
 use crate::rows::NamePattern;
 
@@ -25,27 +23,19 @@ const MANIFEST: &str = "manifest.ndjson";
 /// Everything that is the same for all rows.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) template: Arc<Value>,
+    pub(super) template: Value,
     /// Options of all rows: an object or null, in the caller's JSON.
     pub(super) options: Value,
     pub(super) format: &'static dyn Format,
     pub(super) all_pages: bool,
     pub(super) names: NamePattern,
-    /// The one document to write instead of files per row.
-    pub(super) one_document: Option<OneDocument>,
+    /// Path of the one document to write instead of files per row.
+    pub(super) one_document: Option<PathBuf>,
     pub(super) rows: RowsFile,
     /// Number of rows, broken ones included.
     pub(super) total: u64,
     pub(super) manifest: PathBuf,
     pub(super) input_hashes: InputHashes,
-}
-
-/// One document of all rows.
-#[derive(Debug)]
-pub(super) struct OneDocument {
-    pub(super) path: PathBuf,
-    /// Options of all rows.
-    pub(super) options: RenderOptions,
 }
 
 /// Input of a run; a run can resume another with equal digests.
@@ -66,18 +56,12 @@ impl Plan {
             NamePattern::parse(&arguments.output).map_err(|error| Failure::Usage(format!("--output: {error}")))?;
         let mut options = options_json(arguments.options.as_deref(), Some(&arguments.document), parser)?;
         if let Some(given) = &arguments.variables {
-            let variables = variables_json(given, parser)?;
-            match &mut options {
-                Value::Null => options = serde_json::json!({ "variables": variables }),
-                Value::Object(options) => drop(options.insert("variables".into(), variables)),
-                _ => {} // reported as an error below
-            }
+            set_variables(&mut options, variables_json(given, parser)?);
         }
-        let parsed = parse_options(&options)?;
+        let parsed = parse_options(&options, OPTIONS)?;
         let format = choose_format(&parsed, Path::new(&arguments.output))?;
         check_name(&names, &arguments.output, arguments.all_pages, format)?;
-        let one_document =
-            names.is_constant().then(|| OneDocument { path: arguments.output.clone().into(), options: parsed });
+        let one_document = names.is_constant().then(|| PathBuf::from(&arguments.output));
         if one_document.is_some() && arguments.concurrency.is_some_and(|it| it > 1) {
             let message =
                 "--concurrency is for one file per row: the rows of one document are rendered one after the other";
@@ -103,17 +87,9 @@ impl Plan {
             output: arguments.output.clone(),
         };
         let manifest = arguments.manifest.clone().unwrap_or_else(|| Path::new(names.folder()).join(MANIFEST));
-        let template = Arc::new(template);
         let all_pages = arguments.all_pages;
         Ok(Self { template, options, format, all_pages, names, one_document, rows, total, manifest, input_hashes })
     }
-}
-
-/// Reads `options` as for a row without options of its own.
-fn parse_options(options: &Value) -> Result<RenderOptions, Failure> {
-    let mut problems = Problems::new();
-    let read = RenderOptions::read(options, OPTIONS.into(), &mut problems);
-    if problems.is_empty() { Ok(read) } else { Err(Error::Invalid(problems.into_vec()).into()) }
 }
 
 fn check_name(names: &NamePattern, output: &str, all_pages: bool, format: &dyn Format) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::plan::{InputHashes, Plan};
-use crate::assets::{AssetSnapshot, SnapshotEntry};
+use crate::assets::{SnapshotEntry, SnapshotRecord};
 use crate::cli::failure::Failure;
 use crate::hash::ContentHash;
 use crate::rows::{ManifestRecord, RowStatus};
@@ -31,7 +31,7 @@ struct RunHeader {
 #[derive(Debug)]
 pub(super) struct RunState {
     pub(super) done: DoneRows,
-    pub(super) snapshot: Arc<AssetSnapshot>,
+    pub(super) snapshot: Arc<SnapshotRecord>,
     pub(super) journal: Journal,
 }
 
@@ -69,9 +69,8 @@ impl DoneRows {
 }
 
 impl RunState {
-    /// Starts a run, or continues an earlier one when `resume` is set and there is one. `pin_bytes`:
-    /// `TENTER_PIN_BYTES`.
-    pub(super) fn open(plan: &Plan, resume: bool, pin_bytes: usize) -> Result<Self, Failure> {
+    /// Starts a run, or continues an earlier one when `resume` is set and there is one.
+    pub(super) fn open(plan: &Plan, resume: bool) -> Result<Self, Failure> {
         let manifest = &plan.manifest;
         let run_path = manifest.with_extension(RUN_ENDING);
         let manifest_exists = manifest.exists();
@@ -98,20 +97,20 @@ impl RunState {
                 let file = match &plan.one_document {
                     None => rewrite_with_done_rows(manifest, &mut done)?,
                     Some(document) => {
-                        eprintln!("{}: rendering all rows again, as they are in one document", document.path.display());
+                        eprintln!("{}: rendering all rows again, as they are in one document", document.display());
                         empty_manifest(manifest)?
                     }
                 };
-                Ok(Self::new(plan, done, AssetSnapshot::new(pin_bytes, entries), file, run))
+                Ok(Self::new(plan, done, SnapshotRecord::new(entries), file, run))
             }
             None => {
                 let file = start(plan, &mut run, &run_path)?;
-                Ok(Self::new(plan, DoneRows::none_of(plan.total), AssetSnapshot::new(pin_bytes, []), file, run))
+                Ok(Self::new(plan, DoneRows::none_of(plan.total), SnapshotRecord::default(), file, run))
             }
         }
     }
 
-    fn new(plan: &Plan, done: DoneRows, snapshot: AssetSnapshot, manifest: File, run: File) -> Self {
+    fn new(plan: &Plan, done: DoneRows, snapshot: SnapshotRecord, manifest: File, run: File) -> Self {
         Self { done, snapshot: Arc::new(snapshot), journal: Journal { path: plan.manifest.clone(), manifest, run } }
     }
 }
@@ -277,7 +276,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Appends the row to the manifest. New assets of the snapshot are appended to the run file before, so that a
     /// recorded row always has its assets recorded.
-    pub(super) fn append(&mut self, record: &ManifestRecord, snapshot: &AssetSnapshot) -> Result<(), Failure> {
+    pub(super) fn append(&mut self, record: &ManifestRecord, snapshot: &SnapshotRecord) -> Result<(), Failure> {
         for entry in snapshot.drain_new() {
             append_line(&mut self.run, &entry)
                 .map_err(|error| cannot_write(&self.path.with_extension(RUN_ENDING), &error))?;

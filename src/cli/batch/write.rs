@@ -11,10 +11,9 @@ use tokio::sync::mpsc::Receiver;
 
 use super::progress::Progress;
 use super::state::{Journal, cannot_write, temporary_path};
-use crate::assets::AssetSnapshot;
+use crate::assets::SnapshotRecord;
 use crate::cli::failure::Failure;
 use crate::hash::ContentHash;
-use crate::pipeline::Fingerprint;
 use crate::report::Warning;
 use crate::rows::{ManifestRecord, PageRecord, RowStatus};
 
@@ -30,7 +29,7 @@ pub(super) enum RowOutcome {
 pub(super) struct RenderedRow {
     pub(super) row: u64,
     /// Files in page order; at least one.
-    pub(super) files: Vec<RenderedFile>,
+    pub(super) files: Vec<NamedFile>,
     /// Whether the manifest lists pages, even if there is only one.
     pub(super) all_pages: bool,
     pub(super) warnings: Vec<Warning>,
@@ -40,18 +39,18 @@ pub(super) struct RenderedRow {
 
 /// One encoded file of a row.
 #[derive(Debug)]
-pub(super) struct RenderedFile {
+pub(super) struct NamedFile {
     pub(super) name: String,
     /// Page number, from 1.
     pub(super) page: usize,
     pub(super) bytes: Bytes,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) fingerprint: String,
 }
 
 /// Writes until all senders are dropped. Blocks.
 pub(super) fn run(
     mut journal: Journal,
-    snapshot: &Arc<AssetSnapshot>,
+    snapshot: &Arc<SnapshotRecord>,
     mut progress: Progress,
     mut ended: Receiver<RowOutcome>,
 ) -> Result<Progress, Failure> {
@@ -73,7 +72,7 @@ pub(super) fn run(
 fn store(rendered: RenderedRow) -> Result<ManifestRecord, Failure> {
     let RenderedRow { row, files, all_pages, warnings, timings } = rendered;
     let mut record = ManifestRecord { warnings, timings, ..ManifestRecord::new(row, RowStatus::Done) };
-    for RenderedFile { name, page, bytes, fingerprint } in files {
+    for NamedFile { name, page, bytes, fingerprint } in files {
         match write(Path::new(&name), &bytes) {
             Ok(()) => {}
             Err(error) if concerns_file_name(&error) => {
@@ -82,7 +81,7 @@ fn store(rendered: RenderedRow) -> Result<ManifestRecord, Failure> {
             Err(error) => return Err(cannot_write(Path::new(&name), &error)),
         }
         let (length, sha256) = (bytes.len() as u64, ContentHash::of(&bytes).to_string());
-        let fingerprint = Some(fingerprint.to_string());
+        let fingerprint = Some(fingerprint);
         if all_pages {
             record.pages.push(PageRecord { page, file: name, bytes: length, sha256, fingerprint });
         } else {

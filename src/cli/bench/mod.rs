@@ -19,7 +19,7 @@ use self::subject::Subject;
 use super::failure::Failure;
 use super::flags::SettingFlags;
 use super::log;
-use super::render::read_options;
+use super::render::{OPTIONS, options_json, parse_options};
 use super::startup::start_runtime;
 use crate::config::{LogLevel, Settings, Source};
 use crate::json::JsonParser;
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     log::start(&loaded.settings.log);
     let parser = JsonParser::new(loaded.settings.design.json_depth);
-    let options = read_options(arguments.options.as_deref(), None, parser)?;
+    let options = parse_options(&options_json(arguments.options.as_deref(), None, parser)?, OPTIONS)?;
     let subjects: Result<Vec<_>, _> =
         arguments.designs.iter().map(|path| Subject::read(path, &options, parser)).collect();
     let subjects = subjects?;

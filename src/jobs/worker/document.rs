@@ -78,7 +78,7 @@ impl Worker {
         values: Bytes,
     ) -> Result<Result<RowPages, RowError>, AttemptError> {
         let error_count = template.batch_assets.error_count();
-        let task = RowTask { batch: template.batch_assets.clone(), row, values };
+        let task = RowTask { batch: template.batch_assets.clone(), row, values, all_pages: false };
         let Finished { result, timings } = document.add(task, self.settings.deadline, ROW_DEADLINE).await;
         match result {
             Ok(AddedPages { first, count, mut warnings }) => {
