@@ -24,8 +24,10 @@ settings! {
             /// Time limit for one job, or one row of a merged batch, from the moment it has a worker. After that it
             /// ends with `error`.
             "TENTER_JOB_DEADLINE" deadline: Duration = Duration::from_secs(600), Accepts::seconds(1, DAY);
-            /// Maximum number of starts of a job whose process dies. After that it ends with `error`.
-            "TENTER_JOB_ATTEMPTS" attempts: u32 = 3, Accepts::Whole(1, 100);
+            /// Maximum number of starts of a job whose service dies. After that it ends with `error`. A job that ends
+            /// render processes is refused after two.
+            // The service does not render, so that its death says little about the jobs that it had.
+            "TENTER_JOB_ATTEMPTS" attempts: u32 = 10, Accepts::Whole(1, 100);
             /// Lifetime of a finished job and its file.
             // 7 days are the maximum lifetime of a presigned link.
             "TENTER_JOB_LIFETIME" lifetime: Duration = Duration::from_secs(7 * DAY), Accepts::seconds(1, 7 * DAY);

@@ -28,8 +28,8 @@ fn owns(process: u32, port: u16, to: u16) -> bool {
 #[test]
 fn job_that_kills_its_workers_is_given_up_and_the_others_flow() {
     let Some(cluster) = Cluster::start() else { return };
-    let front = cluster.program("serve").start();
-    let programs: Vec<Program> = (0..2).map(|_| cluster.program("worker")).collect();
+    let front = cluster.program("serve").with("TENTER_JOB_ATTEMPTS", "3").start();
+    let programs: Vec<Program> = (0..2).map(|_| cluster.program("worker").with("TENTER_JOB_ATTEMPTS", "3")).collect();
     let mut workers: Vec<Option<Running>> = programs.iter().map(|it| Some(it.start())).collect();
     let source = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = source.local_addr().expect("an address");

@@ -154,7 +154,7 @@ fn webhooks_are_delivered_after_a_receiver_was_down() {
 fn job_that_kills_the_process_is_given_up_and_no_other_job() {
     let source = TcpListener::bind("127.0.0.1:0").expect("a port");
     let src = format!("http://{}/a.png", source.local_addr().expect("an address"));
-    let program = Program::new().with("TENTER_ALLOW_ADDRESSES", "127.0.0.1");
+    let program = Program::new().with("TENTER_ALLOW_ADDRESSES", "127.0.0.1").with("TENTER_JOB_ATTEMPTS", "3");
     let mut service = program.start();
     let image = json!({"type": "image", "src": src, "width": 9, "height": 9});
     let deadly = json!({"design": {"width": 9, "height": 9, "pages": [{"children": [image]}]}});

@@ -52,8 +52,8 @@ def kill_renderers(service, seconds):
     kills, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(1)
-        for pid in random.sample(renderers(service.pid), 1):
-            os.kill(pid, signal.SIGKILL)
+        if alive := renderers(service.pid):  # otherwise all are being replaced
+            os.kill(random.choice(alive), signal.SIGKILL)
             kills += 1
     return kills
 
@@ -76,7 +76,7 @@ def renders_under_kills(folder):
                     status = type(error).__name__
                 answers[status] += 1
 
-        threads = [threading.Thread(target=client, args=[seed]) for seed in range(4)]
+        threads = [threading.Thread(target=client, args=[seed], daemon=True) for seed in range(4)]
         for thread in threads:
             thread.start()
         kills = kill_renderers(service, SECONDS)
@@ -129,7 +129,9 @@ def jobs_under_kills(folder):
     for kill in range(KILLS):
         time.sleep(1)
         if kill % 2:
-            os.kill(random.choice(renderers(service.pid)), signal.SIGKILL)
+            while not (alive := renderers(service.pid)):
+                time.sleep(0.1)
+            os.kill(random.choice(alive), signal.SIGKILL)
         else:
             service.kill()
             service.wait()

@@ -78,7 +78,7 @@ fn open(
 const NOT_ALONE: FetchFilter = FetchFilter { alone: false, ..FetchFilter::ALL };
 
 fn bench() -> Bench {
-    Bench::new(JobSettings::default(), KeyLimits::default())
+    Bench::new(JobSettings { attempts: 3, ..JobSettings::default() }, KeyLimits::default())
 }
 
 fn new_job(owner: &str) -> NewJob {
