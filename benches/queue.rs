@@ -1,6 +1,7 @@
 //! Overhead of a job besides its render: `cargo bench --bench queue` accepts 200 jobs per second at a steady pace and
-//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Prints a
-//! table.
+//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Then it accepts
+//! a batch of 10 000 rows and takes the first ones, with the embedded store; in a cluster rows are in a bucket. Prints two
+//! tables.
 //!
 //! A job's overhead is the time of its calls to the store (accept, take, finish). The time between them is waiting.
 
@@ -13,7 +14,8 @@ use bytes::Bytes;
 use tenter::config::{Given, Settings};
 use tenter::hash::ContentHash;
 use tenter::jobs::{
-    AttemptReport, FetchFilter, Fetched, NewJob, Outcome, Service, StoreLimits, StoredFile, SubmitOutcome, system_clock,
+    AttemptReport, BatchSubmitOutcome, FetchFilter, Fetched, NewBatch, NewJob, NewRow, Outcome, Service, StoreLimits,
+    StoredFile, SubmitOutcome, Template, system_clock,
 };
 use tokio::sync::Semaphore;
 
@@ -22,6 +24,10 @@ const RATE: u32 = 200;
 const SECONDS: u32 = 10;
 /// Number of tasks that take jobs in parallel.
 const TAKERS: usize = 4;
+/// Number of rows of the batch.
+const ROWS: u64 = 10_000;
+/// Number of its rows that are taken.
+const TAKEN_ROWS: usize = 200;
 
 fn main() {
     // `cargo test --benches` runs the program without `--bench`, only to check that it starts.
@@ -37,9 +43,11 @@ fn main() {
     let file = folder.path().join("jobs.db");
     let limits = StoreLimits { jobs: &settings.jobs, batches: &settings.batches, keys: &settings.server.key_limits };
     let store = Service::embedded(&file, &limits, system_clock()).expect("a ledger");
-    runtime.block_on(measure("embedded (SQLite)", Arc::new(store)));
+    let store = Arc::new(store);
+    runtime.block_on(measure("embedded (SQLite)", store.clone()));
     #[cfg(feature = "cluster")]
     on_nats(&runtime);
+    runtime.block_on(measure_rows(store));
 }
 
 fn settings(environment: &[(&str, &str)]) -> Settings {
@@ -114,6 +122,47 @@ async fn measure(name: &str, store: Arc<Service>) {
     let sum: f64 = columns.iter().map(|it| it.0).sum();
     let shown = columns.map(|(median, p95)| format!("{median:.2}, {p95:.2}"));
     println!("| {name} | {} | {} | {} | {sum:.2} |", shown[0], shown[1], shown[2]);
+}
+
+/// Accepts a batch and takes its first rows. Prints the times.
+async fn measure_rows(store: Arc<Service>) {
+    let begun = Instant::now();
+    let accepted = store.accept_batch(batch()).await.expect("a store");
+    assert!(matches!(accepted, BatchSubmitOutcome::New(_)), "{accepted:?}");
+    let accepting = begun.elapsed().as_secs_f64() * 1000.0;
+    let mut take = Vec::new();
+    while take.len() < TAKEN_ROWS {
+        let started = Instant::now();
+        match store.fetch(FetchFilter::ALL).await.expect("a store") {
+            Fetched::Job(_) => take.push(started.elapsed()),
+            Fetched::RunAlone => unreachable!("asked for one that may be alone"),
+            Fetched::Empty(_) => drop(tokio::time::timeout(Duration::from_millis(100), store.work_ready()).await),
+        }
+    }
+    let (take, p95) = quantiles(take);
+    println!("\n| batch of {ROWS} rows | accept, ms | take a row, ms per row, median and 95th percentile |");
+    println!("| --- | --- | --- |");
+    println!("| embedded (SQLite) | {accepting:.0} | {take:.2}, {p95:.2} |");
+}
+
+fn batch() -> NewBatch {
+    let row = |number| {
+        let values = format!("{{\"variables\":{{\"name\":\"Guest {number}\"}}}}");
+        NewRow { name: format!("{number}.png"), values: Ok(values.into()) }
+    };
+    let body = Bytes::from_static(br#"{"design":{"width":9,"height":9,"pages":[{"background":"tomato"}]}}"#);
+    NewBatch {
+        owner: "".into(),
+        template: Template { design_hash: ContentHash::of(&body), body },
+        rows: (1..=ROWS).map(row).collect(),
+        document: None,
+        format: "png",
+        extension: "png",
+        webhook: None,
+        webhook_items: false,
+        link_base: "http://here".into(),
+        idempotency: None,
+    }
 }
 
 type Times = Vec<Duration>;
