@@ -11,6 +11,7 @@ use super::cut::parts_near;
 use super::edge_budget::{EdgeBudget, Excess};
 use super::error::PaintError;
 use super::limits::SurfaceLimits;
+use super::passes;
 use super::plan::{FramePlan, Glyphs, Kernel, Op, PlacedGlyph, Snap, Step, SurfaceId};
 use super::transforms::{is_axis_aligned, is_outline_below, is_rect_below, max_scale};
 use super::work;
@@ -322,7 +323,7 @@ impl Planner {
 
     /// Standard deviation of the shadow of `group` in device px (rendering.md §5).
     fn shadow_sigma(&self, group: &Group) -> f64 {
-        group.shadow.map_or(0.0, |shadow| self.scale.to_device(shadow.sigma).max(0.0))
+        group.shadow.map_or(0.0, |shadow| passes::sigma_of(&shadow, self.scale.get()))
     }
 
     /// Draws `mask` as a layer of which only the alpha counts. The layer is pushed even when the mask is empty, because

@@ -73,10 +73,11 @@ pub(super) fn rasterize_group(
 pub(super) fn rasterize_shadow(caster: RasterizedGroup, shadow: &Shadow, scale: DeviceScale) -> RasterizedGroup {
     // The limits may have reduced the scale.
     let scale = (f64::from(caster.raster.size().width) / caster.area.width()).min(scale.get());
-    let margin = (3.0 * shadow.sigma.0.max(0.0) * scale).ceil() + 1.0;
+    let sigma = passes::sigma_of(shadow, scale);
+    let margin = (3.0 * sigma).ceil() + 1.0;
     let size = caster.raster.size();
     let padded = with_margin(caster.raster, margin as usize);
-    let kernel = Kernel::Shadow { sigma: shadow.sigma.0.max(0.0) * scale, color: shadow.color };
+    let kernel = Kernel::Shadow { sigma, color: shadow.color };
     let pixels = passes::run(&kernel, padded.pixels(), padded.size());
     let raster: Raster<crate::raster::Premultiplied> =
         Raster::from_pixels(padded.size(), pixels).expect("passes keep the number of bytes");

@@ -93,6 +93,24 @@ async fn extreme_numbers_are_drawn_or_cause_warnings() {
     }
 }
 
+/// The vector painter has margins and rasters of its own.
+#[tokio::test]
+async fn extreme_numbers_are_written_to_vector_pages_or_cause_warnings() {
+    let service = service(&[]);
+    for (kind, own) in kinds() {
+        for member in COMMON.iter().chain(own) {
+            for extreme in [1e-9, -1e9, 1e7, 1e9, 1e38, 1e308] {
+                let mut request = call(json!([with(&kind, &json!({ *member: extreme }))]));
+                request["exportOptions"] = json!({"vector": true});
+                request["format"] = json!("pdf");
+                let answer = service.render(request).await;
+                let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]);
+                assert_eq!(answer.status, StatusCode::OK, "{} {member} {extreme}: {text}", kind["type"]);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn omitted_shapes_cause_warnings() {
     let service = service(&[]);

@@ -15,6 +15,7 @@ use super::plan::Kernel;
 use crate::scene::{DecodedImage, PixelPass};
 use crate::units::DeviceSize;
 
+pub(super) use shadow::sigma_of;
 #[cfg(feature = "gpu")]
 pub(super) use shadow::spreads;
 #[cfg(feature = "gpu")]

@@ -2,6 +2,11 @@
 
 use peniko::Color;
 
+use crate::scene::Shadow;
+
+/// Largest sigma of a shadow, in device px: Skia's blurs clamp to it, so that browsers draw every larger shadow alike.
+const MAX_SIGMA: f64 = 532.0;
+
 /// Smallest sigma, in px, that is approximated by three box passes; smaller ones use a true Gaussian. After W3C Filter
 /// Effects 1, `feGaussianBlur`, and as browsers do it.
 const MIN_BOX_SIGMA: f64 = 2.0;
@@ -33,6 +38,11 @@ pub(in crate::paint) fn shadow(source: &[u8], width: usize, sigma: f64, color: C
         tint(values, color, &mut pixels[row(y)]);
     }
     pixels
+}
+
+/// Standard deviation of `shadow` in device px (rendering.md §5), at `scale` device px per design px.
+pub(in crate::paint) fn sigma_of(shadow: &Shadow, scale: f64) -> f64 {
+    (shadow.sigma.0 * scale).clamp(0.0, MAX_SIGMA)
 }
 
 /// The rows and columns in which a shadow may be visible, ends excluded. The blur skips all others.
@@ -230,6 +240,15 @@ fn box_blur(plane: &Plane, size: usize, before: usize, into: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sigma_is_at_most_that_of_browsers() {
+        let sigma_of = |sigma, scale| {
+            let shadow = Shadow { offset: kurbo::Vec2::ZERO, sigma: crate::units::Px(sigma), color: Color::BLACK };
+            super::sigma_of(&shadow, scale)
+        };
+        assert_eq!((sigma_of(10.0, 2.0), sigma_of(300.0, 2.0), sigma_of(1e308, 0.1)), (20.0, 532.0, 532.0));
+    }
 
     /// Alphas of a shadow along the middle row of a wide opaque box that begins at `x = 100`.
     fn edge(sigma: f64) -> Vec<u8> {

@@ -14,10 +14,11 @@ use super::path::draw_path;
 use super::resources::{ResourceKind, StateKey};
 use super::text::{draw_glyphs, draw_invisible_glyphs};
 use super::text_on_curve::{draw_text_on_curve, leading_curve_runs};
+use crate::paint::passes;
 use crate::paint::rasterized_group::{RasterizedGroup, rasterize_group, rasterize_shadow};
 use crate::report::WarningCode;
 use crate::scene::{Group, Node, Path, Shadow};
-use crate::units::{Opacity, Px};
+use crate::units::{DeviceScale, Opacity, Px};
 
 /// Maximum depth of nested groups; deeper ones are rasterised, because the stacks of readers and of this painter are
 /// limited.
@@ -88,7 +89,7 @@ fn draw_composited(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) ->
     if group.opacity == Opacity::OPAQUE && group.blend == BlendMode::default() {
         return draw_with_effects(canvas, group, transform);
     }
-    let bounds = effect_bounds(group, transform);
+    let bounds = effect_bounds(group, transform, canvas.file.objects.settings.raster_scale);
     let Some(form) = record_form(canvas, bounds, |inner| draw_with_effects(inner, group, transform))? else {
         return Ok(());
     };
@@ -131,7 +132,7 @@ fn draw_masked(canvas: &mut Canvas<'_>, group: &Group, mask: &Group, transform: 
         canvas.restore();
         return painted;
     }
-    let bounds = effect_bounds(group, transform);
+    let bounds = effect_bounds(group, transform, canvas.file.objects.settings.raster_scale);
     let Some(content) = record_form(canvas, bounds, |inner| draw_children(inner, group, transform))? else {
         return Ok(());
     };
@@ -191,7 +192,7 @@ fn draw_as_picture(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) ->
 fn draw_shadow(canvas: &mut Canvas<'_>, group: &Group, shadow: &Shadow, transform: Affine) -> Result<(), PdfError> {
     let caster = Group { clip: None, shadow: None, transform, ..without_compositing(group) };
     let scale = canvas.file.objects.settings.raster_scale;
-    let outset = 3.0 * shadow.sigma.0.max(0.0) + 1.0;
+    let outset = shadow_extent(shadow, scale) + 1.0;
     let visible = (canvas.view - shadow.offset).inflate(outset, outset);
     let Some(rasterized) = rasterize(canvas, &caster, visible)? else { return Ok(()) };
     let rasterized = rasterize_shadow(rasterized, shadow, scale);
@@ -234,11 +235,17 @@ fn set_blend(canvas: &mut Canvas<'_>, opacity: Opacity, mix: Mix) -> Result<(), 
     Ok(())
 }
 
-/// Bounds of `group` with its effects, in page px; `transform` maps its own coordinates to the page.
-fn effect_bounds(group: &Group, transform: Affine) -> Option<Rect> {
+/// Maximum distance of a shadow from its caster in page px, when it is rasterised at `scale`.
+fn shadow_extent(shadow: &Shadow, scale: DeviceScale) -> f64 {
+    3.0 * passes::sigma_of(shadow, scale.get()) / scale.get()
+}
+
+/// Bounds of `group` with its effects, in page px; `transform` maps its own coordinates to the page. `scale`: that of
+/// the effects.
+fn effect_bounds(group: &Group, transform: Affine, scale: DeviceScale) -> Option<Rect> {
     let content = transform.transform_rect_bbox(group.content_bounds()?).inflate(group.blur.0, group.blur.0);
     let Some(shadow) = &group.shadow else { return Some(content) };
-    let outset = 3.0 * shadow.sigma.0;
+    let outset = shadow_extent(shadow, scale);
     Some(content.union((content + shadow.offset).inflate(outset, outset)))
 }
 
