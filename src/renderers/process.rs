@@ -125,6 +125,17 @@ pub(super) enum State {
     Dead(Death),
 }
 
+impl State {
+    /// Why the process stopped serving, for metrics and the log.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Serving => "none",
+            Self::Draining(reason) => reason.label(),
+            Self::Dead(death) => death.label(),
+        }
+    }
+}
+
 /// A render process. The last reference does not end it; [`Renderer::kill`] does.
 pub(super) struct Renderer {
     pub(super) pid: u32,
@@ -442,6 +453,15 @@ impl Renderer {
 
     pub(super) fn state(&self) -> State {
         *self.state.borrow()
+    }
+
+    /// Whether the process may get calls: it serves, or owns a GPU for which there is no other process yet.
+    pub(super) fn takes_calls(&self) -> bool {
+        match self.state() {
+            State::Serving => true,
+            State::Draining(_) => self.gpu.is_some(),
+            State::Dead(_) => false,
+        }
     }
 
     /// Waits until the process gets no new calls.

@@ -135,24 +135,21 @@ impl Processes {
     }
 
     /// Replaces a process whenever it stops serving, until the service stops.
+    ///
+    /// A process that owns a GPU gets calls until its replacement is warm, so that the GPU never waits for one.
     async fn keep_one(self, mut renderer: Arc<Renderer>, launch: Launch) {
         let mut delay = RESTART_DELAY;
         loop {
             let started = Instant::now();
             let state = renderer.stops_serving().await;
-            self.0.serving.lock().retain(|it| !Arc::ptr_eq(it, &renderer));
-            let cause = match state {
-                State::Serving => continue,
-                State::Draining(reason) => {
-                    self.0.draining.lock().push(renderer.clone());
-                    tokio::spawn(self.clone().finish(renderer.clone(), reason));
-                    reason.label()
-                }
-                State::Dead(death) => {
-                    self.remember(&renderer);
-                    death.label()
-                }
-            };
+            if matches!(state, State::Serving) {
+                continue;
+            }
+            let keeps_gpu = renderer.takes_calls();
+            if !keeps_gpu {
+                self.retire(&renderer);
+            }
+            let cause = state.label();
             tracing::warn!(pid = renderer.pid, cause, "a renderer is replaced");
             *self.0.restarts.lock().entry(cause).or_default() += 1;
             if started.elapsed() > YOUNG {
@@ -161,7 +158,7 @@ impl Processes {
                 tokio::time::sleep(delay).await;
                 delay = (delay * 2).min(LONGEST_RESTART_DELAY);
             }
-            renderer = loop {
+            let replacement = loop {
                 match self.start_one(&launch).await {
                     Ok(renderer) => break renderer,
                     Err(error) => {
@@ -171,6 +168,23 @@ impl Processes {
                     }
                 }
             };
+            if keeps_gpu {
+                self.retire(&renderer);
+            }
+            renderer = replacement;
+        }
+    }
+
+    /// Takes a process that stopped serving out of the choice, and ends it once its calls are answered.
+    fn retire(&self, renderer: &Arc<Renderer>) {
+        self.0.serving.lock().retain(|it| !Arc::ptr_eq(it, renderer));
+        match renderer.state() {
+            State::Dead(_) => self.remember(renderer),
+            State::Draining(reason) => {
+                self.0.draining.lock().push(renderer.clone());
+                tokio::spawn(self.clone().finish(renderer.clone(), reason));
+            }
+            State::Serving => {}
         }
     }
 
@@ -328,7 +342,7 @@ impl Processes {
     /// the same bodies come to the same process, which may have their pictures in its caches.
     fn choose(&self, affinity: u64) -> Option<Lease> {
         let serving = self.0.serving.lock();
-        let free = serving.iter().filter(|it| !it.is_reserved() && it.state() == State::Serving);
+        let free = serving.iter().filter(|it| !it.is_reserved() && it.takes_calls());
         let mut free: Vec<_> = free.map(|it| (it.load(), it)).collect();
         if free.iter().any(|(_, it)| it.gpu.is_some()) {
             free.retain(|(_, it)| it.gpu.is_some());

@@ -118,3 +118,38 @@ fn processes_reach_neither_network_nor_files_nor_programs() {
         assert_eq!(attempt["outcome"], "refused", "{report}");
     }
 }
+
+/// Software Vulkan stands for the GPU.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "reads a variable of the tests, not a setting")]
+fn gpu_has_a_process_while_its_process_is_replaced() {
+    if std::env::var("GPU_COLUMN").is_err() {
+        eprintln!("skipped: GPU_COLUMN is not set");
+        return;
+    }
+    let on_gpu = || program().with("TENTER_RASTERIZER", "gpu").with("TENTER_GPU_ALLOW_SOFTWARE", "1");
+    let resident = |service: &Running| {
+        let memory = |at: usize| metric(service, &format!("tenter_renderer_memory_bytes{{renderer=\"{at}\"}}"));
+        memory(0).max(memory(1))
+    };
+    let service = on_gpu().start();
+    service.post("/api/render", &small(0));
+    let resident = until("the memory is known", || Some(resident(&service)).filter(|it| *it > 0.0));
+    drop(service);
+
+    // Above its limit, and not so far that the process would be killed.
+    let limit = format!("{} B", (resident * 0.8) as u64);
+    let service = on_gpu().with("TENTER_RENDERER_MEMORY", &limit).start();
+    let replaced = || metric(&service, "tenter_renderer_restarts_total{reason=\"memory\"}") >= 1.0;
+    let mut number = 0;
+    until("a process is replaced", || {
+        number += 1;
+        let answer = service.post("/api/render", &small(number));
+        assert_eq!((answer.status, answer.header("x-tenter-rasterizer")), (200, "gpu0"), "page {number}");
+        replaced().then_some(())
+    });
+    until_serving(&service, 2);
+    for number in 1000..1010 {
+        assert_eq!(service.post("/api/render", &small(number)).header("x-tenter-rasterizer"), "gpu0");
+    }
+}
