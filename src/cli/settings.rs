@@ -47,8 +47,9 @@ const INTRODUCTION: &str = "\
 The value of a setting comes from the first of these sources: flag, environment, file, default. `TENTER_MAX_PAGES`
 in the environment is `--max-pages` as a flag and `max_pages` in the file. The file is TOML, one `key = value` per line,
 and is named by `--config` or `TENTER_CONFIG`; an unknown key in it is an error. An empty variable counts as unset.
-Secrets have no flag, because other users can read the process list. `tenter settings` prints every value and its
-source.
+Secrets have no flag, because other users can read the process list. A secret may be in a file of its own, which a
+variable with the ending `_FILE` names: `TENTER_KEYS_FILE=/run/secrets/keys`. `tenter settings` prints every value and
+its source.
 
 Sizes are written `5 MiB`, `300 kB` or in bytes; times `500 ms`, `30 s`, `10 min`, `24 h` or in seconds; lists with
 commas; switches `on` or `off` (`true`, `false`, `1` and `0` are read as well).

@@ -118,7 +118,14 @@ impl Settings {
         let mut settings = Settings::default();
         let mut sources = Vec::with_capacity(SETTINGS.len());
         for setting in SETTINGS.iter() {
-            let (text, source) = pick(setting, given, &in_file);
+            let (text, source) = match secret_file(setting, given) {
+                None => pick(setting, given, &in_file),
+                Some(Ok((text, source))) => (Some(text), source),
+                Some(Err(error)) => {
+                    errors.push(error);
+                    (None, Source::Default)
+                }
+            };
             if let Some(text) = text
                 && !setting.read(&mut settings, &text)
             {
@@ -139,7 +146,10 @@ impl Settings {
             return Err(SettingsErrors(errors));
         }
 
-        let known = |name: &str| name == CONFIG || SETTINGS.iter().any(|it| it.name == name);
+        let known = |name: &str| {
+            name == CONFIG
+                || SETTINGS.iter().any(|it| it.name == name || (it.is_secret && variable_of_file(it) == name))
+        };
         let unknown_variables = given.environment.keys().filter(|it| !known(it)).cloned().collect();
         let mut loaded = Loaded { settings, sources, unknown_variables };
         loaded.derive();
@@ -226,6 +236,32 @@ fn pick(setting: &Setting, given: &Given, in_file: &BTreeMap<String, (String, So
         Some((text, source)) => (Some(text.clone()), source.clone()),
         None => (None, Source::Default),
     }
+}
+
+/// Name of the environment variable with the path of a file that contains a secret, such as `TENTER_KEYS_FILE`.
+fn variable_of_file(setting: &Setting) -> String {
+    format!("{}_FILE", setting.name)
+}
+
+/// The content of the file that the environment names for a secret, without white space at its ends. `None` when it
+/// names none.
+fn secret_file(setting: &Setting, given: &Given) -> Option<Result<(String, Source), SettingError>> {
+    let variable = variable_of_file(setting);
+    let path = given.environment.get(&variable).filter(|it| setting.is_secret && !it.trim().is_empty())?;
+    let refuse = |problem: String| SettingError {
+        setting: variable.clone(),
+        problem,
+        accepted: format!("a readable file with a value of {}, instead of that variable", setting.name),
+        given_by: Source::Environment,
+    };
+    if given.environment.get(setting.name).is_some_and(|it| !it.trim().is_empty()) {
+        return Some(Err(refuse(format!("{} is set as well", setting.name))));
+    }
+    let path = PathBuf::from(path);
+    Some(match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((text.trim().to_owned(), Source::File(path))),
+        Err(error) => Err(refuse(format!("cannot read {}: {error}", path.display()))),
+    })
 }
 
 /// Reads the file to a map from setting name to text. An unknown key is an error: a mistyped limit must not be ignored.
@@ -386,6 +422,22 @@ mod tests {
         assert!(!found[0].to_string().contains("hush"), "{}", found[0]);
         let found = errors(&[], Some("keys = \"hush\nx"));
         assert!(!found[0].to_string().contains("hush"), "{}", found[0]);
+    }
+
+    #[test]
+    fn secrets_come_from_files_of_their_own() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), "shop=aaaa\n").expect("written");
+        let path = file.path().to_string_lossy().into_owned();
+        let loaded = Settings::load(&given(&[("TENTER_KEYS_FILE", &path)], None).0).expect("accepted");
+        assert_eq!(loaded.settings.server.keys.iter().map(|it| it.secret.as_str()).collect::<Vec<_>>(), ["aaaa"]);
+        assert_eq!(loaded.source("TENTER_KEYS"), Source::File(path.clone().into()));
+        assert_eq!(loaded.unknown_variables, Vec::<String>::new());
+        let found = errors(&[("TENTER_KEYS_FILE", &path), ("TENTER_KEYS", "shop=bbbb")], None);
+        assert_eq!(found[0].problem, "TENTER_KEYS is set as well");
+        assert!(errors(&[("TENTER_KEYS_FILE", "/nonexistent")], None)[0].problem.starts_with("cannot read"));
+        let loaded = Settings::load(&given(&[("TENTER_MAX_PAGES_FILE", &path)], None).0).expect("accepted");
+        assert_eq!(loaded.unknown_variables, ["TENTER_MAX_PAGES_FILE"], "is no secret");
     }
 
     #[test]
