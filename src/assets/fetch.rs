@@ -157,6 +157,9 @@ impl Fetcher {
         // Without this header a server may compress the body, which is not decompressed here.
         let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         // The validators belong to the original URL, not to the target of a redirect.
+        for (name, value) in self.limits.headers.of(url) {
+            request = request.header(name, value);
+        }
         let known = known.filter(|known| !redirected && !known.validators.is_empty());
         if let Some(Freshness { validators, .. }) = known {
             let headers = [(IF_NONE_MATCH, &validators.etag), (IF_MODIFIED_SINCE, &validators.last_modified)];

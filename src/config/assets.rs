@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::accepts::Accepts;
 use super::addresses::{HttpUrl, NETWORKS};
+use super::asset_headers::AssetHeaders;
 use super::field::OPTIONAL_FOLDER;
 use super::quantities::{GIB, HOUR, KIB};
 
@@ -41,6 +42,9 @@ settings! {
             "TENTER_DRAWING_CACHE_BYTES" drawing_cache_bytes: usize = 32 << 20, Accepts::Bytes(0, 1024 * GIB);
             /// Private networks that designs may fetch from and webhooks may be sent to, such as 10.1.2.0/24.
             "TENTER_ALLOW_ADDRESSES" allow_addresses: Vec<IpNet> = Vec::new(), NETWORKS;
+            /// Headers of requests for pictures, fonts, `designUrl` and `rowsUrl`, by host. After a redirect, only
+            /// those of the host that it leads to are sent. Any caller can use what such a host answers.
+            "TENTER_ASSET_HEADERS" headers: AssetHeaders = AssetHeaders::default(), AssetHeaders::ACCEPTS;
         }
     }
 }

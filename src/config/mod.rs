@@ -9,6 +9,7 @@ mod declaration;
 
 mod accepts;
 mod addresses;
+mod asset_headers;
 mod assets;
 mod choices;
 mod field;
@@ -23,6 +24,7 @@ mod server;
 mod table;
 
 pub use addresses::{Bucket, HttpUrl, NatsServers};
+pub use asset_headers::AssetHeaders;
 pub use assets::{AssetLimits, FontSettings};
 pub use choices::{EditorVersion, LogFormat, LogLevel, MetricsAccess, RasterizerChoice};
 pub use declaration::Section;

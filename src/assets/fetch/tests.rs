@@ -276,6 +276,35 @@ async fn fetch_request_headers() {
 }
 
 #[tokio::test]
+async fn fetch_sends_headers_only_to_the_host_they_are_for() {
+    use crate::config::{Given, Settings};
+
+    let echo = || get(|headers: HeaderMap| async move { format!("{headers:?}") });
+    let other = serve(Router::new().route("/", echo())).await;
+    let routes = Router::new()
+        .route("/", echo())
+        .route("/same", get(|| async { Redirect::temporary("/") }))
+        .route("/away", get(move || async move { Redirect::temporary(&format!("http://{other}/")) }));
+    let server = serve(routes).await;
+    let mut given = Given::default();
+    let headers = format!("* User-Agent: shop/1 | http://{server} Authorization: Bearer hush");
+    given.environment.insert("TENTER_ASSET_HEADERS".into(), headers);
+    let headers = Settings::load(&given).expect("settings").settings.assets.headers;
+    let limits = AssetLimits { headers, ..local_limits() };
+    let sent = async |path: &str| {
+        let body = fetch(&limits, &format!("http://{server}{path}")).await.expect("ok");
+        String::from_utf8(body.into()).expect("UTF-8")
+    };
+    for path in ["/", "/same"] {
+        let text = sent(path).await;
+        assert!(text.contains("\"authorization\": \"Bearer hush\""), "{text}");
+        assert_eq!(text.matches("user-agent").count(), 1, "{text}");
+    }
+    let text = sent("/away").await;
+    assert!(text.contains("\"user-agent\": \"shop/1\"") && !text.contains("hush"), "{text}");
+}
+
+#[tokio::test]
 async fn fetch_revalidates_with_validators() {
     let answer = get(|headers: HeaderMap| async move {
         let known = headers.get(header::IF_NONE_MATCH).is_some_and(|etag| etag == "\"1\"");
