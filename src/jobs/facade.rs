@@ -17,6 +17,7 @@ use super::service::{Service, StoreLimits};
 use super::storage_error::StorageError;
 use super::store::{Counts, DeliveryRecord, Idempotency, NewJob, Owner, Requeue, StoreError, SubmitOutcome};
 use super::template::Templates;
+use super::template_records::TemplateRecords;
 use super::timestamp::{Clock, Timestamp};
 use super::trace;
 use super::webhook::WebhookSender;
@@ -317,7 +318,17 @@ impl Jobs {
         self.0.service.counts().await
     }
 
-    /// Storage of the results of jobs and rows.
+    /// The records of templates.
+    pub fn template_records(&self) -> TemplateRecords {
+        self.0.service.template_records()
+    }
+
+    /// The clock of the store, which all its processes share.
+    pub fn clock(&self) -> Clock {
+        self.0.service.clock()
+    }
+
+    /// Storage of the results of jobs and rows, and of the designs of templates.
     pub fn results(&self) -> &Results {
         &self.0.results
     }

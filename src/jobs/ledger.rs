@@ -11,6 +11,7 @@
 //! | [`Ledger`] | records: insert, load, compare-and-set, remove, list, count |
 //! | [`Dispatch`] | the queues: work and webhooks that are due, claims (leases), notifications |
 //! | [`Blobs`] | bytes beside the records: bodies, hashes of assets, the trash |
+//! | [`TemplateLedger`] | records of templates, by owner and id |
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use super::life::limits::Refusal;
 use super::life::record::JobRecord;
 use super::life::trash::Trash;
 use super::store::{
-    Counts, DeliveryCapacity, FetchFilter, ItemQuery, NewBatch, NewJob, Owner, PinnedAsset, StoreFuture,
+    Counts, DeliveryCapacity, FetchFilter, ItemQuery, NewBatch, NewJob, Owner, PinnedAsset, StoreFuture, TemplateEntry,
 };
 use super::timestamp::{Clock, Timestamp};
 use crate::hash::ContentHash;
@@ -156,7 +157,7 @@ pub(super) struct OpenBatch {
 }
 
 /// Storage of the records of jobs and batches.
-pub(super) trait Ledger: Dispatch + Blobs {
+pub(super) trait Ledger: Dispatch + Blobs + TemplateLedger {
     /// The clock that all processes of this ledger share.
     fn clock(&self) -> Clock;
     /// Inserts a job with its body, atomically and durably.
@@ -267,6 +268,26 @@ pub(super) trait Blobs: Send + Sync {
     fn sweep_blobs(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
+}
+
+/// Storage of the records of templates, which the ledger does not read: JSON by owner and id. Their designs are files
+/// of [`super::results::Area::Templates`].
+pub(super) trait TemplateLedger: Send + Sync {
+    fn template<'a>(&'a self, owner: &'a Owner, id: &'a str) -> StoreFuture<'a, Option<TemplateEntry>>;
+    /// The records of one owner, or of all, in no particular order. Includes every write that was acknowledged before
+    /// the call.
+    fn templates<'a>(&'a self, owner: Option<&'a Owner>) -> StoreFuture<'a, Vec<Arc<str>>>;
+    /// Compare-and-set: creates a record (`revision` is `None`) or replaces the one at `revision`, durably. False when
+    /// there is another one by now.
+    fn put_template<'a>(
+        &'a self,
+        owner: &'a Owner,
+        id: &'a str,
+        record: Arc<str>,
+        revision: Option<u64>,
+    ) -> StoreFuture<'a, bool>;
+    /// False when the record is no longer at the given revision.
+    fn remove_template<'a>(&'a self, owner: &'a Owner, id: &'a str, revision: u64) -> StoreFuture<'a, bool>;
 }
 
 /// Notifications of this process about the ends of jobs.

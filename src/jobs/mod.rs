@@ -27,6 +27,7 @@ mod sqlite;
 mod storage_error;
 mod store;
 mod template;
+mod template_records;
 mod timestamp;
 mod trace;
 mod webhook;
@@ -43,6 +44,7 @@ pub use self::store::{
     AttemptId, AttemptReport, BatchDelivery, BatchSubmitOutcome, Counts, Delivery, DeliveryAttempt, DeliveryCapacity,
     DeliveryListing, DeliveryQuery, DeliveryRecord, FetchFilter, Fetched, FetchedJob, Idempotency, ItemPage, ItemQuery,
     NewBatch, NewJob, NewRow, NextAction, Outcome, Owner, PinnedAsset, Requeue, RowError, RowInput, RowOutcome,
-    RowPages, StoreError, StoreFuture, StoredFile, SubmitOutcome, Template, Work,
+    RowPages, StoreError, StoreFuture, StoredFile, SubmitOutcome, Template, TemplateEntry, Work,
 };
+pub use self::template_records::TemplateRecords;
 pub use self::timestamp::{Clock, Timestamp, system_clock};

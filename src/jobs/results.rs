@@ -6,9 +6,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
-#[cfg(feature = "cluster")]
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -41,6 +39,8 @@ pub enum Area {
     Designs,
     /// Images and fonts from `data:` URLs of designs, named by hash.
     Blobs,
+    /// Designs of templates and their previews, named at random.
+    Templates,
 }
 
 impl Area {
@@ -50,6 +50,7 @@ impl Area {
             Self::Jobs => "jobs",
             Self::Designs => "designs",
             Self::Blobs => "blobs",
+            Self::Templates => "templates",
         }
     }
 }
@@ -147,7 +148,7 @@ impl Results {
         }
         let failed = |reason: String| StoreError::ReadOnly { place: folder.path().display().to_string(), reason };
         let subfolder = |name: &str| folder.subfolder(name).map_err(|error| failed(error.to_string()));
-        for area in [Area::Links, Area::Jobs] {
+        for area in [Area::Links, Area::Jobs, Area::Templates] {
             subfolder(area.folder())?;
         }
         let assets = subfolder(ASSETS)?;
@@ -252,9 +253,8 @@ impl Results {
         }
     }
 
-    /// All file names with the time at which each was stored, by the bucket's clock.
-    #[cfg(feature = "cluster")]
-    pub(super) fn stored(&self, area: Area) -> impl Stream<Item = Result<(String, SystemTime), ResultError>> + '_ {
+    /// All file names with the time at which each was stored, by the clock of the bucket or of the file system.
+    pub fn stored(&self, area: Area) -> impl Stream<Item = Result<(String, SystemTime), ResultError>> + '_ {
         let all = self.store.list(Some(&self.folder(area)));
         all.map(|entry| {
             let entry = entry?;

@@ -17,5 +17,5 @@ pub use self::delivery::{
 pub use self::error::{StoreError, StoreFuture};
 pub use self::listing::{Counts, ItemPage, ItemQuery};
 pub use self::submission::{
-    BatchSubmitOutcome, Idempotency, NewBatch, NewJob, NewRow, Owner, RowError, SubmitOutcome, Template,
+    BatchSubmitOutcome, Idempotency, NewBatch, NewJob, NewRow, Owner, RowError, SubmitOutcome, Template, TemplateEntry,
 };

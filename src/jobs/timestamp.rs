@@ -24,11 +24,13 @@ impl Timestamp {
         Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
-    pub(super) fn from_micros(micros: i64) -> Self {
+    /// The time that is `micros` µs after 1970.
+    pub fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    pub(super) fn micros(self) -> i64 {
+    /// Number of µs since 1970.
+    pub fn micros(self) -> i64 {
         self.0
     }
 

@@ -4,6 +4,7 @@ mod batches;
 mod deliveries;
 mod documents;
 mod jobs;
+mod templates;
 #[cfg(feature = "cluster")]
 #[path = "../support/nats.rs"]
 mod nats;

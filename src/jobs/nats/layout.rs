@@ -44,6 +44,7 @@ pub(super) struct Layout {
     pub(super) webhook_consumer: Consumer,
     pub(super) records: Store,
     pub(super) keys: Store,
+    pub(super) templates: Store,
     pub(super) trash: Store,
     pub(super) clock: Store,
     consumers: [(Stream, pull::Config); 3],
@@ -103,6 +104,7 @@ impl Layout {
         Ok(Self {
             records: open_bucket(context, bucket("jobs", "jobs and batches of tenter")).await?,
             keys: open_bucket(context, bucket("keys", "idempotency keys of tenter")).await?,
+            templates: open_bucket(context, bucket("templates", "templates of tenter")).await?,
             trash: open_bucket(context, bucket("trash", "results to remove")).await?,
             clock: open_bucket(context, clock).await?,
             prefix,

@@ -16,6 +16,7 @@ use super::message::WorkMessage;
 use super::publish::Published;
 use super::pull::Puller;
 use super::row_feeder::RowFeeder;
+use super::templates::TemplateIndex;
 use crate::config::Settings;
 use crate::jobs::batch::BatchId;
 use crate::jobs::job::JobId;
@@ -49,6 +50,7 @@ pub(crate) struct NatsLedger {
     pub(super) hooks: Puller,
     pub(super) claims: Claims,
     pub(super) feeder: RowFeeder,
+    pub(super) templates: TemplateIndex,
 }
 
 impl Ledger for NatsLedger {
@@ -290,6 +292,7 @@ impl NatsLedger {
             hooks: Puller::new(layout.webhook_consumer.clone(), nats.ack_wait),
             claims: Claims::default(),
             feeder: RowFeeder::default(),
+            templates: TemplateIndex::default(),
             cluster,
         })
     }

@@ -11,6 +11,7 @@
 //! | stream `…-hooks` | a message for each webhook that is not delivered |
 //! | bucket `…-jobs` | a record for each job, batch and row that has been in the queue, with its outbox |
 //! | bucket `…-keys` | idempotency keys |
+//! | bucket `…-templates` | records of templates |
 //! | bucket `…-trash` | names of result files to delete |
 //! | bucket `…-clock` | the servers' time; the lease of the front end that enqueues rows |
 //!
@@ -37,5 +38,6 @@ mod pull;
 mod reconcile;
 mod records;
 mod row_feeder;
+mod templates;
 
 pub(super) use self::ledger::NatsLedger;

@@ -50,7 +50,7 @@ struct MaxDeliveries {
 
 /// The latest revision in a bucket; 0 if it is empty. The last sequence of its stream may be that of a deleted message,
 /// and the client's "status" is as old as the handle.
-async fn latest_revision(bucket: &Store) -> Result<u64, NatsError> {
+pub(super) async fn latest_revision(bucket: &Store) -> Result<u64, NatsError> {
     match bucket.stream.get_last_raw_message_by_subject(&format!("{}>", bucket.prefix)).await {
         Ok(message) => Ok(message.sequence),
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),

@@ -42,6 +42,7 @@ use super::nats::NatsLedger;
 use super::results::Results;
 use super::sqlite::Sqlite;
 use super::store::{Counts, NewJob, Owner, StoreError, SubmitOutcome};
+use super::template_records::TemplateRecords;
 use super::timestamp::{Clock, Timestamp};
 use crate::cache::SharedLru;
 #[cfg(feature = "cluster")]
@@ -155,6 +156,11 @@ impl Service {
     /// The clock that all processes of the ledger share.
     pub fn clock(&self) -> Clock {
         self.clock.clone()
+    }
+
+    /// The records of templates.
+    pub fn template_records(&self) -> TemplateRecords {
+        TemplateRecords(self.ledger.clone())
     }
 
     fn now(&self) -> Timestamp {

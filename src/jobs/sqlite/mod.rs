@@ -10,6 +10,7 @@
 //! | `blobs` | bodies of unfinished jobs; templates and rows of batches; how the rows of documents ended |
 //! | `idempotency` | idempotency keys and the records that they created |
 //! | `pins` | the asset snapshots of batches: each asset by its key and the hash of its content |
+//! | `template_records` | the JSON of the records of templates, by owner and id |
 //! | `trash` | result files to delete, and from when on |
 //!
 //! One connection writes and one reads, each used by one call at a time on a blocking thread. In WAL mode readers see
@@ -23,6 +24,7 @@ mod migrate;
 mod records;
 mod recover;
 mod schema;
+mod templates;
 #[cfg(test)]
 mod tests;
 

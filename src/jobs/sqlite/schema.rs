@@ -7,13 +7,14 @@ use crate::jobs::store::StoreError;
 
 /// What turns a file of version n, counted from 0 for an empty one, into one of n + 1. What was once released stays as
 /// it is.
-const STEPS: [MigrationStep; 6] = [
+const STEPS: [MigrationStep; 7] = [
     MigrationStep::Sql(JOBS),
     MigrationStep::Sql(BATCHES),
     MigrationStep::Sql(FINGERPRINTS),
     MigrationStep::Sql(DELIVERIES),
     MigrationStep::Sql(DOCUMENTS),
     MigrationStep::Records(RECORDS),
+    MigrationStep::Sql(TEMPLATES),
 ];
 
 /// What a file written by this program has.
@@ -108,6 +109,18 @@ CREATE TABLE pins (
     sha256 BLOB NOT NULL,
     PRIMARY KEY (batch, key)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Records of templates, as JSON.
+const TEMPLATES: &str = "
+CREATE TABLE template_records (
+    seq INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (owner, id)
+) STRICT;
 ";
 
 /// Jobs and their webhooks.

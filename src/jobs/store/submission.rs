@@ -125,6 +125,15 @@ impl NewBatch {
     }
 }
 
+/// A record of a template as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateEntry {
+    /// JSON, as it was written.
+    pub record: Arc<str>,
+    /// Version of the record, which every write changes. The next write must name it.
+    pub revision: u64,
+}
+
 /// The part of a batch that all rows share. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
